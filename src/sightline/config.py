@@ -1,0 +1,99 @@
+"""All settings. File < environment (``SIGHTLINE_*``) < command line; unknown keys are refused.
+
+This is the only place that reads the environment.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+from sightline.errors import ConfigError
+
+PREFIX = "SIGHTLINE_"
+DEFAULT_FILE = "sightline.toml"
+NOT_SETTINGS = frozenset({"SIGHTLINE_CONFIG", "SIGHTLINE_ASSETS"})
+"""Names with our prefix that are not settings: the settings file's path, the tests' assets."""
+
+
+class Settings(BaseSettings):
+    """What ``sightline serve`` can be told. A field's name is its key in the file; in capitals, its variable."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True)
+
+    host: str = Field("127.0.0.1", description="Address to listen on. Anything but loopback needs `insecure`.")
+    port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
+    insecure: bool = Field(False, description="Allow a non-loopback `host` without TLS and tokens.")
+    allowed_hosts: tuple[str, ...] = Field(
+        (), description="Host names, besides loopback and plain addresses, that requests may be made to."
+    )
+    model: str = Field("motion", description="A built-in model's name or the path of an ONNX file.")
+    engine: str = Field("auto", description="The runtime: auto, onnx or openvino.")
+    device: str = Field("cpu", pattern=r"^(cpu|cuda:\d+)$", description="cpu or cuda:N.")
+    imgsz: int | None = Field(None, ge=64, le=2048, description="Input size, for models that take any.")
+    conf: float = Field(0.25, ge=0.05, le=0.95, description="Detections below this confidence are left out.")
+    threads: int | None = Field(None, ge=1, le=256, description="Threads of one inference; default: all cores.")
+    max_pending: int = Field(2, ge=1, le=16, description="Frames a camera may have under way without an answer.")
+    max_fps: float = Field(60, ge=1, le=240, description="Frames a second taken of one camera; more are dropped.")
+    max_message_bytes: int = Field(4 << 20, ge=4096, le=64 << 20, description="Largest picture message.")
+    max_pixels: int = Field(4096 * 4096, ge=4096, le=2**28, description="Largest picture, width times height.")
+    max_streams: int = Field(64, ge=1, le=4096, description="Streams at a time.")
+    max_viewers: int = Field(256, ge=1, le=65536, description="Viewers and listeners at a time, all streams.")
+    idle_timeout: float = Field(30, gt=0, le=3600, description="Seconds after which a silent camera is closed.")
+    request_timeout: float = Field(10, gt=0, le=600, description="Seconds a request may take to arrive.")
+    jpeg_quality: int = Field(80, ge=10, le=100, description="Of pictures the server draws.")
+    log_level: str = Field("info", pattern="^(debug|info|warning|error)$", description="How much to log.")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The order of precedence, strongest first."""
+        path = _file()
+        file = () if path is None else (TomlConfigSettingsSource(settings_cls, toml_file=path),)
+        return (init_settings, env_settings, *file)
+
+
+def _file() -> Path | None:
+    named = os.environ.get(PREFIX + "CONFIG")
+    path = Path(named or DEFAULT_FILE)
+    if path.is_file():
+        return path
+    if named:
+        raise ConfigError(f"settings file {named}: no such file")
+    return None
+
+
+def load_settings(**given: Any) -> Settings:
+    """Settings from file, environment and ``given`` (None means not given). Raises ConfigError, naming each key."""
+    unknown = sorted(
+        k
+        for k in os.environ
+        if k.startswith(PREFIX) and k not in NOT_SETTINGS and k[len(PREFIX) :].lower() not in Settings.model_fields
+    )
+    if unknown:
+        known = ", ".join(PREFIX + name.upper() for name in Settings.model_fields)
+        raise ConfigError(f"unknown setting in the environment: {', '.join(unknown)}; expected of {known}")
+    try:
+        return Settings(**{k: v for k, v in given.items() if v is not None})
+    except ValidationError as e:
+        raise ConfigError("; ".join(_describe(dict(p)) for p in e.errors())) from None
+    except tomllib.TOMLDecodeError as e:
+        raise ConfigError(f"settings file {_file()}: {e}") from None
+
+
+def _describe(problem: dict[str, Any]) -> str:
+    key = ".".join(str(part) for part in problem["loc"])
+    if problem["type"] == "extra_forbidden":
+        return f"unknown setting {key!r}: expected one of {', '.join(Settings.model_fields)}"
+    return f"setting {key}: got {problem.get('input')!r}; {problem['msg']}"

@@ -1,0 +1,119 @@
+"""The one error tree. Every message says what was got and what was expected.
+
+Each error has a ``code``, the word that goes over the wire, and an HTTP ``status``; one handler turns any of
+them into an HTTP answer, another into a WebSocket ``error`` message.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class SightlineError(Exception):
+    """Base of all errors that are told to a person or a peer."""
+
+    code: ClassVar[str] = "internal"
+    status: ClassVar[int] = 500
+
+    @property
+    def message(self) -> str:
+        """The sentence for the peer."""
+        return str(self)
+
+
+class ProtocolError(SightlineError):
+    """A peer sent something that is not in the protocol. Only that peer is closed."""
+
+    code = "bad_message"
+    status = 400
+
+
+class BadImage(ProtocolError):
+    """Bytes that are not a picture we accept."""
+
+    code = "bad_image"
+
+
+class TooLarge(ProtocolError):
+    """A message or a picture is over a limit."""
+
+    code = "too_large"
+    status = 413
+
+
+class BadRequest(SightlineError):
+    """A request that can't be understood: a stream's name, a query value."""
+
+    code = "bad_request"
+    status = 400
+
+
+class Forbidden(SightlineError):
+    """A Host or an Origin that is not ours."""
+
+    code = "forbidden"
+    status = 403
+
+
+class StreamNotFound(SightlineError):
+    """No such stream is live."""
+
+    code = "stream_not_found"
+    status = 404
+
+
+class StreamBusy(SightlineError):
+    """The stream has a publisher already."""
+
+    code = "stream_busy"
+    status = 409
+
+
+class LimitReached(SightlineError):
+    """A configured limit on streams, viewers or time is reached."""
+
+    code = "limit_reached"
+    status = 429
+
+
+class IdleTimeout(SightlineError):
+    """A peer sent nothing for too long."""
+
+    code = "idle_timeout"
+    status = 408
+
+
+class ShuttingDown(SightlineError):
+    """The server is stopping."""
+
+    code = "shutting_down"
+    status = 503
+
+
+class ModelError(SightlineError):
+    """A model can't be loaded, or failed while it ran."""
+
+    code = "model_failed"
+    status = 503
+
+
+class ConfigError(SightlineError):
+    """A setting is wrong, or what was asked for isn't installed."""
+
+    code = "bad_config"
+    status = 400
+
+
+class SourceError(SightlineError):
+    """A source can't be opened or read."""
+
+    code = "bad_source"
+    status = 400
+
+
+class StreamEnded(Exception):
+    """Raised by a mailbox that was closed: the stream or the server ended. ``reason`` says why."""
+
+    def __init__(self, reason: str = "closed") -> None:
+        super().__init__(reason)
+        self.reason = reason

@@ -1,0 +1,109 @@
+"""Counting: the ledger of a stream, and meters whose memory does not grow."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter, deque
+from dataclasses import dataclass, field
+
+import numpy as np
+
+WINDOW_S = 3.0
+
+
+@dataclass(slots=True)
+class Ledger:
+    """received = delivered + dropped + failed + in flight, always, exactly.
+
+    ``in_flight`` is not kept here: it is counted where the frames are, so that the equation is a check.
+    """
+
+    received: int = 0
+    delivered: int = 0
+    failed: int = 0
+    dropped: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def settled(self) -> int:
+        """Frames that have had their answer."""
+        return self.delivered + self.failed + self.dropped.total()
+
+
+class Rate:
+    """Events a second over the last three seconds."""
+
+    def __init__(self) -> None:
+        self._times: deque[float] = deque(maxlen=1024)
+
+    def tick(self) -> None:
+        """Count one event, now."""
+        self._times.append(time.monotonic())
+
+    def value(self) -> float:
+        """Events a second; 0 when nothing came for the window's length."""
+        now = time.monotonic()
+        while self._times and now - self._times[0] > WINDOW_S:
+            self._times.popleft()
+        if len(self._times) < 2:
+            return 0.0
+        return (len(self._times) - 1) / max(now - self._times[0], 1e-3)
+
+
+class Spread:
+    """The last 512 values, in milliseconds."""
+
+    def __init__(self) -> None:
+        self._values: deque[float] = deque(maxlen=512)
+
+    def add(self, value: float) -> None:
+        """Remember a value."""
+        self._values.append(value)
+
+    @property
+    def last(self) -> float:
+        """The newest value, 0 before the first."""
+        return self._values[-1] if self._values else 0.0
+
+    def percentiles(self) -> dict[str, float]:
+        """p50, p95 and p99, rounded to 0.01; zeros before the first value."""
+        if not self._values:
+            return {"p50": 0.0, "p95": 0.0, "p99": 0.0}
+        p50, p95, p99 = np.percentile(np.fromiter(self._values, float), (50, 95, 99))
+        return {"p50": round(float(p50), 2), "p95": round(float(p95), 2), "p99": round(float(p99), 2)}
+
+
+class Smoothed:
+    """An exponential mean of each stage's milliseconds."""
+
+    def __init__(self) -> None:
+        self._means: dict[str, float] = {}
+
+    def add(self, stages: dict[str, float] | None = None, /, **more: float) -> None:
+        """Take in one frame's stage times."""
+        for name, ms in {**(stages or {}), **more}.items():
+            old = self._means.get(name)
+            self._means[name] = ms if old is None else old + 0.1 * (ms - old)
+
+    def values(self) -> dict[str, float]:
+        """The means, rounded to 0.01."""
+        return {name: round(ms, 2) for name, ms in self._means.items()}
+
+
+class TokenBucket:
+    """Lets ``rate`` events a second through, with a burst of a quarter of a second (at least 2)."""
+
+    def __init__(self, rate: float) -> None:
+        self._rate = rate
+        self._burst = max(2.0, rate / 4)
+        self._tokens = self._burst
+        self._at = time.monotonic()
+
+    def take(self) -> bool:
+        """True if one more event may pass now."""
+        now = time.monotonic()
+        self._tokens = min(self._burst, self._tokens + (now - self._at) * self._rate)
+        self._at = now
+        if self._tokens < 1:
+            return False
+        self._tokens -= 1
+        return True

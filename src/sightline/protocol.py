@@ -1,0 +1,244 @@
+"""What goes over a WebSocket: bytes to messages and back. No sockets here.
+
+Both transports, the SDK, the pages' tests and ours share these types. Field names are the wire's: the camera's own
+keys are camelCase, what the server adds is snake_case. Unknown keys are ignored, wrong types are refused.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, TypeAlias, TypeVar
+
+import msgspec
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from sightline.errors import ProtocolError, SightlineError, TooLarge
+from sightline.types import Detection, Detections, Result, Segment
+
+MAX_TEXT = 4096
+"""Bytes. No text message of a peer needs more."""
+
+Count: TypeAlias = Annotated[int, Meta(ge=0, le=2**53 - 1)]
+Side: TypeAlias = Annotated[int, Meta(ge=1, le=65535)]
+Millis: TypeAlias = Annotated[float, Meta(ge=0, le=2**53 - 1)]
+Figure: TypeAlias = Annotated[float, Meta(ge=0, le=1e9)]
+
+
+# What a camera sends
+
+
+class FrameMetadata(Struct, tag="frame_metadata", tag_field="type"):
+    """Announces the next binary message, one JPEG."""
+
+    frameNumber: Count  # noqa: N815
+    timestamp: Millis
+    """Milliseconds on the camera's clock."""
+    width: Side
+    height: Side
+    format: Literal["jpeg"] = "jpeg"
+    clockOffset: Annotated[float, Meta(ge=-(2**53), le=2**53)] | None = None  # noqa: N815
+    """Milliseconds to add to ``timestamp`` for the server's clock, as the camera measured it with ``ping``."""
+
+
+class Ping(Struct, tag="ping", tag_field="type"):
+    """Asks for the server's clock."""
+
+    timestamp: Millis
+
+
+# What a viewer sends
+
+
+class Ack(Struct, tag="ack", tag_field="type"):
+    """The viewer has drawn this frame. Who acknowledges once has at most two frames under way."""
+
+    frameNumber: Count  # noqa: N815
+
+
+class PerformanceStats(Struct, tag="performance_stats", tag_field="type"):
+    """How the viewer is doing."""
+
+    fps: Figure
+    latency: Figure
+    """Milliseconds."""
+    queueSize: Count = 0  # noqa: N815
+
+
+# What the server sends
+
+
+class Pong(Struct, tag="pong", tag_field="type"):
+    """Answers a ping: its own timestamp back, and the server's clock."""
+
+    timestamp: float
+    server_time: float
+
+
+class ResultMessage(Struct, tag="result", tag_field="type", omit_defaults=True):
+    """The answer to one frame; on ``/ws`` every stream's. A mask follows as one binary message where announced."""
+
+    stream: str
+    frameNumber: int  # noqa: N815
+    timestamp: float
+    width: int
+    height: int
+    model: str
+    detections: tuple[Detection, ...]
+    processing_time_ms: float
+    stages: dict[str, float]
+    segments: tuple[Segment, ...] | UnsetType = UNSET
+    mask_bytes: int | UnsetType = UNSET
+    mask_kind: Literal["instances", "classes"] | UnsetType = UNSET
+
+
+class Dropped(Struct, tag="dropped", tag_field="type", omit_defaults=True):
+    """The answer to a frame that has no result, and why."""
+
+    frameNumber: int  # noqa: N815
+    reason: str
+    message: str | UnsetType = UNSET
+
+
+class ViewerFrame(Struct, tag="frame_metadata", tag_field="type", omit_defaults=True):
+    """Announces the next binary message: the picture, then the mask where there is one."""
+
+    stream: str
+    frameNumber: int  # noqa: N815
+    timestamp: float
+    width: int
+    height: int
+    format: str
+    captured_at: float
+    """Milliseconds on the server's clock."""
+    received_at: float
+    processed_at: float
+    processing_time_ms: float
+    model: str
+    detections: tuple[Detection, ...]
+    stages: dict[str, float]
+    jpeg_bytes: int
+    rendered: bool | UnsetType = UNSET
+    """True where everything is drawn into the picture."""
+    segments: tuple[Segment, ...] | UnsetType = UNSET
+    mask_bytes: int | UnsetType = UNSET
+    mask_kind: Literal["instances", "classes"] | UnsetType = UNSET
+
+
+class Status(Struct, tag="status", tag_field="type"):
+    """Tells a peer how its stream stands. ``state``: waiting, live, ended, loading, ready."""
+
+    state: str
+    message: str
+
+
+class Hello(Struct, tag="hello", tag_field="type"):
+    """The server's first message to a camera: the limits it keeps."""
+
+    stream: str
+    model: str
+    max_pending: int
+    max_fps: float
+    max_message_bytes: int
+    max_pixels: int
+
+
+class ErrorMessage(Struct, tag="error", tag_field="type"):
+    """Why the server refuses or closes."""
+
+    code: str
+    message: str
+
+
+CameraMessage: TypeAlias = FrameMetadata | Ping | PerformanceStats
+ViewerMessage: TypeAlias = Ack | PerformanceStats | Ping
+
+_camera: msgspec.json.Decoder[CameraMessage] = msgspec.json.Decoder(CameraMessage)
+_viewer: msgspec.json.Decoder[ViewerMessage] = msgspec.json.Decoder(ViewerMessage)
+_encoder = msgspec.json.Encoder()
+
+M = TypeVar("M")
+
+
+def _decode(decoder: msgspec.json.Decoder[M], text: str | bytes, known: str) -> M:
+    data = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
+    if len(data) > MAX_TEXT:
+        raise TooLarge(f"text message of {len(data)} bytes: expected at most {MAX_TEXT}")
+    try:
+        return decoder.decode(data)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as e:
+        shown = data[:60].decode("utf-8", "replace")
+        raise ProtocolError(f"text message {shown!r}: {e}; expected one of {known}") from None
+
+
+def decode_camera(text: str | bytes) -> CameraMessage:
+    """A camera's text message. Raises ProtocolError or TooLarge with the reason."""
+    return _decode(_camera, text, "frame_metadata, ping, performance_stats")
+
+
+def decode_viewer(text: str | bytes) -> ViewerMessage:
+    """A viewer's text message. Raises ProtocolError or TooLarge with the reason."""
+    return _decode(_viewer, text, "ack, performance_stats, ping")
+
+
+def encode(message: Struct) -> str:
+    """Any message as JSON text."""
+    return _encoder.encode(message).decode()
+
+
+def error_message(error: SightlineError) -> str:
+    """An error as the text that tells a peer."""
+    return encode(ErrorMessage(error.code, error.message))
+
+
+def result_message(result: Result, *, mask_follows: bool) -> ResultMessage:
+    """A result without its picture. ``mask_follows``: the PNG is sent as the next binary message."""
+    width, height = result.frame.size
+    message = ResultMessage(
+        stream=result.frame.stream,
+        frameNumber=result.frame.seq,
+        timestamp=result.frame.captured_at * 1000,
+        width=width,
+        height=height,
+        model=result.card.name,
+        detections=result.detections,
+        processing_time_ms=result.processing_time_ms,
+        stages=dict(result.stages),
+        segments=result.segments or UNSET,
+    )
+    if mask_follows and result.mask_png is not None:
+        message.mask_bytes = len(result.mask_png)
+        message.mask_kind = _mask_kind(result)
+    return message
+
+
+def viewer_frame(result: Result, *, epoch: float, jpeg_bytes: int, rendered: bool = False) -> ViewerFrame:
+    """Announces a result with its picture. ``epoch`` is ``time.time() - time.monotonic()`` of this process."""
+    frame = result.frame
+    width, height = frame.size
+    received_at = (frame.received_at + epoch) * 1000
+    message = ViewerFrame(
+        stream=frame.stream,
+        frameNumber=frame.seq,
+        timestamp=frame.captured_at * 1000,
+        width=width,
+        height=height,
+        format="jpeg",
+        captured_at=received_at if frame.captured_here is None else frame.captured_here * 1000,
+        received_at=received_at,
+        processed_at=(result.finished_at + epoch) * 1000,
+        processing_time_ms=result.processing_time_ms,
+        model=result.card.name,
+        detections=result.detections,
+        stages=dict(result.stages),
+        jpeg_bytes=jpeg_bytes,
+        segments=result.segments or UNSET,
+    )
+    if rendered:
+        message.rendered = True
+    elif result.mask_png is not None:
+        message.mask_bytes = len(result.mask_png)
+        message.mask_kind = _mask_kind(result)
+    return message
+
+
+def _mask_kind(result: Result) -> Literal["instances", "classes"]:
+    return "instances" if isinstance(result.prediction, Detections) else "classes"

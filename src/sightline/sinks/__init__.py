@@ -1,0 +1,1 @@
+"""Plugins: one file each, its name is the plugin's name."""

@@ -1,0 +1,169 @@
+"""The words of the project as types. Pixels are BGR, coordinates are pixels of the frame, times are seconds."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from sightline.errors import BadRequest
+
+Image: TypeAlias = NDArray[np.uint8]
+"""H x W x 3, BGR, uint8."""
+
+STREAM_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+
+def check_stream_name(name: str) -> str:
+    """Return ``name`` if it can name a stream; raise BadRequest otherwise."""
+    if not STREAM_NAME.fullmatch(name):
+        raise BadRequest(f"stream name {name[:80]!r}: expected 1 to 64 letters, digits, '_' or '-'")
+    return name
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Encoded:
+    """A JPEG that is still to be decoded. Width and height come from its header."""
+
+    data: bytes
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Frame:
+    """One picture of a stream."""
+
+    stream: str
+    seq: int
+    """The publisher's number."""
+    captured_at: float
+    """Seconds, on the publisher's clock."""
+    received_at: float
+    """Seconds, ``time.monotonic()`` here."""
+    image: Encoded | Image
+    captured_here: float | None = None
+    """``captured_at`` on this machine's clock (``time.time()``), where the publisher measured the difference."""
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height in pixels."""
+        if isinstance(self.image, Encoded):
+            return self.image.width, self.image.height
+        return self.image.shape[1], self.image.shape[0]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Detections:
+    """What a detector found: N rows, columns as in ``supervision``."""
+
+    xyxy: NDArray[np.float32]
+    """N x 4, pixels of the frame."""
+    confidence: NDArray[np.float32]
+    """N, 0 to 1."""
+    class_id: NDArray[np.int32]
+    """N."""
+    tracker_id: NDArray[np.int32] | None = None
+    """N, or None where nothing tracks."""
+    mask: NDArray[np.uint8] | None = None
+    """h x w, covers the whole frame at any resolution: 0 is nothing, i + 1 is row i (the first 255 rows)."""
+
+    def __len__(self) -> int:
+        return len(self.confidence)
+
+    @classmethod
+    def empty(cls, mask: NDArray[np.uint8] | None = None) -> Detections:
+        """No rows."""
+        return cls(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int32), None, mask)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Segmentation:
+    """A class for every pixel."""
+
+    class_map: NDArray[np.uint8]
+    """h x w class ids, covers the whole frame at any resolution."""
+
+
+Prediction: TypeAlias = Detections | Segmentation
+
+
+@dataclass(frozen=True, slots=True)
+class TensorSpec:
+    """One input or output of a graph. None in ``shape`` is a dynamic dimension."""
+
+    name: str
+    shape: tuple[int | None, ...]
+    dtype: str
+    """A numpy dtype's name: float32, float16, uint8, int64."""
+
+    def __str__(self) -> str:
+        dims = "x".join("?" if d is None else str(d) for d in self.shape)
+        return f"{self.name}: {self.dtype}[{dims}]"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelCard:
+    """What is known of a model, apart from its runtime."""
+
+    name: str
+    family: str
+    """The file in ``sightline/models/`` that knows its pre- and postprocessing."""
+    task: Literal["detect", "segment"]
+    labels: tuple[str, ...]
+    input_size: tuple[int, int] | None
+    """Width and height of the model's input; None where it takes any."""
+    licence: str
+    source: str
+    """Where the weights come from."""
+    path: str | None = None
+    size_bytes: int = 0
+    description: str = ""
+
+    def label(self, class_id: int) -> str:
+        """The name of a class; ``class 7`` where the card has none."""
+        return self.labels[class_id] if 0 <= class_id < len(self.labels) else f"class {class_id}"
+
+
+class Detection(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One row of Detections as it goes out: in JSON lines, over the wire, to the SDK."""
+
+    class_id: int
+    class_name: str
+    confidence: float
+    xyxy: tuple[float, float, float, float]
+    tracker_id: int | None = None
+
+
+class Segment(msgspec.Struct, frozen=True):
+    """One class of a segmentation and the share of the frame it covers, 0 to 1."""
+
+    class_id: int
+    class_name: str
+    share: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Result:
+    """A frame and what the model said of it. Made in the worker's thread, so that the loop only passes it on."""
+
+    frame: Frame
+    prediction: Prediction
+    card: ModelCard
+    detections: tuple[Detection, ...]
+    segments: tuple[Segment, ...]
+    mask_png: bytes | None
+    """An 8-bit greyscale PNG whose values are ``Detections.mask`` or ``Segmentation.class_map``."""
+    stages: Mapping[str, float]
+    """Milliseconds by stage, on one clock: queue, decode, preprocess, infer, postprocess, encode."""
+    processing_time_ms: float
+    """From the start of decoding to the end of postprocessing."""
+    finished_at: float
+    """Seconds, ``time.monotonic()``."""
+    forms: dict[str, Any] = field(default_factory=dict)
+    """Encoded forms of this result, each made once and shared by all who want it; touched on the loop only."""
