@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias
 
 import msgspec
 import numpy as np
@@ -105,6 +105,27 @@ class TensorSpec:
     def __str__(self) -> str:
         dims = "x".join("?" if d is None else str(d) for d in self.shape)
         return f"{self.name}: {self.dtype}[{dims}]"
+
+
+class Engine(Protocol):
+    """A graph, loaded and ready to run: tensors in, tensors out. It knows no images. One thread at a time."""
+
+    name: str
+    """The file in ``sightline/engines/``."""
+    device: str
+    """``cpu`` or ``cuda:0``."""
+    inputs: Mapping[str, TensorSpec]
+    outputs: Mapping[str, TensorSpec]
+    metadata: Mapping[str, str]
+    """The file's own key-value pairs."""
+
+    def run(self, feeds: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        """All outputs by name, valid until the next ``run``. Raises ModelError if the graph fails."""
+        ...
+
+    def close(self) -> None:
+        """Give the memory back. Safe to call twice."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,53 @@
+"""What the engines share. ``Engine`` itself is one of the central types; models use it and know no runtime.
+
+A file ``engines/NAME.py`` is an engine. It has
+
+- ``open(path, *, device="cpu", threads=None) -> Engine``: raises ModelError for a file it can't read, ConfigError for
+  a device it does not have;
+- ``available() -> str | None``: None where it works, else why not and the command that mends it; imports nothing;
+- ``devices() -> list[str]``: what ``device`` may be here.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sightline.errors import ModelError
+from sightline.types import Engine, TensorSpec
+
+__all__ = ["Engine", "check_file", "cores", "spec_of"]
+
+
+def check_file(path: Path) -> None:
+    """Raise ModelError unless there is a file with something in it."""
+    if not path.is_file():
+        raise ModelError(f"{path}: no such file; expected an ONNX file")
+    if path.stat().st_size == 0:
+        raise ModelError(f"{path} is empty: expected an ONNX file")
+
+
+def cores() -> int:
+    """Physical processor cores that this process may use: its affinity and its container's quota are respected."""
+    import psutil
+
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    physical = psutil.cpu_count(logical=False) or usable
+    return max(1, min(usable, physical, _container_quota(Path("/sys/fs/cgroup/cpu.max")) or usable))
+
+
+def _container_quota(path: Path) -> int | None:
+    try:
+        quota, period = path.read_text().split()
+        return max(1, int(quota) // int(period))
+    except (OSError, ValueError, ZeroDivisionError):  # no cgroup, or no quota ("max")
+        return None
+
+
+def spec_of(name: str, shape: list[Any], dtype: np.dtype[Any] | str) -> TensorSpec:
+    """A TensorSpec from a runtime's own shape, in which whatever is not a positive number is dynamic."""
+    dims = tuple(d if isinstance(d, int) and d > 0 else None for d in shape)
+    return TensorSpec(name, dims, str(dtype))

@@ -1,0 +1,89 @@
+"""OpenVINO: reads ONNX files too, and runs them faster on x86 processors (bfloat16 by itself where they have it)."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from sightline.engines.base import check_file, cores, spec_of
+from sightline.errors import ConfigError, ModelError
+from sightline.types import TensorSpec
+
+
+def available() -> str | None:
+    """None where OpenVINO is installed, else what to do."""
+    if importlib.util.find_spec("openvino") is None:
+        return "OpenVINO is not installed; run: pip install 'sightline[openvino]'"
+    return None
+
+
+def devices() -> list[str]:
+    """Processors only."""
+    return ["cpu"]
+
+
+def open(path: Path, *, device: str = "cpu", threads: int | None = None) -> OpenVinoEngine:
+    """Load a graph. ``threads``: by default one per core."""
+    if device != "cpu":
+        raise ConfigError(f"device {device!r}: the engine openvino runs on cpu only; use --engine onnx")
+    check_file(path)
+    return OpenVinoEngine(path, threads or cores())
+
+
+class OpenVinoEngine:
+    """One compiled model and its one request."""
+
+    name = "openvino"
+    device = "cpu"
+
+    def __init__(self, path: Path, threads: int) -> None:
+        import openvino
+        from openvino.frontend import FrontEndManager
+
+        try:
+            # Its ONNX reader alone: Core.read_model tries all readers on a broken file, and they write on stderr.
+            reader = FrontEndManager().load_by_framework("onnx")
+            model = reader.convert(reader.load(str(path)))
+        except (RuntimeError, ValueError) as e:
+            raise ModelError(f"{path}: not a graph that OpenVINO can read; expected an ONNX file ({e})") from e
+        hints = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": threads}
+        try:
+            compiled = openvino.Core().compile_model(model, "CPU", hints)
+        except RuntimeError as e:
+            raise ModelError(f"{path}: OpenVINO can't run it ({e})") from e
+        self._request: Any = compiled.create_infer_request()
+        self.inputs: Mapping[str, TensorSpec] = {p.any_name: _spec(p) for p in compiled.inputs}
+        self.outputs: Mapping[str, TensorSpec] = {p.any_name: _spec(p) for p in compiled.outputs}
+        self.metadata: Mapping[str, str] = _metadata(model)
+
+    def run(self, feeds: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        """See Engine."""
+        if self._request is None:
+            raise ModelError("the engine is closed")
+        try:
+            # Shared: neither copied in nor out, which is why outputs are valid until the next run only.
+            made = self._request.infer(dict(feeds), share_inputs=True, share_outputs=True)
+        except (RuntimeError, TypeError, ValueError, KeyError) as e:
+            shapes = ", ".join(f"{name} {value.shape}" for name, value in feeds.items())
+            raise ModelError(f"OpenVINO failed on {shapes}: {e}") from e
+        return dict(zip(self.outputs, made.values(), strict=True))
+
+    def close(self) -> None:
+        """See Engine."""
+        self._request = None
+
+
+def _spec(port: Any) -> TensorSpec:
+    dims = [d.get_length() if d.is_static else None for d in port.partial_shape]
+    return spec_of(port.any_name, dims, port.element_type.to_dtype())
+
+
+def _metadata(model: Any) -> dict[str, str]:
+    """OpenVINO keeps an ONNX file's key-value pairs under ``framework``."""
+    pairs = model.get_rt_info().get("framework")
+    pairs = getattr(pairs, "value", pairs) or {}
+    return {key: str(getattr(value, "value", value)) for key, value in pairs.items()}

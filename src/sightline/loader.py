@@ -1,0 +1,167 @@
+"""From what a person names (``motion``, a path of an ONNX file) to a warm model.
+
+Loading takes seconds and holds the interpreter's lock in places: do it off the serving path.
+"""
+
+from __future__ import annotations
+
+import logging
+import platform
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from sightline.errors import ConfigError, ModelError
+from sightline.registry import load, names
+from sightline.types import Engine, ModelCard
+
+if TYPE_CHECKING:  # loading a model needs OpenCV; naming one does not
+    from sightline.models.base import Graph, Model
+
+log = logging.getLogger(__name__)
+
+DEVICE = re.compile(r"cpu|cuda:\d{1,2}")
+DEFAULT_SIDE = 640
+"""For a graph that takes any size and does not say which it was trained for."""
+
+
+def list_models() -> list[ModelCard]:
+    """The built-in models, which need no file."""
+    return [load("models", name).builtin() for name in _builtin_names()]
+
+
+def check_model(spec: str, *, engine: str = "auto", device: str = "cpu") -> None:
+    """Cheap checks before a server starts; loads nothing. Raises ConfigError."""
+    pick_engine(engine, device)
+    if spec not in _builtin_names():
+        _model_file(spec)
+
+
+def load_model(
+    spec: str,
+    *,
+    engine: str = "auto",
+    device: str = "cpu",
+    imgsz: int | None = None,
+    confidence: float | None = None,
+    threads: int | None = None,
+) -> Model:
+    """A warm model: a built-in one by its name, or any supported ONNX file by its path.
+
+    ``imgsz`` is the side of the input in pixels, for graphs that leave it open. ``threads`` are those of the engine.
+    Raises ConfigError for a wrong setting, ModelError for a file that can't be used.
+    """
+    if confidence is not None and not 0 <= confidence <= 1:
+        raise ConfigError(f"confidence {confidence}: expected 0 to 1")
+    name, reason = pick_engine(engine, device)
+    model: Model
+    if spec in _builtin_names():
+        if imgsz is not None:
+            raise ConfigError(f"imgsz {imgsz}: the built-in model {spec!r} has no input size to choose")
+        model = load("models", spec).create()
+    else:
+        log.info("engine %s: %s", name, reason)
+        opened: Engine = load("engines", name).open(_model_file(spec), device=device, threads=threads)
+        try:
+            model = _build(Path(spec), opened, imgsz)
+        except BaseException:
+            opened.close()
+            raise
+    if confidence is not None:
+        model.confidence = confidence
+    model.warm_up()
+    return model
+
+
+def pick_engine(engine: str, device: str) -> tuple[str, str]:
+    """The engine's name and, in a sentence, why it is this one. Raises ConfigError."""
+    if not DEVICE.fullmatch(device):
+        raise ConfigError(f"device {device!r}: expected 'cpu' or 'cuda:N', such as cuda:0")
+    if engine != "auto":
+        missing = load("engines", engine).available()
+        if missing is not None:
+            raise ConfigError(f"engine {engine!r} can't be used: {missing}")
+        return engine, "asked for by name"
+    if device != "cpu":
+        return pick_engine("onnx", device)[0], f"the one that runs on {device}"
+    missing = load("engines", "openvino").available()
+    if missing is not None:
+        return pick_engine("onnx", device)[0], f"OpenVINO, faster on x86 processors, can't be used: {missing}"
+    if platform.machine().lower() not in ("x86_64", "amd64"):
+        return pick_engine("onnx", device)[0], f"the processor is no x86 one but {platform.machine()}"
+    return "openvino", "it is installed and the faster one on an x86 processor"
+
+
+def _builtin_names() -> list[str]:
+    return [name for name in names("models") if hasattr(load("models", name), "builtin")]
+
+
+def _model_file(spec: str) -> Path:
+    path = Path(spec)
+    if not path.is_file():
+        raise ConfigError(
+            f"model {spec!r}: no file of that path, and no built-in model; expected the path of an .onnx file "
+            f"or one of: {', '.join(_builtin_names())}"
+        )
+    if path.suffix.lower() != ".onnx":
+        raise ConfigError(f"model {spec!r}: expected an .onnx file; export the model to ONNX first")
+    return path
+
+
+def _build(path: Path, engine: Engine, imgsz: int | None) -> Model:
+    """The model of the one family that recognises the graph."""
+    families = {name: load("models", name) for name in names("models")}
+    families = {name: family for name, family in families.items() if hasattr(family, "recognise")}
+    graph = _graph(path, engine, imgsz)
+    fitting = [] if graph is None else [name for name, family in families.items() if family.recognise(graph)]
+    if graph is not None and len(fitting) == 1:
+        model: Model = families[fitting[0]].build(graph, engine)
+        log.info("%s: a %s model of %dx%d", path.name, fitting[0], *graph.size)
+        return model
+    known = "".join(f"\n  {name}: {family.LAYOUTS}" for name, family in families.items())
+    why = f"fits several families ({', '.join(fitting)})" if fitting else "is of no family that is supported"
+    raise ModelError(f"{path}: its graph {why}.\n{_listed(engine)}\nExpected one of:{known}")
+
+
+def _listed(engine: Engine) -> str:
+    inputs, outputs = ("; ".join(map(str, specs.values())) for specs in (engine.inputs, engine.outputs))
+    return f"Inputs: {inputs}\nOutputs: {outputs}"
+
+
+def _graph(path: Path, engine: Engine, imgsz: int | None) -> Graph | None:
+    """The graph with its open sides settled; None if it does not take one picture."""
+    from sightline.models.base import Graph
+
+    if len(engine.inputs) != 1:
+        return None
+    (spec,) = engine.inputs.values()
+    if len(spec.shape) != 4 or spec.dtype not in ("float32", "float16"):
+        return None
+    batch, channels, height, width = spec.shape
+    if channels != 3 or batch not in (None, 1):
+        return None
+    size = _size(width, height, imgsz, engine.metadata)
+    outputs = dict(engine.outputs)
+    if any(None in output.shape[1:] for output in outputs.values()):  # only a run tells
+        made = engine.run({spec.name: np.zeros((1, 3, size[1], size[0]), spec.dtype)})
+        outputs = {name: replace(output, shape=made[name].shape) for name, output in outputs.items()}
+    return Graph(path, spec, outputs, engine.metadata, size)
+
+
+def _size(width: int | None, height: int | None, imgsz: int | None, metadata: Mapping[str, str]) -> tuple[int, int]:
+    """Width and height of the input: the file's own, else what was asked for, else what the file was trained for."""
+    if width is not None and height is not None:
+        if imgsz is not None and (width, height) != (imgsz, imgsz):
+            raise ConfigError(f"imgsz {imgsz}: the file's input is fixed at {width}x{height}; leave imgsz out")
+        return width, height
+    if imgsz is not None:
+        if imgsz % 32 or not 64 <= imgsz <= 2048:
+            raise ConfigError(f"imgsz {imgsz}: expected a multiple of 32 from 64 to 2048")
+        sides = [imgsz]
+    else:
+        sides = [int(n) for n in re.findall(r"\d{2,4}", metadata.get("imgsz", ""))[:2]] or [DEFAULT_SIDE]
+    return width or sides[-1], height or sides[0]

@@ -1,0 +1,177 @@
+"""What a model is: pictures in, predictions out.
+
+A file ``models/NAME.py`` is a family. One that knows graphs has
+
+- ``recognise(graph) -> bool``: by names, shapes and metadata only; may raise ModelError for a graph that is surely its
+  own but of a kind that it does not support;
+- ``build(graph, engine) -> Model``.
+
+One that needs no weights has ``builtin() -> ModelCard`` and ``create() -> Model``.
+"""
+
+from __future__ import annotations
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sightline.errors import BadImage
+from sightline.types import Engine, Image, ModelCard, Prediction, TensorSpec
+
+BATCH = 8
+"""Pictures at once where batching pays: on accelerators."""
+
+
+@dataclass(frozen=True, slots=True)
+class Geometry:
+    """Where a picture lies inside a model's input, all in pixels: x_input = left + x * inner_width / width."""
+
+    width: int
+    height: int
+    left: int
+    top: int
+    inner_width: int
+    inner_height: int
+
+
+@dataclass(frozen=True, slots=True)
+class Graph:
+    """A graph that takes pictures, as a family sees it: the loader has given its dynamic sides their numbers."""
+
+    path: Path
+    input: TensorSpec
+    """batch x 3 x height x width; the batch is 1, or None if it may be any."""
+    outputs: Mapping[str, TensorSpec]
+    """As for a batch of one picture of ``size``."""
+    metadata: Mapping[str, str]
+    size: tuple[int, int]
+    """Width and height of the input."""
+
+
+class Model(ABC):
+    """Pictures in, predictions out. Called by one thread at a time."""
+
+    card: ModelCard
+    engine: Engine | None = None
+    """None for a model that needs no weights."""
+    confidence: float = 0.25
+    """Rows below it are left out. May be set at any time, like ``iou`` and ``max_detections``."""
+    iou: float = 0.45
+    """Of two boxes of a class that overlap by more than this, the more confident stays."""
+    max_detections: int = 100
+    max_batch: int = 1
+    """More pictures than this at once bring nothing."""
+
+    @property
+    def input_size(self) -> tuple[int, int] | None:
+        """Width and height of what the graph is fed; None where there is no such thing."""
+        return None
+
+    @property
+    @abstractmethod
+    def wanted_side(self) -> int:
+        """The longer side, in pixels, that a picture needs to have; more is only scaled down."""
+
+    @abstractmethod
+    def predict(
+        self,
+        images: Sequence[Image],
+        *,
+        streams: Sequence[str] | None = None,
+        stages: dict[str, float] | None = None,
+    ) -> list[Prediction]:
+        """One prediction per picture (H x W x 3 BGR, left as it is), in pixels of that picture.
+
+        ``streams`` names the stream of each picture, for models that remember. Milliseconds are added to
+        ``stages["preprocess" | "infer" | "postprocess"]``. Raises BadImage or ModelError.
+        """
+
+    def forget(self, stream: str) -> None:  # noqa: B027 - most models remember nothing
+        """Drop what is remembered of a stream."""
+
+    def warm_up(self) -> None:
+        """Run once, so that the first picture is not the slow one."""
+        self.predict([np.full((64, 64, 3), 114, np.uint8)], streams=["warm-up"])
+        self.forget("warm-up")
+
+    def close(self) -> None:
+        """Give the memory back."""
+        if self.engine is not None:
+            self.engine.close()
+
+
+class GraphModel(Model):
+    """A model whose middle part is a graph, run by an engine."""
+
+    def __init__(self, card: ModelCard, graph: Graph, engine: Engine) -> None:
+        self.card = card
+        self.engine: Engine = engine
+        self.graph = graph
+        fixed = graph.input.shape[0] is not None
+        self.max_batch = 1 if fixed or engine.device == "cpu" else BATCH
+        width, height = graph.size
+        self.tensor: NDArray[Any] = np.zeros((self.max_batch, 3, height, width), graph.input.dtype)
+        """What is fed: one buffer for all calls."""
+
+    @property
+    def input_size(self) -> tuple[int, int]:
+        """Width and height of the graph's input."""
+        return self.graph.size
+
+    @property
+    def wanted_side(self) -> int:
+        """The input's longer side."""
+        return max(self.graph.size)
+
+    @abstractmethod
+    def preprocess(self, image: Image, slot: int = 0) -> tuple[NDArray[Any], Geometry]:
+        """Put a picture into ``tensor[slot]``. Returns that part, 1 x 3 x H x W (valid until the next call)."""
+
+    @abstractmethod
+    def postprocess(self, outputs: Mapping[str, NDArray[Any]], geometry: Geometry) -> Prediction:
+        """The prediction from the outputs for one picture, each with a batch axis of 1."""
+
+    def predict(
+        self,
+        images: Sequence[Image],
+        *,
+        streams: Sequence[str] | None = None,
+        stages: dict[str, float] | None = None,
+    ) -> list[Prediction]:
+        """See Model."""
+        stages = {} if stages is None else stages
+        found: list[Prediction] = []
+        for start in range(0, len(images), self.max_batch):
+            batch = images[start : start + self.max_batch]
+            with timed(stages, "preprocess"):
+                places = [self.preprocess(check_image(image), slot)[1] for slot, image in enumerate(batch)]
+            with timed(stages, "infer"):
+                outputs = self.engine.run({self.graph.input.name: self.tensor[: len(batch)]})
+            with timed(stages, "postprocess"):
+                for i, place in enumerate(places):
+                    found.append(self.postprocess({k: v[i : i + 1] for k, v in outputs.items()}, place))
+        return found
+
+
+def check_image(image: Image) -> Image:
+    """Raise BadImage unless it is H x W x 3 uint8 with pixels in it."""
+    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or image.size == 0:
+        raise BadImage(f"a picture of shape {image.shape} and type {image.dtype}: expected H x W x 3 uint8")
+    return image
+
+
+@contextmanager
+def timed(stages: dict[str, float], name: str) -> Iterator[None]:
+    """Add the milliseconds that the block takes to ``stages[name]``."""
+    started = time.perf_counter()
+    try:
+        yield
+    finally:
+        stages[name] = stages.get(name, 0.0) + (time.perf_counter() - started) * 1000

@@ -1,0 +1,157 @@
+"""What moves: background subtraction and connected components. Needs no weights, works for any fixed camera.
+
+Works at a longer side of 320 pixels. A model of the background per stream learns what stays; what differs from it,
+shadows aside, is cleaned and cut into connected parts. Each part is a row of class ``motion``.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from sightline.models.base import Model, check_image, timed
+from sightline.types import Detections, Image, ModelCard, Prediction
+
+SIDE = 320
+"""Pixels of the longer side that motion is looked for at."""
+MAX_STREAMS = 64
+"""Backgrounds kept; the one used longest ago goes."""
+LEARNING = 8
+"""Frames of a new background that give nothing."""
+SMALLEST = 0.0015
+"""A part smaller than this share of the picture is noise."""
+EVERYTHING = 0.6
+"""If more than this share moves at once, the light or the camera changed: the background is learnt anew."""
+SHADOW = 127
+"""OpenCV's mark for a pixel that something shades."""
+
+_SPECK = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (3, 3))
+_GAP = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (9, 9))
+
+
+def builtin() -> ModelCard:
+    """The card; there are no weights."""
+    return ModelCard(
+        name="motion",
+        family="motion",
+        task="detect",
+        labels=("motion",),
+        input_size=None,
+        licence="Apache-2.0",
+        source="built in",
+        description="Boxes and a mask of what moves in front of a fixed camera. Needs no weights.",
+    )
+
+
+def create() -> Motion:
+    """A model that has seen nothing yet."""
+    return Motion()
+
+
+class _Background:
+    """What one stream's picture looks like when nothing moves."""
+
+    def __init__(self) -> None:
+        self._shape: tuple[int, ...] = ()
+        self._learn()
+
+    def _learn(self) -> None:
+        self._subtractor = cv2.createBackgroundSubtractorMOG2(history=300, varThreshold=20, detectShadows=True)
+        self._seen = 0
+
+    def moving(self, small: Image) -> NDArray[np.uint8]:
+        """0 or 255 per pixel: differs from the background and is no shadow of something."""
+        if small.shape != self._shape:  # another resolution: nothing that was learnt fits
+            self._shape = small.shape
+            self._learn()
+        found: Any = self._subtractor.apply(small)
+        self._seen += 1
+        if self._seen <= LEARNING:
+            return np.zeros_like(found)  # type: ignore[no-any-return]
+        changed: Any = cv2.threshold(found, SHADOW, 255, cv2.THRESH_BINARY)[1]
+        changed = cv2.morphologyEx(changed, cv2.MORPH_OPEN, _SPECK)
+        changed = cv2.morphologyEx(changed, cv2.MORPH_CLOSE, _GAP)
+        if cv2.countNonZero(changed) > EVERYTHING * changed.size:
+            self._learn()
+            return np.zeros_like(found)  # type: ignore[no-any-return]
+        return changed  # type: ignore[no-any-return]
+
+
+class Motion(Model):
+    """Rows of class ``motion``; the confidence is the share of the box that moves."""
+
+    def __init__(self) -> None:
+        self.card = builtin()
+        self._streams: OrderedDict[str, _Background] = OrderedDict()
+
+    @property
+    def wanted_side(self) -> int:
+        """The side at which motion is looked for."""
+        return SIDE
+
+    def predict(
+        self,
+        images: Sequence[Image],
+        *,
+        streams: Sequence[str] | None = None,
+        stages: dict[str, float] | None = None,
+    ) -> list[Prediction]:
+        """See Model. Without ``streams``, all pictures are of one stream."""
+        stages = {} if stages is None else stages
+        found: list[Prediction] = []
+        for image, stream in zip(images, streams or [""] * len(images), strict=True):
+            with timed(stages, "preprocess"):
+                small = _small(check_image(image))
+            with timed(stages, "infer"):
+                moving = self._background(stream).moving(small)
+            with timed(stages, "postprocess"):
+                found.append(self._rows(moving, image.shape[1], image.shape[0]))
+        return found
+
+    def forget(self, stream: str) -> None:
+        """Drop the background of a stream."""
+        self._streams.pop(stream, None)
+
+    def close(self) -> None:
+        """Drop all backgrounds."""
+        self._streams.clear()
+
+    def _background(self, stream: str) -> _Background:
+        if stream not in self._streams:
+            if len(self._streams) >= MAX_STREAMS:
+                self._streams.popitem(last=False)
+            self._streams[stream] = _Background()
+        self._streams.move_to_end(stream)
+        return self._streams[stream]
+
+    def _rows(self, moving: NDArray[np.uint8], width: int, height: int) -> Detections:
+        _, parts, stats, _ = cv2.connectedComponentsWithStats(moving, connectivity=8)
+        left, top, w, h, area = (stats[:, c].astype(np.float32) for c in range(5))
+        filled = area / (w * h)
+        wanted = (area >= max(SMALLEST * moving.size, 4.0)) & (filled >= self.confidence)
+        wanted[0] = False  # what doesn't move
+        order = np.flatnonzero(wanted)
+        order = order[np.argsort(-area[order], kind="stable")][: min(self.max_detections, 255)]
+        row_of_part = np.zeros(len(stats), np.uint8)
+        row_of_part[order] = np.arange(1, len(order) + 1)
+        scale = np.array([width / moving.shape[1], height / moving.shape[0]] * 2, np.float32)
+        xyxy = np.stack([left, top, left + w, top + h], axis=1)[order] * scale
+        return Detections(
+            xyxy=xyxy,
+            confidence=filled[order],
+            class_id=np.zeros(len(order), np.int32),
+            mask=row_of_part[parts],
+        )
+
+
+def _small(image: Image) -> Image:
+    height, width = image.shape[:2]
+    scale = min(1.0, SIDE / max(width, height))
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    small = image if size == (width, height) else cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+    return cv2.GaussianBlur(small, (3, 3), 0)  # type: ignore[return-value]
