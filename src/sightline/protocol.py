@@ -195,7 +195,7 @@ def result_message(result: Result, *, mask_follows: bool) -> ResultMessage:
     message = ResultMessage(
         stream=result.frame.stream,
         frameNumber=result.frame.seq,
-        timestamp=result.frame.captured_at * 1000,
+        timestamp=round(result.frame.captured_at * 1000, 3),
         width=width,
         height=height,
         model=result.card.name,
@@ -214,17 +214,17 @@ def viewer_frame(result: Result, *, epoch: float, jpeg_bytes: int, rendered: boo
     """Announces a result with its picture. ``epoch`` is ``time.time() - time.monotonic()`` of this process."""
     frame = result.frame
     width, height = frame.size
-    received_at = (frame.received_at + epoch) * 1000
+    received_at = round((frame.received_at + epoch) * 1000, 3)
     message = ViewerFrame(
         stream=frame.stream,
         frameNumber=frame.seq,
-        timestamp=frame.captured_at * 1000,
+        timestamp=round(frame.captured_at * 1000, 3),
         width=width,
         height=height,
         format="jpeg",
-        captured_at=received_at if frame.captured_here is None else frame.captured_here * 1000,
+        captured_at=received_at if frame.captured_here is None else round(frame.captured_here * 1000, 3),
         received_at=received_at,
-        processed_at=(result.finished_at + epoch) * 1000,
+        processed_at=round((result.finished_at + epoch) * 1000, 3),
         processing_time_ms=result.processing_time_ms,
         model=result.card.name,
         detections=result.detections,

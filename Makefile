@@ -1,0 +1,61 @@
+# make help lists the targets. Windows users: pip install . && sightline serve does what make serve does.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
+	if $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then echo $$p; break; fi; done)
+VENV := .venv
+BIN := $(VENV)/bin
+UV := $(shell command -v uv 2>/dev/null)
+INSTALL := $(if $(UV),$(UV) pip install --python $(BIN)/python --quiet,$(BIN)/python -m pip install --quiet --disable-pip-version-check)
+ARGS ?=
+
+.PHONY: help serve test check bench docs browser clean
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+
+serve: $(VENV)/.serve ## install what is needed and start the server (ARGS="--model yolo.onnx")
+	@$(BIN)/sightline serve $(ARGS)
+
+test: check browser ## install what the tests need, then run them all (ARGS="-k name")
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: $(VENV)/.dev ## lint and type-check
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/mypy
+
+bench: $(VENV)/.dev ## measure; prints tables, writes JSON into bench/results
+	@$(BIN)/python bench/pipeline.py $(ARGS)
+
+docs: $(VENV)/.dev browser ## make the parts of docs/ that are made: CLI and settings reference, screenshots
+	@$(BIN)/python docs/make.py
+
+clean: ## remove the environment
+	@rm -rf $(VENV)
+
+$(BIN)/python:
+	@test -n "$(PYTHON)" || { echo "Sightline needs Python 3.11 or newer: install it, or say make PYTHON=/path/to/python3"; exit 1; }
+	@echo "making $(VENV) with $$($(PYTHON) --version)"
+	@$(if $(UV),$(UV) venv --quiet --python $(PYTHON) $(VENV),$(PYTHON) -m venv $(VENV) && $(BIN)/python -m pip install --quiet --upgrade pip)
+
+$(VENV)/.serve: pyproject.toml | $(BIN)/python
+	@echo "installing Sightline (about a minute)"
+	@$(INSTALL) --editable .
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml | $(BIN)/python
+	@echo "installing Sightline and what its tests need"
+	@$(INSTALL) --editable . --group dev
+	@touch $@ $(VENV)/.serve
+
+browser: ## get Chromium for the browser tests, where that is permitted
+	@if command -v chromium chromium-browser google-chrome >/dev/null; then exit 0; fi; \
+	if command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
+		echo "installing chromium"; apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null; \
+	else \
+		echo "The browser tests need Chromium, which can't be installed from here: install it (Debian: sudo apt install chromium)."; exit 1; \
+	fi

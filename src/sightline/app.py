@@ -1,0 +1,137 @@
+"""The web application: the hub in its lifespan, the pages, the API, the transports."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import FileResponse, JSONResponse
+from starlette.exceptions import HTTPException
+from starlette.staticfiles import StaticFiles
+
+from sightline import __version__, api, loader, registry
+from sightline.config import Settings
+from sightline.drawing import Drawing
+from sightline.errors import SightlineError
+from sightline.guard import Guard, is_loopback
+from sightline.hub import Hub
+from sightline.types import check_stream_name
+from sightline.worker import Loaded, ModelWorker
+
+log = logging.getLogger(__name__)
+
+WEB = Path(__file__).parent / "web"
+
+
+def create_app(settings: Settings, *, load: Callable[[], Loaded] | None = None) -> FastAPI:
+    """The app for these settings. ``load`` replaces the loading of the settings' model."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
+        worker = ModelWorker(load or (lambda: load_model(settings)))
+        hub = Hub(settings, worker)
+        app.state.hub = hub
+        app.state.started_at = time.monotonic()
+        drawing = Drawing(settings.jpeg_quality)
+        async with AsyncExitStack() as stack:
+            stack.callback(drawing.close)
+            for name in registry.names("transports"):
+                await stack.enter_async_context(registry.load("transports", name).serve(app, hub, drawing))
+            async with asyncio.TaskGroup() as tasks:
+                running = [tasks.create_task(worker.run()), tasks.create_task(hub.watch_model())]
+                yield
+                for task in running:
+                    task.cancel()
+
+    app = FastAPI(
+        title="Sightline",
+        version=__version__,
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        separate_input_output_schemas=False,
+    )
+    app.add_middleware(Guard, loopback_only=is_loopback(settings.host), allowed_hosts=settings.allowed_hosts)
+    app.add_exception_handler(SightlineError, _tell)
+    app.add_exception_handler(RequestValidationError, _tell)
+    app.add_exception_handler(HTTPException, _tell)
+    app.include_router(api.router)
+    _add_pages(app)
+    return app
+
+
+def load_model(settings: Settings) -> Loaded:
+    """Load and warm the settings' model. Raises ModelError or ConfigError."""
+    engine, reason = loader.pick_engine(settings.engine, settings.device)
+    started = time.monotonic()
+    model = loader.load_model(
+        settings.model,
+        engine=engine,
+        device=settings.device,
+        imgsz=settings.imgsz,
+        confidence=settings.conf,
+        threads=settings.threads,
+    )
+    log.info(
+        "model %s is ready after %.1f s (engine %s: %s)", model.card.name, time.monotonic() - started, engine, reason
+    )
+    return Loaded(model, reason, _gpu_available())
+
+
+def _gpu_available() -> bool:
+    engines = [registry.load("engines", name) for name in registry.names("engines")]
+    return any(d.startswith("cuda") for e in engines if e.available() is None for d in e.devices())
+
+
+async def _tell(_request: Request, error: Exception) -> JSONResponse:
+    if isinstance(error, SightlineError):
+        code, status, message = error.code, error.status, error.message
+    elif isinstance(error, RequestValidationError):
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        code, status, message = "bad_request", 422, f"{where}: got {first.get('input')!r}; {first['msg']}"[:300]
+    elif isinstance(error, HTTPException):
+        code, status, message = "http", error.status_code, error.detail
+    else:
+        code, status, message = "internal", 500, "internal error"
+    return JSONResponse({"error": {"code": code, "message": message}}, status)
+
+
+def _add_pages(app: FastAPI) -> None:
+    def page(name: str) -> FileResponse:
+        return FileResponse(WEB / name, headers={"Cache-Control": "no-cache"})
+
+    @app.get("/", include_in_schema=False)
+    async def dashboard() -> FileResponse:
+        return page("index.html")
+
+    @app.get("/camera/{stream}", include_in_schema=False)
+    async def camera(stream: str) -> FileResponse:
+        check_stream_name(stream)
+        return page("camera.html")
+
+    @app.get("/view/{stream}", include_in_schema=False)
+    async def view(stream: str) -> FileResponse:
+        check_stream_name(stream)
+        return page("view.html")
+
+    @app.get("/favicon.ico", include_in_schema=False)
+    async def favicon() -> FileResponse:
+        return page("favicon.svg")
+
+    app.mount("/static", _Static(directory=WEB), name="static")
+
+
+class _Static(StaticFiles):
+    """Files of the pages, always asked for anew (304 where nothing changed), so that an upgrade shows at once."""
+
+    def file_response(self, *args: object, **kwargs: object) -> FileResponse:
+        response = super().file_response(*args, **kwargs)  # type: ignore[arg-type]
+        response.headers["Cache-Control"] = "no-cache"
+        return response  # type: ignore[return-value]

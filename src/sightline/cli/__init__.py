@@ -1,0 +1,50 @@
+"""The command line. One file a command."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+from rich.console import Console
+
+from sightline import __version__
+from sightline.cli.serve import serve
+from sightline.errors import SightlineError
+
+app = typer.Typer(
+    name="sightline",
+    help="Turn any camera into a live, annotated, machine-readable stream.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+def _version(shown: bool) -> None:
+    if shown:
+        typer.echo(f"sightline {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _main(
+    version: bool = typer.Option(False, "--version", help="Show the version.", callback=_version, is_eager=True),
+) -> None:
+    return
+
+
+app.command()(serve)
+for _name in ("run", "models", "doctor"):  # TEMPORARY until these files have landed
+    try:
+        app.command()(getattr(__import__(f"sightline.cli.{_name}", fromlist=[_name]), _name))
+    except ModuleNotFoundError:
+        pass
+
+
+def main() -> None:
+    """Run the command line. An error that is told to a person ends with status 2 and no traceback."""
+    try:
+        app()
+    except SightlineError as e:
+        Console(stderr=True).print("[bold red]error:[/]", e.message, highlight=False, markup=True, soft_wrap=True)
+        sys.exit(2)

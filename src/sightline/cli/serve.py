@@ -1,0 +1,78 @@
+"""``sightline serve``: the server."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import webbrowser
+from typing import Annotated
+
+import typer
+
+from sightline import loader
+from sightline.app import create_app
+from sightline.config import Settings, load_settings
+from sightline.errors import ConfigError, ModelError
+from sightline.guard import is_loopback
+from sightline.server import Server
+
+
+def _help(setting: str) -> str:
+    field = Settings.model_fields[setting]
+    default = "" if field.default is None or field.default is False else f" Default: {field.default}."
+    return f"{field.description}{default}"
+
+
+def _option(setting: str, *names: str) -> typer.models.OptionInfo:
+    option: typer.models.OptionInfo = typer.Option(*names, help=_help(setting), show_default=False)
+    return option
+
+
+def serve(
+    host: Annotated[str | None, _option("host")] = None,
+    port: Annotated[int | None, _option("port")] = None,
+    model: Annotated[str | None, _option("model")] = None,
+    engine: Annotated[str | None, _option("engine")] = None,
+    device: Annotated[str | None, _option("device")] = None,
+    imgsz: Annotated[int | None, _option("imgsz")] = None,
+    conf: Annotated[float | None, _option("conf")] = None,
+    insecure: Annotated[bool | None, _option("insecure", "--insecure")] = None,
+    log_level: Annotated[str | None, _option("log_level")] = None,
+    open_page: Annotated[bool, typer.Option("--open", help="Open the page in a browser.")] = False,
+) -> None:
+    """Start the server: cameras in, results and pictures out.
+
+    All settings, also those without an option here, are taken from sightline.toml and SIGHTLINE_* variables too.
+    """
+    settings = load_settings(
+        host=host,
+        port=port,
+        model=model,
+        engine=engine,
+        device=device,
+        imgsz=imgsz,
+        conf=conf,
+        insecure=insecure,
+        log_level=log_level,
+    )
+    if not is_loopback(settings.host) and not settings.insecure:
+        raise ConfigError(
+            f"host {settings.host} is reachable by others and this server has no TLS and no tokens: "
+            "anybody there could watch your cameras. Use 127.0.0.1, or say --insecure if you accept that"
+        )
+    loader.check_model(settings.model, engine=settings.engine, device=settings.device)
+    logging.basicConfig(
+        level=settings.log_level.upper(), format="%(asctime)s %(levelname)-7s %(name)s  %(message)s", datefmt="%H:%M:%S"
+    )
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)
+
+    def ready(url: str) -> None:
+        typer.echo(f"\n  Sightline is ready at {url}\n  Open it in a browser and press Start a camera. Ctrl-C stops.\n")
+        sys.stdout.flush()
+        if open_page:
+            webbrowser.open(url)
+
+    server = Server(create_app(settings), settings, ready)
+    server.serve_forever()
+    if server.failure is not None:
+        raise ModelError(server.failure)

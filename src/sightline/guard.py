@@ -1,0 +1,106 @@
+"""What stands before every route and socket: Host and Origin are checked, security headers are sent."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+from collections.abc import Iterable
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
+        "connect-src 'self' ws: wss:; worker-src 'self'; media-src 'self' blob:; manifest-src 'self'; "
+        "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+    ),
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Embedder-Policy": "require-corp",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(self), microphone=()",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+
+
+def split_host(value: str) -> tuple[str, str]:
+    """Host and port of a Host header: ``[::1]:80`` gives ``::1`` and ``80``. Empty where it makes no sense."""
+    try:
+        parts = urlsplit(f"//{value}")
+        return parts.hostname or "", str(parts.port or "")
+    except ValueError:
+        return "", ""
+
+
+def is_address(host: str) -> bool:
+    """True for a literal IP address, which no DNS answer can turn into somebody else's page."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def is_loopback(host: str) -> bool:
+    """True for ``localhost`` and the loopback addresses."""
+    return host == "localhost" or (is_address(host) and ipaddress.ip_address(host).is_loopback)
+
+
+class Guard:
+    """ASGI middleware. A page of another origin, or a name rebound to this machine, gets 403 and nothing else."""
+
+    def __init__(self, app: ASGIApp, *, loopback_only: bool, allowed_hosts: Iterable[str]) -> None:
+        self._app = app
+        self._loopback_only = loopback_only
+        self._allowed = {host.lower() for host in allowed_hosts}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] not in ("http", "websocket"):
+            await self._app(scope, receive, send)
+            return
+        why = self._refusal(Headers(scope=scope), secure=scope["scheme"] in ("https", "wss"))
+        if why is not None:
+            await _forbid(scope, send, why)
+            return
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in HEADERS.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        await self._app(scope, receive, send_with_headers if scope["type"] == "http" else send)
+
+    def _refusal(self, headers: Headers, *, secure: bool) -> str | None:
+        if len(headers.getlist("host")) != 1:
+            return "expected exactly one Host header"
+        host, port = split_host(headers["host"])
+        if not self._known(host):
+            return f"Host {host[:80]!r} is not served here: expected this machine's address, or add it to allowed_hosts"
+        origin = headers.get("origin")
+        if origin is None:
+            return None
+        default = "443" if secure else "80"
+        if len(headers.getlist("origin")) == 1 and origin != "null":
+            site = urlsplit(origin)
+            origin_host, origin_port = split_host(site.netloc)
+            origin_default = "443" if site.scheme in ("https", "wss") else "80"
+            if origin_host == host and (origin_port or origin_default) == (port or default):
+                return None
+        return f"Origin {origin[:80]!r} is not this server's own page"
+
+    def _known(self, host: str) -> bool:
+        if host in self._allowed or is_loopback(host):
+            return True
+        return not self._loopback_only and is_address(host)
+
+
+async def _forbid(scope: Scope, send: Send, why: str) -> None:
+    body = json.dumps({"error": {"code": "forbidden", "message": why}}).encode()
+    start = "http.response.start" if scope["type"] == "http" else "websocket.http.response.start"
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    await send({"type": start, "status": 403, "headers": headers})
+    await send({"type": start.replace("start", "body"), "body": body})

@@ -1,0 +1,155 @@
+"""All streams of a server. One Hub is made in the app's lifespan and touched on the event loop only."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import Literal
+
+from sightline.config import Settings
+from sightline.errors import LimitReached, ShuttingDown, StreamBusy, StreamNotFound
+from sightline.mailbox import Mailbox
+from sightline.metrics import Ledger
+from sightline.protocol import Status
+from sightline.stream import Publisher, Stream, Subscription
+from sightline.types import check_stream_name
+from sightline.worker import ModelWorker
+
+REMEMBERED_S = 60.0
+"""How long the figures of an ended stream stay to be read."""
+
+
+class Hub:
+    """Streams by name, and the listeners of all of them."""
+
+    def __init__(self, settings: Settings, worker: ModelWorker) -> None:
+        self.settings = settings
+        self.worker = worker
+        self.listeners: set[Subscription] = set()
+        self.past = Ledger()
+        """Of streams that are forgotten."""
+        self.stopping: str | None = None
+        self._streams: dict[str, Stream] = {}
+
+    @property
+    def streams(self) -> dict[str, Stream]:
+        """Streams with a publisher or subscribers, and those that ended within the last minute."""
+        now = time.monotonic()
+        for stream in list(self._streams.values()):
+            if stream.ended_at is not None and now - stream.ended_at > REMEMBERED_S:
+                self._forget(stream)
+        return self._streams
+
+    @property
+    def viewers(self) -> int:
+        """Viewers and listeners of all streams."""
+        return len(self.listeners) + sum(len(s.subscriptions) for s in self._streams.values())
+
+    def find(self, name: str) -> Stream:
+        """A stream that is or was just live. Raises StreamNotFound."""
+        stream = self.streams.get(check_stream_name(name))
+        if stream is None:
+            raise StreamNotFound(f"no stream named {name!r}: no camera publishes it")
+        return stream
+
+    @asynccontextmanager
+    async def publish(self, name: str, publisher: Publisher) -> AsyncGenerator[Stream]:
+        """Take a stream for one publisher. Raises StreamBusy if it has one, LimitReached if there are too many."""
+        self._check_open()
+        stream = self._open(name)
+        if stream.publisher is not None:
+            raise StreamBusy(f"stream {name!r} has a camera already: choose another name or stop that one")
+        stream.start(publisher)
+        try:
+            yield stream
+        finally:
+            stream.end()
+            self.worker.forget(name)
+
+    @asynccontextmanager
+    async def subscribe(
+        self, name: str, *, backlog: int = 1, kind: Literal["viewer", "listener"] = "viewer"
+    ) -> AsyncGenerator[Subscription]:
+        """Results of one stream, which may have no publisher yet. Raises LimitReached."""
+        self._check_open()
+        self._check_viewers()
+        stream = self._open(name)
+        subscription = Subscription(Mailbox(backlog), kind)
+        stream.subscriptions.add(subscription)
+        try:
+            yield subscription
+        finally:
+            stream.subscriptions.discard(subscription)
+            if not stream.subscriptions and stream.publisher is None and not stream.ledger.received:
+                self._forget(stream)
+
+    @asynccontextmanager
+    async def subscribe_all(self, *, backlog: int) -> AsyncGenerator[Subscription]:
+        """Results of every stream. Raises LimitReached."""
+        self._check_open()
+        self._check_viewers()
+        subscription = Subscription(Mailbox(backlog), "listener")
+        self.listeners.add(subscription)
+        try:
+            yield subscription
+        finally:
+            self.listeners.discard(subscription)
+
+    @property
+    def model_status(self) -> Status:
+        """How the model stands, for the peers: loading, ready or failed."""
+        unready = self.worker.unready
+        if unready is None:
+            return Status("ready", "The model is ready.")
+        return Status("failed" if self.worker.settled.is_set() else "loading", f"No results yet: {unready}.")
+
+    async def watch_model(self) -> None:
+        """Tell all cameras and viewers whenever the model becomes ready or no longer is. Runs until cancelled."""
+        told = self.model_status
+        while True:
+            await asyncio.sleep(0.25)
+            status = self.model_status
+            if status != told:
+                told = status
+                for stream in self._streams.values():
+                    stream.tell(status)
+
+    def close(self, reason: str) -> None:
+        """Stop: nobody new comes in, every mailbox ends with the reason."""
+        self.stopping = reason
+        for subscription in [*self.listeners, *(s for stream in self._streams.values() for s in stream.subscriptions)]:
+            subscription.mailbox.close(reason)
+        for stream in self._streams.values():
+            if stream.publisher is not None:
+                stream.publisher.close(reason)
+
+    def _check_open(self) -> None:
+        if self.stopping is not None:
+            raise ShuttingDown(self.stopping)
+
+    def _check_viewers(self) -> None:
+        if self.viewers >= self.settings.max_viewers:
+            raise LimitReached(f"{self.viewers} viewers are connected: the limit max_viewers is reached")
+
+    def _open(self, name: str) -> Stream:
+        stream = self.streams.get(check_stream_name(name))
+        if stream is not None:
+            return stream
+        if len(self._streams) >= self.settings.max_streams:
+            ended = [s for s in self._streams.values() if s.publisher is None and not s.subscriptions]
+            if not ended:
+                raise LimitReached(f"{len(self._streams)} streams are live: the limit max_streams is reached")
+            self._forget(min(ended, key=lambda s: s.ended_at or 0.0))
+        stream = self._streams[name] = Stream(name, self.worker.wake)
+        stream.listeners = self.listeners
+        return stream
+
+    def _forget(self, stream: Stream) -> None:
+        if stream.publisher is None and not stream.subscriptions and not stream.in_flight:
+            del self._streams[stream.name]
+            self.past.received += stream.ledger.received
+            self.past.delivered += stream.ledger.delivered
+            self.past.failed += stream.ledger.failed
+            self.past.dropped.update(stream.ledger.dropped)

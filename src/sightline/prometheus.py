@@ -1,0 +1,50 @@
+"""The hub's figures in Prometheus' words. Read at scrape time; a stream's labels vanish with the stream."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from sightline.hub import Hub
+
+
+class HubCollector(Collector):
+    """Collects from one hub, on the event loop's thread."""
+
+    def __init__(self, hub: Hub) -> None:
+        self._hub = hub
+
+    def collect(self) -> Iterator[Metric]:
+        """All metric families."""
+        streams = list(self._hub.streams.values())
+        yield GaugeMetricFamily(
+            "sightline_ready", "1 while frames get results", float(self._hub.worker.unready is None)
+        )
+        yield GaugeMetricFamily(
+            "sightline_streams", "Streams with a camera", sum(s.publisher is not None for s in streams)
+        )
+        yield GaugeMetricFamily("sightline_viewers", "Viewers and listeners", self._hub.viewers)
+
+        received = CounterMetricFamily("sightline_frames_received", "Frames taken from cameras", labels=["stream"])
+        delivered = CounterMetricFamily("sightline_frames_delivered", "Frames with a result", labels=["stream"])
+        failed = CounterMetricFamily("sightline_frames_failed", "Frames the model failed on", labels=["stream"])
+        dropped = CounterMetricFamily("sightline_frames_dropped", "Frames dropped", labels=["stream", "reason"])
+        in_flight = GaugeMetricFamily("sightline_frames_in_flight", "Frames waiting or in work", labels=["stream"])
+        fps = GaugeMetricFamily("sightline_fps", "Results a second", labels=["stream"])
+        latency = GaugeMetricFamily("sightline_latency_ms", "Arrival to delivery", labels=["stream", "quantile"])
+        stage = GaugeMetricFamily("sightline_stage_ms", "Mean time of a stage", labels=["stream", "stage"])
+        for s in streams:
+            received.add_metric([s.name], s.ledger.received)
+            delivered.add_metric([s.name], s.ledger.delivered)
+            failed.add_metric([s.name], s.ledger.failed)
+            in_flight.add_metric([s.name], s.in_flight)
+            fps.add_metric([s.name], s.rate.value())
+            for reason, n in s.ledger.dropped.items():
+                dropped.add_metric([s.name, reason], n)
+            for quantile, ms in s.latency.percentiles().items():
+                latency.add_metric([s.name, f"0.{quantile[1:]}"], ms)
+            for name, ms in s.stages.values().items():
+                stage.add_metric([s.name, name], ms)
+        yield from (received, delivered, failed, dropped, in_flight, fps, latency, stage)

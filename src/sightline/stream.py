@@ -1,0 +1,196 @@
+"""A stream: one publisher, a slot of one frame, a ledger, any number of subscribers. On the event loop only."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, Protocol, TypeAlias
+
+from sightline.mailbox import Mailbox
+from sightline.metrics import Ledger, Rate, Smoothed, Spread
+from sightline.protocol import PerformanceStats, Status
+from sightline.types import Frame, Result
+
+log = logging.getLogger(__name__)
+
+DropReason: TypeAlias = Literal["replaced", "unwatched", "rate", "closed"]
+"""replaced: a newer frame came first. unwatched: nobody wants results. rate: above max_fps. closed: the end came."""
+
+
+class Publisher(Protocol):
+    """Who feeds a stream, as the stream sees it. Each frame is answered by exactly one of the three calls."""
+
+    wants_results: bool
+
+    def answer(self, result: Result) -> None:
+        """The frame's result."""
+
+    def drop(self, frame: Frame, reason: DropReason) -> None:
+        """The frame was dropped."""
+
+    def fail(self, frame: Frame, message: str) -> None:
+        """The model, or decoding, failed on the frame."""
+
+    def tell(self, status: Status) -> None:
+        """The model became ready, or no longer is."""
+
+    def close(self, reason: str) -> None:
+        """The server stops: tell the peer why and end the session."""
+
+
+@dataclass(slots=True, eq=False)
+class Subscription:
+    """One subscriber's mailbox and how it is doing. Status items tell that the publisher came or went."""
+
+    mailbox: Mailbox[Result | Status]
+    kind: Literal["viewer", "listener"]
+    sent: int = 0
+    stats: PerformanceStats | None = None
+
+
+class Stream:
+    """A named live feed."""
+
+    def __init__(self, name: str, wake: Callable[[Stream], None]) -> None:
+        self.name = name
+        self.publisher: Publisher | None = None
+        self.subscriptions: set[Subscription] = set()
+        self.listeners: set[Subscription] = set()
+        """Those of all streams; the hub's own set."""
+        self.slot: Frame | None = None
+        self.in_worker = 0
+        self.ledger = Ledger()
+        self.rate = Rate()
+        self.latency = Spread()
+        self.stages = Smoothed()
+        self.latest: Frame | None = None
+        self.last_result: Result | None = None
+        self.ended_at: float | None = None
+        self._wake = wake
+        self._unlogged: Counter[str] = Counter()
+        self._logged_at = time.monotonic()
+
+    @property
+    def in_flight(self) -> int:
+        """Frames that wait in the slot or are with the worker."""
+        return (self.slot is not None) + self.in_worker
+
+    @property
+    def viewers(self) -> int:
+        """Those who look at pictures."""
+        return sum(s.kind == "viewer" for s in self.subscriptions)
+
+    @property
+    def wanted(self) -> bool:
+        """True if anybody wants results. A stream that nobody wants is neither decoded nor inferred."""
+        if self.subscriptions or self.listeners:
+            return True
+        return self.publisher is not None and self.publisher.wants_results
+
+    # From the publisher's side
+
+    def put(self, frame: Frame) -> None:
+        """Take a frame. An unread older one is dropped before it is decoded, and counted."""
+        self.ledger.received += 1
+        self.latest = frame
+        if not self.wanted:
+            self._drop(frame, "unwatched")
+            return
+        old, self.slot = self.slot, frame
+        if old is None:
+            self._wake(self)
+        else:
+            self._drop(old, "replaced")
+
+    def refuse(self, frame: Frame) -> None:
+        """Count a frame that came faster than ``max_fps``."""
+        self.ledger.received += 1
+        self._drop(frame, "rate")
+
+    def start(self, publisher: Publisher) -> None:
+        """A publisher takes the stream."""
+        self.publisher = publisher
+        self.ended_at = None
+        self._tell(Status("live", "The camera is live."))
+
+    def end(self) -> None:
+        """The publisher is gone. What waits is dropped; what the worker has is still delivered."""
+        frame, self.slot = self.slot, None
+        if frame is not None:
+            self._drop(frame, "closed")
+        self.publisher = None
+        self.ended_at = time.monotonic()
+        self._log_drops(now=True)
+        if not self.in_worker:
+            self._tell(Status("ended", "The camera is gone."))
+
+    # From the worker's side
+
+    def take(self) -> Frame | None:
+        """Hand the waiting frame to the worker."""
+        frame, self.slot = self.slot, None
+        if frame is not None:
+            self.in_worker += 1
+        return frame
+
+    def deliver(self, result: Result) -> None:
+        """Give a result to the publisher and into every subscriber's mailbox; each drops on its own."""
+        self.in_worker -= 1
+        self.ledger.delivered += 1
+        self.rate.tick()
+        self.latency.add((time.monotonic() - result.frame.received_at) * 1000)
+        self.stages.add(dict(result.stages))
+        self.last_result = result
+        if self.publisher is not None:
+            self.publisher.answer(result)
+        self._tell(result)
+        for listener in self.listeners:
+            listener.mailbox.put(result)
+        self._after_worker()
+
+    def fail(self, frame: Frame, message: str) -> None:
+        """The worker could not make a result of a frame."""
+        self.in_worker -= 1
+        self.ledger.failed += 1
+        if self.publisher is not None:
+            self.publisher.fail(frame, message)
+        self._after_worker()
+
+    def give_back(self, frame: Frame) -> None:
+        """The worker stops and returns a frame that it has not begun."""
+        self.in_worker -= 1
+        self._drop(frame, "closed")
+
+    def _after_worker(self) -> None:
+        if self.publisher is None and not self.in_worker:
+            self._tell(Status("ended", "The camera is gone."))
+
+    def tell(self, status: Status) -> None:
+        """Tell everybody on the stream how the model stands."""
+        if self.publisher is not None:
+            self.publisher.tell(status)
+        self._tell(status)
+
+    def _tell(self, item: Result | Status) -> None:
+        for subscription in self.subscriptions:
+            subscription.mailbox.put(item)
+
+    def _drop(self, frame: Frame, reason: DropReason) -> None:
+        self.ledger.dropped[reason] += 1
+        if self.publisher is not None:
+            self.publisher.drop(frame, reason)
+        if reason != "unwatched":
+            self._unlogged[reason] += 1
+            self._log_drops()
+
+    def _log_drops(self, *, now: bool = False) -> None:
+        at = time.monotonic()
+        if self._unlogged and (now or at - self._logged_at >= 1):
+            told = ", ".join(f"{n} {reason}" for reason, n in self._unlogged.items())
+            log.info("stream %s: dropped %s in %.1f s", self.name, told, at - self._logged_at)
+            self._unlogged.clear()
+        if not self._unlogged:
+            self._logged_at = at

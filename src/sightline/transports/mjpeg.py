@@ -1,0 +1,90 @@
+"""``/mjpeg/{stream}`` and ``/snapshot/{stream}.jpg``: pictures with boxes burned in, for what knows nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator
+from contextlib import aclosing, asynccontextmanager
+
+from fastapi import FastAPI, Response
+from fastapi.responses import StreamingResponse
+
+from sightline.drawing import Drawing
+from sightline.errors import StreamEnded, StreamNotFound
+from sightline.hub import Hub
+from sightline.stream import Stream
+from sightline.types import Result
+
+FRESH_S = 1.0
+"""A snapshot may be so old."""
+PATIENCE_S = 10.0
+"""So long the camera's next frame is waited for."""
+
+
+@asynccontextmanager
+async def serve(app: FastAPI, hub: Hub, drawing: Drawing) -> AsyncGenerator[None]:
+    """Put both endpoints on the app."""
+
+    @app.get("/mjpeg/{stream}", response_class=StreamingResponse, tags=["pictures"])
+    async def mjpeg(stream: str) -> StreamingResponse:
+        """Motion JPEG with everything drawn in. Ends when the camera leaves."""
+        _live(hub, stream)
+        parts = _parts(hub, stream, drawing)
+        first = await anext(parts)  # before the headers, so that an error still is one
+
+        async def body() -> AsyncGenerator[bytes]:
+            async with aclosing(parts):
+                yield first
+                async for part in parts:
+                    yield part
+
+        return StreamingResponse(
+            body(), media_type="multipart/x-mixed-replace; boundary=frame", headers={"Cache-Control": "no-store"}
+        )
+
+    @app.get("/snapshot/{stream}.jpg", response_class=Response, tags=["pictures"])
+    async def snapshot(stream: str) -> Response:
+        """The newest picture with everything drawn in."""
+        result = _live(hub, stream).last_result
+        if result is None or time.monotonic() - result.finished_at > FRESH_S:
+            async with aclosing(_results(hub, stream)) as results:
+                result = await anext(results)
+        data = await drawing.jpeg(result)
+        return Response(data, media_type="image/jpeg", headers={"Cache-Control": "no-store"})
+
+    yield
+
+
+def _live(hub: Hub, name: str) -> Stream:
+    stream = hub.find(name)
+    if stream.publisher is None:
+        raise StreamNotFound(f"the camera of stream {name!r} is gone")
+    return stream
+
+
+async def _parts(hub: Hub, name: str, drawing: Drawing) -> AsyncGenerator[bytes]:
+    async with aclosing(_results(hub, name)) as results:
+        async for result in results:
+            jpeg = await drawing.jpeg(result)
+            yield b"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n%b\r\n" % (len(jpeg), jpeg)
+
+
+async def _results(hub: Hub, name: str) -> AsyncGenerator[Result]:
+    """Results of a live stream; ends with the camera. Raises StreamNotFound if not even one comes."""
+    come = False
+    async with hub.subscribe(name) as subscription:
+        while True:
+            try:
+                async with asyncio.timeout(PATIENCE_S):
+                    item = await subscription.mailbox.get()
+            except (TimeoutError, StreamEnded):
+                item = None
+            if isinstance(item, Result):
+                come = True
+                subscription.sent += 1
+                yield item
+            elif item is None or item.state == "ended":
+                break
+    if not come:
+        raise StreamNotFound(f"no result of stream {name!r} came within {PATIENCE_S:g} s")

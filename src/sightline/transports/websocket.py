@@ -1,0 +1,367 @@
+"""WebSockets: ``/ws/camera/{stream}`` publishes, ``/ws/view/{stream}`` subscribes, ``/ws`` tells every result."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import deque
+from collections.abc import AsyncGenerator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from typing import Any, Literal, TypeAlias
+
+from fastapi import FastAPI
+from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
+
+from sightline import codecs, protocol
+from sightline.drawing import Drawing
+from sightline.errors import (
+    BadRequest,
+    IdleTimeout,
+    LimitReached,
+    ProtocolError,
+    ShuttingDown,
+    SightlineError,
+    StreamBusy,
+    StreamEnded,
+    TooLarge,
+)
+from sightline.hub import Hub
+from sightline.mailbox import Mailbox
+from sightline.metrics import TokenBucket
+from sightline.protocol import FrameMetadata, Ping, Pong, Status
+from sightline.stream import DropReason, Stream, Subscription
+from sightline.types import Encoded, Frame, Result
+
+log = logging.getLogger(__name__)
+
+EPOCH = time.time() - time.monotonic()
+ANSWERS = 64
+"""Answers that may wait for a camera that doesn't read; then it is closed."""
+UNACKNOWLEDGED = 2
+"""Frames under way to a viewer that acknowledges."""
+FAREWELL_S = 2.0
+
+Loop: TypeAlias = Coroutine[Any, Any, None]
+
+
+@asynccontextmanager
+async def serve(app: FastAPI, hub: Hub, drawing: Drawing) -> AsyncGenerator[None]:
+    """Put the three endpoints on the app."""
+
+    async def camera(ws: WebSocket) -> None:
+        await _session(ws, lambda: _camera(ws, hub))
+
+    async def view(ws: WebSocket) -> None:
+        await _session(ws, lambda: _view(ws, hub, drawing))
+
+    async def listen(ws: WebSocket) -> None:
+        await _session(ws, lambda: _listen(ws, hub))
+
+    app.router.add_websocket_route("/ws/camera/{stream}", camera)
+    app.router.add_websocket_route("/ws/view/{stream}", view)
+    app.router.add_websocket_route("/ws", listen)
+    yield
+
+
+# A session: whatever goes wrong in it is told to its peer and ends it alone
+
+
+async def _session(ws: WebSocket, run: Callable[[], Loop]) -> None:
+    await ws.accept()
+    try:
+        await run()
+    except (WebSocketDisconnect, OSError):
+        return
+    except SightlineError as e:
+        log.info("%s %s closed: %s", ws.url.path, _peer(ws), e.message)
+        await _refuse(ws, e)
+
+
+async def _refuse(ws: WebSocket, error: SightlineError) -> None:
+    try:
+        async with asyncio.timeout(FAREWELL_S):  # a peer that reads nothing must not hold us
+            await ws.send_text(protocol.error_message(error))
+            await ws.close(_close_code(error), error.message.encode()[:120].decode(errors="ignore"))
+    except (TimeoutError, WebSocketDisconnect, OSError, RuntimeError):
+        log.debug("%s %s left before it could be told why", ws.url.path, _peer(ws))
+
+
+def _close_code(error: SightlineError) -> int:
+    if isinstance(error, TooLarge):
+        return 1009
+    if isinstance(error, ShuttingDown):
+        return 1001
+    if isinstance(error, (StreamBusy, LimitReached)):
+        return 1013
+    return 1008
+
+
+def _peer(ws: WebSocket) -> str:
+    return f"{ws.client.host}:{ws.client.port}" if ws.client else "?"
+
+
+async def _until_end(*loops: Loop) -> None:
+    """Run endless loops together until one raises; raise what ended them."""
+    ended: BaseException | None = None
+    try:
+        async with asyncio.TaskGroup() as group:
+            for loop in loops:
+                group.create_task(loop)
+    except* SightlineError as e:
+        ended = e.exceptions[0]
+    except* StreamEnded as e:
+        ended = ShuttingDown(str(e.exceptions[0]))
+    except* (WebSocketDisconnect, OSError):
+        ended = WebSocketDisconnect()
+    if ended is not None:
+        raise ended
+
+
+async def _receive(ws: WebSocket) -> str | bytes:
+    message = await ws.receive()
+    if message["type"] == "websocket.disconnect":
+        raise WebSocketDisconnect(message.get("code", 1005))
+    data: bytes | None = message.get("bytes")
+    return data if data is not None else str(message["text"])
+
+
+async def _send(ws: WebSocket, text: str, data: bytes | None = None) -> None:
+    if ws.application_state is not WebSocketState.CONNECTED:
+        raise WebSocketDisconnect
+    await ws.send_text(text)
+    if data is not None:
+        await ws.send_bytes(data)
+
+
+# Cameras
+
+
+class Camera:
+    """A camera's session, as its stream sees it. Answers wait in a bounded mailbox for the sending task."""
+
+    def __init__(self, *, wants_results: bool) -> None:
+        self.wants_results = wants_results
+        self.answers: Mailbox[tuple[str, bytes | None]] = Mailbox(ANSWERS)
+
+    def answer(self, result: Result) -> None:
+        """The frame's result."""
+        message = protocol.result_message(result, mask_follows=True)
+        self.answers.put((protocol.encode(message), result.mask_png))
+
+    def drop(self, frame: Frame, reason: DropReason) -> None:
+        """The frame was dropped."""
+        self.answers.put((protocol.encode(protocol.Dropped(frame.seq, reason)), None))
+
+    def fail(self, frame: Frame, message: str) -> None:
+        """The frame failed."""
+        self.answers.put((protocol.encode(protocol.Dropped(frame.seq, "failed", message)), None))
+
+    def tell(self, status: Status) -> None:
+        """How the model stands."""
+        self.say(protocol.encode(status))
+
+    def say(self, text: str) -> None:
+        """Anything else for the camera."""
+        self.answers.put((text, None))
+
+    def close(self, reason: str) -> None:
+        """End the session with a reason."""
+        self.answers.close(reason)
+
+
+async def _camera(ws: WebSocket, hub: Hub) -> None:
+    wanted = ws.query_params.get("results", "1")
+    if wanted not in ("0", "1"):
+        raise BadRequest(f"results={wanted[:20]}: expected 0 or 1")
+    camera = Camera(wants_results=wanted == "1")
+    name = ws.path_params["stream"]
+    async with hub.publish(name, camera) as stream:
+        log.info("stream %s: camera %s connected", name, _peer(ws))
+        limits = hub.settings
+        hello = protocol.Hello(
+            stream=name,
+            model=hub.worker.model_name,
+            max_pending=limits.max_pending,
+            max_fps=limits.max_fps,
+            max_message_bytes=limits.max_message_bytes,
+            max_pixels=limits.max_pixels,
+        )
+        camera.say(protocol.encode(hello))
+        camera.tell(hub.model_status)
+        try:
+            await _until_end(_camera_reads(ws, hub, stream, camera), _camera_sends(ws, camera))
+        finally:
+            log.info("stream %s: camera %s left", name, _peer(ws))
+
+
+async def _camera_reads(ws: WebSocket, hub: Hub, stream: Stream, camera: Camera) -> None:
+    limits = hub.settings
+    bucket = TokenBucket(limits.max_fps)
+    announced: FrameMetadata | None = None
+    while True:
+        try:
+            async with asyncio.timeout(limits.idle_timeout):
+                data = await _receive(ws)
+        except TimeoutError:
+            raise IdleTimeout(f"nothing came for {limits.idle_timeout:g} s: expected frames") from None
+        if isinstance(data, bytes):
+            if announced is None:
+                raise ProtocolError(f"binary message of {len(data)} bytes: expected frame_metadata before it")
+            frame = _frame(stream.name, announced, data, hub)
+            announced = None
+            if bucket.take():
+                stream.put(frame)
+            else:
+                stream.refuse(frame)
+            continue
+        message = protocol.decode_camera(data)
+        if isinstance(message, Ping):
+            camera.say(protocol.encode(Pong(message.timestamp, time.time() * 1000)))
+        elif isinstance(message, FrameMetadata):
+            if announced is not None:
+                raise ProtocolError("two frame_metadata in a row: expected the JPEG as a binary message between them")
+            announced = message
+
+
+def _frame(name: str, announced: FrameMetadata, data: bytes, hub: Hub) -> Frame:
+    received_at = time.monotonic()
+    if len(data) > hub.settings.max_message_bytes:
+        raise TooLarge(f"picture of {len(data)} bytes: expected at most {hub.settings.max_message_bytes}")
+    captured_at = announced.timestamp / 1000
+    captured_here = None
+    if announced.clockOffset is not None:
+        here = captured_at + announced.clockOffset / 1000
+        if 0 <= received_at + EPOCH - here < 60:  # a clock that says otherwise was not measured
+            captured_here = here
+    image = codecs.check_jpeg(data, max_pixels=hub.settings.max_pixels)
+    return Frame(name, announced.frameNumber, captured_at, received_at, image, captured_here)
+
+
+async def _camera_sends(ws: WebSocket, camera: Camera) -> None:
+    while True:
+        text, data = await camera.answers.get()
+        if camera.answers.dropped:
+            raise LimitReached(f"{ANSWERS} answers wait: expected a camera that reads them")
+        await _send(ws, text, data)
+
+
+# Viewers
+
+
+class Acks:
+    """Which frames are under way to a viewer. Until its first ack it is not waited for."""
+
+    def __init__(self) -> None:
+        self._under_way: deque[int] = deque(maxlen=64)
+        self._acknowledges = False
+        self._changed = asyncio.Event()
+
+    def sent(self, seq: int) -> None:
+        """A frame was sent."""
+        self._under_way.append(seq)
+
+    def acknowledge(self, seq: int) -> None:
+        """The viewer has drawn this frame, and so is done with the older ones."""
+        self._acknowledges = True
+        if seq in self._under_way:
+            while self._under_way.popleft() != seq:
+                pass
+        self._changed.set()
+
+    async def room(self) -> None:
+        """Wait until another frame may be sent."""
+        while self._acknowledges and len(self._under_way) >= UNACKNOWLEDGED:
+            self._changed.clear()
+            await self._changed.wait()
+
+
+async def _view(ws: WebSocket, hub: Hub, drawing: Drawing) -> None:
+    render = ws.query_params.get("render", "viewer")
+    if render not in ("viewer", "server"):
+        raise BadRequest(f"render={render[:20]}: expected server or viewer")
+    name = ws.path_params["stream"]
+    async with hub.subscribe(name) as subscription:
+        stream = hub.find(name)
+        live = Status("live", "The camera is live.")
+        waiting = Status("waiting", "Waiting for the camera.")
+        await _send(ws, protocol.encode(live if stream.publisher is not None else waiting))
+        acks = Acks()
+        to_draw = drawing if render == "server" else None
+        await _until_end(_viewer_reads(ws, subscription, acks), _viewer_sends(ws, subscription, acks, to_draw))
+
+
+async def _viewer_reads(ws: WebSocket, subscription: Subscription, acks: Acks) -> None:
+    while True:
+        data = await _receive(ws)
+        if isinstance(data, bytes):
+            raise ProtocolError(f"binary message of {len(data)} bytes: expected only text from a viewer")
+        message = protocol.decode_viewer(data)
+        if isinstance(message, protocol.Ack):
+            acks.acknowledge(message.frameNumber)
+        elif isinstance(message, protocol.PerformanceStats):
+            subscription.stats = message
+        else:
+            await _send(ws, protocol.encode(Pong(message.timestamp, time.time() * 1000)))
+
+
+async def _viewer_sends(ws: WebSocket, subscription: Subscription, acks: Acks, drawing: Drawing | None) -> None:
+    while True:
+        await acks.room()  # first room, then the newest: what waits here is never stale
+        item = await subscription.mailbox.get()
+        if isinstance(item, Status):
+            await _send(ws, protocol.encode(item))
+            continue
+        text, data = await _picture(item, drawing)
+        acks.sent(item.frame.seq)
+        await _send(ws, text, data)
+        subscription.sent += 1
+
+
+async def _picture(result: Result, drawing: Drawing | None) -> tuple[str, bytes]:
+    """The two messages of a result; made once, whoever wants them."""
+    form: Literal["viewer", "server"] = "viewer" if drawing is None else "server"
+    made: tuple[str, bytes] | None = result.forms.get(form)
+    if made is None:
+        if drawing is not None:
+            data = await drawing.jpeg(result)
+            message = protocol.viewer_frame(result, epoch=EPOCH, jpeg_bytes=len(data), rendered=True)
+        else:
+            assert isinstance(result.frame.image, Encoded)
+            jpeg = result.frame.image.data
+            data = jpeg if result.mask_png is None else jpeg + result.mask_png
+            message = protocol.viewer_frame(result, epoch=EPOCH, jpeg_bytes=len(jpeg))
+        made = result.forms[form] = protocol.encode(message), data
+    return made
+
+
+# Listeners
+
+
+async def _listen(ws: WebSocket, hub: Hub) -> None:
+    name = ws.query_params.get("stream")
+    backlog = 64
+    opened = (
+        hub.subscribe_all(backlog=backlog) if name is None else hub.subscribe(name, backlog=backlog, kind="listener")
+    )
+    async with opened as subscription:
+        await _until_end(_listener_reads(ws), _listener_sends(ws, subscription))
+
+
+async def _listener_reads(ws: WebSocket) -> None:
+    while True:
+        data = await _receive(ws)
+        if len(data) > protocol.MAX_TEXT:
+            raise TooLarge(f"message of {len(data)} bytes: expected nothing from a listener")
+
+
+async def _listener_sends(ws: WebSocket, subscription: Subscription) -> None:
+    while True:
+        item = await subscription.mailbox.get()
+        if isinstance(item, Status):
+            continue
+        text: str | None = item.forms.get("json")
+        if text is None:
+            text = item.forms["json"] = protocol.encode(protocol.result_message(item, mask_follows=False))
+        await _send(ws, text)
+        subscription.sent += 1

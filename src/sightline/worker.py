@@ -1,0 +1,257 @@
+"""Runs one model in one thread over all streams: at most one frame of each ready stream, round robin.
+
+While the model is busy the streams' slots fill, so batches form by themselves: there is no timer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+
+from sightline import codecs
+from sightline.describe import describe
+from sightline.errors import SightlineError
+from sightline.models.base import Model
+from sightline.stream import Stream
+from sightline.types import Detections, Frame, Image, Prediction, Result
+
+log = logging.getLogger(__name__)
+
+STUCK_S = 30.0
+"""A model that has not answered for so long counts as dead."""
+FAILURES = 5
+"""So many frames in a row that fail make the worker unready, until one succeeds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A frame that could not be processed, and why, in words for a peer."""
+
+    frame: Frame
+    message: str
+
+
+Outcome: TypeAlias = Result | Failure
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A model ready to run, and what was found out while it was loaded."""
+
+    model: Model
+    engine_reason: str
+    """Why this engine runs it."""
+    gpu_available: bool
+
+
+class ModelWorker:
+    """Loads a model off the serving path, then processes what the streams have ready."""
+
+    def __init__(self, load: Callable[[], Loaded]) -> None:
+        self.loaded: Loaded | None = None
+        self.failure: str | None = None
+        """Why the model could not be loaded."""
+        self.settled = asyncio.Event()
+        """Set once loading has ended, well or not."""
+        self._load = load
+        self._ready: dict[Stream, None] = {}
+        self._wake = asyncio.Event()
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="model")
+        self._busy_since: float | None = None
+        self._failures = 0
+        self._last_failure = ""
+        self._gone: set[str] = set()
+
+    @property
+    def model(self) -> Model | None:
+        """The model, once it is loaded."""
+        return None if self.loaded is None else self.loaded.model
+
+    @property
+    def model_name(self) -> str:
+        """The model's name; empty until it is loaded."""
+        return "" if self.model is None else self.model.card.name
+
+    @property
+    def unready(self) -> str | None:
+        """Why no results come, or None while all is well."""
+        if self.failure is not None:
+            return f"the model failed to load: {self.failure}"
+        if self.model is None:
+            return "the model is loading"
+        if self._busy_since is not None and time.monotonic() - self._busy_since > STUCK_S:
+            return f"the model has not answered for {STUCK_S:.0f} s"
+        if self._failures >= FAILURES:
+            return f"the model failed on the last {self._failures} frames: {self._last_failure}"
+        return None
+
+    def wake(self, stream: Stream) -> None:
+        """A stream's empty slot was filled."""
+        self._ready[stream] = None
+        self._wake.set()
+
+    def forget(self, name: str) -> None:
+        """A stream's publisher left: the model drops what it remembers of it before its next frame."""
+        self._gone.add(name)
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Load the model, then work until cancelled."""
+        loop = asyncio.get_running_loop()
+        try:
+            try:
+                self.loaded = await loop.run_in_executor(self._thread, self._load)
+            except SightlineError as e:
+                self.failure = e.message
+                return
+            finally:
+                self.settled.set()
+            await self._serve(self.loaded.model)
+        finally:
+            self._give_back_slots()
+            if self.model is not None:
+                self._thread.submit(self.model.close)
+            self._thread.shutdown(wait=False)
+
+    async def _serve(self, model: Model) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            await self._wake.wait()
+            gone, self._gone = self._gone, set()
+            batch = self._collect(model.max_batch)
+            if not self._ready:
+                self._wake.clear()
+            if not batch and not gone:
+                continue
+            self._busy_since = time.monotonic()
+            try:
+                outcomes = await loop.run_in_executor(self._thread, process, model, [f for _, f in batch], gone)
+            except asyncio.CancelledError:
+                for stream, frame in batch:
+                    stream.give_back(frame)
+                raise
+            finally:
+                self._busy_since = None
+            for (stream, _), outcome in zip(batch, outcomes, strict=True):
+                self._settle(stream, outcome)
+
+    def _collect(self, limit: int) -> list[tuple[Stream, Frame]]:
+        batch: list[tuple[Stream, Frame]] = []
+        while self._ready and len(batch) < limit:
+            stream = next(iter(self._ready))
+            del self._ready[stream]
+            frame = stream.take()
+            if frame is not None:  # None: the publisher left with its frame
+                batch.append((stream, frame))
+        return batch
+
+    def _settle(self, stream: Stream, outcome: Outcome) -> None:
+        if isinstance(outcome, Result):
+            self._failures = 0
+            stream.deliver(outcome)
+            return
+        self._failures += 1
+        self._last_failure = outcome.message
+        if self._failures in (1, FAILURES):
+            log.warning("stream %s: frame %d failed: %s", stream.name, outcome.frame.seq, outcome.message)
+        stream.fail(outcome.frame, outcome.message)
+
+    def _give_back_slots(self) -> None:
+        for stream in self._ready:
+            frame = stream.take()
+            if frame is not None:
+                stream.give_back(frame)
+        self._ready.clear()
+
+
+def process(model: Model, frames: list[Frame], gone: set[str]) -> list[Outcome]:
+    """Decode, predict and describe. Runs in the worker's thread; a frame that fails fails alone."""
+    for name in gone:
+        model.forget(name)
+    started = time.monotonic()
+    images: dict[int, Image] = {}
+    outcomes: dict[int, Outcome] = {}
+    decode_ms: dict[int, float] = {}
+    for i, frame in enumerate(frames):
+        at = time.perf_counter()
+        try:
+            images[i] = codecs.decode(frame.image, at_least=model.wanted_side)
+        except SightlineError as e:
+            outcomes[i] = Failure(frame, e.message)
+        decode_ms[i] = (time.perf_counter() - at) * 1000
+    stages: dict[str, float] = {}
+    predictions = _predict(model, frames, images, stages)
+    for i, said in predictions.items():
+        if isinstance(said, str):
+            outcomes[i] = Failure(frames[i], said)
+            continue
+        times = {"queue": (started - frames[i].received_at) * 1000, "decode": decode_ms[i]}
+        times |= {name: ms / len(images) for name, ms in stages.items()}
+        outcomes[i] = _result(model, frames[i], images[i], said, started, times)
+    return [outcomes[i] for i in range(len(frames))]
+
+
+def _predict(
+    model: Model, frames: list[Frame], images: dict[int, Image], stages: dict[str, float]
+) -> dict[int, Prediction | str]:
+    """Predictions by index, or why there is none. A batch that fails is tried again one by one."""
+    order = list(images)
+    if not order:
+        return {}
+    try:
+        found = model.predict([images[i] for i in order], streams=[frames[i].stream for i in order], stages=stages)
+        return dict(zip(order, found, strict=True))
+    except Exception as e:
+        if len(order) == 1:
+            if not isinstance(e, SightlineError):
+                log.exception("model %s failed", model.card.name)
+            return {order[0]: f"{type(e).__name__}: {e}"[:300]}
+    alone: dict[int, Prediction | str] = {}
+    for i in order:
+        alone |= _predict(model, frames, {i: images[i]}, stages)
+    return alone
+
+
+def _result(
+    model: Model, frame: Frame, image: Image, prediction: Prediction, started: float, stages: dict[str, float]
+) -> Result:
+    at = time.perf_counter()
+    prediction = _at_full_size(prediction, frame, image)
+    detections, segments = describe(prediction, model.card)
+    mask = prediction.mask if isinstance(prediction, Detections) else prediction.class_map
+    mask_png = None if mask is None else codecs.encode_mask(mask)
+    stages["encode"] = (time.perf_counter() - at) * 1000
+    finished = time.monotonic()
+    return Result(
+        frame=frame,
+        prediction=prediction,
+        card=model.card,
+        detections=detections,
+        segments=segments,
+        mask_png=mask_png,
+        stages={name: round(ms, 3) for name, ms in stages.items()},
+        processing_time_ms=round((finished - started) * 1000, 3),
+        finished_at=finished,
+    )
+
+
+def _at_full_size(prediction: Prediction, frame: Frame, image: Image) -> Prediction:
+    """Boxes of a picture that was decoded at reduced size, in pixels of the frame."""
+    width, height = frame.size
+    if not isinstance(prediction, Detections) or (image.shape[1], image.shape[0]) == (width, height):
+        return prediction
+    scale = np.array([width / image.shape[1], height / image.shape[0]] * 2, np.float32)
+    return Detections(
+        prediction.xyxy * scale,
+        prediction.confidence,
+        prediction.class_id,
+        prediction.tracker_id,
+        prediction.mask,
+    )

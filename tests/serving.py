@@ -1,0 +1,171 @@
+"""A real server in a process of its own, and peers that speak the wire as any client would."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import re
+import signal
+import sys
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import cv2
+import httpx2
+import numpy as np
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
+
+ROOT = Path(__file__).resolve().parents[1]
+Json = dict[str, Any]
+
+
+@dataclass
+class Running:
+    """A server under test."""
+
+    url: str
+    process: asyncio.subprocess.Process
+    http: httpx2.AsyncClient
+    log: list[str] = field(default_factory=list)
+
+    @property
+    def ws(self) -> str:
+        return self.url.replace("http", "ws")
+
+    async def get(self, path: str) -> Any:
+        answer = await self.http.get(path)
+        return answer.json()
+
+    async def stream(self, name: str) -> Json:
+        stats = await self.get("/stats")
+        return dict(stats["streams"][name])
+
+    async def until(self, holds: Callable[[Json], bool], *, path: str = "/stats", seconds: float = 30) -> Json:
+        """Wait until an answer satisfies ``holds``; fail with the last answer."""
+        last: Json = {}
+        try:
+            async with asyncio.timeout(seconds):
+                while True:
+                    last = await self.get(path)
+                    if holds(last):
+                        return last
+                    await asyncio.sleep(0.02)
+        except TimeoutError:
+            raise AssertionError(f"{path} stayed at {json.dumps(last)[:2000]}\n{''.join(self.log)[-2000:]}") from None
+
+
+@asynccontextmanager
+async def serving(*options: str, env: dict[str, str] | None = None, cwd: Path | None = None) -> AsyncGenerator[Running]:
+    """``sightline serve`` with these options on a free port, ready for frames."""
+    clean = {k: v for k, v in os.environ.items() if not k.startswith("SIGHTLINE_")}
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "sightline", "serve", "--port", "0", *options),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+        env=clean | (env or {}),
+        cwd=cwd or ROOT / "tests",
+    )
+    assert process.stdout is not None
+    log: list[str] = []
+    url = None
+    while url is None:
+        line = (await asyncio.wait_for(process.stdout.readline(), 60)).decode()
+        assert line, f"the server ended: {''.join(log)}"
+        log.append(line)
+        if found := re.search(r"http://\S+", line):
+            url = found[0]
+    reading = asyncio.create_task(_read(process.stdout, log))
+    try:
+        async with httpx2.AsyncClient(base_url=url, timeout=30) as http:
+            running = Running(url, process, http, log)
+            await running.until(lambda r: bool(r["ready"]), path="/ready", seconds=60)
+            yield running
+    finally:
+        if process.returncode is None:
+            process.send_signal(signal.SIGTERM)
+            try:
+                await asyncio.wait_for(process.wait(), 10)
+            except TimeoutError:
+                process.kill()
+                await process.wait()
+        await reading
+
+
+async def _read(stream: asyncio.StreamReader, log: list[str]) -> None:
+    while line := await stream.readline():
+        log.append(line.decode())
+        del log[:-2000]
+
+
+def picture(seed: int = 0, width: int = 320, height: int = 180) -> bytes:
+    """A JPEG with a bright square that moves with the seed."""
+    image = np.full((height, width, 3), 40, np.uint8)
+    x = 20 + seed * 7 % (width - 80)
+    image[60:120, x : x + 50] = (40, 200, 240)
+    return bytes(cv2.imencode(".jpg", image)[1])
+
+
+def metadata(seq: int, *, width: int = 320, height: int = 180, timestamp: float = 0.0) -> str:
+    """A camera's announcement of a frame."""
+    return json.dumps(
+        {
+            "type": "frame_metadata",
+            "timestamp": timestamp,
+            "frameNumber": seq,
+            "width": width,
+            "height": height,
+            "format": "jpeg",
+        }
+    )
+
+
+class Peer:
+    """One WebSocket peer; text messages are JSON."""
+
+    def __init__(self, ws: ClientConnection) -> None:
+        self.ws = ws
+
+    async def send_frame(self, seq: int, jpeg: bytes | None = None) -> None:
+        await self.ws.send(metadata(seq, timestamp=1000.0 + seq))
+        await self.ws.send(picture(seq) if jpeg is None else jpeg)
+
+    async def receive(self) -> tuple[Json, bytes | None]:
+        """The next text message, with the binary one that it announces."""
+        text = await asyncio.wait_for(self.ws.recv(), 30)
+        assert isinstance(text, str), f"expected text, got {len(text)} bytes"
+        message: Json = json.loads(text)
+        data = None
+        if "jpeg_bytes" in message or "mask_bytes" in message:
+            follows = await asyncio.wait_for(self.ws.recv(), 30)
+            assert isinstance(follows, bytes)
+            assert len(follows) == message.get("jpeg_bytes", 0) + message.get("mask_bytes", 0)
+            data = follows
+        return message, data
+
+    async def next(self, *types: str) -> tuple[Json, bytes | None]:
+        """The next message of one of these types."""
+        while True:
+            message, data = await self.receive()
+            if message["type"] in types:
+                return message, data
+
+    async def refused(self) -> Json:
+        """The error that the server ends this session with."""
+        message, _ = await self.next("error")
+        with contextlib.suppress(ConnectionClosed):
+            while True:
+                await asyncio.wait_for(self.ws.recv(), 30)
+        return message
+
+
+@asynccontextmanager
+async def peer(url: str, **options: Any) -> AsyncGenerator[Peer]:
+    """Connect to a WebSocket of the server."""
+    async with connect(url, max_size=None, compression=None, **options) as ws:
+        yield Peer(ws)

@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from sightline.config import Settings, load_settings
+from sightline.errors import ConfigError
+
+
+@pytest.fixture(autouse=True)
+def _empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("SIGHTLINE_CONFIG", *(f"SIGHTLINE_{n.upper()}" for n in Settings.model_fields)):
+        monkeypatch.delenv(name, raising=False)
+
+
+def test_file_is_weaker_than_environment_is_weaker_than_command_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "sightline.toml").write_text('port = 1\nconf = 0.5\nmodel = "a.onnx"\n')
+    monkeypatch.setenv("SIGHTLINE_PORT", "2")
+    monkeypatch.setenv("SIGHTLINE_CONF", "0.6")
+    settings = load_settings(port=3, conf=None)
+    assert (settings.port, settings.conf, settings.model) == (3, 0.6, "a.onnx")
+
+
+def test_without_anything_it_is_loopback_and_motion() -> None:
+    settings = load_settings()
+    assert (settings.host, settings.port, settings.model, settings.insecure) == ("127.0.0.1", 8000, "motion", False)
+
+
+def test_a_named_file_is_read_and_must_exist(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "other.toml"
+    monkeypatch.setenv("SIGHTLINE_CONFIG", str(path))
+    with pytest.raises(ConfigError, match="no such file"):
+        load_settings()
+    path.write_text("max_streams = 3\n")
+    assert load_settings().max_streams == 3
+
+
+def test_unknown_keys_are_refused_wherever_they_stand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "sightline.toml").write_text("prot = 1\n")
+    with pytest.raises(ConfigError, match=r"unknown setting 'prot'.*port"):
+        load_settings()
+    (tmp_path / "sightline.toml").write_text("")
+    monkeypatch.setenv("SIGHTLINE_PROT", "1")
+    with pytest.raises(ConfigError, match="SIGHTLINE_PROT"):
+        load_settings()
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("port", "x"), ("port", 70000), ("conf", 2), ("device", "gpu"), ("max_streams", 0)]
+)
+def test_a_bad_value_names_its_key_and_what_was_got(key: str, value: object) -> None:
+    with pytest.raises(ConfigError, match=rf"{key}.*{value}"):
+        load_settings(**{key: value})
+
+
+def test_a_broken_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "sightline.toml").write_text("port = = 1")
+    with pytest.raises(ConfigError, match=r"sightline\.toml"):
+        load_settings()
+
+
+def test_every_setting_says_what_it_is_for() -> None:
+    assert all(field.description for field in Settings.model_fields.values())

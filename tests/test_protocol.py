@@ -1,0 +1,140 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sightline import protocol
+from sightline.errors import ProtocolError, StreamBusy, TooLarge
+from sightline.types import Detection, Detections, Encoded, Frame, ModelCard, Result, Segment, Segmentation
+
+GOLDEN = Path(__file__).parent / "golden" / "wire.json"
+CARD = ModelCard("nets", "yolox", "detect", ("person", "bus"), (416, 416), "Apache-2.0", "a test")
+
+
+def result(*, mask: bytes | None = None, segmentation: bool = False) -> Result:
+    frame = Frame("door", 7, 1700000000.25, 50.0, Encoded(b"j" * 9, 640, 360), 1700000000.5)
+    one = Detection(1, "bus", 0.875, (1.0, 2.0, 30.5, 40.0))
+    return Result(
+        frame=frame,
+        prediction=Segmentation(np.zeros((2, 2), np.uint8)) if segmentation else Detections.empty(),
+        card=CARD,
+        detections=() if segmentation else (one,),
+        segments=(Segment(1, "bus", 0.25),) if segmentation else (),
+        mask_png=mask,
+        stages={"decode": 1.5, "infer": 8.0},
+        processing_time_ms=9.5,
+        finished_at=50.0095,
+    )
+
+
+def messages() -> dict[str, Any]:
+    """One of every message, by name."""
+    server = {
+        "hello": protocol.Hello("door", "motion", 2, 60.0, 4194304, 16777216),
+        "status": protocol.Status("waiting", "Waiting for the camera."),
+        "pong": protocol.Pong(1000.0, 1001.5),
+        "dropped": protocol.Dropped(7, "replaced"),
+        "failed": protocol.Dropped(7, "failed", "BadImage: no picture"),
+        "result": protocol.result_message(result(), mask_follows=True),
+        "result_with_mask": protocol.result_message(result(mask=b"png!"), mask_follows=True),
+        "result_on_ws": protocol.result_message(result(mask=b"png!"), mask_follows=False),
+        "viewer_frame": protocol.viewer_frame(result(), epoch=1700000000.0, jpeg_bytes=9),
+        "viewer_frame_with_mask": protocol.viewer_frame(result(mask=b"png!"), epoch=1700000000.0, jpeg_bytes=9),
+        "viewer_frame_segmented": protocol.viewer_frame(
+            result(mask=b"png!", segmentation=True), epoch=1700000000.0, jpeg_bytes=9
+        ),
+        "viewer_frame_rendered": protocol.viewer_frame(
+            result(mask=b"png!"), epoch=1700000000.0, jpeg_bytes=11, rendered=True
+        ),
+    }
+    texts = {name: protocol.encode(message) for name, message in server.items()}
+    texts["error"] = protocol.error_message(StreamBusy("stream 'door' has a camera already"))
+    peers = {
+        "camera_frame_metadata": protocol.FrameMetadata(7, 1700000000250.0, 640, 360, "jpeg", -12.5),
+        "camera_ping": protocol.Ping(1000.0),
+        "viewer_ack": protocol.Ack(7),
+        "viewer_performance_stats": protocol.PerformanceStats(29.5, 41.0, 1),
+    }
+    return texts | {name: protocol.encode(message) for name, message in peers.items()}
+
+
+def test_every_message_is_what_the_golden_file_says() -> None:
+    assert messages() == json.loads(GOLDEN.read_text()), "the wire changed: see tests/golden/wire.json"
+
+
+@pytest.mark.parametrize("name", ["camera_frame_metadata", "camera_ping"])
+def test_golden_camera_messages_are_read_back(name: str) -> None:
+    text = json.loads(GOLDEN.read_text())[name]
+    assert protocol.encode(protocol.decode_camera(text)) == text
+
+
+@pytest.mark.parametrize("name", ["viewer_ack", "viewer_performance_stats"])
+def test_golden_viewer_messages_are_read_back(name: str) -> None:
+    text = json.loads(GOLDEN.read_text())[name]
+    assert protocol.encode(protocol.decode_viewer(text)) == text
+
+
+def test_the_simplest_camera_is_understood() -> None:
+    text = '{"type":"frame_metadata","timestamp":1,"frameNumber":0,"width":640,"height":480,"format":"jpeg","more":[1]}'
+    message = protocol.decode_camera(text)
+    assert isinstance(message, protocol.FrameMetadata)
+    assert (message.frameNumber, message.clockOffset) == (0, None)
+
+
+@pytest.mark.parametrize(
+    ("text", "part"),
+    [
+        ("", "frame_metadata"),
+        ("[]", "expected one of"),
+        ('{"type":"shutdown"}', "shutdown"),
+        ('{"type":"frame_metadata","timestamp":1,"frameNumber":-1,"width":1,"height":1}', ">= 0"),
+        ('{"type":"frame_metadata","timestamp":1,"frameNumber":"7","width":1,"height":1}', "frameNumber"),
+        ('{"type":"frame_metadata","timestamp":1,"frameNumber":7,"width":0,"height":1}', "width"),
+        ('{"type":"frame_metadata","timestamp":1,"frameNumber":7,"width":1,"height":1,"format":"png"}', "png"),
+        ("[" * 4000, "expected one of"),
+    ],
+)
+def test_what_is_wrong_is_told(text: str, part: str) -> None:
+    with pytest.raises(ProtocolError, match=part):
+        protocol.decode_camera(text)
+
+
+def test_long_text_is_refused_unread() -> None:
+    with pytest.raises(TooLarge, match="5000 bytes: expected at most 4096"):
+        protocol.decode_viewer(" " * 5000)
+
+
+@given(st.one_of(st.text(), st.binary()))
+def test_any_text_is_a_message_or_a_reasoned_error(data: str | bytes) -> None:
+    for decode in (protocol.decode_camera, protocol.decode_viewer):
+        with pytest.raises(ProtocolError):
+            decode(data)
+
+
+_json = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=8,
+)
+_keys = st.sampled_from(["frameNumber", "timestamp", "width", "height", "format", "clockOffset", "fps", "latency", "x"])
+
+
+@given(
+    st.sampled_from(["frame_metadata", "ping", "ack", "performance_stats", "?"]),
+    st.dictionaries(_keys, _json, max_size=8),
+)
+def test_any_typed_map_is_a_message_or_a_reasoned_error(kind: str, fields: dict[str, Any]) -> None:
+    text = json.dumps({"type": kind} | fields)
+    for decode in (protocol.decode_camera, protocol.decode_viewer):
+        try:
+            message = decode(text)
+        except ProtocolError as e:
+            assert e.message  # noqa: PT017
+        else:
+            assert json.loads(protocol.encode(message))["type"] == kind

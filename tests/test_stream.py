@@ -1,0 +1,206 @@
+"""The ledger under any order of events, with the real stream and hub and a publisher that writes down its answers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sightline.config import Settings
+from sightline.errors import BadRequest, LimitReached, ShuttingDown, StreamBusy, StreamEnded, StreamNotFound
+from sightline.hub import Hub
+from sightline.models.motion import create
+from sightline.protocol import Status
+from sightline.stream import DropReason, Stream
+from sightline.types import Detections, Encoded, Frame, ModelCard, Result
+from sightline.worker import Loaded, ModelWorker
+
+CARD = ModelCard("m", "m", "detect", (), None, "-", "-")
+
+
+class Recorder:
+    """A publisher that counts its answers by frame."""
+
+    def __init__(self, *, wants_results: bool = True) -> None:
+        self.wants_results = wants_results
+        self.answers: Counter[int] = Counter()
+        self.reasons: Counter[str] = Counter()
+        self.ended: str | None = None
+
+    def answer(self, result: Result) -> None:
+        self.answers[result.frame.seq] += 1
+        self.reasons["result"] += 1
+
+    def drop(self, frame: Frame, reason: DropReason) -> None:
+        self.answers[frame.seq] += 1
+        self.reasons[reason] += 1
+
+    def fail(self, frame: Frame, message: str) -> None:
+        self.answers[frame.seq] += 1
+        self.reasons["failed"] += 1
+
+    def tell(self, status: Status) -> None:
+        return
+
+    def close(self, reason: str) -> None:
+        self.ended = reason
+
+
+def frame(seq: int, stream: str = "door") -> Frame:
+    return Frame(stream, seq, 0.0, 0.0, Encoded(b"", 4, 4))
+
+
+def result(of: Frame) -> Result:
+    return Result(of, Detections.empty(), CARD, (), (), None, {}, 1.0, 0.0)
+
+
+def make_hub(**settings: int) -> Hub:
+    return Hub(Settings.model_validate(settings), ModelWorker(lambda: Loaded(create(), "", gpu_available=False)))
+
+
+def balanced(stream: Stream) -> bool:
+    return stream.ledger.received == stream.ledger.settled + stream.in_flight
+
+
+@given(
+    st.lists(st.sampled_from(["put", "refuse", "take", "deliver", "fail", "end", "start", "watch", "unwatch"])),
+    st.booleans(),
+)
+def test_the_ledger_balances_after_every_event(events: list[str], wants: bool) -> None:
+    async def play() -> None:
+        stream = Stream("door", lambda _: None)
+        publisher = Recorder(wants_results=wants)
+        stream.start(publisher)
+        hub = make_hub()
+        taken: list[Frame] = []
+        async with hub.subscribe_all(backlog=2) as listener:
+            for seq, event in enumerate(events):
+                if event == "put" and stream.publisher:
+                    stream.put(frame(seq))
+                elif event == "refuse" and stream.publisher:
+                    stream.refuse(frame(seq))
+                elif event == "take":
+                    got = stream.take()
+                    taken += [got] if got else []
+                elif event == "deliver" and taken:
+                    stream.deliver(result(taken.pop(0)))
+                elif event == "fail" and taken:
+                    stream.fail(taken.pop(0), "why")
+                elif event == "end":
+                    stream.end()
+                elif event == "start" and stream.publisher is None:
+                    stream.start(publisher)
+                elif event == "watch":
+                    stream.listeners.add(listener)
+                elif event == "unwatch":
+                    stream.listeners.discard(listener)
+                assert balanced(stream)
+                assert stream.in_flight == (stream.slot is not None) + len(taken)
+        assert all(n == 1 for n in publisher.answers.values()), "one answer a frame"
+
+    asyncio.run(play())
+
+
+async def test_newest_frame_wins_before_it_is_decoded() -> None:
+    stream, publisher = Stream("door", lambda _: None), Recorder()
+    stream.start(publisher)
+    for seq in range(3):
+        stream.put(frame(seq))
+    taken = stream.take()
+    assert taken is not None
+    assert taken.seq == 2
+    assert publisher.reasons == {"replaced": 2}
+
+
+async def test_a_stream_that_nobody_wants_is_not_given_to_the_worker() -> None:
+    woken: list[Stream] = []
+    stream, publisher = Stream("door", woken.append), Recorder(wants_results=False)
+    stream.start(publisher)
+    stream.put(frame(0))
+    assert (woken, stream.slot, publisher.reasons) == ([], None, {"unwatched": 1})
+
+
+async def test_one_publisher_at_a_time_and_free_again_after() -> None:
+    hub = make_hub()
+    async with hub.publish("door", Recorder()):
+        with pytest.raises(StreamBusy, match="'door' has a camera already"):
+            async with hub.publish("door", Recorder()):
+                pass
+    async with hub.publish("door", Recorder()) as stream:
+        assert stream.name == "door"
+
+
+async def test_a_subscriber_may_come_before_the_camera_and_sees_it_come_and_go() -> None:
+    hub = make_hub()
+    async with hub.subscribe("door", backlog=4) as viewer:
+        async with hub.publish("door", Recorder()):
+            pass
+        came, went = await viewer.mailbox.get(), await viewer.mailbox.get()
+    assert isinstance(came, Status)
+    assert isinstance(went, Status)
+    assert (came.state, went.state) == ("live", "ended")
+
+
+async def test_limits_say_which_limit() -> None:
+    hub = make_hub(max_streams=1, max_viewers=1)
+    async with hub.publish("a", Recorder()):
+        with pytest.raises(LimitReached, match="max_streams"):
+            async with hub.publish("b", Recorder()):
+                pass
+        async with hub.subscribe("a"):
+            with pytest.raises(LimitReached, match="max_viewers"):
+                async with hub.subscribe_all(backlog=1):
+                    pass
+
+
+async def test_an_ended_stream_makes_room_and_stays_counted() -> None:
+    hub = make_hub(max_streams=1)
+    async with hub.publish("a", Recorder(wants_results=False)) as stream:
+        stream.put(frame(0, "a"))
+    async with hub.publish("b", Recorder()):
+        assert list(hub.streams) == ["b"]
+        assert (hub.past.received, hub.past.dropped) == (1, {"unwatched": 1})
+
+
+@pytest.mark.parametrize("name", ["", "a b", "a/b", "ü", "x" * 65, "..", "a\n"])
+async def test_a_bad_name_is_told(name: str) -> None:
+    hub = make_hub()
+    with pytest.raises(BadRequest, match="1 to 64 letters"):
+        async with hub.publish(name, Recorder()):
+            pass
+    with pytest.raises((BadRequest, StreamNotFound)):
+        hub.find(name)
+
+
+async def test_close_ends_everybody_with_the_reason() -> None:
+    hub = make_hub()
+    publisher = Recorder()
+    async with hub.publish("a", publisher), hub.subscribe("a") as viewer, hub.subscribe_all(backlog=1) as listener:
+        hub.close("maintenance")
+        for subscription in (viewer, listener):
+            with pytest.raises(StreamEnded, match="maintenance"):
+                await subscription.mailbox.get()
+        assert publisher.ended == "maintenance"
+        with pytest.raises(ShuttingDown, match="maintenance"):
+            async with hub.subscribe("a"):
+                pass
+
+
+async def test_frames_without_a_model_wait_newest_first_and_are_closed_with_the_camera() -> None:
+    hub = make_hub()
+    publisher = Recorder()
+    async with hub.publish("a", publisher) as stream:
+        stream.put(frame(0, "a"))
+        stream.put(frame(1, "a"))
+        assert (stream.in_flight, balanced(stream)) == (1, True)
+    assert publisher.reasons == {"replaced": 1, "closed": 1}
+    assert stream.ledger.dropped == {"replaced": 1, "closed": 1}
+    assert balanced(stream)
+
+
+def test_types_hold_arrays() -> None:
+    assert len(Detections.empty(np.zeros((1, 1), np.uint8))) == 0
