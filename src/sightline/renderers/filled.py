@@ -1,0 +1,13 @@
+"""Areas filled with the colour of their class, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sightline.renderers.base import fill
+from sightline.types import Image, Prediction
+
+
+def render(image: Image, prediction: Prediction, labels: Sequence[str], *, opacity: float = 0.5) -> Image:
+    """A copy of the picture with every class of the map, or every instance's mask, filled in."""
+    return fill(image, prediction, labels, opacity)
