@@ -82,15 +82,15 @@ def pick_engine(engine: str, device: str) -> tuple[str, str]:
     if not DEVICE.fullmatch(device):
         raise ConfigError(f"device {device!r}: expected 'cpu' or 'cuda:N', such as cuda:0")
     if engine != "auto":
-        missing = load("engines", engine).available()
+        missing = load("engines", engine).available(device)
         if missing is not None:
-            raise ConfigError(f"engine {engine!r} can't be used: {missing}")
+            raise ConfigError(f"engine {engine!r}: {missing}")
         return engine, "asked for by name"
     if device != "cpu":
         return pick_engine("onnx", device)[0], f"the one that runs on {device}"
-    missing = load("engines", "openvino").available()
+    missing = load("engines", "openvino").available(device)
     if missing is not None:
-        return pick_engine("onnx", device)[0], f"OpenVINO, faster on x86 processors, can't be used: {missing}"
+        return pick_engine("onnx", device)[0], f"the engine openvino would be faster on x86 processors, but {missing}"
     if platform.machine().lower() not in ("x86_64", "amd64"):
         return pick_engine("onnx", device)[0], f"the processor is no x86 one but {platform.machine()}"
     return "openvino", "it is installed and the faster one on an x86 processor"
@@ -123,7 +123,9 @@ def _build(path: Path, engine: Engine, imgsz: int | None) -> Model:
         log.info("%s: a %s model of %dx%d", path.name, fitting[0], *graph.size)
         return model
     known = "".join(f"\n  {name}: {family.LAYOUTS}" for name, family in families.items())
-    why = f"fits several families ({', '.join(fitting)})" if fitting else "is of no family that is supported"
+    why = "is of no family that is supported"
+    if fitting:
+        why = f"fits several families ({', '.join(fitting)}), and its metadata does not say which it is"
     raise ModelError(f"{path}: its graph {why}.\n{_listed(engine)}\nExpected one of:{known}")
 
 

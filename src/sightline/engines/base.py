@@ -4,7 +4,8 @@ A file ``engines/NAME.py`` is an engine. It has
 
 - ``open(path, *, device="cpu", threads=None) -> Engine``: raises ModelError for a file it can't read, ConfigError for
   a device it does not have;
-- ``available() -> str | None``: None where it works, else why not and the command that mends it; imports nothing;
+- ``available(device="cpu") -> str | None``: None where it works, else why not and the command that mends it; for the
+  processor it imports nothing;
 - ``devices() -> list[str]``: what ``device`` may be here.
 """
 
@@ -19,7 +20,7 @@ import numpy as np
 from sightline.errors import ModelError
 from sightline.types import Engine, TensorSpec
 
-__all__ = ["Engine", "check_file", "cores", "spec_of"]
+__all__ = ["Engine", "check_file", "cores", "reason", "spec_of"]
 
 
 def check_file(path: Path) -> None:
@@ -45,6 +46,11 @@ def _container_quota(path: Path) -> int | None:
         return max(1, int(quota) // int(period))
     except (OSError, ValueError, ZeroDivisionError):  # no cgroup, or no quota ("max")
         return None
+
+
+def reason(error: Exception) -> str:
+    """What a runtime's exception says, on one line of bounded length."""
+    return " ".join(str(error).split())[:400]
 
 
 def spec_of(name: str, shape: list[Any], dtype: np.dtype[Any] | str) -> TensorSpec:

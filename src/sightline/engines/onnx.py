@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sightline.engines.base import check_file, cores, spec_of
+from sightline.engines.base import check_file, cores, reason, spec_of
 from sightline.errors import ConfigError, ModelError
 from sightline.types import TensorSpec
 
@@ -18,23 +18,30 @@ _QUIET = 4  # what goes wrong is raised; the log would only repeat it on stderr
 _DTYPES = {"float": "float32", "double": "float64"}
 
 
-def available() -> str | None:
-    """None where ONNX Runtime is installed, else what to do."""
+_CUDA = "CUDAExecutionProvider"
+_CUDA_INSTALL = "run: pip uninstall -y onnxruntime && pip install 'onnxruntime-gpu[cuda,cudnn]'"
+
+
+def available(device: str = "cpu") -> str | None:
+    """None where ONNX Runtime is installed, for CUDA if ``device`` asks for that, else what to do."""
     if importlib.util.find_spec("onnxruntime") is None:
         return "ONNX Runtime is not installed; run: pip install onnxruntime"
+    if device != "cpu" and not _knows_cuda():
+        return f"the installed ONNX Runtime knows no CUDA, which {device} needs; {_CUDA_INSTALL}"
     return None
 
 
 def devices() -> list[str]:
     """``cpu``, and ``cuda:0`` where the installed ONNX Runtime is one for NVIDIA cards."""
-    import onnxruntime
-
-    return ["cpu", "cuda:0"] if "CUDAExecutionProvider" in onnxruntime.get_available_providers() else ["cpu"]
+    return ["cpu", "cuda:0"] if _knows_cuda() else ["cpu"]
 
 
 def open(path: Path, *, device: str = "cpu", threads: int | None = None) -> OnnxEngine:
     """Load a graph. ``threads``: of the processor, by default one per core."""
     check_file(path)
+    missing = available(device)
+    if missing is not None:
+        raise ConfigError(f"engine 'onnx': {missing}")
     return OnnxEngine(path, device, threads or cores())
 
 
@@ -57,12 +64,15 @@ class OnnxEngine:
         try:
             session = onnxruntime.InferenceSession(str(path), options, providers=_providers(device))
         except (errors.Fail, errors.InvalidProtobuf, errors.InvalidGraph, errors.InvalidArgument) as e:
-            raise ModelError(f"{path}: not a graph that ONNX Runtime can read; expected an ONNX file ({e})") from e
+            raise ModelError(f"{path}: ONNX Runtime can't read it; expected an ONNX file ({reason(e)})") from e
         except (errors.NotImplemented, errors.RuntimeException) as e:
-            raise ModelError(f"{path}: ONNX Runtime can't run it on {device} ({e})") from e
-        if device != "cpu" and "CUDAExecutionProvider" not in session.get_providers():
-            raise ConfigError(f"device {device!r}: ONNX Runtime could not start CUDA. {_CUDA_HINT}")
-        session.disable_fallback()
+            raise ModelError(f"{path}: ONNX Runtime can't run it on {device} ({reason(e)})") from e
+        if device != "cpu" and _CUDA not in session.get_providers():
+            raise ConfigError(
+                f"device {device!r}: ONNX Runtime could not start CUDA on it, see nvidia-smi; "
+                f"if its CUDA libraries are missing, {_CUDA_INSTALL}"
+            )
+        session.disable_fallback()  # a failing card must not turn into a slow processor unseen
         self._session: Any = session
         self._failures = (errors.Fail, errors.InvalidArgument, errors.RuntimeException, errors.NotImplemented)
         self.inputs: Mapping[str, TensorSpec] = {i.name: _spec(i) for i in session.get_inputs()}
@@ -76,28 +86,26 @@ class OnnxEngine:
         try:
             return dict(zip(self.outputs, self._session.run(None, dict(feeds)), strict=True))
         except (*self._failures, ValueError) as e:
-            raise ModelError(f"ONNX Runtime failed on {_shapes(feeds)}: {e}") from e
+            raise ModelError(f"ONNX Runtime failed on {_shapes(feeds)}: {reason(e)}") from e
 
     def close(self) -> None:
         """See Engine."""
         self._session = None
 
 
-_CUDA_HINT = (
-    "Expected an NVIDIA driver and ONNX Runtime for CUDA; run: "
-    "pip uninstall -y onnxruntime && pip install 'onnxruntime-gpu[cuda,cudnn]'"
-)
-
-
 def _providers(device: str) -> list[Any]:
-    import onnxruntime
-
     if device == "cpu":
         return ["CPUExecutionProvider"]
-    if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
-        raise ConfigError(f"device {device!r}: the installed ONNX Runtime knows no CUDA. {_CUDA_HINT}")
-    onnxruntime.preload_dlls()  # those that pip installed beside it
-    return [("CUDAExecutionProvider", {"device_id": device.removeprefix("cuda:")}), "CPUExecutionProvider"]
+    import onnxruntime
+
+    onnxruntime.preload_dlls()  # the CUDA libraries that pip installed
+    return [(_CUDA, {"device_id": device.removeprefix("cuda:")}), "CPUExecutionProvider"]
+
+
+def _knows_cuda() -> bool:
+    import onnxruntime
+
+    return _CUDA in onnxruntime.get_available_providers()
 
 
 def _spec(node: Any) -> TensorSpec:

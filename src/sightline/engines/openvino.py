@@ -9,13 +9,15 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from sightline.engines.base import check_file, cores, spec_of
+from sightline.engines.base import check_file, cores, reason, spec_of
 from sightline.errors import ConfigError, ModelError
 from sightline.types import TensorSpec
 
 
-def available() -> str | None:
+def available(device: str = "cpu") -> str | None:
     """None where OpenVINO is installed, else what to do."""
+    if device != "cpu":
+        return f"it runs on cpu, not on {device}; use the engine onnx for that"
     if importlib.util.find_spec("openvino") is None:
         return "OpenVINO is not installed; run: pip install 'sightline[openvino]'"
     return None
@@ -28,9 +30,10 @@ def devices() -> list[str]:
 
 def open(path: Path, *, device: str = "cpu", threads: int | None = None) -> OpenVinoEngine:
     """Load a graph. ``threads``: by default one per core."""
-    if device != "cpu":
-        raise ConfigError(f"device {device!r}: the engine openvino runs on cpu only; use --engine onnx")
     check_file(path)
+    missing = available(device)
+    if missing is not None:
+        raise ConfigError(f"engine 'openvino': {missing}")
     return OpenVinoEngine(path, threads or cores())
 
 
@@ -42,19 +45,28 @@ class OpenVinoEngine:
 
     def __init__(self, path: Path, threads: int) -> None:
         import openvino
-        from openvino.frontend import FrontEndManager
+        from openvino import frontend
 
+        failures = (
+            frontend.GeneralFailure,
+            frontend.InitializationFailure,
+            frontend.NotImplementedFailure,
+            frontend.OpConversionFailure,
+            frontend.OpValidationFailure,
+            RuntimeError,
+            ValueError,
+        )
         try:
             # Its ONNX reader alone: Core.read_model tries all readers on a broken file, and they write on stderr.
-            reader = FrontEndManager().load_by_framework("onnx")
+            reader = frontend.FrontEndManager().load_by_framework("onnx")
             model = reader.convert(reader.load(str(path)))
-        except (RuntimeError, ValueError) as e:
-            raise ModelError(f"{path}: not a graph that OpenVINO can read; expected an ONNX file ({e})") from e
+        except failures as e:
+            raise ModelError(f"{path}: OpenVINO can't read it; expected an ONNX file ({reason(e)})") from e
         hints = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": threads}
         try:
             compiled = openvino.Core().compile_model(model, "CPU", hints)
         except RuntimeError as e:
-            raise ModelError(f"{path}: OpenVINO can't run it ({e})") from e
+            raise ModelError(f"{path}: OpenVINO can't run it ({reason(e)})") from e
         self._request: Any = compiled.create_infer_request()
         self.inputs: Mapping[str, TensorSpec] = {p.any_name: _spec(p) for p in compiled.inputs}
         self.outputs: Mapping[str, TensorSpec] = {p.any_name: _spec(p) for p in compiled.outputs}
@@ -69,7 +81,7 @@ class OpenVinoEngine:
             made = self._request.infer(dict(feeds), share_inputs=True, share_outputs=True)
         except (RuntimeError, TypeError, ValueError, KeyError) as e:
             shapes = ", ".join(f"{name} {value.shape}" for name, value in feeds.items())
-            raise ModelError(f"OpenVINO failed on {shapes}: {e}") from e
+            raise ModelError(f"OpenVINO failed on {shapes}: {reason(e)}") from e
         return dict(zip(self.outputs, made.values(), strict=True))
 
     def close(self) -> None:
@@ -84,6 +96,8 @@ def _spec(port: Any) -> TensorSpec:
 
 def _metadata(model: Any) -> dict[str, str]:
     """OpenVINO keeps an ONNX file's key-value pairs under ``framework``."""
-    pairs = model.get_rt_info().get("framework")
-    pairs = getattr(pairs, "value", pairs) or {}
+    info = model.get_rt_info()
+    if "framework" not in info:
+        return {}
+    pairs = getattr(info["framework"], "value", info["framework"])
     return {key: str(getattr(value, "value", value)) for key, value in pairs.items()}

@@ -72,13 +72,13 @@ class _Background:
         found: Any = self._subtractor.apply(small)
         self._seen += 1
         if self._seen <= LEARNING:
-            return np.zeros_like(found)  # type: ignore[no-any-return]
+            return np.zeros_like(found)
         changed: Any = cv2.threshold(found, SHADOW, 255, cv2.THRESH_BINARY)[1]
         changed = cv2.morphologyEx(changed, cv2.MORPH_OPEN, _SPECK)
         changed = cv2.morphologyEx(changed, cv2.MORPH_CLOSE, _GAP)
         if cv2.countNonZero(changed) > EVERYTHING * changed.size:
             self._learn()
-            return np.zeros_like(found)  # type: ignore[no-any-return]
+            return np.zeros_like(found)
         return changed  # type: ignore[no-any-return]
 
 

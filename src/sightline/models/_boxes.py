@@ -1,0 +1,119 @@
+"""What detectors share: putting a picture into the input, thinning boxes out, taking them back to the picture."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from sightline.models.base import Geometry
+from sightline.types import Detections, Image
+
+PAD = 114
+"""The grey around a picture; both families were trained with it."""
+MAX_CANDIDATES = 1000
+"""The most confident boxes that are compared with each other: bounds the time when ``confidence`` is near 0."""
+
+
+class Letterbox:
+    """Scales pictures into an input tensor, keeping their shape, with grey around.
+
+    Planes are scaled and written straight into the tensor: 0.12 ms for 640x360 into 640x640, where
+    ``cv2.dnn.blobFromImage`` takes 2.3 ms. The grey is written only when the place of the picture changes.
+    """
+
+    def __init__(self, *, rgb: bool, scale: float, centred: bool) -> None:
+        self._order = (2, 1, 0) if rgb else (0, 1, 2)
+        self._scale = np.float32(scale)
+        self._centred = centred
+        self._last: dict[int, Geometry] = {}
+
+    def place(self, image: Image, tensor: NDArray[Any], slot: int) -> Geometry:
+        """Put a picture into ``tensor[slot]``, 3 x H x W, and say where it lies."""
+        geometry = letterbox(image, tensor.shape[3], tensor.shape[2], centred=self._centred)
+        target = tensor[slot]
+        if self._last.get(slot) != geometry:
+            target[...] = PAD * self._scale
+            self._last[slot] = geometry
+        size = (geometry.inner_width, geometry.inner_height)
+        if size != (geometry.width, geometry.height):
+            image = cv2.resize(image, size, interpolation=cv2.INTER_LINEAR)  # type: ignore[assignment]
+        rows = slice(geometry.top, geometry.top + geometry.inner_height)
+        columns = slice(geometry.left, geometry.left + geometry.inner_width)
+        planes = cv2.split(image)
+        for channel, plane in zip(target, (planes[i] for i in self._order), strict=True):
+            np.multiply(plane, self._scale, out=channel[rows, columns], casting="same_kind")
+        return geometry
+
+
+def letterbox(image: Image, width: int, height: int, *, centred: bool) -> Geometry:
+    """Where a picture lies in an input: as large as fits, at the top left or in the middle."""
+    h, w = image.shape[:2]
+    scale = min(width / w, height / h)
+    inner_width = min(width, max(1, round(w * scale)))
+    inner_height = min(height, max(1, round(h * scale)))
+    left, top = ((width - inner_width) // 2, (height - inner_height) // 2) if centred else (0, 0)
+    return Geometry(w, h, left, top, inner_width, inner_height)
+
+
+def anchors(size: tuple[int, int], strides: tuple[int, ...]) -> int:
+    """How many cells the grids of these strides have together."""
+    return sum((size[0] // s) * (size[1] // s) for s in strides)
+
+
+def above(scores: NDArray[Any], confidence: float) -> NDArray[np.intp]:
+    """Indices of the scores of at least ``confidence``, at most MAX_CANDIDATES of them."""
+    found = np.flatnonzero(scores >= confidence)
+    if len(found) > MAX_CANDIDATES:
+        found = found[np.argpartition(-scores[found], MAX_CANDIDATES)[:MAX_CANDIDATES]]
+    return found
+
+
+def corners(centre: NDArray[np.float32], size: NDArray[np.float32]) -> NDArray[np.float32]:
+    """x1, y1, x2, y2 from centres and sizes, each N x 2."""
+    return np.concatenate((centre - size / 2, centre + size / 2), axis=1)
+
+
+def detections(
+    xyxy: NDArray[np.float32],
+    scores: NDArray[np.float32],
+    classes: NDArray[np.int32],
+    place: Geometry,
+    *,
+    iou: float,
+    limit: int,
+) -> tuple[Detections, NDArray[np.intp]]:
+    """Boxes in pixels of the input, thinned out per class, in pixels of the picture, most confident first.
+
+    Also returns which of the given rows they are. Boxes that are broken or outside the picture are left out.
+    """
+    kept = np.flatnonzero(np.isfinite(xyxy).all(axis=1))
+    kept = kept[suppress(xyxy[kept], scores[kept], classes[kept], iou)]
+    boxes = to_picture(xyxy[kept], place)
+    solid = (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
+    kept, boxes = kept[solid][:limit], boxes[solid][:limit]
+    return Detections(boxes, scores[kept].astype(np.float32), classes[kept].astype(np.int32)), kept
+
+
+def suppress(
+    xyxy: NDArray[np.float32], scores: NDArray[np.float32], classes: NDArray[np.int32], iou: float
+) -> NDArray[np.intp]:
+    """Indices of the boxes to keep, most confident first: none overlaps a kept one of its class by more than ``iou``.
+
+    OpenCV's takes 0.01 to 0.5 ms for 20 to 1,000 boxes, a numpy loop two to three times that.
+    """
+    if not len(scores):
+        return np.zeros(0, np.intp)
+    xywh = np.concatenate((xyxy[:, :2], xyxy[:, 2:] - xyxy[:, :2]), axis=1)
+    kept: Any = cv2.dnn.NMSBoxesBatched(xywh, scores, classes, 0.0, iou)  # type: ignore[arg-type]
+    return np.asarray(kept, np.intp)
+
+
+def to_picture(xyxy: NDArray[np.float32], place: Geometry) -> NDArray[np.float32]:
+    """Boxes in pixels of the picture, clipped to it, from pixels of the input."""
+    scale_x, scale_y = place.width / place.inner_width, place.height / place.inner_height
+    found = (xyxy - np.array([place.left, place.top] * 2)) * np.array([scale_x, scale_y] * 2)
+    clipped: NDArray[np.float32] = found.clip(0, np.array([place.width, place.height] * 2)).astype(np.float32)
+    return clipped

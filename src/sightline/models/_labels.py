@@ -1,0 +1,79 @@
+"""Names of classes: from the file's metadata, from a text file beside it, or COCO's where there are 80."""
+
+from __future__ import annotations
+
+import ast
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from sightline.errors import ModelError
+
+MAX_TEXT = 200_000
+"""Characters of a list of names; 10,000 classes fit."""
+
+_COCO = """
+person, bicycle, car, motorcycle, airplane, bus, train, truck, boat, traffic light, fire hydrant, stop sign,
+parking meter, bench, bird, cat, dog, horse, sheep, cow, elephant, bear, zebra, giraffe, backpack, umbrella, handbag,
+tie, suitcase, frisbee, skis, snowboard, sports ball, kite, baseball bat, baseball glove, skateboard, surfboard,
+tennis racket, bottle, wine glass, cup, fork, knife, spoon, bowl, banana, apple, sandwich, orange, broccoli, carrot,
+hot dog, pizza, donut, cake, chair, couch, potted plant, bed, dining table, toilet, tv, laptop, mouse, remote,
+keyboard, cell phone, microwave, oven, toaster, sink, refrigerator, book, clock, vase, scissors, teddy bear,
+hair drier, toothbrush"""
+COCO = tuple(name.strip() for name in _COCO.split(","))
+"""The 80 classes of COCO, in the order that all detectors trained on it use."""
+
+
+def labels_for(path: Path, metadata: Mapping[str, str], classes: int) -> tuple[str, ...]:
+    """One name per class. Raises ModelError where a list of names is broken or has another length."""
+    if "names" in metadata:
+        return _checked(parse_names(metadata["names"], path), classes, f"{path}: its metadata 'names'")
+    for beside in (path.with_suffix(".labels.txt"), path.with_name("labels.txt")):
+        if beside.is_file():
+            return _checked(_lines(beside), classes, str(beside))
+    return COCO if classes == len(COCO) else tuple(f"class {i}" for i in range(classes))
+
+
+def parse_names(text: str, path: Path) -> tuple[str, ...]:
+    """Names from ``{0: 'person', 1: ...}`` or ``['person', ...]``, as JSON or as Python writes them."""
+    if len(text) > MAX_TEXT:
+        raise ModelError(f"{path}: its metadata 'names' has {len(text)} characters; expected at most {MAX_TEXT}")
+    names = _literal(text)
+    if isinstance(names, dict):
+        try:
+            by_id = {int(key): str(name) for key, name in names.items()}
+        except (TypeError, ValueError):
+            by_id = {}
+        if by_id and sorted(by_id) == list(range(len(by_id))):
+            return tuple(by_id[i] for i in range(len(by_id)))
+    if isinstance(names, list | tuple) and names:
+        return tuple(map(str, names))
+    raise ModelError(f"{path}: its metadata 'names' is {text[:60]!r}; expected {{0: 'first', 1: 'second'}} or a list")
+
+
+def _literal(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        pass
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+        return None
+
+
+def _lines(path: Path) -> tuple[str, ...]:
+    try:
+        text = path.read_text("utf-8-sig") if path.stat().st_size <= MAX_TEXT else None
+    except UnicodeDecodeError as e:
+        raise ModelError(f"{path}: expected UTF-8 text, one name a line ({e.reason} at byte {e.start})") from e
+    if text is None:
+        raise ModelError(f"{path} has {path.stat().st_size} bytes; expected one name a line, at most {MAX_TEXT} bytes")
+    return tuple(line.strip() for line in text.rstrip().splitlines())
+
+
+def _checked(names: tuple[str, ...], classes: int, where: str) -> tuple[str, ...]:
+    if len(names) != classes:
+        raise ModelError(f"{where} has {len(names)} names, but the graph has {classes} classes")
+    return names

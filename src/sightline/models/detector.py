@@ -1,0 +1,63 @@
+"""Detectors that ``sightline train detect`` makes: boxes in pixels of the input, and scores from 0 to 1.
+
+Input: BGR as uint8, the picture at the top left on grey 114; the graph scales it. Both outputs have a row per cell.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sightline.models._boxes import Letterbox, above, detections
+from sightline.models._labels import labels_for
+from sightline.models.base import Geometry, Graph, GraphModel
+from sightline.types import Detections, Engine, Image, ModelCard
+
+LAYOUTS = "boxes 1 x N x 4 and scores 1 x N x classes, as `sightline train detect` writes them"
+
+
+def recognise(graph: Graph) -> bool:
+    """By the mark that our training leaves in the file."""
+    return graph.metadata.get("sightline") == "detect" and {"boxes", "scores"} == graph.outputs.keys()
+
+
+def build(graph: Graph, engine: Engine) -> Detector:
+    """The model. Raises ModelError where the labels don't fit the graph."""
+    card = ModelCard(
+        name=graph.path.stem,
+        family="detector",
+        task="detect",
+        labels=labels_for(graph.path, graph.metadata, graph.outputs["scores"].shape[2] or 0),
+        input_size=graph.size,
+        licence=graph.metadata.get("licence", "unknown"),
+        source=graph.metadata.get("source", str(graph.path)),
+        path=str(graph.path),
+        size_bytes=graph.path.stat().st_size,
+        description=graph.metadata.get("description", "trained with sightline train detect"),
+    )
+    return Detector(card, graph, engine)
+
+
+class Detector(GraphModel):
+    """A detector trained here."""
+
+    def __init__(self, card: ModelCard, graph: Graph, engine: Engine) -> None:
+        super().__init__(card, graph, engine)
+        self._letterbox = Letterbox(rgb=False, scale=1.0, centred=False)
+
+    def preprocess(self, image: Image, slot: int = 0) -> tuple[NDArray[Any], Geometry]:
+        """See GraphModel."""
+        place = self._letterbox.place(image, self.tensor, slot)
+        return self.tensor[slot : slot + 1], place
+
+    def postprocess(self, outputs: Mapping[str, NDArray[Any]], geometry: Geometry) -> Detections:
+        """See GraphModel."""
+        scores = outputs["scores"][0]
+        best = scores.max(axis=1)
+        found = above(best, self.confidence)
+        classes = scores[found].argmax(axis=1).astype(np.int32)
+        xyxy = np.asarray(outputs["boxes"][0, found], np.float32)
+        return detections(xyxy, best[found], classes, geometry, iou=self.iou, limit=self.max_detections)[0]

@@ -1,0 +1,59 @@
+"""Segmenters that ``sightline train segment`` makes: logits of every class at every pixel of the input.
+
+Input: BGR as uint8, the picture at the top left on grey 114; the graph scales it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sightline.models._boxes import Letterbox
+from sightline.models._labels import labels_for
+from sightline.models.base import Geometry, Graph, GraphModel
+from sightline.types import Engine, Image, ModelCard, Segmentation
+
+LAYOUTS = "logits 1 x classes x H x W, as `sightline train segment` writes them"
+
+
+def recognise(graph: Graph) -> bool:
+    """By the mark that our training leaves in the file."""
+    return graph.metadata.get("sightline") == "segment" and {"logits"} == graph.outputs.keys()
+
+
+def build(graph: Graph, engine: Engine) -> Segmenter:
+    """The model. Raises ModelError where the labels don't fit the graph."""
+    card = ModelCard(
+        name=graph.path.stem,
+        family="segmenter",
+        task="segment",
+        labels=labels_for(graph.path, graph.metadata, graph.outputs["logits"].shape[1] or 0),
+        input_size=graph.size,
+        licence=graph.metadata.get("licence", "unknown"),
+        source=graph.metadata.get("source", str(graph.path)),
+        path=str(graph.path),
+        size_bytes=graph.path.stat().st_size,
+        description=graph.metadata.get("description", "trained with sightline train segment"),
+    )
+    return Segmenter(card, graph, engine)
+
+
+class Segmenter(GraphModel):
+    """A segmenter trained here."""
+
+    def __init__(self, card: ModelCard, graph: Graph, engine: Engine) -> None:
+        super().__init__(card, graph, engine)
+        self._letterbox = Letterbox(rgb=False, scale=1.0, centred=False)
+
+    def preprocess(self, image: Image, slot: int = 0) -> tuple[NDArray[Any], Geometry]:
+        """See GraphModel."""
+        place = self._letterbox.place(image, self.tensor, slot)
+        return self.tensor[slot : slot + 1], place
+
+    def postprocess(self, outputs: Mapping[str, NDArray[Any]], geometry: Geometry) -> Segmentation:
+        """See GraphModel. The class map has the input's pixels, without its grey border."""
+        inside = outputs["logits"][0, :, : geometry.inner_height, : geometry.inner_width]
+        return Segmentation(inside.argmax(axis=0).astype(np.uint8))

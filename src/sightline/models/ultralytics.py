@@ -1,0 +1,147 @@
+"""Files that Ultralytics exports: YOLOv5, v8 and 11, detection and instance segmentation. YOLOv7 is as v5.
+
+Input: RGB, 0 to 1, the picture in the middle on grey 114. Boxes come decoded, centre and size in pixels of the input.
+v5: rows x (box, certainty of an object, classes, coefficients); v8 and 11: (box, classes, coefficients) x rows.
+Source: https://docs.ultralytics.com/modes/export/
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sightline.errors import ModelError
+from sightline.models._boxes import Letterbox, above, anchors, corners, detections
+from sightline.models._instances import instance_map
+from sightline.models._labels import labels_for
+from sightline.models.base import Geometry, Graph, GraphModel
+from sightline.types import Detections, Engine, Image, ModelCard
+
+LAYOUTS = (
+    "1 x (4 + classes) x N (YOLOv8, 11) or 1 x 3N x (5 + classes) (YOLOv5), N as the strides give; "
+    "for instance segmentation 32 more values a box and a second output 1 x 32 x h x w"
+)
+
+STRIDES = ((8, 16, 32), (8, 16, 32, 64), (4, 8, 16, 32))
+"""Of the usual models and of those for larger inputs (P6) and smaller objects (P2)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How to read the outputs."""
+
+    version: Literal["v5", "v8"]
+    boxes: str
+    """Name of the output with the boxes."""
+    prototypes: str | None
+    classes: int
+    coefficients: int
+
+
+def recognise(graph: Graph) -> bool:
+    """By shapes that fit the input's size. Raises ModelError for exports of other kinds."""
+    exported = {"names", "stride"} <= graph.metadata.keys()
+    task = graph.metadata.get("task", "detect")
+    if exported and task not in ("detect", "segment"):
+        raise ModelError(f"{graph.path}: an Ultralytics export for {task!r}; expected 'detect' or 'segment'")
+    layout = layout_of(graph)
+    if exported and layout is None:
+        shapes = "; ".join(map(str, graph.outputs.values()))
+        raise ModelError(
+            f"{graph.path}: an Ultralytics export whose outputs can't be read: {shapes}; expected {LAYOUTS} "
+            "(export with nms=False and, for models without NMS, end2end=False)"
+        )
+    return layout is not None
+
+
+def layout_of(graph: Graph) -> Layout | None:
+    """How to read the graph's outputs, or None if it is no such graph."""
+    boxes = [o for o in graph.outputs.values() if len(o.shape) == 3]
+    prototypes = [o for o in graph.outputs.values() if len(o.shape) == 4]
+    if len(boxes) != 1 or len(prototypes) > 1:
+        return None
+    coefficients = (prototypes[0].shape[1] or 0) if prototypes else 0
+    rows, columns = boxes[0].shape[1] or 0, boxes[0].shape[2] or 0
+    counts = [anchors(graph.size, strides) for strides in STRIDES]
+    version: Literal["v5", "v8"]
+    if columns in counts:
+        version, classes = "v8", rows - 4 - coefficients
+    elif rows in [3 * count for count in counts]:
+        version, classes = "v5", columns - 5 - coefficients
+    else:
+        return None
+    if classes < 1:
+        return None
+    return Layout(version, boxes[0].name, prototypes[0].name if prototypes else None, classes, coefficients)
+
+
+def build(graph: Graph, engine: Engine) -> Ultralytics:
+    """The model. Raises ModelError where the labels don't fit the graph."""
+    layout = layout_of(graph)
+    if layout is None:
+        raise ModelError(f"{graph.path}: expected {LAYOUTS}")
+    card = ModelCard(
+        name=graph.path.stem,
+        family="ultralytics",
+        task="detect" if layout.prototypes is None else "segment",
+        labels=labels_for(graph.path, graph.metadata, layout.classes),
+        input_size=graph.size,
+        licence=graph.metadata.get("license", "unknown"),
+        source=graph.metadata.get("docs", str(graph.path)),
+        path=str(graph.path),
+        size_bytes=graph.path.stat().st_size,
+        description=graph.metadata.get("description", f"Ultralytics {layout.version} export"),
+    )
+    return Ultralytics(card, graph, engine, layout)
+
+
+class Ultralytics(GraphModel):
+    """A detector, or a detector with a mask per instance."""
+
+    def __init__(self, card: ModelCard, graph: Graph, engine: Engine, layout: Layout) -> None:
+        super().__init__(card, graph, engine)
+        self._layout = layout
+        self._letterbox = Letterbox(rgb=True, scale=1 / 255, centred=True)
+
+    def preprocess(self, image: Image, slot: int = 0) -> tuple[NDArray[Any], Geometry]:
+        """See GraphModel."""
+        place = self._letterbox.place(image, self.tensor, slot)
+        return self.tensor[slot : slot + 1], place
+
+    def postprocess(self, outputs: Mapping[str, NDArray[Any]], geometry: Geometry) -> Detections:
+        """See GraphModel."""
+        output = outputs[self._layout.boxes][0]
+        box, scores, classes, coefficients = (self._v5 if self._layout.version == "v5" else self._v8)(output)
+        xyxy = corners(box[:, :2], box[:, 2:])
+        found, kept = detections(xyxy, scores, classes, geometry, iou=self.iou, limit=self.max_detections)
+        if self._layout.prototypes is None:
+            return found
+        prototypes = outputs[self._layout.prototypes][0].astype(np.float32, copy=False)
+        mask = instance_map(coefficients[kept], prototypes, found.xyxy, geometry, self.graph.size)
+        return Detections(found.xyxy, found.confidence, found.class_id, None, mask)
+
+    def _v8(self, output: NDArray[Any]) -> Rows:
+        certain = output[4 : 4 + self._layout.classes].astype(np.float32, copy=False)
+        best = certain.max(axis=0)
+        found = above(best, self.confidence)
+        classes = certain[:, found].argmax(axis=0).astype(np.int32)
+        box, coefficients = output[:4, found].T, output[4 + self._layout.classes :, found].T
+        return box.astype(np.float32), best[found], classes, coefficients.astype(np.float32)
+
+    def _v5(self, output: NDArray[Any]) -> Rows:
+        likely = above(output[:, 4], self.confidence)  # no class is more certain than the object
+        rows = output[likely].astype(np.float32)
+        classes = rows[:, 5 : 5 + self._layout.classes]
+        certain = rows[:, 4] * classes.max(axis=1)
+        found = above(certain, self.confidence)
+        rows = rows[found]
+        best = classes[found].argmax(axis=1).astype(np.int32)
+        return rows[:, :4], certain[found], best, rows[:, 5 + self._layout.classes :]
+
+
+Rows = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.int32], NDArray[np.float32]]
+"""Boxes (centre and size), confidence, class and coefficients of the rows that pass."""
