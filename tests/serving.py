@@ -18,6 +18,7 @@ from typing import Any
 import cv2
 import httpx2
 import numpy as np
+from numpy.typing import NDArray
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
@@ -103,12 +104,24 @@ async def _read(stream: asyncio.StreamReader, log: list[str]) -> None:
         del log[:-2000]
 
 
+def left(seed: int) -> int:
+    """Where the square of a picture begins: it jumps by more than its width."""
+    return 20 + seed * 67 % 240
+
+
 def picture(seed: int = 0, width: int = 320, height: int = 180) -> bytes:
     """A JPEG with a bright square that moves with the seed."""
     image = np.full((height, width, 3), 40, np.uint8)
-    x = 20 + seed * 7 % (width - 80)
+    x = left(seed)
     image[60:120, x : x + 50] = (40, 200, 240)
     return bytes(cv2.imencode(".jpg", image)[1])
+
+
+def pixels(data: bytes, *, grey: bool = False) -> NDArray[np.uint8]:
+    """A picture's pixels, as they are in the file."""
+    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED if grey else cv2.IMREAD_COLOR)
+    assert image is not None, "not a picture"
+    return image.astype(np.uint8, copy=False)
 
 
 def metadata(seq: int, *, width: int = 320, height: int = 180, timestamp: float = 0.0) -> str:

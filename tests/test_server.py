@@ -1,0 +1,540 @@
+"""A real server on a real port, and peers on real sockets."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import struct
+import sys
+import time
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from typing import Any
+
+import numpy as np
+import psutil
+import pytest
+import pytest_asyncio
+from websockets.exceptions import InvalidStatus
+
+from serving import Json, Peer, Running, left, metadata, peer, picture, pixels, serving
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def server() -> AsyncIterator[Running]:
+    async with serving(env={"SIGHTLINE_IDLE_TIMEOUT": "5", "SIGHTLINE_REQUEST_TIMEOUT": "2"}) as s:
+        yield s
+
+
+def balanced(stream: Json) -> bool:
+    settled = stream["delivered"] + sum(stream["dropped"].values()) + stream["failed"]
+    return bool(stream["received"] == settled + stream["in_flight"])
+
+
+async def publish(camera: Peer, count: int, *, start: int = 0) -> Counter[str]:
+    """Send frames one at a time, each after the answer to the one before."""
+    answers: Counter[str] = Counter()
+    for seq in range(start, start + count):
+        await camera.send_frame(seq)
+        answer, _ = await camera.next("result", "dropped")
+        assert answer["frameNumber"] == seq
+        answers[answer["type"]] += 1
+    return answers
+
+
+# The main job
+
+
+async def test_a_camera_gets_one_answer_a_frame_and_a_viewer_its_own_pictures(server: Running) -> None:
+    async with peer(f"{server.ws}/ws/camera/main") as camera, peer(f"{server.ws}/ws/view/main") as viewer:
+        hello, _ = await camera.next("hello")
+        assert hello["max_pending"] == 2
+        status, _ = await viewer.receive()
+        assert (status["type"], status["state"]) == ("status", "live")
+        sent = {}
+        for seq in range(12):
+            sent[seq] = picture(seq)
+            await camera.send_frame(seq, sent[seq])
+            answer, _ = await camera.next("result", "dropped")
+            assert (answer["type"], answer["frameNumber"], answer["timestamp"]) == ("result", seq, 1000.0 + seq)
+            message, data = await viewer.next("frame_metadata")
+            assert data is not None
+            assert message["frameNumber"] == seq
+            assert data[: message["jpeg_bytes"]] == sent[seq], "the viewer gets the publisher's own JPEG"
+            assert message["detections"] == answer["detections"]
+            assert {"decode", "infer", "queue"} <= set(message["stages"]) | {"infer"}
+        assert answer["detections"], "the square moves"
+        x1, y1, x2, y2 = answer["detections"][0]["xyxy"]
+        assert left(11) - 16 < x1 < x2 < left(11) + 66, "it is the square that moved"
+        assert 44 < y1 < y2 < 136
+        stream = await server.stream("main")
+        assert (stream["received"], stream["delivered"], stream["viewers"]) == (12, 12, 1)
+        assert balanced(stream)
+
+
+async def test_a_mask_follows_its_announcement_and_covers_the_frame(server: Running) -> None:
+    async with peer(f"{server.ws}/ws/camera/masks") as camera:
+        for seq in range(8):
+            await camera.send_frame(seq)
+            answer, png = await camera.next("result")
+        assert answer["mask_kind"] == "instances"
+        assert png is not None
+        mask = pixels(png, grey=True)
+        assert mask.ndim == 2
+        assert set(np.unique(mask)) == set(range(len(answer["detections"]) + 1))
+        assert abs(mask.shape[1] / mask.shape[0] - 320 / 180) < 0.02
+
+
+async def test_listeners_get_every_result_as_json(server: Running) -> None:
+    async with (
+        peer(f"{server.ws}/ws") as everything,
+        peer(f"{server.ws}/ws?stream=one") as one,
+        peer(f"{server.ws}/ws/camera/one?results=0") as camera_one,
+        peer(f"{server.ws}/ws/camera/two?results=0") as camera_two,
+    ):
+        await server.until(lambda s: {"one", "two"} <= set(s["streams"]))
+        await camera_one.send_frame(1)
+        await camera_one.next("result")
+        await camera_two.send_frame(2)
+        await camera_two.next("result")
+        await camera_one.send_frame(3)
+        got = [(await everything.receive())[0] for _ in range(3)]
+        assert [(m["type"], m["stream"], m["frameNumber"]) for m in got] == [
+            ("result", "one", 1),
+            ("result", "two", 2),
+            ("result", "one", 3),
+        ]
+        assert not any("mask_bytes" in m for m in got)
+        assert [(await one.receive())[0]["frameNumber"] for _ in range(2)] == [1, 3]
+
+
+async def test_idle_is_free_and_ends_when_somebody_watches(server: Running) -> None:
+    async with peer(f"{server.ws}/ws/camera/idle?results=0") as camera:
+        assert await publish(camera, 5) == {"dropped": 5}
+        stream = await server.stream("idle")
+        assert (stream["dropped"], stream["stages"]) == ({"unwatched": 5}, {}), "neither decoded nor inferred"
+        thumbnail = await server.http.get("/api/streams/idle/thumbnail.jpg")
+        assert thumbnail.content == picture(4)
+        async with peer(f"{server.ws}/ws/view/idle") as viewer:
+            await viewer.next("status")
+            await camera.send_frame(5)
+            message, _ = await viewer.next("frame_metadata")
+            assert message["frameNumber"] == 5
+        await server.until(lambda s: s["streams"]["idle"]["viewers"] == 0)
+        await camera.next("result")
+        assert await publish(camera, 1, start=6) == {"dropped": 1}
+
+
+async def test_overload_drops_the_older_frame_with_a_notice_and_balances(server: Running) -> None:
+    count = 200
+    async with peer(f"{server.ws}/ws/camera/flood") as camera:
+
+        async def send() -> None:
+            for seq in range(count):
+                await camera.ws.send(metadata(seq, width=1280, height=720))
+                await camera.ws.send(big)
+
+        big = picture(0, 1280, 720)
+        sending = asyncio.create_task(send())
+        answered: Counter[int] = Counter()
+        reasons: Counter[str] = Counter()
+        while answered.total() < count:
+            message, _ = await camera.next("result", "dropped")
+            answered[message["frameNumber"]] += 1
+            reasons[message.get("reason", "result")] += 1
+            if answered.total() % 20 == 0:
+                assert balanced(await server.stream("flood"))
+        await sending
+        assert set(answered.values()) == {1}
+        assert reasons["result"] > 0
+        assert set(reasons) <= {"result", "replaced", "rate"}
+        stream = await server.stream("flood")
+        assert (stream["received"], stream["in_flight"]) == (count, 0)
+        assert stream["delivered"] == reasons["result"]
+        assert sum(stream["dropped"].values()) == count - reasons["result"]
+
+
+async def test_server_side_drawing_for_who_asks(server: Running) -> None:
+    async with (
+        peer(f"{server.ws}/ws/camera/drawn") as camera,
+        peer(f"{server.ws}/ws/view/drawn?render=server") as viewer,
+    ):
+        for seq in range(8):
+            await camera.send_frame(seq)
+            await camera.next("result")
+            message, data = await viewer.next("frame_metadata")
+        assert message["rendered"] is True
+        assert "mask_bytes" not in message
+        assert data is not None
+        drawn = pixels(data)
+        plain = pixels(picture(7))
+        assert drawn.shape == plain.shape
+        assert np.abs(drawn.astype(int) - plain).max() > 40, "something is drawn in"
+
+        snapshot = await server.http.get("/snapshot/drawn.jpg")
+        assert snapshot.headers["content-type"] == "image/jpeg"
+        shot = pixels(snapshot.content)
+        assert np.abs(shot.astype(int) - drawn).max() == 0, "drawn once, for all"
+
+
+async def test_mjpeg_is_a_stream_of_parts_that_ends_with_the_camera(server: Running) -> None:
+    async with peer(f"{server.ws}/ws/camera/mjpeg") as camera:
+
+        async def read() -> list[bytes]:
+            async with server.http.stream("GET", "/mjpeg/mjpeg") as answer:
+                assert answer.headers["content-type"].startswith("multipart/x-mixed-replace")
+                body = b"".join([chunk async for chunk in answer.aiter_bytes()])
+            return body.split(b"--frame\r\n")[1:]
+
+        reading = asyncio.create_task(read())
+        await server.until(lambda s: s["streams"].get("mjpeg", {}).get("viewers") == 1)
+        await publish(camera, 4)
+        await server.until(lambda s: s["streams"]["mjpeg"]["viewer_stats"][0]["sent"] >= 1)
+        await camera.ws.close()
+        parts = await reading
+    assert parts
+    header, _, rest = parts[0].partition(b"\r\n\r\n")
+    length = int(header.decode().lower().split("content-length: ")[1])
+    assert pixels(rest[:length]).shape == (180, 320, 3)
+
+
+async def test_a_viewer_waits_for_the_camera_and_is_told_when_it_goes(server: Running) -> None:
+    async with peer(f"{server.ws}/ws/view/later") as viewer:
+        assert (await viewer.receive())[0]["state"] == "waiting"
+        async with peer(f"{server.ws}/ws/camera/later") as camera:
+            assert (await viewer.receive())[0]["state"] == "live"
+            await publish(camera, 1)
+            assert (await viewer.next("frame_metadata"))[0]["frameNumber"] == 0
+        assert (await viewer.receive())[0]["state"] == "ended"
+        async with peer(f"{server.ws}/ws/camera/later"):
+            assert (await viewer.receive())[0]["state"] == "live"
+
+
+async def test_acknowledging_viewers_have_at_most_two_frames_under_way(server: Running) -> None:
+    async with peer(f"{server.ws}/ws/camera/acks") as camera, peer(f"{server.ws}/ws/view/acks") as viewer:
+        await viewer.next("status")
+        await publish(camera, 1)
+        await viewer.next("frame_metadata")
+        await viewer.ws.send('{"type":"ack","frameNumber":0}')
+        await viewer.ws.send('{"type":"ping","timestamp":5}')
+        await viewer.next("pong")  # so the ack has been read
+        await publish(camera, 6, start=1)
+        got = [(await viewer.next("frame_metadata"))[0]["frameNumber"] for _ in range(2)]
+        await server.until(lambda s: s["streams"]["acks"]["viewer_stats"][0]["dropped"] == 3)
+        await viewer.ws.send(json.dumps({"type": "ack", "frameNumber": got[-1]}))
+        assert (got, (await viewer.next("frame_metadata"))[0]["frameNumber"]) == ([1, 2], 6), "then the newest"
+
+
+async def test_viewers_tell_how_they_are(server: Running) -> None:
+    async with peer(f"{server.ws}/ws/camera/told"), peer(f"{server.ws}/ws/view/told") as viewer:
+        await viewer.ws.send('{"type":"performance_stats","fps":24.5,"latency":80,"queueSize":1}')
+        stats = await server.until(lambda s: bool(s["streams"]["told"]["viewer_stats"][0]["fps"]))
+        viewer_stats = stats["streams"]["told"]["viewer_stats"][0]
+        assert viewer_stats == {"sent": 0, "dropped": 0, "fps": 24.5, "latency_ms": 80.0, "queue": 1}
+
+
+async def test_ping_gives_the_servers_clock_and_the_offset_is_used(server: Running) -> None:
+    async with peer(f"{server.ws}/ws/camera/clock") as camera, peer(f"{server.ws}/ws/view/clock") as viewer:
+        await camera.ws.send('{"type":"ping","timestamp":12.5}')
+        pong, _ = await camera.next("pong")
+        assert pong["timestamp"] == 12.5
+        assert abs(pong["server_time"] / 1000 - time.time()) < 5
+        now = time.time() * 1000
+        announced = json.loads(metadata(0)) | {"timestamp": now - 1e6, "clockOffset": 1e6 - 100}
+        await camera.ws.send(json.dumps(announced))
+        await camera.ws.send(picture())
+        message, _ = await viewer.next("frame_metadata")
+        assert message["captured_at"] == pytest.approx(now - 100, abs=0.01)
+        assert message["captured_at"] <= message["received_at"] <= message["processed_at"]
+
+
+# Bad input: a clear error, and only that peer is closed
+
+HUGE = picture().replace(struct.pack(">HH", 180, 320), struct.pack(">HH", 30000, 30000))
+BAD_CAMERA: list[tuple[str, list[str | bytes], str, str]] = [
+    ("binary first", [b"x"], "bad_message", "expected frame_metadata"),
+    ("not JSON", ["hello"], "bad_message", "expected one of"),
+    ("unknown type", ['{"type":"reboot"}'], "bad_message", "reboot"),
+    ("two announcements", [metadata(1), metadata(2)], "bad_message", "two frame_metadata"),
+    ("not a JPEG", [metadata(1), b"PNG? no."], "bad_image", "JPEG"),
+    ("empty picture", [metadata(1), b""], "bad_image", "JPEG"),
+    ("cut JPEG", [metadata(1), picture()[:60]], "bad_image", ""),
+    ("claims 30000x30000", [metadata(1), HUGE], "too_large", "30000"),
+    ("long text", ["x" * 5000], "too_large", "4096"),
+    ("big picture", [metadata(1), picture() + bytes(4 << 20)], "too_large", "4194304"),
+]
+
+
+@pytest.mark.parametrize(("what", "sends", "code", "part"), BAD_CAMERA, ids=[b[0] for b in BAD_CAMERA])
+async def test_a_malformed_message_is_answered_and_closes_only_that_peer(
+    server: Running, what: str, sends: list[str | bytes], code: str, part: str
+) -> None:
+    async with peer(f"{server.ws}/ws/camera/good") as good, peer(f"{server.ws}/ws/camera/bad") as bad:
+        for message in sends:
+            await bad.ws.send(message)
+        error = await bad.refused()
+        assert error["code"] == code, error
+        assert part in error["message"]
+        assert await publish(good, 1) == {"result": 1}
+    stream = await server.stream("bad")
+    assert balanced(stream)
+    assert stream["in_flight"] == 0
+
+
+async def test_a_picture_that_only_fails_in_decoding_fails_alone(server: Running) -> None:
+    jpeg = picture()
+    scan = jpeg.index(b"\xff\xda")
+    broken = jpeg[: scan + 14] + b"\xff\xd9"
+    async with peer(f"{server.ws}/ws/camera/corrupt") as camera:
+        await camera.send_frame(0, broken)
+        answer, _ = await camera.next("result", "dropped")
+        assert answer["frameNumber"] == 0
+        assert await publish(camera, 1, start=1) == {"result": 1}, "the camera goes on"
+        assert balanced(await server.stream("corrupt"))
+
+
+@pytest.mark.parametrize("sends", ["nonsense", '{"type":"frame_metadata"}', b"bytes"])
+async def test_a_viewer_that_talks_nonsense_is_told(server: Running, sends: str | bytes) -> None:
+    async with peer(f"{server.ws}/ws/view/nonsense") as viewer:
+        await viewer.ws.send(sends)
+        assert (await viewer.refused())["code"] == "bad_message"
+
+
+@pytest.mark.parametrize(
+    ("path", "code"),
+    [
+        ("/ws/camera/a%20b", "bad_request"),
+        ("/ws/view/" + "x" * 65, "bad_request"),
+        ("/ws?stream=a/b", "bad_request"),
+        ("/ws/camera/a?results=maybe", "bad_request"),
+        ("/ws/view/a?render=gpu", "bad_request"),
+    ],
+)
+async def test_a_bad_request_is_told(server: Running, path: str, code: str) -> None:
+    async with peer(server.ws + path) as bad:
+        assert (await bad.refused())["code"] == code
+
+
+async def test_a_stream_has_one_camera(server: Running) -> None:
+    async with peer(f"{server.ws}/ws/camera/busy") as first, peer(f"{server.ws}/ws/camera/busy") as second:
+        assert (await second.refused())["code"] == "stream_busy"
+        assert await publish(first, 1) == {"result": 1}
+
+
+async def test_a_silent_camera_is_closed(server: Running) -> None:
+    async with peer(f"{server.ws}/ws/camera/silent") as camera:
+        error = await camera.refused()
+    assert (error["code"], "5 s" in error["message"]) == ("idle_timeout", True)
+
+
+async def test_an_unfinished_request_is_closed(server: Running) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(server.url.rsplit(":", 1)[1]))
+    writer.write(b"GET /health HTTP/1.1\r\nHost: localhost\r\n")
+    await writer.drain()
+    assert await asyncio.wait_for(reader.read(), 20) == b""
+    writer.close()
+
+
+# Who may ask
+
+
+@pytest.mark.parametrize("path", ["/", "/stats", "/mjpeg/x", "/static/style.css", "/api/streams", "/nowhere"])
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Host": "evil.example"},
+        {"Host": "192.168.0.1:8000"},
+        {"Origin": "https://evil.example"},
+        {"Origin": "null"},
+        {"Origin": "http://127.0.0.1:1"},
+    ],
+)
+async def test_foreign_hosts_and_origins_get_nothing(server: Running, path: str, headers: dict[str, str]) -> None:
+    answer = await server.http.get(path, headers=headers)
+    assert answer.status_code == 403
+    assert answer.json()["error"]["code"] == "forbidden"
+
+
+@pytest.mark.parametrize("path", ["/ws", "/ws/view/x", "/ws/camera/x"])
+@pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://127.0.0.1:1"])
+async def test_foreign_pages_get_no_socket(server: Running, path: str, origin: str) -> None:
+    with pytest.raises(InvalidStatus) as refused:
+        async with peer(server.ws + path, additional_headers={"Origin": origin}):
+            pass
+    assert refused.value.response.status_code == 403
+
+
+async def test_our_own_pages_get_a_socket(server: Running) -> None:
+    async with peer(f"{server.ws}/ws/view/own", additional_headers={"Origin": server.url}) as viewer:
+        assert (await viewer.receive())[0]["state"] == "waiting"
+
+
+# Figures
+
+
+async def test_stats_have_the_promised_keys(server: Running) -> None:
+    async with peer(f"{server.ws}/ws/camera/figures") as camera:
+        await publish(camera, 3)
+        stats = await server.get("/stats")
+        assert {
+            *(
+                "total_frames",
+                "processed_frames",
+                "dropped_frames",
+                "last_latency_ms",
+                "fps",
+                "queue_size",
+                "cpu",
+                "ram",
+            ),
+            "streams",
+        } <= set(stats)
+        assert stats["total_frames"] >= 3
+        assert stats["last_latency_ms"] > 0
+        stream = stats["streams"]["figures"]
+        assert set(stream["latency_ms"]) == {"p50", "p95", "p99"}
+        assert {"queue", "decode"} <= set(stream["stages"])
+        assert (stream["model"], stream["width"], stream["height"]) == ("motion", 320, 180)
+        camera_stats = await server.get("/api/camera/figures/stats")
+        assert (camera_stats["camera_connected"], camera_stats["viewer_count"]) == (True, 0)
+        assert {"inference_size", "confidence_threshold", "gpu_available", "target_fps"} <= set(
+            camera_stats["processor_stats"]
+        )
+    camera_stats = await server.until(lambda s: not s["camera_connected"], path="/api/camera/figures/stats")
+
+
+async def test_prometheus_tells_the_ledger(server: Running) -> None:
+    async with peer(f"{server.ws}/ws/camera/scraped") as camera:
+        await publish(camera, 2)
+        text = (await server.http.get("/metrics")).text
+    assert 'sightline_frames_received_total{stream="scraped"} 2.0' in text
+    assert 'sightline_frames_delivered_total{stream="scraped"} 2.0' in text
+
+
+async def test_openapi_types_every_answer(server: Running) -> None:
+    spec = await server.get("/openapi.json")
+    for path in ("/health", "/ready", "/stats", "/api/streams", "/api/models", "/api/camera/{stream}/stats"):
+        schema = spec["paths"][path]["get"]["responses"]["200"]["content"]["application/json"]["schema"]
+        assert "$ref" in schema, path
+
+
+@pytest.mark.parametrize(
+    "path", ["/api/streams/none", "/mjpeg/none", "/snapshot/none.jpg", "/api/camera/none/stats", "/x"]
+)
+async def test_what_is_not_there_is_a_404_with_a_reason(server: Running, path: str) -> None:
+    answer = await server.http.get(path)
+    assert answer.status_code == 404
+    assert answer.json()["error"]["message"]
+
+
+@pytest.mark.parametrize("path", ["/camera/a%20b", "/view/" + "x" * 65, "/api/streams/a b"])
+async def test_a_bad_stream_name_is_a_400(server: Running, path: str) -> None:
+    assert (await server.http.get(path)).status_code == 400
+
+
+# Coming and going
+
+
+def usage(server: Running) -> tuple[int, int]:
+    process = psutil.Process(server.process.pid)
+    return process.num_fds(), process.num_threads()
+
+
+async def test_killed_peers_leave_nothing_behind(server: Running) -> None:
+    async def one_round(n: int) -> None:
+        async with AsyncExitStack() as stack:
+            camera = await stack.enter_async_context(peer(f"{server.ws}/ws/camera/killed"))
+            viewer = await stack.enter_async_context(peer(f"{server.ws}/ws/view/killed"))
+            listener = await stack.enter_async_context(peer(f"{server.ws}/ws"))
+            await camera.send_frame(n)
+            await camera.next("result")
+            await camera.ws.send(metadata(n + 1))
+            await camera.ws.send(picture())
+            for p in (camera, viewer, listener):
+                p.ws.transport.abort()  # no closing handshake, in the middle of things
+        await server.until(lambda s: "killed" not in s["streams"] or s["streams"]["killed"]["viewers"] == 0)
+
+    for n in range(3):
+        await one_round(n)
+    before = usage(server)
+    for n in range(25):
+        await one_round(n)
+    await server.until(lambda s: s["streams"]["killed"]["in_flight"] == 0)
+    await server.until(lambda _: usage(server) <= before)
+    stream = await server.stream("killed")
+    assert balanced(stream)
+
+
+async def test_sigterm_tells_clients_why_and_exits_with_0() -> None:
+    async with serving() as server:
+        async with peer(f"{server.ws}/ws/camera/x") as camera, peer(f"{server.ws}/ws/view/x") as viewer:
+            await publish(camera, 2)
+            started = time.monotonic()
+            server.process.send_signal(signal.SIGTERM)
+            for p in (camera, viewer):
+                error = await p.refused()
+                assert error["code"] == "shutting_down"
+        assert await server.process.wait() == 0
+        assert time.monotonic() - started < 5
+
+
+async def test_too_many_are_told_which_limit() -> None:
+    limits = {"SIGHTLINE_MAX_STREAMS": "1", "SIGHTLINE_MAX_VIEWERS": "1", "SIGHTLINE_MAX_FPS": "5"}
+    async with serving(env=limits) as server, peer(f"{server.ws}/ws/camera/a") as camera:
+        async with peer(f"{server.ws}/ws/camera/b") as other:
+            error = await other.refused()
+            assert (error["code"], "max_streams" in error["message"]) == ("limit_reached", True)
+        async with peer(f"{server.ws}/ws/view/a"), peer(f"{server.ws}/ws/view/a") as second:
+            error = await second.refused()
+            assert (error["code"], "max_viewers" in error["message"]) == ("limit_reached", True)
+        reasons: Counter[str] = Counter()
+        for seq in range(20):
+            await camera.send_frame(seq)
+        for _ in range(20):
+            reasons[(await camera.next("result", "dropped"))[0].get("reason", "result")] += 1
+        assert reasons["rate"] >= 10, reasons
+
+
+async def log_of_failed_serve(*options: str) -> str:
+    with pytest.raises(AssertionError, match="the server ended") as ended:
+        async with serving(*options):
+            pass
+    return str(ended.value)
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (("--host", "0.0.0.0"), "--insecure"),
+        (("--model", "nowhere.onnx"), "nowhere.onnx"),
+        (("--engine", "tpu"), "tpu"),
+        (("--device", "gpu"), "device"),
+    ],
+)
+async def test_a_server_that_cannot_be_says_why(options: tuple[str, ...], says: str) -> None:
+    log = await log_of_failed_serve(*options)
+    assert "error:" in log
+    assert says in log
+    assert "Traceback" not in log
+
+
+async def test_a_model_that_cannot_load_ends_the_server_with_the_reason(tmp_path: Any) -> None:
+    bad = tmp_path / "bad.onnx"
+    bad.write_bytes(b"not a graph")
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "sightline", "serve", "--port", "0", "--model", str(bad)),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    out, _ = await asyncio.wait_for(process.communicate(), 60)
+    assert process.returncode == 2
+    assert "bad.onnx" in out.decode()
+
+
+async def test_port_taken_is_told(server: Running) -> None:
+    log = await log_of_failed_serve("--port", server.url.rsplit(":", 1)[1])
+    assert "--port" in log
