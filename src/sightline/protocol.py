@@ -6,13 +6,16 @@ keys are camelCase, what the server adds is snake_case. Unknown keys are ignored
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias, TypeVar
 
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from sightline.errors import ProtocolError, SightlineError, TooLarge
-from sightline.types import Detection, Detections, Result, Segment
+from sightline.rows import Detection, Segment
+
+if TYPE_CHECKING:  # the SDK reads this file and does without numpy
+    from sightline.types import Result
 
 MAX_TEXT = 4096
 """Bytes. No text message of a peer needs more."""
@@ -241,4 +244,4 @@ def viewer_frame(result: Result, *, epoch: float, jpeg_bytes: int, rendered: boo
 
 
 def _mask_kind(result: Result) -> Literal["instances", "classes"]:
-    return "instances" if isinstance(result.prediction, Detections) else "classes"
+    return "classes" if result.segments else "instances"

@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeAlias
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from sightline.errors import BadRequest
+from sightline.rows import Detection as Detection
+from sightline.rows import Segment as Segment
 
 Image: TypeAlias = NDArray[np.uint8]
 """H x W x 3, BGR, uint8."""
@@ -149,24 +150,6 @@ class ModelCard:
     def label(self, class_id: int) -> str:
         """The name of a class; ``class 7`` where the card has none."""
         return self.labels[class_id] if 0 <= class_id < len(self.labels) else f"class {class_id}"
-
-
-class Detection(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One row of Detections as it goes out: in JSON lines, over the wire, to the SDK."""
-
-    class_id: int
-    class_name: str
-    confidence: float
-    xyxy: tuple[float, float, float, float]
-    tracker_id: int | None = None
-
-
-class Segment(msgspec.Struct, frozen=True):
-    """One class of a segmentation and the share of the frame it covers, 0 to 1."""
-
-    class_id: int
-    class_name: str
-    share: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,0 +1,23 @@
+"""What a prediction becomes outside: the rows in JSON lines, over the wire and in the SDK. Free of numpy."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Detection(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One row of Detections as it goes out."""
+
+    class_id: int
+    class_name: str
+    confidence: float
+    xyxy: tuple[float, float, float, float]
+    tracker_id: int | None = None
+
+
+class Segment(msgspec.Struct, frozen=True):
+    """One class of a segmentation and the share of the frame it covers, 0 to 1."""
+
+    class_id: int
+    class_name: str
+    share: float
