@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any, TypeAlias
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
+
+MakeGraph: TypeAlias = Callable[..., Path]
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -17,3 +23,49 @@ def assets() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no assets at {folder}: set SIGHTLINE_ASSETS to the folder of test models and clips")
     return folder
+
+
+@pytest.fixture
+def make_graph(tmp_path: Path) -> MakeGraph:
+    """Makes an ONNX file that takes one picture and always gives the same outputs: see the inner function."""
+
+    def make(
+        outputs: Mapping[str, NDArray[Any]],
+        *,
+        size: tuple[int | None, int | None] = (64, 64),
+        batch: int | None = 1,
+        dtype: str = "float32",
+        metadata: Mapping[str, str] | None = None,
+        open_outputs: bool = False,
+        name: str = "tiny.onnx",
+    ) -> Path:
+        """``outputs``: one picture's, without the batch axis. ``size``: width and height, None for any.
+
+        ``open_outputs``: the file does not tell the sides of its outputs, as exports with dynamic shapes don't.
+        """
+        onnx = pytest.importorskip("onnx")
+        helper, kind = onnx.helper, onnx.helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
+        width, height = size
+        dims = [batch or "batch", 3, height or "height", width or "width"]
+        nodes = [helper.make_node("ReduceMean", ["images"], ["mean"], axes=[1, 2, 3], keepdims=0)]
+        nodes.append(helper.make_node("Mul", ["mean", "zero"], ["nothing"]))
+        constants = [onnx.numpy_helper.from_array(np.zeros(1, dtype), "zero")]
+        infos = []
+        for key, value in outputs.items():
+            shape = np.array([-1, *[1] * value.ndim], np.int64)
+            constants.append(onnx.numpy_helper.from_array(value[None].astype(dtype), f"{key}_value"))
+            constants.append(onnx.numpy_helper.from_array(shape, f"{key}_shape"))
+            nodes.append(helper.make_node("Reshape", ["nothing", f"{key}_shape"], [f"{key}_nothing"]))
+            nodes.append(helper.make_node("Add", [f"{key}_value", f"{key}_nothing"], [key]))
+            sides = [f"{key}_{i}" for i in range(value.ndim)] if open_outputs else list(value.shape)
+            infos.append(helper.make_tensor_value_info(key, kind, [batch or "batch", *sides]))
+        graph = helper.make_graph(
+            nodes, "tiny", [helper.make_tensor_value_info("images", kind, dims)], infos, initializer=constants
+        )
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+        helper.set_model_props(model, dict(metadata or {}))
+        path = tmp_path / name
+        onnx.save(model, path)
+        return path
+
+    return make

@@ -23,6 +23,8 @@ MAX_STREAMS = 64
 """Backgrounds kept; the one used longest ago goes."""
 LEARNING = 8
 """Frames of a new background that give nothing."""
+RATE = 1 / 500
+"""What stands still belongs to the background after some 50 frames; left to itself, MOG2 takes 5 at the start."""
 SMALLEST = 0.0015
 """A part smaller than this share of the picture is noise."""
 EVERYTHING = 0.6
@@ -61,9 +63,8 @@ class _Background:
         self._learn()
 
     def _learn(self) -> None:
-        # MOG2 rather than KNN: half the time, and parts that touch each other stay apart better. What stands still
-        # belongs to the background after some 50 frames.
-        self._subtractor = cv2.createBackgroundSubtractorMOG2(history=500, varThreshold=16, detectShadows=True)
+        # MOG2 rather than KNN: half the time, and parts that are near each other stay apart better.
+        self._subtractor = cv2.createBackgroundSubtractorMOG2(varThreshold=16, detectShadows=True)
         # Less than 22 levels of 255 is no motion: cameras that adjust their exposure change a whole wall by 10 to 15.
         self._subtractor.setVarMin(30)
         self._subtractor.setVarInit(30)
@@ -74,13 +75,14 @@ class _Background:
         if small.shape != self._shape:  # another resolution: nothing that was learnt fits
             self._shape = small.shape
             self._learn()
-        found: Any = self._subtractor.apply(small)
         self._seen += 1
-        if self._seen <= LEARNING:
+        learning = self._seen <= LEARNING
+        found: Any = self._subtractor.apply(small, learningRate=-1 if learning else RATE)
+        if learning:
             return np.zeros_like(found)
         changed: Any = cv2.threshold(found, SHADOW, 255, cv2.THRESH_BINARY)[1]
         changed = cv2.morphologyEx(changed, cv2.MORPH_OPEN, _SPECK)
-        changed = cv2.morphologyEx(changed, cv2.MORPH_CLOSE, _GAP)
+        changed = _closed(changed)
         if cv2.countNonZero(changed) > EVERYTHING * changed.size:
             self._learn()
             return np.zeros_like(found)
@@ -152,6 +154,13 @@ class Motion(Model):
             class_id=np.zeros(len(order), np.int32),
             mask=row_of_part[parts],
         )
+
+
+def _closed(changed: NDArray[np.uint8]) -> Any:
+    """Gaps within a part filled. With a margin, or parts near the edge of the picture would grow up to it."""
+    margin = _GAP.shape[0] // 2
+    wide = cv2.copyMakeBorder(changed, margin, margin, margin, margin, cv2.BORDER_CONSTANT)
+    return cv2.morphologyEx(wide, cv2.MORPH_CLOSE, _GAP)[margin:-margin, margin:-margin]
 
 
 def _small(image: Image) -> Image:
