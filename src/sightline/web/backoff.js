@@ -1,0 +1,26 @@
+/** How long to wait before the next try: doubling from half a second to ten, a little at random. */
+
+const FIRST_MS = 500;
+const LONGEST_MS = 10_000;
+
+export class Backoff {
+  #tries = 0;
+  #random;
+
+  /** @param {() => number} random 0 to 1; so that pages which lost one server don't all return in the same moment */
+  constructor(random = Math.random) {
+    this.#random = random;
+  }
+
+  /** Milliseconds until the next try. Each call counts as one failed try. */
+  next() {
+    const wait = Math.min(LONGEST_MS, FIRST_MS * 2 ** this.#tries);
+    this.#tries += 1;
+    return Math.round(wait * (0.8 + 0.2 * this.#random()));
+  }
+
+  /** The server answered well: start over next time. */
+  reset() {
+    this.#tries = 0;
+  }
+}

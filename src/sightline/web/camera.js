@@ -1,0 +1,322 @@
+/** The camera page: opens a camera, sends its pictures, shows each with what the model said of it. */
+
+import { StateBanner } from "./banner.js";
+import { cameraWords } from "./camera-state.js";
+import { Capture } from "./capture.js";
+import { lost } from "./cards.js";
+import { wallClock } from "./clock.js";
+import * as devices from "./devices.js";
+import { Average, Rate, count, fps, millis } from "./format.js";
+import { freeName, reasonInWords, streamOf, summary } from "./messages.js";
+import { Painter } from "./overlay.js";
+import { Publisher } from "./publisher.js";
+import { setUpShell } from "./shell.js";
+import { setUpLink } from "./share.js";
+import { followFigures } from "./stream-figures.js";
+import { Figures, byId, make, remember, remembered, setData, setText } from "./ui.js";
+
+const TICK_MS = 250;
+const LIVE_VIDEO_AFTER_MS = 1_000;
+const LOWEST_QUALITY = 0.3;
+
+const stream = streamOf(location.pathname);
+const body = document.body;
+const stage = byId("stage", HTMLElement);
+const video = byId("video", HTMLVideoElement);
+const banner = byId("banner", StateBanner);
+const startButton = byId("start", HTMLButtonElement);
+const stopButton = byId("stop", HTMLButtonElement);
+const deviceSelect = byId("device", HTMLSelectElement);
+const sizeSelect = byId("size", HTMLSelectElement);
+const figures = new Figures(document);
+const painter = new Painter(byId("canvas", HTMLCanvasElement));
+const rate = new Rate();
+const latency = new Average();
+const inference = new Average();
+
+/** @type {import("./camera-state.js").Situation} */
+const now = {
+  wanted: false,
+  problem: devices.isInsecure() ? devices.insecureProblem(location) : null,
+  opening: false,
+  paused: false,
+  muted: false,
+  phase: "closed",
+  retryAt: 0,
+  refused: null,
+  hadServer: false,
+  model: { state: "", message: "" },
+  unanswered: 0,
+  hadResult: false,
+};
+/** @type {MediaStreamTrack | null} */
+let track = null;
+let lastResultAt = 0;
+let quality = 0.8;
+let opened = 0;
+let otherName = "";
+/** @type {Map<string, number>} */
+let serverDrops = new Map();
+
+const publisher = new Publisher(stream, {
+  onphase(phase, retryAt) {
+    now.phase = phase;
+    now.retryAt = retryAt;
+    now.refused = publisher.refused;
+    if (phase !== "open") {
+      capture.close();
+      figures.show({ viewers: "–" });
+    }
+    if (now.refused?.code === "stream_busy" && !otherName) void findOtherName();
+    update();
+  },
+  onhello() {
+    now.hadServer = true;
+    lastResultAt = performance.now();
+    openGate();
+  },
+  onstatus(state, message) {
+    now.model = { state, message };
+    update();
+  },
+  onanswer: () => capture.grant(),
+  onresult: show,
+  ontoolarge() {
+    quality = Math.max(LOWEST_QUALITY, quality - 0.1);
+    capture.limit(limits());
+  },
+});
+const capture = new Capture({
+  onframe: (frame) => publisher.send(frame),
+  onskip: () => (publisher.counts.skipped += 1),
+});
+
+// Starting and stopping
+
+async function start() {
+  if (devices.isInsecure()) return;
+  if (!now.wanted) publisher.clearCounts();
+  release();
+  opened += 1;
+  const mine = opened;
+  Object.assign(now, { wanted: true, problem: null, opening: true, muted: false });
+  update();
+  try {
+    const media = await devices.openCamera(deviceSelect.value, Number(sizeSelect.value));
+    if (mine !== opened) media.getTracks().forEach((t) => t.stop());
+    else attach(media);
+  } catch (error) {
+    if (mine !== opened) return;
+    now.problem = devices.cameraProblem(error);
+    publisher.stop();
+  }
+  if (mine === opened) now.opening = false;
+  await fillDevices();
+  update();
+}
+
+function stop() {
+  opened += 1;
+  Object.assign(now, { wanted: false, problem: null, opening: false, hadServer: false, hadResult: false });
+  publisher.stop();
+  release();
+  painter.clear();
+  for (const mean of [rate, latency, inference]) mean.clear();
+  update();
+}
+
+/** @param {MediaStream} media */
+function attach(media) {
+  track = media.getVideoTracks()[0] ?? null;
+  if (!track) return;
+  track.onended = () => {
+    release();
+    publisher.stop();
+    now.problem = devices.UNPLUGGED;
+    void fillDevices();
+    update();
+  };
+  track.onmute = track.onunmute = () => {
+    now.muted = track?.muted ?? false;
+    update();
+  };
+  video.srcObject = media;
+  video.play().catch(() => {}); // plays as soon as the page may
+  run();
+}
+
+/** Let go of the camera. */
+function release() {
+  capture.stop();
+  if (track) {
+    track.onended = track.onmute = track.onunmute = null;
+    track.stop();
+  }
+  track = null;
+  video.srcObject = null;
+}
+
+/** Capture and send, unless nobody looks at this page. */
+function run() {
+  now.paused = document.hidden;
+  if (!track || now.paused) return;
+  track.enabled = true;
+  lastResultAt = performance.now();
+  capture.start(video, track);
+  openGate();
+  publisher.start();
+}
+
+function pause() {
+  now.paused = true;
+  capture.stop();
+  publisher.stop();
+  if (track) track.enabled = false;
+}
+
+function openGate() {
+  if (publisher.hello) capture.reset(publisher.free, publisher.hello.max_fps, limits());
+}
+
+function limits() {
+  const maxPixels = publisher.hello?.max_pixels ?? Infinity;
+  return { maxSide: Number(sizeSelect.value), maxPixels, quality };
+}
+
+// What the person sees
+
+/** @type {import("./publisher.js").Events["onresult"]} */
+function show(picture, result, timestamp) {
+  const at = performance.now();
+  painter.show(picture);
+  lastResultAt = at;
+  now.hadResult = true;
+  now.model = { state: "ready", message: "" };
+  rate.tick(at);
+  latency.add(wallClock() - timestamp, at);
+  inference.add(result.stages["infer"] ?? result.processing_time_ms, at);
+  setData(body, "frame", String(result.frameNumber));
+  setData(body, "detections", String(result.detections.length));
+  setData(body, "summary", summary(result).map((s) => `${s.count} ${s.name}`).join(", "));
+  figures.show({ model: result.model });
+  if (body.dataset["state"] !== "live") update();
+}
+
+function update() {
+  now.unanswered = performance.now() - lastResultAt;
+  const words = cameraWords(now);
+  setData(body, "state", words.state);
+  setText(byId("pill", HTMLElement), words.pill);
+  setData(byId("pill", HTMLElement), "kind", words.kind);
+  const actions = words.actions.map((name) => ACTIONS[name]()).filter((action) => action.text);
+  banner.say(words.banner && { ...words.banner, actions: [...(words.banner.actions ?? []), ...actions] });
+  // A slow model answers seldom: its boxes may stay three of its rounds before the live video takes over.
+  const patience = Math.max(LIVE_VIDEO_AFTER_MS, 3 * (latency.value || 0));
+  const withBoxes = now.hadResult && (now.unanswered < patience || !track);
+  setData(stage, "showing", withBoxes ? "canvas" : track ? "video" : "nothing");
+  setData(stage, "stale", String(words.state === "paused"));
+  setData(stage, "notice", words.small ? "small" : "full");
+  const running = now.wanted && !now.problem;
+  startButton.hidden = running;
+  startButton.disabled = now.problem?.kind === "insecure";
+  stopButton.hidden = !running;
+}
+
+/** @type {Record<import("./camera-state.js").ActionName, () => import("./banner.js").Action>} */
+const ACTIONS = {
+  start: () => ({ text: "Try again", id: "try-again", main: true, run: () => void start() }),
+  retry: () => ({ text: "Try now", id: "retry", run: () => publisher.retryNow() }),
+  rename: () => ({ text: otherName && `Use “${otherName}” instead`, main: true, href: `/camera/${otherName}#start` }),
+};
+
+async function findOtherName() {
+  try {
+    const { streams } = await (await fetch("/api/streams")).json();
+    otherName = freeName([stream, ...streams.map((/** @type {{name: string}} */ s) => s.name)], stream);
+  } catch {
+    otherName = freeName([stream], stream);
+  }
+  update();
+}
+
+function tick() {
+  const { sent, answered, skipped, dropped } = publisher.counts;
+  const live = body.dataset["state"] === "live";
+  const total = [...dropped.values()].reduce((sum, n) => sum + n, 0);
+  figures.show({
+    fps: fps(live ? rate.perSecond() : NaN),
+    latency: millis(live ? latency.value : NaN),
+    inference: millis(live ? inference.value : NaN),
+    sent: count(sent),
+    answered: count(answered),
+    skipped: count(skipped),
+    dropped: count(total),
+    "dropped-count": count(total),
+  });
+  setData(body, "fps", live ? rate.perSecond().toFixed(1) : "");
+  setData(body, "latency", live ? latency.value.toFixed(1) : "");
+  setData(body, "sent", String(sent));
+  setData(body, "answered", String(answered));
+  setData(body, "dropped", String(total));
+  setData(body, "way", capture.way);
+  if (serverDrops.size !== dropped.size || total !== [...serverDrops.values()].reduce((sum, n) => sum + n, 0)) {
+    serverDrops = new Map(dropped);
+    const lines = [...dropped].map(([reason, n]) => make("li", {}, `${count(n)} × ${reasonInWords(reason)}`));
+    byId("reasons", HTMLElement).replaceChildren(...lines);
+  }
+  update();
+}
+
+async function fillDevices() {
+  const cameras = await devices.listCameras().catch(() => []);
+  const current = track?.getSettings().deviceId ?? (deviceSelect.value || remembered("device", ""));
+  const options = cameras.map(({ id, label }) => make("option", { value: id }, label));
+  if (!options.length) options.push(make("option", { value: "" }, "Any camera"));
+  deviceSelect.replaceChildren(...options);
+  if (cameras.some((c) => c.id === current)) deviceSelect.value = current;
+}
+
+// Wiring
+
+setUpShell();
+setUpLink(stream);
+setText(byId("stream", HTMLElement), stream);
+document.title = `${stream} · Camera · Sightline`;
+sizeSelect.value = remembered("size", "640");
+if (!sizeSelect.value) sizeSelect.value = "640";
+startButton.addEventListener("click", () => void start());
+stopButton.addEventListener("click", () => {
+  stop();
+  startButton.focus();
+});
+for (const [select, key] of /** @type {const} */ ([[deviceSelect, "device"], [sizeSelect, "size"]])) {
+  select.addEventListener("change", () => {
+    remember(key, select.value);
+    if (now.wanted) void start();
+  });
+}
+document.addEventListener("visibilitychange", () => {
+  if (document.hidden) pause();
+  else if (now.wanted && (!track || track.readyState === "ended") && !now.opening) void start();
+  else run();
+  update();
+});
+addEventListener("online", () => publisher.retryNow());
+navigator.mediaDevices?.addEventListener("devicechange", () => {
+  if (now.wanted && now.problem) void start();
+  else void fillDevices();
+});
+void devices.whenAllowed(() => {
+  if (now.wanted && now.problem) void start();
+});
+void followFigures(stream, () => now.phase === "open", (stats) => {
+  figures.show({ viewers: count(stats.viewers), model: stats.model || "–" });
+  setData(body, "lost", JSON.stringify(Object.fromEntries(lost(stats))));
+});
+setInterval(tick, TICK_MS);
+tick();
+void fillDevices();
+if (location.hash === "#start") {
+  history.replaceState(null, "", location.pathname);
+  void start();
+}

@@ -1,0 +1,62 @@
+/**
+ * Takes pictures and makes JPEGs of them off the page, which so never waits for either.
+ *
+ * @typedef {import("./encoder.js").Limits} Limits
+ * @typedef {{type: "track", frames: ReadableStream<VideoFrame>}
+ *   | {type: "reset", credits: number, maxFps: number, limits: Limits}
+ *   | {type: "limits", limits: Limits}
+ *   | {type: "close"}
+ *   | {type: "grant"}
+ *   | {type: "picture", bitmap: ImageBitmap, timestamp: number}} ToWorker `picture` comes with its permission
+ * @typedef {import("./encoder.js").Encoded & {type: "frame", timestamp: number}} FrameTaken
+ * @typedef {FrameTaken | {type: "skipped"} | {type: "failed", message: string} | {type: "ended"}} FromWorker
+ */
+
+import { wallClock } from "./clock.js";
+import { Encoder } from "./encoder.js";
+import { Gate } from "./gate.js";
+
+const worker = /** @type {{postMessage: (message: FromWorker, transfer?: Transferable[]) => void,
+  onmessage: ((event: MessageEvent<ToWorker>) => void) | null}} */ (/** @type {unknown} */ (self));
+const gate = new Gate();
+const encoder = new Encoder();
+/** @type {Limits} */
+let limits = { maxSide: 640, maxPixels: Infinity, quality: 0.8 };
+
+worker.onmessage = ({ data }) => {
+  if (data.type === "track") void readTrack(data.frames);
+  else if (data.type === "picture") void encode(data.bitmap, data.timestamp);
+  else if (data.type === "grant") gate.grant();
+  else if (data.type === "close") gate.close();
+  else {
+    limits = data.limits;
+    if (data.type === "reset") gate.reset(data.credits, data.maxFps);
+  }
+};
+
+/** @param {ReadableStream<VideoFrame>} frames of which the browser keeps only the newest unread one */
+async function readTrack(frames) {
+  const reader = frames.getReader();
+  for (;;) {
+    const { value: frame, done } = await reader.read();
+    if (done) break;
+    const answer = gate.ask(performance.now());
+    if (answer === "go") void encode(frame, wallClock());
+    else frame.close();
+    if (answer === "skip") worker.postMessage({ type: "skipped" });
+  }
+  worker.postMessage({ type: "ended" });
+}
+
+/** @param {VideoFrame | ImageBitmap} source @param {number} timestamp */
+async function encode(source, timestamp) {
+  try {
+    const job = encoder.encode(source, limits);
+    source.close(); // drawn already; a camera has only few buffers
+    const taken = await job;
+    worker.postMessage({ type: "frame", timestamp, ...taken }, [taken.jpeg, taken.bitmap]);
+  } catch (error) {
+    gate.grant();
+    worker.postMessage({ type: "failed", message: String(error) });
+  }
+}

@@ -1,0 +1,103 @@
+/** The start page: what is live, as cards; a way to start a camera; and what to do when the server is gone. */
+
+import { StateBanner } from "./banner.js";
+import { Card } from "./cards.js";
+import { plural } from "./format.js";
+import { setUpNaming } from "./naming.js";
+import { setUpShell } from "./shell.js";
+import { Thumbnails } from "./thumbnails.js";
+import { byId, setData, setText } from "./ui.js";
+
+/** @typedef {import("./cards.js").StreamStats} StreamStats */
+
+const EVERY_MS = 1_000;
+const GIVE_UP_MS = 5_000;
+const READY_EVERY_MS = 10_000;
+
+const list = byId("cards", HTMLUListElement);
+const banner = byId("banner", StateBanner);
+const thumbnails = new Thumbnails();
+/** @type {Map<string, Card>} */
+const cards = new Map();
+let readyAt = -Infinity;
+
+setUpShell();
+const askName = setUpNaming(() => [...cards.values()].map((card) => card.stats));
+byId("new-camera", HTMLButtonElement).addEventListener("click", askName);
+byId("first-camera", HTMLButtonElement).addEventListener("click", askName);
+void run();
+
+async function run() {
+  for (;;) {
+    if (!document.hidden) await refresh();
+    await sleep(EVERY_MS);
+  }
+}
+
+async function refresh() {
+  try {
+    const { streams } = await ask("/api/streams");
+    show(streams);
+    if (document.body.dataset["state"] === "gone") readyAt = -Infinity;
+    setData(document.body, "state", streams.length ? "live" : "empty");
+    banner.say(null);
+    if (performance.now() - readyAt > READY_EVERY_MS) await askReady();
+  } catch {
+    setData(document.body, "state", "gone");
+    setText(byId("server", HTMLElement), "no connection");
+    banner.say({
+      icon: "off",
+      kind: "warning",
+      title: "The server doesn't answer",
+      text: "It may have been stopped, or the network is down. This page keeps asking and goes on by itself.",
+    });
+  }
+}
+
+/** Whether pictures get results; asked seldom, and each second until they do. */
+async function askReady() {
+  const { ready, reason } = await ask("/ready");
+  if (ready) readyAt = performance.now();
+  setText(byId("server", HTMLElement), ready ? "server ready" : reason);
+}
+
+/** @param {string} path */
+async function ask(path) {
+  const response = await fetch(path, { signal: AbortSignal.timeout(GIVE_UP_MS), cache: "no-store" });
+  if (!response.ok && response.status !== 503) throw new Error(`${path}: ${response.status}`);
+  return response.json();
+}
+
+/** @param {StreamStats[]} streams */
+function show(streams) {
+  const names = new Set(streams.map((s) => s.name));
+  for (const [name, card] of cards) {
+    if (names.has(name)) continue;
+    thumbnails.remove(card);
+    card.element.remove();
+    cards.delete(name);
+  }
+  for (const stats of streams) {
+    const card = cards.get(stats.name);
+    if (card) card.show(stats);
+    else add(stats);
+  }
+  const live = streams.filter((s) => s.state === "live").length;
+  const viewers = streams.reduce((sum, s) => sum + s.viewers, 0);
+  setText(byId("totals", HTMLElement), streams.length ? `${live} live · ${plural(viewers, "viewer")}` : "");
+  byId("empty", HTMLElement).hidden = streams.length > 0;
+  byId("new-camera", HTMLElement).hidden = streams.length === 0;
+}
+
+/** New cards come at the end, so that those a person looks at stay where they are. @param {StreamStats} stats */
+function add(stats) {
+  const card = new Card(stats);
+  cards.set(stats.name, card);
+  list.append(card.element);
+  thumbnails.add(card);
+}
+
+/** @param {number} ms */
+function sleep(ms) {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}

@@ -1,0 +1,96 @@
+/** Numbers for the eye: smoothed over a moment, and written so that they keep their width. */
+
+/** A mean in which a value fades with time, so that it follows a stream at any rate alike. */
+export class Average {
+  #tau;
+  #at = 0;
+  /** NaN before the first value. */
+  value = NaN;
+
+  /** @param {number} tau milliseconds after which a value counts a third */
+  constructor(tau = 1000) {
+    this.#tau = tau;
+  }
+
+  /** @param {number} value @param {number} now milliseconds */
+  add(value, now = performance.now()) {
+    const keep = Number.isNaN(this.value) ? 0 : Math.exp(-Math.max(1, now - this.#at) / this.#tau);
+    this.value = keep === 0 ? value : keep * this.value + (1 - keep) * value;
+    this.#at = now;
+  }
+
+  clear() {
+    this.value = NaN;
+  }
+}
+
+/** Events a second over the last moments. */
+export class Rate {
+  #span;
+  /** @type {number[]} */
+  #times = [];
+
+  /** @param {number} span milliseconds looked back on */
+  constructor(span = 2000) {
+    this.#span = span;
+  }
+
+  /** @param {number} now milliseconds */
+  tick(now = performance.now()) {
+    this.#times.push(now);
+    this.#forget(now);
+  }
+
+  /** @param {number} now milliseconds */
+  perSecond(now = performance.now()) {
+    this.#forget(now);
+    const first = this.#times[0];
+    const last = this.#times.at(-1);
+    if (first === undefined || last === undefined || first === last) return 0;
+    const count = this.#times.length - 1;
+    // While events come, only whole intervals count; once they stay away, the rate sinks.
+    const late = now - last > (2 * (last - first)) / count;
+    return (count * 1000) / ((late ? now : last) - first);
+  }
+
+  clear() {
+    this.#times = [];
+  }
+
+  /** @param {number} now */
+  #forget(now) {
+    const keep = this.#times.findIndex((t) => now - t <= this.#span);
+    this.#times = keep < 0 ? [] : this.#times.slice(keep);
+  }
+}
+
+const UNKNOWN = "–";
+
+/** @param {number | undefined} value frames a second */
+export function fps(value) {
+  return value === undefined || !Number.isFinite(value) ? UNKNOWN : value.toFixed(value < 99.95 ? 1 : 0);
+}
+
+/** @param {number | undefined} value milliseconds */
+export function millis(value) {
+  if (value === undefined || !Number.isFinite(value)) return UNKNOWN;
+  if (value >= 9999.5) return `${(value / 1000).toFixed(0)} s`;
+  return value >= 1 || value <= 0 ? `${Math.round(Math.max(0, value))} ms` : `${value.toFixed(1)} ms`;
+}
+
+const WHOLE = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
+
+/** @param {number | undefined} value */
+export function count(value) {
+  return value === undefined || !Number.isFinite(value) ? UNKNOWN : WHOLE.format(value);
+}
+
+/** @param {number} share 0 to 1 */
+export function percent(share) {
+  return `${Math.round(share * 100)} %`;
+}
+
+/** @param {number} n @param {string} one @param {string} many */
+export function plural(n, one, many = `${one}s`) {
+  return `${count(n)} ${n === 1 ? one : many}`;
+}

@@ -1,0 +1,62 @@
+/** Where things go: pictures into boxes, labels onto pictures. Pure numbers. */
+
+/**
+ * @typedef {{x: number, y: number, width: number, height: number}} Rect
+ */
+
+/**
+ * The largest place for a picture inside an area, its proportions kept, in the middle.
+ *
+ * @param {number} width @param {number} height of the picture
+ * @param {number} areaWidth @param {number} areaHeight
+ * @returns {Rect}
+ */
+export function contain(width, height, areaWidth, areaHeight) {
+  const scale = Math.min(areaWidth / width, areaHeight / height);
+  const w = width * scale;
+  const h = height * scale;
+  return { x: (areaWidth - w) / 2, y: (areaHeight - h) / 2, width: w, height: h };
+}
+
+/**
+ * A detection's corners, from pixels of the picture to those of the canvas.
+ *
+ * @param {[number, number, number, number]} xyxy
+ * @param {number} width @param {number} height of the picture
+ * @param {Rect} place where the picture is drawn
+ * @returns {Rect}
+ */
+export function project(xyxy, width, height, place) {
+  const sx = place.width / width;
+  const sy = place.height / height;
+  const [x1, y1, x2, y2] = xyxy;
+  return { x: place.x + x1 * sx, y: place.y + y1 * sy, width: (x2 - x1) * sx, height: (y2 - y1) * sy };
+}
+
+/**
+ * Where a box's label goes: on top of it; inside where there is no room above; never out of the picture.
+ *
+ * @param {Rect} box @param {number} width @param {number} height of the label
+ * @param {Rect} place where the picture is drawn
+ * @returns {{x: number, y: number}} its top left corner
+ */
+export function labelAt(box, width, height, place) {
+  const right = place.x + place.width - width;
+  const x = Math.max(place.x, Math.min(box.x, right));
+  const above = box.y - height;
+  const y = above >= place.y ? above : Math.max(place.y, Math.min(box.y, place.y + place.height - height));
+  return { x, y };
+}
+
+/**
+ * The size in which a camera's picture is sent: at most so wide and so many pixels, never enlarged, even numbers.
+ *
+ * @param {number} width @param {number} height of the camera's picture
+ * @param {number} maxSide of the longer side
+ * @param {number} maxPixels
+ */
+export function captureSize(width, height, maxSide, maxPixels = Infinity) {
+  const scale = Math.min(1, maxSide / Math.max(width, height), Math.sqrt(maxPixels / (width * height)));
+  const even = (/** @type {number} */ n) => Math.max(2, Math.floor((n * scale) / 2 + 1e-6) * 2);
+  return { width: even(width), height: even(height) };
+}

@@ -1,0 +1,203 @@
+/** A camera's side of the wire: sends pictures, matches the answers to them, counts what became of each. */
+
+import { maskLayer } from "./mask.js";
+import { LiveSocket } from "./socket.js";
+
+const NO_ANSWER_MS = 5_000;
+const CHECK_MS = 1_000;
+
+/**
+ * @typedef {import("./capture-worker.js").FrameTaken} FrameTaken
+ * @typedef {import("./messages.js").ResultMessage} ResultMessage
+ * @typedef {import("./overlay.js").Picture} Picture
+ * @typedef {{bitmap: ImageBitmap, sentAt: number, timestamp: number}} Pending
+ * @typedef {{
+ *   onphase: (phase: import("./socket.js").Phase, retryAt: number) => void,
+ *   onhello: (hello: import("./messages.js").HelloMessage) => void,
+ *   onstatus: (state: string, message: string) => void,
+ *   onanswer: () => void,
+ *   onresult: (picture: Picture, result: ResultMessage, timestamp: number) => void,
+ *   ontoolarge: () => void,
+ * }} Events `onanswer`: a picture was answered, so another may go; `timestamp` is when it was taken
+ */
+
+export class Publisher {
+  counts = freshCounts();
+  /** @type {import("./messages.js").HelloMessage | null} */
+  hello = null;
+  #events;
+  #socket;
+  /** @type {Map<number, Pending>} */
+  #pending = new Map();
+  #frameNumber = 0;
+  #shown = 0;
+  /** @type {{result: ResultMessage, pending: Pending} | null} */
+  #awaitingMask = null;
+  /** @type {ReturnType<typeof setInterval> | undefined} */
+  #watchdog;
+
+  /** @param {string} stream @param {Events} events */
+  constructor(stream, events) {
+    this.#events = events;
+    this.#socket = new LiveSocket(`/ws/camera/${stream}`, {
+      onphase: (phase, retryAt) => this.#onphase(phase, retryAt),
+      onmessage: (message) => this.#onmessage(message),
+      onbinary: (data) => this.#onmask(data),
+    });
+  }
+
+  get phase() {
+    return this.#socket.phase;
+  }
+
+  /** Why the server refused the last try. */
+  get refused() {
+    return this.#socket.refused;
+  }
+
+  /** Pictures that may go out now. */
+  get free() {
+    return Math.max(0, (this.hello?.max_pending ?? 0) - this.#pending.size);
+  }
+
+  clearCounts() {
+    this.counts = freshCounts();
+  }
+
+  start() {
+    this.#socket.open();
+    clearInterval(this.#watchdog);
+    this.#watchdog = setInterval(() => this.#check(), CHECK_MS);
+  }
+
+  stop() {
+    clearInterval(this.#watchdog);
+    this.#socket.close();
+  }
+
+  retryNow() {
+    this.#socket.retryNow();
+  }
+
+  /** Send a picture; it is the publisher's from now on. @param {FrameTaken} frame */
+  send(frame) {
+    const { bitmap, timestamp, width, height } = frame;
+    if (this.phase !== "open" || !this.hello || this.#pending.size >= this.hello.max_pending) {
+      this.counts.skipped += 1; // taken just before the connection changed
+      bitmap.close();
+      return;
+    }
+    if (frame.jpeg.byteLength > this.hello.max_message_bytes) {
+      this.counts.skipped += 1;
+      bitmap.close();
+      this.#events.ontoolarge();
+      this.#events.onanswer();
+      return;
+    }
+    this.#frameNumber += 1;
+    const offset = this.#socket.clock.offset;
+    this.#pending.set(this.#frameNumber, { bitmap, timestamp, sentAt: performance.now() });
+    this.#socket.send({
+      type: "frame_metadata",
+      timestamp,
+      frameNumber: this.#frameNumber,
+      width,
+      height,
+      format: "jpeg",
+      ...(offset === null ? {} : { clockOffset: offset }),
+    });
+    this.#socket.sendBinary(frame.jpeg);
+    this.counts.sent += 1;
+  }
+
+  /** @param {import("./socket.js").Phase} phase @param {number} retryAt */
+  #onphase(phase, retryAt) {
+    if (phase !== "open") {
+      this.hello = null;
+      this.#forgetPending();
+    }
+    this.#events.onphase(phase, retryAt);
+  }
+
+  /** @param {import("./messages.js").ServerMessage} message */
+  #onmessage(message) {
+    if (message.type === "hello") {
+      this.hello = message;
+      this.#events.onhello(message);
+    } else if (message.type === "status") {
+      this.#events.onstatus(message.state, message.message);
+    } else if (message.type === "dropped") {
+      this.#ondropped(message.frameNumber, message.reason, message.message);
+    } else if (message.type === "result") {
+      this.#onresult(message);
+    }
+  }
+
+  /** @param {number} frameNumber @param {string} reason @param {string | undefined} message */
+  #ondropped(frameNumber, reason, message) {
+    const pending = this.#settle(frameNumber);
+    if (!pending) return;
+    pending.bitmap.close();
+    this.counts.dropped.set(reason, (this.counts.dropped.get(reason) ?? 0) + 1);
+    if (reason === "failed") this.#events.onstatus("failed", message ?? "");
+    this.#events.onanswer();
+  }
+
+  /** @param {ResultMessage} result */
+  #onresult(result) {
+    const pending = this.#settle(result.frameNumber);
+    if (!pending) return;
+    this.counts.answered += 1;
+    this.#socket.healthy();
+    this.#events.onanswer();
+    if (result.mask_bytes === undefined) this.#show(result, pending, null);
+    else this.#awaitingMask = { result, pending };
+  }
+
+  /** @param {ArrayBuffer} data */
+  async #onmask(data) {
+    const awaiting = this.#awaitingMask;
+    this.#awaitingMask = null;
+    if (!awaiting) return;
+    const { result, pending } = awaiting;
+    const mask = await maskLayer(new Uint8Array(data), result).catch(() => null);
+    this.#show(result, pending, mask);
+  }
+
+  /** @param {ResultMessage} result @param {Pending} pending @param {HTMLCanvasElement | null} mask */
+  #show(result, pending, mask) {
+    if (result.frameNumber <= this.#shown) {
+      pending.bitmap.close(); // its mask took longer than a newer one's
+      return;
+    }
+    this.#shown = result.frameNumber;
+    const { width, height } = result;
+    this.#events.onresult({ image: pending.bitmap, width, height, findings: result, mask }, result, pending.timestamp);
+  }
+
+  /** @param {number} frameNumber */
+  #settle(frameNumber) {
+    const pending = this.#pending.get(frameNumber);
+    this.#pending.delete(frameNumber);
+    return pending;
+  }
+
+  #forgetPending() {
+    for (const { bitmap } of this.#pending.values()) bitmap.close();
+    this.counts.dropped.set("closed", (this.counts.dropped.get("closed") ?? 0) + this.#pending.size);
+    if (!this.counts.dropped.get("closed")) this.counts.dropped.delete("closed");
+    this.#pending.clear();
+    this.#awaitingMask?.pending.bitmap.close();
+    this.#awaitingMask = null;
+  }
+
+  /** A connection over which nothing comes back is as good as none. */
+  #check() {
+    const [oldest] = this.#pending.values();
+    if (oldest && performance.now() - oldest.sentAt > NO_ANSWER_MS) this.#socket.drop();
+  }
+}
+
+function freshCounts() {
+  return { sent: 0, answered: 0, skipped: 0, /** @type {Map<string, number>} */ dropped: new Map() };
+}

@@ -1,0 +1,20 @@
+/** The link for viewers, and what it is worth. */
+
+import { byId, setText } from "./ui.js";
+import { setUpCopy } from "./shell.js";
+
+/** @param {string} stream */
+export function setUpLink(stream) {
+  const field = byId("link", HTMLInputElement);
+  field.value = `${location.origin}/view/${stream}`;
+  setUpCopy(byId("copy", HTMLButtonElement), field);
+  const viewer = document.getElementById("open-view");
+  if (viewer instanceof HTMLAnchorElement) viewer.href = field.value;
+  const here = isLoopback(location.hostname);
+  setText(byId("link-hint", HTMLElement), here ? "It works on this computer only." : "");
+}
+
+/** @param {string} host */
+export function isLoopback(host) {
+  return host === "localhost" || host.endsWith(".localhost") || host.startsWith("127.") || host === "[::1]";
+}

@@ -1,0 +1,216 @@
+/** The viewer's page: shows a stream's pictures, each with what the model said of it, and tells the server how it fares. */
+
+import { StateBanner } from "./banner.js";
+import { lost } from "./cards.js";
+import { wallClock } from "./clock.js";
+import { Average, Rate, count, fps, millis } from "./format.js";
+import { streamOf } from "./messages.js";
+import { ObjectList } from "./objects.js";
+import { Painter } from "./overlay.js";
+import { Receiver } from "./receiver.js";
+import { setUpLink } from "./share.js";
+import { setUpShell } from "./shell.js";
+import { LiveSocket } from "./socket.js";
+import { followFigures } from "./stream-figures.js";
+import { Figures, byId, remember, remembered, setData, setText } from "./ui.js";
+import { viewWords } from "./view-state.js";
+
+const TICK_MS = 250;
+const STATS_MS = 2_000;
+const CLOSE_WHEN_HIDDEN_MS = 10_000;
+
+const stream = streamOf(location.pathname);
+const body = document.body;
+const stage = byId("stage", HTMLElement);
+const banner = byId("banner", StateBanner);
+const figures = new Figures(document);
+const painter = new Painter(byId("canvas", HTMLCanvasElement));
+const objects = new ObjectList(byId("objects", HTMLElement), byId("spoken", HTMLElement));
+const rate = new Rate();
+const latency = new Average();
+const inference = new Average();
+
+/** @type {import("./view-state.js").Situation} */
+const now = {
+  phase: "closed",
+  retryAt: 0,
+  refused: null,
+  camera: "unknown",
+  paused: false,
+  hadPicture: false,
+  hadServer: false,
+  quiet: 0,
+};
+let lastPictureAt = performance.now();
+let shown = 0;
+/** @type {ReturnType<typeof setTimeout> | undefined} */
+let hiddenTimer;
+
+const socket = new LiveSocket(`/ws/view/${stream}`, {
+  onphase(phase, retryAt) {
+    now.phase = phase;
+    now.retryAt = retryAt;
+    now.refused = socket.refused;
+    if (phase !== "open") {
+      receiver.reset();
+      now.camera = "unknown";
+      clearNumbers();
+      figures.show({ viewers: "–" });
+    }
+    update();
+  },
+  onmessage(message) {
+    if (message.type === "frame_metadata") {
+      cameraIs("live");
+      receiver.announce(message);
+    } else if (message.type === "status") {
+      socket.healthy();
+      now.hadServer = true;
+      if (message.state === "waiting" || message.state === "live" || message.state === "ended") cameraIs(message.state);
+      update();
+    }
+  },
+  onbinary: (data) => receiver.receive(data),
+});
+
+const receiver = new Receiver({
+  onpicture(meta, picture) {
+    const at = performance.now();
+    painter.show(picture);
+    socket.send({ type: "ack", frameNumber: meta.frameNumber });
+    if (now.camera !== "live") return; // its last picture, drawn after it left
+    now.hadPicture = true;
+    lastPictureAt = at;
+    shown += 1;
+    rate.tick(at);
+    if (socket.clock.offset !== null) {
+      latency.add(Math.max(0, wallClock() + socket.clock.offset - meta.captured_at), at);
+    }
+    inference.add(meta.stages["infer"] ?? meta.processing_time_ms, at);
+    objects.show(meta);
+    figures.show({ model: meta.model, size: `${meta.width} × ${meta.height}` });
+    setData(body, "frame", String(meta.frameNumber));
+    setData(body, "detections", String(meta.detections.length));
+    if (body.dataset["state"] !== "live" || banner.hidden === false) update();
+  },
+  onbroken: (meta) => socket.send({ type: "ack", frameNumber: meta.frameNumber }),
+});
+
+/** @param {"waiting" | "live" | "ended"} state */
+function cameraIs(state) {
+  if (now.camera === state) return;
+  now.camera = state;
+  if (state === "live") lastPictureAt = performance.now();
+  else clearNumbers();
+}
+
+function clearNumbers() {
+  for (const mean of [rate, latency, inference]) mean.clear();
+  objects.clear();
+}
+
+function update() {
+  now.quiet = performance.now() - lastPictureAt;
+  const words = viewWords(now, stream);
+  setData(body, "state", words.state);
+  setText(byId("pill", HTMLElement), words.pill);
+  setData(byId("pill", HTMLElement), "kind", words.kind);
+  const retry = { text: "Try now", id: "retry", run: () => socket.retryNow() };
+  const actions = [...(words.banner?.actions ?? []), ...(words.retry ? [retry] : [])];
+  banner.say(words.banner && { ...words.banner, actions });
+  setData(stage, "showing", now.hadPicture ? "canvas" : "nothing");
+  setData(stage, "stale", String(words.banner !== null && !words.small));
+  setData(stage, "notice", words.small ? "small" : "full");
+}
+
+function tick() {
+  const state = body.dataset["state"];
+  const live = state === "live" || state === "stalled";
+  const perSecond = rate.perSecond();
+  figures.show({
+    fps: fps(live ? perSecond : NaN),
+    latency: millis(state === "live" ? latency.value : NaN),
+    inference: millis(state === "live" ? inference.value : NaN),
+    shown: count(shown),
+    skipped: count(receiver.skipped),
+  });
+  setData(body, "fps", live ? perSecond.toFixed(1) : "");
+  setData(body, "latency", live && Number.isFinite(latency.value) ? latency.value.toFixed(1) : "");
+  setData(body, "shown", String(shown));
+  update();
+}
+
+function tellServer() {
+  if (now.phase !== "open" || now.camera !== "live" || document.hidden || !Number.isFinite(latency.value)) return;
+  const queueSize = receiver.waiting;
+  socket.send({ type: "performance_stats", fps: rate.perSecond(), latency: latency.value, queueSize });
+}
+
+function visibility() {
+  clearTimeout(hiddenTimer);
+  receiver.pause(document.hidden);
+  if (document.hidden) {
+    hiddenTimer = setTimeout(() => {
+      now.paused = true;
+      socket.close();
+    }, CLOSE_WHEN_HIDDEN_MS);
+  } else if (now.paused) {
+    now.paused = false;
+    socket.open();
+  }
+}
+
+function setUpControls() {
+  const overlay = byId("overlay", HTMLInputElement);
+  const labels = byId("labels", HTMLInputElement);
+  const opacity = byId("opacity", HTMLInputElement);
+  overlay.checked = remembered("overlay", "true") === "true";
+  labels.checked = remembered("labels", "true") === "true";
+  opacity.value = remembered("opacity", "50");
+  const apply = () => {
+    painter.options = {
+      overlay: overlay.checked,
+      labels: labels.checked,
+      opacity: Number(opacity.value) / 100,
+    };
+    labels.disabled = opacity.disabled = !overlay.checked;
+    painter.repaint();
+  };
+  for (const input of [overlay, labels, opacity]) {
+    input.addEventListener("input", () => {
+      remember(input.id, input.type === "range" ? input.value : String(input.checked));
+      apply();
+    });
+  }
+  apply();
+}
+
+function setUpFullscreen() {
+  const button = byId("fullscreen", HTMLButtonElement);
+  button.hidden = !document.fullscreenEnabled;
+  button.addEventListener("click", () => void stage.requestFullscreen());
+}
+
+setUpShell();
+setUpLink(stream);
+setUpControls();
+setUpFullscreen();
+setText(byId("stream", HTMLElement), stream);
+document.title = `${stream} · Viewer · Sightline`;
+document.addEventListener("visibilitychange", visibility);
+addEventListener("online", () => socket.retryNow());
+addEventListener("pagehide", () => socket.close());
+addEventListener("pageshow", (event) => {
+  if (event.persisted) socket.open();
+});
+void followFigures(stream, () => now.phase === "open", (stats) => {
+  figures.show({
+    viewers: count(stats.viewers),
+    dropped: count(lost(stats).reduce((sum, [, n]) => sum + n, 0)),
+    model: stats.model || "–",
+  });
+});
+setInterval(tick, TICK_MS);
+setInterval(tellServer, STATS_MS);
+socket.open();
+receiver.pause(document.hidden);
