@@ -54,19 +54,28 @@ class Hub:
             raise StreamNotFound(f"no stream named {name!r}: no camera publishes it")
         return stream
 
-    @asynccontextmanager
-    async def publish(self, name: str, publisher: Publisher) -> AsyncGenerator[Stream]:
+    def take(self, name: str, publisher: Publisher) -> Stream:
         """Take a stream for one publisher. Raises StreamBusy if it has one, LimitReached if there are too many."""
         self._check_open()
         stream = self._open(name)
         if stream.publisher is not None:
             raise StreamBusy(f"stream {name!r} has a camera already: choose another name or stop that one")
         stream.start(publisher)
+        return stream
+
+    def release(self, stream: Stream) -> None:
+        """End what ``take`` began."""
+        stream.end()
+        self.worker.forget(stream.name)
+
+    @asynccontextmanager
+    async def publish(self, name: str, publisher: Publisher) -> AsyncGenerator[Stream]:
+        """``take`` and ``release`` around a session."""
+        stream = self.take(name, publisher)
         try:
             yield stream
         finally:
-            stream.end()
-            self.worker.forget(name)
+            self.release(stream)
 
     @asynccontextmanager
     async def subscribe(
