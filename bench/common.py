@@ -1,0 +1,146 @@
+"""What the benchmarks share: assets, a server in a process of its own, peers in others, the results' file."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import platform
+import re
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import cv2
+import psutil
+
+ROOT = Path(__file__).resolve().parents[1]
+RESULTS = ROOT / "bench" / "results"
+CLIP = "videos/one-by-one-person-detection.mp4"
+MODEL = "models/yolox_nano.onnx"
+SIZE = (768, 432)
+"""The clip's width and height."""
+
+Pipe: TypeAlias = "Connection[Any, Any]"
+_processes = multiprocessing.get_context("spawn")
+
+
+def asset(name: str) -> Path:
+    """A model or a clip. Ends the program where it is absent, saying what to do."""
+    path = Path(os.environ.get("SIGHTLINE_ASSETS", ROOT.parent / "shared" / "assets")) / name
+    if not path.is_file():
+        sys.exit(f"{path} is not there: set SIGHTLINE_ASSETS to the folder that has {name}")
+    return path
+
+
+def clip_jpegs(count: int = 150) -> list[bytes]:
+    """The clip's first frames, as JPEGs of quality 80 (about 50 KB each)."""
+    reader = cv2.VideoCapture(str(asset(CLIP)))
+    jpegs: list[bytes] = []
+    while len(jpegs) < count:
+        there, image = reader.read()
+        if not there:
+            break
+        jpegs.append(cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, 80])[1].tobytes())
+    return jpegs
+
+
+def frame_metadata(seq: int) -> str:
+    """A camera's announcement of a frame of the clip."""
+    return (
+        f'{{"type":"frame_metadata","timestamp":{time.time() * 1000:.3f},"frameNumber":{seq},'
+        f'"width":{SIZE[0]},"height":{SIZE[1]},"format":"jpeg"}}'
+    )
+
+
+def cpu_seconds(process: psutil.Process) -> float:
+    """CPU time of all threads of a process since it began."""
+    times = process.cpu_times()
+    return float(times.user + times.system)
+
+
+@dataclass
+class Served:
+    """A running server."""
+
+    url: str
+    process: psutil.Process
+
+    @property
+    def ws(self) -> str:
+        """Its address for WebSockets."""
+        return self.url.replace("http", "ws", 1)
+
+    def get(self, path: str = "/stats") -> Any:
+        """A JSON answer."""
+        with urllib.request.urlopen(self.url + path, timeout=30) as answer:
+            return json.load(answer)
+
+    def until(self, holds: Callable[[Any], bool], *, seconds: float = 60) -> Any:
+        """Wait until ``/stats`` satisfies ``holds``; return them."""
+        end = time.monotonic() + seconds
+        while not holds(stats := self.get()):
+            if time.monotonic() > end:
+                sys.exit(f"after {seconds:g} s /stats still was {json.dumps(stats)[:1000]}")
+            time.sleep(0.05)
+        return stats
+
+    def rss_mb(self) -> float:
+        """Resident memory."""
+        return float(self.process.memory_info().rss) / 2**20
+
+
+@contextmanager
+def serving(*options: str, **settings: object) -> Iterator[Served]:
+    """``sightline serve`` with these options and ``SIGHTLINE_*`` settings on a free port, its model loaded."""
+    env = {k: v for k, v in os.environ.items() if not k.startswith("SIGHTLINE_")}
+    env |= {f"SIGHTLINE_{k.upper()}": str(v) for k, v in settings.items()}
+    command = [sys.executable, "-m", "sightline", "serve", "--port", "0", "--log-level", "warning", *options]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=env, cwd=ROOT / "bench") as server:
+        try:
+            assert server.stdout is not None
+            address = next((m for line in server.stdout if (m := re.search(r"http://\S+", line))), None)
+            if address is None:
+                sys.exit("the server did not start")
+            served = Served(address[0], psutil.Process(server.pid))
+            served.until(lambda stats: stats["model"] != "", seconds=120)
+            yield served
+        finally:
+            server.terminate()
+
+
+@contextmanager
+def child(work: Callable[..., None], *args: object) -> Iterator[Pipe]:
+    """Run ``work(pipe, *args)`` in a process of its own; it is killed at the end."""
+    ours, theirs = _processes.Pipe()
+    process = _processes.Process(target=work, args=(theirs, *args), daemon=True)
+    process.start()
+    theirs.close()  # so that its death ends our reading
+    try:
+        yield ours
+    finally:
+        process.kill()
+        process.join()
+
+
+def save(name: str, results: dict[str, Any]) -> Path:
+    """Write the results, and what they were measured on, as JSON."""
+    RESULTS.mkdir(exist_ok=True)
+    path = RESULTS / f"{name}.json"
+    where = {
+        "date": time.strftime("%Y-%m-%d", time.gmtime()),
+        "cores": os.cpu_count(),
+        "processor": platform.machine(),
+        "system": platform.system(),
+        "python": platform.python_version(),
+        "command": f"python bench/{name}.py {' '.join(sys.argv[1:])}".rstrip(),
+    }
+    path.write_text(json.dumps(where | results, indent=1) + "\n")
+    return path

@@ -1,0 +1,126 @@
+"""Whether latency stays flat when three times as many frames come as the model can do.
+
+First the model's pace is measured with a publisher that is paced by its answers. Then frames come at three times that
+pace, whatever is answered, over as many streams as ``max_fps`` asks for. Of every ten seconds it prints the server's
+own latency (``/stats``, the last 512 frames), the publishers' from sending to result, and the server's memory. The
+ledger is checked every second and, against what the publishers counted, at the end. Verdict: the publishers' p95 of the
+last ten seconds against that of the second ten.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import sys
+import time
+from collections import Counter
+from typing import Any
+
+import numpy as np
+
+from common import MODEL, Served, asset, child, clip_jpegs, save, serving
+from peers import flood, saturate
+
+FACTOR = 3
+MAX_FPS = 240
+FLAT = 1.25
+"""So many times the first p95 still counts as flat: machines are never quiet."""
+
+
+def pace(server: Served, jpegs: list[bytes], seconds: float = 5) -> float:
+    """Frames a second that the model can do."""
+    with child(saturate, server.ws, 1, 0, jpegs):
+        begun = server.until(lambda stats: stats["processed_frames"] >= 50)["processed_frames"]
+        time.sleep(seconds)
+        done = server.get()["processed_frames"]
+    server.until(lambda stats: all(s["state"] == "waiting" for s in stats["streams"].values()))
+    return float(done - begun) / seconds
+
+
+def unbalanced(stats: Any) -> list[str]:
+    """The streams whose ledger does not balance."""
+    return [
+        f"{name}: {s}"
+        for name, s in stats["streams"].items()
+        if s["received"] != s["delivered"] + sum(s["dropped"].values()) + s["failed"] + s["in_flight"]
+    ]
+
+
+def ledgers(stats: Any) -> Counter[tuple[str, str]]:
+    """How many frames of each stream ended how."""
+    told: Counter[tuple[str, str]] = Counter()
+    for name, s in stats["streams"].items():
+        told.update({(name, "result"): s["delivered"], (name, "failed"): s["failed"]})
+        told.update({(name, reason): n for reason, n in s["dropped"].items()})
+    return told
+
+
+def percentiles(values: list[float]) -> tuple[float, float]:
+    """p50 and p95."""
+    p50, p95 = np.percentile(values or [0.0], (50, 95))
+    return round(float(p50), 1), round(float(p95), 1)
+
+
+def main() -> None:
+    """Measure, print as it goes, write bench/results/overload.json."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", help="an ONNX file (default: yolox_nano.onnx of the assets)")
+    parser.add_argument("--engine", default="auto", choices=("auto", "onnx", "openvino"))
+    parser.add_argument("--minutes", type=float, default=5)
+    args = parser.parse_args()
+    jpegs = clip_jpegs()
+    rows: list[dict[str, Any]] = []
+    samples = 0
+    with serving(
+        "--model", args.model or str(asset(MODEL)), "--engine", args.engine, max_fps=MAX_FPS, max_pending=16
+    ) as server:
+        fps = pace(server, jpegs)
+        streams = math.ceil(FACTOR * fps / MAX_FPS)
+        print(f"the model does {fps:.0f} frames/s; sending {FACTOR * fps:.0f} over {streams} streams\n")
+        print("| s | received/s | processed/s | server p50, p95 ms | publisher p50, p95 ms | memory MB |")
+        print("|---|---|---|---|---|---|")
+        before = ledgers(server.get())
+        with child(flood, server.ws, streams, FACTOR * fps / streams, args.minutes * 60, jpegs) as publishers:
+            last = server.get()
+            while True:
+                while not publishers.poll(1):
+                    samples += 1
+                    if wrong := unbalanced(server.get()):
+                        sys.exit(f"the ledger does not balance: {wrong}")
+                told = publishers.recv()
+                if told and isinstance(told[0], dict):
+                    answers = told
+                    break
+                stats = server.get()
+                latency = [s["latency_ms"] for s in stats["streams"].values() if s["state"] == "live"]
+                rows.append(
+                    {
+                        "s": 10 * len(rows) + 10,
+                        "received": (stats["total_frames"] - last["total_frames"]) / 10,
+                        "processed": (stats["processed_frames"] - last["processed_frames"]) / 10,
+                        "server": [max(found[p] for found in latency) for p in ("p50", "p95")],
+                        "publisher": percentiles(told),
+                        "rss_mb": round(server.rss_mb(), 1),
+                    }
+                )
+                last = stats
+                row = rows[-1]
+                shown = [", ".join(f"{ms:.1f}" for ms in row[side]) for side in ("server", "publisher")]
+                print(
+                    f"| {row['s']} | {row['received']:.0f} | {row['processed']:.0f} "
+                    f"| {shown[0]} | {shown[1]} | {row['rss_mb']} |",
+                    flush=True,
+                )
+        stats = server.get()
+    counted = Counter({(f"bench-{i}", kind): n for i, found in enumerate(answers) for kind, n in found.items()})
+    exact = not unbalanced(stats) and +(ledgers(stats) - before) == counted
+    ratio = rows[-1]["publisher"][1] / rows[1]["publisher"][1]
+    print(f"\np95 of the last ten seconds is {ratio:.2f} times that of the second ten: ", end="")
+    print("flat" if ratio <= FLAT else "NOT flat")
+    print(f"ledger: balanced at all {samples} samples; at the end it ", end="")
+    print("is what the publishers counted" if exact else f"is NOT what the publishers counted: {counted} {stats}")
+    save("overload", {"pace": fps, "streams": streams, "windows": rows, "ratio": ratio, "exact": exact})
+
+
+if __name__ == "__main__":
+    main()
