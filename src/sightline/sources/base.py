@@ -1,0 +1,69 @@
+"""What sources share. A file ``sources/NAME.py`` is a source; it has
+
+- ``WHAT``: how a person names one, for the message when nothing fits;
+- ``handles(spec) -> bool``: whether this is one of its own, cheaply;
+- ``open(spec) -> Source``: raises SourceError.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, Self
+
+from sightline.errors import SourceError
+from sightline.registry import load, names
+from sightline.types import Image
+
+PICTURES = frozenset((".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"))
+"""Endings of files that are single pictures."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Shot:
+    """One picture of a source."""
+
+    image: Image
+    timestamp: float
+    """Seconds: from the start of a file, since 1970 for a camera."""
+    name: str
+    """The file's name, or the camera's."""
+
+
+class Source(Protocol):
+    """Pictures, one after the other. Use it in ``with`` and iterate it once; only one shot is held at a time."""
+
+    name: str
+    """What a person would call it."""
+    total: int | None
+    """How many shots there will be, where that is known; a file's own word, so not to be relied on."""
+    fps: float | None
+    """Shots a second, where that is known."""
+    live: bool
+    """True if shots that are not taken at once are lost."""
+    still: bool
+    """True if every shot is a picture of its own, with its own name."""
+    unreadable: int
+    """Files or parts of a file that could not be read and were left out, so far; each is logged as a warning."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def __iter__(self) -> Iterator[Shot]:
+        """The shots. Raises SourceError if the source breaks down."""
+        ...
+
+
+def open_source(spec: str) -> Source:
+    """The source that ``spec`` names. Raises SourceError, which lists what can be named."""
+    plugins = [load("sources", name) for name in names("sources")]
+    for plugin in plugins:
+        if plugin.handles(spec):
+            source: Source = plugin.open(spec)
+            return source
+    known = ", ".join(plugin.WHAT for plugin in plugins)
+    if "://" not in spec and not Path(spec).exists():
+        raise SourceError(f"{spec}: no such file or folder; expected one of: {known}")
+    raise SourceError(f"{spec}: not a source that can be read; expected one of: {known}")

@@ -1,0 +1,104 @@
+"""A camera of this machine, through OpenCV."""
+
+from __future__ import annotations
+
+import re
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from sightline.errors import SourceError
+from sightline.sources.base import Shot
+
+WHAT = "a camera (camera:0)"
+
+SPEC = re.compile(r"camera:(\d{1,3})")
+MISSES = 30
+"""So many reads in a row that bring nothing, and the camera counts as gone."""
+
+_CHECKS = {
+    "linux": "see which there are with `ls /dev/video*`; you must be in the group `video`, and no other program may "
+    "be using it. In a container, pass --device /dev/video0",
+    "darwin": "allow your terminal in System Settings > Privacy & Security > Camera, then start it anew; close other "
+    "programs that use the camera",
+    "win32": "switch on Settings > Privacy & security > Camera > Let desktop apps access your camera; close other "
+    "programs that use the camera",
+}
+
+
+def handles(spec: str) -> bool:
+    """True for ``camera:`` and anything after it."""
+    return spec.startswith("camera:")
+
+
+def open(spec: str) -> Camera:
+    """Open camera N of ``camera:N``. Raises SourceError, which says what to check, if there is none."""
+    number = SPEC.fullmatch(spec)
+    if number is None:
+        raise SourceError(f"{spec}: expected camera:N, N being a number; camera:0 is the first")
+    with _Quiet():
+        capture = cv2.VideoCapture(int(number[1]))
+        works = capture.isOpened() and capture.read()[0]
+    if not works:
+        capture.release()
+        raise SourceError(
+            f"{spec}: {_seen()}no picture comes from it. To check: {_CHECKS.get(sys.platform, 'drivers')}"
+        )
+    return Camera(spec, capture)
+
+
+class Camera:
+    """A live camera. Whoever reads too slowly gets the driver's oldest few frames first: read in a thread."""
+
+    total: int | None = None
+    live = True
+    still = False
+    unreadable = 0
+
+    def __init__(self, name: str, capture: cv2.VideoCapture) -> None:
+        self.name = name
+        self._capture = capture
+        capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)  # not every driver listens
+        fps = capture.get(cv2.CAP_PROP_FPS)
+        self.fps: float | None = fps if 0 < fps < 1000 else None
+
+    def __enter__(self) -> Camera:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._capture.release()
+
+    def __iter__(self) -> Iterator[Shot]:
+        """Pictures as they come. Raises SourceError when the camera is gone."""
+        misses = 0
+        while misses < MISSES:
+            came, image = self._capture.read()
+            if not came:
+                misses += 1
+                time.sleep(0.02)  # a camera that is gone answers at once
+                continue
+            misses = 0
+            yield Shot(np.asarray(image, np.uint8), time.time(), self.name)
+        raise SourceError(f"{self.name}: the camera sends no more pictures. Is it unplugged?")
+
+
+class _Quiet:
+    """No warnings of OpenCV's on stderr while it tries."""
+
+    def __enter__(self) -> None:
+        self._level = cv2.utils.logging.getLogLevel()
+        cv2.utils.logging.setLogLevel(0)
+
+    def __exit__(self, *_: object) -> None:
+        cv2.utils.logging.setLogLevel(self._level)
+
+
+def _seen() -> str:
+    if sys.platform != "linux":
+        return ""
+    found = sorted(str(device) for device in Path("/dev").glob("video*"))
+    return f"this machine has {', '.join(found)}, but " if found else "this machine has no /dev/video*, and "

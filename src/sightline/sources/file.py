@@ -1,0 +1,132 @@
+"""Frames of a video file, in order, each with its own time."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from sightline.errors import SourceError
+from sightline.sources.base import PICTURES, Shot
+from sightline.types import Image
+
+if TYPE_CHECKING:
+    from av import VideoFrame
+    from av.container import InputContainer
+    from av.video.stream import VideoStream
+
+WHAT = "a video file (clip.mp4)"
+
+log = logging.getLogger(__name__)
+
+
+def handles(spec: str) -> bool:
+    """True for any file that is not named like a picture."""
+    path = Path(spec)
+    return path.is_file() and path.suffix.lower() not in PICTURES
+
+
+def open(spec: str) -> Video:
+    """Open a video. Raises SourceError if the file is missing or has no video in it."""
+    import av
+
+    path = Path(spec)
+    if not path.is_file():
+        raise SourceError(f"{spec}: no such file; expected a video")
+    try:
+        container = av.open(str(path))
+    except (av.FFmpegError, OSError) as e:
+        raise SourceError(f"{spec}: can't be read as a video ({_reason(e)})") from None
+    stream = next((s for s in container.streams.video if s.codec_context is not None), None)
+    if stream is None:
+        kinds = ", ".join(sorted({s.type for s in container.streams})) or "nothing"
+        container.close()
+        raise SourceError(f"{spec}: no video in this file that can be decoded, only {kinds}")
+    return Video(path, container, stream)
+
+
+class Video:
+    """A video file that is decoded as it is iterated; nothing but the decoder's own frames is held."""
+
+    live = False
+    still = False
+
+    def __init__(self, path: Path, container: InputContainer, stream: VideoStream) -> None:
+        self.name = path.name
+        self.fps: float | None = float(stream.average_rate) if stream.average_rate else None
+        self.unreadable = 0
+        self._container = container
+        self._stream = stream
+        stream.thread_type = "AUTO"
+        self.total: int | None = stream.frames or self._from_duration()
+
+    def __enter__(self) -> Video:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._container.close()
+
+    def __iter__(self) -> Iterator[Shot]:
+        """The frames, upright. Times begin with the file's own start and always grow."""
+        start = self._start()
+        step = 1 / (self.fps or 25.0)
+        last: float | None = None
+        for frame in self._frames():
+            at = last + step if frame.time is None and last is not None else (frame.time or start) - start
+            if last is not None and at <= last:  # a file that was cut and joined
+                at = last + step
+            last = at
+            yield Shot(_upright(frame), at, self.name)
+        if last is None:
+            raise SourceError(f"{self.name}: not one frame of this video can be decoded")
+
+    def _frames(self) -> Iterator[VideoFrame]:
+        """Frames of all packets that can be decoded."""
+        import av
+
+        packets = self._container.demux(self._stream)
+        while True:
+            try:
+                packet = next(packets, None)
+            except (av.FFmpegError, OSError) as e:
+                self._skip(e)  # nothing more can be read, but what was read is kept
+                return
+            if packet is None:
+                return
+            try:
+                frames = packet.decode()
+            except av.FFmpegError as e:
+                self._skip(e)
+                continue
+            yield from frames
+
+    def _skip(self, error: Exception) -> None:
+        self.unreadable += 1
+        if self.unreadable == 1:
+            log.warning("%s is damaged: what can't be decoded is left out (%s)", self.name, _reason(error))
+
+    def _start(self) -> float:
+        """Seconds at which the file begins: broadcasts don't start at 0."""
+        if self._stream.start_time is None or self._stream.time_base is None:
+            return 0.0
+        return float(self._stream.start_time * self._stream.time_base)
+
+    def _from_duration(self) -> int | None:
+        if not self.fps or not self._container.duration:
+            return None
+        return round(self._container.duration / 1_000_000 * self.fps)
+
+
+def _upright(frame: VideoFrame) -> Image:
+    """BGR, turned as the file's display matrix asks: phones record sideways."""
+    image = frame.to_ndarray(format="bgr24")
+    turns = round(frame.rotation / 90) % 4
+    # The matrix's angle is counterclockwise, as np.rot90's.
+    return np.ascontiguousarray(np.rot90(image, turns), np.uint8) if turns else np.asarray(image, np.uint8)
+
+
+def _reason(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error)

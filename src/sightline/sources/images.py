@@ -1,0 +1,95 @@
+"""Pictures from files: one, or all of a folder in the order a person would count them."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from sightline.errors import SourceError
+from sightline.sources.base import PICTURES, Shot
+from sightline.types import Image
+
+WHAT = "a picture (photo.jpg), a folder of pictures (photos/)"
+
+log = logging.getLogger(__name__)
+
+
+def handles(spec: str) -> bool:
+    """True for a folder and for a name that ends like a picture's."""
+    path = Path(spec)
+    return path.is_dir() or path.suffix.lower() in PICTURES
+
+
+def open(spec: str) -> Images:
+    """One picture, or those in a folder (not in folders within it). Raises SourceError if there is none."""
+    path = Path(spec)
+    if path.is_dir():
+        files = sorted((f for f in path.iterdir() if _is_picture(f)), key=_natural)
+        if not files:
+            raise SourceError(f"{spec}: no pictures in this folder; expected files ending in {_endings()}")
+        return Images(path.resolve().name, files)
+    if not path.is_file():
+        raise SourceError(f"{spec}: no such file; expected a picture")
+    return Images(path.name, [path])
+
+
+class Images:
+    """Files, each read when its turn comes. A file that can't be read is logged, counted and left out."""
+
+    fps: float | None = 1.0
+    """Each picture stands for a second."""
+    live = False
+    still = True
+
+    def __init__(self, name: str, files: list[Path]) -> None:
+        self.name = name
+        self.total: int | None = len(files)
+        self.unreadable = 0
+        self._files = files
+
+    def __enter__(self) -> Images:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        return
+
+    def __iter__(self) -> Iterator[Shot]:
+        """The pictures that can be read, turned as their EXIF data asks. Raises SourceError if none can."""
+        for i, file in enumerate(self._files):
+            image = _read(file)
+            if image is None:
+                self.unreadable += 1
+                log.warning("%s can't be read as a picture: left out", file)
+                continue
+            yield Shot(image, float(i), file.name)
+        if self.unreadable == len(self._files):
+            what = str(self._files[0]) if len(self._files) == 1 else f"all {len(self._files)} files of {self.name}"
+            raise SourceError(f"{what}: can't be read as a picture; expected {_endings()} content")
+
+
+def _read(file: Path) -> Image | None:
+    try:
+        data = np.fromfile(file, np.uint8)  # cv2.imread can't open every name on Windows
+        image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+    except (OSError, cv2.error):
+        return None
+    return None if image is None else np.asarray(image, np.uint8)
+
+
+def _is_picture(file: Path) -> bool:
+    return file.suffix.lower() in PICTURES and not file.name.startswith(".") and file.is_file()
+
+
+def _natural(file: Path) -> list[Any]:
+    """Sorts 2.jpg before 10.jpg: text and numbers by turns."""
+    return [int(part) if part.isdigit() else part for part in re.split(r"([0-9]+)", file.name.lower())] + [file.name]
+
+
+def _endings() -> str:
+    return ", ".join(sorted(PICTURES))
