@@ -57,6 +57,7 @@ def create_app(settings: Settings, *, load: Callable[[], Loaded] | None = None) 
         redoc_url=None,
         separate_input_output_schemas=False,
     )
+    app.state.tcp_listener = None  # Server puts a bound socket here, where there is to be one
     app.add_middleware(Guard, loopback_only=is_loopback(settings.host), allowed_hosts=settings.allowed_hosts)
     app.add_exception_handler(SightlineError, _tell)
     app.add_exception_handler(RequestValidationError, _tell)

@@ -28,6 +28,9 @@ class Settings(BaseSettings):
 
     host: str = Field("127.0.0.1", description="Address to listen on. Anything but loopback needs `insecure`.")
     port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
+    tcp_port: int | None = Field(
+        None, ge=0, le=65535, description="Port for TCP clients, on the same address; 0 takes a free one, none is off."
+    )
     insecure: bool = Field(False, description="Allow a non-loopback `host` without TLS and tokens.")
     allowed_hosts: tuple[str, ...] = Field(
         (), description="Host names, besides loopback and plain addresses, that requests may be made to."

@@ -209,7 +209,7 @@ def result_message(result: Result, *, mask_follows: bool) -> ResultMessage:
     )
     if mask_follows and result.mask_png is not None:
         message.mask_bytes = len(result.mask_png)
-        message.mask_kind = _mask_kind(result)
+        message.mask_kind = mask_kind(result)
     return message
 
 
@@ -239,9 +239,10 @@ def viewer_frame(result: Result, *, epoch: float, jpeg_bytes: int, rendered: boo
         message.rendered = True
     elif result.mask_png is not None:
         message.mask_bytes = len(result.mask_png)
-        message.mask_kind = _mask_kind(result)
+        message.mask_kind = mask_kind(result)
     return message
 
 
-def _mask_kind(result: Result) -> Literal["instances", "classes"]:
+def mask_kind(result: Result) -> Literal["instances", "classes"]:
+    """What the values of a result's mask are."""
     return "classes" if result.segments else "instances"

@@ -6,7 +6,7 @@ import asyncio
 import socket
 from collections.abc import Callable
 from types import FrameType
-from typing import Any
+from typing import Any, TypeAlias
 
 import uvicorn
 from fastapi import FastAPI
@@ -75,10 +75,39 @@ class TimedWebSocket(WebSocketsSansIOProtocol):
         self.loop.call_later(FAREWELL_S, self.transport.abort)
 
 
-class Server(uvicorn.Server):
-    """Serves one app. ``on_ready`` is called with the address once connections are taken."""
+def listen(host: str, port: int, *, option: str) -> socket.socket:
+    """Bind an address. Raises ConfigError where that can't be done, naming the option that chooses another."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    if hasattr(socket, "SO_EXCLUSIVEADDRUSE"):  # Windows, where SO_REUSEADDR means something else
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
+    else:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)  # accepted sockets inherit it
+    try:
+        listener.bind((host, port))
+    except OSError as e:
+        listener.close()
+        raise ConfigError(f"can't listen on {host}:{port}: {e.strerror}; choose another with {option}") from None
+    listener.setblocking(False)
+    listener.set_inheritable(True)
+    return listener
 
-    def __init__(self, app: FastAPI, settings: Settings, on_ready: Callable[[str], None] | None = None) -> None:
+
+def url(scheme: str, listener: socket.socket) -> str:
+    """Where a person finds what listens there."""
+    host, port = listener.getsockname()[:2]
+    shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)
+    return f"{scheme}://{shown}:{port}"
+
+
+OnReady: TypeAlias = Callable[[str, str | None], None]
+
+
+class Server(uvicorn.Server):
+    """Serves one app. ``on_ready`` is called with its address, and that for TCP, once connections are taken."""
+
+    def __init__(self, app: FastAPI, settings: Settings, on_ready: OnReady | None = None) -> None:
         super().__init__(
             uvicorn.Config(
                 app,
@@ -105,35 +134,14 @@ class Server(uvicorn.Server):
         self.failure: str | None = None
         """Why the server stopped by itself."""
 
-    def listen(self) -> socket.socket:
-        """Bind the address. Raises ConfigError where that can't be done."""
-        host, port = self._settings.host, self._settings.port
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        listener = socket.socket(family, socket.SOCK_STREAM)
-        if hasattr(socket, "SO_EXCLUSIVEADDRUSE"):  # Windows, where SO_REUSEADDR means something else
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
-        else:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)  # accepted sockets inherit it
-        try:
-            listener.bind((host, port))
-        except OSError as e:
-            listener.close()
-            raise ConfigError(f"can't listen on {host}:{port}: {e.strerror}; choose another with --port") from None
-        listener.setblocking(False)
-        listener.set_inheritable(True)
-        return listener
-
-    def url(self, listener: socket.socket) -> str:
-        """Where a person finds the server."""
-        host, port = listener.getsockname()[:2]
-        shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)
-        return f"http://{shown}:{port}"
-
     def serve_forever(self) -> None:
         """Serve until a signal. ``failure`` then says whether it was one."""
-        listener = self.listen()
-        self._url = self.url(listener)
+        host = self._settings.host
+        listener = listen(host, self._settings.port, option="--port")
+        self._urls: tuple[str, str | None] = url("http", listener), None
+        if self._settings.tcp_port is not None:
+            tcp = self._app.state.tcp_listener = listen(host, self._settings.tcp_port, option="--tcp-port")
+            self._urls = self._urls[0], url("tcp", tcp)
         self.run(sockets=[listener])
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -141,7 +149,7 @@ class Server(uvicorn.Server):
         await super().startup(sockets)
         if self.started:
             if self._on_ready is not None:
-                self._on_ready(self._url)
+                self._on_ready(*self._urls)
             self._watching = asyncio.create_task(self._watch_model())
 
     async def _watch_model(self) -> None:

@@ -31,6 +31,7 @@ def _option(setting: str, *names: str) -> typer.models.OptionInfo:
 def serve(
     host: Annotated[str | None, _option("host")] = None,
     port: Annotated[int | None, _option("port")] = None,
+    tcp_port: Annotated[int | None, _option("tcp_port")] = None,
     model: Annotated[str | None, _option("model")] = None,
     engine: Annotated[str | None, _option("engine")] = None,
     device: Annotated[str | None, _option("device")] = None,
@@ -47,6 +48,7 @@ def serve(
     settings = load_settings(
         host=host,
         port=port,
+        tcp_port=tcp_port,
         model=model,
         engine=engine,
         device=device,
@@ -66,8 +68,11 @@ def serve(
     )
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
 
-    def ready(url: str) -> None:
-        typer.echo(f"\n  Sightline is ready at {url}\n  Open it in a browser and press Start a camera. Ctrl-C stops.\n")
+    def ready(url: str, tcp_url: str | None) -> None:
+        typer.echo(f"\n  Sightline is ready at {url}")
+        if tcp_url is not None:
+            typer.echo(f"  TCP clients connect to {tcp_url}")
+        typer.echo("  Open it in a browser and press Start a camera. Ctrl-C stops.\n")
         sys.stdout.flush()
         if open_page:
             webbrowser.open(url)

@@ -1,0 +1,340 @@
+"""TCP: msgpack maps, each after four bytes of length. One connection publishes and subscribes to many streams.
+
+Everything a peer sends is handled as it arrives, in the protocol's callback: a task a connection and its wake-ups
+would cost more than all the rest of a frame. A page of some site can't speak this: the first four bytes of an HTTP
+request are a length over every limit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import time
+from collections import deque
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
+from typing import cast
+
+from fastapi import FastAPI
+from msgspec import UNSET
+
+from sightline import frames, protocol
+from sightline.drawing import Drawing
+from sightline.errors import (
+    BadRequest,
+    IdleTimeout,
+    LimitReached,
+    ShuttingDown,
+    SightlineError,
+    StreamEnded,
+)
+from sightline.frames import Bytes
+from sightline.hub import Hub
+from sightline.intake import EPOCH, Intake
+from sightline.protocol import Ping, Pong, Status
+from sightline.stream import DropReason
+from sightline.types import Encoded, Frame, Result
+
+log = logging.getLogger(__name__)
+
+ANSWERS = 64
+"""Answers a stream may have waiting for a peer that doesn't read; then it is closed."""
+BACKLOG = 64
+"""Results, without pictures, that may wait for a subscriber. Of those with pictures it is one."""
+WRITE_BUFFER = 64 * 1024
+"""Bytes. Above that we wait until the peer has read; what is newer replaces what is older meanwhile."""
+STALLED_S = 20.0
+"""So long a peer may read nothing."""
+FAREWELL_S = 2.0
+LIVE = ("live", "The camera is live.")
+WAITING = ("waiting", "Waiting for the camera.")
+KEEPALIVE = {"TCP_KEEPIDLE": 10, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3}
+"""Finds peers whose machine is gone: they neither send nor close."""
+
+
+@asynccontextmanager
+async def serve(app: FastAPI, hub: Hub, _drawing: Drawing) -> AsyncGenerator[None]:
+    """Take connections on the socket that the server has bound, where it has."""
+    listener: socket.socket | None = app.state.tcp_listener
+    if listener is None:
+        yield
+        return
+    peers: set[Peer] = set()
+    async with asyncio.TaskGroup() as tasks:
+        loop = asyncio.get_running_loop()
+        server = await loop.create_server(lambda: Peer(hub, tasks, peers), sock=listener)
+        try:
+            yield
+        finally:
+            server.close()
+            for peer in list(peers):
+                peer.end(ShuttingDown("the server is shutting down"))
+            if peers:
+                await asyncio.wait([tasks.create_task(peer.gone.wait()) for peer in peers])
+
+
+class Publisher:
+    """One stream that a peer publishes, as the stream sees it."""
+
+    def __init__(self, peer: Peer, name: str) -> None:
+        self.wants_results = True
+        self._peer = peer
+        self._name = name
+
+    def answer(self, result: Result) -> None:
+        """The frame's result."""
+        self._peer.answer(result_parts(result, mask=True))
+
+    def drop(self, frame: Frame, reason: DropReason) -> None:
+        """The frame was dropped."""
+        self._peer.tell(frames.Dropped(self._name, frame.seq, reason))
+
+    def fail(self, frame: Frame, message: str) -> None:
+        """The frame failed."""
+        self._peer.tell(frames.Dropped(self._name, frame.seq, "failed", message))
+
+    def tell(self, status: Status) -> None:
+        """How the model stands."""
+        self._peer.tell(frames.Status(self._name, status.state, status.message))
+
+    def close(self, reason: str) -> None:
+        """The server stops."""
+        self._peer.end(ShuttingDown(reason))
+
+
+class Peer(asyncio.BufferedProtocol):
+    """One connection."""
+
+    def __init__(self, hub: Hub, tasks: asyncio.TaskGroup, peers: set[Peer]) -> None:
+        self.gone = asyncio.Event()
+        self._hub = hub
+        self._tasks = tasks
+        self._peers = peers
+        self._loop = asyncio.get_running_loop()
+        self._splitter = frames.Splitter(hub.settings.max_message_bytes + frames.HEADER)
+        self._discarded: memoryview | None = None
+        """Where bytes go once the peer has been told that it is over."""
+        self._publishing: dict[str, tuple[Publisher, Intake]] = {}
+        self._subscriptions: dict[str, asyncio.Task[None]] = {}
+        self._waiting: deque[Sequence[Bytes]] = deque()
+        """Answers, while the peer doesn't read."""
+        self._room = asyncio.Event()
+        self._room.set()
+        self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._heard = self._loop.time()
+        """When the last whole message came."""
+
+    # The connection
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """A peer connected: tell it the limits."""
+        self._transport = cast("asyncio.Transport", transport)
+        self._transport.set_write_buffer_limits(WRITE_BUFFER)
+        keep_alive(transport.get_extra_info("socket"))
+        host, port = (transport.get_extra_info("peername") or ("?", 0))[:2]
+        self._name = f"{host}:{port}"
+        self._peers.add(self)
+        limits = self._hub.settings
+        most = limits.max_streams + limits.max_viewers
+        if self._hub.stopping is not None:
+            self.end(ShuttingDown(self._hub.stopping))
+        elif len(self._peers) > most:
+            self.end(LimitReached(f"{most} TCP clients are connected: expected no more than max_streams + max_viewers"))
+        else:
+            model = self._hub.worker.model_name
+            hello = (limits.max_pending, limits.max_fps, limits.max_message_bytes, limits.max_pixels)
+            self.tell(frames.Hello(model, *hello))
+            self._timers["idle"] = self._loop.call_later(limits.idle_timeout, self._check_idle)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The connection is gone, however it went."""
+        self._let_go()
+        for timer in self._timers.values():
+            timer.cancel()
+        self._peers.discard(self)
+        self.gone.set()
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """Where the next bytes go."""
+        return self._splitter.room() if self._discarded is None else self._discarded
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """Bytes have come."""
+        if self._discarded is not None:
+            return
+        try:
+            for data in self._splitter.received(nbytes):
+                self._take(data)
+                if self._discarded is not None:
+                    return
+        except SightlineError as e:
+            self.end(e)
+
+    def pause_writing(self) -> None:
+        """The peer doesn't read."""
+        self._room.clear()
+        self._timers["stalled"] = self._loop.call_later(STALLED_S, self._transport.abort)
+
+    def resume_writing(self) -> None:
+        """The peer reads again."""
+        self._timers.pop("stalled").cancel()
+        self._room.set()
+        while self._waiting and self._room.is_set():
+            self._write(self._waiting.popleft())
+
+    def end(self, error: SightlineError) -> None:
+        """Tell the peer why it is over, then close. It may take a moment to read that."""
+        if self._discarded is not None or self.gone.is_set():
+            return
+        # What the peer still sends must be read: closing with unread bytes resets the connection and loses our words.
+        self._discarded = memoryview(bytearray(1 << 16))
+        log.info("tcp %s closed: %s", self._name, error.message)
+        self._let_go()
+        self._waiting.clear()
+        self._write([frames.prefixed(frames.encode(frames.ErrorMessage(error.code, error.message)))])
+        if not self._transport.is_closing():
+            self._transport.write_eof()
+        self._timers["farewell"] = self._loop.call_later(FAREWELL_S, self._transport.abort)
+
+    def _let_go(self) -> None:
+        while self._publishing:
+            self._close(next(iter(self._publishing)))
+        for task in self._subscriptions.values():
+            task.cancel()
+
+    def _check_idle(self) -> None:
+        limit = self._hub.settings.idle_timeout
+        silent = self._loop.time() - self._heard
+        if self._subscriptions and not self._publishing:  # who only listens need not talk
+            silent = 0.0
+        if silent >= limit:
+            self.end(IdleTimeout(f"nothing came for {limit:g} s: expected frames or ping"))
+        else:
+            self._timers["idle"] = self._loop.call_later(limit - silent, self._check_idle)
+
+    # What the peer sends
+
+    def _take(self, data: memoryview) -> None:
+        message = frames.decode_peer(data)
+        self._heard = self._loop.time()
+        if isinstance(message, frames.FrameMessage):
+            self._take_frame(message)
+        elif isinstance(message, Ping):
+            self.tell(Pong(message.timestamp, time.time() * 1000))
+        elif isinstance(message, frames.Close):
+            self._close(message.stream)
+        elif isinstance(message, frames.Unsubscribe):
+            task = self._subscriptions.pop(message.stream, None)
+            if task is not None:
+                task.cancel()
+        elif message.stream in self._subscriptions:
+            self._refuse(BadRequest("this connection is subscribed already"), message.stream)
+        else:
+            feed = self._feed(message.stream, pictures=message.pictures)
+            self._subscriptions[message.stream] = self._tasks.create_task(feed)
+
+    def _take_frame(self, message: frames.FrameMessage) -> None:
+        """A frame that can't be taken is refused alone: the stream, and the others, go on."""
+        try:
+            publisher, intake = self._publishing.get(message.stream) or self._publish(message.stream)
+            publisher.wants_results = message.results
+            offset = None if message.clock_offset is UNSET else message.clock_offset
+            # The one copy of a picture: 0.4 us for 30 KB, and the receive buffer is free for what comes next.
+            intake.take(message.seq, message.timestamp, offset, bytes(message.data))
+        except ShuttingDown:
+            raise
+        except SightlineError as e:
+            self._refuse(e, message.stream, message.seq)
+
+    def _publish(self, name: str) -> tuple[Publisher, Intake]:
+        publisher = Publisher(self, name)
+        intake = Intake(self._hub.take(name, publisher), self._hub.settings)
+        log.info("stream %s: tcp %s publishes", name, self._name)
+        publisher.tell(self._hub.model_status)
+        self._publishing[name] = publisher, intake
+        return publisher, intake
+
+    def _close(self, name: str) -> None:
+        if name in self._publishing:
+            _, intake = self._publishing.pop(name)
+            self._hub.release(intake.stream)
+            log.info("stream %s: tcp %s left", name, self._name)
+
+    # What the server sends
+
+    def tell(self, message: frames.ServerMessage) -> None:
+        """Send a small message."""
+        self.answer([frames.prefixed(frames.encode(message))])
+
+    def answer(self, parts: Sequence[Bytes]) -> None:
+        """Send an answer, or keep it while the peer doesn't read. It is closed when too many wait."""
+        if self._discarded is not None:
+            return
+        if self._room.is_set():
+            self._write(parts)
+            return
+        self._waiting.append(parts)
+        most = ANSWERS * max(1, len(self._publishing))
+        if len(self._waiting) > most:
+            self.end(LimitReached(f"{most} answers wait: expected a peer that reads them"))
+
+    def _refuse(self, error: SightlineError, stream: str, seq: int | None = None) -> None:
+        refusal = frames.ErrorMessage(error.code, error.message, stream)
+        if seq is not None:
+            refusal.seq = seq
+        self.tell(refusal)
+
+    def _write(self, parts: Sequence[Bytes]) -> None:
+        for part in parts:
+            self._transport.write(part)
+
+    async def _feed(self, name: str, *, pictures: bool) -> None:
+        """Send a stream's results until cancelled."""
+        backlog = 1 if pictures else BACKLOG
+        try:
+            subscribed = self._hub.subscribe(name, backlog=backlog, kind="viewer" if pictures else "listener")
+            async with subscribed as subscription:
+                live = self._hub.find(name).publisher is not None
+                self.tell(frames.Status(name, *(LIVE if live else WAITING)))
+                while True:
+                    await self._room.wait()  # first room, then the newest: what waits in the mailbox is never stale
+                    item = await subscription.mailbox.get()
+                    if isinstance(item, Status):
+                        self.tell(frames.Status(name, item.state, item.message))
+                    else:
+                        self._write(result_parts(item, mask=pictures, picture=pictures))
+                        subscription.sent += 1
+        except StreamEnded as e:
+            self.end(ShuttingDown(e.reason))
+        except SightlineError as e:
+            self._refuse(e, name)
+        finally:
+            if self._subscriptions.get(name) is asyncio.current_task():
+                del self._subscriptions[name]
+
+
+def result_parts(result: Result, *, mask: bool, picture: bool = False) -> Sequence[Bytes]:
+    """A result as it is sent; made once, whoever wants it so."""
+    mask = mask and result.mask_png is not None
+    form = f"tcp, mask {mask}, picture {picture}"
+    parts: Sequence[Bytes] | None = result.forms.get(form)
+    if parts is None:
+        message = frames.result_message(result, epoch=EPOCH)
+        if mask:
+            message.mask_kind = protocol.mask_kind(result)
+        jpeg = None
+        if picture:
+            assert isinstance(result.frame.image, Encoded)
+            jpeg = result.frame.image.data
+        body = frames.with_binaries(frames.encode(message), mask=result.mask_png if mask else None, data=jpeg)
+        parts = result.forms[form] = frames.for_tcp(body)
+    return parts
+
+
+def keep_alive(sock: socket.socket) -> None:
+    """Have the system close the connection when the other machine is gone."""
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, value in KEEPALIVE.items():
+        if hasattr(socket, option):  # macOS has no TCP_KEEPIDLE
+            sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
