@@ -37,10 +37,11 @@ def cores() -> int:
 
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     physical = psutil.cpu_count(logical=False) or usable
-    return max(1, min(usable, physical, _container_quota(Path("/sys/fs/cgroup/cpu.max")) or usable))
+    return max(1, min(usable, physical, container_quota(Path("/sys/fs/cgroup/cpu.max")) or usable))
 
 
-def _container_quota(path: Path) -> int | None:
+def container_quota(path: Path) -> int | None:
+    """Whole processors that a Linux control group allows, from its ``cpu.max``; None where there is no limit."""
     try:
         quota, period = path.read_text().split()
         return max(1, int(quota) // int(period))

@@ -62,7 +62,7 @@ def layout_of(graph: Graph) -> Layout | None:
     """How to read the graph's outputs, or None if it is no such graph."""
     boxes = [o for o in graph.outputs.values() if len(o.shape) == 3]
     prototypes = [o for o in graph.outputs.values() if len(o.shape) == 4]
-    if len(boxes) != 1 or len(prototypes) > 1:
+    if len(boxes) != 1 or len(prototypes) > 1 or graph.input.dtype == "uint8":
         return None
     coefficients = (prototypes[0].shape[1] or 0) if prototypes else 0
     rows, columns = boxes[0].shape[1] or 0, boxes[0].shape[2] or 0

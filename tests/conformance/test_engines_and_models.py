@@ -1,0 +1,265 @@
+"""What every engine and every model has to do, whoever wrote it: parametrised over the registry."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from sightline.errors import BadImage, ConfigError, ModelError
+from sightline.loader import load_model
+from sightline.models.base import Model
+from sightline.registry import load, names
+from sightline.types import Detections, Engine, Image, Prediction, TensorSpec
+
+MakeGraph = Callable[..., Path]
+SIZE = 64
+CELLS = 64 + 16 + 4  # of a 64x64 input: strides 8, 16, 32
+
+
+@pytest.fixture(params=names("engines"))
+def module(request: pytest.FixtureRequest) -> Any:
+    """Each engine's module, where it works."""
+    module = load("engines", request.param)
+    missing = module.available()
+    if missing is not None:
+        pytest.skip(missing)
+    return module
+
+
+# Engines
+
+
+def test_an_engine_says_what_the_file_says(module: Any, make_graph: MakeGraph) -> None:
+    values = {"first": np.ones((2, 3), np.float32), "second": np.zeros((4,), np.float32)}
+    file = make_graph(values, size=(None, 96), batch=None, metadata={"names": "{0: 'a'}", "odd key/": "ä\n"})
+    engine: Engine = module.open(file)
+    assert engine.name == module.__name__.rpartition(".")[2]
+    assert engine.device == "cpu"
+    assert engine.device in module.devices()
+    assert dict(engine.inputs) == {"images": TensorSpec("images", (None, 3, 96, None), "float32")}
+    assert list(engine.outputs) == ["first", "second"]
+    assert engine.outputs["first"].shape in ((None, 2, 3), (1, 2, 3))
+    assert {"names": "{0: 'a'}", "odd key/": "ä\n"}.items() <= engine.metadata.items()
+    engine.close()
+    assert not module.open(make_graph(values, name="plain.onnx")).metadata
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+def test_an_engine_runs(module: Any, make_graph: MakeGraph, dtype: str) -> None:
+    value = np.arange(24, dtype=dtype).reshape(2, 3, 4)
+    engine: Engine = module.open(make_graph({"y": value, "z": value[0]}, batch=None, dtype=dtype), threads=1)
+    for batch in (1, 3, 1):
+        images = np.ones((batch, 3, SIZE, SIZE), dtype)
+        made = engine.run({"images": images})
+        assert list(made) == ["y", "z"]
+        np.testing.assert_array_equal(made["y"], np.repeat(value[None], batch, axis=0))
+        np.testing.assert_array_equal(made["z"], np.repeat(value[None, 0], batch, axis=0))
+        assert str(made["y"].dtype) == dtype
+        assert (images == 1).all()
+
+
+def test_an_engine_closes_twice_and_then_says_so(module: Any, make_graph: MakeGraph) -> None:
+    engine: Engine = module.open(make_graph({"y": np.zeros(1, np.float32)}))
+    engine.close()
+    engine.close()
+    with pytest.raises(ModelError, match="closed"):
+        engine.run({"images": np.zeros((1, 3, SIZE, SIZE), np.float32)})
+
+
+@pytest.mark.parametrize("content", [b"", b"\x00" * 64, b"hello " * 100, b"\x08\x08\x12\x04test" + b"\xff" * 50])
+def test_an_engine_refuses_what_is_no_graph(module: Any, tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "odd.onnx"
+    file.write_bytes(content)
+    with pytest.raises(ModelError, match=r"odd\.onnx.*expected an ONNX file"):
+        module.open(file)
+    with pytest.raises(ModelError, match="no such file"):
+        module.open(tmp_path / "none.onnx")
+
+
+def test_an_engine_refuses_a_file_cut_off(module: Any, make_graph: MakeGraph) -> None:
+    file = make_graph({"y": np.zeros((40, 40), np.float32)})
+    file.write_bytes(file.read_bytes()[:-700])
+    with pytest.raises(ModelError, match="expected an ONNX file"):
+        module.open(file)
+
+
+def test_an_engine_refuses_a_device_it_does_not_have(module: Any, make_graph: MakeGraph) -> None:
+    if "cuda:0" in module.devices():
+        pytest.skip("there is a card")
+    assert module.available("cuda:0")
+    with pytest.raises(ConfigError, match="cuda:0"):
+        module.open(make_graph({"y": np.zeros(1, np.float32)}), device="cuda:0")
+
+
+# Models
+
+
+def boxes(columns: int, rows: int) -> NDArray[np.float32]:
+    """A few plausible rows, most near one another."""
+    random = np.random.default_rng(5)
+    found = random.uniform(0, 0.4, (rows, columns)).astype(np.float32)
+    found[::9, 4:] = random.uniform(0.6, 1, found[::9, 4:].shape)
+    return found
+
+
+def yolox(make_graph: MakeGraph) -> str:
+    return str(make_graph({"output": boxes(8, CELLS)}))
+
+
+def ultralytics(make_graph: MakeGraph) -> str:
+    output = boxes(7 + 32, CELLS)
+    output[:, :4] *= 150
+    metadata = {"names": "['a', 'b', 'c']", "stride": "32"}
+    prototypes = np.random.default_rng(6).normal(0, 1, (32, 16, 16)).astype(np.float32)
+    return str(make_graph({"output0": output.T.copy(), "output1": prototypes}, metadata=metadata))
+
+
+def detector(make_graph: MakeGraph) -> str:
+    output = boxes(7, CELLS)
+    corners = np.concatenate([output[:, :2] * 50, output[:, :2] * 50 + output[:, 2:4] * 60], axis=1)
+    return str(make_graph({"boxes": corners, "scores": output[:, 4:].T.copy()}, metadata={"sightline": "detect"}))
+
+
+def segmenter(make_graph: MakeGraph) -> str:
+    logits = np.random.default_rng(6).normal(0, 1, (3, SIZE, SIZE)).astype(np.float32)
+    return str(make_graph({"logits": logits}, metadata={"sightline": "segment"}))
+
+
+SPECS: dict[str, Callable[[MakeGraph], str]] = {
+    "detector": detector,
+    "segmenter": segmenter,
+    "ultralytics": ultralytics,
+    "yolox": yolox,
+}
+"""A file of each family that has no built-in model."""
+
+
+@pytest.fixture(params=names("models"))
+def model(request: pytest.FixtureRequest, make_graph: MakeGraph) -> Model:
+    """Each model, warm. A new family without weights of its own adds a file to SPECS."""
+    name = request.param
+    spec = name if hasattr(load("models", name), "builtin") else SPECS[name](make_graph)
+    model = load_model(spec, engine="onnx")
+    assert model.card.family == name
+    return model
+
+
+def picture(width: int, height: int, seed: int = 0) -> Image:
+    """Noise."""
+    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
+
+
+SIZES = [(1, 1), (17, 33), (4000, 10), (10, 4000), (640, 360), (1, 500), (64, 64)]
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_a_model_takes_pictures_of_any_size(model: Model, size: tuple[int, int]) -> None:
+    width, height = size
+    model.confidence = 0.05
+    for seed in range(12):  # so many that one that remembers has something to say
+        image = picture(width, height, seed)
+        before = image.copy()
+        (found,) = model.predict([image], streams=["a"])
+        np.testing.assert_array_equal(image, before)
+        sound(found, width, height, len(model.card.labels))
+
+
+def sound(found: Prediction, width: int, height: int, classes: int) -> None:
+    """Types, shapes and ranges of a prediction."""
+    if not isinstance(found, Detections):
+        assert found.class_map.dtype == np.uint8
+        assert found.class_map.ndim == 2
+        return
+    rows = len(found)
+    assert found.xyxy.shape == (rows, 4)
+    assert found.confidence.shape == found.class_id.shape == (rows,)
+    assert [str(a.dtype) for a in (found.xyxy, found.confidence, found.class_id)] == ["float32", "float32", "int32"]
+    assert np.isfinite(found.xyxy).all()
+    assert (found.xyxy >= 0).all()
+    assert (found.xyxy <= np.array([width, height, width, height])).all()
+    assert (found.xyxy[:, 2:] > found.xyxy[:, :2]).all()
+    assert ((found.confidence >= 0) & (found.confidence <= 1)).all()
+    assert ((found.class_id >= 0) & (found.class_id < classes)).all()
+    if found.mask is not None:
+        assert found.mask.dtype == np.uint8
+        assert found.mask.ndim == 2
+        assert found.mask.size
+        assert found.mask.max() <= min(rows, 255)
+
+
+def test_a_model_says_the_same_of_a_batch_as_one_by_one(model: Model) -> None:
+    images = [picture(100 + 40 * i, 80, seed=i) for i in range(5)]
+    streams = list("abcde")
+    together = model.predict(images, streams=streams)
+    for name in streams:
+        model.forget(name)
+    alone = [model.predict([image], streams=[name])[0] for image, name in zip(images, streams, strict=True)]
+    assert len(together) == 5
+    if model.engine is not None:
+        assert all(not isinstance(found, Detections) or len(found) for found in together)
+    for a, b in zip(together, alone, strict=True):
+        same(a, b)
+    assert model.predict([]) == []
+
+
+def same(a: Prediction, b: Prediction) -> None:
+    """Two predictions say the same, to the bit."""
+    assert type(a) is type(b)
+    for column in ("xyxy", "confidence", "class_id", "mask", "class_map"):
+        left, right = getattr(a, column, None), getattr(b, column, None)
+        assert (left is None) == (right is None)
+        if left is not None:
+            np.testing.assert_array_equal(left, right)
+
+
+def test_a_model_keeps_what_it_said_while_it_goes_on(model: Model) -> None:
+    """Buffers are used again; predictions must not share them."""
+    found = [model.predict([picture(100, 80, seed)], streams=["a"])[0] for seed in range(14)]
+    copies = copy.deepcopy(found)
+    model.predict([picture(333, 444)], streams=["b"])
+    for a, b in zip(found, copies, strict=True):
+        same(a, b)
+
+
+def test_a_model_times_its_stages(model: Model) -> None:
+    stages = {"decode": 1.0, "infer": 1000.0}
+    model.predict([picture(64, 48)] * 2, stages=stages)
+    assert stages["decode"] == 1.0
+    assert stages["infer"] > 1000.0
+    assert stages["preprocess"] > 0
+    assert stages["postprocess"] > 0
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        np.zeros((0, 5, 3), np.uint8),
+        np.zeros((5, 5), np.uint8),
+        np.zeros((5, 5, 4), np.uint8),
+        np.zeros((5, 5, 3), np.float32),
+    ],
+)
+def test_a_model_refuses_what_is_no_picture(model: Model, image: Any) -> None:
+    with pytest.raises(BadImage, match="expected H x W x 3 uint8"):
+        model.predict([image])
+
+
+def test_a_model_has_a_card_and_a_size(model: Model) -> None:
+    card = model.card
+    assert card.name
+    assert card.licence
+    assert card.source
+    assert card.labels
+    assert model.wanted_side >= 32
+    assert model.max_batch >= 1
+    assert model.input_size == card.input_size
+    assert 0 <= model.confidence <= 1
+    model.warm_up()
+    model.close()
+    model.close()

@@ -1,0 +1,42 @@
+"""ONNX Runtime's own sides; what all engines have in common is in tests/conformance."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sightline.engines import onnx
+from sightline.errors import ConfigError, ModelError
+
+VALUE = {"y": np.arange(6, dtype=np.float32).reshape(2, 3)}
+
+
+def test_a_card_that_is_not_there_is_a_clear_error(make_graph: Callable[..., Path]) -> None:
+    if "cuda:0" in onnx.devices():
+        pytest.skip("this ONNX Runtime knows CUDA")
+    assert onnx.devices() == ["cpu"]
+    missing = onnx.available("cuda:0")
+    assert missing is not None
+    assert "pip install 'onnxruntime-gpu" in missing
+    with pytest.raises(ConfigError, match="cuda:0 needs; run: pip uninstall -y onnxruntime"):
+        onnx.open(make_graph(VALUE), device="cuda:0")
+
+
+def test_the_reason_of_a_failing_run_is_passed_on(make_graph: Callable[..., Path]) -> None:
+    engine = onnx.open(make_graph(VALUE), threads=1)
+    with pytest.raises(ModelError, match=r"images \(1, 3, 8, 8\)"):
+        engine.run({"images": np.zeros((1, 3, 8, 8), np.float32)})
+    with pytest.raises(ModelError, match="failed"):
+        engine.run({"images": np.zeros((1, 3, 64, 64), np.float64)})
+    with pytest.raises(ModelError, match="failed"):
+        engine.run({"picture": np.zeros((1, 3, 64, 64), np.float32)})
+    engine.run({"images": np.zeros((1, 3, 64, 64), np.float32)})  # and it still works
+
+
+def test_weights_are_no_inputs(assets: Path) -> None:
+    """Old files list their weights among the inputs."""
+    engine = onnx.open(assets / "models/SINet.onnx")
+    assert list(map(str, engine.inputs.values())) == ["data: float32[1x3x320x320]"]

@@ -1,0 +1,39 @@
+"""OpenVINO's own sides; what all engines have in common is in tests/conformance."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sightline.engines import openvino
+from sightline.errors import ConfigError, ModelError
+
+pytestmark = pytest.mark.skipif(openvino.available() is not None, reason="OpenVINO is not installed")
+
+VALUE = {"y": np.arange(6, dtype=np.float32).reshape(2, 3)}
+
+
+def test_it_is_for_processors(make_graph: Callable[..., Path]) -> None:
+    assert openvino.devices() == ["cpu"]
+    with pytest.raises(ConfigError, match="runs on cpu, not on cuda:0; use the engine onnx"):
+        openvino.open(make_graph(VALUE), device="cuda:0")
+
+
+def test_a_broken_file_leaves_no_noise_on_stderr(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "broken.onnx"
+    file.write_bytes(b"not a graph at all " * 30)
+    with pytest.raises(ModelError, match=r"broken\.onnx: OpenVINO can't read it; expected an ONNX file"):
+        openvino.open(file)
+    assert capfd.readouterr().err == ""
+
+
+def test_the_reason_of_a_failing_run_is_passed_on(make_graph: Callable[..., Path]) -> None:
+    engine = openvino.open(make_graph(VALUE), threads=1)
+    with pytest.raises(ModelError, match=r"images \(1, 3, 8, 8\)"):
+        engine.run({"images": np.zeros((1, 3, 8, 8), np.float32)})
+    with pytest.raises(ModelError, match="failed"):
+        engine.run({"picture": np.zeros((1, 3, 64, 64), np.float32)})
+    engine.run({"images": np.zeros((1, 3, 64, 64), np.float32)})  # and it still works
