@@ -1,8 +1,13 @@
-"""From a peer's message into its stream: what every transport does with a picture that came in."""
+"""From a peer's message into its stream, and the notices back: what every transport does with a picture."""
 
 from __future__ import annotations
 
+import asyncio
 import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from msgspec import UnsetType
 
 from sightline import codecs
 from sightline.config import Settings
@@ -13,6 +18,11 @@ from sightline.types import Frame
 
 EPOCH = time.time() - time.monotonic()
 """Added to ``time.monotonic()`` gives ``time.time()`` as it was when the process began."""
+PACE_S = 1 / 30
+"""A dropped frame's notice comes so long after the frame. A camera that waits for answers would otherwise send as fast
+as the network can: four of them made the server take 7,000 frames a second, only to drop them."""
+
+T = TypeVar("T")
 
 
 class Intake:
@@ -23,7 +33,7 @@ class Intake:
         self._settings = settings
         self._bucket = TokenBucket(settings.max_fps)
 
-    def take(self, seq: int, timestamp: float, offset: float | None, data: bytes) -> None:
+    def take(self, seq: int, timestamp: float, offset: float | UnsetType | None, data: bytes) -> None:
         """Put a JPEG into the stream. Raises TooLarge or BadImage, in which case the stream has not counted it.
 
         ``timestamp``: milliseconds on the publisher's clock. ``offset``: to be added to it for ours, where measured.
@@ -33,7 +43,7 @@ class Intake:
             raise TooLarge(f"picture of {len(data)} bytes: expected at most {self._settings.max_message_bytes}")
         captured_at = timestamp / 1000
         captured_here = None
-        if offset is not None:
+        if isinstance(offset, float):
             here = captured_at + offset / 1000
             if 0 <= received_at + EPOCH - here < 60:  # a clock that says otherwise was not measured
                 captured_here = here
@@ -43,3 +53,27 @@ class Intake:
             self.stream.put(frame)
         else:
             self.stream.refuse(frame)
+
+
+class Pacer:
+    """Holds back the notices of one publisher's dropped frames.
+
+    Who sends more than ``max_pending`` doesn't wait for answers, so there is no need to pace it.
+    """
+
+    def __init__(self, max_pending: int) -> None:
+        self._max_pending = max_pending
+        self._held = 0
+
+    def later(self, frame: Frame, say: Callable[[T], None], notice: T) -> None:
+        """Say it when the time has come."""
+        wait = frame.received_at + PACE_S - time.monotonic()
+        if wait <= 0 or self._held >= self._max_pending:
+            say(notice)
+        else:
+            self._held += 1
+            asyncio.get_running_loop().call_later(wait, self._release, say, notice)
+
+    def _release(self, say: Callable[[T], None], notice: T) -> None:
+        self._held -= 1
+        say(notice)

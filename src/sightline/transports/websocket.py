@@ -13,7 +13,7 @@ from typing import Any, Literal, TypeAlias
 from fastapi import FastAPI
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
-from sightline import codecs, protocol
+from sightline import frames, protocol
 from sightline.drawing import Drawing
 from sightline.errors import (
     BadRequest,
@@ -27,22 +27,18 @@ from sightline.errors import (
     TooLarge,
 )
 from sightline.hub import Hub
+from sightline.intake import EPOCH, Intake, Pacer
 from sightline.mailbox import Mailbox
-from sightline.metrics import TokenBucket
 from sightline.protocol import FrameMetadata, Ping, Pong, Status
 from sightline.stream import DropReason, Stream, Subscription
 from sightline.types import Encoded, Frame, Result
 
 log = logging.getLogger(__name__)
 
-EPOCH = time.time() - time.monotonic()
 ANSWERS = 64
 """Answers that may wait for a camera that doesn't read; then it is closed."""
 UNACKNOWLEDGED = 2
 """Frames under way to a viewer that acknowledges."""
-PACE_S = 1 / 30
-"""A dropped frame's notice comes so long after the frame. A camera that waits for answers would otherwise send as fast
-as the network can: four of them made the server take 7,000 frames a second, only to drop them."""
 FAREWELL_S = 2.0
 
 Loop: TypeAlias = Coroutine[Any, Any, None]
@@ -146,8 +142,7 @@ class Camera:
     def __init__(self, *, wants_results: bool, max_pending: int) -> None:
         self.wants_results = wants_results
         self.answers: Mailbox[tuple[str, bytes | None]] = Mailbox(ANSWERS)
-        self._max_pending = max_pending
-        self._held = 0
+        self._pacer = Pacer(max_pending)
 
     def answer(self, result: Result) -> None:
         """The frame's result."""
@@ -155,18 +150,8 @@ class Camera:
         self.answers.put((protocol.encode(message), result.mask_png))
 
     def drop(self, frame: Frame, reason: DropReason) -> None:
-        """The frame was dropped. Who sends more than ``max_pending`` doesn't wait for answers: no need to pace it."""
-        notice = protocol.encode(protocol.Dropped(frame.seq, reason))
-        wait = frame.received_at + PACE_S - time.monotonic()
-        if wait <= 0 or self._held >= self._max_pending:
-            self.say(notice)
-        else:
-            self._held += 1
-            asyncio.get_running_loop().call_later(wait, self._release, notice)
-
-    def _release(self, notice: str) -> None:
-        self._held -= 1
-        self.say(notice)
+        """The frame was dropped."""
+        self._pacer.later(frame, self.say, protocol.encode(protocol.Dropped(frame.seq, reason)))
 
     def fail(self, frame: Frame, message: str) -> None:
         """The frame failed."""
@@ -212,7 +197,7 @@ async def _camera(ws: WebSocket, hub: Hub) -> None:
 
 async def _camera_reads(ws: WebSocket, hub: Hub, stream: Stream, camera: Camera) -> None:
     limits = hub.settings
-    bucket = TokenBucket(limits.max_fps)
+    intake = Intake(stream, limits)
     announced: FrameMetadata | None = None
     while True:
         try:
@@ -221,14 +206,13 @@ async def _camera_reads(ws: WebSocket, hub: Hub, stream: Stream, camera: Camera)
         except TimeoutError:
             raise IdleTimeout(f"nothing came for {limits.idle_timeout:g} s: expected frames") from None
         if isinstance(data, bytes):
-            if announced is None:
-                raise ProtocolError(f"binary message of {len(data)} bytes: expected frame_metadata before it")
-            frame = _frame(stream.name, announced, data, hub)
-            announced = None
-            if bucket.take():
-                stream.put(frame)
+            if announced is not None:
+                intake.take(announced.frameNumber, announced.timestamp, announced.clockOffset, data)
+                announced = None
+            elif frames.is_map(data):
+                _take_map(intake, data)
             else:
-                stream.refuse(frame)
+                raise ProtocolError(f"binary message of {len(data)} bytes: expected frame_metadata before it")
             continue
         message = protocol.decode_camera(data)
         if isinstance(message, Ping):
@@ -239,18 +223,11 @@ async def _camera_reads(ws: WebSocket, hub: Hub, stream: Stream, camera: Camera)
             announced = message
 
 
-def _frame(name: str, announced: FrameMetadata, data: bytes, hub: Hub) -> Frame:
-    received_at = time.monotonic()
-    if len(data) > hub.settings.max_message_bytes:
-        raise TooLarge(f"picture of {len(data)} bytes: expected at most {hub.settings.max_message_bytes}")
-    captured_at = announced.timestamp / 1000
-    captured_here = None
-    if announced.clockOffset is not None:
-        here = captured_at + announced.clockOffset / 1000
-        if 0 <= received_at + EPOCH - here < 60:  # a clock that says otherwise was not measured
-            captured_here = here
-    image = codecs.check_jpeg(data, max_pixels=hub.settings.max_pixels)
-    return Frame(name, announced.frameNumber, captured_at, received_at, image, captured_here)
+def _take_map(intake: Intake, data: bytes) -> None:
+    message = frames.decode_frame(data)
+    if message.stream != intake.stream.name:
+        raise ProtocolError(f"frame of stream {message.stream[:80]!r}: expected {intake.stream.name!r}")
+    intake.take(message.seq, message.timestamp, message.clock_offset, bytes(message.data))
 
 
 async def _camera_sends(ws: WebSocket, camera: Camera) -> None:
