@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
 import numpy as np
 
 from sightline.errors import ConfigError, ModelError
@@ -25,13 +26,22 @@ if TYPE_CHECKING:  # loading a model needs OpenCV; naming one does not
 log = logging.getLogger(__name__)
 
 DEVICE = re.compile(r"cpu|cuda:\d{1,2}")
+MOST_THREADS = 256
 DEFAULT_SIDE = 640
 """For a graph that takes any size and does not say which it was trained for."""
 
 
+WEIGHTS = Path(__file__).parent / "weights"
+"""Models of our own: ``NAME.onnx``, and its card ``NAME.json``."""
+
+
 def list_models() -> list[ModelCard]:
-    """The built-in models, which need no file."""
-    return [load("models", name).builtin() for name in _builtin_names()]
+    """The models that come with Sightline, by name."""
+    shipped = [
+        replace(msgspec.json.decode(path.with_suffix(".json").read_bytes(), type=ModelCard), path=str(path))
+        for path in _shipped().values()
+    ]
+    return sorted([load("models", name).builtin() for name in _builtin_names()] + shipped, key=lambda card: card.name)
 
 
 def check_model(spec: str, *, engine: str = "auto", device: str = "cpu") -> None:
@@ -57,6 +67,8 @@ def load_model(
     """
     if confidence is not None and not 0 <= confidence <= 1:
         raise ConfigError(f"confidence {confidence}: expected 0 to 1")
+    if threads is not None and not 1 <= threads <= MOST_THREADS:
+        raise ConfigError(f"threads {threads}: expected 1 to {MOST_THREADS}")
     name, reason = pick_engine(engine, device)
     model: Model
     if spec in _builtin_names():
@@ -65,9 +77,10 @@ def load_model(
         model = load("models", spec).create()
     else:
         log.info("engine %s: %s", name, reason)
-        opened: Engine = load("engines", name).open(_model_file(spec), device=device, threads=threads)
+        path = _model_file(spec)
+        opened: Engine = load("engines", name).open(path, device=device, threads=threads)
         try:
-            model = _build(Path(spec), opened, imgsz)
+            model = _build(path, opened, imgsz)
         except BaseException:
             opened.close()
             raise
@@ -100,12 +113,16 @@ def _builtin_names() -> list[str]:
     return [name for name in names("models") if hasattr(load("models", name), "builtin")]
 
 
+def _shipped() -> dict[str, Path]:
+    return {path.stem: path for path in sorted(WEIGHTS.glob("*.onnx"))}
+
+
 def _model_file(spec: str) -> Path:
-    path = Path(spec)
+    path = _shipped().get(spec, Path(spec))
     if not path.is_file():
         raise ConfigError(
             f"model {spec!r}: no file of that path, and no built-in model; expected the path of an .onnx file "
-            f"or one of: {', '.join(_builtin_names())}"
+            f"or one of: {', '.join(sorted([*_builtin_names(), *_shipped()]))}"
         )
     if path.suffix.lower() != ".onnx":
         raise ConfigError(f"model {spec!r}: expected an .onnx file; export the model to ONNX first")
@@ -120,7 +137,7 @@ def _build(path: Path, engine: Engine, imgsz: int | None) -> Model:
     fitting = [] if graph is None else [name for name, family in families.items() if family.recognise(graph)]
     if graph is not None and len(fitting) == 1:
         model: Model = families[fitting[0]].build(graph, engine)
-        log.info("%s: a %s model of %dx%d", path.name, fitting[0], *graph.size)
+        log.info("%s: family %s, %dx%d", path.name, fitting[0], *graph.size)
         return model
     known = "".join(f"\n  {name}: {family.LAYOUTS}" for name, family in families.items())
     why = "is of no family that is supported"
@@ -141,12 +158,18 @@ def _graph(path: Path, engine: Engine, imgsz: int | None) -> Graph | None:
     if len(engine.inputs) != 1:
         return None
     (spec,) = engine.inputs.values()
-    if len(spec.shape) != 4 or spec.dtype not in ("float32", "float16"):
+    if len(spec.shape) != 4 or spec.dtype not in ("float32", "float16", "uint8"):
         return None
     batch, channels, height, width = spec.shape
     if channels != 3 or batch not in (None, 1):
         return None
-    size = _size(width, height, imgsz, engine.metadata)
+    if width is not None and height is not None:
+        if imgsz is not None and (width, height) != (imgsz, imgsz):
+            raise ConfigError(f"imgsz {imgsz}: the input of {path.name} is fixed at {width}x{height}; leave imgsz out")
+        size = width, height
+    else:
+        sides = _open_sides(path, imgsz, engine.metadata)
+        size = width or sides[0], height or sides[1]
     outputs = dict(engine.outputs)
     if any(None in output.shape[1:] for output in outputs.values()):  # only a run tells
         made = engine.run({spec.name: np.zeros((1, 3, size[1], size[0]), spec.dtype)})
@@ -154,16 +177,20 @@ def _graph(path: Path, engine: Engine, imgsz: int | None) -> Graph | None:
     return Graph(path, spec, outputs, engine.metadata, size)
 
 
-def _size(width: int | None, height: int | None, imgsz: int | None, metadata: Mapping[str, str]) -> tuple[int, int]:
-    """Width and height of the input: the file's own, else what was asked for, else what the file was trained for."""
-    if width is not None and height is not None:
-        if imgsz is not None and (width, height) != (imgsz, imgsz):
-            raise ConfigError(f"imgsz {imgsz}: the file's input is fixed at {width}x{height}; leave imgsz out")
-        return width, height
+def _open_sides(path: Path, imgsz: int | None, metadata: Mapping[str, str]) -> tuple[int, int]:
+    """Width and height for a graph that takes any: what was asked for, else what it was trained for, else 640."""
     if imgsz is not None:
-        if imgsz % 32 or not 64 <= imgsz <= 2048:
+        if not _sensible(imgsz):
             raise ConfigError(f"imgsz {imgsz}: expected a multiple of 32 from 64 to 2048")
-        sides = [imgsz]
-    else:
-        sides = [int(n) for n in re.findall(r"\d{2,4}", metadata.get("imgsz", ""))[:2]] or [DEFAULT_SIDE]
-    return width or sides[-1], height or sides[0]
+        return imgsz, imgsz
+    trained = [int(number) for number in re.findall(r"\d+", metadata.get("imgsz", "")[:100])] or [DEFAULT_SIDE]
+    if len(trained) > 2 or not all(map(_sensible, trained)):
+        raise ModelError(
+            f"{path}: its metadata 'imgsz' is {metadata['imgsz'][:100]!r}; expected [height, width], multiples of 32 "
+            "from 64 to 2048; say imgsz to overrule it"
+        )
+    return trained[-1], trained[0]
+
+
+def _sensible(side: int) -> bool:
+    return side % 32 == 0 and 64 <= side <= 2048
