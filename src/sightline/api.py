@@ -88,8 +88,10 @@ class StreamStats(BaseModel):
 
 
 class Streams(BaseModel):
-    """All streams that are, or within the last minute were, live."""
+    """All streams that are, or within the last minute were, live, and whether their frames get results."""
 
+    ready: bool
+    reason: str
     streams: list[StreamStats]
 
 
@@ -202,9 +204,13 @@ async def health(request: Request) -> Health:
 @router.get("/ready", tags=["health"], responses={503: {"model": Ready}})
 async def ready(request: Request, response: Response) -> Ready:
     """200 while frames get results; 503 while a model loads, failed, or the worker is dead."""
-    hub = hub_of(request)
+    ready = _readiness(hub_of(request))
+    response.status_code = 200 if ready.ready else 503
+    return ready
+
+
+def _readiness(hub: Hub) -> Ready:
     unready = hub.stopping or hub.worker.unready
-    response.status_code = 200 if unready is None else 503
     return Ready(ready=unready is None, reason=unready or "the model is loaded")
 
 
@@ -244,7 +250,9 @@ def _engine(hub: Hub) -> EngineStats | None:
 async def streams(request: Request) -> Streams:
     """All streams."""
     hub = hub_of(request)
-    return Streams(streams=[stream_stats(s, hub.worker.model_name) for s in hub.streams.values()])
+    ready = _readiness(hub)
+    found = [stream_stats(s, hub.worker.model_name) for s in hub.streams.values()]
+    return Streams(ready=ready.ready, reason=ready.reason, streams=found)
 
 
 @router.get("/api/streams/{stream}", tags=["streams"], responses={404: {"model": Error}})

@@ -123,6 +123,16 @@ test("five seconds without an answer is a lost connection", (t) => {
   assert.equal(publisher.phase, "waiting");
 });
 
+test("a model that loads may take its time", (t) => {
+  let now = 1_000;
+  t.mock.method(performance, "now", () => now);
+  current().say({ type: "status", state: "loading", message: "" });
+  frame();
+  now += 9_000;
+  mock.timers.tick(4_000);
+  assert.equal(publisher.phase, "open");
+});
+
 test("a camera that sends nothing waits for no answer", (t) => {
   let now = 1_000;
   t.mock.method(performance, "now", () => now);

@@ -86,7 +86,8 @@ test("a hidden page is paused", () => {
 test("without results the person learns why and sees the own picture", () => {
   for (const changes of [
     { model: { state: "loading", message: "" } },
-    { model: { state: "failed", message: "out of memory" } },
+    { model: { state: "failed", message: "out of memory" }, unanswered: 1500 },
+    { model: { state: "failed", message: "no such file" }, hadResult: false },
     { muted: true },
     { unanswered: 4000 },
   ]) {
@@ -96,12 +97,17 @@ test("without results the person learns why and sees the own picture", () => {
   }
 });
 
+test("one picture that fails does not disturb", () => {
+  assert.equal(camera({ model: { state: "failed", message: "BadImage" }, unanswered: 60 }).state, "live");
+});
+
 /** A viewer's page on which all is well. */
 const WATCHING = {
   phase: "open",
   retryAt: 0,
   refused: null,
   camera: "live",
+  model: { state: "ready", message: "" },
   paused: false,
   hadPicture: true,
   hadServer: true,
@@ -115,6 +121,8 @@ test("every state of the viewer's page", () => {
   assert.equal(view({ camera: "waiting" }).banner.actions[0].href, "/camera/door");
   assert.equal(view({ camera: "ended" }).state, "gone");
   assert.equal(view({ quiet: 5000 }).state, "stalled");
+  assert.match(view({ quiet: 5000, model: { state: "loading", message: "" } }).banner.title, /loading/);
+  assert.equal(view({ quiet: 5000, model: { state: "failed", message: "no memory" } }).banner.detail, "no memory");
   assert.equal(view({ paused: true, phase: "closed" }).state, "paused");
   assert.equal(view({ phase: "connecting", hadServer: false }).state, "connecting");
   assert.equal(view({ phase: "waiting", retryAt: 5 }).banner.retryAt, 5);

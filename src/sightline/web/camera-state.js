@@ -30,6 +30,7 @@ import { refusal } from "./messages.js";
  */
 
 const QUIET_MS = 3_000;
+const FAILING_MS = 1_000;
 
 /** @param {Situation} s @returns {Words} */
 export function cameraWords(s) {
@@ -64,11 +65,12 @@ export function cameraWords(s) {
       text: "Look for a privacy switch or a cover, or whether another program has taken the camera.",
     });
   }
-  if (s.model.state === "failed") {
+  // One picture that fails is counted; that no other succeeds is worth a word.
+  if (s.model.state === "failed" && (s.unanswered > FAILING_MS || !s.hadResult)) {
     return small("waiting", "No results", {
       icon: "warning",
       kind: "warning",
-      title: "The model fails on these pictures",
+      title: "The model doesn't work",
       text: "This is your camera's own picture. Whoever runs the server finds more in its log.",
       detail: s.model.message,
     });

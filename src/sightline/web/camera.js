@@ -216,10 +216,18 @@ function update() {
   setData(stage, "showing", withBoxes ? "canvas" : track ? "video" : "nothing");
   setData(stage, "stale", String(words.state === "paused"));
   setData(stage, "notice", words.small ? "small" : "full");
-  const running = now.wanted && !now.problem;
-  startButton.hidden = running;
+  showButton(now.wanted && !now.problem);
+}
+
+/** Start or stop; who had the focus on one has it on the other. @param {boolean} running */
+function showButton(running) {
+  const [shown, other] = running ? [stopButton, startButton] : [startButton, stopButton];
   startButton.disabled = now.problem?.kind === "insecure";
-  stopButton.hidden = !running;
+  if (!shown.hidden) return;
+  const focus = document.activeElement === other;
+  shown.hidden = false;
+  other.hidden = true;
+  if (focus) shown.focus();
 }
 
 /** @type {Record<import("./camera-state.js").ActionName, () => import("./banner.js").Action>} */
@@ -285,10 +293,7 @@ document.title = `${stream} · Camera · Sightline`;
 sizeSelect.value = remembered("size", "640");
 if (!sizeSelect.value) sizeSelect.value = "640";
 startButton.addEventListener("click", () => void start());
-stopButton.addEventListener("click", () => {
-  stop();
-  startButton.focus();
-});
+stopButton.addEventListener("click", stop);
 for (const [select, key] of /** @type {const} */ ([[deviceSelect, "device"], [sizeSelect, "size"]])) {
   select.addEventListener("change", () => {
     remember(key, select.value);

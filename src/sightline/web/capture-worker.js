@@ -6,10 +6,11 @@
  *   | {type: "reset", credits: number, maxFps: number, limits: Limits}
  *   | {type: "limits", limits: Limits}
  *   | {type: "close"}
+ *   | {type: "stop"}
  *   | {type: "grant"}
  *   | {type: "picture", bitmap: ImageBitmap, timestamp: number}} ToWorker `picture` comes with its permission
  * @typedef {import("./encoder.js").Encoded & {type: "frame", timestamp: number}} FrameTaken
- * @typedef {FrameTaken | {type: "skipped"} | {type: "failed", message: string} | {type: "ended"}} FromWorker
+ * @typedef {FrameTaken | {type: "skipped"} | {type: "failed", message: string}} FromWorker
  */
 
 import { wallClock } from "./clock.js";
@@ -17,17 +18,20 @@ import { Encoder } from "./encoder.js";
 import { Gate } from "./gate.js";
 
 const worker = /** @type {{postMessage: (message: FromWorker, transfer?: Transferable[]) => void,
-  onmessage: ((event: MessageEvent<ToWorker>) => void) | null}} */ (/** @type {unknown} */ (self));
+  onmessage: ((event: MessageEvent<ToWorker>) => void) | null, close: () => void}} */ (/** @type {unknown} */ (self));
 const gate = new Gate();
 const encoder = new Encoder();
 /** @type {Limits} */
 let limits = { maxSide: 640, maxPixels: Infinity, quality: 0.8 };
+/** @type {ReadableStreamDefaultReader<VideoFrame> | null} */
+let reader = null;
 
 worker.onmessage = ({ data }) => {
   if (data.type === "track") void readTrack(data.frames);
   else if (data.type === "picture") void encode(data.bitmap, data.timestamp);
   else if (data.type === "grant") gate.grant();
   else if (data.type === "close") gate.close();
+  else if (data.type === "stop") stop();
   else {
     limits = data.limits;
     if (data.type === "reset") gate.reset(data.credits, data.maxFps);
@@ -36,7 +40,7 @@ worker.onmessage = ({ data }) => {
 
 /** @param {ReadableStream<VideoFrame>} frames of which the browser keeps only the newest unread one */
 async function readTrack(frames) {
-  const reader = frames.getReader();
+  reader = frames.getReader();
   for (;;) {
     const { value: frame, done } = await reader.read();
     if (done) break;
@@ -45,15 +49,29 @@ async function readTrack(frames) {
     else frame.close();
     if (answer === "skip") worker.postMessage({ type: "skipped" });
   }
-  worker.postMessage({ type: "ended" });
+  worker.close();
+}
+
+/** Give back what is read already, then end. */
+function stop() {
+  gate.close();
+  if (reader) void reader.cancel();
+  else worker.close();
+}
+
+/** @param {VideoFrame | ImageBitmap} source */
+function draw(source) {
+  try {
+    return encoder.encode(source, limits);
+  } finally {
+    source.close(); // drawn already; a camera has only few buffers
+  }
 }
 
 /** @param {VideoFrame | ImageBitmap} source @param {number} timestamp */
 async function encode(source, timestamp) {
   try {
-    const job = encoder.encode(source, limits);
-    source.close(); // drawn already; a camera has only few buffers
-    const taken = await job;
+    const taken = await draw(source);
     worker.postMessage({ type: "frame", timestamp, ...taken }, [taken.jpeg, taken.bitmap]);
   } catch (error) {
     gate.grant();

@@ -59,7 +59,8 @@ export class Capture {
   /** No more pictures; what is being encoded is forgotten. */
   stop() {
     this.#run += 1;
-    this.#worker?.terminate();
+    this.#tell({ type: "stop" }); // not terminate(): what it holds of the camera must be given back
+    if (this.#worker) this.#worker.onmessage = null;
     this.#worker = null;
     this.#gate.close();
     this.way = "";

@@ -12,14 +12,12 @@ import { byId, setData, setText } from "./ui.js";
 
 const EVERY_MS = 1_000;
 const GIVE_UP_MS = 5_000;
-const READY_EVERY_MS = 10_000;
 
 const list = byId("cards", HTMLUListElement);
 const banner = byId("banner", StateBanner);
 const thumbnails = new Thumbnails();
 /** @type {Map<string, Card>} */
 const cards = new Map();
-let readyAt = -Infinity;
 
 setUpShell();
 const askName = setUpNaming(() => [...cards.values()].map((card) => card.stats));
@@ -36,15 +34,14 @@ async function run() {
 
 async function refresh() {
   try {
-    const { streams } = await ask("/api/streams");
+    const { streams, ready, reason } = await ask();
     show(streams);
-    if (document.body.dataset["state"] === "gone") readyAt = -Infinity;
+    setText(byId("server", HTMLElement), ready ? "server ready" : reason);
     setData(document.body, "state", streams.length ? "live" : "empty");
     banner.say(null);
-    if (performance.now() - readyAt > READY_EVERY_MS) await askReady();
   } catch {
-    setData(document.body, "state", "gone");
     setText(byId("server", HTMLElement), "no connection");
+    setData(document.body, "state", "gone");
     banner.say({
       icon: "off",
       kind: "warning",
@@ -54,17 +51,10 @@ async function refresh() {
   }
 }
 
-/** Whether pictures get results; asked seldom, and each second until they do. */
-async function askReady() {
-  const { ready, reason } = await ask("/ready");
-  if (ready) readyAt = performance.now();
-  setText(byId("server", HTMLElement), ready ? "server ready" : reason);
-}
-
-/** @param {string} path */
-async function ask(path) {
-  const response = await fetch(path, { signal: AbortSignal.timeout(GIVE_UP_MS), cache: "no-store" });
-  if (!response.ok && response.status !== 503) throw new Error(`${path}: ${response.status}`);
+/** @returns {Promise<{streams: StreamStats[], ready: boolean, reason: string}>} */
+async function ask() {
+  const response = await fetch("/api/streams", { signal: AbortSignal.timeout(GIVE_UP_MS), cache: "no-store" });
+  if (!response.ok) throw new Error(`${response.status}`);
   return response.json();
 }
 

@@ -31,6 +31,7 @@ export class Publisher {
   #pending = new Map();
   #frameNumber = 0;
   #shown = 0;
+  #modelLoads = false;
   /** @type {{result: ResultMessage, pending: Pending} | null} */
   #awaitingMask = null;
   /** @type {ReturnType<typeof setInterval> | undefined} */
@@ -125,6 +126,7 @@ export class Publisher {
       this.hello = message;
       this.#events.onhello(message);
     } else if (message.type === "status") {
+      this.#modelLoads = message.state === "loading";
       this.#events.onstatus(message.state, message.message);
     } else if (message.type === "dropped") {
       this.#ondropped(message.frameNumber, message.reason, message.message);
@@ -191,10 +193,10 @@ export class Publisher {
     this.#awaitingMask = null;
   }
 
-  /** A connection over which nothing comes back is as good as none. */
+  /** A connection over which nothing comes back is as good as none; only a model that loads may take its time. */
   #check() {
     const [oldest] = this.#pending.values();
-    if (oldest && performance.now() - oldest.sentAt > NO_ANSWER_MS) this.#socket.drop();
+    if (!this.#modelLoads && oldest && performance.now() - oldest.sentAt > NO_ANSWER_MS) this.#socket.drop();
   }
 }
 

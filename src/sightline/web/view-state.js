@@ -10,6 +10,7 @@ import { refusal } from "./messages.js";
  *   refused: {code: string, message: string} | null,
  *   camera: "unknown" | "waiting" | "live" | "ended",
  *   paused: boolean,
+ *   model: {state: string, message: string},
  *   hadPicture: boolean,
  *   hadServer: boolean,
  *   quiet: number,
@@ -57,15 +58,27 @@ export function viewWords(s, stream) {
   if (s.quiet < QUIET_MS) {
     return { ...words("live", s.hadPicture ? "Live" : "Starting", s.hadPicture ? "good" : "", null), small: true };
   }
-  return {
-    ...words("stalled", "No new picture", "warning", {
-      icon: "wait",
-      kind: "warning",
-      title: "No new picture for a while",
-      text: "The camera is connected; it sends nothing, or the model has not answered.",
-    }),
-    small: s.hadPicture,
-  };
+  return { ...stalled(s.model), small: s.hadPicture };
+}
+
+/** @param {Situation["model"]} model */
+function stalled(model) {
+  if (model.state === "loading") {
+    return words("stalled", "Model loading", "warning", {
+      title: "The model is loading",
+      text: "The picture comes as soon as the model is ready.",
+    });
+  }
+  const failed = model.state === "failed";
+  return words("stalled", "No new picture", "warning", {
+    icon: failed ? "warning" : "wait",
+    kind: "warning",
+    title: failed ? "The model doesn't work" : "No new picture for a while",
+    text: failed
+      ? "Whoever runs the server finds more in its log."
+      : "The camera is connected, but sends nothing, or the model has not answered.",
+    ...(failed ? { detail: model.message } : {}),
+  });
 }
 
 /** @param {Situation} s @returns {Words} */

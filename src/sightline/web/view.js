@@ -36,6 +36,7 @@ const now = {
   retryAt: 0,
   refused: null,
   camera: "unknown",
+  model: { state: "", message: "" },
   paused: false,
   hadPicture: false,
   hadServer: false,
@@ -66,7 +67,9 @@ const socket = new LiveSocket(`/ws/view/${stream}`, {
     } else if (message.type === "status") {
       socket.healthy();
       now.hadServer = true;
-      if (message.state === "waiting" || message.state === "live" || message.state === "ended") cameraIs(message.state);
+      const { state } = message;
+      if (state === "waiting" || state === "live" || state === "ended") cameraIs(state);
+      else now.model = { state, message: message.message };
       update();
     }
   },
