@@ -111,6 +111,20 @@ class SourceError(SightlineError):
     status = 400
 
 
+class SinkError(SightlineError):
+    """Results can't be written to where they should go."""
+
+    code = "bad_sink"
+    status = 500
+
+
+class Unreachable(SightlineError):
+    """The SDK can't reach the server, or lost it."""
+
+    code = "unreachable"
+    status = 503
+
+
 class StreamEnded(Exception):
     """Raised by a mailbox that was closed: the stream or the server ended. ``reason`` says why."""
 

@@ -1,0 +1,175 @@
+"""An annotated video: H.264 in MP4, which every browser plays."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+from sightline.errors import SinkError
+from sightline.sinks.base import Entry, writable_file
+from sightline.types import Image
+
+if TYPE_CHECKING:
+    from av import VideoFrame
+    from av.container import OutputContainer
+    from av.video.stream import VideoStream
+
+CLOCK = Fraction(1, 60_000)
+"""Fine enough for the times of any source, and the finest that mpeg4 can take."""
+ENCODERS: tuple[tuple[str, Mapping[str, str]], ...] = (
+    # No B-frames: with them the file's times begin 2 frames late until it is closed. Costs 20 % in size.
+    ("libx264", {"preset": "veryfast", "crf": "23", "bf": "0"}),
+    ("libopenh264", {}),
+    ("h264_videotoolbox", {}),
+    ("h264_mf", {}),
+    ("mpeg4", {}),
+)
+"""The first that this build of FFmpeg has is taken. All but the last are H.264."""
+THREADS = 4
+"""Each more holds another frame back, which is lost if the process is killed."""
+KEY_EVERY = 60
+"""Frames; seeking goes to one of these."""
+
+
+def open(target: str) -> Video:
+    """An .mp4 file. What may be there is only overwritten once the first frame comes."""
+    if Path(target).suffix.lower() != ".mp4":
+        raise SinkError(f"{target}: expected a name that ends in .mp4")
+    existed = Path(target).exists()
+    return Video(target, writable_file(target), fresh=not existed)
+
+
+class Video:
+    """Frames with the source's own times, so that uneven ones stay in step.
+
+    While it grows the file is in fragments, a frame each, so that it plays even if the process is killed; closing
+    makes a plain file of it, which can be searched quickly.
+    """
+
+    wants_drawn = True
+
+    def __init__(self, target: str, path: Path, *, fresh: bool) -> None:
+        self.target = target
+        self._path = path
+        self._fresh = fresh
+        self._container: OutputContainer | None = None
+        self._stream: VideoStream | None = None
+        self._size = (0, 0)
+        self._began = 0.0
+        self._last = -1
+        self._shown_for = round(1 / CLOCK / 25)
+
+    def write(self, entry: Entry) -> None:
+        """Add a picture at its time. The first sets the video's size; others are fitted into it."""
+        import av
+
+        picture = entry.image if entry.drawn is None else entry.drawn
+        captured_at = entry.result.frame.captured_at
+        try:
+            if self._stream is None:
+                self._begin(picture, captured_at)
+            frame = self._frame(picture)
+            at = max(round((captured_at - self._began) / CLOCK), self._last + 1)
+            if self._last >= 0:
+                self._shown_for = at - self._last
+            frame.pts, frame.time_base, self._last = at, CLOCK, at
+            self._mux(frame)
+        except (av.FFmpegError, OSError) as e:
+            raise self._error(e) from e
+
+    def close(self) -> None:
+        """Write out what the encoder still holds and make the file a plain one."""
+        import av
+
+        if self._fresh:
+            self._path.unlink(missing_ok=True)
+        if self._container is None:
+            return
+        try:
+            with self._container:
+                self._mux(None)
+        except (av.FFmpegError, OSError) as e:
+            raise self._error(e) from e
+        finally:
+            self._container = self._stream = None
+
+    def _mux(self, frame: VideoFrame | None) -> None:
+        assert self._stream is not None
+        assert self._container is not None
+        for packet in self._stream.encode(frame):
+            packet.duration = self._shown_for  # counts for the last frame only: the others last until the next
+            self._container.mux(packet)
+
+    def _begin(self, picture: Image, captured_at: float) -> None:
+        import av
+
+        self._fresh = False
+        self._began = captured_at
+        height, width = picture.shape[:2]
+        # Colour is stored at half size, so sides must be even.
+        self._size = (width + width % 2, height + height % 2)
+        container = av.open(
+            str(self._path),
+            "w",
+            format="mp4",
+            options={"movflags": "hybrid_fragmented+frag_every_frame", "flush_packets": "1"},
+        )
+        self._stream = self._encoder(container)
+        self._container = container
+
+    def _encoder(self, container: OutputContainer) -> VideoStream:
+        import av
+        from av.video.stream import VideoStream
+
+        for name, options in ENCODERS:
+            try:
+                av.Codec(name, "w")
+            except av.codec.codec.UnknownCodecError:
+                continue
+            stream = container.add_stream(name, rate=30, options=dict(options))
+            assert isinstance(stream, VideoStream)
+            stream.width, stream.height = self._size
+            stream.pix_fmt = "yuv420p"
+            codec = stream.codec_context
+            codec.time_base = CLOCK
+            codec.gop_size = KEY_EVERY
+            codec.thread_count = THREADS
+            if "crf" not in options:
+                codec.bit_rate = max(500_000, self._size[0] * self._size[1] * 4)
+            # OpenCV makes BT.601 colours of limited range; said here, or players take HD for BT.709.
+            codec.color_range, codec.colorspace, codec.color_primaries, codec.color_trc = 1, 6, 6, 6
+            return stream
+        raise SinkError(
+            f"{self.target}: this build of PyAV has no H.264 encoder; run: pip install --force-reinstall av"
+        )
+
+    def _frame(self, picture: Image) -> VideoFrame:
+        import av
+
+        planes = cv2.cvtColor(_fitted(picture, self._size), cv2.COLOR_BGR2YUV_I420)
+        return av.VideoFrame.from_ndarray(np.asarray(planes, np.uint8), format="yuv420p")
+
+    def _error(self, error: Exception) -> SinkError:
+        return SinkError(f"{self.target}: can't be written: {getattr(error, 'strerror', None) or error}")
+
+
+def _fitted(picture: Image, size: tuple[int, int]) -> Image:
+    """The picture at ``size``: one row or column repeated if a side is odd, else shrunk or grown with black bars."""
+    height, width = picture.shape[:2]
+    right, below = size[0] - width, size[1] - height
+    if right in (0, 1) and below in (0, 1):
+        if right == below == 0:
+            return picture
+        return np.asarray(cv2.copyMakeBorder(picture, 0, below, 0, right, cv2.BORDER_REPLICATE), np.uint8)
+    scale = min(size[0] / width, size[1] / height)
+    inner = (max(1, round(width * scale)), max(1, round(height * scale)))
+    fitted = np.zeros((size[1], size[0], 3), np.uint8)
+    left, top = (size[0] - inner[0]) // 2, (size[1] - inner[1]) // 2
+    shrink = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    fitted[top : top + inner[1], left : left + inner[0]] = cv2.resize(picture, inner, interpolation=shrink)
+    return fitted

@@ -1,0 +1,57 @@
+"""Makes results and sink entries for tests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sightline.describe import describe
+from sightline.sinks.base import Entry
+from sightline.types import Detections, Frame, Image, ModelCard, Prediction, Result, Segmentation
+
+DETECTOR = ModelCard("finder", "yolox", "detect", ("person", "car"), (64, 64), "MIT", "here")
+SEGMENTER = ModelCard("painter", "semantic", "segment", ("background", "person"), (64, 64), "MIT", "here")
+
+
+def two_found(mask: NDArray[np.uint8] | None = None) -> Detections:
+    return Detections(
+        np.array([[1.25, 2, 30, 40], [5, 5, 25, 35]], np.float32),
+        np.array([0.875, 0.5], np.float32),
+        np.array([1, 0], np.int32),
+        None,
+        mask,
+    )
+
+
+def entry(
+    image: Image,
+    *,
+    seq: int = 0,
+    at: float = 0.0,
+    prediction: Prediction | None = None,
+    source: str = "clip.mp4",
+    still: bool = False,
+) -> Entry:
+    """What a sink gets for one picture; nothing is drawn in."""
+    prediction = Detections.empty() if prediction is None else prediction
+    card = SEGMENTER if isinstance(prediction, Segmentation) else DETECTOR
+    detections, segments = describe(prediction, card)
+    frame = Frame("hall", seq, at, 0.0, image)
+    result = Result(frame, prediction, card, detections, segments, None, {"infer": 1.5}, 2.5, 0.0)
+    return Entry(result, image, image, source, still)
+
+
+@contextmanager
+def files_end_at(size: int) -> Iterator[None]:
+    """While it lasts, no file can grow beyond ``size`` bytes: the closest to a full disk that needs no rights."""
+    import resource
+
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
