@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 import uvicorn
 from fastapi import FastAPI
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from sightline.config import Settings
@@ -24,14 +25,46 @@ STOP_S = 2
 FAREWELL_S = 3.0
 
 
-def http_protocol(timeout: float) -> type[HttpToolsProtocol]:
-    """uvicorn's HTTP protocol, which closes a connection whose request has not wholly arrived in time."""
+class Patience:
+    """Aborts a connection once its peer has taken nothing for ``seconds`` while something waited for it.
+
+    Closing would not do: that waits until everything is sent. A peer that is only slow is left alone.
+    """
+
+    def __init__(self, transport: asyncio.Transport, seconds: float) -> None:
+        self._transport = transport
+        self._seconds = seconds
+        self._left = 0
+        self._timer: asyncio.TimerHandle | None = None
+
+    def begin(self) -> None:
+        """Writing paused: the send buffer is full."""
+        self._left = self._transport.get_write_buffer_size()
+        self._timer = asyncio.get_running_loop().call_later(self._seconds, self._check)
+
+    def end(self) -> None:
+        """Writing goes on, or the connection is gone."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _check(self) -> None:
+        if self._transport.get_write_buffer_size() < self._left:
+            self.begin()
+        else:
+            self._transport.abort()
+
+
+def http_protocol(settings: Settings) -> type[HttpToolsProtocol]:
+    """uvicorn's HTTP protocol, with limits on the time that a request takes to arrive and a peer takes to read."""
+    timeout = settings.request_timeout
 
     class TimedHttp(HttpToolsProtocol):
         _unfinished: asyncio.TimerHandle | None = None
 
         def connection_made(self, transport: Any) -> None:
             super().connection_made(transport)
+            self._patience = Patience(transport, settings.idle_timeout)
             self._unfinished = self.loop.call_later(timeout, transport.abort)
 
         def data_received(self, data: bytes) -> None:
@@ -43,8 +76,17 @@ def http_protocol(timeout: float) -> type[HttpToolsProtocol]:
             self._in_time()
             super().on_message_complete()
 
+        def pause_writing(self) -> None:
+            self._patience.begin()
+            super().pause_writing()
+
+        def resume_writing(self) -> None:
+            self._patience.end()
+            super().resume_writing()
+
         def connection_lost(self, exc: Exception | None) -> None:
             self._in_time()
+            self._patience.end()
             super().connection_lost(exc)
 
         def handle_websocket_upgrade(self) -> None:
@@ -60,17 +102,51 @@ def http_protocol(timeout: float) -> type[HttpToolsProtocol]:
 
 
 class TimedWebSocket(WebSocketsSansIOProtocol):
-    """uvicorn's WebSocket protocol, which lets go of a peer that doesn't read its last words."""
+    """uvicorn's WebSocket protocol, which lets go of a peer that neither reads nor answers pings.
+
+    A ping stands in line behind the pictures that were sent before it, so on a thin line its answer may take longer
+    than a dead peer is waited for. Where pictures wait, their moving on is the sign of life instead.
+    """
+
+    _waited = False
+    """True if writing was paused since the last ping."""
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        self._patience = Patience(transport, (self.ping_interval or 0) + (self.ping_timeout or 0))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._patience.end()
+        super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        self._waited = True
+        self._patience.begin()
+        super().pause_writing()
+
+    def resume_writing(self) -> None:
+        self._patience.end()
+        super().resume_writing()
+
+    def send_keepalive_ping(self) -> None:
+        self._waited = not self.writable.is_set()
+        super().send_keepalive_ping()
+
+    def keepalive_timeout(self) -> None:
+        if self._waited:
+            self._waited = not self.writable.is_set()
+            self.pong_timer = self.loop.call_later(self.ping_timeout or 0, self.keepalive_timeout)
+        else:
+            self.transport.abort()
+
+    async def send(self, message: Any) -> None:
+        await self.writable.wait()
+        if self.close_sent and message["type"] == "websocket.send":  # uvicorn calls that an error of ours
+            raise ClientDisconnected
+        await super().send(message)
 
     def on_task_complete(self, task: asyncio.Task[None]) -> None:
         super().on_task_complete(task)
-        self._abort_later()
-
-    def keepalive_timeout(self) -> None:
-        super().keepalive_timeout()
-        self._abort_later()
-
-    def _abort_later(self) -> None:
         # close() waits until everything is sent, which a stalled peer can put off for ever
         self.loop.call_later(FAREWELL_S, self.transport.abort)
 
@@ -113,13 +189,13 @@ class Server(uvicorn.Server):
                 app,
                 host=settings.host,
                 port=settings.port,
-                http=http_protocol(settings.request_timeout),
+                http=http_protocol(settings),
                 ws=TimedWebSocket,
                 ws_per_message_deflate=False,
                 # a little over our own limit, so that it is ours that answers with a reason
                 ws_max_size=settings.max_message_bytes + 64 * 1024,
-                ws_ping_interval=10.0,
-                ws_ping_timeout=10.0,
+                ws_ping_interval=settings.idle_timeout / 3,
+                ws_ping_timeout=settings.idle_timeout * 2 / 3,
                 limit_concurrency=settings.max_streams + settings.max_viewers + 256,
                 timeout_graceful_shutdown=STOP_S,
                 log_config=None,
