@@ -8,6 +8,7 @@ import socket
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from typing import Any
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.client import ClientProtocol
@@ -23,6 +24,11 @@ async def connected(url: str) -> AsyncIterator[ClientConnection]:
         yield ws
 
 
+def read(data: str | bytes) -> dict[str, Any]:
+    """A message; a mask, which follows its announcement, counts as one of type ``mask``."""
+    return dict(json.loads(data)) if isinstance(data, str) else {"type": "mask"}
+
+
 async def publish(ws_url: str, stream: str, jpegs: Sequence[bytes], pending: int = 2) -> None:
     """Send frames for ever, each time an answer comes, so that ``pending`` are under way."""
     async with connected(f"{ws_url}/ws/camera/{stream}") as ws:
@@ -33,7 +39,7 @@ async def publish(ws_url: str, stream: str, jpegs: Sequence[bytes], pending: int
                 await ws.send(frame_metadata(sent))
                 await ws.send(jpegs[sent % len(jpegs)])
                 sent += 1
-            room = json.loads(await ws.recv())["type"] in ("result", "dropped")
+            room = read(await ws.recv())["type"] in ("result", "dropped")
 
 
 async def view(ws_url: str, stream: str, seen: list[int]) -> None:
@@ -72,7 +78,7 @@ def flood(pipe: Pipe, ws_url: str, streams: int, fps: float, seconds: float, jpe
             answers: dict[str, int] = {}
             sending = asyncio.create_task(send(ws, sent_at))
             while sum(answers.values()) < count:
-                message = json.loads(await ws.recv())
+                message = read(await ws.recv())
                 if message["type"] in ("result", "dropped"):
                     took = time.perf_counter() - sent_at.pop(message["frameNumber"])
                     kind = message.get("reason", "result")
@@ -114,8 +120,8 @@ def camera(_: Pipe, ws_url: str, stream: str, fps: float, jpegs: Sequence[bytes]
 
             async def receive() -> None:
                 nonlocal under_way
-                async for text in ws:
-                    under_way -= json.loads(text)["type"] in ("result", "dropped")
+                async for data in ws:
+                    under_way -= read(data)["type"] in ("result", "dropped")
 
             receiving = asyncio.create_task(receive())
             started, seq = time.perf_counter(), 0
@@ -159,7 +165,7 @@ def crawl(pipe: Pipe, ws_url: str, stream: str, bytes_per_second: int) -> None:
             connection.sendall(data)
         time.sleep(0.1)
         data = connection.recv(bytes_per_second // 10)
-        if not data:
+        if not data:  # the server let go
             return
         protocol.receive_data(data)
         protocol.events_received()
