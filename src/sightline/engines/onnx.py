@@ -98,7 +98,8 @@ def _providers(device: str) -> list[Any]:
         return ["CPUExecutionProvider"]
     import onnxruntime
 
-    onnxruntime.preload_dlls()  # the CUDA libraries that pip installed
+    if hasattr(onnxruntime, "preload_dlls"):  # since 1.21: the CUDA libraries that pip installed
+        onnxruntime.preload_dlls()
     return [(_CUDA, {"device_id": device.removeprefix("cuda:")}), "CPUExecutionProvider"]
 
 
