@@ -144,6 +144,14 @@ def test_broken_metadata_about_the_size_is_not_believed(make_graph: Callable[...
         load_model(str(file), engine="onnx")
 
 
+def test_an_open_graph_that_says_nothing_is_fed_640(make_graph: Callable[..., Path]) -> None:
+    cells = np.zeros((80 * 80 + 40 * 40 + 20 * 20, 6), np.float32)
+    model = load_model(str(make_graph({"output": cells}, size=(None, None), open_outputs=True)), engine="onnx")
+    assert model.input_size == model.card.input_size == (640, 640)
+    model = load_model(str(make_graph({"output": cells}, size=(None, 640), open_outputs=True)), engine="onnx")
+    assert model.input_size == (640, 640)
+
+
 def test_threads_must_be_a_sensible_number(make_graph: Callable[..., Path]) -> None:
     for threads in (0, -1, 100_000):
         with pytest.raises(ConfigError, match="threads"):

@@ -140,14 +140,27 @@ SPECS: dict[str, Callable[[MakeGraph], str]] = {
 """A file of each family that has no built-in model."""
 
 
-@pytest.fixture(params=names("models"))
-def model(request: pytest.FixtureRequest, make_graph: MakeGraph) -> Model:
-    """Each model, warm. A new family without weights of its own adds a file to SPECS."""
-    name = request.param
-    spec = name if hasattr(load("models", name), "builtin") else SPECS[name](make_graph)
-    model = load_model(spec, engine="onnx")
-    assert model.card.family == name
+def pairs() -> list[Any]:
+    """Each family with each engine; a model that needs no weights runs on none."""
+    built_in = {name for name in names("models") if hasattr(load("models", name), "builtin")}
+    return [
+        pytest.param(family, engine, id=f"{family}-{engine}" if engine else family)
+        for family in names("models")
+        for engine in ([""] if family in built_in else names("engines"))
+    ]
+
+
+@pytest.fixture
+def model(family: str, engine: str, make_graph: MakeGraph) -> Model:
+    """A warm model. A new family without weights of its own adds a file to SPECS."""
+    if engine and load("engines", engine).available() is not None:
+        pytest.skip(f"{engine} is not installed")
+    model = load_model(SPECS[family](make_graph) if engine else family, engine=engine or "onnx")
+    assert model.card.family == family
     return model
+
+
+each_model = pytest.mark.parametrize(("family", "engine"), pairs())
 
 
 def picture(width: int, height: int, seed: int = 0) -> Image:
@@ -158,6 +171,7 @@ def picture(width: int, height: int, seed: int = 0) -> Image:
 SIZES = [(1, 1), (17, 33), (4000, 10), (10, 4000), (640, 360), (1, 500), (64, 64)]
 
 
+@each_model
 @pytest.mark.parametrize("size", SIZES)
 def test_a_model_takes_pictures_of_any_size(model: Model, size: tuple[int, int]) -> None:
     width, height = size
@@ -193,6 +207,7 @@ def sound(found: Prediction, width: int, height: int, classes: int) -> None:
         assert found.mask.max() <= min(rows, 255)
 
 
+@each_model
 def test_a_model_says_the_same_of_a_batch_as_one_by_one(model: Model) -> None:
     images = [picture(100 + 40 * i, 80, seed=i) for i in range(5)]
     streams = list("abcde")
@@ -218,6 +233,7 @@ def same(a: Prediction, b: Prediction) -> None:
             np.testing.assert_array_equal(left, right)
 
 
+@each_model
 def test_a_model_keeps_what_it_said_while_it_goes_on(model: Model) -> None:
     """Buffers are used again; predictions must not share them."""
     found = [model.predict([picture(100, 80, seed)], streams=["a"])[0] for seed in range(14)]
@@ -227,6 +243,7 @@ def test_a_model_keeps_what_it_said_while_it_goes_on(model: Model) -> None:
         same(a, b)
 
 
+@each_model
 def test_a_model_times_its_stages(model: Model) -> None:
     stages = {"decode": 1.0, "infer": 1000.0}
     model.predict([picture(64, 48)] * 2, stages=stages)
@@ -236,6 +253,7 @@ def test_a_model_times_its_stages(model: Model) -> None:
     assert stages["postprocess"] > 0
 
 
+@each_model
 @pytest.mark.parametrize(
     "image",
     [
@@ -250,6 +268,7 @@ def test_a_model_refuses_what_is_no_picture(model: Model, image: Any) -> None:
         model.predict([image])
 
 
+@each_model
 def test_a_model_has_a_card_and_a_size(model: Model) -> None:
     card = model.card
     assert card.name

@@ -44,7 +44,10 @@ class Letterbox:
         columns = slice(geometry.left, geometry.left + geometry.inner_width)
         planes = cv2.split(image)
         for channel, plane in zip(target, (planes[i] for i in self._order), strict=True):
-            np.multiply(plane, self._scale, out=channel[rows, columns], casting="same_kind")
+            if tensor.dtype == np.uint8:  # the graph scales
+                channel[rows, columns] = plane
+            else:
+                np.multiply(plane, self._scale, out=channel[rows, columns], casting="same_kind")
         return geometry
 
 
