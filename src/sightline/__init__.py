@@ -1,3 +1,20 @@
 """Sightline turns any camera into a live, annotated, machine-readable stream."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sightline.client import AsyncClient as AsyncClient
+    from sightline.client import Client as Client
+
 __version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> Any:
+    """The SDK's two names, imported when they are asked for."""
+    if name in ("AsyncClient", "Client"):
+        from sightline import client
+
+        return getattr(client, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -119,7 +119,7 @@ class Dropped(Struct, tag="dropped", tag_field="type", omit_defaults=True):
     stream: str
     seq: int
     reason: str
-    message: str | UnsetType = UNSET
+    message: str = ""
 
 
 class ErrorMessage(Struct, tag="error", tag_field="type", omit_defaults=True):
@@ -127,8 +127,8 @@ class ErrorMessage(Struct, tag="error", tag_field="type", omit_defaults=True):
 
     code: str
     message: str
-    stream: str | UnsetType = UNSET
-    seq: int | UnsetType = UNSET
+    stream: str = ""
+    seq: int | None = None
 
 
 PeerMessage: TypeAlias = FrameMessage | Close | Subscribe | Unsubscribe | Ping

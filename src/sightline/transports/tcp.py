@@ -279,10 +279,7 @@ class Peer(asyncio.BufferedProtocol):
             self.end(LimitReached(f"{most} answers wait: expected a peer that reads them"))
 
     def _refuse(self, error: SightlineError, stream: str, seq: int | None = None) -> None:
-        refusal = frames.ErrorMessage(error.code, error.message, stream)
-        if seq is not None:
-            refusal.seq = seq
-        self.tell(refusal)
+        self.tell(frames.ErrorMessage(error.code, error.message, stream, seq))
 
     def _write(self, parts: Sequence[Bytes]) -> None:
         for part in parts:

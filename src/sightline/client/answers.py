@@ -1,0 +1,90 @@
+"""What a caller gets: results and notices of dropped frames, the same over TCP and WebSocket."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TypeAlias
+
+from msgspec import field
+
+from sightline import frames, protocol
+from sightline.errors import SightlineError
+
+
+class Result(frames.ResultMessage, tag="result", kw_only=True, omit_defaults=True):
+    """What the model said of one frame. Boxes are pixels of the frame; times are milliseconds.
+
+    ``captured_at``, ``received_at`` and ``processed_at`` are on the server's clock, None where the transport does not
+    tell them.
+    """
+
+    mask: bytes | None = None
+    """An 8-bit greyscale PNG over the whole frame: k is ``detections[k - 1]`` (instances) or class k (classes)."""
+    picture: bytes | None = field(default=None, name="data")
+    """The publisher's JPEG, for who subscribed with pictures."""
+    latency_ms: float | None = None
+    """From sending the frame to this answer, for who published it."""
+    missed: int = 0
+    """For subscribers: results thrown away here since the last one, because they came faster than they were taken."""
+
+
+class Dropped(frames.Dropped, tag="dropped", kw_only=True, omit_defaults=True):
+    """A frame that has no result, and why: replaced, unwatched, rate, failed, closed, bad_image, too_large as the
+    server says; disconnected where its answer was lost with the connection."""
+
+    latency_ms: float | None = None
+
+
+Answer: TypeAlias = Result | Dropped
+
+
+def error_of(code: str, message: str) -> SightlineError:
+    """The error of that code, as the server raised it."""
+    kinds = {kind.code: kind for kind in _kinds(SightlineError)}
+    return kinds.get(code, SightlineError)(message)
+
+
+def _kinds(base: type[SightlineError]) -> Iterator[type[SightlineError]]:
+    for kind in base.__subclasses__():
+        yield kind
+        yield from _kinds(kind)
+
+
+def from_result(message: protocol.ResultMessage, mask: bytes | None) -> Result:
+    """An answer as it came over a WebSocket."""
+    return Result(
+        stream=message.stream,
+        seq=message.frameNumber,
+        timestamp=message.timestamp,
+        width=message.width,
+        height=message.height,
+        model=message.model,
+        detections=message.detections,
+        processing_time_ms=message.processing_time_ms,
+        stages=message.stages,
+        segments=message.segments or (),
+        mask_kind=message.mask_kind or None,
+        mask=mask,
+    )
+
+
+def from_viewer_frame(message: protocol.ViewerFrame, data: bytes) -> Result:
+    """A picture with its result as it came over a WebSocket."""
+    return Result(
+        stream=message.stream,
+        seq=message.frameNumber,
+        timestamp=message.timestamp,
+        width=message.width,
+        height=message.height,
+        model=message.model,
+        detections=message.detections,
+        processing_time_ms=message.processing_time_ms,
+        stages=message.stages,
+        captured_at=message.captured_at,
+        received_at=message.received_at,
+        processed_at=message.processed_at,
+        segments=message.segments or (),
+        mask_kind=message.mask_kind or None,
+        mask=data[message.jpeg_bytes :] or None,
+        picture=data[: message.jpeg_bytes],
+    )

@@ -1,0 +1,157 @@
+"""The SDK's core: one connection for each call, which is opened again when it is lost."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import random
+import time
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from sightline.client import links
+from sightline.client.answers import Answer, Result
+from sightline.client.calls import Call, Publishing, Subscribing
+from sightline.client.supply import supply
+from sightline.errors import (
+    IdleTimeout,
+    LimitReached,
+    ShuttingDown,
+    SightlineError,
+    StreamBusy,
+    Unreachable,
+)
+
+if TYPE_CHECKING:
+    from sightline.client.supply import Pictures
+
+log = logging.getLogger(__name__)
+
+FIRST_S = 0.25
+MOST_S = 10.0
+"""Between two tries to connect: doubled from the first to the most, and shortened at random by up to half."""
+BUSY_S = 30.0
+"""So long after a connection was lost the server may still think that we publish."""
+BACKLOG = 64
+"""Results that wait for a slow subscriber; with pictures it is two."""
+
+T = TypeVar("T", bound=Answer)
+
+
+class AsyncClient:
+    """Publishes to and subscribes at one server. ``url``: tcp://HOST:PORT, ws://HOST:PORT or wss://HOST.
+
+    Each call of ``publish`` and ``subscribe`` has a connection of its own. The first try to connect raises what goes
+    wrong; a connection that is lost later is opened again, for ever, unless ``reconnect`` is False.
+    """
+
+    def __init__(self, url: str, *, reconnect: bool = True) -> None:
+        self.url = links.check_url(url)
+        self._reconnect = reconnect
+        self._closed = asyncio.Event()
+        self._calls: set[Call[Any]] = set()
+
+    async def __aenter__(self) -> AsyncClient:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End all calls: whoever waits in one gets Unreachable."""
+        self._closed.set()
+        for call in self._calls:
+            call.lost(Unreachable("the client was closed"))
+
+    async def publish(self, stream: str, pictures: Pictures, *, quality: int = 80) -> AsyncGenerator[Answer]:
+        """Publish pictures; get one answer for each, in the order in which they come.
+
+        ``pictures``: JPEG bytes or HxWx3 uint8 arrays (BGR, encoded here with ``quality``), from any iterable or
+        async iterable. The next one is taken when the server has room for it: at most ``max_pending`` are without an
+        answer, and answers that you have not taken count. Ends when all have been answered.
+        Raises StreamBusy, BadRequest, LimitReached, Unreachable, and what ``pictures`` raises.
+        """
+        call = Publishing(stream, supply(pictures, quality))
+        try:
+            async with aclosing(self._answers(call, links.publishing(self.url, stream))) as answers:
+                async for answer in answers:
+                    yield answer
+        finally:
+            await call.finish()
+
+    async def subscribe(self, stream: str, *, pictures: bool = False) -> AsyncGenerator[Result]:
+        """Results of a stream, with the publisher's pictures where wanted, until you stop.
+
+        A stream that nobody publishes yet is waited for. Who is slow gets the newest; ``missed`` tells how many were
+        thrown away here. Raises BadRequest, LimitReached and Unreachable.
+        """
+        call = Subscribing(2 if pictures else BACKLOG)
+        opened = links.subscribing(self.url, stream, pictures=pictures)
+        async with aclosing(self._answers(call, opened)) as results:
+            async for result in results:
+                yield result
+
+    async def _answers(self, call: Call[T], open_link: links.Open) -> AsyncGenerator[T]:
+        retry = _Retry(self.url, self._closed, enabled=self._reconnect)
+        self._calls.add(call)
+        try:
+            while True:
+                link = None
+                try:
+                    link = await open_link(call)
+                    retry.connected()
+                    call.use(link)
+                    while (answer := await call.next()) is not None:
+                        retry.answered()
+                        yield answer
+                    return
+                except SightlineError as e:
+                    error = e
+                finally:
+                    call.use(None)
+                    if link is not None:
+                        await link.close()
+                for answer in call.left_behind():
+                    yield answer
+                await retry.after(error)
+        finally:
+            self._calls.discard(call)
+
+
+class _Retry:
+    """Whether, and when, to connect again."""
+
+    def __init__(self, url: str, closed: asyncio.Event, *, enabled: bool) -> None:
+        self._url = url
+        self._closed = closed
+        self._enabled = enabled
+        self._connected = False
+        self._answered_at: float | None = None
+        self._wait = FIRST_S
+
+    def connected(self) -> None:
+        """There is, or was, a server."""
+        self._connected = True
+
+    def answered(self) -> None:
+        """All is well."""
+        self._answered_at = time.monotonic()
+        self._wait = FIRST_S
+
+    async def after(self, error: SightlineError) -> None:
+        """Wait before the next try. Raises the error where another try can't help."""
+        if not (self._enabled and self._passes(error)) or self._closed.is_set():
+            raise error
+        wait = self._wait * random.uniform(0.5, 1)
+        self._wait = min(2 * self._wait, MOST_S)
+        log.warning("%s: %s; connecting again in %.1f s", self._url, error.message, wait)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._closed.wait(), wait)
+            raise Unreachable("the client was closed")
+
+    def _passes(self, error: SightlineError) -> bool:
+        if isinstance(error, (StreamBusy, LimitReached)):  # perhaps by our own lost connection
+            return self._answered_at is not None and time.monotonic() - self._answered_at < BUSY_S
+        return self._connected and isinstance(error, (Unreachable, ShuttingDown, IdleTimeout))

@@ -1,0 +1,163 @@
+"""One call of the SDK: what has come for the caller, what is under way, across all its connections."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import Generic, TypeVar
+
+from sightline import frames
+from sightline.client.answers import Answer, Dropped, Result
+from sightline.client.links import Link
+from sightline.client.supply import Jpeg, check
+from sightline.errors import BadImage, SightlineError, TooLarge
+
+T = TypeVar("T", bound=Answer)
+
+
+class Call(ABC, Generic[T]):
+    """What has come for a caller and was not taken yet."""
+
+    def __init__(self) -> None:
+        self._answers: deque[T] = deque()
+        self._link: Link | None = None
+        self._lost: SightlineError | None = None
+        self._changed = asyncio.Event()
+
+    @abstractmethod
+    def receive(self, answer: Answer) -> None:
+        """Something came."""
+
+    def use(self, link: Link | None) -> None:
+        """This is the link now."""
+        self._link = link
+        if link is not None:
+            self._lost = None
+        self._changed.set()
+
+    def lost(self, error: SightlineError) -> None:
+        """The link is over: what has come is still given out."""
+        self._lost = self._lost or error
+        self._changed.set()
+
+    def refused(self, error: SightlineError, seq: int | None) -> None:
+        """The server refuses the stream."""
+        self.lost(error)
+
+    async def next(self) -> T | None:
+        """The next answer, None after the last one. Raises what ended the link."""
+        while not self._answers:
+            if self._lost is not None:
+                raise self._lost
+            if self._ended():
+                return None
+            self._changed.clear()
+            await self._changed.wait()
+        self._changed.set()
+        return self._answers.popleft()
+
+    def left_behind(self) -> list[T]:
+        """Answers to what was under way when the link was lost."""
+        return []
+
+    def _ended(self) -> bool:
+        return False
+
+
+class Subscribing(Call[Result]):
+    def __init__(self, backlog: int) -> None:
+        super().__init__()
+        self._backlog = backlog
+        self._missed = 0
+
+    def receive(self, answer: Answer) -> None:
+        """A result came: the newest are kept."""
+        if not isinstance(answer, Result):
+            return
+        if len(self._answers) == self._backlog:
+            self._missed += 1 + self._answers.popleft().missed
+        answer.missed, self._missed = self._missed, 0
+        self._answers.append(answer)
+        self._changed.set()
+
+
+class Publishing(Call[Answer]):
+    def __init__(self, stream: str, jpegs: AsyncGenerator[Jpeg]) -> None:
+        super().__init__()
+        self._stream = stream
+        self._jpegs = jpegs
+        self._under_way: dict[int, float] = {}
+        """When each frame that has no answer was sent."""
+        self._sending: asyncio.Task[None] | None = None
+
+    def use(self, link: Link | None) -> None:
+        """Send over this link from now on."""
+        super().use(link)
+        if self._sending is None and link is not None:
+            self._sending = asyncio.create_task(self._send())
+            self._sending.add_done_callback(lambda _: self._changed.set())
+
+    def receive(self, answer: Answer) -> None:
+        """An answer came; that to a frame of an earlier link has been given already."""
+        sent = self._under_way.pop(answer.seq, None)
+        if sent is not None:
+            answer.latency_ms = round((time.perf_counter() - sent) * 1000, 3)
+            self._answers.append(answer)
+            self._changed.set()
+
+    def refused(self, error: SightlineError, seq: int | None) -> None:
+        """A picture that the server can't take is a dropped frame; anything else ends the call."""
+        if seq in self._under_way and isinstance(error, (BadImage, TooLarge)):
+            self.receive(Dropped(self._stream, seq, error.code, error.message))
+        else:
+            self.lost(error)
+
+    def left_behind(self) -> list[Answer]:
+        """Notices of the frames whose answers were lost."""
+        why = "the connection was lost before the answer came"
+        lost: list[Answer] = [Dropped(self._stream, seq, "disconnected", why) for seq in self._under_way]
+        self._under_way.clear()
+        return lost
+
+    async def finish(self) -> None:
+        """Stop sending, and give the caller's pictures back."""
+        if self._sending is not None:
+            self._sending.cancel()
+            await asyncio.wait([self._sending])
+
+    def _ended(self) -> bool:
+        if self._sending is None or not self._sending.done():
+            return False
+        self._sending.result()  # raises what the caller's pictures raised
+        return not self._under_way
+
+    async def _send(self) -> None:
+        async with aclosing(self._jpegs):
+            seq = 0
+            while True:
+                await self._room()
+                jpeg = await anext(self._jpegs, None)
+                if jpeg is None:
+                    return
+                check(jpeg)
+                link = await self._room()  # another one, where the last was lost while we waited for the picture
+                head = frames.FrameHead(self._stream, seq, time.time() * 1000)
+                self._under_way[seq] = time.perf_counter()
+                most = link.limits.max_message_bytes
+                if len(jpeg) > most:
+                    too_large = TooLarge(f"picture of {len(jpeg)} bytes: the server takes at most {most}")
+                    self.refused(too_large, seq)
+                else:
+                    await link.send(head, jpeg)
+                seq += 1
+
+    async def _room(self) -> Link:
+        """Wait until the server may be sent one more frame, and the caller has not too many answers to take."""
+        while self._link is None or len(self._under_way) + len(self._answers) >= self._link.limits.max_pending:
+            self._changed.clear()
+            await self._changed.wait()
+        return self._link

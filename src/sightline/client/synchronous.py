@@ -1,0 +1,121 @@
+"""The SDK without async: the same calls as ordinary generators. The work is done on a loop in a background thread."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+from collections.abc import AsyncGenerator, Coroutine, Generator
+from concurrent.futures import CancelledError
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from sightline.client.answers import Answer, Result
+from sightline.client.asynchronous import AsyncClient
+from sightline.errors import Unreachable
+
+if TYPE_CHECKING:
+    from sightline.client.supply import Pictures
+
+T = TypeVar("T")
+
+
+class Client:
+    """Publishes to and subscribes at one server: see AsyncClient, of which this is the thin synchronous face.
+
+    Its calls may be used from several threads at a time, each call from one.
+    """
+
+    def __init__(self, url: str, *, reconnect: bool = True) -> None:
+        self._client = AsyncClient(url, reconnect=reconnect)
+        self._lock = threading.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+        self._closed = False
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def publish(self, stream: str, pictures: Pictures, *, quality: int = 80) -> Generator[Answer]:
+        """Publish pictures; get one answer for each. An iterable is read in a thread of its own: it may block."""
+        return self._iterate(self._client.publish(stream, pictures, quality=quality))
+
+    def subscribe(self, stream: str, *, pictures: bool = False) -> Generator[Result]:
+        """Results of a stream, with the publisher's pictures where wanted, until you stop."""
+        return self._iterate(self._client.subscribe(stream, pictures=pictures))
+
+    def close(self) -> None:
+        """End all calls and the background thread."""
+        with self._lock:
+            self._closed = True
+            loop, self._loop = self._loop, None
+        if loop is not None and self._thread is not None:
+            loop.call_soon_threadsafe(self._client.close)
+            loop.call_soon_threadsafe(loop.stop)
+            self._thread.join()
+
+    def _iterate(self, answers: AsyncGenerator[T]) -> Generator[T]:
+        steps = _Steps(answers)
+        try:
+            while (answer := self._run(steps.next())) is not None:
+                yield answer
+        finally:
+            with contextlib.suppress(Unreachable):  # closed already
+                self._run(steps.close())
+
+    def _run(self, work: Coroutine[Any, Any, T]) -> T:
+        with self._lock:
+            if self._closed:
+                work.close()
+                raise Unreachable("the client was closed")
+            if self._loop is None:
+                self._loop = asyncio.new_event_loop()
+                self._thread = threading.Thread(target=_serve, args=(self._loop,), name="sightline", daemon=True)
+                self._thread.start()
+            future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        try:
+            return future.result()
+        except CancelledError:
+            raise Unreachable("the client was closed") from None
+        except BaseException:  # Ctrl-C, while we waited
+            future.cancel()
+            raise
+
+
+class _Steps(Generic[T]):
+    """An async generator, taken one step at a time."""
+
+    def __init__(self, answers: AsyncGenerator[T]) -> None:
+        self._answers = answers
+        self._step: asyncio.Task[Any] | None = None
+
+    async def next(self) -> T | None:
+        """The next answer, None at the end."""
+        self._step = asyncio.current_task()
+        return await anext(self._answers, None)
+
+    async def close(self) -> None:
+        """End it, also while a step is under way that nobody waits for any more."""
+        if self._step is not None and not self._step.done():
+            self._step.cancel()
+            await asyncio.wait([self._step])
+        await self._answers.aclose()
+
+
+def _serve(loop: asyncio.AbstractEventLoop) -> None:
+    try:
+        loop.run_forever()
+        loop.run_until_complete(_cancel_all())
+        loop.run_until_complete(loop.shutdown_asyncgens())
+    finally:
+        loop.close()
+
+
+async def _cancel_all() -> None:
+    tasks = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        await asyncio.wait(tasks)

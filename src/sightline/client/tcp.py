@@ -1,0 +1,172 @@
+"""The SDK's connection over TCP."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from typing import cast
+from urllib.parse import urlsplit
+
+import msgspec
+
+from sightline import frames
+from sightline.client.answers import Dropped, Result, error_of
+from sightline.client.links import CONNECT_S, HEARTBEAT_S, SILENT_S, Clock, Limits, Receiver, unreachable
+from sightline.client.supply import Jpeg
+from sightline.errors import ProtocolError, SightlineError, TooLarge, Unreachable
+from sightline.protocol import Ping, Pong
+
+log = logging.getLogger(__name__)
+
+LONGEST = 80 << 20
+"""Bytes. More than any server sends in one message."""
+KNOWN = ("hello", "status", "result", "dropped", "error", "pong")
+
+_message = msgspec.msgpack.Decoder(frames.Hello | frames.Status | Result | Dropped | frames.ErrorMessage | Pong)
+
+
+class _Kind(msgspec.Struct):
+    type: str
+
+
+_kind = msgspec.msgpack.Decoder(_Kind)
+
+
+async def connect(url: str, receiver: Receiver, first: frames.Subscribe | None = None) -> TcpLink:
+    parts = urlsplit(url)
+    link: TcpLink | None = None
+    try:
+        async with asyncio.timeout(CONNECT_S):
+            loop = asyncio.get_running_loop()
+            _, link = await loop.create_connection(lambda: TcpLink(url, receiver), str(parts.hostname), parts.port or 0)
+            await link.hello
+    except BaseException as e:
+        if link is not None:
+            await link.close()
+        if isinstance(e, TimeoutError):
+            raise Unreachable(f"{url} said nothing for {CONNECT_S:g} s: is it what serve --tcp-port names?") from None
+        if isinstance(e, OSError):
+            raise unreachable(url, e, f"sightline serve --tcp-port {parts.port}") from None
+        raise
+    if first is not None:
+        link.say(first)
+    return link
+
+
+class TcpLink(asyncio.BufferedProtocol):
+    """A connection over TCP."""
+
+    limits: Limits
+
+    def __init__(self, url: str, receiver: Receiver) -> None:
+        self._url = url
+        self._receiver = receiver
+        self._splitter = frames.Splitter(LONGEST)
+        self._clock = Clock()
+        self._loop = asyncio.get_running_loop()
+        self.hello: asyncio.Future[None] = self._loop.create_future()
+        self._room = asyncio.Event()
+        self._room.set()
+        self._over = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Connected."""
+        self._transport = cast("asyncio.Transport", transport)
+        self._heard = self._loop.time()
+        self._beat()
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """Where the next bytes go."""
+        return self._splitter.room()
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """Bytes have come."""
+        if self._over:
+            return
+        self._heard = self._loop.time()
+        try:
+            for data in self._splitter.received(nbytes):
+                self._take(data)
+        except (TooLarge, ProtocolError) as e:
+            self._lose(ProtocolError(f"{self._url} does not speak as Sightline does over TCP: {e}"))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Gone."""
+        self._lose(Unreachable(f"the connection to {self._url} was lost" + (f": {exc}" if exc else "")))
+        self._room.set()
+
+    def pause_writing(self) -> None:
+        """The server doesn't read."""
+        self._room.clear()
+
+    def resume_writing(self) -> None:
+        """It does again."""
+        self._room.set()
+
+    def say(self, message: frames.PeerMessage) -> None:
+        """Send a small message."""
+        self._transport.write(frames.prefixed(frames.encode(message)))
+
+    async def send(self, head: frames.FrameHead, jpeg: Jpeg) -> None:
+        """Send a frame: head and picture one after the other, without a copy of both."""
+        if not self._room.is_set():
+            await self._room.wait()
+        if self._over:
+            return
+        if self._clock.offset is not None:
+            head.clock_offset = self._clock.offset
+        for part in frames.for_tcp(frames.with_binaries(frames.encode(head), data=jpeg)):
+            self._transport.write(part)
+
+    async def close(self) -> None:
+        """Close at once: what should have been answered has been."""
+        self._over = True
+        self._heartbeat.cancel()
+        self._transport.abort()
+        if self.hello.done() and not self.hello.cancelled():
+            self.hello.exception()  # has been told, or is of no interest any more
+
+    def _beat(self) -> None:
+        if self._loop.time() - self._heard > SILENT_S:
+            self._lose(Unreachable(f"{self._url} has not answered for {SILENT_S:g} s"))
+            return
+        self._heartbeat = self._loop.call_later(HEARTBEAT_S, self._beat)
+        self.say(Ping(time.time() * 1000))
+
+    def _take(self, data: memoryview) -> None:
+        try:
+            message = frames.decode(_message, data, "a message of the server")
+        except ProtocolError:
+            kind = frames.decode(_kind, data, "a map with a type").type
+            if kind in KNOWN:
+                raise
+            log.debug("%s: a message of type %s, which this version does not know", self._url, kind)
+            return
+        if isinstance(message, (Result, Dropped)):
+            self._receiver.receive(message)
+        elif isinstance(message, Pong):
+            self._clock.take(message)
+        elif isinstance(message, frames.ErrorMessage):
+            error = error_of(message.code, message.message)
+            if message.stream:
+                self._receiver.refused(error, message.seq)
+            else:
+                self._lose(error)
+        elif isinstance(message, frames.Status):
+            log.debug("%s: %s: %s", self._url, message.stream, message.message)
+        elif not self.hello.done():
+            self.limits = message
+            self.hello.set_result(None)
+
+    def _lose(self, error: SightlineError) -> None:
+        if self._over:
+            return
+        self._over = True
+        self._heartbeat.cancel()
+        self._transport.abort()
+        self._room.set()
+        if self.hello.done():
+            self._receiver.lost(error)
+        else:
+            self.hello.set_exception(error)

@@ -1,0 +1,183 @@
+"""The SDK's connection over a WebSocket: the endpoints that pages use, frames as one binary message."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import ssl
+import time
+from typing import TypeAlias
+from urllib.parse import urlsplit
+
+import msgspec
+from websockets.asyncio.client import ClientConnection
+from websockets.asyncio.client import connect as connect_ws
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
+
+from sightline import frames, protocol
+from sightline.client.answers import Dropped, error_of, from_result, from_viewer_frame
+from sightline.client.links import CONNECT_S, HEARTBEAT_S, Clock, Limits, Receiver, unreachable
+from sightline.client.supply import Jpeg
+from sightline.errors import ProtocolError, SightlineError, Unreachable
+from sightline.protocol import Ping, Pong
+
+log = logging.getLogger(__name__)
+
+Message: TypeAlias = (
+    protocol.Hello
+    | protocol.Status
+    | protocol.ResultMessage
+    | protocol.Dropped
+    | protocol.ViewerFrame
+    | protocol.ErrorMessage
+    | Pong
+)
+KNOWN = ("hello", "status", "result", "dropped", "frame_metadata", "error", "pong")
+_message: msgspec.json.Decoder[Message] = msgspec.json.Decoder(Message)
+
+
+class _Kind(msgspec.Struct):
+    type: str
+
+
+_kind = msgspec.json.Decoder(_Kind)
+
+
+async def connect(url: str, path: str, receiver: Receiver, *, camera: bool = False) -> WsLink:
+    """Connect to one of the endpoints. Raises Unreachable, or what the server refuses a camera with."""
+    try:
+        ws = await connect_ws(
+            url + path,
+            compression=None,
+            max_size=None,
+            open_timeout=CONNECT_S,
+            close_timeout=1,
+            ping_interval=HEARTBEAT_S,
+            ping_timeout=HEARTBEAT_S,
+        )
+    except InvalidStatus as e:
+        status = e.response.status_code
+        raise Unreachable(f"{url}{path} answered with HTTP status {status}: expected Sightline's server") from None
+    except (ssl.SSLError, InvalidHandshake, EOFError) as e:
+        raise Unreachable(f"{url} does not answer as a WebSocket server: {e}") from None
+    except OSError as e:  # TimeoutError is one
+        raise unreachable(url, e, f"sightline serve --port {urlsplit(url).port or 80}") from None
+    link = WsLink(url, receiver, ws, camera=camera)
+    if camera:
+        try:
+            async with asyncio.timeout(CONNECT_S):
+                await link.hello
+        except BaseException as e:
+            await link.close()
+            if isinstance(e, TimeoutError):
+                raise Unreachable(f"{url}{path} said nothing for {CONNECT_S:g} s") from None
+            raise
+    return link
+
+
+class WsLink:
+    """A connection over a WebSocket."""
+
+    limits: Limits
+
+    def __init__(self, url: str, receiver: Receiver, ws: ClientConnection, *, camera: bool) -> None:
+        self._url = url
+        self._receiver = receiver
+        self._ws = ws
+        self._clock = Clock()
+        self._stream = ""
+        self._over = False
+        self.hello: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._tasks = [asyncio.create_task(self._read())]
+        if camera:
+            self._tasks.append(asyncio.create_task(self._beat()))
+        else:
+            self.hello.set_result(None)
+
+    async def send(self, head: frames.FrameHead, jpeg: Jpeg) -> None:
+        """Send a frame as one message."""
+        if self._clock.offset is not None:
+            head.clock_offset = self._clock.offset
+        with contextlib.suppress(ConnectionClosed):  # the reading task tells of that
+            await self._ws.send(b"".join(frames.with_binaries(frames.encode(head), data=jpeg)))
+
+    async def close(self) -> None:
+        """Give everything back."""
+        self._over = True
+        for task in self._tasks:
+            task.cancel()
+        if self.hello.done() and not self.hello.cancelled():
+            self.hello.exception()  # has been told, or is of no interest any more
+        await self._ws.close()
+
+    async def _beat(self) -> None:
+        with contextlib.suppress(ConnectionClosed):
+            while True:
+                await self._ws.send(protocol.encode(Ping(time.time() * 1000)))
+                await asyncio.sleep(HEARTBEAT_S)
+
+    async def _read(self) -> None:
+        try:
+            while True:
+                text = await self._ws.recv()
+                if isinstance(text, bytes):
+                    raise ProtocolError(f"binary message of {len(text)} bytes: expected text before it")
+                await self._take(text)
+        except ConnectionClosed as e:
+            self._lose(Unreachable(f"the connection to {self._url} was lost: {e}"))
+        except ProtocolError as e:
+            self._lose(ProtocolError(f"{self._url} does not speak as Sightline does over WebSockets: {e}"))
+
+    async def _take(self, text: str) -> None:
+        message = _decode(text)
+        if isinstance(message, protocol.ResultMessage):
+            mask = await self._binary(message.mask_bytes) if isinstance(message.mask_bytes, int) else None
+            self._receiver.receive(from_result(message, mask))
+        elif isinstance(message, protocol.ViewerFrame):
+            mask_bytes = message.mask_bytes if isinstance(message.mask_bytes, int) else 0
+            data = await self._binary(message.jpeg_bytes + mask_bytes)
+            self._receiver.receive(from_viewer_frame(message, data))
+            await self._ws.send(protocol.encode(protocol.Ack(message.frameNumber)))
+        elif isinstance(message, protocol.Dropped):
+            reason = message.message if isinstance(message.message, str) else ""
+            self._receiver.receive(Dropped(self._stream, message.frameNumber, message.reason, reason))
+        elif isinstance(message, Pong):
+            self._clock.take(message)
+        elif isinstance(message, protocol.ErrorMessage):
+            self._lose(error_of(message.code, message.message))
+        elif isinstance(message, protocol.Status):
+            log.debug("%s: %s", self._url, message.message)
+        elif isinstance(message, protocol.Hello) and not self.hello.done():
+            self.limits = message
+            self._stream = message.stream
+            self.hello.set_result(None)
+
+    async def _binary(self, expected: int) -> bytes:
+        data = await self._ws.recv()
+        if not isinstance(data, bytes) or len(data) != expected:
+            raise ProtocolError(f"{len(data)} {'bytes' if isinstance(data, bytes) else 'letters'}: expected {expected}")
+        return data
+
+    def _lose(self, error: SightlineError) -> None:
+        if self._over:
+            return
+        self._over = True
+        if self.hello.done():
+            self._receiver.lost(error)
+        else:
+            self.hello.set_exception(error)
+
+
+def _decode(text: str) -> Message | None:
+    try:
+        return _message.decode(text)
+    except msgspec.DecodeError as e:
+        try:
+            kind = _kind.decode(text).type
+        except msgspec.DecodeError:
+            kind = ""
+        if kind and kind not in KNOWN:
+            log.debug("a message of type %s, which this version does not know", kind)
+            return None
+        raise ProtocolError(f"text message {text[:60]!r}: {e}") from None
