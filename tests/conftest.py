@@ -9,9 +9,13 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import pytest
+from hypothesis import settings
 from numpy.typing import NDArray
 
 MakeGraph: TypeAlias = Callable[..., Path]
+
+settings.register_profile("here", deadline=None)  # time says nothing on a busy machine
+settings.load_profile("here")
 
 ROOT = Path(__file__).resolve().parents[1]
 

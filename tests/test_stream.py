@@ -134,6 +134,19 @@ async def test_one_publisher_at_a_time_and_free_again_after() -> None:
         assert stream.name == "door"
 
 
+async def test_a_camera_that_comes_back_gets_no_answers_to_its_predecessors_frames() -> None:
+    stream, first, second = Stream("door", lambda _: None), Recorder(), Recorder()
+    stream.start(first)
+    stream.put(frame(0))
+    taken = stream.take()
+    assert taken is not None
+    stream.end()
+    stream.start(second)
+    stream.deliver(result(taken))
+    assert (first.answers, second.answers) == ({}, {})
+    assert stream.ledger.delivered == 1
+
+
 async def test_a_subscriber_may_come_before_the_camera_and_sees_it_come_and_go() -> None:
     hub = make_hub()
     async with hub.subscribe("door", backlog=4) as viewer:

@@ -61,7 +61,8 @@ class Stream:
         self.listeners: set[Subscription] = set()
         """Those of all streams; the hub's own set."""
         self.slot: Frame | None = None
-        self.in_worker = 0
+        self._in_worker: dict[Frame, Publisher | None] = {}
+        """Frames with the worker, and who is to be answered: a camera that comes back is not its predecessor."""
         self.ledger = Ledger()
         self.rate = Rate()
         self.latency = Spread()
@@ -76,7 +77,7 @@ class Stream:
     @property
     def in_flight(self) -> int:
         """Frames that wait in the slot or are with the worker."""
-        return (self.slot is not None) + self.in_worker
+        return (self.slot is not None) + len(self._in_worker)
 
     @property
     def viewers(self) -> int:
@@ -124,7 +125,7 @@ class Stream:
         self.publisher = None
         self.ended_at = time.monotonic()
         self._log_drops(now=True)
-        if not self.in_worker:
+        if not self._in_worker:
             self._tell(Status("ended", "The camera is gone."))
 
     # From the worker's side
@@ -133,19 +134,19 @@ class Stream:
         """Hand the waiting frame to the worker."""
         frame, self.slot = self.slot, None
         if frame is not None:
-            self.in_worker += 1
+            self._in_worker[frame] = self.publisher
         return frame
 
     def deliver(self, result: Result) -> None:
         """Give a result to the publisher and into every subscriber's mailbox; each drops on its own."""
-        self.in_worker -= 1
+        publisher = self._in_worker.pop(result.frame)
         self.ledger.delivered += 1
         self.rate.tick()
         self.latency.add((time.monotonic() - result.frame.received_at) * 1000)
         self.stages.add(dict(result.stages))
         self.last_result = result
-        if self.publisher is not None:
-            self.publisher.answer(result)
+        if publisher is not None and publisher is self.publisher:
+            publisher.answer(result)
         self._tell(result)
         for listener in self.listeners:
             listener.mailbox.put(result)
@@ -153,19 +154,21 @@ class Stream:
 
     def fail(self, frame: Frame, message: str) -> None:
         """The worker could not make a result of a frame."""
-        self.in_worker -= 1
+        publisher = self._in_worker.pop(frame)
         self.ledger.failed += 1
-        if self.publisher is not None:
-            self.publisher.fail(frame, message)
+        if publisher is not None and publisher is self.publisher:
+            publisher.fail(frame, message)
         self._after_worker()
 
     def give_back(self, frame: Frame) -> None:
         """The worker stops and returns a frame that it has not begun."""
-        self.in_worker -= 1
-        self._drop(frame, "closed")
+        publisher = self._in_worker.pop(frame)
+        self.ledger.dropped["closed"] += 1
+        if publisher is not None and publisher is self.publisher:
+            publisher.drop(frame, "closed")
 
     def _after_worker(self) -> None:
-        if self.publisher is None and not self.in_worker:
+        if self.publisher is None and not self._in_worker:
             self._tell(Status("ended", "The camera is gone."))
 
     def tell(self, status: Status) -> None:

@@ -108,8 +108,8 @@ class ModelWorker:
         try:
             try:
                 self.loaded = await loop.run_in_executor(self._thread, self._load)
-            except SightlineError as e:
-                self.failure = e.message
+            except Exception as e:  # noqa: BLE001 - the server says why, whatever an engine raised
+                self.failure = e.message if isinstance(e, SightlineError) else f"{type(e).__name__}: {e}"
                 return
             finally:
                 self.settled.set()
