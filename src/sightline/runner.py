@@ -1,0 +1,249 @@
+"""A source through a model into sinks, without a server.
+
+Reading, the model and writing each have a thread, with a few pictures between them: the slowest sets the pace, which
+is the model, and memory stays what it is however long the source.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+from sightline.describe import describe
+from sightline.models.base import Model
+from sightline.registry import load
+from sightline.renderers.base import default_for
+from sightline.sinks.base import Entry, Sink
+from sightline.sources.base import Shot, Source
+from sightline.types import Frame, Prediction, Result
+
+T = TypeVar("T")
+
+AHEAD = 4
+"""Pictures that may wait at each hand-off."""
+POLL_S = 0.2
+"""How soon a request to stop is seen."""
+STUCK_S = 5.0
+"""A reader that has not ended after this, such as one of a camera that hangs, is left behind."""
+
+
+@dataclass(slots=True)
+class Tally:
+    """What happened so far. Its memory does not grow."""
+
+    frames: int = 0
+    """Written to all sinks."""
+    skipped: int = 0
+    """Left out because the model was busy."""
+    model_ms: float = 0.0
+    """The sum over all frames."""
+    seen: Counter[str] = field(default_factory=Counter)
+    """Frames by what was found in them."""
+    most: Counter[str] = field(default_factory=Counter)
+    """The most of a kind in one frame."""
+    _by_ms: Counter[int] = field(default_factory=Counter)
+
+    def add(self, result: Result, model_ms: float) -> None:
+        """Count one result."""
+        self.frames += 1
+        self.model_ms += model_ms
+        self._by_ms[round(math.log(max(model_ms, 0.01), 1.01))] += 1
+        here = Counter(row.class_name for row in result.detections)
+        here.update(s.class_name for s in result.segments if s.class_name != "background")
+        self.seen.update(here.keys())
+        self.most |= here
+
+    def percentile(self, share: float) -> float:
+        """Milliseconds of the model that ``share`` of the frames stayed under, to 1 %."""
+        left = share * self.frames
+        for step in sorted(self._by_ms):
+            left -= self._by_ms[step]
+            if left <= 0:
+                return float(1.01**step)
+        return 0.0
+
+
+class Pipe(Generic[T]):
+    """A bounded hand-off from one thread to another. When full the writer waits, or the oldest item goes."""
+
+    def __init__(self, size: int, *, newest_wins: bool = False) -> None:
+        self.dropped = 0
+        self._items: deque[T] = deque()
+        self._size = size
+        self._newest_wins = newest_wins
+        self._change = threading.Condition()
+        self._ended = False
+        self._closed = False
+
+    def put(self, item: T) -> bool:
+        """Hand an item over. False if nobody will take it."""
+        with self._change:
+            while len(self._items) >= self._size and not self._closed:
+                if self._newest_wins:
+                    self._items.popleft()
+                    self.dropped += 1
+                else:
+                    self._change.wait()
+            if self._closed:
+                return False
+            self._items.append(item)
+            self._change.notify_all()
+            return True
+
+    def get(self, limit: int = 1) -> list[T] | None:
+        """What is there, up to ``limit`` items: none if nothing came for a while, None after the last."""
+        with self._change:
+            if not self._items and not self._ended:
+                self._change.wait(POLL_S)
+            if not self._items and self._ended:
+                return None
+            items = [self._items.popleft() for _ in range(min(limit, len(self._items)))]
+            self._change.notify_all()
+            return items
+
+    def end(self) -> None:
+        """No more items will be put in; those that wait can still be taken."""
+        with self._change:
+            self._ended = True
+            self._change.notify_all()
+
+    def close(self) -> None:
+        """Nobody will take anything any more: frees a writer that waits."""
+        with self._change:
+            self._closed = self._ended = True
+            self._items.clear()
+            self._change.notify_all()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Read:
+    shot: Shot
+    seq: int
+    decode_ms: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Predicted:
+    read: _Read
+    prediction: Prediction
+    stages: dict[str, float]
+    model_ms: float
+
+
+class Run:
+    """One pass over a source. Call ``go`` once; ``tally`` can be read meanwhile and after it has failed, too."""
+
+    def __init__(self, source: Source, model: Model, sinks: Sequence[Sink], *, stream: str, latest: bool) -> None:
+        """``latest``: take the source at its own pace and skip what the model can't keep up with."""
+        self.tally = Tally()
+        self._source = source
+        self._model = model
+        self._sinks = sinks
+        self._stream = stream
+        self._latest = latest
+        self._read: Pipe[_Read] = Pipe(1 if latest else max(AHEAD, model.max_batch), newest_wins=latest)
+        self._predicted: Pipe[_Predicted] = Pipe(AHEAD)
+        self._errors: list[Exception] = []
+
+    def go(self, stop: Callable[[], bool], progress: Callable[[], None]) -> None:
+        """Run until the source ends or ``stop`` says so; what the model has done by then is written.
+
+        The model runs in the calling thread. Raises what a source, the model or a sink raised, with the sinks closed.
+        """
+        reader = threading.Thread(target=self._guarded, args=(self._read_all,), name="source", daemon=True)
+        writer = threading.Thread(target=self._guarded, args=(self._write_all,), name="sinks", daemon=True)
+        reader.start()
+        writer.start()
+        try:
+            self._guarded(lambda: self._predict_all(stop, progress))
+        finally:
+            self._read.close()
+            self._predicted.end()
+            reader.join(STUCK_S)
+            writer.join()
+            for sink in self._sinks:
+                self._guarded(sink.close)
+        if self._errors:
+            raise self._errors[0]
+
+    def _guarded(self, work: Callable[[], None]) -> None:
+        try:
+            work()
+        except Exception as e:  # noqa: BLE001 - raised by ``go`` once all threads have ended
+            self._errors.append(e)
+
+    def _read_all(self) -> None:
+        shots = iter(self._source)
+        begun: float | None = None
+        seq = 0
+        try:
+            while True:
+                started = time.perf_counter()
+                shot = next(shots, None)
+                if shot is None:
+                    return
+                read = _Read(shot, seq, (time.perf_counter() - started) * 1000)
+                if self._latest and not self._source.live:
+                    begun = time.monotonic() - shot.timestamp if begun is None else begun
+                    time.sleep(max(0.0, begun + shot.timestamp - time.monotonic()))
+                if not self._read.put(read):
+                    return
+                seq += 1
+        finally:
+            self._read.end()
+
+    def _predict_all(self, stop: Callable[[], bool], progress: Callable[[], None]) -> None:
+        while not stop():
+            batch = self._read.get(self._model.max_batch)
+            self.tally.skipped = self._read.dropped
+            progress()
+            if batch is None:
+                return
+            if batch and not all(map(self._predicted.put, self._predict(batch))):
+                return
+
+    def _predict(self, batch: list[_Read]) -> list[_Predicted]:
+        stages: dict[str, float] = {}
+        started = time.perf_counter()
+        images = [read.shot.image for read in batch]
+        predictions = self._model.predict(images, streams=[self._stream] * len(batch), stages=stages)
+        each = (time.perf_counter() - started) * 1000 / len(batch)
+        shares = {name: ms / len(batch) for name, ms in stages.items()}
+        return [_Predicted(*pair, shares, each) for pair in zip(batch, predictions, strict=True)]
+
+    def _write_all(self) -> None:
+        try:
+            while (items := self._predicted.get()) is not None:
+                for item in items:
+                    entry = self._entry(item)
+                    for sink in self._sinks:
+                        sink.write(entry)
+                    self.tally.add(entry.result, item.model_ms)
+        finally:
+            self._predicted.close()
+
+    def _entry(self, item: _Predicted) -> Entry:
+        shot, card = item.read.shot, self._model.card
+        detections, segments = describe(item.prediction, card)
+        now = time.monotonic()
+        result = Result(
+            frame=Frame(self._stream, item.read.seq, shot.timestamp, now, shot.image),
+            prediction=item.prediction,
+            card=card,
+            detections=detections,
+            segments=segments,
+            mask_png=None,
+            stages={name: round(ms, 3) for name, ms in ({"decode": item.read.decode_ms} | item.stages).items()},
+            processing_time_ms=round(item.read.decode_ms + item.model_ms, 3),
+            finished_at=now,
+        )
+        drawn = None
+        if any(sink.wants_drawn for sink in self._sinks):
+            render = load("renderers", default_for(item.prediction)).render
+            drawn = render(shot.image, item.prediction, card.labels)
+        return Entry(result, shot.image, drawn, shot.name, self._source.still)
