@@ -1,6 +1,7 @@
 """Detectors that ``sightline train detect`` makes: boxes in pixels of the input, and scores from 0 to 1.
 
-Input: BGR as uint8, the picture at the top left on grey 114; the graph scales it. Both outputs have a row per cell.
+Input: BGR as uint8, the picture at the top left on grey 114; the graph scales it. Boxes have a row per cell, scores a
+column.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from sightline.models._labels import labels_for
 from sightline.models.base import Geometry, Graph, GraphModel
 from sightline.types import Detections, Engine, Image, ModelCard
 
-LAYOUTS = "boxes 1 x N x 4 and scores 1 x N x classes, as `sightline train detect` writes them"
+LAYOUTS = "boxes 1 x N x 4 and scores 1 x classes x N, as `sightline train detect` writes them"
 
 
 def recognise(graph: Graph) -> bool:
@@ -30,7 +31,7 @@ def build(graph: Graph, engine: Engine) -> Detector:
         name=graph.path.stem,
         family="detector",
         task="detect",
-        labels=labels_for(graph.path, graph.metadata, graph.outputs["scores"].shape[2] or 0),
+        labels=labels_for(graph.path, graph.metadata, graph.outputs["scores"].shape[1] or 0),
         input_size=graph.size,
         licence=graph.metadata.get("licence", "unknown"),
         source=graph.metadata.get("source", str(graph.path)),
@@ -56,8 +57,8 @@ class Detector(GraphModel):
     def postprocess(self, outputs: Mapping[str, NDArray[Any]], geometry: Geometry) -> Detections:
         """See GraphModel."""
         scores = outputs["scores"][0]
-        best = scores.max(axis=1)
+        best = scores.max(axis=0)
         found = above(best, self.confidence)
-        classes = scores[found].argmax(axis=1).astype(np.int32)
+        classes = scores[:, found].argmax(axis=0).astype(np.int32)
         xyxy = np.asarray(outputs["boxes"][0, found], np.float32)
         return detections(xyxy, best[found], classes, geometry, iou=self.iou, limit=self.max_detections)[0]

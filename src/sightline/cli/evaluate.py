@@ -1,0 +1,39 @@
+"""``sightline evaluate``: how good a model is on photos whose truth is known."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from sightline.cli.train import check_extra
+
+
+def evaluate(
+    model: Annotated[str, typer.Argument(help="A built-in name or the path of an .onnx file.")],
+    data: Annotated[Path, typer.Option(help="The data set, laid out as for train.")],
+    out: Annotated[Path, typer.Option(help="Where evaluation.json and worst.jpg go.")] = Path("evaluation"),
+    engine: Annotated[str, typer.Option(help="onnx, openvino or auto.")] = "auto",
+    everything: Annotated[bool, typer.Option("--all", help="Judge all photos, not only those kept aside.")] = False,
+) -> None:
+    """Judge a model: average precision of a detector, mean IoU of a segmenter, by class, and the worst photos."""
+    check_extra()
+    from sightline.train import evaluate as judge
+
+    def progress(done: int, total: int) -> None:
+        if sys.stderr.isatty() and (done % 10 == 0 or done == total):
+            sys.stderr.write(f"\r{done} of {total} photos" + ("\n" if done == total else ""))
+
+    result = judge.evaluate(model, data, out / "cache", engine=engine, everything=everything, progress=progress)
+    result.save(out)
+    table = Table(title=f"{result.model}, {result.photos} photos")
+    for i, column in enumerate(result.columns):
+        table.add_column(column, justify="left" if i == 0 else "right")
+    for row in result.rows:
+        table.add_row(*row)
+    Console().print(table)
+    typer.echo(f"Figures: {out / 'evaluation.json'}\nWorst:   {out / 'worst.jpg'} (green: the truth, red: found)")

@@ -1,0 +1,67 @@
+"""``sightline train``: a detector or a segmenter of one's own."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sightline.errors import ConfigError
+
+
+class Kind(StrEnum):
+    """What can be trained."""
+
+    detect = "detect"
+    segment = "segment"
+
+
+def check_extra() -> None:
+    """Raise ConfigError where the extra ``[train]`` is not installed."""
+    missing = [name for name in ("torch", "pycocotools") if find_spec(name) is None]
+    if missing:
+        raise ConfigError(f"training needs {' and '.join(missing)}; run: pip install 'sightline[train]'")
+
+
+def train(
+    task: Annotated[Kind, typer.Argument(help="detect: boxes with classes. segment: a class for every pixel.")],
+    data: Annotated[
+        Path, typer.Option(help="The data set: COCO boxes, a folder of masks, or archives (see the docs).")
+    ],
+    out: Annotated[Path, typer.Option(help="The folder of this run; the model gets its name.")],
+    epochs: Annotated[float, typer.Option(help="How often every photo is seen.")] = 100.0,
+    minutes: Annotated[
+        float | None, typer.Option(help="End after so many minutes if epochs would take longer.")
+    ] = None,
+    batch_size: Annotated[int, typer.Option(help="Pictures per step.")] = 32,
+    processes: Annotated[int, typer.Option(help="On a CPU, one per core is fastest.")] = 1,
+    learning_rate: Annotated[float, typer.Option(help="At the start; it falls along a cosine.")] = 2e-3,
+    device: Annotated[str, typer.Option(help="cpu, cuda or auto.")] = "auto",
+    teacher: Annotated[
+        str | None, typer.Option(help="A detector that labels the classes which photos say nothing of.")
+    ] = None,
+    start_from: Annotated[Path | None, typer.Option(help="checkpoint.pt of another run, to begin with.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
+) -> None:
+    """Train a model on your own photos and write it as ONNX, ready for --model. Ctrl-C saves; --resume goes on."""
+    check_extra()
+    from sightline.train.loop import Options
+    from sightline.train.session import Plan, run
+
+    options = Options(
+        epochs=epochs,
+        minutes=minutes,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        device=device,
+        processes=processes,
+    )
+    plan = Plan(task.value, data, out, options, teacher, start_from, resume)
+    path = run(plan, typer.echo)
+    if path is None:
+        typer.echo(f"\nStopped and saved. Go on with the same command and --resume (the run is in {out}).")
+        raise typer.Exit(130)
+    typer.echo(f"\nTrained: {path}\nReport:  {out / 'report.md'}\nTry it:  sightline serve --model {path}")

@@ -1,0 +1,225 @@
+"""Training a detector, from truth that knows some classes of each photo and a teacher for the others."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from sightline.train import augment, nets
+from sightline.train.assign import cells, detection_loss, to_boxes
+from sightline.train.cache import Photos
+from sightline.train.coco import average_precision
+from sightline.train.loop import Batch
+from sightline.types import Image
+
+SIZE = 320
+"""Side of the square the finished network looks at, pixels."""
+SIDES = ((0.35, 192), (0.8, 256), (1.0, SIZE))
+"""Until which part of training pictures have which side: small ones first, where most is learnt in the least time."""
+MOSAICS = ((0.35, 0.3), (0.85, 0.5), (1.0, 0.0))
+"""Until which part of training which share of the pictures are mosaics of four photos."""
+COMMON = 0.03
+"""A class that fewer photos hold than this share of all is rare."""
+MOST_REPEATS = 4.0
+CERTAIN = 0.25
+"""A teacher's box counts as there from this confidence on; a less certain one is neither there nor not."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Truth:
+    """What is known of a photo: boxes N x 4, their classes and trust (0: not judged), and classes nobody looked for."""
+
+    boxes: NDArray[np.float32]
+    labels: NDArray[np.int64]
+    trust: NDArray[np.float32]
+    unknown: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, photos: Photos, i: int, taught: NDArray[np.float32] | None) -> Truth:
+        """Join a person's boxes with a teacher's (N x 6: box, class, confidence) for classes the person left out."""
+        own = photos.boxes[i]
+        complete = photos.data.records[i].complete
+        if taught is None:
+            unknown = np.array([c for c in range(len(photos.data.classes)) if c not in complete], np.int64)
+            return cls(own[:, :4], own[:, 4].astype(np.int64), np.ones(len(own), np.float32), unknown)
+        taught = taught[[int(c) not in complete for c in taught[:, 4]]]
+        # A teacher's score says how sure it is: softened, it is the score the learner should give.
+        trust = np.where(taught[:, 5] >= CERTAIN, np.sqrt(taught[:, 5]), 0)
+        return cls(
+            np.concatenate([own[:, :4], taught[:, :4]]),
+            np.concatenate([own[:, 4], taught[:, 4]]).astype(np.int64),
+            np.concatenate([np.ones(len(own)), trust]).astype(np.float32),
+            np.zeros(0, np.int64),
+        )
+
+
+class DetectTask:
+    """Photos with boxes, some as mosaics of four until the last part of training."""
+
+    kind = "detect"
+    size = SIZE
+
+    def __init__(self, train: Photos, validation: Photos, taught: list[NDArray[np.float32]] | None = None) -> None:
+        """``taught``: a teacher's boxes for each photo of ``train``, N x 6."""
+        self.train, self.validation = train, validation
+        self.classes = train.data.classes
+        self.truth = [Truth.of(train, i, taught[i] if taught else None) for i in range(len(train))]
+        known = [i for i, r in enumerate(train.data.records) if r.complete or taught]
+        self._usable = np.array(known, np.int64)
+        self._repeats = repeats([self.truth[i].labels[self.truth[i].trust > 0] for i in known], len(self.classes))
+        self._kept: NDArray[np.int64] = np.zeros(0, np.int64)
+
+    def network(self) -> nn.Module:
+        """An untrained one."""
+        return nets.Detector(len(self.classes))
+
+    def batch(self, size: int, rng: np.random.Generator, progress: float) -> Batch:
+        """Pictures N x S x S x 3, their boxes as one flat list, and where scores are judged."""
+        side = next(side for until, side in SIDES if progress <= until)
+        mosaic = next(share for until, share in MOSAICS if progress <= until)
+        pictures, truths = [], []
+        for _ in range(size):
+            picture, truth = self._mosaic(side, rng) if rng.random() < mosaic else self._single(side, rng)
+            pictures.append(augment.recolour(picture, rng, 0.7))
+            truths.append(truth)
+        sure = [t.trust > 0 for t in truths]
+        return {
+            "pixels": np.stack(pictures),
+            "picture": np.repeat(np.arange(size, dtype=np.int32), [int(s.sum()) for s in sure]),
+            "boxes": np.concatenate([t.boxes[s] for t, s in zip(truths, sure, strict=True)]),
+            "labels": np.concatenate([t.labels[s] for t, s in zip(truths, sure, strict=True)]).astype(np.int32),
+            "trust": np.concatenate([t.trust[s] for t, s in zip(truths, sure, strict=True)]),
+            "unjudged": np.flatnonzero([unjudged(t, side, len(self.classes)) for t in truths]),
+        }
+
+    def _next(self, rng: np.random.Generator) -> int:
+        if not len(self._kept):
+            times = np.floor(self._repeats + rng.random(len(self._repeats))).astype(np.int64)
+            self._kept = rng.permutation(np.repeat(self._usable, times))
+        i, self._kept = int(self._kept[-1]), self._kept[:-1]
+        return i
+
+    def _single(self, side: int, rng: np.random.Generator) -> tuple[Image, Truth]:
+        return self._placed(self._next(rng), side, side, rng, zoom=(0.5, 1.6))
+
+    def _mosaic(self, side: int, rng: np.random.Generator) -> tuple[Image, Truth]:
+        """Four photos around a random middle."""
+        cx, cy = (int(v) for v in rng.uniform(0.3, 0.7, 2) * side)
+        canvas = np.empty((side, side, 3), np.uint8)
+        parts = []
+        for x1, y1, x2, y2 in ((0, 0, cx, cy), (cx, 0, side, cy), (0, cy, cx, side), (cx, cy, side, side)):
+            picture, truth = self._placed(self._next(rng), x2 - x1, y2 - y1, rng, zoom=(0.8, 2.2))
+            canvas[y1:y2, x1:x2] = picture
+            parts.append(moved(truth, x1, y1, (x1, y1, x2, y2)))
+        return canvas, Truth(*(np.concatenate([getattr(p, f) for p in parts]) for f in Truth.__slots__))
+
+    def _placed(
+        self, i: int, width: int, height: int, rng: np.random.Generator, zoom: tuple[float, float]
+    ) -> tuple[Image, Truth]:
+        image, truth = self.train.image(i), self.truth[i]
+        matrix = augment.placement(image.shape, width, height, rng, zoom=zoom, stretch=1.3)
+        boxes, inside = augment.warp_boxes(truth.boxes, matrix, width, height)
+        there = inside > 0.05
+        seen = (inside > 0.3) & ((boxes[:, 2:] - boxes[:, :2]).min(1, initial=1e9) > 3)
+        trust = np.where(seen, truth.trust, 0).astype(np.float32)  # a sliver is neither there nor not
+        return augment.warp(image, matrix, width, height), Truth(
+            boxes[there], truth.labels[there], trust[there], truth.unknown
+        )
+
+    def loss(self, net: nn.Module, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Of the scores and of the boxes."""
+        logits, sides = net(batch["pixels"].permute(0, 3, 1, 2))
+        return detection_loss(logits, sides, batch)
+
+    def validate(self, net: nn.Module) -> dict[str, float]:
+        """AP at an overlap of one half: the mean over all classes, and of class 0."""
+        rows = predict(net, self.validation)
+        result = average_precision(self.validation.data, self.validation.boxes, rows, overlaps=(0.5,))
+        return {"mAP50": result.mean50, f"AP50 {self.classes[0]}": result.per_class50.get(0, float("nan"))}
+
+
+def repeats(labels: list[NDArray[np.int64]], classes: int) -> NDArray[np.float64]:
+    """How often each photo is seen in an epoch: photos of rare classes more than once.
+
+    After Gupta et al., LVIS (2019): the square root of ``COMMON`` over the share of photos that hold the class.
+    """
+    holds = np.zeros((len(labels), classes), np.bool_)
+    for i, own in enumerate(labels):
+        holds[i, own] = True
+    factor = np.sqrt(COMMON / np.maximum(holds.mean(0), 1e-6)).clip(1, MOST_REPEATS)
+    return np.asarray(np.where(holds, factor, 1).max(1))
+
+
+def moved(truth: Truth, x: int, y: int, tile: tuple[int, int, int, int]) -> Truth:
+    """A tile's truth in the mosaic's pixels; classes nobody looked for become boxes without trust over the tile."""
+    n = len(truth.unknown)
+    boxes = truth.boxes + np.array([x, y, x, y], np.float32)
+    whole = np.tile(np.array(tile, np.float32), (n, 1))
+    return Truth(
+        np.concatenate([boxes, whole]),
+        np.concatenate([truth.labels, truth.unknown]),
+        np.concatenate([truth.trust, np.zeros(n, np.float32)]),
+        np.zeros(0, np.int64),
+    )
+
+
+def unjudged(truth: Truth, side: int, classes: int) -> NDArray[np.bool_]:
+    """Classes x cells: whether a cell's centre lies in a box without trust, for that class."""
+    centres = cells(side)[0].numpy()
+    out = np.zeros((classes, len(centres)), np.bool_)
+    out[truth.unknown] = True
+    for (x1, y1, x2, y2), label in zip(truth.boxes[truth.trust == 0], truth.labels[truth.trust == 0], strict=True):
+        inside = (centres[:, 0] >= x1) & (centres[:, 0] < x2) & (centres[:, 1] >= y1) & (centres[:, 1] < y2)
+        out[label, inside] = True
+    return out
+
+
+def predict(net: nn.Module, photos: Photos, size: int = SIZE, batch_size: int = 32) -> list[NDArray[np.float32]]:
+    """For every photo N x 6: box in its pixels, class, score; the 100 best above 0.01."""
+    device = next(net.parameters()).device
+    centres, strides = (t.to(device) for t in cells(size))
+    found = []
+    for start in range(0, len(photos), batch_size):
+        part = range(start, min(start + batch_size, len(photos)))
+        factors = [augment.letterbox(photos.image(i).shape, size, size) for i in part]
+        pixels = np.stack([boxed(photos.image(i), f, size) for i, f in zip(part, factors, strict=True)])
+        with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16):
+            logits, sides = net(torch.from_numpy(pixels).to(device).permute(0, 3, 1, 2))
+            scores = logits.float().sigmoid().cpu().numpy()
+            boxes = to_boxes(sides.float(), centres, strides).cpu().numpy()
+        for i, factor, b, s in zip(part, factors, boxes, scores, strict=True):
+            h, w = photos.image(i).shape[:2]
+            rows = suppressed(b, s)
+            rows[:, :4] = (rows[:, :4] / factor).clip(0, (w, h, w, h))
+            found.append(rows)
+    return found
+
+
+def boxed(image: Image, factor: float, size: int) -> Image:
+    """The photo at ``factor`` in the top left corner of a grey square."""
+    canvas = np.full((size, size, 3), augment.PAD, np.uint8)
+    w, h = max(1, round(image.shape[1] * factor)), max(1, round(image.shape[0] * factor))
+    canvas[:h, :w] = cv2.resize(image, (w, h), interpolation=cv2.INTER_LINEAR)
+    return canvas
+
+
+def suppressed(
+    boxes: NDArray[np.float32], scores: NDArray[np.float32], least: float = 0.01, most: int = 100
+) -> NDArray[np.float32]:
+    """Boxes A x 4 and scores classes x A to rows of box, class, score; of overlapping ones of a class the best."""
+    label, cell = np.nonzero(scores > least)
+    score = scores[label, cell]
+    order = np.argsort(-score)[:1000]
+    cell, label, score = cell[order], label[order], score[order]
+    if not len(score):
+        return np.zeros((0, 6), np.float32)
+    corners = boxes[cell]
+    sizes = np.concatenate([corners[:, :2], corners[:, 2:] - corners[:, :2]], 1)
+    kept = cv2.dnn.NMSBoxesBatched(sizes.tolist(), score.tolist(), label.tolist(), least, 0.6)
+    keep = np.sort(np.asarray(kept, np.int64).ravel())[:most]
+    return np.concatenate([corners[keep], label[keep, None], score[keep, None]], 1).astype(np.float32)

@@ -1,0 +1,138 @@
+"""A trained network as one ONNX file that every runtime reads.
+
+Normalisation is folded into the convolutions, and their weights are stored as 8-bit integers with one scale per output
+channel. ``Cast`` and ``Mul`` make floats of them; runtimes do that once, when they load the file. So the file is a
+quarter of the size while the arithmetic stays float: the integers only cost the accuracy of rounding weights.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from sightline.train.assign import cells, to_boxes
+from sightline.train.nets import ConvUnit
+
+OPSET = 17
+
+
+class PackedConv(nn.Module):
+    """A convolution whose weights are int8 with a scale per output channel."""
+
+    def __init__(self, conv: nn.Conv2d) -> None:
+        super().__init__()
+        weight = conv.weight.detach()
+        scale = weight.abs().amax((1, 2, 3), keepdim=True).clamp(min=1e-8) / 127
+        self.register_buffer("weight", (weight / scale).round().to(torch.int8))
+        self.register_buffer("scale", scale)
+        self.register_buffer("bias", None if conv.bias is None else conv.bias.detach())
+        self.stride, self.padding = conv.stride, conv.padding
+
+    def forward(self, x: Tensor) -> Tensor:
+        """As the convolution it was made from."""
+        return functional.conv2d(x, self.weight.float() * self.scale, self.bias, self.stride, self.padding)  # type: ignore
+
+
+def packed(net: nn.Module) -> nn.Module:
+    """A copy for inference: normalisation folded in, weights as integers."""
+    net = copy.deepcopy(net).cpu().float().eval()
+    _pack(net)
+    return net
+
+
+def _pack(module: nn.Module) -> None:
+    for name, child in list(module.named_children()):
+        if isinstance(child, ConvUnit):
+            conv, norm, *rest = child
+            setattr(module, name, nn.Sequential(PackedConv(fuse_conv_bn_eval(conv, norm)), *rest))  # type: ignore
+        elif isinstance(child, nn.Conv2d):
+            setattr(module, name, PackedConv(child))
+        else:
+            _pack(child)
+
+
+class DetectGraph(nn.Module):
+    """Boxes in pixels of the input and scores from 0 to 1; overlapping ones are still to be thinned out."""
+
+    outputs = ("boxes", "scores")
+
+    def __init__(self, net: nn.Module, size: int) -> None:
+        super().__init__()
+        self.net = net
+        centres, strides = cells(size)
+        self.register_buffer("centres", centres)
+        self.register_buffer("strides", strides)
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """N x 3 x S x S uint8 to N x A x 4 and N x classes x A."""
+        logits, sides = self.net(images)
+        return to_boxes(sides, self.centres, self.strides), logits.sigmoid()  # type: ignore[arg-type]
+
+
+class SegmentGraph(nn.Module):
+    """Logits of every class at every pixel of the input."""
+
+    outputs = ("logits",)
+
+    def __init__(self, net: nn.Module, size: int) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, images: Tensor) -> Tensor:
+        """N x 3 x S x S uint8 to N x classes x S x S."""
+        return functional.interpolate(self.net(images), scale_factor=4.0, mode="bilinear", align_corners=False)
+
+
+GRAPHS: Mapping[str, type[DetectGraph] | type[SegmentGraph]] = {"detect": DetectGraph, "segment": SegmentGraph}
+
+
+def export(net: nn.Module, kind: str, classes: Sequence[str], size: int, path: Path, about: Mapping[str, str]) -> None:
+    """Write the ONNX file. ``about`` goes into its metadata, beside the task and the names of the classes."""
+    graph = GRAPHS[kind](packed(net), size).eval()
+    example = torch.zeros(1, 3, size, size, dtype=torch.uint8)
+    with warnings.catch_warnings():
+        # The exporter by tracing is deprecated, but it needs torch alone and keeps the integers as they are.
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            graph,
+            (example,),
+            str(path),
+            dynamo=False,
+            opset_version=OPSET,
+            do_constant_folding=False,
+            input_names=["images"],
+            output_names=list(graph.outputs),
+            dynamic_axes={name: {0: "batch"} for name in ("images", *graph.outputs)},
+        )
+    write_metadata(path, {"sightline": kind, "names": json.dumps(list(classes)), **about})
+
+
+def write_metadata(path: Path, values: Mapping[str, str]) -> None:
+    """Append entries to an ONNX file's ``metadata_props`` (field 14 of the model, a repeated message of key and value).
+
+    Protobuf lets a repeated field be continued at the end of a message, so nothing has to be parsed.
+    """
+    with path.open("ab") as file:
+        for key, value in values.items():
+            entry = _field(1, key.encode()) + _field(2, value.encode())
+            file.write(_field(14, entry))
+
+
+def _field(number: int, content: bytes) -> bytes:
+    return _varint(number << 3 | 2) + _varint(len(content)) + content
+
+
+def _varint(value: int) -> bytes:
+    out = bytearray()
+    while value > 127:
+        out.append(value & 127 | 128)
+        value >>= 7
+    return bytes([*out, value])

@@ -1,0 +1,139 @@
+"""The two small networks: one trunk of dense 3x3 convolutions, a detector's head and a segmenter's head.
+
+Dense convolutions at low resolution train and run faster on CPUs than depthwise ones of equal accuracy, and ReLU fuses
+into them in every runtime. Pixels come in as N x 3 x H x W uint8 (BGR); scaling is part of the network.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+STRIDES = (8, 16, 32)
+WIDTHS = (16, 32, 48, 96, 160)
+"""Channels at strides 2, 4, 8, 16 and 32."""
+DEPTHS = (0, 0, 1, 2, 1)
+"""Residual blocks at the same strides."""
+
+
+class ConvUnit(nn.Sequential):
+    """Convolution, batch normalisation, ReLU. Exporting folds the normalisation into the convolution."""
+
+    def __init__(self, inputs: int, outputs: int, kernel: int = 3, stride: int = 1, *, relu: bool = True) -> None:
+        parts: list[nn.Module] = [
+            nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False),
+            nn.BatchNorm2d(outputs, momentum=0.03),
+        ]
+        super().__init__(*parts, *([nn.ReLU(inplace=True)] if relu else []))
+
+
+class Residual(nn.Module):
+    """Two convolutions around an identity."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.first = ConvUnit(channels, channels)
+        self.second = ConvUnit(channels, channels, relu=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return functional.relu(x + self.second(self.first(x)))
+
+
+class Trunk(nn.Module):
+    """Pixels to feature maps at strides 4, 8, 16 and 32."""
+
+    def __init__(self, widths: Sequence[int] = WIDTHS, depths: Sequence[int] = DEPTHS) -> None:
+        super().__init__()
+        self.stages = nn.ModuleList()
+        for before, channels, depth in zip((3, *widths), widths, depths, strict=False):
+            blocks = [Residual(channels) for _ in range(depth)]
+            self.stages.append(nn.Sequential(ConvUnit(before, channels, stride=2), *blocks))
+
+    def forward(self, pixels: Tensor) -> list[Tensor]:
+        x = pixels.float() * (1 / 255)
+        maps = []
+        for stage in self.stages:
+            x = stage(x)
+            maps.append(x)
+        return maps[1:]
+
+
+def double(x: Tensor) -> Tensor:
+    """Twice the size, by repeating pixels."""
+    return functional.interpolate(x, scale_factor=2.0, mode="nearest")
+
+
+class Fusion(nn.Module):
+    """Top-down pyramid: each map gets what the coarser one saw. All maps come out with ``channels``."""
+
+    def __init__(self, widths: Sequence[int], channels: int) -> None:
+        super().__init__()
+        self.lateral = nn.ModuleList(ConvUnit(w, channels, 1) for w in widths)
+        self.smooth = nn.ModuleList(ConvUnit(channels, channels) for _ in widths)
+
+    def forward(self, maps: Sequence[Tensor]) -> list[Tensor]:
+        fused: list[Tensor] = []
+        for i in reversed(range(len(maps))):
+            x = self.lateral[i](maps[i])
+            if fused:
+                x = x + double(fused[0])
+            fused.insert(0, self.smooth[i](x))
+        return fused
+
+
+def _biased(conv: nn.Conv2d, bias: float) -> nn.Conv2d:
+    if conv.bias is not None:
+        nn.init.constant_(conv.bias, bias)
+    return conv
+
+
+class Detector(nn.Module):
+    """Per cell of three grids: class scores (logits) and a box as distances to its four sides, in strides."""
+
+    def __init__(
+        self, classes: int, widths: Sequence[int] = WIDTHS, depths: Sequence[int] = DEPTHS, channels: int = 64
+    ) -> None:
+        super().__init__()
+        self.classes = classes
+        self.trunk = Trunk(widths, depths)
+        self.fusion = Fusion(widths[2:], channels)
+        self.towers = nn.ModuleList(ConvUnit(channels, channels) for _ in STRIDES)
+        # At the start scores are 1 %, as almost every cell is background, and boxes are about three cells wide.
+        self.scores = nn.ModuleList(_biased(nn.Conv2d(channels, classes, 1), -4.6) for _ in STRIDES)
+        self.sides = nn.ModuleList(_biased(nn.Conv2d(channels, 4, 3, padding=1), 1.0) for _ in STRIDES)
+
+    def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
+        """N x 3 x H x W uint8 to score logits N x classes x A and sides N x A x 4 (left, top, right, bottom; > 0)."""
+        scores, sides = [], []
+        for i, x in enumerate(self.fusion(self.trunk(pixels)[1:])):
+            x = self.towers[i](x)
+            count = int(x.shape[2]) * int(x.shape[3])
+            scores.append(self.scores[i](x).reshape(-1, self.classes, count))
+            sides.append(self.sides[i](x).reshape(-1, 4, count))
+        return torch.cat(scores, 2), functional.softplus(torch.cat(sides, 2).float()).transpose(1, 2)
+
+
+class Segmenter(nn.Module):
+    """Class logits at the size of the input, decided at a quarter of it."""
+
+    def __init__(
+        self, classes: int, widths: Sequence[int] = WIDTHS, depths: Sequence[int] = DEPTHS, channels: int = 48
+    ) -> None:
+        super().__init__()
+        self.classes = classes
+        self.trunk = Trunk(widths, depths)
+        self.fusion = Fusion(widths[2:], channels)
+        self.fine = ConvUnit(widths[1], 24, 1)
+        self.coarse = ConvUnit(channels, 24, 1)
+        self.join = ConvUnit(24, 24)
+        self.logits = nn.Conv2d(24, classes, 3, padding=1)
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """N x 3 x H x W uint8 to N x classes x H/4 x W/4 logits."""
+        fine, *maps = self.trunk(pixels)
+        coarse = self.coarse(self.fusion(maps)[0])
+        out: Tensor = self.logits(self.join(self.fine(fine) + double(coarse)))
+        return out

@@ -1,0 +1,207 @@
+"""Reading data sets: which photos there are, and what is known of each.
+
+Three layouts are understood; ``read`` tells them apart by what the folder holds:
+
+- COCO: ``annotations.json`` (split here) or ``train.json`` and ``val.json``, with the photos in ``images/``.
+- Masks: ``images/``; ``masks/NAME.png`` whose pixels are class ids (255: not judged); ``classes.txt``, a name a line.
+- Archives: ``*.zip``, each with an ``index*.json`` of records (boxes, the classes they are complete for, masks).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import zipfile
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sightline.errors import ConfigError
+
+Task = Literal["detect", "segment"]
+IGNORE = 255
+"""The value of mask pixels that are not judged."""
+PHOTO_ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
+GROUPS = {
+    "EG1800 portraits": "portraits",
+    "COCO val2017": "people",
+    "COCO train2017": "people",
+    "PASCAL VOC2012": "people",
+    "Clothing Co-Parsing": "people",
+    "Penn-Fudan Pedestrian": "street",
+}
+
+
+@cache
+def _archive(path: Path) -> zipfile.ZipFile:
+    return zipfile.ZipFile(path)
+
+
+@dataclass(frozen=True, slots=True)
+class FileRef:
+    """A file in a folder or in an archive."""
+
+    path: Path
+    member: str | None = None
+
+    def read(self) -> bytes:
+        """Its bytes."""
+        return self.path.read_bytes() if self.member is None else _archive(self.path).read(self.member)
+
+
+def _no_boxes() -> NDArray[np.float32]:
+    return np.zeros((0, 5), np.float32)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Record:
+    """One photo and its truth."""
+
+    name: str
+    image: FileRef
+    group: str = "all"
+    """Photos of one group are judged together."""
+    validation: bool = False
+    boxes: NDArray[np.float32] = field(default_factory=_no_boxes)
+    """N x 5: x1, y1, x2, y2 in pixels of the photo, class id."""
+    complete: frozenset[int] = frozenset()
+    """The classes of which every instance is boxed; a missing box of another class says nothing."""
+    mask: FileRef | None = None
+    mask_values: tuple[int, ...] | None = None
+    """Class id by value of the mask's pixels; None where they are class ids already."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DataSet:
+    """Photos and the names of their classes; a segmenter's class 0 is the background."""
+
+    classes: tuple[str, ...]
+    records: tuple[Record, ...]
+
+    def part(self, *, validation: bool) -> DataSet:
+        """The photos kept aside for validation, or all others."""
+        return DataSet(self.classes, tuple(r for r in self.records if r.validation == validation))
+
+
+def kept_aside(name: str, share: float = 0.1) -> bool:
+    """Whether a photo belongs to the validation split: by its name alone, so that the split never moves."""
+    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:4]) < share * 2**32
+
+
+def read(folder: Path, task: Task) -> DataSet:
+    """Read a data set, whichever of the three layouts it has. Raises ConfigError with what was looked for."""
+    if any(folder.glob("*.zip")):
+        data = _read_archives(folder, task)
+    elif task == "detect" and any((folder / name).is_file() for name in ("annotations.json", "train.json")):
+        data = _read_coco(folder)
+    elif task == "segment" and (folder / "masks").is_dir():
+        data = _read_masks(folder)
+    else:
+        wanted = "annotations.json or train.json" if task == "detect" else "images/, masks/ and classes.txt"
+        raise ConfigError(f"no data set for {task!r} in {folder}: expected {wanted}, or *.zip with an index")
+    if not data.records:
+        raise ConfigError(f"the data set in {folder} holds no photo for {task!r}")
+    return data
+
+
+def _read_coco(folder: Path) -> DataSet:
+    if (folder / "annotations.json").is_file():
+        return _coco_file(folder, "annotations.json", None)
+    train = _coco_file(folder, "train.json", False)
+    if not (folder / "val.json").is_file():
+        raise ConfigError(f"{folder} has train.json but no val.json")
+    val = _coco_file(folder, "val.json", True)
+    if val.classes != train.classes:
+        raise ConfigError(f"train.json and val.json in {folder} name different categories")
+    return DataSet(train.classes, train.records + val.records)
+
+
+def _coco_file(folder: Path, name: str, validation: bool | None) -> DataSet:
+    try:
+        content = json.loads((folder / name).read_text("utf-8"))
+        categories = sorted(content["categories"], key=lambda c: c["id"])
+        ids = {c["id"]: i for i, c in enumerate(categories)}
+        boxes: dict[Any, list[list[float]]] = {image["id"]: [] for image in content["images"]}
+        crowded: dict[Any, set[int]] = {image["id"]: set() for image in content["images"]}
+        for a in content["annotations"]:
+            x, y, w, h = a["bbox"]
+            if a.get("iscrowd"):
+                crowded[a["image_id"]].add(ids[a["category_id"]])
+            else:
+                boxes[a["image_id"]].append([x, y, x + w, y + h, ids[a["category_id"]]])
+        images = [(image["id"], str(image["file_name"])) for image in content["images"]]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ConfigError(f"{folder / name} is not a COCO file of boxes: {error!r}") from error
+    records = [
+        Record(
+            name=file,
+            image=FileRef(folder / "images" / file),
+            validation=kept_aside(file) if validation is None else validation,
+            boxes=np.array(boxes[i], np.float32).reshape(-1, 5),
+            complete=frozenset(ids.values()) - crowded[i],
+        )
+        for i, file in images
+    ]
+    return DataSet(tuple(str(c["name"]) for c in categories), tuple(records))
+
+
+def _read_masks(folder: Path) -> DataSet:
+    if not (folder / "classes.txt").is_file():
+        raise ConfigError(
+            f"{folder} has masks/ but no classes.txt (one class name a line, the first is the background)"
+        )
+    classes = (folder / "classes.txt").read_text("utf-8").split("\n")
+    records = []
+    for photo in sorted(p for p in (folder / "images").iterdir() if p.suffix.lower() in PHOTO_ENDINGS):
+        mask = folder / "masks" / f"{photo.stem}.png"
+        if not mask.is_file():
+            raise ConfigError(f"{photo.name} has no mask: expected {mask}")
+        records.append(Record(photo.name, FileRef(photo), validation=kept_aside(photo.name), mask=FileRef(mask)))
+    return DataSet(tuple(c.strip() for c in classes if c.strip()), tuple(records))
+
+
+def _read_archives(folder: Path, task: Task) -> DataSet:
+    classes: tuple[str, ...] = ()
+    records: list[Record] = []
+    for path in sorted(folder.glob("*.zip")):
+        index = next((n for n in _archive(path).namelist() if Path(n).match("index*.json")), None)
+        if index is None:
+            raise ConfigError(f"{path} holds no index*.json")
+        content = json.loads(_archive(path).read(index))
+        classes = tuple(content["classes"])
+        person = tuple(int(name == "person") for name in content["voc21"])
+        voc = (*person, *[0] * (IGNORE - len(person)), IGNORE)
+        records += _archived(path, content["records"], classes, {"person": (0, *[1] * 255), "voc21": voc}, task)
+    return DataSet(classes if task == "detect" else ("background", "person"), tuple(records))
+
+
+def _archived(
+    path: Path, entries: Iterable[Any], classes: tuple[str, ...], values: dict[str, tuple[int, ...]], task: Task
+) -> Iterable[Record]:
+    """Records of one archive; for a segmenter those with a person's mask or with every person boxed."""
+    for entry in entries:
+        everything = entry.get("boxes_complete_for") == "all"
+        named = classes if everything else entry.get("boxes_complete_for") or ()
+        complete = frozenset(classes.index(name) for name in named)
+        mask = FileRef(path, entry["mask"]) if task == "segment" and "mask" in entry else None
+        if task == "segment" and mask is None and classes.index("person") not in complete:
+            continue
+        # Photos with all classes boxed are few, and the only judge of most classes: four in ten are kept aside.
+        validation = kept_aside(entry["image"], 0.4 if everything else 0.1)
+        if task == "segment" and mask is None and validation:
+            continue
+        yield Record(
+            name=entry["image"],
+            image=FileRef(path, entry["image"]),
+            group=GROUPS.get(entry["source"], "other"),
+            validation=validation,
+            boxes=np.array(entry.get("boxes", []), np.float32).reshape(-1, 5),
+            complete=complete,
+            mask=mask,
+            mask_values=values.get(entry.get("mask_kind", "")) if mask else None,
+        )

@@ -1,0 +1,133 @@
+"""Training a segmenter: a class for every pixel."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from sightline.train import augment, nets
+from sightline.train.cache import Photos
+from sightline.train.loop import Batch
+from sightline.train.records import IGNORE
+from sightline.types import Image
+
+TRAIN_SIZE = 224
+SIZE = 256
+"""Side of the square the finished network looks at, pixels."""
+
+
+class SegmentTask:
+    """Photos with masks; the loss is cross entropy and dice at half the size of the picture."""
+
+    kind = "segment"
+    size = SIZE
+
+    def __init__(self, train: Photos, validation: Photos) -> None:
+        self.train, self.validation = train, validation
+        self.classes = train.data.classes
+        self._usable = np.array([i for i in range(len(train)) if train.has_mask(i)])
+        self._whole = np.array([i for i in self._usable if train.data.records[i].mask is not None])
+        self._kept: NDArray[np.int64] = np.zeros(0, np.int64)
+
+    def network(self) -> nn.Module:
+        """An untrained one."""
+        return nets.Segmenter(len(self.classes))
+
+    def batch(self, size: int, rng: np.random.Generator, progress: float) -> Batch:
+        """Pictures N x S x S x 3 and masks N x S/2 x S/2."""
+        if len(self._kept) < size:
+            self._kept = np.concatenate([self._kept, rng.permutation(self._usable)])
+            while len(self._kept) < size:
+                self._kept = np.concatenate([self._kept, rng.permutation(self._usable)])
+        chosen, self._kept = self._kept[:size], self._kept[size:]
+        pairs = [self._example(int(i), rng) for i in chosen]
+        return {"pixels": np.stack([p for p, _ in pairs]), "mask": np.stack([m for _, m in pairs])}
+
+    def _example(self, i: int, rng: np.random.Generator) -> tuple[Image, NDArray[np.uint8]]:
+        pixels, mask = self._placed(i, rng, zoom=(0.6, 1.9))
+        if rng.random() < 0.25:  # what is in another photo's foreground, pasted in: new backgrounds for known things
+            other, shape = self._placed(int(rng.choice(self._whole)), rng, zoom=(0.5, 1.5))
+            front = (shape > 0) & (shape != IGNORE)
+            mask = np.where(front, shape, mask)
+            soft = np.repeat(np.repeat(front, 2, 0), 2, 1)[..., None]
+            pixels = np.where(soft, other, pixels)
+        return pixels, mask
+
+    def _placed(self, i: int, rng: np.random.Generator, zoom: tuple[float, float]) -> tuple[Image, NDArray[np.uint8]]:
+        image = self.train.image(i)
+        matrix = augment.placement(image.shape, TRAIN_SIZE, TRAIN_SIZE, rng, zoom=zoom, angle=12.0, stretch=1.4)
+        pixels = augment.recolour(augment.warp(image, matrix, TRAIN_SIZE, TRAIN_SIZE), rng)
+        half = TRAIN_SIZE // 2
+        return pixels, augment.warp_mask(self.train.mask(i), halved(matrix), half, IGNORE)
+
+    def loss(self, net: nn.Module, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Cross entropy and dice of every class but the background, where the pixel is judged."""
+        logits = functional.interpolate(
+            net(batch["pixels"].permute(0, 3, 1, 2)).float(), scale_factor=2.0, mode="bilinear", align_corners=False
+        )
+        mask = batch["mask"].long()
+        judged = mask != IGNORE
+        entropy = functional.cross_entropy(logits, mask.masked_fill(~judged, -100), ignore_index=-100)
+        share = logits.softmax(1)[:, 1:] * judged[:, None]
+        truth = functional.one_hot(mask.masked_fill(~judged, 0), len(self.classes)).permute(0, 3, 1, 2)[:, 1:].float()
+        both, either = (share * truth).sum((2, 3)), (share + truth).sum((2, 3))
+        # A picture that holds nothing of the class would give dice 0 whatever is said: smoothed by 50 pixels.
+        dice = 1 - (2 * both + 50) / (either + 50)
+        return {"entropy": entropy, "dice": dice.mean()}
+
+    def validate(self, net: nn.Module) -> dict[str, float]:
+        """Intersection over union by group of photos, judged at the photos' own pixels."""
+        device = next(net.parameters()).device
+        counts: dict[str, NDArray[np.int64]] = {}
+        size = len(self.classes)
+        for i in range(len(self.validation)):
+            if not self.validation.has_mask(i):
+                continue
+            found = predict(net, self.validation.image(i), device)
+            group = self.validation.data.records[i].group
+            total = counts.setdefault(group, np.zeros((size, size), np.int64))
+            total += confusion(found, self.validation.mask(i), size)
+        scores = {}
+        for group, total in sorted(counts.items()):
+            iou = overlaps(total)
+            scores[f"IoU {group}"] = float(iou[1:].mean())
+        return scores
+
+
+def halved(matrix: augment.Matrix) -> augment.Matrix:
+    """The same placement on a square of half the side; pixel centres stay where they are."""
+    half = matrix * 0.5
+    half[:, 2] -= 0.25
+    return half
+
+
+def confusion(found: NDArray[np.uint8], truth: NDArray[np.uint8], classes: int) -> NDArray[np.int64]:
+    """Pixels by true class (row) and found class (column); pixels that are not judged count nowhere."""
+    judged = truth != IGNORE
+    pairs = truth[judged].astype(np.int64) * classes + found[judged]
+    return np.bincount(pairs, minlength=classes * classes).reshape(classes, classes)
+
+
+def overlaps(counts: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Intersection over union of every class; NaN where it never appears."""
+    both = np.diag(counts).astype(np.float64)
+    either = counts.sum(0) + counts.sum(1) - both
+    return np.asarray(np.divide(both, either, out=np.full(len(both), np.nan), where=either > 0))
+
+
+def predict(net: nn.Module, image: Image, device: torch.device) -> NDArray[np.uint8]:
+    """Class ids of an H x W photo at its own size."""
+    h, w = image.shape[:2]
+    scale = augment.letterbox(image.shape, SIZE, SIZE)
+    matrix = np.array([[scale, 0, 0.5 * scale - 0.5], [0, scale, 0.5 * scale - 0.5]])
+    pixels = torch.from_numpy(augment.warp(image, matrix, SIZE, SIZE)[None]).to(device)
+    with torch.inference_mode():
+        logits = functional.interpolate(
+            net(pixels.permute(0, 3, 1, 2)).float(), scale_factor=4.0, mode="bilinear", align_corners=False
+        )[0]
+        inside = logits[None, :, : max(1, round(h * scale)), : max(1, round(w * scale))]
+        full = functional.interpolate(inside, size=(h, w), mode="bilinear", align_corners=False)[0]
+    return np.asarray(full.argmax(0).cpu().numpy(), np.uint8)

@@ -1,0 +1,153 @@
+"""A whole training from a folder of data to an ONNX file with its report: what ``sightline train`` does."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from torch import nn
+
+from sightline import __version__
+from sightline.errors import ConfigError
+from sightline.train import detect, pictures, segment
+from sightline.train.cache import Photos
+from sightline.train.export import export
+from sightline.train.loop import Options, load_checkpoint, pick_device, train
+from sightline.train.records import Task, read
+from sightline.train.teacher import teach
+from sightline.train.team import Team, gathered
+from sightline.types import Image
+
+SAMPLES = 12
+FIGURES = ("mAP", "AP50", "IoU")
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to train, from what, and where the run is kept."""
+
+    task: Task
+    data: Path
+    out: Path
+    options: Options
+    teacher: str | None = None
+    """A detector whose boxes stand in for the classes that photos say nothing of."""
+    start_from: Path | None = None
+    """The checkpoint of another run, to begin with its weights."""
+    resume: bool = False
+
+
+def run(plan: Plan, say: Callable[[str], None]) -> Path | None:
+    """Train and export; returns the ONNX file, or None if Ctrl-C came first. Raises ConfigError."""
+    if plan.teacher is not None and plan.task == "segment":
+        raise ConfigError("--teacher: a segmenter learns from masks alone; leave it out")
+    if plan.options.processes > 1 and pick_device(plan.options.device).type != "cpu":
+        raise ConfigError(f"--processes {plan.options.processes}: expected 1 on a GPU")
+    task = prepare(plan, say)
+    with gathered(plan.options.processes, _help, plan) as team:
+        net, history, finished = _learn(team, plan, task)
+    if not finished:
+        return None
+    path = plan.out / f"{plan.out.resolve().name}.onnx"
+    figures = {k: round(v, 4) for k, v in history[-1].items() if k.startswith(FIGURES)}
+    about = {"source": f"trained with Sightline {__version__}", "figures": json.dumps(figures)}
+    export(net, plan.task, task.classes, task.size, path, about)
+    report(plan, task, net, history, figures, path)
+    return path
+
+
+def prepare(plan: Plan, say: Callable[[str], None]) -> detect.DetectTask | segment.SegmentTask:
+    """Read the data, decode it and ask the teacher, as far as that is not done yet."""
+    data = read(plan.data, plan.task)
+    learn, keep = data.part(validation=False), data.part(validation=True)
+    if not learn.records or not keep.records:
+        raise ConfigError(
+            f"{len(learn.records)} photos to learn from and {len(keep.records)} kept aside for validation: expected at "
+            "least one of each (one photo in ten is kept aside, by its name)"
+        )
+    if plan.resume:
+        _same_classes(plan.out / "checkpoint.pt", data.classes)
+    say(f"{len(learn.records)} photos to learn from, {len(keep.records)} kept aside, {len(data.classes)} classes")
+    cache = plan.out / "cache"
+    photos, kept = Photos(learn, cache), Photos(keep, cache)
+    if plan.task == "segment":
+        return segment.SegmentTask(photos, kept)
+    return detect.DetectTask(photos, kept, teach(photos, plan.teacher, cache) if plan.teacher is not None else None)
+
+
+def _learn(
+    team: Team, plan: Plan, task: detect.DetectTask | segment.SegmentTask
+) -> tuple[nn.Module, list[dict[str, float]], bool]:
+    photos = len(task.train)
+    return train(task, plan.out, plan.options, photos=photos, resume=plan.resume, start_from=plan.start_from, team=team)
+
+
+def _help(team: Team, plan: Plan) -> None:
+    """What the other processes of a team do: the same, from what member 0 prepared."""
+    _learn(team, plan, prepare(plan, lambda _: None))
+
+
+def _same_classes(checkpoint: Path, classes: tuple[str, ...]) -> None:
+    before = load_checkpoint(checkpoint)["classes"]
+    if list(classes) != before:
+        raise ConfigError(f"--resume: the run learnt {before[:5]} ..., the data set has {list(classes[:5])} ...")
+
+
+def report(
+    plan: Plan,
+    task: detect.DetectTask | segment.SegmentTask,
+    net: nn.Module,
+    history: list[dict[str, float]],
+    figures: dict[str, float],
+    path: Path,
+) -> None:
+    """Write ``report.md`` with ``losses.png``, ``scores.png`` and ``samples.jpg`` into the run's folder."""
+    x = [h["pictures"] / 1000 for h in history]
+    losses = [k for k in history[-1] if k.startswith("loss")] if history else []
+    for name, keys in (("losses", losses), ("scores", list(figures))):
+        lines = {k: [h.get(k, 0.0) for h in history] for k in keys}
+        cv2.imwrite(str(plan.out / f"{name}.png"), pictures.curves(name, x, lines, "thousand pictures"))
+    cv2.imwrite(str(plan.out / "samples.jpg"), samples(task, net))
+    seen = history[-1] if history else {"pictures": 0.0, "minutes": 0.0}
+    lines_out = [
+        f"# {path.stem}: a {'detector' if plan.task == 'detect' else 'segmenter'} of {len(task.classes)} classes",
+        "",
+        f"{seen['pictures']:,.0f} pictures in {seen['minutes']:.0f} minutes from {len(task.train):,} photos; judged on "
+        f"{len(task.validation):,} photos kept aside. {path.stat().st_size / 1e6:.2f} MB.",
+        "",
+        "| figure | value |",
+        "|---|---|",
+        *(f"| {name} | {value:.3f} |" for name, value in figures.items()),
+        "",
+        "![losses](losses.png) ![scores](scores.png)",
+        "",
+        "What is found in photos kept aside (green: the truth, red: found):",
+        "",
+        "![samples](samples.jpg)",
+        "",
+        "Settings: " + ", ".join(f"{name} {getattr(plan.options, name)}" for name in Options.__slots__) + ".",
+    ]
+    (plan.out / "report.md").write_text("\n".join(lines_out) + "\n", "utf-8")
+
+
+def samples(task: detect.DetectTask | segment.SegmentTask, net: nn.Module) -> Image:
+    """A sheet of photos kept aside, evenly picked, with the truth and what the network finds."""
+    photos = task.validation
+    chosen = np.linspace(0, len(photos) - 1, min(SAMPLES, len(photos))).astype(int).tolist()
+    if isinstance(task, detect.DetectTask):
+        found = detect.predict(net, photos)
+        drawn = [
+            pictures.boxes_drawn(photos.image(i), photos.boxes[i], found[i][found[i][:, 5] > 0.3], task.classes)
+            for i in chosen
+        ]
+    else:
+        device = next(net.parameters()).device
+        drawn = [
+            pictures.mask_drawn(photos.image(i), photos.mask(i), segment.predict(net, photos.image(i), device))
+            for i in chosen
+        ]
+    return pictures.sheet(drawn)

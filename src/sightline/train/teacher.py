@@ -1,0 +1,47 @@
+"""Boxes from a model that is there already, for the classes that a data set says nothing of."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sightline.errors import ConfigError
+from sightline.loader import load_model
+from sightline.train.cache import Photos
+from sightline.types import Detections
+
+LEAST = 0.1
+"""Less confident rows are left out; see ``detect.CERTAIN`` for what becomes of those between."""
+
+
+def teach(photos: Photos, teacher: str, folder: Path) -> list[NDArray[np.float32]]:
+    """For every photo N x 6: box, class, confidence, in the photo's pixels; kept in ``folder``, so asked for once.
+
+    The teacher's classes are matched by name. Raises ConfigError where none is known to the data set.
+    """
+    key = hashlib.sha256("\n".join([teacher, *(r.name for r in photos.data.records)]).encode()).hexdigest()
+    path = folder / f"{key[:16]}.taught.npz"
+    if path.is_file():
+        kept = np.load(path)
+        return np.split(kept["rows"], np.cumsum(kept["counts"])[:-1])
+    model = load_model(teacher, confidence=LEAST)
+    model.iou = 0.6
+    ids = {name: i for i, name in enumerate(photos.data.classes)}
+    class_of = np.array([ids.get(label, -1) for label in model.card.labels])
+    if (class_of < 0).all():
+        raise ConfigError(f"the teacher {teacher} knows none of the classes {', '.join(photos.data.classes[:10])}")
+    rows = []
+    for i in range(len(photos)):
+        found = model.predict([photos.image(i)])[0]
+        if not isinstance(found, Detections):
+            raise ConfigError(f"the teacher {teacher} finds no boxes: expected a detector")
+        classes = class_of[found.class_id]
+        all_rows = np.concatenate([found.xyxy, classes[:, None], found.confidence[:, None]], 1)
+        rows.append(all_rows[classes >= 0].astype(np.float32))
+    model.close()
+    folder.mkdir(parents=True, exist_ok=True)
+    np.savez(path, rows=np.concatenate(rows), counts=np.array([len(r) for r in rows]))
+    return rows

@@ -1,0 +1,84 @@
+"""The exported file says what the network says, in every engine, for any batch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from sightline.loader import load_model  # noqa: E402
+from sightline.registry import load  # noqa: E402
+from sightline.train import nets  # noqa: E402
+from sightline.train.export import GRAPHS, export  # noqa: E402
+from sightline.types import Detections, Segmentation  # noqa: E402
+
+CLASSES = ("one", "two", "three")
+SIZE = 64
+PLAIN = {"Add", "Cast", "Concat", "Constant", "Conv", "Identity", "Mul", "Relu", "Reshape", "Resize", "Sigmoid"}
+PLAIN |= {"Slice", "Softplus", "Sub", "Transpose", "Unsqueeze"}
+
+
+def network(kind: str) -> Any:
+    torch.manual_seed(0)
+    net = nets.Detector(3) if kind == "detect" else nets.Segmenter(3)
+    net.train()
+    with torch.no_grad():  # statistics that are not those of a fresh network
+        for _ in range(20):
+            net(torch.randint(0, 255, (4, 3, SIZE, SIZE), dtype=torch.uint8))
+    return net.eval()
+
+
+@pytest.mark.parametrize("engine", ["onnx", "openvino"])
+@pytest.mark.parametrize("kind", ["detect", "segment"])
+def test_an_engine_gives_what_torch_gives(tmp_path: Path, kind: str, engine: str) -> None:
+    if load("engines", engine).available() is not None:
+        pytest.skip(f"{engine} is not installed")
+    net = network(kind)
+    path = tmp_path / "made.onnx"
+    export(net, kind, CLASSES, SIZE, path, {"licence": "test"})
+    images = np.random.default_rng(0).integers(0, 255, (3, 3, SIZE, SIZE), np.uint8)
+    opened = load("engines", engine).open(path, threads=1)
+    found = opened.run({"images": images})
+    assert opened.metadata["licence"] == "test"
+    opened.close()
+    graph = GRAPHS[kind](net, SIZE)
+    with torch.no_grad():
+        wanted = graph(torch.from_numpy(images))
+    for name, value in zip(graph.outputs, wanted if isinstance(wanted, tuple) else (wanted,), strict=True):
+        wide = float(value.abs().max())
+        assert np.abs(found[name] - value.numpy()).max() < 0.03 * wide, name
+
+
+@pytest.mark.parametrize("kind", ["detect", "segment"])
+def test_only_plain_operators_are_used_and_weights_take_a_byte(tmp_path: Path, kind: str) -> None:
+    onnx = pytest.importorskip("onnx")
+    net = network(kind)
+    path = tmp_path / "made.onnx"
+    export(net, kind, CLASSES, SIZE, path, {})
+    graph = onnx.load(path)
+    onnx.checker.check_model(graph)
+    assert {node.op_type for node in graph.graph.node} <= PLAIN
+    assert path.stat().st_size < 1.1 * sum(p.numel() for p in net.parameters()) + 100_000
+
+
+@pytest.mark.parametrize(("kind", "prediction"), [("detect", Detections), ("segment", Segmentation)])
+def test_the_loader_knows_the_file(tmp_path: Path, kind: str, prediction: type) -> None:
+    path = tmp_path / "made.onnx"
+    export(network(kind), kind, CLASSES, SIZE, path, {})
+    model = load_model(str(path), engine="onnx", confidence=0.0)
+    assert model.card.labels == CLASSES
+    assert model.card.task == kind
+    assert model.input_size == (SIZE, SIZE)
+    found = model.predict([np.full((50, 120, 3), 90, np.uint8)])[0]
+    assert isinstance(found, prediction)
+    if isinstance(found, Detections):
+        assert len(found) > 0
+        assert found.xyxy[:, 2].max() <= 120
+        assert found.xyxy[:, 3].max() <= 50
+    else:
+        assert found.class_map.shape == (27, 64)  # the letterbox's border is cut off
+    model.close()
