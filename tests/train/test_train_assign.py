@@ -72,7 +72,7 @@ def test_gradient_descent_on_the_loss_finds_the_box_and_its_class() -> None:
     for _ in range(150):
         optimizer.zero_grad()
         parts = detection_loss(logits, torch.nn.functional.softplus(raw), truth)
-        (parts["scores"] + parts["boxes"]).backward()
+        torch.autograd.backward(parts["scores"] + parts["boxes"])
         optimizer.step()
     label, cell = divmod(int(logits.flatten().argmax()), len(centres))
     assert label == 1
@@ -85,6 +85,6 @@ def test_scores_that_nobody_judged_get_no_gradient() -> None:
     count = len(centres)
     logits = torch.zeros(1, 2, count, requires_grad=True)
     parts = detection_loss(logits, torch.ones(1, count, 4), batch([], [], list(range(count, 2 * count))))
-    (parts["scores"] + parts["boxes"]).backward()
+    torch.autograd.backward(parts["scores"] + parts["boxes"])
     assert (logits.grad[0, 1] == 0).all()
     assert (logits.grad[0, 0] > 0).all()
