@@ -19,9 +19,9 @@ from sightline.types import Image
 
 SIZE = 320
 """Side of the square the finished network looks at, pixels."""
-SIDES = ((0.35, 192), (0.8, 256), (1.0, SIZE))
+SIDES = ((0.55, 192), (0.88, 256), (1.0, SIZE))
 """Until which part of training pictures have which side: small ones first, where most is learnt in the least time."""
-MOSAICS = ((0.35, 0.3), (0.85, 0.5), (1.0, 0.0))
+MOSAICS = ((0.55, 0.3), (0.88, 0.4), (1.0, 0.0))
 """Until which part of training which share of the pictures are mosaics of four photos."""
 COMMON = 0.03
 """A class that fewer photos hold than this share of all is rare."""
@@ -105,7 +105,7 @@ class DetectTask:
         return i
 
     def _single(self, side: int, rng: np.random.Generator) -> tuple[Image, Truth]:
-        return self._placed(self._next(rng), side, side, rng, zoom=(0.5, 1.6))
+        return self._placed(self._next(rng), side, side, rng, zoom=(0.5, 1.8))
 
     def _mosaic(self, side: int, rng: np.random.Generator) -> tuple[Image, Truth]:
         """Four photos around a random middle."""
