@@ -6,6 +6,7 @@ import sys
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from sightline import __version__
 from sightline.cli.serve import serve
@@ -46,5 +47,5 @@ def main() -> None:
     try:
         app()
     except SightlineError as e:
-        Console(stderr=True).print("[bold red]error:[/]", e.message, highlight=False, markup=True, soft_wrap=True)
+        Console(stderr=True).print(f"[bold red]error:[/] {escape(e.message)}", highlight=False, soft_wrap=True)
         sys.exit(2)

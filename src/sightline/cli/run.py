@@ -1,0 +1,154 @@
+"""``sightline run``: a file or a camera through a model, without a server."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import signal
+import sys
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from types import FrameType
+from typing import Annotated, Any
+
+import typer
+
+from sightline import loader
+from sightline.cli.progress import Display
+from sightline.config import Settings, load_settings
+from sightline.errors import ConfigError, SinkError
+from sightline.registry import load
+from sightline.runner import Run
+from sightline.sinks.base import Sink
+from sightline.sources.base import open_source
+from sightline.types import check_stream_name
+
+ROOM = 10 << 20
+"""Bytes. With less than this on the disk it is not worth beginning."""
+
+
+def _setting(name: str) -> Any:
+    field = Settings.model_fields[name]
+    default = "" if field.default is None else f" Default: {field.default}."
+    return typer.Option(help=f"{field.description}{default}", show_default=False)
+
+
+def run(
+    source: Annotated[str, typer.Argument(help="A video, a picture, a folder of pictures, or camera:0.")],
+    save: Annotated[str | None, typer.Option(help="Write an annotated video to this .mp4 file.")] = None,
+    jsonl: Annotated[str | None, typer.Option(help="Write a JSON line a frame to this file; - is stdout.")] = None,
+    masks: Annotated[str | None, typer.Option(help="Write a class map a frame, as PNG, to this folder.")] = None,
+    latest: Annotated[
+        bool | None,
+        typer.Option(
+            "--latest/--every",
+            help="Skip frames the model can't keep up with (default for cameras), or take every one (for files).",
+            show_default=False,
+        ),
+    ] = None,
+    model: Annotated[str | None, _setting("model")] = None,
+    engine: Annotated[str | None, _setting("engine")] = None,
+    device: Annotated[str | None, _setting("device")] = None,
+    imgsz: Annotated[int | None, _setting("imgsz")] = None,
+    conf: Annotated[float | None, _setting("conf")] = None,
+    stream: Annotated[
+        str | None, typer.Option(help="The stream's name in the JSON lines. Default: the source's.")
+    ] = None,
+) -> None:
+    """Put a video, pictures or a camera through a model and write what it finds.
+
+    Ctrl-C stops at any moment and leaves complete files. Nothing but --jsonl - writes to standard output.
+    """
+    settings = load_settings(model=model, engine=engine, device=device, imgsz=imgsz, conf=conf)
+    loader.check_model(settings.model, engine=settings.engine, device=settings.device)
+    targets = {"video": save, "jsonl": jsonl, "masks": masks}
+    wanted = {name: target for name, target in targets.items() if target is not None}
+    with Stop() as stop, ExitStack() as stack:
+        opened = stack.enter_context(open_source(source))
+        _check_targets(source, list(wanted.values()))
+        name = check_stream_name(stream) if stream is not None else stream_name(opened.name)
+        # A bar and JSON lines on the same terminal would overwrite each other.
+        display = stack.enter_context(Display(opened, bar=jsonl != "-" or not sys.stdout.isatty()))
+        with display.loading(settings.model):
+            ready = loader.load_model(
+                settings.model,
+                engine=settings.engine,
+                device=settings.device,
+                imgsz=settings.imgsz,
+                confidence=settings.conf,
+                threads=settings.threads,
+            )
+        stack.callback(ready.close)
+        sinks = _open_sinks(wanted, stack)
+        job = Run(opened, ready, sinks, stream=name, latest=opened.live if latest is None else latest)
+        try:
+            job.go(stop.asked, lambda: display.update(job.tally))
+        finally:
+            display.summary(job.tally, ready.card, wanted, stopped=stop.asked())
+    if stop.signal is not None:
+        raise typer.Exit(128 + stop.signal)
+
+
+def stream_name(source_name: str) -> str:
+    """A stream's name from a source's: ``clip 1.mp4`` gives ``clip_1``."""
+    stem = source_name if source_name.startswith("camera:") else Path(source_name).stem
+    return re.sub(r"[^A-Za-z0-9_-]+", "_", stem).strip("_")[:64] or "run"
+
+
+class Stop:
+    """While it lasts, the first Ctrl-C (or SIGTERM) only asks to stop; the second interrupts at once."""
+
+    signal: int | None = None
+
+    def asked(self) -> bool:
+        """True once a signal came."""
+        return self.signal is not None
+
+    def __enter__(self) -> Stop:
+        self._before: dict[signal.Signals, Any] = {
+            number: signal.signal(number, self._note) for number in (signal.SIGINT, signal.SIGTERM)
+        }
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _note(self, number: int, _frame: FrameType | None) -> None:
+        self.signal = number
+        signal.signal(number, self._before[signal.Signals(number)])
+
+
+def _open_sinks(wanted: dict[str, str], stack: ExitStack) -> list[Sink]:
+    sinks: list[Sink] = []
+    for name, target in wanted.items():
+        sinks.append(load("sinks", name).open(target))
+        stack.callback(_quietly(sinks[-1].close))
+    return sinks
+
+
+def _quietly(close: Callable[[], None]) -> Callable[[], None]:
+    """For a sink whose failure to close has been told already, or that has nothing in it."""
+
+    def closing() -> None:
+        try:
+            close()
+        except SinkError:
+            return
+
+    return closing
+
+
+def _check_targets(source: str, targets: list[str]) -> None:
+    """What can go wrong with the outputs is better said before an hour's work."""
+    places = [Path(target).resolve() for target in targets if target != "-"]
+    if Path(source).resolve() in places:
+        raise ConfigError(f"{source} is the source: write the results elsewhere")
+    if len(set(places)) < len(places):
+        raise ConfigError("two outputs have the same path: give each its own")
+    for place in places:
+        folder = next(parent for parent in (place, *place.parents) if parent.is_dir())
+        free = shutil.disk_usage(folder).free
+        if free < ROOM:
+            raise SinkError(f"{place}: the disk is full ({free >> 20} MB free); make room or write elsewhere")

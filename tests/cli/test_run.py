@@ -1,0 +1,326 @@
+"""``sightline run``, mostly as a person starts it: a process of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import av
+import cv2
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from clips import moving, read_clip, write_clip
+from sightline.cli import app
+from sightline.cli.run import stream_name
+from sightline.errors import BadRequest, ConfigError, SightlineError, SinkError, SourceError
+
+COMMAND = (sys.executable, "-m", "sightline", "run")
+posix = pytest.mark.skipif(sys.platform == "win32", reason="sends signals")
+
+
+class Outcome(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+
+def run(*args: str | Path) -> Outcome:
+    done = subprocess.run([*COMMAND, *map(str, args)], capture_output=True, text=True, timeout=90, check=False)
+    return Outcome(done.returncode, done.stdout, done.stderr)
+
+
+@contextmanager
+def running(*args: str | Path, **more: Any) -> Iterator[subprocess.Popen[bytes]]:
+    process = subprocess.Popen([*COMMAND, *map(str, args)], stderr=subprocess.PIPE, **more)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def until(condition: Callable[[], bool], process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert process.poll() is None, process.stderr.read().decode() if process.stderr else "it ended"
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def lines(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def line_count(path: Path) -> int:
+    return path.read_bytes().count(b"\n") if path.exists() else 0
+
+
+def refused(*args: str | Path) -> SightlineError:
+    """The error of a command that must not begin."""
+    result = CliRunner().invoke(app, ["run", *map(str, args)])
+    assert isinstance(result.exception, SightlineError), result.output
+    return result.exception
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A square that walks through a grey room for 4 seconds."""
+    return write_clip(tmp_path_factory.mktemp("clips") / "the room.mp4", [moving(i) for i in range(40)], fps=10)
+
+
+@pytest.fixture(scope="module")
+def long_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two minutes: long enough to be interrupted, where it is taken at its own pace."""
+    return write_clip(tmp_path_factory.mktemp("clips") / "long.mp4", [moving(i) for i in range(1200)], fps=10)
+
+
+def test_a_clip_gives_all_that_was_asked_for(clip: Path, tmp_path: Path) -> None:
+    video, jsonl, masks = tmp_path / "out.mp4", tmp_path / "out.jsonl", tmp_path / "masks"
+    done = run(clip, "--save", video, "--jsonl", jsonl, "--masks", masks)
+    assert done.code == 0, done.err
+    assert done.out == ""
+
+    rows = lines(jsonl)
+    assert [row["seq"] for row in rows] == list(range(40))
+    assert [row["timestamp"] for row in rows] == pytest.approx([i / 10 for i in range(40)])
+    assert {(r["stream"], r["source"], r["width"], r["height"], r["model"]) for r in rows} == {
+        ("the_room", "the room.mp4", 160, 120, "motion")
+    }
+    assert set(rows[0]["stages"]) == {"decode", "preprocess", "infer", "postprocess"}
+    moved = [row for row in rows if row["detections"]]
+    assert len(moved) > 20
+
+    times, images = read_clip(video)
+    assert times == pytest.approx([i / 10 for i in range(40)], abs=0.001)
+    last = moved[-1]["seq"]
+    assert np.abs(images[last].astype(int) - moving(last)).max() > 60, "something is drawn in"
+
+    assert sorted(path.name for path in masks.iterdir()) == [f"{i:06}.png" for i in range(40)]
+    mask = cv2.imread(str(masks / f"{last:06}.png"), cv2.IMREAD_UNCHANGED)
+    assert mask is not None
+    assert mask.shape == (120, 160)
+    assert set(np.unique(np.asarray(mask))) == {0, 1}
+
+    assert re.search(r"done +40 frames in [\d.]+ s, [\d.]+ fps", done.err)
+    assert re.search(r"model +motion, [\d.]+ ms a frame, 95 % under [\d.]+ ms", done.err)
+    assert re.search(r"found +motion \(\d+ frames", done.err)
+    for path in (video, jsonl, masks):
+        assert str(path) in done.err
+
+
+def test_a_dash_puts_lines_and_nothing_else_on_standard_output(clip: Path) -> None:
+    done = run(clip, "--jsonl", "-", "--stream", "door-7")
+    assert done.code == 0, done.err
+    rows = [json.loads(line) for line in done.out.splitlines()]
+    assert len(rows) == 40
+    assert {row["stream"] for row in rows} == {"door-7"}
+    assert "done" in done.err
+
+
+def test_a_folder_of_pictures_names_each(tmp_path: Path) -> None:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for name, size in [("b10.png", (64, 48)), ("b2.jpg", (48, 64)), ("a.webp", (65, 49))]:
+        cv2.imwrite(str(folder / name), moving(1, *size))
+    (folder / "broken.jpg").write_bytes(b"broken")
+    done = run(folder, "--jsonl", tmp_path / "o.jsonl", "--masks", tmp_path / "m", "--save", tmp_path / "o.mp4")
+    assert done.code == 0, done.err
+    rows = lines(tmp_path / "o.jsonl")
+    assert [(row["source"], row["width"], row["height"]) for row in rows] == [
+        ("a.webp", 65, 49),
+        ("b2.jpg", 48, 64),
+        ("b10.png", 64, 48),
+    ]
+    assert {row["stream"] for row in rows} == {"photos"}
+    assert sorted(path.name for path in (tmp_path / "m").iterdir()) == ["a.png", "b10.png", "b2.png"]
+    assert read_clip(tmp_path / "o.mp4")[0] == pytest.approx([0, 1, 2])
+    assert "broken.jpg can't be read as a picture" in done.err
+    assert re.search(r"unreadable +1 picture left out", done.err)
+
+
+@posix
+def test_ctrl_c_leaves_complete_files_that_agree(long_clip: Path, tmp_path: Path) -> None:
+    video, jsonl = tmp_path / "out.mp4", tmp_path / "out.jsonl"
+    with running(long_clip, "--latest", "--save", video, "--jsonl", jsonl) as process:
+        until(lambda: line_count(jsonl) > 15, process)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert re.search(r"stopped +\d+ frames", err.decode())
+    assert "Traceback" not in err.decode()
+    rows = lines(jsonl)
+    times, _ = read_clip(video)
+    assert 15 < len(rows) < 600
+    assert times == pytest.approx([row["timestamp"] for row in rows], abs=0.001)
+
+
+@posix
+def test_a_polite_kill_ends_it_as_ctrl_c_does(long_clip: Path, tmp_path: Path) -> None:
+    jsonl = tmp_path / "out.jsonl"
+    with running(long_clip, "--latest", "--jsonl", jsonl) as process:
+        until(lambda: line_count(jsonl) > 3, process)
+        process.terminate()
+        process.communicate(timeout=20)
+    assert process.returncode == 128 + signal.SIGTERM
+    assert len(lines(jsonl)) > 3
+
+
+@posix
+def test_a_process_that_is_killed_leaves_files_that_can_be_read(long_clip: Path, tmp_path: Path) -> None:
+    video, jsonl = tmp_path / "out.mp4", tmp_path / "out.jsonl"
+    with running(long_clip, "--latest", "--save", video, "--jsonl", jsonl) as process:
+        until(lambda: line_count(jsonl) > 40, process)
+        process.kill()
+        process.communicate(timeout=20)
+    rows = lines(jsonl)
+    times, _ = read_clip(video)
+    assert len(rows) > 40
+    assert len(times) > 10, "the encoder holds some frames back; the rest is there"
+    assert times == pytest.approx([row["timestamp"] for row in rows[: len(times)]], abs=0.001)
+
+
+@posix
+def test_a_reader_that_goes_away_ends_it_with_a_word(long_clip: Path) -> None:
+    with running(long_clip, "--latest", "--jsonl", "-", stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert json.loads(process.stdout.readline())["seq"] >= 0
+        process.stdout.close()
+        assert process.stderr is not None
+        err = process.stderr.read().decode()
+        assert process.wait(20) == 2
+    assert "error: -: can't be written: Broken pipe" in err
+    assert "Traceback" not in err
+
+
+def test_a_damaged_clip_is_gone_through_and_told(tmp_path: Path) -> None:
+    whole = write_clip(tmp_path / "whole.mkv", [moving(i) for i in range(60)]).read_bytes()
+    (tmp_path / "cut.mkv").write_bytes(whole[: len(whole) * 2 // 3])
+    done = run(tmp_path / "cut.mkv", "--jsonl", tmp_path / "o.jsonl")
+    assert done.code == 0, done.err
+    assert 10 < len(lines(tmp_path / "o.jsonl")) < 60
+
+
+def test_the_error_of_a_person_is_one_line_and_no_traceback(tmp_path: Path) -> None:
+    done = run(tmp_path / "[bold]gone.mp4")
+    assert done.code == 2
+    assert done.out == ""
+    assert done.err.startswith("error: ")
+    assert "[bold]gone.mp4: no such file or folder" in done.err
+
+
+def test_what_can_not_work_is_refused_before_it_begins(clip: Path, tmp_path: Path) -> None:
+    assert "rtsp://x" in refused("rtsp://x").message
+    assert isinstance(refused(tmp_path / "gone.mp4"), SourceError)
+    assert isinstance(refused(clip, "--model", "nothing"), ConfigError)
+    assert isinstance(refused(clip, "--engine", "nothing"), ConfigError)
+    assert isinstance(refused(clip, "--conf", "7"), ConfigError)
+    assert isinstance(refused(clip, "--stream", "a b"), BadRequest)
+    assert isinstance(refused(clip, "--save", tmp_path / "out.avi"), SinkError)
+    assert isinstance(refused(clip, "--jsonl", tmp_path / "gone" / "out.jsonl"), SinkError)
+    same = tmp_path / "same.mp4"
+    assert "same path" in refused(clip, "--save", same, "--jsonl", same).message
+    assert not same.exists()
+
+
+def test_the_source_is_never_overwritten(clip: Path, tmp_path: Path) -> None:
+    mine = Path(shutil.copy(clip, tmp_path / "mine.mp4"))
+    error = refused(mine, "--save", tmp_path / "." / "mine.mp4")
+    assert "is the source" in error.message
+    assert mine.read_bytes() == clip.read_bytes()
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    cv2.imwrite(str(photos / "a.png"), moving(0))
+    assert "is the source" in refused(photos, "--masks", photos).message
+
+
+def test_a_full_disk_is_told_before_anything_runs(clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    free = shutil.disk_usage(tmp_path)._replace(free=3 << 20)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: free)
+    assert "the disk is full (3 MB free)" in refused(clip, "--save", tmp_path / "out.mp4").message
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_model_that_can_not_be_used_leaves_no_files(clip: Path, tmp_path: Path) -> None:
+    (tmp_path / "bad.onnx").write_bytes(b"bad")
+    refused(clip, "--model", tmp_path / "bad.onnx", "--save", tmp_path / "out.mp4", "--jsonl", tmp_path / "o.jsonl")
+    assert [path.name for path in tmp_path.iterdir()] == ["bad.onnx"]
+
+
+def test_settings_count_here_too(clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SIGHTLINE_MODEL", str(tmp_path / "mine.onnx"))
+    assert "mine.onnx" in refused(clip).message
+
+
+@pytest.mark.parametrize(
+    ("source", "stream"),
+    [
+        ("clip.mp4", "clip"),
+        ("my clip (1).mp4", "my_clip_1"),
+        ("camera:0", "camera_0"),
+        ("東京.mp4", "run"),
+        ("a" * 99 + ".mp4", "a" * 64),
+        (".mp4", "mp4"),
+    ],
+)
+def test_a_source_gives_its_stream_a_name(source: str, stream: str) -> None:
+    assert stream_name(source) == stream
+
+
+@posix
+def test_a_terminal_shows_a_bar_and_is_left_tidy(clip: Path) -> None:
+    import pty
+
+    main, side = pty.openpty()
+    environment = {**os.environ, "TERM": "xterm", "COLUMNS": "100"}
+    process = subprocess.Popen([*COMMAND, str(clip)], stdout=side, stderr=side, env=environment)
+    os.close(side)
+    shown = b""
+    try:
+        while chunk := os.read(main, 65536):
+            shown += chunk
+    except OSError:  # Linux's way of saying that the other side is closed
+        pass
+    os.close(main)
+    assert process.wait(30) == 0
+    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown.decode())
+    assert "Loading motion" in text
+    assert re.search(r"the room\.mp4 .*/40", text)
+    assert text.count("\x1b") == 0
+    assert shown.rfind(b"\x1b[?25h") > shown.rfind(b"\x1b[?25l"), "the cursor is back"
+    assert "written    nothing; ask for it with --save" in text
+
+
+def test_the_people_are_found(assets: Path, tmp_path: Path) -> None:
+    clip = assets / "videos" / "one-by-one-person-detection.mp4"
+    part = tmp_path / "part.mp4"
+    with av.open(str(clip)) as container:
+        write_clip(
+            part,
+            [
+                np.asarray(frame.to_ndarray(format="bgr24"), np.uint8)
+                for frame, _ in zip(container.decode(video=0), range(120), strict=False)
+            ],
+            fps=10,
+        )
+    done = run(part, "--model", assets / "models" / "yolox_nano.onnx", "--jsonl", tmp_path / "o.jsonl")
+    assert done.code == 0, done.err
+    rows = lines(tmp_path / "o.jsonl")
+    sure = [d for row in rows for d in row["detections"] if d["class_name"] == "person" and d["confidence"] > 0.7]
+    assert len(sure) > 40
+    for person in sure:
+        left, top, right, bottom = person["xyxy"]
+        assert 0 <= left < right <= 768
+        assert 0 <= top < bottom <= 432
+    assert re.search(r"found .*person \(\d+ frames", done.err)
