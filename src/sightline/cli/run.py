@@ -15,11 +15,9 @@ from typing import Annotated, Any
 import typer
 
 from sightline import loader
-from sightline.cli.progress import Display
 from sightline.config import Settings, load_settings
 from sightline.errors import ConfigError, SinkError
 from sightline.registry import load
-from sightline.runner import Run
 from sightline.sinks.base import Sink
 from sightline.sources.base import open_source
 from sightline.types import check_stream_name
@@ -60,6 +58,10 @@ def run(
 
     Ctrl-C stops at any moment and leaves complete files. Nothing but --jsonl - writes to standard output.
     """
+    # Here, or a broken OpenCV would stop `sightline doctor` as well.
+    from sightline.cli.progress import Display
+    from sightline.runner import Run
+
     settings = load_settings(model=model, engine=engine, device=device, imgsz=imgsz, conf=conf)
     loader.check_model(settings.model, engine=settings.engine, device=settings.device)
     targets = {"video": save, "jsonl": jsonl, "masks": masks}

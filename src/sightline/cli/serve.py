@@ -10,11 +10,9 @@ from typing import Annotated
 import typer
 
 from sightline import loader
-from sightline.app import create_app
 from sightline.config import Settings, load_settings
 from sightline.errors import ConfigError, ModelError
 from sightline.guard import is_loopback
-from sightline.server import Server
 
 
 def _help(setting: str) -> str:
@@ -76,6 +74,10 @@ def serve(
         sys.stdout.flush()
         if open_page:
             webbrowser.open(url)
+
+    # Here, or every command would take half a second longer and a broken OpenCV would stop `doctor` as well.
+    from sightline.app import create_app
+    from sightline.server import Server
 
     server = Server(create_app(settings), settings, ready)
     server.serve_forever()
