@@ -79,11 +79,12 @@ function show(streams) {
   byId("new-camera", HTMLElement).hidden = streams.length === 0;
 }
 
-/** New cards come at the end, so that those a person looks at stay where they are. @param {StreamStats} stats */
+/** A new card comes after those that are live; cards a person looks at stay where they are. @param {StreamStats} stats */
 function add(stats) {
   const card = new Card(stats);
   cards.set(stats.name, card);
-  list.append(card.element);
+  const waiting = stats.state === "live" ? list.querySelector('[data-state="waiting"]') : null;
+  list.insertBefore(card.element, waiting);
   thumbnails.add(card);
 }
 

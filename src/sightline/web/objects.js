@@ -49,7 +49,7 @@ export class ObjectList {
   clear() {
     this.#shown = "";
     this.#shownAt = -Infinity;
-    this.#list.replaceChildren(make("li", { class: "none" }, "No picture"));
+    this.#list.replaceChildren(make("li", { class: "none" }, "Nothing right now"));
     setText(this.#spoken, "");
   }
 }
