@@ -39,6 +39,12 @@ class Running:
     def ws(self) -> str:
         return self.url.replace("http", "ws")
 
+    @property
+    def tcp(self) -> str:
+        found = re.search(r"tcp://\S+", "".join(self.log))
+        assert found, "the server was not started with --tcp-port"
+        return found[0]
+
     async def get(self, path: str) -> Any:
         answer = await self.http.get(path)
         return answer.json()

@@ -1,0 +1,93 @@
+"""A peer of the TCP data plane that knows nothing of the SDK: sockets and plain msgpack."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import Any
+from urllib.parse import urlsplit
+
+import msgspec
+
+from serving import picture
+
+Map = dict[str, Any]
+
+
+def packed(message: object) -> bytes:
+    """A message with its length."""
+    body = msgspec.msgpack.encode(message)
+    return len(body).to_bytes(4, "big") + body
+
+
+def frame(stream: str, seq: int, jpeg: bytes | None = None, **more: object) -> Map:
+    """A frame as any client would send it."""
+    data = picture(seq) if jpeg is None else jpeg
+    return {
+        "type": "frame",
+        "stream": stream,
+        "seq": seq,
+        "timestamp": 1000 + seq,
+        "format": "jpeg",
+        "data": data,
+    } | more
+
+
+class TcpPeer:
+    """One connection."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader = reader
+        self.writer = writer
+
+    async def send(self, *messages: object) -> None:
+        await self.send_raw(b"".join(map(packed, messages)))
+
+    async def send_raw(self, data: bytes) -> None:
+        self.writer.write(data)
+        await self.writer.drain()
+
+    async def receive(self) -> Map:
+        length = int.from_bytes(await asyncio.wait_for(self.reader.readexactly(4), 30), "big")
+        message: Map = msgspec.msgpack.decode(await self.reader.readexactly(length))
+        return message
+
+    async def next(self, *types: str) -> Map:
+        """The next message of one of these types."""
+        while True:
+            message = await self.receive()
+            if message["type"] in types:
+                return message
+
+    async def publish(self, stream: str, count: int, *, start: int = 0) -> list[Map]:
+        """Send frames one at a time, each after the answer to the one before."""
+        answers = []
+        for seq in range(start, start + count):
+            await self.send(frame(stream, seq))
+            answer = await self.next("result", "dropped", "error")
+            assert (answer.get("stream"), answer.get("seq")) == (stream, seq), answer
+            answers.append(answer)
+        return answers
+
+    async def refused(self) -> Map:
+        """The error that the server ends the connection with."""
+        message = await self.next("error")
+        while "stream" in message:
+            message = await self.next("error")
+        assert await asyncio.wait_for(self.reader.read(), 30) == b"", "nothing comes after that"
+        return message
+
+
+@asynccontextmanager
+async def tcp_peer(url: str) -> AsyncGenerator[TcpPeer]:
+    """Connect; the server's hello has been read."""
+    parts = urlsplit(url)
+    reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
+    peer = TcpPeer(reader, writer)
+    try:
+        hello = await peer.receive()
+        assert hello["type"] == "hello", hello
+        yield peer
+    finally:
+        writer.close()

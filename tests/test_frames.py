@@ -1,0 +1,240 @@
+from __future__ import annotations
+
+import itertools
+import json
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sightline import frames
+from sightline.errors import ProtocolError, TooLarge
+from sightline.protocol import Ping, Pong
+from sightline.rows import Detection, Segment
+
+GOLDEN = Path(__file__).parent / "golden" / "tcp.json"
+JPEG = b"\xff\xd8\xff\xe0jpeg"
+
+
+def result() -> frames.ResultMessage:
+    return frames.ResultMessage(
+        stream="door",
+        seq=7,
+        timestamp=1700000000250.0,
+        width=640,
+        height=360,
+        model="nets",
+        detections=(Detection(1, "bus", 0.875, (1.0, 2.0, 30.5, 40.0)), Detection(0, "person", 0.5, (0, 0, 1, 1), 12)),
+        processing_time_ms=9.5,
+        stages={"decode": 1.5, "infer": 8.0},
+        captured_at=1700000000237.5,
+        received_at=1700000000251.25,
+        processed_at=1700000000261.0,
+    )
+
+
+def messages() -> dict[str, list[frames.Bytes]]:
+    """One of every message, as parts without the length."""
+    masked = result()
+    masked.mask_kind = "instances"
+    segmented = result()
+    segmented.detections, segmented.mask_kind = (), "classes"
+    segmented.segments = (Segment(1, "bus", 0.25),)
+    head = frames.FrameHead("door", 7, 1700000000250.0)
+    told = frames.FrameHead("door", 8, 1700000000283.5, results=False, clock_offset=-12.5)
+    small: dict[str, frames.PeerMessage | frames.ServerMessage] = {
+        "close": frames.Close("door"),
+        "subscribe": frames.Subscribe("door", pictures=True),
+        "unsubscribe": frames.Unsubscribe("door"),
+        "ping": Ping(1000.0),
+        "hello": frames.Hello("motion", 2, 60.0, 4194304, 16777216),
+        "status": frames.Status("door", "waiting", "Waiting for the camera."),
+        "result": result(),
+        "dropped": frames.Dropped("door", 7, "replaced"),
+        "failed": frames.Dropped("door", 7, "failed", "BadImage: no picture"),
+        "error": frames.ErrorMessage("too_large", "message of 9 bytes: expected at most 4"),
+        "error_of_a_stream": frames.ErrorMessage("stream_busy", "stream 'door' has a camera already", "door", 7),
+        "pong": Pong(1000.0, 1001.5),
+    }
+    return {
+        "frame": frames.with_binaries(frames.encode(head), data=JPEG),
+        "frame_with_clock": frames.with_binaries(frames.encode(told), data=JPEG),
+        **{name: [frames.encode(message)] for name, message in small.items()},
+        "result_with_mask": frames.with_binaries(frames.encode(masked), mask=b"png!", data=None),
+        "result_with_picture": frames.with_binaries(frames.encode(segmented), mask=b"png!", data=JPEG),
+    }
+
+
+def readable(data: bytes) -> Any:
+    """A message as JSON can have it: binaries as hex."""
+    found = msgspec.msgpack.decode(data)
+    return {key: {"hex": value.hex()} if isinstance(value, bytes) else value for key, value in found.items()}
+
+
+def test_every_message_is_what_the_golden_file_says() -> None:
+    golden = json.loads(GOLDEN.read_text())
+    made = {name: b"".join(frames.for_tcp(parts)) for name, parts in messages().items()}
+    shown = {name: {"hex": data.hex(), "map": readable(data[4:])} for name, data in made.items()}
+    assert shown == golden, "the wire changed: see tests/golden/tcp.json"
+    assert all(int.from_bytes(data[:4], "big") == len(data) - 4 for data in made.values())
+
+
+@pytest.mark.parametrize("name", ["frame", "frame_with_clock", "close", "subscribe", "unsubscribe", "ping"])
+def test_golden_peer_messages_are_read_back(name: str) -> None:
+    data = bytes.fromhex(json.loads(GOLDEN.read_text())[name]["hex"])[4:]
+    message = frames.decode_peer(data)
+    if isinstance(message, frames.FrameMessage):
+        assert (message.stream, bytes(message.data)) == ("door", JPEG)
+        assert frames.decode_frame(data).seq == message.seq
+    else:
+        assert frames.encode(message) == data
+
+
+def test_the_simplest_frame_is_understood() -> None:
+    data = msgspec.msgpack.encode({"type": "frame", "stream": "a", "seq": 0, "timestamp": 1, "data": b"x", "more": [1]})
+    message = frames.decode_frame(data)
+    assert (message.format, message.results, message.clock_offset) == ("jpeg", True, msgspec.UNSET)
+
+
+def test_pictures_are_passed_on_without_a_copy() -> None:
+    jpeg = bytes(5000)
+    parts = frames.for_tcp(frames.with_binaries(frames.encode(frames.FrameHead("a", 1, 1.0)), data=jpeg))
+    assert any(part is jpeg for part in parts)
+    message = frames.decode_frame(memoryview(b"".join(parts))[4:])
+    assert message.data.nbytes == 5000
+    assert isinstance(message.data, memoryview)
+
+
+@given(st.dictionaries(st.text("abc", min_size=1, max_size=3), st.binary(max_size=5), max_size=20), st.integers(0, 18))
+def test_binaries_are_added_to_maps_of_any_size(binaries: dict[str, bytes], keys: int) -> None:
+    body = {f"key{i}": i for i in range(keys)}
+    made = b"".join(frames.with_binaries(msgspec.msgpack.encode(body), **binaries))
+    assert msgspec.msgpack.decode(made) == body | binaries
+
+
+# Cutting a stream of bytes into messages
+
+
+def split(splitter: frames.Splitter, data: bytes, cuts: list[int]) -> list[bytes]:
+    """Feed the data in pieces; each as large as there is room for, at most."""
+    found: list[bytes] = []
+    edges = [0, *sorted(min(cut, len(data)) for cut in cuts), len(data)]
+    for begin, end in itertools.pairwise(edges):
+        while begin < end:
+            room = splitter.room()
+            assert len(room), "there is always room"
+            took = min(len(room), end - begin)
+            room[:took] = data[begin : begin + took]
+            found += [bytes(message) for message in splitter.received(took)]
+            begin += took
+    return found
+
+
+@given(
+    st.lists(st.one_of(st.binary(max_size=40), st.integers(0, 200_000).map(bytes)), max_size=12),
+    st.lists(st.integers(0, 400_000), max_size=30),
+)
+def test_messages_come_out_as_they_went_in_however_they_are_cut(bodies: list[bytes], cuts: list[int]) -> None:
+    splitter = frames.Splitter(200_000)
+    assert split(splitter, b"".join(map(frames.prefixed, bodies)), cuts) == bodies
+
+
+@given(st.binary(max_size=300), st.integers(1, 50))
+def test_any_bytes_are_messages_or_too_large_and_never_take_more_memory_than_allowed(data: bytes, limit: int) -> None:
+    splitter = frames.Splitter(limit)
+    try:
+        found = split(splitter, data, [])
+    except TooLarge as e:
+        assert str(limit) in e.message  # noqa: PT017
+    else:
+        assert all(len(message) <= limit for message in found)
+    assert len(splitter.room()) <= limit + frames.PREFIX
+
+
+def test_a_declared_length_takes_no_memory_before_its_bytes_come() -> None:
+    splitter = frames.Splitter(64 << 20)
+    split(splitter, (64 << 20).to_bytes(4, "big") + bytes(100), [])
+    assert len(splitter.room()) <= 1 << 16
+
+
+def test_a_length_over_the_limit_is_refused_at_once() -> None:
+    with pytest.raises(TooLarge, match="message of 101 bytes: expected at most 100"):
+        split(frames.Splitter(100), (101).to_bytes(4, "big"), [])
+
+
+# What is hostile
+
+NEST = b"\x82\xa4type\xa4ping\xa1x"
+HOSTILE = {
+    "empty": b"",
+    "not a map": b"\xc0",
+    "an array": b"\x93\x01\x02\x03",
+    "no type": b"\x80",
+    "unknown type": msgspec.msgpack.encode({"type": "reboot"}),
+    "type is an extension": b"\x81\xa4type\xc7\x01\x05a",
+    "time is an extension": b"\x82\xa4type\xa4ping\xa9timestamp\xd6\xff\x00\x00\x00\x00",
+    "reserved byte": b"\xc1",
+    "cut off": msgspec.msgpack.encode({"type": "ping", "timestamp": 1.5})[:-1],
+    "more than one": msgspec.msgpack.encode({"type": "ping", "timestamp": 1.5}) * 2,
+    "arrays in arrays": NEST + b"\x91" * 1_000_000 + b"\xc0",
+    "maps in maps": NEST + b"\x81\xa1a" * 1_000_000 + b"\xc0",
+    "a string of 4 GB": b"\x81\xa4type\xdb\xff\xff\xff\xff",
+    "a binary of 4 GB": b"\x82\xa4type\xa5frame\xa4data\xc6\xff\xff\xff\xff",
+    "an array of 4 G": NEST[:-2] + b"\xa1x\xdd\xff\xff\xff\xff",
+    "a map of 4 G": b"\xdf\xff\xff\xff\xff\xa4type\xa4ping",
+    "a number as key": b"\x82\xa4type\xa4ping\x01\x02",
+    "bad UTF-8": b"\x82\xa4type\xa4ping\xa1\xff\x01",
+    "not a number": msgspec.msgpack.encode({"type": "ping", "timestamp": float("nan")}),
+    "negative seq": msgspec.msgpack.encode({"type": "frame", "stream": "a", "seq": -1, "timestamp": 1, "data": b""}),
+    "huge seq": msgspec.msgpack.encode({"type": "frame", "stream": "a", "seq": 2**63, "timestamp": 1, "data": b""}),
+    "data as text": msgspec.msgpack.encode({"type": "frame", "stream": "a", "seq": 1, "timestamp": 1, "data": "x"}),
+    "no data": msgspec.msgpack.encode({"type": "frame", "stream": "a", "seq": 1, "timestamp": 1}),
+    "a PNG": msgspec.msgpack.encode(
+        {"type": "frame", "stream": "a", "seq": 1, "timestamp": 1, "format": "png", "data": b""}
+    ),
+    "a long name": msgspec.msgpack.encode({"type": "subscribe", "stream": "x" * 1000}),
+    "much besides the picture": msgspec.msgpack.encode({"type": "ping", "timestamp": 1, "more": "x" * 5000}),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_messages_are_refused_with_a_reason(name: str) -> None:
+    with pytest.raises(ProtocolError, match="expected"):
+        frames.decode_peer(HOSTILE[name])
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_a_message_or_a_reasoned_error(data: bytes) -> None:
+    for decode in (frames.decode_peer, frames.decode_frame):
+        try:
+            decode(data)
+        except ProtocolError as e:
+            assert e.message  # noqa: PT017
+
+
+_values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**64 - 1)
+    | st.floats()
+    | st.text(max_size=8)
+    | st.binary(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=8,
+)
+_keys = st.sampled_from(["stream", "seq", "timestamp", "format", "data", "results", "clock_offset", "pictures", "x"])
+_types = st.sampled_from(["frame", "close", "subscribe", "unsubscribe", "ping", "result", "hello", ""])
+
+
+@given(_types, st.dictionaries(_keys, _values, max_size=8))
+def test_any_typed_map_is_a_message_or_a_reasoned_error(kind: str, fields: dict[str, Any]) -> None:
+    data = msgspec.msgpack.encode({"type": kind} | fields)
+    try:
+        message = frames.decode_peer(data)
+    except ProtocolError as e:
+        assert e.message  # noqa: PT017
+    else:
+        assert type(message).__struct_config__.tag == kind
