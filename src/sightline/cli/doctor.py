@@ -1,0 +1,35 @@
+"""``sightline doctor``: what is installed, what works, what is wrong and the command that mends it."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+import typer
+from rich.text import Text
+
+from sightline.cli.checks import examine
+from sightline.cli.tables import print_table
+
+COLOURS = {"ok": "green", "note": "yellow", "problem": "bold red"}
+
+
+def doctor(as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False) -> None:
+    """Check this installation. Ends with status 1 if something stops `sightline serve`."""
+    findings = list(examine())
+    if as_json:
+        typer.echo(msgspec.json.format(msgspec.json.encode(findings)).decode())
+    else:
+        rows = [(Text(f.state, COLOURS[f.state]), f.what, f.detail) for f in findings]
+        print_table(("", "what", "found"), rows)
+        for finding in findings:
+            if finding.mend:
+                typer.echo(f"\n{finding.state}, {finding.what}: to mend it\n  {finding.mend}")
+        problems = sum(finding.state == "problem" for finding in findings)
+        stopping = sum(finding.stops_serve for finding in findings)
+        stops = f"{stopping} of them" if stopping else "none of them"
+        typer.echo(
+            f"\nProblems: {problems}; {stops} in the way of `sightline serve`." if problems else "\nAll is well."
+        )
+    if any(finding.stops_serve for finding in findings):
+        raise typer.Exit(1)
