@@ -1,0 +1,60 @@
+"""Real Chromium with a fake camera that plays a real clip."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import av
+import cv2
+import pytest
+from playwright.async_api import Browser, Page, async_playwright
+
+QUIET = ("--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run")
+FAKE_CAMERA = ("--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream")
+
+
+def chromium() -> str:
+    """Where Chromium is. Skips the test where there is none."""
+    for name in ("chromium", "chromium-browser", "google-chrome"):
+        if path := shutil.which(name):
+            return path
+    pytest.skip("no Chromium: make browser installs it")
+
+
+def camera_file(clip: Path, folder: Path, *, start: int, count: int, width: int = 640, height: int = 360) -> Path:
+    """Frames of a clip as the concatenated JPEGs that Chromium's fake camera plays in a loop."""
+    path = folder / f"{clip.stem}.mjpeg"
+    with av.open(str(clip)) as container, path.open("wb") as out:
+        for index, frame in enumerate(container.decode(video=0)):
+            if index >= start + count:
+                break
+            if index >= start:
+                image = cv2.resize(frame.to_ndarray(format="bgr24"), (width, height), interpolation=cv2.INTER_AREA)
+                out.write(cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, 95])[1].tobytes())
+    return path
+
+
+@asynccontextmanager
+async def browsing(*arguments: str) -> AsyncGenerator[Browser]:
+    """A browser with these switches. Whatever a page logs as an error fails the test: see ``quiet``."""
+    sandbox = ("--no-sandbox",) if hasattr(os, "geteuid") and os.geteuid() == 0 else ()
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(
+            executable_path=chromium(), args=[*QUIET, *sandbox, *arguments], timeout=60_000
+        )
+        try:
+            yield browser
+        finally:
+            await browser.close()
+
+
+def listen_for_errors(page: Page) -> list[str]:
+    """The list that the page's errors go into: exceptions, and what the policy blocks."""
+    errors: list[str] = []
+    page.on("pageerror", lambda e: errors.append(str(e)))
+    page.on("console", lambda m: errors.append(m.text) if "Content Security Policy" in m.text else None)
+    return errors

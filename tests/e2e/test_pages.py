@@ -1,0 +1,303 @@
+"""The main job, as a person does it: a real browser, a real clip as its camera, a real model, a real server."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import pytest_asyncio
+from playwright.async_api import Browser, Page, expect
+
+from browsing import FAKE_CAMERA, browsing, camera_file, listen_for_errors
+from serving import Json, Running, peer, picture, serving
+
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
+SLOW_MS = 60_000
+"""Pages are waited for this long: the machine may be busy, and a condition that never holds still fails."""
+
+
+@pytest.fixture(scope="module")
+def model(assets: Path) -> Path:
+    return assets / "models" / "yolox_nano.onnx"
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def server(model: Path) -> AsyncIterator[Running]:
+    async with serving("--model", str(model), "--engine", "onnx") as running:
+        yield running
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def browser(assets: Path, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Browser]:
+    clip = assets / "videos" / "one-by-one-person-detection.mp4"
+    played = camera_file(clip, tmp_path_factory.mktemp("camera"), start=120, count=60)
+    async with browsing(*FAKE_CAMERA, f"--use-file-for-fake-video-capture={played}") as running:
+        yield running
+
+
+async def open_page(browser: Browser, url: str, **context: Any) -> tuple[Page, list[str]]:
+    page = await (await browser.new_context(**context)).new_page()
+    errors = listen_for_errors(page)
+    await page.goto(url)
+    return page, errors
+
+
+async def state(page: Page, wanted: str) -> None:
+    await expect(page.locator("body")).to_have_attribute("data-state", wanted, timeout=SLOW_MS)
+
+
+async def figure(page: Page, name: str) -> str:
+    return await page.locator(f"[data-figure={name}]").inner_text()
+
+
+async def sees(page: Page, least: int = 1) -> None:
+    """Wait until a drawn frame had at least so many boxes."""
+    await page.wait_for_function("n => Number(document.body.dataset.detections) >= n", arg=least, timeout=SLOW_MS)
+
+
+async def boxes_drawn(page: Page) -> int:
+    """Pixels of the canvas that have the first class's colour, as the palette has it."""
+    return int(
+        await page.evaluate(
+            """async () => {
+              const palette = await import("/static/palette.js");
+              const canvas = document.querySelector("#canvas");
+              const copy = new OffscreenCanvas(canvas.width, canvas.height).getContext("2d");
+              copy.drawImage(canvas, 0, 0);
+              const { data } = copy.getImageData(0, 0, canvas.width, canvas.height);
+              const [r, g, b] = palette.color(0);
+              let n = 0;
+              for (let i = 0; i < data.length; i += 4) {
+                if (Math.abs(data[i] - r) + Math.abs(data[i + 1] - g) + Math.abs(data[i + 2] - b) < 24) n += 1;
+              }
+              return n;
+            }"""
+        )
+    )
+
+
+def balanced(stream: Json) -> bool:
+    settled = stream["delivered"] + sum(stream["dropped"].values()) + stream["failed"]
+    return bool(stream["received"] == settled + stream["in_flight"])
+
+
+async def run_on(folder: Path, model: Path) -> dict[int, list[Json]]:
+    """The boxes that ``sightline run`` finds in a folder of pictures, by the number in the file's name."""
+    out = folder.parent / "run.jsonl"
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "sightline", "run", str(folder), "--model", str(model)),
+        *("--engine", "onnx", "--jsonl", str(out)),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    said, _ = await process.communicate()
+    assert process.returncode == 0, said.decode()
+    lines = [json.loads(line) for line in out.read_text().splitlines()]
+    return {int(Path(line["source"]).stem): line["detections"] for line in lines}
+
+
+async def test_one_button_and_the_person_is_boxed_here_and_at_two_viewers(
+    server: Running, browser: Browser, model: Path, tmp_path: Path
+) -> None:
+    camera, camera_errors = await open_page(browser, f"{server.url}/camera/hall")
+    await state(camera, "idle")
+    await camera.locator("#start").focus()
+    await camera.keyboard.press("Enter")
+    await state(camera, "live")
+    await sees(camera)
+
+    viewers = [await open_page(browser, f"{server.url}/view/hall") for _ in range(2)]
+    for viewer, _ in viewers:
+        await state(viewer, "live")
+        await sees(viewer)
+        await expect(viewer.locator("#objects")).to_contain_text("person", timeout=SLOW_MS)
+
+    # what the viewers are sent: the same pictures through `sightline run` have the same boxes
+    folder = tmp_path / "frames"
+    folder.mkdir()
+    sent: dict[int, list[Json]] = {}
+    async with peer(f"{server.ws}/ws/view/hall") as listener:
+        while len(sent) < 25:
+            message, data = await listener.next("frame_metadata")
+            assert data is not None
+            (folder / f"{message['frameNumber']}.jpg").write_bytes(data[: message["jpeg_bytes"]])
+            sent[message["frameNumber"]] = message["detections"]
+            await listener.ws.send(json.dumps({"type": "ack", "frameNumber": message["frameNumber"]}))
+    assert sum(map(len, sent.values())) >= 20, "there is a person in nearly every frame"
+    found = await run_on(folder, model)
+    assert found.keys() == sent.keys()
+    for number, boxes in sent.items():
+        assert [b["class_name"] for b in boxes] == [b["class_name"] for b in found[number]]
+        for ours, theirs in zip(boxes, found[number], strict=True):
+            assert np.abs(np.subtract(ours["xyxy"], theirs["xyxy"])).max() <= 1
+            assert abs(ours["confidence"] - theirs["confidence"]) < 0.01
+
+    # the overlay is drawn on the picture, and can be switched off
+    viewer = viewers[0][0]
+    await sees(viewer)
+    assert await boxes_drawn(viewer) > 200
+    await viewer.locator("#overlay").uncheck()
+    shown = int(await figure(viewer, "shown"))
+    await viewer.wait_for_function(
+        "n => Number(document.querySelector('[data-figure=shown]').textContent) > n + 2", arg=shown, timeout=SLOW_MS
+    )
+    assert await boxes_drawn(viewer) < 200
+
+    # acknowledged and reported; the figures are there and the ledger balances
+    stats = await server.until(lambda s: sum(bool(v["fps"]) for v in s["streams"]["hall"]["viewer_stats"]) == 2)
+    assert stats["streams"]["hall"]["viewers"] == 2
+    assert balanced(stats["streams"]["hall"])
+    for page in (camera, viewer):
+        assert re.fullmatch(r"[\d.]+", await figure(page, "fps"))
+        assert re.search(r"\d", await figure(page, "latency"))
+        assert await figure(page, "model") == "yolox_nano"
+
+    await camera.locator("#stop").click()
+    await state(camera, "idle")
+    await expect(viewer.locator("#banner")).to_contain_text("The camera is gone", timeout=SLOW_MS)
+    stream = await server.stream("hall")
+    assert (balanced(stream), stream["in_flight"]) == (True, 0)
+    await camera.locator("#start").click()
+    await state(viewer, "live")
+    assert camera_errors + [e for _, errors in viewers for e in errors] == []
+    for page in (camera, *(v for v, _ in viewers)):
+        await page.context.close()
+
+
+async def test_the_dashboard_explains_itself_and_shows_what_is_live(server: Running, browser: Browser) -> None:
+    page, errors = await open_page(browser, server.url)
+    async with peer(f"{server.ws}/ws/camera/porch") as camera:
+        await camera.send_frame(1, picture(1))
+        await camera.next("result")
+        card = page.locator("[data-stream=porch]")
+        await expect(card).to_contain_text("yolox_nano", timeout=SLOW_MS)
+        await expect(card).to_have_attribute("data-state", "live")
+        await page.wait_for_function(
+            "() => document.querySelector('[data-stream=porch] img')?.naturalWidth === 320", timeout=SLOW_MS
+        )
+    await expect(card).to_have_attribute("data-state", "waiting", timeout=SLOW_MS)
+    await page.locator("#new-camera").click()
+    await page.locator("#name").fill("not a name!")
+    await page.locator("#naming-go").click()
+    await expect(page.locator("#name-problem")).not_to_be_empty()
+    await page.locator("#name").fill("garden")
+    await page.keyboard.press("Enter")
+    await page.wait_for_url("**/camera/garden")
+    assert errors == []
+    await page.context.close()
+
+
+async def test_an_empty_dashboard_says_what_to_do(browser: Browser) -> None:
+    async with serving() as empty:
+        page, errors = await open_page(browser, empty.url)
+        await expect(page.locator("#empty")).to_be_visible(timeout=SLOW_MS)
+        await page.locator("#first-camera").click()
+        await expect(page.locator("#naming")).to_be_visible()
+        assert errors == []
+        await page.context.close()
+
+
+async def test_a_busy_stream_says_so_and_offers_another_name(server: Running, browser: Browser) -> None:
+    async with peer(f"{server.ws}/ws/camera/taken") as camera:
+        await camera.next("hello")
+        page, _ = await open_page(browser, f"{server.url}/camera/taken")
+        await page.locator("#start").click()
+        banner = page.locator("#banner")
+        await expect(banner).to_contain_text("This name is taken", timeout=SLOW_MS)
+        await expect(banner.get_by_role("link", name=re.compile("Use .taken-2. instead"))).to_be_visible()
+    await state(page, "live")  # it tried again by itself once the stream was free
+    await page.context.close()
+
+
+async def test_a_hidden_page_stops_sending_and_goes_on_when_seen(server: Running, browser: Browser) -> None:
+    page, _ = await open_page(browser, f"{server.url}/camera/hidden")
+    await page.locator("#start").click()
+    await state(page, "live")
+    hide = """value => {
+      Object.defineProperty(document, "visibilityState", { value, configurable: true });
+      Object.defineProperty(document, "hidden", { value: value === "hidden", configurable: true });
+      document.dispatchEvent(new Event("visibilitychange"));
+    }"""
+    await page.evaluate(hide, "hidden")
+    await state(page, "paused")
+    await server.until(lambda s: s["streams"]["hidden"]["fps"] == 0)
+    await page.evaluate(hide, "visible")
+    await state(page, "live")
+    await page.context.close()
+
+
+async def test_the_pages_come_back_by_themselves_after_a_restart(browser: Browser) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    async with serving("--port", port) as first:
+        camera, _ = await open_page(browser, f"{first.url}/camera/again")
+        await camera.locator("#start").click()
+        await state(camera, "live")
+        viewer, _ = await open_page(browser, f"{first.url}/view/again")
+        await state(viewer, "live")
+        first.process.send_signal(signal.SIGKILL)
+        await first.process.wait()
+        await state(camera, "reconnecting")
+        await expect(viewer.locator("#banner")).to_contain_text("server", timeout=SLOW_MS)
+    async with serving("--port", port):
+        await state(camera, "live")
+        await state(viewer, "live")
+    await camera.context.close()
+    await viewer.context.close()
+
+
+@pytest.mark.parametrize(
+    ("switches", "says"),
+    [
+        (("--use-fake-device-for-media-stream",), "permission|allow|blocked"),
+        (("--use-fake-ui-for-media-stream",), "no camera|find a camera|camera was found"),
+    ],
+    ids=["permission denied", "no camera"],
+)
+async def test_a_camera_that_cannot_be_had_says_why(server: Running, switches: tuple[str, ...], says: str) -> None:
+    async with browsing(*switches) as browser:
+        page, _ = await open_page(browser, f"{server.url}/camera/none")
+        await page.locator("#start").click()
+        await state(page, "error")
+        await expect(page.locator("#banner")).to_contain_text(re.compile(says, re.I))
+        await expect(page.locator("#start")).to_be_visible()
+
+
+async def test_an_insecure_address_says_what_to_do(browser: Browser) -> None:
+    async with serving(env={"SIGHTLINE_ALLOWED_HOSTS": '["cam.test"]'}) as server:
+        port = server.url.rsplit(":", 1)[1]
+        async with browsing(*FAKE_CAMERA, "--host-resolver-rules=MAP cam.test 127.0.0.1") as other:
+            page, _ = await open_page(other, f"http://cam.test:{port}/camera/lan")
+            await state(page, "error")
+            await expect(page.locator("#banner")).to_contain_text(re.compile("https|localhost"))
+
+
+@pytest.mark.parametrize("scheme", ["dark", "light"])
+@pytest.mark.parametrize("path", ["/", "/camera/small", "/view/small"])
+async def test_pages_fit_a_phone_and_every_control_has_a_name(
+    server: Running, browser: Browser, scheme: Any, path: str
+) -> None:
+    page, errors = await open_page(
+        browser, server.url + path, viewport={"width": 320, "height": 640}, color_scheme=scheme
+    )
+    await page.wait_for_load_state("networkidle")
+    assert await page.evaluate("document.documentElement.scrollWidth") <= 320
+    unnamed = await page.evaluate(
+        """() => [...document.querySelectorAll("button, a, input, select")]
+          .filter((e) => e.offsetParent && !(e.ariaLabel || e.textContent.trim() || e.labels?.length || e.title)
+            && !e.closest("[aria-hidden=true]"))
+          .map((e) => e.outerHTML)"""
+    )
+    assert unnamed == []
+    assert errors == []
+    await page.context.close()
