@@ -162,14 +162,14 @@ function run() {
   if (!track || now.paused) return;
   track.enabled = true;
   lastResultAt = performance.now();
-  capture.start(video, track);
+  if (!capture.way) capture.start(video, track);
   openGate();
   publisher.start();
 }
 
 function pause() {
   now.paused = true;
-  capture.stop();
+  capture.close();
   publisher.stop();
   if (track) track.enabled = false;
 }

@@ -17,14 +17,15 @@ import { wallClock } from "./clock.js";
 import { Encoder } from "./encoder.js";
 import { Gate } from "./gate.js";
 
+const LAST_MS = 2_000;
+
 const worker = /** @type {{postMessage: (message: FromWorker, transfer?: Transferable[]) => void,
   onmessage: ((event: MessageEvent<ToWorker>) => void) | null, close: () => void}} */ (/** @type {unknown} */ (self));
 const gate = new Gate();
 const encoder = new Encoder();
 /** @type {Limits} */
 let limits = { maxSide: 640, maxPixels: Infinity, quality: 0.8 };
-/** @type {ReadableStreamDefaultReader<VideoFrame> | null} */
-let reader = null;
+let reading = false;
 
 worker.onmessage = ({ data }) => {
   if (data.type === "track") void readTrack(data.frames);
@@ -40,7 +41,8 @@ worker.onmessage = ({ data }) => {
 
 /** @param {ReadableStream<VideoFrame>} frames of which the browser keeps only the newest unread one */
 async function readTrack(frames) {
-  reader = frames.getReader();
+  const reader = frames.getReader();
+  reading = true;
   for (;;) {
     const { value: frame, done } = await reader.read();
     if (done) break;
@@ -52,11 +54,10 @@ async function readTrack(frames) {
   worker.close();
 }
 
-/** Give back what is read already, then end. */
+/** The page stops the track, which ends the stream; what it still holds is read and closed until then. */
 function stop() {
   gate.close();
-  if (reader) void reader.cancel();
-  else worker.close();
+  setTimeout(() => worker.close(), reading ? LAST_MS : 0);
 }
 
 /** @param {VideoFrame | ImageBitmap} source */

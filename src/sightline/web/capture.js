@@ -56,7 +56,7 @@ export class Capture {
     }
   }
 
-  /** No more pictures; what is being encoded is forgotten. */
+  /** No more pictures; what is being encoded is forgotten. The caller stops the track, too. */
   stop() {
     this.#run += 1;
     this.#tell({ type: "stop" }); // not terminate(): what it holds of the camera must be given back
@@ -79,7 +79,7 @@ export class Capture {
     this.#tell({ type: "limits", limits });
   }
 
-  /** The connection is gone. */
+  /** The connection is gone, or nobody looks: take nothing until the next `reset`. */
   close() {
     this.#gate.close();
     this.#tell({ type: "close" });
@@ -112,7 +112,7 @@ export class Capture {
   /** Look at every picture that the video shows. @param {HTMLVideoElement} video @param {number} run */
   #watch(video, run) {
     if (run !== this.#run) return;
-    if (video.videoWidth) this.#offer(video, run);
+    if (video.readyState >= HTMLMediaElement.HAVE_CURRENT_DATA) void this.#offer(video, run);
     const again = () => this.#watch(video, run);
     if ("requestVideoFrameCallback" in video) video.requestVideoFrameCallback(again);
     else setTimeout(again, 33);
