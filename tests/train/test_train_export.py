@@ -19,7 +19,7 @@ from sightline.types import Detections, Segmentation  # noqa: E402
 CLASSES = ("one", "two", "three")
 SIZE = 64
 PLAIN = {"Add", "Cast", "Concat", "Constant", "Conv", "Identity", "Mul", "Relu", "Reshape", "Resize", "Sigmoid"}
-PLAIN |= {"Slice", "Softplus", "Sub", "Transpose", "Unsqueeze"}
+PLAIN |= {"Abs", "Exp", "Log", "Neg", "Slice", "Sub", "Transpose", "Unsqueeze"}
 
 
 def network(kind: str) -> Any:

@@ -66,6 +66,11 @@ def double(x: Tensor) -> Tensor:
     return functional.interpolate(x, scale_factor=2.0, mode="nearest")
 
 
+def positive(x: Tensor) -> Tensor:
+    """Softplus in operators that WebGPU has: its runtime lacks Softplus itself."""
+    return functional.relu(x) + torch.log(1 + torch.exp(-x.abs()))
+
+
 class Fusion(nn.Module):
     """Top-down pyramid: each map gets what the coarser one saw. All maps come out with ``channels``."""
 
@@ -113,7 +118,7 @@ class Detector(nn.Module):
             count = int(x.shape[2]) * int(x.shape[3])
             scores.append(self.scores[i](x).reshape(-1, self.classes, count))
             sides.append(self.sides[i](x).reshape(-1, 4, count))
-        return torch.cat(scores, 2), functional.softplus(torch.cat(sides, 2).float()).transpose(1, 2)
+        return torch.cat(scores, 2), positive(torch.cat(sides, 2).float()).transpose(1, 2)
 
 
 class Segmenter(nn.Module):
