@@ -16,7 +16,7 @@ COLOURS = ((200, 90, 20), (40, 120, 230), (90, 160, 40), (160, 60, 150), (30, 30
 
 def curves(title: str, x: Sequence[float], lines: Mapping[str, Sequence[float]], x_name: str) -> Image:
     """A chart of lines over a common x axis, 640 x 360; the vertical axis begins at 0."""
-    w, h, left, top, right, bottom = 640, 360, 56, 34, 16, 44
+    w, h, left, top, right, bottom = 640, 360, 56, 34, 28, 44
     canvas = np.full((h, w, 3), 255, np.uint8)
     highest = max((v for line in lines.values() for v in line), default=1.0) * 1.05 or 1.0
     farthest = max(x, default=1.0) or 1.0
@@ -38,7 +38,7 @@ def curves(title: str, x: Sequence[float], lines: Mapping[str, Sequence[float]],
         colour = COLOURS[k % len(COLOURS)]
         points = np.array([at(u, v) for u, v in zip(x, line, strict=True)], np.int32)
         cv2.polylines(canvas, [points], False, colour, 2, cv2.LINE_AA)
-        _write(canvas, f"{name} {line[-1]:.3f}" if len(line) else name, (w - 230, top + 16 + 16 * k), colour)
+        _write(canvas, f"{name} {line[-1]:.3f}" if len(line) else name, (left + 110 + 150 * k, 20), colour)
     return canvas
 
 
@@ -68,12 +68,15 @@ def mask_drawn(image: Image, truth: NDArray[np.uint8], found: NDArray[np.uint8])
 
 
 def sheet(pictures: Sequence[Image], columns: int = 4, side: int = 240) -> Image:
-    """Pictures side by side, each fitted into a square cell."""
-    rows = -(-len(pictures) // columns)
-    canvas = np.full((max(rows, 1) * side, columns * side, 3), 255, np.uint8)
-    for k, picture in enumerate(pictures):
+    """Pictures side by side, each with its longer side scaled to ``side``."""
+    scaled = []
+    for picture in pictures:
         factor = side / max(picture.shape[:2])
-        w, h = max(1, round(picture.shape[1] * factor)), max(1, round(picture.shape[0] * factor))
-        y, x = k // columns * side, k % columns * side
-        canvas[y : y + h, x : x + w] = cv2.resize(picture, (w, h), interpolation=cv2.INTER_AREA)
+        size = (max(1, round(picture.shape[1] * factor)), max(1, round(picture.shape[0] * factor)))
+        scaled.append(np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8))
+    height = max((p.shape[0] for p in scaled), default=side)
+    canvas = np.full((max(1, -(-len(scaled) // columns)) * height, columns * side, 3), 255, np.uint8)
+    for k, picture in enumerate(scaled):
+        y, x = k // columns * height, k % columns * side
+        canvas[y : y + picture.shape[0], x : x + picture.shape[1]] = picture
     return canvas
