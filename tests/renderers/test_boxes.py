@@ -74,7 +74,7 @@ def test_the_label_reads_name_and_percent_and_the_tracker_where_there_is_one() -
         letters = written(words)
         assert letters.sum() > 20
         assert drawn.sum() == letters.sum(), words
-        assert cv2.matchTemplate(drawn, letters, cv2.TM_SQDIFF).min() == 0, words
+        assert cv2.matchTemplate(drawn, letters, cv2.TM_SQDIFF).min() < 0.5, words
 
 
 def test_lines_are_thicker_on_a_larger_picture() -> None:

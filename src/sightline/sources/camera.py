@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -90,11 +91,16 @@ class _Quiet:
     """No warnings of OpenCV's on stderr while it tries."""
 
     def __enter__(self) -> None:
-        self._level = cv2.utils.logging.getLogLevel()
-        cv2.utils.logging.setLogLevel(0)
+        self._level = _log().getLogLevel()
+        _log().setLogLevel(0)
 
     def __exit__(self, *_: object) -> None:
-        cv2.utils.logging.setLogLevel(self._level)
+        _log().setLogLevel(self._level)
+
+
+def _log() -> Any:
+    """Where this OpenCV keeps its log's level: versions differ."""
+    return getattr(cv2.utils, "logging", cv2)
 
 
 def _seen() -> str:
