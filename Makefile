@@ -31,7 +31,7 @@ check: $(VENV)/.dev ## lint and type-check
 bench: $(VENV)/.dev ## measure; prints tables, writes JSON into bench/results
 	@$(BIN)/python bench/pipeline.py $(ARGS)
 
-docs: $(VENV)/.dev browser ## make the parts of docs/ that are made: CLI and settings reference, screenshots
+docs: $(VENV)/.dev ## make docs/cli.md and docs/settings.md from the code
 	@$(BIN)/python docs/make.py
 
 clean: ## remove the environment

@@ -1,4 +1,4 @@
-"""The command line. One file a command."""
+"""The command line. One file a command, each importing what it needs when it runs."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ from rich.console import Console
 from rich.markup import escape
 
 from sightline import __version__
+from sightline.cli.doctor import doctor
+from sightline.cli.models import models
+from sightline.cli.run import run
 from sightline.cli.serve import serve
 from sightline.errors import SightlineError
 
@@ -34,12 +37,8 @@ def _main(
     return
 
 
-app.command()(serve)
-for _name in ("run", "models", "doctor"):  # TEMPORARY until these files have landed
-    try:
-        app.command()(getattr(__import__(f"sightline.cli.{_name}", fromlist=[_name]), _name))
-    except ModuleNotFoundError:
-        pass
+for _command in (serve, run, models, doctor):  # in the order of the help
+    app.command()(_command)
 
 
 def main() -> None:

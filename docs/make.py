@@ -1,0 +1,91 @@
+"""Makes the parts of docs/ that are made: cli.md and settings.md. ``--check`` only says whether they are up to date."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+from typer.main import get_command
+
+from sightline.cli import app
+from sightline.config import PREFIX, Settings
+
+DOCS = Path(__file__).parent
+MADE = "<!-- Made by docs/make.py: change the code, then run make docs. -->\n"
+
+
+def cli() -> str:
+    """Every command with its arguments and options."""
+    root: Any = get_command(app)
+    lines = [MADE, "# Command line", "", root.help, ""]
+    for name, command in sorted(_commands(root)):
+        told = [parameter for parameter in command.params if parameter.name != "help" and not parameter.hidden]
+        lines += [f"## `sightline {name}`", "", " ".join(command.help.split("\n\n")[0].split()), ""]
+        lines += [" ".join(part.split()) + "\n" for part in command.help.split("\n\n")[1:] if part.strip()]
+        lines += ["| argument or option | what |", "|---|---|"]
+        for parameter in told:
+            names = parameter.name.upper() if parameter.param_type_name == "argument" else ", ".join(_names(parameter))
+            lines.append(f"| `{names}` | {' '.join((parameter.help or '').split()).replace('|', '/')} |")
+        lines.append("")
+    return "\n".join(lines)
+
+
+def _commands(group: Any, prefix: str = "") -> list[tuple[str, Any]]:
+    found: list[tuple[str, Any]] = []
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            found += _commands(command, f"{prefix}{name} ")
+        else:
+            found.append((prefix + name, command))
+    return found
+
+
+def _names(parameter: Any) -> list[str]:
+    return [*parameter.opts, *parameter.secondary_opts]
+
+
+def settings() -> str:
+    """Every setting with its variable, default and meaning."""
+    lines = [
+        MADE,
+        "# Settings",
+        "",
+        "Each is a key of `sightline.toml` in the current folder (or the file that `SIGHTLINE_CONFIG` names) and an",
+        "environment variable. The file is weaker than the environment, the environment weaker than the command line.",
+        "Unknown keys are refused. In variables lists are written as JSON: `SIGHTLINE_ALLOWED_HOSTS='[\"cam.example\"]'`.",
+        "",
+        "| key | variable | default | what |",
+        "|---|---|---|---|",
+    ]
+    for key, field in Settings.model_fields.items():
+        default = field.get_default(call_default_factory=True)
+        shown = (
+            "none"
+            if default in (None, (), {}, [])
+            else str(default).lower()
+            if default is True or default is False
+            else default
+        )
+        lines.append(f"| `{key}` | `{PREFIX}{key.upper()}` | {shown} | {field.description} |")
+    return "\n".join([*lines, ""])
+
+
+PAGES = {"cli.md": cli, "settings.md": settings}
+
+
+def main() -> None:
+    """Write the pages, or with ``--check`` end with status 1 where one is out of date."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true")
+    check = parser.parse_args().check
+    stale = [name for name, page in PAGES.items() if not (DOCS / name).is_file() or (DOCS / name).read_text() != page()]
+    if check and stale:
+        sys.exit(f"out of date: {', '.join(stale)}; run make docs")
+    for name in stale:
+        (DOCS / name).write_text(PAGES[name]())
+
+
+if __name__ == "__main__":
+    main()
