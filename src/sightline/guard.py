@@ -16,17 +16,20 @@ HEADERS = {
         "connect-src 'self' ws: wss:; worker-src 'self'; media-src 'self' blob:; manifest-src 'self'; "
         "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
     ),
-    "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Embedder-Policy": "require-corp",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(self), microphone=()",
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
 }
+SECURE_HEADERS = {"Cross-Origin-Opener-Policy": "same-origin"}
+"""Only for origins that browsers trust: on others they ignore it, with an error in the console."""
 
 
 def split_host(value: str) -> tuple[str, str]:
     """Host and port of a Host header: ``[::1]:80`` gives ``::1`` and ``80``. Empty where it makes no sense."""
+    if any(c in value for c in "@/\\?# "):
+        return "", ""
     try:
         parts = urlsplit(f"//{value}")
         return parts.hostname or "", str(parts.port or "")
@@ -60,15 +63,19 @@ class Guard:
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
-        why = self._refusal(Headers(scope=scope), secure=scope["scheme"] in ("https", "wss"))
+        asked = Headers(scope=scope)
+        secure = scope["scheme"] in ("https", "wss")
+        why = self._refusal(asked, secure=secure)
         if why is not None:
             await _forbid(scope, send, why)
             return
 
+        trusted = secure or is_loopback(split_host(asked["host"])[0])
+
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                for name, value in HEADERS.items():
+                for name, value in (HEADERS | SECURE_HEADERS if trusted else HEADERS).items():
                     headers.setdefault(name, value)
             await send(message)
 

@@ -45,8 +45,9 @@ class Intake:
         captured_here = None
         if isinstance(offset, float):
             here = captured_at + offset / 1000
-            if 0 <= received_at + EPOCH - here < 60:  # a clock that says otherwise was not measured
-                captured_here = here
+            age = received_at + EPOCH - here
+            if -0.05 < age < 60:  # a clock that says otherwise was not measured, only guessed
+                captured_here = here + min(age, 0)
         image = codecs.check_jpeg(data, max_pixels=self._settings.max_pixels)
         frame = Frame(self.stream.name, seq, captured_at, received_at, image, captured_here)
         if self._bucket.take():

@@ -20,6 +20,10 @@ DropReason: TypeAlias = Literal["replaced", "unwatched", "rate", "closed"]
 """replaced: a newer frame came first. unwatched: nobody wants results. rate: above max_fps. closed: the end came."""
 
 
+CAMERA_LIVE = Status("live", "The camera is live.")
+CAMERA_GONE = Status("ended", "The camera is gone.")
+
+
 class Publisher(Protocol):
     """Who feeds a stream, as the stream sees it. Each frame is answered by exactly one of the three calls."""
 
@@ -115,7 +119,7 @@ class Stream:
         """A publisher takes the stream."""
         self.publisher = publisher
         self.ended_at = None
-        self._tell(Status("live", "The camera is live."))
+        self._tell(CAMERA_LIVE)
 
     def end(self) -> None:
         """The publisher is gone. What waits is dropped; what the worker has is still delivered."""
@@ -126,7 +130,7 @@ class Stream:
         self.ended_at = time.monotonic()
         self._log_drops(now=True)
         if not self._in_worker:
-            self._tell(Status("ended", "The camera is gone."))
+            self._tell(CAMERA_GONE)
 
     # From the worker's side
 
@@ -169,13 +173,13 @@ class Stream:
 
     def _after_worker(self) -> None:
         if self.publisher is None and not self._in_worker:
-            self._tell(Status("ended", "The camera is gone."))
+            self._tell(CAMERA_GONE)
 
     def tell(self, status: Status) -> None:
-        """Tell everybody on the stream how the model stands."""
+        """Tell everybody on a live stream how the model stands."""
         if self.publisher is not None:
             self.publisher.tell(status)
-        self._tell(status)
+            self._tell(status)
 
     def _tell(self, item: Result | Status) -> None:
         for subscription in self.subscriptions:

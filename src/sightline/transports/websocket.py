@@ -30,7 +30,7 @@ from sightline.hub import Hub
 from sightline.intake import EPOCH, Intake, Pacer
 from sightline.mailbox import Mailbox
 from sightline.protocol import FrameMetadata, Ping, Pong, Status
-from sightline.stream import DropReason, Stream, Subscription
+from sightline.stream import CAMERA_LIVE, DropReason, Stream, Subscription
 from sightline.types import Encoded, Frame, Result
 
 log = logging.getLogger(__name__)
@@ -275,12 +275,11 @@ async def _view(ws: WebSocket, hub: Hub, drawing: Drawing) -> None:
     name = ws.path_params["stream"]
     async with hub.subscribe(name) as subscription:
         stream = hub.find(name)
-        live = Status("live", "The camera is live.")
         waiting = Status("waiting", "Waiting for the camera.")
-        await _send(ws, protocol.encode(live if stream.publisher is not None else waiting))
+        await _tell_viewer(ws, hub, waiting if stream.publisher is None else CAMERA_LIVE)
         acks = Acks()
         to_draw = drawing if render == "server" else None
-        await _until_end(_viewer_reads(ws, subscription, acks), _viewer_sends(ws, subscription, acks, to_draw))
+        await _until_end(_viewer_reads(ws, subscription, acks), _viewer_sends(ws, hub, subscription, acks, to_draw))
 
 
 async def _viewer_reads(ws: WebSocket, subscription: Subscription, acks: Acks) -> None:
@@ -297,12 +296,20 @@ async def _viewer_reads(ws: WebSocket, subscription: Subscription, acks: Acks) -
             await _send(ws, protocol.encode(Pong(message.timestamp, time.time() * 1000)))
 
 
-async def _viewer_sends(ws: WebSocket, subscription: Subscription, acks: Acks, drawing: Drawing | None) -> None:
+async def _tell_viewer(ws: WebSocket, hub: Hub, status: Status) -> None:
+    await _send(ws, protocol.encode(status))
+    if status.state == "live" and hub.model_status.state != "ready":
+        await _send(ws, protocol.encode(hub.model_status))
+
+
+async def _viewer_sends(
+    ws: WebSocket, hub: Hub, subscription: Subscription, acks: Acks, drawing: Drawing | None
+) -> None:
     while True:
         await acks.room()  # first room, then the newest: what waits here is never stale
         item = await subscription.mailbox.get()
         if isinstance(item, Status):
-            await _send(ws, protocol.encode(item))
+            await _tell_viewer(ws, hub, item)
             continue
         text, data = await _picture(item, drawing)
         acks.sent(item.frame.seq)
