@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 
-PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
+PYTHON ?= $(shell for p in python3 python python3.13 python3.12 python3.11; do \
 	if $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then echo $$p; break; fi; done)
 VENV := .venv
 BIN := $(VENV)/bin
@@ -27,6 +27,8 @@ check: $(VENV)/.dev ## lint and type-check
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/mypy
+	@if command -v npm >/dev/null; then npm ci --silent --no-fund --no-audit && npx tsc -p jsconfig.json; \
+	else echo "npm is not installed: the pages' types are not checked"; fi
 
 bench: $(VENV)/.dev ## measure; prints tables, writes JSON into bench/results
 	@$(BIN)/python bench/pipeline.py $(ARGS)

@@ -54,7 +54,7 @@ def settings() -> str:
         "",
         "Each is a key of `sightline.toml` in the current folder (or the file that `SIGHTLINE_CONFIG` names) and an",
         "environment variable. The file is weaker than the environment, the environment weaker than the command line.",
-        "Unknown keys are refused. In variables lists are written as JSON: `SIGHTLINE_ALLOWED_HOSTS='[\"cam.example\"]'`.",
+        "Unknown keys are refused. In variables lists are JSON: `SIGHTLINE_ALLOWED_HOSTS='[\"cam.example\"]'`.",
         "",
         "| key | variable | default | what |",
         "|---|---|---|---|",
