@@ -79,9 +79,8 @@ def load_model(settings: Settings) -> Loaded:
         confidence=settings.conf,
         threads=settings.threads,
     )
-    log.info(
-        "model %s is ready after %.1f s (engine %s: %s)", model.card.name, time.monotonic() - started, engine, reason
-    )
+    by = "" if model.engine is None else f" (engine {engine}: {reason})"
+    log.info("model %s is ready after %.1f s%s", model.card.name, time.monotonic() - started, by)
     return Loaded(model, reason, _gpu_available())
 
 

@@ -67,7 +67,7 @@ def serve(
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
 
     def ready(url: str, tcp_url: str | None) -> None:
-        typer.echo(f"\n  Sightline is ready at {url}")
+        typer.echo(f"\n  Sightline is at {url}")
         if tcp_url is not None:
             typer.echo(f"  TCP clients connect to {tcp_url}")
         typer.echo("  Open it in a browser and press Start a camera. Ctrl-C stops.\n")
