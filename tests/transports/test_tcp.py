@@ -1,0 +1,426 @@
+"""A real server on a real port, and TCP peers that speak msgpack with a length before it."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import signal
+import struct
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from urllib.parse import urlsplit
+
+import msgspec
+import psutil
+import pytest
+import pytest_asyncio
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from serving import Json, Running, metadata, peer, picture, pixels, serving
+from tcp_peer import TcpPeer, frame, packed, tcp_peer
+from test_frames import HOSTILE
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+TCP = ("--tcp-port", "0")
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def server() -> AsyncIterator[Running]:
+    async with serving(*TCP, env={"SIGHTLINE_IDLE_TIMEOUT": "5"}) as s:
+        yield s
+
+
+_names = itertools.count()
+
+
+def fresh() -> str:
+    """A stream's name that no other test uses: the last one's camera may not have left yet."""
+    return f"fresh-{next(_names)}"
+
+
+def balanced(stream: Json) -> bool:
+    settled = stream["delivered"] + sum(stream["dropped"].values()) + stream["failed"]
+    return bool(stream["received"] == settled + stream["in_flight"])
+
+
+# The main job
+
+
+async def test_hello_tells_the_limits(server: Running) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", urlsplit(server.tcp).port)
+    hello = await TcpPeer(reader, writer).receive()
+    writer.close()
+    assert hello == {
+        "type": "hello",
+        "model": "motion",
+        "max_pending": 2,
+        "max_fps": 60.0,
+        "max_message_bytes": 4 << 20,
+        "max_pixels": 4096 * 4096,
+    }
+
+
+async def test_every_frame_gets_one_answer_and_the_ledger_is_exact(server: Running) -> None:
+    async with tcp_peer(server.tcp) as camera:
+        await camera.send(frame("main", 0))
+        status = await camera.receive()
+        assert (status["type"], status["stream"], status["state"]) == ("status", "main", "ready")
+        await camera.next("result")
+        answers = await camera.publish("main", 8, start=1)
+        result = answers[-1]
+        assert (result["type"], result["seq"], result["timestamp"]) == ("result", 8, 1008.0)
+        assert (result["width"], result["height"], result["model"]) == (320, 180, "motion")
+        assert result["captured_at"] <= result["received_at"] <= result["processed_at"]
+        assert {"queue", "decode"} <= set(result["stages"])
+        assert result["detections"], "the square moves"
+        assert result["mask_kind"] == "instances"
+        assert pixels(result["mask"], grey=True).max() == len(result["detections"])
+        stream = await server.stream("main")
+        assert (stream["received"], stream["delivered"], stream["in_flight"]) == (9, 9, 0)
+
+
+async def test_streams_on_one_connection_are_apart(server: Running) -> None:
+    async with tcp_peer(server.tcp) as one:
+        await one.send(*(frame(f"many-{i}", i) for i in range(5)))
+        got = [await one.next("result") for _ in range(5)]
+        assert {(m["stream"], m["seq"]) for m in got} == {(f"many-{i}", i) for i in range(5)}
+        await one.send({"type": "close", "stream": "many-0"}, {"type": "close", "stream": "never-begun"})
+        await server.until(lambda s: s["streams"]["many-0"]["state"] == "waiting")
+        assert (await server.stream("many-1"))["state"] == "live"
+        assert (await one.publish("many-1", 1))[0]["type"] == "result"
+        assert (await one.publish("many-0", 1))[0]["type"] == "result", "and again"
+
+
+async def test_a_busy_stream_is_refused_alone(server: Running) -> None:
+    async with tcp_peer(server.tcp) as first, tcp_peer(server.tcp) as second:
+        await first.publish("busy", 1)
+        await second.send(frame("busy", 7), frame("not-busy", 8))
+        error = await second.next("error")
+        assert (error["code"], error["stream"], error["seq"]) == ("stream_busy", "busy", 7)
+        assert (await second.next("result"))["stream"] == "not-busy"
+        await first.send({"type": "close", "stream": "busy"})
+        await server.until(lambda s: s["streams"]["busy"]["state"] == "waiting")
+        assert (await second.publish("busy", 1, start=8))[0]["type"] == "result", "it is free now"
+
+
+async def test_messages_may_come_in_any_pieces(server: Running) -> None:
+    async with tcp_peer(server.tcp) as camera:
+        data = packed(frame("pieces", 0, picture(0, 64, 48)))
+        for i in range(len(data)):
+            await camera.send_raw(data[i : i + 1])
+        assert (await camera.next("result"))["seq"] == 0
+        await camera.send_raw(b"".join(packed({"type": "ping", "timestamp": i}) for i in range(100)))
+        assert [(await camera.next("pong"))["timestamp"] for _ in range(100)] == list(range(100))
+
+
+async def test_overload_drops_the_older_frame_with_a_notice_and_balances(server: Running) -> None:
+    count = 200
+    big = picture(0, 1280, 720)
+    async with tcp_peer(server.tcp) as camera:
+        sending = asyncio.create_task(camera.send(*(frame("flood", seq, big) for seq in range(count))))
+        answered: Counter[int] = Counter()
+        reasons: Counter[str] = Counter()
+        while answered.total() < count:
+            message = await camera.next("result", "dropped")
+            answered[message["seq"]] += 1
+            reasons[message.get("reason", "result")] += 1
+            if answered.total() % 40 == 0:
+                assert balanced(await server.stream("flood"))
+        await sending
+    assert set(answered.values()) == {1}
+    assert reasons["result"] > 0
+    assert set(reasons) <= {"result", "replaced", "rate"}
+    stream = await server.stream("flood")
+    assert (stream["received"], stream["in_flight"]) == (count, 0)
+    assert stream["delivered"] == reasons["result"]
+
+
+async def test_who_wants_no_results_costs_nothing(server: Running) -> None:
+    async with tcp_peer(server.tcp) as camera:
+        await camera.send(frame("feed", 0, results=False))
+        dropped = await camera.next("result", "dropped")
+        assert (dropped["type"], dropped["reason"]) == ("dropped", "unwatched")
+        await camera.send(frame("feed", 1))
+        assert (await camera.next("result", "dropped"))["type"] == "result"
+
+
+async def test_subscribers_get_results_and_pictures_as_they_ask(server: Running) -> None:
+    async with tcp_peer(server.tcp) as camera, tcp_peer(server.tcp) as viewer, tcp_peer(server.tcp) as listener:
+        await viewer.send({"type": "subscribe", "stream": "seen", "pictures": True})
+        await listener.send({"type": "subscribe", "stream": "seen"})
+        assert (await viewer.receive())["state"] == "waiting"
+        assert (await listener.receive())["state"] == "waiting"
+        for seq in range(6):
+            await camera.publish("seen", 1, start=seq)
+            shown, told = await viewer.next("result"), await listener.next("result")
+            assert (shown["seq"], shown["data"]) == (seq, picture(seq)), "the publisher's own JPEG"
+            assert pixels(shown["mask"], grey=True).max() == len(shown["detections"])
+            assert not {"data", "mask", "mask_kind"} & set(told)
+            assert told["detections"] == shown["detections"]
+        stats = await server.stream("seen")
+        assert stats["viewers"] == 1, "a listener looks at no pictures"
+        await viewer.send({"type": "unsubscribe", "stream": "seen"}, {"type": "unsubscribe", "stream": "other"})
+        await server.until(lambda s: s["streams"]["seen"]["viewers"] == 0)
+        await camera.send({"type": "close", "stream": "seen"})
+        while (await listener.next("status"))["state"] != "ended":
+            pass  # that the model is ready, perhaps
+        await viewer.send({"type": "subscribe", "stream": "seen"}, {"type": "ping", "timestamp": 1})
+        assert {(await viewer.receive())["type"] for _ in range(2)} == {"pong", "status"}, "nothing of before"
+
+
+async def test_one_connection_may_publish_and_subscribe(server: Running) -> None:
+    async with tcp_peer(server.tcp) as both, tcp_peer(server.tcp) as camera:
+        await both.send({"type": "subscribe", "stream": "theirs"}, {"type": "subscribe", "stream": "theirs"})
+        error = await both.next("error")
+        assert (error["code"], error["stream"]) == ("bad_request", "theirs"), "once is enough"
+        await camera.publish("theirs", 1)
+        assert (await both.next("result"))["stream"] == "theirs"
+        assert (await both.publish("ours", 1))[0]["stream"] == "ours"
+
+
+# Pictures and names that can't be taken: that frame alone
+
+HUGE = picture().replace(struct.pack(">HH", 180, 320), struct.pack(">HH", 30000, 30000))
+
+
+@pytest.mark.parametrize(
+    ("stream", "jpeg", "code", "part"),
+    [
+        ("alone", b"PNG? no.", "bad_image", "JPEG"),
+        ("alone", b"", "bad_image", "JPEG"),
+        ("alone", HUGE, "too_large", "30000"),
+        ("alone", picture() + bytes(4 << 20), "too_large", "4194304"),
+        ("a b", picture(), "bad_request", "stream name"),
+        ("", picture(), "bad_request", "stream name"),
+    ],
+)
+async def test_a_frame_that_cannot_be_taken_is_refused_alone(
+    server: Running, stream: str, jpeg: bytes, code: str, part: str
+) -> None:
+    async with tcp_peer(server.tcp) as camera:
+        alone = fresh()
+        await camera.publish(alone, 1)
+        await camera.send(frame(alone if stream == "alone" else stream, 1, jpeg))
+        error = await camera.next("error", "result")
+        assert (error["type"], error["code"], error["seq"]) == ("error", code, 1)
+        assert part in error["message"]
+        assert (await camera.publish(alone, 1, start=2))[0]["type"] == "result", "the stream goes on"
+
+
+async def test_a_bad_subscription_is_refused_alone(server: Running) -> None:
+    async with tcp_peer(server.tcp) as viewer:
+        await viewer.send({"type": "subscribe", "stream": "a/b"})
+        assert (await viewer.next("error"))["code"] == "bad_request"
+        await viewer.send({"type": "ping", "timestamp": 1})
+        assert (await viewer.receive())["type"] == "pong"
+
+
+# What is not the protocol: a reasoned error, and only that peer is closed
+
+RAW = {name: len(body).to_bytes(4, "big") + body for name, body in HOSTILE.items()} | {
+    "a length over the limit": (2**32 - 1).to_bytes(4, "big"),
+    "a long message": packed(frame("x", 1, bytes(5 << 20))),
+    "an HTTP request": b"POST /frame HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 9\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("name", RAW)
+async def test_what_is_not_the_protocol_closes_only_that_peer(server: Running, name: str) -> None:
+    name_good, name_bad = fresh(), fresh()
+    async with tcp_peer(server.tcp) as good, tcp_peer(server.tcp) as bad:
+        await good.publish(name_good, 1)
+        await bad.publish(name_bad, 1)
+        await bad.send_raw(RAW[name])
+        error = await bad.refused()
+        assert error["code"] in ("bad_message", "too_large"), error
+        assert "expected" in error["message"]
+        assert (await good.publish(name_good, 1))[0]["type"] == "result"
+    stream = await server.stream(name_bad)
+    assert balanced(stream)
+    assert stream["in_flight"] == 0
+
+
+async def test_the_reason_arrives_even_though_the_peer_goes_on_sending(server: Running) -> None:
+    async with tcp_peer(server.tcp) as bad:
+        sending = asyncio.create_task(bad.send_raw(b"\xff" * (16 << 20)))
+        assert (await bad.refused())["code"] == "too_large"
+        await asyncio.wait([sending])
+        assert sending.done()
+        sending.exception()  # a reset is fine by now
+
+
+@given(st.lists(st.one_of(st.binary(max_size=60).map(lambda b: len(b).to_bytes(4, "big") + b), st.binary(max_size=60))))
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+async def test_noise_harms_nobody(server: Running, noise: list[bytes]) -> None:
+    async with tcp_peer(server.tcp) as good, tcp_peer(server.tcp) as bad:
+        await bad.send_raw(b"".join(noise))
+        bad.writer.write_eof()
+        while data := await asyncio.wait_for(bad.reader.read(1 << 16), 30):
+            assert data
+        assert (await good.publish(fresh(), 1))[0]["type"] == "result"
+
+
+# Time and memory
+
+
+async def test_a_silent_publisher_is_closed_and_a_ping_is_not_silence(server: Running) -> None:
+    async with tcp_peer(server.tcp) as silent, tcp_peer(server.tcp) as pinging, tcp_peer(server.tcp) as watching:
+        await silent.publish("silent", 1)
+        await pinging.publish("pinging", 1)
+        await watching.send({"type": "subscribe", "stream": "pinging"})
+        await watching.next("status")
+
+        async def ping() -> None:
+            while True:
+                await pinging.send({"type": "ping", "timestamp": 1})
+                await pinging.next("pong")
+                await asyncio.sleep(1)
+
+        task = asyncio.create_task(ping())
+        error = await silent.refused()
+        assert (error["code"], "5 s" in error["message"]) == ("idle_timeout", True)
+        task.cancel()
+        await asyncio.wait([task])
+        assert (await pinging.publish("pinging", 1))[0]["type"] == "result"
+        assert (await watching.next("result"))["stream"] == "pinging", "who only listens need not talk"
+
+
+async def test_who_reads_no_answers_is_closed_and_the_rest_live_on(server: Running) -> None:
+    async with tcp_peer(server.tcp) as good, tcp_peer(server.tcp) as deaf:
+        small = packed({"type": "ping", "timestamp": 1.5})
+
+        async def talk() -> None:
+            while True:
+                await deaf.send_raw(small * 5000)
+
+        with pytest.raises(ConnectionError):
+            await asyncio.wait_for(talk(), 60)
+        assert any("answers wait" in line for line in server.log)
+        assert (await good.publish(fresh(), 1))[0]["type"] == "result"
+
+
+async def test_a_stalled_subscriber_costs_the_others_nothing(server: Running) -> None:
+    big = picture(0, 1280, 720) + bytes(200_000)
+    async with tcp_peer(server.tcp) as camera, tcp_peer(server.tcp) as stalled, tcp_peer(server.tcp) as viewer:
+        for subscriber in (stalled, viewer):
+            await subscriber.send({"type": "subscribe", "stream": "stalled", "pictures": True})
+            await subscriber.next("status")
+        lost = 0
+        for seq in range(200):
+            await camera.send(frame("stalled", seq, big))
+            if (await camera.next("result", "dropped"))["type"] == "result":
+                assert (await viewer.next("result"))["seq"] == seq
+            stats = (await server.stream("stalled"))["viewer_stats"]
+            lost = max(s["dropped"] for s in stats)
+            if lost > 5:
+                break
+        assert lost > 5, "the stalled one loses pictures"
+        assert min(s["dropped"] for s in stats) == 0, "the other none"
+
+
+async def test_killed_peers_leave_nothing_behind(server: Running) -> None:
+    process = psutil.Process(server.process.pid)
+
+    async def one_round(n: int) -> None:
+        async with AsyncExitStack() as stack:
+            camera = await stack.enter_async_context(tcp_peer(server.tcp))
+            viewer = await stack.enter_async_context(tcp_peer(server.tcp))
+            await viewer.send({"type": "subscribe", "stream": "killed", "pictures": True})
+            await camera.send(frame("killed", n))
+            await viewer.next("result")
+            await camera.send_raw(packed(frame("killed", n + 1)) + packed(frame("killed", n + 2))[:-100])
+            for p in (camera, viewer):
+                p.writer.transport.abort()
+        await server.until(lambda s: s["streams"]["killed"]["state"] == "waiting")
+
+    for n in range(3):
+        await one_round(n)
+    before = process.num_fds(), process.num_threads()
+    for n in range(25):
+        await one_round(n)
+    stats = await server.until(lambda s: s["streams"]["killed"]["in_flight"] == 0)
+    assert balanced(stats["streams"]["killed"])
+    await server.until(lambda _: (process.num_fds(), process.num_threads()) <= before)
+
+
+# The server's side
+
+
+async def test_a_frame_may_come_as_one_map_over_websocket(server: Running) -> None:
+    async with peer(f"{server.ws}/ws/camera/mapped") as camera:
+        await camera.ws.send(msgspec.msgpack.encode(frame("mapped", 3)))
+        answer, _ = await camera.next("result")
+        assert (answer["frameNumber"], answer["timestamp"]) == (3, 1003.0)
+        await camera.send_frame(4)
+        assert (await camera.next("result"))[0]["frameNumber"] == 4, "as well as in two messages"
+        await camera.ws.send(msgspec.msgpack.encode(frame("another", 5)))
+        assert "expected 'mapped'" in (await camera.refused())["message"]
+
+
+@pytest.mark.parametrize("name", ["no data", "arrays in arrays", "a binary of 4 GB", "unknown type"])
+async def test_a_hostile_map_over_websocket_closes_only_that_peer(server: Running, name: str) -> None:
+    async with peer(f"{server.ws}/ws/camera/{fresh()}") as good, peer(f"{server.ws}/ws/camera/{fresh()}") as bad:
+        await bad.ws.send(HOSTILE[name])
+        assert (await bad.refused())["code"] in ("bad_message", "too_large")
+        await good.send_frame(1)
+        await good.next("result")
+
+
+async def test_a_map_between_metadata_and_picture_is_no_picture(server: Running) -> None:
+    async with peer(f"{server.ws}/ws/camera/mixed") as camera:
+        await camera.ws.send(metadata(1))
+        await camera.ws.send(msgspec.msgpack.encode(frame("mixed", 1)))
+        assert (await camera.refused())["code"] == "bad_image"
+
+
+async def test_limits_hold_over_tcp_too() -> None:
+    env = {"SIGHTLINE_MAX_STREAMS": "1", "SIGHTLINE_MAX_VIEWERS": "2", "SIGHTLINE_MAX_FPS": "1"}
+    async with (
+        serving(*TCP, env=env) as server,
+        tcp_peer(server.tcp) as camera,
+        tcp_peer(server.tcp) as viewer,
+        tcp_peer(server.tcp) as third,
+    ):
+        await camera.publish("a", 1)
+        error = (await camera.publish("b", 1))[0]
+        assert (error["code"], "max_streams" in error["message"]) == ("limit_reached", True)
+        reasons = Counter(m.get("reason", "result") for m in await camera.publish("a", 6, start=1))
+        assert reasons["rate"] >= 3, reasons
+        for one, refused in ((camera, False), (viewer, False), (third, True)):
+            await one.send({"type": "subscribe", "stream": "a"})
+            message = await one.next("status", "error")
+            assert (message["type"] == "error") == refused
+        reader, writer = await asyncio.open_connection("127.0.0.1", urlsplit(server.tcp).port)
+        refusal = await TcpPeer(reader, writer).refused()
+        assert (refusal["code"], "max_viewers" in refusal["message"]) == ("limit_reached", True)
+        writer.close()
+
+
+async def test_sigterm_tells_clients_why_and_exits_with_0() -> None:
+    async with serving(*TCP) as server:
+        async with tcp_peer(server.tcp) as camera, tcp_peer(server.tcp) as viewer, tcp_peer(server.tcp) as idle:
+            await camera.publish("x", 2)
+            await viewer.send({"type": "subscribe", "stream": "x"})
+            await viewer.next("status")
+            server.process.send_signal(signal.SIGTERM)
+            for p in (camera, viewer, idle):
+                assert (await p.refused())["code"] == "shutting_down"
+        assert await asyncio.wait_for(server.process.wait(), 10) == 0
+        assert "Traceback" not in "".join(server.log), json.dumps(server.log)
+
+
+async def test_port_taken_is_told(server: Running) -> None:
+    port = str(urlsplit(server.tcp).port)
+    with pytest.raises(AssertionError, match="the server ended") as ended:
+        async with serving("--tcp-port", port):
+            pass
+    assert "--tcp-port" in str(ended.value)
+    assert "Traceback" not in str(ended.value)
+
+
+async def test_without_the_option_nothing_listens() -> None:
+    async with serving() as server:
+        assert "tcp://" not in "".join(server.log)
