@@ -128,9 +128,9 @@ async def test_one_button_and_the_person_is_boxed_here_and_at_two_viewers(
     async with peer(f"{server.ws}/ws/view/hall") as listener:
         while len(sent) < 25:
             message, data = await listener.next("frame_metadata")
-            assert data is not None
-            (folder / f"{message['frameNumber']}.jpg").write_bytes(data[: message["jpeg_bytes"]])
-            sent[message["frameNumber"]] = message["detections"]
+            if data is not None and not message.get("reused"):
+                (folder / f"{message['frameNumber']}.jpg").write_bytes(data[: message["jpeg_bytes"]])
+                sent[message["frameNumber"]] = message["detections"]
             await listener.ws.send(json.dumps({"type": "ack", "frameNumber": message["frameNumber"]}))
     assert sum(map(len, sent.values())) >= 20, "there is a person in nearly every frame"
     found = await run_on(folder, model)
