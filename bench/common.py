@@ -102,7 +102,8 @@ def serving(*options: str, **settings: object) -> Iterator[Served]:
     """``sightline serve`` with these options and ``SIGHTLINE_*`` settings on a free port, its model loaded."""
     env = {k: v for k, v in os.environ.items() if not k.startswith("SIGHTLINE_")}
     env |= {f"SIGHTLINE_{k.upper()}": str(v) for k, v in settings.items()}
-    command = [sys.executable, "-m", "sightline", "serve", "--port", "0", "--log-level", "warning", *options]
+    command = [sys.executable, "-m", "sightline", "serve", "--port", "0", "--log-level", "warning"]
+    command += ["--no-static-skip", *options]  # the same few pictures come again and again: each must cost its price
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=env, cwd=ROOT / "bench") as server:
         try:
             assert server.stdout is not None

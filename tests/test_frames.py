@@ -19,7 +19,7 @@ GOLDEN = Path(__file__).parent / "golden" / "tcp.json"
 JPEG = b"\xff\xd8\xff\xe0jpeg"
 
 
-def result() -> frames.ResultMessage:
+def result(*, reused: bool = False) -> frames.ResultMessage:
     return frames.ResultMessage(
         stream="door",
         seq=7,
@@ -33,6 +33,7 @@ def result() -> frames.ResultMessage:
         captured_at=1700000000237.5,
         received_at=1700000000251.25,
         processed_at=1700000000261.0,
+        reused=reused,
     )
 
 
@@ -53,6 +54,7 @@ def messages() -> dict[str, list[frames.Bytes]]:
         "hello": frames.Hello("motion", 2, 60.0, 4194304, 16777216),
         "status": frames.Status("door", "waiting", "Waiting for the camera."),
         "result": result(),
+        "result_reused": result(reused=True),
         "dropped": frames.Dropped("door", 7, "replaced"),
         "failed": frames.Dropped("door", 7, "failed", "BadImage: no picture"),
         "error": frames.ErrorMessage("too_large", "message of 9 bytes: expected at most 4"),

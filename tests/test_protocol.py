@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,11 @@ def messages() -> dict[str, Any]:
         "viewer_frame_segmented": protocol.viewer_frame(
             result(mask=b"png!", segmentation=True), epoch=1700000000.0, jpeg_bytes=9
         ),
+        "viewer_frame_reused": protocol.viewer_frame(
+            replace(result(), reused=result().frame), epoch=1700000000.0, jpeg_bytes=9
+        ),
+        "result_reused": protocol.result_message(replace(result(), reused=result().frame), mask_follows=True),
+        "still": protocol.still(replace(result(), reused=result().frame), epoch=1700000000.0),
         "viewer_frame_rendered": protocol.viewer_frame(
             result(mask=b"png!"), epoch=1700000000.0, jpeg_bytes=11, rendered=True
         ),

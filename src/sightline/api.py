@@ -77,6 +77,8 @@ class StreamStats(BaseModel):
     height: int
     received: int
     delivered: int
+    reused: int
+    """Of those delivered: nothing had moved, so an earlier frame's result was given."""
     dropped: dict[str, int]
     failed: int
     in_flight: int
@@ -177,6 +179,7 @@ def stream_stats(stream: Stream, model: str) -> StreamStats:
         height=height,
         received=stream.ledger.received,
         delivered=stream.ledger.delivered,
+        reused=stream.reused,
         dropped=dict(stream.ledger.dropped),
         failed=stream.ledger.failed,
         in_flight=stream.in_flight,

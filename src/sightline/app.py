@@ -34,7 +34,7 @@ def create_app(settings: Settings, *, load: Callable[[], Loaded] | None = None) 
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
-        worker = ModelWorker(load or (lambda: load_model(settings)))
+        worker = ModelWorker(load or (lambda: load_model(settings)), static_skip=settings.static_skip)
         hub = Hub(settings, worker)
         app.state.hub = hub
         app.state.started_at = time.monotonic()

@@ -127,6 +127,12 @@ def decode(image: Encoded | Image, *, at_least: int | None = None) -> Image:
     return _imdecode(image.data, flag | cv2.IMREAD_IGNORE_ORIENTATION, f"a {image.width}x{image.height} JPEG")
 
 
+def thumbnail(image: Encoded) -> NDArray[np.uint8]:
+    """One grey value for every 8 x 8 pixels: ceil(h / 8) x ceil(w / 8). Raises BadImage if OpenCV can't decode it."""
+    flags = cv2.IMREAD_REDUCED_GRAYSCALE_8 | cv2.IMREAD_IGNORE_ORIENTATION
+    return _imdecode(image.data, flags, f"a {image.width}x{image.height} JPEG")
+
+
 def encode_jpeg(image: Image, quality: int = 80) -> bytes:
     """A JPEG of H x W x 3 BGR pixels; quality 1 to 100."""
     return _imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])

@@ -40,6 +40,9 @@ class Settings(BaseSettings):
     device: str = Field("cpu", pattern=r"^(cpu|cuda:\d+)$", description="cpu or cuda:N.")
     imgsz: int | None = Field(None, ge=64, le=2048, description="Input size, for models that take any.")
     conf: float = Field(0.25, ge=0.05, le=0.95, description="Detections below this confidence are left out.")
+    static_skip: bool = Field(
+        True, description="Answer frames in which nothing moved with the last result, without inference."
+    )
     threads: int | None = Field(None, ge=1, le=256, description="Threads of one inference; default: all cores.")
     max_pending: int = Field(2, ge=1, le=16, description="Frames a camera may have under way without an answer.")
     max_fps: float = Field(60, ge=1, le=240, description="Frames a second taken of one camera; more are dropped.")

@@ -111,6 +111,8 @@ class ResultMessage(Struct, tag="result", tag_field="type", omit_defaults=True):
     processed_at: float | None = None
     segments: tuple[Segment, ...] = ()
     mask_kind: Literal["instances", "classes"] | None = None
+    reused: bool = False
+    """True where nothing moved, and this was found in an earlier frame."""
 
 
 class Dropped(Struct, tag="dropped", tag_field="type", omit_defaults=True):
@@ -239,6 +241,7 @@ def result_message(result: Result, *, epoch: float) -> ResultMessage:
         received_at=received_at,
         processed_at=round((result.finished_at + epoch) * 1000, 3),
         segments=result.segments,
+        reused=result.reused is not None,
     )
 
 

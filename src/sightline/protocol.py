@@ -15,7 +15,7 @@ from sightline.errors import ProtocolError, SightlineError, TooLarge
 from sightline.rows import Detection, Segment
 
 if TYPE_CHECKING:  # the SDK reads this file and does without numpy
-    from sightline.types import Result
+    from sightline.types import Frame, Result
 
 MAX_TEXT = 4096
 """Bytes. No text message of a peer needs more."""
@@ -91,6 +91,8 @@ class ResultMessage(Struct, tag="result", tag_field="type", omit_defaults=True):
     segments: tuple[Segment, ...] | UnsetType = UNSET
     mask_bytes: int | UnsetType = UNSET
     mask_kind: Literal["instances", "classes"] | UnsetType = UNSET
+    reused: bool | UnsetType = UNSET
+    """True where nothing moved, and this was found in an earlier frame."""
 
 
 class Dropped(Struct, tag="dropped", tag_field="type", omit_defaults=True):
@@ -124,6 +126,18 @@ class ViewerFrame(Struct, tag="frame_metadata", tag_field="type", omit_defaults=
     segments: tuple[Segment, ...] | UnsetType = UNSET
     mask_bytes: int | UnsetType = UNSET
     mask_kind: Literal["instances", "classes"] | UnsetType = UNSET
+    reused: bool | UnsetType = UNSET
+
+
+class Still(Struct, tag="still", tag_field="type"):
+    """To a viewer that asked for it, in place of a picture that looks like the last one it got, with its result."""
+
+    stream: str
+    frameNumber: int  # noqa: N815
+    timestamp: float
+    captured_at: float
+    """Milliseconds on the server's clock, as in the picture's metadata."""
+    processing_time_ms: float
 
 
 class Status(Struct, tag="status", tag_field="type"):
@@ -206,6 +220,7 @@ def result_message(result: Result, *, mask_follows: bool) -> ResultMessage:
         processing_time_ms=result.processing_time_ms,
         stages=dict(result.stages),
         segments=result.segments or UNSET,
+        reused=UNSET if result.reused is None else True,
     )
     if mask_follows and result.mask_png is not None:
         message.mask_bytes = len(result.mask_png)
@@ -217,7 +232,6 @@ def viewer_frame(result: Result, *, epoch: float, jpeg_bytes: int, rendered: boo
     """Announces a result with its picture. ``epoch`` is ``time.time() - time.monotonic()`` of this process."""
     frame = result.frame
     width, height = frame.size
-    received_at = round((frame.received_at + epoch) * 1000, 3)
     message = ViewerFrame(
         stream=frame.stream,
         frameNumber=frame.seq,
@@ -225,8 +239,8 @@ def viewer_frame(result: Result, *, epoch: float, jpeg_bytes: int, rendered: boo
         width=width,
         height=height,
         format="jpeg",
-        captured_at=received_at if frame.captured_here is None else round(frame.captured_here * 1000, 3),
-        received_at=received_at,
+        captured_at=_captured_at(frame, epoch),
+        received_at=_millis(frame.received_at + epoch),
         processed_at=round((result.finished_at + epoch) * 1000, 3),
         processing_time_ms=result.processing_time_ms,
         model=result.card.name,
@@ -234,6 +248,7 @@ def viewer_frame(result: Result, *, epoch: float, jpeg_bytes: int, rendered: boo
         stages=dict(result.stages),
         jpeg_bytes=jpeg_bytes,
         segments=result.segments or UNSET,
+        reused=UNSET if result.reused is None else True,
     )
     if rendered:
         message.rendered = True
@@ -241,6 +256,27 @@ def viewer_frame(result: Result, *, epoch: float, jpeg_bytes: int, rendered: boo
         message.mask_bytes = len(result.mask_png)
         message.mask_kind = mask_kind(result)
     return message
+
+
+def still(result: Result, *, epoch: float) -> Still:
+    """Announces that the picture a viewer has is still what the camera sees."""
+    frame = result.frame
+    return Still(
+        frame.stream,
+        frame.seq,
+        _millis(frame.captured_at),
+        _captured_at(frame, epoch),
+        result.processing_time_ms,
+    )
+
+
+def _millis(seconds: float) -> float:
+    return round(seconds * 1000, 3)
+
+
+def _captured_at(frame: Frame, epoch: float) -> float:
+    """Milliseconds on the server's clock; when it came, where that is not known."""
+    return _millis(frame.received_at + epoch if frame.captured_here is None else frame.captured_here)
 
 
 def mask_kind(result: Result) -> Literal["instances", "classes"]:

@@ -68,6 +68,8 @@ class Stream:
         self._in_worker: dict[Frame, Publisher | None] = {}
         """Frames with the worker, and who is to be answered: a camera that comes back is not its predecessor."""
         self.ledger = Ledger()
+        self.reused = 0
+        """Of the delivered frames, those in which nothing moved: they got an earlier frame's result."""
         self.rate = Rate()
         self.latency = Spread()
         self.stages = Smoothed()
@@ -145,6 +147,7 @@ class Stream:
         """Give a result to the publisher and into every subscriber's mailbox; each drops on its own."""
         publisher = self._in_worker.pop(result.frame)
         self.ledger.delivered += 1
+        self.reused += result.reused is not None
         self.rate.tick()
         self.latency.add((time.monotonic() - result.frame.received_at) * 1000)
         self.stages.add(dict(result.stages))

@@ -169,5 +169,7 @@ class Result:
     """From the start of decoding to the end of postprocessing."""
     finished_at: float
     """Seconds, ``time.monotonic()``."""
+    reused: Frame | None = None
+    """Where nothing moved: the earlier frame of which this was found, and which looked the same."""
     forms: dict[str, Any] = field(default_factory=dict)
     """Encoded forms of this result, each made once and shared by all who want it; touched on the loop only."""

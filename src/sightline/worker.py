@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -19,6 +19,7 @@ from sightline import codecs
 from sightline.describe import describe
 from sightline.errors import SightlineError
 from sightline.models.base import Model
+from sightline.still import Stills, as_of
 from sightline.stream import Stream
 from sightline.types import Detections, Frame, Image, Prediction, Result
 
@@ -54,7 +55,8 @@ class Loaded:
 class ModelWorker:
     """Loads a model off the serving path, then processes what the streams have ready."""
 
-    def __init__(self, load: Callable[[], Loaded]) -> None:
+    def __init__(self, load: Callable[[], Loaded], *, static_skip: bool = True) -> None:
+        """``static_skip``: a frame in which nothing moved gets the last result without inference."""
         self.loaded: Loaded | None = None
         self.failure: str | None = None
         """Why the model could not be loaded."""
@@ -68,6 +70,7 @@ class ModelWorker:
         self._failures = 0
         self._last_failure = ""
         self._gone: set[str] = set()
+        self._stills = Stills() if static_skip else None
 
     @property
     def model(self) -> Model | None:
@@ -130,9 +133,10 @@ class ModelWorker:
                 self._wake.clear()
             if not batch and not gone:
                 continue
+            frames = [frame for _, frame in batch]
             self._busy_since = time.monotonic()
             try:
-                outcomes = await loop.run_in_executor(self._thread, process, model, [f for _, f in batch], gone)
+                outcomes = await loop.run_in_executor(self._thread, process, model, frames, gone, self._stills)
             except asyncio.CancelledError:
                 for stream, frame in batch:
                     stream.give_back(frame)
@@ -171,10 +175,20 @@ class ModelWorker:
         self._ready.clear()
 
 
-def process(model: Model, frames: list[Frame], gone: set[str]) -> list[Outcome]:
-    """Decode, predict and describe. Runs in the worker's thread; a frame that fails fails alone."""
+def process(
+    model: Model, frames: list[Frame], gone: Set[str] = frozenset(), stills: Stills | None = None
+) -> list[Outcome]:
+    """Decode, predict and describe. Runs in the worker's thread; a frame that fails fails alone.
+
+    With ``stills``, a frame that looks like the last one of its stream that was inferred gets that one's result.
+    """
     for name in gone:
         model.forget(name)
+        if stills is not None:
+            stills.forget(name)
+    if model.remembers:
+        stills = None
+    settings = (model.card, model.confidence, model.iou, model.max_detections)
     started = time.monotonic()
     images: dict[int, Image] = {}
     outcomes: dict[int, Outcome] = {}
@@ -182,6 +196,9 @@ def process(model: Model, frames: list[Frame], gone: set[str]) -> list[Outcome]:
     for i, frame in enumerate(frames):
         at = time.perf_counter()
         try:
+            if stills is not None and (found := stills.reuse(frame, settings)) is not None:
+                outcomes[i] = _again(frame, found, started, at)
+                continue
             images[i] = codecs.decode(frame.image, at_least=model.wanted_side)
         except SightlineError as e:
             outcomes[i] = Failure(frame, e.message)
@@ -194,8 +211,17 @@ def process(model: Model, frames: list[Frame], gone: set[str]) -> list[Outcome]:
             continue
         times = {"queue": (started - frames[i].received_at) * 1000, "decode": decode_ms[i]}
         times |= {name: ms / len(images) for name, ms in stages.items()}
-        outcomes[i] = _result(model, frames[i], images[i], said, started, times)
+        result = outcomes[i] = _result(model, frames[i], images[i], said, started, times)
+        if stills is not None:
+            stills.remember(result, settings)
     return [outcomes[i] for i in range(len(frames))]
+
+
+def _again(frame: Frame, found: Result, started: float, at: float) -> Result:
+    """An earlier result for this frame. ``at``: ``time.perf_counter()`` when it was begun."""
+    took_ms = round((time.perf_counter() - at) * 1000, 3)
+    stages = {"queue": round((started - frame.received_at) * 1000, 3), "compare": took_ms}
+    return as_of(frame, found, stages, took_ms=took_ms, finished_at=time.monotonic())
 
 
 def _predict(

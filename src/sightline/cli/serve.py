@@ -35,6 +35,7 @@ def serve(
     device: Annotated[str | None, _option("device")] = None,
     imgsz: Annotated[int | None, _option("imgsz")] = None,
     conf: Annotated[float | None, _option("conf")] = None,
+    static_skip: Annotated[bool | None, _option("static_skip", "--static-skip/--no-static-skip")] = None,
     insecure: Annotated[bool | None, _option("insecure", "--insecure")] = None,
     log_level: Annotated[str | None, _option("log_level")] = None,
     open_page: Annotated[bool, typer.Option("--open", help="Open the page in a browser.")] = False,
@@ -52,6 +53,7 @@ def serve(
         device=device,
         imgsz=imgsz,
         conf=conf,
+        static_skip=static_skip,
         insecure=insecure,
         log_level=log_level,
     )

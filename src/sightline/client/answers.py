@@ -64,6 +64,7 @@ def from_result(message: protocol.ResultMessage, mask: bytes | None) -> Result:
         stages=message.stages,
         segments=message.segments or (),
         mask_kind=message.mask_kind or None,
+        reused=bool(message.reused),
         mask=mask,
     )
 
@@ -85,6 +86,7 @@ def from_viewer_frame(message: protocol.ViewerFrame, data: bytes) -> Result:
         processed_at=message.processed_at,
         segments=message.segments or (),
         mask_kind=message.mask_kind or None,
+        reused=bool(message.reused),
         mask=data[message.jpeg_bytes :] or None,
         picture=data[: message.jpeg_bytes],
     )

@@ -69,6 +69,9 @@ class Model(ABC):
     max_batch: int = 1
     """More pictures than this at once bring nothing."""
 
+    remembers: bool = False
+    """True if what it says of a picture depends on those before, so that it has to see every one of them."""
+
     @property
     def input_size(self) -> tuple[int, int] | None:
         """Width and height of what the graph is fed; None where there is no such thing."""

@@ -92,6 +92,8 @@ class _Background:
 class Motion(Model):
     """Rows of class ``motion``; the confidence is the share of the box that moves."""
 
+    remembers = True
+
     def __init__(self) -> None:
         self.card = builtin()
         self._streams: OrderedDict[str, _Background] = OrderedDict()

@@ -14,12 +14,15 @@ from sightline.drawing import Drawing
 from sightline.errors import StreamEnded, StreamNotFound
 from sightline.hub import Hub
 from sightline.stream import Stream
-from sightline.types import Result
+from sightline.types import Frame, Result
 
 FRESH_S = 1.0
 """A snapshot may be so old."""
 PATIENCE_S = 10.0
 """So long the camera's next frame is waited for."""
+
+STILL_S = 2.0
+"""Where nothing moves a picture is sent so often: programs take longer silence for a camera that is gone."""
 
 
 @asynccontextmanager
@@ -64,8 +67,14 @@ def _live(hub: Hub, name: str) -> Stream:
 
 
 async def _parts(hub: Hub, name: str, drawing: Drawing) -> AsyncGenerator[bytes]:
+    scene: Frame | None = None
+    again_at = 0.0
     async with aclosing(_results(hub, name)) as results:
         async for result in results:
+            if result.reused is not None and result.reused is scene and time.monotonic() < again_at:
+                continue
+            scene = result.reused or result.frame
+            again_at = time.monotonic() + STILL_S
             jpeg = await drawing.jpeg(result)
             yield b"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n%b\r\n" % (len(jpeg), jpeg)
 

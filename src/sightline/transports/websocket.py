@@ -272,6 +272,9 @@ async def _view(ws: WebSocket, hub: Hub, drawing: Drawing) -> None:
     render = ws.query_params.get("render", "viewer")
     if render not in ("viewer", "server"):
         raise BadRequest(f"render={render[:20]}: expected server or viewer")
+    still = ws.query_params.get("still", "0")
+    if still not in ("0", "1"):
+        raise BadRequest(f"still={still[:20]}: expected 0 or 1")
     name = ws.path_params["stream"]
     async with hub.subscribe(name) as subscription:
         stream = hub.find(name)
@@ -279,7 +282,8 @@ async def _view(ws: WebSocket, hub: Hub, drawing: Drawing) -> None:
         await _tell_viewer(ws, hub, waiting if stream.publisher is None else CAMERA_LIVE)
         acks = Acks()
         to_draw = drawing if render == "server" else None
-        await _until_end(_viewer_reads(ws, subscription, acks), _viewer_sends(ws, hub, subscription, acks, to_draw))
+        sends = _viewer_sends(ws, hub, subscription, acks, to_draw, still=still == "1")
+        await _until_end(_viewer_reads(ws, subscription, acks), sends)
 
 
 async def _viewer_reads(ws: WebSocket, subscription: Subscription, acks: Acks) -> None:
@@ -303,14 +307,20 @@ async def _tell_viewer(ws: WebSocket, hub: Hub, status: Status) -> None:
 
 
 async def _viewer_sends(
-    ws: WebSocket, hub: Hub, subscription: Subscription, acks: Acks, drawing: Drawing | None
+    ws: WebSocket, hub: Hub, subscription: Subscription, acks: Acks, drawing: Drawing | None, *, still: bool
 ) -> None:
+    """``still``: where nothing moved since the last picture, say only that."""
+    scene: Frame | None = None
     while True:
         await acks.room()  # first room, then the newest: what waits here is never stale
         item = await subscription.mailbox.get()
         if isinstance(item, Status):
             await _tell_viewer(ws, hub, item)
             continue
+        if still and item.reused is not None and item.reused is scene:
+            await _send(ws, _still(item))
+            continue
+        scene = item.reused or item.frame
         text, data = await _picture(item, drawing)
         acks.sent(item.frame.seq)
         await _send(ws, text, data)
@@ -332,6 +342,13 @@ async def _picture(result: Result, drawing: Drawing | None) -> tuple[str, bytes]
             message = protocol.viewer_frame(result, epoch=EPOCH, jpeg_bytes=len(jpeg))
         made = result.forms[form] = protocol.encode(message), data
     return made
+
+
+def _still(result: Result) -> str:
+    text: str | None = result.forms.get("still")
+    if text is None:
+        text = result.forms["still"] = protocol.encode(protocol.still(result, epoch=EPOCH))
+    return text
 
 
 # Listeners

@@ -5,7 +5,7 @@
  *   tracker_id?: number}} Detection
  * @typedef {{class_id: number, class_name: string, share: number}} Segment
  * @typedef {{detections: Detection[], segments?: Segment[], mask_bytes?: number,
- *   mask_kind?: "instances" | "classes"}} Findings what a model said of one picture
+ *   mask_kind?: "instances" | "classes", reused?: boolean}} Findings what a model said of one picture
  *
  * @typedef {Findings & {type: "result", stream: string, frameNumber: number, timestamp: number, width: number,
  *   height: number, model: string, processing_time_ms: number, stages: Record<string, number>}} ResultMessage
@@ -14,16 +14,18 @@
  *   processing_time_ms: number, model: string, stages: Record<string, number>, jpeg_bytes: number,
  *   rendered?: boolean}} ViewerFrame
  * @typedef {{type: "dropped", frameNumber: number, reason: string, message?: string}} DroppedMessage
+ * @typedef {{type: "still", stream: string, frameNumber: number, timestamp: number, captured_at: number,
+ *   processing_time_ms: number}} StillMessage nothing moved: the picture before is still what the camera sees
  * @typedef {{type: "status", state: string, message: string}} StatusMessage
  * @typedef {{type: "hello", stream: string, model: string, max_pending: number, max_fps: number,
  *   max_message_bytes: number, max_pixels: number}} HelloMessage
  * @typedef {{type: "error", code: string, message: string}} ErrorMessage
  * @typedef {{type: "pong", timestamp: number, server_time: number}} PongMessage
- * @typedef {ResultMessage | ViewerFrame | DroppedMessage | StatusMessage | HelloMessage | ErrorMessage | PongMessage}
- *   ServerMessage
+ * @typedef {ResultMessage | ViewerFrame | StillMessage | DroppedMessage | StatusMessage | HelloMessage | ErrorMessage
+ *   | PongMessage} ServerMessage
  */
 
-const KNOWN = new Set(["result", "frame_metadata", "dropped", "status", "hello", "error", "pong"]);
+const KNOWN = new Set(["result", "frame_metadata", "still", "dropped", "status", "hello", "error", "pong"]);
 
 /**
  * A text message of the server, or null if it is none that this page knows: a newer server may say more.

@@ -47,7 +47,7 @@ let shown = 0;
 /** @type {ReturnType<typeof setTimeout> | undefined} */
 let hiddenTimer;
 
-const socket = new LiveSocket(`/ws/view/${stream}`, {
+const socket = new LiveSocket(`/ws/view/${stream}?still=1`, {
   onphase(phase, retryAt) {
     now.phase = phase;
     now.retryAt = retryAt;
@@ -64,6 +64,9 @@ const socket = new LiveSocket(`/ws/view/${stream}`, {
     if (message.type === "frame_metadata") {
       cameraIs("live");
       receiver.announce(message);
+    } else if (message.type === "still") {
+      cameraIs("live");
+      stillThere(message);
     } else if (message.type === "status") {
       socket.healthy();
       now.hadServer = true;
@@ -83,12 +86,8 @@ const receiver = new Receiver({
     socket.send({ type: "ack", frameNumber: meta.frameNumber });
     if (now.camera !== "live") return; // its last picture, drawn after it left
     now.hadPicture = true;
-    lastPictureAt = at;
     shown += 1;
-    rate.tick(at);
-    if (socket.clock.offset !== null) {
-      latency.add(Math.max(0, wallClock() + socket.clock.offset - meta.captured_at), at);
-    }
+    upToDate(meta, at);
     inference.add(meta.stages["infer"] ?? meta.processing_time_ms, at);
     objects.show(meta);
     figures.show({ model: meta.model, size: `${meta.width} × ${meta.height}` });
@@ -98,6 +97,22 @@ const receiver = new Receiver({
   },
   onbroken: (meta) => socket.send({ type: "ack", frameNumber: meta.frameNumber }),
 });
+
+/** What is shown is what the camera saw in this frame. @param {{captured_at: number}} meta @param {number} at */
+function upToDate(meta, at) {
+  lastPictureAt = at;
+  rate.tick(at);
+  if (socket.clock.offset !== null) {
+    latency.add(Math.max(0, wallClock() + socket.clock.offset - meta.captured_at), at);
+  }
+}
+
+/** Nothing moves: the picture that is shown is as good as a new one. @param {import("./messages.js").StillMessage} meta */
+function stillThere(meta) {
+  upToDate(meta, performance.now());
+  setData(body, "frame", String(meta.frameNumber));
+  if (now.hadPicture && body.dataset["state"] !== "live") update();
+}
 
 /** @param {"waiting" | "live" | "ended"} state */
 function cameraIs(state) {
