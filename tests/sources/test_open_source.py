@@ -11,7 +11,7 @@ from sightline.registry import load, names
 from sightline.sources.base import open_source
 
 
-@pytest.mark.parametrize("spec", ["rtsp://host/stream", "http://host/clip.mp4", "nothing-here", "nothing.mp4"])
+@pytest.mark.parametrize("spec", ["ftp://host", "nothing-here", "nothing.mp4"])
 def test_what_nobody_knows_is_refused_with_all_that_is_known(spec: str) -> None:
     with pytest.raises(SourceError) as caught:
         open_source(spec)
@@ -25,8 +25,15 @@ def test_a_missing_file_is_called_missing() -> None:
         open_source("nothing.mp4")
 
 
+def test_a_password_in_an_address_that_nobody_knows_is_not_told() -> None:
+    with pytest.raises(SourceError, match=r"^ftp://host: not a source") as caught:
+        open_source("ftp://me:c4n4ry@host/c4n4ry?c4n4ry")
+    assert "c4n4ry" not in caught.value.message
+
+
 def test_no_name_is_claimed_twice(tmp_path: Path) -> None:
     (tmp_path / "a.jpg").touch()
     (tmp_path / "a.mp4").touch()
-    for spec in ["camera:0", str(tmp_path), str(tmp_path / "a.jpg"), str(tmp_path / "a.mp4")]:
+    named = ["camera:0", "synthetic:", "rtsp://host/a.jpg", "http://host/a.mp4"]
+    for spec in [*named, str(tmp_path), str(tmp_path / "a.jpg"), str(tmp_path / "a.mp4")]:
         assert sum(load("sources", name).handles(spec) for name in names("sources")) == 1, spec

@@ -3,6 +3,8 @@
 - ``WHAT``: how a person names one, for the message when nothing fits;
 - ``handles(spec) -> bool``: whether this is one of its own, cheaply;
 - ``open(spec) -> Source``: raises SourceError.
+
+An address may hold a password. Nothing but ``spec`` itself may: names, messages and logs have ``shown(spec)``.
 """
 
 from __future__ import annotations
@@ -10,7 +12,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, Self
+from typing import Any, Protocol, Self
+from urllib.parse import urlsplit
 
 from sightline.errors import SourceError
 from sightline.registry import load, names
@@ -58,12 +61,35 @@ class Source(Protocol):
 
 def open_source(spec: str) -> Source:
     """The source that ``spec`` names. Raises SourceError, which lists what can be named."""
+    source: Source = find_source(spec).open(spec)
+    return source
+
+
+def find_source(spec: str) -> Any:
+    """The plugin that opens ``spec``. Raises SourceError, which lists what can be named."""
     plugins = [load("sources", name) for name in names("sources")]
     for plugin in plugins:
         if plugin.handles(spec):
-            source: Source = plugin.open(spec)
-            return source
+            return plugin
     known = ", ".join(plugin.WHAT for plugin in plugins)
     if "://" not in spec and not Path(spec).exists():
         raise SourceError(f"{spec}: no such file or folder; expected one of: {known}")
-    raise SourceError(f"{spec}: not a source that can be read; expected one of: {known}")
+    raise SourceError(f"{shown(spec)}: not a source that can be read; expected one of: {known}")
+
+
+def shown(spec: str) -> str:
+    """``spec`` as it may be read by anybody: of an address scheme, host and port.
+
+    Not only ``user:password@`` goes: cameras take passwords in the path and the query, too.
+    """
+    scheme, mark, rest = spec.partition("://")
+    if not mark:
+        return spec
+    try:
+        # A password may have a / that should have been %2F: what stands before the last @ is never shown.
+        parts = urlsplit("//" + rest.rpartition("@")[2])
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        return f"{scheme}://..."
+    host = f"[{host}]" if ":" in host else host
+    return f"{scheme}://{host}" + (f":{port}" if port else "")

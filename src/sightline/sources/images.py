@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 def handles(spec: str) -> bool:
     """True for a folder and for a name that ends like a picture's."""
     path = Path(spec)
-    return path.is_dir() or path.suffix.lower() in PICTURES
+    return path.is_dir() or ("://" not in spec and path.suffix.lower() in PICTURES)
 
 
 def open(spec: str) -> Images:

@@ -1,0 +1,95 @@
+"""A source that is kept going: reopened when it breaks down, paced by its own clock, begun anew at its end."""
+
+from __future__ import annotations
+
+import random
+import re
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+from sightline.errors import SourceError
+from sightline.sources.base import Shot, Source, open_source
+
+FIRST_S = 0.5
+MOST_S = 15.0
+"""Between two tries to open a source: doubled from the first to the most, and shortened at random by up to half."""
+OPTION = re.compile(r"(.+)#loop")
+
+
+class Feed:
+    """Pictures of a source. Iterate it in one thread; ``close`` ends it from any other.
+
+    Live sources come at their pace, and after a breakdown are opened again, for ever. Others come by their own clock
+    (or at ``fps``), once or over and over.
+    """
+
+    def __init__(
+        self,
+        spec: str,
+        *,
+        source: Source | None = None,
+        loop: bool = False,
+        fps: float | None = None,
+        patient: bool = False,
+        tell: Callable[[str | None], None] = lambda reason: None,
+    ) -> None:
+        """``source``: ``spec``, if it is open already. ``patient``: try again even if it could never be opened.
+
+        ``tell`` is called, in the iterating thread, with why there are no pictures, and with None once they come.
+        """
+        looped = OPTION.fullmatch(spec)
+        self._spec = spec if looped is None else looped[1]
+        self._loop = loop or looped is not None
+        self._source = source
+        self._fps = fps
+        self._patient = patient
+        self._tell = tell
+        self._closed = threading.Event()
+        self._came = False
+        """Pictures, since it was opened."""
+        self._live = False
+        """What it was when it was last open."""
+        self._wait = FIRST_S
+
+    def close(self) -> None:
+        """End it. A reader that waits for the network notices once something comes, or its time is over."""
+        self._closed.set()
+
+    def __iter__(self) -> Iterator[Shot]:
+        """The pictures. Raises SourceError where trying again is of no use."""
+        while not self._closed.is_set():
+            self._came = False
+            try:
+                with self._source or open_source(self._spec) as source:
+                    self._live = source.live
+                    yield from self._shots(source)
+                if not self._loop:
+                    return
+                if not self._came:
+                    raise SourceError(f"{source.name}: there is nothing in it")
+            except SourceError as e:
+                if not (self._patient or self._live):
+                    raise
+                self._again(e.message)
+            finally:
+                self._source = None
+
+    def _shots(self, source: Source) -> Iterator[Shot]:
+        began = time.monotonic()
+        for i, shot in enumerate(source):
+            if not source.live:
+                at = shot.timestamp if self._fps is None else i / self._fps
+                self._closed.wait(began + at - time.monotonic())
+            if self._closed.is_set():
+                return
+            if not self._came:
+                self._came, self._wait = True, FIRST_S
+                self._tell(None)
+            yield shot
+
+    def _again(self, reason: str) -> None:
+        wait = self._wait * random.uniform(0.5, 1)
+        self._wait = min(2 * self._wait, MOST_S)
+        self._tell(reason)
+        self._closed.wait(wait)

@@ -1,0 +1,191 @@
+"""Cameras and files on the network: RTSP, HLS, HTTP and SRT, through PyAV.
+
+The connection is read at the pace at which it comes, so read it in a thread that does nothing else.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from sightline.errors import SourceError
+from sightline.sources.base import Shot, shown
+
+if TYPE_CHECKING:
+    from av import Packet, VideoFrame
+    from av.container import InputContainer
+    from av.video.stream import VideoStream
+
+WHAT = "an address (rtsp://, rtsps://, http://, https://, srt://)"
+
+SCHEMES = ("rtsp", "rtsps", "http", "https", "srt")
+OPEN_S = 10.0
+READ_S = 10.0
+"""A connection that brings nothing for so long is dead."""
+PLAYLIST_READ_S = 30.0
+"""The same for HLS, which brings seconds of video at a time."""
+PICTURE_EVERY = ("rtsp", "mpjpeg", "jpeg_pipe", "mjpeg")
+"""Formats whose frames come when they were taken. Others come in bursts, and are shown by their own clock."""
+BEHIND_S = 2.0
+"""Decoding that lags by more goes on at the next key frame."""
+SKIP_S = 10.0
+"""So long a key frame is waited for."""
+
+log = logging.getLogger(__name__)
+
+
+def handles(spec: str) -> bool:
+    """True for addresses."""
+    return spec.partition("://")[0].lower() in SCHEMES and "://" in spec
+
+
+def open(spec: str) -> Network:
+    """Connect. RTSP goes over TCP; ``#udp`` at the end of the address asks for UDP. Raises SourceError."""
+    import av
+
+    url, mark, transport = spec.rpartition("#")
+    if not mark or transport not in ("tcp", "udp"):
+        url, transport = spec, "tcp"
+    playlist = url.partition("?")[0].lower().endswith((".m3u8", ".m3u"))
+    options = {
+        "rtsp_transport": transport,
+        "flags": "low_delay",
+        "analyzeduration": "1000000",  # microseconds; a camera that doesn't tell its size costs that much
+        # What a playlist or a redirection leads to: never files of this machine.
+        "protocol_whitelist": "rtsp,rtsps,rtp,srtp,udp,tcp,tls,http,https,httpproxy,crypto,data,srt",
+    }
+    name = shown(spec)
+    began = time.monotonic()
+    try:
+        container = av.open(url, timeout=(OPEN_S, PLAYLIST_READ_S if playlist else READ_S), options=options)
+    except (av.FFmpegError, OSError) as e:
+        if time.monotonic() - began >= OPEN_S:  # RTSP calls it invalid data when it is interrupted
+            raise SourceError(f"{name}: nothing came for {OPEN_S:g} s") from None
+        raise SourceError(f"{name}: {_reason(e, OPEN_S)}") from None
+    stream = next((s for s in container.streams.video if s.codec_context is not None), None)
+    if stream is None:
+        container.close()
+        raise SourceError(f"{name}: it sends no video that can be decoded")
+    return Network(name, container, stream)
+
+
+class Network:
+    """A connection. ``live`` unless it is a file, which has an end. When it breaks off, iterating raises."""
+
+    still = False
+
+    def __init__(self, name: str, container: InputContainer, stream: VideoStream) -> None:
+        self.name = name
+        self.unreadable = 0
+        self.live = container.format.name == "rtsp" or container.duration is None
+        self.fps: float | None = float(stream.average_rate) if stream.average_rate else None
+        self.total: int | None = None if self.live else stream.frames or None
+        self._container = container
+        self._stream = stream
+        self._bursts = self.live and container.format.name not in PICTURE_EVERY
+        # Decoding several frames at a time would hold as many back.
+        stream.thread_type = "SLICE" if self.live else "AUTO"
+
+    def __enter__(self) -> Network:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._container.close()
+
+    def __iter__(self) -> Iterator[Shot]:
+        """Pictures as they come. Raises SourceError when the connection breaks off, or a live one ends."""
+        clock = _Clock()
+        start = None
+        for frame in self._frames():
+            at = frame.time or 0.0
+            if self._bursts:
+                clock.wait_for(at)
+            start = at if start is None else start
+            # A resolution that changes is no matter: each frame is turned into BGR by its own size.
+            image = np.asarray(frame.to_ndarray(format="bgr24"), np.uint8)
+            yield Shot(image, time.time() if self.live else at - start, self.name)
+        if self.live:
+            raise SourceError(f"{self.name}: the other side ended the stream")
+        if start is None:
+            raise SourceError(f"{self.name}: not one frame of this video can be decoded")
+
+    def _frames(self) -> Iterator[VideoFrame]:
+        import av
+
+        late = _Late() if self.live and not self._bursts else None
+        packets = self._container.demux(self._stream)
+        while True:
+            try:
+                packet = next(packets, None)
+            except (av.FFmpegError, OSError) as e:
+                raise SourceError(f"{self.name}: {_reason(e, READ_S)}") from None
+            if packet is None:
+                return
+            if late is not None and late.skip(packet):
+                continue
+            try:
+                yield from packet.decode()
+            except av.FFmpegError as e:  # a packet was lost on the way
+                self.unreadable += 1
+                if self.unreadable == 1:
+                    log.warning("%s: what can't be decoded is left out (%s)", self.name, e.strerror)
+
+
+class _Clock:
+    """Holds frames that come in bursts until their time. A jump, or having been late, sets it anew."""
+
+    def __init__(self) -> None:
+        self._ahead: float | None = None
+
+    def wait_for(self, at: float) -> None:
+        """Wait until ``at``, in the stream's seconds."""
+        now = time.monotonic()
+        if self._ahead is None or not -1 < at - self._ahead - now < PLAYLIST_READ_S:
+            self._ahead = at - now
+        time.sleep(max(0.0, at - self._ahead - now))
+
+
+class _Late:
+    """Keeps a machine that decodes more slowly than frames come from falling behind without end."""
+
+    def __init__(self) -> None:
+        self._least: float | None = None
+        self._now = time.monotonic()
+        self._skipping_since: float | None = None
+
+    def skip(self, packet: Packet[VideoStream]) -> bool:
+        """True if this packet is not worth decoding."""
+        if packet.pts is None or packet.time_base is None:
+            return False
+        before, self._now = self._now, time.monotonic()
+        lag = self._now - float(packet.pts * packet.time_base)
+        # Clocks differ: the camera's may lose up to a thousandth, and may jump.
+        least = lag if self._least is None else min(lag, self._least + (self._now - before) / 1000)
+        self._least = lag if lag - least > 2 * SKIP_S else least
+        if lag - self._least <= BEHIND_S and (self._skipping_since is None or packet.is_keyframe):
+            self._skipping_since = None
+        elif self._skipping_since is None:
+            self._skipping_since = self._now
+        elif self._now - self._skipping_since > SKIP_S:
+            self._least, self._skipping_since = lag, None
+        return self._skipping_since is not None
+
+
+def _reason(error: Exception, seconds: float) -> str:
+    """FFmpeg's words without the address in them, or better ones."""
+    import av
+
+    if isinstance(error, (av.error.ExitError, TimeoutError)):
+        return f"nothing came for {seconds:g} s"
+    if isinstance(error, av.error.ProtocolNotFoundError):
+        return "the installed PyAV can't speak this; it needs an FFmpeg built with it (SRT: --enable-libsrt)"
+    if isinstance(error, av.error.HTTPUnauthorizedError):
+        return "it refuses the user or the password"
+    if isinstance(error, ConnectionRefusedError):
+        return "nothing listens there"
+    reason = getattr(error, "strerror", None)
+    return f"can't be read ({reason})" if reason else "can't be read"

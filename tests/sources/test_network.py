@@ -1,0 +1,224 @@
+"""Sources on the network: a real RTSP server, real HTTP servers, real media."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import functools
+import itertools
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import av
+import cv2
+import pytest
+
+from clips import moving, number_of, numbered, write_clip
+from rtsp import RtspServer, free_port
+from sightline.errors import SourceError
+from sightline.sources import network
+from sightline.sources.base import open_source, shown
+
+SECRET = "c4n4ry"
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    """Files, and no log on stderr."""
+
+    def log_message(self, format: str, *args: object) -> None:
+        return
+
+
+class Mjpeg(BaseHTTPRequestHandler):
+    """What cheap cameras speak: one JPEG after the other, for ever."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=frame")
+        self.end_headers()
+        with contextlib.suppress(OSError):
+            for number in itertools.count():
+                data = cv2.imencode(".jpg", numbered(number % 256))[1].tobytes()
+                self.wfile.write(b"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n" % len(data))
+                self.wfile.write(data + b"\r\n")
+                time.sleep(0.02)
+
+    def log_message(self, format: str, *args: object) -> None:
+        return
+
+
+@contextlib.contextmanager
+def http(handler: type[BaseHTTPRequestHandler] | functools.partial[Quiet]) -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@pytest.mark.parametrize(
+    ("option", "transport"), [("", "RTP/AVP/TCP"), ("#tcp", "RTP/AVP/TCP"), ("#udp", "RTP/AVP/UDP")]
+)
+def test_rtsp_brings_pictures_over_the_transport_asked_for(option: str, transport: str) -> None:
+    with RtspServer() as server, open_source(server.url + option) as source:
+        assert (source.live, source.still, source.total) == (True, False, None)
+        assert source.name == f"rtsp://127.0.0.1:{server.port}"
+        before = time.time()
+        shots = list(itertools.islice(source, 5))
+        assert [shot.image.shape for shot in shots] == [(120, 160, 3)] * 5
+        assert all(before <= a.timestamp <= b.timestamp for a, b in itertools.pairwise(shots))
+        assert shots[0].image[60].max() > 180, "the white square"
+        assert server.transports[0].startswith(transport)
+
+
+def test_a_resolution_that_changes_is_survived() -> None:
+    with RtspServer() as server, open_source(server.url) as source:
+        seen = []
+        for shot in source:
+            if shot.image.shape not in seen:
+                seen.append(shot.image.shape)
+                if len(seen) == 3:
+                    break
+                server.size = (320, 240) if len(seen) == 1 else (96, 64)
+    assert seen == [(120, 160, 3), (240, 320, 3), (64, 96, 3)]
+
+
+def test_a_camera_that_leaves_is_told_and_the_password_is_not() -> None:
+    login = base64.b64encode(f"admin:{SECRET}".encode()).decode()
+    with RtspServer(login=login) as server:
+        url = server.url.replace("//", f"//admin:{SECRET}@")
+        with open_source(url) as source:
+            shots = iter(source)
+            next(shots)
+            server.__exit__(None, None, None)
+            with pytest.raises(SourceError, match=f"rtsp://127.0.0.1:{server.port}: ") as caught:
+                list(shots)
+    assert SECRET not in repr(caught.value)
+    assert caught.value.__cause__ is None
+    with pytest.raises(SourceError, match="nothing listens there") as caught:
+        open_source(url)
+    assert SECRET not in repr(caught.value)
+
+
+def test_a_camera_that_freezes_counts_as_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(network, "READ_S", 0.5)
+    with RtspServer() as server, open_source(server.url) as source:
+        shots = iter(source)
+        next(shots)
+        server.frozen.set()
+        with pytest.raises(SourceError, match=r"nothing came for 0\.5 s"):
+            list(shots)
+
+
+def test_one_that_never_answers_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(network, "OPEN_S", 0.3)
+    with socket.create_server(("127.0.0.1", 0)) as deaf, pytest.raises(SourceError, match=r"nothing came for 0\.3 s"):
+        open_source(f"rtsp://127.0.0.1:{deaf.getsockname()[1]}/live")
+
+
+def test_a_wrong_password_is_called_so() -> None:
+    with RtspServer(login="bm90OnlvdXJz") as server, pytest.raises(SourceError, match="user or the password") as caught:
+        open_source(server.url.replace("//", f"//admin:{SECRET}@"))
+    assert SECRET not in str(caught.value)
+
+
+def test_motion_jpeg_over_http_is_live() -> None:
+    with http(Mjpeg) as url, open_source(f"{url}/video?password={SECRET}") as source:
+        assert source.live
+        numbers = [number_of(shot.image) for shot in itertools.islice(source, 8)]
+    assert numbers == list(range(numbers[0], numbers[0] + 8))
+    assert source.name == url
+
+
+def test_a_file_over_http_is_a_file(tmp_path: Path) -> None:
+    write_clip(tmp_path / "clip.mp4", [numbered(i) for i in range(30)])
+    with http(functools.partial(Quiet, directory=str(tmp_path))) as url, open_source(f"{url}/clip.mp4") as source:
+        assert (source.live, source.total, source.fps) == (False, 30, 25)
+        shots = list(source)
+    assert [number_of(shot.image) for shot in shots] == list(range(30))
+    assert [shot.timestamp for shot in shots] == pytest.approx([i / 25 for i in range(30)], abs=0.002)
+
+
+def write_hls(folder: Path, *, seconds: int, ended: bool) -> None:
+    """A playlist with segments of a second."""
+    with av.open(str(folder / "live.m3u8"), "w", format="hls", options={"hls_time": "1", "hls_list_size": "0"}) as out:
+        stream = out.add_stream("libx264", rate=25, options={"preset": "ultrafast"})
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        stream.codec_context.gop_size = 25
+        for i in range(25 * seconds):
+            out.mux(stream.encode(av.VideoFrame.from_ndarray(numbered(i), format="bgr24")))
+        out.mux(stream.encode(None))
+    if not ended:
+        playlist = folder / "live.m3u8"
+        playlist.write_text(playlist.read_text().replace("#EXT-X-ENDLIST\n", ""))
+
+
+def test_live_hls_comes_in_bursts_and_is_shown_by_its_own_clock(tmp_path: Path) -> None:
+    write_hls(tmp_path, seconds=4, ended=False)
+    with http(functools.partial(Quiet, directory=str(tmp_path))) as url, open_source(f"{url}/live.m3u8") as source:
+        assert source.live
+        shots = list(itertools.islice(source, 25))
+    numbers = [number_of(shot.image) for shot in shots]
+    assert numbers == list(range(numbers[0], numbers[0] + 25))
+    assert shots[-1].timestamp - shots[0].timestamp > 0.9, "24 frames at 25 fps"
+
+
+def test_hls_that_has_ended_is_a_file(tmp_path: Path) -> None:
+    write_hls(tmp_path, seconds=2, ended=True)
+    with http(functools.partial(Quiet, directory=str(tmp_path))) as url, open_source(f"{url}/live.m3u8") as source:
+        assert not source.live
+        assert len(list(source)) == 50
+
+
+def test_a_playlist_can_not_make_us_read_files_of_this_machine(tmp_path: Path) -> None:
+    clip = write_clip(tmp_path / "private.mp4", [moving(i) for i in range(5)])
+    public = tmp_path / "public"
+    public.mkdir()
+    (public / "live.m3u8").write_text(f"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nfile://{clip}\n#EXT-X-ENDLIST\n")
+    with http(functools.partial(Quiet, directory=str(public))) as url, pytest.raises(SourceError):
+        list(open_source(f"{url}/live.m3u8"))
+
+
+def test_http_says_what_the_other_side_said(tmp_path: Path) -> None:
+    (tmp_path / "page.html").write_text("<html>")
+    with http(functools.partial(Quiet, directory=str(tmp_path))) as url:
+        with pytest.raises(SourceError, match="404"):
+            open_source(f"{url}/nothing.mp4?key={SECRET}")
+        with pytest.raises(SourceError, match="Invalid data"):
+            open_source(f"{url}/page.html")
+
+
+def test_what_pyav_can_not_speak_is_said() -> None:
+    try:
+        av.open(f"srt://127.0.0.1:{free_port()}", timeout=0.1)
+    except av.error.ProtocolNotFoundError:
+        with pytest.raises(SourceError, match="FFmpeg built with it"):
+            open_source(f"srt://127.0.0.1:{free_port()}?passphrase={SECRET}")
+    except av.FFmpegError:
+        pytest.skip("this PyAV speaks SRT")
+
+
+@pytest.mark.parametrize(
+    ("spec", "seen"),
+    [
+        ("rtsp://user:pass@host:554/live?x=1#udp", "rtsp://host:554"),
+        ("rtsp://192.168.1.9/user=admin_password=pass_channel=1", "rtsp://192.168.1.9"),
+        ("rtsp://user:pa/ss@host/live", "rtsp://host"),
+        ("rtsp://user:p@ss@host/live", "rtsp://host"),
+        ("rtsp://user:pass@[::1]:554/live", "rtsp://[::1]:554"),
+        ("ftp://user:pass@host:port", "ftp://..."),
+        ("rtsp://user:pass", "rtsp://..."),
+        ("clip.mp4", "clip.mp4"),
+    ],
+)
+def test_what_is_shown_of_an_address(spec: str, seen: str) -> None:
+    assert shown(spec) == seen

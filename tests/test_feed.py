@@ -1,0 +1,94 @@
+"""Sources that are kept going."""
+
+from __future__ import annotations
+
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from clips import number_of, numbered, write_clip
+from rtsp import RtspServer, free_port
+from sightline.errors import SourceError
+from sightline.feed import MOST_S, Feed
+from sightline.types import Image
+
+
+def clip(folder: Path) -> str:
+    return str(write_clip(folder / "clip.mp4", [numbered(i) for i in range(6)], fps=50))
+
+
+def test_a_file_comes_once_by_its_own_clock(tmp_path: Path) -> None:
+    started = time.monotonic()
+    assert [number_of(shot.image) for shot in Feed(clip(tmp_path))] == list(range(6))
+    assert time.monotonic() - started > 0.09
+
+
+@pytest.mark.parametrize(("spec", "loop"), [("{}", True), ("{}#loop", False)])
+def test_a_file_can_begin_anew(tmp_path: Path, spec: str, loop: bool) -> None:
+    feed = Feed(spec.format(clip(tmp_path)), loop=loop)
+    numbers = []
+    for shot in feed:
+        numbers.append(number_of(shot.image))
+        if len(numbers) == 15:
+            feed.close()
+    assert numbers == [*range(6), *range(6), *range(3)]
+
+
+def test_fps_sets_the_pace(tmp_path: Path) -> None:
+    write_clip(tmp_path / "slow.mp4", [numbered(i) for i in range(20)], fps=1)
+    started = time.monotonic()
+    assert len(list(Feed(str(tmp_path / "slow.mp4"), fps=200))) == 20
+    assert time.monotonic() - started < 15, "its own clock would take 19 s"
+
+
+def test_what_can_not_be_opened_is_an_error_unless_told_to_be_patient(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="no such file"):
+        list(Feed(str(tmp_path / "later.mp4"), loop=True))
+    told: list[str | None] = []
+
+    def tell(reason: str | None) -> None:
+        told.append(reason)
+        if len(told) == 1:
+            write_clip(tmp_path / "later.mp4", [numbered(i) for i in range(6)], fps=50)
+
+    assert len(list(Feed(str(tmp_path / "later.mp4"), patient=True, tell=tell))) == 6
+    assert told[0] is not None
+    assert "no such file" in told[0]
+    assert told[1:] == [None]
+
+
+def test_a_camera_that_is_killed_comes_back_each_of_five_times() -> None:
+    port = free_port()
+    newest: list[Image] = []
+    changes: list[str | None] = []
+    changed = threading.Condition()
+
+    def tell(reason: str | None) -> None:
+        with changed:
+            changes.append(reason)
+            changed.notify_all()
+
+    feed = Feed(f"rtsp://127.0.0.1:{port}/live", patient=True, tell=tell)
+
+    def read() -> None:
+        for shot in feed:
+            newest[:] = [shot.image]
+
+    reader = threading.Thread(target=read, daemon=True)
+    reader.start()
+    for life in range(5):
+        with RtspServer(port, size=(160, 120 + 16 * life)):
+            with changed:
+                assert changed.wait_for(lambda: changes[-1:] == [None], MOST_S + 20), f"life {life}: {changes}"
+            came = time.monotonic()
+            while newest[0].shape[0] != 120 + 16 * life:
+                assert time.monotonic() - came < 20
+                time.sleep(0.01)
+        with changed:
+            assert changed.wait_for(lambda: changes[-1] is not None, 20), "the loss is told"
+    feed.close()
+    reader.join(20)
+    assert not reader.is_alive()
+    assert all(reason is None or f"rtsp://127.0.0.1:{port}: " in reason for reason in changes)
