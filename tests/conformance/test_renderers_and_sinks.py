@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from clips import moving
-from results import DETECTOR, entry, two_found
+from results import DETECTOR, SEGMENTER, entry, two_found
 from sightline.errors import SinkError
 from sightline.registry import load, names
-from sightline.types import Detections, Prediction, Segmentation
+from sightline.types import Detections, Image, Prediction, Segmentation
 
 MASK = np.zeros((12, 16), np.uint8)
 MASK[2:8, 2:6] = 1
@@ -39,14 +39,14 @@ def sinks(request: pytest.FixtureRequest) -> Any:
 
 @pytest.mark.parametrize("prediction", PREDICTIONS)
 @pytest.mark.parametrize("size", [(320, 240), (65, 49), (1, 1)])
-def test_a_renderer_gives_a_new_picture_of_the_same_size(
+def test_a_renderer_gives_a_new_picture_of_the_same_height_and_the_width_it_says(
     renderer: Any, prediction: Prediction, size: tuple[int, int]
 ) -> None:
     image = moving(5, max(size[0], 80), max(size[1], 60))[: size[1], : size[0]]
     before = image.copy()
     columns = [np.copy(value) for value in columns_of(prediction)]
     drawn = renderer.render(image, prediction, DETECTOR.labels)
-    assert drawn.shape == image.shape
+    assert drawn.shape == (size[1], size[0] * getattr(renderer, "ACROSS", 1), 3)
     assert drawn.dtype == np.uint8
     assert not np.shares_memory(drawn, image)
     assert (image == before).all()
@@ -60,13 +60,14 @@ def test_a_renderer_says_the_same_each_time(renderer: Any, prediction: Predictio
 
 
 def test_nothing_found_leaves_the_picture_as_it_is(renderer: Any) -> None:
-    assert (renderer.render(moving(5), Detections.empty(), DETECTOR.labels) == moving(5)).all()
+    drawn = renderer.render(moving(5), Detections.empty(), DETECTOR.labels)
+    assert (drawn == np.tile(moving(5), (1, getattr(renderer, "ACROSS", 1), 1))).all()
 
 
 def test_a_mask_shows_and_opacity_counts(renderer: Any) -> None:
-    image = moving(5)
+    image = grainy()
     faint, strong = (
-        renderer.render(image, Segmentation(MASK), ("background",), opacity=opacity).astype(int) - image
+        renderer.render(image, Segmentation(MASK), SEGMENTER.labels, opacity=opacity).astype(int)[:, -160:] - image
         for opacity in (0.1, 0.9)
     )
     assert 0 < np.abs(faint).sum() < np.abs(strong).sum()
@@ -95,6 +96,11 @@ def test_a_sink_without_a_place_says_so_before_anything_runs(sinks: Any, tmp_pat
     (tmp_path / "file").touch()
     with pytest.raises(SinkError, match=r"file.*out\.mp4"):
         sinks.open(str(tmp_path / "file" / "out.mp4"))
+
+
+def grainy() -> Image:
+    """A picture in which a blur shows, too."""
+    return np.random.default_rng(3).integers(0, 256, (120, 160, 3), np.uint8)
 
 
 def columns_of(prediction: Prediction) -> list[Any]:

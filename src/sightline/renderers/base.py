@@ -1,24 +1,48 @@
-"""What renderers share. A renderer is a module with ``render``; its file name is its name."""
+"""What renderers share. A renderer is a module with ``render``; its file name is its name, and that of the mode."""
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Literal, NamedTuple, Protocol, TypeAlias
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from sightline import palette
-from sightline.types import Detections, Image, Prediction, Segmentation
+from sightline import palette, registry
+from sightline.types import Image, Prediction, Segmentation
+
+AUTO = "auto"
+"""The mode where nobody chose one: boxes for detections, filled areas for a segmentation."""
+PERSON = "person"
+"""The label of the class that stays when a background goes."""
+
+Need: TypeAlias = Literal["nothing", "mask", "person"]
 
 
 class Renderer(Protocol):
-    """Draws a prediction on a copy of the picture it was made from."""
+    """Draws a prediction on a copy of the picture it was made from.
+
+    A module may have ``NEEDS``: ``"mask"`` where it draws nothing without one, ``"person"`` where it also takes a model
+    that knows people; without it a renderer can draw whatever comes. ``ACROSS`` is how many pictures wide its own is.
+    """
 
     def render(self, image: Image, prediction: Prediction, labels: Sequence[str], *, opacity: float = 0.5) -> Image:
-        """The picture with the prediction drawn in, of the same size. ``opacity`` of filled areas is 0 to 1."""
+        """A new picture with the prediction drawn in. ``opacity`` is 0 to 1; its default is the mode's own."""
         ...
+
+
+class Choice(NamedTuple):
+    """The renderer that draws, and, where it is not the one that was asked for, why."""
+
+    name: str
+    why: str | None = None
+
+
+def modes() -> list[str]:
+    """Every mode that can be asked for."""
+    return [AUTO, *registry.names("renderers")]
 
 
 def default_for(prediction: Prediction) -> str:
@@ -26,32 +50,108 @@ def default_for(prediction: Prediction) -> str:
     return "filled" if isinstance(prediction, Segmentation) else "boxes"
 
 
-def fill(image: Image, prediction: Prediction, labels: Sequence[str], opacity: float) -> Image:
-    """A copy of the picture with the prediction's mask coloured in by class.
+def choose(mode: str, prediction: Prediction, labels: Sequence[str]) -> Choice:
+    """Which renderer draws this prediction. Raises ConfigError for a mode that does not exist."""
+    fitting = default_for(prediction)
+    if mode == AUTO:
+        return Choice(fitting)
+    needs: Need = getattr(registry.load("renderers", mode), "NEEDS", "nothing")
+    if needs != "nothing" and label_map(prediction) is None:
+        return Choice(fitting, f"{mode} needs masks, and this model gives boxes only: drawn as {fitting}")
+    if needs == "person" and PERSON not in labels:
+        return Choice(fitting, f"{mode} needs a model that knows the class {PERSON!r}: drawn as {fitting}")
+    return Choice(mode)
 
-    A segmentation's class 0 is left clear where its label is "background".
+
+def draw(
+    image: Image, prediction: Prediction, labels: Sequence[str], *, mode: str = AUTO, opacity: float | None = None
+) -> Image:
+    """A new picture with the prediction drawn in, in this mode or in the one that fits: see ``choose``.
+
+    ``opacity`` is 0 to 1, or None for the mode's own. Raises ConfigError for a mode that does not exist.
     """
-    label_map, colours, clear_zero = _label_map(prediction, labels)
-    if label_map is None or label_map.size == 0:
+    renderer: Renderer = registry.load("renderers", choose(mode, prediction, labels).name)
+    if opacity is None:
+        return renderer.render(image, prediction, labels)
+    return renderer.render(image, prediction, labels, opacity=opacity)
+
+
+def default_opacity(mode: str) -> float:
+    """A mode's own opacity. Raises ConfigError for a mode that does not exist."""
+    if mode == AUTO:
+        return 0.5
+    return float(inspect.signature(registry.load("renderers", mode).render).parameters["opacity"].default)
+
+
+def fill(image: Image, prediction: Prediction, labels: Sequence[str], opacity: float) -> Image:
+    """A copy of the picture with the prediction's mask coloured in by class: see ``paint``."""
+    areas = Areas.of(image, prediction, labels)
+    if areas is None:
         return image.copy()
-    height, width = image.shape[:2]
-    # The label map is scaled, not the colours: one channel instead of three, and no new labels in between.
-    scaled = cv2.resize(label_map, (width, height), interpolation=cv2.INTER_NEAREST)
-    filled = cv2.applyColorMap(scaled, colours)
-    cv2.addWeighted(image, 1 - opacity, filled, opacity, 0, dst=filled)
-    if clear_zero:
-        cv2.copyTo(image, np.equal(scaled, 0).view(np.uint8), filled)
-    return np.asarray(filled, np.uint8)
+    return paint(image, areas, areas.colours(), opacity)
 
 
-def _label_map(
-    prediction: Prediction, labels: Sequence[str]
-) -> tuple[NDArray[np.uint8] | None, NDArray[np.uint8], bool]:
-    """Labels of pixels, the colour of each label, and whether label 0 is nothing."""
-    colours = palette.table()
-    if isinstance(prediction, Detections):
+class Areas(NamedTuple):
+    """A prediction's mask, as large as the picture."""
+
+    values: NDArray[np.uint8]
+    """H x W: class ids, or instances from 1."""
+    table: NDArray[np.uint8]
+    """256 x 1 x 3: the colour of each value."""
+    clear_zero: bool
+    """True if 0 is nothing: a background, or no instance."""
+
+    @classmethod
+    def of(cls, image: Image, prediction: Prediction, labels: Sequence[str]) -> Areas | None:
+        """None where the prediction has no mask. A segmentation's class 0 is nothing if its label is "background"."""
+        small = label_map(prediction)
+        if small is None or small.size == 0:
+            return None
+        height, width = image.shape[:2]
+        # The label map is scaled, not the colours: one channel instead of three, and no new labels in between.
+        values = cv2.resize(small, (width, height), interpolation=cv2.INTER_NEAREST).astype(np.uint8, copy=False)
+        table = palette.table()
+        if isinstance(prediction, Segmentation):
+            return cls(values, table, bool(labels) and labels[0] == "background")
         by_row = prediction.class_id[:255].tolist()
         if by_row:
-            colours[1 : len(by_row) + 1, 0] = [palette.color(class_id) for class_id in by_row]
-        return prediction.mask, colours, True
-    return prediction.class_map, colours, bool(labels) and labels[0] == "background"
+            table[1 : len(by_row) + 1, 0] = [palette.color(class_id) for class_id in by_row]
+        return cls(values, table, True)
+
+    def colours(self) -> Image:
+        """Every pixel in the colour of its value."""
+        return np.asarray(cv2.applyColorMap(self.values, self.table), np.uint8)
+
+
+def label_map(prediction: Prediction) -> NDArray[np.uint8] | None:
+    """The prediction's mask, at its own size; None where it has none."""
+    return prediction.class_map if isinstance(prediction, Segmentation) else prediction.mask
+
+
+def paint(image: Image, areas: Areas, colours: Image, opacity: float) -> Image:
+    """The picture under ``colours``, which are ours to change, except where there is nothing."""
+    cv2.addWeighted(image, 1 - opacity, colours, opacity, 0, dst=colours)
+    if areas.clear_zero:
+        cv2.copyTo(image, np.equal(areas.values, 0).view(np.uint8), colours)
+    return colours
+
+
+def background(image: Image, prediction: Prediction, labels: Sequence[str]) -> NDArray[np.float32] | None:
+    """H x W, 1 where no person is and 0 where one is, soft at the edges. None without a mask or without that class."""
+    small = label_map(prediction)
+    if small is None or small.size == 0 or PERSON not in labels:
+        return None
+    person = list(labels).index(PERSON)
+    table = np.ones(256, np.float32)
+    if isinstance(prediction, Segmentation):
+        table[person] = 0
+    else:
+        rows = prediction.class_id[:255] == person
+        table[1 : len(rows) + 1][rows] = 0
+    height, width = image.shape[:2]
+    return np.asarray(cv2.resize(cv2.LUT(small, table), (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
+
+
+def behind(image: Image, scene: Image, share: NDArray[np.float32]) -> Image:
+    """``scene`` behind the picture: ``share``, H x W and 0 to 1, is how much of it shows."""
+    return np.asarray(cv2.blendLinear(image, scene, 1 - share, share), np.uint8)

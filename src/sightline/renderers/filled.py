@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from sightline.renderers.base import fill
 from sightline.types import Image, Prediction
 
+NEEDS = "mask"
+
 
 def render(image: Image, prediction: Prediction, labels: Sequence[str], *, opacity: float = 0.5) -> Image:
     """A copy of the picture with every class of the map, or every instance's mask, filled in."""

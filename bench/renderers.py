@@ -1,0 +1,72 @@
+"""Milliseconds that drawing takes, each mode at 640x360: python bench/renderers.py.
+
+A class map of 21 classes and five instances with masks, at the sizes that models give them. One thread; the least of
+many runs is what the work takes when nothing else runs, the median what it took here and now.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+
+import cv2
+import numpy as np
+
+from sightline import registry
+from sightline.types import Detections, Image, Prediction, Segmentation
+
+LABELS = ("background", *(f"class {i}" for i in range(1, 15)), "person", *(f"class {i}" for i in range(16, 21)))
+PERSON = LABELS.index("person")
+
+
+def main() -> None:
+    """Measure and print one line per mode and kind of prediction."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--width", type=int, default=640)
+    parser.add_argument("--height", type=int, default=360)
+    parser.add_argument("--runs", type=int, default=300)
+    args = parser.parse_args()
+    cv2.setNumThreads(1)
+    rng = np.random.default_rng(1)
+    small = rng.integers(0, 256, (args.height // 8, args.width // 8, 3), np.uint8)
+    image = np.asarray(cv2.resize(small, (args.width, args.height), interpolation=cv2.INTER_CUBIC), np.uint8)
+    predictions: dict[str, Prediction] = {"21 classes": classes(), "5 instances": instances(args.width, args.height)}
+    print(f"{args.width}x{args.height}, OpenCV {cv2.__version__}, milliseconds")
+    print(f"{'mode':20} {'prediction':12} {'least':>7} {'median':>7}")
+    for mode in registry.names("renderers"):
+        for kind, prediction in predictions.items():
+            least, median = timed(mode, image, prediction, args.runs)
+            print(f"{mode:20} {kind:12} {least:7.3f} {median:7.3f}")
+
+
+def classes() -> Segmentation:
+    """A class map in patches."""
+    patches = np.random.default_rng(2).integers(0, 21, (6, 10), np.uint8)
+    return Segmentation(np.asarray(cv2.resize(patches, (320, 180), interpolation=cv2.INTER_NEAREST), np.uint8))
+
+
+def instances(width: int, height: int) -> Detections:
+    """Five people side by side, each an ellipse in its box."""
+    mask = np.zeros((180, 320), np.uint8)
+    for row in range(5):
+        cv2.ellipse(mask, (40 + 60 * row, 90), (25, 70), 0, 0, 360, row + 1, cv2.FILLED)
+    left = np.arange(5) * 60 + 15
+    xyxy = np.stack([left / 320 * width, np.full(5, height / 9), (left + 50) / 320 * width, np.full(5, height * 0.89)])
+    found = np.linspace(0.9, 0.5, 5)
+    return Detections(xyxy.T.astype(np.float32), found.astype(np.float32), np.full(5, PERSON, np.int32), None, mask)
+
+
+def timed(mode: str, image: Image, prediction: Prediction, runs: int) -> tuple[float, float]:
+    """The least and the median milliseconds of many runs."""
+    render = registry.load("renderers", mode).render
+    times = []
+    for _ in range(runs):
+        started = time.perf_counter()
+        render(image, prediction, LABELS)
+        times.append((time.perf_counter() - started) * 1000)
+    return min(times), statistics.median(times)
+
+
+if __name__ == "__main__":
+    main()
