@@ -14,7 +14,8 @@ from sightline.train.loop import Batch
 from sightline.train.records import IGNORE
 from sightline.types import Image
 
-TRAIN_SIZE = 224
+SIDES = ((0.55, 160), (1.0, 224))
+"""Until which part of training pictures have which side: small ones first, where most is learnt in the least time."""
 SIZE = 256
 """Side of the square the finished network looks at, pixels."""
 
@@ -43,25 +44,27 @@ class SegmentTask:
             while len(self._kept) < size:
                 self._kept = np.concatenate([self._kept, rng.permutation(self._usable)])
         chosen, self._kept = self._kept[:size], self._kept[size:]
-        pairs = [self._example(int(i), rng) for i in chosen]
+        side = next(side for until, side in SIDES if progress <= until)
+        pairs = [self._example(int(i), side, rng) for i in chosen]
         return {"pixels": np.stack([p for p, _ in pairs]), "mask": np.stack([m for _, m in pairs])}
 
-    def _example(self, i: int, rng: np.random.Generator) -> tuple[Image, NDArray[np.uint8]]:
-        pixels, mask = self._placed(i, rng, zoom=(0.6, 1.9))
+    def _example(self, i: int, side: int, rng: np.random.Generator) -> tuple[Image, NDArray[np.uint8]]:
+        pixels, mask = self._placed(i, side, rng, zoom=(0.6, 1.9))
         if rng.random() < 0.25:  # what is in another photo's foreground, pasted in: new backgrounds for known things
-            other, shape = self._placed(int(rng.choice(self._whole)), rng, zoom=(0.5, 1.5))
+            other, shape = self._placed(int(rng.choice(self._whole)), side, rng, zoom=(0.5, 1.5))
             front = (shape > 0) & (shape != IGNORE)
             mask = np.where(front, shape, mask)
             soft = np.repeat(np.repeat(front, 2, 0), 2, 1)[..., None]
             pixels = np.where(soft, other, pixels)
         return pixels, mask
 
-    def _placed(self, i: int, rng: np.random.Generator, zoom: tuple[float, float]) -> tuple[Image, NDArray[np.uint8]]:
+    def _placed(
+        self, i: int, side: int, rng: np.random.Generator, zoom: tuple[float, float]
+    ) -> tuple[Image, NDArray[np.uint8]]:
         image = self.train.image(i)
-        matrix = augment.placement(image.shape, TRAIN_SIZE, TRAIN_SIZE, rng, zoom=zoom, angle=12.0, stretch=1.4)
-        pixels = augment.recolour(augment.warp(image, matrix, TRAIN_SIZE, TRAIN_SIZE), rng)
-        half = TRAIN_SIZE // 2
-        return pixels, augment.warp_mask(self.train.mask(i), halved(matrix), half, IGNORE)
+        matrix = augment.placement(image.shape, side, side, rng, zoom=zoom, angle=12.0, stretch=1.4)
+        pixels = augment.recolour(augment.warp(image, matrix, side, side), rng)
+        return pixels, augment.warp_mask(self.train.mask(i), halved(matrix), side // 2, IGNORE)
 
     def loss(self, net: nn.Module, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """Cross entropy and dice of every class but the background, where the pixel is judged."""
