@@ -3,12 +3,48 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
 
 from sightline import codecs
-from sightline.registry import load
-from sightline.renderers.base import default_for
+from sightline.errors import BadRequest
+from sightline.renderers.base import AUTO, choose, default_opacity, draw, modes
 from sightline.types import Result
+
+log = logging.getLogger(__name__)
+
+STEP = 5
+"""Percent of opacity: so that pictures of a frame can differ in a few ways only, however many ask."""
+
+
+class Look(NamedTuple):
+    """How someone wants pictures drawn."""
+
+    mode: str = AUTO
+    opacity: int | None = None
+    """Percent, in steps of 5; None for the mode's own."""
+
+    @classmethod
+    def of(cls, mode: str | None, opacity: str | None) -> Look:
+        """From a query's ``mode`` and ``opacity``. Raises BadRequest with what is allowed."""
+        known = modes()
+        if mode is not None and mode not in known:
+            raise BadRequest(f"mode={mode[:40]}: expected one of {', '.join(known)}")
+        if opacity is None:
+            return cls(mode or AUTO)
+        try:
+            percent = float(opacity)
+        except ValueError:
+            percent = -1.0
+        if not 0 <= percent <= 100:
+            raise BadRequest(f"opacity={opacity[:40]}: expected a number from 0 to 100, percent")
+        return cls(mode or AUTO, round(percent / STEP) * STEP)
+
+    def on(self, result: Result) -> Look:
+        """What is really drawn of this result: one name and one opacity for all looks that come to the same."""
+        mode = choose(self.mode, result.prediction, result.card.labels).name
+        return Look(mode, round(default_opacity(mode) * 100) if self.opacity is None else self.opacity)
 
 
 class Drawing:
@@ -17,20 +53,32 @@ class Drawing:
     def __init__(self, quality: int) -> None:
         self._quality = quality
         self._pool = ThreadPoolExecutor(2, thread_name_prefix="drawing")
+        self._told: set[tuple[str, str]] = set()
 
-    async def jpeg(self, result: Result) -> bytes:
-        """The frame with its boxes or mask burned in, as a JPEG of the frame's size."""
-        drawn: asyncio.Future[bytes] | None = result.forms.get("drawn")
+    async def jpeg(self, result: Result, look: Look) -> bytes:
+        """The frame with its boxes or mask burned in, as a JPEG of the frame's height."""
+        self._tell(result, look)
+        real = look.on(result)
+        form = f"drawn {real.mode} {real.opacity}"
+        drawn: asyncio.Future[bytes] | None = result.forms.get(form)
         if drawn is None:
             loop = asyncio.get_running_loop()
-            drawn = result.forms["drawn"] = loop.run_in_executor(self._pool, self._draw, result)
+            drawn = result.forms[form] = loop.run_in_executor(self._pool, self._draw, result, real)
         return await asyncio.shield(drawn)  # one viewer's leaving must not cancel the others' picture
 
     def close(self) -> None:
         """Let the threads end."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-    def _draw(self, result: Result) -> bytes:
-        render = load("renderers", default_for(result.prediction)).render
-        image = render(codecs.decode(result.frame.image), result.prediction, result.card.labels)
-        return codecs.encode_jpeg(image, self._quality)
+    def _tell(self, result: Result, look: Look) -> None:
+        """Log, once for each mode and model, that another mode is drawn than was asked for."""
+        why = choose(look.mode, result.prediction, result.card.labels).why
+        if why is not None and (result.card.name, look.mode) not in self._told:
+            self._told.add((result.card.name, look.mode))
+            log.warning("model %s: %s", result.card.name, why)
+
+    def _draw(self, result: Result, look: Look) -> bytes:
+        opacity = None if look.opacity is None else look.opacity / 100
+        image = codecs.decode(result.frame.image)
+        drawn = draw(image, result.prediction, result.card.labels, mode=look.mode, opacity=opacity)
+        return codecs.encode_jpeg(drawn, self._quality)

@@ -123,6 +123,8 @@ class ViewerFrame(Struct, tag="frame_metadata", tag_field="type", omit_defaults=
     jpeg_bytes: int
     rendered: bool | UnsetType = UNSET
     """True where everything is drawn into the picture."""
+    mode: str | UnsetType = UNSET
+    """How it is drawn; another mode than was asked for where the model gives no mask for that one."""
     segments: tuple[Segment, ...] | UnsetType = UNSET
     mask_bytes: int | UnsetType = UNSET
     mask_kind: Literal["instances", "classes"] | UnsetType = UNSET
@@ -228,8 +230,11 @@ def result_message(result: Result, *, mask_follows: bool) -> ResultMessage:
     return message
 
 
-def viewer_frame(result: Result, *, epoch: float, jpeg_bytes: int, rendered: bool = False) -> ViewerFrame:
-    """Announces a result with its picture. ``epoch`` is ``time.time() - time.monotonic()`` of this process."""
+def viewer_frame(result: Result, *, epoch: float, jpeg_bytes: int, rendered: str | None = None) -> ViewerFrame:
+    """Announces a result with its picture. ``epoch`` is ``time.time() - time.monotonic()`` of this process.
+
+    ``rendered``: the mode in which everything is drawn into the picture.
+    """
     frame = result.frame
     width, height = frame.size
     message = ViewerFrame(
@@ -250,8 +255,9 @@ def viewer_frame(result: Result, *, epoch: float, jpeg_bytes: int, rendered: boo
         segments=result.segments or UNSET,
         reused=UNSET if result.reused is None else True,
     )
-    if rendered:
+    if rendered is not None:
         message.rendered = True
+        message.mode = rendered
     elif result.mask_png is not None:
         message.mask_bytes = len(result.mask_png)
         message.mask_kind = mask_kind(result)

@@ -16,8 +16,7 @@ from typing import Generic, TypeVar
 
 from sightline.describe import describe
 from sightline.models.base import Model
-from sightline.registry import load
-from sightline.renderers.base import default_for
+from sightline.renderers.base import AUTO, choose, draw
 from sightline.sinks.base import Entry, Sink
 from sightline.sources.base import Shot, Source
 from sightline.types import Frame, Prediction, Result
@@ -46,6 +45,8 @@ class Tally:
     """Frames by what was found in them."""
     most: Counter[str] = field(default_factory=Counter)
     """The most of a kind in one frame."""
+    instead: str | None = None
+    """Why pictures are drawn in another mode than the one that was asked for."""
     _by_ms: Counter[int] = field(default_factory=Counter)
 
     def add(self, result: Result, model_ms: float) -> None:
@@ -138,14 +139,29 @@ class _Predicted:
 class Run:
     """One pass over a source. Call ``go`` once; ``tally`` can be read meanwhile and after it has failed, too."""
 
-    def __init__(self, source: Source, model: Model, sinks: Sequence[Sink], *, stream: str, latest: bool) -> None:
-        """``latest``: take the source at its own pace and skip what the model can't keep up with."""
+    def __init__(
+        self,
+        source: Source,
+        model: Model,
+        sinks: Sequence[Sink],
+        *,
+        stream: str,
+        latest: bool,
+        mode: str = AUTO,
+        opacity: float | None = None,
+    ) -> None:
+        """``latest``: take the source at its own pace and skip what the model can't keep up with.
+
+        ``mode`` and ``opacity``: how to draw for the sinks that want it drawn, see ``renderers.base.draw``.
+        """
         self.tally = Tally()
         self._source = source
         self._model = model
         self._sinks = sinks
         self._stream = stream
         self._latest = latest
+        self._mode = mode
+        self._opacity = opacity
         self._read: Pipe[_Read] = Pipe(1 if latest else max(AHEAD, model.max_batch), newest_wins=latest)
         self._predicted: Pipe[_Predicted] = Pipe(AHEAD)
         self._errors: list[Exception] = []
@@ -244,6 +260,6 @@ class Run:
         )
         drawn = None
         if any(sink.wants_drawn for sink in self._sinks):
-            render = load("renderers", default_for(item.prediction)).render
-            drawn = render(shot.image, item.prediction, card.labels)
+            self.tally.instead = choose(self._mode, item.prediction, card.labels).why
+            drawn = draw(shot.image, item.prediction, card.labels, mode=self._mode, opacity=self._opacity)
         return Entry(result, shot.image, drawn, shot.name, self._source.still)

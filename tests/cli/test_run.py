@@ -86,6 +86,16 @@ def long_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_clip(tmp_path_factory.mktemp("clips") / "long.mp4", [moving(i) for i in range(1200)], fps=10)
 
 
+def test_a_clip_is_drawn_as_asked(clip: Path, tmp_path: Path) -> None:
+    beside = tmp_path / "beside.mp4"
+    assert run(clip, "--save", beside, "--mode", "side_by_side", "--opacity", "80").code == 0
+    assert read_clip(beside)[1][20].shape == (120, 320, 3)
+    instead = run(clip, "--save", tmp_path / "instead.mp4", "--mode", "replace_background")
+    assert instead.code == 0
+    assert "replace_background needs a model that knows the class 'person'" in " ".join(instead.err.split())
+    assert re.search("sepia.*contours", refused(clip, "--mode", "sepia").message)
+
+
 def test_a_clip_gives_all_that_was_asked_for(clip: Path, tmp_path: Path) -> None:
     video, jsonl, masks = tmp_path / "out.mp4", tmp_path / "out.jsonl", tmp_path / "masks"
     done = run(clip, "--save", video, "--jsonl", jsonl, "--masks", masks)

@@ -76,6 +76,8 @@ class Display:
             figures = f"{mean:.1f} ms a frame, 95 % under {tally.percentile(0.95):.1f} ms"
             self._say("model", f"{card.name}, {figures}")
             self._say("found", _found(tally))
+        if tally.instead is not None:
+            self._say("drawn", tally.instead)
         for name, target in wanted.items():
             if target != "-" and Path(target).exists():
                 self._say(NAMES[name], f"{target}{_size(Path(target))}")

@@ -37,6 +37,13 @@ def run(
     save: Annotated[str | None, typer.Option(help="Write an annotated video to this .mp4 file.")] = None,
     jsonl: Annotated[str | None, typer.Option(help="Write a JSON line a frame to this file; - is stdout.")] = None,
     masks: Annotated[str | None, typer.Option(help="Write a class map a frame, as PNG, to this folder.")] = None,
+    mode: Annotated[str, typer.Option(help="How --save draws: see the gallery in the docs.")] = "auto",
+    opacity: Annotated[
+        float | None,
+        typer.Option(
+            min=0, max=100, help="Percent of what --save draws. Default: the mode's own.", show_default=False
+        ),
+    ] = None,
     latest: Annotated[
         bool | None,
         typer.Option(
@@ -60,8 +67,11 @@ def run(
     """
     # Here, or a broken OpenCV would stop `sightline doctor` as well.
     from sightline.cli.progress import Display
+    from sightline.renderers.base import modes
     from sightline.runner import Run
 
+    if mode not in modes():
+        raise ConfigError(f"--mode {mode}: expected one of {', '.join(modes())}")
     settings = load_settings(model=model, engine=engine, device=device, imgsz=imgsz, conf=conf)
     loader.check_model(settings.model, engine=settings.engine, device=settings.device)
     targets = {"video": save, "jsonl": jsonl, "masks": masks}
@@ -83,7 +93,15 @@ def run(
             )
         stack.callback(ready.close)
         sinks = _open_sinks(wanted, stack)
-        job = Run(opened, ready, sinks, stream=name, latest=opened.live if latest is None else latest)
+        job = Run(
+            opened,
+            ready,
+            sinks,
+            stream=name,
+            latest=opened.live if latest is None else latest,
+            mode=mode,
+            opacity=None if opacity is None else opacity / 100,
+        )
         try:
             job.go(stop.asked, lambda: display.update(job.tally))
         finally:

@@ -6,11 +6,12 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing, asynccontextmanager
+from typing import Annotated, TypeAlias
 
-from fastapi import FastAPI, Response
+from fastapi import FastAPI, Query, Response
 from fastapi.responses import StreamingResponse
 
-from sightline.drawing import Drawing
+from sightline.drawing import Drawing, Look
 from sightline.errors import StreamEnded, StreamNotFound
 from sightline.hub import Hub
 from sightline.stream import Stream
@@ -24,16 +25,20 @@ PATIENCE_S = 10.0
 STILL_S = 2.0
 """Where nothing moves a picture is sent so often: programs take longer silence for a camera that is gone."""
 
+Mode: TypeAlias = Annotated[str | None, Query(description="How to draw: see the gallery. Default: auto.")]
+Opacity: TypeAlias = Annotated[str | None, Query(description="0 to 100 percent. Default: the mode's own.")]
+
 
 @asynccontextmanager
 async def serve(app: FastAPI, hub: Hub, drawing: Drawing) -> AsyncGenerator[None]:
     """Put both endpoints on the app."""
 
     @app.get("/mjpeg/{stream}", response_class=StreamingResponse, tags=["pictures"])
-    async def mjpeg(stream: str) -> StreamingResponse:
+    async def mjpeg(stream: str, mode: Mode = None, opacity: Opacity = None) -> StreamingResponse:
         """Motion JPEG with everything drawn in. Ends when the camera leaves."""
+        look = Look.of(mode, opacity)
         _live(hub, stream)
-        parts = _parts(hub, stream, drawing)
+        parts = _parts(hub, stream, drawing, look)
         first = await anext(parts)  # before the headers, so that an error still is one
 
         async def body() -> AsyncGenerator[bytes]:
@@ -47,14 +52,16 @@ async def serve(app: FastAPI, hub: Hub, drawing: Drawing) -> AsyncGenerator[None
         )
 
     @app.get("/snapshot/{stream}.jpg", response_class=Response, tags=["pictures"])
-    async def snapshot(stream: str) -> Response:
-        """The newest picture with everything drawn in."""
+    async def snapshot(stream: str, mode: Mode = None, opacity: Opacity = None) -> Response:
+        """The newest picture with everything drawn in. The header Sightline-Mode says which mode could be drawn."""
+        look = Look.of(mode, opacity)
         result = _live(hub, stream).last_result
         if result is None or time.monotonic() - result.finished_at > FRESH_S:
             async with aclosing(_results(hub, stream)) as results:
                 result = await anext(results)
-        data = await drawing.jpeg(result)
-        return Response(data, media_type="image/jpeg", headers={"Cache-Control": "no-store"})
+        data = await drawing.jpeg(result, look)
+        headers = {"Cache-Control": "no-store", "Sightline-Mode": look.on(result).mode}
+        return Response(data, media_type="image/jpeg", headers=headers)
 
     yield
 
@@ -66,7 +73,7 @@ def _live(hub: Hub, name: str) -> Stream:
     return stream
 
 
-async def _parts(hub: Hub, name: str, drawing: Drawing) -> AsyncGenerator[bytes]:
+async def _parts(hub: Hub, name: str, drawing: Drawing, look: Look) -> AsyncGenerator[bytes]:
     scene: Frame | None = None
     again_at = 0.0
     async with aclosing(_results(hub, name)) as results:
@@ -75,7 +82,7 @@ async def _parts(hub: Hub, name: str, drawing: Drawing) -> AsyncGenerator[bytes]
                 continue
             scene = result.reused or result.frame
             again_at = time.monotonic() + STILL_S
-            jpeg = await drawing.jpeg(result)
+            jpeg = await drawing.jpeg(result, look)
             yield b"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n%b\r\n" % (len(jpeg), jpeg)
 
 

@@ -6,15 +6,16 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Coroutine
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
-from typing import Any, Literal, TypeAlias
+from functools import partial
+from typing import Any, TypeAlias
 
 from fastapi import FastAPI
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from sightline import frames, protocol
-from sightline.drawing import Drawing
+from sightline.drawing import Drawing, Look
 from sightline.errors import (
     BadRequest,
     IdleTimeout,
@@ -42,6 +43,8 @@ UNACKNOWLEDGED = 2
 FAREWELL_S = 2.0
 
 Loop: TypeAlias = Coroutine[Any, Any, None]
+Make: TypeAlias = Callable[[Result], Awaitable[tuple[str, bytes]]]
+"""A result's two messages to a viewer."""
 
 
 @asynccontextmanager
@@ -272,6 +275,7 @@ async def _view(ws: WebSocket, hub: Hub, drawing: Drawing) -> None:
     render = ws.query_params.get("render", "viewer")
     if render not in ("viewer", "server"):
         raise BadRequest(f"render={render[:20]}: expected server or viewer")
+    look = Look.of(ws.query_params.get("mode"), ws.query_params.get("opacity"))
     still = ws.query_params.get("still", "0")
     if still not in ("0", "1"):
         raise BadRequest(f"still={still[:20]}: expected 0 or 1")
@@ -281,8 +285,8 @@ async def _view(ws: WebSocket, hub: Hub, drawing: Drawing) -> None:
         waiting = Status("waiting", "Waiting for the camera.")
         await _tell_viewer(ws, hub, waiting if stream.publisher is None else CAMERA_LIVE)
         acks = Acks()
-        to_draw = drawing if render == "server" else None
-        sends = _viewer_sends(ws, hub, subscription, acks, to_draw, still=still == "1")
+        make = partial(_drawn, drawing, look) if render == "server" else _plain
+        sends = _viewer_sends(ws, hub, subscription, acks, make, still=still == "1")
         await _until_end(_viewer_reads(ws, subscription, acks), sends)
 
 
@@ -307,7 +311,7 @@ async def _tell_viewer(ws: WebSocket, hub: Hub, status: Status) -> None:
 
 
 async def _viewer_sends(
-    ws: WebSocket, hub: Hub, subscription: Subscription, acks: Acks, drawing: Drawing | None, *, still: bool
+    ws: WebSocket, hub: Hub, subscription: Subscription, acks: Acks, make: Make, *, still: bool
 ) -> None:
     """``still``: where nothing moved since the last picture, say only that."""
     scene: Frame | None = None
@@ -321,25 +325,32 @@ async def _viewer_sends(
             await _send(ws, _still(item))
             continue
         scene = item.reused or item.frame
-        text, data = await _picture(item, drawing)
+        text, data = await make(item)
         acks.sent(item.frame.seq)
         await _send(ws, text, data)
         subscription.sent += 1
 
 
-async def _picture(result: Result, drawing: Drawing | None) -> tuple[str, bytes]:
-    """The two messages of a result; made once, whoever wants them."""
-    form: Literal["viewer", "server"] = "viewer" if drawing is None else "server"
+async def _plain(result: Result) -> tuple[str, bytes]:
+    """For a viewer that draws: the picture as it came, and the mask."""
+    made: tuple[str, bytes] | None = result.forms.get("viewer")
+    if made is None:
+        assert isinstance(result.frame.image, Encoded)
+        jpeg = result.frame.image.data
+        data = jpeg if result.mask_png is None else jpeg + result.mask_png
+        message = protocol.viewer_frame(result, epoch=EPOCH, jpeg_bytes=len(jpeg))
+        made = result.forms["viewer"] = protocol.encode(message), data
+    return made
+
+
+async def _drawn(drawing: Drawing, look: Look, result: Result) -> tuple[str, bytes]:
+    """For a viewer that can't draw; made once for all that want it drawn like this."""
+    real = look.on(result)
+    form = f"server {real.mode} {real.opacity}"
     made: tuple[str, bytes] | None = result.forms.get(form)
     if made is None:
-        if drawing is not None:
-            data = await drawing.jpeg(result)
-            message = protocol.viewer_frame(result, epoch=EPOCH, jpeg_bytes=len(data), rendered=True)
-        else:
-            assert isinstance(result.frame.image, Encoded)
-            jpeg = result.frame.image.data
-            data = jpeg if result.mask_png is None else jpeg + result.mask_png
-            message = protocol.viewer_frame(result, epoch=EPOCH, jpeg_bytes=len(jpeg))
+        data = await drawing.jpeg(result, look)
+        message = protocol.viewer_frame(result, epoch=EPOCH, jpeg_bytes=len(data), rendered=real.mode)
         made = result.forms[form] = protocol.encode(message), data
     return made
 
