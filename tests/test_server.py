@@ -187,12 +187,13 @@ async def test_pictures_are_drawn_as_asked(server: Running) -> None:
         peer(f"{server.ws}/ws/camera/looks") as camera,
         peer(f"{server.ws}/ws/view/looks?render=server&mode=contours&opacity=98") as viewer,
     ):
-        for seq in range(8):
+        for seq in range(12):
             await camera.send_frame(seq)
             await camera.next("result")
             message, data = await viewer.next("frame_metadata")
         assert (message["rendered"], message["mode"]) == (True, "contours")
         assert data is not None
+        assert message["detections"]
 
         async def shot(query: str) -> tuple[str, Any]:
             answer = await server.http.get(f"/snapshot/looks.jpg?{query}")
@@ -204,7 +205,7 @@ async def test_pictures_are_drawn_as_asked(server: Running) -> None:
         assert (contours == pixels(data)).all(), "98 % and the mode's own 100 % are the same picture"
         assert (await shot("mode=side_by_side"))[1].shape == (180, 640, 3)
         faint, strong = [(await shot(f"mode=filled&opacity={n}"))[1].astype(int) for n in (0, 100)]
-        plain = pixels(picture(7)).astype(int)
+        plain = pixels(picture(11)).astype(int)
         assert 5 * np.abs(faint - plain).mean() < np.abs(strong - plain).mean()
         # `motion` knows no people: what it can do is drawn, and said
         assert (await shot("mode=blur_background"))[0] == "boxes"
