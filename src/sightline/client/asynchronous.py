@@ -65,15 +65,18 @@ class AsyncClient:
         for call in self._calls:
             call.lost(Unreachable("the client was closed"))
 
-    async def publish(self, stream: str, pictures: Pictures, *, quality: int = 80) -> AsyncGenerator[Answer]:
+    async def publish(
+        self, stream: str, pictures: Pictures, *, pending: int | None = None, quality: int = 80
+    ) -> AsyncGenerator[Answer]:
         """Publish pictures; get one answer for each, in the order in which they come.
 
         ``pictures``: JPEG bytes or HxWx3 uint8 arrays (BGR, encoded here with ``quality``), from any iterable or
-        async iterable. The next one is taken when the server has room for it: at most ``max_pending`` are without an
-        answer, and answers that you have not taken count. Ends when all have been answered.
+        async iterable. The next one is taken when there is room for it: at most ``pending`` are without an answer
+        (default, and most: the server's ``max_pending``), and answers that you have not taken count. With 1 no picture
+        is replaced by a newer one, so a folder or a file gets all its results. Ends when all have been answered.
         Raises StreamBusy, BadRequest, LimitReached, Unreachable, and what ``pictures`` raises.
         """
-        call = Publishing(stream, supply(pictures, quality))
+        call = Publishing(stream, supply(pictures, quality), pending)
         try:
             async with aclosing(self._answers(call, links.publishing(self.url, stream))) as answers:
                 async for answer in answers:
@@ -102,6 +105,8 @@ class AsyncClient:
                 try:
                     link = await open_link(call)
                     retry.connected()
+                    if self._closed.is_set():
+                        raise Unreachable("the client was closed")
                     call.use(link)
                     while (answer := await call.next()) is not None:
                         retry.answered()
@@ -113,9 +118,10 @@ class AsyncClient:
                     call.use(None)
                     if link is not None:
                         await link.close()
+                wait = retry.after(error)
                 for answer in call.left_behind():
                     yield answer
-                await retry.after(error)
+                await retry.sleep(wait)
         finally:
             self._calls.discard(call)
 
@@ -140,15 +146,19 @@ class _Retry:
         self._answered_at = time.monotonic()
         self._wait = FIRST_S
 
-    async def after(self, error: SightlineError) -> None:
-        """Wait before the next try. Raises the error where another try can't help."""
+    def after(self, error: SightlineError) -> float:
+        """How many seconds to wait before the next try. Raises the error where another try can't help."""
         if not (self._enabled and self._passes(error)) or self._closed.is_set():
             raise error
         wait = self._wait * random.uniform(0.5, 1)
         self._wait = min(2 * self._wait, MOST_S)
         log.warning("%s: %s; connecting again in %.1f s", self._url, error.message, wait)
+        return wait
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait so long. Raises Unreachable when the client is closed."""
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._closed.wait(), wait)
+            await asyncio.wait_for(self._closed.wait(), seconds)
             raise Unreachable("the client was closed")
 
     def _passes(self, error: SightlineError) -> bool:

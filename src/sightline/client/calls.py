@@ -86,10 +86,11 @@ class Subscribing(Call[Result]):
 
 
 class Publishing(Call[Answer]):
-    def __init__(self, stream: str, jpegs: AsyncGenerator[Jpeg]) -> None:
+    def __init__(self, stream: str, jpegs: AsyncGenerator[Jpeg], pending: int | None) -> None:
         super().__init__()
         self._stream = stream
         self._jpegs = jpegs
+        self._pending = pending
         self._under_way: dict[int, float] = {}
         """When each frame that has no answer was sent."""
         self._sending: asyncio.Task[None] | None = None
@@ -156,8 +157,11 @@ class Publishing(Call[Answer]):
                 seq += 1
 
     async def _room(self) -> Link:
-        """Wait until the server may be sent one more frame, and the caller has not too many answers to take."""
-        while self._link is None or len(self._under_way) + len(self._answers) >= self._link.limits.max_pending:
+        """Wait until one more frame may be sent: the caller may have too many answers to take, too."""
+        while self._link is None or len(self._under_way) + len(self._answers) >= self._most(self._link):
             self._changed.clear()
             await self._changed.wait()
         return self._link
+
+    def _most(self, link: Link) -> int:
+        return min(self._pending or link.limits.max_pending, link.limits.max_pending)

@@ -38,9 +38,11 @@ class Client:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def publish(self, stream: str, pictures: Pictures, *, quality: int = 80) -> Generator[Answer]:
+    def publish(
+        self, stream: str, pictures: Pictures, *, pending: int | None = None, quality: int = 80
+    ) -> Generator[Answer]:
         """Publish pictures; get one answer for each. An iterable is read in a thread of its own: it may block."""
-        return self._iterate(self._client.publish(stream, pictures, quality=quality))
+        return self._iterate(self._client.publish(stream, pictures, pending=pending, quality=quality))
 
     def subscribe(self, stream: str, *, pictures: bool = False) -> Generator[Result]:
         """Results of a stream, with the publisher's pictures where wanted, until you stop."""
