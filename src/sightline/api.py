@@ -11,11 +11,11 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 from pydantic import BaseModel
 
 from sightline import __version__, prometheus
+from sightline.encoding import encoded
 from sightline.errors import StreamNotFound
 from sightline.hub import Hub
 from sightline.loader import list_models
 from sightline.stream import Stream, Subscription
-from sightline.types import Encoded
 
 router = APIRouter()
 _process = psutil.Process()
@@ -71,7 +71,10 @@ class StreamStats(BaseModel):
     """One stream. received = delivered + dropped + failed + in_flight, always, exactly."""
 
     name: str
-    state: Literal["live", "waiting"]
+    state: Literal["live", "waiting", "reconnecting"]
+    """reconnecting: the server pulls this stream, and no pictures come."""
+    reason: str
+    """Why it is reconnecting; else empty."""
     model: str
     width: int
     height: int
@@ -173,7 +176,8 @@ def stream_stats(stream: Stream, model: str) -> StreamStats:
     viewers = [s for s in stream.subscriptions if s.kind == "viewer"]
     return StreamStats(
         name=stream.name,
-        state="waiting" if stream.publisher is None else "live",
+        state=_state(stream),
+        reason=stream.paused or "",
         model=model,
         width=width,
         height=height,
@@ -189,6 +193,12 @@ def stream_stats(stream: Stream, model: str) -> StreamStats:
         viewers=len(viewers),
         viewer_stats=[_viewer_stats(viewer) for viewer in viewers],
     )
+
+
+def _state(stream: Stream) -> Literal["live", "waiting", "reconnecting"]:
+    if stream.publisher is None:
+        return "waiting"
+    return "live" if stream.paused is None else "reconnecting"
 
 
 def _viewer_stats(viewer: Subscription) -> ViewerStats:
@@ -269,11 +279,11 @@ async def one_stream(request: Request, stream: str) -> StreamStats:
     "/api/streams/{stream}/thumbnail.jpg", tags=["streams"], response_class=Response, responses={404: {"model": Error}}
 )
 async def thumbnail(request: Request, stream: str) -> Response:
-    """The newest picture as the camera sent it. Costs no decoding and no inference."""
+    """The newest picture, as the camera sent it where it sends JPEGs. Costs no decoding and no inference."""
     latest = hub_of(request).find(stream).latest
-    if latest is None or not isinstance(latest.image, Encoded):
+    if latest is None:
         raise StreamNotFound(f"stream {stream!r} has no picture yet")
-    return Response(bytes(latest.image.data), media_type="image/jpeg", headers={"Cache-Control": "no-store"})
+    return Response(await encoded(latest.image), media_type="image/jpeg", headers={"Cache-Control": "no-store"})
 
 
 @router.get("/api/camera/{stream}/stats", tags=["streams"], responses={404: {"model": Error}})
@@ -284,7 +294,7 @@ async def camera_stats(request: Request, stream: str) -> CameraStats:
     model = hub.worker.model
     size = None if model is None else model.input_size
     return CameraStats(
-        camera_connected=found.publisher is not None,
+        camera_connected=_state(found) == "live",
         viewer_count=found.viewers,
         processor_stats=ProcessorStats(
             model=hub.worker.model_name,

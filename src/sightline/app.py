@@ -21,6 +21,7 @@ from sightline.drawing import Drawing
 from sightline.errors import SightlineError
 from sightline.guard import Guard, is_loopback
 from sightline.hub import Hub
+from sightline.pull import pulling
 from sightline.types import check_stream_name
 from sightline.worker import Loaded, ModelWorker
 
@@ -43,6 +44,8 @@ def create_app(settings: Settings, *, load: Callable[[], Loaded] | None = None) 
             stack.callback(drawing.close)
             for name in registry.names("transports"):
                 await stack.enter_async_context(registry.load("transports", name).serve(app, hub, drawing))
+            sources = {name: spec.get_secret_value() for name, spec in settings.sources.items()}
+            await stack.enter_async_context(pulling(hub, sources))
             async with asyncio.TaskGroup() as tasks:
                 running = [tasks.create_task(worker.run()), tasks.create_task(hub.watch_model())]
                 yield

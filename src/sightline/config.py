@@ -8,12 +8,15 @@ from __future__ import annotations
 import os
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import Field, ValidationError
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from sightline.errors import ConfigError
+from sightline.types import STREAM_NAME
+
+StreamName = Annotated[str, Field(pattern=f"^{STREAM_NAME.pattern}$")]
 
 PREFIX = "SIGHTLINE_"
 DEFAULT_FILE = "sightline.toml"
@@ -34,6 +37,9 @@ class Settings(BaseSettings):
     insecure: bool = Field(False, description="Allow a non-loopback `host` without TLS and tokens.")
     allowed_hosts: tuple[str, ...] = Field(
         (), description="Host names, besides loopback and plain addresses, that requests may be made to."
+    )
+    sources: dict[StreamName, SecretStr] = Field(
+        {}, description="Streams that the server itself pulls: name = source (see sources.md). A table of the file."
     )
     model: str = Field("motion", description="A built-in model's name or the path of an ONNX file.")
     engine: str = Field("auto", description="The runtime: auto, onnx or openvino.")
@@ -102,4 +108,6 @@ def _describe(problem: dict[str, Any]) -> str:
     key = ".".join(str(part) for part in problem["loc"])
     if problem["type"] == "extra_forbidden":
         return f"unknown setting {key!r}: expected one of {', '.join(Settings.model_fields)}"
+    if key.startswith("sources"):  # an address may hold a password
+        return f"setting {key}: expected a stream's name (letters, digits, '_' or '-') = a source; {problem['msg']}"
     return f"setting {key}: got {problem.get('input')!r}; {problem['msg']}"

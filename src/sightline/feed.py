@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -14,7 +13,12 @@ from sightline.sources.base import Shot, Source, open_source
 FIRST_S = 0.5
 MOST_S = 15.0
 """Between two tries to open a source: doubled from the first to the most, and shortened at random by up to half."""
-OPTION = re.compile(r"(.+)#loop")
+LOOP = "#loop"
+
+
+def plain(spec: str) -> str:
+    """What is to be opened: ``spec`` without our own option at its end."""
+    return spec.removesuffix(LOOP)
 
 
 class Feed:
@@ -34,13 +38,13 @@ class Feed:
         patient: bool = False,
         tell: Callable[[str | None], None] = lambda reason: None,
     ) -> None:
-        """``source``: ``spec``, if it is open already. ``patient``: try again even if it could never be opened.
+        """``source``: ``spec``, where it is open already. ``patient``: try again even if it could never be opened.
 
-        ``tell`` is called, in the iterating thread, with why there are no pictures, and with None once they come.
+        ``loop``: over and over; ``#loop`` at the end of ``spec`` says the same. ``tell`` is called, in the iterating
+        thread, with why there are no pictures, and with None once they come.
         """
-        looped = OPTION.fullmatch(spec)
-        self._spec = spec if looped is None else looped[1]
-        self._loop = loop or looped is not None
+        self._spec = plain(spec)
+        self._loop = loop or spec.endswith(LOOP)
         self._source = source
         self._fps = fps
         self._patient = patient

@@ -61,6 +61,8 @@ class Stream:
     def __init__(self, name: str, wake: Callable[[Stream], None]) -> None:
         self.name = name
         self.publisher: Publisher | None = None
+        self.paused: str | None = None
+        """Why nothing comes of a publisher that stays: see ``pause``."""
         self.subscriptions: set[Subscription] = set()
         self.listeners: set[Subscription] = set()
         """Those of all streams; the hub's own set."""
@@ -97,6 +99,13 @@ class Stream:
             return True
         return self.publisher is not None and self.publisher.wants_results
 
+    @property
+    def status(self) -> Status:
+        """Whether pictures come, for who subscribes now."""
+        if self.paused is not None:
+            return Status("waiting", f"Waiting for the camera: {self.paused}.")
+        return CAMERA_LIVE if self.publisher is not None else Status("waiting", "Waiting for the camera.")
+
     # From the publisher's side
 
     def put(self, frame: Frame) -> None:
@@ -123,12 +132,17 @@ class Stream:
         self.ended_at = None
         self._tell(CAMERA_LIVE)
 
+    def pause(self, reason: str | None) -> None:
+        """The publisher lost its camera and waits for it; with None it came back."""
+        self.paused = reason
+        self._tell(self.status)
+
     def end(self) -> None:
         """The publisher is gone. What waits is dropped; what the worker has is still delivered."""
         frame, self.slot = self.slot, None
         if frame is not None:
             self._drop(frame, "closed")
-        self.publisher = None
+        self.publisher = self.paused = None
         self.ended_at = time.monotonic()
         self._log_drops(now=True)
         if not self._in_worker:

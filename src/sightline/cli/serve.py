@@ -30,6 +30,10 @@ def serve(
     host: Annotated[str | None, _option("host")] = None,
     port: Annotated[int | None, _option("port")] = None,
     tcp_port: Annotated[int | None, _option("tcp_port")] = None,
+    source: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=SOURCE", help="A stream that the server pulls: rtsp://..., a file. Repeatable."),
+    ] = None,
     model: Annotated[str | None, _option("model")] = None,
     engine: Annotated[str | None, _option("engine")] = None,
     device: Annotated[str | None, _option("device")] = None,
@@ -48,6 +52,7 @@ def serve(
         host=host,
         port=port,
         tcp_port=tcp_port,
+        sources=_sources(source or []),
         model=model,
         engine=engine,
         device=device,
@@ -62,6 +67,12 @@ def serve(
             f"host {settings.host} is reachable by others and this server has no TLS and no tokens: "
             "anybody there could watch your cameras. Use 127.0.0.1, or say --insecure if you accept that"
         )
+    if settings.sources:
+        from sightline.pull import check_sources
+
+        check_sources({name: spec.get_secret_value() for name, spec in settings.sources.items()})
+        if len(settings.sources) > settings.max_streams:
+            raise ConfigError(f"{len(settings.sources)} sources: expected at most max_streams, {settings.max_streams}")
     loader.check_model(settings.model, engine=settings.engine, device=settings.device)
     logging.basicConfig(
         level=settings.log_level.upper(), format="%(asctime)s %(levelname)-7s %(name)s  %(message)s", datefmt="%H:%M:%S"
@@ -85,3 +96,11 @@ def serve(
     server.serve_forever()
     if server.failure is not None:
         raise ModelError(server.failure)
+
+
+def _sources(given: list[str]) -> dict[str, str] | None:
+    pairs = [text.partition("=") for text in given]
+    for i, (name, equals, spec) in enumerate(pairs, 1):
+        if not (name and equals and spec):  # not shown: it may hold a password
+            raise ConfigError(f"--source number {i} has no name: expected NAME=SOURCE, as in door=rtsp://camera.lan/1")
+    return {name: spec for name, _, spec in pairs} or None

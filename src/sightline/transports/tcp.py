@@ -20,6 +20,7 @@ from fastapi import FastAPI
 
 from sightline import frames, protocol
 from sightline.drawing import Drawing
+from sightline.encoding import jpeg_of
 from sightline.errors import (
     BadRequest,
     IdleTimeout,
@@ -33,7 +34,7 @@ from sightline.hub import Hub
 from sightline.intake import EPOCH, Intake, Pacer
 from sightline.protocol import Ping, Pong, Status
 from sightline.stream import DropReason
-from sightline.types import Encoded, Frame, Result
+from sightline.types import Frame, Result
 
 log = logging.getLogger(__name__)
 
@@ -46,8 +47,6 @@ WRITE_BUFFER = 64 * 1024
 STALLED_S = 20.0
 """So long a peer may read nothing."""
 FAREWELL_S = 2.0
-LIVE = ("live", "The camera is live.")
-WAITING = ("waiting", "Waiting for the camera.")
 KEEPALIVE = {"TCP_KEEPIDLE": 10, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3}
 """Finds peers whose machine is gone: they neither send nor close."""
 
@@ -291,15 +290,16 @@ class Peer(asyncio.BufferedProtocol):
         try:
             subscribed = self._hub.subscribe(name, backlog=backlog, kind="viewer" if pictures else "listener")
             async with subscribed as subscription:
-                live = self._hub.find(name).publisher is not None
-                self.tell(frames.Status(name, *(LIVE if live else WAITING)))
+                status = self._hub.find(name).status
+                self.tell(frames.Status(name, status.state, status.message))
                 while True:
                     await self._room.wait()  # first room, then the newest: what waits in the mailbox is never stale
                     item = await subscription.mailbox.get()
                     if isinstance(item, Status):
                         self.tell(frames.Status(name, item.state, item.message))
                     else:
-                        self._write(result_parts(item, mask=pictures, picture=pictures))
+                        jpeg = await jpeg_of(item) if pictures else None
+                        self._write(result_parts(item, mask=pictures, jpeg=jpeg))
                         subscription.sent += 1
         except StreamEnded as e:
             self.end(ShuttingDown(e.reason))
@@ -310,19 +310,15 @@ class Peer(asyncio.BufferedProtocol):
                 del self._subscriptions[name]
 
 
-def result_parts(result: Result, *, mask: bool, picture: bool = False) -> Sequence[Bytes]:
+def result_parts(result: Result, *, mask: bool, jpeg: bytes | None = None) -> Sequence[Bytes]:
     """A result as it is sent; made once, whoever wants it so."""
     mask = mask and result.mask_png is not None
-    form = f"tcp, mask {mask}, picture {picture}"
+    form = f"tcp, mask {mask}, picture {jpeg is not None}"
     parts: Sequence[Bytes] | None = result.forms.get(form)
     if parts is None:
         message = frames.result_message(result, epoch=EPOCH)
         if mask:
             message.mask_kind = protocol.mask_kind(result)
-        jpeg = None
-        if picture:
-            assert isinstance(result.frame.image, Encoded)
-            jpeg = result.frame.image.data
         body = frames.with_binaries(frames.encode(message), mask=result.mask_png if mask else None, data=jpeg)
         parts = result.forms[form] = frames.for_tcp(body)
     return parts

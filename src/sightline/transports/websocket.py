@@ -16,6 +16,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from sightline import frames, protocol
 from sightline.drawing import Drawing, Look
+from sightline.encoding import jpeg_of
 from sightline.errors import (
     BadRequest,
     IdleTimeout,
@@ -31,8 +32,8 @@ from sightline.hub import Hub
 from sightline.intake import EPOCH, Intake, Pacer
 from sightline.mailbox import Mailbox
 from sightline.protocol import FrameMetadata, Ping, Pong, Status
-from sightline.stream import CAMERA_LIVE, DropReason, Stream, Subscription
-from sightline.types import Encoded, Frame, Result
+from sightline.stream import DropReason, Stream, Subscription
+from sightline.types import Frame, Result
 
 log = logging.getLogger(__name__)
 
@@ -282,8 +283,7 @@ async def _view(ws: WebSocket, hub: Hub, drawing: Drawing) -> None:
     name = ws.path_params["stream"]
     async with hub.subscribe(name) as subscription:
         stream = hub.find(name)
-        waiting = Status("waiting", "Waiting for the camera.")
-        await _tell_viewer(ws, hub, waiting if stream.publisher is None else CAMERA_LIVE)
+        await _tell_viewer(ws, hub, stream.status)
         acks = Acks()
         make = partial(_drawn, drawing, look) if render == "server" else _plain
         sends = _viewer_sends(ws, hub, subscription, acks, make, still=still == "1")
@@ -335,8 +335,7 @@ async def _plain(result: Result) -> tuple[str, bytes]:
     """For a viewer that draws: the picture as it came, and the mask."""
     made: tuple[str, bytes] | None = result.forms.get("viewer")
     if made is None:
-        assert isinstance(result.frame.image, Encoded)
-        jpeg = result.frame.image.data
+        jpeg = await jpeg_of(result)
         data = jpeg if result.mask_png is None else jpeg + result.mask_png
         message = protocol.viewer_frame(result, epoch=EPOCH, jpeg_bytes=len(jpeg))
         made = result.forms["viewer"] = protocol.encode(message), data

@@ -5,7 +5,7 @@ import { reasonInWords } from "./messages.js";
 import { icon, make, setData, setText } from "./ui.js";
 
 /**
- * @typedef {{name: string, state: "live" | "waiting", model: string, width: number, height: number, fps: number,
+ * @typedef {{name: string, state: "live" | "waiting" | "reconnecting", reason: string, model: string, width: number, height: number, fps: number,
  *   latency_ms: {p50: number, p95: number, p99: number}, viewers: number, received: number, delivered: number,
  *   dropped: Record<string, number>, failed: number, in_flight: number, stages: Record<string, number>}} StreamStats
  */
@@ -58,8 +58,9 @@ export class Card {
     this.stats = stats;
     const live = stats.state === "live";
     setData(this.element, "state", stats.state);
-    setText(this.#pill, live ? "Live" : "Waiting");
-    setData(this.#pill, "kind", live ? "good" : "");
+    const reconnecting = stats.state === "reconnecting";
+    setText(this.#pill, live ? "Live" : reconnecting ? "Reconnecting" : "Waiting");
+    setData(this.#pill, "kind", live ? "good" : reconnecting ? "warning" : "");
     const size = stats.width ? ` · ${stats.width} × ${stats.height}` : "";
     setText(this.#model, `${stats.model || "model loading"}${size}`);
     setText(this.#figures.fps, fps(live ? stats.fps : NaN));
@@ -67,10 +68,10 @@ export class Card {
     setText(this.#figures.viewers, count(stats.viewers));
     const reasons = lost(stats);
     setText(this.#figures.drops, count(reasons.reduce((sum, [, n]) => sum + n, 0)));
-    setText(this.#drops, dropsInWords(reasons));
+    setText(this.#drops, reconnecting ? `No pictures: ${stats.reason}. Trying again.` : dropsInWords(reasons));
     this.#watch.classList.toggle("main", live);
     this.#camera.classList.toggle("main", !live);
-    setText(this.#nothing, live ? "No picture yet" : "The camera is off");
+    setText(this.#nothing, live || reconnecting ? "No picture yet" : "The camera is off");
     setData(this.element, "received", String(stats.received));
   }
 }

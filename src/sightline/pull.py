@@ -1,0 +1,164 @@
+"""Streams that the server itself pulls, from sources that the operator named. Nobody else can name one.
+
+Each source has a thread, which reads and decodes; what it brings is published as any camera's pictures are.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
+
+from sightline.errors import ConfigError, SourceError
+from sightline.feed import Feed, plain
+from sightline.hub import Hub
+from sightline.metrics import TokenBucket
+from sightline.protocol import Status
+from sightline.sources.base import Shot, find_source
+from sightline.stream import DropReason, Stream
+from sightline.types import Frame, Result
+
+log = logging.getLogger(__name__)
+
+STOP_S = 1.0
+"""So long a thread is waited for. One that hangs in the network ends with the process."""
+BROKEN_S = 5.0
+"""After an error that nobody foresaw."""
+
+
+def check_sources(sources: Mapping[str, str]) -> None:
+    """A cheap check before a server starts. Raises ConfigError for what can't be any source."""
+    for name, spec in sources.items():
+        try:
+            find_source(plain(spec))
+        except SourceError as e:
+            raise ConfigError(f"source {name}: {e.message}") from None
+
+
+@asynccontextmanager
+async def pulling(hub: Hub, sources: Mapping[str, str]) -> AsyncGenerator[None]:
+    """Pull these, by stream name. Raises BadRequest, StreamBusy or LimitReached."""
+    pullers = [Puller(hub, name, spec) for name, spec in sources.items()]
+    try:
+        yield
+    finally:
+        for puller in pullers:
+            puller.close("the server is shutting down")
+        with suppress(TimeoutError):
+            async with asyncio.timeout(STOP_S):
+                for puller in pullers:
+                    await puller.gone.wait()
+        for puller in pullers:
+            puller.leave()
+
+
+class Puller:
+    """A source as its stream sees it: a publisher that has no use for results itself."""
+
+    wants_results = False
+
+    def __init__(self, hub: Hub, name: str, spec: str) -> None:
+        self._hub = hub
+        self._loop = asyncio.get_running_loop()
+        self._stream: Stream | None = hub.take(name, self)
+        self._stream.pause("connecting")
+        self.gone = asyncio.Event()
+        """Set once its thread has ended."""
+        self._name = name
+        self._bucket = TokenBucket(hub.settings.max_fps)
+        self._closed = threading.Event()
+        self._taken = threading.Event()
+        self._seq = 0
+        self._feed = Feed(spec, patient=True, tell=lambda reason: self._on_loop(lambda: self._came_or_went(reason)))
+        threading.Thread(target=self._run, name=f"pull {name}", daemon=True).start()
+
+    # What the stream says
+
+    def answer(self, result: Result) -> None:
+        """Nobody here waits for it."""
+
+    def drop(self, frame: Frame, reason: DropReason) -> None:
+        """It is counted in the stream."""
+
+    def fail(self, frame: Frame, message: str) -> None:
+        """It is counted in the stream."""
+
+    def tell(self, status: Status) -> None:
+        """The model makes no difference here."""
+
+    def close(self, reason: str) -> None:
+        """Stop reading."""
+        self._closed.set()
+        self._taken.set()
+        self._feed.close()
+
+    def leave(self) -> None:
+        """Give the stream back."""
+        if self._stream is not None:
+            self._hub.release(self._stream)
+            self._stream = None
+
+    # In the thread
+
+    def _run(self) -> None:
+        self._read()
+        self._on_loop(self.gone.set)
+
+    def _read(self) -> None:
+        while not self._closed.is_set():
+            try:
+                for shot in self._feed:
+                    self._hand_over(shot)
+                    if self._closed.is_set():
+                        return
+            except Exception as e:  # noqa: BLE001 - one camera must not take others with it
+                # Without the traceback's text, which may have the address in it.
+                kind = type(e).__name__
+                log.error("stream %s: reading failed with %s", self._name, kind)
+                self._on_loop(lambda: self._came_or_went(f"reading failed ({kind})"))  # noqa: B023
+                self._closed.wait(BROKEN_S)
+            else:
+                self._on_loop(self._ended)
+                return
+
+    def _hand_over(self, shot: Shot) -> None:
+        """One at a time, so that nothing piles up while the loop is busy; what is newer waits in the network."""
+        self._taken.clear()
+        self._on_loop(lambda: self._put(shot))
+        self._taken.wait()
+
+    def _on_loop(self, work: Callable[[], None]) -> None:
+        with suppress(RuntimeError):  # the loop has ended
+            self._loop.call_soon_threadsafe(work)
+            return
+        self.close("the server has stopped")
+
+    # On the loop
+
+    def _put(self, shot: Shot) -> None:
+        self._taken.set()
+        if self._stream is None:
+            return
+        now = time.time()
+        frame = Frame(self._name, self._seq, now, time.monotonic(), shot.image, captured_here=now)
+        self._seq += 1
+        if self._bucket.take():
+            self._stream.put(frame)
+        else:
+            self._stream.refuse(frame)
+
+    def _came_or_went(self, reason: str | None) -> None:
+        if self._stream is None or self._stream.paused == reason:
+            return
+        if reason is None:
+            log.info("stream %s: pictures come", self._name)
+        else:
+            log.warning("stream %s: %s; trying again", self._name, reason)
+        self._stream.pause(reason)
+
+    def _ended(self) -> None:
+        log.info("stream %s: the source has ended", self._name)
+        self.leave()
