@@ -13,6 +13,7 @@ from sightline.cli.doctor import doctor
 from sightline.cli.models import models
 from sightline.cli.run import run
 from sightline.cli.serve import serve
+from sightline.cli.stress import stress
 from sightline.errors import SightlineError
 
 app = typer.Typer(
@@ -37,7 +38,7 @@ def _main(
     return
 
 
-for _command in (serve, run, models, doctor):  # in the order of the help
+for _command in (serve, run, models, doctor, stress):  # in the order of the help
     app.command()(_command)
 
 

@@ -1,0 +1,127 @@
+"""``sightline stress``: many publishers at once, and what became of every frame."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+from rich.console import Console
+
+from sightline import loader
+from sightline.config import Settings, load_settings
+from sightline.errors import ConfigError, SinkError
+
+if TYPE_CHECKING:
+    from sightline.stress.figures import Figures
+
+SWEEP_P95_MS = 100.0
+SWEEP_DROPS = 1.0
+
+
+def _setting(name: str) -> Any:
+    default = Settings.model_fields[name].default
+    words = f"{Settings.model_fields[name].description} Of its own server.{f' Default: {default}.' if default else ''}"
+    return typer.Option(help=words, show_default=False)
+
+
+def stress(
+    streams: Annotated[int, typer.Option(help="Publishers, each a process.")] = 8,
+    fps: Annotated[float, typer.Option(help="Frames a second of each.")] = 20,
+    duration: Annotated[float, typer.Option(help="Seconds; in a sweep those of each load.")] = 30,
+    viewers: Annotated[int, typer.Option(help="Viewers of all streams together, each a process.")] = 0,
+    transport: Annotated[Literal["tcp", "ws"], typer.Option(help="How they connect to its own server.")] = "tcp",
+    source: Annotated[
+        str | None,
+        typer.Option(help="A video or pictures to send; its first 300 are decoded and encoded before the start."),
+    ] = None,
+    url: Annotated[
+        str | None, typer.Option(help="A server that runs already: tcp://, ws:// or wss://. Else one is started.")
+    ] = None,
+    stats_url: Annotated[
+        str | None, typer.Option(help="Where that server has its page. Default: the same host, for tcp:// port 8000.")
+    ] = None,
+    sweep: Annotated[
+        bool, typer.Option("--sweep", help="Raise the load by half, again and again, until it breaks.")
+    ] = False,
+    target: Annotated[
+        float | None, typer.Option(help="Milliseconds that p95 latency may be. Default: any; in a sweep 100.")
+    ] = None,
+    max_drops: Annotated[
+        float | None, typer.Option(help="Percent of frames that may have no result. Default: any; in a sweep 1.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Write report.json and report.html to this folder.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="The report as JSON on standard output.")] = False,
+    model: Annotated[str | None, _setting("model")] = None,
+    engine: Annotated[str | None, _setting("engine")] = None,
+    imgsz: Annotated[int | None, _setting("imgsz")] = None,
+) -> None:
+    """Put a server under load and say what became of every frame.
+
+    Publishers send by the clock, whatever comes back. Ends with status 0 if all is well, 1 if the verdict is bad and
+    2 if the test could not be carried out.
+    """
+    # Here, or a broken OpenCV would stop `sightline doctor` as well.
+    from sightline.sources.base import shown
+    from sightline.stress import pictures
+    from sightline.stress.plan import Plan
+    from sightline.stress.report import as_json as to_json
+    from sightline.stress.report import report, show
+    from sightline.stress.run import Load, run
+    from sightline.stress.run import sweep as run_sweep
+    from sightline.stress.server import running, started, wait_ready
+    from sightline.stress.verdict import Goal
+
+    own = {"--model": model, "--engine": engine, "--imgsz": imgsz}
+    options = [word for name, value in own.items() if value is not None for word in (name, str(value))]
+    if url is not None and options:
+        raise ConfigError(f"{options[0]} is for a server that stress starts itself: leave out --url, or {options[0]}")
+    if url is None:
+        if stats_url is not None:
+            raise ConfigError("--stats-url is for a server that runs already: give its --url, too")
+        settings = load_settings(model=model, engine=engine, imgsz=imgsz)
+        loader.check_model(settings.model, engine=settings.engine, device=settings.device)
+    plan = Plan(streams, fps, duration, viewers)
+    lost = max_drops if max_drops is not None or not sweep else SWEEP_DROPS
+    goal = Goal(target if target is not None or not sweep else SWEEP_P95_MS, None if lost is None else lost / 100)
+    if out is not None:
+        _make_folder(out)
+    told = Console(stderr=True, highlight=False)
+    with told.status("Making the pictures") as status:
+        jpegs = pictures.jpegs(source)
+
+        def say(words: str) -> None:
+            status.update(words[:1].upper() + words[1:])
+
+        async def measure() -> list[Figures]:
+            say("starting the server" if url is None else "looking for the server")
+            async with started(*options, tcp=transport == "tcp") if url is None else running(url, stats_url) as server:
+                await wait_ready(server)
+                load = Load(server, jpegs, say)
+                return await run_sweep(load, plan, goal) if sweep else [await run(load, plan)]
+
+        runs = asyncio.run(measure())
+    found = report(runs, goal, source="made, 640x360" if source is None else Path(shown(source)).name, sweep=sweep)
+    if out is not None:
+        from sightline.stress.html import page
+
+        (out / "report.json").write_text(to_json(found) + "\n", encoding="utf-8")
+        (out / "report.html").write_text(page(found), encoding="utf-8")
+    if as_json:
+        typer.echo(to_json(found))
+    else:
+        show(found)
+    if out is not None:
+        told.print(f"\nwritten: {out / 'report.json'}, {out / 'report.html'}", markup=False, soft_wrap=True)
+    if not found.verdict.ok:
+        raise typer.Exit(1)
+
+
+def _make_folder(path: Path) -> None:
+    """What can go wrong with the outputs is better said before the test."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        (path / "report.json").touch()
+    except OSError as e:
+        raise SinkError(f"can't write to {path}: {e.strerror}") from None

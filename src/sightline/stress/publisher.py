@@ -1,0 +1,126 @@
+"""One publisher, a process of its own: sends by the clock, whatever comes back, and writes down what does."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+
+from sightline import frames
+from sightline.client import links
+from sightline.client.answers import Answer, Result
+from sightline.errors import SightlineError
+from sightline.stress import child
+from sightline.stress.pictures import packed
+from sightline.stress.plan import Published, PublishJob, Ready, Start
+
+GRACE_S = 20.0
+"""So long after the planned end it still sends what it could not send before."""
+PATIENCE_S = 10.0
+"""After so long without any answer the rest is given up."""
+
+
+class Publisher:
+    """What was sent and what came back. Receives from the link."""
+
+    def __init__(self, job: PublishJob) -> None:
+        self._job = job
+        self._start = 0.0
+        self._pending: dict[int, float] = {}
+        """When each frame without an answer was sent."""
+        self._heard = time.monotonic()
+        self._changed = asyncio.Event()
+        self._dropped: Counter[str] = Counter()
+        self._refused: Counter[str] = Counter()
+        self.seen = Published(job.stream, [], [], [], [], [], [], 0, {}, {}, 0, 0, 0.0)
+
+    async def send(self, link: links.Link, pictures: list[bytes], start: float) -> None:
+        """Send every frame at its time, or at once where that is past. Ends early only with the connection."""
+        self._start, self._cpu = start, time.process_time()
+        schedule = self._job.schedule
+        end = start + schedule.due(schedule.frames) + GRACE_S
+        for seq in range(schedule.frames):
+            due = start + schedule.due(seq)
+            await asyncio.sleep(max(0.0, due - time.monotonic()))  # also with 0, so that answers are read
+            now = time.monotonic()
+            if self.seen.error or now > end:
+                return
+            self.seen.sent_s.append(round(now - start, 4))
+            self.seen.late_ms.append(round((now - due) * 1000, 2))
+            self._pending[seq] = now
+            head = frames.FrameHead(self._job.stream, seq, time.time() * 1000)
+            await link.send(head, pictures[(self._job.first + seq) % len(pictures)])
+
+    async def settle(self) -> Published:
+        """Wait for the answers that are missing; then what was seen."""
+        self._heard = time.monotonic()
+        while self._pending and not self.seen.error:
+            self._changed.clear()
+            try:
+                async with asyncio.timeout(self._heard + PATIENCE_S - time.monotonic()):
+                    await self._changed.wait()
+            except TimeoutError:
+                break
+        self.seen.dropped, self.seen.refused = dict(self._dropped), dict(self._refused)
+        self.seen.unanswered = len(self._pending)
+        self.seen.cpu_s = time.process_time() - self._cpu
+        return self.seen
+
+    # From the link
+
+    def receive(self, answer: Answer) -> None:
+        """A frame's result, or a notice that it has none."""
+        now = time.monotonic()
+        if not self._take(answer.seq, now):
+            return
+        if isinstance(answer, Result):
+            self.seen.result_s.append(round(now - self._start, 4))
+            self.seen.latency_ms.append(round((now - self._sent) * 1000, 2))
+            self.seen.server_ms.append(round(answer.stages.get("queue", 0.0) + answer.processing_time_ms, 2))
+            self.seen.reused += answer.reused
+        else:
+            self.seen.dropped_s.append(round(now - self._start, 4))
+            self._dropped[answer.reason] += 1
+
+    def refused(self, error: SightlineError, seq: int | None) -> None:
+        """The server does not take a frame, or the stream."""
+        if seq is None:
+            self.lost(error)
+        elif self._take(seq, time.monotonic()):
+            self._refused[error.code] += 1
+            if error.code not in ("bad_image", "too_large"):  # the others will be refused as well
+                self.lost(error)
+
+    def lost(self, error: SightlineError) -> None:
+        """The connection is over."""
+        self.seen.error = self.seen.error or error.message
+        self._changed.set()
+
+    def _take(self, seq: int, now: float) -> bool:
+        sent = self._pending.pop(seq, None)
+        if sent is None:
+            self.seen.twice += 1
+            return False
+        self._sent, self._heard = sent, now
+        self._changed.set()
+        return True
+
+
+async def work(parent: child.Parent) -> None:
+    """Connect, wait for the start, publish, tell."""
+    job = await parent.hear(PublishJob)
+    with packed(job.pictures, job.ends) as pictures:
+        publisher = Publisher(job)
+        link = await links.publishing(job.url, job.stream)(publisher)
+        try:
+            parent.tell(Ready())
+            start = await parent.hear(Start)
+            await publisher.send(link, pictures, start.at)
+            parent.tell(await publisher.settle())
+            await parent.hear(Start)  # never comes: the stream stays until the parent has read its figures
+        finally:
+            await link.close()
+
+
+if __name__ == "__main__":
+    child.main(work)

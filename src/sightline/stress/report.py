@@ -1,0 +1,157 @@
+"""The report of one run or a sweep: what is written as JSON and told on a terminal."""
+
+from __future__ import annotations
+
+import time
+
+import msgspec
+from msgspec import Struct
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from sightline.stress.figures import Figures, Spread
+from sightline.stress.run import machine
+from sightline.stress.verdict import Goal, Verdict, sweep_verdict, verdict
+
+PAPER = 160
+"""Columns, where standard output is not a terminal."""
+
+
+class Report(Struct, frozen=True):
+    """Everything that was found."""
+
+    when: str
+    machine: str
+    source: str
+    sweep: bool
+    goal: Goal
+    verdict: Verdict
+    runs: list[Figures]
+
+
+def report(runs: list[Figures], goal: Goal, *, source: str, sweep: bool) -> Report:
+    """Judge what was found. ``source``: what the pictures were, as it may be shown."""
+    judged = sweep_verdict(runs, goal) if sweep else verdict(runs[0], goal)
+    when = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime())
+    return Report(when, machine(), source, sweep, goal, judged, runs)
+
+
+def as_json(found: Report) -> str:
+    """For programs."""
+    return msgspec.json.format(msgspec.json.encode(found), indent=1).decode()
+
+
+def show(found: Report) -> None:
+    """For people, on standard output."""
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = PAPER
+    if found.sweep:
+        _show_sweep(found, console)
+    else:
+        _show_run(found.runs[0], console)
+    console.print()
+    for check in found.verdict.checks:
+        mark = "[green]ok [/]" if check.ok else "[bold red]bad[/]"
+        console.print(f"{mark} [bold]{check.name:<11}[/]{escape(check.words)}", soft_wrap=True)
+    color = "green" if found.verdict.ok else "red"
+    console.print(f"\n[bold {color}]{escape(found.verdict.words)}[/]", soft_wrap=True)
+
+
+def reasons(dropped: dict[str, int]) -> str:
+    """Dropped frames by reason."""
+    return ", ".join(f"{n} {reason}" for reason, n in sorted(dropped.items(), key=lambda d: -d[1])) or "0"
+
+
+def overview(run: Figures) -> list[tuple[str, str]]:
+    """One run in a few lines."""
+    cpu, ram = [s.cpu for s in run.samples], [s.ram_mb for s in run.samples]
+    busy = f"CPU {sum(cpu) / len(cpu):.0f} % of a core, at most {max(cpu):.0f} %" if cpu else "not seen"
+    held = f"; memory {ram[0]:.0f} MB, at most {max(ram):.0f} MB" if ram else ""
+    return [
+        ("server", f"{run.model}{f' with {run.engine}' if run.engine else ''}, over {run.transport}; {busy}{held}"),
+        (
+            "offered",
+            f"{run.offered:.1f} frames/s over {run.streams_planned} streams ({run.sent} frames of "
+            f"{run.picture_bytes / 1000:.0f} KB), {run.late} sent late",
+        ),
+        (
+            "delivered",
+            f"{run.throughput:.1f} frames/s ({run.delivered} frames"
+            + (f", {run.reused} reused)" if run.reused else ")"),
+        ),
+        ("dropped", reasons(run.dropped)),
+        ("latency", f"{line(run.latency)}; the server's part {line(run.server)}"),
+        ("fairness", f"{run.fairness:.4f} (Jain's index of delivered frames)"),
+        ("clients", f"publishers and viewers took {run.clients_cpu:.0f} % of a core"),
+        *([("viewers", _viewers(run))] if run.viewers else []),
+    ]
+
+
+def line(ms: Spread) -> str:
+    """A spread in words."""
+    return f"p50 {ms.p50:.1f}, p95 {ms.p95:.1f}, p99 {ms.p99:.1f}, max {ms.max:.1f} ms"
+
+
+def _viewers(run: Figures) -> str:
+    seen = [viewer.seen for viewer in run.viewers]
+    worst = max(viewer.latency.p95 for viewer in run.viewers)
+    return f"{len(seen)}, which saw {min(seen)} to {max(seen)} pictures each; p95 from sending to seeing {worst:.1f} ms"
+
+
+def _show_run(run: Figures, console: Console) -> None:
+    for name, words in overview(run):
+        console.print(f"[bold]{name:<10}[/]{escape(words)}", soft_wrap=True)
+    console.print()
+    table = _table("stream", "sent", "late", "delivered", "dropped", "p50", "p95", "p99", "max", "server p95", "gap s")
+    for s in run.streams:
+        latency = [f"{ms:.1f}" for ms in (s.latency.p50, s.latency.p95, s.latency.p99, s.latency.max, s.server.p95)]
+        counts = [str(n) for n in (s.sent, s.late, s.delivered)]
+        table.add_row(s.name, *counts, str(sum(s.dropped.values())), *latency, f"{s.longest_gap_s:.2f}")
+    console.print(table)
+
+
+def _show_sweep(found: Report, console: Console) -> None:
+    first = found.runs[0]
+    console.print(
+        f"[bold]server    [/]{escape(f'{first.model} {first.engine}, over {first.transport}')}", soft_wrap=True
+    )
+    console.print()
+    table = _table(
+        "fps each",
+        "offered/s",
+        "late",
+        "delivered/s",
+        "no result",
+        "p50",
+        "p95",
+        "p99",
+        "fairness",
+        "CPU %",
+        "clients %",
+        "MB",
+    )
+    for run in found.runs:
+        cpu, ram = [s.cpu for s in run.samples] or [0.0], [s.ram_mb for s in run.samples] or [0.0]
+        latency = [f"{ms:.1f}" for ms in (run.latency.p50, run.latency.p95, run.latency.p99)]
+        table.add_row(
+            *(f"{run.fps:g}", f"{run.offered:.0f}", f"{run.late / max(run.sent, 1):.1%}", f"{run.throughput:.1f}"),
+            *(
+                f"{run.lost_share:.1%}",
+                *latency,
+                f"{run.fairness:.4f}",
+                f"{sum(cpu) / len(cpu):.0f}",
+                f"{run.clients_cpu:.0f}",
+                f"{max(ram):.0f}",
+            ),
+        )
+    console.print(table)
+
+
+def _table(first: str, *columns: str) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column(first, no_wrap=True)
+    for column in columns:
+        table.add_column(column, justify="right", no_wrap=True)
+    return table

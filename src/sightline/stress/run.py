@@ -1,0 +1,150 @@
+"""Runs a plan, or a row of them with a growing load, against a server."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import platform
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from sightline.errors import SightlineError, Unreachable
+from sightline.stress.child import Child, child
+from sightline.stress.figures import Figures, Sample, balanced, figures
+from sightline.stress.pictures import pack
+from sightline.stress.plan import MOST_FPS, Plan, Published, PublishJob, Ready, Start, Stop, Viewed, ViewJob
+from sightline.stress.server import Server
+from sightline.stress.verdict import Goal, within
+
+EVERY_S = 0.5
+"""Between two looks at ``/stats``."""
+LEAD_S = 0.5
+"""From "everybody is connected" to the first frame."""
+SETTLE_S = 10.0
+OVERTIME_S = 60.0
+"""So long after its planned end a run is given up."""
+STEP = 1.5
+"""The load grows by this from one run of a sweep to the next."""
+BEYOND = 3
+"""Runs of a sweep after latency broke: what does the server do then?"""
+LEVELS = 20
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What all runs share."""
+
+    server: Server
+    pictures: Sequence[bytes]
+    say: Say
+    """Tells a person how far it is."""
+
+
+async def run(load: Load, plan: Plan) -> Figures:
+    """One run. Raises SightlineError where it can't be carried out; whatever the server does wrong is a figure."""
+    # A new name each time: what a server remembers of an earlier run is not ours.
+    run_id = uuid4().hex[:6]
+    names = [f"stress-{run_id}-{i}" for i in range(plan.streams)]
+    with tempfile.TemporaryDirectory(prefix="sightline-stress-") as folder:
+        path = Path(folder) / "pictures"
+        ends = pack(load.pictures, path)
+        async with AsyncExitStack() as stack:
+            url, count = load.server.url, len(ends)
+            load.say(f"connecting {plan.streams} publishers, {plan.viewers} viewers")
+            publishing = [
+                PublishJob(url, name, plan.schedule(i), str(path), ends, i * count // plan.streams)
+                for i, name in enumerate(names)
+            ]
+            viewing = [ViewJob(url, names[i % plan.streams]) for i in range(plan.viewers)]
+            viewers = [await stack.enter_async_context(child("viewer", job)) for job in viewing]
+            publishers = [await stack.enter_async_context(child("publisher", job)) for job in publishing]
+            await asyncio.gather(*(one.hear(Ready) for one in [*viewers, *publishers]))
+            published, samples = await _publish(load, plan, publishers, names)
+            stats = await _final(load.server, names)
+            for viewer in viewers:
+                await viewer.tell(Stop())
+            viewed = [await viewer.hear(Viewed) for viewer in viewers]
+    return figures(
+        plan,
+        published,
+        viewed,
+        samples,
+        stats,
+        transport=load.server.url.partition(":")[0],
+        picture_bytes=round(sum(map(len, load.pictures)) / len(load.pictures)),
+    )
+
+
+async def sweep(load: Load, plan: Plan, goal: Goal) -> list[Figures]:
+    """Runs with a growing load, from the plan's on, until BEYOND of them were too much."""
+    found: list[Figures] = []
+    broken = 0
+    while broken < BEYOND and len(found) < LEVELS and plan.fps <= MOST_FPS:
+        load.say(f"{plan.offered:g} frames/s")
+        found.append(await run(load, plan))
+        broken = broken + 1 if broken or not within(found[-1], goal) else 0
+        plan = Plan(plan.streams, round(plan.fps * STEP, 2), plan.duration, plan.viewers)
+    return found
+
+
+async def _publish(
+    load: Load, plan: Plan, publishers: list[Child], names: list[str]
+) -> tuple[list[Published], list[Sample]]:
+    start = time.monotonic() + LEAD_S
+    for one in publishers:
+        await one.tell(Start(start))
+    samples: list[Sample] = []
+    watching = asyncio.create_task(_watch(load, plan, start, names, samples))
+    try:
+        async with asyncio.timeout(plan.duration + OVERTIME_S):
+            return list(await asyncio.gather(*(one.hear(Published) for one in publishers))), samples
+    except TimeoutError:
+        raise SightlineError(f"the publishers did not come to an end within {plan.duration + OVERTIME_S:g} s") from None
+    finally:
+        watching.cancel()
+        await asyncio.wait([watching])
+        if not watching.cancelled():
+            watching.result()  # raises what went wrong in it
+
+
+async def _watch(load: Load, plan: Plan, start: float, names: list[str], samples: list[Sample]) -> None:
+    """Read the figures for ever."""
+    await load.server.get("/stats")  # CPU is counted from the last time on
+    await asyncio.sleep(start - time.monotonic())
+    tick = 0
+    while True:
+        tick += 1
+        await asyncio.sleep(max(0.0, start + tick * EVERY_S - time.monotonic()))
+        try:
+            stats = await load.server.get("/stats")
+        except SightlineError:  # the publishers tell what is wrong, or nothing is
+            continue
+        s = time.monotonic() - start
+        right = all(balanced(stats["streams"][name]) for name in names if name in stats["streams"])
+        samples.append(Sample(round(s, 2), stats["cpu"], stats["ram"], right))
+        load.say(f"{plan.streams} streams at {plan.fps:g} frames/s: {min(s, plan.duration):.0f} of {plan.duration:g} s")
+
+
+async def _final(server: Server, names: list[str]) -> dict[str, Any]:
+    """The server's figures once every frame has had its answer; empty where it is gone, as the publishers tell."""
+    try:
+        return await server.until("/stats", lambda stats: _settled(stats, names), SETTLE_S)
+    except Unreachable:
+        return {}
+
+
+def _settled(stats: dict[str, Any], names: list[str]) -> bool:
+    return all(stats["streams"][name]["in_flight"] == 0 for name in names if name in stats["streams"])
+
+
+def machine() -> str:
+    """What this ran on."""
+    return f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"

@@ -1,0 +1,148 @@
+"""The server under test: one of our own, or one that runs already; and its figures, read while it works."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import http.client
+import json
+import os
+import re
+import sys
+import time
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from sightline.client.links import check_url
+from sightline.errors import ConfigError, SightlineError, Unreachable
+
+LOAD_S = 120.0
+STOP_S = 10.0
+TIMEOUT_S = 10.0
+POLL_S = 0.1
+KEPT = 50
+"""Lines of what a server says."""
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """Where it is."""
+
+    url: str
+    """For publishers and viewers: tcp://, ws:// or wss://."""
+    http: str
+    """For its figures."""
+
+    async def get(self, path: str) -> dict[str, Any]:
+        """A JSON answer. Raises Unreachable."""
+        return await asyncio.to_thread(_get, self.http, path)
+
+    async def until(self, path: str, holds: Callable[[dict[str, Any]], bool], seconds: float) -> dict[str, Any]:
+        """The first answer that satisfies ``holds``, or the last one before the time is over."""
+        end = time.monotonic() + seconds
+        while True:
+            found = await self.get(path)
+            if holds(found) or time.monotonic() > end:
+                return found
+            await asyncio.sleep(POLL_S)
+
+
+@asynccontextmanager
+async def running(url: str, stats_url: str | None) -> AsyncGenerator[Server]:
+    """A server that runs already, and goes on. Raises ConfigError for a URL that is none of ours."""
+    url = check_url(url)
+    parts = urlsplit(url)
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+    if stats_url is None:
+        scheme, _, place = url.partition("://")
+        stats_url = f"http://{host}:8000" if scheme == "tcp" else f"{'https' if scheme == 'wss' else 'http'}://{place}"
+    elif urlsplit(stats_url).scheme not in ("http", "https"):
+        raise ConfigError(f"--stats-url {stats_url!r}: expected http://HOST:PORT")
+    yield Server(url, stats_url.rstrip("/"))
+
+
+@asynccontextmanager
+async def started(*options: str, tcp: bool) -> AsyncGenerator[Server]:
+    """``sightline serve`` with these options on free ports of this machine, until the end. Raises SightlineError."""
+    # What limits publishers by rate or number would hide what the server can do. Settings of the caller's are kept.
+    env = {"SIGHTLINE_MAX_FPS": "240", "SIGHTLINE_MAX_STREAMS": "256", "SIGHTLINE_MAX_VIEWERS": "512"} | os.environ
+    command = [sys.executable, "-m", "sightline", "serve", "--host", "127.0.0.1", "--port", "0"]
+    command += ["--tcp-port", "0"] if tcp else []
+    # The same few pictures come again and again: each must cost its price.
+    command += ["--log-level", "warning", "--no-static-skip", *options]
+    process = await asyncio.create_subprocess_exec(
+        *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT, env=env
+    )
+    assert process.stdout is not None
+    said: list[str] = []
+    reading = None
+    try:
+        async with asyncio.timeout(LOAD_S):
+            urls = await _urls(process.stdout, said, ["http", "tcp"] if tcp else ["http"])
+        reading = asyncio.create_task(_drain(process.stdout, said))
+        server = Server(urls["tcp"] if tcp else urls["http"].replace("http", "ws", 1), urls["http"])
+        yield server
+    except TimeoutError:
+        raise Unreachable(f"the server did not begin within {LOAD_S:g} s: {_last(said)}") from None
+    except Unreachable:
+        if process.returncode is None:
+            raise
+        raise Unreachable(f"the server ended: {_last(said)}") from None
+    finally:
+        if process.returncode is None:
+            process.terminate()
+            try:
+                await asyncio.wait_for(process.wait(), STOP_S)
+            except TimeoutError:
+                process.kill()
+                await process.wait()
+        if reading is not None:
+            await reading
+
+
+async def wait_ready(server: Server) -> None:
+    """Wait until frames get results. Raises SightlineError."""
+    found = await server.until("/ready", lambda found: bool(found.get("ready")), LOAD_S)
+    if not found.get("ready"):
+        raise SightlineError(f"the server at {server.http} is not ready: {found.get('reason', 'it does not say why')}")
+
+
+async def _urls(stdout: asyncio.StreamReader, said: list[str], schemes: list[str]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    while len(found) < len(schemes):
+        line = (await stdout.readline()).decode(errors="replace")
+        if not line:
+            raise SightlineError(f"the server did not start: {_last(said)}")
+        said.append(line)
+        for scheme in schemes:
+            if address := re.search(rf"{scheme}://\S+", line):
+                found[scheme] = address[0]
+    return found
+
+
+async def _drain(stdout: asyncio.StreamReader, said: list[str]) -> None:
+    while line := await stdout.readline():
+        said.append(line.decode(errors="replace"))
+        del said[:-KEPT]
+
+
+def _last(said: list[str]) -> str:
+    return " ".join("".join(said[-5:]).split())[-600:] or "it said nothing"
+
+
+def _get(url: str, path: str) -> dict[str, Any]:
+    parts = urlsplit(url)
+    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+    hint = "" if parts.port != 8000 else " (say where it is with --stats-url)"
+    try:
+        with contextlib.closing(kind(parts.hostname or "", parts.port, timeout=TIMEOUT_S)) as connection:
+            connection.request("GET", parts.path + path)
+            answer = json.loads(connection.getresponse().read())
+    except (OSError, http.client.HTTPException, ValueError) as e:
+        raise Unreachable(f"can't read the server's figures at {url}{path}: {e}{hint}") from None
+    if not isinstance(answer, dict):
+        raise Unreachable(f"{url}{path} is not a page of Sightline's server{hint}")
+    return answer

@@ -1,0 +1,56 @@
+"""One viewer, a process of its own: takes pictures with results as a page does, and writes down when they came."""
+
+from __future__ import annotations
+
+import time
+
+from sightline.client import links
+from sightline.client.answers import Answer, Result
+from sightline.errors import SightlineError
+from sightline.stress import child
+from sightline.stress.plan import Ready, Stop, Viewed, ViewJob
+
+
+class Viewer:
+    """What came. Receives from the link."""
+
+    def __init__(self, stream: str) -> None:
+        self.seen = Viewed(stream, 0, 0, [], 0.0)
+        self._last: int | None = None
+
+    def receive(self, answer: Answer) -> None:
+        """A picture with its result."""
+        if not isinstance(answer, Result):
+            return
+        self.seen.seen += 1
+        self.seen.skipped += 0 if self._last is None else max(0, answer.seq - self._last - 1)
+        self._last = answer.seq
+        # The publisher runs on this machine: its clock is ours.
+        self.seen.latency_ms.append(round(time.time() * 1000 - answer.timestamp, 2))
+
+    def refused(self, error: SightlineError, seq: int | None) -> None:
+        """The server does not let us look."""
+        self.lost(error)
+
+    def lost(self, error: SightlineError) -> None:
+        """The connection is over."""
+        self.seen.error = self.seen.error or error.message
+
+
+async def work(parent: child.Parent) -> None:
+    """Connect, look until told to stop, tell."""
+    job = await parent.hear(ViewJob)
+    viewer = Viewer(job.stream)
+    link = await links.subscribing(job.url, job.stream, pictures=True)(viewer)
+    try:
+        parent.tell(Ready())
+        cpu = time.process_time()
+        await parent.hear(Stop)
+        viewer.seen.cpu_s = time.process_time() - cpu
+        parent.tell(viewer.seen)
+    finally:
+        await link.close()
+
+
+if __name__ == "__main__":
+    child.main(work)
