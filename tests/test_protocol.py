@@ -38,6 +38,7 @@ def messages() -> dict[str, Any]:
     """One of every message, by name."""
     server = {
         "hello": protocol.Hello("door", "motion", 2, 60.0, 4194304, 16777216),
+        "adapt": protocol.Adapt(12.5, 0.4, 480, "pictures wait 60 ms for the model", "default", 2),
         "status": protocol.Status("waiting", "Waiting for the camera."),
         "pong": protocol.Pong(1000.0, 1001.5),
         "dropped": protocol.Dropped(7, "replaced"),
@@ -56,7 +57,7 @@ def messages() -> dict[str, Any]:
         "result_reused": protocol.result_message(replace(result(), reused=result().frame), mask_follows=True),
         "still": protocol.still(replace(result(), reused=result().frame), epoch=1700000000.0),
         "viewer_frame_rendered": protocol.viewer_frame(
-            result(mask=b"png!"), epoch=1700000000.0, jpeg_bytes=11, rendered=True
+            result(mask=b"png!"), epoch=1700000000.0, jpeg_bytes=11, rendered="boxes"
         ),
     }
     texts = {name: protocol.encode(message) for name, message in server.items()}

@@ -8,13 +8,15 @@ from typing import Literal
 import psutil
 from fastapi import APIRouter, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 
 from sightline import __version__, prometheus
+from sightline.adapting import switch
 from sightline.encoding import encoded
 from sightline.errors import StreamNotFound
 from sightline.hub import Hub
 from sightline.loader import list_models
+from sightline.presets import PresetName
 from sightline.stream import Stream, Subscription
 
 router = APIRouter()
@@ -67,6 +69,29 @@ class ViewerStats(BaseModel):
     queue: int | None = None
 
 
+class Adaptive(BaseModel):
+    """What is asked of a camera to keep latency on target, and why."""
+
+    preset: PresetName
+    fps: float
+    quality: float
+    """Of the JPEG, 0 to 1."""
+    width: int
+    """Pixels of the longer side."""
+    target: float
+    """Milliseconds."""
+    reason: str
+    since: float
+    """Seconds since 1970."""
+
+
+class StreamChange(BaseModel):
+    """What can be changed of a stream while it runs."""
+
+    model_config = ConfigDict(extra="forbid")
+    preset: PresetName | None = None
+
+
 class StreamStats(BaseModel):
     """One stream. received = delivered + dropped + failed + in_flight, always, exactly."""
 
@@ -88,6 +113,9 @@ class StreamStats(BaseModel):
     fps: float
     latency_ms: Percentiles
     stages: dict[str, float]
+    preset: PresetName
+    adaptive: Adaptive | None
+    """Null where nothing is adapted: `--adaptive off`, or a source that takes no wishes."""
     viewers: int
     viewer_stats: list[ViewerStats]
 
@@ -190,6 +218,8 @@ def stream_stats(stream: Stream, model: str) -> StreamStats:
         fps=round(stream.rate.value(), 2),
         latency_ms=Percentiles(**stream.latency.percentiles()),
         stages=stream.stages.values(),
+        preset=stream.preset,
+        adaptive=_adaptive(stream),
         viewers=len(viewers),
         viewer_stats=[_viewer_stats(viewer) for viewer in viewers],
     )
@@ -199,6 +229,21 @@ def _state(stream: Stream) -> Literal["live", "waiting", "reconnecting"]:
     if stream.publisher is None:
         return "waiting"
     return "live" if stream.paused is None else "reconnecting"
+
+
+def _adaptive(stream: Stream) -> Adaptive | None:
+    controller = stream.controller
+    if controller is None:
+        return None
+    return Adaptive(
+        preset=stream.preset,
+        fps=controller.knobs.fps,
+        quality=controller.knobs.quality,
+        width=controller.knobs.width,
+        target=controller.target_ms,
+        reason=controller.reason,
+        since=round(time.time() - time.monotonic() + controller.since, 3),
+    )
 
 
 def _viewer_stats(viewer: Subscription) -> ViewerStats:
@@ -273,6 +318,16 @@ async def one_stream(request: Request, stream: str) -> StreamStats:
     """One stream."""
     hub = hub_of(request)
     return stream_stats(hub.find(stream), hub.worker.model_name)
+
+
+@router.patch("/api/streams/{stream}", tags=["streams"], responses={404: {"model": Error}, 422: {"model": Error}})
+async def change_stream(request: Request, stream: str, change: StreamChange) -> StreamStats:
+    """Change what is given, at once, and tell the camera."""
+    hub = hub_of(request)
+    found = hub.find(stream)
+    if change.preset is not None:
+        switch(found, hub.settings, change.preset)
+    return stream_stats(found, hub.worker.model_name)
 
 
 @router.get(

@@ -16,6 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
 
 from sightline import __version__, api, loader, registry
+from sightline.adapting import adapt
 from sightline.config import Settings
 from sightline.drawing import Drawing
 from sightline.errors import SightlineError
@@ -47,7 +48,7 @@ def create_app(settings: Settings, *, load: Callable[[], Loaded] | None = None) 
             sources = {name: spec.get_secret_value() for name, spec in settings.sources.items()}
             await stack.enter_async_context(pulling(hub, sources))
             async with asyncio.TaskGroup() as tasks:
-                running = [tasks.create_task(worker.run()), tasks.create_task(hub.watch_model())]
+                running = [tasks.create_task(loop) for loop in (worker.run(), hub.watch_model(), adapt(hub))]
                 yield
                 for task in running:
                     task.cancel()

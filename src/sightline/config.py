@@ -14,6 +14,7 @@ from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from sightline.errors import ConfigError
+from sightline.presets import PRESETS, PresetName
 from sightline.types import STREAM_NAME
 
 StreamName = Annotated[str, Field(pattern=f"^{STREAM_NAME.pattern}$")]
@@ -50,7 +51,12 @@ class Settings(BaseSettings):
         True, description="Answer frames in which nothing moved with the last result, without inference."
     )
     threads: int | None = Field(None, ge=1, le=256, description="Threads of one inference; default: all cores.")
-    max_pending: int = Field(2, ge=1, le=16, description="Frames a camera may have under way without an answer.")
+    preset: PresetName = Field("default", description="What network cameras have: lan, default, mobile, ultra, tunnel.")
+    adaptive: bool = Field(True, description="Ask cameras for fewer or smaller pictures to keep latency on target.")
+    target_latency_ms: float = Field(100, ge=10, le=10000, description="From capture to result, milliseconds.")
+    max_pending: int | None = Field(
+        None, ge=1, le=16, description="Frames a camera may have under way without an answer; default: the preset's."
+    )
     max_fps: float = Field(60, ge=1, le=240, description="Frames a second taken of one camera; more are dropped.")
     max_message_bytes: int = Field(4 << 20, ge=4096, le=64 << 20, description="Largest picture message.")
     max_pixels: int = Field(4096 * 4096, ge=4096, le=2**28, description="Largest picture, width times height.")
@@ -60,6 +66,10 @@ class Settings(BaseSettings):
     request_timeout: float = Field(10, gt=0, le=600, description="Seconds a request may take to arrive.")
     jpeg_quality: int = Field(80, ge=10, le=100, description="Of pictures the server draws.")
     log_level: str = Field("info", pattern="^(debug|info|warning|error)$", description="How much to log.")
+
+    def pending(self, preset: PresetName | None = None) -> int:
+        """Frames that a camera with this preset may have under way; without one, with that of the settings."""
+        return self.max_pending or PRESETS[preset or self.preset].max_pending
 
     @classmethod
     def settings_customise_sources(

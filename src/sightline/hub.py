@@ -152,6 +152,7 @@ class Hub:
                 raise LimitReached(f"{len(self._streams)} streams are live: the limit max_streams is reached")
             self._forget(min(ended, key=lambda s: s.ended_at or 0.0))
         stream = self._streams[name] = Stream(name, self.worker.wake)
+        stream.preset = self.settings.preset
         stream.listeners = self.listeners
         return stream
 

@@ -158,6 +158,26 @@ class Hello(Struct, tag="hello", tag_field="type"):
     max_fps: float
     max_message_bytes: int
     max_pixels: int
+    preset: str = "default"
+    """For what network: lan, default, mobile, ultra, tunnel. What it begins with:"""
+    fps: float = 30
+    quality: float = 0.5
+    """Of the JPEG, 0 to 1."""
+    width: int = 640
+    """Pixels of the longer side."""
+
+
+class Adapt(Struct, tag="adapt", tag_field="type"):
+    """Asks a camera for other pictures from now on, so that latency stays on target. Who can't may ignore it."""
+
+    fps: float
+    quality: float
+    """Of the JPEG, 0 to 1."""
+    width: int
+    """Pixels of the longer side."""
+    reason: str
+    preset: str
+    max_pending: int
 
 
 class ErrorMessage(Struct, tag="error", tag_field="type"):

@@ -9,9 +9,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias
 
+from sightline.controller import Controller, Seen
 from sightline.mailbox import Mailbox
 from sightline.metrics import Ledger, Rate, Smoothed, Spread
-from sightline.protocol import PerformanceStats, Status
+from sightline.presets import PresetName
+from sightline.protocol import Adapt, PerformanceStats, Status
 from sightline.types import Frame, Result
 
 log = logging.getLogger(__name__)
@@ -53,6 +55,12 @@ class Subscription:
     kind: Literal["viewer", "listener"]
     sent: int = 0
     stats: PerformanceStats | None = None
+    stats_at: float = 0.0
+    """When they came, ``time.monotonic()``."""
+
+    def report(self, stats: PerformanceStats) -> None:
+        """The viewer says how it is doing."""
+        self.stats, self.stats_at = stats, time.monotonic()
 
 
 class Stream:
@@ -75,6 +83,10 @@ class Stream:
         self.rate = Rate()
         self.latency = Spread()
         self.stages = Smoothed()
+        self.preset: PresetName = "default"
+        self.controller: Controller | None = None
+        """Of a camera that can be asked for other pictures."""
+        self.ask: Callable[[Adapt], None] | None = None
         self.latest: Frame | None = None
         self.last_result: Result | None = None
         self.ended_at: float | None = None
@@ -143,6 +155,7 @@ class Stream:
         if frame is not None:
             self._drop(frame, "closed")
         self.publisher = self.paused = None
+        self.controller = self.ask = None
         self.ended_at = time.monotonic()
         self._log_drops(now=True)
         if not self._in_worker:
@@ -166,6 +179,8 @@ class Stream:
         self.latency.add((time.monotonic() - result.frame.received_at) * 1000)
         self.stages.add(dict(result.stages))
         self.last_result = result
+        if self.controller is not None and publisher is self.publisher:
+            self.controller.frame(_seen(result))
         if publisher is not None and publisher is self.publisher:
             publisher.answer(result)
         self._tell(result)
@@ -204,6 +219,8 @@ class Stream:
 
     def _drop(self, frame: Frame, reason: DropReason) -> None:
         self.ledger.dropped[reason] += 1
+        if reason == "replaced" and self.controller is not None:
+            self.controller.replaced(time.monotonic())
         if self.publisher is not None:
             self.publisher.drop(frame, reason)
         if reason != "unwatched":
@@ -218,3 +235,17 @@ class Stream:
             self._unlogged.clear()
         if not self._unlogged:
             self._logged_at = at
+
+
+def _seen(result: Result) -> Seen:
+    frame, here = result.frame, result.frame.captured_here
+    uplink_s = None if here is None else time.time() - here - (time.monotonic() - frame.received_at)
+    return Seen(
+        received_at=frame.received_at,
+        captured_at=frame.captured_at,
+        uplink_ms=None if uplink_s is None else uplink_s * 1000,
+        queue_ms=result.stages.get("queue", 0.0),
+        work_ms=result.processing_time_ms,
+        reused=result.reused is not None,
+        width=max(frame.size),
+    )

@@ -66,6 +66,8 @@ class ModelWorker:
         self._ready: dict[Stream, None] = {}
         self._wake = asyncio.Event()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="model")
+        self.busy_s = 0.0
+        """Seconds that the model has worked, all told."""
         self._busy_since: float | None = None
         self._failures = 0
         self._last_failure = ""
@@ -134,7 +136,7 @@ class ModelWorker:
             if not batch and not gone:
                 continue
             frames = [frame for _, frame in batch]
-            self._busy_since = time.monotonic()
+            begun = self._busy_since = time.monotonic()
             try:
                 outcomes = await loop.run_in_executor(self._thread, process, model, frames, gone, self._stills)
             except asyncio.CancelledError:
@@ -142,6 +144,7 @@ class ModelWorker:
                     stream.give_back(frame)
                 raise
             finally:
+                self.busy_s += time.monotonic() - begun
                 self._busy_since = None
             for (stream, _), outcome in zip(batch, outcomes, strict=True):
                 self._settle(stream, outcome)

@@ -15,10 +15,11 @@ beforeEach(() => {
   install();
   mock.timers.reset();
   mock.timers.enable({ apis: ["setTimeout", "setInterval"] });
-  events = { answers: 0, shown: [], statuses: [], tooLarge: 0, phases: [] };
+  events = { answers: 0, shown: [], adapted: [], statuses: [], tooLarge: 0, phases: [] };
   publisher = new Publisher("door", {
     onphase: (phase) => events.phases.push(phase),
     onhello: () => {},
+    onadapt: (adapt) => events.adapted.push(adapt),
     onstatus: (state) => events.statuses.push(state),
     onanswer: () => (events.answers += 1),
     onresult: (picture, result) => events.shown.push([result.frameNumber, picture.image]),
@@ -150,4 +151,11 @@ test("frame numbers go on after a reconnection", () => {
   current().say(HELLO);
   frame();
   assert.equal(current().said[0].frameNumber, 2);
+});
+
+test("what the server asks for is passed on, and so many may be under way", () => {
+  const asked = { ...JSON.parse(GOLDEN.adapt), max_pending: 4 };
+  current().say(asked);
+  assert.deepEqual(events.adapted, [asked]);
+  assert.equal(publisher.free, 4);
 });

@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { test } from "node:test";
 
 import {
+  askedInWords,
   freeName,
   isStreamName,
   parse,
@@ -60,4 +61,12 @@ test("names of streams", () => {
   assert.equal(freeName([]), "webcam");
   assert.equal(freeName(["webcam", "webcam-2", "other"]), "webcam-3");
   assert.equal(freeName(["door"], "door"), "door-2");
+});
+
+test("what is asked of a camera is told in words, with its reason", () => {
+  assert.equal(
+    askedInWords(JSON.parse(GOLDEN.adapt), JSON.parse(GOLDEN.adapt).reason),
+    "Up to 13 pictures a second, 480 wide, quality 40 %. Why: pictures wait 60 ms for the model.",
+  );
+  assert.equal(askedInWords(JSON.parse(GOLDEN.hello), ""), "Up to 30 pictures a second, 640 wide, quality 50 %.");
 });

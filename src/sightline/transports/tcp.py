@@ -142,7 +142,7 @@ class Peer(asyncio.BufferedProtocol):
             self.end(LimitReached(f"{most} TCP clients are connected: expected no more than max_streams + max_viewers"))
         else:
             model = self._hub.worker.model_name
-            hello = (limits.max_pending, limits.max_fps, limits.max_message_bytes, limits.max_pixels)
+            hello = (limits.pending(), limits.max_fps, limits.max_message_bytes, limits.max_pixels)
             self.tell(frames.Hello(model, *hello))
             self._timers["idle"] = self._loop.call_later(limits.idle_timeout, self._check_idle)
 
@@ -246,7 +246,7 @@ class Peer(asyncio.BufferedProtocol):
             self._refuse(e, message.stream, message.seq)
 
     def _publish(self, name: str) -> tuple[Publisher, Intake]:
-        publisher = Publisher(self, name, max_pending=self._hub.settings.max_pending)
+        publisher = Publisher(self, name, max_pending=self._hub.settings.pending())
         intake = Intake(self._hub.take(name, publisher), self._hub.settings)
         log.info("stream %s: tcp %s publishes", name, self._name)
         publisher.tell(self._hub.model_status)

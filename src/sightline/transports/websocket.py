@@ -15,6 +15,7 @@ from fastapi import FastAPI
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from sightline import frames, protocol
+from sightline.adapting import begin, knobs_of
 from sightline.drawing import Drawing, Look
 from sightline.encoding import jpeg_of
 from sightline.errors import (
@@ -31,7 +32,8 @@ from sightline.errors import (
 from sightline.hub import Hub
 from sightline.intake import EPOCH, Intake, Pacer
 from sightline.mailbox import Mailbox
-from sightline.protocol import FrameMetadata, Ping, Pong, Status
+from sightline.presets import PRESETS, PresetName
+from sightline.protocol import Adapt, FrameMetadata, Ping, Pong, Status
 from sightline.stream import DropReason, Stream, Subscription
 from sightline.types import Frame, Result
 
@@ -165,6 +167,10 @@ class Camera:
         """How the model stands."""
         self.say(protocol.encode(status))
 
+    def ask(self, message: Adapt) -> None:
+        """For other pictures from now on."""
+        self.say(protocol.encode(message))
+
     def say(self, text: str) -> None:
         """Anything else for the camera."""
         self.answers.put((text, None))
@@ -179,17 +185,25 @@ async def _camera(ws: WebSocket, hub: Hub) -> None:
     if wanted not in ("0", "1"):
         raise BadRequest(f"results={wanted[:20]}: expected 0 or 1")
     limits = hub.settings
-    camera = Camera(wants_results=wanted == "1", max_pending=limits.max_pending)
+    preset = _preset(ws.query_params.get("preset"))
+    camera = Camera(wants_results=wanted == "1", max_pending=limits.pending(preset))
     name = ws.path_params["stream"]
     async with hub.publish(name, camera) as stream:
+        stream.preset = preset or stream.preset
+        begin(stream, limits, camera.ask)
+        knobs = knobs_of(stream.preset)
         log.info("stream %s: camera %s connected", name, _peer(ws))
         hello = protocol.Hello(
             stream=name,
             model=hub.worker.model_name,
-            max_pending=limits.max_pending,
+            max_pending=limits.pending(stream.preset),
             max_fps=limits.max_fps,
             max_message_bytes=limits.max_message_bytes,
             max_pixels=limits.max_pixels,
+            preset=stream.preset,
+            fps=knobs.fps,
+            quality=knobs.quality,
+            width=knobs.width,
         )
         camera.say(protocol.encode(hello))
         camera.tell(hub.model_status)
@@ -197,6 +211,15 @@ async def _camera(ws: WebSocket, hub: Hub) -> None:
             await _until_end(_camera_reads(ws, hub, stream, camera), _camera_sends(ws, camera))
         finally:
             log.info("stream %s: camera %s left", name, _peer(ws))
+
+
+def _preset(given: str | None) -> PresetName | None:
+    for name in PRESETS:
+        if name == given:
+            return name
+    if given is not None:
+        raise BadRequest(f"preset={given[:20]}: expected one of {', '.join(PRESETS)}")
+    return None
 
 
 async def _camera_reads(ws: WebSocket, hub: Hub, stream: Stream, camera: Camera) -> None:
@@ -299,7 +322,7 @@ async def _viewer_reads(ws: WebSocket, subscription: Subscription, acks: Acks) -
         if isinstance(message, protocol.Ack):
             acks.acknowledge(message.frameNumber)
         elif isinstance(message, protocol.PerformanceStats):
-            subscription.stats = message
+            subscription.report(message)
         else:
             await _send(ws, protocol.encode(Pong(message.timestamp, time.time() * 1000)))
 

@@ -7,7 +7,7 @@ import { lost } from "./cards.js";
 import { wallClock } from "./clock.js";
 import * as devices from "./devices.js";
 import { Average, Rate, count, fps, millis } from "./format.js";
-import { freeName, reasonInWords, streamOf, summary } from "./messages.js";
+import { askedInWords, freeName, reasonInWords, streamOf, summary } from "./messages.js";
 import { Painter } from "./overlay.js";
 import { Publisher } from "./publisher.js";
 import { setUpShell } from "./shell.js";
@@ -27,7 +27,7 @@ const banner = byId("banner", StateBanner);
 const startButton = byId("start", HTMLButtonElement);
 const stopButton = byId("stop", HTMLButtonElement);
 const deviceSelect = byId("device", HTMLSelectElement);
-const sizeSelect = byId("size", HTMLSelectElement);
+const presetSelect = byId("preset", HTMLSelectElement);
 const figures = new Figures(document);
 const painter = new Painter(byId("canvas", HTMLCanvasElement));
 const rate = new Rate();
@@ -52,7 +52,9 @@ const now = {
 /** @type {MediaStreamTrack | null} */
 let track = null;
 let lastResultAt = 0;
-let quality = 0.8;
+/** What the server asks for; before it has, what the preset begins with. @type {import("./messages.js").Knobs} */
+let asked = { preset: "", fps: 30, quality: 0.5, width: 640 };
+let highestQuality = 1;
 let opened = 0;
 let otherName = "";
 /** @type {Map<string, number>} */
@@ -70,10 +72,20 @@ const publisher = new Publisher(stream, {
     if (now.refused?.code === "stream_busy" && !otherName) void findOtherName();
     update();
   },
-  onhello() {
+  onhello(hello) {
     now.hadServer = true;
     lastResultAt = performance.now();
+    showAsked(hello, "");
     openGate();
+    const chosen = remembered("preset", hello.preset);
+    if (chosen !== hello.preset) void choosePreset(chosen);
+  },
+  onadapt(adapt) {
+    const another = adapt.preset !== asked.preset;
+    showAsked(adapt, adapt.reason);
+    if (another) openGate(); // more or fewer may be under way
+    else capture.limit(pace(), limits());
+    if (another && track && adapt.width > (track.getSettings().width ?? Infinity)) void start();
   },
   onstatus(state, message) {
     now.model = { state, message };
@@ -82,8 +94,8 @@ const publisher = new Publisher(stream, {
   onanswer: () => capture.grant(),
   onresult: show,
   ontoolarge() {
-    quality = Math.max(LOWEST_QUALITY, quality - 0.1);
-    capture.limit(limits());
+    highestQuality = Math.max(LOWEST_QUALITY, Math.min(highestQuality, asked.quality) - 0.1);
+    capture.limit(pace(), limits());
   },
 });
 const capture = new Capture({
@@ -102,7 +114,7 @@ async function start() {
   Object.assign(now, { wanted: true, problem: null, opening: true, muted: false });
   update();
   try {
-    const media = await devices.openCamera(deviceSelect.value, Number(sizeSelect.value));
+    const media = await devices.openCamera(deviceSelect.value, presetWidth());
     if (mine !== opened) media.getTracks().forEach((t) => t.stop());
     else attach(media);
   } catch (error) {
@@ -175,15 +187,41 @@ function pause() {
 }
 
 function openGate() {
-  if (publisher.hello) capture.reset(publisher.free, publisher.hello.max_fps, limits());
+  if (publisher.hello) capture.reset(publisher.free, pace(), limits());
 }
 
 function limits() {
   const maxPixels = publisher.hello?.max_pixels ?? Infinity;
-  return { maxSide: Number(sizeSelect.value), maxPixels, quality };
+  return { maxSide: asked.width, maxPixels, quality: Math.min(asked.quality, highestQuality) };
+}
+
+function pace() {
+  return Math.min(asked.fps, publisher.hello?.max_fps ?? Infinity);
+}
+
+/** What the camera is opened for: what the server asks for later is at most that. */
+function presetWidth() {
+  return Number(presetSelect.selectedOptions[0]?.dataset["width"] ?? 640);
+}
+
+/** @param {string} preset */
+async function choosePreset(preset) {
+  const headers = { "Content-Type": "application/json" };
+  const request = { method: "PATCH", headers, body: JSON.stringify({ preset }) };
+  const answer = await fetch(`/api/streams/${stream}`, request).catch(() => null);
+  if (answer?.status === 422) remember("preset", asked.preset); // of a newer or older server
+  if (!answer?.ok) presetSelect.value = asked.preset;
 }
 
 // What the person sees
+
+/** @param {import("./messages.js").Knobs} knobs @param {string} reason */
+function showAsked(knobs, reason) {
+  asked = { preset: knobs.preset, fps: knobs.fps, quality: knobs.quality, width: knobs.width };
+  presetSelect.value = asked.preset;
+  setText(byId("asked", HTMLElement), askedInWords(asked, reason));
+  setData(body, "asked", JSON.stringify(asked));
+}
 
 /** @type {import("./publisher.js").Events["onresult"]} */
 function show(picture, result, timestamp) {
@@ -290,16 +328,18 @@ setUpShell();
 setUpLink(stream);
 setText(byId("stream", HTMLElement), stream);
 document.title = `${stream} · Camera · Sightline`;
-sizeSelect.value = remembered("size", "640");
-if (!sizeSelect.value) sizeSelect.value = "640";
+presetSelect.value = remembered("preset", "default");
+if (!presetSelect.value) presetSelect.value = "default";
 startButton.addEventListener("click", () => void start());
 stopButton.addEventListener("click", stop);
-for (const [select, key] of /** @type {const} */ ([[deviceSelect, "device"], [sizeSelect, "size"]])) {
-  select.addEventListener("change", () => {
-    remember(key, select.value);
-    if (now.wanted) void start();
-  });
-}
+deviceSelect.addEventListener("change", () => {
+  remember("device", deviceSelect.value);
+  if (now.wanted) void start();
+});
+presetSelect.addEventListener("change", () => {
+  remember("preset", presetSelect.value);
+  if (publisher.hello) void choosePreset(presetSelect.value);
+});
 document.addEventListener("visibilitychange", () => {
   if (document.hidden) pause();
   else if (now.wanted && (!track || track.readyState === "ended") && !now.opening) void start();

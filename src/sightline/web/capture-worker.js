@@ -4,7 +4,7 @@
  * @typedef {import("./encoder.js").Limits} Limits
  * @typedef {{type: "track", frames: ReadableStream<VideoFrame>}
  *   | {type: "reset", credits: number, maxFps: number, limits: Limits}
- *   | {type: "limits", limits: Limits}
+ *   | {type: "limits", maxFps: number, limits: Limits}
  *   | {type: "close"}
  *   | {type: "stop"}
  *   | {type: "grant"}
@@ -36,6 +36,7 @@ worker.onmessage = ({ data }) => {
   else {
     limits = data.limits;
     if (data.type === "reset") gate.reset(data.credits, data.maxFps);
+    else gate.pace(data.maxFps);
   }
 };
 

@@ -73,10 +73,11 @@ export class Capture {
     this.#tell({ type: "reset", credits, maxFps, limits });
   }
 
-  /** @param {Limits} limits */
-  limit(limits) {
+  /** From now on. @param {number} maxFps @param {Limits} limits */
+  limit(maxFps, limits) {
     this.#limits = limits;
-    this.#tell({ type: "limits", limits });
+    this.#gate.pace(maxFps);
+    this.#tell({ type: "limits", maxFps, limits });
   }
 
   /** The connection is gone, or nobody looks: take nothing until the next `reset`. */

@@ -14,6 +14,11 @@ export class Gate {
     this.#next = 0;
   }
 
+  /** From now on at most so many a second. @param {number} maxFps */
+  pace(maxFps) {
+    this.#interval = 1000 / maxFps;
+  }
+
   /** The connection is gone: nothing goes out, and nothing counts as skipped. */
   close() {
     this.#open = false;

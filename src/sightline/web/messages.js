@@ -18,14 +18,17 @@
  *   processing_time_ms: number}} StillMessage nothing moved: the picture before is still what the camera sees
  * @typedef {{type: "status", state: string, message: string}} StatusMessage
  * @typedef {{type: "hello", stream: string, model: string, max_pending: number, max_fps: number,
- *   max_message_bytes: number, max_pixels: number}} HelloMessage
+ *   max_message_bytes: number, max_pixels: number} & Knobs} HelloMessage
+ * @typedef {{type: "adapt", reason: string, max_pending: number} & Knobs} AdaptMessage
+ * @typedef {{preset: string, fps: number, quality: number, width: number}} Knobs what the server asks of a camera:
+ *   pictures a second, a JPEG's quality 0 to 1, pixels of the longer side
  * @typedef {{type: "error", code: string, message: string}} ErrorMessage
  * @typedef {{type: "pong", timestamp: number, server_time: number}} PongMessage
- * @typedef {ResultMessage | ViewerFrame | StillMessage | DroppedMessage | StatusMessage | HelloMessage | ErrorMessage
- *   | PongMessage} ServerMessage
+ * @typedef {ResultMessage | ViewerFrame | StillMessage | DroppedMessage | StatusMessage | HelloMessage
+ *   | AdaptMessage | ErrorMessage | PongMessage} ServerMessage
  */
 
-const KNOWN = new Set(["result", "frame_metadata", "still", "dropped", "status", "hello", "error", "pong"]);
+const KNOWN = new Set(["result", "frame_metadata", "still", "dropped", "status", "hello", "adapt", "error", "pong"]);
 
 /**
  * A text message of the server, or null if it is none that this page knows: a newer server may say more.
@@ -55,6 +58,12 @@ const REASONS = {
 /** Why pictures were dropped. @param {string} reason */
 export function reasonInWords(reason) {
   return REASONS[reason] ?? reason.replaceAll("_", " ");
+}
+
+/** What the server asks of a camera, and why. @param {Knobs} knobs @param {string} reason */
+export function askedInWords({ fps, quality, width }, reason) {
+  const most = `Up to ${Math.round(fps)} pictures a second, ${width} wide, quality ${Math.round(quality * 100)} %.`;
+  return reason ? `${most} Why: ${reason}.` : most;
 }
 
 /**

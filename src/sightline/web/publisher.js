@@ -14,6 +14,7 @@ const CHECK_MS = 1_000;
  * @typedef {{
  *   onphase: (phase: import("./socket.js").Phase, retryAt: number) => void,
  *   onhello: (hello: import("./messages.js").HelloMessage) => void,
+ *   onadapt: (adapt: import("./messages.js").AdaptMessage) => void,
  *   onstatus: (state: string, message: string) => void,
  *   onanswer: () => void,
  *   onresult: (picture: Picture, result: ResultMessage, timestamp: number) => void,
@@ -125,6 +126,9 @@ export class Publisher {
     if (message.type === "hello") {
       this.hello = message;
       this.#events.onhello(message);
+    } else if (message.type === "adapt" && this.hello) {
+      this.hello.max_pending = message.max_pending;
+      this.#events.onadapt(message);
     } else if (message.type === "status") {
       this.#modelLoads = message.state === "loading";
       this.#events.onstatus(message.state, message.message);

@@ -1,0 +1,72 @@
+"""Runs every stream's controller, and tells cameras what to change."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import statistics
+import time
+from collections.abc import Callable
+
+from sightline.config import Settings
+from sightline.controller import REPORT_S, Controller, Knobs
+from sightline.hub import Hub
+from sightline.presets import PRESETS, PresetName
+from sightline.protocol import Adapt
+from sightline.stream import Stream
+
+log = logging.getLogger(__name__)
+
+STEP_S = 0.25
+
+
+def begin(stream: Stream, settings: Settings, ask: Callable[[Adapt], None]) -> None:
+    """A camera came that can be asked for other pictures."""
+    stream.ask = ask
+    if settings.adaptive:
+        now = time.monotonic()
+        stream.controller = Controller(knobs_of(stream.preset), target_ms=settings.target_latency_ms, now=now)
+
+
+def switch(stream: Stream, settings: Settings, preset: PresetName) -> None:
+    """Another preset from now on, for the camera that is there and those to come."""
+    stream.preset = preset
+    knobs, reason = knobs_of(preset), f"the preset is now {preset}"
+    if stream.controller is not None:
+        stream.controller.restart(knobs, time.monotonic(), reason)
+    _tell(stream, settings, knobs, reason)
+
+
+async def adapt(hub: Hub) -> None:
+    """Step every controller four times a second, until cancelled."""
+    last, busy_s = time.monotonic(), hub.worker.busy_s
+    while True:
+        await asyncio.sleep(STEP_S)
+        now = time.monotonic()
+        busy = (hub.worker.busy_s - busy_s) / (now - last)
+        last, busy_s = now, hub.worker.busy_s
+        for stream in hub.streams.values():
+            if stream.controller is not None:
+                _step(stream, stream.controller, hub.settings, now, busy)
+
+
+def _step(stream: Stream, controller: Controller, settings: Settings, now: float, busy: float) -> None:
+    fresh = [(s.stats_at, s.stats.latency) for s in stream.subscriptions if s.stats and now - s.stats_at < REPORT_S]
+    if fresh:
+        controller.viewers(max(at for at, _ in fresh), statistics.median(latency for _, latency in fresh))
+    if controller.step(now, busy=busy):
+        _tell(stream, settings, controller.knobs, controller.reason)
+
+
+def _tell(stream: Stream, settings: Settings, knobs: Knobs, reason: str) -> None:
+    told = f"{knobs.fps:g} fps, quality {knobs.quality:g}, {knobs.width} px"
+    log.info("stream %s: asks for %s: %s", stream.name, told, reason)
+    if stream.ask is not None:
+        pending = settings.pending(stream.preset)
+        stream.ask(Adapt(knobs.fps, knobs.quality, knobs.width, reason, stream.preset, pending))
+
+
+def knobs_of(preset: PresetName) -> Knobs:
+    """What a camera begins with."""
+    values = PRESETS[preset]
+    return Knobs(values.fps, values.quality, values.width)

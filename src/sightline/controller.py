@@ -1,0 +1,300 @@
+"""Keeps a stream's latency on target by what it asks of the camera. No sockets and no clock in here: time is passed in.
+
+Latency is the way up (captured to received), waiting for the model, the model, and the way down to viewers. Too late,
+it backs off at once, in this order: fewer pictures a second where pictures wait for each other, then, where one picture
+alone takes too long on its way, a lower JPEG quality and then a smaller frame. Where there is room it gives back one
+small step at a time, in reverse order, but none that by its own measurements would not fit, and none that failed in
+the last 45 s. What the camera's preset sends is the most that it asks for.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from dataclasses import dataclass, replace
+from typing import Literal, TypeAlias
+
+WINDOW_S = 1.0
+"""Frames older than this are not looked at."""
+SETTLE_S = 0.1
+"""A camera has heard of a change by then."""
+FEWEST = 3
+"""Frames, after a change, that the next is decided by; they span ``SPAN_S``, or are all of ``PATIENCE_S``."""
+SPAN_S = 0.35
+PATIENCE_S = 1.5
+WASTE = 0.25
+"""If so many frames for each result were replaced unseen, they come too fast, unless latency is low all the same."""
+CALM = 0.7
+"""Below this share of the target there may be room..."""
+CALM_S = 2.0
+"""... if it lasts so long."""
+STEP_S = 1.0
+"""Between two steps up."""
+FULL = 0.85
+"""A step up must leave latency below this share of the target, and the model this busy at most."""
+HOLD_S = 45.0
+"""A step up that was followed by a step back is not tried again for so long: at most 3 turns a minute."""
+PROBE_S = 6.0
+"""So soon after a step up, a step back is laid at its door."""
+BEST_S = 120.0
+"""Without the camera's clock its shortest way within so long counts as no time at all; clocks drift by 6 ms."""
+REPORT_S = 6.0
+"""A viewer's report is believed so long."""
+
+WIDTHS = (320, 480, 640, 960, 1280)
+SIZE_BY_WIDTH = 1.6
+"""A JPEG's bytes grow about as the width to this power (clips of the tests, quality 50: 1.5 to 1.7)."""
+
+Knob: TypeAlias = Literal["fps", "quality", "width"]
+
+
+@dataclass(frozen=True, slots=True)
+class Knobs:
+    """What is asked of a camera."""
+
+    fps: float
+    quality: float
+    """0 to 1."""
+    width: int
+    """Pixels of the longer side."""
+
+    def bytes_to(self, other: Knobs) -> float:
+        """About how many times as many bytes a picture has with the other."""
+        return other.quality / self.quality * float((other.width / self.width) ** SIZE_BY_WIDTH)
+
+
+LEAST = Knobs(fps=5, quality=0.3, width=WIDTHS[0])
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One frame that was delivered. Milliseconds; ``received_at`` on the clock that is passed in, in seconds."""
+
+    received_at: float
+    captured_at: float
+    """Seconds, on the camera's clock."""
+    uplink_ms: float | None
+    """From capture to arrival, where the camera's clock is known."""
+    queue_ms: float
+    work_ms: float
+    reused: bool
+    width: int
+    """Of the picture, its longer side."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Sample:
+    received_at: float
+    uplink_ms: float
+    queue_ms: float
+    work_ms: float
+    width: int
+
+    @property
+    def captured_at(self) -> float:
+        return self.received_at - self.uplink_ms / 1000
+
+    @property
+    def total_ms(self) -> float:
+        return self.uplink_ms + self.queue_ms + self.work_ms
+
+
+class Controller:
+    """One camera's. ``knobs`` is what is asked of it, ``reason`` why, in words, ``since`` when that began."""
+
+    def __init__(self, most: Knobs, *, target_ms: float, now: float) -> None:
+        self.target_ms = target_ms
+        self._uplink_best: deque[tuple[float, float]] = deque()
+        self.restart(most, now, "as the preset says")
+
+    def restart(self, most: Knobs, now: float, reason: str) -> None:
+        """Begin anew with other knobs, which are also the most there will be."""
+        self.most = self.knobs = most
+        self.least = Knobs(min(LEAST.fps, most.fps), min(LEAST.quality, most.quality), min(LEAST.width, most.width))
+        self.reason, self.since = reason, now
+        self._changed_at = now - SETTLE_S
+        self._samples: deque[_Sample] = deque(maxlen=512)
+        self._replaced: deque[float] = deque(maxlen=512)
+        self._work_ms = 0.0
+        self._report: tuple[float, float] | None = None
+        self._calm_since: float | None = None
+        self._stepped_up: tuple[Knob, float] | None = None
+        self._held_until: dict[Knob, float] = {}
+        self._shrunk: tuple[Knobs, float] | None = None
+        """Before the pictures were made smaller: the knobs, and a picture's own time on its way."""
+        self.follows = True
+        """False once the camera was seen to take no notice."""
+
+    # What happened
+
+    def frame(self, seen: Seen) -> None:
+        """A frame was delivered."""
+        uplink_ms = self._growth(seen) if seen.uplink_ms is None else max(0.0, seen.uplink_ms)
+        if not seen.reused:
+            self._work_ms += (seen.work_ms - self._work_ms) * (0.2 if self._work_ms else 1)
+        self._samples.append(_Sample(seen.received_at, uplink_ms, seen.queue_ms, seen.work_ms, seen.width))
+
+    def replaced(self, now: float) -> None:
+        """A frame was dropped because a newer one came before the model was free."""
+        self._replaced.append(now)
+
+    def viewers(self, now: float, latency_ms: float) -> None:
+        """What the viewer in the middle says of itself: from capture to its screen."""
+        self._report = now, latency_ms
+
+    def _growth(self, seen: Seen) -> float:
+        """Without a common clock: how much longer than its shortest way of late."""
+        trip = seen.received_at - seen.captured_at
+        while self._uplink_best and (
+            self._uplink_best[-1][1] >= trip or seen.received_at - self._uplink_best[0][0] > BEST_S
+        ):
+            if self._uplink_best[-1][1] >= trip:
+                self._uplink_best.pop()
+            else:
+                self._uplink_best.popleft()
+        self._uplink_best.append((seen.received_at, trip))
+        return (trip - self._uplink_best[0][1]) * 1000
+
+    # What is done about it
+
+    def step(self, now: float, *, busy: float) -> bool:
+        """Decide; True if ``knobs`` changed. To be called a few times a second. ``busy``: the model's share of time."""
+        while self._replaced and now - self._replaced[0] > WINDOW_S:
+            self._replaced.popleft()
+        heard_at = self._changed_at + SETTLE_S
+        fresh = [s for s in self._samples if s.received_at > now - WINDOW_S and s.captured_at > heard_at]
+        if not self.follows or len(fresh) < FEWEST:
+            return False
+        span = fresh[-1].received_at - fresh[0].received_at
+        if span < SPAN_S and now - self._changed_at < PATIENCE_S:
+            return False
+        if self._takes_no_notice(fresh, span, now):
+            self.follows = False
+            return self._change(self.most, now, "the camera takes no notice of what it is asked")
+        way = _Way(fresh, self._delivery(now, fresh), self._work_ms, len(self._replaced))
+        if self._shrunk is not None:
+            before, own_ms = self._shrunk
+            self._shrunk = None
+            useless = way.own_ms > own_ms * (1 - 0.25 * (1 - before.bytes_to(self.knobs)))
+            if useless:
+                self._held_until["quality"] = self._held_until["width"] = now + HOLD_S
+                restored = replace(self.knobs, quality=before.quality, width=before.width)
+                return self._change(restored, now, f"the way takes {way.own_ms:.0f} ms, however small a picture is")
+        target_ms = self.target_ms
+        if self._held_until.get("quality", 0) > now and way.own_ms > 0.5 * target_ms:
+            target_ms += way.own_ms  # the way can't be shortened, what is added to it can
+        wasteful = len(self._replaced) > WASTE * len(fresh) and way.late_ms > CALM * target_ms
+        if way.late_ms > target_ms or wasteful:
+            self._calm_since = None
+            return self._back_off(way, now)
+        if way.late_ms > CALM * target_ms or self._replaced:
+            self._calm_since = None
+            return False
+        self._calm_since = self._calm_since or now
+        if now - self._calm_since < CALM_S or now - self._changed_at < STEP_S:
+            return False
+        return self._step_up(way, target_ms, busy, now)
+
+    def _delivery(self, now: float, fresh: list[_Sample]) -> float:
+        """The way down, as viewers tell; a report from before the last change has no say."""
+        if self._report is None or now - self._report[0] > REPORT_S or self._report[0] < self._changed_at + 2.5:
+            return 0.0
+        return max(0.0, self._report[1] - _share(sorted(s.total_ms for s in fresh), 0.5))
+
+    def _takes_no_notice(self, fresh: list[_Sample], span: float, now: float) -> bool:
+        asked = self.knobs
+        if asked == self.most or now - self._changed_at < 2 or len(fresh) < 5:
+            return False
+        rate = (len(fresh) - 1 + len(self._replaced)) / max(span, 0.1)
+        wider = min(s.width for s in fresh) > asked.width
+        return wider or (rate > 1.5 * asked.fps and asked.fps < self.most.fps)
+
+    def _back_off(self, way: _Way, now: float) -> bool:
+        knobs, reason = self.knobs, ""
+        budget = max(0.2 * self.target_ms, 0.8 * self.target_ms - self._work_ms)
+        shrink = 1.0
+        if way.own_ms > budget and self._held_until.get("quality", 0) <= now:
+            smaller = self._smaller(knobs, 0.9 * budget / way.own_ms)
+            if smaller != knobs:
+                shrink = knobs.bytes_to(smaller)
+                self._shrunk = knobs, way.own_ms
+                knobs, reason = smaller, f"a picture takes {way.own_ms:.0f} ms on its way"
+        if way.queues or not reason:
+            fps = 0.8 * min(knobs.fps, way.rate)
+            if not way.server_queues:  # smaller pictures leave room for more of them
+                fps = min(fps / shrink, knobs.fps)
+            fps = max(self.least.fps, round(fps, 1))
+            if fps < knobs.fps:
+                knobs = replace(knobs, fps=fps)
+                where = "for the model" if way.server_queues else "on their way"
+                reason = reason or f"pictures wait {way.waiting_ms:.0f} ms {where}"
+        if self._stepped_up is not None and now - self._stepped_up[1] < PROBE_S:
+            self._held_until[self._stepped_up[0]] = now + HOLD_S
+        self._stepped_up = None
+        return self._change(knobs, now, reason)
+
+    def _smaller(self, knobs: Knobs, share: float) -> Knobs:
+        """Knobs that make a picture about this share of its bytes: by quality, then by width."""
+        quality = max(self.least.quality, math.floor(knobs.quality * share * 20) / 20)
+        smaller = replace(knobs, quality=min(quality, knobs.quality))
+        for width in (w for w in reversed(WIDTHS) if self.least.width <= w < knobs.width):
+            if knobs.bytes_to(smaller) <= share:
+                break
+            smaller = replace(smaller, width=width)
+        return smaller
+
+    def _step_up(self, way: _Way, target_ms: float, busy: float, now: float) -> bool:
+        for knob, more in self._candidates():
+            if self._held_until.get(knob, 0) > now:
+                continue
+            growth = self.knobs.bytes_to(more)
+            later_ms = way.late_ms + way.own_ms * (growth - 1)
+            load = busy * more.fps / self.knobs.fps
+            if later_ms < FULL * target_ms and (knob != "fps" or load < FULL):
+                self._stepped_up = knob, now
+                return self._change(more, now, "there is room again")
+        return False
+
+    def _candidates(self) -> list[tuple[Knob, Knobs]]:
+        """One step up of each knob that is not at its most: what was taken last is given back first."""
+        knobs, found = self.knobs, list[tuple[Knob, Knobs]]()
+        if knobs.width < self.most.width:
+            wider = next((w for w in WIDTHS if w > knobs.width), self.most.width)
+            found.append(("width", replace(knobs, width=min(wider, self.most.width))))
+        if knobs.quality < self.most.quality:
+            found.append(("quality", replace(knobs, quality=min(round(knobs.quality + 0.05, 2), self.most.quality))))
+        if knobs.fps < self.most.fps:
+            found.append(
+                ("fps", replace(knobs, fps=min(round(max(knobs.fps * 1.15, knobs.fps + 1), 1), self.most.fps)))
+            )
+        return found
+
+    def _change(self, knobs: Knobs, now: float, reason: str) -> bool:
+        if knobs == self.knobs:
+            return False
+        self.knobs, self.reason, self.since = knobs, reason, now
+        self._changed_at = now
+        return True
+
+
+class _Way:
+    """What the frames of a moment say together."""
+
+    def __init__(self, frames: list[_Sample], delivery_ms: float, work_ms: float, replaced: int) -> None:
+        uplinks = sorted(s.uplink_ms for s in frames)
+        queues = sorted(s.queue_ms for s in frames)
+        span = max(frames[-1].received_at - frames[0].received_at, 0.05)
+        self.rate = (len(frames) - 1) / span
+        """Results a second."""
+        self.late_ms = _share(sorted(s.total_ms for s in frames), 0.9) + delivery_ms
+        self.own_ms = uplinks[0] + delivery_ms
+        """What a picture needs on its way when it waits for no other."""
+        waits_up = _share(uplinks, 0.9) - uplinks[0]
+        waits_here = _share(queues, 0.9)
+        self.waiting_ms = max(waits_up, waits_here)
+        self.server_queues = replaced > 0 or waits_here > max(5.0, 0.3 * work_ms)
+        self.queues = self.server_queues or waits_up > max(5.0, 0.3 * self.own_ms)
+
+
+def _share(ordered: list[float], share: float) -> float:
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]

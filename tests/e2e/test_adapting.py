@@ -1,0 +1,99 @@
+"""The camera page in a real browser: it sends what the preset says, and obeys when it is asked for less."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import Browser, Page, expect
+
+from browsing import FAKE_CAMERA, browsing, camera_file
+from serving import Json, Running, peer, serving
+
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
+SLOW_MS = 60_000
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def server() -> AsyncIterator[Running]:
+    async with serving("--model", "motion", "--adaptive", "off") as running:
+        yield running
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def browser(assets: Path, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Browser]:
+    clip = assets / "videos" / "bottle-detection.mp4"
+    played = camera_file(clip, tmp_path_factory.mktemp("camera"), start=120, count=60)
+    async with browsing(*FAKE_CAMERA, f"--use-file-for-fake-video-capture={played}") as running:
+        yield running
+
+
+async def started(browser: Browser, server: Running, stream: str) -> Page:
+    page = await (await browser.new_context()).new_page()
+    await page.goto(f"{server.url}/camera/{stream}")
+    await page.locator("#start").click()
+    await expect(page.locator("body")).to_have_attribute("data-state", "live", timeout=SLOW_MS)
+    return page
+
+
+async def sizes(server: Running, stream: str, count: int) -> list[tuple[Json, int]]:
+    """The metadata and JPEG bytes of so many pictures."""
+    async with peer(f"{server.ws}/ws/view/{stream}") as viewer:
+        got = [(await viewer.next("frame_metadata"))[0] for _ in range(count)]
+    return [(meta, meta["jpeg_bytes"]) for meta in got]
+
+
+async def asked(page: Page) -> Json:
+    found: Json = json.loads(await page.locator("body").get_attribute("data-asked") or "{}")
+    return found
+
+
+async def test_the_default_preset_sends_at_most_a_megabyte_a_second(server: Running, browser: Browser) -> None:
+    page = await started(browser, server, "frugal")
+    got = await sizes(server, "frugal", 60)
+    mean = sum(n for _, n in got) / len(got)
+
+    assert {max(meta["width"], meta["height"]) for meta, _ in got} == {640}
+    assert mean * 30 <= 1e6
+    await page.close()
+
+
+async def test_another_preset_is_chosen_on_the_page_and_stays_chosen(server: Running, browser: Browser) -> None:
+    page = await started(browser, server, "chooser")
+    await page.locator("#preset").select_option("mobile")
+    await server.until(
+        lambda s: s["streams"]["chooser"]["preset"] == "mobile" and s["streams"]["chooser"]["width"] == 480
+    )
+    await expect(page.locator("#asked")).to_contain_text("480 wide, quality 40 %")
+    await page.reload()
+    await page.locator("#start").click()
+    await expect(page.locator("#preset")).to_have_value("mobile", timeout=SLOW_MS)
+    await server.until(lambda s: s["streams"]["chooser"]["width"] == 480)
+    await page.close()
+
+
+async def test_a_preset_that_is_set_elsewhere_reaches_the_page(server: Running, browser: Browser) -> None:
+    page = await started(browser, server, "remote")
+    answer = await server.http.patch("/api/streams/remote", json={"preset": "tunnel"})
+    assert answer.status_code == 200
+    await expect(page.locator("#preset")).to_have_value("tunnel", timeout=SLOW_MS)
+    assert (await asked(page))["fps"] == 15
+    await expect(page.locator("#asked")).to_contain_text("the preset is now tunnel")
+    await server.until(lambda s: 5 < s["streams"]["remote"]["fps"] < 17)
+    await page.close()
+
+
+async def test_the_page_sends_less_when_it_is_late(browser: Browser, assets: Path) -> None:
+    model = assets / "models" / "yolox_nano.onnx"
+    options = ("--model", str(model), "--engine", "onnx", "--no-static-skip", "--target-latency-ms", "10")
+    async with serving(*options) as server:
+        page = await started(browser, server, "late")
+        await page.wait_for_function("() => JSON.parse(document.body.dataset.asked).fps < 30", timeout=SLOW_MS)
+        await expect(page.locator("#asked")).to_contain_text("Why:")
+        stream = await server.stream("late")
+        assert stream["adaptive"]["fps"] < 30
+        assert stream["adaptive"]["reason"]
+        await page.close()
