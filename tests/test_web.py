@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 WEB = ROOT / "src" / "sightline" / "web"
 PAGES = sorted(WEB.glob("*.html"))
-SCRIPTS = sorted(WEB.glob("*.js"))
+SCRIPTS = sorted(WEB.rglob("*.js"))
 
 
 def test_modules_pass_their_own_tests() -> None:
@@ -49,14 +49,14 @@ def test_a_page_names_only_files_and_labels_that_exist(page: Path) -> None:
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda p: p.name)
 def test_a_script_imports_files_that_exist_and_writes_text_only(script: Path) -> None:
     text = script.read_text()
-    for name in re.findall(r"""(?:from|import|new URL\()\s*\(?["']\./([^"']+)["']""", text):
-        assert (WEB / name).is_file(), name
+    for name in re.findall(r"""(?:from|import|new URL\()\s*\(?["'](\.\.?/[^"']+)["']""", text):
+        assert (script.parent / name).is_file(), name
     assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(", text)
     assert not re.search(r"""["'`]https?://(?!www\.w3\.org/2000/svg|localhost)""", text)
 
 
 def test_files_are_short() -> None:
     lines = {
-        path.name: path.read_text().count("\n") for path in WEB.iterdir() if path.suffix in {".js", ".css", ".html"}
+        path.name: path.read_text().count("\n") for path in WEB.rglob("*") if path.suffix in {".js", ".css", ".html"}
     }
     assert max(lines.values()) <= 450, {name: n for name, n in lines.items() if n > 450}

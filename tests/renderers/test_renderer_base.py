@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -27,6 +29,17 @@ def found(mask: bool) -> Detections:
         None,
         MASK if mask else None,
     )
+
+
+def test_the_modes_are_those_of_the_golden_file() -> None:
+    """The browser's modes are held to the same file, so a new mode here is a new one there."""
+    golden = json.loads((Path(__file__).parents[1] / "golden" / "modes.json").read_text())
+    ours = {}
+    for mode in ALL:
+        module = registry.load("renderers", mode)
+        needs, across = getattr(module, "NEEDS", "nothing"), getattr(module, "ACROSS", 1)
+        ours[mode] = {"needs": needs, "opacity": round(base.default_opacity(mode) * 100), "across": across}
+    assert ours == golden
 
 
 @pytest.mark.parametrize("mode", ALL)

@@ -8,7 +8,7 @@ import { Clock } from "../../src/sightline/web/clock.js";
 import { Average, Rate, count, fps, millis, percent, plural } from "../../src/sightline/web/format.js";
 import { Gate } from "../../src/sightline/web/gate.js";
 import { captureSize, contain, labelAt, project } from "../../src/sightline/web/geometry.js";
-import { colorize, maskColors } from "../../src/sightline/web/mask.js";
+import { maskColors } from "../../src/sightline/web/mask.js";
 import { problemWith } from "../../src/sightline/web/naming.js";
 import { color, textColor } from "../../src/sightline/web/palette.js";
 import { isLoopback } from "../../src/sightline/web/share.js";
@@ -154,8 +154,7 @@ test("pictures are sent smaller, never larger, in even numbers", () => {
 test("an instance mask has the colours of its rows' classes", () => {
   const detections = [7, 300].map((class_id) => ({ class_id, class_name: "x", confidence: 1, xyxy: [0, 0, 1, 1] }));
   const table = maskColors({ detections, mask_kind: "instances" });
-  const pixels = new Uint8ClampedArray([0, 0, 0, 255, 1, 1, 1, 255, 2, 2, 2, 255, 9, 9, 9, 255]);
-  colorize(new Uint32Array(pixels.buffer), table);
+  const pixels = new Uint8Array(Uint32Array.from([0, 1, 2, 9], (value) => table[value]).buffer);
   assert.deepEqual([...pixels], [0, 0, 0, 0, ...color(7), 255, ...color(300), 255, 0, 0, 0, 0]);
 });
 

@@ -40,9 +40,7 @@ def run(
     mode: Annotated[str, typer.Option(help="How --save draws: see the gallery in the docs.")] = "auto",
     opacity: Annotated[
         float | None,
-        typer.Option(
-            min=0, max=100, help="Percent of what --save draws. Default: the mode's own.", show_default=False
-        ),
+        typer.Option(min=0, max=100, help="Percent of what --save draws. Default: the mode's own.", show_default=False),
     ] = None,
     latest: Annotated[
         bool | None,

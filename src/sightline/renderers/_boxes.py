@@ -22,9 +22,9 @@ def draw_boxes(image: Image, prediction: Prediction, labels: Sequence[str], opac
     filled = fill(image, prediction, labels, opacity)
     if not isinstance(prediction, Detections) or not len(prediction):
         return filled
-    drawn = filled if opacity >= 0.5 else filled.copy()
-    height, width = drawn.shape[:2]
+    height, width = filled.shape[:2]
     line = max(1, round((width + height) / 640))
+    drawn = filled if opacity >= 0.5 else filled.copy()
     # The surest last, so that it lies on top.
     for row in prediction.confidence.argsort(kind="stable").tolist():
         class_id = int(prediction.class_id[row])

@@ -19,7 +19,7 @@ def render(image: Image, prediction: Prediction, labels: Sequence[str], *, opaci
     if areas is None:
         return image.copy()
     height, width = image.shape[:2]
-    reach = max(1, round((width + height) / 400))
+    reach = max(1, (width + height) // 400)
     values = areas.values
     edge = np.zeros((height, width), bool)
     # A pixel is on an edge if one so far away, to any of the four sides, is another area's.

@@ -7,6 +7,7 @@ import { lost } from "./cards.js";
 import { wallClock } from "./clock.js";
 import * as devices from "./devices.js";
 import { Average, Rate, count, fps, millis } from "./format.js";
+import { followModel, setUpLooks } from "./looks.js";
 import { askedInWords, freeName, reasonInWords, streamOf, summary } from "./messages.js";
 import { Painter } from "./overlay.js";
 import { Publisher } from "./publisher.js";
@@ -30,6 +31,7 @@ const deviceSelect = byId("device", HTMLSelectElement);
 const presetSelect = byId("preset", HTMLSelectElement);
 const figures = new Figures(document);
 const painter = new Painter(byId("canvas", HTMLCanvasElement));
+const knowModel = followModel(painter);
 const rate = new Rate();
 const latency = new Average();
 const inference = new Average();
@@ -226,6 +228,7 @@ function showAsked(knobs, reason) {
 /** @type {import("./publisher.js").Events["onresult"]} */
 function show(picture, result, timestamp) {
   const at = performance.now();
+  knowModel(result.model);
   painter.show(picture);
   lastResultAt = at;
   now.hadResult = true;
@@ -326,6 +329,7 @@ async function fillDevices() {
 
 setUpShell();
 setUpLink(stream);
+setUpLooks(painter);
 setText(byId("stream", HTMLElement), stream);
 document.title = `${stream} · Camera · Sightline`;
 presetSelect.value = remembered("preset", "default");

@@ -1,7 +1,11 @@
-/** Masks: greyscale PNGs whose values are instance numbers or class ids, made into a coloured layer to lay on top. */
+/** Masks: greyscale PNGs whose values are instance numbers or class ids. */
 
 import { color } from "./palette.js";
 import { isBackground } from "./messages.js";
+
+/**
+ * @typedef {{width: number, height: number, values: Uint8Array}} Mask covers the whole picture, at its own size
+ */
 
 /**
  * The colour of each mask value as 0xAABBGGRR, which is R, G, B, A in memory; 0 is see-through.
@@ -10,54 +14,63 @@ import { isBackground } from "./messages.js";
  * @returns {Uint32Array} 256 entries
  */
 export function maskColors(findings) {
+  return byValue(findings, (row) => (isBackground(row) ? 0 : opaque(color(row.class_id))));
+}
+
+/**
+ * A number for each mask value, from the row or class that it stands for; 0 for all others.
+ *
+ * @param {import("./messages.js").Findings} findings
+ * @param {(row: {class_id: number, class_name: string}) => number} of
+ * @returns {Uint32Array} 256 entries
+ */
+export function byValue(findings, of) {
   const table = new Uint32Array(256);
   if (findings.mask_kind === "classes") {
-    for (const segment of findings.segments ?? []) {
-      if (!isBackground(segment)) table[segment.class_id] = packed(segment.class_id);
-    }
+    for (const segment of findings.segments ?? []) table[segment.class_id] = of(segment);
   } else {
-    findings.detections.slice(0, 255).forEach((d, row) => (table[row + 1] = packed(d.class_id)));
+    findings.detections.slice(0, 255).forEach((detection, row) => (table[row + 1] = of(detection)));
   }
   return table;
 }
 
-/** @param {number} classId */
-function packed(classId) {
-  const [r, g, b] = color(classId);
+/** @param {import("./palette.js").Rgb} rgb @returns {number} 0xAABBGGRR */
+export function opaque([r, g, b]) {
   return (0xff000000 | (b << 16) | (g << 8) | r) >>> 0;
 }
 
 /**
- * Replace each pixel's red value, which is the mask's, by its colour.
+ * The mask at a picture's size. A value is repeated, never mixed with its neighbours.
  *
- * @param {Uint32Array} pixels RGBA @param {Uint32Array} table
+ * @param {Mask} mask @param {number} width @param {number} height
  */
-export function colorize(pixels, table) {
-  for (let i = 0; i < pixels.length; i += 1) {
-    pixels[i] = table[/** @type {number} */ (pixels[i]) & 0xff] ?? 0;
+export function valuesAt(mask, width, height) {
+  const values = new Uint8Array(width * height);
+  const columns = Array.from({ length: width }, (_, x) => Math.floor((x * mask.width) / width));
+  for (let y = 0; y < height; y += 1) {
+    const row = Math.floor((y * mask.height) / height) * mask.width;
+    const to = y * width;
+    for (let x = 0; x < width; x += 1) values[to + x] = mask.values[row + /** @type {number} */ (columns[x])] ?? 0;
   }
+  return values;
 }
 
 /**
- * Decode a mask and colour it.
- *
  * @param {Uint8Array<ArrayBuffer>} png
- * @param {import("./messages.js").Findings} findings
- * @returns {Promise<HTMLCanvasElement>} of the mask's size
+ * @returns {Promise<Mask>}
  */
-export async function maskLayer(png, findings) {
+export async function readMask(png) {
   const blob = new Blob([png], { type: "image/png" });
   // Values are numbers, not colours: nothing may convert them.
   const bitmap = await createImageBitmap(blob, { colorSpaceConversion: "none", premultiplyAlpha: "none" });
   const canvas = document.createElement("canvas");
-  canvas.width = bitmap.width;
-  canvas.height = bitmap.height;
+  const { width, height } = Object.assign(canvas, { width: bitmap.width, height: bitmap.height });
   const context = canvas.getContext("2d", { willReadFrequently: true });
   if (!context) throw new Error("no 2d context");
   context.drawImage(bitmap, 0, 0);
   bitmap.close();
-  const image = context.getImageData(0, 0, canvas.width, canvas.height);
-  colorize(new Uint32Array(image.data.buffer), maskColors(findings));
-  context.putImageData(image, 0, 0);
-  return canvas;
+  const { data } = context.getImageData(0, 0, width, height);
+  const values = new Uint8Array(width * height);
+  for (let i = 0; i < values.length; i += 1) values[i] = data[4 * i] ?? 0;
+  return { width, height, values };
 }

@@ -134,7 +134,11 @@ export function summary(findings) {
   return [...classes.values()].sort((a, b) => b.count - a.count || a.class_id - b.class_id);
 }
 
-/** The class that stands for "nothing", as the server's renderer has it. @param {Segment} segment */
+/**
+ * The class that stands for "nothing", as the server's renderer has it.
+ *
+ * @param {{class_id: number, class_name: string}} segment
+ */
 export function isBackground(segment) {
   return segment.class_id === 0 && segment.class_name === "background";
 }

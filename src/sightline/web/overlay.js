@@ -1,8 +1,7 @@
 /** Draws a picture and what a model said of it, together, so that boxes stay on the pixels they belong to. */
 
-import { contain, labelAt, project } from "./geometry.js";
-import { percent } from "./format.js";
-import { color, textColor } from "./palette.js";
+import { contain } from "./geometry.js";
+import { AUTO, AUTO_OPACITY, choose } from "./modes.js";
 
 const MAX_SIDE = 2560;
 
@@ -12,8 +11,11 @@ const MAX_SIDE = 2560;
  *   width: number,
  *   height: number,
  *   findings: import("./messages.js").Findings | null,
- *   mask: HTMLCanvasElement | null,
- * }} Picture `width` and `height` are those that boxes are given in
+ *   mask: import("./mask.js").Mask | null,
+ *   layers?: Map<string, HTMLCanvasElement>,
+ * }} Picture `width` and `height` are those that boxes are given in; `layers` is what overlays made of it
+ * @typedef {{overlay: boolean, labels: boolean, mode: string, opacity: number, known: readonly string[] | null}} Options
+ *   `known`: the model's classes, once the page has heard of them
  */
 
 export class Painter {
@@ -21,7 +23,10 @@ export class Painter {
   #context;
   /** @type {Picture | null} */
   #picture = null;
-  options = { overlay: true, labels: true, opacity: 0.5 };
+  /** @type {Options} */
+  options = { overlay: true, labels: true, mode: AUTO, opacity: AUTO_OPACITY, known: null };
+  /** Told why another mode is shown than was chosen, "" if none is. @type {(why: string) => void} */
+  onwhy = () => {};
 
   /** @param {HTMLCanvasElement} canvas which the style sheet gives its size */
   constructor(canvas) {
@@ -52,26 +57,14 @@ export class Painter {
     const picture = this.#picture;
     context.clearRect(0, 0, this.#canvas.width, this.#canvas.height);
     if (!picture || !this.#canvas.width) return;
-    const place = contain(picture.width, picture.height, this.#canvas.width, this.#canvas.height);
+    const { overlay, labels, mode: name, opacity, known } = this.options;
+    const chosen = overlay && picture.findings ? choose(name, picture, known) : null;
+    if (chosen) this.onwhy(chosen.why);
+    const across = chosen?.mode.across ?? 1;
+    const whole = contain(picture.width * across, picture.height, this.#canvas.width, this.#canvas.height);
+    const place = { ...whole, width: whole.width / across };
     context.drawImage(picture.image, place.x, place.y, place.width, place.height);
-    const { overlay, labels, opacity } = this.options;
-    if (!overlay || !picture.findings) return;
-    if (picture.mask) {
-      context.globalAlpha = opacity;
-      context.drawImage(picture.mask, place.x, place.y, place.width, place.height);
-      context.globalAlpha = 1;
-    }
-    // The surest on top.
-    const found = [...picture.findings.detections].sort((a, b) => a.confidence - b.confidence);
-    for (const detection of found) {
-      const box = project(detection.xyxy, picture.width, picture.height, place);
-      drawBox(context, box, css(color(detection.class_id)), ratio);
-    }
-    if (!labels) return;
-    for (const detection of found) {
-      const box = project(detection.xyxy, picture.width, picture.height, place);
-      drawLabel(context, detection, box, place, ratio);
-    }
+    chosen?.mode.draw(context, picture, place, { opacity, labels, ratio });
   }
 
   /** Give the canvas as many pixels as the screen shows of it; return how many that is for one CSS pixel. */
@@ -85,44 +78,4 @@ export class Painter {
     if (this.#canvas.height !== height) this.#canvas.height = height;
     return ratio;
   }
-}
-
-/** @param {readonly [number, number, number]} rgb */
-function css([r, g, b]) {
-  return `rgb(${r} ${g} ${b})`;
-}
-
-/**
- * @param {CanvasRenderingContext2D} context
- * @param {import("./geometry.js").Rect} box @param {string} stroke @param {number} ratio
- */
-function drawBox(context, box, stroke, ratio) {
-  context.lineJoin = "round";
-  // A dark edge around the line keeps it readable on a picture of its own colour.
-  context.strokeStyle = "rgb(0 0 0 / 0.55)";
-  context.lineWidth = 4 * ratio;
-  context.strokeRect(box.x, box.y, box.width, box.height);
-  context.strokeStyle = stroke;
-  context.lineWidth = 2 * ratio;
-  context.strokeRect(box.x, box.y, box.width, box.height);
-}
-
-/**
- * @param {CanvasRenderingContext2D} context
- * @param {import("./messages.js").Detection} detection
- * @param {import("./geometry.js").Rect} box
- * @param {import("./geometry.js").Rect} place @param {number} ratio
- */
-function drawLabel(context, detection, box, place, ratio) {
-  const number = detection.tracker_id === undefined ? "" : ` #${detection.tracker_id}`;
-  const text = `${detection.class_name}${number} ${percent(detection.confidence)}`;
-  context.font = `600 ${12 * ratio}px system-ui, sans-serif`;
-  context.textBaseline = "middle";
-  const height = 18 * ratio;
-  const width = context.measureText(text).width + 10 * ratio;
-  const at = labelAt(box, width, height, place);
-  context.fillStyle = css(color(detection.class_id));
-  context.fillRect(at.x - ratio, at.y, width, height);
-  context.fillStyle = css(textColor(detection.class_id));
-  context.fillText(text, at.x + 4 * ratio, at.y + height / 2 + 0.5 * ratio);
 }

@@ -1,6 +1,6 @@
 /** A camera's side of the wire: sends pictures, matches the answers to them, counts what became of each. */
 
-import { maskLayer } from "./mask.js";
+import { readMask } from "./mask.js";
 import { LiveSocket } from "./socket.js";
 
 const NO_ANSWER_MS = 5_000;
@@ -166,11 +166,11 @@ export class Publisher {
     this.#awaitingMask = null;
     if (!awaiting) return;
     const { result, pending } = awaiting;
-    const mask = await maskLayer(new Uint8Array(data), result).catch(() => null);
+    const mask = await readMask(new Uint8Array(data)).catch(() => null);
     this.#show(result, pending, mask);
   }
 
-  /** @param {ResultMessage} result @param {Pending} pending @param {HTMLCanvasElement | null} mask */
+  /** @param {ResultMessage} result @param {Pending} pending @param {import("./mask.js").Mask | null} mask */
   #show(result, pending, mask) {
     if (result.frameNumber <= this.#shown) {
       pending.bitmap.close(); // its mask took longer than a newer one's

@@ -1,6 +1,6 @@
 /** A viewer's side of the wire: puts messages together into pictures and decodes them; the newest one wins. */
 
-import { maskLayer } from "./mask.js";
+import { readMask } from "./mask.js";
 
 /**
  * @typedef {import("./messages.js").ViewerFrame} ViewerFrame
@@ -82,7 +82,7 @@ export class Receiver {
 async function decodePicture(meta, bytes) {
   const jpeg = new Blob([bytes.subarray(0, meta.jpeg_bytes)], { type: "image/jpeg" });
   const png = meta.mask_bytes ? bytes.subarray(meta.jpeg_bytes, meta.jpeg_bytes + meta.mask_bytes) : null;
-  const [image, mask] = await Promise.all([createImageBitmap(jpeg), png ? maskLayer(png, meta) : null]);
+  const [image, mask] = await Promise.all([createImageBitmap(jpeg), png ? readMask(png) : null]);
   const findings = meta.rendered ? null : meta;
   return { image, width: meta.width, height: meta.height, findings, mask };
 }

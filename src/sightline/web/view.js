@@ -4,6 +4,7 @@ import { StateBanner } from "./banner.js";
 import { lost } from "./cards.js";
 import { wallClock } from "./clock.js";
 import { Average, Rate, count, fps, millis } from "./format.js";
+import { followModel, setUpLooks } from "./looks.js";
 import { streamOf } from "./messages.js";
 import { ObjectList } from "./objects.js";
 import { Painter } from "./overlay.js";
@@ -12,7 +13,7 @@ import { setUpLink } from "./share.js";
 import { setUpShell } from "./shell.js";
 import { LiveSocket } from "./socket.js";
 import { followFigures } from "./stream-figures.js";
-import { Figures, byId, remember, remembered, setData, setText } from "./ui.js";
+import { Figures, byId, setData, setText } from "./ui.js";
 import { viewWords } from "./view-state.js";
 
 const TICK_MS = 250;
@@ -25,6 +26,7 @@ const stage = byId("stage", HTMLElement);
 const banner = byId("banner", StateBanner);
 const figures = new Figures(document);
 const painter = new Painter(byId("canvas", HTMLCanvasElement));
+const knowModel = followModel(painter);
 const objects = new ObjectList(byId("objects", HTMLElement), byId("spoken", HTMLElement));
 const rate = new Rate();
 const latency = new Average();
@@ -82,6 +84,7 @@ const socket = new LiveSocket(`/ws/view/${stream}?still=1`, {
 const receiver = new Receiver({
   onpicture(meta, picture) {
     const at = performance.now();
+    knowModel(meta.model);
     painter.show(picture);
     socket.send({ type: "ack", frameNumber: meta.frameNumber });
     if (now.camera !== "live") return; // its last picture, drawn after it left
@@ -178,31 +181,6 @@ function visibility() {
   }
 }
 
-function setUpControls() {
-  const overlay = byId("overlay", HTMLInputElement);
-  const labels = byId("labels", HTMLInputElement);
-  const opacity = byId("opacity", HTMLInputElement);
-  overlay.checked = remembered("overlay", "true") === "true";
-  labels.checked = remembered("labels", "true") === "true";
-  opacity.value = remembered("opacity", "50");
-  const apply = () => {
-    painter.options = {
-      overlay: overlay.checked,
-      labels: labels.checked,
-      opacity: Number(opacity.value) / 100,
-    };
-    labels.disabled = opacity.disabled = !overlay.checked;
-    painter.repaint();
-  };
-  for (const input of [overlay, labels, opacity]) {
-    input.addEventListener("input", () => {
-      remember(input.id, input.type === "range" ? input.value : String(input.checked));
-      apply();
-    });
-  }
-  apply();
-}
-
 function setUpFullscreen() {
   const button = byId("fullscreen", HTMLButtonElement);
   button.hidden = !document.fullscreenEnabled;
@@ -211,7 +189,7 @@ function setUpFullscreen() {
 
 setUpShell();
 setUpLink(stream);
-setUpControls();
+setUpLooks(painter);
 setUpFullscreen();
 setText(byId("stream", HTMLElement), stream);
 document.title = `${stream} · Viewer · Sightline`;

@@ -1,0 +1,74 @@
+/** The overlay's controls, the same on every page that shows pictures: what is chosen is remembered. */
+
+import { AUTO, AUTO_OPACITY, MODES, modeNamed } from "./modes.js";
+import { byId, make, remember, remembered, setText } from "./ui.js";
+
+/**
+ * Wire `#overlay`, `#labels`, `#mode`, `#opacity` and `#mode-why` to a painter.
+ *
+ * @param {import("./overlay.js").Painter} painter
+ */
+export function setUpLooks(painter) {
+  const overlay = byId("overlay", HTMLInputElement);
+  const labels = byId("labels", HTMLInputElement);
+  const select = byId("mode", HTMLSelectElement);
+  const slider = byId("opacity", HTMLInputElement);
+  const why = byId("mode-why", HTMLElement);
+  for (const { name, title } of MODES) select.append(make("option", { value: name }, title));
+  overlay.checked = remembered("overlay", "true") === "true";
+  labels.checked = remembered("labels", "true") === "true";
+  select.value = remembered("mode", AUTO);
+  if (!select.value) select.value = AUTO; // of an older page
+
+  const opacityOf = (/** @type {string} */ mode) =>
+    remembered(`opacity.${mode}`, String(100 * (modeNamed(mode)?.opacity ?? AUTO_OPACITY)));
+  const apply = () => {
+    const on = overlay.checked;
+    setText(byId("opacity-shown", HTMLElement), `${slider.value} %`);
+    labels.disabled = select.disabled = slider.disabled = !on;
+    const opacity = Number(slider.value) / 100;
+    painter.options = { ...painter.options, overlay: on, labels: labels.checked, mode: select.value, opacity };
+    setText(why, "");
+    painter.repaint();
+  };
+  painter.onwhy = (text) => setText(why, text);
+  for (const input of [overlay, labels]) {
+    input.addEventListener("input", () => {
+      remember(input.id, String(input.checked));
+      apply();
+    });
+  }
+  select.addEventListener("change", () => {
+    remember("mode", select.value);
+    slider.value = opacityOf(select.value); // each mode has its own
+    apply();
+  });
+  slider.addEventListener("input", () => {
+    remember(`opacity.${select.value}`, slider.value);
+    apply();
+  });
+  slider.value = opacityOf(select.value);
+  apply();
+}
+
+/**
+ * Tell the painter which classes the model knows: a picture without people does not say.
+ *
+ * @param {import("./overlay.js").Painter} painter
+ * @returns {(model: string) => void} to be called with the model's name, as often as one likes
+ */
+export function followModel(painter) {
+  let asked = "";
+  return (model) => {
+    if (!model || model === asked) return;
+    asked = model;
+    painter.options.known = null;
+    void fetch("/api/models")
+      .then((answer) => answer.json())
+      .then((answer) => {
+        const card = answer.models.find((/** @type {{name: string}} */ m) => m.name === model);
+        if (model === asked && card) painter.options.known = card.labels;
+      })
+      .catch(() => (asked = ""));
+  };
+}

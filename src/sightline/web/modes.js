@@ -1,0 +1,53 @@
+/** Every way to show what a model sees. Each is a module in `overlays/` and a renderer of the same name in Python. */
+
+import * as blend from "./overlays/blend.js";
+import * as blurBackground from "./overlays/blur_background.js";
+import * as boxes from "./overlays/boxes.js";
+import * as contours from "./overlays/contours.js";
+import * as filled from "./overlays/filled.js";
+import * as replaceBackground from "./overlays/replace_background.js";
+import * as sideBySide from "./overlays/side_by_side.js";
+import { PERSON } from "./layers.js";
+
+/**
+ * @typedef {import("./overlay.js").Picture} Picture
+ * @typedef {{opacity: number, labels: boolean, ratio: number}} Brush `opacity` is 0 to 1; `labels`: write names;
+ *   `ratio`: pixels of the canvas for one of the page
+ * @typedef {(context: CanvasRenderingContext2D, picture: Picture, place: import("./geometry.js").Rect, brush: Brush)
+ *   => void} Draw over the picture, which is there already
+ * @typedef {{name: string, title: string, needs: string, opacity: number, across?: number, draw: Draw}} Mode
+ *   `needs`: nothing, a mask, or a person in one; `opacity`: the mode's own; `across`: pictures wide
+ */
+
+/** @type {readonly Mode[]} */
+export const MODES = [boxes, filled, contours, blend, sideBySide, blurBackground, replaceBackground];
+
+export const AUTO = "auto";
+export const AUTO_OPACITY = 0.5;
+
+/** @param {string} name @returns {Mode | undefined} undefined for "auto" */
+export function modeNamed(name) {
+  return MODES.find((mode) => mode.name === name);
+}
+
+/**
+ * The mode that draws a picture; where it is not the one that was asked for, why.
+ *
+ * @param {string} name
+ * @param {Picture} picture
+ * @param {readonly string[] | null} labels the model's, if they are known
+ * @returns {{mode: Mode, why: string}}
+ */
+export function choose(name, picture, labels) {
+  const fitting = picture.findings?.segments ? filled : boxes;
+  const mode = modeNamed(name);
+  if (!mode) return { mode: fitting, why: "" };
+  const instead = `Shown as “${fitting.title}”`;
+  if (mode.needs !== "nothing" && !picture.mask) {
+    return { mode: fitting, why: `${instead}: this model gives boxes only, no masks.` };
+  }
+  if (mode.needs === PERSON && labels && !labels.includes(PERSON)) {
+    return { mode: fitting, why: `${instead}: this model doesn't know people.` };
+  }
+  return { mode, why: "" };
+}
