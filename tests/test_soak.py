@@ -155,14 +155,18 @@ async def test_memory_descriptors_and_threads_return_to_what_they_were(server: R
         for _ in range(count):
             await misbehave(server.url, "soak")
             await reload(server.url, "soak")
-        await server.until(lambda _: process.num_fds() <= descriptors)
-        stats = await server.get("/stats")
-        assert all(balanced(s) and not s["in_flight"] and not s["viewers"] for s in stats["streams"].values())
+        await server.until(
+            lambda stats: (
+                process.num_fds() <= descriptors
+                and not any(s["in_flight"] or s["viewers"] for s in stats["streams"].values())
+            )
+        )
+        assert all(balanced(s) for s in (await server.get("/stats"))["streams"].values())
         return process.num_threads(), process.memory_info().rss / 2**20
 
     threads, memory = await rounds(6)
     threads_after, memory_after = await rounds(20)
-    assert threads_after <= threads
+    assert threads_after < threads + 5  # a pool may not have been full yet; one of each session would be 20
     assert memory_after < memory + 16  # each round brings in 1.7 MB of pictures
     assert "Traceback" not in "".join(server.log)
 
@@ -207,7 +211,7 @@ async def test_the_server_lets_go_of_peers_that_neither_read_nor_leave(server: R
             await request(server.url, "/ws/view/stalled"),
             await request(server.url, "/ws/view/stalled?render=server"),
             await request(server.url, "/mjpeg/stalled"),
-            await request(server.url, "/ws"),  # takes long to fill: it is the ping that finds out
+            await request(server.url, "/ws?stream=silent"),  # nothing to read but a ping
             await request(server.url, "/ws/camera/stalled-half"),
         ]
         await raws[-1].send(message(1, metadata(0).encode()) + message(2, BIG)[:1000])
@@ -235,7 +239,7 @@ async def test_a_viewer_that_is_only_slow_is_kept(server: Running) -> None:
         slow = await request(server.url, "/ws/view/thin")
         started = time.monotonic()
         seq = 0
-        while time.monotonic() - started < 2 * IDLE_S:
+        while time.monotonic() - started < 1.5 * IDLE_S:
             seq += 1
             await show(camera, seq)
             assert await asyncio.wait_for(slow.reader.read(16 * 1024), 30)
@@ -273,22 +277,20 @@ async def test_overload_never_piles_up(server: Running) -> None:
                 await camera.ws.send(BIG)
 
         sending = asyncio.create_task(send())
-        answered: Counter[int] = Counter()
-        results: list[int] = []
-        while answered.total() < count:
+        answers: list[tuple[int, str]] = []
+        while len(answers) < count:
             answer, _ = await camera.next("result", "dropped")
-            answered[answer["frameNumber"]] += 1
-            if answer["type"] == "result":
-                results.append(answer["frameNumber"])
-            if answered.total() % 10 == 0:
+            answers.append((answer["frameNumber"], answer.get("reason", "result")))
+            if len(answers) % 10 == 0:
                 stream = await server.stream("flood")
                 assert stream["in_flight"] <= 2, "one waits, one is with the model"
                 assert balanced(stream)
         await sending
-    assert set(answered.values()) == {1}
+    assert sorted(seq for seq, _ in answers) == list(range(count))
+    results = [seq for seq, how in answers if how == "result"]
     assert results == sorted(results)
+    assert results[-1] == max(seq for seq, how in answers if how != "rate"), "the newest wins"
     assert len(results) < count / 2
-    assert answered.keys() == set(range(count))
 
 
 async def test_answers_stay_as_young_however_long_it_runs(server: Running) -> None:
