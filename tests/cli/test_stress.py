@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from serving import serving
@@ -155,3 +156,26 @@ async def test_a_clip_is_sent(assets: Path) -> None:
     found = json.loads(out)
     assert found["source"] == "bottle-detection.mp4"
     assert_exact(found["runs"][0])
+
+
+async def test_ctrl_c_leaves_no_process_behind() -> None:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "sightline", "stress", "--streams", "2", "--fps", "5", "--duration", "60"),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    try:
+        async with asyncio.timeout(90):
+            while len(children := psutil.Process(process.pid).children(recursive=True)) < 3:  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+            process.send_signal(signal.SIGINT)
+            out, err = await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    assert process.returncode not in (0, 1, 2)
+    assert out == b""
+    assert b"Traceback" not in err
+    _, alive = psutil.wait_procs(children, timeout=10)
+    assert not alive
