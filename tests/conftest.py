@@ -45,28 +45,37 @@ def make_graph(tmp_path: Path) -> MakeGraph:
     ) -> Path:
         """``outputs``: one picture's, without the batch axis. ``size``: width and height, None for any.
 
+        Outputs of whole numbers stay such; others are of the input's ``dtype``, of bytes float32.
         ``open_outputs``: the file does not tell the sides of its outputs, as exports with dynamic shapes don't.
         """
         onnx = pytest.importorskip("onnx")
-        helper, kind = onnx.helper, onnx.helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
+        helper, taken = onnx.helper, onnx.helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
+        dtype = "float32" if dtype == "uint8" else dtype  # of what it computes with
+        kind = helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
         width, height = size
         dims = [batch or "batch", 3, height or "height", width or "width"]
-        nodes = [helper.make_node("ReduceMean", ["images"], ["mean"], axes=[1, 2, 3], keepdims=0)]
+        nodes = [helper.make_node("Cast", ["images"], ["pixels"], to=kind)]
+        nodes.append(helper.make_node("ReduceMean", ["pixels"], ["mean"], axes=[1, 2, 3], keepdims=0))
         nodes.append(helper.make_node("Mul", ["mean", "zero"], ["nothing"]))
         constants = [onnx.numpy_helper.from_array(np.zeros(1, dtype), "zero")]
         infos = []
         for key, value in outputs.items():
             shape = np.array([-1, *[1] * value.ndim], np.int64)
-            constants.append(onnx.numpy_helper.from_array(value[None].astype(dtype), f"{key}_value"))
+            whole = np.issubdtype(value.dtype, np.integer)
+            kept = helper.np_dtype_to_tensor_dtype(value.dtype) if whole else kind
+            constants.append(
+                onnx.numpy_helper.from_array(value[None].astype(value.dtype if whole else dtype), f"{key}_value")
+            )
             constants.append(onnx.numpy_helper.from_array(shape, f"{key}_shape"))
-            nodes.append(helper.make_node("Reshape", ["nothing", f"{key}_shape"], [f"{key}_nothing"]))
+            nodes.append(helper.make_node("Reshape", ["nothing", f"{key}_shape"], [f"{key}_float"]))
+            nodes.append(helper.make_node("Cast", [f"{key}_float"], [f"{key}_nothing"], to=kept))
             nodes.append(helper.make_node("Add", [f"{key}_value", f"{key}_nothing"], [key]))
             sides = [f"{key}_{i}" for i in range(value.ndim)] if open_outputs else list(value.shape)
-            infos.append(helper.make_tensor_value_info(key, kind, [batch or "batch", *sides]))
+            infos.append(helper.make_tensor_value_info(key, kept, [batch or "batch", *sides]))
         graph = helper.make_graph(
-            nodes, "tiny", [helper.make_tensor_value_info("images", kind, dims)], infos, initializer=constants
+            nodes, "tiny", [helper.make_tensor_value_info("images", taken, dims)], infos, initializer=constants
         )
-        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 14)], ir_version=8)
         helper.set_model_props(model, dict(metadata or {}))
         path = tmp_path / name
         onnx.save(model, path)

@@ -120,14 +120,29 @@ def test_the_choice_is_logged(make_graph: Callable[..., Path], caplog: pytest.Lo
     assert "tiny.onnx: family yolox, 64x64" in caplog.text
 
 
-def test_an_unknown_graph_is_described(assets: Path) -> None:
+def test_an_unknown_graph_is_described(make_graph: Callable[..., Path]) -> None:
     with pytest.raises(ModelError) as refused:
-        load_model(str(assets / "models/SINet.onnx"), engine="onnx")
+        load_model(str(make_graph({"keypoints": np.zeros((17, 3), np.float32)})), engine="onnx")
     message = str(refused.value)
-    assert "Inputs: data: float32[1x3x320x320]" in message
-    assert "Outputs: classifier/1: float32[1x2x320x320]" in message
-    for family in ("yolox", "ultralytics"):
+    assert "Inputs: images: float32[1x3x64x64]" in message
+    assert "Outputs: keypoints: float32[1x17x3]" in message
+    for family in ("yolox", "ultralytics", "rtdetr", "rfdetr", "endtoend", "semantic"):
         assert f"\n  {family}: " in message
+
+
+def test_a_family_may_be_said_where_the_file_leaves_it_open(make_graph: Callable[..., Path]) -> None:
+    either = np.zeros((84, 6), np.float32)  # YOLOX of one class, or 84 final rows
+    file = str(make_graph({"output": either}))
+    for family in ("yolox", "endtoend"):
+        assert load_model(file, engine="onnx", family=family).card.family == family
+        check_model(file, engine="onnx", family=family)
+    with pytest.raises(ModelError, match=r"does not fit the family semantic.*\n.*\n.*\nExpected one of:\n  semantic: "):
+        load_model(file, engine="onnx", family="semantic")
+    for check in (check_model, load_model):
+        with pytest.raises(ConfigError, match="family 'motion': expected one of detector, endtoend, "):
+            check(file, engine="onnx", family="motion")
+        with pytest.raises(ConfigError, match="built-in model 'motion' is of no family"):
+            check("motion", engine="onnx", family="yolox")
 
 
 @pytest.mark.parametrize("odd", [{"dtype": "float64"}, {"batch": 4}])

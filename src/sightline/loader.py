@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import numpy as np
@@ -44,9 +44,10 @@ def list_models() -> list[ModelCard]:
     return sorted([load("models", name).builtin() for name in _builtin_names()] + shipped, key=lambda card: card.name)
 
 
-def check_model(spec: str, *, engine: str = "auto", device: str = "cpu") -> None:
+def check_model(spec: str, *, engine: str = "auto", device: str = "cpu", family: str | None = None) -> None:
     """Cheap checks before a server starts; loads nothing. Raises ConfigError."""
     pick_engine(engine, device)
+    _check_family(spec, family)
     if spec not in _builtin_names():
         _model_file(spec)
 
@@ -59,10 +60,12 @@ def load_model(
     imgsz: int | None = None,
     confidence: float | None = None,
     threads: int | None = None,
+    family: str | None = None,
 ) -> Model:
     """A warm model: a built-in one by its name, or any supported ONNX file by its path.
 
     ``imgsz`` is the side of the input in pixels, for graphs that leave it open. ``threads`` are those of the engine.
+    ``family`` says which kind of model a file is, where its graph and metadata leave that open.
     Raises ConfigError for a wrong setting, ModelError for a file that can't be used.
     """
     if confidence is not None and not 0 <= confidence <= 1:
@@ -70,6 +73,7 @@ def load_model(
     if threads is not None and not 1 <= threads <= MOST_THREADS:
         raise ConfigError(f"threads {threads}: expected 1 to {MOST_THREADS}")
     name, reason = pick_engine(engine, device)
+    _check_family(spec, family)
     model: Model
     if spec in _builtin_names():
         if imgsz is not None:
@@ -80,7 +84,7 @@ def load_model(
         path = _model_file(spec)
         opened: Engine = load("engines", name).open(path, device=device, threads=threads)
         try:
-            model = _build(path, opened, imgsz)
+            model = _build(path, opened, imgsz, family)
         except BaseException:
             opened.close()
             raise
@@ -129,21 +133,49 @@ def _model_file(spec: str) -> Path:
     return path
 
 
-def _build(path: Path, engine: Engine, imgsz: int | None) -> Model:
+def _families() -> dict[str, Any]:
+    """The families that know graphs, by name."""
+    modules = {name: load("models", name) for name in names("models")}
+    return {name: module for name, module in modules.items() if hasattr(module, "recognise")}
+
+
+def _check_family(spec: str, family: str | None) -> None:
+    if family is None:
+        return
+    if family not in _families():
+        raise ConfigError(f"family {family!r}: expected one of {', '.join(_families())}")
+    if spec in _builtin_names():
+        raise ConfigError(f"family {family!r}: the built-in model {spec!r} is of no family; leave family out")
+
+
+def _build(path: Path, engine: Engine, imgsz: int | None, family: str | None) -> Model:
     """The model of the one family that recognises the graph."""
-    families = {name: load("models", name) for name in names("models")}
-    families = {name: family for name, family in families.items() if hasattr(family, "recognise")}
+    families = _families()
     graph = _graph(path, engine, imgsz)
-    fitting = [] if graph is None else [name for name, family in families.items() if family.recognise(graph)]
+    if graph is not None and family is None and graph.metadata.get("family") in families:
+        family = graph.metadata["family"]
+    fitting = [] if graph is None else _fitting(graph, families, family)
     if graph is not None and len(fitting) == 1:
         model: Model = families[fitting[0]].build(graph, engine)
         log.info("%s: family %s, %dx%d", path.name, fitting[0], *graph.size)
         return model
-    known = "".join(f"\n  {name}: {family.LAYOUTS}" for name, family in families.items())
-    why = "is of no family that is supported"
     if fitting:
-        why = f"fits several families ({', '.join(fitting)}), and its metadata does not say which it is"
+        raise ModelError(
+            f"{path}: its graph fits several families ({', '.join(fitting)}), and its metadata does not say which it "
+            f"is.\n{_listed(engine)}\nSay which: --family {' or --family '.join(fitting)}"
+        )
+    why = "is of no family that is supported" if family is None else f"does not fit the family {family}"
+    expected = families if family is None else {family: families[family]}
+    known = "".join(f"\n  {name}: {module.LAYOUTS}" for name, module in expected.items())
     raise ModelError(f"{path}: its graph {why}.\n{_listed(engine)}\nExpected one of:{known}")
+
+
+def _fitting(graph: Graph, families: Mapping[str, Any], family: str | None) -> list[str]:
+    """The families that the graph may be of; if one is said, that one where its shapes fit."""
+    if family is None:
+        return [name for name, module in families.items() if module.recognise(graph)]
+    module = families[family]
+    return [family] if getattr(module, "fits", module.recognise)(graph) else []
 
 
 def _listed(engine: Engine) -> str:
@@ -153,28 +185,33 @@ def _listed(engine: Engine) -> str:
 
 def _graph(path: Path, engine: Engine, imgsz: int | None) -> Graph | None:
     """The graph with its open sides settled; None if it does not take one picture."""
+    from sightline.models._beside import metadata_of
     from sightline.models.base import Graph
 
-    if len(engine.inputs) != 1:
+    pictures = [one for one in engine.inputs.values() if len(one.shape) == 4]
+    others = [one for one in engine.inputs.values() if len(one.shape) != 4]
+    if len(pictures) != 1 or len(others) > 1 or not all(one.shape[1:] == (2,) for one in others):
         return None
-    (spec,) = engine.inputs.values()
-    if len(spec.shape) != 4 or spec.dtype not in ("float32", "float16", "uint8"):
+    spec = pictures[0]
+    if spec.dtype not in ("float32", "float16", "uint8"):
         return None
     batch, channels, height, width = spec.shape
     if channels != 3 or batch not in (None, 1):
         return None
+    metadata = metadata_of(path, engine.metadata)
     if width is not None and height is not None:
         if imgsz is not None and (width, height) != (imgsz, imgsz):
             raise ConfigError(f"imgsz {imgsz}: the input of {path.name} is fixed at {width}x{height}; leave imgsz out")
         size = width, height
     else:
-        sides = _open_sides(path, imgsz, engine.metadata)
+        sides = _open_sides(path, imgsz, metadata)
         size = width or sides[0], height or sides[1]
-    outputs = dict(engine.outputs)
-    if any(None in output.shape[1:] for output in outputs.values()):  # only a run tells
-        made = engine.run({spec.name: np.zeros((1, 3, size[1], size[0]), spec.dtype)})
-        outputs = {name: replace(output, shape=made[name].shape) for name, output in outputs.items()}
-    return Graph(path, spec, outputs, engine.metadata, size)
+    graph = Graph(path, spec, engine.outputs, metadata, size, others[0] if others else None)
+    if not any(None in output.shape[1:] for output in engine.outputs.values()):
+        return graph
+    made = engine.run(graph.feeds(np.zeros((1, 3, size[1], size[0]), spec.dtype)))  # only a run tells
+    outputs = {name: replace(output, shape=made[name].shape) for name, output in engine.outputs.items()}
+    return replace(graph, outputs=outputs)
 
 
 def _open_sides(path: Path, imgsz: int | None, metadata: Mapping[str, str]) -> tuple[int, int]:

@@ -131,9 +131,37 @@ def segmenter(make_graph: MakeGraph) -> str:
     return str(make_graph({"logits": logits}, metadata={"sightline": "segment"}))
 
 
+def endtoend(make_graph: MakeGraph) -> str:
+    output = boxes(6, 50)
+    output[:, 2:4] = output[:, :2] * 50 + output[:, 2:4] * 60
+    output[:, :2] *= 50
+    output[:, 5] = np.arange(50) % 3
+    return str(make_graph({"output0": output}, metadata={"names": "['a', 'b', 'c']", "stride": "32"}))
+
+
+def rfdetr(make_graph: MakeGraph) -> str:
+    output = boxes(4 + 91, 50)
+    masks = np.random.default_rng(6).normal(0, 1, (50, 16, 16)).astype(np.float32)
+    return str(make_graph({"dets": output[:, :4].copy(), "labels": output[:, 4:] * 8 - 5, "masks": masks}))
+
+
+def rtdetr(make_graph: MakeGraph) -> str:
+    output = boxes(7, 50)
+    values = {"pred_boxes": output[:, :4].copy(), "logits": output[:, 4:] * 8 - 5}
+    return str(make_graph(values, metadata={"model_type": "rt_detr"}))
+
+
+def semantic(make_graph: MakeGraph) -> str:
+    return str(make_graph({"out": np.random.default_rng(6).normal(0, 1, (21, 16, 16)).astype(np.float32)}))
+
+
 SPECS: dict[str, Callable[[MakeGraph], str]] = {
     "detector": detector,
+    "endtoend": endtoend,
+    "rfdetr": rfdetr,
+    "rtdetr": rtdetr,
     "segmenter": segmenter,
+    "semantic": semantic,
     "ultralytics": ultralytics,
     "yolox": yolox,
 }

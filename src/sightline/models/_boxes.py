@@ -8,13 +8,15 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from sightline.models.base import Geometry
+from sightline.models.base import Geometry, Graph
 from sightline.types import Detections, Image
 
 PAD = 114
 """The grey around a picture; both families were trained with it."""
 MAX_CANDIDATES = 1000
 """The most confident boxes that are compared with each other: bounds the time when ``confidence`` is near 0."""
+MAX_ROWS = 1000
+"""Of a graph that gives its boxes thinned out; published ones have 100 to 300."""
 
 
 class Letterbox:
@@ -66,6 +68,22 @@ def anchors(size: tuple[int, int], strides: tuple[int, ...]) -> int:
     return sum((size[0] // s) * (size[1] // s) for s in strides)
 
 
+def final_rows(graph: Graph) -> tuple[str, str | None] | None:
+    """The outputs of a graph that thins its boxes out itself: its rows and, where it has masks, its prototypes.
+
+    None for others. Such a graph gives 1 x N x (x1, y1, x2, y2, certainty, class, coefficients), N at most 1,000.
+    """
+    rows = [o for o in graph.outputs.values() if len(o.shape) == 3]
+    prototypes = [o for o in graph.outputs.values() if len(o.shape) == 4]
+    if len(rows) != 1 or len(prototypes) > 1 or len(rows) + len(prototypes) != len(graph.outputs):
+        return None
+    coefficients = (prototypes[0].shape[1] or 0) if prototypes else 0
+    count, columns = rows[0].shape[1:]
+    if not 1 <= (count or 0) <= MAX_ROWS or columns != 6 + coefficients:
+        return None
+    return rows[0].name, prototypes[0].name if prototypes else None
+
+
 def above(scores: NDArray[Any], confidence: float) -> NDArray[np.intp]:
     """Indices of the scores of at least ``confidence``, at most MAX_CANDIDATES of them."""
     found = np.flatnonzero(scores >= confidence)
@@ -85,15 +103,17 @@ def detections(
     classes: NDArray[np.int32],
     place: Geometry,
     *,
-    iou: float,
+    iou: float | None,
     limit: int,
 ) -> tuple[Detections, NDArray[np.intp]]:
     """Boxes in pixels of the input, thinned out per class, in pixels of the picture, most confident first.
 
-    Also returns which of the given rows they are. Boxes that are broken or outside the picture are left out.
+    ``iou`` is None where the graph has thinned them out itself. Also returns which of the given rows they are.
+    Boxes that are broken or outside the picture are left out.
     """
     kept = np.flatnonzero(np.isfinite(xyxy).all(axis=1))
-    kept = kept[suppress(xyxy[kept], scores[kept], classes[kept], iou)]
+    best_first = np.argsort(-scores[kept], kind="stable")
+    kept = kept[best_first if iou is None else suppress(xyxy[kept], scores[kept], classes[kept], iou)]
     boxes = to_picture(xyxy[kept], place)
     solid = (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
     kept, boxes = kept[solid][:limit], boxes[solid][:limit]

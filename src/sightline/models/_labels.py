@@ -1,4 +1,4 @@
-"""Names of classes: from the file's metadata, from a text file beside it, or COCO's where there are 80."""
+"""Names of classes: from the file's metadata, from a text file beside it, or those of a known data set."""
 
 from __future__ import annotations
 
@@ -25,14 +25,27 @@ COCO = tuple(name.strip() for name in _COCO.split(","))
 """The 80 classes of COCO, in the order that all detectors trained on it use."""
 
 
-def labels_for(path: Path, metadata: Mapping[str, str], classes: int) -> tuple[str, ...]:
-    """One name per class. Raises ModelError where a list of names is broken or has another length."""
+def labels_for(
+    path: Path, metadata: Mapping[str, str], classes: int, known: tuple[tuple[str, ...], ...] = (COCO,)
+) -> tuple[str, ...]:
+    """One name per class; where the file tells none, those of the ``known`` set of as many classes.
+
+    Raises ModelError where a list of names is broken or has another length.
+    """
+    names, where = told_labels(path, metadata)
+    if names:
+        return _checked(names, classes, where)
+    return next((names for names in known if len(names) == classes), tuple(f"class {i}" for i in range(classes)))
+
+
+def told_labels(path: Path, metadata: Mapping[str, str]) -> tuple[tuple[str, ...], str]:
+    """The names that the metadata or a text file beside the graph tells, and which of them does; () if none does."""
     if "names" in metadata:
-        return _checked(parse_names(metadata["names"], path), classes, f"{path}: its metadata 'names'")
+        return parse_names(metadata["names"], path), f"{path}: its metadata 'names'"
     for beside in (path.with_suffix(".labels.txt"), path.with_name("labels.txt")):
         if beside.is_file():
-            return _checked(_lines(beside), classes, str(beside))
-    return COCO if classes == len(COCO) else tuple(f"class {i}" for i in range(classes))
+            return _lines(beside), str(beside)
+    return (), ""
 
 
 def parse_names(text: str, path: Path) -> tuple[str, ...]:

@@ -53,6 +53,15 @@ class Graph:
     metadata: Mapping[str, str]
     size: tuple[int, int]
     """Width and height of the input."""
+    sizes: TensorSpec | None = None
+    """A second input, batch x 2: the width and height that boxes are to be scaled to."""
+
+    def feeds(self, tensor: NDArray[Any]) -> dict[str, NDArray[Any]]:
+        """What the engine is fed for ``tensor``, batch x 3 x height x width. Boxes come in pixels of the input."""
+        if self.sizes is None:
+            return {self.input.name: tensor}
+        sizes = np.repeat(np.array([self.size], self.sizes.dtype), len(tensor), axis=0)
+        return {self.input.name: tensor, self.sizes.name: sizes}
 
 
 class Model(ABC):
@@ -156,7 +165,7 @@ class GraphModel(Model):
             with timed(stages, "preprocess"):
                 places = [self.preprocess(check_image(image), slot)[1] for slot, image in enumerate(batch)]
             with timed(stages, "infer"):
-                outputs = self.engine.run({self.graph.input.name: self.tensor[: len(batch)]})
+                outputs = self.engine.run(self.graph.feeds(self.tensor[: len(batch)]))
             with timed(stages, "postprocess"):
                 for i, place in enumerate(places):
                     found.append(self.postprocess({k: v[i : i + 1] for k, v in outputs.items()}, place))

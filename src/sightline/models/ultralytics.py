@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sightline.errors import ModelError
-from sightline.models._boxes import Letterbox, above, anchors, corners, detections
+from sightline.models._boxes import Letterbox, above, anchors, corners, detections, final_rows
 from sightline.models._instances import instance_map
 from sightline.models._labels import labels_for
 from sightline.models.base import Geometry, Graph, GraphModel
@@ -49,11 +49,11 @@ def recognise(graph: Graph) -> bool:
     if exported and task not in ("detect", "segment"):
         raise ModelError(f"{graph.path}: an Ultralytics export for {task!r}; expected 'detect' or 'segment'")
     layout = layout_of(graph)
-    if exported and layout is None:
+    if exported and layout is None and final_rows(graph) is None:
         shapes = "; ".join(map(str, graph.outputs.values()))
         raise ModelError(
             f"{graph.path}: an Ultralytics export whose outputs can't be read: {shapes}; expected {LAYOUTS} "
-            "(export with nms=False and, for models without NMS, end2end=False)"
+            "or final rows 1 x N x 6 (nms=True, or a model without NMS)"
         )
     return layout is not None
 

@@ -1,0 +1,66 @@
+"""What is said of a model: in its graph's metadata and in the files beside it, all in the same words.
+
+Models exported from transformers lie beside a ``config.json`` (classes, kind of model) and a
+``preprocessor_config.json`` (normalisation, input size), or in a folder ``onnx`` under them. Who has a file that says
+nothing of itself writes ``FILE.metadata.json`` beside it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from sightline.errors import ModelError
+
+MAX_BYTES = 2_000_000
+"""Of such a file; the names of 10,000 classes fit."""
+
+
+def metadata_of(path: Path, own: Mapping[str, str]) -> dict[str, str]:
+    """The metadata of a graph, ``own``, and of the files beside it. Raises ModelError for a broken file.
+
+    ``FILE.metadata.json`` is stronger than the graph, which is stronger than what its publisher put beside it.
+    """
+    folders = [path.parent.parent, path.parent] if path.parent.name == "onnx" else [path.parent]
+    told: dict[str, str] = {}
+    for folder in folders:
+        told |= _kind(_read(folder / "config.json")) | _input(_read(folder / "preprocessor_config.json"))
+    words = _read(path.with_suffix(".metadata.json")).items()
+    return told | dict(own) | {key: value if isinstance(value, str) else json.dumps(value) for key, value in words}
+
+
+def _kind(config: dict[str, Any]) -> dict[str, str]:
+    told = {"model_type": config["model_type"]} if isinstance(config.get("model_type"), str) else {}
+    names = config.get("id2label")
+    if isinstance(names, dict) and names and set(names.values()) != {f"LABEL_{i}" for i in range(len(names))}:
+        told["names"] = json.dumps(names)
+    return told
+
+
+def _input(config: dict[str, Any]) -> dict[str, str]:
+    told: dict[str, str] = {}
+    if "do_rescale" in config or "rescale_factor" in config:
+        told["scale"] = str(config.get("rescale_factor", 1 / 255) if config.get("do_rescale", True) else 1)
+    if config.get("do_normalize") is False:
+        told |= {"mean": "[0, 0, 0]", "std": "[1, 1, 1]"}
+    elif "image_mean" in config and "image_std" in config:
+        told |= {"mean": json.dumps(config["image_mean"]), "std": json.dumps(config["image_std"])}
+    size = config.get("size")
+    sides = [size.get("height"), size.get("width")] if isinstance(size, dict) else []
+    if sides and all(isinstance(side, int) and side % 32 == 0 and 64 <= side <= 2048 for side in sides):
+        told["imgsz"] = json.dumps(sides)
+    return told
+
+
+def _read(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        return {}
+    if path.stat().st_size > MAX_BYTES:
+        raise ModelError(f"{path} has {path.stat().st_size} bytes; expected at most {MAX_BYTES}")
+    try:
+        found = json.loads(path.read_bytes())
+    except (ValueError, RecursionError) as e:
+        raise ModelError(f"{path}: expected JSON ({e})") from e
+    return found if isinstance(found, dict) else {}

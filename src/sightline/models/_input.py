@@ -1,0 +1,114 @@
+"""From a picture to a graph's input by a recipe: size, order of the channels, scale, mean and standard deviation."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from sightline.errors import ModelError
+from sightline.models._boxes import PAD, letterbox
+from sightline.models.base import Geometry
+from sightline.types import Image
+
+Three = tuple[float, float, float]
+FITS = ("stretch", "letterbox", "centre")
+ORDERS = ("rgb", "bgr")
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """A value of the input is (pixel * scale - mean) / std, its channels in ``order``."""
+
+    fit: str = "stretch"
+    """``stretch`` to the input's size; or keep the shape, with grey 114 around: ``letterbox`` puts the picture at the
+    top left, ``centre`` in the middle."""
+    order: str = "rgb"
+    scale: float = 1 / 255
+    mean: Three = (0.0, 0.0, 0.0)
+    std: Three = (1.0, 1.0, 1.0)
+
+
+IMAGENET = Recipe(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
+"""What most networks whose backbone was trained on ImageNet take."""
+
+
+def recipe_for(path: Path, metadata: Mapping[str, str], usual: Recipe) -> Recipe:
+    """``usual``, but for what the metadata says otherwise. Raises ModelError for what can't be read."""
+    told: dict[str, Any] = {}
+    for key, words in (("fit", FITS), ("order", ORDERS)):
+        if key in metadata:
+            told[key] = metadata[key].lower()
+            if told[key] not in words:
+                raise ModelError(f"{path}: its metadata {key!r} is {metadata[key][:60]!r}; expected {', '.join(words)}")
+    for key in ("mean", "std"):
+        if key in metadata:
+            told[key] = _numbers(path, key, metadata[key], 3)
+    if "scale" in metadata:
+        (told["scale"],) = _numbers(path, "scale", metadata["scale"], 1)
+    elif max(map(abs, told.get("mean", (0,)))) > 2:  # written for pixels from 0 to 255, as OpenCV's users do
+        told["scale"] = 1.0
+    if 0 in told.get("std", ()):
+        raise ModelError(f"{path}: its metadata 'std' is {metadata['std'][:60]!r}; expected no zeros")
+    return replace(usual, **told)
+
+
+def _numbers(path: Path, key: str, text: str, count: int) -> tuple[float, ...]:
+    try:
+        read = json.loads(text)
+        found = tuple(float(number) for number in (read if isinstance(read, list) else [read]))
+    except (ValueError, TypeError, RecursionError):
+        found = ()
+    if len(found) == 1:
+        found *= count
+    if len(found) != count or not all(map(math.isfinite, found)):
+        expected = "a number" if count == 1 else f"{count} numbers such as [0.485, 0.456, 0.406]"
+        raise ModelError(f"{path}: its metadata {key!r} is {text[:60]!r}; expected {expected}")
+    return found
+
+
+class Input:
+    """Puts pictures into an input tensor by a recipe. A tensor of bytes takes them as they are: the graph scales.
+
+    Each plane goes through a table of 256 values straight into the tensor: 0.2 ms for 640x360, for fp16 as well, where
+    numpy's arithmetic takes 2.9 ms.
+    """
+
+    def __init__(self, recipe: Recipe, dtype: str) -> None:
+        self._fit = recipe.fit
+        self._planes = (2, 1, 0) if recipe.order == "rgb" else (0, 1, 2)
+        levels = np.arange(256, dtype=np.float64)
+        scaled = [(levels * recipe.scale - m) / s for m, s in zip(recipe.mean, recipe.std, strict=True)]
+        # OpenCV's oldest supported version has no table of fp16; one of 16 bits moves the same bytes.
+        self._kind = np.dtype(np.uint16) if dtype == "float16" else np.dtype(dtype)
+        self._tables = [(levels if dtype == "uint8" else s).astype(dtype).view(self._kind) for s in scaled]
+        self._last: dict[int, Geometry] = {}
+
+    def place(self, image: Image, tensor: NDArray[Any], slot: int) -> Geometry:
+        """Put a picture into ``tensor[slot]``, 3 x H x W, and say where it lies."""
+        height, width = tensor.shape[2:]
+        if self._fit == "stretch":
+            geometry = Geometry(image.shape[1], image.shape[0], 0, 0, width, height)
+        else:
+            geometry = letterbox(image, width, height, centred=self._fit == "centre")
+        target = tensor[slot].view(self._kind)
+        if self._last.get(slot) != geometry:
+            for channel, table in zip(target, self._tables, strict=True):
+                channel[...] = table[PAD]
+            self._last[slot] = geometry
+        size = (geometry.inner_width, geometry.inner_height)
+        if size != (geometry.width, geometry.height):
+            image = cv2.resize(image, size, interpolation=cv2.INTER_LINEAR)  # type: ignore[assignment]
+        rows = slice(geometry.top, geometry.top + geometry.inner_height)
+        columns = slice(geometry.left, geometry.left + geometry.inner_width)
+        planes = cv2.split(image)
+        for channel, plane, table in zip(target, (planes[i] for i in self._planes), self._tables, strict=True):
+            cv2.LUT(plane, table, dst=channel[rows, columns])
+        return geometry

@@ -1,0 +1,91 @@
+"""YOLO models that need no NMS, or have it in the graph: YOLOv10, YOLO26, Ultralytics exports with ``nms=True``.
+
+Output: 1 x N x (x1, y1, x2, y2, certainty, class), in pixels of the input; with masks K more values a row and a second
+output 1 x K x h x w. Input: RGB, 0 to 1, the picture in the middle on grey 114. The classes are not in the graph: their
+names come from the metadata or a file beside it, else they are numbered.
+Source: https://docs.ultralytics.com/modes/export/, https://github.com/THU-MIG/yolov10.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sightline.errors import ModelError
+from sightline.models._boxes import above, detections, final_rows
+from sightline.models._input import Input, Recipe, recipe_for
+from sightline.models._instances import instance_map
+from sightline.models._labels import told_labels
+from sightline.models.base import Geometry, Graph, GraphModel
+from sightline.types import Detections, Engine, Image, ModelCard
+
+LAYOUTS = (
+    "1 x N x 6 (corners in pixels, certainty, class), N at most 1,000; "
+    "for instance segmentation K more values a row and a second output 1 x K x h x w"
+)
+
+
+def recognise(graph: Graph) -> bool:
+    """By the outputs' shapes."""
+    return graph.sizes is None and final_rows(graph) is not None
+
+
+def build(graph: Graph, engine: Engine) -> EndToEnd:
+    """The model. Raises ModelError where the outputs don't fit."""
+    found = final_rows(graph)
+    if found is None:
+        raise ModelError(f"{graph.path}: expected {LAYOUTS}")
+    card = ModelCard(
+        name=graph.path.stem,
+        family="endtoend",
+        task="detect" if found[1] is None else "segment",
+        labels=told_labels(graph.path, graph.metadata)[0],
+        input_size=graph.size,
+        licence=graph.metadata.get("license", "unknown"),
+        source=graph.metadata.get("docs", str(graph.path)),
+        path=str(graph.path),
+        size_bytes=graph.path.stat().st_size,
+        description=graph.metadata.get("description", "YOLO without NMS"),
+    )
+    return EndToEnd(card, graph, engine, *found)
+
+
+class EndToEnd(GraphModel):
+    """A detector whose graph has the last word. It suppresses nothing: ``iou`` does not matter."""
+
+    def __init__(self, card: ModelCard, graph: Graph, engine: Engine, rows: str, prototypes: str | None) -> None:
+        super().__init__(card, graph, engine)
+        self._rows, self._prototypes = rows, prototypes
+        self._input = Input(recipe_for(graph.path, graph.metadata, Recipe(fit="centre")), graph.input.dtype)
+
+    def preprocess(self, image: Image, slot: int = 0) -> tuple[NDArray[Any], Geometry]:
+        """See GraphModel."""
+        place = self._input.place(image, self.tensor, slot)
+        return self.tensor[slot : slot + 1], place
+
+    def postprocess(self, outputs: Mapping[str, NDArray[Any]], geometry: Geometry) -> Detections:
+        """See GraphModel."""
+        output = outputs[self._rows][0]
+        rows = output[above(output[:, 4], self.confidence)].astype(np.float32)
+        rows = rows[np.isfinite(rows).all(axis=1)]
+        classes = rows[:, 5].astype(np.int32)
+        found, kept = detections(rows[:, :4], rows[:, 4], classes, geometry, iou=None, limit=self.max_detections)
+        if self._prototypes is None:
+            return found
+        prototypes = outputs[self._prototypes][0].astype(np.float32, copy=False)
+        mask = instance_map(rows[kept, 6:], prototypes, found.xyxy, geometry, self.graph.size)
+        return Detections(found.xyxy, found.confidence, found.class_id, None, mask)
+
+    def warm_up(self) -> None:
+        """Run once, and refuse a graph of this shape whose columns mean something else."""
+        super().warm_up()
+        rows = self.engine.run(self.graph.feeds(self.tensor[:1]))[self._rows][0].astype(np.float32)
+        certainty, classes = rows[:, 4], rows[:, 5]
+        if ((certainty < 0) | (certainty > 1)).any() or (classes != np.rint(classes)).any() or (classes < 0).any():
+            raise ModelError(
+                f"{self.graph.path}: shaped like a YOLO without NMS, but its rows don't end in a certainty from 0 to 1 "
+                "and the number of a class; expected x1, y1, x2, y2, certainty, class"
+            )

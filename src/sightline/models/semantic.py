@@ -1,0 +1,170 @@
+"""Semantic segmentation: a class for every pixel, as logits or as a map of class ids.
+
+Logits are 1 x classes x H x W or 1 x H x W x classes, at any resolution of the input's shape; maps are 1 x H x W or
+1 x 1 x H x W of whole numbers. DeepLab, LRASPP, SegFormer, PP-LiteSeg, mmsegmentation's exports and others.
+Input: RGB by ImageNet's mean and standard deviation, stretched to the input's size, unless the metadata (``mean``,
+``std``, ``scale``, ``order``, ``fit``) says otherwise.
+Sources: https://docs.pytorch.org/vision/stable/models.html, https://huggingface.co/docs/transformers/model_doc/segformer
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from sightline.errors import ModelError
+from sightline.models._data_sets import ADE, VOC
+from sightline.models._input import IMAGENET, Input, recipe_for
+from sightline.models._labels import labels_for, told_labels
+from sightline.models.base import Geometry, Graph, GraphModel
+from sightline.types import Engine, Image, ModelCard, Segmentation, TensorSpec
+
+LAYOUTS = (
+    "logits 1 x classes x H x W or 1 x H x W x classes, 2 to 256 classes, H and W in proportion to the input's; "
+    "or class ids 1 x H x W or 1 x 1 x H x W, whole numbers"
+)
+
+MOST_CLASSES = 256
+WIDEST = 32
+"""How many pixels of the input one of the output may stand for."""
+MAIN = ("out", "logits", "output", "semantic", "seg")
+"""Which of several outputs is meant; torchvision's models have ``aux`` besides ``out``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How to read the output."""
+
+    name: str
+    axes: Literal["chw", "hwc", "map"]
+    classes: int
+    """0 where the output does not tell."""
+
+
+def recognise(graph: Graph) -> bool:
+    """By the output's shape. Raises ModelError where it can be read in two ways."""
+    if "sightline" in graph.metadata:
+        return False
+    layouts = layouts_of(graph)
+    if len(layouts) > 1:
+        raise ModelError(
+            f"{graph.path}: its output {graph.outputs[layouts[0].name]} may be classes x H x W or H x W x classes; "
+            "expected metadata 'layout', chw or hwc"
+        )
+    return bool(layouts)
+
+
+def layouts_of(graph: Graph) -> list[Layout]:
+    """All ways to read the graph's output."""
+    output = _main(graph)
+    if output is None or graph.sizes is not None:
+        return []
+    shape = [side or 0 for side in output.shape[1:]]
+    if output.dtype in ("int64", "int32", "uint8", "bool"):
+        flat = shape[1:] if len(shape) == 3 and shape[0] == 1 else shape
+        told = told_labels(graph.path, graph.metadata)[0]
+        return [Layout(output.name, "map", len(told))] if len(flat) == 2 and _similar(flat, graph.size) else []
+    if len(shape) != 3 or output.dtype not in ("float32", "float16"):
+        return []
+    found: list[Layout] = []
+    if 2 <= shape[0] <= MOST_CLASSES and _similar(shape[1:], graph.size):
+        found.append(Layout(output.name, "chw", shape[0]))
+    if 2 <= shape[2] <= MOST_CLASSES and _similar(shape[:2], graph.size):
+        found.append(Layout(output.name, "hwc", shape[2]))
+    told_axes = graph.metadata.get("layout", "").lower().removeprefix("n")
+    return [one for one in found if one.axes == told_axes] or found
+
+
+def _main(graph: Graph) -> TensorSpec | None:
+    """The output with the classes: the only one, or of several the one that is named so."""
+    outputs = list(graph.outputs.values())
+    if len(outputs) == 1:
+        return outputs[0]
+    named = [output for output in outputs if output.name in MAIN]
+    alike = all(len(output.shape) == len(outputs[0].shape) for output in outputs)
+    return named[0] if alike and len(named) == 1 else None
+
+
+def _similar(sides: list[int], size: tuple[int, int]) -> bool:
+    """Whether an output of height x width may cover an input of width x height."""
+    if len(sides) != 2 or min(sides) < 2:
+        return False
+    down, across = size[1] / sides[0], size[0] / sides[1]
+    return max(down, across) <= WIDEST and abs(sides[1] - size[0] / down) <= 1.01
+
+
+def build(graph: Graph, engine: Engine) -> Semantic:
+    """The model. Raises ModelError where the output or the labels don't fit."""
+    layouts = layouts_of(graph)
+    if len(layouts) != 1:
+        raise ModelError(f"{graph.path}: expected {LAYOUTS}")
+    (layout,) = layouts
+    card = ModelCard(
+        name=graph.path.stem,
+        family="semantic",
+        task="segment",
+        labels=labels_for(graph.path, graph.metadata, layout.classes, (VOC, ADE)) if layout.classes else (),
+        input_size=graph.size,
+        licence=graph.metadata.get("license", "unknown"),
+        source=str(graph.path),
+        path=str(graph.path),
+        size_bytes=graph.path.stat().st_size,
+        description=graph.metadata.get("description", "semantic segmentation"),
+    )
+    return Semantic(card, graph, engine, layout)
+
+
+class Semantic(GraphModel):
+    """A class for every pixel. The class map has the output's pixels, without what covers a grey border."""
+
+    def __init__(self, card: ModelCard, graph: Graph, engine: Engine, layout: Layout) -> None:
+        super().__init__(card, graph, engine)
+        self._layout = layout
+        self._input = Input(recipe_for(graph.path, graph.metadata, IMAGENET), graph.input.dtype)
+
+    def preprocess(self, image: Image, slot: int = 0) -> tuple[NDArray[Any], Geometry]:
+        """See GraphModel."""
+        place = self._input.place(image, self.tensor, slot)
+        return self.tensor[slot : slot + 1], place
+
+    def postprocess(self, outputs: Mapping[str, NDArray[Any]], geometry: Geometry) -> Segmentation:
+        """See GraphModel."""
+        output = outputs[self._layout.name][0]
+        if self._layout.axes == "map":
+            ids = output.reshape(output.shape[-2:])
+            rows, columns = self._inside(ids.shape[0], ids.shape[1], geometry)
+            return Segmentation(ids[rows, columns].clip(0, MOST_CLASSES - 1).astype(np.uint8))
+        if self._layout.axes == "hwc":
+            output = np.moveaxis(output, -1, 0)
+        rows, columns = self._inside(output.shape[1], output.shape[2], geometry)
+        return Segmentation(best_class(output[:, rows, columns]))
+
+    def _inside(self, height: int, width: int, place: Geometry) -> tuple[slice, slice]:
+        """The part of an output of these sides that covers the picture."""
+        across, down = width / self.graph.size[0], height / self.graph.size[1]
+        left, top = int(place.left * across), int(place.top * down)
+        right = max(left + 1, round((place.left + place.inner_width) * across))
+        bottom = max(top + 1, round((place.top + place.inner_height) * down))
+        return slice(top, bottom), slice(left, right)
+
+
+def best_class(logits: NDArray[Any]) -> NDArray[np.uint8]:
+    """The class with the largest of classes x H x W logits, for each pixel; of equals the first.
+
+    Class by class: 1.0 ms for 21 x 360 x 640, where numpy's argmax takes 5.7; 0.9 and 5.6 ms for 150 x 128 x 128.
+    """
+    best = np.array(logits[0], np.float32)
+    found = np.zeros(best.shape, np.uint8)
+    better = np.empty(best.shape, np.uint8)
+    for class_id in range(1, len(logits)):
+        plane = np.ascontiguousarray(logits[class_id], np.float32)
+        cv2.compare(plane, best, cv2.CMP_GT, dst=better)
+        cv2.max(plane, best, dst=best)
+        np.bitwise_and(better, np.uint8(class_id), out=better)
+        cv2.max(found, better, dst=found)  # a later class only shows where it is better
+    return found
