@@ -38,6 +38,11 @@ def test_every_plugin_is_documented(kind: registry.Kind, name: str) -> None:
     assert re.search(rf"`{name}`", text), f"{kind}/{name}.py is not named in the docs"
 
 
+@pytest.mark.parametrize("mode", registry.names("renderers"))
+def test_every_mode_has_its_picture_in_the_gallery(mode: str) -> None:
+    assert f"(images/modes/{mode}.webp)" in (ROOT / "docs" / "gallery.md").read_text()
+
+
 def test_every_page_is_reached_from_the_readme() -> None:
     readme = (ROOT / "README.md").read_text()
     reached = {m[1] for m in LINK.finditer(readme)}
