@@ -12,7 +12,7 @@ UV := $(shell command -v uv 2>/dev/null)
 INSTALL := $(if $(UV),$(UV) pip install --python $(BIN)/python --quiet,$(BIN)/python -m pip install --quiet --disable-pip-version-check)
 ARGS ?=
 
-.PHONY: help serve test check bench docs browser clean
+.PHONY: help serve test check bench docs browser broker clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -20,7 +20,7 @@ help: ## show this list
 serve: $(VENV)/.serve ## install what is needed and start the server (ARGS="--model yolo.onnx")
 	@$(BIN)/sightline serve $(ARGS)
 
-test: check browser ## install what the tests need, then run them all (ARGS="-k name")
+test: check browser broker ## install what the tests need, then run them all (ARGS="-k name")
 	@$(BIN)/python -m pytest $(ARGS)
 
 check: $(VENV)/.dev ## lint and type-check
@@ -53,6 +53,14 @@ $(VENV)/.dev: pyproject.toml | $(BIN)/python
 	@echo "installing Sightline and what its tests need"
 	@$(INSTALL) --editable . --group dev
 	@touch $@ $(VENV)/.serve
+
+broker: ## get the MQTT broker for the tests of that sink, where that is permitted; they are skipped without it
+	@if command -v mosquitto /usr/sbin/mosquitto >/dev/null; then exit 0; fi; \
+	if command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
+		echo "installing mosquitto"; apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends mosquitto >/dev/null; \
+	else \
+		echo "mosquitto can't be installed from here: the tests with an MQTT broker are skipped"; \
+	fi
 
 browser: ## get Chromium for the browser tests, where that is permitted
 	@if command -v chromium chromium-browser google-chrome >/dev/null; then exit 0; fi; \

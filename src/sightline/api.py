@@ -16,6 +16,7 @@ from sightline.encoding import encoded
 from sightline.errors import StreamNotFound
 from sightline.hub import Hub
 from sightline.loader import list_models
+from sightline.outward.base import Feeder
 from sightline.presets import PresetName
 from sightline.stream import Stream, Subscription
 
@@ -136,6 +137,18 @@ class EngineStats(BaseModel):
     reason: str
 
 
+class SinkStats(BaseModel):
+    """One of the operator's sinks. What is lost was not sent because too many waited, or because it was refused."""
+
+    name: str
+    stream: str
+    sent: int
+    lost: int
+    waiting: int
+    failing: str | None
+    """Why nothing could be sent the last time."""
+
+
 class Stats(BaseModel):
     """The whole server. ``cpu`` is percent of one core, ``ram`` megabytes, both of this process."""
 
@@ -151,6 +164,7 @@ class Stats(BaseModel):
     model: str
     engine: EngineStats | None
     streams: dict[str, StreamStats]
+    sinks: list[SinkStats]
 
 
 class ProcessorStats(BaseModel):
@@ -293,6 +307,14 @@ async def stats(request: Request) -> Stats:
         model=hub.worker.model_name,
         engine=_engine(hub),
         streams={s.name: stream_stats(s, hub.worker.model_name) for s in streams},
+        sinks=[_sink_stats(feeder) for feeder in request.app.state.feeders],
+    )
+
+
+def _sink_stats(feeder: Feeder) -> SinkStats:
+    name, stream = feeder.outlet.name, feeder.stream
+    return SinkStats(
+        name=name, stream=stream, sent=feeder.sent, lost=feeder.lost, waiting=feeder.waiting, failing=feeder.failing
     )
 
 

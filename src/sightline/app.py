@@ -22,6 +22,7 @@ from sightline.drawing import Drawing
 from sightline.errors import SightlineError
 from sightline.guard import Guard, is_loopback
 from sightline.hub import Hub
+from sightline.outward.running import feeding
 from sightline.pull import pulling
 from sightline.types import check_stream_name
 from sightline.worker import Loaded, ModelWorker
@@ -47,6 +48,7 @@ def create_app(settings: Settings, *, load: Callable[[], Loaded] | None = None) 
                 await stack.enter_async_context(registry.load("transports", name).serve(app, hub, drawing))
             sources = {name: spec.get_secret_value() for name, spec in settings.sources.items()}
             await stack.enter_async_context(pulling(hub, sources))
+            app.state.feeders = await stack.enter_async_context(feeding(hub, settings.sinks))
             async with asyncio.TaskGroup() as tasks:
                 running = [tasks.create_task(loop) for loop in (worker.run(), hub.watch_model(), adapt(hub))]
                 yield

@@ -14,6 +14,7 @@ from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from sightline.errors import ConfigError
+from sightline.outward.settings import SinkSettings
 from sightline.presets import PRESETS, PresetName
 from sightline.types import STREAM_NAME
 
@@ -62,6 +63,9 @@ class Settings(BaseSettings):
     max_pixels: int = Field(4096 * 4096, ge=4096, le=2**28, description="Largest picture, width times height.")
     max_streams: int = Field(64, ge=1, le=4096, description="Streams at a time.")
     max_viewers: int = Field(256, ge=1, le=65536, description="Viewers and listeners at a time, all streams.")
+    sinks: tuple[SinkSettings, ...] = Field(
+        (), description="Where results go, besides: [[sinks]] tables of the file with kind jsonl, webhook or mqtt."
+    )
     idle_timeout: float = Field(30, gt=0, le=3600, description="Seconds after which a silent or deaf peer is closed.")
     request_timeout: float = Field(10, gt=0, le=600, description="Seconds a request may take to arrive.")
     jpeg_quality: int = Field(80, ge=10, le=100, description="Of pictures the server draws.")

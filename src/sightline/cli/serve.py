@@ -13,6 +13,7 @@ from sightline import loader
 from sightline.config import Settings, load_settings
 from sightline.errors import ConfigError, ModelError
 from sightline.guard import is_loopback
+from sightline.outward.running import check_sinks
 
 
 def _help(setting: str) -> str:
@@ -80,6 +81,7 @@ def serve(
         if len(settings.sources) > settings.max_streams:
             raise ConfigError(f"{len(settings.sources)} sources: expected at most max_streams, {settings.max_streams}")
     loader.check_model(settings.model, engine=settings.engine, device=settings.device)
+    check_sinks(settings.sinks)
     logging.basicConfig(
         level=settings.log_level.upper(), format="%(asctime)s %(levelname)-7s %(name)s  %(message)s", datefmt="%H:%M:%S"
     )

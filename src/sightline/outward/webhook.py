@@ -1,0 +1,67 @@
+"""POST of batches to an address, signed. ``urllib`` in a thread: one request at a time needs no library."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import urllib.error
+import urllib.request
+from concurrent.futures import ThreadPoolExecutor
+from http import HTTPStatus
+from typing import Any
+
+from sightline import __version__
+from sightline.errors import SinkError
+from sightline.outward.settings import WebhookSink
+from sightline.sources.base import shown
+
+AGAIN = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS}
+"""Statuses below 500 after which it is worth another try."""
+
+
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    def redirect_request(self, *args: Any, **kwargs: Any) -> None:
+        """A signed body goes where the operator said, nowhere else."""
+
+
+class WebhookOutlet:
+    """One request at a time. What comes meanwhile waits for the next."""
+
+    def __init__(self, settings: WebhookSink) -> None:
+        self._url = settings.url.get_secret_value()
+        self.name = f"webhook {shown(self._url)}"
+        self.batch = settings.batch
+        self.every_s = settings.every_s
+        self.retries: int | None = settings.retries
+        self._secret = None if settings.secret is None else settings.secret.get_secret_value().encode()
+        self._timeout_s = settings.timeout_s
+        # Proxies are not taken from the environment, which is read in config.py only.
+        self._opener = urllib.request.build_opener(_NoRedirect, urllib.request.ProxyHandler({}))
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="sink-webhook")
+
+    async def send(self, batch: list[tuple[str, bytes]]) -> None:
+        """POST them. Raises OSError where another try may help, SinkError where the other side refuses them."""
+        body = b'{"results":[' + b",".join(line for _, line in batch) + b"]}"
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._post, body)
+
+    async def close(self) -> None:
+        """The thread ends after its request."""
+        self._thread.shutdown(wait=False, cancel_futures=True)
+
+    def _post(self, body: bytes) -> None:
+        headers = {"Content-Type": "application/json", "User-Agent": f"sightline/{__version__}"}
+        if self._secret is not None:
+            headers["Sightline-Signature"] = f"sha256={hmac.new(self._secret, body, hashlib.sha256).hexdigest()}"
+        request = urllib.request.Request(self._url, body, headers, method="POST")
+        try:
+            with self._opener.open(request, timeout=self._timeout_s):
+                pass
+        except urllib.error.HTTPError as e:
+            e.close()
+            told = f"HTTP status {e.code}"
+            if e.code >= HTTPStatus.INTERNAL_SERVER_ERROR or e.code in AGAIN:
+                raise OSError(told) from None
+            raise SinkError(told) from None
+        except urllib.error.URLError as e:
+            raise OSError(str(e.reason)) from None
