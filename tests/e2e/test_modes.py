@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
-from collections.abc import AsyncIterator
+import re
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
 
 import cv2
 import numpy as np
 import pytest
 import pytest_asyncio
 from numpy.typing import NDArray
-from playwright.async_api import Page
+from playwright.async_api import Page, expect
 
 from browsing import FAKE_CAMERA, browsing, listen_for_errors
-from serving import Json, Running, serving
+from serving import Json, Running, peer, picture, serving
 from sightline import codecs, registry
 from sightline.describe import describe
 from sightline.renderers.base import draw
@@ -87,7 +90,7 @@ DRAW = """async ({ mode, opacity, width, image, mask, findings }) => {
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
 async def server() -> AsyncIterator[Running]:
-    async with serving() as running:
+    async with serving("--model", "motion") as running:
         yield running
 
 
@@ -157,3 +160,80 @@ async def test_no_mode_could_be_taken_for_another(page: Page) -> None:
         theirs = await in_browser(page, mode, INSTANCES, 0.6)
         alike = {other: likeness(python[other], theirs, PICTURE) for other in modes}
         assert alike.pop(mode) > needed(mode) > max(alike.values())
+
+
+@asynccontextmanager
+async def camera(server: Running, name: str) -> AsyncGenerator[None]:
+    """A square that jumps from place to place, as long as it lasts."""
+
+    async def send() -> None:
+        async with peer(f"{server.ws}/ws/camera/{name}") as publisher:
+            seq = 0
+            while True:
+                await publisher.send_frame(seq, picture(seq))
+                await publisher.next("result", "dropped")
+                await asyncio.sleep(0.05)
+                seq += 1
+
+    sending = asyncio.create_task(send())
+    try:
+        yield
+    finally:
+        sending.cancel()
+        await asyncio.gather(sending, return_exceptions=True)
+
+
+async def shows_colour(page: Page, some: bool) -> None:
+    """Wait until the canvas has pixels in the first class's colour, or has none while something is found."""
+    await page.wait_for_function(
+        """async (some) => {
+          const { color } = await import("/static/palette.js");
+          const canvas = document.querySelector("#canvas");
+          const copy = new OffscreenCanvas(canvas.width, canvas.height).getContext("2d");
+          copy.drawImage(canvas, 0, 0);
+          const { data } = copy.getImageData(0, 0, canvas.width, canvas.height);
+          const [r, g, b] = color(0);
+          let n = 0;
+          for (let i = 0; i < data.length; i += 4) {
+            if (Math.abs(data[i] - r) + Math.abs(data[i + 1] - g) + Math.abs(data[i + 2] - b) < 24) n += 1;
+          }
+          return Number(document.body.dataset.detections) > 0 && (some ? n > 100 : n === 0);
+        }""",
+        arg=some,
+        timeout=SLOW_MS,
+    )
+
+
+async def test_a_mode_is_chosen_by_keyboard_shown_and_remembered(server: Running, page: Page) -> None:
+    mode, opacity, why = page.get_by_label("Show it as"), page.get_by_label("Opacity"), page.locator("#mode-why")
+    async with camera(server, "chosen"):
+        await page.goto(f"{server.url}/view/chosen")
+        await expect(page.locator("body")).to_have_attribute("data-state", "live", timeout=SLOW_MS)
+        await expect(mode).to_have_value("auto")
+        await mode.focus()
+        await page.keyboard.type("Con")
+        await expect(mode).to_have_value("contours")
+        await expect(opacity).to_have_value("100")
+        await shows_colour(page, some=True)
+        await opacity.focus()
+        await page.keyboard.press("Home")
+        await expect(page.locator("#opacity-shown")).to_have_text("0 %")
+        await shows_colour(page, some=False)
+
+        await page.reload()
+        await expect(mode).to_have_value("contours")
+        await expect(opacity).to_have_value("0")
+        await mode.select_option("filled")
+        await expect(opacity).to_have_value("50")  # each mode has its own
+        await mode.select_option("blur_background")
+        await expect(why).to_have_text(re.compile("Boxes.*doesn't know people"), timeout=SLOW_MS)
+        await shows_colour(page, some=True)
+
+        await page.goto(f"{server.url}/camera/other")
+        await expect(mode).to_have_value("blur_background")
+        await mode.select_option("contours")
+        await expect(opacity).to_have_value("0")
+        await page.locator("#start").click()
+        await expect(page.locator("body")).to_have_attribute("data-state", "live", timeout=SLOW_MS)
+        await opacity.fill("100")
+        await shows_colour(page, some=True)
