@@ -87,6 +87,14 @@ def test_opacity_is_how_strongly_the_background_is_blurred() -> None:
     assert len(set(left)) == 4
 
 
+def test_people_are_known_by_other_spellings_too() -> None:
+    image = grainy()
+    expected = blur_background.render(image, HALVES, LABELS)
+    for label in ("Person", "person, individual, someone"):
+        assert (blur_background.render(image, HALVES, ("wall", label)) == expected).all()
+    assert (blur_background.render(image, HALVES, ("wall", "personal computer")) == image).all()
+
+
 def test_where_nobody_is_all_is_background() -> None:
     nobody = Detections.empty(np.zeros((9, 16), np.uint8))
     assert contrast(blur_background.render(grainy(), nobody, LABELS, opacity=1)) < 0.1 * contrast(grainy())

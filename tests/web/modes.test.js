@@ -34,7 +34,7 @@ test("a mode that a model can't do falls back and says why", () => {
   const nobody = choose("blur_background", { findings: classes, mask }, ["background", "bottle"]);
   assert.equal(nobody.mode.name, "filled");
   assert.match(nobody.why, /Filled.*doesn't know people/);
-  for (const labels of [["person"], null]) {
+  for (const labels of [["person"], ["wall", "Person; individual"], null]) {
     assert.deepEqual(choose("blur_background", { findings: classes, mask }, labels), {
       mode: modeNamed("blur_background"),
       why: "",

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Literal, NamedTuple, Protocol, TypeAlias
 
 import cv2
@@ -58,7 +60,7 @@ def choose(mode: str, prediction: Prediction, labels: Sequence[str]) -> Choice:
     needs: Need = getattr(registry.load("renderers", mode), "NEEDS", "nothing")
     if needs != "nothing" and label_map(prediction) is None:
         return Choice(fitting, f"{mode} needs masks, and this model gives boxes only: drawn as {fitting}")
-    if needs == "person" and PERSON not in labels:
+    if needs == "person" and not people(labels):
         return Choice(fitting, f"{mode} needs a model that knows the class {PERSON!r}: drawn as {fitting}")
     return Choice(mode)
 
@@ -136,17 +138,26 @@ def paint(image: Image, areas: Areas, colours: Image, opacity: float) -> Image:
     return colours
 
 
+def people(labels: Sequence[str]) -> list[int]:
+    """The ids of the classes that are people: ``person``, also as ADE20K writes it, with other words after it."""
+    return _people(tuple(labels))
+
+
+@lru_cache(32)
+def _people(labels: tuple[str, ...]) -> list[int]:
+    return [class_id for class_id, label in enumerate(labels) if re.split("[,;]", label)[0].strip().lower() == PERSON]
+
+
 def background(image: Image, prediction: Prediction, labels: Sequence[str]) -> NDArray[np.float32] | None:
     """H x W, 1 where no person is and 0 where one is, soft at the edges. None without a mask or without that class."""
     small = label_map(prediction)
-    if small is None or small.size == 0 or PERSON not in labels:
+    if small is None or small.size == 0 or not people(labels):
         return None
-    person = list(labels).index(PERSON)
     table = np.ones(256, np.float32)
     if isinstance(prediction, Segmentation):
-        table[person] = 0
+        table[people(labels)] = 0
     else:
-        rows = prediction.class_id[:255] == person
+        rows = np.isin(prediction.class_id[:255], people(labels))
         table[1 : len(rows) + 1][rows] = 0
     height, width = image.shape[:2]
     return np.asarray(cv2.resize(cv2.LUT(small, table), (width, height), interpolation=cv2.INTER_LINEAR), np.float32)

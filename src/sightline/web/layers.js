@@ -3,7 +3,6 @@
 import { maskColors, byValue } from "./mask.js";
 
 const MAX_SIDE = 1280;
-export const PERSON = "person";
 
 /** @typedef {import("./overlay.js").Picture} Picture */
 
@@ -54,6 +53,11 @@ export function colored(picture) {
   });
 }
 
+/** A class that is people, also as ADE20K writes it, with other words after it. @param {string} label */
+export function isPerson(label) {
+  return label.split(/[,;]/)[0]?.trim().toLowerCase() === "person";
+}
+
 /**
  * Cut people out of a layer that covers the picture: soft at the edges.
  *
@@ -62,7 +66,7 @@ export function colored(picture) {
 export function cutPeopleOut(context, picture) {
   const { mask, findings } = picture;
   if (!mask || !findings) return;
-  const person = byValue(findings, (row) => Number(row.class_name === PERSON));
+  const person = byValue(findings, (row) => Number(isPerson(row.class_name)));
   const pixels = Uint32Array.from(mask.values, (value) => (person[value] ? 0 : 0xff000000));
   const { width, height } = context.canvas;
   context.globalCompositeOperation = "destination-in";

@@ -7,7 +7,7 @@ import * as contours from "./overlays/contours.js";
 import * as filled from "./overlays/filled.js";
 import * as replaceBackground from "./overlays/replace_background.js";
 import * as sideBySide from "./overlays/side_by_side.js";
-import { PERSON } from "./layers.js";
+import { isPerson } from "./layers.js";
 
 /**
  * @typedef {import("./overlay.js").Picture} Picture
@@ -46,7 +46,7 @@ export function choose(name, picture, labels) {
   if (mode.needs !== "nothing" && !picture.mask) {
     return { mode: fitting, why: `${instead}: this model gives boxes only, no masks.` };
   }
-  if (mode.needs === PERSON && labels && !labels.includes(PERSON)) {
+  if (mode.needs === "person" && labels && !labels.some(isPerson)) {
     return { mode: fitting, why: `${instead}: this model doesn't know people.` };
   }
   return { mode, why: "" };
