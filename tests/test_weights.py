@@ -1,0 +1,93 @@
+"""The weights that come with Sightline: they say what they said when they were made, and are as good as they were."""
+
+from __future__ import annotations
+
+import json
+from itertools import islice
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from sightline.loader import WEIGHTS, list_models, load_model
+from sightline.registry import load
+from sightline.types import Detections, Image, Segmentation
+
+RECORDED = Path(__file__).parent / "golden" / "weights.json"
+SHIPPED = sorted(path.stem for path in WEIGHTS.glob("*.onnx"))
+
+
+def made_picture() -> Image:
+    """A figure of plain shapes in front of a wall: the same bytes everywhere."""
+    image = np.full((240, 320, 3), (150, 160, 165), np.uint8)
+    image[170:] = (70, 90, 110)
+    cv2.rectangle(image, (130, 100), (190, 215), (120, 60, 40), -1)
+    cv2.rectangle(image, (138, 215), (156, 238), (60, 50, 45), -1)
+    cv2.rectangle(image, (164, 215), (182, 238), (60, 50, 45), -1)
+    cv2.circle(image, (160, 72), 26, (130, 165, 210), -1)
+    cv2.ellipse(image, (160, 56), (27, 16), 0, 180, 360, (30, 40, 60), -1)
+    return image
+
+
+def test_all_of_them_fit_into_four_megabytes() -> None:
+    assert sum(path.stat().st_size for path in WEIGHTS.glob("*.onnx")) <= 4_000_000
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_shipped_model_has_a_card_that_agrees_with_the_file(name: str) -> None:
+    card = next(card for card in list_models() if card.name == name)
+    model = load_model(name, engine="onnx", threads=1)
+    assert (card.task, card.labels, card.input_size) == (model.card.task, model.card.labels, model.card.input_size)
+    assert card.licence == "Apache-2.0"
+    assert WEIGHTS.joinpath(f"{name}.md").read_text("utf-8").startswith(f"# {name}")
+    model.close()
+
+
+@pytest.mark.parametrize("engine", ["onnx", "openvino"])
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_made_picture_gives_what_was_recorded(name: str, engine: str) -> None:
+    if load("engines", engine).available() is not None:
+        pytest.skip(f"{engine} is not installed")
+    recorded = json.loads(RECORDED.read_text())[name]
+    model = load_model(name, engine=engine, confidence=0.05, threads=1)
+    found = model.predict([made_picture()])[0]
+    if isinstance(found, Detections):
+        best = recorded[0]  # [class, confidence, x1, y1, x2, y2]
+        assert found.class_id[0] == best[0]
+        assert found.confidence[0] == pytest.approx(best[1], abs=0.03)
+        assert found.xyxy[0].tolist() == pytest.approx(best[2:], abs=3)
+    else:
+        assert isinstance(found, Segmentation)
+        assert float((found.class_map > 0).mean()) == pytest.approx(recorded, abs=0.01)
+    model.close()
+
+
+@pytest.mark.skipif("nano" not in SHIPPED, reason="no weights of nano")
+def test_nano_finds_the_people_in_a_handful_of_photos(assets: Path) -> None:
+    from sightline.train.records import read
+
+    model = load_model("nano", engine="onnx", confidence=0.25, threads=1)
+    kept = read(assets / "photos", "detect").part(validation=True).records
+    hits = total = 0
+    for record in islice((r for r in kept if 1 <= len(r.boxes) <= 2 and 0 in r.complete), 40):
+        image = cv2.imdecode(np.frombuffer(record.image.read(), np.uint8), cv2.IMREAD_COLOR)
+        assert image is not None
+        found = model.predict([np.asarray(image, np.uint8)])[0]
+        assert isinstance(found, Detections)
+        people = found.xyxy[found.class_id == 0]
+        for box in record.boxes[record.boxes[:, 4] == 0, :4]:
+            area = (box[2] - box[0]) * (box[3] - box[1])
+            if area < 0.05 * image.shape[0] * image.shape[1]:
+                continue
+            total += 1
+            hits += any(_overlap(box, other) > 0.5 for other in people)
+    model.close()
+    assert total >= 10
+    assert hits / total > 0.45  # it finds 12 of 20; more is better
+
+
+def _overlap(a: np.ndarray, b: np.ndarray) -> float:
+    low, high = np.maximum(a[:2], b[:2]), np.minimum(a[2:], b[2:])
+    both = float((high - low).clip(0).prod())
+    return both / float((a[2:] - a[:2]).prod() + (b[2:] - b[:2]).prod() - both)
