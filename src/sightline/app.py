@@ -84,6 +84,7 @@ def load_model(settings: Settings) -> Loaded:
         imgsz=settings.imgsz,
         confidence=settings.conf,
         threads=settings.threads,
+        family=settings.family,
     )
     by = "" if model.engine is None else f" (engine {engine}: {reason})"
     log.info("model %s is ready after %.1f s%s", model.card.name, time.monotonic() - started, by)

@@ -44,6 +44,9 @@ class Settings(BaseSettings):
         {}, description="Streams that the server itself pulls: name = source (see sources.md). A table of the file."
     )
     model: str = Field("motion", description="A built-in model's name or the path of an ONNX file.")
+    family: str | None = Field(
+        None, description="Kind of model that an ONNX file is, where the file leaves it open; see docs/models.md."
+    )
     engine: str = Field("auto", description="The runtime: auto, onnx or openvino.")
     device: str = Field("cpu", pattern=r"^(cpu|cuda:\d+)$", description="cpu or cuda:N.")
     imgsz: int | None = Field(None, ge=64, le=2048, description="Input size, for models that take any.")

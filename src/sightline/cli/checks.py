@@ -191,6 +191,7 @@ def _model() -> Iterator[Finding]:
             imgsz=settings.imgsz,
             confidence=settings.conf,
             threads=settings.threads,
+            family=settings.family,
         )
     except SightlineError as e:
         yield Finding("model", "problem", e.message, "sightline serve --model motion", stops_serve=True)

@@ -51,6 +51,7 @@ def run(
         ),
     ] = None,
     model: Annotated[str | None, _setting("model")] = None,
+    family: Annotated[str | None, _setting("family")] = None,
     engine: Annotated[str | None, _setting("engine")] = None,
     device: Annotated[str | None, _setting("device")] = None,
     imgsz: Annotated[int | None, _setting("imgsz")] = None,
@@ -70,8 +71,8 @@ def run(
 
     if mode not in modes():
         raise ConfigError(f"--mode {mode}: expected one of {', '.join(modes())}")
-    settings = load_settings(model=model, engine=engine, device=device, imgsz=imgsz, conf=conf)
-    loader.check_model(settings.model, engine=settings.engine, device=settings.device)
+    settings = load_settings(model=model, family=family, engine=engine, device=device, imgsz=imgsz, conf=conf)
+    loader.check_model(settings.model, engine=settings.engine, device=settings.device, family=settings.family)
     targets = {"video": save, "jsonl": jsonl, "masks": masks}
     wanted = {name: target for name, target in targets.items() if target is not None}
     with Stop() as stop, ExitStack() as stack:
@@ -88,6 +89,7 @@ def run(
                 imgsz=settings.imgsz,
                 confidence=settings.conf,
                 threads=settings.threads,
+                family=settings.family,
             )
         stack.callback(ready.close)
         sinks = _open_sinks(wanted, stack)

@@ -36,6 +36,7 @@ def serve(
         typer.Option(metavar="NAME=SOURCE", help="A stream that the server pulls: rtsp://..., a file. Repeatable."),
     ] = None,
     model: Annotated[str | None, _option("model")] = None,
+    family: Annotated[str | None, _option("family")] = None,
     engine: Annotated[str | None, _option("engine")] = None,
     device: Annotated[str | None, _option("device")] = None,
     imgsz: Annotated[int | None, _option("imgsz")] = None,
@@ -58,6 +59,7 @@ def serve(
         tcp_port=tcp_port,
         sources=_sources(source or []),
         model=model,
+        family=family,
         engine=engine,
         device=device,
         imgsz=imgsz,
@@ -80,7 +82,7 @@ def serve(
         check_sources({name: spec.get_secret_value() for name, spec in settings.sources.items()})
         if len(settings.sources) > settings.max_streams:
             raise ConfigError(f"{len(settings.sources)} sources: expected at most max_streams, {settings.max_streams}")
-    loader.check_model(settings.model, engine=settings.engine, device=settings.device)
+    loader.check_model(settings.model, engine=settings.engine, device=settings.device, family=settings.family)
     check_sinks(settings.sinks)
     logging.basicConfig(
         level=settings.log_level.upper(), format="%(asctime)s %(levelname)-7s %(name)s  %(message)s", datefmt="%H:%M:%S"
