@@ -25,13 +25,18 @@ def begin(stream: Stream, settings: Settings, ask: Callable[[Adapt], None]) -> N
     stream.ask = ask
     if settings.adaptive:
         now = time.monotonic()
-        stream.controller = Controller(knobs_of(stream.preset), target_ms=settings.target_latency_ms, now=now)
+        stream.controller = Controller(knobs_of(stream), target_ms=settings.target_latency_ms, now=now)
 
 
 def switch(stream: Stream, settings: Settings, preset: PresetName) -> None:
     """Another preset from now on, for the camera that is there and those to come."""
     stream.preset = preset
-    knobs, reason = knobs_of(preset), f"the preset is now {preset}"
+    begin_anew(stream, settings, f"the preset is now {preset}")
+
+
+def begin_anew(stream: Stream, settings: Settings, reason: str) -> None:
+    """Something was changed of the stream: ask for what it allows."""
+    knobs = knobs_of(stream)
     if stream.controller is not None:
         stream.controller.restart(knobs, time.monotonic(), reason)
     _tell(stream, settings, knobs, reason)
@@ -66,7 +71,7 @@ def _tell(stream: Stream, settings: Settings, knobs: Knobs, reason: str) -> None
         stream.ask(Adapt(knobs.fps, knobs.quality, knobs.width, reason, stream.preset, pending))
 
 
-def knobs_of(preset: PresetName) -> Knobs:
+def knobs_of(stream: Stream) -> Knobs:
     """What a camera begins with."""
-    values = PRESETS[preset]
-    return Knobs(values.fps, values.quality, values.width)
+    values = PRESETS[stream.preset]
+    return Knobs(min(values.fps, stream.max_fps or values.fps), values.quality, values.width)

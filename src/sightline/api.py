@@ -8,10 +8,10 @@ from typing import Literal
 import psutil
 from fastapi import APIRouter, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from sightline import __version__, prometheus
-from sightline.adapting import switch
+from sightline.adapting import begin_anew, switch
 from sightline.encoding import encoded
 from sightline.errors import StreamNotFound
 from sightline.hub import Hub
@@ -91,6 +91,8 @@ class StreamChange(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
     preset: PresetName | None = None
+    priority: int | None = Field(None, ge=-100, le=100)
+    max_fps: float | None = Field(None, ge=0.1, le=240)
 
 
 class StreamStats(BaseModel):
@@ -115,6 +117,8 @@ class StreamStats(BaseModel):
     latency_ms: Percentiles
     stages: dict[str, float]
     preset: PresetName
+    priority: int
+    max_fps: float | None
     adaptive: Adaptive | None
     """Null where nothing is adapted: `--adaptive off`, or a source that takes no wishes."""
     viewers: int
@@ -233,6 +237,8 @@ def stream_stats(stream: Stream, model: str) -> StreamStats:
         latency_ms=Percentiles(**stream.latency.percentiles()),
         stages=stream.stages.values(),
         preset=stream.preset,
+        priority=stream.priority,
+        max_fps=stream.max_fps,
         adaptive=_adaptive(stream),
         viewers=len(viewers),
         viewer_stats=[_viewer_stats(viewer) for viewer in viewers],
@@ -347,6 +353,11 @@ async def change_stream(request: Request, stream: str, change: StreamChange) -> 
     """Change what is given, at once, and tell the camera."""
     hub = hub_of(request)
     found = hub.find(stream)
+    if change.priority is not None:
+        found.priority = change.priority
+    if change.max_fps is not None:
+        found.max_fps = change.max_fps
+        begin_anew(found, hub.settings, f"the stream is to have at most {change.max_fps:g} fps")
     if change.preset is not None:
         switch(found, hub.settings, change.preset)
     return stream_stats(found, hub.worker.model_name)

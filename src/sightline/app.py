@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -37,7 +38,9 @@ def create_app(settings: Settings, *, load: Callable[[], Loaded] | None = None) 
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
-        worker = ModelWorker(load or (lambda: load_model(settings)), static_skip=settings.static_skip)
+        worker = ModelWorker(
+            load or (lambda: load_model(settings)), static_skip=settings.static_skip, instances=settings.workers
+        )
         hub = Hub(settings, worker)
         app.state.hub = hub
         app.state.started_at = time.monotonic()
@@ -83,12 +86,17 @@ def load_model(settings: Settings) -> Loaded:
         device=settings.device,
         imgsz=settings.imgsz,
         confidence=settings.conf,
-        threads=settings.threads,
+        threads=settings.threads or _threads(settings.workers),
         family=settings.family,
     )
     by = "" if model.engine is None else f" (engine {engine}: {reason})"
     log.info("model %s is ready after %.1f s%s", model.card.name, time.monotonic() - started, by)
     return Loaded(model, reason, _gpu_available())
+
+
+def _threads(workers: int) -> int | None:
+    """Of one instance among several: the cores are shared out. One alone takes what its engine likes best."""
+    return None if workers == 1 else max(1, (os.cpu_count() or 1) // workers)
 
 
 def _gpu_available() -> bool:

@@ -10,7 +10,7 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from sightline.errors import ConfigError
@@ -24,6 +24,14 @@ PREFIX = "SIGHTLINE_"
 DEFAULT_FILE = "sightline.toml"
 NOT_SETTINGS = frozenset({"SIGHTLINE_CONFIG", "SIGHTLINE_ASSETS"})
 """Names with our prefix that are not settings: the settings file's path, the tests' assets."""
+
+
+class StreamSettings(BaseModel):
+    """What can be set for one stream."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    priority: int = Field(0, ge=-100, le=100)
+    max_fps: float | None = Field(None, ge=0.1, le=240)
 
 
 class Settings(BaseSettings):
@@ -66,6 +74,10 @@ class Settings(BaseSettings):
     max_pixels: int = Field(4096 * 4096, ge=4096, le=2**28, description="Largest picture, width times height.")
     max_streams: int = Field(64, ge=1, le=4096, description="Streams at a time.")
     max_viewers: int = Field(256, ge=1, le=65536, description="Viewers and listeners at a time, all streams.")
+    streams: dict[StreamName, StreamSettings] = Field(
+        {}, description="[streams.NAME] tables of the file: priority (-100 to 100; higher comes first) and max_fps."
+    )
+    workers: int = Field(1, ge=1, le=64, description="Instances of the model, each with a thread of its own.")
     sinks: tuple[SinkSettings, ...] = Field(
         (), description="Where results go, besides: [[sinks]] tables of the file with kind jsonl, webhook or mqtt."
     )

@@ -153,6 +153,9 @@ class Hub:
             self._forget(min(ended, key=lambda s: s.ended_at or 0.0))
         stream = self._streams[name] = Stream(name, self.worker.wake)
         stream.preset = self.settings.preset
+        given = self.settings.streams.get(name)
+        if given is not None:
+            stream.priority, stream.max_fps = given.priority, given.max_fps
         stream.listeners = self.listeners
         return stream
 

@@ -11,7 +11,7 @@ from typing import Literal, Protocol, TypeAlias
 
 from sightline.controller import Controller, Seen
 from sightline.mailbox import Mailbox
-from sightline.metrics import Ledger, Rate, Smoothed, Spread
+from sightline.metrics import Ledger, Rate, Smoothed, Spread, TokenBucket
 from sightline.presets import PresetName
 from sightline.protocol import Adapt, PerformanceStats, Status
 from sightline.types import Frame, Result
@@ -83,10 +83,13 @@ class Stream:
         self.rate = Rate()
         self.latency = Spread()
         self.stages = Smoothed()
+        self.priority = 0
+        """Streams of a higher one come first where the model is short of time."""
         self.preset: PresetName = "default"
         self.controller: Controller | None = None
         """Of a camera that can be asked for other pictures."""
         self.ask: Callable[[Adapt], None] | None = None
+        self._pace: tuple[float, TokenBucket] | None = None
         self.latest: Frame | None = None
         self.last_result: Result | None = None
         self.ended_at: float | None = None
@@ -118,12 +121,24 @@ class Stream:
             return Status("waiting", f"Waiting for the camera: {self.paused}.")
         return CAMERA_LIVE if self.publisher is not None else Status("waiting", "Waiting for the camera.")
 
+    @property
+    def max_fps(self) -> float | None:
+        """Frames a second that are taken; more are dropped as ``rate``. None: as many as the server takes of any."""
+        return None if self._pace is None else self._pace[0]
+
+    @max_fps.setter
+    def max_fps(self, value: float | None) -> None:
+        self._pace = None if value is None else (value, TokenBucket(value))
+
     # From the publisher's side
 
     def put(self, frame: Frame) -> None:
         """Take a frame. An unread older one is dropped before it is decoded, and counted."""
         self.ledger.received += 1
         self.latest = frame
+        if self._pace is not None and not self._pace[1].take():
+            self._drop(frame, "rate")
+            return
         if not self.wanted:
             self._drop(frame, "unwatched")
             return

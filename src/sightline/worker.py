@@ -1,4 +1,4 @@
-"""Runs one model in one thread over all streams: at most one frame of each ready stream, round robin.
+"""Runs a model over all streams, in one thread or several: at most one frame of each ready stream, round robin.
 
 While the model is busy the streams' slots fill, so batches form by themselves: there is no timer.
 """
@@ -12,6 +12,7 @@ from collections.abc import Callable, Set
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeAlias
+from zlib import crc32
 
 import numpy as np
 
@@ -27,6 +28,8 @@ log = logging.getLogger(__name__)
 
 STUCK_S = 30.0
 """A model that has not answered for so long counts as dead."""
+STARVED_S = 0.5
+"""A stream that has waited so long comes before all priorities."""
 FAILURES = 5
 """So many frames in a row that fail make the worker unready, until one succeeds."""
 
@@ -52,10 +55,25 @@ class Loaded:
     gpu_available: bool
 
 
-class ModelWorker:
-    """Loads a model off the serving path, then processes what the streams have ready."""
+class _Instance:
+    """One copy of the model with a thread of its own."""
 
-    def __init__(self, load: Callable[[], Loaded], *, static_skip: bool = True) -> None:
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.thread = ThreadPoolExecutor(1, thread_name_prefix=f"model-{number}")
+        self.loaded: Loaded | None = None
+        self.busy_since: float | None = None
+        self.gone: set[str] = set()
+
+
+class ModelWorker:
+    """Loads a model off the serving path, then processes what the streams have ready.
+
+    All instances take from one set of ready streams. A stream is with at most one of them at a time, so its results
+    come in order; where a model remembers, it is always the same one.
+    """
+
+    def __init__(self, load: Callable[[], Loaded], *, static_skip: bool = True, instances: int = 1) -> None:
         """``static_skip``: a frame in which nothing moved gets the last result without inference."""
         self.loaded: Loaded | None = None
         self.failure: str | None = None
@@ -63,15 +81,15 @@ class ModelWorker:
         self.settled = asyncio.Event()
         """Set once loading has ended, well or not."""
         self._load = load
-        self._ready: dict[Stream, None] = {}
+        self._ready: dict[Stream, float] = {}
+        """With the time since which each waits, oldest first."""
+        self._in_work: set[Stream] = set()
         self._wake = asyncio.Event()
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="model")
+        self._instances = [_Instance(number) for number in range(instances)]
         self.busy_s = 0.0
-        """Seconds that the model has worked, all told."""
-        self._busy_since: float | None = None
+        """Seconds that the model has worked, all told; with several instances, their mean."""
         self._failures = 0
         self._last_failure = ""
-        self._gone: set[str] = set()
         self._stills = Stills() if static_skip else None
 
     @property
@@ -91,7 +109,8 @@ class ModelWorker:
             return f"the model failed to load: {self.failure}"
         if self.model is None:
             return "the model is loading"
-        if self._busy_since is not None and time.monotonic() - self._busy_since > STUCK_S:
+        stuck = time.monotonic() - STUCK_S
+        if any(i.busy_since is not None and i.busy_since < stuck for i in self._instances):
             return f"the model has not answered for {STUCK_S:.0f} s"
         if self._failures >= FAILURES:
             return f"the model failed on the last {self._failures} frames: {self._last_failure}"
@@ -99,12 +118,13 @@ class ModelWorker:
 
     def wake(self, stream: Stream) -> None:
         """A stream's empty slot was filled."""
-        self._ready[stream] = None
+        self._ready[stream] = time.monotonic()
         self._wake.set()
 
     def forget(self, name: str) -> None:
         """A stream's publisher left: the model drops what it remembers of it before its next frame."""
-        self._gone.add(name)
+        for instance in self._instances:
+            instance.gone.add(name)
         self._wake.set()
 
     async def run(self) -> None:
@@ -112,52 +132,73 @@ class ModelWorker:
         loop = asyncio.get_running_loop()
         try:
             try:
-                self.loaded = await loop.run_in_executor(self._thread, self._load)
+                for instance in self._instances:  # one after the other: loading takes all cores anyway
+                    instance.loaded = await loop.run_in_executor(instance.thread, self._load)
             except Exception as e:  # noqa: BLE001 - the server says why, whatever an engine raised
                 self.failure = e.message if isinstance(e, SightlineError) else f"{type(e).__name__}: {e}"
                 return
             finally:
+                if self.failure is None:
+                    self.loaded = self._instances[0].loaded
                 self.settled.set()
-            await self._serve(self.loaded.model)
+            async with asyncio.TaskGroup() as tasks:
+                for instance in self._instances:
+                    tasks.create_task(self._serve(instance))
         finally:
             self._give_back_slots()
-            if self.model is not None:
-                self._thread.submit(self.model.close)
-            self._thread.shutdown(wait=False)
+            for instance in self._instances:
+                if instance.loaded is not None:
+                    instance.thread.submit(instance.loaded.model.close)
+                instance.thread.shutdown(wait=False)
 
-    async def _serve(self, model: Model) -> None:
+    async def _serve(self, instance: _Instance) -> None:
+        assert instance.loaded is not None
+        model = instance.loaded.model
         loop = asyncio.get_running_loop()
         while True:
-            await self._wake.wait()
-            gone, self._gone = self._gone, set()
-            batch = self._collect(model.max_batch)
-            if not self._ready:
-                self._wake.clear()
+            gone, instance.gone = instance.gone, set()
+            batch = self._collect(instance, model)
             if not batch and not gone:
+                self._wake.clear()
+                await self._wake.wait()
                 continue
             frames = [frame for _, frame in batch]
-            begun = self._busy_since = time.monotonic()
+            begun = instance.busy_since = time.monotonic()
             try:
-                outcomes = await loop.run_in_executor(self._thread, process, model, frames, gone, self._stills)
+                outcomes = await loop.run_in_executor(instance.thread, process, model, frames, gone, self._stills)
             except asyncio.CancelledError:
                 for stream, frame in batch:
                     stream.give_back(frame)
                 raise
             finally:
-                self.busy_s += time.monotonic() - begun
-                self._busy_since = None
+                self.busy_s += (time.monotonic() - begun) / len(self._instances)
+                instance.busy_since = None
+                self._in_work.difference_update(stream for stream, _ in batch)
             for (stream, _), outcome in zip(batch, outcomes, strict=True):
                 self._settle(stream, outcome)
 
-    def _collect(self, limit: int) -> list[tuple[Stream, Frame]]:
+    def _collect(self, instance: _Instance, model: Model) -> list[tuple[Stream, Frame]]:
         batch: list[tuple[Stream, Frame]] = []
-        while self._ready and len(batch) < limit:
-            stream = next(iter(self._ready))
+        while len(batch) < model.max_batch and (stream := self._next(instance, model)) is not None:
             del self._ready[stream]
             frame = stream.take()
             if frame is not None:  # None: the publisher left with its frame
+                self._in_work.add(stream)
                 batch.append((stream, frame))
         return batch
+
+    def _next(self, instance: _Instance, model: Model) -> Stream | None:
+        """Of the streams of the highest priority the one that waits longest; but nobody waits for ever."""
+        mine = [s for s in self._ready if s not in self._in_work and self._may_take(instance, model, s)]
+        if not mine:
+            return None
+        if time.monotonic() - self._ready[mine[0]] > STARVED_S:
+            return mine[0]
+        return max(mine, key=lambda stream: stream.priority)
+
+    def _may_take(self, instance: _Instance, model: Model, stream: Stream) -> bool:
+        """A model that remembers must see all of a stream."""
+        return not model.remembers or crc32(stream.name.encode()) % len(self._instances) == instance.number
 
     def _settle(self, stream: Stream, outcome: Outcome) -> None:
         if isinstance(outcome, Result):

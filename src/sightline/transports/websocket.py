@@ -191,7 +191,7 @@ async def _camera(ws: WebSocket, hub: Hub) -> None:
     async with hub.publish(name, camera) as stream:
         stream.preset = preset or stream.preset
         begin(stream, limits, camera.ask)
-        knobs = knobs_of(stream.preset)
+        knobs = knobs_of(stream)
         log.info("stream %s: camera %s connected", name, _peer(ws))
         hello = protocol.Hello(
             stream=name,

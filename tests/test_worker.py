@@ -1,0 +1,159 @@
+"""Who comes first, who waits, and several instances: the real worker with a model that the test holds."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import asynccontextmanager
+
+import numpy as np
+import pytest
+
+from serving import peer, serving
+from sightline.config import Settings
+from sightline.hub import Hub
+from sightline.models.base import Model
+from sightline.types import Detections, Frame, Image, ModelCard, Prediction
+from sightline.worker import Loaded, ModelWorker
+from test_stream import Recorder, frame
+
+CARD = ModelCard("held", "held", "detect", (), None, "-", "-")
+
+
+class Held(Model):
+    """Says whose turn it is, and waits until the test lets it go on."""
+
+    card = CARD
+
+    def __init__(self, turns: list[str], go: threading.Semaphore) -> None:
+        self.turns, self.go = turns, go
+
+    @property
+    def wanted_side(self) -> int:
+        return 64
+
+    def predict(
+        self,
+        images: Sequence[Image],
+        *,
+        streams: Sequence[str] | None = None,
+        stages: dict[str, float] | None = None,
+    ) -> list[Prediction]:
+        self.turns.extend(streams or ())
+        assert self.go.acquire(timeout=30)
+        return [Detections.empty() for _ in images]
+
+
+def picture_of(seq: int, stream: str) -> Frame:
+
+    made = frame(seq, stream)
+    return Frame(stream, seq, made.captured_at, made.received_at, np.zeros((8, 8, 3), np.uint8))
+
+
+@asynccontextmanager
+async def working(instances: int = 1) -> AsyncGenerator[tuple[Hub, list[str], threading.Semaphore]]:
+    turns: list[str] = []
+    go = threading.Semaphore(0)
+    worker = ModelWorker(
+        lambda: Loaded(Held(turns, go), "", gpu_available=False), static_skip=False, instances=instances
+    )
+    hub = Hub(Settings.model_validate({}), worker)
+    running = asyncio.create_task(worker.run())
+    await worker.settled.wait()
+    try:
+        yield hub, turns, go
+    finally:
+        go.release(1000)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    async with asyncio.timeout(30):
+        while True:
+            if holds():
+                return
+            await asyncio.sleep(0.005)
+
+
+async def test_a_higher_priority_comes_first_and_equals_take_turns() -> None:
+    async with working() as (hub, turns, go):
+        names = ["first", "low", "also-low", "high"]
+        streams = {name: hub.take(name, Recorder()) for name in names}
+        streams["high"].priority = 5
+        streams["first"].put(picture_of(0, "first"))
+        await until(lambda: len(turns) == 1)
+        for name in names[1:]:
+            streams[name].put(picture_of(0, name))
+        go.release(4)
+        await until(lambda: len(turns) == 4)
+        assert turns == ["first", "high", "low", "also-low"]
+
+
+async def test_a_low_priority_is_not_starved() -> None:
+    async with working() as (hub, turns, go):
+        high, low = hub.take("high", Recorder()), hub.take("low", Recorder())
+        high.priority = 100
+        high.put(picture_of(0, "high"))
+        await until(lambda: len(turns) == 1)
+        low.put(picture_of(0, "low"))
+        async with asyncio.timeout(30):
+            seq = 1
+            while "low" not in turns:
+                high.put(picture_of(seq, "high"))
+                go.release()
+                await asyncio.sleep(0.02)
+                seq += 1
+
+
+async def test_instances_work_at_once_but_never_two_on_a_stream() -> None:
+    async with working(instances=2) as (hub, turns, go):
+        publishers = {name: Recorder() for name in ("a", "b")}
+        streams = {name: hub.take(name, publisher) for name, publisher in publishers.items()}
+        streams["a"].put(picture_of(0, "a"))
+        await until(lambda: len(turns) == 1)
+        streams["a"].put(picture_of(1, "a"))  # its instance is busy: the other must leave it alone
+        streams["b"].put(picture_of(0, "b"))
+        await until(lambda: len(turns) == 2)
+        assert turns == ["a", "b"]
+        go.release(3)
+        await until(lambda: len(turns) == 3)
+        assert turns == ["a", "b", "a"]
+        await until(lambda: not any(stream.in_flight for stream in streams.values()))
+        assert publishers["a"].answers == {0: 1, 1: 1}
+
+
+async def test_a_streams_cap_drops_what_is_more() -> None:
+    async with working() as (hub, _turns, _go):
+        publisher = Recorder()
+        stream = hub.take("capped", publisher)
+        stream.max_fps = 1
+        for seq in range(10):
+            stream.put(picture_of(seq, "capped"))
+        assert publisher.reasons["rate"] == 8, "a burst of two passes"
+        assert stream.ledger.received == stream.ledger.settled + stream.in_flight
+
+
+async def test_settings_and_the_api_set_both(tmp_path_factory: pytest.TempPathFactory) -> None:
+    folder = tmp_path_factory.mktemp("settings")
+    (folder / "sightline.toml").write_text("[streams.door]\npriority = 3\nmax_fps = 12\n")
+    async with (
+        serving("--model", "motion", "--workers", "2", cwd=folder) as server,
+        peer(f"{server.ws}/ws/camera/door") as camera,
+    ):
+        hello, _ = await camera.next("hello")
+        assert hello["fps"] == 12, "no more is asked for than is taken"
+        stream = await server.stream("door")
+        assert (stream["priority"], stream["max_fps"]) == (3, 12)
+        for seq in range(12):  # with two instances, motion still sees all of a stream
+            await camera.send_frame(seq)
+            await camera.next("result", "dropped")
+            await asyncio.sleep(0.05)
+        assert (await server.stream("door"))["failed"] == 0
+        answer = await server.http.patch("/api/streams/door", json={"priority": -2, "max_fps": 7})
+        assert (answer.json()["priority"], answer.json()["max_fps"]) == (-2, 7)
+        adapt, _ = await camera.next("adapt")
+        assert adapt["fps"] == 7
+        refused = await server.http.patch("/api/streams/door", json={"max_fps": 0})
+        assert refused.status_code == 422
