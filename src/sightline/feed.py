@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import random
 import threading
 import time
@@ -9,6 +10,8 @@ from collections.abc import Callable, Iterator
 
 from sightline.errors import SourceError
 from sightline.sources.base import Shot, Source, open_source
+
+log = logging.getLogger(__name__)
 
 FIRST_S = 0.5
 MOST_S = 15.0
@@ -25,7 +28,7 @@ class Feed:
     """Pictures of a source. Iterate it in one thread; ``close`` ends it from any other.
 
     Live sources come at their pace, and after a breakdown are opened again, for ever. Others come by their own clock
-    (or at ``fps``), once or over and over.
+    (or at ``fps``), once or over and over. Of a live one ``fps`` is the most that is taken.
     """
 
     def __init__(
@@ -80,11 +83,15 @@ class Feed:
                 self._source = None
 
     def _shots(self, source: Source) -> Iterator[Shot]:
-        began = time.monotonic()
+        began = due = time.monotonic()
         for i, shot in enumerate(source):
             if not source.live:
                 at = shot.timestamp if self._fps is None else i / self._fps
                 self._closed.wait(began + at - time.monotonic())
+            elif self._fps is not None:
+                if time.monotonic() < due:
+                    continue
+                due = max(due + 1 / self._fps, time.monotonic() - 1 / self._fps)
             if self._closed.is_set():
                 return
             if not self._came:
@@ -97,3 +104,80 @@ class Feed:
         self._wait = min(2 * self._wait, MOST_S)
         self._tell(reason)
         self._closed.wait(wait)
+
+
+class Lasting:
+    """A live source that is open, as a source that is opened again whenever it breaks down."""
+
+    total: int | None = None
+    live = True
+    still = False
+    unreadable = 0
+
+    def __init__(self, spec: str, source: Source) -> None:
+        self.name = source.name
+        self.fps = source.fps
+        self._feed = Feed(spec, source=source, tell=self._tell)
+
+    def __enter__(self) -> Lasting:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._feed.close()  # the thread that reads closes the source: one that hangs must not be closed under it
+
+    def __iter__(self) -> Iterator[Shot]:
+        """Pictures as they come, for ever."""
+        return iter(self._feed)
+
+    def _tell(self, reason: str | None) -> None:
+        if reason is not None:
+            log.warning("%s; trying again", reason)
+
+
+class Newest:
+    """The newest picture of a feed, for who takes them more slowly than they come. Iterate it once."""
+
+    def __init__(self, feed: Feed) -> None:
+        self.skipped = 0
+        """Pictures that a newer one replaced."""
+        self._feed = feed
+        self._slot: Shot | None = None
+        self._over = False
+        self._error: Exception | None = None
+        self._change = threading.Condition()
+
+    def close(self) -> None:
+        """End it, from any thread; a picture that waits is not given out any more."""
+        self._feed.close()
+        with self._change:
+            self._over = True
+            self._slot = None
+            self._change.notify_all()
+
+    def __iter__(self) -> Iterator[Shot]:
+        """The pictures. Raises what the feed raised."""
+        threading.Thread(target=self._read, name="feed", daemon=True).start()
+        while True:
+            with self._change:
+                self._change.wait_for(lambda: self._over or self._slot is not None)
+                shot, self._slot = self._slot, None
+            if shot is None:
+                break
+            yield shot
+        if self._error is not None:
+            raise self._error
+
+    def _read(self) -> None:
+        try:
+            for shot in self._feed:
+                with self._change:
+                    if self._over:
+                        return
+                    self.skipped += self._slot is not None
+                    self._slot = shot
+                    self._change.notify_all()
+        except Exception as e:  # noqa: BLE001 - raised where the pictures are taken
+            self._error = e
+        with self._change:
+            self._over = True
+            self._change.notify_all()

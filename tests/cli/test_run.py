@@ -22,6 +22,7 @@ import pytest
 from typer.testing import CliRunner
 
 from clips import moving, read_clip, write_clip
+from rtsp import RtspServer, free_port
 from sightline.cli import app
 from sightline.cli.run import stream_name
 from sightline.errors import BadRequest, ConfigError, SightlineError, SinkError, SourceError
@@ -334,3 +335,22 @@ def test_the_people_are_found(assets: Path, tmp_path: Path) -> None:
         assert 0 <= left < right <= 768
         assert 0 <= top < bottom <= 432
     assert re.search(r"found .*person \(\d+ frames", done.err)
+
+
+@posix
+def test_a_camera_on_the_network_is_waited_for(tmp_path: Path) -> None:
+    out, port = tmp_path / "out.jsonl", free_port()
+
+    def count() -> int:
+        return len(out.read_text().splitlines()) if out.exists() else 0
+
+    with RtspServer(port) as camera, running(camera.url, "--jsonl", out) as process:
+        until(lambda: count() > 5, process)
+        camera.__exit__(None, None, None)
+        before = count()
+        with RtspServer(port):
+            until(lambda: count() > before + 10, process)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert f"rtsp://127.0.0.1:{port}: the other side ended the stream; trying again" in err.decode()

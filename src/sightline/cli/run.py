@@ -33,7 +33,7 @@ def _setting(name: str) -> Any:
 
 
 def run(
-    source: Annotated[str, typer.Argument(help="A video, a picture, a folder of pictures, or camera:0.")],
+    source: Annotated[str, typer.Argument(help="A video, a picture, a folder of pictures, camera:0, rtsp://...")],
     save: Annotated[str | None, typer.Option(help="Write an annotated video to this .mp4 file.")] = None,
     jsonl: Annotated[str | None, typer.Option(help="Write a JSON line a frame to this file; - is stdout.")] = None,
     masks: Annotated[str | None, typer.Option(help="Write a class map a frame, as PNG, to this folder.")] = None,
@@ -66,6 +66,7 @@ def run(
     """
     # Here, or a broken OpenCV would stop `sightline doctor` as well.
     from sightline.cli.progress import Display
+    from sightline.feed import Lasting
     from sightline.renderers.base import modes
     from sightline.runner import Run
 
@@ -76,7 +77,8 @@ def run(
     targets = {"video": save, "jsonl": jsonl, "masks": masks}
     wanted = {name: target for name, target in targets.items() if target is not None}
     with Stop() as stop, ExitStack() as stack:
-        opened = stack.enter_context(open_source(source))
+        opened = open_source(source)
+        opened = stack.enter_context(Lasting(source, opened) if opened.live else opened)
         _check_targets(source, list(wanted.values()))
         name = check_stream_name(stream) if stream is not None else stream_name(opened.name)
         # A bar and JSON lines on the same terminal would overwrite each other.

@@ -55,19 +55,24 @@ class Jsonl:
     def write(self, entry: Entry) -> None:
         """Write one line."""
         result = entry.result
-        line = Line(
-            stream=result.frame.stream,
-            seq=result.frame.seq,
-            timestamp=round(result.frame.captured_at, 6),
-            source=entry.source,
-            width=entry.image.shape[1],
-            height=entry.image.shape[0],
-            model=result.card.name,
-            detections=result.detections,
-            processing_time_ms=result.processing_time_ms,
-            stages=result.stages,
-            segments=result.segments if result.card.task == "segment" else msgspec.UNSET,
+        self.write_line(
+            Line(
+                stream=result.frame.stream,
+                seq=result.frame.seq,
+                timestamp=round(result.frame.captured_at, 6),
+                source=entry.source,
+                width=entry.image.shape[1],
+                height=entry.image.shape[0],
+                model=result.card.name,
+                detections=result.detections,
+                processing_time_ms=result.processing_time_ms,
+                stages=result.stages,
+                segments=result.segments if result.card.task == "segment" else msgspec.UNSET,
+            )
         )
+
+    def write_line(self, line: Line) -> None:
+        """Write one line, whoever made it."""
         with writing(self.target):
             self._append(self._encoder.encode(line) + b"\n")
 

@@ -1,0 +1,60 @@
+"""What `sightline push` and `sightline watch` share: JSON lines and drawings of results that came over the network."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+if TYPE_CHECKING:
+    from sightline.client import Result
+    from sightline.sinks.jsonl import Line
+    from sightline.types import Image
+
+URL = "ws://127.0.0.1:8000"
+
+
+def line_of(result: Result, timestamp: float, source: str) -> Line:
+    """A line as `sightline run` writes it. ``timestamp`` in seconds."""
+    from sightline.sinks.jsonl import Line
+
+    return Line(
+        stream=result.stream,
+        seq=result.seq,
+        timestamp=round(timestamp, 6),
+        source=source,
+        width=result.width,
+        height=result.height,
+        model=result.model,
+        detections=result.detections,
+        processing_time_ms=result.processing_time_ms,
+        stages=result.stages,
+        segments=result.segments if result.mask_kind == "classes" or result.segments else msgspec.UNSET,
+    )
+
+
+def drawn(result: Result) -> Image:
+    """The publisher's picture with what was found drawn in. Raises BadImage for a picture that can't be decoded."""
+    import numpy as np
+
+    from sightline import codecs
+    from sightline.renderers.base import draw
+    from sightline.types import Detections, Prediction, Segmentation
+
+    data = result.picture or b""
+    image = codecs.decode(codecs.check_jpeg(data, max_pixels=1 << 28))
+    mask = None if result.mask is None else codecs.decode_mask(result.mask)
+    rows = result.detections
+    names = {row.class_id: row.class_name for row in rows} | {s.class_id: s.class_name for s in result.segments}
+    labels = [names.get(i, "") for i in range(max(names, default=-1) + 1)]
+    prediction: Prediction
+    if result.mask_kind == "classes" and mask is not None:
+        prediction = Segmentation(mask)
+    else:
+        prediction = Detections(
+            xyxy=np.array([row.xyxy for row in rows], np.float32).reshape(-1, 4),
+            confidence=np.array([row.confidence for row in rows], np.float32),
+            class_id=np.array([row.class_id for row in rows], np.int32),
+            mask=mask,
+        )
+    return draw(image, prediction, labels)

@@ -1,0 +1,199 @@
+"""``sightline push``: a source into a stream of a server."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack, aclosing
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from sightline.cli.answers import URL
+from sightline.types import check_stream_name
+
+if TYPE_CHECKING:
+    from sightline.cli.run import Stop
+    from sightline.client import AsyncClient
+    from sightline.client.answers import Answer
+    from sightline.feed import Newest
+    from sightline.sinks.jsonl import Jsonl
+    from sightline.types import Image
+
+POLL_S = 0.1
+LAST_ANSWERS_S = 3.0
+"""So long the answers to what was sent are waited for after a request to stop."""
+TOLD_EVERY_S = 5.0
+
+
+def push(
+    source: Annotated[str, typer.Argument(help="rtsp://..., camera:0, a video, a folder of pictures, synthetic:")],
+    stream: Annotated[str, typer.Option(help="The stream's name.")],
+    url: Annotated[str, typer.Option(help="The server: ws://HOST:PORT, wss://HOST or tcp://HOST:PORT.")] = URL,
+    fps: Annotated[
+        float | None,
+        typer.Option(min=0.01, max=1000, help="Pictures a second, at most. Default: the source's.", show_default=False),
+    ] = None,
+    duration: Annotated[
+        float | None, typer.Option(min=0.1, help="Stop after so many seconds.", show_default=False)
+    ] = None,
+    out: Annotated[str | None, typer.Option(help="Write a JSON line a result to this file; - is stdout.")] = None,
+    loop: Annotated[bool, typer.Option("--loop", help="Begin a file anew at its end.")] = False,
+) -> None:
+    """Stream a source to a server and say what became of every picture.
+
+    Pictures come by the source's own clock, and the newest counts: those for which the server has no room are skipped
+    here. Ctrl-C stops, and leaves complete files.
+    """
+    from sightline.cli.run import Stop
+    from sightline.client import AsyncClient
+    from sightline.feed import Feed, Newest, plain
+    from sightline.sinks import jsonl
+    from sightline.sinks.base import writing
+    from sightline.sources.base import open_source
+
+    check_stream_name(stream)
+    client = AsyncClient(url)
+    with Stop() as stop, ExitStack() as stack:
+        sink = None
+        if out is not None:
+            if out != "-":
+                with writing(out):
+                    Path(out).parent.mkdir(parents=True, exist_ok=True)
+            sink = jsonl.open(out)
+            stack.callback(sink.close)
+        opened = open_source(plain(source))  # the thread that reads closes it
+        report = stack.enter_context(Report(stream, bar=out != "-"))
+        feed = Feed(source, source=opened, loop=loop, fps=fps, tell=report.tell)
+        job = _Push(client, stream, Newest(feed), report, sink)
+        asyncio.run(job.go(stop, duration))
+    if stop.signal is not None:
+        raise typer.Exit(128 + stop.signal)
+
+
+class _Push:
+    """One run of the command."""
+
+    def __init__(self, client: AsyncClient, stream: str, newest: Newest, report: Report, sink: Jsonl | None) -> None:
+        self._client = client
+        self._stream = stream
+        self._newest = newest
+        self._report = report
+        self._sink = sink
+        self._over = False
+        self._under_way: dict[int, tuple[float, str]] = {}
+        """Time and name of each picture that has no answer yet."""
+
+    async def go(self, stop: Stop, duration: float | None) -> None:
+        """Push until the source ends, the time is over or somebody stops it."""
+        from sightline.errors import Unreachable
+
+        async with self._client as client:
+            ending = asyncio.create_task(self._end(client, stop, duration))
+            try:
+                async with aclosing(client.publish(self._stream, self._pictures())) as answers:
+                    async for answer in answers:
+                        self._take(answer)
+            except Unreachable:
+                if not self._over:
+                    raise
+            finally:
+                self._newest.close()
+                ending.cancel()
+
+    async def _end(self, client: AsyncClient, stop: Stop, duration: float | None) -> None:
+        deadline = None if duration is None else time.monotonic() + duration
+        while not stop.asked() and (deadline is None or time.monotonic() < deadline):
+            await asyncio.sleep(POLL_S)
+            self._report.show(self._newest.skipped)
+        self._over = True
+        self._newest.close()
+        await asyncio.sleep(LAST_ANSWERS_S)
+        client.close()
+
+    def _pictures(self) -> Iterator[Image]:
+        """In the SDK's thread."""
+        for seq, shot in enumerate(self._newest):
+            self._under_way[seq] = (shot.timestamp, shot.name)
+            self._report.sent += 1
+            yield shot.image
+
+    def _take(self, answer: Answer) -> None:
+        from sightline.cli.answers import line_of
+        from sightline.client import Result
+
+        timestamp, name = self._under_way.pop(answer.seq)
+        self._report.take(answer)
+        if self._sink is not None and isinstance(answer, Result):
+            self._sink.write_line(line_of(answer, timestamp, name))
+
+
+class Report:
+    """Progress on standard error: one line that is rewritten on a terminal, a line every few seconds elsewhere."""
+
+    def __init__(self, stream: str, *, bar: bool) -> None:
+        from sightline.metrics import Rate, Spread
+
+        self.sent = 0
+        self._answered = 0
+        self._dropped: Counter[str] = Counter()
+        self._latency = Spread()
+        self._rate = Rate()
+        self._skipped = 0
+        self._stream = stream
+        self._trouble: str | None = None
+        self._console = Console(stderr=True, highlight=False)
+        self._status = self._console.status("") if bar and self._console.is_terminal else None
+        self._told = time.monotonic()
+
+    def __enter__(self) -> Report:
+        if self._status is not None:
+            self._status.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._status is not None:
+            self._status.stop()
+        self._console.print(escape(self._line()), soft_wrap=True)
+
+    def tell(self, reason: str | None) -> None:
+        """Why no pictures come, or that they do again."""
+        if reason is not None and reason != self._trouble:
+            self._console.print(f"[yellow]{escape(reason)}; trying again[/]", soft_wrap=True)
+        self._trouble = reason
+
+    def take(self, answer: Answer) -> None:
+        """Count one answer."""
+        from sightline.client import Result
+
+        if not isinstance(answer, Result):
+            self._dropped[answer.reason] += 1
+            return
+        self._answered += 1
+        self._rate.tick()
+        if answer.latency_ms is not None:
+            self._latency.add(answer.latency_ms)
+
+    def show(self, skipped: int) -> None:
+        """Show how it stands. Called ten times a second."""
+        self._skipped = skipped
+        if self._status is not None:
+            self._status.update(escape(self._line()))
+        elif time.monotonic() - self._told >= TOLD_EVERY_S:
+            self._told = time.monotonic()
+            self._console.print(escape(self._line()), soft_wrap=True)
+
+    def _line(self) -> str:
+        spread = self._latency.percentiles()
+        parts = [f"{self._stream}: {self.sent} sent", f"{self._answered} answered ({self._rate.value():.1f} fps)"]
+        parts += [f"{n} dropped: {reason}" for reason, n in self._dropped.most_common()]
+        if self._skipped:
+            parts.append(f"{self._skipped} skipped here")
+        if self._answered:
+            parts.append(f"latency p50 {spread['p50']:.0f} ms, p95 {spread['p95']:.0f} ms")
+        return ", ".join(parts)

@@ -1,0 +1,58 @@
+"""A window that shows pictures, through SDL (pygame-ce)."""
+
+from __future__ import annotations
+
+import os
+
+from sightline.errors import ConfigError
+from sightline.types import Image
+
+
+class Window:
+    """Opens with the first picture, in its size. May be resized; q, Escape or its cross closes it. Main thread only."""
+
+    def __init__(self, title: str) -> None:
+        """Raises ConfigError where pygame-ce is missing or there is no screen."""
+        os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")  # it would write to standard output
+        try:
+            import pygame
+        except ImportError:
+            raise ConfigError("a window needs pygame-ce; run: pip install 'sightline[window]'") from None
+        self._pygame = pygame
+        try:
+            pygame.display.init()
+        except pygame.error as e:
+            raise ConfigError(f"no window can be opened here ({e}); use --json, or neither, over SSH") from None
+        pygame.display.set_caption(title)
+        self._open = False
+
+    def __enter__(self) -> Window:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._pygame.display.quit()
+
+    def show(self, image: Image) -> None:
+        """Show a picture, as large as the window without being stretched."""
+        pygame = self._pygame
+        height, width = image.shape[:2]
+        if not self._open:
+            pygame.display.set_mode((width, height), pygame.RESIZABLE)
+            self._open = True
+        screen = pygame.display.get_surface()
+        scale = min(screen.get_width() / width, screen.get_height() / height)
+        size = (max(1, round(width * scale)), max(1, round(height * scale)))
+        picture = pygame.image.frombuffer(image.tobytes(), (width, height), "BGR")
+        if size != (width, height):
+            picture = pygame.transform.smoothscale(picture, size)
+        screen.fill((0, 0, 0))
+        screen.blit(picture, ((screen.get_width() - size[0]) // 2, (screen.get_height() - size[1]) // 2))
+        pygame.display.flip()
+
+    def closed(self) -> bool:
+        """True once somebody closed it. Call it often: it also keeps the window alive."""
+        pygame = self._pygame
+        return any(
+            event.type == pygame.QUIT or (event.type == pygame.KEYDOWN and event.key in (pygame.K_q, pygame.K_ESCAPE))
+            for event in pygame.event.get()
+        )

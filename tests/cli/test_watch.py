@@ -1,0 +1,134 @@
+"""``sightline watch``, as a person starts it, against a real server."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+
+import numpy as np
+import pytest
+import pytest_asyncio
+
+from rtsp import free_port
+from serving import Running, serving
+from sightline.cli.answers import drawn
+from sightline.cli.window import Window
+from sightline.client import AsyncClient
+from sightline.sources.synthetic import BACKGROUND
+
+loop = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def server() -> AsyncIterator[Running]:
+    async with serving("--tcp-port", "0", "--source", "made=synthetic:?size=320x180&fps=20") as running:
+        yield running
+
+
+async def start(*args: str) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "sightline", "watch", *args),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env=os.environ | {"SDL_VIDEODRIVER": "dummy"},
+    )
+
+
+async def stop(process: asyncio.subprocess.Process) -> tuple[str, str]:
+    process.send_signal(signal.SIGINT)
+    out, err = await asyncio.wait_for(process.communicate(), 30)
+    assert process.returncode == 130
+    assert "Traceback" not in err.decode()
+    return out.decode(), err.decode()
+
+
+@loop
+@pytest.mark.parametrize("transport", ["tcp", "ws"])
+async def test_json_is_one_line_a_result(server: Running, transport: str) -> None:
+    process = await start("made", "--json", "--url", getattr(server, transport))
+    assert process.stdout is not None
+    got = [json.loads(await asyncio.wait_for(process.stdout.readline(), 60)) for _ in range(20)]
+    await stop(process)
+    assert {(line["stream"], line["width"], line["height"], line["model"]) for line in got} == {
+        ("made", 320, 180, "motion")
+    }
+    numbers = [line["seq"] for line in got]
+    assert numbers == sorted(set(numbers))
+    assert any(line["detections"] for line in got)
+
+
+@loop
+async def test_elsewhere_than_on_a_terminal_there_are_lines(server: Running) -> None:
+    process = await start("made", "--url", server.ws)
+    assert process.stderr is not None
+    while "fps, " not in (line := (await asyncio.wait_for(process.stderr.readline(), 60)).decode()):
+        assert line
+    await stop(process)
+
+
+@loop
+@pytest.mark.parametrize("transport", ["tcp", "ws"])
+async def test_a_window_shows_the_pictures_with_boxes(server: Running, transport: str) -> None:
+    pytest.importorskip("pygame")
+    process = await start("made", "--window", "--url", getattr(server, transport))
+    await server.until(lambda s: s["streams"]["made"]["viewers"] == 1)
+    before = (await server.stream("made"))["delivered"]
+    await server.until(lambda s: s["streams"]["made"]["delivered"] > before + 10)
+    await stop(process)
+    async with AsyncClient(getattr(server, transport)) as client:
+        results = client.subscribe("made", pictures=True)
+        async for result in results:
+            if result.detections:
+                break
+        await results.aclose()
+    plain = result.picture
+    assert plain is not None
+    x1, y1, _, _ = (round(v) for v in result.detections[0].xyxy)
+    image = drawn(result)
+    assert image.shape == (180, 320, 3)
+    around = image[max(0, y1 - 2) : y1 + 3, max(0, x1 - 2) : x1 + 3].reshape(-1, 3).astype(int)
+    assert np.abs(around - BACKGROUND).max() > 60, "a box's corner"
+
+
+def test_a_window_can_be_resized_and_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    pygame = pytest.importorskip("pygame")
+    monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
+    image = np.zeros((60, 80, 3), np.uint8)
+    image[:, :40] = (255, 0, 0)  # blue
+    with Window("test") as window:
+        window.show(image)
+        screen = pygame.display.get_surface()
+        assert screen.get_size() == (80, 60)
+        assert screen.get_at((10, 30))[:3] == (0, 0, 255)
+        assert screen.get_at((70, 30))[:3] == (0, 0, 0)
+        pygame.display.set_mode((160, 160), pygame.RESIZABLE)
+        window.show(image)
+        screen = pygame.display.get_surface()
+        assert screen.get_at((20, 80))[:3] == (0, 0, 255)
+        assert screen.get_at((20, 10))[:3] == (0, 0, 0), "not stretched"
+        assert not window.closed()
+        for key in (pygame.K_q, pygame.K_ESCAPE):
+            pygame.event.post(pygame.event.Event(pygame.KEYDOWN, key=key))
+            assert window.closed()
+            assert not window.closed()
+
+
+@loop
+@pytest.mark.parametrize(
+    ("args", "says"),
+    [
+        (("a b",), "stream name 'a b'"),
+        (("a", "--json", "--window"), "expected one of them"),
+        (("a", "--url", f"tcp://127.0.0.1:{free_port()}"), "nothing listens there"),
+    ],
+)
+async def test_what_can_not_be_says_why(args: tuple[str, ...], says: str) -> None:
+    process = await start(*args)
+    _, err = await asyncio.wait_for(process.communicate(), 60)
+    assert process.returncode == 2
+    assert says in " ".join(err.decode().split())
+    assert "Traceback" not in err.decode()
