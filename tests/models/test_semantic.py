@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from sightline.errors import ModelError
 from sightline.loader import load_model
+from sightline.models import semantic
 from sightline.models._data_sets import ADE, VOC
 from sightline.models.base import GraphModel
 from sightline.models.semantic import best_class
@@ -163,6 +164,22 @@ def test_what_covers_the_grey_border_is_left_out(make_graph: Callable[..., Path]
     assert isinstance(found, Segmentation)
     rows = slice(0, 4) if fit == "letterbox" else slice(6, 10)
     np.testing.assert_array_equal(found.class_map, expected(5)[rows])
+
+
+def test_of_very_many_logits_every_second_pixel_counts(
+    make_graph: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(semantic, "MOST_VALUES", 21 * 16 * 16 // 2)
+    np.testing.assert_array_equal(only(make_graph({"y": logits(21)})), expected(21)[::2, ::2])
+
+
+def test_a_file_beside_is_believed_more_than_the_graph(make_graph: Callable[..., Path]) -> None:
+    file = make_graph({"y": logits(3)}, metadata={"names": '["a", "b", "c"]', "mean": "x"})
+    file.with_name("tiny.metadata.json").write_text('{"names": ["d", "e", "f"], "mean": 0.5}')
+    assert load_model(str(file), engine="onnx").card.labels == ("d", "e", "f")
+    file.with_name("tiny.metadata.json").write_text('{"family": "rtdetr"}')
+    with pytest.raises(ModelError, match="does not fit the family rtdetr"):
+        load_model(str(file), engine="onnx")
 
 
 @given(st.integers(1, 40), st.integers(1, 9), st.integers(1, 9), st.integers(0, 2**32 - 1), st.booleans())

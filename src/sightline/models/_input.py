@@ -90,6 +90,9 @@ class Input:
         self._kind = np.dtype(np.uint16) if dtype == "float16" else np.dtype(dtype)
         self._tables = [(levels if dtype == "uint8" else s).astype(dtype).view(self._kind) for s in scaled]
         self._last: dict[int, Geometry] = {}
+        # Kept: the pages of new ones would be fetched for every picture, which takes longer than the scaling.
+        self._scaled = np.empty((0, 0, 3), np.uint8)
+        self._three = list(np.empty((3, 0, 0), np.uint8))
 
     def place(self, image: Image, tensor: NDArray[Any], slot: int) -> Geometry:
         """Put a picture into ``tensor[slot]``, 3 x H x W, and say where it lies."""
@@ -104,11 +107,14 @@ class Input:
                 channel[...] = table[PAD]
             self._last[slot] = geometry
         size = (geometry.inner_width, geometry.inner_height)
+        if self._scaled.shape[:2] != size[::-1]:
+            self._scaled = np.empty((*size[::-1], 3), np.uint8)
+            self._three = list(np.empty((3, *size[::-1]), np.uint8))
         if size != (geometry.width, geometry.height):
-            image = cv2.resize(image, size, interpolation=cv2.INTER_LINEAR)  # type: ignore[assignment]
+            image = cv2.resize(image, size, dst=self._scaled, interpolation=cv2.INTER_LINEAR)  # type: ignore[assignment]
         rows = slice(geometry.top, geometry.top + geometry.inner_height)
         columns = slice(geometry.left, geometry.left + geometry.inner_width)
-        planes = cv2.split(image)
-        for channel, plane, table in zip(target, (planes[i] for i in self._planes), self._tables, strict=True):
-            cv2.LUT(plane, table, dst=channel[rows, columns])
+        planes = cv2.split(image, self._three)
+        for channel, plane, table in zip(target, self._planes, self._tables, strict=True):
+            cv2.LUT(planes[plane], table, dst=channel[rows, columns])
         return geometry
