@@ -104,7 +104,7 @@ async def test_a_camera_that_is_killed_five_times_comes_back_and_harms_nobody() 
         "made": "synthetic:?size=160x120&fps=20",
     }
     given = itertools.chain.from_iterable(("--source", f"{name}={spec}") for name, spec in options.items())
-    async with serving(*given) as server, peer(f"{server.ws}/ws/view/door") as viewer:
+    async with serving(*given, "--log-level", "debug") as server, peer(f"{server.ws}/ws/view/door") as viewer:
         process = psutil.Process(server.process.pid)
         seen: list[str] = []
         memory = []
