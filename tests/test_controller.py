@@ -185,6 +185,12 @@ def test_a_way_that_is_long_rather_than_narrow_costs_no_quality() -> None:
     assert world.controller.knobs.width == DEFAULT.width
 
 
+def test_a_slow_model_costs_no_picture_quality() -> None:
+    world = World(work_ms=lambda _: 90, distance_ms=20).run(60)
+    assert world.controller.knobs.fps < DEFAULT.fps
+    assert all((k.quality, k.width) == (DEFAULT.quality, DEFAULT.width) for _, k, _ in world.moves), world.moves
+
+
 def test_a_camera_that_takes_no_notice_is_left_alone() -> None:
     world = World(work_ms=lambda _: 60, window=None, obeys=False).run(60)
     assert not world.controller.follows

@@ -32,6 +32,8 @@ STEP_S = 1.0
 """Between two steps up."""
 FULL = 0.85
 """A step up must leave latency below this share of the target, and the model this busy at most."""
+OWN_LEAST = 0.4
+"""A picture's own way may always take this share of the target: a slow model must not cost picture quality."""
 HOLD_S = 45.0
 """A step up that was followed by a step back is not tried again for so long: at most 3 turns a minute."""
 PROBE_S = 6.0
@@ -211,7 +213,7 @@ class Controller:
 
     def _back_off(self, way: _Way, now: float) -> bool:
         knobs, reason = self.knobs, ""
-        budget = max(0.2 * self.target_ms, 0.8 * self.target_ms - self._work_ms)
+        budget = max(OWN_LEAST * self.target_ms, 0.8 * self.target_ms - self._work_ms)
         shrink = 1.0
         if way.own_ms > budget and self._held_until.get("quality", 0) <= now:
             smaller = self._smaller(knobs, 0.9 * budget / way.own_ms)
