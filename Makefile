@@ -12,10 +12,10 @@ UV := $(shell command -v uv 2>/dev/null)
 INSTALL := $(if $(UV),$(UV) pip install --python $(BIN)/python --quiet,$(BIN)/python -m pip install --quiet --disable-pip-version-check)
 ARGS ?=
 
-.PHONY: help serve test check bench docs browser broker clean
+.PHONY: help serve test check bench docs train-smoke browser broker clean
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
 
 serve: $(VENV)/.serve ## install what is needed and start the server (ARGS="--model yolo.onnx")
 	@$(BIN)/sightline serve $(ARGS)
@@ -32,6 +32,9 @@ check: $(VENV)/.dev ## lint and type-check
 
 bench: $(VENV)/.dev ## measure; prints tables, writes JSON into bench/results
 	@$(BIN)/python bench/pipeline.py $(ARGS)
+
+train-smoke: $(VENV)/.dev ## train on tiny made data for a few minutes: it must improve
+	@$(BIN)/python -m pytest -m smoke -s tests/train/test_train_smoke.py
 
 docs: $(VENV)/.dev ## make docs/cli.md and docs/settings.md from the code
 	@$(BIN)/python docs/make.py

@@ -17,6 +17,9 @@ MakeGraph: TypeAlias = Callable[..., Path]
 settings.register_profile("here", deadline=None)  # time says nothing on a busy machine
 settings.load_profile("here")
 
+# The default model takes milliseconds; most tests are of what is around a model, for which the cheapest will do.
+os.environ.setdefault("SIGHTLINE_MODEL", "motion")
+
 ROOT = Path(__file__).resolve().parents[1]
 
 

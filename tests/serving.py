@@ -70,7 +70,7 @@ class Running:
 @asynccontextmanager
 async def serving(*options: str, env: dict[str, str] | None = None, cwd: Path | None = None) -> AsyncGenerator[Running]:
     """``sightline serve`` with these options on a free port, ready for frames."""
-    clean = {k: v for k, v in os.environ.items() if not k.startswith("SIGHTLINE_")}
+    clean = {k: v for k, v in os.environ.items() if not k.startswith("SIGHTLINE_") or k == "SIGHTLINE_MODEL"}
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "sightline", "serve", "--port", "0", *options),
         stdout=asyncio.subprocess.PIPE,

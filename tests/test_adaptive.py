@@ -101,6 +101,7 @@ async def test_another_preset_at_once(server: Running) -> None:
         adapt, _ = await camera.next("adapt")
         assert (adapt["width"], adapt["quality"], adapt["fps"], adapt["max_pending"]) == (1280, 0.8, 60, 5)
         assert "ultra" in adapt["reason"]
+    await server.until(lambda s: s["streams"]["switch"]["state"] == "waiting")
     async with peer(f"{server.ws}/ws/camera/switch") as camera:
         hello, _ = await camera.next("hello")
         assert hello["preset"] == "ultra", "it stays with the stream"

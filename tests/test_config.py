@@ -25,9 +25,9 @@ def test_file_is_weaker_than_environment_is_weaker_than_command_line(
     assert (settings.port, settings.conf, settings.model) == (3, 0.6, "a.onnx")
 
 
-def test_without_anything_it_is_loopback_and_motion() -> None:
+def test_without_anything_it_is_loopback_and_nano() -> None:
     settings = load_settings()
-    assert (settings.host, settings.port, settings.model, settings.insecure) == ("127.0.0.1", 8000, "motion", False)
+    assert (settings.host, settings.port, settings.model, settings.insecure) == ("127.0.0.1", 8000, "nano", False)
 
 
 def test_a_named_file_is_read_and_must_exist(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

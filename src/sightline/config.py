@@ -51,7 +51,7 @@ class Settings(BaseSettings):
     sources: dict[StreamName, SecretStr] = Field(
         {}, description="Streams that the server itself pulls: name = source (see sources.md). A table of the file."
     )
-    model: str = Field("motion", description="A built-in model's name or the path of an ONNX file.")
+    model: str = Field("nano", description="A built-in model's name or the path of an ONNX file.")
     family: str | None = Field(
         None, description="Kind of model that an ONNX file is, where the file leaves it open; see docs/models.md."
     )

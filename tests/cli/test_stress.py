@@ -22,7 +22,7 @@ SMALL = ("--streams", "3", "--fps", "10", "--duration", "2")
 
 async def stress(*options: str, env: dict[str, str] | None = None) -> tuple[int, str, str]:
     """Status, standard output and standard error."""
-    clean = {k: v for k, v in os.environ.items() if not k.startswith("SIGHTLINE_")}
+    clean = {k: v for k, v in os.environ.items() if not k.startswith("SIGHTLINE_") or k == "SIGHTLINE_MODEL"}
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "sightline", "stress", *options),
         stdout=asyncio.subprocess.PIPE,

@@ -6,7 +6,6 @@ Takes about two minutes: asked for by ``make train-smoke``, not by every test ru
 from __future__ import annotations
 
 import json
-import os
 import re
 from pathlib import Path
 
@@ -27,7 +26,7 @@ from sightline.train.loop import load_checkpoint
 
 pytestmark = [
     pytest.mark.timeout(600),
-    pytest.mark.skipif("SIGHTLINE_TRAIN_SMOKE" not in os.environ, reason="long: set SIGHTLINE_TRAIN_SMOKE=1"),
+    pytest.mark.smoke,
 ]
 
 app = typer.Typer()

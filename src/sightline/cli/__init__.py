@@ -10,11 +10,13 @@ from rich.markup import escape
 
 from sightline import __version__
 from sightline.cli.doctor import doctor
+from sightline.cli.evaluate import evaluate
 from sightline.cli.models import models
 from sightline.cli.push import push
 from sightline.cli.run import run
 from sightline.cli.serve import serve
 from sightline.cli.stress import stress
+from sightline.cli.train import train
 from sightline.cli.watch import watch
 from sightline.errors import SightlineError
 
@@ -40,7 +42,7 @@ def _main(
     return
 
 
-for _command in (serve, run, push, watch, models, doctor, stress):  # in the order of the help
+for _command in (serve, run, push, watch, models, doctor, stress, train, evaluate):  # in the order of the help
     app.command()(_command)
 
 

@@ -13,7 +13,6 @@ from sightline import loader
 from sightline.config import Settings, load_settings
 from sightline.errors import ConfigError, ModelError
 from sightline.guard import is_loopback
-from sightline.outward.running import check_sinks
 
 
 def _help(setting: str) -> str:
@@ -85,6 +84,11 @@ def serve(
         if len(settings.sources) > settings.max_streams:
             raise ConfigError(f"{len(settings.sources)} sources: expected at most max_streams, {settings.max_streams}")
     loader.check_model(settings.model, engine=settings.engine, device=settings.device, family=settings.family)
+    # Here, or every command would take half a second longer and a broken OpenCV would stop `doctor` as well.
+    from sightline.app import create_app
+    from sightline.outward.running import check_sinks
+    from sightline.server import Server
+
     check_sinks(settings.sinks)
     logging.basicConfig(
         level=settings.log_level.upper(), format="%(asctime)s %(levelname)-7s %(name)s  %(message)s", datefmt="%H:%M:%S"
@@ -99,10 +103,6 @@ def serve(
         sys.stdout.flush()
         if open_page:
             webbrowser.open(url)
-
-    # Here, or every command would take half a second longer and a broken OpenCV would stop `doctor` as well.
-    from sightline.app import create_app
-    from sightline.server import Server
 
     server = Server(create_app(settings), settings, ready)
     server.serve_forever()
