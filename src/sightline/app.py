@@ -82,7 +82,7 @@ def load_model(settings: Settings) -> Loaded:
     started = time.monotonic()
     model = loader.load_model(
         settings.model,
-        engine=engine,
+        engine=settings.engine,
         device=settings.device,
         imgsz=settings.imgsz,
         confidence=settings.conf,
