@@ -19,8 +19,9 @@ from sightline.types import Frame
 EPOCH = time.time() - time.monotonic()
 """Added to ``time.monotonic()`` gives ``time.time()`` as it was when the process began."""
 PACE_S = 1 / 30
-"""A dropped frame's notice comes so long after the frame. A camera that waits for answers would otherwise send as fast
-as the network can: four of them made the server take 7,000 frames a second, only to drop them."""
+"""A dropped frame's notice comes so long after the frame, and after the notice before it. A camera that waits for
+answers would otherwise send as fast as the network can: four of them made the server take 7,000 frames a second, only
+to drop them."""
 
 T = TypeVar("T")
 
@@ -65,13 +66,17 @@ class Pacer:
     def __init__(self, max_pending: int) -> None:
         self._max_pending = max_pending
         self._held = 0
+        self._due = 0.0
+        """When the last notice had its time."""
 
     def later(self, frame: Frame, say: Callable[[T], None], notice: T) -> None:
         """Say it when the time has come."""
-        wait = frame.received_at + PACE_S - time.monotonic()
+        due = max(frame.received_at, self._due) + PACE_S
+        wait = due - time.monotonic()
         if wait <= 0 or self._held >= self._max_pending:
             say(notice)
         else:
+            self._due = due
             self._held += 1
             asyncio.get_running_loop().call_later(wait, self._release, say, notice)
 
