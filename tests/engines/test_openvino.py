@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -37,3 +39,15 @@ def test_the_reason_of_a_failing_run_is_passed_on(make_graph: Callable[..., Path
     with pytest.raises(ModelError, match="failed"):
         engine.run({"picture": np.zeros((1, 3, 64, 64), np.float32)})
     engine.run({"images": np.zeros((1, 3, 64, 64), np.float32)})  # and it still works
+
+
+def test_nothing_is_reported_to_anybody(make_graph: Callable[..., Path]) -> None:
+    code = (
+        "import sys; from pathlib import Path; from sightline.engines import openvino\n"
+        "openvino.open(Path(sys.argv[1])).close()\n"
+        "print([name for name, module in sys.modules.items() if 'openvino_telemetry' in name and module])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, make_graph(VALUE)], capture_output=True, text=True, timeout=100, check=True
+    )
+    assert done.stdout.strip() == "[]"

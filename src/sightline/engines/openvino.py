@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -44,6 +45,10 @@ class OpenVinoEngine:
     device = "cpu"
 
     def __init__(self, path: Path, threads: int) -> None:
+        # Its telemetry sends usage figures from a forked process unless a person has opted out. Without the package
+        # OpenVINO takes a stub that sends nothing.
+        sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+
         import openvino
         from openvino import frontend
 
