@@ -135,12 +135,31 @@ async def test_who_takes_no_answers_sends_no_more(server: Running, url: str, str
         assert (await server.stream(stream))["received"] == 3, stats
 
 
-async def test_drops_are_told(stream: str, kind: str) -> None:
-    async with serving("--tcp-port", "0", env={"SIGHTLINE_MAX_FPS": "1"}) as server:
-        answers = await published(server.tcp if kind == "tcp" else server.ws, stream, jpegs(20))
-    reasons = {a.reason for a in answers if isinstance(a, Dropped)}
-    assert "rate" in reasons
-    assert sorted(a.seq for a in answers) == list(range(20))
+async def test_the_servers_rate_is_kept(stream: str, kind: str) -> None:
+    async with serving("--tcp-port", "0", env={"SIGHTLINE_MAX_FPS": "5"}) as server:
+        url = server.tcp if kind == "tcp" else server.ws
+        async with AsyncClient(url) as client:
+            answers = [a async for a in client.publish(stream, jpegs(6), pending=1)]
+    assert [a.seq for a in answers] == list(range(6))
+    assert all(isinstance(a, Result) for a in answers), "none came too fast"
+
+
+async def test_drops_are_told(url: str, stream: str) -> None:
+    big = picture(0, 1920, 1080)
+    async with AsyncClient(url) as client, AsyncClient(url) as another:
+        mine = client.publish(stream, [big] * 40)
+        async with aclosing(another.publish(f"{stream}-busy", endless(), pending=2)) as busy:
+            keeping_busy = asyncio.create_task(take_all(busy))
+            answers = [a async for a in mine]
+            keeping_busy.cancel()
+            await asyncio.wait([keeping_busy])
+    assert sorted(a.seq for a in answers) == list(range(40))
+    assert {a.reason for a in answers if isinstance(a, Dropped)} == {"replaced"}
+
+
+async def take_all(answers: AsyncIterator[Result | Dropped]) -> None:
+    async for _ in answers:
+        pass
 
 
 async def test_a_picture_that_cannot_be_decoded_is_a_dropped_frame(url: str, stream: str) -> None:
@@ -258,6 +277,12 @@ async def test_the_wrong_port_is_told(server: Running, stream: str) -> None:
 async def test_a_wrong_url_is_told(url: str) -> None:
     with pytest.raises(ConfigError, match="address"):
         AsyncClient(url)
+
+
+async def test_publishing_again_at_once_is_not_busy(url: str, stream: str) -> None:
+    async with AsyncClient(url) as client:
+        for _ in range(10):
+            assert [type(a) async for a in client.publish(stream, jpegs(1))] == [Result]
 
 
 async def test_a_busy_stream_and_a_bad_name_are_raised(url: str, stream: str) -> None:

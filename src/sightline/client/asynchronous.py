@@ -34,6 +34,8 @@ MOST_S = 10.0
 """Between two tries to connect: doubled from the first to the most, and shortened at random by up to half."""
 BUSY_S = 30.0
 """So long after a connection was lost the server may still think that we publish."""
+LEFT_S = 2.0
+"""The same after a call of our own has ended: the server may learn of that only after we came again."""
 BACKLOG = 64
 """Results that wait for a slow subscriber; with pictures it is two."""
 
@@ -52,6 +54,8 @@ class AsyncClient:
         self._reconnect = reconnect
         self._closed = asyncio.Event()
         self._calls: set[Call[Any]] = set()
+        self._left: dict[str, float] = {}
+        """When we stopped publishing a stream, ``time.monotonic()``."""
 
     async def __aenter__(self) -> AsyncClient:
         return self
@@ -78,10 +82,12 @@ class AsyncClient:
         """
         call = Publishing(stream, supply(pictures, quality), pending)
         try:
-            async with aclosing(self._answers(call, links.publishing(self.url, stream))) as answers:
+            retry = self._retry(busy_until=self._left.pop(stream, 0.0) + LEFT_S)
+            async with aclosing(self._answers(call, links.publishing(self.url, stream), retry)) as answers:
                 async for answer in answers:
                     yield answer
         finally:
+            self._left[stream] = time.monotonic()
             await call.finish()
 
     async def subscribe(self, stream: str, *, pictures: bool = False) -> AsyncGenerator[Result]:
@@ -92,12 +98,14 @@ class AsyncClient:
         """
         call = Subscribing(2 if pictures else BACKLOG)
         opened = links.subscribing(self.url, stream, pictures=pictures)
-        async with aclosing(self._answers(call, opened)) as results:
+        async with aclosing(self._answers(call, opened, self._retry())) as results:
             async for result in results:
                 yield result
 
-    async def _answers(self, call: Call[T], open_link: links.Open) -> AsyncGenerator[T]:
-        retry = _Retry(self.url, self._closed, enabled=self._reconnect)
+    def _retry(self, *, busy_until: float = 0.0) -> _Retry:
+        return _Retry(self.url, self._closed, enabled=self._reconnect, busy_until=busy_until)
+
+    async def _answers(self, call: Call[T], open_link: links.Open, retry: _Retry) -> AsyncGenerator[T]:
         self._calls.add(call)
         try:
             while True:
@@ -129,12 +137,12 @@ class AsyncClient:
 class _Retry:
     """Whether, and when, to connect again."""
 
-    def __init__(self, url: str, closed: asyncio.Event, *, enabled: bool) -> None:
+    def __init__(self, url: str, closed: asyncio.Event, *, enabled: bool, busy_until: float) -> None:
         self._url = url
         self._closed = closed
         self._enabled = enabled
         self._connected = False
-        self._answered_at: float | None = None
+        self._busy_until = busy_until
         self._wait = FIRST_S
 
     def connected(self) -> None:
@@ -143,12 +151,12 @@ class _Retry:
 
     def answered(self) -> None:
         """All is well."""
-        self._answered_at = time.monotonic()
+        self._busy_until = time.monotonic() + BUSY_S
         self._wait = FIRST_S
 
     def after(self, error: SightlineError) -> float:
         """How many seconds to wait before the next try. Raises the error where another try can't help."""
-        if not (self._enabled and self._passes(error)) or self._closed.is_set():
+        if not self._passes(error) or self._closed.is_set():
             raise error
         wait = self._wait * random.uniform(0.5, 1)
         self._wait = min(2 * self._wait, MOST_S)
@@ -162,6 +170,7 @@ class _Retry:
             raise Unreachable("the client was closed")
 
     def _passes(self, error: SightlineError) -> bool:
-        if isinstance(error, (StreamBusy, LimitReached)):  # perhaps by our own lost connection
-            return self._answered_at is not None and time.monotonic() - self._answered_at < BUSY_S
-        return self._connected and isinstance(error, (Unreachable, ShuttingDown, IdleTimeout))
+        if isinstance(error, (StreamBusy, LimitReached)):  # perhaps by our own last connection
+            return time.monotonic() < self._busy_until
+        lost = isinstance(error, (Unreachable, ShuttingDown, IdleTimeout))
+        return lost and self._connected and self._enabled

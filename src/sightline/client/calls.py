@@ -16,6 +16,9 @@ from sightline.client.links import Link
 from sightline.client.supply import Jpeg, check
 from sightline.errors import BadImage, SightlineError, TooLarge
 
+BURST_S = 0.1
+"""Frames that come unevenly may catch up by so much. The server allows a quarter of a second."""
+
 T = TypeVar("T", bound=Answer)
 
 
@@ -94,6 +97,8 @@ class Publishing(Call[Answer]):
         self._under_way: dict[int, float] = {}
         """When each frame that has no answer was sent."""
         self._sending: asyncio.Task[None] | None = None
+        self._due = 0.0
+        """When the next frame may be sent, ``time.monotonic()``."""
 
     def use(self, link: Link | None) -> None:
         """Send over this link from now on."""
@@ -140,13 +145,14 @@ class Publishing(Call[Answer]):
         async with aclosing(self._jpegs):
             seq = 0
             while True:
-                await self._room()
+                link = await self._room()
+                await self._pace(link.limits.max_fps)
                 jpeg = await anext(self._jpegs, None)
                 if jpeg is None:
                     return
                 check(jpeg)
-                link = await self._room()  # another one, where the last was lost while we waited for the picture
                 head = frames.FrameHead(self._stream, seq, time.time() * 1000)
+                link = await self._room()  # another one, where the last was lost while we waited for the picture
                 self._under_way[seq] = time.perf_counter()
                 most = link.limits.max_message_bytes
                 if len(jpeg) > most:
@@ -155,6 +161,13 @@ class Publishing(Call[Answer]):
                 else:
                     await link.send(head, jpeg)
                 seq += 1
+
+    async def _pace(self, max_fps: float) -> None:
+        """Wait where frames come faster than the server takes them: it would only drop them."""
+        now = time.monotonic()
+        if self._due > now:
+            await asyncio.sleep(self._due - now)
+        self._due = max(self._due, now - BURST_S) + 1 / max_fps
 
     async def _room(self) -> Link:
         """Wait until one more frame may be sent: the caller may have too many answers to take, too."""

@@ -23,6 +23,7 @@ class Limits(Protocol):
     """What the server's hello tells, over either transport."""
 
     max_pending: int
+    max_fps: float
     max_message_bytes: int
 
 

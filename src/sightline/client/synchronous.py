@@ -111,6 +111,7 @@ def _serve(loop: asyncio.AbstractEventLoop) -> None:
         loop.run_forever()
         loop.run_until_complete(_cancel_all())
         loop.run_until_complete(loop.shutdown_asyncgens())
+        loop.run_until_complete(asyncio.sleep(0))  # closed connections give their sockets back in the next round
     finally:
         loop.close()
 

@@ -124,6 +124,7 @@ class TcpLink(asyncio.BufferedProtocol):
         self._over = True
         self._heartbeat.cancel()
         self._transport.abort()
+        await asyncio.sleep(0)  # the socket goes in the loop's next round, which may be its last
         if self.hello.done() and not self.hello.cancelled():
             self.hello.exception()  # has been told, or is of no interest any more
 
