@@ -14,7 +14,7 @@ from sightline.train.loop import Batch
 from sightline.train.records import IGNORE
 from sightline.types import Image
 
-SIDES = ((0.55, 160), (1.0, 224))
+SIDES = ((0.5, 160), (0.85, 224), (1.0, 256))
 """Until which part of training pictures have which side: small ones first, where most is learnt in the least time."""
 SIZE = 256
 """Side of the square the finished network looks at, pixels."""
