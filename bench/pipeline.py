@@ -56,7 +56,7 @@ def bare_loop(pipe: Pipe, model_path: str, engine: str, threads: int | None, jpe
             image = codecs.decode(next(frames), at_least=model.wanted_side)
             tensor, geometry = model.preprocess(image)
             outputs = model.engine.run({model.graph.input.name: tensor})
-            model.postprocess(outputs, geometry)
+            model.postprocess(outputs, geometry, model.options)
             count += 1
         pipe.send((cpu_seconds(process) - before, count, time.monotonic() - started))
 

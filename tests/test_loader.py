@@ -27,7 +27,7 @@ def test_the_built_in_models_are_listed_and_load() -> None:
     assert cards["motion"].labels == ("motion",)
     model = load_model("motion", confidence=0.6)
     assert model.card == cards["motion"]
-    assert model.confidence == 0.6
+    assert model.options.confidence == 0.6
     assert model.engine is None
     assert model.input_size is None
     check_model("motion")
@@ -39,7 +39,7 @@ def test_a_file_is_loaded_warm_and_says_what_it_is(make_graph: Callable[..., Pat
     model = load_model(str(file), engine="onnx", confidence=0.4)
     assert model.engine is not None
     assert (model.engine.name, model.engine.device) == ("onnx", "cpu")
-    assert model.confidence == 0.4
+    assert model.options.confidence == 0.4
     assert model.max_batch == 1  # batching does not pay on a processor
     card = model.card
     assert (card.name, card.family, card.task, card.input_size) == ("my dogs", "yolox", "detect", (64, 64))

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from conftest import MakeGraph
 from serving import Json, Running, peer, picture, serving
 from sightline import codecs, loader
+from sightline.models.base import Options
 from sightline.still import LEVELS, Stills, difference, thumbnail
 from sightline.types import Encoded, Frame, Image, Result
 from sightline.worker import Outcome, process
@@ -90,7 +91,7 @@ def test_a_still_frame_gets_the_last_result_as_its_own(make_graph: MakeGraph, sc
     assert set(b.stages) == {"queue", "compare"}
     (c,) = results(process(model, [frame(scene, 2, noise=3, stream="other")], stills=stills))
     assert c.reused is None, "streams are apart"
-    model.confidence = 0.5
+    model.options = Options(confidence=0.5)
     (d,) = results(process(model, [frame(scene, 3, noise=3)], stills=stills))
     assert d.reused is None, "with another threshold it may see something else"
     (e,) = results(process(model, [frame(scene, 4, noise=3)], gone={"door"}, stills=stills))

@@ -89,7 +89,7 @@ def load_model(
             opened.close()
             raise
     if confidence is not None:
-        model.confidence = confidence
+        model.options = replace(model.options, confidence=confidence)
     model.warm_up()
     return model
 

@@ -232,7 +232,7 @@ def process(
             stills.forget(name)
     if model.remembers:
         stills = None
-    settings = (model.card, model.confidence, model.iou, model.max_detections)
+    settings = (model.card, model.options)
     started = time.monotonic()
     images: dict[int, Image] = {}
     outcomes: dict[int, Outcome] = {}

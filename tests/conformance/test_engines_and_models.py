@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from sightline.errors import BadImage, ConfigError, ModelError
 from sightline.loader import load_model
-from sightline.models.base import Model
+from sightline.models.base import Model, Options
 from sightline.registry import load, names
 from sightline.types import Detections, Engine, Image, Prediction, TensorSpec
 
@@ -203,7 +203,7 @@ SIZES = [(1, 1), (17, 33), (4000, 10), (10, 4000), (640, 360), (1, 500), (64, 64
 @pytest.mark.parametrize("size", SIZES)
 def test_a_model_takes_pictures_of_any_size(model: Model, size: tuple[int, int]) -> None:
     width, height = size
-    model.confidence = 0.05
+    model.options = Options(confidence=0.05)
     for seed in range(12):  # so many that one that remembers has something to say
         image = picture(width, height, seed)
         before = image.copy()
@@ -306,7 +306,7 @@ def test_a_model_has_a_card_and_a_size(model: Model) -> None:
     assert model.wanted_side >= 32
     assert model.max_batch >= 1
     assert model.input_size == card.input_size
-    assert 0 <= model.confidence <= 1
+    assert 0 <= model.options.confidence <= 1
     model.warm_up()
     model.close()
     model.close()

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from sightline.errors import ModelError
 from sightline.loader import load_model
-from sightline.models.base import GraphModel
+from sightline.models.base import GraphModel, Options
 from sightline.types import Detections
 
 GREY = np.full((64, 64, 3), 128, np.uint8)
@@ -47,7 +47,7 @@ def test_rows_are_taken_as_they_are_best_first(
         np.testing.assert_allclose(found.confidence, [0.9, 0.8, 0.4], atol=1e-3)
         np.testing.assert_allclose(found.xyxy, [[10, 20, 30, 40], [11, 21, 30, 40], [12, 22, 28, 30]], atol=0.02)
     assert model.card.label(2) == ("cow" if metadata else "class 2")
-    model.max_detections, model.confidence = 1, 0.05
+    model.options = Options(confidence=0.05, max_detections=1)
     assert len(getattr(model.predict([GREY])[0], "confidence", ())) == 1
 
 

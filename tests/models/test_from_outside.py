@@ -33,7 +33,7 @@ class One(GraphModel):
         width, height = self.graph.size
         return self.tensor[slot : slot + 1], Geometry(image.shape[1], image.shape[0], 0, 0, width, height)
 
-    def postprocess(self, outputs, geometry):
+    def postprocess(self, outputs, geometry, options):
         xyxy = outputs["corners"].astype(np.float32)
         return Detections(xyxy, np.ones(1, np.float32), np.zeros(1, np.int32))
 """

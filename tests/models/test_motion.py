@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from sightline.models import motion
+from sightline.models.base import Options
 from sightline.types import Detections, Image
 
 
@@ -64,7 +65,7 @@ def test_two_things_are_two_rows_the_larger_first() -> None:
     assert found.mask is not None
     assert found.mask[105, 230] == 1
     assert found.mask[65, 65] == 2
-    model.max_detections = 1
+    model.options = Options(max_detections=1)
     assert len(look(model, square(square(room, 110, 100, 60), 410, 150, 120))) == 1
 
 

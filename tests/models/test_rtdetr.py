@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from sightline.errors import ModelError
 from sightline.loader import load_model
-from sightline.models.base import GraphModel
+from sightline.models.base import GraphModel, Options
 from sightline.types import Detections
 
 GREY = np.full((48, 128, 3), 128, np.uint8)
@@ -49,9 +49,9 @@ def test_logits_and_boxes(make_graph: Callable[..., Path], dtype: str, is_open: 
     assert (model.card.family, model.card.label(5), len(model.card.labels)) == ("rtdetr", "bus", 80)
     for found in model.predict([GREY, GREY]):
         check(found)
-    model.confidence, model.max_detections = 0.0, 7
+    model.options = Options(confidence=0.0, max_detections=7)
     assert len(getattr(model.predict([GREY])[0], "confidence", ())) == 7
-    model.confidence = 1.0
+    model.options = Options(confidence=1.0)
     assert not len(getattr(model.predict([GREY])[0], "confidence", [1]))
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from sightline.errors import ModelError
 from sightline.loader import load_model
-from sightline.models.base import GraphModel
+from sightline.models.base import GraphModel, Options
 from sightline.types import Detections, Image
 
 CELLS = 64 + 16 + 4  # of a 64x64 input: strides 8, 16, 32
@@ -180,7 +180,7 @@ def test_more_instances_than_a_map_can_number(make_graph: Callable[..., Path]) -
     model = load_model(
         str(make_graph({"output0": output, "output1": big}, size=(128, 128), metadata=NAMES)), engine="onnx"
     )
-    model.max_detections = 300
+    model.options = Options(max_detections=300)
     (found,) = model.predict([np.zeros((128, 128, 3), np.uint8)])
     assert isinstance(found, Detections)
     assert found.mask is not None

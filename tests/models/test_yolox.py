@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from sightline.errors import ConfigError, ModelError
 from sightline.loader import load_model
-from sightline.models.base import GraphModel
+from sightline.models.base import GraphModel, Options
 from sightline.types import Detections, Image
 
 CELLS = 64 + 16 + 4  # of a 64x64 input: strides 8, 16, 32
@@ -90,9 +90,9 @@ def test_confidence_and_the_number_of_rows_can_be_set_while_it_runs(make_graph: 
     assert len(found) == 24
     assert found.confidence[0] == pytest.approx(0.73)
     assert (np.diff(found.confidence) < 0).all()
-    model.confidence = 0.7
+    model.options = Options(confidence=0.7)
     assert len(_rows(model.predict([GREY])[0])) == 4
-    model.confidence, model.max_detections = 0.0, 10
+    model.options = Options(confidence=0.0, max_detections=10)
     assert len(_rows(model.predict([GREY])[0])) == 10
 
 

@@ -64,17 +64,25 @@ class Graph:
         return {self.input.name: tensor, self.sizes.name: sizes}
 
 
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What is asked of one picture; streams that share a model may ask for different things."""
+
+    confidence: float = 0.25
+    """Rows below it are left out."""
+    iou: float = 0.45
+    """Of two boxes of a class that overlap by more than this, the more confident stays."""
+    max_detections: int = 100
+
+
 class Model(ABC):
     """Pictures in, predictions out. Called by one thread at a time."""
 
     card: ModelCard
     engine: Engine | None = None
     """None for a model that needs no weights."""
-    confidence: float = 0.25
-    """Rows below it are left out. May be set at any time, like ``iou`` and ``max_detections``."""
-    iou: float = 0.45
-    """Of two boxes of a class that overlap by more than this, the more confident stays."""
-    max_detections: int = 100
+    options: Options = Options()
+    """For pictures that come without their own."""
     max_batch: int = 1
     """More pictures than this at once bring nothing."""
 
@@ -87,6 +95,11 @@ class Model(ABC):
         return None
 
     @property
+    def stride(self) -> int | None:
+        """What the sides of the input must be multiples of, where it may have another size; else None."""
+        return None
+
+    @property
     @abstractmethod
     def wanted_side(self) -> int:
         """The longer side, in pixels, that a picture needs to have; more is only scaled down."""
@@ -96,12 +109,14 @@ class Model(ABC):
         self,
         images: Sequence[Image],
         *,
+        options: Sequence[Options] | None = None,
         streams: Sequence[str] | None = None,
         stages: dict[str, float] | None = None,
     ) -> list[Prediction]:
         """One prediction per picture (H x W x 3 BGR, left as it is), in pixels of that picture.
 
-        ``streams`` names the stream of each picture, for models that remember. Milliseconds are added to
+        ``options`` has those of each picture; without it, ``self.options`` hold for all. ``streams`` names the stream
+        of each picture, for models that remember. Milliseconds are added to
         ``stages["preprocess" | "infer" | "postprocess"]``. Raises BadImage or ModelError.
         """
 
@@ -138,6 +153,14 @@ class GraphModel(Model):
         return self.graph.size
 
     @property
+    def stride(self) -> int | None:
+        """Of a graph that leaves its sides open: 32, or what its metadata says if that is a multiple of it."""
+        if None not in self.graph.input.shape[2:]:
+            return None
+        told = self.graph.metadata.get("stride", "")
+        return int(told) if told in ("64", "128") else 32
+
+    @property
     def wanted_side(self) -> int:
         """The input's longer side."""
         return max(self.graph.size)
@@ -147,18 +170,20 @@ class GraphModel(Model):
         """Put a picture into ``tensor[slot]``. Returns that part, 1 x 3 x H x W (valid until the next call)."""
 
     @abstractmethod
-    def postprocess(self, outputs: Mapping[str, NDArray[Any]], geometry: Geometry) -> Prediction:
+    def postprocess(self, outputs: Mapping[str, NDArray[Any]], geometry: Geometry, options: Options) -> Prediction:
         """The prediction from the outputs for one picture, each with a batch axis of 1."""
 
     def predict(
         self,
         images: Sequence[Image],
         *,
+        options: Sequence[Options] | None = None,
         streams: Sequence[str] | None = None,
         stages: dict[str, float] | None = None,
     ) -> list[Prediction]:
         """See Model."""
         stages = {} if stages is None else stages
+        options = options or [self.options] * len(images)
         found: list[Prediction] = []
         for start in range(0, len(images), self.max_batch):
             batch = images[start : start + self.max_batch]
@@ -168,7 +193,8 @@ class GraphModel(Model):
                 outputs = self.engine.run(self.graph.feeds(self.tensor[: len(batch)]))
             with timed(stages, "postprocess"):
                 for i, place in enumerate(places):
-                    found.append(self.postprocess({k: v[i : i + 1] for k, v in outputs.items()}, place))
+                    one = {name: output[i : i + 1] for name, output in outputs.items()}
+                    found.append(self.postprocess(one, place, options[start + i]))
         return found
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from sightline.models._boxes import Letterbox, above, detections
 from sightline.models._labels import labels_for
-from sightline.models.base import Geometry, Graph, GraphModel
+from sightline.models.base import Geometry, Graph, GraphModel, Options
 from sightline.types import Detections, Engine, Image, ModelCard
 
 LAYOUTS = "boxes 1 x N x 4 and scores 1 x classes x N, as `sightline train detect` writes them"
@@ -54,11 +54,11 @@ class Detector(GraphModel):
         place = self._letterbox.place(image, self.tensor, slot)
         return self.tensor[slot : slot + 1], place
 
-    def postprocess(self, outputs: Mapping[str, NDArray[Any]], geometry: Geometry) -> Detections:
+    def postprocess(self, outputs: Mapping[str, NDArray[Any]], geometry: Geometry, options: Options) -> Detections:
         """See GraphModel."""
         scores = outputs["scores"][0]
         best = scores.max(axis=0)
-        found = above(best, self.confidence)
+        found = above(best, options.confidence)
         classes = scores[:, found].argmax(axis=0).astype(np.int32)
         xyxy = np.asarray(outputs["boxes"][0, found], np.float32)
-        return detections(xyxy, best[found], classes, geometry, iou=self.iou, limit=self.max_detections)[0]
+        return detections(xyxy, best[found], classes, geometry, iou=options.iou, limit=options.max_detections)[0]

@@ -19,7 +19,7 @@ from sightline.models._boxes import above, detections, final_rows
 from sightline.models._input import Input, Recipe, recipe_for
 from sightline.models._instances import instance_map
 from sightline.models._labels import told_labels
-from sightline.models.base import Geometry, Graph, GraphModel
+from sightline.models.base import Geometry, Graph, GraphModel, Options
 from sightline.types import Detections, Engine, Image, ModelCard
 
 LAYOUTS = (
@@ -66,13 +66,13 @@ class EndToEnd(GraphModel):
         place = self._input.place(image, self.tensor, slot)
         return self.tensor[slot : slot + 1], place
 
-    def postprocess(self, outputs: Mapping[str, NDArray[Any]], geometry: Geometry) -> Detections:
+    def postprocess(self, outputs: Mapping[str, NDArray[Any]], geometry: Geometry, options: Options) -> Detections:
         """See GraphModel."""
         output = outputs[self._rows][0]
-        rows = output[above(output[:, 4], self.confidence)].astype(np.float32)
+        rows = output[above(output[:, 4], options.confidence)].astype(np.float32)
         rows = rows[np.isfinite(rows).all(axis=1)]
         classes = rows[:, 5].astype(np.int32)
-        found, kept = detections(rows[:, :4], rows[:, 4], classes, geometry, iou=None, limit=self.max_detections)
+        found, kept = detections(rows[:, :4], rows[:, 4], classes, geometry, iou=None, limit=options.max_detections)
         if self._prototypes is None:
             return found
         prototypes = outputs[self._prototypes][0].astype(np.float32, copy=False)

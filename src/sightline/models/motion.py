@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from sightline.models.base import Model, check_image, timed
+from sightline.models.base import Model, Options, check_image, timed
 from sightline.types import Detections, Image, ModelCard, Prediction
 
 SIDE = 320
@@ -107,19 +107,21 @@ class Motion(Model):
         self,
         images: Sequence[Image],
         *,
+        options: Sequence[Options] | None = None,
         streams: Sequence[str] | None = None,
         stages: dict[str, float] | None = None,
     ) -> list[Prediction]:
         """See Model. Without ``streams``, all pictures are of one stream."""
         stages = {} if stages is None else stages
         found: list[Prediction] = []
-        for image, stream in zip(images, streams or [""] * len(images), strict=True):
+        streams = streams or [""] * len(images)
+        for image, stream, asked in zip(images, streams, options or [self.options] * len(images), strict=True):
             with timed(stages, "preprocess"):
                 small = _small(check_image(image))
             with timed(stages, "infer"):
                 moving = self._background(stream).moving(small)
             with timed(stages, "postprocess"):
-                found.append(self._rows(moving, image.shape[1], image.shape[0]))
+                found.append(self._rows(moving, image.shape[1], image.shape[0], asked))
         return found
 
     def forget(self, stream: str) -> None:
@@ -138,14 +140,14 @@ class Motion(Model):
         self._streams.move_to_end(stream)
         return self._streams[stream]
 
-    def _rows(self, moving: NDArray[np.uint8], width: int, height: int) -> Detections:
+    def _rows(self, moving: NDArray[np.uint8], width: int, height: int, options: Options) -> Detections:
         _, parts, stats, _ = cv2.connectedComponentsWithStats(moving, connectivity=8)
         left, top, w, h, area = (stats[:, c].astype(np.float32) for c in range(5))
         filled = area / (w * h)
-        wanted = (area >= max(SMALLEST * moving.size, 4.0)) & (filled >= self.confidence)
+        wanted = (area >= max(SMALLEST * moving.size, 4.0)) & (filled >= options.confidence)
         wanted[0] = False  # what doesn't move
         order = np.flatnonzero(wanted)
-        order = order[np.argsort(-area[order], kind="stable")][: min(self.max_detections, 255)]
+        order = order[np.argsort(-area[order], kind="stable")][: min(options.max_detections, 255)]
         row_of_part = np.zeros(len(stats), np.uint8)
         row_of_part[order] = np.arange(1, len(order) + 1)
         scale = np.array([width / moving.shape[1], height / moving.shape[0]] * 2, np.float32)

@@ -22,7 +22,7 @@ from sightline.models._detr import Queries, likely, queries
 from sightline.models._input import IMAGENET, Input, recipe_for
 from sightline.models._instances import instance_map
 from sightline.models._labels import COCO, labels_for, told_labels
-from sightline.models.base import Geometry, Graph, GraphModel
+from sightline.models.base import Geometry, Graph, GraphModel, Options
 from sightline.types import Detections, Engine, Image, ModelCard
 
 LAYOUTS = (
@@ -89,13 +89,13 @@ class RfDetr(GraphModel):
         place = self._input.place(image, self.tensor, slot)
         return self.tensor[slot : slot + 1], place
 
-    def postprocess(self, outputs: Mapping[str, NDArray[Any]], geometry: Geometry) -> Detections:
+    def postprocess(self, outputs: Mapping[str, NDArray[Any]], geometry: Geometry, options: Options) -> Detections:
         """See GraphModel."""
         logits = outputs[self._queries.logits.name][0][:, self._ids].astype(np.float32, copy=False)
-        rows, classes, scores = likely(logits, self.confidence)
+        rows, classes, scores = likely(logits, options.confidence)
         box = outputs[self._queries.boxes.name][0, rows].astype(np.float32)
         xyxy = corners(box[:, :2], box[:, 2:]) * np.array(self.graph.size * 2, np.float32)
-        found, kept = detections(xyxy, scores, classes, geometry, iou=None, limit=self.max_detections)
+        found, kept = detections(xyxy, scores, classes, geometry, iou=None, limit=options.max_detections)
         if self._queries.masks is None:
             return found
         masks = outputs[self._queries.masks.name][0, rows[kept]].astype(np.float32, copy=False)

@@ -19,7 +19,7 @@ from sightline.models._boxes import MAX_ROWS, above, corners, detections
 from sightline.models._detr import Queries, likely, queries
 from sightline.models._input import Input, Recipe, recipe_for
 from sightline.models._labels import labels_for, told_labels
-from sightline.models.base import Geometry, Graph, GraphModel
+from sightline.models.base import Geometry, Graph, GraphModel, Options
 from sightline.types import Detections, Engine, Image, ModelCard
 
 LAYOUTS = (
@@ -77,19 +77,19 @@ class RtDetr(GraphModel):
         place = self._input.place(image, self.tensor, slot)
         return self.tensor[slot : slot + 1], place
 
-    def postprocess(self, outputs: Mapping[str, NDArray[Any]], geometry: Geometry) -> Detections:
+    def postprocess(self, outputs: Mapping[str, NDArray[Any]], geometry: Geometry, options: Options) -> Detections:
         """See GraphModel."""
         if self._queries is None:
-            rows = above(outputs["scores"][0], self.confidence)
+            rows = above(outputs["scores"][0], options.confidence)
             classes = outputs["labels"][0, rows].astype(np.int32)
             scores = outputs["scores"][0, rows].astype(np.float32)
             xyxy = outputs["boxes"][0, rows].astype(np.float32)
         else:
             logits = outputs[self._queries.logits.name][0].astype(np.float32, copy=False)
-            rows, classes, scores = likely(logits, self.confidence)
+            rows, classes, scores = likely(logits, options.confidence)
             box = outputs[self._queries.boxes.name][0, rows].astype(np.float32)
             xyxy = corners(box[:, :2], box[:, 2:]) * np.array(self.graph.size * 2, np.float32)
-        return detections(xyxy, scores, classes, geometry, iou=None, limit=self.max_detections)[0]
+        return detections(xyxy, scores, classes, geometry, iou=None, limit=options.max_detections)[0]
 
 
 def _decoded(graph: Graph) -> bool:

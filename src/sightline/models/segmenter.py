@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from sightline.models._boxes import Letterbox
 from sightline.models._labels import labels_for
-from sightline.models.base import Geometry, Graph, GraphModel
+from sightline.models.base import Geometry, Graph, GraphModel, Options
 from sightline.types import Engine, Image, ModelCard, Segmentation
 
 LAYOUTS = "logits 1 x classes x H x W, as `sightline train segment` writes them"
@@ -53,7 +53,7 @@ class Segmenter(GraphModel):
         place = self._letterbox.place(image, self.tensor, slot)
         return self.tensor[slot : slot + 1], place
 
-    def postprocess(self, outputs: Mapping[str, NDArray[Any]], geometry: Geometry) -> Segmentation:
+    def postprocess(self, outputs: Mapping[str, NDArray[Any]], geometry: Geometry, options: Options) -> Segmentation:
         """See GraphModel. The class map has the input's pixels, without its grey border."""
         inside = outputs["logits"][0, :, : geometry.inner_height, : geometry.inner_width]
         return Segmentation(inside.argmax(axis=0).astype(np.uint8))

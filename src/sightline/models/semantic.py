@@ -22,7 +22,7 @@ from sightline.errors import ModelError
 from sightline.models._data_sets import ADE, VOC
 from sightline.models._input import IMAGENET, Input, recipe_for
 from sightline.models._labels import labels_for, told_labels
-from sightline.models.base import Geometry, Graph, GraphModel
+from sightline.models.base import Geometry, Graph, GraphModel, Options
 from sightline.types import Engine, Image, ModelCard, Segmentation, TensorSpec
 
 LAYOUTS = (
@@ -135,7 +135,7 @@ class Semantic(GraphModel):
         place = self._input.place(image, self.tensor, slot)
         return self.tensor[slot : slot + 1], place
 
-    def postprocess(self, outputs: Mapping[str, NDArray[Any]], geometry: Geometry) -> Segmentation:
+    def postprocess(self, outputs: Mapping[str, NDArray[Any]], geometry: Geometry, options: Options) -> Segmentation:
         """See GraphModel."""
         output = outputs[self._layout.name][0]
         if self._layout.axes == "map":

@@ -18,7 +18,7 @@ from sightline.errors import ModelError
 from sightline.models._boxes import Letterbox, above, anchors, corners, detections, final_rows
 from sightline.models._instances import instance_map
 from sightline.models._labels import labels_for
-from sightline.models.base import Geometry, Graph, GraphModel
+from sightline.models.base import Geometry, Graph, GraphModel, Options
 from sightline.types import Detections, Engine, Image, ModelCard
 
 LAYOUTS = (
@@ -112,32 +112,33 @@ class Ultralytics(GraphModel):
         place = self._letterbox.place(image, self.tensor, slot)
         return self.tensor[slot : slot + 1], place
 
-    def postprocess(self, outputs: Mapping[str, NDArray[Any]], geometry: Geometry) -> Detections:
+    def postprocess(self, outputs: Mapping[str, NDArray[Any]], geometry: Geometry, options: Options) -> Detections:
         """See GraphModel."""
         output = outputs[self._layout.boxes][0]
-        box, scores, classes, coefficients = (self._v5 if self._layout.version == "v5" else self._v8)(output)
+        read = self._v5 if self._layout.version == "v5" else self._v8
+        box, scores, classes, coefficients = read(output, options.confidence)
         xyxy = corners(box[:, :2], box[:, 2:])
-        found, kept = detections(xyxy, scores, classes, geometry, iou=self.iou, limit=self.max_detections)
+        found, kept = detections(xyxy, scores, classes, geometry, iou=options.iou, limit=options.max_detections)
         if self._layout.prototypes is None:
             return found
         prototypes = outputs[self._layout.prototypes][0].astype(np.float32, copy=False)
         mask = instance_map(coefficients[kept], prototypes, found.xyxy, geometry, self.graph.size)
         return Detections(found.xyxy, found.confidence, found.class_id, None, mask)
 
-    def _v8(self, output: NDArray[Any]) -> Rows:
+    def _v8(self, output: NDArray[Any], confidence: float) -> Rows:
         certain = output[4 : 4 + self._layout.classes].astype(np.float32, copy=False)
         best = certain.max(axis=0)
-        found = above(best, self.confidence)
+        found = above(best, confidence)
         classes = certain[:, found].argmax(axis=0).astype(np.int32)
         box, coefficients = output[:4, found].T, output[4 + self._layout.classes :, found].T
         return box.astype(np.float32), best[found], classes, coefficients.astype(np.float32)
 
-    def _v5(self, output: NDArray[Any]) -> Rows:
-        likely = above(output[:, 4], self.confidence)  # no class is more certain than the object
+    def _v5(self, output: NDArray[Any], confidence: float) -> Rows:
+        likely = above(output[:, 4], confidence)  # no class is more certain than the object
         rows = output[likely].astype(np.float32)
         classes = rows[:, 5 : 5 + self._layout.classes]
         certain = rows[:, 4] * classes.max(axis=1)
-        found = above(certain, self.confidence)
+        found = above(certain, confidence)
         rows = rows[found]
         best = classes[found].argmax(axis=1).astype(np.int32)
         return rows[:, :4], certain[found], best, rows[:, 5 + self._layout.classes :]

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from sightline.errors import ModelError
 from sightline.models._boxes import Letterbox, above, anchors, corners, detections
 from sightline.models._labels import labels_for
-from sightline.models.base import Geometry, Graph, GraphModel
+from sightline.models.base import Geometry, Graph, GraphModel, Options
 from sightline.types import Detections, Engine, Image, ModelCard
 
 LAYOUTS = "1 x N x (5 + classes), undecoded, N as strides 8, 16 and 32 give; without Ultralytics metadata"
@@ -65,20 +65,20 @@ class YoloX(GraphModel):
         place = self._letterbox.place(image, self.tensor, slot)
         return self.tensor[slot : slot + 1], place
 
-    def postprocess(self, outputs: Mapping[str, NDArray[Any]], geometry: Geometry) -> Detections:
+    def postprocess(self, outputs: Mapping[str, NDArray[Any]], geometry: Geometry, options: Options) -> Detections:
         """See GraphModel. Only rows that pass are decoded."""
         (output,) = outputs.values()
-        likely = above(output[0, :, 4], self.confidence)  # no class is more certain than the object
+        likely = above(output[0, :, 4], options.confidence)  # no class is more certain than the object
         rows = output[0, likely].astype(np.float32)
         certain = rows[:, 4] * rows[:, 5:].max(axis=1)
-        found = above(certain, self.confidence)
+        found = above(certain, options.confidence)
         rows, likely = rows[found], likely[found]
         stride = self._strides[likely, None]
         centre = (rows[:, :2] + self._cells[likely]) * stride
         size = np.exp(np.minimum(rows[:, 2:4], LARGEST)) * stride
         classes = rows[:, 5:].argmax(axis=1).astype(np.int32)
         xyxy = corners(centre, size)
-        return detections(xyxy, certain[found], classes, geometry, iou=self.iou, limit=self.max_detections)[0]
+        return detections(xyxy, certain[found], classes, geometry, iou=options.iou, limit=options.max_detections)[0]
 
     def warm_up(self) -> None:
         """Run once, and refuse a graph whose boxes are decoded already: it looks the same but for its numbers."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import cv2
@@ -78,7 +78,7 @@ def _classes(model: Model, data: DataSet) -> NDArray[np.int64]:
 def _boxes(model: Model, photos: Photos, spec: str, progress: Progress) -> Evaluation:
     from sightline.train.coco import average_precision
 
-    model.confidence, model.iou = 0.01, 0.6
+    model.options = replace(model.options, confidence=0.01, iou=0.6)
     class_of = _classes(model, photos.data)
     found = []
     for i in range(len(photos)):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +29,7 @@ def teach(photos: Photos, teacher: str, folder: Path) -> list[NDArray[np.float32
         kept = np.load(path)
         return np.split(kept["rows"], np.cumsum(kept["counts"])[:-1])
     model = load_model(teacher, confidence=LEAST)
-    model.iou = 0.6
+    model.options = replace(model.options, iou=0.6)
     ids = {name: i for i, name in enumerate(photos.data.classes)}
     class_of = np.array([ids.get(label, -1) for label in model.card.labels])
     if (class_of < 0).all():
