@@ -1,0 +1,25 @@
+"""The build's hook: the files that the pages take from npm go into the wheel, where npm can be had."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from typing import Any
+
+from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+
+
+class VendorHook(BuildHookInterface):  # type: ignore[type-arg]
+    """Runs before a wheel (an editable one, too) or a source archive is made. Without npm the build goes on."""
+
+    def initialize(self, version: str, build_data: dict[str, Any]) -> None:
+        """See hatchling."""
+        path = Path(self.root) / "web" / "vendor.py"
+        spec = importlib.util.spec_from_file_location("vendor", path)
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        why = module.vendor()
+        if why is not None:
+            self.app.display_warning(f"The pages do without in-browser mode and plots: {why}")
