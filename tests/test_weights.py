@@ -87,6 +87,61 @@ def test_nano_finds_the_people_in_a_handful_of_photos(assets: Path) -> None:
     assert hits / total > 0.45  # it finds 12 of 20; more is better
 
 
+HEIGHTS = {"head and shoulders": (1.0, 0.18), "standing": (1.0, 0.35)}
+"""How much of the picture's height somebody takes: at half a metre all of it. At 6 m a camera that sees 45 degrees from
+top to bottom shows 5 m, of which somebody at a desk takes 0.9 m, and somebody who stands 1.7 m."""
+
+
+@pytest.mark.skipif("nano" not in SHIPPED, reason="no weights of nano")
+@pytest.mark.parametrize(("group", "source"), [("head and shoulders", "eg-"), ("standing", "ccp-")])
+def test_nano_finds_a_person_from_half_a_metre_to_six(assets: Path, group: str, source: str) -> None:
+    from sightline.train.records import read
+
+    model = load_model("nano", engine="onnx", confidence=0.25, threads=1)
+    kept = [r for r in read(assets / "photos", "segment").part(validation=True).records if f"/{source}" in r.name][:40]
+    assert len(kept) == 40
+    for high in HEIGHTS[group]:
+        hits = 0
+        for record in kept:
+            image = cv2.imdecode(np.frombuffer(record.image.read(), np.uint8), cv2.IMREAD_COLOR)
+            assert record.mask is not None
+            mask = cv2.imdecode(np.frombuffer(record.mask.read(), np.uint8), cv2.IMREAD_GRAYSCALE)
+            assert image is not None
+            assert mask is not None
+            rows, columns = np.nonzero(mask)
+            h, w = mask.shape
+            side, top = round(w * (1 / high - 1) / 2), round(h * (1 / high - 1))
+            far = cv2.copyMakeBorder(image, top, 0, side, side, cv2.BORDER_REPLICATE)
+            box = np.array([columns.min() + side, rows.min() + top, columns.max() + side, rows.max() + top])
+            found = model.predict([np.asarray(far, np.uint8)])[0]
+            assert isinstance(found, Detections)
+            hits += any(_overlap(box, other) > 0.5 for other in found.xyxy[found.class_id == 0])
+        assert hits / len(kept) >= (0.95 if high == 1 else 0.75), f"at {high} of the picture's height"
+    model.close()
+
+
+@pytest.mark.skipif("nano" not in SHIPPED, reason="no weights of nano")
+def test_nano_s_boxes_do_not_flicker_on_a_clip(assets: Path) -> None:
+    """Somebody who is boxed in the frame before and in the frame after is boxed at the same place in between."""
+    model = load_model("nano", engine="onnx", confidence=0.25, threads=1)
+    clip = cv2.VideoCapture(str(assets / "videos" / "one-by-one-person-detection.mp4"))
+    frames: list[np.ndarray] = []
+    while len(frames) < 250 and (read := clip.read())[0]:
+        found = model.predict([np.asarray(read[1], np.uint8)])[0]
+        assert isinstance(found, Detections)
+        frames.append(found.xyxy[found.class_id == 0])
+    model.close()
+    there = gone = 0
+    for before, now, after in zip(frames, frames[1:], frames[2:], strict=False):
+        for first in before:
+            for last in after:
+                if _overlap(first, last) > 0.5:
+                    seen = any(_overlap((first + last) / 2, box) > 0.4 for box in now)
+                    there, gone = there + seen, gone + (not seen)
+    assert there > 100
+    assert gone / there < 0.02
+
+
 def _overlap(a: np.ndarray, b: np.ndarray) -> float:
     low, high = np.maximum(a[:2], b[:2]), np.minimum(a[2:], b[2:])
     both = float((high - low).clip(0).prod())
