@@ -31,7 +31,7 @@ function take(message) {
   if (message.type === "hello") console.log(`model ${message.model}, at most ${message.max_pending} frames under way`);
   if (message.type === "result") console.log(files[message.seq], message.detections.map((d) => d.class_name));
   if (message.type === "dropped" || message.type === "error") console.log(message.type, message);
-  if (message.type !== "status") sendNext();
+  if (["hello", "result", "dropped", "error"].includes(message.type)) sendNext();
 }
 
 socket.on("data", (bytes) => {

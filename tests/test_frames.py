@@ -52,6 +52,7 @@ def messages() -> dict[str, list[frames.Bytes]]:
         "unsubscribe": frames.Unsubscribe("door"),
         "ping": Ping(1000.0),
         "hello": frames.Hello("motion", 2, 60.0, 4194304, 16777216),
+        "adapt": frames.Adapt("door", 12.5, 0.4, 480, "pictures wait 60 ms for the model", "default", 2),
         "status": frames.Status("door", "waiting", "Waiting for the camera."),
         "result": result(),
         "result_reused": result(reused=True),

@@ -7,6 +7,7 @@ import logging
 import statistics
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 from sightline.config import Settings
 from sightline.controller import REPORT_S, Controller, Knobs
@@ -20,12 +21,19 @@ log = logging.getLogger(__name__)
 STEP_S = 0.25
 
 
-def begin(stream: Stream, settings: Settings, ask: Callable[[Adapt], None]) -> None:
-    """A camera came that can be asked for other pictures."""
+def begin(stream: Stream, settings: Settings, ask: Callable[[Adapt], None], *, sends: Knobs | None = None) -> None:
+    """A publisher came that can be asked for other pictures. ``sends``: what it begins with, if not with the preset."""
     stream.ask = ask
     if settings.adaptive:
         now = time.monotonic()
-        stream.controller = Controller(knobs_of(stream), target_ms=settings.target_latency_ms, now=now)
+        stream.controller = Controller(sends or knobs_of(stream), target_ms=settings.target_latency_ms, now=now)
+
+
+def tell_unless(stream: Stream, settings: Settings, hello: Knobs) -> None:
+    """Ask for what the stream begins with, where that is not what its publisher was told in ``hello``."""
+    knobs = knobs_of(stream)
+    if knobs != hello or stream.preset != settings.preset:
+        _tell(stream, settings, knobs, f"the preset is {stream.preset}")
 
 
 def switch(stream: Stream, settings: Settings, preset: PresetName) -> None:
@@ -73,5 +81,11 @@ def _tell(stream: Stream, settings: Settings, knobs: Knobs, reason: str) -> None
 
 def knobs_of(stream: Stream) -> Knobs:
     """What a camera begins with."""
-    values = PRESETS[stream.preset]
-    return Knobs(min(values.fps, stream.max_fps or values.fps), values.quality, values.width)
+    knobs = preset_knobs(stream.preset)
+    return replace(knobs, fps=min(knobs.fps, stream.max_fps or knobs.fps))
+
+
+def preset_knobs(preset: PresetName) -> Knobs:
+    """What a preset asks for."""
+    values = PRESETS[preset]
+    return Knobs(values.fps, values.quality, values.width)

@@ -133,6 +133,16 @@ def thumbnail(image: Encoded) -> NDArray[np.uint8]:
     return _imdecode(image.data, flags, f"a {image.width}x{image.height} JPEG")
 
 
+def shrink(image: Image, longest: int | None) -> Image:
+    """The picture with a longer side of at most so many pixels; itself where it is no larger."""
+    height, width = image.shape[:2]
+    if longest is None or max(width, height) <= longest:
+        return image
+    scale = longest / max(width, height)
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
+
+
 def encode_jpeg(image: Image, quality: int = 80) -> bytes:
     """A JPEG of H x W x 3 BGR pixels; quality 1 to 100."""
     return _imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])
@@ -143,15 +153,15 @@ def encode_mask(mask: NDArray[np.uint8]) -> bytes:
     return _imencode(".png", mask, _MASK_PARAMS)
 
 
-def decode_mask(data: bytes) -> NDArray[np.uint8]:
+def decode_mask(data: bytes, *, max_pixels: int = MAX_MASK_PIXELS) -> NDArray[np.uint8]:
     """The h x w ids of an 8-bit greyscale PNG. Raises BadImage for anything else."""
     if data[:8] != b"\x89PNG\r\n\x1a\n" or data[12:16] != b"IHDR" or len(data) < 26:
         raise BadImage(f"not a PNG: it begins with {data[:8].hex(' ') or 'nothing'}")
     width, height = int.from_bytes(data[16:20], "big"), int.from_bytes(data[20:24], "big")
     if data[24] != 8 or data[25] != 0:
         raise BadImage(f"PNG of {data[24]} bits, colour type {data[25]}: expected 8 bits, greyscale (0)")
-    if not 0 < width * height <= MAX_MASK_PIXELS:
-        raise BadImage(f"PNG of {width}x{height} pixels: expected 1 to {MAX_MASK_PIXELS}")
+    if not 0 < width * height <= max_pixels:
+        raise BadImage(f"PNG of {width}x{height} pixels: expected 1 to {max_pixels}")
     return _imdecode(data, cv2.IMREAD_GRAYSCALE, f"a {width}x{height} PNG")
 
 

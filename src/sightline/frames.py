@@ -82,6 +82,25 @@ class Hello(Struct, tag="hello", tag_field="type"):
     max_fps: float
     max_message_bytes: int
     max_pixels: int
+    preset: str = "default"
+    """For what network: lan, default, mobile, ultra, tunnel. What a stream begins with:"""
+    fps: float = 30
+    quality: float = 0.5
+    """Of the JPEG, 0 to 1."""
+    width: int = 640
+    """Pixels of the longer side."""
+
+
+class Adapt(Struct, tag="adapt", tag_field="type"):
+    """Asks a stream's publisher for other pictures from now on. Who can't may ignore it."""
+
+    stream: str
+    fps: float
+    quality: float
+    width: int
+    reason: str
+    preset: str
+    max_pending: int
 
 
 class Status(Struct, tag="status", tag_field="type"):
@@ -134,7 +153,7 @@ class ErrorMessage(Struct, tag="error", tag_field="type", omit_defaults=True):
 
 
 PeerMessage: TypeAlias = FrameMessage | Close | Subscribe | Unsubscribe | Ping
-ServerMessage: TypeAlias = Hello | Status | ResultMessage | Dropped | ErrorMessage | Pong
+ServerMessage: TypeAlias = Hello | Adapt | Status | ResultMessage | Dropped | ErrorMessage | Pong
 
 _peer: msgspec.msgpack.Decoder[PeerMessage] = msgspec.msgpack.Decoder(PeerMessage)
 _frame: msgspec.msgpack.Decoder[FrameMessage] = msgspec.msgpack.Decoder(FrameMessage)

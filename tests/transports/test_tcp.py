@@ -60,6 +60,10 @@ async def test_hello_tells_the_limits(server: Running) -> None:
         "max_fps": 60.0,
         "max_message_bytes": 4 << 20,
         "max_pixels": 4096 * 4096,
+        "preset": "default",
+        "fps": 30.0,
+        "quality": 0.5,
+        "width": 640,
     }
 
 

@@ -44,6 +44,9 @@ def push(
     ] = None,
     out: Annotated[str | None, typer.Option(help="Write a JSON line a result to this file; - is stdout.")] = None,
     loop: Annotated[bool, typer.Option("--loop", help="Begin a file anew at its end.")] = False,
+    adapt: Annotated[
+        bool, typer.Option(help="Send pictures as many, large and good as the server asks; else as they are.")
+    ] = True,
 ) -> None:
     """Stream a source to a server and say what became of every picture.
 
@@ -70,7 +73,7 @@ def push(
         opened = open_source(plain(source))  # the thread that reads closes it
         report = stack.enter_context(Report(stream, bar=out != "-"))
         feed = Feed(source, source=opened, loop=loop, fps=fps, tell=report.tell)
-        job = _Push(client, stream, Newest(feed), report, sink)
+        job = _Push(client, stream, Newest(feed), report, sink, adapt=adapt)
         asyncio.run(job.go(stop, duration))
     if stop.signal is not None:
         raise typer.Exit(128 + stop.signal)
@@ -79,8 +82,11 @@ def push(
 class _Push:
     """One run of the command."""
 
-    def __init__(self, client: AsyncClient, stream: str, newest: Newest, report: Report, sink: Jsonl | None) -> None:
+    def __init__(
+        self, client: AsyncClient, stream: str, newest: Newest, report: Report, sink: Jsonl | None, *, adapt: bool
+    ) -> None:
         self._client = client
+        self._adapt = adapt
         self._stream = stream
         self._newest = newest
         self._report = report
@@ -96,7 +102,7 @@ class _Push:
         async with self._client as client:
             ending = asyncio.create_task(self._end(client, stop, duration))
             try:
-                async with aclosing(client.publish(self._stream, self._pictures())) as answers:
+                async with aclosing(client.publish(self._stream, self._pictures(), adapt=self._adapt)) as answers:
                     async for answer in answers:
                         self._take(answer)
             except Unreachable:

@@ -6,9 +6,11 @@ from collections.abc import Iterator
 from typing import TypeAlias
 
 from msgspec import field
+from msgspec.structs import replace
 
 from sightline import frames, protocol
 from sightline.errors import SightlineError
+from sightline.rows import Detection
 
 
 class Result(frames.ResultMessage, tag="result", kw_only=True, omit_defaults=True):
@@ -26,6 +28,18 @@ class Result(frames.ResultMessage, tag="result", kw_only=True, omit_defaults=Tru
     """From sending the frame to this answer, for who published it."""
     missed: int = 0
     """For subscribers: results thrown away here since the last one, because they came faster than they were taken."""
+
+    def scale_to(self, width: int, height: int) -> None:
+        """Make the boxes pixels of a picture of another size: the caller's, of which a smaller copy was sent."""
+        across, down = width / self.width, height / self.height
+        self.detections = tuple(_scaled(d, across, down) for d in self.detections)
+        self.width, self.height = width, height
+
+
+def _scaled(detection: Detection, across: float, down: float) -> Detection:
+    x1, y1, x2, y2 = detection.xyxy
+    xyxy = (round(x1 * across, 2), round(y1 * down, 2), round(x2 * across, 2), round(y2 * down, 2))
+    return replace(detection, xyxy=xyxy)
 
 
 class Dropped(frames.Dropped, tag="dropped", kw_only=True, omit_defaults=True):

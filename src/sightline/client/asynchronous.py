@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from sightline.client import links
 from sightline.client.answers import Answer, Result
 from sightline.client.calls import Call, Publishing, Subscribing
-from sightline.client.supply import supply
 from sightline.errors import (
     IdleTimeout,
     LimitReached,
@@ -70,17 +69,28 @@ class AsyncClient:
             call.lost(Unreachable("the client was closed"))
 
     async def publish(
-        self, stream: str, pictures: Pictures, *, pending: int | None = None, quality: int = 80
+        self,
+        stream: str,
+        pictures: Pictures,
+        *,
+        pending: int | None = None,
+        quality: int | None = None,
+        adapt: bool | None = None,
     ) -> AsyncGenerator[Answer]:
         """Publish pictures; get one answer for each, in the order in which they come.
 
-        ``pictures``: JPEG bytes or HxWx3 uint8 arrays (BGR, encoded here with ``quality``), from any iterable or
-        async iterable. The next one is taken when there is room for it: at most ``pending`` are without an answer
-        (default, and most: the server's ``max_pending``), and answers that you have not taken count. With 1 no picture
-        is replaced by a newer one, so a folder or a file gets all its results. Ends when all have been answered.
-        Raises StreamBusy, BadRequest, LimitReached, Unreachable, and what ``pictures`` raises.
+        ``pictures``: JPEG bytes or HxWx3 uint8 arrays (BGR, encoded here), from any iterable or async iterable. The
+        next one is taken when there is room for it: at most ``pending`` are without an answer (default, and most: the
+        server's ``max_pending``), and answers that you have not taken count. With 1 no picture is replaced by a newer
+        one, so a folder or a file gets all its results. Ends when all have been answered.
+
+        ``adapt``: send no more pictures a second, and encode arrays no larger and no better than the server asks, which
+        keeps latency on target; boxes are pixels of your arrays all the same. False sends them as they are, as is the
+        default with ``pending=1``. ``quality``: of the JPEGs made here, 1 to 100, at most; default: what the server
+        asks, else 80. Raises StreamBusy, BadRequest, LimitReached, Unreachable, and what ``pictures`` raises.
         """
-        call = Publishing(stream, supply(pictures, quality), pending)
+        obeys = pending != 1 if adapt is None else adapt
+        call = Publishing(stream, pictures, pending=pending, quality=quality, obeys=obeys)
         try:
             retry = self._retry(busy_until=self._left.pop(stream, 0.0) + LEFT_S)
             async with aclosing(self._answers(call, links.publishing(self.url, stream), retry)) as answers:

@@ -6,20 +6,34 @@ import asyncio
 import time
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 from sightline import frames
 from sightline.client.answers import Answer, Dropped, Result
-from sightline.client.links import Link
-from sightline.client.supply import Jpeg, check
+from sightline.client.links import Link, Wish
+from sightline.client.supply import Form, check, supply
 from sightline.errors import BadImage, SightlineError, TooLarge
+
+if TYPE_CHECKING:
+    from sightline.client.supply import Pictures
 
 BURST_S = 0.1
 """Frames that come unevenly may catch up by so much. The server allows a quarter of a second."""
 
+QUALITY = 80
+"""Of JPEGs that are made here, where neither the caller nor the server says anything."""
+
 T = TypeVar("T", bound=Answer)
+
+
+class _Sent(NamedTuple):
+    """A frame under way."""
+
+    at: float
+    """``time.perf_counter()``."""
+    size: tuple[int, int] | None
+    """Width and height of the caller's picture, where a smaller one was sent."""
 
 
 class Call(ABC, Generic[T]):
@@ -50,6 +64,9 @@ class Call(ABC, Generic[T]):
     def refused(self, error: SightlineError, seq: int | None) -> None:
         """The server refuses the stream."""
         self.lost(error)
+
+    def asked(self, wish: Wish) -> None:
+        """The server asks for other pictures: of no interest to who sends none."""
 
     async def next(self) -> T | None:
         """The next answer, None after the last one. Raises what ended the link."""
@@ -89,13 +106,20 @@ class Subscribing(Call[Result]):
 
 
 class Publishing(Call[Answer]):
-    def __init__(self, stream: str, jpegs: AsyncGenerator[Jpeg], pending: int | None) -> None:
+    def __init__(
+        self, stream: str, pictures: Pictures, *, pending: int | None, quality: int | None, obeys: bool
+    ) -> None:
+        """``obeys``: pictures are sent as the server asks."""
         super().__init__()
         self._stream = stream
-        self._jpegs = jpegs
         self._pending = pending
-        self._under_way: dict[int, float] = {}
-        """When each frame that has no answer was sent."""
+        self._obeys = obeys
+        self._quality = quality
+        self._form = Form(quality or QUALITY)
+        self._ready = supply(pictures, self._form)
+        self._wish: Wish | None = None
+        self._under_way: dict[int, _Sent] = {}
+        """Frames that have no answer yet."""
         self._sending: asyncio.Task[None] | None = None
         self._due = 0.0
         """When the next frame may be sent, ``time.monotonic()``."""
@@ -103,6 +127,9 @@ class Publishing(Call[Answer]):
     def use(self, link: Link | None) -> None:
         """Send over this link from now on."""
         super().use(link)
+        if link is not None:
+            limits = link.limits
+            self.asked(Wish(limits.fps, limits.quality, limits.width, limits.max_pending))
         if self._sending is None and link is not None:
             self._sending = asyncio.create_task(self._send())
             self._sending.add_done_callback(lambda _: self._changed.set())
@@ -111,7 +138,9 @@ class Publishing(Call[Answer]):
         """An answer came; that to a frame of an earlier link has been given already."""
         sent = self._under_way.pop(answer.seq, None)
         if sent is not None:
-            answer.latency_ms = round((time.perf_counter() - sent) * 1000, 3)
+            answer.latency_ms = round((time.perf_counter() - sent.at) * 1000, 3)
+            if sent.size is not None and isinstance(answer, Result):
+                answer.scale_to(*sent.size)
             self._answers.append(answer)
             self._changed.set()
 
@@ -121,6 +150,14 @@ class Publishing(Call[Answer]):
             self.receive(Dropped(self._stream, seq, error.code, error.message))
         else:
             self.lost(error)
+
+    def asked(self, wish: Wish) -> None:
+        """Send other pictures from the next one on, also if the last wish is being waited for."""
+        if self._obeys:
+            self._wish = wish
+            self._form.quality = min(self._quality or 100, round(wish.quality * 100))
+            self._form.width = wish.width
+            self._changed.set()
 
     def left_behind(self) -> list[Answer]:
         """Notices of the frames whose answers were lost."""
@@ -142,18 +179,19 @@ class Publishing(Call[Answer]):
         return not self._under_way
 
     async def _send(self) -> None:
-        async with aclosing(self._jpegs):
+        async with aclosing(self._ready):
             seq = 0
             while True:
                 link = await self._room()
                 await self._pace(link.limits.max_fps)
-                jpeg = await anext(self._jpegs, None)
-                if jpeg is None:
+                ready = await anext(self._ready, None)
+                if ready is None:
                     return
+                jpeg = ready.jpeg
                 check(jpeg)
                 head = frames.FrameHead(self._stream, seq, time.time() * 1000)
                 link = await self._room()  # another one, where the last was lost while we waited for the picture
-                self._under_way[seq] = time.perf_counter()
+                self._under_way[seq] = _Sent(time.perf_counter(), ready.size)
                 most = link.limits.max_message_bytes
                 if len(jpeg) > most:
                     too_large = TooLarge(f"picture of {len(jpeg)} bytes: the server takes at most {most}")
@@ -167,7 +205,8 @@ class Publishing(Call[Answer]):
         now = time.monotonic()
         if self._due > now:
             await asyncio.sleep(self._due - now)
-        self._due = max(self._due, now - BURST_S) + 1 / max_fps
+        fps = max_fps if self._wish is None else min(self._wish.fps, max_fps)
+        self._due = max(self._due, now - BURST_S) + 1 / fps
 
     async def _room(self) -> Link:
         """Wait until one more frame may be sent: the caller may have too many answers to take, too."""
@@ -177,4 +216,5 @@ class Publishing(Call[Answer]):
         return self._link
 
     def _most(self, link: Link) -> int:
-        return min(self._pending or link.limits.max_pending, link.limits.max_pending)
+        most = link.limits.max_pending if self._wish is None else self._wish.max_pending
+        return min(self._pending or most, most)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable
-from typing import Protocol, TypeAlias
+from typing import NamedTuple, Protocol, TypeAlias
 from urllib.parse import quote, urlsplit
 
 from sightline import frames
@@ -25,6 +25,20 @@ class Limits(Protocol):
     max_pending: int
     max_fps: float
     max_message_bytes: int
+    fps: float
+    quality: float
+    width: int
+
+
+class Wish(NamedTuple):
+    """What pictures the server asks for."""
+
+    fps: float
+    quality: float
+    """Of the JPEG, 0 to 1."""
+    width: int
+    """Pixels of the longer side."""
+    max_pending: int
 
 
 class Receiver(Protocol):
@@ -35,6 +49,9 @@ class Receiver(Protocol):
 
     def refused(self, error: SightlineError, seq: int | None) -> None:
         """The server refuses the stream, or one frame of it."""
+
+    def asked(self, wish: Wish) -> None:
+        """The server asks for other pictures."""
 
     def lost(self, error: SightlineError) -> None:
         """The link is over, and why."""

@@ -1,4 +1,7 @@
-"""What a caller publishes, as JPEGs that come one at a time and only when asked for."""
+"""What a caller publishes, as JPEGs that come one at a time and only when asked for.
+
+Arrays are encoded here, as large and as well as the server asks; JPEGs are sent as they are.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,8 @@ import inspect
 import queue
 import threading
 from collections.abc import AsyncGenerator, AsyncIterable, Iterable
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeGuard
 
 from sightline.errors import BadImage
 
@@ -22,7 +26,25 @@ if TYPE_CHECKING:
 Jpeg: TypeAlias = bytes | bytearray | memoryview
 
 
-async def supply(pictures: Pictures, quality: int) -> AsyncGenerator[Jpeg]:
+@dataclass(slots=True)
+class Form:
+    """How arrays are encoded. Changes while they are, as the server asks."""
+
+    quality: int
+    """Of the JPEG, 1 to 100."""
+    width: int | None = None
+    """Pixels that the longer side may have."""
+
+
+class Ready(NamedTuple):
+    """A picture to be sent."""
+
+    jpeg: Jpeg
+    size: tuple[int, int] | None = None
+    """Width and height of the caller's picture, where a smaller one is sent."""
+
+
+async def supply(pictures: Pictures, form: Form) -> AsyncGenerator[Ready]:
     """JPEGs of the caller's pictures. The next one is asked for when the last one has been used.
 
     An ordinary iterable may block (a camera, a file), so it is read in a thread of its own, which ends with it.
@@ -30,27 +52,29 @@ async def supply(pictures: Pictures, quality: int) -> AsyncGenerator[Jpeg]:
     """
     if isinstance(pictures, AsyncIterable):
         async for picture in pictures:
-            yield picture if _is_bytes(picture) else await asyncio.to_thread(encode, picture, quality)
+            yield Ready(picture) if _is_bytes(picture) else await asyncio.to_thread(encode, picture, form)
     elif isinstance(pictures, (list, tuple)) and all(map(_is_bytes, pictures)):
         for picture in pictures:
-            yield picture
+            yield Ready(picture)
     else:
-        async with contextlib.aclosing(_from_thread(pictures, quality)) as jpegs:
-            async for jpeg in jpegs:
-                yield jpeg
+        async with contextlib.aclosing(_from_thread(pictures, form)) as ready:
+            async for one in ready:
+                yield one
 
 
-def encode(picture: Picture, quality: int) -> Jpeg:
+def encode(picture: Picture, form: Form) -> Ready:
     """A JPEG of a picture. Raises BadImage, or TypeError for what is none."""
     if isinstance(picture, (bytes, bytearray, memoryview)):
-        return picture
+        return Ready(picture)
     shape: tuple[int, ...] | None = getattr(picture, "shape", None)
     if shape is None or len(shape) != 3 or shape[2] != 3 or picture.dtype != "uint8":
         got = type(picture).__name__ if shape is None else f"{picture.dtype} array of shape {shape}"
         raise TypeError(f"a picture that is a {got}: expected JPEG bytes or an HxWx3 uint8 array (BGR)")
     from sightline import codecs  # OpenCV, only for those who need it
 
-    return codecs.encode_jpeg(picture, quality)
+    smaller = codecs.shrink(picture, form.width)
+    size = None if smaller is picture else (shape[1], shape[0])
+    return Ready(codecs.encode_jpeg(smaller, form.quality), size)
 
 
 def check(jpeg: Jpeg) -> None:
@@ -64,47 +88,47 @@ def _is_bytes(picture: object) -> TypeGuard[Jpeg]:
     return isinstance(picture, (bytes, bytearray, memoryview))
 
 
-_Asked: TypeAlias = "queue.SimpleQueue[asyncio.Future[Jpeg | None] | None]"
+_Asked: TypeAlias = "queue.SimpleQueue[asyncio.Future[Ready | None] | None]"
 
 
-async def _from_thread(pictures: Iterable[Picture], quality: int) -> AsyncGenerator[Jpeg]:
+async def _from_thread(pictures: Iterable[Picture], form: Form) -> AsyncGenerator[Ready]:
     loop = asyncio.get_running_loop()
     asked: _Asked = queue.SimpleQueue()
-    thread = threading.Thread(target=_read, args=(pictures, quality, asked, loop), name="pictures", daemon=True)
+    thread = threading.Thread(target=_read, args=(pictures, form, asked, loop), name="pictures", daemon=True)
     thread.start()
     try:
         while True:
-            future: asyncio.Future[Jpeg | None] = loop.create_future()
+            future: asyncio.Future[Ready | None] = loop.create_future()
             asked.put(future)
-            jpeg = await future
-            if jpeg is None:
+            ready = await future
+            if ready is None:
                 return
-            yield jpeg
+            yield ready
     finally:
         asked.put(None)
 
 
-def _read(pictures: Iterable[Picture], quality: int, asked: _Asked, loop: asyncio.AbstractEventLoop) -> None:
+def _read(pictures: Iterable[Picture], form: Form, asked: _Asked, loop: asyncio.AbstractEventLoop) -> None:
     iterator = None
     while (future := asked.get()) is not None:
-        jpeg: Jpeg | None = None
+        ready: Ready | None = None
         error: Exception | None = None
         try:
             iterator = iter(pictures) if iterator is None else iterator
             picture: Any = next(iterator, None)
-            jpeg = None if picture is None else encode(picture, quality)
+            ready = None if picture is None else encode(picture, form)
         except Exception as e:  # noqa: BLE001  whatever the caller's iterable raises is raised to the caller
             error = e
         with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
-            loop.call_soon_threadsafe(_settle, future, jpeg, error)
+            loop.call_soon_threadsafe(_settle, future, ready, error)
     if inspect.isgenerator(iterator):
         iterator.close()
 
 
-def _settle(future: asyncio.Future[Jpeg | None], jpeg: Jpeg | None, error: Exception | None) -> None:
+def _settle(future: asyncio.Future[Ready | None], ready: Ready | None, error: Exception | None) -> None:
     if future.done():
         return
     if error is None:
-        future.set_result(jpeg)
+        future.set_result(ready)
     else:
         future.set_exception(error)

@@ -39,10 +39,16 @@ class Client:
         self.close()
 
     def publish(
-        self, stream: str, pictures: Pictures, *, pending: int | None = None, quality: int = 80
+        self,
+        stream: str,
+        pictures: Pictures,
+        *,
+        pending: int | None = None,
+        quality: int | None = None,
+        adapt: bool | None = None,
     ) -> Generator[Answer]:
         """Publish pictures; get one answer for each. An iterable is read in a thread of its own: it may block."""
-        return self._iterate(self._client.publish(stream, pictures, pending=pending, quality=quality))
+        return self._iterate(self._client.publish(stream, pictures, pending=pending, quality=quality, adapt=adapt))
 
     def subscribe(self, stream: str, *, pictures: bool = False) -> Generator[Result]:
         """Results of a stream, with the publisher's pictures where wanted, until you stop."""

@@ -12,7 +12,7 @@ import msgspec
 
 from sightline import frames
 from sightline.client.answers import Dropped, Result, error_of
-from sightline.client.links import CONNECT_S, HEARTBEAT_S, SILENT_S, Clock, Limits, Receiver, unreachable
+from sightline.client.links import CONNECT_S, HEARTBEAT_S, SILENT_S, Clock, Limits, Receiver, Wish, unreachable
 from sightline.client.supply import Jpeg
 from sightline.errors import ProtocolError, SightlineError, TooLarge, Unreachable
 from sightline.protocol import Ping, Pong
@@ -21,9 +21,11 @@ log = logging.getLogger(__name__)
 
 LONGEST = 80 << 20
 """Bytes. More than any server sends in one message."""
-KNOWN = ("hello", "status", "result", "dropped", "error", "pong")
+KNOWN = ("hello", "adapt", "status", "result", "dropped", "error", "pong")
 
-_message = msgspec.msgpack.Decoder(frames.Hello | frames.Status | Result | Dropped | frames.ErrorMessage | Pong)
+_message = msgspec.msgpack.Decoder(
+    frames.Hello | frames.Adapt | frames.Status | Result | Dropped | frames.ErrorMessage | Pong
+)
 
 
 class _Kind(msgspec.Struct):
@@ -154,6 +156,8 @@ class TcpLink(asyncio.BufferedProtocol):
                 self._receiver.refused(error, message.seq)
             else:
                 self._lose(error)
+        elif isinstance(message, frames.Adapt):
+            self._receiver.asked(Wish(message.fps, message.quality, message.width, message.max_pending))
         elif isinstance(message, frames.Status):
             log.debug("%s: %s: %s", self._url, message.stream, message.message)
         elif not self.hello.done():

@@ -17,7 +17,7 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidSta
 
 from sightline import frames, protocol
 from sightline.client.answers import Dropped, error_of, from_result, from_viewer_frame
-from sightline.client.links import CONNECT_S, HEARTBEAT_S, Clock, Limits, Receiver, unreachable
+from sightline.client.links import CONNECT_S, HEARTBEAT_S, Clock, Limits, Receiver, Wish, unreachable
 from sightline.client.supply import Jpeg
 from sightline.errors import ProtocolError, SightlineError, Unreachable
 from sightline.protocol import Ping, Pong
@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 
 Message: TypeAlias = (
     protocol.Hello
+    | protocol.Adapt
     | protocol.Status
     | protocol.ResultMessage
     | protocol.Dropped
@@ -33,7 +34,7 @@ Message: TypeAlias = (
     | protocol.ErrorMessage
     | Pong
 )
-KNOWN = ("hello", "status", "result", "dropped", "frame_metadata", "error", "pong")
+KNOWN = ("hello", "adapt", "status", "result", "dropped", "frame_metadata", "error", "pong")
 _message: msgspec.json.Decoder[Message] = msgspec.json.Decoder(Message)
 
 
@@ -146,6 +147,8 @@ class WsLink:
             self._clock.take(message)
         elif isinstance(message, protocol.ErrorMessage):
             self._lose(error_of(message.code, message.message))
+        elif isinstance(message, protocol.Adapt):
+            self._receiver.asked(Wish(message.fps, message.quality, message.width, message.max_pending))
         elif isinstance(message, protocol.Status):
             log.debug("%s: %s", self._url, message.message)
         elif isinstance(message, protocol.Hello) and not self.hello.done():

@@ -91,6 +91,9 @@ class Publisher:
             if error.code not in ("bad_image", "too_large"):  # the others will be refused as well
                 self.lost(error)
 
+    def asked(self, wish: links.Wish) -> None:
+        """For other pictures: the schedule is what is tested, so no notice is taken."""
+
     def lost(self, error: SightlineError) -> None:
         """The connection is over."""
         self.seen.error = self.seen.error or error.message

@@ -32,6 +32,9 @@ class Viewer:
         """The server does not let us look."""
         self.lost(error)
 
+    def asked(self, wish: links.Wish) -> None:
+        """Concerns publishers alone."""
+
     def lost(self, error: SightlineError) -> None:
         """The connection is over."""
         self.seen.error = self.seen.error or error.message

@@ -19,6 +19,7 @@ from typing import cast
 from fastapi import FastAPI
 
 from sightline import frames, protocol
+from sightline.adapting import begin, preset_knobs, tell_unless
 from sightline.drawing import Drawing
 from sightline.encoding import jpeg_of
 from sightline.errors import (
@@ -32,7 +33,7 @@ from sightline.errors import (
 from sightline.frames import Bytes
 from sightline.hub import Hub
 from sightline.intake import EPOCH, Intake, Pacer
-from sightline.protocol import Ping, Pong, Status
+from sightline.protocol import Adapt, Ping, Pong, Status
 from sightline.stream import DropReason
 from sightline.types import Frame, Result
 
@@ -97,6 +98,11 @@ class Publisher:
         """How the model stands."""
         self._peer.tell(frames.Status(self._name, status.state, status.message))
 
+    def ask(self, wish: Adapt) -> None:
+        """For other pictures from now on."""
+        asked = (wish.fps, wish.quality, wish.width, wish.reason, wish.preset, wish.max_pending)
+        self._peer.tell(frames.Adapt(self._name, *asked))
+
     def close(self, reason: str) -> None:
         """The server stops."""
         self._peer.end(ShuttingDown(reason))
@@ -143,7 +149,8 @@ class Peer(asyncio.BufferedProtocol):
         else:
             model = self._hub.worker.model_name
             hello = (limits.pending(), limits.max_fps, limits.max_message_bytes, limits.max_pixels)
-            self.tell(frames.Hello(model, *hello))
+            knobs = preset_knobs(limits.preset)
+            self.tell(frames.Hello(model, *hello, limits.preset, knobs.fps, knobs.quality, knobs.width))
             self._timers["idle"] = self._loop.call_later(limits.idle_timeout, self._check_idle)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -247,7 +254,11 @@ class Peer(asyncio.BufferedProtocol):
 
     def _publish(self, name: str) -> tuple[Publisher, Intake]:
         publisher = Publisher(self, name, max_pending=self._hub.settings.pending())
-        intake = Intake(self._hub.take(name, publisher), self._hub.settings)
+        settings = self._hub.settings
+        stream = self._hub.take(name, publisher)
+        intake = Intake(stream, settings)
+        begin(stream, settings, publisher.ask)
+        tell_unless(stream, settings, preset_knobs(settings.preset))
         log.info("stream %s: tcp %s publishes", name, self._name)
         publisher.tell(self._hub.model_status)
         self._publishing[name] = publisher, intake
