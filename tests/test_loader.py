@@ -92,9 +92,19 @@ def test_an_engine_asked_for_is_the_one_that_is_used(make_graph: Callable[..., P
     if name == "openvino" and WITHOUT_OPENVINO:
         pytest.skip("OpenVINO is not installed")
     assert pick_engine(name, "cpu") == (name, "asked for by name")
-    model = load_model(str(make_graph(YOLOX)), engine=name, threads=1)
+    model = load_model(str(make_graph(YOLOX)), engine=name, threads=1, precision="fp32")
     assert model.engine is not None
-    assert model.engine.name == name
+    assert (model.engine.name, model.engine.precision) == (name, "fp32")
+    assert model.engine_reason == "asked for by name"
+
+
+@pytest.mark.parametrize("check", [check_model, load_model])
+def test_a_precision_that_no_engine_has_is_said(check: Callable[..., object], make_graph: Callable[..., Path]) -> None:
+    file = str(make_graph(YOLOX))
+    with pytest.raises(ConfigError, match="engine 'onnx' computes in fp32 on this cpu"):
+        check(file, engine="onnx", precision="bf16")
+    with pytest.raises(ConfigError, match="precision 'half': expected one of auto, fp32, bf16, fp16"):
+        check("motion", precision="half")
 
 
 @pytest.mark.skipif(WITHOUT_OPENVINO, reason="OpenVINO is not installed")
@@ -116,7 +126,8 @@ def test_the_choice_is_logged(make_graph: Callable[..., Path], caplog: pytest.Lo
     with caplog.at_level(logging.INFO, "sightline"):
         load_model(str(make_graph(YOLOX)))
     name, reason = pick_engine("auto", "cpu")
-    assert f"engine {name}: {reason}" in caplog.text
+    assert f"engine {name} on cpu in " in caplog.text
+    assert reason in caplog.text
     assert "tiny.onnx: family yolox, 64x64" in caplog.text
 
 

@@ -78,20 +78,20 @@ def create_app(settings: Settings, *, load: Callable[[], Loaded] | None = None) 
 
 def load_model(settings: Settings) -> Loaded:
     """Load and warm the settings' model. Raises ModelError or ConfigError."""
-    engine, reason = loader.pick_engine(settings.engine, settings.device)
     started = time.monotonic()
     model = loader.load_model(
         settings.model,
         engine=settings.engine,
+        precision=settings.precision,
         device=settings.device,
         imgsz=settings.imgsz,
         confidence=settings.conf,
         threads=settings.threads or _threads(settings.workers),
         family=settings.family,
     )
-    by = "" if model.engine is None else f" (engine {engine}: {reason})"
+    by = "" if model.engine is None else f" (engine {model.engine.name}: {model.engine_reason})"
     log.info("model %s is ready after %.1f s%s", model.card.name, time.monotonic() - started, by)
-    return Loaded(model, reason, _gpu_available())
+    return Loaded(model, model.engine_reason, _gpu_available())
 
 
 def _threads(workers: int) -> int | None:

@@ -57,6 +57,9 @@ class Settings(BaseSettings):
     )
     engine: str = Field("auto", description="The runtime: auto, onnx or openvino.")
     device: str = Field("cpu", pattern=r"^(cpu|cuda:\d+)$", description="cpu or cuda:N.")
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
+        "auto", description="What the engine computes in: fp32, bf16, fp16, or auto, its own choice."
+    )
     imgsz: int | None = Field(None, ge=64, le=2048, description="Input size, for models that take any.")
     conf: float = Field(0.25, ge=0.05, le=0.95, description="Detections below this confidence are left out.")
     static_skip: bool = Field(

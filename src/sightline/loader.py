@@ -6,7 +6,6 @@ Loading takes seconds and holds the interpreter's lock in places: do it off the 
 from __future__ import annotations
 
 import logging
-import platform
 import re
 from collections.abc import Mapping
 from dataclasses import replace
@@ -16,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import numpy as np
 
+from sightline.engines._choosing import choose
+from sightline.engines.base import check_precision
 from sightline.errors import ConfigError, ModelError
 from sightline.registry import load, names
 from sightline.types import Engine, ModelCard
@@ -25,7 +26,6 @@ if TYPE_CHECKING:  # loading a model needs OpenCV; naming one does not
 
 log = logging.getLogger(__name__)
 
-DEVICE = re.compile(r"cpu|cuda:\d{1,2}")
 MOST_THREADS = 256
 DEFAULT_SIDE = 640
 """For a graph that takes any size and does not say which it was trained for."""
@@ -44,9 +44,13 @@ def list_models() -> list[ModelCard]:
     return sorted([load("models", name).builtin() for name in _builtin_names()] + shipped, key=lambda card: card.name)
 
 
-def check_model(spec: str, *, engine: str = "auto", device: str = "cpu", family: str | None = None) -> None:
+def check_model(
+    spec: str, *, engine: str = "auto", device: str = "cpu", family: str | None = None, precision: str = "auto"
+) -> None:
     """Cheap checks before a server starts; loads nothing. Raises ConfigError."""
-    pick_engine(engine, device)
+    name, _ = pick_engine(engine, device, precision)
+    if precision != "auto" and spec not in _builtin_names():
+        check_precision(name, device, precision, load("engines", name).precisions(device))
     _check_family(spec, family)
     if spec not in _builtin_names():
         _model_file(spec)
@@ -61,18 +65,21 @@ def load_model(
     confidence: float | None = None,
     threads: int | None = None,
     family: str | None = None,
+    precision: str = "auto",
+    cache: Path | None = None,
 ) -> Model:
     """A warm model: a built-in one by its name, or any supported ONNX file by its path.
 
     ``imgsz`` is the side of the input in pixels, for graphs that leave it open. ``threads`` are those of the engine.
-    ``family`` says which kind of model a file is, where its graph and metadata leave that open.
+    ``family`` says which kind of model a file is, where its graph and metadata leave that open. ``precision`` is what
+    the engine computes in: auto, fp32, bf16 or fp16. ``cache`` is a folder in which engines keep what they compiled.
     Raises ConfigError for a wrong setting, ModelError for a file that can't be used.
     """
     if confidence is not None and not 0 <= confidence <= 1:
         raise ConfigError(f"confidence {confidence}: expected 0 to 1")
     if threads is not None and not 1 <= threads <= MOST_THREADS:
         raise ConfigError(f"threads {threads}: expected 1 to {MOST_THREADS}")
-    name, reason = pick_engine(engine, device)
+    pick_engine(engine, device, precision)
     _check_family(spec, family)
     model: Model
     if spec in _builtin_names():
@@ -80,37 +87,30 @@ def load_model(
             raise ConfigError(f"imgsz {imgsz}: the built-in model {spec!r} has no input size to choose")
         model = load("models", spec).create()
     else:
-        log.info("engine %s: %s", name, reason)
         path = _model_file(spec)
-        opened: Engine = load("engines", name).open(path, device=device, threads=threads)
+        name, reason = pick_engine(engine, device, precision, path)
+        opened: Engine = load("engines", name).open(
+            path, device=device, threads=threads, precision=precision, cache=cache
+        )
+        log.info("engine %s on %s in %s: %s", name, device, opened.precision, reason)
         try:
             model = _build(path, opened, imgsz, family)
         except BaseException:
             opened.close()
             raise
+        model.engine_reason = reason
     if confidence is not None:
         model.options = replace(model.options, confidence=confidence)
     model.warm_up()
     return model
 
 
-def pick_engine(engine: str, device: str) -> tuple[str, str]:
-    """The engine's name and, in a sentence, why it is this one. Raises ConfigError."""
-    if not DEVICE.fullmatch(device):
-        raise ConfigError(f"device {device!r}: expected 'cpu' or 'cuda:N', such as cuda:0")
-    if engine != "auto":
-        missing = load("engines", engine).available(device)
-        if missing is not None:
-            raise ConfigError(f"engine {engine!r}: {missing}")
-        return engine, "asked for by name"
-    if device != "cpu":
-        return pick_engine("onnx", device)[0], f"the one that runs on {device}"
-    missing = load("engines", "openvino").available(device)
-    if missing is not None:
-        return pick_engine("onnx", device)[0], f"the engine openvino would be faster on x86 processors, but {missing}"
-    if platform.machine().lower() not in ("x86_64", "amd64"):
-        return pick_engine("onnx", device)[0], f"the processor is no x86 one but {platform.machine()}"
-    return "openvino", "it is installed and the faster one on an x86 processor"
+def pick_engine(engine: str, device: str, precision: str = "auto", path: Path | None = None) -> tuple[str, str]:
+    """The engine's name and, in a sentence, why it is this one: see ``choose``. Raises ConfigError.
+
+    With ``path`` for that file: a quantized one is tried, which takes a second or two, once.
+    """
+    return choose(engine, device, precision, path)
 
 
 def _builtin_names() -> list[str]:

@@ -115,6 +115,8 @@ class Engine(Protocol):
     """The file in ``sightline/engines/``."""
     device: str
     """``cpu`` or ``cuda:0``."""
+    precision: str
+    """What it computes in: fp32, bf16 or fp16."""
     inputs: Mapping[str, TensorSpec]
     outputs: Mapping[str, TensorSpec]
     metadata: Mapping[str, str]

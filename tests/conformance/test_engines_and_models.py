@@ -97,6 +97,34 @@ def test_an_engine_refuses_a_device_it_does_not_have(module: Any, make_graph: Ma
         module.open(make_graph({"y": np.zeros(1, np.float32)}), device="cuda:0")
 
 
+@pytest.mark.parametrize("precision", ["auto", "fp32", "bf16", "fp16"])
+def test_an_engine_computes_in_what_it_is_asked_for_or_says_that_it_can_not(
+    module: Any, make_graph: MakeGraph, precision: str
+) -> None:
+    file = make_graph({"y": np.ones(4, np.float32)})
+    if precision != "auto" and precision not in module.precisions():
+        with pytest.raises(ConfigError, match=f"precision '{precision}': engine '.*' computes in fp32"):
+            module.open(file, precision=precision)
+        return
+    engine: Engine = module.open(file, threads=1, precision=precision)
+    assert engine.precision == precision or (precision == "auto" and engine.precision in module.precisions())
+    np.testing.assert_array_equal(engine.run({"images": np.ones((1, 3, SIZE, SIZE), np.float32)})["y"], np.ones((1, 4)))
+
+
+def test_an_engine_refuses_an_unknown_precision(module: Any, make_graph: MakeGraph) -> None:
+    with pytest.raises(ConfigError, match="precision 'int4': expected one of auto, fp32, bf16, fp16"):
+        module.open(make_graph({"y": np.zeros(1, np.float32)}), precision="int4")
+
+
+def test_an_engine_is_the_same_out_of_its_cache(module: Any, make_graph: MakeGraph, tmp_path: Path) -> None:
+    file = make_graph({"y": np.arange(3, dtype=np.float32)}, batch=None, metadata={"names": "['a']"})
+    first, second = (module.open(file, threads=1, cache=tmp_path / "cache") for _ in range(2))
+    assert (first.inputs, first.outputs, first.metadata) == (second.inputs, second.outputs, second.metadata)
+    for engine in (first, second):
+        made = engine.run({"images": np.ones((2, 3, SIZE, SIZE), np.float32)})
+        np.testing.assert_array_equal(made["y"], [[0, 1, 2]] * 2)
+
+
 # Models
 
 

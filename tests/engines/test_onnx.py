@@ -40,3 +40,16 @@ def test_weights_are_no_inputs(assets: Path) -> None:
     """Old files list their weights among the inputs."""
     engine = onnx.open(assets / "models/SINet.onnx")
     assert list(map(str, engine.inputs.values())) == ["data: float32[1x3x320x320]"]
+
+
+def test_what_is_bound_gives_what_a_plain_run_gives(make_graph: Callable[..., Path]) -> None:
+    """The way that a card takes, here on the processor."""
+    import onnxruntime
+
+    file = make_graph({**VALUE, "z": np.ones(4, np.float32)}, batch=None)
+    bound = onnx.Bound(onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"]), "cpu", 0)
+    plain = onnx.open(file, threads=1)
+    for batch in (1, 1, 3, 2):
+        feeds = {"images": np.full((batch, 3, 64, 64), batch, np.float32)}
+        for made, expected in zip(bound.run(feeds), plain.run(feeds).values(), strict=True):
+            np.testing.assert_array_equal(made, expected)

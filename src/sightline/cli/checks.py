@@ -188,6 +188,7 @@ def _model() -> Iterator[Finding]:
             settings.model,
             engine=settings.engine,
             device=settings.device,
+            precision=settings.precision,
             imgsz=settings.imgsz,
             confidence=settings.conf,
             threads=settings.threads,

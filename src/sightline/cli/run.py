@@ -54,6 +54,7 @@ def run(
     family: Annotated[str | None, _setting("family")] = None,
     engine: Annotated[str | None, _setting("engine")] = None,
     device: Annotated[str | None, _setting("device")] = None,
+    precision: Annotated[str | None, _setting("precision")] = None,
     imgsz: Annotated[int | None, _setting("imgsz")] = None,
     conf: Annotated[float | None, _setting("conf")] = None,
     stream: Annotated[
@@ -72,8 +73,16 @@ def run(
 
     if mode not in modes():
         raise ConfigError(f"--mode {mode}: expected one of {', '.join(modes())}")
-    settings = load_settings(model=model, family=family, engine=engine, device=device, imgsz=imgsz, conf=conf)
-    loader.check_model(settings.model, engine=settings.engine, device=settings.device, family=settings.family)
+    settings = load_settings(
+        model=model, family=family, engine=engine, device=device, precision=precision, imgsz=imgsz, conf=conf
+    )
+    loader.check_model(
+        settings.model,
+        engine=settings.engine,
+        device=settings.device,
+        family=settings.family,
+        precision=settings.precision,
+    )
     targets = {"video": save, "jsonl": jsonl, "masks": masks}
     wanted = {name: target for name, target in targets.items() if target is not None}
     with Stop() as stop, ExitStack() as stack:
@@ -88,6 +97,7 @@ def run(
                 settings.model,
                 engine=settings.engine,
                 device=settings.device,
+                precision=settings.precision,
                 imgsz=settings.imgsz,
                 confidence=settings.conf,
                 threads=settings.threads,

@@ -38,6 +38,7 @@ def serve(
     family: Annotated[str | None, _option("family")] = None,
     engine: Annotated[str | None, _option("engine")] = None,
     device: Annotated[str | None, _option("device")] = None,
+    precision: Annotated[str | None, _option("precision")] = None,
     imgsz: Annotated[int | None, _option("imgsz")] = None,
     conf: Annotated[float | None, _option("conf")] = None,
     workers: Annotated[int | None, _option("workers")] = None,
@@ -62,6 +63,7 @@ def serve(
         family=family,
         engine=engine,
         device=device,
+        precision=precision,
         imgsz=imgsz,
         conf=conf,
         workers=workers,
@@ -83,7 +85,13 @@ def serve(
         check_sources({name: spec.get_secret_value() for name, spec in settings.sources.items()})
         if len(settings.sources) > settings.max_streams:
             raise ConfigError(f"{len(settings.sources)} sources: expected at most max_streams, {settings.max_streams}")
-    loader.check_model(settings.model, engine=settings.engine, device=settings.device, family=settings.family)
+    loader.check_model(
+        settings.model,
+        engine=settings.engine,
+        device=settings.device,
+        family=settings.family,
+        precision=settings.precision,
+    )
     # Here, or every command would take half a second longer and a broken OpenCV would stop `doctor` as well.
     from sightline.app import create_app
     from sightline.outward.running import check_sinks

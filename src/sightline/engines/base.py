@@ -2,25 +2,30 @@
 
 A file ``engines/NAME.py`` is an engine. It has
 
-- ``open(path, *, device="cpu", threads=None) -> Engine``: raises ModelError for a file it can't read, ConfigError for
-  a device it does not have;
+- ``open(path, *, device="cpu", threads=None, precision="auto", cache=None) -> Engine``: raises ModelError for a file it
+  can't read, ConfigError for a device or a precision it does not have. ``cache`` is a folder for what it compiled;
 - ``available(device="cpu") -> str | None``: None where it works, else why not and the command that mends it; for the
   processor it imports nothing;
-- ``devices() -> list[str]``: what ``device`` may be here.
+- ``devices() -> list[str]``: what ``device`` may be here;
+- ``precisions(device="cpu") -> list[str]``: what ``precision`` may be there, besides ``auto``: the engine's own choice.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from sightline.errors import ModelError
+from sightline.errors import ConfigError, ModelError
 from sightline.types import Engine, TensorSpec
 
-__all__ = ["Engine", "check_file", "cores", "reason", "spec_of"]
+__all__ = ["PRECISIONS", "Engine", "check_file", "check_precision", "cores", "reason", "spec_of"]
+
+PRECISIONS = ("auto", "fp32", "bf16", "fp16")
+"""What numbers a graph may be asked to compute in."""
 
 
 def check_file(path: Path) -> None:
@@ -29,6 +34,17 @@ def check_file(path: Path) -> None:
         raise ModelError(f"{path}: no such file; expected an ONNX file")
     if path.stat().st_size == 0:
         raise ModelError(f"{path} is empty: expected an ONNX file")
+
+
+def check_precision(engine: str, device: str, precision: str, known: Sequence[str]) -> None:
+    """Raise ConfigError unless the engine can compute so."""
+    if precision not in PRECISIONS:
+        raise ConfigError(f"precision {precision!r}: expected one of {', '.join(PRECISIONS)}")
+    if precision not in ("auto", *known):
+        raise ConfigError(
+            f"precision {precision!r}: engine {engine!r} computes in {' or '.join(known)} on this {device}; "
+            "leave precision out or choose another engine"
+        )
 
 
 def cores() -> int:

@@ -1,7 +1,14 @@
-"""ONNX Runtime: runs any ONNX file, on the processor or an NVIDIA card."""
+"""ONNX Runtime: runs any ONNX file, on the processor or an NVIDIA card.
+
+On a card CUDA computes it, which starts in seconds. Asked for fp16 or bf16 TensorRT does, which takes minutes to build
+its engine the first time and keeps it in the cache.
+Sources: https://onnxruntime.ai/docs/execution-providers/TensorRT-ExecutionProvider.html,
+https://onnxruntime.ai/docs/performance/tune-performance/iobinding.html
+"""
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,15 +17,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sightline.engines.base import check_file, cores, reason, spec_of
+from sightline.engines.base import check_file, check_precision, cores, reason, spec_of
 from sightline.errors import ConfigError, ModelError
 from sightline.types import TensorSpec
 
 _QUIET = 4  # what goes wrong is raised; the log would only repeat it on stderr
 _DTYPES = {"float": "float32", "double": "float64"}
 
-
 _CUDA = "CUDAExecutionProvider"
+_TENSORRT = "TensorrtExecutionProvider"
 _CUDA_INSTALL = "run: pip uninstall -y onnxruntime && pip install 'onnxruntime-gpu[cuda,cudnn]'"
 
 
@@ -26,23 +33,31 @@ def available(device: str = "cpu") -> str | None:
     """None where ONNX Runtime is installed, for CUDA if ``device`` asks for that, else what to do."""
     if importlib.util.find_spec("onnxruntime") is None:
         return "ONNX Runtime is not installed; run: pip install onnxruntime"
-    if device != "cpu" and not _knows_cuda():
+    if device != "cpu" and _CUDA not in _known():
         return f"the installed ONNX Runtime knows no CUDA, which {device} needs; {_CUDA_INSTALL}"
     return None
 
 
 def devices() -> list[str]:
     """``cpu``, and ``cuda:0`` where the installed ONNX Runtime is one for NVIDIA cards."""
-    return ["cpu", "cuda:0"] if _knows_cuda() else ["cpu"]
+    return ["cpu", "cuda:0"] if _CUDA in _known() else ["cpu"]
 
 
-def open(path: Path, *, device: str = "cpu", threads: int | None = None) -> OnnxEngine:
-    """Load a graph. ``threads``: of the processor, by default one per core."""
+def precisions(device: str = "cpu") -> list[str]:
+    """fp32; on a card with TensorRT fp16 and bf16 too. A file whose own numbers are fp16 or int8 keeps them."""
+    return ["fp32", "bf16", "fp16"] if device != "cpu" and _TENSORRT in _known() else ["fp32"]
+
+
+def open(
+    path: Path, *, device: str = "cpu", threads: int | None = None, precision: str = "auto", cache: Path | None = None
+) -> OnnxEngine:
+    """Load a graph. ``threads``: of the processor, by default one per core. ``cache`` is for TensorRT's engines."""
     check_file(path)
     missing = available(device)
     if missing is not None:
         raise ConfigError(f"engine 'onnx': {missing}")
-    return OnnxEngine(path, device, threads or cores())
+    check_precision("onnx", device, precision, precisions(device))
+    return OnnxEngine(path, device, threads or cores(), precision, cache)
 
 
 class OnnxEngine:
@@ -50,7 +65,7 @@ class OnnxEngine:
 
     name = "onnx"
 
-    def __init__(self, path: Path, device: str, threads: int) -> None:
+    def __init__(self, path: Path, device: str, threads: int, precision: str, cache: Path | None) -> None:
         import onnxruntime
         from onnxruntime.capi import onnxruntime_pybind11_state as errors
 
@@ -58,22 +73,22 @@ class OnnxEngine:
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
         options.log_severity_level = _QUIET
-        # Threads that spin while they wait take whole cores from decoding and from other models.
+        # Threads that spin while they wait take whole cores from decoding and from other models: twice the CPU time a
+        # frame, and with other work on the cores half the frames.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         self.device = device
+        self.precision = "fp32" if precision == "auto" else precision
+        providers = _providers(path, device, self.precision, cache)
         try:
-            session = onnxruntime.InferenceSession(str(path), options, providers=_providers(device))
+            session = onnxruntime.InferenceSession(str(path), options, providers=providers)
         except (errors.Fail, errors.InvalidProtobuf, errors.InvalidGraph, errors.InvalidArgument) as e:
             raise ModelError(f"{path}: ONNX Runtime can't read it; expected an ONNX file ({reason(e)})") from e
         except (errors.NotImplemented, errors.RuntimeException) as e:
             raise ModelError(f"{path}: ONNX Runtime can't run it on {device} ({reason(e)})") from e
-        if device != "cpu" and _CUDA not in session.get_providers():
-            raise ConfigError(
-                f"device {device!r}: ONNX Runtime could not start CUDA on it, see nvidia-smi; "
-                f"if its CUDA libraries are missing, {_CUDA_INSTALL}"
-            )
+        _check_started([name for name, _ in providers], session.get_providers(), device)
         session.disable_fallback()  # a failing card must not turn into a slow processor unseen
         self._session: Any = session
+        self._bound = None if device == "cpu" else Bound(session, "cuda", int(device.removeprefix("cuda:")))
         self._failures = (errors.Fail, errors.InvalidArgument, errors.RuntimeException, errors.NotImplemented)
         self.inputs: Mapping[str, TensorSpec] = {i.name: _spec(i) for i in session.get_inputs()}
         self.outputs: Mapping[str, TensorSpec] = {o.name: _spec(o) for o in session.get_outputs()}
@@ -84,29 +99,87 @@ class OnnxEngine:
         if self._session is None:
             raise ModelError("the engine is closed")
         try:
-            return dict(zip(self.outputs, self._session.run(None, dict(feeds)), strict=True))
+            made = self._session.run(None, dict(feeds)) if self._bound is None else self._bound.run(feeds)
+            return dict(zip(self.outputs, made, strict=True))
         except (*self._failures, ValueError) as e:
             raise ModelError(f"ONNX Runtime failed on {_shapes(feeds)}: {reason(e)}") from e
 
     def close(self) -> None:
         """See Engine."""
-        self._session = None
+        self._session = self._bound = None
 
 
-def _providers(device: str) -> list[Any]:
+class Bound:
+    """A session whose inputs have their place on the card: nothing is allocated there from one picture to the next."""
+
+    def __init__(self, session: Any, kind: str, number: int) -> None:
+        self._session = session
+        self._device = (kind, number)
+        self._binding = session.io_binding()
+        self._places: dict[str, Any] = {}
+
+    def run(self, feeds: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
+        """All outputs, in the graph's order."""
+        from onnxruntime import OrtValue
+
+        for name, value in feeds.items():
+            place = self._places.get(name)
+            if place is not None and tuple(place.shape()) == value.shape:
+                place.update_inplace(value)
+            else:
+                place = self._places[name] = OrtValue.ortvalue_from_numpy(value, *self._device)
+            self._binding.bind_ortvalue_input(name, place)
+        for output in self._session.get_outputs():
+            self._binding.bind_output(output.name, *self._device)
+        self._session.run_with_iobinding(self._binding)
+        outputs: list[NDArray[Any]] = self._binding.copy_outputs_to_cpu()
+        return outputs
+
+
+def _providers(path: Path, device: str, precision: str, cache: Path | None) -> list[tuple[str, dict[str, Any]]]:
+    """What computes the graph, the first that can."""
+    cpu: tuple[str, dict[str, Any]] = ("CPUExecutionProvider", {})
     if device == "cpu":
-        return ["CPUExecutionProvider"]
+        return [cpu]
     import onnxruntime
 
     if hasattr(onnxruntime, "preload_dlls"):  # since 1.21: the CUDA libraries that pip installed
         onnxruntime.preload_dlls()
-    return [(_CUDA, {"device_id": device.removeprefix("cuda:")}), "CPUExecutionProvider"]
+    number = device.removeprefix("cuda:")
+    cuda = (_CUDA, {"device_id": number})
+    if precision == "fp32":
+        return [cuda, cpu]
+    if importlib.util.find_spec("tensorrt"):
+        importlib.import_module("tensorrt")  # loads the libraries that pip installed
+    options: dict[str, Any] = {"device_id": number, f"trt_{precision}_enable": True}
+    if cache is not None:
+        # Its engines fit one graph and one version only, and their names don't tell.
+        stat = path.stat()
+        kept = cache / "tensorrt" / f"{onnxruntime.__version__}-{path.stem}-{stat.st_size}-{stat.st_mtime_ns}"
+        kept.mkdir(parents=True, exist_ok=True)
+        options |= {"trt_engine_cache_enable": True, "trt_engine_cache_path": str(kept)}
+        options |= {"trt_timing_cache_enable": True, "trt_timing_cache_path": str(kept.parent)}
+    return [(_TENSORRT, options), cuda, cpu]
 
 
-def _knows_cuda() -> bool:
+def _check_started(asked: list[str], started: list[str], device: str) -> None:
+    """ONNX Runtime leaves out what it can't start. Raises ConfigError."""
+    if _CUDA in asked and _CUDA not in started:
+        raise ConfigError(
+            f"device {device!r}: ONNX Runtime could not start CUDA on it, see nvidia-smi; "
+            f"if its CUDA libraries are missing, {_CUDA_INSTALL}"
+        )
+    if _TENSORRT in asked and _TENSORRT not in started:
+        raise ConfigError(
+            f"device {device!r}: ONNX Runtime could not start TensorRT, which it needs for fp16 and bf16; "
+            "run: pip install tensorrt (the version that ONNX Runtime's TensorRT page names), or leave precision out"
+        )
+
+
+def _known() -> list[str]:
     import onnxruntime
 
-    return _CUDA in onnxruntime.get_available_providers()
+    return list(onnxruntime.get_available_providers())
 
 
 def _spec(node: Any) -> TensorSpec:

@@ -1,4 +1,8 @@
-"""OpenVINO: reads ONNX files too, and runs them faster on x86 processors (bfloat16 by itself where they have it)."""
+"""OpenVINO: reads ONNX files too, and runs most of them faster on x86 processors (in bfloat16 where they have it).
+
+One request of one thread for each instance, not OpenVINO's own streams: two of either have the same throughput and cost
+the same CPU time a frame (``bench/RESULTS.md``), and instances need no second way through the program.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +14,11 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from sightline.engines.base import check_file, cores, reason, spec_of
+from sightline.engines.base import check_file, check_precision, cores, reason, spec_of
 from sightline.errors import ConfigError, ModelError
 from sightline.types import TensorSpec
+
+_HINTS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
 
 
 def available(device: str = "cpu") -> str | None:
@@ -29,13 +35,22 @@ def devices() -> list[str]:
     return ["cpu"]
 
 
-def open(path: Path, *, device: str = "cpu", threads: int | None = None) -> OpenVinoEngine:
-    """Load a graph. ``threads``: by default one per core."""
+def precisions(device: str = "cpu") -> list[str]:
+    """fp32; bf16 and fp16 where the processor has them. Others would be taken for the next best without a word."""
+    able = _openvino().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    return [name for name in _HINTS if name.upper() in able]
+
+
+def open(
+    path: Path, *, device: str = "cpu", threads: int | None = None, precision: str = "auto", cache: Path | None = None
+) -> OpenVinoEngine:
+    """Load a graph. ``threads``: by default one per core. ``cache``: compiled graphs are kept in it, to load faster."""
     check_file(path)
     missing = available(device)
     if missing is not None:
         raise ConfigError(f"engine 'openvino': {missing}")
-    return OpenVinoEngine(path, threads or cores())
+    check_precision("openvino", device, precision, precisions())
+    return OpenVinoEngine(path, threads or cores(), precision, cache)
 
 
 class OpenVinoEngine:
@@ -44,12 +59,8 @@ class OpenVinoEngine:
     name = "openvino"
     device = "cpu"
 
-    def __init__(self, path: Path, threads: int) -> None:
-        # Its telemetry sends usage figures from a forked process unless a person has opted out. Without the package
-        # OpenVINO takes a stub that sends nothing.
-        sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
-
-        import openvino
+    def __init__(self, path: Path, threads: int, precision: str, cache: Path | None) -> None:
+        openvino = _openvino()
         from openvino import frontend
 
         failures = (
@@ -67,11 +78,17 @@ class OpenVinoEngine:
             model = reader.convert(reader.load(str(path)))
         except failures as e:
             raise ModelError(f"{path}: OpenVINO can't read it; expected an ONNX file ({reason(e)})") from e
-        hints = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": threads}
+        options = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": threads}
+        if precision != "auto":
+            options["INFERENCE_PRECISION_HINT"] = _HINTS[precision]
+        if cache is not None:
+            options["CACHE_DIR"] = str(cache / "openvino")
         try:
-            compiled = openvino.Core().compile_model(model, "CPU", hints)
+            compiled = openvino.Core().compile_model(model, "CPU", options)
         except RuntimeError as e:
             raise ModelError(f"{path}: OpenVINO can't run it ({reason(e)})") from e
+        used = compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name()
+        self.precision = next(name for name, hint in _HINTS.items() if hint == used)
         self._request: Any = compiled.create_infer_request()
         self.inputs: Mapping[str, TensorSpec] = {p.any_name: _spec(p) for p in compiled.inputs}
         self.outputs: Mapping[str, TensorSpec] = {p.any_name: _spec(p) for p in compiled.outputs}
@@ -92,6 +109,15 @@ class OpenVinoEngine:
     def close(self) -> None:
         """See Engine."""
         self._request = None
+
+
+def _openvino() -> Any:
+    # Its telemetry sends usage figures from a forked process unless a person has opted out. Without the package
+    # OpenVINO takes a stub that sends nothing.
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+    import openvino
+
+    return openvino
 
 
 def _spec(port: Any) -> TensorSpec:

@@ -81,6 +81,8 @@ class Model(ABC):
     card: ModelCard
     engine: Engine | None = None
     """None for a model that needs no weights."""
+    engine_reason: str = ""
+    """Why it is this engine."""
     options: Options = Options()
     """For pictures that come without their own."""
     max_batch: int = 1

@@ -1,0 +1,106 @@
+"""Which engine runs a graph where nobody said: by the device, what is installed, and what the graph computes with."""
+
+from __future__ import annotations
+
+import mmap
+import platform
+import re
+import time
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+from sightline import registry
+from sightline.engines.base import PRECISIONS, Engine
+from sightline.errors import ConfigError, SightlineError
+
+DEVICE = re.compile(r"cpu|cuda:\d{1,2}")
+X86 = ("x86_64", "amd64")
+QUANTIZED = ("ConvInteger", "MatMulInteger", "QLinearConv", "QLinearMatMul", "QuantizeLinear", "DynamicQuantizeLinear")
+"""Operators of graphs that compute in whole numbers."""
+SIDE = 320
+"""Of what is fed on trial where a graph takes any size."""
+ROUNDS = 5
+
+
+def choose(engine: str, device: str, precision: str = "auto", path: Path | None = None) -> tuple[str, str]:
+    """The engine's name and, in a sentence, why it is this one. Raises ConfigError.
+
+    Without ``path`` it is cheap, and may be another than the one for a certain graph: quantized graphs are tried.
+    """
+    if not DEVICE.fullmatch(device):
+        raise ConfigError(f"device {device!r}: expected 'cpu' or 'cuda:N', such as cuda:0")
+    if precision not in PRECISIONS:
+        raise ConfigError(f"precision {precision!r}: expected one of {', '.join(PRECISIONS)}")
+    if engine != "auto":
+        _check(engine, device)
+        return engine, "asked for by name"
+    if device != "cpu":
+        _check("onnx", device)
+        return "onnx", f"the one that runs on {device}"
+    missing = registry.load("engines", "openvino").available()
+    if missing is not None:
+        _check("onnx", device)
+        return "onnx", f"the engine openvino would be faster on x86 processors, but {missing}"
+    if precision not in ("auto", "fp32"):
+        return "openvino", f"the one that may compute in {precision} on a processor"
+    if platform.machine().lower() not in X86:
+        _check("onnx", device)
+        return "onnx", f"the processor is no x86 one but {platform.machine()}"
+    if path is not None and registry.load("engines", "onnx").available() is None and is_quantized(path):
+        return _on_trial(path, path.stat().st_mtime_ns, precision)
+    return "openvino", "it is installed and the faster one on an x86 processor"
+
+
+def is_quantized(path: Path) -> bool:
+    """Whether an ONNX file has operators of whole numbers. A name of a tensor that reads like one counts, too."""
+    with path.open("rb") as file:
+        if path.stat().st_size == 0:
+            return False
+        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+            # As the field op_type is written: its number, the length, the name.
+            return any(content.find(bytes([0x22, len(name)]) + name.encode()) >= 0 for name in QUANTIZED)
+
+
+def _check(engine: str, device: str) -> None:
+    missing = registry.load("engines", engine).available(device)
+    if missing is not None:
+        raise ConfigError(f"engine {engine!r}: {missing}")
+
+
+@cache
+def _on_trial(path: Path, _changed: int, precision: str) -> tuple[str, str]:
+    """The faster one: of two graphs in int8 one was twice as fast in ONNX Runtime and the other three times as slow.
+
+    Tried once for each file: every instance of a model has the same engine.
+    """
+    times: dict[str, float] = {}
+    for name in ("openvino", "onnx"):
+        try:
+            times[name] = _milliseconds(registry.load("engines", name).open(path, threads=1, precision=precision))
+        except SightlineError:
+            continue  # what can't run it here is not chosen
+    if not times:
+        return "onnx", "no engine could run the graph on trial"
+    best = min(times, key=lambda name: times[name])
+    said = ", ".join(f"{name} {ms:.0f} ms" for name, ms in sorted(times.items()))
+    return best, f"the faster one of this quantized graph, tried with one thread: {said}"
+
+
+def _milliseconds(engine: Engine) -> float:
+    """The least of a few runs on noise; closes the engine."""
+    try:
+        random = np.random.default_rng(0)
+        feeds = {}
+        for spec in engine.inputs.values():
+            shape = [1 if axis == 0 else SIDE if side is None else side for axis, side in enumerate(spec.shape)]
+            feeds[spec.name] = (random.random(shape) * 255).astype(spec.dtype)
+        times = []
+        for _ in range(ROUNDS):
+            started = time.perf_counter()
+            engine.run(feeds)
+            times.append((time.perf_counter() - started) * 1000)
+        return min(times)
+    finally:
+        engine.close()
