@@ -55,6 +55,10 @@ def messages() -> dict[str, Any]:
             replace(result(), reused=result().frame), epoch=1700000000.0, jpeg_bytes=9
         ),
         "result_reused": protocol.result_message(replace(result(), reused=result().frame), mask_follows=True),
+        "result_of_browser": protocol.result_message(replace(result(), browser="wasm, 2 threads"), mask_follows=True),
+        "viewer_frame_of_browser": protocol.viewer_frame(
+            replace(result(), browser="wasm, 2 threads"), epoch=1700000000.0, jpeg_bytes=9
+        ),
         "still": protocol.still(replace(result(), reused=result().frame), epoch=1700000000.0),
         "viewer_frame_rendered": protocol.viewer_frame(
             result(mask=b"png!"), epoch=1700000000.0, jpeg_bytes=11, rendered="boxes"
@@ -64,6 +68,23 @@ def messages() -> dict[str, Any]:
     texts["error"] = protocol.error_message(StreamBusy("stream 'door' has a camera already"))
     peers = {
         "camera_frame_metadata": protocol.FrameMetadata(7, 1700000000250.0, 640, 360, "jpeg", -12.5),
+        "camera_frame_with_results": protocol.FrameMetadata(
+            7,
+            1700000000250.0,
+            640,
+            360,
+            "jpeg",
+            -12.5,
+            protocol.PageResults(
+                *("nets", "wasm", 2, 9.5),
+                detections=(protocol.Found(1, 0.875, (1.0, 2.0, 30.5, 40.0)),),
+                stages=protocol.PageStages(1.5, 8.0),
+            ),
+        ),
+        "camera_frame_with_mask": protocol.FrameMetadata(
+            *(7, 1700000000250.0, 640, 360),
+            results=protocol.PageResults("nets", "webgpu", 1, 9.5, mask_bytes=70),
+        ),
         "camera_ping": protocol.Ping(1000.0),
         "viewer_ack": protocol.Ack(7),
         "viewer_performance_stats": protocol.PerformanceStats(29.5, 41.0, 1),
@@ -71,11 +92,21 @@ def messages() -> dict[str, Any]:
     return texts | {name: protocol.encode(message) for name, message in peers.items()}
 
 
+def with_results(**changed: Any) -> str:
+    """A camera's announcement with results, one of which is changed."""
+    results = {"model": "nets", "backend": "wasm", "threads": 2, "processing_time_ms": 9.5} | changed
+    return json.dumps(
+        {"type": "frame_metadata", "timestamp": 1, "frameNumber": 7, "width": 4, "height": 4, "results": results}
+    )
+
+
 def test_every_message_is_what_the_golden_file_says() -> None:
     assert messages() == json.loads(GOLDEN.read_text()), "the wire changed: see tests/golden/wire.json"
 
 
-@pytest.mark.parametrize("name", ["camera_frame_metadata", "camera_ping"])
+@pytest.mark.parametrize(
+    "name", ["camera_frame_metadata", "camera_frame_with_results", "camera_frame_with_mask", "camera_ping"]
+)
 def test_golden_camera_messages_are_read_back(name: str) -> None:
     text = json.loads(GOLDEN.read_text())[name]
     assert protocol.encode(protocol.decode_camera(text)) == text
@@ -105,6 +136,16 @@ def test_the_simplest_camera_is_understood() -> None:
         ('{"type":"frame_metadata","timestamp":1,"frameNumber":7,"width":0,"height":1}', "width"),
         ('{"type":"frame_metadata","timestamp":1,"frameNumber":7,"width":1,"height":1,"format":"png"}', "png"),
         ("[" * 4000, "expected one of"),
+        (with_results(model=7), "model"),
+        (with_results(backend="cuda"), "cuda"),
+        (with_results(threads=0), "threads"),
+        (with_results(detections=[{"class_id": -1, "confidence": 0.5, "xyxy": [0, 0, 1, 1]}]), "class_id"),
+        (with_results(detections=[{"class_id": 1, "confidence": 1.5, "xyxy": [0, 0, 1, 1]}]), "confidence"),
+        (with_results(detections=[{"class_id": 1, "confidence": 0.5, "xyxy": [0, 0, 1]}]), "xyxy"),
+        (with_results(detections=[{"class_id": 1, "confidence": 0.5, "xyxy": [0, -1, 1, 1]}]), "xyxy"),
+        (with_results(detections=[{"class_id": 1, "confidence": 0.5, "xyxy": [0, 0, 1, 1]}] * 301), "detections"),
+        (with_results(mask_bytes=0), "mask_bytes"),
+        (with_results(mask_bytes=1 << 30), "mask_bytes"),
     ],
 )
 def test_what_is_wrong_is_told(text: str, part: str) -> None:
@@ -129,7 +170,7 @@ _json = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
     max_leaves=8,
 )
-_keys = st.sampled_from(["frameNumber", "timestamp", "width", "height", "format", "clockOffset", "fps", "latency", "x"])
+_keys = st.sampled_from(["frameNumber", "timestamp", "width", "height", "format", "clockOffset", "results", "fps", "x"])
 
 
 @given(

@@ -314,7 +314,7 @@ BAD_CAMERA: list[tuple[str, list[str | bytes], str, str]] = [
     ("empty picture", [metadata(1), b""], "bad_image", "JPEG"),
     ("cut JPEG", [metadata(1), picture()[:60]], "bad_image", ""),
     ("claims 30000x30000", [metadata(1), HUGE], "too_large", "30000"),
-    ("long text", ["x" * 5000], "too_large", "4096"),
+    ("long text", ["x" * 33000], "too_large", "32768"),
     ("big picture", [metadata(1), picture() + bytes(4 << 20)], "too_large", "4194304"),
 ]
 

@@ -67,7 +67,9 @@ def balanced(stream: Stream) -> bool:
 
 
 @given(
-    st.lists(st.sampled_from(["put", "refuse", "take", "deliver", "fail", "end", "start", "watch", "unwatch"])),
+    st.lists(
+        st.sampled_from(["put", "begin", "refuse", "take", "deliver", "fail", "end", "start", "watch", "unwatch"])
+    ),
     st.booleans(),
 )
 def test_the_ledger_balances_after_every_event(events: list[str], wants: bool) -> None:
@@ -81,6 +83,9 @@ def test_the_ledger_balances_after_every_event(events: list[str], wants: bool) -
             for seq, event in enumerate(events):
                 if event == "put" and stream.publisher:
                     stream.put(frame(seq))
+                elif event == "begin" and stream.publisher:
+                    inferred = frame(seq)
+                    taken += [inferred] if stream.begin(inferred) else []
                 elif event == "refuse" and stream.publisher:
                     stream.refuse(frame(seq))
                 elif event == "take":

@@ -110,6 +110,8 @@ class StreamStats(BaseModel):
     delivered: int
     reused: int
     """Of those delivered: nothing had moved, so an earlier frame's result was given."""
+    browser: str
+    """What runs the model in the camera's own browser; empty where this server runs it."""
     dropped: dict[str, int]
     failed: int
     in_flight: int
@@ -231,6 +233,7 @@ def stream_stats(stream: Stream, model: str) -> StreamStats:
         received=stream.ledger.received,
         delivered=stream.ledger.delivered,
         reused=stream.reused,
+        browser=stream.last_result.browser if stream.last_result else "",
         dropped=dict(stream.ledger.dropped),
         failed=stream.ledger.failed,
         in_flight=stream.in_flight,

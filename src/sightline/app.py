@@ -16,7 +16,7 @@ from fastapi.responses import FileResponse, JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
 
-from sightline import __version__, api, loader, registry
+from sightline import __version__, api, inbrowser, loader, registry
 from sightline.adapting import adapt
 from sightline.config import Settings
 from sightline.drawing import Drawing
@@ -72,6 +72,7 @@ def create_app(settings: Settings, *, load: Callable[[], Loaded] | None = None) 
     app.add_exception_handler(RequestValidationError, _tell)
     app.add_exception_handler(HTTPException, _tell)
     app.include_router(api.router)
+    app.include_router(inbrowser.router)
     _add_pages(app)
     return app
 

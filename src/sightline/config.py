@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
@@ -79,6 +79,9 @@ class Settings(BaseSettings):
     max_viewers: int = Field(256, ge=1, le=65536, description="Viewers and listeners at a time, all streams.")
     streams: dict[StreamName, StreamSettings] = Field(
         {}, description="[streams.NAME] tables of the file: priority (-100 to 100; higher comes first) and max_fps."
+    )
+    browser_models: Literal["off", "free", "all"] = Field(
+        "free", description="Models that camera pages may fetch and run: none, those of free licences, or all in use."
     )
     workers: int = Field(1, ge=1, le=64, description="Instances of the model, each with a thread of its own.")
     sinks: tuple[SinkSettings, ...] = Field(

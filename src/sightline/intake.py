@@ -39,6 +39,24 @@ class Intake:
 
         ``timestamp``: milliseconds on the publisher's clock. ``offset``: to be added to it for ours, where measured.
         """
+        frame = self._frame(seq, timestamp, offset, data)
+        if self._bucket.take():
+            self.stream.put(frame)
+        else:
+            self.stream.refuse(frame)
+
+    def begin(self, seq: int, timestamp: float, offset: float | None, data: bytes) -> Frame | None:
+        """A JPEG that comes with its result: the stream has to be given that result, or told that it failed.
+
+        None where the frame was dropped, and answered. Raises as ``take`` does.
+        """
+        frame = self._frame(seq, timestamp, offset, data)
+        if not self._bucket.take():
+            self.stream.refuse(frame)
+            return None
+        return frame if self.stream.begin(frame) else None
+
+    def _frame(self, seq: int, timestamp: float, offset: float | UnsetType | None, data: bytes) -> Frame:
         received_at = time.monotonic()
         if len(data) > self._settings.max_message_bytes:
             raise TooLarge(f"picture of {len(data)} bytes: expected at most {self._settings.max_message_bytes}")
@@ -50,11 +68,7 @@ class Intake:
             if -0.05 < age < 60:  # a clock that says otherwise was not measured, only guessed
                 captured_here = here + min(age, 0)
         image = codecs.check_jpeg(data, max_pixels=self._settings.max_pixels)
-        frame = Frame(self.stream.name, seq, captured_at, received_at, image, captured_here)
-        if self._bucket.take():
-            self.stream.put(frame)
-        else:
-            self.stream.refuse(frame)
+        return Frame(self.stream.name, seq, captured_at, received_at, image, captured_here)
 
 
 class Pacer:

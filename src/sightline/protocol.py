@@ -24,9 +24,47 @@ Count: TypeAlias = Annotated[int, Meta(ge=0, le=2**53 - 1)]
 Side: TypeAlias = Annotated[int, Meta(ge=1, le=65535)]
 Millis: TypeAlias = Annotated[float, Meta(ge=0, le=2**53 - 1)]
 Figure: TypeAlias = Annotated[float, Meta(ge=0, le=1e9)]
+Coordinate: TypeAlias = Annotated[float, Meta(ge=0, le=65535)]
+
+MAX_FOUND = 300
+"""Detections of one picture that a camera may send."""
+MAX_CAMERA_TEXT = 32768
+"""Bytes of a camera's text message: so many detections fit."""
+MAX_MASK_BYTES = 1 << 20
 
 
 # What a camera sends
+
+
+class Found(Struct):
+    """A detection of a camera that infers itself. The server knows the class's name."""
+
+    class_id: Annotated[int, Meta(ge=0, le=9999)]
+    confidence: Annotated[float, Meta(ge=0, le=1)]
+    xyxy: tuple[Coordinate, Coordinate, Coordinate, Coordinate]
+
+
+class PageStages(Struct, omit_defaults=True):
+    """Milliseconds that the camera itself took."""
+
+    preprocess: Figure = 0.0
+    infer: Figure = 0.0
+    postprocess: Figure = 0.0
+    encode: Figure = 0.0
+
+
+class PageResults(Struct, omit_defaults=True):
+    """What a camera's own browser found in its picture, with the model that the stream has."""
+
+    model: Annotated[str, Meta(max_length=200)]
+    backend: Literal["wasm", "webgpu"]
+    threads: Annotated[int, Meta(ge=1, le=256)]
+    processing_time_ms: Figure
+    detections: Annotated[tuple[Found, ...], Meta(max_length=MAX_FOUND)] = ()
+    stages: PageStages = msgspec.field(default_factory=PageStages)
+    mask_bytes: Annotated[int, Meta(ge=1, le=MAX_MASK_BYTES)] | None = None
+    """Length of the mask, a PNG as the server itself sends them, at the end of the binary message."""
+    mask_kind: Literal["instances", "classes"] = "classes"
 
 
 class FrameMetadata(Struct, tag="frame_metadata", tag_field="type"):
@@ -40,6 +78,8 @@ class FrameMetadata(Struct, tag="frame_metadata", tag_field="type"):
     format: Literal["jpeg"] = "jpeg"
     clockOffset: Annotated[float, Meta(ge=-(2**53), le=2**53)] | None = None  # noqa: N815
     """Milliseconds to add to ``timestamp`` for the server's clock, as the camera measured it with ``ping``."""
+    results: PageResults | UnsetType = UNSET
+    """Where the camera has inferred the picture itself."""
 
 
 class Ping(Struct, tag="ping", tag_field="type"):
@@ -93,6 +133,8 @@ class ResultMessage(Struct, tag="result", tag_field="type", omit_defaults=True):
     mask_kind: Literal["instances", "classes"] | UnsetType = UNSET
     reused: bool | UnsetType = UNSET
     """True where nothing moved, and this was found in an earlier frame."""
+    browser: str | UnsetType = UNSET
+    """Where the camera's own browser found this: what ran the model there."""
 
 
 class Dropped(Struct, tag="dropped", tag_field="type", omit_defaults=True):
@@ -129,6 +171,7 @@ class ViewerFrame(Struct, tag="frame_metadata", tag_field="type", omit_defaults=
     mask_bytes: int | UnsetType = UNSET
     mask_kind: Literal["instances", "classes"] | UnsetType = UNSET
     reused: bool | UnsetType = UNSET
+    browser: str | UnsetType = UNSET
 
 
 class Still(Struct, tag="still", tag_field="type"):
@@ -197,10 +240,10 @@ _encoder = msgspec.json.Encoder()
 M = TypeVar("M")
 
 
-def _decode(decoder: msgspec.json.Decoder[M], text: str | bytes, known: str) -> M:
+def _decode(decoder: msgspec.json.Decoder[M], text: str | bytes, known: str, most: int = MAX_TEXT) -> M:
     data = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
-    if len(data) > MAX_TEXT:
-        raise TooLarge(f"text message of {len(data)} bytes: expected at most {MAX_TEXT}")
+    if len(data) > most:
+        raise TooLarge(f"text message of {len(data)} bytes: expected at most {most}")
     try:
         return decoder.decode(data)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as e:
@@ -210,7 +253,7 @@ def _decode(decoder: msgspec.json.Decoder[M], text: str | bytes, known: str) -> 
 
 def decode_camera(text: str | bytes) -> CameraMessage:
     """A camera's text message. Raises ProtocolError or TooLarge with the reason."""
-    return _decode(_camera, text, "frame_metadata, ping, performance_stats")
+    return _decode(_camera, text, "frame_metadata, ping, performance_stats", MAX_CAMERA_TEXT)
 
 
 def decode_viewer(text: str | bytes) -> ViewerMessage:
@@ -243,6 +286,7 @@ def result_message(result: Result, *, mask_follows: bool) -> ResultMessage:
         stages=dict(result.stages),
         segments=result.segments or UNSET,
         reused=UNSET if result.reused is None else True,
+        browser=result.browser or UNSET,
     )
     if mask_follows and result.mask_png is not None:
         message.mask_bytes = len(result.mask_png)
@@ -274,6 +318,7 @@ def viewer_frame(result: Result, *, epoch: float, jpeg_bytes: int, rendered: str
         jpeg_bytes=jpeg_bytes,
         segments=result.segments or UNSET,
         reused=UNSET if result.reused is None else True,
+        browser=result.browser or UNSET,
     )
     if rendered is not None:
         message.rendered = True

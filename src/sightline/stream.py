@@ -134,19 +134,35 @@ class Stream:
 
     def put(self, frame: Frame) -> None:
         """Take a frame. An unread older one is dropped before it is decoded, and counted."""
-        self.ledger.received += 1
-        self.latest = frame
-        if self._pace is not None and not self._pace[1].take():
-            self._drop(frame, "rate")
-            return
-        if not self.wanted:
-            self._drop(frame, "unwatched")
+        if not self._accepts(frame):
             return
         old, self.slot = self.slot, frame
         if old is None:
             self._wake(self)
         else:
             self._drop(old, "replaced")
+
+    def begin(self, frame: Frame) -> bool:
+        """Take a frame that comes with its result: where this is true, ``deliver`` or ``fail`` has to follow."""
+        if not self._accepts(frame):
+            return False
+        old, self.slot = self.slot, None
+        if old is not None:
+            self._drop(old, "replaced")
+        self._in_worker[frame] = self.publisher
+        return True
+
+    def _accepts(self, frame: Frame) -> bool:
+        """Count a frame; False where it is dropped at once."""
+        self.ledger.received += 1
+        self.latest = frame
+        if self._pace is not None and not self._pace[1].take():
+            self._drop(frame, "rate")
+            return False
+        if not self.wanted:
+            self._drop(frame, "unwatched")
+            return False
+        return True
 
     def refuse(self, frame: Frame) -> None:
         """Count a frame that came faster than ``max_fps``."""
@@ -255,12 +271,14 @@ class Stream:
 def _seen(result: Result) -> Seen:
     frame, here = result.frame, result.frame.captured_here
     uplink_s = None if here is None else time.time() - here - (time.monotonic() - frame.received_at)
+    # What the camera's own browser takes is neither the network's time nor the server's.
+    page_s = result.processing_time_ms / 1000 if result.browser else 0.0
     return Seen(
         received_at=frame.received_at,
-        captured_at=frame.captured_at,
-        uplink_ms=None if uplink_s is None else uplink_s * 1000,
+        captured_at=frame.captured_at + page_s,
+        uplink_ms=None if uplink_s is None else (uplink_s - page_s) * 1000,
         queue_ms=result.stages.get("queue", 0.0),
-        work_ms=result.processing_time_ms,
+        work_ms=0.0 if result.browser else result.processing_time_ms,
         reused=result.reused is not None,
         width=max(frame.size),
     )

@@ -173,5 +173,7 @@ class Result:
     """Seconds, ``time.monotonic()``."""
     reused: Frame | None = None
     """Where nothing moved: the earlier frame of which this was found, and which looked the same."""
+    browser: str = ""
+    """Where the camera's own browser inferred the frame: what ran the model there, such as ``wasm, 2 threads``."""
     forms: dict[str, Any] = field(default_factory=dict)
     """Encoded forms of this result, each made once and shared by all who want it; touched on the loop only."""

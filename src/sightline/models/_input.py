@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from sightline.errors import ModelError
 from sightline.models._boxes import PAD, letterbox
-from sightline.models.base import Geometry
+from sightline.models.base import Geometry, Graph, Portable
 from sightline.types import Image
 
 Three = tuple[float, float, float]
@@ -82,6 +82,7 @@ class Input:
     """
 
     def __init__(self, recipe: Recipe, dtype: str) -> None:
+        self._recipe = recipe
         self._fit = recipe.fit
         self._planes = (2, 1, 0) if recipe.order == "rgb" else (0, 1, 2)
         levels = np.arange(256, dtype=np.float64)
@@ -93,6 +94,11 @@ class Input:
         # Kept: the pages of new ones would be fetched for every picture, which takes longer than the scaling.
         self._scaled = np.empty((0, 0, 3), np.uint8)
         self._three = list(np.empty((3, 0, 0), np.uint8))
+
+    def portable(self, graph: Graph, decode: str, **details: str) -> Portable:
+        """How a page does the same."""
+        r = self._recipe
+        return Portable(graph.input, graph.size, decode, r.fit, r.order, r.scale, r.mean, r.std, details)
 
     def place(self, image: Image, tensor: NDArray[Any], slot: int) -> Geometry:
         """Put a picture into ``tensor[slot]``, 3 x H x W, and say where it lies."""

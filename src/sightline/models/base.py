@@ -15,7 +15,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +75,23 @@ class Options:
     max_detections: int = 100
 
 
+@dataclass(frozen=True, slots=True)
+class Portable:
+    """How a page runs a model's graph itself: what ``web/inference-*.js`` has to know. See ``_input.Recipe``."""
+
+    input: TensorSpec
+    size: tuple[int, int]
+    """Width and height."""
+    decode: str
+    """The function of ``web/inference-decode.js`` that does what ``postprocess`` does."""
+    fit: str
+    order: str
+    scale: float = 1.0
+    mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    std: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    details: Mapping[str, str | int | None] = field(default_factory=dict)
+
+
 class Model(ABC):
     """Pictures in, predictions out. Called by one thread at a time."""
 
@@ -99,6 +116,11 @@ class Model(ABC):
     @property
     def stride(self) -> int | None:
         """What the sides of the input must be multiples of, where it may have another size; else None."""
+        return None
+
+    @property
+    def portable(self) -> Portable | None:
+        """How a page runs it; None where no page can."""
         return None
 
     @property

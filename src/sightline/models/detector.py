@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from sightline.models._boxes import Letterbox, above, detections
 from sightline.models._labels import labels_for
-from sightline.models.base import Geometry, Graph, GraphModel, Options
+from sightline.models.base import Geometry, Graph, GraphModel, Options, Portable
 from sightline.types import Detections, Engine, Image, ModelCard
 
 LAYOUTS = "boxes 1 x N x 4 and scores 1 x classes x N, as `sightline train detect` writes them"
@@ -48,6 +48,11 @@ class Detector(GraphModel):
     def __init__(self, card: ModelCard, graph: Graph, engine: Engine) -> None:
         super().__init__(card, graph, engine)
         self._letterbox = Letterbox(rgb=False, scale=1.0, centred=False)
+
+    @property
+    def portable(self) -> Portable:
+        """See Model."""
+        return Portable(self.graph.input, self.graph.size, "detector", "letterbox", "bgr")
 
     def preprocess(self, image: Image, slot: int = 0) -> tuple[NDArray[Any], Geometry]:
         """See GraphModel."""

@@ -19,7 +19,7 @@ from sightline.models._boxes import above, detections, final_rows
 from sightline.models._input import Input, Recipe, recipe_for
 from sightline.models._instances import instance_map
 from sightline.models._labels import told_labels
-from sightline.models.base import Geometry, Graph, GraphModel, Options
+from sightline.models.base import Geometry, Graph, GraphModel, Options, Portable
 from sightline.types import Detections, Engine, Image, ModelCard
 
 LAYOUTS = (
@@ -60,6 +60,11 @@ class EndToEnd(GraphModel):
         super().__init__(card, graph, engine)
         self._rows, self._prototypes = rows, prototypes
         self._input = Input(recipe_for(graph.path, graph.metadata, Recipe(fit="centre")), graph.input.dtype)
+
+    @property
+    def portable(self) -> Portable | None:
+        """See Model. With masks it is the server's."""
+        return None if self._prototypes else self._input.portable(self.graph, "final_rows", output=self._rows)
 
     def preprocess(self, image: Image, slot: int = 0) -> tuple[NDArray[Any], Geometry]:
         """See GraphModel."""

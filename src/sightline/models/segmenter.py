@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from sightline.models._boxes import Letterbox
 from sightline.models._labels import labels_for
-from sightline.models.base import Geometry, Graph, GraphModel, Options
+from sightline.models.base import Geometry, Graph, GraphModel, Options, Portable
 from sightline.types import Engine, Image, ModelCard, Segmentation
 
 LAYOUTS = "logits 1 x classes x H x W, as `sightline train segment` writes them"
@@ -47,6 +47,14 @@ class Segmenter(GraphModel):
     def __init__(self, card: ModelCard, graph: Graph, engine: Engine) -> None:
         super().__init__(card, graph, engine)
         self._letterbox = Letterbox(rgb=False, scale=1.0, centred=False)
+
+    @property
+    def portable(self) -> Portable:
+        """See Model."""
+        return Portable(
+            *(self.graph.input, self.graph.size, "semantic", "letterbox", "bgr"),
+            details={"output": "logits", "axes": "chw"},
+        )
 
     def preprocess(self, image: Image, slot: int = 0) -> tuple[NDArray[Any], Geometry]:
         """See GraphModel."""

@@ -22,7 +22,7 @@ from sightline.errors import ModelError
 from sightline.models._data_sets import ADE, VOC
 from sightline.models._input import IMAGENET, Input, recipe_for
 from sightline.models._labels import labels_for, told_labels
-from sightline.models.base import Geometry, Graph, GraphModel, Options
+from sightline.models.base import Geometry, Graph, GraphModel, Options, Portable
 from sightline.types import Engine, Image, ModelCard, Segmentation, TensorSpec
 
 LAYOUTS = (
@@ -129,6 +129,11 @@ class Semantic(GraphModel):
         super().__init__(card, graph, engine)
         self._layout = layout
         self._input = Input(recipe_for(graph.path, graph.metadata, IMAGENET), graph.input.dtype)
+
+    @property
+    def portable(self) -> Portable:
+        """See Model."""
+        return self._input.portable(self.graph, "semantic", output=self._layout.name, axes=self._layout.axes)
 
     def preprocess(self, image: Image, slot: int = 0) -> tuple[NDArray[Any], Geometry]:
         """See GraphModel."""

@@ -18,7 +18,7 @@ from sightline.errors import ModelError
 from sightline.models._boxes import Letterbox, above, anchors, corners, detections, final_rows
 from sightline.models._instances import instance_map
 from sightline.models._labels import labels_for
-from sightline.models.base import Geometry, Graph, GraphModel, Options
+from sightline.models.base import Geometry, Graph, GraphModel, Options, Portable
 from sightline.types import Detections, Engine, Image, ModelCard
 
 LAYOUTS = (
@@ -106,6 +106,18 @@ class Ultralytics(GraphModel):
         super().__init__(card, graph, engine)
         self._layout = layout
         self._letterbox = Letterbox(rgb=True, scale=1 / 255, centred=True)
+
+    @property
+    def portable(self) -> Portable | None:
+        """See Model. With masks it is the server's."""
+        layout = self._layout
+        if layout.prototypes is not None:
+            return None
+        return Portable(
+            *(self.graph.input, self.graph.size, layout.version, "centre", "rgb"),
+            scale=1 / 255,
+            details={"output": layout.boxes, "classes": layout.classes},
+        )
 
     def preprocess(self, image: Image, slot: int = 0) -> tuple[NDArray[Any], Geometry]:
         """See GraphModel."""

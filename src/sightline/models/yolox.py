@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from sightline.errors import ModelError
 from sightline.models._boxes import Letterbox, above, anchors, corners, detections
 from sightline.models._labels import labels_for
-from sightline.models.base import Geometry, Graph, GraphModel, Options
+from sightline.models.base import Geometry, Graph, GraphModel, Options, Portable
 from sightline.types import Detections, Engine, Image, ModelCard
 
 LAYOUTS = "1 x N x (5 + classes), undecoded, N as strides 8, 16 and 32 give; without Ultralytics metadata"
@@ -59,6 +59,11 @@ class YoloX(GraphModel):
         super().__init__(card, graph, engine)
         self._letterbox = Letterbox(rgb=False, scale=1.0, centred=False)
         self._cells, self._strides = _grid(graph.size)
+
+    @property
+    def portable(self) -> Portable:
+        """See Model."""
+        return Portable(self.graph.input, self.graph.size, "yolox", "letterbox", "bgr")
 
     def preprocess(self, image: Image, slot: int = 0) -> tuple[NDArray[Any], Geometry]:
         """See GraphModel."""

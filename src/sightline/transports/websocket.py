@@ -30,10 +30,11 @@ from sightline.errors import (
     TooLarge,
 )
 from sightline.hub import Hub
+from sightline.inferred import result_of
 from sightline.intake import EPOCH, Intake, Pacer
 from sightline.mailbox import Mailbox
 from sightline.presets import PRESETS, PresetName
-from sightline.protocol import Adapt, FrameMetadata, Ping, Pong, Status
+from sightline.protocol import Adapt, FrameMetadata, PageResults, Ping, Pong, Status
 from sightline.stream import DropReason, Stream, Subscription
 from sightline.types import Frame, Result
 
@@ -233,7 +234,10 @@ async def _camera_reads(ws: WebSocket, hub: Hub, stream: Stream, camera: Camera)
         except TimeoutError:
             raise IdleTimeout(f"nothing came for {limits.idle_timeout:g} s: expected frames") from None
         if isinstance(data, bytes):
-            if announced is not None:
+            if announced is not None and isinstance(announced.results, PageResults):
+                await _take_inferred(intake, hub, announced, announced.results, data)
+                announced = None
+            elif announced is not None:
                 intake.take(announced.frameNumber, announced.timestamp, announced.clockOffset, data)
                 announced = None
             elif frames.is_map(data):
@@ -248,6 +252,33 @@ async def _camera_reads(ws: WebSocket, hub: Hub, stream: Stream, camera: Camera)
             if announced is not None:
                 raise ProtocolError("two frame_metadata in a row: expected the JPEG as a binary message between them")
             announced = message
+
+
+async def _take_inferred(intake: Intake, hub: Hub, meta: FrameMetadata, said: PageResults, data: bytes) -> None:
+    """A frame that the camera has inferred itself: the JPEG, then the mask where there is one."""
+    size = len(data) - (said.mask_bytes or 0)
+    if size < 1:
+        raise ProtocolError(f"binary message of {len(data)} bytes: expected a JPEG before {said.mask_bytes} of a mask")
+    stream = intake.stream
+    frame = intake.begin(meta.frameNumber, meta.timestamp, meta.clockOffset, data[:size])
+    if frame is None:
+        return
+    card = hub.worker.model.card if hub.worker.model is not None else None
+    if card is None or card.name != said.model:
+        stream.fail(frame, f"inferred with model {said.model!r}: expected {card.name if card else 'none yet'!r}")
+        return
+    try:
+        if said.mask_bytes is None:
+            result = result_of(frame, said, None, card)
+        else:
+            result = await asyncio.to_thread(result_of, frame, said, data[size:], card)
+    except ProtocolError as e:
+        stream.fail(frame, e.message)
+        raise
+    except BaseException:
+        stream.give_back(frame)
+        raise
+    stream.deliver(result)
 
 
 def _take_map(intake: Intake, data: bytes) -> None:
