@@ -44,11 +44,13 @@ def make_graph(tmp_path: Path) -> MakeGraph:
         dtype: str = "float32",
         metadata: Mapping[str, str] | None = None,
         open_outputs: bool = False,
+        channels_last: bool = False,
         name: str = "tiny.onnx",
     ) -> Path:
         """``outputs``: one picture's, without the batch axis. ``size``: width and height, None for any.
 
         Outputs of whole numbers stay such; others are of the input's ``dtype``, of bytes float32.
+        ``channels_last``: the input is height x width x 3.
         ``open_outputs``: the file does not tell the sides of its outputs, as exports with dynamic shapes don't.
         """
         onnx = pytest.importorskip("onnx")
@@ -57,6 +59,8 @@ def make_graph(tmp_path: Path) -> MakeGraph:
         kind = helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
         width, height = size
         dims = [batch or "batch", 3, height or "height", width or "width"]
+        if channels_last:
+            dims = [dims[0], *dims[2:], 3]
         nodes = [helper.make_node("Cast", ["images"], ["pixels"], to=kind)]
         nodes.append(helper.make_node("ReduceMean", ["pixels"], ["mean"], axes=[1, 2, 3], keepdims=0))
         nodes.append(helper.make_node("Mul", ["mean", "zero"], ["nothing"]))

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-import numpy as np
 
 from sightline.engines._choosing import choose
 from sightline.engines.base import check_precision
@@ -195,9 +194,10 @@ def _graph(path: Path, engine: Engine, imgsz: int | None) -> Graph | None:
     spec = pictures[0]
     if spec.dtype not in ("float32", "float16", "uint8"):
         return None
-    batch, channels, height, width = spec.shape
-    if channels != 3 or batch not in (None, 1):
+    batch, first, second, third = spec.shape
+    if 3 not in (first, third) or batch not in (None, 1):
         return None
+    height, width = (second, third) if first == 3 else (first, second)
     metadata = metadata_of(path, engine.metadata)
     if width is not None and height is not None:
         if imgsz is not None and (width, height) != (imgsz, imgsz):
@@ -209,7 +209,7 @@ def _graph(path: Path, engine: Engine, imgsz: int | None) -> Graph | None:
     graph = Graph(path, spec, engine.outputs, metadata, size, others[0] if others else None)
     if not any(None in output.shape[1:] for output in engine.outputs.values()):
         return graph
-    made = engine.run(graph.feeds(np.zeros((1, 3, size[1], size[0]), spec.dtype)))  # only a run tells
+    made = engine.run(graph.feeds(graph.buffer(1)))  # only a run tells
     outputs = {name: replace(output, shape=made[name].shape) for name, output in engine.outputs.items()}
     return replace(graph, outputs=outputs)
 

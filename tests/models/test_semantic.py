@@ -12,19 +12,16 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from sightline.errors import ModelError
 from sightline.loader import load_model
-from sightline.models import semantic
 from sightline.models._data_sets import ADE, VOC
 from sightline.models.base import GraphModel
-from sightline.models.semantic import best_class
 from sightline.types import Image, Segmentation
 
-GREY = np.full((64, 64, 3), 128, np.uint8)
+GREY = np.full((16, 16, 3), 128, np.uint8)
+"""As large as the logits: of a larger picture they would be interpolated."""
 
 
 def expected(classes: int, height: int = 16, width: int = 16) -> NDArray[np.uint8]:
@@ -137,6 +134,27 @@ def test_metadata_tells_how_the_input_is_made(make_graph: Callable[..., Path]) -
     assert (boxed[0, :16] == 255).all()
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float16", "uint8"])
+@pytest.mark.parametrize("metadata", [{}, {"order": "bgr"}, {"fit": "letterbox"}])
+def test_an_input_with_its_channels_last_is_fed_the_same(
+    make_graph: Callable[..., Path], dtype: str, metadata: dict[str, str]
+) -> None:
+    picture = np.random.default_rng(1).integers(0, 256, (40, 90, 3), np.uint8)
+    fed = []
+    for last in (False, True):
+        file = make_graph({"y": logits(3)}, dtype=dtype, metadata=metadata, channels_last=last, size=(96, None))
+        model = load_model(str(file), engine="onnx", imgsz=96)
+        assert isinstance(model, GraphModel)
+        assert model.input_size == (96, 96)
+        tensor, _ = model.preprocess(picture)
+        (value,) = model.graph.feeds(tensor).values()
+        assert value.flags.c_contiguous, "as the graph takes it, without another copy"
+        fed.append(np.moveaxis(value, -1, 1) if last else value.copy())
+        (found,) = model.predict([picture])
+        assert isinstance(found, Segmentation)
+    np.testing.assert_array_equal(fed[0], fed[1])
+
+
 @pytest.mark.parametrize(
     "told",
     [
@@ -160,17 +178,10 @@ def test_broken_metadata_is_refused(make_graph: Callable[..., Path], told: dict[
 @pytest.mark.parametrize("fit", ["letterbox", "centre"])
 def test_what_covers_the_grey_border_is_left_out(make_graph: Callable[..., Path], fit: str) -> None:
     model = load_model(str(make_graph({"y": logits(5)}, metadata={"fit": fit})), engine="onnx")
-    (found,) = model.predict([np.zeros((32, 128, 3), np.uint8)])  # a quarter of the input's height
+    (found,) = model.predict([np.zeros((4, 16, 3), np.uint8)])  # a quarter of the input's height
     assert isinstance(found, Segmentation)
     rows = slice(0, 4) if fit == "letterbox" else slice(6, 10)
     np.testing.assert_array_equal(found.class_map, expected(5)[rows])
-
-
-def test_of_very_many_logits_every_second_pixel_counts(
-    make_graph: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(semantic, "MOST_VALUES", 21 * 16 * 16 // 2)
-    np.testing.assert_array_equal(only(make_graph({"y": logits(21)})), expected(21)[::2, ::2])
 
 
 def test_a_file_beside_is_believed_more_than_the_graph(make_graph: Callable[..., Path]) -> None:
@@ -180,12 +191,6 @@ def test_a_file_beside_is_believed_more_than_the_graph(make_graph: Callable[...,
     file.with_name("tiny.metadata.json").write_text('{"family": "rtdetr"}')
     with pytest.raises(ModelError, match="does not fit the family rtdetr"):
         load_model(str(file), engine="onnx")
-
-
-@given(st.integers(1, 40), st.integers(1, 9), st.integers(1, 9), st.integers(0, 2**32 - 1), st.booleans())
-def test_the_best_class_is_numpys(classes: int, height: int, width: int, seed: int, half: bool) -> None:
-    values = np.random.default_rng(seed).integers(-3, 3, (height, width, classes)).astype("f2" if half else "f4")
-    np.testing.assert_array_equal(best_class(np.moveaxis(values, -1, 0)), values.argmax(axis=-1))
 
 
 def portraits(assets: Path, count: int) -> Iterator[tuple[Image, NDArray[np.uint8]]]:

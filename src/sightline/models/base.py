@@ -47,7 +47,7 @@ class Graph:
 
     path: Path
     input: TensorSpec
-    """batch x 3 x height x width; the batch is 1, or None if it may be any."""
+    """batch x 3 x height x width, or batch x height x width x 3; the batch is 1, or None if it may be any."""
     outputs: Mapping[str, TensorSpec]
     """As for a batch of one picture of ``size``."""
     metadata: Mapping[str, str]
@@ -56,8 +56,22 @@ class Graph:
     sizes: TensorSpec | None = None
     """A second input, batch x 2: the width and height that boxes are to be scaled to."""
 
+    @property
+    def channels_last(self) -> bool:
+        """Whether the picture's channels are the input's last axis."""
+        return self.input.shape[1] != 3
+
+    def buffer(self, batch: int) -> NDArray[Any]:
+        """A place for pictures, batch x 3 x height x width; in memory as the graph takes them."""
+        width, height = self.size
+        if self.channels_last:
+            return np.moveaxis(np.zeros((batch, height, width, 3), self.input.dtype), -1, 1)
+        return np.zeros((batch, 3, height, width), self.input.dtype)
+
     def feeds(self, tensor: NDArray[Any]) -> dict[str, NDArray[Any]]:
         """What the engine is fed for ``tensor``, batch x 3 x height x width. Boxes come in pixels of the input."""
+        if self.channels_last:
+            tensor = np.moveaxis(tensor, 1, -1)
         if self.sizes is None:
             return {self.input.name: tensor}
         sizes = np.repeat(np.array([self.size], self.sizes.dtype), len(tensor), axis=0)
@@ -148,8 +162,9 @@ class Model(ABC):
         """Drop what is remembered of a stream."""
 
     def warm_up(self) -> None:
-        """Run once, so that the first picture is not the slow one."""
-        self.predict([np.full((64, 64, 3), 114, np.uint8)], streams=["warm-up"])
+        """Run once, so that the first picture is not the slow one; and with as many pictures as ever come at once."""
+        for count in {1, self.max_batch}:
+            self.predict([np.full((64, 64, 3), 114, np.uint8)] * count, streams=["warm-up"] * count)
         self.forget("warm-up")
 
     def close(self) -> None:
@@ -167,8 +182,7 @@ class GraphModel(Model):
         self.graph = graph
         fixed = graph.input.shape[0] is not None
         self.max_batch = 1 if fixed or engine.device == "cpu" else BATCH
-        width, height = graph.size
-        self.tensor: NDArray[Any] = np.zeros((self.max_batch, 3, height, width), graph.input.dtype)
+        self.tensor: NDArray[Any] = graph.buffer(self.max_batch)
         """What is fed: one buffer for all calls."""
 
     @property

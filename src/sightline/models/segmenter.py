@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from sightline.models._boxes import Letterbox
+from sightline.models._class_map import class_map
 from sightline.models._labels import labels_for
 from sightline.models.base import Geometry, Graph, GraphModel, Options, Portable
 from sightline.types import Engine, Image, ModelCard, Segmentation
@@ -64,4 +64,4 @@ class Segmenter(GraphModel):
     def postprocess(self, outputs: Mapping[str, NDArray[Any]], geometry: Geometry, options: Options) -> Segmentation:
         """See GraphModel. The class map has the input's pixels, without its grey border."""
         inside = outputs["logits"][0, :, : geometry.inner_height, : geometry.inner_width]
-        return Segmentation(inside.argmax(axis=0).astype(np.uint8))
+        return Segmentation(class_map(inside, geometry.width, geometry.height))

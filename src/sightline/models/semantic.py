@@ -9,16 +9,15 @@ Sources: https://docs.pytorch.org/vision/stable/models.html, https://huggingface
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from sightline.errors import ModelError
+from sightline.models._class_map import class_map
 from sightline.models._data_sets import ADE, VOC
 from sightline.models._input import IMAGENET, Input, recipe_for
 from sightline.models._labels import labels_for, told_labels
@@ -33,8 +32,6 @@ LAYOUTS = (
 MOST_CLASSES = 256
 WIDEST = 32
 """How many pixels of the input one of the output may stand for."""
-MOST_VALUES = 8_000_000
-"""Of logits with more, every second or third pixel is looked at: 150 x 512 x 512 would take 28 ms."""
 MAIN = ("out", "logits", "output", "semantic", "seg")
 """Which of several outputs is meant; torchvision's models have ``aux`` besides ``out``."""
 
@@ -123,7 +120,10 @@ def build(graph: Graph, engine: Engine) -> Semantic:
 
 
 class Semantic(GraphModel):
-    """A class for every pixel. The class map has the output's pixels, without what covers a grey border."""
+    """A class for every pixel. Maps of ids have the output's pixels, without what covers a grey border.
+
+    Of logits the map is as large as the picture, at most 640 a side, or as the output: see ``class_map``.
+    """
 
     def __init__(self, card: ModelCard, graph: Graph, engine: Engine, layout: Layout) -> None:
         super().__init__(card, graph, engine)
@@ -148,10 +148,9 @@ class Semantic(GraphModel):
             rows, columns = self._inside(ids.shape[0], ids.shape[1], geometry)
             return Segmentation(ids[rows, columns].clip(0, MOST_CLASSES - 1).astype(np.uint8))
         if self._layout.axes == "hwc":
-            output = classes_first(output)
-        step = math.ceil(math.sqrt(output.size / MOST_VALUES))
+            output = np.moveaxis(output, -1, 0)
         rows, columns = self._inside(output.shape[1], output.shape[2], geometry)
-        return Segmentation(best_class(output[:, rows, columns][:, ::step, ::step]))
+        return Segmentation(class_map(output[:, rows, columns], geometry.width, geometry.height))
 
     def _inside(self, height: int, width: int, place: Geometry) -> tuple[slice, slice]:
         """The part of an output of these sides that covers the picture."""
@@ -160,29 +159,3 @@ class Semantic(GraphModel):
         right = max(left + 1, round((place.left + place.inner_width) * across))
         bottom = max(top + 1, round((place.top + place.inner_height) * down))
         return slice(top, bottom), slice(left, right)
-
-
-def best_class(logits: NDArray[Any]) -> NDArray[np.uint8]:
-    """The class with the largest of classes x H x W logits, for each pixel; of equals the first.
-
-    Class by class, and a class that is nowhere better costs one comparison only: 0.1 ms for 21 x 128 x 128 and 0.8 ms
-    for 150 x 128 x 128, where numpy's argmax takes 0.3 and 5.6.
-    """
-    best = np.array(logits[0], np.float32)
-    found = np.zeros(best.shape, np.uint8)
-    better = np.empty(best.shape, np.uint8)
-    for class_id in range(1, len(logits)):
-        plane = np.ascontiguousarray(logits[class_id], np.float32)
-        cv2.compare(plane, best, cv2.CMP_GT, dst=better)
-        if cv2.countNonZero(better):
-            cv2.max(plane, best, dst=best)
-            np.bitwise_and(better, np.uint8(class_id), out=better)
-            cv2.max(found, better, dst=found)  # a later class only shows where it is better
-    return found
-
-
-def classes_first(output: NDArray[Any]) -> NDArray[Any]:
-    """H x W x classes as classes x H x W, each class's plane in one piece."""
-    height, width, classes = output.shape
-    turned = np.asarray(cv2.transpose(output.reshape(-1, classes).astype(np.float32, copy=False)))
-    return turned.reshape(classes, height, width)
