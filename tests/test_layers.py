@@ -16,7 +16,7 @@ SOURCE = Path(__file__).resolve().parents[1] / "src" / "sightline"
 LAYERS = {
     0: "errors frames guard mailbox palette presets protocol registry rows types",
     1: "codecs describe engines models renderers sinks sources",
-    2: "adapting config controller drawing encoding feed hub inferred intake loader "
+    2: "adapting config controller drawing feed hub inferred intake loader "
     "metrics outward prometheus runner server still stream train worker",
     3: "pull transports",
     4: "__init__ __main__ inbrowser api app cli stress",

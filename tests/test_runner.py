@@ -29,6 +29,7 @@ class Numbers:
     fps: float | None = None
     still = False
     unreadable = 0
+    idle = False
 
     def __init__(self, count: int, *, live: bool = False, breaks_at: int | None = None) -> None:
         self.total: int | None = count

@@ -23,10 +23,10 @@ STEP_S = 0.25
 
 def begin(stream: Stream, settings: Settings, ask: Callable[[Adapt], None], *, sends: Knobs | None = None) -> None:
     """A publisher came that can be asked for other pictures. ``sends``: what it begins with, if not with the preset."""
-    stream.ask = ask
+    stream.ask, stream.sends = ask, sends
     if settings.adaptive:
         now = time.monotonic()
-        stream.controller = Controller(sends or knobs_of(stream), target_ms=settings.target_latency_ms, now=now)
+        stream.controller = Controller(knobs_of(stream), target_ms=settings.target_latency_ms, now=now)
 
 
 def tell_unless(stream: Stream, settings: Settings, hello: Knobs) -> None:
@@ -38,7 +38,7 @@ def tell_unless(stream: Stream, settings: Settings, hello: Knobs) -> None:
 
 def switch(stream: Stream, settings: Settings, preset: PresetName) -> None:
     """Another preset from now on, for the camera that is there and those to come."""
-    stream.preset = preset
+    stream.preset, stream.sends = preset, None
     begin_anew(stream, settings, f"the preset is now {preset}")
 
 
@@ -80,8 +80,8 @@ def _tell(stream: Stream, settings: Settings, knobs: Knobs, reason: str) -> None
 
 
 def knobs_of(stream: Stream) -> Knobs:
-    """What a camera begins with."""
-    knobs = preset_knobs(stream.preset)
+    """What a stream's publisher begins with."""
+    knobs = stream.sends or preset_knobs(stream.preset)
     return replace(knobs, fps=min(knobs.fps, stream.max_fps or knobs.fps))
 
 

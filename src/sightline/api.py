@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from sightline import __version__, prometheus
 from sightline.adapting import begin_anew, switch
-from sightline.encoding import encoded
+from sightline.drawing import Drawing
 from sightline.errors import StreamNotFound
 from sightline.hub import Hub
 from sightline.loader import list_models
@@ -377,7 +377,8 @@ async def thumbnail(request: Request, stream: str) -> Response:
     latest = hub_of(request).find(stream).latest
     if latest is None:
         raise StreamNotFound(f"stream {stream!r} has no picture yet")
-    return Response(await encoded(latest.image), media_type="image/jpeg", headers={"Cache-Control": "no-store"})
+    drawing: Drawing = request.app.state.drawing
+    return Response(await drawing.picture(latest), media_type="image/jpeg", headers={"Cache-Control": "no-store"})
 
 
 @router.get("/api/camera/{stream}/stats", tags=["streams"], responses={404: {"model": Error}})

@@ -44,7 +44,7 @@ def create_app(settings: Settings, *, load: Callable[[], Loaded] | None = None) 
         hub = Hub(settings, worker)
         app.state.hub = hub
         app.state.started_at = time.monotonic()
-        drawing = Drawing(settings.jpeg_quality)
+        drawing = app.state.drawing = Drawing(settings.jpeg_quality)
         async with AsyncExitStack() as stack:
             stack.callback(drawing.close)
             for name in registry.names("transports"):

@@ -1,4 +1,4 @@
-"""Pictures with everything drawn in, for those who can't draw: each made once, whoever asks, off the event loop."""
+"""Pictures made for viewers, with everything drawn in or as they came: each once, whoever asks, off the event loop."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import NamedTuple
 from sightline import codecs
 from sightline.errors import BadRequest
 from sightline.renderers.base import AUTO, choose, default_opacity, draw, modes
-from sightline.types import Result
+from sightline.types import Encoded, Frame, Result
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +48,7 @@ class Look(NamedTuple):
 
 
 class Drawing:
-    """A small pool of threads that draws results."""
+    """A small pool of threads that draws results and makes JPEGs."""
 
     def __init__(self, quality: int) -> None:
         self._quality = quality
@@ -65,6 +65,22 @@ class Drawing:
             loop = asyncio.get_running_loop()
             drawn = result.forms[form] = loop.run_in_executor(self._pool, self._draw, result, real)
         return await asyncio.shield(drawn)  # one viewer's leaving must not cancel the others' picture
+
+    async def plain(self, result: Result) -> bytes:
+        """The frame as a JPEG: the publisher's own, where it sent one."""
+        if isinstance(result.frame.image, Encoded):
+            return result.frame.image.data
+        made: asyncio.Task[bytes] | None = result.forms.get("jpeg")
+        if made is None:
+            made = result.forms["jpeg"] = asyncio.create_task(self.picture(result.frame))
+        return await asyncio.shield(made)
+
+    async def picture(self, frame: Frame) -> bytes:
+        """A frame as a JPEG."""
+        if isinstance(frame.image, Encoded):
+            return frame.image.data
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._pool, codecs.encode_jpeg, frame.image, frame.quality)
 
     def close(self) -> None:
         """Let the threads end."""

@@ -46,6 +46,8 @@ class Feed:
         ``loop``: over and over; ``#loop`` at the end of ``spec`` says the same. ``tell`` is called, in the iterating
         thread, with why there are no pictures, and with None once they come.
         """
+        self.idle = False
+        """Set it, from any thread, while nobody wants pictures: most that come are not fresh then."""
         self._spec = plain(spec)
         self._loop = loop or spec.endswith(LOOP)
         self._source = source
@@ -98,6 +100,7 @@ class Feed:
                 self._came, self._wait = True, FIRST_S
                 self._tell(None)
             yield shot
+            source.idle = self.idle
 
     def _again(self, reason: str) -> None:
         wait = self._wait * random.uniform(0.5, 1)
@@ -113,6 +116,7 @@ class Lasting:
     live = True
     still = False
     unreadable = 0
+    idle = False
 
     def __init__(self, spec: str, source: Source) -> None:
         self.name = source.name

@@ -11,12 +11,15 @@ import threading
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 
+from sightline import adapting, codecs
+from sightline.controller import Knobs
 from sightline.errors import ConfigError, SourceError
 from sightline.feed import Feed, plain
 from sightline.hub import Hub
 from sightline.metrics import TokenBucket
-from sightline.protocol import Status
+from sightline.protocol import Adapt, Status
 from sightline.sources.base import Shot, find_source
 from sightline.stream import DropReason, Stream
 from sightline.types import Frame, Result
@@ -72,6 +75,9 @@ class Puller:
         self._closed = threading.Event()
         self._taken = threading.Event()
         self._seq = 0
+        self._wish: Adapt | None = None
+        self._due = 0.0
+        """When the next picture is to be taken, ``time.monotonic()``."""
         self._feed = Feed(spec, patient=True, tell=lambda reason: self._on_loop(lambda: self._came_or_went(reason)))
         threading.Thread(target=self._run, name=f"pull {name}", daemon=True).start()
 
@@ -88,6 +94,10 @@ class Puller:
 
     def tell(self, status: Status) -> None:
         """The model makes no difference here."""
+
+    def ask(self, wish: Adapt) -> None:
+        """For other pictures from now on: nothing can be asked of the camera, so they are made here."""
+        self._wish = wish
 
     def close(self, reason: str) -> None:
         """Stop reading."""
@@ -111,7 +121,8 @@ class Puller:
         while not self._closed.is_set():
             try:
                 for shot in self._feed:
-                    self._hand_over(shot)
+                    if self._is_time():
+                        self._hand_over(self._as_asked(shot))
                     if self._closed.is_set():
                         return
             except Exception as e:  # noqa: BLE001 - one camera must not take others with it
@@ -123,6 +134,20 @@ class Puller:
             else:
                 self._on_loop(self._ended)
                 return
+
+    def _is_time(self) -> bool:
+        now = time.monotonic()
+        if self._wish is not None:
+            gap = 1 / self._wish.fps
+            if now < self._due:
+                return False
+            self._due = max(self._due, now - gap) + gap
+        return True
+
+    def _as_asked(self, shot: Shot) -> Shot:
+        if self._wish is None or not shot.fresh:
+            return shot
+        return replace(shot, image=codecs.shrink(shot.image, self._wish.width))
 
     def _hand_over(self, shot: Shot) -> None:
         """One at a time, so that nothing piles up while the loop is busy; what is newer waits in the network."""
@@ -142,13 +167,28 @@ class Puller:
         self._taken.set()
         if self._stream is None:
             return
+        if self._stream.ask is None:
+            self._begin(self._stream, shot)
+        wanted = self._stream.wanted
+        self._feed.idle = not wanted
+        if wanted and not shot.fresh:  # somebody has just come: what comes next is fresh
+            return
         now = time.time()
-        frame = Frame(self._name, self._seq, now, time.monotonic(), shot.image, captured_here=now)
+        frame = Frame(self._name, self._seq, now, time.monotonic(), shot.image, now, self._quality)
         self._seq += 1
         if self._bucket.take():
             self._stream.put(frame)
         else:
             self._stream.refuse(frame)
+
+    def _begin(self, stream: Stream, first: Shot) -> None:
+        settings = self._hub.settings
+        sends = Knobs(settings.max_fps, settings.jpeg_quality / 100, max(first.image.shape[:2]))
+        adapting.begin(stream, settings, self.ask, sends=sends)
+
+    @property
+    def _quality(self) -> int:
+        return self._hub.settings.jpeg_quality if self._wish is None else round(self._wish.quality * 100)
 
     def _came_or_went(self, reason: str | None) -> None:
         if self._stream is None or self._stream.paused == reason:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias
 
-from sightline.controller import Controller, Seen
+from sightline.controller import Controller, Knobs, Seen
 from sightline.mailbox import Mailbox
 from sightline.metrics import Ledger, Rate, Smoothed, Spread, TokenBucket
 from sightline.presets import PresetName
@@ -89,6 +89,8 @@ class Stream:
         self.controller: Controller | None = None
         """Of a camera that can be asked for other pictures."""
         self.ask: Callable[[Adapt], None] | None = None
+        self.sends: Knobs | None = None
+        """What the publisher begins with, where that is its own affair and not the preset's."""
         self._pace: tuple[float, TokenBucket] | None = None
         self.latest: Frame | None = None
         self.last_result: Result | None = None
@@ -187,6 +189,7 @@ class Stream:
             self._drop(frame, "closed")
         self.publisher = self.paused = None
         self.controller = self.ask = None
+        self.sends = None
         self.ended_at = time.monotonic()
         self._log_drops(now=True)
         if not self._in_worker:

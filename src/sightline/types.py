@@ -50,6 +50,8 @@ class Frame:
     image: Encoded | Image
     captured_here: float | None = None
     """``captured_at`` on this machine's clock (``time.time()``), where the publisher measured the difference."""
+    quality: int = 80
+    """Of the JPEG that viewers get, where the picture came as pixels."""
 
     @property
     def size(self) -> tuple[int, int]:

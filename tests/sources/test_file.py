@@ -187,3 +187,23 @@ def turn(clip: Path, degrees: int) -> None:
 def darkest_side(image: Image) -> str:
     sides = {"top": image[:8], "bottom": image[-8:], "left": image[:, :8], "right": image[:, -8:]}
     return min(sides, key=lambda side: float(sides[side].mean()))
+
+
+def test_a_video_that_nobody_watches_keeps_its_pace_and_goes_on_from_any_frame(tmp_path: Path) -> None:
+    clip = write_clip(tmp_path / "clip.mp4", [numbered(i) for i in range(120)], fps=25)
+    with open_source(str(clip)) as source:
+        shots = iter(source)
+        first = [next(shots) for _ in range(5)]
+        source.idle = True
+        spared = [next(shots) for _ in range(60)]
+        source.idle = False
+        rest = list(shots)
+    assert [number_of(shot.image) for shot in first] == list(range(5))
+    assert not any(shot.fresh for shot in spared[1:])
+    assert len({id(shot.image) for shot in spared}) <= 3
+    times = [shot.timestamp for shot in first + spared + rest]
+    assert times == sorted(set(times))
+    assert spared[-1].timestamp == pytest.approx(64 / 25, abs=0.3)
+    fresh = [number_of(shot.image) for shot in rest if shot.fresh]
+    assert fresh == list(range(fresh[0], 120)), "every frame from here on"
+    assert fresh[0] <= 66

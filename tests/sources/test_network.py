@@ -80,6 +80,23 @@ def test_rtsp_brings_pictures_over_the_transport_asked_for(option: str, transpor
         assert server.transports[0].startswith(transport)
 
 
+def test_a_camera_that_nobody_watches_is_hardly_decoded_and_is_up_to_date_at_once() -> None:
+    with RtspServer(fps=25) as server, open_source(server.url) as source:
+        shots = iter(source)
+        first = next(shots)
+        assert first.fresh
+        source.idle = True
+        spared = [next(shots) for _ in range(40)]
+        assert not any(shot.fresh for shot in spared[1:]), "they come at the camera's pace"
+        assert len({id(shot.image) for shot in spared}) <= 5, "one a second is decoded"
+        source.idle = False
+        awake = list(itertools.islice(shots, 4))
+        assert all(shot.fresh for shot in awake[1:])
+        seen = {shot.image.tobytes() for shot in awake[1:]}
+        assert len(seen) == 3, "each is decoded"
+        assert spared[-1].image.tobytes() not in seen
+
+
 def test_a_resolution_that_changes_is_survived() -> None:
     with RtspServer() as server, open_source(server.url) as source:
         seen = []

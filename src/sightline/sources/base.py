@@ -21,6 +21,8 @@ from sightline.types import Image
 
 PICTURES = frozenset((".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"))
 """Endings of files that are single pictures."""
+IDLE_S = 1.0
+"""So old a picture may be while nobody wants any."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -32,6 +34,8 @@ class Shot:
     """Seconds: from the start of a file, since 1970 for a camera."""
     name: str
     """The file's name, or the camera's."""
+    fresh: bool = True
+    """False: an earlier picture again, because the source is idle."""
 
 
 class Source(Protocol):
@@ -49,6 +53,9 @@ class Source(Protocol):
     """True if every shot is a picture of its own, with its own name."""
     unreadable: int
     """Files or parts of a file that could not be read and were left out, so far; each is logged as a warning."""
+    idle: bool
+    """Set by who takes the shots, at any time: nobody wants to see them, so a source may spare itself work. It goes on
+    giving shots at its pace, but most with an earlier picture and not ``fresh``."""
 
     def __enter__(self) -> Self: ...
 

@@ -6,6 +6,7 @@ import re
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import cv2
 import numpy as np
 
 from sightline.errors import SourceError
-from sightline.sources.base import Shot
+from sightline.sources.base import IDLE_S, Shot
 
 WHAT = "a camera (camera:0)"
 
@@ -62,6 +63,7 @@ class Camera:
 
     def __init__(self, name: str, capture: cv2.VideoCapture) -> None:
         self.name = name
+        self.idle = False
         self._capture = capture
         capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)  # not every driver listens
         fps = capture.get(cv2.CAP_PROP_FPS)
@@ -76,14 +78,21 @@ class Camera:
     def __iter__(self) -> Iterator[Shot]:
         """Pictures as they come. Raises SourceError when the camera is gone."""
         misses = 0
+        shot: Shot | None = None
         while misses < MISSES:
-            came, image = self._capture.read()
+            spared = self.idle and shot is not None and time.time() - shot.timestamp < IDLE_S
+            came, image = (self._capture.grab(), None) if spared else self._capture.read()
             if not came:
                 misses += 1
                 time.sleep(0.02)  # a camera that is gone answers at once
                 continue
             misses = 0
-            yield Shot(np.asarray(image, np.uint8), time.time(), self.name)
+            if image is None:
+                assert shot is not None
+                yield replace(shot, fresh=False)
+            else:
+                shot = Shot(np.asarray(image, np.uint8), time.time(), self.name)
+                yield shot
         raise SourceError(f"{self.name}: the camera sends no more pictures. Is it unplugged?")
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from sightline.errors import SourceError
+from sightline.sources._packets import Decoding
 from sightline.sources.base import PICTURES, Shot
 from sightline.types import Image
 
@@ -58,6 +60,7 @@ class Video:
         self.name = path.name
         self.fps: float | None = float(stream.average_rate) if stream.average_rate else None
         self.unreadable = 0
+        self.idle = False
         self._container = container
         self._stream = stream
         stream.thread_type = "AUTO"
@@ -74,19 +77,25 @@ class Video:
         start = self._start()
         step = 1 / (self.fps or 25.0)
         last: float | None = None
-        for frame in self._frames():
-            at = last + step if frame.time is None and last is not None else (frame.time or start) - start
+        shot: Shot | None = None
+        for time, frame, fresh in self._frames():
+            at = last + step if time is None and last is not None else (time or start) - start
             if last is not None and at <= last:  # a file that was cut and joined
                 at = last + step
+            if frame is not None:
+                shot = Shot(_upright(frame), at, self.name, fresh)
+                yield shot
+            elif shot is not None:
+                yield replace(shot, timestamp=at, fresh=False)
             last = at
-            yield Shot(_upright(frame), at, self.name)
-        if last is None:
+        if shot is None:
             raise SourceError(f"{self.name}: not one frame of this video can be decoded")
 
-    def _frames(self) -> Iterator[VideoFrame]:
-        """Frames of all packets that can be decoded."""
+    def _frames(self) -> Iterator[tuple[float | None, VideoFrame | None, bool]]:
+        """Time and frame of all packets that can be decoded, and whether it is fresh; None for one that was spared."""
         import av
 
+        decoding = Decoding()
         packets = self._container.demux(self._stream)
         while True:
             try:
@@ -96,12 +105,16 @@ class Video:
                 return
             if packet is None:
                 return
+            spared = self.idle
             try:
-                frames = packet.decode()
+                frames = decoding.decode(packet, idle=spared)
             except av.FFmpegError as e:
                 self._skip(e)
                 continue
-            yield from frames
+            if spared and not frames and packet.pts is not None and packet.time_base is not None:
+                yield float(packet.pts * packet.time_base), None, False
+            for frame in frames:
+                yield frame.time, frame, not spared
 
     def _skip(self, error: Exception) -> None:
         self.unreadable += 1

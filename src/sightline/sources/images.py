@@ -51,6 +51,7 @@ class Images:
         self.name = name
         self.total: int | None = len(files)
         self.unreadable = 0
+        self.idle = False
         self._files = files
 
     def __enter__(self) -> Images:

@@ -8,11 +8,13 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from sightline.errors import SourceError
+from sightline.sources._packets import Decoding
 from sightline.sources.base import Shot, shown
 
 if TYPE_CHECKING:
@@ -81,6 +83,7 @@ class Network:
     def __init__(self, name: str, container: InputContainer, stream: VideoStream) -> None:
         self.name = name
         self.unreadable = 0
+        self.idle = False
         self.live = container.format.name == "rtsp" or container.duration is None
         self.fps: float | None = float(stream.average_rate) if stream.average_rate else None
         self.total: int | None = None if self.live else stream.frames or None
@@ -100,22 +103,29 @@ class Network:
         """Pictures as they come. Raises SourceError when the connection breaks off, or a live one ends."""
         clock = _Clock()
         start = None
-        for frame in self._frames():
-            at = frame.time or 0.0
+        shot: Shot | None = None
+        for at, frame, fresh in self._frames():
             if self._bursts:
                 clock.wait_for(at)
             start = at if start is None else start
-            # A resolution that changes is no matter: each frame is turned into BGR by its own size.
-            image = np.asarray(frame.to_ndarray(format="bgr24"), np.uint8)
-            yield Shot(image, time.time() if self.live else at - start, self.name)
+            shown_at = time.time() if self.live else at - start
+            if frame is not None:
+                # A resolution that changes is no matter: each frame is turned into BGR by its own size.
+                image = np.asarray(frame.to_ndarray(format="bgr24"), np.uint8)
+                shot = Shot(image, shown_at, self.name, fresh)
+                yield shot
+            elif shot is not None:
+                yield replace(shot, timestamp=shown_at, fresh=False)
         if self.live:
             raise SourceError(f"{self.name}: the other side ended the stream")
-        if start is None:
+        if shot is None:
             raise SourceError(f"{self.name}: not one frame of this video can be decoded")
 
-    def _frames(self) -> Iterator[VideoFrame]:
+    def _frames(self) -> Iterator[tuple[float, VideoFrame | None, bool]]:
+        """Time and frame of all packets that can be decoded, and whether it is fresh; None for one that was spared."""
         import av
 
+        decoding = Decoding()
         late = _Late() if self.live and not self._bursts else None
         packets = self._container.demux(self._stream)
         while True:
@@ -127,12 +137,18 @@ class Network:
                 return
             if late is not None and late.skip(packet):
                 continue
+            spared = self.idle
             try:
-                yield from packet.decode()
+                frames = decoding.decode(packet, idle=spared)
             except av.FFmpegError as e:  # a packet was lost on the way
                 self.unreadable += 1
                 if self.unreadable == 1:
                     log.warning("%s: what can't be decoded is left out (%s)", self.name, e.strerror)
+                continue
+            if spared and not frames and packet.pts is not None and packet.time_base is not None:
+                yield float(packet.pts * packet.time_base), None, False
+            for frame in frames:
+                yield frame.time or 0.0, frame, not spared
 
 
 class _Clock:

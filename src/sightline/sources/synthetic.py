@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import parse_qsl
 
 import cv2
@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sightline.errors import SourceError
-from sightline.sources.base import Shot
+from sightline.sources.base import IDLE_S, Shot
 from sightline.types import Image
 
 WHAT = "made pictures (synthetic:shapes?size=640x360&fps=30&seed=1, synthetic:noise)"
@@ -81,6 +81,7 @@ class Synthetic:
         self.total: int | None = frames
         self.fps: float | None = float(fps)
         self.live = frames is None
+        self.idle = False
         self._size = size
         self._seed = seed
         # All random choices are made here, so that any picture can be made without those before it.
@@ -105,10 +106,15 @@ class Synthetic:
                 yield Shot(self._make(i), i / self.fps, self.name)
             return
         began, due = time.monotonic(), 0
+        shot: Shot | None = None
         while True:
             due = max(due, int((time.monotonic() - began) * self.fps))
             time.sleep(max(0.0, began + due / self.fps - time.monotonic()))
-            yield Shot(self._make(due), time.time(), self.name)
+            if self.idle and shot is not None and time.time() - shot.timestamp < IDLE_S:
+                yield replace(shot, fresh=False)
+            else:
+                shot = Shot(self._make(due), time.time(), self.name)
+                yield shot
             due += 1
 
     def picture(self, index: int) -> Image:

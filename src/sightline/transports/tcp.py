@@ -21,7 +21,6 @@ from fastapi import FastAPI
 from sightline import frames, protocol
 from sightline.adapting import begin, preset_knobs, tell_unless
 from sightline.drawing import Drawing
-from sightline.encoding import jpeg_of
 from sightline.errors import (
     BadRequest,
     IdleTimeout,
@@ -53,7 +52,7 @@ KEEPALIVE = {"TCP_KEEPIDLE": 10, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3}
 
 
 @asynccontextmanager
-async def serve(app: FastAPI, hub: Hub, _drawing: Drawing) -> AsyncGenerator[None]:
+async def serve(app: FastAPI, hub: Hub, drawing: Drawing) -> AsyncGenerator[None]:
     """Take connections on the socket that the server has bound, where it has."""
     listener: socket.socket | None = app.state.tcp_listener
     if listener is None:
@@ -62,7 +61,7 @@ async def serve(app: FastAPI, hub: Hub, _drawing: Drawing) -> AsyncGenerator[Non
     peers: set[Peer] = set()
     async with asyncio.TaskGroup() as tasks:
         loop = asyncio.get_running_loop()
-        server = await loop.create_server(lambda: Peer(hub, tasks, peers), sock=listener)
+        server = await loop.create_server(lambda: Peer(hub, drawing, tasks, peers), sock=listener)
         try:
             yield
         finally:
@@ -111,9 +110,10 @@ class Publisher:
 class Peer(asyncio.BufferedProtocol):
     """One connection."""
 
-    def __init__(self, hub: Hub, tasks: asyncio.TaskGroup, peers: set[Peer]) -> None:
+    def __init__(self, hub: Hub, drawing: Drawing, tasks: asyncio.TaskGroup, peers: set[Peer]) -> None:
         self.gone = asyncio.Event()
         self._hub = hub
+        self._drawing = drawing
         self._tasks = tasks
         self._peers = peers
         self._loop = asyncio.get_running_loop()
@@ -309,7 +309,7 @@ class Peer(asyncio.BufferedProtocol):
                     if isinstance(item, Status):
                         self.tell(frames.Status(name, item.state, item.message))
                     else:
-                        jpeg = await jpeg_of(item) if pictures else None
+                        jpeg = await self._drawing.plain(item) if pictures else None
                         self._write(result_parts(item, mask=pictures, jpeg=jpeg))
                         subscription.sent += 1
         except StreamEnded as e:

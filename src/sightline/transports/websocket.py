@@ -17,7 +17,6 @@ from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 from sightline import frames, protocol
 from sightline.adapting import begin, knobs_of
 from sightline.drawing import Drawing, Look
-from sightline.encoding import jpeg_of
 from sightline.errors import (
     BadRequest,
     IdleTimeout,
@@ -339,7 +338,7 @@ async def _view(ws: WebSocket, hub: Hub, drawing: Drawing) -> None:
         stream = hub.find(name)
         await _tell_viewer(ws, hub, stream.status)
         acks = Acks()
-        make = partial(_drawn, drawing, look) if render == "server" else _plain
+        make = partial(_drawn, drawing, look) if render == "server" else partial(_plain, drawing)
         sends = _viewer_sends(ws, hub, subscription, acks, make, still=still == "1")
         await _until_end(_viewer_reads(ws, subscription, acks), sends)
 
@@ -385,11 +384,11 @@ async def _viewer_sends(
         subscription.sent += 1
 
 
-async def _plain(result: Result) -> tuple[str, bytes]:
+async def _plain(drawing: Drawing, result: Result) -> tuple[str, bytes]:
     """For a viewer that draws: the picture as it came, and the mask."""
     made: tuple[str, bytes] | None = result.forms.get("viewer")
     if made is None:
-        jpeg = await jpeg_of(result)
+        jpeg = await drawing.plain(result)
         data = jpeg if result.mask_png is None else jpeg + result.mask_png
         message = protocol.viewer_frame(result, epoch=EPOCH, jpeg_bytes=len(jpeg))
         made = result.forms["viewer"] = protocol.encode(message), data
