@@ -333,9 +333,7 @@ def _engine(hub: Hub) -> EngineStats | None:
     if loaded is None or loaded.model.engine is None:
         return None
     engine = loaded.model.engine
-    return EngineStats(
-        name=engine.name, device=engine.device, precision=engine.precision, reason=loaded.engine_reason
-    )
+    return EngineStats(name=engine.name, device=engine.device, precision=engine.precision, reason=loaded.engine_reason)
 
 
 @router.get("/api/streams", tags=["streams"])

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 
 from sightline.errors import BadRequest, Forbidden
 from sightline.hub import Hub
-from sightline.models.base import Model, Portable
+from sightline.models.base import Model
 
 router = APIRouter()
 
@@ -36,6 +36,8 @@ class PortableModel(BaseModel):
     labels: list[str]
     input: str
     """The input's name; it is 1 x 3 x height x width."""
+    channels_last: bool
+    """Or 1 x height x width x 3."""
     dtype: str
     width: int
     height: int
@@ -77,7 +79,7 @@ async def in_browser(request: Request, stream: str) -> InBrowser:
         return InBrowser(runtime=False, model=None, reason="In-browser mode is not in this build, made without npm.")
     model = hub.worker.model
     reason = _why_not(model, hub.settings.browser_models)
-    described = None if reason or model is None or model.portable is None else _describe(model, model.portable)
+    described = None if reason or model is None else describe_model(model)
     return InBrowser(runtime=True, model=described, reason=reason)
 
 
@@ -118,7 +120,11 @@ def _why_not(model: Model | None, allowed: Literal["off", "free", "all"]) -> str
     return ""
 
 
-def _describe(model: Model, portable: Portable) -> PortableModel:
+def describe_model(model: Model) -> PortableModel | None:
+    """How a page runs a model; None where no page can."""
+    portable = model.portable
+    if portable is None:
+        return None
     card, options = model.card, model.options
     return PortableModel(
         name=card.name,
@@ -126,6 +132,7 @@ def _describe(model: Model, portable: Portable) -> PortableModel:
         task=card.task,
         labels=list(card.labels),
         input=portable.input.name,
+        channels_last=portable.input.shape[1] != 3,
         dtype=portable.input.dtype,
         width=portable.size[0],
         height=portable.size[1],

@@ -10,6 +10,7 @@ import { Average, Rate, count, fps, millis } from "./format.js";
 import { followModel, setUpLooks } from "./looks.js";
 import { askedInWords, freeName, reasonInWords, streamOf, summary } from "./messages.js";
 import { Painter } from "./overlay.js";
+import { ModelPlace } from "./place.js";
 import { Publisher } from "./publisher.js";
 import { setUpShell } from "./shell.js";
 import { setUpLink } from "./share.js";
@@ -78,6 +79,7 @@ const publisher = new Publisher(stream, {
     now.hadServer = true;
     lastResultAt = performance.now();
     showAsked(hello, "");
+    place.begin();
     openGate();
     const chosen = remembered("preset", hello.preset);
     if (chosen !== hello.preset) void choosePreset(chosen);
@@ -86,7 +88,7 @@ const publisher = new Publisher(stream, {
     const another = adapt.preset !== asked.preset;
     showAsked(adapt, adapt.reason);
     if (another) openGate(); // more or fewer may be under way
-    else capture.limit(pace(), limits());
+    else limit();
     if (another && track && adapt.width > (track.getSettings().width ?? Infinity)) void start();
   },
   onstatus(state, message) {
@@ -97,12 +99,18 @@ const publisher = new Publisher(stream, {
   onresult: show,
   ontoolarge() {
     highestQuality = Math.max(LOWEST_QUALITY, Math.min(highestQuality, asked.quality) - 0.1);
-    capture.limit(pace(), limits());
+    limit();
   },
 });
 const capture = new Capture({
   onframe: (frame) => publisher.send(frame),
   onskip: () => (publisher.counts.skipped += 1),
+});
+const place = new ModelPlace(stream, {
+  maySend: () => publisher.mayInferred,
+  onfound: showFound,
+  onskip: () => (publisher.counts.skipped += 1),
+  onmove: openGate,
 });
 
 // Starting and stopping
@@ -133,6 +141,7 @@ function stop() {
   opened += 1;
   Object.assign(now, { wanted: false, problem: null, opening: false, hadServer: false, hadResult: false });
   publisher.stop();
+  place.end();
   release();
   painter.clear();
   for (const mean of [rate, latency, inference]) mean.clear();
@@ -161,6 +170,7 @@ function attach(media) {
 
 /** Let go of the camera. */
 function release() {
+  place.pause();
   capture.stop();
   if (track) {
     track.onended = track.onmute = track.onunmute = null;
@@ -184,12 +194,26 @@ function run() {
 function pause() {
   now.paused = true;
   capture.close();
+  place.pause();
   publisher.stop();
   if (track) track.enabled = false;
 }
 
+/** Let pictures go to where the model runs. */
 function openGate() {
+  place.limit(pace(), limits());
+  if (place.inBrowser) {
+    capture.close();
+    if (track && !now.paused) place.watch(video);
+    return;
+  }
+  place.pause();
   if (publisher.hello) capture.reset(publisher.free, pace(), limits());
+}
+
+function limit() {
+  capture.limit(pace(), limits());
+  place.limit(pace(), limits());
 }
 
 function limits() {
@@ -234,13 +258,30 @@ function show(picture, result, timestamp) {
   now.hadResult = true;
   now.model = { state: "ready", message: "" };
   rate.tick(at);
-  latency.add(wallClock() - timestamp, at);
+  const took = wallClock() - timestamp;
+  latency.add(took, at);
+  place.shown(result.browser ? "browser" : "server", took);
   inference.add(result.stages["infer"] ?? result.processing_time_ms, at);
   setData(body, "frame", String(result.frameNumber));
   setData(body, "detections", String(result.detections.length));
   setData(body, "summary", summary(result).map((s) => `${s.count} ${s.name}`).join(", "));
   figures.show({ model: result.model });
+  setData(body, "place", result.browser ? "browser" : "server");
+  setData(body, "device", result.browser ?? "");
   if (body.dataset["state"] !== "live") update();
+}
+
+/** What this browser found itself. @param {import("./inference.js").Inferred} found @param {string} model */
+function showFound(found, model) {
+  const { bitmap, width, height, findings, mask, timestamp, processing_time_ms, stages } = found;
+  const frameNumber = place.device ? publisher.sendInferred(found, model, place.device) : 0;
+  /** @type {import("./messages.js").ResultMessage} */
+  const result = {
+    ...findings,
+    ...{ type: "result", stream, frameNumber, timestamp, width, height, model, processing_time_ms, stages },
+    browser: place.deviceName,
+  };
+  show({ image: bitmap, width, height, findings: result, mask }, result, timestamp);
 }
 
 function update() {

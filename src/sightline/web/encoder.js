@@ -28,10 +28,7 @@ export class Encoder {
    * @returns {Promise<Encoded>}
    */
   encode(source, limits) {
-    const { width, height } = captureSize(...sizeOf(source), limits.maxSide, limits.maxPixels);
-    if (this.#canvas.width !== width) this.#canvas.width = width;
-    if (this.#canvas.height !== height) this.#canvas.height = height;
-    this.#context.drawImage(source, 0, 0, width, height);
+    const { width, height } = this.draw(source, limits);
     const bitmap = createImageBitmap(this.#canvas);
     const blob = toBlob(this.#canvas, limits.quality);
     const before = this.#last;
@@ -42,6 +39,29 @@ export class Encoder {
     })();
     this.#last = done.catch(() => {});
     return done;
+  }
+
+  /**
+   * Take a picture without encoding it.
+   *
+   * @param {ImageBitmap | VideoFrame | HTMLVideoElement} source @param {Limits} limits
+   */
+  draw(source, limits) {
+    const { width, height } = captureSize(...sizeOf(source), limits.maxSide, limits.maxPixels);
+    if (this.#canvas.width !== width) this.#canvas.width = width;
+    if (this.#canvas.height !== height) this.#canvas.height = height;
+    this.#context.drawImage(source, 0, 0, width, height);
+    return { width, height };
+  }
+
+  /** The picture that was taken last. */
+  get pixels() {
+    return this.#context.getImageData(0, 0, this.#canvas.width, this.#canvas.height);
+  }
+
+  /** The same for showing. */
+  get bitmap() {
+    return createImageBitmap(this.#canvas);
   }
 }
 

@@ -5,7 +5,7 @@
  *   tracker_id?: number}} Detection
  * @typedef {{class_id: number, class_name: string, share: number}} Segment
  * @typedef {{detections: Detection[], segments?: Segment[], mask_bytes?: number,
- *   mask_kind?: "instances" | "classes", reused?: boolean}} Findings what a model said of one picture
+ *   mask_kind?: "instances" | "classes", reused?: boolean, browser?: string}} Findings what a model said of one picture
  *
  * @typedef {Findings & {type: "result", stream: string, frameNumber: number, timestamp: number, width: number,
  *   height: number, model: string, processing_time_ms: number, stages: Record<string, number>}} ResultMessage

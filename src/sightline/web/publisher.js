@@ -10,7 +10,8 @@ const CHECK_MS = 1_000;
  * @typedef {import("./capture-worker.js").FrameTaken} FrameTaken
  * @typedef {import("./messages.js").ResultMessage} ResultMessage
  * @typedef {import("./overlay.js").Picture} Picture
- * @typedef {{bitmap: ImageBitmap, sentAt: number, timestamp: number}} Pending
+ * @typedef {{bitmap: ImageBitmap | null, sentAt: number, timestamp: number}} Pending `bitmap` is null where this page
+ *   has inferred the picture, and shown it
  * @typedef {{
  *   onphase: (phase: import("./socket.js").Phase, retryAt: number) => void,
  *   onhello: (hello: import("./messages.js").HelloMessage) => void,
@@ -96,6 +97,41 @@ export class Publisher {
       this.#events.onanswer();
       return;
     }
+    this.#announce(bitmap, timestamp, width, height);
+    this.#socket.sendBinary(frame.jpeg);
+  }
+
+  /** True if a picture that this page has inferred may go out now: behind none that the server still works on. */
+  get mayInferred() {
+    return this.phase === "open" && this.free > 0 && [...this.#pending.values()].every(({ bitmap }) => !bitmap);
+  }
+
+  /**
+   * Send a picture with what this page found in it. Returns its number; 0 where it could not be sent.
+   *
+   * @param {import("./inference.js").Inferred} found @param {string} model
+   * @param {import("./inference-runtime.js").Device} device
+   */
+  sendInferred(found, model, device) {
+    const { jpeg, png, timestamp, width, height, stages, processing_time_ms, findings } = found;
+    if (!jpeg || !this.hello || !this.mayInferred || jpeg.byteLength > this.hello.max_message_bytes) {
+      this.counts.skipped += 1;
+      return 0;
+    }
+    const detections = findings.detections.map(({ class_id, confidence, xyxy }) => ({ class_id, confidence, xyxy }));
+    const { backend, threads } = device;
+    const mask = png ? { mask_bytes: png.byteLength, mask_kind: findings.mask_kind ?? "classes" } : {};
+    const results = { model, backend, threads, processing_time_ms, detections, stages, ...mask };
+    this.#announce(null, timestamp, width, height, { results });
+    this.#socket.sendBinary(png ? joined(jpeg, png) : jpeg);
+    return this.#frameNumber;
+  }
+
+  /**
+   * @param {ImageBitmap | null} bitmap @param {number} timestamp @param {number} width @param {number} height
+   * @param {object} [more]
+   */
+  #announce(bitmap, timestamp, width, height, more = {}) {
     this.#frameNumber += 1;
     const offset = this.#socket.clock.offset;
     this.#pending.set(this.#frameNumber, { bitmap, timestamp, sentAt: performance.now() });
@@ -107,8 +143,8 @@ export class Publisher {
       height,
       format: "jpeg",
       ...(offset === null ? {} : { clockOffset: offset }),
+      ...more,
     });
-    this.#socket.sendBinary(frame.jpeg);
     this.counts.sent += 1;
   }
 
@@ -143,9 +179,9 @@ export class Publisher {
   #ondropped(frameNumber, reason, message) {
     const pending = this.#settle(frameNumber);
     if (!pending) return;
-    pending.bitmap.close();
+    pending.bitmap?.close();
     this.counts.dropped.set(reason, (this.counts.dropped.get(reason) ?? 0) + 1);
-    if (reason === "failed") this.#events.onstatus("failed", message ?? "");
+    if (reason === "failed" && pending.bitmap) this.#events.onstatus("failed", message ?? "");
     this.#events.onanswer();
   }
 
@@ -166,19 +202,22 @@ export class Publisher {
     this.#awaitingMask = null;
     if (!awaiting) return;
     const { result, pending } = awaiting;
+    if (!pending.bitmap) return;
     const mask = await readMask(new Uint8Array(data)).catch(() => null);
     this.#show(result, pending, mask);
   }
 
   /** @param {ResultMessage} result @param {Pending} pending @param {import("./mask.js").Mask | null} mask */
   #show(result, pending, mask) {
+    const { bitmap, timestamp } = pending;
+    if (!bitmap) return;
     if (result.frameNumber <= this.#shown) {
-      pending.bitmap.close(); // its mask took longer than a newer one's
+      bitmap.close(); // its mask took longer than a newer one's
       return;
     }
     this.#shown = result.frameNumber;
     const { width, height } = result;
-    this.#events.onresult({ image: pending.bitmap, width, height, findings: result, mask }, result, pending.timestamp);
+    this.#events.onresult({ image: bitmap, width, height, findings: result, mask }, result, timestamp);
   }
 
   /** @param {number} frameNumber */
@@ -189,11 +228,11 @@ export class Publisher {
   }
 
   #forgetPending() {
-    for (const { bitmap } of this.#pending.values()) bitmap.close();
+    for (const { bitmap } of this.#pending.values()) bitmap?.close();
     this.counts.dropped.set("closed", (this.counts.dropped.get("closed") ?? 0) + this.#pending.size);
     if (!this.counts.dropped.get("closed")) this.counts.dropped.delete("closed");
     this.#pending.clear();
-    this.#awaitingMask?.pending.bitmap.close();
+    this.#awaitingMask?.pending.bitmap?.close();
     this.#awaitingMask = null;
   }
 
@@ -202,6 +241,14 @@ export class Publisher {
     const [oldest] = this.#pending.values();
     if (!this.#modelLoads && oldest && performance.now() - oldest.sentAt > NO_ANSWER_MS) this.#socket.drop();
   }
+}
+
+/** @param {ArrayBuffer} first @param {ArrayBuffer} second */
+function joined(first, second) {
+  const both = new Uint8Array(first.byteLength + second.byteLength);
+  both.set(new Uint8Array(first));
+  both.set(new Uint8Array(second), first.byteLength);
+  return both.buffer;
 }
 
 function freshCounts() {

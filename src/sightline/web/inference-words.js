@@ -1,0 +1,35 @@
+/** What was found, in words: as `describe.py` has them. Pure. */
+
+/**
+ * @param {import("./inference-decode.js").Row[]} rows
+ * @param {import("./mask.js").Mask | null} mask of classes
+ * @param {import("./inference-input.js").PortableModel} model
+ * @returns {import("./messages.js").Findings}
+ */
+export function describe(rows, mask, model) {
+  const label = (/** @type {number} */ id) => model.labels[id] ?? `class ${id}`;
+  const detections = rows.map(({ class_id, confidence, xyxy }) => ({
+    class_id,
+    class_name: label(class_id),
+    confidence: Math.round(confidence * 1e4) / 1e4,
+    xyxy: /** @type {[number, number, number, number]} */ (xyxy.map((value) => Math.round(value * 10) / 10)),
+  }));
+  if (!mask) return { detections };
+  const counts = new Uint32Array(256);
+  for (const value of mask.values) counts[value] = (counts[value] ?? 0) + 1;
+  const segments = [...counts]
+    .map((n, class_id) => ({ n, class_id }))
+    .filter(({ n }) => n)
+    .sort((a, b) => b.n - a.n || a.class_id - b.class_id)
+    .map(({ n, class_id }) => ({
+      class_id,
+      class_name: label(class_id),
+      share: Math.round((n / mask.values.length) * 1e4) / 1e4,
+    }));
+  return { detections, segments, mask_kind: "classes" };
+}
+
+/** The device in words, as the server says it. @param {import("./inference-runtime.js").Device} device */
+export function deviceInWords({ backend, threads }) {
+  return backend === "webgpu" ? "webgpu" : `wasm, ${threads} thread${threads > 1 ? "s" : ""}`;
+}
