@@ -47,6 +47,7 @@ def messages() -> dict[str, list[frames.Bytes]]:
     head = frames.FrameHead("door", 7, 1700000000250.0)
     told = frames.FrameHead("door", 8, 1700000000283.5, results=False, clock_offset=-12.5)
     small: dict[str, frames.PeerMessage | frames.ServerMessage] = {
+        "auth": frames.Auth("slt_secret"),
         "close": frames.Close("door"),
         "subscribe": frames.Subscribe("door", pictures=True),
         "unsubscribe": frames.Unsubscribe("door"),
@@ -85,7 +86,7 @@ def test_every_message_is_what_the_golden_file_says() -> None:
     assert all(int.from_bytes(data[:4], "big") == len(data) - 4 for data in made.values())
 
 
-@pytest.mark.parametrize("name", ["frame", "frame_with_clock", "close", "subscribe", "unsubscribe", "ping"])
+@pytest.mark.parametrize("name", ["frame", "frame_with_clock", "auth", "close", "subscribe", "unsubscribe", "ping"])
 def test_golden_peer_messages_are_read_back(name: str) -> None:
     data = bytes.fromhex(json.loads(GOLDEN.read_text())[name]["hex"])[4:]
     message = frames.decode_peer(data)

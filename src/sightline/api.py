@@ -11,6 +11,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 from pydantic import BaseModel, ConfigDict, Field
 
 from sightline import __version__, prometheus
+from sightline.access import access_of, needs
 from sightline.adapting import begin_anew, switch
 from sightline.drawing import Drawing
 from sightline.errors import StreamNotFound
@@ -296,7 +297,7 @@ def _readiness(hub: Hub) -> Ready:
     return Ready(ready=unready is None, reason=unready or "the model is loaded")
 
 
-@router.get("/stats", tags=["figures"])
+@router.get("/stats", tags=["figures"], dependencies=[needs("view")])
 async def stats(request: Request) -> Stats:
     """Totals and every stream's figures."""
     hub = hub_of(request)
@@ -336,28 +337,41 @@ def _engine(hub: Hub) -> EngineStats | None:
     return EngineStats(name=engine.name, device=engine.device, precision=engine.precision, reason=loaded.engine_reason)
 
 
-@router.get("/api/streams", tags=["streams"])
+@router.get("/api/streams", tags=["streams"], dependencies=[needs()])
 async def streams(request: Request) -> Streams:
-    """All streams."""
+    """All streams that one may see."""
     hub = hub_of(request)
+    access = access_of(request)
+    identity = access.require(request, stream=None)
     ready = _readiness(hub)
-    found = [stream_stats(s, hub.worker.model_name) for s in hub.streams.values()]
+    found = [stream_stats(s, hub.worker.model_name) for s in hub.streams.values() if identity.sees(s.name)]
     return Streams(ready=ready.ready, reason=ready.reason, streams=found)
 
 
-@router.get("/api/streams/{stream}", tags=["streams"], responses={404: {"model": Error}})
+@router.get(
+    "/api/streams/{stream}",
+    tags=["streams"],
+    responses={404: {"model": Error}},
+    dependencies=[needs("view", "publish")],
+)
 async def one_stream(request: Request, stream: str) -> StreamStats:
     """One stream."""
     hub = hub_of(request)
     return stream_stats(hub.find(stream), hub.worker.model_name)
 
 
-@router.patch("/api/streams/{stream}", tags=["streams"], responses={404: {"model": Error}, 422: {"model": Error}})
+@router.patch(
+    "/api/streams/{stream}",
+    tags=["streams"],
+    responses={404: {"model": Error}, 422: {"model": Error}},
+    dependencies=[needs("publish")],
+)
 async def change_stream(request: Request, stream: str, change: StreamChange) -> StreamStats:
     """Change what is given, at once, and tell the camera."""
     hub = hub_of(request)
     found = hub.find(stream)
-    if change.priority is not None:
+    if change.priority is not None:  # which concerns the others
+        access_of(request).require(request, "admin", stream=None)
         found.priority = change.priority
     if change.max_fps is not None:
         found.max_fps = change.max_fps
@@ -368,7 +382,11 @@ async def change_stream(request: Request, stream: str, change: StreamChange) -> 
 
 
 @router.get(
-    "/api/streams/{stream}/thumbnail.jpg", tags=["streams"], response_class=Response, responses={404: {"model": Error}}
+    "/api/streams/{stream}/thumbnail.jpg",
+    tags=["streams"],
+    response_class=Response,
+    responses={404: {"model": Error}},
+    dependencies=[needs("view")],
 )
 async def thumbnail(request: Request, stream: str) -> Response:
     """The newest picture, as the camera sent it where it sends JPEGs. Costs no decoding and no inference."""
@@ -379,7 +397,12 @@ async def thumbnail(request: Request, stream: str) -> Response:
     return Response(await drawing.picture(latest), media_type="image/jpeg", headers={"Cache-Control": "no-store"})
 
 
-@router.get("/api/camera/{stream}/stats", tags=["streams"], responses={404: {"model": Error}})
+@router.get(
+    "/api/camera/{stream}/stats",
+    tags=["streams"],
+    responses={404: {"model": Error}},
+    dependencies=[needs("view", "publish")],
+)
 async def camera_stats(request: Request, stream: str) -> CameraStats:
     """One camera and what processes its frames."""
     hub = hub_of(request)
@@ -399,7 +422,7 @@ async def camera_stats(request: Request, stream: str) -> CameraStats:
     )
 
 
-@router.get("/api/models", tags=["models"])
+@router.get("/api/models", tags=["models"], dependencies=[needs()])
 async def models(request: Request) -> Models:
     """Built-in models, and the one that runs."""
     model = hub_of(request).worker.model
@@ -423,7 +446,7 @@ async def models(request: Request) -> Models:
     )
 
 
-@router.get("/metrics", tags=["figures"], response_class=Response)
+@router.get("/metrics", tags=["figures"], response_class=Response, dependencies=[needs("view")])
 async def metrics(request: Request) -> Response:
     """All figures for Prometheus."""
     registry = CollectorRegistry(auto_describe=False)

@@ -16,15 +16,18 @@ from fastapi.responses import FileResponse, JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
 
-from sightline import __version__, api, inbrowser, loader, registry
+from sightline import __version__, api, inbrowser, loader, registry, signin, tls
+from sightline.access import Access
 from sightline.adapting import adapt
-from sightline.config import Settings
+from sightline.config import Settings, data_folder
 from sightline.drawing import Drawing
 from sightline.errors import SightlineError
+from sightline.gate import Gate, Tries
 from sightline.guard import Guard, is_loopback
 from sightline.hub import Hub
 from sightline.outward.running import feeding
 from sightline.pull import pulling
+from sightline.tokens import Store
 from sightline.types import check_stream_name
 from sightline.worker import Loaded, ModelWorker
 
@@ -35,6 +38,8 @@ WEB = Path(__file__).parent / "web"
 
 def create_app(settings: Settings, *, load: Callable[[], Loaded] | None = None) -> FastAPI:
     """The app for these settings. ``load`` replaces the loading of the settings' model."""
+
+    access = Access(Store(data_folder(settings)) if settings.tokens else None)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
@@ -53,7 +58,9 @@ def create_app(settings: Settings, *, load: Callable[[], Loaded] | None = None) 
             await stack.enter_async_context(pulling(hub, sources))
             app.state.feeders = await stack.enter_async_context(feeding(hub, settings.sinks))
             async with asyncio.TaskGroup() as tasks:
-                running = [tasks.create_task(loop) for loop in (worker.run(), hub.watch_model(), adapt(hub))]
+                running = [
+                    tasks.create_task(loop) for loop in (worker.run(), hub.watch_model(), adapt(hub), access.run())
+                ]
                 yield
                 for task in running:
                     task.cancel()
@@ -67,11 +74,23 @@ def create_app(settings: Settings, *, load: Callable[[], Loaded] | None = None) 
         separate_input_output_schemas=False,
     )
     app.state.tcp_listener = None  # Server puts a bound socket here, where there is to be one
-    app.add_middleware(Guard, loopback_only=is_loopback(settings.host), allowed_hosts=settings.allowed_hosts)
+    app.state.access = access
+    app.state.certificate = app.state.tls = None  # Server puts here what it shows, where it does
+    app.state.public_url = settings.public_url and settings.public_url.rstrip("/")
+    tries = app.state.tries = Tries()
+    proxied = app.state.proxied = settings.tunnel is not None or settings.public_url is not None
+    app.add_middleware(Gate, access=access, tries=tries, proxied=proxied)
+    app.add_middleware(
+        Guard,
+        loopback_only=is_loopback(settings.host),
+        allowed_hosts=[*settings.allowed_hosts, *(tls.host_names() if settings.lan else [])],
+        public_url=lambda: app.state.public_url,
+    )
     app.add_exception_handler(SightlineError, _tell)
     app.add_exception_handler(RequestValidationError, _tell)
     app.add_exception_handler(HTTPException, _tell)
     app.include_router(api.router)
+    app.include_router(signin.router)
     app.include_router(inbrowser.router)
     _add_pages(app)
     return app
@@ -136,6 +155,14 @@ def _add_pages(app: FastAPI) -> None:
     async def view(stream: str) -> FileResponse:
         check_stream_name(stream)
         return page("view.html")
+
+    @app.get("/join", include_in_schema=False)
+    async def join() -> FileResponse:
+        return page("join.html")
+
+    @app.get("/trust", include_in_schema=False)
+    async def trust() -> FileResponse:
+        return page("trust.html")
 
     @app.get("/favicon.ico", include_in_schema=False)
     async def favicon() -> FileResponse:

@@ -6,6 +6,7 @@ This is the only place that reads the environment.
 from __future__ import annotations
 
 import os
+import sys
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -22,8 +23,8 @@ StreamName = Annotated[str, Field(pattern=f"^{STREAM_NAME.pattern}$")]
 
 PREFIX = "SIGHTLINE_"
 DEFAULT_FILE = "sightline.toml"
-NOT_SETTINGS = frozenset({"SIGHTLINE_CONFIG", "SIGHTLINE_ASSETS"})
-"""Names with our prefix that are not settings: the settings file's path, the tests' assets."""
+NOT_SETTINGS = frozenset({"SIGHTLINE_CONFIG", "SIGHTLINE_ASSETS", "SIGHTLINE_TOKEN", "SIGHTLINE_CA"})
+"""Names with our prefix that are not settings: the settings file, the tests' assets, what clients show and trust."""
 
 
 class StreamSettings(BaseModel):
@@ -39,10 +40,30 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True)
 
-    host: str = Field("127.0.0.1", description="Address to listen on. Anything but loopback needs `insecure`.")
+    host: str = Field(
+        "127.0.0.1", description="Address to listen on. Anything but loopback needs `lan`; with it, it is 0.0.0.0."
+    )
     port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
     tcp_port: int | None = Field(
         None, ge=0, le=65535, description="Port for TCP clients, on the same address; 0 takes a free one, none is off."
+    )
+    lan: bool = Field(
+        False,
+        description="Serve the local network: HTTPS with a certificate of its own, and tokens. See docs/phones.md.",
+    )
+    tokens: bool = Field(False, description="Ask everybody for a token. Always so with `lan` and `tunnel`.")
+    tls_cert: Path | None = Field(None, description="Your own certificate, PEM, with those in between. Makes it HTTPS.")
+    tls_key: Path | None = Field(None, description="Its key, PEM.")
+    tunnel: Literal["cloudflared", "ngrok", "ssh"] | None = Field(
+        None, description="Be reached from the internet through a program that is installed: cloudflared, ngrok or ssh."
+    )
+    public_url: str | None = Field(
+        None,
+        pattern=r"^https://[^/?#@\s]+/?$",
+        description="Address under which a proxy with TLS offers this server: https://HOST.",
+    )
+    data: Path | None = Field(
+        None, description="Folder of tokens and certificates; default: sightline in your own data folder."
     )
     insecure: bool = Field(False, description="Allow a non-loopback `host` without TLS and tokens.")
     allowed_hosts: tuple[str, ...] = Field(
@@ -132,11 +153,57 @@ def load_settings(**given: Any) -> Settings:
         known = ", ".join(PREFIX + name.upper() for name in Settings.model_fields)
         raise ConfigError(f"unknown setting in the environment: {', '.join(unknown)}; expected of {known}")
     try:
-        return Settings(**{k: v for k, v in given.items() if v is not None})
+        return _with_consequences(Settings(**{k: v for k, v in given.items() if v is not None}))
     except ValidationError as e:
         raise ConfigError("; ".join(_describe(dict(p)) for p in e.errors())) from None
     except tomllib.TOMLDecodeError as e:
         raise ConfigError(f"settings file {_file()}: {e}") from None
+
+
+def _with_consequences(settings: Settings) -> Settings:
+    """What some settings mean for others. Raises ConfigError where they contradict each other."""
+    given = settings.model_fields_set
+    open_to_others = settings.lan or settings.tunnel is not None
+    if settings.lan and settings.tunnel is not None:
+        raise ConfigError("lan and tunnel: expected one of them")
+    if open_to_others and "tokens" in given and not settings.tokens:
+        raise ConfigError(f"tokens = false: there is no {'lan' if settings.lan else 'tunnel'} mode without tokens")
+    if (settings.tls_cert is None) != (settings.tls_key is None):
+        raise ConfigError("tls_cert and tls_key: expected both or none")
+    update: dict[str, Any] = {"tokens": settings.tokens or open_to_others}
+    if settings.lan and "host" not in given:
+        update["host"] = "0.0.0.0"
+    if settings.tunnel is not None and "preset" not in given:
+        update["preset"] = "tunnel"
+    return settings.model_copy(update=update)
+
+
+def data_folder(settings: Settings | None = None) -> Path:
+    """Where tokens and certificates are, as the settings say (default: those of file and environment)."""
+    folder = (settings or load_settings()).data
+    if folder is not None:
+        return folder
+    if sys.platform == "win32":
+        base = os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local"
+    elif sys.platform == "darwin":
+        base = Path.home() / "Library" / "Application Support"
+    else:
+        base = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
+    return Path(base) / "sightline"
+
+
+def client_token() -> str | None:
+    """What our commands show to a server: SIGHTLINE_TOKEN."""
+    return os.environ.get("SIGHTLINE_TOKEN") or None
+
+
+def client_authority() -> Path | None:
+    """Whose certificates our commands trust, besides the system's: SIGHTLINE_CA, else this machine's own authority."""
+    named = os.environ.get("SIGHTLINE_CA")
+    if named:
+        return Path(named)
+    own = data_folder() / "tls" / "ca.crt"
+    return own if own.is_file() else None
 
 
 def _describe(problem: dict[str, Any]) -> str:

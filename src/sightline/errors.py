@@ -48,8 +48,15 @@ class BadRequest(SightlineError):
     status = 400
 
 
+class Unauthorized(SightlineError):
+    """Nobody we know: no token, or one that is wrong, expired or revoked."""
+
+    code = "unauthorized"
+    status = 401
+
+
 class Forbidden(SightlineError):
-    """A Host or an Origin that is not ours."""
+    """A Host or an Origin that is not ours, or a right that this identity does not have."""
 
     code = "forbidden"
     status = 403

@@ -32,6 +32,12 @@ Offset: TypeAlias = Annotated[float, Meta(ge=-(2**53), le=2**53)]
 # What a peer sends
 
 
+class Auth(Struct, tag="auth", tag_field="type"):
+    """Who connects: the first message, where the server asks for tokens. Its hello follows."""
+
+    token: Annotated[str, Meta(max_length=256)]
+
+
 class FrameHead(Struct, tag="frame", tag_field="type"):
     """A frame without its picture. A stream's first one takes the stream for this connection."""
 
@@ -75,7 +81,7 @@ class Unsubscribe(Struct, tag="unsubscribe", tag_field="type"):
 
 
 class Hello(Struct, tag="hello", tag_field="type"):
-    """The first message on a connection: the limits that the server keeps."""
+    """The server's first message on a connection: the limits that it keeps."""
 
     model: str
     max_pending: int
@@ -152,7 +158,7 @@ class ErrorMessage(Struct, tag="error", tag_field="type", omit_defaults=True):
     seq: int | None = None
 
 
-PeerMessage: TypeAlias = FrameMessage | Close | Subscribe | Unsubscribe | Ping
+PeerMessage: TypeAlias = Auth | FrameMessage | Close | Subscribe | Unsubscribe | Ping
 ServerMessage: TypeAlias = Hello | Adapt | Status | ResultMessage | Dropped | ErrorMessage | Pong
 
 _peer: msgspec.msgpack.Decoder[PeerMessage] = msgspec.msgpack.Decoder(PeerMessage)
@@ -175,7 +181,7 @@ def decode(decoder: msgspec.msgpack.Decoder[M], data: Bytes, known: str) -> M:
 
 def decode_peer(data: Bytes) -> PeerMessage:
     """A message of a TCP peer. Raises ProtocolError with the reason."""
-    message = decode(_peer, data, "a msgpack map: frame, close, subscribe, unsubscribe or ping")
+    message = decode(_peer, data, "a msgpack map: auth, frame, close, subscribe, unsubscribe or ping")
     _check_header(len(data) - len(message.data) if isinstance(message, FrameMessage) else len(data))
     return message
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import ipaddress
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from sightline.errors import TooLarge
 
 HEADERS = {
     "Content-Security-Policy": (
@@ -24,6 +26,9 @@ HEADERS = {
 }
 SECURE_HEADERS = {"Cross-Origin-Opener-Policy": "same-origin"}
 """Only for origins that browsers trust: on others they ignore it, with an error in the console."""
+
+MAX_BODY = 1 << 20
+"""Bytes of a request. Pictures don't come this way."""
 
 
 def split_host(value: str) -> tuple[str, str]:
@@ -54,8 +59,17 @@ def is_loopback(host: str) -> bool:
 class Guard:
     """ASGI middleware. A page of another origin, or a name rebound to this machine, gets 403 and nothing else."""
 
-    def __init__(self, app: ASGIApp, *, loopback_only: bool, allowed_hosts: Iterable[str]) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        loopback_only: bool,
+        allowed_hosts: Iterable[str],
+        public_url: Callable[[], str | None] = lambda: None,
+    ) -> None:
+        """``public_url``: where a tunnel or a proxy with TLS offers this server, as soon as that is known."""
         self._app = app
+        self._public_url = public_url
         self._loopback_only = loopback_only
         self._allowed = {host.lower() for host in allowed_hosts}
 
@@ -64,7 +78,7 @@ class Guard:
             await self._app(scope, receive, send)
             return
         asked = Headers(scope=scope)
-        secure = scope["scheme"] in ("https", "wss")
+        secure = scope["scheme"] in ("https", "wss") or self._by_proxy(asked)
         why = self._refusal(asked, secure=secure)
         if why is not None:
             await _forbid(scope, send, why)
@@ -79,13 +93,21 @@ class Guard:
                     headers.setdefault(name, value)
             await send(message)
 
-        await self._app(scope, receive, send_with_headers if scope["type"] == "http" else send)
+        if scope["type"] == "http":
+            await self._app(scope, _limited(receive), send_with_headers)
+        else:
+            await self._app(scope, receive, send)
+
+    def _by_proxy(self, headers: Headers) -> bool:
+        """True for what came through the tunnel or proxy, which then has taken care of TLS."""
+        public = self._public_url()
+        return public is not None and headers.get("host", "").lower() == urlsplit(public).netloc.lower()
 
     def _refusal(self, headers: Headers, *, secure: bool) -> str | None:
         if len(headers.getlist("host")) != 1:
             return "expected exactly one Host header"
         host, port = split_host(headers["host"])
-        if not self._known(host):
+        if not (self._known(host) or self._by_proxy(headers)):
             return f"Host {host[:80]!r} is not served here: expected this machine's address, or add it to allowed_hosts"
         origin = headers.get("origin")
         if origin is None:
@@ -103,6 +125,21 @@ class Guard:
         if host in self._allowed or is_loopback(host):
             return True
         return not self._loopback_only and is_address(host)
+
+
+def _limited(receive: Receive) -> Receive:
+    """Receives a body only up to our limit. Raises TooLarge."""
+    size = 0
+
+    async def limited() -> Message:
+        nonlocal size
+        message = await receive()
+        size += len(message.get("body", b""))
+        if size > MAX_BODY:
+            raise TooLarge(f"a request of more than {MAX_BODY} bytes: expected less")
+        return message
+
+    return limited
 
 
 async def _forbid(scope: Scope, send: Send, why: str) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import socket
-from collections.abc import Callable
+import ssl
+from collections.abc import Callable, Coroutine, Iterator
 from types import FrameType
 from typing import Any, TypeAlias
 
@@ -14,9 +16,13 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
-from sightline.config import Settings
-from sightline.errors import ConfigError
+from sightline import private
+from sightline.config import Settings, data_folder
+from sightline.errors import ConfigError, SightlineError
+from sightline.guard import is_address
 from sightline.hub import Hub
+from sightline.tls import Certificate, Given
+from sightline.tunnel import Tunnel
 
 SEND_BUFFER = 128 * 1024
 """Bytes the kernel may keep for one peer: its default hides megabytes, which are seconds of lag."""
@@ -180,12 +186,43 @@ def url(scheme: str, listener: socket.socket) -> str:
 OnReady: TypeAlias = Callable[[str, str | None], None]
 
 
+def certificate_of(settings: Settings) -> Certificate | None:
+    """What these settings have the server show; None for plain HTTP. Raises ConfigError."""
+    if settings.tls_cert is not None and settings.tls_key is not None:
+        return Given(settings.tls_cert, settings.tls_key)
+    if not settings.lan:
+        return None
+    from sightline.authority import Own  # who needs none doesn't wait for its library
+
+    more = [ipaddress.ip_address(settings.host)] if is_address(settings.host) else []
+    folder = data_folder(settings)
+    private.make_folder(folder)
+    return Own(folder / "tls", more=[a for a in more if not a.is_unspecified])
+
+
+class _Config(uvicorn.Config):
+    """uvicorn's, with a TLS context that we keep current ourselves."""
+
+    tls: ssl.SSLContext | None = None
+
+    def load(self) -> None:
+        super().load()
+        self.ssl = self.tls
+
+
 class Server(uvicorn.Server):
     """Serves one app. ``on_ready`` is called with its address, and that for TCP, once connections are taken."""
 
-    def __init__(self, app: FastAPI, settings: Settings, on_ready: OnReady | None = None) -> None:
+    def __init__(
+        self,
+        app: FastAPI,
+        settings: Settings,
+        on_ready: OnReady | None = None,
+        on_public: Callable[[str], None] | None = None,
+    ) -> None:
+        """``on_public``: called with the tunnel's address as soon as it is known. Raises ConfigError."""
         super().__init__(
-            uvicorn.Config(
+            _Config(
                 app,
                 host=settings.host,
                 port=settings.port,
@@ -204,20 +241,32 @@ class Server(uvicorn.Server):
                 proxy_headers=False,
             )
         )
+        assert isinstance(self.config, _Config)
+        self._config = self.config
         self._app = app
         self._settings = settings
         self._on_ready = on_ready
+        self._on_public = on_public
         self.failure: str | None = None
         """Why the server stopped by itself."""
+        self._certificate = certificate_of(settings)
+        self._tunnel = Tunnel(settings.tunnel) if settings.tunnel is not None else None
+        self._tasks: list[asyncio.Task[None]] = []
 
     def serve_forever(self) -> None:
         """Serve until a signal. ``failure`` then says whether it was one."""
         host = self._settings.host
+        secure = ""
+        if self._certificate is not None:
+            secure = "s"
+            self._config.tls = self._app.state.tls = self._certificate.context()
+            self._app.state.certificate = self._certificate
         listener = listen(host, self._settings.port, option="--port")
-        self._urls: tuple[str, str | None] = url("http", listener), None
+        self._port = listener.getsockname()[1]
+        self._urls: tuple[str, str | None] = url(f"http{secure}", listener), None
         if self._settings.tcp_port is not None:
             tcp = self._app.state.tcp_listener = listen(host, self._settings.tcp_port, option="--tcp-port")
-            self._urls = self._urls[0], url("tcp", tcp)
+            self._urls = self._urls[0], url(f"tcp{secure}", tcp)
         self.run(sockets=[listener])
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -226,7 +275,26 @@ class Server(uvicorn.Server):
         if self.started:
             if self._on_ready is not None:
                 self._on_ready(*self._urls)
-            self._watching = asyncio.create_task(self._watch_model())
+            self._tasks = [asyncio.create_task(work) for work in self._work()]
+
+    def _work(self) -> Iterator[Coroutine[Any, Any, None]]:
+        """What goes on while we serve."""
+        yield self._watch_model()
+        if self._certificate is not None and self._config.tls is not None:
+            yield self._certificate.keep(self._config.tls)
+        if self._tunnel is not None:
+            yield self._keep_tunnel(self._tunnel)
+
+    async def _keep_tunnel(self, tunnel: Tunnel) -> None:
+        try:
+            async with tunnel.open(self._port) as public_url:
+                self._app.state.public_url = public_url
+                if self._on_public is not None:
+                    self._on_public(public_url)
+                await tunnel.ended()
+        except SightlineError as e:
+            self.failure = e.message
+            self.should_exit = True
 
     async def _watch_model(self) -> None:
         hub: Hub = self._app.state.hub
@@ -237,7 +305,9 @@ class Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Tell every peer why, give them a moment to hear it, then close."""
-        self._watching.cancel()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         hub: Hub = self._app.state.hub
         hub.close("the server is shutting down")
         for listener in self.servers:

@@ -16,6 +16,7 @@ from sightline.cli.push import push
 from sightline.cli.run import run
 from sightline.cli.serve import serve
 from sightline.cli.stress import stress
+from sightline.cli.token import token
 from sightline.cli.train import train
 from sightline.cli.watch import watch
 from sightline.errors import SightlineError
@@ -44,6 +45,7 @@ def _main(
 
 for _command in (serve, run, push, watch, models, doctor, stress, train, evaluate):  # in the order of the help
     app.command()(_command)
+app.add_typer(token)
 
 
 def main() -> None:

@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from sightline.cli.answers import URL
+from sightline.config import client_authority, client_token
 from sightline.types import check_stream_name
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ TOLD_EVERY_S = 5.0
 def push(
     source: Annotated[str, typer.Argument(help="rtsp://..., camera:0, a video, a folder of pictures, synthetic:")],
     stream: Annotated[str, typer.Option(help="The stream's name.")],
-    url: Annotated[str, typer.Option(help="The server: ws://HOST:PORT, wss://HOST or tcp://HOST:PORT.")] = URL,
+    url: Annotated[str, typer.Option(help="The server: ws://, wss://, tcp:// or tcps://, then HOST:PORT.")] = URL,
     fps: Annotated[
         float | None,
         typer.Option(min=0.01, max=1000, help="Pictures a second, at most. Default: the source's.", show_default=False),
@@ -51,7 +52,7 @@ def push(
     """Stream a source to a server and say what became of every picture.
 
     Pictures come by the source's own clock, and the newest counts: those for which the server has no room are skipped
-    here. Ctrl-C stops, and leaves complete files.
+    here. Ctrl-C stops, and leaves complete files. A token is taken from SIGHTLINE_TOKEN.
     """
     from sightline.cli.run import Stop
     from sightline.client import AsyncClient
@@ -61,7 +62,7 @@ def push(
     from sightline.sources.base import open_source
 
     check_stream_name(stream)
-    client = AsyncClient(url)
+    client = AsyncClient(url, token=client_token(), ca=client_authority())
     with Stop() as stop, ExitStack() as stack:
         sink = None
         if out is not None:

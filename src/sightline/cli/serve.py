@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import logging
-import sys
-import webbrowser
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -47,6 +46,10 @@ def serve(
     adaptive: Annotated[str | None, typer.Option(metavar="on|off", help=_help("adaptive"))] = None,
     target_latency_ms: Annotated[float | None, _option("target_latency_ms", "--target-latency-ms")] = None,
     static_skip: Annotated[bool | None, _option("static_skip", "--static-skip/--no-static-skip")] = None,
+    lan: Annotated[bool | None, _option("lan", "--lan")] = None,
+    tls_cert: Annotated[Path | None, _option("tls_cert", "--tls-cert")] = None,
+    tls_key: Annotated[Path | None, _option("tls_key", "--tls-key")] = None,
+    tunnel: Annotated[str | None, _option("tunnel")] = None,
     insecure: Annotated[bool | None, _option("insecure", "--insecure")] = None,
     log_level: Annotated[str | None, _option("log_level")] = None,
     open_page: Annotated[bool, typer.Option("--open", help="Open the page in a browser.")] = False,
@@ -73,14 +76,14 @@ def serve(
         adaptive=adaptive,
         target_latency_ms=target_latency_ms,
         static_skip=static_skip,
+        lan=lan,
+        tls_cert=tls_cert,
+        tls_key=tls_key,
+        tunnel=tunnel,
         insecure=insecure,
         log_level=log_level,
     )
-    if not is_loopback(settings.host) and not settings.insecure:
-        raise ConfigError(
-            f"host {settings.host} is reachable by others and this server has no TLS and no tokens: "
-            "anybody there could watch your cameras. Use 127.0.0.1, or say --insecure if you accept that"
-        )
+    check_exposure(settings)
     if settings.sources:
         from sightline.pull import check_sources
 
@@ -96,6 +99,7 @@ def serve(
     )
     # Here, or every command would take half a second longer and a broken OpenCV would stop `doctor` as well.
     from sightline.app import create_app
+    from sightline.cli.welcome import Welcome
     from sightline.outward.running import check_sinks
     from sightline.server import Server
 
@@ -105,19 +109,28 @@ def serve(
     )
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
 
-    def ready(url: str, tcp_url: str | None) -> None:
-        typer.echo(f"\n  Sightline is at {url}")
-        if tcp_url is not None:
-            typer.echo(f"  TCP clients connect to {tcp_url}")
-        typer.echo("  Open it in a browser and press Start a camera. Ctrl-C stops.\n")
-        sys.stdout.flush()
-        if open_page:
-            webbrowser.open(url)
-
-    server = Server(create_app(settings), settings, ready)
+    app = create_app(settings)
+    welcome = Welcome(settings, app, open_page=open_page)
+    server = Server(app, settings, welcome.ready, welcome.public)
     server.serve_forever()
     if server.failure is not None:
         raise ModelError(server.failure)
+
+
+def check_exposure(settings: Settings) -> None:
+    """Raises ConfigError where these settings would let strangers watch, or tokens be overheard."""
+    if is_loopback(settings.host) or settings.insecure:
+        return
+    if not settings.tokens:
+        raise ConfigError(
+            f"host {settings.host} is reachable by others and this server has no TLS and no tokens: "
+            "anybody there could watch your cameras. Use --lan, or say --insecure if you accept that"
+        )
+    if not (settings.lan or settings.tls_cert or settings.public_url):
+        raise ConfigError(
+            f"host {settings.host} is reachable by others, who would overhear the tokens: use --lan or --tls-cert. "
+            "If a proxy with TLS stands in front, name its address in the setting public_url"
+        )
 
 
 def _sources(given: list[str]) -> dict[str, str] | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -10,11 +11,12 @@ import typer
 from rich.console import Console
 
 from sightline import loader
-from sightline.config import Settings, load_settings
+from sightline.config import Settings, client_authority, client_token, load_settings
 from sightline.errors import ConfigError, SinkError
 
 if TYPE_CHECKING:
     from sightline.stress.figures import Figures
+    from sightline.stress.server import Server
 
 SWEEP_P95_MS = 100.0
 SWEEP_DROPS = 1.0
@@ -37,7 +39,8 @@ def stress(
         typer.Option(help="A video or pictures to send; its first 300 are decoded and encoded before the start."),
     ] = None,
     url: Annotated[
-        str | None, typer.Option(help="A server that runs already: tcp://, ws:// or wss://. Else one is started.")
+        str | None,
+        typer.Option(help="A server that runs already: ws://, wss://, tcp:// or tcps://. Else one is started."),
     ] = None,
     stats_url: Annotated[
         str | None, typer.Option(help="Where that server has its page. Default: the same host, for tcp:// port 8000.")
@@ -60,7 +63,7 @@ def stress(
     """Put a server under load and say what became of every frame.
 
     Publishers send by the clock, whatever comes back. Ends with status 0 if all is well, 1 if the verdict is bad and
-    2 if the test could not be carried out.
+    2 if the test could not be carried out. For a server that asks for tokens SIGHTLINE_TOKEN must be an admin's.
     """
     # Here, or a broken OpenCV would stop `sightline doctor` as well.
     from sightline.sources.base import shown
@@ -94,9 +97,13 @@ def stress(
         def say(words: str) -> None:
             status.update(words[:1].upper() + words[1:])
 
+        def theirs(url: str) -> AbstractAsyncContextManager[Server]:
+            ca = client_authority()
+            return running(url, stats_url, token=client_token(), ca=None if ca is None else str(ca))
+
         async def measure() -> list[Figures]:
             say("starting the server" if url is None else "looking for the server")
-            async with started(*options, tcp=transport == "tcp") if url is None else running(url, stats_url) as server:
+            async with started(*options, tcp=transport == "tcp") if url is None else theirs(url) as server:
                 await wait_ready(server)
                 load = Load(server, jpegs, say)
                 return await run_sweep(load, plan, goal) if sweep else [await run(load, plan)]

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sightline.cli.answers import URL
+from sightline.config import client_authority, client_token
 from sightline.errors import ConfigError, SightlineError
 from sightline.types import check_stream_name
 
@@ -26,13 +27,14 @@ POLL_S = 0.05
 
 def watch(
     stream: Annotated[str, typer.Argument(help="The stream's name.")],
-    url: Annotated[str, typer.Option(help="The server: ws://HOST:PORT, wss://HOST or tcp://HOST:PORT.")] = URL,
+    url: Annotated[str, typer.Option(help="The server: ws://, wss://, tcp:// or tcps://, then HOST:PORT.")] = URL,
     json: Annotated[bool, typer.Option("--json", help="A JSON line a result on standard output.")] = False,
     window: Annotated[bool, typer.Option("--window", help="A window with everything drawn in; q closes it.")] = False,
 ) -> None:
     """Show what is found in a stream, as it happens: in the terminal, in a window, or as JSON lines.
 
     A stream that nobody publishes yet is waited for, and a server that goes away, too. Ctrl-C or q ends it.
+    A token is taken from SIGHTLINE_TOKEN.
     """
     from sightline.cli.run import Stop
     from sightline.client import Client
@@ -40,7 +42,7 @@ def watch(
     check_stream_name(stream)
     if json and window:
         raise ConfigError("--json and --window: expected one of them")
-    with Stop() as stop, Client(url) as client:
+    with Stop() as stop, Client(url, token=client_token(), ca=client_authority()) as client:
         newest = _Newest(client, stream, pictures=window, stop=stop)
         if json:
             _lines(newest)

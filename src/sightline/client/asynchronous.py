@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import random
 import time
 from collections.abc import AsyncGenerator
@@ -42,14 +43,26 @@ T = TypeVar("T", bound=Answer)
 
 
 class AsyncClient:
-    """Publishes to and subscribes at one server. ``url``: tcp://HOST:PORT, ws://HOST:PORT or wss://HOST.
+    """Publishes to and subscribes at one server. ``url``: tcp://, tcps://, ws:// or wss://, then HOST:PORT.
+
+    ``token``: where the server asks for one; it goes over TLS only, save on this machine. ``ca``: PEM file of the
+    authority that vouches for the server, besides the system's; a server with ``--lan`` gives it out at /ca.crt.
 
     Each call of ``publish`` and ``subscribe`` has a connection of its own. The first try to connect raises what goes
     wrong; a connection that is lost later is opened again, for ever, unless ``reconnect`` is False.
     """
 
-    def __init__(self, url: str, *, reconnect: bool = True) -> None:
-        self.url = links.check_url(url)
+    def __init__(
+        self,
+        url: str,
+        *,
+        token: str | None = None,
+        ca: str | os.PathLike[str] | None = None,
+        reconnect: bool = True,
+    ) -> None:
+        """Raises ConfigError."""
+        self._place = links.Place(url, token=token, ca=ca)
+        self.url = self._place.url
         self._reconnect = reconnect
         self._closed = asyncio.Event()
         self._calls: set[Call[Any]] = set()
@@ -93,7 +106,7 @@ class AsyncClient:
         call = Publishing(stream, pictures, pending=pending, quality=quality, obeys=obeys)
         try:
             retry = self._retry(busy_until=self._left.pop(stream, 0.0) + LEFT_S)
-            async with aclosing(self._answers(call, links.publishing(self.url, stream), retry)) as answers:
+            async with aclosing(self._answers(call, links.publishing(self._place, stream), retry)) as answers:
                 async for answer in answers:
                     yield answer
         finally:
@@ -107,7 +120,7 @@ class AsyncClient:
         thrown away here. Raises BadRequest, LimitReached and Unreachable.
         """
         call = Subscribing(2 if pictures else BACKLOG)
-        opened = links.subscribing(self.url, stream, pictures=pictures)
+        opened = links.subscribing(self._place, stream, pictures=pictures)
         async with aclosing(self._answers(call, opened, self._retry())) as results:
             async for result in results:
                 yield result

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ipaddress
+import os
+import ssl
 import time
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple, Protocol, TypeAlias
@@ -13,6 +16,7 @@ from sightline.client.supply import Jpeg
 from sightline.errors import ConfigError, SightlineError, Unreachable
 from sightline.protocol import Pong
 
+CA_PATH = "/ca.crt"
 CONNECT_S = 10.0
 HEARTBEAT_S = 10.0
 SILENT_S = 25.0
@@ -89,6 +93,49 @@ class Clock:
             self.offset = pong.server_time - (pong.timestamp + now) / 2
 
 
+class Place:
+    """A server: where it is, what we show to it, and whom we trust to vouch for it."""
+
+    def __init__(self, url: str, *, token: str | None = None, ca: str | os.PathLike[str] | None = None) -> None:
+        """``ca``: PEM file of an authority, trusted besides the system's. Raises ConfigError."""
+        self.url = check_url(url)
+        self.token = token
+        self.secure = self.url.startswith(("wss:", "tcps:"))
+        self._ca = ca
+        self._context: ssl.SSLContext | None = None
+        if token is not None and not self.secure and not _is_here(urlsplit(url).hostname or ""):
+            raise ConfigError(
+                f"address {self.url!r}: a token would be overheard on the way; expected wss:// or tcps://"
+            )
+
+    def context(self) -> ssl.SSLContext | None:
+        """For connecting; None where that is not over TLS. Raises ConfigError."""
+        if self.secure and self._context is None:
+            context = ssl.create_default_context()
+            try:
+                if self._ca is not None:
+                    context.load_verify_locations(self._ca)
+            except (OSError, ssl.SSLError) as e:
+                raise ConfigError(f"authority {self._ca}: {e.strerror or e}; expected a PEM file") from None
+            self._context = context
+        return self._context
+
+
+def _is_here(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def untrusted(url: str, error: ssl.SSLCertVerificationError) -> Unreachable:
+    """The server can't prove that it is the one we asked for."""
+    return Unreachable(
+        f"the certificate of {url} is not trusted: {error.verify_message}. Of a server with --lan, get {CA_PATH} once "
+        "and name that file with ca=, or SIGHTLINE_CA"
+    )
+
+
 def check_url(url: str) -> str:
     """The URL without a slash at its end. Raises ConfigError where it is none of ours."""
     try:
@@ -96,8 +143,9 @@ def check_url(url: str) -> str:
         port = parts.port
     except ValueError:
         raise ConfigError(f"address {url!r}: the port is not a number from 0 to 65535") from None
-    if parts.scheme not in ("tcp", "ws", "wss") or not parts.hostname or (parts.scheme == "tcp" and not port):
-        raise ConfigError(f"address {url!r}: expected tcp://HOST:PORT, ws://HOST:PORT or wss://HOST")
+    known = parts.scheme in ("ws", "wss") or (parts.scheme in ("tcp", "tcps") and port)
+    if not known or not parts.hostname:
+        raise ConfigError(f"address {url!r}: expected tcp://HOST:PORT, tcps://HOST:PORT, ws://HOST:PORT or wss://HOST")
     return url.rstrip("/")
 
 
@@ -110,24 +158,24 @@ def unreachable(url: str, error: OSError, command: str) -> Unreachable:
     return Unreachable(f"can't reach {url}: {why}. Start a server with: {command}")
 
 
-def publishing(url: str, stream: str) -> Open:
+def publishing(place: Place, stream: str) -> Open:
     """Opens links that publish a stream."""
-    if url.startswith("tcp:"):
+    if place.url.startswith("tcp"):
         from sightline.client import tcp
 
-        return lambda receiver: tcp.connect(url, receiver)
+        return lambda receiver: tcp.connect(place, receiver)
     from sightline.client import ws  # only who uses it pays for its import
 
-    return lambda receiver: ws.connect(url, f"/ws/camera/{quote(stream, safe='')}", receiver, camera=True)
+    return lambda receiver: ws.connect(place, f"/ws/camera/{quote(stream, safe='')}", receiver, camera=True)
 
 
-def subscribing(url: str, stream: str, *, pictures: bool) -> Open:
+def subscribing(place: Place, stream: str, *, pictures: bool) -> Open:
     """Opens links that receive a stream."""
-    if url.startswith("tcp:"):
+    if place.url.startswith("tcp"):
         from sightline.client import tcp
 
-        return lambda receiver: tcp.connect(url, receiver, frames.Subscribe(stream, pictures))
+        return lambda receiver: tcp.connect(place, receiver, frames.Subscribe(stream, pictures))
     from sightline.client import ws
 
     name = quote(stream, safe="")
-    return lambda receiver: ws.connect(url, f"/ws/view/{name}" if pictures else f"/ws?stream={name}", receiver)
+    return lambda receiver: ws.connect(place, f"/ws/view/{name}" if pictures else f"/ws?stream={name}", receiver)

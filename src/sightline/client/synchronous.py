@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import threading
 from collections.abc import AsyncGenerator, Coroutine, Generator
 from concurrent.futures import CancelledError
@@ -25,8 +26,16 @@ class Client:
     Its calls may be used from several threads at a time, each call from one.
     """
 
-    def __init__(self, url: str, *, reconnect: bool = True) -> None:
-        self._client = AsyncClient(url, reconnect=reconnect)
+    def __init__(
+        self,
+        url: str,
+        *,
+        token: str | None = None,
+        ca: str | os.PathLike[str] | None = None,
+        reconnect: bool = True,
+    ) -> None:
+        """Raises ConfigError."""
+        self._client = AsyncClient(url, token=token, ca=ca, reconnect=reconnect)
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import ssl
 import time
 from typing import cast
 from urllib.parse import urlsplit
@@ -12,7 +13,18 @@ import msgspec
 
 from sightline import frames
 from sightline.client.answers import Dropped, Result, error_of
-from sightline.client.links import CONNECT_S, HEARTBEAT_S, SILENT_S, Clock, Limits, Receiver, Wish, unreachable
+from sightline.client.links import (
+    CONNECT_S,
+    HEARTBEAT_S,
+    SILENT_S,
+    Clock,
+    Limits,
+    Place,
+    Receiver,
+    Wish,
+    unreachable,
+    untrusted,
+)
 from sightline.client.supply import Jpeg
 from sightline.errors import ProtocolError, SightlineError, TooLarge, Unreachable
 from sightline.protocol import Ping, Pong
@@ -35,19 +47,26 @@ class _Kind(msgspec.Struct):
 _kind = msgspec.msgpack.Decoder(_Kind)
 
 
-async def connect(url: str, receiver: Receiver, first: frames.Subscribe | None = None) -> TcpLink:
+async def connect(place: Place, receiver: Receiver, first: frames.Subscribe | None = None) -> TcpLink:
+    url = place.url
     parts = urlsplit(url)
     link: TcpLink | None = None
     try:
         async with asyncio.timeout(CONNECT_S):
             loop = asyncio.get_running_loop()
-            _, link = await loop.create_connection(lambda: TcpLink(url, receiver), str(parts.hostname), parts.port or 0)
+            _, link = await loop.create_connection(
+                lambda: TcpLink(place, receiver), str(parts.hostname), parts.port or 0, ssl=place.context()
+            )
             await link.hello
     except BaseException as e:
         if link is not None:
             await link.close()
         if isinstance(e, TimeoutError):
             raise Unreachable(f"{url} said nothing for {CONNECT_S:g} s: is it what serve --tcp-port names?") from None
+        if isinstance(e, ssl.SSLCertVerificationError):
+            raise untrusted(url, e) from None
+        if isinstance(e, ssl.SSLError):
+            raise Unreachable(f"{url} does not answer as a TLS server: {e}") from None
         if isinstance(e, OSError):
             raise unreachable(url, e, f"sightline serve --tcp-port {parts.port}") from None
         raise
@@ -61,8 +80,9 @@ class TcpLink(asyncio.BufferedProtocol):
 
     limits: Limits
 
-    def __init__(self, url: str, receiver: Receiver) -> None:
-        self._url = url
+    def __init__(self, place: Place, receiver: Receiver) -> None:
+        self._url = place.url
+        self._token = place.token
         self._receiver = receiver
         self._splitter = frames.Splitter(LONGEST)
         self._clock = Clock()
@@ -76,6 +96,8 @@ class TcpLink(asyncio.BufferedProtocol):
         """Connected."""
         self._transport = cast("asyncio.Transport", transport)
         self._heard = self._loop.time()
+        if self._token is not None:
+            self.say(frames.Auth(self._token))
         self._beat()
 
     def get_buffer(self, sizehint: int) -> memoryview:

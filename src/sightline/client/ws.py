@@ -17,12 +17,25 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidSta
 
 from sightline import frames, protocol
 from sightline.client.answers import Dropped, error_of, from_result, from_viewer_frame
-from sightline.client.links import CONNECT_S, HEARTBEAT_S, Clock, Limits, Receiver, Wish, unreachable
+from sightline.client.links import (
+    CONNECT_S,
+    HEARTBEAT_S,
+    Clock,
+    Limits,
+    Place,
+    Receiver,
+    Wish,
+    unreachable,
+    untrusted,
+)
 from sightline.client.supply import Jpeg
 from sightline.errors import ProtocolError, SightlineError, Unreachable
 from sightline.protocol import Ping, Pong
 
 log = logging.getLogger(__name__)
+_wire = log.getChild("wire")
+_wire.setLevel(logging.INFO)
+"""What the library below logs. More than this and it writes down headers, our token among them."""
 
 Message: TypeAlias = (
     protocol.Hello
@@ -45,8 +58,10 @@ class _Kind(msgspec.Struct):
 _kind = msgspec.json.Decoder(_Kind)
 
 
-async def connect(url: str, path: str, receiver: Receiver, *, camera: bool = False) -> WsLink:
+async def connect(place: Place, path: str, receiver: Receiver, *, camera: bool = False) -> WsLink:
     """Connect to one of the endpoints. Raises Unreachable, or what the server refuses a camera with."""
+    url = place.url
+    headers = {} if place.token is None else {"Authorization": f"Bearer {place.token}"}
     try:
         ws = await connect_ws(
             url + path,
@@ -56,10 +71,15 @@ async def connect(url: str, path: str, receiver: Receiver, *, camera: bool = Fal
             close_timeout=1,
             ping_interval=HEARTBEAT_S,
             ping_timeout=HEARTBEAT_S,
+            ssl=place.context(),
+            additional_headers=headers,
+            logger=_wire,
         )
     except InvalidStatus as e:
         status = e.response.status_code
         raise Unreachable(f"{url}{path} answered with HTTP status {status}: expected Sightline's server") from None
+    except ssl.SSLCertVerificationError as e:
+        raise untrusted(url, e) from None
     except (ssl.SSLError, InvalidHandshake, EOFError) as e:
         raise Unreachable(f"{url} does not answer as a WebSocket server: {e}") from None
     except OSError as e:  # TimeoutError is one

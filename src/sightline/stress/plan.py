@@ -79,6 +79,8 @@ class PublishJob(Struct, tag=True):
     """Where each picture in it ends."""
     first: int
     """The picture to begin with."""
+    token: str | None = None
+    ca: str | None = None
 
 
 class ViewJob(Struct, tag=True):
@@ -86,6 +88,8 @@ class ViewJob(Struct, tag=True):
 
     url: str
     stream: str
+    token: str | None = None
+    ca: str | None = None
 
 
 class Start(Struct, tag=True):

@@ -114,7 +114,8 @@ async def work(parent: child.Parent) -> None:
     job = await parent.hear(PublishJob)
     with packed(job.pictures, job.ends) as pictures:
         publisher = Publisher(job)
-        link = await links.publishing(job.url, job.stream)(publisher)
+        place = links.Place(job.url, token=job.token, ca=job.ca)
+        link = await links.publishing(place, job.stream)(publisher)
         try:
             parent.tell(Ready())
             start = await parent.hear(Start)

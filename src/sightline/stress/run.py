@@ -58,12 +58,13 @@ async def run(load: Load, plan: Plan) -> Figures:
         ends = pack(load.pictures, path)
         async with AsyncExitStack() as stack:
             url, count = load.server.url, len(ends)
+            shown = load.server.token, load.server.ca
             load.say(f"connecting {plan.streams} publishers, {plan.viewers} viewers")
             publishing = [
-                PublishJob(url, name, plan.schedule(i), str(path), ends, i * count // plan.streams)
+                PublishJob(url, name, plan.schedule(i), str(path), ends, i * count // plan.streams, *shown)
                 for i, name in enumerate(names)
             ]
-            viewing = [ViewJob(url, names[i % plan.streams]) for i in range(plan.viewers)]
+            viewing = [ViewJob(url, names[i % plan.streams], *shown) for i in range(plan.viewers)]
             viewers = [await stack.enter_async_context(child("viewer", job)) for job in viewing]
             publishers = [await stack.enter_async_context(child("publisher", job)) for job in publishing]
             await asyncio.gather(*(one.hear(Ready) for one in [*viewers, *publishers]))

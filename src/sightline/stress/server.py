@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from sightline.client.links import check_url
+from sightline.client.links import Place
 from sightline.errors import ConfigError, SightlineError, Unreachable
 
 LOAD_S = 120.0
@@ -35,10 +35,14 @@ class Server:
     """For publishers and viewers: tcp://, ws:// or wss://."""
     http: str
     """For its figures."""
+    token: str | None = None
+    """What we show to it."""
+    ca: str | None = None
+    """Whom we trust to vouch for it, besides the system's authorities."""
 
     async def get(self, path: str) -> dict[str, Any]:
         """A JSON answer. Raises Unreachable."""
-        return await asyncio.to_thread(_get, self.http, path)
+        return await asyncio.to_thread(_get, self, path)
 
     async def until(self, path: str, holds: Callable[[dict[str, Any]], bool], seconds: float) -> dict[str, Any]:
         """The first answer that satisfies ``holds``, or the last one before the time is over."""
@@ -51,17 +55,21 @@ class Server:
 
 
 @asynccontextmanager
-async def running(url: str, stats_url: str | None) -> AsyncGenerator[Server]:
+async def running(
+    url: str, stats_url: str | None, *, token: str | None = None, ca: str | None = None
+) -> AsyncGenerator[Server]:
     """A server that runs already, and goes on. Raises ConfigError for a URL that is none of ours."""
-    url = check_url(url)
+    url = Place(url, token=token, ca=ca).url
     parts = urlsplit(url)
     host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
     if stats_url is None:
         scheme, _, place = url.partition("://")
-        stats_url = f"http://{host}:8000" if scheme == "tcp" else f"{'https' if scheme == 'wss' else 'http'}://{place}"
+        http = "https" if scheme in ("wss", "tcps") else "http"
+        stats_url = f"{http}://{host}:8000" if scheme.startswith("tcp") else f"{http}://{place}"
     elif urlsplit(stats_url).scheme not in ("http", "https"):
         raise ConfigError(f"--stats-url {stats_url!r}: expected http://HOST:PORT")
-    yield Server(url, stats_url.rstrip("/"))
+    Place(stats_url.replace("http", "ws", 1), token=token)  # which is not sent where it would be overheard
+    yield Server(url, stats_url.rstrip("/"), token, ca)
 
 
 @asynccontextmanager
@@ -133,13 +141,19 @@ def _last(said: list[str]) -> str:
     return " ".join("".join(said[-5:]).split())[-600:] or "it said nothing"
 
 
-def _get(url: str, path: str) -> dict[str, Any]:
+def _get(server: Server, path: str) -> dict[str, Any]:
+    url = server.http
     parts = urlsplit(url)
-    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+    host = parts.hostname or ""
     hint = "" if parts.port != 8000 else " (say where it is with --stats-url)"
     try:
-        with contextlib.closing(kind(parts.hostname or "", parts.port, timeout=TIMEOUT_S)) as connection:
-            connection.request("GET", parts.path + path)
+        connection = http.client.HTTPConnection(host, parts.port, timeout=TIMEOUT_S)
+        if parts.scheme == "https":
+            context = Place(f"wss://{host}", ca=server.ca).context()
+            connection = http.client.HTTPSConnection(host, parts.port, timeout=TIMEOUT_S, context=context)
+        with contextlib.closing(connection):
+            headers = {} if server.token is None else {"Authorization": f"Bearer {server.token}"}
+            connection.request("GET", parts.path + path, headers=headers)
             answer = json.loads(connection.getresponse().read())
     except (OSError, http.client.HTTPException, ValueError) as e:
         raise Unreachable(f"can't read the server's figures at {url}{path}: {e}{hint}") from None

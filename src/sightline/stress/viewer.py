@@ -44,7 +44,8 @@ async def work(parent: child.Parent) -> None:
     """Connect, look until told to stop, tell."""
     job = await parent.hear(ViewJob)
     viewer = Viewer(job.stream)
-    link = await links.subscribing(job.url, job.stream, pictures=True)(viewer)
+    place = links.Place(job.url, token=job.token, ca=job.ca)
+    link = await links.subscribing(place, job.stream, pictures=True)(viewer)
     try:
         parent.tell(Ready())
         cpu = time.process_time()

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from typing import Annotated, TypeAlias
 
-from fastapi import FastAPI, Query, Response
+from fastapi import FastAPI, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
+from sightline.access import Close, access_of, needs
 from sightline.drawing import Drawing, Look
 from sightline.errors import StreamEnded, StreamNotFound
 from sightline.hub import Hub
@@ -26,6 +27,7 @@ STILL_S = 2.0
 """Where nothing moves a picture is sent so often: programs take longer silence for a camera that is gone."""
 
 Mode: TypeAlias = Annotated[str | None, Query(description="How to draw: see the gallery. Default: auto.")]
+Watch: TypeAlias = Callable[[Close], Callable[[], None]]
 Opacity: TypeAlias = Annotated[str | None, Query(description="0 to 100 percent. Default: the mode's own.")]
 
 
@@ -33,12 +35,14 @@ Opacity: TypeAlias = Annotated[str | None, Query(description="0 to 100 percent. 
 async def serve(app: FastAPI, hub: Hub, drawing: Drawing) -> AsyncGenerator[None]:
     """Put both endpoints on the app."""
 
-    @app.get("/mjpeg/{stream}", response_class=StreamingResponse, tags=["pictures"])
-    async def mjpeg(stream: str, mode: Mode = None, opacity: Opacity = None) -> StreamingResponse:
+    @app.get("/mjpeg/{stream}", response_class=StreamingResponse, tags=["pictures"], dependencies=[needs("view")])
+    async def mjpeg(request: Request, stream: str, mode: Mode = None, opacity: Opacity = None) -> StreamingResponse:
         """Motion JPEG with everything drawn in. Ends when the camera leaves."""
         look = Look.of(mode, opacity)
         _live(hub, stream)
-        parts = _parts(hub, stream, drawing, look)
+        access = access_of(request)
+        identity = access.require(request, "view", stream=stream)
+        parts = _parts(hub, stream, drawing, look, lambda close: access.watch(identity, close))
         first = await anext(parts)  # before the headers, so that an error still is one
 
         async def body() -> AsyncGenerator[bytes]:
@@ -51,7 +55,7 @@ async def serve(app: FastAPI, hub: Hub, drawing: Drawing) -> AsyncGenerator[None
             body(), media_type="multipart/x-mixed-replace; boundary=frame", headers={"Cache-Control": "no-store"}
         )
 
-    @app.get("/snapshot/{stream}.jpg", response_class=Response, tags=["pictures"])
+    @app.get("/snapshot/{stream}.jpg", response_class=Response, tags=["pictures"], dependencies=[needs("view")])
     async def snapshot(stream: str, mode: Mode = None, opacity: Opacity = None) -> Response:
         """The newest picture with everything drawn in. The header Sightline-Mode says which mode could be drawn."""
         look = Look.of(mode, opacity)
@@ -73,10 +77,10 @@ def _live(hub: Hub, name: str) -> Stream:
     return stream
 
 
-async def _parts(hub: Hub, name: str, drawing: Drawing, look: Look) -> AsyncGenerator[bytes]:
+async def _parts(hub: Hub, name: str, drawing: Drawing, look: Look, watch: Watch) -> AsyncGenerator[bytes]:
     scene: Frame | None = None
     again_at = 0.0
-    async with aclosing(_results(hub, name)) as results:
+    async with aclosing(_results(hub, name, watch)) as results:
         async for result in results:
             if result.reused is not None and result.reused is scene and time.monotonic() < again_at:
                 continue
@@ -86,10 +90,12 @@ async def _parts(hub: Hub, name: str, drawing: Drawing, look: Look) -> AsyncGene
             yield b"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n%b\r\n" % (len(jpeg), jpeg)
 
 
-async def _results(hub: Hub, name: str) -> AsyncGenerator[Result]:
+async def _results(hub: Hub, name: str, watch: Watch | None = None) -> AsyncGenerator[Result]:
     """Results of a live stream; ends with the camera. Raises StreamNotFound if not even one comes."""
     come = False
-    async with hub.subscribe(name) as subscription:
+    async with hub.subscribe(name) as subscription, AsyncExitStack() as stack:
+        if watch is not None:
+            stack.callback(watch(lambda error: subscription.mailbox.close(error.message)))
         while True:
             try:
                 async with asyncio.timeout(PATIENCE_S):

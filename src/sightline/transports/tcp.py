@@ -12,13 +12,15 @@ import logging
 import socket
 import time
 from collections import deque
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import cast
+from dataclasses import dataclass
+from typing import Any, cast
 
 from fastapi import FastAPI
 
 from sightline import frames, protocol
+from sightline.access import EVERYBODY, Access, Identity
 from sightline.adapting import begin, preset_knobs, tell_unless
 from sightline.drawing import Drawing
 from sightline.errors import (
@@ -28,8 +30,10 @@ from sightline.errors import (
     ShuttingDown,
     SightlineError,
     StreamEnded,
+    Unauthorized,
 )
 from sightline.frames import Bytes
+from sightline.gate import Tries, network_of
 from sightline.hub import Hub
 from sightline.intake import EPOCH, Intake, Pacer
 from sightline.protocol import Adapt, Ping, Pong, Status
@@ -61,7 +65,15 @@ async def serve(app: FastAPI, hub: Hub, drawing: Drawing) -> AsyncGenerator[None
     peers: set[Peer] = set()
     async with asyncio.TaskGroup() as tasks:
         loop = asyncio.get_running_loop()
-        server = await loop.create_server(lambda: Peer(hub, drawing, tasks, peers), sock=listener)
+        door = Door(app.state.access, app.state.tries)
+        secure: dict[str, Any] = {}
+        if app.state.tls is not None:
+            secure = {
+                "ssl": app.state.tls,
+                "ssl_handshake_timeout": hub.settings.request_timeout,
+                "ssl_shutdown_timeout": FAREWELL_S,
+            }
+        server = await loop.create_server(lambda: Peer(hub, drawing, tasks, peers, door), sock=listener, **secure)
         try:
             yield
         finally:
@@ -70,6 +82,14 @@ async def serve(app: FastAPI, hub: Hub, drawing: Drawing) -> AsyncGenerator[None
                 peer.end(ShuttingDown("the server is shutting down"))
             if peers:
                 await asyncio.wait([tasks.create_task(peer.gone.wait()) for peer in peers])
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """Who is let in."""
+
+    access: Access
+    tries: Tries
 
 
 class Publisher:
@@ -110,8 +130,11 @@ class Publisher:
 class Peer(asyncio.BufferedProtocol):
     """One connection."""
 
-    def __init__(self, hub: Hub, drawing: Drawing, tasks: asyncio.TaskGroup, peers: set[Peer]) -> None:
+    def __init__(self, hub: Hub, drawing: Drawing, tasks: asyncio.TaskGroup, peers: set[Peer], door: Door) -> None:
         self.gone = asyncio.Event()
+        self._door = door
+        self._identity: Identity | None = None
+        self._unwatch: Callable[[], None] = lambda: None
         self._hub = hub
         self._drawing = drawing
         self._tasks = tasks
@@ -133,12 +156,12 @@ class Peer(asyncio.BufferedProtocol):
     # The connection
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """A peer connected: tell it the limits."""
+        """A peer connected: tell it the limits, once we know who it is."""
         self._transport = cast("asyncio.Transport", transport)
         self._transport.set_write_buffer_limits(WRITE_BUFFER)
         keep_alive(transport.get_extra_info("socket"))
         host, port = (transport.get_extra_info("peername") or ("?", 0))[:2]
-        self._name = f"{host}:{port}"
+        self._name, self._host = f"{host}:{port}", str(host)
         self._peers.add(self)
         limits = self._hub.settings
         most = limits.max_streams + limits.max_viewers
@@ -146,16 +169,26 @@ class Peer(asyncio.BufferedProtocol):
             self.end(ShuttingDown(self._hub.stopping))
         elif len(self._peers) > most:
             self.end(LimitReached(f"{most} TCP clients are connected: expected no more than max_streams + max_viewers"))
+        elif self._door.access.enabled:
+            self._splitter.limit = frames.HEADER
+            late = Unauthorized(f"no token came within {limits.request_timeout:g} s: expected auth")
+            self._timers["idle"] = self._loop.call_later(limits.request_timeout, self.end, late)
         else:
-            model = self._hub.worker.model_name
-            hello = (limits.pending(), limits.max_fps, limits.max_message_bytes, limits.max_pixels)
-            knobs = preset_knobs(limits.preset)
-            self.tell(frames.Hello(model, *hello, limits.preset, knobs.fps, knobs.quality, knobs.width))
-            self._timers["idle"] = self._loop.call_later(limits.idle_timeout, self._check_idle)
+            self._greet(EVERYBODY)
+
+    def _greet(self, identity: Identity) -> None:
+        self._identity = identity
+        limits = self._hub.settings
+        hello = (limits.pending(), limits.max_fps, limits.max_message_bytes, limits.max_pixels)
+        knobs = preset_knobs(limits.preset)
+        model = self._hub.worker.model_name
+        self.tell(frames.Hello(model, *hello, limits.preset, knobs.fps, knobs.quality, knobs.width))
+        self._timers["idle"] = self._loop.call_later(limits.idle_timeout, self._check_idle)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is gone, however it went."""
         self._let_go()
+        self._unwatch()
         for timer in self._timers.values():
             timer.cancel()
         self._peers.discard(self)
@@ -199,8 +232,10 @@ class Peer(asyncio.BufferedProtocol):
         self._let_go()
         self._waiting.clear()
         self._write([frames.prefixed(frames.encode(frames.ErrorMessage(error.code, error.message)))])
-        if not self._transport.is_closing():
+        if self._transport.can_write_eof() and not self._transport.is_closing():
             self._transport.write_eof()
+        else:  # TLS knows no half-closed connections
+            self._transport.close()
         self._timers["farewell"] = self._loop.call_later(FAREWELL_S, self._transport.abort)
 
     def _let_go(self) -> None:
@@ -224,7 +259,11 @@ class Peer(asyncio.BufferedProtocol):
     def _take(self, data: memoryview) -> None:
         message = frames.decode_peer(data)
         self._heard = self._loop.time()
-        if isinstance(message, frames.FrameMessage):
+        if isinstance(message, frames.Auth):
+            self._authenticate(message.token)
+        elif self._identity is None:
+            raise Unauthorized("this server asks for tokens: expected auth with one as the first message")
+        elif isinstance(message, frames.FrameMessage):
             self._take_frame(message)
         elif isinstance(message, Ping):
             self.tell(Pong(message.timestamp, time.time() * 1000))
@@ -237,8 +276,34 @@ class Peer(asyncio.BufferedProtocol):
         elif message.stream in self._subscriptions:
             self._refuse(BadRequest("this connection is subscribed already"), message.stream)
         else:
-            feed = self._feed(message.stream, pictures=message.pictures)
-            self._subscriptions[message.stream] = self._tasks.create_task(feed)
+            self._subscribe(self._identity, message)
+
+    def _authenticate(self, token: str) -> None:
+        access, tries = self._door.access, self._door.tries
+        if not access.enabled:
+            return
+        if self._identity is not None:
+            raise BadRequest("auth came again: expected it once")
+        address = network_of(self._host)
+        tries.check(address)
+        try:
+            identity = access.identify(token)
+        except Unauthorized:
+            tries.failed(address)
+            raise
+        self._splitter.limit = self._hub.settings.max_message_bytes + frames.HEADER
+        self._timers.pop("idle").cancel()
+        self._unwatch = access.watch(identity, self.end)
+        self._greet(identity)
+
+    def _subscribe(self, identity: Identity, message: frames.Subscribe) -> None:
+        try:
+            self._door.access.check(identity, "view", stream=message.stream)
+        except SightlineError as e:
+            self._refuse(e, message.stream)
+            return
+        feed = self._feed(message.stream, pictures=message.pictures)
+        self._subscriptions[message.stream] = self._tasks.create_task(feed)
 
     def _take_frame(self, message: frames.FrameMessage) -> None:
         """A frame that can't be taken is refused alone: the stream, and the others, go on."""
@@ -253,6 +318,8 @@ class Peer(asyncio.BufferedProtocol):
             self._refuse(e, message.stream, message.seq)
 
     def _publish(self, name: str) -> tuple[Publisher, Intake]:
+        assert self._identity is not None
+        self._door.access.check(self._identity, "publish", stream=name)
         publisher = Publisher(self, name, max_pending=self._hub.settings.pending())
         settings = self._hub.settings
         stream = self._hub.take(name, publisher)

@@ -15,6 +15,7 @@ from fastapi import FastAPI
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from sightline import frames, protocol
+from sightline.access import access_of
 from sightline.adapting import begin, knobs_of
 from sightline.drawing import Drawing, Look
 from sightline.errors import (
@@ -35,6 +36,7 @@ from sightline.mailbox import Mailbox
 from sightline.presets import PRESETS, PresetName
 from sightline.protocol import Adapt, FrameMetadata, PageResults, Ping, Pong, Status
 from sightline.stream import DropReason, Stream, Subscription
+from sightline.tokens import Role
 from sightline.types import Frame, Result
 
 log = logging.getLogger(__name__)
@@ -55,13 +57,13 @@ async def serve(app: FastAPI, hub: Hub, drawing: Drawing) -> AsyncGenerator[None
     """Put the three endpoints on the app."""
 
     async def camera(ws: WebSocket) -> None:
-        await _session(ws, lambda: _camera(ws, hub))
+        await _session(ws, "publish", ws.path_params["stream"], lambda: _camera(ws, hub))
 
     async def view(ws: WebSocket) -> None:
-        await _session(ws, lambda: _view(ws, hub, drawing))
+        await _session(ws, "view", ws.path_params["stream"], lambda: _view(ws, hub, drawing))
 
     async def listen(ws: WebSocket) -> None:
-        await _session(ws, lambda: _listen(ws, hub))
+        await _session(ws, "view", ws.query_params.get("stream"), lambda: _listen(ws, hub))
 
     app.router.add_websocket_route("/ws/camera/{stream}", camera)
     app.router.add_websocket_route("/ws/view/{stream}", view)
@@ -72,10 +74,12 @@ async def serve(app: FastAPI, hub: Hub, drawing: Drawing) -> AsyncGenerator[None
 # A session: whatever goes wrong in it is told to its peer and ends it alone
 
 
-async def _session(ws: WebSocket, run: Callable[[], Loop]) -> None:
+async def _session(ws: WebSocket, role: Role, stream: str | None, run: Callable[[], Loop]) -> None:
     await ws.accept()
     try:
-        await run()
+        access = access_of(ws)
+        async with access.session(access.require(ws, role, stream=stream)):
+            await run()
     except (WebSocketDisconnect, OSError):
         return
     except SightlineError as e:

@@ -1,0 +1,237 @@
+"""Who may do what. A right is a role on a stream; every request and every session has an identity that has one."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+import time
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from fastapi import Depends, Request
+from starlette.requests import HTTPConnection
+
+from sightline.errors import Forbidden, LimitReached, SightlineError, Unauthorized
+from sightline.tokens import ALL, Record, Role, Store, check_right, digest
+
+log = logging.getLogger(__name__)
+
+POLL_S = 0.25
+"""So often the file of tokens is looked at, and sessions whose token is gone are ended."""
+TICKET_S = 600.0
+"""So long a ticket waits to be used."""
+MOST_TICKETS = 256
+"""Waiting at a time."""
+BROWSER_S = 30 * 86400.0
+BROWSER_ADMIN_S = 86400.0
+"""So long a browser stays signed in that came with a ticket."""
+IDENTITY = "sightline.identity"
+"""Where a connection's scope holds it."""
+
+Close: TypeAlias = Callable[[SightlineError], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who asks: the holder of a token, by what it allows."""
+
+    id: str
+    role: Role
+    stream: str
+    hash: str = ""
+
+    def may(self, role: Role, stream: str | None) -> bool:
+        """True if the role is allowed on that stream; with None, on all of them."""
+        return self.stream in (ALL, stream) and self.role in ("admin", role)
+
+    def sees(self, stream: str) -> bool:
+        """True if there is anything they may do with that stream."""
+        return self.stream in (ALL, stream)
+
+
+EVERYBODY = Identity("", "admin", ALL)
+"""Where no tokens are asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Ticket:
+    role: Role
+    stream: str
+    expires: float
+
+
+class Access:
+    """The tokens of a running server, the tickets that wait, the sessions that live. On the event loop only.
+
+    Without a store everybody has every right.
+    """
+
+    def __init__(self, store: Store | None) -> None:
+        """Reads the store. Raises ConfigError where that can't be done."""
+        self._store = store
+        self._stamp = None if store is None else store.stamp()
+        self._known = {} if store is None else {r.hash: r for r in store.records()}
+        self._tickets: dict[str, _Ticket] = {}
+        self._sessions: dict[object, tuple[Identity, Close]] = {}
+
+    @property
+    def enabled(self) -> bool:
+        """True if tokens are asked for."""
+        return self._store is not None
+
+    # Rights
+
+    def identify(self, token: str) -> Identity:
+        """Whose token that is. Raises Unauthorized."""
+        key = digest(token)
+        if key not in self._known:
+            self.refresh()  # perhaps it was made just now
+        record = self._known.get(key)
+        if record is None:
+            raise Unauthorized("this token is not known here: it was revoked, or is of another server")
+        if record.expired(time.time()):
+            raise Unauthorized(f"the token {record.id} has expired")
+        return Identity(record.id, record.role, record.stream, key)
+
+    def record(self, identity: Identity) -> Record | None:
+        """What is kept of its token."""
+        return self._known.get(identity.hash)
+
+    def require(self, connection: HTTPConnection, *roles: Role, stream: str | None) -> Identity:
+        """Who asks, if one of the roles is theirs on that stream (None: on all). Raises Unauthorized or Forbidden.
+
+        Without roles any identity will do.
+        """
+        if self._store is None:
+            return EVERYBODY
+        identity: Identity | None = connection.scope.get(IDENTITY)
+        if identity is None:
+            raise Unauthorized("expected a token: sign in, or send Authorization: Bearer TOKEN")
+        self.check(identity, *roles, stream=stream)
+        return identity
+
+    def check(self, identity: Identity, *roles: Role, stream: str | None) -> None:
+        """Raises Forbidden unless one of the roles is theirs on that stream."""
+        if roles and not any(identity.may(role, stream) for role in roles):
+            wanted = "all streams" if stream is None else f"stream {stream[:80]!r}"
+            has = "all streams" if identity.stream == ALL else f"stream {identity.stream!r}"
+            raise Forbidden(f"this token is for {identity.role} of {has}: expected {' or '.join(roles)} of {wanted}")
+
+    # Sessions
+
+    def watch(self, identity: Identity, close: Close) -> Callable[[], None]:
+        """Have ``close`` called once, on the loop, when the identity's token ends. Call what you get when done."""
+        if self._store is None:
+            return lambda: None
+        key = object()
+        self._sessions[key] = (identity, close)
+
+        def unwatch() -> None:
+            self._sessions.pop(key, None)
+
+        return unwatch
+
+    @asynccontextmanager
+    async def session(self, identity: Identity) -> AsyncGenerator[None]:
+        """Around what a session does in this task: it is stopped, and Unauthorized raised, when its token ends."""
+        task = asyncio.current_task()
+        assert task is not None
+        before = task.cancelling()
+        ended: list[SightlineError] = []
+
+        def close(error: SightlineError) -> None:
+            ended.append(error)
+            task.cancel()
+
+        unwatch = self.watch(identity, close)
+        try:
+            yield
+        except asyncio.CancelledError:
+            if not ended or task.uncancel() > before:
+                raise
+            raise ended[0] from None
+        else:
+            if ended:  # both at once
+                task.uncancel()
+        finally:
+            unwatch()
+
+    async def run(self) -> None:
+        """Keep up with the store, and end the sessions whose token has ended. Runs until cancelled."""
+        while True:
+            await asyncio.sleep(POLL_S)
+            self.refresh()
+            self.end_sessions()
+
+    def refresh(self) -> None:
+        """Read the store again where it was written."""
+        if self._store is None or (stamp := self._store.stamp()) == self._stamp:
+            return
+        self._stamp = stamp
+        try:
+            self._known = {r.hash: r for r in self._store.records()}
+        except SightlineError as e:
+            self._known = {}
+            log.error("%s; until that is mended no token is accepted", e.message)
+
+    def end_sessions(self) -> None:
+        """End those whose token has ended."""
+        now = time.time()
+        for key, (identity, close) in list(self._sessions.items()):
+            record = self._known.get(identity.hash)
+            if record is not None and not record.expired(now):
+                continue
+            del self._sessions[key]
+            why = "was revoked" if record is None else "has expired"
+            log.info("token %s %s: a session ends", identity.id, why)
+            close(Unauthorized(f"the token {identity.id} {why}"))
+
+    # Tickets: shown as a code, used once, exchanged for a token that lives in a browser's cookie
+
+    def ticket(self, role: str, stream: str) -> str:
+        """A new ticket. Raises BadRequest, or LimitReached where too many wait."""
+        now = time.monotonic()
+        self._tickets = {k: t for k, t in self._tickets.items() if t.expires > now}
+        if len(self._tickets) >= MOST_TICKETS:
+            raise LimitReached(f"{MOST_TICKETS} tickets wait to be used: expected fewer")
+        ticket = secrets.token_urlsafe(16)
+        self._tickets[digest(ticket)] = _Ticket(check_right(role, stream), stream, now + TICKET_S)
+        return ticket
+
+    async def exchange(self, ticket: str) -> tuple[str, Record]:
+        """The browser's token for a ticket, which is used up. Raises Unauthorized."""
+        assert self._store is not None
+        found = self._tickets.pop(digest(ticket), None)
+        if found is None or found.expires <= time.monotonic():
+            raise Unauthorized("this code was used already or is too old: ask for a new one")
+        lifetime = BROWSER_ADMIN_S if found.role == "admin" else BROWSER_S
+        token, record = await asyncio.to_thread(
+            self._store.create, found.role, found.stream, lifetime=lifetime, kind="browser"
+        )
+        self.refresh()
+        return token, record
+
+    async def sign_out(self, identity: Identity) -> None:
+        """Forget a browser's token. Others stay: they were made to be used elsewhere, too."""
+        record = self.record(identity)
+        if self._store is not None and record is not None and record.kind == "browser":
+            await asyncio.to_thread(self._store.revoke, record.id)
+            self.refresh()
+
+
+def access_of(connection: HTTPConnection) -> Access:
+    """The server's."""
+    access: Access = connection.app.state.access
+    return access
+
+
+def needs(*roles: Role) -> Any:
+    """For a route's ``dependencies``: one of these roles on the stream in its path, or on all where it names none."""
+
+    async def check(request: Request) -> None:
+        access_of(request).require(request, *roles, stream=request.path_params.get("stream"))
+
+    return Depends(check)

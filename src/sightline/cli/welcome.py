@@ -1,0 +1,73 @@
+"""What ``serve`` tells the person who started it: where the server is, and a code for the first phone.
+
+Tickets are shown on a terminal only: what is written into a pipe ends in somebody's log.
+"""
+
+from __future__ import annotations
+
+import sys
+import webbrowser
+
+import typer
+from fastapi import FastAPI
+
+from sightline import qr, tls
+from sightline.access import TICKET_S, Access
+from sightline.config import Settings
+from sightline.guard import is_loopback
+from sightline.signin import join_url
+from sightline.tokens import ALL
+
+FIRST_PHONE = "phone"
+"""The stream of the phone that scans the terminal's code."""
+
+
+class Welcome:
+    """Told by the server as it comes up."""
+
+    def __init__(self, settings: Settings, app: FastAPI, *, open_page: bool) -> None:
+        self._settings = settings
+        self._app = app
+        self._open_page = open_page
+
+    def ready(self, url: str, tcp_url: str | None) -> None:
+        """The server takes connections."""
+        settings = self._settings
+        port = url.rpartition(":")[2]
+        reached = [f"https://{tls.main_address()}:{port}"] if settings.lan and not is_loopback(settings.host) else [url]
+        typer.echo(f"\n  Sightline is at {reached[0]}" + (f" and {url}" if reached[0] != url else ""))
+        if tcp_url is not None:
+            typer.echo(f"  TCP clients connect to {tcp_url}")
+        certificate: tls.Certificate | None = self._app.state.certificate
+        if certificate is not None and certificate.fingerprint is not None:
+            typer.echo(f"  Phones learn to trust it at {reached[0]}/trust. Its authority's SHA-256 is")
+            typer.echo(f"  {certificate.fingerprint}")
+        if settings.tunnel is not None:
+            typer.echo(f"  {settings.tunnel} is asked for an address on the internet; Ctrl-C stops.\n")
+        elif settings.tokens:
+            self._codes(settings.public_url or reached[0], here=url)
+        else:
+            typer.echo("  Open it in a browser and press Start a camera. Ctrl-C stops.\n")
+            if self._open_page:
+                webbrowser.open(url)
+        sys.stdout.flush()
+
+    def public(self, url: str) -> None:
+        """The tunnel has an address."""
+        typer.echo(f"\n  On the internet Sightline is at {url}")
+        self._codes(url, here=url)
+        sys.stdout.flush()
+
+    def _codes(self, base: str, *, here: str) -> None:
+        access: Access = self._app.state.access
+        admin = join_url(here, access.ticket("admin", ALL)) if self._open_page or sys.stdout.isatty() else ""
+        if sys.stdout.isatty():
+            scan = join_url(base.rstrip("/"), access.ticket("publish", FIRST_PHONE))
+            typer.echo(f"\n{qr.for_terminal(scan)}")
+            typer.echo(f"  Scan it with a phone: it becomes the camera of the stream {FIRST_PHONE!r}.")
+            typer.echo(f"  To manage everything, open {admin}")
+            typer.echo(f"  Both work once, within {TICKET_S / 60:g} minutes. The dashboard makes more. Ctrl-C stops.\n")
+        else:
+            typer.echo("  Everybody needs a token: `sightline token create --role admin` makes one for you.\n")
+        if self._open_page:
+            webbrowser.open(admin)

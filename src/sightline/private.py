@@ -1,0 +1,60 @@
+"""Files that nobody else may read: tokens' hashes, keys of certificates. Written whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sightline.errors import ConfigError
+
+if sys.platform == "win32":
+    import msvcrt
+else:
+    import fcntl
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder for us alone, where there is none. Raises ConfigError where that can't be done."""
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as e:
+        raise ConfigError(f"can't make the folder {path}: {e.strerror}; choose another with the setting data") from None
+
+
+def write(path: Path, data: bytes) -> None:
+    """Replace a file in one step, readable and writable for its owner only. Raises ConfigError."""
+    try:
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # made with mode 0600
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            Path(name).replace(path)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+    except OSError as e:
+        raise ConfigError(f"can't write {path}: {e.strerror}") from None
+
+
+@contextmanager
+def locked(folder: Path) -> Generator[None]:
+    """Keep other processes of ours from writing to this folder meanwhile. Waits for them. Raises ConfigError."""
+    make_folder(folder)
+    try:
+        handle = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as e:
+        raise ConfigError(f"can't write to {folder}: {e.strerror}") from None
+    try:
+        if sys.platform == "win32":
+            msvcrt.locking(handle, msvcrt.LK_LOCK, 1)
+        else:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)  # and with it the lock

@@ -1,0 +1,219 @@
+"""Signing in: a ticket or a token becomes a browser's cookie. And what phones need to trust our certificate."""
+
+from __future__ import annotations
+
+import plistlib
+import time
+import uuid
+from typing import Literal
+
+from fastapi import APIRouter, Request, Response
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+
+from sightline import qr, tls
+from sightline.access import IDENTITY, TICKET_S, Access, Identity, access_of
+from sightline.errors import BadRequest, StreamNotFound, Unauthorized
+from sightline.gate import COOKIE, Tries, address_of
+from sightline.guard import is_loopback, split_host
+from sightline.tokens import ALL, Record, Role
+
+router = APIRouter()
+NO_STORE = {"Cache-Control": "no-store"}
+
+
+class Credentials(BaseModel):
+    """What a browser shows to be let in: one of both. Never repeated in an answer."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+    ticket: SecretStr | None = Field(None, max_length=200)
+    token: SecretStr | None = Field(None, max_length=200)
+
+
+class Session(BaseModel):
+    """Who a browser is to the server. Without tokens everybody has every right."""
+
+    tokens: bool
+    """Whether this server asks for tokens."""
+    role: Role | None = None
+    """Null for who has not signed in."""
+    stream: str | None = None
+    """Its name, or * for all."""
+    expires_at: float | None = None
+    """Milliseconds since 1970; null for never."""
+    page: str = "/"
+    """Where somebody with this right begins."""
+
+
+class TicketRequest(BaseModel):
+    """What the bearer of the code shall be allowed."""
+
+    model_config = ConfigDict(extra="forbid")
+    role: Literal["publish", "view", "admin"]
+    stream: str = Field(max_length=64)
+    """Its name, or * for all."""
+
+
+class Ticket(BaseModel):
+    """To be scanned once, within a few minutes."""
+
+    url: str
+    """The ticket is what follows the #: browsers keep that to themselves."""
+    qr: str
+    """The same as a picture: a data: address."""
+    expires_s: float
+
+
+@router.get("/api/session", tags=["access"])
+async def session(request: Request, response: Response) -> Session:
+    """Who this browser is."""
+    response.headers.update(NO_STORE)
+    access = access_of(request)
+    identity: Identity | None = request.scope.get(IDENTITY)
+    if not access.enabled:
+        return Session(tokens=False, role="admin", stream=ALL)
+    record = None if identity is None else access.record(identity)
+    return Session(tokens=True) if record is None else _session(record)
+
+
+@router.post("/api/session", tags=["access"])
+async def sign_in(request: Request, response: Response, given: Credentials) -> Session:
+    """Exchange a ticket or a token for a cookie, which scripts can't read and no other site can use."""
+    access = access_of(request)
+    if not access.enabled:
+        return Session(tokens=False, role="admin", stream=ALL)
+    tries: Tries = request.app.state.tries
+    address = address_of(request, proxied=request.app.state.proxied)
+    tries.check(address)
+    try:
+        token, record = await _exchange(access, given)
+    except Unauthorized:
+        tries.failed(address)
+        raise
+    response.headers.update(NO_STORE)
+    lasts = None if record.expires is None else int(record.expires - time.time())
+    response.set_cookie(COOKIE, token, max_age=lasts, path="/", secure=True, httponly=True, samesite="strict")
+    return _session(record)
+
+
+@router.delete("/api/session", tags=["access"])
+async def sign_out(request: Request, response: Response) -> Session:
+    """Forget who this browser is."""
+    access = access_of(request)
+    identity: Identity | None = request.scope.get(IDENTITY)
+    if identity is not None:
+        await access.sign_out(identity)
+    response.delete_cookie(COOKIE, path="/", secure=True, httponly=True, samesite="strict")
+    return Session(tokens=access.enabled)
+
+
+@router.post("/api/tickets", tags=["access"])
+async def make_ticket(request: Request, response: Response, wanted: TicketRequest) -> Ticket:
+    """A code for somebody's phone or browser. For admins of that stream."""
+    access = access_of(request)
+    access.require(request, "admin", stream=None if wanted.stream == ALL else wanted.stream)
+    if not access.enabled:
+        raise BadRequest("this server asks nobody for tokens: expected one that runs with --lan or --tunnel")
+    response.headers.update(NO_STORE)
+    url = join_url(base_url(request), access.ticket(wanted.role, wanted.stream))
+    return Ticket(url=url, qr=qr.data_uri(url), expires_s=TICKET_S)
+
+
+async def _exchange(access: Access, given: Credentials) -> tuple[str, Record]:
+    if given.ticket is not None:
+        return await access.exchange(given.ticket.get_secret_value())
+    if given.token is None:
+        raise BadRequest("nothing was given: expected ticket or token")
+    token = given.token.get_secret_value().strip()
+    record = access.record(access.identify(token))
+    assert record is not None
+    return token, record
+
+
+def _session(record: Record) -> Session:
+    pages = {"publish": f"/camera/{record.stream}#start", "view": f"/view/{record.stream}", "admin": "/"}
+    return Session(
+        tokens=True,
+        role=record.role,
+        stream=record.stream,
+        expires_at=None if record.expires is None else record.expires * 1000,
+        page="/" if record.stream == ALL else pages[record.role],
+    )
+
+
+def join_url(base: str, ticket: str) -> str:
+    """What a code holds."""
+    return f"{base}/join#{ticket}"
+
+
+def base_url(request: Request) -> str:
+    """How somebody else's phone reaches this server: as who asks did, unless that is on this machine."""
+    public: str | None = request.app.state.public_url
+    if public is not None:
+        return public
+    host, port = split_host(request.headers["host"])
+    if is_loopback(host):
+        host = tls.main_address()
+    return f"{request.url.scheme}://{f'[{host}]' if ':' in host else host}{f':{port}' if port else ''}"
+
+
+# Trust
+
+
+class Trust(BaseModel):
+    """Whether there is an authority to trust."""
+
+    own: bool
+    """Whether the certificate is of this machine's own authority."""
+    fingerprint: str | None = None
+    """The authority's, SHA-256."""
+
+
+@router.get("/api/trust", tags=["access"])
+async def trust(request: Request) -> Trust:
+    """What a page tells about the certificate."""
+    certificate: tls.Certificate | None = request.app.state.certificate
+    if certificate is None or certificate.authority is None:
+        return Trust(own=False)
+    return Trust(own=True, fingerprint=certificate.fingerprint)
+
+
+@router.get("/ca.crt", include_in_schema=False)
+async def authority(request: Request) -> Response:
+    """This machine's own authority, for Android and others."""
+    return Response(
+        _authority(request),
+        media_type="application/x-x509-ca-cert",
+        headers={"Content-Disposition": 'attachment; filename="sightline-ca.crt"'},
+    )
+
+
+@router.get("/ca.mobileconfig", include_in_schema=False)
+async def profile(request: Request) -> Response:
+    """The same as a profile, for iPhones."""
+    pem = _authority(request)
+    name = uuid.uuid5(uuid.NAMESPACE_OID, pem.decode())  # the same for the same authority: iOS then replaces it
+    common = {"PayloadVersion": 1, "PayloadDisplayName": "Sightline"}
+    body = {
+        **common,
+        "PayloadType": "Configuration",
+        "PayloadIdentifier": f"sightline.{name}",
+        "PayloadUUID": str(name),
+        "PayloadDescription": "Lets this device trust the camera server of your network.",
+        "PayloadContent": [
+            {
+                **common,
+                "PayloadType": "com.apple.security.root",
+                "PayloadIdentifier": f"sightline.{name}.authority",
+                "PayloadUUID": str(uuid.uuid5(name, "authority")),
+                "PayloadContent": pem,
+            }
+        ],
+    }
+    return Response(plistlib.dumps(body), media_type="application/x-apple-aspen-config")
+
+
+def _authority(request: Request) -> bytes:
+    certificate: tls.Certificate | None = request.app.state.certificate
+    if certificate is None or certificate.authority is None:
+        raise StreamNotFound("this server's certificate is not of its own making: there is no authority to trust")
+    return certificate.authority.read_bytes()

@@ -1,0 +1,119 @@
+"""The server's certificate, kept current while it serves; and the addresses that it is for."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import logging
+import re
+import socket
+import ssl
+from abc import ABC, abstractmethod
+from pathlib import Path
+
+import psutil
+
+from sightline.errors import ConfigError
+
+log = logging.getLogger(__name__)
+
+LOOK_S = 10.0
+"""Between two looks at addresses, dates and files."""
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+
+def addresses() -> list[Address]:
+    """This machine's, without those that hold on one cable only."""
+    found: set[Address] = set()
+    for listed in psutil.net_if_addrs().values():
+        for one in listed:
+            if one.family in (socket.AF_INET, socket.AF_INET6):
+                address = ipaddress.ip_address(one.address.partition("%")[0])
+                if not (address.version == 6 and address.is_link_local):
+                    found.add(address)
+    return sorted(found, key=lambda a: (a.version, int(a)))
+
+
+def main_address() -> str:
+    """The one by which others in the network reach this machine."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))  # sends nothing: it only chooses the way
+            return str(probe.getsockname()[0])
+        except OSError:
+            own = [a for a in addresses() if a.version == 4 and not a.is_loopback]
+            return str(own[0]) if own else "127.0.0.1"
+
+
+def host_names() -> list[str]:
+    """Names by which this machine may be known. A bare name is none: it could be the end of somebody's domain."""
+    name = socket.gethostname().lower().partition(".")[0]
+    return ["localhost", f"{name}.local"] if re.fullmatch(r"[a-z0-9-]{1,63}", name) else ["localhost"]
+
+
+class Certificate(ABC):
+    """What the server shows to those who connect."""
+
+    authority: Path | None = None
+    """The file of the authority that people can trust; None where that is not ours to say."""
+    fingerprint: str | None = None
+    """That authority's SHA-256, as phones show it."""
+
+    @abstractmethod
+    def renew(self) -> bool:
+        """True if the certificate is another one now. Raises ConfigError."""
+
+    @property
+    @abstractmethod
+    def files(self) -> tuple[Path, Path]:
+        """Certificates, the server's own first, and its key."""
+
+    def load(self, context: ssl.SSLContext) -> None:
+        """Show it to who connects from now on. Raises ConfigError."""
+        chain, key = self.files
+        try:
+            context.load_cert_chain(chain, key)
+        except (OSError, ssl.SSLError) as e:
+            raise ConfigError(f"certificate {chain} with key {key}: {e.strerror or e}; expected PEM files") from None
+
+    def context(self) -> ssl.SSLContext:
+        """For servers. Raises ConfigError."""
+        self.renew()
+        made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        made.minimum_version = ssl.TLSVersion.TLSv1_2
+        self.load(made)
+        return made
+
+    async def keep(self, context: ssl.SSLContext) -> None:
+        """Keep it current while the server runs. Runs until cancelled."""
+        while True:
+            await asyncio.sleep(LOOK_S)
+            try:
+                if await asyncio.to_thread(self.renew):
+                    self.load(context)
+                    log.info("the certificate was renewed")
+            except ConfigError as e:  # the one that we have still serves
+                log.error("the certificate can't be renewed: %s", e.message)
+
+
+class Given(Certificate):
+    """The operator's own."""
+
+    def __init__(self, chain: Path, key: Path) -> None:
+        self._files = chain, key
+        self._seen = self._stamps()
+
+    @property
+    def files(self) -> tuple[Path, Path]:
+        return self._files
+
+    def renew(self) -> bool:
+        """True if somebody, certbot for one, has replaced the files."""
+        before, self._seen = self._seen, self._stamps()
+        return before != self._seen
+
+    def _stamps(self) -> list[int]:
+        try:
+            return [file.stat().st_mtime_ns for file in self._files]
+        except OSError as e:
+            raise ConfigError(f"{e.filename}: {e.strerror}; expected the file of a certificate or key") from None

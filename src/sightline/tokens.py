@@ -1,0 +1,119 @@
+"""Tokens: who holds one may do something with a stream. The file keeps their hashes only.
+
+A token has 256 random bits, so a plain hash of it tells nothing and needs no salt.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+import time
+from pathlib import Path
+from typing import Literal, TypeAlias, get_args
+
+import msgspec
+
+from sightline import private
+from sightline.errors import BadRequest, ConfigError
+from sightline.types import check_stream_name
+
+Role: TypeAlias = Literal["publish", "view", "admin"]
+"""publish: be the camera. view: pictures and results. admin: both, and everything else."""
+ROLES: tuple[Role, ...] = get_args(Role)
+ALL = "*"
+"""In place of a stream's name: every stream."""
+PREFIX = "slt_"
+"""Tokens begin so, which lets scanners find those that have got into the wrong place."""
+KEPT_S = 7 * 86400.0
+"""Expired tokens are listed for so long."""
+
+
+class Record(msgspec.Struct, frozen=True):
+    """A token as it is kept. Times are seconds since 1970."""
+
+    id: str
+    """How people name it; tells nothing of the token."""
+    hash: str
+    role: Role
+    stream: str
+    created: float
+    expires: float | None = None
+    """None: never."""
+    kind: Literal["token", "browser"] = "token"
+    """browser: made when a page exchanged its ticket; lives in a cookie."""
+
+    def expired(self, now: float) -> bool:
+        """True from its end on."""
+        return self.expires is not None and now >= self.expires
+
+
+class _File(msgspec.Struct):
+    tokens: list[Record]
+    version: Literal[1] = 1
+
+
+def digest(token: str) -> str:
+    """What is kept of a token, or of a ticket."""
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def check_right(role: str, stream: str) -> Role:
+    """The role, if role and stream make sense. Raises BadRequest."""
+    if stream != ALL:
+        check_stream_name(stream)
+    for known in ROLES:
+        if role == known:
+            return known
+    raise BadRequest(f"role {role[:40]!r}: expected one of {', '.join(ROLES)}")
+
+
+class Store:
+    """The tokens of a server, in a file that the server and ``sightline token`` share."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "tokens.json"
+
+    def stamp(self) -> tuple[int, int, int] | None:
+        """Another one whenever the file was written; None where there is none."""
+        try:
+            found = self.path.stat()
+        except OSError:
+            return None
+        return found.st_mtime_ns, found.st_size, found.st_ino
+
+    def records(self) -> list[Record]:
+        """All tokens, also those that have expired. Raises ConfigError where the file can't be read."""
+        try:
+            return msgspec.json.decode(self.path.read_bytes(), type=_File).tokens
+        except FileNotFoundError:
+            return []
+        except OSError as e:
+            raise ConfigError(f"can't read {self.path}: {e.strerror}") from None
+        except (msgspec.DecodeError, UnicodeDecodeError) as e:
+            raise ConfigError(f"{self.path}: {e}; expected the file that `sightline token` writes") from None
+
+    def create(
+        self, role: str, stream: str, *, lifetime: float | None, kind: Literal["token", "browser"] = "token"
+    ) -> tuple[str, Record]:
+        """A new token for ``lifetime`` seconds, None for ever. It is given out here and never again."""
+        checked = check_right(role, stream)
+        token, now = PREFIX + secrets.token_urlsafe(32), time.time()
+        expires = None if lifetime is None else now + lifetime
+        record = Record(secrets.token_hex(4), digest(token), checked, stream, now, expires, kind)
+        with private.locked(self.path.parent):
+            kept = [r for r in self.records() if not r.expired(now - KEPT_S)]
+            self._write([*kept, record])
+        return token, record
+
+    def revoke(self, token_id: str) -> Record:
+        """Take a token back. Raises BadRequest where there is none of that id."""
+        with private.locked(self.path.parent):
+            records = self.records()
+            for record in records:
+                if record.id == token_id:
+                    self._write([r for r in records if r is not record])
+                    return record
+        raise BadRequest(f"no token has the id {token_id[:40]!r}: `sightline token list` shows them")
+
+    def _write(self, records: list[Record]) -> None:
+        private.write(self.path, msgspec.json.format(msgspec.json.encode(_File(records))) + b"\n")

@@ -1,0 +1,148 @@
+"""A program that offers this server to the internet: found on PATH, run as long as we serve, never fetched."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import re
+import shutil
+from collections import deque
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Literal
+
+from sightline.errors import ConfigError
+
+log = logging.getLogger(__name__)
+
+OPEN_S = 60.0
+"""So long the program may take to say under which address we are reached."""
+STOP_S = 3.0
+Name = Literal["cloudflared", "ngrok", "ssh"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Program:
+    """How it is called, and what its address looks like in what it says."""
+
+    arguments: tuple[str, ...]
+    """``{port}`` is ours."""
+    address: re.Pattern[str]
+    get_it: str
+
+
+PROGRAMS: dict[Name, _Program] = {
+    "cloudflared": _Program(
+        ("tunnel", "--no-autoupdate", "--url", "http://127.0.0.1:{port}"),
+        re.compile(r"https://[a-z0-9-]+\.trycloudflare\.com"),
+        "https://developers.cloudflare.com/cloudflare-one/connections/connect-networks/downloads/",
+    ),
+    "ngrok": _Program(
+        ("http", "127.0.0.1:{port}", "--log", "stdout", "--log-format", "logfmt"),
+        re.compile(r"(?<=\burl=)https://[A-Za-z0-9.-]+"),
+        "https://ngrok.com/download, and `ngrok config add-authtoken` once",
+    ),
+    "ssh": _Program(
+        (
+            *("-T", "-o", "BatchMode=yes", "-o", "ExitOnForwardFailure=yes", "-o", "ServerAliveInterval=30"),
+            *("-o", "StrictHostKeyChecking=accept-new", "-R", "80:127.0.0.1:{port}", "nokey@localhost.run"),
+        ),
+        re.compile(r"https://[a-z0-9-]+\.(?:lhr\.life|localhost\.run)(?![a-z0-9.-])(?!/)"),
+        "your system's package of OpenSSH",
+    ),
+}
+
+
+class Tunnel:
+    """One of the programs, running."""
+
+    def __init__(self, name: Name) -> None:
+        """Raises ConfigError where the program is not installed."""
+        self._name = name
+        self._program = PROGRAMS[name]
+        found = shutil.which(name)
+        if found is None:
+            raise ConfigError(f"--tunnel {name}: no program of that name is on PATH. Get it: {self._program.get_it}")
+        self._path = found
+        self._said: deque[str] = deque(maxlen=20)
+        self._address: asyncio.Future[str | None] | None = None
+        """None as its result: it ended without one."""
+
+    @asynccontextmanager
+    async def open(self, port: int) -> AsyncGenerator[str]:
+        """Run it for a server on that port of this machine; the address by which it is reached.
+
+        Raises ConfigError where it ends before it has one, or has none in time.
+        """
+        process = await asyncio.create_subprocess_exec(
+            self._path,
+            *(argument.format(port=port) for argument in self._program.arguments),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        assert process.stdout is not None
+        self._address = asyncio.get_running_loop().create_future()
+        self._reading = asyncio.create_task(self._read(process.stdout))
+        self._process = process
+        try:
+            yield await self._wait()
+        finally:
+            await self._stop()
+
+    async def ended(self) -> None:
+        """Wait until it ends by itself, which it should not. Raises ConfigError."""
+        await self._reading
+        raise self._failure()
+
+    async def _wait(self) -> str:
+        assert self._address is not None
+        try:
+            async with asyncio.timeout(OPEN_S):
+                address = await self._address
+        except TimeoutError:
+            why = f"it named no address within {OPEN_S:g} s{self._last_words()}"
+            raise ConfigError(f"--tunnel {self._name}: {why}") from None
+        if address is None:
+            raise self._failure()
+        return address
+
+    async def _read(self, out: asyncio.StreamReader) -> None:
+        assert self._address is not None
+        while True:
+            try:
+                line = await out.readline()
+            except ValueError:  # a line over any reason: what has come of it is thrown away
+                continue
+            if not line:
+                break
+            text = line.decode(errors="replace").strip()
+            log.debug("%s: %s", self._name, text)
+            self._said.append(text)
+            if not self._address.done() and (found := self._program.address.search(text)):
+                self._address.set_result(found[0])
+        with contextlib.suppress(TimeoutError):  # it closed its output: it is about to end
+            await asyncio.wait_for(self._process.wait(), STOP_S)
+        if not self._address.done():
+            self._address.set_result(None)
+
+    def _failure(self) -> ConfigError:
+        status = self._process.returncode
+        return ConfigError(f"--tunnel {self._name}: the program ended with status {status}{self._last_words()}")
+
+    def _last_words(self) -> str:
+        said = " ".join(" ".join(list(self._said)[-4:]).split())
+        return f". It said: {said[-600:]}" if said else " and said nothing"
+
+    async def _stop(self) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            self._process.terminate()
+        try:
+            await asyncio.wait_for(self._process.wait(), STOP_S)
+        except TimeoutError:
+            self._process.kill()
+            await self._process.wait()
+        self._reading.cancel()
+        await asyncio.wait([self._reading])
