@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import math
+from collections import Counter
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -18,6 +22,7 @@ SIDES = ((0.5, 160), (0.85, 224), (1.0, 256))
 """Until which part of training pictures have which side: small ones first, where most is learnt in the least time."""
 SIZE = 256
 """Side of the square the finished network looks at, pixels."""
+MOST_REPEATS = 2.0
 
 
 class SegmentTask:
@@ -31,6 +36,7 @@ class SegmentTask:
         self.classes = train.data.classes
         self._usable = np.array([i for i in range(len(train)) if train.has_mask(i)])
         self._whole = np.array([i for i in self._usable if train.data.records[i].mask is not None])
+        self._repeats = repeats([train.data.records[i].group for i in self._usable])
         self._kept: NDArray[np.int64] = np.zeros(0, np.int64)
 
     def network(self) -> nn.Module:
@@ -39,10 +45,9 @@ class SegmentTask:
 
     def batch(self, size: int, rng: np.random.Generator, progress: float) -> Batch:
         """Pictures N x S x S x 3 and masks N x S/2 x S/2."""
-        if len(self._kept) < size:
-            self._kept = np.concatenate([self._kept, rng.permutation(self._usable)])
-            while len(self._kept) < size:
-                self._kept = np.concatenate([self._kept, rng.permutation(self._usable)])
+        while len(self._kept) < size:
+            times = np.floor(self._repeats + rng.random(len(self._repeats))).astype(np.int64)
+            self._kept = np.concatenate([self._kept, rng.permutation(np.repeat(self._usable, times))])
         chosen, self._kept = self._kept[:size], self._kept[size:]
         side = next(side for until, side in SIDES if progress <= until)
         pairs = [self._example(int(i), side, rng) for i in chosen]
@@ -98,6 +103,13 @@ class SegmentTask:
             iou = overlaps(total)
             scores[f"IoU {group}"] = float(iou[1:].mean())
         return scores
+
+
+def repeats(groups: Sequence[str]) -> NDArray[np.float64]:
+    """How often each photo is seen in an epoch: those of a small group more than once, as groups are judged alone."""
+    sizes = Counter(groups)
+    largest = max(sizes.values())
+    return np.array([min(MOST_REPEATS, math.sqrt(largest / sizes[group])) for group in groups])
 
 
 def halved(matrix: augment.Matrix) -> augment.Matrix:
