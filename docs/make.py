@@ -36,6 +36,7 @@ def _commands(group: Any, prefix: str = "") -> list[tuple[str, Any]]:
     found: list[tuple[str, Any]] = []
     for name, command in group.commands.items():
         if hasattr(command, "commands"):
+            found += [(prefix + name, command)] if command.invoke_without_command else []
             found += _commands(command, f"{prefix}{name} ")
         else:
             found.append((prefix + name, command))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -19,6 +20,8 @@ settings.load_profile("here")
 
 # The default model takes milliseconds; most tests are of what is around a model, for which the cheapest will do.
 os.environ.setdefault("SIGHTLINE_MODEL", "motion")
+# Whatever weights lie in this user's own cache, the tests see none but those that they put there.
+os.environ["SIGHTLINE_CACHE"] = os.path.join(tempfile.gettempdir(), "sightline-tests-without-weights")  # noqa: PTH118
 
 ROOT = Path(__file__).resolve().parents[1]
 

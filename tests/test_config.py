@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
 
-from sightline.config import Settings, load_settings
+from sightline.config import Settings, cache_folder, load_settings
 from sightline.errors import ConfigError
 
 
@@ -65,3 +66,39 @@ def test_a_broken_file_is_named(tmp_path: Path) -> None:
 
 def test_every_setting_says_what_it_is_for() -> None:
     assert all(field.description for field in Settings.model_fields.values())
+
+
+def test_a_profile_is_the_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert load_settings(profile="fast").model == "fast"
+    monkeypatch.setenv("SIGHTLINE_MODEL", "motion")
+    assert load_settings(profile="nano").model == "nano"  # the command line is stronger
+    (tmp_path / "sightline.toml").write_text('profile = "sota"\n')
+    assert (load_settings().model, load_settings().profile) == ("motion", None)
+    monkeypatch.delenv("SIGHTLINE_MODEL")
+    assert load_settings().model == "sota"
+    assert (load_settings(model="a.onnx").model, load_settings(model="a.onnx").profile) == ("a.onnx", None)
+
+
+def test_a_profile_that_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ConfigError, match=r"profile 'fasst': expected one of nano, fast"):
+        load_settings(profile="fasst")
+    monkeypatch.setenv("SIGHTLINE_PROFILE", "motion")
+    with pytest.raises(ConfigError, match="profile 'motion'"):
+        load_settings()
+    with pytest.raises(ConfigError, match="model a and profile fast: expected one of them"):
+        load_settings(profile="fast", model="a")
+
+
+@pytest.mark.parametrize("hub", ["ftp://a.example", "https://a b", "https://me:pass@a.example", "a.example", ""])
+def test_a_wrong_address_of_the_hub(hub: str) -> None:
+    with pytest.raises(ConfigError, match="hub"):
+        load_settings(hub=hub)
+
+
+def test_the_cache_is_where_this_system_has_caches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("XDG_CACHE_HOME", "LOCALAPPDATA"):
+        monkeypatch.setenv(name, str(tmp_path / "mine"))
+    assert cache_folder().name in ("sightline", "Cache")
+    assert sys.platform == "darwin" or cache_folder().is_relative_to(tmp_path / "mine")
+    monkeypatch.setenv("SIGHTLINE_CACHE", str(tmp_path / "named"))
+    assert cache_folder() == load_settings().cache == tmp_path / "named"

@@ -14,9 +14,9 @@ import pytest
 SOURCE = Path(__file__).resolve().parents[1] / "src" / "sightline"
 
 LAYERS = {
-    0: "errors frames guard mailbox palette presets private protocol registry rows tokens types",
+    0: "errors frames guard mailbox palette presets profiles private protocol registry rows tokens types",
     1: "codecs describe engines models renderers sinks sources",
-    2: "access adapting authority config controller drawing feed gate hub inferred intake loader "
+    2: "access adapting authority cache catalogue config controller drawing feed gate hub inferred intake loader "
     "metrics outward prometheus qr runner server still stream tls train tunnel worker",
     3: "pull transports",
     4: "__init__ __main__ inbrowser api app cli signin stress",

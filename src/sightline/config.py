@@ -12,11 +12,14 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
+from sightline import profiles
 from sightline.errors import ConfigError
 from sightline.outward.settings import SinkSettings
 from sightline.presets import PRESETS, PresetName
+from sightline.profiles import HUB
 from sightline.types import STREAM_NAME
 
 StreamName = Annotated[str, Field(pattern=f"^{STREAM_NAME.pattern}$")]
@@ -72,7 +75,13 @@ class Settings(BaseSettings):
     sources: dict[StreamName, SecretStr] = Field(
         {}, description="Streams that the server itself pulls: name = source (see sources.md). A table of the file."
     )
-    model: str = Field("nano", description="A built-in model's name or the path of an ONNX file.")
+    model: str = Field("nano", description="A model's name (see `sightline models`) or the path of an ONNX file.")
+    profile: str | None = Field(None, description="A profile's name: `model`, but got from its makers where missing.")
+    weights: Path | None = Field(None, description="A file to be used in place of the profile's own weights.")
+    cache: Path | None = Field(None, description="Folder for weights; default: sightline in your own cache folder.")
+    hub: str = Field(
+        HUB, pattern=r"^https?://[^\s/?#@]+(/[^\s?#@]*)?$", description="The hub that weights come from, or a mirror."
+    )
     family: str | None = Field(
         None, description="Kind of model that an ONNX file is, where the file leaves it open; see docs/models.md."
     )
@@ -129,7 +138,47 @@ class Settings(BaseSettings):
         """The order of precedence, strongest first."""
         path = _file()
         file = () if path is None else (TomlConfigSettingsSource(settings_cls, toml_file=path),)
-        return (init_settings, env_settings, *file)
+        return tuple(_Profiled(settings_cls, source) for source in (init_settings, env_settings, *file))
+
+
+class _Profiled(PydanticBaseSettingsSource):
+    """A source in which ``profile`` gives ``model`` its value, and ``model`` alone undoes a weaker source's profile."""
+
+    def __init__(self, settings_cls: type[BaseSettings], source: PydanticBaseSettingsSource) -> None:
+        super().__init__(settings_cls)
+        self._source = source
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        return self._source.get_field_value(field, field_name)
+
+    def __call__(self) -> dict[str, Any]:
+        found = self._source()
+        profile, model = found.get("profile"), found.get("model")
+        if profile is not None and model not in (None, profile):
+            raise ConfigError(f"model {model} and profile {profile}: expected one of them")
+        if profile is not None:
+            return {**found, "model": check_profile(profile)}
+        return found if model is None else {**found, "profile": None}
+
+
+def check_profile(name: str) -> str:
+    """Return ``name`` if it is a profile's; raise ConfigError otherwise."""
+    known = [*profiles.shipped(), *profiles.names()]
+    if name not in known:
+        raise ConfigError(f"profile {name[:80]!r}: expected one of {', '.join(known)}")
+    return name
+
+
+def cache_folder() -> Path:
+    """The folder of the cache where the settings name none: as is usual on this system."""
+    home = Path.home()
+    if named := os.environ.get(PREFIX + "CACHE"):
+        return Path(named)
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA", home / "AppData" / "Local")) / "sightline" / "Cache"
+    if sys.platform == "darwin":
+        return home / "Library" / "Caches" / "sightline"
+    return Path(os.environ.get("XDG_CACHE_HOME") or home / ".cache") / "sightline"
 
 
 def _file() -> Path | None:

@@ -12,13 +12,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
+from sightline import profiles
+from sightline.cache import Cache
+from sightline.catalogue import Found, builtin_names, card_of, find, lacks_torch
+from sightline.catalogue import list_models as list_models
+from sightline.catalogue import offered as offered
 from sightline.engines._choosing import choose
 from sightline.engines.base import check_precision
 from sightline.errors import ConfigError, ModelError
+from sightline.profiles import WEIGHTS as WEIGHTS
+from sightline.profiles import Profile
 from sightline.registry import load, names
-from sightline.types import Engine, ModelCard
+from sightline.types import Engine
 
 if TYPE_CHECKING:  # loading a model needs OpenCV; naming one does not
     from sightline.models.base import Graph, Model
@@ -30,33 +35,31 @@ DEFAULT_SIDE = 640
 """For a graph that takes any size and does not say which it was trained for."""
 
 
-WEIGHTS = Path(__file__).parent / "weights"
-"""Models of our own: ``NAME.onnx``, and its card ``NAME.json``."""
-
-
-def list_models() -> list[ModelCard]:
-    """The models that come with Sightline, by name."""
-    shipped = [
-        replace(msgspec.json.decode(path.with_suffix(".json").read_bytes(), type=ModelCard), path=str(path))
-        for path in _shipped().values()
-    ]
-    return sorted([load("models", name).builtin() for name in _builtin_names()] + shipped, key=lambda card: card.name)
-
-
 def check_model(
-    spec: str, *, engine: str = "auto", device: str = "cpu", family: str | None = None, precision: str = "auto"
+    spec: str | Profile,
+    *,
+    engine: str = "auto",
+    device: str = "cpu",
+    family: str | None = None,
+    precision: str = "auto",
+    cache: Path | None = None,
+    weights: Path | None = None,
 ) -> None:
     """Cheap checks before a server starts; loads nothing. Raises ConfigError."""
-    name, _ = pick_engine(engine, device, precision)
-    if precision != "auto" and spec not in _builtin_names():
-        check_precision(name, device, precision, load("engines", name).precisions(device))
+    pick_engine(engine, device, precision)
     _check_family(spec, family)
-    if spec not in _builtin_names():
-        _model_file(spec)
+    if isinstance(spec, str) and spec in builtin_names():
+        if weights is not None:
+            raise ConfigError(f"weights {weights}: the built-in model {spec!r} has none")
+        return
+    found = find(spec, cache=cache, weights=weights, halves_first=_halves_first(device, precision))
+    name, _ = _engine_for(found, engine, device, precision)
+    if precision != "auto":
+        check_precision(name, device, precision, load("engines", name).precisions(device))
 
 
 def load_model(
-    spec: str,
+    spec: str | Profile,
     *,
     engine: str = "auto",
     device: str = "cpu",
@@ -66,13 +69,15 @@ def load_model(
     family: str | None = None,
     precision: str = "auto",
     cache: Path | None = None,
+    weights: Path | None = None,
 ) -> Model:
-    """A warm model: a built-in one by its name, or any supported ONNX file by its path.
+    """A warm model: a built-in one or a profile by its name, or any supported ONNX file by its path.
 
     ``imgsz`` is the side of the input in pixels, for graphs that leave it open. ``threads`` are those of the engine.
     ``family`` says which kind of model a file is, where its graph and metadata leave that open. ``precision`` is what
-    the engine computes in: auto, fp32, bf16 or fp16. ``cache`` is a folder in which engines keep what they compiled.
-    Raises ConfigError for a wrong setting, ModelError for a file that can't be used.
+    the engine computes in: auto, fp32, bf16 or fp16. ``cache`` is the folder with the weights of profiles, in which
+    engines keep what they compiled, too. ``weights`` is a file to be used in place of a profile's own.
+    Raises ConfigError for a wrong setting, ModelError for a file that can't be used. Never downloads anything.
     """
     if confidence is not None and not 0 <= confidence <= 1:
         raise ConfigError(f"confidence {confidence}: expected 0 to 1")
@@ -81,19 +86,18 @@ def load_model(
     pick_engine(engine, device, precision)
     _check_family(spec, family)
     model: Model
-    if spec in _builtin_names():
+    if isinstance(spec, str) and spec in builtin_names():
         if imgsz is not None:
             raise ConfigError(f"imgsz {imgsz}: the built-in model {spec!r} has no input size to choose")
         model = load("models", spec).create()
     else:
-        path = _model_file(spec)
-        name, reason = pick_engine(engine, device, precision, path)
-        opened: Engine = load("engines", name).open(
-            path, device=device, threads=threads, precision=precision, cache=cache
-        )
+        found = find(spec, cache=cache, weights=weights, halves_first=_halves_first(device, precision))
+        name, reason = _engine_for(found, engine, device, precision)
+        path = _checked_file(found, name, cache)
+        opened = _open(name, path, found.profile, device, imgsz, threads, precision, cache)
         log.info("engine %s on %s in %s: %s", name, device, opened.precision, reason)
         try:
-            model = _build(path, opened, imgsz, family)
+            model = _build(path, opened, imgsz, family, found.profile)
         except BaseException:
             opened.close()
             raise
@@ -112,24 +116,53 @@ def pick_engine(engine: str, device: str, precision: str = "auto", path: Path | 
     return choose(engine, device, precision, path)
 
 
-def _builtin_names() -> list[str]:
-    return [name for name in names("models") if hasattr(load("models", name), "builtin")]
+def _halves_first(device: str, precision: str) -> bool:
+    return precision == "fp16" or (precision == "auto" and device != "cpu")
 
 
-def _shipped() -> dict[str, Path]:
-    return {path.stem: path for path in sorted(WEIGHTS.glob("*.onnx"))}
-
-
-def _model_file(spec: str) -> Path:
-    path = _shipped().get(spec, Path(spec))
-    if not path.is_file():
+def _engine_for(found: Found, engine: str, device: str, precision: str) -> tuple[str, str]:
+    """The engine and why it is this one. A network without a graph is built by torch. Raises ConfigError."""
+    if found.graph is not None and (engine != "torch" or found.tensors is None):
+        return pick_engine(engine, device, precision, found.graph)
+    if found.profile is None:
+        return pick_engine(engine, device, precision)
+    missing = lacks_torch(found.profile, device)
+    if missing is not None:
+        raise ConfigError(missing)
+    if engine not in ("auto", "torch"):
         raise ConfigError(
-            f"model {spec!r}: no file of that path, and no built-in model; expected the path of an .onnx file "
-            f"or one of: {', '.join(sorted([*_builtin_names(), *_shipped()]))}"
+            f"engine {engine!r}: it runs graphs, and profile {found.profile.name} has none yet; "
+            f"run: sightline models export {found.profile.name}"
         )
-    if path.suffix.lower() != ".onnx":
-        raise ConfigError(f"model {spec!r}: expected an .onnx file; export the model to ONNX first")
+    return "torch", "asked for by name" if engine == "torch" else "the one that needs no exported graph"
+
+
+def _checked_file(found: Found, engine: str, cache: Path | None) -> Path:
+    """The file to load. One from the cache is compared with its hash first: what is damaged is not loaded."""
+    path = found.tensors if engine == "torch" and found.tensors is not None else found.graph
+    assert path is not None
+    if found.cached and found.profile is not None and path.parent.name != "export":
+        Cache(cache).check(found.profile)
     return path
+
+
+def _open(
+    engine: str,
+    path: Path,
+    profile: Profile | None,
+    device: str,
+    imgsz: int | None,
+    threads: int | None,
+    precision: str,
+    cache: Path | None,
+) -> Engine:
+    module = load("engines", engine)
+    opened: Engine
+    if profile is not None and path.suffix.lower() != ".onnx":
+        opened = module.open_profile(profile, path, device=device, threads=threads, imgsz=imgsz, precision=precision)
+    else:
+        opened = module.open(path, device=device, threads=threads, precision=precision, cache=cache)
+    return opened
 
 
 def _families() -> dict[str, Any]:
@@ -138,24 +171,31 @@ def _families() -> dict[str, Any]:
     return {name: module for name, module in modules.items() if hasattr(module, "recognise")}
 
 
-def _check_family(spec: str, family: str | None) -> None:
+def _check_family(spec: str | Profile, family: str | None) -> None:
     if family is None:
         return
+    if isinstance(spec, Profile) or spec in profiles.names():
+        raise ConfigError(f"family {family!r}: a profile knows its own; leave family out")
     if family not in _families():
         raise ConfigError(f"family {family!r}: expected one of {', '.join(_families())}")
-    if spec in _builtin_names():
+    if spec in builtin_names():
         raise ConfigError(f"family {family!r}: the built-in model {spec!r} is of no family; leave family out")
 
 
-def _build(path: Path, engine: Engine, imgsz: int | None, family: str | None) -> Model:
-    """The model of the one family that recognises the graph."""
+def _build(path: Path, engine: Engine, imgsz: int | None, family: str | None, profile: Profile | None = None) -> Model:
+    """The model of the one family that recognises the graph, or that its profile says."""
     families = _families()
-    graph = _graph(path, engine, imgsz)
+    words = {} if profile is None else profile.metadata()
+    graph = _graph(path, engine, imgsz, words)
     if graph is not None and family is None and graph.metadata.get("family") in families:
         family = graph.metadata["family"]
     fitting = [] if graph is None else _fitting(graph, families, family)
     if graph is not None and len(fitting) == 1:
         model: Model = families[fitting[0]].build(graph, engine)
+        if profile is not None:
+            model.card = replace(
+                card_of(profile), input_size=graph.size, path=str(path), size_bytes=path.stat().st_size
+            )
         log.info("%s: family %s, %dx%d", path.name, fitting[0], *graph.size)
         return model
     if fitting:
@@ -182,8 +222,8 @@ def _listed(engine: Engine) -> str:
     return f"Inputs: {inputs}\nOutputs: {outputs}"
 
 
-def _graph(path: Path, engine: Engine, imgsz: int | None) -> Graph | None:
-    """The graph with its open sides settled; None if it does not take one picture."""
+def _graph(path: Path, engine: Engine, imgsz: int | None, words: Mapping[str, str]) -> Graph | None:
+    """The graph with its open sides settled; None if it does not take one picture. ``words`` are believed most."""
     from sightline.models._beside import metadata_of
     from sightline.models.base import Graph
 
@@ -198,7 +238,7 @@ def _graph(path: Path, engine: Engine, imgsz: int | None) -> Graph | None:
     if 3 not in (first, third) or batch not in (None, 1):
         return None
     height, width = (second, third) if first == 3 else (first, second)
-    metadata = metadata_of(path, engine.metadata)
+    metadata = metadata_of(path, engine.metadata) | dict(words)
     if width is not None and height is not None:
         if imgsz is not None and (width, height) != (imgsz, imgsz):
             raise ConfigError(f"imgsz {imgsz}: the input of {path.name} is fixed at {width}x{height}; leave imgsz out")

@@ -43,8 +43,9 @@ def _main(
     return
 
 
-for _command in (serve, run, push, watch, models, doctor, stress, train, evaluate):  # in the order of the help
+for _command in (serve, run, push, watch, doctor, stress, train, evaluate):  # in the order of the help
     app.command()(_command)
+app.add_typer(models, name="models")
 app.add_typer(token)
 
 

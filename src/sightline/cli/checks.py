@@ -193,6 +193,8 @@ def _model() -> Iterator[Finding]:
             confidence=settings.conf,
             threads=settings.threads,
             family=settings.family,
+            cache=settings.cache,
+            weights=settings.weights,
         )
     except SightlineError as e:
         yield Finding("model", "problem", e.message, "sightline serve --model motion", stops_serve=True)

@@ -10,13 +10,16 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from sightline.cli.providing import provide
 from sightline.cli.train import check_extra
+from sightline.config import load_settings
 
 
 def evaluate(
-    model: Annotated[str, typer.Argument(help="A built-in name or the path of an .onnx file.")],
+    model: Annotated[str, typer.Argument(help="A model's name, a profile's too, or the path of an .onnx file.")],
     data: Annotated[Path, typer.Option(help="The data set, laid out as for train.")],
     out: Annotated[Path, typer.Option(help="Where evaluation.json and worst.jpg go.")] = Path("evaluation"),
+    weights: Annotated[Path | None, typer.Option(help="A file to be used in place of a profile's own weights.")] = None,
     engine: Annotated[str, typer.Option(help="onnx, openvino or auto.")] = "auto",
     everything: Annotated[bool, typer.Option("--all", help="Judge all photos, not only those kept aside.")] = False,
 ) -> None:
@@ -28,7 +31,18 @@ def evaluate(
         if sys.stderr.isatty() and (done % 10 == 0 or done == total):
             sys.stderr.write(f"\r{done} of {total} photos" + ("\n" if done == total else ""))
 
-    result = judge.evaluate(model, data, out / "cache", engine=engine, everything=everything, progress=progress)
+    settings = load_settings(model=model, weights=weights, engine=engine)
+    provide(settings)
+    result = judge.evaluate(
+        model,
+        data,
+        out / "cache",
+        engine=engine,
+        weights=weights,
+        store=settings.cache,
+        everything=everything,
+        progress=progress,
+    )
     result.save(out)
     table = Table(title=f"{result.model}, {result.photos} photos")
     for i, column in enumerate(result.columns):

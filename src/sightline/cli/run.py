@@ -15,6 +15,7 @@ from typing import Annotated, Any
 import typer
 
 from sightline import loader
+from sightline.cli.providing import provide
 from sightline.config import Settings, load_settings
 from sightline.errors import ConfigError, SinkError
 from sightline.registry import load
@@ -51,6 +52,8 @@ def run(
         ),
     ] = None,
     model: Annotated[str | None, _setting("model")] = None,
+    profile: Annotated[str | None, _setting("profile")] = None,
+    weights: Annotated[Path | None, _setting("weights")] = None,
     family: Annotated[str | None, _setting("family")] = None,
     engine: Annotated[str | None, _setting("engine")] = None,
     device: Annotated[str | None, _setting("device")] = None,
@@ -74,14 +77,25 @@ def run(
     if mode not in modes():
         raise ConfigError(f"--mode {mode}: expected one of {', '.join(modes())}")
     settings = load_settings(
-        model=model, family=family, engine=engine, device=device, precision=precision, imgsz=imgsz, conf=conf
+        model=model,
+        profile=profile,
+        weights=weights,
+        family=family,
+        engine=engine,
+        device=device,
+        precision=precision,
+        imgsz=imgsz,
+        conf=conf,
     )
+    provide(settings)
     loader.check_model(
         settings.model,
         engine=settings.engine,
         device=settings.device,
         family=settings.family,
         precision=settings.precision,
+        cache=settings.cache,
+        weights=settings.weights,
     )
     targets = {"video": save, "jsonl": jsonl, "masks": masks}
     wanted = {name: target for name, target in targets.items() if target is not None}
@@ -102,6 +116,8 @@ def run(
                 confidence=settings.conf,
                 threads=settings.threads,
                 family=settings.family,
+                cache=settings.cache,
+                weights=settings.weights,
             )
         stack.callback(ready.close)
         sinks = _open_sinks(wanted, stack)

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from sightline import loader
+from sightline.cli.providing import provide
 from sightline.config import Settings, load_settings
 from sightline.errors import ConfigError, ModelError
 from sightline.guard import is_loopback
@@ -34,6 +35,8 @@ def serve(
         typer.Option(metavar="NAME=SOURCE", help="A stream that the server pulls: rtsp://..., a file. Repeatable."),
     ] = None,
     model: Annotated[str | None, _option("model")] = None,
+    profile: Annotated[str | None, _option("profile")] = None,
+    weights: Annotated[Path | None, _option("weights")] = None,
     family: Annotated[str | None, _option("family")] = None,
     engine: Annotated[str | None, _option("engine")] = None,
     device: Annotated[str | None, _option("device")] = None,
@@ -64,6 +67,8 @@ def serve(
         tcp_port=tcp_port,
         sources=_sources(source or []),
         model=model,
+        profile=profile,
+        weights=weights,
         family=family,
         engine=engine,
         device=device,
@@ -90,12 +95,15 @@ def serve(
         check_sources({name: spec.get_secret_value() for name, spec in settings.sources.items()})
         if len(settings.sources) > settings.max_streams:
             raise ConfigError(f"{len(settings.sources)} sources: expected at most max_streams, {settings.max_streams}")
+    provide(settings)
     loader.check_model(
         settings.model,
         engine=settings.engine,
         device=settings.device,
         family=settings.family,
         precision=settings.precision,
+        cache=settings.cache,
+        weights=settings.weights,
     )
     # Here, or every command would take half a second longer and a broken OpenCV would stop `doctor` as well.
     from sightline.app import create_app

@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 
 from sightline import loader
+from sightline.cli.providing import provide
 from sightline.config import Settings, client_authority, client_token, load_settings
 from sightline.errors import ConfigError, SinkError
 
@@ -84,7 +85,14 @@ def stress(
         if stats_url is not None:
             raise ConfigError("--stats-url is for a server that runs already: give its --url, too")
         settings = load_settings(model=model, engine=engine, imgsz=imgsz)
-        loader.check_model(settings.model, engine=settings.engine, device=settings.device)
+        provide(settings)
+        loader.check_model(
+            settings.model,
+            engine=settings.engine,
+            device=settings.device,
+            cache=settings.cache,
+            weights=settings.weights,
+        )
     plan = Plan(streams, fps, duration, viewers)
     lost = max_drops if max_drops is not None or not sweep else SWEEP_DROPS
     goal = Goal(target if target is not None or not sweep else SWEEP_P95_MS, None if lost is None else lost / 100)

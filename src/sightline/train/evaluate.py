@@ -44,13 +44,22 @@ class Evaluation:
 
 
 def evaluate(
-    spec: str, data: Path, cache: Path, *, engine: str = "auto", everything: bool = False, progress: Progress
+    spec: str,
+    data: Path,
+    cache: Path,
+    *,
+    engine: str = "auto",
+    weights: Path | None = None,
+    store: Path | None = None,
+    everything: bool = False,
+    progress: Progress,
 ) -> Evaluation:
     """Judge a model on the validation split of a data set, or on all of it.
 
+    ``cache`` is a folder for photos, ``store`` the one with the weights of profiles, ``weights`` a file instead.
     Raises ConfigError where the model and the data set name different classes.
     """
-    model = load_model(spec, engine=engine)
+    model = load_model(spec, engine=engine, weights=weights, cache=store)
     try:
         full = read(data, model.card.task)
         part = full if everything else full.part(validation=True)

@@ -1,0 +1,121 @@
+"""The folder in which the weights of profiles lie, and graphs exported from them.
+
+CACHE/profiles/NAME holds a profile's files as the hub lays them out, ``pulled.json`` (what they were when they came),
+and ``export/`` with the ONNX files that ``models export`` made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+import msgspec
+from filelock import FileLock, Timeout
+
+from sightline.cache.judging import Expected, judge
+from sightline.config import cache_folder
+from sightline.errors import ModelError
+from sightline.profiles import File, Profile
+
+RECORD = "pulled.json"
+Precision: TypeAlias = Literal["fp32", "fp16"]
+PRECISIONS: tuple[Precision, ...] = ("fp32", "fp16")
+"""Of exported graphs."""
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """What a file was when it came."""
+
+    sha256: str
+    size: int
+
+
+class Record(msgspec.Struct, frozen=True):
+    """What is known of the files that are there."""
+
+    revision: str = ""
+    """The commit they are of, where the card names none."""
+    files: dict[str, Entry] = {}
+
+
+class Cache:
+    """The cache in ``folder``; None: the one of the settings."""
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self.root = (folder or cache_folder()).expanduser()
+
+    def folder(self, profile: Profile) -> Path:
+        """Where a profile's files lie. It need not exist."""
+        return self.root / "profiles" / profile.name
+
+    def export(self, profile: Profile, precision: Precision = "fp32") -> Path:
+        """The ONNX file that ``models export`` makes of a profile. It need not exist."""
+        return self.folder(profile) / "export" / f"{profile.name}-{precision}.onnx"
+
+    def missing(self, profile: Profile) -> list[File]:
+        """The files that are still to be got. Cheap: looks at names and sizes only."""
+        record = self.record(profile)
+        return [file for file in profile.files if not self._there(profile, file, record)]
+
+    def check(self, profile: Profile) -> Path:
+        """The file with the weights, after every file's hash was compared. Raises ModelError where one is wrong."""
+        record = self.record(profile)
+        for file in profile.files:
+            path, was = self.folder(profile) / file.name, record.files.get(file.name)
+            if was is None or not self._there(profile, file, record):
+                raise ModelError(f"{path} is missing; run: sightline models pull {profile.name}")
+            wrong = judge(path, Expected(was.sha256, file.git_sha1, was.size)).wrong
+            if wrong:
+                raise ModelError(f"{path} is damaged: {wrong}. Delete it and run: sightline models pull {profile.name}")
+        return self.folder(profile) / profile.weights.name
+
+    @contextmanager
+    def lock(self, profile: Profile, waiting: Callable[[], None] | None = None) -> Iterator[None]:
+        """No other process changes the profile's folder meanwhile. ``waiting`` is told, once, if it must wait."""
+        folder = self.folder(profile)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as e:
+            raise ModelError(f"{folder} can't be made: {e.strerror}; SIGHTLINE_CACHE is the cache's folder") from e
+        lock = FileLock(folder / ".lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            if waiting is not None:
+                waiting()
+            lock.acquire()
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def record(self, profile: Profile) -> Record:
+        """What is recorded of a profile's files. One that can't be read counts as none."""
+        return read_record(self.folder(profile) / RECORD)
+
+    def remember(self, profile: Profile, file: File, entry: Entry, revision: str = "") -> None:
+        """Record a file that came. Only with the lock held."""
+        record = self.record(profile)
+        made = Record(revision or record.revision, {**record.files, file.name: entry})
+        path = self.folder(profile) / RECORD
+        beside = path.with_suffix(".new")
+        beside.write_bytes(msgspec.json.format(msgspec.json.encode(made), indent=1))
+        beside.replace(path)
+
+    def _there(self, profile: Profile, file: File, record: Record) -> bool:
+        path, was = self.folder(profile) / file.name, record.files.get(file.name)
+        if was is None or not was.sha256.startswith(file.sha256):
+            return False
+        if profile.repository and record.revision not in ("", profile.revision or record.revision):
+            return False  # of another commit than a newer card names
+        return path.is_file() and path.stat().st_size == was.size == (file.size or was.size)
+
+
+def read_record(path: Path) -> Record:
+    """The record in a file; an empty one where there is none or it is broken."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Record)
+    except (OSError, msgspec.DecodeError):
+        return Record()

@@ -1,0 +1,180 @@
+"""Takes files that were got elsewhere into the cache: from another machine's cache, a snapshot of the hub, any folder.
+
+Whose file it is says its hash: the card's, the one that is recorded beside it, or the one in the hub's own cache,
+where a large file is stored under its sha256. A file that nothing speaks for is taken on the operator's word only.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from sightline.cache import PRECISIONS, RECORD, Cache, Entry, read_record
+from sightline.cache.judging import Expected, digest_of, judge, megabytes
+from sightline.errors import ConfigError, ModelError
+from sightline.profiles import SAFE, File, Profile
+
+MOST_FILES = 10_000
+SNAPSHOT = re.compile(r"models--([\w.-]+?)--([\w.-]+)/snapshots/([0-9a-f]{40})$")
+
+
+@dataclass(frozen=True, slots=True)
+class Came:
+    """A file that is in the cache now."""
+
+    profile: Profile
+    name: str
+    size: int
+    known: bool
+    """That a hash spoke for it, not only the operator."""
+    source: Path
+
+
+def adopt(source: Path, cache: Cache, known: Sequence[Profile], *, on_my_word: bool = False) -> list[Came]:
+    """Copy the files of ``known`` profiles that are in ``source`` into the cache.
+
+    ``on_my_word``: take files with the right names, for which nothing else speaks, too. Raises ConfigError where
+    nothing is recognised, ModelError where a file can't be copied or is a wrong one.
+    """
+    if not source.exists():
+        raise ConfigError(f"{source}: no such file or folder")
+    files = [source] if source.is_file() else list(_files(source))
+    came: list[Came] = []
+    wrong: list[str] = []
+    doubtful: list[tuple[Profile, File, Path]] = []
+    for path in files:
+        for profile in known:
+            came += _exports(profile, path, cache)
+            for file in profile.files:
+                expected = _spoken_for(profile, file, path)
+                if expected is None:
+                    doubtful += [(profile, file, path)] if path.name == file.name else []
+                elif not _came(came, profile, file):
+                    found = judge(path, expected)
+                    if not found.wrong:
+                        came.append(_take(profile, file, path, cache, known=True))
+                    elif path.name == file.name and file is profile.weights:
+                        wrong.append(f"{path} is not {file.name} of {profile.name}: {found.wrong}")
+    for profile, file, path in doubtful:
+        if not _came(came, profile, file) and (on_my_word or _beside_its_weights(came, profile, path)):
+            came.append(_take(profile, file, path, cache, known=False))
+    if wrong and (on_my_word or not (came or doubtful)):
+        raise ModelError("\n".join(wrong))
+    if not came:
+        raise ConfigError("\n".join([_unknown(source, files, doubtful, known), *wrong]))
+    return came
+
+
+def _spoken_for(profile: Profile, file: File, path: Path) -> Expected | None:
+    """What the file must be to be that one of the profile; None if nothing tells.
+
+    A file whose name and size are other ones is nobody's.
+    """
+    size = path.stat().st_size
+    if file.sha256 or file.git_sha1:
+        fits = path.name == file.name or (bool(file.size) and size == file.size and path.suffix.lower() != ".json")
+        return Expected(file.sha256, file.git_sha1, file.size) if fits else None
+    if path.name != file.name:
+        return None
+    was = read_record(path.parent / RECORD).files.get(file.name) if path.parent.name == profile.name else None
+    if was is not None:
+        return Expected(was.sha256, size=was.size)
+    return _hub_cache(profile, path)
+
+
+def _hub_cache(profile: Profile, path: Path) -> Expected | None:
+    """By where the hub's own library keeps it: of the profile's repository, under the name of its hash."""
+    found = SNAPSHOT.search(path.parent.as_posix())
+    if found is None or f"{found[1]}/{found[2]}" != profile.repository or profile.revision not in ("", found[3]):
+        return None
+    stored = path.resolve().name
+    if re.fullmatch("[0-9a-f]{64}", stored):
+        return Expected(sha256=stored)
+    return Expected(git_sha1=stored) if re.fullmatch("[0-9a-f]{40}", stored) else None
+
+
+def _take(profile: Profile, file: File, path: Path, cache: Cache, *, known: bool) -> Came:
+    """Copy a file into the cache and record what it is."""
+    with cache.lock(profile):
+        target = cache.folder(profile) / file.name
+        _copy(path, target)
+        entry = Entry(digest_of(target), target.stat().st_size)
+        cache.remember(profile, file, entry, _revision(profile, path))
+    return Came(profile, file.name, entry.size, known, path)
+
+
+def _exports(profile: Profile, path: Path, cache: Cache) -> list[Came]:
+    """Take a graph that ``models export`` made on another machine."""
+    for precision in PRECISIONS:
+        target = cache.export(profile, precision)
+        if path.parent.name == target.parent.name and path.name == target.name:
+            with cache.lock(profile):
+                target.parent.mkdir(exist_ok=True)
+                _copy(path, target)
+            return [Came(profile, f"{target.parent.name}/{target.name}", target.stat().st_size, True, path)]
+    return []
+
+
+def _copy(path: Path, target: Path) -> None:
+    part = target.with_name(target.name + ".import")
+    try:
+        shutil.copyfile(path, part)
+        part.replace(target)
+    except OSError as e:
+        part.unlink(missing_ok=True)
+        raise ModelError(f"{path} can't be copied to {target.parent}: {e.strerror or e}") from e
+
+
+def _beside_its_weights(came: Sequence[Came], profile: Profile, path: Path) -> bool:
+    """A text file of which no hash is known, in the same folder as weights that were recognised."""
+    return path.suffix == ".json" and any(
+        one.profile.name == profile.name and one.name == profile.weights.name and one.source.parent == path.parent
+        for one in came
+    )
+
+
+def _revision(profile: Profile, path: Path) -> str:
+    """The commit that a file is of, where its surroundings tell."""
+    found = SNAPSHOT.search(path.parent.as_posix())
+    if found is not None and f"{found[1]}/{found[2]}" == profile.repository:
+        return found[3]
+    return read_record(path.parent / RECORD).revision if path.parent.name == profile.name else ""
+
+
+def _came(came: list[Came], profile: Profile, file: File) -> bool:
+    return any(one.profile.name == profile.name and one.name == file.name for one in came)
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    """Files that may be of a profile, also behind links; at most so many that no mistaken folder takes for ever."""
+    looked = 0
+    for base, folders, names in os.walk(folder, followlinks=False):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(names):
+            looked += 1
+            if looked > MOST_FILES:
+                raise ConfigError(f"{folder} has more than {MOST_FILES:,} files; name the folder with the weights")
+            path = Path(base, name)
+            if path.suffix.lower() in SAFE and name != RECORD and path.is_file():
+                yield path
+
+
+def _unknown(
+    source: Path, files: list[Path], doubtful: list[tuple[Profile, File, Path]], known: Sequence[Profile]
+) -> str:
+    if doubtful:
+        names = sorted({path.name for _, _, path in doubtful})
+        owners = sorted({profile.name for profile, file, _ in doubtful if file.name in names})
+        return (
+            f"{source}: nothing tells whose these files are: {', '.join(names)}. "
+            f"Say it: --profile {' or --profile '.join(owners)}"
+        )
+    wanted = "".join(
+        f"\n  {profile.name}: {profile.weights.name} ({megabytes(profile.weights.bytes)})" for profile in known
+    )
+    other = "" if files else f" (looked for {', '.join(SAFE)}; other kinds of files are never loaded)"
+    return f"{source}: no file of a profile is there{other}. Expected one of:{wanted}"

@@ -1,0 +1,62 @@
+"""Whether a file is the one that it is said to be."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+SMALL = 16 << 20
+"""Bytes. Only files up to here have a hash of git's; larger ones have their sha256."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a file is."""
+
+    sha256: str
+    size: int
+    wrong: str
+    """What is wrong with it; empty if it is what was expected."""
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What a file must be. What is empty or 0 is not known."""
+
+    sha256: str = ""
+    """All digits or the first ones."""
+    git_sha1: str = ""
+    size: int = 0
+
+
+def judge(path: Path, expected: Expected) -> Verdict:
+    """Look at a file. One of which no hash is known is never right; one of another size is not even read."""
+    size = path.stat().st_size
+    if expected.size and size != expected.size:
+        return Verdict("", size, f"got {size} bytes, expected {expected.size}")
+    digest, wrong = digest_of(path), ""
+    if not expected.sha256 and not expected.git_sha1:
+        wrong = "neither the card nor the server names a hash of it, so nobody knows whether it is the right one"
+    elif not digest.startswith(expected.sha256):
+        wrong = f"got a file with sha256 {digest}, expected {expected.sha256}"
+    elif expected.git_sha1 and (git := git_sha1_of(path) if size <= SMALL else "none") != expected.git_sha1:
+        wrong = f"got a file with git's hash {git}, expected {expected.git_sha1}"
+    return Verdict(digest, size, wrong)
+
+
+def digest_of(path: Path) -> str:
+    """A file's sha256 in hexadecimal digits."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def git_sha1_of(path: Path) -> str:
+    """A small file's hash as git, and the hub, have it."""
+    data = path.read_bytes()
+    return hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest()
+
+
+def megabytes(count: int) -> str:
+    """``44.4 MB``; small amounts in KB."""
+    return f"{count / 1e6:.1f} MB" if count >= 100_000 else f"{count / 1e3:.1f} KB"
