@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -58,7 +59,12 @@ def test_it_says_which_opencv_is_live_and_how_fast_the_model_is() -> None:
     assert "opencv-python-headless" in found["OpenCV"]["detail"]
     assert "motion: loaded in" in found["model"]["detail"]
     assert "ms for 640x360" in found["model"]["detail"]
-    assert "cpu" in found["engine onnx"]["detail"]
+    assert "works on cpu in fp32" in found["engine onnx"]["detail"]
+
+
+def test_it_says_which_engine_runs_the_model_and_why() -> None:
+    _, found = findings(SIGHTLINE_MODEL="nano", SIGHTLINE_PRECISION="fp32")
+    assert re.search(r"nano with \w+ on cpu in fp32: .*; this engine: \w+", found["model"]["detail"])
 
 
 def test_two_opencvs_in_one_environment_are_told_with_the_command(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from sightline import __version__
+from sightline.cli.bench import bench
 from sightline.cli.doctor import doctor
 from sightline.cli.evaluate import evaluate
 from sightline.cli.models import models
@@ -47,6 +48,7 @@ for _command in (serve, run, push, watch, doctor, stress, train, evaluate):  # i
     app.command()(_command)
 app.add_typer(models, name="models")
 app.add_typer(token)
+app.add_typer(bench, name="bench")
 
 
 def main() -> None:

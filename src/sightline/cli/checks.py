@@ -126,7 +126,8 @@ def _engines() -> Iterator[Finding]:
         engine = load("engines", name)
         missing = engine.available()
         if missing is None:
-            yield Finding(f"engine {name}", "ok", f"works on {', '.join(engine.devices())}")
+            said = "; ".join(f"{device} in {', '.join(engine.precisions(device))}" for device in engine.devices())
+            yield Finding(f"engine {name}", "ok", f"works on {said}")
         else:
             yield Finding(f"engine {name}", "note", missing, _command_in(missing))
 
@@ -206,9 +207,12 @@ def _model() -> Iterator[Finding]:
         at = time.perf_counter()
         model.predict([picture], streams=["doctor"])
         times.append(time.perf_counter() - at)
-    engine = "" if model.engine is None else f" with {model.engine.name} on {model.engine.device}"
+    engine = why = ""
+    if model.engine is not None:
+        engine = f" with {model.engine.name} on {model.engine.device} in {model.engine.precision}"
+        why = f"; this engine: {model.engine_reason}"
     model.close()
-    said = f"{model.card.name}{engine}: loaded in {loaded - began:.1f} s, {min(times) * 1000:.1f} ms for 640x360"
+    said = f"{model.card.name}{engine}: loaded in {loaded - began:.1f} s, {min(times) * 1000:.1f} ms for 640x360{why}"
     yield Finding("model", "ok", said)
 
 

@@ -1,0 +1,98 @@
+"""``sightline bench``: what runs a model fastest on this machine."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+from rich.text import Text
+
+from sightline.cli.providing import provide
+from sightline.cli.tables import print_table
+from sightline.config import load_settings
+
+bench = typer.Typer(help="Measure this machine.", no_args_is_help=True)
+
+
+@bench.callback()
+def _group() -> None:
+    return
+
+
+@bench.command()
+def engines(
+    model: Annotated[str, typer.Argument(help="A model's name or the path of an .onnx file.")],
+    family: Annotated[str | None, typer.Option(help="Its kind, where the file leaves it open.")] = None,
+    device: Annotated[str, typer.Option(help="cpu or cuda:N.")] = "cpu",
+    imgsz: Annotated[int | None, typer.Option(help="Input size, for models that take any.")] = None,
+    threads: Annotated[int | None, typer.Option(help="Threads of one inference; default: all cores.")] = None,
+    instances: Annotated[
+        int | None, typer.Option(min=1, help="How many at once, one thread each, for the last column; default: cores.")
+    ] = None,
+    rounds: Annotated[int, typer.Option(min=3, max=1000, help="Times each is run, in turns.")] = 30,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+    weights: Annotated[Path | None, typer.Option(help="A file to be used in place of a profile's own weights.")] = None,
+) -> None:
+    """Run a model in every engine and precision that works here, in turns, and list the fastest first.
+
+    Times are of the graph alone, without pre- and postprocessing. Other programs on the machine show in them.
+    """
+    from sightline.cli.benching import Case, compare
+
+    settings = load_settings(model=model, device=device, imgsz=imgsz, threads=threads, weights=weights)
+    provide(settings)
+
+    def progress(case: Case, doing: str) -> None:
+        if sys.stderr.isatty():
+            sys.stderr.write(f"\r\x1b[K{case.engine} {case.precision}: {doing}")
+
+    found = compare(
+        settings.model,
+        family=family,
+        device=settings.device,
+        imgsz=settings.imgsz,
+        threads=settings.threads,
+        instances=instances,
+        rounds=rounds,
+        cache=settings.cache,
+        weights=settings.weights,
+        progress=progress,
+    )
+    if sys.stderr.isatty():
+        sys.stderr.write("\r\x1b[K")
+    if as_json:
+        typer.echo(msgspec.json.format(msgspec.json.encode(found)).decode())
+        return
+    plural = "s" if found.threads > 1 else ""
+    typer.echo(f"{found.model} on {found.device}, {found.threads} thread{plural} each, {rounds} runs in turns\n")
+    columns = (
+        "engine",
+        "precision",
+        "load s",
+        "least ms",
+        "median ms",
+        "p95 ms",
+        "frames/s",
+        f"frames/s, {found.instances} at once",
+    )
+    print_table(
+        columns,
+        [
+            (
+                Text(row.engine, "bold green" if i == 0 else ""),
+                row.precision,
+                *(
+                    f"{value:.1f}"
+                    for value in (row.load_s, row.least_ms, row.median_ms, row.p95_ms, row.fps, row.fps_together)
+                ),
+            )
+            for i, row in enumerate(found.rows)
+        ],
+    )
+    for case in found.unavailable:
+        typer.echo(f"\nnot {case.engine}{case.precision and ' ' + case.precision}: {case.why}")
+    if found.auto is not None:
+        typer.echo(f"\n--engine auto takes {found.auto.engine} in {found.auto.precision}: {found.auto.reason}")

@@ -1,0 +1,192 @@
+"""Engines side by side: what ``sightline bench engines`` measures."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from sightline.engines.base import cores
+from sightline.errors import ConfigError, SightlineError
+from sightline.loader import load_model
+from sightline.models.base import GraphModel
+from sightline.registry import load, names
+
+TOGETHER_S = 1.0
+"""How long several instances run at once."""
+
+
+class Case(msgspec.Struct, frozen=True):
+    """An engine and what it is asked to compute in."""
+
+    engine: str
+    precision: str = ""
+
+
+class Unavailable(Case, frozen=True):
+    """A case that does not work here."""
+
+    why: str = ""
+
+
+class Auto(Case, frozen=True):
+    """What is taken where nobody names an engine."""
+
+    reason: str = ""
+
+
+class Row(Case, frozen=True, kw_only=True):
+    """What was measured of a case."""
+
+    load_s: float
+    least_ms: float
+    median_ms: float
+    p95_ms: float
+    fps: float
+    """Of one instance."""
+    fps_together: float
+    """Of all instances that run at once, with a thread each."""
+
+
+class Comparison(msgspec.Struct, frozen=True):
+    """The fastest first."""
+
+    model: str
+    device: str
+    threads: int
+    instances: int
+    rows: list[Row]
+    unavailable: list[Unavailable]
+    auto: Auto | None
+
+
+def compare(
+    spec: str,
+    *,
+    device: str,
+    threads: int | None,
+    instances: int | None,
+    rounds: int,
+    progress: Callable[[Case, str], None],
+    **given: Any,
+) -> Comparison:
+    """Every engine and precision that works on ``device``; ``given`` is for ``load_model``. Raises ConfigError."""
+    threads, instances = threads or cores(), instances or cores()
+    models: dict[Case, tuple[GraphModel, float]] = {}
+    lacking: list[Unavailable] = []
+    for case in _cases(device):
+        if isinstance(case, Unavailable):
+            lacking.append(case)
+            continue
+        progress(case, "loading")
+        started = time.perf_counter()
+        try:
+            model = _load(spec, case, device, threads, given)
+        except SightlineError as e:
+            lacking.append(Unavailable(case.engine, case.precision, e.message.splitlines()[0]))
+            continue
+        models[case] = (model, time.perf_counter() - started)
+    if not models:
+        raise ConfigError("; ".join(dict.fromkeys(case.why for case in lacking)))
+    try:
+        times = _in_turns({case: model for case, (model, _) in models.items()}, rounds, progress)
+        rows = []
+        for case, (_, load_s) in models.items():
+            progress(case, f"{instances} at once")
+            together = _together(lambda case=case: _load(spec, case, device, 1, given), instances)  # type: ignore[misc]
+            rows.append(_row(case, load_s, times[case], together))
+        name = next(iter(models.values()))[0].card.name
+    finally:
+        for model, _ in models.values():
+            model.close()
+    rows.sort(key=lambda row: row.median_ms)
+    return Comparison(name, device, threads, instances, rows, lacking, _auto(spec, device, threads, given))
+
+
+def _cases(device: str) -> Iterator[Case]:
+    for engine in names("engines"):
+        module = load("engines", engine)
+        missing = module.available(device)
+        if missing is not None:
+            yield Unavailable(engine, why=missing)
+            continue
+        yield from (Case(engine, precision) for precision in module.precisions(device))
+
+
+def _load(spec: str, case: Case, device: str, threads: int, given: dict[str, Any]) -> GraphModel:
+    model = load_model(spec, engine=case.engine, precision=case.precision, device=device, threads=threads, **given)
+    if not isinstance(model, GraphModel):
+        model.close()
+        raise ConfigError(f"model {spec!r} has no graph that an engine could run")
+    return model
+
+
+def _in_turns(
+    models: dict[Case, GraphModel], rounds: int, progress: Callable[[Case, str], None]
+) -> dict[Case, list[float]]:
+    """Milliseconds of each case's inferences, one of each in every round, so that a busy moment meets all of them."""
+    times: dict[Case, list[float]] = {case: [] for case in models}
+    for number in range(-2, rounds):
+        for case, model in models.items():
+            progress(case, f"run {max(0, number) + 1} of {rounds}")
+            took = _infer(model)
+            if number >= 0:  # the first ones are slower
+                times[case].append(took)
+    return times
+
+
+def _infer(model: GraphModel) -> float:
+    feeds = model.graph.feeds(model.tensor[:1])
+    started = time.perf_counter()
+    model.engine.run(feeds)
+    return (time.perf_counter() - started) * 1000
+
+
+def _together(opened: Callable[[], GraphModel], instances: int) -> float:
+    """Frames a second of several instances, each with a thread of its own."""
+    models: list[GraphModel] = []
+    try:
+        models.extend(opened() for _ in range(instances))
+        end = time.perf_counter() + TOGETHER_S
+
+        def work(model: GraphModel) -> int:
+            done = 0
+            while time.perf_counter() < end:
+                _infer(model)
+                done += 1
+            return done
+
+        with ThreadPoolExecutor(instances) as pool:
+            return sum(pool.map(work, models)) / TOGETHER_S
+    finally:
+        for model in models:
+            model.close()
+
+
+def _row(case: Case, load_s: float, times: list[float], together: float) -> Row:
+    median = statistics.median(times)
+    return Row(
+        case.engine,
+        case.precision,
+        load_s=round(load_s, 2),
+        least_ms=round(min(times), 2),
+        median_ms=round(median, 2),
+        p95_ms=round(float(np.percentile(times, 95)), 2),
+        fps=round(1000 / median, 1),
+        fps_together=round(together, 1),
+    )
+
+
+def _auto(spec: str, device: str, threads: int, given: dict[str, Any]) -> Auto | None:
+    try:
+        model = _load(spec, Case("auto", "auto"), device, threads, given)
+    except SightlineError:
+        return None
+    chosen = Auto(model.engine.name, model.engine.precision, model.engine_reason)
+    model.close()
+    return chosen
