@@ -8,6 +8,7 @@ import json
 import os
 import re
 import signal
+import ssl
 import sys
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
@@ -41,7 +42,7 @@ class Running:
 
     @property
     def tcp(self) -> str:
-        found = re.search(r"tcp://\S+", "".join(self.log))
+        found = re.search(r"tcps?://\S+", "".join(self.log))
         assert found, "the server was not started with --tcp-port"
         return found[0]
 
@@ -68,14 +69,17 @@ class Running:
 
 
 @asynccontextmanager
-async def serving(*options: str, env: dict[str, str] | None = None, cwd: Path | None = None) -> AsyncGenerator[Running]:
-    """``sightline serve`` with these options on a free port, ready for frames."""
+async def serving(
+    *options: str, env: dict[str, str] | None = None, cwd: Path | None = None, data: Path | None = None
+) -> AsyncGenerator[Running]:
+    """``sightline serve`` with these options on a free port, ready for frames. ``data``: its folder of that name."""
+    env = (env or {}) | ({} if data is None else {"SIGHTLINE_DATA": str(data)})
     clean = {k: v for k, v in os.environ.items() if not k.startswith("SIGHTLINE_") or k == "SIGHTLINE_MODEL"}
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "sightline", "serve", "--port", "0", *options),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
-        env=clean | (env or {}),
+        env=clean | env,
         cwd=cwd or ROOT / "tests",
     )
     assert process.stdout is not None
@@ -85,11 +89,12 @@ async def serving(*options: str, env: dict[str, str] | None = None, cwd: Path | 
         line = (await asyncio.wait_for(process.stdout.readline(), 60)).decode()
         assert line, f"the server ended: {''.join(log)}"
         log.append(line)
-        if found := re.search(r"http://\S+", line):
-            url = found[0]
+        if found := re.findall(r"https?://\S+", line):
+            url = found[-1]  # that of this machine
     reading = asyncio.create_task(_read(process.stdout, log))
     try:
-        async with httpx2.AsyncClient(base_url=url, timeout=30) as http:
+        verify = trusting(data) if data is not None and url.startswith("https") else True
+        async with httpx2.AsyncClient(base_url=url, timeout=30, verify=verify) as http:
             running = Running(url, process, http, log)
             await running.until(lambda r: bool(r["ready"]), path="/ready", seconds=60)
             yield running
@@ -108,6 +113,11 @@ async def _read(stream: asyncio.StreamReader, log: list[str]) -> None:
     while line := await stream.readline():
         log.append(line.decode())
         del log[:-2000]
+
+
+def trusting(data: Path) -> ssl.SSLContext:
+    """Trusts the authority of the server with that data folder, and nobody else."""
+    return ssl.create_default_context(cafile=data / "tls" / "ca.crt")
 
 
 def left(seed: int) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -80,12 +81,19 @@ class TcpPeer:
 
 
 @asynccontextmanager
-async def tcp_peer(url: str) -> AsyncGenerator[TcpPeer]:
-    """Connect; the server's hello has been read."""
+async def tcp_peer(
+    url: str, *, token: str | None = None, tls: ssl.SSLContext | None = None, greeted: bool = True
+) -> AsyncGenerator[TcpPeer]:
+    """Connect; the server's hello has been read, where it sends one to who has said nothing or shown a token."""
     parts = urlsplit(url)
-    reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
+    reader, writer = await asyncio.open_connection(parts.hostname, parts.port, ssl=tls)
     peer = TcpPeer(reader, writer)
     try:
+        if token is not None:
+            await peer.send({"type": "auth", "token": token})
+        if not greeted:
+            yield peer
+            return
         hello = await peer.receive()
         assert hello["type"] == "hello", hello
         yield peer

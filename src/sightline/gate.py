@@ -6,6 +6,7 @@ import ipaddress
 import json
 import time
 from collections import OrderedDict
+from typing import TypeVar
 
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -14,6 +15,9 @@ from sightline import protocol
 from sightline.access import IDENTITY, Access, Identity
 from sightline.errors import Forbidden, LimitReached, SightlineError, Unauthorized
 from sightline.guard import is_loopback
+from sightline.tokens import digest
+
+T = TypeVar("T")
 
 COOKIE = "__Host-sightline"
 """Browsers take one of this name only from a secure page, and give it back only there."""
@@ -29,31 +33,50 @@ SAFE = ("GET", "HEAD", "OPTIONS")
 
 
 class Tries:
-    """Wrong tokens and tickets by address. Who sends too many is not looked at for a while."""
+    """Wrong tokens and tickets by address. Who shows too many different ones is not looked at for a while.
+
+    The same wrong one again is no guess: a page that was signed out must not shut its neighbours out. Nor may who
+    guesses shut out those whose token was right before.
+    """
 
     BURST = 20
     EVERY_S = 3.0
-    """A try more is allowed after so long."""
+    """Another one is allowed after so long."""
     MOST = 4096
-    """Addresses remembered."""
+    """Addresses, and right tokens, remembered."""
 
     def __init__(self) -> None:
-        self._spent: OrderedDict[str, float] = OrderedDict()
-        """When an address would have all its tries again."""
+        self._wrong: OrderedDict[str, OrderedDict[str, float]] = OrderedDict()
+        """By address: what was shown, and when, newest last."""
+        self._right: OrderedDict[str, None] = OrderedDict()
 
-    def check(self, address: str) -> None:
-        """Raises LimitReached for who has none left."""
-        left = self._spent.get(address, 0.0) - time.monotonic()
-        if left > self.BURST * self.EVERY_S - self.EVERY_S:
-            raise LimitReached(f"too many wrong tokens or codes came from here: expected a pause of {self.EVERY_S:g} s")
-
-    def failed(self, address: str) -> None:
-        """Another wrong one."""
+    def check(self, address: str, shown: str) -> None:
+        """Raises LimitReached for who has shown too many that are wrong."""
+        wrong = self._wrong.get(address)
+        key = digest(shown)
+        if wrong is None or key in wrong or key in self._right:
+            return
         now = time.monotonic()
-        self._spent[address] = max(now, self._spent.get(address, 0.0)) + self.EVERY_S
-        self._spent.move_to_end(address)
-        if len(self._spent) > self.MOST:
-            self._spent.popitem(last=False)
+        while wrong and next(iter(wrong.values())) < now - self.BURST * self.EVERY_S:
+            wrong.popitem(last=False)
+        if len(wrong) >= self.BURST:
+            raise LimitReached("too many wrong tokens or codes came from here: expected a pause of a minute")
+
+    def right(self, shown: str) -> None:
+        """That was one of ours."""
+        _remember(self._right, digest(shown), None, self.MOST)
+
+    def wrong(self, address: str, shown: str) -> None:
+        """That was none."""
+        if address not in self._wrong:
+            _remember(self._wrong, address, OrderedDict(), self.MOST)
+        _remember(self._wrong[address], digest(shown), time.monotonic(), self.BURST)
+
+
+def _remember(kept: OrderedDict[str, T], key: str, value: T, most: int) -> None:
+    kept.setdefault(key, value)
+    if len(kept) > most:
+        kept.popitem(last=False)
 
 
 def address_of(connection: HTTPConnection, *, proxied: bool) -> str:
@@ -121,13 +144,19 @@ class Gate:
             raise
 
     def _known(self, connection: HTTPConnection, token: str) -> Identity:
-        address = address_of(connection, proxied=self._proxied)
-        self._tries.check(address)
-        try:
-            return self._access.identify(token)
-        except Unauthorized:
-            self._tries.failed(address)
-            raise
+        return identify(self._access, self._tries, address_of(connection, proxied=self._proxied), token)
+
+
+def identify(access: Access, tries: Tries, address: str, token: str) -> Identity:
+    """Whose token that is. Raises Unauthorized, or LimitReached for who guesses."""
+    tries.check(address, token)
+    try:
+        identity = access.identify(token)
+    except Unauthorized:
+        tries.wrong(address, token)
+        raise
+    tries.right(token)
+    return identity
 
 
 async def _refuse(scope: Scope, receive: Receive, send: Send, error: SightlineError) -> None:

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import FileResponse
 from pydantic import BaseModel
 
+from sightline.access import needs
 from sightline.errors import BadRequest, Forbidden
 from sightline.hub import Hub
 from sightline.models.base import Model
@@ -70,7 +71,7 @@ class InBrowser(BaseModel):
     """Why not, in a sentence; else empty."""
 
 
-@router.get("/api/streams/{stream}/in-browser", tags=["streams"])
+@router.get("/api/streams/{stream}/in-browser", tags=["streams"], dependencies=[needs("publish")])
 async def in_browser(request: Request, stream: str) -> InBrowser:
     """Whether the camera page of a stream may run the stream's model itself, and how."""
     hub: Hub = request.app.state.hub
@@ -83,7 +84,7 @@ async def in_browser(request: Request, stream: str) -> InBrowser:
     return InBrowser(runtime=True, model=described, reason=reason)
 
 
-@router.get("/api/models/{name}/file", tags=["models"], response_class=FileResponse)
+@router.get("/api/models/{name}/file", tags=["models"], response_class=FileResponse, dependencies=[needs()])
 def model_file(request: Request, name: str) -> Response:
     """The ONNX file of a model that runs, for pages that run it themselves; only where its licence permits that."""
     hub: Hub = request.app.state.hub

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from sightline import qr, tls
 from sightline.access import IDENTITY, TICKET_S, Access, Identity, access_of
 from sightline.errors import BadRequest, StreamNotFound, Unauthorized
-from sightline.gate import COOKIE, Tries, address_of
+from sightline.gate import COOKIE, Tries, address_of, identify
 from sightline.guard import is_loopback, split_host
 from sightline.tokens import ALL, Record, Role
 
@@ -83,12 +83,15 @@ async def sign_in(request: Request, response: Response, given: Credentials) -> S
         return Session(tokens=False, role="admin", stream=ALL)
     tries: Tries = request.app.state.tries
     address = address_of(request, proxied=request.app.state.proxied)
-    tries.check(address)
-    try:
-        token, record = await _exchange(access, given)
-    except Unauthorized:
-        tries.failed(address)
-        raise
+    if given.ticket is not None:
+        token, record = await _exchange(access, tries, address, given.ticket.get_secret_value())
+    elif given.token is not None:
+        token = given.token.get_secret_value().strip()
+        found = access.record(identify(access, tries, address, token))
+        assert found is not None
+        record = found
+    else:
+        raise BadRequest("nothing was given: expected ticket or token")
     response.headers.update(NO_STORE)
     lasts = None if record.expires is None else int(record.expires - time.time())
     response.set_cookie(COOKIE, token, max_age=lasts, path="/", secure=True, httponly=True, samesite="strict")
@@ -118,15 +121,13 @@ async def make_ticket(request: Request, response: Response, wanted: TicketReques
     return Ticket(url=url, qr=qr.data_uri(url), expires_s=TICKET_S)
 
 
-async def _exchange(access: Access, given: Credentials) -> tuple[str, Record]:
-    if given.ticket is not None:
-        return await access.exchange(given.ticket.get_secret_value())
-    if given.token is None:
-        raise BadRequest("nothing was given: expected ticket or token")
-    token = given.token.get_secret_value().strip()
-    record = access.record(access.identify(token))
-    assert record is not None
-    return token, record
+async def _exchange(access: Access, tries: Tries, address: str, ticket: str) -> tuple[str, Record]:
+    tries.check(address, ticket)
+    try:
+        return await access.exchange(ticket)
+    except Unauthorized:
+        tries.wrong(address, ticket)
+        raise
 
 
 def _session(record: Record) -> Session:

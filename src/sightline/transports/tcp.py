@@ -33,7 +33,7 @@ from sightline.errors import (
     Unauthorized,
 )
 from sightline.frames import Bytes
-from sightline.gate import Tries, network_of
+from sightline.gate import Tries, identify, network_of
 from sightline.hub import Hub
 from sightline.intake import EPOCH, Intake, Pacer
 from sightline.protocol import Adapt, Ping, Pong, Status
@@ -279,18 +279,12 @@ class Peer(asyncio.BufferedProtocol):
             self._subscribe(self._identity, message)
 
     def _authenticate(self, token: str) -> None:
-        access, tries = self._door.access, self._door.tries
+        access = self._door.access
         if not access.enabled:
             return
         if self._identity is not None:
             raise BadRequest("auth came again: expected it once")
-        address = network_of(self._host)
-        tries.check(address)
-        try:
-            identity = access.identify(token)
-        except Unauthorized:
-            tries.failed(address)
-            raise
+        identity = identify(access, self._door.tries, network_of(self._host), token)
         self._splitter.limit = self._hub.settings.max_message_bytes + frames.HEADER
         self._timers.pop("idle").cancel()
         self._unwatch = access.watch(identity, self.end)

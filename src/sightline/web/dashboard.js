@@ -3,6 +3,7 @@
 import { StateBanner } from "./banner.js";
 import { Card } from "./cards.js";
 import { plural } from "./format.js";
+import { setUpInviting } from "./inviting.js";
 import { setUpNaming } from "./naming.js";
 import { setUpShell } from "./shell.js";
 import { Thumbnails } from "./thumbnails.js";
@@ -20,10 +21,29 @@ const thumbnails = new Thumbnails();
 const cards = new Map();
 
 setUpShell();
-const askName = setUpNaming(() => [...cards.values()].map((card) => card.stats));
-byId("new-camera", HTMLButtonElement).addEventListener("click", askName);
-byId("first-camera", HTMLButtonElement).addEventListener("click", askName);
+const known = () => [...cards.values()].map((card) => card.stats);
+const askName = setUpNaming(known);
+let startCamera = askName;
+const newCamera = byId("new-camera", HTMLButtonElement);
+newCamera.addEventListener("click", () => startCamera());
+byId("first-camera", HTMLButtonElement).addEventListener("click", () => startCamera());
+void suitRights();
 void run();
+
+/** What this browser may not do is not offered. */
+async function suitRights() {
+  const session = await fetch("/api/session").then((a) => a.json()).catch(() => null);
+  if (!session?.tokens) return;
+  setText(byId("who", HTMLElement), "those you let in");
+  const { role, stream } = session;
+  if (role === "admin") {
+    const invite = byId("invite", HTMLButtonElement);
+    invite.addEventListener("click", setUpInviting(session, known));
+    invite.hidden = false;
+  }
+  setData(document.body, "role", role ?? "none");
+  if (role && stream !== "*") startCamera = () => location.assign(`/camera/${stream}#start`);
+}
 
 async function run() {
   for (;;) {
@@ -39,7 +59,11 @@ async function refresh() {
     setText(byId("server", HTMLElement), ready ? "server ready" : reason);
     setData(document.body, "state", streams.length ? "live" : "empty");
     banner.say(null);
-  } catch {
+  } catch (error) {
+    if (error instanceof SignInFirst) {
+      askToSignIn();
+      return;
+    }
     setText(byId("server", HTMLElement), "no connection");
     setData(document.body, "state", "gone");
     banner.say({
@@ -51,9 +75,26 @@ async function refresh() {
   }
 }
 
+/** The server does not know who this is, or does not any more. */
+class SignInFirst extends Error {}
+
+function askToSignIn() {
+  show([]);
+  byId("empty", HTMLElement).hidden = true;
+  setText(byId("server", HTMLElement), "signed out");
+  setData(document.body, "state", "signed-out");
+  banner.say({
+    icon: "key",
+    title: "This server asks who you are",
+    text: "Scan the code that it shows in its terminal, or one that somebody who manages it makes for you here.",
+    actions: [{ text: "Sign in with a token", id: "sign-in", main: true, href: "/join" }],
+  });
+}
+
 /** @returns {Promise<{streams: StreamStats[], ready: boolean, reason: string}>} */
 async function ask() {
   const response = await fetch("/api/streams", { signal: AbortSignal.timeout(GIVE_UP_MS), cache: "no-store" });
+  if (response.status === 401) throw new SignInFirst();
   if (!response.ok) throw new Error(`${response.status}`);
   return response.json();
 }

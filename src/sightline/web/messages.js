@@ -88,9 +88,15 @@ const REFUSALS = {
     retry: true,
     detail: true,
   },
+  unauthorized: {
+    title: "You are not signed in",
+    text: "Scan a new code, or sign in with a token. Codes are made on the start page, by who manages this server.",
+    retry: false,
+    detail: true,
+  },
   forbidden: {
-    title: "The server doesn't accept this address",
-    text: "Open the page under the address that the server printed when it started.",
+    title: "The server doesn't allow that",
+    text: "What you signed in for is something else, or the page has another address than the server printed.",
     retry: false,
     detail: true,
   },

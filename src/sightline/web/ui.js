@@ -73,6 +73,8 @@ const ICONS = {
   theme: "M12 3a9 9 0 1 0 0 18zM12 3a9 9 0 0 1 0 18",
   wait: "M12 21a9 9 0 1 0 0-18 9 9 0 0 0 0 18zM12 7v5.5l3.5 2",
   up: "M6 15l6-6 6 6",
+  phone: "M7 2.5h10v19H7zM11 18.5h2",
+  key: "M14.5 9.5a4 4 0 1 0-3 3.9V16h3v3h4v-4l-4.6-4.6",
 };
 
 /** @param {string} name of `ICONS` */

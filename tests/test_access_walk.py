@@ -1,0 +1,345 @@
+"""Every door and every kind of visitor: each HTTP route, socket and TCP message is tried with each identity.
+
+A route that is not in the table below fails the test: whoever adds one says here what it needs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, get_args
+
+import httpx2
+import pytest
+import pytest_asyncio
+from fastapi import FastAPI
+from fastapi.routing import APIRoute
+from starlette.routing import Mount, Route, WebSocketRoute
+from websockets.asyncio.client import connect
+from websockets.exceptions import InvalidStatus
+
+from serving import Running, serving, trusting
+from sightline import frames
+from sightline.app import create_app
+from sightline.config import load_settings
+from sightline.gate import COOKIE
+from sightline.tokens import ROLES, Role, Store
+from tcp_peer import frame, tcp_peer
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+HERE, THERE = "here", "there"
+"""The stream that is asked for, and another one."""
+
+
+@dataclass(frozen=True)
+class Needs:
+    """One of these roles on the stream that is asked for."""
+
+    roles: tuple[Role, ...] = ()
+    every: bool = False
+    """On all streams."""
+    public: bool = False
+
+    def allows(self, role: Role | None, stream: str) -> bool:
+        if self.public or role is None:
+            return self.public
+        if not self.roles:
+            return True
+        return (role in self.roles or role == "admin") and (stream == "*" or (stream == HERE and not self.every))
+
+
+PUBLIC = Needs(public=True)
+ANYBODY_KNOWN = Needs()
+VIEW, PUBLISH, ADMIN = Needs(("view",)), Needs(("publish",)), Needs(("admin",))
+EITHER = Needs(("view", "publish"))
+VIEW_ALL = Needs(("view",), every=True)
+
+NEEDS = {
+    "GET /": PUBLIC,
+    "GET /join": PUBLIC,
+    "GET /trust": PUBLIC,
+    "GET /camera/{stream}": PUBLIC,
+    "GET /view/{stream}": PUBLIC,
+    "GET /favicon.ico": PUBLIC,
+    "GET /static": PUBLIC,
+    "GET /ca.crt": PUBLIC,
+    "GET /ca.mobileconfig": PUBLIC,
+    "GET /health": PUBLIC,
+    "GET /ready": PUBLIC,
+    "GET /api/trust": PUBLIC,
+    "GET /api/session": PUBLIC,
+    "POST /api/session": PUBLIC,
+    "DELETE /api/session": PUBLIC,
+    "GET /openapi.json": ANYBODY_KNOWN,
+    "POST /api/tickets": ADMIN,
+    "GET /stats": VIEW_ALL,
+    "GET /metrics": VIEW_ALL,
+    "GET /api/streams": ANYBODY_KNOWN,
+    "GET /api/streams/{stream}": EITHER,
+    "PATCH /api/streams/{stream}": PUBLISH,
+    "GET /api/streams/{stream}/thumbnail.jpg": VIEW,
+    "GET /api/streams/{stream}/in-browser": PUBLISH,
+    "GET /api/camera/{stream}/stats": EITHER,
+    "GET /api/models": ANYBODY_KNOWN,
+    "GET /api/models/{name}/file": ANYBODY_KNOWN,
+    "GET /mjpeg/{stream}": VIEW,
+    "GET /snapshot/{stream}.jpg": VIEW,
+    "WS /ws/camera/{stream}": PUBLISH,
+    "WS /ws/view/{stream}": VIEW,
+    "WS /ws": VIEW_ALL,
+    "WS /ws?stream={stream}": VIEW,
+}
+"""What each door needs. The last one is the one before it, with its query."""
+
+TCP_NEEDS = {
+    "auth": ANYBODY_KNOWN,
+    "frame": PUBLISH,
+    "close": ANYBODY_KNOWN,
+    "subscribe": VIEW,
+    "unsubscribe": ANYBODY_KNOWN,
+    "ping": ANYBODY_KNOWN,
+}
+"""What each message of a TCP peer needs."""
+
+BODIES: dict[str, Any] = {
+    "POST /api/tickets": {"role": "view", "stream": HERE},
+    "PATCH /api/streams/{stream}": {"max_fps": 5},
+}
+REFUSED = {401: "nobody", 403: "no right"}
+
+
+@dataclass(frozen=True)
+class Visitor:
+    """Somebody with a token, or without."""
+
+    name: str
+    role: Role | None
+    stream: str
+    token: str | None
+    headers: tuple[tuple[str, str], ...] = ()
+    never: bool = False
+    """Refused at every door."""
+
+
+@dataclass
+class House:
+    """A server that asks for tokens, and those who come to it."""
+
+    server: Running
+    data: Path
+    visitors: list[Visitor]
+    admin: str
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[House]:
+    data = tmp_path_factory.mktemp("data")
+    store = Store(data)
+    admin, _ = store.create("admin", "*", lifetime=None)
+    visitors = [Visitor("nobody", None, "", None)]
+    for role in ROLES:
+        for stream in (HERE, THERE, "*"):
+            token, _ = store.create(role, stream, lifetime=3600)
+            visitors.append(Visitor(f"{role} of {stream}", role, stream, token))
+    expired, _ = store.create("admin", "*", lifetime=0.001)
+    revoked, record = store.create("admin", "*", lifetime=None)
+    store.revoke(record.id)
+    visitors += [
+        Visitor("expired", None, "", expired, never=True),
+        Visitor("revoked", None, "", revoked, never=True),
+        Visitor("made up", None, "", "slt_made-up", never=True),
+        Visitor("of another origin", "admin", "*", admin, (("origin", "https://evil.example"),), never=True),
+        Visitor("by another name", "admin", "*", admin, (("host", "evil.example"),), never=True),
+    ]
+    async with serving("--lan", "--host", "127.0.0.1", "--tcp-port", "0", data=data) as server:
+        yield House(server, data, visitors, admin)
+
+
+async def routes() -> set[str]:
+    """All doors that an app has once it runs."""
+    app: FastAPI = create_app(load_settings(model="motion"))
+    async with app.router.lifespan_context(app):
+        return {f"{method} {path}" for method, path in _doors(app.routes)}
+
+
+def _doors(listed: Iterable[Any]) -> list[tuple[str, str]]:
+    found: list[tuple[str, str]] = []
+    for route in listed:
+        if hasattr(route, "original_router"):  # newer FastAPI keeps included routers as they are
+            found += _doors(route.original_router.routes)
+        elif isinstance(route, WebSocketRoute):
+            found.append(("WS", route.path))
+        elif isinstance(route, Mount):
+            found.append(("GET", route.path))
+        else:
+            assert isinstance(route, (APIRoute, Route)), f"a route of a kind that the walk does not know: {route}"
+            found += [(method, route.path) for method in route.methods or () if method not in ("HEAD", "OPTIONS")]
+    return found
+
+
+async def test_every_door_is_known() -> None:
+    unknown = await routes() - set(NEEDS)
+    assert not unknown, f"say in {Path(__file__).name} what these need: {sorted(unknown)}"
+
+
+async def test_every_tcp_message_is_known() -> None:
+    tags = {kind.__struct_config__.tag for kind in get_args(frames.PeerMessage)}
+    assert tags == set(TCP_NEEDS), f"say in {Path(__file__).name} what these need"
+
+
+def headers_of(visitor: Visitor) -> dict[str, str]:
+    bearer = {} if visitor.token is None else {"authorization": f"Bearer {visitor.token}"}
+    return bearer | dict(visitor.headers)
+
+
+def path_of(door: str) -> tuple[str, str]:
+    method, _, path = door.partition(" ")
+    path = path.replace("{stream}", HERE).replace("{name}", "no-such-model")
+    return method, f"{path}/style.css" if path == "/static" else path
+
+
+def wrong(door: str, visitor: Visitor, needs: Needs, refused: bool) -> str | None:
+    expected = visitor.never or not needs.allows(visitor.role, visitor.stream)
+    return None if refused == expected else f"{door} with {visitor.name}: {'refused' if refused else 'let in'}"
+
+
+async def test_http(house: House) -> None:
+    http, mistakes = house.server.http, []
+    for door, needs in NEEDS.items():
+        method, path = path_of(door)
+        if method == "WS":
+            continue
+        for visitor in house.visitors:
+            body = {"token": house.admin} if door == "POST /api/session" else BODIES.get(door)
+            answer = await http.request(method, path, headers=headers_of(visitor), json=body)
+            assert answer.status_code < 500 or path == "/ready", f"{door} with {visitor.name}: {answer.text}"
+            assert "set-cookie" not in answer.headers or door.endswith("/api/session")
+            http.cookies.clear()
+            mistakes.append(wrong(door, visitor, needs, answer.status_code in REFUSED))
+    assert [m for m in mistakes if m] == []
+
+
+async def test_sockets(house: House) -> None:
+    mistakes = []
+    for door, needs in NEEDS.items():
+        method, path = path_of(door)
+        if method != "WS":
+            continue
+        for visitor in house.visitors:
+            mistakes.append(wrong(door, visitor, needs, await socket_refuses(house, path, headers_of(visitor))))
+    assert [m for m in mistakes if m] == []
+
+
+async def socket_refuses(house: House, path: str, headers: dict[str, str]) -> bool:
+    """True if that visitor is not let in. A message that is too long is refused last."""
+    context = trusting(house.data)
+    url = house.server.ws + path
+    if "host" in headers:  # which the library sets itself
+        async with httpx2.AsyncClient(verify=context) as http:
+            upgrade = {"connection": "upgrade", "upgrade": "websocket", "sec-websocket-version": "13"}
+            key = {"sec-websocket-key": "AAAAAAAAAAAAAAAAAAAAAA=="}
+            return (await http.get(house.server.url + path, headers=headers | upgrade | key)).status_code == 403
+    try:
+        async with connect(url, ssl=context, additional_headers=headers, compression=None) as ws:
+            with contextlib.suppress(Exception):
+                await ws.send("x" * 5000)
+            while True:
+                text = str(await asyncio.wait_for(ws.recv(), 30))
+                if '"type":"error"' in text:
+                    return '"unauthorized"' in text or '"forbidden"' in text
+    except InvalidStatus as e:
+        return e.response.status_code == 403
+
+
+async def test_tcp_messages(house: House) -> None:
+    said: dict[str, Any] = {
+        "auth": None,
+        "frame": frame(HERE, 1),
+        "close": {"type": "close", "stream": HERE},
+        "subscribe": {"type": "subscribe", "stream": HERE},
+        "unsubscribe": {"type": "unsubscribe", "stream": HERE},
+        "ping": None,
+    }
+    mistakes = []
+    for kind, needs in TCP_NEEDS.items():
+        for visitor in house.visitors:
+            if visitor.headers:  # of HTTP
+                continue
+            refused = await tcp_refuses(house, visitor.token, said[kind])
+            mistakes.append(wrong(f"tcp {kind}", visitor, needs, refused))
+    assert [m for m in mistakes if m] == []
+
+
+async def tcp_refuses(house: House, token: str | None, message: Any) -> bool:
+    async with tcp_peer(house.server.tcp, token=token, tls=trusting(house.data), greeted=False) as peer:
+        await peer.send(*([] if message is None else [message]), {"type": "ping", "timestamp": 1})
+        while True:
+            answer = await peer.receive()
+            if answer["type"] == "error" and answer["code"] in ("unauthorized", "forbidden"):
+                return True
+            if answer["type"] == "pong":
+                return False
+
+
+async def test_a_cookie_is_for_our_own_pages_only(house: House) -> None:
+    """What a browser sends by itself must not serve another site: a request that changes something has our Origin."""
+    http = house.server.http
+    cookie = {"cookie": f"{COOKIE}={house.admin}"}
+    change = {"role": "view", "stream": HERE}
+    ours = {"origin": house.server.url}
+
+    async def ask(method: str, path: str, headers: dict[str, str]) -> int:
+        return (await http.request(method, path, headers=headers, json=change)).status_code
+
+    assert await ask("POST", "/api/tickets", cookie) == 403
+    assert await ask("POST", "/api/tickets", cookie | {"origin": "https://evil.example"}) == 403
+    assert await ask("POST", "/api/tickets", cookie | {"origin": "null"}) == 403
+    assert await ask("POST", "/api/tickets", cookie | ours) == 200
+    assert (await http.get("/stats", headers=cookie)).status_code == 200
+    assert await socket_refuses(house, "/ws", cookie)
+    assert not await socket_refuses(house, "/ws", cookie | ours)
+
+
+async def test_tokens_are_read_from_headers_only(house: House) -> None:
+    http = house.server.http
+    for query in ("token", "access_token", "ticket", COOKIE):
+        assert (await http.get("/stats", params={query: house.admin})).status_code == 401
+    assert (await http.get("/stats", headers={"authorization": f"Basic {house.admin}"})).status_code == 401
+    assert (await http.get("/stats", headers={"cookie": f"token={house.admin}"})).status_code == 401
+
+
+async def test_one_sees_only_the_streams_that_one_may_see(house: House) -> None:
+    by_name = {visitor.name: visitor for visitor in house.visitors}
+    async with tcp_peer(house.server.tcp, token=house.admin, tls=trusting(house.data)) as publisher:
+        await publisher.publish(HERE, 1)
+        await publisher.publish(THERE, 1)
+        for name, seen in (("view of here", {HERE}), ("publish of there", {THERE}), ("view of *", {HERE, THERE})):
+            answer = await house.server.http.get("/api/streams", headers=headers_of(by_name[name]))
+            assert {stream["name"] for stream in answer.json()["streams"]} == seen
+        owner = headers_of(by_name["publish of here"])
+        url = f"/api/streams/{HERE}"
+        assert (await house.server.http.patch(url, headers=owner, json={"max_fps": 9})).status_code == 200
+        answer = await house.server.http.patch(url, headers=owner, json={"priority": 9})
+        assert answer.status_code == 403, "priority takes from the others"
+
+
+async def test_who_guesses_is_not_looked_at(house: House) -> None:
+    http = house.server.http
+    stale = {"authorization": "Bearer slt_stale"}
+    for _ in range(40):
+        assert (await http.get("/stats", headers=stale)).status_code == 401, "the same one again is no guess"
+    statuses = [
+        (await http.get("/stats", headers={"authorization": f"Bearer guess{i}"})).status_code for i in range(40)
+    ]
+    assert statuses[0] == 401
+    assert statuses[-1] == 429
+    assert statuses == sorted(statuses)
+    assert (await http.post("/api/session", json={"ticket": "guess"})).status_code == 429
+    async with tcp_peer(house.server.tcp, token="guess", tls=trusting(house.data), greeted=False) as peer:
+        assert (await peer.refused())["code"] == "limit_reached"
+    fine = await http.get("/stats", headers={"authorization": f"Bearer {house.admin}"})
+    assert fine.status_code == 200, "who was let in before is not shut out by who guesses"
