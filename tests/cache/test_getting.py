@@ -276,8 +276,16 @@ def test_what_does_not_fit_is_not_begun(hub: MadeHub, cache: Cache, monkeypatch:
 
 def test_a_cache_where_nothing_can_be_written(hub: MadeHub, tmp_path: Path) -> None:
     (tmp_path / "cache").write_bytes(b"a file is in the way")
-    with pytest.raises(ModelError, match=r"can't be made.*SIGHTLINE_CACHE"):
+    with pytest.raises(ModelError, match=r"can't be written.*SIGHTLINE_CACHE"):
         get(of_a_server(hub), Cache(tmp_path / "cache"), hub)
+
+
+@pytest.mark.parametrize("name", [".lock", "made.pth.part", "pulled.new"])
+def test_a_file_that_can_not_be_written(hub: MadeHub, cache: Cache, name: str) -> None:
+    profile = of_a_server(hub)
+    (cache.folder(profile) / name / "in the way").mkdir(parents=True)
+    with pytest.raises(ModelError, match="can't be written"):
+        get(profile, cache, hub)
 
 
 def test_what_changed_on_the_disk_is_not_loaded(hub: MadeHub, cache: Cache) -> None:

@@ -75,17 +75,16 @@ class Cache:
     def lock(self, profile: Profile, waiting: Callable[[], None] | None = None) -> Iterator[None]:
         """No other process changes the profile's folder meanwhile. ``waiting`` is told, once, if it must wait."""
         folder = self.folder(profile)
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as e:
-            raise ModelError(f"{folder} can't be made: {e.strerror}; SIGHTLINE_CACHE is the cache's folder") from e
         lock = FileLock(folder / ".lock")
         try:
+            folder.mkdir(parents=True, exist_ok=True)
             lock.acquire(timeout=0)
         except Timeout:
             if waiting is not None:
                 waiting()
             lock.acquire()
+        except OSError as e:
+            raise _unwritable(folder, e) from e
         try:
             yield
         finally:
@@ -101,8 +100,11 @@ class Cache:
         made = Record(revision or record.revision, {**record.files, file.name: entry})
         path = self.folder(profile) / RECORD
         beside = path.with_suffix(".new")
-        beside.write_bytes(msgspec.json.format(msgspec.json.encode(made), indent=1))
-        beside.replace(path)
+        try:
+            beside.write_bytes(msgspec.json.format(msgspec.json.encode(made), indent=1))
+            beside.replace(path)
+        except OSError as e:
+            raise _unwritable(path, e) from e
 
     def _there(self, profile: Profile, file: File, record: Record) -> bool:
         path, was = self.folder(profile) / file.name, record.files.get(file.name)
@@ -111,6 +113,10 @@ class Cache:
         if profile.repository and record.revision not in ("", profile.revision or record.revision):
             return False  # of another commit than a newer card names
         return path.is_file() and path.stat().st_size == was.size == (file.size or was.size)
+
+
+def _unwritable(path: Path, error: OSError) -> ModelError:
+    return ModelError(f"{path} can't be written: {error.strerror or error}. The cache's folder is SIGHTLINE_CACHE")
 
 
 def read_record(path: Path) -> Record:

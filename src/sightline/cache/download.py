@@ -207,7 +207,11 @@ def _store(answer: Any, part: Path, start: int, total: int | None, progress: Pro
     done = start
     progress(done, total)
     try:
-        with part.open("ab" if start else "wb", buffering=0) as stream:
+        file = part.open("ab" if start else "wb", buffering=0)
+    except OSError as e:
+        raise ModelError(f"{part} can't be written: {e.strerror or e}") from e
+    try:
+        with file as stream:
             while (total is None or done < total) and (chunk := answer.read1(CHUNK)):
                 _write(stream, chunk)
                 done += len(chunk)

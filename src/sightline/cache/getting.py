@@ -30,6 +30,8 @@ def pull(
     ``hub``: the address of the hub or of a mirror. ``waiting``: told once if another process is at it and must be
     waited for. Raises ModelError.
     """
+    if not cache.missing(profile):  # also where nothing may be written
+        return cache.folder(profile)
     with cache.lock(profile, waiting):
         for file in cache.missing(profile):
             _get(profile, file, cache, hub, watch, patience)

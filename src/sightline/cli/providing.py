@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import logging
+import time
 from pathlib import Path
 
 from rich.console import Console
@@ -18,7 +18,8 @@ from sightline.config import Settings
 from sightline.errors import ConfigError
 from sightline.profiles import File, Profile
 
-log = logging.getLogger(__name__)
+LINE_EVERY_S = 10
+"""How far it is, where no bar can be drawn."""
 
 
 def provide(settings: Settings) -> None:
@@ -54,7 +55,14 @@ def get(profile: Profile, cache: Cache, hub: str) -> Path:
     with Progress(*columns, TimeRemainingColumn(compact=True), console=console, disable=not console.is_terminal) as bar:
         tasks: dict[str, int] = {}
 
+        told = time.monotonic()
+
         def watch(file: File, done: int, size: int | None) -> None:
+            nonlocal told
+            if not console.is_terminal and time.monotonic() - told > LINE_EVERY_S:
+                told = time.monotonic()
+                of = "" if size is None else f" of {megabytes(size)}"
+                console.print(f"{escape(file.name)}: {megabytes(done)}{of}", soft_wrap=True)
             if file.name not in tasks:
                 tasks[file.name] = bar.add_task(escape(file.name))
             bar.update(tasks[file.name], completed=done, total=size)  # type: ignore[arg-type]
