@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -30,6 +30,8 @@ class MadeHub:
     names_commit: bool = True
     sends_to: str = ""
     """Where large files are said to be instead of here."""
+    odd: dict[str, str] = field(default_factory=dict)
+    """Headers of answers with a body, in place of the right ones."""
     hold: threading.Event | None = None
     """Bodies end only after it is set."""
     asked: list[tuple[str, str]] = field(default_factory=list)
@@ -81,22 +83,21 @@ def made_hub() -> Iterator[MadeHub]:
                 self._empty(416)
                 return
             self.send_response(206 if start else 200)
-            if start:
-                self.send_header("Content-Range", f"bytes {start}-{len(body) - 1}/{len(body)}")
-            for key, value in headers.items():
+            headers |= {"Content-Range": f"bytes {start}-{len(body) - 1}/{len(body)}"} if start else {}
+            headers |= {"Content-Length": str(len(body) - start), "Connection": "close"}
+            for key, value in (headers | hub.odd).items():
                 self.send_header(key, value)
-            self.send_header("Content-Length", str(len(body) - start))
-            self.send_header("Connection", "close")
             self.end_headers()
             part = body[start:]
             if hub.breaks:
                 part = part[: hub.breaks.pop(0)]
-            self.wfile.write(part[: len(part) // 2])
-            self.wfile.flush()
-            if hub.hold is not None:
-                hub.hold.wait(60)
-            self.wfile.write(part[len(part) // 2 :])
             self.close_connection = True
+            with suppress(ConnectionError):  # who has enough hangs up
+                self.wfile.write(part[: len(part) // 2])
+                self.wfile.flush()
+                if hub.hold is not None:
+                    hub.hold.wait(60)
+                self.wfile.write(part[len(part) // 2 :])
 
         def _empty(self, status: int, headers: dict[str, str] | None = None) -> None:
             self.send_response(status)

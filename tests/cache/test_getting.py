@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -10,6 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from made_hub import COMMIT, MadeHub, made_hub
 from made_profile import CONFIG, SHA256, TENSORS, of_a_server, of_the_hub
@@ -145,6 +148,42 @@ def test_what_an_earlier_attempt_left_does_no_harm(hub: MadeHub, cache: Cache, s
     cache.folder(profile).mkdir(parents=True)
     (cache.folder(profile) / "made.pth.part").write_bytes(stale)
     assert (get(profile, cache, hub) / "made.pth").read_bytes() == TENSORS
+
+
+@pytest.fixture(scope="module")
+def odd_hub() -> Iterator[MadeHub]:
+    with made_hub() as hub:
+        yield hub
+
+
+@settings(max_examples=40)
+@given(
+    st.dictionaries(
+        st.sampled_from(["Content-Range", "Content-Length", "ETag", "X-Linked-ETag", "X-Repo-Commit", "Location"]),
+        st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=20)
+        | st.builds("bytes {}-{}/{}".format, st.integers(0, 10**16), st.integers(0, 10**16), st.integers(0, 10**16))
+        | st.integers(0, 400_000).map(str)
+        | st.just("0" * 64),
+    ),
+    st.sampled_from([b"", TENSORS[:1000], TENSORS]),
+    st.booleans(),
+)
+def test_no_header_makes_a_wrong_file_right(
+    odd_hub: MadeHub, tmp_path_factory: pytest.TempPathFactory, odd: dict[str, str], there: bytes, from_hub: bool
+) -> None:
+    odd_hub.odd = odd
+    cache = Cache(tmp_path_factory.mktemp("odd"))
+    profile = of_the_hub(odd_hub) if from_hub else of_a_server(odd_hub)
+    cache.folder(profile).mkdir(parents=True)
+    if there:
+        (cache.folder(profile) / f"{profile.weights.name}.part").write_bytes(there)
+    try:
+        path = get(profile, cache, odd_hub, patience=()) / profile.weights.name
+    except ModelError:
+        assert not (cache.folder(profile) / profile.weights.name).exists()
+    else:
+        assert path.read_bytes() == TENSORS
+    shutil.rmtree(cache.root)
 
 
 def test_a_server_that_is_busy_is_asked_again(hub: MadeHub, cache: Cache) -> None:
