@@ -79,9 +79,12 @@ def test_a_profile_is_the_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert (load_settings(model="a.onnx").model, load_settings(model="a.onnx").profile) == ("a.onnx", None)
 
 
-def test_a_profile_that_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_profile_that_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ConfigError, match=r"profile 'fasst': expected one of nano, fast"):
         load_settings(profile="fasst")
+    (tmp_path / "sightline.toml").write_text("profile = 3\n")
+    with pytest.raises(ConfigError, match="profile '3'"):
+        load_settings()
     monkeypatch.setenv("SIGHTLINE_PROFILE", "motion")
     with pytest.raises(ConfigError, match="profile 'motion'"):
         load_settings()

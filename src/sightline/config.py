@@ -157,7 +157,7 @@ class _Profiled(PydanticBaseSettingsSource):
         if profile is not None and model not in (None, profile):
             raise ConfigError(f"model {model} and profile {profile}: expected one of them")
         if profile is not None:
-            return {**found, "model": check_profile(profile)}
+            return {**found, "model": check_profile(str(profile))}
         return found if model is None else {**found, "profile": None}
 
 
