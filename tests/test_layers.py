@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -108,6 +109,13 @@ def test_heavy_libraries_stay_inside_their_plugins(file: Path) -> None:
         return
     tree = ast.parse(file.read_text("utf-8"))
     assert not {name.split(".")[0] for name in imported(tree, top_level_only=True)} & HEAVY
+
+
+def test_the_environment_is_read_in_one_place() -> None:
+    reading = {
+        str(f.relative_to(SOURCE)) for f in modules() if re.search(r"\bos\.(environ|getenv)", f.read_text("utf-8"))
+    }
+    assert reading - {str(Path("cli/window.py"))} == {"config.py"}, "window.py only tells pygame to be quiet"
 
 
 def test_the_rule_would_notice() -> None:

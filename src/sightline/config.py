@@ -255,6 +255,11 @@ def client_authority() -> Path | None:
     return own if own.is_file() else None
 
 
+def environment(**defaults: object) -> dict[str, str]:
+    """The environment for a server that we start: ours, with these settings where it has none of its own."""
+    return {PREFIX + key.upper(): str(value) for key, value in defaults.items()} | os.environ
+
+
 def _describe(problem: dict[str, Any]) -> str:
     key = ".".join(str(part) for part in problem["loc"])
     if problem["type"] == "extra_forbidden":

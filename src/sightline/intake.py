@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from msgspec import UnsetType
 
@@ -22,6 +22,8 @@ PACE_S = 1 / 30
 """A dropped frame's notice comes so long after the frame, and after the notice before it. A camera that waits for
 answers would otherwise send as fast as the network can: four of them made the server take 7,000 frames a second, only
 to drop them."""
+MOST = 16
+"""Notices that are said at once."""
 
 T = TypeVar("T")
 
@@ -71,29 +73,43 @@ class Intake:
         return Frame(self.stream.name, seq, captured_at, received_at, image, captured_here)
 
 
-class Pacer:
+class Pacer(Generic[T]):
     """Holds back the notices of one publisher's dropped frames.
 
-    Who sends more than ``max_pending`` doesn't wait for answers, so there is no need to pace it.
+    Who sends more than ``max_pending`` doesn't wait for answers: its notices need no pace, and are said several at a
+    time. Each write costs the server 30 to 60 us, most of what it spends on a frame that it drops.
     """
 
-    def __init__(self, max_pending: int) -> None:
+    def __init__(self, max_pending: int, say: Callable[[list[T]], None]) -> None:
         self._max_pending = max_pending
+        self._say = say
         self._held = 0
         self._due = 0.0
         """When the last notice had its time."""
+        self._more: list[T] = []
 
-    def later(self, frame: Frame, say: Callable[[T], None], notice: T) -> None:
+    def later(self, frame: Frame, notice: T) -> None:
         """Say it when the time has come."""
+        now = time.monotonic()
         due = max(frame.received_at, self._due) + PACE_S
-        wait = due - time.monotonic()
-        if wait <= 0 or self._held >= self._max_pending:
-            say(notice)
-        else:
+        if due <= now:
+            self._say([notice])
+        elif self._held < self._max_pending:
             self._due = due
             self._held += 1
-            asyncio.get_running_loop().call_later(wait, self._release, say, notice)
+            asyncio.get_running_loop().call_later(due - now, self._release, notice)
+        else:
+            self._more.append(notice)
+            if len(self._more) == 1:
+                asyncio.get_running_loop().call_later(PACE_S, self._release_more)
+            elif len(self._more) == MOST:
+                self._release_more()
 
-    def _release(self, say: Callable[[T], None], notice: T) -> None:
+    def _release(self, notice: T) -> None:
         self._held -= 1
-        say(notice)
+        self._say([notice])
+
+    def _release_more(self) -> None:
+        more, self._more = self._more, []
+        if more:
+            self._say(more)

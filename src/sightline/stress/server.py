@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import http.client
 import json
-import os
 import re
 import sys
 import time
@@ -17,6 +16,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from sightline.client.links import Place
+from sightline.config import environment
 from sightline.errors import ConfigError, SightlineError, Unreachable
 
 LOAD_S = 120.0
@@ -76,7 +76,7 @@ async def running(
 async def started(*options: str, tcp: bool) -> AsyncGenerator[Server]:
     """``sightline serve`` with these options on free ports of this machine, until the end. Raises SightlineError."""
     # What limits publishers by rate or number would hide what the server can do. Settings of the caller's are kept.
-    env = {"SIGHTLINE_MAX_FPS": "240", "SIGHTLINE_MAX_STREAMS": "256", "SIGHTLINE_MAX_VIEWERS": "512"} | os.environ
+    env = environment(max_fps=240, max_streams=256, max_viewers=512)
     command = [sys.executable, "-m", "sightline", "serve", "--host", "127.0.0.1", "--port", "0"]
     command += ["--tcp-port", "0"] if tcp else []
     # The same few pictures come again and again: each must cost its price.

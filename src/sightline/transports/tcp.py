@@ -99,7 +99,7 @@ class Publisher:
         self.wants_results = True
         self._peer = peer
         self._name = name
-        self._pacer = Pacer(max_pending)
+        self._pacer = Pacer(max_pending, peer.tell_all)
 
     def answer(self, result: Result) -> None:
         """The frame's result."""
@@ -107,7 +107,7 @@ class Publisher:
 
     def drop(self, frame: Frame, reason: DropReason) -> None:
         """The frame was dropped."""
-        self._pacer.later(frame, self._peer.tell, frames.Dropped(self._name, frame.seq, reason))
+        self._pacer.later(frame, frames.Dropped(self._name, frame.seq, reason))
 
     def fail(self, frame: Frame, message: str) -> None:
         """The frame failed."""
@@ -336,6 +336,10 @@ class Peer(asyncio.BufferedProtocol):
     def tell(self, message: frames.ServerMessage) -> None:
         """Send a small message."""
         self.answer([frames.prefixed(frames.encode(message))])
+
+    def tell_all(self, messages: Sequence[frames.ServerMessage]) -> None:
+        """Send small messages with one write."""
+        self.answer([b"".join(frames.prefixed(frames.encode(message)) for message in messages)])
 
     def answer(self, parts: Sequence[Bytes]) -> None:
         """Send an answer, or keep it while the peer doesn't read. It is closed when too many wait."""

@@ -152,7 +152,7 @@ class Camera:
     def __init__(self, *, wants_results: bool, max_pending: int) -> None:
         self.wants_results = wants_results
         self.answers: Mailbox[tuple[str, bytes | None]] = Mailbox(ANSWERS)
-        self._pacer = Pacer(max_pending)
+        self._pacer = Pacer(max_pending, self._say_dropped)
 
     def answer(self, result: Result) -> None:
         """The frame's result."""
@@ -161,7 +161,11 @@ class Camera:
 
     def drop(self, frame: Frame, reason: DropReason) -> None:
         """The frame was dropped."""
-        self._pacer.later(frame, self.say, protocol.encode(protocol.Dropped(frame.seq, reason)))
+        self._pacer.later(frame, protocol.Dropped(frame.seq, reason))
+
+    def _say_dropped(self, notices: list[protocol.Dropped]) -> None:
+        for notice in notices:
+            self.say(protocol.encode(notice))
 
     def fail(self, frame: Frame, message: str) -> None:
         """The frame failed."""
