@@ -54,6 +54,14 @@ class Running:
         stats = await self.get("/stats")
         return dict(stats["streams"][name])
 
+    async def said(self, text: str, *, seconds: float = 30) -> None:
+        """Wait until the server has said that, on its output or in its log."""
+        async with asyncio.timeout(seconds):
+            while True:
+                if text in "".join(self.log):
+                    return
+                await asyncio.sleep(0.02)
+
     async def until(self, holds: Callable[[Json], bool], *, path: str = "/stats", seconds: float = 30) -> Json:
         """Wait until an answer satisfies ``holds``; fail with the last answer."""
         last: Json = {}

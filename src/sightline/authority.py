@@ -28,6 +28,8 @@ RENEW_DAYS = 30
 class Own(Certificate):
     """Signed by an authority that is made once, for all addresses that the machine has at the time."""
 
+    authority: Path
+
     def __init__(self, folder: Path, *, more: Iterable[Address] = ()) -> None:
         self._folder = folder
         self._more = set(more)

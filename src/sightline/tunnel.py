@@ -36,7 +36,7 @@ class _Program:
 PROGRAMS: dict[Name, _Program] = {
     "cloudflared": _Program(
         ("tunnel", "--no-autoupdate", "--url", "http://127.0.0.1:{port}"),
-        re.compile(r"https://[a-z0-9-]+\.trycloudflare\.com"),
+        re.compile(r"https://(?!api\.)[a-z0-9-]+\.trycloudflare\.com"),
         "https://developers.cloudflare.com/cloudflare-one/connections/connect-networks/downloads/",
     ),
     "ngrok": _Program(
