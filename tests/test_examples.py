@@ -19,7 +19,7 @@ from sightline.config import load_settings
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-PHOTOS = 6
+PHOTOS = 12
 LINES = 2
 """After so many lines an example that has no end is stopped."""
 
@@ -61,7 +61,7 @@ def folder(tmp_path: Path) -> Path:
     """Where an example runs: with some photos."""
     (tmp_path / "photos").mkdir()
     for i in range(PHOTOS):
-        (tmp_path / "photos" / f"{i}.jpg").write_bytes(picture(i))
+        (tmp_path / "photos" / f"{i:02}.jpg").write_bytes(picture(i))
     return tmp_path
 
 
@@ -98,7 +98,7 @@ async def test_code_in_the_docs_runs(code: str, server: Running, folder: Path) -
 
 async def test_a_folder_is_pushed(server: Running, folder: Path) -> None:
     said = await run(folder, sys.executable, str(ROOT / "examples" / "push_folder.py"), "photos", server.tcp)
-    assert [line.partition(":")[0] for line in said] == [f"{i}.jpg" for i in range(PHOTOS)]
+    assert [line.partition(":")[0] for line in said] == [f"{i:02}.jpg" for i in range(PHOTOS)]
     assert "motion" in "".join(said), "they differ"
 
 
@@ -111,7 +111,7 @@ async def test_people_are_counted(server: Running, folder: Path) -> None:
 @pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed")
 async def test_a_client_in_another_language(server: Running, folder: Path) -> None:
     port = server.tcp.rpartition(":")[2]
-    files = [f"photos/{i}.jpg" for i in range(PHOTOS)]
+    files = [f"photos/{i:02}.jpg" for i in range(PHOTOS)]
     said = await run(folder, "node", str(ROOT / "examples" / "tcp_client.mjs"), port, *files)
     assert said[0] == "model motion, at most 2 frames under way"
     assert [line.split()[0] for line in said[1:]] == files
