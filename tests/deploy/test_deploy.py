@@ -1,0 +1,205 @@
+"""What deploys Sightline: as far as that can be checked without an engine of containers or a cluster."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from serving import serving
+from sightline.config import PREFIX, Settings
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCKERFILE = (ROOT / "Dockerfile").read_text("utf-8")
+
+
+def manifests() -> dict[str, Any]:
+    """The Kubernetes objects by kind."""
+    return {one["kind"]: one for one in yaml.safe_load_all((ROOT / "deploy" / "kubernetes.yaml").read_text("utf-8"))}
+
+
+def named_settings() -> Iterator[tuple[str, str]]:
+    """Every SIGHTLINE_ variable in the files that deploy."""
+    for path in (ROOT / "Dockerfile", ROOT / "compose.yaml", *sorted((ROOT / "deploy").iterdir())):
+        for name in re.findall(r"\bSIGHTLINE_[A-Z_]+", path.read_text("utf-8")):
+            yield path.name, name
+
+
+def test_variables_are_settings() -> None:
+    only_compose = {"SIGHTLINE_PUBLISHED_PORT"}
+    known = {PREFIX + name.upper() for name in Settings.model_fields} | only_compose
+    wrong = {(file, name) for file, name in named_settings() if name not in known}
+    assert not wrong
+    assert ("Dockerfile", "SIGHTLINE_HOST") in set(named_settings())
+
+
+def test_compose_publishes_without_tokens_on_loopback_alone() -> None:
+    assert re.search(r"SIGHTLINE_HOST=0\.0\.0\.0 ", DOCKERFILE)
+    assert "INSECURE" not in DOCKERFILE
+    services = yaml.safe_load((ROOT / "compose.yaml").read_text("utf-8"))["services"]
+    for name, service in services.items():
+        environment = service["environment"]
+        assert service["read_only"] is True
+        assert ("SIGHTLINE_INSECURE" in environment) != (environment.get("SIGHTLINE_LAN") == "true"), name
+        if "SIGHTLINE_INSECURE" in environment:
+            assert service["ports"] == ["127.0.0.1:${SIGHTLINE_PUBLISHED_PORT:-8000}:8000"]
+            assert "network_mode" not in service
+    assert set(services) == {"sightline", "sightline-cuda", "sightline-lan"}
+
+
+def test_the_container_s_user_has_no_rights() -> None:
+    last = DOCKERFILE.rsplit("FROM ", 1)[1]
+    assert re.search(r"^USER sightline$", last, re.MULTILINE)
+    assert "HEALTHCHECK" in last
+    assert last.index("USER") < last.index("ENTRYPOINT")
+
+
+def test_every_file_that_the_image_takes_is_let_into_its_build() -> None:
+    let_in = {line[1:] for line in (ROOT / ".dockerignore").read_text("utf-8").splitlines() if line.startswith("!")}
+    assert all((ROOT / name).exists() for name in let_in)
+    assert {"src", "web", "pyproject.toml", "hatch_build.py", "README.md", "LICENSE"} <= let_in
+
+
+@pytest.mark.parametrize("tokens", ["true", "false"])
+def test_the_image_by_itself_refuses_to_serve_whoever_comes(tokens: str) -> None:
+    """Without TLS, and without a proxy that has it."""
+    done = subprocess.run(
+        [sys.executable, "-m", "sightline", "serve", "--port", "0"],
+        env=os.environ | {"SIGHTLINE_HOST": "0.0.0.0", "SIGHTLINE_TOKENS": tokens},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode != 0
+    assert "0.0.0.0" in done.stderr
+
+
+def test_the_kubernetes_objects_fit_together() -> None:
+    found = manifests()
+    pod = found["Deployment"]["spec"]["template"]
+    assert found["Deployment"]["spec"]["selector"]["matchLabels"] == pod["metadata"]["labels"]
+    assert found["Service"]["spec"]["selector"] == pod["metadata"]["labels"]
+    container = pod["spec"]["containers"][0]
+    volumes = {volume["name"]: volume for volume in pod["spec"]["volumes"]}
+    assert {mount["name"] for mount in container["volumeMounts"]} == set(volumes)
+    claim = volumes["data"]["persistentVolumeClaim"]["claimName"]
+    assert claim == found["PersistentVolumeClaim"]["metadata"]["name"]
+    uid = int(re.search(r"--uid (\d+)", DOCKERFILE)[1])  # type: ignore[index]
+    assert pod["spec"]["securityContext"]["runAsUser"] == uid
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed")
+def test_systemd_takes_the_unit(tmp_path: Path) -> None:
+    unit = (ROOT / "deploy" / "sightline.service").read_text("utf-8")
+    path = tmp_path / "sightline.service"
+    path.write_text(unit.replace("/opt/sightline/bin/sightline", shutil.which("true") or "/bin/true"), "utf-8")
+    done = subprocess.run(["systemd-analyze", "verify", str(path)], capture_output=True, text=True, check=False)
+    assert "sightline.service" not in done.stderr, done.stderr
+
+
+@pytest.mark.parametrize("lan", [False, True])
+async def test_the_container_s_health_check_asks_the_server(lan: bool, tmp_path: Path) -> None:
+    check = [sys.executable, str(ROOT / "deploy" / "healthcheck.py")]
+    extra = ("--lan", "--host", "127.0.0.1") if lan else ()
+    async with serving("--model", "motion", *extra, data=tmp_path) as server:
+        port = server.url.rstrip("/").rpartition(":")[2]
+        environment = os.environ | {"SIGHTLINE_PORT": port} | ({"SIGHTLINE_LAN": "true"} if lan else {})
+        asked = await asyncio.create_subprocess_exec(*check, env=environment)
+        assert await asked.wait() == 0
+    asked = await asyncio.create_subprocess_exec(*check, env=environment, stderr=asyncio.subprocess.DEVNULL)
+    assert await asked.wait() == 1
+
+
+async def test_probes_and_dashboard_ask_for_what_exists() -> None:
+    container = manifests()["Deployment"]["spec"]["template"]["spec"]["containers"][0]
+    probes = {container[probe]["httpGet"]["path"] for probe in ("startupProbe", "readinessProbe", "livenessProbe")}
+    assert probes == {"/ready", "/health"}
+    dashboard = json.loads((ROOT / "deploy" / "grafana-dashboard.json").read_text("utf-8"))
+    asked = {
+        name
+        for panel in dashboard["panels"]
+        for target in panel["targets"]
+        for name in re.findall(r"\bsightline_\w+", target["expr"])
+    }
+    async with serving("--model", "motion") as server:
+        assert [(await server.http.get(path)).status_code for path in sorted(probes)] == [200, 200]
+        text = (await server.http.get("/metrics")).text
+    there = set(re.findall(r"^# TYPE (\w+)", text, re.MULTILINE))
+    assert asked
+    assert asked <= there | {f"{name}_total" for name in there}
+    ids = [panel["id"] for panel in dashboard["panels"]]
+    assert len(ids) == len(set(ids))
+
+
+def start(folder: Path, *arguments: str, path: str) -> subprocess.Popen[str]:
+    """Run start.sh of a checkout in which everything is installed already."""
+    return subprocess.Popen(
+        [str(folder / "deploy" / "start.sh"), *arguments],
+        env={"PATH": path, "HOME": str(folder)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A checkout whose ``sightline`` prints its arguments."""
+    for name in ("deploy", "web", "Makefile", "pyproject.toml"):
+        source = ROOT / name
+        copy = shutil.copytree if source.is_dir() else shutil.copy
+        copy(source, tmp_path / name)
+    programs = tmp_path / ".venv" / "bin"
+    programs.mkdir(parents=True)
+    (programs / "python").symlink_to(sys.executable)
+    said = programs / "sightline"
+    said.write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
+    said.chmod(0o755)
+    (tmp_path / ".venv" / ".serve").touch()
+    return tmp_path
+
+
+def test_start_gives_its_options_to_serve(checkout: Path) -> None:
+    out, err = start(checkout, "--model", "a model.onnx", path=os.environ["PATH"]).communicate(timeout=60)
+    assert out.splitlines() == ["serve", "--model", "a model.onnx"], err
+
+
+def test_start_picks_a_tunnel_that_is_installed(checkout: Path, tmp_path: Path) -> None:
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    for name in ("bash", "make", "dirname", "sh", "printf", "touch", "ngrok"):
+        (tools / name).symlink_to(shutil.which(name) or "/bin/true")
+    out, err = start(checkout, "--tunnel", "--port", "0", path=str(tools)).communicate(timeout=60)
+    assert out.splitlines() == ["serve", "--tunnel", "ngrok", "--port", "0"], err
+    (tools / "ngrok").unlink()
+    process = start(checkout, "--tunnel", path=str(tools))
+    assert "none of them is installed" in process.communicate(timeout=60)[1]
+    assert process.returncode == 1
+
+
+def test_start_serves(checkout: Path) -> None:
+    """With the real program, until Ctrl-C."""
+    said = checkout / ".venv" / "bin" / "sightline"
+    said.write_text(f'#!/bin/sh\nexec {sys.executable} -m sightline "$@"\n')
+    process = start(checkout, "--port", "0", "--model", "motion", path=os.environ["PATH"])
+    assert process.stdout is not None
+    lines: list[str] = []
+    for line in process.stdout:
+        lines.append(line)
+        if "Sightline is at http://127.0.0.1:" in line:
+            break
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    assert any("Sightline is at" in line for line in lines)
