@@ -231,6 +231,28 @@ def test_the_error_of_a_person_is_one_line_and_no_traceback(tmp_path: Path) -> N
     assert "[bold]gone.mp4: no such file or folder" in done.err
 
 
+def test_pictures_are_saved_as_pictures(clip: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for name in ("b10.png", "b2.jpg"):
+        cv2.imwrite(str(folder / name), moving(1))
+    assert run(folder, "--save", tmp_path / "drawn").code == 0
+    assert sorted(path.name for path in (tmp_path / "drawn").iterdir()) == ["b10.jpg", "b2.jpg"]
+    one = run(folder / "b2.jpg", "--save", tmp_path / "one.png", "--mode", "side_by_side")
+    assert one.code == 0, one.err
+    drawn = cv2.imread(str(tmp_path / "one.png"))
+    assert drawn is not None
+    assert drawn.shape == (120, 320, 3)
+    assert re.search(r"pictures +\S+one\.png", one.err)
+    assert run(clip, "--save", tmp_path / "frames").code == 0
+    assert len(list((tmp_path / "frames").iterdir())) == 40
+    assert "more than one picture" in refused(clip, "--save", tmp_path / "clip.jpg").message
+    assert not (tmp_path / "clip.jpg").exists()
+    before = (folder / "b2.jpg").read_bytes()
+    assert "would be overwritten" in refused(folder / "b2.jpg", "--save", folder).message
+    assert (folder / "b2.jpg").read_bytes() == before
+
+
 def test_what_can_not_work_is_refused_before_it_begins(clip: Path, tmp_path: Path) -> None:
     assert "rtsp://x" in refused("rtsp://x").message
     assert isinstance(refused(tmp_path / "gone.mp4"), SourceError)

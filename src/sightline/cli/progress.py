@@ -17,7 +17,7 @@ from sightline.sources.base import Source
 from sightline.types import ModelCard
 
 LINE_EVERY_S = 5.0
-NAMES = {"video": "video", "jsonl": "lines", "masks": "masks"}
+NAMES = {"video": "video", "pictures": "pictures", "jsonl": "lines", "masks": "masks"}
 
 
 class Display:

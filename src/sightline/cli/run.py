@@ -20,7 +20,7 @@ from sightline.config import Settings, load_settings
 from sightline.errors import ConfigError, SinkError
 from sightline.registry import load
 from sightline.sinks.base import Sink
-from sightline.sources.base import open_source
+from sightline.sources.base import Source, open_source
 from sightline.types import check_stream_name
 
 ROOM = 10 << 20
@@ -35,7 +35,12 @@ def _setting(name: str) -> Any:
 
 def run(
     source: Annotated[str, typer.Argument(help="A video, a picture, a folder of pictures, camera:0, rtsp://...")],
-    save: Annotated[str | None, typer.Option(help="Write an annotated video to this .mp4 file.")] = None,
+    save: Annotated[
+        str | None,
+        typer.Option(
+            help="Write an annotated video to this .mp4 file, a picture to this .jpg, or pictures to this folder."
+        ),
+    ] = None,
     jsonl: Annotated[str | None, typer.Option(help="Write a JSON line a frame to this file; - is stdout.")] = None,
     masks: Annotated[str | None, typer.Option(help="Write a class map a frame, as PNG, to this folder.")] = None,
     mode: Annotated[str, typer.Option(help="How --save draws: see the gallery in the docs.")] = "auto",
@@ -97,12 +102,14 @@ def run(
         cache=settings.cache,
         weights=settings.weights,
     )
-    targets = {"video": save, "jsonl": jsonl, "masks": masks}
+    targets = {"video" if save is None else _saving(save): save, "jsonl": jsonl, "masks": masks}
     wanted = {name: target for name, target in targets.items() if target is not None}
     with Stop() as stop, ExitStack() as stack:
         opened = open_source(source)
         opened = stack.enter_context(Lasting(source, opened) if opened.live else opened)
         _check_targets(source, list(wanted.values()))
+        if save is not None and "pictures" in wanted:
+            _check_pictures(source, opened, Path(save))
         name = check_stream_name(stream) if stream is not None else stream_name(opened.name)
         # A bar and JSON lines on the same terminal would overwrite each other.
         display = stack.enter_context(Display(opened, bar=jsonl != "-" or not sys.stdout.isatty()))
@@ -168,6 +175,14 @@ class Stop:
         signal.signal(number, self._before[signal.Signals(number)])
 
 
+def _saving(target: str) -> str:
+    """The sink for what --save names."""
+    from sightline.sinks.pictures import ENDINGS
+
+    path = Path(target)
+    return "pictures" if path.is_dir() or path.suffix.lower() in ("", *ENDINGS) else "video"
+
+
 def _open_sinks(wanted: dict[str, str], stack: ExitStack) -> list[Sink]:
     sinks: list[Sink] = []
     for name, target in wanted.items():
@@ -186,6 +201,15 @@ def _quietly(close: Callable[[], None]) -> Callable[[], None]:
             return
 
     return closing
+
+
+def _check_pictures(source: str, opened: Source, target: Path) -> None:
+    if not target.is_dir() and target.suffix and opened.total != 1:
+        raise ConfigError(
+            f"--save {target}: {opened.name} is more than one picture; expected a folder, or an .mp4 file"
+        )
+    if opened.still and target.resolve() == Path(source).resolve().parent:
+        raise ConfigError(f"{target} is where {source} is, which would be overwritten: name another folder")
 
 
 def _check_targets(source: str, targets: list[str]) -> None:

@@ -63,3 +63,33 @@ def writable_file(target: str) -> Path:
         raise SinkError(f"{target}: there is no folder {path.parent}; make it first")
     with writing(target), path.open("ab"):
         return path
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Write a file: whole, or not at all. Raises SinkError."""
+    part = path.with_name(path.name + ".part")
+    with writing(str(path)):
+        try:
+            part.write_bytes(data)
+            part.replace(path)
+        except OSError:
+            part.unlink(missing_ok=True)
+            raise
+
+
+class Names:
+    """Names for files of which there is one for each result: the picture's, or the frame's number."""
+
+    def __init__(self, ending: str) -> None:
+        self._ending = ending
+        self._taken: set[str] = set()
+
+    def of(self, entry: Entry) -> str:
+        """The next file's name."""
+        if not entry.still:
+            return f"{entry.result.frame.seq:06d}{self._ending}"
+        name = Path(entry.source).stem
+        if name in self._taken:  # a.jpg and a.png in one folder
+            name = entry.source
+        self._taken.add(name)
+        return f"{name}{self._ending}"

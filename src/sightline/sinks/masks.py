@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sightline.errors import SinkError
-from sightline.sinks.base import Entry, writing
+from sightline.sinks.base import Entry, Names, write_whole, writing
 from sightline.types import Detections, Result
 
 
@@ -35,7 +35,7 @@ class Masks:
     def __init__(self, target: str, folder: Path) -> None:
         self.target = target
         self._folder = folder
-        self._taken: set[str] = set()
+        self._names = Names(".png")
 
     def write(self, entry: Entry) -> None:
         """Write one PNG: whole, or not at all."""
@@ -44,27 +44,10 @@ class Masks:
         # Flat areas: run lengths alone are several times as fast as OpenCV's default, and smaller.
         settings = [cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE]
         _, png = cv2.imencode(".png", mask, settings)
-        path = self._folder / self._name(entry)
-        part = path.with_name(path.name + ".part")
-        with writing(str(path)):
-            try:
-                part.write_bytes(png.tobytes())
-                part.replace(path)
-            except OSError:
-                part.unlink(missing_ok=True)
-                raise
+        write_whole(self._folder / self._names.of(entry), png.tobytes())
 
     def close(self) -> None:
         """Nothing is left open."""
-
-    def _name(self, entry: Entry) -> str:
-        if not entry.still:
-            return f"{entry.result.frame.seq:06d}.png"
-        name = Path(entry.source).stem
-        if name in self._taken:  # a.jpg and a.png in one folder
-            name = entry.source
-        self._taken.add(name)
-        return f"{name}.png"
 
 
 def _classes(result: Result) -> NDArray[np.uint8]:

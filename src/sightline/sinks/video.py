@@ -39,7 +39,7 @@ KEY_EVERY = 60
 def open(target: str) -> Video:
     """An .mp4 file. What may be there is only overwritten once the first frame comes."""
     if Path(target).suffix.lower() != ".mp4":
-        raise SinkError(f"{target}: expected a name that ends in .mp4")
+        raise SinkError(f"{target}: expected a name that ends in .mp4 (or .jpg for one picture, or a folder)")
     existed = Path(target).exists()
     return Video(target, writable_file(target), fresh=not existed)
 

@@ -1,0 +1,62 @@
+"""Annotated pictures: one file, or a folder with one for each picture or frame."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+
+from sightline.errors import SinkError
+from sightline.sinks.base import Entry, Names, writable_file, write_whole, writing
+
+ENDINGS = frozenset((".jpg", ".jpeg", ".png", ".webp"))
+QUALITY = 90
+"""Of JPEG and WebP."""
+
+
+def open(target: str) -> Pictures:
+    """A file that is named like a picture, or else a folder, made if it is not there."""
+    path = Path(target)
+    if path.suffix.lower() in ENDINGS and not path.is_dir():
+        existed = path.exists()
+        writable_file(target)
+        return Pictures(target, path, single=True, fresh=not existed)
+    with writing(target):
+        path.mkdir(parents=True, exist_ok=True)
+        probe = path / ".sightline"
+        probe.touch()
+        probe.unlink()
+    return Pictures(target, path, single=False, fresh=False)
+
+
+class Pictures:
+    """JPEGs with the pictures' names, or the frames' numbers; a single file has the format that its name asks for."""
+
+    wants_drawn = True
+
+    def __init__(self, target: str, path: Path, *, single: bool, fresh: bool) -> None:
+        """``fresh``: the file was made to see whether it can be, and goes if nothing comes."""
+        self.target = target
+        self._path = path
+        self._single = single
+        self._fresh = fresh
+        self._written = 0
+        self._names = Names(".jpg")
+
+    def write(self, entry: Entry) -> None:
+        """Write one picture: whole, or not at all. Raises SinkError for a second one where there is one file."""
+        if self._single and self._written:
+            raise SinkError(f"{self.target} is one picture, and there are more: expected a folder, or an .mp4 file")
+        path = self._path if self._single else self._path / self._names.of(entry)
+        picture = entry.image if entry.drawn is None else entry.drawn
+        settings = [cv2.IMWRITE_JPEG_QUALITY, QUALITY, cv2.IMWRITE_WEBP_QUALITY, QUALITY]
+        if path.suffix.lower() == ".png":
+            settings = []
+        _, data = cv2.imencode(path.suffix.lower(), picture, settings)
+        write_whole(path, data.tobytes())
+        self._written += 1
+
+    def close(self) -> None:
+        """Take the empty file away where nothing came."""
+        if self._fresh and not self._written:
+            self._path.unlink(missing_ok=True)
