@@ -37,7 +37,7 @@ from sightline import AsyncClient
 from sightline.app import create_app
 from sightline.client import Result
 from sightline.config import Settings
-from sightline.models.base import Model
+from sightline.models.base import Model, Options
 from sightline.server import Server
 from sightline.types import Detections, Image, ModelCard, Prediction
 from sightline.worker import Loaded
@@ -68,6 +68,7 @@ class NullModel(Model):
         self,
         images: Sequence[Image],
         *,
+        options: Sequence[Options] | None = None,
         streams: Sequence[str] | None = None,
         stages: dict[str, float] | None = None,
     ) -> list[Prediction]:
@@ -81,7 +82,7 @@ class NullModel(Model):
 def our_server(pipe: Pipe) -> None:
     """The real one, listening on both."""
     settings = Settings.model_validate({"port": 0, "tcp_port": 0, "max_fps": 240, "log_level": "warning"})
-    app = create_app(settings, load=lambda: Loaded(NullModel(), "", gpu_available=False))
+    app = create_app(settings, load=lambda _: Loaded(NullModel(), "", gpu_available=False))
     Server(app, settings, lambda http, tcp: pipe.send((os.getpid(), http.replace("http", "ws"), tcp))).serve_forever()
 
 

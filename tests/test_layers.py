@@ -15,12 +15,12 @@ import pytest
 SOURCE = Path(__file__).resolve().parents[1] / "src" / "sightline"
 
 LAYERS = {
-    0: "errors frames guard mailbox palette presets profiles private protocol registry rows tokens types",
+    0: "errors frames guard mailbox palette presets private profiles protocol registry rows tokens types",
     1: "codecs describe engines models renderers sinks sources",
-    2: "access adapting authority cache catalogue config controller drawing feed gate hub inferred intake loader "
-    "metrics outward prometheus qr runner server still stream tls train tunnel worker",
+    2: "access adapting authority cache catalogue choices config controller drawing feed gate hub inferred intake loader "
+    "metrics offers outward pool processing prometheus qr runner server still stream switching tls train tunnel worker",
     3: "pull transports",
-    4: "__init__ __main__ inbrowser api app cli signin stress",
+    4: "__init__ __main__ inbrowser api stream_api model_api app cli signin stress",
 }
 """By file or package. A new one gets its place here."""
 LAYER = {name: layer for layer, listed in LAYERS.items() for name in listed.split()}

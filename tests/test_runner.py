@@ -14,7 +14,7 @@ from clips import number_of, numbered, read_clip, write_clip
 from results import DETECTOR, SEGMENTER, entry, two_found
 from sightline.errors import ModelError, SinkError, SourceError
 from sightline.loader import load_model
-from sightline.models.base import Model
+from sightline.models.base import Model, Options
 from sightline.runner import AHEAD, Pipe, Run, Tally
 from sightline.sinks import jsonl, video
 from sightline.sinks.base import Entry, Sink
@@ -67,6 +67,7 @@ class Reader(Model):
         self,
         images: Sequence[Image],
         *,
+        options: Sequence[Options] | None = None,
         streams: Sequence[str] | None = None,
         stages: dict[str, float] | None = None,
     ) -> list[Prediction]:

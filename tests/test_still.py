@@ -17,9 +17,9 @@ from conftest import MakeGraph
 from serving import Json, Running, peer, picture, serving
 from sightline import codecs, loader
 from sightline.models.base import Options
+from sightline.processing import Outcome, process
 from sightline.still import LEVELS, Stills, difference, thumbnail
 from sightline.types import Encoded, Frame, Image, Result
-from sightline.worker import Outcome, process
 
 SIZE = (640, 360)
 

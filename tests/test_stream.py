@@ -14,10 +14,11 @@ from sightline.config import Settings
 from sightline.errors import BadRequest, LimitReached, ShuttingDown, StreamBusy, StreamEnded, StreamNotFound
 from sightline.hub import Hub
 from sightline.models.motion import create
+from sightline.pool import Key, ModelPool
 from sightline.protocol import Status
 from sightline.stream import DropReason, Stream
 from sightline.types import Detections, Encoded, Frame, ModelCard, Result
-from sightline.worker import Loaded, ModelWorker
+from sightline.worker import Loaded
 
 CARD = ModelCard("m", "m", "detect", (), None, "-", "-")
 
@@ -59,7 +60,9 @@ def result(of: Frame) -> Result:
 
 
 def make_hub(**settings: int) -> Hub:
-    return Hub(Settings.model_validate(settings), ModelWorker(lambda: Loaded(create(), "", gpu_available=False)))
+    given = Settings.model_validate(settings)
+    key = Key("motion", "motion", "auto", None)
+    return Hub(given, ModelPool(given, key, lambda _: Loaded(create(), "", gpu_available=False)))
 
 
 def balanced(stream: Stream) -> bool:
@@ -74,7 +77,7 @@ def balanced(stream: Stream) -> bool:
 )
 def test_the_ledger_balances_after_every_event(events: list[str], wants: bool) -> None:
     async def play() -> None:
-        stream = Stream("door", lambda _: None)
+        stream = Stream("door", make_hub().worker)
         publisher = Recorder(wants_results=wants)
         stream.start(publisher)
         hub = make_hub()
@@ -111,7 +114,7 @@ def test_the_ledger_balances_after_every_event(events: list[str], wants: bool) -
 
 
 async def test_newest_frame_wins_before_it_is_decoded() -> None:
-    stream, publisher = Stream("door", lambda _: None), Recorder()
+    stream, publisher = Stream("door", make_hub().worker), Recorder()
     stream.start(publisher)
     for seq in range(3):
         stream.put(frame(seq))
@@ -122,11 +125,10 @@ async def test_newest_frame_wins_before_it_is_decoded() -> None:
 
 
 async def test_a_stream_that_nobody_wants_is_not_given_to_the_worker() -> None:
-    woken: list[Stream] = []
-    stream, publisher = Stream("door", woken.append), Recorder(wants_results=False)
+    stream, publisher = Stream("door", make_hub().worker), Recorder(wants_results=False)
     stream.start(publisher)
     stream.put(frame(0))
-    assert (woken, stream.slot, publisher.reasons) == ([], None, {"unwatched": 1})
+    assert (stream.slot, stream.in_flight, publisher.reasons) == (None, 0, {"unwatched": 1})
 
 
 async def test_one_publisher_at_a_time_and_free_again_after() -> None:
@@ -140,7 +142,7 @@ async def test_one_publisher_at_a_time_and_free_again_after() -> None:
 
 
 async def test_a_camera_that_comes_back_gets_no_answers_to_its_predecessors_frames() -> None:
-    stream, first, second = Stream("door", lambda _: None), Recorder(), Recorder()
+    stream, first, second = Stream("door", make_hub().worker), Recorder(), Recorder()
     stream.start(first)
     stream.put(frame(0))
     taken = stream.take()

@@ -13,11 +13,13 @@ import pytest
 from serving import peer, serving
 from sightline.config import Settings
 from sightline.hub import Hub
-from sightline.models.base import Model
+from sightline.models.base import Model, Options
+from sightline.pool import Key, ModelPool
 from sightline.types import Detections, Frame, Image, ModelCard, Prediction
-from sightline.worker import Loaded, ModelWorker
+from sightline.worker import Loaded
 from test_stream import Recorder, frame
 
+KEY = Key("held", "held", "auto", None)
 CARD = ModelCard("held", "held", "detect", (), None, "-", "-")
 
 
@@ -37,6 +39,7 @@ class Held(Model):
         self,
         images: Sequence[Image],
         *,
+        options: Sequence[Options] | None = None,
         streams: Sequence[str] | None = None,
         stages: dict[str, float] | None = None,
     ) -> list[Prediction]:
@@ -55,12 +58,11 @@ def picture_of(seq: int, stream: str) -> Frame:
 async def working(instances: int = 1) -> AsyncGenerator[tuple[Hub, list[str], threading.Semaphore]]:
     turns: list[str] = []
     go = threading.Semaphore(0)
-    worker = ModelWorker(
-        lambda: Loaded(Held(turns, go), "", gpu_available=False), static_skip=False, instances=instances
-    )
-    hub = Hub(Settings.model_validate({}), worker)
-    running = asyncio.create_task(worker.run())
-    await worker.settled.wait()
+    settings = Settings.model_validate({"static_skip": False, "workers": instances})
+    pool = ModelPool(settings, KEY, lambda _: Loaded(Held(turns, go), "", gpu_available=False))
+    hub = Hub(settings, pool)
+    running = asyncio.create_task(pool.run())
+    await hub.worker.settled.wait()
     try:
         yield hub, turns, go
     finally:

@@ -52,15 +52,15 @@ def begin_anew(stream: Stream, settings: Settings, reason: str) -> None:
 
 async def adapt(hub: Hub) -> None:
     """Step every controller four times a second, until cancelled."""
-    last, busy_s = time.monotonic(), hub.worker.busy_s
+    last, before = time.monotonic(), hub.pool.busy_s()
     while True:
         await asyncio.sleep(STEP_S)
-        now = time.monotonic()
-        busy = (hub.worker.busy_s - busy_s) / (now - last)
-        last, busy_s = now, hub.worker.busy_s
+        now, worked = time.monotonic(), hub.pool.busy_s()
+        busy = {worker: (s - before.get(worker, 0.0)) / (now - last) for worker, s in worked.items()}
+        last, before = now, worked
         for stream in hub.streams.values():
             if stream.controller is not None:
-                _step(stream, stream.controller, hub.settings, now, busy)
+                _step(stream, stream.controller, hub.settings, now, busy.get(stream.worker, 0.0))
 
 
 def _step(stream: Stream, controller: Controller, settings: Settings, now: float, busy: float) -> None:

@@ -6,8 +6,10 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from fastapi import FastAPI, Request
@@ -16,37 +18,38 @@ from fastapi.responses import FileResponse, JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
 
-from sightline import __version__, api, inbrowser, loader, registry, signin, tls
+from sightline import __version__, api, inbrowser, loader, model_api, registry, signin, stream_api, tls
 from sightline.access import Access
 from sightline.adapting import adapt
+from sightline.choices import EXPECTED, bad_setting
 from sightline.config import Settings, data_folder
 from sightline.drawing import Drawing
-from sightline.errors import SightlineError
+from sightline.errors import BadSetting, SightlineError
 from sightline.gate import Gate, Tries
 from sightline.guard import Guard, is_loopback
 from sightline.hub import Hub
+from sightline.offers import Offers
 from sightline.outward.running import feeding
+from sightline.pool import Key, Load, ModelPool
 from sightline.pull import pulling
 from sightline.tokens import Store
 from sightline.types import check_stream_name
-from sightline.worker import Loaded, ModelWorker
+from sightline.worker import Loaded
 
 log = logging.getLogger(__name__)
 
 WEB = Path(__file__).parent / "web"
 
 
-def create_app(settings: Settings, *, load: Callable[[], Loaded] | None = None) -> FastAPI:
-    """The app for these settings. ``load`` replaces the loading of the settings' model."""
+def create_app(settings: Settings, *, load: Load | None = None) -> FastAPI:
+    """The app for these settings. ``load`` replaces the loading of models."""
 
     access = Access(Store(data_folder(settings)) if settings.tokens else None)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
-        worker = ModelWorker(
-            load or (lambda: load_model(settings)), static_skip=settings.static_skip, instances=settings.workers
-        )
-        hub = Hub(settings, worker)
+        pool = ModelPool(settings, Offers(settings).own, load or partial(load_model, settings))
+        hub = Hub(settings, pool)
         app.state.hub = hub
         app.state.started_at = time.monotonic()
         drawing = app.state.drawing = Drawing(settings.jpeg_quality)
@@ -59,7 +62,7 @@ def create_app(settings: Settings, *, load: Callable[[], Loaded] | None = None) 
             app.state.feeders = await stack.enter_async_context(feeding(hub, settings.sinks))
             async with asyncio.TaskGroup() as tasks:
                 running = [
-                    tasks.create_task(loop) for loop in (worker.run(), hub.watch_model(), adapt(hub), access.run())
+                    tasks.create_task(loop) for loop in (pool.run(), hub.watch_models(), adapt(hub), access.run())
                 ]
                 yield
                 for task in running:
@@ -89,26 +92,30 @@ def create_app(settings: Settings, *, load: Callable[[], Loaded] | None = None) 
     app.add_exception_handler(SightlineError, _tell)
     app.add_exception_handler(RequestValidationError, _tell)
     app.add_exception_handler(HTTPException, _tell)
-    app.include_router(api.router)
+    for part in (api, stream_api, model_api):
+        app.include_router(part.router)
     app.include_router(signin.router)
     app.include_router(inbrowser.router)
     _add_pages(app)
     return app
 
 
-def load_model(settings: Settings) -> Loaded:
-    """Load and warm the settings' model. Raises ModelError or ConfigError."""
+def load_model(settings: Settings, key: Key) -> Loaded:
+    """Load and warm a model. Raises ModelError or ConfigError."""
     started = time.monotonic()
     model = loader.load_model(
-        settings.model,
-        engine=settings.engine,
+        key.spec,
+        engine=key.engine,
         precision=settings.precision,
         device=settings.device,
-        imgsz=settings.imgsz,
+        imgsz=key.imgsz,
         confidence=settings.conf,
         threads=settings.threads or _threads(settings.workers),
-        family=settings.family,
+        family=settings.family if key.spec == settings.model else None,
+        cache=settings.cache,
+        weights=settings.weights if key.spec == settings.model else None,
     )
+    model.card = replace(model.card, name=key.name)
     by = "" if model.engine is None else f" (engine {model.engine.name}: {model.engine_reason})"
     log.info("model %s is ready after %.1f s%s", model.card.name, time.monotonic() - started, by)
     return Loaded(model, model.engine_reason, _gpu_available())
@@ -124,9 +131,17 @@ def _gpu_available() -> bool:
     return any(d.startswith("cuda") for e in engines if e.available() is None for d in e.devices())
 
 
+_SETTINGS = {("body", key) for key in EXPECTED}
+
+
 async def _tell(_request: Request, error: Exception) -> JSONResponse:
+    if isinstance(error, RequestValidationError) and error.errors()[0]["loc"][:2] in _SETTINGS:
+        error = bad_setting(error.errors()[0])
+    blamed: dict[str, str] = {}
     if isinstance(error, SightlineError):
         code, status, message = error.code, error.status, error.message
+        if isinstance(error, BadSetting):
+            blamed = {"key": error.key, "got": error.got, "expected": error.expected}
     elif isinstance(error, RequestValidationError):
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
@@ -135,7 +150,7 @@ async def _tell(_request: Request, error: Exception) -> JSONResponse:
         code, status, message = "http", error.status_code, error.detail
     else:
         code, status, message = "internal", 500, "internal error"
-    return JSONResponse({"error": {"code": code, "message": message}}, status)
+    return JSONResponse({"error": {"code": code, "message": message} | blamed}, status)
 
 
 def _add_pages(app: FastAPI) -> None:

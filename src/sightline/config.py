@@ -16,6 +16,7 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from sightline import profiles
+from sightline.choices import Choices
 from sightline.errors import ConfigError
 from sightline.outward.settings import SinkSettings
 from sightline.presets import PRESETS, PresetName
@@ -23,6 +24,7 @@ from sightline.profiles import HUB
 from sightline.types import STREAM_NAME
 
 StreamName = Annotated[str, Field(pattern=f"^{STREAM_NAME.pattern}$")]
+ModelName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$")]
 
 PREFIX = "SIGHTLINE_"
 DEFAULT_FILE = "sightline.toml"
@@ -30,12 +32,20 @@ NOT_SETTINGS = frozenset({"SIGHTLINE_CONFIG", "SIGHTLINE_ASSETS", "SIGHTLINE_TOK
 """Names with our prefix that are not settings: the settings file, the tests' assets, what clients show and trust."""
 
 
-class StreamSettings(BaseModel):
+class StreamSettings(Choices):
     """What can be set for one stream."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
     priority: int = Field(0, ge=-100, le=100)
     max_fps: float | None = Field(None, ge=0.1, le=240)
+
+
+class IceServer(BaseModel):
+    """A STUN or TURN server, for the server and the pages alike."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    urls: tuple[Annotated[str, Field(pattern=r"^(stun|turn|turns):[^\s@]+$")], ...] = Field(min_length=1)
+    username: str | None = None
+    credential: SecretStr | None = None
 
 
 class Settings(BaseSettings):
@@ -108,11 +118,27 @@ class Settings(BaseSettings):
     max_streams: int = Field(64, ge=1, le=4096, description="Streams at a time.")
     max_viewers: int = Field(256, ge=1, le=65536, description="Viewers and listeners at a time, all streams.")
     streams: dict[StreamName, StreamSettings] = Field(
-        {}, description="[streams.NAME] tables of the file: priority (-100 to 100; higher comes first) and max_fps."
+        {},
+        description="[streams.NAME] tables of the file: priority (-100 to 100; higher comes first), max_fps, and what "
+        "can be chosen live too: model, engine, imgsz, confidence, iou, max_detections, classes.",
+    )
+    models: dict[ModelName, str] = Field(
+        {}, description="Models that may be chosen for a stream, besides those that are here: name = path. A table."
+    )
+    model_grace: float = Field(60, ge=0, le=86400, description="Seconds for which a model stays that no stream uses.")
+    model_memory_mb: int | None = Field(
+        None, ge=64, le=1 << 20, description="Memory that all models may take together; default: half of the machine's."
     )
     browser_models: Literal["off", "free", "all"] = Field(
         "free", description="Models that camera pages may fetch and run: none, those of free licences, or all in use."
     )
+    webrtc: bool = Field(True, description="Offer WebRTC, with WHIP and WHEP, besides WebSockets. See docs/webrtc.md.")
+    webrtc_ice_servers: tuple[IceServer, ...] = Field(
+        (), description="STUN and TURN servers: [[webrtc_ice_servers]] tables with urls, username and credential."
+    )
+    webrtc_peers: int = Field(32, ge=1, le=1024, description="WebRTC cameras and viewers at a time, all streams.")
+    webrtc_send_kbps: int = Field(2500, ge=100, le=50000, description="Most that video for one viewer takes, kbit/s.")
+    webrtc_receive_kbps: int = Field(4000, ge=100, le=50000, description="Most that a camera may send, kbit/s.")
     workers: int = Field(1, ge=1, le=64, description="Instances of the model, each with a thread of its own.")
     sinks: tuple[SinkSettings, ...] = Field(
         (), description="Where results go, besides: [[sinks]] tables of the file with kind jsonl, webhook or mqtt."

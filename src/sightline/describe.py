@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-import numpy as np
+from collections import Counter
+from dataclasses import dataclass
 
-from sightline.types import Detection, Detections, ModelCard, Prediction, Segment, Segmentation
+import numpy as np
+from numpy.typing import NDArray
+
+from sightline.types import NOTHING, Detection, Detections, ModelCard, Prediction, Segment, Segmentation
 
 
 def describe(prediction: Prediction, card: ModelCard) -> tuple[tuple[Detection, ...], tuple[Segment, ...]]:
@@ -15,6 +19,57 @@ def describe(prediction: Prediction, card: ModelCard) -> tuple[tuple[Detection, 
     if isinstance(prediction, Segmentation):
         return (), _segments(prediction, card)
     return _rows(prediction, card), ()
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """A prediction in words, of the classes that are shown."""
+
+    prediction: Prediction
+    detections: tuple[Detection, ...]
+    segments: tuple[Segment, ...]
+    seen: dict[int, float]
+    """By class, those that are not shown too: rows of a detector, or the share of the frame."""
+
+    @property
+    def mask(self) -> NDArray[np.uint8] | None:
+        """Of the prediction, where it has one."""
+        return self.prediction.mask if isinstance(self.prediction, Detections) else self.prediction.class_map
+
+
+def described(prediction: Prediction, card: ModelCard, shown: frozenset[int] | None) -> Described:
+    """``shown``: the classes that are; None for all. The rest goes from words and pixels alike."""
+    detections, segments = describe(prediction, card)
+    seen: dict[int, float] = {s.class_id: s.share for s in segments} or dict(Counter(d.class_id for d in detections))
+    if shown is not None:
+        prediction = only(prediction, shown)
+        detections = tuple(d for d in detections if d.class_id in shown)
+        segments = tuple(s for s in segments if s.class_id in shown)
+    return Described(prediction, detections, segments, seen)
+
+
+def only(prediction: Prediction, shown: frozenset[int]) -> Prediction:
+    """The prediction without all other classes: their rows, and their pixels in the mask."""
+    if isinstance(prediction, Segmentation):
+        table = np.full(256, NOTHING, np.uint8)
+        kept = [class_id for class_id in shown if class_id < NOTHING]
+        table[kept] = kept
+        return Segmentation(table[prediction.class_map])
+    rows = np.flatnonzero(np.isin(prediction.class_id, list(shown)))
+    tracked = prediction.tracker_id
+    mask = prediction.mask
+    if mask is not None:
+        table = np.zeros(256, np.uint8)
+        marked = rows[rows < 255]
+        table[marked + 1] = np.arange(1, len(marked) + 1)
+        mask = table[mask]
+    return Detections(
+        prediction.xyxy[rows],
+        prediction.confidence[rows],
+        prediction.class_id[rows],
+        None if tracked is None else tracked[rows],
+        mask,
+    )
 
 
 def _rows(found: Detections, card: ModelCard) -> tuple[Detection, ...]:
@@ -30,7 +85,8 @@ def _rows(found: Detections, card: ModelCard) -> tuple[Detection, ...]:
 
 
 def _segments(found: Segmentation, card: ModelCard) -> tuple[Segment, ...]:
-    counts = np.bincount(found.class_map.ravel())
+    counts = np.bincount(found.class_map.ravel(), minlength=NOTHING + 1)
+    counts[NOTHING] = 0
     present = counts.nonzero()[0]
     largest_first = present[np.argsort(-counts[present], kind="stable")]
     total = found.class_map.size

@@ -48,6 +48,30 @@ class BadRequest(SightlineError):
     status = 400
 
 
+class BadSetting(SightlineError):
+    """A choice that can't be taken over: which key, what was got, and what is allowed."""
+
+    code = "bad_setting"
+    status = 422
+
+    def __init__(self, message: str, key: str = "", got: str = "", expected: str = "") -> None:
+        super().__init__(message)
+        self.key, self.got, self.expected = key, got, expected
+
+    @classmethod
+    def of(cls, key: str, got: object, expected: str) -> BadSetting:
+        """``got``: any value."""
+        shown = repr(got)[:80]
+        return cls(f"{key}: got {shown}; expected {expected}", key, shown, expected)
+
+
+class Superseded(SightlineError):
+    """A newer change came while this one was under way."""
+
+    code = "superseded"
+    status = 409
+
+
 class Unauthorized(SightlineError):
     """Nobody we know: no token, or one that is wrong, expired or revoked."""
 

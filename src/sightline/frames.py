@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias, TypeVar
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from sightline import protocol
 from sightline.errors import ProtocolError, TooLarge
-from sightline.protocol import MAX_TEXT, Count, Millis, Ping, Pong
+from sightline.protocol import MAX_TEXT, Count, Millis, Ping, Pong, SettingsMessage, SettingsRefused
 from sightline.rows import Detection, Segment
 
 if TYPE_CHECKING:
@@ -73,6 +74,12 @@ class Subscribe(Struct, tag="subscribe", tag_field="type"):
 
 class Unsubscribe(Struct, tag="unsubscribe", tag_field="type"):
     """No more of that stream."""
+
+    stream: Name
+
+
+class SettingsWish(protocol.SettingsWish, tag="settings", kw_only=True):
+    """The same for a stream that this connection publishes."""
 
     stream: Name
 
@@ -158,8 +165,10 @@ class ErrorMessage(Struct, tag="error", tag_field="type", omit_defaults=True):
     seq: int | None = None
 
 
-PeerMessage: TypeAlias = Auth | FrameMessage | Close | Subscribe | Unsubscribe | Ping
-ServerMessage: TypeAlias = Hello | Adapt | Status | ResultMessage | Dropped | ErrorMessage | Pong
+PeerMessage: TypeAlias = Auth | FrameMessage | Close | Subscribe | Unsubscribe | SettingsWish | Ping
+ServerMessage: TypeAlias = (
+    Hello | Adapt | Status | ResultMessage | Dropped | ErrorMessage | SettingsMessage | SettingsRefused | Pong
+)
 
 _peer: msgspec.msgpack.Decoder[PeerMessage] = msgspec.msgpack.Decoder(PeerMessage)
 _frame: msgspec.msgpack.Decoder[FrameMessage] = msgspec.msgpack.Decoder(FrameMessage)
@@ -181,7 +190,7 @@ def decode(decoder: msgspec.msgpack.Decoder[M], data: Bytes, known: str) -> M:
 
 def decode_peer(data: Bytes) -> PeerMessage:
     """A message of a TCP peer. Raises ProtocolError with the reason."""
-    message = decode(_peer, data, "a msgpack map: auth, frame, close, subscribe, unsubscribe or ping")
+    message = decode(_peer, data, "a msgpack map: auth, frame, close, subscribe, unsubscribe, settings or ping")
     _check_header(len(data) - len(message.data) if isinstance(message, FrameMessage) else len(data))
     return message
 

@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
-from typing import Literal
+from typing import Any, Literal, TypeAlias
 
+from sightline.choices import check
 from sightline.config import Settings
-from sightline.errors import LimitReached, ShuttingDown, StreamBusy, StreamNotFound
+from sightline.errors import LimitReached, ShuttingDown, SightlineError, StreamBusy, StreamNotFound
 from sightline.mailbox import Mailbox
 from sightline.metrics import Ledger
-from sightline.protocol import Status
+from sightline.pool import ModelPool
+from sightline.protocol import SettingsRefused, Status
 from sightline.stream import Publisher, Stream, Subscription
+from sightline.switching import NEEDS_MODEL, Switching, give_up
 from sightline.types import check_stream_name
 from sightline.worker import ModelWorker
+
+Tell: TypeAlias = Callable[[SettingsRefused], None]
+
+log = logging.getLogger(__name__)
 
 REMEMBERED_S = 60.0
 """How long the figures of an ended stream stay to be read."""
@@ -24,14 +32,20 @@ REMEMBERED_S = 60.0
 class Hub:
     """Streams by name, and the listeners of all of them."""
 
-    def __init__(self, settings: Settings, worker: ModelWorker) -> None:
+    def __init__(self, settings: Settings, pool: ModelPool) -> None:
         self.settings = settings
-        self.worker = worker
+        self.pool = pool
+        self.switching = Switching(settings, pool)
         self.listeners: set[Subscription] = set()
         self.past = Ledger()
         """Of streams that are forgotten."""
         self.stopping: str | None = None
         self._streams: dict[str, Stream] = {}
+
+    @property
+    def worker(self) -> ModelWorker:
+        """The server's own model, with which streams begin."""
+        return self.pool.own.worker
 
     @property
     def streams(self) -> dict[str, Stream]:
@@ -66,7 +80,7 @@ class Hub:
     def release(self, stream: Stream) -> None:
         """End what ``take`` began."""
         stream.end()
-        self.worker.forget(stream.name)
+        stream.worker.forget(stream.name)
 
     @asynccontextmanager
     async def publish(self, name: str, publisher: Publisher) -> AsyncGenerator[Stream]:
@@ -106,24 +120,50 @@ class Hub:
         finally:
             self.listeners.discard(subscription)
 
-    @property
-    def model_status(self) -> Status:
-        """How the model stands, for the peers: loading, ready or failed."""
-        unready = self.worker.unready
-        if unready is None:
-            return Status("ready", "The model is ready.")
-        return Status("failed" if self.worker.settled.is_set() else "loading", f"No results yet: {unready}.")
+    async def change(self, stream: Stream, given: Mapping[str, Any]) -> None:
+        """Change what a stream asks of its model, and which it has: see ``Switching.change``."""
+        self._check_open()
+        await self.switching.change(stream, given)
 
-    async def watch_model(self) -> None:
-        """Tell all cameras and viewers whenever the model becomes ready or no longer is. Runs until cancelled."""
-        told = self.model_status
+    def wish(self, stream: Stream, given: Mapping[str, Any], tell: Tell) -> None:
+        """A camera's ``settings`` message. It hears what is in force through ``inform``, or why nothing changed."""
+        try:
+            self._check_open()
+            chosen = check(given)
+            if self.switching.change_now(stream, chosen):
+                return
+        except SightlineError as e:
+            tell(_refused(stream, e))
+        else:
+            self.pool.spawn(self._wish(stream, chosen, tell))
+
+    async def _wish(self, stream: Stream, chosen: Mapping[str, Any], tell: Tell) -> None:
+        try:
+            await self.switching.change(stream, chosen)
+        except SightlineError as e:
+            tell(_refused(stream, e))
+
+    async def watch_models(self) -> None:
+        """Tell cameras and viewers whenever their model becomes ready or no longer is. Runs until cancelled."""
+        self._keep_models()
         while True:
             await asyncio.sleep(0.25)
-            status = self.model_status
-            if status != told:
-                told = status
-                for stream in self._streams.values():
+            for stream in self._streams.values():
+                stream.hurry()
+                status = status_of(stream)
+                if status != stream.model_told:
+                    stream.model_told = status
                     stream.tell(status)
+
+    def _keep_models(self) -> None:
+        """Those that the operator chose for streams are there before the cameras come."""
+        for name, given in self.settings.streams.items():
+            chosen = {key: value for key, value in given.given().items() if value is not None}
+            if chosen.keys() & NEEDS_MODEL:
+                try:
+                    self.pool.keep(self.switching.offers.key(chosen))
+                except SightlineError as e:
+                    log.warning("stream %s: %s", name, e.message)
 
     def close(self, reason: str) -> None:
         """Stop: nobody new comes in, every mailbox ends with the reason."""
@@ -151,18 +191,51 @@ class Hub:
             if not ended:
                 raise LimitReached(f"{len(self._streams)} streams are live: the limit max_streams is reached")
             self._forget(min(ended, key=lambda s: s.ended_at or 0.0))
-        stream = self._streams[name] = Stream(name, self.worker.wake)
+        stream = self._streams[name] = Stream(name, self.worker)
         stream.preset = self.settings.preset
+        stream.listeners = self.listeners
+        stream.asked = self.switching.nothing_asked
         given = self.settings.streams.get(name)
         if given is not None:
             stream.priority, stream.max_fps = given.priority, given.max_fps
-        stream.listeners = self.listeners
+            self._begin(stream, given.given())
+        stream.model_told = status_of(stream)
         return stream
+
+    def _begin(self, stream: Stream, chosen: Mapping[str, Any]) -> None:
+        """What the operator chose for a stream; where its model is not there yet, once it is."""
+        try:
+            done = self.switching.change_now(stream, chosen)
+        except SightlineError as e:
+            log.warning("stream %s: %s", stream.name, e.message)
+            return
+        if not done:
+            self.pool.spawn(self._change_soon(stream, chosen))
+
+    async def _change_soon(self, stream: Stream, chosen: Mapping[str, Any]) -> None:
+        try:
+            await self.switching.change(stream, chosen)
+        except SightlineError as e:
+            log.warning("stream %s: %s", stream.name, e.message)
 
     def _forget(self, stream: Stream) -> None:
         if stream.publisher is None and not stream.subscriptions and not stream.in_flight:
             del self._streams[stream.name]
+            give_up(stream)
+            stream.worker.leave(stream)
             self.past.received += stream.ledger.received
             self.past.delivered += stream.ledger.delivered
             self.past.failed += stream.ledger.failed
             self.past.dropped.update(stream.ledger.dropped)
+
+
+def _refused(stream: Stream, error: SightlineError) -> SettingsRefused:
+    return SettingsRefused(stream.name, error.code, error.message, getattr(error, "key", ""))
+
+
+def status_of(stream: Stream) -> Status:
+    """How a stream's model stands, for its peers: loading, ready or failed."""
+    unready = stream.worker.unready
+    if unready is None:
+        return Status("ready", "The model is ready.")
+    return Status("failed" if stream.worker.settled.is_set() else "loading", f"No results yet: {unready}.")

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from sightline.access import needs
 from sightline.errors import BadRequest, Forbidden
 from sightline.hub import Hub
-from sightline.models.base import Model
+from sightline.models.base import Model, Options
 
 router = APIRouter()
 
@@ -75,12 +75,12 @@ class InBrowser(BaseModel):
 async def in_browser(request: Request, stream: str) -> InBrowser:
     """Whether the camera page of a stream may run the stream's model itself, and how."""
     hub: Hub = request.app.state.hub
-    hub.find(stream)
+    found = hub.find(stream)
     if not RUNTIME.is_file():
         return InBrowser(runtime=False, model=None, reason="In-browser mode is not in this build, made without npm.")
-    model = hub.worker.model
+    model = found.worker.model
     reason = _why_not(model, hub.settings.browser_models)
-    described = None if reason or model is None else describe_model(model)
+    described = None if reason or model is None else describe_model(model, found.asking.options)
     return InBrowser(runtime=True, model=described, reason=reason)
 
 
@@ -88,8 +88,9 @@ async def in_browser(request: Request, stream: str) -> InBrowser:
 def model_file(request: Request, name: str) -> Response:
     """The ONNX file of a model that runs, for pages that run it themselves; only where its licence permits that."""
     hub: Hub = request.app.state.hub
-    model = hub.worker.model
-    if model is None or model.card.name != name:
+    loaded = (one.worker.model for one in hub.pool.models)
+    model = next((model for model in loaded if model is not None and model.card.name == name), None)
+    if model is None:
         raise BadRequest(f"model {name[:80]!r}: expected one that runs here")
     reason = _why_not(model, hub.settings.browser_models)
     if reason:
@@ -121,12 +122,12 @@ def _why_not(model: Model | None, allowed: Literal["off", "free", "all"]) -> str
     return ""
 
 
-def describe_model(model: Model) -> PortableModel | None:
-    """How a page runs a model; None where no page can."""
+def describe_model(model: Model, options: Options) -> PortableModel | None:
+    """How a page runs a model with these options; None where no page can."""
     portable = model.portable
     if portable is None:
         return None
-    card, options = model.card, model.options
+    card = model.card
     return PortableModel(
         name=card.name,
         family=card.family,

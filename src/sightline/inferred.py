@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sightline import codecs
-from sightline.describe import describe
+from sightline.describe import described
 from sightline.errors import ProtocolError
 from sightline.protocol import PageResults
 from sightline.types import Detections, Frame, ModelCard, Prediction, Result, Segmentation
@@ -17,8 +17,10 @@ MAX_MASK_PIXELS = 1 << 21
 """Of a class map: 1024 x 2048."""
 
 
-def result_of(frame: Frame, said: PageResults, mask_png: bytes | None, card: ModelCard) -> Result:
-    """The result of a frame. Decodes the mask where there is one: then not for the event loop.
+def result_of(
+    frame: Frame, said: PageResults, mask_png: bytes | None, card: ModelCard, shown: frozenset[int] | None = None
+) -> Result:
+    """The result of a frame, of the classes that are shown. Decodes the mask where there is one: then not for the event loop.
 
     Raises ProtocolError, or BadImage for the mask, where the camera's words make no sense.
     """
@@ -31,15 +33,16 @@ def result_of(frame: Frame, said: PageResults, mask_png: bytes | None, card: Mod
         prediction = Segmentation(mask)
     else:
         prediction = _detections(said, frame, mask)
-    detections, segments = describe(prediction, card)
+    found = described(prediction, card, shown)
     stages = said.stages
     return Result(
         frame=frame,
-        prediction=prediction,
+        prediction=found.prediction,
         card=card,
-        detections=detections,
-        segments=segments,
-        mask_png=None if mask is None else codecs.encode_mask(mask),
+        detections=found.detections,
+        segments=found.segments,
+        seen=found.seen,
+        mask_png=None if found.mask is None else codecs.encode_mask(found.mask),
         stages={
             "preprocess": stages.preprocess,
             "infer": stages.infer,

@@ -27,6 +27,13 @@ class HubCollector(Collector):
         )
         yield GaugeMetricFamily("sightline_viewers", "Viewers and listeners", self._hub.viewers)
 
+        memory = GaugeMetricFamily(
+            "sightline_model_bytes", "What loading a model took, about", labels=["model", "imgsz"]
+        )
+        for one in self._hub.pool.models:
+            memory.add_metric([one.key.name, str(one.key.imgsz or "")], one.bytes)
+        yield memory
+
         received = CounterMetricFamily("sightline_frames_received", "Frames taken from cameras", labels=["stream"])
         delivered = CounterMetricFamily("sightline_frames_delivered", "Frames with a result", labels=["stream"])
         failed = CounterMetricFamily("sightline_frames_failed", "Frames the model failed on", labels=["stream"])
@@ -35,7 +42,11 @@ class HubCollector(Collector):
         fps = GaugeMetricFamily("sightline_fps", "Results a second", labels=["stream"])
         latency = GaugeMetricFamily("sightline_latency_ms", "Arrival to delivery", labels=["stream", "quantile"])
         stage = GaugeMetricFamily("sightline_stage_ms", "Mean time of a stage", labels=["stream", "stage"])
+        model = GaugeMetricFamily(
+            "sightline_stream_model", "1 for the model that a stream has", labels=["stream", "model"]
+        )
         for s in streams:
+            model.add_metric([s.name, s.worker.model_name], 1)
             received.add_metric([s.name], s.ledger.received)
             delivered.add_metric([s.name], s.ledger.delivered)
             failed.add_metric([s.name], s.ledger.failed)
@@ -47,4 +58,4 @@ class HubCollector(Collector):
                 latency.add_metric([s.name, f"0.{quantile[1:]}"], ms)
             for name, ms in s.stages.values().items():
                 stage.add_metric([s.name, name], ms)
-        yield from (received, delivered, failed, dropped, in_flight, fps, latency, stage)
+        yield from (received, delivered, failed, dropped, in_flight, fps, latency, stage, model)

@@ -6,7 +6,7 @@ keys are camelCase, what the server adds is snake_case. Unknown keys are ignored
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias, TypeVar
 
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
@@ -88,6 +88,26 @@ class Ping(Struct, tag="ping", tag_field="type"):
     timestamp: Millis
 
 
+class SettingsWish(Struct, tag="settings", tag_field="type"):
+    """A camera chooses for its stream; without any key it asks what the settings are.
+
+    Values are checked later, so that a wrong one is refused and the session goes on. See ``choices.Choices``.
+    """
+
+    model: Any = UNSET
+    engine: Any = UNSET
+    imgsz: Any = UNSET
+    confidence: Any = UNSET
+    iou: Any = UNSET
+    max_detections: Any = UNSET
+    classes: Any = UNSET
+
+    def given(self) -> dict[str, Any]:
+        """What was said."""
+        keys = SettingsWish.__struct_fields__
+        return {key: getattr(self, key) for key in keys if getattr(self, key) is not UNSET}
+
+
 # What a viewer sends
 
 
@@ -133,6 +153,8 @@ class ResultMessage(Struct, tag="result", tag_field="type", omit_defaults=True):
     mask_kind: Literal["instances", "classes"] | UnsetType = UNSET
     reused: bool | UnsetType = UNSET
     """True where nothing moved, and this was found in an earlier frame."""
+    rtp_timestamp: int | UnsetType = UNSET
+    """Over WebRTC: the RTP time of the picture."""
     browser: str | UnsetType = UNSET
     """Where the camera's own browser found this: what ran the model there."""
 
@@ -171,6 +193,7 @@ class ViewerFrame(Struct, tag="frame_metadata", tag_field="type", omit_defaults=
     mask_bytes: int | UnsetType = UNSET
     mask_kind: Literal["instances", "classes"] | UnsetType = UNSET
     reused: bool | UnsetType = UNSET
+    rtp_timestamp: int | UnsetType = UNSET
     browser: str | UnsetType = UNSET
 
 
@@ -223,6 +246,34 @@ class Adapt(Struct, tag="adapt", tag_field="type"):
     max_pending: int
 
 
+class SettingsMessage(Struct, tag="settings", tag_field="type"):
+    """To a camera: what its frames are processed with from now on. Also over TCP."""
+
+    stream: str
+    model: str
+    """As it is offered."""
+    engine: str
+    """Empty for a model without one, or while it is loaded."""
+    device: str
+    imgsz: int | None
+    """The longer side of the model's input; None where it has none."""
+    confidence: float
+    iou: float
+    max_detections: int
+    classes: list[str] | None
+    """Those that are shown; None for all."""
+
+
+class SettingsRefused(Struct, tag="settings_refused", tag_field="type"):
+    """A camera's settings were not taken over, none of them. The session goes on. Also over TCP."""
+
+    stream: str
+    code: str
+    message: str
+    key: str
+    """Which one is to blame; empty where none is."""
+
+
 class ErrorMessage(Struct, tag="error", tag_field="type"):
     """Why the server refuses or closes."""
 
@@ -230,7 +281,7 @@ class ErrorMessage(Struct, tag="error", tag_field="type"):
     message: str
 
 
-CameraMessage: TypeAlias = FrameMetadata | Ping | PerformanceStats
+CameraMessage: TypeAlias = FrameMetadata | Ping | PerformanceStats | SettingsWish
 ViewerMessage: TypeAlias = Ack | PerformanceStats | Ping
 
 _camera: msgspec.json.Decoder[CameraMessage] = msgspec.json.Decoder(CameraMessage)
@@ -253,7 +304,7 @@ def _decode(decoder: msgspec.json.Decoder[M], text: str | bytes, known: str, mos
 
 def decode_camera(text: str | bytes) -> CameraMessage:
     """A camera's text message. Raises ProtocolError or TooLarge with the reason."""
-    return _decode(_camera, text, "frame_metadata, ping, performance_stats", MAX_CAMERA_TEXT)
+    return _decode(_camera, text, "frame_metadata, ping, performance_stats, settings", MAX_CAMERA_TEXT)
 
 
 def decode_viewer(text: str | bytes) -> ViewerMessage:

@@ -4,23 +4,31 @@ from __future__ import annotations
 
 import logging
 import time
-from collections import Counter
-from collections.abc import Callable
+from collections import Counter, deque
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
 from sightline.controller import Controller, Knobs, Seen
 from sightline.mailbox import Mailbox
 from sightline.metrics import Ledger, Rate, Smoothed, Spread, TokenBucket
 from sightline.presets import PresetName
-from sightline.protocol import Adapt, PerformanceStats, Status
+from sightline.processing import Asked
+from sightline.protocol import Adapt, PerformanceStats, SettingsMessage, Status
 from sightline.types import Frame, Result
+
+if TYPE_CHECKING:
+    from sightline.switching import Failed, Pending
+    from sightline.worker import ModelWorker
 
 log = logging.getLogger(__name__)
 
 DropReason: TypeAlias = Literal["replaced", "unwatched", "rate", "closed"]
 """replaced: a newer frame came first. unwatched: nobody wants results. rate: above max_fps. closed: the end came."""
 
+SEEN = 30
+"""Results that tell what is seen of late, none of them older than"""
+SEEN_S = 5.0
 
 CAMERA_LIVE = Status("live", "The camera is live.")
 CAMERA_GONE = Status("ended", "The camera is gone.")
@@ -66,8 +74,19 @@ class Subscription:
 class Stream:
     """A named live feed."""
 
-    def __init__(self, name: str, wake: Callable[[Stream], None]) -> None:
+    def __init__(self, name: str, worker: ModelWorker) -> None:
         self.name = name
+        self.worker = worker
+        """Has its model."""
+        self.asked = Asked()
+        """What is asked of its frames from now on."""
+        self.choices: dict[str, Any] = {}
+        """What was chosen for it; a key that is missing is the server's own. See ``choices.Choices``."""
+        self.model_told: Status | None = None
+        """How its model stood when its peers were last told."""
+        self.pending: Pending | None = None
+        self.failed: Failed | None = None
+        self._move: tuple[ModelWorker, Asked] | None = None
         self.publisher: Publisher | None = None
         self.paused: str | None = None
         """Why nothing comes of a publisher that stays: see ``pause``."""
@@ -91,11 +110,14 @@ class Stream:
         self.ask: Callable[[Adapt], None] | None = None
         self.sends: Knobs | None = None
         """What the publisher begins with, where that is its own affair and not the preset's."""
+        self.inform: Callable[[SettingsMessage], None] | None = None
+        """Tells a camera that wants to know what the settings are now."""
         self._pace: tuple[float, TokenBucket] | None = None
         self.latest: Frame | None = None
         self.last_result: Result | None = None
         self.ended_at: float | None = None
-        self._wake = wake
+        self._seen: deque[tuple[float, Mapping[int, float]]] = deque(maxlen=SEEN)
+        worker.join(self)
         self._unlogged: Counter[str] = Counter()
         self._logged_at = time.monotonic()
 
@@ -140,7 +162,7 @@ class Stream:
             return
         old, self.slot = self.slot, frame
         if old is None:
-            self._wake(self)
+            self.worker.wake(self)
         else:
             self._drop(old, "replaced")
 
@@ -188,12 +210,60 @@ class Stream:
         if frame is not None:
             self._drop(frame, "closed")
         self.publisher = self.paused = None
-        self.controller = self.ask = None
+        self.controller = self.ask = self.inform = None
         self.sends = None
         self.ended_at = time.monotonic()
         self._log_drops(now=True)
         if not self._in_worker:
             self._tell(CAMERA_GONE)
+
+    # Its model
+
+    def move(self, worker: ModelWorker, asked: Asked) -> None:
+        """Have this model from the next frame on: at once, or as soon as the frame is back that the old one has.
+
+        So results stay in order. An old one that is stuck is not waited for. What waits in the slot goes along.
+        """
+        if self._move is not None and self._move[0] is not self.worker:
+            self._move[0].streams.discard(self)
+        self._move = worker, asked
+        worker.streams.add(self)  # so that it is not released before the frame is back
+        if not self._in_worker or self.worker.stuck:
+            self._now_move()
+
+    def _now_move(self) -> None:
+        assert self._move is not None
+        (worker, self.asked), self._move = self._move, None
+        if worker is not self.worker:
+            since = self.worker.leave(self)
+            self.worker = worker
+            self._seen.clear()
+            worker.join(self, since)
+
+    def hurry(self) -> None:
+        """An old model that has become stuck meanwhile is not waited for any longer."""
+        if self._move is not None and self.worker.stuck:
+            self._now_move()
+
+    @property
+    def moving_to(self) -> ModelWorker:
+        """Its model, or the one that it is about to have."""
+        return self.worker if self._move is None else self._move[0]
+
+    @property
+    def asking(self) -> Asked:
+        """What is asked of the next frame."""
+        return self.asked if self._move is None else self._move[1]
+
+    def seen(self) -> dict[int, float]:
+        """What was found of late, by class, mean of the last results: rows, or the share of the frame."""
+        fresh = [found for at, found in self._seen if time.monotonic() - at < SEEN_S]
+        total: dict[int, float] = {}
+        for found in fresh:
+            for class_id, amount in found.items():
+                total[class_id] = total.get(class_id, 0.0) + amount
+        most_first = sorted(total, key=lambda class_id: -total[class_id])
+        return {class_id: total[class_id] / len(fresh) for class_id in most_first}
 
     # From the worker's side
 
@@ -213,6 +283,7 @@ class Stream:
         self.latency.add((time.monotonic() - result.frame.received_at) * 1000)
         self.stages.add(dict(result.stages))
         self.last_result = result
+        self._seen.append((result.finished_at, result.seen))
         if self.controller is not None and publisher is self.publisher:
             self.controller.frame(_seen(result))
         if publisher is not None and publisher is self.publisher:
@@ -236,8 +307,11 @@ class Stream:
         self.ledger.dropped["closed"] += 1
         if publisher is not None and publisher is self.publisher:
             publisher.drop(frame, "closed")
+        self._after_worker()
 
     def _after_worker(self) -> None:
+        if self._move is not None:
+            self._now_move()
         if self.publisher is None and not self._in_worker:
             self._tell(CAMERA_GONE)
 

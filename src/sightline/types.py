@@ -85,12 +85,16 @@ class Detections:
         return cls(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int32), None, mask)
 
 
+NOTHING = 255
+"""In a class map: no class, or one that is not to be shown."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Segmentation:
     """A class for every pixel."""
 
     class_map: NDArray[np.uint8]
-    """h x w class ids, covers the whole frame at any resolution."""
+    """h x w class ids, covers the whole frame at any resolution; ``NOTHING`` where nothing is to be shown."""
 
 
 Prediction: TypeAlias = Detections | Segmentation
@@ -173,6 +177,8 @@ class Result:
     """From the start of decoding to the end of postprocessing."""
     finished_at: float
     """Seconds, ``time.monotonic()``."""
+    seen: Mapping[int, float] = field(default_factory=dict)
+    """By class, those that are not shown too: rows of a detector, or the share of the frame."""
     reused: Frame | None = None
     """Where nothing moved: the earlier frame of which this was found, and which looked the same."""
     browser: str = ""

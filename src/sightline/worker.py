@@ -8,21 +8,18 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Set
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TypeAlias
+from functools import partial
 from zlib import crc32
 
-import numpy as np
-
-from sightline import codecs
-from sightline.describe import describe
-from sightline.errors import SightlineError
+from sightline.errors import ModelError, SightlineError
 from sightline.models.base import Model
-from sightline.still import Stills, as_of
+from sightline.processing import Outcome, process
+from sightline.still import Stills
 from sightline.stream import Stream
-from sightline.types import Detections, Frame, Image, Prediction, Result
+from sightline.types import Frame, Result
 
 log = logging.getLogger(__name__)
 
@@ -32,17 +29,6 @@ STARVED_S = 0.5
 """A stream that has waited so long comes before all priorities."""
 FAILURES = 5
 """So many frames in a row that fail make the worker unready, until one succeeds."""
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """A frame that could not be processed, and why, in words for a peer."""
-
-    frame: Frame
-    message: str
-
-
-Outcome: TypeAlias = Result | Failure
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +62,12 @@ class ModelWorker:
     def __init__(self, load: Callable[[], Loaded], *, static_skip: bool = True, instances: int = 1) -> None:
         """``static_skip``: a frame in which nothing moved gets the last result without inference."""
         self.loaded: Loaded | None = None
-        self.failure: str | None = None
+        self.error: SightlineError | None = None
         """Why the model could not be loaded."""
+        self.streams: set[Stream] = set()
+        """Whose model it is."""
+        self.left_at = time.monotonic()
+        """When the last stream left, or none has come yet."""
         self.settled = asyncio.Event()
         """Set once loading has ended, well or not."""
         self._load = load
@@ -91,6 +81,7 @@ class ModelWorker:
         self._failures = 0
         self._last_failure = ""
         self._stills = Stills() if static_skip else None
+        self._closing: list[Future[None]] = []
 
     @property
     def model(self) -> Model | None:
@@ -103,22 +94,45 @@ class ModelWorker:
         return "" if self.model is None else self.model.card.name
 
     @property
+    def failure(self) -> str | None:
+        """Why the model could not be loaded, in words."""
+        return None if self.error is None else self.error.message
+
+    @property
+    def stuck(self) -> bool:
+        """True if the model counts as dead."""
+        since = time.monotonic() - STUCK_S
+        return any(i.busy_since is not None and i.busy_since < since for i in self._instances)
+
+    @property
     def unready(self) -> str | None:
         """Why no results come, or None while all is well."""
-        if self.failure is not None:
+        if self.error is not None:
             return f"the model failed to load: {self.failure}"
         if self.model is None:
             return "the model is loading"
-        stuck = time.monotonic() - STUCK_S
-        if any(i.busy_since is not None and i.busy_since < stuck for i in self._instances):
+        if self.stuck:
             return f"the model has not answered for {STUCK_S:.0f} s"
         if self._failures >= FAILURES:
             return f"the model failed on the last {self._failures} frames: {self._last_failure}"
         return None
 
-    def wake(self, stream: Stream) -> None:
+    def join(self, stream: Stream, since: float | None = None) -> None:
+        """A stream has this model from now on. ``since``: when its waiting frame came, where one waits."""
+        self.streams.add(stream)
+        if stream.slot is not None:
+            self.wake(stream, since)
+
+    def leave(self, stream: Stream) -> float | None:
+        """A stream has this model no longer. Returns when the frame came that it has waiting, None where none has."""
+        self.streams.discard(stream)
+        self.left_at = time.monotonic()
+        self.forget(stream.name)
+        return self._ready.pop(stream, None)
+
+    def wake(self, stream: Stream, since: float | None = None) -> None:
         """A stream's empty slot was filled."""
-        self._ready[stream] = time.monotonic()
+        self._ready[stream] = since or time.monotonic()
         self._wake.set()
 
     def forget(self, name: str) -> None:
@@ -129,27 +143,52 @@ class ModelWorker:
 
     async def run(self) -> None:
         """Load the model, then work until cancelled."""
+        try:
+            await self.load()
+            if self.error is None:
+                await self.serve()
+        finally:
+            self.close()
+
+    async def load(self) -> None:
+        """Load the model; ``error`` says where that failed. Must be followed by ``close``, whatever happens."""
         loop = asyncio.get_running_loop()
         try:
-            try:
-                for instance in self._instances:  # one after the other: loading takes all cores anyway
-                    instance.loaded = await loop.run_in_executor(instance.thread, self._load)
-            except Exception as e:  # noqa: BLE001 - the server says why, whatever an engine raised
-                self.failure = e.message if isinstance(e, SightlineError) else f"{type(e).__name__}: {e}"
-                return
-            finally:
-                if self.failure is None:
-                    self.loaded = self._instances[0].loaded
-                self.settled.set()
-            async with asyncio.TaskGroup() as tasks:
-                for instance in self._instances:
-                    tasks.create_task(self._serve(instance))
+            for instance in self._instances:  # one after the other: loading takes all cores anyway
+                instance.loaded = await loop.run_in_executor(instance.thread, self._load)
+        except SightlineError as e:
+            self.error = e
+        except Exception as e:  # noqa: BLE001 - the server says why, whatever an engine raised
+            self.error = ModelError(f"{type(e).__name__}: {e}")
+        else:
+            self.loaded = self._instances[0].loaded
         finally:
-            self._give_back_slots()
+            self.settled.set()
+
+    def fail(self, error: SightlineError) -> None:
+        """There will be no model."""
+        self.error = error
+        self.settled.set()
+
+    async def serve(self) -> None:
+        """Work until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
             for instance in self._instances:
-                if instance.loaded is not None:
-                    instance.thread.submit(instance.loaded.model.close)
-                instance.thread.shutdown(wait=False)
+                tasks.create_task(self._serve(instance))
+
+    def close(self) -> None:
+        """Give back what waits, and, in its own time, the model's memory."""
+        self._give_back_slots()
+        for instance in self._instances:
+            if instance.loaded is not None:
+                self._closing.append(instance.thread.submit(instance.loaded.model.close))
+                instance.loaded = None
+            instance.thread.shutdown(wait=False)
+
+    async def gone(self) -> None:
+        """Wait, after ``close``, until the model is closed, and let go of it."""
+        await asyncio.gather(*map(asyncio.wrap_future, self._closing))
+        self.loaded = None
 
     async def _serve(self, instance: _Instance) -> None:
         assert instance.loaded is not None
@@ -162,10 +201,17 @@ class ModelWorker:
                 self._wake.clear()
                 await self._wake.wait()
                 continue
-            frames = [frame for _, frame in batch]
+            work = partial(
+                process,
+                model,
+                [frame for _, frame in batch],
+                [stream.asked for stream, _ in batch],
+                gone=gone,
+                stills=self._stills,
+            )
             begun = instance.busy_since = time.monotonic()
             try:
-                outcomes = await loop.run_in_executor(instance.thread, process, model, frames, gone, self._stills)
+                outcomes = await loop.run_in_executor(instance.thread, work)
             except asyncio.CancelledError:
                 for stream, frame in batch:
                     stream.give_back(frame)
@@ -217,111 +263,3 @@ class ModelWorker:
             if frame is not None:
                 stream.give_back(frame)
         self._ready.clear()
-
-
-def process(
-    model: Model, frames: list[Frame], gone: Set[str] = frozenset(), stills: Stills | None = None
-) -> list[Outcome]:
-    """Decode, predict and describe. Runs in the worker's thread; a frame that fails fails alone.
-
-    With ``stills``, a frame that looks like the last one of its stream that was inferred gets that one's result.
-    """
-    for name in gone:
-        model.forget(name)
-        if stills is not None:
-            stills.forget(name)
-    if model.remembers:
-        stills = None
-    settings = (model.card, model.options)
-    started = time.monotonic()
-    images: dict[int, Image] = {}
-    outcomes: dict[int, Outcome] = {}
-    decode_ms: dict[int, float] = {}
-    for i, frame in enumerate(frames):
-        at = time.perf_counter()
-        try:
-            if stills is not None and (found := stills.reuse(frame, settings)) is not None:
-                outcomes[i] = _again(frame, found, started, at)
-                continue
-            images[i] = codecs.decode(frame.image, at_least=model.wanted_side)
-        except SightlineError as e:
-            outcomes[i] = Failure(frame, e.message)
-        decode_ms[i] = (time.perf_counter() - at) * 1000
-    stages: dict[str, float] = {}
-    predictions = _predict(model, frames, images, stages)
-    for i, said in predictions.items():
-        if isinstance(said, str):
-            outcomes[i] = Failure(frames[i], said)
-            continue
-        times = {"queue": (started - frames[i].received_at) * 1000, "decode": decode_ms[i]}
-        times |= {name: ms / len(images) for name, ms in stages.items()}
-        result = outcomes[i] = _result(model, frames[i], images[i], said, started, times)
-        if stills is not None:
-            stills.remember(result, settings)
-    return [outcomes[i] for i in range(len(frames))]
-
-
-def _again(frame: Frame, found: Result, started: float, at: float) -> Result:
-    """An earlier result for this frame. ``at``: ``time.perf_counter()`` when it was begun."""
-    took_ms = round((time.perf_counter() - at) * 1000, 3)
-    stages = {"queue": round((started - frame.received_at) * 1000, 3), "compare": took_ms}
-    return as_of(frame, found, stages, took_ms=took_ms, finished_at=time.monotonic())
-
-
-def _predict(
-    model: Model, frames: list[Frame], images: dict[int, Image], stages: dict[str, float]
-) -> dict[int, Prediction | str]:
-    """Predictions by index, or why there is none. A batch that fails is tried again one by one."""
-    order = list(images)
-    if not order:
-        return {}
-    try:
-        found = model.predict([images[i] for i in order], streams=[frames[i].stream for i in order], stages=stages)
-        return dict(zip(order, found, strict=True))
-    except Exception as e:
-        if len(order) == 1:
-            if not isinstance(e, SightlineError):
-                log.exception("model %s failed", model.card.name)
-            return {order[0]: f"{type(e).__name__}: {e}"[:300]}
-    alone: dict[int, Prediction | str] = {}
-    for i in order:
-        alone |= _predict(model, frames, {i: images[i]}, stages)
-    return alone
-
-
-def _result(
-    model: Model, frame: Frame, image: Image, prediction: Prediction, started: float, stages: dict[str, float]
-) -> Result:
-    at = time.perf_counter()
-    prediction = _at_full_size(prediction, frame, image)
-    detections, segments = describe(prediction, model.card)
-    mask = prediction.mask if isinstance(prediction, Detections) else prediction.class_map
-    mask_png = None if mask is None else codecs.encode_mask(mask)
-    stages["encode"] = (time.perf_counter() - at) * 1000
-    finished = time.monotonic()
-    return Result(
-        frame=frame,
-        prediction=prediction,
-        card=model.card,
-        detections=detections,
-        segments=segments,
-        mask_png=mask_png,
-        stages={name: round(ms, 3) for name, ms in stages.items()},
-        processing_time_ms=round((finished - started) * 1000, 3),
-        finished_at=finished,
-    )
-
-
-def _at_full_size(prediction: Prediction, frame: Frame, image: Image) -> Prediction:
-    """Boxes of a picture that was decoded at reduced size, in pixels of the frame."""
-    width, height = frame.size
-    if not isinstance(prediction, Detections) or (image.shape[1], image.shape[0]) == (width, height):
-        return prediction
-    scale = np.array([width / image.shape[1], height / image.shape[0]] * 2, np.float32)
-    return Detections(
-        prediction.xyxy * scale,
-        prediction.confidence,
-        prediction.class_id,
-        prediction.tracker_id,
-        prediction.mask,
-    )

@@ -22,14 +22,15 @@ from sightline.models._data_sets import ADE, VOC
 from sightline.models._input import IMAGENET, Input, recipe_for
 from sightline.models._labels import labels_for, told_labels
 from sightline.models.base import Geometry, Graph, GraphModel, Options, Portable
-from sightline.types import Engine, Image, ModelCard, Segmentation, TensorSpec
+from sightline.types import NOTHING, Engine, Image, ModelCard, Segmentation, TensorSpec
 
 LAYOUTS = (
-    "logits 1 x classes x H x W or 1 x H x W x classes, 2 to 256 classes, H and W in proportion to the input's; "
+    "logits 1 x classes x H x W or 1 x H x W x classes, 2 to 255 classes, H and W in proportion to the input's; "
     "or class ids 1 x H x W or 1 x 1 x H x W, whole numbers"
 )
 
-MOST_CLASSES = 256
+MOST_CLASSES = 255
+"""The value 255 stands for none."""
 WIDEST = 32
 """How many pixels of the input one of the output may stand for."""
 MAIN = ("out", "logits", "output", "semantic", "seg")
@@ -146,7 +147,7 @@ class Semantic(GraphModel):
         if self._layout.axes == "map":
             ids = output.reshape(output.shape[-2:])
             rows, columns = self._inside(ids.shape[0], ids.shape[1], geometry)
-            return Segmentation(ids[rows, columns].clip(0, MOST_CLASSES - 1).astype(np.uint8))
+            return Segmentation(ids[rows, columns].clip(0, NOTHING).astype(np.uint8))
         if self._layout.axes == "hwc":
             output = np.moveaxis(output, -1, 0)
         rows, columns = self._inside(output.shape[1], output.shape[2], geometry)

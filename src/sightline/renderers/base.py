@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sightline import palette, registry
-from sightline.types import Image, Prediction, Segmentation
+from sightline.types import NOTHING, Image, Prediction, Segmentation
 
 AUTO = "auto"
 """The mode where nobody chose one: boxes for detections, filled areas for a segmentation."""
@@ -100,8 +100,8 @@ class Areas(NamedTuple):
     """H x W: class ids, or instances from 1."""
     table: NDArray[np.uint8]
     """256 x 1 x 3: the colour of each value."""
-    clear_zero: bool
-    """True if 0 is nothing: a background, or no instance."""
+    nothing: tuple[int, ...]
+    """Values that stand for nothing: a background, no instance, a class that is not to be shown."""
 
     @classmethod
     def of(cls, image: Image, prediction: Prediction, labels: Sequence[str]) -> Areas | None:
@@ -114,15 +114,23 @@ class Areas(NamedTuple):
         values = cv2.resize(small, (width, height), interpolation=cv2.INTER_NEAREST).astype(np.uint8, copy=False)
         table = palette.table()
         if isinstance(prediction, Segmentation):
-            return cls(values, table, bool(labels) and labels[0] == "background")
+            background = (0,) if labels and labels[0] == "background" else ()
+            return cls(values, table, (*background, NOTHING) if int(small.max()) == NOTHING else background)
         by_row = prediction.class_id[:255].tolist()
         if by_row:
             table[1 : len(by_row) + 1, 0] = [palette.color(class_id) for class_id in by_row]
-        return cls(values, table, True)
+        return cls(values, table, (0,))
 
     def colours(self) -> Image:
         """Every pixel in the colour of its value."""
         return np.asarray(cv2.applyColorMap(self.values, self.table), np.uint8)
+
+    def clear(self) -> NDArray[np.uint8]:
+        """H x W, 1 where there is nothing."""
+        found = np.zeros(self.values.shape, bool)
+        for value in self.nothing:
+            found |= self.values == value
+        return found.view(np.uint8)
 
 
 def label_map(prediction: Prediction) -> NDArray[np.uint8] | None:
@@ -133,8 +141,8 @@ def label_map(prediction: Prediction) -> NDArray[np.uint8] | None:
 def paint(image: Image, areas: Areas, colours: Image, opacity: float) -> Image:
     """The picture under ``colours``, which are ours to change, except where there is nothing."""
     cv2.addWeighted(image, 1 - opacity, colours, opacity, 0, dst=colours)
-    if areas.clear_zero:
-        cv2.copyTo(image, np.equal(areas.values, 0).view(np.uint8), colours)
+    if areas.nothing:
+        cv2.copyTo(image, areas.clear(), colours)
     return colours
 
 

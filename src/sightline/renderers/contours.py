@@ -29,8 +29,8 @@ def render(image: Image, prediction: Prediction, labels: Sequence[str], *, opaci
     differs = values[reach:] != values[:-reach]
     edge[reach:] |= differs
     edge[:-reach] |= differs
-    if areas.clear_zero:
-        edge &= values != 0
+    for value in areas.nothing:
+        edge &= values != value
     lines = areas.colours()
     cv2.addWeighted(image, 1 - opacity, lines, opacity, 0, dst=lines)
     return np.asarray(cv2.copyTo(lines, edge.view(np.uint8), image.copy()), np.uint8)

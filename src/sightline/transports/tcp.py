@@ -34,9 +34,9 @@ from sightline.errors import (
 )
 from sightline.frames import Bytes
 from sightline.gate import Tries, identify, network_of
-from sightline.hub import Hub
+from sightline.hub import Hub, status_of
 from sightline.intake import EPOCH, Intake, Pacer
-from sightline.protocol import Adapt, Ping, Pong, Status
+from sightline.protocol import Adapt, Ping, Pong, SettingsMessage, SettingsRefused, Status
 from sightline.stream import DropReason
 from sightline.types import Frame, Result
 
@@ -121,6 +121,10 @@ class Publisher:
         """For other pictures from now on."""
         asked = (wish.fps, wish.quality, wish.width, wish.reason, wish.preset, wish.max_pending)
         self._peer.tell(frames.Adapt(self._name, *asked))
+
+    def inform(self, message: SettingsMessage | SettingsRefused) -> None:
+        """What its frames are processed with from now on, or why not."""
+        self._peer.tell(message)
 
     def close(self, reason: str) -> None:
         """The server stops."""
@@ -267,6 +271,8 @@ class Peer(asyncio.BufferedProtocol):
             self._take_frame(message)
         elif isinstance(message, Ping):
             self.tell(Pong(message.timestamp, time.time() * 1000))
+        elif isinstance(message, frames.SettingsWish):
+            self._wish(message)
         elif isinstance(message, frames.Close):
             self._close(message.stream)
         elif isinstance(message, frames.Unsubscribe):
@@ -311,6 +317,15 @@ class Peer(asyncio.BufferedProtocol):
         except SightlineError as e:
             self._refuse(e, message.stream, message.seq)
 
+    def _wish(self, message: frames.SettingsWish) -> None:
+        published = self._publishing.get(message.stream)
+        if published is None:
+            wrong = "settings of a stream that this connection does not publish"
+            self.tell(SettingsRefused(message.stream, BadRequest.code, wrong, ""))
+        else:
+            publisher, intake = published
+            self._hub.wish(intake.stream, message.given(), publisher.inform)
+
     def _publish(self, name: str) -> tuple[Publisher, Intake]:
         assert self._identity is not None
         self._door.access.check(self._identity, "publish", stream=name)
@@ -319,9 +334,10 @@ class Peer(asyncio.BufferedProtocol):
         stream = self._hub.take(name, publisher)
         intake = Intake(stream, settings)
         begin(stream, settings, publisher.ask)
+        stream.inform = publisher.inform
         tell_unless(stream, settings, preset_knobs(settings.preset))
         log.info("stream %s: tcp %s publishes", name, self._name)
-        publisher.tell(self._hub.model_status)
+        publisher.tell(status_of(stream))
         self._publishing[name] = publisher, intake
         return publisher, intake
 

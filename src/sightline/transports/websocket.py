@@ -29,12 +29,22 @@ from sightline.errors import (
     StreamEnded,
     TooLarge,
 )
-from sightline.hub import Hub
+from sightline.hub import Hub, status_of
 from sightline.inferred import result_of
 from sightline.intake import EPOCH, Intake, Pacer
 from sightline.mailbox import Mailbox
 from sightline.presets import PRESETS, PresetName
-from sightline.protocol import Adapt, FrameMetadata, PageResults, Ping, Pong, Status
+from sightline.protocol import (
+    Adapt,
+    FrameMetadata,
+    PageResults,
+    Ping,
+    Pong,
+    SettingsMessage,
+    SettingsRefused,
+    SettingsWish,
+    Status,
+)
 from sightline.stream import DropReason, Stream, Subscription
 from sightline.tokens import Role
 from sightline.types import Frame, Result
@@ -179,6 +189,10 @@ class Camera:
         """For other pictures from now on."""
         self.say(protocol.encode(message))
 
+    def inform(self, message: SettingsMessage | SettingsRefused) -> None:
+        """What its frames are processed with from now on, or why not."""
+        self.say(protocol.encode(message))
+
     def say(self, text: str) -> None:
         """Anything else for the camera."""
         self.answers.put((text, None))
@@ -199,11 +213,12 @@ async def _camera(ws: WebSocket, hub: Hub) -> None:
     async with hub.publish(name, camera) as stream:
         stream.preset = preset or stream.preset
         begin(stream, limits, camera.ask)
+        stream.inform = camera.inform
         knobs = knobs_of(stream)
         log.info("stream %s: camera %s connected", name, _peer(ws))
         hello = protocol.Hello(
             stream=name,
-            model=hub.worker.model_name,
+            model=stream.worker.model_name,
             max_pending=limits.pending(stream.preset),
             max_fps=limits.max_fps,
             max_message_bytes=limits.max_message_bytes,
@@ -214,7 +229,7 @@ async def _camera(ws: WebSocket, hub: Hub) -> None:
             width=knobs.width,
         )
         camera.say(protocol.encode(hello))
-        camera.tell(hub.model_status)
+        camera.tell(status_of(stream))
         try:
             await _until_end(_camera_reads(ws, hub, stream, camera), _camera_sends(ws, camera))
         finally:
@@ -242,7 +257,7 @@ async def _camera_reads(ws: WebSocket, hub: Hub, stream: Stream, camera: Camera)
             raise IdleTimeout(f"nothing came for {limits.idle_timeout:g} s: expected frames") from None
         if isinstance(data, bytes):
             if announced is not None and isinstance(announced.results, PageResults):
-                await _take_inferred(intake, hub, announced, announced.results, data)
+                await _take_inferred(intake, announced, announced.results, data)
                 announced = None
             elif announced is not None:
                 intake.take(announced.frameNumber, announced.timestamp, announced.clockOffset, data)
@@ -255,13 +270,15 @@ async def _camera_reads(ws: WebSocket, hub: Hub, stream: Stream, camera: Camera)
         message = protocol.decode_camera(data)
         if isinstance(message, Ping):
             camera.say(protocol.encode(Pong(message.timestamp, time.time() * 1000)))
+        elif isinstance(message, SettingsWish):
+            hub.wish(stream, message.given(), camera.inform)
         elif isinstance(message, FrameMetadata):
             if announced is not None:
                 raise ProtocolError("two frame_metadata in a row: expected the JPEG as a binary message between them")
             announced = message
 
 
-async def _take_inferred(intake: Intake, hub: Hub, meta: FrameMetadata, said: PageResults, data: bytes) -> None:
+async def _take_inferred(intake: Intake, meta: FrameMetadata, said: PageResults, data: bytes) -> None:
     """A frame that the camera has inferred itself: the JPEG, then the mask where there is one."""
     size = len(data) - (said.mask_bytes or 0)
     if size < 1:
@@ -270,15 +287,15 @@ async def _take_inferred(intake: Intake, hub: Hub, meta: FrameMetadata, said: Pa
     frame = intake.begin(meta.frameNumber, meta.timestamp, meta.clockOffset, data[:size])
     if frame is None:
         return
-    card = hub.worker.model.card if hub.worker.model is not None else None
+    card = stream.worker.model.card if stream.worker.model is not None else None
     if card is None or card.name != said.model:
         stream.fail(frame, f"inferred with model {said.model!r}: expected {card.name if card else 'none yet'!r}")
         return
     try:
         if said.mask_bytes is None:
-            result = result_of(frame, said, None, card)
+            result = result_of(frame, said, None, card, stream.asked.shown)
         else:
-            result = await asyncio.to_thread(result_of, frame, said, data[size:], card)
+            result = await asyncio.to_thread(result_of, frame, said, data[size:], card, stream.asked.shown)
     except ProtocolError as e:
         stream.fail(frame, e.message)
         raise
@@ -344,10 +361,10 @@ async def _view(ws: WebSocket, hub: Hub, drawing: Drawing) -> None:
     name = ws.path_params["stream"]
     async with hub.subscribe(name) as subscription:
         stream = hub.find(name)
-        await _tell_viewer(ws, hub, stream.status)
+        await _tell_viewer(ws, stream, stream.status)
         acks = Acks()
         make = partial(_drawn, drawing, look) if render == "server" else partial(_plain, drawing)
-        sends = _viewer_sends(ws, hub, subscription, acks, make, still=still == "1")
+        sends = _viewer_sends(ws, stream, subscription, acks, make, still=still == "1")
         await _until_end(_viewer_reads(ws, subscription, acks), sends)
 
 
@@ -365,14 +382,15 @@ async def _viewer_reads(ws: WebSocket, subscription: Subscription, acks: Acks) -
             await _send(ws, protocol.encode(Pong(message.timestamp, time.time() * 1000)))
 
 
-async def _tell_viewer(ws: WebSocket, hub: Hub, status: Status) -> None:
+async def _tell_viewer(ws: WebSocket, stream: Stream, status: Status) -> None:
     await _send(ws, protocol.encode(status))
-    if status.state == "live" and hub.model_status.state != "ready":
-        await _send(ws, protocol.encode(hub.model_status))
+    model = status_of(stream)
+    if status.state == "live" and model.state != "ready":
+        await _send(ws, protocol.encode(model))
 
 
 async def _viewer_sends(
-    ws: WebSocket, hub: Hub, subscription: Subscription, acks: Acks, make: Make, *, still: bool
+    ws: WebSocket, stream: Stream, subscription: Subscription, acks: Acks, make: Make, *, still: bool
 ) -> None:
     """``still``: where nothing moved since the last picture, say only that."""
     scene: Frame | None = None
@@ -380,7 +398,7 @@ async def _viewer_sends(
         await acks.room()  # first room, then the newest: what waits here is never stale
         item = await subscription.mailbox.get()
         if isinstance(item, Status):
-            await _tell_viewer(ws, hub, item)
+            await _tell_viewer(ws, stream, item)
             continue
         if still and item.reused is not None and item.reused is scene:
             await _send(ws, _still(item))

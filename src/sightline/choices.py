@@ -1,0 +1,80 @@
+"""What can be chosen for a stream's model: one set of keys and checks for the API, cameras' messages and the file.
+
+No OpenCV and no numpy here: the settings read this.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from sightline.errors import BadSetting
+
+MOST_CLASSES = 256
+"""Names in one request; a person who wants more wants all."""
+
+EXPECTED = {
+    "model": "the name of a model that GET /api/models calls usable",
+    "engine": "auto or the name of an engine, such as onnx",
+    "imgsz": "a whole number from 64 to 2048, a multiple of the model's stride",
+    "confidence": "a number from 0.05 to 0.95",
+    "iou": "a number from 0.05 to 0.95",
+    "max_detections": "a whole number from 1 to 300",
+    "classes": f"null for all, or a list of at most {MOST_CLASSES} labels or ids of the model's classes",
+    "preset": "lan, default, mobile, ultra or tunnel",
+    "priority": "a whole number from -100 to 100",
+    "max_fps": "a number from 0.1 to 240, or null for none",
+}
+"""In words, by key; ``preset``, ``priority`` and ``max_fps`` are the API's."""
+
+
+class Choices(BaseModel):
+    """What is asked for. A key that is not given stays as it is; null is the server's own."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    model: Annotated[str, Field(strict=True, min_length=1, max_length=200)] | None = None
+    engine: Annotated[str, Field(strict=True, pattern="^[a-z0-9_]{1,40}$")] | None = None
+    imgsz: Annotated[int, Field(strict=True, ge=64, le=2048)] | None = None
+    confidence: Annotated[float, Field(strict=True, ge=0.05, le=0.95)] | None = None
+    iou: Annotated[float, Field(strict=True, ge=0.05, le=0.95)] | None = None
+    max_detections: Annotated[int, Field(strict=True, ge=1, le=300)] | None = None
+    classes: (
+        Annotated[
+            list[Annotated[int, Field(strict=True, ge=0, le=254)] | Annotated[str, Field(strict=True, max_length=200)]],
+            Field(max_length=MOST_CLASSES),
+        ]
+        | None
+    ) = None
+
+    def given(self) -> dict[str, Any]:
+        """Those of our keys that were said, null or not."""
+        return {key: getattr(self, key) for key in Choices.model_fields if key in self.model_fields_set}
+
+
+def check(given: Mapping[str, Any]) -> dict[str, Any]:
+    """What a peer sent, if all of it is sensible. Raises BadSetting."""
+    try:
+        return Choices.model_validate(dict(given)).given()
+    except ValidationError as e:
+        raise bad_setting(e.errors()[0]) from None
+
+
+def bad_setting(problem: Mapping[str, Any]) -> BadSetting:
+    """Pydantic's words in ours."""
+    where = [part for part in problem["loc"] if part != "body"]
+    key = str(where[0]) if where else ""
+    expected = EXPECTED.get(key)
+    if expected is None:
+        return BadSetting.of(key[:40], problem.get("input"), f"one of the keys {', '.join(EXPECTED)}")
+    return BadSetting.of(key, problem.get("input"), expected)
+
+
+def merged(old: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Old choices with new ones; null takes one away. Another model comes with its own input size."""
+    new = {**old, **given}
+    if "model" in given and "imgsz" not in given and given["model"] != old.get("model"):
+        new["imgsz"] = None
+    return {key: value for key, value in new.items() if value is not None}

@@ -1,0 +1,96 @@
+"""What may be chosen for a stream: by name, and only what is here. Nothing is fetched because a peer said so."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from sightline import catalogue, loader, profiles
+from sightline.cache import Cache
+from sightline.config import Settings
+from sightline.errors import BadSetting, ConfigError
+from sightline.pool import Key
+from sightline.types import ModelCard
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A model with a name."""
+
+    name: str
+    spec: str
+    """What the loader takes; nobody but the operator sees it."""
+    card: ModelCard | None = None
+    """None for a file that was never loaded."""
+    licence_note: str = ""
+    """What its licence forbids, in a sentence."""
+    reason: str = ""
+    """Why it can't be chosen; empty where it can."""
+
+
+class Offers:
+    """The operator's own model and those of his table ``models``, the built-in and shipped ones, and profiles."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        spec = settings.model
+        tabled = next((name for name, listed in settings.models.items() if listed == spec), None)
+        path = Path(spec)
+        name = tabled or (path.stem if path.suffix else spec)
+        self.own = Key(name, spec, settings.engine, settings.imgsz)
+        """The server's own model."""
+
+    def all(self) -> list[Offer]:
+        """All of them by name, also those that can't be chosen now."""
+        found = {card.name: Offer(card.name, card.name, card) for card in loader.list_models()}
+        for name in profiles.names():
+            profile = profiles.load(name)
+            lacks = catalogue.lacks(profile, Cache(self._settings.cache), self._settings.device)
+            found[name] = replace(found[name], licence_note=profile.restricts_use, reason=lacks or "")
+        for name, spec in ({self.own.name: self.own.spec} | self._settings.models).items():
+            if spec != name or name not in found:
+                found[name] = self._file(name, spec)
+        return sorted(found.values(), key=lambda offer: offer.name)
+
+    def key(self, choices: Mapping[str, Any]) -> Key:
+        """What is meant. Raises BadSetting for a model or an engine that can't be chosen."""
+        settings = self._settings
+        name, engine = choices.get("model", self.own.name), choices.get("engine", settings.engine)
+        if engine != settings.engine:
+            try:
+                loader.pick_engine(engine, settings.device)
+            except ConfigError as e:
+                raise BadSetting.of("engine", engine, f"one that runs here ({e.message})") from None
+        if name == self.own.name:
+            return Key(name, self.own.spec, engine, choices.get("imgsz", settings.imgsz))
+        offers = {offer.name: offer for offer in self.all()}
+        offer = offers.get(name)
+        if offer is None or offer.reason:
+            usable = ", ".join(one.name for one in offers.values() if not one.reason)
+            why = "" if offer is None else f"; {offer.reason}"
+            raise BadSetting.of("model", name, f"one of {usable}{why}")
+        return Key(name, offer.spec, engine, choices.get("imgsz"))
+
+    def _file(self, name: str, spec: str) -> Offer:
+        try:
+            loader.check_model(spec, cache=self._settings.cache)
+        except ConfigError:
+            return Offer(name, spec, reason="what the operator's settings name for it is not there")
+        return Offer(name, spec)
+
+
+def check_offers(settings: Settings) -> None:
+    """A cheap check before a server starts. Raises ConfigError for what names a model that is not there."""
+    offers = Offers(settings)
+    for name, spec in settings.models.items():
+        try:
+            loader.check_model(spec, cache=settings.cache)
+        except ConfigError as e:
+            raise ConfigError(f"models.{name}: {e.message}") from None
+    for stream, given in settings.streams.items():
+        try:
+            offers.key({key: value for key, value in given.given().items() if value is not None})
+        except BadSetting as e:
+            raise ConfigError(f"streams.{stream}.{e.message}") from None

@@ -1,0 +1,279 @@
+"""All models of a server: one instance for each choice, shared by all streams that have made it.
+
+Loading takes a thread of its own and leaves the interpreter's lock free but for moments (``bench/switching.py``), so
+streams are served on meanwhile. What no stream uses is released after a grace time, sooner where memory is short.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import logging
+import sys
+import time
+from collections.abc import AsyncGenerator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import psutil
+
+from sightline.config import Settings
+from sightline.errors import LimitReached, SightlineError
+from sightline.worker import Loaded, ModelWorker
+
+log = logging.getLogger(__name__)
+
+TIDY_S = 0.25
+"""How often it is looked for models that nobody uses."""
+OF_FILE = 2
+"""A model takes about so many times the bytes of its file, before anything better is known."""
+MB = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A choice of model."""
+
+    name: str
+    """What it is offered as."""
+    spec: str
+    """What the loader takes."""
+    engine: str
+    """``auto``, or an engine's name."""
+    imgsz: int | None
+    """Side of the input; None for the model's own."""
+
+    def __str__(self) -> str:
+        size = "" if self.imgsz is None else f" at {self.imgsz}"
+        return f"{self.name}{size} ({self.engine})"
+
+
+Load: TypeAlias = Callable[[Key], Loaded]
+
+
+@dataclass(slots=True, eq=False)
+class Pooled:
+    """A model that is there, or on its way."""
+
+    key: Key
+    worker: ModelWorker
+    pins: int = 0
+    """Switches that wait for it."""
+    kept: bool = False
+    """The operator wants it: it stays."""
+    bytes: int = 0
+    """What it took to load it."""
+    loading: bool = False
+    task: asyncio.Task[None] | None = field(default=None, repr=False)
+
+    @property
+    def idle(self) -> bool:
+        """True if nobody uses it."""
+        return not (self.kept or self.pins or self.loading or self.worker.streams)
+
+
+class ModelPool:
+    """The models that are there. On the event loop only."""
+
+    def __init__(self, settings: Settings, own: Key, load: Load) -> None:
+        """``own`` is the server's own model: every stream begins with it, so it stays. ``load`` runs in a thread."""
+        self._settings = settings
+        self._load = load
+        self._turn = asyncio.Lock()
+        """Models are loaded one after the other: each takes all cores, and memory can be measured."""
+        self._tasks: asyncio.TaskGroup | None = None
+        self._took: dict[Key, int] = {}
+        """Bytes that models took when they were loaded."""
+        self.budget = (settings.model_memory_mb or psutil.virtual_memory().total // MB // 2) * MB
+        self.own = self._made(own, kept=True)
+        self.models = [self.own]
+
+    async def run(self) -> None:
+        """Load the server's own model, serve, and look after all others, until cancelled."""
+        try:
+            async with asyncio.TaskGroup() as self._tasks:
+                self._start(self.own)
+                while True:
+                    await asyncio.sleep(TIDY_S)
+                    self._tidy()
+        finally:
+            self._tasks = None
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Have something done that takes a while; it must raise nothing."""
+        if self._tasks is None:
+            work.close()
+        else:
+            self._tasks.create_task(work)
+
+    def of(self, worker: ModelWorker) -> Pooled:
+        """What is known of a worker's model."""
+        return next((one for one in self.models if one.worker is worker), self.own)
+
+    def find(self, key: Key) -> Pooled | None:
+        """The model of this choice, if it is there or on its way."""
+        return next((one for one in self.models if self.fits(one, key)), None)
+
+    def fits(self, one: Pooled, key: Key) -> bool:
+        """Whether a model is of this choice, also where that says in other words what it is."""
+        if one.key == key:
+            return True
+        model = one.worker.model
+        if model is None or one.key.name != key.name:
+            return False
+        if model.engine is not None and key.engine not in (one.key.engine, model.engine.name):
+            return False
+        own = model.input_size if one.key.imgsz is None else (one.key.imgsz, one.key.imgsz)
+        return key.imgsz == one.key.imgsz or (key.imgsz is not None and own == (key.imgsz, key.imgsz))
+
+    def keep(self, key: Key) -> None:
+        """The operator wants this model: it is loaded now and stays."""
+        one = self.find(key)
+        if one is None:
+            one = self._made(key)
+            self.models.append(one)
+            self._start(one)
+        one.kept = True
+
+    @asynccontextmanager
+    async def holding(self, key: Key, given_up: asyncio.Event) -> AsyncGenerator[Pooled]:
+        """The model of this choice, ready; while it is held it is not released.
+
+        Raises what its loading raised, LimitReached where there is no memory for it, or, once ``given_up`` is set,
+        nothing: what is given may then not be ready.
+        """
+        one = self.find(key)
+        if one is None:
+            one = self._made(key)
+            self.models.append(one)
+            self._start(one)
+        one.pins += 1
+        try:
+            waits = [asyncio.ensure_future(event.wait()) for event in (one.worker.settled, given_up)]
+            try:
+                await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for wait in waits:
+                    wait.cancel()
+            if one.worker.error is not None:
+                raise one.worker.error
+            yield one
+        finally:
+            one.pins -= 1
+
+    def busy_s(self) -> dict[ModelWorker, float]:
+        """Seconds that each model has worked so far."""
+        return {one.worker: one.worker.busy_s for one in self.models}
+
+    def memory(self) -> int:
+        """Bytes that all models take, as far as was measured."""
+        return sum(one.bytes for one in self.models)
+
+    # One model's life
+
+    def _made(self, key: Key, *, kept: bool = False) -> Pooled:
+        settings = self._settings
+        worker = ModelWorker(partial(self._load, key), static_skip=settings.static_skip, instances=settings.workers)
+        return Pooled(key, worker, kept=kept)
+
+    def _start(self, one: Pooled) -> None:
+        if self._tasks is None:
+            raise LimitReached("the server is not running: expected nobody to ask for a model")
+        one.task = self._tasks.create_task(self._live(one))
+
+    async def _live(self, one: Pooled) -> None:
+        worker = one.worker
+        try:
+            async with self._turn:
+                if one.kept or one.pins:
+                    await self._enter(one)
+                else:  # nobody waits for it any more
+                    worker.fail(LimitReached(f"model {one.key}: nobody waits for it"))
+            if worker.error is None:
+                await worker.serve()
+        finally:
+            worker.close()
+            if one is not self.own and one in self.models:
+                self.models.remove(one)
+
+    async def _enter(self, one: Pooled) -> None:
+        try:
+            self._make_room(one.key)
+        except SightlineError as e:
+            one.worker.fail(e)
+            return
+        before = _rss()
+        one.loading = True
+        await one.worker.load()
+        one.loading = False
+        if one.worker.error is not None:
+            log.warning("model %s could not be loaded: %s", one.key, one.worker.error.message)
+            return
+        model = one.worker.model
+        one.bytes = max(_rss() - before, 0 if model is None else model.card.size_bytes)
+        self._took[one.key] = one.bytes
+
+    # Memory
+
+    def _make_room(self, key: Key) -> None:
+        """Release what nobody uses, if memory is short; raise LimitReached where that is not enough."""
+        if key == self.own.key:
+            return
+        needs = self._took.get(key) or OF_FILE * _file_size(key.spec)
+        self._tidy(needs)
+        used = self.memory()
+        if used + needs > self.budget:
+            raise LimitReached(
+                f"model {key} needs about {needs / MB:.0f} MB and those in use take {used / MB:.0f}: "
+                f"expected no more than {self.budget / MB:.0f} together (setting model_memory_mb)"
+            )
+
+    def _tidy(self, needs: int = 0) -> None:
+        """Release what nobody has used for long, and where memory is short what nobody uses, oldest first."""
+        now = time.monotonic()
+        for one in sorted((m for m in self.models if m.idle), key=lambda m: m.worker.left_at):
+            short = self.memory() + needs > self.budget
+            if short or now - one.worker.left_at >= self._settings.model_grace:
+                self._release(one, "memory is short" if short else "nobody uses it")
+
+    def _release(self, one: Pooled, why: str) -> None:
+        if one.task is None or self._tasks is None:
+            return
+        log.info("model %s is released: %s", one.key, why)
+        self.models.remove(one)
+        one.task.cancel()
+        self._tasks.create_task(self._forget(one))
+
+    async def _forget(self, one: Pooled) -> None:
+        if one.task is not None:
+            await asyncio.wait([one.task])
+        await one.worker.gone()
+        one.task = None
+        await asyncio.to_thread(_trim)
+
+
+def _rss() -> int:
+    return int(psutil.Process().memory_info().rss)
+
+
+def _file_size(spec: str) -> int:
+    path = Path(spec)
+    return path.stat().st_size if path.is_file() else 0
+
+
+@lru_cache(1)
+def _malloc_trim() -> Callable[[int], int] | None:
+    if sys.platform != "linux":
+        return None
+    trim: Callable[[int], int] | None = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc alone has it
+    return trim
+
+
+def _trim() -> None:
+    """Have the allocator give free memory back to the system: by itself it keeps most of a model's."""
+    trim = _malloc_trim()
+    if trim is not None:
+        trim(0)

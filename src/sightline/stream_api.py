@@ -1,0 +1,411 @@
+"""The HTTP API of streams: their figures, and what can be changed of them while they run."""
+
+from __future__ import annotations
+
+import time
+from typing import Literal
+
+from fastapi import APIRouter, Request, Response
+from pydantic import BaseModel, Field
+
+from sightline.access import access_of, needs
+from sightline.adapting import begin_anew, switch
+from sightline.choices import Choices
+from sightline.drawing import Drawing
+from sightline.errors import StreamNotFound
+from sightline.hub import Hub
+from sightline.presets import PresetName
+from sightline.stream import Stream, Subscription
+from sightline.switching import Failed, Pending
+from sightline.types import ModelCard, Segmentation
+
+router = APIRouter()
+
+
+class ErrorBody(BaseModel):
+    """Why a request was refused."""
+
+    code: str
+    message: str
+    key: str | None = None
+    """Of a setting that is to blame, with"""
+    got: str | None = None
+    expected: str | None = None
+
+
+class Error(BaseModel):
+    """The body of every error."""
+
+    error: ErrorBody
+
+
+class Ready(BaseModel):
+    """Whether frames get results. With status 503 where they don't."""
+
+    ready: bool
+    reason: str
+
+
+class Percentiles(BaseModel):
+    """Milliseconds from a frame's arrival to its result's delivery, over the last 512."""
+
+    p50: float
+    p95: float
+    p99: float
+
+
+class ViewerStats(BaseModel):
+    """One viewer: what was sent to it, what it lost, and what it says of itself."""
+
+    sent: int
+    dropped: int
+    fps: float | None = None
+    latency_ms: float | None = None
+    queue: int | None = None
+
+
+class Adaptive(BaseModel):
+    """What is asked of a camera to keep latency on target, and why."""
+
+    preset: PresetName
+    fps: float
+    quality: float
+    """Of the JPEG, 0 to 1."""
+    width: int
+    """Pixels of the longer side."""
+    target: float
+    """Milliseconds."""
+    reason: str
+    since: float
+    """Seconds since 1970."""
+
+
+class StreamChange(Choices):
+    """What can be changed of a stream while it runs. What is not given stays; null is the server's own."""
+
+    preset: PresetName | None = None
+    priority: int | None = Field(None, ge=-100, le=100)
+    max_fps: float | None = Field(None, ge=0.1, le=240)
+
+
+class StreamSettings(BaseModel):
+    """What a stream's frames are processed with."""
+
+    model: str
+    """As `GET /api/models` calls it."""
+    engine: str
+    """Empty for a model without one, or while it loads."""
+    device: str
+    imgsz: int | None
+    """The longer side of the model's input; null where it has none."""
+    confidence: float
+    iou: float
+    max_detections: int
+    classes: list[str] | None
+    """Those that are shown; null for all."""
+
+
+class PendingModel(BaseModel):
+    """A model that is being loaded for a stream."""
+
+    model: str
+    engine: str
+    imgsz: int | None
+    since: float
+    """Seconds since 1970."""
+
+
+class FailedModel(BaseModel):
+    """The last change of model, where it came to nothing."""
+
+    model: str
+    message: str
+    at: float
+    """Seconds since 1970."""
+
+
+class ClassSeen(BaseModel):
+    """How much of a class was found of late, on average; also of one that is not shown."""
+
+    class_id: int
+    class_name: str
+    count: float | None
+    """Detections in a picture; null for a segmentation."""
+    share: float | None
+    """Of the picture, 0 to 1; null for detections."""
+
+
+class StreamStats(BaseModel):
+    """One stream. received = delivered + dropped + failed + in_flight, always, exactly."""
+
+    name: str
+    state: Literal["live", "waiting", "reconnecting"]
+    """reconnecting: the server pulls this stream, and no pictures come."""
+    reason: str
+    """Why it is reconnecting; else empty."""
+    model: str
+    width: int
+    height: int
+    received: int
+    delivered: int
+    reused: int
+    """Of those delivered: nothing had moved, so an earlier frame's result was given."""
+    browser: str
+    """What runs the model in the camera's own browser; empty where this server runs it."""
+    dropped: dict[str, int]
+    failed: int
+    in_flight: int
+    fps: float
+    latency_ms: Percentiles
+    stages: dict[str, float]
+    preset: PresetName
+    priority: int
+    max_fps: float | None
+    adaptive: Adaptive | None
+    """Null where nothing is adapted: `--adaptive off`, or a source that takes no wishes."""
+    settings: StreamSettings
+    pending: PendingModel | None
+    switch_failed: FailedModel | None
+    viewers: int
+    viewer_stats: list[ViewerStats]
+
+
+class StreamDetail(StreamStats):
+    """One stream, with what its model knows."""
+
+    task: str
+    """detect or segment; empty while the model loads."""
+    labels: list[str]
+    imgsz_changeable: bool
+    stride: int
+    """What an input size must be a multiple of."""
+    seen: list[ClassSeen]
+
+
+class Streams(BaseModel):
+    """All streams that are, or within the last minute were, live, and whether their frames get results."""
+
+    ready: bool
+    reason: str
+    streams: list[StreamStats]
+
+
+class ProcessorStats(BaseModel):
+    """What processes a camera's frames."""
+
+    model: str
+    inference_size: list[int] | None
+    """Width and height of the model's input; null where it takes any."""
+    confidence_threshold: float
+    gpu_available: bool
+    target_fps: float
+
+
+class CameraStats(BaseModel):
+    """One camera, for pages."""
+
+    camera_connected: bool
+    viewer_count: int
+    processor_stats: ProcessorStats
+
+
+def hub_of(request: Request) -> Hub:
+    """The server's hub."""
+    hub: Hub = request.app.state.hub
+    return hub
+
+
+def stream_stats(hub: Hub, stream: Stream) -> StreamStats:
+    """One stream's figures."""
+    width, height = stream.latest.size if stream.latest else (0, 0)
+    viewers = [s for s in stream.subscriptions if s.kind == "viewer"]
+    return StreamStats(
+        name=stream.name,
+        state=_state(stream),
+        reason=stream.paused or "",
+        model=stream.worker.model_name,
+        width=width,
+        height=height,
+        received=stream.ledger.received,
+        delivered=stream.ledger.delivered,
+        reused=stream.reused,
+        browser=stream.last_result.browser if stream.last_result else "",
+        dropped=dict(stream.ledger.dropped),
+        failed=stream.ledger.failed,
+        in_flight=stream.in_flight,
+        fps=round(stream.rate.value(), 2),
+        latency_ms=Percentiles(**stream.latency.percentiles()),
+        stages=stream.stages.values(),
+        preset=stream.preset,
+        priority=stream.priority,
+        max_fps=stream.max_fps,
+        adaptive=_adaptive(stream),
+        settings=StreamSettings.model_validate(hub.switching.in_force(stream), from_attributes=True),
+        pending=None if stream.pending is None else _pending(stream.pending),
+        switch_failed=None if stream.failed is None else _failed(stream.failed),
+        viewers=len(viewers),
+        viewer_stats=[_viewer_stats(viewer) for viewer in viewers],
+    )
+
+
+def stream_detail(hub: Hub, stream: Stream) -> StreamDetail:
+    """One stream's figures, and what its model knows."""
+    model = stream.worker.model
+    card = None if model is None else model.card
+    stride = None if model is None else model.stride
+    return StreamDetail(
+        **dict(stream_stats(hub, stream)),
+        task="" if card is None else card.task,
+        labels=[] if card is None else list(card.labels),
+        imgsz_changeable=stride is not None,
+        stride=stride or 32,
+        seen=[] if card is None else _seen(stream, card),
+    )
+
+
+def _seen(stream: Stream, card: ModelCard) -> list[ClassSeen]:
+    """The stream's last result tells whether they are rows or shares: a model may give either."""
+    shares = stream.last_result is not None and isinstance(stream.last_result.prediction, Segmentation)
+    return [
+        ClassSeen(
+            class_id=class_id,
+            class_name=card.label(class_id),
+            count=None if shares else round(amount, 2),
+            share=round(amount, 4) if shares else None,
+        )
+        for class_id, amount in stream.seen().items()
+    ]
+
+
+def _pending(pending: Pending) -> PendingModel:
+    key = pending.key
+    return PendingModel(model=key.name, engine=key.engine, imgsz=key.imgsz, since=round(pending.since, 3))
+
+
+def _failed(failed: Failed) -> FailedModel:
+    return FailedModel(model=failed.key.name, message=failed.message, at=round(failed.at, 3))
+
+
+def _state(stream: Stream) -> Literal["live", "waiting", "reconnecting"]:
+    if stream.publisher is None:
+        return "waiting"
+    return "live" if stream.paused is None else "reconnecting"
+
+
+def _adaptive(stream: Stream) -> Adaptive | None:
+    controller = stream.controller
+    if controller is None:
+        return None
+    return Adaptive(
+        preset=stream.preset,
+        fps=controller.knobs.fps,
+        quality=controller.knobs.quality,
+        width=controller.knobs.width,
+        target=controller.target_ms,
+        reason=controller.reason,
+        since=round(time.time() - time.monotonic() + controller.since, 3),
+    )
+
+
+def _viewer_stats(viewer: Subscription) -> ViewerStats:
+    told = ViewerStats(sent=viewer.sent, dropped=viewer.mailbox.dropped)
+    if viewer.stats is not None:
+        told.fps, told.latency_ms, told.queue = viewer.stats.fps, viewer.stats.latency, viewer.stats.queueSize
+    return told
+
+
+def readiness(hub: Hub) -> Ready:
+    unready = hub.stopping or hub.worker.unready
+    return Ready(ready=unready is None, reason=unready or "the model is loaded")
+
+
+@router.get("/api/streams", tags=["streams"], dependencies=[needs()])
+async def streams(request: Request) -> Streams:
+    """All streams that one may see."""
+    hub = hub_of(request)
+    access = access_of(request)
+    identity = access.require(request, stream=None)
+    ready = readiness(hub)
+    found = [stream_stats(hub, s) for s in hub.streams.values() if identity.sees(s.name)]
+    return Streams(ready=ready.ready, reason=ready.reason, streams=found)
+
+
+@router.get(
+    "/api/streams/{stream}",
+    tags=["streams"],
+    responses={404: {"model": Error}},
+    dependencies=[needs("view", "publish")],
+)
+async def one_stream(request: Request, stream: str) -> StreamDetail:
+    """One stream, with what its model knows and what it found of late."""
+    hub = hub_of(request)
+    return stream_detail(hub, hub.find(stream))
+
+
+@router.patch(
+    "/api/streams/{stream}",
+    tags=["streams"],
+    responses={code: {"model": Error} for code in (404, 409, 422, 429, 503)},
+    dependencies=[needs("publish")],
+)
+async def change_stream(request: Request, stream: str, change: StreamChange) -> StreamDetail:
+    """Change what is given, all of it or nothing, and tell the camera. Answers when it is in force.
+
+    A model that is not there yet is loaded first, while the old one goes on: that may take seconds.
+    """
+    hub = hub_of(request)
+    found = hub.find(stream)
+    if change.priority is not None:  # which concerns the others
+        access_of(request).require(request, "admin", stream=None)
+    if chosen := change.given():
+        await hub.change(found, chosen)
+    if change.priority is not None:
+        found.priority = change.priority
+    if "max_fps" in change.model_fields_set:
+        found.max_fps = change.max_fps
+        most = "as many fps as it likes" if change.max_fps is None else f"at most {change.max_fps:g} fps"
+        begin_anew(found, hub.settings, f"the stream is to have {most}")
+    if change.preset is not None:
+        switch(found, hub.settings, change.preset)
+    return stream_detail(hub, found)
+
+
+@router.get(
+    "/api/streams/{stream}/thumbnail.jpg",
+    tags=["streams"],
+    response_class=Response,
+    responses={404: {"model": Error}},
+    dependencies=[needs("view")],
+)
+async def thumbnail(request: Request, stream: str) -> Response:
+    """The newest picture, as the camera sent it where it sends JPEGs. Costs no decoding and no inference."""
+    latest = hub_of(request).find(stream).latest
+    if latest is None:
+        raise StreamNotFound(f"stream {stream!r} has no picture yet")
+    drawing: Drawing = request.app.state.drawing
+    return Response(await drawing.picture(latest), media_type="image/jpeg", headers={"Cache-Control": "no-store"})
+
+
+@router.get(
+    "/api/camera/{stream}/stats",
+    tags=["streams"],
+    responses={404: {"model": Error}},
+    dependencies=[needs("view", "publish")],
+)
+async def camera_stats(request: Request, stream: str) -> CameraStats:
+    """One camera and what processes its frames."""
+    hub = hub_of(request)
+    found = hub.find(stream)
+    worker = found.worker
+    size = None if worker.model is None else worker.model.input_size
+    return CameraStats(
+        camera_connected=_state(found) == "live",
+        viewer_count=found.viewers,
+        processor_stats=ProcessorStats(
+            model=worker.model_name,
+            inference_size=None if size is None else list(size),
+            confidence_threshold=found.asking.options.confidence,
+            gpu_available=worker.loaded is not None and worker.loaded.gpu_available,
+            target_fps=hub.settings.max_fps,
+        ),
+    )

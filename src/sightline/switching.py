@@ -1,0 +1,198 @@
+"""Changes what a stream asks of its model, and which model it has, between two frames.
+
+All that is asked for in one go takes force together, or not at all. A model that has to be loaded first leaves the old
+one serving meanwhile; where it can't be loaded the old one stays, and who asked is told.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sightline.choices import merged
+from sightline.config import Settings
+from sightline.errors import BadSetting, ConfigError, ModelError, SightlineError, Superseded
+from sightline.models.base import Options
+from sightline.offers import Offers
+from sightline.pool import Key, ModelPool, Pooled
+from sightline.processing import Asked
+from sightline.protocol import SettingsMessage
+from sightline.stream import Stream
+from sightline.types import NOTHING, ModelCard
+
+log = logging.getLogger(__name__)
+
+NEEDS_MODEL = frozenset({"model", "engine", "imgsz"})
+"""Choices that may need another model to be loaded."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A model that a stream waits for."""
+
+    key: Key
+    since: float
+    """Seconds since 1970."""
+    over: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set once nobody waits any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A change of model that came to nothing."""
+
+    key: Key
+    message: str
+    at: float
+    """Seconds since 1970."""
+
+
+class Switching:
+    """Makes the changes. On the event loop only."""
+
+    def __init__(self, settings: Settings, pool: ModelPool) -> None:
+        self.offers = Offers(settings)
+        self._pool = pool
+        self._defaults = Options(confidence=settings.conf)
+        self.nothing_asked = Asked(self._defaults)
+        """Of a stream for which nothing was chosen."""
+
+    async def change(self, stream: Stream, given: Mapping[str, Any]) -> None:
+        """Take over what is given (see ``choices.check``); returns when it is in force.
+
+        Raises BadSetting, Superseded, LimitReached or ModelError; then nothing has changed.
+        """
+        if not self.change_now(stream, given):
+            await self._load_and_change(stream, given)
+
+    def change_now(self, stream: Stream, given: Mapping[str, Any]) -> bool:
+        """Take over what is given if it needs no model that is still to be loaded; else False. Raises BadSetting."""
+        choices = merged(stream.choices, given)
+        one: Pooled | None = self._pool.of(stream.moving_to)
+        if given.keys() & NEEDS_MODEL:
+            key = self.offers.key(choices)
+            if one is None or not self._pool.fits(one, key):
+                one = self._pool.find(key)
+                if one is None:
+                    self._check_side(key)
+        if one is None or one.worker.model is None:
+            return False
+        self._take_force(stream, one, choices, given)
+        return True
+
+    async def _load_and_change(self, stream: Stream, given: Mapping[str, Any]) -> None:
+        key = self.offers.key(merged(stream.choices, given))
+        give_up(stream)
+        pending = stream.pending = Pending(key, time.time())
+        log.info("stream %s: model %s is loaded for it", stream.name, key)
+        try:
+            async with self._pool.holding(key, pending.over) as one:
+                if pending.over.is_set():
+                    raise Superseded(f"model {key}: a newer change of the stream came first")
+                self._take_force(stream, one, merged(stream.choices, given), given)
+        except ConfigError as e:  # the loader's word for a choice that does not fit the file
+            wrong, got = ("model", key.name) if key.imgsz is None else ("imgsz", key.imgsz)
+            raise BadSetting.of(wrong, got, self._failed(stream, pending, e)) from None
+        except ModelError as e:
+            raise ModelError(self._failed(stream, pending, e)) from None
+        finally:
+            if stream.pending is pending:
+                stream.pending = None
+
+    def _failed(self, stream: Stream, pending: Pending, error: SightlineError) -> str:
+        """Why, without the operator's folders."""
+        message = error.message.replace(pending.key.spec, pending.key.name)
+        if stream.pending is pending:
+            stream.failed = Failed(pending.key, message, time.time())
+        return message
+
+    def _take_force(self, stream: Stream, one: Pooled, choices: dict[str, Any], given: Mapping[str, Any]) -> None:
+        assert one.worker.model is not None
+        card = one.worker.model.card
+        shown = None
+        if "classes" in choices:
+            shown = class_ids(choices["classes"], card, strict="classes" in given)
+            choices = {k: v for k, v in choices.items() if k != "classes"}
+            if shown is not None:
+                choices["classes"] = [card.label(class_id) for class_id in sorted(shown)]
+        if given.keys() & NEEDS_MODEL:
+            give_up(stream)
+            stream.failed = None
+        if one.worker is not stream.moving_to:
+            log.info("stream %s: has the model %s now", stream.name, one.key)
+        stream.choices = choices
+        options = Options(**{k: choices.get(k, getattr(self._defaults, k)) for k in Options.__slots__})
+        stream.move(one.worker, Asked(options, shown))
+        if stream.inform is not None:
+            stream.inform(self.in_force(stream))
+
+    def _check_side(self, key: Key) -> None:
+        """Where the model is there at another size, it tells whether it can have this one. Raises BadSetting."""
+        known = (one.worker.model for one in self._pool.models if one.key.name == key.name)
+        model = next((model for model in known if model is not None), None)
+        if key.imgsz is None or model is None:
+            return
+        if model.stride is None:
+            size = "no input size" if model.input_size is None else f"{model.input_size[0]}x{model.input_size[1]}"
+            raise BadSetting.of("imgsz", key.imgsz, f"null, as the model {key.name} has {size} and can have no other")
+        if key.imgsz % model.stride:
+            raise BadSetting.of("imgsz", key.imgsz, f"a multiple of {model.stride} from 64 to 2048")
+
+    # What is in force
+
+    def in_force(self, stream: Stream) -> SettingsMessage:
+        """The settings that the next frame is processed with."""
+        worker = stream.moving_to
+        model = worker.model
+        engine = None if model is None else model.engine
+        size = None if model is None else model.input_size
+        asked = stream.asking
+        return SettingsMessage(
+            stream=stream.name,
+            model=self._pool.of(worker).key.name,
+            engine="" if engine is None else engine.name,
+            device="" if engine is None else engine.device,
+            imgsz=None if size is None else max(size),
+            confidence=asked.options.confidence,
+            iou=asked.options.iou,
+            max_detections=asked.options.max_detections,
+            classes=stream.choices.get("classes"),
+        )
+
+
+def give_up(stream: Stream) -> None:
+    """Whoever waits for a model of this stream waits no longer."""
+    if stream.pending is not None:
+        stream.pending.over.set()
+        stream.pending = None
+
+
+def class_ids(classes: Sequence[int | str], card: ModelCard, *, strict: bool) -> frozenset[int] | None:
+    """The ids of these labels and ids; None for all. Raises BadSetting for one that the model doesn't have.
+
+    Not ``strict`` is for another model than they were chosen for: those that it lacks fall away, and where none of
+    them is left all are shown.
+    """
+    found = {one: _class_id(one, card) for one in classes}
+    if strict and None in found.values():
+        missing = next(one for one, class_id in found.items() if class_id is None)
+        some = ", ".join(card.labels[:8]) + (", ..." if len(card.labels) > 8 else "")
+        raise BadSetting.of("classes", missing, f"labels or ids of the model {card.name}: {some or '0 to 254'}")
+    ids = frozenset(class_id for class_id in found.values() if class_id is not None)
+    return None if classes and not ids else ids
+
+
+def _class_id(one: int | str, card: ModelCard) -> int | None:
+    if isinstance(one, int):
+        return one if one < (len(card.labels) or NOTHING) else None
+    if one in card.labels:
+        return card.labels.index(one)
+    numbered = re.fullmatch(r"class (\d{1,3})", one)  # what the card calls a class without a label
+    if numbered is None or not len(card.labels) <= int(numbered[1]) < NOTHING:
+        return None
+    return int(numbered[1])
