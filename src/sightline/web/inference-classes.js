@@ -12,7 +12,7 @@ const ENLARGED = 2;
 
 /**
  * Enlarged smoothly, a pixel between four logits of the same best class is of that class; only along edges the logits of
- * the corners' classes are interpolated.
+ * the corners' best and second best classes are interpolated.
  *
  * @param {Logits} logits of what covers the picture
  * @param {number} pictureWidth @param {number} pictureHeight
@@ -58,6 +58,7 @@ function bestClasses({ data, start, row, pixel, step, classes, width, height }) 
 /** @param {Logits} logits @param {number} width @param {number} height */
 function enlarged(logits, width, height) {
   const best = bestClasses(logits);
+  const second = runnersUp(logits, best);
   const across = axis(logits.width, width);
   const down = axis(logits.height, height);
   const values = new Uint8Array(width * height);
@@ -66,26 +67,57 @@ function enlarged(logits, width, height) {
     const [y0, y1, v] = /** @type {[number, number, number]} */ (down[y]);
     for (let x = 0; x < width; x += 1, at += 1) {
       const [x0, x1, u] = /** @type {[number, number, number]} */ (across[x]);
-      const a = /** @type {number} */ (best[y0 * logits.width + x0]);
-      const b = /** @type {number} */ (best[y0 * logits.width + x1]);
-      const c = /** @type {number} */ (best[y1 * logits.width + x0]);
-      const d = /** @type {number} */ (best[y1 * logits.width + x1]);
-      values[at] = a === b && a === c && a === d ? a : between(logits, [a, b, c, d], x0, x1, u, y0, y1, v);
+      const corners = [y0 * logits.width + x0, y0 * logits.width + x1, y1 * logits.width + x0, y1 * logits.width + x1];
+      const ids = corners.map((corner) => /** @type {number} */ (best[corner]));
+      const [a = 0] = ids;
+      if (ids.every((id) => id === a)) {
+        values[at] = a;
+        continue;
+      }
+      for (const corner of corners) {
+        const id = second(corner);
+        if (id >= 0 && !ids.includes(id)) ids.push(id);
+      }
+      values[at] = between(logits, ids, x0, x1, u, y0, y1, v);
     }
   }
   return { width, height, values };
 }
 
 /**
- * The best of the corners' classes at a place between them.
+ * The second best class at a pixel, of those that are the best anywhere; -1 where these are only two.
  *
- * @param {Logits} logits @param {number[]} corners
+ * @param {Logits} logits @param {Uint8Array} best
+ * @returns {(at: number) => number}
+ */
+function runnersUp({ data, start, row, pixel, step, width }, best) {
+  const present = [...new Set(best)].sort((one, other) => one - other);
+  if (present.length < 3) return () => -1;
+  const found = new Int16Array(best.length).fill(-1);
+  return (at) => {
+    let id = /** @type {number} */ (found[at]);
+    if (id >= 0) return id;
+    const from = start + Math.floor(at / width) * row + (at % width) * pixel;
+    let most = -Infinity;
+    for (const other of present) {
+      const value = /** @type {number} */ (data[from + other * step]);
+      if (other !== best[at] && value > most) [most, id] = [value, other];
+    }
+    found[at] = id;
+    return id;
+  };
+}
+
+/**
+ * The best of some classes at a place between four corners.
+ *
+ * @param {Logits} logits @param {number[]} ids
  * @param {number} x0 @param {number} x1 @param {number} u @param {number} y0 @param {number} y1 @param {number} v
  */
-function between({ data, start, row, pixel, step }, corners, x0, x1, u, y0, y1, v) {
+function between({ data, start, row, pixel, step }, ids, x0, x1, u, y0, y1, v) {
   let found = 0;
   let most = -Infinity;
-  for (const id of corners) {
+  for (const id of ids) {
     const base = start + id * step;
     const value = (/** @type {number} */ x, /** @type {number} */ y) =>
       /** @type {number} */ (data[base + y * row + x * pixel]);
