@@ -7,7 +7,8 @@ A file ``engines/NAME.py`` is an engine. It has
 - ``available(device="cpu") -> str | None``: None where it works, else why not and the command that mends it; for the
   processor it imports nothing;
 - ``devices() -> list[str]``: what ``device`` may be here;
-- ``precisions(device="cpu") -> list[str]``: what ``precision`` may be there, besides ``auto``: the engine's own choice.
+- ``precisions(device="cpu") -> list[str]``: what ``precision`` may be there, besides ``auto``: the engine's own choice;
+- ``READS``, where it reads other files than ``.onnx``: how their names end.
 """
 
 from __future__ import annotations
@@ -15,14 +16,14 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
 from sightline.errors import ConfigError, ModelError
 from sightline.types import Engine, TensorSpec
 
-__all__ = ["PRECISIONS", "Engine", "check_file", "check_precision", "cores", "reason", "spec_of"]
+__all__ = ["PRECISIONS", "Engine", "check_file", "check_precision", "cores", "has_graph", "reason", "spec_of"]
 
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 """What numbers a graph may be asked to compute in."""
@@ -34,6 +35,37 @@ def check_file(path: Path) -> None:
         raise ModelError(f"{path}: no such file; expected an ONNX file")
     if path.stat().st_size == 0:
         raise ModelError(f"{path} is empty: expected an ONNX file")
+
+
+def has_graph(path: Path) -> bool:
+    """Whether a file is an ONNX one from beginning to end, as far as its outermost fields tell. Reads those alone."""
+    size = path.stat().st_size
+    found = False
+    with path.open("rb") as file:
+        while file.tell() < size:
+            key = _varint(file)
+            if key is None or key & 7 not in (0, 2):  # a model has numbers and parts, no other kinds of fields
+                return False
+            value = _varint(file)
+            if value is None:
+                return False
+            if key & 7 == 2:
+                file.seek(value, os.SEEK_CUR)
+                found = found or key >> 3 == 7
+        return found and file.tell() == size
+
+
+def _varint(file: BinaryIO) -> int | None:
+    """A number as Protocol Buffers write it; None where there is none."""
+    value = 0
+    for i in range(10):
+        byte = file.read(1)
+        if not byte:
+            return None
+        value |= (byte[0] & 127) << (7 * i)
+        if byte[0] < 128:
+            return value
+    return None
 
 
 def check_precision(engine: str, device: str, precision: str, known: Sequence[str]) -> None:
