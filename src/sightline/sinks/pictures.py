@@ -12,6 +12,7 @@ from sightline.sinks.base import Entry, Names, writable_file, write_whole, writi
 ENDINGS = frozenset((".jpg", ".jpeg", ".png", ".webp"))
 QUALITY = 90
 """Of JPEG and WebP."""
+SETTINGS: dict[str, list[int]] = {".png": [], ".webp": [cv2.IMWRITE_WEBP_QUALITY, QUALITY]}
 
 
 def open(target: str) -> Pictures:
@@ -49,10 +50,8 @@ class Pictures:
             raise SinkError(f"{self.target} is one picture, and there are more: expected a folder, or an .mp4 file")
         path = self._path if self._single else self._path / self._names.of(entry)
         picture = entry.image if entry.drawn is None else entry.drawn
-        settings = [cv2.IMWRITE_JPEG_QUALITY, QUALITY, cv2.IMWRITE_WEBP_QUALITY, QUALITY]
-        if path.suffix.lower() == ".png":
-            settings = []
-        _, data = cv2.imencode(path.suffix.lower(), picture, settings)
+        kind = path.suffix.lower()
+        _, data = cv2.imencode(kind, picture, SETTINGS.get(kind, [cv2.IMWRITE_JPEG_QUALITY, QUALITY]))
         write_whole(path, data.tobytes())
         self._written += 1
 
