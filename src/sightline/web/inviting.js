@@ -21,6 +21,7 @@ export function setUpInviting(session, streams) {
   const shown = byId("invite-shown", HTMLElement);
   const link = byId("invite-link", HTMLInputElement);
 
+  let latest = 0;
   const complain = (/** @type {string} */ text) => {
     setText(problem, text);
     field.setAttribute("aria-invalid", String(text !== ""));
@@ -34,6 +35,7 @@ export function setUpInviting(session, streams) {
     field.placeholder = role.value === "publish" ? "" : "every stream";
   };
   const forget = () => {
+    latest += 1;
     shown.hidden = true;
     byId("invite-code", HTMLImageElement).removeAttribute("src");
     link.value = "";
@@ -51,7 +53,9 @@ export function setUpInviting(session, streams) {
       return;
     }
     try {
+      const asked = (latest += 1);
       const ticket = await make(role.value, everything ? EVERY_STREAM : name);
+      if (asked !== latest) return; // the person has gone on
       const minutes = Math.round(ticket.expires_s / 60);
       byId("invite-code", HTMLImageElement).src = ticket.qr;
       link.value = ticket.url;
