@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import time
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -24,6 +23,7 @@ from sightline.adapting import adapt
 from sightline.choices import EXPECTED, bad_setting
 from sightline.config import Settings, data_folder
 from sightline.drawing import Drawing
+from sightline.engines.base import cores
 from sightline.errors import BadSetting, SightlineError
 from sightline.gate import Gate, Tries
 from sightline.guard import Guard, is_loopback
@@ -123,7 +123,7 @@ def load_model(settings: Settings, key: Key) -> Loaded:
 
 def _threads(workers: int) -> int | None:
     """Of one instance among several: the cores are shared out. One alone takes what its engine likes best."""
-    return None if workers == 1 else max(1, (os.cpu_count() or 1) // workers)
+    return None if workers == 1 else max(1, cores() // workers)
 
 
 def _gpu_available() -> bool:

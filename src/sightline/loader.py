@@ -161,7 +161,9 @@ def _open(
     if profile is not None and path.suffix.lower() != ".onnx":
         opened = module.open_profile(profile, path, device=device, threads=threads, imgsz=imgsz, precision=precision)
     else:
-        opened = module.open(path, device=device, threads=threads, precision=precision, cache=cache)
+        # What is built for a card takes minutes: it is kept even where no folder is named.
+        kept = cache if device == "cpu" else Cache(cache).root
+        opened = module.open(path, device=device, threads=threads, precision=precision, cache=kept)
     return opened
 
 

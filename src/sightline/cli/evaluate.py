@@ -21,6 +21,7 @@ def evaluate(
     out: Annotated[Path, typer.Option(help="Where evaluation.json and worst.jpg go.")] = Path("evaluation"),
     weights: Annotated[Path | None, typer.Option(help="A file to be used in place of a profile's own weights.")] = None,
     engine: Annotated[str, typer.Option(help="onnx, openvino or auto.")] = "auto",
+    precision: Annotated[str, typer.Option(help="auto, fp32, bf16 or fp16.")] = "auto",
     everything: Annotated[bool, typer.Option("--all", help="Judge all photos, not only those kept aside.")] = False,
 ) -> None:
     """Judge a model: average precision of a detector, mean IoU of a segmenter, by class, and the worst photos."""
@@ -38,6 +39,7 @@ def evaluate(
         data,
         out / "cache",
         engine=engine,
+        precision=precision,
         weights=weights,
         store=settings.cache,
         everything=everything,

@@ -49,6 +49,7 @@ def evaluate(
     cache: Path,
     *,
     engine: str = "auto",
+    precision: str = "auto",
     weights: Path | None = None,
     store: Path | None = None,
     everything: bool = False,
@@ -59,7 +60,7 @@ def evaluate(
     ``cache`` is a folder for photos, ``store`` the one with the weights of profiles, ``weights`` a file instead.
     Raises ConfigError where the model and the data set name different classes.
     """
-    model = load_model(spec, engine=engine, weights=weights, cache=store)
+    model = load_model(spec, engine=engine, precision=precision, weights=weights, cache=store)
     try:
         full = read(data, model.card.task)
         part = full if everything else full.part(validation=True)
