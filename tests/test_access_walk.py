@@ -101,6 +101,7 @@ TCP_NEEDS = {
     "close": ANYBODY_KNOWN,
     "subscribe": VIEW,
     "unsubscribe": ANYBODY_KNOWN,
+    "settings": ANYBODY_KNOWN,  # of a stream that this very connection publishes, which needed publish
     "ping": ANYBODY_KNOWN,
 }
 """What each message of a TCP peer needs."""
@@ -262,6 +263,7 @@ async def test_tcp_messages(house: House) -> None:
         "close": {"type": "close", "stream": HERE},
         "subscribe": {"type": "subscribe", "stream": HERE},
         "unsubscribe": {"type": "unsubscribe", "stream": HERE},
+        "settings": {"type": "settings", "stream": HERE, "confidence": 0.5},
         "ping": None,
     }
     mistakes = []

@@ -63,7 +63,7 @@ async def server(*, deaf_s: float = 0.0, answers: int = 1, frames_read: int = FR
 async def publish(url: str) -> Published:
     """FRAMES frames, 200 a second."""
     publisher = Publisher(PublishJob(url, "cam", Schedule(200, FRAMES, 0.0), "", [], 0))
-    link = await links.publishing(url, "cam")(publisher)
+    link = await links.publishing(links.Place(url), "cam")(publisher)
     try:
         await publisher.send(link, [PICTURE], time.monotonic())
         return await publisher.settle()
