@@ -20,6 +20,7 @@ from conftest import MakeGraph
 from sightline.inbrowser import describe_model
 from sightline.loader import load_model
 from sightline.models.base import GraphModel
+from sightline.processing import Asked
 from sightline.types import Segmentation
 
 GOLDEN = Path(__file__).parent / "golden" / "inference.json"
@@ -97,7 +98,7 @@ def made(make: Callable[[np.random.Generator], tuple[Outputs, Mapping[str, Any]]
     tensor = np.ascontiguousarray(tensor)
     said = {name: np.array(output) for name, output in model.engine.run(model.graph.feeds(tensor)).items()}
     prediction = model.postprocess(said, place, model.options)
-    described = describe_model(model)
+    described = describe_model(model, Asked(model.options))
     assert described is not None
     case: dict[str, Any] = {
         "name": make.__name__,

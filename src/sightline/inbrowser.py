@@ -13,7 +13,8 @@ from pydantic import BaseModel
 from sightline.access import needs
 from sightline.errors import BadRequest, Forbidden
 from sightline.hub import Hub
-from sightline.models.base import Model, Options
+from sightline.models.base import Model
+from sightline.processing import Asked
 
 router = APIRouter()
 
@@ -56,6 +57,8 @@ class PortableModel(BaseModel):
     confidence: float
     iou: float
     max_detections: int
+    shown: list[int] | None
+    """The classes that are shown; null for all."""
     file: str
     """Where the ONNX file is fetched."""
     size_bytes: int
@@ -80,7 +83,7 @@ async def in_browser(request: Request, stream: str) -> InBrowser:
         return InBrowser(runtime=False, model=None, reason="In-browser mode is not in this build, made without npm.")
     model = found.worker.model
     reason = _why_not(model, hub.settings.browser_models)
-    described = None if reason or model is None else describe_model(model, found.asking.options)
+    described = None if reason or model is None else describe_model(model, found.asking)
     return InBrowser(runtime=True, model=described, reason=reason)
 
 
@@ -122,12 +125,12 @@ def _why_not(model: Model | None, allowed: Literal["off", "free", "all"]) -> str
     return ""
 
 
-def describe_model(model: Model, options: Options) -> PortableModel | None:
-    """How a page runs a model with these options; None where no page can."""
+def describe_model(model: Model, asked: Asked) -> PortableModel | None:
+    """How a page runs a model with what is asked of it; None where no page can."""
     portable = model.portable
     if portable is None:
         return None
-    card = model.card
+    card, options = model.card, asked.options
     return PortableModel(
         name=card.name,
         family=card.family,
@@ -148,6 +151,7 @@ def describe_model(model: Model, options: Options) -> PortableModel | None:
         confidence=options.confidence,
         iou=options.iou,
         max_detections=options.max_detections,
+        shown=None if asked.shown is None else sorted(asked.shown),
         file=f"/api/models/{quote(card.name, safe='')}/file",
         size_bytes=card.size_bytes,
     )

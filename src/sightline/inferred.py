@@ -20,7 +20,7 @@ MAX_MASK_PIXELS = 1 << 21
 def result_of(
     frame: Frame, said: PageResults, mask_png: bytes | None, card: ModelCard, shown: frozenset[int] | None = None
 ) -> Result:
-    """The result of a frame, of the classes that are shown. Decodes the mask where there is one: then not for the event loop.
+    """The result of a frame, of the classes that are shown. Decodes the mask, if any: then not for the event loop.
 
     Raises ProtocolError, or BadImage for the mask, where the camera's words make no sense.
     """

@@ -6,7 +6,7 @@ import { inflateSync } from "node:zlib";
 import { Chooser } from "../../src/sightline/web/inference-choice.js";
 import { DECODERS, numbers } from "../../src/sightline/web/inference-decode.js";
 import { Input, fromHalf, geometryOf, reduction, round, toHalf } from "../../src/sightline/web/inference-input.js";
-import { describe } from "../../src/sightline/web/inference-words.js";
+import { describe, only } from "../../src/sightline/web/inference-words.js";
 import { crc32, encodeMask } from "../../src/sightline/web/png.js";
 
 const CASES = JSON.parse(readFileSync(new URL("../golden/inference.json", import.meta.url), "utf8"));
@@ -86,6 +86,11 @@ test("what was found is told as the server tells it", () => {
     detections: [{ class_id: 1, class_name: "person", confidence: 0.1235, xyxy: [1.2, 2, 3, 4.6] }],
   });
   const { segments } = describe([], { width: 4, height: 1, values: Uint8Array.of(1, 1, 1, 7) }, model);
+  const mask = { width: 2, height: 1, values: Uint8Array.of(0, 1) };
+  const left = only({ detections: [], segments: [{ class_id: 0 }, { class_id: 1 }] }, mask, [1]);
+  assert.deepEqual([...left.mask.values], [255, 1]);
+  assert.deepEqual(left.findings.segments, [{ class_id: 1 }]);
+  assert.deepEqual(only({ detections: rows }, null, [0]).findings.detections, []);
   assert.deepEqual(segments, [
     { class_id: 1, class_name: "person", share: 0.75 },
     { class_id: 7, class_name: "class 7", share: 0.25 },

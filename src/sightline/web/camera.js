@@ -9,9 +9,12 @@ import * as devices from "./devices.js";
 import { Average, Rate, count, fps, millis } from "./format.js";
 import { followModel, setUpLooks } from "./looks.js";
 import { askedInWords, freeName, reasonInWords, streamOf, summary } from "./messages.js";
+import { only } from "./inference-words.js";
 import { Painter } from "./overlay.js";
+import { Phone } from "./phone.js";
 import { ModelPlace } from "./place.js";
 import { Publisher } from "./publisher.js";
+import { setUpRun } from "./run-panel.js";
 import { setUpShell } from "./shell.js";
 import { setUpLink } from "./share.js";
 import { followFigures } from "./stream-figures.js";
@@ -33,6 +36,7 @@ const presetSelect = byId("preset", HTMLSelectElement);
 const figures = new Figures(document);
 const painter = new Painter(byId("canvas", HTMLCanvasElement));
 const knowModel = followModel(painter);
+const run = setUpRun("camera", stream);
 const rate = new Rate();
 const latency = new Average();
 const inference = new Average();
@@ -113,18 +117,30 @@ const place = new ModelPlace(stream, {
   onmove: openGate,
 });
 
+const phone = new Phone((other) => {
+  if (other.kind === "device") {
+    deviceSelect.value = other.id;
+    remember("device", other.id);
+  }
+  void start(other.kind === "facing" ? other.facing : "");
+});
+
 // Starting and stopping
 
-async function start() {
+/** @param {string} facing user or environment, instead of the camera that is chosen */
+async function start(facing = "") {
   if (devices.isInsecure()) return;
-  if (!now.wanted) publisher.clearCounts();
+  if (!now.wanted) {
+    publisher.clearCounts();
+    run.clear();
+  }
   release();
   opened += 1;
   const mine = opened;
   Object.assign(now, { wanted: true, problem: null, opening: true, muted: false });
   update();
   try {
-    const media = await devices.openCamera(deviceSelect.value, presetWidth());
+    const media = await devices.openCamera(deviceSelect.value, presetWidth(), facing);
     if (mine !== opened) media.getTracks().forEach((t) => t.stop());
     else attach(media);
   } catch (error) {
@@ -165,7 +181,8 @@ function attach(media) {
   };
   video.srcObject = media;
   video.play().catch(() => {}); // plays as soon as the page may
-  run();
+  phone.follow(track);
+  goOn();
 }
 
 /** Let go of the camera. */
@@ -178,13 +195,16 @@ function release() {
   }
   track = null;
   video.srcObject = null;
+  phone.follow(null);
+  void phone.stayAwake(false);
 }
 
 /** Capture and send, unless nobody looks at this page. */
-function run() {
+function goOn() {
   now.paused = document.hidden;
   if (!track || now.paused) return;
   track.enabled = true;
+  void phone.stayAwake(true);
   lastResultAt = performance.now();
   if (!capture.way) capture.start(video, track);
   openGate();
@@ -260,21 +280,30 @@ function show(picture, result, timestamp) {
   rate.tick(at);
   const took = wallClock() - timestamp;
   latency.add(took, at);
-  place.shown(result.browser ? "browser" : "server", took);
+  const mode = result.browser ? "browser" : "server";
+  place.shown(mode, took);
+  const transport = body.dataset["transport"] ?? "websocket";
+  run.add({ at, latency: took, stages: result.stages, transport, mode, device: result.browser ?? "", model: result.model });
   inference.add(result.stages["infer"] ?? result.processing_time_ms, at);
   setData(body, "frame", String(result.frameNumber));
   setData(body, "detections", String(result.detections.length));
   setData(body, "summary", summary(result).map((s) => `${s.count} ${s.name}`).join(", "));
   figures.show({ model: result.model });
-  setData(body, "place", result.browser ? "browser" : "server");
+  setData(body, "place", mode);
   setData(body, "device", result.browser ?? "");
   if (body.dataset["state"] !== "live") update();
 }
 
-/** What this browser found itself. @param {import("./inference.js").Inferred} found @param {string} model */
-function showFound(found, model) {
-  const { bitmap, width, height, findings, mask, timestamp, processing_time_ms, stages } = found;
+/**
+ * What this browser found itself: the server gets all, the person sees what is asked for.
+ *
+ * @param {import("./inference.js").Inferred} found @param {import("./place.js").PortableModel} portable
+ */
+function showFound(found, portable) {
+  const { bitmap, width, height, timestamp, processing_time_ms, stages } = found;
+  const model = portable.name;
   const frameNumber = place.device ? publisher.sendInferred(found, model, place.device) : 0;
+  const { findings, mask } = only(found.findings, found.mask, portable.shown);
   /** @type {import("./messages.js").ResultMessage} */
   const result = {
     ...findings,
@@ -349,6 +378,7 @@ function tick() {
   setData(body, "answered", String(answered));
   setData(body, "dropped", String(total));
   setData(body, "way", capture.way);
+  run.drops([...dropped, ["skipped here", skipped]], performance.now());
   if (serverDrops.size !== dropped.size || total !== [...serverDrops.values()].reduce((sum, n) => sum + n, 0)) {
     serverDrops = new Map(dropped);
     const lines = [...dropped].map(([reason, n]) => make("li", {}, `${count(n)} × ${reasonInWords(reason)}`));
@@ -359,6 +389,7 @@ function tick() {
 
 async function fillDevices() {
   const cameras = await devices.listCameras().catch(() => []);
+  phone.know(cameras);
   const current = track?.getSettings().deviceId ?? (deviceSelect.value || remembered("device", ""));
   const options = cameras.map(({ id, label }) => make("option", { value: id }, label));
   if (!options.length) options.push(make("option", { value: "" }, "Any camera"));
@@ -388,10 +419,12 @@ presetSelect.addEventListener("change", () => {
 document.addEventListener("visibilitychange", () => {
   if (document.hidden) pause();
   else if (now.wanted && (!track || track.readyState === "ended") && !now.opening) void start();
-  else run();
+  else goOn();
   update();
 });
+addEventListener("offline", () => publisher.lost());
 addEventListener("online", () => publisher.retryNow());
+devices.whenNetworkChanges(() => publisher.lost());
 navigator.mediaDevices?.addEventListener("devicechange", () => {
   if (now.wanted && now.problem) void start();
   else void fillDevices();

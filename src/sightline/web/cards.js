@@ -7,7 +7,7 @@ import { icon, make, setData, setText } from "./ui.js";
 /**
  * @typedef {{name: string, state: "live" | "waiting" | "reconnecting", reason: string, model: string, width: number, height: number, fps: number,
  *   latency_ms: {p50: number, p95: number, p99: number}, viewers: number, received: number, delivered: number,
- *   dropped: Record<string, number>, failed: number, in_flight: number, stages: Record<string, number>}} StreamStats
+ *   dropped: Record<string, number>, failed: number, in_flight: number, browser: string, stages: Record<string, number>}} StreamStats
  */
 
 export class Card {

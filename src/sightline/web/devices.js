@@ -13,17 +13,19 @@ export function isInsecure() {
  * Open a camera. One that was chosen but is gone is replaced by any other.
  *
  * @param {string} deviceId "" for any @param {number} width wanted, in pixels
+ * @param {string} facing user or environment, where a side of a phone is wanted and no camera by name
  * @returns {Promise<MediaStream>}
  */
-export async function openCamera(deviceId, width) {
+export async function openCamera(deviceId, width, facing = "") {
   /** @type {MediaTrackConstraints} */
   const video = { width: { ideal: width }, frameRate: { ideal: 30 } };
-  if (deviceId) video.deviceId = { exact: deviceId };
+  if (facing) video.facingMode = { ideal: facing };
+  else if (deviceId) video.deviceId = { exact: deviceId };
   try {
     return await navigator.mediaDevices.getUserMedia({ video, audio: false });
   } catch (error) {
     const name = error instanceof Error ? error.name : "";
-    if (!deviceId || (name !== "OverconstrainedError" && name !== "NotFoundError")) throw error;
+    if (!deviceId || facing || (name !== "OverconstrainedError" && name !== "NotFoundError")) throw error;
     return openCamera("", width);
   }
 }
@@ -35,6 +37,22 @@ export async function listCameras() {
   return devices
     .filter((d) => d.kind === "videoinput" && d.deviceId)
     .map((d, i) => ({ id: d.deviceId, label: d.label || `Camera ${i + 1}` }));
+}
+
+/**
+ * The camera that a press on "switch" leads to: a phone's other side, else the next in the list. Null if there is none.
+ *
+ * @param {readonly {id: string}[]} cameras @param {string} current @param {string | undefined} facing of the current one
+ * @returns {import("./phone.js").Other | null}
+ */
+export function nextCamera(cameras, current, facing) {
+  if (cameras.length < 2) return null;
+  if (facing === "user" || facing === "environment") {
+    return { kind: "facing", facing: facing === "user" ? "environment" : "user" };
+  }
+  const at = cameras.findIndex(({ id }) => id === current);
+  const next = cameras[(at + 1) % cameras.length];
+  return next && next.id !== current ? { kind: "device", id: next.id } : null;
 }
 
 /** Call back once the person allows the camera in the browser's own settings. @param {() => void} then */
@@ -104,3 +122,14 @@ export const UNPLUGGED = {
   title: "The camera is gone",
   text: "It was unplugged or switched off. Once it is back, this page goes on by itself.",
 };
+
+/** From one network to another, say from Wi-Fi to mobile data; where the browser tells. @param {() => void} then */
+export function whenNetworkChanges(then) {
+  const connection = /** @type {{connection?: EventTarget & {type?: string}}} */ (/** @type {unknown} */ (navigator)).connection;
+  let type = connection?.type;
+  connection?.addEventListener("change", () => {
+    if (connection.type === type) return; // it only became quicker or slower
+    type = connection.type;
+    if (type && type !== "none") then();
+  });
+}

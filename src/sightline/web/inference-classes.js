@@ -11,8 +11,8 @@ const LONGEST = 640;
 const ENLARGED = 2;
 
 /**
- * Enlarged smoothly, a pixel between four logits of the same best class is of that class; only along edges the logits of
- * the corners' best and second best classes are interpolated.
+ * Enlarged smoothly, a pixel between four logits of the same best class is of that class; only along edges logits are
+ * interpolated, of all classes that are the best anywhere.
  *
  * @param {Logits} logits of what covers the picture
  * @param {number} pictureWidth @param {number} pictureHeight
@@ -58,7 +58,7 @@ function bestClasses({ data, start, row, pixel, step, classes, width, height }) 
 /** @param {Logits} logits @param {number} width @param {number} height */
 function enlarged(logits, width, height) {
   const best = bestClasses(logits);
-  const second = runnersUp(logits, best);
+  const present = [...new Set(best)].sort((a, b) => a - b);
   const across = axis(logits.width, width);
   const down = axis(logits.height, height);
   const values = new Uint8Array(width * height);
@@ -67,49 +67,18 @@ function enlarged(logits, width, height) {
     const [y0, y1, v] = /** @type {[number, number, number]} */ (down[y]);
     for (let x = 0; x < width; x += 1, at += 1) {
       const [x0, x1, u] = /** @type {[number, number, number]} */ (across[x]);
-      const corners = [y0 * logits.width + x0, y0 * logits.width + x1, y1 * logits.width + x0, y1 * logits.width + x1];
-      const ids = corners.map((corner) => /** @type {number} */ (best[corner]));
-      const [a = 0] = ids;
-      if (ids.every((id) => id === a)) {
-        values[at] = a;
-        continue;
-      }
-      for (const corner of corners) {
-        const id = second(corner);
-        if (id >= 0 && !ids.includes(id)) ids.push(id);
-      }
-      values[at] = between(logits, ids, x0, x1, u, y0, y1, v);
+      const a = /** @type {number} */ (best[y0 * logits.width + x0]);
+      const b = /** @type {number} */ (best[y0 * logits.width + x1]);
+      const c = /** @type {number} */ (best[y1 * logits.width + x0]);
+      const d = /** @type {number} */ (best[y1 * logits.width + x1]);
+      values[at] = a === b && a === c && a === d ? a : between(logits, present, x0, x1, u, y0, y1, v);
     }
   }
   return { width, height, values };
 }
 
 /**
- * The second best class at a pixel, of those that are the best anywhere; -1 where these are only two.
- *
- * @param {Logits} logits @param {Uint8Array} best
- * @returns {(at: number) => number}
- */
-function runnersUp({ data, start, row, pixel, step, width }, best) {
-  const present = [...new Set(best)].sort((one, other) => one - other);
-  if (present.length < 3) return () => -1;
-  const found = new Int16Array(best.length).fill(-1);
-  return (at) => {
-    let id = /** @type {number} */ (found[at]);
-    if (id >= 0) return id;
-    const from = start + Math.floor(at / width) * row + (at % width) * pixel;
-    let most = -Infinity;
-    for (const other of present) {
-      const value = /** @type {number} */ (data[from + other * step]);
-      if (other !== best[at] && value > most) [most, id] = [value, other];
-    }
-    found[at] = id;
-    return id;
-  };
-}
-
-/**
- * The best of some classes at a place between four corners.
+ * The best of some classes, smallest first, at a place between four logits.
  *
  * @param {Logits} logits @param {number[]} ids
  * @param {number} x0 @param {number} x1 @param {number} u @param {number} y0 @param {number} y1 @param {number} v
@@ -124,7 +93,7 @@ function between({ data, start, row, pixel, step }, ids, x0, x1, u, y0, y1, v) {
     const upper = value(x0, y0) * (1 - u) + value(x1, y0) * u;
     const lower = value(x0, y1) * (1 - u) + value(x1, y1) * u;
     const mixed = upper * (1 - v) + lower * v;
-    if (mixed > most || (mixed === most && id < found)) [most, found] = [mixed, id];
+    if (mixed > most) [most, found] = [mixed, id];
   }
   return found;
 }

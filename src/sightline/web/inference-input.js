@@ -5,7 +5,7 @@
  *   name: string, family: string, task: string, labels: string[], input: string, dtype: string,
  *   channels_last: boolean, width: number, height: number, fit: string, order: string, scale: number,
  *   mean: [number, number, number], std: [number, number, number], decode: string,
- *   details: Record<string, string | number | null>, confidence: number, iou: number, max_detections: number,
+ *   details: Record<string, string | number | null>, confidence: number, iou: number, max_detections: number, shown: number[] | null,
  *   file: string, size_bytes: number,
  * }} PortableModel as `/api/streams/NAME/in-browser` gives it
  * @typedef {{width: number, height: number, data: Uint8ClampedArray}} Pixels R, G, B, A

@@ -1,5 +1,7 @@
 /** What was found, in words: as `describe.py` has them. Pure. */
 
+const NOTHING = 255;
+
 /**
  * @param {import("./inference-decode.js").Row[]} rows
  * @param {import("./mask.js").Mask | null} mask of classes
@@ -27,6 +29,24 @@ export function describe(rows, mask, model) {
       share: Math.round((n / mask.values.length) * 1e4) / 1e4,
     }));
   return { detections, segments, mask_kind: "classes" };
+}
+
+/**
+ * What is shown of it: the classes that the stream's settings ask for. The server has all, and leaves out the same.
+ *
+ * @param {import("./messages.js").Findings} findings @param {import("./mask.js").Mask | null} mask of classes
+ * @param {readonly number[] | null} shown null for all
+ */
+export function only(findings, mask, shown) {
+  if (!shown) return { findings, mask };
+  const wanted = new Set(shown);
+  const of = (/** @type {{class_id: number}} */ { class_id }) => wanted.has(class_id);
+  const { detections, segments } = findings;
+  const values = mask?.values.map((value) => (wanted.has(value) ? value : NOTHING));
+  return {
+    findings: { ...findings, detections: detections.filter(of), ...(segments ? { segments: segments.filter(of) } : {}) },
+    mask: mask && values ? { ...mask, values } : mask,
+  };
 }
 
 /** The device in words, as the server says it. @param {import("./inference-runtime.js").Device} device */

@@ -3,7 +3,7 @@
 import { wallClock } from "./clock.js";
 
 const LOAD_MS = 90_000;
-const HANG_MS = 8_000;
+const HANG_MS = 5_000;
 const CHECK_MS = 500;
 
 /**

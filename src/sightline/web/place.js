@@ -13,7 +13,7 @@ const NO_THREADS = "It has one thread only, because this page is not isolated: o
  * @typedef {{runtime: boolean, model: PortableModel | null, reason: string}} Answer of `/api/streams/NAME/in-browser`
  * @typedef {{
  *   maySend: () => boolean,
- *   onfound: (found: import("./inference.js").Inferred, model: string) => void,
+ *   onfound: (found: import("./inference.js").Inferred, model: PortableModel) => void,
  *   onskip: () => void,
  *   onmove: () => void,
  * }} Events `onmove`: pictures go elsewhere from now on
@@ -40,7 +40,7 @@ export class ModelPlace {
     this.#inference = new Inference({
       maySend: events.maySend,
       onskip: events.onskip,
-      onfound: (found) => events.onfound(found, this.#model?.name ?? ""),
+      onfound: (found) => this.#model && events.onfound(found, this.#model),
       onready: (device) => this.#ready(device),
       onfailure: (why) => this.#failed(why),
     });

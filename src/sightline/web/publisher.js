@@ -82,6 +82,12 @@ export class Publisher {
     this.#socket.retryNow();
   }
 
+  /** The network is gone or another one: nothing will come over the connection that there was. */
+  lost() {
+    this.#socket.drop();
+    if (navigator.onLine) this.#socket.retryNow();
+  }
+
   /** Send a picture; it is the publisher's from now on. @param {FrameTaken} frame */
   send(frame) {
     const { bitmap, timestamp, width, height } = frame;

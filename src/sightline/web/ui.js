@@ -75,6 +75,8 @@ const ICONS = {
   up: "M6 15l6-6 6 6",
   phone: "M7 2.5h10v19H7zM11 18.5h2",
   key: "M14.5 9.5a4 4 0 1 0-3 3.9V16h3v3h4v-4l-4.6-4.6",
+  save: "M12 4v11M7 11l5 5 5-5M4 20h16",
+  flip: "M4 12a8 8 0 0 1 14-5.3M20 12a8 8 0 0 1-14 5.3M18 3v4h-4M6 21v-4h4",
 };
 
 /** @param {string} name of `ICONS` */

@@ -9,6 +9,7 @@ import { streamOf } from "./messages.js";
 import { ObjectList } from "./objects.js";
 import { Painter } from "./overlay.js";
 import { Receiver } from "./receiver.js";
+import { setUpRun } from "./run-panel.js";
 import { setUpLink } from "./share.js";
 import { setUpShell } from "./shell.js";
 import { LiveSocket } from "./socket.js";
@@ -28,6 +29,7 @@ const figures = new Figures(document);
 const painter = new Painter(byId("canvas", HTMLCanvasElement));
 const knowModel = followModel(painter);
 const objects = new ObjectList(byId("objects", HTMLElement), byId("spoken", HTMLElement));
+const run = setUpRun("view", stream);
 const rate = new Rate();
 const latency = new Average();
 const inference = new Average();
@@ -91,15 +93,31 @@ const receiver = new Receiver({
     now.hadPicture = true;
     shown += 1;
     upToDate(meta, at);
+    record(meta, at);
     inference.add(meta.stages["infer"] ?? meta.processing_time_ms, at);
     objects.show(meta);
-    figures.show({ model: meta.model, size: `${meta.width} × ${meta.height}` });
+    figures.show({ model: modelInWords(meta), size: `${meta.width} × ${meta.height}` });
     setData(body, "frame", String(meta.frameNumber));
     setData(body, "detections", String(meta.detections.length));
     if (body.dataset["state"] !== "live" || banner.hidden === false) update();
   },
   onbroken: (meta) => socket.send({ type: "ack", frameNumber: meta.frameNumber }),
 });
+
+/** @param {import("./messages.js").ViewerFrame} meta @param {number} at */
+function record(meta, at) {
+  const { offset } = socket.clock;
+  const took = offset === null ? NaN : Math.max(0, wallClock() + offset - meta.captured_at);
+  const mode = meta.browser ? "browser" : "server";
+  const transport = body.dataset["transport"] ?? "websocket";
+  run.add({ at, latency: took, stages: meta.stages, transport, mode, device: meta.browser ?? "", model: meta.model });
+  setData(body, "place", mode);
+}
+
+/** @param {{model: string, browser?: string}} meta */
+function modelInWords({ model, browser }) {
+  return browser ? `${model}, in the camera's browser` : model;
+}
 
 /** What is shown is what the camera saw in this frame. @param {{captured_at: number}} meta @param {number} at */
 function upToDate(meta, at) {
@@ -203,8 +221,9 @@ void followFigures(stream, () => now.phase === "open", (stats) => {
   figures.show({
     viewers: count(stats.viewers),
     dropped: count(lost(stats).reduce((sum, [, n]) => sum + n, 0)),
-    model: stats.model || "–",
+    model: stats.model ? modelInWords(stats) : "–",
   });
+  run.drops([...lost(stats), ["skipped here", receiver.skipped]], performance.now());
 });
 setInterval(tick, TICK_MS);
 setInterval(tellServer, STATS_MS);
