@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from serving import ROOT, serving
+from serving import ROOT, peer, serving
 from sightline.cli import app
 from sightline.errors import ConfigError
 from sightline.tunnel import PROGRAMS, Name, Tunnel
@@ -138,6 +138,9 @@ async def test_a_server_behind_one(tmp_path: Path) -> None:
 
         assert [await guess("203.0.113.9") for _ in range(25)][-1] == 429
         assert await guess("198.51.100.4") == 401, "its neighbour in the tunnel is not shut out"
+        async with peer(f"{server.ws}/ws/camera/a", additional_headers=bearer) as camera:
+            hello, _ = await camera.next("hello")
+            assert hello["preset"] == "tunnel"
         (folder / "enough").write_text("")
         assert await asyncio.wait_for(server.process.wait(), 30) == 2
     assert "cloudflared: the program ended with status 3" in "".join(server.log)

@@ -92,8 +92,8 @@ class Certificate(ABC):
                 if await asyncio.to_thread(self.renew):
                     self.load(context)
                     log.info("the certificate was renewed")
-            except ConfigError as e:  # the one that we have still serves
-                log.error("the certificate can't be renewed: %s", e.message)
+            except (ConfigError, OSError) as e:  # the one that we have still serves
+                log.error("the certificate can't be renewed: %s", e)
 
 
 class Given(Certificate):

@@ -14,7 +14,6 @@ from fastapi import FastAPI
 from sightline import qr, tls
 from sightline.access import TICKET_S, Access
 from sightline.config import Settings
-from sightline.guard import is_loopback
 from sightline.signin import join_url
 from sightline.tokens import ALL
 
@@ -34,18 +33,19 @@ class Welcome:
         """The server takes connections."""
         settings = self._settings
         port = url.rpartition(":")[2]
-        reached = [f"https://{tls.main_address()}:{port}"] if settings.lan and not is_loopback(settings.host) else [url]
-        typer.echo(f"\n  Sightline is at {reached[0]}" + (f" and {url}" if reached[0] != url else ""))
+        everywhere = settings.lan and settings.host in ("0.0.0.0", "::")
+        reached = f"https://{tls.main_address()}:{port}" if everywhere else url
+        typer.echo(f"\n  Sightline is at {reached}" + (f" and {url}" if reached != url else ""))
         if tcp_url is not None:
             typer.echo(f"  TCP clients connect to {tcp_url}")
         certificate: tls.Certificate | None = self._app.state.certificate
         if certificate is not None and certificate.fingerprint is not None:
-            typer.echo(f"  Phones learn to trust it at {reached[0]}/trust. Its authority's SHA-256 is")
+            typer.echo(f"  Phones learn to trust it at {reached}/trust. Its authority's SHA-256 is")
             typer.echo(f"  {certificate.fingerprint}")
         if settings.tunnel is not None:
             typer.echo(f"  {settings.tunnel} is asked for an address on the internet; Ctrl-C stops.\n")
         elif settings.tokens:
-            self._codes(settings.public_url or reached[0], here=url)
+            self._codes(settings.public_url or reached, here=url)
         else:
             typer.echo("  Open it in a browser and press Start a camera. Ctrl-C stops.\n")
             if self._open_page:
