@@ -17,6 +17,8 @@ from sightline.presets import PRESETS
 
 TARGET_MS = 100.0
 DEFAULT = Knobs(30, 0.5, 640)
+KILOBYTES = 26
+"""Of a picture as the default preset has it: a detailed one (bench/pictures.py)."""
 TICK = 0.001
 STEP_S = 0.25
 """So often the server asks the controller."""
@@ -71,7 +73,7 @@ class World:
                 pending -= 1
             if now >= next_capture and (self.window is None or pending < self.window):
                 next_capture = max(next_capture, now - 1 / camera.fps) + 1 / camera.fps
-                size = 33_000 * DEFAULT.bytes_to(camera) * rng.uniform(0.9, 1.1)
+                size = KILOBYTES * 1000 * DEFAULT.bytes_to(camera) * rng.uniform(0.9, 1.1)
                 up.append(_Picture(now, size, camera.width))
                 pending += 1
             room = self.link(now) * TICK

@@ -44,8 +44,10 @@ REPORT_S = 6.0
 """A viewer's report is believed so long."""
 
 WIDTHS = (320, 480, 640, 960, 1280)
-SIZE_BY_WIDTH = 1.6
-"""A JPEG's bytes grow about as the width to this power (clips of the tests, quality 50: 1.5 to 1.7)."""
+SIZE_BY_WIDTH = 1.4
+"""A JPEG's bytes grow about as the width to this power (``bench/pictures.py``: clips 1.3 to 1.4, photos 1.5)."""
+SIZE_BY_QUALITY = 1.25
+"""They are about inverse to this less the quality (0.3 to 0.8: 0.77, 0.89, 1, 1.12, 1.3, 1.6 times those at 0.5)."""
 
 Knob: TypeAlias = Literal["fps", "quality", "width"]
 
@@ -62,7 +64,8 @@ class Knobs:
 
     def bytes_to(self, other: Knobs) -> float:
         """About how many times as many bytes a picture has with the other."""
-        return other.quality / self.quality * float((other.width / self.width) ** SIZE_BY_WIDTH)
+        by_quality = (SIZE_BY_QUALITY - self.quality) / (SIZE_BY_QUALITY - other.quality)
+        return by_quality * float((other.width / self.width) ** SIZE_BY_WIDTH)
 
 
 LEAST = Knobs(fps=5, quality=0.3, width=WIDTHS[0])
@@ -237,7 +240,8 @@ class Controller:
 
     def _smaller(self, knobs: Knobs, share: float) -> Knobs:
         """Knobs that make a picture about this share of its bytes: by quality, then by width."""
-        quality = max(self.least.quality, math.floor(knobs.quality * share * 20) / 20)
+        fitting = SIZE_BY_QUALITY - (SIZE_BY_QUALITY - knobs.quality) / share
+        quality = max(self.least.quality, math.floor(fitting * 20) / 20)
         smaller = replace(knobs, quality=min(quality, knobs.quality))
         for width in (w for w in reversed(WIDTHS) if self.least.width <= w < knobs.width):
             if knobs.bytes_to(smaller) <= share:
