@@ -19,6 +19,7 @@ import { setUpShell } from "./shell.js";
 import { setUpLink } from "./share.js";
 import { followFigures } from "./stream-figures.js";
 import { Figures, byId, make, remember, remembered, setData, setText } from "./ui.js";
+import { CameraLink } from "./webrtc-camera.js";
 
 const TICK_MS = 250;
 const LIVE_VIDEO_AFTER_MS = 1_000;
@@ -105,7 +106,7 @@ const publisher = new Publisher(stream, {
     highestQuality = Math.max(LOWEST_QUALITY, Math.min(highestQuality, asked.quality) - 0.1);
     limit();
   },
-});
+}, (handlers) => new CameraLink(stream, handlers, () => ({ track, video })));
 const capture = new Capture({
   onframe: (frame) => publisher.send(frame),
   onskip: () => (publisher.counts.skipped += 1),
@@ -223,12 +224,14 @@ function pause() {
 function openGate() {
   place.limit(pace(), limits());
   if (place.inBrowser) {
+    publisher.useSocket("The model runs in this browser");
     capture.close();
     if (track && !now.paused) place.watch(video);
     return;
   }
   place.pause();
-  if (publisher.hello) capture.reset(publisher.free, pace(), limits());
+  if (publisher.video) capture.close();
+  else if (publisher.hello) capture.reset(publisher.free, pace(), limits());
 }
 
 function limit() {

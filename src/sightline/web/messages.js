@@ -5,7 +5,8 @@
  *   tracker_id?: number}} Detection
  * @typedef {{class_id: number, class_name: string, share: number}} Segment
  * @typedef {{detections: Detection[], segments?: Segment[], mask_bytes?: number,
- *   mask_kind?: "instances" | "classes", reused?: boolean, browser?: string}} Findings what a model said of one picture
+ *   mask_kind?: "instances" | "classes", reused?: boolean, browser?: string,
+ *   rtp_timestamp?: number}} Findings what a model said of one picture
  *
  * @typedef {Findings & {type: "result", stream: string, frameNumber: number, timestamp: number, width: number,
  *   height: number, model: string, processing_time_ms: number, stages: Record<string, number>}} ResultMessage
@@ -104,6 +105,12 @@ const REFUSALS = {
     title: "This name can't be used",
     text: "A name has 1 to 64 letters, digits, “-” or “_”. Choose another one on the start page.",
     retry: false,
+  },
+  no_webrtc: {
+    title: "WebRTC doesn't come about",
+    text: "The page's address asks for it alone. Without “?transport=webrtc” the page takes what works.",
+    retry: true,
+    detail: true,
   },
   too_large: {
     title: "The picture is too large for the server",

@@ -10,6 +10,7 @@ const CHECK_MS = 1_000;
  * @typedef {import("./capture-worker.js").FrameTaken} FrameTaken
  * @typedef {import("./messages.js").ResultMessage} ResultMessage
  * @typedef {import("./overlay.js").Picture} Picture
+ * @typedef {import("./webrtc-camera.js").CameraLink} CameraLink
  * @typedef {{bitmap: ImageBitmap | null, sentAt: number, timestamp: number}} Pending `bitmap` is null where this page
  *   has inferred the picture, and shown it
  * @typedef {{
@@ -39,10 +40,13 @@ export class Publisher {
   /** @type {ReturnType<typeof setInterval> | undefined} */
   #watchdog;
 
-  /** @param {string} stream @param {Events} events */
-  constructor(stream, events) {
+  /**
+   * @param {string} stream @param {Events} events
+   * @param {(handlers: import("./socket.js").Handlers) => LiveSocket | CameraLink} connect
+   */
+  constructor(stream, events, connect = (handlers) => new LiveSocket(`/ws/camera/${stream}`, handlers)) {
     this.#events = events;
-    this.#socket = new LiveSocket(`/ws/camera/${stream}`, {
+    this.#socket = connect({
       onphase: (phase, retryAt) => this.#onphase(phase, retryAt),
       onmessage: (message) => this.#onmessage(message),
       onbinary: (data) => this.#onmask(data),
@@ -58,8 +62,19 @@ export class Publisher {
     return this.#socket.refused;
   }
 
+  /** True while pictures go out as video, by themselves. */
+  get video() {
+    return "video" in this.#socket && this.#socket.video;
+  }
+
+  /** Send pictures one by one from now on. @param {string} why */
+  useSocket(why) {
+    if ("useSocket" in this.#socket) this.#socket.useSocket(why);
+  }
+
   /** Pictures that may go out now. */
   get free() {
+    if (this.video) return 0;
     return Math.max(0, (this.hello?.max_pending ?? 0) - this.#pending.size);
   }
 
@@ -158,6 +173,7 @@ export class Publisher {
   #onphase(phase, retryAt) {
     if (phase !== "open") {
       this.hello = null;
+      this.#shown = 0; // over WebRTC the server gives the numbers
       this.#forgetPending();
     }
     this.#events.onphase(phase, retryAt);
@@ -184,22 +200,30 @@ export class Publisher {
   /** @param {number} frameNumber @param {string} reason @param {string | undefined} message */
   #ondropped(frameNumber, reason, message) {
     const pending = this.#settle(frameNumber);
-    if (!pending) return;
-    pending.bitmap?.close();
+    if (!pending && !this.video) return;
+    if (this.video) this.counts.sent += 1;
+    pending?.bitmap?.close();
     this.counts.dropped.set(reason, (this.counts.dropped.get(reason) ?? 0) + 1);
-    if (reason === "failed" && pending.bitmap) this.#events.onstatus("failed", message ?? "");
+    if (reason === "failed" && (this.video || pending?.bitmap)) this.#events.onstatus("failed", message ?? "");
     this.#events.onanswer();
   }
 
   /** @param {ResultMessage} result */
   #onresult(result) {
-    const pending = this.#settle(result.frameNumber);
+    const pending = this.video ? this.#ofVideo(result) : this.#settle(result.frameNumber);
     if (!pending) return;
     this.counts.answered += 1;
     this.#socket.healthy();
     this.#events.onanswer();
     if (result.mask_bytes === undefined) this.#show(result, pending, null);
     else this.#awaitingMask = { result, pending };
+  }
+
+  /** The picture of the video that a result is of. @param {ResultMessage} result @returns {Pending} */
+  #ofVideo(result) {
+    this.counts.sent += 1;
+    const shot = "taken" in this.#socket ? this.#socket.taken(result) : undefined;
+    return { bitmap: shot?.bitmap ?? null, timestamp: shot?.timestamp ?? 0, sentAt: 0 };
   }
 
   /** @param {ArrayBuffer} data */

@@ -12,10 +12,10 @@ import { Receiver } from "./receiver.js";
 import { setUpRun } from "./run-panel.js";
 import { setUpLink } from "./share.js";
 import { setUpShell } from "./shell.js";
-import { LiveSocket } from "./socket.js";
 import { followFigures } from "./stream-figures.js";
 import { Figures, byId, setData, setText } from "./ui.js";
 import { viewWords } from "./view-state.js";
+import { ViewLink } from "./webrtc-viewer.js";
 
 const TICK_MS = 250;
 const STATS_MS = 2_000;
@@ -51,7 +51,7 @@ let shown = 0;
 /** @type {ReturnType<typeof setTimeout> | undefined} */
 let hiddenTimer;
 
-const socket = new LiveSocket(`/ws/view/${stream}?still=1`, {
+const socket = new ViewLink(stream, {
   onphase(phase, retryAt) {
     now.phase = phase;
     now.retryAt = retryAt;
@@ -81,28 +81,32 @@ const socket = new LiveSocket(`/ws/view/${stream}?still=1`, {
     }
   },
   onbinary: (data) => receiver.receive(data),
-});
+  onpicture: showPicture,
+}, stage);
 
 const receiver = new Receiver({
-  onpicture(meta, picture) {
-    const at = performance.now();
-    knowModel(meta.model);
-    painter.show(picture);
-    socket.send({ type: "ack", frameNumber: meta.frameNumber });
-    if (now.camera !== "live") return; // its last picture, drawn after it left
-    now.hadPicture = true;
-    shown += 1;
-    upToDate(meta, at);
-    record(meta, at);
-    inference.add(meta.stages["infer"] ?? meta.processing_time_ms, at);
-    objects.show(meta);
-    figures.show({ model: modelInWords(meta), size: `${meta.width} × ${meta.height}` });
-    setData(body, "frame", String(meta.frameNumber));
-    setData(body, "detections", String(meta.detections.length));
-    if (body.dataset["state"] !== "live" || banner.hidden === false) update();
-  },
+  onpicture: showPicture,
   onbroken: (meta) => socket.send({ type: "ack", frameNumber: meta.frameNumber }),
 });
+
+/** @type {import("./webrtc-viewer.js").Show} */
+function showPicture(meta, picture) {
+  const at = performance.now();
+  knowModel(meta.model);
+  painter.show(picture);
+  socket.send({ type: "ack", frameNumber: meta.frameNumber });
+  if (now.camera !== "live") return; // its last picture, drawn after it left
+  now.hadPicture = true;
+  shown += 1;
+  upToDate(meta, at);
+  record(meta, at);
+  inference.add(meta.stages["infer"] ?? meta.processing_time_ms, at);
+  objects.show(meta);
+  figures.show({ model: modelInWords(meta), size: `${meta.width} × ${meta.height}` });
+  setData(body, "frame", String(meta.frameNumber));
+  setData(body, "detections", String(meta.detections.length));
+  if (body.dataset["state"] !== "live" || banner.hidden === false) update();
+}
 
 /** @param {import("./messages.js").ViewerFrame} meta @param {number} at */
 function record(meta, at) {
@@ -171,7 +175,7 @@ function tick() {
     latency: millis(state === "live" ? latency.value : NaN),
     inference: millis(state === "live" ? inference.value : NaN),
     shown: count(shown),
-    skipped: count(receiver.skipped),
+    skipped: count(receiver.skipped + socket.skipped),
   });
   setData(body, "fps", live ? perSecond.toFixed(1) : "");
   setData(body, "latency", live && Number.isFinite(latency.value) ? latency.value.toFixed(1) : "");

@@ -1,0 +1,76 @@
+"""Encoded pictures to pixels, in the thread that aiortc made for it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, TypeAlias
+
+import av
+
+from sightline.transports.webrtc.hooks import EncodedQueue
+from sightline.types import Image
+
+log = logging.getLogger(__name__)
+
+DECODERS = {"VP8": "vp8", "H264": "h264"}
+UNTAKEN = 2
+"""Pictures that may wait for the loop: while it is busy the decoder waits, and behind it encoded ones are given up."""
+
+Take: TypeAlias = Callable[[Image, int], None]
+"""Called on the loop with H x W x 3 BGR pixels and their RTP time."""
+
+
+class Decoding:
+    """Decodes what comes in ``queue``, whose ``run`` this is, and hands it over on the loop."""
+
+    def __init__(self, take: Take, *, max_pixels: int) -> None:
+        self._take = take
+        self._max_pixels = max_pixels
+        self._loop = asyncio.get_running_loop()
+        self._room = threading.Semaphore(UNTAKEN)
+        self._closed = False
+
+    def close(self) -> None:
+        """Hand nothing over any more."""
+        self._closed = True
+        self._room.release()
+
+    def run(self, queue: EncodedQueue) -> None:
+        """In the thread, until the queue ends."""
+        name, decoder = "", None
+        while (item := queue.next()) is not None:
+            codec, data, at = item
+            if decoder is None or codec != name:
+                name, decoder = codec, _decoder(codec, self._max_pixels)
+            packet = av.Packet(data)
+            packet.pts = at
+            try:
+                pictures = decoder.decode(packet) if data else []
+            except av.FFmpegError as e:
+                log.debug("a %s picture of %d bytes could not be decoded: %s", codec, len(data), e)
+                queue.failed()
+                continue
+            for picture in pictures:
+                self._hand_over(picture.to_ndarray(format="bgr24"), picture.pts)
+
+    def _hand_over(self, image: Image, at: int) -> None:
+        self._room.acquire()
+        if not self._closed:
+            with suppress(RuntimeError):  # the loop has ended
+                self._loop.call_soon_threadsafe(self._put, image, at)
+
+    def _put(self, image: Image, at: int) -> None:
+        self._room.release()
+        if not self._closed:
+            self._take(image, at)
+
+
+def _decoder(codec: str, max_pixels: int) -> Any:
+    decoder = av.CodecContext.create(DECODERS[codec.upper()], "r")
+    decoder.options = {"max_pixels": str(max_pixels), "flags": "low_delay"}
+    decoder.thread_type = "SLICE"  # threads by the picture would hold pictures back
+    return decoder

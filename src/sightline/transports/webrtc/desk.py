@@ -1,0 +1,173 @@
+"""The WebRTC sessions of a server: taken in, found again, ended. Imports aiortc only when the first peer comes."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import importlib.util
+import logging
+import secrets
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from starlette.exceptions import HTTPException
+
+from sightline.drawing import Look
+from sightline.errors import ConfigError, LimitReached, ShuttingDown, SightlineError
+from sightline.hub import Hub
+from sightline.presets import PresetName
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from sightline.transports.webrtc.encoding import Encoders
+    from sightline.transports.webrtc.peer import Peer
+
+log = logging.getLogger(__name__)
+
+PARTS = ("publishing", "watching")
+
+
+@dataclass(eq=False)
+class Session:
+    """A peer that was answered."""
+
+    kind: str
+    stream: str
+    offer: str
+    answer: str
+    peer: Peer
+    task: asyncio.Task[None]
+    id: str = field(default_factory=lambda: secrets.token_urlsafe(16))
+    unwatch: Callable[[], None] = lambda: None
+
+
+class Desk:
+    """Takes peers in, and sees them out when the server stops."""
+
+    def __init__(self, hub: Hub) -> None:
+        self._hub = hub
+        self._sessions: dict[str, Session] = {}
+        self._coming = 0
+        self._encoders: Encoders | None = None
+
+    async def __aenter__(self) -> Desk:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        sessions = list(self._sessions.values())
+        for session in sessions:
+            session.peer.end(ShuttingDown("the server is shutting down"))
+        if sessions:
+            await asyncio.wait([s.task for s in sessions])
+        if self._encoders is not None:
+            self._encoders.close()
+
+    @property
+    def unavailable(self) -> str | None:
+        """Why WebRTC is not offered, or None."""
+        if not self._hub.settings.webrtc:
+            return "WebRTC is switched off (setting webrtc)"
+        if importlib.util.find_spec("aiortc") is None:
+            return "aiortc is not installed: pip install aiortc"
+        return None
+
+    def find(self, kind: str, stream: str, session: str) -> Session:
+        """A live session. Raises HTTPException 404."""
+        found = self._sessions.get(session)
+        if found is None or (found.kind, found.stream) != (kind, stream):
+            raise HTTPException(404, "no such session: it has ended, or never was")
+        return found
+
+    async def publish(self, stream: str, offer: str, *, wants_results: bool, preset: PresetName | None) -> Session:
+        """Take a camera in. Raises BadRequest, StreamBusy, LimitReached, ConfigError."""
+
+        async def begin(peer: Peer, stack: AsyncExitStack) -> tuple[str, Any]:
+            from sightline.transports.webrtc.publishing import Publishing
+
+            video = await peer.offered(offer, "recvonly")
+            publishing = Publishing(self._hub, peer, stream, wants_results=wants_results, preset=preset)
+            stack.callback(publishing.leave)
+            publishing.attach(video)
+            return _limited(await peer.answer(), self._hub.settings.webrtc_receive_kbps), publishing
+
+        return await self._begin("whip", stream, offer, begin)
+
+    async def watch(self, stream: str, offer: str, look: Look | None) -> Session:
+        """Take a viewer in. Raises BadRequest, LimitReached, ConfigError."""
+
+        async def begin(peer: Peer, stack: AsyncExitStack) -> tuple[str, Any]:
+            from sightline.transports.webrtc.encoding import Encoders
+            from sightline.transports.webrtc.watching import Watching
+
+            if self._encoders is None:
+                self._encoders = Encoders(self._hub.settings.webrtc_send_kbps)
+            video = await peer.offered(offer, "sendonly")
+            subscription = await stack.enter_async_context(self._hub.subscribe(stream))
+            watching = Watching(self._hub, peer, self._encoders, stream, look, subscription)
+            watching.attach(video)
+            return await peer.answer(), watching
+
+        return await self._begin("whep", stream, offer, begin)
+
+    async def _begin(self, kind: str, stream: str, offer: str, begin: Any) -> Session:
+        await self._load()
+        from sightline.transports.webrtc.peer import Peer
+
+        most = self._hub.settings.webrtc_peers
+        if len(self._sessions) + self._coming >= most:
+            raise LimitReached(f"{most} WebRTC peers are connected: the limit webrtc_peers is reached")
+        self._coming += 1
+        peer = Peer(self._hub.settings)
+        stack = AsyncExitStack()
+        try:
+            answer, served = await begin(peer, stack)
+        except BaseException:
+            await stack.aclose()
+            await peer.close()
+            raise
+        finally:
+            self._coming -= 1
+        task = asyncio.create_task(self._run(stack, kind, stream, peer, served))
+        session = Session(kind, stream, offer, answer, peer, task)
+        self._sessions[session.id] = session
+        task.add_done_callback(lambda _: self._forget(session))
+        return session
+
+    async def _run(self, stack: AsyncExitStack, kind: str, stream: str, peer: Peer, served: Any) -> None:
+        """A session, from its answer to its end; whatever goes wrong in it ends it alone."""
+        who = "camera" if kind == "whip" else "viewer"
+        async with stack:
+            try:
+                await served.run()
+                log.info("stream %s: WebRTC %s left", stream, who)
+            except SightlineError as e:
+                log.info("stream %s: WebRTC %s closed: %s", stream, who, e.message)
+            except Exception:
+                log.exception("stream %s: WebRTC %s failed", stream, who)
+
+    def _forget(self, session: Session) -> None:
+        self._sessions.pop(session.id, None)
+        session.unwatch()
+
+    async def _load(self) -> None:
+        """Import what peers need, once."""
+        why = self.unavailable
+        if why is not None:
+            raise ConfigError(why)
+        for part in PARTS:
+            await asyncio.to_thread(importlib.import_module, f"sightline.transports.webrtc.{part}")
+        for name in ("aioice", "aiortc"):  # they tell every packet, and passwords of ICE
+            logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def _limited(answer: str, kbps: int) -> str:
+    """An answer that tells the peer how much it may send."""
+    head, mark, video = answer.partition("m=video")
+    first, connection, rest = video.partition("c=IN ")
+    address, _, tail = rest.partition("\r\n")
+    return f"{head}{mark}{first}{connection}{address}\r\nb=AS:{kbps}\r\nb=TIAS:{kbps * 1000}\r\n{tail}"

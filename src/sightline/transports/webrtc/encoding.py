@@ -1,0 +1,171 @@
+"""Server-made video: each picture of a stream is encoded once for every codec and way of drawing, whoever watches."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+import time
+from concurrent.futures import ThreadPoolExecutor
+from fractions import Fraction
+from typing import Any, NamedTuple
+
+import av
+import cv2
+import numpy as np
+from aiortc.codecs.h264 import H264Encoder
+from aiortc.codecs.vpx import Vp8Encoder
+
+from sightline import codecs
+from sightline.drawing import Look
+from sightline.renderers.base import draw
+from sightline.types import Image, Result
+
+log = logging.getLogger(__name__)
+
+CLOCK = 90000
+MAX_SIDE = 1280
+"""Level 3.1 of H.264, which every viewer has, ends there."""
+KEY_S = 0.3
+"""Between two keyframes that viewers ask for."""
+THREADS = 2
+_numbers = itertools.count()
+
+
+class Picture(NamedTuple):
+    """One encoded picture as RTP payloads."""
+
+    number: int
+    key: bool
+    payloads: list[bytes]
+    at: int
+    """In 1/90000 s."""
+
+
+class Encoders:
+    """The encoders in use, and the threads that run them. On the loop only."""
+
+    def __init__(self, kbps: int) -> None:
+        self._kbps = kbps
+        self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="video")
+        self._used: dict[tuple[str, Look | None, str], tuple[Encoder, int]] = {}
+
+    def join(self, stream: str, look: Look | None, codec: str) -> Encoder:
+        """The encoder of a stream's pictures: drawn like that, or as they are. To be left again with ``leave``."""
+        key = (stream, look, codec)
+        encoder, users = self._used.get(key) or (Encoder(codec, look, self._kbps, self._pool), 0)
+        self._used[key] = encoder, users + 1
+        encoder.want_key()
+        return encoder
+
+    def leave(self, stream: str, look: Look | None, codec: str) -> None:
+        """One user less; without any the encoder ends."""
+        key = (stream, look, codec)
+        encoder, users = self._used.pop(key)
+        if users > 1:
+            self._used[key] = encoder, users - 1
+
+    def close(self) -> None:
+        """Let the threads end."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+class Encoder:
+    """One codec, one way of drawing, one stream."""
+
+    def __init__(self, codec: str, look: Look | None, kbps: int, pool: ThreadPoolExecutor) -> None:
+        self._codec, self._look, self._kbps, self._pool = codec, look, kbps, pool
+        self._form = f"video {next(_numbers)}"
+        self._video: Any = None
+        self._packer: H264Encoder | Vp8Encoder = H264Encoder() if codec == "H264" else Vp8Encoder()
+        self._wants_key = True
+        self._key_at = 0.0
+        self._turn: asyncio.Future[Picture | None] | None = None
+        self._number = 0
+        self._at = -1
+        self._received_at = 0.0
+
+    def want_key(self) -> None:
+        """The next picture that may be one is a keyframe."""
+        self._wants_key = True
+
+    async def encode(self, result: Result) -> Picture | None:
+        """The frame of a result; None for one that comes after a newer one, or that could not be encoded."""
+        made: asyncio.Future[Picture | None] | None = result.forms.get(self._form)
+        if made is None:
+            if result.frame.received_at <= self._received_at:
+                return None
+            self._received_at = result.frame.received_at
+            made = result.forms[self._form] = asyncio.ensure_future(self._after(self._turn, result))
+            self._turn = made
+        return await asyncio.shield(made)  # one viewer's leaving must not cancel the others' picture
+
+    async def _after(self, turn: asyncio.Future[Picture | None] | None, result: Result) -> Picture | None:
+        """One after the other: every picture builds on the one before."""
+        if turn is not None:
+            await asyncio.wait([turn])
+        now = time.monotonic()
+        key = self._wants_key and now - self._key_at >= KEY_S
+        if key:
+            self._wants_key, self._key_at = False, now
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._pool, self._encode, result, key)
+        except Exception:  # one picture of one stream: the next begins anew
+            log.exception("stream %s: a picture could not be encoded as %s", result.frame.stream, self._codec)
+            self._video, self._wants_key = None, True
+            return None
+
+    # In a thread
+
+    def _encode(self, result: Result, key: bool) -> Picture | None:
+        image = codecs.decode(result.frame.image)
+        if self._look is not None:
+            opacity = None if self._look.opacity is None else self._look.opacity / 100
+            image = draw(image, result.prediction, result.card.labels, mode=self._look.mode, opacity=opacity)
+        frame = av.VideoFrame.from_ndarray(_planes(image), format="yuv420p")
+        if self._video is None or (self._video.width, self._video.height) != (frame.width, frame.height):
+            self._video = _video(self._codec, frame.width, frame.height, self._kbps)
+            key = True
+        self._at = max(self._at + 1, round(result.frame.received_at * CLOCK))
+        frame.pts, frame.time_base = self._at, Fraction(1, CLOCK)
+        if key:
+            frame.pict_type = av.video.frame.PictureType.I
+        packets = self._video.encode(frame)
+        if not packets:
+            return None
+        (packet,) = packets
+        payloads, at = self._packer.pack(packet)
+        self._number += 1
+        return Picture(self._number, packet.is_keyframe, payloads, at)
+
+
+def _planes(image: Image) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    """YUV 4:2:0 of even sides, at most ``MAX_SIDE`` long."""
+    height, width = image.shape[:2]
+    shrink = min(1.0, MAX_SIDE / max(width, height))
+    even = max(2, round(width * shrink) & ~1), max(2, round(height * shrink) & ~1)
+    if shrink < 1:
+        image = cv2.resize(image, even, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
+    elif even != (width, height):
+        image = np.ascontiguousarray(image[: even[1], : even[0]])
+    return cv2.cvtColor(image, cv2.COLOR_BGR2YUV_I420).astype(np.uint8, copy=False)
+
+
+def _video(codec: str, width: int, height: int, kbps: int) -> Any:
+    video = av.CodecContext.create("libx264" if codec == "H264" else "libvpx", "w")
+    video.width, video.height, video.pix_fmt = width, height, "yuv420p"
+    video.time_base, video.framerate = Fraction(1, CLOCK), Fraction(30, 1)
+    video.gop_size = 3000  # keyframes come when somebody asks for one
+    video.thread_count = 1
+    rate = {"maxrate": f"{kbps}k", "bufsize": f"{kbps // 4}k"}
+    if codec == "H264":
+        # Of even quality, and fewer bits where less moves; never more than the limit.
+        fast = {"preset": "ultrafast", "tune": "zerolatency", "forced-idr": "1", "level": "31"}
+        video.options = {**fast, **rate, "crf": "24"}
+        video.profile = "Baseline"
+    else:
+        video.bit_rate = kbps * 1000
+        video.qmin, video.qmax = 4, 56
+        quick = {"deadline": "realtime", "cpu-used": "-8", "lag-in-frames": "0", "static-thresh": "1"}
+        video.options = {**quick, "maxrate": f"{kbps}k", "bufsize": f"{kbps}k", "undershoot-pct": "100"}
+    return video

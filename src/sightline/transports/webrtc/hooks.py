@@ -1,0 +1,229 @@
+"""What we need of aiortc beyond its interface; all of it is in this file, and ``check`` says if a version lacks it.
+
+- Receiving: aiortc keeps every encoded picture until its thread has decoded it, and completes a picture only when the
+  next one begins, 33 ms later. Here the thread runs our own loop, over a queue that gives up when it grows long, and a
+  picture is complete with its last packet.
+- Sending: packets that were encoded once are shared by all viewers, and their requests for a keyframe reach us.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any
+
+import aiortc
+from aiortc.jitterbuffer import JitterBuffer, JitterFrame
+from aiortc.rtcrtpreceiver import RTCRtpReceiver
+from aiortc.rtcrtpsender import RTCEncodedFrame, RTCRtpSender
+from aiortc.rtp import RtcpSrPacket
+
+from sightline.errors import ConfigError
+
+WAITING = 8
+"""Encoded pictures that may wait for the decoder."""
+NTP = 2208988800
+"""Seconds from 1900 to 1970."""
+_QUEUE, _BUFFER = "_RTCRtpReceiver__decoder_queue", "_RTCRtpReceiver__jitter_buffer"
+_BROKEN, _TIMES = "_RTCRtpReceiver__decoder_error", "_RTCRtpReceiver__timestamp_mapper"
+_RTP = "_RTCRtpSender__rtp_timestamp"
+
+
+def check(receiver: RTCRtpReceiver, sender: RTCRtpSender) -> None:
+    """Raise ConfigError if this aiortc is not as we know it."""
+    lacks = [name for name in (_QUEUE, _BUFFER, _BROKEN, _TIMES, "_handle_rtcp_packet") if not hasattr(receiver, name)]
+    lacks += [
+        n for n in (_RTP, "_next_encoded_frame", "_send_keyframe", "_handle_rtcp_packet") if not hasattr(sender, n)
+    ]
+    if lacks:
+        raise ConfigError(f"aiortc {aiortc.__version__} lacks {', '.join(lacks)}: expected version 1.16")
+
+
+def hurry(receiver: RTCRtpReceiver, seconds: int) -> None:
+    """Wait for STUN and TURN servers no longer than that; aioice waits 5 s for one that is dead."""
+    connection = receiver.transport.transport.iceGatherer._connection
+    gather = connection.get_component_candidates
+    connection.get_component_candidates = partial(gather, timeout=seconds)  # type: ignore[method-assign]
+
+
+# Receiving
+
+
+class PromptBuffer(JitterBuffer):
+    """A picture is complete with its last packet, which carries the marker."""
+
+    def __init__(self) -> None:
+        super().__init__(capacity=512, is_video=True)
+
+    def _remove_frame(self, sequence_number: int) -> JitterFrame | None:
+        return self.next() or super()._remove_frame(sequence_number)
+
+    def next(self) -> JitterFrame | None:
+        """The next picture, if it is complete."""
+        if self._origin is None:
+            return None
+        packets: list[Any] = []
+        for _ in range(self._capacity):
+            packet: Any = self._packets[(self._origin + len(packets)) % self._capacity]
+            if packet is None or (packets and packet.timestamp != packets[0].timestamp):
+                return None
+            if not packet._data and not packets:  # padding behind the picture before
+                self.remove(1)
+                continue
+            packets.append(packet)
+            if packet.marker:
+                self.remove(len(packets))
+                return JitterFrame(b"".join(p._data for p in packets), packets[0].timestamp)
+        return None
+
+
+class RtpClock:
+    """RTP times of 32 bits as numbers that only grow, and as seconds on the sender's clock once its report has come."""
+
+    def __init__(self) -> None:
+        self._last: int | None = None
+        self._report: tuple[int, float] | None = None
+
+    def map(self, timestamp: int) -> int:
+        """The number for an RTP time: its last 32 bits are that time."""
+        last = self._last
+        if last is not None:
+            step = (timestamp - last) & 0xFFFFFFFF
+            timestamp = last + (step if step < 1 << 31 else step - (1 << 32))
+        self._last = timestamp
+        return timestamp
+
+    def report(self, timestamp: int, ntp: int) -> None:
+        """The sender says which moment an RTP time was."""
+        if ntp:
+            self._report = timestamp, (ntp >> 32) - NTP + (ntp & 0xFFFFFFFF) / (1 << 32)
+
+    def seconds(self, timestamp: int) -> float | None:
+        """Since 1970 on the sender's clock, or None while that is unknown."""
+        if self._report is None:
+            return None
+        at, moment = self._report
+        step = (timestamp - at) & 0xFFFFFFFF
+        return moment + (step if step < 1 << 31 else step - (1 << 32)) / 90000
+
+
+class EncodedQueue:
+    """Encoded pictures on their way to the decoder's thread, in which ``run`` is called.
+
+    When too many wait, all are given up: the next that counts is a keyframe, which the sender is asked for.
+    """
+
+    def __init__(self, receiver: RTCRtpReceiver, buffer: PromptBuffer, clock: RtpClock) -> None:
+        self.given_up = 0
+        """Pictures that were never decoded."""
+        self.clock = clock
+        self.run: Callable[[EncodedQueue], None] = lambda _: None
+        self._buffer = buffer
+        self._broken: threading.Event = getattr(receiver, _BROKEN)
+        self._items: deque[tuple[str, bytes, int]] = deque()
+        self._change = threading.Condition()
+        self._closed = False
+        self._needs_key = False
+
+    # On the loop, by aiortc
+
+    def put(self, item: tuple[Any, JitterFrame] | None) -> None:
+        """A picture came; None is the end."""
+        with self._change:
+            if item is None:
+                self._closed = True
+                self._items.clear()
+            else:
+                codec, frame = item
+                self._add(codec.name, frame.data, frame.timestamp)
+                while (more := self._buffer.next()) is not None:  # one that waited for a lost packet lets others out
+                    self._add(codec.name, more.data, self.clock.map(more.timestamp))
+            self._change.notify()
+
+    def _add(self, codec: str, data: bytes, timestamp: int) -> None:
+        key = is_key(codec, data)
+        if len(self._items) >= WAITING:
+            self.given_up += len(self._items)
+            self._items.clear()
+            self._needs_key = True
+        if self._needs_key and not key:
+            self.given_up += 1
+            self._broken.set()
+            return
+        self._needs_key = False
+        self._items.append((codec, data, timestamp))
+
+    def get(self) -> None:
+        """The decoder's thread begins; when this returns it ends."""
+        self.run(self)
+
+    # In the thread
+
+    def next(self) -> tuple[str, bytes, int] | None:
+        """Codec, data, RTP time of the next picture; None at the end."""
+        with self._change:
+            self._change.wait_for(lambda: self._closed or self._items)
+            return None if self._closed else self._items.popleft()
+
+    def failed(self) -> None:
+        """A picture could not be decoded: with the next packet the sender is asked for a keyframe."""
+        with self._change:
+            self._needs_key = True
+        self._broken.set()
+
+
+def is_key(codec: str, data: bytes) -> bool:
+    """True for a picture that can be decoded without any before it."""
+    if codec.upper() == "VP8":
+        return bool(data) and not data[0] & 1
+    at = data.find(b"\0\0\1")
+    while 0 <= at < len(data) - 3:
+        if data[at + 3] & 0x1F in (5, 7):
+            return True
+        at = data.find(b"\0\0\1", at + 3)
+    return False
+
+
+def receive(receiver: RTCRtpReceiver) -> EncodedQueue:
+    """Take over a receiver before it starts. Set the queue's ``run`` at once."""
+    clock, buffer = RtpClock(), PromptBuffer()
+    queue = EncodedQueue(receiver, buffer, clock)
+    setattr(receiver, _BUFFER, buffer)
+    setattr(receiver, _TIMES, clock)
+    setattr(receiver, _QUEUE, queue)
+    handle = receiver._handle_rtcp_packet
+
+    async def hear(packet: Any) -> None:
+        if isinstance(packet, RtcpSrPacket):
+            clock.report(packet.sender_info.rtp_timestamp, packet.sender_info.ntp_timestamp)
+        await handle(packet)
+
+    receiver._handle_rtcp_packet = hear  # type: ignore[method-assign]
+    return queue
+
+
+# Sending
+
+
+def feed(
+    sender: RTCRtpSender, take: Callable[[str], Awaitable[tuple[list[bytes], int]]], want_key: Callable[[], None]
+) -> None:
+    """Have a sender send what ``take(codec)`` gives: RTP payloads and their time, in 1/90000 s from anywhere.
+
+    ``want_key`` is called when the viewer asks for a keyframe.
+    """
+
+    async def next_encoded_frame(codec: Any) -> RTCEncodedFrame:
+        payloads, timestamp = await take(codec.name)
+        return RTCEncodedFrame(payloads, timestamp, None)  # type: ignore[arg-type]
+
+    sender._next_encoded_frame = next_encoded_frame  # type: ignore[method-assign]
+    sender._send_keyframe = want_key  # type: ignore[method-assign]
+
+
+def last_rtp(sender: RTCRtpSender) -> int:
+    """The RTP time of the packet sent last."""
+    value: int = getattr(sender, _RTP)
+    return value

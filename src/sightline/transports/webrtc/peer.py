@@ -1,0 +1,279 @@
+"""One WebRTC peer: its offer is checked and answered, its connection watched, its data channel limited."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import logging
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+from aiortc import (
+    RTCConfiguration,
+    RTCDataChannel,
+    RTCIceServer,
+    RTCPeerConnection,
+    RTCRtpSender,
+    RTCRtpTransceiver,
+    RTCSessionDescription,
+)
+from aiortc.exceptions import OperationError
+from aiortc.sdp import candidate_from_sdp
+
+from sightline import protocol
+from sightline.config import Settings
+from sightline.errors import BadRequest, IdleTimeout, LimitReached, ProtocolError, SightlineError, TooLarge
+from sightline.transports.webrtc import hooks
+
+log = logging.getLogger(__name__)
+
+CONNECT_S = 10.0
+"""A peer that has not connected by then is given up."""
+GATHER_S = 1
+"""STUN and TURN servers are waited for so long."""
+CLOSE_S = 5.0
+"""Closing may take so long."""
+WATCH_S = 0.5
+FAREWELL_S = 0.1
+CHANNEL = "sightline"
+"""The data channel's name."""
+MAX_MEDIA = 4
+MAX_CANDIDATES = 32
+UNSENT = 256 * 1024
+"""Bytes that may wait for a peer that doesn't read: after that messages are left out."""
+UNREAD = 64 * 1024
+"""Bytes of a message that is not whole yet. Ours are at most 4 KB."""
+RECEIVE_WINDOW = 1024 * 1024
+"""aiortc's own, from which what it holds is counted."""
+
+
+def clean(offer: str) -> str:
+    """An offer without what is of no use here: names that only mDNS knows (looking them up takes a second; the peer's
+    own checks tell its address at once), TCP candidates, and the word that no more candidates come.
+
+    Raises BadRequest where it can't be an offer that we take.
+    """
+    kept: list[str] = []
+    media = candidates = 0
+    for line in offer.splitlines():
+        if line.startswith("m="):
+            media += 1
+        if line.startswith("a=candidate:"):
+            candidates += 1
+            if candidates > MAX_CANDIDATES or not usable(line[2:]):
+                continue
+        elif line.startswith("a=end-of-candidates"):
+            continue
+        kept.append(line)
+    if not kept or not kept[0].startswith("v=0"):
+        raise BadRequest("the body is no SDP: expected an offer that begins with v=0")
+    if media > MAX_MEDIA:
+        raise BadRequest(f"an offer of {media} media: expected at most {MAX_MEDIA}")
+    if not any(line.startswith("m=video") for line in kept):
+        raise BadRequest("the offer has no video: expected one m=video")
+    return "\r\n".join(kept) + "\r\n"
+
+
+def usable(candidate: str) -> bool:
+    """True for a candidate over UDP with a plain address."""
+    parts = candidate.split()
+    if len(parts) < 8 or parts[2].lower() != "udp":
+        return False
+    try:
+        return not ipaddress.ip_address(parts[4]).is_multicast
+    except ValueError:
+        return False
+
+
+class Peer:
+    """A connection. ``run`` lives as long as it does and raises why it ended, where there is something to say."""
+
+    def __init__(self, settings: Settings) -> None:
+        servers = [
+            RTCIceServer(
+                list(server.urls),
+                server.username,
+                None if server.credential is None else server.credential.get_secret_value(),
+            )
+            for server in settings.webrtc_ice_servers
+        ]
+        # An empty list, not None: that would be a STUN server of somebody's, and seconds of waiting for it.
+        self.connection = RTCPeerConnection(RTCConfiguration(iceServers=servers))
+        self.connected = asyncio.Event()
+        self.heard: Callable[[str], None] = lambda _: None
+        """Told every text message of the peer. May raise SightlineError."""
+        self.opened: Callable[[], None] = lambda: None
+        """Told when the data channel opens."""
+        self.check: Callable[[], None] = lambda: None
+        """Called twice a second. May raise SightlineError."""
+        self.unsent = 0
+        """Messages left out because the peer didn't read."""
+        self._channel: RTCDataChannel | None = None
+        self._changed = asyncio.Event()
+        self._error: SightlineError | None = None
+        self._ended = False
+        self.connection.on("connectionstatechange", self._state)
+        self.connection.on("datachannel", self._on_channel)
+
+    # Beginning
+
+    async def offered(self, offer: str, direction: str) -> RTCRtpTransceiver:
+        """Take an offer; returns its video, which we have ``recvonly`` or ``sendonly``. Raises BadRequest."""
+        offer = clean(offer)
+        video = self.connection.addTransceiver("video", direction)
+        hooks.check(video.receiver, video.sender)
+        hooks.hurry(video.receiver, GATHER_S)
+        known = RTCRtpSender.getCapabilities("video").codecs
+        video.setCodecPreferences(sorted(known, key=lambda codec: codec.name != "H264"))
+        try:
+            await self.connection.setRemoteDescription(RTCSessionDescription(offer, "offer"))
+        except OperationError:
+            raise BadRequest("no codec in common: expected VP8 or H.264 (baseline, packetization-mode 1)") from None
+        except Exception as e:  # noqa: BLE001 - aiortc raises all sorts for what it can't parse
+            raise BadRequest(f"an offer that can't be taken: {type(e).__name__}: {e}"[:300]) from None
+        for transceiver in self.connection.getTransceivers():
+            if transceiver is not video:
+                transceiver.direction = "inactive"
+        return video
+
+    async def answer(self) -> str:
+        """The answer to the offer, with all candidates."""
+        await self.connection.setLocalDescription(await self.connection.createAnswer())
+        return str(self.connection.localDescription.sdp)
+
+    async def add_candidates(self, fragment: str) -> None:
+        """Further addresses of the peer (RFC 8840). Those that are of no use are passed over."""
+        lines = [line[2:] for line in fragment.splitlines() if line.startswith("a=candidate:")]
+        for line in lines[:MAX_CANDIDATES]:
+            if usable(line):
+                try:
+                    candidate = candidate_from_sdp(line.removeprefix("candidate:"))
+                except (ValueError, AssertionError, IndexError) as e:
+                    raise BadRequest(f"candidate {line[:80]!r}: {e}") from None
+                candidate.sdpMLineIndex = 0
+                with suppress(ValueError):  # the connection stands: there is no need for more
+                    await self.connection.addIceCandidate(candidate)
+
+    # Living
+
+    async def run(self) -> None:
+        """Until the connection is gone. Raises SightlineError where it was ended by us."""
+        try:
+            try:
+                async with asyncio.timeout(CONNECT_S):
+                    while not self._over() and not self.connected.is_set():
+                        await self._change()
+            except TimeoutError:
+                raise IdleTimeout(f"no connection came about within {CONNECT_S:g} s: is UDP blocked?") from None
+            while not self._over():
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(WATCH_S):
+                        await self._change()
+                if not self._ended:
+                    self._check()
+            if self._error is not None:
+                await self._farewell(self._error)
+                raise self._error
+        finally:
+            await self.close()
+
+    def end(self, error: SightlineError | None = None) -> None:
+        """End it from anywhere on the loop, with a reason or without."""
+        if not self._ended:
+            self._ended = True
+            self._error = error
+        self._changed.set()
+
+    def _check(self) -> None:
+        try:
+            self._check_unread()
+            self.check()
+        except SightlineError as e:
+            self.end(e)
+
+    def _over(self) -> bool:
+        return self._ended or self.connection.connectionState in ("failed", "closed")
+
+    async def _change(self) -> None:
+        await self._changed.wait()
+        self._changed.clear()
+
+    async def close(self) -> None:
+        """Let go of everything; does nothing the second time."""
+        closing = asyncio.create_task(self.connection.close())
+        _, late = await asyncio.wait([closing], timeout=CLOSE_S)
+        if late:
+            log.warning("a WebRTC connection did not close within %g s", CLOSE_S)
+            closing.cancel()
+        elif (error := closing.exception()) is not None:
+            log.warning("a WebRTC connection closed with %s: %s", type(error).__name__, error)
+
+    async def _farewell(self, error: SightlineError) -> None:
+        """Tell the peer why, and give it a moment to hear it."""
+        if self.say(protocol.error_message(error)):
+            await asyncio.sleep(FAREWELL_S)
+
+    def _state(self) -> None:
+        if self.connection.connectionState == "connected":
+            self.connected.set()
+        self._changed.set()
+
+    # The data channel
+
+    def _on_channel(self, channel: RTCDataChannel) -> None:
+        if channel.label != CHANNEL or self._channel is not None:
+            self.end(ProtocolError(f"data channel {channel.label[:40]!r}: expected one, {CHANNEL!r}"))
+            return
+        self._channel = channel
+        channel.on("message", self._on_message)
+        self._guarded(self.opened)
+
+    def _on_message(self, data: Any) -> None:
+        if not self._ended:
+            self._guarded(lambda: self._hear(data))
+
+    def _hear(self, data: Any) -> None:
+        if not isinstance(data, str):
+            raise ProtocolError(f"binary message of {len(data)} bytes: expected only text")
+        self.heard(data)
+
+    def _guarded(self, work: Callable[[], None]) -> None:
+        """Whatever goes wrong with a message ends this peer, and is not left to aiortc's loop."""
+        try:
+            work()
+        except SightlineError as e:
+            self.end(e)
+        except Exception:
+            log.exception("a message of a WebRTC peer could not be handled")
+            self.end()
+
+    def _check_unread(self) -> None:
+        """aiortc keeps whatever a peer sends of a message until it is whole."""
+        sctp = self.connection.sctp
+        held = 0 if sctp is None else RECEIVE_WINDOW - getattr(sctp, "_advertised_rwnd", RECEIVE_WINDOW)
+        if held > UNREAD:
+            raise TooLarge(f"{held} bytes of one message: expected at most {UNREAD}")
+
+    @property
+    def talks(self) -> bool:
+        """True if there is a data channel."""
+        return self._channel is not None and self._channel.readyState == "open"
+
+    def say(self, text: str, data: bytes | None = None) -> bool:
+        """Send a message, and a binary one after it. False if it was left out: the peer doesn't read, or is gone."""
+        channel = self._channel
+        if channel is None or channel.readyState != "open":
+            return False
+        if channel.bufferedAmount > UNSENT:
+            self.unsent += 1
+            return False
+        channel.send(text)
+        if data is not None:
+            channel.send(data)
+        return True
+
+    def must_hear(self, text: str) -> None:
+        """Send what may not be left out; a peer that does not read is ended."""
+        if self.talks and not self.say(text):
+            self.end(LimitReached(f"{UNSENT} bytes wait: expected a peer that reads them"))

@@ -1,0 +1,191 @@
+"""A camera over WebRTC: its video becomes the stream's frames, its results go back on the data channel."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import TypeAlias
+
+import msgspec
+from aiortc import RTCRtpTransceiver
+
+from sightline import protocol
+from sightline.adapting import begin, knobs_of
+from sightline.errors import IdleTimeout, ProtocolError, ShuttingDown, TooLarge
+from sightline.hub import Hub, status_of
+from sightline.intake import EPOCH
+from sightline.metrics import TokenBucket
+from sightline.presets import PresetName
+from sightline.protocol import Adapt, Ping, Pong, SettingsMessage, SettingsRefused, SettingsWish, Status
+from sightline.stream import DropReason, Stream
+from sightline.transports.webrtc import hooks
+from sightline.transports.webrtc.decoding import Decoding
+from sightline.transports.webrtc.peer import Peer
+from sightline.types import Frame, Image, Result
+
+log = logging.getLogger(__name__)
+
+
+class ClockOffset(msgspec.Struct, tag="clock", tag_field="type"):
+    """A camera says what to add to its clock for ours, as it measured it with ``ping``."""
+
+    offset: float
+    """Milliseconds."""
+
+
+Message: TypeAlias = Ping | ClockOffset | SettingsWish
+_messages: msgspec.json.Decoder[Message] = msgspec.json.Decoder(Message)
+
+
+def decode(text: str) -> Message:
+    """A camera's message on the data channel. Raises ProtocolError or TooLarge."""
+    if len(text) > protocol.MAX_TEXT:
+        raise TooLarge(f"text message of {len(text)} bytes: expected at most {protocol.MAX_TEXT}")
+    try:
+        return _messages.decode(text)
+    except (msgspec.DecodeError, RecursionError, UnicodeEncodeError) as e:
+        raise ProtocolError(f"text message {text[:60]!r}: {e}; expected ping, clock or settings") from None
+
+
+class Publishing:
+    """A camera's session, as its stream sees it."""
+
+    def __init__(self, hub: Hub, peer: Peer, name: str, *, wants_results: bool, preset: PresetName | None) -> None:
+        """Takes the stream. Raises StreamBusy or LimitReached."""
+        self.wants_results = False
+        """Nobody hears them until there is a data channel."""
+        self._hub, self._peer = hub, peer
+        self._offered_results = wants_results
+        self.stream: Stream | None = hub.take(name, self)
+        self.stream.pause("it is connecting")
+        self.stream.preset = preset or self.stream.preset
+        self._decoding = Decoding(self._take, max_pixels=hub.settings.max_pixels)
+        self._clock = hooks.RtpClock()
+        self._bucket = TokenBucket(hub.settings.max_fps)
+        self._offset: float | None = None
+        self._seq = 0
+        self._times: dict[int, int] = {}
+        """RTP times of frames that are not answered yet, by number."""
+        self._picture_at = time.monotonic()
+        peer.heard, peer.opened, peer.check = self._heard, self._opened, self._check
+
+    def attach(self, video: RTCRtpTransceiver) -> None:
+        """Decode what comes."""
+        queue = hooks.receive(video.receiver)
+        queue.run = self._decoding.run
+        self._clock = queue.clock
+
+    async def run(self) -> None:
+        """Until the peer is gone. Raises SightlineError for a reason of ours."""
+        try:
+            await self._peer.run()
+        finally:
+            self.leave()
+
+    def leave(self) -> None:
+        """Give the stream back."""
+        self._decoding.close()
+        if self.stream is not None:
+            self._hub.release(self.stream)
+            self.stream = None
+
+    def _take(self, image: Image, at: int) -> None:
+        """A picture was decoded. ``at``: its RTP time."""
+        stream = self.stream
+        if stream is None:
+            return
+        now = self._picture_at = time.monotonic()
+        if stream.paused is not None:
+            stream.pause(None)
+        taken = self._clock.seconds(at)
+        here = None if taken is None or self._offset is None else taken + self._offset
+        if here is not None and not -0.05 < now + EPOCH - here < 60:
+            here = None  # a clock that says so was only guessed
+        if taken is None:
+            taken = now + EPOCH
+        frame = Frame(stream.name, self._seq, taken, now, image, captured_here=here and min(here, now + EPOCH))
+        self._times[frame.seq] = at & 0xFFFFFFFF
+        self._seq += 1
+        if self._bucket.take():
+            stream.put(frame)
+        else:
+            stream.refuse(frame)
+
+    # What the stream says
+
+    def answer(self, result: Result) -> None:
+        """The frame's result."""
+        at = self._times.pop(result.frame.seq, None)
+        if self.wants_results:
+            message = protocol.result_message(result, mask_follows=True)
+            if at is not None:
+                message.rtp_timestamp = at
+            self._peer.say(protocol.encode(message), result.mask_png)
+
+    def drop(self, frame: Frame, reason: DropReason) -> None:
+        """The frame was dropped."""
+        self._times.pop(frame.seq, None)
+        if self.wants_results:
+            self._peer.say(protocol.encode(protocol.Dropped(frame.seq, reason)))
+
+    def fail(self, frame: Frame, message: str) -> None:
+        """The frame failed."""
+        self._times.pop(frame.seq, None)
+        if self.wants_results:
+            self._peer.say(protocol.encode(protocol.Dropped(frame.seq, "failed", message)))
+
+    def tell(self, status: Status) -> None:
+        """How the model stands."""
+        self._peer.must_hear(protocol.encode(status))
+
+    def close(self, reason: str) -> None:
+        """End the session with a reason."""
+        self._peer.end(ShuttingDown(reason))
+
+    # What the peer says
+
+    def _opened(self) -> None:
+        """There is a data channel: the peer is a page of ours."""
+        stream = self.stream
+        if stream is None:
+            return
+        limits = self._hub.settings
+        self.wants_results = self._offered_results
+        begin(stream, limits, self._ask)
+        stream.inform = self._inform
+        knobs = knobs_of(stream)
+        hello = protocol.Hello(
+            stream=stream.name,
+            model=stream.worker.model_name,
+            max_pending=limits.pending(stream.preset),
+            max_fps=limits.max_fps,
+            max_message_bytes=limits.max_message_bytes,
+            max_pixels=limits.max_pixels,
+            preset=stream.preset,
+            fps=knobs.fps,
+            quality=knobs.quality,
+            width=knobs.width,
+        )
+        self._peer.must_hear(protocol.encode(hello))
+        self.tell(status_of(stream))
+
+    def _ask(self, message: Adapt) -> None:
+        self._peer.must_hear(protocol.encode(message))
+
+    def _inform(self, message: SettingsMessage | SettingsRefused) -> None:
+        self._peer.must_hear(protocol.encode(message))
+
+    def _heard(self, text: str) -> None:
+        message = decode(text)
+        if isinstance(message, Ping):
+            self._peer.must_hear(protocol.encode(Pong(message.timestamp, time.time() * 1000)))
+        elif isinstance(message, SettingsWish):
+            if self.stream is not None:
+                self._hub.wish(self.stream, message.given(), self._inform)
+        else:
+            self._offset = message.offset / 1000
+
+    def _check(self) -> None:
+        limit = self._hub.settings.idle_timeout
+        if time.monotonic() - self._picture_at > limit:
+            raise IdleTimeout(f"no picture came for {limit:g} s: expected video")

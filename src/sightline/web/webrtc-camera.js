@@ -1,0 +1,189 @@
+/** What a camera has besides over WebRTC: its pictures of the last second, to be found again by their time. */
+
+import { Link } from "./webrtc-link.js";
+import { wallTime } from "./webrtc.js";
+
+const KEPT = 24;
+const NEAR_MS = 8; // in Chromium 156 both times of a picture differ by at most 1
+const BLIND = 5; // pictures without a time
+const CHECK_MS = 2_000;
+const UNANSWERED_MS = 6_000;
+
+/**
+ * @typedef {{bitmap: ImageBitmap, timestamp: number}} Shot `timestamp`: milliseconds since 1970 on this clock
+ * @typedef {{fps: number, width: number}} Knobs
+ */
+
+/**
+ * A camera's link. Over WebRTC it sends the track itself, and gives each result the picture that it is of.
+ */
+export class CameraLink extends Link {
+  #camera;
+  #shots = new Shots();
+  /** @type {RTCRtpSender | null} */
+  #sender = null;
+  /** @type {Knobs} */
+  #knobs = { fps: 30, width: 640 };
+  #kbps = 0;
+  #answeredAt = 0;
+  /** @type {ReturnType<typeof setInterval> | undefined} */
+  #timer;
+
+  /**
+   * @param {string} stream @param {import("./socket.js").Handlers} handlers
+   * @param {() => {track: MediaStreamTrack | null, video: HTMLVideoElement}} camera what is to be sent
+   */
+  constructor(stream, handlers, camera) {
+    super(
+      { socket: `/ws/camera/${stream}`, webrtc: `/whip/${stream}` },
+      {
+        ...handlers,
+        onmessage: (message) => {
+          this.#answeredAt = performance.now();
+          if (message.type === "hello" || message.type === "adapt") this.#obey(message);
+          handlers.onmessage(message);
+        },
+        onclock: (clock) => clock.offset !== null && this.send({ type: "clock", offset: clock.offset }),
+        prepare: (peer, terms) => this.#prepare(peer, terms.receive_kbps),
+        onvideo: () => this.#begin(),
+        onend: () => this.#end(),
+      },
+    );
+    this.#camera = camera;
+  }
+
+  open() {
+    if (this.video) this.#renew();
+    else super.open();
+  }
+
+  /**
+   * The picture that a result is of; over a WebSocket, the page knows it itself.
+   *
+   * @param {import("./messages.js").ResultMessage} result
+   */
+  taken(result) {
+    return this.video ? this.#shots.take(result.timestamp) : undefined;
+  }
+
+  /** @param {RTCPeerConnection} peer @param {number} kbps */
+  #prepare(peer, kbps) {
+    const { track } = this.#camera();
+    if (!track) throw new Error("no camera is open");
+    this.#kbps = kbps;
+    track.contentHint = "motion";
+    this.#sender = peer.addTransceiver(track, { direction: "sendonly" }).sender;
+  }
+
+  #begin() {
+    this.#watch();
+    this.#answeredAt = performance.now();
+    this.#timer = setInterval(() => this.#check(), CHECK_MS);
+  }
+
+  #end() {
+    clearInterval(this.#timer);
+    this.#shots.stop();
+    this.#sender = null;
+  }
+
+  #watch() {
+    this.#shots.watch(this.#camera().video, () => this.giveUp("this browser doesn't tell when a picture was taken"));
+  }
+
+  /** Another camera of this machine's. */
+  #renew() {
+    void this.#sender?.replaceTrack(this.#camera().track).catch(() => {});
+    this.#watch();
+  }
+
+  /** @param {Knobs} knobs */
+  #obey({ fps, width }) {
+    this.#knobs = { fps, width };
+    if (this.#sender) void obey(this.#sender, this.#knobs, this.#kbps);
+  }
+
+  #check() {
+    if (this.#camera().track?.muted) this.#answeredAt = performance.now();
+    if (performance.now() - this.#answeredAt > UNANSWERED_MS) this.giveUp("no pictures get through");
+  }
+}
+
+/** The pictures of the last second. */
+export class Shots {
+  /** @type {Shot[]} */
+  #shots = [];
+  #run = 0;
+
+  /**
+   * Keep what the video shows.
+   *
+   * @param {HTMLVideoElement} video @param {() => void} blind called where the browser does not tell capture times
+   */
+  watch(video, blind) {
+    this.stop();
+    const run = this.#run;
+    let unknown = 0;
+    /** @param {number} _ @param {VideoFrameCallbackMetadata} frame */
+    const shown = async (_, frame) => {
+      if (run !== this.#run) return;
+      video.requestVideoFrameCallback(shown);
+      if (frame.captureTime === undefined) {
+        unknown += 1;
+        if (unknown === BLIND) blind();
+        return;
+      }
+      const timestamp = wallTime(frame.captureTime);
+      const bitmap = await createImageBitmap(video).catch(() => null);
+      if (!bitmap) return;
+      if (run === this.#run) this.#keep({ bitmap, timestamp });
+      else bitmap.close();
+    };
+    video.requestVideoFrameCallback(shown);
+  }
+
+  /** Let go of all. */
+  stop() {
+    this.#run += 1;
+    for (const { bitmap } of this.#shots) bitmap.close();
+    this.#shots = [];
+  }
+
+  /** The picture that was taken at a time, which is the caller's then; older ones are forgotten. @param {number} time */
+  take(time) {
+    const near = nearest(this.#shots.map((s) => s.timestamp), time);
+    if (near < 0) return undefined;
+    const [taken, ...older] = this.#shots.splice(0, near + 1).reverse();
+    for (const { bitmap } of older) bitmap.close();
+    return taken;
+  }
+
+  /** @param {Shot} shot */
+  #keep(shot) {
+    this.#shots.push(shot);
+    while (this.#shots.length > KEPT) this.#shots.shift()?.bitmap.close();
+  }
+}
+
+/** The index of the time that is nearest; -1 where none is near. @param {number[]} times @param {number} wanted */
+export function nearest(times, wanted) {
+  let best = -1;
+  let distance = NEAR_MS;
+  times.forEach((time, index) => {
+    const away = Math.abs(time - wanted);
+    if (away < distance) [best, distance] = [index, away];
+  });
+  return best;
+}
+
+/** Send what the server asks for. @param {RTCRtpSender} sender @param {Knobs} knobs @param {number} kbps at most */
+export async function obey(sender, { fps, width }, kbps) {
+  const parameters = sender.getParameters();
+  const [encoding] = parameters.encodings;
+  if (!encoding) return;
+  const { width: w = width, height: h = 0 } = sender.track?.getSettings() ?? {};
+  encoding.maxBitrate = kbps * 1000;
+  encoding.maxFramerate = fps;
+  encoding.scaleResolutionDownBy = Math.max(1, Math.max(w, h) / width);
+  await sender.setParameters(parameters).catch(() => {}); // the connection has just ended
+}

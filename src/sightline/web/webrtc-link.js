@@ -1,0 +1,268 @@
+/**
+ * A page's connection to the server, over WebRTC or a WebSocket: whichever the rule says, and a WebSocket where WebRTC
+ * does not come about within three seconds, or breaks. Both carry the same messages; over WebRTC pictures go as video.
+ */
+
+import { Backoff } from "./backoff.js";
+import { Clock, wallClock } from "./clock.js";
+import { parse } from "./messages.js";
+import { LiveSocket } from "./socket.js";
+import { byId, setData, setText } from "./ui.js";
+import { choose, inWords } from "./webrtc-choice.js";
+import { Connection, able, terms } from "./webrtc.js";
+
+const CONNECT_MS = 3_000;
+const BEAT_MS = 5_000;
+const QUIET_MS = 12_000;
+const CLOCK_SAMPLES = 4;
+const NO_UDP = "no UDP path";
+
+/**
+ * @typedef {import("./socket.js").Phase} Phase
+ * @typedef {import("./webrtc.js").Terms} Terms
+ * @typedef {import("./socket.js").Handlers & {
+ *   prepare: (peer: RTCPeerConnection, terms: Terms) => void,
+ *   onvideo: () => void,
+ *   onend: () => void,
+ *   onclock?: (clock: Clock) => void,
+ * }} Handlers `prepare` adds the video to a WebRTC connection, `onvideo` tells that it flows, `onend` that it does not
+ *   any more
+ */
+
+/** Say on the page which it is. @param {import("./webrtc-choice.js").Transport} transport @param {string} why */
+function show(transport, why) {
+  setText(byId("transport", HTMLElement), inWords(transport, why));
+  setData(document.body, "transport", transport);
+}
+
+export class Link {
+  #handlers;
+  #socket;
+  #webrtcPath;
+  #choice = choose(location);
+  /** True while pictures go as video. */
+  video = false;
+  /** Why it is not WebRTC. */
+  #why = "";
+  /** @type {Connection | null} */
+  #connection = null;
+  /** @type {"websocket" | "webrtc" | ""} the one in use */
+  #way = "";
+  /** @type {Phase} */
+  #phase = "closed";
+  #clock = new Clock();
+  /** @type {{code: string, message: string} | null} */
+  #refused = null;
+  #backoff = new Backoff();
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #timer;
+  /** @type {ReturnType<typeof setInterval> | undefined} */
+  #beat;
+  #heard = 0;
+  #run = 0;
+  /** @type {Promise<unknown>} */
+  #left = Promise.resolve();
+
+  /** @param {{socket: string, webrtc: string}} paths @param {Handlers} handlers */
+  constructor(paths, handlers) {
+    this.#handlers = handlers;
+    this.#webrtcPath = paths.webrtc;
+    this.#socket = new LiveSocket(paths.socket, {
+      ...handlers,
+      onphase: (phase, retryAt) => this.#way === "websocket" && handlers.onphase(phase, retryAt),
+    });
+  }
+
+  get phase() {
+    return this.#way === "websocket" ? this.#socket.phase : this.#phase;
+  }
+
+  get clock() {
+    return this.#way === "websocket" ? this.#socket.clock : this.#clock;
+  }
+
+  /** Why the server refused the last try. */
+  get refused() {
+    return this.#way === "websocket" ? this.#socket.refused : this.#refused;
+  }
+
+  /** Connect, and stay connected until `close`. */
+  open() {
+    if (this.phase !== "closed") return;
+    if (this.#choice.transport === "webrtc") void this.#tryWebRtc();
+    else this.#useSocket();
+  }
+
+  /** End it, for good until the next `open`. */
+  close() {
+    if (this.phase === "closed") return;
+    if (this.#way === "websocket") {
+      this.#socket.close();
+      return;
+    }
+    void this.#letGo();
+    this.healthy();
+    this.#enter("closed");
+  }
+
+  /** Give this connection up and try again after a wait. */
+  drop() {
+    if (this.#way === "websocket") this.#socket.drop();
+    else if (this.#phase === "open" || this.#phase === "connecting") this.giveUp("nothing was heard of the server");
+  }
+
+  /** WebRTC does not do what it should. @param {string} why */
+  giveUp(why) {
+    if (this.#way === "webrtc") void this.#failed(why);
+  }
+
+  /** Don't wait any longer. */
+  retryNow() {
+    if (this.#way === "websocket") this.#socket.retryNow();
+    else if (this.#phase === "waiting") void this.#tryWebRtc();
+  }
+
+  /** The connection proved good. */
+  healthy() {
+    this.#socket.healthy();
+    this.#backoff.reset();
+    this.#refused = null;
+  }
+
+  /** From now on over a WebSocket. @param {string} why */
+  useSocket(why) {
+    if (this.#way === "websocket" || this.#choice.transport === "websocket") return;
+    this.#choice = { transport: "websocket", forced: true };
+    this.#why = why;
+    if (this.#phase !== "closed") void this.#letGo().then(() => this.#useSocket());
+  }
+
+  /** @param {object} message */
+  send(message) {
+    if (this.#way === "websocket") this.#socket.send(message);
+    else this.#connection?.send(JSON.stringify(message));
+  }
+
+  /** @param {ArrayBuffer} data */
+  sendBinary(data) {
+    if (this.#way === "websocket") this.#socket.sendBinary(data);
+  }
+
+  #useSocket() {
+    this.#way = "websocket";
+    show("websocket", this.#why);
+    this.#socket.open();
+  }
+
+  async #tryWebRtc() {
+    const left = this.#letGo();
+    const run = this.#run;
+    this.#way = "webrtc";
+    this.#enter("connecting");
+    await left;
+    if (run !== this.#run) return;
+    if (!able()) {
+      void this.#failed("this browser can't show which picture it plays");
+      return;
+    }
+    this.#timer = setTimeout(() => this.#failed(NO_UDP), CONNECT_MS);
+    const told = await terms().catch(() => null);
+    if (run !== this.#run) return;
+    if (!told?.available) {
+      void this.#failed(told ? told.reason : "the server doesn't say whether it offers WebRTC");
+      return;
+    }
+    const handlers = {
+      onopen: () => this.#opened(),
+      /** @param {string | ArrayBuffer} data */
+      ondata: (data) => this.#received(data),
+      /** @param {string} why */
+      onclose: (why) => void this.#failed(this.#refused?.message ?? why),
+      /** @param {string} code @param {string} message */
+      onrefused: (code, message) => {
+        this.#refused = { code, message };
+        void this.#failed(message);
+      },
+    };
+    this.#connection = new Connection(this.#webrtcPath, told, handlers, (peer) => this.#handlers.prepare(peer, told));
+  }
+
+  #opened() {
+    clearTimeout(this.#timer);
+    this.#heard = performance.now();
+    this.#clock = new Clock();
+    this.#beat = setInterval(() => this.#check(), BEAT_MS);
+    this.video = true;
+    show("webrtc", "");
+    this.#handlers.onvideo();
+    this.#enter("open");
+    this.#ping();
+  }
+
+  /** @param {string | ArrayBuffer} data */
+  #received(data) {
+    this.#heard = performance.now();
+    if (typeof data !== "string") {
+      this.#handlers.onbinary?.(data);
+      return;
+    }
+    const message = parse(data);
+    if (message?.type === "pong") {
+      this.#clock.add(message.timestamp, wallClock(), message.server_time);
+      if (this.#clock.samples < CLOCK_SAMPLES) this.#ping();
+      this.#handlers.onclock?.(this.#clock);
+    } else if (message?.type === "error") {
+      this.#refused = { code: message.code, message: message.message };
+    } else if (message) {
+      this.#handlers.onmessage(message);
+    }
+  }
+
+  #ping() {
+    this.send({ type: "ping", timestamp: wallClock() });
+  }
+
+  #check() {
+    if (performance.now() - this.#heard > QUIET_MS) this.drop();
+    else this.#ping();
+  }
+
+  /** WebRTC did not come about, or ended. @param {string} why */
+  async #failed(why) {
+    const had = this.video;
+    const left = this.#letGo();
+    const run = this.#run;
+    await left;
+    if (run !== this.#run || this.#phase === "closed") return;
+    if (!this.#choice.forced) {
+      this.#why = had ? `the WebRTC connection broke (${why})` : why;
+      this.#useSocket();
+      return;
+    }
+    this.#refused ??= { code: "no_webrtc", message: why };
+    const wait = this.#backoff.next();
+    this.#timer = setTimeout(() => void this.#tryWebRtc(), wait);
+    this.#enter("waiting", performance.now() + wait);
+  }
+
+  /** Resolves once the server has, too. */
+  async #letGo() {
+    this.#run += 1;
+    clearTimeout(this.#timer);
+    clearInterval(this.#beat);
+    const connection = this.#connection;
+    this.#connection = null;
+    if (this.video) {
+      this.video = false;
+      this.#handlers.onend();
+    }
+    this.#left = Promise.all([this.#left, connection?.close()]);
+    await this.#left;
+  }
+
+  /** @param {Phase} phase @param {number} retryAt */
+  #enter(phase, retryAt = 0) {
+    this.#phase = phase;
+    this.#handlers.onphase(phase, retryAt);
+  }
+}

@@ -1,0 +1,197 @@
+"""The pages over WebRTC, in a real browser: camera, viewer, and what they do where UDP doesn't get through."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+import pytest_asyncio
+from playwright.async_api import Browser, Page, expect
+
+from browsing import FAKE_CAMERA, browsing, chromium, listen_for_errors
+from serving import Running, left, serving
+
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(240)]
+SLOW_MS = 60_000
+NAME = "camera.example.com"
+"""A name that is no neighbour's, so that pages try WebRTC by themselves."""
+NO_UDP = """
+ip link set lo up && ip addr add 10.9.0.1/24 dev lo &&
+ip rule add pref 20 table local && ip rule add pref 10 ipproto udp prohibit && ip rule del pref 0 && exec "$@"
+"""
+
+WATCH_SQUARE = """
+(frames) => new Promise(async (resolve) => {
+  const palette = await import("/static/palette.js");
+  const [r, g, b] = palette.color(0);
+  const canvas = document.querySelector("#canvas");
+  const seen = [];
+  let last = "";
+  const look = () => {
+    const frame = document.body.dataset.frame;
+    if (frame !== last && Number(document.body.dataset.detections)) {
+      last = frame;
+      const copy = new OffscreenCanvas(canvas.width, canvas.height).getContext("2d");
+      copy.drawImage(canvas, 0, 0);
+      const { data } = copy.getImageData(0, 0, canvas.width, canvas.height);
+      const sides = { square: [1e9, -1], box: [1e9, -1] };
+      for (let i = 0; i < data.length; i += 4) {
+        const x = (i / 4) % canvas.width / canvas.width;
+        const [cr, cg, cb] = [data[i], data[i + 1], data[i + 2]];
+        const drawn = Math.abs(cr - r) + Math.abs(cg - g) + Math.abs(cb - b) < 24;
+        const side = drawn ? sides.box : cr > 190 && cg > 150 && cb < 110 ? sides.square : null;
+        if (side) { side[0] = Math.min(side[0], x); side[1] = Math.max(side[1], x); }
+      }
+      if (sides.square[1] > 0 && sides.box[1] > 0) seen.push(sides);
+    }
+    if (seen.length < frames) requestAnimationFrame(look);
+    else resolve(seen);
+  };
+  look();
+})
+"""
+
+
+def squares(path: Path) -> Path:
+    """A clip of a bright square that jumps, as the fake camera plays it."""
+    with path.open("wb") as out:
+        for i in range(240):
+            image = np.full((360, 640, 3), 40, np.uint8)
+            image[120:240, 2 * left(i) : 2 * left(i) + 100] = (40, 200, 240)
+            out.write(cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, 95])[1].tobytes())
+    return path
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def server() -> AsyncIterator[Running]:
+    async with serving("--no-static-skip", "--adaptive", "off") as running:
+        yield running
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def browser(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Browser]:
+    clip = squares(tmp_path_factory.mktemp("camera") / "squares.mjpeg")
+    async with browsing(*FAKE_CAMERA, f"--use-file-for-fake-video-capture={clip}") as running:
+        yield running
+
+
+FIRST_PICTURE = """
+addEventListener("DOMContentLoaded", () => new MutationObserver(() => {
+  if (document.body.dataset.frame) window.firstPicture ??= performance.now();
+}).observe(document.body, { attributes: true }));
+"""
+
+
+async def open_page(browser: Browser, url: str) -> tuple[Page, list[str]]:
+    page = await (await browser.new_context()).new_page()
+    await page.add_init_script(FIRST_PICTURE)
+    errors = listen_for_errors(page)
+    await page.goto(url)
+    return page, errors
+
+
+async def is_over(page: Page, transport: str) -> None:
+    await expect(page.locator("body")).to_have_attribute("data-transport", transport, timeout=SLOW_MS)
+    await expect(page.locator("body")).to_have_attribute("data-state", "live", timeout=SLOW_MS)
+
+
+async def boxes_on_the_square(page: Page) -> float:
+    """Of the pictures that were looked at, the share in which every box lies on the square."""
+    await page.locator("#mode").select_option("boxes")
+    await page.locator("#labels").uncheck(force=True)
+    seen: list[dict[str, Any]] = await page.evaluate(WATCH_SQUARE, 15)
+    widths = [max(*s["square"], *s["box"]) - min(*s["square"], *s["box"]) for s in seen]
+    return float(np.mean([width < 100 / 640 + 0.04 for width in widths]))
+
+
+async def test_camera_and_viewer_over_webrtc_with_boxes_on_their_pixels(server: Running, browser: Browser) -> None:
+    camera, camera_errors = await open_page(browser, f"{server.url}/camera/hall?transport=webrtc#start")
+    viewer, viewer_errors = await open_page(browser, f"{server.url}/view/hall?transport=webrtc")
+    for page in (camera, viewer):
+        await is_over(page, "webrtc")
+        await expect(page.locator("#transport")).to_have_text("Connected over WebRTC.")
+    await camera.wait_for_function("() => Number(document.body.dataset.answered) > 60", timeout=SLOW_MS)
+    assert await boxes_on_the_square(camera) >= 0.9
+    assert await boxes_on_the_square(viewer) >= 0.9
+    assert (await server.stream("hall"))["viewers"] == 1
+
+    # By itself a page takes the WebSocket here: both are on this machine.
+    near, _ = await open_page(browser, f"{server.url}/view/hall")
+    await is_over(near, "websocket")
+    assert await near.locator("#transport").inner_text() == "Connected over WebSocket."
+
+    await viewer.close()
+    await server.until(lambda s: s["streams"]["hall"]["viewers"] == 1)
+    await camera.locator("#stop").click()
+    ended = await server.until(lambda s: s["streams"]["hall"]["state"] == "waiting")
+    stream = ended["streams"]["hall"]
+    assert stream["received"] == stream["delivered"] + sum(stream["dropped"].values()) + stream["failed"]
+    await expect(near.locator("body")).to_have_attribute("data-state", "gone", timeout=SLOW_MS)
+    await camera.locator("#start").click()  # at once again, under the same name
+    await is_over(camera, "webrtc")
+    assert camera_errors == viewer_errors == []
+
+
+async def test_where_udp_is_blocked_pictures_come_by_websocket_and_the_reason_is_shown() -> None:
+    chromium()
+    if sys.platform != "linux" or os.geteuid() or not (shutil.which("unshare") and shutil.which("ip")):
+        pytest.skip("only root on Linux can make a network without UDP")
+    program = await asyncio.create_subprocess_exec(
+        *("unshare", "-n", "sh", "-c", NO_UDP, "sh", sys.executable, __file__),
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(p for p in sys.path if p)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+    said, _ = await program.communicate()
+    text = said.decode()
+    if "RTNETLINK" in text or "unshare:" in text:
+        pytest.skip(f"no network namespace here: {text[:200]}")
+    assert program.returncode == 0, text
+    seen = json.loads(text.splitlines()[-1])
+    for page in ("camera", "view"):
+        assert seen[page]["transport"] == "websocket"
+        assert seen[page]["words"].lower() == "no udp path: using websocket."
+        # 4 s, beyond what the page takes on this machine anyway
+        assert seen[page]["ms"] - seen["plain"] < 4000
+
+
+async def first_picture(page: Page) -> float:
+    """Milliseconds from opening the page to its first picture."""
+    found = await page.wait_for_function("() => window.firstPicture", timeout=SLOW_MS)
+    return float(await found.json_value())
+
+
+async def without_udp() -> None:
+    """Runs where UDP is blocked, and prints what the pages show."""
+    allowed = {"SIGHTLINE_ALLOWED_HOSTS": json.dumps([NAME])}
+    async with serving("--no-static-skip", env=allowed) as server:
+        url = server.url.replace("127.0.0.1", NAME)
+        switches = [*FAKE_CAMERA, f"--host-resolver-rules=MAP {NAME} 127.0.0.1"]
+        switches.append(f"--unsafely-treat-insecure-origin-as-secure={url}")
+        async with browsing(*switches) as browser:
+            seen: dict[str, Any] = {}
+            camera, _ = await open_page(browser, f"{url}/camera/hall#start")
+            await is_over(camera, "websocket")
+            viewer, _ = await open_page(browser, f"{url}/view/hall")
+            await is_over(viewer, "websocket")
+            for name, page in (("camera", camera), ("view", viewer)):
+                ms = await first_picture(page)
+                words = await page.locator("#transport").inner_text()
+                seen[name] = {"transport": "websocket", "words": words, "ms": ms}
+            plain, _ = await open_page(browser, f"{url}/view/hall?transport=websocket")
+            seen["plain"] = await first_picture(plain)
+    print(json.dumps(seen))  # noqa: T201
+
+
+if __name__ == "__main__":
+    asyncio.run(without_udp())

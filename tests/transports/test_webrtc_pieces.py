@@ -1,0 +1,76 @@
+"""The pieces of WebRTC that need no peer."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sightline.errors import BadRequest, ProtocolError
+from sightline.transports.webrtc.hooks import PromptBuffer, RtpClock
+from sightline.transports.webrtc.peer import clean
+from sightline.transports.webrtc.publishing import decode
+
+
+@given(st.text(max_size=400) | st.binary(max_size=400).map(lambda b: "v=0\r\nm=video " + b.decode("latin-1")))
+def test_any_offer_is_cleaned_or_refused(text: str) -> None:
+    try:
+        kept = clean(text)
+    except BadRequest:
+        return
+    assert kept.startswith("v=0")
+    assert ".local" not in "".join(line for line in kept.splitlines() if line.startswith("a=candidate"))
+
+
+@given(st.text(max_size=200))
+def test_any_message_is_understood_or_refused(text: str) -> None:
+    with suppress(ProtocolError):
+        assert decode(text) is not None
+
+
+def test_names_that_only_mdns_knows_are_not_looked_up() -> None:
+    lines = ["v=0", "m=video 9 X 96", "a=candidate:1 1 udp 1 abc.local 9 typ host", "a=candidate:1 1 tcp 1 10.0.0.1 9"]
+    lines += ["a=candidate:2 1 UDP 1 10.0.0.1 9 typ host", "a=end-of-candidates"]
+    assert clean("\n".join(lines)).split("\r\n") == [*lines[:2], lines[4], ""]
+
+
+@given(st.integers(0, 2**32 - 1), st.lists(st.integers(-(2**20), 2**30), max_size=30))
+def test_rtp_times_become_numbers_that_know_no_wrap(start: int, steps: list[int]) -> None:
+    clock = RtpClock()
+    at = clock.map(start)
+    for step in steps:
+        at += step
+        assert clock.map(at & 0xFFFFFFFF) == at
+
+
+def test_rtp_times_become_the_senders_clock_once_it_has_reported() -> None:
+    clock = RtpClock()
+    assert clock.seconds(1) is None
+    clock.report(2**32 - 90000, (2208988800 + 1_700_000_000) << 32 | 1 << 31)
+    assert clock.seconds(90000) == 1_700_000_002.5
+    assert clock.seconds(2**32 - 180000) == 1_700_000_000 - 0.5
+
+
+class Packet:
+    def __init__(self, number: int, timestamp: int, data: bytes, *, marker: bool = False) -> None:
+        self.sequence_number, self.timestamp, self._data, self.marker = number % 65536, timestamp, data, marker
+
+
+def test_a_picture_is_whole_with_its_last_packet() -> None:
+    buffer = PromptBuffer()
+
+    def add(*packet: object, marker: bool = False) -> bytes | None:
+        _, frame = buffer.add(Packet(*packet, marker=marker))  # type: ignore[arg-type]
+        return None if frame is None else frame.data
+
+    assert add(65534, 1, b"a") is None
+    assert add(65535, 1, b"b", marker=True) == b"ab"
+    assert add(0, 1, b"") is None  # padding
+    assert add(1, 2, b"c", marker=True) == b"c"
+    assert add(3, 3, b"e", marker=True) is None  # 2 is late
+    assert add(4, 4, b"f", marker=True) is None
+    assert add(2, 3, b"d") == b"de"
+    more = buffer.next()
+    assert more is not None
+    assert more.data == b"f"
