@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import msgspec
 import numpy as np
+import pytest
 
-from sightline.describe import describe
-from sightline.types import Detection, Detections, ModelCard, Segment, Segmentation
+from sightline.describe import describe, described, only
+from sightline.types import NOTHING, Detection, Detections, ModelCard, Segment, Segmentation
 
 DETECTOR = ModelCard("d", "yolox", "detect", ("person", "car"), None, "Apache-2.0", "here")
 SEGMENTER = ModelCard("s", "sem", "segment", ("background", "person"), None, "MIT", "here")
@@ -57,3 +58,52 @@ def test_segments_are_the_classes_present_largest_first() -> None:
 
 def test_an_empty_class_map_has_no_segments() -> None:
     assert describe(Segmentation(np.zeros((0, 0), np.uint8)), SEGMENTER) == ((), ())
+
+
+def test_only_some_classes_of_detections() -> None:
+    masked = Detections(
+        np.arange(12, dtype=np.float32).reshape(3, 4),
+        np.array([0.9, 0.8, 0.7], np.float32),
+        np.array([1, 0, 1], np.int32),
+        np.array([11, 12, 13], np.int32),
+        np.array([[0, 1, 2, 3]], np.uint8),
+    )
+    found = only(masked, frozenset({1, 5}))
+    assert isinstance(found, Detections)
+    assert found.xyxy.tolist() == [[0, 1, 2, 3], [8, 9, 10, 11]]
+    assert (found.class_id.tolist(), found.confidence.round(1).tolist()) == ([1, 1], pytest.approx([0.9, 0.7]))
+    assert found.tracker_id is not None
+    assert found.mask is not None
+    assert (found.tracker_id.tolist(), found.mask.tolist()) == ([11, 13], [[0, 1, 0, 2]]), "rows have their new numbers"
+    none = only(masked, frozenset())
+    assert len(none.confidence if isinstance(none, Detections) else [1]) == 0
+    assert not np.any(none.mask if isinstance(none, Detections) else 1)
+
+
+def test_a_mask_marks_only_the_first_255_rows() -> None:
+    count = 300
+    rows = Detections(
+        np.zeros((count, 4), np.float32),
+        np.ones(count, np.float32),
+        np.array([0] * 10 + [1] * (count - 10), np.int32),
+        None,
+        np.arange(256, dtype=np.uint8).reshape(1, -1),
+    )
+    found = only(rows, frozenset({1}))
+    assert isinstance(found, Detections)
+    assert found.mask is not None
+    assert found.mask.ravel()[10:].tolist() == [0, *range(1, 246)]
+
+
+def test_what_is_not_shown_goes_from_words_and_pixels_but_is_counted() -> None:
+    area = Segmentation(np.array([[0, 1, 1, 2]], np.uint8))
+    found = described(area, SEGMENTER, frozenset({1}))
+    assert found.segments == (Segment(1, "person", 0.5),)
+    assert found.mask is not None
+    assert found.mask.tolist() == [[NOTHING, 1, 1, NOTHING]]
+    assert found.seen == {1: 0.5, 0: 0.25, 2: 0.25}
+    again, segments = found.prediction, describe(found.prediction, SEGMENTER)[1]
+    assert segments == found.segments, "nothing is no class"
+    assert isinstance(again, Segmentation)
+    whole = described(detections(), DETECTOR, None)
+    assert (len(whole.detections), whole.seen, whole.mask) == (2, {1: 1, 7: 1}, None)

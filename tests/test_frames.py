@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from sightline import frames
 from sightline.errors import ProtocolError, TooLarge
-from sightline.protocol import Ping, Pong
+from sightline.protocol import Ping, Pong, SettingsMessage, SettingsRefused
 from sightline.rows import Detection, Segment
 
 GOLDEN = Path(__file__).parent / "golden" / "tcp.json"
@@ -62,6 +62,9 @@ def messages() -> dict[str, list[frames.Bytes]]:
         "error": frames.ErrorMessage("too_large", "message of 9 bytes: expected at most 4"),
         "error_of_a_stream": frames.ErrorMessage("stream_busy", "stream 'door' has a camera already", "door", 7),
         "pong": Pong(1000.0, 1001.5),
+        "wish": frames.SettingsWish(stream="door", model="fast", imgsz=None, classes=["person", 7]),
+        "settings": SettingsMessage("door", "fast", "openvino", "cpu", 512, 0.25, 0.45, 100, ["person"]),
+        "settings_refused": SettingsRefused("door", "model_failed", "fast: OpenVINO can't read it", ""),
     }
     return {
         "frame": frames.with_binaries(frames.encode(head), data=JPEG),
@@ -86,7 +89,9 @@ def test_every_message_is_what_the_golden_file_says() -> None:
     assert all(int.from_bytes(data[:4], "big") == len(data) - 4 for data in made.values())
 
 
-@pytest.mark.parametrize("name", ["frame", "frame_with_clock", "auth", "close", "subscribe", "unsubscribe", "ping"])
+@pytest.mark.parametrize(
+    "name", ["frame", "frame_with_clock", "auth", "close", "subscribe", "unsubscribe", "ping", "wish"]
+)
 def test_golden_peer_messages_are_read_back(name: str) -> None:
     data = bytes.fromhex(json.loads(GOLDEN.read_text())[name]["hex"])[4:]
     message = frames.decode_peer(data)

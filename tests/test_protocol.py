@@ -59,6 +59,10 @@ def messages() -> dict[str, Any]:
         "viewer_frame_of_browser": protocol.viewer_frame(
             replace(result(), browser="wasm, 2 threads"), epoch=1700000000.0, jpeg_bytes=9
         ),
+        "settings": protocol.SettingsMessage("door", "fast", "openvino", "cpu", 512, 0.25, 0.45, 100, ["person"]),
+        "settings_refused": protocol.SettingsRefused(
+            *("door", "bad_setting", "confidence: got 2; expected a number from 0.05 to 0.95", "confidence")
+        ),
         "still": protocol.still(replace(result(), reused=result().frame), epoch=1700000000.0),
         "viewer_frame_rendered": protocol.viewer_frame(
             result(mask=b"png!"), epoch=1700000000.0, jpeg_bytes=11, rendered="boxes"
@@ -86,6 +90,7 @@ def messages() -> dict[str, Any]:
             results=protocol.PageResults("nets", "webgpu", 1, 9.5, mask_bytes=70),
         ),
         "camera_ping": protocol.Ping(1000.0),
+        "camera_settings": protocol.SettingsWish(model="fast", imgsz=None, classes=["person", 7]),
         "viewer_ack": protocol.Ack(7),
         "viewer_performance_stats": protocol.PerformanceStats(29.5, 41.0, 1),
     }
@@ -105,7 +110,8 @@ def test_every_message_is_what_the_golden_file_says() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["camera_frame_metadata", "camera_frame_with_results", "camera_frame_with_mask", "camera_ping"]
+    "name",
+    ["camera_frame_metadata", "camera_frame_with_results", "camera_frame_with_mask", "camera_ping", "camera_settings"],
 )
 def test_golden_camera_messages_are_read_back(name: str) -> None:
     text = json.loads(GOLDEN.read_text())[name]

@@ -8,8 +8,8 @@ import pytest
 from numpy.typing import NDArray
 
 from sightline import palette
-from sightline.renderers import blend, blur_background, contours, replace_background
-from sightline.types import Detections, Image, Segmentation
+from sightline.renderers import blend, blur_background, contours, filled, replace_background
+from sightline.types import NOTHING, Detections, Image, Segmentation
 
 LABELS = ("background", "person")
 HALVES = Segmentation(np.array([[0, 1]], np.uint8))
@@ -109,3 +109,15 @@ def test_a_replaced_background_shows_nothing_of_the_room() -> None:
     assert (wall[0, 0] > wall[-1, 0]).all(), "and they grow darker downwards"
     half = replace_background.render(image, HALVES, LABELS, opacity=0.5)[:, :140]
     assert np.abs(half - (image[:, :140] * 0.5 + wall * 0.5)).max() <= 1
+
+
+def test_what_is_not_to_be_shown_stays_as_it_is() -> None:
+    image = grainy()
+    hidden = Segmentation(np.array([[NOTHING, 1]], np.uint8))
+    for renderer in (filled, blend, contours):
+        for labels in (LABELS, ("wall", "person")):
+            drawn = renderer.render(image, hidden, labels)
+            assert (drawn[:, :320] == image[:, :320]).all()
+            assert (drawn[:, 320:] != image[:, 320:]).any()
+    gone = Segmentation(np.full((2, 2), NOTHING, np.uint8))
+    assert (filled.render(image, gone, LABELS) == image).all()

@@ -23,13 +23,20 @@
  * @typedef {{type: "adapt", reason: string, max_pending: number} & Knobs} AdaptMessage
  * @typedef {{preset: string, fps: number, quality: number, width: number}} Knobs what the server asks of a camera:
  *   pictures a second, a JPEG's quality 0 to 1, pixels of the longer side
+ * @typedef {{type: "settings", stream: string, model: string, engine: string, device: string, imgsz: number | null,
+ *   confidence: number, iou: number, max_detections: number, classes: string[] | null}} SettingsMessage
+ * @typedef {{type: "settings_refused", stream: string, code: string, message: string, key: string}} SettingsRefused
  * @typedef {{type: "error", code: string, message: string}} ErrorMessage
  * @typedef {{type: "pong", timestamp: number, server_time: number}} PongMessage
  * @typedef {ResultMessage | ViewerFrame | StillMessage | DroppedMessage | StatusMessage | HelloMessage
+ *   | SettingsMessage | SettingsRefused
  *   | AdaptMessage | ErrorMessage | PongMessage} ServerMessage
  */
 
-const KNOWN = new Set(["result", "frame_metadata", "still", "dropped", "status", "hello", "adapt", "error", "pong"]);
+const KNOWN = new Set([
+  ...["result", "frame_metadata", "still", "dropped", "status", "hello", "adapt", "error", "pong"],
+  ...["settings", "settings_refused"],
+]);
 
 /**
  * A text message of the server, or null if it is none that this page knows: a newer server may say more.
