@@ -18,7 +18,20 @@ from sightline.types import Detections, Segmentation  # noqa: E402
 
 CLASSES = ("one", "two", "three")
 SIZE = 64
-PLAIN = {"Add", "Cast", "Concat", "Constant", "Conv", "Identity", "Mul", "Relu", "Reshape", "Resize", "Sigmoid"}
+PLAIN = {
+    "Add",
+    "Cast",
+    "Concat",
+    "Constant",
+    "Conv",
+    "Identity",
+    "Mul",
+    "ReduceMean",
+    "Relu",
+    "Reshape",
+    "Resize",
+    "Sigmoid",
+}
 PLAIN |= {"Abs", "Exp", "Log", "Neg", "Slice", "Sub", "Transpose", "Unsqueeze"}
 
 

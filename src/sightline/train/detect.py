@@ -21,7 +21,7 @@ SIZE = 320
 """Side of the square the finished network looks at, pixels."""
 SIDES = ((0.55, 192), (0.88, 256), (1.0, SIZE))
 """Until which part of training pictures have which side: small ones first, where most is learnt in the least time."""
-MOSAICS = ((0.55, 0.3), (0.88, 0.4), (1.0, 0.0))
+MOSAICS = ((0.55, 0.3), (1.0, 0.4))
 """Until which part of training which share of the pictures are mosaics of four photos."""
 COMMON = 0.03
 """A class that fewer photos hold than this share of all is rare."""
@@ -59,7 +59,7 @@ class Truth:
 
 
 class DetectTask:
-    """Photos with boxes, some as mosaics of four until the last part of training."""
+    """Photos with boxes, some as mosaics of four."""
 
     kind = "detect"
     size = SIZE

@@ -130,6 +130,8 @@ class Segmenter(nn.Module):
         super().__init__()
         self.classes = classes
         self.trunk = Trunk(widths, depths)
+        self.context = nn.Conv2d(widths[-1], widths[-1], 1)
+        nn.init.zeros_(self.context.weight)
         self.fusion = Fusion(widths[2:], channels)
         self.fine = ConvUnit(widths[1], 24, 1)
         self.coarse = ConvUnit(channels, 24, 1)
@@ -139,6 +141,8 @@ class Segmenter(nn.Module):
     def forward(self, pixels: Tensor) -> Tensor:
         """N x 3 x H x W uint8 to N x classes x H/4 x W/4 logits."""
         fine, *maps = self.trunk(pixels)
+        # What the picture holds as a whole, told to every place: a wall at a shoulder looks like a coat from close by.
+        maps[-1] = maps[-1] + self.context(maps[-1].mean((2, 3), keepdim=True))
         coarse = self.coarse(self.fusion(maps)[0])
         out: Tensor = self.logits(self.join(self.fine(fine) + double(coarse)))
         return out
