@@ -187,7 +187,7 @@ def _doors(listed: Iterable[Any]) -> list[tuple[str, str]]:
             found.append(("GET", route.path))
         else:
             assert isinstance(route, (APIRoute, Route)), f"a route of a kind that the walk does not know: {route}"
-            found += [(method, route.path) for method in route.methods or () if method not in ("HEAD", "OPTIONS")]
+            found += [(method, route.path) for method in route.methods or () if method != "HEAD"]
     return found
 
 
