@@ -34,10 +34,10 @@ def test_every_engine_and_precision_is_timed_or_said_why_not(make_graph: Callabl
     rows = found["rows"]
     timed = {(row["engine"], row["precision"]) for row in rows}
     assert ("onnx", "fp32") in timed
-    assert [row["median_ms"] for row in rows] == sorted(row["median_ms"] for row in rows)
+    assert [row["least_ms"] for row in rows] == sorted(row["least_ms"] for row in rows)
     for row in rows:
         assert 0 < row["least_ms"] <= row["median_ms"] <= row["p95_ms"]
-        assert row["fps"] > 0
+        assert row["cpu_ms"] >= 0
         assert row["fps_together"] > 0
     assert {engine for engine, _ in timed} | {case["engine"] for case in found["unavailable"]} == set(names("engines"))
     assert all(case["why"] for case in found["unavailable"])

@@ -38,7 +38,8 @@ def engines(
 ) -> None:
     """Run a model in every engine and precision that works here, in turns, and list the fastest first.
 
-    Times are of the graph alone, without pre- and postprocessing. Other programs on the machine show in them.
+    Times are of the graph alone, without pre- and postprocessing. Other programs on the machine show in them, least in
+    the least and in the processor's time, which is of all threads.
     """
     from sightline.cli.benching import Case, compare
 
@@ -75,7 +76,7 @@ def engines(
         "least ms",
         "median ms",
         "p95 ms",
-        "frames/s",
+        "CPU ms",
         f"frames/s, {found.instances} at once",
     )
     print_table(
@@ -86,7 +87,7 @@ def engines(
                 row.precision,
                 *(
                     f"{value:.1f}"
-                    for value in (row.load_s, row.least_ms, row.median_ms, row.p95_ms, row.fps, row.fps_together)
+                    for value in (row.load_s, row.least_ms, row.median_ms, row.p95_ms, row.cpu_ms, row.fps_together)
                 ),
             )
             for i, row in enumerate(found.rows)

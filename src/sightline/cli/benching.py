@@ -47,8 +47,8 @@ class Row(Case, frozen=True, kw_only=True):
     least_ms: float
     median_ms: float
     p95_ms: float
-    fps: float
-    """Of one instance."""
+    cpu_ms: float
+    """Of the processor, all threads: the least, too. Says more than the others where other programs are busy."""
     fps_together: float
     """Of all instances that run at once, with a thread each."""
 
@@ -104,7 +104,7 @@ def compare(
     finally:
         for model, _ in models.values():
             model.close()
-    rows.sort(key=lambda row: row.median_ms)
+    rows.sort(key=lambda row: row.least_ms)
     return Comparison(name, device, threads, instances, rows, lacking, _auto(spec, device, threads, given))
 
 
@@ -128,9 +128,9 @@ def _load(spec: str, case: Case, device: str, threads: int, given: dict[str, Any
 
 def _in_turns(
     models: dict[Case, GraphModel], rounds: int, progress: Callable[[Case, str], None]
-) -> dict[Case, list[float]]:
-    """Milliseconds of each case's inferences, one of each in every round, so that a busy moment meets all of them."""
-    times: dict[Case, list[float]] = {case: [] for case in models}
+) -> dict[Case, list[tuple[float, float]]]:
+    """Milliseconds, also of the processor, of each case's inferences. A round has one of each."""
+    times: dict[Case, list[tuple[float, float]]] = {case: [] for case in models}
     for number in range(-2, rounds):
         for case, model in models.items():
             progress(case, f"run {max(0, number) + 1} of {rounds}")
@@ -140,11 +140,11 @@ def _in_turns(
     return times
 
 
-def _infer(model: GraphModel) -> float:
+def _infer(model: GraphModel) -> tuple[float, float]:
     feeds = model.graph.feeds(model.tensor[:1])
-    started = time.perf_counter()
+    started, used = time.perf_counter(), time.process_time()
     model.engine.run(feeds)
-    return (time.perf_counter() - started) * 1000
+    return (time.perf_counter() - started) * 1000, (time.process_time() - used) * 1000
 
 
 def _together(opened: Callable[[], GraphModel], instances: int) -> float:
@@ -168,16 +168,16 @@ def _together(opened: Callable[[], GraphModel], instances: int) -> float:
             model.close()
 
 
-def _row(case: Case, load_s: float, times: list[float], together: float) -> Row:
-    median = statistics.median(times)
+def _row(case: Case, load_s: float, times: list[tuple[float, float]], together: float) -> Row:
+    took = [ms for ms, _ in times]
     return Row(
         case.engine,
         case.precision,
         load_s=round(load_s, 2),
-        least_ms=round(min(times), 2),
-        median_ms=round(median, 2),
-        p95_ms=round(float(np.percentile(times, 95)), 2),
-        fps=round(1000 / median, 1),
+        least_ms=round(min(took), 2),
+        median_ms=round(statistics.median(took), 2),
+        p95_ms=round(float(np.percentile(took, 95)), 2),
+        cpu_ms=round(min(cpu for _, cpu in times), 2),
         fps_together=round(together, 1),
     )
 
