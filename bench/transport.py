@@ -143,7 +143,7 @@ def our_clients(pipe: Pipe, url: str, seconds: float) -> None:
             yield jpeg
 
     async def publish(client: AsyncClient, stream: str) -> None:
-        async for answer in client.publish(stream, frames()):
+        async for answer in client.publish(stream, frames(), adapt=False):
             turn.answers += isinstance(answer, Result)
 
     async def run() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ssl
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -99,3 +100,5 @@ async def tcp_peer(
         yield peer
     finally:
         writer.close()
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()

@@ -147,8 +147,8 @@ async def test_the_servers_rate_is_kept(stream: str, kind: str) -> None:
 async def test_drops_are_told(url: str, stream: str) -> None:
     big = picture(0, 1920, 1080)
     async with AsyncClient(url) as client, AsyncClient(url) as another:
-        mine = client.publish(stream, [big] * 40)
-        async with aclosing(another.publish(f"{stream}-busy", endless(), pending=2)) as busy:
+        mine = client.publish(stream, [big] * 40, adapt=False)
+        async with aclosing(another.publish(f"{stream}-busy", endless(), adapt=False)) as busy:
             keeping_busy = asyncio.create_task(take_all(busy))
             answers = [a async for a in mine]
             keeping_busy.cancel()
