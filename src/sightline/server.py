@@ -6,7 +6,7 @@ import asyncio
 import ipaddress
 import socket
 import ssl
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable
 from types import FrameType
 from typing import Any, TypeAlias
 
@@ -252,6 +252,7 @@ class Server(uvicorn.Server):
         self._certificate = certificate_of(settings)
         self._tunnel = Tunnel(settings.tunnel) if settings.tunnel is not None else None
         self._tasks: list[asyncio.Task[None]] = []
+        self._tunnelling: asyncio.Task[None] | None = None
 
     def serve_forever(self) -> None:
         """Serve until a signal. ``failure`` then says whether it was one."""
@@ -275,15 +276,11 @@ class Server(uvicorn.Server):
         if self.started:
             if self._on_ready is not None:
                 self._on_ready(*self._urls)
-            self._tasks = [asyncio.create_task(work) for work in self._work()]
-
-    def _work(self) -> Iterator[Coroutine[Any, Any, None]]:
-        """What goes on while we serve."""
-        yield self._watch_model()
-        if self._certificate is not None and self._config.tls is not None:
-            yield self._certificate.keep(self._config.tls)
-        if self._tunnel is not None:
-            yield self._keep_tunnel(self._tunnel)
+            self._tasks = [asyncio.create_task(self._watch_model())]
+            if self._certificate is not None and self._config.tls is not None:
+                self._tasks.append(asyncio.create_task(self._certificate.keep(self._config.tls)))
+            if self._tunnel is not None:
+                self._tunnelling = asyncio.create_task(self._keep_tunnel(self._tunnel))
 
     async def _keep_tunnel(self, tunnel: Tunnel) -> None:
         try:
@@ -293,8 +290,9 @@ class Server(uvicorn.Server):
                     self._on_public(public_url)
                 await tunnel.ended()
         except SightlineError as e:
-            self.failure = e.message
-            self.should_exit = True
+            if not self.should_exit:
+                self.failure = e.message
+                self.should_exit = True
 
     async def _watch_model(self) -> None:
         hub: Hub = self._app.state.hub
@@ -307,7 +305,6 @@ class Server(uvicorn.Server):
         """Tell every peer why, give them a moment to hear it, then close."""
         for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
         hub: Hub = self._app.state.hub
         hub.close("the server is shutting down")
         for listener in self.servers:
@@ -315,6 +312,9 @@ class Server(uvicorn.Server):
         if self.server_state.tasks:  # sessions end by themselves once their mailboxes are closed
             await asyncio.wait(self.server_state.tasks, timeout=DRAIN_S)
         await super().shutdown(sockets)
+        if self._tunnelling is not None:  # last, as what we tell its peers goes through it
+            self._tunnelling.cancel()
+            await asyncio.wait([self._tunnelling])
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """First signal: stop in order, with status 0. Second: at once."""

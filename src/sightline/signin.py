@@ -22,9 +22,9 @@ NO_STORE = {"Cache-Control": "no-store"}
 
 
 class Credentials(BaseModel):
-    """What a browser shows to be let in: one of both. Never repeated in an answer."""
+    """What a browser shows to be let in: one of both."""
 
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(extra="forbid")
     ticket: SecretStr | None = Field(None, max_length=200)
     token: SecretStr | None = Field(None, max_length=200)
 

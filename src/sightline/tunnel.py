@@ -82,6 +82,7 @@ class Tunnel:
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
+            start_new_session=True,  # Ctrl-C is for us: it ends after our peers have been told why
         )
         assert process.stdout is not None
         self._address = asyncio.get_running_loop().create_future()
