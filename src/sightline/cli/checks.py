@@ -124,7 +124,7 @@ def _video() -> Iterator[Finding]:
 def _engines() -> Iterator[Finding]:
     for name in names("engines"):
         engine = load("engines", name)
-        missing = engine.available()
+        missing = engine.available() or (engine.lacking() if hasattr(engine, "lacking") else None)
         if missing is None:
             said = "; ".join(f"{device} in {', '.join(engine.precisions(device))}" for device in engine.devices())
             yield Finding(f"engine {name}", "ok", f"works on {said}")

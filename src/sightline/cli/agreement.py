@@ -1,0 +1,76 @@
+"""Whether two forms of a model say the same of some pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+
+from sightline.models.base import Options
+from sightline.types import Detections, Image, Prediction, Segmentation
+
+PIXELS = 0.995
+"""The share of pixels that must be of the same class."""
+CORNER = 1.0
+"""Pixels that a box's side may be off."""
+CERTAINTY = 0.05
+"""That a box's certainty may be off."""
+ROWS = 10
+"""The most certain boxes of a picture: each must be there. Networks find boxes in noise, and of those many alike."""
+ALL = Options(confidence=0.0, max_detections=1000)
+"""What a detector is to be asked for, so that there is something to compare."""
+
+
+def pictures(width: int, height: int, count: int = 4) -> list[Image]:
+    """Made scenes: soft light, areas with edges, texture; the same at each call, one of another shape."""
+    rng = np.random.default_rng(4)
+    made = []
+    for number in range(count):
+        size = (width, height) if number else (width, max(1, height * 9 // 16))
+        made.append(_scene(rng, *size))
+    return made
+
+
+def _scene(rng: np.random.Generator, width: int, height: int) -> Image:
+    light = cv2.resize(rng.integers(0, 256, (5, 6, 3), np.uint8), (width, height), interpolation=cv2.INTER_CUBIC)
+    scene = np.ascontiguousarray(light)
+    for _ in range(12):
+        colour = tuple(int(value) for value in rng.integers(0, 256, 3))
+        centre = (int(rng.integers(0, width)), int(rng.integers(0, height)))
+        axes = tuple(max(2, int(rng.integers(4, 30) * min(width, height) / 100)) for _ in range(2))
+        cv2.ellipse(scene, centre, axes, float(rng.integers(0, 180)), 0, 360, colour, -1, cv2.LINE_AA)
+    return (scene + rng.normal(0, 5, scene.shape)).clip(0, 255).astype(np.uint8)
+
+
+def disagreement(wanted: Sequence[Prediction], got: Sequence[Prediction]) -> str | None:
+    """What differs too much, in words; None if they agree. Detectors are to be asked for ALL."""
+    if isinstance(wanted[0], Segmentation):
+        return _of_maps([one.class_map for one in wanted if isinstance(one, Segmentation)], got)
+    for one, other in zip(wanted, got, strict=True):
+        if not isinstance(one, Detections) or not isinstance(other, Detections):
+            return "one finds boxes, the other does not"
+        lacking = sum(not _found(one, row, other) for row in range(min(ROWS, len(one))))
+        if lacking:
+            return (
+                f"of the {min(ROWS, len(one))} most certain boxes of a picture {lacking} are not found again "
+                f"within {CORNER:g} pixel"
+            )
+    return None
+
+
+def _of_maps(wanted: Sequence[np.ndarray], got: Sequence[Prediction]) -> str | None:
+    same = pixels = 0
+    for one, other in zip(wanted, got, strict=True):
+        if not isinstance(other, Segmentation) or one.shape != other.class_map.shape:
+            return "the class maps are not of one shape"
+        same += int(np.count_nonzero(one == other.class_map))
+        pixels += one.size
+    share = same / pixels
+    return None if share > PIXELS else f"{share:.2%} of the pixels are of the same class; expected over {PIXELS:.1%}"
+
+
+def _found(wanted: Detections, row: int, got: Detections) -> bool:
+    near = np.abs(got.xyxy - wanted.xyxy[row]).max(axis=1, initial=0) <= CORNER
+    near &= np.abs(got.confidence - wanted.confidence[row]) <= CERTAINTY
+    return bool((near & (got.class_id == wanted.class_id[row])).any())

@@ -1,0 +1,114 @@
+"""``sightline models export``: a profile's network as an ONNX file, so that serving it needs no PyTorch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sightline import profiles
+from sightline.cache import PRECISIONS, Cache, Precision
+from sightline.cli.providing import get
+from sightline.config import load_settings
+from sightline.errors import ConfigError, ModelError
+from sightline.profiles import Profile
+from sightline.registry import load
+
+
+def export(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A profile.")],
+    precision: Annotated[str, typer.Option(help="fp32, or fp16 for graphics cards.")] = "fp32",
+    out: Annotated[Path | None, typer.Option(help="Write the file there instead of into the cache.")] = None,
+) -> None:
+    """Turn a profile's network into an ONNX file, compare the two, and from then on serve it without PyTorch."""
+    settings = load_settings()
+    profile, cache = profiles.load(name), Cache(settings.cache)
+    if profile.architecture == "onnx":
+        typer.echo(f"{name} is an ONNX file already: there is nothing to export")
+        return
+    wanted = next((one for one in PRECISIONS if one == precision), None)
+    if wanted is None:
+        raise ConfigError(f"precision {precision!r}: expected one of {', '.join(PRECISIONS)}")
+    _check_extra(profile)
+    if cache.missing(profile):
+        get(profile, cache, settings.hub)
+    typer.echo(f"writing {name} as ONNX and comparing the two; this takes a minute or more")
+    path = export_profile(profile, cache, wanted, out)
+    typer.echo(f"{path}: {path.stat().st_size / 1e6:.1f} MB, says the same as the network")
+
+
+def export_profile(
+    profile: Profile,
+    cache: Cache,
+    precision: Precision = "fp32",
+    out: Path | None = None,
+    threads: int | None = None,
+) -> Path:
+    """Write the ONNX file of a profile whose weights are in the cache; by default into the cache.
+
+    It is in its place only when it is whole and says what the network says. Raises ModelError where it does not,
+    ConfigError where PyTorch or what it needs is not installed.
+    """
+    _check_extra(profile)
+    weights = cache.check(profile)
+    path = cache.export(profile, precision) if out is None else out
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as e:
+        raise ConfigError(f"{path.parent} can't be made: {e.strerror}") from e
+    with cache.lock(profile):
+        beside = path.with_name(f"{path.stem}.new.onnx")
+        try:
+            _write(profile, weights, beside, precision)
+            _compare(profile, weights, beside, threads)
+            beside.replace(path)
+        except OSError as e:
+            raise ModelError(f"{path} can't be written: {e.strerror}") from e
+        finally:
+            beside.unlink(missing_ok=True)
+    return path
+
+
+def _check_extra(profile: Profile) -> None:
+    engine = load("engines", "torch")
+    missing = engine.available() or engine.lacking()
+    if missing is not None:
+        raise ConfigError(f"exporting {profile.name}: {missing}")
+
+
+def _write(profile: Profile, weights: Path, path: Path, precision: Precision) -> None:
+    import torch
+
+    from sightline.engines import _networks as networks
+    from sightline.engines._tracing import trace
+    from sightline.train.export import write_metadata
+
+    words = profile.metadata()
+    network, architecture, _ = networks.load(
+        weights, words | {"architecture": profile.architecture}, config=profile.config
+    )
+    if precision == "fp16":
+        network.to_precision(torch.float16)
+    width, height = profile.input_size
+    trace(network, path, (height, width), open_sides=architecture.open_sides)
+    about = {"description": profile.description, "source": profile.source, "profile": profile.name}
+    write_metadata(path, words | about)
+
+
+def _compare(profile: Profile, weights: Path, made: Path, threads: int | None) -> None:
+    """Raise ModelError unless the file says of some pictures what the network says. One after the other in memory."""
+    from sightline.cli.agreement import ALL, disagreement, pictures
+    from sightline.loader import load_model
+
+    shown = pictures(*profile.input_size)
+    said = []
+    for engine, file in (("torch", weights), ("onnx", made)):
+        model = load_model(profile, engine=engine, weights=file, threads=threads)
+        said.append([model.predict([picture], options=[ALL])[0] for picture in shown])
+        model.close()
+    wrong = disagreement(*said)
+    if wrong is not None:
+        raise ModelError(
+            f"{profile.name}: the exported file does not say what the network says: {wrong}. It is not kept"
+        )

@@ -1,0 +1,314 @@
+"""The networks of the profiles as PyTorch modules: from a file of weights to a module with a family's tensors.
+
+A network takes pictures as bytes, N x 3 x H x W, and scales them itself, so that what is exported needs no mean and no
+deviation. Outputs: ``logits`` N x classes x h x w, or ``classes`` N x H x W, for the family semantic; ``logits`` and
+``pred_boxes`` for rtdetr and rfdetr, ``pred_masks`` too where it has them.
+Sources: https://docs.pytorch.org/vision/stable/models.html, https://huggingface.co/docs/transformers
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import re
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from sightline.engines._reading import INSTALL, numbers, read_json, read_tensors
+from sightline.engines.base import reason
+from sightline.errors import ConfigError, ModelError
+
+UNUSED = re.compile(
+    r"(.*\.)?(num_batches_tracked|relative_position_index|attn_mask|position_ids|empty_weight|anchors|valid_mask)"
+)
+"""What older versions of the libraries stored beside the weights and newer ones work out."""
+CODE = ("auto_map", "attn_implementation", "_attn_implementation", "quantization_config")
+"""What a config.json may name that would be fetched or run."""
+MASKS_AT = (384, 384)
+"""Where transformers multiplies Mask2Former's masks with its classes, whatever size the input has."""
+
+
+@dataclass(frozen=True, slots=True)
+class Architecture:
+    """How to build a kind of network."""
+
+    family: str
+    build: Callable[[dict[str, Tensor], Mapping[str, Any], str], nn.Module]
+    """From tensors, config and name."""
+    wrap: Callable[..., Network]
+    open_sides: bool = True
+    """False where an exported graph holds for one size of the input only."""
+    any_side: bool = True
+    """False where the network itself takes one size."""
+
+
+class Network(nn.Module):
+    """Bytes in: the network's own values are (byte * scale - mean) / std."""
+
+    outputs: Mapping[str, int]
+    """By name, how many dimensions each has."""
+    net: Any
+    factor: Tensor
+    shift: Tensor
+
+    def __init__(self, net: nn.Module, scale: float, mean: list[float], std: list[float]) -> None:
+        super().__init__()
+        self.net = net
+        self.register_buffer("factor", (scale / torch.tensor(std, dtype=torch.float32)).reshape(1, 3, 1, 1), False)
+        shift = torch.tensor(mean, dtype=torch.float32) / torch.tensor(std, dtype=torch.float32)
+        self.register_buffer("shift", shift.reshape(1, 3, 1, 1), False)
+        self.dtype = torch.float32
+
+    def to_precision(self, dtype: torch.dtype) -> None:
+        """Compute in ``dtype``; the bytes are still scaled in float32."""
+        self.net.to(dtype)
+        self.dtype = dtype
+
+    def scaled(self, images: Tensor) -> Tensor:
+        """The bytes as the network wants them."""
+        return (images.float() * self.factor - self.shift).to(self.dtype)
+
+
+class Semantic(Network):
+    """Logits as the network gives them, some pixels of the input to one; or, in ``whole``, the class of every pixel."""
+
+    outputs = {"logits": 4}
+    whole = False
+
+    def classes_only(self) -> None:
+        """Give class ids at the input's size instead: done on a card it spares the way of all logits from there."""
+        self.whole = True
+        self.outputs = {"classes": 3}
+
+    def logits(self, pixels: Tensor) -> Tensor:
+        """N x classes x h x w."""
+        raise NotImplementedError
+
+    def forward(self, images: Tensor) -> Tensor:
+        """See the file."""
+        made = self.logits(self.scaled(images))
+        if not self.whole:
+            return made
+        made = functional.interpolate(made, size=images.shape[-2:], mode="bilinear", align_corners=False)
+        return made.argmax(1).to(torch.uint8)
+
+
+class DeepLab(Semantic):
+    """torchvision's, without its last enlargement."""
+
+    def logits(self, pixels: Tensor) -> Tensor:
+        """See Semantic."""
+        made: Tensor = self.net.classifier(self.net.backbone(pixels)["out"])
+        return made
+
+
+class SegFormer(Semantic):
+    """A quarter of the input's sides."""
+
+    def logits(self, pixels: Tensor) -> Tensor:
+        """See Semantic."""
+        made: Tensor = self.net(pixel_values=pixels).logits
+        return made
+
+
+class Mask2Former(Semantic):
+    """Masks and their classes become classes of pixels: always whole, 384 x 384 logits for each class are too many."""
+
+    outputs = {"classes": 3}
+    whole = True
+
+    def logits(self, pixels: Tensor) -> Tensor:
+        """See Semantic. A mask counts for each class as much as it is likely to be of it; "none" is left out."""
+        made = self.net(pixel_values=pixels)
+        masks = functional.interpolate(made.masks_queries_logits, size=MASKS_AT, mode="bilinear", align_corners=False)
+        classes = made.class_queries_logits.softmax(-1)[..., :-1]
+        n, queries, height, width = masks.shape
+        flat: Tensor = classes.transpose(1, 2) @ masks.sigmoid().reshape(n, queries, height * width)
+        return flat.reshape(n, -1, height, width)
+
+
+class Detr(Network):
+    """Boxes as shares of the input and a logit for each class."""
+
+    outputs = {"logits": 3, "pred_boxes": 3}
+
+    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
+        """See the file."""
+        made = self.net(pixel_values=self.scaled(images))
+        return tuple(made[name] for name in self.outputs)
+
+
+class MaskedDetr(Detr):
+    """With a mask for each box."""
+
+    outputs = {"logits": 3, "pred_boxes": 3, "pred_masks": 4}
+
+
+def libraries(name: str) -> None:
+    """Import what an architecture needs. Raises ConfigError that says what to do where that fails."""
+    library = name.partition(".")[0]
+    try:
+        importlib.import_module("torchvision.models.segmentation")
+    except ModuleNotFoundError as e:
+        if library == "torchvision":
+            raise ConfigError(f"{name} needs torchvision, which is not installed; {INSTALL}") from e
+    except (ImportError, RuntimeError, AttributeError, OSError) as e:  # its compiled part is for another PyTorch
+        raise ConfigError(
+            f"the installed torchvision does not fit PyTorch {torch.__version__} ({reason(e)}), and without one that "
+            f"does {name} can't be used; {INSTALL}, or the pair that pytorch.org/get-started names"
+        ) from e
+    if library == "transformers":
+        try:
+            getattr(importlib.import_module("transformers"), name.partition(".")[2])
+        except ModuleNotFoundError as e:
+            raise ConfigError(f"{name} needs transformers, which can't be imported ({reason(e)}); {INSTALL}") from e
+        except AttributeError as e:
+            raise ConfigError(f"the installed transformers has no {name}: it is too old; {INSTALL}") from e
+        except (ImportError, RuntimeError, OSError) as e:
+            raise ConfigError(f"{name}: transformers can't be imported ({reason(e)}); {INSTALL}") from e
+
+
+def load(
+    path: Path, words: Mapping[str, str], config: Mapping[str, Any] | None = None
+) -> tuple[Network, Architecture, Mapping[str, Any]]:
+    """The network of a file of weights, its architecture and its config. Raises ModelError or ConfigError.
+
+    ``words`` of its card: ``architecture``, a name of ARCHITECTURES, and ``scale``, ``mean``, ``std``; without them
+    pixels become 0 to 1. ``config`` is for where no config.json lies beside the file.
+    """
+    name = words.get("architecture", "")
+    if name not in ARCHITECTURES:
+        raise ModelError(
+            f"{path}: its card calls its architecture {name[:80]!r}; expected one of {', '.join(ARCHITECTURES)}"
+        )
+    architecture = ARCHITECTURES[name]
+    libraries(name)
+    tensors = read_tensors(path)
+    config = read_json(path.parent / "config.json") or config or {}
+    (scale,) = numbers(path, words, "scale", [1 / 255])
+    mean, std = numbers(path, words, "mean", [0.0] * 3), numbers(path, words, "std", [1.0] * 3)
+    try:
+        net = architecture.build(tensors, config, name.partition(".")[2])
+    except Mismatch as e:
+        raise ModelError(f"{path}: its tensors are not those of {name}: {e}") from e
+    except (RuntimeError, ValueError, TypeError, KeyError, AttributeError, IndexError) as e:
+        raise ModelError(f"{path}: {name} can't be built from it and its config.json ({reason(e)})") from e
+    wrapped = architecture.wrap(net.eval().requires_grad_(False), scale, mean, std)
+    return wrapped.eval(), architecture, config
+
+
+class Mismatch(Exception):
+    """The tensors of a file are not those of the network."""
+
+    def __init__(self, missing: Any, unexpected: Any, other: Any = ()) -> None:
+        kinds = {"missing": missing, "not expected": unexpected, "of another shape": other}
+        super().__init__("; ".join(f"{len(names)} {kind} ({_few(names)})" for kind, names in kinds.items() if names))
+
+
+def _few(names: Any) -> str:
+    return ", ".join(sorted(map(str, names))[:3]) + (", ..." if len(names) > 3 else "")
+
+
+def _torchvision(tensors: dict[str, Tensor], config: Mapping[str, Any], name: str) -> nn.Module:
+    from torchvision.models import segmentation
+
+    # The auxiliary head serves training only.
+    tensors = {key: value for key, value in tensors.items() if not key.startswith("aux_classifier.")}
+    last = tensors.get("classifier.4.weight")
+    if last is None:
+        raise Mismatch(["classifier.4.weight"], [])
+    net: nn.Module = getattr(segmentation, name)(
+        weights=None, weights_backbone=None, num_classes=len(last), aux_loss=False
+    )
+    own = net.state_dict()
+    wrong = [key for key, value in tensors.items() if key in own and own[key].shape != value.shape]
+    _check(own.keys() - tensors.keys(), tensors.keys() - own.keys(), wrong)
+    net.load_state_dict(tensors, strict=False)
+    return net
+
+
+def _transformers(tensors: dict[str, Tensor], config: Mapping[str, Any], name: str) -> nn.Module:
+    import transformers
+
+    kind = getattr(transformers, name)
+    if not config:
+        raise ModelError(f"transformers.{name} needs the file config.json beside its weights")
+    with offline(), quiet():
+        settings = kind.config_class.from_dict({key: value for key, value in config.items() if key not in CODE})
+        net, said = kind.from_pretrained(
+            None, config=settings, state_dict=tensors, dtype=torch.float32, output_loading_info=True
+        )
+    wrong = [one[0] if isinstance(one, tuple) else one for one in said.get("mismatched_keys", ())]
+    _check(said["missing_keys"], said["unexpected_keys"], wrong)
+    loaded: nn.Module = net
+    return loaded
+
+
+def _check(missing: Any, unexpected: Any, other: Any) -> None:
+    missing, unexpected = ([name for name in names if not UNUSED.fullmatch(name)] for names in (missing, unexpected))
+    if missing or unexpected or other:
+        raise Mismatch(missing, unexpected, other)
+
+
+@contextmanager
+def offline() -> Iterator[None]:
+    """Whatever a config names, transformers fetches nothing meanwhile."""
+    from huggingface_hub import constants
+
+    before = constants.HF_HUB_OFFLINE
+    constants.HF_HUB_OFFLINE = True
+    try:
+        yield
+    finally:
+        constants.HF_HUB_OFFLINE = before
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """No progress bars and reports: what is wrong is raised."""
+    from transformers.utils import logging as said
+
+    level, bars = said.get_verbosity(), said.is_progress_bar_enabled()
+    said.set_verbosity(logging.CRITICAL)
+    said.disable_progress_bar()
+    try:
+        yield
+    finally:
+        said.set_verbosity(level)
+        if bars:
+            said.enable_progress_bar()
+
+
+def side_of(words: Mapping[str, str], config: Mapping[str, Any]) -> tuple[int, int] | None:
+    """Height and width that the network is for, by what is told or by its config."""
+    told = [int(number) for number in re.findall(r"\d+", words.get("imgsz", "")[:100])]
+    backbone = config.get("backbone_config")
+    if not told and isinstance(backbone, Mapping) and isinstance(backbone.get("image_size"), int):
+        told = [backbone["image_size"]]
+    return (told[0], told[-1]) if 1 <= len(told) <= 2 else None
+
+
+ARCHITECTURES: Mapping[str, Architecture] = {
+    "torchvision.deeplabv3_mobilenet_v3_large": Architecture("semantic", _torchvision, DeepLab),
+    "torchvision.deeplabv3_resnet50": Architecture("semantic", _torchvision, DeepLab),
+    "transformers.SegformerForSemanticSegmentation": Architecture("semantic", _transformers, SegFormer),
+    "transformers.Mask2FormerForUniversalSegmentation": Architecture(
+        "semantic", _transformers, Mask2Former, open_sides=False
+    ),
+    "transformers.RTDetrForObjectDetection": Architecture("rtdetr", _transformers, Detr),
+    "transformers.RTDetrV2ForObjectDetection": Architecture("rtdetr", _transformers, Detr),
+    "transformers.DFineForObjectDetection": Architecture("rtdetr", _transformers, Detr),
+    "transformers.RfDetrForObjectDetection": Architecture(
+        "rfdetr", _transformers, Detr, open_sides=False, any_side=False
+    ),
+    "transformers.RfDetrForInstanceSegmentation": Architecture(
+        "rfdetr", _transformers, MaskedDetr, open_sides=False, any_side=False
+    ),
+}

@@ -1,0 +1,73 @@
+"""Files of weights and what is told of them: read as tensors and as JSON; nothing in them is run."""
+
+from __future__ import annotations
+
+import json
+import math
+import pickle
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from sightline.engines.base import reason
+from sightline.errors import ConfigError, ModelError
+
+INSTALL = "run: pip install 'sightline[torch]'"
+LARGEST_CONFIG = 4_000_000
+"""Bytes of a config.json; those with the names of some hundred classes have up to 100,000."""
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A file of JSON; {} where there is none. Raises ModelError for a broken one."""
+    if not path.is_file():
+        return {}
+    if path.stat().st_size > LARGEST_CONFIG:
+        raise ModelError(f"{path} has {path.stat().st_size} bytes; expected at most {LARGEST_CONFIG}")
+    try:
+        found = json.loads(path.read_bytes())
+    except (ValueError, RecursionError) as e:
+        raise ModelError(f"{path}: expected JSON ({e})") from e
+    return found if isinstance(found, dict) else {}
+
+
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """Tensors by name. Nothing in the file is run: a pickle that asks for more than tensors is refused."""
+    try:
+        if path.suffix.lower() == ".safetensors":
+            from safetensors import SafetensorError
+            from safetensors.torch import load_file
+
+            try:
+                return load_file(path)
+            except SafetensorError as e:
+                raise ModelError(f"{path}: expected a safetensors file ({reason(e)})") from e
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of old formats: what can't be read is an error anyway
+            found = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as e:
+        raise ModelError(f"{path}: expected PyTorch's tensors and nothing else ({reason(e)})") from e
+    except ImportError as e:
+        raise ConfigError(f"{path.name} needs safetensors, which is not installed; {INSTALL}") from e
+    except (RuntimeError, EOFError, OSError, ValueError, KeyError) as e:
+        raise ModelError(f"{path}: expected a file of PyTorch's tensors ({reason(e)})") from e
+    if not isinstance(found, dict) or not all(isinstance(value, Tensor) for value in found.values()):
+        raise ModelError(f"{path}: expected tensors by name, as torch.save writes a state_dict")
+    return found
+
+
+def numbers(path: Path, words: Mapping[str, str], key: str, usual: list[float]) -> list[float]:
+    """Of ``words``, those of ``key``, as many as are ``usual``. Raises ModelError for what can't be read."""
+    if key not in words:
+        return usual
+    try:
+        read = json.loads(words[key])
+        found = [float(number) for number in (read if isinstance(read, list) else [read])]
+    except (ValueError, TypeError, RecursionError):
+        found = []
+    if len(found) != len(usual) or not all(map(math.isfinite, found)) or (key == "std" and 0 in found):
+        raise ModelError(f"{path}: its {key!r} is {words[key][:60]!r}; expected {len(usual)} number(s)")
+    return found

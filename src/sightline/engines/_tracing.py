@@ -1,0 +1,78 @@
+"""From a network of PyTorch to an ONNX file that ONNX Runtime and OpenVINO run.
+
+By tracing: of PyTorch's two exporters the one that takes all these networks (the newer one lacks an operator of
+RT-DETR's, and needs a package more and minutes for Mask2Former).
+Source: https://docs.pytorch.org/docs/stable/onnx_export.html
+"""
+
+from __future__ import annotations
+
+import functools
+import warnings
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from sightline.engines._networks import Network
+from sightline.engines.base import reason
+from sightline.errors import ModelError
+
+OPSET = 17
+
+
+def trace(network: Network, path: Path, size: tuple[int, int], *, open_sides: bool) -> None:
+    """Write ``network`` to ``path``: any batch, and any height and width if ``open_sides``. Raises ModelError.
+
+    ``size``: height and width of what it is traced with. The network is not to be used for other sizes afterwards.
+    """
+    positions_for(network, *size)
+    names = list(network.outputs)
+    axes: dict[str, dict[int, str]] = {name: {0: "batch"} for name in ("images", *names)}
+    if open_sides:
+        axes["images"] |= {2: "height", 3: "width"}
+    example = torch.randint(0, 256, (2, 3, *size), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    try:
+        with warnings.catch_warnings(), torch.no_grad():
+            warnings.simplefilter("ignore")  # of every size that becomes a constant, and that the other one is newer
+            torch.onnx.export(
+                network,
+                (example,),
+                str(path),
+                dynamo=False,
+                opset_version=OPSET,
+                input_names=["images"],
+                output_names=names,
+                dynamic_axes=axes,
+            )
+    except (RuntimeError, TypeError, ValueError) as e:  # unknown operators are RuntimeErrors
+        raise ModelError(f"PyTorch {torch.__version__} can't write it as ONNX ({reason(e)})") from e
+
+
+def positions_for(net: nn.Module, height: int, width: int) -> None:
+    """Make positions traceable: DINOv2's for one size, Mask2Former's in float32, whatever the rest computes in."""
+    for module in net.modules():
+        kind = type(module).__name__
+        if kind == "RfDetrDinov2Embeddings":
+            _keep(module, height, width)
+        elif kind == "Mask2FormerSinePositionEmbedding":
+            module.forward = functools.partial(_in_float32, module.forward)
+
+
+def _keep(module: Any, height: int, width: int) -> None:
+    """They are scaled by an operator that ONNX does not have: done now, kept as numbers."""
+    tokens = 1 + (height // module.patch_size) * (width // module.patch_size)
+    empty = torch.empty(1, tokens, module.position_embeddings.shape[-1])
+    with torch.no_grad():
+        positions = module.interpolate_pos_encoding(empty, height, width).clone()
+    module.interpolate_pos_encoding = functools.partial(_kept, positions)
+
+
+def _kept(positions: Tensor, embeddings: Tensor, height: int, width: int) -> Tensor:
+    return positions.to(embeddings.dtype)
+
+
+def _in_float32(forward: Any, shape: Any, device: Any, dtype: torch.dtype, mask: Tensor | None = None) -> Tensor:
+    made: Tensor = forward(shape, device, torch.float32, mask)  # ONNX has no ranges of fp16
+    return made.to(dtype)
