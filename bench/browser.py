@@ -60,11 +60,15 @@ ROUND = 15
 """Runs of each before it is the other's turn."""
 
 
+def renderers() -> list[psutil.Process]:
+    """The browser's processes that have a page."""
+    return [p for p in psutil.Process().children(recursive=True) if "--type=renderer" in " ".join(p.cmdline())]
+
+
 @contextmanager
 def alone(wanted: bool) -> Iterator[None]:
     """While it lasts, the page and this process come before all other programs (Linux, root): for busy machines."""
-    pages = [p for p in psutil.Process().children(recursive=True) if "--type=renderer" in " ".join(p.cmdline())]
-    pids = [str(p.pid) for p in pages] + [str(os.getpid())]
+    pids = [str(p.pid) for p in renderers()] + [str(os.getpid())]
     if wanted:
         for pid in pids:
             subprocess.run(["chrt", "-a", "-f", "-p", "10", pid], check=True)
@@ -136,9 +140,9 @@ async def opened(browser: Browser, server: Served, jpeg: bytes) -> Page:
     return page
 
 
-async def memory(browser: Browser, frames: int, every: int) -> list[tuple[int, float]]:
-    """Megabytes of the camera page with its workers, after so many frames."""
-    told: list[tuple[int, float]] = []
+async def memory(browser: Browser, frames: int, every: int) -> list[tuple[int, float, float]]:
+    """After so many frames, megabytes of the camera page and its workers, as the page knows them and of its process."""
+    told: list[tuple[int, float, float]] = []
     with serving(model="nano", engine="onnx") as server:
         page = await (await browser.new_context()).new_page()
         await page.goto(f"{server.url}/camera/door")
@@ -152,8 +156,9 @@ async def memory(browser: Browser, frames: int, every: int) -> list[tuple[int, f
                 "n => Number(document.body.dataset.answered) >= n", arg=wanted, timeout=600_000
             )
             delivered = server.get("/api/streams/door")["delivered"] - begun
-            told.append((delivered, round(await page.evaluate(MEMORY), 1)))
-            print(f"  {delivered} frames: {told[-1][1]} MB", flush=True)
+            resident = max(p.memory_info().rss for p in renderers()) / 2**20
+            told.append((delivered, round(await page.evaluate(MEMORY), 1), round(resident, 1)))
+            print(f"  {delivered} frames: {told[-1][1]} MB, resident {told[-1][2]} MB", flush=True)
         assert server.get("/api/streams/door")["browser"], "it was inferred in the browser all the time"
         await page.context.close()
     return told
@@ -180,8 +185,8 @@ async def measure(models: list[str], rounds: int, frames: int, first: bool) -> d
             if frames:
                 results["memory"] = await memory(browser, frames, max(50, frames // 8))
     if results["memory"]:
-        megabytes = np.array([mb for _, mb in results["memory"][1:]])
-        print(f"memory: {megabytes.min()} to {megabytes.max()} MB after the first {results['memory'][1][0]} frames")
+        megabytes = np.array([mb for _, _, mb in results["memory"][1:]])
+        print(f"resident: {megabytes.min()} to {megabytes.max()} MB after the first {results['memory'][1][0]} frames")
     return results
 
 
