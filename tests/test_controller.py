@@ -47,6 +47,8 @@ class World:
     obeys: bool = True
     window: int | None = 2
     """Frames under way that the camera allows itself; None: as many as it likes."""
+    load_s: float = 1.0
+    """For which the old model goes on when another input size was chosen."""
     most: Knobs = DEFAULT
     seed: int = 0
     late: list[tuple[float, float]] = field(default_factory=list)
@@ -63,6 +65,7 @@ class World:
         answers: deque[float] = deque()
         slot: _Picture | None = None
         work: tuple[_Picture, float, float] | None = None
+        side, loaded_at = self.most.imgsz, float("inf")
         pending, next_capture, busy_s, next_step = 0, 0.0, 0.0, STEP_S
         for tick in range(int(seconds / TICK)):
             now = tick * TICK
@@ -110,11 +113,17 @@ class World:
                     )
                 )
             if work is None and slot is not None:
-                work = slot, now, now + self.work_ms(now) * rng.uniform(0.95, 1.1) / 1000
+                took_ms = self.work_ms(now) * ((side or 640) / 640) ** 2 * rng.uniform(0.95, 1.1)
+                work = slot, now, now + took_ms / 1000
                 slot = None
-            if now >= next_step:
+            if now >= loaded_at:
+                side, loaded_at = controller.knobs.imgsz, float("inf")
+                controller.in_force(now)
+            if now >= next_step and loaded_at == float("inf"):
                 if controller.step(now, busy=busy_s / STEP_S):
                     self.moves.append((now, controller.knobs, controller.reason))
+                    if controller.knobs.imgsz != side:
+                        loaded_at = now + self.load_s
                     if self.obeys:
                         told.append((now + self.distance_ms / 1000, controller.knobs))
                 next_step, busy_s = next_step + STEP_S, 0.0
@@ -221,6 +230,57 @@ def test_a_slow_viewer_counts_and_one_of_long_ago_does_not() -> None:
     for start in range(30, 90, 2):
         play(start, None)
     assert controller.knobs == DEFAULT
+
+
+OURS = Knobs(30, 0.5, 640, 640, 0.25)
+"""Where the model's input size and threshold may be chosen as well."""
+
+
+def test_a_model_that_is_too_slow_even_for_few_pictures_gets_a_smaller_input() -> None:
+    world = World(work_ms=between(10, 60, 250, 20), most=OURS).run(120)
+    assert world.p95(30, 60) < TARGET_MS, (world.p95(30, 60), world.moves)
+    sides = [k.imgsz for at, k, _ in world.moves if at < 60]
+    down = [side for before, side in pairwise([640, *sides]) if side != before]
+    assert down == [512, 416, 320], world.moves
+    first = next(k for _, k, _ in world.moves if k.imgsz == 512)
+    assert first.fps == LEAST.fps, "fewer pictures come first"
+    assert (first.quality, first.width) == (0.5, 640), "the network is not to blame"
+    assert next(reason for _, k, reason in world.moves if k.imgsz == 512).startswith("the model takes ")
+    up = next(k for at, k, _ in world.moves if at > 62)
+    assert (up.imgsz, up.fps) == (416, LEAST.fps), "what was taken last comes back first"
+    assert world.controller.knobs == OURS, "all comes back"
+    assert world.turns(30, 60) <= 2, world.moves
+
+
+def test_the_threshold_is_the_last_resort() -> None:
+    world = World(work_ms=lambda _: 1200, most=OURS).run(60)
+    assert world.controller.knobs.imgsz == LEAST.imgsz
+    stricter = [k for _, k, _ in world.moves if k.confidence != 0.25]
+    assert stricter
+    assert all(k.imgsz == LEAST.imgsz for k in stricter)
+    assert stricter[-1].confidence == LEAST.confidence
+    fixed = World(work_ms=lambda _: 300).run(60)
+    assert {(k.imgsz, k.confidence) for _, k, _ in fixed.moves} == {(None, None)}, "it is not ours to choose"
+
+
+def test_a_model_that_can_not_be_had_is_left_alone_for_a_while() -> None:
+    controller = Controller(OURS, target_ms=TARGET_MS, now=0.0, bound=Knobs(5, 0.3, 320, 416, 0.3))
+    asked: list[tuple[int | None, float | None]] = []
+    for i in range(400):
+        now = i / 5
+        controller.frame(Seen(now, now, 10, 0, 250, False, 640))
+        if controller.step(now, busy=0.9):
+            asked.append((controller.knobs.imgsz, controller.knobs.confidence))
+            if controller.knobs.imgsz == 512 and len(asked) < 20:
+                controller.hold(now)
+    assert (512, 0.25) in asked
+    again = Controller(OURS, target_ms=TARGET_MS, now=0.0, bound=Knobs(5, 0.3, 320, 416, 0.3))
+    for i in range(400):
+        again.frame(Seen(i / 5, i / 5, 10, 0, 250, False, 640))
+        again.step(i / 5, busy=0.9)
+    assert (again.knobs.imgsz, again.knobs.confidence) == (416, 0.3), "as far as was allowed"
+    again.model(None, 0.25)
+    assert (again.knobs.imgsz, again.knobs.confidence) == (None, 0.25), "somebody has chosen the size"
 
 
 def test_every_move_has_its_reason_and_time() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import threading
+import time
 from collections import Counter
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
@@ -19,15 +20,18 @@ import pytest
 
 from conftest import MakeGraph
 from sightline import worker
+from sightline.adapting import adapt, begin
 from sightline.app import load_model
 from sightline.config import Settings
+from sightline.controller import Knobs
 from sightline.engines import onnx
 from sightline.errors import BadSetting, LimitReached, ModelError, Superseded
 from sightline.hub import Hub
 from sightline.models.base import Model, Options
 from sightline.pool import Key, ModelPool
+from sightline.protocol import Adapt, SettingsMessage
 from sightline.stream import Stream
-from sightline.types import Detections, Image, ModelCard, Prediction, Result
+from sightline.types import Detections, Frame, Image, ModelCard, Prediction, Result
 from sightline.worker import Loaded
 from test_stream import Recorder
 from test_worker import picture_of, until
@@ -80,6 +84,8 @@ class Log:
     closed: Counter[str] = field(default_factory=Counter)
     held: set[str] = field(default_factory=set)
     """Models that wait for ``go`` with each picture."""
+    sized: bool = False
+    """Models take any input size."""
     slow: set[str] = field(default_factory=set)
     """Models that wait for ``loaded``."""
     go: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
@@ -91,7 +97,8 @@ class Log:
             assert self.loaded.acquire(timeout=30)
         if key.name == "broken":
             raise ModelError(f"{key.spec}: no model at all")
-        return Loaded(Watched(key.name, self), "", gpu_available=False)
+        model = Sized(key.imgsz or 640, self) if self.sized else Watched(key.name, self)
+        return Loaded(model, "", gpu_available=False)
 
 
 class Told(Recorder):
@@ -111,14 +118,16 @@ class Told(Recorder):
 
 
 @asynccontextmanager
-async def serving(tmp_path_factory: pytest.TempPathFactory, **given: Any) -> AsyncGenerator[tuple[Hub, Log]]:
+async def serving(
+    tmp_path_factory: pytest.TempPathFactory, *, sized: bool = False, **given: Any
+) -> AsyncGenerator[tuple[Hub, Log]]:
     """A hub whose own model is ``a``; ``b``, ``c``, ``d`` and ``broken`` may be chosen, files of 1 MB each."""
     folder = tmp_path_factory.mktemp("models")
     for name in ("a", "b", "c", "d", "broken"):
         (folder / f"{name}.onnx").write_bytes(bytes(1 << 20))
     models = {name: str(folder / f"{name}.onnx") for name in ("b", "c", "d", "broken")}
     settings = Settings.model_validate({"static_skip": False, "engine": "onnx", "models": models} | given)
-    log = Log()
+    log = Log(sized=sized)
     pool = ModelPool(settings, Key("a", str(folder / "a.onnx"), "onnx", None), log.load)
     hub = Hub(settings, pool)
     hub.switching.offers.own = pool.own.key
@@ -318,6 +327,68 @@ async def test_what_the_operator_chose_for_a_stream(tmp_path_factory: pytest.Tem
         await hub.change(stream, {"model": "a"})
         await asyncio.sleep(0.6)  # more than one round of tidying up
         assert log.closed == {}, "it is kept for the next camera"
+
+
+class Sized(Watched):
+    """Takes any input size; its time grows with it."""
+
+    def __init__(self, side: int, log: Log) -> None:
+        super().__init__("a", log)
+        self.side = side
+
+    @property
+    def input_size(self) -> tuple[int, int]:
+        return self.side, self.side
+
+    @property
+    def stride(self) -> int:
+        return 32
+
+    def predict(self, images: Sequence[Image], **given: Any) -> list[Prediction]:
+        time.sleep(0.1 * (self.side / 640) ** 2)
+        return super().predict(images, **given)
+
+
+async def test_a_slow_model_gets_a_smaller_input_but_a_person_has_the_last_word(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    given = {"target_latency_ms": 60, "adaptive_imgsz": 416, "model_grace": 0}
+    async with serving(tmp_path_factory, sized=True, **given) as (hub, _):
+        stream, publisher = taken(hub, "door")
+        asked: list[Adapt] = []
+        informed: list[SettingsMessage] = []
+        begin(stream, hub.settings, asked.append, sends=Knobs(5, 0.5, 640))
+        stream.inform = informed.append
+        adapting = asyncio.create_task(adapt(hub))
+        seq = 0
+
+        async def until_side(side: int) -> None:
+            nonlocal seq
+            async with asyncio.timeout(30):
+                while stream.worker.model is None or stream.worker.model.input_size != (side, side):
+                    now = time.monotonic()
+                    stream.put(Frame("door", seq, now, now, np.zeros((8, 8, 3), np.uint8)))
+                    seq += 1
+                    await asyncio.sleep(0.2)
+
+        await until_side(512)
+        assert stream.controller is not None
+        assert (stream.controller.knobs.imgsz, stream.controller.reason[:15]) == (512, "the model takes")
+        await until_side(416)
+        assert informed[-1].imgsz == 416, "the camera hears of it"
+        assert asked == [], "the camera itself has nothing to change"
+        await hub.change(stream, {"imgsz": 640})
+        assert hub.switching.in_force(stream).imgsz == 640
+        await until(lambda: stream.adapted.get("imgsz") is None)
+        await asyncio.sleep(0.6)  # more than two rounds of the controller
+        assert hub.switching.in_force(stream).imgsz == 640
+        await until(lambda: stream.in_flight == 0)
+        assert balanced(stream)
+        assert all(count == 1 for count in publisher.answers.values())
+        hub.release(stream)
+        await until(lambda: len(hub.pool.models) == 1)
+        adapting.cancel()
+        await asyncio.gather(adapting, return_exceptions=True)
 
 
 async def test_memory_comes_back(make_graph: MakeGraph) -> None:

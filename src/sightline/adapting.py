@@ -8,9 +8,11 @@ import statistics
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 from sightline.config import Settings
-from sightline.controller import REPORT_S, Controller, Knobs
+from sightline.controller import LEAST, REPORT_S, Controller, Knobs
+from sightline.errors import SightlineError
 from sightline.hub import Hub
 from sightline.presets import PRESETS, PresetName
 from sightline.protocol import Adapt
@@ -26,7 +28,8 @@ def begin(stream: Stream, settings: Settings, ask: Callable[[Adapt], None], *, s
     stream.ask, stream.sends = ask, sends
     if settings.adaptive:
         now = time.monotonic()
-        stream.controller = Controller(knobs_of(stream), target_ms=settings.target_latency_ms, now=now)
+        bound = replace(LEAST, imgsz=settings.adaptive_imgsz, confidence=settings.adaptive_conf)
+        stream.controller = Controller(knobs_of(stream), target_ms=settings.target_latency_ms, now=now, bound=bound)
 
 
 def tell_unless(stream: Stream, settings: Settings, hello: Knobs) -> None:
@@ -59,16 +62,53 @@ async def adapt(hub: Hub) -> None:
         busy = {worker: (s - before.get(worker, 0.0)) / (now - last) for worker, s in worked.items()}
         last, before = now, worked
         for stream in hub.streams.values():
-            if stream.controller is not None:
+            if stream.controller is not None and not stream.adapting:
+                stream.controller.model(*hub.switching.adaptable(stream))
                 _step(stream, stream.controller, hub.settings, now, busy.get(stream.worker, 0.0))
+            _follow(hub, stream)
+
+
+def _follow(hub: Hub, stream: Stream) -> None:
+    """Have the model as the controller wants it; who has none has it as it is."""
+    wanted: dict[str, Any] = {}
+    if stream.controller is not None:
+        knobs, most = stream.controller.knobs, stream.controller.most
+        if knobs.imgsz != most.imgsz:
+            wanted["imgsz"] = knobs.imgsz
+        if knobs.confidence != most.confidence:
+            wanted["confidence"] = knobs.confidence
+    if wanted != stream.adapted and stream.pending is None and not stream.adapting:
+        stream.adapting = True
+        hub.pool.spawn(_adapt_model(hub, stream, wanted))
+
+
+async def _adapt_model(hub: Hub, stream: Stream, wanted: dict[str, Any]) -> None:
+    try:
+        await hub.switching.adapt(stream, wanted)
+    except SightlineError as e:
+        log.warning("stream %s: the model stays as it is: %s", stream.name, e.message)
+        if stream.controller is not None:
+            stream.controller.hold(time.monotonic())
+    else:
+        if stream.controller is not None:
+            stream.controller.in_force(time.monotonic())
+    finally:
+        stream.adapting = False
 
 
 def _step(stream: Stream, controller: Controller, settings: Settings, now: float, busy: float) -> None:
     fresh = [(s.stats_at, s.stats.latency) for s in stream.subscriptions if s.stats and now - s.stats_at < REPORT_S]
     if fresh:
         controller.viewers(max(at for at, _ in fresh), statistics.median(latency for _, latency in fresh))
+    before = controller.knobs
     if controller.step(now, busy=busy):
-        _tell(stream, settings, controller.knobs, controller.reason)
+        knobs = controller.knobs
+        if replace(knobs, imgsz=before.imgsz, confidence=before.confidence) != before:
+            _tell(stream, settings, knobs, controller.reason)
+        else:
+            log.info(
+                "stream %s: input %s, confidence %s: %s", stream.name, knobs.imgsz, knobs.confidence, controller.reason
+            )
 
 
 def _tell(stream: Stream, settings: Settings, knobs: Knobs, reason: str) -> None:

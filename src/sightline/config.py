@@ -108,6 +108,12 @@ class Settings(BaseSettings):
     threads: int | None = Field(None, ge=1, le=256, description="Threads of one inference; default: all cores.")
     preset: PresetName = Field("default", description="What network cameras have: lan, default, mobile, ultra, tunnel.")
     adaptive: bool = Field(True, description="Ask cameras for fewer or smaller pictures to keep latency on target.")
+    adaptive_imgsz: int = Field(
+        320, ge=64, le=2048, description="The least that a model's input is made to keep latency on target."
+    )
+    adaptive_conf: float = Field(
+        0.5, ge=0.05, le=0.95, description="The most that the confidence threshold is raised to keep latency on target."
+    )
     target_latency_ms: float = Field(100, ge=10, le=10000, description="From capture to result, milliseconds.")
     max_pending: int | None = Field(
         None, ge=1, le=16, description="Frames a camera may have under way without an answer; default: the preset's."

@@ -2,9 +2,11 @@
 
 Latency is the way up (captured to received), waiting for the model, the model, and the way down to viewers. Too late,
 it backs off at once, in this order: fewer pictures a second where pictures wait for each other, then, where one picture
-alone takes too long on its way, a lower JPEG quality and then a smaller frame. Where there is room it gives back one
-small step at a time, in reverse order, but none that by its own measurements would not fit, and none that failed in
-the last 45 s. What the camera's preset sends is the most that it asks for.
+alone takes too long on its way, a lower JPEG quality and then a smaller frame. Where all of that is not enough because
+the model takes too long: a smaller input of the model, and last a higher confidence threshold, which leaves less to do
+after it. Where there is room it gives back one small step at a time, in reverse order, but none that by its own
+measurements would not fit, and none that failed in the last 45 s. What the camera's preset sends is the most that it
+asks for.
 """
 
 from __future__ import annotations
@@ -15,7 +17,10 @@ from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 WINDOW_S = 1.0
-"""Frames older than this are not looked at."""
+"""Frames older than this are not looked at..."""
+OF_WORK = 6.0
+"""... unless the model takes so long that there are too few: then as many times as long as it takes, but not more than"""
+LONGEST_S = 8.0
 SETTLE_S = 0.1
 """A camera has heard of a change by then."""
 FEWEST = 3
@@ -49,18 +54,29 @@ SIZE_BY_WIDTH = 1.4
 SIZE_BY_QUALITY = 1.25
 """They are about inverse to this less the quality (0.3 to 0.8: 0.77, 0.89, 1, 1.12, 1.3, 1.6 times those at 0.5)."""
 
-Knob: TypeAlias = Literal["fps", "quality", "width"]
+SIDES = (320, 416, 512, 640, 800, 960, 1280)
+"""Of a model's input. Its time grows about as the square."""
+STRICTER = 0.05
+"""One step of the confidence threshold."""
+SLOW = 0.4
+"""A model that takes, with the waiting for it, less than this share of the target is not what makes it late."""
+
+Knob: TypeAlias = Literal["fps", "quality", "width", "imgsz", "confidence"]
 
 
 @dataclass(frozen=True, slots=True)
 class Knobs:
-    """What is asked of a camera."""
+    """What is asked of a camera, and of the model."""
 
     fps: float
     quality: float
     """0 to 1."""
     width: int
     """Pixels of the longer side."""
+    imgsz: int | None = None
+    """Side of the model's input; None where it is not ours to choose."""
+    confidence: float | None = None
+    """Threshold; None where it is not ours to choose."""
 
     def bytes_to(self, other: Knobs) -> float:
         """About how many times as many bytes a picture has with the other."""
@@ -68,7 +84,8 @@ class Knobs:
         return by_quality * float((other.width / self.width) ** SIZE_BY_WIDTH)
 
 
-LEAST = Knobs(fps=5, quality=0.3, width=WIDTHS[0])
+LEAST = Knobs(fps=5, quality=0.3, width=WIDTHS[0], imgsz=SIDES[0], confidence=0.5)
+"""As far as it goes where nobody says otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,15 +124,17 @@ class _Sample:
 class Controller:
     """One camera's. ``knobs`` is what is asked of it, ``reason`` why, in words, ``since`` when that began."""
 
-    def __init__(self, most: Knobs, *, target_ms: float, now: float) -> None:
+    def __init__(self, most: Knobs, *, target_ms: float, now: float, bound: Knobs = LEAST) -> None:
+        """``bound``: as far as it may go."""
         self.target_ms = target_ms
+        self._bound = bound
         self._uplink_best: deque[tuple[float, float]] = deque()
         self.restart(most, now, "as the preset says")
 
     def restart(self, most: Knobs, now: float, reason: str) -> None:
         """Begin anew with other knobs, which are also the most there will be."""
         self.most = self.knobs = most
-        self.least = Knobs(min(LEAST.fps, most.fps), min(LEAST.quality, most.quality), min(LEAST.width, most.width))
+        self._limit()
         self.reason, self.since = reason, now
         self._changed_at = now - SETTLE_S
         self._samples: deque[_Sample] = deque(maxlen=512)
@@ -127,8 +146,36 @@ class Controller:
         self._held_until: dict[Knob, float] = {}
         self._shrunk: tuple[Knobs, float] | None = None
         """Before the pictures were made smaller: the knobs, and a picture's own time on its way."""
+        self.model_held_until = 0.0
+        """Before that the model is left alone: the last attempt came to nothing."""
         self.follows = True
         """False once the camera was seen to take no notice."""
+
+    def _limit(self) -> None:
+        most, bound = self.most, self._bound
+        imgsz = None if most.imgsz is None or bound.imgsz is None else min(bound.imgsz, most.imgsz)
+        confidence = None
+        if most.confidence is not None and bound.confidence is not None:
+            confidence = max(bound.confidence, most.confidence)
+        camera = min(bound.fps, most.fps), min(bound.quality, most.quality), min(bound.width, most.width)
+        self.least = Knobs(*camera, imgsz, confidence)
+
+    def model(self, imgsz: int | None, confidence: float | None) -> None:
+        """What the model has where we do nothing; None for what is not ours to choose. To be told whenever it may
+        have changed; then we begin with that."""
+        if (imgsz, confidence) != (self.most.imgsz, self.most.confidence):
+            self.most = replace(self.most, imgsz=imgsz, confidence=confidence)
+            self.knobs = replace(self.knobs, imgsz=imgsz, confidence=confidence)
+            self._limit()
+
+    def in_force(self, now: float) -> None:
+        """A change of the model has taken place: frames from before say nothing of it."""
+        self._changed_at, self._work_ms = now, 0.0
+
+    def hold(self, now: float) -> None:
+        """The model can't be had as we wanted it: it stays as it is for a while."""
+        self.knobs = replace(self.knobs, imgsz=self.most.imgsz, confidence=self.most.confidence)
+        self.model_held_until = now + HOLD_S
 
     # What happened
 
@@ -167,7 +214,8 @@ class Controller:
         while self._replaced and now - self._replaced[0] > WINDOW_S:
             self._replaced.popleft()
         heard_at = self._changed_at + SETTLE_S
-        fresh = [s for s in self._samples if s.received_at > now - WINDOW_S and s.captured_at > heard_at]
+        window = max(WINDOW_S, min(OF_WORK * self._work_ms / 1000, LONGEST_S))
+        fresh = [s for s in self._samples if s.received_at > now - window and s.captured_at > heard_at]
         if not self.follows or len(fresh) < FEWEST:
             return False
         span = fresh[-1].received_at - fresh[0].received_at
@@ -233,6 +281,8 @@ class Controller:
                 knobs = replace(knobs, fps=fps)
                 where = "for the model" if way.server_queues else "on their way"
                 reason = reason or f"pictures wait {way.waiting_ms:.0f} ms {where}"
+        if not reason and now >= self.model_held_until and self._work_ms + way.waiting_here_ms > SLOW * self.target_ms:
+            knobs, reason = self._lighter(knobs)
         if self._stepped_up is not None and now - self._stepped_up[1] < PROBE_S:
             self._held_until[self._stepped_up[0]] = now + HOLD_S
         self._stepped_up = None
@@ -249,21 +299,39 @@ class Controller:
             smaller = replace(smaller, width=width)
         return smaller
 
+    def _lighter(self, knobs: Knobs) -> tuple[Knobs, str]:
+        """Knobs with which the model has less to do, by one step, and why; as they are where there are none."""
+        reason = f"the model takes {self._work_ms:.0f} ms"
+        if knobs.imgsz is not None and self.least.imgsz is not None and knobs.imgsz > self.least.imgsz:
+            smaller = [side for side in SIDES if side < knobs.imgsz]
+            return replace(knobs, imgsz=max([*smaller[-1:], self.least.imgsz])), reason
+        most = self.least.confidence
+        if knobs.confidence is not None and most is not None and knobs.confidence < most:
+            return replace(knobs, confidence=min(round(knobs.confidence + STRICTER, 2), most)), reason
+        return knobs, ""
+
     def _step_up(self, way: _Way, target_ms: float, busy: float, now: float) -> bool:
         for knob, more in self._candidates():
             if self._held_until.get(knob, 0) > now:
                 continue
             growth = self.knobs.bytes_to(more)
-            later_ms = way.late_ms + way.own_ms * (growth - 1)
-            load = busy * more.fps / self.knobs.fps
-            if later_ms < FULL * target_ms and (knob != "fps" or load < FULL):
+            heavier = 1.0 if not more.imgsz or not self.knobs.imgsz else (more.imgsz / self.knobs.imgsz) ** 2
+            later_ms = way.late_ms + way.own_ms * (growth - 1) + self._work_ms * (heavier - 1)
+            load = busy * heavier * more.fps / self.knobs.fps
+            if later_ms < FULL * target_ms and (knob not in ("fps", "imgsz") or load < FULL):
                 self._stepped_up = knob, now
                 return self._change(more, now, "there is room again")
         return False
 
     def _candidates(self) -> list[tuple[Knob, Knobs]]:
         """One step up of each knob that is not at its most: what was taken last is given back first."""
-        knobs, found = self.knobs, list[tuple[Knob, Knobs]]()
+        knobs, most, found = self.knobs, self.most, list[tuple[Knob, Knobs]]()
+        if knobs.confidence is not None and most.confidence is not None and knobs.confidence > most.confidence:
+            looser = max(round(knobs.confidence - STRICTER, 2), most.confidence)
+            found.append(("confidence", replace(knobs, confidence=looser)))
+        if knobs.imgsz is not None and most.imgsz is not None and knobs.imgsz < most.imgsz:
+            larger = next((side for side in SIDES if side > knobs.imgsz), most.imgsz)
+            found.append(("imgsz", replace(knobs, imgsz=min(larger, most.imgsz))))
         if knobs.width < self.most.width:
             wider = next((w for w in WIDTHS if w > knobs.width), self.most.width)
             found.append(("width", replace(knobs, width=min(wider, self.most.width))))
@@ -298,6 +366,7 @@ class _Way:
         waits_up = _share(uplinks, 0.9) - uplinks[0]
         waits_here = _share(queues, 0.9)
         self.waiting_ms = max(waits_up, waits_here)
+        self.waiting_here_ms = waits_here
         self.server_queues = replaced > 0 or waits_here > max(5.0, 0.3 * work_ms)
         self.queues = self.server_queues or waits_up > max(5.0, 0.3 * self.own_ms)
 

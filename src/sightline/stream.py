@@ -84,6 +84,10 @@ class Stream:
         """What was chosen for it; a key that is missing is the server's own. See ``choices.Choices``."""
         self.model_told: Status | None = None
         """How its model stood when its peers were last told."""
+        self.adapted: dict[str, Any] = {}
+        """What the controller has chosen where nobody else has: imgsz, confidence."""
+        self.adapting = False
+        """While that is being changed."""
         self.pending: Pending | None = None
         self.failed: Failed | None = None
         self._move: tuple[ModelWorker, Asked] | None = None

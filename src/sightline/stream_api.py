@@ -73,6 +73,9 @@ class Adaptive(BaseModel):
     """Of the JPEG, 0 to 1."""
     width: int
     """Pixels of the longer side."""
+    imgsz: int | None
+    """Of the model's input; null where it is not the controller's to choose, like"""
+    confidence: float | None
     target: float
     """Milliseconds."""
     reason: str
@@ -301,6 +304,8 @@ def _adaptive(stream: Stream) -> Adaptive | None:
         fps=controller.knobs.fps,
         quality=controller.knobs.quality,
         width=controller.knobs.width,
+        imgsz=controller.knobs.imgsz,
+        confidence=controller.knobs.confidence,
         target=controller.target_ms,
         reason=controller.reason,
         since=round(time.time() - time.monotonic() + controller.since, 3),

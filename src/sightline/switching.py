@@ -23,7 +23,7 @@ from sightline.pool import Key, ModelPool, Pooled
 from sightline.processing import Asked
 from sightline.protocol import SettingsMessage
 from sightline.stream import Stream
-from sightline.types import NOTHING, ModelCard
+from sightline.types import NOTHING, Detections, ModelCard
 
 log = logging.getLogger(__name__)
 
@@ -61,6 +61,9 @@ class Switching:
         self._defaults = Options(confidence=settings.conf)
         self.nothing_asked = Asked(self._defaults)
         """Of a stream for which nothing was chosen."""
+        self._conf_is_given = "conf" in settings.model_fields_set
+        self._sides: dict[str, int] = {}
+        """The longer side of each model's input where nobody has chosen one."""
 
     async def change(self, stream: Stream, given: Mapping[str, Any]) -> None:
         """Take over what is given (see ``choices.check``); returns when it is in force.
@@ -70,12 +73,45 @@ class Switching:
         if not self.change_now(stream, given):
             await self._load_and_change(stream, given)
 
-    def change_now(self, stream: Stream, given: Mapping[str, Any]) -> bool:
-        """Take over what is given if it needs no model that is still to be loaded; else False. Raises BadSetting."""
+    async def adapt(self, stream: Stream, adapted: dict[str, Any]) -> None:
+        """What the controller chooses, where nobody else has. Raises as ``change``; then nothing has changed."""
+        before, stream.adapted = stream.adapted, adapted
+        try:
+            if not self.change_now(stream, {}, anew=True):
+                await self._load_and_change(stream, {})
+        except SightlineError:
+            stream.adapted = before
+            raise
+
+    def adaptable(self, stream: Stream) -> tuple[int | None, float | None]:
+        """Input size and confidence of a stream where the controller does nothing; None for what is not its to choose.
+
+        What a person has chosen for the stream, or the operator for all, is left alone.
+        """
+        one = self._pool.of(stream.moving_to)
+        model, last = one.worker.model, stream.last_result
+        if model is None:
+            return None, None
+        imgsz = confidence = None
+        fixed = "imgsz" in stream.choices or (one.key.name == self.offers.own.name and self.offers.own.imgsz)
+        if not fixed and model.stride is not None:
+            if one.key.imgsz is None and model.input_size is not None:
+                self._sides[one.key.name] = max(model.input_size)
+            imgsz = self._sides.get(one.key.name)
+        finds = last is not None and isinstance(last.prediction, Detections)
+        if finds and "confidence" not in stream.choices and not self._conf_is_given:
+            confidence = self._defaults.confidence
+        return imgsz, confidence
+
+    def change_now(self, stream: Stream, given: Mapping[str, Any], *, anew: bool = False) -> bool:
+        """Take over what is given if it needs no model that is still to be loaded; else False. Raises BadSetting.
+
+        ``anew``: look for the model again, whatever is given.
+        """
         choices = merged(stream.choices, given)
         one: Pooled | None = self._pool.of(stream.moving_to)
-        if given.keys() & NEEDS_MODEL:
-            key = self.offers.key(choices)
+        if anew or given.keys() & NEEDS_MODEL:
+            key = self._key(stream, choices, given)
             if one is None or not self._pool.fits(one, key):
                 one = self._pool.find(key)
                 if one is None:
@@ -86,7 +122,7 @@ class Switching:
         return True
 
     async def _load_and_change(self, stream: Stream, given: Mapping[str, Any]) -> None:
-        key = self.offers.key(merged(stream.choices, given))
+        key = self._key(stream, merged(stream.choices, given), given)
         give_up(stream)
         pending = stream.pending = Pending(key, time.time())
         log.info("stream %s: model %s is loaded for it", stream.name, key)
@@ -103,6 +139,10 @@ class Switching:
         finally:
             if stream.pending is pending:
                 stream.pending = None
+
+    def _key(self, stream: Stream, choices: Mapping[str, Any], given: Mapping[str, Any]) -> Key:
+        """Another model begins without what was adapted to the old one."""
+        return self.offers.key(choices if "model" in given else {**stream.adapted, **choices})
 
     def _failed(self, stream: Stream, pending: Pending, error: SightlineError) -> str:
         """Why, without the operator's folders."""
@@ -125,8 +165,11 @@ class Switching:
             stream.failed = None
         if one.worker is not stream.moving_to:
             log.info("stream %s: has the model %s now", stream.name, one.key)
+        if "model" in given:
+            stream.adapted = {}
         stream.choices = choices
-        options = Options(**{k: choices.get(k, getattr(self._defaults, k)) for k in Options.__slots__})
+        wanted = {**stream.adapted, **choices}
+        options = Options(**{k: wanted.get(k, getattr(self._defaults, k)) for k in Options.__slots__})
         stream.move(one.worker, Asked(options, shown))
         if stream.inform is not None:
             stream.inform(self.in_force(stream))

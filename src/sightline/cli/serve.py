@@ -108,10 +108,12 @@ def serve(
     # Here, or every command would take half a second longer and a broken OpenCV would stop `doctor` as well.
     from sightline.app import create_app
     from sightline.cli.welcome import Welcome
+    from sightline.offers import check_offers
     from sightline.outward.running import check_sinks
     from sightline.server import Server
 
     check_sinks(settings.sinks)
+    check_offers(settings)
     logging.basicConfig(
         level=settings.log_level.upper(), format="%(asctime)s %(levelname)-7s %(name)s  %(message)s", datefmt="%H:%M:%S"
     )
