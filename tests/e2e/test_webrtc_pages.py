@@ -161,8 +161,8 @@ async def test_where_udp_is_blocked_pictures_come_by_websocket_and_the_reason_is
     for page in ("camera", "view"):
         assert seen[page]["transport"] == "websocket"
         assert seen[page]["words"].lower() == "no udp path: using websocket."
-        # 4 s, beyond what the page takes on this machine anyway
-        assert seen[page]["ms"] - seen["plain"] < 4000
+        # 3 s for WebRTC, and no more than twice what a page takes by itself on this machine, which may be busy
+        assert seen[page]["ms"] < 3500 + 2 * seen["plain"]
 
 
 async def first_picture(page: Page) -> float:

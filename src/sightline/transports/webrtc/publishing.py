@@ -64,8 +64,8 @@ class Publishing:
         self._bucket = TokenBucket(hub.settings.max_fps)
         self._offset: float | None = None
         self._seq = 0
-        self._times: dict[int, int] = {}
-        """RTP times of frames that are not answered yet, by number."""
+        self._times: dict[int, tuple[int, bool]] = {}
+        """By number, of frames that are not answered yet: their RTP time, and whether the camera's clock was known."""
         self._picture_at = time.monotonic()
         peer.heard, peer.opened, peer.check = self._heard, self._opened, self._check
 
@@ -101,10 +101,9 @@ class Publishing:
         here = None if taken is None or self._offset is None else taken + self._offset
         if here is not None and not -0.05 < now + EPOCH - here < 60:
             here = None  # a clock that says so was only guessed
-        if taken is None:
-            taken = now + EPOCH
-        frame = Frame(stream.name, self._seq, taken, now, image, captured_here=here and min(here, now + EPOCH))
-        self._times[frame.seq] = at & 0xFFFFFFFF
+        captured_at = now + EPOCH if taken is None else taken
+        frame = Frame(stream.name, self._seq, captured_at, now, image, captured_here=here and min(here, now + EPOCH))
+        self._times[frame.seq] = at & 0xFFFFFFFF, taken is not None
         self._seq += 1
         if self._bucket.take():
             stream.put(frame)
@@ -115,11 +114,12 @@ class Publishing:
 
     def answer(self, result: Result) -> None:
         """The frame's result."""
-        at = self._times.pop(result.frame.seq, None)
+        at, known = self._times.pop(result.frame.seq, (0, False))
         if self.wants_results:
             message = protocol.result_message(result, mask_follows=True)
-            if at is not None:
-                message.rtp_timestamp = at
+            message.rtp_timestamp = at
+            if not known:  # a page must not take our clock for its own, and find a wrong picture
+                message.timestamp = 0.0
             self._peer.say(protocol.encode(message), result.mask_png)
 
     def drop(self, frame: Frame, reason: DropReason) -> None:

@@ -1,0 +1,345 @@
+"""WebRTC: latency against a bare aiortc echo, what further viewers cost, what is left of peers that came and went.
+
+Latency: one process sends pictures of 640x480 at 30 a second with their number drawn in, and reads the number from what
+comes back: through Sightline (motion model, WHIP in, WHEP out), and from an aiortc peer that only sends back what it
+gets; in turns. Goal: p50 at most 1.3 times the quickest echo's.
+
+Viewers: CPU time of the server's process with one viewer of server-drawn video and with four. Goal: at most 1.3 times.
+
+Cycles: peers connect and leave; tasks, threads, descriptors and memory of the server's process before and after.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import gc
+import statistics
+import time
+import urllib.request
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from fractions import Fraction
+from typing import Any
+
+import av
+import numpy as np
+import psutil
+from aiortc import (
+    MediaStreamTrack,
+    RTCConfiguration,
+    RTCPeerConnection,
+    RTCRtpSender,
+    RTCSessionDescription,
+)
+
+from common import Pipe, Served, child, cpu_seconds, save, serving
+
+LATENCY_GOAL, CPU_GOAL = 1.3, 1.3
+WIDTH, HEIGHT, FPS = 640, 480, 30
+BITS, SIDE = 20, 24
+WARM_S = 2.0
+
+
+class Numbered(MediaStreamTrack):
+    """Pictures that show their number, over something that moves."""
+
+    kind = "video"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sent: dict[int, float] = {}
+        self._began = time.monotonic()
+        self._ground = np.random.default_rng(1).integers(0, 255, (60, 80, 3), np.uint8)
+        self._ground = np.repeat(np.repeat(self._ground, 8, 0), 8, 1)
+
+    async def recv(self) -> av.VideoFrame:
+        """The next one, when its time has come."""
+        number = len(self.sent)
+        await asyncio.sleep(max(0.0, self._began + number / FPS - time.monotonic()))
+        image = self._ground // 2
+        image[200:360, number * 7 % 500 : number * 7 % 500 + 120] = (40, 200, 240)
+        for bit in range(BITS):
+            image[:SIDE, bit * SIDE : (bit + 1) * SIDE] = 255 * (number >> bit & 1)
+        frame = av.VideoFrame.from_ndarray(image, format="bgr24").reformat(format="yuv420p")
+        frame.pts, frame.time_base = number * 90000 // FPS, Fraction(1, 90000)
+        self.sent[number] = time.monotonic()
+        return frame
+
+
+def number_of(frame: Any) -> int:
+    """The number that a picture shows."""
+    grey = frame.to_ndarray(format="gray")
+    middles = grey[SIDE // 2, SIDE // 2 : BITS * SIDE : SIDE]
+    return sum(1 << bit for bit, value in enumerate(middles) if value > 128)
+
+
+def new_peer() -> RTCPeerConnection:
+    """One that asks no STUN server."""
+    return RTCPeerConnection(RTCConfiguration(iceServers=[]))
+
+
+def codecs(name: str) -> list[Any]:
+    """This codec alone."""
+    return [c for c in RTCRtpSender.getCapabilities("video").codecs if c.name in (name, "rtx")]
+
+
+@asynccontextmanager
+async def joined(url: str, peer: RTCPeerConnection) -> AsyncIterator[None]:
+    """A peer's session at the server."""
+    await peer.setLocalDescription(await peer.createOffer())
+
+    def ask(path: str, method: str, body: str = "") -> tuple[str, str]:
+        headers = {"Content-Type": "application/sdp"}
+        request = urllib.request.Request(path, body.encode(), headers, method=method)
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return answer.read().decode(), answer.headers.get("Location", "")
+
+    sdp, location = await asyncio.to_thread(ask, url, "POST", peer.localDescription.sdp)
+    await peer.setRemoteDescription(RTCSessionDescription(sdp, "answer"))
+    try:
+        yield
+    finally:
+        base = "/".join(url.split("/", 3)[:3])
+        await asyncio.to_thread(ask, base + location, "DELETE")
+        await peer.close()
+
+
+# Latency
+
+
+def echo(pipe: Pipe, codec: str) -> None:
+    """A bare aiortc peer that sends back what it gets: takes an offer, gives an answer, until it is killed."""
+
+    async def serve() -> None:
+        peer = new_peer()
+        peer.on("track", lambda track: peer.addTrack(track) and None)
+        await peer.setRemoteDescription(RTCSessionDescription(pipe.recv(), "offer"))
+        peer.getTransceivers()[0].setCodecPreferences(codecs(codec))
+        await peer.setLocalDescription(await peer.createAnswer())
+        pipe.send(peer.localDescription.sdp)
+        await asyncio.Event().wait()
+
+    asyncio.run(serve())
+
+
+async def latencies(track: MediaStreamTrack, clip: Numbered, seconds: float) -> list[float]:
+    """Milliseconds of every picture that comes back."""
+    found: list[float] = []
+    began = time.monotonic()
+    while (now := time.monotonic()) < began + WARM_S + seconds:
+        frame = await asyncio.wait_for(track.recv(), 30)
+        at = clip.sent.get(number_of(frame))
+        if at is not None and now > began + WARM_S:
+            found.append((time.monotonic() - at) * 1000)
+    return found
+
+
+async def through_echo(codec: str, seconds: float) -> list[float]:
+    """There and back by a bare aiortc."""
+    peer, clip = new_peer(), Numbered()
+    peer.addTransceiver(clip, "sendrecv").setCodecPreferences(codecs(codec))
+    back: asyncio.Future[MediaStreamTrack] = asyncio.get_running_loop().create_future()
+    peer.on("track", back.set_result)
+    with child(echo, codec) as other:
+        await peer.setLocalDescription(await peer.createOffer())
+        other.send(peer.localDescription.sdp)
+        answer = await asyncio.to_thread(other.recv)
+        await peer.setRemoteDescription(RTCSessionDescription(answer, "answer"))
+        found = await latencies(await back, clip, seconds)
+        await peer.close()
+    return found
+
+
+async def through_sightline(server: Served, codec: str, seconds: float) -> list[float]:
+    """There by WHIP, back by WHEP."""
+    camera, viewer, clip = new_peer(), new_peer(), Numbered()
+    camera.addTransceiver(clip, "sendonly").setCodecPreferences(codecs(codec))
+    viewer.addTransceiver("video", "recvonly").setCodecPreferences(codecs(codec))
+    viewer.createDataChannel("sightline")
+    back: asyncio.Future[MediaStreamTrack] = asyncio.get_running_loop().create_future()
+    viewer.on("track", back.set_result)
+    async with joined(f"{server.url}/whip/bench", camera), joined(f"{server.url}/whep/bench", viewer):
+        return await latencies(await back, clip, seconds)
+
+
+def latency(seconds: float, rounds: int) -> dict[str, Any]:
+    """All ways in turns."""
+    ways: dict[str, list[float]] = {}
+    with serving("--model", "motion") as server:
+        for _ in range(rounds):
+            for codec in ("VP8", "H264"):
+                ways.setdefault(f"echo {codec}", []).extend(asyncio.run(through_echo(codec, seconds)))
+                ways.setdefault(f"Sightline {codec}", []).extend(asyncio.run(through_sightline(server, codec, seconds)))
+    print("| way | pictures | p50 ms | p95 ms |\n|---|---|---|---|")
+    table = {}
+    for way, found in ways.items():
+        cuts = statistics.quantiles(found, n=20)
+        table[way] = {"pictures": len(found), "p50": round(cuts[9], 1), "p95": round(cuts[18], 1)}
+        print(f"| {way} | {len(found)} | {cuts[9]:.1f} | {cuts[18]:.1f} |", flush=True)
+    quickest = min(v["p50"] for k, v in table.items() if k.startswith("echo"))
+    ours = table["Sightline H264"]["p50"]
+    print(f"\np50 {ours / quickest:.2f} times the quickest echo's (goal {LATENCY_GOAL}): ", end="")
+    print("met" if ours <= LATENCY_GOAL * quickest else "missed")
+    return {"ways": table, "times": round(ours / quickest, 3), "met": ours <= LATENCY_GOAL * quickest}
+
+
+# Viewers
+
+
+def publish(pipe: Pipe, url: str) -> None:
+    """Publish for ever."""
+
+    async def run() -> None:
+        camera = new_peer()
+        camera.addTransceiver(Numbered(), "sendonly").setCodecPreferences(codecs("H264"))
+        async with joined(f"{url}/whip/bench", camera):
+            await asyncio.Event().wait()
+
+    asyncio.run(run())
+
+
+def watch(pipe: Pipe, url: str, count: int) -> None:
+    """So many viewers, for ever; say when each has had a picture."""
+
+    async def run() -> None:
+        async with AsyncExitStack() as stack, asyncio.TaskGroup() as tasks:
+            for _ in range(count):
+                viewer = new_peer()
+                viewer.addTransceiver("video", "recvonly").setCodecPreferences(codecs("H264"))
+                back: asyncio.Future[MediaStreamTrack] = asyncio.get_running_loop().create_future()
+                viewer.on("track", back.set_result)
+                await stack.enter_async_context(joined(f"{url}/whep/bench", viewer))
+                track = await back
+                await track.recv()
+                tasks.create_task(drain(track))
+            pipe.send(True)
+
+    asyncio.run(run())
+
+
+async def drain(track: MediaStreamTrack) -> None:
+    """Take what comes."""
+    while True:
+        await track.recv()
+
+
+def viewers(seconds: float, rounds: int) -> dict[str, Any]:
+    """CPU of the server with one viewer and with four."""
+    spent: dict[int, list[float]] = {1: [], 4: []}
+    shown: dict[int, list[float]] = {1: [], 4: []}
+    with serving("--model", "motion") as server, child(publish, server.url):
+        for _ in range(rounds):
+            for count in spent:
+                cpu, pictures = _watched(server, count, seconds)
+                spent[count].append(cpu / pictures * 1000)
+                shown[count].append(pictures / seconds)
+    costs = {count: statistics.median(values) for count, values in spent.items()}
+    rates = {count: statistics.median(values) for count, values in shown.items()}
+    print("| viewers | CPU ms of the server a picture | pictures/s for each |\n|---|---|---|")
+    for count, cost in costs.items():
+        print(f"| {count} | {cost:.2f} | {rates[count]:.1f} |")
+    times = costs[4] / costs[1]
+    print(f"\n{times:.2f} times (goal {CPU_GOAL}): {'met' if times <= CPU_GOAL else 'missed'}", flush=True)
+    return {"cpu_ms": costs, "pictures_per_second": rates, "times": round(times, 3), "met": times <= CPU_GOAL}
+
+
+def _watched(server: Served, count: int, seconds: float) -> tuple[float, float]:
+    """CPU seconds, and pictures that each viewer was sent."""
+    with child(watch, server.url, count) as pipe:
+        pipe.recv()
+        time.sleep(WARM_S)
+        before, cpu = _sent(server), cpu_seconds(server.process)
+        time.sleep(seconds)
+        spent = cpu_seconds(server.process) - cpu
+        came = (_sent(server) - before) / count
+    server.until(lambda stats: stats["streams"]["bench"]["viewers"] == 0)
+    return spent, came
+
+
+def _sent(server: Served) -> int:
+    return sum(v["sent"] for v in server.get()["streams"]["bench"]["viewer_stats"])
+
+
+# Cycles
+
+
+def gauged(pipe: Pipe) -> None:
+    """A server that also tells what it holds."""
+    from sightline.app import create_app
+    from sightline.config import load_settings
+    from sightline.server import Server
+
+    settings = load_settings(model="motion", port=0, log_level="warning")
+    app = create_app(settings)
+    process = psutil.Process()
+
+    @app.get("/api/gauge")
+    async def gauge() -> dict[str, float]:
+        gc.collect()
+        return {
+            "tasks": len(asyncio.all_tasks()),
+            "threads": process.num_threads(),
+            "descriptors": process.num_fds(),
+            "MB": round(process.memory_info().rss / 2**20, 1),
+        }
+
+    Server(app, settings, lambda url, *_: pipe.send(url)).serve_forever()
+
+
+async def cycle(url: str, number: int) -> None:
+    """A camera and its viewer connect, see a picture, and leave; every third without a word."""
+    camera, viewer = new_peer(), new_peer()
+    camera.addTransceiver(Numbered(), "sendonly")
+    viewer.addTransceiver("video", "recvonly")
+    back: asyncio.Future[MediaStreamTrack] = asyncio.get_running_loop().create_future()
+    viewer.on("track", back.set_result)
+    async with joined(f"{url}/whip/bench", camera), joined(f"{url}/whep/bench", viewer):
+        await asyncio.wait_for((await back).recv(), 30)
+        if number % 3 == 0:
+            await viewer.close()
+            await camera.close()
+            await asyncio.sleep(0.3)  # the server notices by itself
+
+
+def cycles(count: int) -> dict[str, Any]:
+    """What the server holds before and after so many peers; half of them cameras."""
+    table: dict[int, dict[str, float]] = {}
+    with child(gauged) as pipe:
+        server = Served(pipe.recv(), psutil.Process())
+        server.until(lambda stats: stats["model"] != "")
+        names = list(server.get("/api/gauge"))
+        print(f"| peers | {' | '.join(names)} |\n|---|{'---|' * len(names)}")
+        for done in range(count // 2 + 1):
+            if done in (0, 5, count // 8, count // 4, count // 2):
+                time.sleep(2)
+                table[2 * done] = server.get("/api/gauge")
+                print(f"| {2 * done} | {' | '.join(f'{v:g}' for v in table[2 * done].values())} |", flush=True)
+            try:
+                asyncio.run(cycle(server.url, done))
+            except OSError as e:  # a session that ended by itself answers DELETE with 404
+                if "404" not in str(e):
+                    raise
+    return {"after": table}
+
+
+def main() -> None:
+    """Measure, print, write bench/results/webrtc.json."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", nargs="*", default=["latency", "viewers", "cycles"], help="latency, viewers, cycles")
+    parser.add_argument("--seconds", type=float, default=10, help="of each turn")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--peers", type=int, default=200, help="that come and go")
+    args = parser.parse_args()
+    results: dict[str, Any] = {}
+    if "latency" in args.what:
+        results["latency"] = latency(args.seconds, args.rounds)
+    if "viewers" in args.what:
+        results["viewers"] = viewers(args.seconds, args.rounds)
+    if "cycles" in args.what:
+        results["cycles"] = cycles(args.peers)
+    save("webrtc", results)
+
+
+if __name__ == "__main__":
+    main()
