@@ -7,9 +7,10 @@ import { lost } from "./cards.js";
 import { wallClock } from "./clock.js";
 import * as devices from "./devices.js";
 import { Average, Rate, count, fps, millis } from "./format.js";
-import { followModel, setUpLooks } from "./looks.js";
+import { setUpLooks } from "./looks.js";
 import { askedInWords, freeName, reasonInWords, streamOf, summary } from "./messages.js";
 import { only } from "./inference-words.js";
+import { setUpModel } from "./model-panel.js";
 import { Painter } from "./overlay.js";
 import { Phone } from "./phone.js";
 import { ModelPlace } from "./place.js";
@@ -17,7 +18,6 @@ import { Publisher } from "./publisher.js";
 import { setUpRun } from "./run-panel.js";
 import { setUpShell } from "./shell.js";
 import { setUpLink } from "./share.js";
-import { followFigures } from "./stream-figures.js";
 import { Figures, byId, make, remember, remembered, setData, setText } from "./ui.js";
 import { CameraLink } from "./webrtc-camera.js";
 
@@ -36,7 +36,6 @@ const deviceSelect = byId("device", HTMLSelectElement);
 const presetSelect = byId("preset", HTMLSelectElement);
 const figures = new Figures(document);
 const painter = new Painter(byId("canvas", HTMLCanvasElement));
-const knowModel = followModel(painter);
 const run = setUpRun("camera", stream);
 const rate = new Rate();
 const latency = new Average();
@@ -435,7 +434,7 @@ navigator.mediaDevices?.addEventListener("devicechange", () => {
 void devices.whenAllowed(() => {
   if (now.wanted && now.problem) void start();
 });
-void followFigures(stream, () => now.phase === "open", (stats) => {
+const knowModel = setUpModel(stream, painter, () => now.phase === "open", (stats) => {
   figures.show({ viewers: count(stats.viewers), model: stats.model || "–" });
   setData(body, "lost", JSON.stringify(Object.fromEntries(lost(stats))));
 });

@@ -51,24 +51,28 @@ export function setUpLooks(painter) {
   apply();
 }
 
-/**
- * Tell the painter which classes the model knows: a picture without people does not say.
- *
- * @param {import("./overlay.js").Painter} painter
- * @returns {(model: string) => void} to be called with the model's name, as often as one likes
- */
-export function followModel(painter) {
-  let asked = "";
-  return (model) => {
-    if (!model || model === asked) return;
-    asked = model;
-    painter.options.known = null;
-    void fetch("/api/models")
-      .then((answer) => answer.json())
-      .then((answer) => {
-        const card = answer.models.find((/** @type {{name: string}} */ m) => m.name === model);
-        if (model === asked && card) painter.options.known = card.labels;
-      })
-      .catch(() => (asked = ""));
-  };
+/** Tells a painter which classes the model knows: a picture without people does not say. */
+export class KnownClasses {
+  #painter;
+  #ask;
+  #model = "";
+
+  /** @param {import("./overlay.js").Painter} painter @param {() => void} ask the server how the stream is */
+  constructor(painter, ask) {
+    this.#painter = painter;
+    this.#ask = ask;
+  }
+
+  /** A result came from this model. @param {string} model */
+  seen(model) {
+    if (model === this.#model) return;
+    this.#model = model;
+    this.#painter.options.known = null;
+    this.#ask();
+  }
+
+  /** @param {{model: string, labels: string[]}} detail what the server said */
+  learn({ model, labels }) {
+    if (model === this.#model) this.#painter.options.known = labels;
+  }
 }

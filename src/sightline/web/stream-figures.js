@@ -1,26 +1,36 @@
-/** What the server counts of one stream, asked every two seconds while it matters. */
+/** What the server says of one stream: its counts and its model's settings, asked time and again while it matters. */
 
 const EVERY_MS = 2_000;
+const NOT_YET_MS = 250;
 const GIVE_UP_MS = 5_000;
+const GONE = 404;
+
+/** @typedef {import("./cards.js").StreamStats & import("./model-settings.js").Detail} Stats */
 
 /**
  * @param {string} stream
  * @param {() => boolean} matters
- * @param {(stats: import("./cards.js").StreamStats) => void} then
+ * @param {(stats: Stats | null, askedAt: number) => void} then null: there is no such stream
+ * @param {() => number} every milliseconds
+ * @returns {() => void} ask now
  */
-export async function followFigures(stream, matters, then) {
-  for (;;) {
-    if (matters() && !document.hidden) {
-      try {
-        const response = await fetch(`/api/streams/${stream}`, {
-          signal: AbortSignal.timeout(GIVE_UP_MS),
-          cache: "no-store",
-        });
-        if (response.ok) then(await response.json());
-      } catch {
-        // The socket's state tells the person already.
-      }
+export function followFigures(stream, matters, then, every = () => EVERY_MS) {
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let timer;
+  const round = async () => {
+    clearTimeout(timer);
+    timer = setTimeout(round, matters() ? every() : NOT_YET_MS); // whatever becomes of this one
+    if (!matters() || document.hidden) return;
+    const askedAt = performance.now();
+    try {
+      const signal = AbortSignal.timeout(GIVE_UP_MS);
+      const response = await fetch(`/api/streams/${stream}`, { signal, cache: "no-store" });
+      if (response.ok) then(await response.json(), askedAt);
+      else if (response.status === GONE) then(null, askedAt);
+    } catch {
+      // The socket's state tells the person already.
     }
-    await new Promise((resolve) => setTimeout(resolve, EVERY_MS));
-  }
+  };
+  void round();
+  return () => void round();
 }

@@ -4,15 +4,15 @@ import { StateBanner } from "./banner.js";
 import { lost } from "./cards.js";
 import { wallClock } from "./clock.js";
 import { Average, Rate, count, fps, millis } from "./format.js";
-import { followModel, setUpLooks } from "./looks.js";
+import { setUpLooks } from "./looks.js";
 import { streamOf } from "./messages.js";
+import { setUpModel } from "./model-panel.js";
 import { ObjectList } from "./objects.js";
 import { Painter } from "./overlay.js";
 import { Receiver } from "./receiver.js";
 import { setUpRun } from "./run-panel.js";
 import { setUpLink } from "./share.js";
 import { setUpShell } from "./shell.js";
-import { followFigures } from "./stream-figures.js";
 import { Figures, byId, setData, setText } from "./ui.js";
 import { viewWords } from "./view-state.js";
 import { ViewLink } from "./webrtc-viewer.js";
@@ -27,7 +27,6 @@ const stage = byId("stage", HTMLElement);
 const banner = byId("banner", StateBanner);
 const figures = new Figures(document);
 const painter = new Painter(byId("canvas", HTMLCanvasElement));
-const knowModel = followModel(painter);
 const objects = new ObjectList(byId("objects", HTMLElement), byId("spoken", HTMLElement));
 const run = setUpRun("view", stream);
 const rate = new Rate();
@@ -221,7 +220,7 @@ addEventListener("pagehide", () => socket.close());
 addEventListener("pageshow", (event) => {
   if (event.persisted) socket.open();
 });
-void followFigures(stream, () => now.phase === "open", (stats) => {
+const knowModel = setUpModel(stream, painter, () => now.phase === "open", (stats) => {
   figures.show({
     viewers: count(stats.viewers),
     dropped: count(lost(stats).reduce((sum, [, n]) => sum + n, 0)),
