@@ -199,8 +199,8 @@ def _reason(error: Exception, seconds: float) -> str:
         return f"nothing came for {seconds:g} s"
     if isinstance(error, av.error.ProtocolNotFoundError):
         return (
-            "the installed PyAV can't speak this; it needs an FFmpeg built with it (SRT: --enable-libsrt), or the ffmpeg "
-            "program to pass it on, as docs/sources.md shows"
+            "the installed PyAV can't speak this; it needs an FFmpeg built with it (SRT: --enable-libsrt), or the "
+            "ffmpeg program to pass it on, as docs/sources.md shows"
         )
     if isinstance(error, av.error.HTTPUnauthorizedError):
         return "it refuses the user or the password"
