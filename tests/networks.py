@@ -99,13 +99,13 @@ def deeplab(name: str = "deeplabv3_mobilenet_v3_large", classes: int = 21, side:
     return net
 
 
-def segformer() -> Any:
+def segformer(classes: int = 7) -> Any:
     """A tiny one."""
     import_torchvision()
     from transformers import SegformerConfig, SegformerForSemanticSegmentation
 
     config = SegformerConfig(
-        num_labels=len(CLASSES),
+        num_labels=classes,
         depths=[1, 1, 1, 1],
         hidden_sizes=[16, 32, 32, 32],
         decoder_hidden_size=32,
@@ -271,8 +271,9 @@ def publish(net: Any, folder: Path) -> Path:
     from transformers.utils import logging
 
     logging.disable_progress_bar()
-    net.config.id2label = dict(enumerate(CLASSES))
-    net.config.label2id = {name: i for i, name in enumerate(CLASSES)}
+    named = [f"thing {i}" for i in range(net.config.num_labels)]
+    net.config.id2label = dict(enumerate(named))
+    net.config.label2id = {name: i for i, name in enumerate(named)}
     net.save_pretrained(folder)
     return folder / "model.safetensors"
 

@@ -149,7 +149,7 @@ def test_tensors_that_do_not_fit_are_named(weights: Path, tmp_path: Path) -> Non
     cases = {
         "1 missing .*decode_head.classifier.weight": {k: v for k, v in tensors.items() if k != some},
         "1 not expected .*odd.weight": tensors | {"odd.weight": torch.zeros(2)},
-        "can't be built|of another shape": tensors | {some: torch.zeros(3, 3)},
+        "1 of another shape .*decode_head.classifier.weight": tensors | {some: torch.zeros(3, 3)},
     }
     for said, changed in cases.items():
         save_file(changed, file, {"format": "pt"})

@@ -243,7 +243,12 @@ def _transformers(tensors: dict[str, Tensor], config: Mapping[str, Any], name: s
     with offline(), quiet():
         settings = kind.config_class.from_dict({key: value for key, value in config.items() if key not in CODE})
         net, said = kind.from_pretrained(
-            None, config=settings, state_dict=tensors, dtype=torch.float32, output_loading_info=True
+            None,
+            config=settings,
+            state_dict=tensors,
+            dtype=torch.float32,
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,  # they are told below, like all others
         )
     wrong = [one[0] if isinstance(one, tuple) else one for one in said.get("mismatched_keys", ())]
     _check(said["missing_keys"], said["unexpected_keys"], wrong)
