@@ -1,0 +1,65 @@
+"""Made ONNX files, for tests of what is around a network."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+
+def made_graph(
+    path: Path,
+    outputs: Mapping[str, NDArray[Any]],
+    *,
+    size: tuple[int | None, int | None] = (64, 64),
+    batch: int | None = 1,
+    dtype: str = "float32",
+    metadata: Mapping[str, str] | None = None,
+    open_outputs: bool = False,
+    channels_last: bool = False,
+) -> Path:
+    """An ONNX file that takes one picture and always gives the same outputs.
+
+    ``outputs``: one picture's, without the batch axis. ``size``: width and height, None for any.
+
+    Outputs of whole numbers stay such; others are of the input's ``dtype``, of bytes float32.
+    ``channels_last``: the input is height x width x 3.
+    ``open_outputs``: the file does not tell the sides of its outputs, as exports with dynamic shapes don't.
+    """
+    onnx = pytest.importorskip("onnx")
+    helper, taken = onnx.helper, onnx.helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
+    dtype = "float32" if dtype == "uint8" else dtype  # of what it computes with
+    kind = helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
+    width, height = size
+    dims = [batch or "batch", 3, height or "height", width or "width"]
+    if channels_last:
+        dims = [dims[0], *dims[2:], 3]
+    nodes = [helper.make_node("Cast", ["images"], ["pixels"], to=kind)]
+    nodes.append(helper.make_node("ReduceMean", ["pixels"], ["mean"], axes=[1, 2, 3], keepdims=0))
+    nodes.append(helper.make_node("Mul", ["mean", "zero"], ["nothing"]))
+    constants = [onnx.numpy_helper.from_array(np.zeros(1, dtype), "zero")]
+    infos = []
+    for key, value in outputs.items():
+        shape = np.array([-1, *[1] * value.ndim], np.int64)
+        whole = np.issubdtype(value.dtype, np.integer)
+        kept = helper.np_dtype_to_tensor_dtype(value.dtype) if whole else kind
+        constants.append(
+            onnx.numpy_helper.from_array(value[None].astype(value.dtype if whole else dtype), f"{key}_value")
+        )
+        constants.append(onnx.numpy_helper.from_array(shape, f"{key}_shape"))
+        nodes.append(helper.make_node("Reshape", ["nothing", f"{key}_shape"], [f"{key}_float"]))
+        nodes.append(helper.make_node("Cast", [f"{key}_float"], [f"{key}_nothing"], to=kept))
+        nodes.append(helper.make_node("Add", [f"{key}_value", f"{key}_nothing"], [key]))
+        sides = [f"{key}_{i}" for i in range(value.ndim)] if open_outputs else list(value.shape)
+        infos.append(helper.make_tensor_value_info(key, kept, [batch or "batch", *sides]))
+    graph = helper.make_graph(
+        nodes, "tiny", [helper.make_tensor_value_info("images", taken, dims)], infos, initializer=constants
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 14)], ir_version=8)
+    helper.set_model_props(model, dict(metadata or {}))
+    onnx.save(model, path)
+    return path
