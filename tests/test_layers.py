@@ -17,8 +17,9 @@ SOURCE = Path(__file__).resolve().parents[1] / "src" / "sightline"
 LAYERS = {
     0: "errors frames guard mailbox palette presets private profiles protocol registry rows tokens types",
     1: "codecs describe engines models renderers sinks sources",
-    2: "access adapting authority cache catalogue choices config controller drawing feed gate hub inferred intake loader "
-    "metrics offers outward pool processing prometheus qr runner server still stream switching tls train tunnel worker",
+    2: "access adapting authority cache catalogue choices config controller drawing feed gate hub inferred intake "
+    "loader metrics offers outward pool processing prometheus qr runner server still stream switching tls train tunnel "
+    "worker",
     3: "pull transports",
     4: "__init__ __main__ inbrowser api stream_api model_api app cli signin stress",
 }
