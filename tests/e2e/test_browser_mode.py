@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import csv
 import io
 import json
+import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -123,8 +125,6 @@ def decoded(jpeg: bytes) -> NDArray[np.uint8]:
 
 async def found_by_page(page: Page, url: str, model: Path | str, pictures: list[bytes]) -> list[Json]:
     """What the page finds with a server's model in pictures."""
-    import base64
-
     async with (
         serving("--model", str(model), "--engine", "onnx", "--browser-models", "all") as server,
         peer(f"{server.ws}/ws/camera/door") as camera,
@@ -257,6 +257,20 @@ async def test_a_model_that_stays_on_the_server_is_explained(browser: Browser) -
             "that pages can't run; the server does", timeout=SLOW_MS
         )
         await runs(page, "server")
+        assert errors == []
+        await page.context.close()
+
+
+async def test_a_build_without_npm_says_so(browser: Browser, tmp_path: Path) -> None:
+    shutil.copytree(RUNTIME.parents[2], tmp_path / "sightline", ignore=shutil.ignore_patterns("vendor", "__pycache__"))
+    async with serving("--model", "motion", env={"PYTHONPATH": str(tmp_path)}) as server:
+        page, errors = await open_camera(browser, server.url)
+        await expect(page.locator("#place-why")).to_contain_text(
+            "In-browser mode is not in this build", timeout=SLOW_MS
+        )
+        assert await page.locator("#place option[value=browser]").is_disabled()
+        await page.locator("#run summary").click()
+        await expect(page.locator("#run-note")).to_contain_text("Plots are not in this build", timeout=SLOW_MS)
         assert errors == []
         await page.context.close()
 
