@@ -18,9 +18,9 @@ from playwright.async_api import Page, expect
 from browsing import FAKE_CAMERA, browsing, listen_for_errors
 from serving import Json, Running, peer, picture, serving
 from sightline import codecs, registry
-from sightline.describe import describe
+from sightline.describe import describe, only
 from sightline.renderers.base import draw
-from sightline.types import Detections, Image, ModelCard, Prediction, Segmentation
+from sightline.types import NOTHING, Detections, Image, ModelCard, Prediction, Segmentation
 from similarity import likeness
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
@@ -151,6 +151,17 @@ async def test_browser_and_python_draw_alike(page: Page, mode: str, opacity: flo
     assert theirs.shape == ours.shape
     across = ours.shape[1] // 640
     assert likeness(ours, theirs, np.tile(PICTURE, (1, across, 1))) > needed(mode)
+
+
+async def test_a_class_that_is_not_shown_is_drawn_by_neither(page: Page) -> None:
+    hidden = only(Segmentation(mask(1, 1, 2)), frozenset({0, 1}))
+    assert isinstance(hidden, Segmentation)
+    assert int(hidden.class_map.max()) == NOTHING
+    for mode in registry.names("renderers"):
+        ours = in_python(mode, hidden, 1.0)
+        theirs = await in_browser(page, mode, hidden, 1.0)
+        across = ours.shape[1] // 640
+        assert likeness(ours, theirs, np.tile(PICTURE, (1, across, 1))) > needed(mode), mode
 
 
 async def test_no_mode_could_be_taken_for_another(page: Page) -> None:

@@ -41,6 +41,8 @@ class ModelPanel {
   #engine = byId("engine", HTMLSelectElement);
   #reset = byId("model-reset", HTMLButtonElement);
   #readOnly = "";
+  /** Who types into a field is not interrupted. @type {HTMLInputElement | null} */
+  #typing = null;
   /** Of what kind the model's results are: a class for every pixel has no confidence. */
   #areas = { model: "", whole: false };
 
@@ -79,7 +81,13 @@ class ModelPanel {
       field.value = slider.value;
       void this.#settings.set(key, Number(slider.value));
     });
+    field.addEventListener("input", () => (this.#typing = field));
+    field.addEventListener("blur", () => {
+      this.#typing = null;
+      this.#show();
+    });
     field.addEventListener("change", () => {
+      this.#typing = null;
       if (field.value === "") this.#show(); // nothing, or no number: as it was
       else void this.#settings.set(key, Number(field.value));
     });
@@ -145,8 +153,7 @@ class ModelPanel {
       if (!input) continue;
       input.disabled = !enabled;
       const text = typeof value === "number" ? String(value) : "";
-      // Who types is not interrupted.
-      if (input.value !== text && !(input === document.activeElement && input.type === "number")) input.value = text;
+      if (input.value !== text && input !== this.#typing) input.value = text;
     }
   }
 

@@ -1,0 +1,274 @@
+"""The model's part of the panel, in real Chromium: what is chosen there is seen in the pixels and in the JSON."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+import pytest_asyncio
+from playwright.async_api import Browser, Page, Route, expect
+
+from browsing import FAKE_CAMERA, browsing, listen_for_errors
+from made_graph import made_graph
+from serving import Json, Running, peer, picture, pixels, serving
+
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
+SLOW_MS = 60_000
+ANT, BEE = 0, 1  # of "boxes"
+PERSON, PLANT = 1, 2  # of "areas"
+
+
+def boxes(path: Path) -> Path:
+    """An ant of 0.9 and a bee of 0.6, side by side, whatever the picture."""
+    output = np.zeros((7, 84), np.float32)
+    output[:, 3] = (18, 32, 16, 20, 0.9, 0, 0)
+    output[:, 8] = (46, 32, 16, 20, 0, 0.6, 0)
+    names = "{0: 'ant', 1: 'bee', 2: 'cow'}"
+    return made_graph(path, {"output0": output}, metadata={"names": names, "stride": "32"})
+
+
+def areas(path: Path) -> Path:
+    """A quarter of every picture is a person, another a plant."""
+    found = np.zeros((16, 16), np.int64)
+    found[4:12, :8], found[4:12, 8:] = PERSON, PLANT
+    return made_graph(path, {"map": found}, metadata={"names": '["background", "person", "plant"]'})
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Running]:
+    folder = tmp_path_factory.mktemp("models")
+    (folder / "broken.onnx").write_bytes(b"no graph at all")
+    offered = {"boxes": boxes(folder / "b.onnx"), "areas": areas(folder / "a.onnx"), "broken": folder / "broken.onnx"}
+    settings = folder / "settings.toml"
+    settings.write_text("[models]\n" + "".join(f"{name} = {json.dumps(str(p))}\n" for name, p in offered.items()))
+    async with serving("--model", "nano", "--engine", "onnx", env={"SIGHTLINE_CONFIG": str(settings)}) as running:
+        yield running
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def browser() -> AsyncIterator[Browser]:
+    async with browsing(*FAKE_CAMERA) as running:
+        yield running
+
+
+@asynccontextmanager
+async def opened(browser: Browser, url: str, *, width: int = 1280) -> AsyncGenerator[Page]:
+    """A page, which must log no error but what the server refused."""
+    context = await browser.new_context(viewport={"width": width, "height": 720})
+    page = await context.new_page()
+    page.set_default_timeout(SLOW_MS)
+    errors = listen_for_errors(page)
+    await page.goto(url)
+    yield page
+    assert errors == []
+    await context.close()
+
+
+@asynccontextmanager
+async def camera(server: Running, name: str) -> AsyncGenerator[None]:
+    """Pictures that change, as long as it lasts."""
+
+    async def send() -> None:
+        async with peer(f"{server.ws}/ws/camera/{name}") as publisher:
+            seq = 0
+            while True:
+                await publisher.send_frame(seq, picture(seq))
+                await publisher.next("result", "dropped")
+                await asyncio.sleep(0.1)
+                seq += 1
+
+    sending = asyncio.create_task(send())
+    try:
+        yield
+    finally:
+        sending.cancel()
+        await asyncio.gather(sending, return_exceptions=True)
+
+
+async def result(server: Running, stream: str, holds: Callable[[Json], bool]) -> Json:
+    """The next result of the stream of which that is true, as any listener gets it."""
+    async with asyncio.timeout(60), peer(f"{server.ws}/ws?stream={stream}") as listener:
+        while True:
+            message, _ = await listener.next("result")
+            if holds(message):
+                return message
+
+
+def names(message: Json) -> list[str]:
+    return sorted(d["class_name"] for d in message["detections"])
+
+
+async def coloured(page: Page, **wanted: bool) -> None:
+    """Wait until the canvas has many pixels of these classes' colours, or none: ``c0=True`` for class 0."""
+    await page.wait_for_function(
+        """async (wanted) => {
+          const { color } = await import("/static/palette.js");
+          const canvas = document.querySelector("#canvas");
+          const copy = new OffscreenCanvas(canvas.width, canvas.height).getContext("2d");
+          copy.drawImage(canvas, 0, 0);
+          const { data } = copy.getImageData(0, 0, canvas.width, canvas.height);
+          return Object.entries(wanted).every(([id, some]) => {
+            const [r, g, b] = color(Number(id.slice(1)));
+            let n = 0;
+            for (let i = 0; i < data.length; i += 4) {
+              if (Math.abs(data[i] - r) + Math.abs(data[i + 1] - g) + Math.abs(data[i + 2] - b) < 12) n += 1;
+            }
+            return some ? n > 100 : n === 0;
+          });
+        }""",
+        arg=wanted,
+    )
+
+
+async def choose(page: Page, name: str) -> None:
+    await page.locator("#model-chosen").click()
+    await page.locator(f"[data-offer={name}]").click()
+
+
+async def in_force(page: Page, name: str) -> None:
+    await expect(page.locator("#model-panel")).to_have_attribute("data-model", name, timeout=SLOW_MS)
+    await expect(page.locator("#model-name")).to_have_text(name, timeout=SLOW_MS)
+
+
+async def test_model_classes_and_confidence_are_chosen_by_keyboard(server: Running, browser: Browser) -> None:
+    async with camera(server, "door"), opened(browser, f"{server.url}/view/door") as page:
+        await in_force(page, "nano")
+        await page.locator("#model-chosen").focus()
+        await page.keyboard.press("Enter")
+        lacking = page.locator("li[data-offer=accurate]")
+        await expect(lacking).to_contain_text("sightline models pull accurate", timeout=SLOW_MS)
+        await expect(lacking).to_contain_text("not commercially")
+        await expect(lacking.locator("button")).to_have_count(0)
+        await page.locator("[data-offer=boxes]").focus()
+        await page.keyboard.press("Enter")
+        await in_force(page, "boxes")
+        await expect(page.locator("#model-chosen")).to_be_focused()
+        await expect(page.locator("#model-about")).to_have_text("Boxes · 3 classes")
+        assert names(await result(server, "door", lambda r: r["model"] == "boxes")) == ["ant", "bee"]
+        await coloured(page, c0=True, c1=True)
+
+        await page.locator("#classes summary").focus()
+        await page.keyboard.press("Enter")
+        rows = page.locator("#class-list label:visible")
+        await expect(rows).to_have_text(["ant1", "bee1", "cow"], timeout=SLOW_MS)
+        ant = page.get_by_role("checkbox", name=re.compile("^ant"))
+        await ant.focus()
+        await page.keyboard.press("Space")
+        assert names(await result(server, "door", lambda r: len(r["detections"]) < 2)) == ["bee"]
+        await coloured(page, c0=False, c1=True)
+        await expect(page.locator("#classes-shown")).to_have_text("2 of 3")
+        await expect(rows).to_have_text(["ant1", "bee1", "cow"])  # found, though not shown
+        await page.locator("#class-search").fill("co")
+        await expect(rows).to_have_text(["cow"])
+        await page.get_by_role("button", name="Show none").click()
+        await result(server, "door", lambda r: not r["detections"])
+        await coloured(page, c0=False, c1=False)
+        await page.get_by_role("button", name="Show all").click()
+        await expect(page.locator("#classes-shown")).to_have_text("all 3")
+        await coloured(page, c0=True, c1=True)
+
+        confidence, slider = page.locator("#confidence"), page.locator("#confidence-slider")
+        await slider.focus()
+        await page.keyboard.press("End")
+        await result(server, "door", lambda r: not r["detections"])
+        await expect(confidence).to_have_value("0.95")
+        await confidence.fill("0.7")
+        await page.keyboard.press("Enter")
+        assert names(await result(server, "door", lambda r: bool(r["detections"]))) == ["ant"]
+        await coloured(page, c0=True, c1=False)
+        await confidence.fill("2")
+        await page.keyboard.press("Enter")
+        await expect(page.locator("#confidence-why")).to_contain_text("from 0.05 to 0.95", timeout=SLOW_MS)
+        await expect(confidence).to_have_value("0.7")
+
+        # What somebody else does is seen here.
+        await server.http.patch("/api/streams/door", json={"model": "nano", "confidence": 0.3, "iou": 0.6})
+        await in_force(page, "nano")
+        await expect(confidence).to_have_value("0.3")
+        await expect(page.locator("#iou")).to_have_value("0.6")
+
+
+async def test_a_model_that_fails_is_told_where_it_was_chosen_and_the_old_one_goes_on(
+    server: Running, browser: Browser
+) -> None:
+    async with camera(server, "gate"), opened(browser, f"{server.url}/view/gate") as page:
+        await in_force(page, "nano")
+        answered = asyncio.Event()
+
+        async def hold(route: Route) -> None:
+            if route.request.method == "PATCH":
+                await answered.wait()
+            await route.continue_()
+
+        await page.route("**/api/streams/gate", hold)
+        await choose(page, "broken")
+        await expect(page.locator("#model-name")).to_have_text("broken")
+        await expect(page.locator("#model-about")).to_contain_text("Loading")
+        answered.set()
+        await expect(page.locator("#model-why")).to_have_text(
+            re.compile("broken.*“nano” goes on", re.DOTALL), timeout=SLOW_MS
+        )
+        await in_force(page, "nano")
+        assert (await result(server, "gate", lambda _: True))["model"] == "nano"
+        await choose(page, "motion")
+        await in_force(page, "motion")
+        await expect(page.locator("#model-why")).to_have_text("On the server, without an engine")
+
+
+async def test_areas_on_the_camera_page_in_every_way_to_show_them(server: Running, browser: Browser) -> None:
+    async with opened(browser, f"{server.url}/camera/desk") as page:
+        await expect(page.locator("#model-chosen")).to_be_disabled()
+        await page.locator("#start").click()
+        await in_force(page, "nano")
+        await page.locator("#mode").select_option("filled")
+        await page.locator("#opacity").fill("100")
+        await choose(page, "areas")
+        await in_force(page, "areas")
+        found = await result(server, "desk", lambda r: r["model"] == "areas")
+        assert [s["class_name"] for s in found["segments"]] == ["background", "person", "plant"]
+        await coloured(page, c1=True, c2=True)
+
+        await page.locator("#classes summary").click()
+        rows = page.locator("#class-list label")
+        await expect(rows).to_have_text(["background50 %", "person25 %", "plant25 %"], timeout=SLOW_MS)
+        await page.get_by_role("checkbox", name=re.compile("^person")).click()
+        found = await result(server, "desk", lambda r: len(r["segments"]) == 2)
+        assert {s["class_name"]: s["share"] for s in found["segments"]} == {"background": 0.5, "plant": 0.25}
+        for mode in ("filled", "contours", "blend", "side_by_side"):
+            await page.locator("#mode").select_option(mode)
+            await page.locator("#opacity").fill("100")
+            if mode == "blend":  # dyed, so of no colour of the palette
+                await coloured(page, c1=False, c2=False)
+            else:
+                await coloured(page, c1=False, c2=True)
+        await page.locator("#opacity").fill("0")
+        await coloured(page, c1=False, c2=False)
+        await expect(page.locator("#confidence")).to_be_disabled()
+
+        drawn = pixels((await server.http.get("/snapshot/desk.jpg?mode=filled&opacity=100")).content)
+        height, width = drawn.shape[:2]
+        person, plant = drawn[height // 2, width // 4].astype(int), drawn[height // 2, width * 3 // 4].astype(int)
+        assert abs(plant - (87, 220, 61)).max() < 24
+        assert abs(person - (28, 159, 255)).max() > 48
+
+
+async def test_the_panel_fits_a_narrow_phone(server: Running, browser: Browser) -> None:
+    async with camera(server, "pocket"), opened(browser, f"{server.url}/view/pocket", width=320) as page:
+        await page.locator("#sheet-handle").click()
+        await in_force(page, "nano")
+        for opener in ("#model-chosen", "#classes summary", "#model-more summary"):
+            await page.locator(opener).click()
+        await expect(page.locator("[data-offer=sota]")).to_be_visible(timeout=SLOW_MS)
+        wide = """() => ["#panel", "#class-list"].map((id) => document.querySelector(id))
+          .filter((e) => e.scrollWidth > e.clientWidth).map((e) => e.id)"""
+        assert await page.evaluate(wide) == []
+        small = """() => [...document.querySelectorAll("#model-panel :is(button, input, select, summary)")]
+          .filter((e) => e.offsetParent && e.type !== "checkbox" && e.getBoundingClientRect().height < 44)
+          .map((e) => e.id)"""
+        assert await page.evaluate(small) == []
