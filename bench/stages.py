@@ -4,7 +4,7 @@ Or of all stages of one model over a clip's pictures: python bench/stages.py --m
 
 For families the graph's outputs are made (five objects, or a scene of areas with soft edges) and a real model of ours
 takes them: preprocessing, postprocessing, the mask's PNG, drawing on the picture as one would see it without asking for
-more. One thread, a picture of 640x360. The least is what the work takes when nothing else runs.
+more. One thread and its own time, a picture of 640x360. The least is what the work takes when nothing else runs.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import cv2
 import numpy as np
@@ -30,6 +30,7 @@ from sightline.types import Image, TensorSpec
 
 WIDTH, HEIGHT = 640, 360
 Arrays = dict[str, NDArray[Any]]
+Result = TypeVar("Result")
 random = np.random.default_rng(1)
 
 
@@ -124,6 +125,7 @@ CASES: dict[str, list[tuple[str, int | tuple[int, int], Callable[[], Arrays], di
     "segmenter": [("3 classes", 256, lambda: {"logits": scene(3, 256, 256)}, {"sightline": "segment"})],
     "semantic": [
         ("21 x 65 x 65", 520, lambda: {"out": scene(21, 65, 65)}, {}),
+        ("21 x 65 x 65, from bytes", 520, lambda: {"out": scene(21, 65, 65)}, {}),
         ("21 x 520 x 520", 520, lambda: {"out": scene(21, 520, 520, (65, 65))}, {}),
         ("21 x 360 x 640", (640, 360), lambda: {"out": scene(21, 360, 640, (45, 80))}, {}),
         ("360 x 640 x 21", (640, 360), lambda: {"out": last(scene(21, 360, 640, (45, 80)))}, {}),
@@ -138,7 +140,7 @@ CASES: dict[str, list[tuple[str, int | tuple[int, int], Callable[[], Arrays], di
 
 def families(wanted: list[str], runs: int) -> None:
     """Print a line for each case."""
-    print(f"{WIDTH}x{HEIGHT}, OpenCV {cv2.__version__}, one thread, milliseconds: least / median")
+    print(f"{WIDTH}x{HEIGHT}, OpenCV {cv2.__version__}, one thread's milliseconds: least / median")
     columns = ("preprocess", "postprocess", "both", "PNG", "draw")
     print(f"{'family':12} {'output':28} {'input':8}" + "".join(f"{name:>15}" for name in columns))
     noise = random.integers(0, 256, (HEIGHT // 8, WIDTH // 8, 3), np.uint8)
@@ -150,30 +152,32 @@ def families(wanted: list[str], runs: int) -> None:
             for title, size, made, metadata in CASES[family]:
                 width, height = (size, size) if isinstance(size, int) else size
                 engine = Fixed({key: value[None] for key, value in made().items()}, metadata)
-                taken = TensorSpec("images", (1, 3, height, width), "float32")
+                taken = TensorSpec("images", (1, 3, height, width), "uint8" if "bytes" in title else "float32")
                 graph = Graph(file, taken, engine.outputs, metadata, (width, height))
-                times = measured(load("models", family).build(graph, engine), picture, runs)
-                cells = "".join(f"{times[name]:>15}" for name in columns)
+                times = measured(load("models", family).build(graph, engine), engine.made, picture, runs)
+                cells = "".join(f"{times.get(name, ''):>15}" for name in columns)
                 print(f"{family:12} {title:28} {f'{width}x{height}':8}{cells}")
 
 
-def measured(model: GraphModel, picture: Image, runs: int) -> dict[str, str]:
+def measured(model: GraphModel, outputs: Arrays, picture: Image, runs: int) -> dict[str, str]:
     """Least and median milliseconds of each stage."""
-    times: dict[str, list[float]] = {"both": [], "PNG": [], "draw": []}
+    times: dict[str, list[float]] = {}
+
+    def timed(name: str, work: Callable[..., Result], *args: Any) -> Result:
+        started = time.thread_time()
+        result = work(*args)
+        times.setdefault(name, []).append((time.thread_time() - started) * 1000)
+        return result
+
     for _ in range(runs):
-        stages: dict[str, float] = {}
-        (found,) = model.predict([picture], stages=stages)
-        for name in ("preprocess", "postprocess"):
-            times.setdefault(name, []).append(stages[name])
-        times["both"].append(stages["preprocess"] + stages["postprocess"])
-        mask, started = label_map(found), time.perf_counter()
+        _, place = timed("preprocess", model.preprocess, picture)
+        found = timed("postprocess", model.postprocess, outputs, place, model.options)
+        mask = label_map(found)
         if mask is not None:
-            codecs.encode_mask(mask)
-            times["PNG"].append((time.perf_counter() - started) * 1000)
-        started = time.perf_counter()
-        draw(picture, found, model.card.labels)
-        times["draw"].append((time.perf_counter() - started) * 1000)
-    return {name: f"{min(ms):.2f} / {statistics.median(ms):.2f}" if ms else "" for name, ms in times.items()}
+            timed("PNG", codecs.encode_mask, mask)
+        timed("draw", draw, picture, found, model.card.labels)
+    times["both"] = [one + other for one, other in zip(times["preprocess"], times["postprocess"], strict=True)]
+    return {name: f"{min(ms):.2f} / {statistics.median(ms):.2f}" for name, ms in times.items()}
 
 
 def one_model(spec: str, clip: str, engine: str, threads: int | None, frames: int) -> None:
