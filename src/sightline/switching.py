@@ -29,6 +29,8 @@ log = logging.getLogger(__name__)
 
 NEEDS_MODEL = frozenset({"model", "engine", "imgsz"})
 """Choices that may need another model to be loaded."""
+FOLDERS = re.compile(r"(?<![\w./\\-])(?:[A-Za-z]:)?[\\/](?:[^\s:;,'\"\\/]+[\\/])+")
+"""Those before a file's name. Folders concern nobody but the operator."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +148,7 @@ class Switching:
 
     def _failed(self, stream: Stream, pending: Pending, error: SightlineError) -> str:
         """Why, without the operator's folders."""
-        message = error.message.replace(pending.key.spec, pending.key.name)
+        message = FOLDERS.sub("", error.message.replace(pending.key.spec, pending.key.name))
         if stream.pending is pending:
             stream.failed = Failed(pending.key, message, time.time())
         return message
