@@ -202,6 +202,11 @@ test("search finds every word anywhere in a name", () => {
   assert.ok(!words.matches("traffic light", "light x"));
 });
 
+test("it is said that the server adapts an input size which nobody chose", () => {
+  assert.match(words.sizeInWords(32, 320), /multiple of 32\..*the server adapts it/);
+  assert.doesNotMatch(words.sizeInWords(32, null), /adapts/);
+});
+
 test("sizes are multiples of the stride within what the server takes", () => {
   assert.deepEqual(words.sizes(32), { least: 64, most: 2048 });
   assert.deepEqual(words.sizes(14), { least: 70, most: 2044 });

@@ -4,7 +4,7 @@ import { ClassList } from "./class-list.js";
 import { KnownClasses } from "./looks.js";
 import { ModelOffers } from "./model-offers.js";
 import { ModelSettings } from "./model-settings.js";
-import { engineInWords, sizes, whyReadOnly } from "./model-words.js";
+import { engineInWords, sizeInWords, sizes, whyReadOnly } from "./model-words.js";
 import { followFigures } from "./stream-figures.js";
 import { byId, make, setData, setText } from "./ui.js";
 
@@ -130,7 +130,8 @@ class ModelPanel {
     }
     if (detail) this.#learnKind(detail);
     const counted = mayChange && !this.#areas.whole;
-    setText(byId("areas-why", HTMLElement), this.#areas.whole ? "· not of this model" : "");
+    const adapted = typeof detail?.adaptive?.confidence === "number" ? "· the server adapts it" : "";
+    setText(byId("confidence-about", HTMLElement), this.#areas.whole ? "· not of this model" : adapted);
     this.#showNumber("confidence", counted);
     this.#showNumber("iou", counted);
     this.#showNumber("max_detections", counted);
@@ -166,7 +167,7 @@ class ModelPanel {
     this.#showNumber("imgsz", mayChange && (detail?.imgsz_changeable ?? false));
     setData(byId("imgsz-why", HTMLElement), "kind", this.#settings.problems.has("imgsz") ? "problem" : "");
     const fixed = detail && !detail.imgsz_changeable ? "This model has no other." : "";
-    const free = detail?.imgsz_changeable ? `Pixels of the longer side, a multiple of ${detail.stride}. Larger finds smaller things, and takes longer.` : "";
+    const free = detail?.imgsz_changeable ? sizeInWords(detail.stride, detail.adaptive?.imgsz) : "";
     if (!this.#settings.problems.has("imgsz")) setText(byId("imgsz-why", HTMLElement), fixed || free);
   }
 

@@ -115,6 +115,12 @@ export function matches(name, search) {
     .every((part) => name.toLowerCase().includes(part));
 }
 
+/** @param {number} stride @param {number | null | undefined} adapted what the server has set it to */
+export function sizeInWords(stride, adapted) {
+  const own = typeof adapted === "number" ? " Until somebody chooses one, the server adapts it." : "";
+  return `Pixels of the longer side, a multiple of ${stride}. Larger finds smaller things, and takes longer.${own}`;
+}
+
 /** Input sizes that a model takes. @param {number} stride */
 export function sizes(stride) {
   return { least: Math.ceil(64 / stride) * stride, most: Math.floor(2048 / stride) * stride };
