@@ -228,7 +228,7 @@ async def test_a_cameras_message(server: Running) -> None:
 
 
 async def test_many_changes_under_load_lose_nothing(server: Running) -> None:
-    """Four cameras, each paced by its answers; one stream changes its model 20 times, 5 times to a file that is none."""
+    """Four cameras paced by their answers; one stream changes its model 20 times, 5 times to a file that is none."""
     count = 0
     answers: dict[str, list[tuple[int, str]]] = {f"s{i}": [] for i in range(4)}
     done = asyncio.Event()

@@ -179,6 +179,7 @@ class ModelWorker:
     def close(self) -> None:
         """Give back what waits, and, in its own time, the model's memory."""
         self._give_back_slots()
+        self._stills = None
         for instance in self._instances:
             if instance.loaded is not None:
                 self._closing.append(instance.thread.submit(instance.loaded.model.close))

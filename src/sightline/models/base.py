@@ -203,6 +203,11 @@ class GraphModel(Model):
         """The input's longer side."""
         return max(self.graph.size)
 
+    def close(self) -> None:
+        """See Model. Whoever still holds the model, such as a traceback, then holds no buffers with it."""
+        super().close()
+        self.tensor = self.tensor[:0].copy()
+
     @abstractmethod
     def preprocess(self, image: Image, slot: int = 0) -> tuple[NDArray[Any], Geometry]:
         """Put a picture into ``tensor[slot]``. Returns that part, 1 x 3 x H x W (valid until the next call)."""

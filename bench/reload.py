@@ -1,0 +1,76 @@
+"""Whether memory comes back: models are loaded, run once and released, over and over, in one process.
+
+The pool does it as the server does. The first round of each model loads libraries too, so the start is after that.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import time
+from functools import partial
+from typing import Any
+
+import numpy as np
+import psutil
+
+from common import asset, save
+from sightline.app import load_model
+from sightline.config import Settings
+from sightline.pool import Key, ModelPool
+
+MODELS = (
+    ("models/yolox_nano.onnx", "onnx"),
+    ("models/yolox_nano.onnx", "openvino"),
+    ("models/yolov8n-seg_320_int8.onnx", "onnx"),
+)
+PICTURE = np.random.default_rng(0).integers(0, 255, (360, 640, 3), np.uint8)
+
+
+async def cycle(pool: ModelPool, key: Key) -> None:
+    """Load a model, let it look at a picture, and wait until it is gone."""
+    async with pool.holding(key, asyncio.Event()) as one:
+        model = one.worker.model
+        assert model is not None
+        await asyncio.to_thread(model.predict, [PICTURE])
+        del model
+    while one.task is not None:  # noqa: ASYNC110 - the pool tells nobody
+        await asyncio.sleep(0.02)
+
+
+async def run(cycles: int) -> dict[str, Any]:
+    """Resident memory, MB, at the start and after each cycle."""
+    settings = Settings(model="motion", model_grace=0)
+    pool = ModelPool(settings, Key("motion", "motion", "auto", None), partial(load_model, settings))
+    running = asyncio.create_task(pool.run())
+    await pool.own.worker.settled.wait()
+    keys = [Key(path.split("/")[-1], str(asset(path)), engine, None) for path, engine in MODELS]
+    for key in keys * 2:
+        await cycle(pool, key)
+    process = psutil.Process()
+    memory = [process.memory_info().rss / 2**20]
+    begun = time.monotonic()
+    for number in range(cycles):
+        await cycle(pool, keys[number % len(keys)])
+        memory.append(process.memory_info().rss / 2**20)
+    took = time.monotonic() - begun
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    return {"seconds_a_cycle": round(took / cycles, 2), "memory_mb": [round(mb, 1) for mb in memory]}
+
+
+def main() -> None:
+    """Measure, print, write bench/results/reload.json."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--cycles", type=int, default=50)
+    args = parser.parse_args()
+    found = asyncio.run(run(args.cycles))
+    memory = found["memory_mb"]
+    found["change_percent"] = round((memory[-1] / memory[0] - 1) * 100, 2)
+    print(f"{args.cycles} cycles: {memory[0]} MB at the start, {max(memory)} at most, {memory[-1]} at the end", end=" ")
+    print(f"({found['change_percent']:+} %), {found['seconds_a_cycle']} s a cycle")
+    print(save("reload", found))
+
+
+if __name__ == "__main__":
+    main()
