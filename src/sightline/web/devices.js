@@ -125,7 +125,8 @@ export const UNPLUGGED = {
 
 /** From one network to another, say from Wi-Fi to mobile data; where the browser tells. @param {() => void} then */
 export function whenNetworkChanges(then) {
-  const connection = /** @type {{connection?: EventTarget & {type?: string}}} */ (/** @type {unknown} */ (navigator)).connection;
+  const connection = /** @type {{connection?: EventTarget & {type?: string}}} */ (/** @type {unknown} */ (navigator))
+    .connection;
   let type = connection?.type;
   connection?.addEventListener("change", () => {
     if (connection.type === type) return; // it only became quicker or slower

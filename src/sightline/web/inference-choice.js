@@ -17,6 +17,8 @@ export class Chooser {
   says = "";
   /** @type {Wanted} */
   wanted = "server";
+  /** What is to be said of the runtime, such as why it has no threads. */
+  note = "";
   /** @type {"off" | "loading" | "measuring" | "running"} */
   #stage = "off";
   #device = "";
@@ -54,7 +56,6 @@ export class Chooser {
       this.says = "Measuring the server, then this browser …";
     }
   }
-  note = "";
 
   /**
    * A result was shown. True if pictures go elsewhere from now on.

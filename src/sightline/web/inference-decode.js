@@ -38,12 +38,14 @@ function yolox(outputs, geometry, model) {
   const [{ dims, data }] = /** @type {[Output]} */ (Object.values(outputs));
   const [count = 0, columns = 0] = dims.slice(1);
   const rows = objects(count, columns - 5, data, columns, model.confidence);
-  const cells = [8, 16, 32].map((stride) => ({ stride, wide: Math.floor(model.width / stride), high: Math.floor(model.height / stride) }));
+  const cells = [8, 16, 32].flatMap((stride) => {
+    const [wide, high] = [Math.floor(model.width / stride), Math.floor(model.height / stride)];
+    return Array.from({ length: wide * high }, (_, i) => ({ stride, x: i % wide, y: Math.floor(i / wide) }));
+  });
   const box = (/** @type {number} */ row) => {
-    let index = row;
-    const { stride, wide } = cells.find((grid) => (index < grid.wide * grid.high ? true : ((index -= grid.wide * grid.high), false))) ?? { stride: 8, wide: 1 };
+    const { stride, x: column, y: line } = cells[row] ?? { stride: 8, x: 0, y: 0 };
     const at = row * columns;
-    const [x, y] = [num(data, at) + (index % wide), num(data, at + 1) + Math.floor(index / wide)];
+    const [x, y] = [num(data, at) + column, num(data, at + 1) + line];
     const [w, h] = [2, 3].map((i) => Math.exp(Math.min(num(data, at + i), LARGEST)));
     return corners(x * stride, y * stride, (w ?? 0) * stride, (h ?? 0) * stride);
   };
@@ -54,7 +56,12 @@ function yolox(outputs, geometry, model) {
 function v8(outputs, geometry, model) {
   const { dims, data } = of(outputs, model.details["output"]);
   const count = dims[2] ?? 0;
-  const rows = best(count, Number(model.details["classes"]), (row, k) => num(data, (4 + k) * count + row), model.confidence);
+  const rows = best(
+    count,
+    Number(model.details["classes"]),
+    (row, k) => num(data, (4 + k) * count + row),
+    model.confidence,
+  );
   const part = (/** @type {number} */ row, /** @type {number} */ i) => num(data, i * count + row);
   return thinned(rows, (row) => corners(part(row, 0), part(row, 1), part(row, 2), part(row, 3)), geometry, model);
 }
@@ -206,18 +213,21 @@ function thinned(candidates, box, place, model) {
   for (const { class_id, confidence, inside } of kept) {
     const [x1, y1, x2, y2] = /** @type {Row["xyxy"]} */ (
       inside.map((value, i) => {
-        const [offset, inner, whole] = i % 2 ? [place.top, place.innerHeight, place.height] : [place.left, place.innerWidth, place.width];
+        const [offset, inner, whole] =
+          i % 2 ? [place.top, place.innerHeight, place.height] : [place.left, place.innerWidth, place.width];
         return Math.min(Math.max(((value - offset) * whole) / inner, 0), whole);
       })
     );
-    if (x2 > x1 && y2 > y1 && rows.length < model.max_detections) rows.push({ class_id, confidence, xyxy: [x1, y1, x2, y2] });
+    if (x2 > x1 && y2 > y1 && rows.length < model.max_detections)
+      rows.push({ class_id, confidence, xyxy: [x1, y1, x2, y2] });
   }
   return { rows, mask: null };
 }
 
 /** What two boxes share of both together. @param {number[]} a @param {number[]} b */
 function overlap([ax1 = 0, ay1 = 0, ax2 = 0, ay2 = 0], [bx1 = 0, by1 = 0, bx2 = 0, by2 = 0]) {
-  const shared = Math.max(0, Math.min(ax2, bx2) - Math.max(ax1, bx1)) * Math.max(0, Math.min(ay2, by2) - Math.max(ay1, by1));
+  const shared =
+    Math.max(0, Math.min(ax2, bx2) - Math.max(ax1, bx1)) * Math.max(0, Math.min(ay2, by2) - Math.max(ay1, by1));
   const together = (ax2 - ax1) * (ay2 - ay1) + (bx2 - bx1) * (by2 - by1) - shared;
   return together > 0 ? shared / together : 0;
 }

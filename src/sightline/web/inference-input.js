@@ -99,8 +99,10 @@ export class Input {
           const a = /** @type {number} */ (across.first[x]) * 4;
           const b = /** @type {number} */ (across.second[x]) * 4;
           const right = /** @type {number} */ (across.weight[x]);
-          const upper = /** @type {number} */ (data[row0 + a]) * (ONE - right) + /** @type {number} */ (data[row0 + b]) * right;
-          const lower = /** @type {number} */ (data[row1 + a]) * (ONE - right) + /** @type {number} */ (data[row1 + b]) * right;
+          const upper =
+            /** @type {number} */ (data[row0 + a]) * (ONE - right) + /** @type {number} */ (data[row0 + b]) * right;
+          const lower =
+            /** @type {number} */ (data[row1 + a]) * (ONE - right) + /** @type {number} */ (data[row1 + b]) * right;
           tensor[target] = /** @type {number} */ (values[(upper * weight0 + lower * weight1 + (1 << 21)) >> 22]);
           target += pixel;
         }

@@ -82,7 +82,11 @@ export class Runtime {
     const said = await this.#session.run({ [input]: tensor });
     const ran = performance.now();
     const outputs = Object.fromEntries(Object.entries(said).map(([name, output]) => [name, numbers(output)]));
-    const found = /** @type {import("./inference-decode.js").Decoder} */ (DECODERS[decode])(outputs, geometry, this.#model);
+    const found = /** @type {import("./inference-decode.js").Decoder} */ (DECODERS[decode])(
+      outputs,
+      geometry,
+      this.#model,
+    );
     const stages = { preprocess: placed - started, infer: ran - placed, postprocess: performance.now() - ran };
     return { ...found, stages };
   }
@@ -95,6 +99,7 @@ async function noWebGpu() {
   if (!("Suspending" in WebAssembly)) return "This browser has WebGPU, but not the WebAssembly for it (JSPI).";
   const adapter = await gpu.requestAdapter().catch(() => null);
   if (!adapter) return "This machine's graphics are not open to WebGPU.";
-  const fallback = adapter.info?.isFallbackAdapter || adapter.isFallbackAdapter || adapter.info?.architecture === "swiftshader";
+  const fallback =
+    adapter.info?.isFallbackAdapter || adapter.isFallbackAdapter || adapter.info?.architecture === "swiftshader";
   return fallback ? "WebGPU would run without a graphics card." : "";
 }

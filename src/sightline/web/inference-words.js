@@ -44,7 +44,11 @@ export function only(findings, mask, shown) {
   const { detections, segments } = findings;
   const values = mask?.values.map((value) => (wanted.has(value) ? value : NOTHING));
   return {
-    findings: { ...findings, detections: detections.filter(of), ...(segments ? { segments: segments.filter(of) } : {}) },
+    findings: {
+      ...findings,
+      detections: detections.filter(of),
+      ...(segments ? { segments: segments.filter(of) } : {}),
+    },
     mask: mask && values ? { ...mask, values } : mask,
   };
 }

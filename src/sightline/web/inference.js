@@ -134,7 +134,8 @@ export class Inference {
 
   #check() {
     if (document.hidden) this.#busySince &&= performance.now(); // browsers slow hidden pages down
-    if (this.#busySince && performance.now() - this.#busySince > this.#patience) this.#fail("it doesn't answer any more");
+    if (this.#busySince && performance.now() - this.#busySince > this.#patience)
+      this.#fail("it doesn't answer any more");
   }
 
   /** @param {string} why */

@@ -120,13 +120,38 @@ export class RunMetrics {
   /** A line for every second, for spreadsheets. */
   csv() {
     const stages = [...this.#stages.keys()].sort();
-    const names = ["t_s", "fps", "median_latency_ms", "p95_latency_ms", "drops", "mode", "device", "transport", "model"];
+    const names = [
+      "t_s",
+      "fps",
+      "median_latency_ms",
+      "p95_latency_ms",
+      "drops",
+      "mode",
+      "device",
+      "transport",
+      "model",
+    ];
     const lines = this.seconds.map((second) => {
       const r = row(second);
       const mean = stages.map((name) => r.stages_ms[name] ?? "");
-      return [r.t_s, r.fps, r.median_latency_ms ?? "", r.p95_latency_ms ?? "", r.drops, r.mode, r.device, r.transport, r.model, ...mean];
+      return [
+        r.t_s,
+        r.fps,
+        r.median_latency_ms ?? "",
+        r.p95_latency_ms ?? "",
+        r.drops,
+        r.mode,
+        r.device,
+        r.transport,
+        r.model,
+        ...mean,
+      ];
     });
-    return [[...names, ...stages.map((name) => `${name}_ms`)], ...lines].map((line) => line.map(cell).join(",")).join("\r\n") + "\r\n";
+    return (
+      [[...names, ...stages.map((name) => `${name}_ms`)], ...lines]
+        .map((line) => line.map(cell).join(","))
+        .join("\r\n") + "\r\n"
+    );
   }
 
   /** For the plots: seconds, frames in each, and their median latency (null where there is none). @returns {[number[], number[], (number | null)[]]} */

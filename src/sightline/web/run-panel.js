@@ -24,7 +24,9 @@ export function setUpRun(page, stream) {
   byId("run-json", HTMLButtonElement).addEventListener("click", () => {
     download(`${name()}.json`, "application/json", `${JSON.stringify(metrics.report(about), null, 1)}\n`);
   });
-  byId("run-csv", HTMLButtonElement).addEventListener("click", () => download(`${name()}.csv`, "text/csv", metrics.csv()));
+  byId("run-csv", HTMLButtonElement).addEventListener("click", () =>
+    download(`${name()}.csv`, "text/csv", metrics.csv()),
+  );
   /** @type {ReturnType<typeof setInterval> | undefined} */
   let timer;
   /** @type {Plots | null} */
@@ -33,7 +35,10 @@ export function setUpRun(page, stream) {
     clearInterval(timer);
     if (!details.open) return;
     plots ??= await Plots.load(byId("run-plots", HTMLElement));
-    setText(byId("run-note", HTMLElement), plots ? "" : "Plots are not in this build, made without npm. The files have it all.");
+    setText(
+      byId("run-note", HTMLElement),
+      plots ? "" : "Plots are not in this build, made without npm. The files have it all.",
+    );
     plots?.show(metrics);
     timer = setInterval(() => plots?.show(metrics), PLOT_MS);
   });
@@ -63,7 +68,9 @@ class Plots {
       );
     };
     this.#make();
-    new ResizeObserver(() => this.#plots.forEach((plot) => plot.setSize({ width: this.#width, height: HEIGHT }))).observe(place);
+    new ResizeObserver(() =>
+      this.#plots.forEach((plot) => plot.setSize({ width: this.#width, height: HEIGHT })),
+    ).observe(place);
     // Colours are drawn, not styled: another theme, other plots.
     new MutationObserver(this.#make).observe(document.documentElement, { attributeFilter: ["data-theme"] });
     matchMedia("(prefers-color-scheme: light)").addEventListener("change", this.#make);
@@ -127,7 +134,15 @@ function plotOf(label, color) {
   const [ink, grid, stroke] = ["--soft", "--line", color].map(shown);
   const axis = { stroke: ink, grid: { stroke: grid, width: 1 }, ticks: { stroke: grid, width: 1 } };
   return {
-    scales: { x: { time: false }, y: { range: (/** @type {unknown} */ _, /** @type {number} */ low, /** @type {number} */ high) => [Math.min(0, low), (high || 1) * 1.1] } },
+    scales: {
+      x: { time: false },
+      y: {
+        range: (/** @type {unknown} */ _, /** @type {number} */ low, /** @type {number} */ high) => [
+          Math.min(0, low),
+          (high || 1) * 1.1,
+        ],
+      },
+    },
     axes: [axis, { ...axis, size: 44 }],
     series: [{}, { stroke, width: 2, points: { show: false } }],
     cursor: { y: false },
