@@ -114,6 +114,7 @@ def load_model(settings: Settings, key: Key) -> Loaded:
         family=settings.family if key.spec == settings.model else None,
         cache=settings.cache,
         weights=settings.weights if key.spec == settings.model else None,
+        compiled=settings.torch_compile,
     )
     model.card = replace(model.card, name=key.name)
     by = "" if model.engine is None else f" (engine {model.engine.name}: {model.engine_reason})"

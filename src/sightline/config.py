@@ -95,10 +95,13 @@ class Settings(BaseSettings):
     family: str | None = Field(
         None, description="Kind of model that an ONNX file is, where the file leaves it open; see docs/models.md."
     )
-    engine: str = Field("auto", description="The runtime: auto, onnx or openvino.")
+    engine: str = Field("auto", description="The runtime: auto, onnx, openvino or torch.")
     device: str = Field("cpu", pattern=r"^(cpu|cuda:\d+)$", description="cpu or cuda:N.")
     precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
         "auto", description="What the engine computes in: fp32, bf16, fp16, or auto, its own choice."
+    )
+    torch_compile: bool = Field(
+        False, description="With the engine torch: compile networks, for quicker pictures and a start minutes longer."
     )
     imgsz: int | None = Field(None, ge=64, le=2048, description="Input size, for models that take any.")
     conf: float = Field(0.25, ge=0.05, le=0.95, description="Detections below this confidence are left out.")

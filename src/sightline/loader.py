@@ -70,6 +70,7 @@ def load_model(
     precision: str = "auto",
     cache: Path | None = None,
     weights: Path | None = None,
+    compiled: bool = False,
 ) -> Model:
     """A warm model: a built-in one or a profile by its name, or any supported ONNX file by its path.
 
@@ -77,6 +78,7 @@ def load_model(
     ``family`` says which kind of model a file is, where its graph and metadata leave that open. ``precision`` is what
     the engine computes in: auto, fp32, bf16 or fp16. ``cache`` is the folder with the weights of profiles, in which
     engines keep what they compiled, too. ``weights`` is a file to be used in place of a profile's own.
+    ``compiled``: what the engine torch builds is compiled, which takes minutes.
     Raises ConfigError for a wrong setting, ModelError for a file that can't be used. Never downloads anything.
     """
     if confidence is not None and not 0 <= confidence <= 1:
@@ -94,7 +96,7 @@ def load_model(
         found = find(spec, cache=cache, weights=weights, halves_first=_halves_first(device, precision))
         name, reason = _engine_for(found, engine, device, precision)
         path = _checked_file(found, name, cache)
-        opened = _open(name, path, found.profile, device, imgsz, threads, precision, cache)
+        opened = _open(name, path, found.profile, device, imgsz, threads, precision, cache, compiled)
         log.info("engine %s on %s in %s: %s", name, device, opened.precision, reason)
         try:
             model = _build(path, opened, imgsz, family, found.profile)
@@ -155,11 +157,14 @@ def _open(
     threads: int | None,
     precision: str,
     cache: Path | None,
+    compiled: bool,
 ) -> Engine:
     module = load("engines", engine)
     opened: Engine
     if profile is not None and path.suffix.lower() != ".onnx":
-        opened = module.open_profile(profile, path, device=device, threads=threads, imgsz=imgsz, precision=precision)
+        opened = module.open_profile(
+            profile, path, device=device, threads=threads, imgsz=imgsz, precision=precision, compiled=compiled
+        )
     else:
         # What is built for a card takes minutes: it is kept even where no folder is named.
         kept = cache if device == "cpu" else Cache(cache).root

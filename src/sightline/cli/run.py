@@ -125,6 +125,7 @@ def run(
                 family=settings.family,
                 cache=settings.cache,
                 weights=settings.weights,
+                compiled=settings.torch_compile,
             )
         stack.callback(ready.close)
         sinks = _open_sinks(wanted, stack)
