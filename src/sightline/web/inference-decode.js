@@ -38,18 +38,26 @@ function yolox(outputs, geometry, model) {
   const [{ dims, data }] = /** @type {[Output]} */ (Object.values(outputs));
   const [count = 0, columns = 0] = dims.slice(1);
   const rows = objects(count, columns - 5, data, columns, model.confidence);
-  const cells = [8, 16, 32].flatMap((stride) => {
-    const [wide, high] = [Math.floor(model.width / stride), Math.floor(model.height / stride)];
-    return Array.from({ length: wide * high }, (_, i) => ({ stride, x: i % wide, y: Math.floor(i / wide) }));
-  });
   const box = (/** @type {number} */ row) => {
-    const { stride, x: column, y: line } = cells[row] ?? { stride: 8, x: 0, y: 0 };
+    const { stride, column, line } = cellOf(row, model);
     const at = row * columns;
     const [x, y] = [num(data, at) + column, num(data, at + 1) + line];
     const [w, h] = [2, 3].map((i) => Math.exp(Math.min(num(data, at + i), LARGEST)));
     return corners(x * stride, y * stride, (w ?? 0) * stride, (h ?? 0) * stride);
   };
   return thinned(rows, box, geometry, model);
+}
+
+/** The cell that a row stands for: grids of stride 8, 16 and 32 come one after the other. @param {number} row @param {PortableModel} model */
+function cellOf(row, { width, height }) {
+  let first = 0;
+  for (const stride of [8, 16, 32]) {
+    const wide = Math.floor(width / stride);
+    const count = wide * Math.floor(height / stride);
+    if (row < first + count) return { stride, column: (row - first) % wide, line: Math.floor((row - first) / wide) };
+    first += count;
+  }
+  throw new Error(`row ${row}: the model's grids have ${first}`);
 }
 
 /** @type {Decoder} (4 + classes) x N, centre and size in pixels */
