@@ -9,7 +9,7 @@ import { halvings } from "../../src/sightline/web/overlays/blur_background.js";
 import { edges } from "../../src/sightline/web/overlays/contours.js";
 
 const here = (path) => new URL(path, import.meta.url);
-const boxesOnly = { detections: [] };
+const boxesOnly = { detections: [{ class_id: 0, class_name: "cat", confidence: 0.9, xyxy: [0, 0, 1, 1] }] };
 const classes = { detections: [], segments: [{ class_id: 1, class_name: "person", share: 1 }], mask_kind: "classes" };
 const mask = { width: 1, height: 1, values: new Uint8Array([1]) };
 
@@ -31,6 +31,8 @@ test("a mode that a model can't do falls back and says why", () => {
   const without = choose("contours", { findings: boxesOnly, mask: null }, ["person"]);
   assert.equal(without.mode.name, "boxes");
   assert.match(without.why, /Boxes.*no masks/);
+  const empty = choose("contours", { findings: { ...boxesOnly, detections: [] }, mask: null }, null);
+  assert.deepEqual([empty.mode.name, empty.why], ["boxes", null]);
   const nobody = choose("blur_background", { findings: classes, mask }, ["background", "bottle"]);
   assert.equal(nobody.mode.name, "filled");
   assert.match(nobody.why, /Filled.*doesn't know people/);

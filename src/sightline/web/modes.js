@@ -36,7 +36,7 @@ export function modeNamed(name) {
  * @param {string} name
  * @param {Picture} picture
  * @param {readonly string[] | null} labels the model's, if they are known
- * @returns {{mode: Mode, why: string}}
+ * @returns {{mode: Mode, why: string | null}} null: this picture doesn't tell
  */
 export function choose(name, picture, labels) {
   const fitting = picture.findings?.segments ? filled : boxes;
@@ -44,7 +44,8 @@ export function choose(name, picture, labels) {
   if (!mode) return { mode: fitting, why: "" };
   const instead = `Shown as “${fitting.title}”`;
   if (mode.needs !== "nothing" && !picture.mask) {
-    return { mode: fitting, why: `${instead}: this model gives boxes only, no masks.` };
+    const nothing = !picture.findings?.detections.length; // a model with masks sends none then
+    return { mode: fitting, why: nothing ? null : `${instead}: this model gives boxes only, no masks.` };
   }
   if (mode.needs === "person" && labels && !labels.some(isPerson)) {
     return { mode: fitting, why: `${instead}: this model doesn't know people.` };

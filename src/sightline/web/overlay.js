@@ -59,7 +59,7 @@ export class Painter {
     if (!picture || !this.#canvas.width) return;
     const { overlay, labels, mode: name, opacity, known } = this.options;
     const chosen = overlay && picture.findings ? choose(name, picture, known) : null;
-    if (chosen) this.onwhy(chosen.why);
+    if (chosen && chosen.why !== null) this.onwhy(chosen.why);
     const across = chosen?.mode.across ?? 1;
     const whole = contain(picture.width * across, picture.height, this.#canvas.width, this.#canvas.height);
     const place = { ...whole, width: whole.width / across };
