@@ -156,3 +156,12 @@ async def test_the_camera_page_offers_each_preset_with_its_own_width() -> None:
     page = (ROOT / "src/sightline/web/camera.html").read_text()
     offered = dict(re.findall(r'<option value="(\w+)" data-width="(\d+)"', page))
     assert {name: int(width) for name, width in offered.items()} == {n: p.width for n, p in PRESETS.items()}
+
+
+async def test_no_less_is_asked_than_the_settings_allow() -> None:
+    least = {"SIGHTLINE_ADAPTIVE_FPS": "12", "SIGHTLINE_ADAPTIVE_QUALITY": "0.45", "SIGHTLINE_ADAPTIVE_WIDTH": "480"}
+    async with serving("--model", "motion", env=least) as server, peer(f"{server.ws}/ws/camera/bound") as camera:
+        await camera.next("hello")
+        asked = await until_asked(camera, 400)
+        assert (asked["quality"], asked["width"]) == (0.45, 480)
+        assert asked["fps"] >= 12

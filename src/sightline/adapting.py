@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from sightline.config import Settings
-from sightline.controller import LEAST, REPORT_S, Controller, Knobs
+from sightline.controller import REPORT_S, Controller, Knobs
 from sightline.errors import SightlineError
 from sightline.hub import Hub
 from sightline.presets import PRESETS, PresetName
@@ -28,8 +28,20 @@ def begin(stream: Stream, settings: Settings, ask: Callable[[Adapt], None], *, s
     stream.ask, stream.sends = ask, sends
     if settings.adaptive:
         now = time.monotonic()
-        bound = replace(LEAST, imgsz=settings.adaptive_imgsz, confidence=settings.adaptive_conf)
-        stream.controller = Controller(knobs_of(stream), target_ms=settings.target_latency_ms, now=now, bound=bound)
+        stream.controller = Controller(
+            knobs_of(stream), target_ms=settings.target_latency_ms, now=now, bound=_bound(settings)
+        )
+
+
+def _bound(settings: Settings) -> Knobs:
+    """What a stream is never asked to go beyond."""
+    return Knobs(
+        settings.adaptive_fps,
+        settings.adaptive_quality,
+        settings.adaptive_width,
+        settings.adaptive_imgsz,
+        settings.adaptive_conf,
+    )
 
 
 def tell_unless(stream: Stream, settings: Settings, hello: Knobs) -> None:

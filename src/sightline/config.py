@@ -111,6 +111,9 @@ class Settings(BaseSettings):
     threads: int | None = Field(None, ge=1, le=256, description="Threads of one inference; default: all cores.")
     preset: PresetName = Field("default", description="What network cameras have: lan, default, mobile, ultra, tunnel.")
     adaptive: bool = Field(True, description="Ask cameras for fewer or smaller pictures to keep latency on target.")
+    adaptive_fps: float = Field(5, ge=1, le=60, description="The fewest pictures a second asked for to keep latency.")
+    adaptive_quality: float = Field(0.3, ge=0.1, le=1, description="The least JPEG quality asked for to keep latency.")
+    adaptive_width: int = Field(320, ge=160, le=4096, description="The least width asked for to keep latency, pixels.")
     adaptive_imgsz: int = Field(
         320, ge=64, le=2048, description="The least that a model's input is made to keep latency on target."
     )
