@@ -22,6 +22,7 @@ from sightline.cache import Cache
 from sightline.cache.getting import pull
 from sightline.cli.export import export_profile
 
+pytestmark = pytest.mark.timeout(300)  # tracing is slow where other work has the cores
 BLOCK = "import sys; sys.modules['torch'] = sys.modules['transformers'] = None\n"
 """As on a machine where they are not installed."""
 

@@ -222,4 +222,4 @@ except ConfigError as e:
     assert len(told) == 2
     for line in told:
         assert "the installed torchvision does not fit PyTorch" in line
-        assert "pip install 'sightline[torch]'" in line
+        assert line.endswith("run: pip install --upgrade torch torchvision")

@@ -32,6 +32,7 @@ from sightline.profiles import Profile
 from sightline.registry import load
 from sightline.types import Detections, Image, Prediction, Segmentation
 
+pytestmark = pytest.mark.timeout(300)  # tracing is slow where other work has the cores
 SEMANTIC = ("deeplab", "segformer", "mask2former")
 DETECTORS = ("rtdetr", "dfine", "rfdetr")
 SHOWN = 4
