@@ -48,6 +48,10 @@ async def test_results_come_back_with_the_rtp_time_of_their_picture(server: Runn
         await door.until(lambda: len(door.of("result")) > 40)
         (hello,) = door.of("hello")
         assert hello["stream"] == "hall"
+        assert door.channel is not None
+        door.channel.send('{"type":"settings"}')
+        await door.until(lambda: door.of("settings"))
+        assert door.of("settings")[0]["model"] == "motion"
         live = await server.stream("hall")
         assert (live["width"], live["height"], live["state"]) == (320, 180, "live")
     results = [r for r in door.of("result") if r["detections"]]  # the model needs a few to know the background
@@ -191,6 +195,18 @@ async def test_what_cannot_be_taken_is_refused_with_a_reason(
     assert answer.status_code == status
     assert says in answer.json()["error"]["message"]
     assert "bad" not in (await server.get("/stats"))["streams"]
+
+
+async def test_sound_that_comes_along_is_declined(server: Running) -> None:
+    async with remote() as one, viewer(server, "loud") as watcher:
+        one.connection.addTransceiver("audio", "sendonly")  # first, as OBS has it: its transport carries all
+        one.connection.addTransceiver(Clip(), "sendonly")
+        answer = await one.call(server, "/whip/loud")
+        sound, picture = answer.text.split("m=")[1:]
+        assert sound.startswith("audio")
+        assert "a=inactive" in sound
+        assert "a=recvonly" in picture
+        await watcher.until(lambda: watcher.of("frame_metadata"))
 
 
 async def test_a_bad_peer_is_told_why_and_touches_nobody_else(server: Running) -> None:

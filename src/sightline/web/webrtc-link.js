@@ -181,7 +181,7 @@ export class Link {
       /** @param {string} code @param {string} message */
       onrefused: (code, message) => {
         this.#refused = { code, message };
-        void this.#failed(message);
+        void this.#failed("the server refused WebRTC");
       },
     };
     this.#connection = new Connection(this.#webrtcPath, told, handlers, (peer) => this.#handlers.prepare(peer, told));
@@ -235,6 +235,7 @@ export class Link {
     await left;
     if (run !== this.#run || this.#phase === "closed") return;
     if (!this.#choice.forced) {
+      this.#choice = { transport: "websocket", forced: false }; // and not three seconds of waiting at every return
       this.#why = had ? `the WebRTC connection broke (${why})` : why;
       this.#useSocket();
       return;

@@ -78,7 +78,7 @@ async def serve(app: FastAPI, hub: Hub, drawing: Drawing) -> AsyncGenerator[None
         identity = access_of(request).require(request, "publish", stream=check_stream_name(stream))
         offer = await _body(request, SDP)
         session = await desk.publish(stream, offer, wants_results=results == "1", preset=chosen)
-        session.unwatch = access_of(request).watch(identity, session.peer.end)
+        session.ends_with(access_of(request).watch(identity, session.peer.end))
         return _created("whip", stream, session, hub.settings)
 
     @app.post("/whep/{stream}", status_code=201, tags=["webrtc"], dependencies=[needs("view")])
@@ -93,7 +93,7 @@ async def serve(app: FastAPI, hub: Hub, drawing: Drawing) -> AsyncGenerator[None
         offer = await _body(request, SDP)
         drawn = render == "server" if render else "m=application" not in offer
         session = await desk.watch(stream, offer, look if drawn else None)
-        session.unwatch = access_of(request).watch(identity, session.peer.end)
+        session.ends_with(access_of(request).watch(identity, session.peer.end))
         return _created("whep", stream, session, hub.settings)
 
     _session_routes(app, desk, "whip", "publish")

@@ -41,7 +41,10 @@ class Session:
     peer: Peer
     task: asyncio.Task[None]
     id: str = field(default_factory=lambda: secrets.token_urlsafe(16))
-    unwatch: Callable[[], None] = lambda: None
+
+    def ends_with(self, unwatch: Callable[[], None]) -> None:
+        """Have it called when the session has ended."""
+        self.task.add_done_callback(lambda _: unwatch())
 
 
 class Desk:
@@ -135,7 +138,7 @@ class Desk:
         task = asyncio.create_task(self._run(stack, kind, stream, peer, served))
         session = Session(kind, stream, offer, answer, peer, task)
         self._sessions[session.id] = session
-        task.add_done_callback(lambda _: self._forget(session))
+        task.add_done_callback(lambda _: self._sessions.pop(session.id, None))
         return session
 
     async def _run(self, stack: AsyncExitStack, kind: str, stream: str, peer: Peer, served: Any) -> None:
@@ -149,10 +152,6 @@ class Desk:
                 log.info("stream %s: WebRTC %s closed: %s", stream, who, e.message)
             except Exception:
                 log.exception("stream %s: WebRTC %s failed", stream, who)
-
-    def _forget(self, session: Session) -> None:
-        self._sessions.pop(session.id, None)
-        session.unwatch()
 
     async def _load(self) -> None:
         """Import what peers need, once."""

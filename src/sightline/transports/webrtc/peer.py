@@ -123,7 +123,6 @@ class Peer:
         offer = clean(offer)
         video = self.connection.addTransceiver("video", direction)
         hooks.check(video.receiver, video.sender)
-        hooks.hurry(video.receiver, GATHER_S)
         known = RTCRtpSender.getCapabilities("video").codecs
         video.setCodecPreferences(sorted(known, key=lambda codec: codec.name != "H264"))
         try:
@@ -132,6 +131,7 @@ class Peer:
             raise BadRequest("no codec in common: expected VP8 or H.264 (baseline, packetization-mode 1)") from None
         except Exception as e:  # noqa: BLE001 - aiortc raises all sorts for what it can't parse
             raise BadRequest(f"an offer that can't be taken: {type(e).__name__}: {e}"[:300]) from None
+        hooks.hurry(video.receiver, GATHER_S)  # whose transport may be another medium's by now
         for transceiver in self.connection.getTransceivers():
             if transceiver is not video:
                 transceiver.direction = "inactive"
