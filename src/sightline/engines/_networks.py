@@ -161,8 +161,8 @@ def libraries(name: str) -> None:
             raise ConfigError(f"{name} needs torchvision, which is not installed; {INSTALL}") from e
     except (ImportError, RuntimeError, AttributeError, OSError) as e:  # its compiled part is for another PyTorch
         raise ConfigError(
-            f"the installed torchvision does not fit PyTorch {torch.__version__} ({reason(e)}), so that {name} can't be "
-            "built; pytorch.org/get-started names pairs that fit, or run: pip install --upgrade torch torchvision"
+            f"the installed torchvision does not fit PyTorch {torch.__version__} ({reason(e)}), so that {name} can't "
+            "be built; pytorch.org/get-started names pairs that fit, or run: pip install --upgrade torch torchvision"
         ) from e
     if library == "transformers":
         try:
