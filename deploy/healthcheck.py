@@ -1,4 +1,4 @@
-"""The container's health check: asks the server in it for /health. Its certificate names no loopback name we could check."""
+"""The container's health check: asks the server in it for /health, whatever its certificate."""
 
 import os
 import ssl

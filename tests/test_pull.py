@@ -72,28 +72,30 @@ async def test_a_pulled_stream_is_seen_by_every_kind_of_viewer_and_idle_is_free(
 
 
 async def test_what_is_pulled_comes_as_it_is_until_less_is_asked_for() -> None:
-    async with serving("--source", "made=synthetic:?size=1280x720&fps=20") as server:
-        async with peer(f"{server.ws}/ws/view/made") as viewer:
+    async with (
+        serving("--source", "made=synthetic:?size=1280x720&fps=20") as server,
+        peer(f"{server.ws}/ws/view/made") as viewer,
+    ):
 
-            async def until_wide(width: int) -> Json:
-                while True:
-                    message, data = await viewer.next("frame_metadata")
-                    if message["width"] == width:
-                        assert data is not None
-                        assert pixels(data[: message["jpeg_bytes"]]).shape[1] == width
-                        return message
+        async def until_wide(width: int) -> Json:
+            while True:
+                message, data = await viewer.next("frame_metadata")
+                if message["width"] == width:
+                    assert data is not None
+                    assert pixels(data[: message["jpeg_bytes"]]).shape[1] == width
+                    return message
 
-            await until_wide(1280)
-            told = (await server.stream("made"))["adaptive"]
-            assert (told["width"], told["quality"]) == (1280, 0.8)
-            await server.http.patch("/api/streams/made", json={"max_fps": 5})
-            message = await until_wide(1280)
-            assert "rate" not in (await server.stream("made"))["dropped"], "they are left out before they count"
-            await server.http.patch("/api/streams/made", json={"preset": "mobile"})
-            smaller = await until_wide(480)
-            assert smaller["jpeg_bytes"] < message["jpeg_bytes"] / 2
-            stream = await server.stream("made")
-            assert stream["received"] == counted(stream)
+        await until_wide(1280)
+        told = (await server.stream("made"))["adaptive"]
+        assert (told["width"], told["quality"]) == (1280, 0.8)
+        await server.http.patch("/api/streams/made", json={"max_fps": 5})
+        message = await until_wide(1280)
+        assert "rate" not in (await server.stream("made"))["dropped"], "they are left out before they count"
+        await server.http.patch("/api/streams/made", json={"preset": "mobile"})
+        smaller = await until_wide(480)
+        assert smaller["jpeg_bytes"] < message["jpeg_bytes"] / 2
+        stream = await server.stream("made")
+        assert stream["received"] == counted(stream)
 
 
 async def test_pictures_of_a_pulled_stream_go_over_tcp() -> None:

@@ -19,7 +19,7 @@ from typing import Literal, TypeAlias
 WINDOW_S = 1.0
 """Frames older than this are not looked at..."""
 OF_WORK = 6.0
-"""... unless the model takes so long that there are too few: then as many times as long as it takes, but not more than"""
+"""... unless the model takes so long that there are too few: then as many times as long as that, at most"""
 LONGEST_S = 8.0
 SETTLE_S = 0.1
 """A camera has heard of a change by then."""
