@@ -272,3 +272,6 @@ async def test_the_panel_fits_a_narrow_phone(server: Running, browser: Browser) 
           .filter((e) => e.offsetParent && e.type !== "checkbox" && e.getBoundingClientRect().height < 44)
           .map((e) => e.id)"""
         assert await page.evaluate(small) == []
+        await page.set_viewport_size({"width": 740, "height": 360})
+        await page.evaluate("() => document.querySelector('#model-reset').scrollIntoView()")
+        assert await page.evaluate("() => [document.documentElement, document.body].map((e) => e.scrollTop)") == [0, 0]

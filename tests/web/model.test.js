@@ -11,7 +11,7 @@ function detail(settings = {}, more = {}) {
   const labels = ["person", "cat", "dog"];
   return {
     ...{ settings: { ...IN_FORCE, ...settings }, pending: null, switch_failed: null, task: "detect", labels },
-    ...{ imgsz_changeable: true, stride: 32, seen: [], model: "nano", ...more },
+    ...{ imgsz_changeable: true, stride: 32, seen: [], model: "nano", browser: "", ...more },
   };
 }
 
@@ -156,6 +156,8 @@ test("a loading model is told calmly", () => {
   assert.equal(words.standing(detail({}, { pending })), "Loading “fast”. Until it is ready, “nano” goes on.");
   assert.match(words.standing(detail({}, { pending: { ...pending, model: "nano" } })), /Loading it anew/);
   assert.equal(words.standing(detail()), "OpenVINO on the server's CPU, input 320");
+  assert.equal(words.standing(detail({}, { browser: "webgpu" })), "In the camera's browser: WebGPU");
+  assert.match(words.standing(detail({}, { browser: "wasm, 2 threads" })), /: WebAssembly, 2 threads$/);
   assert.equal(words.standing(detail({ engine: "", imgsz: null })), "On the server, without an engine");
 });
 

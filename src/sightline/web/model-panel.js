@@ -3,7 +3,7 @@
 import { ClassList } from "./class-list.js";
 import { KnownClasses } from "./looks.js";
 import { ModelOffers } from "./model-offers.js";
-import { ModelSettings } from "./model-settings.js";
+import { ModelSettings, loads } from "./model-settings.js";
 import { engineInWords, sizeInWords, sizes, whyReadOnly } from "./model-words.js";
 import { followFigures } from "./stream-figures.js";
 import { byId, make, setData, setText } from "./ui.js";
@@ -98,7 +98,7 @@ class ModelPanel {
     const headers = { "Content-Type": "application/json" };
     const request = { method: "PATCH", headers, body: JSON.stringify(change), signal: AbortSignal.timeout(GIVE_UP_MS) };
     const answering = fetch(`/api/streams/${this.#stream}`, request);
-    soon(); // a model that is to be loaded is pending by then
+    if (loads(change)) soon(); // it is pending by then
     try {
       const answer = await answering;
       if (!answer.ok) soon();

@@ -6,7 +6,7 @@
  * @typedef {{class_id: number, class_name: string, count: number | null, share: number | null}} Seen
  * @typedef {{settings: InForce, pending: {model: string, engine: string, imgsz: number | null, since: number} | null,
  *   switch_failed: {model: string, message: string, at: number} | null, task: string, labels: string[],
- *   imgsz_changeable: boolean, stride: number, seen: Seen[], model: string,
+ *   imgsz_changeable: boolean, stride: number, seen: Seen[], model: string, browser: string,
  *   adaptive: {imgsz: number | null, confidence: number | null} | null}} Detail of `GET /api/streams/NAME`; `adaptive`
  *   has what the server changes by itself as latency asks for it, null where somebody chose
  * @typedef {Record<string, unknown>} Change
@@ -17,6 +17,11 @@
 
 /** Changes that may take seconds: a model is loaded for them. */
 const LOADS = new Set(["model", "engine", "imgsz"]);
+
+/** @param {Change} change */
+export function loads(change) {
+  return Object.keys(change).some((key) => LOADS.has(key));
+}
 
 export class ModelSettings {
   /** What is in force; null before the server has said it. @type {Detail | null} */
@@ -69,7 +74,7 @@ export class ModelSettings {
     this.problems.delete(key);
     this.#asked.set(key, { value });
     this.#events.onchange();
-    if (LOADS.has(key)) await this.#send(key, value);
+    if (loads({ [key]: value })) await this.#send(key, value);
     else await this.#inTurn(key, value);
   }
 

@@ -31,11 +31,12 @@ export function findsInWords(task, classes) {
 }
 
 /** The line under the model that is in force, or waited for. @param {Detail} detail */
-export function standing({ settings, pending }) {
+export function standing({ settings, pending, browser }) {
   if (pending) {
     const same = pending.model === settings.model;
     return `Loading ${same ? "it anew" : `“${pending.model}”`}. Until it is ready, ${same ? "the old one" : `“${settings.model}”`} goes on.`;
   }
+  if (browser) return `In the camera's browser: ${browser.replace("wasm", "WebAssembly").replace("webgpu", "WebGPU")}`;
   if (!settings.engine) return "On the server, without an engine";
   const size = settings.imgsz === null ? "" : `, input ${settings.imgsz}`;
   return `${engineInWords(settings.engine)} on the server's ${settings.device.toUpperCase()}${size}`;
