@@ -254,8 +254,8 @@ class ModelPool:
         if one.task is not None:
             await asyncio.wait([one.task])
         await one.worker.gone()
-        one.task = None
         await asyncio.to_thread(_trim)
+        one.task = None
 
 
 def _rss() -> int:
