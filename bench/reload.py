@@ -44,7 +44,7 @@ async def cycle(pool: ModelPool, key: Key) -> None:
 
 async def run(cycles: int) -> dict[str, Any]:
     """Resident memory, MB, at the start and after each cycle."""
-    settings = Settings(model="motion", model_grace=0)
+    settings = Settings.model_validate({"model": "motion", "model_grace": 0})
     pool = ModelPool(settings, Key("motion", "motion", "auto", None), partial(load_model, settings))
     running = asyncio.create_task(pool.run())
     await pool.own.worker.settled.wait()
