@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
@@ -114,6 +116,33 @@ def test_it_refuses_broken_files(tmp_path: Path, suffix: str, content: bytes) ->
     (tmp_path / "config.json").write_text('{"model_type": "segformer"}')
     with pytest.raises(ModelError, match=r"expected|not those of"):
         engine.open(file, metadata=CARD)
+
+
+@pytest.fixture(scope="module")
+def small_files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """A few tensors, in each of the formats."""
+    from safetensors.torch import save
+
+    folder, tensors = tmp_path_factory.mktemp("small"), {"a": torch.zeros(3), "b.c": torch.ones(2, 2)}
+    torch.save(tensors, folder / "new")
+    torch.save(tensors, folder / "old", _use_new_zipfile_serialization=False)
+    named = {f"{name}.pth": (folder / name).read_bytes() for name in ("new", "old")}
+    return named | {"some.safetensors": save(tensors)}
+
+
+@pytest.mark.parametrize("name", ["new.pth", "old.pth", "some.safetensors"])
+@given(places=st.lists(st.tuples(st.integers(0, 10_000), st.integers(0, 255)), max_size=6), end=st.integers(1, 10_000))
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_damaged_files_are_told(
+    small_files: dict[str, bytes], tmp_path: Path, name: str, places: list[tuple[int, int]], end: int
+) -> None:
+    content = bytearray(small_files[name])
+    for place, value in places:
+        content[place % len(content)] = value
+    file = tmp_path / name
+    file.write_bytes(content[:end])
+    with pytest.raises(ModelError, match=name):
+        engine.open(file, metadata=DEEPLAB)
 
 
 class Evil:

@@ -39,7 +39,6 @@ MASKS_AT = (384, 384)
 class Architecture:
     """How to build a kind of network."""
 
-    family: str
     build: Callable[[dict[str, Tensor], Mapping[str, Any], str], nn.Module]
     """From tensors, config and name."""
     wrap: Callable[..., Network]
@@ -158,7 +157,7 @@ def libraries(name: str) -> None:
         importlib.import_module("torchvision.models.segmentation")
     except ModuleNotFoundError as e:
         if library == "torchvision":
-            raise ConfigError(f"{name} needs torchvision, which is not installed; {INSTALL}") from e
+            raise ConfigError(f"{name} needs torchvision, which can't be imported ({reason(e)}); {INSTALL}") from e
     except (ImportError, RuntimeError, AttributeError, OSError) as e:  # its compiled part is for another PyTorch
         raise ConfigError(
             f"the installed torchvision does not fit PyTorch {torch.__version__} ({reason(e)}), so that {name} can't "
@@ -301,19 +300,15 @@ def side_of(words: Mapping[str, str], config: Mapping[str, Any]) -> tuple[int, i
 
 
 ARCHITECTURES: Mapping[str, Architecture] = {
-    "torchvision.deeplabv3_mobilenet_v3_large": Architecture("semantic", _torchvision, DeepLab),
-    "torchvision.deeplabv3_resnet50": Architecture("semantic", _torchvision, DeepLab),
-    "transformers.SegformerForSemanticSegmentation": Architecture("semantic", _transformers, SegFormer),
-    "transformers.Mask2FormerForUniversalSegmentation": Architecture(
-        "semantic", _transformers, Mask2Former, open_sides=False
-    ),
-    "transformers.RTDetrForObjectDetection": Architecture("rtdetr", _transformers, Detr),
-    "transformers.RTDetrV2ForObjectDetection": Architecture("rtdetr", _transformers, Detr),
-    "transformers.DFineForObjectDetection": Architecture("rtdetr", _transformers, Detr),
-    "transformers.RfDetrForObjectDetection": Architecture(
-        "rfdetr", _transformers, Detr, open_sides=False, any_side=False
-    ),
+    "torchvision.deeplabv3_mobilenet_v3_large": Architecture(_torchvision, DeepLab),
+    "torchvision.deeplabv3_resnet50": Architecture(_torchvision, DeepLab),
+    "transformers.SegformerForSemanticSegmentation": Architecture(_transformers, SegFormer),
+    "transformers.Mask2FormerForUniversalSegmentation": Architecture(_transformers, Mask2Former, open_sides=False),
+    "transformers.RTDetrForObjectDetection": Architecture(_transformers, Detr),
+    "transformers.RTDetrV2ForObjectDetection": Architecture(_transformers, Detr),
+    "transformers.DFineForObjectDetection": Architecture(_transformers, Detr),
+    "transformers.RfDetrForObjectDetection": Architecture(_transformers, Detr, open_sides=False, any_side=False),
     "transformers.RfDetrForInstanceSegmentation": Architecture(
-        "rfdetr", _transformers, MaskedDetr, open_sides=False, any_side=False
+        _transformers, MaskedDetr, open_sides=False, any_side=False
     ),
 }

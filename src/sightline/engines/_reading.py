@@ -17,6 +17,18 @@ from sightline.engines.base import reason
 from sightline.errors import ConfigError, ModelError
 
 INSTALL = "run: pip install 'sightline[torch]'"
+BROKEN = (
+    RuntimeError,
+    EOFError,
+    OSError,
+    ValueError,
+    LookupError,
+    AttributeError,
+    TypeError,
+    AssertionError,
+    MemoryError,
+)
+"""What reading a damaged file raises, besides the libraries' own."""
 LARGEST_CONFIG = 4_000_000
 """Bytes of a config.json; those with the names of some hundred classes have up to 100,000."""
 
@@ -52,7 +64,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
         raise ModelError(f"{path}: expected PyTorch's tensors and nothing else ({reason(e)})") from e
     except ImportError as e:
         raise ConfigError(f"{path.name} needs safetensors, which is not installed; {INSTALL}") from e
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError) as e:
+    except BROKEN as e:
         raise ModelError(f"{path}: expected a file of PyTorch's tensors ({reason(e)})") from e
     if not isinstance(found, dict) or not all(isinstance(value, Tensor) for value in found.values()):
         raise ModelError(f"{path}: expected tensors by name, as torch.save writes a state_dict")
