@@ -129,6 +129,17 @@ def find(
     return Found(profile, graph, tensors, cached=True)
 
 
+def engines_for(spec: str, engines: Sequence[str], *, cache: Path | None = None) -> list[str]:
+    """Those of the engines that can run what a spec stands for: torch takes weights, all others graphs."""
+    if spec in builtin_names():
+        return []
+    try:
+        found = find(spec, cache=cache)
+    except ConfigError:
+        return []
+    return [name for name in engines if (found.tensors if name == "torch" else found.graph) is not None]
+
+
 def builtin_names() -> list[str]:
     """The models that need no weights."""
     return [name for name in names("models") if hasattr(load("models", name), "builtin")]

@@ -7,7 +7,7 @@ from pathlib import Path
 from fastapi import APIRouter, Request
 from pydantic import BaseModel
 
-from sightline import registry
+from sightline import catalogue, registry
 from sightline.access import needs
 from sightline.offers import Offer
 from sightline.stream_api import hub_of
@@ -35,6 +35,8 @@ class ModelInfo(BaseModel):
     usable: bool
     reason: str
     """Why it can't be chosen, with what the operator can do; empty where it can."""
+    engines: list[str]
+    """Those that can run it here, besides `auto`; none for a model that needs no engine."""
 
 
 class Models(BaseModel):
@@ -55,14 +57,19 @@ async def models(request: Request) -> Models:
     engines = [name for name in registry.names("engines") if registry.load("engines", name).available(device) is None]
     return Models(
         models=[
-            _info(offer, known.get(offer.name, offer.card), active=offer.name == offers.own.name)
+            _info(
+                offer,
+                known.get(offer.name, offer.card),
+                active=offer.name == offers.own.name,
+                engines=catalogue.engines_for(offer.spec, engines, cache=hub.settings.cache),
+            )
             for offer in offers.all()
         ],
         engines=engines,
     )
 
 
-def _info(offer: Offer, card: ModelCard | None, *, active: bool) -> ModelInfo:
+def _info(offer: Offer, card: ModelCard | None, *, active: bool, engines: list[str]) -> ModelInfo:
     if card is None:
         card = ModelCard(offer.name, "", "detect", (), None, "", "")
     return ModelInfo(
@@ -78,4 +85,5 @@ def _info(offer: Offer, card: ModelCard | None, *, active: bool) -> ModelInfo:
         active=active,
         usable=not offer.reason,
         reason=offer.reason,
+        engines=engines,
     )

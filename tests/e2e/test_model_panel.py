@@ -258,6 +258,23 @@ async def test_areas_on_the_camera_page_in_every_way_to_show_them(server: Runnin
         assert abs(person - (28, 159, 255)).max() > 48
 
 
+async def test_engines_are_those_that_can_run_the_model(server: Running, browser: Browser) -> None:
+    offered = await server.get("/api/models")
+    engines = {model["name"]: model["engines"] for model in offered["models"]}
+    assert engines["boxes"] == engines["nano"] == [name for name in offered["engines"] if name != "torch"]
+    assert engines["motion"] == engines["accurate"] == []
+    async with camera(server, "shed"), opened(browser, f"{server.url}/view/shed") as page:
+        await in_force(page, "nano")
+        await page.locator("#model-more summary").click()
+        await expect(page.locator("#engine option")).to_have_count(len(engines["nano"]), timeout=SLOW_MS)
+        for name in engines["nano"]:
+            await page.locator("#engine").select_option(name)
+            await server.until(lambda s, n=name: s["settings"]["engine"] == n, path="/api/streams/shed")  # type: ignore[misc]
+            await expect(page.locator("#model-why")).to_contain_text(
+                {"onnx": "ONNX Runtime", "openvino": "OpenVINO"}[name]
+            )
+
+
 async def test_the_panel_fits_a_narrow_phone(server: Running, browser: Browser) -> None:
     async with camera(server, "pocket"), opened(browser, f"{server.url}/view/pocket", width=320) as page:
         await page.locator("#sheet-handle").click()

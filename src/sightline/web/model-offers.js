@@ -6,13 +6,12 @@ import { byId, make, setData, setText } from "./ui.js";
 /** @typedef {import("./model-words.js").Offer} Offer */
 
 export class ModelOffers {
-  /** Engines that run on the server. @type {string[]} */
-  engines = [];
   #button = byId("model-chosen", HTMLButtonElement);
   #list = byId("model-offers", HTMLElement);
   #why = byId("model-why", HTMLElement);
   #licence = byId("model-licence", HTMLElement);
   #choose;
+  #onlearn;
   /** @type {Offer[]} */
   #offers = [];
   #told = "";
@@ -21,9 +20,10 @@ export class ModelOffers {
   #inForce = "";
   #mayChange = false;
 
-  /** @param {(name: string) => void} choose */
-  constructor(choose) {
+  /** @param {(name: string) => void} choose @param {() => void} onlearn what is offered is known */
+  constructor(choose, onlearn) {
     this.#choose = choose;
+    this.#onlearn = onlearn;
     this.#button.addEventListener("click", () => this.#open(this.#list.hidden === true));
     this.#list.addEventListener("keydown", (event) => {
       if (event.key !== "Escape") return;
@@ -75,14 +75,18 @@ export class ModelOffers {
     try {
       const answer = await fetch("/api/models", { cache: "no-store" });
       if (!answer.ok) return;
-      const { models, engines } = await answer.json();
-      this.#offers = models;
-      this.engines = engines;
+      this.#offers = (await answer.json()).models;
     } catch {
       this.#askedFor = ""; // asked again with the next news of the stream
       return;
     }
     this.#fill();
+    this.#onlearn();
+  }
+
+  /** Engines that can run the model that is in force. @returns {string[]} */
+  get engines() {
+    return this.#offers.find((offer) => offer.name === this.#inForce)?.engines ?? [];
   }
 
   #fill() {

@@ -54,7 +54,10 @@ class ModelPanel {
       onchange: () => this.#show(),
       onrefused: (why) => (this.#readOnly = `The server says: ${why}.`),
     });
-    this.#offers = new ModelOffers((name) => void this.#settings.set("model", name));
+    this.#offers = new ModelOffers(
+      (name) => void this.#settings.set("model", name),
+      () => this.#show(),
+    );
     this.#classes = new ClassList((ids) => void this.#settings.set("classes", ids), soon);
     for (const key of NUMBERS) this.#setUpNumber(key);
     this.#engine.addEventListener("change", () => void this.#settings.set("engine", this.#engine.value));

@@ -5,7 +5,8 @@ import { percent, plural } from "./format.js";
 /**
  * @typedef {import("./model-settings.js").Detail} Detail
  * @typedef {{name: string, family: string, task: string, labels: string[], input_size: [number, number] | null,
- *   licence: string, licence_note: string, description: string, active: boolean, usable: boolean, reason: string}} Offer
+ *   licence: string, licence_note: string, description: string, active: boolean, usable: boolean, reason: string,
+ *   engines: string[]}} Offer
  *   of `GET /api/models`
  * @typedef {{tokens: boolean, role: string | null, stream: string | null}} Session
  */
