@@ -63,6 +63,17 @@ class Hook:
     bodies: list[bytes] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
     url: str = ""
+    visits: set[asyncio.Task[None]] = field(default_factory=set)
+
+    async def visit(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self.visits.add(task)
+        try:
+            await self.serve(reader, writer)
+        finally:
+            writer.close()
+            self.visits.discard(task)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
@@ -76,19 +87,22 @@ class Hook:
             else:
                 writer.write(f"HTTP/1.1 {status} -\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".encode())
                 await writer.drain()
-        writer.close()
 
 
 @asynccontextmanager
 async def hook(answer: Callable[[int], int | None]) -> AsyncGenerator[Hook]:
     found = Hook(answer)
-    server = await asyncio.start_server(found.serve, "127.0.0.1", 0)
+    server = await asyncio.start_server(found.visit, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     found.url = f"http://127.0.0.1:{port}/hook/secret-path"
     try:
         yield found
     finally:
         server.close()
+        for task in list(found.visits):  # one that hangs would keep its connection beyond the test's loop
+            task.cancel()
+        if found.visits:
+            await asyncio.wait(found.visits)
 
 
 async def test_every_result_is_a_line_of_the_file(tmp_path: Path) -> None:
