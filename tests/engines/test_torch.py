@@ -123,6 +123,7 @@ def small_files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     """A few tensors, in each of the formats."""
     from safetensors.torch import save
 
+    networks.import_torchvision()
     folder, tensors = tmp_path_factory.mktemp("small"), {"a": torch.zeros(3), "b.c": torch.ones(2, 2)}
     torch.save(tensors, folder / "new")
     torch.save(tensors, folder / "old", _use_new_zipfile_serialization=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import pickle
+import struct
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,15 +19,8 @@ from sightline.errors import ConfigError, ModelError
 
 INSTALL = "run: pip install 'sightline[torch]'"
 BROKEN = (
-    RuntimeError,
-    EOFError,
-    OSError,
-    ValueError,
-    LookupError,
-    AttributeError,
-    TypeError,
-    AssertionError,
-    MemoryError,
+    *(RuntimeError, EOFError, OSError, ValueError, LookupError, AttributeError, TypeError, AssertionError),
+    *(MemoryError, OverflowError, struct.error),
 )
 """What reading a damaged file raises, besides the libraries' own."""
 LARGEST_CONFIG = 4_000_000
