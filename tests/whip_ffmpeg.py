@@ -1,8 +1,10 @@
-"""Publishes three seconds of a jumping square over WHIP with FFmpeg: whip_ffmpeg.py URL CERT KEY."""
+"""Publishes a jumping square over WHIP with FFmpeg, until its standard input ends: whip_ffmpeg.py URL CERT KEY."""
 
 from __future__ import annotations
 
+import itertools
 import sys
+import threading
 import time
 from fractions import Fraction
 
@@ -13,13 +15,22 @@ from serving import left
 
 
 def main(url: str, cert: str, key: str) -> None:
+    over = threading.Event()
+
+    def wait() -> None:
+        sys.stdin.read()
+        over.set()
+
+    threading.Thread(target=wait, daemon=True).start()
     with av.open(url, "w", format="whip", options={"cert_file": cert, "key_file": key}) as out:
         video = out.add_stream("libx264", rate=30)
         video.width, video.height, video.pix_fmt = 320, 180, "yuv420p"
         video.options = {"preset": "ultrafast", "tune": "zerolatency", "g": "30"}
         video.codec_context.profile = "Baseline"
         began = time.monotonic()
-        for i in range(90):
+        for i in itertools.count():
+            if over.is_set():
+                break
             image = np.full((180, 320, 3), 40, np.uint8)
             image[60:120, left(i) : left(i) + 50] = (40, 200, 240)
             frame = av.VideoFrame.from_ndarray(image, format="bgr24").reformat(format="yuv420p")

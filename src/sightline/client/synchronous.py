@@ -40,6 +40,8 @@ class Client:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._closed = False
+        self._open: set[_Steps[Any]] = set()
+        """Calls that their caller has not ended."""
 
     def __enter__(self) -> Client:
         return self
@@ -75,12 +77,14 @@ class Client:
 
     def _iterate(self, answers: AsyncGenerator[T]) -> Generator[T]:
         steps = _Steps(answers)
+        self._open.add(steps)
         try:
             while (answer := self._run(steps.next())) is not None:
                 yield answer
         finally:
             with contextlib.suppress(Unreachable):  # closed already
                 self._run(steps.close())
+            self._open.discard(steps)
 
     def _run(self, work: Coroutine[Any, Any, T]) -> T:
         with self._lock:
@@ -89,7 +93,9 @@ class Client:
                 raise Unreachable("the client was closed")
             if self._loop is None:
                 self._loop = asyncio.new_event_loop()
-                self._thread = threading.Thread(target=_serve, args=(self._loop,), name="sightline", daemon=True)
+                self._thread = threading.Thread(
+                    target=_serve, args=(self._loop, self._open), name="sightline", daemon=True
+                )
                 self._thread.start()
             future = asyncio.run_coroutine_threadsafe(work, self._loop)
         try:
@@ -121,10 +127,12 @@ class _Steps(Generic[T]):
         await self._answers.aclose()
 
 
-def _serve(loop: asyncio.AbstractEventLoop) -> None:
+def _serve(loop: asyncio.AbstractEventLoop, left_open: set[_Steps[Any]]) -> None:
     try:
         loop.run_forever()
         loop.run_until_complete(_cancel_all())
+        for steps in list(left_open):  # the loop itself would close a call and what is inside it at the same time
+            loop.run_until_complete(steps.close())
         loop.run_until_complete(loop.shutdown_asyncgens())
         loop.run_until_complete(asyncio.sleep(0))  # closed connections give their sockets back in the next round
     finally:

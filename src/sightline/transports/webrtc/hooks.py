@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections import deque
 from collections.abc import Awaitable, Callable
@@ -46,6 +47,19 @@ def hurry(receiver: RTCRtpReceiver, seconds: int) -> None:
     connection = receiver.transport.transport.iceGatherer._connection
     gather = connection.get_component_candidates
     connection.get_component_candidates = partial(gather, timeout=seconds)  # type: ignore[method-assign]
+
+
+def trust_pictures(receiver: RTCRtpReceiver) -> None:
+    """Let pictures be the peer's sign of life, and nothing else.
+
+    aioice ends a connection whose peer leaves six requests for consent unanswered. FFmpeg's WHIP muxer never answers
+    them, so every stream of it would end after half a minute.
+    """
+
+    async def for_ever() -> None:
+        await asyncio.Event().wait()
+
+    receiver.transport.transport.iceGatherer._connection.query_consent = for_ever  # type: ignore[method-assign]
 
 
 # Receiving

@@ -71,6 +71,7 @@ class Publishing:
 
     def attach(self, video: RTCRtpTransceiver) -> None:
         """Decode what comes."""
+        hooks.trust_pictures(video.receiver)  # ``_check`` ends it when none come
         queue = hooks.receive(video.receiver)
         queue.run = self._decoding.run
         self._clock = queue.clock
