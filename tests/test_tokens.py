@@ -32,6 +32,15 @@ def test_the_file_keeps_hashes_and_is_for_its_owner_alone(tmp_path: Path) -> Non
         assert stat.S_IMODE(store.path.parent.stat().st_mode) == 0o700
 
 
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can give files away")
+def test_what_root_makes_belongs_to_the_service_whose_folder_it_is(tmp_path: Path) -> None:
+    os.chown(tmp_path, 10001, 10002)
+    store = Store(tmp_path)
+    store.create("admin", ALL, lifetime=None)
+    assert {(f.stat().st_uid, f.stat().st_gid) for f in tmp_path.iterdir()} == {(10001, 10002)}
+    assert stat.S_IMODE(store.path.stat().st_mode) == 0o600
+
+
 def test_what_is_made_is_listed_until_it_is_revoked(tmp_path: Path) -> None:
     store = Store(tmp_path)
     assert store.records() == []

@@ -6,7 +6,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from sightline.errors import ConfigError
@@ -26,11 +26,12 @@ def make_folder(path: Path) -> None:
 
 
 def write(path: Path, data: bytes) -> None:
-    """Replace a file in one step, readable and writable for its owner only. Raises ConfigError."""
+    """Replace a file in one step, readable and writable for the folder's owner only. Raises ConfigError."""
     try:
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # made with mode 0600
         try:
             with os.fdopen(handle, "wb") as file:
+                _hand_over(handle, path.parent)
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
@@ -51,6 +52,7 @@ def locked(folder: Path) -> Generator[None]:
     except OSError as e:
         raise ConfigError(f"can't write to {folder}: {e.strerror}") from None
     try:
+        _hand_over(handle, folder)
         if sys.platform == "win32":
             msvcrt.locking(handle, msvcrt.LK_LOCK, 1)
         else:
@@ -58,3 +60,11 @@ def locked(folder: Path) -> Generator[None]:
         yield
     finally:
         os.close(handle)  # and with it the lock
+
+
+def _hand_over(handle: int, folder: Path) -> None:
+    """What root makes in the folder of a service belongs to that service, which could not read it otherwise."""
+    if sys.platform != "win32" and os.geteuid() == 0:
+        owner = folder.stat()
+        with suppress(OSError):  # a container's root may not be allowed to, and has no need to
+            os.fchown(handle, owner.st_uid, owner.st_gid)
