@@ -111,7 +111,7 @@ async def test_ffmpeg_publishes_over_whip(server: Running, tmp_path: Path) -> No
     )
     async with viewer(server, "ffmpeg") as watcher:
         await on_the_pixels(watcher)
-    said, _ = await program.communicate()  # closes its standard input
+    said, _ = await program.communicate(b"")  # which closes its standard input; without any, Python 3.11 leaves it open
     assert program.returncode == 0, said.decode()
     ended = await server.until(lambda s: s["streams"]["ffmpeg"]["state"] == "waiting")  # FFmpeg says DELETE
     assert ended["streams"]["ffmpeg"]["received"] >= 15
