@@ -22,6 +22,9 @@ from sightline.cli.train import train
 from sightline.cli.watch import watch
 from sightline.errors import SightlineError
 
+BROKEN_PIPE = 141
+"""128 and SIGPIPE."""
+
 app = typer.Typer(
     name="sightline",
     help="Turn any camera into a live, annotated, machine-readable stream.",
@@ -56,5 +59,7 @@ def main() -> None:
     try:
         app()
     except SightlineError as e:
+        if isinstance(e.__cause__, BrokenPipeError):  # `| head` has seen enough: as the shell's own tools end then
+            sys.exit(BROKEN_PIPE)
         Console(stderr=True).print(f"[bold red]error:[/] {escape(e.message)}", highlight=False, soft_wrap=True)
         sys.exit(2)
