@@ -16,8 +16,10 @@ from sightline import profiles, registry
 from sightline.cache import Cache
 from sightline.cache.getting import pull
 from sightline.catalogue import find, graph_in, lacks, list_models, offered
+from sightline.config import Settings
 from sightline.errors import ConfigError, ModelError
 from sightline.loader import check_model, load_model
+from sightline.offers import Offers
 from sightline.profiles import File, Profile
 
 YOLOX = {"output": np.zeros((84, 85), np.float32)}  # of a 64x64 input
@@ -100,10 +102,14 @@ def test_weights_of_ones_own_take_the_place_of_the_profiles(make_graph: Callable
     model = load_model("detect", engine="onnx", weights=file, cache=tmp_path / "none")
     assert (model.card.name, model.card.path) == ("detect", str(file))
     model.close()
+    settings = Settings.model_validate({"profile": "detect", "weights": file, "cache": tmp_path / "none"})
+    offers = Offers(settings)
+    assert next(offer for offer in offers.all() if offer.name == "detect").reason == "", "it is the server's own"
+    assert "onnx" in offers.engines_for("detect")
     for spec in ("motion", "nano", str(file)):
         with pytest.raises(ConfigError, match="weights"):
             check_model(spec, weights=file)
-    for wrong, words in (("gone.onnx", "expected a file"), ("x.pkl", "expected a file"), ("x.pth", r"an \.onnx file")):
+    for wrong, words in (("gone.onnx", "no such file"), ("x.pkl", "expected a file"), ("x.pth", r"an \.onnx file")):
         (tmp_path / "x.pkl").write_bytes(b"x")
         (tmp_path / "x.pth").write_bytes(b"x")
         with pytest.raises(ConfigError, match=words):

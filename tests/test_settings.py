@@ -87,6 +87,8 @@ async def test_the_api(server: Running) -> None:
             ("model", "/etc/passwd"), ("priority", 1000), ("confidence", True), ("confidence", "0.5"),
         ):  # fmt: skip
             assert (await refused(server, 422, **{key: value}))["key"] == key
+        unknown = await refused(server, 422, colour="red")
+        assert (unknown["key"], unknown["expected"][:31]) == ("colour", "one of the keys model, engine, ")
         lacking = await refused(server, 422, model="fast")
         assert "sightline models pull fast" in lacking["message"], "nothing is fetched because a peer said so"
         failed = await refused(server, 503, model="broken", confidence=0.9)
@@ -107,6 +109,7 @@ async def test_the_api(server: Running) -> None:
         assert [row["class_name"] for row in answer["detections"]] == ["cat", "dog"]
 
         assert (await refused(server, 422, imgsz=128))["expected"].startswith("null, as the model pets has 64x64")
+        assert (await refused(server, 422, engine="torch"))["expected"].startswith("auto or onnx"), "it runs no graphs"
         assert "labels or ids of the model pets: cat, dog" in (await refused(server, 422, classes=["cow"]))["message"]
         await change(server, classes=["dog"])
         answer, _ = await found(camera, 1)
@@ -267,6 +270,15 @@ async def test_many_changes_under_load_lose_nothing(server: Running) -> None:
         assert stream["failed"] == 0
         assert {what for _, what in told} == ({"pets", "land", "motion"} if name == "s0" else {"motion"})
         assert not stream["dropped"], "who waits for answers loses nothing, whatever goes on"
+
+
+def test_another_model_brings_its_own_size_and_engine() -> None:
+    old = {"model": "pets", "imgsz": 320, "engine": "onnx", "iou": 0.5}
+    assert choices.merged(old, {"model": "land"}) == {"model": "land", "iou": 0.5}
+    assert choices.merged(old, {"model": "land", "engine": "openvino"}) == {
+        "model": "land", "engine": "openvino", "iou": 0.5,
+    }  # fmt: skip
+    assert choices.merged(old, {"model": "pets", "iou": None}) == {"model": "pets", "imgsz": 320, "engine": "onnx"}
 
 
 json_values = st.recursive(

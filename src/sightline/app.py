@@ -20,7 +20,7 @@ from starlette.staticfiles import StaticFiles
 from sightline import __version__, api, inbrowser, loader, model_api, registry, signin, stream_api, tls
 from sightline.access import Access
 from sightline.adapting import adapt
-from sightline.choices import EXPECTED, bad_setting
+from sightline.choices import bad_setting
 from sightline.config import Settings, data_folder
 from sightline.drawing import Drawing
 from sightline.engines.base import cores
@@ -132,12 +132,11 @@ def _gpu_available() -> bool:
     return any(d.startswith("cuda") for e in engines if e.available() is None for d in e.devices())
 
 
-_SETTINGS = {("body", key) for key in EXPECTED}
-
-
-async def _tell(_request: Request, error: Exception) -> JSONResponse:
-    if isinstance(error, RequestValidationError) and error.errors()[0]["loc"][:2] in _SETTINGS:
-        error = bad_setting(error.errors()[0])
+async def _tell(request: Request, error: Exception) -> JSONResponse:
+    if isinstance(error, RequestValidationError) and request.method == "PATCH":  # a stream's settings: nothing else is
+        first = error.errors()[0]
+        if len(first["loc"]) > 1 and first["type"] != "json_invalid":
+            error = bad_setting(first)
     blamed: dict[str, str] = {}
     if isinstance(error, SightlineError):
         code, status, message = error.code, error.status, error.message

@@ -112,7 +112,9 @@ def find(
         return Found(None, _file(profile), None)
     if weights is not None:
         kind = weights.suffix.lower()
-        if not weights.is_file() or kind not in TENSORS:
+        if not weights.is_file():
+            raise ConfigError(f"weights {weights}: no such file")
+        if kind not in TENSORS:
             raise ConfigError(f"weights {weights}: expected a file that ends in {', '.join(TENSORS)}")
         if kind == ".onnx":
             return Found(profile, weights, None)
@@ -129,12 +131,14 @@ def find(
     return Found(profile, graph, tensors, cached=True)
 
 
-def engines_for(spec: str, engines: Sequence[str], *, cache: Path | None = None) -> list[str]:
+def engines_for(
+    spec: str, engines: Sequence[str], *, cache: Path | None = None, weights: Path | None = None
+) -> list[str]:
     """Those of the engines that can run what a spec stands for: torch takes weights, all others graphs."""
     if spec in builtin_names():
         return []
     try:
-        found = find(spec, cache=cache)
+        found = find(spec, cache=cache, weights=weights)
     except ConfigError:
         return []
     return [name for name in engines if (found.tensors if name == "torch" else found.graph) is not None]

@@ -73,8 +73,8 @@ def bad_setting(problem: Mapping[str, Any]) -> BadSetting:
 
 
 def merged(old: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
-    """Old choices with new ones; null takes one away. Another model comes with its own input size."""
+    """Old choices with new ones; null takes one away. Another model comes with its own input size and engine."""
     new = {**old, **given}
-    if "model" in given and "imgsz" not in given and given["model"] != old.get("model"):
-        new["imgsz"] = None
+    if "model" in given and given["model"] != old.get("model"):
+        new |= {key: None for key in ("imgsz", "engine") if key not in given}
     return {key: value for key, value in new.items() if value is not None}

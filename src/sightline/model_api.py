@@ -7,7 +7,6 @@ from pathlib import Path
 from fastapi import APIRouter, Request
 from pydantic import BaseModel
 
-from sightline import catalogue, registry
 from sightline.access import needs
 from sightline.offers import Offer
 from sightline.stream_api import hub_of
@@ -53,19 +52,17 @@ async def models(request: Request) -> Models:
     hub = hub_of(request)
     offers = hub.switching.offers
     known = {one.key.name: one.worker.model.card for one in hub.pool.models if one.worker.model is not None}
-    device = hub.settings.device
-    engines = [name for name in registry.names("engines") if registry.load("engines", name).available(device) is None]
     return Models(
         models=[
             _info(
                 offer,
                 known.get(offer.name, offer.card),
                 active=offer.name == offers.own.name,
-                engines=catalogue.engines_for(offer.spec, engines, cache=hub.settings.cache),
+                engines=offers.engines_for(offer.spec),
             )
             for offer in offers.all()
         ],
-        engines=engines,
+        engines=offers.engines(),
     )
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from sightline import catalogue, loader, profiles
+from sightline import catalogue, loader, profiles, registry
 from sightline.cache import Cache
 from sightline.config import Settings
 from sightline.errors import BadSetting, ConfigError
@@ -52,18 +52,15 @@ class Offers:
         for name, spec in ({self.own.name: self.own.spec} | self._settings.models).items():
             if spec != name or name not in found:
                 found[name] = self._file(name, spec)
+        found[self.own.name] = replace(found[self.own.name], reason="")  # with weights of its own nothing is missing
         return sorted(found.values(), key=lambda offer: offer.name)
 
     def key(self, choices: Mapping[str, Any]) -> Key:
         """What is meant. Raises BadSetting for a model or an engine that can't be chosen."""
         settings = self._settings
         name, engine = choices.get("model", self.own.name), choices.get("engine", settings.engine)
-        if engine != settings.engine:
-            try:
-                loader.pick_engine(engine, settings.device)
-            except ConfigError as e:
-                raise BadSetting.of("engine", engine, f"one that runs here ({e.message})") from None
         if name == self.own.name:
+            self._check_engine(engine, self.own.spec, name)
             return Key(name, self.own.spec, engine, choices.get("imgsz", settings.imgsz))
         offers = {offer.name: offer for offer in self.all()}
         offer = offers.get(name)
@@ -71,7 +68,26 @@ class Offers:
             usable = ", ".join(one.name for one in offers.values() if not one.reason)
             why = "" if offer is None else f"; {offer.reason}"
             raise BadSetting.of("model", name, f"one of {usable}{why}")
+        self._check_engine(engine, offer.spec, name)
         return Key(name, offer.spec, engine, choices.get("imgsz"))
+
+    def engines(self) -> list[str]:
+        """Those that run here, besides ``auto``."""
+        device = self._settings.device
+        return [name for name in registry.names("engines") if registry.load("engines", name).available(device) is None]
+
+    def engines_for(self, spec: str) -> list[str]:
+        """Those of them that can run a model; none for one that needs no engine."""
+        settings = self._settings
+        weights = settings.weights if spec == settings.model else None
+        return catalogue.engines_for(spec, self.engines(), cache=settings.cache, weights=weights)
+
+    def _check_engine(self, engine: str, spec: str, name: str) -> None:
+        if engine in ("auto", self._settings.engine):
+            return
+        able = self.engines() if spec in catalogue.builtin_names() else self.engines_for(spec)
+        if engine not in able:
+            raise BadSetting.of("engine", engine, f"{' or '.join(['auto', *able])} for the model {name}")
 
     def _file(self, name: str, spec: str) -> Offer:
         try:

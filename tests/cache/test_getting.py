@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import threading
@@ -218,6 +219,15 @@ def test_without_a_network_it_is_said_what_goes_where(cache: Cache) -> None:
         str(cache.folder(profile)),
     ):
         assert words in said
+
+
+def test_without_a_network_nobody_waits(cache: Cache, hub: MadeHub, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(*_: object) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "no such name")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    with pytest.raises(ModelError, match=r"made\.pth: no such name\n"):
+        get(of_a_server(hub), cache, hub, patience=(3600.0,))
 
 
 @pytest.mark.parametrize("place", ["http://192.0.2.1/x", "ftp://127.0.0.1/x", "file:///etc/passwd"])

@@ -54,6 +54,7 @@ def test_every_model_is_in_the_table_with_its_licence_and_state() -> None:
 def test_as_json_it_is_all_that_is_known() -> None:
     told = json.loads(sightline("models", "--json").output)
     assert [one["name"] for one in told] == [card.name for card in list_models()]
+    assert json.loads(sightline("models", "list", "--json").output) == told
     assert all(one["labels"] and one["state"] for one in told)
 
 

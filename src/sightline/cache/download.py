@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import re
 import shutil
+import socket
 import time
 import urllib.error
 import urllib.request
@@ -134,6 +135,7 @@ def _get_all(url: str, part: Path, expected: Expected, progress: Progress, patie
     """Bring ``part`` to its full length, in as many attempts as it takes."""
     check_address(url)
     waits = list(patience)
+    at_first = _size(part)
     while True:
         before = _size(part)
         told = _Told(url)
@@ -145,7 +147,10 @@ def _get_all(url: str, part: Path, expected: Expected, progress: Progress, patie
             if e.code < 500 and e.code not in LATER:
                 raise Unreachable(f"{shown(url)}: {why}") from None
         except (http.client.HTTPException, OSError) as e:  # URLError is an OSError
-            why = str(getattr(e, "reason", "") or e) or type(e).__name__
+            cause = getattr(e, "reason", None) or e
+            why = getattr(cause, "strerror", None) or str(cause) or type(e).__name__
+            if isinstance(cause, socket.gaierror) and before == at_first:
+                waits.clear()  # there is no network: waiting does not bring one
         else:
             return told
         if _size(part) > before:

@@ -28,10 +28,15 @@ JSON = typer.Option("--json", help="As JSON, with all labels.")
 
 
 @models.callback()
-def list_models(context: typer.Context, as_json: Annotated[bool, JSON] = False) -> None:
+def models_(context: typer.Context, as_json: Annotated[bool, JSON] = False) -> None:
     """List the models that have a name. Any supported ONNX file is one too: give its path to --model."""
-    if context.invoked_subcommand is not None:
-        return
+    if context.invoked_subcommand is None:
+        list_models(as_json)
+
+
+@models.command("list")
+def list_models(as_json: Annotated[bool, JSON] = False) -> None:
+    """List the models that have a name, as without a command."""
     cards, cache = loader.list_models(), Cache(load_settings().cache)
     if as_json:
         told = [asdict(card) | {"state": _state(card.name, cache)} for card in cards]
