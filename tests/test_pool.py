@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import threading
 import time
 from collections import Counter
@@ -19,9 +20,10 @@ import psutil
 import pytest
 
 from conftest import MakeGraph
-from sightline import worker
+from sightline import profiles, worker
 from sightline.adapting import adapt, begin
 from sightline.app import load_model
+from sightline.cache import Cache
 from sightline.config import Settings
 from sightline.controller import Knobs
 from sightline.engines import onnx
@@ -313,6 +315,21 @@ async def test_memory_is_made_by_who_was_used_longest_ago(tmp_path_factory: pyte
         with pytest.raises(LimitReached, match=r"those in use take .*setting model_memory_mb"):
             await hub.change(stream, {"model": "b"})
         assert hub.switching.in_force(stream).model == "d"
+
+
+async def test_a_profile_for_which_there_is_no_memory_is_not_even_loaded(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    cache = Cache(tmp_path_factory.mktemp("cache"))
+    file = cache.export(profiles.load("fast"))
+    file.parent.mkdir(parents=True)
+    file.touch()
+    os.truncate(file, 100 << 20)
+    async with serving(tmp_path_factory, model_memory_mb=128, cache=cache.root) as (hub, log):
+        stream, _ = taken(hub, "door")
+        with pytest.raises(LimitReached, match="needs about 200 MB"):
+            await hub.change(stream, {"model": "fast"})
+        assert log.loads["fast"] == 0
 
 
 async def test_what_the_operator_chose_for_a_stream(tmp_path_factory: pytest.TempPathFactory) -> None:

@@ -20,8 +20,9 @@ from typing import Any, TypeAlias
 
 import psutil
 
+from sightline.catalogue import find
 from sightline.config import Settings
-from sightline.errors import LimitReached, SightlineError
+from sightline.errors import ConfigError, LimitReached, SightlineError
 from sightline.worker import Loaded, ModelWorker
 
 log = logging.getLogger(__name__)
@@ -225,7 +226,7 @@ class ModelPool:
         """Release what nobody uses, if memory is short; raise LimitReached where that is not enough."""
         if key == self.own.key:
             return
-        needs = self._took.get(key) or OF_FILE * _file_size(key.spec)
+        needs = self._took.get(key) or OF_FILE * _file_size(key.spec, self._settings.cache)
         self._tidy(needs)
         used = self.memory()
         if used + needs > self.budget:
@@ -262,9 +263,14 @@ def _rss() -> int:
     return int(psutil.Process().memory_info().rss)
 
 
-def _file_size(spec: str) -> int:
-    path = Path(spec)
-    return path.stat().st_size if path.is_file() else 0
+def _file_size(spec: str, cache: Path | None) -> int:
+    """Bytes of the file that a spec stands for; 0 where there is none."""
+    try:
+        found = find(spec, cache=cache)
+    except ConfigError:
+        return 0
+    path = found.graph or found.tensors
+    return 0 if path is None else path.stat().st_size
 
 
 @lru_cache(1)
