@@ -273,10 +273,14 @@ async def test_the_wrong_port_is_told(server: Running, stream: str) -> None:
         await published(server.ws + "/elsewhere", stream, [])
 
 
-@pytest.mark.parametrize("url", ["http://localhost:1", "tcp://localhost", "localhost:9000", "tcp://x:99999", "ws:///x"])
+@pytest.mark.parametrize("url", ["ftp://localhost:1", "tcp://localhost", "localhost:9000", "tcp://x:99999", "ws:///x"])
 async def test_a_wrong_url_is_told(url: str) -> None:
     with pytest.raises(ConfigError, match="address"):
         AsyncClient(url)
+
+
+async def test_the_address_of_the_page_will_do(server: Running, stream: str) -> None:
+    assert [type(a) for a in await published(f"{server.url}/", stream, jpegs(1))] == [Result]
 
 
 async def test_publishing_again_at_once_is_not_busy(url: str, stream: str) -> None:

@@ -54,21 +54,22 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True)
 
     host: str = Field(
-        "127.0.0.1", description="Address to listen on. Anything but loopback needs `lan`; with it, it is 0.0.0.0."
+        "127.0.0.1",
+        description="Address to listen on. With `lan` it is 0.0.0.0; else others than loopback need TLS and tokens.",
     )
     port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
     tcp_port: int | None = Field(
-        None, ge=0, le=65535, description="Port for TCP clients, on the same address; 0 takes a free one, none is off."
+        None, ge=0, le=65535, description="Port for TCP clients; 0 takes a free one. Without it there is no TCP."
     )
     lan: bool = Field(
         False,
         description="Serve the local network: HTTPS with a certificate of its own, and tokens. See docs/phones.md.",
     )
-    tokens: bool = Field(False, description="Ask everybody for a token. Always so with `lan` and `tunnel`.")
-    tls_cert: Path | None = Field(None, description="Your own certificate, PEM, with those in between. Makes it HTTPS.")
-    tls_key: Path | None = Field(None, description="Its key, PEM.")
+    tokens: bool = Field(False, description="Ask everybody for a token. Always on with `lan` and `tunnel`.")
+    tls_cert: Path | None = Field(None, description="Your own certificate with its chain (PEM), for HTTPS.")
+    tls_key: Path | None = Field(None, description="The key of `tls_cert` (PEM).")
     tunnel: Literal["cloudflared", "ngrok", "ssh"] | None = Field(
-        None, description="Be reached from the internet through a program that is installed: cloudflared, ngrok or ssh."
+        None, description="Open the server to the internet through an installed program: cloudflared, ngrok or ssh."
     )
     public_url: str | None = Field(
         None,
@@ -80,51 +81,57 @@ class Settings(BaseSettings):
     )
     insecure: bool = Field(False, description="Allow a non-loopback `host` without TLS and tokens.")
     allowed_hosts: tuple[str, ...] = Field(
-        (), description="Host names, besides loopback and plain addresses, that requests may be made to."
+        (), description="Host names under which the server answers, besides loopback and numeric addresses."
     )
     sources: dict[StreamName, SecretStr] = Field(
-        {}, description="Streams that the server itself pulls: name = source (see sources.md). A table of the file."
+        {}, description="Streams that the server itself pulls: a table of name = source (see docs/sources.md)."
     )
     model: str = Field("nano", description="A model's name (see `sightline models`) or the path of an ONNX file.")
-    profile: str | None = Field(None, description="A profile's name: `model`, but got from its makers where missing.")
-    weights: Path | None = Field(None, description="A file to be used in place of the profile's own weights.")
+    profile: str | None = Field(None, description="A profile's name: a model whose weights are downloaded once.")
+    weights: Path | None = Field(None, description="A file to use in place of the profile's own weights.")
     cache: Path | None = Field(None, description="Folder for weights; default: sightline in your own cache folder.")
     hub: str = Field(
-        HUB, pattern=r"^https?://[^\s/?#@]+(/[^\s?#@]*)?$", description="The hub that weights come from, or a mirror."
+        HUB,
+        pattern=r"^https?://[^\s/?#@]+(/[^\s?#@]*)?$",
+        description="The hub that weights come from, or a mirror: https://HOST.",
     )
     family: str | None = Field(
-        None, description="Kind of model that an ONNX file is, where the file leaves it open; see docs/models.md."
+        None, description="The kind of model in an ONNX file that does not tell it itself; see docs/models.md."
     )
-    engine: str = Field("auto", description="The runtime: auto, onnx, openvino or torch.")
-    device: str = Field("cpu", pattern=r"^(cpu|cuda:\d+)$", description="cpu or cuda:N.")
+    engine: str = Field("auto", description="What runs the model: auto, onnx, openvino or torch.")
+    device: str = Field("cpu", pattern=r"^(cpu|cuda:\d+)$", description="Where the model runs: cpu, cuda:0, cuda:1 ...")
     precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
-        "auto", description="What the engine computes in: fp32, bf16, fp16, or auto, its own choice."
+        "auto", description="What the engine computes in: fp32, bf16, fp16, or auto (its own choice)."
     )
     torch_compile: bool = Field(
-        False, description="With the engine torch: compile networks, for quicker pictures and a start minutes longer."
+        False, description="With the engine torch: compile networks. They run faster, and start minutes later."
     )
-    imgsz: int | None = Field(None, ge=64, le=2048, description="Input size, for models that take any.")
+    imgsz: int | None = Field(
+        None, ge=64, le=2048, description="Side of the model's input in pixels, for models that take any."
+    )
     conf: float = Field(0.25, ge=0.05, le=0.95, description="Detections below this confidence are left out.")
-    static_skip: bool = Field(
-        True, description="Answer frames in which nothing moved with the last result, without inference."
-    )
+    static_skip: bool = Field(True, description="Use the last result again for frames in which nothing moved.")
     threads: int | None = Field(None, ge=1, le=256, description="Threads of one inference; default: all cores.")
-    preset: PresetName = Field("default", description="What network cameras have: lan, default, mobile, ultra, tunnel.")
+    preset: PresetName = Field(
+        "default", description="Size, quality and rate at first: lan, default, mobile, ultra, tunnel."
+    )
     adaptive: bool = Field(True, description="Ask cameras for fewer or smaller pictures to keep latency on target.")
-    adaptive_fps: float = Field(5, ge=1, le=60, description="The fewest pictures a second asked for to keep latency.")
-    adaptive_quality: float = Field(0.3, ge=0.1, le=1, description="The least JPEG quality asked for to keep latency.")
-    adaptive_width: int = Field(320, ge=160, le=4096, description="The least width asked for to keep latency, pixels.")
+    adaptive_fps: float = Field(5, ge=1, le=60, description="Fewest pictures per second asked for to keep latency.")
+    adaptive_quality: float = Field(0.3, ge=0.1, le=1, description="Lowest JPEG quality asked for to keep latency.")
+    adaptive_width: int = Field(320, ge=160, le=4096, description="Smallest width in pixels asked for to keep latency.")
     adaptive_imgsz: int = Field(
-        320, ge=64, le=2048, description="The least that a model's input is made to keep latency on target."
+        320, ge=64, le=2048, description="Smallest side of the model's input to which it is reduced to keep latency."
     )
     adaptive_conf: float = Field(
-        0.5, ge=0.05, le=0.95, description="The most that the confidence threshold is raised to keep latency on target."
+        0.5, ge=0.05, le=0.95, description="Highest confidence threshold to which it is raised to keep latency."
     )
-    target_latency_ms: float = Field(100, ge=10, le=10000, description="From capture to result, milliseconds.")
+    target_latency_ms: float = Field(100, ge=10, le=10000, description="Wanted latency from capture to result, in ms.")
     max_pending: int | None = Field(
         None, ge=1, le=16, description="Frames a camera may have under way without an answer; default: the preset's."
     )
-    max_fps: float = Field(60, ge=1, le=240, description="Frames a second taken of one camera; more are dropped.")
+    max_fps: float = Field(
+        60, ge=1, le=240, description="Frames per second accepted from one camera; more are dropped."
+    )
     max_message_bytes: int = Field(4 << 20, ge=4096, le=64 << 20, description="Largest picture message.")
     max_pixels: int = Field(4096 * 4096, ge=4096, le=2**28, description="Largest picture, width times height.")
     max_streams: int = Field(64, ge=1, le=4096, description="Streams at a time.")
@@ -135,14 +142,16 @@ class Settings(BaseSettings):
         "can be chosen live too: model, engine, imgsz, confidence, iou, max_detections, classes.",
     )
     models: dict[ModelName, str] = Field(
-        {}, description="Models that may be chosen for a stream, besides those that are here: name = path. A table."
+        {}, description="More models that may be chosen for a stream: a table of name = path."
     )
-    model_grace: float = Field(60, ge=0, le=86400, description="Seconds for which a model stays that no stream uses.")
+    model_grace: float = Field(
+        60, ge=0, le=86400, description="Seconds that a model stays loaded when no stream uses it."
+    )
     model_memory_mb: int | None = Field(
         None, ge=64, le=1 << 20, description="Memory that all models may take together; default: half of the machine's."
     )
     browser_models: Literal["off", "free", "all"] = Field(
-        "free", description="Models that camera pages may fetch and run: none, those of free licences, or all in use."
+        "free", description="Models that camera pages may fetch and run: off, free (by licence), or all that run here."
     )
     webrtc: bool = Field(True, description="Offer WebRTC, with WHIP and WHEP, besides WebSockets. See docs/webrtc.md.")
     webrtc_ice_servers: tuple[IceServer, ...] = Field(
@@ -153,12 +162,14 @@ class Settings(BaseSettings):
     webrtc_receive_kbps: int = Field(4000, ge=100, le=50000, description="Most that a camera may send, kbit/s.")
     workers: int = Field(1, ge=1, le=64, description="Instances of the model, each with a thread of its own.")
     sinks: tuple[SinkSettings, ...] = Field(
-        (), description="Where results go, besides: [[sinks]] tables of the file with kind jsonl, webhook or mqtt."
+        (), description="Where else results go: [[sinks]] tables of the file with kind jsonl, webhook or mqtt."
     )
     idle_timeout: float = Field(30, gt=0, le=3600, description="Seconds after which a silent or deaf peer is closed.")
     request_timeout: float = Field(10, gt=0, le=600, description="Seconds a request may take to arrive.")
-    jpeg_quality: int = Field(80, ge=10, le=100, description="Of pictures the server draws.")
-    log_level: str = Field("info", pattern="^(debug|info|warning|error)$", description="How much to log.")
+    jpeg_quality: int = Field(80, ge=10, le=100, description="JPEG quality of pictures that the server draws or pulls.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="How much to log: debug, info, warning or error."
+    )
 
     def pending(self, preset: PresetName | None = None) -> int:
         """Frames that a camera with this preset may have under way; without one, with that of the settings."""
@@ -304,4 +315,8 @@ def _describe(problem: dict[str, Any]) -> str:
         return f"unknown setting {key!r}: expected one of {', '.join(Settings.model_fields)}"
     if key.startswith("sources"):  # an address may hold a password
         return f"setting {key}: expected a stream's name (letters, digits, '_' or '-') = a source; {problem['msg']}"
-    return f"setting {key}: got {problem.get('input')!r}; {problem['msg']}"
+    field = Settings.model_fields.get(key)
+    expected = f"; {problem['msg']}"
+    if field is not None and problem["type"] == "string_pattern_mismatch":  # a pattern says little to a person
+        expected = f". {field.description}"
+    return f"setting {key}: got {problem.get('input')!r}{expected}"

@@ -118,7 +118,7 @@ def test_a_port_that_is_taken_is_told_and_stops_serve() -> None:
     assert done.returncode == 1
     assert f"127.0.0.1:{port} can't be used" in done.stdout
     assert f"sightline serve --port {port + 1}" in done.stdout
-    assert "Problems: 1; 1 of them in the way of `sightline serve`." in done.stdout
+    assert "Problems: 1, of which 1 stop `sightline serve`." in done.stdout
 
 
 def test_a_wrong_setting_is_told_and_the_rest_is_looked_at() -> None:

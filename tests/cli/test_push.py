@@ -113,7 +113,7 @@ async def test_a_camera_that_comes_back_is_pushed_on(server: Running) -> None:
     [
         (("nothing.mp4", "--stream", "a"), "nothing.mp4: no such file"),
         (("synthetic:", "--stream", "a b"), "stream name 'a b'"),
-        (("synthetic:", "--stream", "a", "--url", "http://127.0.0.1"), "expected tcp://"),
+        (("synthetic:", "--stream", "a", "--url", "ftp://127.0.0.1"), "expected tcp://"),
         (("synthetic:", "--stream", "a", "--url", f"ws://127.0.0.1:{free_port()}"), "nothing listens there"),
         (("synthetic:", "--stream", "a", "--out", "/dev/null/a/b.jsonl"), "can't be written"),
     ],

@@ -6,9 +6,10 @@ import sys
 
 import typer
 from rich.console import Console
-from rich.markup import escape
+from rich.text import Text
 
 from sightline import __version__
+from sightline.cli import installing
 from sightline.cli.bench import bench
 from sightline.cli.doctor import doctor
 from sightline.cli.evaluate import evaluate
@@ -31,6 +32,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",  # or the lines of a docstring stay lines
 )
 
 
@@ -61,5 +63,6 @@ def main() -> None:
     except SightlineError as e:
         if isinstance(e.__cause__, BrokenPipeError):  # `| head` has seen enough: as the shell's own tools end then
             sys.exit(BROKEN_PIPE)
-        Console(stderr=True).print(f"[bold red]error:[/] {escape(e.message)}", highlight=False, soft_wrap=True)
+        said = Text.assemble(("error:", "bold red"), " ", installing.exactly(e.message))
+        Console(stderr=True).print(said, highlight=False, soft_wrap=True)
         sys.exit(2)

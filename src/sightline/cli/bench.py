@@ -14,7 +14,7 @@ from sightline.cli.providing import provide
 from sightline.cli.tables import print_table
 from sightline.config import load_settings
 
-bench = typer.Typer(help="Measure this machine.", no_args_is_help=True)
+bench = typer.Typer(help="Find what runs a model fastest on this machine.", no_args_is_help=True)
 
 
 @bench.callback()
@@ -25,16 +25,19 @@ def _group() -> None:
 @bench.command()
 def engines(
     model: Annotated[str, typer.Argument(help="A model's name or the path of an .onnx file.")],
-    family: Annotated[str | None, typer.Option(help="Its kind, where the file leaves it open.")] = None,
-    device: Annotated[str, typer.Option(help="cpu or cuda:N.")] = "cpu",
-    imgsz: Annotated[int | None, typer.Option(help="Input size, for models that take any.")] = None,
+    family: Annotated[
+        str | None, typer.Option(help="The kind of model, where the file does not tell it itself; see docs/models.md.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="Where it runs: cpu, cuda:0, cuda:1 ...")] = "cpu",
+    imgsz: Annotated[int | None, typer.Option(help="Side of the input in pixels, for models that take any.")] = None,
     threads: Annotated[int | None, typer.Option(help="Threads of one inference; default: all cores.")] = None,
     instances: Annotated[
-        int | None, typer.Option(min=1, help="How many at once, one thread each, for the last column; default: cores.")
+        int | None,
+        typer.Option(min=1, help="How many run at once, one thread each, for the last column; default: cores."),
     ] = None,
-    rounds: Annotated[int, typer.Option(min=3, max=1000, help="Times each is run, in turns.")] = 30,
+    rounds: Annotated[int, typer.Option(min=3, max=1000, help="How often each is run, in turns.")] = 30,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
-    weights: Annotated[Path | None, typer.Option(help="A file to be used in place of a profile's own weights.")] = None,
+    weights: Annotated[Path | None, typer.Option(help="A file to use in place of a profile's own weights.")] = None,
 ) -> None:
     """Run a model in every engine and precision that works here, in turns, and list the fastest first.
 

@@ -18,6 +18,7 @@ from typing import Literal
 import msgspec
 
 from sightline import __version__, loader
+from sightline.cli.installing import exactly
 from sightline.config import Settings, load_settings
 from sightline.errors import SightlineError
 from sightline.registry import load, names
@@ -253,13 +254,9 @@ def _load_settings() -> tuple[Settings, str]:
 
 
 def _pip(action: str, *what: str) -> str:
-    """A command for this very environment; environments made by uv have no pip."""
     quoted = [f"'{word}'" if "[" in word else word for word in what]
-    if importlib.util.find_spec("pip") is None and shutil.which("uv"):
-        return " ".join(["uv pip", action, f"--python {sys.executable}", *quoted])
-    yes = ["-y"] if action == "uninstall" else []
-    return " ".join([sys.executable, "-m pip", action, *yes, *quoted])
+    return exactly(" ".join(["pip", action, *(["-y"] if action == "uninstall" else []), *quoted]))
 
 
 def _command_in(reason: str) -> str:
-    return reason.partition("run: ")[2]
+    return exactly(reason.partition("run: ")[2])

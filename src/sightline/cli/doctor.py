@@ -15,7 +15,7 @@ COLOURS = {"ok": "green", "note": "yellow", "problem": "bold red"}
 
 
 def doctor(as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False) -> None:
-    """Check this installation. Ends with status 1 if something stops `sightline serve`."""
+    """Check this installation and say how to fix it. Ends with status 1 if `sightline serve` can't work."""
     findings = list(examine())
     if as_json:
         typer.echo(msgspec.json.format(msgspec.json.encode(findings)).decode())
@@ -24,12 +24,11 @@ def doctor(as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = F
         print_table(("", "what", "found"), rows)
         for finding in findings:
             if finding.mend:
-                typer.echo(f"\n{finding.state}, {finding.what}: to mend it\n  {finding.mend}")
+                typer.echo(f"\n{finding.state}, {finding.what}: to fix it\n  {finding.mend}")
         problems = sum(finding.state == "problem" for finding in findings)
         stopping = sum(finding.stops_serve for finding in findings)
-        stops = f"{stopping} of them" if stopping else "none of them"
         typer.echo(
-            f"\nProblems: {problems}; {stops} in the way of `sightline serve`." if problems else "\nAll is well."
+            f"\nProblems: {problems}, of which {stopping} stop `sightline serve`." if problems else "\nAll is well."
         )
     if any(finding.stops_serve for finding in findings):
         raise typer.Exit(1)

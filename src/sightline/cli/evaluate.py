@@ -16,12 +16,12 @@ from sightline.config import load_settings
 
 
 def evaluate(
-    model: Annotated[str, typer.Argument(help="A model's name, a profile's too, or the path of an .onnx file.")],
-    data: Annotated[Path, typer.Option(help="The data set, laid out as for train.")],
-    out: Annotated[Path, typer.Option(help="Where evaluation.json and worst.jpg go.")] = Path("evaluation"),
-    weights: Annotated[Path | None, typer.Option(help="A file to be used in place of a profile's own weights.")] = None,
-    engine: Annotated[str, typer.Option(help="onnx, openvino or auto.")] = "auto",
-    precision: Annotated[str, typer.Option(help="auto, fp32, bf16 or fp16.")] = "auto",
+    model: Annotated[str, typer.Argument(help="A model's name (see `sightline models`) or the path of an ONNX file.")],
+    data: Annotated[Path, typer.Option(help="The data set, in the layout of `sightline train`.")],
+    out: Annotated[Path, typer.Option(help="Folder for evaluation.json and worst.jpg.")] = Path("evaluation"),
+    weights: Annotated[Path | None, typer.Option(help="A file to use in place of a profile's own weights.")] = None,
+    engine: Annotated[str, typer.Option(help="What runs the model: onnx, openvino, torch or auto.")] = "auto",
+    precision: Annotated[str, typer.Option(help="What the engine computes in: fp32, bf16, fp16, or auto.")] = "auto",
     everything: Annotated[bool, typer.Option("--all", help="Judge all photos, not only those kept aside.")] = False,
 ) -> None:
     """Judge a model: average precision of a detector, mean IoU of a segmenter, by class, and the worst photos."""
@@ -51,5 +51,5 @@ def evaluate(
         table.add_column(column, justify="left" if i == 0 else "right")
     for row in result.rows:
         table.add_row(*row)
-    Console().print(table)
+    Console(emoji=False).print(table)
     typer.echo(f"Figures: {out / 'evaluation.json'}\nWorst:   {out / 'worst.jpg'} (green: the truth, red: found)")

@@ -17,11 +17,11 @@ from sightline.registry import load
 
 
 def export(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="A profile.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A profile's name.")],
     precision: Annotated[str, typer.Option(help="fp32, or fp16 for graphics cards.")] = "fp32",
     out: Annotated[Path | None, typer.Option(help="Write the file there instead of into the cache.")] = None,
 ) -> None:
-    """Turn a profile's network into an ONNX file, compare the two, and from then on serve it without PyTorch."""
+    """Turn a profile's network into an ONNX file that runs without PyTorch, and compare the two."""
     settings = load_settings()
     profile, cache = profiles.load(name), Cache(settings.cache)
     if profile.architecture == "onnx":

@@ -26,7 +26,7 @@ class Display:
     def __init__(self, source: Source, *, bar: bool) -> None:
         """``bar``: draw one where standard error is a terminal."""
         self._source = source
-        self._console = Console(stderr=True, highlight=False)
+        self._console = Console(stderr=True, highlight=False, emoji=False)
         self._draws = bar and self._console.is_terminal
         self._bar: Progress | None = None
         self._rate = Rate()

@@ -37,7 +37,7 @@ def provide(settings: Settings) -> None:
 
 def get(profile: Profile, cache: Cache, hub: str) -> Path:
     """Get what is missing of a profile and show how far it is, on standard error. Raises ModelError."""
-    console = Console(stderr=True, highlight=False)
+    console = Console(stderr=True, highlight=False, emoji=False)
     missing = cache.missing(profile)
     if not missing:
         console.print(f"{profile.name} is here: {escape(str(cache.folder(profile)))}", soft_wrap=True)

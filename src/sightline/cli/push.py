@@ -33,23 +33,27 @@ TOLD_EVERY_S = 5.0
 
 
 def push(
-    source: Annotated[str, typer.Argument(help="rtsp://..., camera:0, a video, a folder of pictures, synthetic:")],
+    source: Annotated[
+        str, typer.Argument(help="rtsp://..., camera:0, a video, a folder of pictures, synthetic:shapes")
+    ],
     stream: Annotated[str, typer.Option(help="The stream's name.")],
     url: Annotated[str, typer.Option(help="The server: ws://, wss://, tcp:// or tcps://, then HOST:PORT.")] = URL,
     fps: Annotated[
         float | None,
-        typer.Option(min=0.01, max=1000, help="Pictures a second, at most. Default: the source's.", show_default=False),
+        typer.Option(
+            min=0.01, max=1000, help="At most so many pictures per second. Default: the source's.", show_default=False
+        ),
     ] = None,
     duration: Annotated[
-        float | None, typer.Option(min=0.1, help="Stop after so many seconds.", show_default=False)
+        float | None, typer.Option(min=0.1, help="Stop after this many seconds.", show_default=False)
     ] = None,
-    out: Annotated[str | None, typer.Option(help="Write a JSON line a result to this file; - is stdout.")] = None,
-    loop: Annotated[bool, typer.Option("--loop", help="Begin a file anew at its end.")] = False,
+    out: Annotated[str | None, typer.Option(help="Write one JSON line per result to this file; - is stdout.")] = None,
+    loop: Annotated[bool, typer.Option("--loop", help="Play a file again from the start when it ends.")] = False,
     adapt: Annotated[
-        bool, typer.Option(help="Send pictures as many, large and good as the server asks; else as they are.")
+        bool, typer.Option(help="Change rate, size and quality of the pictures when the server asks for it.")
     ] = True,
 ) -> None:
-    """Stream a source to a server and say what became of every picture.
+    """Stream a source to a server and show what became of every picture.
 
     Pictures come by the source's own clock, and the newest counts: those for which the server has no room are skipped
     here. Ctrl-C stops, and leaves complete files. A token is taken from SIGHTLINE_TOKEN.
@@ -154,7 +158,7 @@ class Report:
         self._skipped = 0
         self._stream = stream
         self._trouble: str | None = None
-        self._console = Console(stderr=True, highlight=False)
+        self._console = Console(stderr=True, highlight=False, emoji=False)
         self._status = self._console.status("") if bar and self._console.is_terminal else None
         self._told = time.monotonic()
 

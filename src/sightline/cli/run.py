@@ -38,15 +38,20 @@ def run(
     save: Annotated[
         str | None,
         typer.Option(
-            help="Write an annotated video to this .mp4 file, a picture to this .jpg, or pictures to this folder."
+            help="Write an annotated video to this .mp4 file, a picture to this .jpg file, or pictures to this folder."
         ),
     ] = None,
-    jsonl: Annotated[str | None, typer.Option(help="Write a JSON line a frame to this file; - is stdout.")] = None,
-    masks: Annotated[str | None, typer.Option(help="Write a class map a frame, as PNG, to this folder.")] = None,
-    mode: Annotated[str, typer.Option(help="How --save draws: see the gallery in the docs.")] = "auto",
+    jsonl: Annotated[str | None, typer.Option(help="Write one JSON line per frame to this file; - is stdout.")] = None,
+    masks: Annotated[str | None, typer.Option(help="Write a class map of each frame, as PNG, to this folder.")] = None,
+    mode: Annotated[str, typer.Option(help="How --save draws; see docs/gallery.md.")] = "auto",
     opacity: Annotated[
         float | None,
-        typer.Option(min=0, max=100, help="Percent of what --save draws. Default: the mode's own.", show_default=False),
+        typer.Option(
+            min=0,
+            max=100,
+            help="Opacity of what --save draws, in percent. Default: the mode's own.",
+            show_default=False,
+        ),
     ] = None,
     latest: Annotated[
         bool | None,
@@ -71,7 +76,7 @@ def run(
 ) -> None:
     """Put a video, pictures or a camera through a model and write what it finds.
 
-    Ctrl-C stops at any moment and leaves complete files. Nothing but --jsonl - writes to standard output.
+    Ctrl-C stops at any moment and leaves complete files. Only --jsonl - writes to standard output.
     """
     # Here, or a broken OpenCV would stop `sightline doctor` as well.
     from sightline.cli.progress import Display

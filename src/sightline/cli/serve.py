@@ -17,8 +17,12 @@ from sightline.guard import is_loopback
 
 def _help(setting: str) -> str:
     field = Settings.model_fields[setting]
-    default = "" if field.default is None or field.default is False else f" Default: {field.default}."
+    default = "" if field.default is None or field.default is False else f" Default: {_shown(field.default)}."
     return f"{field.description}{default}"
+
+
+def _shown(value: object) -> object:
+    return "on" if value is True else value
 
 
 def _option(setting: str, *names: str) -> typer.models.OptionInfo:
@@ -32,7 +36,9 @@ def serve(
     tcp_port: Annotated[int | None, _option("tcp_port")] = None,
     source: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME=SOURCE", help="A stream that the server pulls: rtsp://..., a file. Repeatable."),
+        typer.Option(
+            metavar="NAME=SOURCE", help="A stream that the server pulls: rtsp://..., a file. May be repeated."
+        ),
     ] = None,
     model: Annotated[str | None, _option("model")] = None,
     profile: Annotated[str | None, _option("profile")] = None,
@@ -59,7 +65,7 @@ def serve(
 ) -> None:
     """Start the server: cameras in, results and pictures out.
 
-    All settings, also those without an option here, are taken from sightline.toml and SIGHTLINE_* variables too.
+    Settings can also be given in sightline.toml and as SIGHTLINE_* variables; some have no option here.
     """
     settings = load_settings(
         host=host,

@@ -24,36 +24,39 @@ SWEEP_DROPS = 1.0
 
 
 def _setting(name: str) -> Any:
-    default = Settings.model_fields[name].default
-    words = f"{Settings.model_fields[name].description} Of its own server.{f' Default: {default}.' if default else ''}"
-    return typer.Option(help=words, show_default=False)
+    field = Settings.model_fields[name]
+    default = f" Default: {field.default}." if field.default else ""
+    return typer.Option(help=f"{field.description} For the server that is started.{default}", show_default=False)
 
 
 def stress(
-    streams: Annotated[int, typer.Option(help="Publishers, each a process.")] = 8,
-    fps: Annotated[float, typer.Option(help="Frames a second of each.")] = 20,
-    duration: Annotated[float, typer.Option(help="Seconds; in a sweep those of each load.")] = 30,
-    viewers: Annotated[int, typer.Option(help="Viewers of all streams together, each a process.")] = 0,
-    transport: Annotated[Literal["tcp", "ws"], typer.Option(help="How they connect to its own server.")] = "tcp",
+    streams: Annotated[int, typer.Option(help="Number of publishers, each a process.")] = 8,
+    fps: Annotated[float, typer.Option(help="Frames per second of each publisher.")] = 20,
+    duration: Annotated[float, typer.Option(help="Seconds; in a sweep, of each load.")] = 30,
+    viewers: Annotated[int, typer.Option(help="Number of viewers of all streams together, each a process.")] = 0,
+    transport: Annotated[
+        Literal["tcp", "ws"], typer.Option(help="How they connect, where --url does not say it.")
+    ] = "tcp",
     source: Annotated[
         str | None,
-        typer.Option(help="A video or pictures to send; its first 300 are decoded and encoded before the start."),
+        typer.Option(help="A video or pictures to send: the first 300 pictures. Default: made pictures."),
     ] = None,
     url: Annotated[
         str | None,
-        typer.Option(help="A server that runs already: ws://, wss://, tcp:// or tcps://. Else one is started."),
+        typer.Option(help="A server that runs already: ws://, wss://, tcp:// or tcps://. Default: start one."),
     ] = None,
     stats_url: Annotated[
-        str | None, typer.Option(help="Where that server has its page. Default: the same host, for tcp:// port 8000.")
+        str | None,
+        typer.Option(help="That server's page, http://HOST:PORT. Default: the same host, for tcp:// port 8000."),
     ] = None,
     sweep: Annotated[
         bool, typer.Option("--sweep", help="Raise the load by half, again and again, until it breaks.")
     ] = False,
     target: Annotated[
-        float | None, typer.Option(help="Milliseconds that p95 latency may be. Default: any; in a sweep 100.")
+        float | None, typer.Option(help="Highest p95 latency allowed, in ms. Default: any; in a sweep 100.")
     ] = None,
     max_drops: Annotated[
-        float | None, typer.Option(help="Percent of frames that may have no result. Default: any; in a sweep 1.")
+        float | None, typer.Option(help="Highest percentage of frames without a result. Default: any; in a sweep 1.")
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Write report.json and report.html to this folder.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="The report as JSON on standard output.")] = False,
@@ -61,7 +64,7 @@ def stress(
     engine: Annotated[str | None, _setting("engine")] = None,
     imgsz: Annotated[int | None, _setting("imgsz")] = None,
 ) -> None:
-    """Put a server under load and say what became of every frame.
+    """Put a server under load and report what became of every frame.
 
     Publishers send by the clock, whatever comes back. Ends with status 0 if all is well, 1 if the verdict is bad and
     2 if the test could not be carried out. For a server that asks for tokens SIGHTLINE_TOKEN must be an admin's.
@@ -98,7 +101,7 @@ def stress(
     goal = Goal(target if target is not None or not sweep else SWEEP_P95_MS, None if lost is None else lost / 100)
     if out is not None:
         _make_folder(out)
-    told = Console(stderr=True, highlight=False)
+    told = Console(stderr=True, highlight=False, emoji=False)
     with told.status("Making the pictures") as status:
         jpegs = pictures.jpegs(source)
 

@@ -12,7 +12,7 @@ from rich.text import Text
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[str | Text]]) -> None:
     """Print to standard output. Cells are shown as they are, whatever is in them."""
-    console = Console(highlight=False)
+    console = Console(highlight=False, emoji=False)
     if console.is_terminal:
         table = Table(*columns, box=box.SIMPLE)
         for row in rows:

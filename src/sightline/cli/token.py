@@ -13,7 +13,11 @@ from sightline.config import data_folder
 from sightline.errors import ConfigError
 from sightline.tokens import ALL, Record, Store
 
-token = typer.Typer(name="token", help="Who may use a server that runs with --lan or --tunnel.", no_args_is_help=True)
+token = typer.Typer(
+    name="token",
+    help="Make, list and revoke tokens: who may use a server that runs with --lan or --tunnel.",
+    no_args_is_help=True,
+)
 
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 
@@ -23,10 +27,10 @@ def create(
     role: Annotated[str, typer.Option(help="publish: be the camera; view: pictures and results; admin: everything.")],
     stream: Annotated[str | None, typer.Option(help="The stream's name. Default: all streams.")] = None,
     expires: Annotated[
-        str, typer.Option(metavar="TIME", help="How long it is good for: 30m, 12h, 7d, 4w, or never.")
+        str, typer.Option(metavar="TIME", help="How long it is valid: 30m, 12h, 7d, 4w, or never.")
     ] = "30d",
 ) -> None:
-    """Make a token and show it, once. A server that runs accepts it at once.
+    """Make a token and show it, this once. A running server accepts it immediately.
 
     Programs send it as Authorization: Bearer TOKEN; our own commands take it from SIGHTLINE_TOKEN.
     """
@@ -37,7 +41,7 @@ def create(
 
 @token.command("list")
 def show() -> None:
-    """Show all tokens, without what must stay secret."""
+    """List all tokens, without their secrets."""
     records = Store(data_folder()).records()
     if not records:
         typer.echo("There are no tokens.", err=True)
@@ -58,7 +62,7 @@ def show() -> None:
 
 @token.command()
 def revoke(token_id: Annotated[str, typer.Argument(metavar="ID", help="As `sightline token list` shows it.")]) -> None:
-    """Take a token back: a server that runs ends its sessions within a second."""
+    """Revoke a token. A running server ends its sessions within a second."""
     record = Store(data_folder()).revoke(token_id)
     typer.echo(f"{record.id} is revoked: {_right(record)}.", err=True)
 

@@ -29,21 +29,25 @@ def check_extra() -> None:
 def train(
     task: Annotated[Kind, typer.Argument(help="detect: boxes with classes. segment: a class for every pixel.")],
     data: Annotated[
-        Path, typer.Option(help="The data set: COCO boxes, a folder of masks, or archives (see the docs).")
+        Path, typer.Option(help="The data set: COCO boxes, a folder of masks, or archives; see docs/training.md.")
     ],
-    out: Annotated[Path, typer.Option(help="The folder of this run; the model gets its name.")],
-    epochs: Annotated[float, typer.Option(help="How often every photo is seen.")] = 100.0,
+    out: Annotated[Path, typer.Option(help="The folder of this run; the model is named after it.")],
+    epochs: Annotated[float, typer.Option(help="How often each photo is seen.")] = 100.0,
     minutes: Annotated[
-        float | None, typer.Option(help="End after so many minutes if epochs would take longer.")
+        float | None, typer.Option(help="End after this many minutes if the epochs would take longer.")
     ] = None,
     batch_size: Annotated[int, typer.Option(help="Pictures per step.")] = 32,
-    processes: Annotated[int, typer.Option(help="On a CPU, one per core is fastest.")] = 1,
-    learning_rate: Annotated[float, typer.Option(help="At the start; it falls along a cosine.")] = 2e-3,
+    processes: Annotated[
+        int, typer.Option(help="Processes that train together; on a CPU one per core is fastest.")
+    ] = 1,
+    learning_rate: Annotated[float, typer.Option(help="Learning rate at the start; it falls along a cosine.")] = 2e-3,
     device: Annotated[str, typer.Option(help="cpu, cuda or auto.")] = "auto",
     teacher: Annotated[
-        str | None, typer.Option(help="A detector that labels the classes which photos say nothing of.")
+        str | None, typer.Option(help="A detector that labels the classes for which a photo has no labels.")
     ] = None,
-    start_from: Annotated[Path | None, typer.Option(help="checkpoint.pt of another run, to begin with.")] = None,
+    start_from: Annotated[
+        Path | None, typer.Option(help="Begin with the weights of another run: its checkpoint.pt.")
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
 ) -> None:
     """Train a model on your own photos and write it as ONNX, ready for --model. Ctrl-C saves; --resume goes on."""

@@ -28,8 +28,10 @@ POLL_S = 0.05
 def watch(
     stream: Annotated[str, typer.Argument(help="The stream's name.")],
     url: Annotated[str, typer.Option(help="The server: ws://, wss://, tcp:// or tcps://, then HOST:PORT.")] = URL,
-    json: Annotated[bool, typer.Option("--json", help="A JSON line a result on standard output.")] = False,
-    window: Annotated[bool, typer.Option("--window", help="A window with everything drawn in; q closes it.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="One JSON line per result on standard output.")] = False,
+    window: Annotated[
+        bool, typer.Option("--window", help="A window with the pictures and everything drawn in; q closes it.")
+    ] = False,
 ) -> None:
     """Show what is found in a stream, as it happens: in the terminal, in a window, or as JSON lines.
 
@@ -111,7 +113,7 @@ def _status(newest: _Newest, stream: str) -> None:
 
     from sightline.metrics import Rate, Spread
 
-    console = Console(stderr=True)
+    console = Console(stderr=True, emoji=False)
     rate, latency = Rate(), Spread()
     last: Result | None = None
     told = 0.0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 import ssl
 import time
 from collections.abc import Awaitable, Callable
@@ -137,7 +138,8 @@ def untrusted(url: str, error: ssl.SSLCertVerificationError) -> Unreachable:
 
 
 def check_url(url: str) -> str:
-    """The URL without a slash at its end. Raises ConfigError where it is none of ours."""
+    """The URL without a slash at its end; http means WebSocket. Raises ConfigError where it is none of ours."""
+    url = re.sub(r"^http(?=s?://)", "ws", url)
     try:
         parts = urlsplit(url)
         port = parts.port

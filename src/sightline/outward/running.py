@@ -26,7 +26,7 @@ def check_sinks(sinks: Sequence[SinkSettings]) -> None:
             if parts.scheme not in ("http", "https") or not parts.hostname:
                 raise ConfigError(f"{which}: expected a url that begins with http:// or https://")
         elif find_spec("aiomqtt") is None:
-            raise ConfigError(f"{which}: aiomqtt is not installed: pip install 'sightline[mqtt]'")
+            raise ConfigError(f"{which}: aiomqtt is not installed; run: pip install 'sightline[mqtt]'")
 
 
 def open_outlet(sink: SinkSettings) -> Outlet:

@@ -44,7 +44,7 @@ def as_json(found: Report) -> str:
 
 def show(found: Report) -> None:
     """For people, on standard output."""
-    console = Console(highlight=False)
+    console = Console(highlight=False, emoji=False)
     if not console.is_terminal:
         console.width = PAPER
     if found.sweep:

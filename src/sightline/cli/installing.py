@@ -1,0 +1,21 @@
+"""Commands that install something into the environment that Sightline runs in, which need not be the shell's."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import shutil
+import sys
+from pathlib import Path
+
+
+def exactly(text: str) -> str:
+    """The text with each ``pip install`` and ``pip uninstall -y`` in it made a command for this very environment."""
+    pip = shutil.which("pip")
+    if pip is not None and Path(pip).parent == Path(sys.executable).parent:
+        return text
+    if importlib.util.find_spec("pip") is None and shutil.which("uv"):  # environments made by uv have no pip
+        return re.sub(
+            r"(?<!\S)pip (install|uninstall)( -y)?", lambda m: f"uv pip {m[1]} --python {sys.executable}", text
+        )
+    return re.sub(r"(?<!\S)pip (?=install|uninstall)", lambda _: f"{sys.executable} -m pip ", text)
