@@ -1,6 +1,13 @@
-"""Makes the pictures of gallery.md from one frame of a clip: python docs/gallery.py CLIP [--frame 150] [--model nano].
+"""Makes the pictures of gallery.md from one frame of a clip. Every mode, on what one model finds:
 
-Where the model gives boxes only, GrabCut cuts out what is in them, so that modes that need a mask have one.
+    python docs/gallery.py CLIP [--frame 150] [--model nano]
+
+or what each of several models finds, names or ONNX files, each of another family:
+
+    python docs/gallery.py CLIP --frame 1240 --families nano motion yolox_nano.onnx ...
+
+Where the model gives boxes only, GrabCut cuts out what is in them, so that modes that need a mask have one; pictures of
+families show what the model gives and nothing else.
 """
 
 from __future__ import annotations
@@ -17,38 +24,65 @@ from sightline.loader import load_model
 from sightline.renderers.base import draw
 from sightline.types import Detections, Image
 
-OUT = Path(__file__).parent / "images" / "modes"
+OUT = Path(__file__).parent / "images"
 WIDTH, HEIGHT = 640, 360
+BEFORE = 60
+"""Frames that a model which remembers has seen before."""
 
 
 def main() -> None:
-    """Draw the frame in every mode."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    """Draw the frame in every mode, or what every model finds in it."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("clip")
     parser.add_argument("--frame", type=int, default=150)
     parser.add_argument("--model", default="nano")
+    parser.add_argument("--families", nargs="*", default=[], metavar="MODEL")
     args = parser.parse_args()
-    image = frame_of(args.clip, args.frame)
-    model = load_model(args.model)
+    frames = frames_of(args.clip, args.frame)
+    for spec in args.families:
+        family(frames, spec)
+    if not args.families:
+        modes(frames[-1], args.model)
+
+
+def modes(image: Image, spec: str) -> None:
+    """The frame in every mode."""
+    model = load_model(spec)
     (prediction,) = model.predict([image])
     if isinstance(prediction, Detections) and prediction.mask is None:
         prediction = replace(prediction, mask=cut_out(image, prediction))
-    OUT.mkdir(parents=True, exist_ok=True)
     for mode in registry.names("renderers"):
-        drawn = draw(image, prediction, model.card.labels, mode=mode)
-        path = OUT / f"{mode}.webp"
-        cv2.imwrite(str(path), drawn, [cv2.IMWRITE_WEBP_QUALITY, 70])
-        print(f"{path.name}: {path.stat().st_size} bytes")
+        write(f"modes/{mode}", draw(image, prediction, model.card.labels, mode=mode))
 
 
-def frame_of(clip: str, number: int) -> Image:
-    """One frame, 640x360."""
+def family(frames: list[Image], spec: str) -> None:
+    """What a model finds in the last of the frames."""
+    model = load_model(spec)
+    for image in frames if model.remembers else frames[-1:]:
+        (prediction,) = model.predict([image], streams=["gallery"])
+    what = "-masks" if model.card.task == "segment" and isinstance(prediction, Detections) else ""
+    write(f"families/{model.card.family}{what}", draw(frames[-1], prediction, model.card.labels))
+
+
+def write(name: str, image: Image) -> None:
+    """A picture of the page."""
+    path = OUT / f"{name}.webp"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    cv2.imwrite(str(path), image, [cv2.IMWRITE_WEBP_QUALITY, 70])
+    print(f"{name}: {path.stat().st_size} bytes")
+
+
+def frames_of(clip: str, number: int) -> list[Image]:
+    """One frame, 640x360, after those before it."""
     capture = cv2.VideoCapture(clip)
-    capture.set(cv2.CAP_PROP_POS_FRAMES, number)
-    done, image = capture.read()
-    if not done:
-        raise SystemExit(f"{clip}: no frame {number}")
-    return np.asarray(cv2.resize(image, (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA), np.uint8)
+    capture.set(cv2.CAP_PROP_POS_FRAMES, max(0, number - BEFORE))
+    found: list[Image] = []
+    for _ in range(min(number, BEFORE) + 1):
+        done, image = capture.read()
+        if not done:
+            raise SystemExit(f"{clip}: no frame {number}")
+        found.append(np.asarray(cv2.resize(image, (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA), np.uint8))
+    return found
 
 
 def cut_out(image: Image, found: Detections) -> np.typing.NDArray[np.uint8]:
