@@ -17,11 +17,14 @@ from playwright.async_api import Browser, Page, Route, expect
 from browsing import FAKE_CAMERA, browsing, listen_for_errors
 from made_graph import made_graph
 from serving import Json, Running, peer, picture, pixels, serving
+from sightline import profiles
+from sightline.cache import Cache
+from sightline.palette import color
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
 SLOW_MS = 60_000
 ANT, BEE = 0, 1  # of "boxes"
-PERSON, PLANT = 1, 2  # of "areas"
+PERSON, PLANT = 15, 16  # of the profile "fast"
 
 
 def boxes(path: Path) -> Path:
@@ -33,21 +36,26 @@ def boxes(path: Path) -> Path:
     return made_graph(path, {"output0": output}, metadata={"names": names, "stride": "32"})
 
 
-def areas(path: Path) -> Path:
-    """A quarter of every picture is a person, another a plant."""
+def exported(cache: Cache) -> None:
+    """The profile "fast", as ``models export`` leaves it; a quarter of every picture is a person, another a plant."""
     found = np.zeros((16, 16), np.int64)
     found[4:12, :8], found[4:12, 8:] = PERSON, PLANT
-    return made_graph(path, {"map": found}, metadata={"names": '["background", "person", "plant"]'})
+    profile = profiles.load("fast")
+    path = cache.export(profile)
+    path.parent.mkdir(parents=True)
+    made_graph(path, {"map": found}, metadata=profile.metadata())
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
 async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Running]:
     folder = tmp_path_factory.mktemp("models")
     (folder / "broken.onnx").write_bytes(b"no graph at all")
-    offered = {"boxes": boxes(folder / "b.onnx"), "areas": areas(folder / "a.onnx"), "broken": folder / "broken.onnx"}
+    exported(Cache(folder / "cache"))
+    offered = {"boxes": boxes(folder / "b.onnx"), "broken": folder / "broken.onnx"}
     settings = folder / "settings.toml"
     settings.write_text("[models]\n" + "".join(f"{name} = {json.dumps(str(p))}\n" for name, p in offered.items()))
-    async with serving("--model", "nano", "--engine", "onnx", env={"SIGHTLINE_CONFIG": str(settings)}) as running:
+    env = {"SIGHTLINE_CONFIG": str(settings), "SIGHTLINE_CACHE": str(folder / "cache")}
+    async with serving("--model", "nano", "--engine", "onnx", env=env) as running:
         yield running
 
 
@@ -221,41 +229,46 @@ async def test_a_model_that_fails_is_told_where_it_was_chosen_and_the_old_one_go
         await expect(page.locator("#model-why")).to_have_text("On the server, without an engine")
 
 
-async def test_areas_on_the_camera_page_in_every_way_to_show_them(server: Running, browser: Browser) -> None:
+async def test_a_profile_on_the_camera_page_in_every_way_to_show_it(server: Running, browser: Browser) -> None:
     async with opened(browser, f"{server.url}/camera/desk") as page:
         await expect(page.locator("#model-chosen")).to_be_disabled()
         await page.locator("#start").click()
         await in_force(page, "nano")
         await page.locator("#mode").select_option("filled")
         await page.locator("#opacity").fill("100")
-        await choose(page, "areas")
-        await in_force(page, "areas")
-        found = await result(server, "desk", lambda r: r["model"] == "areas")
-        assert [s["class_name"] for s in found["segments"]] == ["background", "person", "plant"]
-        await coloured(page, c1=True, c2=True)
+        await choose(page, "fast")
+        await in_force(page, "fast")
+        await expect(page.locator("#model-about")).to_have_text("Areas · 21 classes")
+        found = await result(server, "desk", lambda r: r["model"] == "fast")
+        assert [s["class_name"] for s in found["segments"]] == ["background", "person", "potted plant"]
+        await coloured(page, c15=True, c16=True)
 
         await page.locator("#classes summary").click()
         rows = page.locator("#class-list label")
-        await expect(rows).to_have_text(["background50 %", "person25 %", "plant25 %"], timeout=SLOW_MS)
+        for row, text in enumerate(("background50 %", "person25 %", "potted plant25 %", "aeroplane")):
+            await expect(rows.nth(row)).to_have_text(text, timeout=SLOW_MS)
         await page.get_by_role("checkbox", name=re.compile("^person")).click()
         found = await result(server, "desk", lambda r: len(r["segments"]) == 2)
-        assert {s["class_name"]: s["share"] for s in found["segments"]} == {"background": 0.5, "plant": 0.25}
+        assert {s["class_name"]: s["share"] for s in found["segments"]} == {
+            "background": 0.5,
+            "potted plant": 0.25,
+        }
         for mode in ("filled", "contours", "blend", "side_by_side"):
             await page.locator("#mode").select_option(mode)
             await page.locator("#opacity").fill("100")
             if mode == "blend":  # dyed, so of no colour of the palette
-                await coloured(page, c1=False, c2=False)
+                await coloured(page, c15=False, c16=False)
             else:
-                await coloured(page, c1=False, c2=True)
+                await coloured(page, c15=False, c16=True)
         await page.locator("#opacity").fill("0")
-        await coloured(page, c1=False, c2=False)
+        await coloured(page, c15=False, c16=False)
         await expect(page.locator("#confidence")).to_be_disabled()
 
         drawn = pixels((await server.http.get("/snapshot/desk.jpg?mode=filled&opacity=100")).content)
         height, width = drawn.shape[:2]
         person, plant = drawn[height // 2, width // 4].astype(int), drawn[height // 2, width * 3 // 4].astype(int)
-        assert abs(plant - (87, 220, 61)).max() < 24
-        assert abs(person - (28, 159, 255)).max() > 48
+        assert abs(plant - color(PLANT)).max() < 24
+        assert abs(person - color(PERSON)).max() > 48
 
 
 async def test_engines_are_those_that_can_run_the_model(server: Running, browser: Browser) -> None:
