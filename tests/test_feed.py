@@ -59,7 +59,7 @@ def test_what_can_not_be_opened_is_an_error_unless_told_to_be_patient(tmp_path: 
     assert told[1:] == [None]
 
 
-def test_a_camera_that_is_killed_comes_back_each_of_five_times() -> None:
+def test_a_camera_that_is_killed_comes_back_each_time() -> None:
     port = free_port()
     newest: list[Image] = []
     changes: list[str | None] = []
@@ -78,7 +78,7 @@ def test_a_camera_that_is_killed_comes_back_each_of_five_times() -> None:
 
     reader = threading.Thread(target=read, daemon=True)
     reader.start()
-    for life in range(5):
+    for life in range(3):
         with RtspServer(port, size=(160, 120 + 16 * life)):
             with changed:
                 assert changed.wait_for(lambda: changes[-1:] == [None], MOST_S + 20), f"life {life}: {changes}"

@@ -118,9 +118,9 @@ def _step(stream: Stream, controller: Controller, settings: Settings, now: float
         if replace(knobs, imgsz=before.imgsz, confidence=before.confidence) != before:
             _tell(stream, settings, knobs, controller.reason)
         else:
-            log.info(
-                "stream %s: input %s, confidence %s: %s", stream.name, knobs.imgsz, knobs.confidence, controller.reason
-            )
+            chosen = (("input", knobs.imgsz), ("confidence", knobs.confidence))
+            told = ", ".join(f"{what} {value:g}" for what, value in chosen if value is not None)
+            log.info("stream %s: %s: %s", stream.name, told, controller.reason)
 
 
 def _tell(stream: Stream, settings: Settings, knobs: Knobs, reason: str) -> None:
