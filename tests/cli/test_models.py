@@ -146,6 +146,19 @@ def test_nothing_comes_where_an_export_is(hub: MadeHub, tmp_path: Path) -> None:
     assert hub.asked == []
 
 
+def test_weights_of_ones_own_are_not_exported_into_the_cache(hub: MadeHub, tmp_path: Path) -> None:
+    file = tmp_path / "mine.pth"
+    file.write_bytes(TENSORS)
+    for given, out, why in (
+        (file, (), "add --out"),
+        (tmp_path / "gone.pth", ("--out", tmp_path / "x"), "no such file"),
+    ):
+        result = sightline("models", "export", "fast", "--weights", given, *out)
+        assert isinstance(result.exception, ConfigError)
+        assert why in result.exception.message
+    assert hub.asked == []
+
+
 def test_model_alone_is_a_profiles_name_too(hub: MadeHub, tmp_path: Path) -> None:
     hub.statuses = [404]
     picture = tmp_path / "picture.png"

@@ -9,6 +9,7 @@ import typer
 
 from sightline import profiles
 from sightline.cache import PRECISIONS, Cache, Precision
+from sightline.catalogue import find
 from sightline.cli.providing import get
 from sightline.config import load_settings
 from sightline.errors import ConfigError, ModelError
@@ -20,6 +21,9 @@ def export(
     name: Annotated[str, typer.Argument(metavar="NAME", help="A profile's name.")],
     precision: Annotated[str, typer.Option(help="fp32, or fp16 for graphics cards.")] = "fp32",
     out: Annotated[Path | None, typer.Option(help="Write the file there instead of into the cache.")] = None,
+    weights: Annotated[
+        Path | None, typer.Option(help="A file to be used in place of the profile's own weights; needs --out.")
+    ] = None,
 ) -> None:
     """Turn a profile's network into an ONNX file that runs without PyTorch, and compare the two."""
     settings = load_settings()
@@ -30,11 +34,15 @@ def export(
     wanted = next((one for one in PRECISIONS if one == precision), None)
     if wanted is None:
         raise ConfigError(f"precision {precision!r}: expected one of {', '.join(PRECISIONS)}")
+    if weights is not None:
+        if out is None:
+            raise ConfigError(f"weights {weights}: the cache is for the profile's own; add --out FILE.onnx")
+        find(profile, weights=weights)
     _check_extra(profile)
-    if cache.missing(profile):
+    if weights is None and cache.missing(profile):
         get(profile, cache, settings.hub)
     typer.echo(f"writing {name} as ONNX and comparing the two; this takes a minute or more")
-    path = export_profile(profile, cache, wanted, out)
+    path = export_profile(profile, cache, wanted, out, weights=weights)
     typer.echo(f"{path}: {path.stat().st_size / 1e6:.1f} MB, says the same as the network")
 
 
@@ -44,14 +52,15 @@ def export_profile(
     precision: Precision = "fp32",
     out: Path | None = None,
     threads: int | None = None,
+    weights: Path | None = None,
 ) -> Path:
-    """Write the ONNX file of a profile whose weights are in the cache; by default into the cache.
+    """Write the ONNX file of a profile, of the weights in the cache or of ``weights``; by default into the cache.
 
     It is in its place only when it is whole and says what the network says. Raises ModelError where it does not,
     ConfigError where PyTorch or what it needs is not installed.
     """
     _check_extra(profile)
-    weights = cache.check(profile)
+    weights = weights or cache.check(profile)
     path = cache.export(profile, precision) if out is None else out
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
