@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -53,3 +56,18 @@ def test_what_is_bound_gives_what_a_plain_run_gives(make_graph: Callable[..., Pa
         feeds = {"images": np.full((batch, 3, 64, 64), batch, np.float32)}
         for made, expected in zip(bound.run(feeds), plain.run(feeds).values(), strict=True):
             np.testing.assert_array_equal(made, expected)
+
+
+def test_nothing_is_reported_to_anybody(make_graph: Callable[..., Path], tmp_path: Path) -> None:
+    """ONNX Runtime keeps what it is about to report, and an identity of this machine, in the home folder."""
+    code = (
+        "import sys, numpy as np; from pathlib import Path; from sightline.engines import onnx\n"
+        "engine = onnx.open(Path(sys.argv[1]))\n"
+        "engine.run({'images': np.zeros((1, 3, 64, 64), np.float32)})"
+    )
+    silent = ("CI", "TF_BUILD", "GITHUB_ACTIONS", "ORT_RUNNING_UNIT_TESTS", "ORT_DISABLE_TELEMETRY")
+    home = dict.fromkeys(("HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME", "LOCALAPPDATA"), str(tmp_path / "home"))
+    (tmp_path / "home").mkdir()
+    environment = {k: v for k, v in os.environ.items() if k not in silent} | home
+    subprocess.run([sys.executable, "-c", code, make_graph(VALUE)], env=environment, timeout=100, check=True)
+    assert list((tmp_path / "home").rglob("*")) == []

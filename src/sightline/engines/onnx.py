@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -66,7 +67,7 @@ class OnnxEngine:
     name = "onnx"
 
     def __init__(self, path: Path, device: str, threads: int, precision: str, cache: Path | None) -> None:
-        import onnxruntime
+        onnxruntime = _onnxruntime()
         from onnxruntime.capi import onnxruntime_pybind11_state as errors
 
         options = onnxruntime.SessionOptions()
@@ -141,8 +142,7 @@ def _providers(path: Path, device: str, precision: str, cache: Path | None) -> l
     cpu: tuple[str, dict[str, Any]] = ("CPUExecutionProvider", {})
     if device == "cpu":
         return [cpu]
-    import onnxruntime
-
+    onnxruntime = _onnxruntime()
     if hasattr(onnxruntime, "preload_dlls"):  # since 1.21: the CUDA libraries that pip installed
         onnxruntime.preload_dlls()
     number = device.removeprefix("cuda:")
@@ -177,9 +177,17 @@ def _check_started(asked: list[str], started: list[str], device: str) -> None:
 
 
 def _known() -> list[str]:
+    return list(_onnxruntime().get_available_providers())
+
+
+def _onnxruntime() -> Any:
+    # Since 1.29 it tells its maker which model runs and how fast, on Linux and macOS too, unless it is told not to
+    # before it is imported.
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     import onnxruntime
 
-    return list(onnxruntime.get_available_providers())
+    onnxruntime.disable_telemetry_events()  # what older ones on Windows have
+    return onnxruntime
 
 
 def _spec(node: Any) -> TensorSpec:
