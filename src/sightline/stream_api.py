@@ -15,6 +15,7 @@ from sightline.drawing import Drawing
 from sightline.errors import StreamNotFound
 from sightline.hub import Hub
 from sightline.presets import PresetName
+from sightline.pull import Puller
 from sightline.stream import Stream, Subscription
 from sightline.switching import Failed, Pending
 from sightline.types import ModelCard, Segmentation
@@ -146,6 +147,8 @@ class StreamStats(BaseModel):
     """reconnecting: the server pulls this stream, and no pictures come."""
     reason: str
     """Why it is reconnecting; else empty."""
+    pulled: bool
+    """The server itself reads its source: nobody else can be its camera."""
     model: str
     width: int
     height: int
@@ -226,6 +229,7 @@ def stream_stats(hub: Hub, stream: Stream) -> StreamStats:
         name=stream.name,
         state=_state(stream),
         reason=stream.paused or "",
+        pulled=isinstance(stream.publisher, Puller),
         model=stream.worker.model_name,
         width=width,
         height=height,

@@ -25,6 +25,7 @@ async def test_the_card_says_that_a_camera_is_reconnected_and_the_viewer_shows_i
         await expect(card).to_contain_text("Reconnecting")
         await expect(card).to_contain_text("nothing listens there. Trying again.", timeout=WAIT_MS)
         assert secret not in await page.content()
+        await expect(card.get_by_label("Camera page of door")).to_be_hidden()  # the server is its camera
         with RtspServer(port, size=(320, 240)):
             await expect(card).to_have_attribute("data-state", "live", timeout=WAIT_MS)
             await expect(card.locator("img")).to_be_visible(timeout=WAIT_MS)

@@ -71,7 +71,7 @@ export function cameraWords(s) {
       icon: "warning",
       kind: "warning",
       title: "The model doesn't work",
-      text: "This is your camera's own picture. Whoever runs the server finds more in its log.",
+      text: "This is your camera's own picture. The cause is in the server's log.",
       detail: s.model.message,
     });
   }

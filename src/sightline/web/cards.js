@@ -5,7 +5,7 @@ import { reasonInWords } from "./messages.js";
 import { icon, make, setData, setText } from "./ui.js";
 
 /**
- * @typedef {{name: string, state: "live" | "waiting" | "reconnecting", reason: string, model: string, width: number, height: number, fps: number,
+ * @typedef {{name: string, state: "live" | "waiting" | "reconnecting", reason: string, pulled: boolean, model: string, width: number, height: number, fps: number,
  *   latency_ms: {p50: number, p95: number, p99: number}, viewers: number, received: number, delivered: number,
  *   dropped: Record<string, number>, failed: number, in_flight: number, browser: string, stages: Record<string, number>}} StreamStats
  */
@@ -69,7 +69,8 @@ export class Card {
     const reasons = lost(stats);
     setText(this.#figures.drops, count(reasons.reduce((sum, [, n]) => sum + n, 0)));
     setText(this.#drops, reconnecting ? `No pictures: ${stats.reason}. Trying again.` : dropsInWords(reasons));
-    this.#watch.classList.toggle("main", live);
+    this.#camera.hidden = stats.pulled; // the server is its camera
+    this.#watch.classList.toggle("main", live || stats.pulled);
     this.#camera.classList.toggle("main", !live);
     setText(this.#nothing, live || reconnecting ? "No picture yet" : "The camera is off");
     setData(this.element, "received", String(stats.received));

@@ -101,7 +101,7 @@ export class ClassList {
     for (const row of this.#rows) row.item.hidden = !matches(row.name, this.#search.value.trim());
     const some = this.#rows.some((row) => !row.item.hidden);
     this.#nothing.hidden = some;
-    setText(this.#nothing, this.#rows.length ? "No class has such a name." : "Classes appear here once one was found.");
+    setText(this.#nothing, this.#rows.length ? "No class has such a name." : "Classes appear here once one is found.");
   }
 }
 

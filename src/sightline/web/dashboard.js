@@ -85,8 +85,8 @@ function askToSignIn() {
   setData(document.body, "state", "signed-out");
   banner.say({
     icon: "key",
-    title: "This server asks who you are",
-    text: "Scan the code that it shows in its terminal, or one that somebody who manages it makes for you here.",
+    title: "Please sign in",
+    text: "Scan the code in the server's terminal, or one that an admin of this server makes for you on this page.",
     actions: [{ text: "Sign in with a token", id: "sign-in", main: true, href: "/join" }],
   });
 }

@@ -72,7 +72,7 @@ export function insecureProblem(place) {
   const local = `http://localhost${place.port ? `:${place.port}` : ""}${place.pathname}`;
   return {
     kind: "insecure",
-    title: "The browser keeps the camera from this page",
+    title: "The browser gives this page no camera",
     text:
       `Cameras are only for pages from https:// or from this same computer, and this one came from ${place.origin}. ` +
       "On the computer that runs Sightline, open it as localhost:",

@@ -49,13 +49,13 @@ async function show(credentials) {
     else if (scanned) ask("This code does not work any more", `${sentence(told)} Each code works once.`);
     else complain(sentence(told));
   } catch {
-    if (scanned) ask("The server doesn't answer", "Is it still running, and are you in its network? Then scan again.");
+    if (scanned) ask("The server doesn't answer", "Is it still running, and are you on its network? Then scan again.");
     else complain("The server doesn't answer.");
   }
 }
 
 /** Ask for a token. @param {string} [title] @param {string} [text] */
-async function ask(title = "Sign in", text = "This server lets in who it knows.") {
+async function ask(title = "Sign in", text = "This server wants to know who you are.") {
   const session = await fetch("/api/session").then((a) => a.json()).catch(() => null);
   if (session && !session.tokens) {
     location.replace("/");

@@ -92,19 +92,19 @@ const REFUSALS = {
   shutting_down: { title: "The server is stopping", text: "This page goes on when it is back.", retry: true },
   model_failed: {
     title: "The model doesn't work",
-    text: "Whoever runs the server finds the cause in its log, and can start it with another model.",
+    text: "The cause is in the server's log. It can be started with another model.",
     retry: true,
     detail: true,
   },
   unauthorized: {
     title: "You are not signed in",
-    text: "Scan a new code, or sign in with a token. Codes are made on the start page, by who manages this server.",
+    text: "Scan a new code, or sign in with a token. An admin of this server makes codes on the start page.",
     retry: false,
     detail: true,
   },
   forbidden: {
     title: "The server doesn't allow that",
-    text: "What you signed in for is something else, or the page has another address than the server printed.",
+    text: "You signed in for something else, or this page's address is not the one that the server printed.",
     retry: false,
     detail: true,
   },
@@ -114,8 +114,8 @@ const REFUSALS = {
     retry: false,
   },
   no_webrtc: {
-    title: "WebRTC doesn't come about",
-    text: "The page's address asks for it alone. Without “?transport=webrtc” the page takes what works.",
+    title: "WebRTC does not connect",
+    text: "This page's address allows nothing else. Without “?transport=webrtc” the page takes what works.",
     retry: true,
     detail: true,
   },

@@ -46,7 +46,7 @@ export class ModelOffers {
     setText(byId("model-name", HTMLElement), name || "–");
     setText(byId("model-about", HTMLElement), detail ? this.#about(name, detail) : " ");
     const problem = problems.get("model") || settings.failure;
-    const words = detail ? standing(detail) : "To be set while the stream runs.";
+    const words = detail ? standing(detail) : "Can be changed while the stream runs.";
     const failed = problem !== "" && !detail?.pending;
     setText(this.#why, failed ? failure(problem, this.#inForce) : words);
     setData(this.#why, "kind", failed ? "problem" : "");

@@ -169,7 +169,7 @@ class ModelPanel {
     Object.assign(field, { min: String(least), max: String(most), step: String(detail?.stride ?? 32) });
     this.#showNumber("imgsz", mayChange && (detail?.imgsz_changeable ?? false));
     setData(byId("imgsz-why", HTMLElement), "kind", this.#settings.problems.has("imgsz") ? "problem" : "");
-    const fixed = detail && !detail.imgsz_changeable ? "This model has no other." : "";
+    const fixed = detail && !detail.imgsz_changeable ? "This model has only this size." : "";
     const free = detail?.imgsz_changeable ? sizeInWords(detail.stride, detail.adaptive?.imgsz) : "";
     if (!this.#settings.problems.has("imgsz")) setText(byId("imgsz-why", HTMLElement), fixed || free);
   }

@@ -69,7 +69,7 @@ export function whyReadOnly(session, stream) {
   if (!session?.tokens) return "";
   const { role } = session;
   if ((role === "admin" || role === "publish") && (session.stream === "*" || session.stream === stream)) return "";
-  return `You may watch these settings. Changing them takes the right to publish “${stream}”.`;
+  return `You may watch these settings. To change them you need the right to publish “${stream}”.`;
 }
 
 /**

@@ -37,7 +37,7 @@ export function setUpRun(page, stream) {
     plots ??= await Plots.load(byId("run-plots", HTMLElement));
     setText(
       byId("run-note", HTMLElement),
-      plots ? "" : "Plots are not in this build, made without npm. The files have it all.",
+      plots ? "" : "This build has no plots, as it was made without npm. The files have all figures.",
     );
     plots?.show(metrics);
     timer = setInterval(() => plots?.show(metrics), PLOT_MS);

@@ -9,6 +9,8 @@ import { icon, make, byId, setData, setText } from "./ui.js";
  */
 
 const ANSWER_MS = 5_000;
+const NOTHING = "Nothing is missing.";
+const SCAN = "Scan the code on the start page, or in the terminal, to begin.";
 
 setUpShell();
 void run();
@@ -27,15 +29,16 @@ async function run() {
 
 /** @param {Check[]} missing @param {boolean} works */
 function verdict(missing, works) {
-  if (!missing.length) return "Nothing is missing. Scan the code on the start page, or in the terminal, to begin.";
-  if (works) return "It works past the browser's warning. A trusted certificate ends the warnings: see below.";
+  if (!missing.length) return location.protocol === "https:" ? `${NOTHING} ${SCAN}` : NOTHING;
+  if (works) return "It works, after the browser's warning. A trusted certificate ends the warnings: see below.";
   return `Missing: ${missing.map((check) => check.name.toLowerCase()).join(", ")}. What to do is below.`;
 }
 
 /** @returns {Check} */
 function secure() {
   const name = "A secure page";
-  if (isSecureContext) return { name, good: true, text: "This page came over an encrypted connection." };
+  if (location.protocol === "https:") return { name, good: true, text: "This page came over an encrypted connection." };
+  if (isSecureContext) return { name, good: true, text: "This page came from this computer itself." };
   const address = location.href.replace("http:", "https:");
   return { name, good: false, text: `Browsers give cameras to secure pages only. Open ${address} instead.` };
 }
@@ -47,7 +50,7 @@ function camera() {
     return { name, good: true, text: "The browser can ask for the camera." };
   }
   const text = isSecureContext
-    ? "This browser has no cameras for pages. Safari and Chrome have; browsers inside other apps often don't."
+    ? "This browser gives pages no camera. Safari and Chrome do; browsers inside other apps often don't."
     : "There is none without a secure page.";
   return { name, good: false, text };
 }
@@ -71,7 +74,7 @@ async function certificate() {
   const name = "A trusted certificate";
   if (location.protocol !== "https:") return { name, good: null, text: "This page does not use one." };
   if (!("serviceWorker" in navigator)) {
-    const text = "This browser does not say. If it warned you on the way here, it does not.";
+    const text = "This browser does not say. If it warned you on the way here, it does not trust it.";
     return { name, good: null, text };
   }
   try {

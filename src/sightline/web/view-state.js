@@ -75,7 +75,7 @@ function stalled(model) {
     kind: "warning",
     title: failed ? "The model doesn't work" : "No new picture for a while",
     text: failed
-      ? "Whoever runs the server finds more in its log."
+      ? "The cause is in the server's log."
       : "The camera is connected, but sends nothing, or the model has not answered.",
     ...(failed ? { detail: model.message } : {}),
   });
