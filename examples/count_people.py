@@ -1,6 +1,6 @@
 """Subscribe to a stream and print how many people are in the picture, whenever that changes.
 
-sightline serve --tcp-port 9000 --model yolox_nano.onnx
+sightline serve --tcp-port 9000
 python examples/count_people.py door
 """
 
@@ -21,4 +21,6 @@ def count(stream: str, url: str) -> None:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) < 2:
+        sys.exit(f"{__doc__}\nName a stream.")
     count(sys.argv[1], sys.argv[2] if len(sys.argv) > 2 else "tcp://127.0.0.1:9000")

@@ -1,6 +1,6 @@
 """Publish the pictures of a folder and print what is found in each.
 
-sightline serve --tcp-port 9000 --model yolox_nano.onnx
+sightline serve --tcp-port 9000
 python examples/push_folder.py photos
 """
 
@@ -24,4 +24,6 @@ def push(folder: Path, url: str) -> None:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) < 2 or not any(Path(sys.argv[1]).glob("*.jpg")):
+        sys.exit(f"{__doc__}\nName a folder with .jpg files.")
     push(Path(sys.argv[1]), sys.argv[2] if len(sys.argv) > 2 else "tcp://127.0.0.1:9000")

@@ -9,6 +9,10 @@ import { connect } from "node:net";
 import { decode, encode } from "./msgpack.mjs";
 
 const [port, ...files] = process.argv.slice(2);
+if (!files.length) {
+  console.error("usage: node examples/tcp_client.mjs PORT FILE.jpg ...");
+  process.exit(2);
+}
 const socket = connect(Number(port), "127.0.0.1");
 let received = Buffer.alloc(0);
 let seq = 0;
