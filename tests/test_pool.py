@@ -402,7 +402,7 @@ async def test_a_slow_model_gets_a_smaller_input_but_a_person_has_the_last_word(
         await until(lambda: stream.in_flight == 0)
         assert balanced(stream)
         assert all(count == 1 for count in publisher.answers.values())
-        hub.release(stream)
+        hub.release(stream, publisher)
         await until(lambda: len(hub.pool.models) == 1)
         adapting.cancel()
         await asyncio.gather(adapting, return_exceptions=True)

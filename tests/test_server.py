@@ -362,6 +362,7 @@ async def test_a_viewer_that_talks_nonsense_is_told(server: Running, sends: str 
         ("/ws/view/" + "x" * 65, "bad_request"),
         ("/ws?stream=a/b", "bad_request"),
         ("/ws/camera/a?results=maybe", "bad_request"),
+        ("/ws/camera/a?session=" + "x" * 65, "bad_request"),
         ("/ws/view/a?render=gpu", "bad_request"),
     ],
 )
@@ -374,6 +375,21 @@ async def test_a_stream_has_one_camera(server: Running) -> None:
     async with peer(f"{server.ws}/ws/camera/busy") as first, peer(f"{server.ws}/ws/camera/busy") as second:
         assert (await second.refused())["code"] == "stream_busy"
         assert await publish(first, 1) == {"result": 1}
+
+
+async def test_a_camera_whose_connection_died_unnoticed_has_its_stream_at_once(server: Running) -> None:
+    url = f"{server.ws}/ws/camera/roaming"
+    async with peer(f"{url}?session=phone") as dead, peer(f"{server.ws}/ws/view/roaming") as viewer:
+        assert await publish(dead, 1) == {"result": 1}
+        async with peer(f"{url}?session=stranger") as stranger:
+            assert (await stranger.refused())["code"] == "stream_busy"
+        async with peer(f"{url}?session=phone") as back:
+            assert await publish(back, 1) == {"result": 1}
+            await dead.refused()
+            assert await publish(back, 1, start=1) == {"result": 1}, "the end of the other one does not matter"
+            await viewer.next("frame_metadata")
+    ended = await server.until(lambda s: s["streams"]["roaming"]["state"] == "waiting")
+    assert balanced(ended["streams"]["roaming"])
 
 
 async def test_a_silent_camera_is_closed(server: Running) -> None:

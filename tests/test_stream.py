@@ -141,6 +141,24 @@ async def test_one_publisher_at_a_time_and_free_again_after() -> None:
         assert stream.name == "door"
 
 
+async def test_a_camera_takes_over_from_its_own_lost_connection_and_nobody_else_does() -> None:
+    hub = make_hub()
+    lost, back = Recorder(), Recorder()
+    async with hub.publish("door", lost, session="secret") as stream:
+        for session in ("", "other"):
+            with pytest.raises(StreamBusy):
+                hub.take("door", Recorder(), session=session)
+        async with hub.publish("door", back, session="secret"):
+            assert lost.ended is not None
+            assert stream.publisher is back
+    assert stream.publisher is None
+    open_to_all = hub.take("door", Recorder())
+    with pytest.raises(StreamBusy):
+        hub.take("door", Recorder(), session="")
+    hub.release(open_to_all, lost)
+    assert open_to_all.publisher is not None, "who was taken over from ends nothing any more"
+
+
 async def test_a_camera_that_comes_back_gets_no_answers_to_its_predecessors_frames() -> None:
     stream, first, second = Stream("door", make_hub().worker), Recorder(), Recorder()
     stream.start(first)

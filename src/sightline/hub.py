@@ -68,28 +68,37 @@ class Hub:
             raise StreamNotFound(f"no stream named {name!r}: no camera publishes it")
         return stream
 
-    def take(self, name: str, publisher: Publisher) -> Stream:
-        """Take a stream for one publisher. Raises StreamBusy if it has one, LimitReached if there are too many."""
+    def take(self, name: str, publisher: Publisher, *, session: str = "") -> Stream:
+        """Take a stream for one publisher. Raises StreamBusy if it has one, LimitReached if there are too many.
+
+        ``session``: a secret of the camera's. Its own last connection gives way to it: that may be dead, unnoticed.
+        """
         self._check_open()
         stream = self._open(name)
-        if stream.publisher is not None:
-            raise StreamBusy(f"stream {name!r} has a camera already: choose another name or stop that one")
+        last = stream.publisher
+        if last is not None:
+            if not session or session != stream.session:
+                raise StreamBusy(f"stream {name!r} has a camera already: choose another name or stop that one")
+            self.release(stream, last)
+            last.close("its camera has connected anew")
+        stream.session = session
         stream.start(publisher)
         return stream
 
-    def release(self, stream: Stream) -> None:
-        """End what ``take`` began."""
-        stream.end()
-        stream.worker.forget(stream.name)
+    def release(self, stream: Stream, publisher: Publisher) -> None:
+        """End what ``take`` began, unless that is over already."""
+        if stream.publisher is publisher:
+            stream.end()
+            stream.worker.forget(stream.name)
 
     @asynccontextmanager
-    async def publish(self, name: str, publisher: Publisher) -> AsyncGenerator[Stream]:
+    async def publish(self, name: str, publisher: Publisher, *, session: str = "") -> AsyncGenerator[Stream]:
         """``take`` and ``release`` around a session."""
-        stream = self.take(name, publisher)
+        stream = self.take(name, publisher, session=session)
         try:
             yield stream
         finally:
-            self.release(stream)
+            self.release(stream, publisher)
 
     @asynccontextmanager
     async def subscribe(

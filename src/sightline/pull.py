@@ -108,7 +108,7 @@ class Puller:
     def leave(self) -> None:
         """Give the stream back."""
         if self._stream is not None:
-            self._hub.release(self._stream)
+            self._hub.release(self._stream, self)
             self._stream = None
 
     # In the thread

@@ -92,6 +92,8 @@ class Stream:
         self.failed: Failed | None = None
         self._move: tuple[ModelWorker, Asked] | None = None
         self.publisher: Publisher | None = None
+        self.session = ""
+        """The publisher's secret, by which it may take the stream over from its own last connection."""
         self.paused: str | None = None
         """Why nothing comes of a publisher that stays: see ``pause``."""
         self.subscriptions: set[Subscription] = set()

@@ -165,9 +165,15 @@ async def test_the_standards_answers(server: Running) -> None:
         assert (await server.http.delete(one.location.replace("whip", "whep"))).status_code == 404
         assert (await server.http.delete(one.location)).status_code == 200
         assert (await server.http.delete(one.location)).status_code == 404
-        third = await server.http.post("/whip/standard", content=await offer(), headers=SDP)
+        again = "/whip/standard?session=phone"
+        third = await server.http.post(again, content=await offer(), headers=SDP)
         assert third.status_code == 201  # the name is free at once
+        fourth = await server.http.post(again, content=await offer(), headers=SDP)
+        assert fourth.status_code == 201  # a phone that came back by another network
         await server.http.delete(third.headers["location"])
+        fifth = await server.http.post("/whip/standard", content=await offer(), headers=SDP)
+        assert fifth.status_code == 409  # the third's end is not the fourth's
+        assert (await server.http.delete(fourth.headers["location"])).status_code == 200
     options = await server.http.options("/whep/standard")
     assert (options.status_code, options.headers["accept-post"]) == (204, "application/sdp")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import re
+import secrets
 import ssl
 import time
 from collections.abc import Awaitable, Callable
@@ -168,7 +169,9 @@ def publishing(place: Place, stream: str) -> Open:
         return lambda receiver: tcp.connect(place, receiver)
     from sightline.client import ws  # only who uses it pays for its import
 
-    return lambda receiver: ws.connect(place, f"/ws/camera/{quote(stream, safe='')}", receiver, camera=True)
+    # The next link of the same call takes over from one that is lost, though the server may not know that yet.
+    path = f"/ws/camera/{quote(stream, safe='')}?session={secrets.token_urlsafe(12)}"
+    return lambda receiver: ws.connect(place, path, receiver, camera=True)
 
 
 def subscribing(place: Place, stream: str, *, pictures: bool) -> Open:

@@ -343,8 +343,8 @@ class Peer(asyncio.BufferedProtocol):
 
     def _close(self, name: str) -> None:
         if name in self._publishing:
-            _, intake = self._publishing.pop(name)
-            self._hub.release(intake.stream)
+            publisher, intake = self._publishing.pop(name)
+            self._hub.release(intake.stream, publisher)
             log.info("stream %s: tcp %s left", name, self._name)
 
     # What the server sends

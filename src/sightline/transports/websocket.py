@@ -56,6 +56,7 @@ ANSWERS = 64
 UNACKNOWLEDGED = 2
 """Frames under way to a viewer that acknowledges."""
 FAREWELL_S = 2.0
+MAX_SESSION = 64
 
 Loop: TypeAlias = Coroutine[Any, Any, None]
 Make: TypeAlias = Callable[[Result], Awaitable[tuple[str, bytes]]]
@@ -206,11 +207,14 @@ async def _camera(ws: WebSocket, hub: Hub) -> None:
     wanted = ws.query_params.get("results", "1")
     if wanted not in ("0", "1"):
         raise BadRequest(f"results={wanted[:20]}: expected 0 or 1")
+    session = ws.query_params.get("session", "")
+    if len(session) > MAX_SESSION:
+        raise BadRequest(f"session of {len(session)} letters: expected at most {MAX_SESSION}")
     limits = hub.settings
     preset = _preset(ws.query_params.get("preset"))
     camera = Camera(wants_results=wanted == "1", max_pending=limits.pending(preset))
     name = ws.path_params["stream"]
-    async with hub.publish(name, camera) as stream:
+    async with hub.publish(name, camera, session=session) as stream:
         stream.preset = preset or stream.preset
         begin(stream, limits, camera.ask)
         stream.inform = camera.inform

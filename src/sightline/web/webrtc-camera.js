@@ -8,6 +8,8 @@ const NEAR_MS = 8; // in Chromium 156 both times of a picture differ by at most 
 const BLIND = 5; // pictures without a time
 const CHECK_MS = 2_000;
 const UNANSWERED_MS = 6_000;
+/** Of this page alone: its next connection takes over from one that the server does not know to be dead. */
+const SESSION = [...crypto.getRandomValues(new Uint8Array(12))].map((byte) => byte.toString(36)).join("");
 
 /**
  * @typedef {{bitmap: ImageBitmap, timestamp: number}} Shot `timestamp`: milliseconds since 1970 on this clock
@@ -35,7 +37,7 @@ export class CameraLink extends Link {
    */
   constructor(stream, handlers, camera) {
     super(
-      { socket: `/ws/camera/${stream}`, webrtc: `/whip/${stream}` },
+      { socket: `/ws/camera/${stream}?session=${SESSION}`, webrtc: `/whip/${stream}?session=${SESSION}` },
       {
         ...handlers,
         onmessage: (message) => {

@@ -33,6 +33,9 @@ Mode: TypeAlias = Annotated[str | None, Query(description="How to draw: see the 
 Opacity: TypeAlias = Annotated[str | None, Query(description="0 to 100 percent. Default: the mode's own.")]
 Preset: TypeAlias = Annotated[str | None, Query(description="What network the camera has.")]
 Results: TypeAlias = Annotated[str, Query(description="0: the camera has no use for results itself.")]
+Again: TypeAlias = Annotated[
+    str, Query(max_length=64, description="Random letters by which a camera takes over from its own last connection.")
+]
 
 
 class IceServers(BaseModel):
@@ -70,16 +73,18 @@ async def serve(app: FastAPI, hub: Hub, drawing: Drawing) -> AsyncGenerator[None
         )
 
     @app.post("/whip/{stream}", status_code=201, tags=["webrtc"], dependencies=[needs("publish")])
-    async def whip(stream: str, request: Request, results: Results = "1", preset: Preset = None) -> Response:
+    async def whip(
+        stream: str, request: Request, results: Results = "1", preset: Preset = None, session: Again = ""
+    ) -> Response:
         """Publish: an SDP offer with the video that a camera sends; the answer is SDP."""
         if results not in ("0", "1"):
             raise BadRequest(f"results={results[:20]}: expected 0 or 1")
         chosen = _preset(preset)
         identity = access_of(request).require(request, "publish", stream=check_stream_name(stream))
         offer = await _body(request, SDP)
-        session = await desk.publish(stream, offer, wants_results=results == "1", preset=chosen)
-        session.ends_with(access_of(request).watch(identity, session.peer.end))
-        return _created("whip", stream, session, hub.settings)
+        begun = await desk.publish(stream, offer, wants_results=results == "1", preset=chosen, session=session)
+        begun.ends_with(access_of(request).watch(identity, begun.peer.end))
+        return _created("whip", stream, begun, hub.settings)
 
     @app.post("/whep/{stream}", status_code=201, tags=["webrtc"], dependencies=[needs("view")])
     async def whep(

@@ -86,14 +86,18 @@ class Desk:
             raise HTTPException(404, "no such session: it has ended, or never was")
         return found
 
-    async def publish(self, stream: str, offer: str, *, wants_results: bool, preset: PresetName | None) -> Session:
+    async def publish(
+        self, stream: str, offer: str, *, wants_results: bool, preset: PresetName | None, session: str
+    ) -> Session:
         """Take a camera in. Raises BadRequest, StreamBusy, LimitReached, ConfigError."""
 
         async def begin(peer: Peer, stack: AsyncExitStack) -> tuple[str, Any]:
             from sightline.transports.webrtc.publishing import Publishing
 
             video = await peer.offered(offer, "recvonly")
-            publishing = Publishing(self._hub, peer, stream, wants_results=wants_results, preset=preset)
+            publishing = Publishing(
+                self._hub, peer, stream, wants_results=wants_results, preset=preset, session=session
+            )
             stack.callback(publishing.leave)
             publishing.attach(video)
             return _limited(await peer.answer(), self._hub.settings.webrtc_receive_kbps), publishing

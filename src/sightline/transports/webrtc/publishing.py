@@ -50,13 +50,15 @@ def decode(text: str) -> Message:
 class Publishing:
     """A camera's session, as its stream sees it."""
 
-    def __init__(self, hub: Hub, peer: Peer, name: str, *, wants_results: bool, preset: PresetName | None) -> None:
+    def __init__(
+        self, hub: Hub, peer: Peer, name: str, *, wants_results: bool, preset: PresetName | None, session: str
+    ) -> None:
         """Takes the stream. Raises StreamBusy or LimitReached."""
         self.wants_results = False
         """Nobody hears them until there is a data channel."""
         self._hub, self._peer = hub, peer
         self._offered_results = wants_results
-        self.stream: Stream | None = hub.take(name, self)
+        self.stream: Stream | None = hub.take(name, self, session=session)
         self.stream.pause("it is connecting")
         self.stream.preset = preset or self.stream.preset
         self._decoding = Decoding(self._take, max_pixels=hub.settings.max_pixels)
@@ -87,7 +89,7 @@ class Publishing:
         """Give the stream back."""
         self._decoding.close()
         if self.stream is not None:
-            self._hub.release(self.stream)
+            self._hub.release(self.stream, self)
             self.stream = None
 
     def _take(self, image: Image, at: int) -> None:
