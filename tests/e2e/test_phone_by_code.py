@@ -131,6 +131,7 @@ async def test_from_the_code_to_boxes(lan: tuple[Running, Path], browser: Browse
     (browser_token,) = [r for r in Store(data).records() if r.stream == "phone"]
     Store(data).revoke(browser_token.id)
     await expect(page.locator(".banner-title")).to_have_text("You are not signed in", timeout=SLOW_MS)
+    await expect(page.get_by_role("link", name="Sign in")).to_have_attribute("href", "/join")
     assert errors == []
     await context.close()
 

@@ -37,7 +37,8 @@ class Welcome:
         reached = f"https://{tls.main_address()}:{port}" if everywhere else url
         typer.echo(f"\n  Sightline is at {reached}" + (f" and {url}" if reached != url else ""))
         if tcp_url is not None:
-            typer.echo(f"  TCP clients connect to {tcp_url}")
+            there = f"tcps://{tls.main_address()}:{tcp_url.rpartition(':')[2]}" if everywhere else tcp_url
+            typer.echo(f"  TCP clients connect to {there}" + (f" and {tcp_url}" if there != tcp_url else ""))
         certificate: tls.Certificate | None = self._app.state.certificate
         if certificate is not None and certificate.fingerprint is not None:
             typer.echo(f"  Phones learn to trust it at {reached}/trust. Its authority's SHA-256 is")

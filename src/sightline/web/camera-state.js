@@ -107,7 +107,7 @@ function problemWords({ kind, title, text, link }) {
 /** @param {Situation} s @returns {Words} */
 function serverWords(s) {
   if (s.refused) {
-    const { title, text, retry, detail } = refusal(s.refused.code, s.refused.message);
+    const { title, text, retry, detail, actions = [] } = refusal(s.refused.code, s.refused.message);
     const state = retry ? "reconnecting" : "error";
     return {
       ...words(state, retry ? "Refused" : "Problem", retry ? "warning" : "error", {
@@ -116,6 +116,7 @@ function serverWords(s) {
         title,
         text,
         ...(detail ? { detail: `The server says: ${s.refused.message}` } : {}),
+        actions,
         retryAt: s.retryAt,
       }),
       small: s.hadServer,

@@ -78,7 +78,7 @@ export function askedInWords({ fps, quality, width }, reason) {
  * What a person meets when the server refuses. Without `retry` the page does not try again by itself; with `detail`
  * the server's own sentence tells more.
  *
- * @typedef {{title: string, text: string, retry: boolean, detail?: boolean}} Refusal
+ * @typedef {{title: string, text: string, retry: boolean, detail?: boolean, actions?: import("./banner.js").Action[]}} Refusal
  * @type {Record<string, Refusal>}
  */
 const REFUSALS = {
@@ -101,6 +101,7 @@ const REFUSALS = {
     text: "Scan a new code, or sign in with a token. An admin of this server makes codes on the start page.",
     retry: false,
     detail: true,
+    actions: [{ text: "Sign in", id: "sign-in", main: true, href: "/join" }],
   },
   forbidden: {
     title: "The server doesn't allow that",

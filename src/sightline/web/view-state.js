@@ -84,13 +84,14 @@ function stalled(model) {
 /** @param {Situation} s @returns {Words} */
 function serverWords(s) {
   if (s.refused) {
-    const { title, text, retry, detail } = refusal(s.refused.code, s.refused.message);
+    const { title, text, retry, detail, actions = [] } = refusal(s.refused.code, s.refused.message);
     const banner = {
       icon: "warning",
       kind: /** @type {"warning" | "error"} */ (retry ? "warning" : "error"),
       title,
       text,
       ...(detail ? { detail: `The server says: ${s.refused.message}` } : {}),
+      actions,
       retryAt: s.retryAt,
     };
     const state = retry ? "reconnecting" : "error";
