@@ -270,7 +270,7 @@ async def test_a_build_without_npm_says_so(browser: Browser, tmp_path: Path) -> 
         )
         assert await page.locator("#place option[value=browser]").is_disabled()
         await page.locator("#run summary").click()
-        await expect(page.locator("#run-note")).to_contain_text("Plots are not in this build", timeout=SLOW_MS)
+        await expect(page.locator("#run-note")).to_contain_text("This build has no plots", timeout=SLOW_MS)
         assert errors == []
         await page.context.close()
 

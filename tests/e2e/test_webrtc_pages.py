@@ -120,6 +120,7 @@ async def test_camera_and_viewer_over_webrtc_with_boxes_on_their_pixels(server: 
     for page in (camera, viewer):
         await is_over(page, "webrtc")
         await expect(page.locator("#transport")).to_have_text("Connected over WebRTC.")
+        assert page.url.endswith("?transport=webrtc")
     await camera.wait_for_function("() => Number(document.body.dataset.answered) > 60", timeout=SLOW_MS)
     assert await boxes_on_the_square(camera) >= 0.9
     assert await boxes_on_the_square(viewer) >= 0.9
@@ -179,6 +180,7 @@ async def without_udp() -> None:
         async with browsing(*switches) as browser:
             seen: dict[str, Any] = {}
             camera, _ = await open_page(browser, f"{url}/camera/hall#start")
+            await expect(camera.locator("#notice")).to_have_text("no UDP path: using WebSocket.", timeout=SLOW_MS)
             await is_over(camera, "websocket")
             viewer, _ = await open_page(browser, f"{url}/view/hall")
             await is_over(viewer, "websocket")

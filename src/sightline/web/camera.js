@@ -229,6 +229,7 @@ function openGate() {
     return;
   }
   place.pause();
+  publisher.useAny();
   if (publisher.video) capture.close();
   else if (publisher.hello) capture.reset(publisher.free, pace(), limits());
 }
@@ -442,6 +443,6 @@ setInterval(tick, TICK_MS);
 tick();
 void fillDevices();
 if (location.hash === "#start") {
-  history.replaceState(null, "", location.pathname);
+  history.replaceState(null, "", location.pathname + location.search);
   void start();
 }

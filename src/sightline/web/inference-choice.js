@@ -32,6 +32,10 @@ export class Chooser {
     return this.#stage !== "off";
   }
 
+  get measuring() {
+    return this.#stage === "measuring";
+  }
+
   /** What the person wants. @param {Wanted} wanted */
   choose(wanted) {
     this.wanted = wanted;

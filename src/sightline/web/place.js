@@ -3,6 +3,7 @@
 import { Chooser } from "./inference-choice.js";
 import { deviceInWords } from "./inference-words.js";
 import { Inference } from "./inference.js";
+import { notice } from "./notice.js";
 import { byId, remember, remembered, setText } from "./ui.js";
 
 const LOOK_MS = 3_000;
@@ -94,7 +95,9 @@ export class ModelPlace {
 
   /** A result was shown. @param {import("./inference-choice.js").Place} place @param {number} latency milliseconds */
   shown(place, latency) {
-    if (this.#chooser.result(place, latency)) this.#moved();
+    if (!this.#chooser.result(place, latency)) return;
+    this.#moved();
+    if (!this.#chooser.measuring) notice(this.#chooser.says);
   }
 
   async #choose() {
@@ -161,6 +164,7 @@ export class ModelPlace {
   #failed(why) {
     const again = this.#chooser.failure(why, performance.now());
     this.#moved();
+    notice(this.#chooser.says);
     if (again && this.#model) this.#inference.load(this.#model);
   }
 

@@ -72,6 +72,11 @@ export class Publisher {
     if ("useSocket" in this.#socket) this.#socket.useSocket(why);
   }
 
+  /** Send them in any way again. */
+  useAny() {
+    if ("useAny" in this.#socket) this.#socket.useAny();
+  }
+
   /** Pictures that may go out now. */
   get free() {
     if (this.video) return 0;

@@ -6,6 +6,7 @@
 import { Backoff } from "./backoff.js";
 import { Clock, wallClock } from "./clock.js";
 import { parse } from "./messages.js";
+import { notice } from "./notice.js";
 import { LiveSocket } from "./socket.js";
 import { byId, setData, setText } from "./ui.js";
 import { choose, inWords } from "./webrtc-choice.js";
@@ -40,6 +41,8 @@ export class Link {
   #socket;
   #webrtcPath;
   #choice = choose(location);
+  /** What was chosen before `useSocket`. @type {import("./webrtc-choice.js").Choice | null} */
+  #aside = null;
   /** True while pictures go as video. */
   video = false;
   /** Why it is not WebRTC. */
@@ -131,10 +134,21 @@ export class Link {
 
   /** From now on over a WebSocket. @param {string} why */
   useSocket(why) {
-    if (this.#way === "websocket" || this.#choice.transport === "websocket") return;
+    if (this.#choice.transport === "websocket") return;
+    this.#aside = this.#choice;
     this.#choice = { transport: "websocket", forced: true };
     this.#why = why;
-    if (this.#phase !== "closed") void this.#letGo().then(() => this.#useSocket());
+    if (this.#way === "websocket") show("websocket", why);
+    else if (this.#phase !== "closed") void this.#letGo().then(() => this.#useSocket());
+  }
+
+  /** What `useSocket` asked for is over: the next `open` chooses as before, what is open stays. */
+  useAny() {
+    if (!this.#aside) return;
+    this.#choice = this.#aside;
+    this.#aside = null;
+    this.#why = "";
+    if (this.#way === "websocket") show("websocket", "");
   }
 
   /** @param {object} message */
@@ -238,6 +252,7 @@ export class Link {
       this.#choice = { transport: "websocket", forced: false }; // and not three seconds of waiting at every return
       this.#why = had ? `the WebRTC connection broke (${why})` : why;
       this.#useSocket();
+      notice(inWords("websocket", this.#why));
       return;
     }
     this.#refused ??= { code: "no_webrtc", message: why };
