@@ -1,15 +1,13 @@
 """Whether memory comes back: models are loaded, run once and released, over and over, in one process.
 
-The pool does it as the server does. The first round of each model loads libraries too, so the start is after that. What
-Python's collector would find at some later moment it is made to find at the start and at the end. The end is the median
-of the last ten rounds: now and then some 10 MB stay for a few rounds longer.
+The pool does it as the server does. The first rounds of each model load libraries too, so the start is after them.
+Start and end are medians of ten rounds: now and then some 10 MB stay for a few rounds longer.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import gc
 import statistics
 import time
 from functools import partial
@@ -28,6 +26,8 @@ MODELS = (
     ("models/yolox_nano.onnx", "openvino"),
     ("models/yolov8n-seg_320_int8.onnx", "onnx"),
 )
+ROUNDS = 10
+"""Of which the medians are taken."""
 PICTURE = np.random.default_rng(0).integers(0, 255, (360, 640, 3), np.uint8)
 
 
@@ -43,7 +43,7 @@ async def cycle(pool: ModelPool, key: Key) -> None:
 
 
 async def run(cycles: int) -> dict[str, Any]:
-    """Resident memory, MB, at the start and after each cycle."""
+    """Resident memory, MB, after each cycle; the first ten are the start."""
     settings = Settings.model_validate({"model": "motion", "model_grace": 0})
     pool = ModelPool(settings, Key("motion", "motion", "auto", None), partial(load_model, settings))
     running = asyncio.create_task(pool.run())
@@ -52,20 +52,15 @@ async def run(cycles: int) -> dict[str, Any]:
     for key in keys * 2:
         await cycle(pool, key)
     process = psutil.Process()
-    gc.collect()
-    await cycle(pool, keys[0])  # as it goes, free memory is handed back
-    memory = [process.memory_info().rss / 2**20]
+    memory = []
     begun = time.monotonic()
-    for number in range(cycles):
+    for number in range(ROUNDS + cycles):
         await cycle(pool, keys[number % len(keys)])
         memory.append(process.memory_info().rss / 2**20)
     took = time.monotonic() - begun
-    gc.collect()
-    await cycle(pool, keys[0])
-    memory.append(process.memory_info().rss / 2**20)
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
-    return {"seconds_a_cycle": round(took / cycles, 2), "memory_mb": [round(mb, 1) for mb in memory]}
+    return {"seconds_a_cycle": round(took / len(memory), 2), "memory_mb": [round(mb, 1) for mb in memory]}
 
 
 def main() -> None:
@@ -75,9 +70,11 @@ def main() -> None:
     args = parser.parse_args()
     found = asyncio.run(run(args.cycles))
     memory = found["memory_mb"]
-    end = statistics.median(memory[-10:])
-    found["change_percent"] = round((end / memory[0] - 1) * 100, 2)
-    print(f"{args.cycles} cycles: {memory[0]} MB at the start, {max(memory)} at most, {end} in the last ten", end=" ")
+    start, end = statistics.median(memory[:ROUNDS]), statistics.median(memory[-ROUNDS:])
+    found["change_percent"] = round((end / start - 1) * 100, 2)
+    print(
+        f"{args.cycles} cycles: {start:.1f} MB at the start, {max(memory)} at most, {end:.1f} in the last ten", end=" "
+    )
     print(f"({found['change_percent']:+} %), {found['seconds_a_cycle']} s a cycle")
     print(save("reload", found))
 

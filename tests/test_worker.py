@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
+import weakref
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 
 import numpy as np
 import pytest
@@ -16,7 +19,7 @@ from sightline.hub import Hub
 from sightline.models.base import Model, Options
 from sightline.pool import Key, ModelPool
 from sightline.types import Detections, Frame, Image, ModelCard, Prediction
-from sightline.worker import Loaded
+from sightline.worker import Loaded, ModelWorker
 from test_stream import Recorder, frame
 
 KEY = Key("held", "held", "auto", None)
@@ -135,6 +138,18 @@ async def test_a_streams_cap_drops_what_is_more() -> None:
             stream.put(picture_of(seq, "capped"))
         assert publisher.reasons["rate"] == 8, "a burst of two passes"
         assert stream.ledger.received == stream.ledger.settled + stream.in_flight
+
+
+async def test_a_model_that_is_gone_is_held_by_nobody(request: pytest.FixtureRequest) -> None:
+    request.addfinalizer(partial(sys.setswitchinterval, sys.getswitchinterval()))
+    sys.setswitchinterval(1e-6)
+    for _ in range(200):  # its thread must never be a moment late
+        worker = ModelWorker(lambda: Loaded(Held([], threading.Semaphore()), "", gpu_available=False))
+        await worker.load()
+        held = weakref.ref(worker.model)
+        worker.close()
+        await worker.gone()
+        assert held() is None
 
 
 async def test_settings_and_the_api_set_both(tmp_path_factory: pytest.TempPathFactory) -> None:

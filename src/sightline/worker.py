@@ -190,6 +190,8 @@ class ModelWorker:
         """Wait, after ``close``, until the model is closed, and let go of it."""
         await asyncio.gather(*map(asyncio.wrap_future, self._closing))
         self.loaded = None
+        for instance in self._instances:  # a thread holds what it has done last until it ends
+            await asyncio.to_thread(instance.thread.shutdown)
 
     async def _serve(self, instance: _Instance) -> None:
         assert instance.loaded is not None
