@@ -1,6 +1,7 @@
 """Every door and every kind of visitor: each HTTP route, socket and TCP message is tried with each identity.
 
-A route that is not in the table below fails the test: whoever adds one says here what it needs.
+A route, or a message, that is not in the tables below fails the test: whoever adds one says here what it needs. A data
+channel belongs to the WHIP or WHEP session of which it is: who may not have that has no channel.
 """
 
 from __future__ import annotations
@@ -21,12 +22,14 @@ from starlette.routing import Mount, Route, WebSocketRoute
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
+from rtc import Clip, remote
 from serving import Running, serving, trusting
-from sightline import frames
+from sightline import frames, protocol
 from sightline.app import create_app
 from sightline.config import load_settings
 from sightline.gate import COOKIE
 from sightline.tokens import ROLES, Role, Store
+from sightline.transports.webrtc import publishing
 from tcp_peer import frame, tcp_peer
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -115,6 +118,9 @@ TCP_NEEDS = {
 }
 """What each message of a TCP peer needs."""
 
+CHANNELS = {"whip": {"ping", "clock", "settings"}, "whep": {"ping", "ack", "performance_stats"}}
+"""What a data channel takes: a viewer's takes nothing that changes a stream."""
+
 BODIES: dict[str, Any] = {
     "POST /api/tickets": {"role": "view", "stream": HERE},
     "PATCH /api/streams/{stream}": {"max_fps": 5},
@@ -199,6 +205,12 @@ async def test_every_door_is_known() -> None:
 async def test_every_tcp_message_is_known() -> None:
     tags = {kind.__struct_config__.tag for kind in get_args(frames.PeerMessage)}
     assert tags == set(TCP_NEEDS), f"say in {Path(__file__).name} what these need"
+
+
+async def test_every_message_of_a_data_channel_is_known() -> None:
+    taken = {"whip": get_args(publishing.Message), "whep": get_args(protocol.ViewerMessage)}
+    tags = {kind: {message.__struct_config__.tag for message in messages} for kind, messages in taken.items()}
+    assert tags == CHANNELS, f"say in {Path(__file__).name} what these take"
 
 
 def headers_of(visitor: Visitor) -> dict[str, str]:
@@ -294,6 +306,23 @@ async def tcp_refuses(house: House, token: str | None, message: Any) -> bool:
                 return True
             if answer["type"] == "pong":
                 return False
+
+
+async def test_a_data_channel_gives_no_more_than_its_session(house: House) -> None:
+    by_name = {visitor.name: headers_of(visitor) for visitor in house.visitors}
+    async with remote() as camera, remote() as viewer:
+        camera.connection.addTransceiver(Clip(), "sendonly")
+        viewer.connection.addTransceiver("video", "recvonly")
+        for one, path, name in ((camera, "whip", "publish of here"), (viewer, "whep", "view of here")):
+            one.talk()
+            assert (await one.call(house.server, f"/{path}/{HERE}", **by_name[name])).status_code == 201
+            await one.until(lambda one=one: one.of("status"))  # type: ignore[misc]
+            assert one.channel is not None
+            one.channel.send('{"type":"settings","confidence":0.9}')
+        await viewer.until(lambda: viewer.of("error"))
+        await camera.until(lambda: camera.of("settings"))
+        assert viewer.of("error")[0]["code"] == "bad_message"
+        assert camera.of("settings")[0]["confidence"] == 0.9
 
 
 async def test_a_cookie_is_for_our_own_pages_only(house: House) -> None:
