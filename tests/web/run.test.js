@@ -67,3 +67,10 @@ test("hours of pictures take no more room than one", () => {
   assert.equal(run.seconds.length, 3600);
   assert.equal(run.frames, 4000);
 });
+
+test("plots have whole seconds only", () => {
+  const run = filled();
+  assert.deepEqual(run.series(), [[0, 1, 2, 3], [10, 10, 10, 1], [24, 34, 44, null]]);
+  run.clear();
+  assert.deepEqual(run.series(), [[], [], []]);
+});

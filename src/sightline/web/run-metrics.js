@@ -154,12 +154,13 @@ export class RunMetrics {
     );
   }
 
-  /** For the plots: seconds, frames in each, and their median latency (null where there is none). @returns {[number[], number[], (number | null)[]]} */
+  /** For the plots: whole seconds, frames in each, and their median latency (null where there is none). @returns {[number[], number[], (number | null)[]]} */
   series() {
+    const whole = this.seconds.slice(0, -1); // the last one is not over: it would look like a drop
     return [
-      this.seconds.map(({ t }) => t),
-      this.seconds.map(({ frames }) => frames),
-      this.seconds.map(({ latencies }) => rounded(spread(latencies).median)),
+      whole.map(({ t }) => t),
+      whole.map(({ frames }) => frames),
+      whole.map(({ latencies }) => rounded(spread(latencies).median)),
     ];
   }
 }

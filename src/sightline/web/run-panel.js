@@ -105,7 +105,7 @@ class Plots {
 /** What the plots show, for who can't see them. @param {RunMetrics} metrics */
 function inWords(metrics) {
   const [seconds, fps, latency] = metrics.series();
-  const last = seconds.length - 2; // the last whole second
+  const last = seconds.length - 1;
   if (last < 0) return "Nothing measured yet.";
   return `${seconds[last]} s: ${fps[last]} frames a second, median latency ${Math.round(latency[last] ?? NaN)} ms.`;
 }
