@@ -1,8 +1,8 @@
 """WebRTC: latency against a bare aiortc echo, what further viewers cost, what is left of peers that came and went.
 
 Latency: one process sends pictures of 640x480 at 30 a second with their number drawn in, and reads the number from what
-comes back: through Sightline (motion model, WHIP in, WHEP out), and from an aiortc peer that only sends back what it
-gets; in turns. Goal: p50 at most 1.3 times the quickest echo's.
+comes back: through Sightline by WebRTC (motion model, WHIP in, WHEP out) and by WebSocket (JPEG in and out), and from
+an aiortc peer that only sends back what it gets; in turns. Goal of WebRTC: p50 at most 1.3 times the quickest echo's.
 
 Viewers: CPU time of the server's process with one viewer of server-drawn video and with four. Goal: at most 1.3 times.
 
@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import gc
+import json
 import statistics
 import time
 import urllib.request
@@ -23,6 +24,7 @@ from fractions import Fraction
 from typing import Any
 
 import av
+import cv2
 import numpy as np
 import psutil
 from aiortc import (
@@ -34,11 +36,14 @@ from aiortc import (
 )
 
 from common import Pipe, Served, child, cpu_seconds, save, serving
+from peers import connected, read
 
 LATENCY_GOAL, CPU_GOAL = 1.3, 1.3
 WIDTH, HEIGHT, FPS = 640, 480, 30
 BITS, SIDE = 20, 24
 WARM_S = 2.0
+QUALITY, PENDING = 50, 2
+"""Of JPEGs, as our page has it by default."""
 
 
 class Numbered(MediaStreamTrack):
@@ -53,23 +58,27 @@ class Numbered(MediaStreamTrack):
         self._ground = np.random.default_rng(1).integers(0, 255, (60, 80, 3), np.uint8)
         self._ground = np.repeat(np.repeat(self._ground, 8, 0), 8, 1)
 
-    async def recv(self) -> av.VideoFrame:
-        """The next one, when its time has come."""
+    async def picture(self) -> tuple[int, np.ndarray]:
+        """The next one and its number, when its time has come."""
         number = len(self.sent)
         await asyncio.sleep(max(0.0, self._began + number / FPS - time.monotonic()))
         image = self._ground // 2
         image[200:360, number * 7 % 500 : number * 7 % 500 + 120] = (40, 200, 240)
         for bit in range(BITS):
             image[:SIDE, bit * SIDE : (bit + 1) * SIDE] = 255 * (number >> bit & 1)
+        self.sent[number] = time.monotonic()
+        return number, image
+
+    async def recv(self) -> av.VideoFrame:
+        """The next one, for aiortc."""
+        number, image = await self.picture()
         frame = av.VideoFrame.from_ndarray(image, format="bgr24").reformat(format="yuv420p")
         frame.pts, frame.time_base = number * 90000 // FPS, Fraction(1, 90000)
-        self.sent[number] = time.monotonic()
         return frame
 
 
-def number_of(frame: Any) -> int:
+def number_of(grey: np.ndarray) -> int:
     """The number that a picture shows."""
-    grey = frame.to_ndarray(format="gray")
     middles = grey[SIDE // 2, SIDE // 2 : BITS * SIDE : SIDE]
     return sum(1 << bit for bit, value in enumerate(middles) if value > 128)
 
@@ -128,8 +137,8 @@ async def latencies(track: MediaStreamTrack, clip: Numbered, seconds: float) -> 
     found: list[float] = []
     began = time.monotonic()
     while (now := time.monotonic()) < began + WARM_S + seconds:
-        frame = await asyncio.wait_for(track.recv(), 30)
-        at = clip.sent.get(number_of(frame))
+        frame: Any = await asyncio.wait_for(track.recv(), 30)
+        at = clip.sent.get(number_of(frame.to_ndarray(format="gray")))
         if at is not None and now > began + WARM_S:
             found.append((time.monotonic() - at) * 1000)
     return found
@@ -163,6 +172,49 @@ async def through_sightline(server: Served, codec: str, seconds: float) -> list[
         return await latencies(await back, clip, seconds)
 
 
+async def through_websocket(server: Served, seconds: float) -> list[float]:
+    """There and back as JPEGs, which this process makes and reads, as pages do."""
+    clip = Numbered()
+    found: list[float] = []
+    room = asyncio.Semaphore(PENDING)
+
+    async def send(camera: Any) -> None:
+        while True:
+            number, image = await clip.picture()
+            if room.locked():
+                continue  # as our page: what would wait is not sent
+            await room.acquire()
+            jpeg = (await asyncio.to_thread(cv2.imencode, ".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, QUALITY]))[1]
+            about = {"timestamp": time.time() * 1000, "frameNumber": number, "width": WIDTH, "height": HEIGHT}
+            await camera.send(json.dumps({"type": "frame_metadata", "format": "jpeg", **about}))
+            await camera.send(jpeg.tobytes())
+
+    async def hear(camera: Any) -> None:
+        while True:
+            if read(await camera.recv())["type"] in ("result", "dropped"):
+                room.release()
+
+    url = server.url.replace("http", "ws")
+    async with connected(f"{url}/ws/camera/bench") as camera, connected(f"{url}/ws/view/bench") as viewer:
+        tasks = [asyncio.create_task(work(camera)) for work in (send, hear)]
+        began = time.monotonic()
+        while (now := time.monotonic()) < began + WARM_S + seconds:
+            said = await asyncio.wait_for(viewer.recv(), 30)
+            if not isinstance(said, bytes):
+                message = read(said)
+                if message["type"] == "frame_metadata":
+                    await viewer.send(json.dumps({"type": "ack", "frameNumber": message["frameNumber"]}))
+                continue
+            grey = await asyncio.to_thread(cv2.imdecode, np.frombuffer(said, np.uint8), cv2.IMREAD_GRAYSCALE)
+            at = clip.sent.get(number_of(np.asarray(grey)))
+            if at is not None and now > began + WARM_S:
+                found.append((time.monotonic() - at) * 1000)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    return found
+
+
 def latency(seconds: float, rounds: int) -> dict[str, Any]:
     """All ways in turns."""
     ways: dict[str, list[float]] = {}
@@ -171,6 +223,7 @@ def latency(seconds: float, rounds: int) -> dict[str, Any]:
             for codec in ("VP8", "H264"):
                 ways.setdefault(f"echo {codec}", []).extend(asyncio.run(through_echo(codec, seconds)))
                 ways.setdefault(f"Sightline {codec}", []).extend(asyncio.run(through_sightline(server, codec, seconds)))
+            ways.setdefault("Sightline JPEG", []).extend(asyncio.run(through_websocket(server, seconds)))
     print("| way | pictures | p50 ms | p95 ms |\n|---|---|---|---|")
     table = {}
     for way, found in ways.items():
@@ -181,6 +234,8 @@ def latency(seconds: float, rounds: int) -> dict[str, Any]:
     ours = table["Sightline H264"]["p50"]
     print(f"\np50 {ours / quickest:.2f} times the quickest echo's (goal {LATENCY_GOAL}): ", end="")
     print("met" if ours <= LATENCY_GOAL * quickest else "missed")
+    jpeg = table["Sightline JPEG"]["p50"]
+    print(f"by WebSocket {jpeg / ours:.2f} times WebRTC's")
     return {"ways": table, "times": round(ours / quickest, 3), "met": ours <= LATENCY_GOAL * quickest}
 
 
