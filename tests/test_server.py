@@ -498,6 +498,14 @@ async def test_what_is_not_there_is_a_404_with_a_reason(server: Running, path: s
     assert answer.json()["error"]["message"]
 
 
+async def test_a_person_with_a_wrong_address_gets_a_page(server: Running) -> None:
+    person = {"accept": "text/html,*/*"}
+    page = await server.http.get("/camera/<b>", headers=person)
+    assert (page.status_code, page.headers["content-type"]) == (400, "text/html; charset=utf-8")
+    assert "stream name &#x27;&lt;b&gt;&#x27;: expected 1 to 64 letters" in page.text
+    assert (await server.http.get("/api/streams/none", headers=person)).json()["error"]["code"]
+
+
 @pytest.mark.parametrize("path", ["/camera/a%20b", "/view/" + "x" * 65, "/api/streams/a b"])
 async def test_a_bad_stream_name_is_a_400(server: Running, path: str) -> None:
     assert (await server.http.get(path)).status_code == 400

@@ -9,11 +9,12 @@ from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from functools import partial
+from html import escape
 from pathlib import Path
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import FileResponse, JSONResponse
+from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, Response
 from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
 
@@ -132,7 +133,7 @@ def _gpu_available() -> bool:
     return any(d.startswith("cuda") for e in engines if e.available() is None for d in e.devices())
 
 
-async def _tell(request: Request, error: Exception) -> JSONResponse:
+async def _tell(request: Request, error: Exception) -> Response:
     if isinstance(error, RequestValidationError) and request.method == "PATCH":  # a stream's settings: nothing else is
         first = error.errors()[0]
         if len(first["loc"]) > 1 and first["type"] != "json_invalid":
@@ -150,6 +151,9 @@ async def _tell(request: Request, error: Exception) -> JSONResponse:
         code, status, message = "http", error.status_code, error.detail
     else:
         code, status, message = "internal", 500, "internal error"
+    if "text/html" in request.headers.get("accept", "") and not request.url.path.startswith("/api"):  # a person
+        page = (WEB / "error.html").read_text("utf-8")
+        return HTMLResponse(page.replace("{message}", escape(message)), status)
     return JSONResponse({"error": {"code": code, "message": message} | blamed}, status)
 
 

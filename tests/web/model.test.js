@@ -58,7 +58,7 @@ test("what is refused goes back, with the reason where it was asked for", async 
   void settings.set("confidence", 2);
   await answer(422, error({ key: "confidence", got: "2", expected: "a number from 0.05 to 0.95" }));
   assert.equal(settings.value("confidence"), 0.25);
-  assert.equal(settings.problems.get("confidence"), "2 was not taken over. It takes a number from 0.05 to 0.95.");
+  assert.equal(settings.problems.get("confidence"), "2 is not possible: expected a number from 0.05 to 0.95.");
   void settings.set("confidence", 0.3);
   assert.equal(settings.problems.size, 0);
 });

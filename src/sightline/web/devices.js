@@ -75,7 +75,7 @@ export function insecureProblem(place) {
     title: "The browser gives this page no camera",
     text:
       `Cameras are only for pages from https:// or from this same computer, and this one came from ${place.origin}. ` +
-      "On the computer that runs Sightline, open it as localhost:",
+      "For other devices the server must run with --lan. On its own computer, open the page as localhost:",
     link: { href: local, text: local },
   };
 }

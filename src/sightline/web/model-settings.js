@@ -26,7 +26,7 @@ export function loads(change) {
 export class ModelSettings {
   /** What is in force; null before the server has said it. @type {Detail | null} */
   detail = null;
-  /** Why a setting was not taken over, by its key. @type {Map<string, string>} */
+  /** Why a setting was refused, by its key. @type {Map<string, string>} */
   problems = new Map();
   #events;
   /** @type {Map<string, {value: unknown}>} asked for, not answered yet */
@@ -122,10 +122,10 @@ export class ModelSettings {
   }
 }
 
-/** Why a setting was not taken over, for whoever chose it. @param {{message: string, key?: string, expected?: string, got?: string}} error */
+/** Why a setting was refused, for whoever chose it. @param {{message: string, key?: string, expected?: string, got?: string}} error */
 function problem({ message, key, expected, got }) {
   if (!expected || key === "model") return message;
-  return `${got} was not taken over. It takes ${expected}.`;
+  return `${got} is not possible: expected ${expected}.`;
 }
 
 /**
