@@ -62,7 +62,7 @@ def test_a_built_in_model_has_no_input_size() -> None:
 def test_what_is_neither_a_name_nor_a_file(check: Callable[..., object], tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"'moton'.*the path of an \.onnx file or one of: .*motion"):
         check("moton")
-    with pytest.raises(ConfigError, match="no file of that path"):
+    with pytest.raises(ConfigError, match="no such file, and no model of that name"):
         check(str(tmp_path))
     weights = tmp_path / "yolo.pt"
     weights.write_bytes(b"PK")

@@ -118,8 +118,7 @@ def load_model(settings: Settings, key: Key) -> Loaded:
         compiled=settings.torch_compile,
     )
     model.card = replace(model.card, name=key.name)
-    by = "" if model.engine is None else f" (engine {model.engine.name}: {model.engine_reason})"
-    log.info("model %s is ready after %.1f s%s", model.card.name, time.monotonic() - started, by)
+    log.info("model %s is ready after %.1f s", model.card.name, time.monotonic() - started)
     return Loaded(model, model.engine_reason, _gpu_available())
 
 

@@ -154,7 +154,7 @@ def _file(spec: str) -> Path:
     if not path.is_file():
         known = [*sorted([*builtin_names(), *profiles.shipped()]), *profiles.names()]
         raise ConfigError(
-            f"model {spec!r}: no file of that path, and no built-in model; expected the path of an .onnx file "
+            f"model {spec!r}: no such file, and no model of that name; expected the path of an .onnx file "
             f"or one of: {', '.join(known)}"
         )
     if path.suffix.lower() != ".onnx":

@@ -133,8 +133,8 @@ def _is_here(host: str) -> bool:
 def untrusted(url: str, error: ssl.SSLCertVerificationError) -> Unreachable:
     """The server can't prove that it is the one we asked for."""
     return Unreachable(
-        f"the certificate of {url} is not trusted: {error.verify_message}. Of a server with --lan, get {CA_PATH} once "
-        "and name that file with ca=, or SIGHTLINE_CA"
+        f"the certificate of {url} is not trusted: {error.verify_message}. From a server with --lan download {CA_PATH} "
+        "once, and name that file with ca= or in SIGHTLINE_CA"
     )
 
 
