@@ -6,12 +6,14 @@ import contextlib
 import socket
 import threading
 import time
+from collections.abc import Callable
 from types import TracebackType
 
 import av
 import numpy as np
 
 from clips import moving
+from sightline.types import Image
 
 SDP = (
     "v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=test\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n"
@@ -30,8 +32,19 @@ def free_port() -> int:
 class RtspServer:
     """Serves a moving square at ``fps`` to any number of clients until it is left; ``freeze`` sends nothing more."""
 
-    def __init__(self, port: int = 0, *, size: tuple[int, int] = (160, 120), fps: int = 25, login: str = "") -> None:
+    def __init__(
+        self,
+        port: int = 0,
+        *,
+        size: tuple[int, int] = (160, 120),
+        fps: int = 25,
+        login: str = "",
+        picture: Callable[[int, int, int], Image] = moving,
+    ) -> None:
         self.size = size
+        self.number = 0
+        """Of the next picture; every ``fps`` of them there is a key frame."""
+        self._picture = picture
         self.login = login
         """``Basic`` credentials, in base 64, that are asked for where they are given."""
         self.transports: list[str] = []
@@ -133,12 +146,14 @@ class RtspServer:
             stream = container.add_stream("libx264", rate=self._fps, options=options)
             stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"
             stream.codec_context.gop_size = self._fps
-            number = 0
-            while not self._over.wait(1 / self._fps) and size == self.size:
+            self.number = 0
+            due = time.monotonic()
+            while not self._over.wait(due - time.monotonic()) and size == self.size:
+                due += 1 / self._fps
                 if not self.frozen.is_set():
-                    image = np.ascontiguousarray(moving(number, *size))
+                    image = np.ascontiguousarray(self._picture(self.number, *size))
                     container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="bgr24")))
-                    number += 1
+                    self.number += 1
                 while True:
                     try:
                         packet = packets.recv(2048)

@@ -9,12 +9,15 @@ import itertools
 import socket
 import threading
 import time
+import wave
 from collections.abc import Iterator
+from fractions import Fraction
 from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import av
 import cv2
+import numpy as np
 import pytest
 
 from clips import moving, number_of, numbered, write_clip
@@ -97,6 +100,21 @@ def test_a_camera_that_nobody_watches_is_hardly_decoded_and_is_up_to_date_at_onc
         assert spared[-1].image.tobytes() not in seen
 
 
+def test_a_machine_that_can_not_keep_up_goes_on_with_the_newest(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(network, "BEHIND_S", 0.15)
+    with RtspServer(fps=25, picture=numbered) as server, open_source(server.url) as source:
+        numbers = (number_of(shot.image) for shot in source)
+        for last in numbers:
+            if last >= server.number - 2 and last % 25 < 12:
+                break
+        while server.number % 25 < 23:  # it is busy so long, until just before the next key frame
+            time.sleep(0.01)
+        missed = server.number
+        stale = list(itertools.takewhile(lambda number: number < missed, numbers))
+        assert missed - last > 8
+        assert len(stale) <= 2, f"pictures up to {missed} had come, {stale} were still shown after {last}"
+
+
 def test_a_resolution_that_changes_is_survived() -> None:
     with RtspServer() as server, open_source(server.url) as source:
         seen = []
@@ -134,6 +152,53 @@ def test_a_camera_that_freezes_counts_as_gone(monkeypatch: pytest.MonkeyPatch) -
         server.frozen.set()
         with pytest.raises(SourceError, match=r"nothing came for 0\.5 s"):
             list(shots)
+
+
+AT_ONCE = {"flush_packets": "1"}
+
+
+class SoundGoesOn(BaseHTTPRequestHandler):
+    """A camera whose pictures end after a while; its sound goes on for ever, as after a crash of its encoder."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "video/mp2t")
+        self.end_headers()
+        with (
+            contextlib.suppress(OSError, av.FFmpegError),
+            av.open(self.wfile, "w", format="mpegts", options=AT_ONCE) as out,
+        ):
+            video = out.add_stream("libx264", rate=25, options={"preset": "ultrafast", "tune": "zerolatency"})
+            video.width, video.height, video.pix_fmt = 64, 48, "yuv420p"
+            sound = out.add_stream("mp2", rate=48000, layout="mono")
+            for i in itertools.count():
+                if i < 3:
+                    out.mux(video.encode(av.VideoFrame.from_ndarray(numbered(i), format="bgr24")))
+                silence = av.AudioFrame.from_ndarray(np.zeros((1, 1920), np.int16), format="s16", layout="mono")
+                silence.sample_rate, silence.pts, silence.time_base = 48000, i * 1920, Fraction(1, 48000)
+                out.mux(sound.encode(silence))
+                time.sleep(0.002)
+
+    def log_message(self, format: str, *args: object) -> None:
+        return
+
+
+def test_a_camera_of_which_only_the_sound_is_left_counts_as_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(network, "READ_S", 0.3)
+    with http(SoundGoesOn) as url, open_source(f"{url}/live.ts") as source:
+        assert source.live
+        shots = iter(source)
+        assert number_of(next(shots).image) == 0
+        with pytest.raises(SourceError, match=r"no picture came for 0\.3 s"):
+            list(shots)
+
+
+def test_what_has_sound_alone_is_called_so(tmp_path: Path) -> None:
+    with wave.open(str(tmp_path / "sound.wav"), "wb") as sound:
+        sound.setparams((1, 2, 8000, 0, "NONE", ""))
+        sound.writeframes(bytes(8000))
+    with http(functools.partial(Quiet, directory=str(tmp_path))) as url, pytest.raises(SourceError, match="no video"):
+        open_source(f"{url}/sound.wav")
 
 
 def test_one_that_never_answers_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:

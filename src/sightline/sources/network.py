@@ -9,7 +9,7 @@ import logging
 import time
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
@@ -60,10 +60,13 @@ def open(spec: str) -> Network:
         # What a playlist or a redirection leads to: never files of this machine.
         "protocol_whitelist": "rtsp,rtsps,rtp,srtp,udp,tcp,tls,http,https,httpproxy,crypto,data,srt",
     }
+    if url.lower().startswith("rtsp"):
+        options["fpsprobesize"] = "0"  # or 20 frames come late, only to tell how many come a second
     name = shown(spec)
+    patience = PLAYLIST_READ_S if playlist else READ_S
     began = time.monotonic()
     try:
-        container = av.open(url, timeout=(OPEN_S, PLAYLIST_READ_S if playlist else READ_S), options=options)
+        container = av.open(url, timeout=(OPEN_S, patience), options=options)
     except (av.FFmpegError, OSError) as e:
         if time.monotonic() - began >= OPEN_S:  # RTSP calls it invalid data when it is interrupted
             raise SourceError(f"{name}: nothing came for {OPEN_S:g} s") from None
@@ -72,7 +75,7 @@ def open(spec: str) -> Network:
     if stream is None:
         container.close()
         raise SourceError(f"{name}: it sends no video that can be decoded")
-    return Network(name, container, stream)
+    return Network(name, container, stream, patience)
 
 
 class Network:
@@ -80,7 +83,8 @@ class Network:
 
     still = False
 
-    def __init__(self, name: str, container: InputContainer, stream: VideoStream) -> None:
+    def __init__(self, name: str, container: InputContainer, stream: VideoStream, patience: float) -> None:
+        """``patience``: seconds without video after which the connection is dead."""
         self.name = name
         self.unreadable = 0
         self.idle = False
@@ -89,6 +93,7 @@ class Network:
         self.total: int | None = None if self.live else stream.frames or None
         self._container = container
         self._stream = stream
+        self._patience = patience
         self._bursts = self.live and container.format.name not in PICTURE_EVERY
         # Decoding several frames at a time would hold as many back.
         stream.thread_type = "SLICE" if self.live else "AUTO"
@@ -127,14 +132,23 @@ class Network:
 
         decoding = Decoding()
         late = _Late() if self.live and not self._bursts else None
-        packets = self._container.demux(self._stream)
+        # Sound too: a camera whose sound goes on without pictures must not pass for one that lives.
+        packets = cast("Iterator[Packet[VideoStream]]", self._container.demux())
+        waited = 0.0  # for a picture; what is done with pictures does not count
         while True:
+            began = time.monotonic()
             try:
                 packet = next(packets, None)
             except (av.FFmpegError, OSError) as e:
-                raise SourceError(f"{self.name}: {_reason(e, READ_S)}") from None
+                raise SourceError(f"{self.name}: {_reason(e, self._patience)}") from None
             if packet is None:
                 return
+            if packet.stream_index != self._stream.index:
+                waited += time.monotonic() - began
+                if self.live and waited > self._patience:
+                    raise SourceError(f"{self.name}: no picture came for {self._patience:g} s, only other data")
+                continue
+            waited = 0.0
             if late is not None and late.skip(packet):
                 continue
             spared = self.idle
