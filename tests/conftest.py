@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -23,6 +24,10 @@ settings.load_profile("here")
 os.environ.setdefault("SIGHTLINE_MODEL", "motion")
 # Whatever weights lie in this user's own cache, the tests see none but those that they put there.
 os.environ["SIGHTLINE_CACHE"] = os.path.join(tempfile.gettempdir(), "sightline-tests-without-weights")  # noqa: PTH118
+
+# A shell's background jobs ignore Ctrl-C, and so would every process that the tests start to interrupt it.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ROOT = Path(__file__).resolve().parents[1]
 
