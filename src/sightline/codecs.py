@@ -38,6 +38,13 @@ if hasattr(cv2, "IMWRITE_PNG_FILTER"):  # OpenCV 4.11 and later
 _REDUCED = ((8, cv2.IMREAD_REDUCED_COLOR_8), (4, cv2.IMREAD_REDUCED_COLOR_4), (2, cv2.IMREAD_REDUCED_COLOR_2))
 
 
+def work_alone() -> None:
+    """From now on OpenCV works in the thread that calls it. Its own threads spin while they wait for each other: with
+    several streams they took a third of a server's processor time, and whatever else ran on their core held results up.
+    """
+    cv2.setNumThreads(1)
+
+
 def jpeg_size(data: bytes | memoryview) -> tuple[int, int]:
     """Width and height from a JPEG's header, without decoding or copying.
 

@@ -112,6 +112,7 @@ def serve(
         weights=settings.weights,
     )
     # Here, or every command would take half a second longer and a broken OpenCV would stop `doctor` as well.
+    from sightline import codecs
     from sightline.app import create_app
     from sightline.cli.welcome import Welcome
     from sightline.offers import check_offers
@@ -125,6 +126,7 @@ def serve(
     )
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
 
+    codecs.work_alone()
     app = create_app(settings)
     welcome = Welcome(settings, app, open_page=open_page)
     server = Server(app, settings, welcome.ready, welcome.public)
