@@ -121,7 +121,12 @@ async def test_from_the_code_to_boxes(lan: tuple[Running, Path], browser: Browse
     await expect(stranger.get_by_role("heading")).to_have_text("This code does not work any more", timeout=SLOW_MS)
     await stranger.context.close()
 
-    # Its right is that of one camera.
+    # Its right is that of one camera, and it is offered no more.
+    await expect(page.locator("#link-hint")).to_contain_text("needs a code or a token", timeout=SLOW_MS)
+    assert await page.locator("#open-view").get_attribute("hidden") is not None
+    await page.goto(url.partition("/join")[0])
+    await page.get_by_role("link", name="Camera page of phone").wait_for(timeout=SLOW_MS)
+    assert await page.get_by_role("link", name="Watch phone").count() == 0
     await page.goto(url.partition("/join")[0] + "/view/phone")
     await expect(page.locator(".banner-title")).to_have_text("The server doesn't allow that", timeout=SLOW_MS)
     await page.goto(url.partition("/join")[0] + "/camera/phone#start")

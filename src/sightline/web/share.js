@@ -12,6 +12,15 @@ export function setUpLink(stream) {
   if (viewer instanceof HTMLAnchorElement) viewer.href = field.value;
   const here = isLoopback(location.hostname);
   setText(byId("link-hint", HTMLElement), here ? "It works on this computer only." : "");
+  void suitRights(viewer);
+}
+
+/** @param {HTMLElement | null} viewer the button to watch */
+async function suitRights(viewer) {
+  const session = await fetch("/api/session", { cache: "no-store" }).then((a) => a.json()).catch(() => null);
+  if (!session?.tokens) return;
+  setText(byId("link-hint", HTMLElement), "Whoever opens it needs a code or a token to watch this stream.");
+  if (viewer) viewer.hidden = session.role === "publish";
 }
 
 /** @param {string} host */
