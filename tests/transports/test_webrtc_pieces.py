@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
+import socket
 from contextlib import suppress
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
 
+import numpy as np
+import pytest
+from aiortc import RTCConfiguration, RTCPeerConnection
+from aiortc.jitterbuffer import JitterFrame
 from hypothesis import given
 from hypothesis import strategies as st
 
+from results import entry
+from sightline.config import Settings
 from sightline.errors import BadRequest, ProtocolError
-from sightline.transports.webrtc.hooks import PromptBuffer, RtpClock
-from sightline.transports.webrtc.peer import clean
+from sightline.transports.webrtc import peer
+from sightline.transports.webrtc.encoding import Encoders
+from sightline.transports.webrtc.hooks import WAITING, PromptBuffer, RtpClock, receive
+from sightline.transports.webrtc.peer import Peer, clean
 from sightline.transports.webrtc.publishing import decode
 
 
@@ -74,3 +87,51 @@ def test_a_picture_is_whole_with_its_last_packet() -> None:
     more = buffer.next()
     assert more is not None
     assert more.data == b"f"
+
+
+async def test_pictures_that_nobody_decodes_do_not_pile_up() -> None:
+    connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+    queue = receive(connection.addTransceiver("video", "recvonly").receiver)
+    h264: Any = SimpleNamespace(name="H264")
+    for number in range(1000):
+        queue.put((h264, JitterFrame(b"\0\0\1\x41", number)))
+    assert queue.given_up >= 1000 - WAITING
+    for number, kind in ((1000, b"\x65"), (1001, b"\x41")):
+        queue.put((h264, JitterFrame(b"\0\0\1" + kind, number)))
+    told = [queue.next(), queue.next()]
+    assert [item and item[2] for item in told] == [1000, 1001], "it goes on with the next key frame"
+    await connection.close()
+
+
+async def test_a_picture_is_encoded_once_however_many_watch() -> None:
+    encoders = Encoders(kbps=500)
+    encoder = encoders.join("hall", None, "VP8")
+    assert all(encoders.join("hall", None, "VP8") is encoder for _ in range(19))
+    assert encoders.join("hall", None, "H264") is not encoder
+    for number in (1, 2, 3):
+        result = entry(np.full((48, 64, 3), 40 * number, np.uint8)).result
+        result = replace(result, frame=replace(result.frame, seq=number, received_at=float(number)))
+        pictures = await asyncio.gather(*(encoder.encode(result) for _ in range(20)))
+        assert pictures[0] is not None
+        assert pictures[0].number == number
+        assert all(picture is pictures[0] for picture in pictures)
+    encoders.close()
+
+
+async def test_servers_for_ice_that_are_dead_are_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Elsewhere each costs 5 s for every address of the machine, and on a closed network that is every time."""
+    monkeypatch.setattr(peer, "GATHER_S", 0)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stun, socket.create_server(("127.0.0.1", 0)) as turn:
+        stun.bind(("127.0.0.1", 0))
+        urls = f"stun:127.0.0.1:{stun.getsockname()[1]}", f"turn:127.0.0.1:{turn.getsockname()[1]}?transport=tcp"
+        dead = {"urls": urls, "username": "me", "credential": "it"}
+        ours = Peer(Settings.model_validate({"webrtc_ice_servers": [dead]}))
+        viewer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+        viewer.addTransceiver("video", "recvonly")
+        await viewer.setLocalDescription(await viewer.createOffer())
+        await ours.offered(viewer.localDescription.sdp, "sendonly")
+        async with asyncio.timeout(4):
+            answer = await ours.answer()
+        assert "typ host" in answer
+        await ours.close()
+        await viewer.close()
