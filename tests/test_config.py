@@ -79,6 +79,12 @@ def test_a_profile_is_the_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert (load_settings(model="a.onnx").model, load_settings(model="a.onnx").profile) == ("a.onnx", None)
 
 
+def test_a_model_may_be_called_by_its_name_in_the_table(tmp_path: Path) -> None:
+    (tmp_path / "sightline.toml").write_text('[models]\nmugs = "runs/mugs.onnx"\n')
+    assert load_settings(model="mugs").model == "runs/mugs.onnx"
+    assert load_settings(profile="nano").model == "nano"
+
+
 def test_a_profile_that_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ConfigError, match=r"profile 'fasst': expected one of nano, fast"):
         load_settings(profile="fasst")

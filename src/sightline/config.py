@@ -142,7 +142,7 @@ class Settings(BaseSettings):
         "can be chosen live too: model, engine, imgsz, confidence, iou, max_detections, classes.",
     )
     models: dict[ModelName, str] = Field(
-        {}, description="More models that may be chosen for a stream: a table of name = path."
+        {}, description="More models, for `model` and to be chosen for a stream: a table of name = path."
     )
     model_grace: float = Field(
         60, ge=0, le=86400, description="Seconds that a model stays loaded when no stream uses it."
@@ -273,6 +273,8 @@ def _with_consequences(settings: Settings) -> Settings:
         update["host"] = "0.0.0.0"
     if settings.tunnel is not None and "preset" not in given:
         update["preset"] = "tunnel"
+    if settings.profile is None and settings.model in settings.models:
+        update["model"] = settings.models[settings.model]
     return settings.model_copy(update=update)
 
 
