@@ -12,11 +12,11 @@ from pydantic import BaseModel
 
 from sightline import __version__, prometheus
 from sightline.access import needs
-from sightline.hub import Hub
 from sightline.outward.base import Feeder
 from sightline.pool import Pooled
 from sightline.stream_api import Error as Error
 from sightline.stream_api import Ready, StreamStats, hub_of, readiness, stream_stats
+from sightline.worker import ModelWorker
 
 router = APIRouter()
 _process = psutil.Process()
@@ -43,8 +43,8 @@ class LoadedModel(BaseModel):
     """A model that is in memory, or on its way. One instance serves all streams that have it."""
 
     name: str
-    engine: str
-    """Empty for a model without one, or while it loads."""
+    engine: EngineStats | None
+    """Null for a model without one, or while it loads."""
     imgsz: int | None
     """The longer side of its input; null where it has none."""
     state: Literal["loading", "ready"]
@@ -117,7 +117,7 @@ async def stats(request: Request) -> Stats:
         cpu=_process.cpu_percent(),
         ram=round(_process.memory_info().rss / 2**20, 1),
         model=hub.worker.model_name,
-        engine=_engine(hub),
+        engine=_engine(hub.worker),
         models=[_loaded(one) for one in hub.pool.models],
         streams={s.name: stream_stats(hub, s) for s in streams},
         sinks=[_sink_stats(feeder) for feeder in request.app.state.feeders],
@@ -136,7 +136,7 @@ def _loaded(one: Pooled) -> LoadedModel:
     size = None if model is None else model.input_size
     return LoadedModel(
         name=one.key.name,
-        engine="" if model is None or model.engine is None else model.engine.name,
+        engine=_engine(one.worker),
         imgsz=None if size is None else max(size),
         state="loading" if model is None else "ready",
         streams=sorted(stream.name for stream in one.worker.streams),
@@ -144,8 +144,8 @@ def _loaded(one: Pooled) -> LoadedModel:
     )
 
 
-def _engine(hub: Hub) -> EngineStats | None:
-    loaded = hub.worker.loaded
+def _engine(worker: ModelWorker) -> EngineStats | None:
+    loaded = worker.loaded
     if loaded is None or loaded.model.engine is None:
         return None
     engine = loaded.model.engine
