@@ -114,9 +114,9 @@ def report(
     cv2.imwrite(str(plan.out / "samples.jpg"), samples(task, net))
     seen = history[-1] if history else {"pictures": 0.0, "minutes": 0.0}
     lines_out = [
-        f"# {path.stem}: a {'detector' if plan.task == 'detect' else 'segmenter'} of {len(task.classes)} classes",
+        f"# {path.stem}: a {'detector' if plan.task == 'detect' else 'segmenter'}, classes: {len(task.classes)}",
         "",
-        f"{seen['pictures']:,.0f} pictures in {seen['minutes']:.0f} minutes from {len(task.train):,} photos; judged on "
+        f"{seen['pictures']:,.0f} pictures in {seen['minutes']:.1f} minutes from {len(task.train):,} photos; judged on "
         f"{len(task.validation):,} photos kept aside. {path.stat().st_size / 1e6:.2f} MB.",
         "",
         "| figure | value |",
