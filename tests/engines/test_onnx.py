@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -56,6 +57,13 @@ def test_what_is_bound_gives_what_a_plain_run_gives(make_graph: Callable[..., Pa
         feeds = {"images": np.full((batch, 3, 64, 64), batch, np.float32)}
         for made, expected in zip(bound.run(feeds), plain.run(feeds).values(), strict=True):
             np.testing.assert_array_equal(made, expected)
+
+
+def test_threads_that_wait_do_not_spin(make_graph: Callable[..., Path]) -> None:
+    """Else those of one model take the cores from the next, and an idle one is not idle."""
+    engine: Any = onnx.open(make_graph(VALUE))
+    options = engine._session.get_session_options()
+    assert options.get_session_config_entry("session.intra_op.allow_spinning") == "0"
 
 
 def test_nothing_is_reported_to_anybody(make_graph: Callable[..., Path], tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
@@ -186,6 +187,15 @@ def test_more_instances_than_a_map_can_number(make_graph: Callable[..., Path]) -
     assert found.mask is not None
     assert len(found) == 300
     assert sorted(np.unique(found.mask)) == list(range(256))
+
+    photo = np.zeros((3500, 3500, 3), np.uint8)
+    tracemalloc.start()
+    (large,) = model.predict([photo])
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert isinstance(large, Detections)
+    assert len(large) == 300
+    assert most < 32 << 20, "masks of 12 megapixels each would be gigabytes"
 
 
 def test_nothing_found_is_an_empty_map(make_graph: Callable[..., Path]) -> None:

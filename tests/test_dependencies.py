@@ -1,0 +1,62 @@
+"""What ``pip install sightline`` brings along."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
+
+import pytest
+
+PROJECT = tomllib.loads((Path(__file__).parent.parent / "pyproject.toml").read_text())["project"]
+
+
+def name_of(requirement: str) -> str:
+    found = re.match(r"[\w.-]+", requirement)
+    assert found is not None, requirement
+    return re.sub(r"[-_.]+", "-", found[0]).lower()
+
+
+def installed_with(requirements: list[str]) -> set[str]:
+    """These packages and all that they bring, as far as this system needs them."""
+    found: set[str] = set()
+    waiting = [name_of(r) for r in requirements]
+    while waiting:
+        name = waiting.pop()
+        if name in found:
+            continue
+        try:
+            requires = distribution(name).requires or []
+        except PackageNotFoundError:  # for another system or Python
+            continue
+        found.add(name)
+        waiting += [name_of(r) for r in requires if "extra ==" not in r]
+    return found
+
+
+def licence(name: str) -> str:
+    about = distribution(name).metadata
+    said = [text[:100] for key in ("License-Expression", "License") for text in about.get_all(key, [])]
+    return " ".join([*said, *(c for c in about.get_all("Classifier", []) if c.startswith("License"))])
+
+
+def test_it_is_free_for_every_use_and_so_is_all_that_it_needs() -> None:
+    assert PROJECT["license"] == "Apache-2.0"
+    found = installed_with(PROJECT["dependencies"])
+    assert len(found) > 20
+    for name in found:
+        assert not re.search(r"\bA?GPL|Affero|GNU General", licence(name)), f"{name}: {licence(name)}"
+
+
+@pytest.mark.parametrize("extra", ["", *PROJECT["optional-dependencies"]])
+def test_it_needs_no_screen_and_only_one_opencv(extra: str) -> None:
+    requirements = PROJECT["optional-dependencies"][extra] if extra else PROJECT["dependencies"]
+    found = installed_with(requirements)
+    with_libgl = {"opencv-python", "opencv-contrib-python", "opencv-contrib-python-headless", "ultralytics"}
+    assert not found & with_libgl
+
+
+def test_the_plain_install_stays_light() -> None:
+    """What is large comes when it is asked for: ``sightline[torch]``, ``sightline[openvino]``."""
+    assert not installed_with(PROJECT["dependencies"]) & {"torch", "openvino", "transformers", "scipy", "tensorflow"}
