@@ -115,7 +115,7 @@ async def test_the_container_s_health_check_asks_the_server(lan: bool, tmp_path:
     extra = ("--lan", "--host", "127.0.0.1") if lan else ()
     async with serving("--model", "motion", *extra, data=tmp_path) as server:
         port = server.url.rstrip("/").rpartition(":")[2]
-        environment = os.environ | {"SIGHTLINE_PORT": port} | ({"SIGHTLINE_LAN": "true"} if lan else {})
+        environment = os.environ | {"SIGHTLINE_PORT": port}
         asked = await asyncio.create_subprocess_exec(*check, env=environment)
         assert await asked.wait() == 0
     asked = await asyncio.create_subprocess_exec(*check, env=environment, stderr=asyncio.subprocess.DEVNULL)
