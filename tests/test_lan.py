@@ -221,6 +221,11 @@ async def test_nothing_secret_is_written_or_served(lan: tuple[Running, Path]) ->
         answer = await server.http.post("/api/session", json=body)
         if "both" not in body:  # who writes nonsense gets it back, and nobody else does
             seen[f"posted {sorted(body)}"] = f"{answer.headers!r} {answer.text}"
+    for kind in ("whip", "whep"):
+        for shown in (admin, guess):
+            headers = {"authorization": f"Bearer {shown}", "content-type": "application/sdp"}
+            answer = await server.http.post(f"/{kind}/canary", headers=headers, content="v=0")
+            seen[f"{kind} {shown[:8]}"] = f"{answer.headers!r} {answer.text}"
     context = trusting(data)
     for shown in (admin, guess):
         async with tcp_peer(server.tcp, token=shown, tls=context, greeted=False) as tcp:
