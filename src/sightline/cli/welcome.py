@@ -39,7 +39,7 @@ class Welcome:
         if settings.public_url is not None:
             typer.echo(f"  For others it is at {settings.public_url}")
         elif settings.insecure and settings.host == "0.0.0.0":
-            typer.echo(f"  For others it is at http://{tls.main_address()}:{port}, without TLS and tokens")
+            typer.echo(f"  For others it is at {url.partition(':')[0]}://{tls.main_address()}:{port}")
         if tcp_url is not None:
             there = f"tcps://{tls.main_address()}:{tcp_url.rpartition(':')[2]}" if everywhere else tcp_url
             typer.echo(f"  TCP clients connect to {there}" + (f" and {tcp_url}" if there != tcp_url else ""))
