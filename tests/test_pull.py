@@ -161,6 +161,9 @@ async def test_a_camera_that_is_killed_five_times_comes_back_and_harms_nobody() 
             ):
                 seen.append(message["state"])
         assert seen == ["waiting", "live", "waiting"]
+        metrics = (await server.http.get("/metrics")).text
+        for name, value in (("dead", 0), ("made", 1)):
+            assert f'sightline_stream_live{{stream="{name}"}} {value}.0' in metrics
         for path in ("/stats", "/api/streams", "/api/streams/door", "/metrics", "/api/models", "/openapi.json", "/"):
             assert SECRET not in (await server.http.get(path)).text, path
     assert server.process.returncode == 0

@@ -475,11 +475,17 @@ async def test_stats_have_the_promised_keys(server: Running) -> None:
 
 
 async def test_prometheus_tells_the_ledger(server: Running) -> None:
-    async with peer(f"{server.ws}/ws/camera/scraped") as camera:
+    async with (
+        peer(f"{server.ws}/ws/camera/scraped") as camera,
+        peer(f"{server.ws}/ws/camera/unseen?results=0") as unseen,
+    ):
         await publish(camera, 2)
+        await publish(unseen, 1)
         text = (await server.http.get("/metrics")).text
     assert 'sightline_frames_received_total{stream="scraped"} 2.0' in text
     assert 'sightline_frames_delivered_total{stream="scraped"} 2.0' in text
+    assert 'sightline_frames_dropped_total{reason="unwatched",stream="unseen"} 1.0' in text
+    assert 'sightline_frames_dropped_total{reason="unwatched",stream="scraped"}' not in text
 
 
 async def test_openapi_types_every_answer(server: Running) -> None:

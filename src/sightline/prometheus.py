@@ -45,7 +45,11 @@ class HubCollector(Collector):
         model = GaugeMetricFamily(
             "sightline_stream_model", "1 for the model that a stream has", labels=["stream", "model"]
         )
+        live = GaugeMetricFamily(
+            "sightline_stream_live", "1 while the camera sends, 0 if it is lost", labels=["stream"]
+        )
         for s in streams:
+            live.add_metric([s.name], s.publisher is not None and s.paused is None)
             model.add_metric([s.name, s.worker.model_name], 1)
             received.add_metric([s.name], s.ledger.received)
             delivered.add_metric([s.name], s.ledger.delivered)
@@ -58,4 +62,4 @@ class HubCollector(Collector):
                 latency.add_metric([s.name, f"0.{quantile[1:]}"], ms)
             for name, ms in s.stages.values().items():
                 stage.add_metric([s.name, name], ms)
-        yield from (received, delivered, failed, dropped, in_flight, fps, latency, stage, model)
+        yield from (received, delivered, failed, dropped, in_flight, fps, latency, stage, model, live)
