@@ -207,6 +207,21 @@ def test_one_that_never_answers_is_not_waited_for(monkeypatch: pytest.MonkeyPatc
         open_source(f"rtsp://127.0.0.1:{deaf.getsockname()[1]}/live")
 
 
+def test_a_name_that_nobody_knows_is_called_so() -> None:
+    for scheme in ("rtsp", "http"):
+        with pytest.raises(SourceError, match="no machine of that name"):
+            open_source(f"{scheme}://user:{SECRET}@camera.invalid/1")
+
+
+def test_a_camera_that_accepts_and_sends_nothing_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(network, "OPEN_S", 0.3)
+    monkeypatch.setattr(network, "READ_S", 0.3)
+    with RtspServer() as server:
+        server.frozen.set()
+        with pytest.raises(SourceError, match="nothing came for"), open_source(server.url) as source:
+            next(iter(source))
+
+
 def test_a_wrong_password_is_called_so() -> None:
     with RtspServer(login="bm90OnlvdXJz") as server, pytest.raises(SourceError, match="user or the password") as caught:
         open_source(server.url.replace("//", f"//admin:{SECRET}@"))

@@ -6,10 +6,12 @@ The connection is read at the pace at which it comes, so read it in a thread tha
 from __future__ import annotations
 
 import logging
+import socket
 import time
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast
+from urllib.parse import urlsplit
 
 import numpy as np
 
@@ -70,7 +72,7 @@ def open(spec: str) -> Network:
     except (av.FFmpegError, OSError) as e:
         if time.monotonic() - began >= OPEN_S:  # RTSP calls it invalid data when it is interrupted
             raise SourceError(f"{name}: nothing came for {OPEN_S:g} s") from None
-        raise SourceError(f"{name}: {_reason(e, OPEN_S)}") from None
+        raise SourceError(f"{name}: {_unknown(url) or _reason(e, OPEN_S)}") from None
     stream = next((s for s in container.streams.video if s.codec_context is not None), None)
     if stream is None:
         container.close()
@@ -203,6 +205,17 @@ class _Late:
         elif self._now - self._skipping_since > SKIP_S:
             self._least, self._skipping_since = lag, None
         return self._skipping_since is not None
+
+
+def _unknown(url: str) -> str | None:
+    """What to say where the host's name can't be looked up, which FFmpeg calls an input/output error."""
+    try:
+        socket.getaddrinfo(urlsplit(url).hostname, None)
+    except (socket.gaierror, UnicodeError):
+        return "no machine of that name is known here; check the name, and that this machine is on the network"
+    except ValueError:
+        return None
+    return None
 
 
 def _reason(error: Exception, seconds: float) -> str:
