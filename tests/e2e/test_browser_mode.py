@@ -233,6 +233,7 @@ async def test_live_the_model_moves_into_the_page_and_back_and_outlives_its_work
     assert report["p95_latency_ms"] >= report["median_latency_ms"]
     assert report["processed_fps"] > 0
     assert {s["mode"] for s in report["settings_used"]} == {"server", "browser"}
+    assert {s["device"] for s in report["settings_used"] if s["mode"] == "server"} == {"onnx, cpu"}
     assert (report["model"], report["transport"]) == ("nano", "websocket")
     assert {"infer", "preprocess"} <= set(report["stages_ms"])
     rows = list(csv.DictReader(io.StringIO(files["csv"])))

@@ -68,6 +68,16 @@ test("hours of pictures take no more room than one", () => {
   assert.equal(run.frames, 4000);
 });
 
+test("what runs the model on the server is known a little later, and holds from the start", () => {
+  const run = filled();
+  run.served("openvino", "cpu");
+  run.add({ ...SETTING, at: 9500, latency: 1, stages: {} });
+  const report = run.report(ABOUT);
+  assert.equal(report.device, "openvino, cpu");
+  assert.deepEqual(report.settings_used.map((s) => s.device), ["openvino, cpu", "wasm, 2 threads"]);
+  assert.equal(run.csv().split("\r\n")[1], '0,10,24,29,0,server,"openvino, cpu",websocket,nano,1,10.5');
+});
+
 test("plots have whole seconds only", () => {
   const run = filled();
   assert.deepEqual(run.series(), [[0, 1, 2, 3], [10, 10, 10, 1], [24, 34, 44, null]]);

@@ -437,6 +437,7 @@ void devices.whenAllowed(() => {
 });
 const knowModel = setUpModel(stream, painter, () => now.phase === "open", (stats) => {
   figures.show({ viewers: count(stats.viewers), model: stats.model || "–" });
+  run.served(stats.settings.engine, stats.settings.device);
   setData(body, "lost", JSON.stringify(Object.fromEntries(lost(stats))));
 });
 setInterval(tick, TICK_MS);

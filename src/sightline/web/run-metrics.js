@@ -28,6 +28,7 @@ export class RunMetrics {
   #settings = [];
   /** @type {Map<string, number>} */
   #drops = new Map();
+  #serverDevice = "";
 
   clear() {
     this.seconds = [];
@@ -40,8 +41,23 @@ export class RunMetrics {
     this.#drops = new Map();
   }
 
+  /**
+   * What runs the model on the server, also for the pictures that came before that was known.
+   *
+   * @param {string} engine @param {string} device
+   */
+  served(engine, device) {
+    const first = this.#serverDevice === "";
+    this.#serverDevice = engine ? `${engine}, ${device}` : device;
+    if (!first) return;
+    for (const setting of [...this.#settings, ...this.seconds.map((second) => second.setting)]) {
+      if (setting.mode === "server") setting.device ||= this.#serverDevice;
+    }
+  }
+
   /** A picture was shown with its result. @param {Sample} sample */
-  add({ at, latency, stages, transport, mode, device, model }) {
+  add({ at, latency, stages, transport, mode, device: own, model }) {
+    const device = own || (mode === "server" ? this.#serverDevice : "");
     if (Number.isNaN(this.#startedAt)) this.#startedAt = at;
     this.#lastAt = at;
     this.frames += 1;

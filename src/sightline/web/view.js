@@ -226,6 +226,7 @@ const knowModel = setUpModel(stream, painter, () => now.phase === "open", (stats
     dropped: count(lost(stats).reduce((sum, [, n]) => sum + n, 0)),
     model: stats.model ? modelInWords(stats) : "–",
   });
+  run.served(stats.settings.engine, stats.settings.device);
   run.drops([...lost(stats), ["skipped here", receiver.skipped]], performance.now());
 });
 setInterval(tick, TICK_MS);
