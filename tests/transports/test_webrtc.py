@@ -150,6 +150,7 @@ async def test_the_standards_answers(server: Running) -> None:
         assert "b=AS:4000" in answer.text
         assert one.location.startswith("/whip/standard/")
         assert "etag" in answer.headers
+        assert (await server.get("/api/webrtc"))["ice_servers"] == []  # nobody waits for a STUN server of somebody's
         second = await server.http.post("/whip/standard", content=await offer(), headers=SDP)
         assert (second.status_code, second.json()["error"]["code"]) == (409, "stream_busy")
 

@@ -18,10 +18,10 @@ from hypothesis import strategies as st
 
 from results import entry
 from sightline.config import Settings
-from sightline.errors import BadRequest, ProtocolError
+from sightline.errors import BadRequest, ConfigError, LimitReached, ProtocolError
 from sightline.transports.webrtc import peer
 from sightline.transports.webrtc.encoding import Encoders
-from sightline.transports.webrtc.hooks import WAITING, PromptBuffer, RtpClock, receive
+from sightline.transports.webrtc.hooks import WAITING, PromptBuffer, RtpClock, check, receive
 from sightline.transports.webrtc.peer import Peer, clean
 from sightline.transports.webrtc.publishing import decode
 
@@ -100,6 +100,29 @@ async def test_pictures_that_nobody_decodes_do_not_pile_up() -> None:
         queue.put((h264, JitterFrame(b"\0\0\1" + kind, number)))
     told = [queue.next(), queue.next()]
     assert [item and item[2] for item in told] == [1000, 1001], "it goes on with the next key frame"
+    await connection.close()
+
+
+async def test_a_peer_that_does_not_read_loses_results_and_is_ended_by_what_it_must_hear() -> None:
+    ours, heard = Peer(Settings.model_validate({})), list[str]()
+    channel: Any = SimpleNamespace(readyState="open", bufferedAmount=0, send=heard.append)
+    ours._channel = channel
+    assert ours.say("first")
+    channel.bufferedAmount = peer.UNSENT + 1
+    assert not any(ours.say("result") for _ in range(100))
+    assert (heard, ours.unsent) == (["first"], 100)
+    ours.must_hear("status")
+    with pytest.raises(LimitReached):
+        await ours.run()
+
+
+async def test_an_aiortc_that_has_changed_inside_is_told_and_not_guessed_at() -> None:
+    connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+    video = connection.addTransceiver("video", "recvonly")
+    check(video.receiver, video.sender)
+    stranger: Any = SimpleNamespace()
+    with pytest.raises(ConfigError, match=r"lacks .*_next_encoded_frame.*expected version"):
+        check(video.receiver, stranger)
     await connection.close()
 
 
