@@ -440,12 +440,20 @@ async def test_the_synchronous_client_does_the_same(url: str, stream: str) -> No
 
 
 async def test_closing_from_another_thread_ends_a_wait(server: Running, url: str, stream: str) -> None:
+    us, it = psutil.Process(), psutil.Process(server.process.pid)
+    await server.get("/stats")
+    before = us.num_fds()
     client = Client(url)
     waiting = asyncio.create_task(asyncio.to_thread(lambda: next(client.subscribe(stream))))
     await server.until(lambda s: stream in s["streams"])
-    await asyncio.to_thread(client.close)
-    with pytest.raises(Unreachable, match="closed"):
-        await waiting
+    it.suspend()  # so that it agrees to nothing
+    try:
+        await asyncio.to_thread(client.close)
+        with pytest.raises(Unreachable, match="closed"):
+            await waiting
+        assert us.num_fds() <= before
+    finally:
+        it.resume()
 
 
 # What it needs

@@ -130,7 +130,10 @@ class WsLink:
             task.cancel()
         if self.hello.done() and not self.hello.cancelled():
             self.hello.exception()  # has been told, or is of no interest any more
-        await self._ws.close()
+        try:
+            await self._ws.close()
+        finally:  # also when nobody waits any more for the server to agree
+            self._ws.transport.abort()
 
     async def _beat(self) -> None:
         with contextlib.suppress(ConnectionClosed):
