@@ -142,6 +142,30 @@ def test_nano_s_boxes_do_not_flicker_on_a_clip(assets: Path) -> None:
     assert gone / there < 0.02
 
 
+@pytest.mark.parametrize(("source", "least"), [("eg-", 0.9), ("ccp-", 0.9), ("coco-", 0.6)])
+def test_person_finds_where_people_are_in_a_handful_of_photos(
+    assets: Path, tmp_path: Path, source: str, least: float
+) -> None:
+    from sightline.train.cache import Photos
+    from sightline.train.records import DataSet, read
+    from sightline.train.segment import confusion, overlaps
+
+    data = read(assets / "photos", "segment")
+    kept = tuple(r for r in data.records if r.validation and f"/{source}" in r.name)[:30]
+    photos = Photos(DataSet(data.classes, kept), tmp_path)
+    assert len(photos) == 30
+    model = load_model("person", engine="onnx", threads=1)
+    counts = np.zeros((2, 2), np.int64)
+    for i in range(len(photos)):
+        image, truth = photos.image(i), photos.mask(i)
+        found = model.predict([image])[0]
+        assert isinstance(found, Segmentation)
+        areas = cv2.resize(found.class_map, truth.shape[::-1], interpolation=cv2.INTER_NEAREST)
+        counts += confusion(np.asarray(areas, np.uint8), truth, 2)
+    model.close()
+    assert overlaps(counts).mean() >= least, overlaps(counts)
+
+
 def _overlap(a: np.ndarray, b: np.ndarray) -> float:
     low, high = np.maximum(a[:2], b[:2]), np.minimum(a[2:], b[2:])
     both = float((high - low).clip(0).prod())

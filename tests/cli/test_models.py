@@ -77,7 +77,7 @@ def test_a_card_is_shown(name: str) -> None:
 def test_a_model_that_is_not_there_is_told_the_others() -> None:
     result = sightline("models", "show", "fasst")
     assert isinstance(result.exception, ConfigError)
-    assert "expected one of motion, nano, fast" in result.exception.message
+    assert "expected one of motion, nano, person, fast" in result.exception.message
     for command in ("pull", "show"):
         assert isinstance(sightline("models", command, "../fast").exception, ConfigError)
 

@@ -30,7 +30,7 @@ test("what nobody chose suits the prediction", () => {
 test("a mode that a model can't do falls back and says why", () => {
   const without = choose("contours", { findings: boxesOnly, mask: null }, ["person"]);
   assert.equal(without.mode.name, "boxes");
-  assert.match(without.why, /Boxes.*no masks/);
+  assert.match(without.why, /Boxes.*“person” gives masks/);
   const empty = choose("contours", { findings: { ...boxesOnly, detections: [] }, mask: null }, null);
   assert.deepEqual([empty.mode.name, empty.why], ["boxes", null]);
   const nobody = choose("blur_background", { findings: classes, mask }, ["background", "bottle"]);

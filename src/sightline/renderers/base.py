@@ -59,7 +59,9 @@ def choose(mode: str, prediction: Prediction, labels: Sequence[str]) -> Choice:
         return Choice(fitting)
     needs: Need = getattr(registry.load("renderers", mode), "NEEDS", "nothing")
     if needs != "nothing" and label_map(prediction) is None:
-        return Choice(fitting, f"{mode} needs masks, and this model gives boxes only: drawn as {fitting}")
+        return Choice(
+            fitting, f"{mode} needs masks, and this model gives boxes only (person has masks): drawn as {fitting}"
+        )
     if needs == "person" and not people(labels):
         return Choice(fitting, f"{mode} needs a model that knows the class {PERSON!r}: drawn as {fitting}")
     return Choice(mode)

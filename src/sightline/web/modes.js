@@ -45,7 +45,7 @@ export function choose(name, picture, labels) {
   const instead = `Shown as “${fitting.title}”`;
   if (mode.needs !== "nothing" && !picture.mask) {
     const nothing = !picture.findings?.detections.length; // a model with masks sends none then
-    return { mode: fitting, why: nothing ? null : `${instead}: this model gives boxes only, no masks.` };
+    return { mode: fitting, why: nothing ? null : `${instead}: this model gives boxes only; the model “person” gives masks.` };
   }
   if (mode.needs === "person" && labels && !labels.some(isPerson)) {
     return { mode: fitting, why: `${instead}: this model doesn't know people.` };
