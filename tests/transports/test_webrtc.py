@@ -295,10 +295,12 @@ async def test_nothing_is_left_of_peers_that_came_and_went(server: Running) -> N
         await come_and_go(False)
         await come_and_go(True)
     before = await settled(process)
+    memory = process.memory_info().rss / 2**20
     for _ in range(6):
         await come_and_go(False)
         await come_and_go(True)
     assert await settled(process, at_most=before) <= before
+    assert process.memory_info().rss / 2**20 < memory + 16
 
 
 async def settled(process: psutil.Process, *, at_most: tuple[int, int] | None = None) -> tuple[int, int]:
