@@ -159,6 +159,17 @@ async def test_a_camera_takes_over_from_its_own_lost_connection_and_nobody_else_
     assert open_to_all.publisher is not None, "who was taken over from ends nothing any more"
 
 
+async def test_a_camera_that_seems_lost_gives_way() -> None:
+    hub = make_hub()
+    first, second = Recorder(), Recorder()
+    stream = hub.take("door", first)
+    stream.lost = lambda: True
+    assert hub.take("door", second).publisher is second
+    assert first.ended is not None
+    with pytest.raises(StreamBusy):  # which is not said of the second
+        hub.take("door", Recorder())
+
+
 async def test_a_camera_that_comes_back_gets_no_answers_to_its_predecessors_frames() -> None:
     stream, first, second = Stream("door", make_hub().worker), Recorder(), Recorder()
     stream.start(first)

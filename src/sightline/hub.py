@@ -77,10 +77,11 @@ class Hub:
         stream = self._open(name)
         last = stream.publisher
         if last is not None:
-            if not session or session != stream.session:
+            its_own = session and session == stream.session
+            if not (its_own or stream.lost()):
                 raise StreamBusy(f"stream {name!r} has a camera already: choose another name or stop that one")
             self.release(stream, last)
-            last.close("its camera has connected anew")
+            last.close("another connection has taken its place")
         stream.session = session
         stream.start(publisher)
         return stream

@@ -94,6 +94,8 @@ class Stream:
         self.publisher: Publisher | None = None
         self.session = ""
         """The publisher's secret, by which it may take the stream over from its own last connection."""
+        self.lost: Callable[[], bool] = _never
+        """True where the publisher seems to be gone, though nothing has said so: then it gives way to any other."""
         self.paused: str | None = None
         """Why nothing comes of a publisher that stays: see ``pause``."""
         self.subscriptions: set[Subscription] = set()
@@ -216,6 +218,7 @@ class Stream:
         if frame is not None:
             self._drop(frame, "closed")
         self.publisher = self.paused = None
+        self.lost = _never
         self.controller = self.ask = self.inform = None
         self.sends = None
         self.ended_at = time.monotonic()
@@ -349,6 +352,10 @@ class Stream:
             self._unlogged.clear()
         if not self._unlogged:
             self._logged_at = at
+
+
+def _never() -> bool:
+    return False
 
 
 def _seen(result: Result) -> Seen:

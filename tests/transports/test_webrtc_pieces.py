@@ -18,12 +18,16 @@ from hypothesis import strategies as st
 
 from results import entry
 from sightline.config import Settings
-from sightline.errors import BadRequest, ConfigError, LimitReached, ProtocolError
-from sightline.transports.webrtc import peer
+from sightline.errors import BadRequest, ConfigError, LimitReached, ProtocolError, StreamBusy
+from sightline.hub import Hub
+from sightline.models.motion import create
+from sightline.pool import Key, ModelPool
+from sightline.transports.webrtc import peer, publishing
 from sightline.transports.webrtc.encoding import Encoders
 from sightline.transports.webrtc.hooks import WAITING, PromptBuffer, RtpClock, check, receive
 from sightline.transports.webrtc.peer import Peer, clean
-from sightline.transports.webrtc.publishing import decode
+from sightline.transports.webrtc.publishing import Publishing, decode
+from sightline.worker import Loaded
 
 
 @given(st.text(max_size=400) | st.binary(max_size=400).map(lambda b: "v=0\r\nm=video " + b.decode("latin-1")))
@@ -114,6 +118,28 @@ async def test_a_peer_that_does_not_read_loses_results_and_is_ended_by_what_it_m
     ours.must_hear("status")
     with pytest.raises(LimitReached):
         await ours.run()
+
+
+async def test_a_program_that_crashed_has_its_stream_again_as_soon_as_it_starts_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """UDP tells nothing of a crash; and nothing else may take the stream while pictures come."""
+    settings = Settings.model_validate({})
+    key = Key("motion", "motion", "auto", None)
+    hub = Hub(settings, ModelPool(settings, key, lambda _: Loaded(create(), "", gpu_available=False)))
+
+    def publish() -> Publishing:
+        return Publishing(hub, Peer(settings), "obs", wants_results=True, preset=None, session="")
+
+    crashed = publish()
+    with pytest.raises(StreamBusy):
+        publish()
+    monkeypatch.setattr(publishing, "LOST_S", 0.0)
+    again = publish()
+    crashed.leave()
+    assert hub.find("obs").publisher is again
+    again.leave()
+    assert hub.find("obs").publisher is None
 
 
 async def test_an_aiortc_that_has_changed_inside_is_told_and_not_guessed_at() -> None:

@@ -26,6 +26,10 @@ from sightline.types import Frame, Image, Result
 log = logging.getLogger(__name__)
 
 
+LOST_S = 5.0
+"""Without a picture for so long it gives way to another camera of the stream's name."""
+
+
 class ClockOffset(msgspec.Struct, tag="clock", tag_field="type"):
     """A camera says what to add to its clock for ours, as it measured it with ``ping``."""
 
@@ -59,6 +63,7 @@ class Publishing:
         self._hub, self._peer = hub, peer
         self._offered_results = wants_results
         self.stream: Stream | None = hub.take(name, self, session=session)
+        self.stream.lost = self._lost
         self.stream.pause("it is connecting")
         self.stream.preset = preset or self.stream.preset
         self._decoding = Decoding(self._take, max_pixels=hub.settings.max_pixels)
@@ -187,6 +192,10 @@ class Publishing:
                 self._hub.wish(self.stream, message.given(), self._inform)
         else:
             self._offset = message.offset / 1000
+
+    def _lost(self) -> bool:
+        """A program that crashed says nothing over UDP, and wants its stream back when it starts again."""
+        return time.monotonic() - self._picture_at > LOST_S
 
     def _check(self) -> None:
         limit = self._hub.settings.idle_timeout
