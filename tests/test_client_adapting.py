@@ -93,10 +93,14 @@ async def test_fewer_pictures_are_sent_where_fewer_are_asked_for(server: Running
         await anext(answers)
         changed = await server.http.patch(f"/api/streams/{name}", json={"max_fps": 5})
         assert changed.status_code == 200
+        assert client.limits is not None
+        assert (client.limits.max_fps, client.limits.max_pending) == (60, 2)
         in_a_row = 0  # at the rate before, five of six pictures would be too many
         async with asyncio.timeout(30):
             while in_a_row < 8:
                 in_a_row = in_a_row + 1 if isinstance(await anext(answers), Result) else 0
+        assert client.asked[name].fps == 5
+        assert client.asked[name].reason
 
 
 @pytest.mark.parametrize(("pending", "adapt"), [(None, False), (1, None)])

@@ -86,9 +86,13 @@ async def test_ctrl_c_leaves_whole_lines(server: Running, tmp_path: Path) -> Non
     clip = write_clip(tmp_path / "clip.mp4", [moving(i) for i in range(10)], fps=25)
     out = tmp_path / "out.jsonl"
     process = await start(clip, "--loop", "--stream", "endless", "--url", server.ws, "--out", out)
-    await server.until(lambda s: s["streams"].get("endless", {}).get("delivered", 0) > 30)
+    seen = await server.until(lambda s: s["streams"].get("endless", {}).get("delivered", 0) > 30)
+    await server.http.patch("/api/streams/endless", json={"preset": "mobile"})
+    before = seen["streams"]["endless"]["delivered"]
+    await server.until(lambda s: s["streams"]["endless"]["delivered"] > before + 10)
     process.send_signal(signal.SIGINT)
     _, err = await asyncio.wait_for(process.communicate(), 30)
+    assert "asked for 30 fps, quality 0.4, 480 px: the preset is now mobile" in " ".join(err.decode().split())
     assert process.returncode == 130
     assert "Traceback" not in err.decode()
     assert len(lines(out.read_text())) > 20, "more than the clip has: it was looped"

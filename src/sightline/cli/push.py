@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from sightline.cli.run import Stop
     from sightline.client import AsyncClient
     from sightline.client.answers import Answer
+    from sightline.client.links import Wish
     from sightline.feed import Newest
     from sightline.sinks.jsonl import Jsonl
     from sightline.types import Image
@@ -110,6 +111,7 @@ class _Push:
                 async with aclosing(client.publish(self._stream, self._pictures(), adapt=self._adapt)) as answers:
                     async for answer in answers:
                         self._take(answer)
+                        self._report.asked = client.asked.get(self._stream) if self._adapt else None
             except Unreachable:
                 if not self._over:
                     raise
@@ -151,6 +153,8 @@ class Report:
         from sightline.metrics import Rate, Spread
 
         self.sent = 0
+        self.asked: Wish | None = None
+        """What pictures the server asks for."""
         self._answered = 0
         self._dropped: Counter[str] = Counter()
         self._latency = Spread()
@@ -207,4 +211,7 @@ class Report:
             parts.append(f"{self._skipped} skipped here")
         if self._answered:
             parts.append(f"latency p50 {spread['p50']:.0f} ms, p95 {spread['p95']:.0f} ms")
+        if self.asked is not None and self.asked.reason:
+            wish = self.asked
+            parts.append(f"asked for {wish.fps:g} fps, quality {wish.quality:g}, {wish.width} px: {wish.reason}")
         return ", ".join(parts)

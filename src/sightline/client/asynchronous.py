@@ -10,6 +10,7 @@ import random
 import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from sightline.client import links
@@ -63,6 +64,11 @@ class AsyncClient:
         """Raises ConfigError."""
         self._place = links.Place(url, token=token, ca=ca)
         self.url = self._place.url
+        self.limits: links.Limits | None = None
+        """What the server takes of a publisher: max_pending, max_fps, max_message_bytes, max_pixels; None before it is
+        known."""
+        self.asked: dict[str, links.Wish] = {}
+        """By stream that is published here: what pictures the server asks for now (fps, quality, width), and why."""
         self._reconnect = reconnect
         self._closed = asyncio.Event()
         self._calls: set[Call[Any]] = set()
@@ -103,7 +109,8 @@ class AsyncClient:
         asks, else 80. Raises StreamBusy, BadRequest, LimitReached, Unreachable, and what ``pictures`` raises.
         """
         obeys = pending != 1 if adapt is None else adapt
-        call = Publishing(stream, pictures, pending=pending, quality=quality, obeys=obeys)
+        told = partial(self.asked.__setitem__, stream)
+        call = Publishing(stream, pictures, pending=pending, quality=quality, obeys=obeys, told=told)
         try:
             retry = self._retry(busy_until=self._left.pop(stream, 0.0) + LEFT_S)
             async with aclosing(self._answers(call, links.publishing(self._place, stream), retry)) as answers:
@@ -136,6 +143,7 @@ class AsyncClient:
                 try:
                     link = await open_link(call)
                     retry.connected()
+                    self.limits = getattr(link, "limits", self.limits)  # who only listens is told none
                     if self._closed.is_set():
                         raise Unreachable("the client was closed")
                     call.use(link)

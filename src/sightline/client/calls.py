@@ -6,6 +6,7 @@ import asyncio
 import time
 from abc import ABC, abstractmethod
 from collections import deque
+from collections.abc import Callable
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
@@ -107,13 +108,21 @@ class Subscribing(Call[Result]):
 
 class Publishing(Call[Answer]):
     def __init__(
-        self, stream: str, pictures: Pictures, *, pending: int | None, quality: int | None, obeys: bool
+        self,
+        stream: str,
+        pictures: Pictures,
+        *,
+        pending: int | None,
+        quality: int | None,
+        obeys: bool,
+        told: Callable[[Wish], None],
     ) -> None:
-        """``obeys``: pictures are sent as the server asks."""
+        """``obeys``: pictures are sent as the server asks. ``told`` is called with whatever it asks for."""
         super().__init__()
         self._stream = stream
         self._pending = pending
         self._obeys = obeys
+        self._told = told
         self._quality = quality
         self._form = Form(quality or QUALITY)
         self._ready = supply(pictures, self._form)
@@ -153,6 +162,7 @@ class Publishing(Call[Answer]):
 
     def asked(self, wish: Wish) -> None:
         """Send other pictures from the next one on, also if the last wish is being waited for."""
+        self._told(wish)
         if self._obeys:
             self._wish = wish
             self._form.quality = min(self._quality or 100, round(wish.quality * 100))

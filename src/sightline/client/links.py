@@ -31,6 +31,7 @@ class Limits(Protocol):
     max_pending: int
     max_fps: float
     max_message_bytes: int
+    max_pixels: int
     fps: float
     quality: float
     width: int
@@ -45,6 +46,8 @@ class Wish(NamedTuple):
     width: int
     """Pixels of the longer side."""
     max_pending: int
+    reason: str = ""
+    """Why, where it is not what streams begin with."""
 
 
 class Receiver(Protocol):

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from sightline.client.answers import Answer, Result
 from sightline.client.asynchronous import AsyncClient
+from sightline.client.links import Limits, Wish
 from sightline.errors import Unreachable
 
 if TYPE_CHECKING:
@@ -48,6 +49,16 @@ class Client:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    @property
+    def limits(self) -> Limits | None:
+        """What the server takes of a publisher; None before it is known."""
+        return self._client.limits
+
+    @property
+    def asked(self) -> dict[str, Wish]:
+        """By stream that is published here: what pictures the server asks for now, and why."""
+        return self._client.asked
 
     def publish(
         self,

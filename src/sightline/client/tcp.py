@@ -179,7 +179,7 @@ class TcpLink(asyncio.BufferedProtocol):
             else:
                 self._lose(error)
         elif isinstance(message, frames.Adapt):
-            self._receiver.asked(Wish(message.fps, message.quality, message.width, message.max_pending))
+            self._receiver.asked(Wish(message.fps, message.quality, message.width, message.max_pending, message.reason))
         elif isinstance(message, frames.Status):
             log.debug("%s: %s: %s", self._url, message.stream, message.message)
         elif not self.hello.done():

@@ -171,7 +171,7 @@ class WsLink:
         elif isinstance(message, protocol.ErrorMessage):
             self._lose(error_of(message.code, message.message))
         elif isinstance(message, protocol.Adapt):
-            self._receiver.asked(Wish(message.fps, message.quality, message.width, message.max_pending))
+            self._receiver.asked(Wish(message.fps, message.quality, message.width, message.max_pending, message.reason))
         elif isinstance(message, protocol.Status):
             log.debug("%s: %s", self._url, message.message)
         elif isinstance(message, protocol.Hello) and not self.hello.done():
