@@ -67,6 +67,7 @@ export class Thumbnails {
       const response = await fetch(`/api/streams/${card.stats.name}/thumbnail.jpg`, { signal });
       if (response.status !== 200) return;
       await swap(card.image, URL.createObjectURL(await response.blob()));
+      if (!this.#all.has(card.element)) URL.revokeObjectURL(card.image.src); // the card went meanwhile
     } catch {
       // The list of streams says what is wrong; the old picture stays until then.
     }
