@@ -172,12 +172,15 @@ async def test_the_page_finds_what_the_server_finds_in_the_same_pictures(
     await page.close()
 
 
-async def test_a_segmenting_page_paints_what_the_server_paints(browser: Browser, assets: Path, tmp_path: Path) -> None:
-    path = semantic_graph(tmp_path / "areas.onnx")
+@pytest.mark.parametrize("name", ["areas.onnx", "person"])
+async def test_a_segmenting_page_paints_what_the_server_paints(
+    browser: Browser, assets: Path, tmp_path: Path, name: str
+) -> None:
+    spec = semantic_graph(tmp_path / name) if name.endswith(".onnx") else name
     (picture,) = jpegs(assets / "videos" / CLIP, 130, 1, 1, (640, 360))
     page = await browser.new_page()
-    (said,) = await found_by_page(page, "/", path, [picture])
-    model = load_model(str(path), engine="onnx")
+    (said,) = await found_by_page(page, "/", spec, [picture])
+    model = load_model(str(spec), engine="onnx")
     expected = model.predict([decoded(picture)])[0]
     assert isinstance(expected, Segmentation)
     ours = np.array(said["mask"]["values"], np.uint8).reshape(said["mask"]["height"], said["mask"]["width"])
