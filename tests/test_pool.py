@@ -212,6 +212,10 @@ async def test_a_newer_change_wins(tmp_path_factory: pytest.TempPathFactory) -> 
         await until(lambda: log.loads["b"] == 1)
         assert stream.pending is not None
         assert stream.pending.key.name == "b"
+        other, _ = taken(hub, "other")
+        stream.put(picture_of(0, "door"))
+        other.put(picture_of(0, "other"))
+        await until(lambda: stream.ledger.delivered == other.ledger.delivered == 1)  # loading holds nobody up
         await hub.change(stream, {"confidence": 0.6})  # which needs no model and does not wait for one
         assert not first.done()
         second = asyncio.create_task(hub.change(stream, {"model": "c"}))
