@@ -86,7 +86,7 @@ def test_a_model_may_be_called_by_its_name_in_the_table(tmp_path: Path) -> None:
 
 
 def test_a_profile_that_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(ConfigError, match=r"profile 'fasst': expected one of nano, fast"):
+    with pytest.raises(ConfigError, match=r"profile 'fasst': expected one of nano, person, fast"):
         load_settings(profile="fasst")
     (tmp_path / "sightline.toml").write_text("profile = 3\n")
     with pytest.raises(ConfigError, match="profile '3'"):

@@ -316,7 +316,8 @@ def _describe(problem: dict[str, Any]) -> str:
     if problem["type"] == "extra_forbidden":
         return f"unknown setting {key!r}: expected one of {', '.join(Settings.model_fields)}"
     if key.startswith("sources"):  # an address may hold a password
-        return f"setting {key}: expected a stream's name (letters, digits, '_' or '-') = a source; {problem['msg']}"
+        what = "a stream's name of 1 to 64 letters, digits, '_' or '-'" if key.endswith("[key]") else "a source"
+        return f'setting {key.removesuffix(".[key]")}: expected {what}, as in door = "rtsp://camera.lan/1"'
     field = Settings.model_fields.get(key)
     expected = f"; {problem['msg']}"
     if field is not None and problem["type"] == "string_pattern_mismatch":  # a pattern says little to a person
