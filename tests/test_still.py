@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -15,11 +16,12 @@ from numpy.typing import NDArray
 
 from conftest import MakeGraph
 from serving import Json, Running, peer, picture, serving
-from sightline import codecs, loader
+from sightline import AsyncClient, codecs, loader
 from sightline.models.base import Options
 from sightline.processing import Outcome, process
 from sightline.still import LEVELS, Stills, difference, thumbnail
 from sightline.types import Encoded, Frame, Image, Result
+from tcp_peer import tcp_peer
 
 SIZE = (640, 360)
 
@@ -136,7 +138,7 @@ def test_thumbnails_of_any_size_are_of_one_kind(width: int, height: int, level: 
 
 @pytest_asyncio.fixture
 async def server(make_graph: MakeGraph) -> AsyncIterator[Running]:
-    async with serving("--model", str(detector(make_graph)), "--engine", "onnx") as s:
+    async with serving("--model", str(detector(make_graph)), "--engine", "onnx", "--tcp-port", "0") as s:
         yield s
 
 
@@ -171,6 +173,32 @@ async def test_viewers_hear_of_a_still_picture_but_get_it_once(server: Running) 
         assert "reused" not in answer
         await page.next("frame_metadata")
         assert exact(await server.stream("door")), "a reused frame is a delivered one"
+
+
+async def test_subscribers_have_a_still_picture_though_it_is_sent_once(server: Running) -> None:
+    async with (
+        peer(f"{server.ws}/ws/camera/door") as camera,
+        tcp_peer(server.tcp) as plain,
+        AsyncClient(server.tcp) as over_tcp,
+        AsyncClient(server.ws) as over_ws,
+    ):
+        await plain.send({"type": "subscribe", "stream": "door", "pictures": True, "still": True})
+        feeds = [client.subscribe("door", pictures=True) for client in (over_tcp, over_ws)]
+        waiting = [asyncio.create_task(anext(feed)) for feed in feeds]
+        await server.until(lambda s: s["streams"].get("door", {}).get("viewers") == 3)
+        for seq, seed in enumerate((0, 0, 0, 1)):
+            still = seq in (1, 2)
+            await camera.send_frame(seq, picture(seed))
+            for shown in await asyncio.gather(*waiting):
+                assert (shown.seq, shown.picture, shown.reused) == (seq, picture(seed), still)
+                assert len(shown.detections) == 1
+            told = await plain.next("result")
+            assert (told["seq"], "data" in told, told.get("reused", False)) == (seq, not still, still)
+            await camera.next("result")
+            waiting = [asyncio.create_task(anext(feed)) for feed in feeds]
+        for task in waiting:
+            task.cancel()
+        await asyncio.wait(waiting)
 
 
 async def test_it_can_be_turned_off(make_graph: MakeGraph) -> None:

@@ -65,11 +65,13 @@ class Close(Struct, tag="close", tag_field="type"):
     stream: Name
 
 
-class Subscribe(Struct, tag="subscribe", tag_field="type"):
+class Subscribe(Struct, tag="subscribe", tag_field="type", omit_defaults=True):
     """Send this stream's results, and its pictures and masks where wanted."""
 
     stream: Name
     pictures: bool = False
+    still: bool = False
+    """Leave picture and mask out where nothing moved since the last ones that were sent."""
 
 
 class Unsubscribe(Struct, tag="unsubscribe", tag_field="type"):

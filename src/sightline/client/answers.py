@@ -23,7 +23,8 @@ class Result(frames.ResultMessage, tag="result", kw_only=True, omit_defaults=Tru
     mask: bytes | None = None
     """An 8-bit greyscale PNG over the whole frame: k is ``detections[k - 1]`` (instances) or class k (classes)."""
     picture: bytes | None = field(default=None, name="data")
-    """The publisher's JPEG, for who subscribed with pictures."""
+    """The publisher's JPEG, for who subscribed with pictures. Where nothing moved, and the result is ``reused``, it and
+    the mask may be those of the earlier frame: they are not sent again."""
     latency_ms: float | None = None
     """From sending the frame to this answer, for who published it."""
     missed: int = 0
@@ -80,6 +81,27 @@ def from_result(message: protocol.ResultMessage, mask: bytes | None) -> Result:
         mask_kind=message.mask_kind or None,
         reused=bool(message.reused),
         mask=mask,
+    )
+
+
+def with_picture_of(last: Result, result: Result) -> Result:
+    """A result that came without picture and mask, as nothing moved since the last one."""
+    return replace(result, picture=last.picture, mask=last.mask, mask_kind=last.mask_kind)
+
+
+def from_still(last: Result, message: protocol.Still) -> Result:
+    """The same as it comes over a WebSocket, without the result."""
+    return replace(
+        last,
+        seq=message.frameNumber,
+        timestamp=message.timestamp,
+        captured_at=message.captured_at,
+        received_at=None,
+        processed_at=None,
+        processing_time_ms=message.processing_time_ms,
+        stages={},
+        reused=True,
+        missed=0,
     )
 
 

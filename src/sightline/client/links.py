@@ -182,8 +182,9 @@ def subscribing(place: Place, stream: str, *, pictures: bool) -> Open:
     if place.url.startswith("tcp"):
         from sightline.client import tcp
 
-        return lambda receiver: tcp.connect(place, receiver, frames.Subscribe(stream, pictures))
+        return lambda receiver: tcp.connect(place, receiver, frames.Subscribe(stream, pictures, still=pictures))
     from sightline.client import ws
 
     name = quote(stream, safe="")
-    return lambda receiver: ws.connect(place, f"/ws/view/{name}" if pictures else f"/ws?stream={name}", receiver)
+    path = f"/ws/view/{name}?still=1" if pictures else f"/ws?stream={name}"
+    return lambda receiver: ws.connect(place, path, receiver)

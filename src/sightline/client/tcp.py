@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from sightline import frames
-from sightline.client.answers import Dropped, Result, error_of
+from sightline.client.answers import Dropped, Result, error_of, with_picture_of
 from sightline.client.links import (
     CONNECT_S,
     HEARTBEAT_S,
@@ -86,6 +86,8 @@ class TcpLink(asyncio.BufferedProtocol):
         self._receiver = receiver
         self._splitter = frames.Splitter(LONGEST)
         self._clock = Clock()
+        self._shown: Result | None = None
+        """The last result that came with a picture."""
         self._loop = asyncio.get_running_loop()
         self.hello: asyncio.Future[None] = self._loop.create_future()
         self._room = asyncio.Event()
@@ -168,7 +170,13 @@ class TcpLink(asyncio.BufferedProtocol):
                 raise
             log.debug("%s: a message of type %s, which this version does not know", self._url, kind)
             return
-        if isinstance(message, (Result, Dropped)):
+        if isinstance(message, Result):
+            if message.picture is not None:
+                self._shown = message
+            elif message.reused and self._shown is not None:
+                message = with_picture_of(self._shown, message)
+            self._receiver.receive(message)
+        elif isinstance(message, Dropped):
             self._receiver.receive(message)
         elif isinstance(message, Pong):
             self._clock.take(message)

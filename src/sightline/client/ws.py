@@ -16,7 +16,7 @@ from websockets.asyncio.client import connect as connect_ws
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 
 from sightline import frames, protocol
-from sightline.client.answers import Dropped, error_of, from_result, from_viewer_frame
+from sightline.client.answers import Dropped, Result, error_of, from_result, from_still, from_viewer_frame
 from sightline.client.links import (
     CONNECT_S,
     HEARTBEAT_S,
@@ -44,10 +44,11 @@ Message: TypeAlias = (
     | protocol.ResultMessage
     | protocol.Dropped
     | protocol.ViewerFrame
+    | protocol.Still
     | protocol.ErrorMessage
     | Pong
 )
-KNOWN = ("hello", "adapt", "status", "result", "dropped", "frame_metadata", "error", "pong")
+KNOWN = ("hello", "adapt", "status", "result", "dropped", "frame_metadata", "still", "error", "pong")
 _message: msgspec.json.Decoder[Message] = msgspec.json.Decoder(Message)
 
 
@@ -107,6 +108,8 @@ class WsLink:
         self._receiver = receiver
         self._ws = ws
         self._clock = Clock()
+        self._shown: Result | None = None
+        """The last result that came with a picture."""
         self._stream = ""
         self._over = False
         self.hello: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -161,8 +164,11 @@ class WsLink:
         elif isinstance(message, protocol.ViewerFrame):
             mask_bytes = message.mask_bytes if isinstance(message.mask_bytes, int) else 0
             data = await self._binary(message.jpeg_bytes + mask_bytes)
-            self._receiver.receive(from_viewer_frame(message, data))
+            self._shown = from_viewer_frame(message, data)
+            self._receiver.receive(self._shown)
             await self._ws.send(protocol.encode(protocol.Ack(message.frameNumber)))
+        elif isinstance(message, protocol.Still) and self._shown is not None:
+            self._receiver.receive(from_still(self._shown, message))
         elif isinstance(message, protocol.Dropped):
             reason = message.message if isinstance(message.message, str) else ""
             self._receiver.receive(Dropped(self._stream, message.frameNumber, message.reason, reason))

@@ -302,7 +302,7 @@ class Peer(asyncio.BufferedProtocol):
         except SightlineError as e:
             self._refuse(e, message.stream)
             return
-        feed = self._feed(message.stream, pictures=message.pictures)
+        feed = self._feed(message.stream, pictures=message.pictures, still=message.still)
         self._subscriptions[message.stream] = self._tasks.create_task(feed)
 
     def _take_frame(self, message: frames.FrameMessage) -> None:
@@ -376,9 +376,10 @@ class Peer(asyncio.BufferedProtocol):
         for part in parts:
             self._transport.write(part)
 
-    async def _feed(self, name: str, *, pictures: bool) -> None:
+    async def _feed(self, name: str, *, pictures: bool, still: bool) -> None:
         """Send a stream's results until cancelled."""
         backlog = 1 if pictures else BACKLOG
+        scene: Frame | None = None
         try:
             subscribed = self._hub.subscribe(name, backlog=backlog, kind="viewer" if pictures else "listener")
             async with subscribed as subscription:
@@ -390,8 +391,10 @@ class Peer(asyncio.BufferedProtocol):
                     if isinstance(item, Status):
                         self.tell(frames.Status(name, item.state, item.message))
                     else:
-                        jpeg = await self._drawing.plain(item) if pictures else None
-                        self._write(result_parts(item, mask=pictures, jpeg=jpeg))
+                        shown = pictures and not (still and item.reused is not None and item.reused is scene)
+                        scene = item.reused or item.frame
+                        jpeg = await self._drawing.plain(item) if shown else None
+                        self._write(result_parts(item, mask=shown, jpeg=jpeg))
                         subscription.sent += 1
         except StreamEnded as e:
             self.end(ShuttingDown(e.reason))
