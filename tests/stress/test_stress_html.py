@@ -8,11 +8,12 @@ from xml.etree import ElementTree
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from sightline.stress.charts import Line, bar_chart, line_chart, nice
 from sightline.stress.figures import Figures, Sample, Second, Spread, StreamFigures, ViewerFigures
 from sightline.stress.html import page
-from sightline.stress.report import as_json, report
+from sightline.stress.report import as_json, report, show
 from sightline.stress.verdict import Goal
 
 MS = Spread(1.0, 2.0, 3.0, 4.0)
@@ -79,6 +80,19 @@ def test_names_are_text() -> None:
 def test_json_says_the_same() -> None:
     text = as_json(report([run()], Goal(), source="clip.mp4", sweep=False))
     assert '"delivered": 29' in text
+
+
+@pytest.mark.parametrize(("p95", "bars"), [((25, 50), (10, 20)), ((100, 200), (20, 39))])
+def test_a_sweep_draws_its_curve(
+    p95: tuple[float, float], bars: tuple[int, int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    runs = [replace(run(offered=10.0 * ms), latency=Spread(1.0, ms, ms, ms)) for ms in p95]
+    show(report(runs, Goal(100.0, 0.01), source="clip.mp4", sweep=True))
+    drawn = [
+        line for line in capsys.readouterr().out.splitlines() if "|" in line and line.endswith(" ms") and "#" in line
+    ]
+    assert [line.count("#") for line in drawn] == list(bars)
+    assert len({line.index("|") for line in drawn}) == 1, "the target is one line"
 
 
 @given(st.floats(0, 1e9))

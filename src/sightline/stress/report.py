@@ -16,6 +16,8 @@ from sightline.stress.verdict import Goal, Verdict, sweep_verdict, verdict
 
 PAPER = 160
 """Columns, where standard output is not a terminal."""
+BAR = 40
+"""Letters of the longest bar."""
 
 
 class Report(Struct, frozen=True):
@@ -70,7 +72,7 @@ def overview(run: Figures) -> list[tuple[str, str]]:
     busy = f"CPU {sum(cpu) / len(cpu):.0f} % of a core, at most {max(cpu):.0f} %" if cpu else "not seen"
     held = f"; memory {ram[0]:.0f} MB, at most {max(ram):.0f} MB" if ram else ""
     return [
-        ("server", f"{run.model}{f' with {run.engine}' if run.engine else ''}, over {run.transport}; {busy}{held}"),
+        ("server", f"{_server(run)}; {busy}{held}"),
         (
             "offered",
             f"{run.offered:.1f} frames/s over {run.streams_planned} streams ({run.sent} frames of "
@@ -87,6 +89,10 @@ def overview(run: Figures) -> list[tuple[str, str]]:
         ("clients", f"publishers and viewers took {run.clients_cpu:.0f} % of a core"),
         *([("viewers", _viewers(run))] if run.viewers else []),
     ]
+
+
+def _server(run: Figures) -> str:
+    return f"{run.model}{f' with {run.engine}' if run.engine else ''}, over {run.transport}"
 
 
 def line(ms: Spread) -> str:
@@ -114,9 +120,7 @@ def _show_run(run: Figures, console: Console) -> None:
 
 def _show_sweep(found: Report, console: Console) -> None:
     first = found.runs[0]
-    console.print(
-        f"[bold]server    [/]{escape(f'{first.model} {first.engine}, over {first.transport}')}", soft_wrap=True
-    )
+    console.print(f"[bold]server    [/]{escape(_server(first))}", soft_wrap=True)
     console.print()
     table = _table(
         "fps each",
@@ -147,6 +151,23 @@ def _show_sweep(found: Report, console: Console) -> None:
             ),
         )
     console.print(table)
+    console.print()
+    _show_curve(found, console)
+
+
+def _show_curve(found: Report, console: Console) -> None:
+    """How latency grows with the load, and where the target is."""
+    target = found.goal.p95_ms
+    most = max(1e-3, target or 0.0, *(run.latency.p95 for run in found.runs))
+    for run in found.runs:
+        ms = run.latency.p95
+        drawn = ("#" * round(BAR * ms / most)).ljust(BAR)
+        if target is not None:
+            at = min(BAR - 1, round(BAR * target / most))
+            drawn = f"{drawn[:at]}|{drawn[at + 1 :]}"
+        color = "red" if target is not None and ms > target else "green"
+        console.print(f"{run.offered:>7.0f}/s [{color}]{drawn}[/] {ms:.1f} ms", soft_wrap=True)
+    console.print("p95 of latency by load" + ("" if target is None else f"; |: the target, {target:g} ms"))
 
 
 def _table(first: str, *columns: str) -> Table:
