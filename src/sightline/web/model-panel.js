@@ -134,7 +134,7 @@ class ModelPanel {
     if (detail) this.#learnKind(detail);
     const counted = mayChange && !this.#areas.whole;
     const adapted = typeof detail?.adaptive?.confidence === "number" ? "· the server adapts it" : "";
-    setText(byId("confidence-about", HTMLElement), this.#areas.whole ? "· not of this model" : adapted);
+    setText(byId("confidence-about", HTMLElement), this.#areas.whole ? "· this model has none" : adapted);
     this.#showNumber("confidence", counted);
     this.#showNumber("iou", counted);
     this.#showNumber("max_detections", counted);
