@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from sightline.stress.figures import Figures, Sample, balanced, figures, jain, ledger_errors, spread
 from sightline.stress.plan import Plan, Published
@@ -183,5 +184,10 @@ def test_a_sweep_tells_capacity_and_whether_throughput_holds() -> None:
     assert "carried 30 frames/s" in steady.checks[0].words
     falling = sweep_verdict([load(20, 200), load(30, 300), load(45, 380), load(68, 340)], goal)
     assert [check.name for check in falling.checks if not check.ok] == ["throughput"]
+    loads = [load(20, 200), load(30, 300), load(45, 380), load(68, 340)]
+    loads[-1] = replace(loads[-1], late=loads[-1].sent // 10)
+    busy = sweep_verdict(loads, goal)
+    assert busy.ok
+    assert "too busy" in busy.checks[1].words
     too_much = sweep_verdict([load(45, 380), load(68, 384)], goal)
     assert [check.name for check in too_much.checks if not check.ok] == ["capacity"]

@@ -7,7 +7,7 @@ from html import escape
 
 from sightline.stress.charts import Line, bar_chart, line_chart
 from sightline.stress.figures import Figures
-from sightline.stress.report import Report, line, overview, reasons
+from sightline.stress.report import Report, line, overview, reasons, server_of
 
 STYLE = """
 :root { color-scheme: light dark; --page: #f6f7f9; --panel: #fff; --text: #16191d; --soft: #59616b; --line: #dfe3e8;
@@ -162,7 +162,7 @@ def _sweep(found: Report) -> str:
         )
         for r in runs
     ]
-    about = f"{runs[0].model} {runs[0].engine}, over {runs[0].transport}, {runs[0].duration_s:g} s at each load"
+    about = f"{server_of(runs[0])}, {runs[0].duration_s:g} s at each load"
     drawn = f'<div class="charts">{"".join(charts)}</div>'
     return f'<p class="soft">{escape(about)}</p>{drawn}<h2>Loads</h2>{_table(head, rows)}'
 

@@ -72,7 +72,7 @@ def overview(run: Figures) -> list[tuple[str, str]]:
     busy = f"CPU {sum(cpu) / len(cpu):.0f} % of a core, at most {max(cpu):.0f} %" if cpu else "not seen"
     held = f"; memory {ram[0]:.0f} MB, at most {max(ram):.0f} MB" if ram else ""
     return [
-        ("server", f"{_server(run)}; {busy}{held}"),
+        ("server", f"{server_of(run)}; {busy}{held}"),
         (
             "offered",
             f"{run.offered:.1f} frames/s over {run.streams_planned} streams ({run.sent} frames of "
@@ -91,7 +91,8 @@ def overview(run: Figures) -> list[tuple[str, str]]:
     ]
 
 
-def _server(run: Figures) -> str:
+def server_of(run: Figures) -> str:
+    """Its model, engine and transport."""
     return f"{run.model}{f' with {run.engine}' if run.engine else ''}, over {run.transport}"
 
 
@@ -120,7 +121,7 @@ def _show_run(run: Figures, console: Console) -> None:
 
 def _show_sweep(found: Report, console: Console) -> None:
     first = found.runs[0]
-    console.print(f"[bold]server    [/]{escape(_server(first))}", soft_wrap=True)
+    console.print(f"[bold]server    [/]{escape(server_of(first))}", soft_wrap=True)
     console.print()
     table = _table(
         "fps each",
