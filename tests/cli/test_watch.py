@@ -18,6 +18,7 @@ from serving import Running, serving
 from sightline.cli.answers import drawn
 from sightline.cli.window import Window
 from sightline.client import AsyncClient
+from sightline.errors import ConfigError
 from sightline.sources.synthetic import BACKGROUND
 
 loop = pytest.mark.asyncio(loop_scope="module")
@@ -95,6 +96,13 @@ async def test_a_window_shows_the_pictures_with_boxes(server: Running, transport
     assert image.shape == (180, 320, 3)
     around = image[max(0, y1 - 2) : y1 + 3, max(0, x1 - 2) : x1 + 3].reshape(-1, 3).astype(int)
     assert np.abs(around - BACKGROUND).max() > 60, "a box's corner"
+
+
+def test_where_there_is_no_screen_that_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("pygame")
+    monkeypatch.setenv("SDL_VIDEODRIVER", "offscreen")  # what SDL takes by itself then
+    with pytest.raises(ConfigError, match="there is no screen"):
+        Window("test")
 
 
 def test_a_window_can_be_resized_and_closed(monkeypatch: pytest.MonkeyPatch) -> None:

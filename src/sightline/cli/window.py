@@ -8,6 +8,10 @@ from sightline.errors import ConfigError
 from sightline.types import Image
 
 
+def _no_screen(why: str) -> ConfigError:
+    return ConfigError(f"no window can be opened here ({why}). Over SSH use --json, or leave --window out")
+
+
 class Window:
     """Opens with the first picture, in its size. May be resized; q, Escape or its cross closes it. Main thread only."""
 
@@ -22,7 +26,10 @@ class Window:
         try:
             pygame.display.init()
         except pygame.error as e:
-            raise ConfigError(f"no window can be opened here ({e}); use --json, or neither, over SSH") from None
+            raise _no_screen(str(e)) from None
+        if pygame.display.get_driver() == "offscreen":  # what SDL takes where nothing else works: nobody sees it
+            pygame.display.quit()
+            raise _no_screen("there is no screen")
         pygame.display.set_caption(title)
         self._open = False
 
