@@ -82,7 +82,8 @@ async def test_a_window_shows_the_pictures_with_boxes(server: Running, transport
     await server.until(lambda s: s["streams"]["made"]["viewers"] == 1)
     before = (await server.stream("made"))["delivered"]
     await server.until(lambda s: s["streams"]["made"]["delivered"] > before + 10)
-    await stop(process)
+    _, told = await stop(process)
+    assert told.startswith("made: waiting for pictures")
     async with AsyncClient(getattr(server, transport)) as client:
         results = client.subscribe("made", pictures=True)
         async for result in results:

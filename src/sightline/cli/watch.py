@@ -172,6 +172,8 @@ def _window(newest: _Newest, stream: str) -> None:
     from sightline.cli.window import Window
 
     with Window(f"{stream} - Sightline") as window:
+        # It opens with the first picture, in its size, and that may take its time.
+        typer.echo(f"{stream}: waiting for pictures; q or Ctrl-C ends it", err=True)
         while not window.closed() and (results := newest.take(POLL_S)) is not None:
             if results:
                 window.show(drawn(results[-1]))
