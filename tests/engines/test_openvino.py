@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +15,7 @@ import pytest
 
 from sightline.engines import openvino
 from sightline.errors import ConfigError, ModelError
+from sightline.profiles import WEIGHTS
 
 pytestmark = pytest.mark.skipif(openvino.available() is not None, reason="OpenVINO is not installed")
 
@@ -39,6 +43,34 @@ def test_the_reason_of_a_failing_run_is_passed_on(make_graph: Callable[..., Path
     with pytest.raises(ModelError, match="failed"):
         engine.run({"picture": np.zeros((1, 3, 64, 64), np.float32)})
     engine.run({"images": np.zeros((1, 3, 64, 64), np.float32)})  # and it still works
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="this system tells nobody where a thread may run")
+def test_threads_are_pinned_to_no_core() -> None:
+    """Else all models would share the first cores, and other programs there would hold them up."""
+    engine = openvino.open(WEIGHTS / "nano.onnx", threads=1)
+    feeds = {spec.name: np.zeros([side or 1 for side in spec.shape], spec.dtype) for spec in engine.inputs.values()}
+    done = threading.Event()
+    found: list[int] = []
+
+    def run() -> None:
+        found.append(threading.get_native_id())
+        while not done.is_set():
+            engine.run(feeds)
+
+    everywhere = os.sched_getaffinity(0)
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        while not found:
+            time.sleep(0.001)
+        for _ in range(100):
+            assert os.sched_getaffinity(found[0]) == everywhere
+            time.sleep(0.002)
+    finally:
+        done.set()
+        thread.join()
+        engine.close()
 
 
 def test_nothing_is_reported_to_anybody(make_graph: Callable[..., Path]) -> None:

@@ -76,7 +76,8 @@ class OpenVinoEngine:
             model = _read(openvino, path)
         except failures as e:
             raise ModelError(f"{path}: OpenVINO can't read it; expected an ONNX file ({reason(e)})") from e
-        options = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": threads}
+        # Pinned, as is its default, the first thread of every model and instance runs on the first core.
+        options = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": threads, "ENABLE_CPU_PINNING": False}
         if precision != "auto":
             options["INFERENCE_PRECISION_HINT"] = _HINTS[precision]
         if cache is not None:
