@@ -86,6 +86,12 @@ def test_the_image_by_itself_refuses_to_serve_whoever_comes(tokens: str) -> None
     assert "0.0.0.0" in done.stderr
 
 
+@pytest.mark.parametrize("script", sorted((ROOT / "deploy").glob("*.sh")), ids=lambda path: path.name)
+def test_the_shell_understands_a_script(script: Path) -> None:
+    assert os.access(script, os.X_OK)
+    subprocess.run(["bash", "-n", str(script)], check=True)
+
+
 def test_the_kubernetes_objects_fit_together() -> None:
     found = manifests()
     pod = found["Deployment"]["spec"]["template"]
