@@ -25,10 +25,11 @@ pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(240)
 SLOW_MS = 60_000
 NAME = "camera.example.com"
 """A name that is no neighbour's, so that pages try WebRTC by themselves."""
-NO_UDP = """
-ip link set lo up && ip addr add 10.9.0.1/24 dev lo &&
-ip rule add pref 20 table local && ip rule add pref 10 ipproto udp prohibit && ip rule del pref 0 && exec "$@"
+NETWORK = """
+ip link set lo up && ip link add cam0 type veth peer name cam1 && ip link set cam1 up && ip link set cam0 up &&
+ip addr add 10.9.0.1/24 dev cam0 && ip route add default via 10.9.0.2 && exec "$@"
 """
+NO_UDP = "ip rule add pref 20 table local && ip rule add pref 10 ipproto udp prohibit && ip rule del pref 0"
 
 WATCH_SQUARE = """
 (frames) => new Promise(async (resolve) => {
@@ -148,7 +149,7 @@ async def test_where_udp_is_blocked_pictures_come_by_websocket_and_the_reason_is
     if sys.platform != "linux" or os.geteuid() or not (shutil.which("unshare") and shutil.which("ip")):
         pytest.skip("only root on Linux can make a network without UDP")
     program = await asyncio.create_subprocess_exec(
-        *("unshare", "-n", "sh", "-c", NO_UDP, "sh", sys.executable, __file__),
+        *("unshare", "-n", "sh", "-c", NETWORK, "sh", sys.executable, __file__),
         env=os.environ | {"PYTHONPATH": os.pathsep.join(p for p in sys.path if p)},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -171,7 +172,7 @@ async def first_picture(page: Page) -> float:
 
 
 async def without_udp() -> None:
-    """Runs where UDP is blocked, and prints what the pages show."""
+    """Runs in a network of its own: prints what the pages show once UDP is blocked there."""
     allowed = {"SIGHTLINE_ALLOWED_HOSTS": json.dumps([NAME])}
     async with serving("--no-static-skip", env=allowed) as server:
         url = server.url.replace("127.0.0.1", NAME)
@@ -179,6 +180,10 @@ async def without_udp() -> None:
         switches.append(f"--unsafely-treat-insecure-origin-as-secure={url}")
         async with browsing(*switches) as browser:
             seen: dict[str, Any] = {}
+            before, _ = await open_page(browser, f"{url}/camera/before#start")
+            await is_over(before, "webrtc")  # so it is UDP that makes the difference
+            await before.close()
+            subprocess.run(("sh", "-c", NO_UDP), check=True)
             camera, _ = await open_page(browser, f"{url}/camera/hall#start")
             await expect(camera.locator("#notice")).to_have_text("no UDP path: using WebSocket.", timeout=SLOW_MS)
             await is_over(camera, "websocket")
