@@ -182,6 +182,31 @@ def test_a_link_that_is_squeezed_and_released(clock_known: bool) -> None:
     assert world.controller.knobs == DEFAULT, "quality recovers"
 
 
+def steps(*since: tuple[float, float]) -> Callable[[float], float]:
+    """Each value from its time on."""
+    return lambda now: [value for at, value in since if at <= now][-1]
+
+
+@pytest.mark.parametrize("clock_known", [True, False])
+@pytest.mark.parametrize(
+    "world",
+    [
+        {"link": steps((0, 50 * MBIT), (20, MBIT), (24, 3 * MBIT), (32, MBIT), (40, 50 * MBIT))},
+        {"work_ms": steps((0, 15), (20, 60), (28, 30), (36, 60), (40, 15))},
+    ],
+    ids=["link", "model"],
+)
+def test_a_step_that_failed_is_tried_at_once_when_what_it_failed_for_is_gone(
+    world: dict[str, Callable[[float], float]], clock_known: bool
+) -> None:
+    played = World(**world, clock_known=clock_known).run(64)  # type: ignore[arg-type]
+    ways = [
+        b.fps * DEFAULT.bytes_to(b) > a.fps * DEFAULT.bytes_to(a) for (_, a, _), (_, b, _) in pairwise(played.moves)
+    ]
+    assert [True, False] in map(list, pairwise(ways)), "a step up was taken back"
+    assert played.controller.knobs == DEFAULT, played.moves
+
+
 def test_in_a_steady_state_that_is_too_narrow_it_rests() -> None:
     for mbit in (1, 2, 4):
         world = World(link=between(0, 240, mbit * MBIT, 0)).run(240)

@@ -5,8 +5,8 @@ it backs off at once, in this order: fewer pictures a second where pictures wait
 alone takes too long on its way, a lower JPEG quality and then a smaller frame. Where all of that is not enough because
 the model takes too long: a smaller input of the model, and last a higher confidence threshold, which leaves less to do
 after it. Where there is room it gives back one small step at a time, in reverse order, but none that by its own
-measurements would not fit, and none that failed in the last 45 s. What the camera's preset sends is the most that it
-asks for.
+measurements would not fit, and none that failed in the last 45 s, unless what it failed for is gone. What the camera's
+preset sends is the most that it asks for.
 """
 
 from __future__ import annotations
@@ -41,6 +41,8 @@ OWN_LEAST = 0.4
 """A picture's own way may always take this share of the target: a slow model must not cost picture quality."""
 HOLD_S = 45.0
 """A step up that was followed by a step back is not tried again for so long: at most 3 turns a minute."""
+EASED = 0.5
+"""... unless the way, or the model, takes less than this share of the time that it took then."""
 PROBE_S = 6.0
 """So soon after a step up, a step back is laid at its door."""
 BEST_S = 120.0
@@ -144,6 +146,8 @@ class Controller:
         self._calm_since: float | None = None
         self._stepped_up: tuple[Knob, float] | None = None
         self._held_until: dict[Knob, float] = {}
+        self._held_in: tuple[Knobs, float | None, float | None] | None = None
+        """What it was like when the last step was held: the knobs, and milliseconds of the way or of the model."""
         self._shrunk: tuple[Knobs, float] | None = None
         """Before the pictures were made smaller: the knobs, and a picture's own time on its way."""
         self.model_held_until = 0.0
@@ -225,12 +229,16 @@ class Controller:
             self.follows = False
             return self._change(self.most, now, "the camera takes no notice of what it is asked")
         way = _Way(fresh, self._delivery(now, fresh), self._work_ms, len(self._replaced))
+        if self._eased(way):
+            self._held_until.clear()
+            self._held_in = None
         if self._shrunk is not None:
             before, own_ms = self._shrunk
             self._shrunk = None
             useless = way.own_ms > own_ms * (1 - 0.25 * (1 - before.bytes_to(self.knobs)))
             if useless:
                 self._held_until["quality"] = self._held_until["width"] = now + HOLD_S
+                self._held_in = self.knobs, way.own_ms, None
                 restored = replace(self.knobs, quality=before.quality, width=before.width)
                 return self._change(restored, now, f"the way takes {way.own_ms:.0f} ms, however small a picture is")
         target_ms = self.target_ms
@@ -285,8 +293,20 @@ class Controller:
             knobs, reason = self._lighter(knobs)
         if self._stepped_up is not None and now - self._stepped_up[1] < PROBE_S:
             self._held_until[self._stepped_up[0]] = now + HOLD_S
+            model = way.server_queues
+            self._held_in = self.knobs, None if model else way.own_ms, self._work_ms if model else None
         self._stepped_up = None
         return self._change(knobs, now, reason)
+
+    def _eased(self, way: _Way) -> bool:
+        """Whether what a step failed for is gone, so that it may be tried again."""
+        if self._held_in is None:
+            return False
+        knobs, own_ms, work_ms = self._held_in
+        if own_ms is not None:
+            return way.own_ms < EASED * own_ms * min(1.0, knobs.bytes_to(self.knobs))
+        lighter = 1.0 if not knobs.imgsz or not self.knobs.imgsz else (self.knobs.imgsz / knobs.imgsz) ** 2
+        return work_ms is not None and self._work_ms < EASED * work_ms * min(1.0, lighter)
 
     def _smaller(self, knobs: Knobs, share: float) -> Knobs:
         """Knobs that make a picture about this share of its bytes: by quality, then by width."""
