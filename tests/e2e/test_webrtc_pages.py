@@ -183,7 +183,8 @@ async def without_udp() -> None:
             before, _ = await open_page(browser, f"{url}/camera/before#start")
             await is_over(before, "webrtc")  # so it is UDP that makes the difference
             await before.close()
-            subprocess.run(("sh", "-c", NO_UDP), check=True)
+            blocking = await asyncio.create_subprocess_exec("sh", "-c", NO_UDP)
+            assert await blocking.wait() == 0
             camera, _ = await open_page(browser, f"{url}/camera/hall#start")
             await expect(camera.locator("#notice")).to_have_text("no UDP path: using WebSocket.", timeout=SLOW_MS)
             await is_over(camera, "websocket")
