@@ -40,7 +40,7 @@ _REDUCED = ((8, cv2.IMREAD_REDUCED_COLOR_8), (4, cv2.IMREAD_REDUCED_COLOR_4), (2
 
 def work_alone() -> None:
     """From now on OpenCV works in the thread that calls it. Its own threads spin while they wait for each other: with
-    several streams they took a third of a server's processor time, and whatever else ran on their core held results up.
+    several streams they took up to half a core for a few results more, and whatever else ran there held results up.
     """
     cv2.setNumThreads(1)
 
