@@ -135,7 +135,8 @@ async def test_camera_and_viewer_over_webrtc_with_boxes_on_their_pixels(server: 
     await viewer.close()
     await server.until(lambda s: s["streams"]["hall"]["viewers"] == 1)
     await camera.locator("#stop").click()
-    ended = await server.until(lambda s: s["streams"]["hall"]["state"] == "waiting")
+    await server.until(lambda s: s["streams"]["hall"]["state"] == "waiting")
+    ended = await server.until(lambda s: s["streams"]["hall"]["in_flight"] == 0)  # what the model had begun is finished
     stream = ended["streams"]["hall"]
     assert stream["received"] == stream["delivered"] + sum(stream["dropped"].values()) + stream["failed"]
     await expect(near.locator("body")).to_have_attribute("data-state", "gone", timeout=SLOW_MS)
