@@ -165,8 +165,8 @@ async def test_one_button_and_the_person_is_boxed_here_and_at_two_viewers(
     await camera.locator("#stop").click()
     await state(camera, "idle")
     await expect(viewer.locator("#banner")).to_contain_text("The camera is gone", timeout=SLOW_MS)
-    stream = await server.stream("hall")
-    assert (balanced(stream), stream["in_flight"]) == (True, 0)
+    ended = await server.until(lambda s: s["streams"]["hall"]["in_flight"] == 0)
+    assert balanced(ended["streams"]["hall"])
     await camera.locator("#start").click()
     await state(viewer, "live")
     assert camera_errors + [e for _, errors in viewers for e in errors] == []
