@@ -50,7 +50,7 @@ def test_a_made_picture_gives_what_was_recorded(name: str, engine: str) -> None:
     if load("engines", engine).available() is not None:
         pytest.skip(f"{engine} is not installed")
     recorded = json.loads(RECORDED.read_text())[name]
-    model = load_model(name, engine=engine, confidence=0.05, threads=1)
+    model = load_model(name, engine=engine, precision="fp32", confidence=0.05, threads=1)
     found = model.predict([made_picture()])[0]
     if isinstance(found, Detections):
         best = recorded[0]  # [class, confidence, x1, y1, x2, y2]
