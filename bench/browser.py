@@ -176,7 +176,7 @@ async def measure(models: list[str], rounds: int, frames: int, first: bool) -> d
         )
         async with browsing(*switches) as browser:
             for spec in models:
-                found = await speed(browser, spec if spec == "nano" else str(asset(f"models/{spec}")), rounds, first)
+                found = await speed(browser, str(asset(f"models/{spec}")) if spec.endswith(".onnx") else spec, rounds, first)
                 results["speed"].append(found)
                 print(f"{found['model']}: browser {found['browser_ms']['infer']} ms, native {found['native_ms']} ms")
                 print(
