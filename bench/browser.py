@@ -176,7 +176,8 @@ async def measure(models: list[str], rounds: int, frames: int, first: bool) -> d
         )
         async with browsing(*switches) as browser:
             for spec in models:
-                found = await speed(browser, str(asset(f"models/{spec}")) if spec.endswith(".onnx") else spec, rounds, first)
+                model = str(asset(f"models/{spec}")) if spec.endswith(".onnx") else spec
+                found = await speed(browser, model, rounds, first)
                 results["speed"].append(found)
                 print(f"{found['model']}: browser {found['browser_ms']['infer']} ms, native {found['native_ms']} ms")
                 print(
