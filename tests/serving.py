@@ -206,3 +206,24 @@ async def peer(url: str, **options: Any) -> AsyncGenerator[Peer]:
     """Connect to a WebSocket of the server."""
     async with connect(url, max_size=None, compression=None, **options) as ws:
         yield Peer(ws)
+
+
+@asynccontextmanager
+async def camera(server: Running, name: str) -> AsyncGenerator[None]:
+    """Pictures that change, as long as it lasts."""
+
+    async def send() -> None:
+        async with peer(f"{server.ws}/ws/camera/{name}") as publisher:
+            seq = 0
+            while True:
+                await publisher.send_frame(seq, picture(seq))
+                await publisher.next("result", "dropped")
+                await asyncio.sleep(0.1)
+                seq += 1
+
+    sending = asyncio.create_task(send())
+    try:
+        yield
+    finally:
+        sending.cancel()
+        await asyncio.gather(sending, return_exceptions=True)

@@ -8,7 +8,7 @@ import time
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from html import escape
 from pathlib import Path
 
@@ -151,9 +151,13 @@ async def _tell(request: Request, error: Exception) -> Response:
     else:
         code, status, message = "internal", 500, "internal error"
     if "text/html" in request.headers.get("accept", "") and not request.url.path.startswith("/api"):  # a person
-        page = (WEB / "error.html").read_text("utf-8")
-        return HTMLResponse(page.replace("{message}", escape(message)), status)
+        return HTMLResponse(_error_page().replace("{message}", escape(message)), status)
     return JSONResponse({"error": {"code": code, "message": message} | blamed}, status)
+
+
+@cache
+def _error_page() -> str:
+    return (WEB / "error.html").read_text("utf-8")
 
 
 def _add_pages(app: FastAPI) -> None:

@@ -75,8 +75,9 @@ class Adaptive(BaseModel):
     width: int
     """Pixels of the longer side."""
     imgsz: int | None
-    """Of the model's input; null where it is not the controller's to choose, like"""
+    """Side of the model's input; null where it is not the controller's to choose."""
     confidence: float | None
+    """Threshold; null where it is not the controller's to choose."""
     target: float
     """Milliseconds."""
     reason: str

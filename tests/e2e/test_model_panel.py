@@ -16,7 +16,7 @@ from playwright.async_api import Browser, Page, Route, expect
 
 from browsing import FAKE_CAMERA, browsing, listen_for_errors
 from made_graph import made_graph
-from serving import Json, Running, peer, picture, pixels, serving
+from serving import Json, Running, camera, peer, pixels, serving
 from sightline import profiles
 from sightline.cache import Cache
 from sightline.palette import color
@@ -76,27 +76,6 @@ async def opened(browser: Browser, url: str, *, width: int = 1280) -> AsyncGener
     yield page
     assert errors == []
     await context.close()
-
-
-@asynccontextmanager
-async def camera(server: Running, name: str) -> AsyncGenerator[None]:
-    """Pictures that change, as long as it lasts."""
-
-    async def send() -> None:
-        async with peer(f"{server.ws}/ws/camera/{name}") as publisher:
-            seq = 0
-            while True:
-                await publisher.send_frame(seq, picture(seq))
-                await publisher.next("result", "dropped")
-                await asyncio.sleep(0.1)
-                seq += 1
-
-    sending = asyncio.create_task(send())
-    try:
-        yield
-    finally:
-        sending.cancel()
-        await asyncio.gather(sending, return_exceptions=True)
 
 
 async def result(server: Running, stream: str, holds: Callable[[Json], bool]) -> Json:

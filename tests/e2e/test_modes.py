@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import re
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator
 
 import cv2
 import numpy as np
@@ -16,7 +14,7 @@ from numpy.typing import NDArray
 from playwright.async_api import Page, expect
 
 from browsing import FAKE_CAMERA, browsing, listen_for_errors
-from serving import Json, Running, peer, picture, serving
+from serving import Json, Running, camera, serving
 from sightline import codecs, registry
 from sightline.describe import describe, only
 from sightline.renderers.base import draw
@@ -171,27 +169,6 @@ async def test_no_mode_could_be_taken_for_another(page: Page) -> None:
         theirs = await in_browser(page, mode, INSTANCES, 0.6)
         alike = {other: likeness(python[other], theirs, PICTURE) for other in modes}
         assert alike.pop(mode) > needed(mode) > max(alike.values())
-
-
-@asynccontextmanager
-async def camera(server: Running, name: str) -> AsyncGenerator[None]:
-    """A square that jumps from place to place, as long as it lasts."""
-
-    async def send() -> None:
-        async with peer(f"{server.ws}/ws/camera/{name}") as publisher:
-            seq = 0
-            while True:
-                await publisher.send_frame(seq, picture(seq))
-                await publisher.next("result", "dropped")
-                await asyncio.sleep(0.05)
-                seq += 1
-
-    sending = asyncio.create_task(send())
-    try:
-        yield
-    finally:
-        sending.cancel()
-        await asyncio.gather(sending, return_exceptions=True)
 
 
 async def shows_colour(page: Page, some: bool) -> None:
