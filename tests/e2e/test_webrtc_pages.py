@@ -108,6 +108,7 @@ async def is_over(page: Page, transport: str) -> None:
 
 async def boxes_on_the_square(page: Page) -> float:
     """Of the pictures that were looked at, the share in which every box lies on the square."""
+    await page.bring_to_front()  # frames of a page behind another may never be drawn
     await page.locator("#mode").select_option("boxes")
     await page.locator("#labels").uncheck(force=True)
     seen: list[dict[str, Any]] = await page.evaluate(WATCH_SQUARE, 15)
