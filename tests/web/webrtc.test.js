@@ -64,6 +64,34 @@ test("a camera's older pictures are freed when one is taken, all when it stops",
   assert.equal(made.length, 5);
 });
 
+test("a result that is quicker than the video waits for its picture", async () => {
+  globalThis.createImageBitmap = async () => new FakeBitmap();
+  const shots = new Shots();
+  const video = new FakeVideo();
+  shots.watch(video, () => assert.fail("it told its times"));
+  const start = performance.now();
+  const wall = performance.timeOrigin + start;
+  const gone = [];
+  const found = (i) => shots.when(wall + 33 * i, () => gone.push([i, shots.take(wall + 33 * i) !== undefined]));
+  found(0);
+  found(1);
+  assert.deepEqual(gone, []);
+  await video.plays({ captureTime: start });
+  assert.deepEqual(gone, [[0, true]]);
+  await video.plays({ captureTime: start + 66 }); // the one before was never shown
+  assert.deepEqual(gone, [[0, true], [1, false]]);
+  found(2);
+  assert.deepEqual(gone.at(-1), [2, true], "at once, where the picture is there");
+  found(3);
+  await video.plays({ captureTime: start + 99 });
+  assert.deepEqual(gone.at(-1), [3, true]);
+  for (let i = 4; i < 60; i += 1) found(i);
+  assert.deepEqual(gone.at(-1), [59 - 24, false], "where no more pictures are shown, few are kept");
+  shots.stop();
+  await video.plays({ captureTime: start + 33 * 60 });
+  assert.equal(gone.length, 4 + 32);
+});
+
 test("a browser that tells no times is noticed", async () => {
   let told = 0;
   const video = new FakeVideo();

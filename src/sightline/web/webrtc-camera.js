@@ -1,4 +1,4 @@
-/** What a camera has besides over WebRTC: its pictures of the last second, to be found again by their time. */
+/** What a camera has besides over WebRTC: its pictures of the last second, which results find by their time. */
 
 import { Link } from "./webrtc-link.js";
 import { wallTime } from "./webrtc.js";
@@ -8,12 +8,14 @@ const NEAR_MS = 8; // in Chromium 156 both times of a picture differ by at most 
 const BLIND = 5; // pictures without a time
 const CHECK_MS = 2_000;
 const UNANSWERED_MS = 6_000;
+const UNMATCHED_MS = 6_000;
 /** Of this page alone: its next connection takes over from one that the server does not know to be dead. */
 const SESSION = [...crypto.getRandomValues(new Uint8Array(12))].map((byte) => byte.toString(36)).join("");
 
 /**
  * @typedef {{bitmap: ImageBitmap, timestamp: number}} Shot `timestamp`: milliseconds since 1970 on this clock
  * @typedef {{fps: number, width: number}} Knobs
+ * @typedef {{mask: ArrayBuffer | null, masked: boolean, given: boolean}} Early a result that may wait for its picture
  */
 
 /**
@@ -28,6 +30,10 @@ export class CameraLink extends Link {
   #knobs = { fps: 30, width: 640 };
   #kbps = 0;
   #answeredAt = 0;
+  /** Since when results find no picture; 0 where the last one did. */
+  #unmatchedAt = 0;
+  /** @type {Early | null} the newest result */
+  #early = null;
   /** @type {ReturnType<typeof setInterval> | undefined} */
   #timer;
 
@@ -43,7 +49,12 @@ export class CameraLink extends Link {
         onmessage: (message) => {
           this.#answeredAt = performance.now();
           if (message.type === "hello" || message.type === "adapt") this.#obey(message);
-          handlers.onmessage(message);
+          if (this.video && message.type === "result") this.#hold(message, handlers);
+          else handlers.onmessage(message);
+        },
+        onbinary: (data) => {
+          if (this.video && this.#early?.masked && !this.#early.given) this.#early.mask = data;
+          else handlers.onbinary?.(data);
         },
         onclock: (clock) => clock.offset !== null && this.send({ type: "clock", offset: clock.offset }),
         prepare: (peer, terms) => this.#prepare(peer, terms.receive_kbps),
@@ -65,7 +76,27 @@ export class CameraLink extends Link {
    * @param {import("./messages.js").ResultMessage} result
    */
   taken(result) {
-    return this.video ? this.#shots.take(result.timestamp) : undefined;
+    if (!this.video) return undefined;
+    const shot = this.#shots.take(result.timestamp);
+    if (shot) this.#unmatchedAt = 0;
+    else this.#unmatchedAt ||= performance.now();
+    return shot;
+  }
+
+  /**
+   * A fast model answers before the video shows the picture: the result, and its mask, wait for it.
+   *
+   * @param {import("./messages.js").ResultMessage} result @param {import("./socket.js").Handlers} handlers
+   */
+  #hold(result, handlers) {
+    /** @type {Early} */
+    const early = { mask: null, masked: result.mask_bytes !== undefined, given: false };
+    this.#early = early;
+    this.#shots.when(result.timestamp, () => {
+      early.given = true;
+      handlers.onmessage(result);
+      if (early.mask) handlers.onbinary?.(early.mask);
+    });
   }
 
   /** @param {RTCPeerConnection} peer @param {number} kbps */
@@ -80,6 +111,7 @@ export class CameraLink extends Link {
   #begin() {
     this.#watch();
     this.#answeredAt = performance.now();
+    this.#unmatchedAt = 0;
     this.#timer = setInterval(() => this.#check(), CHECK_MS);
   }
 
@@ -107,7 +139,9 @@ export class CameraLink extends Link {
 
   #check() {
     if (this.#camera().track?.muted) this.#answeredAt = performance.now();
-    if (performance.now() - this.#answeredAt > UNANSWERED_MS) this.giveUp("no pictures get through");
+    const now = performance.now();
+    if (now - this.#answeredAt > UNANSWERED_MS) this.giveUp("no pictures get through");
+    else if (this.#unmatchedAt && now - this.#unmatchedAt > UNMATCHED_MS) this.giveUp("results come without their pictures");
   }
 }
 
@@ -115,6 +149,9 @@ export class CameraLink extends Link {
 export class Shots {
   /** @type {Shot[]} */
   #shots = [];
+  /** @type {{time: number, go: () => void}[]} */
+  #waiting = [];
+  #newest = 0;
   #run = 0;
 
   /**
@@ -149,6 +186,14 @@ export class Shots {
     this.#run += 1;
     for (const { bitmap } of this.#shots) bitmap.close();
     this.#shots = [];
+    this.#waiting = [];
+  }
+
+  /** Call as soon as the picture of a time, or a later one, was shown. @param {number} time @param {() => void} go */
+  when(time, go) {
+    this.#waiting.push({ time, go });
+    if (this.#waiting.length > KEPT) this.#waiting.shift()?.go();
+    this.#serve();
   }
 
   /** The picture that was taken at a time, which is the caller's then; older ones are forgotten. @param {number} time */
@@ -163,7 +208,14 @@ export class Shots {
   /** @param {Shot} shot */
   #keep(shot) {
     this.#shots.push(shot);
+    this.#newest = shot.timestamp;
     while (this.#shots.length > KEPT) this.#shots.shift()?.bitmap.close();
+    this.#serve();
+  }
+
+  #serve() {
+    const newest = this.#newest + NEAR_MS;
+    while (this.#waiting[0] && this.#waiting[0].time < newest) this.#waiting.shift()?.go();
   }
 }
 
