@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import signal
 import socket
 import sys
 import threading
@@ -310,34 +311,53 @@ async def test_a_lost_server_is_waited_for_and_lost_frames_are_told(stream: str,
     tcp, http = free_port(), free_port()
     url = f"tcp://127.0.0.1:{tcp}" if kind == "tcp" else f"ws://127.0.0.1:{http}"
     options = ("--tcp-port", str(tcp), "--port", str(http))
-    seqs: list[int] = []
-    lost = 0
-    async with (
-        AsyncClient(url) as client,
-        aclosing(client.publish(stream, endless())) as answers,
-        aclosing(client.subscribe(stream)) as results,
-    ):
-        watching: asyncio.Task[Result] | None = None
+    pending = 2
+    taken = 0
+    answers: list[Result | Dropped] = []
+    results: list[Result] = []
+    calls: list[asyncio.Task[None]] = []
+
+    async def pictures() -> AsyncIterator[bytes]:
+        nonlocal taken
+        async for jpeg in endless():
+            taken += 1
+            yield jpeg
+
+    async def publish(client: AsyncClient) -> None:
+        async for answer in client.publish(stream, pictures(), pending=pending, adapt=False):
+            answers.append(answer)
+
+    async def subscribe(client: AsyncClient) -> None:
+        async for result in client.subscribe(stream):
+            results.append(result)
+
+    async def until(holds: Callable[[], bool]) -> None:
+        async with asyncio.timeout(30):
+            while not holds():
+                for call in calls:
+                    assert not call.done(), call.result()
+                await asyncio.sleep(0.005)
+
+    def lost() -> int:
+        return sum(isinstance(answer, Dropped) and answer.reason == "disconnected" for answer in answers)
+
+    async with AsyncClient(url) as client:
         for n in range(3):
             async with serving(*options) as server:
-                if watching is None:
-                    seqs.append((await anext(answers)).seq)
-                    watching = asyncio.create_task(anext(results))
-                while not watching.done():
-                    answer = await asyncio.wait_for(anext(answers), 30)
-                    seqs.append(answer.seq)
-                    if isinstance(answer, Dropped):
-                        lost += answer.reason == "disconnected"
-                assert isinstance(watching.result(), Result), f"round {n}"
-                watching = asyncio.create_task(anext(results))
+                answered, shown = len(answers), len(results)
+                if n == 0:
+                    calls += [asyncio.create_task(call(client)) for call in (publish, subscribe)]
+                await until(lambda: len(answers) > answered + pending and len(results) > shown)  # noqa: B023
+                server.process.send_signal(signal.SIGSTOP)  # so that frames are under way when it dies
+                await until(lambda: taken - len(answers) >= pending)
+                before = lost()
                 server.process.kill()
                 await server.process.wait()
-        assert watching is not None
-        watching.cancel()
-        await asyncio.wait([watching])
-    assert len(seqs) == len(set(seqs)), "one answer a picture"
-    assert len(set(range(max(seqs))) - set(seqs)) <= 1, "to every picture, but for the one under way"
-    assert lost > 0
+                await until(lambda: lost() > before)  # noqa: B023
+        for call in calls:
+            call.cancel()
+        await asyncio.wait(calls)
+    assert sorted(answer.seq for answer in answers) == list(range(len(answers))), "one answer a picture"
 
 
 async def test_without_reconnect_a_lost_server_is_raised(stream: str, kind: str) -> None:
