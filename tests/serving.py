@@ -10,6 +10,7 @@ import re
 import signal
 import ssl
 import sys
+from collections import Counter
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -227,3 +228,20 @@ async def camera(server: Running, name: str) -> AsyncGenerator[None]:
     finally:
         sending.cancel()
         await asyncio.gather(sending, return_exceptions=True)
+
+
+async def publish(camera: Peer, count: int, *, start: int = 0) -> Counter[str]:
+    """Send frames one at a time, each after the answer to the one before."""
+    answers: Counter[str] = Counter()
+    for seq in range(start, start + count):
+        await camera.send_frame(seq)
+        answer, _ = await camera.next("result", "dropped")
+        assert answer["frameNumber"] == seq
+        answers[answer["type"]] += 1
+    return answers
+
+
+def balanced(stream: Json) -> bool:
+    """Every frame that was received is accounted for."""
+    settled = stream["delivered"] + sum(stream["dropped"].values()) + stream["failed"]
+    return bool(stream["received"] == settled + stream["in_flight"])

@@ -20,7 +20,7 @@ import psutil
 import pytest
 import pytest_asyncio
 
-from serving import Json, Peer, Running, metadata, peer, serving
+from serving import Json, Peer, Running, balanced, metadata, peer, serving
 from sightline.app import create_app
 from sightline.config import load_settings
 from sightline.mailbox import Mailbox
@@ -137,11 +137,6 @@ async def until(holds: Callable[[], Any], what: Callable[[], Any]) -> None:
             return
         await asyncio.sleep(0.02)
     raise AssertionError(what())
-
-
-def balanced(stream: Json) -> bool:
-    settled = stream["delivered"] + sum(stream["dropped"].values()) + stream["failed"]
-    return bool(stream["received"] == settled + stream["in_flight"])
 
 
 # Coming and going

@@ -18,7 +18,7 @@ import pytest_asyncio
 from playwright.async_api import Browser, Page, expect
 
 from browsing import FAKE_CAMERA, browsing, camera_file, listen_for_errors
-from serving import Json, Running, peer, picture, serving
+from serving import Json, Running, balanced, peer, picture, serving
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
 SLOW_MS = 60_000
@@ -84,11 +84,6 @@ async def boxes_drawn(page: Page) -> int:
             }"""
         )
     )
-
-
-def balanced(stream: Json) -> bool:
-    settled = stream["delivered"] + sum(stream["dropped"].values()) + stream["failed"]
-    return bool(stream["received"] == settled + stream["in_flight"])
 
 
 async def run_on(folder: Path, model: Path) -> dict[int, list[Json]]:

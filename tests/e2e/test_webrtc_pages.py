@@ -19,7 +19,7 @@ import pytest_asyncio
 from playwright.async_api import Browser, Page, expect
 
 from browsing import FAKE_CAMERA, browsing, chromium, listen_for_errors
-from serving import Running, left, serving
+from serving import Running, balanced, left, serving
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(240)]
 SLOW_MS = 60_000
@@ -157,7 +157,7 @@ async def test_camera_and_viewer_over_webrtc_with_boxes_on_their_pixels(server: 
     await server.until(lambda s: s["streams"]["hall"]["state"] == "waiting")
     ended = await server.until(lambda s: s["streams"]["hall"]["in_flight"] == 0)  # what the model had begun is finished
     stream = ended["streams"]["hall"]
-    assert stream["received"] == stream["delivered"] + sum(stream["dropped"].values()) + stream["failed"]
+    assert balanced(stream)
     await expect(near.locator("body")).to_have_attribute("data-state", "gone", timeout=SLOW_MS)
     await camera.locator("#start").click()  # at once again, under the same name
     await is_over(camera, "webrtc")

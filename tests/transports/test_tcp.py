@@ -19,7 +19,7 @@ import pytest_asyncio
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from serving import Json, Running, metadata, peer, picture, pixels, serving
+from serving import Running, balanced, metadata, peer, picture, pixels, serving
 from tcp_peer import TcpPeer, frame, packed, tcp_peer
 from test_frames import HOSTILE
 
@@ -39,11 +39,6 @@ _names = itertools.count()
 def fresh() -> str:
     """A stream's name that no other test uses: the last one's camera may not have left yet."""
     return f"fresh-{next(_names)}"
-
-
-def balanced(stream: Json) -> bool:
-    settled = stream["delivered"] + sum(stream["dropped"].values()) + stream["failed"]
-    return bool(stream["received"] == settled + stream["in_flight"])
 
 
 # The main job

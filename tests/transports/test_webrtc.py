@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from rtc import SDP, Clip, boxed, camera, on_the_pixels, remote, viewer
-from serving import Json, Running, left, peer, serving
+from serving import Running, balanced, left, peer, serving
 from sightline.tokens import Store
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(180)]
@@ -36,11 +36,6 @@ credential = "{SECRET}"
 async def server() -> AsyncIterator[Running]:
     async with serving("--no-static-skip") as running:
         yield running
-
-
-def balanced(stream: Json) -> bool:
-    settled = stream["delivered"] + sum(stream["dropped"].values()) + stream["failed"]
-    return bool(stream["received"] == settled + stream["in_flight"])
 
 
 async def test_results_come_back_with_the_rtp_time_of_their_picture(server: Running) -> None:
