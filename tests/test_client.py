@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import signal
 import socket
 import sys
 import threading
@@ -25,7 +24,6 @@ from sightline.errors import (
     BadRequest,
     ConfigError,
     ProtocolError,
-    SightlineError,
     StreamBusy,
     Unreachable,
 )
@@ -300,79 +298,6 @@ async def test_a_busy_stream_and_a_bad_name_are_raised(url: str, stream: str) ->
         with pytest.raises(BadRequest, match="stream name"):
             await anext(client.subscribe("a b"))
         await anext(first)
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
-
-
-async def test_a_lost_server_is_waited_for_and_lost_frames_are_told(stream: str, kind: str) -> None:
-    tcp, http = free_port(), free_port()
-    url = f"tcp://127.0.0.1:{tcp}" if kind == "tcp" else f"ws://127.0.0.1:{http}"
-    options = ("--tcp-port", str(tcp), "--port", str(http))
-    pending = 2
-    taken = 0
-    answers: list[Result | Dropped] = []
-    results: list[Result] = []
-    calls: list[asyncio.Task[None]] = []
-
-    async def pictures() -> AsyncIterator[bytes]:
-        nonlocal taken
-        async for jpeg in endless():
-            taken += 1
-            yield jpeg
-
-    async def publish(client: AsyncClient) -> None:
-        async for answer in client.publish(stream, pictures(), pending=pending, adapt=False):
-            answers.append(answer)
-
-    async def subscribe(client: AsyncClient) -> None:
-        async for result in client.subscribe(stream):
-            results.append(result)
-
-    async def until(holds: Callable[[], bool]) -> None:
-        async with asyncio.timeout(30):
-            while not holds():
-                for call in calls:
-                    assert not call.done(), call.result()
-                await asyncio.sleep(0.005)
-
-    def lost() -> int:
-        return sum(isinstance(answer, Dropped) and answer.reason == "disconnected" for answer in answers)
-
-    async with AsyncClient(url) as client:
-        for n in range(3):
-            async with serving(*options) as server:
-                answered, shown = len(answers), len(results)
-                if n == 0:
-                    calls += [asyncio.create_task(call(client)) for call in (publish, subscribe)]
-                await until(lambda: len(answers) > answered + pending and len(results) > shown)  # noqa: B023
-                server.process.send_signal(signal.SIGSTOP)  # so that frames are under way when it dies
-                await until(lambda: taken - len(answers) >= pending)
-                before = lost()
-                server.process.kill()
-                await server.process.wait()
-                await until(lambda: lost() > before)  # noqa: B023
-        for call in calls:
-            call.cancel()
-        await asyncio.wait(calls)
-    assert sorted(answer.seq for answer in answers) == list(range(len(answers))), "one answer a picture"
-
-
-async def test_without_reconnect_a_lost_server_is_raised(stream: str, kind: str) -> None:
-    async with serving("--tcp-port", "0") as server:
-        url = server.tcp if kind == "tcp" else server.ws
-        async with AsyncClient(url, reconnect=False) as client, aclosing(client.publish(stream, endless())) as answers:
-            await anext(answers)
-            server.process.terminate()
-
-            async def take_all() -> None:
-                async for answer in answers:
-                    assert isinstance(answer, Result) or answer.reason in ("disconnected", "closed", "replaced", "rate")
-
-            with pytest.raises(SightlineError, match="shutting down"):
-                await take_all()
 
 
 # Letting go

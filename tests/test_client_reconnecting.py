@@ -1,0 +1,140 @@
+"""The SDK while connections are lost, over TCP and over WebSocket."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import signal
+import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing, suppress
+from urllib.parse import urlsplit
+
+import pytest
+
+from serving import picture, serving
+from sightline import AsyncClient
+from sightline.client import Dropped, Result
+from sightline.errors import SightlineError
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest.fixture(params=["tcp", "ws"])
+def kind(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+async def endless() -> AsyncIterator[bytes]:
+    for seq in itertools.count():
+        yield picture(seq)
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+async def test_a_lost_server_is_waited_for_and_lost_frames_are_told(kind: str) -> None:
+    tcp, http = free_port(), free_port()
+    url = f"tcp://127.0.0.1:{tcp}" if kind == "tcp" else f"ws://127.0.0.1:{http}"
+    options = ("--tcp-port", str(tcp), "--port", str(http))
+    pending = 2
+    taken = 0
+    answers: list[Result | Dropped] = []
+    results: list[Result] = []
+    calls: list[asyncio.Task[None]] = []
+
+    async def pictures() -> AsyncIterator[bytes]:
+        nonlocal taken
+        async for jpeg in endless():
+            taken += 1
+            yield jpeg
+
+    async def publish(client: AsyncClient) -> None:
+        async for answer in client.publish("door", pictures(), pending=pending, adapt=False):
+            answers.append(answer)
+
+    async def subscribe(client: AsyncClient) -> None:
+        async for result in client.subscribe("door"):
+            results.append(result)
+
+    async def until(holds: Callable[[], bool]) -> None:
+        async with asyncio.timeout(30):
+            while not holds():
+                for call in calls:
+                    assert not call.done(), call.result()
+                await asyncio.sleep(0.005)
+
+    def lost() -> int:
+        return sum(isinstance(answer, Dropped) and answer.reason == "disconnected" for answer in answers)
+
+    async with AsyncClient(url) as client:
+        for n in range(3):
+            async with serving(*options) as server:
+                answered, shown = len(answers), len(results)
+                if n == 0:
+                    calls += [asyncio.create_task(call(client)) for call in (publish, subscribe)]
+                await until(lambda: len(answers) > answered + pending and len(results) > shown)  # noqa: B023
+                server.process.send_signal(signal.SIGSTOP)  # so that frames are under way when it dies
+                await until(lambda: taken - len(answers) >= pending)
+                before = lost()
+                server.process.kill()
+                await server.process.wait()
+                await until(lambda: lost() > before)  # noqa: B023
+        for call in calls:
+            call.cancel()
+        await asyncio.wait(calls)
+    assert sorted(answer.seq for answer in answers) == list(range(len(answers))), "one answer a picture"
+
+
+async def test_a_connection_that_the_server_does_not_know_to_be_lost_gives_way(
+    kind: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    ours: list[asyncio.StreamWriter] = []
+    servers: list[asyncio.StreamWriter] = []
+    async with serving("--tcp-port", "0") as server:
+        there = urlsplit(server.tcp if kind == "tcp" else server.ws)
+
+        async def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            with suppress(ConnectionError):
+                while data := await reader.read(1 << 16):  # the end of one side is not told to the other
+                    writer.write(data)
+                    await writer.drain()
+
+        async def relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            out_reader, out_writer = await asyncio.open_connection(there.hostname, there.port)
+            servers.append(out_writer)
+            ours.append(writer)
+            await asyncio.gather(carry(reader, out_writer), carry(out_reader, writer))
+
+        between = await asyncio.start_server(relay, "127.0.0.1", 0)
+        port = between.sockets[0].getsockname()[1]
+        async with AsyncClient(f"{there.scheme}://127.0.0.1:{port}") as client:
+            async with aclosing(client.publish("door", endless())) as answers:
+                await anext(answers)
+                ours[0].transport.abort()
+                while len(ours) == 1:
+                    await anext(answers)
+                while not isinstance(await anext(answers), Result):
+                    pass
+            between.close()
+            for writer in (*ours, *servers):
+                writer.close()
+    assert len(ours) == 2
+    assert "has a camera already" not in caplog.text
+
+
+async def test_without_reconnect_a_lost_server_is_raised(kind: str) -> None:
+    async with serving("--tcp-port", "0") as server:
+        url = server.tcp if kind == "tcp" else server.ws
+        async with AsyncClient(url, reconnect=False) as client, aclosing(client.publish("door", endless())) as answers:
+            await anext(answers)
+            server.process.terminate()
+
+            async def take_all() -> None:
+                async for answer in answers:
+                    assert isinstance(answer, Result) or answer.reason in ("disconnected", "closed", "replaced", "rate")
+
+            with pytest.raises(SightlineError, match="shutting down"):
+                await take_all()
