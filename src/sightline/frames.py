@@ -15,7 +15,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from sightline import protocol
 from sightline.errors import ProtocolError, TooLarge
-from sightline.protocol import MAX_TEXT, Count, Millis, Ping, Pong, SettingsMessage, SettingsRefused
+from sightline.protocol import MAX_SESSION, MAX_TEXT, Count, Millis, Ping, Pong, SettingsMessage, SettingsRefused
 from sightline.rows import Detection, Segment
 
 if TYPE_CHECKING:
@@ -51,6 +51,8 @@ class FrameHead(Struct, tag="frame", tag_field="type"):
     """False: the publisher itself has no use for results, so a stream that nobody watches costs nothing."""
     clock_offset: Offset | UnsetType = UNSET
     """To add to ``timestamp`` for the server's clock, as the publisher measured it with ``ping``."""
+    session: Annotated[str, Meta(max_length=MAX_SESSION)] | UnsetType = UNSET
+    """With a stream's first frame: a secret of the publisher's. One that came before with the same secret gives way."""
 
 
 class FrameMessage(FrameHead, tag="frame", kw_only=True):

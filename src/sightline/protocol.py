@@ -28,6 +28,8 @@ Coordinate: TypeAlias = Annotated[float, Meta(ge=0, le=65535)]
 
 MAX_FOUND = 300
 """Detections of one picture that a camera may send."""
+MAX_SESSION = 64
+"""Letters of the secret with which a camera takes over from its own last connection."""
 MAX_CAMERA_TEXT = 32768
 """Bytes of a camera's text message: so many detections fit."""
 MAX_MASK_BYTES = 1 << 20

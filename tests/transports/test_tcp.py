@@ -93,6 +93,27 @@ async def test_streams_on_one_connection_are_apart(server: Running) -> None:
         assert (await one.publish("many-0", 1))[0]["type"] == "result", "and again"
 
 
+async def test_a_camera_whose_connection_died_unnoticed_has_its_stream_at_once(server: Running) -> None:
+    def first(seq: int, session: str) -> dict[str, object]:
+        return frame("roaming", seq) | {"session": session}
+
+    async with tcp_peer(server.tcp) as dead, tcp_peer(server.tcp) as stranger, tcp_peer(server.tcp) as back:
+        await dead.send(first(0, "pi"))
+        await dead.next("result")
+        await stranger.send(first(1, "stranger"))
+        assert (await stranger.next("error"))["code"] == "stream_busy"
+        await stranger.send(first(2, "x" * 65))
+        assert (await stranger.next("error"))["code"] == "bad_message"
+        await back.send(first(3, "pi"))
+        assert (await back.next("result"))["seq"] == 3
+        await dead.next("error")
+        assert (await back.publish("roaming", 1, start=4))[0]["type"] == "result", (
+            "the end of the other does not matter"
+        )
+    ended = await server.until(lambda s: s["streams"]["roaming"]["state"] == "waiting")
+    assert balanced(ended["streams"]["roaming"])
+
+
 async def test_a_busy_stream_is_refused_alone(server: Running) -> None:
     async with tcp_peer(server.tcp) as first, tcp_peer(server.tcp) as second:
         await first.publish("busy", 1)

@@ -165,15 +165,16 @@ def unreachable(url: str, error: OSError, command: str) -> Unreachable:
 
 
 def publishing(place: Place, stream: str) -> Open:
-    """Opens links that publish a stream."""
+    """Opens links that publish a stream. The next one takes over from one that is lost, though the server may not know
+    that yet."""
+    session = secrets.token_urlsafe(12)
     if place.url.startswith("tcp"):
         from sightline.client import tcp
 
-        return lambda receiver: tcp.connect(place, receiver)
+        return lambda receiver: tcp.connect(place, receiver, session=session)
     from sightline.client import ws  # only who uses it pays for its import
 
-    # The next link of the same call takes over from one that is lost, though the server may not know that yet.
-    path = f"/ws/camera/{quote(stream, safe='')}?session={secrets.token_urlsafe(12)}"
+    path = f"/ws/camera/{quote(stream, safe='')}?session={session}"
     return lambda receiver: ws.connect(place, path, receiver, camera=True)
 
 

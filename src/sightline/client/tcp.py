@@ -47,7 +47,9 @@ class _Kind(msgspec.Struct):
 _kind = msgspec.msgpack.Decoder(_Kind)
 
 
-async def connect(place: Place, receiver: Receiver, first: frames.Subscribe | None = None) -> TcpLink:
+async def connect(
+    place: Place, receiver: Receiver, first: frames.Subscribe | None = None, *, session: str = ""
+) -> TcpLink:
     url = place.url
     parts = urlsplit(url)
     link: TcpLink | None = None
@@ -55,7 +57,7 @@ async def connect(place: Place, receiver: Receiver, first: frames.Subscribe | No
         async with asyncio.timeout(CONNECT_S):
             loop = asyncio.get_running_loop()
             _, link = await loop.create_connection(
-                lambda: TcpLink(place, receiver), str(parts.hostname), parts.port or 0, ssl=place.context()
+                lambda: TcpLink(place, receiver, session), str(parts.hostname), parts.port or 0, ssl=place.context()
             )
             await link.hello
     except BaseException as e:
@@ -80,10 +82,12 @@ class TcpLink(asyncio.BufferedProtocol):
 
     limits: Limits
 
-    def __init__(self, place: Place, receiver: Receiver) -> None:
+    def __init__(self, place: Place, receiver: Receiver, session: str) -> None:
         self._url = place.url
         self._token = place.token
         self._receiver = receiver
+        self._session = session
+        """For the first frame."""
         self._splitter = frames.Splitter(LONGEST)
         self._clock = Clock()
         self._shown: Result | None = None
@@ -142,6 +146,8 @@ class TcpLink(asyncio.BufferedProtocol):
             return
         if self._clock.offset is not None:
             head.clock_offset = self._clock.offset
+        if self._session:
+            head.session, self._session = self._session, ""
         for part in frames.for_tcp(frames.with_binaries(frames.encode(head), data=jpeg)):
             self._transport.write(part)
 

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from fastapi import FastAPI
+from msgspec import UNSET
 
 from sightline import frames, protocol
 from sightline.access import EVERYBODY, Access, Identity
@@ -308,7 +309,7 @@ class Peer(asyncio.BufferedProtocol):
     def _take_frame(self, message: frames.FrameMessage) -> None:
         """A frame that can't be taken is refused alone: the stream, and the others, go on."""
         try:
-            publisher, intake = self._publishing.get(message.stream) or self._publish(message.stream)
+            publisher, intake = self._publishing.get(message.stream) or self._publish(message)
             publisher.wants_results = message.results
             # The one copy of a picture: 0.4 us for 30 KB, and the receive buffer is free for what comes next.
             intake.take(message.seq, message.timestamp, message.clock_offset, bytes(message.data))
@@ -326,12 +327,13 @@ class Peer(asyncio.BufferedProtocol):
             publisher, intake = published
             self._hub.wish(intake.stream, message.given(), publisher.inform)
 
-    def _publish(self, name: str) -> tuple[Publisher, Intake]:
+    def _publish(self, first: frames.FrameMessage) -> tuple[Publisher, Intake]:
         assert self._identity is not None
+        name, session = first.stream, "" if first.session is UNSET else first.session
         self._door.access.check(self._identity, "publish", stream=name)
         publisher = Publisher(self, name, max_pending=self._hub.settings.pending())
         settings = self._hub.settings
-        stream = self._hub.take(name, publisher)
+        stream = self._hub.take(name, publisher, session=session)
         intake = Intake(stream, settings)
         begin(stream, settings, publisher.ask)
         stream.inform = publisher.inform

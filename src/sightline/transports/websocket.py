@@ -35,6 +35,7 @@ from sightline.intake import EPOCH, Intake, Pacer
 from sightline.mailbox import Mailbox
 from sightline.presets import PRESETS, PresetName
 from sightline.protocol import (
+    MAX_SESSION,
     Adapt,
     FrameMetadata,
     PageResults,
@@ -56,7 +57,6 @@ ANSWERS = 64
 UNACKNOWLEDGED = 2
 """Frames under way to a viewer that acknowledges."""
 FAREWELL_S = 2.0
-MAX_SESSION = 64
 
 Loop: TypeAlias = Coroutine[Any, Any, None]
 Make: TypeAlias = Callable[[Result], Awaitable[tuple[str, bytes]]]
