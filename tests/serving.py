@@ -110,12 +110,14 @@ async def serving(
     finally:
         if process.returncode is None:
             process.send_signal(signal.SIGTERM)
-            try:
-                await asyncio.wait_for(process.wait(), 10)
-            except TimeoutError:
-                process.kill()
-                await process.wait()
-        await reading
+        try:
+            await asyncio.wait_for(process.wait(), 20)
+        except TimeoutError:
+            process.kill()
+            await process.wait()
+            raise AssertionError(f"the server did not end by itself: {''.join(log)[-2000:]}") from None
+        finally:
+            await reading
 
 
 async def _read(stream: asyncio.StreamReader, log: list[str]) -> None:

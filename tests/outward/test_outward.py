@@ -24,10 +24,12 @@ from sightline.outward.jsonl import JsonlOutlet
 from sightline.outward.running import check_sinks
 from sightline.outward.settings import JsonlSink
 
+FPS = 240
+
 
 @asynccontextmanager
 async def configured(folder: Path, toml: str) -> AsyncGenerator[Running]:
-    (folder / "sightline.toml").write_text(toml)
+    (folder / "sightline.toml").write_text(f"max_fps = {FPS}\n{toml}")
     async with serving("--model", "motion", cwd=folder) as server:
         yield server
 
@@ -41,6 +43,7 @@ async def publish(server: Running, results: int, stream: str = "door") -> list[i
             await camera.send_frame(seq)
             answer, _ = await camera.next("result", "dropped")
             assert answer["type"] == "result" or answer["reason"] == "rate"
+            await asyncio.sleep(1 / FPS)  # the notice of a frame that came too early is later than that
             got += [seq] if answer["type"] == "result" else []
             seq += 1
     return got
@@ -170,6 +173,7 @@ async def test_a_hook_that_hangs_holds_no_stream_up_and_its_losses_are_counted(t
             assert told["sent"] == 0
             assert told["lost"] + told["waiting"] == 700
             assert told["lost"] > 0
+        assert server.process.returncode == 0, "nor the server's end"
 
 
 @asynccontextmanager

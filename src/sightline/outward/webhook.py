@@ -7,8 +7,9 @@ import hashlib
 import hmac
 import urllib.error
 import urllib.request
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future
 from http import HTTPStatus
+from threading import Thread
 from typing import Any
 
 from sightline import __version__
@@ -38,16 +39,26 @@ class WebhookOutlet:
         self._timeout_s = settings.timeout_s
         # Proxies are not taken from the environment, which is read in config.py only.
         self._opener = urllib.request.build_opener(_NoRedirect, urllib.request.ProxyHandler({}))
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="sink-webhook")
 
     async def send(self, batch: list[tuple[str, bytes]]) -> None:
         """POST them. Raises OSError where another try may help, SinkError where the other side refuses them."""
         body = b'{"results":[' + b",".join(line for _, line in batch) + b"]}"
-        await asyncio.get_running_loop().run_in_executor(self._thread, self._post, body)
+        answered: Future[None] = Future()
+        answered.set_running_or_notify_cancel()
+        # Not of a pool: Python would wait for its threads, and the server's end for a web server that hangs.
+        Thread(target=self._answer, args=(body, answered), name="sink-webhook", daemon=True).start()
+        await asyncio.wrap_future(answered)
 
     async def close(self) -> None:
-        """The thread ends after its request."""
-        self._thread.shutdown(wait=False, cancel_futures=True)
+        """Nothing stays open between requests."""
+
+    def _answer(self, body: bytes, answered: Future[None]) -> None:
+        try:
+            self._post(body)
+        except Exception as e:  # noqa: BLE001 - told where it is waited for
+            answered.set_exception(e)
+        else:
+            answered.set_result(None)
 
     def _post(self, body: bytes) -> None:
         headers = {"Content-Type": "application/json", "User-Agent": f"sightline/{__version__}"}
