@@ -8,7 +8,7 @@ const NEAR_MS = 8; // in Chromium 156 both times of a picture differ by at most 
 const BLIND = 5; // pictures without a time
 const CHECK_MS = 2_000;
 const UNANSWERED_MS = 6_000;
-const UNMATCHED_MS = 6_000;
+const UNMATCHED = 3; // checks in a row in which most results found no picture
 /** Of this page alone: its next connection takes over from one that the server does not know to be dead. */
 const SESSION = [...crypto.getRandomValues(new Uint8Array(12))].map((byte) => byte.toString(36)).join("");
 
@@ -30,8 +30,9 @@ export class CameraLink extends Link {
   #knobs = { fps: 30, width: 640 };
   #kbps = 0;
   #answeredAt = 0;
-  /** Since when results find no picture; 0 where the last one did. */
-  #unmatchedAt = 0;
+  /** Results since the last check. */
+  #found = { picture: 0, none: 0 };
+  #unmatched = 0;
   /** @type {Early | null} the newest result */
   #early = null;
   /** @type {ReturnType<typeof setInterval> | undefined} */
@@ -78,8 +79,7 @@ export class CameraLink extends Link {
   taken(result) {
     if (!this.video) return undefined;
     const shot = this.#shots.take(result.timestamp);
-    if (shot) this.#unmatchedAt = 0;
-    else this.#unmatchedAt ||= performance.now();
+    this.#found[shot ? "picture" : "none"] += 1;
     return shot;
   }
 
@@ -111,7 +111,7 @@ export class CameraLink extends Link {
   #begin() {
     this.#watch();
     this.#answeredAt = performance.now();
-    this.#unmatchedAt = 0;
+    this.#unmatched = 0;
     this.#timer = setInterval(() => this.#check(), CHECK_MS);
   }
 
@@ -139,9 +139,12 @@ export class CameraLink extends Link {
 
   #check() {
     if (this.#camera().track?.muted) this.#answeredAt = performance.now();
-    const now = performance.now();
-    if (now - this.#answeredAt > UNANSWERED_MS) this.giveUp("no pictures get through");
-    else if (this.#unmatchedAt && now - this.#unmatchedAt > UNMATCHED_MS) this.giveUp("results come without their pictures");
+    const { picture, none } = this.#found;
+    this.#found = { picture: 0, none: 0 };
+    if (none > picture) this.#unmatched += 1;
+    else if (picture) this.#unmatched = 0;
+    if (performance.now() - this.#answeredAt > UNANSWERED_MS) this.giveUp("no pictures get through");
+    else if (this.#unmatched === UNMATCHED) this.giveUp("results come without their pictures");
   }
 }
 
