@@ -21,7 +21,7 @@ LAYERS = {
     "loader metrics offers outward pool processing prometheus qr runner server still stream switching tls train tunnel "
     "worker",
     3: "pull transports",
-    4: "__init__ __main__ inbrowser api stream_api model_api app cli signin stress",
+    4: "__init__ __main__ inbrowser api stream_api model_api pages app cli signin stress",
 }
 """By file or package. A new one gets its place here."""
 LAYER = {name: layer for layer, listed in LAYERS.items() for name in listed.split()}

@@ -8,17 +8,15 @@ import time
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
-from functools import cache, partial
+from functools import partial
 from html import escape
-from pathlib import Path
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, Response
+from fastapi.responses import HTMLResponse, JSONResponse, Response
 from starlette.exceptions import HTTPException
-from starlette.staticfiles import StaticFiles
 
-from sightline import __version__, api, inbrowser, loader, model_api, registry, signin, stream_api, tls
+from sightline import __version__, api, inbrowser, loader, model_api, pages, registry, signin, stream_api, tls
 from sightline.access import Access
 from sightline.adapting import adapt
 from sightline.choices import bad_setting
@@ -34,12 +32,9 @@ from sightline.outward.running import feeding
 from sightline.pool import Key, Load, ModelPool
 from sightline.pull import pulling
 from sightline.tokens import Store
-from sightline.types import check_stream_name
 from sightline.worker import Loaded
 
 log = logging.getLogger(__name__)
-
-WEB = Path(__file__).parent / "web"
 
 
 def create_app(settings: Settings, *, load: Load | None = None) -> FastAPI:
@@ -97,7 +92,7 @@ def create_app(settings: Settings, *, load: Load | None = None) -> FastAPI:
         app.include_router(part.router)
     app.include_router(signin.router)
     app.include_router(inbrowser.router)
-    _add_pages(app)
+    pages.add(app)
     return app
 
 
@@ -151,52 +146,5 @@ async def _tell(request: Request, error: Exception) -> Response:
     else:
         code, status, message = "internal", 500, "internal error"
     if "text/html" in request.headers.get("accept", "") and not request.url.path.startswith("/api"):  # a person
-        return HTMLResponse(_error_page().replace("{message}", escape(message)), status)
+        return HTMLResponse(pages.page("error.html").replace("{message}", escape(message)), status)
     return JSONResponse({"error": {"code": code, "message": message} | blamed}, status)
-
-
-@cache
-def _error_page() -> str:
-    return (WEB / "error.html").read_text("utf-8")
-
-
-def _add_pages(app: FastAPI) -> None:
-    def page(name: str) -> FileResponse:
-        return FileResponse(WEB / name, headers={"Cache-Control": "no-cache"})
-
-    @app.get("/", include_in_schema=False)
-    async def dashboard() -> FileResponse:
-        return page("index.html")
-
-    @app.get("/camera/{stream}", include_in_schema=False)
-    async def camera(stream: str) -> FileResponse:
-        check_stream_name(stream)
-        return page("camera.html")
-
-    @app.get("/view/{stream}", include_in_schema=False)
-    async def view(stream: str) -> FileResponse:
-        check_stream_name(stream)
-        return page("view.html")
-
-    @app.get("/join", include_in_schema=False)
-    async def join() -> FileResponse:
-        return page("join.html")
-
-    @app.get("/trust", include_in_schema=False)
-    async def trust() -> FileResponse:
-        return page("trust.html")
-
-    @app.get("/favicon.ico", include_in_schema=False)
-    async def favicon() -> FileResponse:
-        return page("favicon.svg")
-
-    app.mount("/static", _Static(directory=WEB), name="static")
-
-
-class _Static(StaticFiles):
-    """Files of the pages, always asked for anew (304 where nothing changed), so that an upgrade shows at once."""
-
-    def file_response(self, *args: object, **kwargs: object) -> FileResponse:
-        response = super().file_response(*args, **kwargs)  # type: ignore[arg-type]
-        response.headers["Cache-Control"] = "no-cache"
-        return response  # type: ignore[return-value]
