@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import json
 import os
 import re
@@ -11,7 +12,7 @@ import signal
 import ssl
 import sys
 from collections import Counter
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -142,6 +143,12 @@ def picture(seed: int = 0, width: int = 320, height: int = 180) -> bytes:
     x = left(seed)
     image[60:120, x : x + 50] = (40, 200, 240)
     return bytes(cv2.imencode(".jpg", image)[1])
+
+
+async def endless() -> AsyncIterator[bytes]:
+    """Pictures, one after the other."""
+    for seq in itertools.count():
+        yield picture(seq)
 
 
 def pixels(data: bytes, *, grey: bool = False) -> NDArray[np.uint8]:

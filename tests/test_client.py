@@ -16,7 +16,7 @@ import psutil
 import pytest
 import pytest_asyncio
 
-from serving import Running, picture, pixels, serving
+from serving import Running, endless, picture, pixels, serving
 from sightline import AsyncClient, Client
 from sightline.client import Dropped, Result
 from sightline.errors import (
@@ -62,11 +62,6 @@ async def published(url: str, stream: str, pictures: object) -> list[Result | Dr
 
 async def jpegs(count: int) -> AsyncIterator[bytes]:
     for seq in range(count):
-        yield picture(seq)
-
-
-async def endless() -> AsyncIterator[bytes]:
-    for seq in itertools.count():
         yield picture(seq)
 
 

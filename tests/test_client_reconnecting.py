@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 import signal
-import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing, suppress
 from urllib.parse import urlsplit
 
 import pytest
 
-from serving import picture, serving
+from rtsp import free_port
+from serving import endless, serving
 from sightline import AsyncClient
 from sightline.client import Dropped, Result
 from sightline.errors import SightlineError
@@ -23,16 +22,6 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 @pytest.fixture(params=["tcp", "ws"])
 def kind(request: pytest.FixtureRequest) -> str:
     return str(request.param)
-
-
-async def endless() -> AsyncIterator[bytes]:
-    for seq in itertools.count():
-        yield picture(seq)
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
 
 
 async def test_a_lost_server_is_waited_for_and_lost_frames_are_told(kind: str) -> None:

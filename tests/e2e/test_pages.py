@@ -6,7 +6,6 @@ import asyncio
 import json
 import re
 import signal
-import socket
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -18,6 +17,7 @@ import pytest_asyncio
 from playwright.async_api import Browser, Page, expect
 
 from browsing import FAKE_CAMERA, browsing, camera_file, listen_for_errors
+from rtsp import free_port
 from serving import Json, Running, balanced, peer, picture, serving
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
@@ -232,9 +232,7 @@ async def test_a_hidden_page_stops_sending_and_goes_on_when_seen(server: Running
 
 
 async def test_the_pages_come_back_by_themselves_after_a_restart(browser: Browser) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
+    port = str(free_port())
     async with serving("--port", port) as first:
         camera, _ = await open_page(browser, f"{first.url}/camera/again")
         await camera.locator("#start").click()

@@ -8,7 +8,6 @@ import hashlib
 import hmac
 import json
 import shutil
-import socket
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from rtsp import free_port
 from serving import Json, Running, peer, serving
 from sightline.config import load_settings
 from sightline.errors import ConfigError
@@ -206,9 +206,7 @@ async def received(port: int, into: list[Json], ready: asyncio.Event) -> None:
 
 
 async def test_a_broker_gets_each_result_and_again_after_it_was_gone(tmp_path: Path) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     toml = f'[[sinks]]\nkind = "mqtt"\nhost = "127.0.0.1"\nport = {port}\ntopic = "cams/{{stream}}"\nqos = 1\n'
     async with configured(tmp_path, toml) as server:
         got: list[Json] = []

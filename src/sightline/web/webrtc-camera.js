@@ -15,7 +15,6 @@ const SESSION = [...crypto.getRandomValues(new Uint8Array(12))].map((byte) => by
 /**
  * @typedef {{bitmap: ImageBitmap, timestamp: number}} Shot `timestamp`: milliseconds since 1970 on this clock
  * @typedef {{fps: number, width: number}} Knobs
- * @typedef {{mask: ArrayBuffer | null, masked: boolean, given: boolean}} Early a result that may wait for its picture
  */
 
 /**
@@ -33,7 +32,7 @@ export class CameraLink extends Link {
   /** Results since the last check. */
   #found = { picture: 0, none: 0 };
   #unmatched = 0;
-  /** @type {Early | null} the newest result */
+  /** The newest result, while it waits and its mask is to come. @type {{mask: ArrayBuffer | null} | null} */
   #early = null;
   /** @type {ReturnType<typeof setInterval> | undefined} */
   #timer;
@@ -54,7 +53,7 @@ export class CameraLink extends Link {
           else handlers.onmessage(message);
         },
         onbinary: (data) => {
-          if (this.video && this.#early?.masked && !this.#early.given) this.#early.mask = data;
+          if (this.video && this.#early) this.#early.mask = data;
           else handlers.onbinary?.(data);
         },
         onclock: (clock) => clock.offset !== null && this.send({ type: "clock", offset: clock.offset }),
@@ -89,11 +88,10 @@ export class CameraLink extends Link {
    * @param {import("./messages.js").ResultMessage} result @param {import("./socket.js").Handlers} handlers
    */
   #hold(result, handlers) {
-    /** @type {Early} */
-    const early = { mask: null, masked: result.mask_bytes !== undefined, given: false };
-    this.#early = early;
+    const early = { mask: /** @type {ArrayBuffer | null} */ (null) };
+    this.#early = result.mask_bytes === undefined ? null : early;
     this.#shots.when(result.timestamp, () => {
-      early.given = true;
+      if (this.#early === early) this.#early = null;
       handlers.onmessage(result);
       if (early.mask) handlers.onbinary?.(early.mask);
     });
@@ -111,6 +109,7 @@ export class CameraLink extends Link {
   #begin() {
     this.#watch();
     this.#answeredAt = performance.now();
+    this.#found = { picture: 0, none: 0 };
     this.#unmatched = 0;
     this.#timer = setInterval(() => this.#check(), CHECK_MS);
   }
