@@ -126,6 +126,23 @@ async def test_an_unfinished_request_is_closed(server: Running) -> None:
     writer.close()
 
 
+async def test_a_connection_is_kept_longer_than_clients_keep_theirs(server: Running) -> None:
+    port = int(server.url.rsplit(":", 1)[1])
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+
+    async def asked() -> bytes:
+        writer.write(f"GET /health HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n".encode())
+        head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 20)
+        await reader.readexactly(int(head.partition(b"content-length: ")[2].split()[0]))
+        return head
+
+    assert b" 200 " in await asked()
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(reader.read(), 5.5)  # httpx keeps its own for 5 s
+    assert b" 200 " in await asked()
+    writer.close()
+
+
 # Who may ask
 
 

@@ -26,6 +26,9 @@ from sightline.tunnel import Tunnel
 
 SEND_BUFFER = 128 * 1024
 """Bytes the kernel may keep for one peer: its default hides megabytes, which are seconds of lag."""
+KEEP_ALIVE_S = 40
+"""How long a connection without a request is kept. It is longer than HTTP clients keep theirs (5 s, 15 s), and nobody's
+polling interval: a request that leaves while we close would be lost."""
 DRAIN_S = 1.0
 STOP_S = 2
 FAREWELL_S = 3.0
@@ -233,6 +236,7 @@ class Server(uvicorn.Server):
                 ws_max_size=settings.max_message_bytes + 64 * 1024,
                 ws_ping_interval=settings.idle_timeout / 3,
                 ws_ping_timeout=settings.idle_timeout * 2 / 3,
+                timeout_keep_alive=KEEP_ALIVE_S,
                 limit_concurrency=settings.max_streams + settings.max_viewers + 256,
                 timeout_graceful_shutdown=STOP_S,
                 log_config=None,
