@@ -26,7 +26,7 @@ from sightline.config import load_settings
 from sightline.mailbox import Mailbox
 from sightline.server import Server, TimedWebSocket
 from sightline.stream import Subscription
-from sightline.transports.websocket import Camera
+from sightline.transports.websocket.camera import Camera
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from sightline.errors import BadRequest
+
 PresetName: TypeAlias = Literal["lan", "default", "mobile", "ultra", "tunnel"]
 
 
@@ -29,3 +31,13 @@ PRESETS: dict[PresetName, Preset] = {
     # A tunnel's way is long: more frames under way keep it busy, fewer a second keep it from filling.
     "tunnel": Preset(640, 0.4, 15, 4),
 }
+
+
+def preset_named(given: str | None) -> PresetName | None:
+    """What a peer asked for. Raises BadRequest for a name that is none."""
+    for name in PRESETS:
+        if name == given:
+            return name
+    if given is not None:
+        raise BadRequest(f"preset={given[:20]}: expected one of {', '.join(PRESETS)}")
+    return None

@@ -19,7 +19,7 @@ from sightline.config import Settings
 from sightline.drawing import Drawing, Look
 from sightline.errors import BadRequest, TooLarge
 from sightline.hub import Hub
-from sightline.presets import PRESETS, PresetName
+from sightline.presets import preset_named
 from sightline.tokens import Role
 from sightline.transports.webrtc.desk import Desk, Session
 from sightline.types import check_stream_name
@@ -79,7 +79,7 @@ async def serve(app: FastAPI, hub: Hub, drawing: Drawing) -> AsyncGenerator[None
         """Publish: an SDP offer with the video that a camera sends; the answer is SDP."""
         if results not in ("0", "1"):
             raise BadRequest(f"results={results[:20]}: expected 0 or 1")
-        chosen = _preset(preset)
+        chosen = preset_named(preset)
         identity = access_of(request).require(request, "publish", stream=check_stream_name(stream))
         offer = await _body(request, SDP)
         begun = await desk.publish(stream, offer, wants_results=results == "1", preset=chosen, session=session)
@@ -156,15 +156,6 @@ async def _body(request: Request, kind: str) -> str:
         return body.decode()
     except UnicodeDecodeError:
         raise BadRequest("the body is not UTF-8: expected SDP") from None
-
-
-def _preset(given: str | None) -> PresetName | None:
-    for name in PRESETS:
-        if name == given:
-            return name
-    if given is not None:
-        raise BadRequest(f"preset={given[:20]}: expected one of {', '.join(PRESETS)}")
-    return None
 
 
 def _created(kind: str, stream: str, session: Session, settings: Settings) -> Response:

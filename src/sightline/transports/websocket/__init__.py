@@ -1,0 +1,34 @@
+"""WebSockets: ``/ws/camera/{stream}`` publishes, ``/ws/view/{stream}`` subscribes, ``/ws`` tells every result."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+from starlette.websockets import WebSocket
+
+from sightline.drawing import Drawing
+from sightline.hub import Hub
+from sightline.transports.websocket.camera import publish
+from sightline.transports.websocket.session import session
+from sightline.transports.websocket.viewer import listen, watch
+
+
+@asynccontextmanager
+async def serve(app: FastAPI, hub: Hub, drawing: Drawing) -> AsyncGenerator[None]:
+    """Put the three endpoints on the app."""
+
+    async def camera(ws: WebSocket) -> None:
+        await session(ws, "publish", ws.path_params["stream"], lambda: publish(ws, hub))
+
+    async def view(ws: WebSocket) -> None:
+        await session(ws, "view", ws.path_params["stream"], lambda: watch(ws, hub, drawing))
+
+    async def results(ws: WebSocket) -> None:
+        await session(ws, "view", ws.query_params.get("stream"), lambda: listen(ws, hub))
+
+    app.router.add_websocket_route("/ws/camera/{stream}", camera)
+    app.router.add_websocket_route("/ws/view/{stream}", view)
+    app.router.add_websocket_route("/ws", results)
+    yield

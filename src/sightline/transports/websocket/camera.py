@@ -1,0 +1,197 @@
+"""``/ws/camera/{stream}``: pictures come, and every one gets an answer."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+
+from starlette.websockets import WebSocket
+
+from sightline import frames, protocol
+from sightline.adapting import begin, knobs_of
+from sightline.errors import BadRequest, IdleTimeout, LimitReached, ProtocolError
+from sightline.hub import Hub, status_of
+from sightline.inferred import result_of
+from sightline.intake import Intake, Pacer
+from sightline.mailbox import Mailbox
+from sightline.presets import preset_named
+from sightline.protocol import (
+    MAX_SESSION,
+    Adapt,
+    FrameMetadata,
+    PageResults,
+    Ping,
+    Pong,
+    SettingsMessage,
+    SettingsRefused,
+    SettingsWish,
+    Status,
+)
+from sightline.stream import DropReason, Stream
+from sightline.transports.websocket.session import peer, receive, send, until_end
+from sightline.types import Frame, Result
+
+log = logging.getLogger(__name__)
+
+ANSWERS = 64
+"""Answers that may wait for a camera that doesn't read; then it is closed."""
+
+
+class Camera:
+    """A camera's session, as its stream sees it. Answers wait in a bounded mailbox for the sending task."""
+
+    def __init__(self, *, wants_results: bool, max_pending: int) -> None:
+        self.wants_results = wants_results
+        self.answers: Mailbox[tuple[str, bytes | None]] = Mailbox(ANSWERS)
+        self._pacer = Pacer(max_pending, self._say_dropped)
+
+    def answer(self, result: Result) -> None:
+        """The frame's result."""
+        message = protocol.result_message(result, mask_follows=True)
+        self.answers.put((protocol.encode(message), result.mask_png))
+
+    def drop(self, frame: Frame, reason: DropReason) -> None:
+        """The frame was dropped."""
+        self._pacer.later(frame, protocol.Dropped(frame.seq, reason))
+
+    def _say_dropped(self, notices: list[protocol.Dropped]) -> None:
+        for notice in notices:
+            self.say(protocol.encode(notice))
+
+    def fail(self, frame: Frame, message: str) -> None:
+        """The frame failed."""
+        self.answers.put((protocol.encode(protocol.Dropped(frame.seq, "failed", message)), None))
+
+    def tell(self, status: Status) -> None:
+        """How the model stands."""
+        self.say(protocol.encode(status))
+
+    def ask(self, message: Adapt) -> None:
+        """For other pictures from now on."""
+        self.say(protocol.encode(message))
+
+    def inform(self, message: SettingsMessage | SettingsRefused) -> None:
+        """What its frames are processed with from now on, or why not."""
+        self.say(protocol.encode(message))
+
+    def say(self, text: str) -> None:
+        """Anything else for the camera."""
+        self.answers.put((text, None))
+
+    def close(self, reason: str) -> None:
+        """End the session with a reason."""
+        self.answers.close(reason)
+
+
+async def publish(ws: WebSocket, hub: Hub) -> None:
+    """A camera's session. Raises what ended it."""
+    wanted = ws.query_params.get("results", "1")
+    if wanted not in ("0", "1"):
+        raise BadRequest(f"results={wanted[:20]}: expected 0 or 1")
+    session = ws.query_params.get("session", "")
+    if len(session) > MAX_SESSION:
+        raise BadRequest(f"session of {len(session)} letters: expected at most {MAX_SESSION}")
+    limits = hub.settings
+    preset = preset_named(ws.query_params.get("preset"))
+    camera = Camera(wants_results=wanted == "1", max_pending=limits.pending(preset))
+    name = ws.path_params["stream"]
+    async with hub.publish(name, camera, session=session) as stream:
+        stream.preset = preset or stream.preset
+        begin(stream, limits, camera.ask)
+        stream.inform = camera.inform
+        knobs = knobs_of(stream)
+        log.info("stream %s: camera %s connected", name, peer(ws))
+        hello = protocol.Hello(
+            stream=name,
+            model=stream.worker.model_name,
+            max_pending=limits.pending(stream.preset),
+            max_fps=limits.max_fps,
+            max_message_bytes=limits.max_message_bytes,
+            max_pixels=limits.max_pixels,
+            preset=stream.preset,
+            fps=knobs.fps,
+            quality=knobs.quality,
+            width=knobs.width,
+        )
+        camera.say(protocol.encode(hello))
+        camera.tell(status_of(stream))
+        try:
+            await until_end(_camera_reads(ws, hub, stream, camera), _camera_sends(ws, camera))
+        finally:
+            log.info("stream %s: camera %s left", name, peer(ws))
+
+
+async def _camera_reads(ws: WebSocket, hub: Hub, stream: Stream, camera: Camera) -> None:
+    limits = hub.settings
+    intake = Intake(stream, limits)
+    announced: FrameMetadata | None = None
+    while True:
+        try:
+            async with asyncio.timeout(limits.idle_timeout):
+                data = await receive(ws)
+        except TimeoutError:
+            raise IdleTimeout(f"nothing came for {limits.idle_timeout:g} s: expected frames") from None
+        if isinstance(data, bytes):
+            if announced is not None and isinstance(announced.results, PageResults):
+                await _take_inferred(intake, announced, announced.results, data)
+                announced = None
+            elif announced is not None:
+                intake.take(announced.frameNumber, announced.timestamp, announced.clockOffset, data)
+                announced = None
+            elif frames.is_map(data):
+                _take_map(intake, data)
+            else:
+                raise ProtocolError(f"binary message of {len(data)} bytes: expected frame_metadata before it")
+            continue
+        message = protocol.decode_camera(data)
+        if isinstance(message, Ping):
+            camera.say(protocol.encode(Pong(message.timestamp, time.time() * 1000)))
+        elif isinstance(message, SettingsWish):
+            hub.wish(stream, message.given(), camera.inform)
+        elif isinstance(message, FrameMetadata):
+            if announced is not None:
+                raise ProtocolError("two frame_metadata in a row: expected the JPEG as a binary message between them")
+            announced = message
+
+
+async def _take_inferred(intake: Intake, meta: FrameMetadata, said: PageResults, data: bytes) -> None:
+    """A frame that the camera has inferred itself: the JPEG, then the mask where there is one."""
+    size = len(data) - (said.mask_bytes or 0)
+    if size < 1:
+        raise ProtocolError(f"binary message of {len(data)} bytes: expected a JPEG before {said.mask_bytes} of a mask")
+    stream = intake.stream
+    frame = intake.begin(meta.frameNumber, meta.timestamp, meta.clockOffset, data[:size])
+    if frame is None:
+        return
+    card = stream.worker.model.card if stream.worker.model is not None else None
+    if card is None or card.name != said.model:
+        stream.fail(frame, f"inferred with model {said.model!r}: expected {card.name if card else 'none yet'!r}")
+        return
+    try:
+        if said.mask_bytes is None:
+            result = result_of(frame, said, None, card, stream.asked.shown)
+        else:
+            result = await asyncio.to_thread(result_of, frame, said, data[size:], card, stream.asked.shown)
+    except ProtocolError as e:
+        stream.fail(frame, e.message)
+        raise
+    except BaseException:
+        stream.give_back(frame)
+        raise
+    stream.deliver(result)
+
+
+def _take_map(intake: Intake, data: bytes) -> None:
+    message = frames.decode_frame(data)
+    if message.stream != intake.stream.name:
+        raise ProtocolError(f"frame of stream {message.stream[:80]!r}: expected {intake.stream.name!r}")
+    intake.take(message.seq, message.timestamp, message.clock_offset, bytes(message.data))
+
+
+async def _camera_sends(ws: WebSocket, camera: Camera) -> None:
+    while True:
+        text, data = await camera.answers.get()
+        if camera.answers.dropped:
+            raise LimitReached(f"{ANSWERS} answers wait: expected a camera that reads them")
+        await send(ws, text, data)

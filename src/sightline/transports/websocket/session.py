@@ -1,0 +1,94 @@
+"""One peer's session: whatever goes wrong in it is told to its peer and ends it alone."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeAlias
+
+from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
+
+from sightline import protocol
+from sightline.access import access_of
+from sightline.errors import LimitReached, ShuttingDown, SightlineError, StreamBusy, StreamEnded, TooLarge
+from sightline.tokens import Role
+
+log = logging.getLogger(__name__)
+
+FAREWELL_S = 2.0
+
+Loop: TypeAlias = Coroutine[Any, Any, None]
+
+
+async def session(ws: WebSocket, role: Role, stream: str | None, run: Callable[[], Loop]) -> None:
+    """Let a peer in that may do this to the stream, and ``run`` until it or its token ends."""
+    await ws.accept()
+    try:
+        access = access_of(ws)
+        async with access.session(access.require(ws, role, stream=stream)):
+            await run()
+    except (WebSocketDisconnect, OSError):
+        return
+    except SightlineError as e:
+        log.info("%s %s closed: %s", ws.url.path, peer(ws), e.message)
+        await _refuse(ws, e)
+
+
+async def _refuse(ws: WebSocket, error: SightlineError) -> None:
+    try:
+        async with asyncio.timeout(FAREWELL_S):  # a peer that reads nothing must not hold us
+            await ws.send_text(protocol.error_message(error))
+            await ws.close(_close_code(error), error.message.encode()[:120].decode(errors="ignore"))
+    except (TimeoutError, WebSocketDisconnect, OSError, RuntimeError):
+        log.debug("%s %s left before it could be told why", ws.url.path, peer(ws))
+
+
+def _close_code(error: SightlineError) -> int:
+    if isinstance(error, TooLarge):
+        return 1009
+    if isinstance(error, ShuttingDown):
+        return 1001
+    if isinstance(error, (StreamBusy, LimitReached)):
+        return 1013
+    return 1008
+
+
+def peer(ws: WebSocket) -> str:
+    """For the log."""
+    return f"{ws.client.host}:{ws.client.port}" if ws.client else "?"
+
+
+async def until_end(*loops: Loop) -> None:
+    """Run endless loops together until one raises; raise what ended them."""
+    ended: BaseException | None = None
+    try:
+        async with asyncio.TaskGroup() as group:
+            for loop in loops:
+                group.create_task(loop)
+    except* SightlineError as e:
+        ended = e.exceptions[0]
+    except* StreamEnded as e:
+        ended = ShuttingDown(str(e.exceptions[0]))
+    except* (WebSocketDisconnect, OSError):
+        ended = WebSocketDisconnect()
+    if ended is not None:
+        raise ended
+
+
+async def receive(ws: WebSocket) -> str | bytes:
+    """The next message. Raises WebSocketDisconnect."""
+    message = await ws.receive()
+    if message["type"] == "websocket.disconnect":
+        raise WebSocketDisconnect(message.get("code", 1005))
+    data: bytes | None = message.get("bytes")
+    return data if data is not None else str(message["text"])
+
+
+async def send(ws: WebSocket, text: str, data: bytes | None = None) -> None:
+    """A message, and a binary one after it. Raises WebSocketDisconnect."""
+    if ws.application_state is not WebSocketState.CONNECTED:
+        raise WebSocketDisconnect
+    await ws.send_text(text)
+    if data is not None:
+        await ws.send_bytes(data)
