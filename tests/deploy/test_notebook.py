@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+
+from rtsp import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOK = ROOT / "notebooks" / "colab.ipynb"
@@ -48,7 +49,8 @@ def test_all_cells_run_from_top_to_bottom(tmp_path: Path) -> None:
     (programs / "cloudflared").chmod(0o755)
     (programs / "sightline").write_text(f'#!/bin/sh\nexec {sys.executable} -m sightline "$@"\n')
     (programs / "sightline").chmod(0o755)
-    copy = shutil.copy(NOTEBOOK, tmp_path)
+    copy = tmp_path / NOTEBOOK.name
+    copy.write_text(NOTEBOOK.read_text("utf-8").replace("8000", str(free_port())), "utf-8")  # 8000 may be taken here
     done = subprocess.run(
         [sys.executable, "-c", RUN, str(copy), str(tmp_path / "done.ipynb")],
         cwd=tmp_path,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import time
 from collections.abc import AsyncIterator
@@ -76,9 +77,10 @@ async def scan(admin: Page, what: str = "publish", stream: str = "") -> str:
         await admin.get_by_label("Stream", exact=True).fill(stream)
         await admin.get_by_role("button", name="New code").click()
         await admin.locator("#invite-code").wait_for(timeout=SLOW_MS)
-    await admin.wait_for_function("() => document.querySelector('#invite-code').complete", timeout=SLOW_MS)
-    url = decoded(await admin.screenshot())
-    assert url == await admin.locator("#invite-link").input_value()
+    url = await admin.locator("#invite-link").input_value()
+    async with asyncio.timeout(SLOW_MS / 1000):
+        while decoded(await admin.screenshot()) != url:  # it is there before it is painted
+            pass
     await admin.get_by_role("button", name="Done").click()
     await expect(admin.locator("#invite-link")).to_have_value("")  # what was shown is gone with the dialog
     return url
