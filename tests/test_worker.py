@@ -156,7 +156,7 @@ async def test_settings_and_the_api_set_both(tmp_path_factory: pytest.TempPathFa
     folder = tmp_path_factory.mktemp("settings")
     (folder / "sightline.toml").write_text("[streams.door]\npriority = 3\nmax_fps = 12\n")
     async with (
-        serving("--model", "motion", "--workers", "2", cwd=folder) as server,
+        serving("--model", "motion", "--adaptive", "off", "--workers", "2", cwd=folder) as server,
         peer(f"{server.ws}/ws/camera/door") as camera,
     ):
         hello, _ = await camera.next("hello")
