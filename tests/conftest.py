@@ -10,14 +10,15 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from numpy.typing import NDArray
 
 from made_graph import made_graph
 
 MakeGraph: TypeAlias = Callable[..., Path]
 
-settings.register_profile("here", deadline=None)  # time says nothing on a busy machine
+# Time says nothing on a busy machine. The same examples everywhere: --hypothesis-profile=default looks for new ones.
+settings.register_profile("here", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
 settings.load_profile("here")
 
 # The default model takes milliseconds; most tests are of what is around a model, for which the cheapest will do.

@@ -133,7 +133,7 @@ def small_files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
 
 @pytest.mark.parametrize("name", ["new.pth", "old.pth", "some.safetensors"])
 @given(places=st.lists(st.tuples(st.integers(0, 10_000), st.integers(0, 255)), max_size=6), end=st.integers(1, 10_000))
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 def test_damaged_files_are_told(
     small_files: dict[str, bytes], tmp_path: Path, name: str, places: list[tuple[int, int]], end: int
 ) -> None:

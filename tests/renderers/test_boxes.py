@@ -115,7 +115,7 @@ def test_more_instances_than_a_mask_can_tell_apart_are_still_boxed() -> None:
     assert tuple(drawn[50, 10].tolist()) == palette.color(0)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.integers(1, 90),
     st.integers(1, 90),

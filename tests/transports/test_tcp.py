@@ -273,7 +273,7 @@ async def test_the_reason_arrives_even_though_the_peer_goes_on_sending(server: R
 
 
 @given(st.lists(st.one_of(st.binary(max_size=60).map(lambda b: len(b).to_bytes(4, "big") + b), st.binary(max_size=60))))
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 async def test_noise_harms_nobody(server: Running, noise: list[bytes]) -> None:
     async with tcp_peer(server.tcp) as good, tcp_peer(server.tcp) as bad:
         await bad.send_raw(b"".join(noise))
