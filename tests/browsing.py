@@ -11,9 +11,12 @@ from pathlib import Path
 import av
 import cv2
 import pytest
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Browser, Page, async_playwright, expect
 
 QUIET = ("--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run")
+SLOW_MS = 90_000
+"""A page that has not got there by then never will."""
+expect.set_options(timeout=SLOW_MS)
 FAKE_CAMERA = ("--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream")
 
 

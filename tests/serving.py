@@ -56,7 +56,7 @@ class Running:
         stats = await self.get("/stats")
         return dict(stats["streams"][name])
 
-    async def said(self, text: str, *, seconds: float = 30) -> None:
+    async def said(self, text: str, *, seconds: float = 60) -> None:
         """Wait until the server has said that, on its output or in its log."""
         async with asyncio.timeout(seconds):
             while True:
@@ -64,7 +64,7 @@ class Running:
                     return
                 await asyncio.sleep(0.02)
 
-    async def until(self, holds: Callable[[Json], bool], *, path: str = "/stats", seconds: float = 30) -> Json:
+    async def until(self, holds: Callable[[Json], bool], *, path: str = "/stats", seconds: float = 60) -> Json:
         """Wait until an answer satisfies ``holds``; fail with the last answer."""
         last: Json = {}
         try:

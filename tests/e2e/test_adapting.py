@@ -10,11 +10,10 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Page, expect
 
-from browsing import FAKE_CAMERA, browsing, camera_file
+from browsing import FAKE_CAMERA, SLOW_MS, browsing, camera_file
 from serving import Json, Running, peer, serving
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
-SLOW_MS = 60_000
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
@@ -35,7 +34,7 @@ async def started(browser: Browser, server: Running, stream: str) -> Page:
     page = await (await browser.new_context()).new_page()
     await page.goto(f"{server.url}/camera/{stream}")
     await page.locator("#start").click()
-    await expect(page.locator("body")).to_have_attribute("data-state", "live", timeout=SLOW_MS)
+    await expect(page.locator("body")).to_have_attribute("data-state", "live")
     return page
 
 
@@ -70,7 +69,7 @@ async def test_another_preset_is_chosen_on_the_page_and_stays_chosen(server: Run
     await expect(page.locator("#asked")).to_contain_text("480 wide, quality 40 %")
     await page.reload()
     await page.locator("#start").click()
-    await expect(page.locator("#preset")).to_have_value("mobile", timeout=SLOW_MS)
+    await expect(page.locator("#preset")).to_have_value("mobile")
     await server.until(lambda s: s["streams"]["chooser"]["width"] == 480)
     await page.close()
 
@@ -79,7 +78,7 @@ async def test_a_preset_that_is_set_elsewhere_reaches_the_page(server: Running, 
     page = await started(browser, server, "remote")
     answer = await server.http.patch("/api/streams/remote", json={"preset": "tunnel"})
     assert answer.status_code == 200
-    await expect(page.locator("#preset")).to_have_value("tunnel", timeout=SLOW_MS)
+    await expect(page.locator("#preset")).to_have_value("tunnel")
     assert (await asked(page))["fps"] == 15
     await expect(page.locator("#asked")).to_contain_text("the preset is now tunnel")
     await server.until(lambda s: 5 < s["streams"]["remote"]["fps"] < 17)

@@ -20,7 +20,7 @@ import pytest_asyncio
 from numpy.typing import NDArray
 from playwright.async_api import Browser, Page, expect
 
-from browsing import FAKE_CAMERA, browsing, camera_file, listen_for_errors
+from browsing import FAKE_CAMERA, SLOW_MS, browsing, camera_file, listen_for_errors
 from serving import Json, Running, peer, serving
 from sightline import codecs
 from sightline.inbrowser import RUNTIME
@@ -32,7 +32,6 @@ pytestmark = [
     pytest.mark.timeout(300),
     pytest.mark.skipif(not RUNTIME.is_file(), reason="ONNX Runtime Web is not there: python web/vendor.py gets it"),
 ]
-SLOW_MS = 90_000
 CLIP = "one-by-one-person-detection.mp4"
 FIND = """async ([answer, pictures]) => {
   const { Runtime } = await import("/static/inference-runtime.js");
@@ -71,14 +70,14 @@ async def open_camera(browser: Browser, url: str, **context: Any) -> tuple[Page,
     errors = listen_for_errors(page)
     await page.goto(f"{url}/camera/hall")
     await page.locator("#start").click()
-    await expect(page.locator("body")).to_have_attribute("data-state", "live", timeout=SLOW_MS)
+    await expect(page.locator("body")).to_have_attribute("data-state", "live")
     return page, errors
 
 
 async def runs(page: Page, where: str) -> None:
     """Wait until pictures are inferred there."""
-    await expect(page.locator("body")).to_have_attribute("data-place", where, timeout=SLOW_MS)
-    await expect(page.locator("body")).to_have_attribute("data-state", "live", timeout=SLOW_MS)
+    await expect(page.locator("body")).to_have_attribute("data-place", where)
+    await expect(page.locator("body")).to_have_attribute("data-state", "live")
 
 
 def jpegs(clip: Path, start: int, every: int, count: int, size: tuple[int, int]) -> list[bytes]:
@@ -214,7 +213,7 @@ async def test_live_the_model_moves_into_the_page_and_back_and_outlives_its_work
         for _ in range(2):
             worker = next(w for w in page.workers if "inference-worker" in w.url)
             await worker.evaluate("() => self.close()")
-            await expect(page.locator("#place-why")).to_contain_text("doesn't answer", timeout=SLOW_MS)
+            await expect(page.locator("#place-why")).to_contain_text("doesn't answer")
             await runs(page, "server")
             if _ == 0:
                 await runs(page, "browser")
@@ -222,7 +221,7 @@ async def test_live_the_model_moves_into_the_page_and_back_and_outlives_its_work
             "The server runs the model: in this browser it failed twice"
         )
         await page.locator("#place").select_option("auto")
-        await expect(page.locator("#place-why")).to_contain_text("ms a picture in this browser", timeout=SLOW_MS)
+        await expect(page.locator("#place-why")).to_contain_text("ms a picture in this browser")
 
     # the run in files
     files: dict[str, str] = {}
@@ -243,7 +242,7 @@ async def test_live_the_model_moves_into_the_page_and_back_and_outlives_its_work
     assert len(rows) >= len(report["seconds"])
     assert sum(int(row["fps"]) for row in rows) >= report["frames"], "it went on meanwhile"
     await page.locator("#run summary").click()
-    await expect(page.locator("#run-plots canvas")).to_have_count(2, timeout=SLOW_MS)
+    await expect(page.locator("#run-plots canvas")).to_have_count(2)
 
     await page.locator("#stop").click()
     stream = (await server.until(lambda s: s["streams"]["hall"]["in_flight"] == 0))["streams"]["hall"]
@@ -257,9 +256,7 @@ async def test_a_model_that_stays_on_the_server_is_explained(browser: Browser) -
     async with serving("--model", "motion") as server:
         page, errors = await open_camera(browser, server.url)
         await page.locator("#place").select_option("browser")
-        await expect(page.locator("#place-why")).to_contain_text(
-            "that pages can't run; the server does", timeout=SLOW_MS
-        )
+        await expect(page.locator("#place-why")).to_contain_text("that pages can't run; the server does")
         await runs(page, "server")
         assert errors == []
         await page.context.close()
@@ -269,12 +266,10 @@ async def test_a_build_without_npm_says_so(browser: Browser, tmp_path: Path) -> 
     shutil.copytree(RUNTIME.parents[2], tmp_path / "sightline", ignore=shutil.ignore_patterns("vendor", "__pycache__"))
     async with serving("--model", "motion", env={"PYTHONPATH": str(tmp_path)}) as server:
         page, errors = await open_camera(browser, server.url)
-        await expect(page.locator("#place-why")).to_contain_text(
-            "In-browser mode is not in this build", timeout=SLOW_MS
-        )
+        await expect(page.locator("#place-why")).to_contain_text("In-browser mode is not in this build")
         assert await page.locator("#place option[value=browser]").is_disabled()
         await page.locator("#run summary").click()
-        await expect(page.locator("#run-note")).to_contain_text("This build has no plots", timeout=SLOW_MS)
+        await expect(page.locator("#run-note")).to_contain_text("This build has no plots")
         assert errors == []
         await page.context.close()
 
@@ -289,7 +284,7 @@ async def test_a_phone_has_all_of_the_page_and_switches_cameras(server: Running)
         for name in ("start", "stop", "flip", "sheet-handle", "theme"):
             box = await page.locator(f"#{name}").bounding_box()
             assert box is None or (box["width"] >= 44 and box["height"] >= 44 and box["x"] + box["width"] <= 320), name
-        await expect(page.locator("[data-figure=latency]")).to_contain_text("ms", timeout=SLOW_MS)
+        await expect(page.locator("[data-figure=latency]")).to_contain_text("ms")
 
         before = await page.evaluate("document.querySelector('#video').srcObject.getVideoTracks()[0].label")
         await page.locator("#flip").click()
@@ -310,7 +305,7 @@ async def test_a_phone_has_all_of_the_page_and_switches_cameras(server: Running)
 
         # the network goes and comes
         await page.context.set_offline(True)
-        await expect(page.locator("body")).to_have_attribute("data-state", "reconnecting", timeout=SLOW_MS)
+        await expect(page.locator("body")).to_have_attribute("data-state", "reconnecting")
         await page.context.set_offline(False)
         await runs(page, "server")
 

@@ -14,7 +14,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Page, Route, expect
 
-from browsing import FAKE_CAMERA, browsing, listen_for_errors
+from browsing import FAKE_CAMERA, SLOW_MS, browsing, listen_for_errors
 from made_graph import made_graph
 from serving import Json, Running, camera, peer, pixels, serving
 from sightline import profiles
@@ -22,7 +22,6 @@ from sightline.cache import Cache
 from sightline.palette import color
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
-SLOW_MS = 60_000
 ANT, BEE = 0, 1  # of "boxes"
 PERSON, PLANT = 15, 16  # of the profile "fast"
 
@@ -119,8 +118,8 @@ async def choose(page: Page, name: str) -> None:
 
 
 async def in_force(page: Page, name: str) -> None:
-    await expect(page.locator("#model-panel")).to_have_attribute("data-model", name, timeout=SLOW_MS)
-    await expect(page.locator("#model-name")).to_have_text(name, timeout=SLOW_MS)
+    await expect(page.locator("#model-panel")).to_have_attribute("data-model", name)
+    await expect(page.locator("#model-name")).to_have_text(name)
 
 
 async def test_model_classes_and_confidence_are_chosen_by_keyboard(server: Running, browser: Browser) -> None:
@@ -129,7 +128,7 @@ async def test_model_classes_and_confidence_are_chosen_by_keyboard(server: Runni
         await page.locator("#model-chosen").focus()
         await page.keyboard.press("Enter")
         lacking = page.locator("li[data-offer=accurate]")
-        await expect(lacking).to_contain_text("sightline models pull accurate", timeout=SLOW_MS)
+        await expect(lacking).to_contain_text("sightline models pull accurate")
         await expect(lacking).to_contain_text("not commercially")
         await expect(lacking.locator("button")).to_have_count(0)
         await page.locator("[data-offer=boxes]").focus()
@@ -143,7 +142,7 @@ async def test_model_classes_and_confidence_are_chosen_by_keyboard(server: Runni
         await page.locator("#classes summary").focus()
         await page.keyboard.press("Enter")
         rows = page.locator("#class-list label:visible")
-        await expect(rows).to_have_text(["ant1", "bee1", "cow"], timeout=SLOW_MS)
+        await expect(rows).to_have_text(["ant1", "bee1", "cow"])
         ant = page.get_by_role("checkbox", name=re.compile("^ant"))
         await ant.focus()
         await page.keyboard.press("Space")
@@ -171,7 +170,7 @@ async def test_model_classes_and_confidence_are_chosen_by_keyboard(server: Runni
         await coloured(page, c0=True, c1=False)
         await confidence.fill("2")
         await page.keyboard.press("Enter")
-        await expect(page.locator("#confidence-why")).to_contain_text("from 0.05 to 0.95", timeout=SLOW_MS)
+        await expect(page.locator("#confidence-why")).to_contain_text("from 0.05 to 0.95")
         await expect(confidence).to_have_value("0.7")
 
         # What somebody else does is seen here.
@@ -198,9 +197,7 @@ async def test_a_model_that_fails_is_told_where_it_was_chosen_and_the_old_one_go
         await expect(page.locator("#model-name")).to_have_text("broken")
         await expect(page.locator("#model-about")).to_contain_text("Loading")
         answered.set()
-        await expect(page.locator("#model-why")).to_have_text(
-            re.compile("broken.*“nano” goes on", re.DOTALL), timeout=SLOW_MS
-        )
+        await expect(page.locator("#model-why")).to_have_text(re.compile("broken.*“nano” goes on", re.DOTALL))
         await in_force(page, "nano")
         assert (await result(server, "gate", lambda _: True))["model"] == "nano"
         await choose(page, "motion")
@@ -225,7 +222,7 @@ async def test_a_profile_on_the_camera_page_in_every_way_to_show_it(server: Runn
         await page.locator("#classes summary").click()
         rows = page.locator("#class-list label")
         for row, text in enumerate(("background50 %", "person25 %", "potted plant25 %", "aeroplane")):
-            await expect(rows.nth(row)).to_have_text(text, timeout=SLOW_MS)
+            await expect(rows.nth(row)).to_have_text(text)
         await page.get_by_role("checkbox", name=re.compile("^person")).click()
         found = await result(server, "desk", lambda r: len(r["segments"]) == 2)
         assert {s["class_name"]: s["share"] for s in found["segments"]} == {
@@ -258,7 +255,7 @@ async def test_engines_are_those_that_can_run_the_model(server: Running, browser
     async with camera(server, "shed"), opened(browser, f"{server.url}/view/shed") as page:
         await in_force(page, "nano")
         await page.locator("#model-more summary").click()
-        await expect(page.locator("#engine option")).to_have_count(len(engines["nano"]), timeout=SLOW_MS)
+        await expect(page.locator("#engine option")).to_have_count(len(engines["nano"]))
         for name in engines["nano"]:
             await page.locator("#engine").select_option(name)
             await server.until(lambda s, n=name: s["settings"]["engine"] == n, path="/api/streams/shed")  # type: ignore[misc]
@@ -273,7 +270,7 @@ async def test_the_panel_fits_a_narrow_phone(server: Running, browser: Browser) 
         await in_force(page, "nano")
         for opener in ("#model-chosen", "#classes summary", "#model-more summary"):
             await page.locator(opener).click()
-        await expect(page.locator("[data-offer=sota]")).to_be_visible(timeout=SLOW_MS)
+        await expect(page.locator("[data-offer=sota]")).to_be_visible()
         wide = """() => ["#panel", "#class-list"].map((id) => document.querySelector(id))
           .filter((e) => e.scrollWidth > e.clientWidth).map((e) => e.id)"""
         assert await page.evaluate(wide) == []

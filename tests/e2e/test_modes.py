@@ -13,7 +13,7 @@ import pytest_asyncio
 from numpy.typing import NDArray
 from playwright.async_api import Page, expect
 
-from browsing import FAKE_CAMERA, browsing, listen_for_errors
+from browsing import FAKE_CAMERA, SLOW_MS, browsing, listen_for_errors
 from serving import Json, Running, camera, serving
 from sightline import codecs, registry
 from sightline.describe import describe, only
@@ -22,7 +22,6 @@ from sightline.types import NOTHING, Detections, Image, ModelCard, Prediction, S
 from similarity import likeness
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
-SLOW_MS = 60_000
 LABELS = ("background", "person", "bottle")
 CARD = ModelCard("drawn", "made", "segment", LABELS, None, "MIT", "here")
 ALIKE = 0.97
@@ -196,7 +195,7 @@ async def test_a_mode_is_chosen_by_keyboard_shown_and_remembered(server: Running
     mode, opacity, why = page.get_by_label("Show it as"), page.get_by_label("Opacity"), page.locator("#mode-why")
     async with camera(server, "chosen"):
         await page.goto(f"{server.url}/view/chosen")
-        await expect(page.locator("body")).to_have_attribute("data-state", "live", timeout=SLOW_MS)
+        await expect(page.locator("body")).to_have_attribute("data-state", "live")
         await expect(mode).to_have_value("auto")
         await mode.focus()
         await page.keyboard.type("Con")
@@ -214,7 +213,7 @@ async def test_a_mode_is_chosen_by_keyboard_shown_and_remembered(server: Running
         await mode.select_option("filled")
         await expect(opacity).to_have_value("50")  # each mode has its own
         await mode.select_option("blur_background")
-        await expect(why).to_have_text(re.compile("Boxes.*doesn't know people"), timeout=SLOW_MS)
+        await expect(why).to_have_text(re.compile("Boxes.*doesn't know people"))
         await shows_colour(page, some=True)
 
         await page.goto(f"{server.url}/camera/other")
@@ -222,6 +221,6 @@ async def test_a_mode_is_chosen_by_keyboard_shown_and_remembered(server: Running
         await mode.select_option("contours")
         await expect(opacity).to_have_value("0")
         await page.locator("#start").click()
-        await expect(page.locator("body")).to_have_attribute("data-state", "live", timeout=SLOW_MS)
+        await expect(page.locator("body")).to_have_attribute("data-state", "live")
         await opacity.fill("100")
         await shows_colour(page, some=True)

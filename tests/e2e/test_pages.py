@@ -16,12 +16,11 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Page, expect
 
-from browsing import FAKE_CAMERA, browsing, camera_file, listen_for_errors
+from browsing import FAKE_CAMERA, SLOW_MS, browsing, camera_file, listen_for_errors
 from rtsp import free_port
 from serving import Json, Running, balanced, peer, picture, serving
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
-SLOW_MS = 60_000
 """Pages are waited for this long: the machine may be busy, and a condition that never holds still fails."""
 
 
@@ -53,7 +52,7 @@ async def open_page(browser: Browser, url: str, **context: Any) -> tuple[Page, l
 
 
 async def state(page: Page, wanted: str) -> None:
-    await expect(page.locator("body")).to_have_attribute("data-state", wanted, timeout=SLOW_MS)
+    await expect(page.locator("body")).to_have_attribute("data-state", wanted)
 
 
 async def figure(page: Page, name: str) -> str:
@@ -115,7 +114,7 @@ async def test_one_button_and_the_person_is_boxed_here_and_at_two_viewers(
     for viewer, _ in viewers:
         await state(viewer, "live")
         await sees(viewer)
-        await expect(viewer.locator("#objects")).to_contain_text("person", timeout=SLOW_MS)
+        await expect(viewer.locator("#objects")).to_contain_text("person")
 
     # what the viewers are sent: the same pictures through `sightline run` have the same boxes
     folder = tmp_path / "frames"
@@ -159,7 +158,7 @@ async def test_one_button_and_the_person_is_boxed_here_and_at_two_viewers(
 
     await camera.locator("#stop").click()
     await state(camera, "idle")
-    await expect(viewer.locator("#banner")).to_contain_text("The camera is gone", timeout=SLOW_MS)
+    await expect(viewer.locator("#banner")).to_contain_text("The camera is gone")
     ended = await server.until(lambda s: s["streams"]["hall"]["in_flight"] == 0)
     assert balanced(ended["streams"]["hall"])
     await camera.locator("#start").click()
@@ -175,12 +174,12 @@ async def test_the_dashboard_explains_itself_and_shows_what_is_live(server: Runn
         await camera.send_frame(1, picture(1))
         await camera.next("result")
         card = page.locator("[data-stream=porch]")
-        await expect(card).to_contain_text("yolox_nano", timeout=SLOW_MS)
+        await expect(card).to_contain_text("yolox_nano")
         await expect(card).to_have_attribute("data-state", "live")
         await page.wait_for_function(
             "() => document.querySelector('[data-stream=porch] img')?.naturalWidth === 320", timeout=SLOW_MS
         )
-    await expect(card).to_have_attribute("data-state", "waiting", timeout=SLOW_MS)
+    await expect(card).to_have_attribute("data-state", "waiting")
     await page.locator("#new-camera").click()
     await page.locator("#name").fill("not a name!")
     await page.locator("#naming-go").click()
@@ -195,7 +194,7 @@ async def test_the_dashboard_explains_itself_and_shows_what_is_live(server: Runn
 async def test_an_empty_dashboard_says_what_to_do(browser: Browser) -> None:
     async with serving() as empty:
         page, errors = await open_page(browser, empty.url)
-        await expect(page.locator("#empty")).to_be_visible(timeout=SLOW_MS)
+        await expect(page.locator("#empty")).to_be_visible()
         await page.locator("#first-camera").click()
         await expect(page.locator("#naming")).to_be_visible()
         assert errors == []
@@ -208,7 +207,7 @@ async def test_a_busy_stream_says_so_and_offers_another_name(server: Running, br
         page, _ = await open_page(browser, f"{server.url}/camera/taken")
         await page.locator("#start").click()
         banner = page.locator("#banner")
-        await expect(banner).to_contain_text("This name is taken", timeout=SLOW_MS)
+        await expect(banner).to_contain_text("This name is taken")
         await expect(banner.get_by_role("link", name=re.compile("Use .taken-2. instead"))).to_be_visible()
     await state(page, "live")  # it tried again by itself once the stream was free
     await page.context.close()
@@ -242,7 +241,7 @@ async def test_the_pages_come_back_by_themselves_after_a_restart(browser: Browse
         first.process.send_signal(signal.SIGKILL)
         await first.process.wait()
         await state(camera, "reconnecting")
-        await expect(viewer.locator("#banner")).to_contain_text("server", timeout=SLOW_MS)
+        await expect(viewer.locator("#banner")).to_contain_text("server")
     async with serving("--port", port):
         await state(camera, "live")
         await state(viewer, "live")

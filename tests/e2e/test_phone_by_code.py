@@ -13,13 +13,12 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, BrowserContext, Page, expect
 
-from browsing import FAKE_CAMERA, browsing, listen_for_errors
+from browsing import FAKE_CAMERA, SLOW_MS, browsing, listen_for_errors
 from codes import decoded
 from serving import Running, serving
 from sightline.tokens import Store
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
-SLOW_MS = 60_000
 PHONE: dict[str, Any] = {
     "viewport": {"width": 390, "height": 844},
     "device_scale_factor": 2,
@@ -65,7 +64,7 @@ async def admin(lan: tuple[Running, Path], browser: Browser) -> AsyncIterator[Pa
 
 
 async def state(page: Page, wanted: str) -> None:
-    await expect(page.locator("body")).to_have_attribute("data-state", wanted, timeout=SLOW_MS)
+    await expect(page.locator("body")).to_have_attribute("data-state", wanted)
 
 
 async def scan(admin: Page, what: str = "publish", stream: str = "") -> str:
@@ -120,24 +119,24 @@ async def test_from_the_code_to_boxes(lan: tuple[Running, Path], browser: Browse
     # The same code again, in another hand.
     stranger = await (await phone(browser)).new_page()
     await stranger.goto(url)
-    await expect(stranger.get_by_role("heading")).to_have_text("This code does not work any more", timeout=SLOW_MS)
+    await expect(stranger.get_by_role("heading")).to_have_text("This code does not work any more")
     await stranger.context.close()
 
     # Its right is that of one camera, and it is offered no more.
-    await expect(page.locator("#link-hint")).to_contain_text("needs a code or a token", timeout=SLOW_MS)
+    await expect(page.locator("#link-hint")).to_contain_text("needs a code or a token")
     assert await page.locator("#open-view").get_attribute("hidden") is not None
     await page.goto(url.partition("/join")[0])
     await page.get_by_role("link", name="Camera page of phone").wait_for(timeout=SLOW_MS)
     assert await page.get_by_role("link", name="Watch phone").count() == 0
     await page.goto(url.partition("/join")[0] + "/view/phone")
-    await expect(page.locator(".banner-title")).to_have_text("The server doesn't allow that", timeout=SLOW_MS)
+    await expect(page.locator(".banner-title")).to_have_text("The server doesn't allow that")
     await page.goto(url.partition("/join")[0] + "/camera/phone#start")
     await state(page, "live")
 
     # And it ends when that is taken back.
     (browser_token,) = [r for r in Store(data).records() if r.stream == "phone"]
     Store(data).revoke(browser_token.id)
-    await expect(page.locator(".banner-title")).to_have_text("You are not signed in", timeout=SLOW_MS)
+    await expect(page.locator(".banner-title")).to_have_text("You are not signed in")
     await expect(page.get_by_role("link", name="Sign in")).to_have_attribute("href", "/join")
     assert errors == []
     await context.close()
@@ -150,8 +149,8 @@ async def test_a_code_to_watch(browser: Browser, admin: Page) -> None:
     await page.goto(url)
     await page.wait_for_url("**/view/porch", timeout=SLOW_MS)
     await state(page, "waiting")
-    await expect(page.locator("#model-right")).to_have_text(re.compile("right to publish “porch”"), timeout=SLOW_MS)
-    await expect(page.locator("#model-name")).to_have_text("motion", timeout=SLOW_MS)
+    await expect(page.locator("#model-right")).to_have_text(re.compile("right to publish “porch”"))
+    await expect(page.locator("#model-name")).to_have_text("motion")
     await expect(page.locator("#confidence")).to_be_disabled()
     await page.goto(url.partition("/join")[0])
     await state(page, "empty")

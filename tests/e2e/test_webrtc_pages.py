@@ -18,11 +18,10 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Page, expect
 
-from browsing import FAKE_CAMERA, browsing, chromium, listen_for_errors
+from browsing import FAKE_CAMERA, SLOW_MS, browsing, chromium, listen_for_errors
 from serving import Running, balanced, left, serving
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(240)]
-SLOW_MS = 60_000
 NAME = "camera.example.com"
 """A name that is no neighbour's, so that pages try WebRTC by themselves."""
 ALLOWED = {"SIGHTLINE_ALLOWED_HOSTS": json.dumps([NAME])}
@@ -114,8 +113,8 @@ async def open_page(browser: Browser, url: str) -> tuple[Page, list[str]]:
 
 
 async def is_over(page: Page, transport: str) -> None:
-    await expect(page.locator("body")).to_have_attribute("data-transport", transport, timeout=SLOW_MS)
-    await expect(page.locator("body")).to_have_attribute("data-state", "live", timeout=SLOW_MS)
+    await expect(page.locator("body")).to_have_attribute("data-transport", transport)
+    await expect(page.locator("body")).to_have_attribute("data-state", "live")
 
 
 async def boxes_on_the_square(page: Page) -> float:
@@ -162,7 +161,7 @@ async def test_camera_and_viewer_over_webrtc_with_boxes_on_their_pixels(server: 
     ended = await server.until(lambda s: s["streams"]["hall"]["in_flight"] == 0)  # what the model had begun is finished
     stream = ended["streams"]["hall"]
     assert balanced(stream)
-    await expect(near.locator("body")).to_have_attribute("data-state", "gone", timeout=SLOW_MS)
+    await expect(near.locator("body")).to_have_attribute("data-state", "gone")
     await camera.locator("#start").click()  # at once again, under the same name
     await is_over(camera, "webrtc")
     assert camera_errors == viewer_errors == []
@@ -217,7 +216,7 @@ async def without_udp() -> None:
             blocking = await asyncio.create_subprocess_exec("sh", "-c", NO_UDP)
             assert await blocking.wait() == 0
             camera, _ = await open_page(browser, f"{url}/camera/hall#start")
-            await expect(camera.locator("#notice")).to_have_text("no UDP path: using WebSocket.", timeout=SLOW_MS)
+            await expect(camera.locator("#notice")).to_have_text("no UDP path: using WebSocket.")
             await is_over(camera, "websocket")
             viewer, _ = await open_page(browser, f"{url}/view/hall")
             await is_over(viewer, "websocket")

@@ -50,6 +50,8 @@ def has_graph(path: Path) -> bool:
             if value is None:
                 return False
             if key & 7 == 2:
+                if value > size - file.tell():
+                    return False
                 file.seek(value, os.SEEK_CUR)
                 found = found or key >> 3 == 7
         return found and file.tell() == size
