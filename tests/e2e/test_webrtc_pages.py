@@ -24,6 +24,9 @@ from serving import Running, balanced, left, serving
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(240)]
 NAME = "camera.example.com"
 """A name that is no neighbour's, so that pages try WebRTC by themselves."""
+NO_PATH = "no UDP path: using WebSocket."
+TRIES = 5
+"""On a busy machine WebRTC may not be there within its three seconds."""
 ALLOWED = {"SIGHTLINE_ALLOWED_HOSTS": json.dumps([NAME])}
 NETWORK = """
 ip link set lo up && ip link add cam0 type veth peer name cam1 && ip link set cam1 up && ip link set cam0 up &&
@@ -31,20 +34,27 @@ ip addr add 10.9.0.1/24 dev cam0 && ip route add default via 10.9.0.2 && exec "$
 """
 NO_UDP = "ip rule add pref 20 table local && ip rule add pref 10 ipproto udp prohibit && ip rule del pref 0"
 
-SHOWN = """
+FOUND = """
 async (enough) => {
-  const { dataset } = document.body;
+  const { Shots } = await import("/static/webrtc-camera.js");
+  const { wallTime } = await import("/static/webrtc.js");
+  const [played, found, missed] = [[], [], []];
+  const { take } = Shots.prototype;
+  Shots.prototype.take = function (time) {
+    const shot = take.call(this, time);
+    (shot ? found : missed).push(time);
+    return shot;
+  };
   const video = document.querySelector("#video");
-  const began = Number(dataset.answered);
-  let shown = 0;
-  let played = 0;
-  const count = () => video.requestVideoFrameCallback(() => ((played += 1), count()));
-  count();
-  new MutationObserver(() => (shown += 1)).observe(document.body, { attributeFilter: ["data-frame"] });
-  while (Number(dataset.answered) < began + enough) await new Promise((resolve) => setTimeout(resolve, 5));
-  return [Number(dataset.answered) - began, played, shown];
+  const note = (_, { captureTime }) => (played.push(wallTime(captureTime)), watch());
+  const watch = () => video.requestVideoFrameCallback(note);
+  watch();
+  while (found.length + missed.length < enough) await new Promise((resolve) => setTimeout(resolve, 5));
+  Shots.prototype.take = take;
+  return [found.length, missed.filter((time) => played.some((at) => Math.abs(at - time) < 8)).length];
 }
 """
+"""Of so many results: those that found their pictures, and those that did not although the video showed these."""
 
 LOOK_AT_SQUARE = """
 async () => {
@@ -143,8 +153,8 @@ async def test_camera_and_viewer_over_webrtc_with_boxes_on_their_pixels(server: 
         await expect(page.locator("#transport")).to_have_text("Connected over WebRTC.")
         assert page.url.endswith("?transport=webrtc")
     await camera.wait_for_function("() => Number(document.body.dataset.answered) > 60", timeout=SLOW_MS)
-    results, played, shown = await camera.evaluate(SHOWN, 90)
-    assert shown >= 0.8 * min(results, played), "a result waits for the picture that the video is about to show"
+    found, lost = await camera.evaluate(FOUND, 90)
+    assert found > 4 * lost, "a result waits for the picture that the video is about to show"
     assert await boxes_on_the_square(camera) >= 0.9
     assert await boxes_on_the_square(viewer) >= 0.9
     assert (await server.stream("hall"))["viewers"] == 1
@@ -168,13 +178,19 @@ async def test_camera_and_viewer_over_webrtc_with_boxes_on_their_pixels(server: 
 
 
 async def test_where_results_find_no_pictures_they_come_by_websocket(server: Running, browser: Browser) -> None:
-    page = await (await browser.new_context()).new_page()
     late = "const at = performance.timeOrigin; Object.defineProperty(performance, 'timeOrigin', { value: at + 10_000 })"
-    await page.add_init_script(late)  # as if the clock of the page and that of its video were apart
-    await page.goto(f"{server.url.replace('127.0.0.1', NAME)}/camera/apart#start")
-    await is_over(page, "websocket")
-    why = "the WebRTC connection broke (results come without their pictures): using WebSocket."
-    await expect(page.locator("#transport")).to_have_text(why)
+    said = ""
+    for attempt in range(TRIES):
+        page = await (await browser.new_context()).new_page()
+        await page.add_init_script(late)  # as if the clock of the page and that of its video were apart
+        await page.goto(f"{server.url.replace('127.0.0.1', NAME)}/camera/apart-{attempt}#start")
+        await is_over(page, "websocket")
+        await expect(page.locator("#transport")).to_contain_text("using WebSocket")
+        said = await page.locator("#transport").inner_text()
+        await page.close()
+        if said != NO_PATH:
+            break
+    assert said == "the WebRTC connection broke (results come without their pictures): using WebSocket."
 
 
 async def test_where_udp_is_blocked_pictures_come_by_websocket_and_the_reason_is_shown() -> None:
@@ -195,7 +211,7 @@ async def test_where_udp_is_blocked_pictures_come_by_websocket_and_the_reason_is
     seen = json.loads(text.splitlines()[-1])
     for page in ("camera", "view"):
         assert seen[page]["transport"] == "websocket"
-        assert seen[page]["words"].lower() == "no udp path: using websocket."
+        assert seen[page]["words"] == NO_PATH
 
 
 async def first_picture(page: Page) -> float:
@@ -204,19 +220,30 @@ async def first_picture(page: Page) -> float:
     return float(await found.json_value())
 
 
+async def chosen(browser: Browser, url: str) -> str | None:
+    """The transport by which a page becomes live."""
+    page, _ = await open_page(browser, url)
+    await expect(page.locator("body")).to_have_attribute("data-state", "live")
+    transport = await page.locator("body").get_attribute("data-transport")
+    await page.close()
+    return transport
+
+
 async def without_udp() -> None:
     """Runs in a network of its own: prints what the pages show once UDP is blocked there."""
     async with serving("--no-static-skip", env=ALLOWED) as server:
         url = server.url.replace("127.0.0.1", NAME)
         async with browsing(*named(server)) as browser:
             seen: dict[str, Any] = {}
-            before, _ = await open_page(browser, f"{url}/camera/before#start")
-            await is_over(before, "webrtc")  # so it is UDP that makes the difference
-            await before.close()
+            for attempt in range(TRIES):
+                before = await chosen(browser, f"{url}/camera/before-{attempt}#start")
+                if before == "webrtc":
+                    break
+            assert before == "webrtc"  # so it is UDP that makes the difference
             blocking = await asyncio.create_subprocess_exec("sh", "-c", NO_UDP)
             assert await blocking.wait() == 0
             camera, _ = await open_page(browser, f"{url}/camera/hall#start")
-            await expect(camera.locator("#notice")).to_have_text("no UDP path: using WebSocket.")
+            await expect(camera.locator("#notice")).to_have_text(NO_PATH)
             await is_over(camera, "websocket")
             viewer, _ = await open_page(browser, f"{url}/view/hall")
             await is_over(viewer, "websocket")

@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { choose, inWords, isNear } from "../../src/sightline/web/webrtc-choice.js";
 import { Shots, nearest } from "../../src/sightline/web/webrtc-camera.js";
 import { Matcher } from "../../src/sightline/web/webrtc-viewer.js";
-import { quick } from "../../src/sightline/web/webrtc.js";
+import { quick, timesOf } from "../../src/sightline/web/webrtc.js";
 import { FakeBitmap, settle } from "./fakes.js";
 
 test("neighbours are told from strangers", () => {
@@ -123,6 +123,50 @@ test("pictures and words meet, whichever comes first; the newest wins", async ()
   await video.plays({ rtpTimestamp: 5 });
   matcher.reset();
   assert.ok(made[4].closed);
+});
+
+/** What is there while a callback runs. @param {number} timestamp @param {number} rtpTimestamp */
+function there(timestamp, rtpTimestamp) {
+  globalThis.HTMLMediaElement = { HAVE_CURRENT_DATA: 2 };
+  globalThis.VideoFrame = class {
+    timestamp = timestamp;
+    metadata = () => ({ rtpTimestamp });
+    close() {}
+  };
+}
+
+test("where a video has gone on to its next picture, that one's times count", () => {
+  const told = { mediaTime: 1, captureTime: 500, rtpTimestamp: 9_000 };
+  const video = { readyState: 4 };
+  assert.equal(timesOf(video, told), told, "a browser without VideoFrame");
+  there(1_033_000, 11_970);
+  assert.deepEqual(timesOf(video, told), { captureTime: 533, rtpTimestamp: 11_970 });
+  assert.deepEqual(timesOf(video, { ...told, captureTime: undefined }), { captureTime: undefined, rtpTimestamp: 11_970 });
+  assert.equal(timesOf({ readyState: 1 }, told), told, "nothing is there yet");
+  there(1_033_000, undefined);
+  assert.deepEqual(timesOf(video, told), { captureTime: 533, rtpTimestamp: 9_000 });
+  for (const other of [1_000_000, 0, 90_000_000]) {
+    there(other, 11_970);
+    assert.equal(timesOf(video, told), told, "the same picture, or a clock of its own");
+  }
+  delete globalThis.VideoFrame;
+});
+
+test("a picture that came before its turn is not taken for another one in its turn", async () => {
+  globalThis.createImageBitmap = async () => new FakeBitmap();
+  const shown = [];
+  const matcher = new Matcher((meta) => shown.push(meta.rtp_timestamp));
+  const video = new FakeVideo();
+  video.readyState = 4;
+  matcher.watch(video, () => assert.fail("it told its times"));
+  for (const rtp of [1, 2]) matcher.announce({ rtp_timestamp: rtp, width: 4, height: 3, detections: [] });
+  there(33_000, 2);
+  await video.plays({ mediaTime: 0, rtpTimestamp: 1 });
+  await video.plays({ mediaTime: 0.033, rtpTimestamp: 2 });
+  there(66_000, 3);
+  await video.plays({ mediaTime: 0.066, rtpTimestamp: 3 });
+  assert.deepEqual([shown, matcher.skipped], [[2], 0]);
+  delete globalThis.VideoFrame;
 });
 
 test("an answer asks for a good picture from the start", () => {

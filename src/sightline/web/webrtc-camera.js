@@ -1,7 +1,7 @@
 /** What a camera has besides over WebRTC: its pictures of the last second, which results find by their time. */
 
 import { Link } from "./webrtc-link.js";
-import { wallTime } from "./webrtc.js";
+import { timesOf, wallTime } from "./webrtc.js";
 
 const KEPT = 24;
 const NEAR_MS = 8; // in Chromium 156 both times of a picture differ by at most 1
@@ -169,12 +169,13 @@ export class Shots {
     const shown = async (_, frame) => {
       if (run !== this.#run) return;
       video.requestVideoFrameCallback(shown);
-      if (frame.captureTime === undefined) {
+      const { captureTime } = timesOf(video, frame);
+      if (captureTime === undefined) {
         unknown += 1;
         if (unknown === BLIND) blind();
         return;
       }
-      const timestamp = wallTime(frame.captureTime);
+      const timestamp = wallTime(captureTime);
       const bitmap = await createImageBitmap(video).catch(() => null);
       if (!bitmap) return;
       if (run === this.#run) this.#keep({ bitmap, timestamp });

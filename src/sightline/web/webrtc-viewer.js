@@ -2,6 +2,7 @@
 
 import { readMask } from "./mask.js";
 import { Link } from "./webrtc-link.js";
+import { timesOf } from "./webrtc.js";
 
 const KEPT = 90;
 const UNSEEN_MS = 4_000;
@@ -106,19 +107,23 @@ export class Matcher {
   /** @param {HTMLVideoElement} video @param {() => void} blind called where the browser does not tell RTP times */
   watch(video, blind) {
     const run = this.#run;
+    let newest = -1;
     /** @param {number} _ @param {VideoFrameCallbackMetadata} frame */
     const shown = async (_, frame) => {
       if (run !== this.#run) return;
       video.requestVideoFrameCallback(shown);
-      if (frame.rtpTimestamp === undefined) {
+      const { rtpTimestamp } = timesOf(video, frame);
+      if (rtpTimestamp === undefined) {
         this.#blind += 1;
         if (this.#blind === BLIND) blind();
         return;
       }
       this.#blind = 0;
+      if (rtpTimestamp === newest) return;
+      newest = rtpTimestamp;
       const image = await createImageBitmap(video).catch(() => null);
       if (!image) return;
-      if (run === this.#run) this.#picture(frame.rtpTimestamp, image);
+      if (run === this.#run) this.#picture(rtpTimestamp, image);
       else image.close();
     };
     video.requestVideoFrameCallback(shown);

@@ -5,6 +5,7 @@ import { wallClock } from "./clock.js";
 const CHANNEL = "sightline";
 const START_KBPS = 1500;
 const LEAVE_MS = 1_000;
+const LATER_MS = 1_000;
 
 /**
  * @typedef {{urls: string[], username?: string | null, credential?: string | null}} IceServer
@@ -27,6 +28,27 @@ export async function terms() {
 /** Could this browser do it? */
 export function able() {
   return "RTCPeerConnection" in globalThis && "requestVideoFrameCallback" in HTMLVideoElement.prototype;
+}
+
+/**
+ * When the picture was taken that a video shows while its callback runs. On a busy machine that is not always the picture which the
+ * callback is told of, but the next one.
+ *
+ * @param {HTMLVideoElement} video @param {VideoFrameCallbackMetadata} told
+ * @returns {{captureTime?: number, rtpTimestamp?: number}}
+ */
+export function timesOf(video, told) {
+  if (!("VideoFrame" in globalThis) || video.readyState < HTMLMediaElement.HAVE_CURRENT_DATA) return told;
+  const picture = new VideoFrame(video);
+  const later = picture.timestamp / 1000 - told.mediaTime * 1000;
+  // @ts-expect-error: newer than TypeScript's list
+  const { rtpTimestamp } = picture.metadata?.() ?? {};
+  picture.close();
+  if (!(later > 0 && later < LATER_MS)) return told; // a browser that counts from elsewhere
+  return {
+    captureTime: told.captureTime === undefined ? undefined : told.captureTime + later,
+    rtpTimestamp: rtpTimestamp ?? told.rtpTimestamp,
+  };
 }
 
 export class Connection {
