@@ -15,7 +15,7 @@ from sightline.controller import REPORT_S, Controller, Knobs
 from sightline.errors import SightlineError
 from sightline.hub import Hub
 from sightline.presets import PRESETS, PresetName
-from sightline.protocol import Adapt
+from sightline.protocol import Adapt, Hello
 from sightline.stream import Stream
 
 log = logging.getLogger(__name__)
@@ -31,6 +31,23 @@ def begin(stream: Stream, settings: Settings, ask: Callable[[Adapt], None], *, s
         stream.controller = Controller(
             knobs_of(stream), target_ms=settings.target_latency_ms, now=now, bound=_bound(settings)
         )
+
+
+def hello(stream: Stream, settings: Settings) -> Hello:
+    """What a publisher is told first: the limits, and what pictures to begin with."""
+    knobs = knobs_of(stream)
+    return Hello(
+        stream=stream.name,
+        model=stream.worker.model_name,
+        max_pending=settings.pending(stream.preset),
+        max_fps=settings.max_fps,
+        max_message_bytes=settings.max_message_bytes,
+        max_pixels=settings.max_pixels,
+        preset=stream.preset,
+        fps=knobs.fps,
+        quality=knobs.quality,
+        width=knobs.width,
+    )
 
 
 def _bound(settings: Settings) -> Knobs:

@@ -10,7 +10,7 @@ import msgspec
 from aiortc import RTCRtpTransceiver
 
 from sightline import protocol
-from sightline.adapting import begin, knobs_of
+from sightline.adapting import begin, hello
 from sightline.errors import IdleTimeout, ProtocolError, ShuttingDown, TooLarge
 from sightline.hub import Hub, status_of
 from sightline.intake import EPOCH
@@ -161,20 +161,7 @@ class Publishing:
         self.wants_results = self._offered_results
         begin(stream, limits, self._ask)
         stream.inform = self._inform
-        knobs = knobs_of(stream)
-        hello = protocol.Hello(
-            stream=stream.name,
-            model=stream.worker.model_name,
-            max_pending=limits.pending(stream.preset),
-            max_fps=limits.max_fps,
-            max_message_bytes=limits.max_message_bytes,
-            max_pixels=limits.max_pixels,
-            preset=stream.preset,
-            fps=knobs.fps,
-            quality=knobs.quality,
-            width=knobs.width,
-        )
-        self._peer.must_hear(protocol.encode(hello))
+        self._peer.must_hear(protocol.encode(hello(stream, limits)))
         self.tell(status_of(stream))
 
     def _ask(self, message: Adapt) -> None:

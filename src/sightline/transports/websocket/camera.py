@@ -9,7 +9,7 @@ import time
 from starlette.websockets import WebSocket
 
 from sightline import frames, protocol
-from sightline.adapting import begin, knobs_of
+from sightline.adapting import begin, hello
 from sightline.errors import BadRequest, IdleTimeout, LimitReached, ProtocolError
 from sightline.hub import Hub, status_of
 from sightline.inferred import result_of
@@ -100,21 +100,8 @@ async def publish(ws: WebSocket, hub: Hub) -> None:
         stream.preset = preset or stream.preset
         begin(stream, limits, camera.ask)
         stream.inform = camera.inform
-        knobs = knobs_of(stream)
         log.info("stream %s: camera %s connected", name, peer(ws))
-        hello = protocol.Hello(
-            stream=name,
-            model=stream.worker.model_name,
-            max_pending=limits.pending(stream.preset),
-            max_fps=limits.max_fps,
-            max_message_bytes=limits.max_message_bytes,
-            max_pixels=limits.max_pixels,
-            preset=stream.preset,
-            fps=knobs.fps,
-            quality=knobs.quality,
-            width=knobs.width,
-        )
-        camera.say(protocol.encode(hello))
+        camera.say(protocol.encode(hello(stream, limits)))
         camera.tell(status_of(stream))
         try:
             await until_end(_camera_reads(ws, hub, stream, camera), _camera_sends(ws, camera))
