@@ -99,6 +99,8 @@ class Remote:
         self.binaries: list[bytes] = []
         self.location = ""
         self.answer: Response | None = None
+        self.change: Callable[[str], str] = str
+        """What is done to the offer on its way."""
         self._news = asyncio.Event()
         self.connection.on("track", self._on_track)
 
@@ -134,9 +136,8 @@ class Remote:
     async def call(self, server: Running, path: str, **headers: str) -> Response:
         """Offer, and take the answer."""
         await self.connection.setLocalDescription(await self.connection.createOffer())
-        response = await server.http.post(
-            path, content=self.connection.localDescription.sdp, headers={**SDP, **headers}
-        )
+        offered = self.change(self.connection.localDescription.sdp)
+        response = await server.http.post(path, content=offered, headers={**SDP, **headers})
         self.answer = response
         if response.status_code == 201:
             self.location = response.headers["location"]

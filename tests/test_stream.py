@@ -253,3 +253,41 @@ async def test_frames_without_a_model_wait_newest_first_and_are_closed_with_the_
 
 def test_types_hold_arrays() -> None:
     assert len(Detections.empty(np.zeros((1, 1), np.uint8))) == 0
+
+
+class Broken(Recorder):
+    """A publisher whose callbacks raise."""
+
+    def answer(self, result: Result) -> None:
+        raise ValueError("too long")
+
+    def drop(self, frame: Frame, reason: DropReason) -> None:
+        raise ValueError("too long")
+
+    def fail(self, frame: Frame, message: str) -> None:
+        raise ValueError("too long")
+
+    def tell(self, status: Status) -> None:
+        raise ValueError("too long")
+
+
+@pytest.mark.parametrize("event", ["answer", "drop", "fail", "tell", "give back"])
+async def test_a_publisher_that_raises_is_closed_and_the_ledger_stays_exact(event: str) -> None:
+    stream, publisher = Stream("door", make_hub().worker), Broken()
+    stream.start(publisher)
+    stream.put(frame(0))
+    if event == "drop":
+        stream.put(frame(1))
+    elif event == "tell":
+        stream.tell(Status("ready", "The model is ready."))
+    else:
+        taken = stream.take()
+        assert taken is not None
+        if event == "answer":
+            stream.deliver(result(taken))
+        elif event == "fail":
+            stream.fail(taken, "why")
+        else:
+            stream.give_back(taken)
+    assert publisher.ended == "the answer could not be sent: ValueError: too long"
+    assert balanced(stream)

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, Literal, TypeAlias
 
 from sightline.choices import check
@@ -182,7 +182,8 @@ class Hub:
             subscription.mailbox.close(reason)
         for stream in self._streams.values():
             if stream.publisher is not None:
-                stream.publisher.close(reason)
+                with suppress(Exception):  # one session that can't be ended must not keep the others from it
+                    stream.publisher.close(reason)
 
     def _check_open(self) -> None:
         if self.stopping is not None:

@@ -6,7 +6,9 @@ import logging
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
 from sightline.controller import Controller, Knobs, Seen
@@ -296,7 +298,7 @@ class Stream:
         if self.controller is not None and publisher is self.publisher:
             self.controller.frame(_seen(result))
         if publisher is not None and publisher is self.publisher:
-            publisher.answer(result)
+            self._fenced(publisher, partial(publisher.answer, result))
         self._tell(result)
         for listener in self.listeners:
             listener.mailbox.put(result)
@@ -307,7 +309,7 @@ class Stream:
         publisher = self._in_worker.pop(frame)
         self.ledger.failed += 1
         if publisher is not None and publisher is self.publisher:
-            publisher.fail(frame, message)
+            self._fenced(publisher, partial(publisher.fail, frame, message))
         self._after_worker()
 
     def give_back(self, frame: Frame) -> None:
@@ -315,7 +317,7 @@ class Stream:
         publisher = self._in_worker.pop(frame)
         self.ledger.dropped["closed"] += 1
         if publisher is not None and publisher is self.publisher:
-            publisher.drop(frame, "closed")
+            self._fenced(publisher, partial(publisher.drop, frame, "closed"))
         self._after_worker()
 
     def _after_worker(self) -> None:
@@ -327,8 +329,17 @@ class Stream:
     def tell(self, status: Status) -> None:
         """Tell everybody on a live stream how the model stands."""
         if self.publisher is not None:
-            self.publisher.tell(status)
+            self._fenced(self.publisher, partial(self.publisher.tell, status))
             self._tell(status)
+
+    def _fenced(self, publisher: Publisher, call: Callable[[], None]) -> None:
+        """Call the publisher back. If that raises, its session ends; the worker and the other streams go on."""
+        try:
+            call()
+        except Exception as e:
+            log.exception("stream %s: its camera could not be answered, so its session ends", self.name)
+            with suppress(Exception):  # what is broken may not even be able to end
+                publisher.close(f"the answer could not be sent: {type(e).__name__}: {e}"[:300])
 
     def _tell(self, item: Result | Status) -> None:
         for subscription in self.subscriptions:
@@ -339,7 +350,7 @@ class Stream:
         if reason == "replaced" and self.controller is not None:
             self.controller.replaced(time.monotonic())
         if self.publisher is not None:
-            self.publisher.drop(frame, reason)
+            self._fenced(self.publisher, partial(self.publisher.drop, frame, reason))
         if reason != "unwatched":
             self._unlogged[reason] += 1
             self._log_drops()

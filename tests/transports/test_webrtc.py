@@ -126,6 +126,28 @@ def certificate(folder: Path) -> tuple[Path, Path]:
     return cert_path, key_path
 
 
+async def test_a_camera_that_takes_only_short_messages_harms_nobody_else(server: Running) -> None:
+    def small(sdp: str) -> str:
+        lines = [
+            "a=max-message-size:330" if line.startswith("a=max-message-size") else line for line in sdp.split("\r\n")
+        ]
+        assert "a=max-message-size:330" in lines
+        return "\r\n".join(lines)
+
+    async with camera(server, "good") as good, remote() as one:
+        await good.until(lambda: good.of("result"))
+        one.connection.addTransceiver(Clip(), "sendonly")
+        one.talk()
+        one.change = small
+        await one.call(server, "/whip/small")
+        await one.state("connected")
+        await one.state("closed")  # a result is longer: the server gives this camera up
+        already = len(good.of("result"))
+        await good.until(lambda: len(good.of("result")) >= already + 10)
+        async with camera(server, "small") as again:  # and its name is free
+            await again.until(lambda: again.of("result"))
+
+
 async def offer(*, video: bool = True) -> str:
     async with remote() as one:
         if video:

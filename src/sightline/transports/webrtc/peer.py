@@ -268,9 +268,13 @@ class Peer:
         if channel.bufferedAmount > UNSENT:
             self.unsent += 1
             return False
-        channel.send(text)
-        if data is not None:
-            channel.send(data)
+        try:
+            channel.send(text)
+            if data is not None:
+                channel.send(data)
+        except ValueError as e:  # longer than the a=max-message-size of the peer's own offer
+            self.end(LimitReached(f"a message could not be sent ({e}): expected a peer that takes longer ones"))
+            return False
         return True
 
     def must_hear(self, text: str) -> None:
