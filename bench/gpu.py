@@ -20,11 +20,11 @@ import cv2
 import numpy as np
 
 from common import asset, save
-from sightline.errors import SightlineError
+from sightline.core.errors import SightlineError
+from sightline.core.registry import load
+from sightline.core.types import Image
 from sightline.loader import load_model
 from sightline.models.base import Model
-from sightline.registry import load
-from sightline.types import Image
 
 STREAMS = 8
 WARM = 20

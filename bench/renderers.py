@@ -13,8 +13,8 @@ import time
 import cv2
 import numpy as np
 
-from sightline import registry
-from sightline.types import Detections, Image, Prediction, Segmentation
+from sightline.core import registry
+from sightline.core.types import Detections, Image, Prediction, Segmentation
 
 LABELS = ("background", *(f"class {i}" for i in range(1, 15)), "person", *(f"class {i}" for i in range(16, 21)))
 PERSON = LABELS.index("person")

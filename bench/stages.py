@@ -22,11 +22,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sightline import codecs
+from sightline.core.registry import load
+from sightline.core.types import Image, TensorSpec
 from sightline.loader import load_model
 from sightline.models.base import Graph, GraphModel
-from sightline.registry import load
 from sightline.renderers.base import draw, label_map
-from sightline.types import Image, TensorSpec
 
 WIDTH, HEIGHT = 640, 360
 Arrays = dict[str, NDArray[Any]]

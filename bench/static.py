@@ -15,8 +15,8 @@ import numpy as np
 
 from common import MODEL, asset, child, cpu_seconds, save, serving
 from peers import camera
+from sightline.core.types import Encoded, Frame
 from sightline.still import difference, thumbnail
-from sightline.types import Encoded, Frame
 
 FPS = 30.0
 QUALITY = 50

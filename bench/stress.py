@@ -22,7 +22,7 @@ from common import MODEL, asset, save
 from sightline import frames
 from sightline.client import Result, links
 from sightline.client.answers import Answer
-from sightline.errors import SightlineError
+from sightline.core.errors import SightlineError
 from sightline.stress.figures import Figures, balanced
 from sightline.stress.pictures import jpegs
 from sightline.stress.plan import Plan

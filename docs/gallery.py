@@ -19,10 +19,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from sightline import registry
+from sightline.core import registry
+from sightline.core.types import Detections, Image, Segmentation
 from sightline.loader import load_model
 from sightline.renderers.base import draw
-from sightline.types import Detections, Image, Segmentation
 
 OUT = Path(__file__).parent / "images"
 WIDTH, HEIGHT = 640, 360

@@ -10,7 +10,7 @@ import av
 import cv2
 import numpy as np
 
-from sightline.types import Image
+from sightline.core.types import Image
 
 CLOCK = Fraction(1, 1000)
 

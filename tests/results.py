@@ -8,9 +8,9 @@ from contextlib import contextmanager
 import numpy as np
 from numpy.typing import NDArray
 
+from sightline.core.types import Detections, Frame, Image, ModelCard, Prediction, Result, Segmentation
 from sightline.describe import describe
 from sightline.sinks.base import Entry
-from sightline.types import Detections, Frame, Image, ModelCard, Prediction, Result, Segmentation
 
 DETECTOR = ModelCard("finder", "yolox", "detect", ("person", "car"), (64, 64), "MIT", "here")
 SEGMENTER = ModelCard("painter", "semantic", "segment", ("background", "person"), (64, 64), "MIT", "here")

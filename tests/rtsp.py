@@ -13,7 +13,7 @@ import av
 import numpy as np
 
 from clips import moving
-from sightline.types import Image
+from sightline.core.types import Image
 
 SDP = (
     "v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=test\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n"

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from sightline.types import Image
+from sightline.core.types import Image
 
 
 def ssim_map(a: Image, b: Image) -> NDArray[np.float64]:

@@ -8,7 +8,7 @@ import pytest
 from starlette.requests import HTTPConnection
 
 from sightline.access import EVERYBODY, IDENTITY, MOST_TICKETS, Access, Identity
-from sightline.errors import Forbidden, LimitReached, SightlineError, Unauthorized
+from sightline.core.errors import Forbidden, LimitReached, SightlineError, Unauthorized
 from sightline.tokens import ALL, Role, Store
 
 

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from sightline import authority, tls
 from sightline.authority import Own
-from sightline.errors import ConfigError
+from sightline.core.errors import ConfigError
 from sightline.tls import Given
 
 LOCAL = "127.0.0.1"

@@ -12,12 +12,13 @@ import pytest
 
 from made_hub import made_hub
 from made_profile import of_a_server, of_the_hub
-from sightline import profiles, registry
+from sightline import profiles
 from sightline.cache import Cache
 from sightline.cache.getting import pull
 from sightline.catalogue import find, graph_in, lacks, list_models, offered
 from sightline.config import Settings
-from sightline.errors import ConfigError, ModelError
+from sightline.core import registry
+from sightline.core.errors import ConfigError, ModelError
 from sightline.loader import check_model, load_model
 from sightline.offers import Offers
 from sightline.profiles import File, Profile

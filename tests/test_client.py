@@ -19,7 +19,7 @@ import pytest_asyncio
 from serving import Running, endless, picture, pixels, serving
 from sightline import AsyncClient, Client
 from sightline.client import Dropped, Result
-from sightline.errors import (
+from sightline.core.errors import (
     BadImage,
     BadRequest,
     ConfigError,
@@ -408,7 +408,10 @@ async def test_it_needs_no_server_no_engine_and_no_numpy() -> None:
     )
     process = await asyncio.create_subprocess_exec(sys.executable, "-c", program, stdout=asyncio.subprocess.PIPE)
     out = (await process.communicate())[0].decode().splitlines()
-    assert out == ["[]", "['sightline.errors', 'sightline.frames', 'sightline.protocol', 'sightline.rows']"]
+    assert out == [
+        "[]",
+        "['sightline.core.errors', 'sightline.frames', 'sightline.protocol', 'sightline.core.records']",
+    ]
 
 
 async def test_unknown_names_are_unknown() -> None:

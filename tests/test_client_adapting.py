@@ -14,7 +14,7 @@ import pytest_asyncio
 from serving import Running, pixels, serving
 from sightline import AsyncClient
 from sightline.client import Result
-from sightline.types import Image
+from sightline.core.types import Image
 from tcp_peer import frame, tcp_peer
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

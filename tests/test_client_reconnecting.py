@@ -14,7 +14,7 @@ from rtsp import free_port
 from serving import endless, serving
 from sightline import AsyncClient
 from sightline.client import Dropped, Result
-from sightline.errors import SightlineError
+from sightline.core.errors import SightlineError
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sightline import codecs
-from sightline.errors import BadImage, TooLarge
-from sightline.types import Encoded, Image
+from sightline.core.errors import BadImage, TooLarge
+from sightline.core.types import Encoded, Image
 
 SOS = b"\xff\xda"
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from sightline.config import Settings, cache_folder, load_settings
-from sightline.errors import ConfigError
+from sightline.core.errors import ConfigError
 
 
 @pytest.fixture(autouse=True)

@@ -6,8 +6,8 @@ import msgspec
 import numpy as np
 import pytest
 
+from sightline.core.types import NOTHING, Detection, Detections, ModelCard, Segment, Segmentation
 from sightline.describe import describe, described, only
-from sightline.types import NOTHING, Detection, Detections, ModelCard, Segment, Segmentation
 
 DETECTOR = ModelCard("d", "yolox", "detect", ("person", "car"), None, "Apache-2.0", "here")
 SEGMENTER = ModelCard("s", "sem", "segment", ("background", "person"), None, "MIT", "here")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from sightline import registry
+from sightline.core import registry
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "bench").glob("*.md")])

@@ -11,10 +11,10 @@ import pytest
 from clips import moving
 from results import entry, two_found
 from serving import pixels
+from sightline.core.errors import BadRequest
+from sightline.core.types import Result
 from sightline.drawing import Drawing, Look
-from sightline.errors import BadRequest
 from sightline.renderers.base import modes
-from sightline.types import Result
 
 MASK = np.array([[0, 1, 2]], np.uint8)
 

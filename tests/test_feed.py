@@ -10,9 +10,9 @@ import pytest
 
 from clips import number_of, numbered, write_clip
 from rtsp import RtspServer, free_port
-from sightline.errors import SourceError
+from sightline.core.errors import SourceError
+from sightline.core.types import Image
 from sightline.feed import MOST_S, Feed
-from sightline.types import Image
 
 
 def clip(folder: Path) -> str:

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sightline import frames
-from sightline.errors import ProtocolError, TooLarge
+from sightline.core.errors import ProtocolError, TooLarge
+from sightline.core.records import Detection, Segment
 from sightline.protocol import Ping, Pong, SettingsMessage, SettingsRefused
-from sightline.rows import Detection, Segment
 
 GOLDEN = Path(__file__).parent / "golden" / "tcp.json"
 JPEG = b"\xff\xd8\xff\xe0jpeg"

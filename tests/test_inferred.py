@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 
 from serving import Json, peer, picture, serving
 from sightline import codecs
-from sightline.errors import ProtocolError
+from sightline.core.errors import ProtocolError
+from sightline.core.types import Detections, Encoded, Frame, ModelCard, Segmentation
 from sightline.inferred import result_of
 from sightline.protocol import Found, PageResults
-from sightline.types import Detections, Encoded, Frame, ModelCard, Segmentation
 
 ROOT = Path(__file__).resolve().parents[1]
 CARD = ModelCard("painter", "semantic", "segment", ("background", "person"), (64, 64), "MIT", "here")

@@ -25,7 +25,7 @@ from serving import ROOT, Peer, Running, picture, serving, trusting
 from sightline.access import POLL_S
 from sightline.cli import app
 from sightline.client import AsyncClient, Result
-from sightline.errors import ConfigError, Forbidden, Unauthorized, Unreachable
+from sightline.core.errors import ConfigError, Forbidden, Unauthorized, Unreachable
 from sightline.gate import COOKIE
 from sightline.tokens import Role, Store
 from tcp_peer import tcp_peer

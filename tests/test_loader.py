@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from sightline.core.errors import ConfigError, ModelError
+from sightline.core.registry import load, names
+from sightline.core.types import Detections
 from sightline.engines import openvino
-from sightline.errors import ConfigError, ModelError
 from sightline.loader import check_model, list_models, load_model, pick_engine
-from sightline.registry import load, names
-from sightline.types import Detections
 
 WITHOUT_OPENVINO = openvino.available() is not None
 YOLOX = {"output": np.zeros((84, 8), np.float32)}  # of a 64x64 input

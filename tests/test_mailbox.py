@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sightline.errors import StreamEnded
-from sightline.mailbox import Mailbox
+from sightline.core.errors import StreamEnded
+from sightline.core.mailbox import Mailbox
 
 
 async def test_newest_wins_and_losses_are_counted() -> None:

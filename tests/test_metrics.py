@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from sightline.metrics import Ledger, Rate, Smoothed, Spread, TokenBucket
+from sightline.core.metrics import Ledger, Rate, Smoothed, Spread, TokenBucket
 
 
 def test_a_ledger_counts_what_is_settled() -> None:

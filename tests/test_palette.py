@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sightline import palette
+from sightline.core import palette
 
 GOLDEN = Path(__file__).parent / "golden" / "palette.json"
 

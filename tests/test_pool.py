@@ -26,14 +26,14 @@ from sightline.app import load_model
 from sightline.cache import Cache
 from sightline.config import Settings
 from sightline.controller import Knobs
+from sightline.core.errors import BadSetting, LimitReached, ModelError, Superseded
+from sightline.core.types import Detections, Frame, Image, ModelCard, Prediction, Result
 from sightline.engines import onnx
-from sightline.errors import BadSetting, LimitReached, ModelError, Superseded
 from sightline.hub import Hub
 from sightline.models.base import Model, Options
 from sightline.pool import Key, ModelPool
 from sightline.protocol import Adapt, SettingsMessage
 from sightline.stream import Stream
-from sightline.types import Detections, Frame, Image, ModelCard, Prediction, Result
 from sightline.worker import Loaded
 from test_stream import Recorder
 from test_worker import picture_of, until

@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sightline import profiles, registry
-from sightline.errors import ConfigError
+from sightline import profiles
+from sightline.core import registry
+from sightline.core.errors import ConfigError
 from sightline.models._data_sets import ADE, VOC
 from sightline.models._labels import COCO
 from sightline.profiles import SAFE, File, Profile

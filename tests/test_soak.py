@@ -23,7 +23,7 @@ import pytest_asyncio
 from serving import Json, Peer, Running, balanced, metadata, peer, serving
 from sightline.app import create_app
 from sightline.config import load_settings
-from sightline.mailbox import Mailbox
+from sightline.core.mailbox import Mailbox
 from sightline.server import Server, TimedWebSocket
 from sightline.stream import Subscription
 from sightline.transports.websocket.camera import Camera

@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from conftest import MakeGraph
 from serving import Json, Running, peer, picture, serving
 from sightline import AsyncClient, codecs, loader
+from sightline.core.types import Encoded, Frame, Image, Result
 from sightline.models.base import Options
 from sightline.processing import Outcome, process
 from sightline.still import LEVELS, Stills, difference, thumbnail
-from sightline.types import Encoded, Frame, Image, Result
 from tcp_peer import tcp_peer
 
 SIZE = (640, 360)

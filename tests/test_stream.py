@@ -11,13 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sightline.config import Settings
-from sightline.errors import BadRequest, LimitReached, ShuttingDown, StreamBusy, StreamEnded, StreamNotFound
+from sightline.core.errors import BadRequest, LimitReached, ShuttingDown, StreamBusy, StreamEnded, StreamNotFound
+from sightline.core.types import Detections, Encoded, Frame, ModelCard, Result
 from sightline.hub import Hub
 from sightline.models.motion import create
 from sightline.pool import Key, ModelPool
 from sightline.protocol import Status
 from sightline.stream import DropReason, Stream
-from sightline.types import Detections, Encoded, Frame, ModelCard, Result
 from sightline.worker import Loaded
 
 CARD = ModelCard("m", "m", "detect", (), None, "-", "-")

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sightline import private
-from sightline.errors import BadRequest, ConfigError
+from sightline.core.errors import BadRequest, ConfigError
 from sightline.tokens import ALL, ROLES, Store, check_right
 
 

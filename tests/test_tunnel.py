@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from serving import ROOT, peer, serving
 from sightline.cli import app
-from sightline.errors import ConfigError
+from sightline.core.errors import ConfigError
 from sightline.tunnel import PROGRAMS, Name, Tunnel
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="the programs of these tests are scripts for a shell")

@@ -10,9 +10,9 @@ import cv2
 import numpy as np
 import pytest
 
+from sightline.core.registry import load
+from sightline.core.types import Detections, Image, Segmentation
 from sightline.loader import WEIGHTS, list_models, load_model
-from sightline.registry import load
-from sightline.types import Detections, Image, Segmentation
 
 RECORDED = Path(__file__).parent / "golden" / "weights.json"
 SHIPPED = sorted(path.stem for path in WEIGHTS.glob("*.onnx"))

@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 from fastapi import Depends, Request
 from starlette.requests import HTTPConnection
 
-from sightline.errors import Forbidden, LimitReached, SightlineError, Unauthorized
+from sightline.core.errors import Forbidden, LimitReached, SightlineError, Unauthorized
 from sightline.tokens import ALL, Record, Role, Store, check_right, digest
 
 log = logging.getLogger(__name__)

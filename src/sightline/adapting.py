@@ -12,7 +12,7 @@ from typing import Any
 
 from sightline.config import Settings
 from sightline.controller import REPORT_S, Controller, Knobs
-from sightline.errors import SightlineError
+from sightline.core.errors import SightlineError
 from sightline.hub import Hub
 from sightline.presets import PRESETS, PresetName
 from sightline.protocol import Adapt, Hello

@@ -16,14 +16,15 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, Response
 from starlette.exceptions import HTTPException
 
-from sightline import __version__, api, inbrowser, loader, model_api, pages, registry, signin, stream_api, tls
+from sightline import __version__, api, inbrowser, loader, model_api, pages, signin, stream_api, tls
 from sightline.access import Access
 from sightline.adapting import adapt
 from sightline.choices import bad_setting
 from sightline.config import Settings, data_folder
+from sightline.core import registry
+from sightline.core.errors import BadSetting, SightlineError
 from sightline.drawing import Drawing
 from sightline.engines.base import cores
-from sightline.errors import BadSetting, SightlineError
 from sightline.gate import Gate, Tries
 from sightline.guard import Guard, is_loopback
 from sightline.hub import Hub

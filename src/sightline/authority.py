@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from sightline import private
-from sightline.errors import ConfigError
+from sightline.core.errors import ConfigError
 from sightline.tls import Address, Certificate, addresses, host_names
 
 log = logging.getLogger(__name__)

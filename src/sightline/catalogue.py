@@ -11,10 +11,10 @@ import msgspec
 from sightline import profiles
 from sightline.cache import PRECISIONS, Cache, Precision
 from sightline.cache.judging import megabytes
-from sightline.errors import ConfigError
+from sightline.core.errors import ConfigError
+from sightline.core.registry import load, names
+from sightline.core.types import ModelCard
 from sightline.profiles import TENSORS, Profile
-from sightline.registry import load, names
-from sightline.types import ModelCard
 
 
 @dataclass(frozen=True, slots=True)

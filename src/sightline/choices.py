@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from sightline.errors import BadSetting
+from sightline.core.errors import BadSetting
 
 MOST_CLASSES = 256
 """Names in one request; a person who wants more wants all."""

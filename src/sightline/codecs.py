@@ -12,8 +12,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from sightline.errors import BadImage, TooLarge
-from sightline.types import Encoded, Image
+from sightline.core.errors import BadImage, TooLarge
+from sightline.core.types import Encoded, Image
 
 MAX_SEGMENTS = 1024
 """Before the pixels. Cameras write about ten; a large colour profile and a preview come to a few hundred."""

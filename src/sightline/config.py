@@ -17,11 +17,11 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from sightline import profiles
 from sightline.choices import Choices
-from sightline.errors import ConfigError
+from sightline.core.errors import ConfigError
+from sightline.core.types import STREAM_NAME
 from sightline.outward.settings import SinkSettings
 from sightline.presets import PRESETS, PresetName
 from sightline.profiles import HUB
-from sightline.types import STREAM_NAME
 
 StreamName = Annotated[str, Field(pattern=f"^{STREAM_NAME.pattern}$")]
 ModelName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$")]

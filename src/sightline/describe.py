@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from sightline.types import NOTHING, Detection, Detections, ModelCard, Prediction, Segment, Segmentation
+from sightline.core.types import NOTHING, Detection, Detections, ModelCard, Prediction, Segment, Segmentation
 
 
 def describe(prediction: Prediction, card: ModelCard) -> tuple[tuple[Detection, ...], tuple[Segment, ...]]:

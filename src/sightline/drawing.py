@@ -8,9 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 from sightline import codecs
-from sightline.errors import BadRequest
+from sightline.core.errors import BadRequest
+from sightline.core.types import Encoded, Frame, Result
 from sightline.renderers.base import AUTO, choose, default_opacity, draw, modes
-from sightline.types import Encoded, Frame, Result
 
 log = logging.getLogger(__name__)
 

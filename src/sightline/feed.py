@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 
-from sightline.errors import SourceError
+from sightline.core.errors import SourceError
 from sightline.sources.base import Shot, Source, open_source
 
 log = logging.getLogger(__name__)

@@ -14,12 +14,12 @@ import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from sightline import protocol
-from sightline.errors import ProtocolError, TooLarge
+from sightline.core.errors import ProtocolError, TooLarge
+from sightline.core.records import Detection, Segment
 from sightline.protocol import MAX_SESSION, MAX_TEXT, Count, Millis, Ping, Pong, SettingsMessage, SettingsRefused
-from sightline.rows import Detection, Segment
 
 if TYPE_CHECKING:
-    from sightline.types import Result
+    from sightline.core.types import Result
 
 HEADER = MAX_TEXT
 """Bytes. A message may be so much longer than the picture in it."""

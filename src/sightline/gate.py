@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from sightline import protocol
 from sightline.access import IDENTITY, Access, Identity
-from sightline.errors import Forbidden, LimitReached, SightlineError, Unauthorized
+from sightline.core.errors import Forbidden, LimitReached, SightlineError, Unauthorized
 from sightline.guard import is_loopback
 from sightline.tokens import digest
 

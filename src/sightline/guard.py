@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from sightline.errors import TooLarge
+from sightline.core.errors import TooLarge
 
 HEADERS = {
     "Content-Security-Policy": (

@@ -11,14 +11,14 @@ from typing import Any, Literal, TypeAlias
 
 from sightline.choices import check
 from sightline.config import Settings
-from sightline.errors import LimitReached, ShuttingDown, SightlineError, StreamBusy, StreamNotFound
-from sightline.mailbox import Mailbox
-from sightline.metrics import Ledger
+from sightline.core.errors import LimitReached, ShuttingDown, SightlineError, StreamBusy, StreamNotFound
+from sightline.core.mailbox import Mailbox
+from sightline.core.metrics import Ledger
+from sightline.core.types import check_stream_name
 from sightline.pool import ModelPool
 from sightline.protocol import SettingsRefused, Status
 from sightline.stream import Publisher, Stream, Subscription
 from sightline.switching import NEEDS_MODEL, Switching, give_up
-from sightline.types import check_stream_name
 from sightline.worker import ModelWorker
 
 Tell: TypeAlias = Callable[[SettingsRefused], None]

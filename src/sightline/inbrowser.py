@@ -11,7 +11,7 @@ from fastapi.responses import FileResponse
 from pydantic import BaseModel
 
 from sightline.access import needs
-from sightline.errors import BadRequest, Forbidden
+from sightline.core.errors import BadRequest, Forbidden
 from sightline.hub import Hub
 from sightline.models.base import Model
 from sightline.processing import Asked

@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sightline import codecs
+from sightline.core.errors import ProtocolError
+from sightline.core.types import Detections, Frame, ModelCard, Prediction, Result, Segmentation
 from sightline.describe import described
-from sightline.errors import ProtocolError
 from sightline.protocol import PageResults
-from sightline.types import Detections, Frame, ModelCard, Prediction, Result, Segmentation
 
 MAX_MASK_PIXELS = 1 << 21
 """Of a class map: 1024 x 2048."""

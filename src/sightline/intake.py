@@ -11,10 +11,10 @@ from msgspec import UnsetType
 
 from sightline import codecs
 from sightline.config import Settings
-from sightline.errors import TooLarge
-from sightline.metrics import TokenBucket
+from sightline.core.errors import TooLarge
+from sightline.core.metrics import TokenBucket
+from sightline.core.types import Frame
 from sightline.stream import Stream
-from sightline.types import Frame
 
 EPOCH = time.time() - time.monotonic()
 """Added to ``time.monotonic()`` gives ``time.time()`` as it was when the process began."""

@@ -17,13 +17,13 @@ from sightline.cache import Cache
 from sightline.catalogue import Found, builtin_names, card_of, find, lacks_torch
 from sightline.catalogue import list_models as list_models
 from sightline.catalogue import offered as offered
+from sightline.core.errors import ConfigError, ModelError
+from sightline.core.registry import load, names
+from sightline.core.types import Engine
 from sightline.engines._choosing import choose
 from sightline.engines.base import check_precision
-from sightline.errors import ConfigError, ModelError
 from sightline.profiles import WEIGHTS as WEIGHTS
 from sightline.profiles import Profile
-from sightline.registry import load, names
-from sightline.types import Engine
 
 if TYPE_CHECKING:  # loading a model needs OpenCV; naming one does not
     from sightline.models.base import Graph, Model

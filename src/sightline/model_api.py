@@ -8,9 +8,9 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel
 
 from sightline.access import needs
+from sightline.core.types import ModelCard
 from sightline.offers import Offer
 from sightline.stream_api import hub_of
-from sightline.types import ModelCard
 
 router = APIRouter()
 

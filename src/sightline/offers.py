@@ -7,12 +7,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from sightline import catalogue, loader, profiles, registry
+from sightline import catalogue, loader, profiles
 from sightline.cache import Cache
 from sightline.config import Settings
-from sightline.errors import BadSetting, ConfigError
+from sightline.core import registry
+from sightline.core.errors import BadSetting, ConfigError
+from sightline.core.types import ModelCard
 from sightline.pool import Key
-from sightline.types import ModelCard
 
 
 @dataclass(frozen=True, slots=True)

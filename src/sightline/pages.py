@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from fastapi.responses import FileResponse, HTMLResponse
 from starlette.staticfiles import StaticFiles
 
-from sightline.types import check_stream_name
+from sightline.core.types import check_stream_name
 
 WEB = Path(__file__).parent / "web"
 ALWAYS_ASK = {"Cache-Control": "no-cache"}

@@ -22,7 +22,7 @@ import psutil
 
 from sightline.catalogue import find
 from sightline.config import Settings
-from sightline.errors import ConfigError, LimitReached, SightlineError
+from sightline.core.errors import ConfigError, LimitReached, SightlineError
 from sightline.worker import Loaded, ModelWorker
 
 log = logging.getLogger(__name__)

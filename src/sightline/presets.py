@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from sightline.errors import BadRequest
+from sightline.core.errors import BadRequest
 
 PresetName: TypeAlias = Literal["lan", "default", "mobile", "ultra", "tunnel"]
 

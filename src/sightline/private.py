@@ -9,7 +9,7 @@ from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from sightline.errors import ConfigError
+from sightline.core.errors import ConfigError
 
 if sys.platform == "win32":
     import msvcrt

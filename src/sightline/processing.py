@@ -11,11 +11,11 @@ from typing import TypeAlias
 import numpy as np
 
 from sightline import codecs
+from sightline.core.errors import SightlineError
+from sightline.core.types import Detections, Frame, Image, Prediction, Result
 from sightline.describe import described
-from sightline.errors import SightlineError
 from sightline.models.base import Model, Options
 from sightline.still import Stills, as_of
-from sightline.types import Detections, Frame, Image, Prediction, Result
 
 log = logging.getLogger(__name__)
 

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias, TypeVar
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from sightline.errors import ProtocolError, SightlineError, TooLarge
-from sightline.rows import Detection, Segment
+from sightline.core.errors import ProtocolError, SightlineError, TooLarge
+from sightline.core.records import Detection, Segment
 
 if TYPE_CHECKING:  # the SDK reads this file and does without numpy
-    from sightline.types import Frame, Result
+    from sightline.core.types import Frame, Result
 
 MAX_TEXT = 4096
 """Bytes. No text message of a peer needs more."""

@@ -15,14 +15,14 @@ from dataclasses import replace
 
 from sightline import adapting, codecs
 from sightline.controller import Knobs
-from sightline.errors import ConfigError, SourceError
+from sightline.core.errors import ConfigError, SourceError
+from sightline.core.metrics import TokenBucket
+from sightline.core.types import Frame, Result
 from sightline.feed import Feed, plain
 from sightline.hub import Hub
-from sightline.metrics import TokenBucket
 from sightline.protocol import Adapt, Status
 from sightline.sources.base import Shot, find_source
 from sightline.stream import DropReason, Stream
-from sightline.types import Frame, Result
 
 log = logging.getLogger(__name__)
 

@@ -14,12 +14,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
+from sightline.core.types import Frame, Prediction, Result
 from sightline.describe import describe
 from sightline.models.base import Model
 from sightline.renderers.base import AUTO, choose, draw
 from sightline.sinks.base import Entry, Sink
 from sightline.sources.base import Shot, Source
-from sightline.types import Frame, Prediction, Result
 
 T = TypeVar("T")
 

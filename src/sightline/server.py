@@ -18,7 +18,7 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 
 from sightline import private
 from sightline.config import Settings, data_folder
-from sightline.errors import ConfigError, SightlineError
+from sightline.core.errors import ConfigError, SightlineError
 from sightline.guard import is_address
 from sightline.hub import Hub
 from sightline.tls import Certificate, Given

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from sightline import qr, tls
 from sightline.access import IDENTITY, TICKET_S, Access, Identity, access_of
-from sightline.errors import BadRequest, StreamNotFound, Unauthorized
+from sightline.core.errors import BadRequest, StreamNotFound, Unauthorized
 from sightline.gate import COOKIE, Tries, address_of, identify
 from sightline.guard import is_loopback, split_host
 from sightline.tokens import ALL, Record, Role

@@ -12,12 +12,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
 from sightline.controller import Controller, Knobs, Seen
-from sightline.mailbox import Mailbox
-from sightline.metrics import Ledger, Rate, Smoothed, Spread, TokenBucket
+from sightline.core.mailbox import Mailbox
+from sightline.core.metrics import Ledger, Rate, Smoothed, Spread, TokenBucket
+from sightline.core.types import Frame, Result
 from sightline.presets import PresetName
 from sightline.processing import Asked
 from sightline.protocol import Adapt, PerformanceStats, SettingsMessage, Status
-from sightline.types import Frame, Result
 
 if TYPE_CHECKING:
     from sightline.switching import Failed, Pending

@@ -16,14 +16,14 @@ from typing import Any
 
 from sightline.choices import merged
 from sightline.config import Settings
-from sightline.errors import BadSetting, ConfigError, ModelError, SightlineError, Superseded
+from sightline.core.errors import BadSetting, ConfigError, ModelError, SightlineError, Superseded
+from sightline.core.types import NOTHING, Detections, ModelCard
 from sightline.models.base import Options
 from sightline.offers import Offers
 from sightline.pool import Key, ModelPool, Pooled
 from sightline.processing import Asked
 from sightline.protocol import SettingsMessage
 from sightline.stream import Stream
-from sightline.types import NOTHING, Detections, ModelCard
 
 log = logging.getLogger(__name__)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import psutil
 
-from sightline.errors import ConfigError
+from sightline.core.errors import ConfigError
 
 log = logging.getLogger(__name__)
 

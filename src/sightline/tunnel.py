@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Literal
 
-from sightline.errors import ConfigError
+from sightline.core.errors import ConfigError
 
 log = logging.getLogger(__name__)
 

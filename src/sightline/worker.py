@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from functools import partial
 from zlib import crc32
 
-from sightline.errors import ModelError, SightlineError
+from sightline.core.errors import ModelError, SightlineError
+from sightline.core.types import Frame, Result
 from sightline.models.base import Model
 from sightline.processing import Outcome, process
 from sightline.still import Stills
 from sightline.stream import Stream
-from sightline.types import Frame, Result
 
 log = logging.getLogger(__name__)
 

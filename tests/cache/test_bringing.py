@@ -20,7 +20,7 @@ from sightline import profiles
 from sightline.cache import Cache, read_record
 from sightline.cache.bringing import adopt
 from sightline.cache.getting import pull
-from sightline.errors import ConfigError, ModelError
+from sightline.core.errors import ConfigError, ModelError
 from sightline.profiles import File, Profile
 
 LINKS = pytest.mark.skipif(sys.platform == "win32", reason="links need a permission on Windows")

@@ -19,7 +19,7 @@ from made_hub import COMMIT, MadeHub, made_hub
 from made_profile import CONFIG, SHA256, TENSORS, of_a_server, of_the_hub
 from sightline.cache import Cache
 from sightline.cache.getting import pull
-from sightline.errors import ModelError
+from sightline.core.errors import ModelError
 from sightline.profiles import Profile
 
 
@@ -290,7 +290,7 @@ from made_profile import of_a_server
 from made_hub import MadeHub
 from sightline.cache import Cache
 from sightline.cache.getting import pull
-from sightline.errors import ModelError
+from sightline.core.errors import ModelError
 
 resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
 profile = of_a_server(MadeHub(sys.argv[1]))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sightline.registry import load, names
+from sightline.core.registry import load, names
 
 QUICK = ("--rounds", "3", "--threads", "1", "--instances", "1")
 

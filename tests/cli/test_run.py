@@ -25,7 +25,7 @@ from clips import moving, read_clip, write_clip
 from rtsp import RtspServer, free_port
 from sightline.cli import app
 from sightline.cli.run import stream_name
-from sightline.errors import BadRequest, ConfigError, SightlineError, SinkError, SourceError
+from sightline.core.errors import BadRequest, ConfigError, SightlineError, SinkError, SourceError
 
 COMMAND = (sys.executable, "-m", "sightline", "run")
 posix = pytest.mark.skipif(sys.platform == "win32", reason="sends signals")

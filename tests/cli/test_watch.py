@@ -18,7 +18,7 @@ from serving import Running, serving
 from sightline.cli.answers import drawn
 from sightline.cli.window import Window
 from sightline.client import AsyncClient
-from sightline.errors import ConfigError
+from sightline.core.errors import ConfigError
 from sightline.sources.synthetic import BACKGROUND
 
 loop = pytest.mark.asyncio(loop_scope="module")

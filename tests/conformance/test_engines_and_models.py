@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from sightline.errors import BadImage, ConfigError, ModelError
+from sightline.core.errors import BadImage, ConfigError, ModelError
+from sightline.core.registry import load, names
+from sightline.core.types import Detections, Engine, Image, Prediction, TensorSpec
 from sightline.loader import load_model
 from sightline.models.base import Model, Options
-from sightline.registry import load, names
-from sightline.types import Detections, Engine, Image, Prediction, TensorSpec
 
 MakeGraph = Callable[..., Path]
 SIZE = 64

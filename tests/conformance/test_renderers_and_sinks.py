@@ -10,9 +10,9 @@ import pytest
 
 from clips import moving
 from results import DETECTOR, SEGMENTER, entry, two_found
-from sightline.errors import SinkError
-from sightline.registry import load, names
-from sightline.types import Detections, Image, Prediction, Segmentation
+from sightline.core.errors import SinkError
+from sightline.core.registry import load, names
+from sightline.core.types import Detections, Image, Prediction, Segmentation
 
 MASK = np.zeros((12, 16), np.uint8)
 MASK[2:8, 2:6] = 1

@@ -19,7 +19,7 @@ from made_graph import made_graph
 from serving import Json, Running, camera, peer, pixels, serving
 from sightline import profiles
 from sightline.cache import Cache
-from sightline.palette import color
+from sightline.core.palette import color
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
 ANT, BEE = 0, 1  # of "boxes"

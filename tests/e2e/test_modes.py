@@ -15,10 +15,11 @@ from playwright.async_api import Page, expect
 
 from browsing import FAKE_CAMERA, SLOW_MS, browsing, listen_for_errors
 from serving import Json, Running, camera, serving
-from sightline import codecs, registry
+from sightline import codecs
+from sightline.core import registry
+from sightline.core.types import NOTHING, Detections, Image, ModelCard, Prediction, Segmentation
 from sightline.describe import describe, only
 from sightline.renderers.base import draw
-from sightline.types import NOTHING, Detections, Image, ModelCard, Prediction, Segmentation
 from similarity import likeness
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]

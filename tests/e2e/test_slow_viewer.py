@@ -14,7 +14,7 @@ from playwright.async_api import expect
 from browsing import browsing, listen_for_errors
 from serving import Json, serving
 from sightline import AsyncClient
-from sightline.types import Image
+from sightline.core.types import Image
 from slow_link import slow_link
 
 RATE = 60_000

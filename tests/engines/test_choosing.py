@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from sightline.core.errors import ConfigError
 from sightline.engines import openvino
 from sightline.engines._choosing import choose, is_quantized
-from sightline.errors import ConfigError
 
 MakeGraph = Callable[..., Path]
 both = pytest.mark.skipif(openvino.available() is not None, reason="OpenVINO is not installed")

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from sightline.core.errors import ConfigError, ModelError
 from sightline.engines import onnx
-from sightline.errors import ConfigError, ModelError
 
 VALUE = {"y": np.arange(6, dtype=np.float32).reshape(2, 3)}
 

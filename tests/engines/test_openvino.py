@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from sightline.core.errors import ConfigError, ModelError
 from sightline.engines import openvino
-from sightline.errors import ConfigError, ModelError
 from sightline.profiles import WEIGHTS
 
 pytestmark = pytest.mark.skipif(openvino.available() is not None, reason="OpenVINO is not installed")

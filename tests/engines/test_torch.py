@@ -18,11 +18,11 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
 import networks  # noqa: E402
+from sightline.core.errors import ConfigError, ModelError  # noqa: E402
+from sightline.core.types import TensorSpec  # noqa: E402
 from sightline.engines import _networks as built  # noqa: E402
 from sightline.engines import torch as engine  # noqa: E402
-from sightline.errors import ConfigError, ModelError  # noqa: E402
 from sightline.models._class_map import class_map  # noqa: E402
-from sightline.types import TensorSpec  # noqa: E402
 
 CARD = {"architecture": networks.ARCHITECTURES["segformer"]}
 PIXELS = {"mean": "[0.485, 0.456, 0.406]", "std": "[0.229, 0.224, 0.225]"}
@@ -220,7 +220,7 @@ def python(code: str, *words: str) -> str:
 def test_torch_is_imported_only_when_it_is_needed() -> None:
     code = """
 import sys
-from sightline.registry import load
+from sightline.core.registry import load
 engine = load("engines", "torch")
 print(engine.available(), engine.precisions(), "torch" in sys.modules, "transformers" in sys.modules)
 """
@@ -239,7 +239,7 @@ except RuntimeError:
 else:
     sys.exit(print("fits"))
 from sightline.engines import torch as engine
-from sightline.errors import ConfigError
+from sightline.core.errors import ConfigError
 print(engine.lacking())
 try:
     engine.open(Path(sys.argv[1]), metadata={"architecture": sys.argv[2]})

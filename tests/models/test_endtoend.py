@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from sightline.errors import ModelError
+from sightline.core.errors import ModelError
+from sightline.core.types import Detections
 from sightline.loader import load_model
 from sightline.models.base import GraphModel, Options
-from sightline.types import Detections
 
 GREY = np.full((64, 64, 3), 128, np.uint8)
 NAMES = {"names": "['ant', 'bee', 'cow']", "stride": "32", "task": "detect"}

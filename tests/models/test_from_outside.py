@@ -14,7 +14,7 @@ FAMILY = """
 import numpy as np
 
 from sightline.models.base import Geometry, GraphModel
-from sightline.types import Detections, ModelCard
+from sightline.core.types import Detections, ModelCard
 
 LAYOUTS = "corners 1 x 4 of the one thing that there is"
 

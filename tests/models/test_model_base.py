@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from sightline.core.types import Detections
 from sightline.engines import onnx
 from sightline.loader import load_model
 from sightline.models.base import BATCH
 from sightline.models.yolox import YoloX
-from sightline.types import Detections
 
 
 @pytest.mark.parametrize(("batch", "expected"), [(None, BATCH), (1, 1)])

@@ -6,9 +6,9 @@ import cv2
 import numpy as np
 import pytest
 
+from sightline.core.types import Detections, Image
 from sightline.models import motion
 from sightline.models.base import Options
-from sightline.types import Detections, Image
 
 
 def scene(size: tuple[int, int] = (640, 360), seed: int = 1) -> Image:

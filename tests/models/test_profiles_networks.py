@@ -25,12 +25,12 @@ from sightline.cache import Cache
 from sightline.cache.getting import pull
 from sightline.cli.agreement import ALL, disagreement
 from sightline.cli.export import export_profile
-from sightline.errors import ConfigError, ModelError
+from sightline.core.errors import ConfigError, ModelError
+from sightline.core.registry import load
+from sightline.core.types import Detections, Image, Prediction, Segmentation
 from sightline.loader import load_model
 from sightline.models.base import Model, Options
 from sightline.profiles import Profile
-from sightline.registry import load
-from sightline.types import Detections, Image, Prediction, Segmentation
 
 pytestmark = pytest.mark.timeout(300)  # tracing is slow where other work has the cores
 SEMANTIC = ("deeplab", "segformer", "mask2former")

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from sightline.errors import ModelError
+from sightline.core.errors import ModelError
+from sightline.core.types import Detections
 from sightline.loader import load_model
 from sightline.models._data_sets import COCO_IDS
 from sightline.models._labels import COCO
 from sightline.models.base import GraphModel
-from sightline.types import Detections
 
 GREY = np.full((48, 128, 3), 128, np.uint8)
 

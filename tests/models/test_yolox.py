@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from sightline.errors import ConfigError, ModelError
+from sightline.core.errors import ConfigError, ModelError
+from sightline.core.types import Detections, Image
 from sightline.loader import load_model
 from sightline.models.base import GraphModel, Options
-from sightline.types import Detections, Image
 
 CELLS = 64 + 16 + 4  # of a 64x64 input: strides 8, 16, 32
 CLASSES = 3

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from sightline import palette
+from sightline.core import palette
+from sightline.core.types import NOTHING, Detections, Image, Segmentation
 from sightline.renderers import blend, blur_background, contours, filled, replace_background
-from sightline.types import NOTHING, Detections, Image, Segmentation
 
 LABELS = ("background", "person")
 HALVES = Segmentation(np.array([[0, 1]], np.uint8))

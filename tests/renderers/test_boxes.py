@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from sightline import palette
+from sightline.core import palette
+from sightline.core.types import Detections, Image, Segmentation
 from sightline.renderers import boxes
-from sightline.types import Detections, Image, Segmentation
 
 LABELS = ("person", "car")
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sightline import palette
+from sightline.core import palette
+from sightline.core.types import Detections, Segmentation
 from sightline.renderers import filled
 from sightline.renderers.base import default_for
-from sightline.types import Detections, Segmentation
 
 IMAGE = np.full((30, 40, 3), 90, np.uint8)
 HALVES = Segmentation(np.array([[0, 1]], np.uint8))

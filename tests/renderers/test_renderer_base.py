@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sightline import registry
-from sightline.errors import ConfigError
+from sightline.core import registry
+from sightline.core.errors import ConfigError
+from sightline.core.types import Detections, Image, Segmentation
 from sightline.renderers import base, boxes, filled, side_by_side
-from sightline.types import Detections, Image, Segmentation
 
 ALL = registry.names("renderers")
 IMAGE: Image = np.random.default_rng(0).integers(0, 256, (48, 64, 3), np.uint8)

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from results import entry, files_end_at, two_found
-from sightline.errors import SinkError
+from sightline.core.errors import SinkError
+from sightline.core.types import Segmentation
 from sightline.sinks import jsonl
-from sightline.types import Segmentation
 
 IMAGE = np.zeros((48, 64, 3), np.uint8)
 

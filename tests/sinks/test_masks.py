@@ -11,9 +11,9 @@ import pytest
 from numpy.typing import NDArray
 
 from results import entry, files_end_at, two_found
-from sightline.errors import SinkError
+from sightline.core.errors import SinkError
+from sightline.core.types import Detections, Segmentation
 from sightline.sinks import masks
-from sightline.types import Detections, Segmentation
 
 IMAGE = np.zeros((48, 64, 3), np.uint8)
 HALVES = Segmentation(np.array([[0, 200]], np.uint8))

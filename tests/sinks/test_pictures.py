@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from results import entry, files_end_at, two_found
-from sightline.errors import SinkError
+from sightline.core.errors import SinkError
 from sightline.sinks import pictures
 
 IMAGE = np.zeros((48, 64, 3), np.uint8)

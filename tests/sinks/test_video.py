@@ -11,11 +11,11 @@ import pytest
 
 from clips import moving, number_of, numbered, read_clip
 from results import entry, files_end_at
-from sightline.errors import SinkError
+from sightline.core.errors import SinkError
+from sightline.core.types import Image
 from sightline.sinks import video
 from sightline.sinks.base import Entry
 from sightline.sources.base import open_source
-from sightline.types import Image
 
 
 def write(path: Path, entries: list[Entry]) -> Path:

@@ -11,7 +11,7 @@ import cv2
 import pytest
 
 from clips import number_of, numbered, write_clip
-from sightline.errors import SourceError
+from sightline.core.errors import SourceError
 from sightline.sources import camera
 from sightline.sources.base import open_source
 

@@ -14,10 +14,10 @@ import pytest
 from av.video.stream import VideoStream
 
 from clips import number_of, numbered, write_clip
-from sightline.errors import SourceError
+from sightline.core.errors import SourceError
+from sightline.core.types import Image
 from sightline.sources import file
 from sightline.sources.base import Shot, open_source
-from sightline.types import Image
 
 
 def shots(path: Path) -> list[Shot]:

@@ -10,10 +10,10 @@ import cv2
 import numpy as np
 import pytest
 
-from sightline.errors import SourceError
+from sightline.core.errors import SourceError
+from sightline.core.types import Image
 from sightline.sources import images
 from sightline.sources.base import PICTURES, open_source
-from sightline.types import Image
 
 LEFT_RED = np.zeros((40, 60, 3), np.uint8)
 LEFT_RED[:, :30] = (0, 0, 255)

@@ -22,7 +22,7 @@ import pytest
 
 from clips import moving, number_of, numbered, write_clip
 from rtsp import RtspServer, free_port
-from sightline.errors import SourceError
+from sightline.core.errors import SourceError
 from sightline.sources import network
 from sightline.sources.base import open_source, shown
 

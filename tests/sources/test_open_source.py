@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from sightline.errors import SourceError
-from sightline.registry import load, names
+from sightline.core.errors import SourceError
+from sightline.core.registry import load, names
 from sightline.sources.base import open_source
 
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sightline.errors import SourceError
+from sightline.core.errors import SourceError
 from sightline.sources.base import open_source
 from sightline.sources.synthetic import BACKGROUND, Synthetic
 

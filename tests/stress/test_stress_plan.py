@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sightline.errors import ConfigError
+from sightline.core.errors import ConfigError
 from sightline.stress.plan import Plan
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import made
-from sightline.errors import ConfigError
+from sightline.core.errors import ConfigError
 from sightline.train.cache import Photos
 from sightline.train.records import IGNORE, kept_aside, read
 

@@ -9,7 +9,7 @@ import pytest
 
 import made
 from conftest import MakeGraph
-from sightline.errors import ConfigError
+from sightline.core.errors import ConfigError
 from sightline.train.cache import Photos
 from sightline.train.records import read
 from sightline.train.teacher import teach

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from results import entry
 from sightline.config import Settings
-from sightline.errors import BadRequest, ConfigError, LimitReached, ProtocolError, StreamBusy
+from sightline.core.errors import BadRequest, ConfigError, LimitReached, ProtocolError, StreamBusy
 from sightline.hub import Hub
 from sightline.models.motion import create
 from sightline.pool import Key, ModelPool

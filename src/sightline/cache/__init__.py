@@ -16,7 +16,7 @@ from filelock import FileLock, Timeout
 
 from sightline.cache.judging import Expected, judge
 from sightline.config import cache_folder
-from sightline.errors import ModelError
+from sightline.core.errors import ModelError
 from sightline.profiles import File, Profile
 
 RECORD = "pulled.json"

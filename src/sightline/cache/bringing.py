@@ -15,7 +15,7 @@ from pathlib import Path
 
 from sightline.cache import PRECISIONS, RECORD, Cache, Entry, read_record
 from sightline.cache.judging import Expected, digest_of, judge, megabytes
-from sightline.errors import ConfigError, ModelError
+from sightline.core.errors import ConfigError, ModelError
 from sightline.profiles import SAFE, File, Profile
 
 MOST_FILES = 10_000

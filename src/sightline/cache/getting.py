@@ -9,7 +9,7 @@ from typing import TypeAlias
 from sightline.cache import Cache, Entry
 from sightline.cache.download import PATIENCE, Unreachable, fetch, shown
 from sightline.cache.judging import Expected, megabytes
-from sightline.errors import ModelError
+from sightline.core.errors import ModelError
 from sightline.profiles import HUB, File, Profile
 
 Watch: TypeAlias = Callable[[File, int, int | None], None]

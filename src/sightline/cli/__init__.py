@@ -21,7 +21,7 @@ from sightline.cli.stress import stress
 from sightline.cli.token import token
 from sightline.cli.train import train
 from sightline.cli.watch import watch
-from sightline.errors import SightlineError
+from sightline.core.errors import SightlineError
 
 BROKEN_PIPE = 141
 """128 and SIGPIPE."""

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
+from sightline.core.types import Detections, Image, Prediction, Segmentation
 from sightline.models.base import Options
-from sightline.types import Detections, Image, Prediction, Segmentation
 
 PIXELS = 0.995
 """The share of pixels that must be of the same class."""

@@ -8,8 +8,8 @@ import msgspec
 
 if TYPE_CHECKING:
     from sightline.client import Result
+    from sightline.core.types import Image
     from sightline.sinks.jsonl import Line
-    from sightline.types import Image
 
 URL = "ws://127.0.0.1:8000"
 
@@ -38,8 +38,8 @@ def drawn(result: Result) -> Image:
     import numpy as np
 
     from sightline import codecs
+    from sightline.core.types import Detections, Prediction, Segmentation
     from sightline.renderers.base import draw
-    from sightline.types import Detections, Prediction, Segmentation
 
     data = result.picture or b""
     image = codecs.decode(codecs.check_jpeg(data, max_pixels=1 << 28))

@@ -11,11 +11,11 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from sightline.core.errors import ConfigError, SightlineError
+from sightline.core.registry import load, names
 from sightline.engines.base import cores
-from sightline.errors import ConfigError, SightlineError
 from sightline.loader import load_model
 from sightline.models.base import GraphModel
-from sightline.registry import load, names
 
 TOGETHER_S = 1.0
 """How long several instances run at once."""

@@ -20,8 +20,8 @@ import msgspec
 from sightline import __version__, loader
 from sightline.cli.installing import exactly
 from sightline.config import Settings, load_settings
-from sightline.errors import SightlineError
-from sightline.registry import load, names
+from sightline.core.errors import SightlineError
+from sightline.core.registry import load, names
 
 PYTHONS = ((3, 11), (3, 13))
 LITTLE_MEMORY = 1 << 30

@@ -12,9 +12,9 @@ from sightline.cache import PRECISIONS, Cache, Precision
 from sightline.catalogue import find
 from sightline.cli.providing import get
 from sightline.config import load_settings
-from sightline.errors import ConfigError, ModelError
+from sightline.core.errors import ConfigError, ModelError
+from sightline.core.registry import load
 from sightline.profiles import Profile
-from sightline.registry import load
 
 
 def export(

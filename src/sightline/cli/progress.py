@@ -11,10 +11,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from sightline.metrics import Rate
+from sightline.core.metrics import Rate
+from sightline.core.types import ModelCard
 from sightline.runner import Tally
 from sightline.sources.base import Source
-from sightline.types import ModelCard
 
 LINE_EVERY_S = 5.0
 NAMES = {"video": "video", "pictures": "pictures", "jsonl": "lines", "masks": "masks"}

@@ -15,7 +15,7 @@ from sightline.cache.getting import pull
 from sightline.cache.judging import megabytes
 from sightline.catalogue import graph_in, lacks_torch
 from sightline.config import Settings
-from sightline.errors import ConfigError
+from sightline.core.errors import ConfigError
 from sightline.profiles import File, Profile
 
 LINE_EVERY_S = 10

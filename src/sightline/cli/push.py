@@ -16,16 +16,16 @@ from rich.markup import escape
 
 from sightline.cli.answers import URL
 from sightline.config import client_authority, client_token
-from sightline.types import check_stream_name
+from sightline.core.types import check_stream_name
 
 if TYPE_CHECKING:
     from sightline.cli.run import Stop
     from sightline.client import AsyncClient
     from sightline.client.answers import Answer
     from sightline.client.links import Wish
+    from sightline.core.types import Image
     from sightline.feed import Newest
     from sightline.sinks.jsonl import Jsonl
-    from sightline.types import Image
 
 POLL_S = 0.1
 LAST_ANSWERS_S = 3.0
@@ -103,7 +103,7 @@ class _Push:
 
     async def go(self, stop: Stop, duration: float | None) -> None:
         """Push until the source ends, the time is over or somebody stops it."""
-        from sightline.errors import Unreachable
+        from sightline.core.errors import Unreachable
 
         async with self._client as client:
             ending = asyncio.create_task(self._end(client, stop, duration))
@@ -150,7 +150,7 @@ class Report:
     """Progress on standard error: one line that is rewritten on a terminal, a line every few seconds elsewhere."""
 
     def __init__(self, stream: str, *, bar: bool) -> None:
-        from sightline.metrics import Rate, Spread
+        from sightline.core.metrics import Rate, Spread
 
         self.sent = 0
         self.asked: Wish | None = None

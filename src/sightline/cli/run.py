@@ -17,11 +17,11 @@ import typer
 from sightline import loader
 from sightline.cli.providing import provide
 from sightline.config import Settings, load_settings
-from sightline.errors import ConfigError, SinkError
-from sightline.registry import load
+from sightline.core.errors import ConfigError, SinkError
+from sightline.core.registry import load
+from sightline.core.types import check_stream_name
 from sightline.sinks.base import Sink
 from sightline.sources.base import Source, open_source
-from sightline.types import check_stream_name
 
 ROOM = 10 << 20
 """Bytes. With less than this on the disk it is not worth beginning."""

@@ -11,7 +11,7 @@ import typer
 from sightline import loader
 from sightline.cli.providing import provide
 from sightline.config import Settings, load_settings
-from sightline.errors import ConfigError, ModelError
+from sightline.core.errors import ConfigError, ModelError
 from sightline.guard import is_loopback
 
 

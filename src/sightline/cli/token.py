@@ -10,7 +10,7 @@ import typer
 
 from sightline.cli.tables import print_table
 from sightline.config import data_folder
-from sightline.errors import ConfigError
+from sightline.core.errors import ConfigError
 from sightline.tokens import ALL, Record, Store
 
 token = typer.Typer(

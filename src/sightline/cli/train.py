@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from sightline.errors import ConfigError
+from sightline.core.errors import ConfigError
 
 
 class Kind(StrEnum):

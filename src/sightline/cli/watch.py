@@ -13,8 +13,8 @@ import typer
 
 from sightline.cli.answers import URL
 from sightline.config import client_authority, client_token
-from sightline.errors import ConfigError, SightlineError
-from sightline.types import check_stream_name
+from sightline.core.errors import ConfigError, SightlineError
+from sightline.core.types import check_stream_name
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -111,7 +111,7 @@ def _status(newest: _Newest, stream: str) -> None:
     from rich.console import Console
     from rich.live import Live
 
-    from sightline.metrics import Rate, Spread
+    from sightline.core.metrics import Rate, Spread
 
     console = Console(stderr=True, emoji=False)
     rate, latency = Rate(), Spread()

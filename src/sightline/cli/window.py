@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 
-from sightline.errors import ConfigError
-from sightline.types import Image
+from sightline.core.errors import ConfigError
+from sightline.core.types import Image
 
 
 def _no_screen(why: str) -> ConfigError:

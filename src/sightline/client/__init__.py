@@ -3,6 +3,6 @@
 from sightline.client.answers import Dropped, Result
 from sightline.client.asynchronous import AsyncClient
 from sightline.client.synchronous import Client
-from sightline.rows import Detection, Segment
+from sightline.core.records import Detection, Segment
 
 __all__ = ["AsyncClient", "Client", "Detection", "Dropped", "Result", "Segment"]

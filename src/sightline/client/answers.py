@@ -9,8 +9,8 @@ from msgspec import field
 from msgspec.structs import replace
 
 from sightline import frames, protocol
-from sightline.errors import SightlineError
-from sightline.rows import Detection
+from sightline.core.errors import SightlineError
+from sightline.core.records import Detection
 
 
 class Result(frames.ResultMessage, tag="result", kw_only=True, omit_defaults=True):

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from sightline.client import links
 from sightline.client.answers import Answer, Result
 from sightline.client.calls import Call, Publishing, Subscribing
-from sightline.errors import (
+from sightline.core.errors import (
     IdleTimeout,
     LimitReached,
     ShuttingDown,

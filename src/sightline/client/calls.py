@@ -14,7 +14,7 @@ from sightline import frames
 from sightline.client.answers import Answer, Dropped, Result
 from sightline.client.links import Link, Wish
 from sightline.client.supply import Form, check, supply
-from sightline.errors import BadImage, SightlineError, TooLarge
+from sightline.core.errors import BadImage, SightlineError, TooLarge
 
 if TYPE_CHECKING:
     from sightline.client.supply import Pictures

@@ -15,7 +15,7 @@ from urllib.parse import quote, urlsplit
 from sightline import frames
 from sightline.client.answers import Answer
 from sightline.client.supply import Jpeg
-from sightline.errors import ConfigError, SightlineError, Unreachable
+from sightline.core.errors import ConfigError, SightlineError, Unreachable
 from sightline.protocol import Pong
 
 CA_PATH = "/ca.crt"

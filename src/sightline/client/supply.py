@@ -14,7 +14,7 @@ from collections.abc import AsyncGenerator, AsyncIterable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeGuard
 
-from sightline.errors import BadImage
+from sightline.core.errors import BadImage
 
 if TYPE_CHECKING:
     import numpy as np

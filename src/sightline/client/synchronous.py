@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from sightline.client.answers import Answer, Result
 from sightline.client.asynchronous import AsyncClient
 from sightline.client.links import Limits, Wish
-from sightline.errors import Unreachable
+from sightline.core.errors import Unreachable
 
 if TYPE_CHECKING:
     from sightline.client.supply import Pictures

@@ -26,7 +26,7 @@ from sightline.client.links import (
     untrusted,
 )
 from sightline.client.supply import Jpeg
-from sightline.errors import ProtocolError, SightlineError, TooLarge, Unreachable
+from sightline.core.errors import ProtocolError, SightlineError, TooLarge, Unreachable
 from sightline.protocol import Ping, Pong
 
 log = logging.getLogger(__name__)

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
-from sightline import registry
+from sightline.core import registry
+from sightline.core.errors import ConfigError, SightlineError
 from sightline.engines.base import PRECISIONS, Engine
-from sightline.errors import ConfigError, SightlineError
 
 DEVICE = re.compile(r"cpu|cuda:\d{1,2}")
 X86 = ("x86_64", "amd64")

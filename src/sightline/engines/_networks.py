@@ -21,9 +21,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from sightline.core.errors import ConfigError, ModelError
 from sightline.engines._reading import INSTALL, numbers, read_json, read_tensors
 from sightline.engines.base import reason
-from sightline.errors import ConfigError, ModelError
 
 UNUSED = re.compile(
     r"(.*\.)?(num_batches_tracked|relative_position_index|attn_mask|position_ids|empty_weight|anchors|valid_mask)"

@@ -14,8 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from sightline.core.errors import ConfigError, ModelError
 from sightline.engines.base import reason
-from sightline.errors import ConfigError, ModelError
 
 INSTALL = "run: pip install 'sightline[torch]'"
 BROKEN = (

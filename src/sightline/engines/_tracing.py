@@ -15,9 +15,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from sightline.core.errors import ModelError
 from sightline.engines._networks import Network
 from sightline.engines.base import reason
-from sightline.errors import ModelError
 
 OPSET = 17
 

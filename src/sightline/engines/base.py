@@ -20,8 +20,8 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from sightline.errors import ConfigError, ModelError
-from sightline.types import Engine, TensorSpec
+from sightline.core.errors import ConfigError, ModelError
+from sightline.core.types import Engine, TensorSpec
 
 __all__ = ["PRECISIONS", "Engine", "check_file", "check_precision", "cores", "has_graph", "reason", "spec_of"]
 

@@ -18,9 +18,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sightline.core.errors import ConfigError, ModelError
+from sightline.core.types import TensorSpec
 from sightline.engines.base import check_file, check_precision, cores, reason, spec_of
-from sightline.errors import ConfigError, ModelError
-from sightline.types import TensorSpec
 
 _QUIET = 4  # what goes wrong is raised; the log would only repeat it on stderr
 _DTYPES = {"float": "float32", "double": "float64"}

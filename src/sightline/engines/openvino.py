@@ -14,9 +14,9 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from sightline.core.errors import ConfigError, ModelError
+from sightline.core.types import TensorSpec
 from sightline.engines.base import check_file, check_precision, cores, has_graph, reason, spec_of
-from sightline.errors import ConfigError, ModelError
-from sightline.types import TensorSpec
 
 _HINTS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
 

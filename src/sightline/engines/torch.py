@@ -17,10 +17,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sightline.core.errors import ConfigError, ModelError
+from sightline.core.types import TensorSpec
 from sightline.engines.base import check_file, check_precision, cores, reason
-from sightline.errors import ConfigError, ModelError
 from sightline.profiles import Profile
-from sightline.types import TensorSpec
 
 READS = (".safetensors", ".pth", ".pt", ".bin")
 """Files of weights; this engine reads no graphs."""

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from sightline.errors import ModelError
+from sightline.core.errors import ModelError
 
 MAX_BYTES = 2_000_000
 """Of such a file; the names of 10,000 classes fit."""

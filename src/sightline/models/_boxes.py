@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from sightline.core.types import Detections, Image
 from sightline.models.base import Geometry, Graph
-from sightline.types import Detections, Image
 
 PAD = 114
 """The grey around a picture; both families were trained with it."""

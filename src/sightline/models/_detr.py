@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from sightline.core.types import TensorSpec
 from sightline.models._boxes import MAX_ROWS, above
 from sightline.models.base import Graph
-from sightline.types import TensorSpec
 
 
 @dataclass(frozen=True, slots=True)

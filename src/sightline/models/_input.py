@@ -13,10 +13,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from sightline.errors import ModelError
+from sightline.core.errors import ModelError
+from sightline.core.types import Image
 from sightline.models._boxes import PAD, letterbox
 from sightline.models.base import Geometry, Graph, Portable
-from sightline.types import Image
 
 Three = tuple[float, float, float]
 FITS = ("stretch", "letterbox", "centre")

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from sightline.errors import ModelError
+from sightline.core.errors import ModelError
 
 MAX_TEXT = 200_000
 """Characters of a list of names; 10,000 classes fit."""

@@ -22,8 +22,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sightline.errors import BadImage
-from sightline.types import Engine, Image, ModelCard, Prediction, TensorSpec
+from sightline.core.errors import BadImage
+from sightline.core.types import Engine, Image, ModelCard, Prediction, TensorSpec
 
 BATCH = 8
 """Pictures at once where batching pays: on accelerators."""

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sightline.core.types import Detections, Engine, Image, ModelCard
 from sightline.models._boxes import Letterbox, above, detections
 from sightline.models._labels import labels_for
 from sightline.models.base import Geometry, Graph, GraphModel, Options, Portable
-from sightline.types import Detections, Engine, Image, ModelCard
 
 LAYOUTS = "boxes 1 x N x 4 and scores 1 x classes x N, as `sightline train detect` writes them"
 

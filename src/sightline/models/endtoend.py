@@ -14,13 +14,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sightline.errors import ModelError
+from sightline.core.errors import ModelError
+from sightline.core.types import Detections, Engine, Image, ModelCard
 from sightline.models._boxes import above, detections, final_rows
 from sightline.models._input import Input, Recipe, recipe_for
 from sightline.models._instances import instance_map
 from sightline.models._labels import told_labels
 from sightline.models.base import Geometry, Graph, GraphModel, Options, Portable
-from sightline.types import Detections, Engine, Image, ModelCard
 
 LAYOUTS = (
     "1 x N x 6 (corners in pixels, certainty, class), N at most 1,000; "

@@ -14,8 +14,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from sightline.core.types import Detections, Image, ModelCard, Prediction
 from sightline.models.base import Model, Options, check_image, timed
-from sightline.types import Detections, Image, ModelCard, Prediction
 
 SIDE = 320
 """Pixels of the longer side that motion is looked for at."""

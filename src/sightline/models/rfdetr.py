@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sightline.errors import ModelError
+from sightline.core.errors import ModelError
+from sightline.core.types import Detections, Engine, Image, ModelCard
 from sightline.models._boxes import corners, detections
 from sightline.models._data_sets import COCO_IDS
 from sightline.models._detr import Queries, likely, queries
@@ -23,7 +24,6 @@ from sightline.models._input import IMAGENET, Input, recipe_for
 from sightline.models._instances import instance_map
 from sightline.models._labels import COCO, labels_for, told_labels
 from sightline.models.base import Geometry, Graph, GraphModel, Options
-from sightline.types import Detections, Engine, Image, ModelCard
 
 LAYOUTS = (
     "dets 1 x N x 4 and labels 1 x N x classes, for instance segmentation masks 1 x N x h x w too; "

@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sightline.core.types import Detections, Engine, Image, ModelCard
 from sightline.models._boxes import MAX_ROWS, above, corners, detections
 from sightline.models._detr import Queries, likely, queries
 from sightline.models._input import Input, Recipe, recipe_for
 from sightline.models._labels import labels_for, told_labels
 from sightline.models.base import Geometry, Graph, GraphModel, Options
-from sightline.types import Detections, Engine, Image, ModelCard
 
 LAYOUTS = (
     "images and orig_target_sizes in, labels 1 x N, boxes 1 x N x 4 and scores 1 x N out; "

@@ -10,11 +10,11 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from sightline.core.types import Engine, Image, ModelCard, Segmentation
 from sightline.models._boxes import Letterbox
 from sightline.models._class_map import class_map
 from sightline.models._labels import labels_for
 from sightline.models.base import Geometry, Graph, GraphModel, Options, Portable
-from sightline.types import Engine, Image, ModelCard, Segmentation
 
 LAYOUTS = "logits 1 x classes x H x W, as `sightline train segment` writes them"
 

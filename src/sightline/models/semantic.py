@@ -16,13 +16,13 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from sightline.errors import ModelError
+from sightline.core.errors import ModelError
+from sightline.core.types import NOTHING, Engine, Image, ModelCard, Segmentation, TensorSpec
 from sightline.models._class_map import class_map
 from sightline.models._data_sets import ADE, VOC
 from sightline.models._input import IMAGENET, Input, recipe_for
 from sightline.models._labels import labels_for, told_labels
 from sightline.models.base import Geometry, Graph, GraphModel, Options, Portable
-from sightline.types import NOTHING, Engine, Image, ModelCard, Segmentation, TensorSpec
 
 LAYOUTS = (
     "logits 1 x classes x H x W or 1 x H x W x classes, 2 to 255 classes, H and W in proportion to the input's; "

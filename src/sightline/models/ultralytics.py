@@ -14,12 +14,12 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from sightline.errors import ModelError
+from sightline.core.errors import ModelError
+from sightline.core.types import Detections, Engine, Image, ModelCard
 from sightline.models._boxes import Letterbox, above, anchors, corners, detections, final_rows
 from sightline.models._instances import instance_map
 from sightline.models._labels import labels_for
 from sightline.models.base import Geometry, Graph, GraphModel, Options, Portable
-from sightline.types import Detections, Engine, Image, ModelCard
 
 LAYOUTS = (
     "1 x (4 + classes) x N (YOLOv8, 11) or 1 x 3N x (5 + classes) (YOLOv5), N as the strides give; "

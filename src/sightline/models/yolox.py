@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sightline.errors import ModelError
+from sightline.core.errors import ModelError
+from sightline.core.types import Detections, Engine, Image, ModelCard
 from sightline.models._boxes import Letterbox, above, anchors, corners, detections
 from sightline.models._labels import labels_for
 from sightline.models.base import Geometry, Graph, GraphModel, Options, Portable
-from sightline.types import Detections, Engine, Image, ModelCard
 
 LAYOUTS = "1 x N x (5 + classes), undecoded, N as strides 8, 16 and 32 give; without Ultralytics metadata"
 

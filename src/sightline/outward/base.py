@@ -9,11 +9,11 @@ from typing import Protocol
 
 import msgspec
 
-from sightline.errors import SightlineError, SinkError, StreamEnded
+from sightline.core.errors import SightlineError, SinkError, StreamEnded
+from sightline.core.types import Result
 from sightline.hub import Hub
 from sightline.sinks.jsonl import Line
 from sightline.stream import Subscription
-from sightline.types import Result
 
 log = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from importlib.util import find_spec
 from urllib.parse import urlsplit
 
-from sightline.errors import ConfigError
+from sightline.core.errors import ConfigError
 from sightline.hub import Hub
 from sightline.outward.base import LAST_S, Feeder, Outlet
 from sightline.outward.settings import JsonlSink, SinkSettings, WebhookSink

@@ -13,7 +13,7 @@ from threading import Thread
 from typing import Any
 
 from sightline import __version__
-from sightline.errors import SinkError
+from sightline.core.errors import SinkError
 from sightline.outward.settings import WebhookSink
 from sightline.sources.base import shown
 

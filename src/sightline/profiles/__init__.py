@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from sightline.errors import ConfigError
+from sightline.core.errors import ConfigError
 
 FOLDER = Path(__file__).parent
 WEIGHTS = FOLDER.parent / "weights"

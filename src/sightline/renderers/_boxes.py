@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from sightline import palette
+from sightline.core import palette
+from sightline.core.types import Detections, Image, Prediction
 from sightline.renderers.base import fill
-from sightline.types import Detections, Image, Prediction
 
 FONT = cv2.FONT_HERSHEY_SIMPLEX
 

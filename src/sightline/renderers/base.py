@@ -12,8 +12,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from sightline import palette, registry
-from sightline.types import NOTHING, Image, Prediction, Segmentation
+from sightline.core import palette, registry
+from sightline.core.types import NOTHING, Image, Prediction, Segmentation
 
 AUTO = "auto"
 """The mode where nobody chose one: boxes for detections, filled areas for a segmentation."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from sightline.core.types import Image, Prediction
 from sightline.renderers._boxes import FONT as FONT
 from sightline.renderers._boxes import draw_boxes
-from sightline.types import Image, Prediction
 
 
 def render(image: Image, prediction: Prediction, labels: Sequence[str], *, opacity: float = 0.5) -> Image:

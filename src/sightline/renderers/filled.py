@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from sightline.core.types import Image, Prediction
 from sightline.renderers.base import fill
-from sightline.types import Image, Prediction
 
 NEEDS = "mask"
 

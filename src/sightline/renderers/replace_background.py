@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
+from sightline.core.types import Image, Prediction
 from sightline.renderers.base import background, behind
-from sightline.types import Image, Prediction
 
 NEEDS = "person"
 TOP, BOTTOM = (92, 72, 52), (40, 28, 20)

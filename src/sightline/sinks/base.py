@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from sightline.errors import SinkError
-from sightline.types import Image, Result
+from sightline.core.errors import SinkError
+from sightline.core.types import Image, Result
 
 
 @dataclass(frozen=True, slots=True, eq=False)

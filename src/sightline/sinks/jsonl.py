@@ -8,8 +8,8 @@ from contextlib import suppress
 
 import msgspec
 
+from sightline.core.types import Detection, Segment
 from sightline.sinks.base import Entry, writable_file, writing
-from sightline.types import Detection, Segment
 
 STDOUT = 1
 

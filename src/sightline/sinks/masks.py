@@ -8,9 +8,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from sightline.errors import SinkError
+from sightline.core.errors import SinkError
+from sightline.core.types import Detections, Result
 from sightline.sinks.base import Entry, Names, write_whole, writing
-from sightline.types import Detections, Result
 
 
 def open(target: str) -> Masks:

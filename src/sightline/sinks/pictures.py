@@ -6,7 +6,7 @@ from pathlib import Path
 
 import cv2
 
-from sightline.errors import SinkError
+from sightline.core.errors import SinkError
 from sightline.sinks.base import Entry, Names, writable_file, write_whole, writing
 
 ENDINGS = frozenset((".jpg", ".jpeg", ".png", ".webp"))

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from sightline.errors import SinkError
+from sightline.core.errors import SinkError
+from sightline.core.types import Image
 from sightline.sinks.base import Entry, writable_file
-from sightline.types import Image
 
 if TYPE_CHECKING:
     from av import VideoFrame

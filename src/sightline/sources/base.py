@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any, Protocol, Self
 from urllib.parse import urlsplit
 
-from sightline.errors import SourceError
-from sightline.registry import load, names
-from sightline.types import Image
+from sightline.core.errors import SourceError
+from sightline.core.registry import load, names
+from sightline.core.types import Image
 
 PICTURES = frozenset((".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"))
 """Endings of files that are single pictures."""

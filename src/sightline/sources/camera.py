@@ -13,7 +13,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from sightline.errors import SourceError
+from sightline.core.errors import SourceError
 from sightline.sources.base import IDLE_S, Shot
 
 WHAT = "a camera (camera:0)"

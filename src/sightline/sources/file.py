@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sightline.errors import SourceError
+from sightline.core.errors import SourceError
+from sightline.core.types import Image
 from sightline.sources._packets import Decoding
 from sightline.sources.base import PICTURES, Shot
-from sightline.types import Image
 
 if TYPE_CHECKING:
     from av import VideoFrame

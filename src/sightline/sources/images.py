@@ -11,9 +11,9 @@ from typing import Any
 import cv2
 import numpy as np
 
-from sightline.errors import SourceError
+from sightline.core.errors import SourceError
+from sightline.core.types import Image
 from sightline.sources.base import PICTURES, Shot
-from sightline.types import Image
 
 WHAT = "a picture (photo.jpg), a folder of pictures (photos/)"
 

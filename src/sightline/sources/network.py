@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
-from sightline.errors import SourceError
+from sightline.core.errors import SourceError
 from sightline.sources._packets import Decoding
 from sightline.sources.base import Shot, shown
 

@@ -15,9 +15,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from sightline.errors import SourceError
+from sightline.core.errors import SourceError
+from sightline.core.types import Image
 from sightline.sources.base import IDLE_S, Shot
-from sightline.types import Image
 
 WHAT = "made pictures (synthetic:shapes?size=640x360&fps=30&seed=1, synthetic:noise)"
 

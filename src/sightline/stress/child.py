@@ -13,7 +13,7 @@ from typing import TypeVar
 
 import msgspec
 
-from sightline.errors import SightlineError
+from sightline.core.errors import SightlineError
 from sightline.stress.plan import Failed, Heard, Told
 
 LONGEST = 1 << 28

@@ -17,7 +17,7 @@ def jpegs(source: str | None, count: int = MOST) -> list[bytes]:
     """The first ``count`` pictures of a source as JPEG, or made ones of 640x360. Raises SourceError."""
     # Here, or each publisher would load OpenCV
     from sightline import codecs
-    from sightline.errors import SourceError
+    from sightline.core.errors import SourceError
     from sightline.sources.base import open_source, shown
 
     if source is None:

@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 from msgspec import Struct
 
-from sightline.errors import ConfigError
+from sightline.core.errors import ConfigError
 
 MOST_STREAMS = 256
 """Each is a process."""

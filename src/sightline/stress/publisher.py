@@ -9,7 +9,7 @@ from collections import Counter
 from sightline import frames
 from sightline.client import links
 from sightline.client.answers import Answer, Result
-from sightline.errors import SightlineError
+from sightline.core.errors import SightlineError
 from sightline.stress import child
 from sightline.stress.pictures import packed
 from sightline.stress.plan import Published, PublishJob, Ready, Start

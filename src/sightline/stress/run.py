@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from sightline.errors import SightlineError, Unreachable
+from sightline.core.errors import SightlineError, Unreachable
 from sightline.stress.child import Child, child
 from sightline.stress.figures import Figures, Sample, balanced, figures
 from sightline.stress.pictures import pack

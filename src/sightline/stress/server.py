@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from sightline.client.links import Place
 from sightline.config import environment
-from sightline.errors import ConfigError, SightlineError, Unreachable
+from sightline.core.errors import ConfigError, SightlineError, Unreachable
 
 LOAD_S = 120.0
 STOP_S = 10.0

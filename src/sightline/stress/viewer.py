@@ -6,7 +6,7 @@ import time
 
 from sightline.client import links
 from sightline.client.answers import Answer, Result
-from sightline.errors import SightlineError
+from sightline.core.errors import SightlineError
 from sightline.stress import child
 from sightline.stress.plan import Ready, Stop, Viewed, ViewJob
 

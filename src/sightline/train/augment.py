@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from sightline.types import Image
+from sightline.core.types import Image
 
 PAD = 114
 """The grey around a photo that doesn't fill the square."""

@@ -9,9 +9,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from sightline.errors import ConfigError
+from sightline.core.errors import ConfigError
+from sightline.core.types import Image
 from sightline.train.records import IGNORE, DataSet, Record
-from sightline.types import Image
 
 LONGER_SIDE = 320
 

@@ -10,12 +10,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from sightline.core.types import Image
 from sightline.train import augment, nets
 from sightline.train.assign import cells, detection_loss, to_boxes
 from sightline.train.cache import Photos
 from sightline.train.coco import average_precision
 from sightline.train.loop import Batch
-from sightline.types import Image
 
 SIZE = 320
 """Side of the square the finished network looks at, pixels."""

@@ -11,13 +11,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from sightline.errors import ConfigError
+from sightline.core.errors import ConfigError
+from sightline.core.types import Detections, Image, Segmentation
 from sightline.loader import load_model
 from sightline.models.base import Model
 from sightline.train import pictures
 from sightline.train.cache import Photos
 from sightline.train.records import IGNORE, DataSet, read
-from sightline.types import Detections, Image, Segmentation
 
 WORST = 12
 Progress = Callable[[int, int], None]

@@ -25,7 +25,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from sightline.errors import ConfigError
+from sightline.core.errors import ConfigError
 from sightline.train.team import Team
 
 Batch = dict[str, NDArray[Any]]

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from sightline.types import Image
+from sightline.core.types import Image
 
 GREEN, RED, GREY, INK = (80, 200, 80), (60, 60, 235), (225, 225, 225), (60, 60, 60)
 COLOURS = ((200, 90, 20), (40, 120, 230), (90, 160, 40), (160, 60, 150), (30, 30, 200))

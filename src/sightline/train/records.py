@@ -21,7 +21,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from sightline.errors import ConfigError
+from sightline.core.errors import ConfigError
 
 Task = Literal["detect", "segment"]
 IGNORE = 255

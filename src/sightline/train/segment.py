@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
+from sightline.core.types import Image
 from sightline.train import augment, nets
 from sightline.train.cache import Photos
 from sightline.train.loop import Batch
 from sightline.train.records import IGNORE
-from sightline.types import Image
 
 SIDES = ((0.5, 160), (0.85, 224), (1.0, 256))
 """Until which part of training pictures have which side: small ones first, where most is learnt in the least time."""

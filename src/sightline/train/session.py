@@ -12,7 +12,8 @@ import numpy as np
 from torch import nn
 
 from sightline import __version__
-from sightline.errors import ConfigError
+from sightline.core.errors import ConfigError
+from sightline.core.types import Image
 from sightline.train import detect, pictures, segment
 from sightline.train.cache import Photos
 from sightline.train.export import export
@@ -20,7 +21,6 @@ from sightline.train.loop import Options, load_checkpoint, pick_device, train
 from sightline.train.records import Task, read
 from sightline.train.teacher import teach
 from sightline.train.team import Team, gathered
-from sightline.types import Image
 
 SAMPLES = 12
 FIGURES = ("mAP", "AP50", "IoU")

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from sightline.errors import ConfigError
+from sightline.core.errors import ConfigError
+from sightline.core.types import Detections
 from sightline.loader import load_model
 from sightline.train.cache import Photos
-from sightline.types import Detections
 
 LEAST = 0.1
 """Less confident rows are left out; see ``detect.CERTAIN`` for what becomes of those between."""

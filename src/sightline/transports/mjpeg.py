@@ -12,11 +12,11 @@ from fastapi import FastAPI, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
 from sightline.access import Close, access_of, needs
+from sightline.core.errors import StreamEnded, StreamNotFound
+from sightline.core.types import Frame, Result
 from sightline.drawing import Drawing, Look
-from sightline.errors import StreamEnded, StreamNotFound
 from sightline.hub import Hub
 from sightline.stream import Stream
-from sightline.types import Frame, Result
 
 FRESH_S = 1.0
 """A snapshot may be so old."""

@@ -23,8 +23,7 @@ from msgspec import UNSET
 from sightline import frames, protocol
 from sightline.access import EVERYBODY, Access, Identity
 from sightline.adapting import begin, preset_knobs, tell_unless
-from sightline.drawing import Drawing
-from sightline.errors import (
+from sightline.core.errors import (
     BadRequest,
     IdleTimeout,
     LimitReached,
@@ -33,13 +32,14 @@ from sightline.errors import (
     StreamEnded,
     Unauthorized,
 )
+from sightline.core.types import Frame, Result
+from sightline.drawing import Drawing
 from sightline.frames import Bytes
 from sightline.gate import Tries, identify, network_of
 from sightline.hub import Hub, status_of
 from sightline.intake import EPOCH, Intake, Pacer
 from sightline.protocol import Adapt, Ping, Pong, SettingsMessage, SettingsRefused, Status
 from sightline.stream import DropReason
-from sightline.types import Frame, Result
 
 log = logging.getLogger(__name__)
 

@@ -16,13 +16,13 @@ from starlette.exceptions import HTTPException
 
 from sightline.access import access_of, needs
 from sightline.config import Settings
+from sightline.core.errors import BadRequest, TooLarge
+from sightline.core.types import check_stream_name
 from sightline.drawing import Drawing, Look
-from sightline.errors import BadRequest, TooLarge
 from sightline.hub import Hub
 from sightline.presets import preset_named
 from sightline.tokens import Role
 from sightline.transports.webrtc.desk import Desk, Session
-from sightline.types import check_stream_name
 
 MAX_SDP = 64 * 1024
 """Bytes. Browsers send 2 to 8 KB."""

@@ -11,8 +11,8 @@ from typing import Any, TypeAlias
 
 import av
 
+from sightline.core.types import Image
 from sightline.transports.webrtc.hooks import EncodedQueue
-from sightline.types import Image
 
 log = logging.getLogger(__name__)
 

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.exceptions import HTTPException
 
+from sightline.core.errors import ConfigError, LimitReached, ShuttingDown, SightlineError
 from sightline.drawing import Look
-from sightline.errors import ConfigError, LimitReached, ShuttingDown, SightlineError
 from sightline.hub import Hub
 from sightline.presets import PresetName
 

@@ -21,7 +21,7 @@ from aiortc.rtcrtpreceiver import RTCRtpReceiver
 from aiortc.rtcrtpsender import RTCEncodedFrame, RTCRtpSender
 from aiortc.rtp import RtcpSrPacket
 
-from sightline.errors import ConfigError
+from sightline.core.errors import ConfigError
 
 WAITING = 8
 """Encoded pictures that may wait for the decoder."""

@@ -23,7 +23,7 @@ from aiortc.sdp import candidate_from_sdp
 
 from sightline import protocol
 from sightline.config import Settings
-from sightline.errors import BadRequest, IdleTimeout, LimitReached, ProtocolError, SightlineError, TooLarge
+from sightline.core.errors import BadRequest, IdleTimeout, LimitReached, ProtocolError, SightlineError, TooLarge
 from sightline.transports.webrtc import hooks
 
 log = logging.getLogger(__name__)

@@ -10,11 +10,12 @@ from starlette.websockets import WebSocket
 
 from sightline import frames, protocol
 from sightline.adapting import begin, hello
-from sightline.errors import BadRequest, IdleTimeout, LimitReached, ProtocolError
+from sightline.core.errors import BadRequest, IdleTimeout, LimitReached, ProtocolError
+from sightline.core.mailbox import Mailbox
+from sightline.core.types import Frame, Result
 from sightline.hub import Hub, status_of
 from sightline.inferred import result_of
 from sightline.intake import Intake, Pacer
-from sightline.mailbox import Mailbox
 from sightline.presets import preset_named
 from sightline.protocol import (
     MAX_SESSION,
@@ -30,7 +31,6 @@ from sightline.protocol import (
 )
 from sightline.stream import DropReason, Stream
 from sightline.transports.websocket.session import peer, receive, send, until_end
-from sightline.types import Frame, Result
 
 log = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from sightline import protocol
 from sightline.access import access_of
-from sightline.errors import LimitReached, ShuttingDown, SightlineError, StreamBusy, StreamEnded, TooLarge
+from sightline.core.errors import LimitReached, ShuttingDown, SightlineError, StreamBusy, StreamEnded, TooLarge
 from sightline.tokens import Role
 
 log = logging.getLogger(__name__)

@@ -15,7 +15,7 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
-from sightline.errors import ConfigError
+from sightline.core.errors import ConfigError
 
 Kind: TypeAlias = Literal["engines", "models", "renderers", "sources", "sinks", "transports"]
 

@@ -10,9 +10,9 @@ from typing import Any, Literal, Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from sightline.errors import BadRequest
-from sightline.rows import Detection as Detection
-from sightline.rows import Segment as Segment
+from sightline.core.errors import BadRequest
+from sightline.core.records import Detection as Detection
+from sightline.core.records import Segment as Segment
 
 Image: TypeAlias = NDArray[np.uint8]
 """H x W x 3, BGR, uint8."""

@@ -6,7 +6,7 @@ import asyncio
 from collections import deque
 from typing import Generic, TypeVar
 
-from sightline.errors import StreamEnded
+from sightline.core.errors import StreamEnded
 
 T = TypeVar("T")
 

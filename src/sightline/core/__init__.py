@@ -1,0 +1,1 @@
+"""Words that every folder shares: types, errors, mailboxes, metrics. Imports nothing of Sightline's."""
