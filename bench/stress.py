@@ -19,7 +19,6 @@ import msgspec
 import numpy as np
 
 from common import MODEL, asset, save
-from sightline import frames
 from sightline.client import Result, links
 from sightline.client.answers import Answer
 from sightline.core.errors import SightlineError
@@ -29,6 +28,7 @@ from sightline.stress.plan import Plan
 from sightline.stress.run import Load, run
 from sightline.stress.server import Server, started, wait_ready
 from sightline.stress.verdict import Goal, verdict
+from sightline.wire import msgpack as frames
 
 CLIP = "videos/bottle-detection.mp4"
 STREAMS = 16

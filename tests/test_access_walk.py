@@ -24,12 +24,13 @@ from websockets.exceptions import InvalidStatus
 
 from rtc import Clip, remote
 from serving import Running, serving, trusting
-from sightline import frames, protocol
 from sightline.app import create_app
 from sightline.config import load_settings
 from sightline.gate import COOKIE
 from sightline.tokens import ROLES, Role, Store
 from sightline.transports.webrtc import publishing
+from sightline.wire import json as protocol
+from sightline.wire import msgpack as frames
 from tcp_peer import frame, tcp_peer
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

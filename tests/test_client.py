@@ -410,7 +410,7 @@ async def test_it_needs_no_server_no_engine_and_no_numpy() -> None:
     out = (await process.communicate())[0].decode().splitlines()
     assert out == [
         "[]",
-        "['sightline.core.errors', 'sightline.frames', 'sightline.protocol', 'sightline.core.records']",
+        "['sightline.core.errors', 'sightline.wire.msgpack', 'sightline.wire.json', 'sightline.core.records']",
     ]
 
 

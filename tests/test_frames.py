@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sightline import frames
 from sightline.core.errors import ProtocolError, TooLarge
 from sightline.core.records import Detection, Segment
-from sightline.protocol import Ping, Pong, SettingsMessage, SettingsRefused
+from sightline.wire import msgpack as frames
+from sightline.wire.json import Ping, Pong, SettingsMessage, SettingsRefused
 
 GOLDEN = Path(__file__).parent / "golden" / "tcp.json"
 JPEG = b"\xff\xd8\xff\xe0jpeg"

@@ -20,7 +20,7 @@ from sightline import codecs
 from sightline.core.errors import ProtocolError
 from sightline.core.types import Detections, Encoded, Frame, ModelCard, Segmentation
 from sightline.inferred import result_of
-from sightline.protocol import Found, PageResults
+from sightline.wire.json import Found, PageResults
 
 ROOT = Path(__file__).resolve().parents[1]
 CARD = ModelCard("painter", "semantic", "segment", ("background", "person"), (64, 64), "MIT", "here")

@@ -152,7 +152,7 @@ print(json.dumps({
 """
 
 
-@pytest.mark.parametrize("module", ["sightline", "sightline.loader", "sightline.protocol", "sightline.core.registry"])
+@pytest.mark.parametrize("module", ["sightline", "sightline.loader", "sightline.wire.json", "sightline.core.registry"])
 def test_importing_has_no_side_effects(module: str) -> None:
     done = subprocess.run([sys.executable, "-c", WATCH, module], capture_output=True, text=True, check=True)
     assert done.stderr == ""

@@ -32,8 +32,8 @@ from sightline.engines import onnx
 from sightline.hub import Hub
 from sightline.models.base import Model, Options
 from sightline.pool import Key, ModelPool
-from sightline.protocol import Adapt, SettingsMessage
 from sightline.stream import Stream
+from sightline.wire.json import Adapt, SettingsMessage
 from sightline.worker import Loaded
 from test_stream import Recorder
 from test_worker import picture_of, until

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sightline import protocol
 from sightline.core.errors import ProtocolError, StreamBusy, TooLarge
 from sightline.core.types import Detection, Detections, Encoded, Frame, ModelCard, Result, Segment, Segmentation
+from sightline.wire import json as protocol
 
 GOLDEN = Path(__file__).parent / "golden" / "wire.json"
 CARD = ModelCard("nets", "yolox", "detect", ("person", "bus"), (416, 416), "Apache-2.0", "a test")

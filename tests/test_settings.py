@@ -19,7 +19,7 @@ from conftest import MakeGraph
 from serving import Json, Peer, Running, peer, picture, pixels, serving
 from sightline import choices
 from sightline.core.errors import BadSetting
-from sightline.protocol import SettingsWish, decode_camera
+from sightline.wire.json import SettingsWish, decode_camera
 from tcp_peer import frame, tcp_peer
 from test_worker import until
 

@@ -16,8 +16,8 @@ from sightline.core.types import Detections, Encoded, Frame, ModelCard, Result
 from sightline.hub import Hub
 from sightline.models.motion import create
 from sightline.pool import Key, ModelPool
-from sightline.protocol import Status
 from sightline.stream import DropReason, Stream
+from sightline.wire.json import Status
 from sightline.worker import Loaded
 
 CARD = ModelCard("m", "m", "detect", (), None, "-", "-")

@@ -15,8 +15,8 @@ from sightline.controller import REPORT_S, Controller, Knobs
 from sightline.core.errors import SightlineError
 from sightline.hub import Hub
 from sightline.presets import PRESETS, PresetName
-from sightline.protocol import Adapt, Hello
 from sightline.stream import Stream
+from sightline.wire.json import Adapt, Hello
 
 log = logging.getLogger(__name__)
 

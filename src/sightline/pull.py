@@ -20,9 +20,9 @@ from sightline.core.metrics import TokenBucket
 from sightline.core.types import Frame, Result
 from sightline.feed import Feed, plain
 from sightline.hub import Hub
-from sightline.protocol import Adapt, Status
 from sightline.sources.base import Shot, find_source
 from sightline.stream import DropReason, Stream
+from sightline.wire.json import Adapt, Status
 
 log = logging.getLogger(__name__)
 

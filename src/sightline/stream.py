@@ -17,7 +17,7 @@ from sightline.core.metrics import Ledger, Rate, Smoothed, Spread, TokenBucket
 from sightline.core.types import Frame, Result
 from sightline.presets import PresetName
 from sightline.processing import Asked
-from sightline.protocol import Adapt, PerformanceStats, SettingsMessage, Status
+from sightline.wire.json import Adapt, PerformanceStats, SettingsMessage, Status
 
 if TYPE_CHECKING:
     from sightline.switching import Failed, Pending

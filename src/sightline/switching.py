@@ -22,8 +22,8 @@ from sightline.models.base import Options
 from sightline.offers import Offers
 from sightline.pool import Key, ModelPool, Pooled
 from sightline.processing import Asked
-from sightline.protocol import SettingsMessage
 from sightline.stream import Stream
+from sightline.wire.json import SettingsMessage
 
 log = logging.getLogger(__name__)
 

@@ -8,11 +8,11 @@ import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
-from sightline import frames
 from sightline.client import links
-from sightline.frames import Dropped, FrameMessage, Hello
 from sightline.stress.plan import Published, PublishJob, Schedule
 from sightline.stress.publisher import Publisher
+from sightline.wire import msgpack as frames
+from sightline.wire.msgpack import Dropped, FrameMessage, Hello
 
 PICTURE = b"\xff\xd8" + bytes(1 << 20)
 """Large, so that no buffer on the way holds many."""

@@ -8,9 +8,10 @@ from typing import TypeAlias
 from msgspec import field
 from msgspec.structs import replace
 
-from sightline import frames, protocol
 from sightline.core.errors import SightlineError
 from sightline.core.records import Detection
+from sightline.wire import json as protocol
+from sightline.wire import msgpack as frames
 
 
 class Result(frames.ResultMessage, tag="result", kw_only=True, omit_defaults=True):

@@ -10,11 +10,11 @@ from collections.abc import Callable
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
-from sightline import frames
 from sightline.client.answers import Answer, Dropped, Result
 from sightline.client.links import Link, Wish
 from sightline.client.supply import Form, check, supply
 from sightline.core.errors import BadImage, SightlineError, TooLarge
+from sightline.wire import msgpack as frames
 
 if TYPE_CHECKING:
     from sightline.client.supply import Pictures

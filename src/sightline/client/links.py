@@ -12,11 +12,11 @@ from collections.abc import Awaitable, Callable
 from typing import NamedTuple, Protocol, TypeAlias
 from urllib.parse import quote, urlsplit
 
-from sightline import frames
 from sightline.client.answers import Answer
 from sightline.client.supply import Jpeg
 from sightline.core.errors import ConfigError, SightlineError, Unreachable
-from sightline.protocol import Pong
+from sightline.wire import msgpack as frames
+from sightline.wire.json import Pong
 
 CA_PATH = "/ca.crt"
 CONNECT_S = 10.0

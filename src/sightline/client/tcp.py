@@ -11,7 +11,6 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from sightline import frames
 from sightline.client.answers import Dropped, Result, error_of, with_picture_of
 from sightline.client.links import (
     CONNECT_S,
@@ -27,7 +26,8 @@ from sightline.client.links import (
 )
 from sightline.client.supply import Jpeg
 from sightline.core.errors import ProtocolError, SightlineError, TooLarge, Unreachable
-from sightline.protocol import Ping, Pong
+from sightline.wire import msgpack as frames
+from sightline.wire.json import Ping, Pong
 
 log = logging.getLogger(__name__)
 

@@ -15,7 +15,6 @@ from websockets.asyncio.client import ClientConnection
 from websockets.asyncio.client import connect as connect_ws
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 
-from sightline import frames, protocol
 from sightline.client.answers import Dropped, Result, error_of, from_result, from_still, from_viewer_frame
 from sightline.client.links import (
     CONNECT_S,
@@ -30,7 +29,9 @@ from sightline.client.links import (
 )
 from sightline.client.supply import Jpeg
 from sightline.core.errors import ProtocolError, SightlineError, Unreachable
-from sightline.protocol import Ping, Pong
+from sightline.wire import json as protocol
+from sightline.wire import msgpack as frames
+from sightline.wire.json import Ping, Pong
 
 log = logging.getLogger(__name__)
 _wire = log.getChild("wire")

@@ -6,13 +6,13 @@ import asyncio
 import time
 from collections import Counter
 
-from sightline import frames
 from sightline.client import links
 from sightline.client.answers import Answer, Result
 from sightline.core.errors import SightlineError
 from sightline.stress import child
 from sightline.stress.pictures import packed
 from sightline.stress.plan import Published, PublishJob, Ready, Start
+from sightline.wire import msgpack as frames
 
 GRACE_S = 20.0
 """So long after the planned end it still sends what it could not send before."""

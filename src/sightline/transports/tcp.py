@@ -20,7 +20,6 @@ from typing import Any, cast
 from fastapi import FastAPI
 from msgspec import UNSET
 
-from sightline import frames, protocol
 from sightline.access import EVERYBODY, Access, Identity
 from sightline.adapting import begin, preset_knobs, tell_unless
 from sightline.core.errors import (
@@ -34,12 +33,14 @@ from sightline.core.errors import (
 )
 from sightline.core.types import Frame, Result
 from sightline.drawing import Drawing
-from sightline.frames import Bytes
 from sightline.gate import Tries, identify, network_of
 from sightline.hub import Hub, status_of
 from sightline.intake import EPOCH, Intake, Pacer
-from sightline.protocol import Adapt, Ping, Pong, SettingsMessage, SettingsRefused, Status
 from sightline.stream import DropReason
+from sightline.wire import json as protocol
+from sightline.wire import msgpack as frames
+from sightline.wire.json import Adapt, Ping, Pong, SettingsMessage, SettingsRefused, Status
+from sightline.wire.msgpack import Bytes
 
 log = logging.getLogger(__name__)
 

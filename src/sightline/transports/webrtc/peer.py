@@ -21,10 +21,10 @@ from aiortc import (
 from aiortc.exceptions import OperationError
 from aiortc.sdp import candidate_from_sdp
 
-from sightline import protocol
 from sightline.config import Settings
 from sightline.core.errors import BadRequest, IdleTimeout, LimitReached, ProtocolError, SightlineError, TooLarge
 from sightline.transports.webrtc import hooks
+from sightline.wire import json as protocol
 
 log = logging.getLogger(__name__)
 

@@ -9,7 +9,6 @@ from typing import TypeAlias
 import msgspec
 from aiortc import RTCRtpTransceiver
 
-from sightline import protocol
 from sightline.adapting import begin, hello
 from sightline.core.errors import IdleTimeout, ProtocolError, ShuttingDown, TooLarge
 from sightline.core.metrics import TokenBucket
@@ -17,11 +16,12 @@ from sightline.core.types import Frame, Image, Result
 from sightline.hub import Hub, status_of
 from sightline.intake import EPOCH
 from sightline.presets import PresetName
-from sightline.protocol import Adapt, Ping, Pong, SettingsMessage, SettingsRefused, SettingsWish, Status
 from sightline.stream import DropReason, Stream
 from sightline.transports.webrtc import hooks
 from sightline.transports.webrtc.decoding import Decoding
 from sightline.transports.webrtc.peer import Peer
+from sightline.wire import json as protocol
+from sightline.wire.json import Adapt, Ping, Pong, SettingsMessage, SettingsRefused, SettingsWish, Status
 
 log = logging.getLogger(__name__)
 

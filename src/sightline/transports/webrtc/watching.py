@@ -7,17 +7,17 @@ import time
 from aiortc import RTCRtpTransceiver, VideoStreamTrack
 from aiortc.mediastreams import MediaStreamError
 
-from sightline import protocol
 from sightline.core.errors import ShuttingDown, StreamEnded
 from sightline.core.types import Result
 from sightline.drawing import Look
 from sightline.hub import Hub, status_of
 from sightline.intake import EPOCH
-from sightline.protocol import PerformanceStats, Ping, Pong, Status
 from sightline.stream import Subscription
 from sightline.transports.webrtc import hooks
 from sightline.transports.webrtc.encoding import Encoder, Encoders, Picture
 from sightline.transports.webrtc.peer import Peer
+from sightline.wire import json as protocol
+from sightline.wire.json import PerformanceStats, Ping, Pong, Status
 
 
 class Watching:

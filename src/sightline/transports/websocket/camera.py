@@ -8,7 +8,6 @@ import time
 
 from starlette.websockets import WebSocket
 
-from sightline import frames, protocol
 from sightline.adapting import begin, hello
 from sightline.core.errors import BadRequest, IdleTimeout, LimitReached, ProtocolError
 from sightline.core.mailbox import Mailbox
@@ -17,7 +16,11 @@ from sightline.hub import Hub, status_of
 from sightline.inferred import result_of
 from sightline.intake import Intake, Pacer
 from sightline.presets import preset_named
-from sightline.protocol import (
+from sightline.stream import DropReason, Stream
+from sightline.transports.websocket.session import peer, receive, send, until_end
+from sightline.wire import json as protocol
+from sightline.wire import msgpack as frames
+from sightline.wire.json import (
     MAX_SESSION,
     Adapt,
     FrameMetadata,
@@ -29,8 +32,6 @@ from sightline.protocol import (
     SettingsWish,
     Status,
 )
-from sightline.stream import DropReason, Stream
-from sightline.transports.websocket.session import peer, receive, send, until_end
 
 log = logging.getLogger(__name__)
 

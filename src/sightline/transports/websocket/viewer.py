@@ -11,15 +11,15 @@ from typing import TypeAlias
 
 from starlette.websockets import WebSocket
 
-from sightline import protocol
 from sightline.core.errors import BadRequest, ProtocolError, TooLarge
 from sightline.core.types import Frame, Result
 from sightline.drawing import Drawing, Look
 from sightline.hub import Hub, status_of
 from sightline.intake import EPOCH
-from sightline.protocol import Pong, Status
 from sightline.stream import Stream, Subscription
 from sightline.transports.websocket.session import receive, send, until_end
+from sightline.wire import json as protocol
+from sightline.wire.json import Pong, Status
 
 UNACKNOWLEDGED = 2
 """Frames under way to a viewer that acknowledges."""

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias, TypeVar
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from sightline import protocol
 from sightline.core.errors import ProtocolError, TooLarge
 from sightline.core.records import Detection, Segment
-from sightline.protocol import MAX_SESSION, MAX_TEXT, Count, Millis, Ping, Pong, SettingsMessage, SettingsRefused
+from sightline.wire import json as protocol
+from sightline.wire.json import MAX_SESSION, MAX_TEXT, Count, Millis, Ping, Pong, SettingsMessage, SettingsRefused
 
 if TYPE_CHECKING:
     from sightline.core.types import Result
