@@ -24,8 +24,8 @@ import psutil
 from playwright.async_api import Browser, Page
 
 from common import CLIP, Served, asset, clip_jpegs, save, serving
-from sightline import codecs
 from sightline.loader import load_model
+from sightline.media import codecs
 from sightline.models.base import GraphModel
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))

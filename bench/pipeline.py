@@ -19,8 +19,8 @@ import psutil
 
 from common import MODEL, Pipe, Served, asset, child, clip_jpegs, cpu_seconds, save, serving
 from peers import saturate
-from sightline import codecs
 from sightline.loader import load_model
+from sightline.media import codecs
 from sightline.models.base import GraphModel
 
 GOAL = 1.15

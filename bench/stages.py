@@ -21,10 +21,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from sightline import codecs
 from sightline.core.registry import load
 from sightline.core.types import Image, TensorSpec
 from sightline.loader import load_model
+from sightline.media import codecs
 from sightline.models.base import Graph, GraphModel
 from sightline.renderers.base import draw, label_map
 

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sightline import codecs
 from sightline.core.errors import BadImage, TooLarge
 from sightline.core.types import Encoded, Image
+from sightline.media import codecs
 
 SOS = b"\xff\xda"
 

@@ -16,10 +16,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from serving import Json, peer, picture, serving
-from sightline import codecs
 from sightline.core.errors import ProtocolError
 from sightline.core.types import Detections, Encoded, Frame, ModelCard, Segmentation
 from sightline.inferred import result_of
+from sightline.media import codecs
 from sightline.wire.json import Found, PageResults
 
 ROOT = Path(__file__).resolve().parents[1]

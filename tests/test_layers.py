@@ -125,13 +125,13 @@ def test_the_rule_would_notice() -> None:
     assert refused(models, "sightline.hub.Hub")
     assert refused(models, "sightline.engines.base.Engine")
     assert refused(models, "sightline.models.motion.Motion")
-    assert refused(models, "sightline.codecs")
+    assert refused(models, "sightline.media.codecs")
     assert refused(models, "sightline.models.base.Model") is None
     assert refused(models, "sightline.models._boxes.Letterbox") is None
     assert refused(hub, "sightline.transports.websocket")
     assert refused(hub, "sightline.stream.Stream") is None
     assert refused(client, "sightline.loader")
-    assert refused(client, "sightline.codecs.decode") is None
+    assert refused(client, "sightline.media.codecs.decode") is None
     assert refused(hub, "sightline.brand_new")
 
 

@@ -7,9 +7,9 @@ import logging
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
-from sightline import codecs
 from sightline.core.errors import BadRequest
 from sightline.core.types import Encoded, Frame, Result
+from sightline.media import codecs
 from sightline.renderers.base import AUTO, choose, default_opacity, draw, modes
 
 log = logging.getLogger(__name__)

@@ -7,10 +7,10 @@ import time
 import numpy as np
 from numpy.typing import NDArray
 
-from sightline import codecs
 from sightline.core.errors import ProtocolError
 from sightline.core.types import Detections, Frame, ModelCard, Prediction, Result, Segmentation
 from sightline.describe import described
+from sightline.media import codecs
 from sightline.wire.json import PageResults
 
 MAX_MASK_PIXELS = 1 << 21

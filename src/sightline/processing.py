@@ -10,10 +10,10 @@ from typing import TypeAlias
 
 import numpy as np
 
-from sightline import codecs
 from sightline.core.errors import SightlineError
 from sightline.core.types import Detections, Frame, Image, Prediction, Result
 from sightline.describe import described
+from sightline.media import codecs
 from sightline.models.base import Model, Options
 from sightline.still import Stills, as_of
 

@@ -15,8 +15,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from sightline import codecs
 from sightline.core.types import Encoded, Frame, Result
+from sightline.media import codecs
 
 LEVELS = 8
 """Grey levels of 255 by which one cell may differ. Sensor noise of a standard deviation of 6 levels makes 4 to 8 at

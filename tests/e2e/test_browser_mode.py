@@ -23,10 +23,10 @@ from playwright.async_api import Browser, Error, Page, expect
 
 from browsing import FAKE_CAMERA, SLOW_MS, browsing, camera_file, listen_for_errors
 from serving import Json, Running, peer, serving
-from sightline import codecs
 from sightline.core.types import Detections, Segmentation
 from sightline.inbrowser import RUNTIME
 from sightline.loader import load_model
+from sightline.media import codecs
 
 pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),

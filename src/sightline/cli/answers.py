@@ -37,8 +37,8 @@ def drawn(result: Result) -> Image:
     """The publisher's picture with what was found drawn in. Raises BadImage for a picture that can't be decoded."""
     import numpy as np
 
-    from sightline import codecs
     from sightline.core.types import Detections, Prediction, Segmentation
+    from sightline.media import codecs
     from sightline.renderers.base import draw
 
     data = result.picture or b""

@@ -112,9 +112,9 @@ def serve(
         weights=settings.weights,
     )
     # Here, or every command would take half a second longer and a broken OpenCV would stop `doctor` as well.
-    from sightline import codecs
     from sightline.app import create_app
     from sightline.cli.welcome import Welcome
+    from sightline.media import codecs
     from sightline.offers import check_offers
     from sightline.outward.running import check_sinks
     from sightline.server import Server

@@ -70,7 +70,7 @@ def encode(picture: Picture, form: Form) -> Ready:
     if shape is None or len(shape) != 3 or shape[2] != 3 or picture.dtype != "uint8":
         got = type(picture).__name__ if shape is None else f"{picture.dtype} array of shape {shape}"
         raise TypeError(f"a picture that is a {got}: expected JPEG bytes or an HxWx3 uint8 array (BGR)")
-    from sightline import codecs  # OpenCV, only for those who need it
+    from sightline.media import codecs  # OpenCV, only for those who need it
 
     smaller = codecs.shrink(picture, form.width)
     size = None if smaller is picture else (shape[1], shape[0])

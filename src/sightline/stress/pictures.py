@@ -16,8 +16,8 @@ QUALITY = 80
 def jpegs(source: str | None, count: int = MOST) -> list[bytes]:
     """The first ``count`` pictures of a source as JPEG, or made ones of 640x360. Raises SourceError."""
     # Here, or each publisher would load OpenCV
-    from sightline import codecs
     from sightline.core.errors import SourceError
+    from sightline.media import codecs
     from sightline.sources.base import open_source, shown
 
     if source is None:
@@ -34,7 +34,7 @@ def made(count: int) -> list[bytes]:
     import cv2
     import numpy as np
 
-    from sightline import codecs
+    from sightline.media import codecs
 
     rng = np.random.default_rng(1)
     wall = cv2.resize(rng.integers(40, 200, (36, 64, 3), np.uint8), (640, 360), interpolation=cv2.INTER_CUBIC)

@@ -16,9 +16,9 @@ import numpy as np
 from aiortc.codecs.h264 import H264Encoder
 from aiortc.codecs.vpx import Vp8Encoder
 
-from sightline import codecs
 from sightline.core.types import Image, Result
 from sightline.drawing import Look
+from sightline.media import codecs
 from sightline.renderers.base import draw
 
 log = logging.getLogger(__name__)
