@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from common import asset, save
 from sightline.controller import SIZE_BY_WIDTH, WIDTHS
-from sightline.presets import PRESETS
+from sightline.settings.presets import PRESETS
 
 CLIPS = ("bottle-detection", "one-by-one-person-detection", "crowd")
 PHOTOS = "photos/photos-1.zip"

@@ -18,8 +18,8 @@ import psutil
 
 from common import asset, save
 from sightline.app import load_model
-from sightline.config import Settings
 from sightline.pool import Key, ModelPool
+from sightline.settings.settings import Settings
 
 MODELS = (
     ("models/yolox_nano.onnx", "onnx"),

@@ -36,10 +36,10 @@ from common import Pipe, child, cpu_seconds, save
 from sightline import AsyncClient
 from sightline.app import create_app
 from sightline.client import Result
-from sightline.config import Settings
 from sightline.core.types import Detections, Image, ModelCard, Prediction
 from sightline.models.base import Model, Options
 from sightline.server import Server
+from sightline.settings.settings import Settings
 from sightline.worker import Loaded
 
 SIZE = 30_000

@@ -322,8 +322,8 @@ def _sent(server: Served) -> int:
 def gauged(pipe: Pipe) -> None:
     """A server that also tells what it holds."""
     from sightline.app import create_app
-    from sightline.config import load_settings
     from sightline.server import Server
+    from sightline.settings.settings import load_settings
 
     settings = load_settings(model="motion", port=0, log_level="warning")
     app = create_app(settings)

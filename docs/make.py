@@ -10,7 +10,7 @@ from typing import Any
 from typer.main import get_command
 
 from sightline.cli import app
-from sightline.config import PREFIX, Settings
+from sightline.settings.settings import PREFIX, Settings
 
 DOCS = Path(__file__).parent
 MADE = "<!-- Made by docs/make.py: change the code, then run make docs. -->\n"

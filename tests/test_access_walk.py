@@ -25,8 +25,8 @@ from websockets.exceptions import InvalidStatus
 from rtc import Clip, remote
 from serving import Running, serving, trusting
 from sightline.app import create_app
-from sightline.config import load_settings
 from sightline.gate import COOKIE
+from sightline.settings.settings import load_settings
 from sightline.tokens import ROLES, Role, Store
 from sightline.transports.webrtc import publishing
 from sightline.wire import json as protocol

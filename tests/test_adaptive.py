@@ -13,7 +13,7 @@ import pytest
 import pytest_asyncio
 
 from serving import ROOT, Json, Peer, Running, peer, picture, serving
-from sightline.presets import PRESETS
+from sightline.settings.presets import PRESETS
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from sightline.config import Settings, cache_folder, load_settings
 from sightline.core.errors import ConfigError
+from sightline.settings.settings import Settings, cache_folder, load_settings
 
 
 @pytest.fixture(autouse=True)

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sightline.controller import LEAST, Controller, Knobs, Seen
-from sightline.presets import PRESETS
+from sightline.settings.presets import PRESETS
 
 TARGET_MS = 100.0
 DEFAULT = Knobs(30, 0.5, 640)

@@ -15,7 +15,7 @@ import pytest_asyncio
 
 from serving import ROOT, Running, picture, serving
 from sightline import AsyncClient
-from sightline.config import load_settings
+from sightline.settings.settings import load_settings
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -24,7 +24,6 @@ from sightline import profiles, worker
 from sightline.adapting import adapt, begin
 from sightline.app import load_model
 from sightline.cache import Cache
-from sightline.config import Settings
 from sightline.controller import Knobs
 from sightline.core.errors import BadSetting, LimitReached, ModelError, Superseded
 from sightline.core.types import Detections, Frame, Image, ModelCard, Prediction, Result
@@ -32,6 +31,7 @@ from sightline.engines import onnx
 from sightline.hub import Hub
 from sightline.models.base import Model, Options
 from sightline.pool import Key, ModelPool
+from sightline.settings.settings import Settings
 from sightline.stream import Stream
 from sightline.wire.json import Adapt, SettingsMessage
 from sightline.worker import Loaded

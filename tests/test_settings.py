@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 
 from conftest import MakeGraph
 from serving import Json, Peer, Running, peer, picture, pixels, serving
-from sightline import choices
 from sightline.core.errors import BadSetting
+from sightline.settings import stream as choices
 from sightline.wire.json import SettingsWish, decode_camera
 from tcp_peer import frame, tcp_peer
 from test_worker import until

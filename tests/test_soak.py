@@ -22,9 +22,9 @@ import pytest_asyncio
 
 from serving import Json, Peer, Running, balanced, metadata, peer, serving
 from sightline.app import create_app
-from sightline.config import load_settings
 from sightline.core.mailbox import Mailbox
 from sightline.server import Server, TimedWebSocket
+from sightline.settings.settings import load_settings
 from sightline.stream import Subscription
 from sightline.transports.websocket.camera import Camera
 

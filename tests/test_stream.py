@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sightline.config import Settings
 from sightline.core.errors import BadRequest, LimitReached, ShuttingDown, StreamBusy, StreamEnded, StreamNotFound
 from sightline.core.types import Detections, Encoded, Frame, ModelCard, Result
 from sightline.hub import Hub
 from sightline.models.motion import create
 from sightline.pool import Key, ModelPool
+from sightline.settings.settings import Settings
 from sightline.stream import DropReason, Stream
 from sightline.wire.json import Status
 from sightline.worker import Loaded

@@ -14,11 +14,11 @@ import numpy as np
 import pytest
 
 from serving import peer, serving
-from sightline.config import Settings
 from sightline.core.types import Detections, Frame, Image, ModelCard, Prediction
 from sightline.hub import Hub
 from sightline.models.base import Model, Options
 from sightline.pool import Key, ModelPool
+from sightline.settings.settings import Settings
 from sightline.worker import Loaded, ModelWorker
 from test_stream import Recorder, frame
 

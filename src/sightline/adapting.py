@@ -10,11 +10,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from sightline.config import Settings
 from sightline.controller import REPORT_S, Controller, Knobs
 from sightline.core.errors import SightlineError
 from sightline.hub import Hub
-from sightline.presets import PRESETS, PresetName
+from sightline.settings.presets import PRESETS, PresetName
+from sightline.settings.settings import Settings
 from sightline.stream import Stream
 from sightline.wire.json import Adapt, Hello
 

@@ -19,8 +19,6 @@ from starlette.exceptions import HTTPException
 from sightline import __version__, api, inbrowser, loader, model_api, pages, signin, stream_api, tls
 from sightline.access import Access
 from sightline.adapting import adapt
-from sightline.choices import bad_setting
-from sightline.config import Settings, data_folder
 from sightline.core import registry
 from sightline.core.errors import BadSetting, SightlineError
 from sightline.drawing import Drawing
@@ -32,6 +30,8 @@ from sightline.offers import Offers
 from sightline.outward.running import feeding
 from sightline.pool import Key, Load, ModelPool
 from sightline.pull import pulling
+from sightline.settings.settings import Settings, data_folder
+from sightline.settings.stream import bad_setting
 from sightline.tokens import Store
 from sightline.worker import Loaded
 

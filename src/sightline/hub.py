@@ -9,13 +9,13 @@ from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from typing import Any, Literal, TypeAlias
 
-from sightline.choices import check
-from sightline.config import Settings
 from sightline.core.errors import LimitReached, ShuttingDown, SightlineError, StreamBusy, StreamNotFound
 from sightline.core.mailbox import Mailbox
 from sightline.core.metrics import Ledger
 from sightline.core.types import check_stream_name
 from sightline.pool import ModelPool
+from sightline.settings.settings import Settings
+from sightline.settings.stream import check
 from sightline.stream import Publisher, Stream, Subscription
 from sightline.switching import NEEDS_MODEL, Switching, give_up
 from sightline.wire.json import SettingsRefused, Status

@@ -9,11 +9,11 @@ from typing import Generic, TypeVar
 
 from msgspec import UnsetType
 
-from sightline.config import Settings
 from sightline.core.errors import TooLarge
 from sightline.core.metrics import TokenBucket
 from sightline.core.types import Frame
 from sightline.media import codecs
+from sightline.settings.settings import Settings
 from sightline.stream import Stream
 
 EPOCH = time.time() - time.monotonic()

@@ -9,11 +9,11 @@ from typing import Any
 
 from sightline import catalogue, loader, profiles
 from sightline.cache import Cache
-from sightline.config import Settings
 from sightline.core import registry
 from sightline.core.errors import BadSetting, ConfigError
 from sightline.core.types import ModelCard
 from sightline.pool import Key
+from sightline.settings.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)

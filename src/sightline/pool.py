@@ -21,8 +21,8 @@ from typing import Any, TypeAlias
 import psutil
 
 from sightline.catalogue import find
-from sightline.config import Settings
 from sightline.core.errors import ConfigError, LimitReached, SightlineError
+from sightline.settings.settings import Settings
 from sightline.worker import Loaded, ModelWorker
 
 log = logging.getLogger(__name__)

@@ -17,10 +17,10 @@ from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from sightline import private
-from sightline.config import Settings, data_folder
 from sightline.core.errors import ConfigError, SightlineError
 from sightline.guard import is_address
 from sightline.hub import Hub
+from sightline.settings.settings import Settings, data_folder
 from sightline.tls import Certificate, Given
 from sightline.tunnel import Tunnel
 

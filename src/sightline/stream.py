@@ -15,8 +15,8 @@ from sightline.controller import Controller, Knobs, Seen
 from sightline.core.mailbox import Mailbox
 from sightline.core.metrics import Ledger, Rate, Smoothed, Spread, TokenBucket
 from sightline.core.types import Frame, Result
-from sightline.presets import PresetName
 from sightline.processing import Asked
+from sightline.settings.presets import PresetName
 from sightline.wire.json import Adapt, PerformanceStats, SettingsMessage, Status
 
 if TYPE_CHECKING:

@@ -10,13 +10,13 @@ from pydantic import BaseModel, Field
 
 from sightline.access import access_of, needs
 from sightline.adapting import begin_anew, switch
-from sightline.choices import Choices
 from sightline.core.errors import StreamNotFound
 from sightline.core.types import ModelCard, Segmentation
 from sightline.drawing import Drawing
 from sightline.hub import Hub
-from sightline.presets import PresetName
 from sightline.pull import Puller
+from sightline.settings.presets import PresetName
+from sightline.settings.stream import Choices
 from sightline.stream import Stream, Subscription
 from sightline.switching import Failed, Pending
 

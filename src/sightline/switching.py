@@ -14,14 +14,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sightline.choices import merged
-from sightline.config import Settings
 from sightline.core.errors import BadSetting, ConfigError, ModelError, SightlineError, Superseded
 from sightline.core.types import NOTHING, Detections, ModelCard
 from sightline.models.base import Options
 from sightline.offers import Offers
 from sightline.pool import Key, ModelPool, Pooled
 from sightline.processing import Asked
+from sightline.settings.settings import Settings
+from sightline.settings.stream import merged
 from sightline.stream import Stream
 from sightline.wire.json import SettingsMessage
 

@@ -18,7 +18,7 @@ import pytest
 import yaml
 
 from serving import serving
-from sightline.config import NOT_SETTINGS, PREFIX, Settings
+from sightline.settings.settings import NOT_SETTINGS, PREFIX, Settings
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCKERFILE = (ROOT / "Dockerfile").read_text("utf-8")

@@ -18,11 +18,11 @@ import pytest
 
 from rtsp import free_port
 from serving import Json, Running, peer, serving
-from sightline.config import load_settings
 from sightline.core.errors import ConfigError
 from sightline.outward.jsonl import JsonlOutlet
 from sightline.outward.running import check_sinks
-from sightline.outward.settings import JsonlSink
+from sightline.settings.outputs import JsonlSink
+from sightline.settings.settings import load_settings
 
 FPS = 240
 

@@ -17,11 +17,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from results import entry
-from sightline.config import Settings
 from sightline.core.errors import BadRequest, ConfigError, LimitReached, ProtocolError, StreamBusy
 from sightline.hub import Hub
 from sightline.models.motion import create
 from sightline.pool import Key, ModelPool
+from sightline.settings.settings import Settings
 from sightline.transports.webrtc import peer, publishing
 from sightline.transports.webrtc.encoding import Encoders
 from sightline.transports.webrtc.hooks import WAITING, PromptBuffer, RtpClock, check, receive

@@ -15,9 +15,9 @@ import msgspec
 from filelock import FileLock, Timeout
 
 from sightline.cache.judging import Expected, judge
-from sightline.config import cache_folder
 from sightline.core.errors import ModelError
 from sightline.profiles import File, Profile
+from sightline.settings.settings import cache_folder
 
 RECORD = "pulled.json"
 Precision: TypeAlias = Literal["fp32", "fp16"]

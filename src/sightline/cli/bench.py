@@ -12,7 +12,7 @@ from rich.text import Text
 
 from sightline.cli.providing import provide
 from sightline.cli.tables import print_table
-from sightline.config import load_settings
+from sightline.settings.settings import load_settings
 
 bench = typer.Typer(help="Find what runs a model fastest on this machine.", no_args_is_help=True)
 

@@ -19,9 +19,9 @@ import msgspec
 
 from sightline import __version__, loader
 from sightline.cli.installing import exactly
-from sightline.config import Settings, load_settings
 from sightline.core.errors import SightlineError
 from sightline.core.registry import load, names
+from sightline.settings.settings import Settings, load_settings
 
 PYTHONS = ((3, 11), (3, 13))
 LITTLE_MEMORY = 1 << 30

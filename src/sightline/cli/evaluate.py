@@ -12,7 +12,7 @@ from rich.table import Table
 
 from sightline.cli.providing import provide
 from sightline.cli.train import check_extra
-from sightline.config import load_settings
+from sightline.settings.settings import load_settings
 
 
 def evaluate(

@@ -11,10 +11,10 @@ from sightline import profiles
 from sightline.cache import PRECISIONS, Cache, Precision
 from sightline.catalogue import find
 from sightline.cli.providing import get
-from sightline.config import load_settings
 from sightline.core.errors import ConfigError, ModelError
 from sightline.core.registry import load
 from sightline.profiles import Profile
+from sightline.settings.settings import load_settings
 
 
 def export(

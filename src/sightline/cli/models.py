@@ -18,10 +18,10 @@ from sightline.cache.judging import megabytes
 from sightline.catalogue import card_of, graph_in, lacks_torch
 from sightline.cli.providing import get
 from sightline.cli.tables import print_table
-from sightline.config import check_profile, load_settings
 from sightline.core.errors import ConfigError
 from sightline.core.types import ModelCard
 from sightline.profiles import Profile
+from sightline.settings.settings import check_profile, load_settings
 
 models = typer.Typer(help="List the models, get weights, bring them from elsewhere.", invoke_without_command=True)
 JSON = typer.Option("--json", help="As JSON, with all labels.")

@@ -14,9 +14,9 @@ from sightline.cache import Cache
 from sightline.cache.getting import pull
 from sightline.cache.judging import megabytes
 from sightline.catalogue import graph_in, lacks_torch
-from sightline.config import Settings
 from sightline.core.errors import ConfigError
 from sightline.profiles import File, Profile
+from sightline.settings.settings import Settings
 
 LINE_EVERY_S = 10
 """How far it is, where no bar can be drawn."""

@@ -15,8 +15,8 @@ from rich.console import Console
 from rich.markup import escape
 
 from sightline.cli.answers import URL
-from sightline.config import client_authority, client_token
 from sightline.core.types import check_stream_name
+from sightline.settings.settings import client_authority, client_token
 
 if TYPE_CHECKING:
     from sightline.cli.run import Stop

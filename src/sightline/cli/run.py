@@ -16,10 +16,10 @@ import typer
 
 from sightline import loader
 from sightline.cli.providing import provide
-from sightline.config import Settings, load_settings
 from sightline.core.errors import ConfigError, SinkError
 from sightline.core.registry import load
 from sightline.core.types import check_stream_name
+from sightline.settings.settings import Settings, load_settings
 from sightline.sinks.base import Sink
 from sightline.sources.base import Source, open_source
 

@@ -10,9 +10,9 @@ import typer
 
 from sightline import loader
 from sightline.cli.providing import provide
-from sightline.config import Settings, load_settings
 from sightline.core.errors import ConfigError, ModelError
 from sightline.guard import is_loopback
+from sightline.settings.settings import Settings, load_settings
 
 
 def _help(setting: str) -> str:

@@ -12,8 +12,8 @@ from rich.console import Console
 
 from sightline import loader
 from sightline.cli.providing import provide
-from sightline.config import Settings, client_authority, client_token, load_settings
 from sightline.core.errors import ConfigError, SinkError
+from sightline.settings.settings import Settings, client_authority, client_token, load_settings
 
 if TYPE_CHECKING:
     from sightline.stress.figures import Figures

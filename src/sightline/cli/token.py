@@ -9,8 +9,8 @@ from typing import Annotated
 import typer
 
 from sightline.cli.tables import print_table
-from sightline.config import data_folder
 from sightline.core.errors import ConfigError
+from sightline.settings.settings import data_folder
 from sightline.tokens import ALL, Record, Store
 
 token = typer.Typer(

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sightline.cli.answers import URL
-from sightline.config import client_authority, client_token
 from sightline.core.errors import ConfigError, SightlineError
 from sightline.core.types import check_stream_name
+from sightline.settings.settings import client_authority, client_token
 
 if TYPE_CHECKING:
     from rich.table import Table

@@ -13,7 +13,7 @@ from fastapi import FastAPI
 
 from sightline import qr, tls
 from sightline.access import TICKET_S, Access
-from sightline.config import Settings
+from sightline.settings.settings import Settings
 from sightline.signin import join_url
 from sightline.tokens import ALL
 

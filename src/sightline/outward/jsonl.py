@@ -6,7 +6,7 @@ import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from sightline.outward.settings import JsonlSink
+from sightline.settings.outputs import JsonlSink
 
 
 class JsonlOutlet:

@@ -6,7 +6,7 @@ import ssl
 
 import aiomqtt
 
-from sightline.outward.settings import MqttSink
+from sightline.settings.outputs import MqttSink
 
 
 class MqttOutlet:

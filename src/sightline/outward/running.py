@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from sightline.core.errors import ConfigError
 from sightline.hub import Hub
 from sightline.outward.base import LAST_S, Feeder, Outlet
-from sightline.outward.settings import JsonlSink, SinkSettings, WebhookSink
+from sightline.settings.outputs import JsonlSink, SinkSettings, WebhookSink
 
 
 def check_sinks(sinks: Sequence[SinkSettings]) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 from sightline import __version__
 from sightline.core.errors import SinkError
-from sightline.outward.settings import WebhookSink
+from sightline.settings.outputs import WebhookSink
 from sightline.sources.base import shown
 
 AGAIN = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS}

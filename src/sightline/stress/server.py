@@ -16,8 +16,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from sightline.client.links import Place
-from sightline.config import environment
 from sightline.core.errors import ConfigError, SightlineError, Unreachable
+from sightline.settings.settings import environment
 
 LOAD_S = 120.0
 STOP_S = 10.0

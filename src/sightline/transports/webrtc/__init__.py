@@ -15,12 +15,12 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
 from sightline.access import access_of, needs
-from sightline.config import Settings
 from sightline.core.errors import BadRequest, TooLarge
 from sightline.core.types import check_stream_name
 from sightline.drawing import Drawing, Look
 from sightline.hub import Hub
-from sightline.presets import preset_named
+from sightline.settings.presets import preset_named
+from sightline.settings.settings import Settings
 from sightline.tokens import Role
 from sightline.transports.webrtc.desk import Desk, Session
 

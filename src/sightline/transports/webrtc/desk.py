@@ -17,7 +17,7 @@ from starlette.exceptions import HTTPException
 from sightline.core.errors import ConfigError, LimitReached, ShuttingDown, SightlineError
 from sightline.drawing import Look
 from sightline.hub import Hub
-from sightline.presets import PresetName
+from sightline.settings.presets import PresetName
 
 if TYPE_CHECKING:
     from types import TracebackType

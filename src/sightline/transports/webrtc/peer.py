@@ -21,8 +21,8 @@ from aiortc import (
 from aiortc.exceptions import OperationError
 from aiortc.sdp import candidate_from_sdp
 
-from sightline.config import Settings
 from sightline.core.errors import BadRequest, IdleTimeout, LimitReached, ProtocolError, SightlineError, TooLarge
+from sightline.settings.settings import Settings
 from sightline.transports.webrtc import hooks
 from sightline.wire import json as protocol
 

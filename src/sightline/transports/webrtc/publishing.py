@@ -15,7 +15,7 @@ from sightline.core.metrics import TokenBucket
 from sightline.core.types import Frame, Image, Result
 from sightline.hub import Hub, status_of
 from sightline.intake import EPOCH
-from sightline.presets import PresetName
+from sightline.settings.presets import PresetName
 from sightline.stream import DropReason, Stream
 from sightline.transports.webrtc import hooks
 from sightline.transports.webrtc.decoding import Decoding

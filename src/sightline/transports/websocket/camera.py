@@ -15,7 +15,7 @@ from sightline.core.types import Frame, Result
 from sightline.hub import Hub, status_of
 from sightline.inferred import result_of
 from sightline.intake import Intake, Pacer
-from sightline.presets import preset_named
+from sightline.settings.presets import preset_named
 from sightline.stream import DropReason, Stream
 from sightline.transports.websocket.session import peer, receive, send, until_end
 from sightline.wire import json as protocol

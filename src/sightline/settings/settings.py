@@ -16,12 +16,12 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from sightline import profiles
-from sightline.choices import Choices
 from sightline.core.errors import ConfigError
 from sightline.core.types import STREAM_NAME
-from sightline.outward.settings import SinkSettings
-from sightline.presets import PRESETS, PresetName
 from sightline.profiles import HUB
+from sightline.settings.outputs import SinkSettings
+from sightline.settings.presets import PRESETS, PresetName
+from sightline.settings.stream import Choices
 
 StreamName = Annotated[str, Field(pattern=f"^{STREAM_NAME.pattern}$")]
 ModelName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$")]
