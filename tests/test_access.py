@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from starlette.requests import HTTPConnection
 
-from sightline.access import EVERYBODY, IDENTITY, MOST_TICKETS, Access, Identity
 from sightline.core.errors import Forbidden, LimitReached, SightlineError, Unauthorized
-from sightline.tokens import ALL, Role, Store
+from sightline.security.authorization import EVERYBODY, IDENTITY, MOST_TICKETS, Access, Identity
+from sightline.security.tokens import ALL, Role, Store
 
 
 def connection(identity: Identity | None = None) -> HTTPConnection:
@@ -152,7 +152,7 @@ async def test_a_ticket_is_good_once_and_for_what_it_was_made(tmp_path: Path) ->
 
 async def test_a_ticket_grows_old(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     access = Access(Store(tmp_path))
-    monkeypatch.setattr("sightline.access.TICKET_S", 0.0)
+    monkeypatch.setattr("sightline.security.authorization.TICKET_S", 0.0)
     ticket = access.ticket("view", ALL)
     with pytest.raises(Unauthorized, match="too old"):
         await access.exchange(ticket)

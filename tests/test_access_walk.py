@@ -25,9 +25,9 @@ from websockets.exceptions import InvalidStatus
 from rtc import Clip, remote
 from serving import Running, serving, trusting
 from sightline.app import create_app
-from sightline.gate import COOKIE
+from sightline.security.authentication import COOKIE
+from sightline.security.tokens import ROLES, Role, Store
 from sightline.settings.settings import load_settings
-from sightline.tokens import ROLES, Role, Store
 from sightline.transports.webrtc import publishing
 from sightline.wire import json as protocol
 from sightline.wire import msgpack as frames

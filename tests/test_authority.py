@@ -15,10 +15,10 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from sightline import authority, tls
-from sightline.authority import Own
 from sightline.core.errors import ConfigError
-from sightline.tls import Given
+from sightline.security import authority, tls
+from sightline.security.authority import Own
+from sightline.security.tls import Given
 
 LOCAL = "127.0.0.1"
 

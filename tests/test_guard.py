@@ -9,7 +9,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 from starlette.types import Message
 
-from sightline.guard import Guard, is_loopback, split_host
+from sightline.security.origin import Guard, is_loopback, split_host
 
 
 async def ask(

@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sightline import private
 from sightline.core.errors import BadRequest, ConfigError
-from sightline.tokens import ALL, ROLES, Store, check_right
+from sightline.security import files as private
+from sightline.security.tokens import ALL, ROLES, Store, check_right
 
 
 def test_the_file_keeps_hashes_and_is_for_its_owner_alone(tmp_path: Path) -> None:

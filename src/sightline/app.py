@@ -16,23 +16,24 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, Response
 from starlette.exceptions import HTTPException
 
-from sightline import __version__, api, inbrowser, loader, model_api, pages, signin, stream_api, tls
-from sightline.access import Access
+from sightline import __version__, api, inbrowser, loader, model_api, pages, signin, stream_api
 from sightline.adapting import adapt
 from sightline.core import registry
 from sightline.core.errors import BadSetting, SightlineError
 from sightline.drawing import Drawing
 from sightline.engines.base import cores
-from sightline.gate import Gate, Tries
-from sightline.guard import Guard, is_loopback
 from sightline.hub import Hub
 from sightline.offers import Offers
 from sightline.outward.running import feeding
 from sightline.pool import Key, Load, ModelPool
 from sightline.pull import pulling
+from sightline.security import tls
+from sightline.security.authentication import Gate, Tries
+from sightline.security.authorization import Access
+from sightline.security.origin import Guard, is_loopback
+from sightline.security.tokens import Store
 from sightline.settings.settings import Settings, data_folder
 from sightline.settings.stream import bad_setting
-from sightline.tokens import Store
 from sightline.worker import Loaded
 
 log = logging.getLogger(__name__)

@@ -10,11 +10,11 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import FileResponse
 from pydantic import BaseModel
 
-from sightline.access import needs
 from sightline.core.errors import BadRequest, Forbidden
 from sightline.hub import Hub
 from sightline.models.base import Model
 from sightline.processing import Asked
+from sightline.security.authorization import needs
 
 router = APIRouter()
 

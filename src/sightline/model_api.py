@@ -7,9 +7,9 @@ from pathlib import Path
 from fastapi import APIRouter, Request
 from pydantic import BaseModel
 
-from sightline.access import needs
 from sightline.core.types import ModelCard
 from sightline.offers import Offer
+from sightline.security.authorization import needs
 from sightline.stream_api import hub_of
 
 router = APIRouter()

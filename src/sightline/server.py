@@ -16,12 +16,12 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
-from sightline import private
 from sightline.core.errors import ConfigError, SightlineError
-from sightline.guard import is_address
 from sightline.hub import Hub
+from sightline.security import files as private
+from sightline.security.origin import is_address
+from sightline.security.tls import Certificate, Given
 from sightline.settings.settings import Settings, data_folder
-from sightline.tls import Certificate, Given
 from sightline.tunnel import Tunnel
 
 SEND_BUFFER = 128 * 1024
@@ -195,7 +195,7 @@ def certificate_of(settings: Settings) -> Certificate | None:
         return Given(settings.tls_cert, settings.tls_key)
     if not settings.lan:
         return None
-    from sightline.authority import Own  # who needs none doesn't wait for its library
+    from sightline.security.authority import Own  # who needs none doesn't wait for its library
 
     more = [ipaddress.ip_address(settings.host)] if is_address(settings.host) else []
     folder = data_folder(settings)

@@ -10,12 +10,13 @@ from typing import Literal
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
-from sightline import qr, tls
-from sightline.access import IDENTITY, TICKET_S, Access, Identity, access_of
+from sightline import qr
 from sightline.core.errors import BadRequest, StreamNotFound, Unauthorized
-from sightline.gate import COOKIE, Tries, address_of, identify
-from sightline.guard import is_loopback, split_host
-from sightline.tokens import ALL, Record, Role
+from sightline.security import tls
+from sightline.security.authentication import COOKIE, Tries, address_of, identify
+from sightline.security.authorization import IDENTITY, TICKET_S, Access, Identity, access_of
+from sightline.security.origin import is_loopback, split_host
+from sightline.security.tokens import ALL, Record, Role
 
 router = APIRouter()
 NO_STORE = {"Cache-Control": "no-store"}

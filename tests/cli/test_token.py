@@ -7,7 +7,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from sightline.cli import app
-from sightline.tokens import Store
+from sightline.security.tokens import Store
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from playwright.async_api import Browser, BrowserContext, Page, expect
 from browsing import FAKE_CAMERA, SLOW_MS, browsing, listen_for_errors
 from codes import decoded
 from serving import Running, serving
-from sightline.tokens import Store
+from sightline.security.tokens import Store
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
 PHONE: dict[str, Any] = {

@@ -19,7 +19,7 @@ from cryptography.x509.oid import NameOID
 
 from rtc import SDP, Clip, boxed, camera, on_the_pixels, remote, viewer
 from serving import Running, balanced, left, peer, serving
-from sightline.tokens import Store
+from sightline.security.tokens import Store
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(180)]
 SECRET = "turn-credential-canary"

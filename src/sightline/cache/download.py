@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 from sightline import __version__
 from sightline.cache.judging import Expected, judge, megabytes
 from sightline.core.errors import ModelError
-from sightline.guard import is_loopback
+from sightline.security.origin import is_loopback
 
 CHUNK = 1 << 18
 TIMEOUT_S = 30

@@ -11,7 +11,7 @@ import typer
 from sightline import loader
 from sightline.cli.providing import provide
 from sightline.core.errors import ConfigError, ModelError
-from sightline.guard import is_loopback
+from sightline.security.origin import is_loopback
 from sightline.settings.settings import Settings, load_settings
 
 

@@ -10,8 +10,8 @@ import typer
 
 from sightline.cli.tables import print_table
 from sightline.core.errors import ConfigError
+from sightline.security.tokens import ALL, Record, Store
 from sightline.settings.settings import data_folder
-from sightline.tokens import ALL, Record, Store
 
 token = typer.Typer(
     name="token",

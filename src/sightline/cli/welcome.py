@@ -11,11 +11,12 @@ import webbrowser
 import typer
 from fastapi import FastAPI
 
-from sightline import qr, tls
-from sightline.access import TICKET_S, Access
+from sightline import qr
+from sightline.security import tls
+from sightline.security.authorization import TICKET_S, Access
+from sightline.security.tokens import ALL
 from sightline.settings.settings import Settings
 from sightline.signin import join_url
-from sightline.tokens import ALL
 
 FIRST_PHONE = "phone"
 """The stream of the phone that scans the terminal's code."""

@@ -11,11 +11,11 @@ from typing import Annotated, TypeAlias
 from fastapi import FastAPI, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
-from sightline.access import Close, access_of, needs
 from sightline.core.errors import StreamEnded, StreamNotFound
 from sightline.core.types import Frame, Result
 from sightline.drawing import Drawing, Look
 from sightline.hub import Hub
+from sightline.security.authorization import Close, access_of, needs
 from sightline.stream import Stream
 
 FRESH_S = 1.0

@@ -20,7 +20,6 @@ from typing import Any, cast
 from fastapi import FastAPI
 from msgspec import UNSET
 
-from sightline.access import EVERYBODY, Access, Identity
 from sightline.adapting import begin, preset_knobs, tell_unless
 from sightline.core.errors import (
     BadRequest,
@@ -33,9 +32,10 @@ from sightline.core.errors import (
 )
 from sightline.core.types import Frame, Result
 from sightline.drawing import Drawing
-from sightline.gate import Tries, identify, network_of
 from sightline.hub import Hub, status_of
 from sightline.intake import EPOCH, Intake, Pacer
+from sightline.security.authentication import Tries, identify, network_of
+from sightline.security.authorization import EVERYBODY, Access, Identity
 from sightline.stream import DropReason
 from sightline.wire import json as protocol
 from sightline.wire import msgpack as frames

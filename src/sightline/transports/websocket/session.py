@@ -9,9 +9,9 @@ from typing import Any, TypeAlias
 
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
-from sightline.access import access_of
 from sightline.core.errors import LimitReached, ShuttingDown, SightlineError, StreamBusy, StreamEnded, TooLarge
-from sightline.tokens import Role
+from sightline.security.authorization import access_of
+from sightline.security.tokens import Role
 from sightline.wire import json as protocol
 
 log = logging.getLogger(__name__)

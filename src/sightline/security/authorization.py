@@ -15,7 +15,7 @@ from fastapi import Depends, Request
 from starlette.requests import HTTPConnection
 
 from sightline.core.errors import Forbidden, LimitReached, SightlineError, Unauthorized
-from sightline.tokens import ALL, Record, Role, Store, check_right, digest
+from sightline.security.tokens import ALL, Record, Role, Store, check_right, digest
 
 log = logging.getLogger(__name__)
 

@@ -13,9 +13,9 @@ from typing import Literal, TypeAlias, get_args
 
 import msgspec
 
-from sightline import private
 from sightline.core.errors import BadRequest, ConfigError
 from sightline.core.types import check_stream_name
+from sightline.security import files as private
 
 Role: TypeAlias = Literal["publish", "view", "admin"]
 """publish: be the camera. view: pictures and results. admin: both, and everything else."""

@@ -11,10 +11,10 @@ from typing import TypeVar
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from sightline.access import IDENTITY, Access, Identity
 from sightline.core.errors import Forbidden, LimitReached, SightlineError, Unauthorized
-from sightline.guard import is_loopback
-from sightline.tokens import digest
+from sightline.security.authorization import IDENTITY, Access, Identity
+from sightline.security.origin import is_loopback
+from sightline.security.tokens import digest
 from sightline.wire import json as protocol
 
 T = TypeVar("T")

@@ -13,9 +13,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from sightline import private
 from sightline.core.errors import ConfigError
-from sightline.tls import Address, Certificate, addresses, host_names
+from sightline.security import files as private
+from sightline.security.tls import Address, Certificate, addresses, host_names
 
 log = logging.getLogger(__name__)
 
