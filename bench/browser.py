@@ -24,9 +24,9 @@ import psutil
 from playwright.async_api import Browser, Page
 
 from common import CLIP, Served, asset, clip_jpegs, save, serving
-from sightline.loader import load_model
 from sightline.media import codecs
 from sightline.models.base import GraphModel
+from sightline.zoo.loader import load_model
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 from browsing import FAKE_CAMERA, browsing, camera_file

@@ -23,8 +23,8 @@ from common import asset, save
 from sightline.core.errors import SightlineError
 from sightline.core.registry import load
 from sightline.core.types import Image
-from sightline.loader import load_model
 from sightline.models.base import Model
+from sightline.zoo.loader import load_model
 
 STREAMS = 8
 WARM = 20

@@ -19,9 +19,9 @@ import psutil
 
 from common import MODEL, Pipe, Served, asset, child, clip_jpegs, cpu_seconds, save, serving
 from peers import saturate
-from sightline.loader import load_model
 from sightline.media import codecs
 from sightline.models.base import GraphModel
+from sightline.zoo.loader import load_model
 
 GOAL = 1.15
 

@@ -23,10 +23,10 @@ from numpy.typing import NDArray
 
 from sightline.core.registry import load
 from sightline.core.types import Image, TensorSpec
-from sightline.loader import load_model
 from sightline.media import codecs
 from sightline.models.base import Graph, GraphModel
 from sightline.renderers.base import draw, label_map
+from sightline.zoo.loader import load_model
 
 WIDTH, HEIGHT = 640, 360
 Arrays = dict[str, NDArray[Any]]

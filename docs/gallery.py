@@ -21,8 +21,8 @@ import numpy as np
 
 from sightline.core import registry
 from sightline.core.types import Detections, Image, Segmentation
-from sightline.loader import load_model
 from sightline.renderers.base import draw
+from sightline.zoo.loader import load_model
 
 OUT = Path(__file__).parent / "images"
 WIDTH, HEIGHT = 640, 360

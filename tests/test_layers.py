@@ -130,7 +130,7 @@ def test_the_rule_would_notice() -> None:
     assert refused(models, "sightline.models._boxes.Letterbox") is None
     assert refused(hub, "sightline.transports.websocket")
     assert refused(hub, "sightline.stream.Stream") is None
-    assert refused(client, "sightline.loader")
+    assert refused(client, "sightline.zoo.loader")
     assert refused(client, "sightline.media.codecs.decode") is None
     assert refused(hub, "sightline.brand_new")
 
@@ -152,7 +152,9 @@ print(json.dumps({
 """
 
 
-@pytest.mark.parametrize("module", ["sightline", "sightline.loader", "sightline.wire.json", "sightline.core.registry"])
+@pytest.mark.parametrize(
+    "module", ["sightline", "sightline.zoo.loader", "sightline.wire.json", "sightline.core.registry"]
+)
 def test_importing_has_no_side_effects(module: str) -> None:
     done = subprocess.run([sys.executable, "-c", WATCH, module], capture_output=True, text=True, check=True)
     assert done.stderr == ""

@@ -16,7 +16,7 @@ from sightline.core.errors import ConfigError, ModelError
 from sightline.core.registry import load, names
 from sightline.core.types import Detections
 from sightline.engines import openvino
-from sightline.loader import check_model, list_models, load_model, pick_engine
+from sightline.zoo.loader import check_model, list_models, load_model, pick_engine
 
 WITHOUT_OPENVINO = openvino.available() is not None
 YOLOX = {"output": np.zeros((84, 8), np.float32)}  # of a 64x64 input

@@ -23,7 +23,6 @@ from conftest import MakeGraph
 from sightline import profiles, worker
 from sightline.adapting import adapt, begin
 from sightline.app import load_model
-from sightline.cache import Cache
 from sightline.controller import Knobs
 from sightline.core.errors import BadSetting, LimitReached, ModelError, Superseded
 from sightline.core.types import Detections, Frame, Image, ModelCard, Prediction, Result
@@ -35,6 +34,7 @@ from sightline.settings.settings import Settings
 from sightline.stream import Stream
 from sightline.wire.json import Adapt, SettingsMessage
 from sightline.worker import Loaded
+from sightline.zoo.store import Cache
 from test_stream import Recorder
 from test_worker import picture_of, until
 

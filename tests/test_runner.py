@@ -14,12 +14,12 @@ from clips import number_of, numbered, read_clip, write_clip
 from results import DETECTOR, SEGMENTER, entry, two_found
 from sightline.core.errors import ModelError, SinkError, SourceError
 from sightline.core.types import Detections, Image, Prediction, Segmentation
-from sightline.loader import load_model
 from sightline.models.base import Model, Options
 from sightline.runner import AHEAD, Pipe, Run, Tally
 from sightline.sinks import jsonl, video
 from sightline.sinks.base import Entry, Sink
 from sightline.sources.base import Shot, Source, open_source
+from sightline.zoo.loader import load_model
 
 
 class Numbers:

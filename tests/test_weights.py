@@ -12,7 +12,7 @@ import pytest
 
 from sightline.core.registry import load
 from sightline.core.types import Detections, Image, Segmentation
-from sightline.loader import WEIGHTS, list_models, load_model
+from sightline.zoo.loader import WEIGHTS, list_models, load_model
 
 RECORDED = Path(__file__).parent / "golden" / "weights.json"
 SHIPPED = sorted(path.stem for path in WEIGHTS.glob("*.onnx"))

@@ -16,7 +16,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, Response
 from starlette.exceptions import HTTPException
 
-from sightline import __version__, api, inbrowser, loader, model_api, pages, signin, stream_api
+from sightline import __version__, api, inbrowser, model_api, pages, signin, stream_api
 from sightline.adapting import adapt
 from sightline.core import registry
 from sightline.core.errors import BadSetting, SightlineError
@@ -35,6 +35,7 @@ from sightline.security.tokens import Store
 from sightline.settings.settings import Settings, data_folder
 from sightline.settings.stream import bad_setting
 from sightline.worker import Loaded
+from sightline.zoo import loader
 
 log = logging.getLogger(__name__)
 

@@ -7,13 +7,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from sightline import catalogue, loader, profiles
-from sightline.cache import Cache
+from sightline import profiles
 from sightline.core import registry
 from sightline.core.errors import BadSetting, ConfigError
 from sightline.core.types import ModelCard
 from sightline.pool import Key
 from sightline.settings.settings import Settings
+from sightline.zoo import catalogue, loader
+from sightline.zoo.store import Cache
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,10 +20,10 @@ from typing import Any, TypeAlias
 
 import psutil
 
-from sightline.catalogue import find
 from sightline.core.errors import ConfigError, LimitReached, SightlineError
 from sightline.settings.settings import Settings
 from sightline.worker import Loaded, ModelWorker
+from sightline.zoo.catalogue import find
 
 log = logging.getLogger(__name__)
 

@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 
 from made_hub import COMMIT, MadeHub, made_hub
 from made_profile import CONFIG, SHA256, TENSORS, of_a_server, of_the_hub
-from sightline.cache import Cache
-from sightline.cache.getting import pull
 from sightline.core.errors import ModelError
 from sightline.profiles import Profile
+from sightline.zoo.store import Cache
+from sightline.zoo.store.pull import pull
 
 
 @pytest.fixture
@@ -288,8 +288,8 @@ import resource, signal, sys
 from pathlib import Path
 from made_profile import of_a_server
 from made_hub import MadeHub
-from sightline.cache import Cache
-from sightline.cache.getting import pull
+from sightline.zoo.store import Cache
+from sightline.zoo.store.pull import pull
 from sightline.core.errors import ModelError
 
 resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
@@ -317,7 +317,7 @@ def test_a_full_disk_leaves_nothing_half(hub: MadeHub, tmp_path: Path) -> None:
 def test_what_does_not_fit_is_not_begun(hub: MadeHub, cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
     profile = of_a_server(hub)
     free = type("Usage", (), {"free": 200_000})
-    monkeypatch.setattr("sightline.cache.download.shutil.disk_usage", lambda _folder: free)
+    monkeypatch.setattr("sightline.zoo.store.download.shutil.disk_usage", lambda _folder: free)
     with pytest.raises(ModelError, match=r"0\.3 MB are needed and 0\.2 MB are free"):
         get(profile, cache, hub)
     assert left_in(cache.folder(profile)) == []

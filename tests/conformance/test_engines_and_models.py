@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from sightline.core.errors import BadImage, ConfigError, ModelError
 from sightline.core.registry import load, names
 from sightline.core.types import Detections, Engine, Image, Prediction, TensorSpec
-from sightline.loader import load_model
 from sightline.models.base import Model, Options
+from sightline.zoo.loader import load_model
 
 MakeGraph = Callable[..., Path]
 SIZE = 64

@@ -25,8 +25,8 @@ from browsing import FAKE_CAMERA, SLOW_MS, browsing, camera_file, listen_for_err
 from serving import Json, Running, peer, serving
 from sightline.core.types import Detections, Segmentation
 from sightline.inbrowser import RUNTIME
-from sightline.loader import load_model
 from sightline.media import codecs
+from sightline.zoo.loader import load_model
 
 pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),

@@ -18,8 +18,8 @@ from browsing import FAKE_CAMERA, SLOW_MS, browsing, listen_for_errors
 from made_graph import made_graph
 from serving import Json, Running, camera, peer, pixels, serving
 from sightline import profiles
-from sightline.cache import Cache
 from sightline.core.palette import color
+from sightline.zoo.store import Cache
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
 ANT, BEE = 0, 1  # of "boxes"

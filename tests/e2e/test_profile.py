@@ -18,9 +18,9 @@ import networks
 from made_hub import made_hub
 from serving import peer, pixels, serving
 from sightline import profiles
-from sightline.cache import Cache
-from sightline.cache.getting import pull
 from sightline.cli.export import export_profile
+from sightline.zoo.store import Cache
+from sightline.zoo.store.pull import pull
 
 pytestmark = pytest.mark.timeout(300)  # tracing is slow where other work has the cores
 BLOCK = "import sys; sys.modules['torch'] = sys.modules['transformers'] = None\n"

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from sightline.core.errors import ModelError
 from sightline.core.types import Detections
-from sightline.loader import load_model
 from sightline.models.base import GraphModel, Options
+from sightline.zoo.loader import load_model
 
 GREY = np.full((64, 64, 3), 128, np.uint8)
 NAMES = {"names": "['ant', 'bee', 'cow']", "stride": "32", "task": "detect"}

@@ -43,7 +43,7 @@ import sys
 
 import numpy as np
 
-from sightline.loader import load_model
+from sightline.zoo.loader import load_model
 
 for family in (None, "one"):
     model = load_model(sys.argv[1], engine="onnx", family=family)

@@ -10,9 +10,9 @@ import pytest
 
 from sightline.core.types import Detections
 from sightline.engines import onnx
-from sightline.loader import load_model
 from sightline.models.base import BATCH
 from sightline.models.yolox import YoloX
+from sightline.zoo.loader import load_model
 
 
 @pytest.mark.parametrize(("batch", "expected"), [(None, BATCH), (1, 1)])

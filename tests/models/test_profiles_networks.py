@@ -21,16 +21,16 @@ pytest.importorskip("transformers")
 
 import networks
 from made_hub import made_hub
-from sightline.cache import Cache
-from sightline.cache.getting import pull
 from sightline.cli.agreement import ALL, disagreement
 from sightline.cli.export import export_profile
 from sightline.core.errors import ConfigError, ModelError
 from sightline.core.registry import load
 from sightline.core.types import Detections, Image, Prediction, Segmentation
-from sightline.loader import load_model
 from sightline.models.base import Model, Options
 from sightline.profiles import Profile
+from sightline.zoo.loader import load_model
+from sightline.zoo.store import Cache
+from sightline.zoo.store.pull import pull
 
 pytestmark = pytest.mark.timeout(300)  # tracing is slow where other work has the cores
 SEMANTIC = ("deeplab", "segformer", "mask2former")

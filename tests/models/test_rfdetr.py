@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from sightline.core.errors import ModelError
 from sightline.core.types import Detections
-from sightline.loader import load_model
 from sightline.models._data_sets import COCO_IDS
 from sightline.models._labels import COCO
 from sightline.models.base import GraphModel
+from sightline.zoo.loader import load_model
 
 GREY = np.full((48, 128, 3), 128, np.uint8)
 

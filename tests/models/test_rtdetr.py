@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from sightline.core.errors import ModelError
 from sightline.core.types import Detections
-from sightline.loader import load_model
 from sightline.models.base import GraphModel, Options
+from sightline.zoo.loader import load_model
 
 GREY = np.full((48, 128, 3), 128, np.uint8)
 KIND = {"model_type": "rt_detr_v2"}

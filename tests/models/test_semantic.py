@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from sightline.core.errors import ModelError
 from sightline.core.types import Image, Segmentation
-from sightline.loader import load_model
 from sightline.models._data_sets import ADE, VOC
 from sightline.models.base import GraphModel
+from sightline.zoo.loader import load_model
 
 GREY = np.full((16, 16, 3), 128, np.uint8)
 """As large as the logits: of a larger picture they would be interpolated."""

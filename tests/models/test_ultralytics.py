@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from sightline.core.errors import ModelError
 from sightline.core.types import Detections, Image
-from sightline.loader import load_model
 from sightline.models.base import GraphModel, Options
+from sightline.zoo.loader import load_model
 
 CELLS = 64 + 16 + 4  # of a 64x64 input: strides 8, 16, 32
 NAMES = {"names": "{0: 'ant', 1: \"bee's\", 2: 'cow'}", "stride": "32"}

@@ -12,9 +12,9 @@ torch = pytest.importorskip("torch")
 
 from sightline.core.registry import load  # noqa: E402
 from sightline.core.types import Detections, Segmentation  # noqa: E402
-from sightline.loader import load_model  # noqa: E402
 from sightline.train import nets  # noqa: E402
 from sightline.train.export import GRAPHS, export  # noqa: E402
+from sightline.zoo.loader import load_model  # noqa: E402
 
 CLASSES = ("one", "two", "three")
 SIZE = 64

@@ -21,8 +21,8 @@ pytest.importorskip("torch")
 
 from sightline.cli.evaluate import evaluate
 from sightline.cli.train import train
-from sightline.loader import load_model
 from sightline.train.loop import load_checkpoint
+from sightline.zoo.loader import load_model
 
 pytestmark = [
     pytest.mark.timeout(600),

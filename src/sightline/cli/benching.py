@@ -14,8 +14,8 @@ import numpy as np
 from sightline.core.errors import ConfigError, SightlineError
 from sightline.core.registry import load, names
 from sightline.engines.base import cores
-from sightline.loader import load_model
 from sightline.models.base import GraphModel
+from sightline.zoo.loader import load_model
 
 TOGETHER_S = 1.0
 """How long several instances run at once."""

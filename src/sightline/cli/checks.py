@@ -17,11 +17,12 @@ from typing import Literal
 
 import msgspec
 
-from sightline import __version__, loader
+from sightline import __version__
 from sightline.cli.installing import exactly
 from sightline.core.errors import SightlineError
 from sightline.core.registry import load, names
 from sightline.settings.settings import Settings, load_settings
+from sightline.zoo import loader
 
 PYTHONS = ((3, 11), (3, 13))
 LITTLE_MEMORY = 1 << 30

@@ -8,13 +8,13 @@ from typing import Annotated
 import typer
 
 from sightline import profiles
-from sightline.cache import PRECISIONS, Cache, Precision
-from sightline.catalogue import find
 from sightline.cli.providing import get
 from sightline.core.errors import ConfigError, ModelError
 from sightline.core.registry import load
 from sightline.profiles import Profile
 from sightline.settings.settings import load_settings
+from sightline.zoo.catalogue import find
+from sightline.zoo.store import PRECISIONS, Cache, Precision
 
 
 def export(
@@ -108,7 +108,7 @@ def _write(profile: Profile, weights: Path, path: Path, precision: Precision) ->
 def _compare(profile: Profile, weights: Path, made: Path, threads: int | None) -> None:
     """Raise ModelError unless the file says of some pictures what the network says. One after the other in memory."""
     from sightline.cli.agreement import ALL, disagreement, pictures
-    from sightline.loader import load_model
+    from sightline.zoo.loader import load_model
 
     shown = pictures(*profile.input_size)
     said = []

@@ -11,17 +11,18 @@ from typing import Annotated
 import msgspec
 import typer
 
-from sightline import loader, profiles
-from sightline.cache import Cache
-from sightline.cache.bringing import adopt
-from sightline.cache.judging import megabytes
-from sightline.catalogue import card_of, graph_in, lacks_torch
+from sightline import profiles
 from sightline.cli.providing import get
 from sightline.cli.tables import print_table
 from sightline.core.errors import ConfigError
 from sightline.core.types import ModelCard
 from sightline.profiles import Profile
 from sightline.settings.settings import check_profile, load_settings
+from sightline.zoo import loader
+from sightline.zoo.catalogue import card_of, graph_in, lacks_torch
+from sightline.zoo.store import Cache
+from sightline.zoo.store.adopt import adopt
+from sightline.zoo.store.verify import megabytes
 
 models = typer.Typer(help="List the models, get weights, bring them from elsewhere.", invoke_without_command=True)
 JSON = typer.Option("--json", help="As JSON, with all labels.")

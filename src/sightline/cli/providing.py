@@ -10,13 +10,13 @@ from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
 from sightline import profiles
-from sightline.cache import Cache
-from sightline.cache.getting import pull
-from sightline.cache.judging import megabytes
-from sightline.catalogue import graph_in, lacks_torch
 from sightline.core.errors import ConfigError
 from sightline.profiles import File, Profile
 from sightline.settings.settings import Settings
+from sightline.zoo.catalogue import graph_in, lacks_torch
+from sightline.zoo.store import Cache
+from sightline.zoo.store.pull import pull
+from sightline.zoo.store.verify import megabytes
 
 LINE_EVERY_S = 10
 """How far it is, where no bar can be drawn."""

@@ -14,7 +14,6 @@ from typing import Annotated, Any
 
 import typer
 
-from sightline import loader
 from sightline.cli.providing import provide
 from sightline.core.errors import ConfigError, SinkError
 from sightline.core.registry import load
@@ -22,6 +21,7 @@ from sightline.core.types import check_stream_name
 from sightline.settings.settings import Settings, load_settings
 from sightline.sinks.base import Sink
 from sightline.sources.base import Source, open_source
+from sightline.zoo import loader
 
 ROOM = 10 << 20
 """Bytes. With less than this on the disk it is not worth beginning."""

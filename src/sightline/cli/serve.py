@@ -8,11 +8,11 @@ from typing import Annotated
 
 import typer
 
-from sightline import loader
 from sightline.cli.providing import provide
 from sightline.core.errors import ConfigError, ModelError
 from sightline.security.origin import is_loopback
 from sightline.settings.settings import Settings, load_settings
+from sightline.zoo import loader
 
 
 def _help(setting: str) -> str:

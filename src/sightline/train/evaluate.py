@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 
 from sightline.core.errors import ConfigError
 from sightline.core.types import Detections, Image, Segmentation
-from sightline.loader import load_model
 from sightline.models.base import Model
 from sightline.train import pictures
 from sightline.train.cache import Photos
 from sightline.train.records import IGNORE, DataSet, read
+from sightline.zoo.loader import load_model
 
 WORST = 12
 Progress = Callable[[int, int], None]

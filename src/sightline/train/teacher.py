@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from sightline.core.errors import ConfigError
 from sightline.core.types import Detections
-from sightline.loader import load_model
 from sightline.train.cache import Photos
+from sightline.zoo.loader import load_model
 
 LEAST = 0.1
 """Less confident rows are left out; see ``detect.CERTAIN`` for what becomes of those between."""

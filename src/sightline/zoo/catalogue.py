@@ -9,12 +9,12 @@ from pathlib import Path
 import msgspec
 
 from sightline import profiles
-from sightline.cache import PRECISIONS, Cache, Precision
-from sightline.cache.judging import megabytes
 from sightline.core.errors import ConfigError
 from sightline.core.registry import load, names
 from sightline.core.types import ModelCard
 from sightline.profiles import TENSORS, Profile
+from sightline.zoo.store import PRECISIONS, Cache, Precision
+from sightline.zoo.store.verify import megabytes
 
 
 @dataclass(frozen=True, slots=True)

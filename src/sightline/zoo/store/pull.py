@@ -6,11 +6,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
-from sightline.cache import Cache, Entry
-from sightline.cache.download import PATIENCE, Unreachable, fetch, shown
-from sightline.cache.judging import Expected, megabytes
 from sightline.core.errors import ModelError
 from sightline.profiles import HUB, File, Profile
+from sightline.zoo.store import Cache, Entry
+from sightline.zoo.store.download import PATIENCE, Unreachable, fetch, shown
+from sightline.zoo.store.verify import Expected, megabytes
 
 Watch: TypeAlias = Callable[[File, int, int | None], None]
 """Told the file, its bytes that are there and, where known, all of its bytes."""

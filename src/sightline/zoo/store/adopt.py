@@ -13,10 +13,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sightline.cache import PRECISIONS, RECORD, Cache, Entry, read_record
-from sightline.cache.judging import Expected, digest_of, judge, megabytes
 from sightline.core.errors import ConfigError, ModelError
 from sightline.profiles import SAFE, File, Profile
+from sightline.zoo.store import PRECISIONS, RECORD, Cache, Entry, read_record
+from sightline.zoo.store.verify import Expected, digest_of, judge, megabytes
 
 MOST_FILES = 10_000
 SNAPSHOT = re.compile(r"models--([\w.-]+?)--([\w.-]+)/snapshots/([0-9a-f]{40})$")

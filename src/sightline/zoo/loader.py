@@ -13,10 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sightline import profiles
-from sightline.cache import Cache
-from sightline.catalogue import Found, builtin_names, card_of, find, lacks_torch
-from sightline.catalogue import list_models as list_models
-from sightline.catalogue import offered as offered
 from sightline.core.errors import ConfigError, ModelError
 from sightline.core.registry import load, names
 from sightline.core.types import Engine
@@ -24,6 +20,10 @@ from sightline.engines._choosing import choose
 from sightline.engines.base import check_precision
 from sightline.profiles import WEIGHTS as WEIGHTS
 from sightline.profiles import Profile
+from sightline.zoo.catalogue import Found, builtin_names, card_of, find, lacks_torch
+from sightline.zoo.catalogue import list_models as list_models
+from sightline.zoo.catalogue import offered as offered
+from sightline.zoo.store import Cache
 
 if TYPE_CHECKING:  # loading a model needs OpenCV; naming one does not
     from sightline.models.base import Graph, Model

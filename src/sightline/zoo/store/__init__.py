@@ -14,10 +14,10 @@ from typing import Literal, TypeAlias
 import msgspec
 from filelock import FileLock, Timeout
 
-from sightline.cache.judging import Expected, judge
 from sightline.core.errors import ModelError
 from sightline.profiles import File, Profile
 from sightline.settings.settings import cache_folder
+from sightline.zoo.store.verify import Expected, judge
 
 RECORD = "pulled.json"
 Precision: TypeAlias = Literal["fp32", "fp16"]

@@ -18,9 +18,9 @@ from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
 from sightline import __version__
-from sightline.cache.judging import Expected, judge, megabytes
 from sightline.core.errors import ModelError
 from sightline.security.origin import is_loopback
+from sightline.zoo.store.verify import Expected, judge, megabytes
 
 CHUNK = 1 << 18
 TIMEOUT_S = 30
