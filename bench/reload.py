@@ -18,7 +18,7 @@ import psutil
 
 from common import asset, save
 from sightline.app import load_model
-from sightline.pool import Key, ModelPool
+from sightline.inference.pool import Key, ModelPool
 from sightline.settings.settings import Settings
 
 MODELS = (

@@ -16,7 +16,7 @@ import numpy as np
 from common import MODEL, asset, child, cpu_seconds, save, serving
 from peers import camera
 from sightline.core.types import Encoded, Frame
-from sightline.still import difference, thumbnail
+from sightline.inference.static_scene import difference, thumbnail
 
 FPS = 30.0
 QUALITY = 50

@@ -37,10 +37,10 @@ from sightline import AsyncClient
 from sightline.app import create_app
 from sightline.client import Result
 from sightline.core.types import Detections, Image, ModelCard, Prediction
+from sightline.inference.worker import Loaded
 from sightline.models.base import Model, Options
 from sightline.server import Server
 from sightline.settings.settings import Settings
-from sightline.worker import Loaded
 
 SIZE = 30_000
 STREAMS = 32

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sightline.core.types import Detections, Frame, Image, ModelCard, Prediction, Result, Segmentation
-from sightline.describe import describe
+from sightline.inference.describe import describe
 from sightline.sinks.base import Entry
 
 DETECTOR = ModelCard("finder", "yolox", "detect", ("person", "car"), (64, 64), "MIT", "here")

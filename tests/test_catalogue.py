@@ -15,7 +15,7 @@ from made_profile import of_a_server, of_the_hub
 from sightline import profiles
 from sightline.core import registry
 from sightline.core.errors import ConfigError, ModelError
-from sightline.offers import Offers
+from sightline.inference.offers import Offers
 from sightline.profiles import File, Profile
 from sightline.settings.settings import Settings
 from sightline.zoo.catalogue import find, graph_in, lacks, list_models, offered

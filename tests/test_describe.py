@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from sightline.core.types import NOTHING, Detection, Detections, ModelCard, Segment, Segmentation
-from sightline.describe import describe, described, only
+from sightline.inference.describe import describe, described, only
 
 DETECTOR = ModelCard("d", "yolox", "detect", ("person", "car"), None, "Apache-2.0", "here")
 SEGMENTER = ModelCard("s", "sem", "segment", ("background", "person"), None, "MIT", "here")

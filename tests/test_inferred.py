@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from serving import Json, peer, picture, serving
 from sightline.core.errors import ProtocolError
 from sightline.core.types import Detections, Encoded, Frame, ModelCard, Segmentation
-from sightline.inferred import result_of
+from sightline.inference.client_results import result_of
 from sightline.media import codecs
 from sightline.wire.json import Found, PageResults
 

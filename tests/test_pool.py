@@ -20,7 +20,7 @@ import psutil
 import pytest
 
 from conftest import MakeGraph
-from sightline import profiles, worker
+from sightline import profiles
 from sightline.adapting import adapt, begin
 from sightline.app import load_model
 from sightline.controller import Knobs
@@ -28,12 +28,13 @@ from sightline.core.errors import BadSetting, LimitReached, ModelError, Supersed
 from sightline.core.types import Detections, Frame, Image, ModelCard, Prediction, Result
 from sightline.engines import onnx
 from sightline.hub import Hub
+from sightline.inference import worker
+from sightline.inference.pool import Key, ModelPool
+from sightline.inference.worker import Loaded
 from sightline.models.base import Model, Options
-from sightline.pool import Key, ModelPool
 from sightline.settings.settings import Settings
 from sightline.stream import Stream
 from sightline.wire.json import Adapt, SettingsMessage
-from sightline.worker import Loaded
 from sightline.zoo.store import Cache
 from test_stream import Recorder
 from test_worker import picture_of, until

@@ -18,10 +18,10 @@ from conftest import MakeGraph
 from serving import Json, Running, peer, picture, serving
 from sightline import AsyncClient
 from sightline.core.types import Encoded, Frame, Image, Result
+from sightline.inference.process import Outcome, process
+from sightline.inference.static_scene import LEVELS, Stills, difference, thumbnail
 from sightline.media import codecs
 from sightline.models.base import Options
-from sightline.processing import Outcome, process
-from sightline.still import LEVELS, Stills, difference, thumbnail
 from sightline.zoo import loader
 from tcp_peer import tcp_peer
 

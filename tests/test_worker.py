@@ -16,10 +16,10 @@ import pytest
 from serving import peer, serving
 from sightline.core.types import Detections, Frame, Image, ModelCard, Prediction
 from sightline.hub import Hub
+from sightline.inference.pool import Key, ModelPool
+from sightline.inference.worker import Loaded, ModelWorker
 from sightline.models.base import Model, Options
-from sightline.pool import Key, ModelPool
 from sightline.settings.settings import Settings
-from sightline.worker import Loaded, ModelWorker
 from test_stream import Recorder, frame
 
 KEY = Key("held", "held", "auto", None)

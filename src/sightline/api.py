@@ -11,12 +11,12 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 from pydantic import BaseModel
 
 from sightline import __version__, prometheus
+from sightline.inference.pool import Pooled
+from sightline.inference.worker import ModelWorker
 from sightline.outward.base import Feeder
-from sightline.pool import Pooled
 from sightline.security.authorization import needs
 from sightline.stream_api import Error as Error
 from sightline.stream_api import Ready, StreamStats, hub_of, readiness, stream_stats
-from sightline.worker import ModelWorker
 
 router = APIRouter()
 _process = psutil.Process()

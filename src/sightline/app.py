@@ -23,9 +23,10 @@ from sightline.core.errors import BadSetting, SightlineError
 from sightline.drawing import Drawing
 from sightline.engines.base import cores
 from sightline.hub import Hub
-from sightline.offers import Offers
+from sightline.inference.offers import Offers
+from sightline.inference.pool import Key, Load, ModelPool
+from sightline.inference.worker import Loaded
 from sightline.outward.running import feeding
-from sightline.pool import Key, Load, ModelPool
 from sightline.pull import pulling
 from sightline.security import tls
 from sightline.security.authentication import Gate, Tries
@@ -34,7 +35,6 @@ from sightline.security.origin import Guard, is_loopback
 from sightline.security.tokens import Store
 from sightline.settings.settings import Settings, data_folder
 from sightline.settings.stream import bad_setting
-from sightline.worker import Loaded
 from sightline.zoo import loader
 
 log = logging.getLogger(__name__)

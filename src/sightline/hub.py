@@ -13,13 +13,13 @@ from sightline.core.errors import LimitReached, ShuttingDown, SightlineError, St
 from sightline.core.mailbox import Mailbox
 from sightline.core.metrics import Ledger
 from sightline.core.types import check_stream_name
-from sightline.pool import ModelPool
+from sightline.inference.pool import ModelPool
+from sightline.inference.worker import ModelWorker
 from sightline.settings.settings import Settings
 from sightline.settings.stream import check
 from sightline.stream import Publisher, Stream, Subscription
 from sightline.switching import NEEDS_MODEL, Switching, give_up
 from sightline.wire.json import SettingsRefused, Status
-from sightline.worker import ModelWorker
 
 Tell: TypeAlias = Callable[[SettingsRefused], None]
 

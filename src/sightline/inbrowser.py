@@ -12,8 +12,8 @@ from pydantic import BaseModel
 
 from sightline.core.errors import BadRequest, Forbidden
 from sightline.hub import Hub
+from sightline.inference.process import Asked
 from sightline.models.base import Model
-from sightline.processing import Asked
 from sightline.security.authorization import needs
 
 router = APIRouter()

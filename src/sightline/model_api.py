@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel
 
 from sightline.core.types import ModelCard
-from sightline.offers import Offer
+from sightline.inference.offers import Offer
 from sightline.security.authorization import needs
 from sightline.stream_api import hub_of
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from sightline.core.types import Frame, Prediction, Result
-from sightline.describe import describe
+from sightline.inference.describe import describe
 from sightline.models.base import Model
 from sightline.renderers.base import AUTO, choose, draw
 from sightline.sinks.base import Entry, Sink

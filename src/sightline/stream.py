@@ -15,13 +15,13 @@ from sightline.controller import Controller, Knobs, Seen
 from sightline.core.mailbox import Mailbox
 from sightline.core.metrics import Ledger, Rate, Smoothed, Spread, TokenBucket
 from sightline.core.types import Frame, Result
-from sightline.processing import Asked
+from sightline.inference.process import Asked
 from sightline.settings.presets import PresetName
 from sightline.wire.json import Adapt, PerformanceStats, SettingsMessage, Status
 
 if TYPE_CHECKING:
+    from sightline.inference.worker import ModelWorker
     from sightline.switching import Failed, Pending
-    from sightline.worker import ModelWorker
 
 log = logging.getLogger(__name__)
 

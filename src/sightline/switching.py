@@ -16,10 +16,10 @@ from typing import Any
 
 from sightline.core.errors import BadSetting, ConfigError, ModelError, SightlineError, Superseded
 from sightline.core.types import NOTHING, Detections, ModelCard
+from sightline.inference.offers import Offers
+from sightline.inference.pool import Key, ModelPool, Pooled
+from sightline.inference.process import Asked
 from sightline.models.base import Options
-from sightline.offers import Offers
-from sightline.pool import Key, ModelPool, Pooled
-from sightline.processing import Asked
 from sightline.settings.settings import Settings
 from sightline.settings.stream import merged
 from sightline.stream import Stream

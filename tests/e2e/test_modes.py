@@ -17,7 +17,7 @@ from browsing import FAKE_CAMERA, SLOW_MS, browsing, listen_for_errors
 from serving import Json, Running, camera, serving
 from sightline.core import registry
 from sightline.core.types import NOTHING, Detections, Image, ModelCard, Prediction, Segmentation
-from sightline.describe import describe, only
+from sightline.inference.describe import describe, only
 from sightline.media import codecs
 from sightline.renderers.base import draw
 from similarity import likeness

@@ -19,15 +19,15 @@ from hypothesis import strategies as st
 from results import entry
 from sightline.core.errors import BadRequest, ConfigError, LimitReached, ProtocolError, StreamBusy
 from sightline.hub import Hub
+from sightline.inference.pool import Key, ModelPool
+from sightline.inference.worker import Loaded
 from sightline.models.motion import create
-from sightline.pool import Key, ModelPool
 from sightline.settings.settings import Settings
 from sightline.transports.webrtc import peer, publishing
 from sightline.transports.webrtc.encoding import Encoders
 from sightline.transports.webrtc.hooks import WAITING, PromptBuffer, RtpClock, check, receive
 from sightline.transports.webrtc.peer import Peer, clean
 from sightline.transports.webrtc.publishing import Publishing, decode
-from sightline.worker import Loaded
 
 
 @given(st.text(max_size=400) | st.binary(max_size=400).map(lambda b: "v=0\r\nm=video " + b.decode("latin-1")))

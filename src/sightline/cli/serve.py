@@ -114,8 +114,8 @@ def serve(
     # Here, or every command would take half a second longer and a broken OpenCV would stop `doctor` as well.
     from sightline.app import create_app
     from sightline.cli.welcome import Welcome
+    from sightline.inference.offers import check_offers
     from sightline.media import codecs
-    from sightline.offers import check_offers
     from sightline.outward.running import check_sinks
     from sightline.server import Server
 

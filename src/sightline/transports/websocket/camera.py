@@ -13,7 +13,7 @@ from sightline.core.errors import BadRequest, IdleTimeout, LimitReached, Protoco
 from sightline.core.mailbox import Mailbox
 from sightline.core.types import Frame, Result
 from sightline.hub import Hub, status_of
-from sightline.inferred import result_of
+from sightline.inference.client_results import result_of
 from sightline.intake import Intake, Pacer
 from sightline.settings.presets import preset_named
 from sightline.stream import DropReason, Stream

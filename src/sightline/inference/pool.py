@@ -21,8 +21,8 @@ from typing import Any, TypeAlias
 import psutil
 
 from sightline.core.errors import ConfigError, LimitReached, SightlineError
+from sightline.inference.worker import Loaded, ModelWorker
 from sightline.settings.settings import Settings
-from sightline.worker import Loaded, ModelWorker
 from sightline.zoo.catalogue import find
 
 log = logging.getLogger(__name__)

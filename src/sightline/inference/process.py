@@ -12,10 +12,10 @@ import numpy as np
 
 from sightline.core.errors import SightlineError
 from sightline.core.types import Detections, Frame, Image, Prediction, Result
-from sightline.describe import described
+from sightline.inference.describe import described
+from sightline.inference.static_scene import Stills, as_of
 from sightline.media import codecs
 from sightline.models.base import Model, Options
-from sightline.still import Stills, as_of
 
 log = logging.getLogger(__name__)
 

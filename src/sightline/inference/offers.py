@@ -11,7 +11,7 @@ from sightline import profiles
 from sightline.core import registry
 from sightline.core.errors import BadSetting, ConfigError
 from sightline.core.types import ModelCard
-from sightline.pool import Key
+from sightline.inference.pool import Key
 from sightline.settings.settings import Settings
 from sightline.zoo import catalogue, loader
 from sightline.zoo.store import Cache

@@ -16,9 +16,9 @@ from zlib import crc32
 
 from sightline.core.errors import ModelError, SightlineError
 from sightline.core.types import Frame, Result
+from sightline.inference.process import Outcome, process
+from sightline.inference.static_scene import Stills
 from sightline.models.base import Model
-from sightline.processing import Outcome, process
-from sightline.still import Stills
 from sightline.stream import Stream
 
 log = logging.getLogger(__name__)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from sightline.core.errors import ProtocolError
 from sightline.core.types import Detections, Frame, ModelCard, Prediction, Result, Segmentation
-from sightline.describe import described
+from sightline.inference.describe import described
 from sightline.media import codecs
 from sightline.wire.json import PageResults
 
