@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common import asset, save
-from sightline.controller import SIZE_BY_WIDTH, WIDTHS
 from sightline.settings.presets import PRESETS
+from sightline.streams.adaptive.controller import SIZE_BY_WIDTH, WIDTHS
 
 CLIPS = ("bottle-detection", "one-by-one-person-detection", "crowd")
 PHOTOS = "photos/photos-1.zip"

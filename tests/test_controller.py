@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sightline.controller import LEAST, Controller, Knobs, Seen
 from sightline.settings.presets import PRESETS
+from sightline.streams.adaptive.controller import LEAST, Controller, Knobs, Seen
 
 TARGET_MS = 100.0
 DEFAULT = Knobs(30, 0.5, 640)

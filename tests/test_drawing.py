@@ -13,8 +13,8 @@ from results import entry, two_found
 from serving import pixels
 from sightline.core.errors import BadRequest
 from sightline.core.types import Result
-from sightline.drawing import Drawing, Look
 from sightline.renderers.base import modes
+from sightline.streams.rendering import Drawing, Look
 
 MASK = np.array([[0, 1, 2]], np.uint8)
 

@@ -122,14 +122,14 @@ def test_the_environment_is_read_in_one_place() -> None:
 
 def test_the_rule_would_notice() -> None:
     models, hub, client = SOURCE / "models" / "yolox.py", SOURCE / "hub.py", SOURCE / "client.py"
-    assert refused(models, "sightline.hub.Hub")
+    assert refused(models, "sightline.streams.hub.Hub")
     assert refused(models, "sightline.engines.base.Engine")
     assert refused(models, "sightline.models.motion.Motion")
     assert refused(models, "sightline.media.codecs")
     assert refused(models, "sightline.models.base.Model") is None
     assert refused(models, "sightline.models._boxes.Letterbox") is None
     assert refused(hub, "sightline.transports.websocket")
-    assert refused(hub, "sightline.stream.Stream") is None
+    assert refused(hub, "sightline.streams.stream.Stream") is None
     assert refused(client, "sightline.zoo.loader")
     assert refused(client, "sightline.media.codecs.decode") is None
     assert refused(hub, "sightline.brand_new")

@@ -21,19 +21,19 @@ import pytest
 
 from conftest import MakeGraph
 from sightline import profiles
-from sightline.adapting import adapt, begin
 from sightline.app import load_model
-from sightline.controller import Knobs
 from sightline.core.errors import BadSetting, LimitReached, ModelError, Superseded
 from sightline.core.types import Detections, Frame, Image, ModelCard, Prediction, Result
 from sightline.engines import onnx
-from sightline.hub import Hub
 from sightline.inference import worker
 from sightline.inference.pool import Key, ModelPool
 from sightline.inference.worker import Loaded
 from sightline.models.base import Model, Options
 from sightline.settings.settings import Settings
-from sightline.stream import Stream
+from sightline.streams.adaptive.controller import Knobs
+from sightline.streams.adaptive.service import adapt, begin
+from sightline.streams.hub import Hub
+from sightline.streams.stream import Stream
 from sightline.wire.json import Adapt, SettingsMessage
 from sightline.zoo.store import Cache
 from test_stream import Recorder

@@ -25,7 +25,7 @@ from sightline.app import create_app
 from sightline.core.mailbox import Mailbox
 from sightline.server import Server, TimedWebSocket
 from sightline.settings.settings import load_settings
-from sightline.stream import Subscription
+from sightline.streams.stream import Subscription
 from sightline.transports.websocket.camera import Camera
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

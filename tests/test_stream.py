@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 
 from sightline.core.errors import BadRequest, LimitReached, ShuttingDown, StreamBusy, StreamEnded, StreamNotFound
 from sightline.core.types import Detections, Encoded, Frame, ModelCard, Result
-from sightline.hub import Hub
 from sightline.inference.pool import Key, ModelPool
 from sightline.inference.worker import Loaded
 from sightline.models.motion import create
 from sightline.settings.settings import Settings
-from sightline.stream import DropReason, Stream
+from sightline.streams.hub import Hub
+from sightline.streams.stream import DropReason, Stream
 from sightline.wire.json import Status
 
 CARD = ModelCard("m", "m", "detect", (), None, "-", "-")

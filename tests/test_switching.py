@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sightline.switching import FOLDERS
+from sightline.streams.model_switch import FOLDERS
 
 
 @pytest.mark.parametrize(

@@ -15,11 +15,11 @@ import pytest
 
 from serving import peer, serving
 from sightline.core.types import Detections, Frame, Image, ModelCard, Prediction
-from sightline.hub import Hub
 from sightline.inference.pool import Key, ModelPool
 from sightline.inference.worker import Loaded, ModelWorker
 from sightline.models.base import Model, Options
 from sightline.settings.settings import Settings
+from sightline.streams.hub import Hub
 from test_stream import Recorder, frame
 
 KEY = Key("held", "held", "auto", None)

@@ -17,12 +17,9 @@ from fastapi.responses import HTMLResponse, JSONResponse, Response
 from starlette.exceptions import HTTPException
 
 from sightline import __version__, api, inbrowser, model_api, pages, signin, stream_api
-from sightline.adapting import adapt
 from sightline.core import registry
 from sightline.core.errors import BadSetting, SightlineError
-from sightline.drawing import Drawing
 from sightline.engines.base import cores
-from sightline.hub import Hub
 from sightline.inference.offers import Offers
 from sightline.inference.pool import Key, Load, ModelPool
 from sightline.inference.worker import Loaded
@@ -35,6 +32,9 @@ from sightline.security.origin import Guard, is_loopback
 from sightline.security.tokens import Store
 from sightline.settings.settings import Settings, data_folder
 from sightline.settings.stream import bad_setting
+from sightline.streams.adaptive.service import adapt
+from sightline.streams.hub import Hub
+from sightline.streams.rendering import Drawing
 from sightline.zoo import loader
 
 log = logging.getLogger(__name__)

@@ -11,10 +11,10 @@ from fastapi.responses import FileResponse
 from pydantic import BaseModel
 
 from sightline.core.errors import BadRequest, Forbidden
-from sightline.hub import Hub
 from sightline.inference.process import Asked
 from sightline.models.base import Model
 from sightline.security.authorization import needs
+from sightline.streams.hub import Hub
 
 router = APIRouter()
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from sightline.hub import Hub
+from sightline.streams.hub import Hub
 
 
 class HubCollector(Collector):

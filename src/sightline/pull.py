@@ -13,16 +13,16 @@ from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 
-from sightline import adapting
-from sightline.controller import Knobs
 from sightline.core.errors import ConfigError, SourceError
 from sightline.core.metrics import TokenBucket
 from sightline.core.types import Frame, Result
 from sightline.feed import Feed, plain
-from sightline.hub import Hub
 from sightline.media import codecs
 from sightline.sources.base import Shot, find_source
-from sightline.stream import DropReason, Stream
+from sightline.streams.adaptive import service as adapting
+from sightline.streams.adaptive.controller import Knobs
+from sightline.streams.hub import Hub
+from sightline.streams.stream import DropReason, Stream
 from sightline.wire.json import Adapt, Status
 
 log = logging.getLogger(__name__)

@@ -17,11 +17,11 @@ from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from sightline.core.errors import ConfigError, SightlineError
-from sightline.hub import Hub
 from sightline.security import files as private
 from sightline.security.origin import is_address
 from sightline.security.tls import Certificate, Given
 from sightline.settings.settings import Settings, data_folder
+from sightline.streams.hub import Hub
 from sightline.tunnel import Tunnel
 
 SEND_BUFFER = 128 * 1024

@@ -8,17 +8,17 @@ from typing import Literal
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
 
-from sightline.adapting import begin_anew, switch
 from sightline.core.errors import StreamNotFound
 from sightline.core.types import ModelCard, Segmentation
-from sightline.drawing import Drawing
-from sightline.hub import Hub
 from sightline.pull import Puller
 from sightline.security.authorization import access_of, needs
 from sightline.settings.presets import PresetName
 from sightline.settings.stream import Choices
-from sightline.stream import Stream, Subscription
-from sightline.switching import Failed, Pending
+from sightline.streams.adaptive.service import begin_anew, switch
+from sightline.streams.hub import Hub
+from sightline.streams.model_switch import Failed, Pending
+from sightline.streams.rendering import Drawing
+from sightline.streams.stream import Stream, Subscription
 
 router = APIRouter()
 

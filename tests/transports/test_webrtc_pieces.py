@@ -18,11 +18,11 @@ from hypothesis import strategies as st
 
 from results import entry
 from sightline.core.errors import BadRequest, ConfigError, LimitReached, ProtocolError, StreamBusy
-from sightline.hub import Hub
 from sightline.inference.pool import Key, ModelPool
 from sightline.inference.worker import Loaded
 from sightline.models.motion import create
 from sightline.settings.settings import Settings
+from sightline.streams.hub import Hub
 from sightline.transports.webrtc import peer, publishing
 from sightline.transports.webrtc.encoding import Encoders
 from sightline.transports.webrtc.hooks import WAITING, PromptBuffer, RtpClock, check, receive

@@ -19,7 +19,7 @@ from sightline.core.types import Frame, Result
 from sightline.inference.process import Outcome, process
 from sightline.inference.static_scene import Stills
 from sightline.models.base import Model
-from sightline.stream import Stream
+from sightline.streams.stream import Stream
 
 log = logging.getLogger(__name__)
 

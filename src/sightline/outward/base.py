@@ -11,9 +11,9 @@ import msgspec
 
 from sightline.core.errors import SightlineError, SinkError, StreamEnded
 from sightline.core.types import Result
-from sightline.hub import Hub
 from sightline.sinks.jsonl import Line
-from sightline.stream import Subscription
+from sightline.streams.hub import Hub
+from sightline.streams.stream import Subscription
 
 log = logging.getLogger(__name__)
 

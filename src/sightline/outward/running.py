@@ -9,9 +9,9 @@ from importlib.util import find_spec
 from urllib.parse import urlsplit
 
 from sightline.core.errors import ConfigError
-from sightline.hub import Hub
 from sightline.outward.base import LAST_S, Feeder, Outlet
 from sightline.settings.outputs import JsonlSink, SinkSettings, WebhookSink
+from sightline.streams.hub import Hub
 
 
 def check_sinks(sinks: Sequence[SinkSettings]) -> None:

@@ -13,10 +13,10 @@ from fastapi.responses import StreamingResponse
 
 from sightline.core.errors import StreamEnded, StreamNotFound
 from sightline.core.types import Frame, Result
-from sightline.drawing import Drawing, Look
-from sightline.hub import Hub
 from sightline.security.authorization import Close, access_of, needs
-from sightline.stream import Stream
+from sightline.streams.hub import Hub
+from sightline.streams.rendering import Drawing, Look
+from sightline.streams.stream import Stream
 
 FRESH_S = 1.0
 """A snapshot may be so old."""

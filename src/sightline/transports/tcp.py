@@ -20,7 +20,6 @@ from typing import Any, cast
 from fastapi import FastAPI
 from msgspec import UNSET
 
-from sightline.adapting import begin, preset_knobs, tell_unless
 from sightline.core.errors import (
     BadRequest,
     IdleTimeout,
@@ -31,12 +30,13 @@ from sightline.core.errors import (
     Unauthorized,
 )
 from sightline.core.types import Frame, Result
-from sightline.drawing import Drawing
-from sightline.hub import Hub, status_of
-from sightline.intake import EPOCH, Intake, Pacer
 from sightline.security.authentication import Tries, identify, network_of
 from sightline.security.authorization import EVERYBODY, Access, Identity
-from sightline.stream import DropReason
+from sightline.streams.adaptive.service import begin, preset_knobs, tell_unless
+from sightline.streams.hub import Hub, status_of
+from sightline.streams.ingest import EPOCH, Intake, Pacer
+from sightline.streams.rendering import Drawing
+from sightline.streams.stream import DropReason
 from sightline.wire import json as protocol
 from sightline.wire import msgpack as frames
 from sightline.wire.json import Adapt, Ping, Pong, SettingsMessage, SettingsRefused, Status

@@ -16,12 +16,12 @@ from starlette.exceptions import HTTPException
 
 from sightline.core.errors import BadRequest, TooLarge
 from sightline.core.types import check_stream_name
-from sightline.drawing import Drawing, Look
-from sightline.hub import Hub
 from sightline.security.authorization import access_of, needs
 from sightline.security.tokens import Role
 from sightline.settings.presets import preset_named
 from sightline.settings.settings import Settings
+from sightline.streams.hub import Hub
+from sightline.streams.rendering import Drawing, Look
 from sightline.transports.webrtc.desk import Desk, Session
 
 MAX_SDP = 64 * 1024

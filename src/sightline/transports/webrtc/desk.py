@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 from starlette.exceptions import HTTPException
 
 from sightline.core.errors import ConfigError, LimitReached, ShuttingDown, SightlineError
-from sightline.drawing import Look
-from sightline.hub import Hub
 from sightline.settings.presets import PresetName
+from sightline.streams.hub import Hub
+from sightline.streams.rendering import Look
 
 if TYPE_CHECKING:
     from types import TracebackType

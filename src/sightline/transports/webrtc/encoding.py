@@ -17,9 +17,9 @@ from aiortc.codecs.h264 import H264Encoder
 from aiortc.codecs.vpx import Vp8Encoder
 
 from sightline.core.types import Image, Result
-from sightline.drawing import Look
 from sightline.media import codecs
 from sightline.renderers.base import draw
+from sightline.streams.rendering import Look
 
 log = logging.getLogger(__name__)
 

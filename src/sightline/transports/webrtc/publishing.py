@@ -9,14 +9,14 @@ from typing import TypeAlias
 import msgspec
 from aiortc import RTCRtpTransceiver
 
-from sightline.adapting import begin, hello
 from sightline.core.errors import IdleTimeout, ProtocolError, ShuttingDown, TooLarge
 from sightline.core.metrics import TokenBucket
 from sightline.core.types import Frame, Image, Result
-from sightline.hub import Hub, status_of
-from sightline.intake import EPOCH
 from sightline.settings.presets import PresetName
-from sightline.stream import DropReason, Stream
+from sightline.streams.adaptive.service import begin, hello
+from sightline.streams.hub import Hub, status_of
+from sightline.streams.ingest import EPOCH
+from sightline.streams.stream import DropReason, Stream
 from sightline.transports.webrtc import hooks
 from sightline.transports.webrtc.decoding import Decoding
 from sightline.transports.webrtc.peer import Peer

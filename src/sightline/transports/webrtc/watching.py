@@ -9,10 +9,10 @@ from aiortc.mediastreams import MediaStreamError
 
 from sightline.core.errors import ShuttingDown, StreamEnded
 from sightline.core.types import Result
-from sightline.drawing import Look
-from sightline.hub import Hub, status_of
-from sightline.intake import EPOCH
-from sightline.stream import Subscription
+from sightline.streams.hub import Hub, status_of
+from sightline.streams.ingest import EPOCH
+from sightline.streams.rendering import Look
+from sightline.streams.stream import Subscription
 from sightline.transports.webrtc import hooks
 from sightline.transports.webrtc.encoding import Encoder, Encoders, Picture
 from sightline.transports.webrtc.peer import Peer

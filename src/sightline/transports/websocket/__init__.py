@@ -8,8 +8,8 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 from starlette.websockets import WebSocket
 
-from sightline.drawing import Drawing
-from sightline.hub import Hub
+from sightline.streams.hub import Hub
+from sightline.streams.rendering import Drawing
 from sightline.transports.websocket.camera import publish
 from sightline.transports.websocket.session import session
 from sightline.transports.websocket.viewer import listen, watch

@@ -8,15 +8,15 @@ import time
 
 from starlette.websockets import WebSocket
 
-from sightline.adapting import begin, hello
 from sightline.core.errors import BadRequest, IdleTimeout, LimitReached, ProtocolError
 from sightline.core.mailbox import Mailbox
 from sightline.core.types import Frame, Result
-from sightline.hub import Hub, status_of
 from sightline.inference.client_results import result_of
-from sightline.intake import Intake, Pacer
 from sightline.settings.presets import preset_named
-from sightline.stream import DropReason, Stream
+from sightline.streams.adaptive.service import begin, hello
+from sightline.streams.hub import Hub, status_of
+from sightline.streams.ingest import Intake, Pacer
+from sightline.streams.stream import DropReason, Stream
 from sightline.transports.websocket.session import peer, receive, send, until_end
 from sightline.wire import json as protocol
 from sightline.wire import msgpack as frames

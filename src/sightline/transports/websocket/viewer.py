@@ -13,10 +13,10 @@ from starlette.websockets import WebSocket
 
 from sightline.core.errors import BadRequest, ProtocolError, TooLarge
 from sightline.core.types import Frame, Result
-from sightline.drawing import Drawing, Look
-from sightline.hub import Hub, status_of
-from sightline.intake import EPOCH
-from sightline.stream import Stream, Subscription
+from sightline.streams.hub import Hub, status_of
+from sightline.streams.ingest import EPOCH
+from sightline.streams.rendering import Drawing, Look
+from sightline.streams.stream import Stream, Subscription
 from sightline.transports.websocket.session import receive, send, until_end
 from sightline.wire import json as protocol
 from sightline.wire.json import Pong, Status

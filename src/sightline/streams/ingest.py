@@ -14,7 +14,7 @@ from sightline.core.metrics import TokenBucket
 from sightline.core.types import Frame
 from sightline.media import codecs
 from sightline.settings.settings import Settings
-from sightline.stream import Stream
+from sightline.streams.stream import Stream
 
 EPOCH = time.time() - time.monotonic()
 """Added to ``time.monotonic()`` gives ``time.time()`` as it was when the process began."""

@@ -22,7 +22,7 @@ from sightline.inference.process import Asked
 from sightline.models.base import Options
 from sightline.settings.settings import Settings
 from sightline.settings.stream import merged
-from sightline.stream import Stream
+from sightline.streams.stream import Stream
 from sightline.wire.json import SettingsMessage
 
 log = logging.getLogger(__name__)

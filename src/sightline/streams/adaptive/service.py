@@ -10,12 +10,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from sightline.controller import REPORT_S, Controller, Knobs
 from sightline.core.errors import SightlineError
-from sightline.hub import Hub
 from sightline.settings.presets import PRESETS, PresetName
 from sightline.settings.settings import Settings
-from sightline.stream import Stream
+from sightline.streams.adaptive.controller import REPORT_S, Controller, Knobs
+from sightline.streams.hub import Hub
+from sightline.streams.stream import Stream
 from sightline.wire.json import Adapt, Hello
 
 log = logging.getLogger(__name__)

@@ -17,8 +17,8 @@ from sightline.inference.pool import ModelPool
 from sightline.inference.worker import ModelWorker
 from sightline.settings.settings import Settings
 from sightline.settings.stream import check
-from sightline.stream import Publisher, Stream, Subscription
-from sightline.switching import NEEDS_MODEL, Switching, give_up
+from sightline.streams.model_switch import NEEDS_MODEL, Switching, give_up
+from sightline.streams.stream import Publisher, Stream, Subscription
 from sightline.wire.json import SettingsRefused, Status
 
 Tell: TypeAlias = Callable[[SettingsRefused], None]

@@ -11,17 +11,17 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
-from sightline.controller import Controller, Knobs, Seen
 from sightline.core.mailbox import Mailbox
 from sightline.core.metrics import Ledger, Rate, Smoothed, Spread, TokenBucket
 from sightline.core.types import Frame, Result
 from sightline.inference.process import Asked
 from sightline.settings.presets import PresetName
+from sightline.streams.adaptive.controller import Controller, Knobs, Seen
 from sightline.wire.json import Adapt, PerformanceStats, SettingsMessage, Status
 
 if TYPE_CHECKING:
     from sightline.inference.worker import ModelWorker
-    from sightline.switching import Failed, Pending
+    from sightline.streams.model_switch import Failed, Pending
 
 log = logging.getLogger(__name__)
 

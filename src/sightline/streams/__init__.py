@@ -1,0 +1,1 @@
+"""Streams: publishers, subscribers, and what lies between them."""

@@ -1,0 +1,1 @@
+"""Control of rate and quality, so that latency stays on target."""
