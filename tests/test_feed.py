@@ -12,7 +12,7 @@ from clips import number_of, numbered, write_clip
 from rtsp import RtspServer, free_port
 from sightline.core.errors import SourceError
 from sightline.core.types import Image
-from sightline.feed import MOST_S, Feed
+from sightline.sources._reconnecting import MOST_S, Feed
 
 
 def clip(folder: Path) -> str:

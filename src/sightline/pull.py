@@ -16,8 +16,8 @@ from dataclasses import replace
 from sightline.core.errors import ConfigError, SourceError
 from sightline.core.metrics import TokenBucket
 from sightline.core.types import Frame, Result
-from sightline.feed import Feed, plain
 from sightline.media import codecs
+from sightline.sources._reconnecting import Feed, plain
 from sightline.sources.base import Shot, find_source
 from sightline.streams.adaptive import service as adapting
 from sightline.streams.adaptive.controller import Knobs

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from sightline.client.answers import Answer
     from sightline.client.links import Wish
     from sightline.core.types import Image
-    from sightline.feed import Newest
     from sightline.sinks.jsonl import Jsonl
+    from sightline.sources._reconnecting import Newest
 
 POLL_S = 0.1
 LAST_ANSWERS_S = 3.0
@@ -61,9 +61,9 @@ def push(
     """
     from sightline.cli.run import Stop
     from sightline.client import AsyncClient
-    from sightline.feed import Feed, Newest, plain
     from sightline.sinks import jsonl
     from sightline.sinks.base import writing
+    from sightline.sources._reconnecting import Feed, Newest, plain
     from sightline.sources.base import open_source
 
     check_stream_name(stream)

@@ -80,9 +80,9 @@ def run(
     """
     # Here, or a broken OpenCV would stop `sightline doctor` as well.
     from sightline.cli.progress import Display
-    from sightline.feed import Lasting
     from sightline.renderers.base import modes
     from sightline.runner import Run
+    from sightline.sources._reconnecting import Lasting
 
     if mode not in modes():
         raise ConfigError(f"--mode {mode}: expected one of {', '.join(modes())}")
