@@ -11,7 +11,7 @@ import pytest
 
 from sightline.core.errors import ConfigError
 from sightline.engines import openvino
-from sightline.engines._choosing import choose, is_quantized
+from sightline.engines._select import choose, is_quantized
 
 MakeGraph = Callable[..., Path]
 both = pytest.mark.skipif(openvino.available() is not None, reason="OpenVINO is not installed")

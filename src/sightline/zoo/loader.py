@@ -16,7 +16,7 @@ from sightline import profiles
 from sightline.core.errors import ConfigError, ModelError
 from sightline.core.registry import load, names
 from sightline.core.types import Engine
-from sightline.engines._choosing import choose
+from sightline.engines._select import choose
 from sightline.engines.base import check_precision
 from sightline.profiles import WEIGHTS as WEIGHTS
 from sightline.profiles import Profile
