@@ -15,7 +15,7 @@ from results import DETECTOR, SEGMENTER, entry, two_found
 from sightline.core.errors import ModelError, SinkError, SourceError
 from sightline.core.types import Detections, Image, Prediction, Segmentation
 from sightline.models.base import Model, Options
-from sightline.runner import AHEAD, Pipe, Run, Tally
+from sightline.offline.run import AHEAD, Pipe, Run, Tally
 from sightline.sinks import jsonl, video
 from sightline.sinks.base import Entry, Sink
 from sightline.sources.base import Shot, Source, open_source

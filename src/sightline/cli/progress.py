@@ -13,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from sightline.core.metrics import Rate
 from sightline.core.types import ModelCard
-from sightline.runner import Tally
+from sightline.offline.run import Tally
 from sightline.sources.base import Source
 
 LINE_EVERY_S = 5.0

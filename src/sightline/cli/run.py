@@ -80,8 +80,8 @@ def run(
     """
     # Here, or a broken OpenCV would stop `sightline doctor` as well.
     from sightline.cli.progress import Display
+    from sightline.offline.run import Run
     from sightline.renderers.base import modes
-    from sightline.runner import Run
     from sightline.sources._reconnecting import Lasting
 
     if mode not in modes():
