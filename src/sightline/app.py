@@ -24,7 +24,6 @@ from sightline.inference.offers import Offers
 from sightline.inference.pool import Key, Load, ModelPool
 from sightline.inference.worker import Loaded
 from sightline.outward.running import feeding
-from sightline.pull import pulling
 from sightline.security import tls
 from sightline.security.authentication import Gate, Tries
 from sightline.security.authorization import Access
@@ -35,6 +34,7 @@ from sightline.settings.stream import bad_setting
 from sightline.streams.adaptive.service import adapt
 from sightline.streams.hub import Hub
 from sightline.streams.rendering import Drawing
+from sightline.transports.pull import pulling
 from sightline.zoo import loader
 
 log = logging.getLogger(__name__)

@@ -10,7 +10,6 @@ from pydantic import BaseModel, Field
 
 from sightline.core.errors import StreamNotFound
 from sightline.core.types import ModelCard, Segmentation
-from sightline.pull import Puller
 from sightline.security.authorization import access_of, needs
 from sightline.settings.presets import PresetName
 from sightline.settings.stream import Choices
@@ -19,6 +18,7 @@ from sightline.streams.hub import Hub
 from sightline.streams.model_switch import Failed, Pending
 from sightline.streams.rendering import Drawing
 from sightline.streams.stream import Stream, Subscription
+from sightline.transports.pull import Puller
 
 router = APIRouter()
 

@@ -96,7 +96,7 @@ def serve(
     )
     check_exposure(settings)
     if settings.sources:
-        from sightline.pull import check_sources
+        from sightline.transports.pull import check_sources
 
         check_sources({name: spec.get_secret_value() for name, spec in settings.sources.items()})
         if len(settings.sources) > settings.max_streams:
