@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from sightline import __version__, prometheus
 from sightline.inference.pool import Pooled
 from sightline.inference.worker import ModelWorker
-from sightline.outward.base import Feeder
+from sightline.outputs.base import Feeder
 from sightline.security.authorization import needs
 from sightline.stream_api import Error as Error
 from sightline.stream_api import Ready, StreamStats, hub_of, readiness, stream_stats

@@ -23,7 +23,7 @@ from sightline.engines.base import cores
 from sightline.inference.offers import Offers
 from sightline.inference.pool import Key, Load, ModelPool
 from sightline.inference.worker import Loaded
-from sightline.outward.running import feeding
+from sightline.outputs._service import feeding
 from sightline.security import tls
 from sightline.security.authentication import Gate, Tries
 from sightline.security.authorization import Access

@@ -19,8 +19,8 @@ import pytest
 from rtsp import free_port
 from serving import Json, Running, peer, serving
 from sightline.core.errors import ConfigError
-from sightline.outward.jsonl import JsonlOutlet
-from sightline.outward.running import check_sinks
+from sightline.outputs._service import check_sinks
+from sightline.outputs.jsonl import JsonlOutlet
 from sightline.settings.outputs import JsonlSink
 from sightline.settings.settings import load_settings
 

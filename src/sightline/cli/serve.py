@@ -116,7 +116,7 @@ def serve(
     from sightline.cli.welcome import Welcome
     from sightline.inference.offers import check_offers
     from sightline.media import codecs
-    from sightline.outward.running import check_sinks
+    from sightline.outputs._service import check_sinks
     from sightline.server import Server
 
     check_sinks(settings.sinks)

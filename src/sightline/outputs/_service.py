@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from urllib.parse import urlsplit
 
 from sightline.core.errors import ConfigError
-from sightline.outward.base import LAST_S, Feeder, Outlet
+from sightline.outputs.base import LAST_S, Feeder, Outlet
 from sightline.settings.outputs import JsonlSink, SinkSettings, WebhookSink
 from sightline.streams.hub import Hub
 
@@ -32,14 +32,14 @@ def check_sinks(sinks: Sequence[SinkSettings]) -> None:
 def open_outlet(sink: SinkSettings) -> Outlet:
     """The outlet of these settings. Connects nowhere yet."""
     if isinstance(sink, JsonlSink):
-        from sightline.outward.jsonl import JsonlOutlet
+        from sightline.outputs.jsonl import JsonlOutlet
 
         return JsonlOutlet(sink)
     if isinstance(sink, WebhookSink):
-        from sightline.outward.webhook import WebhookOutlet
+        from sightline.outputs.webhook import WebhookOutlet
 
         return WebhookOutlet(sink)
-    from sightline.outward.mqtt import MqttOutlet
+    from sightline.outputs.mqtt import MqttOutlet
 
     return MqttOutlet(sink)
 
