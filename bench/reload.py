@@ -17,8 +17,8 @@ import numpy as np
 import psutil
 
 from common import asset, save
-from sightline.app import load_model
 from sightline.inference.pool import Key, ModelPool
+from sightline.server.app import load_model
 from sightline.settings.settings import Settings
 
 MODELS = (

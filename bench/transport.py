@@ -34,12 +34,12 @@ import zmq
 
 from common import Pipe, child, cpu_seconds, save
 from sightline import AsyncClient
-from sightline.app import create_app
 from sightline.client import Result
 from sightline.core.types import Detections, Image, ModelCard, Prediction
 from sightline.inference.worker import Loaded
 from sightline.models.base import Model, Options
-from sightline.server import Server
+from sightline.server.app import create_app
+from sightline.server.uvicorn_server import Server
 from sightline.settings.settings import Settings
 
 SIZE = 30_000

@@ -321,8 +321,8 @@ def _sent(server: Served) -> int:
 
 def gauged(pipe: Pipe) -> None:
     """A server that also tells what it holds."""
-    from sightline.app import create_app
-    from sightline.server import Server
+    from sightline.server.app import create_app
+    from sightline.server.uvicorn_server import Server
     from sightline.settings.settings import load_settings
 
     settings = load_settings(model="motion", port=0, log_level="warning")

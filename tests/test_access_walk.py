@@ -24,9 +24,9 @@ from websockets.exceptions import InvalidStatus
 
 from rtc import Clip, remote
 from serving import Running, serving, trusting
-from sightline.app import create_app
 from sightline.security.authentication import COOKIE
 from sightline.security.tokens import ROLES, Role, Store
+from sightline.server.app import create_app
 from sightline.settings.settings import load_settings
 from sightline.transports.webrtc import publishing
 from sightline.wire import json as protocol

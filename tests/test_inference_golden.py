@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 
 from conftest import MakeGraph
 from sightline.core.types import Segmentation
-from sightline.inbrowser import describe_model
 from sightline.inference.process import Asked
 from sightline.models.base import GraphModel
+from sightline.server.api.client_inference import describe_model
 from sightline.zoo.loader import load_model
 
 GOLDEN = Path(__file__).parent / "golden" / "inference.json"

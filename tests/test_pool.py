@@ -21,7 +21,6 @@ import pytest
 
 from conftest import MakeGraph
 from sightline import profiles
-from sightline.app import load_model
 from sightline.core.errors import BadSetting, LimitReached, ModelError, Superseded
 from sightline.core.types import Detections, Frame, Image, ModelCard, Prediction, Result
 from sightline.engines import onnx
@@ -29,6 +28,7 @@ from sightline.inference import worker
 from sightline.inference.pool import Key, ModelPool
 from sightline.inference.worker import Loaded
 from sightline.models.base import Model, Options
+from sightline.server.app import load_model
 from sightline.settings.settings import Settings
 from sightline.streams.adaptive.controller import Knobs
 from sightline.streams.adaptive.service import adapt, begin

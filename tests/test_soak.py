@@ -21,9 +21,9 @@ import pytest
 import pytest_asyncio
 
 from serving import Json, Peer, Running, balanced, metadata, peer, serving
-from sightline.app import create_app
 from sightline.core.mailbox import Mailbox
-from sightline.server import Server, TimedWebSocket
+from sightline.server.app import create_app
+from sightline.server.uvicorn_server import Server, TimedWebSocket
 from sightline.settings.settings import load_settings
 from sightline.streams.stream import Subscription
 from sightline.transports.websocket.camera import Camera

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from serving import ROOT, peer, serving
 from sightline.cli import app
 from sightline.core.errors import ConfigError
-from sightline.tunnel import PROGRAMS, Name, Tunnel
+from sightline.server.tunnel import PROGRAMS, Name, Tunnel
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="the programs of these tests are scripts for a shell")
 
@@ -96,7 +96,7 @@ async def test_one_that_ends_too_soon_is_told_with_its_last_words(
 
 
 async def test_one_that_names_no_address_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sightline.tunnel.OPEN_S", 0.5)
+    monkeypatch.setattr("sightline.server.tunnel.OPEN_S", 0.5)
     monkeypatch.setenv("PATH", put_on_path(tmp_path, "ssh", lines=["Welcome to localhost.run!"]))
     with pytest.raises(ConfigError, match="named no address"):
         async with Tunnel("ssh").open(8123):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from sightline import pages
+from sightline.server import pages
 
 ROOT = Path(__file__).parent.parent
 WEB = ROOT / "src" / "sightline" / "web"

@@ -24,8 +24,8 @@ from playwright.async_api import Browser, Error, Page, expect
 from browsing import FAKE_CAMERA, SLOW_MS, browsing, camera_file, listen_for_errors
 from serving import Json, Running, peer, serving
 from sightline.core.types import Detections, Segmentation
-from sightline.inbrowser import RUNTIME
 from sightline.media import codecs
+from sightline.server.api.client_inference import RUNTIME
 from sightline.zoo.loader import load_model
 
 pytestmark = [

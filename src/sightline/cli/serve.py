@@ -112,12 +112,12 @@ def serve(
         weights=settings.weights,
     )
     # Here, or every command would take half a second longer and a broken OpenCV would stop `doctor` as well.
-    from sightline.app import create_app
     from sightline.cli.welcome import Welcome
     from sightline.inference.offers import check_offers
     from sightline.media import codecs
     from sightline.outputs._service import check_sinks
-    from sightline.server import Server
+    from sightline.server.app import create_app
+    from sightline.server.uvicorn_server import Server
 
     check_sinks(settings.sinks)
     check_offers(settings)

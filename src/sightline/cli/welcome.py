@@ -11,12 +11,12 @@ import webbrowser
 import typer
 from fastapi import FastAPI
 
-from sightline import qr
 from sightline.security import tls
 from sightline.security.authorization import TICKET_S, Access
 from sightline.security.tokens import ALL
+from sightline.server import qr
+from sightline.server.api.session import join_url
 from sightline.settings.settings import Settings
-from sightline.signin import join_url
 
 FIRST_PHONE = "phone"
 """The stream of the phone that scans the terminal's code."""

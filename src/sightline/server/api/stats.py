@@ -10,13 +10,14 @@ from fastapi import APIRouter, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from pydantic import BaseModel
 
-from sightline import __version__, prometheus
+from sightline import __version__
 from sightline.inference.pool import Pooled
 from sightline.inference.worker import ModelWorker
 from sightline.outputs.base import Feeder
 from sightline.security.authorization import needs
-from sightline.stream_api import Error as Error
-from sightline.stream_api import Ready, StreamStats, hub_of, readiness, stream_stats
+from sightline.server.api import prometheus
+from sightline.server.api.streams import Error as Error
+from sightline.server.api.streams import Ready, StreamStats, hub_of, readiness, stream_stats
 
 router = APIRouter()
 _process = psutil.Process()

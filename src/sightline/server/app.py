@@ -16,7 +16,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, Response
 from starlette.exceptions import HTTPException
 
-from sightline import __version__, api, inbrowser, model_api, pages, signin, stream_api
+from sightline import __version__
 from sightline.core import registry
 from sightline.core.errors import BadSetting, SightlineError
 from sightline.engines.base import cores
@@ -29,6 +29,12 @@ from sightline.security.authentication import Gate, Tries
 from sightline.security.authorization import Access
 from sightline.security.origin import Guard, is_loopback
 from sightline.security.tokens import Store
+from sightline.server import pages
+from sightline.server.api import client_inference as inbrowser
+from sightline.server.api import models as model_api
+from sightline.server.api import session as signin
+from sightline.server.api import stats as api
+from sightline.server.api import streams as stream_api
 from sightline.settings.settings import Settings, data_folder
 from sightline.settings.stream import bad_setting
 from sightline.streams.adaptive.service import adapt

@@ -20,9 +20,9 @@ from sightline.core.errors import ConfigError, SightlineError
 from sightline.security import files as private
 from sightline.security.origin import is_address
 from sightline.security.tls import Certificate, Given
+from sightline.server.tunnel import Tunnel
 from sightline.settings.settings import Settings, data_folder
 from sightline.streams.hub import Hub
-from sightline.tunnel import Tunnel
 
 SEND_BUFFER = 128 * 1024
 """Bytes the kernel may keep for one peer: its default hides megabytes, which are seconds of lag."""

@@ -10,13 +10,13 @@ from typing import Literal
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
-from sightline import qr
 from sightline.core.errors import BadRequest, StreamNotFound, Unauthorized
 from sightline.security import tls
 from sightline.security.authentication import COOKIE, Tries, address_of, identify
 from sightline.security.authorization import IDENTITY, TICKET_S, Access, Identity, access_of
 from sightline.security.origin import is_loopback, split_host
 from sightline.security.tokens import ALL, Record, Role
+from sightline.server import qr
 
 router = APIRouter()
 NO_STORE = {"Cache-Control": "no-store"}

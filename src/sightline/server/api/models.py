@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from sightline.core.types import ModelCard
 from sightline.inference.offers import Offer
 from sightline.security.authorization import needs
-from sightline.stream_api import hub_of
+from sightline.server.api.streams import hub_of
 
 router = APIRouter()
 
