@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sightline.cli.installing import exactly
+from sightline.cli.pip_command import exactly
 
 SAID = "it is missing; run: pip uninstall -y one && pip install 'two[three]'"
 

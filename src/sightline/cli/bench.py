@@ -10,7 +10,7 @@ import msgspec
 import typer
 from rich.text import Text
 
-from sightline.cli.providing import provide
+from sightline.cli.ensure_weights import provide
 from sightline.cli.tables import print_table
 from sightline.settings.settings import load_settings
 
@@ -44,7 +44,7 @@ def engines(
     Times are of the graph alone, without pre- and postprocessing. Other programs on the machine show in them, least in
     the least and in the processor's time, which is of all threads.
     """
-    from sightline.cli.benching import Case, compare
+    from sightline.cli.bench_engines import Case, compare
 
     settings = load_settings(model=model, device=device, imgsz=imgsz, threads=threads, weights=weights)
     provide(settings)

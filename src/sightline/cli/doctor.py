@@ -8,7 +8,7 @@ import msgspec
 import typer
 from rich.text import Text
 
-from sightline.cli.checks import examine
+from sightline.cli.doctor_checks import examine
 from sightline.cli.tables import print_table
 
 COLOURS = {"ok": "green", "note": "yellow", "problem": "bold red"}

@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from sightline.cli.providing import provide
+from sightline.cli.ensure_weights import provide
 from sightline.cli.train import check_extra
 from sightline.settings.settings import load_settings
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from sightline import profiles
-from sightline.cli.providing import get
+from sightline.cli.ensure_weights import get
 from sightline.core.errors import ConfigError, ModelError
 from sightline.core.registry import load
 from sightline.profiles import Profile

@@ -12,7 +12,7 @@ import msgspec
 import typer
 
 from sightline import profiles
-from sightline.cli.providing import get
+from sightline.cli.ensure_weights import get
 from sightline.cli.tables import print_table
 from sightline.core.errors import ConfigError
 from sightline.core.types import ModelCard

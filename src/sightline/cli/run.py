@@ -14,7 +14,7 @@ from typing import Annotated, Any
 
 import typer
 
-from sightline.cli.providing import provide
+from sightline.cli.ensure_weights import provide
 from sightline.core.errors import ConfigError, SinkError
 from sightline.core.registry import load
 from sightline.core.types import check_stream_name

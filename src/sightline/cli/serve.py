@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from sightline.cli.providing import provide
+from sightline.cli.ensure_weights import provide
 from sightline.core.errors import ConfigError, ModelError
 from sightline.security.origin import is_loopback
 from sightline.settings.settings import Settings, load_settings

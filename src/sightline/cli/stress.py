@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 from rich.console import Console
 
-from sightline.cli.providing import provide
+from sightline.cli.ensure_weights import provide
 from sightline.core.errors import ConfigError, SinkError
 from sightline.settings.settings import Settings, client_authority, client_token, load_settings
 from sightline.zoo import loader

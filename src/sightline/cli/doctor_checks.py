@@ -18,7 +18,7 @@ from typing import Literal
 import msgspec
 
 from sightline import __version__
-from sightline.cli.installing import exactly
+from sightline.cli.pip_command import exactly
 from sightline.core.errors import SightlineError
 from sightline.core.registry import load, names
 from sightline.settings.settings import Settings, load_settings
