@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from sightline.core.version import __version__ as __version__
+
 if TYPE_CHECKING:
     from sightline.client import AsyncClient as AsyncClient
     from sightline.client import Client as Client
-
-__version__ = "0.1.0"
 
 
 def __getattr__(name: str) -> Any:

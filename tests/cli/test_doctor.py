@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from sightline.cli import checks
+from sightline.cli import doctor_checks as checks
 
 
 def doctor(*args: str, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -8,8 +8,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from sightline import __version__
-from sightline.cli import installing
+from sightline.cli import pip_command
 from sightline.cli.bench import bench
 from sightline.cli.doctor import doctor
 from sightline.cli.evaluate import evaluate
@@ -22,6 +21,7 @@ from sightline.cli.token import token
 from sightline.cli.train import train
 from sightline.cli.watch import watch
 from sightline.core.errors import SightlineError
+from sightline.core.version import __version__
 
 BROKEN_PIPE = 141
 """128 and SIGPIPE."""
@@ -63,6 +63,6 @@ def main() -> None:
     except SightlineError as e:
         if isinstance(e.__cause__, BrokenPipeError):  # `| head` has seen enough: as the shell's own tools end then
             sys.exit(BROKEN_PIPE)
-        said = Text.assemble(("error:", "bold red"), " ", installing.exactly(e.message))
+        said = Text.assemble(("error:", "bold red"), " ", pip_command.exactly(e.message))
         Console(stderr=True).print(said, highlight=False, soft_wrap=True)
         sys.exit(2)

@@ -17,10 +17,10 @@ from typing import Literal
 
 import msgspec
 
-from sightline import __version__
 from sightline.cli.pip_command import exactly
 from sightline.core.errors import SightlineError
 from sightline.core.registry import load, names
+from sightline.core.version import __version__
 from sightline.settings.settings import Settings, load_settings
 from sightline.zoo import loader
 

@@ -22,7 +22,7 @@ Kind: TypeAlias = Literal["engines", "models", "renderers", "sources", "sinks", 
 
 @cache
 def _found(kind: Kind) -> dict[str, EntryPoint | None]:
-    folder = Path(__file__).parent / kind
+    folder = Path(__file__).parents[1] / kind
     built_in: dict[str, EntryPoint | None] = {
         m.name: None for m in pkgutil.iter_modules([str(folder)]) if not m.name.startswith("_") and m.name != "base"
     }

@@ -12,8 +12,8 @@ from http import HTTPStatus
 from threading import Thread
 from typing import Any
 
-from sightline import __version__
 from sightline.core.errors import SinkError
+from sightline.core.version import __version__
 from sightline.settings.outputs import WebhookSink
 from sightline.sources.base import shown
 

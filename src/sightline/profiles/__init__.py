@@ -1,7 +1,7 @@
 """Profiles: models with a name and a card, ``profiles/NAME.json``: where the weights are and what they are.
 
-The weights are not in the package: ``sightline.zoo.store`` keeps them. Where nobody could tell a file's whole sha256 the
-card says what is known of it, and never more.
+The weights are not in the package: ``sightline.zoo.store`` keeps them. Where nobody could tell a file's whole sha256
+the card says what is known of it, and never more.
 """
 
 from __future__ import annotations

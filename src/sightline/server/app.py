@@ -16,9 +16,9 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, Response
 from starlette.exceptions import HTTPException
 
-from sightline import __version__
 from sightline.core import registry
 from sightline.core.errors import BadSetting, SightlineError
+from sightline.core.version import __version__
 from sightline.engines.base import cores
 from sightline.inference.offers import Offers
 from sightline.inference.pool import Key, Load, ModelPool

@@ -12,7 +12,7 @@ from starlette.staticfiles import StaticFiles
 
 from sightline.core.types import check_stream_name
 
-WEB = Path(__file__).parent / "web"
+WEB = Path(__file__).parents[1] / "web"
 ALWAYS_ASK = {"Cache-Control": "no-cache"}
 """A browser asks for a file each time (304 where nothing changed), so that an upgrade shows at once."""
 

@@ -11,9 +11,9 @@ import cv2
 import numpy as np
 from torch import nn
 
-from sightline import __version__
 from sightline.core.errors import ConfigError
 from sightline.core.types import Image
+from sightline.core.version import __version__
 from sightline.train import detect, pictures, segment
 from sightline.train.cache import Photos
 from sightline.train.export import export

@@ -18,7 +18,7 @@ from sightline.streams.hub import Hub
 
 router = APIRouter()
 
-WEB = Path(__file__).parent / "web"
+WEB = Path(__file__).parents[2] / "web"
 RUNTIME = WEB / "vendor" / "ort.wasm.min.mjs"
 FREE = frozenset(
     (

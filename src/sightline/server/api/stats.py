@@ -10,7 +10,7 @@ from fastapi import APIRouter, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from pydantic import BaseModel
 
-from sightline import __version__
+from sightline.core.version import __version__
 from sightline.inference.pool import Pooled
 from sightline.inference.worker import ModelWorker
 from sightline.outputs.base import Feeder

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
-from sightline import __version__
 from sightline.core.errors import ModelError
+from sightline.core.version import __version__
 from sightline.security.origin import is_loopback
 from sightline.zoo.store.verify import Expected, judge, megabytes
 
