@@ -29,7 +29,7 @@ from sightline.models.base import GraphModel
 from sightline.zoo.loader import load_model
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
-from browsing import FAKE_CAMERA, browsing, camera_file
+from support.browsing import FAKE_CAMERA, browsing, camera_file
 
 OPEN = """async ([answer, picture]) => {
   const worker = new Worker("/static/inference-worker.js", { type: "module" });

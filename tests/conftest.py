@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from numpy.typing import NDArray
 
-from made_graph import made_graph
+from support.made_graph import made_graph
 
 MakeGraph: TypeAlias = Callable[..., Path]
 

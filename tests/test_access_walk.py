@@ -22,8 +22,6 @@ from starlette.routing import Mount, Route, WebSocketRoute
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
-from rtc import Clip, remote
-from serving import Running, serving, trusting
 from sightline.security.authentication import COOKIE
 from sightline.security.tokens import ROLES, Role, Store
 from sightline.server.app import create_app
@@ -31,7 +29,9 @@ from sightline.settings.settings import load_settings
 from sightline.transports.webrtc import publishing
 from sightline.wire import json as protocol
 from sightline.wire import msgpack as frames
-from tcp_peer import frame, tcp_peer
+from support.rtc import Clip, remote
+from support.serving import Running, serving, trusting
+from support.tcp_peer import frame, tcp_peer
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

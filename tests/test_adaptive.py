@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from serving import ROOT, Json, Peer, Running, peer, picture, serving
 from sightline.settings.presets import PRESETS
+from support.serving import ROOT, Json, Peer, Running, peer, picture, serving
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

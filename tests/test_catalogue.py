@@ -10,8 +10,6 @@ import msgspec
 import numpy as np
 import pytest
 
-from made_hub import made_hub
-from made_profile import of_a_server, of_the_hub
 from sightline import profiles
 from sightline.core import registry
 from sightline.core.errors import ConfigError, ModelError
@@ -22,6 +20,8 @@ from sightline.zoo.catalogue import find, graph_in, lacks, list_models, offered
 from sightline.zoo.loader import check_model, load_model
 from sightline.zoo.store import Cache
 from sightline.zoo.store.pull import pull
+from support.made_hub import made_hub
+from support.made_profile import of_a_server, of_the_hub
 
 YOLOX = {"output": np.zeros((84, 85), np.float32)}  # of a 64x64 input
 WITHOUT_TORCH = "torch" not in registry.names("engines") or registry.load("engines", "torch").available() is not None

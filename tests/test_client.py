@@ -16,7 +16,6 @@ import psutil
 import pytest
 import pytest_asyncio
 
-from serving import Running, endless, picture, pixels, serving
 from sightline import AsyncClient, Client
 from sightline.client import Dropped, Result
 from sightline.core.errors import (
@@ -27,6 +26,7 @@ from sightline.core.errors import (
     StreamBusy,
     Unreachable,
 )
+from support.serving import Running, endless, picture, pixels, serving
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 import pytest_asyncio
 
-from serving import Running, pixels, serving
 from sightline import AsyncClient
 from sightline.client import Result
 from sightline.core.types import Image
-from tcp_peer import frame, tcp_peer
+from support.serving import Running, pixels, serving
+from support.tcp_peer import frame, tcp_peer
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

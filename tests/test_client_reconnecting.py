@@ -10,11 +10,11 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from rtsp import free_port
-from serving import endless, serving
 from sightline import AsyncClient
 from sightline.client import Dropped, Result
 from sightline.core.errors import SightlineError
+from support.rtsp import free_port
+from support.serving import endless, serving
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

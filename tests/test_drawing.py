@@ -8,13 +8,13 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from clips import moving
-from results import entry, two_found
-from serving import pixels
 from sightline.core.errors import BadRequest
 from sightline.core.types import Result
 from sightline.renderers.base import modes
 from sightline.streams.rendering import Drawing, Look
+from support.clips import moving
+from support.results import entry, two_found
+from support.serving import pixels
 
 MASK = np.array([[0, 1, 2]], np.uint8)
 

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from serving import ROOT, Running, picture, serving
 from sightline import AsyncClient
 from sightline.settings.settings import load_settings
+from support.serving import ROOT, Running, picture, serving
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from clips import number_of, numbered, write_clip
-from rtsp import RtspServer, free_port
 from sightline.core.errors import SourceError
 from sightline.core.types import Image
 from sightline.sources._reconnecting import MOST_S, Feed
+from support.clips import number_of, numbered, write_clip
+from support.rtsp import RtspServer, free_port
 
 
 def clip(folder: Path) -> str:

@@ -15,12 +15,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serving import Json, peer, picture, serving
 from sightline.core.errors import ProtocolError
 from sightline.core.types import Detections, Encoded, Frame, ModelCard, Segmentation
 from sightline.inference.client_results import result_of
 from sightline.media import codecs
 from sightline.wire.json import Found, PageResults
+from support.serving import Json, peer, picture, serving
 
 ROOT = Path(__file__).resolve().parents[1]
 CARD = ModelCard("painter", "semantic", "segment", ("background", "person"), (64, 64), "MIT", "here")

@@ -20,15 +20,15 @@ from typer.testing import CliRunner
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
-from codes import decoded_terminal
-from serving import ROOT, Peer, Running, picture, serving, trusting
 from sightline.cli import app
 from sightline.client import AsyncClient, Result
 from sightline.core.errors import ConfigError, Forbidden, Unauthorized, Unreachable
 from sightline.security.authentication import COOKIE
 from sightline.security.authorization import POLL_S
 from sightline.security.tokens import Role, Store
-from tcp_peer import tcp_peer
+from support.codes import decoded_terminal
+from support.serving import ROOT, Peer, Running, picture, serving, trusting
+from support.tcp_peer import tcp_peer
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -12,9 +12,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from clips import moving, write_clip
-from rtsp import RtspServer, free_port
-from serving import Json, Running, peer, pixels, serving
+from support.clips import moving, write_clip
+from support.rtsp import RtspServer, free_port
+from support.serving import Json, Running, peer, pixels, serving
 
 SECRET = "c4n4ry"
 

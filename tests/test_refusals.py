@@ -11,7 +11,7 @@ import pytest
 import pytest_asyncio
 from websockets.exceptions import InvalidStatus
 
-from serving import Running, balanced, metadata, peer, picture, publish, serving
+from support.serving import Running, balanced, metadata, peer, picture, publish, serving
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

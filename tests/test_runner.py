@@ -10,8 +10,6 @@ from typing import Self
 import numpy as np
 import pytest
 
-from clips import number_of, numbered, read_clip, write_clip
-from results import DETECTOR, SEGMENTER, entry, two_found
 from sightline.core.errors import ModelError, SinkError, SourceError
 from sightline.core.types import Detections, Image, Prediction, Segmentation
 from sightline.models.base import Model, Options
@@ -20,6 +18,8 @@ from sightline.sinks import jsonl, video
 from sightline.sinks.base import Entry, Sink
 from sightline.sources.base import Shot, Source, open_source
 from sightline.zoo.loader import load_model
+from support.clips import number_of, numbered, read_clip, write_clip
+from support.results import DETECTOR, SEGMENTER, entry, two_found
 
 
 class Numbers:

@@ -18,7 +18,7 @@ import psutil
 import pytest
 import pytest_asyncio
 
-from serving import Running, balanced, left, metadata, peer, picture, pixels, publish, serving
+from support.serving import Running, balanced, left, metadata, peer, picture, pixels, publish, serving
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

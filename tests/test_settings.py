@@ -16,11 +16,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conftest import MakeGraph
-from serving import Json, Peer, Running, peer, picture, pixels, serving
 from sightline.core.errors import BadSetting
 from sightline.settings import stream as choices
 from sightline.wire.json import SettingsWish, decode_camera
-from tcp_peer import frame, tcp_peer
+from support.serving import Json, Peer, Running, peer, picture, pixels, serving
+from support.tcp_peer import frame, tcp_peer
 from test_worker import until
 
 CATS = str({0: "cat", 1: "dog"})

@@ -20,13 +20,13 @@ import psutil
 import pytest
 import pytest_asyncio
 
-from serving import Json, Peer, Running, balanced, metadata, peer, serving
 from sightline.core.mailbox import Mailbox
 from sightline.server.app import create_app
 from sightline.server.uvicorn_server import Server, TimedWebSocket
 from sightline.settings.settings import load_settings
 from sightline.streams.stream import Subscription
 from sightline.transports.websocket.camera import Camera
+from support.serving import Json, Peer, Running, balanced, metadata, peer, serving
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

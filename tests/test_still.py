@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from conftest import MakeGraph
-from serving import Json, Running, peer, picture, serving
 from sightline import AsyncClient
 from sightline.core.types import Encoded, Frame, Image, Result
 from sightline.inference.process import Outcome, process
@@ -23,7 +22,8 @@ from sightline.inference.static_scene import LEVELS, Stills, difference, thumbna
 from sightline.media import codecs
 from sightline.models.base import Options
 from sightline.zoo import loader
-from tcp_peer import tcp_peer
+from support.serving import Json, Running, peer, picture, serving
+from support.tcp_peer import tcp_peer
 
 SIZE = (640, 360)
 

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from serving import ROOT, peer, serving
 from sightline.cli import app
 from sightline.core.errors import ConfigError
 from sightline.server.tunnel import PROGRAMS, Name, Tunnel
+from support.serving import ROOT, peer, serving
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="the programs of these tests are scripts for a shell")
 

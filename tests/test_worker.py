@@ -13,13 +13,13 @@ from functools import partial
 import numpy as np
 import pytest
 
-from serving import peer, serving
 from sightline.core.types import Detections, Frame, Image, ModelCard, Prediction
 from sightline.inference.pool import Key, ModelPool
 from sightline.inference.worker import Loaded, ModelWorker
 from sightline.models.base import Model, Options
 from sightline.settings.settings import Settings
 from sightline.streams.hub import Hub
+from support.serving import peer, serving
 from test_stream import Recorder, frame
 
 KEY = Key("held", "held", "auto", None)

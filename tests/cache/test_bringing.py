@@ -14,14 +14,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from made_hub import MadeHub, made_hub
-from made_profile import CONFIG, SHA256, TENSORS, of_a_server, of_the_hub
 from sightline import profiles
 from sightline.core.errors import ConfigError, ModelError
 from sightline.profiles import File, Profile
 from sightline.zoo.store import Cache, read_record
 from sightline.zoo.store.adopt import adopt
 from sightline.zoo.store.pull import pull
+from support.made_hub import MadeHub, made_hub
+from support.made_profile import CONFIG, SHA256, TENSORS, of_a_server, of_the_hub
 
 LINKS = pytest.mark.skipif(sys.platform == "win32", reason="links need a permission on Windows")
 

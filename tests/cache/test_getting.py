@@ -15,12 +15,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from made_hub import COMMIT, MadeHub, made_hub
-from made_profile import CONFIG, SHA256, TENSORS, of_a_server, of_the_hub
 from sightline.core.errors import ModelError
 from sightline.profiles import Profile
 from sightline.zoo.store import Cache
 from sightline.zoo.store.pull import pull
+from support.made_hub import COMMIT, MadeHub, made_hub
+from support.made_profile import CONFIG, SHA256, TENSORS, of_a_server, of_the_hub
 
 
 @pytest.fixture
@@ -286,8 +286,8 @@ def test_a_lock_that_somebody_died_with_is_free(hub: MadeHub, cache: Cache) -> N
 FULL = """
 import resource, signal, sys
 from pathlib import Path
-from made_profile import of_a_server
-from made_hub import MadeHub
+from support.made_profile import of_a_server
+from support.made_hub import MadeHub
 from sightline.zoo.store import Cache
 from sightline.zoo.store.pull import pull
 from sightline.core.errors import ModelError

@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
-from made_hub import MadeHub, made_hub
-from made_profile import TENSORS, of_the_hub
 from sightline import profiles
 from sightline.cli import app
 from sightline.core import registry
 from sightline.core.errors import ConfigError, ModelError
 from sightline.zoo.loader import list_models
 from sightline.zoo.store import Cache
+from support.made_hub import MadeHub, made_hub
+from support.made_profile import TENSORS, of_the_hub
 
 WITHOUT_TORCH = "torch" not in registry.names("engines") or registry.load("engines", "torch").available() is not None
 

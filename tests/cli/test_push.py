@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from clips import moving, write_clip
-from rtsp import RtspServer, free_port
-from serving import Running, serving
+from support.clips import moving, write_clip
+from support.rtsp import RtspServer, free_port
+from support.serving import Running, serving
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 SECRET = "c4n4ry"

@@ -21,11 +21,11 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from clips import moving, read_clip, write_clip
-from rtsp import RtspServer, free_port
 from sightline.cli import app
 from sightline.cli.run import stream_name
 from sightline.core.errors import BadRequest, ConfigError, SightlineError, SinkError, SourceError
+from support.clips import moving, read_clip, write_clip
+from support.rtsp import RtspServer, free_port
 
 COMMAND = (sys.executable, "-m", "sightline", "run")
 posix = pytest.mark.skipif(sys.platform == "win32", reason="sends signals")

@@ -14,7 +14,7 @@ from typing import Any
 import psutil
 import pytest
 
-from serving import serving
+from support.serving import serving
 
 Json = dict[str, Any]
 SMALL = ("--streams", "3", "--fps", "10", "--duration", "2")

@@ -13,13 +13,13 @@ import numpy as np
 import pytest
 import pytest_asyncio
 
-from rtsp import free_port
-from serving import Running, serving
 from sightline.cli.answers import drawn
 from sightline.cli.window import Window
 from sightline.client import AsyncClient
 from sightline.core.errors import ConfigError
 from sightline.sources.synthetic import BACKGROUND
+from support.rtsp import free_port
+from support.serving import Running, serving
 
 loop = pytest.mark.asyncio(loop_scope="module")
 

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from clips import moving
-from results import DETECTOR, SEGMENTER, entry, two_found
 from sightline.core.errors import SinkError
 from sightline.core.registry import load, names
 from sightline.core.types import Detections, Image, Prediction, Segmentation
+from support.clips import moving
+from support.results import DETECTOR, SEGMENTER, entry, two_found
 
 MASK = np.zeros((12, 16), np.uint8)
 MASK[2:8, 2:6] = 1

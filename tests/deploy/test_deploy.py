@@ -17,8 +17,8 @@ from typing import Any
 import pytest
 import yaml
 
-from serving import serving
 from sightline.settings.settings import NOT_SETTINGS, PREFIX, Settings
+from support.serving import serving
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCKERFILE = (ROOT / "Dockerfile").read_text("utf-8")

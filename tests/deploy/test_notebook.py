@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from rtsp import free_port
+from support.rtsp import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOK = ROOT / "notebooks" / "colab.ipynb"

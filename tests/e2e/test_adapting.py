@@ -10,8 +10,8 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Page, expect
 
-from browsing import FAKE_CAMERA, SLOW_MS, browsing, camera_file
-from serving import Json, Running, peer, serving
+from support.browsing import FAKE_CAMERA, SLOW_MS, browsing, camera_file
+from support.serving import Json, Running, peer, serving
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
 

@@ -21,12 +21,12 @@ import pytest_asyncio
 from numpy.typing import NDArray
 from playwright.async_api import Browser, Error, Page, expect
 
-from browsing import FAKE_CAMERA, SLOW_MS, browsing, camera_file, listen_for_errors
-from serving import Json, Running, peer, serving
 from sightline.core.types import Detections, Segmentation
 from sightline.media import codecs
 from sightline.server.api.client_inference import RUNTIME
 from sightline.zoo.loader import load_model
+from support.browsing import FAKE_CAMERA, SLOW_MS, browsing, camera_file, listen_for_errors
+from support.serving import Json, Running, peer, serving
 
 pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),

@@ -14,12 +14,12 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Page, Route, expect
 
-from browsing import FAKE_CAMERA, SLOW_MS, browsing, listen_for_errors
-from made_graph import made_graph
-from serving import Json, Running, camera, peer, pixels, serving
 from sightline import profiles
 from sightline.core.palette import color
 from sightline.zoo.store import Cache
+from support.browsing import FAKE_CAMERA, SLOW_MS, browsing, listen_for_errors
+from support.made_graph import made_graph
+from support.serving import Json, Running, camera, peer, pixels, serving
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
 ANT, BEE = 0, 1  # of "boxes"

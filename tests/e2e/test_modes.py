@@ -13,14 +13,14 @@ import pytest_asyncio
 from numpy.typing import NDArray
 from playwright.async_api import Page, expect
 
-from browsing import FAKE_CAMERA, SLOW_MS, browsing, listen_for_errors
-from serving import Json, Running, camera, serving
 from sightline.core import registry
 from sightline.core.types import NOTHING, Detections, Image, ModelCard, Prediction, Segmentation
 from sightline.inference.describe import describe, only
 from sightline.media import codecs
 from sightline.renderers.base import draw
-from similarity import likeness
+from support.browsing import FAKE_CAMERA, SLOW_MS, browsing, listen_for_errors
+from support.serving import Json, Running, camera, serving
+from support.similarity import likeness
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
 LABELS = ("background", "person", "bottle")

@@ -16,9 +16,9 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Page, expect
 
-from browsing import FAKE_CAMERA, SLOW_MS, browsing, camera_file, listen_for_errors
-from rtsp import free_port
-from serving import Json, Running, balanced, peer, picture, serving
+from support.browsing import FAKE_CAMERA, SLOW_MS, browsing, camera_file, listen_for_errors
+from support.rtsp import free_port
+from support.serving import Json, Running, balanced, peer, picture, serving
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
 """Pages are waited for this long: the machine may be busy, and a condition that never holds still fails."""

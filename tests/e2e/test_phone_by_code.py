@@ -13,10 +13,10 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, BrowserContext, Page, expect
 
-from browsing import FAKE_CAMERA, SLOW_MS, browsing, listen_for_errors
-from codes import decoded
-from serving import Running, serving
 from sightline.security.tokens import Store
+from support.browsing import FAKE_CAMERA, SLOW_MS, browsing, listen_for_errors
+from support.codes import decoded
+from support.serving import Running, serving
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
 PHONE: dict[str, Any] = {

@@ -14,13 +14,13 @@ pytest.importorskip("transformers")
 
 import torch
 
-import networks
-from made_hub import made_hub
-from serving import peer, pixels, serving
 from sightline import profiles
 from sightline.cli.export import export_profile
 from sightline.zoo.store import Cache
 from sightline.zoo.store.pull import pull
+from support import networks
+from support.made_hub import made_hub
+from support.serving import peer, pixels, serving
 
 pytestmark = pytest.mark.timeout(300)  # tracing is slow where other work has the cores
 BLOCK = "import sys; sys.modules['torch'] = sys.modules['transformers'] = None\n"

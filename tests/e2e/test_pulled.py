@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from playwright.async_api import expect
 
-from browsing import browsing, listen_for_errors
-from rtsp import RtspServer, free_port
-from serving import serving
+from support.browsing import browsing, listen_for_errors
+from support.rtsp import RtspServer, free_port
+from support.serving import serving
 
 
 @pytest.mark.timeout(300)

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from playwright.async_api import expect
 
-from browsing import browsing, listen_for_errors
-from serving import Json, serving
 from sightline import AsyncClient
 from sightline.core.types import Image
-from slow_link import slow_link
+from support.browsing import browsing, listen_for_errors
+from support.serving import Json, serving
+from support.slow_link import slow_link
 
 RATE = 60_000
 """Bytes a second: two pictures of 30 KB."""

@@ -18,8 +18,8 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Page, expect
 
-from browsing import FAKE_CAMERA, SLOW_MS, browsing, chromium, listen_for_errors
-from serving import Running, balanced, left, serving
+from support.browsing import FAKE_CAMERA, SLOW_MS, browsing, chromium, listen_for_errors
+from support.serving import Running, balanced, left, serving
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(240)]
 NAME = "camera.example.com"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from serving import serving
+from support.serving import serving
 
 
 async def test_stats_and_log_say_which_engine_and_why() -> None:

@@ -17,12 +17,12 @@ from hypothesis import strategies as st
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
-import networks  # noqa: E402
 from sightline.core.errors import ConfigError, ModelError  # noqa: E402
 from sightline.core.types import TensorSpec  # noqa: E402
 from sightline.engines import _networks as built  # noqa: E402
 from sightline.engines import torch as engine  # noqa: E402
 from sightline.models._class_map import class_map  # noqa: E402
+from support import networks  # noqa: E402
 
 CARD = {"architecture": networks.ARCHITECTURES["segformer"]}
 PIXELS = {"mean": "[0.485, 0.456, 0.406]", "std": "[0.229, 0.224, 0.225]"}

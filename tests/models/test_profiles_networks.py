@@ -19,8 +19,6 @@ from numpy.typing import NDArray
 pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
-import networks
-from made_hub import made_hub
 from sightline.cli.agreement import ALL, disagreement
 from sightline.cli.export import export_profile
 from sightline.core.errors import ConfigError, ModelError
@@ -31,6 +29,8 @@ from sightline.profiles import Profile
 from sightline.zoo.loader import load_model
 from sightline.zoo.store import Cache
 from sightline.zoo.store.pull import pull
+from support import networks
+from support.made_hub import made_hub
 
 pytestmark = pytest.mark.timeout(300)  # tracing is slow where other work has the cores
 SEMANTIC = ("deeplab", "segformer", "mask2former")

@@ -16,13 +16,13 @@ from typing import Any
 
 import pytest
 
-from rtsp import free_port
-from serving import Json, Running, peer, serving
 from sightline.core.errors import ConfigError
 from sightline.outputs._service import check_sinks
 from sightline.outputs.jsonl import JsonlOutlet
 from sightline.settings.outputs import JsonlSink
 from sightline.settings.settings import load_settings
+from support.rtsp import free_port
+from support.serving import Json, Running, peer, serving
 
 FPS = 240
 

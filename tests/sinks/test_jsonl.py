@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from results import entry, files_end_at, two_found
 from sightline.core.errors import SinkError
 from sightline.core.types import Segmentation
 from sightline.sinks import jsonl
+from support.results import entry, files_end_at, two_found
 
 IMAGE = np.zeros((48, 64, 3), np.uint8)
 

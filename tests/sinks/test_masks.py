@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from results import entry, files_end_at, two_found
 from sightline.core.errors import SinkError
 from sightline.core.types import Detections, Segmentation
 from sightline.sinks import masks
+from support.results import entry, files_end_at, two_found
 
 IMAGE = np.zeros((48, 64, 3), np.uint8)
 HALVES = Segmentation(np.array([[0, 200]], np.uint8))

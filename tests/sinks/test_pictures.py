@@ -9,9 +9,9 @@ import cv2
 import numpy as np
 import pytest
 
-from results import entry, files_end_at, two_found
 from sightline.core.errors import SinkError
 from sightline.sinks import pictures
+from support.results import entry, files_end_at, two_found
 
 IMAGE = np.zeros((48, 64, 3), np.uint8)
 

@@ -9,13 +9,13 @@ import av
 import numpy as np
 import pytest
 
-from clips import moving, number_of, numbered, read_clip
-from results import entry, files_end_at
 from sightline.core.errors import SinkError
 from sightline.core.types import Image
 from sightline.sinks import video
 from sightline.sinks.base import Entry
 from sightline.sources.base import open_source
+from support.clips import moving, number_of, numbered, read_clip
+from support.results import entry, files_end_at
 
 
 def write(path: Path, entries: list[Entry]) -> Path:

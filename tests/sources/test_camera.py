@@ -10,10 +10,10 @@ from pathlib import Path
 import cv2
 import pytest
 
-from clips import number_of, numbered, write_clip
 from sightline.core.errors import SourceError
 from sightline.sources import camera
 from sightline.sources.base import open_source
+from support.clips import number_of, numbered, write_clip
 
 
 @pytest.fixture

@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 from av.video.stream import VideoStream
 
-from clips import number_of, numbered, write_clip
 from sightline.core.errors import SourceError
 from sightline.core.types import Image
 from sightline.sources import file
 from sightline.sources.base import Shot, open_source
+from support.clips import number_of, numbered, write_clip
 
 
 def shots(path: Path) -> list[Shot]:

@@ -20,11 +20,11 @@ import cv2
 import numpy as np
 import pytest
 
-from clips import moving, number_of, numbered, write_clip
-from rtsp import RtspServer, free_port
 from sightline.core.errors import SourceError
 from sightline.sources import network
 from sightline.sources.base import open_source, shown
+from support.clips import moving, number_of, numbered, write_clip
+from support.rtsp import RtspServer, free_port
 
 SECRET = "c4n4ry"
 

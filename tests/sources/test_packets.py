@@ -8,9 +8,9 @@ from typing import Any
 import av
 import pytest
 
-from clips import number_of, numbered
 from sightline.sources import _packets
 from sightline.sources._packets import Decoding
+from support.clips import number_of, numbered
 
 
 def packets(folder: Path, count: int, key_every: int) -> list[Any]:

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import made
 from sightline.core.errors import ConfigError
 from sightline.train.cache import Photos
 from sightline.train.records import IGNORE, kept_aside, read
+from support import made
 
 
 def test_a_coco_folder_gives_boxes_in_corners_and_class_indices(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-import made
+from support import made
 
 pytest.importorskip("torch")
 

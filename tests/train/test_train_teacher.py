@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import made
 from conftest import MakeGraph
 from sightline.core.errors import ConfigError
 from sightline.train.cache import Photos
 from sightline.train.records import read
 from sightline.train.teacher import teach
+from support import made
 
 
 def teacher(make_graph: MakeGraph, names: str) -> Path:

@@ -17,9 +17,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from rtc import SDP, Clip, boxed, camera, on_the_pixels, remote, viewer
-from serving import Running, balanced, left, peer, serving
 from sightline.security.tokens import Store
+from support.rtc import SDP, Clip, boxed, camera, on_the_pixels, remote, viewer
+from support.serving import Running, balanced, left, peer, serving
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(180)]
 SECRET = "turn-credential-canary"

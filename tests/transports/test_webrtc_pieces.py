@@ -16,7 +16,6 @@ from aiortc.jitterbuffer import JitterFrame
 from hypothesis import given
 from hypothesis import strategies as st
 
-from results import entry
 from sightline.core.errors import BadRequest, ConfigError, LimitReached, ProtocolError, StreamBusy
 from sightline.inference.pool import Key, ModelPool
 from sightline.inference.worker import Loaded
@@ -28,6 +27,7 @@ from sightline.transports.webrtc.encoding import Encoders
 from sightline.transports.webrtc.hooks import WAITING, PromptBuffer, RtpClock, check, receive
 from sightline.transports.webrtc.peer import Peer, clean
 from sightline.transports.webrtc.publishing import Publishing, decode
+from support.results import entry
 
 
 @given(st.text(max_size=400) | st.binary(max_size=400).map(lambda b: "v=0\r\nm=video " + b.decode("latin-1")))

@@ -7,9 +7,9 @@ import random
 
 import msgspec
 
-from made_hub import MadeHub
 from sightline import profiles
 from sightline.profiles import File, Profile
+from support.made_hub import MadeHub
 
 TENSORS = random.Random(1).randbytes(300_000)
 CONFIG = b'{"model_type": "made"}'

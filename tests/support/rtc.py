@@ -22,7 +22,7 @@ from aiortc import (
 from httpx2 import Response
 from numpy.typing import NDArray
 
-from serving import Json, Running, left
+from support.serving import Json, Running, left
 
 SDP = {"Content-Type": "application/sdp"}
 

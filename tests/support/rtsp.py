@@ -12,8 +12,8 @@ from types import TracebackType
 import av
 import numpy as np
 
-from clips import moving
 from sightline.core.types import Image
+from support.clips import moving
 
 SDP = (
     "v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=test\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n"

@@ -11,7 +11,7 @@ from fractions import Fraction
 import av
 import numpy as np
 
-from serving import left
+from support.serving import left
 
 
 def main(url: str, cert: str, key: str) -> None:

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from serving import picture
+from support.serving import picture
 
 Map = dict[str, Any]
 

@@ -1,0 +1,1 @@
+"""What tests share: real servers, peers, made models and clips."""
