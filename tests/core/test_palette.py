@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from sightline.core import palette
 
-GOLDEN = Path(__file__).parent / "golden" / "palette.json"
+GOLDEN = Path(__file__).parents[1] / "golden" / "palette.json"
 
 
 def hexed(bgr: palette.Colour) -> str:
