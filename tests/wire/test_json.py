@@ -14,7 +14,7 @@ from sightline.core.errors import ProtocolError, StreamBusy, TooLarge
 from sightline.core.types import Detection, Detections, Encoded, Frame, ModelCard, Result, Segment, Segmentation
 from sightline.wire import json as protocol
 
-GOLDEN = Path(__file__).parent / "golden" / "wire.json"
+GOLDEN = Path(__file__).parents[1] / "golden" / "wire.json"
 CARD = ModelCard("nets", "yolox", "detect", ("person", "bus"), (416, 416), "Apache-2.0", "a test")
 
 

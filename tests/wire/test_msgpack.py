@@ -15,7 +15,7 @@ from sightline.core.records import Detection, Segment
 from sightline.wire import msgpack as frames
 from sightline.wire.json import Ping, Pong, SettingsMessage, SettingsRefused
 
-GOLDEN = Path(__file__).parent / "golden" / "tcp.json"
+GOLDEN = Path(__file__).parents[1] / "golden" / "tcp.json"
 JPEG = b"\xff\xd8\xff\xe0jpeg"
 
 
