@@ -305,7 +305,7 @@ except ModelError as e:
 def test_a_full_disk_leaves_nothing_half(hub: MadeHub, tmp_path: Path) -> None:
     """The system itself refuses to write more than 100 KB: the same error as from a full disk or a quota."""
     of_a_server(hub)
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
     done = subprocess.run(
         [sys.executable, "-c", FULL, hub.url, tmp_path / "cache"], capture_output=True, text=True, env=environment
     )
