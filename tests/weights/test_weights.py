@@ -14,7 +14,7 @@ from sightline.core.registry import load
 from sightline.core.types import Detections, Image, Segmentation
 from sightline.zoo.loader import WEIGHTS, list_models, load_model
 
-RECORDED = Path(__file__).parent / "golden" / "weights.json"
+RECORDED = Path(__file__).parents[1] / "golden" / "weights.json"
 SHIPPED = sorted(path.stem for path in WEIGHTS.glob("*.onnx"))
 
 
