@@ -22,7 +22,7 @@ from sightline.media import codecs
 from sightline.wire.json import Found, PageResults
 from support.serving import Json, peer, picture, serving
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 CARD = ModelCard("painter", "semantic", "segment", ("background", "person"), (64, 64), "MIT", "here")
 FRAME = Frame("hall", 3, 0.0, 0.0, Encoded(b"", 64, 48))
 ROW = {"class_id": 0, "confidence": 0.9, "xyxy": [20, 60, 70.5, 120]}

@@ -23,7 +23,7 @@ from sightline.models.base import GraphModel
 from sightline.server.api.client_inference import describe_model
 from sightline.zoo.loader import load_model
 
-GOLDEN = Path(__file__).parent / "golden" / "inference.json"
+GOLDEN = Path(__file__).parents[1] / "golden" / "inference.json"
 Outputs = dict[str, NDArray[Any]]
 
 
