@@ -5,17 +5,12 @@ from __future__ import annotations
 import os
 import signal
 import tempfile
-from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, TypeAlias
 
 import pytest
 from hypothesis import HealthCheck, settings
-from numpy.typing import NDArray
 
-from support.made_graph import made_graph
-
-MakeGraph: TypeAlias = Callable[..., Path]
+from support.made_graph import MakeGraph, maker_in
 
 # Time says nothing on a busy machine. The same examples everywhere: --hypothesis-profile=default looks for new ones.
 settings.register_profile("here", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
@@ -45,8 +40,4 @@ def assets() -> Path:
 @pytest.fixture
 def make_graph(tmp_path: Path) -> MakeGraph:
     """Makes an ONNX file in the test's own folder: see ``made_graph``."""
-
-    def make(outputs: Mapping[str, NDArray[Any]], *, name: str = "tiny.onnx", **options: Any) -> Path:
-        return made_graph(tmp_path / name, outputs, **options)
-
-    return make
+    return maker_in(tmp_path)

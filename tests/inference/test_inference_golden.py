@@ -16,12 +16,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from conftest import MakeGraph
 from sightline.core.types import Segmentation
 from sightline.inference.process import Asked
 from sightline.models.base import GraphModel
 from sightline.server.api.client_inference import describe_model
 from sightline.zoo.loader import load_model
+from support.made_graph import MakeGraph, maker_in
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "inference.json"
 Outputs = dict[str, NDArray[Any]]
@@ -135,9 +135,7 @@ def test_the_golden_file_is_what_python_makes_of_it(
 
 
 if __name__ == "__main__":
-    import conftest
-
     with tempfile.TemporaryDirectory() as folder:
-        make_graph: Any = conftest.make_graph.__wrapped__(Path(folder))  # type: ignore[attr-defined]
+        make_graph = maker_in(Path(folder))
         text = ",\n ".join(json.dumps(made(make, make_graph)) for make in CASES)
     GOLDEN.write_text(f"[\n {text}\n]\n")

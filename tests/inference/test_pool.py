@@ -19,7 +19,6 @@ import numpy as np
 import psutil
 import pytest
 
-from conftest import MakeGraph
 from sightline import profiles
 from sightline.core.errors import BadSetting, LimitReached, ModelError, Superseded
 from sightline.core.types import Detections, Frame, Image, ModelCard, Prediction, Result
@@ -36,8 +35,8 @@ from sightline.streams.hub import Hub
 from sightline.streams.stream import Stream
 from sightline.wire.json import Adapt, SettingsMessage
 from sightline.zoo.store import Cache
-from test_stream import Recorder
-from test_worker import picture_of, until
+from support.made_graph import MakeGraph
+from support.streams import Recorder, picture_of, until
 
 LABELS = {"a": ("cat", "dog"), "b": ("cat", "cow"), "c": ("car",)}
 

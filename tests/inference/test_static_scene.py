@@ -14,7 +14,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from conftest import MakeGraph
 from sightline import AsyncClient
 from sightline.core.types import Encoded, Frame, Image, Result
 from sightline.inference.process import Outcome, process
@@ -22,6 +21,7 @@ from sightline.inference.static_scene import LEVELS, Stills, difference, thumbna
 from sightline.media import codecs
 from sightline.models.base import Options
 from sightline.zoo import loader
+from support.made_graph import MakeGraph
 from support.serving import Json, Running, peer, picture, serving
 from support.tcp_peer import tcp_peer
 

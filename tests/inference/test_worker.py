@@ -6,21 +6,20 @@ import asyncio
 import sys
 import threading
 import weakref
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 
-import numpy as np
 import pytest
 
-from sightline.core.types import Detections, Frame, Image, ModelCard, Prediction
+from sightline.core.types import Detections, Image, ModelCard, Prediction
 from sightline.inference.pool import Key, ModelPool
 from sightline.inference.worker import Loaded, ModelWorker
 from sightline.models.base import Model, Options
 from sightline.settings.settings import Settings
 from sightline.streams.hub import Hub
 from support.serving import peer, serving
-from test_stream import Recorder, frame
+from support.streams import Recorder, picture_of, until
 
 KEY = Key("held", "held", "auto", None)
 CARD = ModelCard("held", "held", "detect", (), None, "-", "-")
@@ -51,12 +50,6 @@ class Held(Model):
         return [Detections.empty() for _ in images]
 
 
-def picture_of(seq: int, stream: str) -> Frame:
-
-    made = frame(seq, stream)
-    return Frame(stream, seq, made.captured_at, made.received_at, np.zeros((8, 8, 3), np.uint8))
-
-
 @asynccontextmanager
 async def working(instances: int = 1) -> AsyncGenerator[tuple[Hub, list[str], threading.Semaphore]]:
     turns: list[str] = []
@@ -72,14 +65,6 @@ async def working(instances: int = 1) -> AsyncGenerator[tuple[Hub, list[str], th
         go.release(1000)
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
-
-
-async def until(holds: Callable[[], bool]) -> None:
-    async with asyncio.timeout(30):
-        while True:
-            if holds():
-                return
-            await asyncio.sleep(0.005)
 
 
 async def test_a_higher_priority_comes_first_and_equals_take_turns() -> None:

@@ -15,13 +15,13 @@ import pytest_asyncio
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conftest import MakeGraph
 from sightline.core.errors import BadSetting
 from sightline.settings import stream as choices
 from sightline.wire.json import SettingsWish, decode_camera
+from support.made_graph import MakeGraph
 from support.serving import Json, Peer, Running, peer, picture, pixels, serving
+from support.streams import until
 from support.tcp_peer import frame, tcp_peer
-from test_worker import until
 
 CATS = str({0: "cat", 1: "dog"})
 LAND = str({0: "background", 1: "sky", 2: "road", 3: "tree"})

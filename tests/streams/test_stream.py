@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 
 import numpy as np
 import pytest
@@ -11,62 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sightline.core.errors import BadRequest, LimitReached, ShuttingDown, StreamBusy, StreamEnded, StreamNotFound
-from sightline.core.types import Detections, Encoded, Frame, ModelCard, Result
-from sightline.inference.pool import Key, ModelPool
-from sightline.inference.worker import Loaded
-from sightline.models.motion import create
-from sightline.settings.settings import Settings
-from sightline.streams.hub import Hub
+from sightline.core.types import Detections, Frame, Result
 from sightline.streams.stream import DropReason, Stream
 from sightline.wire.json import Status
-
-CARD = ModelCard("m", "m", "detect", (), None, "-", "-")
-
-
-class Recorder:
-    """A publisher that counts its answers by frame."""
-
-    def __init__(self, *, wants_results: bool = True) -> None:
-        self.wants_results = wants_results
-        self.answers: Counter[int] = Counter()
-        self.reasons: Counter[str] = Counter()
-        self.ended: str | None = None
-
-    def answer(self, result: Result) -> None:
-        self.answers[result.frame.seq] += 1
-        self.reasons["result"] += 1
-
-    def drop(self, frame: Frame, reason: DropReason) -> None:
-        self.answers[frame.seq] += 1
-        self.reasons[reason] += 1
-
-    def fail(self, frame: Frame, message: str) -> None:
-        self.answers[frame.seq] += 1
-        self.reasons["failed"] += 1
-
-    def tell(self, status: Status) -> None:
-        return
-
-    def close(self, reason: str) -> None:
-        self.ended = reason
-
-
-def frame(seq: int, stream: str = "door") -> Frame:
-    return Frame(stream, seq, 0.0, 0.0, Encoded(b"", 4, 4))
-
-
-def result(of: Frame) -> Result:
-    return Result(of, Detections.empty(), CARD, (), (), None, {}, 1.0, 0.0)
-
-
-def make_hub(**settings: int) -> Hub:
-    given = Settings.model_validate(settings)
-    key = Key("motion", "motion", "auto", None)
-    return Hub(given, ModelPool(given, key, lambda _: Loaded(create(), "", gpu_available=False)))
-
-
-def balanced(stream: Stream) -> bool:
-    return stream.ledger.received == stream.ledger.settled + stream.in_flight
+from support.streams import Recorder, balanced, frame, make_hub, result
 
 
 @given(

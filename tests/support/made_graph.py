@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+
+MakeGraph: TypeAlias = Callable[..., Path]
+"""The fixture ``make_graph``: makes an ONNX file in the test's own folder."""
 
 
 def made_graph(
@@ -63,3 +66,12 @@ def made_graph(
     helper.set_model_props(model, dict(metadata or {}))
     onnx.save(model, path)
     return path
+
+
+def maker_in(folder: Path) -> MakeGraph:
+    """A ``made_graph`` that puts its files into a folder."""
+
+    def make(outputs: Mapping[str, NDArray[Any]], *, name: str = "tiny.onnx", **options: Any) -> Path:
+        return made_graph(folder / name, outputs, **options)
+
+    return make

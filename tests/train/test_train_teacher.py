@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from conftest import MakeGraph
 from sightline.core.errors import ConfigError
 from sightline.train.cache import Photos
 from sightline.train.records import read
 from sightline.train.teacher import teach
 from support import made
+from support.made_graph import MakeGraph
 
 
 def teacher(make_graph: MakeGraph, names: str) -> Path:

@@ -19,9 +19,9 @@ import pytest_asyncio
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from support.hostile import HOSTILE
 from support.serving import Running, balanced, metadata, peer, picture, pixels, serving
 from support.tcp_peer import TcpPeer, frame, packed, tcp_peer
-from test_frames import HOSTILE
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 TCP = ("--tcp-port", "0")

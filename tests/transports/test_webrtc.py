@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -99,7 +100,8 @@ async def test_who_offers_no_data_channel_gets_boxes_drawn_in_and_a_keyframe_whe
 async def test_ffmpeg_publishes_over_whip(server: Running, tmp_path: Path) -> None:
     cert, key = certificate(tmp_path)
     program = await asyncio.create_subprocess_exec(
-        *(sys.executable, Path(__file__).parents[1] / "whip_ffmpeg.py", f"{server.url}/whip/ffmpeg", cert, key),
+        *(sys.executable, "-m", "support.whip_ffmpeg", f"{server.url}/whip/ffmpeg", cert, key),
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(p for p in sys.path if p)},
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,

@@ -1,0 +1,80 @@
+"""A publisher that writes down its answers, and a hub with no server around it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable
+
+import numpy as np
+
+from sightline.core.types import Detections, Encoded, Frame, ModelCard, Result
+from sightline.inference.pool import Key, ModelPool
+from sightline.inference.worker import Loaded
+from sightline.models.motion import create
+from sightline.settings.settings import Settings
+from sightline.streams.hub import Hub
+from sightline.streams.stream import DropReason, Stream
+from sightline.wire.json import Status
+
+CARD = ModelCard("m", "m", "detect", (), None, "-", "-")
+
+
+class Recorder:
+    """A publisher that counts its answers by frame."""
+
+    def __init__(self, *, wants_results: bool = True) -> None:
+        self.wants_results = wants_results
+        self.answers: Counter[int] = Counter()
+        self.reasons: Counter[str] = Counter()
+        self.ended: str | None = None
+
+    def answer(self, result: Result) -> None:
+        self.answers[result.frame.seq] += 1
+        self.reasons["result"] += 1
+
+    def drop(self, frame: Frame, reason: DropReason) -> None:
+        self.answers[frame.seq] += 1
+        self.reasons[reason] += 1
+
+    def fail(self, frame: Frame, message: str) -> None:
+        self.answers[frame.seq] += 1
+        self.reasons["failed"] += 1
+
+    def tell(self, status: Status) -> None:
+        return
+
+    def close(self, reason: str) -> None:
+        self.ended = reason
+
+
+def frame(seq: int, stream: str = "door") -> Frame:
+    return Frame(stream, seq, 0.0, 0.0, Encoded(b"", 4, 4))
+
+
+def result(of: Frame) -> Result:
+    return Result(of, Detections.empty(), CARD, (), (), None, {}, 1.0, 0.0)
+
+
+def make_hub(**settings: int) -> Hub:
+    given = Settings.model_validate(settings)
+    key = Key("motion", "motion", "auto", None)
+    return Hub(given, ModelPool(given, key, lambda _: Loaded(create(), "", gpu_available=False)))
+
+
+def balanced(stream: Stream) -> bool:
+    return stream.ledger.received == stream.ledger.settled + stream.in_flight
+
+
+def picture_of(seq: int, stream: str) -> Frame:
+
+    made = frame(seq, stream)
+    return Frame(stream, seq, made.captured_at, made.received_at, np.zeros((8, 8, 3), np.uint8))
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    async with asyncio.timeout(30):
+        while True:
+            if holds():
+                return
+            await asyncio.sleep(0.005)
