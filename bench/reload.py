@@ -17,7 +17,8 @@ import numpy as np
 import psutil
 
 from common import asset, save
-from sightline.inference.pool import Key, ModelPool
+from sightline.inference.key import ModelKey
+from sightline.inference.pool import ModelPool
 from sightline.server.app import load_model
 from sightline.settings.settings import Settings
 
@@ -31,7 +32,7 @@ ROUNDS = 10
 PICTURE = np.random.default_rng(0).integers(0, 255, (360, 640, 3), np.uint8)
 
 
-async def cycle(pool: ModelPool, key: Key) -> None:
+async def cycle(pool: ModelPool, key: ModelKey) -> None:
     """Load a model, let it look at a picture, and wait until it is gone."""
     async with pool.holding(key, asyncio.Event()) as one:
         model = one.worker.model
@@ -45,10 +46,10 @@ async def cycle(pool: ModelPool, key: Key) -> None:
 async def run(cycles: int) -> dict[str, Any]:
     """Resident memory, MB, after each cycle; the first ten are the start."""
     settings = Settings.model_validate({"model": "motion", "model_grace": 0})
-    pool = ModelPool(settings, Key("motion", "motion", "auto", None), partial(load_model, settings))
+    pool = ModelPool(settings, ModelKey("motion", "motion", "auto", None), partial(load_model, settings))
     running = asyncio.create_task(pool.run())
     await pool.own.worker.settled.wait()
-    keys = [Key(path.split("/")[-1], str(asset(path)), engine, None) for path, engine in MODELS]
+    keys = [ModelKey(path.split("/")[-1], str(asset(path)), engine, None) for path, engine in MODELS]
     for key in keys * 2:
         await cycle(pool, key)
     process = psutil.Process()

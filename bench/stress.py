@@ -19,7 +19,7 @@ import msgspec
 import numpy as np
 
 from common import MODEL, asset, save
-from sightline.client import Result, links
+from sightline.client import Result, connect, links
 from sightline.client.answers import Answer
 from sightline.core.errors import SightlineError
 from sightline.stress.figures import Figures, balanced
@@ -105,7 +105,7 @@ async def beyond(server: Server, loads: tuple[int, ...], cycles: int, pictures: 
     """Loads in turns; throughput of each against the first one's of the same cycle."""
     place = links.Place(server.url)
     publishers = [Publisher(f"beyond-{i}") for i in range(STREAMS)]
-    linked = [(one, await links.publishing(place, one.name)(one)) for one in publishers]
+    linked = [(one, await connect.publishing(place, one.name)(one)) for one in publishers]
     rates: dict[int, list[float]] = {fps: [] for fps in loads}
     got = {fps: np.zeros(STREAMS) for fps in loads}
     late: dict[int, list[float]] = {fps: [] for fps in loads}

@@ -7,28 +7,27 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
 SOURCE = Path(__file__).resolve().parents[1] / "src" / "sightline"
 
-LAYERS = {
-    0: "errors frames guard mailbox palette presets private profiles protocol registry rows tokens types",
-    1: "codecs describe engines models renderers sinks sources",
-    2: "access adapting authority cache catalogue choices config controller drawing feed gate hub inferred intake "
-    "loader metrics offers outward pool processing prometheus qr runner server still stream switching tls train tunnel "
-    "worker",
-    3: "pull transports",
-    4: "__init__ __main__ inbrowser api stream_api model_api pages app cli signin stress",
+LAYER = {
+    "core": 0,
+    **dict.fromkeys(("wire", "media", "profiles", "weights", "models", "renderers", "sources"), 1),
+    **dict.fromkeys(("settings", "engines", "sinks", "client"), 2),
+    **dict.fromkeys(("security", "zoo"), 3),
+    **dict.fromkeys(("inference", "train"), 4),
+    **dict.fromkeys(("streams", "offline"), 5),
+    **dict.fromkeys(("transports", "outputs"), 6),
+    **dict.fromkeys(("server", "stress"), 7),
+    "cli": 8,
 }
-"""By file or package. A new one gets its place here."""
-LAYER = {name: layer for layer, listed in LAYERS.items() for name in listed.split()}
-CLIENT = "client"
-"""The SDK: may import layer 0 and codecs only; imported by layer 4 and by ``sightline`` itself, on demand."""
-APART = (1, 3)
-"""Layers in which nothing may import its neighbours, save what a package shares (base.py and files with a _)."""
+"""A folder imports only folders with a lower number."""
+PLUGINS = ("engines", "models", "renderers", "sources", "sinks", "transports", "outputs")
+"""Files in these don't see each other, save what they share: ``base.py`` and files with a ``_``."""
 HEAVY = {
     "onnxruntime",
     "openvino",
@@ -41,7 +40,8 @@ HEAVY = {
     "onnx",
     "ultralytics",
 }
-PLUGINS = ("engines", "models", "sources", "sinks", "transports", "train")
+HEAVY_IN = ("engines", "models", "sources", "sinks", "transports", "train")
+"""Folders whose files may import heavy libraries."""
 
 
 def modules() -> list[Path]:
@@ -67,46 +67,85 @@ def imported(tree: ast.Module, *, top_level_only: bool = False) -> Iterator[str]
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
-def refused(file: Path, target: str) -> str | None:
-    """Why a file may not import ``sightline.TARGET``, or None."""
-    own = file.relative_to(SOURCE).with_suffix("").parts
-    wanted = target.split(".")[1:]
-    if wanted[0] == "__version__":
+def name_of(file: Path) -> str:
+    """``sightline.core.types``; a package's own name for its ``__init__.py``."""
+    parts = ("sightline", *file.relative_to(SOURCE).with_suffix("").parts)
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+MODULES = {name_of(file): file for file in modules()}
+
+
+def imports(file: Path) -> set[str]:
+    """Our own modules that a file imports, wherever in it."""
+    found = set()
+    for name in imported(ast.parse(file.read_text("utf-8"))):
+        while name and name not in MODULES:
+            name = name.rpartition(".")[0]
+        if name not in ("", "sightline", name_of(file)):
+            found.add(name)
+    # ``from a.b import c`` names a.b as well as a.b.c: the package itself counts only where nothing in it is meant.
+    return {one for one in found if not any(other.startswith(one + ".") for other in found)}
+
+
+def folder(name: str) -> str:
+    """``core`` for ``sightline.core.types``."""
+    return name.split(".")[1]
+
+
+def refused(name: str, target: str) -> str | None:
+    """Why one module may not import another, or None."""
+    mine, theirs = folder(name), folder(target)
+    if mine != theirs:
+        return None if LAYER[theirs] < LAYER[mine] else f"{mine} ({LAYER[mine]}) imports {theirs} ({LAYER[theirs]})"
+    own, other = name.split(".")[2:3], target.split(".")[2:3]
+    if mine not in PLUGINS or own == other or not own or not other:
         return None
-    for name in (own[0], wanted[0]):
-        if name not in LAYER and name != CLIENT:
-            return f"{name} has no layer: give it one in {Path(__file__).name}"
-    if own[0] == CLIENT:
-        fine = LAYER.get(wanted[0]) == 0 or wanted[0] in ("codecs", CLIENT)
-        return None if fine else "the SDK imports layer 0 and codecs only"
-    mine, theirs = LAYER[own[0]], LAYER.get(wanted[0], 4)
-    if theirs < mine:
-        return None
-    if theirs > mine:
-        return f"layer {mine} imports layer {theirs}"
-    if mine not in APART or own[:2] == tuple(wanted[:2]):
-        return None
-    shared = own[0] == wanted[0] and len(wanted) > 1 and (wanted[1] == "base" or wanted[1].startswith("_"))
-    return None if shared else f"layer {mine} imports its neighbour"
+    return None if other == ["base"] or other[0].startswith("_") else f"plugin {own[0]} imports plugin {other[0]}"
 
 
-def test_every_file_has_a_layer() -> None:
-    placed = {*LAYER, CLIENT}
-    unplaced = {file.relative_to(SOURCE).with_suffix("").parts[0] for file in modules()} - placed
-    assert not unplaced, f"give these a layer in {Path(__file__).name}"
+def circles(graph: Mapping[str, set[str]]) -> list[list[str]]:
+    """Groups that reach themselves: what is left when all that import nothing more are taken away, from both ends."""
+    left = {one: set(others) for one, others in graph.items()}
+    while True:
+        imported_by = set().union(*left.values()) if left else set()
+        ends = {one for one, others in left.items() if not others & left.keys() or one not in imported_by}
+        if not ends:
+            return [sorted(left)] if left else []
+        left = {one: others - ends for one, others in left.items() if one not in ends}
 
 
-@pytest.mark.parametrize("file", modules(), ids=lambda file: str(file.relative_to(SOURCE)))
-def test_imports_go_down_only(file: Path) -> None:
-    tree = ast.parse(file.read_text("utf-8"))
-    ours = [name for name in imported(tree) if name.startswith("sightline.")]
-    wrong = {name: why for name in ours if (why := refused(file, name)) is not None}
-    assert not wrong
+GRAPH = {name: imports(file) for name, file in MODULES.items() if name != "sightline"}
+
+
+def test_the_root_holds_folders_only() -> None:
+    flat = {file.name for file in SOURCE.iterdir() if file.is_file()}
+    assert flat == {"__init__.py", "__main__.py", "py.typed"}
+
+
+def test_every_folder_has_a_layer() -> None:
+    assert {folder(name) for name in GRAPH if name != "sightline.__main__"} == LAYER.keys() - {"weights"}
+
+
+@pytest.mark.parametrize("name", [name for name in GRAPH if name != "sightline.__main__"])
+def test_imports_go_down_only(name: str) -> None:
+    assert not [why for target in GRAPH[name] if (why := refused(name, target)) is not None]
+
+
+def test_no_files_and_no_folders_form_a_circle() -> None:
+    # A package that imports its own files so that they register or can be had from it is no circle.
+    files = {name: {one for one in targets if not one.startswith(name + ".")} for name, targets in GRAPH.items()}
+    assert circles(files) == []
+    folders: dict[str, set[str]] = {}
+    for name, targets in GRAPH.items():
+        if name != "sightline.__main__":
+            folders.setdefault(folder(name), set()).update(folder(t) for t in targets if folder(t) != folder(name))
+    assert circles(folders) == []
 
 
 @pytest.mark.parametrize("file", modules(), ids=lambda file: str(file.relative_to(SOURCE)))
 def test_heavy_libraries_stay_inside_their_plugins(file: Path) -> None:
-    if file.relative_to(SOURCE).parts[0] in PLUGINS and file.name not in ("__init__.py", "base.py"):
+    if file.relative_to(SOURCE).parts[0] in HEAVY_IN and file.name not in ("__init__.py", "base.py"):
         return
     tree = ast.parse(file.read_text("utf-8"))
     assert not {name.split(".")[0] for name in imported(tree, top_level_only=True)} & HEAVY
@@ -117,22 +156,22 @@ def test_the_environment_is_read_in_one_place() -> None:
         str(f.relative_to(SOURCE)) for f in modules() if re.search(r"\bos\.(environ|getenv)", f.read_text("utf-8"))
     }
     told = {str(Path("cli/window.py")), str(Path("engines/onnx.py"))}  # they tell libraries to be quiet
-    assert reading - told == {"config.py"}
+    assert reading - told == {str(Path("settings/settings.py"))}
 
 
-def test_the_rule_would_notice() -> None:
-    models, hub, client = SOURCE / "models" / "yolox.py", SOURCE / "hub.py", SOURCE / "client.py"
-    assert refused(models, "sightline.streams.hub.Hub")
-    assert refused(models, "sightline.engines.base.Engine")
-    assert refused(models, "sightline.models.motion.Motion")
-    assert refused(models, "sightline.media.codecs")
-    assert refused(models, "sightline.models.base.Model") is None
-    assert refused(models, "sightline.models._boxes.Letterbox") is None
-    assert refused(hub, "sightline.transports.websocket")
-    assert refused(hub, "sightline.streams.stream.Stream") is None
-    assert refused(client, "sightline.zoo.loader")
-    assert refused(client, "sightline.media.codecs.decode") is None
-    assert refused(hub, "sightline.brand_new")
+def test_the_rules_would_notice() -> None:
+    yolox = "sightline.models.yolox"
+    assert refused(yolox, "sightline.streams.hub")
+    assert refused(yolox, "sightline.engines.base")
+    assert refused(yolox, "sightline.models.motion")
+    assert refused(yolox, "sightline.media.codecs")
+    assert refused(yolox, "sightline.models.base") is None
+    assert refused(yolox, "sightline.models._boxes") is None
+    assert refused("sightline.streams.hub", "sightline.transports.websocket")
+    assert refused("sightline.streams.hub", "sightline.streams.stream") is None
+    assert refused("sightline.client.tcp", "sightline.zoo.loader")
+    assert circles({"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": {"a"}}) == [["a", "b", "c"]]
+    assert circles({"a": {"b"}, "b": set(), "c": {"a", "b"}}) == []
 
 
 WATCH = """

@@ -24,7 +24,8 @@ from sightline.core.errors import BadSetting, LimitReached, ModelError, Supersed
 from sightline.core.types import Detections, Frame, Image, ModelCard, Prediction, Result
 from sightline.engines import onnx
 from sightline.inference import worker
-from sightline.inference.pool import Key, ModelPool
+from sightline.inference.key import ModelKey
+from sightline.inference.pool import ModelPool
 from sightline.inference.worker import Loaded
 from sightline.models.base import Model, Options
 from sightline.server.app import load_model
@@ -93,7 +94,7 @@ class Log:
     go: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
     loaded: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
 
-    def load(self, key: Key) -> Loaded:
+    def load(self, key: ModelKey) -> Loaded:
         self.loads[key.name] += 1
         if key.name in self.slow:
             assert self.loaded.acquire(timeout=30)
@@ -130,7 +131,7 @@ async def serving(
     models = {name: str(folder / f"{name}.onnx") for name in ("b", "c", "d", "broken")}
     settings = Settings.model_validate({"static_skip": False, "engine": "onnx", "models": models} | given)
     log = Log(sized=sized)
-    pool = ModelPool(settings, Key("a", str(folder / "a.onnx"), "onnx", None), log.load)
+    pool = ModelPool(settings, ModelKey("a", str(folder / "a.onnx"), "onnx", None), log.load)
     hub = Hub(settings, pool)
     hub.switching.offers.own = pool.own.key
     running = [asyncio.create_task(pool.run()), asyncio.create_task(hub.watch_models())]
@@ -418,13 +419,13 @@ async def test_memory_comes_back(make_graph: MakeGraph) -> None:
     file = make_graph({"output0": rows}, metadata={"names": str(dict.fromkeys(range(2), "thing"))})
     settings = Settings.model_validate({"model": "motion", "model_grace": 0})
     load = partial(load_heavy, settings)
-    pool = ModelPool(settings, Key("motion", "motion", "auto", None), load)
+    pool = ModelPool(settings, ModelKey("motion", "motion", "auto", None), load)
     running = asyncio.create_task(pool.run())
     await pool.own.worker.settled.wait()
     process = psutil.Process()
     seen: list[int] = []
     for _ in range(12):
-        async with pool.holding(Key("big", str(file), "onnx", None), asyncio.Event()) as one:
+        async with pool.holding(ModelKey("big", str(file), "onnx", None), asyncio.Event()) as one:
             assert one.worker.error is None
         released = one
         await until(lambda: released.task is None)  # noqa: B023
@@ -435,9 +436,9 @@ async def test_memory_comes_back(make_graph: MakeGraph) -> None:
     assert seen[-1] < seen[1] * 1.05, [round(rss / 2**20) for rss in seen]
 
 
-def load_heavy(settings: Settings, key: Key) -> Loaded:
+def load_heavy(settings: Settings, key: ModelKey) -> Loaded:
     """The graph is of no family: it is opened, and the model that it belongs to finds what moves."""
-    loaded = load_model(settings, Key("motion", "motion", key.engine, None))
+    loaded = load_model(settings, ModelKey("motion", "motion", key.engine, None))
     if key.name == "big":
         loaded.model.engine = onnx.open(Path(key.spec), threads=1)
     return loaded

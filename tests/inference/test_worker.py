@@ -13,7 +13,8 @@ from functools import partial
 import pytest
 
 from sightline.core.types import Detections, Image, ModelCard, Prediction
-from sightline.inference.pool import Key, ModelPool
+from sightline.inference.key import ModelKey
+from sightline.inference.pool import ModelPool
 from sightline.inference.worker import Loaded, ModelWorker
 from sightline.models.base import Model, Options
 from sightline.settings.settings import Settings
@@ -21,7 +22,7 @@ from sightline.streams.hub import Hub
 from support.serving import peer, serving
 from support.streams import Recorder, picture_of, until
 
-KEY = Key("held", "held", "auto", None)
+KEY = ModelKey("held", "held", "auto", None)
 CARD = ModelCard("held", "held", "detect", (), None, "-", "-")
 
 

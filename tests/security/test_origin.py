@@ -9,7 +9,8 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 from starlette.types import Message
 
-from sightline.security.origin import Guard, is_loopback, split_host
+from sightline.core.net import is_loopback, split_host
+from sightline.security.origin import Guard
 
 
 async def ask(

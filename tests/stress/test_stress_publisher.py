@@ -8,7 +8,7 @@ import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
-from sightline.client import links
+from sightline.client import connect, links
 from sightline.stress.plan import Published, PublishJob, Schedule
 from sightline.stress.publisher import Publisher
 from sightline.wire import msgpack as frames
@@ -63,7 +63,7 @@ async def server(*, deaf_s: float = 0.0, answers: int = 1, frames_read: int = FR
 async def publish(url: str) -> Published:
     """FRAMES frames, 200 a second."""
     publisher = Publisher(PublishJob(url, "cam", Schedule(200, FRAMES, 0.0), "", [], 0))
-    link = await links.publishing(links.Place(url), "cam")(publisher)
+    link = await connect.publishing(links.Place(url), "cam")(publisher)
     try:
         await publisher.send(link, [PICTURE], time.monotonic())
         return await publisher.settle()

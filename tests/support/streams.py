@@ -9,7 +9,8 @@ from collections.abc import Callable
 import numpy as np
 
 from sightline.core.types import Detections, Encoded, Frame, ModelCard, Result
-from sightline.inference.pool import Key, ModelPool
+from sightline.inference.key import ModelKey
+from sightline.inference.pool import ModelPool
 from sightline.inference.worker import Loaded
 from sightline.models.motion import create
 from sightline.settings.settings import Settings
@@ -58,7 +59,7 @@ def result(of: Frame) -> Result:
 
 def make_hub(**settings: int) -> Hub:
     given = Settings.model_validate(settings)
-    key = Key("motion", "motion", "auto", None)
+    key = ModelKey("motion", "motion", "auto", None)
     return Hub(given, ModelPool(given, key, lambda _: Loaded(create(), "", gpu_available=False)))
 
 

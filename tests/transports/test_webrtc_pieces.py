@@ -17,7 +17,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sightline.core.errors import BadRequest, ConfigError, LimitReached, ProtocolError, StreamBusy
-from sightline.inference.pool import Key, ModelPool
+from sightline.inference.key import ModelKey
+from sightline.inference.pool import ModelPool
 from sightline.inference.worker import Loaded
 from sightline.models.motion import create
 from sightline.settings.settings import Settings
@@ -125,7 +126,7 @@ async def test_a_program_that_crashed_has_its_stream_again_as_soon_as_it_starts_
 ) -> None:
     """UDP tells nothing of a crash; and nothing else may take the stream while pictures come."""
     settings = Settings.model_validate({})
-    key = Key("motion", "motion", "auto", None)
+    key = ModelKey("motion", "motion", "auto", None)
     hub = Hub(settings, ModelPool(settings, key, lambda _: Loaded(create(), "", gpu_available=False)))
 
     def publish() -> Publishing:

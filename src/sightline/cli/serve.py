@@ -10,7 +10,7 @@ import typer
 
 from sightline.cli.ensure_weights import provide
 from sightline.core.errors import ConfigError, ModelError
-from sightline.security.origin import is_loopback
+from sightline.core.net import is_loopback
 from sightline.settings.settings import Settings, load_settings
 from sightline.zoo import loader
 

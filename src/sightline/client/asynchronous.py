@@ -13,7 +13,7 @@ from contextlib import aclosing
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from sightline.client import links
+from sightline.client import connect, links
 from sightline.client.answers import Answer, Result
 from sightline.client.calls import Call, Publishing, Subscribing
 from sightline.core.errors import (
@@ -113,7 +113,7 @@ class AsyncClient:
         call = Publishing(stream, pictures, pending=pending, quality=quality, obeys=obeys, told=told)
         try:
             retry = self._retry(busy_until=self._left.pop(stream, 0.0) + LEFT_S)
-            async with aclosing(self._answers(call, links.publishing(self._place, stream), retry)) as answers:
+            async with aclosing(self._answers(call, connect.publishing(self._place, stream), retry)) as answers:
                 async for answer in answers:
                     yield answer
         finally:
@@ -127,7 +127,7 @@ class AsyncClient:
         thrown away here. Raises BadRequest, LimitReached and Unreachable.
         """
         call = Subscribing(2 if pictures else BACKLOG)
-        opened = links.subscribing(self._place, stream, pictures=pictures)
+        opened = connect.subscribing(self._place, stream, pictures=pictures)
         async with aclosing(self._answers(call, opened, self._retry())) as results:
             async for result in results:
                 yield result

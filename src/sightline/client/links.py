@@ -5,12 +5,11 @@ from __future__ import annotations
 import ipaddress
 import os
 import re
-import secrets
 import ssl
 import time
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple, Protocol, TypeAlias
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 from sightline.client.answers import Answer
 from sightline.client.supply import Jpeg
@@ -162,30 +161,3 @@ def unreachable(url: str, error: OSError, command: str) -> Unreachable:
     else:
         why = error.strerror or str(error) or "no answer in time"
     return Unreachable(f"can't reach {url}: {why}. Start a server with: {command}")
-
-
-def publishing(place: Place, stream: str) -> Open:
-    """Opens links that publish a stream. The next one takes over from one that is lost, though the server may not know
-    that yet."""
-    session = secrets.token_urlsafe(12)
-    if place.url.startswith("tcp"):
-        from sightline.client import tcp
-
-        return lambda receiver: tcp.connect(place, receiver, session=session)
-    from sightline.client import ws  # only who uses it pays for its import
-
-    path = f"/ws/camera/{quote(stream, safe='')}?session={session}"
-    return lambda receiver: ws.connect(place, path, receiver, camera=True)
-
-
-def subscribing(place: Place, stream: str, *, pictures: bool) -> Open:
-    """Opens links that receive a stream."""
-    if place.url.startswith("tcp"):
-        from sightline.client import tcp
-
-        return lambda receiver: tcp.connect(place, receiver, frames.Subscribe(stream, pictures, still=pictures))
-    from sightline.client import ws
-
-    name = quote(stream, safe="")
-    path = f"/ws/view/{name}?still=1" if pictures else f"/ws?stream={name}"
-    return lambda receiver: ws.connect(place, path, receiver)

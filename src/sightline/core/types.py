@@ -8,9 +8,11 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeAlias
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from sightline.core.errors import BadRequest
+from sightline.core.events import Event
 from sightline.core.records import Detection as Detection
 from sightline.core.records import Segment as Segment
 
@@ -183,5 +185,9 @@ class Result:
     """Where nothing moved: the earlier frame of which this was found, and which looked the same."""
     browser: str = ""
     """Where the camera's own browser inferred the frame: what ran the model there, such as ``wasm, 2 threads``."""
+    extras: Mapping[str, Struct] = field(default_factory=dict)
+    """Data of the stages after the model, by the stage's name. They go out on every wire as they are."""
+    events: tuple[Event, ...] = ()
+    """Events that the stages found in this frame."""
     forms: dict[str, Any] = field(default_factory=dict)
     """Encoded forms of this result, each made once and shared by all who want it; touched on the loop only."""

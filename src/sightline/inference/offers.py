@@ -11,7 +11,7 @@ from sightline import profiles
 from sightline.core import registry
 from sightline.core.errors import BadSetting, ConfigError
 from sightline.core.types import ModelCard
-from sightline.inference.pool import Key
+from sightline.inference.key import ModelKey
 from sightline.settings.settings import Settings
 from sightline.zoo import catalogue, loader
 from sightline.zoo.store import Cache
@@ -41,7 +41,7 @@ class Offers:
         tabled = next((name for name, listed in settings.models.items() if listed == spec), None)
         path = Path(spec)
         name = tabled or (path.stem if path.suffix else spec)
-        self.own = Key(name, spec, settings.engine, settings.imgsz)
+        self.own = ModelKey(name, spec, settings.engine, settings.imgsz)
         """The server's own model."""
 
     def all(self) -> list[Offer]:
@@ -57,13 +57,13 @@ class Offers:
         found[self.own.name] = replace(found[self.own.name], reason="")  # with weights of its own nothing is missing
         return sorted(found.values(), key=lambda offer: offer.name)
 
-    def key(self, choices: Mapping[str, Any]) -> Key:
+    def key(self, choices: Mapping[str, Any]) -> ModelKey:
         """What is meant. Raises BadSetting for a model or an engine that can't be chosen."""
         settings = self._settings
         name, engine = choices.get("model", self.own.name), choices.get("engine", settings.engine)
         if name == self.own.name:
             self._check_engine(engine, self.own.spec, name)
-            return Key(name, self.own.spec, engine, choices.get("imgsz", settings.imgsz))
+            return ModelKey(name, self.own.spec, engine, choices.get("imgsz", settings.imgsz))
         offers = {offer.name: offer for offer in self.all()}
         offer = offers.get(name)
         if offer is None or offer.reason:
@@ -71,7 +71,7 @@ class Offers:
             why = "" if offer is None else f"; {offer.reason}"
             raise BadSetting.of("model", name, f"one of {usable}{why}")
         self._check_engine(engine, offer.spec, name)
-        return Key(name, offer.spec, engine, choices.get("imgsz"))
+        return ModelKey(name, offer.spec, engine, choices.get("imgsz"))
 
     def engines(self) -> list[str]:
         """Those that run here, besides ``auto``."""

@@ -21,6 +21,7 @@ from typing import Any, TypeAlias
 import psutil
 
 from sightline.core.errors import ConfigError, LimitReached, SightlineError
+from sightline.inference.key import ModelKey
 from sightline.inference.worker import Loaded, ModelWorker
 from sightline.settings.settings import Settings
 from sightline.zoo.catalogue import find
@@ -36,32 +37,14 @@ M_ARENA_MAX = -8
 """As glibc's malloc.h calls it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Key:
-    """A choice of model."""
-
-    name: str
-    """What it is offered as."""
-    spec: str
-    """What the loader takes."""
-    engine: str
-    """``auto``, or an engine's name."""
-    imgsz: int | None
-    """Side of the input; None for the model's own."""
-
-    def __str__(self) -> str:
-        size = "" if self.imgsz is None else f" at {self.imgsz}"
-        return f"{self.name}{size} ({self.engine})"
-
-
-Load: TypeAlias = Callable[[Key], Loaded]
+Load: TypeAlias = Callable[[ModelKey], Loaded]
 
 
 @dataclass(slots=True, eq=False)
 class Pooled:
     """A model that is there, or on its way."""
 
-    key: Key
+    key: ModelKey
     worker: ModelWorker
     pins: int = 0
     """Switches that wait for it."""
@@ -81,14 +64,14 @@ class Pooled:
 class ModelPool:
     """The models that are there. On the event loop only."""
 
-    def __init__(self, settings: Settings, own: Key, load: Load) -> None:
+    def __init__(self, settings: Settings, own: ModelKey, load: Load) -> None:
         """``own`` is the server's own model: every stream begins with it, so it stays. ``load`` runs in a thread."""
         self._settings = settings
         self._load = load
         self._turn = asyncio.Lock()
         """Models are loaded one after the other: each takes all cores, and memory can be measured."""
         self._tasks: asyncio.TaskGroup | None = None
-        self._took: dict[Key, int] = {}
+        self._took: dict[ModelKey, int] = {}
         """Bytes that models took when they were loaded."""
         _keep_together()
         self.budget = (settings.model_memory_mb or psutil.virtual_memory().total // MB // 2) * MB
@@ -117,11 +100,11 @@ class ModelPool:
         """What is known of a worker's model."""
         return next((one for one in self.models if one.worker is worker), self.own)
 
-    def find(self, key: Key) -> Pooled | None:
+    def find(self, key: ModelKey) -> Pooled | None:
         """The model of this choice, if it is there or on its way."""
         return next((one for one in self.models if self.fits(one, key)), None)
 
-    def fits(self, one: Pooled, key: Key) -> bool:
+    def fits(self, one: Pooled, key: ModelKey) -> bool:
         """Whether a model is of this choice, also where that says in other words what it is."""
         if one.key == key:
             return True
@@ -133,7 +116,7 @@ class ModelPool:
         own = model.input_size if one.key.imgsz is None else (one.key.imgsz, one.key.imgsz)
         return key.imgsz == one.key.imgsz or (key.imgsz is not None and own == (key.imgsz, key.imgsz))
 
-    def keep(self, key: Key) -> None:
+    def keep(self, key: ModelKey) -> None:
         """The operator wants this model: it is loaded now and stays."""
         one = self.find(key)
         if one is None:
@@ -143,7 +126,7 @@ class ModelPool:
         one.kept = True
 
     @asynccontextmanager
-    async def holding(self, key: Key, given_up: asyncio.Event) -> AsyncGenerator[Pooled]:
+    async def holding(self, key: ModelKey, given_up: asyncio.Event) -> AsyncGenerator[Pooled]:
         """The model of this choice, ready; while it is held it is not released.
 
         Raises what its loading raised, LimitReached where there is no memory for it, or, once ``given_up`` is set,
@@ -178,7 +161,7 @@ class ModelPool:
 
     # One model's life
 
-    def _made(self, key: Key, *, kept: bool = False) -> Pooled:
+    def _made(self, key: ModelKey, *, kept: bool = False) -> Pooled:
         settings = self._settings
         worker = ModelWorker(partial(self._load, key), static_skip=settings.static_skip, instances=settings.workers)
         return Pooled(key, worker, kept=kept)
@@ -222,7 +205,7 @@ class ModelPool:
 
     # Memory
 
-    def _make_room(self, key: Key) -> None:
+    def _make_room(self, key: ModelKey) -> None:
         """Release what nobody uses, if memory is short; raise LimitReached where that is not enough."""
         if key == self.own.key:
             return

@@ -12,8 +12,8 @@ from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from sightline.core.errors import Forbidden, LimitReached, SightlineError, Unauthorized
+from sightline.core.net import is_loopback
 from sightline.security.authorization import IDENTITY, Access, Identity
-from sightline.security.origin import is_loopback
 from sightline.security.tokens import digest
 from sightline.wire import json as protocol
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import json
 from collections.abc import Callable, Iterable
 from urllib.parse import urlsplit
@@ -11,6 +10,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sightline.core.errors import TooLarge
+from sightline.core.net import is_address, is_loopback, split_host
 
 HEADERS = {
     "Content-Security-Policy": (
@@ -29,31 +29,6 @@ SECURE_HEADERS = {"Cross-Origin-Opener-Policy": "same-origin"}
 
 MAX_BODY = 1 << 20
 """Bytes of a request. Pictures don't come this way."""
-
-
-def split_host(value: str) -> tuple[str, str]:
-    """Host and port of a Host header: ``[::1]:80`` gives ``::1`` and ``80``. Empty where it makes no sense."""
-    if any(c in value for c in "@/\\?# "):
-        return "", ""
-    try:
-        parts = urlsplit(f"//{value}")
-        return parts.hostname or "", str(parts.port or "")
-    except ValueError:
-        return "", ""
-
-
-def is_address(host: str) -> bool:
-    """True for a literal IP address, which no DNS answer can turn into somebody else's page."""
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
-
-
-def is_loopback(host: str) -> bool:
-    """True for ``localhost`` and the loopback addresses."""
-    return host == "localhost" or (is_address(host) and ipaddress.ip_address(host).is_loopback)
 
 
 class Guard:

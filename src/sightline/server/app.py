@@ -18,16 +18,18 @@ from starlette.exceptions import HTTPException
 
 from sightline.core import registry
 from sightline.core.errors import BadSetting, SightlineError
+from sightline.core.net import is_loopback
 from sightline.core.version import __version__
 from sightline.engines.base import cores
+from sightline.inference.key import ModelKey
 from sightline.inference.offers import Offers
-from sightline.inference.pool import Key, Load, ModelPool
+from sightline.inference.pool import Load, ModelPool
 from sightline.inference.worker import Loaded
 from sightline.outputs._service import feeding
 from sightline.security import tls
 from sightline.security.authentication import Gate, Tries
 from sightline.security.authorization import Access
-from sightline.security.origin import Guard, is_loopback
+from sightline.security.origin import Guard
 from sightline.security.tokens import Store
 from sightline.server import pages
 from sightline.server.api import client_inference as inbrowser
@@ -105,7 +107,7 @@ def create_app(settings: Settings, *, load: Load | None = None) -> FastAPI:
     return app
 
 
-def load_model(settings: Settings, key: Key) -> Loaded:
+def load_model(settings: Settings, key: ModelKey) -> Loaded:
     """Load and warm a model. Raises ModelError or ConfigError."""
     started = time.monotonic()
     model = loader.load_model(

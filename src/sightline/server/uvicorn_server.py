@@ -17,8 +17,8 @@ from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from sightline.core.errors import ConfigError, SightlineError
+from sightline.core.net import is_address
 from sightline.security import files as private
-from sightline.security.origin import is_address
 from sightline.security.tls import Certificate, Given
 from sightline.server.tunnel import Tunnel
 from sightline.settings.settings import Settings, data_folder

@@ -16,8 +16,9 @@ from typing import Any
 
 from sightline.core.errors import BadSetting, ConfigError, ModelError, SightlineError, Superseded
 from sightline.core.types import NOTHING, Detections, ModelCard
+from sightline.inference.key import ModelKey
 from sightline.inference.offers import Offers
-from sightline.inference.pool import Key, ModelPool, Pooled
+from sightline.inference.pool import ModelPool, Pooled
 from sightline.inference.process import Asked
 from sightline.models.base import Options
 from sightline.settings.settings import Settings
@@ -37,7 +38,7 @@ FOLDERS = re.compile(r"(?<![\w./\\-])(?:[A-Za-z]:)?[\\/](?:[^\s:;,'\"\\/]+[\\/])
 class Pending:
     """A model that a stream waits for."""
 
-    key: Key
+    key: ModelKey
     since: float
     """Seconds since 1970."""
     over: asyncio.Event = field(default_factory=asyncio.Event)
@@ -48,7 +49,7 @@ class Pending:
 class Failed:
     """A change of model that came to nothing."""
 
-    key: Key
+    key: ModelKey
     message: str
     at: float
     """Seconds since 1970."""
@@ -142,7 +143,7 @@ class Switching:
             if stream.pending is pending:
                 stream.pending = None
 
-    def _key(self, stream: Stream, choices: Mapping[str, Any], given: Mapping[str, Any]) -> Key:
+    def _key(self, stream: Stream, choices: Mapping[str, Any], given: Mapping[str, Any]) -> ModelKey:
         """Another model begins without what was adapted to the old one."""
         return self.offers.key(choices if "model" in given else {**stream.adapted, **choices})
 
@@ -176,7 +177,7 @@ class Switching:
         if stream.inform is not None:
             stream.inform(self.in_force(stream))
 
-    def _check_side(self, key: Key) -> None:
+    def _check_side(self, key: ModelKey) -> None:
         """Where the model is there at another size, it tells whether it can have this one. Raises BadSetting."""
         known = (one.worker.model for one in self._pool.models if one.key.name == key.name)
         model = next((model for model in known if model is not None), None)

@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections import Counter
 
-from sightline.client import links
+from sightline.client import connect, links
 from sightline.client.answers import Answer, Result
 from sightline.core.errors import SightlineError
 from sightline.stress import child
@@ -115,7 +115,7 @@ async def work(parent: child.Parent) -> None:
     with packed(job.pictures, job.ends) as pictures:
         publisher = Publisher(job)
         place = links.Place(job.url, token=job.token, ca=job.ca)
-        link = await links.publishing(place, job.stream)(publisher)
+        link = await connect.publishing(place, job.stream)(publisher)
         try:
             parent.tell(Ready())
             start = await parent.hear(Start)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from sightline.client import links
+from sightline.client import connect, links
 from sightline.client.answers import Answer, Result
 from sightline.core.errors import SightlineError
 from sightline.stress import child
@@ -45,7 +45,7 @@ async def work(parent: child.Parent) -> None:
     job = await parent.hear(ViewJob)
     viewer = Viewer(job.stream)
     place = links.Place(job.url, token=job.token, ca=job.ca)
-    link = await links.subscribing(place, job.stream, pictures=True)(viewer)
+    link = await connect.subscribing(place, job.stream, pictures=True)(viewer)
     try:
         parent.tell(Ready())
         cpu = time.process_time()

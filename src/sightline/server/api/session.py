@@ -11,10 +11,10 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from sightline.core.errors import BadRequest, StreamNotFound, Unauthorized
+from sightline.core.net import is_loopback, split_host
 from sightline.security import tls
 from sightline.security.authentication import COOKIE, Tries, address_of, identify
 from sightline.security.authorization import IDENTITY, TICKET_S, Access, Identity, access_of
-from sightline.security.origin import is_loopback, split_host
 from sightline.security.tokens import ALL, Record, Role
 from sightline.server import qr
 

@@ -18,8 +18,8 @@ from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
 from sightline.core.errors import ModelError
+from sightline.core.net import is_loopback
 from sightline.core.version import __version__
-from sightline.security.origin import is_loopback
 from sightline.zoo.store.verify import Expected, judge, megabytes
 
 CHUNK = 1 << 18
