@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sightline.core.errors import BadRequest, LimitReached, ShuttingDown, StreamBusy, StreamEnded, StreamNotFound
+from sightline.core.events import Event
 from sightline.core.types import Detections, Frame, Result
 from sightline.streams.stream import DropReason, Stream
 from sightline.wire.json import Status
@@ -238,3 +240,22 @@ async def test_a_publisher_that_raises_is_closed_and_the_ledger_stays_exact(even
             stream.give_back(taken)
     assert publisher.ended == "the answer could not be sent: ValueError: too long"
     assert balanced(stream)
+
+
+async def test_events_reach_those_who_listen_for_their_stream_and_make_it_wanted() -> None:
+    hub = make_hub()
+    async with hub.publish("door", Recorder(wants_results=False)) as stream:
+        assert not stream.wanted
+        async with hub.subscribe_events("yard") as yard, hub.subscribe_events() as everything:
+            assert stream.wanted
+            async with hub.subscribe_events("door") as door:
+                event = Event(id="1", stream="door", type="start", kind="object", at=1.0, seq=0)
+                inferred = frame(0)
+                assert stream.begin(inferred)
+                stream.deliver(replace(result(inferred), events=(event,)))
+                assert await door.get() is event
+                assert await everything.get() is event
+                assert not len(yard)
+                hub.close("over")
+                with pytest.raises(StreamEnded):
+                    await door.get()

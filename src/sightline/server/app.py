@@ -42,7 +42,6 @@ from sightline.settings.stream import bad_setting
 from sightline.streams.adaptive.service import adapt
 from sightline.streams.hub import Hub
 from sightline.streams.rendering import Drawing
-from sightline.transports.pull import pulling
 from sightline.zoo import loader
 
 log = logging.getLogger(__name__)
@@ -64,8 +63,6 @@ def create_app(settings: Settings, *, load: Load | None = None) -> FastAPI:
             stack.callback(drawing.close)
             for name in registry.names("transports"):
                 await stack.enter_async_context(registry.load("transports", name).serve(app, hub, drawing))
-            sources = {name: spec.get_secret_value() for name, spec in settings.sources.items()}
-            await stack.enter_async_context(pulling(hub, sources))
             app.state.feeders = await stack.enter_async_context(feeding(hub, settings.sinks))
             async with asyncio.TaskGroup() as tasks:
                 running = [

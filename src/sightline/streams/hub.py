@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any, Literal, TypeAlias
 
 from sightline.core.errors import LimitReached, ShuttingDown, SightlineError, StreamBusy, StreamNotFound
+from sightline.core.events import Event
 from sightline.core.mailbox import Mailbox
 from sightline.core.metrics import Ledger
 from sightline.core.types import check_stream_name
@@ -37,6 +38,8 @@ class Hub:
         self.pool = pool
         self.switching = Switching(settings, pool)
         self.listeners: set[Subscription] = set()
+        self.event_listeners: dict[Mailbox[Event], str | None] = {}
+        """Mailboxes for events, each with the stream that it is for, None for all."""
         self.past = Ledger()
         """Of streams that are forgotten."""
         self.stopping: str | None = None
@@ -59,7 +62,9 @@ class Hub:
     @property
     def viewers(self) -> int:
         """Viewers and listeners of all streams."""
-        return len(self.listeners) + sum(len(s.subscriptions) for s in self._streams.values())
+        return (
+            len(self.listeners) + len(self.event_listeners) + sum(len(s.subscriptions) for s in self._streams.values())
+        )
 
     def find(self, name: str) -> Stream:
         """A stream that is or was just live. Raises StreamNotFound."""
@@ -130,6 +135,20 @@ class Hub:
         finally:
             self.listeners.discard(subscription)
 
+    @asynccontextmanager
+    async def subscribe_events(self, name: str | None = None, *, backlog: int = 256) -> AsyncGenerator[Mailbox[Event]]:
+        """Events of one stream, which need not be live yet, or of all. Raises BadRequest or LimitReached."""
+        self._check_open()
+        self._check_viewers()
+        if name is not None:
+            check_stream_name(name)
+        mailbox: Mailbox[Event] = Mailbox(backlog)
+        self.event_listeners[mailbox] = name
+        try:
+            yield mailbox
+        finally:
+            del self.event_listeners[mailbox]
+
     async def change(self, stream: Stream, given: Mapping[str, Any]) -> None:
         """Change what a stream asks of its model, and which it has: see ``Switching.change``."""
         self._check_open()
@@ -180,6 +199,8 @@ class Hub:
         self.stopping = reason
         for subscription in [*self.listeners, *(s for stream in self._streams.values() for s in stream.subscriptions)]:
             subscription.mailbox.close(reason)
+        for mailbox in self.event_listeners:
+            mailbox.close(reason)
         for stream in self._streams.values():
             if stream.publisher is not None:
                 with suppress(Exception):  # one session that can't be ended must not keep the others from it
@@ -204,7 +225,7 @@ class Hub:
             self._forget(min(ended, key=lambda s: s.ended_at or 0.0))
         stream = self._streams[name] = Stream(name, self.worker)
         stream.preset = self.settings.preset
-        stream.listeners = self.listeners
+        stream.listeners, stream.event_listeners = self.listeners, self.event_listeners
         stream.asked = self.switching.nothing_asked
         given = self.settings.streams.get(name)
         if given is not None:

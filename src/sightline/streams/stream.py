@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
+from sightline.core.events import Event
 from sightline.core.mailbox import Mailbox
 from sightline.core.metrics import Ledger, Rate, Smoothed, Spread, TokenBucket
 from sightline.core.types import Frame, Result
@@ -102,7 +103,9 @@ class Stream:
         """Why nothing comes of a publisher that stays: see ``pause``."""
         self.subscriptions: set[Subscription] = set()
         self.listeners: set[Subscription] = set()
-        """Those of all streams; the hub's own set."""
+        """Subscribers of all streams' results; the hub's own set."""
+        self.event_listeners: dict[Mailbox[Event], str | None] = {}
+        """Mailboxes for events, each with the stream that it is for, None for all; the hub's own."""
         self.slot: Frame | None = None
         self._in_worker: dict[Frame, Publisher | None] = {}
         """Frames with the worker, and who is to be answered: a camera that comes back is not its predecessor."""
@@ -144,7 +147,7 @@ class Stream:
     @property
     def wanted(self) -> bool:
         """True if anybody wants results. A stream that nobody wants is neither decoded nor inferred."""
-        if self.subscriptions or self.listeners:
+        if self.subscriptions or self.listeners or self._event_mailboxes():
             return True
         return self.publisher is not None and self.publisher.wants_results
 
@@ -302,6 +305,8 @@ class Stream:
         self._tell(result)
         for listener in self.listeners:
             listener.mailbox.put(result)
+        for event in result.events:
+            self.emit(event)
         self._after_worker()
 
     def fail(self, frame: Frame, message: str) -> None:
@@ -325,6 +330,14 @@ class Stream:
             self._now_move()
         if self.publisher is None and not self._in_worker:
             self._tell(CAMERA_GONE)
+
+    def emit(self, event: Event) -> None:
+        """Give an event to whoever listens for this stream's."""
+        for mailbox in self._event_mailboxes():
+            mailbox.put(event)
+
+    def _event_mailboxes(self) -> list[Mailbox[Event]]:
+        return [mailbox for mailbox, name in self.event_listeners.items() if name in (None, self.name)]
 
     def tell(self, status: Status) -> None:
         """Tell everybody on a live stream how the model stands."""

@@ -13,6 +13,8 @@ from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 
+from fastapi import FastAPI
+
 from sightline.core.errors import ConfigError, SourceError
 from sightline.core.metrics import TokenBucket
 from sightline.core.types import Frame, Result
@@ -22,6 +24,7 @@ from sightline.sources.base import Shot, find_source
 from sightline.streams.adaptive import service as adapting
 from sightline.streams.adaptive.controller import Knobs
 from sightline.streams.hub import Hub
+from sightline.streams.rendering import Drawing
 from sightline.streams.stream import DropReason, Stream
 from sightline.wire.json import Adapt, Status
 
@@ -43,9 +46,9 @@ def check_sources(sources: Mapping[str, str]) -> None:
 
 
 @asynccontextmanager
-async def pulling(hub: Hub, sources: Mapping[str, str]) -> AsyncGenerator[None]:
-    """Pull these, by stream name. Raises BadRequest, StreamBusy or LimitReached."""
-    pullers = [Puller(hub, name, spec) for name, spec in sources.items()]
+async def serve(app: FastAPI, hub: Hub, drawing: Drawing) -> AsyncGenerator[None]:
+    """Pull the sources of the settings. Raises BadRequest, StreamBusy or LimitReached."""
+    pullers = [Puller(hub, name, spec.get_secret_value()) for name, spec in hub.settings.sources.items()]
     try:
         yield
     finally:
