@@ -36,7 +36,7 @@ from common import Pipe, child, cpu_seconds, save
 from sightline import AsyncClient
 from sightline.client import Result
 from sightline.core.types import Detections, Image, ModelCard, Prediction
-from sightline.inference.worker import Loaded
+from sightline.inference.place import Loaded
 from sightline.models.base import Model, Options
 from sightline.server.app import create_app
 from sightline.server.uvicorn_server import Server

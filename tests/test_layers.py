@@ -16,7 +16,7 @@ SOURCE = Path(__file__).resolve().parents[1] / "src" / "sightline"
 
 LAYER = {
     "core": 0,
-    **dict.fromkeys(("wire", "media", "profiles", "weights", "models", "renderers", "sources"), 1),
+    **dict.fromkeys(("wire", "media", "profiles", "weights", "models", "renderers", "sources", "analytics"), 1),
     **dict.fromkeys(("settings", "engines", "sinks", "client"), 2),
     **dict.fromkeys(("security", "zoo"), 3),
     **dict.fromkeys(("inference", "train"), 4),
@@ -26,7 +26,7 @@ LAYER = {
     "cli": 8,
 }
 """A folder imports only folders with a lower number."""
-PLUGINS = ("engines", "models", "renderers", "sources", "sinks", "transports", "outputs")
+PLUGINS = ("analytics", "engines", "models", "renderers", "sources", "sinks", "transports", "outputs")
 """Files in these don't see each other, save what they share: ``base.py`` and files with a ``_``."""
 HEAVY = {
     "onnxruntime",

@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sightline.analytics.base import Pipeline
 from sightline.core.errors import ProtocolError
 from sightline.core.types import Detections, Encoded, Frame, ModelCard, Segmentation
 from sightline.inference.client_results import result_of
@@ -33,7 +34,7 @@ def said(**more: Any) -> PageResults:
 
 
 def test_boxes_become_what_the_model_would_have_said() -> None:
-    made = result_of(FRAME, said(detections=(Found(1, 0.5, (1, 2, 70, 40)),)), None, CARD)
+    made = result_of(FRAME, said(detections=(Found(1, 0.5, (1, 2, 70, 40)),)), None, CARD, Pipeline())
     assert isinstance(made.prediction, Detections)
     assert made.prediction.xyxy.tolist() == [[1, 2, 64, 40]], "clipped to the picture"
     assert [(row.class_name, row.confidence) for row in made.detections] == [("person", 0.5)]
@@ -43,7 +44,7 @@ def test_boxes_become_what_the_model_would_have_said() -> None:
 def test_a_map_of_classes_is_counted_here_whatever_the_page_says_of_it() -> None:
     ids = np.zeros((12, 16), np.uint8)
     ids[:3] = 1
-    made = result_of(FRAME, said(mask_bytes=1), codecs.encode_mask(ids), CARD)
+    made = result_of(FRAME, said(mask_bytes=1), codecs.encode_mask(ids), CARD, Pipeline())
     assert isinstance(made.prediction, Segmentation)
     assert [(s.class_name, s.share) for s in made.segments] == [("background", 0.75), ("person", 0.25)]
     assert made.mask_png is not None
@@ -70,13 +71,13 @@ LARGE = codecs.encode_mask(np.zeros((2048, 2048), np.uint8))
 )
 def test_what_makes_no_sense_is_refused_with_the_reason(results: PageResults, mask: bytes | None, why: str) -> None:
     with pytest.raises(ProtocolError, match=why):
-        result_of(FRAME, results, mask, CARD)
+        result_of(FRAME, results, mask, CARD, Pipeline())
 
 
 @given(st.binary(max_size=200), st.integers(0, len(PNG)), st.sampled_from(["classes", "instances"]))
 def test_any_mask_is_a_result_or_a_reasoned_error(noise: bytes, at: int, kind: str) -> None:
     try:
-        made = result_of(FRAME, said(mask_kind=kind), PNG[:at] + noise + PNG[at + len(noise) :], CARD)
+        made = result_of(FRAME, said(mask_kind=kind), PNG[:at] + noise + PNG[at + len(noise) :], CARD, Pipeline())
     except ProtocolError:
         return
     assert made.mask_png is not None

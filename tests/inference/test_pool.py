@@ -25,8 +25,8 @@ from sightline.core.types import Detections, Frame, Image, ModelCard, Prediction
 from sightline.engines import onnx
 from sightline.inference import worker
 from sightline.inference.key import ModelKey
+from sightline.inference.place import Loaded
 from sightline.inference.pool import ModelPool
-from sightline.inference.worker import Loaded
 from sightline.models.base import Model, Options
 from sightline.server.app import load_model
 from sightline.settings.settings import Settings
@@ -34,7 +34,7 @@ from sightline.streams.adaptive.controller import Knobs
 from sightline.streams.adaptive.service import adapt, begin
 from sightline.streams.hub import Hub
 from sightline.streams.stream import Stream
-from sightline.wire.json import Adapt, SettingsMessage
+from sightline.wire.json import SettingsMessage
 from sightline.zoo.store import Cache
 from support.made_graph import MakeGraph
 from support.streams import Recorder, picture_of, until
@@ -133,8 +133,8 @@ async def serving(
     log = Log(sized=sized)
     pool = ModelPool(settings, ModelKey("a", str(folder / "a.onnx"), "onnx", None), log.load)
     hub = Hub(settings, pool)
-    hub.switching.offers.own = pool.own.key
-    running = [asyncio.create_task(pool.run()), asyncio.create_task(hub.watch_models())]
+    hub.model_switch.offers.own = pool.own.key
+    running = [asyncio.create_task(pool.run()), asyncio.create_task(hub.run())]
     await hub.worker.settled.wait()
     try:
         yield hub, log
@@ -152,7 +152,7 @@ def taken(hub: Hub, name: str) -> tuple[Stream, Told]:
 
 
 def balanced(stream: Stream) -> bool:
-    return stream.ledger.received == stream.ledger.settled + stream.in_flight
+    return stream.meters.ledger.received == stream.meters.ledger.settled + stream.in_flight
 
 
 async def test_models_change_places_between_two_frames(tmp_path_factory: pytest.TempPathFactory) -> None:
@@ -163,10 +163,10 @@ async def test_models_change_places_between_two_frames(tmp_path_factory: pytest.
         await until(lambda: len(log.turns) == 1)
         await hub.change(stream, {"model": "b"})
         stream.put(picture_of(1, "door"))  # while the old model still has the one before
-        assert stream.worker.model_name == "a"
-        assert hub.switching.in_force(stream).model == "b"
+        assert stream.model.worker.model_name == "a"
+        assert hub.model_switch.in_force(stream).model == "b"
         log.go.release()
-        await until(lambda: stream.ledger.delivered == 2)
+        await until(lambda: stream.meters.ledger.delivered == 2)
         assert publisher.models == [(0, "a"), (1, "b")]
         assert publisher.answers == {0: 1, 1: 1}
         assert balanced(stream)
@@ -178,12 +178,12 @@ async def test_a_stream_without_a_frame_changes_at_once_and_others_stay(
     async with serving(tmp_path_factory) as (hub, log):
         (one, _), (other, told) = taken(hub, "one"), taken(hub, "other")
         await hub.change(one, {"model": "b"})
-        assert (one.worker.model_name, other.worker.model_name) == ("b", "a")
+        assert (one.model.worker.model_name, other.model.worker.model_name) == ("b", "a")
         other.put(picture_of(0, "other"))
-        await until(lambda: other.ledger.delivered == 1)
+        await until(lambda: other.meters.ledger.delivered == 1)
         assert told.models == [(0, "a")]
         await hub.change(other, {"model": "b"})
-        assert other.worker is one.worker, "one instance serves all"
+        assert other.model.worker is one.model.worker, "one instance serves all"
         assert log.loads == {"a": 1, "b": 1}
 
 
@@ -194,14 +194,14 @@ async def test_where_loading_fails_the_old_model_stays_and_who_asked_is_told(
         stream, publisher = taken(hub, "door")
         with pytest.raises(ModelError, match=r"^broken: no model at all$"):
             await hub.change(stream, {"model": "broken", "confidence": 0.7})
-        assert stream.failed is not None
-        assert stream.failed.message == "broken: no model at all", "without the folder"
-        assert hub.switching.in_force(stream).confidence == 0.25, "all or nothing"
+        assert stream.model.failed is not None
+        assert stream.model.failed.message == "broken: no model at all", "without the folder"
+        assert hub.model_switch.in_force(stream).confidence == 0.25, "all or nothing"
         stream.put(picture_of(0, "door"))
-        await until(lambda: stream.ledger.delivered == 1)
+        await until(lambda: stream.meters.ledger.delivered == 1)
         assert publisher.models == [(0, "a")]
         await hub.change(stream, {"model": "c"})
-        assert stream.failed is None
+        assert stream.model.failed is None
         assert [one.key.name for one in hub.pool.models] == ["a", "c"]
 
 
@@ -211,12 +211,12 @@ async def test_a_newer_change_wins(tmp_path_factory: pytest.TempPathFactory) -> 
         log.slow.add("b")
         first = asyncio.create_task(hub.change(stream, {"model": "b"}))
         await until(lambda: log.loads["b"] == 1)
-        assert stream.pending is not None
-        assert stream.pending.key.name == "b"
+        assert stream.model.pending is not None
+        assert stream.model.pending.key.name == "b"
         other, _ = taken(hub, "other")
         stream.put(picture_of(0, "door"))
         other.put(picture_of(0, "other"))
-        await until(lambda: stream.ledger.delivered == other.ledger.delivered == 1)  # loading holds nobody up
+        await until(lambda: stream.meters.ledger.delivered == other.meters.ledger.delivered == 1)
         await hub.change(stream, {"confidence": 0.6})  # which needs no model and does not wait for one
         assert not first.done()
         second = asyncio.create_task(hub.change(stream, {"model": "c"}))
@@ -224,9 +224,9 @@ async def test_a_newer_change_wins(tmp_path_factory: pytest.TempPathFactory) -> 
             await first
         log.loaded.release()
         await second
-        now = hub.switching.in_force(stream)
+        now = hub.model_switch.in_force(stream)
         assert (now.model, now.confidence) == ("c", 0.6)
-        assert (stream.pending or stream.failed) is None
+        assert (stream.model.pending or stream.model.failed) is None
 
 
 async def test_what_nobody_waits_for_any_more_is_not_loaded(tmp_path_factory: pytest.TempPathFactory) -> None:
@@ -255,11 +255,11 @@ async def test_a_model_that_hangs_is_not_waited_for(
         await until(lambda: len(log.turns) == 1)
         await hub.change(stream, {"model": "b"})
         monkeypatch.setattr(worker, "STUCK_S", 0.01)
-        await until(lambda: stream.worker.model_name == "b")
+        await until(lambda: stream.model.worker.model_name == "b")
         stream.put(picture_of(1, "door"))
-        await until(lambda: stream.ledger.delivered == 1)
+        await until(lambda: stream.meters.ledger.delivered == 1)
         log.go.release()
-        await until(lambda: stream.ledger.delivered == 2)
+        await until(lambda: stream.meters.ledger.delivered == 2)
         assert publisher.models == [(1, "b"), (0, "a")]
         assert balanced(stream)
 
@@ -270,29 +270,29 @@ async def test_streams_that_share_a_model_are_asked_for_apart(tmp_path_factory: 
         await hub.change(one, {"confidence": 0.6, "iou": 0.7, "max_detections": 5, "classes": ["dog"]})
         for stream in (one, other):
             stream.put(picture_of(0, stream.name))
-            await until(lambda: stream.ledger.delivered == 1)  # noqa: B023
+            await until(lambda: stream.meters.ledger.delivered == 1)  # noqa: B023
         assert log.asked == [Options(0.6, 0.7, 5), Options(0.3, 0.45, 100)]
         names = [[row.class_name for row in told.results[0].detections] for told in (first, second)]
         assert names == [["dog"], ["cat", "dog"]]
         assert [len(told.results[0].prediction.class_id) for told in (first, second)] == [1, 2]  # type: ignore[union-attr]
-        assert one.seen() == {0: 1.0, 1: 1.0}, "what is not shown is counted all the same"
+        assert one.meters.seen() == {0: 1.0, 1: 1.0}, "what is not shown is counted all the same"
 
 
 async def test_classes_go_along_by_name(tmp_path_factory: pytest.TempPathFactory) -> None:
     async with serving(tmp_path_factory) as (hub, _):
         stream, _ = taken(hub, "door")
         await hub.change(stream, {"classes": [0, "dog"]})
-        assert hub.switching.in_force(stream).classes == ["cat", "dog"]
+        assert hub.model_switch.in_force(stream).classes == ["cat", "dog"]
         await hub.change(stream, {"model": "b"})
-        assert hub.switching.in_force(stream).classes == ["cat"]
+        assert hub.model_switch.in_force(stream).classes == ["cat"]
         await hub.change(stream, {"model": "c"})
-        assert hub.switching.in_force(stream).classes is None, "none of them is left"
+        assert hub.model_switch.in_force(stream).classes is None, "none of them is left"
         await hub.change(stream, {"classes": []})
         await hub.change(stream, {"model": "a"})
-        assert hub.switching.in_force(stream).classes == []
+        assert hub.model_switch.in_force(stream).classes == []
         with pytest.raises(BadSetting, match="classes: got 'dragon'; expected labels or ids of the model b: cat, cow"):
             await hub.change(stream, {"model": "b", "classes": ["dragon"]})
-        assert hub.switching.in_force(stream).model == "a"
+        assert hub.model_switch.in_force(stream).model == "a"
 
 
 async def test_models_that_nobody_uses_go_after_a_while(tmp_path_factory: pytest.TempPathFactory) -> None:
@@ -316,10 +316,10 @@ async def test_memory_is_made_by_who_was_used_longest_ago(tmp_path_factory: pyte
         assert log.closed == {}, "there is room for both"
         await hub.change(stream, {"model": "d"})
         await until(lambda: log.closed == {"b": 1})
-        hub.pool.budget = hub.pool.own.bytes + hub.pool.of(stream.worker).bytes
+        hub.pool.budget = hub.pool.own.bytes + hub.pool.of(stream.model.worker).bytes
         with pytest.raises(LimitReached, match=r"those in use take .*setting model_memory_mb"):
             await hub.change(stream, {"model": "b"})
-        assert hub.switching.in_force(stream).model == "d"
+        assert hub.model_switch.in_force(stream).model == "d"
 
 
 async def test_a_profile_for_which_there_is_no_memory_is_not_even_loaded(
@@ -342,9 +342,9 @@ async def test_what_the_operator_chose_for_a_stream(tmp_path_factory: pytest.Tem
     async with serving(tmp_path_factory, streams=chosen, model_grace=0) as (hub, log):
         await until(lambda: log.loads["b"] == 1 and hub.pool.models[1].worker.model is not None)
         stream, publisher = taken(hub, "door")
-        assert hub.switching.in_force(stream).model == "b", "from its first frame on"
+        assert hub.model_switch.in_force(stream).model == "b", "from its first frame on"
         stream.put(picture_of(0, "door"))
-        await until(lambda: stream.ledger.delivered == 1)
+        await until(lambda: stream.meters.ledger.delivered == 1)
         assert [row.class_name for row in publisher.results[0].detections] == ["cow"]
         await hub.change(stream, {"model": "a"})
         await asyncio.sleep(0.6)  # more than one round of tidying up
@@ -377,33 +377,33 @@ async def test_a_slow_model_gets_a_smaller_input_but_a_person_has_the_last_word(
     given = {"target_latency_ms": 60, "adaptive_imgsz": 416, "model_grace": 0}
     async with serving(tmp_path_factory, sized=True, **given) as (hub, _):
         stream, publisher = taken(hub, "door")
-        asked: list[Adapt] = []
-        informed: list[SettingsMessage] = []
-        begin(stream, hub.settings, asked.append, sends=Knobs(5, 0.5, 640))
-        stream.inform = informed.append
+        begin(stream, hub.settings, sends=Knobs(5, 0.5, 640))
         adapting = asyncio.create_task(adapt(hub))
         seq = 0
 
         async def until_side(side: int) -> None:
             nonlocal seq
             async with asyncio.timeout(30):
-                while stream.worker.model is None or stream.worker.model.input_size != (side, side):
+                while stream.model.worker.model is None or stream.model.worker.model.input_size != (side, side):
                     now = time.monotonic()
                     stream.put(Frame("door", seq, now, now, np.zeros((8, 8, 3), np.uint8)))
                     seq += 1
                     await asyncio.sleep(0.2)
 
         await until_side(512)
-        assert stream.controller is not None
-        assert (stream.controller.knobs.imgsz, stream.controller.reason[:15]) == (512, "the model takes")
+        assert stream.adaptive.controller is not None
+        controller = stream.adaptive.controller
+        assert (controller.knobs.imgsz, controller.reason[:15]) == (512, "the model takes")
         await until_side(416)
-        assert informed[-1].imgsz == 416, "the camera hears of it"
-        assert asked == [], "the camera itself has nothing to change"
+        informed = publisher.informed[-1]
+        assert isinstance(informed, SettingsMessage)
+        assert informed.imgsz == 416, "the camera hears of it"
+        assert publisher.asked == [], "the camera itself has nothing to change"
         await hub.change(stream, {"imgsz": 640})
-        assert hub.switching.in_force(stream).imgsz == 640
-        await until(lambda: stream.adapted.get("imgsz") is None)
+        assert hub.model_switch.in_force(stream).imgsz == 640
+        await until(lambda: stream.model.adapted.get("imgsz") is None)
         await asyncio.sleep(0.6)  # more than two rounds of the controller
-        assert hub.switching.in_force(stream).imgsz == 640
+        assert hub.model_switch.in_force(stream).imgsz == 640
         await until(lambda: stream.in_flight == 0)
         assert balanced(stream)
         assert all(count == 1 for count in publisher.answers.values())

@@ -15,11 +15,13 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from sightline import AsyncClient
+from sightline.analytics.base import Pipeline
 from sightline.core.types import Encoded, Frame, Image, Result
-from sightline.inference.process import Outcome, process
-from sightline.inference.static_scene import LEVELS, Stills, difference, thumbnail
+from sightline.inference.place import InferenceOptions, Outcome, Request
+from sightline.inference.process import process
+from sightline.inference.static_scene import LEVELS, StaticScenes, difference, thumbnail
 from sightline.media import codecs
-from sightline.models.base import Options
+from sightline.models.base import Model, Options
 from sightline.zoo import loader
 from support.made_graph import MakeGraph
 from support.serving import Json, Running, peer, picture, serving
@@ -55,6 +57,10 @@ def detector(make_graph: MakeGraph) -> Path:
     return make_graph({"output0": rows}, size=(64, 64), metadata={"names": "{0: 'cat', 1: 'dog'}"})
 
 
+def request(model: Model, of: Frame) -> Request:
+    return Request(of, InferenceOptions(model.options), Pipeline())
+
+
 def results(outcomes: list[Outcome]) -> list[Result]:
     found = [o for o in outcomes if isinstance(o, Result)]
     assert len(found) == len(outcomes), outcomes
@@ -74,10 +80,10 @@ def test_a_small_thing_that_moves_is(scene: Image) -> None:
 
 def test_slow_movement_adds_up(make_graph: MakeGraph, scene: Image) -> None:
     model = loader.load_model(str(detector(make_graph)))
-    stills = Stills()
+    scenes = StaticScenes()
     inferred = []
     for seq in range(24):  # a pixel a frame
-        (outcome,) = results(process(model, [frame(with_square(scene, 200 + seq), seq)], stills=stills))
+        (outcome,) = results(process(model, [request(model, frame(with_square(scene, 200 + seq), seq))], scenes=scenes))
         if outcome.reused is None:
             inferred.append(seq)
     assert len(inferred) >= 3, "it moved by 24 pixels"
@@ -86,43 +92,46 @@ def test_slow_movement_adds_up(make_graph: MakeGraph, scene: Image) -> None:
 
 def test_a_still_frame_gets_the_last_result_as_its_own(make_graph: MakeGraph, scene: Image) -> None:
     model = loader.load_model(str(detector(make_graph)))
-    stills = Stills()
+    scenes = StaticScenes()
     first, second = frame(scene, 1, noise=3), frame(scene, 2, noise=3)
-    (a,) = results(process(model, [first], stills=stills))
-    (b,) = results(process(model, [second], stills=stills))
+    (a,) = results(process(model, [request(model, first)], scenes=scenes))
+    (b,) = results(process(model, [request(model, second)], scenes=scenes))
     assert (a.reused, b.reused) == (None, first)
     assert (b.frame, b.detections) == (second, a.detections)
     assert set(b.stages) == {"queue", "compare"}
-    (c,) = results(process(model, [frame(scene, 2, noise=3, stream="other")], stills=stills))
+    (c,) = results(process(model, [request(model, frame(scene, 2, noise=3, stream="other"))], scenes=scenes))
     assert c.reused is None, "streams are apart"
     model.options = Options(confidence=0.5)
-    (d,) = results(process(model, [frame(scene, 3, noise=3)], stills=stills))
+    (d,) = results(process(model, [request(model, frame(scene, 3, noise=3))], scenes=scenes))
     assert d.reused is None, "with another threshold it may see something else"
-    (e,) = results(process(model, [frame(scene, 4, noise=3)], gone={"door"}, stills=stills))
+    (e,) = results(process(model, [request(model, frame(scene, 4, noise=3))], gone={"door"}, scenes=scenes))
     assert e.reused is None, "a camera that comes back starts anew"
 
 
 def test_another_size_is_another_picture(make_graph: MakeGraph, scene: Image) -> None:
     model = loader.load_model(str(detector(make_graph)))
-    stills = Stills()
+    scenes = StaticScenes()
     half = cv2.resize(scene, (SIZE[0] // 2, SIZE[1] // 2)).astype(np.uint8)
-    found = [results(process(model, [frame(i, n)], stills=stills))[0] for n, i in enumerate((scene, half, half, scene))]
+    found = [
+        results(process(model, [request(model, frame(i, n))], scenes=scenes))[0]
+        for n, i in enumerate((scene, half, half, scene))
+    ]
     assert [r.reused is not None for r in found] == [False, False, True, False]
 
 
 def test_a_broken_picture_fails_alone_and_is_not_remembered(make_graph: MakeGraph, scene: Image) -> None:
     model = loader.load_model(str(detector(make_graph)))
-    stills = Stills()
+    scenes = StaticScenes()
     broken = Frame("door", 1, 0.0, 0.0, Encoded(b"\xff\xd8\xff no", *SIZE))
-    assert not isinstance(process(model, [broken], stills=stills)[0], Result)
-    (good,) = results(process(model, [frame(scene, 2)], stills=stills))
+    assert not isinstance(process(model, [request(model, broken)], scenes=scenes)[0], Result)
+    (good,) = results(process(model, [request(model, frame(scene, 2))], scenes=scenes))
     assert good.reused is None
 
 
 def test_motion_sees_every_frame(scene: Image) -> None:
-    model, stills = loader.load_model("motion"), Stills()
+    model, scenes = loader.load_model("motion"), StaticScenes()
     for seq in range(4):
-        (outcome,) = results(process(model, [frame(scene, seq)], stills=stills))
+        (outcome,) = results(process(model, [request(model, frame(scene, seq))], scenes=scenes))
         assert outcome.reused is None
 
 

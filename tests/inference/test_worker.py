@@ -14,8 +14,9 @@ import pytest
 
 from sightline.core.types import Detections, Image, ModelCard, Prediction
 from sightline.inference.key import ModelKey
+from sightline.inference.place import Loaded
 from sightline.inference.pool import ModelPool
-from sightline.inference.worker import Loaded, ModelWorker
+from sightline.inference.worker import ModelWorker
 from sightline.models.base import Model, Options
 from sightline.settings.settings import Settings
 from sightline.streams.hub import Hub
@@ -72,7 +73,7 @@ async def test_a_higher_priority_comes_first_and_equals_take_turns() -> None:
     async with working() as (hub, turns, go):
         names = ["first", "low", "also-low", "high"]
         streams = {name: hub.take(name, Recorder()) for name in names}
-        streams["high"].priority = 5
+        streams["high"].limit(priority=5, max_fps=None)
         streams["first"].put(picture_of(0, "first"))
         await until(lambda: len(turns) == 1)
         for name in names[1:]:
@@ -85,7 +86,7 @@ async def test_a_higher_priority_comes_first_and_equals_take_turns() -> None:
 async def test_a_low_priority_is_not_starved() -> None:
     async with working() as (hub, turns, go):
         high, low = hub.take("high", Recorder()), hub.take("low", Recorder())
-        high.priority = 100
+        high.limit(priority=100, max_fps=None)
         high.put(picture_of(0, "high"))
         await until(lambda: len(turns) == 1)
         low.put(picture_of(0, "low"))
@@ -119,11 +120,11 @@ async def test_a_streams_cap_drops_what_is_more() -> None:
     async with working() as (hub, _turns, _go):
         publisher = Recorder()
         stream = hub.take("capped", publisher)
-        stream.max_fps = 1
+        stream.limit(priority=0, max_fps=1)
         for seq in range(10):
             stream.put(picture_of(seq, "capped"))
         assert publisher.reasons["rate"] == 8, "a burst of two passes"
-        assert stream.ledger.received == stream.ledger.settled + stream.in_flight
+        assert stream.meters.ledger.received == stream.meters.ledger.settled + stream.in_flight
 
 
 async def test_a_model_that_is_gone_is_held_by_nobody(request: pytest.FixtureRequest) -> None:

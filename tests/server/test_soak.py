@@ -24,8 +24,8 @@ from sightline.core.mailbox import Mailbox
 from sightline.server.app import create_app
 from sightline.server.uvicorn_server import Server, TimedWebSocket
 from sightline.settings.settings import load_settings
-from sightline.streams.stream import Subscription
-from sightline.transports.websocket.camera import Camera
+from sightline.streams.publisher import Subscription
+from sightline.transports.websocket.camera import WebSocketPublisher
 from support.serving import Json, Peer, Running, balanced, metadata, peer, serving
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -183,7 +183,7 @@ async def test_tasks_and_objects_of_a_session_end_with_it() -> None:
 
         def left() -> Counter[str]:
             gc.collect()
-            kinds = (Camera, Subscription, Mailbox, TimedWebSocket)
+            kinds = (WebSocketPublisher, Subscription, Mailbox, TimedWebSocket)
             found = Counter(type(thing).__name__ for thing in gc.get_objects() if type(thing) in kinds)
             found["tasks"] = len(asyncio.all_tasks(loops[0]))
             return found

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from sightline.core.errors import BadRequest, LimitReached, ShuttingDown, StreamBusy, StreamEnded, StreamNotFound
 from sightline.core.events import Event
 from sightline.core.types import Detections, Frame, Result
-from sightline.streams.stream import DropReason, Stream
+from sightline.streams.publisher import DropReason
+from sightline.streams.stream import Stream
 from sightline.wire.json import Status
 from support.streams import Recorder, balanced, frame, make_hub, result
 
@@ -42,7 +43,7 @@ def test_the_ledger_balances_after_every_event(events: list[str], wants: bool) -
                     stream.refuse(frame(seq))
                 elif event == "take":
                     got = stream.take()
-                    taken += [got] if got else []
+                    taken += [got.frame] if got else []
                 elif event == "deliver" and taken:
                     stream.deliver(result(taken.pop(0)))
                 elif event == "fail" and taken:
@@ -52,11 +53,11 @@ def test_the_ledger_balances_after_every_event(events: list[str], wants: bool) -
                 elif event == "start" and stream.publisher is None:
                     stream.start(publisher)
                 elif event == "watch":
-                    stream.listeners.add(listener)
+                    stream.listeners.results.add(listener)
                 elif event == "unwatch":
-                    stream.listeners.discard(listener)
+                    stream.listeners.results.discard(listener)
                 assert balanced(stream)
-                assert stream.in_flight == (stream.slot is not None) + len(taken)
+                assert stream.in_flight == stream.waiting + len(taken)
         assert all(n == 1 for n in publisher.answers.values()), "one answer a frame"
 
     asyncio.run(play())
@@ -69,7 +70,7 @@ async def test_newest_frame_wins_before_it_is_decoded() -> None:
         stream.put(frame(seq))
     taken = stream.take()
     assert taken is not None
-    assert taken.seq == 2
+    assert taken.frame.seq == 2
     assert publisher.reasons == {"replaced": 2}
 
 
@@ -77,7 +78,7 @@ async def test_a_stream_that_nobody_wants_is_not_given_to_the_worker() -> None:
     stream, publisher = Stream("door", make_hub().worker), Recorder(wants_results=False)
     stream.start(publisher)
     stream.put(frame(0))
-    assert (stream.slot, stream.in_flight, publisher.reasons) == (None, 0, {"unwatched": 1})
+    assert (stream.waiting, stream.in_flight, publisher.reasons) == (False, 0, {"unwatched": 1})
 
 
 async def test_one_publisher_at_a_time_and_free_again_after() -> None:
@@ -92,18 +93,18 @@ async def test_one_publisher_at_a_time_and_free_again_after() -> None:
 
 async def test_a_camera_takes_over_from_its_own_lost_connection_and_nobody_else_does() -> None:
     hub = make_hub()
-    lost, back = Recorder(), Recorder()
-    async with hub.publish("door", lost, session="secret") as stream:
+    lost, back = Recorder(session="secret"), Recorder(session="secret")
+    async with hub.publish("door", lost) as stream:
         for session in ("", "other"):
             with pytest.raises(StreamBusy):
-                hub.take("door", Recorder(), session=session)
-        async with hub.publish("door", back, session="secret"):
+                hub.take("door", Recorder(session=session))
+        async with hub.publish("door", back):
             assert lost.ended is not None
             assert stream.publisher is back
     assert stream.publisher is None
     open_to_all = hub.take("door", Recorder())
     with pytest.raises(StreamBusy):
-        hub.take("door", Recorder(), session="")
+        hub.take("door", Recorder())
     hub.release(open_to_all, lost)
     assert open_to_all.publisher is not None, "who was taken over from ends nothing any more"
 
@@ -112,7 +113,8 @@ async def test_a_camera_that_seems_lost_gives_way() -> None:
     hub = make_hub()
     first, second = Recorder(), Recorder()
     stream = hub.take("door", first)
-    stream.lost = lambda: True
+    first.is_lost = True
+    assert stream.publisher is first
     assert hub.take("door", second).publisher is second
     assert first.ended is not None
     with pytest.raises(StreamBusy):  # which is not said of the second
@@ -127,9 +129,9 @@ async def test_a_camera_that_comes_back_gets_no_answers_to_its_predecessors_fram
     assert taken is not None
     stream.end()
     stream.start(second)
-    stream.deliver(result(taken))
+    stream.deliver(result(taken.frame))
     assert (first.answers, second.answers) == ({}, {})
-    assert stream.ledger.delivered == 1
+    assert stream.meters.ledger.delivered == 1
 
 
 async def test_a_subscriber_may_come_before_the_camera_and_sees_it_come_and_go() -> None:
@@ -196,7 +198,7 @@ async def test_frames_without_a_model_wait_newest_first_and_are_closed_with_the_
         stream.put(frame(1, "a"))
         assert (stream.in_flight, balanced(stream)) == (1, True)
     assert publisher.reasons == {"replaced": 1, "closed": 1}
-    assert stream.ledger.dropped == {"replaced": 1, "closed": 1}
+    assert stream.meters.ledger.dropped == {"replaced": 1, "closed": 1}
     assert balanced(stream)
 
 
@@ -233,11 +235,11 @@ async def test_a_publisher_that_raises_is_closed_and_the_ledger_stays_exact(even
         taken = stream.take()
         assert taken is not None
         if event == "answer":
-            stream.deliver(result(taken))
+            stream.deliver(result(taken.frame))
         elif event == "fail":
-            stream.fail(taken, "why")
+            stream.fail(taken.frame, "why")
         else:
-            stream.give_back(taken)
+            stream.give_back(taken.frame)
     assert publisher.ended == "the answer could not be sent: ValueError: too long"
     assert balanced(stream)
 

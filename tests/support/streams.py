@@ -10,22 +10,26 @@ import numpy as np
 
 from sightline.core.types import Detections, Encoded, Frame, ModelCard, Result
 from sightline.inference.key import ModelKey
+from sightline.inference.place import Loaded
 from sightline.inference.pool import ModelPool
-from sightline.inference.worker import Loaded
 from sightline.models.motion import create
 from sightline.settings.settings import Settings
 from sightline.streams.hub import Hub
-from sightline.streams.stream import DropReason, Stream
-from sightline.wire.json import Status
+from sightline.streams.publisher import DropReason, Publisher
+from sightline.streams.stream import Stream
+from sightline.wire.json import Adapt, SettingsMessage, SettingsRefused, Status
 
 CARD = ModelCard("m", "m", "detect", (), None, "-", "-")
 
 
-class Recorder:
+class Recorder(Publisher):
     """A publisher that counts its answers by frame."""
 
-    def __init__(self, *, wants_results: bool = True) -> None:
-        self.wants_results = wants_results
+    def __init__(self, *, wants_results: bool = True, session: str = "") -> None:
+        self.wants_results, self.session = wants_results, session
+        self.is_lost = False
+        self.asked: list[Adapt] = []
+        self.informed: list[SettingsMessage | SettingsRefused] = []
         self.answers: Counter[int] = Counter()
         self.reasons: Counter[str] = Counter()
         self.ended: str | None = None
@@ -44,6 +48,15 @@ class Recorder:
 
     def tell(self, status: Status) -> None:
         return
+
+    def ask(self, message: Adapt) -> None:
+        self.asked.append(message)
+
+    def inform(self, message: SettingsMessage | SettingsRefused) -> None:
+        self.informed.append(message)
+
+    def lost(self) -> bool:
+        return self.is_lost
 
     def close(self, reason: str) -> None:
         self.ended = reason
@@ -64,7 +77,7 @@ def make_hub(**settings: int) -> Hub:
 
 
 def balanced(stream: Stream) -> bool:
-    return stream.ledger.received == stream.ledger.settled + stream.in_flight
+    return stream.meters.ledger.received == stream.meters.ledger.settled + stream.in_flight
 
 
 def picture_of(seq: int, stream: str) -> Frame:

@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 
 from sightline.core.errors import BadRequest, ConfigError, LimitReached, ProtocolError, StreamBusy
 from sightline.inference.key import ModelKey
+from sightline.inference.place import Loaded
 from sightline.inference.pool import ModelPool
-from sightline.inference.worker import Loaded
 from sightline.models.motion import create
 from sightline.settings.settings import Settings
 from sightline.streams.hub import Hub
@@ -27,7 +27,7 @@ from sightline.transports.webrtc import peer, publishing
 from sightline.transports.webrtc.encoding import Encoders
 from sightline.transports.webrtc.hooks import WAITING, PromptBuffer, RtpClock, check, receive
 from sightline.transports.webrtc.peer import Peer, clean
-from sightline.transports.webrtc.publishing import Publishing, decode
+from sightline.transports.webrtc.publishing import WebRtcPublisher, decode
 from support.results import entry
 
 
@@ -129,8 +129,8 @@ async def test_a_program_that_crashed_has_its_stream_again_as_soon_as_it_starts_
     key = ModelKey("motion", "motion", "auto", None)
     hub = Hub(settings, ModelPool(settings, key, lambda _: Loaded(create(), "", gpu_available=False)))
 
-    def publish() -> Publishing:
-        return Publishing(hub, Peer(settings), "obs", wants_results=True, preset=None, session="")
+    def publish() -> WebRtcPublisher:
+        return WebRtcPublisher(hub, Peer(settings), "obs", wants_results=True, preset=None, session="")
 
     crashed = publish()
     with pytest.raises(StreamBusy):

@@ -142,6 +142,7 @@ def run(
             latest=opened.live if latest is None else latest,
             mode=mode,
             opacity=None if opacity is None else opacity / 100,
+            stages=settings.streams[name].stages if name in settings.streams else (),
         )
         try:
             job.go(stop.asked, lambda: display.update(job.tally))

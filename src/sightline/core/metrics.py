@@ -23,6 +23,13 @@ class Ledger:
     failed: int = 0
     dropped: Counter[str] = field(default_factory=Counter)
 
+    def add(self, other: Ledger) -> None:
+        """Count another ledger's frames here too."""
+        self.received += other.received
+        self.delivered += other.delivered
+        self.failed += other.failed
+        self.dropped.update(other.dropped)
+
     @property
     def settled(self) -> int:
         """Frames that have had their answer."""

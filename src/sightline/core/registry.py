@@ -17,7 +17,7 @@ from typing import Any, Literal, TypeAlias
 
 from sightline.core.errors import ConfigError
 
-Kind: TypeAlias = Literal["engines", "models", "renderers", "sources", "sinks", "transports"]
+Kind: TypeAlias = Literal["engines", "models", "renderers", "sources", "sinks", "transports", "analytics"]
 
 
 @cache

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import time
-
 import numpy as np
 from numpy.typing import NDArray
 
+from sightline.analytics.base import Pipeline
 from sightline.core.errors import ProtocolError
 from sightline.core.types import Detections, Frame, ModelCard, Prediction, Result, Segmentation
-from sightline.inference.describe import described
+from sightline.inference.result import make_result
 from sightline.media import codecs
 from sightline.wire.json import PageResults
 
@@ -18,7 +17,12 @@ MAX_MASK_PIXELS = 1 << 21
 
 
 def result_of(
-    frame: Frame, said: PageResults, mask_png: bytes | None, card: ModelCard, shown: frozenset[int] | None = None
+    frame: Frame,
+    said: PageResults,
+    mask_png: bytes | None,
+    card: ModelCard,
+    pipeline: Pipeline,
+    shown: frozenset[int] | None = None,
 ) -> Result:
     """The result of a frame, of the classes that are shown. Decodes the mask, if any: then not for the event loop.
 
@@ -33,16 +37,13 @@ def result_of(
         prediction = Segmentation(mask)
     else:
         prediction = _detections(said, frame, mask)
-    found = described(prediction, card, shown)
     stages = said.stages
-    return Result(
-        frame=frame,
-        prediction=found.prediction,
-        card=card,
-        detections=found.detections,
-        segments=found.segments,
-        seen=found.seen,
-        mask_png=None if found.mask is None else codecs.encode_mask(found.mask),
+    return make_result(
+        frame,
+        prediction,
+        card,
+        pipeline,
+        shown=shown,
         stages={
             "preprocess": stages.preprocess,
             "infer": stages.infer,
@@ -50,7 +51,6 @@ def result_of(
             "encode": stages.encode,
         },
         processing_time_ms=said.processing_time_ms,
-        finished_at=time.monotonic(),
         browser="webgpu" if said.backend == "webgpu" else f"wasm, {said.threads} thread{'s' * (said.threads > 1)}",
     )
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from sightline import profiles
+from sightline.analytics.base import Pipeline
 from sightline.core import registry
 from sightline.core.errors import BadSetting, ConfigError
 from sightline.core.types import ModelCard
@@ -112,3 +113,7 @@ def check_offers(settings: Settings) -> None:
             offers.key({key: value for key, value in given.given().items() if value is not None})
         except BadSetting as e:
             raise ConfigError(f"streams.{stream}.{e.message}") from None
+        try:
+            Pipeline.of(given.stages)
+        except ConfigError as e:
+            raise ConfigError(f"streams.{stream}.stages: {e.message}") from None

@@ -11,18 +11,19 @@ import ctypes
 import logging
 import sys
 import time
-from collections.abc import AsyncGenerator, Callable, Coroutine
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import psutil
 
 from sightline.core.errors import ConfigError, LimitReached, SightlineError
 from sightline.inference.key import ModelKey
-from sightline.inference.worker import Loaded, ModelWorker
+from sightline.inference.place import Loaded
+from sightline.inference.worker import ModelWorker
 from sightline.settings.settings import Settings
 from sightline.zoo.catalogue import find
 
@@ -37,7 +38,8 @@ M_ARENA_MAX = -8
 """As glibc's malloc.h calls it."""
 
 
-Load: TypeAlias = Callable[[ModelKey], Loaded]
+LoadByKey: TypeAlias = Callable[[ModelKey], Loaded]
+"""Loads and warms the model of a key. Runs off the event loop; raises SightlineError."""
 
 
 @dataclass(slots=True, eq=False)
@@ -58,13 +60,13 @@ class Pooled:
     @property
     def idle(self) -> bool:
         """True if nobody uses it."""
-        return not (self.kept or self.pins or self.loading or self.worker.streams)
+        return not (self.kept or self.pins or self.loading or self.worker.feeds)
 
 
 class ModelPool:
     """The models that are there. On the event loop only."""
 
-    def __init__(self, settings: Settings, own: ModelKey, load: Load) -> None:
+    def __init__(self, settings: Settings, own: ModelKey, load: LoadByKey) -> None:
         """``own`` is the server's own model: every stream begins with it, so it stays. ``load`` runs in a thread."""
         self._settings = settings
         self._load = load
@@ -88,13 +90,6 @@ class ModelPool:
                     self._tidy()
         finally:
             self._tasks = None
-
-    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        """Have something done that takes a while; it must raise nothing."""
-        if self._tasks is None:
-            work.close()
-        else:
-            self._tasks.create_task(work)
 
     def of(self, worker: ModelWorker) -> Pooled:
         """What is known of a worker's model."""

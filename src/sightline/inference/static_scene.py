@@ -8,7 +8,7 @@ the one before, so that slow movement adds up until it counts.
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import cv2
@@ -20,9 +20,10 @@ from sightline.media import codecs
 
 LEVELS = 8
 """Grey levels of 255 by which one cell may differ. Sensor noise of a standard deviation of 6 levels makes 4 to 8 at
-JPEG quality 50 (``bench/static.py``); a square of 16 pixels that is 20 levels
-brighter than its background makes 10 once it has moved by 8."""
+JPEG quality 50 (``bench/static.py``). A square of 16 pixels that is 20 levels brighter than its background makes 10
+once it has moved by 8."""
 MAX_STREAMS = 4096
+"""Streams that are remembered; the one inferred longest ago is forgotten first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +33,9 @@ class _Seen:
     settings: tuple[Any, ...]
 
 
-class Stills:
-    """What each stream looked like when it was last inferred. In the worker's thread only."""
+class StaticScenes:
+    """What each stream looked like when it was last inferred. Instances of a model share it: a stream is with one of
+    them at a time."""
 
     def __init__(self) -> None:
         self._seen: OrderedDict[str, _Seen] = OrderedDict()
@@ -42,7 +44,7 @@ class Stills:
     def reuse(self, frame: Frame, settings: tuple[Any, ...]) -> Result | None:
         """The last result, if nothing moved since and the model and its settings are the same.
 
-        The result is still that of its own frame: see ``as_of``. Raises BadImage.
+        The result is that of its own frame: see ``result.reuse_result``. Raises BadImage.
         """
         seen = self._seen.get(frame.stream)
         if (
@@ -86,16 +88,3 @@ def thumbnail(frame: Frame) -> NDArray[np.uint8]:
 def difference(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> int:
     """The largest difference of any cell; both of one shape."""
     return int(cv2.absdiff(a, b).max())
-
-
-def as_of(frame: Frame, result: Result, stages: dict[str, float], *, took_ms: float, finished_at: float) -> Result:
-    """What was found in an earlier frame, as the result of this one."""
-    return replace(
-        result,
-        frame=frame,
-        stages=stages,
-        processing_time_ms=took_ms,
-        finished_at=finished_at,
-        forms={},
-        reused=result.frame,
-    )

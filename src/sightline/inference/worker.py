@@ -1,4 +1,4 @@
-"""Runs a model over all streams, in one thread or several: at most one frame of each ready stream, round robin.
+"""Runs a model over all streams, in one place or several: at most one frame of each ready stream, round robin.
 
 While the model is busy the streams' slots fill, so batches form by themselves: there is no timer.
 """
@@ -8,80 +8,96 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
-from functools import partial
+from typing import Protocol
 from zlib import crc32
 
 from sightline.core.errors import ModelError, SightlineError
 from sightline.core.types import Frame, Result
-from sightline.inference.process import Outcome, process
-from sightline.inference.static_scene import Stills
+from sightline.inference.place import Load, Loaded, Outcome, Place, Request
+from sightline.inference.places.thread import ThreadPlace
+from sightline.inference.static_scene import StaticScenes
 from sightline.models.base import Model
-from sightline.streams.stream import Stream
 
 log = logging.getLogger(__name__)
 
 STUCK_S = 30.0
-"""A model that has not answered for so long counts as dead."""
+"""Time without an answer after which a model counts as dead."""
 STARVED_S = 0.5
-"""A stream that has waited so long comes before all priorities."""
+"""Waiting time after which a stream comes before all priorities."""
 FAILURES = 5
-"""So many frames in a row that fail make the worker unready, until one succeeds."""
+"""Consecutive frames that fail after which the worker reports unready, until one succeeds."""
 
 
-@dataclass(frozen=True, slots=True)
-class Loaded:
-    """A model ready to run, and what was found out while it was loaded."""
+class Feed(Protocol):
+    """A stream as the worker sees it. Every frame taken comes back by exactly one of the three last calls."""
 
-    model: Model
-    engine_reason: str
-    """Why this engine runs it."""
-    gpu_available: bool
+    @property
+    def name(self) -> str:
+        """The stream's name."""
+        ...
+
+    @property
+    def priority(self) -> int:
+        """Feeds of a higher priority come first."""
+        ...
+
+    def take(self) -> Request | None:
+        """Hand over the waiting frame; None if the publisher left with it."""
+        ...
+
+    def deliver(self, result: Result) -> None:
+        """A frame's result."""
+        ...
+
+    def fail(self, frame: Frame, message: str) -> None:
+        """No result could be made of a frame."""
+        ...
+
+    def give_back(self, frame: Frame) -> None:
+        """The worker stopped before it began the frame."""
+        ...
 
 
 class _Instance:
-    """One copy of the model with a thread of its own."""
+    """One copy of the model in a place of its own."""
 
-    def __init__(self, number: int) -> None:
+    def __init__(self, number: int, place: Place) -> None:
         self.number = number
-        self.thread = ThreadPoolExecutor(1, thread_name_prefix=f"model-{number}")
-        self.loaded: Loaded | None = None
+        self.place = place
         self.busy_since: float | None = None
         self.gone: set[str] = set()
+        """Streams that the model has to forget before its next frame."""
 
 
 class ModelWorker:
-    """Loads a model off the serving path, then processes what the streams have ready.
+    """Loads a model off the serving path, then processes what the feeds have ready.
 
-    All instances take from one set of ready streams. A stream is with at most one of them at a time, so its results
-    come in order; where a model remembers, it is always the same one.
+    All instances take from one set of ready feeds. A feed is with at most one of them at a time, so its results come
+    in order; where a model remembers, it is always the same one.
     """
 
-    def __init__(self, load: Callable[[], Loaded], *, static_skip: bool = True, instances: int = 1) -> None:
+    def __init__(self, load: Load, *, static_skip: bool = True, instances: int = 1) -> None:
         """``static_skip``: a frame in which nothing moved gets the last result without inference."""
         self.loaded: Loaded | None = None
+        """The first instance's model, once all are loaded."""
         self.error: SightlineError | None = None
         """Why the model could not be loaded."""
-        self.streams: set[Stream] = set()
-        """Whose model it is."""
+        self.feeds: set[Feed] = set()
+        """The streams that have this model."""
         self.left_at = time.monotonic()
-        """When the last stream left, or none has come yet."""
+        """When the last stream left, or when the worker was made."""
         self.settled = asyncio.Event()
         """Set once loading has ended, well or not."""
-        self._load = load
-        self._ready: dict[Stream, float] = {}
-        """With the time since which each waits, oldest first."""
-        self._in_work: set[Stream] = set()
-        self._wake = asyncio.Event()
-        self._instances = [_Instance(number) for number in range(instances)]
         self.busy_s = 0.0
-        """Seconds that the model has worked, all told; with several instances, their mean."""
+        """Seconds that the model has worked in all; with several instances, their mean."""
+        scenes = StaticScenes() if static_skip else None
+        self._instances = [_Instance(n, ThreadPlace(load, scenes, name=f"model-{n}")) for n in range(instances)]
+        self._ready: dict[Feed, float] = {}
+        """Feeds that wait, oldest first, each with the time since which it waits."""
+        self._in_work: set[Feed] = set()
+        self._wake = asyncio.Event()
         self._failures = 0
         self._last_failure = ""
-        self._stills = Stills() if static_skip else None
-        self._closing: list[Future[None]] = []
 
     @property
     def model(self) -> Model | None:
@@ -117,29 +133,33 @@ class ModelWorker:
             return f"the model failed on the last {self._failures} frames: {self._last_failure}"
         return None
 
-    def join(self, stream: Stream, since: float | None = None) -> None:
-        """A stream has this model from now on. ``since``: when its waiting frame came, where one waits."""
-        self.streams.add(stream)
-        if stream.slot is not None:
-            self.wake(stream, since)
+    # The feeds' side
 
-    def leave(self, stream: Stream) -> float | None:
-        """A stream has this model no longer. Returns when the frame came that it has waiting, None where none has."""
-        self.streams.discard(stream)
+    def join(self, feed: Feed, since: float | None = None) -> None:
+        """A feed has this model from now on. ``since``: when its waiting frame came; None where none waits."""
+        self.feeds.add(feed)
+        if since is not None:
+            self.wake(feed, since)
+
+    def leave(self, feed: Feed) -> float | None:
+        """A feed has this model no longer. Returns when its waiting frame came, None where none waits."""
+        self.feeds.discard(feed)
         self.left_at = time.monotonic()
-        self.forget(stream.name)
-        return self._ready.pop(stream, None)
+        self.forget(feed.name)
+        return self._ready.pop(feed, None)
 
-    def wake(self, stream: Stream, since: float | None = None) -> None:
-        """A stream's empty slot was filled."""
-        self._ready[stream] = since or time.monotonic()
+    def wake(self, feed: Feed, since: float | None = None) -> None:
+        """A feed has a frame. ``since``: when it came, if not now."""
+        self._ready[feed] = since or time.monotonic()
         self._wake.set()
 
     def forget(self, name: str) -> None:
-        """A stream's publisher left: the model drops what it remembers of it before its next frame."""
+        """A stream's publisher left: the model forgets the stream before its next frame."""
         for instance in self._instances:
             instance.gone.add(name)
         self._wake.set()
+
+    # Life
 
     async def run(self) -> None:
         """Load the model, then work until cancelled."""
@@ -152,16 +172,14 @@ class ModelWorker:
 
     async def load(self) -> None:
         """Load the model; ``error`` says where that failed. Must be followed by ``close``, whatever happens."""
-        loop = asyncio.get_running_loop()
         try:
-            for instance in self._instances:  # one after the other: loading takes all cores anyway
-                instance.loaded = await loop.run_in_executor(instance.thread, self._load)
+            loaded = [await instance.place.load() for instance in self._instances]  # in turn: each takes all cores
         except SightlineError as e:
             self.error = e
         except Exception as e:  # noqa: BLE001 - the server says why, whatever an engine raised
             self.error = ModelError(f"{type(e).__name__}: {e}")
         else:
-            self.loaded = self._instances[0].loaded
+            self.loaded = loaded[0]
         finally:
             self.settled.set()
 
@@ -172,31 +190,28 @@ class ModelWorker:
 
     async def serve(self) -> None:
         """Work until cancelled."""
+        assert self.model is not None
         async with asyncio.TaskGroup() as tasks:
             for instance in self._instances:
-                tasks.create_task(self._serve(instance))
+                tasks.create_task(self._serve(instance, self.model))
 
     def close(self) -> None:
         """Give back what waits, and, in its own time, the model's memory."""
-        self._give_back_slots()
-        self._stills = None
+        for feed in self._ready:
+            if (request := feed.take()) is not None:
+                feed.give_back(request.frame)
+        self._ready.clear()
         for instance in self._instances:
-            if instance.loaded is not None:
-                self._closing.append(instance.thread.submit(instance.loaded.model.close))
-                instance.loaded = None
-            instance.thread.shutdown(wait=False)
+            instance.place.close()
 
     async def gone(self) -> None:
-        """Wait, after ``close``, until the model is closed, and let go of it."""
-        await asyncio.gather(*map(asyncio.wrap_future, self._closing))
+        """Wait, after ``close``, until the model's memory is given back, and let go of it."""
         self.loaded = None
-        for instance in self._instances:  # a thread holds what it has done last until it ends
-            await asyncio.to_thread(instance.thread.shutdown)
+        await asyncio.gather(*(instance.place.closed() for instance in self._instances))
 
-    async def _serve(self, instance: _Instance) -> None:
-        assert instance.loaded is not None
-        model = instance.loaded.model
-        loop = asyncio.get_running_loop()
+    # Work
+
+    async def _serve(self, instance: _Instance, model: Model) -> None:
         while True:
             gone, instance.gone = instance.gone, set()
             batch = self._collect(instance, model)
@@ -204,65 +219,49 @@ class ModelWorker:
                 self._wake.clear()
                 await self._wake.wait()
                 continue
-            work = partial(
-                process,
-                model,
-                [frame for _, frame in batch],
-                [stream.asked for stream, _ in batch],
-                gone=gone,
-                stills=self._stills,
-            )
             begun = instance.busy_since = time.monotonic()
             try:
-                outcomes = await loop.run_in_executor(instance.thread, work)
+                outcomes = await instance.place.run([request for _, request in batch], gone=gone)
             except asyncio.CancelledError:
-                for stream, frame in batch:
-                    stream.give_back(frame)
+                for feed, request in batch:
+                    feed.give_back(request.frame)
                 raise
             finally:
                 self.busy_s += (time.monotonic() - begun) / len(self._instances)
                 instance.busy_since = None
-                self._in_work.difference_update(stream for stream, _ in batch)
-            for (stream, _), outcome in zip(batch, outcomes, strict=True):
-                self._settle(stream, outcome)
+                self._in_work.difference_update(feed for feed, _ in batch)
+            for (feed, _), outcome in zip(batch, outcomes, strict=True):
+                self._settle(feed, outcome)
 
-    def _collect(self, instance: _Instance, model: Model) -> list[tuple[Stream, Frame]]:
-        batch: list[tuple[Stream, Frame]] = []
-        while len(batch) < model.max_batch and (stream := self._next(instance, model)) is not None:
-            del self._ready[stream]
-            frame = stream.take()
-            if frame is not None:  # None: the publisher left with its frame
-                self._in_work.add(stream)
-                batch.append((stream, frame))
+    def _collect(self, instance: _Instance, model: Model) -> list[tuple[Feed, Request]]:
+        batch: list[tuple[Feed, Request]] = []
+        while len(batch) < model.max_batch and (feed := self._next(instance, model)) is not None:
+            del self._ready[feed]
+            if (request := feed.take()) is not None:
+                self._in_work.add(feed)
+                batch.append((feed, request))
         return batch
 
-    def _next(self, instance: _Instance, model: Model) -> Stream | None:
-        """Of the streams of the highest priority the one that waits longest; but nobody waits for ever."""
-        mine = [s for s in self._ready if s not in self._in_work and self._may_take(instance, model, s)]
+    def _next(self, instance: _Instance, model: Model) -> Feed | None:
+        """Of the feeds of the highest priority the one that waits longest; but nobody waits for ever."""
+        mine = [feed for feed in self._ready if feed not in self._in_work and self._may_take(instance, model, feed)]
         if not mine:
             return None
         if time.monotonic() - self._ready[mine[0]] > STARVED_S:
             return mine[0]
-        return max(mine, key=lambda stream: stream.priority)
+        return max(mine, key=lambda feed: feed.priority)
 
-    def _may_take(self, instance: _Instance, model: Model, stream: Stream) -> bool:
+    def _may_take(self, instance: _Instance, model: Model, feed: Feed) -> bool:
         """A model that remembers must see all of a stream."""
-        return not model.remembers or crc32(stream.name.encode()) % len(self._instances) == instance.number
+        return not model.remembers or crc32(feed.name.encode()) % len(self._instances) == instance.number
 
-    def _settle(self, stream: Stream, outcome: Outcome) -> None:
+    def _settle(self, feed: Feed, outcome: Outcome) -> None:
         if isinstance(outcome, Result):
             self._failures = 0
-            stream.deliver(outcome)
+            feed.deliver(outcome)
             return
         self._failures += 1
         self._last_failure = outcome.message
         if self._failures in (1, FAILURES):
-            log.warning("stream %s: frame %d failed: %s", stream.name, outcome.frame.seq, outcome.message)
-        stream.fail(outcome.frame, outcome.message)
-
-    def _give_back_slots(self) -> None:
-        for stream in self._ready:
-            frame = stream.take()
-            if frame is not None:
-                stream.give_back(frame)
-        self._ready.clear()
+            log.warning("stream %s: frame %d failed: %s", feed.name, outcome.frame.seq, outcome.message)
+        feed.fail(outcome.frame, outcome.message)

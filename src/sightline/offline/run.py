@@ -14,8 +14,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
+from sightline.analytics.base import Pipeline
 from sightline.core.types import Frame, Prediction, Result
-from sightline.inference.describe import describe
+from sightline.inference.result import make_result
 from sightline.models.base import Model
 from sightline.renderers.base import AUTO, choose, draw
 from sightline.sinks.base import Entry, Sink
@@ -149,16 +150,19 @@ class Run:
         latest: bool,
         mode: str = AUTO,
         opacity: float | None = None,
+        stages: Sequence[str] = (),
     ) -> None:
         """``latest``: take the source at its own pace and skip what the model can't keep up with.
 
         ``mode`` and ``opacity``: how to draw for the sinks that want it drawn, see ``renderers.base.draw``.
+        ``stages``: the steps after the model, by name.
         """
         self.tally = Tally()
         self._source = source
         self._model = model
         self._sinks = sinks
         self._stream = stream
+        self._pipeline = Pipeline.of(stages)
         self._latest = latest
         self._mode = mode
         self._opacity = opacity
@@ -245,21 +249,17 @@ class Run:
 
     def _entry(self, item: _Predicted) -> Entry:
         shot, card = item.read.shot, self._model.card
-        detections, segments = describe(item.prediction, card)
-        now = time.monotonic()
-        result = Result(
-            frame=Frame(self._stream, item.read.seq, shot.timestamp, now, shot.image),
-            prediction=item.prediction,
-            card=card,
-            detections=detections,
-            segments=segments,
-            mask_png=None,
-            stages={name: round(ms, 3) for name, ms in ({"decode": item.read.decode_ms} | item.stages).items()},
-            processing_time_ms=round(item.read.decode_ms + item.model_ms, 3),
-            finished_at=now,
+        result = make_result(
+            Frame(self._stream, item.read.seq, shot.timestamp, time.monotonic(), shot.image),
+            item.prediction,
+            card,
+            self._pipeline,
+            stages={"decode": item.read.decode_ms} | item.stages,
+            processing_time_ms=item.read.decode_ms + item.model_ms,
+            with_mask=False,
         )
         drawn = None
         if any(sink.wants_drawn for sink in self._sinks):
-            self.tally.instead = choose(self._mode, item.prediction, card.labels).why
-            drawn = draw(shot.image, item.prediction, card.labels, mode=self._mode, opacity=self._opacity)
+            self.tally.instead = choose(self._mode, result.prediction, card.labels).why
+            drawn = draw(shot.image, result.prediction, card.labels, mode=self._mode, opacity=self._opacity)
         return Entry(result, shot.image, drawn, shot.name, self._source.still)

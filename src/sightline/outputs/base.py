@@ -13,7 +13,7 @@ from sightline.core.errors import SightlineError, SinkError, StreamEnded
 from sightline.core.types import Result
 from sightline.sinks.jsonl import Line
 from sightline.streams.hub import Hub
-from sightline.streams.stream import Subscription
+from sightline.streams.publisher import Subscription
 
 log = logging.getLogger(__name__)
 

@@ -23,8 +23,8 @@ from sightline.core.version import __version__
 from sightline.engines.base import cores
 from sightline.inference.key import ModelKey
 from sightline.inference.offers import Offers
-from sightline.inference.pool import Load, ModelPool
-from sightline.inference.worker import Loaded
+from sightline.inference.place import Loaded
+from sightline.inference.pool import LoadByKey, ModelPool
 from sightline.outputs._service import feeding
 from sightline.security import tls
 from sightline.security.authentication import Gate, Tries
@@ -47,7 +47,7 @@ from sightline.zoo import loader
 log = logging.getLogger(__name__)
 
 
-def create_app(settings: Settings, *, load: Load | None = None) -> FastAPI:
+def create_app(settings: Settings, *, load: LoadByKey | None = None) -> FastAPI:
     """The app for these settings. ``load`` replaces the loading of models."""
 
     access = Access(Store(data_folder(settings)) if settings.tokens else None)
@@ -65,9 +65,7 @@ def create_app(settings: Settings, *, load: Load | None = None) -> FastAPI:
                 await stack.enter_async_context(registry.load("transports", name).serve(app, hub, drawing))
             app.state.feeders = await stack.enter_async_context(feeding(hub, settings.sinks))
             async with asyncio.TaskGroup() as tasks:
-                running = [
-                    tasks.create_task(loop) for loop in (pool.run(), hub.watch_models(), adapt(hub), access.run())
-                ]
+                running = [tasks.create_task(loop) for loop in (pool.run(), hub.run(), adapt(hub), access.run())]
                 yield
                 for task in running:
                     task.cancel()

@@ -37,6 +37,8 @@ class StreamSettings(Choices):
 
     priority: int = Field(0, ge=-100, le=100)
     max_fps: float | None = Field(None, ge=0.1, le=240)
+    stages: tuple[str, ...] = Field((), max_length=16)
+    """Steps after the model, in order: names of files in ``analytics/``."""
 
 
 class IceServer(BaseModel):
@@ -138,8 +140,9 @@ class Settings(BaseSettings):
     max_viewers: int = Field(256, ge=1, le=65536, description="Viewers and listeners at a time, all streams.")
     streams: dict[StreamName, StreamSettings] = Field(
         {},
-        description="[streams.NAME] tables of the file: priority (-100 to 100; higher comes first), max_fps, and what "
-        "can be chosen live too: model, engine, imgsz, confidence, iou, max_detections, classes.",
+        description="[streams.NAME] tables of the file: priority (-100 to 100; higher comes first), max_fps, stages "
+        "(steps after the model, such as counts), and what can be chosen live too: model, engine, imgsz, confidence, "
+        "iou, max_detections, classes.",
     )
     models: dict[ModelName, str] = Field(
         {}, description="More models, for `model` and to be chosen for a stream: a table of name = path."

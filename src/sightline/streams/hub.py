@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Coroutine, Mapping
 from contextlib import asynccontextmanager, suppress
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal
 
 from sightline.core.errors import LimitReached, ShuttingDown, SightlineError, StreamBusy, StreamNotFound
 from sightline.core.events import Event
@@ -16,18 +16,20 @@ from sightline.core.metrics import Ledger
 from sightline.core.types import check_stream_name
 from sightline.inference.pool import ModelPool
 from sightline.inference.worker import ModelWorker
+from sightline.settings.presets import PresetName
 from sightline.settings.settings import Settings
 from sightline.settings.stream import check
-from sightline.streams.model_switch import NEEDS_MODEL, Switching, give_up
-from sightline.streams.stream import Publisher, Stream, Subscription
-from sightline.wire.json import SettingsRefused, Status
-
-Tell: TypeAlias = Callable[[SettingsRefused], None]
+from sightline.streams.model_switch import NEEDS_MODEL, ModelSwitch
+from sightline.streams.publisher import Publisher, Subscription
+from sightline.streams.stream import Listeners, Stream
+from sightline.wire.json import SettingsRefused
 
 log = logging.getLogger(__name__)
 
 REMEMBERED_S = 60.0
-"""How long the figures of an ended stream stay to be read."""
+"""Time for which the figures of an ended stream can still be read."""
+WATCH_S = 0.25
+"""Interval between two looks at how the models stand."""
 
 
 class Hub:
@@ -36,14 +38,13 @@ class Hub:
     def __init__(self, settings: Settings, pool: ModelPool) -> None:
         self.settings = settings
         self.pool = pool
-        self.switching = Switching(settings, pool)
-        self.listeners: set[Subscription] = set()
-        self.event_listeners: dict[Mailbox[Event], str | None] = {}
-        """Mailboxes for events, each with the stream that it is for, None for all."""
+        self.model_switch = ModelSwitch(settings, pool)
+        self.listeners = Listeners()
         self.past = Ledger()
         """Of streams that are forgotten."""
         self.stopping: str | None = None
         self._streams: dict[str, Stream] = {}
+        self._tasks: asyncio.TaskGroup | None = None
 
     @property
     def worker(self) -> ModelWorker:
@@ -62,9 +63,8 @@ class Hub:
     @property
     def viewers(self) -> int:
         """Viewers and listeners of all streams."""
-        return (
-            len(self.listeners) + len(self.event_listeners) + sum(len(s.subscriptions) for s in self._streams.values())
-        )
+        of_streams = sum(len(stream.subscriptions) for stream in self._streams.values())
+        return len(self.listeners.results) + len(self.listeners.events) + of_streams
 
     def find(self, name: str) -> Stream:
         """A stream that is or was just live. Raises StreamNotFound."""
@@ -73,34 +73,37 @@ class Hub:
             raise StreamNotFound(f"no stream named {name!r}: no camera publishes it")
         return stream
 
-    def take(self, name: str, publisher: Publisher, *, session: str = "") -> Stream:
+    def take(self, name: str, publisher: Publisher, *, preset: PresetName | None = None) -> Stream:
         """Take a stream for one publisher. Raises StreamBusy if it has one, LimitReached if there are too many.
 
-        ``session``: a secret of the camera's. Its own last connection gives way to it: that may be dead, unnoticed.
+        A publisher with the same ``session`` gives way: it is this one's own last connection, dead and unnoticed.
         """
         self._check_open()
         stream = self._open(name)
         last = stream.publisher
         if last is not None:
-            its_own = session and session == stream.session
-            if not (its_own or stream.lost()):
+            its_own = publisher.session and publisher.session == last.session
+            if not (its_own or last.lost()):
                 raise StreamBusy(f"stream {name!r} has a camera already: choose another name or stop that one")
             self.release(stream, last)
             last.close("another connection has taken its place")
-        stream.session = session
         stream.start(publisher)
+        if preset is not None:
+            stream.adaptive.choose(preset)
         return stream
 
     def release(self, stream: Stream, publisher: Publisher) -> None:
         """End what ``take`` began, unless that is over already."""
         if stream.publisher is publisher:
             stream.end()
-            stream.worker.forget(stream.name)
+            stream.model.worker.forget(stream.name)
 
     @asynccontextmanager
-    async def publish(self, name: str, publisher: Publisher, *, session: str = "") -> AsyncGenerator[Stream]:
+    async def publish(
+        self, name: str, publisher: Publisher, *, preset: PresetName | None = None
+    ) -> AsyncGenerator[Stream]:
         """``take`` and ``release`` around a session."""
-        stream = self.take(name, publisher, session=session)
+        stream = self.take(name, publisher, preset=preset)
         try:
             yield stream
         finally:
@@ -120,7 +123,7 @@ class Hub:
             yield subscription
         finally:
             stream.subscriptions.discard(subscription)
-            if not stream.subscriptions and stream.publisher is None and not stream.ledger.received:
+            if not stream.subscriptions and stream.publisher is None and not stream.meters.ledger.received:
                 self._forget(stream)
 
     @asynccontextmanager
@@ -129,11 +132,11 @@ class Hub:
         self._check_open()
         self._check_viewers()
         subscription = Subscription(Mailbox(backlog), "listener")
-        self.listeners.add(subscription)
+        self.listeners.results.add(subscription)
         try:
             yield subscription
         finally:
-            self.listeners.discard(subscription)
+            self.listeners.results.discard(subscription)
 
     @asynccontextmanager
     async def subscribe_events(self, name: str | None = None, *, backlog: int = 256) -> AsyncGenerator[Mailbox[Event]]:
@@ -143,46 +146,60 @@ class Hub:
         if name is not None:
             check_stream_name(name)
         mailbox: Mailbox[Event] = Mailbox(backlog)
-        self.event_listeners[mailbox] = name
+        self.listeners.events[mailbox] = name
         try:
             yield mailbox
         finally:
-            del self.event_listeners[mailbox]
+            del self.listeners.events[mailbox]
 
     async def change(self, stream: Stream, given: Mapping[str, Any]) -> None:
-        """Change what a stream asks of its model, and which it has: see ``Switching.change``."""
+        """Change what a stream asks of its model, and which it has: see ``ModelSwitch.change``."""
         self._check_open()
-        await self.switching.change(stream, given)
+        await self.model_switch.change(stream, given)
 
-    def wish(self, stream: Stream, given: Mapping[str, Any], tell: Tell) -> None:
+    def wish(self, stream: Stream, publisher: Publisher, given: Mapping[str, Any]) -> None:
         """A camera's ``settings`` message. It hears what is in force through ``inform``, or why nothing changed."""
         try:
             self._check_open()
             chosen = check(given)
-            if self.switching.change_now(stream, chosen):
+            if self.model_switch.change_now(stream, chosen):
                 return
         except SightlineError as e:
-            tell(_refused(stream, e))
+            publisher.inform(_refused(stream, e))
         else:
-            self.pool.spawn(self._wish(stream, chosen, tell))
+            self.spawn(self._wish(stream, publisher, chosen))
 
-    async def _wish(self, stream: Stream, chosen: Mapping[str, Any], tell: Tell) -> None:
+    async def _wish(self, stream: Stream, publisher: Publisher, chosen: Mapping[str, Any]) -> None:
         try:
-            await self.switching.change(stream, chosen)
+            await self.model_switch.change(stream, chosen)
         except SightlineError as e:
-            tell(_refused(stream, e))
+            publisher.inform(_refused(stream, e))
 
-    async def watch_models(self) -> None:
-        """Tell cameras and viewers whenever their model becomes ready or no longer is. Runs until cancelled."""
-        self._keep_models()
-        while True:
-            await asyncio.sleep(0.25)
-            for stream in self._streams.values():
-                stream.hurry()
-                status = status_of(stream)
-                if status != stream.model_told:
-                    stream.model_told = status
-                    stream.tell(status)
+    async def run(self) -> None:
+        """Tell cameras and viewers whenever their model becomes ready or no longer is, until cancelled."""
+        try:
+            async with asyncio.TaskGroup() as self._tasks:
+                self._keep_models()
+                while True:
+                    await asyncio.sleep(WATCH_S)
+                    self._watch_models()
+        finally:
+            self._tasks = None
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Have something done that takes a while; it must raise nothing. Nothing is done while the hub does not run."""
+        if self._tasks is None:
+            work.close()
+        else:
+            self._tasks.create_task(work)
+
+    def _watch_models(self) -> None:
+        for stream in self._streams.values():
+            stream.model.hurry()
+            status = stream.model.status
+            if status != stream.model.told:
+                stream.model.told = status
+                stream.tell(status)
 
     def _keep_models(self) -> None:
         """Those that the operator chose for streams are there before the cameras come."""
@@ -190,16 +207,17 @@ class Hub:
             chosen = {key: value for key, value in given.given().items() if value is not None}
             if chosen.keys() & NEEDS_MODEL:
                 try:
-                    self.pool.keep(self.switching.offers.key(chosen))
+                    self.pool.keep(self.model_switch.offers.key(chosen))
                 except SightlineError as e:
                     log.warning("stream %s: %s", name, e.message)
 
     def close(self, reason: str) -> None:
         """Stop: nobody new comes in, every mailbox ends with the reason."""
         self.stopping = reason
-        for subscription in [*self.listeners, *(s for stream in self._streams.values() for s in stream.subscriptions)]:
+        of_streams = (s for stream in self._streams.values() for s in stream.subscriptions)
+        for subscription in [*self.listeners.results, *of_streams]:
             subscription.mailbox.close(reason)
-        for mailbox in self.event_listeners:
+        for mailbox in self.listeners.events:
             mailbox.close(reason)
         for stream in self._streams.values():
             if stream.publisher is not None:
@@ -223,51 +241,39 @@ class Hub:
             if not ended:
                 raise LimitReached(f"{len(self._streams)} streams are live: the limit max_streams is reached")
             self._forget(min(ended, key=lambda s: s.ended_at or 0.0))
-        stream = self._streams[name] = Stream(name, self.worker)
-        stream.preset = self.settings.preset
-        stream.listeners, stream.event_listeners = self.listeners, self.event_listeners
-        stream.asked = self.switching.nothing_asked
         given = self.settings.streams.get(name)
+        stages = () if given is None else given.stages
+        stream = Stream(name, self.worker, self.listeners, preset=self.settings.preset, stages=stages)
+        self._streams[name] = stream
+        stream.model.options = self.model_switch.defaults
         if given is not None:
-            stream.priority, stream.max_fps = given.priority, given.max_fps
+            stream.limit(priority=given.priority, max_fps=given.max_fps)
             self._begin(stream, given.given())
-        stream.model_told = status_of(stream)
+        stream.model.told = stream.model.status
         return stream
 
     def _begin(self, stream: Stream, chosen: Mapping[str, Any]) -> None:
         """What the operator chose for a stream; where its model is not there yet, once it is."""
         try:
-            done = self.switching.change_now(stream, chosen)
+            done = self.model_switch.change_now(stream, chosen)
         except SightlineError as e:
             log.warning("stream %s: %s", stream.name, e.message)
             return
         if not done:
-            self.pool.spawn(self._change_soon(stream, chosen))
+            self.spawn(self._change_soon(stream, chosen))
 
     async def _change_soon(self, stream: Stream, chosen: Mapping[str, Any]) -> None:
         try:
-            await self.switching.change(stream, chosen)
+            await self.model_switch.change(stream, chosen)
         except SightlineError as e:
             log.warning("stream %s: %s", stream.name, e.message)
 
     def _forget(self, stream: Stream) -> None:
         if stream.publisher is None and not stream.subscriptions and not stream.in_flight:
             del self._streams[stream.name]
-            give_up(stream)
-            stream.worker.leave(stream)
-            self.past.received += stream.ledger.received
-            self.past.delivered += stream.ledger.delivered
-            self.past.failed += stream.ledger.failed
-            self.past.dropped.update(stream.ledger.dropped)
+            stream.model.leave()
+            self.past.add(stream.meters.ledger)
 
 
 def _refused(stream: Stream, error: SightlineError) -> SettingsRefused:
     return SettingsRefused(stream.name, error.code, error.message, getattr(error, "key", ""))
-
-
-def status_of(stream: Stream) -> Status:
-    """How a stream's model stands, for its peers: loading, ready or failed."""
-    unready = stream.worker.unready
-    if unready is None:
-        return Status("ready", "The model is ready.")
-    return Status("failed" if stream.worker.settled.is_set() else "loading", f"No results yet: {unready}.")

@@ -1,4 +1,4 @@
-"""From a peer's message into its stream, and the notices back: what every transport does with a picture."""
+"""From a publisher's picture to a frame of its stream, the same for every transport, and the notices back."""
 
 from __future__ import annotations
 
@@ -7,77 +7,98 @@ import time
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
-from msgspec import UnsetType
-
 from sightline.core.errors import TooLarge
 from sightline.core.metrics import TokenBucket
-from sightline.core.types import Frame
+from sightline.core.types import Frame, Image
 from sightline.media import codecs
 from sightline.settings.settings import Settings
 from sightline.streams.stream import Stream
 
 EPOCH = time.time() - time.monotonic()
-"""Added to ``time.monotonic()`` gives ``time.time()`` as it was when the process began."""
+"""Seconds between ``time.monotonic()`` and ``time.time()``, as it was when the process began."""
 PACE_S = 1 / 30
-"""A dropped frame's notice comes so long after the frame, and after the notice before it. A camera that waits for
-answers would otherwise send as fast as the network can: four of them made the server take 7,000 frames a second, only
-to drop them."""
+"""Time from a dropped frame, and from the notice before, to the frame's notice. A camera that waits for answers would
+otherwise send as fast as the network can: four of them made the server take 7,000 frames a second, only to drop them.
+"""
 MOST = 16
-"""Notices that are said at once."""
+"""Notices that are sent at once."""
 
 T = TypeVar("T")
 
 
-class Intake:
-    """One publisher's way in: limits, clock, header, rate."""
+class Ingest:
+    """One publisher's way in: limits, header, clock, rate. JPEGs come with their header checked, undecoded."""
 
     def __init__(self, stream: Stream, settings: Settings) -> None:
         self.stream = stream
         self._settings = settings
         self._bucket = TokenBucket(settings.max_fps)
 
-    def take(self, seq: int, timestamp: float, offset: float | UnsetType | None, data: bytes) -> None:
+    def put_jpeg(self, seq: int, captured_at: float, clock_offset: float | None, data: bytes) -> None:
         """Put a JPEG into the stream. Raises TooLarge or BadImage, in which case the stream has not counted it.
 
-        ``timestamp``: milliseconds on the publisher's clock. ``offset``: to be added to it for ours, where measured.
+        ``captured_at``: seconds on the publisher's clock. ``clock_offset``: seconds to be added to it for this
+        machine's clock, where the publisher measured them.
         """
-        frame = self._frame(seq, timestamp, offset, data)
-        if self._bucket.take():
-            self.stream.put(frame)
-        else:
-            self.stream.refuse(frame)
+        self._put(self._jpeg(seq, captured_at, clock_offset, data))
 
-    def begin(self, seq: int, timestamp: float, offset: float | None, data: bytes) -> Frame | None:
-        """A JPEG that comes with its result: the stream has to be given that result, or told that it failed.
+    def put_image(
+        self, seq: int, captured_at: float | None, clock_offset: float | None, image: Image, *, quality: int = 80
+    ) -> None:
+        """Put a decoded picture into the stream, H x W x 3 BGR.
 
-        None where the frame was dropped, and answered. Raises as ``take`` does.
+        ``captured_at`` and ``clock_offset`` as for a JPEG; without ``captured_at`` the picture counts as of now, on
+        an unknown clock. ``quality``: of the JPEG that viewers get.
         """
-        frame = self._frame(seq, timestamp, offset, data)
+        now = time.monotonic()
+        if captured_at is None:
+            captured_at, clock_offset = now + EPOCH, None
+        here = _on_our_clock(captured_at, clock_offset, now)
+        self._put(Frame(self.stream.name, seq, captured_at, now, image, here, quality))
+
+    def begin_jpeg(self, seq: int, captured_at: float, clock_offset: float | None, data: bytes) -> Frame | None:
+        """Take a JPEG that comes with its result: the stream has to be given that result, or told that it failed.
+
+        None where the frame was dropped, and answered. Raises as ``put_jpeg`` does.
+        """
+        frame = self._jpeg(seq, captured_at, clock_offset, data)
         if not self._bucket.take():
             self.stream.refuse(frame)
             return None
         return frame if self.stream.begin(frame) else None
 
-    def _frame(self, seq: int, timestamp: float, offset: float | UnsetType | None, data: bytes) -> Frame:
-        received_at = time.monotonic()
+    def _put(self, frame: Frame) -> None:
+        if self._bucket.take():
+            self.stream.put(frame)
+        else:
+            self.stream.refuse(frame)
+
+    def _jpeg(self, seq: int, captured_at: float, clock_offset: float | None, data: bytes) -> Frame:
+        now = time.monotonic()
         if len(data) > self._settings.max_message_bytes:
             raise TooLarge(f"picture of {len(data)} bytes: expected at most {self._settings.max_message_bytes}")
-        captured_at = timestamp / 1000
-        captured_here = None
-        if isinstance(offset, float):
-            here = captured_at + offset / 1000
-            age = received_at + EPOCH - here
-            if -0.05 < age < 60:  # a clock that says otherwise was not measured, only guessed
-                captured_here = here + min(age, 0)
         image = codecs.check_jpeg(data, max_pixels=self._settings.max_pixels)
-        return Frame(self.stream.name, seq, captured_at, received_at, image, captured_here)
+        here = _on_our_clock(captured_at, clock_offset, now)
+        return Frame(self.stream.name, seq, captured_at, now, image, here)
+
+
+def _on_our_clock(captured_at: float, clock_offset: float | None, received_at: float) -> float | None:
+    """When a picture was taken, on this machine's clock; None where that is not known.
+
+    An offset that puts it in the future, or a minute back, was not measured, only guessed.
+    """
+    if clock_offset is None:
+        return None
+    here = captured_at + clock_offset
+    age = received_at + EPOCH - here
+    return here + min(age, 0) if -0.05 < age < 60 else None
 
 
 class Pacer(Generic[T]):
     """Holds back the notices of one publisher's dropped frames.
 
-    Who sends more than ``max_pending`` doesn't wait for answers: its notices need no pace, and are said several at a
-    time. Each write costs the server 30 to 60 us, most of what it spends on a frame that it drops.
+    A publisher that sends more than ``max_pending`` frames does not wait for answers: its notices need no pace, and
+    go out several at a time. Each write costs the server 30 to 60 us, most of what it spends on a dropped frame.
     """
 
     def __init__(self, max_pending: int, say: Callable[[list[T]], None]) -> None:
@@ -85,11 +106,11 @@ class Pacer(Generic[T]):
         self._say = say
         self._held = 0
         self._due = 0.0
-        """When the last notice had its time."""
+        """Time of the last notice."""
         self._more: list[T] = []
 
     def later(self, frame: Frame, notice: T) -> None:
-        """Say it when the time has come."""
+        """Send a notice of a frame when its time has come."""
         now = time.monotonic()
         due = max(frame.received_at, self._due) + PACE_S
         if due <= now:

@@ -6,23 +6,22 @@ one serving meanwhile; where it can't be loaded the old one stays, and who asked
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import re
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from sightline.core.errors import BadSetting, ConfigError, ModelError, SightlineError, Superseded
 from sightline.core.types import NOTHING, Detections, ModelCard
 from sightline.inference.key import ModelKey
 from sightline.inference.offers import Offers
+from sightline.inference.place import InferenceOptions
 from sightline.inference.pool import ModelPool, Pooled
-from sightline.inference.process import Asked
 from sightline.models.base import Options
 from sightline.settings.settings import Settings
 from sightline.settings.stream import merged
+from sightline.streams.model_state import FailedModel, PendingModel
 from sightline.streams.stream import Stream
 from sightline.wire.json import SettingsMessage
 
@@ -34,36 +33,15 @@ FOLDERS = re.compile(r"(?<![\w./\\-])(?:[A-Za-z]:)?[\\/](?:[^\s:;,'\"\\/]+[\\/])
 """Those before a file's name. Folders concern nobody but the operator."""
 
 
-@dataclass(frozen=True, slots=True)
-class Pending:
-    """A model that a stream waits for."""
-
-    key: ModelKey
-    since: float
-    """Seconds since 1970."""
-    over: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set once nobody waits any more."""
-
-
-@dataclass(frozen=True, slots=True)
-class Failed:
-    """A change of model that came to nothing."""
-
-    key: ModelKey
-    message: str
-    at: float
-    """Seconds since 1970."""
-
-
-class Switching:
+class ModelSwitch:
     """Makes the changes. On the event loop only."""
 
     def __init__(self, settings: Settings, pool: ModelPool) -> None:
         self.offers = Offers(settings)
         self._pool = pool
         self._defaults = Options(confidence=settings.conf)
-        self.nothing_asked = Asked(self._defaults)
-        """Of a stream for which nothing was chosen."""
+        self.defaults = InferenceOptions(self._defaults)
+        """Options of a stream for which nothing was chosen."""
         self._conf_is_given = "conf" in settings.model_fields_set
         self._sides: dict[str, int] = {}
         """The longer side of each model's input where nobody has chosen one."""
@@ -78,12 +56,12 @@ class Switching:
 
     async def adapt(self, stream: Stream, adapted: dict[str, Any]) -> None:
         """What the controller chooses, where nobody else has. Raises as ``change``; then nothing has changed."""
-        before, stream.adapted = stream.adapted, adapted
+        before, stream.model.adapted = stream.model.adapted, adapted
         try:
             if not self.change_now(stream, {}, anew=True):
                 await self._load_and_change(stream, {})
         except SightlineError:
-            stream.adapted = before
+            stream.model.adapted = before
             raise
 
     def adaptable(self, stream: Stream) -> tuple[int | None, float | None]:
@@ -91,18 +69,18 @@ class Switching:
 
         What a person has chosen for the stream, or the operator for all, is left alone.
         """
-        one = self._pool.of(stream.moving_to)
-        model, last = one.worker.model, stream.last_result
+        one = self._pool.of(stream.model.next_worker)
+        model, last = one.worker.model, stream.meters.last_result
         if model is None:
             return None, None
         imgsz = confidence = None
-        fixed = "imgsz" in stream.choices or (one.key.name == self.offers.own.name and self.offers.own.imgsz)
+        fixed = "imgsz" in stream.model.chosen or (one.key.name == self.offers.own.name and self.offers.own.imgsz)
         if not fixed and model.stride is not None:
             if one.key.imgsz is None and model.input_size is not None:
                 self._sides[one.key.name] = max(model.input_size)
             imgsz = self._sides.get(one.key.name)
         finds = last is not None and isinstance(last.prediction, Detections)
-        if finds and "confidence" not in stream.choices and not self._conf_is_given:
+        if finds and "confidence" not in stream.model.chosen and not self._conf_is_given:
             confidence = self._defaults.confidence
         return imgsz, confidence
 
@@ -111,8 +89,8 @@ class Switching:
 
         ``anew``: look for the model again, whatever is given.
         """
-        choices = merged(stream.choices, given)
-        one: Pooled | None = self._pool.of(stream.moving_to)
+        choices = merged(stream.model.chosen, given)
+        one: Pooled | None = self._pool.of(stream.model.next_worker)
         if anew or given.keys() & NEEDS_MODEL:
             key = self._key(stream, choices, given)
             if one is None or not self._pool.fits(one, key):
@@ -125,33 +103,33 @@ class Switching:
         return True
 
     async def _load_and_change(self, stream: Stream, given: Mapping[str, Any]) -> None:
-        key = self._key(stream, merged(stream.choices, given), given)
-        give_up(stream)
-        pending = stream.pending = Pending(key, time.time())
+        key = self._key(stream, merged(stream.model.chosen, given), given)
+        stream.model.give_up()
+        pending = stream.model.pending = PendingModel(key, time.time())
         log.info("stream %s: model %s is loaded for it", stream.name, key)
         try:
             async with self._pool.holding(key, pending.over) as one:
                 if pending.over.is_set():
                     raise Superseded(f"model {key}: a newer change of the stream came first")
-                self._take_force(stream, one, merged(stream.choices, given), given)
+                self._take_force(stream, one, merged(stream.model.chosen, given), given)
         except ConfigError as e:  # the loader's word for a choice that does not fit the file
             wrong, got = ("model", key.name) if key.imgsz is None else ("imgsz", key.imgsz)
             raise BadSetting.of(wrong, got, self._failed(stream, pending, e)) from None
         except ModelError as e:
             raise ModelError(self._failed(stream, pending, e)) from None
         finally:
-            if stream.pending is pending:
-                stream.pending = None
+            if stream.model.pending is pending:
+                stream.model.pending = None
 
     def _key(self, stream: Stream, choices: Mapping[str, Any], given: Mapping[str, Any]) -> ModelKey:
         """Another model begins without what was adapted to the old one."""
-        return self.offers.key(choices if "model" in given else {**stream.adapted, **choices})
+        return self.offers.key(choices if "model" in given else {**stream.model.adapted, **choices})
 
-    def _failed(self, stream: Stream, pending: Pending, error: SightlineError) -> str:
+    def _failed(self, stream: Stream, pending: PendingModel, error: SightlineError) -> str:
         """Why, without the operator's folders."""
         message = FOLDERS.sub("", error.message.replace(pending.key.spec, pending.key.name))
-        if stream.pending is pending:
-            stream.failed = Failed(pending.key, message, time.time())
+        if stream.model.pending is pending:
+            stream.model.failed = FailedModel(pending.key, message, time.time())
         return message
 
     def _take_force(self, stream: Stream, one: Pooled, choices: dict[str, Any], given: Mapping[str, Any]) -> None:
@@ -164,18 +142,18 @@ class Switching:
             if shown is not None:
                 choices["classes"] = [card.label(class_id) for class_id in sorted(shown)]
         if given.keys() & NEEDS_MODEL:
-            give_up(stream)
-            stream.failed = None
-        if one.worker is not stream.moving_to:
+            stream.model.give_up()
+            stream.model.failed = None
+        if one.worker is not stream.model.next_worker:
             log.info("stream %s: has the model %s now", stream.name, one.key)
         if "model" in given:
-            stream.adapted = {}
-        stream.choices = choices
-        wanted = {**stream.adapted, **choices}
+            stream.model.adapted = {}
+        stream.model.chosen = choices
+        wanted = {**stream.model.adapted, **choices}
         options = Options(**{k: wanted.get(k, getattr(self._defaults, k)) for k in Options.__slots__})
-        stream.move(one.worker, Asked(options, shown))
-        if stream.inform is not None:
-            stream.inform(self.in_force(stream))
+        stream.model.move(one.worker, InferenceOptions(options, shown))
+        if stream.publisher is not None:
+            stream.publisher.inform(self.in_force(stream))
 
     def _check_side(self, key: ModelKey) -> None:
         """Where the model is there at another size, it tells whether it can have this one. Raises BadSetting."""
@@ -193,11 +171,11 @@ class Switching:
 
     def in_force(self, stream: Stream) -> SettingsMessage:
         """The settings that the next frame is processed with."""
-        worker = stream.moving_to
+        worker = stream.model.next_worker
         model = worker.model
         engine = None if model is None else model.engine
         size = None if model is None else model.input_size
-        asked = stream.asking
+        asked = stream.model.next_options
         return SettingsMessage(
             stream=stream.name,
             model=self._pool.of(worker).key.name,
@@ -207,15 +185,8 @@ class Switching:
             confidence=asked.options.confidence,
             iou=asked.options.iou,
             max_detections=asked.options.max_detections,
-            classes=stream.choices.get("classes"),
+            classes=stream.model.chosen.get("classes"),
         )
-
-
-def give_up(stream: Stream) -> None:
-    """Whoever waits for a model of this stream waits no longer."""
-    if stream.pending is not None:
-        stream.pending.over.set()
-        stream.pending = None
 
 
 def class_ids(classes: Sequence[int | str], card: ModelCard, *, strict: bool) -> frozenset[int] | None:

@@ -59,7 +59,7 @@ async def serve(app: FastAPI, hub: Hub, drawing: Drawing) -> AsyncGenerator[None
     async def snapshot(stream: str, mode: Mode = None, opacity: Opacity = None) -> Response:
         """The newest picture with everything drawn in. The header Sightline-Mode says which mode could be drawn."""
         look = Look.of(mode, opacity)
-        result = _live(hub, stream).last_result
+        result = _live(hub, stream).meters.last_result
         if result is None or time.monotonic() - result.finished_at > FRESH_S:
             async with aclosing(_results(hub, stream)) as results:
                 result = await anext(results)

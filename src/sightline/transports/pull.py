@@ -16,17 +16,17 @@ from dataclasses import replace
 from fastapi import FastAPI
 
 from sightline.core.errors import ConfigError, SourceError
-from sightline.core.metrics import TokenBucket
-from sightline.core.types import Frame, Result
 from sightline.media import codecs
 from sightline.sources._reconnecting import Feed, plain
 from sightline.sources.base import Shot, find_source
-from sightline.streams.adaptive import service as adapting
 from sightline.streams.adaptive.controller import Knobs
+from sightline.streams.adaptive.service import begin
 from sightline.streams.hub import Hub
+from sightline.streams.ingest import Ingest
+from sightline.streams.publisher import Publisher
 from sightline.streams.rendering import Drawing
-from sightline.streams.stream import DropReason, Stream
-from sightline.wire.json import Adapt, Status
+from sightline.streams.stream import Stream
+from sightline.wire.json import Adapt
 
 log = logging.getLogger(__name__)
 
@@ -62,10 +62,10 @@ async def serve(app: FastAPI, hub: Hub, drawing: Drawing) -> AsyncGenerator[None
             puller.leave()
 
 
-class Puller:
-    """A source as its stream sees it: a publisher that has no use for results itself."""
+class Puller(Publisher):
+    """A source that the server reads: a publisher that has no use for results itself."""
 
-    wants_results = False
+    pulled = True
 
     def __init__(self, hub: Hub, name: str, spec: str) -> None:
         self._hub = hub
@@ -75,7 +75,7 @@ class Puller:
         self.gone = asyncio.Event()
         """Set once its thread has ended."""
         self._name = name
-        self._bucket = TokenBucket(hub.settings.max_fps)
+        self._ingest = Ingest(self._stream, hub.settings)
         self._closed = threading.Event()
         self._taken = threading.Event()
         self._seq = 0
@@ -87,21 +87,9 @@ class Puller:
 
     # What the stream says
 
-    def answer(self, result: Result) -> None:
-        """Nobody here waits for it."""
-
-    def drop(self, frame: Frame, reason: DropReason) -> None:
-        """It is counted in the stream."""
-
-    def fail(self, frame: Frame, message: str) -> None:
-        """It is counted in the stream."""
-
-    def tell(self, status: Status) -> None:
-        """The model makes no difference here."""
-
-    def ask(self, wish: Adapt) -> None:
-        """For other pictures from now on: nothing can be asked of the camera, so they are made here."""
-        self._wish = wish
+    def ask(self, message: Adapt) -> None:
+        """Make other pictures from now on: nothing can be asked of the camera itself."""
+        self._wish = message
 
     def close(self, reason: str) -> None:
         """Stop reading."""
@@ -171,24 +159,19 @@ class Puller:
         self._taken.set()
         if self._stream is None:
             return
-        if self._stream.ask is None:
+        if not self._stream.adaptive.asks:
             self._begin(self._stream, shot)
         wanted = self._stream.wanted
         self._feed.idle = not wanted
         if wanted and not shot.fresh:  # somebody has just come: what comes next is fresh
             return
-        now = time.time()
-        frame = Frame(self._name, self._seq, now, time.monotonic(), shot.image, now, self._quality)
-        self._seq += 1
-        if self._bucket.take():
-            self._stream.put(frame)
-        else:
-            self._stream.refuse(frame)
+        seq, self._seq = self._seq, self._seq + 1
+        self._ingest.put_image(seq, time.time(), 0.0, shot.image, quality=self._quality)
 
     def _begin(self, stream: Stream, first: Shot) -> None:
         settings = self._hub.settings
         sends = Knobs(settings.max_fps, settings.jpeg_quality / 100, max(first.image.shape[:2]))
-        adapting.begin(stream, settings, self.ask, sends=sends)
+        begin(stream, settings, sends=sends)
 
     @property
     def _quality(self) -> int:

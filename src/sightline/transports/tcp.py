@@ -32,11 +32,12 @@ from sightline.core.errors import (
 from sightline.core.types import Frame, Result
 from sightline.security.authentication import Tries, identify, network_of
 from sightline.security.authorization import EVERYBODY, Access, Identity
-from sightline.streams.adaptive.service import begin, preset_knobs, tell_unless
-from sightline.streams.hub import Hub, status_of
-from sightline.streams.ingest import EPOCH, Intake, Pacer
+from sightline.streams.adaptive.service import ask_unless, begin
+from sightline.streams.adaptive.state import preset_knobs
+from sightline.streams.hub import Hub
+from sightline.streams.ingest import EPOCH, Ingest, Pacer
+from sightline.streams.publisher import DropReason, Publisher
 from sightline.streams.rendering import Drawing
-from sightline.streams.stream import DropReason
 from sightline.wire import json as protocol
 from sightline.wire import msgpack as frames
 from sightline.wire.json import Adapt, Ping, Pong, SettingsMessage, SettingsRefused, Status
@@ -94,11 +95,13 @@ class Door:
     tries: Tries
 
 
-class Publisher:
-    """One stream that a peer publishes, as the stream sees it."""
+class TcpPublisher(Publisher):
+    """One stream that a peer publishes."""
 
-    def __init__(self, peer: Peer, name: str, *, max_pending: int) -> None:
-        self.wants_results = True
+    wants_results = True
+
+    def __init__(self, peer: Peer, name: str, *, session: str, max_pending: int) -> None:
+        self.session = session
         self._peer = peer
         self._name = name
         self._pacer = Pacer(max_pending, peer.tell_all)
@@ -149,7 +152,7 @@ class Peer(asyncio.BufferedProtocol):
         self._splitter = frames.Splitter(hub.settings.max_message_bytes + frames.HEADER)
         self._discarded: memoryview | None = None
         """Where bytes go once the peer has been told that it is over."""
-        self._publishing: dict[str, tuple[Publisher, Intake]] = {}
+        self._publishing: dict[str, tuple[TcpPublisher, Ingest]] = {}
         self._subscriptions: dict[str, asyncio.Task[None]] = {}
         self._waiting: deque[Sequence[Bytes]] = deque()
         """Answers, while the peer doesn't read."""
@@ -310,10 +313,10 @@ class Peer(asyncio.BufferedProtocol):
     def _take_frame(self, message: frames.FrameMessage) -> None:
         """A frame that can't be taken is refused alone: the stream, and the others, go on."""
         try:
-            publisher, intake = self._publishing.get(message.stream) or self._publish(message)
+            publisher, ingest = self._publishing.get(message.stream) or self._publish(message)
             publisher.wants_results = message.results
             # The one copy of a picture: 0.4 us for 30 KB, and the receive buffer is free for what comes next.
-            intake.take(message.seq, message.timestamp, message.clock_offset, bytes(message.data))
+            ingest.put_jpeg(message.seq, *frames.clock(message), bytes(message.data))
         except ShuttingDown:
             raise
         except SightlineError as e:
@@ -325,29 +328,28 @@ class Peer(asyncio.BufferedProtocol):
             wrong = "settings of a stream that this connection does not publish"
             self.tell(SettingsRefused(message.stream, BadRequest.code, wrong, ""))
         else:
-            publisher, intake = published
-            self._hub.wish(intake.stream, message.given(), publisher.inform)
+            publisher, ingest = published
+            self._hub.wish(ingest.stream, publisher, message.given())
 
-    def _publish(self, first: frames.FrameMessage) -> tuple[Publisher, Intake]:
+    def _publish(self, first: frames.FrameMessage) -> tuple[TcpPublisher, Ingest]:
         assert self._identity is not None
         name, session = first.stream, "" if first.session is UNSET else first.session
         self._door.access.check(self._identity, "publish", stream=name)
-        publisher = Publisher(self, name, max_pending=self._hub.settings.pending())
         settings = self._hub.settings
-        stream = self._hub.take(name, publisher, session=session)
-        intake = Intake(stream, settings)
-        begin(stream, settings, publisher.ask)
-        stream.inform = publisher.inform
-        tell_unless(stream, settings, preset_knobs(settings.preset))
+        publisher = TcpPublisher(self, name, session=session, max_pending=settings.pending())
+        stream = self._hub.take(name, publisher)
+        ingest = Ingest(stream, settings)
+        begin(stream, settings)
+        ask_unless(stream, settings, preset_knobs(settings.preset))
         log.info("stream %s: tcp %s publishes", name, self._name)
-        publisher.tell(status_of(stream))
-        self._publishing[name] = publisher, intake
-        return publisher, intake
+        publisher.tell(stream.model.status)
+        self._publishing[name] = publisher, ingest
+        return publisher, ingest
 
     def _close(self, name: str) -> None:
         if name in self._publishing:
-            publisher, intake = self._publishing.pop(name)
-            self._hub.release(intake.stream, publisher)
+            publisher, ingest = self._publishing.pop(name)
+            self._hub.release(ingest.stream, publisher)
             log.info("stream %s: tcp %s left", name, self._name)
 
     # What the server sends

@@ -206,6 +206,11 @@ def decode_frame(data: Bytes) -> FrameMessage:
     return message
 
 
+def clock(frame: FrameHead) -> tuple[float, float | None]:
+    """When a frame was taken, and what to add to that for the server's clock: seconds; None where not measured."""
+    return frame.timestamp / 1000, None if isinstance(frame.clock_offset, UnsetType) else frame.clock_offset / 1000
+
+
 def _check_header(size: int) -> None:
     if size > HEADER:
         raise TooLarge(f"message with {size} bytes besides the picture: expected at most {HEADER}")

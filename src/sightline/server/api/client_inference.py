@@ -11,7 +11,7 @@ from fastapi.responses import FileResponse
 from pydantic import BaseModel
 
 from sightline.core.errors import BadRequest, Forbidden
-from sightline.inference.process import Asked
+from sightline.inference.place import InferenceOptions
 from sightline.models.base import Model
 from sightline.security.authorization import needs
 from sightline.streams.hub import Hub
@@ -81,9 +81,9 @@ async def in_browser(request: Request, stream: str) -> InBrowser:
     found = hub.find(stream)
     if not RUNTIME.is_file():
         return InBrowser(runtime=False, model=None, reason="In-browser mode is not in this build, made without npm.")
-    model = found.worker.model
+    model = found.model.worker.model
     reason = _why_not(model, hub.settings.browser_models)
-    described = None if reason or model is None else describe_model(model, found.asking)
+    described = None if reason or model is None else describe_model(model, found.model.next_options)
     return InBrowser(runtime=True, model=described, reason=reason)
 
 
@@ -125,7 +125,7 @@ def _why_not(model: Model | None, allowed: Literal["off", "free", "all"]) -> str
     return ""
 
 
-def describe_model(model: Model, asked: Asked) -> PortableModel | None:
+def describe_model(model: Model, asked: InferenceOptions) -> PortableModel | None:
     """How a page runs a model with what is asked of it; None where no page can."""
     portable = model.portable
     if portable is None:

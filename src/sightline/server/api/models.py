@@ -50,7 +50,7 @@ class Models(BaseModel):
 async def models(request: Request) -> Models:
     """All models with a name, usable or not, and the engines."""
     hub = hub_of(request)
-    offers = hub.switching.offers
+    offers = hub.model_switch.offers
     known = {one.key.name: one.worker.model.card for one in hub.pool.models if one.worker.model is not None}
     return Models(
         models=[

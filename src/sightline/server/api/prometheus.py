@@ -50,16 +50,16 @@ class HubCollector(Collector):
         )
         for s in streams:
             live.add_metric([s.name], s.publisher is not None and s.paused is None)
-            model.add_metric([s.name, s.worker.model_name], 1)
-            received.add_metric([s.name], s.ledger.received)
-            delivered.add_metric([s.name], s.ledger.delivered)
-            failed.add_metric([s.name], s.ledger.failed)
+            model.add_metric([s.name, s.model.worker.model_name], 1)
+            received.add_metric([s.name], s.meters.ledger.received)
+            delivered.add_metric([s.name], s.meters.ledger.delivered)
+            failed.add_metric([s.name], s.meters.ledger.failed)
             in_flight.add_metric([s.name], s.in_flight)
-            fps.add_metric([s.name], s.rate.value())
-            for reason, n in s.ledger.dropped.items():
+            fps.add_metric([s.name], s.meters.rate.value())
+            for reason, n in s.meters.ledger.dropped.items():
                 dropped.add_metric([s.name, reason], n)
-            for quantile, ms in s.latency.percentiles().items():
+            for quantile, ms in s.meters.latency.percentiles().items():
                 latency.add_metric([s.name, f"0.{quantile[1:]}"], ms)
-            for name, ms in s.stages.values().items():
+            for name, ms in s.meters.stages.values().items():
                 stage.add_metric([s.name, name], ms)
         yield from (received, delivered, failed, dropped, in_flight, fps, latency, stage, model, live)

@@ -104,17 +104,17 @@ async def stats(request: Request) -> Stats:
     """Totals and every stream's figures."""
     hub = hub_of(request)
     streams = list(hub.streams.values())
-    finished = [s.last_result for s in streams if s.last_result is not None]
+    finished = [s.meters.last_result for s in streams if s.meters.last_result is not None]
     newest = max(finished, key=lambda r: r.finished_at, default=None)
-    dropped = sum(s.ledger.dropped.total() for s in streams)
+    dropped = sum(s.meters.ledger.dropped.total() for s in streams)
     return Stats(
-        total_frames=hub.past.received + sum(s.ledger.received for s in streams),
-        processed_frames=hub.past.delivered + sum(s.ledger.delivered for s in streams),
+        total_frames=hub.past.received + sum(s.meters.ledger.received for s in streams),
+        processed_frames=hub.past.delivered + sum(s.meters.ledger.delivered for s in streams),
         dropped_frames=hub.past.dropped.total() + dropped,
-        failed_frames=hub.past.failed + sum(s.ledger.failed for s in streams),
-        last_latency_ms=round(hub.streams[newest.frame.stream].latency.last, 2) if newest else 0.0,
-        fps=round(sum(s.rate.value() for s in streams), 2),
-        queue_size=sum(s.slot is not None for s in streams),
+        failed_frames=hub.past.failed + sum(s.meters.ledger.failed for s in streams),
+        last_latency_ms=round(hub.streams[newest.frame.stream].meters.latency.last, 2) if newest else 0.0,
+        fps=round(sum(s.meters.rate.value() for s in streams), 2),
+        queue_size=sum(s.waiting for s in streams),
         cpu=_process.cpu_percent(),
         ram=round(_process.memory_info().rss / 2**20, 1),
         model=hub.worker.model_name,
@@ -140,7 +140,7 @@ def _loaded(one: Pooled) -> LoadedModel:
         engine=_engine(one.worker),
         imgsz=None if size is None else max(size),
         state="loading" if model is None else "ready",
-        streams=sorted(stream.name for stream in one.worker.streams),
+        streams=sorted(stream.name for stream in one.worker.feeds),
         memory_mb=round(one.bytes / 2**20, 1),
     )
 

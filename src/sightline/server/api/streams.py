@@ -13,12 +13,13 @@ from sightline.core.types import ModelCard, Segmentation
 from sightline.security.authorization import access_of, needs
 from sightline.settings.presets import PresetName
 from sightline.settings.stream import Choices
-from sightline.streams.adaptive.service import begin_anew, switch
+from sightline.streams.adaptive.service import change_preset, restart
 from sightline.streams.hub import Hub
-from sightline.streams.model_switch import Failed, Pending
+from sightline.streams.model_state import FailedModel as Failed
+from sightline.streams.model_state import PendingModel as Pending
+from sightline.streams.publisher import Subscription
 from sightline.streams.rendering import Drawing
-from sightline.streams.stream import Stream, Subscription
-from sightline.transports.pull import Puller
+from sightline.streams.stream import Stream
 
 router = APIRouter()
 
@@ -224,33 +225,34 @@ def hub_of(request: Request) -> Hub:
 
 def stream_stats(hub: Hub, stream: Stream) -> StreamStats:
     """One stream's figures."""
-    width, height = stream.latest.size if stream.latest else (0, 0)
+    meters, state = stream.meters, stream.model
+    width, height = meters.latest.size if meters.latest else (0, 0)
     viewers = [s for s in stream.subscriptions if s.kind == "viewer"]
     return StreamStats(
         name=stream.name,
         state=_state(stream),
         reason=stream.paused or "",
-        pulled=isinstance(stream.publisher, Puller),
-        model=stream.worker.model_name,
+        pulled=stream.publisher is not None and stream.publisher.pulled,
+        model=state.worker.model_name,
         width=width,
         height=height,
-        received=stream.ledger.received,
-        delivered=stream.ledger.delivered,
-        reused=stream.reused,
-        browser=stream.last_result.browser if stream.last_result else "",
-        dropped=dict(stream.ledger.dropped),
-        failed=stream.ledger.failed,
+        received=meters.ledger.received,
+        delivered=meters.ledger.delivered,
+        reused=meters.reused,
+        browser=meters.last_result.browser if meters.last_result else "",
+        dropped=dict(meters.ledger.dropped),
+        failed=meters.ledger.failed,
         in_flight=stream.in_flight,
-        fps=round(stream.rate.value(), 2),
-        latency_ms=Percentiles(**stream.latency.percentiles()),
-        stages=stream.stages.values(),
-        preset=stream.preset,
+        fps=round(meters.rate.value(), 2),
+        latency_ms=Percentiles(**meters.latency.percentiles()),
+        stages=meters.stages.values(),
+        preset=stream.adaptive.preset,
         priority=stream.priority,
         max_fps=stream.max_fps,
         adaptive=_adaptive(stream),
-        settings=StreamSettings.model_validate(hub.switching.in_force(stream), from_attributes=True),
-        pending=None if stream.pending is None else _pending(stream.pending),
-        switch_failed=None if stream.failed is None else _failed(stream.failed),
+        settings=StreamSettings.model_validate(hub.model_switch.in_force(stream), from_attributes=True),
+        pending=None if state.pending is None else _pending(state.pending),
+        switch_failed=None if state.failed is None else _failed(state.failed),
         viewers=len(viewers),
         viewer_stats=[_viewer_stats(viewer) for viewer in viewers],
     )
@@ -258,7 +260,7 @@ def stream_stats(hub: Hub, stream: Stream) -> StreamStats:
 
 def stream_detail(hub: Hub, stream: Stream) -> StreamDetail:
     """One stream's figures, and what its model knows."""
-    model = stream.worker.model
+    model = stream.model.worker.model
     card = None if model is None else model.card
     stride = None if model is None else model.stride
     return StreamDetail(
@@ -273,7 +275,7 @@ def stream_detail(hub: Hub, stream: Stream) -> StreamDetail:
 
 def _seen(stream: Stream, card: ModelCard) -> list[ClassSeen]:
     """The stream's last result tells whether they are rows or shares: a model may give either."""
-    shares = stream.last_result is not None and isinstance(stream.last_result.prediction, Segmentation)
+    shares = stream.meters.last_result is not None and isinstance(stream.meters.last_result.prediction, Segmentation)
     return [
         ClassSeen(
             class_id=class_id,
@@ -281,7 +283,7 @@ def _seen(stream: Stream, card: ModelCard) -> list[ClassSeen]:
             count=None if shares else round(amount, 2),
             share=round(amount, 4) if shares else None,
         )
-        for class_id, amount in stream.seen().items()
+        for class_id, amount in stream.meters.seen().items()
     ]
 
 
@@ -301,11 +303,11 @@ def _state(stream: Stream) -> Literal["live", "waiting", "reconnecting"]:
 
 
 def _adaptive(stream: Stream) -> Adaptive | None:
-    controller = stream.controller
+    controller = stream.adaptive.controller
     if controller is None:
         return None
     return Adaptive(
-        preset=stream.preset,
+        preset=stream.adaptive.preset,
         fps=controller.knobs.fps,
         quality=controller.knobs.quality,
         width=controller.knobs.width,
@@ -370,13 +372,13 @@ async def change_stream(request: Request, stream: str, change: StreamChange) -> 
     if chosen := change.given():
         await hub.change(found, chosen)
     if change.priority is not None:
-        found.priority = change.priority
+        found.limit(priority=change.priority, max_fps=found.max_fps)
     if "max_fps" in change.model_fields_set:
-        found.max_fps = change.max_fps
+        found.limit(priority=found.priority, max_fps=change.max_fps)
         most = "as many fps as it likes" if change.max_fps is None else f"at most {change.max_fps:g} fps"
-        begin_anew(found, hub.settings, f"the stream is to have {most}")
+        restart(found, hub.settings, f"the stream is to have {most}")
     if change.preset is not None:
-        switch(found, hub.settings, change.preset)
+        change_preset(found, hub.settings, change.preset)
     return stream_detail(hub, found)
 
 
@@ -389,7 +391,7 @@ async def change_stream(request: Request, stream: str, change: StreamChange) -> 
 )
 async def thumbnail(request: Request, stream: str) -> Response:
     """The newest picture, as the camera sent it where it sends JPEGs. Costs no decoding and no inference."""
-    latest = hub_of(request).find(stream).latest
+    latest = hub_of(request).find(stream).meters.latest
     if latest is None:
         raise StreamNotFound(f"stream {stream!r} has no picture yet")
     drawing: Drawing = request.app.state.drawing
@@ -406,7 +408,7 @@ async def camera_stats(request: Request, stream: str) -> CameraStats:
     """One camera and what processes its frames."""
     hub = hub_of(request)
     found = hub.find(stream)
-    worker = found.worker
+    worker = found.model.worker
     size = None if worker.model is None else worker.model.input_size
     return CameraStats(
         camera_connected=_state(found) == "live",
@@ -414,7 +416,7 @@ async def camera_stats(request: Request, stream: str) -> CameraStats:
         processor_stats=ProcessorStats(
             model=worker.model_name,
             inference_size=None if size is None else list(size),
-            confidence_threshold=found.asking.options.confidence,
+            confidence_threshold=found.model.next_options.options.confidence,
             gpu_available=worker.loaded is not None and worker.loaded.gpu_available,
             target_fps=hub.settings.max_fps,
         ),

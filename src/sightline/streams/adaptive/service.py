@@ -1,4 +1,4 @@
-"""Runs every stream's controller, and tells cameras what to change."""
+"""Starts and steps every stream's controller, and asks publishers for other pictures."""
 
 from __future__ import annotations
 
@@ -6,12 +6,11 @@ import asyncio
 import logging
 import statistics
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 from sightline.core.errors import SightlineError
-from sightline.settings.presets import PRESETS, PresetName
+from sightline.settings.presets import PresetName
 from sightline.settings.settings import Settings
 from sightline.streams.adaptive.controller import REPORT_S, Controller, Knobs
 from sightline.streams.hub import Hub
@@ -21,65 +20,50 @@ from sightline.wire.json import Adapt, Hello
 log = logging.getLogger(__name__)
 
 STEP_S = 0.25
+"""Interval between two steps of a controller."""
 
 
-def begin(stream: Stream, settings: Settings, ask: Callable[[Adapt], None], *, sends: Knobs | None = None) -> None:
-    """A publisher came that can be asked for other pictures. ``sends``: what it begins with, if not with the preset."""
-    stream.ask, stream.sends = ask, sends
-    if settings.adaptive:
-        now = time.monotonic()
-        stream.controller = Controller(
-            knobs_of(stream), target_ms=settings.target_latency_ms, now=now, bound=_bound(settings)
-        )
+def begin(stream: Stream, settings: Settings, *, sends: Knobs | None = None) -> Hello:
+    """Start what every publisher starts with that can be asked for other pictures: its controller.
 
-
-def hello(stream: Stream, settings: Settings) -> Hello:
-    """What a publisher is told first: the limits, and what pictures to begin with."""
-    knobs = knobs_of(stream)
+    ``sends``: what the publisher begins with, where that is its own affair and not the preset's. Returns what it is
+    told first: the limits, and what pictures to begin with.
+    """
+    stream.adaptive.start(settings, sends, stream.max_fps)
+    knobs = stream.adaptive.knobs(stream.max_fps)
     return Hello(
         stream=stream.name,
-        model=stream.worker.model_name,
-        max_pending=settings.pending(stream.preset),
+        model=stream.model.worker.model_name,
+        max_pending=settings.pending(stream.adaptive.preset),
         max_fps=settings.max_fps,
         max_message_bytes=settings.max_message_bytes,
         max_pixels=settings.max_pixels,
-        preset=stream.preset,
+        preset=stream.adaptive.preset,
         fps=knobs.fps,
         quality=knobs.quality,
         width=knobs.width,
     )
 
 
-def _bound(settings: Settings) -> Knobs:
-    """What a stream is never asked to go beyond."""
-    return Knobs(
-        settings.adaptive_fps,
-        settings.adaptive_quality,
-        settings.adaptive_width,
-        settings.adaptive_imgsz,
-        settings.adaptive_conf,
-    )
+def ask_unless(stream: Stream, settings: Settings, told: Knobs) -> None:
+    """Ask for what the stream begins with, where that is not what its publisher was told before it named the stream."""
+    knobs, preset = stream.adaptive.knobs(stream.max_fps), stream.adaptive.preset
+    if knobs != told or preset != settings.preset:
+        _ask(stream, settings, knobs, f"the preset is {preset}")
 
 
-def tell_unless(stream: Stream, settings: Settings, hello: Knobs) -> None:
-    """Ask for what the stream begins with, where that is not what its publisher was told in ``hello``."""
-    knobs = knobs_of(stream)
-    if knobs != hello or stream.preset != settings.preset:
-        _tell(stream, settings, knobs, f"the preset is {stream.preset}")
+def change_preset(stream: Stream, settings: Settings, preset: PresetName) -> None:
+    """Another preset from now on, for the publisher that is there and those to come."""
+    stream.adaptive.choose(preset)
+    restart(stream, settings, f"the preset is now {preset}")
 
 
-def switch(stream: Stream, settings: Settings, preset: PresetName) -> None:
-    """Another preset from now on, for the camera that is there and those to come."""
-    stream.preset, stream.sends = preset, None
-    begin_anew(stream, settings, f"the preset is now {preset}")
-
-
-def begin_anew(stream: Stream, settings: Settings, reason: str) -> None:
-    """Something was changed of the stream: ask for what it allows."""
-    knobs = knobs_of(stream)
-    if stream.controller is not None:
-        stream.controller.restart(knobs, time.monotonic(), reason)
-    _tell(stream, settings, knobs, reason)
+def restart(stream: Stream, settings: Settings, reason: str) -> None:
+    """Something about the stream was changed: ask for what it allows now."""
+    knobs = stream.adaptive.knobs(stream.max_fps)
+    if stream.adaptive.controller is not None:
+        stream.adaptive.controller.restart(knobs, time.monotonic(), reason)
+    _ask(stream, settings, knobs, reason)
 
 
 async def adapt(hub: Hub) -> None:
@@ -91,38 +75,39 @@ async def adapt(hub: Hub) -> None:
         busy = {worker: (s - before.get(worker, 0.0)) / (now - last) for worker, s in worked.items()}
         last, before = now, worked
         for stream in hub.streams.values():
-            if stream.controller is not None and not stream.adapting:
-                stream.controller.model(*hub.switching.adaptable(stream))
-                _step(stream, stream.controller, hub.settings, now, busy.get(stream.worker, 0.0))
+            if stream.adaptive.controller is not None and not stream.adaptive.changing:
+                stream.adaptive.controller.model(*hub.model_switch.adaptable(stream))
+                _step(stream, stream.adaptive.controller, hub.settings, now, busy.get(stream.model.worker, 0.0))
             _follow(hub, stream)
 
 
 def _follow(hub: Hub, stream: Stream) -> None:
-    """Have the model as the controller wants it; who has none has it as it is."""
+    """Apply the controller's model settings; streams without a controller keep theirs."""
     wanted: dict[str, Any] = {}
-    if stream.controller is not None:
-        knobs, most = stream.controller.knobs, stream.controller.most
+    if stream.adaptive.controller is not None:
+        knobs, most = stream.adaptive.controller.knobs, stream.adaptive.controller.most
         if knobs.imgsz != most.imgsz:
             wanted["imgsz"] = knobs.imgsz
         if knobs.confidence != most.confidence:
             wanted["confidence"] = knobs.confidence
-    if wanted != stream.adapted and stream.pending is None and not stream.adapting:
-        stream.adapting = True
-        hub.pool.spawn(_adapt_model(hub, stream, wanted))
+    if wanted != stream.model.adapted and stream.model.pending is None and not stream.adaptive.changing:
+        stream.adaptive.changing = True
+        hub.spawn(_adapt_model(hub, stream, wanted))
 
 
 async def _adapt_model(hub: Hub, stream: Stream, wanted: dict[str, Any]) -> None:
+    state = stream.adaptive
     try:
-        await hub.switching.adapt(stream, wanted)
+        await hub.model_switch.adapt(stream, wanted)
     except SightlineError as e:
         log.warning("stream %s: the model stays as it is: %s", stream.name, e.message)
-        if stream.controller is not None:
-            stream.controller.hold(time.monotonic())
+        if state.controller is not None:
+            state.controller.hold(time.monotonic())
     else:
-        if stream.controller is not None:
-            stream.controller.in_force(time.monotonic())
+        if state.controller is not None:
+            state.controller.in_force(time.monotonic())
     finally:
-        stream.adapting = False
+        state.changing = False
 
 
 def _step(stream: Stream, controller: Controller, settings: Settings, now: float, busy: float) -> None:
@@ -133,28 +118,17 @@ def _step(stream: Stream, controller: Controller, settings: Settings, now: float
     if controller.step(now, busy=busy):
         knobs = controller.knobs
         if replace(knobs, imgsz=before.imgsz, confidence=before.confidence) != before:
-            _tell(stream, settings, knobs, controller.reason)
+            _ask(stream, settings, knobs, controller.reason)
         else:
             chosen = (("input", knobs.imgsz), ("confidence", knobs.confidence))
             told = ", ".join(f"{what} {value:g}" for what, value in chosen if value is not None)
             log.info("stream %s: %s: %s", stream.name, told, controller.reason)
 
 
-def _tell(stream: Stream, settings: Settings, knobs: Knobs, reason: str) -> None:
+def _ask(stream: Stream, settings: Settings, knobs: Knobs, reason: str) -> None:
     told = f"{knobs.fps:g} fps, quality {knobs.quality:g}, {knobs.width} px"
     log.info("stream %s: asks for %s: %s", stream.name, told, reason)
-    if stream.ask is not None:
-        pending = settings.pending(stream.preset)
-        stream.ask(Adapt(knobs.fps, knobs.quality, knobs.width, reason, stream.preset, pending))
-
-
-def knobs_of(stream: Stream) -> Knobs:
-    """What a stream's publisher begins with."""
-    knobs = stream.sends or preset_knobs(stream.preset)
-    return replace(knobs, fps=min(knobs.fps, stream.max_fps or knobs.fps))
-
-
-def preset_knobs(preset: PresetName) -> Knobs:
-    """What a preset asks for."""
-    values = PRESETS[preset]
-    return Knobs(values.fps, values.quality, values.width)
+    if stream.publisher is not None and stream.adaptive.asks:
+        preset = stream.adaptive.preset
+        pending = settings.pending(preset)
+        stream.publisher.ask(Adapt(knobs.fps, knobs.quality, knobs.width, reason, preset, pending))

@@ -92,10 +92,10 @@ class Desk:
         """Take a camera in. Raises BadRequest, StreamBusy, LimitReached, ConfigError."""
 
         async def begin(peer: Peer, stack: AsyncExitStack) -> tuple[str, Any]:
-            from sightline.transports.webrtc.publishing import Publishing
+            from sightline.transports.webrtc.publishing import WebRtcPublisher
 
             video = await peer.offered(offer, "recvonly")
-            publishing = Publishing(
+            publishing = WebRtcPublisher(
                 self._hub, peer, stream, wants_results=wants_results, preset=preset, session=session
             )
             stack.callback(publishing.leave)

@@ -10,13 +10,12 @@ import msgspec
 from aiortc import RTCRtpTransceiver
 
 from sightline.core.errors import IdleTimeout, ProtocolError, ShuttingDown, TooLarge
-from sightline.core.metrics import TokenBucket
 from sightline.core.types import Frame, Image, Result
 from sightline.settings.presets import PresetName
-from sightline.streams.adaptive.service import begin, hello
-from sightline.streams.hub import Hub, status_of
-from sightline.streams.ingest import EPOCH
-from sightline.streams.stream import DropReason, Stream
+from sightline.streams.adaptive.service import begin
+from sightline.streams.hub import Hub
+from sightline.streams.ingest import Ingest
+from sightline.streams.publisher import DropReason, Publisher
 from sightline.transports.webrtc import hooks
 from sightline.transports.webrtc.decoding import Decoding
 from sightline.transports.webrtc.peer import Peer
@@ -51,24 +50,23 @@ def decode(text: str) -> Message:
         raise ProtocolError(f"text message {text[:60]!r}: {e}; expected ping, clock or settings") from None
 
 
-class Publishing:
-    """A camera's session, as its stream sees it."""
+class WebRtcPublisher(Publisher):
+    """A camera's session."""
 
     def __init__(
         self, hub: Hub, peer: Peer, name: str, *, wants_results: bool, preset: PresetName | None, session: str
     ) -> None:
         """Takes the stream. Raises StreamBusy or LimitReached."""
-        self.wants_results = False
-        """Nobody hears them until there is a data channel."""
+        self.session = session
         self._hub, self._peer = hub, peer
         self._offered_results = wants_results
-        self.stream: Stream | None = hub.take(name, self, session=session)
-        self.stream.lost = self._lost
-        self.stream.pause("it is connecting")
-        self.stream.preset = preset or self.stream.preset
+        """Whether the peer wants results once there is a data channel: nobody hears them before."""
+        stream = hub.take(name, self, preset=preset)
+        stream.pause("it is connecting")
+        self._ingest: Ingest | None = Ingest(stream, hub.settings)
+        """None once the stream is given back."""
         self._decoding = Decoding(self._take, max_pixels=hub.settings.max_pixels)
         self._clock = hooks.RtpClock()
-        self._bucket = TokenBucket(hub.settings.max_fps)
         self._offset: float | None = None
         self._seq = 0
         self._times: dict[int, tuple[int, bool]] = {}
@@ -93,30 +91,21 @@ class Publishing:
     def leave(self) -> None:
         """Give the stream back."""
         self._decoding.close()
-        if self.stream is not None:
-            self._hub.release(self.stream, self)
-            self.stream = None
+        if self._ingest is not None:
+            self._hub.release(self._ingest.stream, self)
+            self._ingest = None
 
     def _take(self, image: Image, at: int) -> None:
         """A picture was decoded. ``at``: its RTP time."""
-        stream = self.stream
-        if stream is None:
+        if self._ingest is None:
             return
-        now = self._picture_at = time.monotonic()
-        if stream.paused is not None:
-            stream.pause(None)
+        self._picture_at = time.monotonic()
+        if self._ingest.stream.paused is not None:
+            self._ingest.stream.pause(None)
         taken = self._clock.seconds(at)
-        here = None if taken is None or self._offset is None else taken + self._offset
-        if here is not None and not -0.05 < now + EPOCH - here < 60:
-            here = None  # a clock that says so was only guessed
-        captured_at = now + EPOCH if taken is None else taken
-        frame = Frame(stream.name, self._seq, captured_at, now, image, captured_here=here and min(here, now + EPOCH))
-        self._times[frame.seq] = at & 0xFFFFFFFF, taken is not None
-        self._seq += 1
-        if self._bucket.take():
-            stream.put(frame)
-        else:
-            stream.refuse(frame)
+        seq, self._seq = self._seq, self._seq + 1
+        self._times[seq] = at & 0xFFFFFFFF, taken is not None
+        self._ingest.put_image(seq, taken, self._offset, image)
 
     # What the stream says
 
@@ -146,6 +135,18 @@ class Publishing:
         """How the model stands."""
         self._peer.must_hear(protocol.encode(status))
 
+    def ask(self, message: Adapt) -> None:
+        """Send other pictures from now on."""
+        self._peer.must_hear(protocol.encode(message))
+
+    def inform(self, message: SettingsMessage | SettingsRefused) -> None:
+        """What the frames are processed with from now on, or why that did not change."""
+        self._peer.must_hear(protocol.encode(message))
+
+    def lost(self) -> bool:
+        """A program that crashed says nothing over UDP, and wants its stream back when it starts again."""
+        return time.monotonic() - self._picture_at > LOST_S
+
     def close(self, reason: str) -> None:
         """End the session with a reason."""
         self._peer.end(ShuttingDown(reason))
@@ -154,35 +155,22 @@ class Publishing:
 
     def _opened(self) -> None:
         """There is a data channel: the peer is a page of ours."""
-        stream = self.stream
-        if stream is None:
+        if self._ingest is None:
             return
-        limits = self._hub.settings
+        stream = self._ingest.stream
         self.wants_results = self._offered_results
-        begin(stream, limits, self._ask)
-        stream.inform = self._inform
-        self._peer.must_hear(protocol.encode(hello(stream, limits)))
-        self.tell(status_of(stream))
-
-    def _ask(self, message: Adapt) -> None:
-        self._peer.must_hear(protocol.encode(message))
-
-    def _inform(self, message: SettingsMessage | SettingsRefused) -> None:
-        self._peer.must_hear(protocol.encode(message))
+        self._peer.must_hear(protocol.encode(begin(stream, self._hub.settings)))
+        self.tell(stream.model.status)
 
     def _heard(self, text: str) -> None:
         message = decode(text)
         if isinstance(message, Ping):
             self._peer.must_hear(protocol.encode(Pong(message.timestamp, time.time() * 1000)))
         elif isinstance(message, SettingsWish):
-            if self.stream is not None:
-                self._hub.wish(self.stream, message.given(), self._inform)
+            if self._ingest is not None:
+                self._hub.wish(self._ingest.stream, self, message.given())
         else:
             self._offset = message.offset / 1000
-
-    def _lost(self) -> bool:
-        """A program that crashed says nothing over UDP, and wants its stream back when it starts again."""
-        return time.monotonic() - self._picture_at > LOST_S
 
     def _check(self) -> None:
         limit = self._hub.settings.idle_timeout

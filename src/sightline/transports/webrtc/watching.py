@@ -9,10 +9,10 @@ from aiortc.mediastreams import MediaStreamError
 
 from sightline.core.errors import ShuttingDown, StreamEnded
 from sightline.core.types import Result
-from sightline.streams.hub import Hub, status_of
+from sightline.streams.hub import Hub
 from sightline.streams.ingest import EPOCH
+from sightline.streams.publisher import Subscription
 from sightline.streams.rendering import Look
-from sightline.streams.stream import Subscription
 from sightline.transports.webrtc import hooks
 from sightline.transports.webrtc.encoding import Encoder, Encoders, Picture
 from sightline.transports.webrtc.peer import Peer
@@ -101,7 +101,7 @@ class Watching:
 
     def _status(self, status: Status) -> None:
         self._peer.must_hear(protocol.encode(status))
-        model = status_of(self._hub.find(self._name))
+        model = self._hub.find(self._name).model.status
         if status.state == "live" and model.state != "ready":
             self._peer.must_hear(protocol.encode(model))
 

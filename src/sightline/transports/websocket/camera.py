@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from functools import partial
 
 from starlette.websockets import WebSocket
 
@@ -13,10 +14,11 @@ from sightline.core.mailbox import Mailbox
 from sightline.core.types import Frame, Result
 from sightline.inference.client_results import result_of
 from sightline.settings.presets import preset_named
-from sightline.streams.adaptive.service import begin, hello
-from sightline.streams.hub import Hub, status_of
-from sightline.streams.ingest import Intake, Pacer
-from sightline.streams.stream import DropReason, Stream
+from sightline.streams.adaptive.service import begin
+from sightline.streams.hub import Hub
+from sightline.streams.ingest import Ingest, Pacer
+from sightline.streams.publisher import DropReason, Publisher
+from sightline.streams.stream import Stream
 from sightline.transports.websocket.session import peer, receive, send, until_end
 from sightline.wire import json as protocol
 from sightline.wire import msgpack as frames
@@ -39,11 +41,11 @@ ANSWERS = 64
 """Answers that may wait for a camera that doesn't read; then it is closed."""
 
 
-class Camera:
-    """A camera's session, as its stream sees it. Answers wait in a bounded mailbox for the sending task."""
+class WebSocketPublisher(Publisher):
+    """A camera's session. Answers wait in a bounded mailbox for the sending task."""
 
-    def __init__(self, *, wants_results: bool, max_pending: int) -> None:
-        self.wants_results = wants_results
+    def __init__(self, *, wants_results: bool, session: str, max_pending: int) -> None:
+        self.wants_results, self.session = wants_results, session
         self.answers: Mailbox[tuple[str, bytes | None]] = Mailbox(ANSWERS)
         self._pacer = Pacer(max_pending, self._say_dropped)
 
@@ -95,24 +97,21 @@ async def publish(ws: WebSocket, hub: Hub) -> None:
         raise BadRequest(f"session of {len(session)} letters: expected at most {MAX_SESSION}")
     limits = hub.settings
     preset = preset_named(ws.query_params.get("preset"))
-    camera = Camera(wants_results=wanted == "1", max_pending=limits.pending(preset))
+    camera = WebSocketPublisher(wants_results=wanted == "1", session=session, max_pending=limits.pending(preset))
     name = ws.path_params["stream"]
-    async with hub.publish(name, camera, session=session) as stream:
-        stream.preset = preset or stream.preset
-        begin(stream, limits, camera.ask)
-        stream.inform = camera.inform
+    async with hub.publish(name, camera, preset=preset) as stream:
         log.info("stream %s: camera %s connected", name, peer(ws))
-        camera.say(protocol.encode(hello(stream, limits)))
-        camera.tell(status_of(stream))
+        camera.say(protocol.encode(begin(stream, limits)))
+        camera.tell(stream.model.status)
         try:
             await until_end(_camera_reads(ws, hub, stream, camera), _camera_sends(ws, camera))
         finally:
             log.info("stream %s: camera %s left", name, peer(ws))
 
 
-async def _camera_reads(ws: WebSocket, hub: Hub, stream: Stream, camera: Camera) -> None:
+async def _camera_reads(ws: WebSocket, hub: Hub, stream: Stream, camera: WebSocketPublisher) -> None:
     limits = hub.settings
-    intake = Intake(stream, limits)
+    ingest = Ingest(stream, limits)
     announced: FrameMetadata | None = None
     while True:
         try:
@@ -122,13 +121,13 @@ async def _camera_reads(ws: WebSocket, hub: Hub, stream: Stream, camera: Camera)
             raise IdleTimeout(f"nothing came for {limits.idle_timeout:g} s: expected frames") from None
         if isinstance(data, bytes):
             if announced is not None and isinstance(announced.results, PageResults):
-                await _take_inferred(intake, announced, announced.results, data)
+                await _take_inferred(ingest, announced, announced.results, data)
                 announced = None
             elif announced is not None:
-                intake.take(announced.frameNumber, announced.timestamp, announced.clockOffset, data)
+                ingest.put_jpeg(announced.frameNumber, *_clock(announced), data)
                 announced = None
             elif frames.is_map(data):
-                _take_map(intake, data)
+                _take_map(ingest, data)
             else:
                 raise ProtocolError(f"binary message of {len(data)} bytes: expected frame_metadata before it")
             continue
@@ -136,31 +135,31 @@ async def _camera_reads(ws: WebSocket, hub: Hub, stream: Stream, camera: Camera)
         if isinstance(message, Ping):
             camera.say(protocol.encode(Pong(message.timestamp, time.time() * 1000)))
         elif isinstance(message, SettingsWish):
-            hub.wish(stream, message.given(), camera.inform)
+            hub.wish(stream, camera, message.given())
         elif isinstance(message, FrameMetadata):
             if announced is not None:
                 raise ProtocolError("two frame_metadata in a row: expected the JPEG as a binary message between them")
             announced = message
 
 
-async def _take_inferred(intake: Intake, meta: FrameMetadata, said: PageResults, data: bytes) -> None:
+async def _take_inferred(ingest: Ingest, meta: FrameMetadata, said: PageResults, data: bytes) -> None:
     """A frame that the camera has inferred itself: the JPEG, then the mask where there is one."""
     size = len(data) - (said.mask_bytes or 0)
     if size < 1:
         raise ProtocolError(f"binary message of {len(data)} bytes: expected a JPEG before {said.mask_bytes} of a mask")
-    stream = intake.stream
-    frame = intake.begin(meta.frameNumber, meta.timestamp, meta.clockOffset, data[:size])
+    stream = ingest.stream
+    frame = ingest.begin_jpeg(meta.frameNumber, *_clock(meta), data[:size])
     if frame is None:
         return
-    card = stream.worker.model.card if stream.worker.model is not None else None
+    model = stream.model.worker.model
+    card = None if model is None else model.card
     if card is None or card.name != said.model:
         stream.fail(frame, f"inferred with model {said.model!r}: expected {card.name if card else 'none yet'!r}")
         return
     try:
-        if said.mask_bytes is None:
-            result = result_of(frame, said, None, card, stream.asked.shown)
-        else:
-            result = await asyncio.to_thread(result_of, frame, said, data[size:], card, stream.asked.shown)
+        mask_png = None if said.mask_bytes is None else data[size:]
+        make = partial(result_of, frame, said, mask_png, card, stream.pipeline, stream.model.options.shown)
+        result = make() if mask_png is None else await asyncio.to_thread(make)
     except ProtocolError as e:
         stream.fail(frame, e.message)
         raise
@@ -170,14 +169,19 @@ async def _take_inferred(intake: Intake, meta: FrameMetadata, said: PageResults,
     stream.deliver(result)
 
 
-def _take_map(intake: Intake, data: bytes) -> None:
+def _clock(meta: FrameMetadata) -> tuple[float, float | None]:
+    """When the picture was taken, and what to add for this machine's clock: seconds."""
+    return meta.timestamp / 1000, None if meta.clockOffset is None else meta.clockOffset / 1000
+
+
+def _take_map(ingest: Ingest, data: bytes) -> None:
     message = frames.decode_frame(data)
-    if message.stream != intake.stream.name:
-        raise ProtocolError(f"frame of stream {message.stream[:80]!r}: expected {intake.stream.name!r}")
-    intake.take(message.seq, message.timestamp, message.clock_offset, bytes(message.data))
+    if message.stream != ingest.stream.name:
+        raise ProtocolError(f"frame of stream {message.stream[:80]!r}: expected {ingest.stream.name!r}")
+    ingest.put_jpeg(message.seq, *frames.clock(message), bytes(message.data))
 
 
-async def _camera_sends(ws: WebSocket, camera: Camera) -> None:
+async def _camera_sends(ws: WebSocket, camera: WebSocketPublisher) -> None:
     while True:
         text, data = await camera.answers.get()
         if camera.answers.dropped:

@@ -13,10 +13,11 @@ from starlette.websockets import WebSocket
 
 from sightline.core.errors import BadRequest, ProtocolError, TooLarge
 from sightline.core.types import Frame, Result
-from sightline.streams.hub import Hub, status_of
+from sightline.streams.hub import Hub
 from sightline.streams.ingest import EPOCH
+from sightline.streams.publisher import Subscription
 from sightline.streams.rendering import Drawing, Look
-from sightline.streams.stream import Stream, Subscription
+from sightline.streams.stream import Stream
 from sightline.transports.websocket.session import receive, send, until_end
 from sightline.wire import json as protocol
 from sightline.wire.json import Pong, Status
@@ -90,7 +91,7 @@ async def _viewer_reads(ws: WebSocket, subscription: Subscription, acks: Acks) -
 
 async def _tell_viewer(ws: WebSocket, stream: Stream, status: Status) -> None:
     await send(ws, protocol.encode(status))
-    model = status_of(stream)
+    model = stream.model.status
     if status.state == "live" and model.state != "ready":
         await send(ws, protocol.encode(model))
 

@@ -1,0 +1,1 @@
+"""Stages: steps after the model, one file each."""

@@ -1,0 +1,96 @@
+"""What stages share. A stage is a step after the model, such as a tracker, zones or counts.
+
+A file ``analytics/NAME.py`` is a stage plugin; it has ``create() -> Stage``. Each stream that names it has an instance
+of its own, from the arrival of its camera to the arrival of the next.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping
+from typing import NamedTuple
+
+from msgspec import Struct
+
+from sightline.core import registry
+from sightline.core.events import Event
+from sightline.core.types import Frame, ModelCard, Prediction
+
+log = logging.getLogger(__name__)
+
+
+class Staged(NamedTuple):
+    """What a stage makes of one frame."""
+
+    extras: Struct | None = None
+    """Data that goes out with the result under the stage's name."""
+    events: tuple[Event, ...] = ()
+    prediction: Prediction | None = None
+    """The prediction as the next stage gets it, such as with track ids; None where it stays as it was."""
+
+
+class Stage(ABC):
+    """One step after the model, for one stream. It is called for one frame at a time, in order, off the event loop.
+
+    Time is the frames' clock (``Frame.captured_at``): frames may be missing, so their number says nothing.
+    """
+
+    @abstractmethod
+    def apply(self, frame: Frame, prediction: Prediction, card: ModelCard) -> Staged:
+        """Take in what the model found in a frame, classes that are not shown included."""
+
+    def touch(self, frame: Frame) -> Staged:
+        """Take in a frame in which nothing moved: the last prediction holds for it too."""
+        return Staged()
+
+
+class Applied(NamedTuple):
+    """What all stages of a stream made of one frame."""
+
+    prediction: Prediction
+    extras: Mapping[str, Struct]
+    events: tuple[Event, ...]
+
+
+class Pipeline:
+    """The stages of one stream, in order. Threads take turns. A stage that raises is left out of that frame alone."""
+
+    def __init__(self, stages: Mapping[str, Stage] | None = None) -> None:
+        self._stages = dict(stages or {})
+        self._lock = threading.Lock()
+        self._failing: set[str] = set()
+
+    @classmethod
+    def of(cls, names: Iterable[str]) -> Pipeline:
+        """New stages of these names. Raises ConfigError for one that does not exist."""
+        return cls({name: registry.load("analytics", name).create() for name in names})
+
+    def apply(self, frame: Frame, prediction: Prediction, card: ModelCard) -> Applied:
+        """What the stages make of a frame that the model has seen."""
+        with self._lock:
+            return self._run(frame, prediction, lambda stage, found: stage.apply(frame, found, card))
+
+    def touch(self, frame: Frame, prediction: Prediction) -> Applied:
+        """What the stages make of a frame in which nothing moved. ``prediction`` is that of the frame before."""
+        with self._lock:
+            return self._run(frame, prediction, lambda stage, _: stage.touch(frame))
+
+    def _run(self, frame: Frame, prediction: Prediction, call: Callable[[Stage, Prediction], Staged]) -> Applied:
+        extras: dict[str, Struct] = {}
+        events: list[Event] = []
+        for name, stage in self._stages.items():
+            try:
+                staged = call(stage, prediction)
+            except Exception:
+                if name not in self._failing:
+                    log.exception("stream %s: stage %s failed; said once until it works again", frame.stream, name)
+                self._failing.add(name)
+                continue
+            self._failing.discard(name)
+            if staged.extras is not None:
+                extras[name] = staged.extras
+            events += staged.events
+            prediction = prediction if staged.prediction is None else staged.prediction
+        return Applied(prediction, extras, tuple(events))

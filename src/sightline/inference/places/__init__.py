@@ -1,0 +1,1 @@
+"""Places in which models run, one file each."""

@@ -1,0 +1,77 @@
+"""The one maker of results: for frames that this server infers, that a camera's own page has inferred, that look like
+the one before, and that ``sightline run`` reads. All pass their stream's stages here."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+
+from sightline.analytics.base import Pipeline
+from sightline.core.types import Frame, ModelCard, Prediction, Result
+from sightline.inference.describe import described
+from sightline.media import codecs
+
+
+def make_result(
+    frame: Frame,
+    prediction: Prediction,
+    card: ModelCard,
+    pipeline: Pipeline,
+    *,
+    stages: Mapping[str, float],
+    shown: frozenset[int] | None = None,
+    started: float | None = None,
+    processing_time_ms: float = 0.0,
+    browser: str = "",
+    with_mask: bool = True,
+) -> Result:
+    """A frame's result: the stages have their turn, then only what is shown is put in words and in a mask.
+
+    ``prediction``: in pixels of the frame. ``stages``: milliseconds by stage; ``encode`` is added where the server
+    measures. ``started``: ``time.monotonic()`` when processing began; without it ``processing_time_ms`` is taken as
+    given. ``with_mask``: encode the mask as a PNG. Touches pixels: not for the event loop where there is a mask.
+    """
+    at = time.perf_counter()
+    applied = pipeline.apply(frame, prediction, card)
+    found = described(applied.prediction, card, shown)
+    mask_png = codecs.encode_mask(found.mask) if with_mask and found.mask is not None else None
+    finished = time.monotonic()
+    if started is not None:
+        stages = {**stages, "encode": (time.perf_counter() - at) * 1000}
+        processing_time_ms = (finished - started) * 1000
+    return Result(
+        frame=frame,
+        prediction=found.prediction,
+        card=card,
+        detections=found.detections,
+        segments=found.segments,
+        mask_png=mask_png,
+        stages={name: round(ms, 3) for name, ms in stages.items()},
+        processing_time_ms=round(processing_time_ms, 3),
+        finished_at=finished,
+        seen=found.seen,
+        browser=browser,
+        extras=applied.extras,
+        events=applied.events,
+    )
+
+
+def reuse_result(frame: Frame, earlier: Result, pipeline: Pipeline, *, started: float, begun: float) -> Result:
+    """An earlier frame's result for one that looks the same. Words, mask and prediction stay; stages only go on.
+
+    ``started``: ``time.monotonic()`` when its batch began. ``begun``: ``time.perf_counter()`` when it was looked at.
+    """
+    applied = pipeline.touch(frame, earlier.prediction)
+    took_ms = round((time.perf_counter() - begun) * 1000, 3)
+    return replace(
+        earlier,
+        frame=frame,
+        reused=earlier.frame,
+        stages={"queue": round((started - frame.received_at) * 1000, 3), "compare": took_ms},
+        processing_time_ms=took_ms,
+        finished_at=time.monotonic(),
+        extras=applied.extras,
+        events=applied.events,
+        forms={},
+    )

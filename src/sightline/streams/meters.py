@@ -1,0 +1,87 @@
+"""The figures of one stream."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import Counter, deque
+from collections.abc import Mapping
+
+from sightline.core.metrics import Ledger, Rate, Smoothed, Spread
+from sightline.core.types import Frame, Result
+from sightline.streams.publisher import DropReason
+
+log = logging.getLogger(__name__)
+
+SEEN = 30
+"""Newest results that tell what is seen of late."""
+SEEN_S = 5.0
+"""Age in seconds after which a result no longer tells what is seen of late."""
+
+
+class Meters:
+    """Ledger, rate, latency and stage times of a stream, its newest frame and result, and a log of its drops."""
+
+    def __init__(self, name: str) -> None:
+        self.ledger = Ledger()
+        self.reused = 0
+        """Delivered frames in which nothing moved: they got an earlier frame's result."""
+        self.rate = Rate()
+        """Results a second."""
+        self.latency = Spread()
+        """Milliseconds from a frame's arrival to its result's delivery."""
+        self.stages = Smoothed()
+        """Mean milliseconds of each stage."""
+        self.latest: Frame | None = None
+        """The newest frame that came, whatever became of it."""
+        self.last_result: Result | None = None
+        self._name = name
+        self._seen: deque[tuple[float, Mapping[int, float]]] = deque(maxlen=SEEN)
+        self._unlogged: Counter[str] = Counter()
+        self._logged_at = time.monotonic()
+
+    def received(self, frame: Frame) -> None:
+        """A frame came."""
+        self.ledger.received += 1
+        self.latest = frame
+
+    def delivered(self, result: Result) -> None:
+        """A frame's result is given out."""
+        self.ledger.delivered += 1
+        self.reused += result.reused is not None
+        self.rate.tick()
+        self.latency.add((time.monotonic() - result.frame.received_at) * 1000)
+        self.stages.add(dict(result.stages))
+        self.last_result = result
+        self._seen.append((result.finished_at, result.seen))
+
+    def dropped(self, reason: DropReason) -> None:
+        """A frame was dropped. What waits for nobody is not worth a line in the log."""
+        self.ledger.dropped[reason] += 1
+        if reason != "unwatched":
+            self._unlogged[reason] += 1
+            self.log_drops()
+
+    def log_drops(self, *, now: bool = False) -> None:
+        """Log what was dropped, at most once a second unless ``now``."""
+        at = time.monotonic()
+        if self._unlogged and (now or at - self._logged_at >= 1):
+            told = ", ".join(f"{n} {reason}" for reason, n in self._unlogged.items())
+            log.info("stream %s: dropped %s in %.1f s", self._name, told, at - self._logged_at)
+            self._unlogged.clear()
+        if not self._unlogged:
+            self._logged_at = at
+
+    def seen(self) -> dict[int, float]:
+        """What was found of late by class id, largest first: mean rows of a detector, or mean share of the frame."""
+        fresh = [found for at, found in self._seen if time.monotonic() - at < SEEN_S]
+        total: dict[int, float] = {}
+        for found in fresh:
+            for class_id, amount in found.items():
+                total[class_id] = total.get(class_id, 0.0) + amount
+        most_first = sorted(total, key=lambda class_id: -total[class_id])
+        return {class_id: total[class_id] / len(fresh) for class_id in most_first}
+
+    def forget_seen(self) -> None:
+        """Another model's classes are not comparable."""
+        self._seen.clear()

@@ -1,0 +1,120 @@
+"""Which model a stream has, what is asked of it, and the changes under way."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from sightline.inference.key import ModelKey
+from sightline.inference.place import InferenceOptions
+from sightline.inference.worker import Feed, ModelWorker
+from sightline.wire.json import Status
+
+
+@dataclass(frozen=True, slots=True)
+class PendingModel:
+    """A model that a stream waits for."""
+
+    key: ModelKey
+    since: float
+    """Seconds since 1970."""
+    over: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set once nobody waits any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class FailedModel:
+    """A change of model that came to nothing."""
+
+    key: ModelKey
+    message: str
+    at: float
+    """Seconds since 1970."""
+
+
+class ModelState:
+    """A stream's model. ``ModelSwitch`` decides; this carries it out between two frames."""
+
+    def __init__(self, feed: Feed, worker: ModelWorker, moved: Callable[[], None]) -> None:
+        """``moved`` is called when another model takes over."""
+        self.worker = worker
+        """Has the model."""
+        self.options = InferenceOptions()
+        """What is asked of the stream's frames from now on."""
+        self.chosen: dict[str, Any] = {}
+        """What was chosen for the stream; a key that is missing is the server's own. See ``settings.stream``."""
+        self.adapted: dict[str, Any] = {}
+        """What the controller has chosen where nobody else has: imgsz, confidence."""
+        self.told: Status | None = None
+        """How the model stood when the stream's peers were last told."""
+        self.pending: PendingModel | None = None
+        self.failed: FailedModel | None = None
+        self._feed = feed
+        self._moved = moved
+        self._next: tuple[ModelWorker, InferenceOptions] | None = None
+        """The model and options that take over once the old model has given its frame back."""
+        self._busy = False
+
+    @property
+    def status(self) -> Status:
+        """How the model stands, for peers: loading, ready or failed."""
+        unready = self.worker.unready
+        if unready is None:
+            return Status("ready", "The model is ready.")
+        return Status("failed" if self.worker.settled.is_set() else "loading", f"No results yet: {unready}.")
+
+    @property
+    def next_worker(self) -> ModelWorker:
+        """The stream's model, or the one that is about to take over."""
+        return self.worker if self._next is None else self._next[0]
+
+    @property
+    def next_options(self) -> InferenceOptions:
+        """What is asked of the next frame."""
+        return self.options if self._next is None else self._next[1]
+
+    def move(self, worker: ModelWorker, options: InferenceOptions) -> None:
+        """Have this model from the next frame on: at once, or as soon as the frame is back that the old one has.
+
+        So results stay in order. An old one that is stuck is not waited for. What waits in the slot goes along.
+        """
+        if self._next is not None and self._next[0] is not self.worker:
+            self._next[0].feeds.discard(self._feed)
+        self._next = worker, options
+        worker.feeds.add(self._feed)  # so that it is not released before the frame is back
+        if not self._busy or self.worker.stuck:
+            self._take_over()
+
+    def hurry(self) -> None:
+        """An old model that has become stuck meanwhile is not waited for any longer."""
+        if self.worker.stuck:
+            self._take_over()
+
+    def busy(self, now: bool) -> None:
+        """Whether the model has frames of the stream."""
+        self._busy = now
+        if not now:
+            self._take_over()
+
+    def give_up(self) -> None:
+        """Whoever waits for a model of this stream waits no longer."""
+        if self.pending is not None:
+            self.pending.over.set()
+            self.pending = None
+
+    def leave(self) -> None:
+        """The stream ends for good."""
+        self.give_up()
+        self.worker.leave(self._feed)
+
+    def _take_over(self) -> None:
+        if self._next is None:
+            return
+        (worker, self.options), self._next = self._next, None
+        if worker is not self.worker:
+            since = self.worker.leave(self._feed)
+            self.worker = worker
+            self._moved()
+            worker.join(self._feed, since)

@@ -1,0 +1,72 @@
+"""Those at both ends of a stream: its publisher, and its subscribers."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from sightline.core.mailbox import Mailbox
+from sightline.core.types import Frame, Result
+from sightline.wire.json import Adapt, PerformanceStats, SettingsMessage, SettingsRefused, Status
+
+DropReason: TypeAlias = Literal["replaced", "unwatched", "rate", "closed"]
+"""replaced: a newer frame came first. unwatched: nobody wants results. rate: above max_fps. closed: the end came."""
+
+
+class Publisher:
+    """A peer that feeds a stream, as the stream sees it. This base does nothing with what it is told.
+
+    Each frame is answered by exactly one call of ``answer``, ``drop`` and ``fail``. All calls come on the event loop.
+    """
+
+    wants_results = False
+    """True if the peer itself wants results, so that the stream is inferred though nobody watches."""
+    session = ""
+    """A secret of the peer's, by which it takes its stream over from its own last connection."""
+    pulled = False
+    """True if the server itself reads the source, so that nobody else can be the stream's camera."""
+
+    def answer(self, result: Result) -> None:
+        """The frame's result."""
+
+    def drop(self, frame: Frame, reason: DropReason) -> None:
+        """The frame was dropped."""
+
+    def fail(self, frame: Frame, message: str) -> None:
+        """Decoding or the model failed on the frame."""
+
+    def tell(self, status: Status) -> None:
+        """The model became ready, or no longer is."""
+
+    def ask(self, message: Adapt) -> None:
+        """Send other pictures from now on."""
+
+    def inform(self, message: SettingsMessage | SettingsRefused) -> None:
+        """What the frames are processed with from now on, or why that did not change."""
+
+    def lost(self) -> bool:
+        """True if the peer seems to be gone, though nothing has said so: then it gives way to any other."""
+        return False
+
+    def close(self, reason: str) -> None:
+        """End the session and tell the peer why."""
+
+
+@dataclass(slots=True, eq=False)
+class Subscription:
+    """One subscriber's mailbox and how the subscriber is doing. Status items say that the publisher came or went."""
+
+    mailbox: Mailbox[Result | Status]
+    kind: Literal["viewer", "listener"]
+    """A viewer looks at pictures; a listener takes results."""
+    sent: int = 0
+    """Items that were sent on."""
+    stats: PerformanceStats | None = None
+    """The viewer's last report."""
+    stats_at: float = 0.0
+    """``time.monotonic()`` of the last report."""
+
+    def report(self, stats: PerformanceStats) -> None:
+        """The viewer says how it is doing."""
+        self.stats, self.stats_at = stats, time.monotonic()
