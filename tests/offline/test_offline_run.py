@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 
 from sightline.core.errors import ModelError, SinkError, SourceError
+from sightline.core.mailbox import Pipe
 from sightline.core.types import Detections, Image, Prediction, Segmentation
 from sightline.models.base import Model, Options
-from sightline.offline.run import AHEAD, Pipe, Run, Tally
+from sightline.offline.run import AHEAD, Run, Tally
 from sightline.sinks import jsonl, video
 from sightline.sinks.base import Entry, Sink
 from sightline.sources.base import Shot, Source, open_source
@@ -27,7 +28,7 @@ class Numbers:
 
     name = "numbers"
     fps: float | None = None
-    still = False
+    images = False
     unreadable = 0
     idle = False
 

@@ -111,7 +111,7 @@ def test_colours_survive(tmp_path: Path) -> None:
 
 def test_the_drawn_picture_is_the_one_that_is_shown(tmp_path: Path) -> None:
     plain = entry(numbered(1))
-    drawn = Entry(plain.result, plain.image, numbered(2), plain.source, plain.still)
+    drawn = Entry(plain.result, plain.image, numbered(2), plain.source, plain.images)
     _, images = read_clip(write(tmp_path / "out.mp4", [drawn]))
     assert [number_of(image) for image in images] == [2]
     assert video.Video.wants_drawn

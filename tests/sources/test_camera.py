@@ -49,7 +49,7 @@ def test_a_camera_is_named_by_its_number(spec: str) -> None:
 @pytest.mark.usefixtures("plugged_in")
 def test_pictures_come_with_the_time_of_day_until_it_is_gone() -> None:
     with open_source("camera:0") as source:
-        assert (source.name, source.total, source.live, source.still) == ("camera:0", None, True, False)
+        assert (source.name, source.total, source.live, source.images) == ("camera:0", None, True, False)
         assert source.fps == 10
         shots = iter(source)
         before = time.time()

@@ -29,7 +29,7 @@ def test_frames_come_in_order_each_with_its_time(tmp_path: Path) -> None:
     clip = write_clip(tmp_path / "clip.mp4", [numbered(i) for i in range(30)], fps=10)
     with open_source(str(clip)) as source:
         assert (source.name, source.total, source.fps) == ("clip.mp4", 30, 10.0)
-        assert (source.live, source.still) == (False, False)
+        assert (source.live, source.images) == (False, False)
         got = list(source)
         assert source.unreadable == 0
     assert [number_of(shot.image) for shot in got] == list(range(30))

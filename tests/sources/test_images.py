@@ -27,7 +27,7 @@ def save(path: Path, image: Image = LEFT_RED) -> Path:
 @pytest.mark.parametrize("ending", [*sorted(PICTURES), ".JPG"])
 def test_a_picture_of_every_kind_is_read(tmp_path: Path, ending: str) -> None:
     with open_source(str(save(tmp_path / f"a{ending}"))) as source:
-        assert (source.total, source.live, source.still) == (1, False, True)
+        assert (source.total, source.live, source.images) == (1, False, True)
         (shot,) = source
     assert shot.name == f"a{ending}"
     assert shot.image.shape == (40, 60, 3)

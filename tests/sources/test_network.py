@@ -73,7 +73,7 @@ def http(handler: type[BaseHTTPRequestHandler] | functools.partial[Quiet]) -> It
 )
 def test_rtsp_brings_pictures_over_the_transport_asked_for(option: str, transport: str) -> None:
     with RtspServer() as server, open_source(server.url + option) as source:
-        assert (source.live, source.still, source.total) == (True, False, None)
+        assert (source.live, source.images, source.total) == (True, False, None)
         assert source.name == f"rtsp://127.0.0.1:{server.port}"
         before = time.time()
         shots = list(itertools.islice(source, 5))

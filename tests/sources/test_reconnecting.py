@@ -10,7 +10,7 @@ import pytest
 
 from sightline.core.errors import SourceError
 from sightline.core.types import Image
-from sightline.sources._reconnecting import MOST_S, Feed
+from sightline.sources._reconnecting import MOST_S, ReconnectingSource
 from support.clips import number_of, numbered, write_clip
 from support.rtsp import RtspServer, free_port
 
@@ -21,13 +21,13 @@ def clip(folder: Path) -> str:
 
 def test_a_file_comes_once_by_its_own_clock(tmp_path: Path) -> None:
     started = time.monotonic()
-    assert [number_of(shot.image) for shot in Feed(clip(tmp_path))] == list(range(6))
+    assert [number_of(shot.image) for shot in ReconnectingSource(clip(tmp_path))] == list(range(6))
     assert time.monotonic() - started > 0.09
 
 
 @pytest.mark.parametrize(("spec", "loop"), [("{}", True), ("{}#loop", False)])
 def test_a_file_can_begin_anew(tmp_path: Path, spec: str, loop: bool) -> None:
-    feed = Feed(spec.format(clip(tmp_path)), loop=loop)
+    feed = ReconnectingSource(spec.format(clip(tmp_path)), loop=loop)
     numbers = []
     for shot in feed:
         numbers.append(number_of(shot.image))
@@ -39,13 +39,13 @@ def test_a_file_can_begin_anew(tmp_path: Path, spec: str, loop: bool) -> None:
 def test_fps_sets_the_pace(tmp_path: Path) -> None:
     write_clip(tmp_path / "slow.mp4", [numbered(i) for i in range(20)], fps=1)
     started = time.monotonic()
-    assert len(list(Feed(str(tmp_path / "slow.mp4"), fps=200))) == 20
+    assert len(list(ReconnectingSource(str(tmp_path / "slow.mp4"), fps=200))) == 20
     assert time.monotonic() - started < 15, "its own clock would take 19 s"
 
 
 def test_what_can_not_be_opened_is_an_error_unless_told_to_be_patient(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="no such file"):
-        list(Feed(str(tmp_path / "later.mp4"), loop=True))
+        list(ReconnectingSource(str(tmp_path / "later.mp4"), loop=True))
     told: list[str | None] = []
 
     def tell(reason: str | None) -> None:
@@ -53,7 +53,7 @@ def test_what_can_not_be_opened_is_an_error_unless_told_to_be_patient(tmp_path: 
         if len(told) == 1:
             write_clip(tmp_path / "later.mp4", [numbered(i) for i in range(6)], fps=50)
 
-    assert len(list(Feed(str(tmp_path / "later.mp4"), patient=True, tell=tell))) == 6
+    assert len(list(ReconnectingSource(str(tmp_path / "later.mp4"), patient=True, tell=tell))) == 6
     assert told[0] is not None
     assert "no such file" in told[0]
     assert told[1:] == [None]
@@ -70,7 +70,7 @@ def test_a_camera_that_is_killed_comes_back_each_time() -> None:
             changes.append(reason)
             changed.notify_all()
 
-    feed = Feed(f"rtsp://127.0.0.1:{port}/live", patient=True, tell=tell)
+    feed = ReconnectingSource(f"rtsp://127.0.0.1:{port}/live", patient=True, tell=tell)
 
     def read() -> None:
         for shot in feed:

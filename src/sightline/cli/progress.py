@@ -53,7 +53,7 @@ class Display:
         for _ in range(tally.frames - self._counted):
             self._rate.tick()
         self._counted = tally.frames
-        done = tally.frames + tally.skipped + (self._source.unreadable if self._source.still else 0)
+        done = tally.frames + tally.skipped + (self._source.unreadable if self._source.images else 0)
         if self._bar is not None:
             self._bar.update(self._bar.task_ids[0], completed=done, rate=f"{self._rate.value():.1f} fps")
         elif time.monotonic() - self._told >= LINE_EVERY_S:
@@ -69,7 +69,7 @@ class Display:
         if tally.skipped:
             self._say("skipped", f"{_count(tally.skipped, 'frame')} that the model could not keep up with")
         if self._source.unreadable:
-            what = "picture" if self._source.still else "damaged part"
+            what = "picture" if self._source.images else "damaged part"
             self._say("unreadable", f"{_count(self._source.unreadable, what)} left out")
         if tally.frames:
             mean = tally.model_ms / tally.frames

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from sightline.client.links import Wish
     from sightline.core.types import Image
     from sightline.sinks.jsonl import Jsonl
-    from sightline.sources._reconnecting import Newest
+    from sightline.sources._reconnecting import NewestShots
 
 POLL_S = 0.1
 LAST_ANSWERS_S = 3.0
@@ -63,7 +63,7 @@ def push(
     from sightline.client import AsyncClient
     from sightline.sinks import jsonl
     from sightline.sinks.base import writing
-    from sightline.sources._reconnecting import Feed, Newest, plain
+    from sightline.sources._reconnecting import NewestShots, ReconnectingSource, plain
     from sightline.sources.base import open_source
 
     check_stream_name(stream)
@@ -78,8 +78,8 @@ def push(
             stack.callback(sink.close)
         opened = open_source(plain(source))  # the thread that reads closes it
         report = stack.enter_context(Report(stream, bar=out != "-"))
-        feed = Feed(source, source=opened, loop=loop, fps=fps, tell=report.tell)
-        job = _Push(client, stream, Newest(feed), report, sink, adapt=adapt)
+        pictures = ReconnectingSource(source, source=opened, loop=loop, fps=fps, tell=report.tell)
+        job = _Push(client, stream, NewestShots(pictures), report, sink, adapt=adapt)
         asyncio.run(job.go(stop, duration))
     if stop.signal is not None:
         raise typer.Exit(128 + stop.signal)
@@ -89,7 +89,7 @@ class _Push:
     """One run of the command."""
 
     def __init__(
-        self, client: AsyncClient, stream: str, newest: Newest, report: Report, sink: Jsonl | None, *, adapt: bool
+        self, client: AsyncClient, stream: str, newest: NewestShots, report: Report, sink: Jsonl | None, *, adapt: bool
     ) -> None:
         self._client = client
         self._adapt = adapt

@@ -82,7 +82,7 @@ def run(
     from sightline.cli.progress import Display
     from sightline.offline.run import Run
     from sightline.renderers.base import modes
-    from sightline.sources._reconnecting import Lasting
+    from sightline.sources._reconnecting import LastingSource
 
     if mode not in modes():
         raise ConfigError(f"--mode {mode}: expected one of {', '.join(modes())}")
@@ -111,7 +111,7 @@ def run(
     wanted = {name: target for name, target in targets.items() if target is not None}
     with Stop() as stop, ExitStack() as stack:
         opened = open_source(source)
-        opened = stack.enter_context(Lasting(source, opened) if opened.live else opened)
+        opened = stack.enter_context(LastingSource(source, opened) if opened.live else opened)
         _check_targets(source, list(wanted.values()))
         if save is not None and "pictures" in wanted:
             _check_pictures(source, opened, Path(save))
@@ -215,7 +215,7 @@ def _check_pictures(source: str, opened: Source, target: Path) -> None:
         raise ConfigError(
             f"--save {target}: {opened.name} is more than one picture; expected a folder, or an .mp4 file"
         )
-    if opened.still and target.resolve() == Path(source).resolve().parent:
+    if opened.images and target.resolve() == Path(source).resolve().parent:
         raise ConfigError(f"{target} is where {source} is, which would be overwritten: name another folder")
 
 

@@ -1,14 +1,18 @@
-"""A bounded hand-off in which the newest wins."""
+"""Bounded hand-offs: ``Mailbox`` between tasks of the event loop, ``Pipe`` between threads."""
 
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections import deque
 from typing import Generic, TypeVar
 
 from sightline.core.errors import StreamEnded
 
 T = TypeVar("T")
+
+POLL_S = 0.2
+"""Longest wait of a reader of a pipe before it can look around."""
 
 
 class Mailbox(Generic[T]):
@@ -64,3 +68,55 @@ class Mailbox(Generic[T]):
             self.dropped += len(self._items)
             self._items.clear()
             self._ready.set()
+
+
+class Pipe(Generic[T]):
+    """A bounded hand-off from one thread to another. When full the writer waits, or the oldest item goes."""
+
+    def __init__(self, size: int, *, newest_wins: bool = False) -> None:
+        self.dropped = 0
+        self._items: deque[T] = deque()
+        self._size = size
+        self._newest_wins = newest_wins
+        self._change = threading.Condition()
+        self._ended = False
+        self._closed = False
+
+    def put(self, item: T) -> bool:
+        """Hand an item over. False if nobody will take it."""
+        with self._change:
+            while len(self._items) >= self._size and not self._closed:
+                if self._newest_wins:
+                    self._items.popleft()
+                    self.dropped += 1
+                else:
+                    self._change.wait()
+            if self._closed:
+                return False
+            self._items.append(item)
+            self._change.notify_all()
+            return True
+
+    def get(self, limit: int = 1) -> list[T] | None:
+        """What is there, up to ``limit`` items: none if nothing came for a while, None after the last."""
+        with self._change:
+            if not self._items and not self._ended:
+                self._change.wait(POLL_S)
+            if not self._items and self._ended:
+                return None
+            items = [self._items.popleft() for _ in range(min(limit, len(self._items)))]
+            self._change.notify_all()
+            return items
+
+    def end(self) -> None:
+        """No more items will be put in; those that wait can still be taken."""
+        with self._change:
+            self._ended = True
+            self._change.notify_all()
+
+    def close(self) -> None:
+        """Nobody will take anything any more: frees a writer that waits."""
+        with self._change:
+            self._closed = self._ended = True
+            self._items.clear()
+            self._change.notify_all()

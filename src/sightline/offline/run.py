@@ -9,12 +9,12 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
 
 from sightline.analytics.base import Pipeline
+from sightline.core.mailbox import Pipe
 from sightline.core.types import Frame, Prediction, Result
 from sightline.inference.result import make_result
 from sightline.models.base import Model
@@ -22,12 +22,8 @@ from sightline.renderers.base import AUTO, choose, draw
 from sightline.sinks.base import Entry, Sink
 from sightline.sources.base import Shot, Source
 
-T = TypeVar("T")
-
 AHEAD = 4
 """Pictures that may wait at each hand-off."""
-POLL_S = 0.2
-"""How soon a request to stop is seen."""
 STUCK_S = 5.0
 """A reader that has not ended after this, such as one of a camera that hangs, is left behind."""
 
@@ -68,58 +64,6 @@ class Tally:
             if left <= 0:
                 return float(1.01**step)
         return 0.0
-
-
-class Pipe(Generic[T]):
-    """A bounded hand-off from one thread to another. When full the writer waits, or the oldest item goes."""
-
-    def __init__(self, size: int, *, newest_wins: bool = False) -> None:
-        self.dropped = 0
-        self._items: deque[T] = deque()
-        self._size = size
-        self._newest_wins = newest_wins
-        self._change = threading.Condition()
-        self._ended = False
-        self._closed = False
-
-    def put(self, item: T) -> bool:
-        """Hand an item over. False if nobody will take it."""
-        with self._change:
-            while len(self._items) >= self._size and not self._closed:
-                if self._newest_wins:
-                    self._items.popleft()
-                    self.dropped += 1
-                else:
-                    self._change.wait()
-            if self._closed:
-                return False
-            self._items.append(item)
-            self._change.notify_all()
-            return True
-
-    def get(self, limit: int = 1) -> list[T] | None:
-        """What is there, up to ``limit`` items: none if nothing came for a while, None after the last."""
-        with self._change:
-            if not self._items and not self._ended:
-                self._change.wait(POLL_S)
-            if not self._items and self._ended:
-                return None
-            items = [self._items.popleft() for _ in range(min(limit, len(self._items)))]
-            self._change.notify_all()
-            return items
-
-    def end(self) -> None:
-        """No more items will be put in; those that wait can still be taken."""
-        with self._change:
-            self._ended = True
-            self._change.notify_all()
-
-    def close(self) -> None:
-        """Nobody will take anything any more: frees a writer that waits."""
-        with self._change:
-            self._closed = self._ended = True
-            self._items.clear()
-            self._change.notify_all()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -262,4 +206,4 @@ class Run:
         if any(sink.wants_drawn for sink in self._sinks):
             self.tally.instead = choose(self._mode, result.prediction, card.labels).why
             drawn = draw(shot.image, result.prediction, card.labels, mode=self._mode, opacity=self._opacity)
-        return Entry(result, shot.image, drawn, shot.name, self._source.still)
+        return Entry(result, shot.image, drawn, shot.name, self._source.images)

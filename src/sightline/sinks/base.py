@@ -26,7 +26,7 @@ class Entry:
     """The same with the prediction drawn in, where a sink asked for it."""
     source: str
     """The file's name, or the camera's."""
-    still: bool
+    images: bool
     """True if the source's pictures each have a name of their own."""
 
 
@@ -86,7 +86,7 @@ class Names:
 
     def of(self, entry: Entry) -> str:
         """The next file's name."""
-        if not entry.still:
+        if not entry.images:
             return f"{entry.result.frame.seq:06d}{self._ending}"
         name = Path(entry.source).stem
         if name in self._taken:  # a.jpg and a.png in one folder

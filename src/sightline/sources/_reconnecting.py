@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 
 from sightline.core.errors import SourceError
+from sightline.core.mailbox import Pipe
 from sightline.sources.base import Shot, Source, open_source
 
 log = logging.getLogger(__name__)
@@ -24,7 +25,7 @@ def plain(spec: str) -> str:
     return spec.removesuffix(LOOP)
 
 
-class Feed:
+class ReconnectingSource:
     """Pictures of a source. Iterate it in one thread; ``close`` ends it from any other.
 
     Live sources come at their pace, and after a breakdown are opened again, for ever. Others come by their own clock
@@ -109,79 +110,66 @@ class Feed:
         self._closed.wait(wait)
 
 
-class Lasting:
+class LastingSource:
     """A live source that is open, as a source that is opened again whenever it breaks down."""
 
     total: int | None = None
     live = True
-    still = False
+    images = False
     unreadable = 0
     idle = False
 
     def __init__(self, spec: str, source: Source) -> None:
         self.name = source.name
         self.fps = source.fps
-        self._feed = Feed(spec, source=source, tell=self._tell)
+        self._pictures = ReconnectingSource(spec, source=source, tell=self._tell)
 
-    def __enter__(self) -> Lasting:
+    def __enter__(self) -> LastingSource:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._feed.close()  # the thread that reads closes the source: one that hangs must not be closed under it
+        self._pictures.close()  # the thread that reads closes the source: one that hangs must not be closed under it
 
     def __iter__(self) -> Iterator[Shot]:
         """Pictures as they come, for ever."""
-        return iter(self._feed)
+        return iter(self._pictures)
 
     def _tell(self, reason: str | None) -> None:
         if reason is not None:
             log.warning("%s; trying again", reason)
 
 
-class Newest:
-    """The newest picture of a feed, for who takes them more slowly than they come. Iterate it once."""
+class NewestShots:
+    """The newest picture of a source, for a reader that takes them more slowly than they come. Iterate it once."""
 
-    def __init__(self, feed: Feed) -> None:
-        self.skipped = 0
-        """Pictures that a newer one replaced."""
-        self._feed = feed
-        self._slot: Shot | None = None
-        self._over = False
+    def __init__(self, source: ReconnectingSource) -> None:
+        self._source = source
+        self._pipe: Pipe[Shot] = Pipe(1, newest_wins=True)
         self._error: Exception | None = None
-        self._change = threading.Condition()
+
+    @property
+    def skipped(self) -> int:
+        """Pictures that a newer one replaced."""
+        return self._pipe.dropped
 
     def close(self) -> None:
         """End it, from any thread; a picture that waits is not given out any more."""
-        self._feed.close()
-        with self._change:
-            self._over = True
-            self._slot = None
-            self._change.notify_all()
+        self._source.close()
+        self._pipe.close()
 
     def __iter__(self) -> Iterator[Shot]:
-        """The pictures. Raises what the feed raised."""
-        threading.Thread(target=self._read, name="feed", daemon=True).start()
-        while True:
-            with self._change:
-                self._change.wait_for(lambda: self._over or self._slot is not None)
-                shot, self._slot = self._slot, None
-            if shot is None:
-                break
-            yield shot
+        """The pictures. Raises what the source raised."""
+        threading.Thread(target=self._read, name="source", daemon=True).start()
+        while (shots := self._pipe.get()) is not None:
+            yield from shots
         if self._error is not None:
             raise self._error
 
     def _read(self) -> None:
         try:
-            for shot in self._feed:
-                with self._change:
-                    if self._over:
-                        return
-                    self.skipped += self._slot is not None
-                    self._slot = shot
-                    self._change.notify_all()
+            for shot in self._source:
+                if not self._pipe.put(shot):
+                    return
         except Exception as e:  # noqa: BLE001 - raised where the pictures are taken
             self._error = e
-        with self._change:
-            self._over = True
-            self._change.notify_all()
+        self._pipe.end()

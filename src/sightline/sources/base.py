@@ -49,7 +49,7 @@ class Source(Protocol):
     """Shots a second, where that is known."""
     live: bool
     """True if shots that are not taken at once are lost."""
-    still: bool
+    images: bool
     """True if every shot is a picture of its own, with its own name."""
     unreadable: int
     """Files or parts of a file that could not be read and were left out, so far; each is logged as a warning."""

@@ -58,7 +58,7 @@ class Camera:
 
     total: int | None = None
     live = True
-    still = False
+    images = False
     unreadable = 0
 
     def __init__(self, name: str, capture: cv2.VideoCapture) -> None:

@@ -54,7 +54,7 @@ class Video:
     """A video file that is decoded as it is iterated; nothing but the decoder's own frames is held."""
 
     live = False
-    still = False
+    images = False
 
     def __init__(self, path: Path, container: InputContainer, stream: VideoStream) -> None:
         self.name = path.name

@@ -45,7 +45,7 @@ class Images:
     fps: float | None = 1.0
     """Each picture stands for a second."""
     live = False
-    still = True
+    images = True
 
     def __init__(self, name: str, files: list[Path]) -> None:
         self.name = name

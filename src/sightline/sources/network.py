@@ -83,7 +83,7 @@ def open(spec: str) -> Network:
 class Network:
     """A connection. ``live`` unless it is a file, which has an end. When it breaks off, iterating raises."""
 
-    still = False
+    images = False
 
     def __init__(self, name: str, container: InputContainer, stream: VideoStream, patience: float) -> None:
         """``patience``: seconds without video after which the connection is dead."""

@@ -73,7 +73,7 @@ class Truth:
 class Synthetic:
     """As live as a camera if ``frames`` is None: pictures come at ``fps``. The same seed makes the same pictures."""
 
-    still = False
+    images = False
     unreadable = 0
 
     def __init__(self, kind: str, *, size: tuple[int, int], fps: int, seed: int, frames: int | None) -> None:

@@ -17,7 +17,7 @@ from fastapi import FastAPI
 
 from sightline.core.errors import ConfigError, SourceError
 from sightline.media import codecs
-from sightline.sources._reconnecting import Feed, plain
+from sightline.sources._reconnecting import ReconnectingSource, plain
 from sightline.sources.base import Shot, find_source
 from sightline.streams.adaptive.controller import Knobs
 from sightline.streams.adaptive.service import begin
@@ -82,7 +82,7 @@ class Puller(Publisher):
         self._wish: Adapt | None = None
         self._due = 0.0
         """When the next picture is to be taken, ``time.monotonic()``."""
-        self._feed = Feed(spec, patient=True, tell=lambda reason: self._on_loop(lambda: self._came_or_went(reason)))
+        self._source = ReconnectingSource(spec, patient=True, tell=self._tell)
         threading.Thread(target=self._run, name=f"pull {name}", daemon=True).start()
 
     # What the stream says
@@ -95,7 +95,7 @@ class Puller(Publisher):
         """Stop reading."""
         self._closed.set()
         self._taken.set()
-        self._feed.close()
+        self._source.close()
 
     def leave(self) -> None:
         """Give the stream back."""
@@ -112,7 +112,7 @@ class Puller(Publisher):
     def _read(self) -> None:
         while not self._closed.is_set():
             try:
-                for shot in self._feed:
+                for shot in self._source:
                     if self._is_time():
                         self._hand_over(self._as_asked(shot))
                     if self._closed.is_set():
@@ -121,11 +121,15 @@ class Puller(Publisher):
                 # Without the traceback's text, which may have the address in it.
                 kind = type(e).__name__
                 log.error("stream %s: reading failed with %s", self._name, kind)
-                self._on_loop(lambda: self._came_or_went(f"reading failed ({kind})"))  # noqa: B023
+                self._tell(f"reading failed ({kind})")
                 self._closed.wait(BROKEN_S)
             else:
                 self._on_loop(self._ended)
                 return
+
+    def _tell(self, reason: str | None) -> None:
+        """Pass on why there are no pictures, or that they come."""
+        self._on_loop(lambda: self._came_or_went(reason))
 
     def _is_time(self) -> bool:
         now = time.monotonic()
@@ -162,7 +166,7 @@ class Puller(Publisher):
         if not self._stream.adaptive.asks:
             self._begin(self._stream, shot)
         wanted = self._stream.wanted
-        self._feed.idle = not wanted
+        self._source.idle = not wanted
         if wanted and not shot.fresh:  # somebody has just come: what comes next is fresh
             return
         seq, self._seq = self._seq, self._seq + 1
