@@ -16,7 +16,7 @@ from sightline.models.motion import create
 from sightline.settings.settings import Settings
 from sightline.streams.hub import Hub
 from sightline.streams.stream import DropReason, Stream
-from sightline.wire.json import Status
+from sightline.wire.messages import Status
 
 CARD = ModelCard("m", "m", "detect", (), None, "-", "-")
 

@@ -96,6 +96,5 @@ def as_of(frame: Frame, result: Result, stages: dict[str, float], *, took_ms: fl
         stages=stages,
         processing_time_ms=took_ms,
         finished_at=finished_at,
-        forms={},
         reused=result.frame,
     )

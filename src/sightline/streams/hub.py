@@ -20,7 +20,7 @@ from sightline.settings.settings import Settings
 from sightline.settings.stream import check
 from sightline.streams.model_switch import NEEDS_MODEL, Switching, give_up
 from sightline.streams.stream import Publisher, Stream, Subscription
-from sightline.wire.json import SettingsRefused, Status
+from sightline.wire.messages import SettingsRefused, Status
 
 Tell: TypeAlias = Callable[[SettingsRefused], None]
 
@@ -269,5 +269,6 @@ def status_of(stream: Stream) -> Status:
     """How a stream's model stands, for its peers: loading, ready or failed."""
     unready = stream.worker.unready
     if unready is None:
-        return Status("ready", "The model is ready.")
-    return Status("failed" if stream.worker.settled.is_set() else "loading", f"No results yet: {unready}.")
+        return Status(state="ready", message="The model is ready.")
+    state = "failed" if stream.worker.settled.is_set() else "loading"
+    return Status(state=state, message=f"No results yet: {unready}.")

@@ -24,7 +24,7 @@ from sightline.models.base import Options
 from sightline.settings.settings import Settings
 from sightline.settings.stream import merged
 from sightline.streams.stream import Stream
-from sightline.wire.json import SettingsMessage
+from sightline.wire.messages import SettingsMessage
 
 log = logging.getLogger(__name__)
 

@@ -18,7 +18,8 @@ from sightline.core.types import Frame, Result
 from sightline.inference.process import Asked
 from sightline.settings.presets import PresetName
 from sightline.streams.adaptive.controller import Controller, Knobs, Seen
-from sightline.wire.json import Adapt, PerformanceStats, SettingsMessage, Status
+from sightline.wire.messages import Adapt, SettingsMessage, Status
+from sightline.wire.requests import PerformanceStats
 
 if TYPE_CHECKING:
     from sightline.inference.worker import ModelWorker
@@ -33,8 +34,9 @@ SEEN = 30
 """Results that tell what is seen of late, none of them older than"""
 SEEN_S = 5.0
 
-CAMERA_LIVE = Status("live", "The camera is live.")
-CAMERA_GONE = Status("ended", "The camera is gone.")
+CAMERA_LIVE = Status(state="live", message="The camera is live.")
+NO_CAMERA = Status(state="waiting", message="Waiting for the camera.")
+CAMERA_GONE = Status(state="ended", message="The camera is gone.")
 
 
 class Publisher(Protocol):
@@ -155,8 +157,8 @@ class Stream:
     def status(self) -> Status:
         """Whether pictures come, for who subscribes now."""
         if self.paused is not None:
-            return Status("waiting", f"Waiting for the camera: {self.paused}.")
-        return CAMERA_LIVE if self.publisher is not None else Status("waiting", "Waiting for the camera.")
+            return Status(state="waiting", message=f"Waiting for the camera: {self.paused}.")
+        return CAMERA_LIVE if self.publisher is not None else NO_CAMERA
 
     @property
     def max_fps(self) -> float | None:

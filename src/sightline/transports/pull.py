@@ -26,7 +26,7 @@ from sightline.streams.adaptive.controller import Knobs
 from sightline.streams.hub import Hub
 from sightline.streams.rendering import Drawing
 from sightline.streams.stream import DropReason, Stream
-from sightline.wire.json import Adapt, Status
+from sightline.wire.messages import Adapt, Status
 
 log = logging.getLogger(__name__)
 

@@ -20,18 +20,8 @@ from sightline.streams.stream import DropReason, Stream
 from sightline.transports.websocket.session import peer, receive, send, until_end
 from sightline.wire import json as protocol
 from sightline.wire import msgpack as frames
-from sightline.wire.json import (
-    MAX_SESSION,
-    Adapt,
-    FrameMetadata,
-    PageResults,
-    Ping,
-    Pong,
-    SettingsMessage,
-    SettingsRefused,
-    SettingsWish,
-    Status,
-)
+from sightline.wire.messages import Adapt, JsonDropped, Pong, SettingsMessage, SettingsRefused, Status
+from sightline.wire.requests import MAX_SESSION, FrameMetadata, PageResults, Ping, SettingsWish
 
 log = logging.getLogger(__name__)
 
@@ -54,15 +44,15 @@ class Camera:
 
     def drop(self, frame: Frame, reason: DropReason) -> None:
         """The frame was dropped."""
-        self._pacer.later(frame, protocol.Dropped(frame.seq, reason))
+        self._pacer.later(frame, JsonDropped(seq=frame.seq, reason=reason))
 
-    def _say_dropped(self, notices: list[protocol.Dropped]) -> None:
+    def _say_dropped(self, notices: list[JsonDropped]) -> None:
         for notice in notices:
             self.say(protocol.encode(notice))
 
     def fail(self, frame: Frame, message: str) -> None:
         """The frame failed."""
-        self.answers.put((protocol.encode(protocol.Dropped(frame.seq, "failed", message)), None))
+        self.answers.put((protocol.encode(JsonDropped(seq=frame.seq, reason="failed", message=message)), None))
 
     def tell(self, status: Status) -> None:
         """How the model stands."""
@@ -125,7 +115,7 @@ async def _camera_reads(ws: WebSocket, hub: Hub, stream: Stream, camera: Camera)
                 await _take_inferred(intake, announced, announced.results, data)
                 announced = None
             elif announced is not None:
-                intake.take(announced.frameNumber, announced.timestamp, announced.clockOffset, data)
+                intake.take(announced.seq, announced.timestamp, announced.clock_offset, data)
                 announced = None
             elif frames.is_map(data):
                 _take_map(intake, data)
@@ -149,7 +139,7 @@ async def _take_inferred(intake: Intake, meta: FrameMetadata, said: PageResults,
     if size < 1:
         raise ProtocolError(f"binary message of {len(data)} bytes: expected a JPEG before {said.mask_bytes} of a mask")
     stream = intake.stream
-    frame = intake.begin(meta.frameNumber, meta.timestamp, meta.clockOffset, data[:size])
+    frame = intake.begin(meta.seq, meta.timestamp, meta.clock_offset, data[:size])
     if frame is None:
         return
     card = stream.worker.model.card if stream.worker.model is not None else None
