@@ -22,13 +22,14 @@ from common import MODEL, asset, save
 from sightline.client import Result, connect, links
 from sightline.client.answers import Answer
 from sightline.core.errors import SightlineError
+from sightline.core.events import Event
 from sightline.stress.figures import Figures, balanced
 from sightline.stress.pictures import jpegs
 from sightline.stress.plan import Plan
 from sightline.stress.run import Load, run
 from sightline.stress.server import Server, started, wait_ready
 from sightline.stress.verdict import Goal, verdict
-from sightline.wire import msgpack as frames
+from sightline.wire.requests import FrameHead
 
 CLIP = "videos/bottle-detection.mp4"
 STREAMS = 16
@@ -65,7 +66,7 @@ class Publisher:
         self.results: list[float] = []
         """When each came."""
 
-    def receive(self, answer: Answer) -> None:
+    def receive(self, answer: Answer | Event) -> None:
         """A result, or a notice that there is none."""
         self.answered += 1
         if isinstance(answer, Result):
@@ -93,7 +94,7 @@ async def offer(
         await asyncio.sleep(max(0.0, due - time.monotonic()))
         late += time.monotonic() - due > LATE_S
         publisher, link = linked[k % len(linked)]
-        head = frames.FrameHead(publisher.name, publisher.sent, time.time() * 1000)
+        head = FrameHead(publisher.name, publisher.sent, time.time() * 1000)
         await link.send(head, pictures[(publisher.sent + 19 * k) % len(pictures)])
         publisher.sent += 1
     await asyncio.sleep(begin + SLICE_S - time.monotonic())
@@ -103,9 +104,9 @@ async def offer(
 
 async def beyond(server: Server, loads: tuple[int, ...], cycles: int, pictures: list[bytes]) -> dict[str, Any]:
     """Loads in turns; throughput of each against the first one's of the same cycle."""
-    place = links.Place(server.url)
+    address = links.Address(server.url)
     publishers = [Publisher(f"beyond-{i}") for i in range(STREAMS)]
-    linked = [(one, await connect.publishing(place, one.name)(one)) for one in publishers]
+    linked = [(one, await connect.publishing(address, one.name)(one)) for one in publishers]
     rates: dict[int, list[float]] = {fps: [] for fps in loads}
     got = {fps: np.zeros(STREAMS) for fps in loads}
     late: dict[int, list[float]] = {fps: [] for fps in loads}

@@ -14,9 +14,10 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "bench"), str(ROOT / "tests")]
 
+from test_controller import DEFAULT, MBIT, TARGET_MS, World, between  # noqa: E402
+
 from sightline.stress.charts import Line, line_chart  # noqa: E402
 from squeeze import standing_alone  # noqa: E402
-from test_controller import DEFAULT, MBIT, TARGET_MS, World, between  # noqa: E402
 
 
 def charts(what: str, world: World, seconds: int) -> list[tuple[str, list[Line], str]]:

@@ -38,7 +38,7 @@ class CountsRows(Stage):
 
     def apply(self, frame: Frame, prediction: Prediction, card: ModelCard) -> Staged:
         assert isinstance(prediction, Detections)
-        event = Event(id="1", stream=frame.stream, type="update", kind="rows", at=frame.captured_at, seq=frame.seq)
+        event = Event(id="1", stream=frame.stream, phase="update", kind="rows", at=frame.captured_at, seq=frame.seq)
         return Staged(Seen(len(prediction)), (event,), found(*prediction.class_id.tolist()[1:]))
 
 

@@ -20,7 +20,7 @@ from sightline.core.errors import ProtocolError
 from sightline.core.types import Detections, Encoded, Frame, ModelCard, Segmentation
 from sightline.inference.client_results import result_of
 from sightline.media import codecs
-from sightline.wire.json import Found, PageResults
+from sightline.wire.requests import PageDetection, PageResults
 from support.serving import Json, peer, picture, serving
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -34,7 +34,7 @@ def said(**more: Any) -> PageResults:
 
 
 def test_boxes_become_what_the_model_would_have_said() -> None:
-    made = result_of(FRAME, said(detections=(Found(1, 0.5, (1, 2, 70, 40)),)), None, CARD, Pipeline())
+    made = result_of(FRAME, said(detections=(PageDetection(1, 0.5, (1, 2, 70, 40)),)), None, CARD, Pipeline())
     assert isinstance(made.prediction, Detections)
     assert made.prediction.xyxy.tolist() == [[1, 2, 64, 40]], "clipped to the picture"
     assert [(row.class_name, row.confidence) for row in made.detections] == [("person", 0.5)]
@@ -59,11 +59,15 @@ LARGE = codecs.encode_mask(np.zeros((2048, 2048), np.uint8))
 @pytest.mark.parametrize(
     ("results", "mask", "why"),
     [
-        (said(detections=(Found(2, 0.5, (1, 2, 3, 4)),)), None, "class 2: expected one of the 2"),
-        (said(detections=(Found(1, 0.5, (3, 2, 1, 4)),)), None, "ends before it begins"),
+        (said(detections=(PageDetection(2, 0.5, (1, 2, 3, 4)),)), None, "class 2: expected one of the 2"),
+        (said(detections=(PageDetection(1, 0.5, (3, 2, 1, 4)),)), None, "ends before it begins"),
         (said(), PNG, "class 2: expected one of the 2"),
         (said(mask_kind="instances"), PNG, "instance 2 of 0 detections"),
-        (said(detections=(Found(1, 0.5, (1, 2, 3, 4)),)), PNG[:-20] + bytes(20), "can't be decoded|class 2|detections"),
+        (
+            said(detections=(PageDetection(1, 0.5, (1, 2, 3, 4)),)),
+            PNG[:-20] + bytes(20),
+            "can't be decoded|class 2|detections",
+        ),
         (said(), b"x", "not a PNG"),
         (said(), COLOURED, "greyscale"),
         (said(), LARGE, "2048x2048 pixels: expected 1 to"),

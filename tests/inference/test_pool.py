@@ -34,7 +34,7 @@ from sightline.streams.adaptive.controller import Knobs
 from sightline.streams.adaptive.service import adapt, begin
 from sightline.streams.hub import Hub
 from sightline.streams.stream import Stream
-from sightline.wire.json import SettingsMessage
+from sightline.wire.messages import SettingsMessage
 from sightline.zoo.store import Cache
 from support.made_graph import MakeGraph
 from support.streams import Recorder, picture_of, until

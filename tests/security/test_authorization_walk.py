@@ -26,8 +26,8 @@ from sightline.security.authentication import COOKIE
 from sightline.security.tokens import ROLES, Role, Store
 from sightline.server.app import create_app
 from sightline.settings.settings import load_settings
+from sightline.transports import _viewer
 from sightline.transports.webrtc import publishing
-from sightline.wire import json as protocol
 from sightline.wire import msgpack as frames
 from support.rtc import Clip, remote
 from support.serving import Running, serving, trusting
@@ -105,8 +105,10 @@ NEEDS = {
     "WS /ws/view/{stream}": VIEW,
     "WS /ws": VIEW_ALL,
     "WS /ws?stream={stream}": VIEW,
+    "WS /ws?events=1": VIEW_ALL,
+    "WS /ws?events=1&stream={stream}": VIEW,
 }
-"""What each door needs. The last one is the one before it, with its query."""
+"""What each door needs. Those with a query are the door ``/ws``."""
 
 TCP_NEEDS = {
     "auth": ANYBODY_KNOWN,
@@ -119,7 +121,7 @@ TCP_NEEDS = {
 }
 """What each message of a TCP peer needs."""
 
-CHANNELS = {"whip": {"ping", "clock", "settings"}, "whep": {"ping", "ack", "performance_stats"}}
+CHANNELS = {"whip": {"ping", "clock", "settings"}, "whep": {"ping", "ack", "performance_stats", "look"}}
 """What a data channel takes: a viewer's takes nothing that changes a stream."""
 
 BODIES: dict[str, Any] = {
@@ -209,7 +211,7 @@ async def test_every_tcp_message_is_known() -> None:
 
 
 async def test_every_message_of_a_data_channel_is_known() -> None:
-    taken = {"whip": get_args(publishing.Message), "whep": get_args(protocol.ViewerMessage)}
+    taken = {"whip": get_args(publishing.Message), "whep": tuple(_viewer.HANDLERS)}
     tags = {kind: {message.__struct_config__.tag for message in messages} for kind, messages in taken.items()}
     assert tags == CHANNELS, f"say in {Path(__file__).name} what these take"
 

@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 
 from sightline.core.errors import BadSetting
 from sightline.settings import stream as choices
-from sightline.wire.json import SettingsWish, decode_camera
+from sightline.wire.json import decode_camera
+from sightline.wire.requests import SettingsWish
 from support.made_graph import MakeGraph
 from support.serving import Json, Peer, Running, peer, picture, pixels, serving
 from support.streams import until

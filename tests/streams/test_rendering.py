@@ -35,7 +35,7 @@ async def test_all_who_want_the_same_get_the_same_picture(drawing: Drawing) -> N
     looks = [Look(), Look("boxes"), Look("auto", 50), Look("boxes", 50)]
     pictures = await asyncio.gather(*(drawing.jpeg(made, look) for look in looks))
     assert len({id(picture) for picture in pictures}) == 1
-    assert len(made.forms) == 1
+    assert len(made._made) == 1
     assert await drawing.jpeg(made, Look("filled")) != pictures[0]
 
 
@@ -49,7 +49,7 @@ async def test_there_are_few_pictures_whatever_is_asked_for(drawing: Drawing) ->
     made = result()
     for percent in range(1001):
         await drawing.jpeg(made, Look.of("contours", str(percent / 10)))
-    assert len(made.forms) == 21
+    assert len(made._made) == 21
 
 
 async def test_side_by_side_is_twice_as_wide(drawing: Drawing) -> None:

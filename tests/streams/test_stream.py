@@ -15,7 +15,7 @@ from sightline.core.events import Event
 from sightline.core.types import Detections, Frame, Result
 from sightline.streams.publisher import DropReason
 from sightline.streams.stream import Stream
-from sightline.wire.json import Status
+from sightline.wire.messages import Status
 from support.streams import Recorder, balanced, frame, make_hub, result
 
 
@@ -230,7 +230,7 @@ async def test_a_publisher_that_raises_is_closed_and_the_ledger_stays_exact(even
     if event == "drop":
         stream.put(frame(1))
     elif event == "tell":
-        stream.tell(Status("ready", "The model is ready."))
+        stream.tell(Status(state="ready", message="The model is ready."))
     else:
         taken = stream.take()
         assert taken is not None
@@ -251,7 +251,7 @@ async def test_events_reach_those_who_listen_for_their_stream_and_make_it_wanted
         async with hub.subscribe_events("yard") as yard, hub.subscribe_events() as everything:
             assert stream.wanted
             async with hub.subscribe_events("door") as door:
-                event = Event(id="1", stream="door", type="start", kind="object", at=1.0, seq=0)
+                event = Event(id="1", stream="door", phase="start", kind="object", at=1.0, seq=0)
                 inferred = frame(0)
                 assert stream.begin(inferred)
                 stream.deliver(replace(result(inferred), events=(event,)))

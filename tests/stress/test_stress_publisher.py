@@ -12,7 +12,8 @@ from sightline.client import connect, links
 from sightline.stress.plan import Published, PublishJob, Schedule
 from sightline.stress.publisher import Publisher
 from sightline.wire import msgpack as frames
-from sightline.wire.msgpack import Dropped, FrameMessage, Hello
+from sightline.wire.messages import DroppedMessage, Hello
+from sightline.wire.requests import FrameMessage
 
 PICTURE = b"\xff\xd8" + bytes(1 << 20)
 """Large, so that no buffer on the way holds many."""
@@ -36,7 +37,13 @@ async def server(*, deaf_s: float = 0.0, answers: int = 1, frames_read: int = FR
             ended[-1].set()
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(frames.prefixed(frames.encode(Hello("none", 2, 60, 4 << 20, 1 << 24))))
+        writer.write(
+            frames.prefixed(
+                frames.encode(
+                    Hello(model="none", max_pending=2, max_fps=60, max_message_bytes=4 << 20, max_pixels=1 << 24)
+                )
+            )
+        )
         await asyncio.sleep(deaf_s)
         read = 0
         while read < frames_read:
@@ -45,7 +52,11 @@ async def server(*, deaf_s: float = 0.0, answers: int = 1, frames_read: int = FR
             if isinstance(message, FrameMessage):
                 read += 1
                 for _ in range(answers):
-                    writer.write(frames.prefixed(frames.encode(Dropped(message.stream, message.seq, "replaced"))))
+                    writer.write(
+                        frames.prefixed(
+                            frames.encode(DroppedMessage(stream=message.stream, seq=message.seq, reason="replaced"))
+                        )
+                    )
         await writer.drain()
         if frames_read == FRAMES:
             with contextlib.suppress(ConnectionError):
@@ -63,7 +74,7 @@ async def server(*, deaf_s: float = 0.0, answers: int = 1, frames_read: int = FR
 async def publish(url: str) -> Published:
     """FRAMES frames, 200 a second."""
     publisher = Publisher(PublishJob(url, "cam", Schedule(200, FRAMES, 0.0), "", [], 0))
-    link = await connect.publishing(links.Place(url), "cam")(publisher)
+    link = await connect.publishing(links.Address(url), "cam")(publisher)
     try:
         await publisher.send(link, [PICTURE], time.monotonic())
         return await publisher.settle()

@@ -17,7 +17,7 @@ from sightline.settings.settings import Settings
 from sightline.streams.hub import Hub
 from sightline.streams.publisher import DropReason, Publisher
 from sightline.streams.stream import Stream
-from sightline.wire.json import Adapt, SettingsMessage, SettingsRefused, Status
+from sightline.wire.messages import Adapt, SettingsMessage, SettingsRefused, Status
 
 CARD = ModelCard("m", "m", "detect", (), None, "-", "-")
 

@@ -13,15 +13,35 @@ from hypothesis import strategies as st
 from sightline.core.errors import ProtocolError, TooLarge
 from sightline.core.records import Detection, Segment
 from sightline.wire import msgpack as frames
-from sightline.wire.json import Ping, Pong, SettingsMessage, SettingsRefused
+from sightline.wire.messages import (
+    Adapt,
+    DroppedMessage,
+    ErrorMessage,
+    Hello,
+    Pong,
+    ResultMessage,
+    SettingsMessage,
+    SettingsRefused,
+    Status,
+)
+from sightline.wire.requests import (
+    Auth,
+    Close,
+    FrameHead,
+    FrameMessage,
+    Ping,
+    StreamSettingsWish,
+    Subscribe,
+    Unsubscribe,
+)
 from support.hostile import HOSTILE
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "tcp.json"
 JPEG = b"\xff\xd8\xff\xe0jpeg"
 
 
-def result(*, reused: bool = False) -> frames.ResultMessage:
-    return frames.ResultMessage(
+def result(*, reused: bool = False) -> ResultMessage:
+    return ResultMessage(
         stream="door",
         seq=7,
         timestamp=1700000000250.0,
@@ -45,25 +65,33 @@ def messages() -> dict[str, list[frames.Bytes]]:
     segmented = result()
     segmented.detections, segmented.mask_kind = (), "classes"
     segmented.segments = (Segment(1, "bus", 0.25),)
-    head = frames.FrameHead("door", 7, 1700000000250.0)
-    told = frames.FrameHead("door", 8, 1700000000283.5, results=False, clock_offset=-12.5)
+    head = FrameHead("door", 7, 1700000000250.0)
+    told = FrameHead("door", 8, 1700000000283.5, results=False, clock_offset=-12.5)
     small: dict[str, frames.PeerMessage | frames.ServerMessage] = {
-        "auth": frames.Auth("slt_secret"),
-        "close": frames.Close("door"),
-        "subscribe": frames.Subscribe("door", pictures=True),
-        "unsubscribe": frames.Unsubscribe("door"),
+        "auth": Auth("slt_secret"),
+        "close": Close("door"),
+        "subscribe": Subscribe("door", pictures=True),
+        "unsubscribe": Unsubscribe("door"),
         "ping": Ping(1000.0),
-        "hello": frames.Hello("motion", 2, 60.0, 4194304, 16777216),
-        "adapt": frames.Adapt("door", 12.5, 0.4, 480, "pictures wait 60 ms for the model", "default", 2),
-        "status": frames.Status("door", "waiting", "Waiting for the camera."),
+        "hello": Hello(model="motion", max_pending=2, max_fps=60.0, max_message_bytes=4194304, max_pixels=16777216),
+        "adapt": Adapt(
+            stream="door",
+            fps=12.5,
+            quality=0.4,
+            width=480,
+            reason="pictures wait 60 ms for the model",
+            preset="default",
+            max_pending=2,
+        ),
+        "status": Status(state="waiting", message="Waiting for the camera.").of("door"),
         "result": result(),
         "result_reused": result(reused=True),
-        "dropped": frames.Dropped("door", 7, "replaced"),
-        "failed": frames.Dropped("door", 7, "failed", "BadImage: no picture"),
-        "error": frames.ErrorMessage("too_large", "message of 9 bytes: expected at most 4"),
-        "error_of_a_stream": frames.ErrorMessage("stream_busy", "stream 'door' has a camera already", "door", 7),
+        "dropped": DroppedMessage(stream="door", seq=7, reason="replaced"),
+        "failed": DroppedMessage(stream="door", seq=7, reason="failed", message="BadImage: no picture"),
+        "error": ErrorMessage("too_large", "message of 9 bytes: expected at most 4"),
+        "error_of_a_stream": ErrorMessage("stream_busy", "stream 'door' has a camera already", "door", 7),
         "pong": Pong(1000.0, 1001.5),
-        "wish": frames.SettingsWish(stream="door", model="fast", imgsz=None, classes=["person", 7]),
+        "wish": StreamSettingsWish(stream="door", model="fast", imgsz=None, classes=["person", 7]),
         "settings": SettingsMessage("door", "fast", "openvino", "cpu", 512, 0.25, 0.45, 100, ["person"]),
         "settings_refused": SettingsRefused("door", "model_failed", "fast: OpenVINO can't read it", ""),
     }
@@ -96,7 +124,7 @@ def test_every_message_is_what_the_golden_file_says() -> None:
 def test_golden_peer_messages_are_read_back(name: str) -> None:
     data = bytes.fromhex(json.loads(GOLDEN.read_text())[name]["hex"])[4:]
     message = frames.decode_peer(data)
-    if isinstance(message, frames.FrameMessage):
+    if isinstance(message, FrameMessage):
         assert (message.stream, bytes(message.data)) == ("door", JPEG)
         assert frames.decode_frame(data).seq == message.seq
     else:
@@ -111,7 +139,7 @@ def test_the_simplest_frame_is_understood() -> None:
 
 def test_pictures_are_passed_on_without_a_copy() -> None:
     jpeg = bytes(5000)
-    parts = frames.for_tcp(frames.with_binaries(frames.encode(frames.FrameHead("a", 1, 1.0)), data=jpeg))
+    parts = frames.for_tcp(frames.with_binaries(frames.encode(FrameHead("a", 1, 1.0)), data=jpeg))
     assert any(part is jpeg for part in parts)
     message = frames.decode_frame(memoryview(b"".join(parts))[4:])
     assert message.data.nbytes == 5000

@@ -4,33 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import msgspec
+from msgspec.structs import asdict
 
 if TYPE_CHECKING:
     from sightline.client import Result
     from sightline.core.types import Image
-    from sightline.sinks.jsonl import Line
+    from sightline.wire.lines import Line
 
 URL = "ws://127.0.0.1:8000"
 
 
 def line_of(result: Result, timestamp: float, source: str) -> Line:
     """A line as `sightline run` writes it. ``timestamp`` in seconds."""
-    from sightline.sinks.jsonl import Line
+    from sightline.wire.lines import line
 
-    return Line(
-        stream=result.stream,
-        seq=result.seq,
-        timestamp=round(timestamp, 6),
-        source=source,
-        width=result.width,
-        height=result.height,
-        model=result.model,
-        detections=result.detections,
-        processing_time_ms=result.processing_time_ms,
-        stages=result.stages,
-        segments=result.segments if result.mask_kind == "classes" or result.segments else msgspec.UNSET,
-    )
+    segmented = result.mask_kind == "classes" or bool(result.segments)
+    return line(asdict(result), timestamp=timestamp, source=source, segmented=segmented)
 
 
 def drawn(result: Result) -> Image:

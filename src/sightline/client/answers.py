@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
-from msgspec import field
-from msgspec.structs import replace
+from msgspec import Struct, convert, field
+from msgspec.structs import asdict, replace
 
 from sightline.core.errors import SightlineError
 from sightline.core.records import Detection
-from sightline.wire import json as protocol
-from sightline.wire import msgpack as frames
+from sightline.wire.messages import DroppedMessage, JsonResult, ResultMessage, Still, ViewerFrame
+
+E = TypeVar("E", bound=Struct)
 
 
-class Result(frames.ResultMessage, tag="result", kw_only=True, omit_defaults=True):
+class Result(ResultMessage, kw_only=True, omit_defaults=True):
     """What the model said of one frame. Boxes are pixels of the frame; times are milliseconds.
 
     ``captured_at``, ``received_at`` and ``processed_at`` are on the server's clock, None where the transport does not
-    tell them.
+    tell them. ``extras`` has the data of the stages after the model as plain mappings: see ``extra``.
     """
 
     mask: bytes | None = None
@@ -27,9 +28,17 @@ class Result(frames.ResultMessage, tag="result", kw_only=True, omit_defaults=Tru
     """The publisher's JPEG, for who subscribed with pictures. Where nothing moved, and the result is ``reused``, it and
     the mask may be those of the earlier frame: they are not sent again."""
     latency_ms: float | None = None
-    """From sending the frame to this answer, for who published it."""
+    """Time from sending the frame to this answer, for who published it."""
     missed: int = 0
     """For subscribers: results thrown away here since the last one, because they came faster than they were taken."""
+
+    def extra(self, stage: str, kind: type[E]) -> E | None:
+        """Give a stage's data as the struct that you name; None where the stage said nothing of this frame.
+
+        Raises ``msgspec.ValidationError`` for data of another shape.
+        """
+        found = self.extras.get(stage)
+        return None if found is None else convert(found, kind)
 
     def scale_to(self, width: int, height: int) -> None:
         """Make the boxes pixels of a picture of another size: the caller's, of which a smaller copy was sent."""
@@ -44,10 +53,11 @@ def _scaled(detection: Detection, across: float, down: float) -> Detection:
     return replace(detection, xyxy=xyxy)
 
 
-class Dropped(frames.Dropped, tag="dropped", kw_only=True, omit_defaults=True):
+class Dropped(DroppedMessage, kw_only=True, omit_defaults=True):
     """A frame that has no result, and why: replaced, unwatched, rate, failed, closed, bad_image, too_large as the
     server says; disconnected where its answer was lost with the connection."""
 
+    stream: str = ""
     latency_ms: float | None = None
 
 
@@ -66,64 +76,18 @@ def _kinds(base: type[SightlineError]) -> Iterator[type[SightlineError]]:
         yield from _kinds(kind)
 
 
-def from_result(message: protocol.ResultMessage, mask: bytes | None) -> Result:
-    """An answer as it came over a WebSocket."""
-    return Result(
-        stream=message.stream,
-        seq=message.frameNumber,
-        timestamp=message.timestamp,
-        width=message.width,
-        height=message.height,
-        model=message.model,
-        detections=message.detections,
-        processing_time_ms=message.processing_time_ms,
-        stages=message.stages,
-        segments=message.segments or (),
-        mask_kind=message.mask_kind or None,
-        reused=bool(message.reused),
-        mask=mask,
-    )
+def as_result(message: JsonResult | ViewerFrame, *, mask: bytes | None, picture: bytes | None = None) -> Result:
+    """Make a result of one that came over a WebSocket."""
+    said = {name: value for name, value in asdict(message).items() if name in ResultMessage.__struct_fields__}
+    return Result(**said, mask=mask, picture=picture)
 
 
 def with_picture_of(last: Result, result: Result) -> Result:
-    """A result that came without picture and mask, as nothing moved since the last one."""
+    """Copy a result that came without picture and mask, as nothing moved since the last one, with those of that one."""
     return replace(result, picture=last.picture, mask=last.mask, mask_kind=last.mask_kind)
 
 
-def from_still(last: Result, message: protocol.Still) -> Result:
-    """The same as it comes over a WebSocket, without the result."""
-    return replace(
-        last,
-        seq=message.frameNumber,
-        timestamp=message.timestamp,
-        captured_at=message.captured_at,
-        received_at=None,
-        processed_at=None,
-        processing_time_ms=message.processing_time_ms,
-        stages={},
-        reused=True,
-        missed=0,
-    )
-
-
-def from_viewer_frame(message: protocol.ViewerFrame, data: bytes) -> Result:
-    """A picture with its result as it came over a WebSocket."""
-    return Result(
-        stream=message.stream,
-        seq=message.frameNumber,
-        timestamp=message.timestamp,
-        width=message.width,
-        height=message.height,
-        model=message.model,
-        detections=message.detections,
-        processing_time_ms=message.processing_time_ms,
-        stages=message.stages,
-        captured_at=message.captured_at,
-        received_at=message.received_at,
-        processed_at=message.processed_at,
-        segments=message.segments or (),
-        mask_kind=message.mask_kind or None,
-        reused=bool(message.reused),
-        mask=data[message.jpeg_bytes :] or None,
-        picture=data[: message.jpeg_bytes],
-    )
+def as_reused(last: Result, message: Still) -> Result:
+    """Copy the last result as that of a picture that looks like its own, where no result came with the message."""
+    said = asdict(message)
+    return replace(last, **said, received_at=None, processed_at=None, stages={}, reused=True, missed=0)

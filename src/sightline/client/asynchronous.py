@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import logging
 import os
-import random
 import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
@@ -15,7 +14,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from sightline.client import connect, links
 from sightline.client.answers import Answer, Result
-from sightline.client.calls import Call, Publishing, Subscribing
+from sightline.client.calls import Call, EventCall, PublishCall, SubscribeCall
+from sightline.core.backoff import Backoff
 from sightline.core.errors import (
     IdleTimeout,
     LimitReached,
@@ -24,6 +24,7 @@ from sightline.core.errors import (
     StreamBusy,
     Unreachable,
 )
+from sightline.core.events import Event
 
 if TYPE_CHECKING:
     from sightline.client.supply import Pictures
@@ -40,7 +41,7 @@ LEFT_S = 2.0
 BACKLOG = 64
 """Results that wait for a slow subscriber; with pictures it is two."""
 
-T = TypeVar("T", bound=Answer)
+T = TypeVar("T", bound=Answer | Event)
 
 
 class AsyncClient:
@@ -49,8 +50,8 @@ class AsyncClient:
     ``token``: where the server asks for one; it goes over TLS only, save on this machine. ``ca``: PEM file of the
     authority that vouches for the server, besides the system's; a server with ``--lan`` gives it out at /ca.crt.
 
-    Each call of ``publish`` and ``subscribe`` has a connection of its own. The first try to connect raises what goes
-    wrong; a connection that is lost later is opened again, for ever, unless ``reconnect`` is False.
+    Each call of ``publish``, ``subscribe`` and ``events`` has a connection of its own. The first try to connect raises
+    what goes wrong; a connection that is lost later is opened again, for ever, unless ``reconnect`` is False.
     """
 
     def __init__(
@@ -62,8 +63,8 @@ class AsyncClient:
         reconnect: bool = True,
     ) -> None:
         """Raises ConfigError."""
-        self._place = links.Place(url, token=token, ca=ca)
-        self.url = self._place.url
+        self._address = links.Address(url, token=token, ca=ca)
+        self.url = self._address.url
         self.limits: links.Limits | None = None
         """What the server takes of a publisher: max_pending, max_fps, max_message_bytes, max_pixels; None before it is
         known."""
@@ -110,10 +111,10 @@ class AsyncClient:
         """
         obeys = pending != 1 if adapt is None else adapt
         told = partial(self.asked.__setitem__, stream)
-        call = Publishing(stream, pictures, pending=pending, quality=quality, obeys=obeys, told=told)
+        call = PublishCall(stream, pictures, pending=pending, quality=quality, obeys=obeys, told=told)
         try:
             retry = self._retry(busy_until=self._left.pop(stream, 0.0) + LEFT_S)
-            async with aclosing(self._answers(call, connect.publishing(self._place, stream), retry)) as answers:
+            async with aclosing(self._answers(call, connect.publishing(self._address, stream), retry)) as answers:
                 async for answer in answers:
                     yield answer
         finally:
@@ -126,11 +127,22 @@ class AsyncClient:
         A stream that nobody publishes yet is waited for. Who is slow gets the newest; ``missed`` tells how many were
         thrown away here. Raises BadRequest, LimitReached and Unreachable.
         """
-        call = Subscribing(2 if pictures else BACKLOG)
-        opened = connect.subscribing(self._place, stream, pictures=pictures)
+        call = SubscribeCall(2 if pictures else BACKLOG)
+        opened = connect.subscribing(self._address, stream, pictures=pictures)
         async with aclosing(self._answers(call, opened, self._retry())) as results:
             async for result in results:
                 yield result
+
+    async def events(self, stream: str | None = None) -> AsyncGenerator[Event]:
+        """Events of a stream, or of all streams, until you stop.
+
+        Events that happen while the connection is lost are not told afterwards. Where more than 256 wait to be taken,
+        the oldest go. Raises BadRequest, LimitReached and Unreachable.
+        """
+        opened = connect.listening(self._address, stream)
+        async with aclosing(self._answers(EventCall(), opened, self._retry())) as events:
+            async for event in events:
+                yield event
 
     def _retry(self, *, busy_until: float = 0.0) -> _Retry:
         return _Retry(self.url, self._closed, enabled=self._reconnect, busy_until=busy_until)
@@ -174,7 +186,7 @@ class _Retry:
         self._enabled = enabled
         self._connected = False
         self._busy_until = busy_until
-        self._wait = FIRST_S
+        self._backoff = Backoff(FIRST_S, MOST_S, jitter=0.5)
 
     def connected(self) -> None:
         """There is, or was, a server."""
@@ -183,14 +195,13 @@ class _Retry:
     def answered(self) -> None:
         """All is well."""
         self._busy_until = time.monotonic() + BUSY_S
-        self._wait = FIRST_S
+        self._backoff.reset()
 
     def after(self, error: SightlineError) -> float:
         """How many seconds to wait before the next try. Raises the error where another try can't help."""
         if not self._passes(error) or self._closed.is_set():
             raise error
-        wait = self._wait * random.uniform(0.5, 1)
-        self._wait = min(2 * self._wait, MOST_S)
+        wait = self._backoff.wait_s()
         log.warning("%s: %s; connecting again in %.1f s", self._url, error.message, wait)
         return wait
 

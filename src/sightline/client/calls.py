@@ -14,7 +14,8 @@ from sightline.client.answers import Answer, Dropped, Result
 from sightline.client.links import Link, Wish
 from sightline.client.supply import Form, check, supply
 from sightline.core.errors import BadImage, SightlineError, TooLarge
-from sightline.wire import msgpack as frames
+from sightline.core.events import Event
+from sightline.wire.requests import FrameHead
 
 if TYPE_CHECKING:
     from sightline.client.supply import Pictures
@@ -22,10 +23,13 @@ if TYPE_CHECKING:
 BURST_S = 0.1
 """Frames that come unevenly may catch up by so much. The server allows a quarter of a second."""
 
+EVENTS = 256
+"""Events that wait for a slow listener; the oldest go."""
+
 QUALITY = 80
 """Of JPEGs that are made here, where neither the caller nor the server says anything."""
 
-T = TypeVar("T", bound=Answer)
+T = TypeVar("T", bound=Answer | Event)
 
 
 class _Sent(NamedTuple):
@@ -47,8 +51,8 @@ class Call(ABC, Generic[T]):
         self._changed = asyncio.Event()
 
     @abstractmethod
-    def receive(self, answer: Answer) -> None:
-        """Something came."""
+    def receive(self, item: Answer | Event) -> None:
+        """Take what came."""
 
     def use(self, link: Link | None) -> None:
         """This is the link now."""
@@ -89,24 +93,40 @@ class Call(ABC, Generic[T]):
         return False
 
 
-class Subscribing(Call[Result]):
+class SubscribeCall(Call[Result]):
+    """A caller that subscribes to results."""
+
     def __init__(self, backlog: int) -> None:
         super().__init__()
         self._backlog = backlog
         self._missed = 0
 
-    def receive(self, answer: Answer) -> None:
-        """A result came: the newest are kept."""
-        if not isinstance(answer, Result):
+    def receive(self, item: Answer | Event) -> None:
+        """Keep a result that came, and of all the newest."""
+        if not isinstance(item, Result):
             return
         if len(self._answers) == self._backlog:
             self._missed += 1 + self._answers.popleft().missed
-        answer.missed, self._missed = self._missed, 0
-        self._answers.append(answer)
+        item.missed, self._missed = self._missed, 0
+        self._answers.append(item)
         self._changed.set()
 
 
-class Publishing(Call[Answer]):
+class EventCall(Call[Event]):
+    """A caller that listens for events."""
+
+    def receive(self, item: Answer | Event) -> None:
+        """Keep an event that came, and of all the newest."""
+        if isinstance(item, Event):
+            if len(self._answers) == EVENTS:
+                self._answers.popleft()
+            self._answers.append(item)
+            self._changed.set()
+
+
+class PublishCall(Call[Answer]):
+    """A caller that publishes."""
+
     def __init__(
         self,
         stream: str,
@@ -143,20 +163,22 @@ class Publishing(Call[Answer]):
             self._sending = asyncio.create_task(self._send())
             self._sending.add_done_callback(lambda _: self._changed.set())
 
-    def receive(self, answer: Answer) -> None:
-        """An answer came; that to a frame of an earlier link has been given already."""
-        sent = self._under_way.pop(answer.seq, None)
+    def receive(self, item: Answer | Event) -> None:
+        """Take the answer to a frame that is under way. Frames of an earlier link have been answered already."""
+        if isinstance(item, Event):
+            return
+        sent = self._under_way.pop(item.seq, None)
         if sent is not None:
-            answer.latency_ms = round((time.perf_counter() - sent.at) * 1000, 3)
-            if sent.size is not None and isinstance(answer, Result):
-                answer.scale_to(*sent.size)
-            self._answers.append(answer)
+            item.latency_ms = round((time.perf_counter() - sent.at) * 1000, 3)
+            if sent.size is not None and isinstance(item, Result):
+                item.scale_to(*sent.size)
+            self._answers.append(item)
             self._changed.set()
 
     def refused(self, error: SightlineError, seq: int | None) -> None:
         """A picture that the server can't take is a dropped frame; anything else ends the call."""
         if seq in self._under_way and isinstance(error, (BadImage, TooLarge)):
-            self.receive(Dropped(self._stream, seq, error.code, error.message))
+            self.receive(Dropped(stream=self._stream, seq=seq, reason=error.code, message=error.message))
         else:
             self.lost(error)
 
@@ -172,9 +194,9 @@ class Publishing(Call[Answer]):
     def left_behind(self) -> list[Answer]:
         """Notices of the frames whose answers were lost."""
         why = "the connection was lost before the answer came"
-        lost: list[Answer] = [Dropped(self._stream, seq, "disconnected", why) for seq in self._under_way]
+        lost = list(self._under_way)
         self._under_way.clear()
-        return lost
+        return [Dropped(stream=self._stream, seq=seq, reason="disconnected", message=why) for seq in lost]
 
     async def finish(self) -> None:
         """Stop sending, and give the caller's pictures back."""
@@ -199,7 +221,7 @@ class Publishing(Call[Answer]):
                     return
                 jpeg = ready.jpeg
                 check(jpeg)
-                head = frames.FrameHead(self._stream, seq, time.time() * 1000)
+                head = FrameHead(self._stream, seq, time.time() * 1000)
                 link = await self._room()  # another one, where the last was lost while we waited for the picture
                 self._under_way[seq] = _Sent(time.perf_counter(), ready.size)
                 most = link.limits.max_message_bytes

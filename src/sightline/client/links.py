@@ -14,8 +14,9 @@ from urllib.parse import urlsplit
 from sightline.client.answers import Answer
 from sightline.client.supply import Jpeg
 from sightline.core.errors import ConfigError, SightlineError, Unreachable
-from sightline.wire import msgpack as frames
-from sightline.wire.json import Pong
+from sightline.core.events import Event
+from sightline.wire.messages import Pong
+from sightline.wire.requests import FrameHead
 
 CA_PATH = "/ca.crt"
 CONNECT_S = 10.0
@@ -52,8 +53,8 @@ class Wish(NamedTuple):
 class Receiver(Protocol):
     """Who gets what comes over a link. Called on the loop; keeps what comes, within bounds."""
 
-    def receive(self, answer: Answer) -> None:
-        """A result or a dropped frame's notice."""
+    def receive(self, answer: Answer | Event, /) -> None:
+        """Take a result, a dropped frame's notice, or an event."""
 
     def refused(self, error: SightlineError, seq: int | None) -> None:
         """The server refuses the stream, or one frame of it."""
@@ -70,7 +71,7 @@ class Link(Protocol):
 
     limits: Limits
 
-    async def send(self, head: frames.FrameHead, jpeg: Jpeg) -> None:
+    async def send(self, head: FrameHead, jpeg: Jpeg) -> None:
         """Send a frame; waits while the server doesn't read. On a link that is lost nothing happens."""
 
     async def close(self) -> None:
@@ -97,7 +98,7 @@ class Clock:
             self.offset = pong.server_time - (pong.timestamp + now) / 2
 
 
-class Place:
+class Address:
     """A server: where it is, what we show to it, and whom we trust to vouch for it."""
 
     def __init__(self, url: str, *, token: str | None = None, ca: str | os.PathLike[str] | None = None) -> None:

@@ -14,6 +14,7 @@ from sightline.client.answers import Answer, Result
 from sightline.client.asynchronous import AsyncClient
 from sightline.client.links import Limits, Wish
 from sightline.core.errors import Unreachable
+from sightline.core.events import Event
 
 if TYPE_CHECKING:
     from sightline.client.supply import Pictures
@@ -75,6 +76,10 @@ class Client:
     def subscribe(self, stream: str, *, pictures: bool = False) -> Generator[Result]:
         """Results of a stream, with the publisher's pictures where wanted, until you stop."""
         return self._iterate(self._client.subscribe(stream, pictures=pictures))
+
+    def events(self, stream: str | None = None) -> Generator[Event]:
+        """Events of a stream, or of all streams, until you stop."""
+        return self._iterate(self._client.events(stream))
 
     def close(self) -> None:
         """End all calls and the background thread."""

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import ssl
 import time
-from typing import cast
+from typing import TypeAlias, cast, get_args
 from urllib.parse import urlsplit
 
 import msgspec
@@ -16,9 +16,9 @@ from sightline.client.links import (
     CONNECT_S,
     HEARTBEAT_S,
     SILENT_S,
+    Address,
     Clock,
     Limits,
-    Place,
     Receiver,
     Wish,
     unreachable,
@@ -26,18 +26,20 @@ from sightline.client.links import (
 )
 from sightline.client.supply import Jpeg
 from sightline.core.errors import ProtocolError, SightlineError, TooLarge, Unreachable
+from sightline.core.events import Event
 from sightline.wire import msgpack as frames
-from sightline.wire.json import Ping, Pong
+from sightline.wire.messages import Adapt, ErrorMessage, Hello, Pong, Status
+from sightline.wire.requests import Auth, FrameHead, Ping, Subscribe
 
 log = logging.getLogger(__name__)
 
 LONGEST = 80 << 20
 """Bytes. More than any server sends in one message."""
-KNOWN = ("hello", "adapt", "status", "result", "dropped", "error", "pong")
 
-_message = msgspec.msgpack.Decoder(
-    frames.Hello | frames.Adapt | frames.Status | Result | Dropped | frames.ErrorMessage | Pong
-)
+
+Message: TypeAlias = Hello | Adapt | Status | Result | Dropped | ErrorMessage | Pong | Event
+KNOWN = {str(kind.__struct_config__.tag) for kind in get_args(Message)}
+_message: msgspec.msgpack.Decoder[Message] = msgspec.msgpack.Decoder(Message)
 
 
 class _Kind(msgspec.Struct):
@@ -48,16 +50,16 @@ _kind = msgspec.msgpack.Decoder(_Kind)
 
 
 async def connect(
-    place: Place, receiver: Receiver, first: frames.Subscribe | None = None, *, session: str = ""
+    address: Address, receiver: Receiver, first: Subscribe | None = None, *, session: str = ""
 ) -> TcpLink:
-    url = place.url
+    url = address.url
     parts = urlsplit(url)
     link: TcpLink | None = None
     try:
         async with asyncio.timeout(CONNECT_S):
             loop = asyncio.get_running_loop()
             _, link = await loop.create_connection(
-                lambda: TcpLink(place, receiver, session), str(parts.hostname), parts.port or 0, ssl=place.context()
+                lambda: TcpLink(address, receiver, session), str(parts.hostname), parts.port or 0, ssl=address.context()
             )
             await link.hello
     except BaseException as e:
@@ -82,9 +84,9 @@ class TcpLink(asyncio.BufferedProtocol):
 
     limits: Limits
 
-    def __init__(self, place: Place, receiver: Receiver, session: str) -> None:
-        self._url = place.url
-        self._token = place.token
+    def __init__(self, address: Address, receiver: Receiver, session: str) -> None:
+        self._url = address.url
+        self._token = address.token
         self._receiver = receiver
         self._session = session
         """For the first frame."""
@@ -103,7 +105,7 @@ class TcpLink(asyncio.BufferedProtocol):
         self._transport = cast("asyncio.Transport", transport)
         self._heard = self._loop.time()
         if self._token is not None:
-            self.say(frames.Auth(self._token))
+            self.say(Auth(self._token))
         self._beat()
 
     def get_buffer(self, sizehint: int) -> memoryview:
@@ -138,7 +140,7 @@ class TcpLink(asyncio.BufferedProtocol):
         """Send a small message."""
         self._transport.write(frames.prefixed(frames.encode(message)))
 
-    async def send(self, head: frames.FrameHead, jpeg: Jpeg) -> None:
+    async def send(self, head: FrameHead, jpeg: Jpeg) -> None:
         """Send a frame: head and picture one after the other, without a copy of both."""
         if not self._room.is_set():
             await self._room.wait()
@@ -182,19 +184,19 @@ class TcpLink(asyncio.BufferedProtocol):
             elif message.reused and self._shown is not None:
                 message = with_picture_of(self._shown, message)
             self._receiver.receive(message)
-        elif isinstance(message, Dropped):
+        elif isinstance(message, (Dropped, Event)):
             self._receiver.receive(message)
         elif isinstance(message, Pong):
             self._clock.take(message)
-        elif isinstance(message, frames.ErrorMessage):
+        elif isinstance(message, ErrorMessage):
             error = error_of(message.code, message.message)
             if message.stream:
                 self._receiver.refused(error, message.seq)
             else:
                 self._lose(error)
-        elif isinstance(message, frames.Adapt):
+        elif isinstance(message, Adapt):
             self._receiver.asked(Wish(message.fps, message.quality, message.width, message.max_pending, message.reason))
-        elif isinstance(message, frames.Status):
+        elif isinstance(message, Status):
             log.debug("%s: %s: %s", self._url, message.stream, message.message)
         elif not self.hello.done():
             self.limits = message

@@ -7,21 +7,22 @@ import contextlib
 import logging
 import ssl
 import time
-from typing import TypeAlias
+from typing import TypeAlias, get_args
 from urllib.parse import urlsplit
 
 import msgspec
+from msgspec.structs import asdict
 from websockets.asyncio.client import ClientConnection
 from websockets.asyncio.client import connect as connect_ws
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 
-from sightline.client.answers import Dropped, Result, error_of, from_result, from_still, from_viewer_frame
+from sightline.client.answers import Dropped, Result, as_result, as_reused, error_of
 from sightline.client.links import (
     CONNECT_S,
     HEARTBEAT_S,
+    Address,
     Clock,
     Limits,
-    Place,
     Receiver,
     Wish,
     unreachable,
@@ -29,9 +30,21 @@ from sightline.client.links import (
 )
 from sightline.client.supply import Jpeg
 from sightline.core.errors import ProtocolError, SightlineError, Unreachable
+from sightline.core.events import Event
 from sightline.wire import json as protocol
 from sightline.wire import msgpack as frames
-from sightline.wire.json import Ping, Pong
+from sightline.wire.messages import (
+    Adapt,
+    ErrorMessage,
+    Hello,
+    JsonDropped,
+    JsonResult,
+    Pong,
+    Status,
+    Still,
+    ViewerFrame,
+)
+from sightline.wire.requests import Ack, FrameHead, Ping
 
 log = logging.getLogger(__name__)
 _wire = log.getChild("wire")
@@ -39,17 +52,9 @@ _wire.setLevel(logging.INFO)
 """What the library below logs. More than this and it writes down headers, our token among them."""
 
 Message: TypeAlias = (
-    protocol.Hello
-    | protocol.Adapt
-    | protocol.Status
-    | protocol.ResultMessage
-    | protocol.Dropped
-    | protocol.ViewerFrame
-    | protocol.Still
-    | protocol.ErrorMessage
-    | Pong
+    Hello | Adapt | Status | JsonResult | JsonDropped | ViewerFrame | Still | ErrorMessage | Pong | Event
 )
-KNOWN = ("hello", "adapt", "status", "result", "dropped", "frame_metadata", "still", "error", "pong")
+KNOWN = {str(kind.__struct_config__.tag) for kind in get_args(Message)}
 _message: msgspec.json.Decoder[Message] = msgspec.json.Decoder(Message)
 
 
@@ -60,10 +65,10 @@ class _Kind(msgspec.Struct):
 _kind = msgspec.json.Decoder(_Kind)
 
 
-async def connect(place: Place, path: str, receiver: Receiver, *, camera: bool = False) -> WsLink:
+async def connect(address: Address, path: str, receiver: Receiver, *, camera: bool = False) -> WsLink:
     """Connect to one of the endpoints. Raises Unreachable, or what the server refuses a camera with."""
-    url = place.url
-    headers = {} if place.token is None else {"Authorization": f"Bearer {place.token}"}
+    url = address.url
+    headers = {} if address.token is None else {"Authorization": f"Bearer {address.token}"}
     try:
         ws = await connect_ws(
             url + path,
@@ -73,7 +78,7 @@ async def connect(place: Place, path: str, receiver: Receiver, *, camera: bool =
             close_timeout=1,
             ping_interval=HEARTBEAT_S,
             ping_timeout=HEARTBEAT_S,
-            ssl=place.context(),
+            ssl=address.context(),
             additional_headers=headers,
             logger=_wire,
         )
@@ -120,7 +125,7 @@ class WsLink:
         else:
             self.hello.set_result(None)
 
-    async def send(self, head: frames.FrameHead, jpeg: Jpeg) -> None:
+    async def send(self, head: FrameHead, jpeg: Jpeg) -> None:
         """Send a frame as one message."""
         if self._clock.offset is not None:
             head.clock_offset = self._clock.offset
@@ -159,31 +164,33 @@ class WsLink:
 
     async def _take(self, text: str) -> None:
         message = _decode(text)
-        if isinstance(message, protocol.ResultMessage):
-            mask = await self._binary(message.mask_bytes) if isinstance(message.mask_bytes, int) else None
-            self._receiver.receive(from_result(message, mask))
-        elif isinstance(message, protocol.ViewerFrame):
-            mask_bytes = message.mask_bytes if isinstance(message.mask_bytes, int) else 0
-            data = await self._binary(message.jpeg_bytes + mask_bytes)
-            self._shown = from_viewer_frame(message, data)
+        if isinstance(message, JsonResult):
+            mask = await self._binary(message.mask_bytes) if message.mask_bytes else None
+            self._receiver.receive(as_result(message, mask=mask))
+        elif isinstance(message, ViewerFrame):
+            data = await self._binary(message.jpeg_bytes + message.mask_bytes)
+            picture, mask = data[: message.jpeg_bytes], data[message.jpeg_bytes :] or None
+            self._shown = as_result(message, mask=mask, picture=picture)
             self._receiver.receive(self._shown)
-            await self._ws.send(protocol.encode(protocol.Ack(message.frameNumber)))
-        elif isinstance(message, protocol.Still) and self._shown is not None:
-            self._receiver.receive(from_still(self._shown, message))
-        elif isinstance(message, protocol.Dropped):
-            reason = message.message if isinstance(message.message, str) else ""
-            self._receiver.receive(Dropped(self._stream, message.frameNumber, message.reason, reason))
+            await self._ws.send(protocol.encode(Ack(message.seq)))
+        elif isinstance(message, Still) and self._shown is not None:
+            self._receiver.receive(as_reused(self._shown, message))
+        elif isinstance(message, JsonDropped):
+            said = asdict(message) | {"stream": self._stream}
+            self._receiver.receive(Dropped(**said))
+        elif isinstance(message, Event):
+            self._receiver.receive(message)
         elif isinstance(message, Pong):
             self._clock.take(message)
-        elif isinstance(message, protocol.ErrorMessage):
+        elif isinstance(message, ErrorMessage):
             self._lose(error_of(message.code, message.message))
-        elif isinstance(message, protocol.Adapt):
+        elif isinstance(message, Adapt):
             self._receiver.asked(Wish(message.fps, message.quality, message.width, message.max_pending, message.reason))
-        elif isinstance(message, protocol.Status):
+        elif isinstance(message, Status):
             log.debug("%s: %s", self._url, message.message)
-        elif isinstance(message, protocol.Hello) and not self.hello.done():
+        elif isinstance(message, Hello) and not self.hello.done():
             self.limits = message
-            self._stream = message.stream
+            self._stream = message.stream or ""
             self.hello.set_result(None)
 
     async def _binary(self, expected: int) -> bytes:

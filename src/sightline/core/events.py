@@ -6,17 +6,17 @@ from typing import Literal, TypeAlias
 
 from msgspec import Struct
 
-EventType: TypeAlias = Literal["start", "update", "end"]
+Phase: TypeAlias = Literal["start", "update", "end"]
 
 
-class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Event(Struct, tag="event", frozen=True, kw_only=True, omit_defaults=True):
     """One change of something that happens in a stream. A happening is told by its ``start``, any number of ``update``
-    and its ``end``, which all have the same ``id``."""
+    and its ``end``, which all have the same ``id``. Outside, it goes as it is, with ``"type":"event"``."""
 
     id: str
     """Unique within the server's life."""
     stream: str
-    type: EventType
+    phase: Phase
     kind: str
     """What happens, as the stage that found it calls it, such as ``object``, ``zone`` or ``line``."""
     at: float

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias, TypeVar
 
 import numpy as np
 from msgspec import Struct
@@ -15,6 +15,8 @@ from sightline.core.errors import BadRequest
 from sightline.core.events import Event
 from sightline.core.records import Detection as Detection
 from sightline.core.records import Segment as Segment
+
+T = TypeVar("T")
 
 Image: TypeAlias = NDArray[np.uint8]
 """H x W x 3, BGR, uint8."""
@@ -189,5 +191,14 @@ class Result:
     """Data of the stages after the model, by the stage's name. They go out on every wire as they are."""
     events: tuple[Event, ...] = ()
     """Events that the stages found in this frame."""
-    forms: dict[str, Any] = field(default_factory=dict)
-    """Encoded forms of this result, each made once and shared by all who want it; touched on the loop only."""
+    _made: dict[Hashable, Any] = field(default_factory=dict, init=False, repr=False)
+
+    def once(self, key: Hashable, make: Callable[[], T]) -> T:
+        """Return what was made of this result under ``key``; the first who asks has it made. For the event loop only.
+
+        So pictures and messages are made once and shared by all who want the same.
+        """
+        if key not in self._made:
+            self._made[key] = make()
+        made: T = self._made[key]
+        return made

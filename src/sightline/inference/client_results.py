@@ -10,7 +10,7 @@ from sightline.core.errors import ProtocolError
 from sightline.core.types import Detections, Frame, ModelCard, Prediction, Result, Segmentation
 from sightline.inference.result import make_result
 from sightline.media import codecs
-from sightline.wire.json import PageResults
+from sightline.wire.requests import PageResults
 
 MAX_MASK_PIXELS = 1 << 21
 """Of a class map: 1024 x 2048."""

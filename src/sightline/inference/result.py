@@ -73,5 +73,4 @@ def reuse_result(frame: Frame, earlier: Result, pipeline: Pipeline, *, started: 
         finished_at=time.monotonic(),
         extras=applied.extras,
         events=applied.events,
-        forms={},
     )

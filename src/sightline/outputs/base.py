@@ -7,13 +7,11 @@ import logging
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
-import msgspec
-
 from sightline.core.errors import SightlineError, SinkError, StreamEnded
 from sightline.core.types import Result
-from sightline.sinks.jsonl import Line
 from sightline.streams.hub import Hub
 from sightline.streams.publisher import Subscription
+from sightline.wire.lines import as_json
 
 log = logging.getLogger(__name__)
 
@@ -24,8 +22,6 @@ MOST_S = 30.0
 """Between two tries: doubled from the first to the most."""
 LAST_S = 2.0
 """So long a sink has for what waits when the server stops."""
-
-_encoder = msgspec.json.Encoder()
 
 
 class Outlet(Protocol):
@@ -149,26 +145,3 @@ class Feeder:
         self._given_up += len(self._taken)
         self._taken = []
         self.failing = reason
-
-
-def as_json(result: Result) -> bytes:
-    """A result as ``sightline run`` writes it; made once, whoever wants it so."""
-    made: bytes | None = result.forms.get("line")
-    if made is None:
-        frame = result.frame
-        width, height = frame.size
-        line = Line(
-            stream=frame.stream,
-            seq=frame.seq,
-            timestamp=round(frame.captured_at if frame.captured_here is None else frame.captured_here, 6),
-            source=frame.stream,
-            width=width,
-            height=height,
-            model=result.card.name,
-            detections=result.detections,
-            processing_time_ms=result.processing_time_ms,
-            stages=result.stages,
-            segments=result.segments if result.card.task == "segment" else msgspec.UNSET,
-        )
-        made = result.forms["line"] = _encoder.encode(line)
-    return made

@@ -3,34 +3,12 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
 from contextlib import suppress
 
-import msgspec
-
-from sightline.core.types import Detection, Segment
 from sightline.sinks.base import Entry, writable_file, writing
+from sightline.wire.lines import Line, encode, line_of
 
 STDOUT = 1
-
-
-class Line(msgspec.Struct, omit_defaults=True):
-    """What a line says."""
-
-    stream: str
-    seq: int
-    timestamp: float
-    """Seconds: from the start of a file, since 1970 for a camera."""
-    source: str
-    """The file's name, or the camera's."""
-    width: int
-    height: int
-    model: str
-    detections: tuple[Detection, ...]
-    processing_time_ms: float
-    stages: Mapping[str, float]
-    segments: tuple[Segment, ...] | msgspec.UnsetType = msgspec.UNSET
-    """Of models that give every pixel a class."""
 
 
 def open(target: str) -> Jsonl:
@@ -50,31 +28,15 @@ class Jsonl:
     def __init__(self, target: str, file: io.FileIO) -> None:
         self.target = target
         self._file = file
-        self._encoder = msgspec.json.Encoder()
 
     def write(self, entry: Entry) -> None:
         """Write one line."""
-        result = entry.result
-        self.write_line(
-            Line(
-                stream=result.frame.stream,
-                seq=result.frame.seq,
-                timestamp=round(result.frame.captured_at, 6),
-                source=entry.source,
-                width=entry.image.shape[1],
-                height=entry.image.shape[0],
-                model=result.card.name,
-                detections=result.detections,
-                processing_time_ms=result.processing_time_ms,
-                stages=result.stages,
-                segments=result.segments if result.card.task == "segment" else msgspec.UNSET,
-            )
-        )
+        self.write_line(line_of(entry.result, entry.source))
 
     def write_line(self, line: Line) -> None:
         """Write one line, whoever made it."""
         with writing(self.target):
-            self._append(self._encoder.encode(line) + b"\n")
+            self._append(encode(line) + b"\n")
 
     def close(self) -> None:
         """Close the file."""

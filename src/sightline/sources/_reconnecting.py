@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
-import random
 import threading
 import time
 from collections.abc import Callable, Iterator
 
+from sightline.core.backoff import Backoff
 from sightline.core.errors import SourceError
 from sightline.core.mailbox import Pipe
 from sightline.sources.base import Shot, Source, open_source
@@ -60,7 +60,7 @@ class ReconnectingSource:
         """Pictures, since it was opened."""
         self._live = False
         """What it was when it was last open."""
-        self._wait = FIRST_S
+        self._backoff = Backoff(FIRST_S, MOST_S, jitter=0.5)
 
     def close(self) -> None:
         """End it. A reader that waits for the network notices once something comes, or its time is over."""
@@ -98,16 +98,15 @@ class ReconnectingSource:
             if self._closed.is_set():
                 return
             if not self._came:
-                self._came, self._wait = True, FIRST_S
+                self._came = True
+                self._backoff.reset()
                 self._tell(None)
             yield shot
             source.idle = self.idle
 
     def _again(self, reason: str) -> None:
-        wait = self._wait * random.uniform(0.5, 1)
-        self._wait = min(2 * self._wait, MOST_S)
         self._tell(reason)
-        self._closed.wait(wait)
+        self._closed.wait(self._backoff.wait_s())
 
 
 class LastingSource:

@@ -22,7 +22,7 @@ from sightline.settings.stream import check
 from sightline.streams.model_switch import NEEDS_MODEL, ModelSwitch
 from sightline.streams.publisher import Publisher, Subscription
 from sightline.streams.stream import Listeners, Stream
-from sightline.wire.json import SettingsRefused
+from sightline.wire.messages import SettingsRefused
 
 log = logging.getLogger(__name__)
 

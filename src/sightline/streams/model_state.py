@@ -10,7 +10,7 @@ from typing import Any
 from sightline.inference.key import ModelKey
 from sightline.inference.place import InferenceOptions
 from sightline.inference.worker import Feed, ModelWorker
-from sightline.wire.json import Status
+from sightline.wire.messages import Status
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +62,9 @@ class ModelState:
         """How the model stands, for peers: loading, ready or failed."""
         unready = self.worker.unready
         if unready is None:
-            return Status("ready", "The model is ready.")
-        return Status("failed" if self.worker.settled.is_set() else "loading", f"No results yet: {unready}.")
+            return Status(state="ready", message="The model is ready.")
+        state = "failed" if self.worker.settled.is_set() else "loading"
+        return Status(state=state, message=f"No results yet: {unready}.")
 
     @property
     def next_worker(self) -> ModelWorker:

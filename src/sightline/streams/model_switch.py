@@ -23,7 +23,7 @@ from sightline.settings.settings import Settings
 from sightline.settings.stream import merged
 from sightline.streams.model_state import FailedModel, PendingModel
 from sightline.streams.stream import Stream
-from sightline.wire.json import SettingsMessage
+from sightline.wire.messages import SettingsMessage
 
 log = logging.getLogger(__name__)
 

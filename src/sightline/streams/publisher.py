@@ -8,7 +8,8 @@ from typing import Literal, TypeAlias
 
 from sightline.core.mailbox import Mailbox
 from sightline.core.types import Frame, Result
-from sightline.wire.json import Adapt, PerformanceStats, SettingsMessage, SettingsRefused, Status
+from sightline.wire.messages import Adapt, SettingsMessage, SettingsRefused, Status
+from sightline.wire.requests import PerformanceStats
 
 DropReason: TypeAlias = Literal["replaced", "unwatched", "rate", "closed"]
 """replaced: a newer frame came first. unwatched: nobody wants results. rate: above max_fps. closed: the end came."""

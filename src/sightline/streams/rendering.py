@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import NamedTuple
 
 from sightline.core.errors import BadRequest
@@ -59,21 +60,16 @@ class Drawing:
         """The frame with its boxes or mask burned in, as a JPEG of the frame's height."""
         self._tell(result, look)
         real = look.on(result)
-        form = f"drawn {real.mode} {real.opacity}"
-        drawn: asyncio.Future[bytes] | None = result.forms.get(form)
-        if drawn is None:
-            loop = asyncio.get_running_loop()
-            drawn = result.forms[form] = loop.run_in_executor(self._pool, self._draw, result, real)
+        loop = asyncio.get_running_loop()
+        drawing = partial(loop.run_in_executor, self._pool, self._draw, result, real)
+        drawn = result.once(("drawn", real), drawing)
         return await asyncio.shield(drawn)  # one viewer's leaving must not cancel the others' picture
 
     async def plain(self, result: Result) -> bytes:
         """The frame as a JPEG: the publisher's own, where it sent one."""
         if isinstance(result.frame.image, Encoded):
             return result.frame.image.data
-        made: asyncio.Task[bytes] | None = result.forms.get("jpeg")
-        if made is None:
-            made = result.forms["jpeg"] = asyncio.create_task(self.picture(result.frame))
-        return await asyncio.shield(made)
+        return await asyncio.shield(result.once("jpeg", lambda: asyncio.create_task(self.picture(result.frame))))
 
     async def picture(self, frame: Frame) -> bytes:
         """A frame as a JPEG."""

@@ -20,12 +20,13 @@ from sightline.streams.adaptive.state import AdaptiveState
 from sightline.streams.meters import Meters
 from sightline.streams.model_state import ModelState
 from sightline.streams.publisher import DropReason, Publisher, Subscription
-from sightline.wire.json import Status
+from sightline.wire.messages import Status
 
 log = logging.getLogger(__name__)
 
-CAMERA_LIVE = Status("live", "The camera is live.")
-CAMERA_GONE = Status("ended", "The camera is gone.")
+CAMERA_LIVE = Status(state="live", message="The camera is live.")
+NO_CAMERA = Status(state="waiting", message="Waiting for the camera.")
+CAMERA_GONE = Status(state="ended", message="The camera is gone.")
 
 
 class Listeners:
@@ -102,8 +103,8 @@ class Stream:
     def status(self) -> Status:
         """Whether pictures come, for who subscribes now."""
         if self.paused is not None:
-            return Status("waiting", f"Waiting for the camera: {self.paused}.")
-        return CAMERA_LIVE if self.publisher is not None else Status("waiting", "Waiting for the camera.")
+            return Status(state="waiting", message=f"Waiting for the camera: {self.paused}.")
+        return CAMERA_LIVE if self.publisher is not None else NO_CAMERA
 
     @property
     def priority(self) -> int:

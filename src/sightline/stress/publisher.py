@@ -9,10 +9,11 @@ from collections import Counter
 from sightline.client import connect, links
 from sightline.client.answers import Answer, Result
 from sightline.core.errors import SightlineError
+from sightline.core.events import Event
 from sightline.stress import child
 from sightline.stress.pictures import packed
 from sightline.stress.plan import Published, PublishJob, Ready, Start
-from sightline.wire import msgpack as frames
+from sightline.wire.requests import FrameHead
 
 GRACE_S = 20.0
 """So long after the planned end it still sends what it could not send before."""
@@ -48,7 +49,7 @@ class Publisher:
             self.seen.sent_s.append(round(now - start, 4))
             self.seen.late_ms.append(round((now - due) * 1000, 2))
             self._pending[seq] = now
-            head = frames.FrameHead(self._job.stream, seq, time.time() * 1000)
+            head = FrameHead(self._job.stream, seq, time.time() * 1000)
             await link.send(head, pictures[(self._job.first + seq) % len(pictures)])
 
     async def settle(self) -> Published:
@@ -68,10 +69,10 @@ class Publisher:
 
     # From the link
 
-    def receive(self, answer: Answer) -> None:
+    def receive(self, answer: Answer | Event) -> None:
         """A frame's result, or a notice that it has none."""
         now = time.monotonic()
-        if not self._take(answer.seq, now):
+        if isinstance(answer, Event) or not self._take(answer.seq, now):
             return
         if isinstance(answer, Result):
             self.seen.result_s.append(round(now - self._start, 4))
@@ -114,8 +115,8 @@ async def work(parent: child.Parent) -> None:
     job = await parent.hear(PublishJob)
     with packed(job.pictures, job.ends) as pictures:
         publisher = Publisher(job)
-        place = links.Place(job.url, token=job.token, ca=job.ca)
-        link = await connect.publishing(place, job.stream)(publisher)
+        address = links.Address(job.url, token=job.token, ca=job.ca)
+        link = await connect.publishing(address, job.stream)(publisher)
         try:
             parent.tell(Ready())
             start = await parent.hear(Start)

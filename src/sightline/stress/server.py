@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from sightline.client.links import Place
+from sightline.client.links import Address
 from sightline.core.errors import ConfigError, SightlineError, Unreachable
 from sightline.settings.settings import environment
 
@@ -59,7 +59,7 @@ async def running(
     url: str, stats_url: str | None, *, token: str | None = None, ca: str | None = None
 ) -> AsyncGenerator[Server]:
     """A server that runs already, and goes on. Raises ConfigError for a URL that is none of ours."""
-    url = Place(url, token=token, ca=ca).url
+    url = Address(url, token=token, ca=ca).url
     parts = urlsplit(url)
     host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
     if stats_url is None:
@@ -68,7 +68,7 @@ async def running(
         stats_url = f"{http}://{host}:8000" if scheme.startswith("tcp") else f"{http}://{place}"
     elif urlsplit(stats_url).scheme not in ("http", "https"):
         raise ConfigError(f"--stats-url {stats_url!r}: expected http://HOST:PORT")
-    Place(stats_url.replace("http", "ws", 1), token=token)  # which is not sent where it would be overheard
+    Address(stats_url.replace("http", "ws", 1), token=token)  # which is not sent where it would be overheard
     yield Server(url, stats_url.rstrip("/"), token, ca)
 
 
@@ -149,7 +149,7 @@ def _get(server: Server, path: str) -> dict[str, Any]:
     try:
         connection = http.client.HTTPConnection(host, parts.port, timeout=TIMEOUT_S)
         if parts.scheme == "https":
-            context = Place(f"wss://{host}", ca=server.ca).context()
+            context = Address(f"wss://{host}", ca=server.ca).context()
             connection = http.client.HTTPSConnection(host, parts.port, timeout=TIMEOUT_S, context=context)
         with contextlib.closing(connection):
             headers = {} if server.token is None else {"Authorization": f"Bearer {server.token}"}

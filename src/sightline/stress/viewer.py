@@ -7,6 +7,7 @@ import time
 from sightline.client import connect, links
 from sightline.client.answers import Answer, Result
 from sightline.core.errors import SightlineError
+from sightline.core.events import Event
 from sightline.stress import child
 from sightline.stress.plan import Ready, Stop, Viewed, ViewJob
 
@@ -18,7 +19,7 @@ class Viewer:
         self.seen = Viewed(stream, 0, 0, [], 0.0)
         self._last: int | None = None
 
-    def receive(self, answer: Answer) -> None:
+    def receive(self, answer: Answer | Event) -> None:
         """A picture with its result."""
         if not isinstance(answer, Result):
             return
@@ -44,8 +45,8 @@ async def work(parent: child.Parent) -> None:
     """Connect, look until told to stop, tell."""
     job = await parent.hear(ViewJob)
     viewer = Viewer(job.stream)
-    place = links.Place(job.url, token=job.token, ca=job.ca)
-    link = await connect.subscribing(place, job.stream, pictures=True)(viewer)
+    address = links.Address(job.url, token=job.token, ca=job.ca)
+    link = await connect.subscribing(address, job.stream, pictures=True)(viewer)
     try:
         parent.tell(Ready())
         cpu = time.process_time()

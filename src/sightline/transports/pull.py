@@ -26,7 +26,7 @@ from sightline.streams.ingest import Ingest
 from sightline.streams.publisher import Publisher
 from sightline.streams.rendering import Drawing
 from sightline.streams.stream import Stream
-from sightline.wire.json import Adapt
+from sightline.wire.messages import Adapt
 
 log = logging.getLogger(__name__)
 

@@ -38,10 +38,29 @@ from sightline.streams.hub import Hub
 from sightline.streams.ingest import EPOCH, Ingest, Pacer
 from sightline.streams.publisher import DropReason, Publisher
 from sightline.streams.rendering import Drawing
-from sightline.wire import json as protocol
 from sightline.wire import msgpack as frames
-from sightline.wire.json import Adapt, Ping, Pong, SettingsMessage, SettingsRefused, Status
+from sightline.wire.messages import (
+    Adapt,
+    DroppedMessage,
+    ErrorMessage,
+    Hello,
+    Pong,
+    SettingsMessage,
+    SettingsRefused,
+    Status,
+    mask_kind,
+)
 from sightline.wire.msgpack import Bytes
+from sightline.wire.requests import (
+    Auth,
+    Close,
+    FrameMessage,
+    Ping,
+    StreamSettingsWish,
+    Subscribe,
+    Unsubscribe,
+    captured,
+)
 
 log = logging.getLogger(__name__)
 
@@ -112,20 +131,19 @@ class TcpPublisher(Publisher):
 
     def drop(self, frame: Frame, reason: DropReason) -> None:
         """The frame was dropped."""
-        self._pacer.later(frame, frames.Dropped(self._name, frame.seq, reason))
+        self._pacer.later(frame, DroppedMessage(stream=self._name, seq=frame.seq, reason=reason))
 
     def fail(self, frame: Frame, message: str) -> None:
         """The frame failed."""
-        self._peer.tell(frames.Dropped(self._name, frame.seq, "failed", message))
+        self._peer.tell(DroppedMessage(stream=self._name, seq=frame.seq, reason="failed", message=message))
 
     def tell(self, status: Status) -> None:
         """How the model stands."""
-        self._peer.tell(frames.Status(self._name, status.state, status.message))
+        self._peer.tell(status.of(self._name))
 
     def ask(self, wish: Adapt) -> None:
         """For other pictures from now on."""
-        asked = (wish.fps, wish.quality, wish.width, wish.reason, wish.preset, wish.max_pending)
-        self._peer.tell(frames.Adapt(self._name, *asked))
+        self._peer.tell(wish.of(self._name))
 
     def inform(self, message: SettingsMessage | SettingsRefused) -> None:
         """What its frames are processed with from now on, or why not."""
@@ -188,10 +206,20 @@ class Peer(asyncio.BufferedProtocol):
     def _greet(self, identity: Identity) -> None:
         self._identity = identity
         limits = self._hub.settings
-        hello = (limits.pending(), limits.max_fps, limits.max_message_bytes, limits.max_pixels)
         knobs = preset_knobs(limits.preset)
-        model = self._hub.worker.model_name
-        self.tell(frames.Hello(model, *hello, limits.preset, knobs.fps, knobs.quality, knobs.width))
+        self.tell(
+            Hello(
+                model=self._hub.worker.model_name,
+                max_pending=limits.pending(),
+                max_fps=limits.max_fps,
+                max_message_bytes=limits.max_message_bytes,
+                max_pixels=limits.max_pixels,
+                preset=limits.preset,
+                fps=knobs.fps,
+                quality=knobs.quality,
+                width=knobs.width,
+            )
+        )
         self._timers["idle"] = self._loop.call_later(limits.idle_timeout, self._check_idle)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -240,7 +268,7 @@ class Peer(asyncio.BufferedProtocol):
         log.info("tcp %s closed: %s", self._name, error.message)
         self._let_go()
         self._waiting.clear()
-        self._write([frames.prefixed(frames.encode(frames.ErrorMessage(error.code, error.message)))])
+        self._write([frames.prefixed(frames.encode(ErrorMessage(error.code, error.message)))])
         if self._transport.can_write_eof() and not self._transport.is_closing():
             self._transport.write_eof()
         else:  # TLS knows no half-closed connections
@@ -268,19 +296,19 @@ class Peer(asyncio.BufferedProtocol):
     def _take(self, data: memoryview) -> None:
         message = frames.decode_peer(data)
         self._heard = self._loop.time()
-        if isinstance(message, frames.Auth):
+        if isinstance(message, Auth):
             self._authenticate(message.token)
         elif self._identity is None:
             raise Unauthorized("this server asks for tokens: expected auth with one as the first message")
-        elif isinstance(message, frames.FrameMessage):
+        elif isinstance(message, FrameMessage):
             self._take_frame(message)
         elif isinstance(message, Ping):
             self.tell(Pong(message.timestamp, time.time() * 1000))
-        elif isinstance(message, frames.SettingsWish):
+        elif isinstance(message, StreamSettingsWish):
             self._wish(message)
-        elif isinstance(message, frames.Close):
+        elif isinstance(message, Close):
             self._close(message.stream)
-        elif isinstance(message, frames.Unsubscribe):
+        elif isinstance(message, Unsubscribe):
             task = self._subscriptions.pop(message.stream, None)
             if task is not None:
                 task.cancel()
@@ -301,7 +329,7 @@ class Peer(asyncio.BufferedProtocol):
         self._unwatch = access.watch(identity, self.end)
         self._greet(identity)
 
-    def _subscribe(self, identity: Identity, message: frames.Subscribe) -> None:
+    def _subscribe(self, identity: Identity, message: Subscribe) -> None:
         try:
             self._door.access.check(identity, "view", stream=message.stream)
         except SightlineError as e:
@@ -310,19 +338,19 @@ class Peer(asyncio.BufferedProtocol):
         feed = self._feed(message.stream, pictures=message.pictures, still=message.still)
         self._subscriptions[message.stream] = self._tasks.create_task(feed)
 
-    def _take_frame(self, message: frames.FrameMessage) -> None:
+    def _take_frame(self, message: FrameMessage) -> None:
         """A frame that can't be taken is refused alone: the stream, and the others, go on."""
         try:
             publisher, ingest = self._publishing.get(message.stream) or self._publish(message)
             publisher.wants_results = message.results
             # The one copy of a picture: 0.4 us for 30 KB, and the receive buffer is free for what comes next.
-            ingest.put_jpeg(message.seq, *frames.clock(message), bytes(message.data))
+            ingest.put_jpeg(message.seq, *captured(message), bytes(message.data))
         except ShuttingDown:
             raise
         except SightlineError as e:
             self._refuse(e, message.stream, message.seq)
 
-    def _wish(self, message: frames.SettingsWish) -> None:
+    def _wish(self, message: StreamSettingsWish) -> None:
         published = self._publishing.get(message.stream)
         if published is None:
             wrong = "settings of a stream that this connection does not publish"
@@ -331,7 +359,7 @@ class Peer(asyncio.BufferedProtocol):
             publisher, ingest = published
             self._hub.wish(ingest.stream, publisher, message.given())
 
-    def _publish(self, first: frames.FrameMessage) -> tuple[TcpPublisher, Ingest]:
+    def _publish(self, first: FrameMessage) -> tuple[TcpPublisher, Ingest]:
         assert self._identity is not None
         name, session = first.stream, "" if first.session is UNSET else first.session
         self._door.access.check(self._identity, "publish", stream=name)
@@ -375,7 +403,7 @@ class Peer(asyncio.BufferedProtocol):
             self.end(LimitReached(f"{most} answers wait: expected a peer that reads them"))
 
     def _refuse(self, error: SightlineError, stream: str, seq: int | None = None) -> None:
-        self.tell(frames.ErrorMessage(error.code, error.message, stream, seq))
+        self.tell(ErrorMessage(error.code, error.message, stream, seq))
 
     def _write(self, parts: Sequence[Bytes]) -> None:
         for part in parts:
@@ -389,12 +417,12 @@ class Peer(asyncio.BufferedProtocol):
             subscribed = self._hub.subscribe(name, backlog=backlog, kind="viewer" if pictures else "listener")
             async with subscribed as subscription:
                 status = self._hub.find(name).status
-                self.tell(frames.Status(name, status.state, status.message))
+                self.tell(status.of(name))
                 while True:
                     await self._room.wait()  # first room, then the newest: what waits in the mailbox is never stale
                     item = await subscription.mailbox.get()
                     if isinstance(item, Status):
-                        self.tell(frames.Status(name, item.state, item.message))
+                        self.tell(item.of(name))
                     else:
                         shown = pictures and not (still and item.reused is not None and item.reused is scene)
                         scene = item.reused or item.frame
@@ -413,15 +441,15 @@ class Peer(asyncio.BufferedProtocol):
 def result_parts(result: Result, *, mask: bool, jpeg: bytes | None = None) -> Sequence[Bytes]:
     """A result as it is sent; made once, whoever wants it so."""
     mask = mask and result.mask_png is not None
-    form = f"tcp, mask {mask}, picture {jpeg is not None}"
-    parts: Sequence[Bytes] | None = result.forms.get(form)
-    if parts is None:
+
+    def make() -> Sequence[Bytes]:
         message = frames.result_message(result, epoch=EPOCH)
         if mask:
-            message.mask_kind = protocol.mask_kind(result)
+            message.mask_kind = mask_kind(result)
         body = frames.with_binaries(frames.encode(message), mask=result.mask_png if mask else None, data=jpeg)
-        parts = result.forms[form] = frames.for_tcp(body)
-    return parts
+        return frames.for_tcp(body)
+
+    return result.once(("tcp", mask, jpeg is not None), make)
 
 
 def keep_alive(sock: socket.socket) -> None:

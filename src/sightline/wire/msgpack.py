@@ -8,15 +8,36 @@ is encoded without them, and they follow it as they are.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 import msgspec
-from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec import Struct
 
 from sightline.core.errors import ProtocolError, TooLarge
-from sightline.core.records import Detection, Segment
-from sightline.wire import json as protocol
-from sightline.wire.json import MAX_SESSION, MAX_TEXT, Count, Millis, Ping, Pong, SettingsMessage, SettingsRefused
+from sightline.core.events import Event
+from sightline.wire.json import MAX_TEXT
+from sightline.wire.messages import (
+    Adapt,
+    DroppedMessage,
+    ErrorMessage,
+    Hello,
+    Pong,
+    ResultMessage,
+    SettingsMessage,
+    SettingsRefused,
+    Status,
+    said_of,
+    times_of,
+)
+from sightline.wire.requests import (
+    Auth,
+    Close,
+    FrameMessage,
+    Ping,
+    StreamSettingsWish,
+    Subscribe,
+    Unsubscribe,
+)
 
 if TYPE_CHECKING:
     from sightline.core.types import Result
@@ -26,152 +47,18 @@ HEADER = MAX_TEXT
 PREFIX = 4
 """Bytes of length before each message, big-endian, unsigned."""
 
-Name: TypeAlias = Annotated[str, Meta(max_length=256)]
-Offset: TypeAlias = Annotated[float, Meta(ge=-(2**53), le=2**53)]
-
-
-# What a peer sends
-
-
-class Auth(Struct, tag="auth", tag_field="type"):
-    """Who connects: the first message, where the server asks for tokens. Its hello follows."""
-
-    token: Annotated[str, Meta(max_length=256)]
-
-
-class FrameHead(Struct, tag="frame", tag_field="type"):
-    """A frame without its picture. A stream's first one takes the stream for this connection."""
-
-    stream: Name
-    seq: Count
-    timestamp: Millis
-    """On the publisher's clock."""
-    format: Literal["jpeg"] = "jpeg"
-    results: bool = True
-    """False: the publisher itself has no use for results, so a stream that nobody watches costs nothing."""
-    clock_offset: Offset | UnsetType = UNSET
-    """To add to ``timestamp`` for the server's clock, as the publisher measured it with ``ping``."""
-    session: Annotated[str, Meta(max_length=MAX_SESSION)] | UnsetType = UNSET
-    """With a stream's first frame: a secret of the publisher's. One that came before with the same secret gives way."""
-
-
-class FrameMessage(FrameHead, tag="frame", kw_only=True):
-    """A frame. ``data`` is a view of what was decoded, and valid as long as that is."""
-
-    data: memoryview
-
-
-class Close(Struct, tag="close", tag_field="type"):
-    """Stop publishing a stream; the connection stays."""
-
-    stream: Name
-
-
-class Subscribe(Struct, tag="subscribe", tag_field="type", omit_defaults=True):
-    """Send this stream's results, and its pictures and masks where wanted."""
-
-    stream: Name
-    pictures: bool = False
-    still: bool = False
-    """Leave picture and mask out where nothing moved since the last ones that were sent."""
-
-
-class Unsubscribe(Struct, tag="unsubscribe", tag_field="type"):
-    """No more of that stream."""
-
-    stream: Name
-
-
-class SettingsWish(protocol.SettingsWish, tag="settings", kw_only=True):
-    """The same for a stream that this connection publishes."""
-
-    stream: Name
-
-
-# What the server sends
-
-
-class Hello(Struct, tag="hello", tag_field="type"):
-    """The server's first message on a connection: the limits that it keeps."""
-
-    model: str
-    max_pending: int
-    max_fps: float
-    max_message_bytes: int
-    max_pixels: int
-    preset: str = "default"
-    """For what network: lan, default, mobile, ultra, tunnel. What a stream begins with:"""
-    fps: float = 30
-    quality: float = 0.5
-    """Of the JPEG, 0 to 1."""
-    width: int = 640
-    """Pixels of the longer side."""
-
-
-class Adapt(Struct, tag="adapt", tag_field="type"):
-    """Asks a stream's publisher for other pictures from now on. Who can't may ignore it."""
-
-    stream: str
-    fps: float
-    quality: float
-    width: int
-    reason: str
-    preset: str
-    max_pending: int
-
-
-class Status(Struct, tag="status", tag_field="type"):
-    """How a stream stands. ``state``: waiting, live, ended, loading, ready, failed."""
-
-    stream: str
-    state: str
-    message: str
-
-
-class ResultMessage(Struct, tag="result", tag_field="type", omit_defaults=True):
-    """A frame's result. ``mask`` (a PNG) and ``data`` (the JPEG) follow as further keys where they are sent."""
-
-    stream: str
-    seq: int
-    timestamp: float
-    """The frame's own, on the publisher's clock."""
-    width: int
-    height: int
-    model: str
-    detections: tuple[Detection, ...]
-    processing_time_ms: float
-    stages: dict[str, float]
-    captured_at: float | None = None
-    """This and the two below are on the server's clock."""
-    received_at: float | None = None
-    processed_at: float | None = None
-    segments: tuple[Segment, ...] = ()
-    mask_kind: Literal["instances", "classes"] | None = None
-    reused: bool = False
-    """True where nothing moved, and this was found in an earlier frame."""
-
-
-class Dropped(Struct, tag="dropped", tag_field="type", omit_defaults=True):
-    """The answer to a frame that has no result, and why."""
-
-    stream: str
-    seq: int
-    reason: str
-    message: str = ""
-
-
-class ErrorMessage(Struct, tag="error", tag_field="type", omit_defaults=True):
-    """What is refused. With ``stream`` it is that stream alone, with ``seq`` that frame; else the server closes."""
-
-    code: str
-    message: str
-    stream: str = ""
-    seq: int | None = None
-
-
-PeerMessage: TypeAlias = Auth | FrameMessage | Close | Subscribe | Unsubscribe | SettingsWish | Ping
+PeerMessage: TypeAlias = Auth | FrameMessage | Close | Subscribe | Unsubscribe | StreamSettingsWish | Ping
 ServerMessage: TypeAlias = (
-    Hello | Adapt | Status | ResultMessage | Dropped | ErrorMessage | SettingsMessage | SettingsRefused | Pong
+    Hello
+    | Adapt
+    | Status
+    | ResultMessage
+    | DroppedMessage
+    | ErrorMessage
+    | SettingsMessage
+    | SettingsRefused
+    | Pong
+    | Event
 )
 
 _peer: msgspec.msgpack.Decoder[PeerMessage] = msgspec.msgpack.Decoder(PeerMessage)
@@ -204,11 +91,6 @@ def decode_frame(data: Bytes) -> FrameMessage:
     message = decode(_frame, data, "a msgpack map of a frame")
     _check_header(len(data) - len(message.data))
     return message
-
-
-def clock(frame: FrameHead) -> tuple[float, float | None]:
-    """When a frame was taken, and what to add to that for the server's clock: seconds; None where not measured."""
-    return frame.timestamp / 1000, None if isinstance(frame.clock_offset, UnsetType) else frame.clock_offset / 1000
 
 
 def _check_header(size: int) -> None:
@@ -266,26 +148,8 @@ def for_tcp(parts: Sequence[Bytes]) -> list[Bytes]:
 
 
 def result_message(result: Result, *, epoch: float) -> ResultMessage:
-    """A result without mask and picture. ``epoch`` is ``time.time() - time.monotonic()`` of this process."""
-    frame = result.frame
-    width, height = frame.size
-    received_at = round((frame.received_at + epoch) * 1000, 3)
-    return ResultMessage(
-        stream=frame.stream,
-        seq=frame.seq,
-        timestamp=round(frame.captured_at * 1000, 3),
-        width=width,
-        height=height,
-        model=result.card.name,
-        detections=result.detections,
-        processing_time_ms=result.processing_time_ms,
-        stages=dict(result.stages),
-        captured_at=received_at if frame.captured_here is None else round(frame.captured_here * 1000, 3),
-        received_at=received_at,
-        processed_at=round((result.finished_at + epoch) * 1000, 3),
-        segments=result.segments,
-        reused=result.reused is not None,
-    )
+    """Make a result's message, without mask and picture. ``epoch``: ``time.time() - time.monotonic()`` of here."""
+    return ResultMessage(**said_of(result), **times_of(result, epoch))
 
 
 class Splitter:

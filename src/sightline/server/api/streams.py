@@ -322,7 +322,7 @@ def _adaptive(stream: Stream) -> Adaptive | None:
 def _viewer_stats(viewer: Subscription) -> ViewerStats:
     told = ViewerStats(sent=viewer.sent, dropped=viewer.mailbox.dropped)
     if viewer.stats is not None:
-        told.fps, told.latency_ms, told.queue = viewer.stats.fps, viewer.stats.latency, viewer.stats.queueSize
+        told.fps, told.latency_ms, told.queue = viewer.stats.fps, viewer.stats.latency, viewer.stats.queue_size
     return told
 
 

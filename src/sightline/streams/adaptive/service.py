@@ -15,7 +15,7 @@ from sightline.settings.settings import Settings
 from sightline.streams.adaptive.controller import REPORT_S, Controller, Knobs
 from sightline.streams.hub import Hub
 from sightline.streams.stream import Stream
-from sightline.wire.json import Adapt, Hello
+from sightline.wire.messages import Adapt, Hello
 
 log = logging.getLogger(__name__)
 
@@ -111,7 +111,8 @@ async def _adapt_model(hub: Hub, stream: Stream, wanted: dict[str, Any]) -> None
 
 
 def _step(stream: Stream, controller: Controller, settings: Settings, now: float, busy: float) -> None:
-    fresh = [(s.stats_at, s.stats.latency) for s in stream.subscriptions if s.stats and now - s.stats_at < REPORT_S]
+    reports = [(s.stats_at, s.stats.latency) for s in stream.subscriptions if s.stats and now - s.stats_at < REPORT_S]
+    fresh = [(at, latency) for at, latency in reports if latency is not None]
     if fresh:
         controller.viewers(max(at for at, _ in fresh), statistics.median(latency for _, latency in fresh))
     before = controller.knobs
@@ -130,5 +131,13 @@ def _ask(stream: Stream, settings: Settings, knobs: Knobs, reason: str) -> None:
     log.info("stream %s: asks for %s: %s", stream.name, told, reason)
     if stream.publisher is not None and stream.adaptive.asks:
         preset = stream.adaptive.preset
-        pending = settings.pending(preset)
-        stream.publisher.ask(Adapt(knobs.fps, knobs.quality, knobs.width, reason, preset, pending))
+        stream.publisher.ask(
+            Adapt(
+                fps=knobs.fps,
+                quality=knobs.quality,
+                width=knobs.width,
+                reason=reason,
+                preset=preset,
+                max_pending=settings.pending(preset),
+            )
+        )

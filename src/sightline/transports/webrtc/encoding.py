@@ -8,6 +8,7 @@ import logging
 import time
 from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
+from functools import partial
 from typing import Any, NamedTuple
 
 import av
@@ -75,7 +76,7 @@ class Encoder:
 
     def __init__(self, codec: str, look: Look | None, kbps: int, pool: ThreadPoolExecutor) -> None:
         self._codec, self._look, self._kbps, self._pool = codec, look, kbps, pool
-        self._form = f"video {next(_numbers)}"
+        self._key = "video", next(_numbers)
         self._video: Any = None
         self._packer: H264Encoder | Vp8Encoder = H264Encoder() if codec == "H264" else Vp8Encoder()
         self._wants_key = True
@@ -91,14 +92,17 @@ class Encoder:
 
     async def encode(self, result: Result) -> Picture | None:
         """The frame of a result; None for one that comes after a newer one, or that could not be encoded."""
-        made: asyncio.Future[Picture | None] | None = result.forms.get(self._form)
+        made = result.once(self._key, partial(self._begin, result))
         if made is None:
-            if result.frame.received_at <= self._received_at:
-                return None
-            self._received_at = result.frame.received_at
-            made = result.forms[self._form] = asyncio.ensure_future(self._after(self._turn, result))
-            self._turn = made
+            return None
         return await asyncio.shield(made)  # one viewer's leaving must not cancel the others' picture
+
+    def _begin(self, result: Result) -> asyncio.Future[Picture | None] | None:
+        if result.frame.received_at <= self._received_at:
+            return None
+        self._received_at = result.frame.received_at
+        self._turn = asyncio.ensure_future(self._after(self._turn, result))
+        return self._turn
 
     async def _after(self, turn: asyncio.Future[Picture | None] | None, result: Result) -> Picture | None:
         """One after the other: every picture builds on the one before."""

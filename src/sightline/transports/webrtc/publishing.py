@@ -20,7 +20,8 @@ from sightline.transports.webrtc import hooks
 from sightline.transports.webrtc.decoding import Decoding
 from sightline.transports.webrtc.peer import Peer
 from sightline.wire import json as protocol
-from sightline.wire.json import Adapt, Ping, Pong, SettingsMessage, SettingsRefused, SettingsWish, Status
+from sightline.wire.messages import Adapt, JsonDropped, Pong, SettingsMessage, SettingsRefused, Status
+from sightline.wire.requests import Ping, SettingsWish
 
 log = logging.getLogger(__name__)
 
@@ -123,13 +124,13 @@ class WebRtcPublisher(Publisher):
         """The frame was dropped."""
         self._times.pop(frame.seq, None)
         if self.wants_results:
-            self._peer.say(protocol.encode(protocol.Dropped(frame.seq, reason)))
+            self._peer.say(protocol.encode(JsonDropped(seq=frame.seq, reason=reason)))
 
     def fail(self, frame: Frame, message: str) -> None:
         """The frame failed."""
         self._times.pop(frame.seq, None)
         if self.wants_results:
-            self._peer.say(protocol.encode(protocol.Dropped(frame.seq, "failed", message)))
+            self._peer.say(protocol.encode(JsonDropped(seq=frame.seq, reason="failed", message=message)))
 
     def tell(self, status: Status) -> None:
         """How the model stands."""

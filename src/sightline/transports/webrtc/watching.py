@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 from aiortc import RTCRtpTransceiver, VideoStreamTrack
 from aiortc.mediastreams import MediaStreamError
 
@@ -13,11 +11,12 @@ from sightline.streams.hub import Hub
 from sightline.streams.ingest import EPOCH
 from sightline.streams.publisher import Subscription
 from sightline.streams.rendering import Look
+from sightline.transports._viewer import Viewer
 from sightline.transports.webrtc import hooks
-from sightline.transports.webrtc.encoding import Encoder, Encoders, Picture
+from sightline.transports.webrtc.encoding import Encoder, Encoders
 from sightline.transports.webrtc.peer import Peer
 from sightline.wire import json as protocol
-from sightline.wire.json import PerformanceStats, Ping, Pong, Status
+from sightline.wire.messages import Status
 
 
 class Watching:
@@ -27,14 +26,14 @@ class Watching:
         self, hub: Hub, peer: Peer, encoders: Encoders, name: str, look: Look | None, subscription: Subscription
     ) -> None:
         """``look``: how to draw into the video, or None for who draws by himself."""
-        self._hub, self._peer, self._encoders, self._subscription = hub, peer, encoders, subscription
-        self._name, self._look = name, look
-        self._encoder: Encoder | None = None
-        self._codec = ""
+        self._hub, self._peer, self._encoders, self._name = hub, peer, encoders, name
+        self._viewer = Viewer(subscription, look)
+        self._joined: tuple[Encoder, Look | None, str] | None = None
+        """The encoder whose pictures are sent, its look and its codec."""
         self._last = 0
         """Number of the picture sent last: the next one builds on it."""
-        self._unsaid: Result | None = None
-        """Of the picture that is being sent: it is told with the RTP time once that is known."""
+        self._unsaid: tuple[Result, Look | None] | None = None
+        """Result and look of the picture that is being sent: told with the RTP time once that is known."""
         peer.heard, peer.opened = self._heard, self._opened
 
     def attach(self, video: RTCRtpTransceiver) -> None:
@@ -48,50 +47,64 @@ class Watching:
         try:
             await self._peer.run()
         finally:
-            if self._encoder is not None:
-                self._encoders.leave(self._name, self._look, self._codec)
-                self._encoder = None
+            self._leave()
 
     async def _next(self, codec: str) -> tuple[list[bytes], int]:
         """The next picture for this viewer, as aiortc's sending loop asks for it."""
         self._tell()
-        if self._encoder is None:
-            self._codec = codec
-            self._encoder = self._encoders.join(self._name, self._look, codec)
         while True:
-            picture, result = await self._newest(self._encoder)
+            result = await self._newest()
+            look = self._viewer.look
+            encoder = self._encoder(look, codec)
+            picture = await encoder.encode(result)
+            if picture is None:
+                continue
             if picture.number != self._last + 1 and not picture.key:
-                self._encoder.want_key()  # one was missed: without a keyframe nothing after it makes sense
+                encoder.want_key()  # one was missed: without a keyframe nothing after it makes sense
                 continue
             self._last = picture.number
-            self._unsaid = result
-            self._subscription.sent += 1
+            self._unsaid = result, look
+            self._viewer.subscription.sent += 1
             return picture.payloads, picture.at
 
-    async def _newest(self, encoder: Encoder) -> tuple[Picture, Result]:
+    def _encoder(self, look: Look | None, codec: str) -> Encoder:
+        """Join the encoder for this look, where that is not the one that is used already."""
+        if self._joined is None or self._joined[1:] != (look, codec):
+            self._leave()
+            self._joined = self._encoders.join(self._name, look, codec), look, codec
+            self._last = 0  # another encoder counts anew: what comes next has to be its first, or a keyframe
+        return self._joined[0]
+
+    def _leave(self) -> None:
+        if self._joined is not None:
+            _, look, codec = self._joined
+            self._encoders.leave(self._name, look, codec)
+            self._joined = None
+
+    async def _newest(self) -> Result:
         while True:
             try:
-                item = await self._subscription.mailbox.get()
+                item = await self._viewer.subscription.mailbox.get()
             except StreamEnded as e:
                 self._peer.end(ShuttingDown(e.reason))
                 raise MediaStreamError from None
-            if isinstance(item, Status):
-                self._status(item)
-            elif (picture := await encoder.encode(item)) is not None:
-                return picture, item
+            if isinstance(item, Result):
+                return item
+            self._status(item)
 
     def _want_key(self) -> None:
-        if self._encoder is not None:
-            self._encoder.want_key()
+        if self._joined is not None:
+            self._joined[0].want_key()
 
     # The data channel
 
     def _tell(self) -> None:
         """Say what is in the picture that has just gone out."""
-        result, self._unsaid = self._unsaid, None
-        if result is None or not self._peer.talks:
+        unsaid, self._unsaid = self._unsaid, None
+        if unsaid is None or not self._peer.talks:
             return
-        rendered = None if self._look is None else self._look.on(result).mode
+        result, look = unsaid
+        rendered = None if look is None else look.on(result).mode
         message = protocol.viewer_frame(result, epoch=EPOCH, jpeg_bytes=0, rendered=rendered)
         message.rtp_timestamp = hooks.last_rtp(self._sender)
         self._peer.say(protocol.encode(message), None if rendered else result.mask_png)
@@ -106,8 +119,6 @@ class Watching:
             self._peer.must_hear(protocol.encode(model))
 
     def _heard(self, text: str) -> None:
-        message = protocol.decode_viewer(text)
-        if isinstance(message, PerformanceStats):
-            self._subscription.report(message)
-        elif isinstance(message, Ping):
-            self._peer.must_hear(protocol.encode(Pong(message.timestamp, time.time() * 1000)))
+        answer = self._viewer.hear(text)
+        if answer is not None:
+            self._peer.must_hear(protocol.encode(answer))

@@ -1,4 +1,4 @@
-"""WebSockets: ``/ws/camera/{stream}`` publishes, ``/ws/view/{stream}`` subscribes, ``/ws`` tells every result."""
+"""WebSockets: ``/ws/camera/{stream}`` publishes, ``/ws/view/{stream}`` subscribes, ``/ws`` tells results and events."""
 
 from __future__ import annotations
 

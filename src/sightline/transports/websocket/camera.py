@@ -22,18 +22,8 @@ from sightline.streams.stream import Stream
 from sightline.transports.websocket.session import peer, receive, send, until_end
 from sightline.wire import json as protocol
 from sightline.wire import msgpack as frames
-from sightline.wire.json import (
-    MAX_SESSION,
-    Adapt,
-    FrameMetadata,
-    PageResults,
-    Ping,
-    Pong,
-    SettingsMessage,
-    SettingsRefused,
-    SettingsWish,
-    Status,
-)
+from sightline.wire.messages import Adapt, JsonDropped, Pong, SettingsMessage, SettingsRefused, Status
+from sightline.wire.requests import MAX_SESSION, FrameMetadata, PageResults, Ping, SettingsWish, captured
 
 log = logging.getLogger(__name__)
 
@@ -56,15 +46,15 @@ class WebSocketPublisher(Publisher):
 
     def drop(self, frame: Frame, reason: DropReason) -> None:
         """The frame was dropped."""
-        self._pacer.later(frame, protocol.Dropped(frame.seq, reason))
+        self._pacer.later(frame, JsonDropped(seq=frame.seq, reason=reason))
 
-    def _say_dropped(self, notices: list[protocol.Dropped]) -> None:
+    def _say_dropped(self, notices: list[JsonDropped]) -> None:
         for notice in notices:
             self.say(protocol.encode(notice))
 
     def fail(self, frame: Frame, message: str) -> None:
         """The frame failed."""
-        self.answers.put((protocol.encode(protocol.Dropped(frame.seq, "failed", message)), None))
+        self.answers.put((protocol.encode(JsonDropped(seq=frame.seq, reason="failed", message=message)), None))
 
     def tell(self, status: Status) -> None:
         """How the model stands."""
@@ -124,7 +114,7 @@ async def _camera_reads(ws: WebSocket, hub: Hub, stream: Stream, camera: WebSock
                 await _take_inferred(ingest, announced, announced.results, data)
                 announced = None
             elif announced is not None:
-                ingest.put_jpeg(announced.frameNumber, *_clock(announced), data)
+                ingest.put_jpeg(announced.seq, *captured(announced), data)
                 announced = None
             elif frames.is_map(data):
                 _take_map(ingest, data)
@@ -148,7 +138,7 @@ async def _take_inferred(ingest: Ingest, meta: FrameMetadata, said: PageResults,
     if size < 1:
         raise ProtocolError(f"binary message of {len(data)} bytes: expected a JPEG before {said.mask_bytes} of a mask")
     stream = ingest.stream
-    frame = ingest.begin_jpeg(meta.frameNumber, *_clock(meta), data[:size])
+    frame = ingest.begin_jpeg(meta.seq, *captured(meta), data[:size])
     if frame is None:
         return
     model = stream.model.worker.model
@@ -169,16 +159,11 @@ async def _take_inferred(ingest: Ingest, meta: FrameMetadata, said: PageResults,
     stream.deliver(result)
 
 
-def _clock(meta: FrameMetadata) -> tuple[float, float | None]:
-    """When the picture was taken, and what to add for this machine's clock: seconds."""
-    return meta.timestamp / 1000, None if meta.clockOffset is None else meta.clockOffset / 1000
-
-
 def _take_map(ingest: Ingest, data: bytes) -> None:
     message = frames.decode_frame(data)
     if message.stream != ingest.stream.name:
         raise ProtocolError(f"frame of stream {message.stream[:80]!r}: expected {ingest.stream.name!r}")
-    ingest.put_jpeg(message.seq, *frames.clock(message), bytes(message.data))
+    ingest.put_jpeg(message.seq, *captured(message), bytes(message.data))
 
 
 async def _camera_sends(ws: WebSocket, camera: WebSocketPublisher) -> None:

@@ -1,0 +1,110 @@
+"""What viewers say, on whatever transport: one table of their messages and of what each does."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
+
+from msgspec import UNSET, Struct
+
+from sightline.core.errors import BadRequest
+from sightline.streams.publisher import Subscription
+from sightline.streams.rendering import Look
+from sightline.wire.json import Reader
+from sightline.wire.messages import ErrorMessage, Pong
+from sightline.wire.requests import Ack, LookWish, PerformanceStats, Ping
+
+UNACKNOWLEDGED = 2
+"""Frames under way to a viewer that acknowledges."""
+
+
+class Acks:
+    """Which frames are under way to a viewer. Until its first ack it is not waited for."""
+
+    def __init__(self) -> None:
+        self._under_way: deque[int] = deque(maxlen=64)
+        self._acknowledges = False
+        self._changed = asyncio.Event()
+
+    def sent(self, seq: int) -> None:
+        """Note that a frame was sent."""
+        self._under_way.append(seq)
+
+    def acknowledge(self, seq: int) -> None:
+        """Note that the viewer has drawn this frame, and so is done with the older ones."""
+        self._acknowledges = True
+        if seq in self._under_way:
+            while self._under_way.popleft() != seq:
+                pass
+        self._changed.set()
+
+    async def room(self) -> None:
+        """Wait until another frame may be sent."""
+        while self._acknowledges and len(self._under_way) >= UNACKNOWLEDGED:
+            self._changed.clear()
+            await self._changed.wait()
+
+
+class Viewer:
+    """One viewer's session, as its messages see it."""
+
+    def __init__(self, subscription: Subscription, look: Look | None) -> None:
+        self.subscription = subscription
+        self.look = look
+        """How its pictures are drawn here; None for a viewer that draws by itself. May change at any time."""
+        self.acks = Acks()
+
+    def hear(self, text: str | bytes) -> Struct | None:
+        """Take one message, and return the answer to it where there is one.
+
+        A wish that can't be granted is answered with an error, and the session goes on. Raises ProtocolError or
+        TooLarge for what is no message at all.
+        """
+        message = read(text)
+        try:
+            return HANDLERS[type(message)](self, message)
+        except BadRequest as e:
+            return ErrorMessage(e.code, e.message, of=str(message.__struct_config__.tag))
+
+
+def _acknowledge(viewer: Viewer, message: Ack) -> None:
+    viewer.acks.acknowledge(message.seq)
+
+
+def _report(viewer: Viewer, message: PerformanceStats) -> None:
+    viewer.subscription.report(message)
+
+
+def _answer(viewer: Viewer, message: Ping) -> Pong:
+    return Pong(message.timestamp, time.time() * 1000)
+
+
+def _change_look(viewer: Viewer, message: LookWish) -> None:
+    if viewer.look is None:
+        raise BadRequest("look of a viewer that draws by itself: expected one with render=server")
+    asked = Look.of(_said(message.mode), _said(message.opacity))
+    viewer.look = Look(
+        viewer.look.mode if message.mode is UNSET else asked.mode,
+        viewer.look.opacity if message.opacity is UNSET else asked.opacity,
+    )
+
+
+def _said(value: object) -> str | None:
+    return None if value is None or value is UNSET else str(value)
+
+
+Handler: TypeAlias = Callable[[Viewer, Any], Struct | None]
+
+HANDLERS: Mapping[type[Struct], Handler] = {
+    Ack: _acknowledge,
+    PerformanceStats: _report,
+    Ping: _answer,
+    LookWish: _change_look,
+}
+"""By message what it does; it may return an answer, or raise BadRequest. A further message is one more entry."""
+
+read: Reader[Struct] = Reader(*HANDLERS)
+"""Reads a viewer's text message. Raises ProtocolError or TooLarge."""
