@@ -61,8 +61,8 @@ def create_app(settings: Settings, *, load: Load | None = None) -> FastAPI:
         drawing = app.state.drawing = Drawing(settings.jpeg_quality)
         async with AsyncExitStack() as stack:
             stack.callback(drawing.close)
-            for name in registry.names("transports"):
-                await stack.enter_async_context(registry.load("transports", name).serve(app, hub, drawing))
+            for transport in registry.plugins("transports").values():
+                await stack.enter_async_context(transport.serve(app, hub, drawing))
             app.state.feeders = await stack.enter_async_context(feeding(hub, settings.sinks))
             async with asyncio.TaskGroup() as tasks:
                 running = [
@@ -131,7 +131,7 @@ def _threads(workers: int) -> int | None:
 
 
 def _gpu_available() -> bool:
-    engines = [registry.load("engines", name) for name in registry.names("engines")]
+    engines = registry.plugins("engines").values()
     return any(d.startswith("cuda") for e in engines if e.available() is None for d in e.devices())
 
 
