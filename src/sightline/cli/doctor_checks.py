@@ -22,6 +22,7 @@ from sightline.core.errors import SightlineError
 from sightline.core.registry import load, names
 from sightline.core.version import __version__
 from sightline.engines.base import unavailable
+from sightline.outputs._service import check_outputs
 from sightline.settings.settings import Settings, load_settings
 from sightline.zoo import loader
 
@@ -161,6 +162,11 @@ def _settings() -> Iterator[Finding]:
     settings, wrong = _load_settings()
     if wrong:
         yield Finding("settings", "problem", wrong, "correct that setting", stops_serve=True)
+        return
+    try:
+        check_outputs(settings.outputs)
+    except SightlineError as e:
+        yield Finding("settings", "problem", e.message, "correct that output", stops_serve=True)
         return
     changed = [name for name in Settings.model_fields if getattr(settings, name) != Settings.model_fields[name].default]
     yield Finding("settings", "ok", f"not the default: {', '.join(changed)}" if changed else "all default")

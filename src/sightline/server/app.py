@@ -25,7 +25,7 @@ from sightline.inference.key import ModelKey
 from sightline.inference.offers import Offers
 from sightline.inference.pool import Load, ModelPool
 from sightline.inference.worker import Loaded
-from sightline.outputs._service import feeding
+from sightline.outputs._service import dispatchers
 from sightline.security import tls
 from sightline.security.authentication import Gate, Tries
 from sightline.security.authorization import Access
@@ -63,7 +63,8 @@ def create_app(settings: Settings, *, load: Load | None = None) -> FastAPI:
             stack.callback(drawing.close)
             for transport in registry.plugins("transports").values():
                 await stack.enter_async_context(transport.serve(app, hub, drawing))
-            app.state.feeders = await stack.enter_async_context(feeding(hub, settings.sinks))
+            app.state.dispatchers = await stack.enter_async_context(dispatchers(hub, settings.outputs))
+            stack.callback(hub.close, "the server is shutting down")  # before the outputs' last moment
             async with asyncio.TaskGroup() as tasks:
                 running = [
                     tasks.create_task(loop) for loop in (pool.run(), hub.watch_models(), adapt(hub), access.run())

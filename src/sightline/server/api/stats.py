@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from sightline.core.version import __version__
 from sightline.inference.pool import Pooled
 from sightline.inference.worker import ModelWorker
-from sightline.outputs.base import Feeder
+from sightline.outputs._dispatcher import Dispatcher
 from sightline.security.authorization import needs
 from sightline.server.api import prometheus
 from sightline.server.api.streams import Error as Error
@@ -121,14 +121,18 @@ async def stats(request: Request) -> Stats:
         engine=_engine(hub.worker),
         models=[_loaded(one) for one in hub.pool.models],
         streams={s.name: stream_stats(hub, s) for s in streams},
-        sinks=[_sink_stats(feeder) for feeder in request.app.state.feeders],
+        sinks=[_sink_stats(dispatcher) for dispatcher in request.app.state.dispatchers],
     )
 
 
-def _sink_stats(feeder: Feeder) -> SinkStats:
-    name, stream = feeder.outlet.name, feeder.stream
+def _sink_stats(dispatcher: Dispatcher) -> SinkStats:
     return SinkStats(
-        name=name, stream=stream, sent=feeder.sent, lost=feeder.lost, waiting=feeder.waiting, failing=feeder.failing
+        name=dispatcher.output.name,
+        stream=dispatcher.stream,
+        sent=dispatcher.sent,
+        lost=dispatcher.lost,
+        waiting=dispatcher.waiting,
+        failing=dispatcher.failing,
     )
 
 
