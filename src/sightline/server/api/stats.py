@@ -16,8 +16,9 @@ from sightline.inference.worker import ModelWorker
 from sightline.outputs._dispatcher import Dispatcher
 from sightline.security.authorization import needs
 from sightline.server.api import prometheus
-from sightline.server.api.streams import Error as Error
-from sightline.server.api.streams import Ready, StreamStats, hub_of, readiness, stream_stats
+from sightline.server.api.schemas import Ready
+from sightline.server.api.streams import StreamStats, readiness, stream_stats
+from sightline.server.state import state_of
 
 router = APIRouter()
 _process = psutil.Process()
@@ -88,13 +89,13 @@ class Stats(BaseModel):
 @router.get("/health", tags=["health"])
 async def health(request: Request) -> Health:
     """200 while the server runs."""
-    return Health(uptime_s=round(time.monotonic() - request.app.state.started_at, 1))
+    return Health(uptime_s=round(time.monotonic() - state_of(request).started_at, 1))
 
 
 @router.get("/ready", tags=["health"], responses={503: {"model": Ready}})
 async def ready(request: Request, response: Response) -> Ready:
     """200 while frames get results; 503 while a model loads, failed, or the worker is dead."""
-    ready = readiness(hub_of(request))
+    ready = readiness(state_of(request).hub)
     response.status_code = 200 if ready.ready else 503
     return ready
 
@@ -102,7 +103,7 @@ async def ready(request: Request, response: Response) -> Ready:
 @router.get("/stats", tags=["figures"], dependencies=[needs("view")])
 async def stats(request: Request) -> Stats:
     """Totals and every stream's figures."""
-    hub = hub_of(request)
+    hub = state_of(request).hub
     streams = list(hub.streams.values())
     finished = [s.last_result for s in streams if s.last_result is not None]
     newest = max(finished, key=lambda r: r.finished_at, default=None)
@@ -121,7 +122,7 @@ async def stats(request: Request) -> Stats:
         engine=_engine(hub.worker),
         models=[_loaded(one) for one in hub.pool.models],
         streams={s.name: stream_stats(hub, s) for s in streams},
-        sinks=[_sink_stats(dispatcher) for dispatcher in request.app.state.dispatchers],
+        sinks=[_sink_stats(dispatcher) for dispatcher in state_of(request).dispatchers],
     )
 
 
@@ -161,5 +162,5 @@ def _engine(worker: ModelWorker) -> EngineStats | None:
 async def metrics(request: Request) -> Response:
     """All figures for Prometheus."""
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(prometheus.HubCollector(hub_of(request)))
+    registry.register(prometheus.HubCollector(state_of(request).hub))
     return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)

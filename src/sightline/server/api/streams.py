@@ -3,48 +3,49 @@
 from __future__ import annotations
 
 import time
-from typing import Literal
+from collections.abc import Callable, Coroutine
+from typing import Any, Literal
 
 from fastapi import APIRouter, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
 from pydantic import BaseModel, Field
 
 from sightline.core.errors import StreamNotFound
 from sightline.core.types import ModelCard, Segmentation
 from sightline.security.authorization import access_of, needs
+from sightline.server.api.schemas import Error, Ready
+from sightline.server.state import state_of
 from sightline.settings.presets import PresetName
-from sightline.settings.stream import Choices
+from sightline.settings.stream import Choices, bad_setting
 from sightline.streams.adaptive.service import begin_anew, switch
 from sightline.streams.hub import Hub
 from sightline.streams.model_switch import Failed, Pending
-from sightline.streams.rendering import Drawing
 from sightline.streams.stream import Stream, Subscription
 from sightline.transports.pull import Puller
 
 router = APIRouter()
 
 
-class ErrorBody(BaseModel):
-    """Why a request was refused."""
+class _SettingsRoute(APIRoute):
+    """A route whose body is a stream's settings: what is wrong in it is told as a BadSetting."""
 
-    code: str
-    message: str
-    key: str | None = None
-    """Of a setting that is to blame, with"""
-    got: str | None = None
-    expected: str | None = None
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handle = super().get_route_handler()
+
+        async def checked(request: Request) -> Response:
+            try:
+                return await handle(request)
+            except RequestValidationError as e:
+                first = e.errors()[0]
+                if len(first["loc"]) > 1 and first["type"] != "json_invalid":
+                    raise bad_setting(first) from None
+                raise
+
+        return checked
 
 
-class Error(BaseModel):
-    """The body of every error."""
-
-    error: ErrorBody
-
-
-class Ready(BaseModel):
-    """Whether frames get results. With status 503 where they don't."""
-
-    ready: bool
-    reason: str
+changes = APIRouter(route_class=_SettingsRoute)
 
 
 class Percentiles(BaseModel):
@@ -216,12 +217,6 @@ class CameraStats(BaseModel):
     processor_stats: ProcessorStats
 
 
-def hub_of(request: Request) -> Hub:
-    """The server's hub."""
-    hub: Hub = request.app.state.hub
-    return hub
-
-
 def stream_stats(hub: Hub, stream: Stream) -> StreamStats:
     """One stream's figures."""
     width, height = stream.latest.size if stream.latest else (0, 0)
@@ -332,7 +327,7 @@ def readiness(hub: Hub) -> Ready:
 @router.get("/api/streams", tags=["streams"], dependencies=[needs()])
 async def streams(request: Request) -> Streams:
     """All streams that one may see."""
-    hub = hub_of(request)
+    hub = state_of(request).hub
     access = access_of(request)
     identity = access.require(request, stream=None)
     ready = readiness(hub)
@@ -348,11 +343,11 @@ async def streams(request: Request) -> Streams:
 )
 async def one_stream(request: Request, stream: str) -> StreamDetail:
     """One stream, with what its model knows and what it found of late."""
-    hub = hub_of(request)
+    hub = state_of(request).hub
     return stream_detail(hub, hub.find(stream))
 
 
-@router.patch(
+@changes.patch(
     "/api/streams/{stream}",
     tags=["streams"],
     responses={code: {"model": Error} for code in (404, 409, 422, 429, 503)},
@@ -363,7 +358,7 @@ async def change_stream(request: Request, stream: str, change: StreamChange) -> 
 
     A model that is not there yet is loaded first, while the old one goes on: that may take seconds.
     """
-    hub = hub_of(request)
+    hub = state_of(request).hub
     found = hub.find(stream)
     if change.priority is not None:  # which concerns the others
         access_of(request).require(request, "admin", stream=None)
@@ -389,11 +384,11 @@ async def change_stream(request: Request, stream: str, change: StreamChange) -> 
 )
 async def thumbnail(request: Request, stream: str) -> Response:
     """The newest picture, as the camera sent it where it sends JPEGs. Costs no decoding and no inference."""
-    latest = hub_of(request).find(stream).latest
+    latest = state_of(request).hub.find(stream).latest
     if latest is None:
         raise StreamNotFound(f"stream {stream!r} has no picture yet")
-    drawing: Drawing = request.app.state.drawing
-    return Response(await drawing.picture(latest), media_type="image/jpeg", headers={"Cache-Control": "no-store"})
+    picture = await state_of(request).drawing.picture(latest)
+    return Response(picture, media_type="image/jpeg", headers={"Cache-Control": "no-store"})
 
 
 @router.get(
@@ -404,7 +399,7 @@ async def thumbnail(request: Request, stream: str) -> Response:
 )
 async def camera_stats(request: Request, stream: str) -> CameraStats:
     """One camera and what processes its frames."""
-    hub = hub_of(request)
+    hub = state_of(request).hub
     found = hub.find(stream)
     worker = found.worker
     size = None if worker.model is None else worker.model.input_size
@@ -419,3 +414,6 @@ async def camera_stats(request: Request, stream: str) -> CameraStats:
             target_fps=hub.settings.max_fps,
         ),
     )
+
+
+router.include_router(changes)
