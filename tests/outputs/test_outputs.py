@@ -7,6 +7,7 @@ import contextlib
 import hashlib
 import hmac
 import json
+import os
 import shutil
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
@@ -17,12 +18,17 @@ from typing import Any
 import pytest
 
 from sightline.core.errors import ConfigError
-from sightline.outputs._service import check_sinks
-from sightline.outputs.jsonl import JsonlOutlet
-from sightline.settings.outputs import JsonlSink
+from sightline.core.events import Event
+from sightline.outputs._dispatcher import BACKLOG, Dispatcher
+from sightline.outputs._service import check_outputs, dispatchers
+from sightline.outputs.base import Item
+from sightline.outputs.jsonl import JsonlOutput, JsonlSettings
+from sightline.settings.outputs import OutputTable
 from sightline.settings.settings import load_settings
+from sightline.streams.hub import Hub
 from support.rtsp import free_port
 from support.serving import Json, Running, peer, serving
+from support.streams import Recorder, frame, make_hub, result
 
 FPS = 240
 
@@ -109,7 +115,7 @@ async def hook(answer: Callable[[int], int | None]) -> AsyncGenerator[Hook]:
 
 
 async def test_every_result_is_a_line_of_the_file(tmp_path: Path) -> None:
-    toml = '[[sinks]]\nkind = "jsonl"\nstream = "door"\npath = "door.jsonl"\n'
+    toml = '[[outputs]]\nkind = "jsonl"\nstream = "door"\npath = "door.jsonl"\n'
     async with configured(tmp_path, toml) as server:
         sent = await publish(server, 20)
         async with peer(f"{server.ws}/ws/camera/other?results=0") as camera:
@@ -125,10 +131,11 @@ async def test_every_result_is_a_line_of_the_file(tmp_path: Path) -> None:
 
 
 async def test_full_files_are_numbered_and_the_oldest_go(tmp_path: Path) -> None:
-    outlet = JsonlOutlet(JsonlSink(stream="*", kind="jsonl", path=tmp_path / "a.jsonl", max_bytes=1024, keep=2))
+    given = {"kind": "jsonl", "path": tmp_path / "a.jsonl", "max_bytes": 1024, "keep": 2}
+    output = JsonlOutput(JsonlSettings.model_validate(given))
     for n in range(40):
-        await outlet.send([("door", json.dumps({"n": n, "pad": "x" * 80}).encode())])
-    await outlet.close()
+        await output.send([Item("results", "door", json.dumps({"n": n, "pad": "x" * 80}).encode())])
+    await output.close()
     files = [tmp_path / name for name in ("a.jsonl.2", "a.jsonl.1", "a.jsonl")]
     assert listing(tmp_path) == sorted(files)
     assert all(f.stat().st_size <= 1024 for f in files)
@@ -138,7 +145,7 @@ async def test_full_files_are_numbered_and_the_oldest_go(tmp_path: Path) -> None
 
 async def test_a_webhook_gets_signed_batches_and_is_tried_again(tmp_path: Path) -> None:
     async with hook(lambda n: 503 if n == 1 else 204) as web:
-        toml = f'[[sinks]]\nkind = "webhook"\nurl = "{web.url}"\nsecret = "s3cret"\nevery_s = 0.2\nbatch = 8\n'
+        toml = f'[[outputs]]\nkind = "webhook"\nurl = "{web.url}"\nsecret = "s3cret"\nevery_s = 0.2\nbatch = 8\n'
         async with configured(tmp_path, toml) as server:
             sent = await publish(server, 20)
             stats = await server.until(lambda s: sink(s)["sent"] == 20)
@@ -155,7 +162,7 @@ async def test_a_webhook_gets_signed_batches_and_is_tried_again(tmp_path: Path) 
 
 async def test_a_hook_that_refuses_loses_its_batch_which_is_counted(tmp_path: Path) -> None:
     async with hook(lambda _: 400) as web:
-        toml = f'[[sinks]]\nkind = "webhook"\nurl = "{web.url}"\nevery_s = 0\n'
+        toml = f'[[outputs]]\nkind = "webhook"\nurl = "{web.url}"\nevery_s = 0\n'
         async with configured(tmp_path, toml) as server:
             await publish(server, 5)
             stats = await server.until(lambda s: sink(s)["lost"] == 5)
@@ -164,7 +171,7 @@ async def test_a_hook_that_refuses_loses_its_batch_which_is_counted(tmp_path: Pa
 
 async def test_a_hook_that_hangs_holds_no_stream_up_and_its_losses_are_counted(tmp_path: Path) -> None:
     async with hook(lambda _: None) as web:
-        toml = f'[[sinks]]\nkind = "webhook"\nurl = "{web.url}"\nevery_s = 0\nbatch = 10\ntimeout_s = 100\n'
+        toml = f'[[outputs]]\nkind = "webhook"\nurl = "{web.url}"\nevery_s = 0\nbatch = 10\ntimeout_s = 100\n'
         async with configured(tmp_path, toml) as server:
             await publish(server, 700)
             stats = await server.get("/stats")
@@ -207,7 +214,7 @@ async def received(port: int, into: list[Json], ready: asyncio.Event) -> None:
 
 async def test_a_broker_gets_each_result_and_again_after_it_was_gone(tmp_path: Path) -> None:
     port = free_port()
-    toml = f'[[sinks]]\nkind = "mqtt"\nhost = "127.0.0.1"\nport = {port}\ntopic = "cams/{{stream}}"\nqos = 1\n'
+    toml = f'[[outputs]]\nkind = "mqtt"\nhost = "127.0.0.1"\nport = {port}\ntopic = "cams/{{stream}}"\nqos = 1\n'
     async with configured(tmp_path, toml) as server:
         got: list[Json] = []
         ready = asyncio.Event()
@@ -241,14 +248,186 @@ def test_what_cannot_work_is_told_before_the_server_starts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, toml: str, said: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "sightline.toml").write_text(f"[[sinks]]\n{toml}\n")
+    (tmp_path / "sightline.toml").write_text(f"[[outputs]]\n{toml}\n")
     with pytest.raises(ConfigError, match=said):
-        check_sinks(load_settings().sinks)
+        check_outputs(load_settings().outputs)
 
 
-@pytest.mark.parametrize("toml", ['kind = "fax"', 'kind = "jsonl"', 'kind = "mqtt"\nhost = "x"\nqos = 2'])
-def test_wrong_settings_name_their_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, toml: Any) -> None:
+@pytest.mark.parametrize(
+    ("toml", "said"),
+    [
+        ('path = "x"', r"output number 1: kind is missing: expected one of jsonl, mqtt, webhook"),
+        ('kind = "fax"', r"output number 1 \(fax\): no plugin 'fax' in outputs: expected one of jsonl, mqtt, webhook"),
+        ('kind = "jsonl"', r"output number 1 \(jsonl\): path is missing"),
+        ('kind = "jsonl"\npath = "x"\npth = 1', r"unknown key 'pth': expected one of kind, stream, what, path"),
+        ('kind = "mqtt"\nhost = "x"\nqos = 2', r"output number 1 \(mqtt\): qos: Input should be 0 or 1"),
+        ('kind = "mqtt"\nhost = "x"\nwhat = ["all"]', r"what.0: Input should be 'results' or 'events'"),
+    ],
+)
+def test_wrong_settings_name_their_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, toml: str, said: str) -> None:
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "sightline.toml").write_text(f"[[sinks]]\n{toml}\n")
-    with pytest.raises(ConfigError, match="sinks"):
+    (tmp_path / "sightline.toml").write_text(f"[[outputs]]\n{toml}\n")
+    with pytest.raises(ConfigError, match=said):
+        check_outputs(load_settings().outputs)
+
+
+def test_the_earlier_name_of_the_tables_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "sightline.toml").write_text('[[sinks]]\nkind = "jsonl"\npath = "a.jsonl"\n')
+    assert [output.kind for output in check_outputs(load_settings().outputs)] == ["jsonl"]
+    monkeypatch.setenv("SIGHTLINE_SINKS", '[{"kind": "webhook", "url": "http://x/secret"}]')
+    settings = load_settings()
+    assert [output.kind for output in check_outputs(settings.outputs)] == ["webhook"]
+    assert "secret" not in repr(settings), "an address may be a secret"
+    monkeypatch.setenv("SIGHTLINE_OUTPUTS", "[]")
+    with pytest.raises(ConfigError, match="the same setting"):
         load_settings()
+
+
+# Events
+
+
+def event(number: int, stream: str = "door") -> Event:
+    return Event(id=f"e{number}", stream=stream, phase="start", kind="object", at=1.5, seq=number)
+
+
+@asynccontextmanager
+async def sending(*tables: dict[str, Any]) -> AsyncGenerator[tuple[Hub, list[Dispatcher]]]:
+    """A hub with two live streams and these outputs, stopped as a server stops it."""
+    hub = make_hub()
+    async with dispatchers(hub, [OutputTable(**table) for table in tables]) as found:
+        hub.take("door", Recorder())
+        hub.take("yard", Recorder())
+        await asyncio.sleep(0)
+        yield hub, found
+        hub.close("the server is shutting down")
+
+
+async def until(done: Callable[[], bool]) -> None:
+    async with asyncio.timeout(20):
+        while not done():  # noqa: ASYNC110 - figures, of which nobody tells
+            await asyncio.sleep(0.01)
+
+
+async def test_events_reach_a_file_and_a_webhook(tmp_path: Path) -> None:
+    async with hook(lambda _: 204) as web:
+        file = {"kind": "jsonl", "path": tmp_path / "events.jsonl", "stream": "door", "what": ["events"]}
+        both = {"kind": "webhook", "url": web.url, "every_s": 0.1, "what": ["results", "events"]}
+        results = {"kind": "webhook", "url": web.url, "every_s": 0.1, "stream": "yard"}
+        async with sending(file, both, results) as (hub, found):
+            for number in range(3):
+                hub.streams["door"].emit(event(number))
+                hub.streams["yard"].emit(event(number, "yard"))
+            await until(lambda: [one.sent for one in found] == [3, 6, 0])
+            hub.streams["yard"].emit(event(3, "yard"))
+            yard = hub.streams["yard"]
+            yard.put(frame(0, "yard"))
+            taken = yard.take()
+            assert taken is not None
+            yard.deliver(result(taken.frame))
+            await until(lambda: [one.sent for one in found] == [3, 8, 1])
+    lines = [json.loads(line) for line in (tmp_path / "events.jsonl").read_text().splitlines()]
+    assert lines[0] == {
+        "type": "event",
+        "id": "e0",
+        "stream": "door",
+        "phase": "start",
+        "kind": "object",
+        "at": 1.5,
+        "seq": 0,
+    }
+    assert [line["id"] for line in lines] == ["e0", "e1", "e2"]
+    bodies = [json.loads(body) for body in web.bodies]
+    assert set(bodies[0]) == {"events"}, "a list is there only where it has something"
+    assert [(one["stream"], one["id"]) for one in bodies[0]["events"] if one["stream"] == "door"] == [
+        ("door", "e0"),
+        ("door", "e1"),
+        ("door", "e2"),
+    ]
+    assert {"results", "events"} in [set(body) for body in bodies]
+    assert {"results"} in [set(body) for body in bodies]
+
+
+async def test_an_output_that_hangs_loses_the_oldest_events_and_counts_them() -> None:
+    async with hook(lambda _: None) as web:
+        table = {"kind": "webhook", "url": web.url, "every_s": 0, "batch": 10, "timeout_s": 100, "what": ["events"]}
+        async with sending(table) as (hub, (only,)):
+            for number in range(BACKLOG + 100):
+                hub.streams["door"].emit(event(number))
+                await asyncio.sleep(0)
+            await until(lambda: bool(web.bodies))
+            assert only.sent == 0
+            assert only.lost + only.waiting == BACKLOG + 100
+            assert only.lost > 0
+
+
+async def test_events_reach_a_broker(tmp_path: Path) -> None:
+    port = free_port()
+    got: list[Json] = []
+    ready = asyncio.Event()
+    table = {"kind": "mqtt", "host": "127.0.0.1", "port": port, "topic": "cams/{stream}/{what}", "qos": 1}
+    async with broker(tmp_path, port):
+        listening = asyncio.create_task(received(port, got, ready))
+        try:
+            await asyncio.wait_for(ready.wait(), 30)
+            async with sending(table | {"what": ["events"]}) as (hub, _):
+                for number in range(3):
+                    hub.streams["door"].emit(event(number))
+                await until(lambda: len(got) == 3)
+        finally:
+            listening.cancel()
+            await asyncio.gather(listening, return_exceptions=True)
+    assert [(one["topic"], one["id"]) for one in got] == [("cams/door/events", f"e{n}") for n in range(3)]
+
+
+OUTSIDE = """
+from pathlib import Path
+from typing import Literal
+
+from sightline.core.errors import ConfigError
+from sightline.outputs.base import OutputSettings
+
+
+class Settings(OutputSettings):
+    kind: Literal["counter"]
+    path: Path
+
+
+def check(settings):
+    if settings.path.suffix != ".count":
+        raise ConfigError("path: expected one that ends in .count")
+
+
+def open(settings):
+    return Counter(settings.path)
+
+
+class Counter:
+    name, batch, every_s, retries = "counter", 100, 0.0, None
+
+    def __init__(self, path):
+        self.path = path
+
+    async def send(self, batch):
+        with self.path.open("a") as file:
+            file.write("".join(f"{item.what} {item.stream}\\n" for item in batch))
+
+    async def close(self):
+        return
+"""
+
+
+async def test_an_output_from_another_package(tmp_path: Path) -> None:
+    package = tmp_path / "site"
+    (package / "elsewhere").mkdir(parents=True)
+    (package / "elsewhere" / "__init__.py").write_text(OUTSIDE)
+    info = package / "elsewhere-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: elsewhere\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[sightline.outputs]\ncounter = elsewhere\n")
+    (tmp_path / "sightline.toml").write_text('[[outputs]]\nkind = "counter"\npath = "a.count"\n')
+    path = os.pathsep.join([str(package), *filter(None, [os.environ.get("PYTHONPATH")])])
+    async with serving("--model", "motion", cwd=tmp_path, env={"PYTHONPATH": path}) as server:
+        await publish(server, 3)
+        await server.until(lambda s: sink(s)["sent"] == 3)
+    assert (tmp_path / "a.count").read_text() == "results door\n" * 3

@@ -10,7 +10,7 @@ from starlette.routing import Route
 from starlette.types import Message
 
 from sightline.core.net import is_loopback, split_host
-from sightline.security.origin import Guard
+from sightline.security.origin import OriginMiddleware
 
 
 async def ask(
@@ -21,7 +21,9 @@ async def ask(
     async def page(_: Request) -> PlainTextResponse:
         return PlainTextResponse("hello")
 
-    guard = Guard(Starlette(routes=[Route("/", page)]), loopback_only=loopback_only, allowed_hosts=["Cam.example"])
+    guard = OriginMiddleware(
+        Starlette(routes=[Route("/", page)]), loopback_only=loopback_only, allowed_hosts=["Cam.example"]
+    )
     raw = [(k.encode("latin-1"), v.encode("latin-1")) for k, v in headers]
     scope = {"type": "http", "method": "GET", "path": "/", "query_string": b"", "scheme": scheme, "headers": raw}
     sent: list[Message] = []

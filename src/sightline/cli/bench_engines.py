@@ -13,7 +13,7 @@ import numpy as np
 
 from sightline.core.errors import ConfigError, SightlineError
 from sightline.core.registry import load, names
-from sightline.engines.base import cores
+from sightline.engines.base import cores, unavailable
 from sightline.models.base import GraphModel
 from sightline.zoo.loader import load_model
 
@@ -110,12 +110,11 @@ def compare(
 
 def _cases(device: str) -> Iterator[Case]:
     for engine in names("engines"):
-        module = load("engines", engine)
-        missing = module.available(device)
+        missing = unavailable(engine, device)
         if missing is not None:
             yield Unavailable(engine, why=missing)
             continue
-        yield from (Case(engine, precision) for precision in module.precisions(device))
+        yield from (Case(engine, precision) for precision in load("engines", engine).precisions(device))
 
 
 def _load(spec: str, case: Case, device: str, threads: int, given: dict[str, Any]) -> GraphModel:

@@ -21,6 +21,8 @@ from sightline.cli.pip_command import exactly
 from sightline.core.errors import SightlineError
 from sightline.core.registry import load, names
 from sightline.core.version import __version__
+from sightline.engines.base import unavailable
+from sightline.outputs._service import check_outputs
 from sightline.settings.settings import Settings, load_settings
 from sightline.zoo import loader
 
@@ -125,8 +127,10 @@ def _video() -> Iterator[Finding]:
 
 def _engines() -> Iterator[Finding]:
     for name in names("engines"):
-        engine = load("engines", name)
-        missing = engine.available() or (engine.lacking() if hasattr(engine, "lacking") else None)
+        missing = unavailable(name)
+        if missing is None:
+            engine = load("engines", name)
+            missing = engine.lacking() if hasattr(engine, "lacking") else None
         if missing is None:
             said = "; ".join(f"{device} in {', '.join(engine.precisions(device))}" for device in engine.devices())
             yield Finding(f"engine {name}", "ok", f"works on {said}")
@@ -138,7 +142,7 @@ def _gpu() -> Iterator[Finding]:
     if shutil.which("nvidia-smi") is None and not Path("/dev/nvidia0").exists():
         yield Finding("graphics card", "ok", "no NVIDIA card seen: models run on the processor")
         return
-    missing = load("engines", "onnx").available("cuda:0")
+    missing = unavailable("onnx", "cuda:0")
     if missing is None:
         yield Finding("graphics card", "ok", "an NVIDIA card is here and ONNX Runtime can use it: --device cuda:0")
     else:
@@ -158,6 +162,11 @@ def _settings() -> Iterator[Finding]:
     settings, wrong = _load_settings()
     if wrong:
         yield Finding("settings", "problem", wrong, "correct that setting", stops_serve=True)
+        return
+    try:
+        check_outputs(settings.outputs)
+    except SightlineError as e:
+        yield Finding("settings", "problem", e.message, "correct that output", stops_serve=True)
         return
     changed = [name for name in Settings.model_fields if getattr(settings, name) != Settings.model_fields[name].default]
     yield Finding("settings", "ok", f"not the default: {', '.join(changed)}" if changed else "all default")

@@ -32,7 +32,7 @@ def provide(settings: Settings) -> None:
     lacking = lacks_torch(profile, settings.device)
     if lacking is not None:  # before hundreds of megabytes come for nothing
         raise ConfigError(lacking)
-    get(profile, cache, settings.hub)
+    get(profile, cache, settings.weights_url)
 
 
 def get(profile: Profile, cache: Cache, hub: str) -> Path:

@@ -40,7 +40,7 @@ def export(
         find(profile, weights=weights)
     _check_extra(profile)
     if weights is None and cache.missing(profile):
-        get(profile, cache, settings.hub)
+        get(profile, cache, settings.weights_url)
     typer.echo(f"writing {name} as ONNX and comparing the two; this takes a minute or more")
     path = export_profile(profile, cache, wanted, out, weights=weights)
     typer.echo(f"{path}: {path.stat().st_size / 1e6:.1f} MB, says the same as the network")

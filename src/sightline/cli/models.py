@@ -72,7 +72,7 @@ def pull(names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Pro
     """Get the weights of profiles from their makers. What came before a break is kept: run it again to go on."""
     settings = load_settings()
     for profile in [profiles.load(name) for name in names if check_profile(name) in profiles.names()]:
-        get(profile, Cache(settings.cache), settings.hub)
+        get(profile, Cache(settings.cache), settings.weights_url)
     for name in names:
         if name not in profiles.names():
             typer.echo(f"{name} comes with Sightline: there is nothing to get")

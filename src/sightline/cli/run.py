@@ -81,11 +81,12 @@ def run(
     # Here, or a broken OpenCV would stop `sightline doctor` as well.
     from sightline.cli.progress import Display
     from sightline.offline.run import Run
-    from sightline.renderers.base import modes
+    from sightline.renderers.base import default_opacity, modes
     from sightline.sources._reconnecting import LastingSource
 
     if mode not in modes():
         raise ConfigError(f"--mode {mode}: expected one of {', '.join(modes())}")
+    default_opacity(mode)  # a broken renderer says so before the work begins
     settings = load_settings(
         model=model,
         profile=profile,

@@ -115,11 +115,11 @@ def serve(
     from sightline.cli.welcome import Welcome
     from sightline.inference.offers import check_offers
     from sightline.media import codecs
-    from sightline.outputs._service import check_sinks
+    from sightline.outputs._service import check_outputs
     from sightline.server.app import create_app
     from sightline.server.uvicorn_server import Server
 
-    check_sinks(settings.sinks)
+    check_outputs(settings.outputs)
     check_offers(settings)
     logging.basicConfig(
         level=settings.log_level.upper(), format="%(asctime)s %(levelname)-7s %(name)s  %(message)s", datefmt="%H:%M:%S"

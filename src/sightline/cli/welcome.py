@@ -12,10 +12,11 @@ import typer
 from fastapi import FastAPI
 
 from sightline.security import tls
-from sightline.security.authorization import TICKET_S, Access
+from sightline.security.authorization import TICKET_S
 from sightline.security.tokens import ALL
 from sightline.server import qr
 from sightline.server.api.session import join_url
+from sightline.server.state import state_of
 from sightline.settings.settings import Settings
 
 FIRST_PHONE = "phone"
@@ -27,7 +28,7 @@ class Welcome:
 
     def __init__(self, settings: Settings, app: FastAPI, *, open_page: bool) -> None:
         self._settings = settings
-        self._app = app
+        self._state = state_of(app)
         self._open_page = open_page
 
     def ready(self, url: str, tcp_url: str | None) -> None:
@@ -44,7 +45,7 @@ class Welcome:
         if tcp_url is not None:
             there = f"tcps://{tls.main_address()}:{tcp_url.rpartition(':')[2]}" if everywhere else tcp_url
             typer.echo(f"  TCP clients connect to {there}" + (f" and {tcp_url}" if there != tcp_url else ""))
-        certificate: tls.Certificate | None = self._app.state.certificate
+        certificate = self._state.certificate
         if certificate is not None and certificate.fingerprint is not None:
             typer.echo(f"  Phones learn to trust it at {reached}/trust. Its authority's SHA-256 is")
             typer.echo(f"  {certificate.fingerprint}")
@@ -65,7 +66,7 @@ class Welcome:
         sys.stdout.flush()
 
     def _codes(self, base: str, *, here: str) -> None:
-        access: Access = self._app.state.access
+        access = self._state.access
         admin = join_url(here, access.ticket("admin", ALL)) if self._open_page or sys.stdout.isatty() else ""
         if sys.stdout.isatty():
             scan = join_url(base.rstrip("/"), access.ticket("publish", FIRST_PHONE))

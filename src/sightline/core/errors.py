@@ -1,7 +1,7 @@
 """The one error tree. Every message says what was got and what was expected.
 
-Each error has a ``code``, the word that goes over the wire, and an HTTP ``status``; one handler turns any of
-them into an HTTP answer, another into a WebSocket ``error`` message.
+Each error has a ``code``, the word that goes over the wire, an HTTP ``status`` and a WebSocket ``close_code``. One
+handler turns any of them into an HTTP answer, another into a WebSocket ``error`` message.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ class SightlineError(Exception):
 
     code: ClassVar[str] = "internal"
     status: ClassVar[int] = 500
+    close_code: ClassVar[int] = 1008
 
     @property
     def message(self) -> str:
@@ -39,6 +40,7 @@ class TooLarge(ProtocolError):
 
     code = "too_large"
     status = 413
+    close_code = 1009
 
 
 class BadRequest(SightlineError):
@@ -86,11 +88,17 @@ class Forbidden(SightlineError):
     status = 403
 
 
-class StreamNotFound(SightlineError):
+class NotFound(SightlineError):
+    """What was asked for is not here."""
+
+    code = "not_found"
+    status = 404
+
+
+class StreamNotFound(NotFound):
     """No such stream is live."""
 
     code = "stream_not_found"
-    status = 404
 
 
 class StreamBusy(SightlineError):
@@ -98,6 +106,7 @@ class StreamBusy(SightlineError):
 
     code = "stream_busy"
     status = 409
+    close_code = 1013
 
 
 class LimitReached(SightlineError):
@@ -105,6 +114,7 @@ class LimitReached(SightlineError):
 
     code = "limit_reached"
     status = 429
+    close_code = 1013
 
 
 class IdleTimeout(SightlineError):
@@ -119,6 +129,7 @@ class ShuttingDown(SightlineError):
 
     code = "shutting_down"
     status = 503
+    close_code = 1001
 
 
 class ModelError(SightlineError):

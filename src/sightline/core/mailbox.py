@@ -54,12 +54,16 @@ class Mailbox(Generic[T]):
 
     async def get(self) -> T:
         """Wait for the oldest item. Raises StreamEnded after ``close``."""
+        await self.wait()
+        return self._items.popleft()
+
+    async def wait(self) -> None:
+        """Wait until there is an item, and leave it. Raises StreamEnded after ``close``."""
         while not self._items:
             if self._ended is not None:
                 raise StreamEnded(self._ended)
             self._ready.clear()
             await self._ready.wait()
-        return self._items.popleft()
 
     def close(self, reason: str = "closed") -> None:
         """End it: whatever waits is dropped and counted, readers get StreamEnded."""

@@ -4,11 +4,15 @@ A plugin module (or an entry point in the group ``sightline.KIND``) is found by 
 
 >>> load("engines", "onnx").__name__
 'sightline.engines.onnx'
+
+A plugin that fails to import, or lacks what its kind must have, harms no other: ``plugins`` leaves it out with one
+warning, and ``load`` raises ConfigError with the reason.
 """
 
 from __future__ import annotations
 
 import importlib
+import logging
 import pkgutil
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
@@ -17,7 +21,21 @@ from typing import Any, Literal, TypeAlias
 
 from sightline.core.errors import ConfigError
 
-Kind: TypeAlias = Literal["engines", "models", "renderers", "sources", "sinks", "transports", "analytics"]
+log = logging.getLogger(__name__)
+
+Kind: TypeAlias = Literal["engines", "models", "renderers", "sources", "sinks", "transports", "outputs", "analytics"]
+
+CONTRACTS: dict[Kind, tuple[tuple[str, ...], ...]] = {
+    "engines": (("open", "available", "devices", "precisions"),),
+    "models": (("LAYOUTS", "recognise", "build"), ("builtin", "create")),
+    "renderers": (("render",),),
+    "sources": (("WHAT", "handles", "open"),),
+    "sinks": (("open",),),
+    "transports": (("serve",),),
+    "outputs": (("Settings", "check", "open"),),
+    "analytics": (("create",),),
+}
+"""Names that a plugin of each kind must have. A kind with several contracts wants one of them met."""
 
 
 @cache
@@ -30,14 +48,41 @@ def _found(kind: Kind) -> dict[str, EntryPoint | None]:
 
 
 def names(kind: Kind) -> list[str]:
-    """The names of all plugins of a kind, sorted. Imports none of them."""
+    """The names of all plugins of a kind, sorted. Imports none of them, so some may not load."""
     return sorted(_found(kind))
 
 
 def load(kind: Kind, name: str) -> Any:
-    """The plugin's module (or what its entry point names). Raises ConfigError for an unknown name."""
-    found = _found(kind)
-    if name not in found:
+    """The plugin's module (or what its entry point names). Raises ConfigError for an unknown or broken plugin."""
+    if name not in _found(kind):
         raise ConfigError(f"no plugin {name!r} in {kind}: expected one of {', '.join(names(kind))}")
-    entry = found[name]
-    return importlib.import_module(f"sightline.{kind}.{name}") if entry is None else entry.load()
+    plugin, broken = _loaded(kind, name)
+    if broken:
+        raise ConfigError(f"plugin {name!r} in {kind} can't be used: {broken}")
+    return plugin
+
+
+def plugins(kind: Kind) -> dict[str, Any]:
+    """All plugins of a kind by name, sorted, without those that are broken: each of these is logged once."""
+    found = {name: _loaded(kind, name) for name in names(kind)}
+    return {name: plugin for name, (plugin, broken) in found.items() if not broken}
+
+
+@cache
+def _loaded(kind: Kind, name: str) -> tuple[Any, str]:
+    """The plugin and, where it can't be used, why."""
+    entry = _found(kind)[name]
+    try:
+        plugin = importlib.import_module(f"sightline.{kind}.{name}") if entry is None else entry.load()
+    except Exception as e:  # noqa: BLE001 - whatever a plugin does wrong is its own failure
+        return _broken(kind, name, f"{type(e).__name__}: {e}")
+    contracts = CONTRACTS.get(kind, ())
+    lacking = [[needed for needed in contract if not hasattr(plugin, needed)] for contract in contracts]
+    if contracts and all(lacking):
+        return _broken(kind, name, f"it lacks {' or '.join(', '.join(needed) for needed in lacking)}")
+    return plugin, ""
+
+
+def _broken(kind: Kind, name: str, why: str) -> tuple[None, str]:
+    log.warning("plugin %r in %s can't be used: %s", name, kind, why)
+    return None, why

@@ -13,7 +13,7 @@ import numpy as np
 
 from sightline.core import registry
 from sightline.core.errors import ConfigError, SightlineError
-from sightline.engines.base import PRECISIONS, Engine
+from sightline.engines.base import PRECISIONS, Engine, unavailable
 
 DEVICE = re.compile(r"cpu|cuda:\d{1,2}")
 X86 = ("x86_64", "amd64")
@@ -39,7 +39,7 @@ def choose(engine: str, device: str, precision: str = "auto", path: Path | None 
     if device != "cpu":
         _check("onnx", device)
         return "onnx", f"the one that runs on {device}"
-    missing = registry.load("engines", "openvino").available()
+    missing = unavailable("openvino")
     if missing is not None:
         _check("onnx", device)
         return "onnx", f"the engine openvino would be faster on x86 processors, but {missing}"
@@ -48,7 +48,7 @@ def choose(engine: str, device: str, precision: str = "auto", path: Path | None 
     if platform.machine().lower() not in X86:
         _check("onnx", device)
         return "onnx", f"the processor is no x86 one but {platform.machine()}"
-    if path is not None and registry.load("engines", "onnx").available() is None and is_quantized(path):
+    if path is not None and unavailable("onnx") is None and is_quantized(path):
         return _on_trial(path, path.stat().st_mtime_ns, precision)
     return "openvino", "it is installed and the faster one on an x86 processor"
 

@@ -20,13 +20,33 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from sightline.core import registry
 from sightline.core.errors import ConfigError, ModelError
 from sightline.core.types import Engine, TensorSpec
 
-__all__ = ["PRECISIONS", "Engine", "check_file", "check_precision", "cores", "has_graph", "reason", "spec_of"]
+__all__ = [
+    "PRECISIONS",
+    "Engine",
+    "check_file",
+    "check_precision",
+    "cores",
+    "has_graph",
+    "reason",
+    "spec_of",
+    "unavailable",
+]
 
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 """What numbers a graph may be asked to compute in."""
+
+
+def unavailable(engine: str, device: str = "cpu") -> str | None:
+    """Why an engine does not run here: it is unknown, broken or not available. None if it runs."""
+    try:
+        missing: str | None = registry.load("engines", engine).available(device)
+    except ConfigError as e:
+        return e.message
+    return missing
 
 
 def check_file(path: Path) -> None:

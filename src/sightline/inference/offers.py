@@ -77,7 +77,7 @@ class Offers:
     def engines(self) -> list[str]:
         """Those that run here, besides ``auto``."""
         device = self._settings.device
-        return [name for name in registry.names("engines") if registry.load("engines", name).available(device) is None]
+        return [name for name, engine in registry.plugins("engines").items() if engine.available(device) is None]
 
     def engines_for(self, spec: str) -> list[str]:
         """Those of them that can run a model; none for one that needs no engine."""

@@ -1,1 +1,1 @@
-"""Results to the outside, as the operator set it up: files that rotate, webhooks, MQTT. No sink holds a stream up."""
+"""Results and events to the outside, as the operator set it up: files that rotate, webhooks, MQTT."""

@@ -1,59 +1,68 @@
-"""Opens the operator's sinks and feeds them while the server runs."""
+"""Checks the operator's outputs, opens them, and sends to them while the server runs."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
-from importlib.util import find_spec
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Any
 
+from pydantic import BaseModel, ValidationError
+
+from sightline.core import registry
 from sightline.core.errors import ConfigError
-from sightline.outputs.base import LAST_S, Feeder, Outlet
-from sightline.settings.outputs import JsonlSink, SinkSettings, WebhookSink
-from sightline.streams.hub import Hub
+from sightline.outputs.base import OutputSettings
+from sightline.settings.outputs import OutputTable
+
+if TYPE_CHECKING:  # ``doctor`` checks outputs, and must not need what the hub needs
+    from sightline.outputs._dispatcher import Dispatcher
+    from sightline.streams.hub import Hub
 
 
-def check_sinks(sinks: Sequence[SinkSettings]) -> None:
-    """A cheap check before a server starts. Raises ConfigError for what can't work."""
-    for number, sink in enumerate(sinks, 1):
-        which = f"sink number {number} ({sink.kind})"
-        if isinstance(sink, JsonlSink):
-            if not sink.path.parent.is_dir():
-                raise ConfigError(f"{which}: there is no folder {sink.path.parent}; make it first")
-        elif isinstance(sink, WebhookSink):
-            parts = urlsplit(sink.url.get_secret_value())
-            if parts.scheme not in ("http", "https") or not parts.hostname:
-                raise ConfigError(f"{which}: expected a url that begins with http:// or https://")
-        elif find_spec("aiomqtt") is None:
-            raise ConfigError(f"{which}: aiomqtt is not installed; run: pip install 'sightline[mqtt]'")
+def check_outputs(tables: Sequence[OutputTable]) -> list[OutputSettings]:
+    """The outputs' settings, checked by their plugins. Raises ConfigError, which names the output and its key."""
+    checked = []
+    for number, table in enumerate(tables, 1):
+        which = f"output number {number}" + (f" ({table.kind})" if table.kind else "")
+        if not table.kind:
+            raise ConfigError(f"{which}: kind is missing: expected one of {', '.join(registry.plugins('outputs'))}")
+        try:
+            plugin = registry.load("outputs", table.kind)
+            settings = plugin.Settings.model_validate(table.model_dump())
+            plugin.check(settings)
+        except ConfigError as e:
+            raise ConfigError(f"{which}: {e.message}") from None
+        except ValidationError as e:
+            told = "; ".join(_described(plugin.Settings, dict(problem)) for problem in e.errors())
+            raise ConfigError(f"{which}: {told}") from None
+        checked.append(settings)
+    return checked
 
 
-def open_outlet(sink: SinkSettings) -> Outlet:
-    """The outlet of these settings. Connects nowhere yet."""
-    if isinstance(sink, JsonlSink):
-        from sightline.outputs.jsonl import JsonlOutlet
-
-        return JsonlOutlet(sink)
-    if isinstance(sink, WebhookSink):
-        from sightline.outputs.webhook import WebhookOutlet
-
-        return WebhookOutlet(sink)
-    from sightline.outputs.mqtt import MqttOutlet
-
-    return MqttOutlet(sink)
+def _described(settings: type[BaseModel], problem: dict[str, Any]) -> str:
+    """Pydantic's words in ours. No value is shown: addresses, passwords and whole tables may be secret."""
+    key = ".".join(str(part) for part in problem["loc"])
+    if problem["type"] == "missing":
+        return f"{key} is missing"
+    if problem["type"] == "extra_forbidden":
+        return f"unknown key {key!r}: expected one of {', '.join(settings.model_fields)}"
+    return f"{key}: {problem['msg']}"
 
 
 @asynccontextmanager
-async def feeding(hub: Hub, sinks: Sequence[SinkSettings]) -> AsyncGenerator[list[Feeder]]:
-    """Feed them until the end; they then have a moment for what waits."""
-    feeders = [Feeder(open_outlet(sink), sink.stream) for sink in sinks]
-    tasks = [asyncio.create_task(feeder.run(hub)) for feeder in feeders]
+async def dispatchers(hub: Hub, tables: Sequence[OutputTable]) -> AsyncGenerator[list[Dispatcher]]:
+    """Send to the outputs until the block ends. After ``hub.close`` each has a moment for what it took."""
+    from sightline.outputs._dispatcher import LAST_S, Dispatcher
+
+    found = [
+        Dispatcher(registry.load("outputs", settings.kind).open(settings), settings.stream, settings.what)
+        for settings in check_outputs(tables)
+    ]
+    tasks = [asyncio.create_task(dispatcher.run(hub)) for dispatcher in found]
     try:
-        yield feeders
+        yield found
     finally:
         if tasks:
-            hub.close("the server is shutting down")
             _, late = await asyncio.wait(tasks, timeout=LAST_S + 1)
             for task in late:
                 task.cancel()

@@ -3,29 +3,58 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Literal
 
-from sightline.settings.outputs import JsonlSink
+from pydantic import Field
+
+from sightline.core.errors import ConfigError
+from sightline.outputs.base import Item, OutputSettings
 
 
-class JsonlOutlet:
+class JsonlSettings(OutputSettings):
+    """A file of JSON lines, the newest at its end; full ones become ``path.1``, ``path.2`` ..."""
+
+    kind: Literal["jsonl"]
+    path: Path
+    max_bytes: int = Field(64 << 20, ge=1024)
+    keep: int = Field(5, ge=0, le=1000)
+    """Full files kept."""
+
+
+Settings = JsonlSettings
+
+
+def check(settings: JsonlSettings) -> None:
+    """Raise ConfigError where the file's folder does not exist."""
+    if not settings.path.parent.is_dir():
+        raise ConfigError(f"there is no folder {settings.path.parent}; make it first")
+
+
+def open(settings: JsonlSettings) -> JsonlOutput:
+    """The output; its file is made with the first line."""
+    return JsonlOutput(settings)
+
+
+class JsonlOutput:
     """Appends. A line is never split over two files."""
 
     batch = 256
     every_s = 0.25
     retries: int | None = None
 
-    def __init__(self, settings: JsonlSink) -> None:
+    def __init__(self, settings: JsonlSettings) -> None:
         self.name = f"jsonl {settings.path}"
         self._path = settings.path
         self._max_bytes = settings.max_bytes
         self._keep = settings.keep
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="sink-jsonl")
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="output-jsonl")
 
-    async def send(self, batch: list[tuple[str, bytes]]) -> None:
+    async def send(self, batch: Sequence[Item]) -> None:
         """Append all lines. Raises OSError, after which none of them is in the file."""
-        lines = [line for _, line in batch]
+        lines = [item.body for item in batch]
         await asyncio.get_running_loop().run_in_executor(self._thread, self._write, lines)
 
     async def close(self) -> None:

@@ -1,40 +1,79 @@
-"""Results as messages of an MQTT broker, through aiomqtt (``pip install 'sightline[mqtt]'``)."""
+"""Results and events as messages of an MQTT broker, through aiomqtt (``pip install 'sightline[mqtt]'``)."""
 
 from __future__ import annotations
 
 import ssl
+from collections.abc import Sequence
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Literal
 
-import aiomqtt
+from pydantic import Field, SecretStr
 
-from sightline.settings.outputs import MqttSink
+from sightline.core.errors import ConfigError
+from sightline.outputs.base import Item, OutputSettings
+
+if TYPE_CHECKING:
+    import aiomqtt
 
 
-class MqttOutlet:
+class MqttSettings(OutputSettings):
+    """Each result and event as a message of a broker's topic."""
+
+    kind: Literal["mqtt"]
+    host: str
+    port: int = Field(1883, ge=1, le=65535)
+    topic: str = "sightline/{stream}"
+    """``{stream}`` stands for the stream's name, ``{what}`` for ``results`` or ``events``."""
+    qos: Literal[0, 1] = 0
+    tls: bool = False
+    username: str | None = None
+    password: SecretStr | None = None
+
+
+Settings = MqttSettings
+
+
+def check(settings: MqttSettings) -> None:
+    """Raise ConfigError where aiomqtt is not installed."""
+    if find_spec("aiomqtt") is None:
+        raise ConfigError("aiomqtt is not installed; run: pip install 'sightline[mqtt]'")
+
+
+def open(settings: MqttSettings) -> MqttOutput:
+    """The output. It connects with the first message."""
+    return MqttOutput(settings)
+
+
+class MqttOutput:
     """Connects when there is something to send, and again after the connection was lost."""
 
     batch = 256
     every_s = 0.0
     retries: int | None = None
 
-    def __init__(self, settings: MqttSink) -> None:
+    def __init__(self, settings: MqttSettings) -> None:
         self.name = f"mqtt {settings.host}:{settings.port}"
         self._settings = settings
         self._client: aiomqtt.Client | None = None
 
-    async def send(self, batch: list[tuple[str, bytes]]) -> None:
+    async def send(self, batch: Sequence[Item]) -> None:
         """Publish each. Raises OSError; then some may have been published, and are again."""
+        import aiomqtt
+
         try:
             if self._client is None:
                 self._client = await self._connect()
-            for stream, line in batch:
-                topic = self._settings.topic.replace("{stream}", stream)
-                await self._client.publish(topic, line, qos=self._settings.qos, timeout=10)
+            for item in batch:
+                topic = self._settings.topic.replace("{stream}", item.stream).replace("{what}", item.what)
+                await self._client.publish(topic, item.body, qos=self._settings.qos, timeout=10)
         except aiomqtt.MqttError as e:
             await self.close()
             raise OSError(str(e)) from None
 
     async def close(self) -> None:
         """Leave the broker."""
+        import aiomqtt
+
         client, self._client = self._client, None
         if client is not None:
             try:
@@ -43,6 +82,8 @@ class MqttOutlet:
                 return  # it was gone already
 
     async def _connect(self) -> aiomqtt.Client:
+        import aiomqtt
+
         given = self._settings
         client = aiomqtt.Client(
             given.host,

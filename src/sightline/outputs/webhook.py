@@ -7,18 +7,54 @@ import hashlib
 import hmac
 import urllib.error
 import urllib.request
+from collections.abc import Sequence
 from concurrent.futures import Future
 from http import HTTPStatus
 from threading import Thread
-from typing import Any
+from typing import Any, Literal
+from urllib.parse import urlsplit
 
-from sightline.core.errors import SinkError
+from pydantic import Field, SecretStr
+
+from sightline.core.errors import ConfigError, SinkError
 from sightline.core.version import __version__
-from sightline.settings.outputs import WebhookSink
+from sightline.outputs.base import Item, OutputSettings
 from sightline.sources.base import shown
 
 AGAIN = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS}
 """Statuses below 500 after which it is worth another try."""
+
+
+class WebhookSettings(OutputSettings):
+    """POST of batches as JSON: ``{"results": [...], "events": [...]}``, of which each is there where it has items."""
+
+    kind: Literal["webhook"]
+    url: SecretStr
+    """http or https; addresses of hooks are often secrets themselves."""
+    secret: SecretStr | None = None
+    """Key of the header ``Sightline-Signature``: ``sha256=`` and the hex of the body's HMAC-SHA256."""
+    batch: int = Field(50, ge=1, le=1000)
+    """Most results and events in one request."""
+    every_s: float = Field(1.0, ge=0, le=60)
+    """Seconds for which results and events are gathered."""
+    timeout_s: float = Field(10, gt=0, le=120)
+    retries: int = Field(5, ge=0, le=20)
+    """Further tries before a batch is given up."""
+
+
+Settings = WebhookSettings
+
+
+def check(settings: WebhookSettings) -> None:
+    """Raise ConfigError unless the address is one of HTTP."""
+    parts = urlsplit(settings.url.get_secret_value())
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ConfigError("expected a url that begins with http:// or https://")
+
+
+def open(settings: WebhookSettings) -> WebhookOutput:
+    """The output. It connects for each request."""
+    return WebhookOutput(settings)
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
@@ -26,10 +62,10 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
         """A signed body goes where the operator said, nowhere else."""
 
 
-class WebhookOutlet:
+class WebhookOutput:
     """One request at a time. What comes meanwhile waits for the next."""
 
-    def __init__(self, settings: WebhookSink) -> None:
+    def __init__(self, settings: WebhookSettings) -> None:
         self._url = settings.url.get_secret_value()
         self.name = f"webhook {shown(self._url)}"
         self.batch = settings.batch
@@ -37,16 +73,16 @@ class WebhookOutlet:
         self.retries: int | None = settings.retries
         self._secret = None if settings.secret is None else settings.secret.get_secret_value().encode()
         self._timeout_s = settings.timeout_s
-        # Proxies are not taken from the environment, which is read in config.py only.
+        # Proxies are not taken from the environment, which is read in settings/ only.
         self._opener = urllib.request.build_opener(_NoRedirect, urllib.request.ProxyHandler({}))
 
-    async def send(self, batch: list[tuple[str, bytes]]) -> None:
+    async def send(self, batch: Sequence[Item]) -> None:
         """POST them. Raises OSError where another try may help, SinkError where the other side refuses them."""
-        body = b'{"results":[' + b",".join(line for _, line in batch) + b"]}"
+        body = body_of(batch)
         answered: Future[None] = Future()
         answered.set_running_or_notify_cancel()
         # Not of a pool: Python would wait for its threads, and the server's end for a web server that hangs.
-        Thread(target=self._answer, args=(body, answered), name="sink-webhook", daemon=True).start()
+        Thread(target=self._answer, args=(body, answered), name="output-webhook", daemon=True).start()
         await asyncio.wrap_future(answered)
 
     async def close(self) -> None:
@@ -76,3 +112,13 @@ class WebhookOutlet:
             raise SinkError(told) from None
         except urllib.error.URLError as e:
             raise OSError(str(e.reason)) from None
+
+
+def body_of(batch: Sequence[Item]) -> bytes:
+    """The body of a request: lists of results and of events, each only where there are some."""
+    lists = []
+    for what in ("results", "events"):
+        items = [item.body for item in batch if item.what == what]
+        if items:
+            lists.append(b'"%s":[%s]' % (what.encode(), b",".join(items)))
+    return b"{" + b",".join(lists) + b"}"

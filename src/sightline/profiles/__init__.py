@@ -19,7 +19,7 @@ from sightline.core.errors import ConfigError
 FOLDER = Path(__file__).parent
 WEIGHTS = FOLDER.parent / "weights"
 """Models of our own: ``NAME.onnx``, and its card ``NAME.json``."""
-HUB = "https://huggingface.co"
+WEIGHTS_URL = "https://huggingface.co"
 FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
 TENSORS = (".safetensors", ".pth", ".pt", ".bin", ".onnx")
 """Kinds of files with weights. ``.pth``, ``.pt`` and ``.bin`` are read as tensors only: nothing in them is run."""
@@ -125,7 +125,7 @@ class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """What there is to download, as far as is known."""
         return sum(file.bytes for file in self.files)
 
-    def address(self, file: File, hub: str = HUB, revision: str = "") -> str:
+    def address(self, file: File, hub: str = WEIGHTS_URL, revision: str = "") -> str:
         """Where to get a file. ``revision``: where the card has none."""
         if file.url:
             return file.url

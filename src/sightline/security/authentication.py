@@ -101,7 +101,7 @@ def network_of(host: str) -> str:
     return host
 
 
-class Gate:
+class AuthenticationMiddleware:
     """ASGI middleware. Finds out who asks; strangers get to the public pages only."""
 
     def __init__(self, app: ASGIApp, *, access: Access, tries: Tries, proxied: bool) -> None:

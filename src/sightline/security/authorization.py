@@ -224,7 +224,7 @@ class Access:
 
 def access_of(connection: HTTPConnection) -> Access:
     """The server's."""
-    access: Access = connection.app.state.access
+    access: Access = connection.app.state.server.access
     return access
 
 

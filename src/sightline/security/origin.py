@@ -31,7 +31,7 @@ MAX_BODY = 1 << 20
 """Bytes of a request. Pictures don't come this way."""
 
 
-class Guard:
+class OriginMiddleware:
     """ASGI middleware. A page of another origin, or a name rebound to this machine, gets 403 and nothing else."""
 
     def __init__(

@@ -9,15 +9,10 @@ from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from functools import partial
-from html import escape
 
-from fastapi import FastAPI, Request
-from fastapi.exceptions import RequestValidationError
-from fastapi.responses import HTMLResponse, JSONResponse, Response
-from starlette.exceptions import HTTPException
+from fastapi import FastAPI
 
 from sightline.core import registry
-from sightline.core.errors import BadSetting, SightlineError
 from sightline.core.net import is_loopback
 from sightline.core.version import __version__
 from sightline.engines.base import cores
@@ -25,20 +20,16 @@ from sightline.inference.key import ModelKey
 from sightline.inference.offers import Offers
 from sightline.inference.place import Loaded
 from sightline.inference.pool import LoadByKey, ModelPool
-from sightline.outputs._service import feeding
+from sightline.outputs._service import dispatchers
 from sightline.security import tls
-from sightline.security.authentication import Gate, Tries
+from sightline.security.authentication import AuthenticationMiddleware, Tries
 from sightline.security.authorization import Access
-from sightline.security.origin import Guard
+from sightline.security.origin import OriginMiddleware
 from sightline.security.tokens import Store
-from sightline.server import pages
-from sightline.server.api import client_inference as inbrowser
-from sightline.server.api import models as model_api
-from sightline.server.api import session as signin
-from sightline.server.api import stats as api
-from sightline.server.api import streams as stream_api
+from sightline.server import errors, pages
+from sightline.server.api import client_inference, models, session, stats, streams
+from sightline.server.state import ServerState
 from sightline.settings.settings import Settings, data_folder
-from sightline.settings.stream import bad_setting
 from sightline.streams.adaptive.service import adapt
 from sightline.streams.hub import Hub
 from sightline.streams.rendering import Drawing
@@ -51,19 +42,26 @@ def create_app(settings: Settings, *, load: LoadByKey | None = None) -> FastAPI:
     """The app for these settings. ``load`` replaces the loading of models."""
 
     access = Access(Store(data_folder(settings)) if settings.tokens else None)
+    state = ServerState(
+        access,
+        Tries(),
+        proxied=settings.tunnel is not None or settings.public_url is not None,
+        public_url=settings.public_url and settings.public_url.rstrip("/"),
+    )
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
         pool = ModelPool(settings, Offers(settings).own, load or partial(load_model, settings))
         hub = Hub(settings, pool)
-        app.state.hub = hub
-        app.state.started_at = time.monotonic()
-        drawing = app.state.drawing = Drawing(settings.jpeg_quality)
+        state.hub = hub
+        state.started_at = time.monotonic()
+        drawing = state.drawing = Drawing(settings.jpeg_quality)
         async with AsyncExitStack() as stack:
             stack.callback(drawing.close)
-            for name in registry.names("transports"):
-                await stack.enter_async_context(registry.load("transports", name).serve(app, hub, drawing))
-            app.state.feeders = await stack.enter_async_context(feeding(hub, settings.sinks))
+            for transport in registry.plugins("transports").values():
+                await stack.enter_async_context(transport.serve(app, hub, drawing))
+            state.dispatchers = await stack.enter_async_context(dispatchers(hub, settings.outputs))
+            stack.callback(hub.close, "the server is shutting down")  # before the outputs' last moment
             async with asyncio.TaskGroup() as tasks:
                 running = [tasks.create_task(loop) for loop in (pool.run(), hub.run(), adapt(hub), access.run())]
                 yield
@@ -78,26 +76,17 @@ def create_app(settings: Settings, *, load: LoadByKey | None = None) -> FastAPI:
         redoc_url=None,
         separate_input_output_schemas=False,
     )
-    app.state.tcp_listener = None  # Server puts a bound socket here, where there is to be one
-    app.state.access = access
-    app.state.certificate = app.state.tls = None  # Server puts here what it shows, where it does
-    app.state.public_url = settings.public_url and settings.public_url.rstrip("/")
-    tries = app.state.tries = Tries()
-    proxied = app.state.proxied = settings.tunnel is not None or settings.public_url is not None
-    app.add_middleware(Gate, access=access, tries=tries, proxied=proxied)
+    app.state.server = state
+    app.add_middleware(AuthenticationMiddleware, access=access, tries=state.tries, proxied=state.proxied)
     app.add_middleware(
-        Guard,
+        OriginMiddleware,
         loopback_only=is_loopback(settings.host),
         allowed_hosts=[*settings.allowed_hosts, *(tls.host_names() if settings.lan else [])],
-        public_url=lambda: app.state.public_url,
+        public_url=lambda: state.public_url,
     )
-    app.add_exception_handler(SightlineError, _tell)
-    app.add_exception_handler(RequestValidationError, _tell)
-    app.add_exception_handler(HTTPException, _tell)
-    for part in (api, stream_api, model_api):
+    errors.add(app)
+    for part in (stats, streams, models, session, client_inference):
         app.include_router(part.router)
-    app.include_router(signin.router)
-    app.include_router(inbrowser.router)
     pages.add(app)
     return app
 
@@ -129,28 +118,5 @@ def _threads(workers: int) -> int | None:
 
 
 def _gpu_available() -> bool:
-    engines = [registry.load("engines", name) for name in registry.names("engines")]
+    engines = registry.plugins("engines").values()
     return any(d.startswith("cuda") for e in engines if e.available() is None for d in e.devices())
-
-
-async def _tell(request: Request, error: Exception) -> Response:
-    if isinstance(error, RequestValidationError) and request.method == "PATCH":  # a stream's settings: nothing else is
-        first = error.errors()[0]
-        if len(first["loc"]) > 1 and first["type"] != "json_invalid":
-            error = bad_setting(first)
-    blamed: dict[str, str] = {}
-    if isinstance(error, SightlineError):
-        code, status, message = error.code, error.status, error.message
-        if isinstance(error, BadSetting):
-            blamed = {"key": error.key, "got": error.got, "expected": error.expected}
-    elif isinstance(error, RequestValidationError):
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        code, status, message = "bad_request", 422, f"{where}: got {first.get('input')!r}; {first['msg']}"[:300]
-    elif isinstance(error, HTTPException):
-        code, status, message = "http", error.status_code, error.detail
-    else:
-        code, status, message = "internal", 500, "internal error"
-    if "text/html" in request.headers.get("accept", "") and not request.url.path.startswith("/api"):  # a person
-        return HTMLResponse(pages.page("error.html").replace("{message}", escape(message)), status)
-    return JSONResponse({"error": {"code": code, "message": message} | blamed}, status)

@@ -20,9 +20,9 @@ from sightline.core.errors import ConfigError, SightlineError
 from sightline.core.net import is_address
 from sightline.security import files as private
 from sightline.security.tls import Certificate, Given
+from sightline.server.state import state_of
 from sightline.server.tunnel import Tunnel
 from sightline.settings.settings import Settings, data_folder
-from sightline.streams.hub import Hub
 
 SEND_BUFFER = 128 * 1024
 """Bytes the kernel may keep for one peer: its default hides megabytes, which are seconds of lag."""
@@ -247,7 +247,7 @@ class Server(uvicorn.Server):
         )
         assert isinstance(self.config, _Config)
         self._config = self.config
-        self._app = app
+        self._state = state_of(app)
         self._settings = settings
         self._on_ready = on_ready
         self._on_public = on_public
@@ -264,13 +264,13 @@ class Server(uvicorn.Server):
         secure = ""
         if self._certificate is not None:
             secure = "s"
-            self._config.tls = self._app.state.tls = self._certificate.context()
-            self._app.state.certificate = self._certificate
+            self._config.tls = self._state.tls = self._certificate.context()
+            self._state.certificate = self._certificate
         listener = listen(host, self._settings.port, option="--port")
         self._port = listener.getsockname()[1]
         self._urls: tuple[str, str | None] = url(f"http{secure}", listener), None
         if self._settings.tcp_port is not None:
-            tcp = self._app.state.tcp_listener = listen(host, self._settings.tcp_port, option="--tcp-port")
+            tcp = self._state.tcp_listener = listen(host, self._settings.tcp_port, option="--tcp-port")
             self._urls = self._urls[0], url(f"tcp{secure}", tcp)
         self.run(sockets=[listener])
 
@@ -289,7 +289,7 @@ class Server(uvicorn.Server):
     async def _keep_tunnel(self, tunnel: Tunnel) -> None:
         try:
             async with tunnel.open(self._port) as public_url:
-                self._app.state.public_url = public_url
+                self._state.public_url = public_url
                 if self._on_public is not None:
                     self._on_public(public_url)
                 await tunnel.ended()
@@ -299,7 +299,7 @@ class Server(uvicorn.Server):
                 self.should_exit = True
 
     async def _watch_model(self) -> None:
-        hub: Hub = self._app.state.hub
+        hub = self._state.hub
         await hub.worker.settled.wait()
         if hub.worker.failure is not None:
             self.failure = hub.worker.failure
@@ -309,8 +309,7 @@ class Server(uvicorn.Server):
         """Tell every peer why, give them a moment to hear it, then close."""
         for task in self._tasks:
             task.cancel()
-        hub: Hub = self._app.state.hub
-        hub.close("the server is shutting down")
+        self._state.hub.close("the server is shutting down")
         for listener in self.servers:
             listener.close()
         if self.server_state.tasks:  # sessions end by themselves once their mailboxes are closed

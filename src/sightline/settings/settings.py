@@ -8,20 +8,30 @@ from __future__ import annotations
 import os
 import sys
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
 
 from sightline import profiles
 from sightline.core.errors import ConfigError
 from sightline.core.types import STREAM_NAME
-from sightline.profiles import HUB
-from sightline.settings.outputs import SinkSettings
+from sightline.profiles import WEIGHTS_URL
+from sightline.settings.outputs import OutputTable
 from sightline.settings.presets import PRESETS, PresetName
 from sightline.settings.stream import Choices
+
+RENAMED = {"sinks": "outputs", "hub": "weights_url"}
+"""Earlier names of settings, which are read as well."""
 
 StreamName = Annotated[str, Field(pattern=f"^{STREAM_NAME.pattern}$")]
 ModelName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$")]
@@ -92,10 +102,11 @@ class Settings(BaseSettings):
     profile: str | None = Field(None, description="A profile's name: a model whose weights are downloaded once.")
     weights: Path | None = Field(None, description="A file to use in place of the profile's own weights.")
     cache: Path | None = Field(None, description="Folder for weights; default: sightline in your own cache folder.")
-    hub: str = Field(
-        HUB,
+    weights_url: str = Field(
+        WEIGHTS_URL,
         pattern=r"^https?://[^\s/?#@]+(/[^\s?#@]*)?$",
-        description="The hub that weights come from, or a mirror: https://HOST.",
+        description="The server that weights come from, or a mirror: https://HOST. `hub`, the earlier name, is read as "
+        "well.",
     )
     family: str | None = Field(
         None, description="The kind of model in an ONNX file that does not tell it itself; see docs/models.md."
@@ -164,8 +175,10 @@ class Settings(BaseSettings):
     webrtc_send_kbps: int = Field(2500, ge=100, le=50000, description="Most that video for one viewer takes, kbit/s.")
     webrtc_receive_kbps: int = Field(4000, ge=100, le=50000, description="Most that a camera may send, kbit/s.")
     workers: int = Field(1, ge=1, le=64, description="Instances of the model, each with a thread of its own.")
-    sinks: tuple[SinkSettings, ...] = Field(
-        (), description="Where else results go: [[sinks]] tables of the file with kind jsonl, webhook or mqtt."
+    outputs: tuple[OutputTable, ...] = Field(
+        (),
+        description="Where else results and events go: [[outputs]] tables of the file with kind jsonl, webhook or "
+        "mqtt. [[sinks]], the earlier name, is read as well.",
     )
     idle_timeout: float = Field(30, gt=0, le=3600, description="Seconds after which a silent or deaf peer is closed.")
     request_timeout: float = Field(10, gt=0, le=600, description="Seconds a request may take to arrive.")
@@ -190,11 +203,25 @@ class Settings(BaseSettings):
         """The order of precedence, strongest first."""
         path = _file()
         file = () if path is None else (TomlConfigSettingsSource(settings_cls, toml_file=path),)
-        return tuple(_Profiled(settings_cls, source) for source in (init_settings, env_settings, *file))
+        if isinstance(env_settings, EnvSettingsSource):  # it reads the variables of fields alone
+            env_settings.env_vars = _renamed(env_settings.env_vars, PREFIX.lower())
+        return tuple(_Source(settings_cls, source) for source in (init_settings, env_settings, *file))
 
 
-class _Profiled(PydanticBaseSettingsSource):
-    """A source in which ``profile`` gives ``model`` its value, and ``model`` alone undoes a weaker source's profile."""
+def _renamed(given: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Settings under their own names in place of earlier ones. Raises ConfigError for one that has both."""
+    renamed = {prefix + old: prefix + new for old, new in RENAMED.items()}
+    for old, new in renamed.items():
+        if old in given and new in given:
+            raise ConfigError(f"{old} and {new} are the same setting: expected one of them")
+    return {renamed.get(key, key): value for key, value in given.items()}
+
+
+class _Source(PydanticBaseSettingsSource):
+    """A source with settings' earlier names replaced.
+
+    ``profile`` gives ``model`` its value, and ``model`` alone undoes a weaker source's profile.
+    """
 
     def __init__(self, settings_cls: type[BaseSettings], source: PydanticBaseSettingsSource) -> None:
         super().__init__(settings_cls)
@@ -204,7 +231,7 @@ class _Profiled(PydanticBaseSettingsSource):
         return self._source.get_field_value(field, field_name)
 
     def __call__(self) -> dict[str, Any]:
-        found = self._source()
+        found = _renamed(self._source())
         profile, model = found.get("profile"), found.get("model")
         if profile is not None and model not in (None, profile):
             raise ConfigError(f"model {model} and profile {profile}: expected one of them")
@@ -245,10 +272,11 @@ def _file() -> Path | None:
 
 def load_settings(**given: Any) -> Settings:
     """Settings from file, environment and ``given`` (None means not given). Raises ConfigError, naming each key."""
+    settings = Settings.model_fields.keys() | RENAMED.keys()
     unknown = sorted(
         k
         for k in os.environ
-        if k.startswith(PREFIX) and k not in NOT_SETTINGS and k[len(PREFIX) :].lower() not in Settings.model_fields
+        if k.startswith(PREFIX) and k not in NOT_SETTINGS and k[len(PREFIX) :].lower() not in settings
     )
     if unknown:
         known = ", ".join(PREFIX + name.upper() for name in Settings.model_fields)

@@ -16,7 +16,7 @@ from typing import Any, Protocol, Self
 from urllib.parse import urlsplit
 
 from sightline.core.errors import SourceError
-from sightline.core.registry import load, names
+from sightline.core.registry import plugins
 from sightline.core.types import Image
 
 PICTURES = frozenset((".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"))
@@ -74,11 +74,11 @@ def open_source(spec: str) -> Source:
 
 def find_source(spec: str) -> Any:
     """The plugin that opens ``spec``. Raises SourceError, which lists what can be named."""
-    plugins = [load("sources", name) for name in names("sources")]
-    for plugin in plugins:
+    found = plugins("sources").values()
+    for plugin in found:
         if plugin.handles(spec):
             return plugin
-    known = ", ".join(plugin.WHAT for plugin in plugins)
+    known = ", ".join(plugin.WHAT for plugin in found)
     if "://" not in spec and not Path(spec).exists():
         raise SourceError(f"{spec}: no such file or folder; expected one of: {known}")
     raise SourceError(f"{shown(spec)}: not a source that can be read; expected one of: {known}")

@@ -205,9 +205,13 @@ class Stream:
         for listener in self.listeners.results:
             listener.mailbox.put(result)
         for event in result.events:
-            for mailbox in self.listeners.events_of(self.name):
-                mailbox.put(event)
+            self.emit(event)
         self._after_worker()
+
+    def emit(self, event: Event) -> None:
+        """Give an event to whoever listens for this stream's."""
+        for mailbox in self.listeners.events_of(self.name):
+            mailbox.put(event)
 
     def fail(self, frame: Frame, message: str) -> None:
         """The worker could not make a result of a frame."""

@@ -80,18 +80,19 @@ KEEPALIVE = {"TCP_KEEPIDLE": 10, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3}
 @asynccontextmanager
 async def serve(app: FastAPI, hub: Hub, drawing: Drawing) -> AsyncGenerator[None]:
     """Take connections on the socket that the server has bound, where it has."""
-    listener: socket.socket | None = app.state.tcp_listener
+    state = app.state.server
+    listener: socket.socket | None = state.tcp_listener
     if listener is None:
         yield
         return
     peers: set[Peer] = set()
     async with asyncio.TaskGroup() as tasks:
         loop = asyncio.get_running_loop()
-        door = Door(app.state.access, app.state.tries)
+        door = Door(state.access, state.tries)
         secure: dict[str, Any] = {}
-        if app.state.tls is not None:
+        if state.tls is not None:
             secure = {
-                "ssl": app.state.tls,
+                "ssl": state.tls,
                 "ssl_handshake_timeout": hub.settings.request_timeout,
                 "ssl_shutdown_timeout": FAREWELL_S,
             }

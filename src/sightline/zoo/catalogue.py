@@ -10,8 +10,9 @@ import msgspec
 
 from sightline import profiles
 from sightline.core.errors import ConfigError
-from sightline.core.registry import load, names
+from sightline.core.registry import plugins
 from sightline.core.types import ModelCard
+from sightline.engines.base import unavailable
 from sightline.profiles import TENSORS, Profile
 from sightline.zoo.store import PRECISIONS, Cache, Precision
 from sightline.zoo.store.verify import megabytes
@@ -32,7 +33,7 @@ class Found:
 
 def list_models() -> list[ModelCard]:
     """All models that have a name: built in, shipped, and profiles, of which the weights may have to be got."""
-    builtin = [load("models", name).builtin() for name in builtin_names()]
+    builtin = [plugin.builtin() for plugin in plugins("models").values() if hasattr(plugin, "builtin")]
     shipped = [
         replace(msgspec.json.decode(path.with_suffix(".json").read_bytes(), type=ModelCard), path=str(path))
         for path in profiles.shipped().values()
@@ -80,7 +81,7 @@ def lacks_torch(profile: Profile, device: str = "cpu") -> str | None:
     """Why the network of a profile can't be built here; None if it can or if there is no need to."""
     if profile.architecture == "onnx":
         return None
-    missing = load("engines", "torch").available(device) if "torch" in names("engines") else "there is no engine torch"
+    missing = unavailable("torch", device)
     if missing is None:
         return None
     return (
@@ -146,7 +147,7 @@ def engines_for(
 
 def builtin_names() -> list[str]:
     """The models that need no weights."""
-    return [name for name in names("models") if hasattr(load("models", name), "builtin")]
+    return [name for name, plugin in plugins("models").items() if hasattr(plugin, "builtin")]
 
 
 def _file(spec: str) -> Path:

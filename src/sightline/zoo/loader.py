@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from sightline import profiles
 from sightline.core.errors import ConfigError, ModelError
-from sightline.core.registry import load, names
+from sightline.core.registry import load, plugins
 from sightline.core.types import Engine
 from sightline.engines._select import choose
 from sightline.engines.base import check_precision
@@ -174,8 +174,7 @@ def _open(
 
 def _families() -> dict[str, Any]:
     """The families that know graphs, by name."""
-    modules = {name: load("models", name) for name in names("models")}
-    return {name: module for name, module in modules.items() if hasattr(module, "recognise")}
+    return {name: module for name, module in plugins("models").items() if hasattr(module, "recognise")}
 
 
 def _check_family(spec: str | Profile, family: str | None) -> None:

@@ -14,7 +14,7 @@ from sightline.core.errors import BadRequest, Forbidden
 from sightline.inference.place import InferenceOptions
 from sightline.models.base import Model
 from sightline.security.authorization import needs
-from sightline.streams.hub import Hub
+from sightline.server.state import state_of
 
 router = APIRouter()
 
@@ -77,7 +77,7 @@ class InBrowser(BaseModel):
 @router.get("/api/streams/{stream}/in-browser", tags=["streams"], dependencies=[needs("publish")])
 async def in_browser(request: Request, stream: str) -> InBrowser:
     """Whether the camera page of a stream may run the stream's model itself, and how."""
-    hub: Hub = request.app.state.hub
+    hub = state_of(request).hub
     found = hub.find(stream)
     if not RUNTIME.is_file():
         return InBrowser(runtime=False, model=None, reason="In-browser mode is not in this build, made without npm.")
@@ -90,7 +90,7 @@ async def in_browser(request: Request, stream: str) -> InBrowser:
 @router.get("/api/models/{name}/file", tags=["models"], response_class=FileResponse, dependencies=[needs()])
 def model_file(request: Request, name: str) -> Response:
     """The ONNX file of a model that runs, for pages that run it themselves; only where its licence permits that."""
-    hub: Hub = request.app.state.hub
+    hub = state_of(request).hub
     loaded = (one.worker.model for one in hub.pool.models)
     model = next((model for model in loaded if model is not None and model.card.name == name), None)
     if model is None:

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from sightline.core.types import ModelCard
 from sightline.inference.offers import Offer
 from sightline.security.authorization import needs
-from sightline.server.api.streams import hub_of
+from sightline.server.state import state_of
 
 router = APIRouter()
 
@@ -49,7 +49,7 @@ class Models(BaseModel):
 @router.get("/api/models", tags=["models"], dependencies=[needs()])
 async def models(request: Request) -> Models:
     """All models with a name, usable or not, and the engines."""
-    hub = hub_of(request)
+    hub = state_of(request).hub
     offers = hub.model_switch.offers
     known = {one.key.name: one.worker.model.card for one in hub.pool.models if one.worker.model is not None}
     return Models(

@@ -10,13 +10,14 @@ from typing import Literal
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
-from sightline.core.errors import BadRequest, StreamNotFound, Unauthorized
+from sightline.core.errors import BadRequest, NotFound, Unauthorized
 from sightline.core.net import is_loopback, split_host
 from sightline.security import tls
 from sightline.security.authentication import COOKIE, Tries, address_of, identify
 from sightline.security.authorization import IDENTITY, TICKET_S, Access, Identity, access_of
 from sightline.security.tokens import ALL, Record, Role
 from sightline.server import qr
+from sightline.server.state import state_of
 
 router = APIRouter()
 NO_STORE = {"Cache-Control": "no-store"}
@@ -82,8 +83,8 @@ async def sign_in(request: Request, response: Response, given: Credentials) -> S
     access = access_of(request)
     if not access.enabled:
         return Session(tokens=False, role="admin", stream=ALL)
-    tries: Tries = request.app.state.tries
-    address = address_of(request, proxied=request.app.state.proxied)
+    tries = state_of(request).tries
+    address = address_of(request, proxied=state_of(request).proxied)
     if given.ticket is not None:
         token, record = await _exchange(access, tries, address, given.ticket.get_secret_value())
     elif given.token is not None:
@@ -149,7 +150,7 @@ def join_url(base: str, ticket: str) -> str:
 
 def base_url(request: Request) -> str:
     """How somebody else's phone reaches this server: as who asks did, unless that is on this machine."""
-    public: str | None = request.app.state.public_url
+    public = state_of(request).public_url
     if public is not None:
         return public
     host, port = split_host(request.headers["host"])
@@ -173,7 +174,7 @@ class Trust(BaseModel):
 @router.get("/api/trust", tags=["access"])
 async def trust(request: Request) -> Trust:
     """What a page tells about the certificate."""
-    certificate: tls.Certificate | None = request.app.state.certificate
+    certificate = state_of(request).certificate
     if certificate is None or certificate.authority is None:
         return Trust(own=False)
     return Trust(own=True, fingerprint=certificate.fingerprint)
@@ -215,7 +216,7 @@ async def profile(request: Request) -> Response:
 
 
 def _authority(request: Request) -> bytes:
-    certificate: tls.Certificate | None = request.app.state.certificate
+    certificate = state_of(request).certificate
     if certificate is None or certificate.authority is None:
-        raise StreamNotFound("this server's certificate is not of its own making: there is no authority to trust")
+        raise NotFound("this server's certificate is not of its own making: there is no authority to trust")
     return certificate.authority.read_bytes()

@@ -13,11 +13,12 @@ from pydantic import BaseModel
 from sightline.core.version import __version__
 from sightline.inference.pool import Pooled
 from sightline.inference.worker import ModelWorker
-from sightline.outputs.base import Feeder
+from sightline.outputs._dispatcher import Dispatcher
 from sightline.security.authorization import needs
 from sightline.server.api import prometheus
-from sightline.server.api.streams import Error as Error
-from sightline.server.api.streams import Ready, StreamStats, hub_of, readiness, stream_stats
+from sightline.server.api.schemas import Ready
+from sightline.server.api.streams import StreamStats, readiness, stream_stats
+from sightline.server.state import state_of
 
 router = APIRouter()
 _process = psutil.Process()
@@ -88,13 +89,13 @@ class Stats(BaseModel):
 @router.get("/health", tags=["health"])
 async def health(request: Request) -> Health:
     """200 while the server runs."""
-    return Health(uptime_s=round(time.monotonic() - request.app.state.started_at, 1))
+    return Health(uptime_s=round(time.monotonic() - state_of(request).started_at, 1))
 
 
 @router.get("/ready", tags=["health"], responses={503: {"model": Ready}})
 async def ready(request: Request, response: Response) -> Ready:
     """200 while frames get results; 503 while a model loads, failed, or the worker is dead."""
-    ready = readiness(hub_of(request))
+    ready = readiness(state_of(request).hub)
     response.status_code = 200 if ready.ready else 503
     return ready
 
@@ -102,7 +103,7 @@ async def ready(request: Request, response: Response) -> Ready:
 @router.get("/stats", tags=["figures"], dependencies=[needs("view")])
 async def stats(request: Request) -> Stats:
     """Totals and every stream's figures."""
-    hub = hub_of(request)
+    hub = state_of(request).hub
     streams = list(hub.streams.values())
     finished = [s.meters.last_result for s in streams if s.meters.last_result is not None]
     newest = max(finished, key=lambda r: r.finished_at, default=None)
@@ -121,14 +122,18 @@ async def stats(request: Request) -> Stats:
         engine=_engine(hub.worker),
         models=[_loaded(one) for one in hub.pool.models],
         streams={s.name: stream_stats(hub, s) for s in streams},
-        sinks=[_sink_stats(feeder) for feeder in request.app.state.feeders],
+        sinks=[_sink_stats(dispatcher) for dispatcher in state_of(request).dispatchers],
     )
 
 
-def _sink_stats(feeder: Feeder) -> SinkStats:
-    name, stream = feeder.outlet.name, feeder.stream
+def _sink_stats(dispatcher: Dispatcher) -> SinkStats:
     return SinkStats(
-        name=name, stream=stream, sent=feeder.sent, lost=feeder.lost, waiting=feeder.waiting, failing=feeder.failing
+        name=dispatcher.output.name,
+        stream=dispatcher.stream,
+        sent=dispatcher.sent,
+        lost=dispatcher.lost,
+        waiting=dispatcher.waiting,
+        failing=dispatcher.failing,
     )
 
 
@@ -157,5 +162,5 @@ def _engine(worker: ModelWorker) -> EngineStats | None:
 async def metrics(request: Request) -> Response:
     """All figures for Prometheus."""
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(prometheus.HubCollector(hub_of(request)))
+    registry.register(prometheus.HubCollector(state_of(request).hub))
     return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)

@@ -3,49 +3,50 @@
 from __future__ import annotations
 
 import time
-from typing import Literal
+from collections.abc import Callable, Coroutine
+from typing import Any, Literal
 
 from fastapi import APIRouter, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
 from pydantic import BaseModel, Field
 
 from sightline.core.errors import StreamNotFound
 from sightline.core.types import ModelCard, Segmentation
 from sightline.security.authorization import access_of, needs
+from sightline.server.api.schemas import Error, Ready
+from sightline.server.state import state_of
 from sightline.settings.presets import PresetName
-from sightline.settings.stream import Choices
+from sightline.settings.stream import Choices, bad_setting
 from sightline.streams.adaptive.service import change_preset, restart
 from sightline.streams.hub import Hub
 from sightline.streams.model_state import FailedModel as Failed
 from sightline.streams.model_state import PendingModel as Pending
 from sightline.streams.publisher import Subscription
-from sightline.streams.rendering import Drawing
 from sightline.streams.stream import Stream
 
 router = APIRouter()
 
 
-class ErrorBody(BaseModel):
-    """Why a request was refused."""
+class _SettingsRoute(APIRoute):
+    """A route whose body is a stream's settings: what is wrong in it is told as a BadSetting."""
 
-    code: str
-    message: str
-    key: str | None = None
-    """Of a setting that is to blame, with"""
-    got: str | None = None
-    expected: str | None = None
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handle = super().get_route_handler()
+
+        async def checked(request: Request) -> Response:
+            try:
+                return await handle(request)
+            except RequestValidationError as e:
+                first = e.errors()[0]
+                if len(first["loc"]) > 1 and first["type"] != "json_invalid":
+                    raise bad_setting(first) from None
+                raise
+
+        return checked
 
 
-class Error(BaseModel):
-    """The body of every error."""
-
-    error: ErrorBody
-
-
-class Ready(BaseModel):
-    """Whether frames get results. With status 503 where they don't."""
-
-    ready: bool
-    reason: str
+changes = APIRouter(route_class=_SettingsRoute)
 
 
 class Percentiles(BaseModel):
@@ -217,12 +218,6 @@ class CameraStats(BaseModel):
     processor_stats: ProcessorStats
 
 
-def hub_of(request: Request) -> Hub:
-    """The server's hub."""
-    hub: Hub = request.app.state.hub
-    return hub
-
-
 def stream_stats(hub: Hub, stream: Stream) -> StreamStats:
     """One stream's figures."""
     meters, state = stream.meters, stream.model
@@ -334,7 +329,7 @@ def readiness(hub: Hub) -> Ready:
 @router.get("/api/streams", tags=["streams"], dependencies=[needs()])
 async def streams(request: Request) -> Streams:
     """All streams that one may see."""
-    hub = hub_of(request)
+    hub = state_of(request).hub
     access = access_of(request)
     identity = access.require(request, stream=None)
     ready = readiness(hub)
@@ -350,11 +345,11 @@ async def streams(request: Request) -> Streams:
 )
 async def one_stream(request: Request, stream: str) -> StreamDetail:
     """One stream, with what its model knows and what it found of late."""
-    hub = hub_of(request)
+    hub = state_of(request).hub
     return stream_detail(hub, hub.find(stream))
 
 
-@router.patch(
+@changes.patch(
     "/api/streams/{stream}",
     tags=["streams"],
     responses={code: {"model": Error} for code in (404, 409, 422, 429, 503)},
@@ -365,7 +360,7 @@ async def change_stream(request: Request, stream: str, change: StreamChange) -> 
 
     A model that is not there yet is loaded first, while the old one goes on: that may take seconds.
     """
-    hub = hub_of(request)
+    hub = state_of(request).hub
     found = hub.find(stream)
     if change.priority is not None:  # which concerns the others
         access_of(request).require(request, "admin", stream=None)
@@ -391,11 +386,11 @@ async def change_stream(request: Request, stream: str, change: StreamChange) -> 
 )
 async def thumbnail(request: Request, stream: str) -> Response:
     """The newest picture, as the camera sent it where it sends JPEGs. Costs no decoding and no inference."""
-    latest = hub_of(request).find(stream).meters.latest
+    latest = state_of(request).hub.find(stream).meters.latest
     if latest is None:
         raise StreamNotFound(f"stream {stream!r} has no picture yet")
-    drawing: Drawing = request.app.state.drawing
-    return Response(await drawing.picture(latest), media_type="image/jpeg", headers={"Cache-Control": "no-store"})
+    picture = await state_of(request).drawing.picture(latest)
+    return Response(picture, media_type="image/jpeg", headers={"Cache-Control": "no-store"})
 
 
 @router.get(
@@ -406,7 +401,7 @@ async def thumbnail(request: Request, stream: str) -> Response:
 )
 async def camera_stats(request: Request, stream: str) -> CameraStats:
     """One camera and what processes its frames."""
-    hub = hub_of(request)
+    hub = state_of(request).hub
     found = hub.find(stream)
     worker = found.model.worker
     size = None if worker.model is None else worker.model.input_size
@@ -421,3 +416,6 @@ async def camera_stats(request: Request, stream: str) -> CameraStats:
             target_fps=hub.settings.max_fps,
         ),
     )
+
+
+router.include_router(changes)

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
-from sightline.core.errors import LimitReached, ShuttingDown, SightlineError, StreamBusy, StreamEnded, TooLarge
+from sightline.core.errors import ShuttingDown, SightlineError, StreamEnded
 from sightline.security.authorization import access_of
 from sightline.security.tokens import Role
 from sightline.wire import json as protocol
@@ -39,19 +39,9 @@ async def _refuse(ws: WebSocket, error: SightlineError) -> None:
     try:
         async with asyncio.timeout(FAREWELL_S):  # a peer that reads nothing must not hold us
             await ws.send_text(protocol.error_message(error))
-            await ws.close(_close_code(error), error.message.encode()[:120].decode(errors="ignore"))
+            await ws.close(error.close_code, error.message.encode()[:120].decode(errors="ignore"))
     except (TimeoutError, WebSocketDisconnect, OSError, RuntimeError):
         log.debug("%s %s left before it could be told why", ws.url.path, peer(ws))
-
-
-def _close_code(error: SightlineError) -> int:
-    if isinstance(error, TooLarge):
-        return 1009
-    if isinstance(error, ShuttingDown):
-        return 1001
-    if isinstance(error, (StreamBusy, LimitReached)):
-        return 1013
-    return 1008
 
 
 def peer(ws: WebSocket) -> str:

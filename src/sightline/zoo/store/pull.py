@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from sightline.core.errors import ModelError
-from sightline.profiles import HUB, File, Profile
+from sightline.profiles import WEIGHTS_URL, File, Profile
 from sightline.zoo.store import Cache, Entry
 from sightline.zoo.store.download import PATIENCE, Unreachable, fetch, shown
 from sightline.zoo.store.verify import Expected, megabytes
@@ -20,7 +20,7 @@ def pull(
     profile: Profile,
     cache: Cache,
     *,
-    hub: str = HUB,
+    hub: str = WEIGHTS_URL,
     watch: Watch | None = None,
     waiting: Callable[[], None] | None = None,
     patience: Sequence[float] = PATIENCE,
@@ -64,7 +64,7 @@ def _get(profile: Profile, file: File, cache: Cache, hub: str, watch: Watch | No
     )
 
 
-def by_hand(profile: Profile, cache: Cache, hub: str = HUB) -> str:
+def by_hand(profile: Profile, cache: Cache, hub: str = WEIGHTS_URL) -> str:
     """How to bring a profile's files to where no network is."""
     revision = cache.record(profile).revision
     wanted = "".join(

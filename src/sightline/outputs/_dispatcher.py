@@ -1,0 +1,174 @@
+"""The loop behind an output: bounded mailboxes, batches, further tries, and a count of what was lost."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from typing import Any
+
+import msgspec
+
+from sightline.core.errors import SightlineError, SinkError, StreamEnded
+from sightline.core.events import Event
+from sightline.core.mailbox import Mailbox
+from sightline.core.types import Result
+from sightline.outputs.base import Item, Output, What
+from sightline.streams.hub import Hub
+from sightline.streams.publisher import Subscription
+from sightline.wire.lines import as_json
+
+log = logging.getLogger(__name__)
+
+BACKLOG = 512
+"""Results, and as many events, that may wait for an output. The oldest are dropped."""
+FIRST_S = 0.5
+"""Seconds before the second try. The wait doubles with each further one."""
+MOST_S = 30.0
+"""Longest wait between two tries, in seconds."""
+LAST_S = 2.0
+"""Seconds that an output has to send what it took when the server stops."""
+
+_encoder = msgspec.json.Encoder()
+
+
+class Dispatcher:
+    """Takes the results or events of one stream, or of all, to an output."""
+
+    def __init__(self, output: Output, stream: str, what: Sequence[What] = ("results",)) -> None:
+        self.output = output
+        self.stream = stream
+        self.sent = 0
+        self.failing: str | None = None
+        """Why nothing can be sent at the moment."""
+        self._what = what
+        self._given_up = 0
+        self._taken: list[Item] = []
+        self._results: Subscription | None = None
+        self._events: Mailbox[Event] | None = None
+
+    @property
+    def lost(self) -> int:
+        """Items that were not sent: too many waited, or they were given up."""
+        return self._given_up + sum(mailbox.dropped for mailbox in self._mailboxes)
+
+    @property
+    def waiting(self) -> int:
+        """Items that are not sent yet."""
+        return len(self._taken) + sum(len(mailbox) for mailbox in self._mailboxes)
+
+    @property
+    def _mailboxes(self) -> list[Mailbox[Any]]:
+        events: list[Mailbox[Any]] = [] if self._events is None else [self._events]
+        return events if self._results is None else [*events, self._results.mailbox]
+
+    async def run(self, hub: Hub) -> None:
+        """Send what comes until the server stops."""
+        try:
+            async with AsyncExitStack() as stack:
+                await self._subscribe(hub, stack)
+                while True:
+                    await self._gather()
+                    await self._send()
+        except StreamEnded:
+            await self._finish()
+        except SightlineError as e:  # too many viewers
+            self._fail(e.message)
+        finally:
+            await self.output.close()
+
+    async def _subscribe(self, hub: Hub, stack: AsyncExitStack) -> None:
+        """An output is a subscriber like any other: what it records is wanted."""
+        name = None if self.stream == "*" else self.stream
+        if "results" in self._what:
+            results = (
+                hub.subscribe_all(backlog=BACKLOG)
+                if name is None
+                else hub.subscribe(name, backlog=BACKLOG, kind="listener")
+            )
+            self._results = await stack.enter_async_context(results)
+        if "events" in self._what:
+            self._events = await stack.enter_async_context(hub.subscribe_events(name, backlog=BACKLOG))
+
+    async def _finish(self) -> None:
+        try:
+            async with asyncio.timeout(LAST_S):
+                await self._send()
+        except TimeoutError:
+            self._give_up("the server stops")
+
+    async def _gather(self) -> None:
+        """Take at least one item, and what else comes within ``every_s``."""
+        await self._take()
+        try:
+            async with asyncio.timeout(self.output.every_s):
+                while len(self._taken) < self.output.batch:
+                    await self._take()
+        except TimeoutError:
+            pass
+        while len(self._taken) < self.output.batch and any(len(mailbox) for mailbox in self._mailboxes):
+            await self._take()
+
+    async def _take(self) -> None:
+        """Take one item. An event goes before results: there are fewer, and more depends on each."""
+        await _any(self._mailboxes)
+        if self._events is not None and len(self._events):
+            event = await self._events.get()
+            self._taken.append(Item("events", event.stream, _encoder.encode(event)))
+        elif self._results is not None:
+            result = await self._results.mailbox.get()
+            if isinstance(result, Result):
+                self._results.sent += 1
+                self._taken.append(Item("results", result.frame.stream, as_json(result)))
+
+    async def _send(self) -> None:
+        wait, tries = FIRST_S, 0
+        while self._taken:
+            try:
+                await self.output.send(self._taken)
+            except (OSError, SightlineError) as e:
+                reason = str(e) or type(e).__name__
+                tries += 1
+                if isinstance(e, SinkError) or (self.output.retries is not None and tries > self.output.retries):
+                    self._give_up(reason)
+                    return
+                self._fail(reason)
+                await asyncio.sleep(wait)
+                wait = min(2 * wait, MOST_S)
+            else:
+                self.sent += len(self._taken)
+                self._taken = []
+                if self.failing is not None:
+                    log.info("output %s works again; %d were lost", self.output.name, self.lost)
+                self.failing = None
+
+    def _fail(self, reason: str) -> None:
+        if self.failing is None:
+            log.warning("output %s: %s; %s wait for it", self.output.name, reason, " and ".join(self._what))
+        self.failing = reason
+
+    def _give_up(self, reason: str) -> None:
+        if self._taken:
+            log.warning("output %s: %d are given up: %s", self.output.name, len(self._taken), reason)
+        self._given_up += len(self._taken)
+        self._taken = []
+        self.failing = reason
+
+
+async def _any(mailboxes: Sequence[Mailbox[Any]]) -> None:
+    """Wait until one of the mailboxes has an item. Raises StreamEnded once one is closed and none has."""
+    if any(len(mailbox) for mailbox in mailboxes):
+        return
+    if len(mailboxes) == 1:
+        await mailboxes[0].wait()
+        return
+    waiting = [asyncio.ensure_future(mailbox.wait()) for mailbox in mailboxes]
+    try:
+        done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for one in waiting:
+            one.cancel()
+    for error in [one.exception() for one in done]:
+        if error is not None:
+            raise error

@@ -1,0 +1,45 @@
+"""The one handler that turns errors into HTTP answers: JSON for programs, a page for people."""
+
+from __future__ import annotations
+
+from html import escape
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import HTMLResponse, JSONResponse, Response
+from starlette.exceptions import HTTPException
+
+from sightline.core.errors import BadSetting, SightlineError
+from sightline.server import pages
+from sightline.server.api.schemas import Error, ErrorBody
+
+
+def add(app: FastAPI) -> None:
+    """Let the app answer errors."""
+    for kind in (SightlineError, RequestValidationError, HTTPException):
+        app.add_exception_handler(kind, _answer)
+
+
+async def _answer(request: Request, error: Exception) -> Response:
+    status, body = _told(error)
+    if "text/html" in request.headers.get("accept", "") and not request.url.path.startswith("/api"):  # a person
+        return HTMLResponse(pages.page("error.html").replace("{message}", escape(body.message)), status)
+    return JSONResponse(Error(error=body).model_dump(exclude_none=True), status)
+
+
+def _told(error: Exception) -> tuple[int, ErrorBody]:
+    if isinstance(error, BadSetting):
+        blamed = ErrorBody(
+            code=error.code, message=error.message, key=error.key, got=error.got, expected=error.expected
+        )
+        return error.status, blamed
+    if isinstance(error, SightlineError):
+        return error.status, ErrorBody(code=error.code, message=error.message)
+    if isinstance(error, RequestValidationError):
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        message = f"{where}: got {first.get('input')!r}; {first['msg']}"[:300]
+        return 422, ErrorBody(code="bad_request", message=message)
+    if isinstance(error, HTTPException):
+        return error.status_code, ErrorBody(code="http", message=error.detail)
+    return 500, ErrorBody(code="internal", message="internal error")
