@@ -190,7 +190,7 @@ class TcpLink(asyncio.BufferedProtocol):
             self._clock.take(message)
         elif isinstance(message, ErrorMessage):
             error = error_of(message.code, message.message)
-            if message.stream:
+            if message.stream or message.of:
                 self._receiver.refused(error, message.seq)
             else:
                 self._lose(error)

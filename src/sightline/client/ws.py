@@ -183,7 +183,11 @@ class WsLink:
         elif isinstance(message, Pong):
             self._clock.take(message)
         elif isinstance(message, ErrorMessage):
-            self._lose(error_of(message.code, message.message))
+            error = error_of(message.code, message.message)
+            if message.of:
+                self._receiver.refused(error, None)
+            else:
+                self._lose(error)
         elif isinstance(message, Adapt):
             self._receiver.asked(Wish(message.fps, message.quality, message.width, message.max_pending, message.reason))
         elif isinstance(message, Status):

@@ -172,7 +172,8 @@ class Peer(asyncio.BufferedProtocol):
         self._discarded: memoryview | None = None
         """Where bytes go once the peer has been told that it is over."""
         self._publishing: dict[str, tuple[TcpPublisher, Ingest]] = {}
-        self._subscriptions: dict[str, asyncio.Task[None]] = {}
+        self._subscriptions: dict[tuple[str, bool], asyncio.Task[None]] = {}
+        """By stream, and whether its events are meant or its results."""
         self._waiting: deque[Sequence[Bytes]] = deque()
         """Answers, while the peer doesn't read."""
         self._room = asyncio.Event()
@@ -310,10 +311,11 @@ class Peer(asyncio.BufferedProtocol):
         elif isinstance(message, Close):
             self._close(message.stream)
         elif isinstance(message, Unsubscribe):
-            task = self._subscriptions.pop(message.stream, None)
-            if task is not None:
-                task.cancel()
-        elif message.stream in self._subscriptions:
+            for events in (False, True):
+                task = self._subscriptions.pop((message.stream, events), None)
+                if task is not None:
+                    task.cancel()
+        elif (message.stream, message.events) in self._subscriptions:
             self._refuse(BadRequest("this connection is subscribed already"), message.stream)
         else:
             self._subscribe(self._identity, message)
@@ -331,13 +333,18 @@ class Peer(asyncio.BufferedProtocol):
         self._greet(identity)
 
     def _subscribe(self, identity: Identity, message: Subscribe) -> None:
+        name = message.stream
+        every = message.events and not name
         try:
-            self._door.access.check(identity, "view", stream=message.stream)
+            self._door.access.check(identity, "view", stream=None if every else name)
         except SightlineError as e:
-            self._refuse(e, message.stream)
+            self._refuse(e, name)
             return
-        feed = self._feed(message.stream, pictures=message.pictures, still=message.still)
-        self._subscriptions[message.stream] = self._tasks.create_task(feed)
+        if message.events:
+            sending = self._send_events(name)
+        else:
+            sending = self._feed(name, pictures=message.pictures, still=message.still)
+        self._subscriptions[name, message.events] = self._tasks.create_task(sending)
 
     def _take_frame(self, message: FrameMessage) -> None:
         """A frame that can't be taken is refused alone: the stream, and the others, go on."""
@@ -404,7 +411,8 @@ class Peer(asyncio.BufferedProtocol):
             self.end(LimitReached(f"{most} answers wait: expected a peer that reads them"))
 
     def _refuse(self, error: SightlineError, stream: str, seq: int | None = None) -> None:
-        self.tell(ErrorMessage(error.code, error.message, stream, seq))
+        of = "" if stream else "subscribe"  # that of all streams' events, which names none
+        self.tell(ErrorMessage(error.code, error.message, stream, seq, of))
 
     def _write(self, parts: Sequence[Bytes]) -> None:
         for part in parts:
@@ -435,8 +443,25 @@ class Peer(asyncio.BufferedProtocol):
         except SightlineError as e:
             self._refuse(e, name)
         finally:
-            if self._subscriptions.get(name) is asyncio.current_task():
-                del self._subscriptions[name]
+            self._ended(name, events=False)
+
+    async def _send_events(self, name: str) -> None:
+        """Send a stream's events, or with an empty name those of all, until cancelled."""
+        try:
+            async with self._hub.subscribe_events(name or None) as mailbox:
+                while True:
+                    await self._room.wait()
+                    self._write([frames.prefixed(frames.encode(await mailbox.get()))])
+        except StreamEnded as e:
+            self.end(ShuttingDown(e.reason))
+        except SightlineError as e:
+            self._refuse(e, name)
+        finally:
+            self._ended(name, events=True)
+
+    def _ended(self, name: str, *, events: bool) -> None:
+        if self._subscriptions.get((name, events)) is asyncio.current_task():
+            del self._subscriptions[name, events]
 
 
 def result_parts(result: Result, *, mask: bool, jpeg: bytes | None = None) -> Sequence[Bytes]:

@@ -1,0 +1,193 @@
+"""Events and the stages' extras over the SDK, from a real server."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from dataclasses import replace
+
+import pytest
+import pytest_asyncio
+from msgspec import Struct, ValidationError
+
+from sightline import AsyncClient, Client
+from sightline.client import Event, Result
+from sightline.core.errors import BadRequest
+from sightline.core.events import Phase
+from sightline.core.types import Frame
+from sightline.core.types import Result as CoreResult
+from sightline.streams.stream import Stream
+from support.inside import Inside, inside
+from support.rtsp import free_port
+from support.serving import camera, endless, peer
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+class Counts(Struct):
+    """What a stage of a test says."""
+
+    now: dict[str, int]
+    smoothed: float = 0.0
+
+
+class Wrong(Struct):
+    now: str
+
+
+def event(stream: str = "door", number: int = 0, phase: Phase = "start") -> Event:
+    box = (1.0, 2.0, 3.0, 4.0)
+    return Event(id=str(number), stream=stream, phase=phase, kind="object", at=1700000000.5, seq=number, box=box)
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def server() -> AsyncIterator[Inside]:
+    async with inside() as s:
+        yield s
+
+
+@pytest.fixture(params=["tcp", "ws"])
+def url(server: Inside, request: pytest.FixtureRequest) -> str:
+    return server.tcp if request.param == "tcp" else server.ws
+
+
+@pytest.mark.parametrize("stream", [None, "door"])
+async def test_events_come_as_they_happened(server: Inside, url: str, stream: str | None) -> None:
+    made = [event(number=1), event("hall", 2), event(number=1, phase="update"), event(number=1, phase="end")]
+    async with AsyncClient(url) as client, aclosing(client.events(stream)) as events:
+        first = asyncio.create_task(anext(events))
+        await server.listeners(1)
+        server.emit(*made)
+        wanted = [e for e in made if stream in (None, e.stream)]
+        got = [await first] + [await anext(events) for _ in wanted[1:]]
+    assert got == wanted
+    await server.listeners(0)
+
+
+async def test_the_synchronous_client_has_them_too(server: Inside, url: str) -> None:
+    def first() -> Event:
+        with Client(url) as client:
+            return next(client.events("door"))
+
+    waiting = asyncio.create_task(asyncio.to_thread(first))
+    await server.listeners(1)
+    server.emit(event("hall"), event(number=7))
+    assert (await waiting).id == "7"
+    await server.listeners(0)
+
+
+async def test_a_stream_that_can_not_be_is_refused(url: str) -> None:
+    async with AsyncClient(url) as client:
+        with pytest.raises(BadRequest, match="expected 1 to 64 letters"):
+            await anext(client.events("a b"))
+
+
+@pytest.mark.parametrize("kind", ["tcp", "ws"])
+async def test_a_lost_server_is_waited_for(kind: str) -> None:
+    tcp, http = free_port(), free_port()
+    url = f"tcp://127.0.0.1:{tcp}" if kind == "tcp" else f"ws://127.0.0.1:{http}"
+    got: list[Event] = []
+
+    async def listen(client: AsyncClient) -> None:
+        async for one in client.events():
+            got.append(one)
+
+    async with AsyncClient(url) as client:
+        for number in range(2):
+            async with inside(tcp_port=tcp, port=http) as server:
+                if number == 0:
+                    listening = asyncio.create_task(listen(client))
+                await server.listeners(1)
+                server.emit(event(number=number))
+                async with asyncio.timeout(30):
+                    while len(got) <= number:
+                        assert not listening.done(), listening.result()
+                        await asyncio.sleep(0.005)
+        listening.cancel()
+    assert [one.id for one in got] == ["0", "1"]
+
+
+async def test_on_a_socket_events_stand_alone_unless_results_are_wanted_too(server: Inside) -> None:
+    async with (
+        camera(server, "busy"),  # type: ignore[arg-type]
+        peer(f"{server.ws}/ws?events=1&stream=busy") as alone,
+        peer(f"{server.ws}/ws?events=1&results=1&stream=busy") as both,
+    ):
+        await server.listeners(2)
+        await both.next("result")
+        server.emit(event("busy"))
+        message, _ = await alone.receive()
+        assert message == {
+            "type": "event",
+            "id": "0",
+            "stream": "busy",
+            "phase": "start",
+            "kind": "object",
+            "at": 1700000000.5,
+            "seq": 0,
+            "box": [1.0, 2.0, 3.0, 4.0],
+        }
+        assert (await both.next("event"))[0] == message
+    for query, wrong in (("events=2", "events=2: expected 0 or 1"), ("results=0", "without events=1")):
+        async with peer(f"{server.ws}/ws?{query}") as refused:
+            assert wrong in (await refused.refused())["message"]
+
+
+async def test_extras_reach_publishers_and_subscribers(
+    server: Inside, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deliver = Stream.deliver
+
+    def with_extras(self: Stream, result: CoreResult) -> None:
+        deliver(self, replace(result, extras={"counts": Counts({"person": result.frame.seq})}))
+
+    monkeypatch.setattr(Stream, "deliver", with_extras)
+    name = f"extras-{url[:2]}"
+    async with (
+        AsyncClient(url) as client,
+        aclosing(client.publish(name, endless(), pending=1)) as answers,
+        aclosing(client.subscribe(name)) as plain,
+        aclosing(client.subscribe(name, pictures=True)) as shown,
+    ):
+        answer = await anext(answers)
+        assert isinstance(answer, Result)
+        assert answer.extras == {"counts": {"now": {"person": 0}, "smoothed": 0.0}}
+        assert answer.extra("counts", Counts) == Counts({"person": 0})
+        assert answer.extra("zones", Counts) is None
+        with pytest.raises(ValidationError, match="now"):
+            answer.extra("counts", Wrong)
+        for results in (plain, shown):
+            waiting = asyncio.create_task(anext(results))
+            while not waiting.done():
+                await anext(answers)
+            got = await waiting
+            assert got.extra("counts", Counts) == Counts({"person": got.seq})
+
+
+async def test_a_reused_result_has_extras_of_its_own(server: Inside, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    deliver = Stream.deliver
+    seen: list[Frame] = []
+
+    def with_extras(self: Stream, result: CoreResult) -> None:
+        seen.append(result.frame)
+        reused = seen[0] if len(seen) > 1 else None
+        deliver(self, replace(result, reused=reused, extras={"counts": Counts({"person": result.frame.seq})}))
+
+    monkeypatch.setattr(Stream, "deliver", with_extras)
+    name = f"still-{url[:2]}"
+    got: list[Result] = []
+    async with AsyncClient(url) as client, aclosing(client.subscribe(name, pictures=True)) as shown:
+        waiting = asyncio.create_task(anext(shown))
+        await server.viewers(name, 1)
+        async with aclosing(client.publish(name, endless(), pending=1)) as answers:
+            while len(got) < 3:
+                await anext(answers)
+                if waiting.done():
+                    got.append(waiting.result())
+                    waiting = asyncio.create_task(anext(shown))
+        waiting.cancel()
+        await asyncio.wait([waiting])
+    assert got[-1].reused
+    assert {one.picture for one in got} == {got[0].picture}
+    assert [one.extra("counts", Counts) for one in got] == [Counts({"person": one.seq}) for one in got]

@@ -1,0 +1,74 @@
+"""A real server inside the test's process, in a thread of its own, so that a test can reach its hub."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from sightline.core.events import Event
+from sightline.server.app import create_app
+from sightline.server.uvicorn_server import Server
+from sightline.settings.settings import load_settings
+from sightline.streams.hub import Hub
+
+
+@dataclass
+class Inside:
+    """A server under test."""
+
+    http: str
+    tcp: str
+    hub: Hub
+    loop: asyncio.AbstractEventLoop
+
+    @property
+    def ws(self) -> str:
+        return self.http.replace("http", "ws")
+
+    async def listeners(self, count: int) -> None:
+        """Wait until so many listen for events."""
+        async with asyncio.timeout(30):
+            while len(self.hub.listeners.events) != count:  # noqa: ASYNC110 - the hub tells nobody of that
+                await asyncio.sleep(0.005)
+
+    async def viewers(self, stream: str, count: int) -> None:
+        """Wait until so many look at a stream."""
+        async with asyncio.timeout(30):
+            while stream not in self.hub.streams or self.hub.streams[stream].viewers != count:  # noqa: ASYNC110 - as above
+                await asyncio.sleep(0.005)
+
+    def emit(self, *events: Event) -> None:
+        """Have events happen in a stream, which begins with them where it has to."""
+
+        def now() -> None:
+            for event in events:
+                self.hub._open(event.stream).emit(event)
+
+        self.loop.call_soon_threadsafe(now)
+
+
+@asynccontextmanager
+async def inside(**given: Any) -> AsyncGenerator[Inside]:
+    """Serve with these settings on free ports."""
+    settings = load_settings(**{"port": 0, "tcp_port": 0, "model": "motion"} | given)
+    app = create_app(settings)
+    here = asyncio.get_running_loop()
+    ready: asyncio.Future[tuple[str, str, asyncio.AbstractEventLoop]] = here.create_future()
+
+    def told(url: str, tcp: str | None) -> None:
+        found = url, str(tcp), asyncio.get_running_loop()
+        here.call_soon_threadsafe(ready.set_result, found)
+
+    server = Server(app, settings, told)
+    running = threading.Thread(target=server.serve_forever)
+    running.start()
+    try:
+        url, tcp, loop = await asyncio.wait_for(ready, 30)
+        yield Inside(url, tcp, app.state.hub, loop)
+    finally:
+        server.should_exit = True
+        await asyncio.to_thread(running.join)
