@@ -22,6 +22,7 @@ from sightline.settings.settings import Settings, load_settings
 from sightline.sinks.base import Sink
 from sightline.sources.base import Source, open_source
 from sightline.zoo import loader
+from sightline.zoo.options import options_of
 
 ROOM = 10 << 20
 """Bytes. With less than this on the disk it is not worth beginning."""
@@ -99,15 +100,7 @@ def run(
         conf=conf,
     )
     provide(settings)
-    loader.check_model(
-        settings.model,
-        engine=settings.engine,
-        device=settings.device,
-        family=settings.family,
-        precision=settings.precision,
-        cache=settings.cache,
-        weights=settings.weights,
-    )
+    loader.check_model(settings.model, options_of(settings))
     targets = {"video" if save is None else _saving(save): save, "jsonl": jsonl, "masks": masks}
     wanted = {name: target for name, target in targets.items() if target is not None}
     with Stop() as stop, ExitStack() as stack:
@@ -120,19 +113,7 @@ def run(
         # A bar and JSON lines on the same terminal would overwrite each other.
         display = stack.enter_context(Display(opened, bar=jsonl != "-" or not sys.stdout.isatty()))
         with display.loading(settings.model):
-            ready = loader.load_model(
-                settings.model,
-                engine=settings.engine,
-                device=settings.device,
-                precision=settings.precision,
-                imgsz=settings.imgsz,
-                confidence=settings.conf,
-                threads=settings.threads,
-                family=settings.family,
-                cache=settings.cache,
-                weights=settings.weights,
-                compiled=settings.torch_compile,
-            )
+            ready = loader.load_model(settings.model, options_of(settings))
         stack.callback(ready.close)
         sinks = _open_sinks(wanted, stack)
         job = Run(

@@ -13,6 +13,7 @@ from sightline.core.errors import ConfigError, ModelError
 from sightline.core.net import is_loopback
 from sightline.settings.settings import Settings, load_settings
 from sightline.zoo import loader
+from sightline.zoo.options import options_of
 
 
 def _help(setting: str) -> str:
@@ -102,15 +103,7 @@ def serve(
         if len(settings.sources) > settings.max_streams:
             raise ConfigError(f"{len(settings.sources)} sources: expected at most max_streams, {settings.max_streams}")
     provide(settings)
-    loader.check_model(
-        settings.model,
-        engine=settings.engine,
-        device=settings.device,
-        family=settings.family,
-        precision=settings.precision,
-        cache=settings.cache,
-        weights=settings.weights,
-    )
+    loader.check_model(settings.model, options_of(settings))
     # Here, or every command would take half a second longer and a broken OpenCV would stop `doctor` as well.
     from sightline.cli.welcome import Welcome
     from sightline.inference.offers import check_offers

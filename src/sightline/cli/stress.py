@@ -14,6 +14,7 @@ from sightline.cli.ensure_weights import provide
 from sightline.core.errors import ConfigError, SinkError
 from sightline.settings.settings import Settings, client_authority, client_token, load_settings
 from sightline.zoo import loader
+from sightline.zoo.options import options_of
 
 if TYPE_CHECKING:
     from sightline.stress.figures import Figures
@@ -89,13 +90,7 @@ def stress(
             raise ConfigError("--stats-url is for a server that runs already: give its --url, too")
         settings = load_settings(model=model, engine=engine, imgsz=imgsz)
         provide(settings)
-        loader.check_model(
-            settings.model,
-            engine=settings.engine,
-            device=settings.device,
-            cache=settings.cache,
-            weights=settings.weights,
-        )
+        loader.check_model(settings.model, options_of(settings))
     plan = Plan(streams, fps, duration, viewers)
     lost = max_drops if max_drops is not None or not sweep else SWEEP_DROPS
     goal = Goal(target if target is not None or not sweep else SWEEP_P95_MS, None if lost is None else lost / 100)
