@@ -15,10 +15,11 @@ from typing import Annotated, Any
 import typer
 
 from sightline.cli.ensure_weights import provide
+from sightline.cli.options import NOTHING, Given, options_for, with_settings
 from sightline.core.errors import ConfigError, SinkError
 from sightline.core.registry import load
 from sightline.core.types import check_stream_name
-from sightline.settings.settings import Settings, load_settings
+from sightline.settings.settings import load_settings
 from sightline.sinks.base import Sink
 from sightline.sources.base import Source, open_source
 from sightline.zoo import loader
@@ -28,12 +29,7 @@ ROOM = 10 << 20
 """Bytes. With less than this on the disk it is not worth beginning."""
 
 
-def _setting(name: str) -> Any:
-    field = Settings.model_fields[name]
-    default = "" if field.default is None else f" Default: {field.default}."
-    return typer.Option(help=f"{field.description}{default}", show_default=False)
-
-
+@with_settings
 def run(
     source: Annotated[str, typer.Argument(help="A video, a picture, a folder of pictures, camera:0, rtsp://...")],
     save: Annotated[
@@ -62,15 +58,9 @@ def run(
             show_default=False,
         ),
     ] = None,
-    model: Annotated[str | None, _setting("model")] = None,
-    profile: Annotated[str | None, _setting("profile")] = None,
-    weights: Annotated[Path | None, _setting("weights")] = None,
-    family: Annotated[str | None, _setting("family")] = None,
-    engine: Annotated[str | None, _setting("engine")] = None,
-    device: Annotated[str | None, _setting("device")] = None,
-    precision: Annotated[str | None, _setting("precision")] = None,
-    imgsz: Annotated[int | None, _setting("imgsz")] = None,
-    conf: Annotated[float | None, _setting("conf")] = None,
+    given: Annotated[
+        Given, options_for("model", "profile", "weights", "family", "engine", "device", "precision", "imgsz", "conf")
+    ] = NOTHING,
     stream: Annotated[
         str | None, typer.Option(help="The stream's name in the JSON lines. Default: the source's.")
     ] = None,
@@ -88,17 +78,7 @@ def run(
     if mode not in modes():
         raise ConfigError(f"--mode {mode}: expected one of {', '.join(modes())}")
     default_opacity(mode)  # a broken renderer says so before the work begins
-    settings = load_settings(
-        model=model,
-        profile=profile,
-        weights=weights,
-        family=family,
-        engine=engine,
-        device=device,
-        precision=precision,
-        imgsz=imgsz,
-        conf=conf,
-    )
+    settings = load_settings(**given)
     provide(settings)
     loader.check_model(settings.model, options_of(settings))
     targets = {"video" if save is None else _saving(save): save, "jsonl": jsonl, "masks": masks}
