@@ -83,7 +83,7 @@ def run(
     loader.check_model(settings.model, options_of(settings))
     targets = {"video" if save is None else _saving(save): save, "jsonl": jsonl, "masks": masks}
     wanted = {name: target for name, target in targets.items() if target is not None}
-    with Stop() as stop, ExitStack() as stack:
+    with StopSignal() as stop, ExitStack() as stack:
         opened = open_source(source)
         opened = stack.enter_context(Lasting(source, opened) if opened.live else opened)
         _check_targets(source, list(wanted.values()))
@@ -119,7 +119,7 @@ def stream_name(source_name: str) -> str:
     return re.sub(r"[^A-Za-z0-9_-]+", "_", stem).strip("_")[:64] or "run"
 
 
-class Stop:
+class StopSignal:
     """While it lasts, the first Ctrl-C (or SIGTERM) only asks to stop; the second interrupts at once."""
 
     signal: int | None = None
@@ -128,7 +128,7 @@ class Stop:
         """True once a signal came."""
         return self.signal is not None
 
-    def __enter__(self) -> Stop:
+    def __enter__(self) -> StopSignal:
         self._before: dict[signal.Signals, Any] = {
             number: signal.signal(number, self._note) for number in (signal.SIGINT, signal.SIGTERM)
         }

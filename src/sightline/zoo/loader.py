@@ -20,7 +20,7 @@ from sightline.engines._select import choose
 from sightline.engines.base import check_precision
 from sightline.profiles import WEIGHTS as WEIGHTS
 from sightline.profiles import Profile
-from sightline.zoo.catalogue import Found, builtin_names, card_of, find, lacks_torch
+from sightline.zoo.catalogue import ModelFiles, builtin_names, card_of, find, lacks_torch
 from sightline.zoo.catalogue import list_models as list_models
 from sightline.zoo.catalogue import offered as offered
 from sightline.zoo.options import LoadKeywords, LoadOptions
@@ -81,12 +81,12 @@ def _check_numbers(how: LoadOptions) -> None:
         raise ConfigError(f"threads {how.threads}: expected 1 to {MOST_THREADS}")
 
 
-def _find(spec: str | Profile, how: LoadOptions) -> Found:
+def _find(spec: str | Profile, how: LoadOptions) -> ModelFiles:
     halves_first = how.precision == "fp16" or (how.precision == "auto" and how.device != "cpu")
     return find(spec, cache=how.cache, weights=how.weights, halves_first=halves_first)
 
 
-def _load_file(found: Found, how: LoadOptions) -> Model:
+def _load_file(found: ModelFiles, how: LoadOptions) -> Model:
     """The model in a file, in the engine that fits."""
     name, reason = _engine_for(found, how.engine, how.device, how.precision)
     path = _checked_file(found, name, how.cache)
@@ -109,7 +109,7 @@ def pick_engine(engine: str, device: str, precision: str = "auto", path: Path | 
     return choose(engine, device, precision, path)
 
 
-def _engine_for(found: Found, engine: str, device: str, precision: str) -> tuple[str, str]:
+def _engine_for(found: ModelFiles, engine: str, device: str, precision: str) -> tuple[str, str]:
     """The engine and why it is this one. A network without a graph is built by torch. Raises ConfigError."""
     if found.graph is not None and (engine != "torch" or found.tensors is None):
         return pick_engine(engine, device, precision, found.graph)
@@ -126,7 +126,7 @@ def _engine_for(found: Found, engine: str, device: str, precision: str) -> tuple
     return "torch", "asked for by name" if engine == "torch" else "the one that needs no exported graph"
 
 
-def _checked_file(found: Found, engine: str, cache: Path | None) -> Path:
+def _checked_file(found: ModelFiles, engine: str, cache: Path | None) -> Path:
     """The file to load. One from the cache is compared with its hash first: what is damaged is not loaded."""
     path = found.tensors if engine == "torch" and found.tensors is not None else found.graph
     assert path is not None
