@@ -68,7 +68,7 @@ async def inside(**given: Any) -> AsyncGenerator[Inside]:
     running.start()
     try:
         url, tcp, loop = await asyncio.wait_for(ready, 30)
-        yield Inside(url, tcp, app.state.hub, loop)
+        yield Inside(url, tcp, app.state.server.hub, loop)
     finally:
         server.should_exit = True
         await asyncio.to_thread(running.join)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import platform
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 
 import cv2
@@ -17,6 +18,7 @@ from sightline.core.registry import load, names
 from sightline.core.types import Detections
 from sightline.engines import openvino
 from sightline.zoo.loader import check_model, list_models, load_model, pick_engine
+from sightline.zoo.options import LoadKeywords, LoadOptions
 
 WITHOUT_OPENVINO = openvino.available() is not None
 YOLOX = {"output": np.zeros((84, 8), np.float32)}  # of a 64x64 input
@@ -208,3 +210,9 @@ def iou(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
     size = np.minimum(a[2:], b[2:]) - np.maximum(a[:2], b[:2])
     inside = float(size.clip(0).prod())
     return inside / float((a[2:] - a[:2]).prod() + (b[2:] - b[:2]).prod() - inside)
+
+
+def test_options_are_given_as_a_whole_or_one_by_one() -> None:
+    assert load_model("motion", LoadOptions(confidence=0.6)).options.confidence == 0.6
+    assert load_model("motion", LoadOptions(confidence=0.6), confidence=0.7).options.confidence == 0.7
+    assert [field.name for field in fields(LoadOptions)] == list(LoadKeywords.__annotations__)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -13,6 +14,7 @@ from rich.text import Text
 from sightline.cli.ensure_weights import provide
 from sightline.cli.tables import print_table
 from sightline.settings.settings import load_settings
+from sightline.zoo.options import options_of
 
 bench = typer.Typer(help="Find what runs a model fastest on this machine.", no_args_is_help=True)
 
@@ -55,14 +57,9 @@ def engines(
 
     found = compare(
         settings.model,
-        family=family,
-        device=settings.device,
-        imgsz=settings.imgsz,
-        threads=settings.threads,
+        replace(options_of(settings), family=family, confidence=None, compiled=False),
         instances=instances,
         rounds=rounds,
-        cache=settings.cache,
-        weights=settings.weights,
         progress=progress,
     )
     if sys.stderr.isatty():

@@ -6,7 +6,6 @@ import statistics
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 import msgspec
 import numpy as np
@@ -16,6 +15,7 @@ from sightline.core.registry import load, names
 from sightline.engines.base import cores, unavailable
 from sightline.models.base import GraphModel
 from sightline.zoo.loader import load_model
+from sightline.zoo.options import LoadOptions
 
 TOGETHER_S = 1.0
 """How long several instances run at once."""
@@ -67,16 +67,14 @@ class Comparison(msgspec.Struct, frozen=True):
 
 def compare(
     spec: str,
+    options: LoadOptions,
     *,
-    device: str,
-    threads: int | None,
     instances: int | None,
     rounds: int,
     progress: Callable[[Case, str], None],
-    **given: Any,
 ) -> Comparison:
-    """Every engine and precision that works on ``device``; ``given`` is for ``load_model``. Raises ConfigError."""
-    threads, instances = threads or cores(), instances or cores()
+    """Every engine and precision that works on the options' device. Raises ConfigError."""
+    device, threads, instances = options.device, options.threads or cores(), instances or cores()
     models: dict[Case, tuple[GraphModel, float]] = {}
     lacking: list[Unavailable] = []
     for case in _cases(device):
@@ -86,7 +84,7 @@ def compare(
         progress(case, "loading")
         started = time.perf_counter()
         try:
-            model = _load(spec, case, device, threads, given)
+            model = _load(spec, case, threads, options)
         except SightlineError as e:
             lacking.append(Unavailable(case.engine, case.precision, e.message.splitlines()[0]))
             continue
@@ -98,14 +96,14 @@ def compare(
         rows = []
         for case, (_, load_s) in models.items():
             progress(case, f"{instances} at once")
-            together = _together(lambda case=case: _load(spec, case, device, 1, given), instances)  # type: ignore[misc]
+            together = _together(lambda case=case: _load(spec, case, 1, options), instances)  # type: ignore[misc]
             rows.append(_row(case, load_s, times[case], together))
         name = next(iter(models.values()))[0].card.name
     finally:
         for model, _ in models.values():
             model.close()
     rows.sort(key=lambda row: row.least_ms)
-    return Comparison(name, device, threads, instances, rows, lacking, _auto(spec, device, threads, given))
+    return Comparison(name, device, threads, instances, rows, lacking, _auto(spec, threads, options))
 
 
 def _cases(device: str) -> Iterator[Case]:
@@ -117,8 +115,8 @@ def _cases(device: str) -> Iterator[Case]:
         yield from (Case(engine, precision) for precision in load("engines", engine).precisions(device))
 
 
-def _load(spec: str, case: Case, device: str, threads: int, given: dict[str, Any]) -> GraphModel:
-    model = load_model(spec, engine=case.engine, precision=case.precision, device=device, threads=threads, **given)
+def _load(spec: str, case: Case, threads: int, options: LoadOptions) -> GraphModel:
+    model = load_model(spec, options, engine=case.engine, precision=case.precision, threads=threads)
     if not isinstance(model, GraphModel):
         model.close()
         raise ConfigError(f"model {spec!r} has no graph that an engine could run")
@@ -181,9 +179,9 @@ def _row(case: Case, load_s: float, times: list[tuple[float, float]], together: 
     )
 
 
-def _auto(spec: str, device: str, threads: int, given: dict[str, Any]) -> Auto | None:
+def _auto(spec: str, threads: int, options: LoadOptions) -> Auto | None:
     try:
-        model = _load(spec, Case("auto", "auto"), device, threads, given)
+        model = _load(spec, Case("auto", "auto"), threads, options)
     except SightlineError:
         return None
     chosen = Auto(model.engine.name, model.engine.precision, model.engine_reason)

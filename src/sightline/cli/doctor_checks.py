@@ -25,6 +25,7 @@ from sightline.engines.base import unavailable
 from sightline.outputs._service import check_outputs
 from sightline.settings.settings import Settings, load_settings
 from sightline.zoo import loader
+from sightline.zoo.options import options_of
 
 PYTHONS = ((3, 11), (3, 13))
 LITTLE_MEMORY = 1 << 30
@@ -196,18 +197,7 @@ def _model() -> Iterator[Finding]:
 
     began = time.perf_counter()
     try:
-        model = loader.load_model(
-            settings.model,
-            engine=settings.engine,
-            device=settings.device,
-            precision=settings.precision,
-            imgsz=settings.imgsz,
-            confidence=settings.conf,
-            threads=settings.threads,
-            family=settings.family,
-            cache=settings.cache,
-            weights=settings.weights,
-        )
+        model = loader.load_model(settings.model, options_of(settings), compiled=False)
     except SightlineError as e:
         yield Finding("model", "problem", e.message, "sightline serve --model motion", stops_serve=True)
         return

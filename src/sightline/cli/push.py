@@ -19,7 +19,7 @@ from sightline.core.types import check_stream_name
 from sightline.settings.settings import client_authority, client_token
 
 if TYPE_CHECKING:
-    from sightline.cli.run import Stop
+    from sightline.cli.run import StopSignal
     from sightline.client import AsyncClient
     from sightline.client.answers import Answer
     from sightline.client.links import Wish
@@ -59,7 +59,7 @@ def push(
     Pictures come by the source's own clock, and the newest counts: those for which the server has no room are skipped
     here. Ctrl-C stops, and leaves complete files. A token is taken from SIGHTLINE_TOKEN.
     """
-    from sightline.cli.run import Stop
+    from sightline.cli.run import StopSignal
     from sightline.client import AsyncClient
     from sightline.sinks import jsonl
     from sightline.sinks.base import writing
@@ -68,7 +68,7 @@ def push(
 
     check_stream_name(stream)
     client = AsyncClient(url, token=client_token(), ca=client_authority())
-    with Stop() as stop, ExitStack() as stack:
+    with StopSignal() as stop, ExitStack() as stack:
         sink = None
         if out is not None:
             if out != "-":
@@ -77,7 +77,7 @@ def push(
             sink = jsonl.open(out)
             stack.callback(sink.close)
         opened = open_source(plain(source))  # the thread that reads closes it
-        report = stack.enter_context(Report(stream, bar=out != "-"))
+        report = stack.enter_context(PushReport(stream, bar=out != "-"))
         pictures = ReconnectingSource(source, source=opened, loop=loop, fps=fps, tell=report.tell)
         job = _Push(client, stream, NewestShots(pictures), report, sink, adapt=adapt)
         asyncio.run(job.go(stop, duration))
@@ -89,7 +89,14 @@ class _Push:
     """One run of the command."""
 
     def __init__(
-        self, client: AsyncClient, stream: str, newest: NewestShots, report: Report, sink: Jsonl | None, *, adapt: bool
+        self,
+        client: AsyncClient,
+        stream: str,
+        newest: NewestShots,
+        report: PushReport,
+        sink: Jsonl | None,
+        *,
+        adapt: bool,
     ) -> None:
         self._client = client
         self._adapt = adapt
@@ -101,7 +108,7 @@ class _Push:
         self._under_way: dict[int, tuple[float, str]] = {}
         """Time and name of each picture that has no answer yet."""
 
-    async def go(self, stop: Stop, duration: float | None) -> None:
+    async def go(self, stop: StopSignal, duration: float | None) -> None:
         """Push until the source ends, the time is over or somebody stops it."""
         from sightline.core.errors import Unreachable
 
@@ -119,7 +126,7 @@ class _Push:
                 self._newest.close()
                 ending.cancel()
 
-    async def _end(self, client: AsyncClient, stop: Stop, duration: float | None) -> None:
+    async def _end(self, client: AsyncClient, stop: StopSignal, duration: float | None) -> None:
         deadline = None if duration is None else time.monotonic() + duration
         while not stop.asked() and (deadline is None or time.monotonic() < deadline):
             await asyncio.sleep(POLL_S)
@@ -146,7 +153,7 @@ class _Push:
             self._sink.write_line(line_of(answer, timestamp, name))
 
 
-class Report:
+class PushReport:
     """Progress on standard error: one line that is rewritten on a terminal, a line every few seconds elsewhere."""
 
     def __init__(self, stream: str, *, bar: bool) -> None:
@@ -166,7 +173,7 @@ class Report:
         self._status = self._console.status("") if bar and self._console.is_terminal else None
         self._told = time.monotonic()
 
-    def __enter__(self) -> Report:
+    def __enter__(self) -> PushReport:
         if self._status is not None:
             self._status.start()
         return self

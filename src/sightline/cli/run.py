@@ -15,24 +15,21 @@ from typing import Annotated, Any
 import typer
 
 from sightline.cli.ensure_weights import provide
+from sightline.cli.options import NOTHING, Given, options_for, with_settings
 from sightline.core.errors import ConfigError, SinkError
 from sightline.core.registry import load
 from sightline.core.types import check_stream_name
-from sightline.settings.settings import Settings, load_settings
+from sightline.settings.settings import load_settings
 from sightline.sinks.base import Sink
 from sightline.sources.base import Source, open_source
 from sightline.zoo import loader
+from sightline.zoo.options import options_of
 
 ROOM = 10 << 20
 """Bytes. With less than this on the disk it is not worth beginning."""
 
 
-def _setting(name: str) -> Any:
-    field = Settings.model_fields[name]
-    default = "" if field.default is None else f" Default: {field.default}."
-    return typer.Option(help=f"{field.description}{default}", show_default=False)
-
-
+@with_settings
 def run(
     source: Annotated[str, typer.Argument(help="A video, a picture, a folder of pictures, camera:0, rtsp://...")],
     save: Annotated[
@@ -61,15 +58,9 @@ def run(
             show_default=False,
         ),
     ] = None,
-    model: Annotated[str | None, _setting("model")] = None,
-    profile: Annotated[str | None, _setting("profile")] = None,
-    weights: Annotated[Path | None, _setting("weights")] = None,
-    family: Annotated[str | None, _setting("family")] = None,
-    engine: Annotated[str | None, _setting("engine")] = None,
-    device: Annotated[str | None, _setting("device")] = None,
-    precision: Annotated[str | None, _setting("precision")] = None,
-    imgsz: Annotated[int | None, _setting("imgsz")] = None,
-    conf: Annotated[float | None, _setting("conf")] = None,
+    given: Annotated[
+        Given, options_for("model", "profile", "weights", "family", "engine", "device", "precision", "imgsz", "conf")
+    ] = NOTHING,
     stream: Annotated[
         str | None, typer.Option(help="The stream's name in the JSON lines. Default: the source's.")
     ] = None,
@@ -87,30 +78,12 @@ def run(
     if mode not in modes():
         raise ConfigError(f"--mode {mode}: expected one of {', '.join(modes())}")
     default_opacity(mode)  # a broken renderer says so before the work begins
-    settings = load_settings(
-        model=model,
-        profile=profile,
-        weights=weights,
-        family=family,
-        engine=engine,
-        device=device,
-        precision=precision,
-        imgsz=imgsz,
-        conf=conf,
-    )
+    settings = load_settings(**given)
     provide(settings)
-    loader.check_model(
-        settings.model,
-        engine=settings.engine,
-        device=settings.device,
-        family=settings.family,
-        precision=settings.precision,
-        cache=settings.cache,
-        weights=settings.weights,
-    )
+    loader.check_model(settings.model, options_of(settings))
     targets = {"video" if save is None else _saving(save): save, "jsonl": jsonl, "masks": masks}
     wanted = {name: target for name, target in targets.items() if target is not None}
-    with Stop() as stop, ExitStack() as stack:
+    with StopSignal() as stop, ExitStack() as stack:
         opened = open_source(source)
         opened = stack.enter_context(LastingSource(source, opened) if opened.live else opened)
         _check_targets(source, list(wanted.values()))
@@ -120,19 +93,7 @@ def run(
         # A bar and JSON lines on the same terminal would overwrite each other.
         display = stack.enter_context(Display(opened, bar=jsonl != "-" or not sys.stdout.isatty()))
         with display.loading(settings.model):
-            ready = loader.load_model(
-                settings.model,
-                engine=settings.engine,
-                device=settings.device,
-                precision=settings.precision,
-                imgsz=settings.imgsz,
-                confidence=settings.conf,
-                threads=settings.threads,
-                family=settings.family,
-                cache=settings.cache,
-                weights=settings.weights,
-                compiled=settings.torch_compile,
-            )
+            ready = loader.load_model(settings.model, options_of(settings))
         stack.callback(ready.close)
         sinks = _open_sinks(wanted, stack)
         job = Run(
@@ -159,7 +120,7 @@ def stream_name(source_name: str) -> str:
     return re.sub(r"[^A-Za-z0-9_-]+", "_", stem).strip("_")[:64] or "run"
 
 
-class Stop:
+class StopSignal:
     """While it lasts, the first Ctrl-C (or SIGTERM) only asks to stop; the second interrupts at once."""
 
     signal: int | None = None
@@ -168,7 +129,7 @@ class Stop:
         """True once a signal came."""
         return self.signal is not None
 
-    def __enter__(self) -> Stop:
+    def __enter__(self) -> StopSignal:
         self._before: dict[signal.Signals, Any] = {
             number: signal.signal(number, self._note) for number in (signal.SIGINT, signal.SIGTERM)
         }

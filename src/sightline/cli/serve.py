@@ -3,97 +3,45 @@
 from __future__ import annotations
 
 import logging
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from sightline.cli.ensure_weights import provide
+from sightline.cli.options import NOTHING, Given, options_for, with_settings
 from sightline.core.errors import ConfigError, ModelError
 from sightline.core.net import is_loopback
 from sightline.settings.settings import Settings, load_settings
 from sightline.zoo import loader
+from sightline.zoo.options import options_of
 
 
-def _help(setting: str) -> str:
-    field = Settings.model_fields[setting]
-    default = "" if field.default is None or field.default is False else f" Default: {_shown(field.default)}."
-    return f"{field.description}{default}"
-
-
-def _shown(value: object) -> object:
-    return "on" if value is True else value
-
-
-def _option(setting: str, *names: str) -> typer.models.OptionInfo:
-    option: typer.models.OptionInfo = typer.Option(*names, help=_help(setting), show_default=False)
-    return option
-
-
+@with_settings
 def serve(
-    host: Annotated[str | None, _option("host")] = None,
-    port: Annotated[int | None, _option("port")] = None,
-    tcp_port: Annotated[int | None, _option("tcp_port")] = None,
+    listening: Annotated[Given, options_for("host", "port", "tcp_port")] = NOTHING,
     source: Annotated[
         list[str] | None,
         typer.Option(
             metavar="NAME=SOURCE", help="A stream that the server pulls: rtsp://..., a file. May be repeated."
         ),
     ] = None,
-    model: Annotated[str | None, _option("model")] = None,
-    profile: Annotated[str | None, _option("profile")] = None,
-    weights: Annotated[Path | None, _option("weights")] = None,
-    family: Annotated[str | None, _option("family")] = None,
-    engine: Annotated[str | None, _option("engine")] = None,
-    device: Annotated[str | None, _option("device")] = None,
-    precision: Annotated[str | None, _option("precision")] = None,
-    imgsz: Annotated[int | None, _option("imgsz")] = None,
-    conf: Annotated[float | None, _option("conf")] = None,
-    workers: Annotated[int | None, _option("workers")] = None,
-    browser_models: Annotated[str | None, _option("browser_models", "--browser-models")] = None,
-    preset: Annotated[str | None, _option("preset")] = None,
-    adaptive: Annotated[str | None, typer.Option(metavar="on|off", help=_help("adaptive"))] = None,
-    target_latency_ms: Annotated[float | None, _option("target_latency_ms", "--target-latency-ms")] = None,
-    static_skip: Annotated[bool | None, _option("static_skip", "--static-skip/--no-static-skip")] = None,
-    lan: Annotated[bool | None, _option("lan", "--lan")] = None,
-    tls_cert: Annotated[Path | None, _option("tls_cert", "--tls-cert")] = None,
-    tls_key: Annotated[Path | None, _option("tls_key", "--tls-key")] = None,
-    tunnel: Annotated[str | None, _option("tunnel")] = None,
-    insecure: Annotated[bool | None, _option("insecure", "--insecure")] = None,
-    log_level: Annotated[str | None, _option("log_level")] = None,
+    models: Annotated[
+        Given,
+        options_for(
+            "model", "profile", "weights", "family", "engine", "device", "precision", "imgsz", "conf", "workers"
+        ),
+    ] = NOTHING,
+    streams: Annotated[
+        Given, options_for("browser_models", "preset", "adaptive", "target_latency_ms", "static_skip")
+    ] = NOTHING,
+    others: Annotated[Given, options_for("lan", "tls_cert", "tls_key", "tunnel", "insecure", "log_level")] = NOTHING,
     open_page: Annotated[bool, typer.Option("--open", help="Open the page in a browser.")] = False,
 ) -> None:
     """Start the server: cameras in, results and pictures out.
 
     Settings can also be given in sightline.toml and as SIGHTLINE_* variables; some have no option here.
     """
-    settings = load_settings(
-        host=host,
-        port=port,
-        tcp_port=tcp_port,
-        sources=_sources(source or []),
-        model=model,
-        profile=profile,
-        weights=weights,
-        family=family,
-        engine=engine,
-        device=device,
-        precision=precision,
-        imgsz=imgsz,
-        conf=conf,
-        workers=workers,
-        browser_models=browser_models,
-        preset=preset,
-        adaptive=adaptive,
-        target_latency_ms=target_latency_ms,
-        static_skip=static_skip,
-        lan=lan,
-        tls_cert=tls_cert,
-        tls_key=tls_key,
-        tunnel=tunnel,
-        insecure=insecure,
-        log_level=log_level,
-    )
+    settings = load_settings(sources=_sources(source or []), **listening, **models, **streams, **others)
     check_exposure(settings)
     if settings.sources:
         from sightline.transports.pull import check_sources
@@ -102,15 +50,7 @@ def serve(
         if len(settings.sources) > settings.max_streams:
             raise ConfigError(f"{len(settings.sources)} sources: expected at most max_streams, {settings.max_streams}")
     provide(settings)
-    loader.check_model(
-        settings.model,
-        engine=settings.engine,
-        device=settings.device,
-        family=settings.family,
-        precision=settings.precision,
-        cache=settings.cache,
-        weights=settings.weights,
-    )
+    loader.check_model(settings.model, options_of(settings))
     # Here, or every command would take half a second longer and a broken OpenCV would stop `doctor` as well.
     from sightline.cli.welcome import Welcome
     from sightline.inference.offers import check_offers

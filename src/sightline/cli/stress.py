@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.console import Console
 
 from sightline.cli.ensure_weights import provide
+from sightline.cli.options import NOTHING, Given, options_for, with_settings
 from sightline.core.errors import ConfigError, SinkError
-from sightline.settings.settings import Settings, client_authority, client_token, load_settings
+from sightline.settings.settings import client_authority, client_token, load_settings
 from sightline.zoo import loader
+from sightline.zoo.options import options_of
 
 if TYPE_CHECKING:
     from sightline.stress.figures import Figures
@@ -23,12 +25,7 @@ SWEEP_P95_MS = 100.0
 SWEEP_DROPS = 1.0
 
 
-def _setting(name: str) -> Any:
-    field = Settings.model_fields[name]
-    default = f" Default: {field.default}." if field.default else ""
-    return typer.Option(help=f"{field.description} For the server that is started.{default}", show_default=False)
-
-
+@with_settings
 def stress(
     streams: Annotated[int, typer.Option(help="Number of publishers, each a process.")] = 8,
     fps: Annotated[float, typer.Option(help="Frames per second of each publisher.")] = 20,
@@ -60,9 +57,7 @@ def stress(
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Write report.json and report.html to this folder.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="The report as JSON on standard output.")] = False,
-    model: Annotated[str | None, _setting("model")] = None,
-    engine: Annotated[str | None, _setting("engine")] = None,
-    imgsz: Annotated[int | None, _setting("imgsz")] = None,
+    given: Annotated[Given, options_for("model", "engine", "imgsz", note="For the server that is started.")] = NOTHING,
 ) -> None:
     """Put a server under load and report what became of every frame.
 
@@ -80,22 +75,15 @@ def stress(
     from sightline.stress.server import running, started, wait_ready
     from sightline.stress.verdict import Goal
 
-    own = {"--model": model, "--engine": engine, "--imgsz": imgsz}
-    options = [word for name, value in own.items() if value is not None for word in (name, str(value))]
+    options = [word for name, value in given.items() if value is not None for word in (f"--{name}", str(value))]
     if url is not None and options:
         raise ConfigError(f"{options[0]} is for a server that stress starts itself: leave out --url, or {options[0]}")
     if url is None:
         if stats_url is not None:
             raise ConfigError("--stats-url is for a server that runs already: give its --url, too")
-        settings = load_settings(model=model, engine=engine, imgsz=imgsz)
+        settings = load_settings(**given)
         provide(settings)
-        loader.check_model(
-            settings.model,
-            engine=settings.engine,
-            device=settings.device,
-            cache=settings.cache,
-            weights=settings.weights,
-        )
+        loader.check_model(settings.model, options_of(settings))
     plan = Plan(streams, fps, duration, viewers)
     lost = max_drops if max_drops is not None or not sweep else SWEEP_DROPS
     goal = Goal(target if target is not None or not sweep else SWEEP_P95_MS, None if lost is None else lost / 100)

@@ -10,7 +10,7 @@ import typer
 
 from sightline.cli.tables import print_table
 from sightline.core.errors import ConfigError
-from sightline.security.tokens import ALL, Record, Store
+from sightline.security.tokens import ALL, Store, TokenRecord
 from sightline.settings.settings import data_folder
 
 token = typer.Typer(
@@ -76,11 +76,11 @@ def _seconds(text: str) -> float | None:
     return float(found[1]) * UNITS[found[2]]
 
 
-def _right(record: Record) -> str:
+def _right(record: TokenRecord) -> str:
     return f"{record.role} of {'all streams' if record.stream == ALL else record.stream}"
 
 
-def _end(record: Record) -> str:
+def _end(record: TokenRecord) -> str:
     if record.expires is None:
         return "never ends"
     when = time.strftime("%Y-%m-%d %H:%M", time.localtime(record.expires))

@@ -19,7 +19,7 @@ from sightline.settings.settings import client_authority, client_token
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from sightline.cli.run import Stop
+    from sightline.cli.run import StopSignal
     from sightline.client import Client, Result
 
 POLL_S = 0.05
@@ -38,13 +38,13 @@ def watch(
     A stream that nobody publishes yet is waited for, and a server that goes away, too. Ctrl-C or q ends it.
     A token is taken from SIGHTLINE_TOKEN.
     """
-    from sightline.cli.run import Stop
+    from sightline.cli.run import StopSignal
     from sightline.client import Client
 
     check_stream_name(stream)
     if json and window:
         raise ConfigError("--json and --window: expected one of them")
-    with Stop() as stop, Client(url, token=client_token(), ca=client_authority()) as client:
+    with StopSignal() as stop, Client(url, token=client_token(), ca=client_authority()) as client:
         newest = _Newest(client, stream, pictures=window, stop=stop)
         if json:
             _lines(newest)
@@ -59,7 +59,7 @@ def watch(
 class _Newest:
     """Results, read in a thread of its own so that Ctrl-C is heard at any time."""
 
-    def __init__(self, client: Client, stream: str, *, pictures: bool, stop: Stop) -> None:
+    def __init__(self, client: Client, stream: str, *, pictures: bool, stop: StopSignal) -> None:
         self.missed = 0
         self._client = client
         self._stop = stop

@@ -15,7 +15,7 @@ from fastapi import Depends, Request
 from starlette.requests import HTTPConnection
 
 from sightline.core.errors import Forbidden, LimitReached, SightlineError, Unauthorized
-from sightline.security.tokens import ALL, Record, Role, Store, check_right, digest
+from sightline.security.tokens import ALL, Role, Store, TokenRecord, check_right, digest
 
 log = logging.getLogger(__name__)
 
@@ -96,7 +96,7 @@ class Access:
             raise Unauthorized(f"the token {record.id} has expired")
         return Identity(record.id, record.role, record.stream, key)
 
-    def record(self, identity: Identity) -> Record | None:
+    def record(self, identity: Identity) -> TokenRecord | None:
         """What is kept of its token."""
         return self._known.get(identity.hash)
 
@@ -201,7 +201,7 @@ class Access:
         self._tickets[digest(ticket)] = _Ticket(check_right(role, stream), stream, now + TICKET_S)
         return ticket
 
-    async def exchange(self, ticket: str) -> tuple[str, Record]:
+    async def exchange(self, ticket: str) -> tuple[str, TokenRecord]:
         """The browser's token for a ticket, which is used up. Raises Unauthorized."""
         assert self._store is not None
         found = self._tickets.pop(digest(ticket), None)

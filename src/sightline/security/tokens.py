@@ -28,7 +28,7 @@ KEPT_S = 7 * 86400.0
 """Expired tokens are listed for so long."""
 
 
-class Record(msgspec.Struct, frozen=True):
+class TokenRecord(msgspec.Struct, frozen=True):
     """A token as it is kept. Times are seconds since 1970."""
 
     id: str
@@ -48,7 +48,7 @@ class Record(msgspec.Struct, frozen=True):
 
 
 class _File(msgspec.Struct):
-    tokens: list[Record]
+    tokens: list[TokenRecord]
     version: Literal[1] = 1
 
 
@@ -81,7 +81,7 @@ class Store:
             return None
         return found.st_mtime_ns, found.st_size, found.st_ino
 
-    def records(self) -> list[Record]:
+    def records(self) -> list[TokenRecord]:
         """All tokens, also those that have expired. Raises ConfigError where the file can't be read."""
         try:
             return msgspec.json.decode(self.path.read_bytes(), type=_File).tokens
@@ -94,18 +94,18 @@ class Store:
 
     def create(
         self, role: str, stream: str, *, lifetime: float | None, kind: Literal["token", "browser"] = "token"
-    ) -> tuple[str, Record]:
+    ) -> tuple[str, TokenRecord]:
         """A new token for ``lifetime`` seconds, None for ever. It is given out here and never again."""
         checked = check_right(role, stream)
         token, now = PREFIX + secrets.token_urlsafe(32), time.time()
         expires = None if lifetime is None else now + lifetime
-        record = Record(secrets.token_hex(4), digest(token), checked, stream, now, expires, kind)
+        record = TokenRecord(secrets.token_hex(4), digest(token), checked, stream, now, expires, kind)
         with private.locked(self.path.parent):
             kept = [r for r in self.records() if not r.expired(now - KEPT_S)]
             self._write([*kept, record])
         return token, record
 
-    def revoke(self, token_id: str) -> Record:
+    def revoke(self, token_id: str) -> TokenRecord:
         """Take a token back. Raises BadRequest where there is none of that id."""
         with private.locked(self.path.parent):
             records = self.records()
@@ -115,5 +115,5 @@ class Store:
                     return record
         raise BadRequest(f"no token has the id {token_id[:40]!r}: `sightline token list` shows them")
 
-    def _write(self, records: list[Record]) -> None:
+    def _write(self, records: list[TokenRecord]) -> None:
         private.write(self.path, msgspec.json.format(msgspec.json.encode(_File(records))) + b"\n")

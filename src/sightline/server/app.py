@@ -34,6 +34,7 @@ from sightline.streams.adaptive.service import adapt
 from sightline.streams.hub import Hub
 from sightline.streams.rendering import Drawing
 from sightline.zoo import loader
+from sightline.zoo.options import options_of
 
 log = logging.getLogger(__name__)
 
@@ -94,18 +95,15 @@ def create_app(settings: Settings, *, load: LoadByKey | None = None) -> FastAPI:
 def load_model(settings: Settings, key: ModelKey) -> Loaded:
     """Load and warm a model. Raises ModelError or ConfigError."""
     started = time.monotonic()
+    own = key.spec == settings.model
     model = loader.load_model(
         key.spec,
+        options_of(settings),
         engine=key.engine,
-        precision=settings.precision,
-        device=settings.device,
         imgsz=key.imgsz,
-        confidence=settings.conf,
         threads=settings.threads or _threads(settings.workers),
-        family=settings.family if key.spec == settings.model else None,
-        cache=settings.cache,
-        weights=settings.weights if key.spec == settings.model else None,
-        compiled=settings.torch_compile,
+        family=settings.family if own else None,
+        weights=settings.weights if own else None,
     )
     model.card = replace(model.card, name=key.name)
     log.info("model %s is ready after %.1f s", model.card.name, time.monotonic() - started)

@@ -42,7 +42,7 @@ NOT_SETTINGS = frozenset({"SIGHTLINE_CONFIG", "SIGHTLINE_ASSETS", "SIGHTLINE_TOK
 """Names with our prefix that are not settings: the settings file, the tests' assets, what clients show and trust."""
 
 
-class StreamSettings(Choices):
+class StreamDefaults(Choices):
     """What can be set for one stream."""
 
     priority: int = Field(0, ge=-100, le=100)
@@ -149,7 +149,7 @@ class Settings(BaseSettings):
     max_pixels: int = Field(4096 * 4096, ge=4096, le=2**28, description="Largest picture, width times height.")
     max_streams: int = Field(64, ge=1, le=4096, description="Streams at a time.")
     max_viewers: int = Field(256, ge=1, le=65536, description="Viewers and listeners at a time, all streams.")
-    streams: dict[StreamName, StreamSettings] = Field(
+    streams: dict[StreamName, StreamDefaults] = Field(
         {},
         description="[streams.NAME] tables of the file: priority (-100 to 100; higher comes first), max_fps, stages "
         "(steps after the model, such as counts), and what can be chosen live too: model, engine, imgsz, confidence, "

@@ -19,7 +19,7 @@ from sightline.zoo.store.verify import megabytes
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class ModelFiles:
     """What a spec stands for."""
 
     profile: Profile | None
@@ -101,7 +101,7 @@ def graph_in(cache: Cache, profile: Profile, precisions: Sequence[Precision] = P
 
 def find(
     spec: str | Profile, *, cache: Path | None = None, weights: Path | None = None, halves_first: bool = False
-) -> Found:
+) -> ModelFiles:
     """What a spec stands for that is not built in. Raises ConfigError where nothing can be loaded.
 
     ``weights`` is used in place of a profile's own. ``halves_first``: an export in fp16 is better than one in fp32.
@@ -110,7 +110,7 @@ def find(
     if isinstance(profile, str):
         if weights is not None:
             raise ConfigError(f"weights {weights}: the model {spec!r} is no profile; give the file to --model itself")
-        return Found(None, _file(profile), None)
+        return ModelFiles(None, _file(profile), None)
     if weights is not None:
         kind = weights.suffix.lower()
         if not weights.is_file():
@@ -118,10 +118,10 @@ def find(
         if kind not in TENSORS:
             raise ConfigError(f"weights {weights}: expected a file that ends in {', '.join(TENSORS)}")
         if kind == ".onnx":
-            return Found(profile, weights, None)
+            return ModelFiles(profile, weights, None)
         if profile.architecture == "onnx":
             raise ConfigError(f"weights {weights}: the weights of {profile.name} are an .onnx file")
-        return Found(profile, None, weights)
+        return ModelFiles(profile, None, weights)
     there = Cache(cache)
     graph = graph_in(there, profile, PRECISIONS[::-1] if halves_first else PRECISIONS)
     tensors = None
@@ -129,7 +129,7 @@ def find(
         tensors = there.folder(profile) / profile.weights.name
     if graph is None and tensors is None:
         raise ConfigError(lacks(profile, there) or "")
-    return Found(profile, graph, tensors, cached=True)
+    return ModelFiles(profile, graph, tensors, cached=True)
 
 
 def engines_for(

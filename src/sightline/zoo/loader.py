@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from sightline import profiles
 from sightline.core.errors import ConfigError, ModelError
@@ -20,9 +20,10 @@ from sightline.engines._select import choose
 from sightline.engines.base import check_precision
 from sightline.profiles import WEIGHTS as WEIGHTS
 from sightline.profiles import Profile
-from sightline.zoo.catalogue import Found, builtin_names, card_of, find, lacks_torch
+from sightline.zoo.catalogue import ModelFiles, builtin_names, card_of, find, lacks_torch
 from sightline.zoo.catalogue import list_models as list_models
 from sightline.zoo.catalogue import offered as offered
+from sightline.zoo.options import LoadKeywords, LoadOptions
 from sightline.zoo.store import Cache
 
 if TYPE_CHECKING:  # loading a model needs OpenCV; naming one does not
@@ -35,78 +36,68 @@ DEFAULT_SIDE = 640
 """For a graph that takes any size and does not say which it was trained for."""
 
 
-def check_model(
-    spec: str | Profile,
-    *,
-    engine: str = "auto",
-    device: str = "cpu",
-    family: str | None = None,
-    precision: str = "auto",
-    cache: Path | None = None,
-    weights: Path | None = None,
-) -> None:
-    """Cheap checks before a server starts; loads nothing. Raises ConfigError."""
-    pick_engine(engine, device, precision)
-    _check_family(spec, family)
+def check_model(spec: str | Profile, options: LoadOptions | None = None, **given: Unpack[LoadKeywords]) -> None:
+    """Check cheaply, before a server starts, whether ``load_model`` may work. Loads nothing. Raises ConfigError."""
+    how = replace(options or LoadOptions(), **given)
+    pick_engine(how.engine, how.device, how.precision)
+    _check_family(spec, how.family)
     if isinstance(spec, str) and spec in builtin_names():
-        if weights is not None:
-            raise ConfigError(f"weights {weights}: the built-in model {spec!r} has none")
+        if how.weights is not None:
+            raise ConfigError(f"weights {how.weights}: the built-in model {spec!r} has none")
         return
-    found = find(spec, cache=cache, weights=weights, halves_first=_halves_first(device, precision))
-    name, _ = _engine_for(found, engine, device, precision)
-    if precision != "auto":
-        check_precision(name, device, precision, load("engines", name).precisions(device))
+    name, _ = _engine_for(_find(spec, how), how.engine, how.device, how.precision)
+    if how.precision != "auto":
+        check_precision(name, how.device, how.precision, load("engines", name).precisions(how.device))
 
 
-def load_model(
-    spec: str | Profile,
-    *,
-    engine: str = "auto",
-    device: str = "cpu",
-    imgsz: int | None = None,
-    confidence: float | None = None,
-    threads: int | None = None,
-    family: str | None = None,
-    precision: str = "auto",
-    cache: Path | None = None,
-    weights: Path | None = None,
-    compiled: bool = False,
-) -> Model:
+def load_model(spec: str | Profile, options: LoadOptions | None = None, **given: Unpack[LoadKeywords]) -> Model:
     """A warm model: a built-in one or a profile by its name, or any supported ONNX file by its path.
 
-    ``imgsz`` is the side of the input in pixels, for graphs that leave it open. ``threads`` are those of the engine.
-    ``family`` says which kind of model a file is, where its graph and metadata leave that open. ``precision`` is what
-    the engine computes in: auto, fp32, bf16 or fp16. ``cache`` is the folder with the weights of profiles, in which
-    engines keep what they compiled, too. ``weights`` is a file to be used in place of a profile's own.
-    ``compiled``: what the engine torch builds is compiled, which takes minutes.
-    Raises ConfigError for a wrong setting, ModelError for a file that can't be used. Never downloads anything.
+    ``load_model("nano", engine="onnx", imgsz=320)``: keyword arguments are the fields of ``LoadOptions``, and win over
+    those of ``options``. Raises ConfigError for a wrong setting, ModelError for a file that can't be used. Never
+    downloads anything.
     """
-    if confidence is not None and not 0 <= confidence <= 1:
-        raise ConfigError(f"confidence {confidence}: expected 0 to 1")
-    if threads is not None and not 1 <= threads <= MOST_THREADS:
-        raise ConfigError(f"threads {threads}: expected 1 to {MOST_THREADS}")
-    pick_engine(engine, device, precision)
-    _check_family(spec, family)
+    how = replace(options or LoadOptions(), **given)
+    _check_numbers(how)
+    pick_engine(how.engine, how.device, how.precision)
+    _check_family(spec, how.family)
     model: Model
     if isinstance(spec, str) and spec in builtin_names():
-        if imgsz is not None:
-            raise ConfigError(f"imgsz {imgsz}: the built-in model {spec!r} has no input size to choose")
+        if how.imgsz is not None:
+            raise ConfigError(f"imgsz {how.imgsz}: the built-in model {spec!r} has no input size to choose")
         model = load("models", spec).create()
     else:
-        found = find(spec, cache=cache, weights=weights, halves_first=_halves_first(device, precision))
-        name, reason = _engine_for(found, engine, device, precision)
-        path = _checked_file(found, name, cache)
-        opened = _open(name, path, found.profile, device, imgsz, threads, precision, cache, compiled)
-        log.info("engine %s on %s in %s: %s", name, device, opened.precision, reason)
-        try:
-            model = _build(path, opened, imgsz, family, found.profile)
-        except BaseException:
-            opened.close()
-            raise
-        model.engine_reason = reason
-    if confidence is not None:
-        model.options = replace(model.options, confidence=confidence)
+        model = _load_file(_find(spec, how), how)
+    if how.confidence is not None:
+        model.options = replace(model.options, confidence=how.confidence)
     model.warm_up()
+    return model
+
+
+def _check_numbers(how: LoadOptions) -> None:
+    if how.confidence is not None and not 0 <= how.confidence <= 1:
+        raise ConfigError(f"confidence {how.confidence}: expected 0 to 1")
+    if how.threads is not None and not 1 <= how.threads <= MOST_THREADS:
+        raise ConfigError(f"threads {how.threads}: expected 1 to {MOST_THREADS}")
+
+
+def _find(spec: str | Profile, how: LoadOptions) -> ModelFiles:
+    halves_first = how.precision == "fp16" or (how.precision == "auto" and how.device != "cpu")
+    return find(spec, cache=how.cache, weights=how.weights, halves_first=halves_first)
+
+
+def _load_file(found: ModelFiles, how: LoadOptions) -> Model:
+    """The model in a file, in the engine that fits."""
+    name, reason = _engine_for(found, how.engine, how.device, how.precision)
+    path = _checked_file(found, name, how.cache)
+    opened = _open(name, path, found.profile, how)
+    log.info("engine %s on %s in %s: %s", name, how.device, opened.precision, reason)
+    try:
+        model = _build(path, opened, how.imgsz, how.family, found.profile)
+    except BaseException:
+        opened.close()
+        raise
+    model.engine_reason = reason
     return model
 
 
@@ -118,11 +109,7 @@ def pick_engine(engine: str, device: str, precision: str = "auto", path: Path | 
     return choose(engine, device, precision, path)
 
 
-def _halves_first(device: str, precision: str) -> bool:
-    return precision == "fp16" or (precision == "auto" and device != "cpu")
-
-
-def _engine_for(found: Found, engine: str, device: str, precision: str) -> tuple[str, str]:
+def _engine_for(found: ModelFiles, engine: str, device: str, precision: str) -> tuple[str, str]:
     """The engine and why it is this one. A network without a graph is built by torch. Raises ConfigError."""
     if found.graph is not None and (engine != "torch" or found.tensors is None):
         return pick_engine(engine, device, precision, found.graph)
@@ -139,7 +126,7 @@ def _engine_for(found: Found, engine: str, device: str, precision: str) -> tuple
     return "torch", "asked for by name" if engine == "torch" else "the one that needs no exported graph"
 
 
-def _checked_file(found: Found, engine: str, cache: Path | None) -> Path:
+def _checked_file(found: ModelFiles, engine: str, cache: Path | None) -> Path:
     """The file to load. One from the cache is compared with its hash first: what is damaged is not loaded."""
     path = found.tensors if engine == "torch" and found.tensors is not None else found.graph
     assert path is not None
@@ -148,27 +135,23 @@ def _checked_file(found: Found, engine: str, cache: Path | None) -> Path:
     return path
 
 
-def _open(
-    engine: str,
-    path: Path,
-    profile: Profile | None,
-    device: str,
-    imgsz: int | None,
-    threads: int | None,
-    precision: str,
-    cache: Path | None,
-    compiled: bool,
-) -> Engine:
+def _open(engine: str, path: Path, profile: Profile | None, how: LoadOptions) -> Engine:
     module = load("engines", engine)
     opened: Engine
     if profile is not None and path.suffix.lower() != ".onnx":
         opened = module.open_profile(
-            profile, path, device=device, threads=threads, imgsz=imgsz, precision=precision, compiled=compiled
+            profile,
+            path,
+            device=how.device,
+            threads=how.threads,
+            imgsz=how.imgsz,
+            precision=how.precision,
+            compiled=how.compiled,
         )
     else:
         # What is built for a card takes minutes: it is kept even where no folder is named.
-        kept = cache if device == "cpu" else Cache(cache).root
-        opened = module.open(path, device=device, threads=threads, precision=precision, cache=kept)
+        kept = how.cache if how.device == "cpu" else Cache(how.cache).root
+        opened = module.open(path, device=how.device, threads=how.threads, precision=how.precision, cache=kept)
     return opened
 
 

@@ -11,9 +11,11 @@ class ErrorBody(BaseModel):
     code: str
     message: str
     key: str | None = None
-    """Of a setting that is to blame, with"""
+    """Setting that is to blame."""
     got: str | None = None
+    """What came for that setting."""
     expected: str | None = None
+    """What that setting may be."""
 
 
 class Error(BaseModel):

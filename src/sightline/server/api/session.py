@@ -15,7 +15,7 @@ from sightline.core.net import is_loopback, split_host
 from sightline.security import tls
 from sightline.security.authentication import COOKIE, Tries, address_of, identify
 from sightline.security.authorization import IDENTITY, TICKET_S, Access, Identity, access_of
-from sightline.security.tokens import ALL, Record, Role
+from sightline.security.tokens import ALL, Role, TokenRecord
 from sightline.server import qr
 from sightline.server.state import state_of
 
@@ -123,7 +123,7 @@ async def make_ticket(request: Request, response: Response, wanted: TicketReques
     return Ticket(url=url, qr=qr.data_uri(url), expires_s=TICKET_S)
 
 
-async def _exchange(access: Access, tries: Tries, address: str, ticket: str) -> tuple[str, Record]:
+async def _exchange(access: Access, tries: Tries, address: str, ticket: str) -> tuple[str, TokenRecord]:
     tries.check(address, ticket)
     try:
         return await access.exchange(ticket)
@@ -132,7 +132,7 @@ async def _exchange(access: Access, tries: Tries, address: str, ticket: str) -> 
         raise
 
 
-def _session(record: Record) -> Session:
+def _session(record: TokenRecord) -> Session:
     pages = {"publish": f"/camera/{record.stream}#start", "view": f"/view/{record.stream}", "admin": "/"}
     return Session(
         tokens=True,

@@ -25,19 +25,19 @@ PRECISIONS: tuple[Precision, ...] = ("fp32", "fp16")
 """Of exported graphs."""
 
 
-class Entry(msgspec.Struct, frozen=True):
+class CachedFile(msgspec.Struct, frozen=True):
     """What a file was when it came."""
 
     sha256: str
     size: int
 
 
-class Record(msgspec.Struct, frozen=True):
+class PullRecord(msgspec.Struct, frozen=True):
     """What is known of the files that are there."""
 
     revision: str = ""
     """The commit they are of, where the card names none."""
-    files: dict[str, Entry] = {}
+    files: dict[str, CachedFile] = {}
 
 
 class Cache:
@@ -90,14 +90,14 @@ class Cache:
         finally:
             lock.release()
 
-    def record(self, profile: Profile) -> Record:
+    def record(self, profile: Profile) -> PullRecord:
         """What is recorded of a profile's files. One that can't be read counts as none."""
         return read_record(self.folder(profile) / RECORD)
 
-    def remember(self, profile: Profile, file: File, entry: Entry, revision: str = "") -> None:
+    def remember(self, profile: Profile, file: File, entry: CachedFile, revision: str = "") -> None:
         """Record a file that came. Only with the lock held."""
         record = self.record(profile)
-        made = Record(revision or record.revision, {**record.files, file.name: entry})
+        made = PullRecord(revision or record.revision, {**record.files, file.name: entry})
         path = self.folder(profile) / RECORD
         beside = path.with_suffix(".new")
         try:
@@ -106,7 +106,7 @@ class Cache:
         except OSError as e:
             raise _unwritable(path, e) from e
 
-    def _there(self, profile: Profile, file: File, record: Record) -> bool:
+    def _there(self, profile: Profile, file: File, record: PullRecord) -> bool:
         path, was = self.folder(profile) / file.name, record.files.get(file.name)
         if was is None or not was.sha256.startswith(file.sha256):
             return False
@@ -119,9 +119,9 @@ def _unwritable(path: Path, error: OSError) -> ModelError:
     return ModelError(f"{path} can't be written: {error.strerror or error}. The cache's folder is SIGHTLINE_CACHE")
 
 
-def read_record(path: Path) -> Record:
+def read_record(path: Path) -> PullRecord:
     """The record in a file; an empty one where there is none or it is broken."""
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Record)
+        return msgspec.json.decode(path.read_bytes(), type=PullRecord)
     except (OSError, msgspec.DecodeError):
-        return Record()
+        return PullRecord()

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from sightline.core.errors import ConfigError, ModelError
 from sightline.profiles import SAFE, File, Profile
-from sightline.zoo.store import PRECISIONS, RECORD, Cache, Entry, read_record
+from sightline.zoo.store import PRECISIONS, RECORD, Cache, CachedFile, read_record
 from sightline.zoo.store.verify import Expected, digest_of, judge, megabytes
 
 MOST_FILES = 10_000
@@ -102,7 +102,7 @@ def _take(profile: Profile, file: File, path: Path, cache: Cache, *, known: bool
     with cache.lock(profile):
         target = cache.folder(profile) / file.name
         _copy(path, target)
-        entry = Entry(digest_of(target), target.stat().st_size)
+        entry = CachedFile(digest_of(target), target.stat().st_size)
         cache.remember(profile, file, entry, _revision(profile, path))
     return Came(profile, file.name, entry.size, known, path)
 

@@ -35,7 +35,7 @@ Progress: TypeAlias = Callable[[int, int | None], None]
 """Told the bytes that are there and, where known, the bytes that there will be."""
 
 
-class Unreachable(ModelError):
+class DownloadFailed(ModelError):
     """The network or the server failed. What had come is kept, and the next attempt goes on from there."""
 
 
@@ -61,7 +61,7 @@ def fetch(
     """Get a file; ``target.part`` holds what has come of it until it is whole.
 
     ``hub``: where ``expected`` names no hash the server's own word counts, as git and the hub's large files have it.
-    Raises Unreachable, or ModelError where the file is a wrong one or can't be written (nothing is left then).
+    Raises DownloadFailed, or ModelError where the file is a wrong one or can't be written (nothing is left then).
     """
     part = target.with_name(target.name + ".part")
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -145,7 +145,7 @@ def _get_all(url: str, part: Path, expected: Expected, progress: Progress, patie
             e.close()
             why = f"the server answers {e.code} {e.reason}"
             if e.code < 500 and e.code not in LATER:
-                raise Unreachable(f"{shown(url)}: {why}") from None
+                raise DownloadFailed(f"{shown(url)}: {why}") from None
         except (http.client.HTTPException, OSError) as e:  # URLError is an OSError
             cause = getattr(e, "reason", None) or e
             why = getattr(cause, "strerror", None) or str(cause) or type(e).__name__
@@ -157,7 +157,7 @@ def _get_all(url: str, part: Path, expected: Expected, progress: Progress, patie
             waits = list(patience)
         if not waits:
             there = f"; {megabytes(_size(part))} have come and are kept: the next attempt goes on there"
-            raise Unreachable(f"{shown(url)}: {why}{there if _size(part) else ''}")
+            raise DownloadFailed(f"{shown(url)}: {why}{there if _size(part) else ''}")
         time.sleep(waits.pop(0))
 
 

@@ -8,8 +8,8 @@ from typing import TypeAlias
 
 from sightline.core.errors import ModelError
 from sightline.profiles import WEIGHTS_URL, File, Profile
-from sightline.zoo.store import Cache, Entry
-from sightline.zoo.store.download import PATIENCE, Unreachable, fetch, shown
+from sightline.zoo.store import Cache, CachedFile
+from sightline.zoo.store.download import PATIENCE, DownloadFailed, fetch, shown
 from sightline.zoo.store.verify import Expected, megabytes
 
 Watch: TypeAlias = Callable[[File, int, int | None], None]
@@ -55,12 +55,12 @@ def _get(profile: Profile, file: File, cache: Cache, hub: str, watch: Watch | No
             progress=progress,
             patience=patience,
         )
-    except Unreachable as e:
+    except DownloadFailed as e:
         raise ModelError(f"{e}\n{by_hand(profile, cache, hub)}") from e
     if not file.url and not profile.revision and not got.commit:
         raise ModelError(f"{shown(url)}: the hub does not say of which commit its files are, and the card names none")
     cache.remember(
-        profile, file, Entry(got.sha256, got.size), revision="" if file.url else profile.revision or got.commit
+        profile, file, CachedFile(got.sha256, got.size), revision="" if file.url else profile.revision or got.commit
     )
 
 

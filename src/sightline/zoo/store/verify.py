@@ -11,7 +11,7 @@ SMALL = 16 << 20
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class FileCheck:
     """What a file is."""
 
     sha256: str
@@ -30,11 +30,11 @@ class Expected:
     size: int = 0
 
 
-def judge(path: Path, expected: Expected) -> Verdict:
+def judge(path: Path, expected: Expected) -> FileCheck:
     """Look at a file. One of which no hash is known is never right; one of another size is not even read."""
     size = path.stat().st_size
     if expected.size and size != expected.size:
-        return Verdict("", size, f"got {size} bytes, expected {expected.size}")
+        return FileCheck("", size, f"got {size} bytes, expected {expected.size}")
     digest, wrong = digest_of(path), ""
     if not expected.sha256 and not expected.git_sha1:
         wrong = "neither the card nor the server names a hash of it, so nobody knows whether it is the right one"
@@ -42,7 +42,7 @@ def judge(path: Path, expected: Expected) -> Verdict:
         wrong = f"got a file with sha256 {digest}, expected {expected.sha256}"
     elif expected.git_sha1 and (git := git_sha1_of(path) if size <= SMALL else "none") != expected.git_sha1:
         wrong = f"got a file with git's hash {git}, expected {expected.git_sha1}"
-    return Verdict(digest, size, wrong)
+    return FileCheck(digest, size, wrong)
 
 
 def digest_of(path: Path) -> str:
