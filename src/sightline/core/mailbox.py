@@ -12,7 +12,7 @@ from sightline.core.errors import StreamEnded
 T = TypeVar("T")
 
 POLL_S = 0.2
-"""Longest wait of a reader of a pipe before it can look around."""
+"""Seconds after which a waiting reader of a pipe gets an empty list, so that it can look around."""
 
 
 class Mailbox(Generic[T]):
@@ -66,7 +66,7 @@ class Mailbox(Generic[T]):
             await self._ready.wait()
 
     def close(self, reason: str = "closed") -> None:
-        """End it: whatever waits is dropped and counted, readers get StreamEnded."""
+        """Close the mailbox. What waits is dropped and counted; readers get StreamEnded."""
         if self._ended is None:
             self._ended = reason
             self.dropped += len(self._items)
@@ -87,7 +87,7 @@ class Pipe(Generic[T]):
         self._closed = False
 
     def put(self, item: T) -> bool:
-        """Hand an item over. False if nobody will take it."""
+        """Hand an item over. Returns False if nobody will take it."""
         with self._change:
             while len(self._items) >= self._size and not self._closed:
                 if self._newest_wins:
@@ -102,7 +102,7 @@ class Pipe(Generic[T]):
             return True
 
     def get(self, limit: int = 1) -> list[T] | None:
-        """What is there, up to ``limit`` items: none if nothing came for a while, None after the last."""
+        """Return up to ``limit`` items: an empty list if nothing came for a while, None after the last."""
         with self._change:
             if not self._items and not self._ended:
                 self._change.wait(POLL_S)
@@ -113,13 +113,13 @@ class Pipe(Generic[T]):
             return items
 
     def end(self) -> None:
-        """No more items will be put in; those that wait can still be taken."""
+        """Say that no more items come. Those that wait can still be taken."""
         with self._change:
             self._ended = True
             self._change.notify_all()
 
     def close(self) -> None:
-        """Nobody will take anything any more: frees a writer that waits."""
+        """Say that nobody takes anything any more. This frees a writer that waits."""
         with self._change:
             self._closed = self._ended = True
             self._items.clear()

@@ -32,7 +32,7 @@ class Ledger:
 
     @property
     def settled(self) -> int:
-        """Frames that have had their answer."""
+        """Number of frames that have had their answer."""
         return self.delivered + self.failed + self.dropped.total()
 
 
@@ -47,7 +47,7 @@ class Rate:
         self._times.append(time.monotonic())
 
     def value(self) -> float:
-        """Events a second; 0 when nothing came for the window's length."""
+        """Return events a second; 0 when nothing came for the window's length."""
         now = time.monotonic()
         while self._times and now - self._times[0] > WINDOW_S:
             self._times.popleft()
@@ -72,7 +72,7 @@ class Spread:
         return self._values[-1] if self._values else 0.0
 
     def percentiles(self) -> dict[str, float]:
-        """p50, p95 and p99, rounded to 0.01; zeros before the first value."""
+        """Return p50, p95 and p99, rounded to 0.01; zeros before the first value."""
         if not self._values:
             return {"p50": 0.0, "p95": 0.0, "p99": 0.0}
         p50, p95, p99 = np.percentile(np.fromiter(self._values, float), (50, 95, 99))
@@ -92,7 +92,7 @@ class Smoothed:
             self._means[name] = ms if old is None else old + 0.1 * (ms - old)
 
     def values(self) -> dict[str, float]:
-        """The means, rounded to 0.01."""
+        """Return the means, rounded to 0.01."""
         return {name: round(ms, 2) for name, ms in self._means.items()}
 
 
@@ -106,7 +106,7 @@ class TokenBucket:
         self._at = time.monotonic()
 
     def take(self) -> bool:
-        """True if one more event may pass now."""
+        """Let one more event pass if it may, and return whether it may."""
         now = time.monotonic()
         self._tokens = min(self._burst, self._tokens + (now - self._at) * self._rate)
         self._at = now

@@ -13,7 +13,7 @@ from sightline.media import codecs
 from sightline.wire.requests import PageResults
 
 MAX_MASK_PIXELS = 1 << 21
-"""Of a class map: 1024 x 2048."""
+"""Most pixels of a class map: 1024 x 2048."""
 
 
 def result_of(

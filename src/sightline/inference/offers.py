@@ -1,4 +1,4 @@
-"""What may be chosen for a stream: by name, and only what is here. Nothing is fetched because a peer said so."""
+"""Models that may be chosen for a stream, by name. Nothing is fetched because a peer said so."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from sightline.zoo.store import Cache
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """A model with a name."""
+    """A model that can be named."""
 
     name: str
     spec: str
-    """What the loader takes; nobody but the operator sees it."""
+    """Specification for the loader. Only the operator sees it."""
     card: ModelCard | None = None
-    """None for a file that was never loaded."""
+    """The model's card; None for a file that was never loaded."""
     licence_note: str = ""
-    """What its licence forbids, in a sentence."""
+    """Sentence that says what its licence forbids."""
     reason: str = ""
-    """Why it can't be chosen; empty where it can."""
+    """Reason why it can't be chosen; empty where it can."""
 
 
 class Offers:
@@ -46,7 +46,7 @@ class Offers:
         """The server's own model."""
 
     def all(self) -> list[Offer]:
-        """All of them by name, also those that can't be chosen now."""
+        """Return all models by name, also those that can't be chosen now."""
         found = {card.name: Offer(card.name, card.name, card) for card in loader.list_models()}
         for name in profiles.names():
             profile = profiles.load(name)
@@ -59,7 +59,7 @@ class Offers:
         return sorted(found.values(), key=lambda offer: offer.name)
 
     def key(self, choices: Mapping[str, Any]) -> ModelKey:
-        """What is meant. Raises BadSetting for a model or an engine that can't be chosen."""
+        """Return the key of what is chosen. Raises BadSetting for a model or an engine that can't be chosen."""
         settings = self._settings
         name, engine = choices.get("model", self.own.name), choices.get("engine", settings.engine)
         if name == self.own.name:
@@ -75,12 +75,12 @@ class Offers:
         return ModelKey(name, offer.spec, engine, choices.get("imgsz"))
 
     def engines(self) -> list[str]:
-        """Those that run here, besides ``auto``."""
+        """Return the engines that run here, besides ``auto``."""
         device = self._settings.device
         return [name for name, engine in registry.plugins("engines").items() if engine.available(device) is None]
 
     def engines_for(self, spec: str) -> list[str]:
-        """Those of them that can run a model; none for one that needs no engine."""
+        """Return the engines that run here and can run a model; none for a model that needs no engine."""
         settings = self._settings
         weights = settings.weights if spec == settings.model else None
         return catalogue.engines_for(spec, self.engines(), cache=settings.cache, weights=weights)
@@ -101,7 +101,7 @@ class Offers:
 
 
 def check_offers(settings: Settings) -> None:
-    """A cheap check before a server starts. Raises ConfigError for what names a model that is not there."""
+    """Check, before a server starts, that models and stages in the settings exist. Raises ConfigError."""
     offers = Offers(settings)
     for name, spec in settings.models.items():
         try:

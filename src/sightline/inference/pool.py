@@ -30,12 +30,12 @@ from sightline.zoo.catalogue import find
 log = logging.getLogger(__name__)
 
 TIDY_S = 0.25
-"""How often it is looked for models that nobody uses."""
+"""Interval between checks for idle models."""
 OF_FILE = 2
-"""A model takes about so many times the bytes of its file, before anything better is known."""
+"""Memory that a model takes, in sizes of its file, before it was ever measured."""
 MB = 1 << 20
 M_ARENA_MAX = -8
-"""As glibc's malloc.h calls it."""
+"""``M_ARENA_MAX`` of glibc's malloc.h."""
 
 
 LoadByKey: TypeAlias = Callable[[ModelKey], Loaded]
@@ -44,16 +44,16 @@ LoadByKey: TypeAlias = Callable[[ModelKey], Loaded]
 
 @dataclass(slots=True, eq=False)
 class Pooled:
-    """A model that is there, or on its way."""
+    """A model that is loaded or being loaded."""
 
     key: ModelKey
     worker: ModelWorker
     pins: int = 0
-    """Switches that wait for it."""
+    """Number of switches that wait for it."""
     kept: bool = False
-    """The operator wants it: it stays."""
+    """True if the operator wants it to stay."""
     bytes: int = 0
-    """What it took to load it."""
+    """Memory that loading it took."""
     loading: bool = False
     task: asyncio.Task[None] | None = field(default=None, repr=False)
 
@@ -64,14 +64,14 @@ class Pooled:
 
 
 class ModelPool:
-    """The models that are there. On the event loop only."""
+    """All models that are loaded or being loaded. Used on the event loop only."""
 
     def __init__(self, settings: Settings, own: ModelKey, load: LoadByKey) -> None:
-        """``own`` is the server's own model: every stream begins with it, so it stays. ``load`` runs in a thread."""
+        """``own``: the server's own model, which stays as every stream begins with it. ``load`` runs in a thread."""
         self._settings = settings
         self._load = load
         self._turn = asyncio.Lock()
-        """Models are loaded one after the other: each takes all cores, and memory can be measured."""
+        """Held while a model loads: each takes all cores, and memory can be measured only one by one."""
         self._tasks: asyncio.TaskGroup | None = None
         self._took: dict[ModelKey, int] = {}
         """Bytes that models took when they were loaded."""
@@ -81,7 +81,7 @@ class ModelPool:
         self.models = [self.own]
 
     async def run(self) -> None:
-        """Load the server's own model, serve, and look after all others, until cancelled."""
+        """Load and serve the server's own model, and look after all others, until cancelled."""
         try:
             async with asyncio.TaskGroup() as self._tasks:
                 self._start(self.own)
@@ -92,15 +92,15 @@ class ModelPool:
             self._tasks = None
 
     def of(self, worker: ModelWorker) -> Pooled:
-        """What is known of a worker's model."""
+        """Return the entry of a worker's model."""
         return next((one for one in self.models if one.worker is worker), self.own)
 
     def find(self, key: ModelKey) -> Pooled | None:
-        """The model of this choice, if it is there or on its way."""
+        """Return the model of a key if it is loaded or being loaded."""
         return next((one for one in self.models if self.fits(one, key)), None)
 
     def fits(self, one: Pooled, key: ModelKey) -> bool:
-        """Whether a model is of this choice, also where that says in other words what it is."""
+        """Return whether a model is what a key means, also where the key puts it in other words."""
         if one.key == key:
             return True
         model = one.worker.model
@@ -112,7 +112,7 @@ class ModelPool:
         return key.imgsz == one.key.imgsz or (key.imgsz is not None and own == (key.imgsz, key.imgsz))
 
     def keep(self, key: ModelKey) -> None:
-        """The operator wants this model: it is loaded now and stays."""
+        """Load a model now and keep it, as the operator wants it."""
         one = self.find(key)
         if one is None:
             one = self._made(key)
@@ -147,11 +147,11 @@ class ModelPool:
             one.pins -= 1
 
     def busy_s(self) -> dict[ModelWorker, float]:
-        """Seconds that each model has worked so far."""
+        """Return the seconds that each model has worked so far."""
         return {one.worker: one.worker.busy_s for one in self.models}
 
     def memory(self) -> int:
-        """Bytes that all models take, as far as was measured."""
+        """Return the bytes that all models take, as far as measured."""
         return sum(one.bytes for one in self.models)
 
     # One model's life
@@ -242,7 +242,7 @@ def _rss() -> int:
 
 
 def _file_size(spec: str, cache: Path | None) -> int:
-    """Bytes of the file that a spec stands for; 0 where there is none."""
+    """Return the bytes of the file that a spec stands for; 0 where there is none."""
     try:
         found = find(spec, cache=cache)
     except ConfigError:
@@ -253,7 +253,7 @@ def _file_size(spec: str, cache: Path | None) -> int:
 
 @lru_cache(1)
 def _glibc() -> ctypes.CDLL | None:
-    """The C library, where it is the one that can be told how to keep memory."""
+    """Return the C library if it is glibc, which can be told how to keep memory."""
     library = ctypes.CDLL(None) if sys.platform == "linux" else None
     return library if hasattr(library, "malloc_trim") else None
 

@@ -42,7 +42,7 @@ class StaticScenes:
         self._new: dict[str, NDArray[np.uint8]] = {}
 
     def reuse(self, frame: Frame, settings: tuple[Any, ...]) -> Result | None:
-        """The last result, if nothing moved since and the model and its settings are the same.
+        """Return the last result if nothing moved since, and the model and its settings are the same; else None.
 
         The result is that of its own frame: see ``result.reuse_result``. Raises BadImage.
         """
@@ -61,7 +61,7 @@ class StaticScenes:
         return seen.result if difference(seen.thumbnail, now) <= LEVELS else None
 
     def remember(self, result: Result, settings: tuple[Any, ...]) -> None:
-        """A frame that ``reuse`` had nothing for was inferred."""
+        """Remember the result of a frame for which ``reuse`` had none."""
         stream = result.frame.stream
         now = self._new.pop(stream, None)
         if now is not None:
@@ -71,13 +71,13 @@ class StaticScenes:
                 self._seen.popitem(last=False)
 
     def forget(self, stream: str) -> None:
-        """The stream's camera left."""
+        """Forget a stream whose camera left."""
         self._seen.pop(stream, None)
         self._new.pop(stream, None)
 
 
 def thumbnail(frame: Frame) -> NDArray[np.uint8]:
-    """One grey value for every 8 x 8 pixels. Raises BadImage."""
+    """Return one grey value for every 8 x 8 pixels. Raises BadImage."""
     if isinstance(frame.image, Encoded):
         return codecs.thumbnail(frame.image)
     width, height = frame.size
@@ -86,5 +86,5 @@ def thumbnail(frame: Frame) -> NDArray[np.uint8]:
 
 
 def difference(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> int:
-    """The largest difference of any cell; both of one shape."""
+    """Return the largest difference of any cell. Both must have one shape."""
     return int(cv2.absdiff(a, b).max())

@@ -25,25 +25,25 @@ from sightline.sources.base import Shot, Source
 AHEAD = 4
 """Pictures that may wait at each hand-off."""
 STUCK_S = 5.0
-"""A reader that has not ended after this, such as one of a camera that hangs, is left behind."""
+"""Seconds after which a reader that has not ended, such as one of a camera that hangs, is left behind."""
 
 
 @dataclass(slots=True)
 class Tally:
-    """What happened so far. Its memory does not grow."""
+    """Figures of a run so far. Their memory does not grow."""
 
     frames: int = 0
-    """Written to all sinks."""
+    """Frames written to all sinks."""
     skipped: int = 0
-    """Left out because the model was busy."""
+    """Frames left out because the model was busy."""
     model_ms: float = 0.0
-    """The sum over all frames."""
+    """Milliseconds of the model, summed over all frames."""
     seen: Counter[str] = field(default_factory=Counter)
-    """Frames by what was found in them."""
+    """Number of frames by the name of a class found in them."""
     most: Counter[str] = field(default_factory=Counter)
-    """The most of a kind in one frame."""
+    """Most objects of a class in one frame, by its name."""
     instead: str | None = None
-    """Why pictures are drawn in another mode than the one that was asked for."""
+    """Reason why pictures are drawn in another mode than was asked for; None where they are not."""
     _by_ms: Counter[int] = field(default_factory=Counter)
 
     def add(self, result: Result, model_ms: float) -> None:
@@ -57,7 +57,7 @@ class Tally:
         self.most |= here
 
     def percentile(self, share: float) -> float:
-        """Milliseconds of the model that ``share`` of the frames stayed under, to 1 %."""
+        """Return the milliseconds of the model under which ``share`` of the frames stayed, to 1 %."""
         left = share * self.frames
         for step in sorted(self._by_ms):
             left -= self._by_ms[step]

@@ -41,7 +41,7 @@ class Hub:
         self.model_switch = ModelSwitch(settings, pool)
         self.listeners = Listeners()
         self.past = Ledger()
-        """Of streams that are forgotten."""
+        """Ledger of all streams that are forgotten."""
         self.stopping: str | None = None
         self._streams: dict[str, Stream] = {}
         self._tasks: asyncio.TaskGroup | None = None
@@ -53,7 +53,7 @@ class Hub:
 
     @property
     def streams(self) -> dict[str, Stream]:
-        """Streams with a publisher or subscribers, and those that ended within the last minute."""
+        """Streams that have a publisher or subscribers, or ended within the last minute."""
         now = time.monotonic()
         for stream in list(self._streams.values()):
             if stream.ended_at is not None and now - stream.ended_at > REMEMBERED_S:
@@ -62,12 +62,12 @@ class Hub:
 
     @property
     def viewers(self) -> int:
-        """Viewers and listeners of all streams."""
+        """Number of viewers and listeners of all streams."""
         of_streams = sum(len(stream.subscriptions) for stream in self._streams.values())
         return len(self.listeners.results) + len(self.listeners.events) + of_streams
 
     def find(self, name: str) -> Stream:
-        """A stream that is or was just live. Raises StreamNotFound."""
+        """Return a stream that is or was just live. Raises StreamNotFound."""
         stream = self.streams.get(check_stream_name(name))
         if stream is None:
             raise StreamNotFound(f"no stream named {name!r}: no camera publishes it")
@@ -102,7 +102,7 @@ class Hub:
     async def publish(
         self, name: str, publisher: Publisher, *, preset: PresetName | None = None
     ) -> AsyncGenerator[Stream]:
-        """``take`` and ``release`` around a session."""
+        """Take a stream, and release it in the end: see ``take``."""
         stream = self.take(name, publisher, preset=preset)
         try:
             yield stream
@@ -113,7 +113,7 @@ class Hub:
     async def subscribe(
         self, name: str, *, backlog: int = 1, kind: Literal["viewer", "listener"] = "viewer"
     ) -> AsyncGenerator[Subscription]:
-        """Results of one stream, which may have no publisher yet. Raises LimitReached."""
+        """Subscribe to the results of one stream, which may have no publisher yet. Raises LimitReached."""
         self._check_open()
         self._check_viewers()
         stream = self._open(name)
@@ -128,7 +128,7 @@ class Hub:
 
     @asynccontextmanager
     async def subscribe_all(self, *, backlog: int) -> AsyncGenerator[Subscription]:
-        """Results of every stream. Raises LimitReached."""
+        """Subscribe to the results of every stream. Raises LimitReached."""
         self._check_open()
         self._check_viewers()
         subscription = Subscription(Mailbox(backlog), "listener")
@@ -140,7 +140,7 @@ class Hub:
 
     @asynccontextmanager
     async def subscribe_events(self, name: str | None = None, *, backlog: int = 256) -> AsyncGenerator[Mailbox[Event]]:
-        """Events of one stream, which need not be live yet, or of all. Raises BadRequest or LimitReached."""
+        """Subscribe to the events of one stream, live or not, or of all. Raises BadRequest or LimitReached."""
         self._check_open()
         self._check_viewers()
         if name is not None:
@@ -158,7 +158,7 @@ class Hub:
         await self.model_switch.change(stream, given)
 
     def wish(self, stream: Stream, publisher: Publisher, given: Mapping[str, Any]) -> None:
-        """A camera's ``settings`` message. It hears what is in force through ``inform``, or why nothing changed."""
+        """Handle a camera's ``settings`` message. Its ``inform`` hears what is in force, or why nothing changed."""
         try:
             self._check_open()
             chosen = check(given)
@@ -187,7 +187,7 @@ class Hub:
             self._tasks = None
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        """Have something done that takes a while; it must raise nothing. Nothing is done while the hub does not run."""
+        """Run a coroutine beside the hub. It must raise nothing. It is dropped while the hub does not run."""
         if self._tasks is None:
             work.close()
         else:
@@ -202,7 +202,7 @@ class Hub:
                 stream.tell(status)
 
     def _keep_models(self) -> None:
-        """Those that the operator chose for streams are there before the cameras come."""
+        """Load the models that the operator chose for streams before the cameras come."""
         for name, given in self.settings.streams.items():
             chosen = {key: value for key, value in given.given().items() if value is not None}
             if chosen.keys() & NEEDS_MODEL:
@@ -212,7 +212,7 @@ class Hub:
                     log.warning("stream %s: %s", name, e.message)
 
     def close(self, reason: str) -> None:
-        """Stop: nobody new comes in, every mailbox ends with the reason."""
+        """Stop: let nobody new in, and end every mailbox with the reason."""
         self.stopping = reason
         of_streams = (s for stream in self._streams.values() for s in stream.subscriptions)
         for subscription in [*self.listeners.results, *of_streams]:
@@ -253,7 +253,7 @@ class Hub:
         return stream
 
     def _begin(self, stream: Stream, chosen: Mapping[str, Any]) -> None:
-        """What the operator chose for a stream; where its model is not there yet, once it is."""
+        """Apply what the operator chose for a stream: at once, or when its model is loaded."""
         try:
             done = self.model_switch.change_now(stream, chosen)
         except SightlineError as e:

@@ -30,11 +30,11 @@ log = logging.getLogger(__name__)
 NEEDS_MODEL = frozenset({"model", "engine", "imgsz"})
 """Choices that may need another model to be loaded."""
 FOLDERS = re.compile(r"(?<![\w./\\-])(?:[A-Za-z]:)?[\\/](?:[^\s:;,'\"\\/]+[\\/])+")
-"""Those before a file's name. Folders concern nobody but the operator."""
+"""Folders before a file's name. They concern nobody but the operator."""
 
 
 class ModelSwitch:
-    """Makes the changes. On the event loop only."""
+    """Makes the changes. Used on the event loop only."""
 
     def __init__(self, settings: Settings, pool: ModelPool) -> None:
         self.offers = Offers(settings)
@@ -44,7 +44,7 @@ class ModelSwitch:
         """Options of a stream for which nothing was chosen."""
         self._conf_is_given = "conf" in settings.model_fields_set
         self._sides: dict[str, int] = {}
-        """The longer side of each model's input where nobody has chosen one."""
+        """Longer side of each model's input where nobody has chosen one."""
 
     async def change(self, stream: Stream, given: Mapping[str, Any]) -> None:
         """Take over what is given (see ``choices.check``); returns when it is in force.
@@ -55,7 +55,7 @@ class ModelSwitch:
             await self._load_and_change(stream, given)
 
     async def adapt(self, stream: Stream, adapted: dict[str, Any]) -> None:
-        """What the controller chooses, where nobody else has. Raises as ``change``; then nothing has changed."""
+        """Apply what the controller chooses, where nobody else has. Raises as ``change`` does."""
         before, stream.model.adapted = stream.model.adapted, adapted
         try:
             if not self.change_now(stream, {}, anew=True):
@@ -122,11 +122,11 @@ class ModelSwitch:
                 stream.model.pending = None
 
     def _key(self, stream: Stream, choices: Mapping[str, Any], given: Mapping[str, Any]) -> ModelKey:
-        """Another model begins without what was adapted to the old one."""
+        """Return the key of the model that is meant. Another model begins without what was adapted to the old one."""
         return self.offers.key(choices if "model" in given else {**stream.model.adapted, **choices})
 
     def _failed(self, stream: Stream, pending: PendingModel, error: SightlineError) -> str:
-        """Why, without the operator's folders."""
+        """Return why a change failed, without the operator's folders, and note it."""
         message = FOLDERS.sub("", error.message.replace(pending.key.spec, pending.key.name))
         if stream.model.pending is pending:
             stream.model.failed = FailedModel(pending.key, message, time.time())
@@ -156,7 +156,7 @@ class ModelSwitch:
             stream.publisher.inform(self.in_force(stream))
 
     def _check_side(self, key: ModelKey) -> None:
-        """Where the model is there at another size, it tells whether it can have this one. Raises BadSetting."""
+        """Ask a model that is loaded at another size whether it can have this one. Raises BadSetting."""
         known = (one.worker.model for one in self._pool.models if one.key.name == key.name)
         model = next((model for model in known if model is not None), None)
         if key.imgsz is None or model is None:
@@ -170,7 +170,7 @@ class ModelSwitch:
     # What is in force
 
     def in_force(self, stream: Stream) -> SettingsMessage:
-        """The settings that the next frame is processed with."""
+        """Return the settings that the next frame is processed with."""
         worker = stream.model.next_worker
         model = worker.model
         engine = None if model is None else model.engine

@@ -16,19 +16,19 @@ from sightline.renderers.base import AUTO, choose, default_opacity, draw, modes
 log = logging.getLogger(__name__)
 
 STEP = 5
-"""Percent of opacity: so that pictures of a frame can differ in a few ways only, however many ask."""
+"""Step of opacity in percent, so that pictures of a frame can differ in a few ways only, however many ask."""
 
 
 class Look(NamedTuple):
-    """How someone wants pictures drawn."""
+    """A wish how pictures are drawn."""
 
     mode: str = AUTO
     opacity: int | None = None
-    """Percent, in steps of 5; None for the mode's own."""
+    """Opacity in percent, in steps of 5; None for the mode's own."""
 
     @classmethod
     def of(cls, mode: str | None, opacity: str | None) -> Look:
-        """From a query's ``mode`` and ``opacity``. Raises BadRequest with what is allowed."""
+        """Read a query's ``mode`` and ``opacity``. Raises BadRequest with what is allowed."""
         known = modes()
         if mode is not None and mode not in known:
             raise BadRequest(f"mode={mode[:40]}: expected one of {', '.join(known)}")
@@ -43,7 +43,7 @@ class Look(NamedTuple):
         return cls(mode or AUTO, round(percent / STEP) * STEP)
 
     def on(self, result: Result) -> Look:
-        """What is really drawn of this result: one name and one opacity for all looks that come to the same."""
+        """Return the look that is really drawn of a result, the same for all looks that come to the same."""
         mode = choose(self.mode, result.prediction, result.card.labels).name
         return Look(mode, round(default_opacity(mode) * 100) if self.opacity is None else self.opacity)
 
@@ -57,7 +57,7 @@ class Drawing:
         self._told: set[tuple[str, str]] = set()
 
     async def jpeg(self, result: Result, look: Look) -> bytes:
-        """The frame with its boxes or mask burned in, as a JPEG of the frame's height."""
+        """Return the frame with its boxes or mask burned in, as a JPEG of the frame's height."""
         self._tell(result, look)
         real = look.on(result)
         loop = asyncio.get_running_loop()
@@ -66,13 +66,13 @@ class Drawing:
         return await asyncio.shield(drawn)  # one viewer's leaving must not cancel the others' picture
 
     async def plain(self, result: Result) -> bytes:
-        """The frame as a JPEG: the publisher's own, where it sent one."""
+        """Return the frame as a JPEG: the publisher's own, where it sent one."""
         if isinstance(result.frame.image, Encoded):
             return result.frame.image.data
         return await asyncio.shield(result.once("jpeg", lambda: asyncio.create_task(self.picture(result.frame))))
 
     async def picture(self, frame: Frame) -> bytes:
-        """A frame as a JPEG."""
+        """Return a frame as a JPEG."""
         if isinstance(frame.image, Encoded):
             return frame.image.data
         loop = asyncio.get_running_loop()

@@ -17,77 +17,81 @@ from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 WINDOW_S = 1.0
-"""Frames older than this are not looked at..."""
+"""Age in seconds up to which frames count, unless the model is slow: see ``OF_WORK``."""
 OF_WORK = 6.0
-"""... unless the model takes so long that there are too few: then as many times as long as that, at most"""
+"""Times of the model for which frames count where it is so slow that there would be too few otherwise."""
 LONGEST_S = 8.0
+"""Most seconds for which frames ever count."""
 SETTLE_S = 0.1
-"""A camera has heard of a change by then."""
+"""Seconds after which a camera has heard of a change."""
 FEWEST = 3
-"""Frames, after a change, that the next is decided by; they span ``SPAN_S``, or are all of ``PATIENCE_S``."""
+"""Frames after a change by which the next one is decided. They span ``SPAN_S``, or are all of ``PATIENCE_S``."""
 SPAN_S = 0.35
+"""Seconds that those frames span at least."""
 PATIENCE_S = 1.5
+"""Seconds after a change from which any span will do."""
 WASTE = 0.25
-"""If so many frames for each result were replaced unseen, they come too fast, unless latency is low all the same."""
+"""Frames replaced unseen for each result above which they come too fast, unless latency is low all the same."""
 CALM = 0.7
-"""Below this share of the target there may be room..."""
+"""Share of the target below which there may be room for a step up."""
 CALM_S = 2.0
-"""... if it lasts so long."""
+"""Seconds for which latency has to stay below ``CALM`` before a step up."""
 STEP_S = 1.0
-"""Between two steps up."""
+"""Seconds between two steps up."""
 FULL = 0.85
-"""A step up must leave latency below this share of the target, and the model this busy at most."""
+"""Share of the target, and of the model's time, that a step up may reach at most."""
 OWN_LEAST = 0.4
-"""A picture's own way may always take this share of the target: a slow model must not cost picture quality."""
+"""Share of the target that a picture's own way may always take: a slow model must not cost picture quality."""
 HOLD_S = 45.0
-"""A step up that was followed by a step back is not tried again for so long: at most 3 turns a minute."""
+"""Seconds for which a step up that failed is not tried again: at most 3 turns a minute."""
 EASED = 0.5
-"""... unless the way, or the model, takes less than this share of the time that it took then."""
+"""Share of the time that the way, or the model, took then, below which the step is tried again all the same."""
 PROBE_S = 6.0
-"""So soon after a step up, a step back is laid at its door."""
+"""Seconds after a step up within which a step back counts as its failure."""
 BEST_S = 120.0
-"""Without the camera's clock its shortest way within so long counts as no time at all; clocks drift by 6 ms."""
+"""Seconds whose shortest way counts as no time at all, where the camera's clock is unknown. Clocks drift by 6 ms."""
 REPORT_S = 6.0
-"""A viewer's report is believed so long."""
+"""Seconds for which a viewer's report is believed."""
 
 WIDTHS = (320, 480, 640, 960, 1280)
 SIZE_BY_WIDTH = 1.4
-"""A JPEG's bytes grow about as the width to this power (``bench/pictures.py``: clips 1.3 to 1.4, photos 1.5)."""
+"""Power of the width as which a JPEG's bytes grow (``bench/pictures.py``: clips 1.3 to 1.4, photos 1.5)."""
 SIZE_BY_QUALITY = 1.25
-"""They are about inverse to this less the quality (0.3 to 0.8: 0.77, 0.89, 1, 1.12, 1.3, 1.6 times those at 0.5)."""
+"""A JPEG's bytes are about inverse to this less its quality (0.3 to 0.8: 0.77, 0.89, 1, 1.12, 1.3, 1.6 times those
+at 0.5)."""
 
 SIDES = (320, 416, 512, 640, 800, 960, 1280)
-"""Of a model's input. Its time grows about as the square."""
+"""Sides of a model's input. Its time grows about as the square."""
 STRICTER = 0.05
-"""One step of the confidence threshold."""
+"""Step of the confidence threshold."""
 SLOW = 0.4
-"""A model that takes, with the waiting for it, less than this share of the target is not what makes it late."""
+"""Share of the target below which the model, with the waiting for it, is not what makes a stream late."""
 
 Knob: TypeAlias = Literal["fps", "quality", "width", "imgsz", "confidence"]
 
 
 @dataclass(frozen=True, slots=True)
 class Knobs:
-    """What is asked of a camera, and of the model."""
+    """Settings that are asked of a camera, and of its model."""
 
     fps: float
     quality: float
-    """0 to 1."""
+    """JPEG quality, 0 to 1."""
     width: int
     """Pixels of the longer side."""
     imgsz: int | None = None
-    """Side of the model's input; None where it is not ours to choose."""
+    """Side of the model's input in pixels; None where it is not the controller's to choose."""
     confidence: float | None = None
-    """Threshold; None where it is not ours to choose."""
+    """Confidence threshold; None where it is not the controller's to choose."""
 
     def bytes_to(self, other: Knobs) -> float:
-        """About how many times as many bytes a picture has with the other."""
+        """Ratio of a picture's bytes with the other knobs to those with these, about."""
         by_quality = (SIZE_BY_QUALITY - self.quality) / (SIZE_BY_QUALITY - other.quality)
         return by_quality * float((other.width / self.width) ** SIZE_BY_WIDTH)
 
 
 LEAST = Knobs(fps=5, quality=0.3, width=WIDTHS[0], imgsz=SIDES[0], confidence=0.5)
-"""As far as it goes where nobody says otherwise."""
+"""Bounds where nobody sets others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,14 +100,14 @@ class Seen:
 
     received_at: float
     captured_at: float
-    """Seconds, on the camera's clock."""
+    """Time of capture: seconds on the camera's clock."""
     uplink_ms: float | None
-    """From capture to arrival, where the camera's clock is known."""
+    """Milliseconds from capture to arrival; None where the camera's clock is unknown."""
     queue_ms: float
     work_ms: float
     reused: bool
     width: int
-    """Of the picture, its longer side."""
+    """Longer side of the picture in pixels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,17 +128,17 @@ class _Sample:
 
 
 class Controller:
-    """One camera's. ``knobs`` is what is asked of it, ``reason`` why, in words, ``since`` when that began."""
+    """Controls one camera. ``knobs`` is what is asked of it, ``reason`` says why, ``since`` is when that began."""
 
     def __init__(self, most: Knobs, *, target_ms: float, now: float, bound: Knobs = LEAST) -> None:
-        """``bound``: as far as it may go."""
+        """``bound``: knobs beyond which it never goes."""
         self.target_ms = target_ms
         self._bound = bound
         self._uplink_best: deque[tuple[float, float]] = deque()
         self.restart(most, now, "as the preset says")
 
     def restart(self, most: Knobs, now: float, reason: str) -> None:
-        """Begin anew with other knobs, which are also the most there will be."""
+        """Start again with other knobs, which are also the most there will be."""
         self.most = self.knobs = most
         self._limit()
         self.reason, self.since = reason, now
@@ -147,11 +151,11 @@ class Controller:
         self._stepped_up: tuple[Knob, float] | None = None
         self._held_until: dict[Knob, float] = {}
         self._held_in: tuple[Knobs, float | None, float | None] | None = None
-        """What it was like when the last step was held: the knobs, and milliseconds of the way or of the model."""
+        """Conditions when the last step up failed: the knobs, and milliseconds of the way or of the model."""
         self._shrunk: tuple[Knobs, float] | None = None
-        """Before the pictures were made smaller: the knobs, and a picture's own time on its way."""
+        """Conditions before the pictures were made smaller: the knobs, and a picture's own milliseconds on its way."""
         self.model_held_until = 0.0
-        """Before that the model is left alone: the last attempt came to nothing."""
+        """Time before which the model is left alone, as the last attempt failed."""
         self.follows = True
         """False once the camera was seen to take no notice."""
 
@@ -173,33 +177,33 @@ class Controller:
             self._limit()
 
     def in_force(self, now: float) -> None:
-        """A change of the model has taken place: frames from before say nothing of it."""
+        """Note that a change of the model is in force. Frames from before say nothing about it."""
         self._changed_at, self._work_ms = now, 0.0
 
     def hold(self, now: float) -> None:
-        """The model can't be had as we wanted it: it stays as it is for a while."""
+        """Note that the model could not be changed. It stays as it is for a while."""
         self.knobs = replace(self.knobs, imgsz=self.most.imgsz, confidence=self.most.confidence)
         self.model_held_until = now + HOLD_S
 
     # What happened
 
     def frame(self, seen: Seen) -> None:
-        """A frame was delivered."""
+        """Note a frame that was delivered."""
         uplink_ms = self._growth(seen) if seen.uplink_ms is None else max(0.0, seen.uplink_ms)
         if not seen.reused:
             self._work_ms += (seen.work_ms - self._work_ms) * (0.2 if self._work_ms else 1)
         self._samples.append(_Sample(seen.received_at, uplink_ms, seen.queue_ms, seen.work_ms, seen.width))
 
     def replaced(self, now: float) -> None:
-        """A frame was dropped because a newer one came before the model was free."""
+        """Note a frame that was replaced by a newer one before the model was free."""
         self._replaced.append(now)
 
     def viewers(self, now: float, latency_ms: float) -> None:
-        """What the viewer in the middle says of itself: from capture to its screen."""
+        """Note the latency from capture to screen that the median viewer reports."""
         self._report = now, latency_ms
 
     def _growth(self, seen: Seen) -> float:
-        """Without a common clock: how much longer than its shortest way of late."""
+        """Return how much longer the way was than the shortest of late, for a camera without a common clock."""
         trip = seen.received_at - seen.captured_at
         while self._uplink_best and (
             self._uplink_best[-1][1] >= trip or seen.received_at - self._uplink_best[0][0] > BEST_S
@@ -214,7 +218,10 @@ class Controller:
     # What is done about it
 
     def step(self, now: float, *, busy: float) -> bool:
-        """Decide; True if ``knobs`` changed. To be called a few times a second. ``busy``: the model's share of time."""
+        """Decide, and return True if ``knobs`` changed. ``busy``: the model's share of time, 0 to 1.
+
+        Call it a few times a second.
+        """
         while self._replaced and now - self._replaced[0] > WINDOW_S:
             self._replaced.popleft()
         heard_at = self._changed_at + SETTLE_S
@@ -257,7 +264,7 @@ class Controller:
         return self._step_up(way, target_ms, busy, now)
 
     def _delivery(self, now: float, fresh: list[_Sample]) -> float:
-        """The way down, as viewers tell; a report from before the last change has no say."""
+        """Return the way down as viewers report it. Reports from before the last change do not count."""
         if self._report is None or now - self._report[0] > REPORT_S or self._report[0] < self._changed_at + 2.5:
             return 0.0
         return max(0.0, self._report[1] - _share(sorted(s.total_ms for s in fresh), 0.5))
@@ -299,7 +306,7 @@ class Controller:
         return self._change(knobs, now, reason)
 
     def _eased(self, way: _Way) -> bool:
-        """Whether what a step failed for is gone, so that it may be tried again."""
+        """Return whether the cause of a failed step is gone, so that it may be tried again."""
         if self._held_in is None:
             return False
         knobs, own_ms, work_ms = self._held_in
@@ -309,7 +316,7 @@ class Controller:
         return work_ms is not None and self._work_ms < EASED * work_ms * min(1.0, lighter)
 
     def _smaller(self, knobs: Knobs, share: float) -> Knobs:
-        """Knobs that make a picture about this share of its bytes: by quality, then by width."""
+        """Return knobs that make a picture about this share of its bytes: by quality first, then by width."""
         fitting = SIZE_BY_QUALITY - (SIZE_BY_QUALITY - knobs.quality) / share
         quality = max(self.least.quality, math.floor(fitting * 20) / 20)
         smaller = replace(knobs, quality=min(quality, knobs.quality))
@@ -320,7 +327,7 @@ class Controller:
         return smaller
 
     def _lighter(self, knobs: Knobs) -> tuple[Knobs, str]:
-        """Knobs with which the model has less to do, by one step, and why; as they are where there are none."""
+        """Return knobs that spare the model one step of work, and why; the same knobs where there are none."""
         reason = f"the model takes {self._work_ms:.0f} ms"
         if knobs.imgsz is not None and self.least.imgsz is not None and knobs.imgsz > self.least.imgsz:
             smaller = [side for side in SIDES if side < knobs.imgsz]
@@ -344,7 +351,7 @@ class Controller:
         return False
 
     def _candidates(self) -> list[tuple[Knob, Knobs]]:
-        """One step up of each knob that is not at its most: what was taken last is given back first."""
+        """Return knobs one step up. What was taken last is given back first."""
         knobs, most, found = self.knobs, self.most, list[tuple[Knob, Knobs]]()
         if knobs.confidence is not None and most.confidence is not None and knobs.confidence > most.confidence:
             looser = max(round(knobs.confidence - STRICTER, 2), most.confidence)
@@ -372,7 +379,7 @@ class Controller:
 
 
 class _Way:
-    """What the frames of a moment say together."""
+    """Figures of the frames of a moment."""
 
     def __init__(self, frames: list[_Sample], delivery_ms: float, work_ms: float, replaced: int) -> None:
         uplinks = sorted(s.uplink_ms for s in frames)
@@ -382,7 +389,7 @@ class _Way:
         """Results a second."""
         self.late_ms = _share(sorted(s.total_ms for s in frames), 0.9) + delivery_ms
         self.own_ms = uplinks[0] + delivery_ms
-        """What a picture needs on its way when it waits for no other."""
+        """Milliseconds that a picture needs on its way when it waits for no other."""
         waits_up = _share(uplinks, 0.9) - uplinks[0]
         waits_here = _share(queues, 0.9)
         self.waiting_ms = max(waits_up, waits_here)
