@@ -1,4 +1,4 @@
-"""The server under test: one of our own, or one that runs already; and its figures, read while it works."""
+"""The server under test, started here or already running, and its figures, read while it works."""
 
 from __future__ import annotations
 
@@ -24,28 +24,28 @@ STOP_S = 10.0
 TIMEOUT_S = 10.0
 POLL_S = 0.1
 KEPT = 50
-"""Lines of what a server says."""
+"""Number of the server's output lines that are kept."""
 
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """Where it is."""
+    """Addresses and credentials of the server under test."""
 
     url: str
-    """For publishers and viewers: tcp://, ws:// or wss://."""
+    """Address for publishers and viewers: tcp://, ws:// or wss://."""
     http: str
-    """For its figures."""
+    """Base URL of its figures."""
     token: str | None = None
-    """What we show to it."""
+    """Token sent to the server."""
     ca: str | None = None
-    """Whom we trust to vouch for it, besides the system's authorities."""
+    """File of certificate authorities trusted in addition to the system's."""
 
     async def get(self, path: str) -> dict[str, Any]:
-        """A JSON answer. Raises Unreachable."""
+        """Read a JSON page. Raises Unreachable."""
         return await asyncio.to_thread(_get, self, path)
 
     async def until(self, path: str, holds: Callable[[dict[str, Any]], bool], seconds: float) -> dict[str, Any]:
-        """The first answer that satisfies ``holds``, or the last one before the time is over."""
+        """The first answer that satisfies ``holds``, or the last one after ``seconds``."""
         end = time.monotonic() + seconds
         while True:
             found = await self.get(path)
@@ -58,7 +58,7 @@ class Server:
 async def running(
     url: str, stats_url: str | None, *, token: str | None = None, ca: str | None = None
 ) -> AsyncGenerator[Server]:
-    """A server that runs already, and goes on. Raises ConfigError for a URL that is none of ours."""
+    """Use a server that already runs, and leave it running. Raises ConfigError for an invalid URL."""
     url = Place(url, token=token, ca=ca).url
     parts = urlsplit(url)
     host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
@@ -68,18 +68,18 @@ async def running(
         stats_url = f"{http}://{host}:8000" if scheme.startswith("tcp") else f"{http}://{place}"
     elif urlsplit(stats_url).scheme not in ("http", "https"):
         raise ConfigError(f"--stats-url {stats_url!r}: expected http://HOST:PORT")
-    Place(stats_url.replace("http", "ws", 1), token=token)  # which is not sent where it would be overheard
+    Place(stats_url.replace("http", "ws", 1), token=token)  # refuses to send the token where it could be overheard
     yield Server(url, stats_url.rstrip("/"), token, ca)
 
 
 @asynccontextmanager
 async def started(*options: str, tcp: bool) -> AsyncGenerator[Server]:
-    """``sightline serve`` with these options on free ports of this machine, until the end. Raises SightlineError."""
-    # What limits publishers by rate or number would hide what the server can do. Settings of the caller's are kept.
+    """Run ``sightline serve`` with these options on free ports of this machine, until the end. Raises SightlineError."""
+    # Limits on rate or number of publishers would hide the server's capacity. The caller's other settings are kept.
     env = environment(max_fps=240, max_streams=256, max_viewers=512)
     command = [sys.executable, "-m", "sightline", "serve", "--host", "127.0.0.1", "--port", "0"]
     command += ["--tcp-port", "0"] if tcp else []
-    # The same few pictures come again and again: each must cost its price.
+    # The same few pictures are sent over and over, and each must cost its full price.
     command += ["--log-level", "warning", "--no-static-skip", *options]
     process = await asyncio.create_subprocess_exec(
         *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT, env=env
@@ -112,7 +112,7 @@ async def started(*options: str, tcp: bool) -> AsyncGenerator[Server]:
 
 
 async def wait_ready(server: Server) -> None:
-    """Wait until frames get results. Raises SightlineError."""
+    """Wait until the server is ready for frames. Raises SightlineError."""
     found = await server.until("/ready", lambda found: bool(found.get("ready")), LOAD_S)
     if not found.get("ready"):
         raise SightlineError(f"the server at {server.http} is not ready: {found.get('reason', 'it does not say why')}")
