@@ -81,7 +81,7 @@ def warp_boxes(
 
 
 def recolour(image: Image, rng: np.random.Generator, strength: float = 1.0) -> Image:
-    """Randomly change brightness, contrast, gamma and white balance; sometimes make grey, blur, add noise or compress."""
+    """Change brightness, contrast, gamma and white balance at random; sometimes also grey, blur, noise or JPEG."""
     ramp = np.arange(256, dtype=np.float32)[:, None] / 255
     gamma = math.exp(rng.normal(0, 0.25 * strength))
     contrast = math.exp(rng.normal(0, 0.2 * strength))

@@ -111,7 +111,7 @@ class Detector(nn.Module):
         self.sides = nn.ModuleList(_biased(nn.Conv2d(channels, 4, 3, padding=1), 1.0) for _ in STRIDES)
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
-        """Map N x 3 x H x W uint8 to score logits N x classes x A and sides N x A x 4 (left, top, right, bottom; > 0)."""
+        """Map N x 3 x H x W uint8 to logits N x classes x A and sides N x A x 4 (left, top, right, bottom; > 0)."""
         scores, sides = [], []
         for i, x in enumerate(self.fusion(self.trunk(pixels)[1:])):
             x = self.towers[i](x)

@@ -106,7 +106,7 @@ class SegmentTask:
 
 
 def repeats(groups: Sequence[str]) -> NDArray[np.float64]:
-    """Average number of times each photo is seen in an epoch; small groups are seen more, as groups are judged alone."""
+    """Average number of times each photo is seen in an epoch; more for small groups, as groups are judged alone."""
     sizes = Counter(groups)
     largest = max(sizes.values())
     return np.array([min(MOST_REPEATS, math.sqrt(largest / sizes[group])) for group in groups])
