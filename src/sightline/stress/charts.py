@@ -11,7 +11,7 @@ WIDTH, HEIGHT = 560, 240
 LEFT, RIGHT, TOP, BOTTOM = 56, 16, 12, 40
 TICKS = 5
 LEAST = 1e-6
-"""Largest value of a chart that is treated as zero."""
+"""Charts whose largest value is below this have an axis from 0 to 1."""
 MOST_DOTS = 40
 """Number of points above which a line has no dots; they would hide it."""
 

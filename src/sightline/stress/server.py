@@ -74,7 +74,7 @@ async def running(
 
 @asynccontextmanager
 async def started(*options: str, tcp: bool) -> AsyncGenerator[Server]:
-    """Run ``sightline serve`` with these options on free ports of this machine, until the end. Raises SightlineError."""
+    """Run ``sightline serve`` with these options on free local ports, until the end. Raises SightlineError."""
     # Limits on rate or number of publishers would hide the server's capacity. The caller's other settings are kept.
     env = environment(max_fps=240, max_streams=256, max_viewers=512)
     command = [sys.executable, "-m", "sightline", "serve", "--host", "127.0.0.1", "--port", "0"]
