@@ -1,4 +1,4 @@
-"""What a caller gets: results and notices of dropped frames, the same over TCP and WebSocket."""
+"""Answers that callers get: results and notices of dropped frames, the same over TCP and WebSocket."""
 
 from __future__ import annotations
 
@@ -14,24 +14,27 @@ from sightline.rows import Detection
 
 
 class Result(frames.ResultMessage, tag="result", kw_only=True, omit_defaults=True):
-    """What the model said of one frame. Boxes are pixels of the frame; times are milliseconds.
+    """The model's result for one frame. Boxes are in pixels of the frame; times are in milliseconds.
 
-    ``captured_at``, ``received_at`` and ``processed_at`` are on the server's clock, None where the transport does not
-    tell them.
+    ``captured_at``, ``received_at`` and ``processed_at`` are on the server's clock; None if the transport does not
+    report them.
     """
 
     mask: bytes | None = None
-    """An 8-bit greyscale PNG over the whole frame: k is ``detections[k - 1]`` (instances) or class k (classes)."""
+    """8-bit greyscale PNG over the whole frame. Value k is ``detections[k - 1]`` (instances) or class k (classes)."""
     picture: bytes | None = field(default=None, name="data")
-    """The publisher's JPEG, for who subscribed with pictures. Where nothing moved, and the result is ``reused``, it and
-    the mask may be those of the earlier frame: they are not sent again."""
+    """The publisher's JPEG, for subscribers that asked for pictures.
+
+    If nothing moved and the result is ``reused``, picture and mask may be those of the earlier frame: they are not sent
+    again.
+    """
     latency_ms: float | None = None
-    """From sending the frame to this answer, for who published it."""
+    """Time from sending the frame to this answer, for its publisher."""
     missed: int = 0
-    """For subscribers: results thrown away here since the last one, because they came faster than they were taken."""
+    """For subscribers: results discarded here since the last one because the caller was slower than the stream."""
 
     def scale_to(self, width: int, height: int) -> None:
-        """Make the boxes pixels of a picture of another size: the caller's, of which a smaller copy was sent."""
+        """Convert the boxes to pixels of a picture of another size: the caller's, of which a smaller copy was sent."""
         across, down = width / self.width, height / self.height
         self.detections = tuple(_scaled(d, across, down) for d in self.detections)
         self.width, self.height = width, height
@@ -44,8 +47,11 @@ def _scaled(detection: Detection, across: float, down: float) -> Detection:
 
 
 class Dropped(frames.Dropped, tag="dropped", kw_only=True, omit_defaults=True):
-    """A frame that has no result, and why: replaced, unwatched, rate, failed, closed, bad_image, too_large as the
-    server says; disconnected where its answer was lost with the connection."""
+    """A frame without a result, and the reason.
+
+    The server's reasons are replaced, unwatched, rate, failed, closed, bad_image and too_large. The client adds
+    disconnected, for an answer that was lost with the connection.
+    """
 
     latency_ms: float | None = None
 
@@ -54,7 +60,7 @@ Answer: TypeAlias = Result | Dropped
 
 
 def error_of(code: str, message: str) -> SightlineError:
-    """The error of that code, as the server raised it."""
+    """The error with that code and message, of the class that the server raised."""
     kinds = {kind.code: kind for kind in _kinds(SightlineError)}
     return kinds.get(code, SightlineError)(message)
 
@@ -66,7 +72,7 @@ def _kinds(base: type[SightlineError]) -> Iterator[type[SightlineError]]:
 
 
 def from_result(message: protocol.ResultMessage, mask: bytes | None) -> Result:
-    """An answer as it came over a WebSocket."""
+    """Convert a result message of a WebSocket."""
     return Result(
         stream=message.stream,
         seq=message.frameNumber,
@@ -85,12 +91,12 @@ def from_result(message: protocol.ResultMessage, mask: bytes | None) -> Result:
 
 
 def with_picture_of(last: Result, result: Result) -> Result:
-    """A result that came without picture and mask, as nothing moved since the last one."""
+    """Add the last picture and mask to a result that came without them because nothing had moved since."""
     return replace(result, picture=last.picture, mask=last.mask, mask_kind=last.mask_kind)
 
 
 def from_still(last: Result, message: protocol.Still) -> Result:
-    """The same as it comes over a WebSocket, without the result."""
+    """Convert a WebSocket notice that nothing moved: the last result again, with the new frame's number and times."""
     return replace(
         last,
         seq=message.frameNumber,
@@ -106,7 +112,7 @@ def from_still(last: Result, message: protocol.Still) -> Result:
 
 
 def from_viewer_frame(message: protocol.ViewerFrame, data: bytes) -> Result:
-    """A picture with its result as it came over a WebSocket."""
+    """Convert a picture and its result, as they come over a WebSocket."""
     return Result(
         stream=message.stream,
         seq=message.frameNumber,

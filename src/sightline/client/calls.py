@@ -1,4 +1,4 @@
-"""One call of the SDK: what has come for the caller, what is under way, across all its connections."""
+"""State of one SDK call across all its connections: answers for the caller and frames under way."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from sightline.client.supply import Pictures
 
 BURST_S = 0.1
-"""Frames that come unevenly may catch up by so much. The server allows a quarter of a second."""
+"""Seconds by which a frame that comes late may be caught up. The server allows a quarter of a second."""
 
 QUALITY = 80
-"""Of JPEGs that are made here, where neither the caller nor the server says anything."""
+"""Quality of JPEGs encoded here if neither the caller nor the server asks for one."""
 
 T = TypeVar("T", bound=Answer)
 
@@ -32,13 +32,13 @@ class _Sent(NamedTuple):
     """A frame under way."""
 
     at: float
-    """``time.perf_counter()``."""
+    """Time of sending, from ``time.perf_counter()``."""
     size: tuple[int, int] | None
-    """Width and height of the caller's picture, where a smaller one was sent."""
+    """Width and height of the caller's picture if a smaller one was sent."""
 
 
 class Call(ABC, Generic[T]):
-    """What has come for a caller and was not taken yet."""
+    """Answers that have arrived and that the caller has not taken yet."""
 
     def __init__(self) -> None:
         self._answers: deque[T] = deque()
@@ -48,29 +48,29 @@ class Call(ABC, Generic[T]):
 
     @abstractmethod
     def receive(self, answer: Answer) -> None:
-        """Something came."""
+        """Handle an answer from the link."""
 
     def use(self, link: Link | None) -> None:
-        """This is the link now."""
+        """Use this link from now on; None for no link."""
         self._link = link
         if link is not None:
             self._lost = None
         self._changed.set()
 
     def lost(self, error: SightlineError) -> None:
-        """The link is over: what has come is still given out."""
+        """Record that the link is lost. Answers that have arrived are still given out."""
         self._lost = self._lost or error
         self._changed.set()
 
     def refused(self, error: SightlineError, seq: int | None) -> None:
-        """The server refuses the stream."""
+        """Handle the server's refusal of the stream."""
         self.lost(error)
 
     def asked(self, wish: Wish) -> None:
-        """The server asks for other pictures: of no interest to who sends none."""
+        """Handle the server's request for other pictures; callers that send none ignore it."""
 
     async def next(self) -> T | None:
-        """The next answer, None after the last one. Raises what ended the link."""
+        """The next answer; None after the last one. Raises the error that ended the link."""
         while not self._answers:
             if self._lost is not None:
                 raise self._lost
@@ -82,7 +82,7 @@ class Call(ABC, Generic[T]):
         return self._answers.popleft()
 
     def left_behind(self) -> list[T]:
-        """Answers to what was under way when the link was lost."""
+        """Answers for frames that were under way when the link was lost."""
         return []
 
     def _ended(self) -> bool:
@@ -96,7 +96,7 @@ class Subscribing(Call[Result]):
         self._missed = 0
 
     def receive(self, answer: Answer) -> None:
-        """A result came: the newest are kept."""
+        """Keep a result. If the backlog is full, the oldest is discarded."""
         if not isinstance(answer, Result):
             return
         if len(self._answers) == self._backlog:
@@ -117,7 +117,9 @@ class Publishing(Call[Answer]):
         obeys: bool,
         told: Callable[[Wish], None],
     ) -> None:
-        """``obeys``: pictures are sent as the server asks. ``told`` is called with whatever it asks for."""
+        """Create a call. With ``obeys``, pictures are sent as the server asks. ``told`` is called with each of its
+        requests.
+        """
         super().__init__()
         self._stream = stream
         self._pending = pending
@@ -131,7 +133,7 @@ class Publishing(Call[Answer]):
         """Frames that have no answer yet."""
         self._sending: asyncio.Task[None] | None = None
         self._due = 0.0
-        """When the next frame may be sent, ``time.monotonic()``."""
+        """Earliest time for the next frame, from ``time.monotonic()``."""
 
     def use(self, link: Link | None) -> None:
         """Send over this link from now on."""
@@ -144,7 +146,7 @@ class Publishing(Call[Answer]):
             self._sending.add_done_callback(lambda _: self._changed.set())
 
     def receive(self, answer: Answer) -> None:
-        """An answer came; that to a frame of an earlier link has been given already."""
+        """Keep an answer; frames of an earlier link have been answered already and are ignored."""
         sent = self._under_way.pop(answer.seq, None)
         if sent is not None:
             answer.latency_ms = round((time.perf_counter() - sent.at) * 1000, 3)
@@ -154,14 +156,14 @@ class Publishing(Call[Answer]):
             self._changed.set()
 
     def refused(self, error: SightlineError, seq: int | None) -> None:
-        """A picture that the server can't take is a dropped frame; anything else ends the call."""
+        """Handle a refusal: a picture that the server can't take counts as dropped; other refusals end the call."""
         if seq in self._under_way and isinstance(error, (BadImage, TooLarge)):
             self.receive(Dropped(self._stream, seq, error.code, error.message))
         else:
             self.lost(error)
 
     def asked(self, wish: Wish) -> None:
-        """Send other pictures from the next one on, also if the last wish is being waited for."""
+        """Adapt the pictures from the next one on, even if the sender waits at the rate of the last request."""
         self._told(wish)
         if self._obeys:
             self._wish = wish
@@ -177,7 +179,7 @@ class Publishing(Call[Answer]):
         return lost
 
     async def finish(self) -> None:
-        """Stop sending, and give the caller's pictures back."""
+        """Stop sending and release the caller's pictures."""
         if self._sending is not None:
             self._sending.cancel()
             await asyncio.wait([self._sending])
@@ -185,7 +187,7 @@ class Publishing(Call[Answer]):
     def _ended(self) -> bool:
         if self._sending is None or not self._sending.done():
             return False
-        self._sending.result()  # raises what the caller's pictures raised
+        self._sending.result()  # raises any error of the caller's pictures
         return not self._under_way
 
     async def _send(self) -> None:
@@ -200,7 +202,7 @@ class Publishing(Call[Answer]):
                 jpeg = ready.jpeg
                 check(jpeg)
                 head = frames.FrameHead(self._stream, seq, time.time() * 1000)
-                link = await self._room()  # another one, where the last was lost while we waited for the picture
+                link = await self._room()  # a new link if the old one was lost during the wait for the picture
                 self._under_way[seq] = _Sent(time.perf_counter(), ready.size)
                 most = link.limits.max_message_bytes
                 if len(jpeg) > most:
@@ -211,7 +213,7 @@ class Publishing(Call[Answer]):
                 seq += 1
 
     async def _pace(self, max_fps: float) -> None:
-        """Wait where frames come faster than the server takes them: it would only drop them."""
+        """Wait if frames come faster than the server accepts them, as it would only drop them."""
         now = time.monotonic()
         if self._due > now:
             await asyncio.sleep(self._due - now)
@@ -219,7 +221,7 @@ class Publishing(Call[Answer]):
         self._due = max(self._due, now - BURST_S) + 1 / fps
 
     async def _room(self) -> Link:
-        """Wait until one more frame may be sent: the caller may have too many answers to take, too."""
+        """Wait until one more frame may be sent; answers that the caller has not taken count too."""
         while self._link is None or len(self._under_way) + len(self._answers) >= self._most(self._link):
             self._changed.clear()
             await self._changed.wait()
