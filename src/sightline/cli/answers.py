@@ -1,4 +1,4 @@
-"""What `sightline push` and `sightline watch` share: JSON lines and drawings of results that came over the network."""
+"""JSON lines and drawings of results from the network, shared by `sightline push` and `sightline watch`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ URL = "ws://127.0.0.1:8000"
 
 
 def line_of(result: Result, timestamp: float, source: str) -> Line:
-    """A line as `sightline run` writes it. ``timestamp`` in seconds."""
+    """A line in the format of `sightline run`. ``timestamp`` is in seconds."""
     from sightline.sinks.jsonl import Line
 
     return Line(
@@ -34,7 +34,7 @@ def line_of(result: Result, timestamp: float, source: str) -> Line:
 
 
 def drawn(result: Result) -> Image:
-    """The publisher's picture with what was found drawn in. Raises BadImage for a picture that can't be decoded."""
+    """The publisher's picture with the findings drawn in. Raises BadImage for a picture that can't be decoded."""
     import numpy as np
 
     from sightline import codecs

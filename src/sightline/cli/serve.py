@@ -1,4 +1,4 @@
-"""``sightline serve``: the server."""
+"""``sightline serve``: run the server."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def serve(
         cache=settings.cache,
         weights=settings.weights,
     )
-    # Here, or every command would take half a second longer and a broken OpenCV would stop `doctor` as well.
+    # Imported here, as otherwise every command would take half a second longer and a broken OpenCV would stop `doctor`.
     from sightline import codecs
     from sightline.app import create_app
     from sightline.cli.welcome import Welcome
@@ -136,7 +136,7 @@ def serve(
 
 
 def check_exposure(settings: Settings) -> None:
-    """Raises ConfigError where these settings would let strangers watch, or tokens be overheard."""
+    """Raise ConfigError if these settings would let strangers watch, or tokens be overheard."""
     if is_loopback(settings.host) or settings.insecure:
         return
     if not settings.tokens:
