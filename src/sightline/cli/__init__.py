@@ -1,4 +1,4 @@
-"""The command line. One file a command, each importing what it needs when it runs."""
+"""Command line with one file for each command. Each file imports what it needs when the command runs."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from sightline.core.errors import SightlineError
 from sightline.core.version import __version__
 
 BROKEN_PIPE = 141
-"""128 and SIGPIPE."""
+"""Exit status for a broken pipe: 128 and SIGPIPE."""
 
 app = typer.Typer(
     name="sightline",
@@ -32,7 +32,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    rich_markup_mode="markdown",  # or the lines of a docstring stay lines
+    rich_markup_mode="markdown",  # otherwise the lines of a docstring are kept as they are
 )
 
 
@@ -57,11 +57,11 @@ app.add_typer(bench, name="bench")
 
 
 def main() -> None:
-    """Run the command line. An error that is told to a person ends with status 2 and no traceback."""
+    """Run the command line. A SightlineError is printed without a traceback and ends with status 2."""
     try:
         app()
     except SightlineError as e:
-        if isinstance(e.__cause__, BrokenPipeError):  # `| head` has seen enough: as the shell's own tools end then
+        if isinstance(e.__cause__, BrokenPipeError):  # `| head` has read enough: end as the shell's own tools do
             sys.exit(BROKEN_PIPE)
         said = Text.assemble(("error:", "bold red"), " ", pip_command.exactly(e.message))
         Console(stderr=True).print(said, highlight=False, soft_wrap=True)

@@ -1,4 +1,4 @@
-"""Whether two forms of a model say the same of some pictures."""
+"""Comparison of two forms of a model by their predictions for a few pictures."""
 
 from __future__ import annotations
 
@@ -11,22 +11,24 @@ from sightline.core.types import Detections, Image, Prediction, Segmentation
 from sightline.models.base import Options
 
 PIXELS = 0.995
-"""The share of pixels that must be of the same class."""
+"""Minimum share of pixels with the same class."""
 CORNER = 1.0
-"""Pixels that a box's side may be off."""
+"""Maximum distance in pixels between the sides of matching boxes."""
 CERTAINTY = 0.05
-"""That a box's certainty may be off."""
+"""Maximum difference in confidence between matching boxes."""
 ROWS = 10
-"""The most certain boxes of each picture are looked for."""
+"""Number of most confident boxes of each picture that are looked for."""
 FOUND = 0.95
-"""The share of them that must be found again. Which places become boxes at all is a choice of the best, and where two
-are equally good the last digit decides."""
+"""Minimum share of these boxes that must be found again.
+
+A detector keeps only the best boxes; of two that are equally good, the last digit decides which one is kept.
+"""
 ALL = Options(confidence=0.0, max_detections=1000)
-"""What a detector is to be asked for, so that there is something to compare."""
+"""Detector options under which enough boxes are left to compare."""
 
 
 def pictures(width: int, height: int, count: int = 4) -> list[Image]:
-    """Made scenes: soft light, areas with edges, texture; the same at each call, one of another shape."""
+    """Synthetic scenes with soft light, edges and texture; the same at each call, one with another aspect ratio."""
     rng = np.random.default_rng(4)
     made = []
     for number in range(count):
@@ -47,7 +49,7 @@ def _scene(rng: np.random.Generator, width: int, height: int) -> Image:
 
 
 def disagreement(wanted: Sequence[Prediction], got: Sequence[Prediction]) -> str | None:
-    """What differs too much, in words; None if they agree. Detectors are to be asked for ALL."""
+    """Description of what differs too much; None if the two agree. Run detectors with the options ALL."""
     if isinstance(wanted[0], Segmentation):
         return _of_maps([one.class_map for one in wanted if isinstance(one, Segmentation)], got)
     lacking = rows = 0

@@ -1,4 +1,4 @@
-"""What `sightline push` and `sightline watch` share: JSON lines and drawings of results that came over the network."""
+"""JSON lines and drawings of results from the network, shared by `sightline push` and `sightline watch`."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def line_of(result: Result, timestamp: float, source: str) -> Line:
 
 
 def drawn(result: Result) -> Image:
-    """The publisher's picture with what was found drawn in. Raises BadImage for a picture that can't be decoded."""
+    """The publisher's picture with the findings drawn in. Raises BadImage for a picture that can't be decoded."""
     import numpy as np
 
     from sightline.core.types import Detections, Prediction, Segmentation

@@ -1,4 +1,4 @@
-"""``sightline bench``: what runs a model fastest on this machine."""
+"""``sightline bench``: find what runs a model fastest on this machine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Engines side by side: what ``sightline bench engines`` measures."""
+"""Comparison of engines for ``sightline bench engines``."""
 
 from __future__ import annotations
 
@@ -18,43 +18,43 @@ from sightline.zoo.loader import load_model
 from sightline.zoo.options import LoadOptions
 
 TOGETHER_S = 1.0
-"""How long several instances run at once."""
+"""Seconds for which several instances run at once."""
 
 
 class Case(msgspec.Struct, frozen=True):
-    """An engine and what it is asked to compute in."""
+    """An engine and the precision it computes in."""
 
     engine: str
     precision: str = ""
 
 
 class Unavailable(Case, frozen=True):
-    """A case that does not work here."""
+    """A case that does not work here, and why."""
 
     why: str = ""
 
 
 class Auto(Case, frozen=True):
-    """What is taken where nobody names an engine."""
+    """The case that is chosen if nobody names an engine, and why."""
 
     reason: str = ""
 
 
 class Row(Case, frozen=True, kw_only=True):
-    """What was measured of a case."""
+    """Measurements of a case."""
 
     load_s: float
     least_ms: float
     median_ms: float
     p95_ms: float
     cpu_ms: float
-    """Of the processor, all threads: the least, too. Says more than the others where other programs are busy."""
+    """Least CPU time of all threads; the most reliable figure if other programs are busy."""
     fps_together: float
-    """Of all instances that run at once, with a thread each."""
+    """Frames per second of all instances together, each with one thread."""
 
 
 class Comparison(msgspec.Struct, frozen=True):
-    """The fastest first."""
+    """Results of the comparison, the fastest row first."""
 
     model: str
     device: str
@@ -126,13 +126,13 @@ def _load(spec: str, case: Case, threads: int, options: LoadOptions) -> GraphMod
 def _in_turns(
     models: dict[Case, GraphModel], rounds: int, progress: Callable[[Case, str], None]
 ) -> dict[Case, list[tuple[float, float]]]:
-    """Milliseconds, also of the processor, of each case's inferences. A round has one of each."""
+    """Wall time and CPU time of each case's inferences in milliseconds. Each round runs every case once."""
     times: dict[Case, list[tuple[float, float]]] = {case: [] for case in models}
     for number in range(-2, rounds):
         for case, model in models.items():
             progress(case, f"run {max(0, number) + 1} of {rounds}")
             took = _infer(model)
-            if number >= 0:  # the first ones are slower
+            if number >= 0:  # the first runs are slower
                 times[case].append(took)
     return times
 
@@ -145,7 +145,7 @@ def _infer(model: GraphModel) -> tuple[float, float]:
 
 
 def _together(opened: Callable[[], GraphModel], instances: int) -> float:
-    """Frames a second of several instances, each with a thread of its own."""
+    """Frames per second of several instances, each with a thread of its own."""
     models: list[GraphModel] = []
     try:
         models.extend(opened() for _ in range(instances))

@@ -1,4 +1,4 @@
-"""``sightline doctor``: what is installed, what works, what is wrong and the command that mends it."""
+"""``sightline doctor``: report what is installed, what works, what is wrong and how to fix it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What ``sightline doctor`` looks at. Each check is a function; whatever it needs it imports itself."""
+"""Checks of ``sightline doctor``. Each check is a function that imports what it needs."""
 
 from __future__ import annotations
 
@@ -40,18 +40,18 @@ SHOWN = ("numpy", "fastapi", "uvicorn", "websockets", "msgspec", "onnxruntime", 
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """What one check found."""
+    """Outcome of one check."""
 
     what: str
     state: Literal["ok", "note", "problem"]
     detail: str
     mend: str = ""
-    """The command, or the step, that mends it."""
+    """Command or step that fixes it."""
     stops_serve: bool = False
 
 
 def examine() -> Iterator[Finding]:
-    """All findings, in the order of a person's questions. A check that breaks is a finding, too."""
+    """Run all checks, in the order in which a person would ask. A check that breaks becomes a finding too."""
     for check in CHECKS:
         try:
             yield from check()
@@ -112,7 +112,7 @@ def _video() -> Iterator[Finding]:
     if broken:
         yield Finding("video", "problem", f"PyAV can't be imported: {broken}", reinstall)
         return
-    if _import_error("cv2"):  # told already
+    if _import_error("cv2"):  # reported already
         return
     import av
 
@@ -191,7 +191,7 @@ def _port() -> Iterator[Finding]:
 
 def _model() -> Iterator[Finding]:
     settings, wrong = _load_settings()
-    if wrong or _import_error("cv2"):  # told already
+    if wrong or _import_error("cv2"):  # reported already
         return
     import numpy as np
 
@@ -233,7 +233,7 @@ CHECKS: tuple[Callable[[], Iterator[Finding]], ...] = (
 
 
 def _import_error(module: str) -> str:
-    """Why a module can't be imported; empty if it can."""
+    """Reason why a module can't be imported; empty if it can."""
     try:
         importlib.import_module(module)
     except ImportError as e:
@@ -246,7 +246,7 @@ def _installed() -> dict[str, str]:
 
 
 def _load_settings() -> tuple[Settings, str]:
-    """The settings, or the defaults and what is wrong."""
+    """The settings, or the defaults and the error."""
     try:
         return load_settings(), ""
     except SightlineError as e:

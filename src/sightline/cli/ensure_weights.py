@@ -1,4 +1,4 @@
-"""Weights that are not here yet come from their makers when an operator asks for them, with a bar on the terminal."""
+"""Download of missing weights from their makers when an operator asks for them, with a bar on the terminal."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ from sightline.zoo.store.pull import pull
 from sightline.zoo.store.verify import megabytes
 
 LINE_EVERY_S = 10
-"""How far it is, where no bar can be drawn."""
+"""Seconds between progress lines if no bar can be drawn."""
 
 
 def provide(settings: Settings) -> None:
-    """Before a start: get the weights of the settings' profile if they are missing. Raises ConfigError, ModelError."""
+    """Before a start, get the weights of the settings' profile if they are missing. Raises ConfigError, ModelError."""
     if settings.model not in profiles.names() or settings.weights is not None:
         return
     profile, cache = profiles.load(settings.model), Cache(settings.cache)
     if graph_in(cache, profile) is not None or not cache.missing(profile):
         return
     lacking = lacks_torch(profile, settings.device)
-    if lacking is not None:  # before hundreds of megabytes come for nothing
+    if lacking is not None:  # before hundreds of megabytes are downloaded for nothing
         raise ConfigError(lacking)
     get(profile, cache, settings.weights_url)
 
 
 def get(profile: Profile, cache: Cache, hub: str) -> Path:
-    """Get what is missing of a profile and show how far it is, on standard error. Raises ModelError."""
+    """Get a profile's missing files and show the progress on standard error. Raises ModelError."""
     console = Console(stderr=True, highlight=False, emoji=False)
     missing = cache.missing(profile)
     if not missing:

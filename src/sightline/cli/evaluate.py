@@ -1,4 +1,4 @@
-"""``sightline evaluate``: how good a model is on photos whose truth is known."""
+"""``sightline evaluate``: measure a model's accuracy on annotated photos."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``sightline models export``: a profile's network as an ONNX file, so that serving it needs no PyTorch."""
+"""``sightline models export``: write a profile's network as an ONNX file, so that serving it needs no PyTorch."""
 
 from __future__ import annotations
 
@@ -54,10 +54,10 @@ def export_profile(
     threads: int | None = None,
     weights: Path | None = None,
 ) -> Path:
-    """Write the ONNX file of a profile, of the weights in the cache or of ``weights``; by default into the cache.
+    """Write a profile's ONNX file from ``weights``, by default from the cache and into the cache.
 
-    It is in its place only when it is whole and says what the network says. Raises ModelError where it does not,
-    ConfigError where PyTorch or what it needs is not installed.
+    The file gets its name only when it is complete and agrees with the network. Raises ModelError if it does not agree,
+    ConfigError if PyTorch or something it needs is not installed.
     """
     _check_extra(profile)
     weights = weights or cache.check(profile)
@@ -106,7 +106,7 @@ def _write(profile: Profile, weights: Path, path: Path, precision: Precision) ->
 
 
 def _compare(profile: Profile, weights: Path, made: Path, threads: int | None) -> None:
-    """Raise ModelError unless the file says of some pictures what the network says. One after the other in memory."""
+    """Raise ModelError unless file and network agree on a few pictures. Only one of them is in memory at a time."""
     from sightline.cli.agreement import ALL, disagreement, pictures
     from sightline.zoo.loader import load_model
 

@@ -1,4 +1,4 @@
-"""``sightline models``: which models there are, and how their weights come here and go."""
+"""``sightline models``: list the models, and get or import their weights."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ if importlib.util.find_spec("sightline.cli.export") is not None:
 
 
 def _state(name: str, cache: Cache) -> str:
-    """Whether a model can be used: ``ready``, or what is to be done first."""
+    """State of a model: ``ready``, or what has to be done first."""
     if name not in profiles.names():
         return "ready"
     profile = profiles.load(name)

@@ -1,4 +1,4 @@
-"""Commands that install something into the environment that Sightline runs in, which need not be the shell's."""
+"""Install commands for the environment that Sightline runs in, which may differ from the shell's."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 
 def exactly(text: str) -> str:
-    """The text with each ``pip install`` and ``pip uninstall -y`` in it made a command for this very environment."""
+    """The text with each ``pip install`` and ``pip uninstall -y`` turned into a command for this environment."""
     pip = shutil.which("pip")
     if pip is not None and Path(pip).parent == Path(sys.executable).parent:
         return text

@@ -1,4 +1,4 @@
-"""What ``sightline run`` shows on standard error: a bar on a terminal, a line every few seconds elsewhere."""
+"""Progress of ``sightline run`` on standard error: a bar on a terminal, a line every few seconds elsewhere."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Display:
     """Progress of one run, and its summary."""
 
     def __init__(self, source: Source, *, bar: bool) -> None:
-        """``bar``: draw one where standard error is a terminal."""
+        """Prepare the display. With ``bar``, a bar is drawn if standard error is a terminal."""
         self._source = source
         self._console = Console(stderr=True, highlight=False, emoji=False)
         self._draws = bar and self._console.is_terminal
@@ -41,7 +41,7 @@ class Display:
 
     @contextmanager
     def loading(self, model: str) -> Iterator[None]:
-        """Says that the model loads, while it does."""
+        """Show that the model is loading while the block runs."""
         with self._console.status(f"Loading {escape(model)}"):
             yield
         self._began = self._told = time.monotonic()
@@ -49,7 +49,7 @@ class Display:
             self._begin_bar()
 
     def update(self, tally: Tally) -> None:
-        """Show how far it is. Cheap: called for every frame."""
+        """Show the progress. Cheap enough to call for every frame."""
         for _ in range(tally.frames - self._counted):
             self._rate.tick()
         self._counted = tally.frames
@@ -61,7 +61,7 @@ class Display:
             self._console.print(self._line(tally, done), soft_wrap=True, markup=False)
 
     def summary(self, tally: Tally, card: ModelCard, wanted: dict[str, str], *, stopped: bool) -> None:
-        """What was done, found and written."""
+        """Show what was done, found and written."""
         self._end_bar()
         seconds = max(time.monotonic() - self._began, 1e-3)
         how = "stopped" if stopped else "done"
@@ -117,7 +117,7 @@ class Display:
 
 
 def _found(tally: Tally) -> str:
-    """The five kinds seen in most frames."""
+    """The five classes seen in most frames, in words."""
     top = tally.seen.most_common(5)
     said = []
     for name, n in top:

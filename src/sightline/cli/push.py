@@ -1,4 +1,4 @@
-"""``sightline push``: a source into a stream of a server."""
+"""``sightline push``: send a source to a stream of a server."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 POLL_S = 0.1
 LAST_ANSWERS_S = 3.0
-"""So long the answers to what was sent are waited for after a request to stop."""
+"""Seconds for which outstanding answers are awaited after a request to stop."""
 TOLD_EVERY_S = 5.0
 
 
@@ -137,7 +137,7 @@ class _Push:
         client.close()
 
     def _pictures(self) -> Iterator[Image]:
-        """In the SDK's thread."""
+        """Yield the source's pictures. Runs in the SDK's thread."""
         for seq, shot in enumerate(self._newest):
             self._under_way[seq] = (shot.timestamp, shot.name)
             self._report.sent += 1
@@ -161,7 +161,7 @@ class PushReport:
 
         self.sent = 0
         self.asked: Wish | None = None
-        """What pictures the server asks for."""
+        """The pictures that the server asks for."""
         self._answered = 0
         self._dropped: Counter[str] = Counter()
         self._latency = Spread()
@@ -184,7 +184,7 @@ class PushReport:
         self._console.print(escape(self._line()), soft_wrap=True)
 
     def tell(self, reason: str | None) -> None:
-        """Why no pictures come, or that they do again."""
+        """Say why no pictures come; None when they come again."""
         if reason is not None and reason != self._trouble:
             self._console.print(f"[yellow]{escape(reason)}; trying again[/]", soft_wrap=True)
         self._trouble = reason
@@ -202,7 +202,7 @@ class PushReport:
             self._latency.add(answer.latency_ms)
 
     def show(self, skipped: int) -> None:
-        """Show how it stands. Called ten times a second."""
+        """Show the progress. Called ten times a second."""
         self._skipped = skipped
         if self._status is not None:
             self._status.update(escape(self._line()))

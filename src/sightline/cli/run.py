@@ -1,4 +1,4 @@
-"""``sightline run``: a file or a camera through a model, without a server."""
+"""``sightline run``: put a file or a camera through a model, without a server."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from sightline.zoo import loader
 from sightline.zoo.options import options_of
 
 ROOM = 10 << 20
-"""Bytes. With less than this on the disk it is not worth beginning."""
+"""Minimum free disk space in bytes; with less, a run is refused."""
 
 
 @with_settings
@@ -69,7 +69,7 @@ def run(
 
     Ctrl-C stops at any moment and leaves complete files. Only --jsonl - writes to standard output.
     """
-    # Here, or a broken OpenCV would stop `sightline doctor` as well.
+    # Imported here, as otherwise a broken OpenCV would stop `sightline doctor` as well.
     from sightline.cli.progress import Display
     from sightline.offline.run import Run
     from sightline.renderers.base import default_opacity, modes
@@ -115,7 +115,7 @@ def run(
 
 
 def stream_name(source_name: str) -> str:
-    """A stream's name from a source's: ``clip 1.mp4`` gives ``clip_1``."""
+    """A stream name made from a source's: ``clip 1.mp4`` gives ``clip_1``."""
     stem = source_name if source_name.startswith("camera:") else Path(source_name).stem
     return re.sub(r"[^A-Za-z0-9_-]+", "_", stem).strip("_")[:64] or "run"
 
@@ -145,7 +145,7 @@ class StopSignal:
 
 
 def _saving(target: str) -> str:
-    """The sink for what --save names."""
+    """Name of the sink for the target of --save."""
     from sightline.sinks.pictures import ENDINGS
 
     path = Path(target)
@@ -161,7 +161,7 @@ def _open_sinks(wanted: dict[str, str], stack: ExitStack) -> list[Sink]:
 
 
 def _quietly(close: Callable[[], None]) -> Callable[[], None]:
-    """For a sink whose failure to close has been told already, or that has nothing in it."""
+    """Wrap a sink's close, ignoring SinkError: the failure has been reported already, or the sink is empty."""
 
     def closing() -> None:
         try:
@@ -182,7 +182,7 @@ def _check_pictures(source: str, opened: Source, target: Path) -> None:
 
 
 def _check_targets(source: str, targets: list[str]) -> None:
-    """What can go wrong with the outputs is better said before an hour's work."""
+    """Report problems with the outputs before an hour's work, not after it."""
     places = [Path(target).resolve() for target in targets if target != "-"]
     if Path(source).resolve() in places:
         raise ConfigError(f"{source} is the source: write the results elsewhere")

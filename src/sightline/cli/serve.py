@@ -1,4 +1,4 @@
-"""``sightline serve``: the server."""
+"""``sightline serve``: run the server."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def serve(
 
 
 def check_exposure(settings: Settings) -> None:
-    """Raises ConfigError where these settings would let strangers watch, or tokens be overheard."""
+    """Raise ConfigError if these settings would let strangers watch, or tokens be overheard."""
     if is_loopback(settings.host) or settings.insecure:
         return
     if not settings.tokens:

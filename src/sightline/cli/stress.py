@@ -1,4 +1,4 @@
-"""``sightline stress``: many publishers at once, and what became of every frame."""
+"""``sightline stress``: run many publishers at once and account for every frame."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def stress(
     Publishers send by the clock, whatever comes back. Ends with status 0 if all is well, 1 if the verdict is bad and
     2 if the test could not be carried out. For a server that asks for tokens SIGHTLINE_TOKEN must be an admin's.
     """
-    # Here, or a broken OpenCV would stop `sightline doctor` as well.
+    # Imported here, as otherwise a broken OpenCV would stop `sightline doctor` as well.
     from sightline.sources.base import shown
     from sightline.stress import pictures
     from sightline.stress.plan import Plan
@@ -125,7 +125,7 @@ def stress(
 
 
 def _make_folder(path: Path) -> None:
-    """What can go wrong with the outputs is better said before the test."""
+    """Make the folder; problems with the outputs are reported before the test, not after it."""
     try:
         path.mkdir(parents=True, exist_ok=True)
         (path / "report.json").touch()

@@ -1,4 +1,4 @@
-"""Tables: drawn on a terminal, plain columns anywhere else."""
+"""Tables: drawn on a terminal, plain columns elsewhere."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rich.text import Text
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[str | Text]]) -> None:
-    """Print to standard output. Cells are shown as they are, whatever is in them."""
+    """Print a table to standard output. Cells are printed literally, without markup."""
     console = Console(highlight=False, emoji=False)
     if console.is_terminal:
         table = Table(*columns, box=box.SIMPLE)

@@ -1,4 +1,4 @@
-"""``sightline token``: who may use a server that asks for tokens."""
+"""``sightline token``: manage access to a server that asks for tokens."""
 
 from __future__ import annotations
 

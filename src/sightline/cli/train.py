@@ -1,4 +1,4 @@
-"""``sightline train``: a detector or a segmenter of one's own."""
+"""``sightline train``: train your own detector or segmenter."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from sightline.core.errors import ConfigError
 
 
 class Kind(StrEnum):
-    """What can be trained."""
+    """Tasks that a model can be trained for."""
 
     detect = "detect"
     segment = "segment"
 
 
 def check_extra() -> None:
-    """Raise ConfigError where the extra ``[train]`` is not installed."""
+    """Raise ConfigError if the extra ``[train]`` is not installed."""
     missing = [name for name in ("torch", "pycocotools") if find_spec(name) is None]
     if missing:
         raise ConfigError(f"training needs {' and '.join(missing)}; run: pip install 'sightline[train]'")

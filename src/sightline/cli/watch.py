@@ -1,4 +1,4 @@
-"""``sightline watch``: a stream's results in the terminal, in a window or as JSON lines."""
+"""``sightline watch``: show a stream's results in the terminal, in a window or as JSON lines."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def watch(
 
 
 class _Newest:
-    """Results, read in a thread of its own so that Ctrl-C is heard at any time."""
+    """Results, read in a thread of their own so that Ctrl-C works at any time."""
 
     def __init__(self, client: Client, stream: str, *, pictures: bool, stop: StopSignal) -> None:
         self.missed = 0
@@ -69,7 +69,9 @@ class _Newest:
         threading.Thread(target=self._read, args=(stream, pictures), daemon=True).start()
 
     def take(self, patience: float) -> list[Result] | None:
-        """What came since; nothing if none did for ``patience`` seconds. None if it is over. Raises what ended it."""
+        """New results; an empty list after ``patience`` seconds without any, None after a stop. Raises the
+        subscription's error.
+        """
         with self._change:
             self._change.wait_for(lambda: self._results or self._error is not None, patience)
             if self._stop.asked():
@@ -172,7 +174,7 @@ def _window(newest: _Newest, stream: str) -> None:
     from sightline.cli.window import Window
 
     with Window(f"{stream} - Sightline") as window:
-        # It opens with the first picture, in its size, and that may take its time.
+        # The window opens with the first picture, in its size, and that may take a while.
         typer.echo(f"{stream}: waiting for pictures; q or Ctrl-C ends it", err=True)
         while not window.closed() and (results := newest.take(POLL_S)) is not None:
             if results:

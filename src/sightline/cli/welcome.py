@@ -1,6 +1,6 @@
-"""What ``serve`` tells the person who started it: where the server is, and a code for the first phone.
+"""Welcome message of ``serve``: the server's addresses, and a code for the first phone.
 
-Tickets are shown on a terminal only: what is written into a pipe ends in somebody's log.
+Tickets are shown on a terminal only, as text in a pipe ends up in a log.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from sightline.server.state import state_of
 from sightline.settings.settings import Settings
 
 FIRST_PHONE = "phone"
-"""The stream of the phone that scans the terminal's code."""
+"""Name of the stream that a phone publishes after it scanned the terminal's code."""
 
 
 class Welcome:
-    """Told by the server as it comes up."""
+    """Printer of the addresses; the server calls it as it comes up."""
 
     def __init__(self, settings: Settings, app: FastAPI, *, open_page: bool) -> None:
         self._settings = settings
@@ -32,7 +32,7 @@ class Welcome:
         self._open_page = open_page
 
     def ready(self, url: str, tcp_url: str | None) -> None:
-        """The server takes connections."""
+        """Print the addresses: the server accepts connections."""
         settings = self._settings
         port = url.rpartition(":")[2]
         everywhere = settings.lan and settings.host in ("0.0.0.0", "::")
@@ -60,7 +60,7 @@ class Welcome:
         sys.stdout.flush()
 
     def public(self, url: str) -> None:
-        """The tunnel has an address."""
+        """Print the public address: the tunnel is open."""
         typer.echo(f"\n  On the internet Sightline is at {url}")
         self._codes(url, here=url)
         sys.stdout.flush()

@@ -1,4 +1,4 @@
-"""A window that shows pictures, through SDL (pygame-ce)."""
+"""Window that shows pictures, through SDL (pygame-ce)."""
 
 from __future__ import annotations
 
@@ -13,11 +13,13 @@ def _no_screen(why: str) -> ConfigError:
 
 
 class Window:
-    """Opens with the first picture, in its size. May be resized; q, Escape or its cross closes it. Main thread only."""
+    """Resizable window that opens with the first picture, in its size. q, Escape or its cross closes it. Main thread
+    only.
+    """
 
     def __init__(self, title: str) -> None:
-        """Raises ConfigError where pygame-ce is missing or there is no screen."""
-        os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")  # it would write to standard output
+        """Open the display. Raises ConfigError if pygame-ce is missing or there is no screen."""
+        os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")  # otherwise pygame writes to standard output
         try:
             import pygame
         except ImportError:
@@ -27,7 +29,7 @@ class Window:
             pygame.display.init()
         except pygame.error as e:
             raise _no_screen(str(e)) from None
-        if pygame.display.get_driver() == "offscreen":  # what SDL takes where nothing else works: nobody sees it
+        if pygame.display.get_driver() == "offscreen":  # SDL's last resort, which nobody can see
             pygame.display.quit()
             raise _no_screen("there is no screen")
         pygame.display.set_caption(title)
@@ -40,7 +42,7 @@ class Window:
         self._pygame.display.quit()
 
     def show(self, image: Image) -> None:
-        """Show a picture, as large as the window without being stretched."""
+        """Show a picture, as large as the window allows without distortion."""
         pygame = self._pygame
         height, width = image.shape[:2]
         if not self._open:
@@ -57,7 +59,7 @@ class Window:
         pygame.display.flip()
 
     def closed(self) -> bool:
-        """True once somebody closed it. Call it often: it also keeps the window alive."""
+        """True once somebody closed the window. Call it often, as it also keeps the window responsive."""
         pygame = self._pygame
         return any(
             event.type == pygame.QUIT or (event.type == pygame.KEYDOWN and event.key in (pygame.K_q, pygame.K_ESCAPE))

@@ -1,4 +1,4 @@
-"""The SDK: publish pictures and get results, from any program. It needs no server, no engine and no OpenCV."""
+"""SDK: publish pictures and get results, from any program. It needs no server, no engine and no OpenCV."""
 
 from sightline.client.answers import Dropped, Result
 from sightline.client.asynchronous import AsyncClient

@@ -1,4 +1,4 @@
-"""What a caller gets: results and notices of dropped frames, the same over TCP and WebSocket."""
+"""Answers that callers get: results and notices of dropped frames, the same over TCP and WebSocket."""
 
 from __future__ import annotations
 
@@ -23,14 +23,17 @@ class Result(ResultMessage, kw_only=True, omit_defaults=True):
     """
 
     mask: bytes | None = None
-    """An 8-bit greyscale PNG over the whole frame: k is ``detections[k - 1]`` (instances) or class k (classes)."""
+    """8-bit greyscale PNG over the whole frame. Value k is ``detections[k - 1]`` (instances) or class k (classes)."""
     picture: bytes | None = field(default=None, name="data")
-    """The publisher's JPEG, for who subscribed with pictures. Where nothing moved, and the result is ``reused``, it and
-    the mask may be those of the earlier frame: they are not sent again."""
+    """The publisher's JPEG, for subscribers that asked for pictures.
+
+    If nothing moved and the result is ``reused``, picture and mask may be those of the earlier frame: they are not sent
+    again.
+    """
     latency_ms: float | None = None
     """Time from sending the frame to this answer, for who published it."""
     missed: int = 0
-    """For subscribers: results thrown away here since the last one, because they came faster than they were taken."""
+    """For subscribers: results discarded here since the last one because the caller was slower than the stream."""
 
     def extra(self, stage: str, kind: type[E]) -> E | None:
         """Give a stage's data as the struct that you name; None where the stage said nothing of this frame.
@@ -41,7 +44,7 @@ class Result(ResultMessage, kw_only=True, omit_defaults=True):
         return None if found is None else convert(found, kind)
 
     def scale_to(self, width: int, height: int) -> None:
-        """Make the boxes pixels of a picture of another size: the caller's, of which a smaller copy was sent."""
+        """Convert the boxes to pixels of a picture of another size: the caller's, of which a smaller copy was sent."""
         across, down = width / self.width, height / self.height
         self.detections = tuple(_scaled(d, across, down) for d in self.detections)
         self.width, self.height = width, height
@@ -65,7 +68,7 @@ Answer: TypeAlias = Result | Dropped
 
 
 def error_of(code: str, message: str) -> SightlineError:
-    """The error of that code, as the server raised it."""
+    """The error with that code and message, of the class that the server raised."""
     kinds = {kind.code: kind for kind in _kinds(SightlineError)}
     return kinds.get(code, SightlineError)(message)
 

@@ -1,4 +1,4 @@
-"""The SDK's core: one connection for each call, which is opened again when it is lost."""
+"""Core of the SDK: one connection for each call, opened again when it is lost."""
 
 from __future__ import annotations
 
@@ -33,22 +33,26 @@ log = logging.getLogger(__name__)
 
 FIRST_S = 0.25
 MOST_S = 10.0
-"""Between two tries to connect: doubled from the first to the most, and shortened at random by up to half."""
+"""Maximum wait between two connection attempts in seconds.
+
+The wait starts at FIRST_S, doubles up to this value and is shortened at random by up to half.
+"""
 BUSY_S = 30.0
-"""So long after a connection was lost the server may still think that we publish."""
+"""Seconds after a lost connection during which the server may still count us as the publisher."""
 LEFT_S = 2.0
-"""The same after a call of our own has ended: the server may learn of that only after we came again."""
+"""Seconds after the end of a call during which the server may still count it as the publisher."""
 BACKLOG = 64
-"""Results that wait for a slow subscriber; with pictures it is two."""
+"""Maximum number of results that wait for a slow subscriber; with pictures it is two."""
 
 T = TypeVar("T", bound=Answer | Event)
 
 
 class AsyncClient:
-    """Publishes to and subscribes at one server. ``url``: tcp://, tcps://, ws:// or wss://, then HOST:PORT.
+    """Client that publishes to and subscribes at one server.
 
-    ``token``: where the server asks for one; it goes over TLS only, save on this machine. ``ca``: PEM file of the
-    authority that vouches for the server, besides the system's; a server with ``--lan`` gives it out at /ca.crt.
+    ``url`` is tcp://, tcps://, ws:// or wss://, then HOST:PORT. ``token`` is for servers that ask for one; it is sent
+    only over TLS, except on this machine. ``ca`` is a PEM file with the authority that signs the server's certificate,
+    trusted in addition to the system's; a server with ``--lan`` offers its own at /ca.crt.
 
     Each call of ``publish``, ``subscribe`` and ``events`` has a connection of its own. The first try to connect raises
     what goes wrong; a connection that is lost later is opened again, for ever, unless ``reconnect`` is False.
@@ -66,15 +70,14 @@ class AsyncClient:
         self._address = links.Address(url, token=token, ca=ca)
         self.url = self._address.url
         self.limits: links.Limits | None = None
-        """What the server takes of a publisher: max_pending, max_fps, max_message_bytes, max_pixels; None before it is
-        known."""
+        """The server's limits for publishers: max_pending, max_fps, max_message_bytes, max_pixels. None until known."""
         self.asked: dict[str, links.Wish] = {}
-        """By stream that is published here: what pictures the server asks for now (fps, quality, width), and why."""
+        """The pictures that the server asks for now (fps, quality, width) and why, by stream published here."""
         self._reconnect = reconnect
         self._closed = asyncio.Event()
         self._calls: set[Call[Any]] = set()
         self._left: dict[str, float] = {}
-        """When we stopped publishing a stream, ``time.monotonic()``."""
+        """Time at which each stream's publishing ended, from ``time.monotonic()``."""
 
     async def __aenter__(self) -> AsyncClient:
         return self
@@ -83,7 +86,7 @@ class AsyncClient:
         self.close()
 
     def close(self) -> None:
-        """End all calls: whoever waits in one gets Unreachable."""
+        """End all calls; they raise Unreachable to their callers."""
         self._closed.set()
         for call in self._calls:
             call.lost(Unreachable("the client was closed"))
@@ -97,17 +100,18 @@ class AsyncClient:
         quality: int | None = None,
         adapt: bool | None = None,
     ) -> AsyncGenerator[Answer]:
-        """Publish pictures; get one answer for each, in the order in which they come.
+        """Publish pictures and get one answer for each, in the order in which the answers come.
 
-        ``pictures``: JPEG bytes or HxWx3 uint8 arrays (BGR, encoded here), from any iterable or async iterable. The
-        next one is taken when there is room for it: at most ``pending`` are without an answer (default, and most: the
-        server's ``max_pending``), and answers that you have not taken count. With 1 no picture is replaced by a newer
-        one, so a folder or a file gets all its results. Ends when all have been answered.
+        ``pictures`` is any iterable or async iterable of JPEG bytes or HxWx3 uint8 arrays (BGR, encoded here). The next
+        one is taken when there is room for it: at most ``pending`` are without an answer (default and maximum: the
+        server's ``max_pending``), and answers that you have not taken count. With 1, no picture is replaced by a newer
+        one, so a folder or a file gets all its results. The generator ends when all pictures have been answered.
 
-        ``adapt``: send no more pictures a second, and encode arrays no larger and no better than the server asks, which
-        keeps latency on target; boxes are pixels of your arrays all the same. False sends them as they are, as is the
-        default with ``pending=1``. ``quality``: of the JPEGs made here, 1 to 100, at most; default: what the server
-        asks, else 80. Raises StreamBusy, BadRequest, LimitReached, Unreachable, and what ``pictures`` raises.
+        With ``adapt``, the client sends no more pictures a second than the server asks for, and encodes arrays no
+        larger and no better; that keeps latency on target. Boxes are still in pixels of your arrays. False sends
+        pictures as they are, which is the default with ``pending=1``. ``quality`` is the maximum quality of the JPEGs
+        encoded here, 1 to 100; default: what the server asks for, else 80. Raises StreamBusy, BadRequest, LimitReached,
+        Unreachable, and any error that ``pictures`` raises.
         """
         obeys = pending != 1 if adapt is None else adapt
         told = partial(self.asked.__setitem__, stream)
@@ -122,10 +126,10 @@ class AsyncClient:
             await call.finish()
 
     async def subscribe(self, stream: str, *, pictures: bool = False) -> AsyncGenerator[Result]:
-        """Results of a stream, with the publisher's pictures where wanted, until you stop.
+        """Receive a stream's results, with the publisher's pictures if wanted, until you stop.
 
-        A stream that nobody publishes yet is waited for. Who is slow gets the newest; ``missed`` tells how many were
-        thrown away here. Raises BadRequest, LimitReached and Unreachable.
+        If nobody publishes the stream yet, the call waits for it. A slow caller gets the newest results; ``missed``
+        counts those discarded here. Raises BadRequest, LimitReached and Unreachable.
         """
         call = SubscribeCall(2 if pictures else BACKLOG)
         opened = connect.subscribing(self._address, stream, pictures=pictures)
@@ -155,7 +159,7 @@ class AsyncClient:
                 try:
                     link = await open_link(call)
                     retry.connected()
-                    self.limits = getattr(link, "limits", self.limits)  # who only listens is told none
+                    self.limits = getattr(link, "limits", self.limits)  # subscribers are told no limits
                     if self._closed.is_set():
                         raise Unreachable("the client was closed")
                     call.use(link)
@@ -178,7 +182,7 @@ class AsyncClient:
 
 
 class _Retry:
-    """Whether, and when, to connect again."""
+    """Decision whether and when to connect again."""
 
     def __init__(self, url: str, closed: asyncio.Event, *, enabled: bool, busy_until: float) -> None:
         self._url = url
@@ -189,16 +193,16 @@ class _Retry:
         self._backoff = Backoff(FIRST_S, MOST_S, jitter=0.5)
 
     def connected(self) -> None:
-        """There is, or was, a server."""
+        """Record that there is, or was, a server."""
         self._connected = True
 
     def answered(self) -> None:
-        """All is well."""
+        """Record an answer: the connection works."""
         self._busy_until = time.monotonic() + BUSY_S
         self._backoff.reset()
 
     def after(self, error: SightlineError) -> float:
-        """How many seconds to wait before the next try. Raises the error where another try can't help."""
+        """Seconds to wait before the next attempt. Raises the error if another attempt can't help."""
         if not self._passes(error) or self._closed.is_set():
             raise error
         wait = self._backoff.wait_s()
@@ -206,7 +210,7 @@ class _Retry:
         return wait
 
     async def sleep(self, seconds: float) -> None:
-        """Wait so long. Raises Unreachable when the client is closed."""
+        """Wait for that time. Raises Unreachable when the client is closed."""
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._closed.wait(), seconds)
             raise Unreachable("the client was closed")

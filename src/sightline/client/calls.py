@@ -1,4 +1,4 @@
-"""One call of the SDK: what has come for the caller, what is under way, across all its connections."""
+"""State of one SDK call across all its connections: answers for the caller and frames under way."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
     from sightline.client.supply import Pictures
 
 BURST_S = 0.1
-"""Frames that come unevenly may catch up by so much. The server allows a quarter of a second."""
+"""Seconds by which a frame that comes late may be caught up. The server allows a quarter of a second."""
 
 EVENTS = 256
 """Events that wait for a slow listener; the oldest go."""
 
 QUALITY = 80
-"""Of JPEGs that are made here, where neither the caller nor the server says anything."""
+"""Quality of JPEGs encoded here if neither the caller nor the server asks for one."""
 
 T = TypeVar("T", bound=Answer | Event)
 
@@ -36,13 +36,13 @@ class _Sent(NamedTuple):
     """A frame under way."""
 
     at: float
-    """``time.perf_counter()``."""
+    """Time of sending, from ``time.perf_counter()``."""
     size: tuple[int, int] | None
-    """Width and height of the caller's picture, where a smaller one was sent."""
+    """Width and height of the caller's picture if a smaller one was sent."""
 
 
 class Call(ABC, Generic[T]):
-    """What has come for a caller and was not taken yet."""
+    """Answers that have arrived and that the caller has not taken yet."""
 
     def __init__(self) -> None:
         self._answers: deque[T] = deque()
@@ -55,26 +55,26 @@ class Call(ABC, Generic[T]):
         """Take what came."""
 
     def use(self, link: Link | None) -> None:
-        """This is the link now."""
+        """Use this link from now on; None for no link."""
         self._link = link
         if link is not None:
             self._lost = None
         self._changed.set()
 
     def lost(self, error: SightlineError) -> None:
-        """The link is over: what has come is still given out."""
+        """Record that the link is lost. Answers that have arrived are still given out."""
         self._lost = self._lost or error
         self._changed.set()
 
     def refused(self, error: SightlineError, seq: int | None) -> None:
-        """The server refuses the stream."""
+        """Handle the server's refusal of the stream."""
         self.lost(error)
 
     def asked(self, wish: Wish) -> None:
-        """The server asks for other pictures: of no interest to who sends none."""
+        """Handle the server's request for other pictures; callers that send none ignore it."""
 
     async def next(self) -> T | None:
-        """The next answer, None after the last one. Raises what ended the link."""
+        """The next answer; None after the last one. Raises the error that ended the link."""
         while not self._answers:
             if self._lost is not None:
                 raise self._lost
@@ -86,7 +86,7 @@ class Call(ABC, Generic[T]):
         return self._answers.popleft()
 
     def left_behind(self) -> list[T]:
-        """Answers to what was under way when the link was lost."""
+        """Answers for frames that were under way when the link was lost."""
         return []
 
     def _ended(self) -> bool:
@@ -137,7 +137,9 @@ class PublishCall(Call[Answer]):
         obeys: bool,
         told: Callable[[Wish], None],
     ) -> None:
-        """``obeys``: pictures are sent as the server asks. ``told`` is called with whatever it asks for."""
+        """Create a call. With ``obeys``, pictures are sent as the server asks. ``told`` is called with each of its
+        requests.
+        """
         super().__init__()
         self._stream = stream
         self._pending = pending
@@ -151,7 +153,7 @@ class PublishCall(Call[Answer]):
         """Frames that have no answer yet."""
         self._sending: asyncio.Task[None] | None = None
         self._due = 0.0
-        """When the next frame may be sent, ``time.monotonic()``."""
+        """Earliest time for the next frame, from ``time.monotonic()``."""
 
     def use(self, link: Link | None) -> None:
         """Send over this link from now on."""
@@ -176,14 +178,14 @@ class PublishCall(Call[Answer]):
             self._changed.set()
 
     def refused(self, error: SightlineError, seq: int | None) -> None:
-        """A picture that the server can't take is a dropped frame; anything else ends the call."""
+        """Handle a refusal: a picture that the server can't take counts as dropped; other refusals end the call."""
         if seq in self._under_way and isinstance(error, (BadImage, TooLarge)):
             self.receive(Dropped(stream=self._stream, seq=seq, reason=error.code, message=error.message))
         else:
             self.lost(error)
 
     def asked(self, wish: Wish) -> None:
-        """Send other pictures from the next one on, also if the last wish is being waited for."""
+        """Adapt the pictures from the next one on, even if the sender waits at the rate of the last request."""
         self._told(wish)
         if self._obeys:
             self._wish = wish
@@ -199,7 +201,7 @@ class PublishCall(Call[Answer]):
         return [Dropped(stream=self._stream, seq=seq, reason="disconnected", message=why) for seq in lost]
 
     async def finish(self) -> None:
-        """Stop sending, and give the caller's pictures back."""
+        """Stop sending and release the caller's pictures."""
         if self._sending is not None:
             self._sending.cancel()
             await asyncio.wait([self._sending])
@@ -207,7 +209,7 @@ class PublishCall(Call[Answer]):
     def _ended(self) -> bool:
         if self._sending is None or not self._sending.done():
             return False
-        self._sending.result()  # raises what the caller's pictures raised
+        self._sending.result()  # raises any error of the caller's pictures
         return not self._under_way
 
     async def _send(self) -> None:
@@ -233,7 +235,7 @@ class PublishCall(Call[Answer]):
                 seq += 1
 
     async def _pace(self, max_fps: float) -> None:
-        """Wait where frames come faster than the server takes them: it would only drop them."""
+        """Wait if frames come faster than the server accepts them, as it would only drop them."""
         now = time.monotonic()
         if self._due > now:
             await asyncio.sleep(self._due - now)
@@ -241,7 +243,7 @@ class PublishCall(Call[Answer]):
         self._due = max(self._due, now - BURST_S) + 1 / fps
 
     async def _room(self) -> Link:
-        """Wait until one more frame may be sent: the caller may have too many answers to take, too."""
+        """Wait until one more frame may be sent; answers that the caller has not taken count too."""
         while self._link is None or len(self._under_way) + len(self._answers) >= self._most(self._link):
             self._changed.clear()
             await self._changed.wait()

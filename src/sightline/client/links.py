@@ -1,4 +1,4 @@
-"""How the SDK reaches a server: one connection, over TCP or WebSocket, that publishes or subscribes to one stream."""
+"""Links of the SDK: each is one connection, over TCP or WebSocket, that publishes or subscribes to one stream."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ CA_PATH = "/ca.crt"
 CONNECT_S = 10.0
 HEARTBEAT_S = 10.0
 SILENT_S = 25.0
-"""A server that has not answered our heartbeats for so long is gone."""
+"""Seconds without an answer to heartbeats after which a server counts as gone."""
 
 
 class Limits(Protocol):
-    """What the server's hello tells, over either transport."""
+    """Limits and initial picture settings in the server's hello, over either transport."""
 
     max_pending: int
     max_fps: float
@@ -38,32 +38,32 @@ class Limits(Protocol):
 
 
 class Wish(NamedTuple):
-    """What pictures the server asks for."""
+    """The pictures that the server asks for."""
 
     fps: float
     quality: float
-    """Of the JPEG, 0 to 1."""
+    """JPEG quality, 0 to 1."""
     width: int
-    """Pixels of the longer side."""
+    """Maximum length of the longer side in pixels."""
     max_pending: int
     reason: str = ""
-    """Why, where it is not what streams begin with."""
+    """Reason for the request; empty for the settings that every stream begins with."""
 
 
 class Receiver(Protocol):
-    """Who gets what comes over a link. Called on the loop; keeps what comes, within bounds."""
+    """Receiver of a link's messages. Called on the loop; keeps what it needs within bounds."""
 
     def receive(self, answer: Answer | Event, /) -> None:
         """Take a result, a dropped frame's notice, or an event."""
 
     def refused(self, error: SightlineError, seq: int | None) -> None:
-        """The server refuses the stream, or one frame of it."""
+        """Handle the server's refusal of the stream, or of one frame of it."""
 
     def asked(self, wish: Wish) -> None:
-        """The server asks for other pictures."""
+        """Handle the server's request for other pictures."""
 
     def lost(self, error: SightlineError) -> None:
-        """The link is over, and why."""
+        """Handle the end of the link and its reason."""
 
 
 class Link(Protocol):
@@ -75,22 +75,22 @@ class Link(Protocol):
         """Send a frame; waits while the server doesn't read. On a link that is lost nothing happens."""
 
     async def close(self) -> None:
-        """Give everything back."""
+        """Close the connection and release everything."""
 
 
 Open: TypeAlias = Callable[[Receiver], Awaitable[Link]]
 
 
 class Clock:
-    """How far the server's clock is ahead of ours, by the fastest ping so far."""
+    """Offset of the server's clock to ours, estimated from the fastest ping so far."""
 
     def __init__(self) -> None:
         self.offset: float | None = None
-        """Milliseconds."""
+        """Milliseconds by which the server's clock is ahead; None before the first answer to a ping."""
         self._fastest = float("inf")
 
     def take(self, pong: Pong) -> None:
-        """Half of the way was there, half back."""
+        """Use the answer to a ping, assuming that both directions took the same time."""
         now = time.time() * 1000
         took = now - pong.timestamp
         if 0 <= took < self._fastest:
@@ -102,7 +102,7 @@ class Address:
     """A server: where it is, what we show to it, and whom we trust to vouch for it."""
 
     def __init__(self, url: str, *, token: str | None = None, ca: str | os.PathLike[str] | None = None) -> None:
-        """``ca``: PEM file of an authority, trusted besides the system's. Raises ConfigError."""
+        """Check the URL. ``ca`` is a PEM file trusted in addition to the system's authorities. Raises ConfigError."""
         self.url = check_url(url)
         self.token = token
         self.secure = self.url.startswith(("wss:", "tcps:"))
@@ -114,7 +114,7 @@ class Address:
             )
 
     def context(self) -> ssl.SSLContext | None:
-        """For connecting; None where that is not over TLS. Raises ConfigError."""
+        """TLS context for connecting; None without TLS. Raises ConfigError."""
         if self.secure and self._context is None:
             context = ssl.create_default_context()
             try:
@@ -134,7 +134,7 @@ def _is_here(host: str) -> bool:
 
 
 def untrusted(url: str, error: ssl.SSLCertVerificationError) -> Unreachable:
-    """The server can't prove that it is the one we asked for."""
+    """Error for a server that can't prove its identity."""
     return Unreachable(
         f"the certificate of {url} is not trusted: {error.verify_message}. From a server with --lan download {CA_PATH} "
         "once, and name that file with ca= or in SIGHTLINE_CA"
@@ -142,7 +142,7 @@ def untrusted(url: str, error: ssl.SSLCertVerificationError) -> Unreachable:
 
 
 def check_url(url: str) -> str:
-    """The URL without a slash at its end; http means WebSocket. Raises ConfigError where it is none of ours."""
+    """The URL without a trailing slash, with ws for http. Raises ConfigError for an unsupported URL."""
     url = re.sub(r"^http(?=s?://)", "ws", url)
     try:
         parts = urlsplit(url)
@@ -156,7 +156,7 @@ def check_url(url: str) -> str:
 
 
 def unreachable(url: str, error: OSError, command: str) -> Unreachable:
-    """Why nobody answers there, and what to do."""
+    """Error for a server that does not answer, with the reason and a remedy."""
     if isinstance(error, ConnectionRefusedError):
         why = "nothing listens there"
     else:

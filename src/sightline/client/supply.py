@@ -1,6 +1,6 @@
-"""What a caller publishes, as JPEGs that come one at a time and only when asked for.
+"""The caller's pictures as JPEGs, produced one at a time and only on demand.
 
-Arrays are encoded here, as large and as well as the server asks; JPEGs are sent as they are.
+Arrays are encoded here, at the size and quality that the server asks for; JPEGs are sent as they are.
 """
 
 from __future__ import annotations
@@ -28,27 +28,27 @@ Jpeg: TypeAlias = bytes | bytearray | memoryview
 
 @dataclass(slots=True)
 class Form:
-    """How arrays are encoded. Changes while they are, as the server asks."""
+    """Encoding of arrays. Changes during a call as the server asks."""
 
     quality: int
-    """Of the JPEG, 1 to 100."""
+    """JPEG quality, 1 to 100."""
     width: int | None = None
-    """Pixels that the longer side may have."""
+    """Maximum length of the longer side in pixels; None for no limit."""
 
 
 class Ready(NamedTuple):
-    """A picture to be sent."""
+    """A picture ready to be sent."""
 
     jpeg: Jpeg
     size: tuple[int, int] | None = None
-    """Width and height of the caller's picture, where a smaller one is sent."""
+    """Width and height of the caller's picture if a smaller one is sent."""
 
 
 async def supply(pictures: Pictures, form: Form) -> AsyncGenerator[Ready]:
-    """JPEGs of the caller's pictures. The next one is asked for when the last one has been used.
+    """Yield JPEGs of the caller's pictures. The next picture is taken when the last one has been used.
 
-    An ordinary iterable may block (a camera, a file), so it is read in a thread of its own, which ends with it.
-    Raises BadImage for bytes that are no JPEG.
+    An ordinary iterable may block (a camera, a file), so it is read in a thread of its own, which ends with it. Raises
+    TypeError for items that are not pictures.
     """
     if isinstance(pictures, AsyncIterable):
         async for picture in pictures:
@@ -63,7 +63,7 @@ async def supply(pictures: Pictures, form: Form) -> AsyncGenerator[Ready]:
 
 
 def encode(picture: Picture, form: Form) -> Ready:
-    """A JPEG of a picture. Raises BadImage, or TypeError for what is none."""
+    """Encode a picture as JPEG; JPEG bytes pass unchanged. Raises TypeError for anything that is not a picture."""
     if isinstance(picture, (bytes, bytearray, memoryview)):
         return Ready(picture)
     shape: tuple[int, ...] | None = getattr(picture, "shape", None)
@@ -78,7 +78,7 @@ def encode(picture: Picture, form: Form) -> Ready:
 
 
 def check(jpeg: Jpeg) -> None:
-    """Raise BadImage for bytes that don't begin as a JPEG."""
+    """Raise BadImage for bytes that don't begin like a JPEG."""
     if bytes(jpeg[:2]) != b"\xff\xd8":
         begins = bytes(jpeg[:4]).hex(" ") or "nothing"
         raise BadImage(f"a picture of {len(jpeg)} bytes that begins with {begins}: expected a JPEG (ff d8) or an array")
@@ -117,9 +117,9 @@ def _read(pictures: Iterable[Picture], form: Form, asked: _Asked, loop: asyncio.
             iterator = iter(pictures) if iterator is None else iterator
             picture: Any = next(iterator, None)
             ready = None if picture is None else encode(picture, form)
-        except Exception as e:  # noqa: BLE001  whatever the caller's iterable raises is raised to the caller
+        except Exception as e:  # noqa: BLE001 - whatever the caller's iterable raises is raised to the caller
             error = e
-        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+        with contextlib.suppress(RuntimeError):  # the loop is closed and nobody waits
             loop.call_soon_threadsafe(_settle, future, ready, error)
     if inspect.isgenerator(iterator):
         iterator.close()

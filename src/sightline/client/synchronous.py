@@ -1,4 +1,4 @@
-"""The SDK without async: the same calls as ordinary generators. The work is done on a loop in a background thread."""
+"""Synchronous SDK: the same calls as ordinary generators. The work is done on a loop in a background thread."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ T = TypeVar("T")
 
 
 class Client:
-    """Publishes to and subscribes at one server: see AsyncClient, of which this is the thin synchronous face.
+    """Client that publishes to and subscribes at one server: the synchronous version of AsyncClient.
 
-    Its calls may be used from several threads at a time, each call from one.
+    Several threads may use it at a time, with one thread for each call.
     """
 
     def __init__(
@@ -36,14 +36,14 @@ class Client:
         ca: str | os.PathLike[str] | None = None,
         reconnect: bool = True,
     ) -> None:
-        """Raises ConfigError."""
+        """Create a client; it connects with the first call. Raises ConfigError."""
         self._client = AsyncClient(url, token=token, ca=ca, reconnect=reconnect)
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._closed = False
         self._open: set[_Steps[Any]] = set()
-        """Calls that their caller has not ended."""
+        """Calls that their callers have not ended."""
 
     def __enter__(self) -> Client:
         return self
@@ -53,12 +53,12 @@ class Client:
 
     @property
     def limits(self) -> Limits | None:
-        """What the server takes of a publisher; None before it is known."""
+        """The server's limits for publishers; None until known."""
         return self._client.limits
 
     @property
     def asked(self) -> dict[str, Wish]:
-        """By stream that is published here: what pictures the server asks for now, and why."""
+        """The pictures that the server asks for now and why, by stream published here."""
         return self._client.asked
 
     def publish(
@@ -70,11 +70,11 @@ class Client:
         quality: int | None = None,
         adapt: bool | None = None,
     ) -> Generator[Answer]:
-        """Publish pictures; get one answer for each. An iterable is read in a thread of its own: it may block."""
+        """Publish pictures and get one answer for each. An iterable may block: it is read in a thread of its own."""
         return self._iterate(self._client.publish(stream, pictures, pending=pending, quality=quality, adapt=adapt))
 
     def subscribe(self, stream: str, *, pictures: bool = False) -> Generator[Result]:
-        """Results of a stream, with the publisher's pictures where wanted, until you stop."""
+        """Receive a stream's results, with the publisher's pictures if wanted, until you stop."""
         return self._iterate(self._client.subscribe(stream, pictures=pictures))
 
     def events(self, stream: str | None = None) -> Generator[Event]:
@@ -118,25 +118,25 @@ class Client:
             return future.result()
         except CancelledError:
             raise Unreachable("the client was closed") from None
-        except BaseException:  # Ctrl-C, while we waited
+        except BaseException:  # Ctrl-C during the wait
             future.cancel()
             raise
 
 
 class _Steps(Generic[T]):
-    """An async generator, taken one step at a time."""
+    """Async generator that is advanced one step at a time."""
 
     def __init__(self, answers: AsyncGenerator[T]) -> None:
         self._answers = answers
         self._step: asyncio.Task[Any] | None = None
 
     async def next(self) -> T | None:
-        """The next answer, None at the end."""
+        """The next answer; None at the end."""
         self._step = asyncio.current_task()
         return await anext(self._answers, None)
 
     async def close(self) -> None:
-        """End it, also while a step is under way that nobody waits for any more."""
+        """End the generator, even during a step that nobody waits for any more."""
         if self._step is not None and not self._step.done():
             self._step.cancel()
             await asyncio.wait([self._step])
@@ -147,10 +147,10 @@ def _serve(loop: asyncio.AbstractEventLoop, left_open: set[_Steps[Any]]) -> None
     try:
         loop.run_forever()
         loop.run_until_complete(_cancel_all())
-        for steps in list(left_open):  # the loop itself would close a call and what is inside it at the same time
+        for steps in list(left_open):  # the loop would close a call and its inner generators at the same time
             loop.run_until_complete(steps.close())
         loop.run_until_complete(loop.shutdown_asyncgens())
-        loop.run_until_complete(asyncio.sleep(0))  # closed connections give their sockets back in the next round
+        loop.run_until_complete(asyncio.sleep(0))  # closed connections release their sockets in the next round
     finally:
         loop.close()
 

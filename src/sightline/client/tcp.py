@@ -1,4 +1,4 @@
-"""The SDK's connection over TCP."""
+"""TCP connection of the SDK."""
 
 from __future__ import annotations
 
@@ -89,11 +89,11 @@ class TcpLink(asyncio.BufferedProtocol):
         self._token = address.token
         self._receiver = receiver
         self._session = session
-        """For the first frame."""
+        """Session id to send with the first frame; empty afterwards."""
         self._splitter = frames.Splitter(LONGEST)
         self._clock = Clock()
         self._shown: Result | None = None
-        """The last result that came with a picture."""
+        """Last result that came with a picture."""
         self._loop = asyncio.get_running_loop()
         self.hello: asyncio.Future[None] = self._loop.create_future()
         self._room = asyncio.Event()
@@ -101,7 +101,7 @@ class TcpLink(asyncio.BufferedProtocol):
         self._over = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Connected."""
+        """Authenticate and start the heartbeat."""
         self._transport = cast("asyncio.Transport", transport)
         self._heard = self._loop.time()
         if self._token is not None:
@@ -109,11 +109,11 @@ class TcpLink(asyncio.BufferedProtocol):
         self._beat()
 
     def get_buffer(self, sizehint: int) -> memoryview:
-        """Where the next bytes go."""
+        """Buffer for the next bytes."""
         return self._splitter.room()
 
     def buffer_updated(self, nbytes: int) -> None:
-        """Bytes have come."""
+        """Handle received bytes."""
         if self._over:
             return
         self._heard = self._loop.time()
@@ -124,16 +124,16 @@ class TcpLink(asyncio.BufferedProtocol):
             self._lose(ProtocolError(f"{self._url} does not speak as Sightline does over TCP: {e}"))
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Gone."""
+        """Report that the connection is lost."""
         self._lose(Unreachable(f"the connection to {self._url} was lost" + (f": {exc}" if exc else "")))
         self._room.set()
 
     def pause_writing(self) -> None:
-        """The server doesn't read."""
+        """Pause sending: the server doesn't read."""
         self._room.clear()
 
     def resume_writing(self) -> None:
-        """It does again."""
+        """Resume sending: the server reads again."""
         self._room.set()
 
     def say(self, message: frames.PeerMessage) -> None:
@@ -154,13 +154,13 @@ class TcpLink(asyncio.BufferedProtocol):
             self._transport.write(part)
 
     async def close(self) -> None:
-        """Close at once: what should have been answered has been."""
+        """Close at once; whatever is still under way is discarded."""
         self._over = True
         self._heartbeat.cancel()
         self._transport.abort()
-        await asyncio.sleep(0)  # the socket goes in the loop's next round, which may be its last
+        await asyncio.sleep(0)  # the socket is released in the loop's next round, which may be its last
         if self.hello.done() and not self.hello.cancelled():
-            self.hello.exception()  # has been told, or is of no interest any more
+            self.hello.exception()  # has been raised already, or nobody needs it any more
 
     def _beat(self) -> None:
         if self._loop.time() - self._heard > SILENT_S:

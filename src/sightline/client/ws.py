@@ -1,4 +1,4 @@
-"""The SDK's connection over a WebSocket: the endpoints that pages use, frames as one binary message."""
+"""WebSocket connection of the SDK: it uses the same endpoints as the pages and sends a frame as one binary message."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ from sightline.wire.requests import Ack, FrameHead, Ping
 log = logging.getLogger(__name__)
 _wire = log.getChild("wire")
 _wire.setLevel(logging.INFO)
-"""What the library below logs. More than this and it writes down headers, our token among them."""
+"""Logger of the websockets library. Below INFO it logs headers, our token among them."""
 
 Message: TypeAlias = (
     Hello | Adapt | Status | JsonResult | JsonDropped | ViewerFrame | Still | ErrorMessage | Pong | Event
@@ -89,7 +89,7 @@ async def connect(address: Address, path: str, receiver: Receiver, *, camera: bo
         raise untrusted(url, e) from None
     except (ssl.SSLError, InvalidHandshake, EOFError) as e:
         raise Unreachable(f"{url} does not answer as a WebSocket server: {e}") from None
-    except OSError as e:  # TimeoutError is one
+    except OSError as e:  # TimeoutError is an OSError
         raise unreachable(url, e, f"sightline serve --port {urlsplit(url).port or 80}") from None
     link = WsLink(url, receiver, ws, camera=camera)
     if camera:
@@ -115,7 +115,7 @@ class WsLink:
         self._ws = ws
         self._clock = Clock()
         self._shown: Result | None = None
-        """The last result that came with a picture."""
+        """Last result that came with a picture."""
         self._stream = ""
         self._over = False
         self.hello: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -129,19 +129,19 @@ class WsLink:
         """Send a frame as one message."""
         if self._clock.offset is not None:
             head.clock_offset = self._clock.offset
-        with contextlib.suppress(ConnectionClosed):  # the reading task tells of that
+        with contextlib.suppress(ConnectionClosed):  # the reading task reports it
             await self._ws.send(b"".join(frames.with_binaries(frames.encode(head), data=jpeg)))
 
     async def close(self) -> None:
-        """Give everything back."""
+        """Close the connection and release everything."""
         self._over = True
         for task in self._tasks:
             task.cancel()
         if self.hello.done() and not self.hello.cancelled():
-            self.hello.exception()  # has been told, or is of no interest any more
+            self.hello.exception()  # has been raised already, or nobody needs it any more
         try:
             await self._ws.close()
-        finally:  # also when nobody waits any more for the server to agree
+        finally:  # even if nobody waits any more for the server to confirm
             self._ws.transport.abort()
 
     async def _beat(self) -> None:

@@ -1,1 +1,1 @@
-"""The stress tool: publishers and viewers in processes of their own, exact schedules, and a report that adds up."""
+"""Stress tool: publishers and viewers in separate processes, exact schedules, and a report whose counts add up."""

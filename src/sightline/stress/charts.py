@@ -1,4 +1,4 @@
-"""Charts as inline SVG. Colours are CSS variables, so that one drawing serves light and dark."""
+"""Charts as inline SVG. Colours are CSS variables, so one drawing serves the light and the dark theme."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ WIDTH, HEIGHT = 560, 240
 LEFT, RIGHT, TOP, BOTTOM = 56, 16, 12, 40
 TICKS = 5
 LEAST = 1e-6
-"""Nothing smaller is drawn."""
+"""Charts whose largest value is below this have an axis from 0 to 1."""
 MOST_DOTS = 40
-"""With more points a line has none: they would hide it."""
+"""Number of points above which a line has no dots; they would hide it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of a chart. ``color``: 1 to 4."""
+    """One line of a chart. ``color`` is 1 to 4."""
 
     name: str
     points: Sequence[tuple[float, float]]
@@ -27,7 +27,7 @@ class Line:
 
 
 def line_chart(title: str, lines: Sequence[Line], *, x: str, y: str, target: float | None = None) -> str:
-    """Lines over a common axis from 0, with a legend. ``target``: a level to compare with."""
+    """Line chart with a common x axis from 0 and a legend. ``target`` is a level to compare with."""
     points = [point for one in lines for point in one.points]
     right = nice(max((px for px, _ in points), default=1.0))[-1]
     ticks = nice(max([py for _, py in points] + ([target] if target is not None else []), default=1.0))
@@ -45,7 +45,7 @@ def line_chart(title: str, lines: Sequence[Line], *, x: str, y: str, target: flo
 
 
 def bar_chart(title: str, bars: Sequence[tuple[str, float]], *, y: str) -> str:
-    """One bar each, from 0."""
+    """Bar chart from 0, one bar for each name and value."""
     ticks = nice(max((value for _, value in bars), default=1.0))
     parts = [_axes(ticks, [], "", y, 1.0, ticks[-1])]
     room = (WIDTH - LEFT - RIGHT) / max(1, len(bars))
@@ -64,7 +64,7 @@ def bar_chart(title: str, bars: Sequence[tuple[str, float]], *, y: str) -> str:
 
 
 def nice(most: float) -> list[float]:
-    """Round numbers from 0 to at least ``most``."""
+    """Round tick values from 0 to at least ``most``."""
     if not LEAST <= most < math.inf:
         return [0.0, 1.0]
     rough = most / TICKS

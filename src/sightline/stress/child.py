@@ -1,4 +1,4 @@
-"""The two ends of a child process: JSON lines over its standard input and output. A child ends with its parent."""
+"""Both ends of a child process: JSON lines over its standard input and output. A child ends with its parent."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from sightline.core.errors import SightlineError
 from sightline.stress.plan import Failed, Heard, Told
 
 LONGEST = 1 << 28
-"""Bytes of a line: an hour at 240 frames/s needs 40 MB."""
+"""Maximum line length in bytes; an hour at 240 frames/s needs 40 MB."""
 
 _told: msgspec.json.Decoder[Told] = msgspec.json.Decoder(Told)
 _heard: msgspec.json.Decoder[Heard] = msgspec.json.Decoder(Heard)
@@ -28,22 +28,22 @@ T = TypeVar("T")
 
 
 class Parent:
-    """Who started this process."""
+    """The process that started this one."""
 
     def __init__(self) -> None:
         self._lines: asyncio.Queue[bytes] = asyncio.Queue(4)
         self._loop = asyncio.get_running_loop()
         self._task = asyncio.current_task()
-        # A thread, as Windows has no asynchronous standard input; a daemon, as nothing can wake it.
+        # Windows has no asynchronous standard input, so a thread reads it. A daemon thread, as nothing can wake it.
         threading.Thread(target=self._read, daemon=True).start()
 
     def tell(self, message: Heard) -> None:
-        """Say something."""
+        """Send a message."""
         sys.stdout.buffer.write(msgspec.json.encode(message) + b"\n")
         sys.stdout.buffer.flush()
 
     async def hear(self, kind: type[T]) -> T:
-        """The next message."""
+        """Receive the next message, which must be of type ``kind``."""
         return expect(_told.decode(await self._lines.get()), kind)
 
     def _read(self) -> None:
@@ -54,7 +54,7 @@ class Parent:
 
 
 def main(work: Callable[[Parent], Awaitable[None]]) -> None:
-    """Run a child. Ctrl-C is the parent's business."""
+    """Run a child process. It ignores Ctrl-C, which the parent handles."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
     async def run() -> None:
@@ -72,7 +72,7 @@ def main(work: Callable[[Parent], Awaitable[None]]) -> None:
 
 
 class Child:
-    """A process of ours that runs ``sightline.stress.MODULE``."""
+    """A child process that runs ``sightline.stress.MODULE``."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
@@ -83,15 +83,15 @@ class Child:
         self._errors = asyncio.create_task(process.stderr.read())
 
     async def tell(self, message: Told) -> None:
-        """Say something; who is gone does not hear it."""
+        """Send a message; a child that has exited is ignored."""
         self._to.write(msgspec.json.encode(message) + b"\n")
         try:
             await self._to.drain()
         except ConnectionError:
-            return  # ``hear`` tells why
+            return  # ``hear`` says why
 
     async def hear(self, kind: type[T]) -> T:
-        """The next message. Raises SightlineError where the child failed."""
+        """Receive the next message. Raises SightlineError if the child failed."""
         line = await self._from.readline()
         if not line:
             said = (await self._errors).decode(errors="replace").strip()
@@ -101,7 +101,7 @@ class Child:
 
 @asynccontextmanager
 async def child(module: str, job: Told) -> AsyncGenerator[Child]:
-    """Start a child with its job; it is killed at the end."""
+    """Start a child process with its job; it is killed at the end."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", f"sightline.stress.{module}"),
         stdin=asyncio.subprocess.PIPE,
@@ -121,7 +121,7 @@ async def child(module: str, job: Told) -> AsyncGenerator[Child]:
 
 
 def expect(message: object, kind: type[T]) -> T:
-    """The message, which must be of that kind. Raises the error that it tells of instead."""
+    """Return a message that must be of type ``kind``. If it is ``Failed``, raises the error that it reports."""
     if isinstance(message, Failed) and kind is not Failed:
         from sightline.client.answers import error_of
 

@@ -1,4 +1,4 @@
-"""What a run was: figures per stream, per second and overall. Made of what the processes and the server told."""
+"""Figures of a run, per stream, per second and overall, computed from the reports of the processes and the server."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from msgspec import Struct
 from sightline.stress.plan import Plan, Published, Viewed
 
 LATE_MS = 10.0
-"""A frame that is sent so much after its time is late."""
+"""Delay in ms after which a sent frame counts as late."""
 
 
 class Spread(Struct, frozen=True):
-    """Milliseconds; zeros where there was nothing."""
+    """Percentiles in milliseconds; zeros if there were no values."""
 
     p50: float = 0.0
     p95: float = 0.0
@@ -26,17 +26,17 @@ class Spread(Struct, frozen=True):
 
 
 class Sample(Struct, frozen=True):
-    """What ``/stats`` said of the server and our streams, ``s`` seconds after the start."""
+    """The server's load and ledger in ``/stats``, ``s`` seconds after the start."""
 
     s: float
     cpu: float
-    """Percent of one core."""
+    """CPU use in percent of one core."""
     ram_mb: float
     balanced: bool
 
 
 class Second(Struct, frozen=True):
-    """What happened in one second, all streams together."""
+    """Counts and latency in one second, all streams together."""
 
     s: int
     sent: int
@@ -46,41 +46,41 @@ class Second(Struct, frozen=True):
 
 
 class StreamFigures(Struct, frozen=True):
-    """One stream. sent = delivered + dropped + refused + unanswered."""
+    """Figures of one stream. sent = delivered + dropped + refused + unanswered."""
 
     name: str
     planned: int
     sent: int
     late: int
-    """Sent over LATE_MS after its time."""
+    """Frames sent more than LATE_MS after their time."""
     delivered: int
     reused: int
-    """Of the delivered: results of an earlier frame that looked the same."""
+    """Delivered frames whose result is that of an earlier frame that looked the same."""
     dropped: dict[str, int]
     refused: dict[str, int]
     unanswered: int
     latency: Spread
-    """From sending to the result, as the publisher saw it."""
+    """Time from sending to the result, as the publisher measured it."""
     server: Spread
-    """From arrival to the result, as the server says."""
+    """Time from arrival to the result, as the server reports it."""
     longest_gap_s: float
-    """Without a result, from the start on."""
+    """Longest time without a result in seconds, counted from the start."""
     error: str
 
 
 class ViewerFigures(Struct, frozen=True):
-    """One viewer."""
+    """Figures of one viewer."""
 
     stream: str
     seen: int
     skipped: int
     latency: Spread
-    """From the publisher's sending to the viewer."""
+    """Time from the publisher's sending to the viewer."""
     error: str
 
 
 class Figures(Struct, frozen=True):
-    """One run of one plan."""
+    """Figures of one run of one plan."""
 
     streams_planned: int
     fps: float
@@ -89,11 +89,11 @@ class Figures(Struct, frozen=True):
     model: str
     engine: str
     picture_bytes: int
-    """Of a frame, on average."""
+    """Average size of a frame."""
     offered: float
-    """Frames a second that were sent."""
+    """Frames sent per second."""
     throughput: float
-    """Results a second within the planned time."""
+    """Results per second within the planned time."""
     planned: int
     sent: int
     delivered: int
@@ -111,18 +111,18 @@ class Figures(Struct, frozen=True):
     seconds: list[Second]
     samples: list[Sample]
     clients_cpu: float
-    """Percent of one core that publishers and viewers took, which the server did not have if it is on this machine."""
+    """CPU use of publishers and viewers in percent of one core; a server on this machine did not have that."""
     ledger: list[str]
-    """Where the server's ledger does not balance or is not what the publishers saw; empty is well."""
+    """Differences within the server's ledger, or between it and the publishers' counts; empty if all is well."""
 
     @property
     def lost_share(self) -> float:
-        """Of the sent frames, those without a result; 0 to 1."""
+        """Share of sent frames without a result; 0 to 1."""
         return 1 - self.delivered / self.sent if self.sent else 0.0
 
 
 def spread(values: Sequence[float]) -> Spread:
-    """Percentiles and maximum."""
+    """Percentiles and maximum of values in milliseconds."""
     if not values:
         return Spread()
     p50, p95, p99, most = np.percentile(np.asarray(values), (50, 95, 99, 100))
@@ -130,7 +130,7 @@ def spread(values: Sequence[float]) -> Spread:
 
 
 def jain(values: Iterable[float]) -> float:
-    """Jain's index: 1 if all are equal, 1/n if one has everything."""
+    """Jain's fairness index: 1 if all are equal, 1/n if one has everything."""
     found = [float(v) for v in values]
     squares = sum(v * v for v in found)
     return sum(found) ** 2 / (len(found) * squares) if squares else 0.0
@@ -146,12 +146,12 @@ def figures(
     transport: str,
     picture_bytes: int,
 ) -> Figures:
-    """Put together what was told. ``stats``: the server's, once every frame had its answer."""
+    """Combine the reports. ``stats`` is the server's, taken when every frame had its answer."""
     streams = [_stream(plan, seen) for seen in published]
     sent_s = [s for seen in published for s in seen.sent_s]
     in_time = sum(s <= plan.duration for seen in published for s in seen.result_s)
     engine = stats.get("engine") or {}
-    # A frame stands for the time until the next one, the last one too.
+    # Each frame stands for the time until the next one, and so does the last.
     span = max(sent_s, default=0.0) + 1 / plan.offered
     return Figures(
         streams_planned=plan.streams,
@@ -230,7 +230,7 @@ def balanced(stream: dict[str, Any]) -> bool:
 
 
 def ledger_errors(published: Sequence[Published], stats: dict[str, Any]) -> list[str]:
-    """Where the server's ledger at the end does not balance, or is not what the publishers saw, frame for frame."""
+    """Differences within the server's final ledger, and between it and what the publishers saw, frame for frame."""
     wrong: list[str] = []
     for seen in published:
         told = stats.get("streams", {}).get(seen.stream)

@@ -1,4 +1,4 @@
-"""The report as one HTML file: no scripts, nothing from elsewhere, light and dark."""
+"""The report as one HTML file: no scripts, no external resources, light and dark themes."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
 
 def page(found: Report) -> str:
-    """The whole file."""
+    """The complete HTML file."""
     what = "Load sweep" if found.sweep else "Stress test"
     kind = "" if found.verdict.ok else " bad"
     first = found.runs[0]

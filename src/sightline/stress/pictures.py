@@ -1,4 +1,4 @@
-"""The frames that publishers send: decoded and encoded before the start, in one file that all of them map."""
+"""Frames for the publishers: decoded and encoded before the start, in one file that all of them map."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from itertools import accumulate, islice
 from pathlib import Path
 
 MOST = 300
-"""Pictures taken of a source; they are sent over and over."""
+"""Maximum number of pictures taken from a source; they are sent over and over."""
 QUALITY = 80
 
 
@@ -30,7 +30,7 @@ def jpegs(source: str | None, count: int = MOST) -> list[bytes]:
 
 
 def made(count: int) -> list[bytes]:
-    """Discs that move over a textured wall, 640x360: as large as a camera's pictures, 30 to 40 KB."""
+    """Synthetic pictures of discs that move over a textured wall, 640x360: 30 to 40 KB, as large as a camera's."""
     import cv2
     import numpy as np
 
@@ -49,13 +49,13 @@ def made(count: int) -> list[bytes]:
 
 
 def pack(pictures: Sequence[bytes], path: Path) -> list[int]:
-    """Write them one after the other; returns where each ends."""
+    """Write the pictures one after the other. Returns the offset at which each ends."""
     path.write_bytes(b"".join(pictures))
     return list(accumulate(map(len, pictures)))
 
 
 @contextmanager
 def packed(path: str, ends: Sequence[int]) -> Iterator[list[bytes]]:
-    """The pictures of such a file."""
+    """Read back the pictures of a file that ``pack`` wrote."""
     with Path(path).open("rb") as file, closing(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)) as data:
         yield [data[begin:end] for begin, end in zip([0, *ends], ends, strict=False)]

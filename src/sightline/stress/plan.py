@@ -1,4 +1,4 @@
-"""What is to be done: how many streams, how fast, how long; and what goes between the processes that do it."""
+"""Plan of a run (streams, rate, duration) and the messages between the processes that carry it out."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from msgspec import Struct
 from sightline.core.errors import ConfigError
 
 MOST_STREAMS = 256
-"""Each is a process."""
+"""Maximum number of streams; each is a process."""
 MOST_FPS = 240.0
-"""What a server can be told to take of one stream."""
+"""Maximum rate that a server can be set to accept of one stream."""
 MOST_SECONDS = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """One load: ``streams`` publishers of ``fps`` frames a second each, for ``duration`` seconds."""
+    """One load: ``streams`` publishers that send ``fps`` frames a second each, for ``duration`` seconds."""
 
     streams: int
     fps: float
     duration: float
     viewers: int = 0
-    """Of all streams together: viewer i looks at stream i modulo ``streams``."""
+    """Number of viewers of all streams together; viewer i watches stream i modulo ``streams``."""
 
     def __post_init__(self) -> None:
         for name, value, least, most in (
@@ -38,21 +38,21 @@ class Plan:
 
     @property
     def frames(self) -> int:
-        """Of each stream."""
+        """Number of frames of each stream."""
         return max(1, round(self.fps * self.duration))
 
     @property
     def offered(self) -> float:
-        """Frames a second of all streams."""
+        """Frames per second of all streams together."""
         return self.streams * self.fps
 
     def schedule(self, index: int) -> Schedule:
-        """When stream ``index`` sends. Streams take turns: together they are as even as one fast one."""
+        """Schedule of stream ``index``. Streams take turns, so together they are as even as one fast stream."""
         return Schedule(self.fps, self.frames, index / self.streams / self.fps)
 
 
 class Schedule(Struct, frozen=True):
-    """Absolute times, so that a late frame does not move the later ones."""
+    """Absolute send times of one stream; a late frame does not move the later ones."""
 
     fps: float
     frames: int
@@ -64,27 +64,27 @@ class Schedule(Struct, frozen=True):
         return self.phase + seq / self.fps
 
 
-# What the parent tells
+# Messages from the parent
 
 
 class PublishJob(Struct, tag=True):
-    """Publish one stream."""
+    """Request to publish one stream."""
 
     url: str
     stream: str
     schedule: Schedule
     pictures: str
-    """The path of the file that all publishers share."""
+    """Path of the picture file that all publishers share."""
     ends: list[int]
-    """Where each picture in it ends."""
+    """Offset at which each picture in the file ends."""
     first: int
-    """The picture to begin with."""
+    """Index of the first picture to send."""
     token: str | None = None
     ca: str | None = None
 
 
 class ViewJob(Struct, tag=True):
-    """Look at one stream, pictures included."""
+    """Request to watch one stream, pictures included."""
 
     url: str
     stream: str
@@ -93,44 +93,44 @@ class ViewJob(Struct, tag=True):
 
 
 class Start(Struct, tag=True):
-    """Begin at ``at``, seconds of ``time.monotonic()``, which all processes of a machine share."""
+    """Request to begin at ``at``, in seconds of ``time.monotonic()``, which all processes of a machine share."""
 
     at: float
 
 
 class Stop(Struct, tag=True):
-    """Tell what you have seen."""
+    """Request to stop and report."""
 
 
 Told: TypeAlias = PublishJob | ViewJob | Start | Stop
 
 
-# What a child tells. Lists have one entry an event, in the order of the events; ``_s`` is seconds from the start.
+# Messages from a child. Lists have one entry for each event, in order; ``_s`` means seconds from the start.
 
 
 class Ready(Struct, tag=True):
-    """Connected."""
+    """Notice that the child is connected."""
 
 
 class Failed(Struct, tag=True):
-    """Could not begin."""
+    """Notice that the child could not begin."""
 
     code: str
     message: str
 
 
 class Published(Struct, tag=True):
-    """What a publisher saw. sent = results + dropped + refused + unanswered."""
+    """Report of a publisher. sent = results + dropped + refused + unanswered."""
 
     stream: str
     sent_s: list[float]
     late_ms: list[float]
-    """How much later than planned each frame was sent."""
+    """Delay in ms of each sent frame, relative to the schedule."""
     result_s: list[float]
     latency_ms: list[float]
-    """From sending to the result, of each result."""
+    """Time in ms from sending to the result, for each result."""
     server_ms: list[float]
-    """The server's part of it: from arrival to result."""
+    """The server's part of that latency: from arrival to result, in ms."""
     dropped_s: list[float]
     reused: int
     dropped: dict[str, int]
@@ -138,22 +138,22 @@ class Published(Struct, tag=True):
     """Frames that the server did not take into its ledger, by error."""
     unanswered: int
     twice: int
-    """Answers to frames that had one already, or were never sent."""
+    """Answers to frames that had one already or were never sent."""
     cpu_s: float
-    """CPU time of this process, from the start on."""
+    """CPU time of this process in seconds, counted from the start."""
     error: str = ""
-    """Why the connection ended early."""
+    """Reason why the connection ended early."""
 
 
 class Viewed(Struct, tag=True):
-    """What a viewer saw."""
+    """Report of a viewer."""
 
     stream: str
     seen: int
     skipped: int
-    """Frames between the first and the last that it did not get."""
+    """Number of frames missed between the first and the last one received."""
     latency_ms: list[float]
-    """From the publisher's sending to here."""
+    """Time in ms from the publisher's sending to the viewer."""
     cpu_s: float
     error: str = ""
 

@@ -1,4 +1,4 @@
-"""One publisher, a process of its own: sends by the clock, whatever comes back, and writes down what does."""
+"""A publisher in a process of its own: it sends by the clock, whatever comes back, and records the answers."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from sightline.stress.plan import Published, PublishJob, Ready, Start
 from sightline.wire.requests import FrameHead
 
 GRACE_S = 20.0
-"""So long after the planned end it still sends what it could not send before."""
+"""Seconds after the planned end in which overdue frames are still sent."""
 PATIENCE_S = 10.0
-"""After so long without any answer the rest is given up."""
+"""Seconds without an answer after which the missing ones are given up."""
 
 
 class Publisher:
-    """What was sent and what came back. Receives from the link."""
+    """Record of what was sent and what came back; the receiver of the link's callbacks."""
 
     def __init__(self, job: PublishJob) -> None:
         self._job = job
         self._start = 0.0
         self._pending: dict[int, float] = {}
-        """When each frame without an answer was sent."""
+        """Send time of each frame that has no answer yet."""
         self._heard = time.monotonic()
         self._changed = asyncio.Event()
         self._dropped: Counter[str] = Counter()
@@ -36,13 +36,15 @@ class Publisher:
         self.seen = Published(job.stream, [], [], [], [], [], [], 0, {}, {}, 0, 0, 0.0)
 
     async def send(self, link: links.Link, pictures: list[bytes], start: float) -> None:
-        """Send every frame at its time, or at once where that is past. Ends early only with the connection."""
+        """Send every frame at its time, or at once if that is past. Stops early if the connection ends or GRACE_S is
+        over.
+        """
         self._start, self._cpu = start, time.process_time()
         schedule = self._job.schedule
         end = start + schedule.due(schedule.frames) + GRACE_S
         for seq in range(schedule.frames):
             due = start + schedule.due(seq)
-            await asyncio.sleep(max(0.0, due - time.monotonic()))  # also with 0, so that answers are read
+            await asyncio.sleep(max(0.0, due - time.monotonic()))  # even for 0, so that answers are read
             now = time.monotonic()
             if self.seen.error or now > end:
                 return
@@ -53,7 +55,7 @@ class Publisher:
             await link.send(head, pictures[(self._job.first + seq) % len(pictures)])
 
     async def settle(self) -> Published:
-        """Wait for the answers that are missing; then what was seen."""
+        """Wait for the missing answers, then return the report."""
         self._heard = time.monotonic()
         while self._pending and not self.seen.error:
             self._changed.clear()
@@ -67,7 +69,7 @@ class Publisher:
         self.seen.cpu_s = time.process_time() - self._cpu
         return self.seen
 
-    # From the link
+    # Callbacks of the link
 
     def receive(self, answer: Answer | Event) -> None:
         """A frame's result, or a notice that it has none."""
@@ -84,19 +86,19 @@ class Publisher:
             self._dropped[answer.reason] += 1
 
     def refused(self, error: SightlineError, seq: int | None) -> None:
-        """The server does not take a frame, or the stream."""
+        """Record that the server refused a frame, or the whole stream (``seq`` None)."""
         if seq is None:
             self.lost(error)
         elif self._take(seq, time.monotonic()):
             self._refused[error.code] += 1
-            if error.code not in ("bad_image", "too_large"):  # the others will be refused as well
+            if error.code not in ("bad_image", "too_large"):  # other errors would refuse all later frames too
                 self.lost(error)
 
     def asked(self, wish: links.Wish) -> None:
-        """For other pictures: the schedule is what is tested, so no notice is taken."""
+        """Ignore requests for other pictures: the schedule is what is tested."""
 
     def lost(self, error: SightlineError) -> None:
-        """The connection is over."""
+        """Record that the connection ended."""
         self.seen.error = self.seen.error or error.message
         self._changed.set()
 
@@ -111,7 +113,7 @@ class Publisher:
 
 
 async def work(parent: child.Parent) -> None:
-    """Connect, wait for the start, publish, tell."""
+    """Connect, wait for the start, publish, report."""
     job = await parent.hear(PublishJob)
     with packed(job.pictures, job.ends) as pictures:
         publisher = Publisher(job)

@@ -1,4 +1,4 @@
-"""The report of one run or a sweep: what is written as JSON and told on a terminal."""
+"""Report of one run or a sweep, as JSON and for a terminal."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from sightline.stress.run import machine
 from sightline.stress.verdict import Goal, Verdict, sweep_verdict, verdict
 
 PAPER = 160
-"""Columns, where standard output is not a terminal."""
+"""Width in columns if standard output is not a terminal."""
 BAR = 40
-"""Letters of the longest bar."""
+"""Length of the longest bar in characters."""
 
 
 class Report(Struct, frozen=True):
-    """Everything that was found."""
+    """Everything that a run or a sweep found."""
 
     when: str
     machine: str
@@ -33,19 +33,19 @@ class Report(Struct, frozen=True):
 
 
 def report(runs: list[Figures], goal: Goal, *, source: str, sweep: bool) -> Report:
-    """Judge what was found. ``source``: what the pictures were, as it may be shown."""
+    """Judge the runs. ``source`` names the pictures, in a form that may be shown."""
     judged = sweep_verdict(runs, goal) if sweep else verdict(runs[0], goal)
     when = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime())
     return Report(when, machine(), source, sweep, goal, judged, runs)
 
 
 def as_json(found: Report) -> str:
-    """For programs."""
+    """The report as JSON, for programs."""
     return msgspec.json.format(msgspec.json.encode(found), indent=1).decode()
 
 
 def show(found: Report) -> None:
-    """For people, on standard output."""
+    """Print the report on standard output, for people."""
     console = Console(highlight=False, emoji=False)
     if not console.is_terminal:
         console.width = PAPER
@@ -62,12 +62,12 @@ def show(found: Report) -> None:
 
 
 def reasons(dropped: dict[str, int]) -> str:
-    """Dropped frames by reason."""
+    """Dropped frames by reason, in words."""
     return ", ".join(f"{n} {reason}" for reason, n in sorted(dropped.items(), key=lambda d: -d[1])) or "0"
 
 
 def overview(run: Figures) -> list[tuple[str, str]]:
-    """One run in a few lines."""
+    """One run as a few lines of name and text."""
     cpu, ram = [s.cpu for s in run.samples], [s.ram_mb for s in run.samples]
     busy = f"CPU {sum(cpu) / len(cpu):.0f} % of a core, at most {max(cpu):.0f} %" if cpu else "not seen"
     held = f"; memory {ram[0]:.0f} MB, at most {max(ram):.0f} MB" if ram else ""
@@ -92,7 +92,7 @@ def overview(run: Figures) -> list[tuple[str, str]]:
 
 
 def server_of(run: Figures) -> str:
-    """Its model, engine and transport."""
+    """The server's model, engine and transport."""
     return f"{run.model}{f' with {run.engine}' if run.engine else ''}, over {run.transport}"
 
 
@@ -157,7 +157,7 @@ def _show_sweep(found: Report, console: Console) -> None:
 
 
 def _show_curve(found: Report, console: Console) -> None:
-    """How latency grows with the load, and where the target is."""
+    """Print latency as a bar for each load, with a mark at the target."""
     target = found.goal.p95_ms
     most = max(1e-3, target or 0.0, *(run.latency.p95 for run in found.runs))
     for run in found.runs:

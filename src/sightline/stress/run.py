@@ -1,4 +1,4 @@
-"""Runs a plan, or a row of them with a growing load, against a server."""
+"""Runs a plan, or a series of plans with a growing load, against a server."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ from sightline.stress.server import Server
 from sightline.stress.verdict import Goal, within
 
 EVERY_S = 0.5
-"""Between two looks at ``/stats``."""
+"""Interval between two reads of ``/stats``, in seconds."""
 LEAD_S = 0.5
-"""From "everybody is connected" to the first frame."""
+"""Seconds from the moment when everybody is connected to the first frame."""
 SETTLE_S = 10.0
 OVERTIME_S = 60.0
-"""So long after its planned end a run is given up."""
+"""Seconds after its planned end at which a run is given up."""
 STEP = 1.5
-"""The load grows by this from one run of a sweep to the next."""
+"""Factor by which the load grows from one run of a sweep to the next."""
 BEYOND = 3
-"""Runs of a sweep after latency broke: what does the server do then?"""
+"""Number of runs of a sweep after the goal is missed; they show how the server behaves beyond capacity."""
 LEVELS = 20
 
 Say = Callable[[str], None]
@@ -40,17 +40,17 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What all runs share."""
+    """The server, the pictures and the progress callback that all runs share."""
 
     server: Server
     pictures: Sequence[bytes]
     say: Say
-    """Tells a person how far it is."""
+    """Callback that shows progress to a person."""
 
 
 async def run(load: Load, plan: Plan) -> Figures:
-    """One run. Raises SightlineError where it can't be carried out; whatever the server does wrong is a figure."""
-    # A new name each time: what a server remembers of an earlier run is not ours.
+    """Run one plan. Raises SightlineError if it can't be carried out; server failures are figures, not errors."""
+    # A new name each time, so that nothing the server remembers of an earlier run is counted.
     run_id = uuid4().hex[:6]
     names = [f"stress-{run_id}-{i}" for i in range(plan.streams)]
     with tempfile.TemporaryDirectory(prefix="sightline-stress-") as folder:
@@ -85,7 +85,7 @@ async def run(load: Load, plan: Plan) -> Figures:
 
 
 async def sweep(load: Load, plan: Plan, goal: Goal) -> list[Figures]:
-    """Runs with a growing load, from the plan's on, until BEYOND of them were too much."""
+    """Run plans with a growing load, beginning with this one, until BEYOND runs missed the goal."""
     found: list[Figures] = []
     broken = 0
     while broken < BEYOND and len(found) < LEVELS and plan.fps <= MOST_FPS:
@@ -113,12 +113,12 @@ async def _publish(
         watching.cancel()
         await asyncio.wait([watching])
         if not watching.cancelled():
-            watching.result()  # raises what went wrong in it
+            watching.result()  # raises any error of the task
 
 
 async def _watch(load: Load, plan: Plan, start: float, names: list[str], samples: list[Sample]) -> None:
-    """Read the figures for ever."""
-    await load.server.get("/stats")  # CPU is counted from the last time on
+    """Read the figures until cancelled."""
+    await load.server.get("/stats")  # CPU is counted from the previous read on
     await asyncio.sleep(start - time.monotonic())
     tick = 0
     while True:
@@ -126,7 +126,7 @@ async def _watch(load: Load, plan: Plan, start: float, names: list[str], samples
         await asyncio.sleep(max(0.0, start + tick * EVERY_S - time.monotonic()))
         try:
             stats = await load.server.get("/stats")
-        except SightlineError:  # the publishers tell what is wrong, or nothing is
+        except SightlineError:  # the publishers report what is wrong, if anything is
             continue
         s = time.monotonic() - start
         right = all(balanced(stats["streams"][name]) for name in names if name in stats["streams"])
@@ -135,7 +135,7 @@ async def _watch(load: Load, plan: Plan, start: float, names: list[str], samples
 
 
 async def _final(server: Server, names: list[str]) -> dict[str, Any]:
-    """The server's figures once every frame has had its answer; empty where it is gone, as the publishers tell."""
+    """The server's figures once every frame has had its answer; empty if it is gone, which the publishers report."""
     try:
         return await server.until("/stats", lambda stats: _settled(stats, names), SETTLE_S)
     except Unreachable:
@@ -147,5 +147,5 @@ def _settled(stats: dict[str, Any], names: list[str]) -> bool:
 
 
 def machine() -> str:
-    """What this ran on."""
+    """Description of this machine."""
     return f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"

@@ -1,4 +1,4 @@
-"""The server under test: one of our own, or one that runs already; and its figures, read while it works."""
+"""The server under test, started here or already running, and its figures, read while it works."""
 
 from __future__ import annotations
 
@@ -24,28 +24,28 @@ STOP_S = 10.0
 TIMEOUT_S = 10.0
 POLL_S = 0.1
 KEPT = 50
-"""Lines of what a server says."""
+"""Number of the server's output lines that are kept."""
 
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """Where it is."""
+    """Addresses and credentials of the server under test."""
 
     url: str
-    """For publishers and viewers: tcp://, ws:// or wss://."""
+    """Address for publishers and viewers: tcp://, ws:// or wss://."""
     http: str
-    """For its figures."""
+    """Base URL of its figures."""
     token: str | None = None
-    """What we show to it."""
+    """Token sent to the server."""
     ca: str | None = None
-    """Whom we trust to vouch for it, besides the system's authorities."""
+    """File of certificate authorities trusted in addition to the system's."""
 
     async def get(self, path: str) -> dict[str, Any]:
-        """A JSON answer. Raises Unreachable."""
+        """Read a JSON page. Raises Unreachable."""
         return await asyncio.to_thread(_get, self, path)
 
     async def until(self, path: str, holds: Callable[[dict[str, Any]], bool], seconds: float) -> dict[str, Any]:
-        """The first answer that satisfies ``holds``, or the last one before the time is over."""
+        """The first answer that satisfies ``holds``, or the last one after ``seconds``."""
         end = time.monotonic() + seconds
         while True:
             found = await self.get(path)
@@ -74,12 +74,12 @@ async def running(
 
 @asynccontextmanager
 async def started(*options: str, tcp: bool) -> AsyncGenerator[Server]:
-    """``sightline serve`` with these options on free ports of this machine, until the end. Raises SightlineError."""
-    # What limits publishers by rate or number would hide what the server can do. Settings of the caller's are kept.
+    """Run ``sightline serve`` with these options on free local ports, until the end. Raises SightlineError."""
+    # Limits on rate or number of publishers would hide the server's capacity. The caller's other settings are kept.
     env = environment(max_fps=240, max_streams=256, max_viewers=512)
     command = [sys.executable, "-m", "sightline", "serve", "--host", "127.0.0.1", "--port", "0"]
     command += ["--tcp-port", "0"] if tcp else []
-    # The same few pictures come again and again: each must cost its price.
+    # The same few pictures are sent over and over, and each must cost its full price.
     command += ["--log-level", "warning", "--no-static-skip", *options]
     process = await asyncio.create_subprocess_exec(
         *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT, env=env
@@ -112,7 +112,7 @@ async def started(*options: str, tcp: bool) -> AsyncGenerator[Server]:
 
 
 async def wait_ready(server: Server) -> None:
-    """Wait until frames get results. Raises SightlineError."""
+    """Wait until the server is ready for frames. Raises SightlineError."""
     found = await server.until("/ready", lambda found: bool(found.get("ready")), LOAD_S)
     if not found.get("ready"):
         raise SightlineError(f"the server at {server.http} is not ready: {found.get('reason', 'it does not say why')}")

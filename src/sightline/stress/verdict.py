@@ -1,4 +1,4 @@
-"""From figures to a verdict: what was checked, whether it holds, and that in words."""
+"""Verdict on the figures: each check, whether it holds, and the outcome in words."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ from sightline.stress.figures import Figures, Sample
 
 FAIR = 0.99
 STARVED = 0.5
-"""A stream with less than this share of the mean is starved."""
+"""Share of the mean number of results below which a stream is starved."""
 STALLED_S = 5.0
-"""Without a result for so long it is as well."""
+"""Seconds without a result after which a stream is starved."""
 ON_TIME = 0.95
-"""Of the planned load must have been offered, or nothing was measured."""
+"""Share of the planned load that must have been offered; with less, nothing was measured."""
 SATURATED = 0.1
-"""A load of whose frames more than this share has no result is beyond capacity."""
+"""Share of frames without a result above which a load is beyond capacity."""
 HOLDS = 0.05
-"""By so much throughput may change beyond capacity."""
+"""Share by which throughput may change beyond capacity."""
 PUNCTUAL = 0.05
-"""Where a larger share of the frames was sent late, the machine was too busy for that to say anything of the server."""
+"""Share of frames sent late above which the machine was too busy for a statement about the server."""
 GROWTH_MB = 64.0
 GROWTH = 1.25
-"""Memory may grow by so much, in MB or as a factor, from the first quarter to the last."""
+"""Memory may grow by GROWTH_MB or by this factor from the first quarter to the last."""
 
 
 class Goal(Struct, frozen=True):
-    """What the latency and the drops may be; None asks for nothing."""
+    """Limits for latency and drops; None sets no limit."""
 
     p95_ms: float | None = None
     lost: float | None = None
@@ -33,7 +33,7 @@ class Goal(Struct, frozen=True):
 
 
 class Check(Struct, frozen=True):
-    """One thing that was checked."""
+    """Outcome of one check."""
 
     name: str
     ok: bool
@@ -41,7 +41,7 @@ class Check(Struct, frozen=True):
 
 
 class Verdict(Struct, frozen=True):
-    """All of them."""
+    """Outcome of all checks together."""
 
     ok: bool
     words: str
@@ -61,14 +61,14 @@ def verdict(found: Figures, goal: Goal) -> Verdict:
 
 
 def conclude(checks: list[Check]) -> Verdict:
-    """The verdict that follows from the checks."""
+    """Combine checks into a verdict."""
     bad = [check.words for check in checks if not check.ok]
     words = "Good: everything that was checked holds." if not bad else "Bad: " + "; ".join(bad) + "."
     return Verdict(not bad, words, checks)
 
 
 def sweep_verdict(runs: list[Figures], goal: Goal) -> Verdict:
-    """Judge a sweep: it must find where latency breaks, and there the server must still do its work."""
+    """Judge a sweep: the server's capacity, and how it behaves at and beyond it."""
     checks = [_capacity(runs, goal), _holds(runs)]
     for name, judge in (
         ("ledger", _ledger),
@@ -104,7 +104,7 @@ def _capacity(runs: list[Figures], goal: Goal) -> Check:
 
 
 def _holds(runs: list[Figures]) -> Check:
-    """Beyond capacity, more load must not mean less work."""
+    """Check that more load beyond capacity does not mean less work."""
     saturated = [run for run in runs if run.lost_share > SATURATED]
     if len(saturated) < 2:
         return Check("throughput", True, "the load never went far beyond capacity: how throughput holds was not seen")
@@ -123,7 +123,7 @@ def _holds(runs: list[Figures]) -> Check:
 
 
 def within(found: Figures, goal: Goal) -> bool:
-    """Whether latency and drops are as they should be."""
+    """Whether latency and drops meet the goal."""
     slow = goal.p95_ms is not None and found.latency.p95 > goal.p95_ms
     lossy = goal.lost is not None and found.lost_share > goal.lost
     return bool(found.delivered) and not slow and not lossy

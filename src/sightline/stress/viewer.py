@@ -1,4 +1,4 @@
-"""One viewer, a process of its own: takes pictures with results as a page does, and writes down when they came."""
+"""A viewer in a process of its own: it takes pictures with results, as a page does, and records when they came."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sightline.stress.plan import Ready, Stop, Viewed, ViewJob
 
 
 class Viewer:
-    """What came. Receives from the link."""
+    """Record of what came; the receiver of the link's callbacks."""
 
     def __init__(self, stream: str) -> None:
         self.seen = Viewed(stream, 0, 0, [], 0.0)
@@ -26,23 +26,23 @@ class Viewer:
         self.seen.seen += 1
         self.seen.skipped += 0 if self._last is None else max(0, answer.seq - self._last - 1)
         self._last = answer.seq
-        # The publisher runs on this machine: its clock is ours.
+        # The publisher runs on this machine and shares its clock.
         self.seen.latency_ms.append(round(time.time() * 1000 - answer.timestamp, 2))
 
     def refused(self, error: SightlineError, seq: int | None) -> None:
-        """The server does not let us look."""
+        """Record that the server refused the view."""
         self.lost(error)
 
     def asked(self, wish: links.Wish) -> None:
-        """Concerns publishers alone."""
+        """Ignore requests, which concern publishers only."""
 
     def lost(self, error: SightlineError) -> None:
-        """The connection is over."""
+        """Record that the connection ended."""
         self.seen.error = self.seen.error or error.message
 
 
 async def work(parent: child.Parent) -> None:
-    """Connect, look until told to stop, tell."""
+    """Connect, watch until told to stop, report."""
     job = await parent.hear(ViewJob)
     viewer = Viewer(job.stream)
     address = links.Address(job.url, token=job.token, ca=job.ca)

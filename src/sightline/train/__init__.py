@@ -1,5 +1,5 @@
-"""Training networks of one's own: what ``sightline train`` and ``sightline evaluate`` are made of.
+"""Training your own networks: the code behind ``sightline train`` and ``sightline evaluate``.
 
-Needs the extra ``[train]`` (torch and pycocotools). Nothing here is imported by a running server: the command line
-imports these files inside its functions, and only files of this folder import torch.
+Needs the extra ``[train]`` (torch and pycocotools). A running server imports nothing from here: the command line
+imports these files inside its functions, and only files in this folder import torch.
 """

@@ -1,7 +1,7 @@
-"""Which cell answers for which box (task-aligned assignment), and the loss that follows from it.
+"""Task-aligned assignment of boxes to grid cells, and the detection loss built on it.
 
-After Feng et al., TOOD (2021): a box goes to the cells that already score and place it best, and the score they should
-give is how well they place it. Boxes of all pictures are rows of one flat list, so nothing is padded.
+After Feng et al., TOOD (2021): a box is assigned to the cells that already score and place it best, and each cell's
+target score is how well it places the box. Boxes of all pictures are rows of one flat list, so nothing is padded.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from torch.nn import functional
 from sightline.train.nets import STRIDES
 
 BEST = 10
-"""Cells per box."""
+"""Number of cells assigned to each box."""
 
 
 @cache
 def cells(size: int) -> tuple[Tensor, Tensor]:
-    """Centres A x 2 and strides A of all cells of a square input, pixels."""
+    """Centres A x 2 and strides A of all cells of a square input, in pixels."""
     centres, strides = [], []
     for stride in STRIDES:
         line = (torch.arange(size // stride) + 0.5) * stride
@@ -31,7 +31,7 @@ def cells(size: int) -> tuple[Tensor, Tensor]:
 
 
 def to_boxes(sides: Tensor, centres: Tensor, strides: Tensor) -> Tensor:
-    """Distances ... x A x 4 in strides to boxes x1, y1, x2, y2 in pixels."""
+    """Convert distances ... x A x 4 in strides to boxes x1, y1, x2, y2 in pixels."""
     far = sides * strides[:, None]
     return torch.cat([centres - far[..., :2], centres + far[..., 2:]], -1)
 
@@ -44,7 +44,7 @@ def overlap(a: Tensor, b: Tensor) -> Tensor:
 
 
 def distance_overlap(a: Tensor, b: Tensor) -> Tensor:
-    """Overlap, less the distance of the centres and the difference of the shapes (CIoU), pair by pair."""
+    """Complete IoU (CIoU), pair by pair: the overlap less penalties for distant centres and different shapes."""
     iou = overlap(a, b)
     low, high = torch.minimum(a[..., :2], b[..., :2]), torch.maximum(a[..., 2:], b[..., 2:])
     across = ((high - low) ** 2).sum(-1) + 1e-6
@@ -60,24 +60,24 @@ def distance_overlap(a: Tensor, b: Tensor) -> Tensor:
 def assign(
     says: Tensor, found: Tensor, centres: Tensor, strides: Tensor, picture: Tensor, boxes: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Give every box its cells.
+    """Assign every box to its cells.
 
-    ``says`` R x A is the score (0 to 1) of each box's class in each cell, ``found`` N x A x 4 the network's boxes;
-    ``picture`` R and ``boxes`` R x 4 the truth. Returns rows, cells and the wanted score of every pair.
+    ``says`` R x A is the score (0 to 1) of each box's class in each cell, ``found`` N x A x 4 are the network's boxes,
+    ``picture`` R and ``boxes`` R x 4 are the truth. Returns rows, cells and the target score of every pair.
     """
     quality = overlap(found[picture], boxes[:, None])  # R x A
     middle, half = (boxes[:, :2] + boxes[:, 2:]) / 2, (boxes[:, 2:] - boxes[:, :2]) / 2
-    # A box smaller than a cell may hold no cell's centre: its half side counts as at least one half stride.
+    # A box smaller than a cell may contain no cell centre, so its half side counts as at least about half a stride.
     reach = torch.maximum(half[:, None], strides[None, :, None] * 0.55)
     inside = ((centres[None] - middle[:, None]).abs() < reach).all(-1)
     inside &= (half.amax(1)[:, None] > strides * 0.2) | (strides == STRIDES[0])
     fit = says.sqrt() * quality**4 * inside
-    # Untrained cells overlap nothing: nearness breaks the tie.
+    # An untrained cell overlaps nothing; its distance from the box breaks the tie.
     near = (centres[None] - middle[:, None]).abs().amax(-1) / strides
     best = (fit + 1e-7 / (1 + near) * inside).topk(BEST, 1)
     rows = torch.arange(len(boxes), device=boxes.device)[:, None].expand(-1, BEST)[best.values > 0]
     chosen = best.indices[best.values > 0]
-    # A cell that two boxes want goes to the one that it overlaps more.
+    # A cell that two boxes want goes to the one it overlaps more.
     pair = quality[rows, chosen]
     key = picture[rows] * found.shape[1] + chosen
     most = torch.full((found.shape[0] * found.shape[1],), -1.0, device=boxes.device)
@@ -93,14 +93,14 @@ def assign(
 def detection_loss(logits: Tensor, sides: Tensor, batch: dict[str, Tensor]) -> dict[str, Tensor]:
     """Binary cross entropy of the scores and CIoU of the boxes.
 
-    ``batch`` has ``pixels``; the truth as ``picture`` R, ``boxes`` R x 4, ``labels`` R, ``trust`` R (1 for a person's
-    word, less for a teacher's); and ``unjudged``, where in the flattened logits nothing is known.
+    ``batch`` has ``pixels``; the truth as ``picture`` R, ``boxes`` R x 4, ``labels`` R, ``trust`` R (1 for a human
+    annotation, less for a teacher's); and ``unjudged``, the indices of flattened logits for which nothing is known.
     """
     logits, sides = logits.float(), sides.float()
     centres, strides = (t.to(logits.device) for t in cells(batch["pixels"].shape[1]))
     found = to_boxes(sides, centres, strides)
     picture, boxes, labels = batch["picture"].long(), batch["boxes"], batch["labels"].long()
-    # Cross entropy with target t is softplus(x) - t x, and almost all targets are 0: nothing dense is made for them.
+    # Cross entropy with target t is softplus(x) - t x. Almost all targets are 0, so no dense target is built.
     void = torch.zeros(logits.numel(), dtype=torch.bool, device=logits.device)
     void[batch["unjudged"]] = True
     if not len(boxes):

@@ -1,4 +1,4 @@
-"""Pictures made different at every sight of them: moved, scaled, turned, mirrored, recoloured, blurred."""
+"""Augmentation: pictures are moved, scaled, rotated, mirrored, recoloured and blurred differently each time."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from sightline.core.types import Image
 
 PAD = 114
-"""The grey around a photo that doesn't fill the square."""
+"""Grey value (0 to 255) around a photo that doesn't fill the square."""
 Matrix = NDArray[np.float64]
 
 
 def letterbox(shape: tuple[int, ...], width: int, height: int) -> float:
-    """The factor that fits an H x W picture into a canvas; the picture sits in its top left corner."""
+    """Scale factor that fits an H x W picture into a canvas, with the picture in the top left corner."""
     return min(width / shape[1], height / shape[0])
 
 
@@ -30,7 +30,7 @@ def placement(
     angle: float = 0.0,
     stretch: float = 1.15,
 ) -> Matrix:
-    """A random 2 x 3 affine map of an H x W photo onto a canvas: ``zoom`` times the size that just fits it."""
+    """Random 2 x 3 affine map of an H x W photo onto a canvas; ``zoom`` is relative to the size that just fits."""
     h, w = shape[:2]
     scale = letterbox(shape, width, height) * math.exp(rng.uniform(math.log(zoom[0]), math.log(zoom[1])))
     aspect = math.exp(rng.uniform(-1, 1) * math.log(stretch) / 2)
@@ -43,7 +43,7 @@ def placement(
             [sx * flip * math.sin(turn), sy * math.cos(turn), 0.0],
         ]
     )
-    # The photo's middle goes where the photo fills the canvas, or anywhere inside it where it is smaller.
+    # A photo larger than the canvas covers it. A smaller one lands anywhere inside it.
     for axis, side, room in ((0, w * sx, width), (1, h * sy, height)):
         low, high = sorted((side / 2, room - side / 2))
         middle = rng.uniform(low, high)
@@ -52,7 +52,7 @@ def placement(
 
 
 def warp(image: Image, matrix: Matrix, width: int, height: int) -> Image:
-    """The photo moved by ``matrix`` onto a grey canvas."""
+    """Warp a photo by ``matrix`` onto a grey canvas."""
     shrinks = abs(matrix[0, 0] * matrix[1, 1] - matrix[0, 1] * matrix[1, 0]) < 0.3
     flags = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
     return np.asarray(
@@ -61,7 +61,7 @@ def warp(image: Image, matrix: Matrix, width: int, height: int) -> Image:
 
 
 def warp_mask(mask: NDArray[np.uint8], matrix: Matrix, size: int, border: int) -> NDArray[np.uint8]:
-    """The same for a mask of class ids, at any size of the square relative to ``matrix``'s."""
+    """Warp a mask of class ids by ``matrix`` onto a ``size`` x ``size`` square filled with ``border``."""
     moved = cv2.warpAffine(mask, matrix, (size, size), flags=cv2.INTER_NEAREST, borderValue=(border,))
     return np.asarray(moved, np.uint8)
 
@@ -69,7 +69,7 @@ def warp_mask(mask: NDArray[np.uint8], matrix: Matrix, size: int, border: int) -
 def warp_boxes(
     boxes: NDArray[np.float32], matrix: Matrix, width: int, height: int
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Boxes N x 4 moved and cut to the canvas; also the share of each that is still on it."""
+    """Boxes N x 4 moved and clipped to the canvas, and the share of each that is still on it (0 to 1)."""
     x, y = boxes[:, [0, 2, 2, 0]], boxes[:, [1, 1, 3, 3]]
     px = matrix[0, 0] * x + matrix[0, 1] * y + matrix[0, 2]
     py = matrix[1, 0] * x + matrix[1, 1] * y + matrix[1, 2]
@@ -81,7 +81,7 @@ def warp_boxes(
 
 
 def recolour(image: Image, rng: np.random.Generator, strength: float = 1.0) -> Image:
-    """Brightness, contrast, gamma and white balance by table; now and then grey, blurred, noisy or compressed."""
+    """Change brightness, contrast, gamma and white balance at random; sometimes also grey, blur, noise or JPEG."""
     ramp = np.arange(256, dtype=np.float32)[:, None] / 255
     gamma = math.exp(rng.normal(0, 0.25 * strength))
     contrast = math.exp(rng.normal(0, 0.2 * strength))

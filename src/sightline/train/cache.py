@@ -1,4 +1,4 @@
-"""Decoded photos in one flat file each for images and masks: decoded once, then read at memory speed in every epoch."""
+"""Cache of decoded photos: one flat file for images and one for masks, read at memory speed in every epoch."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ LONGER_SIDE = 320
 
 
 class Photos:
-    """The photos of a data set, their longer side at most 320 pixels. Indexable; masks and boxes in the same pixels."""
+    """The photos of a data set, with a longer side of at most 320 pixels. Masks and boxes use the same pixels."""
 
     def __init__(self, data: DataSet, folder: Path) -> None:
-        """Open the cache for these photos in ``folder``, decoding them first where it is missing."""
+        """Open the cache for these photos in ``folder``; decode them first if it is missing."""
         self.data = data
         key = hashlib.sha256("\n".join(f"{r.name}{r.image.path}{r.mask}" for r in data.records).encode()).hexdigest()
         self._files = {kind: folder / f"{key[:16]}.{kind}" for kind in ("images", "masks", "npy")}
         if not self._files["npy"].is_file():
             folder.mkdir(parents=True, exist_ok=True)
             self._decode()
-        # Columns: height, width, first pixel, has a mask, factor from the photo's pixels to these (in millionths).
+        # Columns: height, width, first pixel, has a mask, scale from the original photo to this one (in millionths).
         self._index: NDArray[np.int64] = np.load(self._files["npy"])
         self._images = np.memmap(self._files["images"], np.uint8, "r")
         self._masks = np.memmap(self._files["masks"], np.uint8, "r")
@@ -40,16 +40,16 @@ class Photos:
         return len(self._index)
 
     def image(self, i: int) -> Image:
-        """H x W x 3 uint8, BGR; read-only."""
+        """The photo as H x W x 3 uint8 in BGR; read-only."""
         h, w, start = (int(v) for v in self._index[i, :3])
         return self._images[start * 3 : (start + h * w) * 3].reshape(h, w, 3)
 
     def has_mask(self, i: int) -> bool:
-        """Whether anything is known of this photo's pixels."""
+        """Whether anything is known about this photo's pixels."""
         return bool(self._index[i, 3])
 
     def mask(self, i: int) -> NDArray[np.uint8]:
-        """H x W class ids; 255 is not judged."""
+        """The mask as H x W class ids; 255 is not judged."""
         h, w, start = (int(v) for v in self._index[i, :3])
         return self._masks[start : start + h * w].reshape(h, w)
 
@@ -79,7 +79,7 @@ def _small(record: Record) -> tuple[Image, float]:
 
 
 def _mask(record: Record, shape: tuple[int, ...], factor: float) -> NDArray[np.uint8] | None:
-    """The photo's mask. Where only boxes are known: background outside of them, not judged inside."""
+    """The photo's mask. If only boxes are known: background outside the boxes, not judged inside."""
     if record.mask is None:
         if not record.complete:
             return None

@@ -1,4 +1,4 @@
-"""Average precision as COCO defines it (pycocotools), where photos may know only some classes."""
+"""Average precision as COCO defines it (pycocotools), for photos that may be annotated for some classes only."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ class Precision:
     per_class50: dict[int, float]
     per_class: dict[int, float]
     boxes: dict[int, int]
-    """How many true boxes of each class there are."""
+    """Number of true boxes of each class."""
 
     @property
     def mean50(self) -> float:
-        """Over the classes that are there, at an overlap of one half."""
+        """Mean over the classes present, at an overlap of one half."""
         return float(np.mean(list(self.per_class50.values()))) if self.per_class50 else 0.0
 
     @property
     def mean(self) -> float:
-        """Over the classes that are there, the mean over the overlaps asked for."""
+        """Mean over the classes present and over the overlaps asked for."""
         return float(np.mean(list(self.per_class.values()))) if self.per_class else 0.0
 
 
@@ -44,9 +44,9 @@ def average_precision(
     found: Sequence[NDArray[np.float32]],
     overlaps: Sequence[float] = OVERLAPS,
 ) -> Precision:
-    """Judge rows of box, class, score against rows of box, class, photo by photo.
+    """Compare found rows (box, class, score) with true rows (box, class), photo by photo.
 
-    A class is judged only in the photos that say where every instance of it is. ``overlaps`` begins with 0.5.
+    A class is judged only in photos in which every instance of it is annotated. ``overlaps`` begins with 0.5.
     """
     images: list[dict[str, int]] = []
     annotations: list[dict[str, Any]] = []

@@ -1,4 +1,4 @@
-"""Training a detector, from truth that knows some classes of each photo and a teacher for the others."""
+"""Training a detector from photos annotated for some classes, with a teacher for the others."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from sightline.train.coco import average_precision
 from sightline.train.loop import Batch
 
 SIZE = 320
-"""Side of the square the finished network looks at, pixels."""
+"""Side of the square that the finished network takes, in pixels."""
 SIDES = ((0.55, 192), (0.88, 256), (1.0, SIZE))
-"""Until which part of training pictures have which side: small ones first, where most is learnt in the least time."""
+"""Picture side by training progress, as (until, side); small pictures first, as they teach the most per minute."""
 MOSAICS = ((0.55, 0.3), (1.0, 0.4))
-"""Until which part of training which share of the pictures are mosaics of four photos."""
+"""Share of mosaics of four photos by training progress, as (until, share)."""
 COMMON = 0.03
-"""A class that fewer photos hold than this share of all is rare."""
+"""A class is rare if a smaller share of the photos contains it."""
 MOST_REPEATS = 4.0
 CERTAIN = 0.25
-"""A teacher's box counts as there from this confidence on; a less certain one is neither there nor not."""
+"""Confidence from which a teacher's box counts as present; a less certain one is neither present nor absent."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Truth:
-    """What is known of a photo: boxes N x 4, their classes and trust (0: not judged), and classes nobody looked for."""
+    """Truth for one photo: boxes N x 4, their classes and trust (0: not judged), and the classes nobody looked for."""
 
     boxes: NDArray[np.float32]
     labels: NDArray[np.int64]
@@ -41,14 +41,14 @@ class Truth:
 
     @classmethod
     def of(cls, photos: Photos, i: int, taught: NDArray[np.float32] | None) -> Truth:
-        """Join a person's boxes with a teacher's (N x 6: box, class, confidence) for classes the person left out."""
+        """Join human boxes with a teacher's (N x 6: box, class, confidence) for the classes that the human left out."""
         own = photos.boxes[i]
         complete = photos.data.records[i].complete
         if taught is None:
             unknown = np.array([c for c in range(len(photos.data.classes)) if c not in complete], np.int64)
             return cls(own[:, :4], own[:, 4].astype(np.int64), np.ones(len(own), np.float32), unknown)
         taught = taught[[int(c) not in complete for c in taught[:, 4]]]
-        # A teacher's score says how sure it is: softened, it is the score the learner should give.
+        # The teacher's confidence, softened by a square root, is the score that the learner should give.
         trust = np.where(taught[:, 5] >= CERTAIN, np.sqrt(taught[:, 5]), 0)
         return cls(
             np.concatenate([own[:, :4], taught[:, :4]]),
@@ -59,13 +59,13 @@ class Truth:
 
 
 class DetectTask:
-    """Photos with boxes, some as mosaics of four."""
+    """Detection on photos with boxes, some of them combined into mosaics of four."""
 
     kind = "detect"
     size = SIZE
 
     def __init__(self, train: Photos, validation: Photos, taught: list[NDArray[np.float32]] | None = None) -> None:
-        """``taught``: a teacher's boxes for each photo of ``train``, N x 6."""
+        """``taught`` has a teacher's boxes for each photo of ``train``, N x 6 each."""
         self.train, self.validation = train, validation
         self.classes = train.data.classes
         self.truth = [Truth.of(train, i, taught[i] if taught else None) for i in range(len(train))]
@@ -75,11 +75,11 @@ class DetectTask:
         self._kept: NDArray[np.int64] = np.zeros(0, np.int64)
 
     def network(self) -> nn.Module:
-        """An untrained one."""
+        """A new, untrained network."""
         return nets.Detector(len(self.classes))
 
     def batch(self, size: int, rng: np.random.Generator, progress: float) -> Batch:
-        """Pictures N x S x S x 3, their boxes as one flat list, and where scores are judged."""
+        """Pictures N x S x S x 3, their boxes as one flat list, and the indices of scores that are not judged."""
         side = next(side for until, side in SIDES if progress <= until)
         mosaic = next(share for until, share in MOSAICS if progress <= until)
         pictures, truths = [], []
@@ -108,7 +108,7 @@ class DetectTask:
         return self._placed(self._next(rng), side, side, rng, zoom=(0.5, 1.8))
 
     def _mosaic(self, side: int, rng: np.random.Generator) -> tuple[Image, Truth]:
-        """Four photos around a random middle."""
+        """Four photos around a random centre."""
         cx, cy = (int(v) for v in rng.uniform(0.3, 0.7, 2) * side)
         canvas = np.empty((side, side, 3), np.uint8)
         parts = []
@@ -126,27 +126,27 @@ class DetectTask:
         boxes, inside = augment.warp_boxes(truth.boxes, matrix, width, height)
         there = inside > 0.05
         seen = (inside > 0.3) & ((boxes[:, 2:] - boxes[:, :2]).min(1, initial=1e9) > 3)
-        trust = np.where(seen, truth.trust, 0).astype(np.float32)  # a sliver is neither there nor not
+        trust = np.where(seen, truth.trust, 0).astype(np.float32)  # a sliver is neither present nor absent
         return augment.warp(image, matrix, width, height), Truth(
             boxes[there], truth.labels[there], trust[there], truth.unknown
         )
 
     def loss(self, net: nn.Module, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Of the scores and of the boxes."""
+        """Loss of the scores and of the boxes."""
         logits, sides = net(batch["pixels"].permute(0, 3, 1, 2))
         return detection_loss(logits, sides, batch)
 
     def validate(self, net: nn.Module) -> dict[str, float]:
-        """AP at an overlap of one half: the mean over all classes, and of class 0."""
+        """AP at an overlap of one half: the mean over all classes, and for class 0."""
         rows = predict(net, self.validation)
         result = average_precision(self.validation.data, self.validation.boxes, rows, overlaps=(0.5,))
         return {"mAP50": result.mean50, f"AP50 {self.classes[0]}": result.per_class50.get(0, float("nan"))}
 
 
 def repeats(labels: list[NDArray[np.int64]], classes: int) -> NDArray[np.float64]:
-    """How often each photo is seen in an epoch: photos of rare classes more than once.
+    """Average number of times each photo is seen in an epoch; photos of rare classes are seen more than once.
 
-    After Gupta et al., LVIS (2019): the square root of ``COMMON`` over the share of photos that hold the class.
+    After Gupta et al., LVIS (2019): the square root of ``COMMON`` over the share of photos that contain the class.
     """
     holds = np.zeros((len(labels), classes), np.bool_)
     for i, own in enumerate(labels):
@@ -156,7 +156,7 @@ def repeats(labels: list[NDArray[np.int64]], classes: int) -> NDArray[np.float64
 
 
 def moved(truth: Truth, x: int, y: int, tile: tuple[int, int, int, int]) -> Truth:
-    """A tile's truth in the mosaic's pixels; classes nobody looked for become boxes without trust over the tile."""
+    """A tile's truth in mosaic pixels. A class nobody looked for becomes an untrusted box over the whole tile."""
     n = len(truth.unknown)
     boxes = truth.boxes + np.array([x, y, x, y], np.float32)
     whole = np.tile(np.array(tile, np.float32), (n, 1))
@@ -169,7 +169,7 @@ def moved(truth: Truth, x: int, y: int, tile: tuple[int, int, int, int]) -> Trut
 
 
 def unjudged(truth: Truth, side: int, classes: int) -> NDArray[np.bool_]:
-    """Classes x cells: whether a cell's centre lies in a box without trust, for that class."""
+    """Classes x cells: whether the cell's centre lies in an untrusted box of that class."""
     centres = cells(side)[0].numpy()
     out = np.zeros((classes, len(centres)), np.bool_)
     out[truth.unknown] = True
@@ -180,7 +180,7 @@ def unjudged(truth: Truth, side: int, classes: int) -> NDArray[np.bool_]:
 
 
 def predict(net: nn.Module, photos: Photos, size: int = SIZE, batch_size: int = 32) -> list[NDArray[np.float32]]:
-    """For every photo N x 6: box in its pixels, class, score; the 100 best above 0.01."""
+    """Detections for every photo, N x 6 each: box in the photo's pixels, class, score; the best 100 above 0.01."""
     device = next(net.parameters()).device
     centres, strides = (t.to(device) for t in cells(size))
     found = []
@@ -201,7 +201,7 @@ def predict(net: nn.Module, photos: Photos, size: int = SIZE, batch_size: int = 
 
 
 def boxed(image: Image, factor: float, size: int) -> Image:
-    """The photo at ``factor`` in the top left corner of a grey square."""
+    """The photo scaled by ``factor``, in the top left corner of a grey square."""
     canvas = np.full((size, size, 3), augment.PAD, np.uint8)
     w, h = max(1, round(image.shape[1] * factor)), max(1, round(image.shape[0] * factor))
     canvas[:h, :w] = cv2.resize(image, (w, h), interpolation=cv2.INTER_LINEAR)
@@ -211,7 +211,7 @@ def boxed(image: Image, factor: float, size: int) -> Image:
 def suppressed(
     boxes: NDArray[np.float32], scores: NDArray[np.float32], least: float = 0.01, most: int = 100
 ) -> NDArray[np.float32]:
-    """Boxes A x 4 and scores classes x A to rows of box, class, score; of overlapping ones of a class the best."""
+    """Per-class non-maximum suppression of boxes A x 4 and scores classes x A. Returns rows of box, class, score."""
     label, cell = np.nonzero(scores > least)
     score = scores[label, cell]
     order = np.argsort(-score)[:1000]

@@ -1,4 +1,4 @@
-"""How good a model is: average precision or intersection over union on photos kept aside, by class and by group."""
+"""Model accuracy on held-out photos: average precision or intersection over union, by class and by group."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """A table of figures, and the photos that went worst."""
+    """A table of figures, and the photos with the worst results."""
 
     model: str
     photos: int
@@ -55,10 +55,10 @@ def evaluate(
     everything: bool = False,
     progress: Progress,
 ) -> Evaluation:
-    """Judge a model on the validation split of a data set, or on all of it.
+    """Evaluate a model on the validation split of a data set, or on all of it.
 
-    ``cache`` is a folder for photos, ``store`` the one with the weights of profiles, ``weights`` a file instead.
-    Raises ConfigError where the model and the data set name different classes.
+    ``cache`` is a folder for decoded photos, ``store`` the folder with profile weights, ``weights`` a file to use
+    instead. Raises ConfigError if the model and the data set have no class in common, or if no photo is held out.
     """
     model = load_model(spec, engine=engine, precision=precision, weights=weights, cache=store)
     try:
@@ -74,7 +74,7 @@ def evaluate(
 
 
 def _classes(model: Model, data: DataSet) -> NDArray[np.int64]:
-    """The data set's class id by the model's; -1 for a class that the data set doesn't have."""
+    """Map the model's class ids to the data set's; -1 for a class that the data set doesn't have."""
     ids = {name: i for i, name in enumerate(data.classes)}
     found = np.array([ids.get(label, -1) for label in model.card.labels], np.int64)
     if (found < 0).all():
@@ -117,7 +117,7 @@ def _boxes(model: Model, photos: Photos, spec: str, progress: Progress) -> Evalu
 
 
 def _mistakes(photos: Photos, i: int, rows: NDArray[np.float32]) -> float:
-    """Boxes missed and boxes too many, among the classes that the photo knows, weighted by their size."""
+    """Missed boxes and false ones, weighted by size, counting only the classes annotated in the photo."""
     complete = photos.data.records[i].complete
     h, w = photos.image(i).shape[:2]
     truth = photos.boxes[i][[int(c) in complete for c in photos.boxes[i][:, 4]]]

@@ -1,9 +1,9 @@
-"""A trained network as one ONNX file that every runtime reads.
+"""Export of a trained network as one ONNX file that every runtime reads.
 
 Normalisation is folded into the convolutions. A detector's weights are stored as 16-bit floats, a segmenter's as 8-bit
-integers with one scale per output channel. ``Cast`` and ``Mul`` make floats of them; runtimes do that once, when they
-load the file. So the file is small while the arithmetic stays float. Integers cost ``nano`` 0.009 of mAP50: too much
-for detectors.
+integers with one scale per output channel. ``Cast`` and ``Mul`` turn them into floats; runtimes do that once, when they
+load the file. The file is small while the arithmetic stays in floats. Integers cost ``nano`` 0.009 of mAP50, which is
+too much for detectors.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ OPSET = 17
 
 
 class PackedConv(nn.Module):
-    """A convolution whose weights are int8 with a scale per output channel, or float16."""
+    """A convolution with float16 weights, or int8 weights with a scale per output channel."""
 
     def __init__(self, conv: nn.Conv2d, *, integers: bool) -> None:
         super().__init__()
@@ -38,13 +38,13 @@ class PackedConv(nn.Module):
         self.stride, self.padding = conv.stride, conv.padding
 
     def forward(self, x: Tensor) -> Tensor:
-        """As the convolution it was made from."""
+        """Apply the convolution with its weights unpacked to float32."""
         weight = self.weight.float() if self.scale is None else self.weight.float() * self.scale  # type: ignore
         return functional.conv2d(x, weight, self.bias, self.stride, self.padding)  # type: ignore
 
 
 def packed(net: nn.Module, *, integers: bool) -> nn.Module:
-    """A copy for inference: normalisation folded in, weights as integers or as 16-bit floats."""
+    """Copy a network for inference, with normalisation folded in and weights as integers or 16-bit floats."""
     net = copy.deepcopy(net).cpu().float().eval()
     _pack(net, integers)
     return net
@@ -63,7 +63,7 @@ def _pack(module: nn.Module, integers: bool) -> None:
 
 
 class DetectGraph(nn.Module):
-    """Boxes in pixels of the input and scores from 0 to 1; overlapping ones are still to be thinned out."""
+    """Boxes in input pixels and scores from 0 to 1, before non-maximum suppression."""
 
     outputs = ("boxes", "scores")
 
@@ -75,13 +75,13 @@ class DetectGraph(nn.Module):
         self.register_buffer("strides", strides)
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """N x 3 x S x S uint8 to N x A x 4 and N x classes x A."""
+        """Map N x 3 x S x S uint8 to boxes N x A x 4 and scores N x classes x A."""
         logits, sides = self.net(images)
         return to_boxes(sides, self.centres, self.strides), logits.sigmoid()  # type: ignore[arg-type]
 
 
 class SegmentGraph(nn.Module):
-    """Logits of every class at every pixel of the input."""
+    """Logits of every class at every input pixel."""
 
     outputs = ("logits",)
 
@@ -90,7 +90,7 @@ class SegmentGraph(nn.Module):
         self.net = net
 
     def forward(self, images: Tensor) -> Tensor:
-        """N x 3 x S x S uint8 to N x classes x S x S."""
+        """Map N x 3 x S x S uint8 to logits N x classes x S x S."""
         return functional.interpolate(self.net(images), scale_factor=4.0, mode="bilinear", align_corners=False)
 
 
@@ -98,11 +98,11 @@ GRAPHS: Mapping[str, type[DetectGraph] | type[SegmentGraph]] = {"detect": Detect
 
 
 def export(net: nn.Module, kind: str, classes: Sequence[str], size: int, path: Path, about: Mapping[str, str]) -> None:
-    """Write the ONNX file. ``about`` goes into its metadata, beside the task and the names of the classes."""
+    """Write the ONNX file. ``about`` is added to its metadata, beside the task and the class names."""
     graph = GRAPHS[kind](packed(net, integers=kind == "segment"), size).eval()
     example = torch.zeros(1, 3, size, size, dtype=torch.uint8)
     with warnings.catch_warnings():
-        # The exporter by tracing is deprecated, but it needs torch alone and keeps the integers as they are.
+        # The tracing exporter is deprecated, but it needs only torch and keeps the integers as they are.
         warnings.simplefilter("ignore")
         torch.onnx.export(
             graph,
@@ -121,7 +121,7 @@ def export(net: nn.Module, kind: str, classes: Sequence[str], size: int, path: P
 def write_metadata(path: Path, values: Mapping[str, str]) -> None:
     """Append entries to an ONNX file's ``metadata_props`` (field 14 of the model, a repeated message of key and value).
 
-    Protobuf lets a repeated field be continued at the end of a message, so nothing has to be parsed.
+    Protobuf allows a repeated field to continue at the end of a message, so nothing has to be parsed.
     """
     with path.open("ab") as file:
         for key, value in values.items():

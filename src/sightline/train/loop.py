@@ -1,6 +1,6 @@
-"""The training loop that both tasks share: a long cosine schedule, a moving average of the weights, checkpoints.
+"""Training loop shared by both tasks: a long cosine schedule, a moving average of the weights, checkpoints.
 
-A run lives in one folder. Ctrl-C finishes the step, saves and returns; the same command with ``--resume`` goes on.
+A run lives in one folder. Ctrl-C finishes the step, saves and returns; the same command with ``--resume`` continues.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ Batch = dict[str, NDArray[Any]]
 
 
 class Task(Protocol):
-    """What the loop needs to know of detecting or segmenting."""
+    """Interface between the loop and a task (detection or segmentation)."""
 
     kind: str
     classes: tuple[str, ...]
@@ -45,7 +45,7 @@ class Task(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How to train. The schedule ends after ``epochs`` or ``minutes``, whichever comes first."""
+    """Training options. The schedule ends after ``epochs`` or ``minutes``, whichever comes first."""
 
     epochs: float = 100.0
     minutes: float | None = None
@@ -54,15 +54,15 @@ class Options:
     weight_decay: float = 0.02
     device: str = "auto"
     checks: int = 12
-    """How often the validation split is looked at."""
+    """Number of validation checks in a run."""
     seed: int = 0
     processes: int = 1
-    """Processes that train together, for processors of several cores; ``batch_size`` is of all of them."""
+    """Processes that train together, for CPUs with several cores; they share ``batch_size``."""
 
 
 @dataclass
 class Run:
-    """A training and everything needed to go on with it."""
+    """A training run and everything needed to continue it."""
 
     folder: Path
     net: nn.Module
@@ -73,7 +73,7 @@ class Run:
     history: list[dict[str, float]] = field(default_factory=list)
 
     def save(self, about: dict[str, Any]) -> None:
-        """Write the checkpoint; a crash while writing leaves the older one."""
+        """Write the checkpoint; a crash while writing keeps the older one."""
         state = {
             "net": self.net.state_dict(),
             "average": self.average.state_dict(),
@@ -88,7 +88,7 @@ class Run:
         (self.folder / "history.json").write_text(json.dumps(self.history, indent=1), "utf-8")
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on from a checkpoint."""
+        """Continue from a checkpoint."""
         self.net.load_state_dict(state["net"])
         self.average.load_state_dict(state["average"])
         self.optimizer.load_state_dict(state["optimizer"])
@@ -96,7 +96,7 @@ class Run:
 
 
 def pick_device(wanted: str) -> torch.device:
-    """``cpu``, ``cuda`` or, for ``auto``, the better one that is there."""
+    """Resolve ``cpu``, ``cuda`` or ``auto`` (cuda if available). Raises ConfigError."""
     there = torch.cuda.is_available()
     if wanted == "auto":
         return torch.device("cuda" if there else "cpu")
@@ -108,7 +108,7 @@ def pick_device(wanted: str) -> torch.device:
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
-    """Read a checkpoint. Raises ConfigError where there is none."""
+    """Read a checkpoint. Raises ConfigError if there is none."""
     if not path.is_file():
         raise ConfigError(f"no checkpoint at {path}")
     state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
@@ -116,7 +116,7 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
 
 
 def borrow(net: nn.Module, path: Path) -> int:
-    """Start from another network's weights: every tensor whose name and shape agree. Returns how many did."""
+    """Copy every tensor whose name and shape agree from another network's checkpoint. Returns how many were copied."""
     state = load_checkpoint(path)["average"]
     mine = net.state_dict()
     fitting = {k: v for k, v in state.items() if k in mine and mine[k].shape == v.shape}
@@ -135,7 +135,7 @@ def _optimizer(net: nn.Module, options: Options) -> torch.optim.Optimizer:
 
 
 def _batches(task: Task, options: Options, run: Run, team: Team, progress: Callable[[], float]) -> Iterator[Batch]:
-    """Batches made by one thread ahead of the network (OpenCV lets the other thread work meanwhile)."""
+    """Batches made by one thread ahead of the network (OpenCV releases the GIL meanwhile)."""
     ready: queue.Queue[Batch | BaseException] = queue.Queue(maxsize=3)
     stop = threading.Event()
 
@@ -153,7 +153,7 @@ def _batches(task: Task, options: Options, run: Run, team: Team, progress: Calla
         try:
             while not stop.is_set():
                 put(task.batch(size, rng, progress()))
-        except BaseException as error:  # noqa: BLE001 - told to the loop, which raises it
+        except BaseException as error:  # noqa: BLE001 - passed to the loop, which raises it
             put(error)
 
     thread = threading.Thread(target=make, name="batches", daemon=True)
@@ -171,7 +171,7 @@ def _batches(task: Task, options: Options, run: Run, team: Team, progress: Calla
 
 @contextmanager
 def _interruptible() -> Iterator[threading.Event]:
-    """An event that Ctrl-C sets, instead of an exception in the middle of a step."""
+    """Yield an event that Ctrl-C sets, in place of an exception in the middle of a step."""
     asked = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield asked
@@ -184,7 +184,7 @@ def _interruptible() -> Iterator[threading.Event]:
 
 
 def _average(average: nn.Module, net: nn.Module, step: int) -> None:
-    """Move the averaged weights a little towards the trained ones; faster while they are young."""
+    """Move the averaged weights towards the trained ones: a little, and further in the first steps."""
     keep = min(0.999, (1 + step) / (20 + step))
     with torch.no_grad():
         for mine, theirs in zip(average.state_dict().values(), net.state_dict().values(), strict=True):
@@ -204,7 +204,7 @@ def train(
     start_from: Path | None = None,
     team: Team = Team(),  # noqa: B008 - frozen
 ) -> tuple[nn.Module, list[dict[str, float]], bool]:
-    """Train; returns the averaged network, the history of losses and checks, and whether the schedule came to its end.
+    """Train. Returns the averaged network, the history of losses and checks, and whether the schedule completed.
 
     ``photos`` is the number of photos in an epoch. Raises ConfigError for a missing checkpoint or device.
     """
@@ -261,7 +261,7 @@ def train(
 
 
 class _Means:
-    """Running means of the parts of the loss."""
+    """Running means of the loss parts."""
 
     def __init__(self) -> None:
         self._sums: dict[str, float] = {}
@@ -280,7 +280,7 @@ class _Means:
 
 
 def _step(task: Task, run: Run, arrays: Batch, device: torch.device, team: Team) -> dict[str, float]:
-    """One batch's worth of learning; returns the parts of the loss."""
+    """Train on one batch. Returns the loss parts."""
     batch = {k: torch.from_numpy(v).to(device) for k, v in arrays.items()}
     run.net.train()
     with torch.autocast(device.type, torch.bfloat16):
@@ -300,7 +300,7 @@ def _step(task: Task, run: Run, arrays: Batch, device: torch.device, team: Team)
 
 
 def _check(task: Task, run: Run, options: Options, done: float, rate: float, means: _Means) -> dict[str, float]:
-    """A row of the history: where training is, its losses since the last row, and the validation split's figures."""
+    """A history row: progress, mean losses since the last row, and figures of the validation split."""
     row = {"progress": done, "step": run.step, "pictures": run.step * options.batch_size}
     row |= {"minutes": run.seconds / 60, "learning rate": rate}
     row |= {f"loss {name}": value for name, value in means.values().items()}
@@ -311,7 +311,7 @@ def _check(task: Task, run: Run, options: Options, done: float, rate: float, mea
 
 
 def show(kind: str, done: float, run: Run, options: Options, losses: dict[str, float]) -> None:
-    """One line on stderr: bar, losses, speed and the time that is left."""
+    """Show a progress line on stderr: bar, losses, speed and time left."""
     left = run.seconds * (1 - done) / max(done, 1e-6)
     bar = "#" * int(done * 24)
     pace = run.step * options.batch_size / max(run.seconds, 1e-6)

@@ -1,7 +1,7 @@
-"""The two small networks: one trunk of dense 3x3 convolutions, a detector's head and a segmenter's head.
+"""The two small networks: a shared trunk of dense 3x3 convolutions with a detector head or a segmenter head.
 
 Dense convolutions at low resolution train and run faster on CPUs than depthwise ones of equal accuracy, and ReLU fuses
-into them in every runtime. Pixels come in as N x 3 x H x W uint8 (BGR); scaling is part of the network.
+into them in every runtime. The input is N x 3 x H x W uint8 (BGR); scaling is part of the network.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ STRIDES = (8, 16, 32)
 WIDTHS = (16, 32, 48, 96, 160)
 """Channels at strides 2, 4, 8, 16 and 32."""
 DEPTHS = (0, 0, 1, 2, 1)
-"""Residual blocks at the same strides."""
+"""Residual blocks at strides 2, 4, 8, 16 and 32."""
 
 
 class ConvUnit(nn.Sequential):
-    """Convolution, batch normalisation, ReLU. Exporting folds the normalisation into the convolution."""
+    """Convolution, batch normalisation, ReLU. The export folds the normalisation into the convolution."""
 
     def __init__(self, inputs: int, outputs: int, kernel: int = 3, stride: int = 1, *, relu: bool = True) -> None:
         parts: list[nn.Module] = [
@@ -31,7 +31,7 @@ class ConvUnit(nn.Sequential):
 
 
 class Residual(nn.Module):
-    """Two convolutions around an identity."""
+    """Two convolutions with an identity shortcut."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -43,7 +43,7 @@ class Residual(nn.Module):
 
 
 class Trunk(nn.Module):
-    """Pixels to feature maps at strides 4, 8, 16 and 32."""
+    """Feature maps at strides 4, 8, 16 and 32 from pixels."""
 
     def __init__(self, widths: Sequence[int] = WIDTHS, depths: Sequence[int] = DEPTHS) -> None:
         super().__init__()
@@ -62,17 +62,17 @@ class Trunk(nn.Module):
 
 
 def double(x: Tensor) -> Tensor:
-    """Twice the size, by repeating pixels."""
+    """Double the size by repeating pixels."""
     return functional.interpolate(x, scale_factor=2.0, mode="nearest")
 
 
 def positive(x: Tensor) -> Tensor:
-    """Softplus in operators that WebGPU has: its runtime lacks Softplus itself."""
+    """Softplus made of operators that the WebGPU runtime has; it lacks Softplus itself."""
     return functional.relu(x) + torch.log(1 + torch.exp(-x.abs()))
 
 
 class Fusion(nn.Module):
-    """Top-down pyramid: each map gets what the coarser one saw. All maps come out with ``channels``."""
+    """Top-down pyramid: each map receives the coarser one. All maps come out with ``channels``."""
 
     def __init__(self, widths: Sequence[int], channels: int) -> None:
         super().__init__()
@@ -96,7 +96,7 @@ def _biased(conv: nn.Conv2d, bias: float) -> nn.Conv2d:
 
 
 class Detector(nn.Module):
-    """Per cell of three grids: class scores (logits) and a box as distances to its four sides, in strides."""
+    """Class scores (logits) and a box, as distances to its four sides in strides, for each cell of three grids."""
 
     def __init__(
         self, classes: int, widths: Sequence[int] = WIDTHS, depths: Sequence[int] = DEPTHS, channels: int = 64
@@ -106,12 +106,12 @@ class Detector(nn.Module):
         self.trunk = Trunk(widths, depths)
         self.fusion = Fusion(widths[2:], channels)
         self.towers = nn.ModuleList(ConvUnit(channels, channels) for _ in STRIDES)
-        # At the start scores are 1 %, as almost every cell is background, and boxes are about three cells wide.
+        # Initial scores are 1 %, as almost every cell is background, and initial boxes are about three cells wide.
         self.scores = nn.ModuleList(_biased(nn.Conv2d(channels, classes, 1), -4.6) for _ in STRIDES)
         self.sides = nn.ModuleList(_biased(nn.Conv2d(channels, 4, 3, padding=1), 1.0) for _ in STRIDES)
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
-        """N x 3 x H x W uint8 to score logits N x classes x A and sides N x A x 4 (left, top, right, bottom; > 0)."""
+        """Map N x 3 x H x W uint8 to logits N x classes x A and sides N x A x 4 (left, top, right, bottom; > 0)."""
         scores, sides = [], []
         for i, x in enumerate(self.fusion(self.trunk(pixels)[1:])):
             x = self.towers[i](x)
@@ -122,7 +122,7 @@ class Detector(nn.Module):
 
 
 class Segmenter(nn.Module):
-    """Class logits at the size of the input, decided at a quarter of it."""
+    """Class logits at a quarter of the input size."""
 
     def __init__(
         self, classes: int, widths: Sequence[int] = WIDTHS, depths: Sequence[int] = DEPTHS, channels: int = 48
@@ -139,9 +139,9 @@ class Segmenter(nn.Module):
         self.logits = nn.Conv2d(24, classes, 3, padding=1)
 
     def forward(self, pixels: Tensor) -> Tensor:
-        """N x 3 x H x W uint8 to N x classes x H/4 x W/4 logits."""
+        """Map N x 3 x H x W uint8 to N x classes x H/4 x W/4 logits."""
         fine, *maps = self.trunk(pixels)
-        # What the picture holds as a whole, told to every place: a wall at a shoulder looks like a coat from close by.
+        # Every place gets a summary of the whole picture: from close by, a wall at a shoulder looks like a coat.
         maps[-1] = maps[-1] + self.context(maps[-1].mean((2, 3), keepdim=True))
         coarse = self.coarse(self.fusion(maps)[0])
         out: Tensor = self.logits(self.join(self.fine(fine) + double(coarse)))

@@ -1,4 +1,4 @@
-"""Pictures for reports: curves, and photos with what was found in them."""
+"""Pictures for reports: curves, and photos with the findings drawn in."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ COLOURS = ((200, 90, 20), (40, 120, 230), (90, 160, 40), (160, 60, 150), (30, 30
 
 
 def curves(title: str, x: Sequence[float], lines: Mapping[str, Sequence[float]], x_name: str) -> Image:
-    """A chart of lines over a common x axis, 640 x 360; the vertical axis begins at 0."""
+    """A 640 x 360 line chart over a common x axis; the y axis begins at 0."""
     w, h, left, top, right, bottom = 640, 360, 56, 34, 28, 44
     canvas = np.full((h, w, 3), 255, np.uint8)
     highest = max((v for line in lines.values() for v in line), default=1.0) * 1.05 or 1.0
@@ -47,7 +47,7 @@ def _write(canvas: Image, text: str, at: tuple[int, int], colour: tuple[int, int
 
 
 def boxes_drawn(image: Image, truth: NDArray[np.float32], found: NDArray[np.float32], classes: Sequence[str]) -> Image:
-    """True boxes thin and green, found ones red with their class and score. Rows: box, class[, score]."""
+    """The photo with true boxes in thin green and found ones in red with class and score. Rows: box, class[, score]."""
     image = image.copy()
     for x1, y1, x2, y2, *_ in truth.tolist():
         cv2.rectangle(image, (round(x1), round(y1)), (round(x2), round(y2)), GREEN, 1)
@@ -58,7 +58,7 @@ def boxes_drawn(image: Image, truth: NDArray[np.float32], found: NDArray[np.floa
 
 
 def mask_drawn(image: Image, truth: NDArray[np.uint8], found: NDArray[np.uint8]) -> Image:
-    """Found classes tinted red, the edges of the true ones green."""
+    """The photo with found classes tinted red and the edges of the true ones green."""
     red = image * 0.5 + np.array(RED) * 0.5
     image = np.where((found > 0)[..., None], red, image).astype(np.uint8)
     inside = ((truth > 0) & (truth < 255)).astype(np.uint8)
@@ -68,7 +68,7 @@ def mask_drawn(image: Image, truth: NDArray[np.uint8], found: NDArray[np.uint8])
 
 
 def sheet(pictures: Sequence[Image], columns: int = 4, side: int = 240) -> Image:
-    """Pictures side by side, each with its longer side scaled to ``side``."""
+    """A grid of pictures, each with its longer side scaled to ``side``."""
     scaled = []
     for picture in pictures:
         factor = side / max(picture.shape[:2])

@@ -1,6 +1,6 @@
-"""Reading data sets: which photos there are, and what is known of each.
+"""Data set reader: the photos of a data set and what is known about each.
 
-Three layouts are understood; ``read`` tells them apart by what the folder holds:
+``read`` supports three layouts and tells them apart by what the folder contains:
 
 - COCO: ``annotations.json`` (split here) or ``train.json`` and ``val.json``, with the photos in ``images/``.
 - Masks: ``images/``; ``masks/NAME.png`` whose pixels are class ids (255: not judged); ``classes.txt``, a name a line.
@@ -25,7 +25,7 @@ from sightline.core.errors import ConfigError
 
 Task = Literal["detect", "segment"]
 IGNORE = 255
-"""The value of mask pixels that are not judged."""
+"""Value of mask pixels that are not judged."""
 PHOTO_ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
 GROUPS = {
     "EG1800 portraits": "portraits",
@@ -50,7 +50,7 @@ class FileRef:
     member: str | None = None
 
     def read(self) -> bytes:
-        """Its bytes."""
+        """The file's content."""
         return self.path.read_bytes() if self.member is None else _archive(self.path).read(self.member)
 
 
@@ -65,36 +65,36 @@ class Record:
     name: str
     image: FileRef
     group: str = "all"
-    """Photos of one group are judged together."""
+    """Name of the group with which this photo is judged."""
     validation: bool = False
     boxes: NDArray[np.float32] = field(default_factory=_no_boxes)
     """N x 5: x1, y1, x2, y2 in pixels of the photo, class id."""
     complete: frozenset[int] = frozenset()
-    """The classes of which every instance is boxed; a missing box of another class says nothing."""
+    """Classes of which every instance is boxed; for another class, a missing box means nothing."""
     mask: FileRef | None = None
     mask_values: tuple[int, ...] | None = None
-    """Class id by value of the mask's pixels; None where they are class ids already."""
+    """Class id for each value of the mask's pixels; None if they are class ids already."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DataSet:
-    """Photos and the names of their classes; a segmenter's class 0 is the background."""
+    """Photos and their class names; a segmenter's class 0 is the background."""
 
     classes: tuple[str, ...]
     records: tuple[Record, ...]
 
     def part(self, *, validation: bool) -> DataSet:
-        """The photos kept aside for validation, or all others."""
+        """The photos held out for validation, or all others."""
         return DataSet(self.classes, tuple(r for r in self.records if r.validation == validation))
 
 
 def kept_aside(name: str, share: float = 0.1) -> bool:
-    """Whether a photo belongs to the validation split: by its name alone, so that the split never moves."""
+    """Whether a photo belongs to the validation split. It depends on the name alone, so the split never changes."""
     return int.from_bytes(hashlib.sha256(name.encode()).digest()[:4]) < share * 2**32
 
 
 def read(folder: Path, task: Task) -> DataSet:
-    """Read a data set, whichever of the three layouts it has. Raises ConfigError with what was looked for."""
+    """Read a data set in any of the three layouts. Raises ConfigError saying what was expected."""
     if any(folder.glob("*.zip")):
         data = _read_archives(folder, task)
     elif task == "detect" and any((folder / name).is_file() for name in ("annotations.json", "train.json")):
@@ -183,7 +183,7 @@ def _read_archives(folder: Path, task: Task) -> DataSet:
 def _archived(
     path: Path, entries: Iterable[Any], classes: tuple[str, ...], values: dict[str, tuple[int, ...]], task: Task
 ) -> Iterable[Record]:
-    """Records of one archive; for a segmenter those with a person's mask or with every person boxed."""
+    """Records of one archive. A segmenter gets those with a person mask or with every person boxed."""
     for entry in entries:
         everything = entry.get("boxes_complete_for") == "all"
         named = classes if everything else entry.get("boxes_complete_for") or ()
@@ -191,7 +191,7 @@ def _archived(
         mask = FileRef(path, entry["mask"]) if task == "segment" and "mask" in entry else None
         if task == "segment" and mask is None and classes.index("person") not in complete:
             continue
-        # Photos with all classes boxed are few, and the only judge of most classes: four in ten are kept aside.
+        # Photos with all classes boxed are few, and most classes can be judged on them alone: four in ten are held out.
         validation = kept_aside(entry["image"], 0.4 if everything else 0.1)
         if task == "segment" and mask is None and validation:
             continue

@@ -19,14 +19,14 @@ from sightline.train.loop import Batch
 from sightline.train.records import IGNORE
 
 SIDES = ((0.5, 160), (0.85, 224), (1.0, 256))
-"""Until which part of training pictures have which side: small ones first, where most is learnt in the least time."""
+"""Picture side by training progress, as (until, side); small pictures first, as they teach the most per minute."""
 SIZE = 256
-"""Side of the square the finished network looks at, pixels."""
+"""Side of the square that the finished network takes, in pixels."""
 MOST_REPEATS = 2.0
 
 
 class SegmentTask:
-    """Photos with masks; the loss is cross entropy and dice at half the size of the picture."""
+    """Segmentation on photos with masks; the loss is cross entropy and dice at half the picture's size."""
 
     kind = "segment"
     size = SIZE
@@ -40,7 +40,7 @@ class SegmentTask:
         self._kept: NDArray[np.int64] = np.zeros(0, np.int64)
 
     def network(self) -> nn.Module:
-        """An untrained one."""
+        """A new, untrained network."""
         return nets.Segmenter(len(self.classes))
 
     def batch(self, size: int, rng: np.random.Generator, progress: float) -> Batch:
@@ -55,7 +55,7 @@ class SegmentTask:
 
     def _example(self, i: int, side: int, rng: np.random.Generator) -> tuple[Image, NDArray[np.uint8]]:
         pixels, mask = self._placed(i, side, rng, zoom=(0.6, 1.9))
-        if rng.random() < 0.25:  # what is in another photo's foreground, pasted in: new backgrounds for known things
+        if rng.random() < 0.25:  # another photo's foreground pasted in: new backgrounds for known things
             other, shape = self._placed(int(rng.choice(self._whole)), side, rng, zoom=(0.5, 1.5))
             front = (shape > 0) & (shape != IGNORE)
             mask = np.where(front, shape, mask)
@@ -72,7 +72,7 @@ class SegmentTask:
         return pixels, augment.warp_mask(self.train.mask(i), halved(matrix), side // 2, IGNORE)
 
     def loss(self, net: nn.Module, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Cross entropy and dice of every class but the background, where the pixel is judged."""
+        """Cross entropy, and dice of every class but the background, over the judged pixels."""
         logits = functional.interpolate(
             net(batch["pixels"].permute(0, 3, 1, 2)).float(), scale_factor=2.0, mode="bilinear", align_corners=False
         )
@@ -82,12 +82,12 @@ class SegmentTask:
         share = logits.softmax(1)[:, 1:] * judged[:, None]
         truth = functional.one_hot(mask.masked_fill(~judged, 0), len(self.classes)).permute(0, 3, 1, 2)[:, 1:].float()
         both, either = (share * truth).sum((2, 3)), (share + truth).sum((2, 3))
-        # A picture that holds nothing of the class would give dice 0 whatever is said: smoothed by 50 pixels.
+        # For a picture without the class, dice is 0 whatever the prediction; 50 pixels of smoothing correct that.
         dice = 1 - (2 * both + 50) / (either + 50)
         return {"entropy": entropy, "dice": dice.mean()}
 
     def validate(self, net: nn.Module) -> dict[str, float]:
-        """Intersection over union by group of photos, judged at the photos' own pixels."""
+        """Intersection over union by group of photos, at the photos' own resolution."""
         device = next(net.parameters()).device
         counts: dict[str, NDArray[np.int64]] = {}
         size = len(self.classes)
@@ -106,28 +106,28 @@ class SegmentTask:
 
 
 def repeats(groups: Sequence[str]) -> NDArray[np.float64]:
-    """How often each photo is seen in an epoch: those of a small group more than once, as groups are judged alone."""
+    """Average number of times each photo is seen in an epoch; more for small groups, as groups are judged alone."""
     sizes = Counter(groups)
     largest = max(sizes.values())
     return np.array([min(MOST_REPEATS, math.sqrt(largest / sizes[group])) for group in groups])
 
 
 def halved(matrix: augment.Matrix) -> augment.Matrix:
-    """The same placement on a square of half the side; pixel centres stay where they are."""
+    """The same placement on a square of half the side; pixel centres stay aligned."""
     half = matrix * 0.5
     half[:, 2] -= 0.25
     return half
 
 
 def confusion(found: NDArray[np.uint8], truth: NDArray[np.uint8], classes: int) -> NDArray[np.int64]:
-    """Pixels by true class (row) and found class (column); pixels that are not judged count nowhere."""
+    """Pixel counts by true class (row) and found class (column), over the judged pixels."""
     judged = truth != IGNORE
     pairs = truth[judged].astype(np.int64) * classes + found[judged]
     return np.bincount(pairs, minlength=classes * classes).reshape(classes, classes)
 
 
 def overlaps(counts: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Intersection over union of every class; NaN where it never appears."""
+    """Intersection over union of every class; NaN for a class that never appears."""
     both = np.diag(counts).astype(np.float64)
     either = counts.sum(0) + counts.sum(1) - both
     return np.asarray(np.divide(both, either, out=np.full(len(both), np.nan), where=either > 0))

@@ -1,4 +1,4 @@
-"""A whole training from a folder of data to an ONNX file with its report: what ``sightline train`` does."""
+"""A complete training run, from a data folder to an ONNX file with its report, as ``sightline train`` runs it."""
 
 from __future__ import annotations
 
@@ -28,21 +28,21 @@ FIGURES = ("mAP", "AP50", "IoU")
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to train, from what, and where the run is kept."""
+    """A training run: the task, its data, its options and its folder."""
 
     task: Task
     data: Path
     out: Path
     options: Options
     teacher: str | None = None
-    """A detector whose boxes stand in for the classes that photos say nothing of."""
+    """Detector whose boxes stand in for the classes that the photos are not annotated for."""
     start_from: Path | None = None
-    """The checkpoint of another run, to begin with its weights."""
+    """Checkpoint of another run whose weights are the starting point."""
     resume: bool = False
 
 
 def run(plan: Plan, say: Callable[[str], None]) -> Path | None:
-    """Train and export; returns the ONNX file, or None if Ctrl-C came first. Raises ConfigError."""
+    """Train and export. Returns the ONNX file, or None if Ctrl-C came first. Raises ConfigError."""
     if plan.teacher is not None and plan.task == "segment":
         raise ConfigError("--teacher: a segmenter learns from masks alone; leave it out")
     if plan.options.processes > 1 and pick_device(plan.options.device).type != "cpu":
@@ -61,7 +61,7 @@ def run(plan: Plan, say: Callable[[str], None]) -> Path | None:
 
 
 def prepare(plan: Plan, say: Callable[[str], None]) -> detect.DetectTask | segment.SegmentTask:
-    """Read the data, decode it and ask the teacher, as far as that is not done yet."""
+    """Read and decode the data and run the teacher, skipping what is already done."""
     data = read(plan.data, plan.task)
     learn, keep = data.part(validation=False), data.part(validation=True)
     if not learn.records or not keep.records:
@@ -87,7 +87,7 @@ def _learn(
 
 
 def _help(team: Team, plan: Plan) -> None:
-    """What the other processes of a team do: the same, from what member 0 prepared."""
+    """Train in another process of the team, on the data that member 0 prepared."""
     _learn(team, plan, prepare(plan, lambda _: None))
 
 
@@ -135,7 +135,7 @@ def report(
 
 
 def samples(task: detect.DetectTask | segment.SegmentTask, net: nn.Module) -> Image:
-    """A sheet of photos kept aside, evenly picked, with the truth and what the network finds."""
+    """A sheet of held-out photos, evenly spaced, with the truth and the network's findings."""
     photos = task.validation
     chosen = np.linspace(0, len(photos) - 1, min(SAMPLES, len(photos))).astype(int).tolist()
     if isinstance(task, detect.DetectTask):

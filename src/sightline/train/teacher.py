@@ -1,4 +1,4 @@
-"""Boxes from a model that is there already, for the classes that a data set says nothing of."""
+"""Teacher boxes: an existing model's detections for the classes that a data set isn't annotated for."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from sightline.train.cache import Photos
 from sightline.zoo.loader import load_model
 
 LEAST = 0.1
-"""Less confident rows are left out; see ``detect.CERTAIN`` for what becomes of those between."""
+"""Confidence below which teacher boxes are left out. ``detect.CERTAIN`` says what happens to the uncertain rest."""
 
 
 def teach(photos: Photos, teacher: str, folder: Path) -> list[NDArray[np.float32]]:
-    """For every photo N x 6: box, class, confidence, in the photo's pixels; kept in ``folder``, so asked for once.
+    """Teacher boxes for every photo, N x 6 each: box in the photo's pixels, class, confidence. Cached in ``folder``.
 
-    The teacher's classes are matched by name. Raises ConfigError where none is known to the data set.
+    The teacher's classes are matched by name. Raises ConfigError if the data set has none of them.
     """
     key = hashlib.sha256("\n".join([teacher, *(r.name for r in photos.data.records)]).encode()).hexdigest()
     path = folder / f"{key[:16]}.taught.npz"

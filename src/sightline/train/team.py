@@ -1,8 +1,8 @@
-"""Several processes that train one network together: each makes its own batches, their gradients are averaged.
+"""Data-parallel training: each process makes its own batches, and their gradients are averaged.
 
-On a processor, one process of one thread per core beats one process of many threads: convolutions' backward passes spin
-while they wait for each other's threads, and when another program takes a core they wait long (45 against 200 pictures
-a second on two cores of which one was taken).
+On a CPU, one single-threaded process per core beats one process with many threads: convolutions' backward passes spin
+while they wait for each other's threads, and wait long when another program takes a core (45 against 200 pictures a
+second on two cores of which one was taken).
 """
 
 from __future__ import annotations
@@ -20,23 +20,23 @@ from torch import Tensor, nn
 from torch import distributed as dist
 
 PATIENCE = timedelta(hours=2)
-"""A member that hears nothing for so long gives up; one may be paused, or be validating, for a while."""
+"""Time without a message after which a member gives up; a member may be paused or validating for a while."""
 
 
 @dataclass(frozen=True, slots=True)
 class Team:
-    """One member's place among all of them. Member 0 decides, validates and saves."""
+    """One process's rank in the team. Member 0 decides, validates and saves."""
 
     rank: int = 0
     size: int = 1
 
     @property
     def leads(self) -> bool:
-        """Whether this is the member that decides."""
+        """Whether this member decides."""
         return self.rank == 0
 
     def decide(self, *values: float) -> list[float]:
-        """Member 0's values, for everybody."""
+        """Broadcast member 0's values to everybody."""
         if self.size == 1:
             return list(values)
         told = torch.tensor(values, dtype=torch.float64)
@@ -44,7 +44,7 @@ class Team:
         return [float(v) for v in told]
 
     def agree(self, net: nn.Module) -> None:
-        """Average the gradients."""
+        """Average the gradients over all members."""
         if self.size == 1:
             return
         grads = [p.grad for p in net.parameters() if p.grad is not None]
@@ -55,7 +55,7 @@ class Team:
             grad.copy_(part.view_as(grad))
 
     def copy(self, tensors: list[Tensor]) -> None:
-        """Give everybody member 0's values."""
+        """Give every member the tensors of member 0."""
         if self.size > 1:
             for tensor in tensors:
                 dist.broadcast(tensor, 0)
@@ -63,7 +63,7 @@ class Team:
 
 @contextmanager
 def gathered(size: int, work: Callable[..., Any], *arguments: Any) -> Iterator[Team]:
-    """Member 0 of a team of ``size``; the others run ``work(team, *arguments)`` in processes of their own."""
+    """Yield member 0 of a team of ``size``; the others run ``work(team, *arguments)`` in processes of their own."""
     if size == 1:
         yield Team()
         return
