@@ -50,15 +50,7 @@ from sightline.wire.messages import (
     mask_kind,
 )
 from sightline.wire.msgpack import Bytes
-from sightline.wire.requests import (
-    Auth,
-    Close,
-    FrameMessage,
-    Ping,
-    StreamSettingsWish,
-    Subscribe,
-    Unsubscribe,
-)
+from sightline.wire.requests import Auth, Close, FrameMessage, Ping, StreamSettingsWish, Subscribe, Unsubscribe
 
 log = logging.getLogger(__name__)
 
