@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from msgspec import Struct
 
 from sightline.core.errors import SinkError
 from sightline.core.types import Segmentation
 from sightline.sinks import jsonl
+from sightline.wire import lines
 from support.results import entry, files_end_at, two_found
 
 IMAGE = np.zeros((48, 64, 3), np.uint8)
@@ -39,6 +42,16 @@ def test_a_line_says_what_was_promised(tmp_path: Path) -> None:
         "processing_time_ms": 2.5,
         "stages": {"infer": 1.5},
     }
+
+
+def test_a_line_has_the_extras_of_the_stages() -> None:
+    class Counts(Struct):
+        now: dict[str, int]
+
+    result = replace(entry(IMAGE).result, extras={"counts": Counts({"car": 2})})
+    assert json.loads(lines.encode(lines.line_of(result, "photo.jpg")))["extras"] == {"counts": {"now": {"car": 2}}}
+    assert json.loads(lines.as_json(result))["source"] == "hall"
+    assert lines.as_json(result) is lines.as_json(result)
 
 
 def test_a_segmentation_says_which_classes_are_seen(tmp_path: Path) -> None:

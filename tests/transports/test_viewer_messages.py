@@ -13,7 +13,7 @@ from sightline.core.mailbox import Mailbox
 from sightline.core.types import Result
 from sightline.streams.publisher import Subscription
 from sightline.streams.rendering import Look
-from sightline.transports._viewer import Viewer
+from sightline.transports._viewer import ViewerSession
 from sightline.wire.messages import ErrorMessage, Status
 from support.rtc import viewer
 from support.serving import Running, camera, peer, pixels, serving
@@ -36,9 +36,9 @@ async def server() -> AsyncIterator[Running]:
         yield running
 
 
-def viewer_of(look: Look | None) -> Viewer:
+def viewer_of(look: Look | None) -> ViewerSession:
     mailbox: Mailbox[Result | Status] = Mailbox()
-    return Viewer(Subscription(mailbox, "viewer"), look)
+    return ViewerSession(Subscription(mailbox, "viewer"), look)
 
 
 def look(**said: Any) -> str:

@@ -9,15 +9,27 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import Struct
 
 from sightline.core.errors import ProtocolError, StreamBusy, TooLarge
+from sightline.core.events import Event
 from sightline.core.types import Detection, Detections, Encoded, Frame, ModelCard, Result, Segment, Segmentation
 from sightline.transports._viewer import read
 from sightline.wire import json as protocol
-from sightline.wire.messages import Adapt, Hello, JsonDropped, Pong, SettingsMessage, SettingsRefused, Status
+from sightline.wire.messages import (
+    Adapt,
+    ErrorMessage,
+    Hello,
+    JsonDropped,
+    Pong,
+    SettingsMessage,
+    SettingsRefused,
+    Status,
+)
 from sightline.wire.requests import (
     Ack,
     FrameMetadata,
+    LookWish,
     PageDetection,
     PageResults,
     PageStages,
@@ -28,6 +40,25 @@ from sightline.wire.requests import (
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "wire.json"
 CARD = ModelCard("nets", "yolox", "detect", ("person", "bus"), (416, 416), "Apache-2.0", "a test")
+
+
+class Counts(Struct):
+    """What a stage might say."""
+
+    now: dict[str, int]
+
+
+EXTRAS = {"counts": Counts({"bus": 1})}
+EVENT = Event(
+    id="7",
+    stream="door",
+    phase="start",
+    kind="object",
+    at=1700000000.5,
+    seq=7,
+    class_name="bus",
+    box=(1.0, 2.0, 30.5, 40.0),
+)
 
 
 def result(*, mask: bytes | None = None, segmentation: bool = False) -> Result:
@@ -84,6 +115,17 @@ def messages() -> dict[str, Any]:
         "settings_refused": SettingsRefused(
             *("door", "bad_setting", "confidence: got 2; expected a number from 0.05 to 0.95", "confidence")
         ),
+        "result_with_extras": protocol.result_message(replace(result(), extras=EXTRAS), mask_follows=True),
+        "viewer_frame_with_extras": protocol.viewer_frame(
+            replace(result(), extras=EXTRAS), epoch=1700000000.0, jpeg_bytes=9
+        ),
+        "still_with_extras": protocol.still(
+            replace(result(), reused=result().frame, extras=EXTRAS), epoch=1700000000.0
+        ),
+        "event": EVENT,
+        "refused_of_a_viewer": ErrorMessage(
+            "bad_request", "opacity=101: expected a number from 0 to 100, percent", of="look"
+        ),
         "still": protocol.still(replace(result(), reused=result().frame), epoch=1700000000.0),
         "viewer_frame_rendered": protocol.viewer_frame(
             result(mask=b"png!"), epoch=1700000000.0, jpeg_bytes=11, rendered="boxes"
@@ -113,6 +155,7 @@ def messages() -> dict[str, Any]:
         "camera_ping": Ping(1000.0),
         "camera_settings": SettingsWish(model="fast", imgsz=None, classes=["person", 7]),
         "viewer_ack": Ack(7),
+        "viewer_look": LookWish("contours", 60),
         "viewer_performance_stats": PerformanceStats(29.5, 41.0, 1),
     }
     return texts | {name: protocol.encode(message) for name, message in peers.items()}
@@ -139,7 +182,7 @@ def test_golden_camera_messages_are_read_back(name: str) -> None:
     assert protocol.encode(protocol.decode_camera(text)) == text
 
 
-@pytest.mark.parametrize("name", ["viewer_ack", "viewer_performance_stats"])
+@pytest.mark.parametrize("name", ["viewer_ack", "viewer_look", "viewer_performance_stats"])
 def test_golden_viewer_messages_are_read_back(name: str) -> None:
     text = json.loads(GOLDEN.read_text())[name]
     assert protocol.encode(read(text)) == text

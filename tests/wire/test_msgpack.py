@@ -9,8 +9,10 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from sightline.core.errors import ProtocolError, TooLarge
+from sightline.core.events import Event
 from sightline.core.records import Detection, Segment
 from sightline.wire import msgpack as frames
 from sightline.wire.messages import (
@@ -71,6 +73,9 @@ def messages() -> dict[str, list[frames.Bytes]]:
         "auth": Auth("slt_secret"),
         "close": Close("door"),
         "subscribe": Subscribe("door", pictures=True),
+        "subscribe_to_events": Subscribe("door", events=True),
+        "result_with_extras": structs.replace(result(), extras={"counts": {"now": {"bus": 1}}}),
+        "event": Event(id="7", stream="door", phase="start", kind="object", at=1700000000.5, seq=7, track=3),
         "unsubscribe": Unsubscribe("door"),
         "ping": Ping(1000.0),
         "hello": Hello(model="motion", max_pending=2, max_fps=60.0, max_message_bytes=4194304, max_pixels=16777216),
@@ -119,7 +124,8 @@ def test_every_message_is_what_the_golden_file_says() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["frame", "frame_with_clock", "auth", "close", "subscribe", "unsubscribe", "ping", "wish"]
+    "name",
+    ["frame", "frame_with_clock", "auth", "close", "subscribe", "subscribe_to_events", "unsubscribe", "ping", "wish"],
 )
 def test_golden_peer_messages_are_read_back(name: str) -> None:
     data = bytes.fromhex(json.loads(GOLDEN.read_text())[name]["hex"])[4:]

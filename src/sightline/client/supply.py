@@ -36,7 +36,7 @@ class Form:
     """Maximum length of the longer side in pixels; None for no limit."""
 
 
-class Ready(NamedTuple):
+class Prepared(NamedTuple):
     """A picture ready to be sent."""
 
     jpeg: Jpeg
@@ -44,7 +44,7 @@ class Ready(NamedTuple):
     """Width and height of the caller's picture if a smaller one is sent."""
 
 
-async def supply(pictures: Pictures, form: Form) -> AsyncGenerator[Ready]:
+async def supply(pictures: Pictures, form: Form) -> AsyncGenerator[Prepared]:
     """Yield JPEGs of the caller's pictures. The next picture is taken when the last one has been used.
 
     An ordinary iterable may block (a camera, a file), so it is read in a thread of its own, which ends with it. Raises
@@ -52,20 +52,20 @@ async def supply(pictures: Pictures, form: Form) -> AsyncGenerator[Ready]:
     """
     if isinstance(pictures, AsyncIterable):
         async for picture in pictures:
-            yield Ready(picture) if _is_bytes(picture) else await asyncio.to_thread(encode, picture, form)
+            yield Prepared(picture) if _is_bytes(picture) else await asyncio.to_thread(encode, picture, form)
     elif isinstance(pictures, (list, tuple)) and all(map(_is_bytes, pictures)):
         for picture in pictures:
-            yield Ready(picture)
+            yield Prepared(picture)
     else:
         async with contextlib.aclosing(_from_thread(pictures, form)) as ready:
             async for one in ready:
                 yield one
 
 
-def encode(picture: Picture, form: Form) -> Ready:
+def encode(picture: Picture, form: Form) -> Prepared:
     """Encode a picture as JPEG; JPEG bytes pass unchanged. Raises TypeError for anything that is not a picture."""
     if isinstance(picture, (bytes, bytearray, memoryview)):
-        return Ready(picture)
+        return Prepared(picture)
     shape: tuple[int, ...] | None = getattr(picture, "shape", None)
     if shape is None or len(shape) != 3 or shape[2] != 3 or picture.dtype != "uint8":
         got = type(picture).__name__ if shape is None else f"{picture.dtype} array of shape {shape}"
@@ -74,7 +74,7 @@ def encode(picture: Picture, form: Form) -> Ready:
 
     smaller = codecs.shrink(picture, form.width)
     size = None if smaller is picture else (shape[1], shape[0])
-    return Ready(codecs.encode_jpeg(smaller, form.quality), size)
+    return Prepared(codecs.encode_jpeg(smaller, form.quality), size)
 
 
 def check(jpeg: Jpeg) -> None:
@@ -88,17 +88,17 @@ def _is_bytes(picture: object) -> TypeGuard[Jpeg]:
     return isinstance(picture, (bytes, bytearray, memoryview))
 
 
-_Asked: TypeAlias = "queue.SimpleQueue[asyncio.Future[Ready | None] | None]"
+_Asked: TypeAlias = "queue.SimpleQueue[asyncio.Future[Prepared | None] | None]"
 
 
-async def _from_thread(pictures: Iterable[Picture], form: Form) -> AsyncGenerator[Ready]:
+async def _from_thread(pictures: Iterable[Picture], form: Form) -> AsyncGenerator[Prepared]:
     loop = asyncio.get_running_loop()
     asked: _Asked = queue.SimpleQueue()
     thread = threading.Thread(target=_read, args=(pictures, form, asked, loop), name="pictures", daemon=True)
     thread.start()
     try:
         while True:
-            future: asyncio.Future[Ready | None] = loop.create_future()
+            future: asyncio.Future[Prepared | None] = loop.create_future()
             asked.put(future)
             ready = await future
             if ready is None:
@@ -111,7 +111,7 @@ async def _from_thread(pictures: Iterable[Picture], form: Form) -> AsyncGenerato
 def _read(pictures: Iterable[Picture], form: Form, asked: _Asked, loop: asyncio.AbstractEventLoop) -> None:
     iterator = None
     while (future := asked.get()) is not None:
-        ready: Ready | None = None
+        ready: Prepared | None = None
         error: Exception | None = None
         try:
             iterator = iter(pictures) if iterator is None else iterator
@@ -125,7 +125,7 @@ def _read(pictures: Iterable[Picture], form: Form, asked: _Asked, loop: asyncio.
         iterator.close()
 
 
-def _settle(future: asyncio.Future[Ready | None], ready: Ready | None, error: Exception | None) -> None:
+def _settle(future: asyncio.Future[Prepared | None], ready: Prepared | None, error: Exception | None) -> None:
     if future.done():
         return
     if error is None:

@@ -48,7 +48,7 @@ class Acks:
             await self._changed.wait()
 
 
-class Viewer:
+class ViewerSession:
     """One viewer's session, as its messages see it."""
 
     def __init__(self, subscription: Subscription, look: Look | None) -> None:
@@ -70,19 +70,19 @@ class Viewer:
             return ErrorMessage(e.code, e.message, of=str(message.__struct_config__.tag))
 
 
-def _acknowledge(viewer: Viewer, message: Ack) -> None:
+def _acknowledge(viewer: ViewerSession, message: Ack) -> None:
     viewer.acks.acknowledge(message.seq)
 
 
-def _report(viewer: Viewer, message: PerformanceStats) -> None:
+def _report(viewer: ViewerSession, message: PerformanceStats) -> None:
     viewer.subscription.report(message)
 
 
-def _answer(viewer: Viewer, message: Ping) -> Pong:
+def _answer(viewer: ViewerSession, message: Ping) -> Pong:
     return Pong(message.timestamp, time.time() * 1000)
 
 
-def _change_look(viewer: Viewer, message: LookWish) -> None:
+def _change_look(viewer: ViewerSession, message: LookWish) -> None:
     if viewer.look is None:
         raise BadRequest("look of a viewer that draws by itself: expected one with render=server")
     asked = Look.of(_said(message.mode), _said(message.opacity))
@@ -96,7 +96,7 @@ def _said(value: object) -> str | None:
     return None if value is None or value is UNSET else str(value)
 
 
-Handler: TypeAlias = Callable[[Viewer, Any], Struct | None]
+Handler: TypeAlias = Callable[[ViewerSession, Any], Struct | None]
 
 HANDLERS: Mapping[type[Struct], Handler] = {
     Ack: _acknowledge,

@@ -29,15 +29,7 @@ from sightline.wire.messages import (
     said_of,
     times_of,
 )
-from sightline.wire.requests import (
-    Auth,
-    Close,
-    FrameMessage,
-    Ping,
-    StreamSettingsWish,
-    Subscribe,
-    Unsubscribe,
-)
+from sightline.wire.requests import Auth, Close, FrameMessage, Ping, StreamSettingsWish, Subscribe, Unsubscribe
 
 if TYPE_CHECKING:
     from sightline.core.types import Result

@@ -11,7 +11,7 @@ from sightline.streams.hub import Hub
 from sightline.streams.ingest import EPOCH
 from sightline.streams.publisher import Subscription
 from sightline.streams.rendering import Look
-from sightline.transports._viewer import Viewer
+from sightline.transports._viewer import ViewerSession
 from sightline.transports.webrtc import hooks
 from sightline.transports.webrtc.encoding import Encoder, Encoders
 from sightline.transports.webrtc.peer import Peer
@@ -27,7 +27,7 @@ class Watching:
     ) -> None:
         """``look``: how to draw into the video, or None for who draws by himself."""
         self._hub, self._peer, self._encoders, self._name = hub, peer, encoders, name
-        self._viewer = Viewer(subscription, look)
+        self._viewer = ViewerSession(subscription, look)
         self._joined: tuple[Encoder, Look | None, str] | None = None
         """The encoder whose pictures are sent, its look and its codec."""
         self._last = 0

@@ -15,7 +15,7 @@ from sightline.streams.ingest import EPOCH
 from sightline.streams.publisher import Subscription
 from sightline.streams.rendering import Drawing, Look
 from sightline.streams.stream import Stream
-from sightline.transports._viewer import Viewer
+from sightline.transports._viewer import ViewerSession
 from sightline.transports.websocket.session import receive, send, until_end
 from sightline.wire import json as protocol
 from sightline.wire.messages import Status
@@ -35,7 +35,7 @@ async def watch(ws: WebSocket, hub: Hub, drawing: Drawing) -> None:
     async with hub.subscribe(name) as subscription:
         stream = hub.find(name)
         await _tell_status(ws, stream, stream.status)
-        viewer = Viewer(subscription, look if render == "server" else None)
+        viewer = ViewerSession(subscription, look if render == "server" else None)
         await until_end(_viewer_reads(ws, viewer), _viewer_sends(ws, stream, viewer, drawing, still=still))
 
 
@@ -46,7 +46,7 @@ def _flag(ws: WebSocket, name: str, *, default: bool) -> bool:
     return value == "1"
 
 
-async def _viewer_reads(ws: WebSocket, viewer: Viewer) -> None:
+async def _viewer_reads(ws: WebSocket, viewer: ViewerSession) -> None:
     while True:
         data = await receive(ws)
         if isinstance(data, bytes):
@@ -63,7 +63,7 @@ async def _tell_status(ws: WebSocket, stream: Stream, status: Status) -> None:
         await send(ws, protocol.encode(model))
 
 
-async def _viewer_sends(ws: WebSocket, stream: Stream, viewer: Viewer, drawing: Drawing, *, still: bool) -> None:
+async def _viewer_sends(ws: WebSocket, stream: Stream, viewer: ViewerSession, drawing: Drawing, *, still: bool) -> None:
     """``still``: where nothing moved since the last picture, and it is drawn as that was, say only that."""
     shown: tuple[Frame, Look | None] | None = None
     while True:
