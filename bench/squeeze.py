@@ -24,7 +24,7 @@ import numpy as np
 from websockets.asyncio.client import connect
 
 from common import CLIP, MODEL, asset, save, serving
-from sightline.stress.charts import HEIGHT, WIDTH, Line, line_chart
+from sightline.stress.charts import HEIGHT, WIDTH, ChartLine, line_chart
 
 MBIT = 1e6 / 8
 FAST = 100 * MBIT
@@ -119,7 +119,7 @@ polyline { fill: none; stroke-width: 2 } .target { stroke: #cf222e; stroke-dasha
 """
 
 
-def standing_alone(charts: list[tuple[str, list[Line], str]]) -> str:
+def standing_alone(charts: list[tuple[str, list[ChartLine], str]]) -> str:
     """Figures under each other, each with its title and lines' names above it, as one SVG."""
     drawn = ""
     for i, (title, lines, figure) in enumerate(charts):
@@ -163,8 +163,8 @@ def draw(camera: Camera, seconds: float, path: Path) -> None:
     for at, ms in camera.late:
         by_second[int(at - began)].append(ms)
     lines = [
-        Line("p95 of a second", [(s, float(np.percentile(ms, 95))) for s, ms in sorted(by_second.items())], 1),
-        Line("median", [(s, float(np.median(ms))) for s, ms in sorted(by_second.items())], 2),
+        ChartLine("p95 of a second", [(s, float(np.percentile(ms, 95))) for s, ms in sorted(by_second.items())], 1),
+        ChartLine("median", [(s, float(np.median(ms))) for s, ms in sorted(by_second.items())], 2),
     ]
     charts = [("Capture to result", lines, line_chart("", lines, x="s; dashed: the target", y="ms", target=100.0))]
     steps = []
@@ -174,7 +174,7 @@ def draw(camera: Camera, seconds: float, path: Path) -> None:
         for at, asked in camera.moves:
             points += [(at - began, now), (at - began, 100 * asked[key] / most)]
             now = points[-1][1]
-        steps.append(Line(key, [*points, (3 * seconds, now)], color))
+        steps.append(ChartLine(key, [*points, (3 * seconds, now)], color))
     when = f"s; 1 Mbit/s from {seconds:g} to {2 * seconds:g} s"
     charts.append(("Asked for", steps, line_chart("", steps, x=when, y="% of the preset")))
     path.write_text(standing_alone(charts))

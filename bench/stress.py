@@ -25,9 +25,9 @@ from sightline.core.errors import SightlineError
 from sightline.core.events import Event
 from sightline.stress.figures import Figures, balanced
 from sightline.stress.pictures import jpegs
-from sightline.stress.plan import Plan
+from sightline.stress.plan import StressPlan
 from sightline.stress.run import Load, run
-from sightline.stress.server import Server, started, wait_ready
+from sightline.stress.server import StressServer, started, wait_ready
 from sightline.stress.verdict import Goal, verdict
 from sightline.wire.requests import FrameHead
 
@@ -102,7 +102,7 @@ async def offer(
     return sum(mine) / (time.monotonic() - begin - SETTLE_S), late / count, mine
 
 
-async def beyond(server: Server, loads: tuple[int, ...], cycles: int, pictures: list[bytes]) -> dict[str, Any]:
+async def beyond(server: StressServer, loads: tuple[int, ...], cycles: int, pictures: list[bytes]) -> dict[str, Any]:
     """Loads in turns; throughput of each against the first one's of the same cycle."""
     address = links.Address(server.url)
     publishers = [Publisher(f"beyond-{i}") for i in range(STREAMS)]
@@ -167,7 +167,7 @@ async def measure(name: str, options: list[str], seconds: float, cycles: int) ->
     async with started(*options, tcp=True) as server:
         await wait_ready(server)
         if seconds:
-            steady = await run(Load(server, pictures, lambda _words: None), Plan(STREAMS, 30, seconds))
+            steady = await run(Load(server, pictures, lambda _words: None), StressPlan(STREAMS, 30, seconds))
             judged = verdict(steady, Goal())
             print(f"\n{name}: {judged.words}\n")
             print("| offered/s | delivered/s | no result | p50, p95, p99 ms | fairness ", end="")

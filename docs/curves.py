@@ -16,22 +16,24 @@ sys.path[:0] = [str(ROOT / "bench"), str(ROOT / "tests")]
 
 from test_controller import DEFAULT, MBIT, TARGET_MS, World, between  # noqa: E402
 
-from sightline.stress.charts import Line, line_chart  # noqa: E402
+from sightline.stress.charts import ChartLine, line_chart  # noqa: E402
 from squeeze import standing_alone  # noqa: E402
 
 
-def charts(what: str, world: World, seconds: int) -> list[tuple[str, list[Line], str]]:
+def charts(what: str, world: World, seconds: int) -> list[tuple[str, list[ChartLine], str]]:
     """Latency of every second, and what was asked for."""
     by_second: dict[int, list[float]] = defaultdict(list)
     for at, ms in world.late:
         by_second[int(at)].append(ms)
-    late = [Line("p95 of a second, ms", [(s, float(np.percentile(ms, 95))) for s, ms in sorted(by_second.items())], 1)]
+    late = [
+        ChartLine("p95 of a second, ms", [(s, float(np.percentile(ms, 95))) for s, ms in sorted(by_second.items())], 1)
+    ]
     asked = []
     for color, key in enumerate(("fps", "quality", "width"), start=1):
         points = [(0.0, 100.0)]
         for at, knobs, _ in world.moves:
             points += [(at, points[-1][1]), (at, 100 * getattr(knobs, key) / getattr(DEFAULT, key))]
-        asked.append(Line(key, [*points, (seconds, points[-1][1])], color))
+        asked.append(ChartLine(key, [*points, (seconds, points[-1][1])], color))
     return [
         (what, late, line_chart("", late, x="s; dashed: the target", y="ms", target=TARGET_MS)),
         ("asked for", asked, line_chart("", asked, x="s", y="% of the preset")),

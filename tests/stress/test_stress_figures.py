@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from sightline.stress.figures import Figures, Sample, balanced, figures, jain, ledger_errors, spread
-from sightline.stress.plan import Plan, Published
+from sightline.stress.plan import Published, StressPlan
 from sightline.stress.verdict import Goal, sweep_verdict, verdict
 
-PLAN = Plan(2, 10, 10)
+PLAN = StressPlan(2, 10, 10)
 
 
 def published(name: str, results: int = 90, replaced: int = 10, *, first_s: float = 0.0, ms: float = 20.0) -> Published:
@@ -173,7 +173,7 @@ def load(rate: int, delivered: int) -> Figures:
     one.sent_s = [seq / rate for seq in range(rate * 10)]
     one.result_s = [10 * i / delivered for i in range(delivered)]
     return figures(
-        Plan(1, rate, 10), [one], [], samples([100.0] * 20), stats(one), transport="tcp", picture_bytes=30_000
+        StressPlan(1, rate, 10), [one], [], samples([100.0] * 20), stats(one), transport="tcp", picture_bytes=30_000
     )
 
 

@@ -10,13 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from sightline.stress.charts import Line, bar_chart, line_chart, nice
-from sightline.stress.figures import Figures, Sample, Second, Spread, StreamFigures, ViewerFigures
+from sightline.stress.charts import ChartLine, bar_chart, line_chart, nice
+from sightline.stress.figures import Figures, LatencySpread, Sample, Second, StreamFigures, ViewerFigures
 from sightline.stress.html import page
 from sightline.stress.report import as_json, report, show
 from sightline.stress.verdict import Goal
 
-MS = Spread(1.0, 2.0, 3.0, 4.0)
+MS = LatencySpread(1.0, 2.0, 3.0, 4.0)
 
 
 def run(name: str = "stress-0", *, seconds: int = 3, offered: float = 10.0) -> Figures:
@@ -86,7 +86,7 @@ def test_json_says_the_same() -> None:
 def test_a_sweep_draws_its_curve(
     p95: tuple[float, float], bars: tuple[int, int], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    runs = [replace(run(offered=10.0 * ms), latency=Spread(1.0, ms, ms, ms)) for ms in p95]
+    runs = [replace(run(offered=10.0 * ms), latency=LatencySpread(1.0, ms, ms, ms)) for ms in p95]
     show(report(runs, Goal(100.0, 0.01), source="clip.mp4", sweep=True))
     drawn = [
         line for line in capsys.readouterr().out.splitlines() if "|" in line and line.endswith(" ms") and "#" in line
@@ -106,7 +106,7 @@ def test_ticks_are_round_and_reach_the_top(most: float) -> None:
 
 @given(st.lists(st.tuples(st.floats(0, 1e6), st.floats(0, 1e6)), max_size=60))
 def test_lines_stay_in_their_chart(points: list[tuple[float, float]]) -> None:
-    drawn = line_chart("t", [Line("n", points, 1)], x="s", y="ms", target=5)
+    drawn = line_chart("t", [ChartLine("n", points, 1)], x="s", y="ms", target=5)
     svg = ElementTree.fromstring(re.findall(r"<svg viewBox.*?</svg>", drawn)[0])
     for dot in svg.iter("circle"):
         assert 0 <= float(dot.attrib["cx"]) <= 560

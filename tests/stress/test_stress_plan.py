@@ -7,12 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sightline.core.errors import ConfigError
-from sightline.stress.plan import Plan
+from sightline.stress.plan import StressPlan
 
 
 @given(st.integers(1, 256), st.floats(0.1, 240), st.floats(1, 60))
 def test_a_schedule_is_absolute_and_ends_in_time(streams: int, fps: float, duration: float) -> None:
-    plan = Plan(streams, fps, duration)
+    plan = StressPlan(streams, fps, duration)
     schedule = plan.schedule(streams - 1)
     assert schedule.frames == max(1, round(fps * duration))
     assert schedule.due(0) < 1 / fps
@@ -22,7 +22,7 @@ def test_a_schedule_is_absolute_and_ends_in_time(streams: int, fps: float, durat
 
 
 def test_streams_take_turns() -> None:
-    plan = Plan(4, 10, 2)
+    plan = StressPlan(4, 10, 2)
     due = sorted(plan.schedule(i).due(seq) for i in range(4) for seq in range(20))
     assert due == pytest.approx([k / 40 for k in range(80)])
 
@@ -38,4 +38,4 @@ def test_streams_take_turns() -> None:
 )
 def test_what_cannot_be_done_is_refused(given: tuple[int, float, float], said: str) -> None:
     with pytest.raises(ConfigError, match=said):
-        Plan(*given)
+        StressPlan(*given)

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 
 from sightline.client import connect, links
 from sightline.stress.plan import Published, PublishJob, Schedule
-from sightline.stress.publisher import Publisher
+from sightline.stress.publisher import StressPublisher
 from sightline.wire import msgpack as frames
 from sightline.wire.messages import DroppedMessage, Hello
 from sightline.wire.requests import FrameMessage
@@ -73,7 +73,7 @@ async def server(*, deaf_s: float = 0.0, answers: int = 1, frames_read: int = FR
 
 async def publish(url: str) -> Published:
     """FRAMES frames, 200 a second."""
-    publisher = Publisher(PublishJob(url, "cam", Schedule(200, FRAMES, 0.0), "", [], 0))
+    publisher = StressPublisher(PublishJob(url, "cam", Schedule(200, FRAMES, 0.0), "", [], 0))
     link = await connect.publishing(links.Address(url), "cam")(publisher)
     try:
         await publisher.send(link, [PICTURE], time.monotonic())

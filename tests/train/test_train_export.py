@@ -37,7 +37,7 @@ PLAIN |= {"Abs", "Exp", "Log", "Neg", "Slice", "Sub", "Transpose", "Unsqueeze"}
 
 def network(kind: str) -> Any:
     torch.manual_seed(0)
-    net = nets.Detector(3) if kind == "detect" else nets.Segmenter(3)
+    net = nets.DetectorNet(3) if kind == "detect" else nets.SegmenterNet(3)
     net.train()
     with torch.no_grad():  # statistics that are not those of a fresh network
         for _ in range(20):

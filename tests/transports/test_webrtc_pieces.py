@@ -26,7 +26,7 @@ from sightline.streams.hub import Hub
 from sightline.transports.webrtc import peer, publishing
 from sightline.transports.webrtc.encoding import Encoders
 from sightline.transports.webrtc.hooks import WAITING, PromptBuffer, RtpClock, check, receive
-from sightline.transports.webrtc.peer import Peer, clean
+from sightline.transports.webrtc.peer import WebRtcPeer, clean
 from sightline.transports.webrtc.publishing import WebRtcPublisher, decode
 from support.results import entry
 
@@ -109,7 +109,7 @@ async def test_pictures_that_nobody_decodes_do_not_pile_up() -> None:
 
 
 async def test_a_peer_that_does_not_read_loses_results_and_is_ended_by_what_it_must_hear() -> None:
-    ours, heard = Peer(Settings.model_validate({})), list[str]()
+    ours, heard = WebRtcPeer(Settings.model_validate({})), list[str]()
     channel: Any = SimpleNamespace(readyState="open", bufferedAmount=0, send=heard.append)
     ours._channel = channel
     assert ours.say("first")
@@ -130,7 +130,7 @@ async def test_a_program_that_crashed_has_its_stream_again_as_soon_as_it_starts_
     hub = Hub(settings, ModelPool(settings, key, lambda _: Loaded(create(), "", gpu_available=False)))
 
     def publish() -> WebRtcPublisher:
-        return WebRtcPublisher(hub, Peer(settings), "obs", wants_results=True, preset=None, session="")
+        return WebRtcPublisher(hub, WebRtcPeer(settings), "obs", wants_results=True, preset=None, session="")
 
     crashed = publish()
     with pytest.raises(StreamBusy):
@@ -175,7 +175,7 @@ async def test_servers_for_ice_that_are_dead_are_not_waited_for(monkeypatch: pyt
         stun.bind(("127.0.0.1", 0))
         urls = f"stun:127.0.0.1:{stun.getsockname()[1]}", f"turn:127.0.0.1:{turn.getsockname()[1]}?transport=tcp"
         dead = {"urls": urls, "username": "me", "credential": "it"}
-        ours = Peer(Settings.model_validate({"webrtc_ice_servers": [dead]}))
+        ours = WebRtcPeer(Settings.model_validate({"webrtc_ice_servers": [dead]}))
         viewer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         viewer.addTransceiver("video", "recvonly")
         await viewer.setLocalDescription(await viewer.createOffer())

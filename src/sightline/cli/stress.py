@@ -19,7 +19,7 @@ from sightline.zoo.options import options_of
 
 if TYPE_CHECKING:
     from sightline.stress.figures import Figures
-    from sightline.stress.server import Server
+    from sightline.stress.server import StressServer
 
 SWEEP_P95_MS = 100.0
 SWEEP_DROPS = 1.0
@@ -67,7 +67,7 @@ def stress(
     # Imported here, as otherwise a broken OpenCV would stop `sightline doctor` as well.
     from sightline.sources.base import shown
     from sightline.stress import pictures
-    from sightline.stress.plan import Plan
+    from sightline.stress.plan import StressPlan
     from sightline.stress.report import as_json as to_json
     from sightline.stress.report import report, show
     from sightline.stress.run import Load, run
@@ -84,7 +84,7 @@ def stress(
         settings = load_settings(**given)
         provide(settings)
         loader.check_model(settings.model, options_of(settings))
-    plan = Plan(streams, fps, duration, viewers)
+    plan = StressPlan(streams, fps, duration, viewers)
     lost = max_drops if max_drops is not None or not sweep else SWEEP_DROPS
     goal = Goal(target if target is not None or not sweep else SWEEP_P95_MS, None if lost is None else lost / 100)
     if out is not None:
@@ -96,7 +96,7 @@ def stress(
         def say(words: str) -> None:
             status.update(words[:1].upper() + words[1:])
 
-        def theirs(url: str) -> AbstractAsyncContextManager[Server]:
+        def theirs(url: str) -> AbstractAsyncContextManager[StressServer]:
             ca = client_authority()
             return running(url, stats_url, token=client_token(), ca=None if ca is None else str(ca))
 

@@ -52,10 +52,10 @@ def train(
 ) -> None:
     """Train a model on your own photos and write it as ONNX, ready for --model. Ctrl-C saves; --resume goes on."""
     check_extra()
-    from sightline.train.loop import Options
-    from sightline.train.session import Plan, run
+    from sightline.train.loop import TrainOptions
+    from sightline.train.session import TrainPlan, run
 
-    options = Options(
+    options = TrainOptions(
         epochs=epochs,
         minutes=minutes,
         batch_size=batch_size,
@@ -63,7 +63,7 @@ def train(
         device=device,
         processes=processes,
     )
-    plan = Plan(task.value, data, out, options, teacher, start_from, resume)
+    plan = TrainPlan(task.value, data, out, options, teacher, start_from, resume)
     path = run(plan, typer.echo)
     if path is None:
         typer.echo(f"\nStopped and saved. Go on with the same command and --resume (the run is in {out}).")

@@ -14,7 +14,7 @@ from sightline.wire.messages import Status
 
 
 @dataclass(frozen=True, slots=True)
-class PendingModel:
+class PendingSwitch:
     """A model that a stream waits for."""
 
     key: ModelKey
@@ -25,7 +25,7 @@ class PendingModel:
 
 
 @dataclass(frozen=True, slots=True)
-class FailedModel:
+class FailedSwitch:
     """A change of model that came to nothing."""
 
     key: ModelKey
@@ -49,8 +49,8 @@ class ModelState:
         """What the controller has chosen where nobody else has: imgsz, confidence."""
         self.told: Status | None = None
         """How the model stood when the stream's peers were last told."""
-        self.pending: PendingModel | None = None
-        self.failed: FailedModel | None = None
+        self.pending: PendingSwitch | None = None
+        self.failed: FailedSwitch | None = None
         self._feed = feed
         self._moved = moved
         self._next: tuple[ModelWorker, InferenceOptions] | None = None

@@ -21,7 +21,7 @@ from sightline.inference.pool import ModelPool, Pooled
 from sightline.models.base import Options
 from sightline.settings.settings import Settings
 from sightline.settings.stream import merged
-from sightline.streams.model_state import FailedModel, PendingModel
+from sightline.streams.model_state import FailedSwitch, PendingSwitch
 from sightline.streams.stream import Stream
 from sightline.wire.messages import SettingsMessage
 
@@ -105,7 +105,7 @@ class ModelSwitch:
     async def _load_and_change(self, stream: Stream, given: Mapping[str, Any]) -> None:
         key = self._key(stream, merged(stream.model.chosen, given), given)
         stream.model.give_up()
-        pending = stream.model.pending = PendingModel(key, time.time())
+        pending = stream.model.pending = PendingSwitch(key, time.time())
         log.info("stream %s: model %s is loaded for it", stream.name, key)
         try:
             async with self._pool.holding(key, pending.over) as one:
@@ -125,11 +125,11 @@ class ModelSwitch:
         """Return the key of the model that is meant. Another model begins without what was adapted to the old one."""
         return self.offers.key(choices if "model" in given else {**stream.model.adapted, **choices})
 
-    def _failed(self, stream: Stream, pending: PendingModel, error: SightlineError) -> str:
+    def _failed(self, stream: Stream, pending: PendingSwitch, error: SightlineError) -> str:
         """Return why a change failed, without the operator's folders, and note it."""
         message = FOLDERS.sub("", error.message.replace(pending.key.spec, pending.key.name))
         if stream.model.pending is pending:
-            stream.model.failed = FailedModel(pending.key, message, time.time())
+            stream.model.failed = FailedSwitch(pending.key, message, time.time())
         return message
 
     def _take_force(self, stream: Stream, one: Pooled, choices: dict[str, Any], given: Mapping[str, Any]) -> None:

@@ -17,7 +17,7 @@ MOST_DOTS = 40
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class ChartLine:
     """One line of a chart. ``color`` is 1 to 4."""
 
     name: str
@@ -26,7 +26,7 @@ class Line:
     dashed: bool = False
 
 
-def line_chart(title: str, lines: Sequence[Line], *, x: str, y: str, target: float | None = None) -> str:
+def line_chart(title: str, lines: Sequence[ChartLine], *, x: str, y: str, target: float | None = None) -> str:
     """Line chart with a common x axis from 0 and a legend. ``target`` is a level to compare with."""
     points = [point for one in lines for point in one.points]
     right = nice(max((px for px, _ in points), default=1.0))[-1]
@@ -100,7 +100,7 @@ def _label(x: str) -> str:
     return f'<text class="label" x="{middle:.0f}" y="{HEIGHT - 4}" text-anchor="middle">{escape(x)}</text>' if x else ""
 
 
-def _line(one: Line, right: float, top: float, unit: str) -> str:
+def _line(one: ChartLine, right: float, top: float, unit: str) -> str:
     dashed = " dashed" if one.dashed else ""
     path = " ".join(f"{_x(px, right):.1f},{_y(py, top):.1f}" for px, py in one.points)
     parts = [f'<polyline class="c{one.color}{dashed}" points="{path}"/>']

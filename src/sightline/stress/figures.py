@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 from msgspec import Struct
 
-from sightline.stress.plan import Plan, Published, Viewed
+from sightline.stress.plan import Published, StressPlan, Viewed
 
 LATE_MS = 10.0
 """Delay in ms after which a sent frame counts as late."""
 
 
-class Spread(Struct, frozen=True):
+class LatencySpread(Struct, frozen=True):
     """Percentiles in milliseconds; zeros if there were no values."""
 
     p50: float = 0.0
@@ -42,7 +42,7 @@ class Second(Struct, frozen=True):
     sent: int
     delivered: int
     dropped: int
-    latency: Spread
+    latency: LatencySpread
 
 
 class StreamFigures(Struct, frozen=True):
@@ -59,9 +59,9 @@ class StreamFigures(Struct, frozen=True):
     dropped: dict[str, int]
     refused: dict[str, int]
     unanswered: int
-    latency: Spread
+    latency: LatencySpread
     """Time from sending to the result, as the publisher measured it."""
-    server: Spread
+    server: LatencySpread
     """Time from arrival to the result, as the server reports it."""
     longest_gap_s: float
     """Longest time without a result in seconds, counted from the start."""
@@ -74,7 +74,7 @@ class ViewerFigures(Struct, frozen=True):
     stream: str
     seen: int
     skipped: int
-    latency: Spread
+    latency: LatencySpread
     """Time from the publisher's sending to the viewer."""
     error: str
 
@@ -102,9 +102,9 @@ class Figures(Struct, frozen=True):
     refused: dict[str, int]
     unanswered: int
     late: int
-    lateness: Spread
-    latency: Spread
-    server: Spread
+    lateness: LatencySpread
+    latency: LatencySpread
+    server: LatencySpread
     fairness: float
     streams: list[StreamFigures]
     viewers: list[ViewerFigures]
@@ -121,12 +121,12 @@ class Figures(Struct, frozen=True):
         return 1 - self.delivered / self.sent if self.sent else 0.0
 
 
-def spread(values: Sequence[float]) -> Spread:
+def spread(values: Sequence[float]) -> LatencySpread:
     """Percentiles and maximum of values in milliseconds."""
     if not values:
-        return Spread()
+        return LatencySpread()
     p50, p95, p99, most = np.percentile(np.asarray(values), (50, 95, 99, 100))
-    return Spread(*(round(float(ms), 2) for ms in (p50, p95, p99, most)))
+    return LatencySpread(*(round(float(ms), 2) for ms in (p50, p95, p99, most)))
 
 
 def jain(values: Iterable[float]) -> float:
@@ -137,7 +137,7 @@ def jain(values: Iterable[float]) -> float:
 
 
 def figures(
-    plan: Plan,
+    plan: StressPlan,
     published: Sequence[Published],
     viewed: Sequence[Viewed],
     samples: list[Sample],
@@ -184,7 +184,7 @@ def figures(
     )
 
 
-def _stream(plan: Plan, seen: Published) -> StreamFigures:
+def _stream(plan: StressPlan, seen: Published) -> StreamFigures:
     times = [0.0, *sorted(seen.result_s), max(plan.duration, *seen.result_s, 0.0)]
     return StreamFigures(
         name=seen.stream,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from html import escape
 
-from sightline.stress.charts import Line, bar_chart, line_chart
+from sightline.stress.charts import ChartLine, bar_chart, line_chart
 from sightline.stress.figures import Figures
 from sightline.stress.report import Report, line, overview, reasons, server_of
 
@@ -66,9 +66,9 @@ def _run(found: Report, run: Figures) -> str:
         line_chart(
             "Frames a second",
             [
-                Line("sent", [(s.s, s.sent) for s in seconds], 1, dashed=True),
-                Line("delivered", [(s.s, s.delivered) for s in seconds], 2),
-                Line("dropped", [(s.s, s.dropped) for s in seconds], 3),
+                ChartLine("sent", [(s.s, s.sent) for s in seconds], 1, dashed=True),
+                ChartLine("delivered", [(s.s, s.delivered) for s in seconds], 2),
+                ChartLine("dropped", [(s.s, s.dropped) for s in seconds], 3),
             ],
             x="seconds",
             y="frames/s",
@@ -76,18 +76,21 @@ def _run(found: Report, run: Figures) -> str:
         line_chart(
             "Latency from sending to the result",
             [
-                Line("p50", [(s.s, s.latency.p50) for s in seconds if s.delivered], 1),
-                Line("p95", [(s.s, s.latency.p95) for s in seconds if s.delivered], 3),
+                ChartLine("p50", [(s.s, s.latency.p50) for s in seconds if s.delivered], 1),
+                ChartLine("p95", [(s.s, s.latency.p95) for s in seconds if s.delivered], 3),
             ],
             x="seconds",
             y="ms",
             target=found.goal.p95_ms,
         ),
         line_chart(
-            "The server's CPU", [Line("CPU", [(s.s, s.cpu) for s in run.samples], 4)], x="seconds", y="% of a core"
+            "The server's CPU", [ChartLine("CPU", [(s.s, s.cpu) for s in run.samples], 4)], x="seconds", y="% of a core"
         ),
         line_chart(
-            "The server's memory", [Line("resident", [(s.s, s.ram_mb) for s in run.samples], 4)], x="seconds", y="MB"
+            "The server's memory",
+            [ChartLine("resident", [(s.s, s.ram_mb) for s in run.samples], 4)],
+            x="seconds",
+            y="MB",
         ),
         bar_chart("Delivered frames of each stream", [(s.name, s.delivered) for s in run.streams], y="frames"),
         bar_chart("p95 latency of each stream", [(s.name, s.latency.p95) for s in run.streams], y="ms"),
@@ -119,8 +122,8 @@ def _sweep(found: Report) -> str:
         line_chart(
             "Throughput",
             [
-                Line("offered", [(r.offered, r.offered) for r in runs], 1, dashed=True),
-                Line("delivered", [(r.offered, r.throughput) for r in runs], 2),
+                ChartLine("offered", [(r.offered, r.offered) for r in runs], 1, dashed=True),
+                ChartLine("delivered", [(r.offered, r.throughput) for r in runs], 2),
             ],
             x="offered frames/s",
             y="frames/s",
@@ -128,9 +131,9 @@ def _sweep(found: Report) -> str:
         line_chart(
             "Latency from sending to the result",
             [
-                Line("p50", [(r.offered, r.latency.p50) for r in runs], 1),
-                Line("p95", [(r.offered, r.latency.p95) for r in runs], 3),
-                Line("p99", [(r.offered, r.latency.p99) for r in runs], 4, dashed=True),
+                ChartLine("p50", [(r.offered, r.latency.p50) for r in runs], 1),
+                ChartLine("p95", [(r.offered, r.latency.p95) for r in runs], 3),
+                ChartLine("p99", [(r.offered, r.latency.p99) for r in runs], 4, dashed=True),
             ],
             x="offered frames/s",
             y="ms",
@@ -138,7 +141,7 @@ def _sweep(found: Report) -> str:
         ),
         line_chart(
             "Frames without a result",
-            [Line("no result", [(r.offered, round(100 * r.lost_share, 2)) for r in runs], 3)],
+            [ChartLine("no result", [(r.offered, round(100 * r.lost_share, 2)) for r in runs], 3)],
             x="offered frames/s",
             y="%",
             target=None if found.goal.lost is None else 100 * found.goal.lost,
@@ -146,8 +149,8 @@ def _sweep(found: Report) -> str:
         line_chart(
             "CPU",
             [
-                Line("server", [(r.offered, _mean(s.cpu for s in r.samples)) for r in runs], 4),
-                Line("publishers and viewers", [(r.offered, r.clients_cpu) for r in runs], 1, dashed=True),
+                ChartLine("server", [(r.offered, _mean(s.cpu for s in r.samples)) for r in runs], 4),
+                ChartLine("publishers and viewers", [(r.offered, r.clients_cpu) for r in runs], 1, dashed=True),
             ],
             x="offered frames/s",
             y="% of a core",

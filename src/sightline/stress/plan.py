@@ -17,7 +17,7 @@ MOST_SECONDS = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class StressPlan:
     """One load: ``streams`` publishers that send ``fps`` frames a second each, for ``duration`` seconds."""
 
     streams: int
@@ -108,7 +108,7 @@ Told: TypeAlias = PublishJob | ViewJob | Start | Stop
 # Messages from a child. Lists have one entry for each event, in order; ``_s`` means seconds from the start.
 
 
-class Ready(Struct, tag=True):
+class ServerReady(Struct, tag=True):
     """Notice that the child is connected."""
 
 
@@ -158,4 +158,4 @@ class Viewed(Struct, tag=True):
     error: str = ""
 
 
-Heard: TypeAlias = Ready | Failed | Published | Viewed
+Heard: TypeAlias = ServerReady | Failed | Published | Viewed

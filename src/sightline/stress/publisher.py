@@ -12,7 +12,7 @@ from sightline.core.errors import SightlineError
 from sightline.core.events import Event
 from sightline.stress import child
 from sightline.stress.pictures import packed
-from sightline.stress.plan import Published, PublishJob, Ready, Start
+from sightline.stress.plan import Published, PublishJob, ServerReady, Start
 from sightline.wire.requests import FrameHead
 
 GRACE_S = 20.0
@@ -21,7 +21,7 @@ PATIENCE_S = 10.0
 """Seconds without an answer after which the missing ones are given up."""
 
 
-class Publisher:
+class StressPublisher:
     """Record of what was sent and what came back; the receiver of the link's callbacks."""
 
     def __init__(self, job: PublishJob) -> None:
@@ -116,11 +116,11 @@ async def work(parent: child.Parent) -> None:
     """Connect, wait for the start, publish, report."""
     job = await parent.hear(PublishJob)
     with packed(job.pictures, job.ends) as pictures:
-        publisher = Publisher(job)
+        publisher = StressPublisher(job)
         address = links.Address(job.url, token=job.token, ca=job.ca)
         link = await connect.publishing(address, job.stream)(publisher)
         try:
-            parent.tell(Ready())
+            parent.tell(ServerReady())
             start = await parent.hear(Start)
             await publisher.send(link, pictures, start.at)
             parent.tell(await publisher.settle())

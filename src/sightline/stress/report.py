@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from sightline.stress.figures import Figures, Spread
+from sightline.stress.figures import Figures, LatencySpread
 from sightline.stress.run import machine
 from sightline.stress.verdict import Goal, Verdict, sweep_verdict, verdict
 
@@ -96,7 +96,7 @@ def server_of(run: Figures) -> str:
     return f"{run.model}{f' with {run.engine}' if run.engine else ''}, over {run.transport}"
 
 
-def line(ms: Spread) -> str:
+def line(ms: LatencySpread) -> str:
     """A spread in words."""
     return f"p50 {ms.p50:.1f}, p95 {ms.p95:.1f}, p99 {ms.p99:.1f}, max {ms.max:.1f} ms"
 

@@ -18,8 +18,8 @@ from sightline.core.errors import SightlineError, Unreachable
 from sightline.stress.child import Child, child
 from sightline.stress.figures import Figures, Sample, balanced, figures
 from sightline.stress.pictures import pack
-from sightline.stress.plan import MOST_FPS, Plan, Published, PublishJob, Ready, Start, Stop, Viewed, ViewJob
-from sightline.stress.server import Server
+from sightline.stress.plan import MOST_FPS, Published, PublishJob, ServerReady, Start, Stop, StressPlan, Viewed, ViewJob
+from sightline.stress.server import StressServer
 from sightline.stress.verdict import Goal, within
 
 EVERY_S = 0.5
@@ -42,13 +42,13 @@ Say = Callable[[str], None]
 class Load:
     """The server, the pictures and the progress callback that all runs share."""
 
-    server: Server
+    server: StressServer
     pictures: Sequence[bytes]
     say: Say
     """Callback that shows progress to a person."""
 
 
-async def run(load: Load, plan: Plan) -> Figures:
+async def run(load: Load, plan: StressPlan) -> Figures:
     """Run one plan. Raises SightlineError if it can't be carried out; server failures are figures, not errors."""
     # A new name each time, so that nothing the server remembers of an earlier run is counted.
     run_id = uuid4().hex[:6]
@@ -67,7 +67,7 @@ async def run(load: Load, plan: Plan) -> Figures:
             viewing = [ViewJob(url, names[i % plan.streams], *shown) for i in range(plan.viewers)]
             viewers = [await stack.enter_async_context(child("viewer", job)) for job in viewing]
             publishers = [await stack.enter_async_context(child("publisher", job)) for job in publishing]
-            await asyncio.gather(*(one.hear(Ready) for one in [*viewers, *publishers]))
+            await asyncio.gather(*(one.hear(ServerReady) for one in [*viewers, *publishers]))
             published, samples = await _publish(load, plan, publishers, names)
             stats = await _final(load.server, names)
             for viewer in viewers:
@@ -84,7 +84,7 @@ async def run(load: Load, plan: Plan) -> Figures:
     )
 
 
-async def sweep(load: Load, plan: Plan, goal: Goal) -> list[Figures]:
+async def sweep(load: Load, plan: StressPlan, goal: Goal) -> list[Figures]:
     """Run plans with a growing load, beginning with this one, until BEYOND runs missed the goal."""
     found: list[Figures] = []
     broken = 0
@@ -92,12 +92,12 @@ async def sweep(load: Load, plan: Plan, goal: Goal) -> list[Figures]:
         load.say(f"{plan.offered:g} frames/s")
         found.append(await run(load, plan))
         broken = broken + 1 if broken or not within(found[-1], goal) else 0
-        plan = Plan(plan.streams, round(plan.fps * STEP, 2), plan.duration, plan.viewers)
+        plan = StressPlan(plan.streams, round(plan.fps * STEP, 2), plan.duration, plan.viewers)
     return found
 
 
 async def _publish(
-    load: Load, plan: Plan, publishers: list[Child], names: list[str]
+    load: Load, plan: StressPlan, publishers: list[Child], names: list[str]
 ) -> tuple[list[Published], list[Sample]]:
     start = time.monotonic() + LEAD_S
     for one in publishers:
@@ -116,7 +116,7 @@ async def _publish(
             watching.result()  # raises any error of the task
 
 
-async def _watch(load: Load, plan: Plan, start: float, names: list[str], samples: list[Sample]) -> None:
+async def _watch(load: Load, plan: StressPlan, start: float, names: list[str], samples: list[Sample]) -> None:
     """Read the figures until cancelled."""
     await load.server.get("/stats")  # CPU is counted from the previous read on
     await asyncio.sleep(start - time.monotonic())
@@ -134,7 +134,7 @@ async def _watch(load: Load, plan: Plan, start: float, names: list[str], samples
         load.say(f"{plan.streams} streams at {plan.fps:g} frames/s: {min(s, plan.duration):.0f} of {plan.duration:g} s")
 
 
-async def _final(server: Server, names: list[str]) -> dict[str, Any]:
+async def _final(server: StressServer, names: list[str]) -> dict[str, Any]:
     """The server's figures once every frame has had its answer; empty if it is gone, which the publishers report."""
     try:
         return await server.until("/stats", lambda stats: _settled(stats, names), SETTLE_S)

@@ -28,7 +28,7 @@ KEPT = 50
 
 
 @dataclass(frozen=True, slots=True)
-class Server:
+class StressServer:
     """Addresses and credentials of the server under test."""
 
     url: str
@@ -57,7 +57,7 @@ class Server:
 @asynccontextmanager
 async def running(
     url: str, stats_url: str | None, *, token: str | None = None, ca: str | None = None
-) -> AsyncGenerator[Server]:
+) -> AsyncGenerator[StressServer]:
     """A server that runs already, and goes on. Raises ConfigError for a URL that is none of ours."""
     url = Address(url, token=token, ca=ca).url
     parts = urlsplit(url)
@@ -69,11 +69,11 @@ async def running(
     elif urlsplit(stats_url).scheme not in ("http", "https"):
         raise ConfigError(f"--stats-url {stats_url!r}: expected http://HOST:PORT")
     Address(stats_url.replace("http", "ws", 1), token=token)  # which is not sent where it would be overheard
-    yield Server(url, stats_url.rstrip("/"), token, ca)
+    yield StressServer(url, stats_url.rstrip("/"), token, ca)
 
 
 @asynccontextmanager
-async def started(*options: str, tcp: bool) -> AsyncGenerator[Server]:
+async def started(*options: str, tcp: bool) -> AsyncGenerator[StressServer]:
     """Run ``sightline serve`` with these options on free local ports, until the end. Raises SightlineError."""
     # Limits on rate or number of publishers would hide the server's capacity. The caller's other settings are kept.
     env = environment(max_fps=240, max_streams=256, max_viewers=512)
@@ -91,7 +91,7 @@ async def started(*options: str, tcp: bool) -> AsyncGenerator[Server]:
         async with asyncio.timeout(LOAD_S):
             urls = await _urls(process.stdout, said, ["http", "tcp"] if tcp else ["http"])
         reading = asyncio.create_task(_drain(process.stdout, said))
-        server = Server(urls["tcp"] if tcp else urls["http"].replace("http", "ws", 1), urls["http"])
+        server = StressServer(urls["tcp"] if tcp else urls["http"].replace("http", "ws", 1), urls["http"])
         yield server
     except TimeoutError:
         raise Unreachable(f"the server did not begin within {LOAD_S:g} s: {_last(said)}") from None
@@ -111,7 +111,7 @@ async def started(*options: str, tcp: bool) -> AsyncGenerator[Server]:
             await reading
 
 
-async def wait_ready(server: Server) -> None:
+async def wait_ready(server: StressServer) -> None:
     """Wait until the server is ready for frames. Raises SightlineError."""
     found = await server.until("/ready", lambda found: bool(found.get("ready")), LOAD_S)
     if not found.get("ready"):
@@ -141,7 +141,7 @@ def _last(said: list[str]) -> str:
     return " ".join("".join(said[-5:]).split())[-600:] or "it said nothing"
 
 
-def _get(server: Server, path: str) -> dict[str, Any]:
+def _get(server: StressServer, path: str) -> dict[str, Any]:
     url = server.http
     parts = urlsplit(url)
     host = parts.hostname or ""

@@ -9,10 +9,10 @@ from sightline.client.answers import Answer, Result
 from sightline.core.errors import SightlineError
 from sightline.core.events import Event
 from sightline.stress import child
-from sightline.stress.plan import Ready, Stop, Viewed, ViewJob
+from sightline.stress.plan import ServerReady, Stop, Viewed, ViewJob
 
 
-class Viewer:
+class StressViewer:
     """Record of what came; the receiver of the link's callbacks."""
 
     def __init__(self, stream: str) -> None:
@@ -44,11 +44,11 @@ class Viewer:
 async def work(parent: child.Parent) -> None:
     """Connect, watch until told to stop, report."""
     job = await parent.hear(ViewJob)
-    viewer = Viewer(job.stream)
+    viewer = StressViewer(job.stream)
     address = links.Address(job.url, token=job.token, ca=job.ca)
     link = await connect.subscribing(address, job.stream, pictures=True)(viewer)
     try:
-        parent.tell(Ready())
+        parent.tell(ServerReady())
         cpu = time.process_time()
         await parent.hear(Stop)
         viewer.seen.cpu_s = time.process_time() - cpu

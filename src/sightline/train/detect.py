@@ -31,7 +31,7 @@ CERTAIN = 0.25
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Truth:
+class PictureTruth:
     """Truth for one photo: boxes N x 4, their classes and trust (0: not judged), and the classes nobody looked for."""
 
     boxes: NDArray[np.float32]
@@ -40,7 +40,7 @@ class Truth:
     unknown: NDArray[np.int64]
 
     @classmethod
-    def of(cls, photos: Photos, i: int, taught: NDArray[np.float32] | None) -> Truth:
+    def of(cls, photos: Photos, i: int, taught: NDArray[np.float32] | None) -> PictureTruth:
         """Join human boxes with a teacher's (N x 6: box, class, confidence) for the classes that the human left out."""
         own = photos.boxes[i]
         complete = photos.data.records[i].complete
@@ -68,7 +68,7 @@ class DetectTask:
         """``taught`` has a teacher's boxes for each photo of ``train``, N x 6 each."""
         self.train, self.validation = train, validation
         self.classes = train.data.classes
-        self.truth = [Truth.of(train, i, taught[i] if taught else None) for i in range(len(train))]
+        self.truth = [PictureTruth.of(train, i, taught[i] if taught else None) for i in range(len(train))]
         known = [i for i, r in enumerate(train.data.records) if r.complete or taught]
         self._usable = np.array(known, np.int64)
         self._repeats = repeats([self.truth[i].labels[self.truth[i].trust > 0] for i in known], len(self.classes))
@@ -76,7 +76,7 @@ class DetectTask:
 
     def network(self) -> nn.Module:
         """A new, untrained network."""
-        return nets.Detector(len(self.classes))
+        return nets.DetectorNet(len(self.classes))
 
     def batch(self, size: int, rng: np.random.Generator, progress: float) -> Batch:
         """Pictures N x S x S x 3, their boxes as one flat list, and the indices of scores that are not judged."""
@@ -104,10 +104,10 @@ class DetectTask:
         i, self._kept = int(self._kept[-1]), self._kept[:-1]
         return i
 
-    def _single(self, side: int, rng: np.random.Generator) -> tuple[Image, Truth]:
+    def _single(self, side: int, rng: np.random.Generator) -> tuple[Image, PictureTruth]:
         return self._placed(self._next(rng), side, side, rng, zoom=(0.5, 1.8))
 
-    def _mosaic(self, side: int, rng: np.random.Generator) -> tuple[Image, Truth]:
+    def _mosaic(self, side: int, rng: np.random.Generator) -> tuple[Image, PictureTruth]:
         """Four photos around a random centre."""
         cx, cy = (int(v) for v in rng.uniform(0.3, 0.7, 2) * side)
         canvas = np.empty((side, side, 3), np.uint8)
@@ -116,18 +116,18 @@ class DetectTask:
             picture, truth = self._placed(self._next(rng), x2 - x1, y2 - y1, rng, zoom=(0.8, 2.2))
             canvas[y1:y2, x1:x2] = picture
             parts.append(moved(truth, x1, y1, (x1, y1, x2, y2)))
-        return canvas, Truth(*(np.concatenate([getattr(p, f) for p in parts]) for f in Truth.__slots__))
+        return canvas, PictureTruth(*(np.concatenate([getattr(p, f) for p in parts]) for f in PictureTruth.__slots__))
 
     def _placed(
         self, i: int, width: int, height: int, rng: np.random.Generator, zoom: tuple[float, float]
-    ) -> tuple[Image, Truth]:
+    ) -> tuple[Image, PictureTruth]:
         image, truth = self.train.image(i), self.truth[i]
         matrix = augment.placement(image.shape, width, height, rng, zoom=zoom, stretch=1.3)
         boxes, inside = augment.warp_boxes(truth.boxes, matrix, width, height)
         there = inside > 0.05
         seen = (inside > 0.3) & ((boxes[:, 2:] - boxes[:, :2]).min(1, initial=1e9) > 3)
         trust = np.where(seen, truth.trust, 0).astype(np.float32)  # a sliver is neither present nor absent
-        return augment.warp(image, matrix, width, height), Truth(
+        return augment.warp(image, matrix, width, height), PictureTruth(
             boxes[there], truth.labels[there], trust[there], truth.unknown
         )
 
@@ -155,12 +155,12 @@ def repeats(labels: list[NDArray[np.int64]], classes: int) -> NDArray[np.float64
     return np.asarray(np.where(holds, factor, 1).max(1))
 
 
-def moved(truth: Truth, x: int, y: int, tile: tuple[int, int, int, int]) -> Truth:
+def moved(truth: PictureTruth, x: int, y: int, tile: tuple[int, int, int, int]) -> PictureTruth:
     """A tile's truth in mosaic pixels. A class nobody looked for becomes an untrusted box over the whole tile."""
     n = len(truth.unknown)
     boxes = truth.boxes + np.array([x, y, x, y], np.float32)
     whole = np.tile(np.array(tile, np.float32), (n, 1))
-    return Truth(
+    return PictureTruth(
         np.concatenate([boxes, whole]),
         np.concatenate([truth.labels, truth.unknown]),
         np.concatenate([truth.trust, np.zeros(n, np.float32)]),
@@ -168,7 +168,7 @@ def moved(truth: Truth, x: int, y: int, tile: tuple[int, int, int, int]) -> Trut
     )
 
 
-def unjudged(truth: Truth, side: int, classes: int) -> NDArray[np.bool_]:
+def unjudged(truth: PictureTruth, side: int, classes: int) -> NDArray[np.bool_]:
     """Classes x cells: whether the cell's centre lies in an untrusted box of that class."""
     centres = cells(side)[0].numpy()
     out = np.zeros((classes, len(centres)), np.bool_)

@@ -44,7 +44,7 @@ class Task(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class TrainOptions:
     """Training options. The schedule ends after ``epochs`` or ``minutes``, whichever comes first."""
 
     epochs: float = 100.0
@@ -61,7 +61,7 @@ class Options:
 
 
 @dataclass
-class Run:
+class TrainRun:
     """A training run and everything needed to continue it."""
 
     folder: Path
@@ -124,7 +124,7 @@ def borrow(net: nn.Module, path: Path) -> int:
     return len(fitting)
 
 
-def _optimizer(net: nn.Module, options: Options) -> torch.optim.Optimizer:
+def _optimizer(net: nn.Module, options: TrainOptions) -> torch.optim.Optimizer:
     matrices = [p for p in net.parameters() if p.ndim > 1]
     vectors = [p for p in net.parameters() if p.ndim <= 1]
     groups = [
@@ -134,7 +134,9 @@ def _optimizer(net: nn.Module, options: Options) -> torch.optim.Optimizer:
     return torch.optim.AdamW(groups, lr=options.learning_rate, fused=True)
 
 
-def _batches(task: Task, options: Options, run: Run, team: Team, progress: Callable[[], float]) -> Iterator[Batch]:
+def _batches(
+    task: Task, options: TrainOptions, run: TrainRun, team: Team, progress: Callable[[], float]
+) -> Iterator[Batch]:
     """Batches made by one thread ahead of the network (OpenCV releases the GIL meanwhile)."""
     ready: queue.Queue[Batch | BaseException] = queue.Queue(maxsize=3)
     stop = threading.Event()
@@ -197,7 +199,7 @@ def _average(average: nn.Module, net: nn.Module, step: int) -> None:
 def train(
     task: Task,
     folder: Path,
-    options: Options,
+    options: TrainOptions,
     *,
     photos: int,
     resume: bool = False,
@@ -214,7 +216,7 @@ def train(
     net = task.network().to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     if start_from is not None:
         borrow(net, start_from)
-    run = Run(folder, net, copy.deepcopy(net).requires_grad_(False), _optimizer(net, options))
+    run = TrainRun(folder, net, copy.deepcopy(net).requires_grad_(False), _optimizer(net, options))
     if resume:
         run.restore(load_checkpoint(folder / "checkpoint.pt"))
     team.copy(list(net.state_dict().values()))
@@ -279,7 +281,7 @@ class _Means:
         self._sums, self._count = {}, 0
 
 
-def _step(task: Task, run: Run, arrays: Batch, device: torch.device, team: Team) -> dict[str, float]:
+def _step(task: Task, run: TrainRun, arrays: Batch, device: torch.device, team: Team) -> dict[str, float]:
     """Train on one batch. Returns the loss parts."""
     batch = {k: torch.from_numpy(v).to(device) for k, v in arrays.items()}
     run.net.train()
@@ -299,7 +301,9 @@ def _step(task: Task, run: Run, arrays: Batch, device: torch.device, team: Team)
     return {name: part.item() for name, part in parts.items()}
 
 
-def _check(task: Task, run: Run, options: Options, done: float, rate: float, means: _Means) -> dict[str, float]:
+def _check(
+    task: Task, run: TrainRun, options: TrainOptions, done: float, rate: float, means: _Means
+) -> dict[str, float]:
     """A history row: progress, mean losses since the last row, and figures of the validation split."""
     row = {"progress": done, "step": run.step, "pictures": run.step * options.batch_size}
     row |= {"minutes": run.seconds / 60, "learning rate": rate}
@@ -310,7 +314,7 @@ def _check(task: Task, run: Run, options: Options, done: float, rate: float, mea
     return row
 
 
-def show(kind: str, done: float, run: Run, options: Options, losses: dict[str, float]) -> None:
+def show(kind: str, done: float, run: TrainRun, options: TrainOptions, losses: dict[str, float]) -> None:
     """Show a progress line on stderr: bar, losses, speed and time left."""
     left = run.seconds * (1 - done) / max(done, 1e-6)
     bar = "#" * int(done * 24)

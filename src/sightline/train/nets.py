@@ -95,7 +95,7 @@ def _biased(conv: nn.Conv2d, bias: float) -> nn.Conv2d:
     return conv
 
 
-class Detector(nn.Module):
+class DetectorNet(nn.Module):
     """Class scores (logits) and a box, as distances to its four sides in strides, for each cell of three grids."""
 
     def __init__(
@@ -121,7 +121,7 @@ class Detector(nn.Module):
         return torch.cat(scores, 2), positive(torch.cat(sides, 2).float()).transpose(1, 2)
 
 
-class Segmenter(nn.Module):
+class SegmenterNet(nn.Module):
     """Class logits at a quarter of the input size."""
 
     def __init__(

@@ -41,7 +41,7 @@ class SegmentTask:
 
     def network(self) -> nn.Module:
         """A new, untrained network."""
-        return nets.Segmenter(len(self.classes))
+        return nets.SegmenterNet(len(self.classes))
 
     def batch(self, size: int, rng: np.random.Generator, progress: float) -> Batch:
         """Pictures N x S x S x 3 and masks N x S/2 x S/2."""

@@ -17,7 +17,7 @@ from sightline.core.version import __version__
 from sightline.train import detect, pictures, segment
 from sightline.train.cache import Photos
 from sightline.train.export import export
-from sightline.train.loop import Options, load_checkpoint, pick_device, train
+from sightline.train.loop import TrainOptions, load_checkpoint, pick_device, train
 from sightline.train.records import Task, read
 from sightline.train.teacher import teach
 from sightline.train.team import Team, gathered
@@ -27,13 +27,13 @@ FIGURES = ("mAP", "AP50", "IoU")
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class TrainPlan:
     """A training run: the task, its data, its options and its folder."""
 
     task: Task
     data: Path
     out: Path
-    options: Options
+    options: TrainOptions
     teacher: str | None = None
     """Detector whose boxes stand in for the classes that the photos are not annotated for."""
     start_from: Path | None = None
@@ -41,7 +41,7 @@ class Plan:
     resume: bool = False
 
 
-def run(plan: Plan, say: Callable[[str], None]) -> Path | None:
+def run(plan: TrainPlan, say: Callable[[str], None]) -> Path | None:
     """Train and export. Returns the ONNX file, or None if Ctrl-C came first. Raises ConfigError."""
     if plan.teacher is not None and plan.task == "segment":
         raise ConfigError("--teacher: a segmenter learns from masks alone; leave it out")
@@ -60,7 +60,7 @@ def run(plan: Plan, say: Callable[[str], None]) -> Path | None:
     return path
 
 
-def prepare(plan: Plan, say: Callable[[str], None]) -> detect.DetectTask | segment.SegmentTask:
+def prepare(plan: TrainPlan, say: Callable[[str], None]) -> detect.DetectTask | segment.SegmentTask:
     """Read and decode the data and run the teacher, skipping what is already done."""
     data = read(plan.data, plan.task)
     learn, keep = data.part(validation=False), data.part(validation=True)
@@ -80,13 +80,13 @@ def prepare(plan: Plan, say: Callable[[str], None]) -> detect.DetectTask | segme
 
 
 def _learn(
-    team: Team, plan: Plan, task: detect.DetectTask | segment.SegmentTask
+    team: Team, plan: TrainPlan, task: detect.DetectTask | segment.SegmentTask
 ) -> tuple[nn.Module, list[dict[str, float]], bool]:
     photos = len(task.train)
     return train(task, plan.out, plan.options, photos=photos, resume=plan.resume, start_from=plan.start_from, team=team)
 
 
-def _help(team: Team, plan: Plan) -> None:
+def _help(team: Team, plan: TrainPlan) -> None:
     """Train in another process of the team, on the data that member 0 prepared."""
     _learn(team, plan, prepare(plan, lambda _: None))
 
@@ -98,7 +98,7 @@ def _same_classes(checkpoint: Path, classes: tuple[str, ...]) -> None:
 
 
 def report(
-    plan: Plan,
+    plan: TrainPlan,
     task: detect.DetectTask | segment.SegmentTask,
     net: nn.Module,
     history: list[dict[str, float]],
@@ -129,7 +129,7 @@ def report(
         "",
         "![samples](samples.jpg)",
         "",
-        "Settings: " + ", ".join(f"{name} {getattr(plan.options, name)}" for name in Options.__slots__) + ".",
+        "Settings: " + ", ".join(f"{name} {getattr(plan.options, name)}" for name in TrainOptions.__slots__) + ".",
     ]
     (plan.out / "report.md").write_text("\n".join(lines_out) + "\n", "utf-8")
 

@@ -85,7 +85,7 @@ async def serve(app: FastAPI, hub: Hub, drawing: Drawing) -> AsyncGenerator[None
     if listener is None:
         yield
         return
-    peers: set[Peer] = set()
+    peers: set[TcpPeer] = set()
     async with asyncio.TaskGroup() as tasks:
         loop = asyncio.get_running_loop()
         door = Door(state.access, state.tries)
@@ -96,7 +96,7 @@ async def serve(app: FastAPI, hub: Hub, drawing: Drawing) -> AsyncGenerator[None
                 "ssl_handshake_timeout": hub.settings.request_timeout,
                 "ssl_shutdown_timeout": FAREWELL_S,
             }
-        server = await loop.create_server(lambda: Peer(hub, drawing, tasks, peers, door), sock=listener, **secure)
+        server = await loop.create_server(lambda: TcpPeer(hub, drawing, tasks, peers, door), sock=listener, **secure)
         try:
             yield
         finally:
@@ -120,7 +120,7 @@ class TcpPublisher(Publisher):
 
     wants_results = True
 
-    def __init__(self, peer: Peer, name: str, *, session: str, max_pending: int) -> None:
+    def __init__(self, peer: TcpPeer, name: str, *, session: str, max_pending: int) -> None:
         self.session = session
         self._peer = peer
         self._name = name
@@ -155,10 +155,10 @@ class TcpPublisher(Publisher):
         self._peer.end(ShuttingDown(reason))
 
 
-class Peer(asyncio.BufferedProtocol):
+class TcpPeer(asyncio.BufferedProtocol):
     """One connection."""
 
-    def __init__(self, hub: Hub, drawing: Drawing, tasks: asyncio.TaskGroup, peers: set[Peer], door: Door) -> None:
+    def __init__(self, hub: Hub, drawing: Drawing, tasks: asyncio.TaskGroup, peers: set[TcpPeer], door: Door) -> None:
         self.gone = asyncio.Event()
         self._door = door
         self._identity: Identity | None = None

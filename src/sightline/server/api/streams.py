@@ -20,8 +20,7 @@ from sightline.settings.presets import PresetName
 from sightline.settings.stream import Choices, bad_setting
 from sightline.streams.adaptive.service import change_preset, restart
 from sightline.streams.hub import Hub
-from sightline.streams.model_state import FailedModel as Failed
-from sightline.streams.model_state import PendingModel as Pending
+from sightline.streams.model_state import FailedSwitch, PendingSwitch
 from sightline.streams.publisher import Subscription
 from sightline.streams.stream import Stream
 
@@ -282,12 +281,12 @@ def _seen(stream: Stream, card: ModelCard) -> list[ClassSeen]:
     ]
 
 
-def _pending(pending: Pending) -> PendingModel:
+def _pending(pending: PendingSwitch) -> PendingModel:
     key = pending.key
     return PendingModel(model=key.name, engine=key.engine, imgsz=key.imgsz, since=round(pending.since, 3))
 
 
-def _failed(failed: Failed) -> FailedModel:
+def _failed(failed: FailedSwitch) -> FailedModel:
     return FailedModel(model=failed.key.name, message=failed.message, at=round(failed.at, 3))
 
 

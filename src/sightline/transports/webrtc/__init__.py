@@ -22,7 +22,7 @@ from sightline.settings.presets import preset_named
 from sightline.settings.settings import Settings
 from sightline.streams.hub import Hub
 from sightline.streams.rendering import Drawing, Look
-from sightline.transports.webrtc.desk import Desk, Session
+from sightline.transports.webrtc.desk import Desk, WebRtcSession
 
 MAX_SDP = 64 * 1024
 """Bytes. Browsers send 2 to 8 KB."""
@@ -158,7 +158,7 @@ async def _body(request: Request, kind: str) -> str:
         raise BadRequest("the body is not UTF-8: expected SDP") from None
 
 
-def _created(kind: str, stream: str, session: Session, settings: Settings) -> Response:
+def _created(kind: str, stream: str, session: WebRtcSession, settings: Settings) -> Response:
     response = Response(session.answer, status_code=201, media_type=SDP)
     response.headers["Location"] = f"/{kind}/{stream}/{session.id}"
     response.headers["ETag"] = f'"{session.id[:8]}"'

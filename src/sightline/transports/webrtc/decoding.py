@@ -24,7 +24,7 @@ Take: TypeAlias = Callable[[Image, int], None]
 """Called on the loop with H x W x 3 BGR pixels and their RTP time."""
 
 
-class Decoding:
+class PictureDecoder:
     """Decodes what comes in ``queue``, whose ``run`` this is, and hands it over on the loop."""
 
     def __init__(self, take: Take, *, max_pixels: int) -> None:

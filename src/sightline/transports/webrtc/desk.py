@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from sightline.transports.webrtc.encoding import Encoders
-    from sightline.transports.webrtc.peer import Peer
+    from sightline.transports.webrtc.peer import WebRtcPeer
 
 log = logging.getLogger(__name__)
 
@@ -31,14 +31,14 @@ PARTS = ("publishing", "watching")
 
 
 @dataclass(eq=False)
-class Session:
+class WebRtcSession:
     """A peer that was answered."""
 
     kind: str
     stream: str
     offer: str
     answer: str
-    peer: Peer
+    peer: WebRtcPeer
     task: asyncio.Task[None]
     id: str = field(default_factory=lambda: secrets.token_urlsafe(16))
 
@@ -52,7 +52,7 @@ class Desk:
 
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
-        self._sessions: dict[str, Session] = {}
+        self._sessions: dict[str, WebRtcSession] = {}
         self._coming = 0
         self._encoders: Encoders | None = None
 
@@ -79,7 +79,7 @@ class Desk:
             return "aiortc is not installed: pip install aiortc"
         return None
 
-    def find(self, kind: str, stream: str, session: str) -> Session:
+    def find(self, kind: str, stream: str, session: str) -> WebRtcSession:
         """A live session. Raises HTTPException 404."""
         found = self._sessions.get(session)
         if found is None or (found.kind, found.stream) != (kind, stream):
@@ -88,10 +88,10 @@ class Desk:
 
     async def publish(
         self, stream: str, offer: str, *, wants_results: bool, preset: PresetName | None, session: str
-    ) -> Session:
+    ) -> WebRtcSession:
         """Take a camera in. Raises BadRequest, StreamBusy, LimitReached, ConfigError."""
 
-        async def begin(peer: Peer, stack: AsyncExitStack) -> tuple[str, Any]:
+        async def begin(peer: WebRtcPeer, stack: AsyncExitStack) -> tuple[str, Any]:
             from sightline.transports.webrtc.publishing import WebRtcPublisher
 
             video = await peer.offered(offer, "recvonly")
@@ -104,10 +104,10 @@ class Desk:
 
         return await self._begin("whip", stream, offer, begin)
 
-    async def watch(self, stream: str, offer: str, look: Look | None) -> Session:
+    async def watch(self, stream: str, offer: str, look: Look | None) -> WebRtcSession:
         """Take a viewer in. Raises BadRequest, LimitReached, ConfigError."""
 
-        async def begin(peer: Peer, stack: AsyncExitStack) -> tuple[str, Any]:
+        async def begin(peer: WebRtcPeer, stack: AsyncExitStack) -> tuple[str, Any]:
             from sightline.transports.webrtc.encoding import Encoders
             from sightline.transports.webrtc.watching import Watching
 
@@ -121,15 +121,15 @@ class Desk:
 
         return await self._begin("whep", stream, offer, begin)
 
-    async def _begin(self, kind: str, stream: str, offer: str, begin: Any) -> Session:
+    async def _begin(self, kind: str, stream: str, offer: str, begin: Any) -> WebRtcSession:
         await self._load()
-        from sightline.transports.webrtc.peer import Peer
+        from sightline.transports.webrtc.peer import WebRtcPeer
 
         most = self._hub.settings.webrtc_peers
         if len(self._sessions) + self._coming >= most:
             raise LimitReached(f"{most} WebRTC peers are connected: the limit webrtc_peers is reached")
         self._coming += 1
-        peer = Peer(self._hub.settings)
+        peer = WebRtcPeer(self._hub.settings)
         stack = AsyncExitStack()
         try:
             answer, served = await begin(peer, stack)
@@ -140,12 +140,12 @@ class Desk:
         finally:
             self._coming -= 1
         task = asyncio.create_task(self._run(stack, kind, stream, peer, served))
-        session = Session(kind, stream, offer, answer, peer, task)
+        session = WebRtcSession(kind, stream, offer, answer, peer, task)
         self._sessions[session.id] = session
         task.add_done_callback(lambda _: self._sessions.pop(session.id, None))
         return session
 
-    async def _run(self, stack: AsyncExitStack, kind: str, stream: str, peer: Peer, served: Any) -> None:
+    async def _run(self, stack: AsyncExitStack, kind: str, stream: str, peer: WebRtcPeer, served: Any) -> None:
         """A session, from its answer to its end; whatever goes wrong in it ends it alone."""
         who = "camera" if kind == "whip" else "viewer"
         async with stack:

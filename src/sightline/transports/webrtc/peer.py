@@ -86,7 +86,7 @@ def usable(candidate: str) -> bool:
         return False
 
 
-class Peer:
+class WebRtcPeer:
     """A connection. ``run`` lives as long as it does and raises why it ended, where there is something to say."""
 
     def __init__(self, settings: Settings) -> None:

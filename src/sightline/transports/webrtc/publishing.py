@@ -17,8 +17,8 @@ from sightline.streams.hub import Hub
 from sightline.streams.ingest import Ingest
 from sightline.streams.publisher import DropReason, Publisher
 from sightline.transports.webrtc import hooks
-from sightline.transports.webrtc.decoding import Decoding
-from sightline.transports.webrtc.peer import Peer
+from sightline.transports.webrtc.decoding import PictureDecoder
+from sightline.transports.webrtc.peer import WebRtcPeer
 from sightline.wire import json as protocol
 from sightline.wire.messages import Adapt, JsonDropped, Pong, SettingsMessage, SettingsRefused, Status
 from sightline.wire.requests import Ping, SettingsWish
@@ -55,7 +55,7 @@ class WebRtcPublisher(Publisher):
     """A camera's session."""
 
     def __init__(
-        self, hub: Hub, peer: Peer, name: str, *, wants_results: bool, preset: PresetName | None, session: str
+        self, hub: Hub, peer: WebRtcPeer, name: str, *, wants_results: bool, preset: PresetName | None, session: str
     ) -> None:
         """Takes the stream. Raises StreamBusy or LimitReached."""
         self.session = session
@@ -66,7 +66,7 @@ class WebRtcPublisher(Publisher):
         stream.pause("it is connecting")
         self._ingest: Ingest | None = Ingest(stream, hub.settings)
         """None once the stream is given back."""
-        self._decoding = Decoding(self._take, max_pixels=hub.settings.max_pixels)
+        self._decoding = PictureDecoder(self._take, max_pixels=hub.settings.max_pixels)
         self._clock = hooks.RtpClock()
         self._offset: float | None = None
         self._seq = 0

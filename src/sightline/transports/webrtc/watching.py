@@ -14,7 +14,7 @@ from sightline.streams.rendering import Look
 from sightline.transports._viewer import ViewerSession
 from sightline.transports.webrtc import hooks
 from sightline.transports.webrtc.encoding import Encoder, Encoders
-from sightline.transports.webrtc.peer import Peer
+from sightline.transports.webrtc.peer import WebRtcPeer
 from sightline.wire import json as protocol
 from sightline.wire.messages import Status
 
@@ -23,7 +23,7 @@ class Watching:
     """A viewer's session."""
 
     def __init__(
-        self, hub: Hub, peer: Peer, encoders: Encoders, name: str, look: Look | None, subscription: Subscription
+        self, hub: Hub, peer: WebRtcPeer, encoders: Encoders, name: str, look: Look | None, subscription: Subscription
     ) -> None:
         """``look``: how to draw into the video, or None for who draws by himself."""
         self._hub, self._peer, self._encoders, self._name = hub, peer, encoders, name
