@@ -1,4 +1,4 @@
-"""What a caller gets: results and notices of dropped frames, the same over TCP and WebSocket."""
+"""Results and notices of dropped frames, as a caller gets them over TCP and WebSocket alike."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ E = TypeVar("E", bound=Struct)
 
 
 class Result(ResultMessage, kw_only=True, omit_defaults=True):
-    """What the model said of one frame. Boxes are pixels of the frame; times are milliseconds.
+    """Result of one frame: what the model said of it. Boxes are pixels of the frame; times are milliseconds.
 
     ``captured_at``, ``received_at`` and ``processed_at`` are on the server's clock, None where the transport does not
     tell them. ``extras`` has the data of the stages after the model as plain mappings: see ``extra``.
@@ -54,8 +54,11 @@ def _scaled(detection: Detection, across: float, down: float) -> Detection:
 
 
 class Dropped(DroppedMessage, kw_only=True, omit_defaults=True):
-    """A frame that has no result, and why: replaced, unwatched, rate, failed, closed, bad_image, too_large as the
-    server says; disconnected where its answer was lost with the connection."""
+    """Notice of a frame that has no result.
+
+    ``reason`` is replaced, unwatched, rate, failed, closed, bad_image or too_large as the server says, and disconnected
+    where the answer was lost with the connection. ``message`` may say more.
+    """
 
     stream: str = ""
     latency_ms: float | None = None
@@ -65,7 +68,7 @@ Answer: TypeAlias = Result | Dropped
 
 
 def error_of(code: str, message: str) -> SightlineError:
-    """The error of that code, as the server raised it."""
+    """Make the error of that code, as the server raised it."""
     kinds = {kind.code: kind for kind in _kinds(SightlineError)}
     return kinds.get(code, SightlineError)(message)
 

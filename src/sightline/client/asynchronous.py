@@ -33,11 +33,11 @@ log = logging.getLogger(__name__)
 
 FIRST_S = 0.25
 MOST_S = 10.0
-"""Between two tries to connect: doubled from the first to the most, and shortened at random by up to half."""
+"""Seconds between two tries to connect: doubled from the first to the most, and shortened at random by up to half."""
 BUSY_S = 30.0
-"""So long after a connection was lost the server may still think that we publish."""
+"""Seconds after a lost connection in which the server may still think that we publish."""
 LEFT_S = 2.0
-"""The same after a call of our own has ended: the server may learn of that only after we came again."""
+"""Seconds after the end of a call in which it may still think so: it may learn of the end after we came again."""
 BACKLOG = 64
 """Results that wait for a slow subscriber; with pictures it is two."""
 
@@ -45,7 +45,9 @@ T = TypeVar("T", bound=Answer | Event)
 
 
 class AsyncClient:
-    """Publishes to and subscribes at one server. ``url``: tcp://, tcps://, ws:// or wss://, then HOST:PORT.
+    """Publishes pictures to one server and subscribes to its streams.
+
+    ``url``: tcp://, tcps://, ws:// or wss://, then HOST:PORT.
 
     ``token``: where the server asks for one; it goes over TLS only, save on this machine. ``ca``: PEM file of the
     authority that vouches for the server, besides the system's; a server with ``--lan`` gives it out at /ca.crt.
@@ -66,15 +68,15 @@ class AsyncClient:
         self._address = links.Address(url, token=token, ca=ca)
         self.url = self._address.url
         self.limits: links.Limits | None = None
-        """What the server takes of a publisher: max_pending, max_fps, max_message_bytes, max_pixels; None before it is
-        known."""
+        """Limits of the server for a publisher: max_pending, max_fps, max_message_bytes, max_pixels. None before they
+        are known."""
         self.asked: dict[str, links.Wish] = {}
-        """By stream that is published here: what pictures the server asks for now (fps, quality, width), and why."""
+        """Pictures that the server asks for now (fps, quality, width), and why, by stream that is published here."""
         self._reconnect = reconnect
         self._closed = asyncio.Event()
         self._calls: set[Call[Any]] = set()
         self._left: dict[str, float] = {}
-        """When we stopped publishing a stream, ``time.monotonic()``."""
+        """Time at which publishing a stream stopped, ``time.monotonic()``."""
 
     async def __aenter__(self) -> AsyncClient:
         return self
@@ -83,7 +85,7 @@ class AsyncClient:
         self.close()
 
     def close(self) -> None:
-        """End all calls: whoever waits in one gets Unreachable."""
+        """End all calls. A caller that waits in one gets Unreachable."""
         self._closed.set()
         for call in self._calls:
             call.lost(Unreachable("the client was closed"))
@@ -97,7 +99,7 @@ class AsyncClient:
         quality: int | None = None,
         adapt: bool | None = None,
     ) -> AsyncGenerator[Answer]:
-        """Publish pictures; get one answer for each, in the order in which they come.
+        """Publish pictures, and iterate over one answer for each, in the order in which the answers come.
 
         ``pictures``: JPEG bytes or HxWx3 uint8 arrays (BGR, encoded here), from any iterable or async iterable. The
         next one is taken when there is room for it: at most ``pending`` are without an answer (default, and most: the
@@ -122,9 +124,9 @@ class AsyncClient:
             await call.finish()
 
     async def subscribe(self, stream: str, *, pictures: bool = False) -> AsyncGenerator[Result]:
-        """Results of a stream, with the publisher's pictures where wanted, until you stop.
+        """Iterate over a stream's results, with the publisher's pictures where wanted, until you stop.
 
-        A stream that nobody publishes yet is waited for. Who is slow gets the newest; ``missed`` tells how many were
+        A stream that nobody publishes yet is waited for. A slow caller gets the newest; ``missed`` tells how many were
         thrown away here. Raises BadRequest, LimitReached and Unreachable.
         """
         call = SubscribeCall(2 if pictures else BACKLOG)
@@ -134,7 +136,7 @@ class AsyncClient:
                 yield result
 
     async def events(self, stream: str | None = None) -> AsyncGenerator[Event]:
-        """Events of a stream, or of all streams, until you stop.
+        """Iterate over the events of a stream, or of all streams, until you stop.
 
         Events that happen while the connection is lost are not told afterwards. Where more than 256 wait to be taken,
         the oldest go. Raises BadRequest, LimitReached and Unreachable.
@@ -178,7 +180,7 @@ class AsyncClient:
 
 
 class _Retry:
-    """Whether, and when, to connect again."""
+    """Decides whether, and when, to connect again."""
 
     def __init__(self, url: str, closed: asyncio.Event, *, enabled: bool, busy_until: float) -> None:
         self._url = url
@@ -189,16 +191,16 @@ class _Retry:
         self._backoff = Backoff(FIRST_S, MOST_S, jitter=0.5)
 
     def connected(self) -> None:
-        """There is, or was, a server."""
+        """Note that there is, or was, a server."""
         self._connected = True
 
     def answered(self) -> None:
-        """All is well."""
+        """Note that all is well."""
         self._busy_until = time.monotonic() + BUSY_S
         self._backoff.reset()
 
     def after(self, error: SightlineError) -> float:
-        """How many seconds to wait before the next try. Raises the error where another try can't help."""
+        """Return the seconds to wait before the next try. Raises the error where another try can't help."""
         if not self._passes(error) or self._closed.is_set():
             raise error
         wait = self._backoff.wait_s()
@@ -206,7 +208,7 @@ class _Retry:
         return wait
 
     async def sleep(self, seconds: float) -> None:
-        """Wait so long. Raises Unreachable when the client is closed."""
+        """Wait. Raises Unreachable when the client is closed."""
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._closed.wait(), seconds)
             raise Unreachable("the client was closed")

@@ -1,4 +1,4 @@
-"""One call of the SDK: what has come for the caller, what is under way, across all its connections."""
+"""Calls of the SDK: what has come for a caller and what is under way, across all its connections."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
     from sightline.client.supply import Pictures
 
 BURST_S = 0.1
-"""Frames that come unevenly may catch up by so much. The server allows a quarter of a second."""
+"""Seconds by which frames that come unevenly may catch up. The server allows a quarter of a second."""
 
 EVENTS = 256
 """Events that wait for a slow listener; the oldest go."""
 
 QUALITY = 80
-"""Of JPEGs that are made here, where neither the caller nor the server says anything."""
+"""Quality of JPEGs that are made here, where neither the caller nor the server says anything."""
 
 T = TypeVar("T", bound=Answer | Event)
 
@@ -36,13 +36,13 @@ class _Sent(NamedTuple):
     """A frame under way."""
 
     at: float
-    """``time.perf_counter()``."""
+    """Time of sending, ``time.perf_counter()``."""
     size: tuple[int, int] | None
     """Width and height of the caller's picture, where a smaller one was sent."""
 
 
 class Call(ABC, Generic[T]):
-    """What has come for a caller and was not taken yet."""
+    """Answers that have come for a caller and were not taken yet."""
 
     def __init__(self) -> None:
         self._answers: deque[T] = deque()
@@ -55,26 +55,26 @@ class Call(ABC, Generic[T]):
         """Take what came."""
 
     def use(self, link: Link | None) -> None:
-        """This is the link now."""
+        """Take this for the link from now on."""
         self._link = link
         if link is not None:
             self._lost = None
         self._changed.set()
 
     def lost(self, error: SightlineError) -> None:
-        """The link is over: what has come is still given out."""
+        """Note that the link is over. What has come is still given out."""
         self._lost = self._lost or error
         self._changed.set()
 
     def refused(self, error: SightlineError, seq: int | None) -> None:
-        """The server refuses the stream."""
+        """Note that the server refuses the stream."""
         self.lost(error)
 
     def asked(self, wish: Wish) -> None:
-        """The server asks for other pictures: of no interest to who sends none."""
+        """Note that the server asks for other pictures. Only publishers care."""
 
     async def next(self) -> T | None:
-        """The next answer, None after the last one. Raises what ended the link."""
+        """Return the next answer, None after the last one. Raises what ended the link."""
         while not self._answers:
             if self._lost is not None:
                 raise self._lost
@@ -86,7 +86,7 @@ class Call(ABC, Generic[T]):
         return self._answers.popleft()
 
     def left_behind(self) -> list[T]:
-        """Answers to what was under way when the link was lost."""
+        """Return answers to what was under way when the link was lost."""
         return []
 
     def _ended(self) -> bool:
@@ -151,7 +151,7 @@ class PublishCall(Call[Answer]):
         """Frames that have no answer yet."""
         self._sending: asyncio.Task[None] | None = None
         self._due = 0.0
-        """When the next frame may be sent, ``time.monotonic()``."""
+        """Time from which the next frame may be sent, ``time.monotonic()``."""
 
     def use(self, link: Link | None) -> None:
         """Send over this link from now on."""
@@ -176,7 +176,7 @@ class PublishCall(Call[Answer]):
             self._changed.set()
 
     def refused(self, error: SightlineError, seq: int | None) -> None:
-        """A picture that the server can't take is a dropped frame; anything else ends the call."""
+        """Turn a picture that the server can't take into a dropped frame; anything else ends the call."""
         if seq in self._under_way and isinstance(error, (BadImage, TooLarge)):
             self.receive(Dropped(stream=self._stream, seq=seq, reason=error.code, message=error.message))
         else:
@@ -192,7 +192,7 @@ class PublishCall(Call[Answer]):
             self._changed.set()
 
     def left_behind(self) -> list[Answer]:
-        """Notices of the frames whose answers were lost."""
+        """Return notices of the frames whose answers were lost."""
         why = "the connection was lost before the answer came"
         lost = list(self._under_way)
         self._under_way.clear()

@@ -1,4 +1,4 @@
-"""How the SDK reaches a server: one connection, over TCP or WebSocket, that publishes or subscribes to one stream."""
+"""Links to a server: one connection each, over TCP or WebSocket, that publishes or subscribes to one stream."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ CA_PATH = "/ca.crt"
 CONNECT_S = 10.0
 HEARTBEAT_S = 10.0
 SILENT_S = 25.0
-"""A server that has not answered our heartbeats for so long is gone."""
+"""Seconds without an answer to our heartbeats after which a server counts as gone."""
 
 
 class Limits(Protocol):
-    """What the server's hello tells, over either transport."""
+    """Limits and first wishes of a server, as its hello tells them over either transport."""
 
     max_pending: int
     max_fps: float
@@ -38,32 +38,32 @@ class Limits(Protocol):
 
 
 class Wish(NamedTuple):
-    """What pictures the server asks for."""
+    """Pictures that the server asks for."""
 
     fps: float
     quality: float
-    """Of the JPEG, 0 to 1."""
+    """Quality of the JPEG, 0 to 1."""
     width: int
     """Pixels of the longer side."""
     max_pending: int
     reason: str = ""
-    """Why, where it is not what streams begin with."""
+    """Reason, where it is not what streams begin with."""
 
 
 class Receiver(Protocol):
-    """Who gets what comes over a link. Called on the loop; keeps what comes, within bounds."""
+    """Receives what comes over a link. It is called on the loop, and keeps what comes within bounds."""
 
     def receive(self, answer: Answer | Event, /) -> None:
         """Take a result, a dropped frame's notice, or an event."""
 
     def refused(self, error: SightlineError, seq: int | None) -> None:
-        """The server refuses the stream, or one frame of it."""
+        """Note that the server refuses the stream, or one frame of it."""
 
     def asked(self, wish: Wish) -> None:
-        """The server asks for other pictures."""
+        """Note that the server asks for other pictures."""
 
     def lost(self, error: SightlineError) -> None:
-        """The link is over, and why."""
+        """Note that the link is over, and why."""
 
 
 class Link(Protocol):
@@ -72,7 +72,7 @@ class Link(Protocol):
     limits: Limits
 
     async def send(self, head: FrameHead, jpeg: Jpeg) -> None:
-        """Send a frame; waits while the server doesn't read. On a link that is lost nothing happens."""
+        """Send a frame, and wait while the server doesn't read. On a link that is lost nothing happens."""
 
     async def close(self) -> None:
         """Give everything back."""
@@ -82,15 +82,15 @@ Open: TypeAlias = Callable[[Receiver], Awaitable[Link]]
 
 
 class Clock:
-    """How far the server's clock is ahead of ours, by the fastest ping so far."""
+    """Measures how far the server's clock is ahead of ours, by the fastest ping so far."""
 
     def __init__(self) -> None:
         self.offset: float | None = None
-        """Milliseconds."""
+        """Milliseconds to add to our clock for the server's; None before the first ping came back."""
         self._fastest = float("inf")
 
     def take(self, pong: Pong) -> None:
-        """Half of the way was there, half back."""
+        """Take an answer to a ping. Half of its time is counted for the way there."""
         now = time.time() * 1000
         took = now - pong.timestamp
         if 0 <= took < self._fastest:
@@ -99,7 +99,7 @@ class Clock:
 
 
 class Address:
-    """A server: where it is, what we show to it, and whom we trust to vouch for it."""
+    """Address of a server, with the token that is shown to it and the authority that vouches for it."""
 
     def __init__(self, url: str, *, token: str | None = None, ca: str | os.PathLike[str] | None = None) -> None:
         """``ca``: PEM file of an authority, trusted besides the system's. Raises ConfigError."""
@@ -114,7 +114,7 @@ class Address:
             )
 
     def context(self) -> ssl.SSLContext | None:
-        """For connecting; None where that is not over TLS. Raises ConfigError."""
+        """Return the TLS context for connecting; None where that is not over TLS. Raises ConfigError."""
         if self.secure and self._context is None:
             context = ssl.create_default_context()
             try:
@@ -134,7 +134,7 @@ def _is_here(host: str) -> bool:
 
 
 def untrusted(url: str, error: ssl.SSLCertVerificationError) -> Unreachable:
-    """The server can't prove that it is the one we asked for."""
+    """Make the error of a server that can't prove to be the one that was asked for."""
     return Unreachable(
         f"the certificate of {url} is not trusted: {error.verify_message}. From a server with --lan download {CA_PATH} "
         "once, and name that file with ca= or in SIGHTLINE_CA"
@@ -142,7 +142,7 @@ def untrusted(url: str, error: ssl.SSLCertVerificationError) -> Unreachable:
 
 
 def check_url(url: str) -> str:
-    """The URL without a slash at its end; http means WebSocket. Raises ConfigError where it is none of ours."""
+    """Return the URL without a slash at its end; http means WebSocket. Raises ConfigError where it is none of ours."""
     url = re.sub(r"^http(?=s?://)", "ws", url)
     try:
         parts = urlsplit(url)
@@ -156,7 +156,7 @@ def check_url(url: str) -> str:
 
 
 def unreachable(url: str, error: OSError, command: str) -> Unreachable:
-    """Why nobody answers there, and what to do."""
+    """Make the error that says why nobody answers there, and what to do."""
     if isinstance(error, ConnectionRefusedError):
         why = "nothing listens there"
     else:

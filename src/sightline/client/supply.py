@@ -1,4 +1,4 @@
-"""What a caller publishes, as JPEGs that come one at a time and only when asked for.
+"""A caller's pictures as JPEGs, which come one at a time and only when asked for.
 
 Arrays are encoded here, as large and as well as the server asks; JPEGs are sent as they are.
 """
@@ -28,10 +28,10 @@ Jpeg: TypeAlias = bytes | bytearray | memoryview
 
 @dataclass(slots=True)
 class Form:
-    """How arrays are encoded. Changes while they are, as the server asks."""
+    """Form in which arrays are encoded. It changes meanwhile, as the server asks."""
 
     quality: int
-    """Of the JPEG, 1 to 100."""
+    """Quality of the JPEG, 1 to 100."""
     width: int | None = None
     """Pixels that the longer side may have."""
 
@@ -45,7 +45,7 @@ class Prepared(NamedTuple):
 
 
 async def supply(pictures: Pictures, form: Form) -> AsyncGenerator[Prepared]:
-    """JPEGs of the caller's pictures. The next one is asked for when the last one has been used.
+    """Iterate over JPEGs of the caller's pictures. The next one is asked for when the last one has been used.
 
     An ordinary iterable may block (a camera, a file), so it is read in a thread of its own, which ends with it.
     Raises BadImage for bytes that are no JPEG.
@@ -63,7 +63,7 @@ async def supply(pictures: Pictures, form: Form) -> AsyncGenerator[Prepared]:
 
 
 def encode(picture: Picture, form: Form) -> Prepared:
-    """A JPEG of a picture. Raises BadImage, or TypeError for what is none."""
+    """Make a JPEG of a picture. Raises BadImage, or TypeError for what is none."""
     if isinstance(picture, (bytes, bytearray, memoryview)):
         return Prepared(picture)
     shape: tuple[int, ...] | None = getattr(picture, "shape", None)

@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 
 class Client:
-    """Publishes to and subscribes at one server: see AsyncClient, of which this is the thin synchronous face.
+    """Publishes pictures to one server and subscribes to its streams, without async: see AsyncClient.
 
     Its calls may be used from several threads at a time, each call from one.
     """
@@ -43,7 +43,7 @@ class Client:
         self._thread: threading.Thread | None = None
         self._closed = False
         self._open: set[_Steps[Any]] = set()
-        """Calls that their caller has not ended."""
+        """Calls that their callers have not ended."""
 
     def __enter__(self) -> Client:
         return self
@@ -53,12 +53,12 @@ class Client:
 
     @property
     def limits(self) -> Limits | None:
-        """What the server takes of a publisher; None before it is known."""
+        """Limits of the server for a publisher; None before they are known."""
         return self._client.limits
 
     @property
     def asked(self) -> dict[str, Wish]:
-        """By stream that is published here: what pictures the server asks for now, and why."""
+        """Pictures that the server asks for now, and why, by the stream that is published here."""
         return self._client.asked
 
     def publish(
@@ -70,15 +70,18 @@ class Client:
         quality: int | None = None,
         adapt: bool | None = None,
     ) -> Generator[Answer]:
-        """Publish pictures; get one answer for each. An iterable is read in a thread of its own: it may block."""
+        """Publish pictures, and iterate over one answer for each.
+
+        An iterable is read in a thread of its own, so it may block.
+        """
         return self._iterate(self._client.publish(stream, pictures, pending=pending, quality=quality, adapt=adapt))
 
     def subscribe(self, stream: str, *, pictures: bool = False) -> Generator[Result]:
-        """Results of a stream, with the publisher's pictures where wanted, until you stop."""
+        """Iterate over a stream's results, with the publisher's pictures where wanted, until you stop."""
         return self._iterate(self._client.subscribe(stream, pictures=pictures))
 
     def events(self, stream: str | None = None) -> Generator[Event]:
-        """Events of a stream, or of all streams, until you stop."""
+        """Iterate over the events of a stream, or of all streams, until you stop."""
         return self._iterate(self._client.events(stream))
 
     def close(self) -> None:
@@ -131,7 +134,7 @@ class _Steps(Generic[T]):
         self._step: asyncio.Task[Any] | None = None
 
     async def next(self) -> T | None:
-        """The next answer, None at the end."""
+        """Return the next answer, None at the end."""
         self._step = asyncio.current_task()
         return await anext(self._answers, None)
 

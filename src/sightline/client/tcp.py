@@ -34,7 +34,7 @@ from sightline.wire.requests import Auth, FrameHead, Ping, Subscribe
 log = logging.getLogger(__name__)
 
 LONGEST = 80 << 20
-"""Bytes. More than any server sends in one message."""
+"""Bytes of the longest message. No server sends one as long."""
 
 
 Message: TypeAlias = Hello | Adapt | Status | Result | Dropped | ErrorMessage | Pong | Event
@@ -89,11 +89,11 @@ class TcpLink(asyncio.BufferedProtocol):
         self._token = address.token
         self._receiver = receiver
         self._session = session
-        """For the first frame."""
+        """Secret that goes with the first frame."""
         self._splitter = frames.Splitter(LONGEST)
         self._clock = Clock()
         self._shown: Result | None = None
-        """The last result that came with a picture."""
+        """Last result that came with a picture."""
         self._loop = asyncio.get_running_loop()
         self.hello: asyncio.Future[None] = self._loop.create_future()
         self._room = asyncio.Event()
@@ -101,7 +101,7 @@ class TcpLink(asyncio.BufferedProtocol):
         self._over = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Connected."""
+        """Greet the server."""
         self._transport = cast("asyncio.Transport", transport)
         self._heard = self._loop.time()
         if self._token is not None:
@@ -109,11 +109,11 @@ class TcpLink(asyncio.BufferedProtocol):
         self._beat()
 
     def get_buffer(self, sizehint: int) -> memoryview:
-        """Where the next bytes go."""
+        """Return the memory for the next bytes."""
         return self._splitter.room()
 
     def buffer_updated(self, nbytes: int) -> None:
-        """Bytes have come."""
+        """Take bytes that have come."""
         if self._over:
             return
         self._heard = self._loop.time()
@@ -124,16 +124,16 @@ class TcpLink(asyncio.BufferedProtocol):
             self._lose(ProtocolError(f"{self._url} does not speak as Sightline does over TCP: {e}"))
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Gone."""
+        """Note that the connection is gone."""
         self._lose(Unreachable(f"the connection to {self._url} was lost" + (f": {exc}" if exc else "")))
         self._room.set()
 
     def pause_writing(self) -> None:
-        """The server doesn't read."""
+        """Wait with further frames: the server doesn't read."""
         self._room.clear()
 
     def resume_writing(self) -> None:
-        """It does again."""
+        """Go on: the server reads again."""
         self._room.set()
 
     def say(self, message: frames.PeerMessage) -> None:
@@ -154,7 +154,7 @@ class TcpLink(asyncio.BufferedProtocol):
             self._transport.write(part)
 
     async def close(self) -> None:
-        """Close at once: what should have been answered has been."""
+        """Close at once. All that should have been answered has been."""
         self._over = True
         self._heartbeat.cancel()
         self._transport.abort()

@@ -49,7 +49,7 @@ from sightline.wire.requests import Ack, FrameHead, Ping
 log = logging.getLogger(__name__)
 _wire = log.getChild("wire")
 _wire.setLevel(logging.INFO)
-"""What the library below logs. More than this and it writes down headers, our token among them."""
+"""Log of the library below. With more than this it writes down headers, our token among them."""
 
 Message: TypeAlias = (
     Hello | Adapt | Status | JsonResult | JsonDropped | ViewerFrame | Still | ErrorMessage | Pong | Event
@@ -115,7 +115,7 @@ class WsLink:
         self._ws = ws
         self._clock = Clock()
         self._shown: Result | None = None
-        """The last result that came with a picture."""
+        """Last result that came with a picture."""
         self._stream = ""
         self._over = False
         self.hello: asyncio.Future[None] = asyncio.get_running_loop().create_future()
