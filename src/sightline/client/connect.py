@@ -1,4 +1,4 @@
-"""Links by what they are for and by the scheme of the server's address."""
+"""Opens links for publishing, subscribing and listening, over what the server's address says."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ from sightline.wire.requests import Subscribe
 
 
 def publishing(address: Address, stream: str) -> Open:
-    """Opens links that publish a stream. The next one takes over from one that is lost, though the server may not know
-    that yet."""
+    """Return how to open links that publish a stream.
+
+    A further one takes over from one that is lost, even where the server does not know of the loss yet.
+    """
     session = secrets.token_urlsafe(12)
     if address.url.startswith("tcp"):
         from sightline.client import tcp
@@ -24,7 +26,7 @@ def publishing(address: Address, stream: str) -> Open:
 
 
 def subscribing(address: Address, stream: str, *, pictures: bool) -> Open:
-    """Opens links that receive a stream."""
+    """Return how to open links that receive a stream's results."""
     if address.url.startswith("tcp"):
         from sightline.client import tcp
 
@@ -37,7 +39,7 @@ def subscribing(address: Address, stream: str, *, pictures: bool) -> Open:
 
 
 def listening(address: Address, stream: str | None) -> Open:
-    """Opens links that receive the events of a stream, or of all."""
+    """Return how to open links that receive the events of a stream, or of all."""
     if address.url.startswith("tcp"):
         from sightline.client import tcp
 

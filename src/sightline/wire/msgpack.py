@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from sightline.core.types import Result
 
 HEADER = MAX_TEXT
-"""Bytes. A message may be so much longer than the picture in it."""
+"""Bytes by which a message may be longer than the picture in it."""
 PREFIX = 4
 """Bytes of length before each message, big-endian, unsigned."""
 
@@ -62,7 +62,7 @@ M = TypeVar("M")
 
 
 def decode(decoder: msgspec.msgpack.Decoder[M], data: Bytes, known: str) -> M:
-    """One message. Raises ProtocolError with the reason."""
+    """Read one message. Raises ProtocolError with the reason."""
     try:
         return decoder.decode(data)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as e:
@@ -72,14 +72,14 @@ def decode(decoder: msgspec.msgpack.Decoder[M], data: Bytes, known: str) -> M:
 
 
 def decode_peer(data: Bytes) -> PeerMessage:
-    """A message of a TCP peer. Raises ProtocolError with the reason."""
+    """Read a message of a TCP peer. Raises ProtocolError with the reason."""
     message = decode(_peer, data, "a msgpack map: auth, frame, close, subscribe, unsubscribe, settings or ping")
     _check_header(len(data) - len(message.data) if isinstance(message, FrameMessage) else len(data))
     return message
 
 
 def decode_frame(data: Bytes) -> FrameMessage:
-    """A frame that came as one WebSocket message. Raises ProtocolError with the reason."""
+    """Read a frame that came as one WebSocket message. Raises ProtocolError with the reason."""
     message = decode(_frame, data, "a msgpack map of a frame")
     _check_header(len(data) - len(message.data))
     return message
@@ -91,22 +91,22 @@ def _check_header(size: int) -> None:
 
 
 def is_map(data: Bytes) -> bool:
-    """True for the first byte of a msgpack map. A JPEG begins with 0xff."""
+    """Tell whether the data begins as a msgpack map does. A JPEG begins with 0xff."""
     return bool(data) and (0x80 <= data[0] <= 0x8F or data[0] in (0xDE, 0xDF))
 
 
 def encode(message: Struct) -> bytes:
-    """Any message as a map, without the length before it."""
+    """Write any message as a map, without the length before it."""
     return _encoder.encode(message)
 
 
 def prefixed(body: Bytes) -> bytes:
-    """A map as it goes over TCP."""
+    """Put the length before a map, as it goes over TCP."""
     return len(body).to_bytes(PREFIX, "big") + body
 
 
 def with_binaries(body: bytes, **binaries: Bytes | None) -> list[Bytes]:
-    """An encoded map with binary values added at its end: parts to be sent one after the other, none of them copied."""
+    """Add binary values to an encoded map. Gives parts to be sent one after the other; no value is copied."""
     added = [(key, value) for key, value in binaries.items() if value is not None]
     parts: list[Bytes] = [_longer_map(body, len(added))]
     for key, value in added:
@@ -127,7 +127,7 @@ def _longer_map(body: bytes, more: int) -> bytes:
 
 
 def for_tcp(parts: Sequence[Bytes]) -> list[Bytes]:
-    """The parts of a message with its length before them: small ones joined, large ones as they are."""
+    """Put the length before the parts of a message. Small parts are joined, large ones stay as they are."""
     sent: list[Bytes] = []
     small = sum(map(len, parts)).to_bytes(PREFIX, "big")
     for part in parts:
@@ -158,11 +158,11 @@ class Splitter:
         self._end = 0
 
     def room(self) -> memoryview:
-        """Where the next bytes go; never empty."""
+        """Return the memory for the next bytes; never empty."""
         return self._view[self._end :]
 
     def received(self, count: int) -> Iterator[memoryview]:
-        """So many bytes were put into ``room``. Gives each whole message; it is valid until the next call.
+        """Take as many bytes as were put into ``room``, and give each whole message. It is valid until the next call.
 
         Raises TooLarge or ProtocolError, after which nothing more can be read.
         """

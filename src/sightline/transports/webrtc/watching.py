@@ -25,7 +25,7 @@ class Watching:
     def __init__(
         self, hub: Hub, peer: WebRtcPeer, encoders: Encoders, name: str, look: Look | None, subscription: Subscription
     ) -> None:
-        """``look``: how to draw into the video, or None for who draws by himself."""
+        """``look``: how to draw into the video; None for a viewer that draws by itself."""
         self._hub, self._peer, self._encoders, self._name = hub, peer, encoders, name
         self._viewer = ViewerSession(subscription, look)
         self._joined: tuple[Encoder, Look | None, str] | None = None
@@ -43,14 +43,14 @@ class Watching:
         hooks.feed(video.sender, self._next, self._want_key)
 
     async def run(self) -> None:
-        """Until the peer is gone. Raises SightlineError for a reason of ours."""
+        """Run until the peer is gone. Raises SightlineError for a reason of ours."""
         try:
             await self._peer.run()
         finally:
             self._leave()
 
     async def _next(self, codec: str) -> tuple[list[bytes], int]:
-        """The next picture for this viewer, as aiortc's sending loop asks for it."""
+        """Give the next picture for this viewer, as aiortc's sending loop asks for it."""
         self._tell()
         while True:
             result = await self._newest()
