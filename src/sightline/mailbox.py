@@ -1,4 +1,4 @@
-"""A bounded hand-off in which the newest wins."""
+"""Bounded hand-off in which the newest item wins."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ T = TypeVar("T")
 
 
 class Mailbox(Generic[T]):
-    """Holds at most ``size`` items; ``put`` drops the oldest and counts it. For use on the event loop only.
+    """Queue of at most ``size`` items; ``put`` drops the oldest and counts it. On the event loop only.
 
-    One task reads. After ``close`` what is left is thrown away and ``get`` raises StreamEnded.
+    One task reads. After ``close`` all remaining items are discarded and ``get`` raises StreamEnded.
     """
 
     def __init__(self, size: int = 1) -> None:
@@ -36,7 +36,7 @@ class Mailbox(Generic[T]):
         return self._ended is not None
 
     def put(self, item: T) -> T | None:
-        """Add an item without waiting. Returns the one that had to go, if any."""
+        """Add an item without waiting. Returns the item that was dropped, if any."""
         if self._ended is not None:
             return item
         self.accepted += 1
@@ -58,7 +58,7 @@ class Mailbox(Generic[T]):
         return self._items.popleft()
 
     def close(self, reason: str = "closed") -> None:
-        """End it: whatever waits is dropped and counted, readers get StreamEnded."""
+        """Close the mailbox: waiting items are dropped and counted, readers get StreamEnded."""
         if self._ended is None:
             self._ended = reason
             self.dropped += len(self._items)

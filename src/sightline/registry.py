@@ -1,6 +1,6 @@
-"""Plugins. A built-in plugin's file name is its name and it is imported on demand; others use entry points.
+"""Plugin registry. A built-in plugin is named after its file and imported on demand; others use entry points.
 
-A plugin module (or an entry point in the group ``sightline.KIND``) is found by name:
+``load`` finds a plugin module (or an entry point in the group ``sightline.KIND``) by name:
 
 >>> load("engines", "onnx").__name__
 'sightline.engines.onnx'
@@ -30,12 +30,12 @@ def _found(kind: Kind) -> dict[str, EntryPoint | None]:
 
 
 def names(kind: Kind) -> list[str]:
-    """The names of all plugins of a kind, sorted. Imports none of them."""
+    """Names of all plugins of a kind, sorted. Imports none of them."""
     return sorted(_found(kind))
 
 
 def load(kind: Kind, name: str) -> Any:
-    """The plugin's module (or what its entry point names). Raises ConfigError for an unknown name."""
+    """The plugin's module (or the object that its entry point names). Raises ConfigError for an unknown name."""
     found = _found(kind)
     if name not in found:
         raise ConfigError(f"no plugin {name!r} in {kind}: expected one of {', '.join(names(kind))}")

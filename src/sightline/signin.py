@@ -1,4 +1,4 @@
-"""Signing in: a ticket or a token becomes a browser's cookie. And what phones need to trust our certificate."""
+"""Sign-in: exchange a ticket or a token for a browser's cookie. Also serves the authority that phones can trust."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ class Session(BaseModel):
     tokens: bool
     """Whether this server asks for tokens."""
     role: Role | None = None
-    """Null for who has not signed in."""
+    """Role of the browser; null if it has not signed in."""
     stream: str | None = None
-    """Its name, or * for all."""
+    """Name of the stream, or * for all."""
     expires_at: float | None = None
-    """Milliseconds since 1970; null for never."""
+    """End of the session in milliseconds since 1970; null for never."""
     page: str = "/"
-    """Where somebody with this right begins."""
+    """Start page for this right."""
 
 
 class TicketRequest(BaseModel):
@@ -50,16 +50,16 @@ class TicketRequest(BaseModel):
     model_config = ConfigDict(extra="forbid")
     role: Literal["publish", "view", "admin"]
     stream: str = Field(max_length=64)
-    """Its name, or * for all."""
+    """Name of the stream, or * for all."""
 
 
 class Ticket(BaseModel):
     """To be scanned once, within a few minutes."""
 
     url: str
-    """The ticket is what follows the #: browsers keep that to themselves."""
+    """Address with the ticket after the #, a part that browsers don't send to servers."""
     qr: str
-    """The same as a picture: a data: address."""
+    """The address as a QR code in a data: URL."""
     expires_s: float
 
 
@@ -142,12 +142,12 @@ def _session(record: Record) -> Session:
 
 
 def join_url(base: str, ticket: str) -> str:
-    """What a code holds."""
+    """Address that a code contains."""
     return f"{base}/join#{ticket}"
 
 
 def base_url(request: Request) -> str:
-    """How somebody else's phone reaches this server: as who asks did, unless that is on this machine."""
+    """Address at which another phone reaches this server: that of this request, unless it came from this machine."""
     public: str | None = request.app.state.public_url
     if public is not None:
         return public
@@ -164,9 +164,9 @@ class Trust(BaseModel):
     """Whether there is an authority to trust."""
 
     own: bool
-    """Whether the certificate is of this machine's own authority."""
+    """Whether the certificate is signed by this machine's own authority."""
     fingerprint: str | None = None
-    """The authority's, SHA-256."""
+    """SHA-256 of the authority."""
 
 
 @router.get("/api/trust", tags=["access"])
@@ -180,7 +180,7 @@ async def trust(request: Request) -> Trust:
 
 @router.get("/ca.crt", include_in_schema=False)
 async def authority(request: Request) -> Response:
-    """This machine's own authority, for Android and others."""
+    """Certificate of this machine's own authority, for Android and others."""
     return Response(
         _authority(request),
         media_type="application/x-x509-ca-cert",
@@ -190,9 +190,9 @@ async def authority(request: Request) -> Response:
 
 @router.get("/ca.mobileconfig", include_in_schema=False)
 async def profile(request: Request) -> Response:
-    """The same as a profile, for iPhones."""
+    """The same certificate as a configuration profile, for iPhones."""
     pem = _authority(request)
-    name = uuid.uuid5(uuid.NAMESPACE_OID, pem.decode())  # the same for the same authority: iOS then replaces it
+    name = uuid.uuid5(uuid.NAMESPACE_OID, pem.decode())  # iOS replaces a profile of the same name
     common = {"PayloadVersion": 1, "PayloadDisplayName": "Sightline"}
     body = {
         **common,
