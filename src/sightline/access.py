@@ -27,7 +27,7 @@ MOST_TICKETS = 256
 """Maximum number of unused tickets."""
 BROWSER_S = 30 * 86400.0
 BROWSER_ADMIN_S = 86400.0
-"""Lifetimes in seconds of the cookie that a ticket is exchanged for; BROWSER_ADMIN_S is for admins."""
+"""Lifetime in seconds of a browser token with the role admin; BROWSER_S is for the other roles."""
 IDENTITY = "sightline.identity"
 """Key of a connection's identity in its scope."""
 

@@ -41,7 +41,7 @@ class Tries:
 
     BURST = 20
     EVERY_S = 3.0
-    """Seconds that each wrong attempt counts; BURST of them within BURST * EVERY_S seconds are too many."""
+    """Average seconds between allowed wrong attempts; the limit is BURST of them in BURST * EVERY_S seconds."""
     MOST = 4096
     """Maximum number of addresses, and of valid tokens, that are remembered."""
 
