@@ -1,4 +1,4 @@
-"""In-browser inference against native ONNX Runtime on this machine, in turns; and its memory over many frames.
+"""In-browser inference against native ONNX Runtime on this machine, in turns, and its memory over many frames.
 
 ``python bench/browser.py [--models nano yolox_nano.onnx] [--frames 2000]``. Needs Chromium and ``web/vendor.py``.
 """
@@ -45,7 +45,7 @@ OPEN = """async ([answer, picture]) => {
   worker.postMessage({ type: "load", model: answer.model, backend: "wasm" });
   globalThis.device = (await next()).device;
 }"""
-"""The page's own worker, which is given one picture again and again."""
+"""Script that opens the page's own worker and passes it the same picture again and again."""
 RUN = """async (count) => {
   const times = [];
   for (let i = 0; i < count; i += 1) {
@@ -57,17 +57,17 @@ RUN = """async (count) => {
 }"""
 MEMORY = "async () => (await performance.measureUserAgentSpecificMemory()).bytes / 2 ** 20"
 ROUND = 15
-"""Runs of each before it is the other's turn."""
+"""Number of consecutive runs of each side before it is the other's turn."""
 
 
 def renderers() -> list[psutil.Process]:
-    """The browser's processes that have a page."""
+    """The browser's processes that render a page."""
     return [p for p in psutil.Process().children(recursive=True) if "--type=renderer" in " ".join(p.cmdline())]
 
 
 @contextmanager
 def alone(wanted: bool) -> Iterator[None]:
-    """While it lasts, the page and this process come before all other programs (Linux, root): for busy machines."""
+    """Context in which the page and this process precede all other programs (Linux, root), for busy machines."""
     pids = [str(p.pid) for p in renderers()] + [str(os.getpid())]
     if wanted:
         for pid in pids:
@@ -81,7 +81,7 @@ def alone(wanted: bool) -> Iterator[None]:
 
 
 def native(model: GraphModel, jpeg: bytes, count: int) -> list[float]:
-    """Milliseconds that the graph takes, natively."""
+    """Milliseconds of each native run of the graph."""
     tensor, _ = model.preprocess(codecs.decode(codecs.check_jpeg(jpeg, max_pixels=1 << 24)))
     feeds = model.graph.feeds(tensor)
     times = []
@@ -93,7 +93,7 @@ def native(model: GraphModel, jpeg: bytes, count: int) -> list[float]:
 
 
 async def speed(browser: Browser, spec: str, rounds: int, first: bool) -> dict[str, Any]:
-    """Both in turns, so that whatever else this machine does meets both alike."""
+    """Measure browser and native in turns, so that other load on the machine affects both alike."""
     threads = os.cpu_count() or 1
     model = load_model(spec, engine="onnx", threads=threads)
     assert isinstance(model, GraphModel)
@@ -126,7 +126,7 @@ async def speed(browser: Browser, spec: str, rounds: int, first: bool) -> dict[s
 
 
 async def opened(browser: Browser, server: Served, jpeg: bytes) -> Page:
-    """A page with the server's model in it."""
+    """Open a page that has loaded the server's model."""
     from websockets.asyncio.client import connect
 
     page = await (await browser.new_context()).new_page()
@@ -141,7 +141,7 @@ async def opened(browser: Browser, server: Served, jpeg: bytes) -> Page:
 
 
 async def memory(browser: Browser, frames: int, every: int) -> list[tuple[int, float, float]]:
-    """After so many frames, megabytes of the camera page and its workers, as the page knows them and of its process."""
+    """Memory of the camera page by number of frames: MB as the page reports them, and resident MB of its process."""
     told: list[tuple[int, float, float]] = []
     with serving(model="nano", engine="onnx") as server:
         page = await (await browser.new_context()).new_page()
@@ -165,7 +165,7 @@ async def memory(browser: Browser, frames: int, every: int) -> list[tuple[int, f
 
 
 async def measure(models: list[str], rounds: int, frames: int, first: bool) -> dict[str, Any]:
-    """All of it."""
+    """Run all measurements."""
     results: dict[str, Any] = {"speed": [], "memory": []}
     with tempfile.TemporaryDirectory() as folder:
         played = camera_file(asset(CLIP), Path(folder), start=120, count=60)

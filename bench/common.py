@@ -1,4 +1,4 @@
-"""What the benchmarks share: assets, a server in a process of its own, peers in others, the results' file."""
+"""Helpers of all benchmarks: assets, a server in its own process, peers in others, the results file."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ RESULTS = ROOT / "bench" / "results"
 CLIP = "videos/one-by-one-person-detection.mp4"
 MODEL = "models/yolox_nano.onnx"
 SIZE = (768, 432)
-"""The clip's width and height."""
+"""Width and height of the clip."""
 
 Pipe: TypeAlias = "Connection[Any, Any]"
 _processes = multiprocessing.get_context("spawn")
 
 
 def asset(name: str) -> Path:
-    """A model or a clip. Ends the program where it is absent, saying what to do."""
+    """Path of a model or a clip. Exits with a hint if it is missing."""
     path = Path(os.environ.get("SIGHTLINE_ASSETS", ROOT.parent / "shared" / "assets")) / name
     if not path.is_file():
         sys.exit(f"{path} is not there: set SIGHTLINE_ASSETS to the folder that has {name}")
@@ -41,7 +41,7 @@ def asset(name: str) -> Path:
 
 
 def clip_jpegs(count: int = 150) -> list[bytes]:
-    """The clip's first frames, as JPEGs of quality 80 (about 50 KB each)."""
+    """First frames of the clip as JPEGs of quality 80 (about 50 KB each)."""
     reader = cv2.VideoCapture(str(asset(CLIP)))
     jpegs: list[bytes] = []
     while len(jpegs) < count:
@@ -53,7 +53,7 @@ def clip_jpegs(count: int = 150) -> list[bytes]:
 
 
 def frame_metadata(seq: int) -> str:
-    """A camera's announcement of a frame of the clip."""
+    """Message with which a camera announces a frame of the clip."""
     return (
         f'{{"type":"frame_metadata","timestamp":{time.time() * 1000:.3f},"frameNumber":{seq},'
         f'"width":{SIZE[0]},"height":{SIZE[1]},"format":"jpeg"}}'
@@ -61,7 +61,7 @@ def frame_metadata(seq: int) -> str:
 
 
 def cpu_seconds(process: psutil.Process) -> float:
-    """CPU time of all threads of a process since it began."""
+    """CPU seconds of all threads of a process since it started."""
     times = process.cpu_times()
     return float(times.user + times.system)
 
@@ -75,16 +75,16 @@ class Served:
 
     @property
     def ws(self) -> str:
-        """Its address for WebSockets."""
+        """Base URL for WebSockets."""
         return self.url.replace("http", "ws", 1)
 
     def get(self, path: str = "/stats") -> Any:
-        """A JSON answer."""
+        """Read a JSON page."""
         with urllib.request.urlopen(self.url + path, timeout=30) as answer:
             return json.load(answer)
 
     def until(self, holds: Callable[[Any], bool], *, seconds: float = 60) -> Any:
-        """Wait until ``/stats`` satisfies ``holds``; return them."""
+        """Wait until ``/stats`` satisfies ``holds`` and return it. Exits after ``seconds``."""
         end = time.monotonic() + seconds
         while not holds(stats := self.get()):
             if time.monotonic() > end:
@@ -93,17 +93,17 @@ class Served:
         return stats
 
     def rss_mb(self) -> float:
-        """Resident memory."""
+        """Resident memory in MB."""
         return float(self.process.memory_info().rss) / 2**20
 
 
 @contextmanager
 def serving(*options: str, **settings: object) -> Iterator[Served]:
-    """``sightline serve`` with these options and ``SIGHTLINE_*`` settings on a free port, its model loaded."""
+    """Run ``sightline serve`` with these options and ``SIGHTLINE_*`` settings on a free port; its model is loaded."""
     env = {k: v for k, v in os.environ.items() if not k.startswith("SIGHTLINE_")}
     env |= {f"SIGHTLINE_{k.upper()}": str(v) for k, v in settings.items()}
     command = [sys.executable, "-m", "sightline", "serve", "--port", "0", "--log-level", "warning"]
-    command += ["--no-static-skip", *options]  # the same few pictures come again and again: each must cost its price
+    command += ["--no-static-skip", *options]  # the same few pictures repeat: each must cost its price
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=env, cwd=ROOT / "bench") as server:
         try:
             assert server.stdout is not None
@@ -119,11 +119,11 @@ def serving(*options: str, **settings: object) -> Iterator[Served]:
 
 @contextmanager
 def child(work: Callable[..., None], *args: object) -> Iterator[Pipe]:
-    """Run ``work(pipe, *args)`` in a process of its own; it is killed at the end."""
+    """Run ``work(pipe, *args)`` in a process of its own, which is killed at the end."""
     ours, theirs = _processes.Pipe()
     process = _processes.Process(target=work, args=(theirs, *args), daemon=True)
     process.start()
-    theirs.close()  # so that its death ends our reading
+    theirs.close()  # so that its end also ends our reading
     try:
         yield ours
     finally:
@@ -132,7 +132,7 @@ def child(work: Callable[..., None], *args: object) -> Iterator[Pipe]:
 
 
 def save(name: str, results: dict[str, Any]) -> Path:
-    """Write the results, and what they were measured on, as JSON."""
+    """Write the results and a description of this machine as JSON."""
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / f"{name}.json"
     where = {

@@ -1,10 +1,11 @@
-"""Frames a second on an NVIDIA card: python bench/gpu.py [--device cuda:0] [--engine torch].
+"""Frames per second on an NVIDIA card: python bench/gpu.py [--device cuda:0] [--engine torch].
 
-DeepLabV3-MobileNetV3-Large with random weights (speed does not depend on them), loaded as profile ``fast``, in what
-the engine chooses: on a card fp16. One stream: one picture of 640x360 after the other, pre- and postprocessing counted.
-Batched: eight streams' pictures at once, against the same eight one by one.
-Goals: 200 frames/s for one stream (five times what earlier demos publish), batches at least 3 times the frames.
-Without a card it says why and measures nothing.
+The model is DeepLabV3-MobileNetV3-Large with random weights (speed does not depend on them), loaded as profile
+``fast``, in the engine's own precision: fp16 on a card. One stream: pictures of 640x360 one after the other, with pre-
+and postprocessing. Batched: pictures of eight streams at once, against the same eight one by one.
+
+Goals: 200 frames/s for one stream (five times what earlier demos publish), and at least 3 times the frames in batches.
+Without a card the script says why and measures nothing.
 """
 
 from __future__ import annotations
@@ -75,7 +76,7 @@ def clip(count: int) -> list[Image]:
 
 
 def weights(folder: Path) -> Path:
-    """The network's weights, random, as torchvision saves them."""
+    """File of random network weights in torchvision's format."""
     import torch
     from torchvision.models.segmentation import deeplabv3_mobilenet_v3_large
 
@@ -86,7 +87,7 @@ def weights(folder: Path) -> Path:
 
 
 def frames_per_second(model: Model, batches: list[list[Image]], seconds: float) -> float:
-    """Over and over, for so long; the first seconds don't count."""
+    """Frames per second over ``seconds`` of repeated batches, after a warm-up that doesn't count."""
     for _ in range(WARM if model.max_batch > 1 else 1):
         for batch in batches:
             model.predict(batch)
@@ -99,7 +100,7 @@ def frames_per_second(model: Model, batches: list[list[Image]], seconds: float) 
 
 
 def card(device: str) -> str:
-    """The card's name and driver."""
+    """Name and driver version of the card."""
     if device == "cpu":
         return "the processor"
     query = ["nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader", f"--id={device[5:]}"]

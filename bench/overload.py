@@ -1,11 +1,12 @@
-"""Whether latency stays flat when three times as many frames come as the model can do.
+"""Stability of latency when three times as many frames arrive as the model can process.
 
-First the model's pace is measured with a publisher that is paced by its answers. Then frames come at three times that
-pace, whatever is answered, over as many streams as ``max_fps`` asks for. Of every ten seconds it prints the server's
-own latency (``/stats``, the last 512 frames), the publishers' from sending to result, and the server's memory. The
-ledger is checked every second and, against what the publishers counted, at the end. Verdict: the publishers' p95 of the
-last ten seconds against that of the second ten, in milliseconds and in frame times: those of the model in that window,
-so that a machine which had less time for it does not count as lag.
+First a publisher that waits for its answers measures the model's pace. Then frames come at three times that pace,
+whatever is answered, over as many streams as ``max_fps`` requires. Every ten seconds the script prints the server's own
+latency (``/stats``, the last 512 frames), the publishers' latency from sending to result, and the server's memory. The
+ledger is checked every second and, against the publishers' counts, at the end.
+
+The verdict compares the publishers' p95 of the last ten seconds with that of the second ten, in milliseconds and in
+frame times. These are the model's in the same window, so a machine with less time for it does not count as lag.
 """
 
 from __future__ import annotations
@@ -25,11 +26,11 @@ from peers import flood, saturate
 FACTOR = 3
 MAX_FPS = 240
 FLAT = 2
-"""So many times the first p95, in frame times, still counts as flat. A queue would make it hundreds."""
+"""Maximum growth of p95, in frame times, that counts as flat. A queue would multiply it by hundreds."""
 
 
 def pace(server: Served, jpegs: list[bytes], seconds: float = 5) -> float:
-    """Frames a second that the model can do."""
+    """Frames per second that the model can process."""
     with child(saturate, server.ws, 1, 0, jpegs):
         begun = server.until(lambda stats: stats["processed_frames"] >= 50)["processed_frames"]
         time.sleep(seconds)
@@ -39,7 +40,7 @@ def pace(server: Served, jpegs: list[bytes], seconds: float = 5) -> float:
 
 
 def unbalanced(stats: Any) -> list[str]:
-    """The streams whose ledger does not balance."""
+    """Streams whose ledger does not balance."""
     return [
         f"{name}: {s}"
         for name, s in stats["streams"].items()
@@ -48,7 +49,7 @@ def unbalanced(stats: Any) -> list[str]:
 
 
 def ledgers(stats: Any) -> Counter[tuple[str, str]]:
-    """How many frames of each stream ended how."""
+    """Number of frames by stream and outcome."""
     told: Counter[tuple[str, str]] = Counter()
     for name, s in stats["streams"].items():
         told.update({(name, "result"): s["delivered"], (name, "failed"): s["failed"]})
@@ -57,18 +58,18 @@ def ledgers(stats: Any) -> Counter[tuple[str, str]]:
 
 
 def percentiles(values: list[float]) -> tuple[float, float]:
-    """p50 and p95."""
+    """p50 and p95 of the values."""
     p50, p95 = np.percentile(values or [0.0], (50, 95))
     return round(float(p50), 1), round(float(p95), 1)
 
 
 def frame_times(row: dict[str, Any]) -> float:
-    """The publishers' p95, in times that a frame took."""
+    """The publishers' p95 in frame times."""
     return float(row["publisher"][1] * row["processed"] / 1000)
 
 
 def main() -> None:
-    """Measure, print as it goes, write bench/results/overload.json."""
+    """Measure, print progress, write bench/results/overload.json."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", help="an ONNX file (default: yolox_nano.onnx of the assets)")
     parser.add_argument("--engine", default="auto", choices=("auto", "onnx", "openvino"))

@@ -1,4 +1,4 @@
-"""Peers of a server, many to a process: publishers paced by answers or by the clock; viewers good, slow and stalled."""
+"""Peers of a server, many in a process: publishers paced by answers or the clock; good, slow and stalled viewers."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from common import Pipe, frame_metadata
 
 @asynccontextmanager
 async def connected(url: str) -> AsyncIterator[ClientConnection]:
-    """A WebSocket without compression and without a limit on what comes."""
+    """Open a WebSocket without compression and without a size limit."""
     async with connect(url, max_size=None, compression=None) as ws:
         yield ws
 
 
 def read(data: str | bytes) -> dict[str, Any]:
-    """A message; a mask, which follows its announcement, counts as one of type ``mask``."""
+    """Decode a message. A mask, which follows its announcement, is returned as one of type ``mask``."""
     return dict(json.loads(data)) if isinstance(data, str) else {"type": "mask"}
 
 
 async def publish(ws_url: str, stream: str, jpegs: Sequence[bytes], pending: int = 2) -> None:
-    """Send frames for ever, each time an answer comes, so that ``pending`` are under way."""
+    """Send frames for ever, one for each answer, so that ``pending`` are under way."""
     async with connected(f"{ws_url}/ws/camera/{stream}") as ws:
         sent = 0
         room = pending
@@ -43,7 +43,7 @@ async def publish(ws_url: str, stream: str, jpegs: Sequence[bytes], pending: int
 
 
 async def view(ws_url: str, stream: str, seen: list[int]) -> None:
-    """Look at a stream as our page does: acknowledge each picture. Its number goes to ``seen``."""
+    """Watch a stream as our page does, acknowledging each picture. Appends its number to ``seen``."""
     async with connected(f"{ws_url}/ws/view/{stream}") as ws:
         while True:
             message = json.loads(await ws.recv())
@@ -54,7 +54,7 @@ async def view(ws_url: str, stream: str, seen: list[int]) -> None:
 
 
 def saturate(_: Pipe, ws_url: str, publishers: int, viewers: int, jpegs: Sequence[bytes]) -> None:
-    """A process of publishers that are paced by their answers, and viewers of the first one's stream."""
+    """Run publishers that are paced by their answers, and viewers of the first one's stream."""
 
     async def run() -> None:
         publishing = [publish(ws_url, f"bench-{i}", jpegs) for i in range(publishers)]
@@ -64,10 +64,10 @@ def saturate(_: Pipe, ws_url: str, publishers: int, viewers: int, jpegs: Sequenc
 
 
 def flood(pipe: Pipe, ws_url: str, streams: int, fps: float, seconds: float, jpegs: Sequence[bytes]) -> None:
-    """Send ``fps`` frames a second to each stream whatever comes back, for so long.
+    """Send ``fps`` frames a second to each stream for ``seconds``, whatever comes back.
 
-    Of every ten seconds, the milliseconds from sending to result go into the pipe; at the end, per stream, how many
-    answers of each type and reason came, once every frame has had one.
+    Every ten seconds the milliseconds from sending to result go into the pipe. When every frame has had its answer, the
+    number of answers by type and reason follows, for each stream.
     """
     times: list[float] = []
     count = int(fps * seconds)
@@ -112,7 +112,7 @@ def flood(pipe: Pipe, ws_url: str, streams: int, fps: float, seconds: float, jpe
 
 
 def camera(_: Pipe, ws_url: str, stream: str, fps: float, jpegs: Sequence[bytes]) -> None:
-    """A camera of so many frames a second, with ``max_pending`` as our page keeps it: else the frame is skipped."""
+    """Run a camera of ``fps`` frames a second that, like our page, skips frames while ``max_pending`` are under way."""
 
     async def run() -> None:
         async with connected(f"{ws_url}/ws/camera/{stream}") as ws:
@@ -137,7 +137,7 @@ def camera(_: Pipe, ws_url: str, stream: str, fps: float, jpegs: Sequence[bytes]
 
 
 def look(pipe: Pipe, ws_url: str, stream: str) -> None:
-    """A good viewer. Whatever comes through the pipe is answered with the number of pictures since the last time."""
+    """Run a good viewer. It answers each message of the pipe with the number of pictures since the last one."""
     seen: list[int] = []
 
     async def run() -> None:
@@ -151,21 +151,21 @@ def look(pipe: Pipe, ws_url: str, stream: str) -> None:
 
 
 def stall(ws_url: str, stream: str) -> socket.socket:
-    """A viewer that has connected and never reads."""
+    """Connect a viewer that never reads."""
     connection, handshake = _viewer(ws_url, stream)
     connection.sendall(b"".join(handshake.data_to_send()))
     return connection
 
 
 def crawl(pipe: Pipe, ws_url: str, stream: str, bytes_per_second: int) -> None:
-    """A viewer behind a thin line: reads so slowly, and answers pings once it gets to them."""
+    """Run a viewer on a slow link: it reads at this rate and answers pings once it reaches them."""
     connection, protocol = _viewer(ws_url, stream)
     while True:
         for data in protocol.data_to_send():
             connection.sendall(data)
         time.sleep(0.1)
         data = connection.recv(bytes_per_second // 10)
-        if not data:  # the server let go
+        if not data:  # the server closed the connection
             return
         protocol.receive_data(data)
         protocol.events_received()
@@ -174,7 +174,7 @@ def crawl(pipe: Pipe, ws_url: str, stream: str, bytes_per_second: int) -> None:
 def _viewer(ws_url: str, stream: str) -> tuple[socket.socket, ClientProtocol]:
     uri = parse_uri(f"{ws_url}/ws/view/{stream}")
     connection = socket.socket()
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 * 1024)  # else the kernel hides megabytes
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 * 1024)  # otherwise the kernel hides megabytes
     connection.connect((uri.host, uri.port))
     protocol = ClientProtocol(uri)
     protocol.send_request(protocol.connect())

@@ -1,7 +1,7 @@
-"""How many bytes a picture has, by width, quality and noise: what presets send, what the controller assumes.
+"""Bytes of a picture by width, quality and noise, to check the presets and the controller's assumptions.
 
-Real clips, made smaller, and the same with noise as small sensors have it in a lit room (2 of 255 levels), in the
-evening (5) and in the dark (10), as it is before the camera's own processing.
+The pictures are real clips, scaled down, without and with the noise of small sensors in a lit room (2 of 255 levels),
+in the evening (5) and in the dark (10), before the camera's own processing.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Picture = NDArray[np.uint8]
 
 
 def frames(clip: str, count: int = 24) -> list[Picture]:
-    """Some frames from all over a clip."""
+    """Frames from all over a clip."""
     reader = cv2.VideoCapture(str(asset(f"videos/{clip}.mp4")))
     total = int(reader.get(cv2.CAP_PROP_FRAME_COUNT))
     found = []
@@ -52,21 +52,21 @@ def photos(count: int = 300) -> list[Picture]:
 
 
 def shrunk(image: Picture, width: int) -> Picture:
-    """With a longer side of so many pixels."""
+    """The picture with a longer side of ``width`` pixels."""
     scale = width / max(image.shape[:2])
     size = round(image.shape[1] * scale), round(image.shape[0] * scale)
     return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def noisy(image: Picture, sigma: float, rng: np.random.Generator) -> Picture:
-    """With so much noise, in levels of 255."""
+    """The picture with noise of this standard deviation, in levels of 255."""
     if not sigma:
         return image
     return np.clip(image + rng.normal(0, sigma, image.shape), 0, 255).astype(np.uint8)
 
 
 def kilobytes(images: list[Picture], width: int, quality: float, sigma: float) -> float:
-    """The median picture's."""
+    """Size of the median picture in KB."""
     rng = np.random.default_rng(1)
     settings = [cv2.IMWRITE_JPEG_QUALITY, round(quality * 100)]
     made = (noisy(shrunk(image, width), sigma, rng) for image in images)
@@ -74,7 +74,7 @@ def kilobytes(images: list[Picture], width: int, quality: float, sigma: float) -
 
 
 def growth(images: list[Picture], widths: tuple[int, ...], quality: float) -> float:
-    """The power of the width with which bytes grow."""
+    """Exponent with which bytes grow with the width."""
     sizes = [kilobytes(images, width, quality, 0) for width in widths]
     return float(np.polyfit(np.log(widths), np.log(sizes), 1)[0])
 

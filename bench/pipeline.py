@@ -1,9 +1,9 @@
-"""What the server adds to the model: its CPU-seconds per processed frame, against a bare loop of the same work.
+"""Overhead of the server: its CPU-seconds per processed frame, against a bare loop of the same work.
 
-The loop decodes, preprocesses, runs the engine and postprocesses, nothing else, in a process of its own with the same
-engine and threads. The server is a real ``sightline serve``; its publishers live in another process, are paced by their
-answers and keep ``max_pending`` frames under way. All parts take turns, because machines are never quiet, and each
-round's figures are compared with that round's loop. Goal: at most 1.15 times the loop.
+The loop only decodes, preprocesses, runs the engine and postprocesses, in its own process with the same engine and
+threads. The server is a real ``sightline serve``. Its publishers live in another process, are paced by their answers
+and keep ``max_pending`` frames under way. All parts take turns, because machines are never quiet, and each round's
+figures are compared with that round's loop. Goal: at most 1.15 times the loop.
 """
 
 from __future__ import annotations
@@ -28,22 +28,22 @@ GOAL = 1.15
 
 @dataclass
 class Part:
-    """One way of working, measured in turns with the others."""
+    """One configuration, measured in turns with the others."""
 
     title: str
     publishers: int = 0
     viewers: int = 0
     cpu_ms: list[float] = field(default_factory=list)
-    """Per processed frame, one of each round."""
+    """CPU milliseconds per processed frame, one entry for each round."""
     fps: list[float] = field(default_factory=list)
     ratios: list[float] = field(default_factory=list)
-    """To the loop of the same round."""
+    """CPU per frame relative to the loop of the same round."""
     dropped: list[float] = field(default_factory=list)
-    """Frames dropped per frame processed."""
+    """Dropped frames per processed frame."""
 
 
 def bare_loop(pipe: Pipe, model_path: str, engine: str, threads: int | None, jpegs: Sequence[bytes]) -> None:
-    """For each number of seconds that comes, work so long; answer with (CPU-seconds, frames, seconds)."""
+    """Work for each number of seconds received; answer with (CPU-seconds, frames, seconds)."""
     model = load_model(model_path, engine=engine, threads=threads)
     assert isinstance(model, GraphModel)
     frames = itertools.cycle([codecs.check_jpeg(jpeg, max_pixels=1 << 24) for jpeg in jpegs])
@@ -62,7 +62,7 @@ def bare_loop(pipe: Pipe, model_path: str, engine: str, threads: int | None, jpe
 
 
 def measure_loop(part: Part, loop: Pipe, seconds: float) -> None:
-    """One turn of the loop."""
+    """Measure one turn of the loop."""
     loop.send(seconds)
     cpu, frames, took = loop.recv()
     part.cpu_ms.append(cpu / frames * 1000)
@@ -70,7 +70,7 @@ def measure_loop(part: Part, loop: Pipe, seconds: float) -> None:
 
 
 def measure_server(part: Part, server: Served, seconds: float, jpegs: Sequence[bytes]) -> None:
-    """One turn of the server, from when its peers are at full speed."""
+    """Measure one turn of the server, once its peers are at full speed."""
     begun = server.get()["processed_frames"]
     with child(saturate, server.ws, part.publishers, part.viewers, jpegs):
         server.until(lambda stats: stats["processed_frames"] >= begun + 20 * part.publishers)
@@ -85,7 +85,7 @@ def measure_server(part: Part, server: Served, seconds: float, jpegs: Sequence[b
 
 
 def table(loop: Part, parts: Sequence[Part]) -> str:
-    """Medians over the rounds; a ratio with its range."""
+    """Table of medians over the rounds, with the range of the ratio."""
     lines = [
         "| part | CPU ms per frame | frames/s | dropped per frame | times the loop (range) |",
         "|---|---|---|---|---|",

@@ -1,7 +1,7 @@
-"""Whether memory comes back: models are loaded, run once and released, over and over, in one process.
+"""Release of memory: models are loaded, run once and released, over and over, in one process.
 
-The pool does it as the server does. The first rounds of each model load libraries too, so the start is after them.
-Start and end are medians of ten rounds: now and then some 10 MB stay for a few rounds longer.
+The pool does it as in the server. The first rounds of each model also load libraries, so the start is measured after
+them. Start and end are medians of ten rounds, as now and then some 10 MB stay for a few rounds longer.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ MODELS = (
     ("models/yolov8n-seg_320_int8.onnx", "onnx"),
 )
 ROUNDS = 10
-"""Of which the medians are taken."""
+"""Number of rounds over which the medians are taken."""
 PICTURE = np.random.default_rng(0).integers(0, 255, (360, 640, 3), np.uint8)
 
 
@@ -39,12 +39,12 @@ async def cycle(pool: ModelPool, key: ModelKey) -> None:
         assert model is not None
         await asyncio.to_thread(model.predict, [PICTURE])
         del model
-    while one.task is not None:  # noqa: ASYNC110 - the pool tells nobody
+    while one.task is not None:  # noqa: ASYNC110 - the pool has no notification
         await asyncio.sleep(0.02)
 
 
 async def run(cycles: int) -> dict[str, Any]:
-    """Resident memory, MB, after each cycle; the first ten are the start."""
+    """Resident memory in MB after each cycle; the first ten are the start."""
     settings = Settings.model_validate({"model": "motion", "model_grace": 0})
     pool = ModelPool(settings, ModelKey("motion", "motion", "auto", None), partial(load_model, settings))
     running = asyncio.create_task(pool.run())

@@ -1,7 +1,7 @@
-"""Milliseconds that drawing takes, each mode at 640x360: python bench/renderers.py.
+"""Milliseconds of drawing in each mode at 640x360: python bench/renderers.py.
 
-A class map of 21 classes and five instances with masks, at the sizes that models give them. One thread; the least of
-many runs is what the work takes when nothing else runs, the median what it took here and now.
+The predictions are a class map of 21 classes and five instances with masks, in the sizes that models produce. One
+thread. The least of many runs is the cost when nothing else runs; the median is the cost here and now.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def instances(width: int, height: int) -> Detections:
 
 
 def timed(mode: str, image: Image, prediction: Prediction, runs: int) -> tuple[float, float]:
-    """The least and the median milliseconds of many runs."""
+    """Least and median milliseconds of many runs."""
     render = registry.load("renderers", mode).render
     times = []
     for _ in range(runs):

@@ -1,8 +1,8 @@
-"""Whether latency comes back under its target when a real link is squeezed to 1 Mbit/s and released.
+"""Recovery of latency when a real link is squeezed to 1 Mbit/s and released.
 
-A camera in a process of its own sends the clip through a proxy that lets so many bytes a second pass. It obeys the
-server's ``adapt`` messages as the page does. Of every phase it prints p95 from capture to result, without the first
-five seconds, in which the server may find its way. ``--draw`` makes the picture in docs/tuning.md of it.
+A camera in this process sends the clip through a proxy that limits the bytes per second. It obeys the server's
+``adapt`` messages as the page does. For every phase the script prints p95 from capture to result, without the first
+five seconds, in which the server may adjust. ``--draw`` makes the picture in docs/tuning.md.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ MBIT = 1e6 / 8
 FAST = 100 * MBIT
 CHUNK = 1024
 HEAD = 28
-"""Pixels above a chart."""
+"""Height of a chart's heading in pixels."""
 KNOBS = ("fps", "quality", "width")
 
 
 class Link:
-    """A TCP proxy in front of a server; ``rate`` bytes a second pass towards it."""
+    """TCP proxy in front of a server; ``rate`` bytes a second pass towards it."""
 
     def __init__(self, host: str, port: int) -> None:
         self.rate = FAST
@@ -58,7 +58,7 @@ class Link:
 
 
 class Camera:
-    """Sends the clip as it is asked to, and writes down how late each result came."""
+    """Camera that sends the clip as the server asks and records the latency of each result."""
 
     def __init__(self) -> None:
         reader = cv2.VideoCapture(str(asset(CLIP)))
@@ -66,7 +66,7 @@ class Camera:
         self.asked: dict[str, Any] = {}
         self.late: list[tuple[float, float]] = []
         self.moves: list[tuple[float, dict[str, float]]] = []
-        """When it was asked for other pictures, and for which."""
+        """Time and content of each request for other pictures."""
         self._pending: dict[int, float] = {}
         self._free = asyncio.Event()
 
@@ -157,7 +157,7 @@ async def measure(http: str, seconds: float) -> tuple[list[dict[str, Any]], Came
 
 
 def draw(camera: Camera, seconds: float, path: Path) -> None:
-    """Latency of every second, and what was asked for, as SVG that a page may show in light or dark."""
+    """Draw the latency of every second and the settings asked for, as SVG for light and dark pages."""
     began = camera.late[0][0]
     by_second: dict[int, list[float]] = defaultdict(list)
     for at, ms in camera.late:

@@ -1,10 +1,10 @@
 """Milliseconds of every stage but inference, for each family: python bench/stages.py [FAMILY ...].
 
-Or of all stages of one model over a clip's pictures: python bench/stages.py --model MODEL --clip CLIP [--engine onnx].
+Alternatively, all stages of one model over a clip: python bench/stages.py --model MODEL --clip CLIP [--engine onnx].
 
-For families the graph's outputs are made (five objects, or a scene of areas with soft edges) and a real model of ours
-takes them: preprocessing, postprocessing, the mask's PNG, drawing on the picture as one would see it without asking for
-more. One thread and its own time, a picture of 640x360. The least is what the work takes when nothing else runs.
+For families the graph's outputs are synthetic (five objects, or a scene of areas with soft edges) and processed by our
+real model class: preprocessing, postprocessing, the mask's PNG, and drawing with default settings. One thread and its
+own CPU time, a picture of 640x360. The least is the cost when nothing else runs.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ random = np.random.default_rng(1)
 
 
 class Fixed:
-    """An engine that has its outputs already."""
+    """Engine that returns fixed outputs."""
 
     name, device, precision = "fixed", "cpu", "fp32"
 
@@ -46,15 +46,15 @@ class Fixed:
         self.metadata = metadata
 
     def run(self, _feeds: Any) -> Arrays:
-        """The outputs."""
+        """Return the fixed outputs."""
         return self.made
 
     def close(self) -> None:
-        """Nothing to give back."""
+        """Do nothing: there is nothing to release."""
 
 
 def boxes(rows: int, columns: int, first: int, side: float, sure: float = 0.9) -> NDArray[np.float32]:
-    """rows x columns with five certain objects of class 0, side by side; ``first``: the column of the certainties."""
+    """rows x columns with five certain objects of class 0, side by side; ``first`` is the column of the scores."""
     found = random.uniform(0, 0.02, (rows, columns)).astype(np.float32)
     for i in range(5):
         found[i, :4] = side * (i + 0.5) / 5, side / 2, side / 6, side / 2
@@ -63,7 +63,7 @@ def boxes(rows: int, columns: int, first: int, side: float, sure: float = 0.9) -
 
 
 def rows(count: int) -> NDArray[np.float32]:
-    """count x (x1, y1, x2, y2, certainty, class) with five certain ones."""
+    """count x (x1, y1, x2, y2, score, class) with five certain objects."""
     found = boxes(count, 6, 4, 640)
     found[:, :2], found[:, 2:4] = found[:, :2] - found[:, 2:4] / 2, found[:, :2] + found[:, 2:4] / 2
     found[:, 5] = 0
@@ -71,13 +71,13 @@ def rows(count: int) -> NDArray[np.float32]:
 
 
 def masks(count: int, side: int) -> NDArray[np.float32]:
-    """Smooth fields."""
+    """Smooth random fields, count x side x side."""
     noise = random.normal(0, 1, (count, side, side)).astype(np.float32)
     return np.stack([cv2.GaussianBlur(plane, (0, 0), side / 20) * 20 for plane in noise]).astype(np.float32)
 
 
 def scene(classes: int, height: int, width: int, detail: tuple[int, int] | None = None) -> NDArray[np.float32]:
-    """classes x height x width logits of eight areas with soft edges, worked out at ``detail`` and enlarged."""
+    """classes x height x width logits of eight areas with soft edges, computed at ``detail`` and enlarged."""
     down, across = detail or (height, width)
     areas = np.zeros((down * 4, across * 4), np.uint8)
     for class_id in range(1, 8):
@@ -92,12 +92,12 @@ def scene(classes: int, height: int, width: int, detail: tuple[int, int] | None 
 
 
 def last(logits: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The same with the classes last."""
+    """The logits with the classes last."""
     return np.ascontiguousarray(np.moveaxis(logits, 0, -1))
 
 
 def yolo(columns: int) -> NDArray[np.float32]:
-    """What YOLOv8 gives for 640 x 640."""
+    """YOLOv8's output for 640 x 640."""
     return boxes(8400, columns, 4, 640).T.copy()
 
 

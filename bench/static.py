@@ -1,6 +1,6 @@
-"""What a scene in which nothing moves costs, with and without the static test, and what the test costs one that moves.
+"""Cost of a scene in which nothing moves, with and without the static test, and cost of the test for a moving scene.
 
-The still scene is one picture of the clip with fresh sensor noise in every frame; the moving one is the clip itself,
+The still scene is one picture of the clip with fresh sensor noise in every frame. The moving one is the clip itself,
 played forwards and backwards. A camera sends 30 frames a second as JPEGs of quality 50; CPU time is the server's own.
 """
 
@@ -25,19 +25,19 @@ CLIPS = ("one-by-one-person-detection.mp4", "bottle-detection.mp4", "crowd.mp4")
 
 
 def pictures(clip: str, count: int) -> list[Any]:
-    """The clip's frames number 60 and later."""
+    """The clip's frames from number 60 on."""
     reader = cv2.VideoCapture(str(asset(f"videos/{clip}")))
     return [reader.read()[1] for _ in range(count + 60)][60:]
 
 
 def jpeg(image: Any, rng: np.random.Generator, noise: float) -> bytes:
-    """A picture as a camera with that noise (standard deviation, grey levels) would send it."""
+    """A picture as sent by a camera with that noise (standard deviation in grey levels)."""
     noisy = np.clip(image + rng.normal(0, noise, image.shape), 0, 255).astype(np.uint8)
     return cv2.imencode(".jpg", noisy, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])[1].tobytes()
 
 
 def largest_differences(clip: str) -> dict[str, list[int]]:
-    """By noise, of 20 frames of one still picture to the first: the median and the largest difference of a cell."""
+    """Median and maximum of the largest cell difference between one still picture and 20 copies, by noise."""
     rng = np.random.default_rng(0)
     image = pictures(clip, 1)[0]
     height, width = image.shape[:2]

@@ -1,10 +1,10 @@
-"""Issue-sized load: 16 publishers of real 640x360 JPEG over TCP, at 30 frames/s and far beyond what the model can do.
+"""Heavy load: 16 publishers of real 640x360 JPEG over TCP, at 30 frames/s and far beyond the model's capacity.
 
-One server for each model. First a run at 30 frames/s, each publisher a process, with all checks of `sightline stress`.
-Then loads beyond capacity, in turns of two seconds (60, 90, 120, 120, 90, 60 frames/s and so on) over 16 connections
-that stay open. What else the machine does changes from minute to minute, and throughput with it, but two loads that
-follow each other meet the same conditions: each is compared with the smallest load of its own cycle, and the median of
-all cycles counts. One process sends in this part: what publishers cost is not the server's.
+Each model gets its own server. First comes a run at 30 frames/s, each publisher a process, with all checks of
+`sightline stress`. Then loads beyond capacity take turns of two seconds (60, 90, 120, 120, 90, 60 frames/s and so on)
+over 16 connections that stay open. Other load on the machine changes from minute to minute, and throughput with it, but
+two loads in a row meet the same conditions. Therefore each load is compared with the smallest of its own cycle, and the
+median of all cycles counts. One process sends in this part, as the publishers' cost is not the server's.
 """
 
 from __future__ import annotations
@@ -34,15 +34,15 @@ from sightline.wire.requests import FrameHead
 CLIP = "videos/bottle-detection.mp4"
 STREAMS = 16
 BEYOND = {"motion": (60, 90, 120), "yolox_nano": (15, 30, 60)}
-"""Frames a second of each stream, all of them too many."""
+"""Frames per second of each stream, all beyond capacity, by model."""
 SLICE_S = 2.0
 SETTLE_S = 0.3
-"""Of each slice, its beginning, which does not count: answers to the load before still come."""
+"""Seconds at the start of each slice that don't count, as answers to the previous load still arrive."""
 LATE_S = 0.01
 
 
 def mean_cpu(found: Figures) -> float:
-    """Percent of a core, over the run."""
+    """Mean CPU use over the run in percent of a core."""
     return sum(sample.cpu for sample in found.samples) / max(1, len(found.samples))
 
 
@@ -57,14 +57,14 @@ def row(found: Figures) -> str:
 
 
 class Publisher:
-    """One stream. Receives from its link."""
+    """One stream; the receiver of its link's callbacks."""
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.sent = 0
         self.answered = 0
         self.results: list[float] = []
-        """When each came."""
+        """Time at which each result came."""
 
     def receive(self, answer: Answer | Event) -> None:
         """A result, or a notice that there is none."""
@@ -73,20 +73,20 @@ class Publisher:
             self.results.append(time.monotonic())
 
     def refused(self, error: SightlineError, seq: int | None) -> None:
-        """Ends the benchmark."""
+        """End the benchmark."""
         raise error
 
     def lost(self, error: SightlineError) -> None:
-        """Ends the benchmark, if it happens before its end."""
+        """Ignore the end of the connection."""
 
     def asked(self, wish: links.Wish) -> None:
-        """The schedule is what is tested."""
+        """Ignore requests for other pictures: the schedule is what is tested."""
 
 
 async def offer(
     linked: list[tuple[Publisher, links.Link]], fps: float, pictures: list[bytes]
 ) -> tuple[float, float, list[int]]:
-    """One slice. Returns results a second, the share of frames sent late, and results of each stream."""
+    """Run one slice. Returns results per second, the share of frames sent late, and the results of each stream."""
     begin, late = time.monotonic(), 0
     count = round(SLICE_S * fps * len(linked))
     for k in range(count):
@@ -153,7 +153,7 @@ def _settled(stats: dict[str, Any], publishers: list[Publisher]) -> bool:
 
 
 def _interval(values: Any) -> tuple[float, float]:
-    """Between what 95 % of the medians of resampled values lie."""
+    """Interval that contains 95 % of the medians of resampled values."""
     rng = np.random.default_rng(0)
     medians = np.median(rng.choice(values, (2000, len(values))), axis=1)
     low, high = np.percentile(medians, (2.5, 97.5))
@@ -161,7 +161,7 @@ def _interval(values: Any) -> tuple[float, float]:
 
 
 async def measure(name: str, options: list[str], seconds: float, cycles: int) -> dict[str, Any]:
-    """One model."""
+    """Measure one model."""
     pictures = jpegs(str(asset(CLIP)))
     found: dict[str, Any] = {}
     async with started(*options, tcp=True) as server:
@@ -178,7 +178,7 @@ async def measure(name: str, options: list[str], seconds: float, cycles: int) ->
 
 
 def main() -> None:
-    """Measure, print as it goes, write bench/results/stress.json."""
+    """Measure, print progress, write bench/results/stress.json."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=30, help="of the run at 30 frames/s; 0 leaves it out")
     parser.add_argument("--cycles", type=int, default=10, help="of 12 s each, beyond capacity")

@@ -1,7 +1,8 @@
-"""What a change of model costs while it goes on: the stream that changes, and its neighbours.
+"""Cost of changing a model in operation, for the stream that changes and for its neighbours.
 
-Four cameras send the clip at 15 frames a second. The first one's stream changes its model 20 times, 5 times to a file
-that is none. Gaps are between two results as a camera gets them; beside them those of as long a time without changes.
+Four cameras send the clip at 15 frames a second. The first one's stream changes its model 20 times, 5 of them to an
+invalid file. Gaps are between two results as a camera receives them, compared with those of an equally long time
+without changes.
 """
 
 from __future__ import annotations
@@ -24,11 +25,11 @@ from peers import connected, read
 FPS = 15.0
 STREAMS = 4
 WHAT = ("yard", "seg", "broken", "nano")
-"""In turns: a detector, one with masks, a file that is none, one that is there."""
+"""Models in turn: a detector, one with masks, an invalid file, one that is already loaded."""
 
 
 def cameras(pipe: Pipe, ws_url: str, jpegs: list[bytes]) -> None:
-    """Four cameras for ever. Whenever asked, tell of each the times of its results and its other answers since."""
+    """Run four cameras for ever. On request, report the times of each one's results and its other answers since."""
 
     async def camera(name: str, at: list[float], lost: list[str]) -> None:
         async with connected(f"{ws_url}/ws/camera/{name}") as ws:
@@ -64,7 +65,7 @@ def cameras(pipe: Pipe, ws_url: str, jpegs: list[bytes]) -> None:
 
 
 def patch(server: Served, change: dict[str, Any]) -> tuple[int, float]:
-    """Status and seconds of a change."""
+    """Request a change; returns status and seconds."""
     body = json.dumps(change).encode()
     headers = {"Content-Type": "application/json"}
     request = urllib.request.Request(f"{server.url}/api/streams/s0", body, headers, method="PATCH")
@@ -78,7 +79,7 @@ def patch(server: Served, change: dict[str, Any]) -> tuple[int, float]:
 
 
 def gaps(pipe: Pipe) -> dict[str, dict[str, Any]]:
-    """Of each stream since it was last asked: results, what was dropped, and the largest gaps in milliseconds."""
+    """Results, drops and gaps in milliseconds of each stream since the last request."""
     pipe.send(None)
     told: dict[str, tuple[list[float], list[str]]] = pipe.recv()
     found: dict[str, dict[str, Any]] = {}

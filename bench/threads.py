@@ -1,7 +1,8 @@
-"""What threads cost: python bench/threads.py. One model once and twice at the same time, with one and two threads each.
+"""Cost of threads: python bench/threads.py. One model once and twice at a time, with one and two threads each.
 
-ONNX Runtime with and without threads that spin while they wait; OpenVINO as two compiled models with a request each (as
-two instances of ours are) and as one with two streams. In turns. CPU time a frame is what stays true on a busy machine.
+ONNX Runtime runs with and without threads that spin while they wait; OpenVINO as two compiled models with one request
+each (like two instances of ours) and as one with two streams. All take turns. CPU time per frame stays valid on a busy
+machine.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ Infer = Callable[[], Any]
 
 
 def onnx(threads: int, spin: bool) -> Infer:
-    """One session."""
+    """A run of one ONNX Runtime session."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
     options.add_session_config_entry("session.intra_op.allow_spinning", str(int(spin)))
@@ -35,8 +36,8 @@ def onnx(threads: int, spin: bool) -> Infer:
 
 
 def vino(requests: int, **options: Any) -> list[Infer]:
-    """Requests of one compiled model."""
-    ours.precisions()  # keeps its telemetry away
+    """Runs of several requests of one compiled OpenVINO model."""
+    ours.precisions()  # turns its telemetry off
     import openvino
 
     core = openvino.Core()
@@ -46,12 +47,12 @@ def vino(requests: int, **options: Any) -> list[Infer]:
 
 
 def latency(threads: int) -> list[Infer]:
-    """As our engine compiles it."""
+    """A run of a model compiled as our engine does it."""
     return vino(1, PERFORMANCE_HINT="LATENCY", INFERENCE_NUM_THREADS=threads)
 
 
 def run(infers: list[Infer]) -> tuple[float, float, float]:
-    """Frames a second, median milliseconds, CPU milliseconds a frame; each on a thread of its own."""
+    """Frames per second, median milliseconds and CPU milliseconds per frame, each run on its own thread."""
     process, times, end = psutil.Process(), [], time.perf_counter() + SECONDS
     before = process.cpu_times()
 
@@ -88,7 +89,7 @@ def main() -> None:
         cases[f"openvino, {count} x {threads} threads"] = [f for _ in range(count) for f in latency(threads)]
     cases["openvino, 2 streams"] = vino(2, PERFORMANCE_HINT="THROUGHPUT", NUM_STREAMS=2, INFERENCE_NUM_THREADS=2)
     found: dict[str, list[tuple[float, float, float]]] = {name: [] for name in cases}
-    for name in [*cases, *list(cases) * args.rounds]:  # the first of each does not count
+    for name in [*cases, *list(cases) * args.rounds]:  # the first run of each does not count
         found[name].append(run(cases[name]))
     rows = {name: [statistics.median(column) for column in zip(*runs[1:], strict=True)] for name, runs in found.items()}
     print(f"{'':32} {'frames/s':>9} {'ms':>7} {'CPU ms a frame':>15}")

@@ -1,9 +1,9 @@
-"""What a transport costs: frames of 30 KB in, results out, with a model that does nothing. Clients included.
+"""Cost of a transport: frames of 30 KB in, results out, with a model that does nothing. Clients included.
 
-Each way has a server in one process and all its clients in another. Ours is the real server and the real SDK; beside
-them, in turns because machines are never quiet, imagezmq and a bare server on the `websockets` library, which answer
+Each way has a server in one process and all its clients in another. Ours is the real server with the real SDK. Beside
+it, in turns because machines are never quiet, run imagezmq and a bare server on the `websockets` library, which answer
 each frame with as many bytes as our result has. A frame is a 16x16 JPEG that is 30 KB long, so that decoding it costs
-nothing: what is measured is the way from a client into the model and back. Goals: 4,000 frames/s over TCP, 2,500 over
+nothing: the measured cost is the way from a client into the model and back. Goals: 4,000 frames/s over TCP, 2,500 over
 WebSocket, on two cores.
 
     pip install --group bench
@@ -44,21 +44,21 @@ from sightline.settings.settings import Settings
 
 SIZE = 30_000
 STREAMS = 32
-"""Publishers; each keeps two frames under way. With fewer, one would come near the limit of 240 frames/s."""
+"""Number of publishers; each keeps two frames under way. Fewer would come near the limit of 240 frames/s each."""
 WARM_UP_S = 1.0
 ZMQ_SENDERS = 8
 ANSWER = bytes(300)
 
 
 def padded_jpeg() -> bytes:
-    """A 16x16 JPEG of exactly SIZE bytes: the rest is a comment in its header."""
+    """A 16x16 JPEG of exactly SIZE bytes, padded by a comment in its header."""
     jpeg = cv2.imencode(".jpg", np.zeros((16, 16, 3), np.uint8))[1].tobytes()
     comment = SIZE - len(jpeg) - 2
     return jpeg[:2] + b"\xff\xfe" + comment.to_bytes(2, "big") + bytes(comment - 2) + jpeg[2:]
 
 
 class NullModel(Model):
-    """Finds nothing, at once."""
+    """Model that finds nothing, at no cost."""
 
     card = ModelCard("null", "null", "detect", (), None, "-", "-")
     max_batch = STREAMS
@@ -72,22 +72,22 @@ class NullModel(Model):
         streams: Sequence[str] | None = None,
         stages: dict[str, float] | None = None,
     ) -> list[Prediction]:
-        """Nothing."""
+        """Return no detections."""
         return [Detections.empty() for _ in images]
 
 
-# Servers: each sends its process id and its addresses, and serves until it is killed
+# Servers: each sends its process id and its addresses, and serves until it is killed.
 
 
 def our_server(pipe: Pipe) -> None:
-    """The real one, listening on both."""
+    """Run the real server, listening for both transports."""
     settings = Settings.model_validate({"port": 0, "tcp_port": 0, "max_fps": 240, "log_level": "warning"})
     app = create_app(settings, load=lambda _: Loaded(NullModel(), "", gpu_available=False))
     Server(app, settings, lambda http, tcp: pipe.send((os.getpid(), http.replace("http", "ws"), tcp))).serve_forever()
 
 
 def bare_server(pipe: Pipe) -> None:
-    """The `websockets` library alone."""
+    """Run a server on the `websockets` library alone."""
 
     async def answer(ws: websockets.asyncio.server.ServerConnection) -> None:
         with contextlib.suppress(websockets.exceptions.ConnectionClosed):  # clients are killed
@@ -103,7 +103,7 @@ def bare_server(pipe: Pipe) -> None:
 
 
 def zmq_server(pipe: Pipe) -> None:
-    """imagezmq's hub, which answers every picture."""
+    """Run imagezmq's hub, which answers every picture."""
     hub = imagezmq.ImageHub("tcp://127.0.0.1:*")
     pipe.send((os.getpid(), hub.zmq_socket.getsockopt_string(zmq.LAST_ENDPOINT)))
     while True:
@@ -111,17 +111,17 @@ def zmq_server(pipe: Pipe) -> None:
         hub.send_reply(ANSWER)
 
 
-# Clients: each says when it begins to count, and sends (answers, its CPU-seconds, seconds) at the end of its turn
+# Clients: each announces that it begins to count, and sends (answers, its CPU-seconds, seconds) at the end of its turn.
 
 
 class Turn:
-    """Counts answers from the end of the warm-up on."""
+    """Count of answers, from the end of the warm-up."""
 
     def __init__(self) -> None:
         self.answers = 0
 
     async def measure(self, pipe: Pipe, seconds: float, clients: Sequence[Coroutine[Any, Any, None]]) -> None:
-        """Run the clients, tell what was counted."""
+        """Run the clients and send the counts."""
         tasks = [asyncio.create_task(client) for client in clients]
         await asyncio.sleep(WARM_UP_S)
         pipe.send(None)
@@ -134,7 +134,7 @@ class Turn:
 
 
 def our_clients(pipe: Pipe, url: str, seconds: float) -> None:
-    """The SDK's."""
+    """Run the SDK's clients."""
     turn = Turn()
 
     async def frames() -> AsyncGenerator[bytes]:
@@ -154,7 +154,7 @@ def our_clients(pipe: Pipe, url: str, seconds: float) -> None:
 
 
 def bare_clients(pipe: Pipe, url: str, seconds: float) -> None:
-    """The `websockets` library's, each with two frames under way."""
+    """Run clients of the `websockets` library, each with two frames under way."""
     turn = Turn()
 
     async def publish() -> None:
@@ -173,7 +173,7 @@ def bare_clients(pipe: Pipe, url: str, seconds: float) -> None:
 
 
 def zmq_clients(pipe: Pipe, url: str, seconds: float) -> None:
-    """imagezmq's senders, in threads, because they block."""
+    """Run imagezmq's senders in threads, because they block."""
     jpeg = padded_jpeg()
     counts = [0] * ZMQ_SENDERS
 
@@ -201,11 +201,11 @@ class Part:
     goal: int | None = None
     fps: list[float] = field(default_factory=list)
     server_us: list[float] = field(default_factory=list)
-    """CPU per frame."""
+    """Server CPU per frame in microseconds."""
     client_us: list[float] = field(default_factory=list)
 
     def turn(self, url: str, server: psutil.Process, seconds: float) -> None:
-        """Measure once."""
+        """Measure one turn."""
         with child(self.clients, url, seconds) as pipe:
             pipe.recv()
             before = cpu_seconds(server)
@@ -216,7 +216,7 @@ class Part:
 
 
 def table(parts: Sequence[Part]) -> str:
-    """Medians over the rounds, with the range of the frames per second."""
+    """Table of medians over the rounds, with the range of the frames per second."""
     lines = ["| way | frames/s (range) | server CPU, us a frame | clients CPU, us a frame |", "|---|---|---|---|"]
     for part in parts:
         low, middle, high = min(part.fps), median(part.fps), max(part.fps)

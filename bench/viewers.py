@@ -1,8 +1,8 @@
-"""Whether slow viewers harm a good one.
+"""Effect of slow viewers on a good one.
 
-One camera, one viewer that reads as our page does; then the same with five viewers beside it that connect and never
+A camera has one viewer that reads as our page does, then the same with five viewers beside it that connect and never
 read and one that reads 10 KB/s; both in turns. Goal: the good viewer gets at least 98 % of the pictures that it gets
-alone, of as many processed frames: other programs may have left the model less time.
+alone, per processed frame, as other programs may have left the model less time.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ STREAM = "bench"
 
 @dataclass
 class Turn:
-    """What came in a turn: frames that the model processed, pictures that the good viewer got."""
+    """Counts of a turn: frames that the model processed, pictures that the good viewer got."""
 
     processed: int = 0
     pictures: int = 0
 
     def add(self, other: Turn) -> None:
-        """Take another turn in."""
+        """Add the counts of another turn."""
         self.processed += other.processed
         self.pictures += other.pictures
 
@@ -39,7 +39,7 @@ class Turn:
 
 
 def watch(server: Served, viewer: Pipe, seconds: float) -> Turn:
-    """Look on for so many seconds."""
+    """Measure one turn of ``seconds``."""
     viewer.send(None)
     viewer.recv()
     before = server.get()["processed_frames"]
@@ -49,7 +49,7 @@ def watch(server: Served, viewer: Pipe, seconds: float) -> Turn:
 
 
 def watch_crowded(server: Served, viewer: Pipe, seconds: float) -> Turn:
-    """The same with the slow ones beside it."""
+    """Measure one turn with the slow viewers beside the good one."""
     with ExitStack() as stack:
         for _ in range(STALLED):
             stack.enter_context(stall(server.ws, STREAM))

@@ -1,8 +1,8 @@
-"""WebRTC: latency against a bare aiortc echo, what further viewers cost, what is left of peers that came and went.
+"""WebRTC: latency against a bare aiortc echo, cost of further viewers, and leftovers of peers that came and went.
 
 Latency: one process sends pictures of 640x480 at 30 a second with their number drawn in, and reads the number from what
 comes back: through Sightline by WebRTC (motion model, WHIP in, WHEP out) and by WebSocket (JPEG in and out), and from
-an aiortc peer that only sends back what it gets; in turns. Goal of WebRTC: p50 at most 1.3 times the quickest echo's.
+an aiortc peer that only echoes; in turns. Goal of WebRTC: p50 at most 1.3 times the quickest echo's.
 
 Viewers: CPU time of the server's process with one viewer of server-drawn video and with four. Goal: at most 1.3 times.
 
@@ -43,11 +43,11 @@ WIDTH, HEIGHT, FPS = 640, 480, 30
 BITS, SIDE = 20, 24
 WARM_S = 2.0
 QUALITY, PENDING = 50, 2
-"""Of JPEGs, as our page has it by default."""
+"""Frames under way of the JPEG camera; it and QUALITY are our page's defaults."""
 
 
 class Numbered(MediaStreamTrack):
-    """Pictures that show their number, over something that moves."""
+    """Video that shows the number of each picture over a moving background."""
 
     kind = "video"
 
@@ -59,7 +59,7 @@ class Numbered(MediaStreamTrack):
         self._ground = np.repeat(np.repeat(self._ground, 8, 0), 8, 1)
 
     async def picture(self) -> tuple[int, np.ndarray]:
-        """The next one and its number, when its time has come."""
+        """Wait for the next picture's time; return its number and the picture."""
         number = len(self.sent)
         await asyncio.sleep(max(0.0, self._began + number / FPS - time.monotonic()))
         image = self._ground // 2
@@ -70,7 +70,7 @@ class Numbered(MediaStreamTrack):
         return number, image
 
     async def recv(self) -> av.VideoFrame:
-        """The next one, for aiortc."""
+        """The next picture, for aiortc."""
         number, image = await self.picture()
         frame = av.VideoFrame.from_ndarray(image, format="bgr24").reformat(format="yuv420p")
         frame.pts, frame.time_base = number * 90000 // FPS, Fraction(1, 90000)
@@ -84,18 +84,18 @@ def number_of(grey: np.ndarray) -> int:
 
 
 def new_peer() -> RTCPeerConnection:
-    """One that asks no STUN server."""
+    """A peer that asks no STUN server."""
     return RTCPeerConnection(RTCConfiguration(iceServers=[]))
 
 
 def codecs(name: str) -> list[Any]:
-    """This codec alone."""
+    """Capabilities of this codec alone."""
     return [c for c in RTCRtpSender.getCapabilities("video").codecs if c.name in (name, "rtx")]
 
 
 @asynccontextmanager
 async def joined(url: str, peer: RTCPeerConnection) -> AsyncIterator[None]:
-    """A peer's session at the server."""
+    """Context of a peer's session at the server."""
     await peer.setLocalDescription(await peer.createOffer())
 
     def ask(path: str, method: str, body: str = "") -> tuple[str, str]:
@@ -118,7 +118,7 @@ async def joined(url: str, peer: RTCPeerConnection) -> AsyncIterator[None]:
 
 
 def echo(pipe: Pipe, codec: str) -> None:
-    """A bare aiortc peer that sends back what it gets: takes an offer, gives an answer, until it is killed."""
+    """Run a bare aiortc peer that sends back what it gets: take an offer, give an answer, run until killed."""
 
     async def serve() -> None:
         peer = new_peer()
@@ -145,7 +145,7 @@ async def latencies(track: MediaStreamTrack, clip: Numbered, seconds: float) -> 
 
 
 async def through_echo(codec: str, seconds: float) -> list[float]:
-    """There and back by a bare aiortc."""
+    """Latencies there and back through a bare aiortc peer."""
     peer, clip = new_peer(), Numbered()
     peer.addTransceiver(clip, "sendrecv").setCodecPreferences(codecs(codec))
     back: asyncio.Future[MediaStreamTrack] = asyncio.get_running_loop().create_future()
@@ -161,7 +161,7 @@ async def through_echo(codec: str, seconds: float) -> list[float]:
 
 
 async def through_sightline(server: Served, codec: str, seconds: float) -> list[float]:
-    """There by WHIP, back by WHEP."""
+    """Latencies there by WHIP and back by WHEP."""
     camera, viewer, clip = new_peer(), new_peer(), Numbered()
     camera.addTransceiver(clip, "sendonly").setCodecPreferences(codecs(codec))
     viewer.addTransceiver("video", "recvonly").setCodecPreferences(codecs(codec))
@@ -173,7 +173,7 @@ async def through_sightline(server: Served, codec: str, seconds: float) -> list[
 
 
 async def through_websocket(server: Served, seconds: float) -> list[float]:
-    """There and back as JPEGs, which this process makes and reads, as pages do."""
+    """Latencies there and back as JPEGs, which this process encodes and decodes, as pages do."""
     clip = Numbered()
     found: list[float] = []
     room = asyncio.Semaphore(PENDING)
@@ -182,7 +182,7 @@ async def through_websocket(server: Served, seconds: float) -> list[float]:
         while True:
             number, image = await clip.picture()
             if room.locked():
-                continue  # as our page: what would wait is not sent
+                continue  # as on our page, pictures that would have to wait are not sent
             await room.acquire()
             jpeg = (await asyncio.to_thread(cv2.imencode, ".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, QUALITY]))[1]
             about = {"timestamp": time.time() * 1000, "frameNumber": number, "width": WIDTH, "height": HEIGHT}
@@ -216,7 +216,7 @@ async def through_websocket(server: Served, seconds: float) -> list[float]:
 
 
 def latency(seconds: float, rounds: int) -> dict[str, Any]:
-    """All ways in turns."""
+    """Measure all ways in turns."""
     ways: dict[str, list[float]] = {}
     with serving("--model", "motion") as server:
         for _ in range(rounds):
@@ -255,7 +255,7 @@ def publish(pipe: Pipe, url: str) -> None:
 
 
 def watch(pipe: Pipe, url: str, count: int) -> None:
-    """So many viewers, for ever; say when each has had a picture."""
+    """Run ``count`` viewers for ever; report when each has had a picture."""
 
     async def run() -> None:
         async with AsyncExitStack() as stack, asyncio.TaskGroup() as tasks:
@@ -274,13 +274,13 @@ def watch(pipe: Pipe, url: str, count: int) -> None:
 
 
 async def drain(track: MediaStreamTrack) -> None:
-    """Take what comes."""
+    """Discard the track's frames."""
     while True:
         await track.recv()
 
 
 def viewers(seconds: float, rounds: int) -> dict[str, Any]:
-    """CPU of the server with one viewer and with four."""
+    """Measure the server's CPU with one viewer and with four."""
     spent: dict[int, list[float]] = {1: [], 4: []}
     shown: dict[int, list[float]] = {1: [], 4: []}
     with serving("--model", "motion") as server, child(publish, server.url):
@@ -300,7 +300,7 @@ def viewers(seconds: float, rounds: int) -> dict[str, Any]:
 
 
 def _watched(server: Served, count: int, seconds: float) -> tuple[float, float]:
-    """CPU seconds, and pictures that each viewer was sent."""
+    """CPU seconds of the server, and pictures sent to each viewer."""
     with child(watch, server.url, count) as pipe:
         pipe.recv()
         time.sleep(WARM_S)
@@ -343,7 +343,7 @@ def gauged(pipe: Pipe) -> None:
 
 
 async def cycle(url: str, number: int) -> None:
-    """A camera and its viewer connect, see a picture, and leave; every third without a word."""
+    """Connect a camera and its viewer, see a picture, and leave; every third pair leaves without notice."""
     camera, viewer = new_peer(), new_peer()
     camera.addTransceiver(Numbered(), "sendonly")
     viewer.addTransceiver("video", "recvonly")
@@ -358,7 +358,7 @@ async def cycle(url: str, number: int) -> None:
 
 
 def cycles(count: int) -> dict[str, Any]:
-    """What the server holds before and after so many peers; half of them cameras."""
+    """The server's resources before and after ``count`` peers, half of them cameras."""
     table: dict[int, dict[str, float]] = {}
     with child(gauged) as pipe:
         server = Served(pipe.recv(), psutil.Process())

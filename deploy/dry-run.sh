@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The Dockerfile's steps without an engine of containers, in a clean folder: takes what its build may take, makes the wheel,
-# installs it, sees it refuse to serve whoever comes, serves, and asks the health check.
+# Run the Dockerfile's steps without a container engine, in a clean folder: take the files that its build may use, build and
+# install the wheel, check that it refuses to serve everybody, serve, and run the health check.
 #   deploy/dry-run.sh [PYTHON]
 set -euo pipefail
 cd "$(dirname "$0")/.."

@@ -1,4 +1,4 @@
-"""The container's health check: asks the server in it for /health, with TLS or without, whatever its certificate."""
+"""Health check of the container: requests /health from its server, over HTTP or HTTPS with any certificate."""
 
 import os
 import ssl

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Install Sightline into this checkout, where that is not done yet, and serve.
+# Install Sightline into this checkout, if that is not done yet, and serve.
 #   deploy/start.sh [--tunnel] [options of sightline serve]
-# --tunnel makes it reachable from elsewhere, through the first of cloudflared, ngrok and ssh that is installed here.
+# --tunnel makes it reachable from the internet, through the first installed program of cloudflared, ngrok and ssh.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

@@ -1,4 +1,4 @@
-"""Counting: the ledger of a stream, and meters whose memory does not grow."""
+"""Counters: the ledger of a stream, and meters whose memory does not grow."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ WINDOW_S = 3.0
 
 @dataclass(slots=True)
 class Ledger:
-    """received = delivered + dropped + failed + in flight, always, exactly.
+    """Frame counts of a stream: received = delivered + dropped + failed + in flight, always, exactly.
 
-    ``in_flight`` is not kept here: it is counted where the frames are, so that the equation is a check.
+    ``in_flight`` is not stored here. It is counted where the frames are, so that the equation is a check.
     """
 
     received: int = 0
@@ -37,7 +37,7 @@ class Ledger:
 
 
 class Rate:
-    """Events a second over the last three seconds."""
+    """Events per second over the last three seconds."""
 
     def __init__(self) -> None:
         self._times: deque[float] = deque(maxlen=1024)
@@ -57,18 +57,18 @@ class Rate:
 
 
 class Spread:
-    """The last 512 values, in milliseconds."""
+    """Distribution of the last 512 values, in milliseconds."""
 
     def __init__(self) -> None:
         self._values: deque[float] = deque(maxlen=512)
 
     def add(self, value: float) -> None:
-        """Remember a value."""
+        """Add a value."""
         self._values.append(value)
 
     @property
     def last(self) -> float:
-        """The newest value, 0 before the first."""
+        """The newest value; 0 before the first."""
         return self._values[-1] if self._values else 0.0
 
     def percentiles(self) -> dict[str, float]:
@@ -80,13 +80,13 @@ class Spread:
 
 
 class Smoothed:
-    """An exponential mean of each stage's milliseconds."""
+    """Exponential moving average of each stage's milliseconds."""
 
     def __init__(self) -> None:
         self._means: dict[str, float] = {}
 
     def add(self, stages: dict[str, float] | None = None, /, **more: float) -> None:
-        """Take in one frame's stage times."""
+        """Add one frame's stage times."""
         for name, ms in {**(stages or {}), **more}.items():
             old = self._means.get(name)
             self._means[name] = ms if old is None else old + 0.1 * (ms - old)
@@ -97,7 +97,7 @@ class Smoothed:
 
 
 class TokenBucket:
-    """Lets ``rate`` events a second through, with a burst of a quarter of a second (at least 2)."""
+    """Rate limit of ``rate`` events a second, with a burst of a quarter of a second (at least 2 events)."""
 
     def __init__(self, rate: float) -> None:
         self._rate = rate

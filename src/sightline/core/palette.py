@@ -1,4 +1,4 @@
-"""The fixed colours of classes. ``web/palette.js`` gives the same numbers; tests hold both to one golden file."""
+"""Fixed colours of classes. ``web/palette.js`` gives the same numbers; tests check both against one golden file."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 Colour = tuple[int, int, int]
-"""Blue, green, red."""
+"""A colour as blue, green, red; each 0 to 255."""
 
 HAND_PICKED = (
     *("22d3ee", "ff9f1c", "3ddc57", "ff4f6d", "b388ff", "ffe14a", "ff5ecb", "4f83ff"),
     *("a3e635", "ff7043", "1de9b6", "d500f9", "c9a26b", "ff1744", "00a86b", "7c4dff"),
     *("ffc400", "9be1ff", "c51162", "0097a7", "f8c8dc", "9e9d24", "2962ff", "e8e8e8"),
 )
-"""rrggbb by class id: bright on any picture, neighbours far apart."""
+"""Colours by class id as rrggbb: bright on any picture, neighbours far apart."""
 
 
 def color(class_id: int) -> Colour:
-    """The colour of a class, the same for ever."""
+    """The colour of a class; it never changes."""
     if 0 <= class_id < len(HAND_PICKED):
         value = int(HAND_PICKED[class_id], 16)
         return value & 255, value >> 8 & 255, value >> 16
@@ -27,7 +27,7 @@ def color(class_id: int) -> Colour:
 
 
 def text_color(bgr: Colour) -> Colour:
-    """Black or white, whichever stands out more from ``bgr`` (contrast as in WCAG 2)."""
+    """Black or white, whichever has more contrast with ``bgr`` (as in WCAG 2)."""
     b, g, r = (_linear(channel) for channel in bgr)
     luminance = 0.2126 * r + 0.7152 * g + 0.0722 * b
     black_stands_out = (luminance + 0.05) / 0.05 >= 1.05 / (luminance + 0.05)
@@ -35,7 +35,7 @@ def text_color(bgr: Colour) -> Colour:
 
 
 def table() -> NDArray[np.uint8]:
-    """The colours of classes 0 to 255, 256 x 1 x 3: what ``cv2.applyColorMap`` takes."""
+    """The colours of classes 0 to 255 as 256 x 1 x 3, the format of ``cv2.applyColorMap``."""
     return _table().copy()
 
 
@@ -45,8 +45,8 @@ def _table() -> NDArray[np.uint8]:
 
 
 def _further(class_id: int) -> Colour:
-    # Around the colour wheel in steps of 137 degrees, so that neighbours are far apart; whole numbers
-    # only, so that every language gets the same.
+    # Colours go around the wheel in steps of 137 degrees, so neighbours are far apart. Integers only, so that every
+    # language gets the same.
     hue = class_id * 137 % 360
     high = (255, 215, 240)[class_id % 3]
     low = (40, 110, 75)[class_id // 3 % 3]

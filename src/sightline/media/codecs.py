@@ -1,4 +1,4 @@
-"""JPEG and PNG, through OpenCV. Headers are read first: a 690-byte file can claim 30000x30000 pixels.
+"""JPEG and PNG, through OpenCV. Headers are checked first: a 690-byte file can claim 30000x30000 pixels.
 
 Decoding such a file takes 16 s and 5 GB; reading its header takes about a microsecond.
 """
@@ -16,12 +16,18 @@ from sightline.core.errors import BadImage, TooLarge
 from sightline.core.types import Encoded, Image
 
 MAX_SEGMENTS = 1024
-"""Before the pixels. Cameras write about ten; a large colour profile and a preview come to a few hundred."""
+"""Maximum number of JPEG segments before the pixels.
+
+Cameras write about ten; a large colour profile and a preview come to a few hundred.
+"""
 MAX_SCANS = 100
-"""Progressive files have about ten. Each costs a pass over the whole picture: 10,000 empty ones (140 KB) take 2.3 s."""
+"""Maximum number of scans in a JPEG. Progressive files have about ten.
+
+Each scan costs a pass over the whole picture: 10,000 empty ones (140 KB) take 2.3 s.
+"""
 MAX_MASK_PIXELS = 1 << 26
 _PNG_PIXELS = 33
-"""Where a PNG's signature and header end."""
+"""Offset at which a PNG's signature and header end."""
 
 _SOF = frozenset((0xC0, 0xC1, 0xC2))  # baseline, extended, progressive
 _REFUSED = {
@@ -41,8 +47,10 @@ _REDUCED = ((8, cv2.IMREAD_REDUCED_COLOR_8), (4, cv2.IMREAD_REDUCED_COLOR_4), (2
 
 
 def work_alone() -> None:
-    """From now on OpenCV works in the thread that calls it. Its own threads spin while they wait for each other: with
-    several streams they took up to half a core for a few results more, and whatever else ran there held results up.
+    """Limit OpenCV to the calling thread from now on.
+
+    Its own threads spin while they wait for each other: with several streams they took up to half a core for a few more
+    results, and other programs on the machine delayed results.
     """
     cv2.setNumThreads(1)
 
@@ -50,8 +58,8 @@ def work_alone() -> None:
 def jpeg_size(data: bytes | memoryview) -> tuple[int, int]:
     """Width and height from a JPEG's header, without decoding or copying.
 
-    Raises BadImage for whatever OpenCV could not read (not a JPEG, cut off before its pixels, lossless, arithmetic
-    or 12-bit coding) and for files made to be slow (thousands of segments or scans).
+    Raises BadImage for data that OpenCV could not read (not a JPEG, cut off before its pixels, lossless, arithmetic or
+    12-bit coding) and for files made to be slow (thousands of segments or scans).
     """
     if data[:3] != b"\xff\xd8\xff":
         raise BadImage(f"not a JPEG: expected it to begin with ff d8 ff, got {bytes(data[:3]).hex(' ') or 'nothing'}")
@@ -113,7 +121,7 @@ def _check_scans(data: bytes | memoryview) -> None:
 
 
 def check_jpeg(data: bytes, *, max_pixels: int) -> Encoded:
-    """A JPEG that is safe to decode later. Raises BadImage, or TooLarge over ``max_pixels``."""
+    """Check that a JPEG is safe to decode later. Raises BadImage, or TooLarge above ``max_pixels``."""
     width, height = jpeg_size(data)
     if width * height > max_pixels:
         raise TooLarge(f"JPEG of {width}x{height} = {width * height} pixels: expected at most {max_pixels}")
@@ -121,11 +129,11 @@ def check_jpeg(data: bytes, *, max_pixels: int) -> Encoded:
 
 
 def decode(image: Encoded | Image, *, at_least: int | None = None) -> Image:
-    """H x W x 3 BGR pixels; a picture that is decoded already comes back as it is.
+    """H x W x 3 BGR pixels; a picture that is already decoded is returned unchanged.
 
-    With ``at_least``, the picture may come at 1/2, 1/4 or 1/8 of its size (which is faster), as long as its longer
-    side keeps that many pixels. EXIF orientation is ignored, so that boxes fit the picture as it was sent.
-    Raises BadImage if OpenCV can't decode it. A picture whose pixels are damaged comes out with grey parts.
+    With ``at_least``, the result may have 1/2, 1/4 or 1/8 of the size (which is faster), as long as its longer side has
+    at least that many pixels. EXIF orientation is ignored, so that boxes fit the picture as it was sent. Raises
+    BadImage if OpenCV can't decode the picture. A picture with damaged pixels comes out with grey parts.
     """
     if not isinstance(image, Encoded):
         return image
@@ -143,7 +151,7 @@ def thumbnail(image: Encoded) -> NDArray[np.uint8]:
 
 
 def shrink(image: Image, longest: int | None) -> Image:
-    """The picture with a longer side of at most so many pixels; itself where it is no larger."""
+    """The picture with a longer side of at most ``longest`` pixels; the same object if it is no larger."""
     height, width = image.shape[:2]
     if longest is None or max(width, height) <= longest:
         return image
@@ -153,12 +161,12 @@ def shrink(image: Image, longest: int | None) -> Image:
 
 
 def encode_jpeg(image: Image, quality: int = 80) -> bytes:
-    """A JPEG of H x W x 3 BGR pixels; quality 1 to 100."""
+    """Encode H x W x 3 BGR pixels as JPEG; quality 1 to 100."""
     return _imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])
 
 
 def encode_mask(mask: NDArray[np.uint8]) -> bytes:
-    """An 8-bit greyscale PNG of h x w ids."""
+    """Encode h x w ids as an 8-bit greyscale PNG."""
     return _imencode(".png", mask, _MASK_PARAMS)
 
 
@@ -175,7 +183,7 @@ def decode_mask(data: bytes, *, max_pixels: int = MAX_MASK_PIXELS) -> NDArray[np
 
 
 def _plain_png(data: bytes) -> bytes:
-    """Its header and its pixels. OpenCV makes as much room for a chunk as that claims to need: 4 GB for 100 bytes."""
+    """A PNG reduced to header and pixels: OpenCV allocates what a chunk claims to need, 4 GB for 100 bytes."""
     kept = [data[:_PNG_PIXELS]]
     at = _PNG_PIXELS
     while at < len(data):

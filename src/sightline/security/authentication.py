@@ -1,4 +1,4 @@
-"""What stands before every route and socket where tokens are asked for: nobody gets past without one."""
+"""Authentication in front of every route and socket: without a token only public paths are reachable."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from sightline.wire import json as protocol
 T = TypeVar("T")
 
 COOKIE = "__Host-sightline"
-"""Browsers take one of this name only from a secure page, and give it back only there."""
+"""Cookie name; browsers accept a name with this prefix only from a secure page and send it back only there."""
 PUBLIC = frozenset(
     {
         *("/", "/join", "/trust", "/ca.crt", "/ca.mobileconfig", "/favicon.ico"),
@@ -28,30 +28,30 @@ PUBLIC = frozenset(
     }
 )
 PUBLIC_FOLDERS = ("/static/", "/camera/", "/view/")
-"""Pages themselves hold nothing of anybody; what they show they must ask for."""
+"""Path prefixes of files and pages that are public. Pages hold no data; they must ask for what they show."""
 SAFE = ("GET", "HEAD", "OPTIONS")
 
 
 class Tries:
-    """Wrong tokens and tickets by address. Who shows too many different ones is not looked at for a while.
+    """Wrong tokens and tickets by address. An address that shows too many different ones has to wait.
 
-    The same wrong one again is no guess: a page that was signed out must not shut its neighbours out. Nor may who
-    guesses shut out those whose token was right before.
+    Showing the same wrong one again is not a guess: a page that was signed out must not lock out its neighbours.
+    Guessing must not lock out addresses that already signed in.
     """
 
     BURST = 20
     EVERY_S = 3.0
-    """Another one is allowed after so long."""
+    """Average seconds between allowed wrong attempts; the limit is BURST of them in BURST * EVERY_S seconds."""
     MOST = 4096
-    """Addresses, and right tokens, remembered."""
+    """Maximum number of addresses, and of valid tokens, that are remembered."""
 
     def __init__(self) -> None:
         self._wrong: OrderedDict[str, OrderedDict[str, float]] = OrderedDict()
-        """By address: what was shown, and when, newest last."""
+        """Digests of what each address showed and the times, newest last."""
         self._right: OrderedDict[str, None] = OrderedDict()
 
     def check(self, address: str, shown: str) -> None:
-        """Raises LimitReached for who has shown too many that are wrong."""
+        """Raise LimitReached if the address has shown too many wrong tokens or tickets."""
         wrong = self._wrong.get(address)
         key = digest(shown)
         if wrong is None or key in wrong or key in self._right:
@@ -63,11 +63,11 @@ class Tries:
             raise LimitReached("too many wrong tokens or codes came from here: expected a pause of a minute")
 
     def right(self, shown: str) -> None:
-        """That was one of ours."""
+        """Remember a valid token."""
         _remember(self._right, digest(shown), None, self.MOST)
 
     def wrong(self, address: str, shown: str) -> None:
-        """That was none."""
+        """Remember a wrong token or ticket."""
         if address not in self._wrong:
             _remember(self._wrong, address, OrderedDict(), self.MOST)
         _remember(self._wrong[address], digest(shown), time.monotonic(), self.BURST)
@@ -80,9 +80,9 @@ def _remember(kept: OrderedDict[str, T], key: str, value: T, most: int) -> None:
 
 
 def address_of(connection: HTTPConnection, *, proxied: bool) -> str:
-    """Where a request comes from.
+    """The address that a request comes from.
 
-    ``proxied``: by a program on this machine, which then says itself for whom it asks.
+    With ``proxied``, requests come through a program on this machine, which names the original address.
     """
     host = connection.client.host if connection.client else "?"
     if proxied and is_loopback(host):
@@ -92,7 +92,7 @@ def address_of(connection: HTTPConnection, *, proxied: bool) -> str:
 
 
 def network_of(host: str) -> str:
-    """An IPv4 address as it is; of an IPv6 address its network, in which one machine has as many as it likes."""
+    """An IPv4 address unchanged, or the /64 network of an IPv6 address, as one machine can have any address in it."""
     try:
         if isinstance(ipaddress.ip_address(host), ipaddress.IPv6Address):
             return str(ipaddress.ip_network((host, 64), strict=False))
@@ -139,7 +139,7 @@ class AuthenticationMiddleware:
         try:
             return self._known(connection, cookie)
         except SightlineError:
-            if public:  # its time is over: the page says so, and where to sign in again
+            if public:  # an expired cookie: the page says so, and where to sign in again
                 return None
             raise
 
@@ -148,7 +148,7 @@ class AuthenticationMiddleware:
 
 
 def identify(access: Access, tries: Tries, address: str, token: str) -> Identity:
-    """Whose token that is. Raises Unauthorized, or LimitReached for who guesses."""
+    """The identity that a token belongs to. Raises Unauthorized, or LimitReached after too many wrong tokens."""
     tries.check(address, token)
     try:
         identity = access.identify(token)

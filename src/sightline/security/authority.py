@@ -1,4 +1,4 @@
-"""A small certificate authority of this machine, for phones that can't be given a name on the web."""
+"""Certificate authority of this machine, for phones on a network without public host names."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ log = logging.getLogger(__name__)
 AUTHORITY_DAYS = 3650
 DAYS = 90
 RENEW_DAYS = 30
-"""So long before its end a certificate is replaced."""
+"""Days before its end at which a certificate is replaced."""
 
 
 class Own(Certificate):
-    """Signed by an authority that is made once, for all addresses that the machine has at the time."""
+    """Certificate for all current addresses of the machine, signed by an authority that is made once."""
 
     authority: Path
 
@@ -40,7 +40,7 @@ class Own(Certificate):
         return self._folder / "server.crt", self._folder / "server.key"
 
     def renew(self) -> bool:
-        """Make what is missing, nears its end, or is for other addresses than the machine has now."""
+        """Make what is missing, expires soon, or is for other addresses than the machine has now."""
         with private.locked(self._folder):
             now = datetime.datetime.now(datetime.UTC)
             authority = self._authority(now)
@@ -108,7 +108,7 @@ class Own(Certificate):
 
 
 def _authority(key: ec.EllipticCurvePrivateKey, now: datetime.datetime) -> x509.CertificateBuilder:
-    """One that a phone can trust without giving this machine power over the rest of the web: see the constraints."""
+    """An authority that a phone can trust: its name constraints give this machine no power over the rest of the web."""
     host = host_names()[-1].removesuffix(".local")
     subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, f"Sightline on {host}"[:64])])
     names = [x509.DNSName("localhost"), x509.DNSName("local")]

@@ -1,4 +1,4 @@
-"""Who may do what. A right is a role on a stream; every request and every session has an identity that has one."""
+"""Authorization. A right is a role on a stream; every request and every session has an identity that holds one."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ from sightline.security.tokens import ALL, Role, Store, TokenRecord, check_right
 log = logging.getLogger(__name__)
 
 POLL_S = 0.25
-"""So often the file of tokens is looked at, and sessions whose token is gone are ended."""
+"""Seconds between checks of the token file, and for sessions whose token has ended."""
 TICKET_S = 600.0
-"""So long a ticket waits to be used."""
+"""Ticket lifetime in seconds."""
 MOST_TICKETS = 256
-"""Waiting at a time."""
+"""Maximum number of unused tickets."""
 BROWSER_S = 30 * 86400.0
 BROWSER_ADMIN_S = 86400.0
-"""So long a browser stays signed in that came with a ticket."""
+"""Lifetime in seconds of a browser token with the role admin; BROWSER_S is for the other roles."""
 IDENTITY = "sightline.identity"
-"""Where a connection's scope holds it."""
+"""Key of a connection's identity in its scope."""
 
 Close: TypeAlias = Callable[[SightlineError], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who asks: the holder of a token, by what it allows."""
+    """The caller: the holder of a token and the right that it gives."""
 
     id: str
     role: Role
@@ -44,16 +44,16 @@ class Identity:
     hash: str = ""
 
     def may(self, role: Role, stream: str | None) -> bool:
-        """True if the role is allowed on that stream; with None, on all of them."""
+        """True if the role is allowed on that stream; with None, on all streams."""
         return self.stream in (ALL, stream) and self.role in ("admin", role)
 
     def sees(self, stream: str) -> bool:
-        """True if there is anything they may do with that stream."""
+        """True if the identity may do anything with that stream."""
         return self.stream in (ALL, stream)
 
 
 EVERYBODY = Identity("", "admin", ALL)
-"""Where no tokens are asked for."""
+"""Identity of every caller if the server asks for no tokens."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,13 +64,13 @@ class _Ticket:
 
 
 class Access:
-    """The tokens of a running server, the tickets that wait, the sessions that live. On the event loop only.
+    """Tokens, unused tickets and live sessions of a running server. On the event loop only.
 
     Without a store everybody has every right.
     """
 
     def __init__(self, store: Store | None) -> None:
-        """Reads the store. Raises ConfigError where that can't be done."""
+        """Read the store. Raises ConfigError if that fails."""
         self._store = store
         self._stamp = None if store is None else store.stamp()
         self._known = {} if store is None else {r.hash: r for r in store.records()}
@@ -79,16 +79,16 @@ class Access:
 
     @property
     def enabled(self) -> bool:
-        """True if tokens are asked for."""
+        """True if the server asks for tokens."""
         return self._store is not None
 
     # Rights
 
     def identify(self, token: str) -> Identity:
-        """Whose token that is. Raises Unauthorized."""
+        """The identity that a token belongs to. Raises Unauthorized."""
         key = digest(token)
         if key not in self._known:
-            self.refresh()  # perhaps it was made just now
+            self.refresh()  # the token may have been made just now
         record = self._known.get(key)
         if record is None:
             raise Unauthorized("this token is not known here: it was revoked, or is of another server")
@@ -101,9 +101,9 @@ class Access:
         return self._known.get(identity.hash)
 
     def require(self, connection: HTTPConnection, *roles: Role, stream: str | None) -> Identity:
-        """Who asks, if one of the roles is theirs on that stream (None: on all). Raises Unauthorized or Forbidden.
+        """The caller, who must hold one of the roles on that stream (None: on all). Raises Unauthorized or Forbidden.
 
-        Without roles any identity will do.
+        Without roles, any identity will do.
         """
         if self._store is None:
             return EVERYBODY
@@ -114,7 +114,7 @@ class Access:
         return identity
 
     def check(self, identity: Identity, *roles: Role, stream: str | None) -> None:
-        """Raises Forbidden unless one of the roles is theirs on that stream."""
+        """Raise Forbidden unless the identity holds one of the roles on that stream."""
         if roles and not any(identity.may(role, stream) for role in roles):
             wanted = "all streams" if stream is None else f"stream {stream[:80]!r}"
             has = "all streams" if identity.stream == ALL else f"stream {identity.stream!r}"
@@ -123,7 +123,7 @@ class Access:
     # Sessions
 
     def watch(self, identity: Identity, close: Close) -> Callable[[], None]:
-        """Have ``close`` called once, on the loop, when the identity's token ends. Call what you get when done."""
+        """Call ``close`` once, on the loop, when the identity's token ends. Returns a function that cancels this."""
         if self._store is None:
             return lambda: None
         key = object()
@@ -136,7 +136,7 @@ class Access:
 
     @asynccontextmanager
     async def session(self, identity: Identity) -> AsyncGenerator[None]:
-        """Around what a session does in this task: it is stopped, and Unauthorized raised, when its token ends."""
+        """Context of a session in this task. When its token ends, the task is stopped and Unauthorized raised."""
         task = asyncio.current_task()
         assert task is not None
         before = task.cancelling()
@@ -160,14 +160,14 @@ class Access:
             unwatch()
 
     async def run(self) -> None:
-        """Keep up with the store, and end the sessions whose token has ended. Runs until cancelled."""
+        """Follow changes of the store and end sessions whose token has ended. Runs until cancelled."""
         while True:
             await asyncio.sleep(POLL_S)
             self.refresh()
             self.end_sessions()
 
     def refresh(self) -> None:
-        """Read the store again where it was written."""
+        """Read the store again if it has changed."""
         if self._store is None or (stamp := self._store.stamp()) == self._stamp:
             return
         self._stamp = stamp
@@ -178,7 +178,7 @@ class Access:
             log.error("%s; until that is mended no token is accepted", e.message)
 
     def end_sessions(self) -> None:
-        """End those whose token has ended."""
+        """End all sessions whose token has ended."""
         now = time.time()
         for key, (identity, close) in list(self._sessions.items()):
             record = self._known.get(identity.hash)
@@ -189,10 +189,10 @@ class Access:
             log.info("token %s %s: a session ends", identity.id, why)
             close(Unauthorized(f"the token {identity.id} {why}"))
 
-    # Tickets: shown as a code, used once, exchanged for a token that lives in a browser's cookie
+    # Tickets are shown as a code, used once, and exchanged for a token in a browser's cookie.
 
     def ticket(self, role: str, stream: str) -> str:
-        """A new ticket. Raises BadRequest, or LimitReached where too many wait."""
+        """Make a new ticket. Raises BadRequest, or LimitReached if too many are unused."""
         now = time.monotonic()
         self._tickets = {k: t for k, t in self._tickets.items() if t.expires > now}
         if len(self._tickets) >= MOST_TICKETS:
@@ -215,7 +215,7 @@ class Access:
         return token, record
 
     async def sign_out(self, identity: Identity) -> None:
-        """Forget a browser's token. Others stay: they were made to be used elsewhere, too."""
+        """Revoke a browser's token. Other tokens stay, as they are made for use elsewhere too."""
         record = self.record(identity)
         if self._store is not None and record is not None and record.kind == "browser":
             await asyncio.to_thread(self._store.revoke, record.id)
@@ -229,7 +229,7 @@ def access_of(connection: HTTPConnection) -> Access:
 
 
 def needs(*roles: Role) -> Any:
-    """For a route's ``dependencies``: one of these roles on the stream in its path, or on all where it names none."""
+    """Dependency of a route: one of these roles on the stream in its path, or on all streams if the path names none."""
 
     async def check(request: Request) -> None:
         access_of(request).require(request, *roles, stream=request.path_params.get("stream"))

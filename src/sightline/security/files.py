@@ -1,4 +1,4 @@
-"""Files that nobody else may read: tokens' hashes, keys of certificates. Written whole or not at all."""
+"""Files that only their owner may read: token hashes and certificate keys. Written completely or not at all."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ else:
 
 
 def make_folder(path: Path) -> None:
-    """Make a folder for us alone, where there is none. Raises ConfigError where that can't be done."""
+    """Make a folder for the owner only, if there is none. Raises ConfigError if that fails."""
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as e:
@@ -28,7 +28,7 @@ def make_folder(path: Path) -> None:
 def write(path: Path, data: bytes) -> None:
     """Replace a file in one step, readable and writable for the folder's owner only. Raises ConfigError."""
     try:
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # made with mode 0600
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # created with mode 0600
         try:
             with os.fdopen(handle, "wb") as file:
                 _hand_over(handle, path.parent)
@@ -45,7 +45,7 @@ def write(path: Path, data: bytes) -> None:
 
 @contextmanager
 def locked(folder: Path) -> Generator[None]:
-    """Keep other processes of ours from writing to this folder meanwhile. Waits for them. Raises ConfigError."""
+    """Lock the folder against other Sightline processes, waiting for them first. Raises ConfigError."""
     make_folder(folder)
     try:
         handle = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o600)
@@ -59,12 +59,12 @@ def locked(folder: Path) -> Generator[None]:
             fcntl.flock(handle, fcntl.LOCK_EX)
         yield
     finally:
-        os.close(handle)  # and with it the lock
+        os.close(handle)  # closing releases the lock
 
 
 def _hand_over(handle: int, folder: Path) -> None:
-    """What root makes in the folder of a service belongs to that service, which could not read it otherwise."""
+    """Give a file made by root to the owner of the folder, such as a service, which could not read it otherwise."""
     if sys.platform != "win32" and os.geteuid() == 0:
         owner = folder.stat()
-        with suppress(OSError):  # a container's root may not be allowed to, and has no need to
+        with suppress(OSError):  # a container's root may not be allowed to, and does not need to
             os.fchown(handle, owner.st_uid, owner.st_gid)

@@ -1,4 +1,4 @@
-"""What stands before every route and socket: Host and Origin are checked, security headers are sent."""
+"""Checks of Host and Origin in front of every route and socket, and security headers on every response."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ HEADERS = {
     "X-Content-Type-Options": "nosniff",
 }
 SECURE_HEADERS = {"Cross-Origin-Opener-Policy": "same-origin"}
-"""Only for origins that browsers trust: on others they ignore it, with an error in the console."""
+"""Headers for origins that browsers trust; on others browsers ignore them, with an error in the console."""
 
 MAX_BODY = 1 << 20
-"""Bytes of a request. Pictures don't come this way."""
+"""Maximum size of a request body in bytes. Pictures don't come this way."""
 
 
 class OriginMiddleware:
@@ -42,7 +42,7 @@ class OriginMiddleware:
         allowed_hosts: Iterable[str],
         public_url: Callable[[], str | None] = lambda: None,
     ) -> None:
-        """``public_url``: where a tunnel or a proxy with TLS offers this server, as soon as that is known."""
+        """``public_url`` returns the address of a tunnel or a proxy with TLS, once that is known."""
         self._app = app
         self._public_url = public_url
         self._loopback_only = loopback_only
@@ -74,7 +74,7 @@ class OriginMiddleware:
             await self._app(scope, receive, send)
 
     def _by_proxy(self, headers: Headers) -> bool:
-        """True for what came through the tunnel or proxy, which then has taken care of TLS."""
+        """True for requests through the tunnel or proxy, which has then handled TLS."""
         public = self._public_url()
         return public is not None and headers.get("host", "").lower() == urlsplit(public).netloc.lower()
 
@@ -103,7 +103,7 @@ class OriginMiddleware:
 
 
 def _limited(receive: Receive) -> Receive:
-    """Receives a body only up to our limit. Raises TooLarge."""
+    """Wrap ``receive`` so that it raises TooLarge for a body above the limit."""
     size = 0
 
     async def limited() -> Message:

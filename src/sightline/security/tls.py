@@ -1,4 +1,4 @@
-"""The server's certificate, kept current while it serves; and the addresses that it is for."""
+"""The server's certificate, kept current while it serves, and the machine's addresses and names."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from sightline.core.errors import ConfigError
 log = logging.getLogger(__name__)
 
 LOOK_S = 10.0
-"""Between two looks at addresses, dates and files."""
+"""Seconds between checks of addresses, dates and files."""
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 def addresses() -> list[Address]:
-    """This machine's, without those that hold on one cable only."""
+    """This machine's addresses, without link-local IPv6 ones."""
     found: set[Address] = set()
     for listed in psutil.net_if_addrs().values():
         for one in listed:
@@ -35,10 +35,10 @@ def addresses() -> list[Address]:
 
 
 def main_address() -> str:
-    """The one by which others in the network reach this machine."""
+    """The address at which others in the network reach this machine."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
-            probe.connect(("192.0.2.1", 9))  # sends nothing: it only chooses the way
+            probe.connect(("192.0.2.1", 9))  # sends nothing; it only selects the route
             return str(probe.getsockname()[0])
         except OSError:
             own = [a for a in addresses() if a.version == 4 and not a.is_loopback]
@@ -46,30 +46,30 @@ def main_address() -> str:
 
 
 def host_names() -> list[str]:
-    """Names by which this machine may be known. A bare name is none: it could be the end of somebody's domain."""
+    """Names by which this machine may be known. Bare names are left out, as one could be part of another's domain."""
     name = socket.gethostname().lower().partition(".")[0]
     return ["localhost", f"{name}.local"] if re.fullmatch(r"[a-z0-9-]{1,63}", name) else ["localhost"]
 
 
 class Certificate(ABC):
-    """What the server shows to those who connect."""
+    """Certificate that the server presents to its clients."""
 
     authority: Path | None = None
-    """The file of the authority that people can trust; None where that is not ours to say."""
+    """File of the authority that people can choose to trust; None if it is not this machine's own."""
     fingerprint: str | None = None
-    """That authority's SHA-256, as phones show it."""
+    """SHA-256 of that authority, in the form that phones show."""
 
     @abstractmethod
     def renew(self) -> bool:
-        """True if the certificate is another one now. Raises ConfigError."""
+        """Update the certificate if needed. Returns True if it has changed. Raises ConfigError."""
 
     @property
     @abstractmethod
     def files(self) -> tuple[Path, Path]:
-        """Certificates, the server's own first, and its key."""
+        """The certificate chain, with the server's own first, and the key."""
 
     def load(self, context: ssl.SSLContext) -> None:
-        """Show it to who connects from now on. Raises ConfigError."""
+        """Present the current certificate to new connections. Raises ConfigError."""
         chain, key = self.files
         try:
             context.load_cert_chain(chain, key)
@@ -77,7 +77,7 @@ class Certificate(ABC):
             raise ConfigError(f"certificate {chain} with key {key}: {e.strerror or e}; expected PEM files") from None
 
     def context(self) -> ssl.SSLContext:
-        """For servers. Raises ConfigError."""
+        """TLS context for servers. Raises ConfigError."""
         self.renew()
         made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         made.minimum_version = ssl.TLSVersion.TLSv1_2
@@ -85,19 +85,19 @@ class Certificate(ABC):
         return made
 
     async def keep(self, context: ssl.SSLContext) -> None:
-        """Keep it current while the server runs. Runs until cancelled."""
+        """Keep the certificate current. Runs until cancelled."""
         while True:
             await asyncio.sleep(LOOK_S)
             try:
                 if await asyncio.to_thread(self.renew):
                     self.load(context)
                     log.info("the certificate was renewed")
-            except (ConfigError, OSError) as e:  # the one that we have still serves
+            except (ConfigError, OSError) as e:  # the current certificate still serves
                 log.error("the certificate can't be renewed: %s", e)
 
 
 class Given(Certificate):
-    """The operator's own."""
+    """The operator's own certificate."""
 
     def __init__(self, chain: Path, key: Path) -> None:
         self._files = chain, key
@@ -108,7 +108,7 @@ class Given(Certificate):
         return self._files
 
     def renew(self) -> bool:
-        """True if somebody, certbot for one, has replaced the files."""
+        """True if the files have been replaced, for example by certbot."""
         before, self._seen = self._seen, self._stamps()
         return before != self._seen
 

@@ -1,6 +1,6 @@
-"""Tokens: who holds one may do something with a stream. The file keeps their hashes only.
+"""Tokens: each gives its holder a right on a stream. The file holds only their hashes.
 
-A token has 256 random bits, so a plain hash of it tells nothing and needs no salt.
+A token has 256 random bits, so a plain hash reveals nothing and needs no salt.
 """
 
 from __future__ import annotations
@@ -18,32 +18,32 @@ from sightline.core.types import check_stream_name
 from sightline.security import files as private
 
 Role: TypeAlias = Literal["publish", "view", "admin"]
-"""publish: be the camera. view: pictures and results. admin: both, and everything else."""
+"""Role of a token. publish: be the camera. view: pictures and results. admin: both, and everything else."""
 ROLES: tuple[Role, ...] = get_args(Role)
 ALL = "*"
-"""In place of a stream's name: every stream."""
+"""Placeholder for all streams in place of a stream's name."""
 PREFIX = "slt_"
-"""Tokens begin so, which lets scanners find those that have got into the wrong place."""
+"""Prefix of every token, by which scanners find tokens that leaked."""
 KEPT_S = 7 * 86400.0
-"""Expired tokens are listed for so long."""
+"""Seconds for which expired tokens stay listed."""
 
 
 class TokenRecord(msgspec.Struct, frozen=True):
     """A token as it is kept. Times are seconds since 1970."""
 
     id: str
-    """How people name it; tells nothing of the token."""
+    """Name for people; reveals nothing about the token."""
     hash: str
     role: Role
     stream: str
     created: float
     expires: float | None = None
-    """None: never."""
+    """End of validity; None for never."""
     kind: Literal["token", "browser"] = "token"
-    """browser: made when a page exchanged its ticket; lives in a cookie."""
+    """Origin of the token. browser: made when a page exchanged its ticket, kept in a cookie."""
 
     def expired(self, now: float) -> bool:
-        """True from its end on."""
+        """True from the token's end on."""
         return self.expires is not None and now >= self.expires
 
 
@@ -53,12 +53,12 @@ class _File(msgspec.Struct):
 
 
 def digest(token: str) -> str:
-    """What is kept of a token, or of a ticket."""
+    """Hash that is stored of a token or a ticket."""
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def check_right(role: str, stream: str) -> Role:
-    """The role, if role and stream make sense. Raises BadRequest."""
+    """Check a role and a stream; returns the role. Raises BadRequest."""
     if stream != ALL:
         check_stream_name(stream)
     for known in ROLES:
@@ -68,13 +68,13 @@ def check_right(role: str, stream: str) -> Role:
 
 
 class Store:
-    """The tokens of a server, in a file that the server and ``sightline token`` share."""
+    """A server's tokens, in a file that the server and ``sightline token`` share."""
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / "tokens.json"
 
     def stamp(self) -> tuple[int, int, int] | None:
-        """Another one whenever the file was written; None where there is none."""
+        """A value that changes whenever the file is written; None if there is no file."""
         try:
             found = self.path.stat()
         except OSError:

@@ -1,4 +1,4 @@
-"""The pages. Camera and viewer share some of their panel: ``web/parts`` holds what both have."""
+"""HTML pages. The camera and the viewer page share parts of their panel, which are in ``web/parts``."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from sightline.core.types import check_stream_name
 
 WEB = Path(__file__).parents[1] / "web"
 ALWAYS_ASK = {"Cache-Control": "no-cache"}
-"""A browser asks for a file each time (304 where nothing changed), so that an upgrade shows at once."""
+"""Headers that make a browser check for changes each time (304 if none), so an upgrade is visible at once."""
 
 
 @cache
 def page(name: str) -> str:
-    """A page with its parts in it."""
+    """A page with its parts inserted."""
     text = (WEB / name).read_text("utf-8")
     return re.sub(r"<!-- (parts/\w+\.html) -->\n", lambda part: (WEB / part[1]).read_text("utf-8"), text)
 
@@ -29,7 +29,7 @@ def _answer(name: str) -> HTMLResponse:
 
 
 def add(app: FastAPI) -> None:
-    """The pages' addresses, and those of their files."""
+    """Add the routes of the pages and of their files."""
 
     @app.get("/", include_in_schema=False)
     async def dashboard() -> HTMLResponse:
@@ -61,7 +61,7 @@ def add(app: FastAPI) -> None:
 
 
 class _Static(StaticFiles):
-    """Files of the pages."""
+    """Static files of the pages."""
 
     def file_response(self, *args: object, **kwargs: object) -> FileResponse:
         response = super().file_response(*args, **kwargs)  # type: ignore[arg-type]

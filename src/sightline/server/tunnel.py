@@ -1,4 +1,4 @@
-"""A program that offers this server to the internet: found on PATH, run as long as we serve, never fetched."""
+"""Tunnel program that offers this server to the internet: found on PATH, run while we serve, never downloaded."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from sightline.core.errors import ConfigError
 log = logging.getLogger(__name__)
 
 OPEN_S = 60.0
-"""So long the program may take to say under which address we are reached."""
+"""Seconds for which the program may take to name our public address."""
 STOP_S = 3.0
 Name = Literal["cloudflared", "ngrok", "ssh"]
 
 
 @dataclass(frozen=True, slots=True)
 class _Program:
-    """How it is called, and what its address looks like in what it says."""
+    """Call of a tunnel program, and the pattern of its address in its output."""
 
     arguments: tuple[str, ...]
-    """``{port}`` is ours."""
+    """Arguments; ``{port}`` is the server's port."""
     address: re.Pattern[str]
     get_it: str
 
@@ -56,10 +56,10 @@ PROGRAMS: dict[Name, _Program] = {
 
 
 class Tunnel:
-    """One of the programs, running."""
+    """One of the tunnel programs, running."""
 
     def __init__(self, name: Name) -> None:
-        """Raises ConfigError where the program is not installed."""
+        """Find the program. Raises ConfigError if it is not installed."""
         self._name = name
         self._program = PROGRAMS[name]
         found = shutil.which(name)
@@ -68,13 +68,13 @@ class Tunnel:
         self._path = found
         self._said: deque[str] = deque(maxlen=20)
         self._address: asyncio.Future[str | None] | None = None
-        """None as its result: it ended without one."""
+        """Future of the public address; None as its result means that the program ended without one."""
 
     @asynccontextmanager
     async def open(self, port: int) -> AsyncGenerator[str]:
-        """Run it for a server on that port of this machine; the address by which it is reached.
+        """Run the program for a server on that local port and yield the public address.
 
-        Raises ConfigError where it ends before it has one, or has none in time.
+        Raises ConfigError if the program ends before it has an address, or has none in time.
         """
         process = await asyncio.create_subprocess_exec(
             self._path,
@@ -82,7 +82,7 @@ class Tunnel:
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
-            start_new_session=True,  # Ctrl-C is for us: it ends after our peers have been told why
+            start_new_session=True,  # Ctrl-C is for us: the program ends after our peers have been told why
         )
         assert process.stdout is not None
         self._address = asyncio.get_running_loop().create_future()
@@ -94,7 +94,7 @@ class Tunnel:
             await self._stop()
 
     async def ended(self) -> None:
-        """Wait until it ends by itself, which it should not. Raises ConfigError."""
+        """Wait until the program ends by itself, which it should not. Raises ConfigError."""
         await self._reading
         raise self._failure()
 
@@ -115,7 +115,7 @@ class Tunnel:
         while True:
             try:
                 line = await out.readline()
-            except ValueError:  # a line over any reason: what has come of it is thrown away
+            except ValueError:  # an overlong line is discarded
                 continue
             if not line:
                 break
@@ -124,7 +124,7 @@ class Tunnel:
             self._said.append(text)
             if not self._address.done() and (found := self._program.address.search(text)):
                 self._address.set_result(found[0])
-        with contextlib.suppress(TimeoutError):  # it closed its output: it is about to end
+        with contextlib.suppress(TimeoutError):  # the program closed its output and is about to end
             await asyncio.wait_for(self._process.wait(), STOP_S)
         if not self._address.done():
             self._address.set_result(None)

@@ -1,4 +1,4 @@
-"""The HTTP server: uvicorn with a time limit on requests, small send buffers, and a stop that tells clients why."""
+"""HTTP server: uvicorn with time limits on requests, small send buffers, and a shutdown that tells clients why."""
 
 from __future__ import annotations
 
@@ -25,19 +25,22 @@ from sightline.server.tunnel import Tunnel
 from sightline.settings.settings import Settings, data_folder
 
 SEND_BUFFER = 128 * 1024
-"""Bytes the kernel may keep for one peer: its default hides megabytes, which are seconds of lag."""
+"""Send buffer of each peer in bytes; the kernel's default hides megabytes, which are seconds of lag."""
 KEEP_ALIVE_S = 40
-"""How long a connection without a request is kept. It is longer than HTTP clients keep theirs (5 s, 15 s), and nobody's
-polling interval: a request that leaves while we close would be lost."""
+"""Seconds for which an idle connection is kept.
+
+This is longer than HTTP clients keep theirs (5 s, 15 s) and matches no common polling interval: a request that is sent
+while we close would be lost.
+"""
 DRAIN_S = 1.0
 STOP_S = 2
 FAREWELL_S = 3.0
 
 
 class Patience:
-    """Aborts a connection once its peer has taken nothing for ``seconds`` while something waited for it.
+    """Aborts a connection when its peer has taken no data for ``seconds`` while some was waiting.
 
-    Closing would not do: that waits until everything is sent. A peer that is only slow is left alone.
+    Closing is not enough, as it waits until everything is sent. A peer that is only slow is left alone.
     """
 
     def __init__(self, transport: asyncio.Transport, seconds: float) -> None:
@@ -47,12 +50,12 @@ class Patience:
         self._timer: asyncio.TimerHandle | None = None
 
     def begin(self) -> None:
-        """Writing paused: the send buffer is full."""
+        """Start the timer: writing is paused because the send buffer is full."""
         self._left = self._transport.get_write_buffer_size()
         self._timer = asyncio.get_running_loop().call_later(self._seconds, self._check)
 
     def end(self) -> None:
-        """Writing goes on, or the connection is gone."""
+        """Stop the timer: writing resumes, or the connection is gone."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -65,7 +68,7 @@ class Patience:
 
 
 def http_protocol(settings: Settings) -> type[HttpToolsProtocol]:
-    """uvicorn's HTTP protocol, with limits on the time that a request takes to arrive and a peer takes to read."""
+    """uvicorn's HTTP protocol, with time limits for a request to arrive and for a peer to read."""
     timeout = settings.request_timeout
 
     class TimedHttp(HttpToolsProtocol):
@@ -77,7 +80,7 @@ def http_protocol(settings: Settings) -> type[HttpToolsProtocol]:
             self._unfinished = self.loop.call_later(timeout, transport.abort)
 
         def data_received(self, data: bytes) -> None:
-            if self._unfinished is None:  # the next request on a connection that is kept alive
+            if self._unfinished is None:  # the next request on a keep-alive connection
                 self._unfinished = self.loop.call_later(timeout, self.transport.abort)
             super().data_received(data)
 
@@ -111,10 +114,10 @@ def http_protocol(settings: Settings) -> type[HttpToolsProtocol]:
 
 
 class TimedWebSocket(WebSocketsSansIOProtocol):
-    """uvicorn's WebSocket protocol, which lets go of a peer that neither reads nor answers pings.
+    """uvicorn's WebSocket protocol, which aborts a peer that neither reads nor answers pings.
 
-    A ping stands in line behind the pictures that were sent before it, so on a thin line its answer may take longer
-    than a dead peer is waited for. Where pictures wait, their moving on is the sign of life instead.
+    A ping queues behind the pictures that were sent before it, so on a slow link its answer may take longer than the
+    ping timeout. While pictures are waiting, their progress is the sign of life instead.
     """
 
     _waited = False
@@ -150,25 +153,25 @@ class TimedWebSocket(WebSocketsSansIOProtocol):
 
     async def send(self, message: Any) -> None:
         await self.writable.wait()
-        if self.close_sent and message["type"] == "websocket.send":  # uvicorn calls that an error of ours
+        if self.close_sent and message["type"] == "websocket.send":  # uvicorn would report an error of ours
             raise ClientDisconnected
         await super().send(message)
 
     def on_task_complete(self, task: asyncio.Task[None]) -> None:
         super().on_task_complete(task)
-        # close() waits until everything is sent, which a stalled peer can put off for ever
+        # close() waits until everything is sent, which a stalled peer can delay for ever.
         self.loop.call_later(FAREWELL_S, self.transport.abort)
 
 
 def listen(host: str, port: int, *, option: str) -> socket.socket:
-    """Bind an address. Raises ConfigError where that can't be done, naming the option that chooses another."""
+    """Bind an address. Raises ConfigError if that fails, naming the option that chooses another."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     if hasattr(socket, "SO_EXCLUSIVEADDRUSE"):  # Windows, where SO_REUSEADDR means something else
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
     else:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)  # accepted sockets inherit it
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)  # inherited by accepted sockets
     try:
         listener.bind((host, port))
     except OSError as e:
@@ -180,7 +183,7 @@ def listen(host: str, port: int, *, option: str) -> socket.socket:
 
 
 def url(scheme: str, listener: socket.socket) -> str:
-    """Where a person finds what listens there."""
+    """Address at which a person reaches the listener."""
     host, port = listener.getsockname()[:2]
     shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)
     return f"{scheme}://{shown}:{port}"
@@ -190,7 +193,7 @@ OnReady: TypeAlias = Callable[[str, str | None], None]
 
 
 def certificate_of(settings: Settings) -> Certificate | None:
-    """What these settings have the server show; None for plain HTTP. Raises ConfigError."""
+    """Certificate for these settings; None for plain HTTP. Raises ConfigError."""
     if settings.tls_cert is not None and settings.tls_key is not None:
         return Given(settings.tls_cert, settings.tls_key)
     if not settings.lan:
@@ -204,7 +207,7 @@ def certificate_of(settings: Settings) -> Certificate | None:
 
 
 class _Config(uvicorn.Config):
-    """uvicorn's, with a TLS context that we keep current ourselves."""
+    """uvicorn's configuration, with a TLS context that we keep current ourselves."""
 
     tls: ssl.SSLContext | None = None
 
@@ -214,7 +217,7 @@ class _Config(uvicorn.Config):
 
 
 class Server(uvicorn.Server):
-    """Serves one app. ``on_ready`` is called with its address, and that for TCP, once connections are taken."""
+    """Server of one app. ``on_ready`` is called with its URL and that for TCP once it accepts connections."""
 
     def __init__(
         self,
@@ -223,7 +226,7 @@ class Server(uvicorn.Server):
         on_ready: OnReady | None = None,
         on_public: Callable[[str], None] | None = None,
     ) -> None:
-        """``on_public``: called with the tunnel's address as soon as it is known. Raises ConfigError."""
+        """``on_public`` is called with the tunnel's address once it is known. Raises ConfigError."""
         super().__init__(
             _Config(
                 app,
@@ -232,7 +235,7 @@ class Server(uvicorn.Server):
                 http=http_protocol(settings),
                 ws=TimedWebSocket,
                 ws_per_message_deflate=False,
-                # a little over our own limit, so that it is ours that answers with a reason
+                # slightly above our own limit, so that ours answers with a reason
                 ws_max_size=settings.max_message_bytes + 64 * 1024,
                 ws_ping_interval=settings.idle_timeout / 3,
                 ws_ping_timeout=settings.idle_timeout * 2 / 3,
@@ -252,14 +255,14 @@ class Server(uvicorn.Server):
         self._on_ready = on_ready
         self._on_public = on_public
         self.failure: str | None = None
-        """Why the server stopped by itself."""
+        """Reason why the server stopped by itself; None if it did not."""
         self._certificate = certificate_of(settings)
         self._tunnel = Tunnel(settings.tunnel) if settings.tunnel is not None else None
         self._tasks: list[asyncio.Task[None]] = []
         self._tunnelling: asyncio.Task[None] | None = None
 
     def serve_forever(self) -> None:
-        """Serve until a signal. ``failure`` then says whether it was one."""
+        """Serve until a signal or a failure; ``failure`` is set in the latter case."""
         host = self._settings.host
         secure = ""
         if self._certificate is not None:
@@ -275,7 +278,7 @@ class Server(uvicorn.Server):
         self.run(sockets=[listener])
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Begin to serve, and stop again if the model can't be loaded."""
+        """Start serving, and stop again if the model can't be loaded."""
         await super().startup(sockets)
         if self.started:
             if self._on_ready is not None:
@@ -306,7 +309,7 @@ class Server(uvicorn.Server):
             self.should_exit = True
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Tell every peer why, give them a moment to hear it, then close."""
+        """Tell every peer why, give them a moment to receive it, then close."""
         for task in self._tasks:
             task.cancel()
         self._state.hub.close("the server is shutting down")
@@ -315,11 +318,11 @@ class Server(uvicorn.Server):
         if self.server_state.tasks:  # sessions end by themselves once their mailboxes are closed
             await asyncio.wait(self.server_state.tasks, timeout=DRAIN_S)
         await super().shutdown(sockets)
-        if self._tunnelling is not None:  # last, as what we tell its peers goes through it
+        if self._tunnelling is not None:  # last, as messages to the tunnel's peers go through it
             self._tunnelling.cancel()
             await asyncio.wait([self._tunnelling])
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """First signal: stop in order, with status 0. Second: at once."""
+        """Stop in order, with status 0, on the first signal; at once on the second."""
         self.force_exit = self.should_exit
         self.should_exit = True

@@ -1,4 +1,4 @@
-"""What pictures a camera sends to begin with, and at most, by the network between it and the server."""
+"""Presets of a camera's initial and maximum picture settings, by the network between it and the server."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ PresetName: TypeAlias = Literal["lan", "default", "mobile", "ultra", "tunnel"]
 
 @dataclass(frozen=True, slots=True)
 class Preset:
-    """One kind of network."""
+    """Picture settings for one kind of network."""
 
     width: int
-    """Pixels of the longer side."""
+    """Length of the longer side in pixels."""
     quality: float
-    """Of the JPEG, 0 to 1 as browsers count."""
+    """JPEG quality, 0 to 1 as in browsers."""
     fps: float
     max_pending: int
-    """Frames under way without an answer."""
+    """Maximum number of frames without an answer."""
 
 
 PRESETS: dict[PresetName, Preset] = {
@@ -28,13 +28,13 @@ PRESETS: dict[PresetName, Preset] = {
     "default": Preset(640, 0.5, 30, 2),
     "mobile": Preset(480, 0.4, 30, 2),
     "ultra": Preset(1280, 0.8, 60, 5),
-    # A tunnel's way is long: more frames under way keep it busy, fewer a second keep it from filling.
+    # A tunnel has high latency: more frames under way keep it busy, fewer per second keep it from filling up.
     "tunnel": Preset(640, 0.4, 15, 4),
 }
 
 
 def preset_named(given: str | None) -> PresetName | None:
-    """What a peer asked for. Raises BadRequest for a name that is none."""
+    """The preset that a peer asked for; None if it asked for none. Raises BadRequest for an unknown name."""
     for name in PRESETS:
         if name == given:
             return name

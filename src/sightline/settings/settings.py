@@ -39,7 +39,7 @@ ModelName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$")]
 PREFIX = "SIGHTLINE_"
 DEFAULT_FILE = "sightline.toml"
 NOT_SETTINGS = frozenset({"SIGHTLINE_CONFIG", "SIGHTLINE_ASSETS", "SIGHTLINE_TOKEN", "SIGHTLINE_CA"})
-"""Names with our prefix that are not settings: the settings file, the tests' assets, what clients show and trust."""
+"""Variables with our prefix that are not settings: settings file, test assets, the clients' token and authority."""
 
 
 class StreamDefaults(Choices):
@@ -52,7 +52,7 @@ class StreamDefaults(Choices):
 
 
 class IceServer(BaseModel):
-    """A STUN or TURN server, for the server and the pages alike."""
+    """A STUN or TURN server, used by the server and the pages."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     urls: tuple[Annotated[str, Field(pattern=r"^(stun|turn|turns):[^\s@]+$")], ...] = Field(min_length=1)
@@ -61,7 +61,7 @@ class IceServer(BaseModel):
 
 
 class Settings(BaseSettings):
-    """What ``sightline serve`` can be told. A field's name is its key in the file; in capitals, its variable."""
+    """Settings of ``sightline serve``. A field's name is its key in the file and, in capitals, its variable."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True)
 
@@ -188,7 +188,7 @@ class Settings(BaseSettings):
     )
 
     def pending(self, preset: PresetName | None = None) -> int:
-        """Frames that a camera with this preset may have under way; without one, with that of the settings."""
+        """Frames that a camera may have under way with this preset; by default with the preset of the settings."""
         return self.max_pending or PRESETS[preset or self.preset].max_pending
 
     @classmethod
@@ -200,7 +200,7 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """The order of precedence, strongest first."""
+        """Sources of settings, in order of precedence, strongest first."""
         path = _file()
         file = () if path is None else (TomlConfigSettingsSource(settings_cls, toml_file=path),)
         if isinstance(env_settings, EnvSettingsSource):  # it reads the variables of fields alone
@@ -241,7 +241,7 @@ class _Source(PydanticBaseSettingsSource):
 
 
 def check_profile(name: str) -> str:
-    """Return ``name`` if it is a profile's; raise ConfigError otherwise."""
+    """Return ``name`` if it is a profile's. Raises ConfigError otherwise."""
     known = [*profiles.shipped(), *profiles.names()]
     if name not in known:
         raise ConfigError(f"profile {name[:80]!r}: expected one of {', '.join(known)}")
@@ -249,7 +249,7 @@ def check_profile(name: str) -> str:
 
 
 def cache_folder() -> Path:
-    """The folder of the cache where the settings name none: as is usual on this system."""
+    """Default folder of the cache: SIGHTLINE_CACHE, or the usual place on this system."""
     home = Path.home()
     if named := os.environ.get(PREFIX + "CACHE"):
         return Path(named)
@@ -290,7 +290,7 @@ def load_settings(**given: Any) -> Settings:
 
 
 def _with_consequences(settings: Settings) -> Settings:
-    """What some settings mean for others. Raises ConfigError where they contradict each other."""
+    """Apply what some settings imply for others. Raises ConfigError for contradictions."""
     given = settings.model_fields_set
     open_to_others = settings.lan or settings.tunnel is not None
     if settings.lan and settings.tunnel is not None:
@@ -310,7 +310,7 @@ def _with_consequences(settings: Settings) -> Settings:
 
 
 def data_folder(settings: Settings | None = None) -> Path:
-    """Where tokens and certificates are, as the settings say (default: those of file and environment)."""
+    """Folder of tokens and certificates in these settings (default: those of file and environment)."""
     folder = (settings or load_settings()).data
     if folder is not None:
         return folder
@@ -324,12 +324,12 @@ def data_folder(settings: Settings | None = None) -> Path:
 
 
 def client_token() -> str | None:
-    """What our commands show to a server: SIGHTLINE_TOKEN."""
+    """Token that our commands send to a server: SIGHTLINE_TOKEN."""
     return os.environ.get("SIGHTLINE_TOKEN") or None
 
 
 def client_authority() -> Path | None:
-    """Whose certificates our commands trust, besides the system's: SIGHTLINE_CA, else this machine's own authority."""
+    """Authority that our commands trust in addition to the system's: SIGHTLINE_CA, else this machine's own."""
     named = os.environ.get("SIGHTLINE_CA")
     if named:
         return Path(named)
@@ -338,7 +338,7 @@ def client_authority() -> Path | None:
 
 
 def environment(**defaults: object) -> dict[str, str]:
-    """The environment for a server that we start: ours, with these settings where it has none of its own."""
+    """Environment for a server that we start: ours, with ``defaults`` for settings that it lacks."""
     return {PREFIX + key.upper(): str(value) for key, value in defaults.items()} | os.environ
 
 

@@ -1,6 +1,6 @@
-"""What can be chosen for a stream's model: one set of keys and checks for the API, cameras' messages and the file.
+"""Options of a stream's model: one set of keys and checks for the API, the cameras' messages and the file.
 
-No OpenCV and no numpy here: the settings read this.
+Imports neither OpenCV nor numpy, as the settings import this.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from sightline.core.errors import BadSetting
 
 MOST_CLASSES = 256
-"""Names in one request; a person who wants more wants all."""
+"""Maximum number of classes in one request; a larger selection is better left at all classes."""
 
 EXPECTED = {
     "model": "the name of a model that GET /api/models calls usable",
@@ -27,11 +27,11 @@ EXPECTED = {
     "priority": "a whole number from -100 to 100",
     "max_fps": "a number from 0.1 to 240, or null for none",
 }
-"""In words, by key; ``preset``, ``priority`` and ``max_fps`` are the API's."""
+"""Expected values in words, by key; ``preset``, ``priority`` and ``max_fps`` occur only in the API."""
 
 
 class Choices(BaseModel):
-    """What is asked for. A key that is not given stays as it is; null is the server's own."""
+    """Requested options. A key that is not given stays unchanged; null selects the server's own value."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -50,12 +50,12 @@ class Choices(BaseModel):
     ) = None
 
     def given(self) -> dict[str, Any]:
-        """Those of our keys that were said, null or not."""
+        """The given keys of this class, null or not."""
         return {key: getattr(self, key) for key in Choices.model_fields if key in self.model_fields_set}
 
 
 def check(given: Mapping[str, Any]) -> dict[str, Any]:
-    """What a peer sent, if all of it is sensible. Raises BadSetting."""
+    """Validate the options that a peer sent. Raises BadSetting."""
     try:
         return Choices.model_validate(dict(given)).given()
     except ValidationError as e:
@@ -63,7 +63,7 @@ def check(given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def bad_setting(problem: Mapping[str, Any]) -> BadSetting:
-    """Pydantic's words in ours."""
+    """Convert a pydantic error into a BadSetting in our words."""
     where = [part for part in problem["loc"] if part != "body"]
     key = str(where[0]) if where else ""
     expected = EXPECTED.get(key)
@@ -73,7 +73,7 @@ def bad_setting(problem: Mapping[str, Any]) -> BadSetting:
 
 
 def merged(old: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
-    """Old choices with new ones; null takes one away. Another model comes with its own input size and engine."""
+    """Merge new options into old ones; null removes one. A new model resets the input size and the engine."""
     new = {**old, **given}
     if "model" in given and given["model"] != old.get("model"):
         new |= {key: None for key in ("imgsz", "engine") if key not in given}

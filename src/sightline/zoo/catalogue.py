@@ -1,4 +1,4 @@
-"""Which models there are by name, and the file behind a name or a path. Looks at names and sizes; loads nothing."""
+"""Models by name, and the file for a name or a path. Reads only names and sizes; loads nothing."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ class ModelFiles:
 
     profile: Profile | None
     graph: Path | None
-    """An ONNX file."""
+    """The ONNX file; None if there is none."""
     tensors: Path | None
-    """The weights that a network is built for, where there is no graph or besides it."""
+    """The weights to build a network from; None if there are none."""
     cached: bool = False
-    """That the profile's files in the cache are meant: their hashes are known."""
+    """Whether the files are the profile's own in the cache, so that their hashes are known."""
 
 
 def list_models() -> list[ModelCard]:
@@ -59,7 +59,7 @@ def card_of(profile: Profile) -> ModelCard:
 
 
 def offered(cache: Path | None = None, *, device: str = "cpu") -> list[str]:
-    """The names of models that load here without anything being downloaded or installed."""
+    """Names of the models that load here without any download or installation."""
     named = [*builtin_names(), *profiles.shipped()]
     return sorted(named) + [
         name for name in profiles.names() if lacks(profiles.load(name), Cache(cache), device) is None
@@ -67,7 +67,7 @@ def offered(cache: Path | None = None, *, device: str = "cpu") -> list[str]:
 
 
 def lacks(profile: Profile, cache: Cache, device: str = "cpu") -> str | None:
-    """Why a profile can't be loaded here now, with the command that mends it; None if it can."""
+    """Reason why a profile can't be loaded here now, with the command that fixes it; None if it can."""
     if graph_in(cache, profile) is not None:
         return None
     missing = cache.missing(profile)
@@ -78,7 +78,7 @@ def lacks(profile: Profile, cache: Cache, device: str = "cpu") -> str | None:
 
 
 def lacks_torch(profile: Profile, device: str = "cpu") -> str | None:
-    """Why the network of a profile can't be built here; None if it can or if there is no need to."""
+    """Reason why a profile's network can't be built here; None if it can, or if that is not needed."""
     if profile.architecture == "onnx":
         return None
     missing = unavailable("torch", device)
@@ -92,7 +92,7 @@ def lacks_torch(profile: Profile, device: str = "cpu") -> str | None:
 
 
 def graph_in(cache: Cache, profile: Profile, precisions: Sequence[Precision] = PRECISIONS) -> Path | None:
-    """A profile's ONNX file in the cache: the weights themselves, or an export."""
+    """A profile's ONNX file in the cache, either its weights or an export; None if there is none."""
     if profile.architecture == "onnx":
         return None if cache.missing(profile) else cache.folder(profile) / profile.weights.name
     exports = (cache.export(profile, precision) for precision in precisions)
@@ -104,7 +104,7 @@ def find(
 ) -> ModelFiles:
     """What a spec stands for that is not built in. Raises ConfigError where nothing can be loaded.
 
-    ``weights`` is used in place of a profile's own. ``halves_first``: an export in fp16 is better than one in fp32.
+    ``weights`` replaces a profile's own. With ``halves_first``, an fp16 export is preferred to an fp32 one.
     """
     profile = profiles.load(spec) if isinstance(spec, str) and spec in profiles.names() else spec
     if isinstance(profile, str):
@@ -135,7 +135,7 @@ def find(
 def engines_for(
     spec: str, engines: Sequence[str], *, cache: Path | None = None, weights: Path | None = None
 ) -> list[str]:
-    """Those of the engines that can run what a spec stands for: torch takes weights, all others graphs."""
+    """The engines that can run a spec: torch takes weights, all others take graphs."""
     if spec in builtin_names():
         return []
     try:

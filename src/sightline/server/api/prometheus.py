@@ -1,4 +1,4 @@
-"""The hub's figures in Prometheus' words. Read at scrape time; a stream's labels vanish with the stream."""
+"""Prometheus metrics of the hub. Read at scrape time; a stream's labels vanish with the stream."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sightline.streams.hub import Hub
 
 
 class HubCollector(Collector):
-    """Collects from one hub, on the event loop's thread."""
+    """Collector of one hub's metrics, on the event loop's thread."""
 
     def __init__(self, hub: Hub) -> None:
         self._hub = hub

@@ -1,4 +1,4 @@
-"""Signing in: a ticket or a token becomes a browser's cookie. And what phones need to trust our certificate."""
+"""Sign-in: exchange a ticket or a token for a browser's cookie. Also serves the authority that phones can trust."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ class Session(BaseModel):
     tokens: bool
     """Whether this server asks for tokens."""
     role: Role | None = None
-    """Null for who has not signed in."""
+    """Role of the browser; null if it has not signed in."""
     stream: str | None = None
-    """Its name, or * for all."""
+    """Name of the stream, or * for all."""
     expires_at: float | None = None
-    """Milliseconds since 1970; null for never."""
+    """End of the session in milliseconds since 1970; null for never."""
     page: str = "/"
-    """Where somebody with this right begins."""
+    """Start page for this right."""
 
 
 class TicketRequest(BaseModel):
@@ -52,16 +52,16 @@ class TicketRequest(BaseModel):
     model_config = ConfigDict(extra="forbid")
     role: Literal["publish", "view", "admin"]
     stream: str = Field(max_length=64)
-    """Its name, or * for all."""
+    """Name of the stream, or * for all."""
 
 
 class Ticket(BaseModel):
     """To be scanned once, within a few minutes."""
 
     url: str
-    """The ticket is what follows the #: browsers keep that to themselves."""
+    """Address with the ticket after the #, a part that browsers don't send to servers."""
     qr: str
-    """The same as a picture: a data: address."""
+    """The address as a QR code in a data: URL."""
     expires_s: float
 
 
@@ -144,7 +144,7 @@ def _session(record: TokenRecord) -> Session:
 
 
 def join_url(base: str, ticket: str) -> str:
-    """What a code holds."""
+    """Address that a code contains."""
     return f"{base}/join#{ticket}"
 
 
@@ -166,9 +166,9 @@ class Trust(BaseModel):
     """Whether there is an authority to trust."""
 
     own: bool
-    """Whether the certificate is of this machine's own authority."""
+    """Whether the certificate is signed by this machine's own authority."""
     fingerprint: str | None = None
-    """The authority's, SHA-256."""
+    """SHA-256 of the authority."""
 
 
 @router.get("/api/trust", tags=["access"])
@@ -182,7 +182,7 @@ async def trust(request: Request) -> Trust:
 
 @router.get("/ca.crt", include_in_schema=False)
 async def authority(request: Request) -> Response:
-    """This machine's own authority, for Android and others."""
+    """Certificate of this machine's own authority, for Android and others."""
     return Response(
         _authority(request),
         media_type="application/x-x509-ca-cert",
@@ -192,9 +192,9 @@ async def authority(request: Request) -> Response:
 
 @router.get("/ca.mobileconfig", include_in_schema=False)
 async def profile(request: Request) -> Response:
-    """The same as a profile, for iPhones."""
+    """The same certificate as a configuration profile, for iPhones."""
     pem = _authority(request)
-    name = uuid.uuid5(uuid.NAMESPACE_OID, pem.decode())  # the same for the same authority: iOS then replaces it
+    name = uuid.uuid5(uuid.NAMESPACE_OID, pem.decode())  # iOS replaces a profile of the same name
     common = {"PayloadVersion": 1, "PayloadDisplayName": "Sightline"}
     body = {
         **common,
