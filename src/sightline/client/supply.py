@@ -63,7 +63,7 @@ async def supply(pictures: Pictures, form: Form) -> AsyncGenerator[Ready]:
 
 
 def encode(picture: Picture, form: Form) -> Ready:
-    """Encode a picture as JPEG; JPEG bytes pass unchanged. Raises TypeError for other types, BadImage if it fails."""
+    """Encode a picture as JPEG; JPEG bytes pass unchanged. Raises TypeError for anything that is not a picture."""
     if isinstance(picture, (bytes, bytearray, memoryview)):
         return Ready(picture)
     shape: tuple[int, ...] | None = getattr(picture, "shape", None)
