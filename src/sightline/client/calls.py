@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from sightline.client.supply import Pictures
 
 BURST_S = 0.1
-"""Seconds by which a frame that comes late may be caught up. The server allows a quarter of a second."""
+"""Seconds of delay that unevenly timed frames may make up for. The server allows a quarter of a second."""
 
 EVENTS = 256
 """Events that wait for a slow listener; the oldest go."""
@@ -185,7 +185,7 @@ class PublishCall(Call[Answer]):
             self.lost(error)
 
     def asked(self, wish: Wish) -> None:
-        """Adapt the pictures from the next one on, even if the sender waits at the rate of the last request."""
+        """Adapt the pictures from the next one on, even if the sender is waiting for room under the last request."""
         self._told(wish)
         if self._obeys:
             self._wish = wish
