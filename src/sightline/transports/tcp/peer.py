@@ -1,9 +1,4 @@
-"""TCP: msgpack maps, each after four bytes of length. One connection publishes and subscribes to many streams.
-
-Everything a peer sends is handled as it arrives, in the protocol's callback, from one buffer that is used again and
-again: no task and no queue a connection (9.2 us of CPU for a message of 30 KB; with a StreamReader 10). A web page
-can't speak this: the first four bytes of an HTTP request are a length over every limit.
-"""
+"""One connection: what the peer sends, and what it is sent."""
 
 from __future__ import annotations
 
@@ -12,12 +7,10 @@ import logging
 import socket
 import time
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import cast
 
-from fastapi import FastAPI
 from msgspec import UNSET
 
 from sightline.core.errors import (
@@ -29,26 +22,22 @@ from sightline.core.errors import (
     StreamEnded,
     Unauthorized,
 )
-from sightline.core.types import Frame, Result
+from sightline.core.types import Frame
 from sightline.security.authentication import Tries, identify, network_of
 from sightline.security.authorization import EVERYBODY, Access, Identity
 from sightline.streams.adaptive.service import ask_unless, begin
 from sightline.streams.adaptive.state import preset_knobs
 from sightline.streams.hub import Hub
-from sightline.streams.ingest import EPOCH, Ingest, Pacer
-from sightline.streams.publisher import DropReason, Publisher
+from sightline.streams.ingest import Ingest
 from sightline.streams.rendering import Drawing
+from sightline.transports.tcp.publisher import TcpPublisher, result_parts
 from sightline.wire import msgpack as frames
 from sightline.wire.messages import (
-    Adapt,
-    DroppedMessage,
     ErrorMessage,
     Hello,
     Pong,
-    SettingsMessage,
     SettingsRefused,
     Status,
-    mask_kind,
 )
 from sightline.wire.msgpack import Bytes
 from sightline.wire.requests import (
@@ -77,82 +66,12 @@ KEEPALIVE = {"TCP_KEEPIDLE": 10, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3}
 """Finds peers whose machine is gone: they neither send nor close."""
 
 
-@asynccontextmanager
-async def serve(app: FastAPI, hub: Hub, drawing: Drawing) -> AsyncGenerator[None]:
-    """Take connections on the socket that the server has bound, where it has."""
-    state = app.state.server
-    listener: socket.socket | None = state.tcp_listener
-    if listener is None:
-        yield
-        return
-    peers: set[TcpPeer] = set()
-    async with asyncio.TaskGroup() as tasks:
-        loop = asyncio.get_running_loop()
-        door = Door(state.access, state.tries)
-        secure: dict[str, Any] = {}
-        if state.tls is not None:
-            secure = {
-                "ssl": state.tls,
-                "ssl_handshake_timeout": hub.settings.request_timeout,
-                "ssl_shutdown_timeout": FAREWELL_S,
-            }
-        server = await loop.create_server(lambda: TcpPeer(hub, drawing, tasks, peers, door), sock=listener, **secure)
-        try:
-            yield
-        finally:
-            server.close()
-            for peer in list(peers):
-                peer.end(ShuttingDown("the server is shutting down"))
-            if peers:
-                await asyncio.wait([tasks.create_task(peer.gone.wait()) for peer in peers])
-
-
 @dataclass(frozen=True, slots=True)
 class Door:
     """Who is let in."""
 
     access: Access
     tries: Tries
-
-
-class TcpPublisher(Publisher):
-    """One stream that a peer publishes."""
-
-    wants_results = True
-
-    def __init__(self, peer: TcpPeer, name: str, *, session: str, max_pending: int) -> None:
-        self.session = session
-        self._peer = peer
-        self._name = name
-        self._pacer = Pacer(max_pending, peer.tell_all)
-
-    def answer(self, result: Result) -> None:
-        """The frame's result."""
-        self._peer.answer(result_parts(result, mask=True))
-
-    def drop(self, frame: Frame, reason: DropReason) -> None:
-        """The frame was dropped."""
-        self._pacer.later(frame, DroppedMessage(stream=self._name, seq=frame.seq, reason=reason))
-
-    def fail(self, frame: Frame, message: str) -> None:
-        """The frame failed."""
-        self._peer.tell(DroppedMessage(stream=self._name, seq=frame.seq, reason="failed", message=message))
-
-    def tell(self, status: Status) -> None:
-        """How the model stands."""
-        self._peer.tell(status.of(self._name))
-
-    def ask(self, wish: Adapt) -> None:
-        """For other pictures from now on."""
-        self._peer.tell(wish.of(self._name))
-
-    def inform(self, message: SettingsMessage | SettingsRefused) -> None:
-        """What its frames are processed with from now on, or why not."""
-        self._peer.tell(message)
-
-    def close(self, reason: str) -> None:
-        """The server stops."""
-        self._peer.end(ShuttingDown(reason))
 
 
 class TcpPeer(asyncio.BufferedProtocol):
@@ -462,20 +381,6 @@ class TcpPeer(asyncio.BufferedProtocol):
     def _ended(self, name: str, *, events: bool) -> None:
         if self._subscriptions.get((name, events)) is asyncio.current_task():
             del self._subscriptions[name, events]
-
-
-def result_parts(result: Result, *, mask: bool, jpeg: bytes | None = None) -> Sequence[Bytes]:
-    """A result as it is sent; made once, whoever wants it so."""
-    mask = mask and result.mask_png is not None
-
-    def make() -> Sequence[Bytes]:
-        message = frames.result_message(result, epoch=EPOCH)
-        if mask:
-            message.mask_kind = mask_kind(result)
-        body = frames.with_binaries(frames.encode(message), mask=result.mask_png if mask else None, data=jpeg)
-        return frames.for_tcp(body)
-
-    return result.once(("tcp", mask, jpeg is not None), make)
 
 
 def keep_alive(sock: socket.socket) -> None:
