@@ -69,28 +69,29 @@ class Pipeline:
 
     def apply(self, frame: Frame, prediction: Prediction, card: ModelCard) -> Applied:
         """What the stages make of a frame that the model has seen."""
-        with self._lock:
-            return self._run(frame, prediction, lambda stage, found: stage.apply(frame, found, card))
+        return self._run(frame, prediction, lambda stage, found: stage.apply(frame, found, card))
 
     def touch(self, frame: Frame, prediction: Prediction) -> Applied:
         """What the stages make of a frame in which nothing moved. ``prediction`` is that of the frame before."""
-        with self._lock:
-            return self._run(frame, prediction, lambda stage, _: stage.touch(frame))
+        return self._run(frame, prediction, lambda stage, _: stage.touch(frame))
 
     def _run(self, frame: Frame, prediction: Prediction, call: Callable[[Stage, Prediction], Staged]) -> Applied:
+        if not self._stages:
+            return Applied(prediction, {}, ())
         extras: dict[str, Struct] = {}
         events: list[Event] = []
-        for name, stage in self._stages.items():
-            try:
-                staged = call(stage, prediction)
-            except Exception:
-                if name not in self._failing:
-                    log.exception("stream %s: stage %s failed; said once until it works again", frame.stream, name)
-                self._failing.add(name)
-                continue
-            self._failing.discard(name)
-            if staged.extras is not None:
-                extras[name] = staged.extras
-            events += staged.events
-            prediction = prediction if staged.prediction is None else staged.prediction
+        with self._lock:
+            for name, stage in self._stages.items():
+                try:
+                    staged = call(stage, prediction)
+                except Exception:
+                    if name not in self._failing:
+                        log.exception("stream %s: stage %s failed; said once until it works again", frame.stream, name)
+                    self._failing.add(name)
+                    continue
+                self._failing.discard(name)
+                if staged.extras is not None:
+                    extras[name] = staged.extras
+                events += staged.events
+                prediction = prediction if staged.prediction is None else staged.prediction
         return Applied(prediction, extras, tuple(events))

@@ -39,7 +39,7 @@ class Listeners:
 
     def events_of(self, name: str) -> list[Mailbox[Event]]:
         """Mailboxes that want a stream's events."""
-        return [mailbox for mailbox, wanted in self.events.items() if wanted in (None, name)]
+        return [mailbox for mailbox, wanted in self.events.items() if wanted in (None, name)] if self.events else []
 
 
 class Stream:
