@@ -14,7 +14,8 @@ import cv2
 import numpy as np
 
 from sightline.core import registry
-from sightline.core.types import Detections, Image, Prediction, Segmentation
+from sightline.core.predictions import Detections, Prediction, Segmentation
+from sightline.core.types import Image
 
 LABELS = ("background", *(f"class {i}" for i in range(1, 15)), "person", *(f"class {i}" for i in range(16, 21)))
 PERSON = LABELS.index("person")

@@ -25,7 +25,7 @@ from sightline.core.registry import load
 from sightline.core.types import Image, TensorSpec
 from sightline.media import codecs
 from sightline.models.base import Graph, GraphModel
-from sightline.renderers.base import draw, label_map
+from sightline.renderers.base import draw
 from sightline.zoo.loader import load_model
 
 WIDTH, HEIGHT = 640, 360
@@ -172,9 +172,9 @@ def measured(model: GraphModel, outputs: Arrays, picture: Image, runs: int) -> d
     for _ in range(runs):
         _, place = timed("preprocess", model.preprocess, picture)
         found = timed("postprocess", model.postprocess, outputs, place, model.options)
-        mask = label_map(found)
-        if mask is not None:
-            timed("PNG", codecs.encode_mask, mask)
+        raster = found.raster()
+        if raster is not None:
+            timed("PNG", codecs.encode_mask, raster.values)
         timed("draw", draw, picture, found, model.card.labels)
     times["both"] = [one + other for one, other in zip(times["preprocess"], times["postprocess"], strict=True)]
     return {name: f"{min(ms):.2f} / {statistics.median(ms):.2f}" for name, ms in times.items()}

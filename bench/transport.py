@@ -35,7 +35,8 @@ import zmq
 from common import Pipe, child, cpu_seconds, save
 from sightline import AsyncClient
 from sightline.client import Result
-from sightline.core.types import Detections, Image, ModelCard, Prediction
+from sightline.core.predictions import Detections, Prediction
+from sightline.core.types import Image, ModelCard
 from sightline.inference.place import Loaded
 from sightline.models.base import Model, Options
 from sightline.server.app import create_app

@@ -20,7 +20,8 @@ import cv2
 import numpy as np
 
 from sightline.core import registry
-from sightline.core.types import Detections, Image, Segmentation
+from sightline.core.predictions import Detections, Segmentation
+from sightline.core.types import Image
 from sightline.renderers.base import draw
 from sightline.zoo.loader import load_model
 

@@ -15,7 +15,8 @@ from sightline.analytics.counts import Counts
 from sightline.core import registry
 from sightline.core.errors import ConfigError
 from sightline.core.events import Event
-from sightline.core.types import Detections, Frame, ModelCard, Prediction
+from sightline.core.predictions import Detections, Prediction
+from sightline.core.types import Frame, ModelCard
 
 CARD = ModelCard("m", "m", "detect", ("cat", "dog"), None, "-", "-")
 

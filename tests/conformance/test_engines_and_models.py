@@ -12,8 +12,9 @@ import pytest
 from numpy.typing import NDArray
 
 from sightline.core.errors import BadImage, ConfigError, ModelError
+from sightline.core.predictions import Detections, Prediction, Segmentation
 from sightline.core.registry import load, names
-from sightline.core.types import Detections, Engine, Image, Prediction, TensorSpec
+from sightline.core.types import Engine, Image, TensorSpec
 from sightline.models.base import Model, Options
 from sightline.zoo.loader import load_model
 
@@ -252,6 +253,7 @@ def test_a_model_takes_pictures_of_any_size(model: Model, size: tuple[int, int])
 def sound(found: Prediction, width: int, height: int, classes: int) -> None:
     """Types, shapes and ranges of a prediction."""
     if not isinstance(found, Detections):
+        assert isinstance(found, Segmentation)
         assert found.class_map.dtype == np.uint8
         assert found.class_map.ndim == 2
         return

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from sightline.core.errors import SinkError
+from sightline.core.predictions import Detections, Prediction, Segmentation
 from sightline.core.registry import load, names
-from sightline.core.types import Detections, Image, Prediction, Segmentation
+from sightline.core.types import Image
 from support.clips import moving
 from support.results import DETECTOR, SEGMENTER, entry, two_found
 
@@ -104,7 +105,5 @@ def grainy() -> Image:
 
 
 def columns_of(prediction: Prediction) -> list[Any]:
-    if isinstance(prediction, Segmentation):
-        return [prediction.class_map]
-    mask = [] if prediction.mask is None else [prediction.mask]
-    return [prediction.xyxy, prediction.confidence, prediction.class_id, *mask]
+    found, raster = prediction.objects, prediction.raster()
+    return [found.xyxy, found.confidence, found.class_id, *([] if raster is None else [raster.values])]

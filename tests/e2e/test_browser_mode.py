@@ -21,7 +21,7 @@ import pytest_asyncio
 from numpy.typing import NDArray
 from playwright.async_api import Browser, Error, Page, expect
 
-from sightline.core.types import Detections, Segmentation
+from sightline.core.predictions import Detections, Segmentation
 from sightline.media import codecs
 from sightline.server.api.client_inference import RUNTIME
 from sightline.zoo.loader import load_model

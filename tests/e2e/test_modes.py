@@ -14,11 +14,12 @@ from numpy.typing import NDArray
 from playwright.async_api import Page, expect
 
 from sightline.core import registry
-from sightline.core.types import NOTHING, Detections, Image, ModelCard, Prediction, Segmentation
-from sightline.inference.describe import describe, only
+from sightline.core.predictions import NOTHING, Detections, Prediction, Segmentation
+from sightline.core.types import Image, ModelCard
 from sightline.media import codecs
 from sightline.renderers.base import draw
 from support.browsing import FAKE_CAMERA, SLOW_MS, browsing, listen_for_errors
+from support.results import words
 from support.serving import Json, Running, camera, serving
 from support.similarity import likeness
 
@@ -108,7 +109,7 @@ def text(png: bytes) -> str:
 
 async def in_browser(page: Page, mode: str, prediction: Prediction, opacity: float) -> Image:
     """What the page's own code makes of the picture, in as many pixels as Python's."""
-    detections, segments = describe(prediction, CARD)
+    detections, segments = words(prediction, CARD)
     findings: Json = {
         "detections": [
             {"class_id": d.class_id, "class_name": d.class_name, "confidence": d.confidence, "xyxy": list(d.xyxy)}
@@ -119,7 +120,7 @@ async def in_browser(page: Page, mode: str, prediction: Prediction, opacity: flo
     if segments:
         named = [{"class_id": s.class_id, "class_name": s.class_name, "share": s.share} for s in segments]
         findings["segments"] = named
-    values = prediction.class_map if isinstance(prediction, Segmentation) else prediction.mask
+    raster = prediction.raster()
     across = getattr(registry.load("renderers", mode), "ACROSS", 1)
     url = await page.evaluate(
         DRAW,
@@ -128,7 +129,7 @@ async def in_browser(page: Page, mode: str, prediction: Prediction, opacity: flo
             "opacity": opacity,
             "width": 640 * across,
             "image": text(cv2.imencode(".png", PICTURE)[1].tobytes()),
-            "mask": None if values is None else text(codecs.encode_mask(values)),
+            "mask": None if raster is None else text(codecs.encode_mask(raster.values)),
             "findings": findings,
         },
     )
@@ -152,8 +153,7 @@ async def test_browser_and_python_draw_alike(page: Page, mode: str, opacity: flo
 
 
 async def test_a_class_that_is_not_shown_is_drawn_by_neither(page: Page) -> None:
-    hidden = only(Segmentation(mask(1, 1, 2)), frozenset({0, 1}))
-    assert isinstance(hidden, Segmentation)
+    hidden = Segmentation(mask(1, 1, 2)).only(frozenset({0, 1}))
     assert int(hidden.class_map.max()) == NOTHING
     for mode in registry.names("renderers"):
         ours = in_python(mode, hidden, 1.0)

@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 
 from sightline.analytics.base import Pipeline
 from sightline.core.errors import ProtocolError
-from sightline.core.types import Detections, Encoded, Frame, ModelCard, Segmentation
+from sightline.core.predictions import Detections, Segmentation
+from sightline.core.types import Encoded, Frame, ModelCard
 from sightline.inference.client_results import result_of
 from sightline.media import codecs
 from sightline.wire.requests import PageDetection, PageResults

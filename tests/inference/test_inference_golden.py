@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from sightline.core.types import Segmentation
+from sightline.core.predictions import Segmentation
 from sightline.inference.place import InferenceOptions
 from sightline.models.base import GraphModel
 from sightline.server.api.client_inference import describe_model
@@ -109,7 +109,8 @@ def made(make: Callable[[np.random.Generator], tuple[Outputs, Mapping[str, Any]]
     }
     if isinstance(prediction, Segmentation):
         return case | {"rows": [], "mask": packed(prediction.class_map)}
-    rows = zip(prediction.xyxy.tolist(), prediction.confidence.tolist(), prediction.class_id.tolist(), strict=True)
+    found = prediction.objects
+    rows = zip(found.xyxy.tolist(), found.confidence.tolist(), found.class_id.tolist(), strict=True)
     return case | {"rows": [{"xyxy": box, "confidence": score, "class_id": kind} for box, score, kind in rows]}
 
 

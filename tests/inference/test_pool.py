@@ -21,7 +21,8 @@ import pytest
 
 from sightline import profiles
 from sightline.core.errors import BadSetting, LimitReached, ModelError, Superseded
-from sightline.core.types import Detections, Frame, Image, ModelCard, Prediction, Result
+from sightline.core.predictions import Detections, Prediction
+from sightline.core.types import Frame, Image, ModelCard, Result
 from sightline.engines import onnx
 from sightline.inference import worker
 from sightline.inference.key import ModelKey
@@ -274,7 +275,7 @@ async def test_streams_that_share_a_model_are_asked_for_apart(tmp_path_factory: 
         assert log.asked == [Options(0.6, 0.7, 5), Options(0.3, 0.45, 100)]
         names = [[row.class_name for row in told.results[0].detections] for told in (first, second)]
         assert names == [["dog"], ["cat", "dog"]]
-        assert [len(told.results[0].prediction.class_id) for told in (first, second)] == [1, 2]  # type: ignore[union-attr]
+        assert [len(told.results[0].prediction.objects) for told in (first, second)] == [1, 2]
         assert one.meters.seen() == {0: 1.0, 1: 1.0}, "what is not shown is counted all the same"
 
 

@@ -12,7 +12,8 @@ from functools import partial
 
 import pytest
 
-from sightline.core.types import Detections, Image, ModelCard, Prediction
+from sightline.core.predictions import Detections, Prediction
+from sightline.core.types import Image, ModelCard
 from sightline.inference.key import ModelKey
 from sightline.inference.place import Loaded
 from sightline.inference.pool import ModelPool

@@ -14,7 +14,8 @@ FAMILY = """
 import numpy as np
 
 from sightline.models.base import Geometry, GraphModel
-from sightline.core.types import Detections, ModelCard
+from sightline.core.predictions import Detections
+from sightline.core.types import ModelCard
 
 LAYOUTS = "corners 1 x 4 of the one thing that there is"
 

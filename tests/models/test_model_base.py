@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sightline.core.types import Detections
+from sightline.core.predictions import Detections
 from sightline.engines import onnx
 from sightline.models.base import BATCH
 from sightline.models.yolox import YoloX

@@ -6,7 +6,8 @@ import cv2
 import numpy as np
 import pytest
 
-from sightline.core.types import Detections, Image
+from sightline.core.predictions import Detections
+from sightline.core.types import Image
 from sightline.models import motion
 from sightline.models.base import Options
 

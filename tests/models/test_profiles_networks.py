@@ -22,8 +22,9 @@ pytest.importorskip("transformers")
 from sightline.cli.agreement import ALL, disagreement
 from sightline.cli.export import export_profile
 from sightline.core.errors import ConfigError, ModelError
+from sightline.core.predictions import Detections, Prediction, Segmentation
 from sightline.core.registry import load
-from sightline.core.types import Detections, Image, Prediction, Segmentation
+from sightline.core.types import Image
 from sightline.models.base import Model, Options
 from sightline.profiles import Profile
 from sightline.zoo.loader import load_model

@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from sightline.core.errors import ModelError
-from sightline.core.types import Detections
+from sightline.core.predictions import Detections
 from sightline.models._data_sets import COCO_IDS
 from sightline.models._labels import COCO
 from sightline.models.base import GraphModel

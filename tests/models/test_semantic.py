@@ -15,7 +15,8 @@ import pytest
 from numpy.typing import NDArray
 
 from sightline.core.errors import ModelError
-from sightline.core.types import Image, Segmentation
+from sightline.core.predictions import Segmentation
+from sightline.core.types import Image
 from sightline.models._data_sets import ADE, VOC
 from sightline.models.base import GraphModel
 from sightline.zoo.loader import load_model

@@ -11,7 +11,8 @@ import pytest
 from numpy.typing import NDArray
 
 from sightline.core.errors import ConfigError, ModelError
-from sightline.core.types import Detections, Image
+from sightline.core.predictions import Detections
+from sightline.core.types import Image
 from sightline.models.base import GraphModel, Options
 from sightline.zoo.loader import load_model
 

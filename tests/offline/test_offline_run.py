@@ -12,7 +12,8 @@ import pytest
 
 from sightline.core.errors import ModelError, SinkError, SourceError
 from sightline.core.mailbox import Pipe
-from sightline.core.types import Detections, Image, Prediction, Segmentation
+from sightline.core.predictions import Detections, Prediction, Segmentation
+from sightline.core.types import Image
 from sightline.models.base import Model, Options
 from sightline.offline.run import AHEAD, Run, Tally
 from sightline.sinks import jsonl, video

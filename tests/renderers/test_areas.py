@@ -8,7 +8,8 @@ import pytest
 from numpy.typing import NDArray
 
 from sightline.core import palette
-from sightline.core.types import NOTHING, Detections, Image, Segmentation
+from sightline.core.predictions import NOTHING, Detections, Segmentation
+from sightline.core.types import Image
 from sightline.renderers import blend, blur_background, contours, filled, replace_background
 
 LABELS = ("background", "person")

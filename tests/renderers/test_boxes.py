@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from sightline.core import palette
-from sightline.core.types import Detections, Image, Segmentation
+from sightline.core.predictions import Detections, Segmentation
+from sightline.core.types import Image
 from sightline.renderers import boxes
 
 LABELS = ("person", "car")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from sightline.core import palette
-from sightline.core.types import Detections, Segmentation
+from sightline.core.predictions import Detections, Segmentation
 from sightline.renderers import filled
 from sightline.renderers.base import default_for
 

@@ -11,7 +11,8 @@ import pytest
 
 from sightline.core import registry
 from sightline.core.errors import ConfigError
-from sightline.core.types import Detections, Image, Segmentation
+from sightline.core.predictions import Detections, Segmentation
+from sightline.core.types import Image
 from sightline.renderers import base, boxes, filled, side_by_side
 
 ALL = registry.names("renderers")

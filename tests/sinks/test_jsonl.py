@@ -13,7 +13,7 @@ import pytest
 from msgspec import Struct
 
 from sightline.core.errors import SinkError
-from sightline.core.types import Segmentation
+from sightline.core.predictions import Segmentation
 from sightline.sinks import jsonl
 from sightline.wire import lines
 from support.results import entry, files_end_at, two_found

@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from sightline.core.errors import SinkError
-from sightline.core.types import Detections, Segmentation
+from sightline.core.predictions import Detections, Segmentation
 from sightline.sinks import masks
 from support.results import entry, files_end_at, two_found
 

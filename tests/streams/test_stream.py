@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from sightline.core.errors import BadRequest, LimitReached, ShuttingDown, StreamBusy, StreamEnded, StreamNotFound
 from sightline.core.events import Event
-from sightline.core.types import Detections, Frame, Result
+from sightline.core.predictions import Detections
+from sightline.core.types import Frame, Result
 from sightline.streams.publisher import DropReason
 from sightline.streams.stream import Stream
 from sightline.wire.messages import Status

@@ -8,8 +8,9 @@ from contextlib import contextmanager
 import numpy as np
 from numpy.typing import NDArray
 
-from sightline.core.types import Detections, Frame, Image, ModelCard, Prediction, Result, Segmentation
-from sightline.inference.describe import describe
+from sightline.core.predictions import Detections, Prediction, Segmentation
+from sightline.core.types import Detection, Frame, Image, ModelCard, Result, Segment
+from sightline.inference.describe import described
 from sightline.sinks.base import Entry
 
 DETECTOR = ModelCard("finder", "yolox", "detect", ("person", "car"), (64, 64), "MIT", "here")
@@ -26,6 +27,12 @@ def two_found(mask: NDArray[np.uint8] | None = None) -> Detections:
     )
 
 
+def words(prediction: Prediction, card: ModelCard) -> tuple[tuple[Detection, ...], tuple[Segment, ...]]:
+    """A prediction's rows and segments."""
+    found = described(prediction, card, None)
+    return found.detections, found.segments
+
+
 def entry(
     image: Image,
     *,
@@ -38,9 +45,11 @@ def entry(
     """What a sink gets for one picture; nothing is drawn in."""
     prediction = Detections.empty() if prediction is None else prediction
     card = SEGMENTER if isinstance(prediction, Segmentation) else DETECTOR
-    detections, segments = describe(prediction, card)
+    detections, segments = words(prediction, card)
+    raster = prediction.raster()
+    kind = None if raster is None else raster.kind
     frame = Frame("hall", seq, at, 0.0, image)
-    result = Result(frame, prediction, card, detections, segments, None, {"infer": 1.5}, 2.5, 0.0)
+    result = Result(frame, prediction, card, detections, segments, None, {"infer": 1.5}, 2.5, 0.0, mask_kind=kind)
     return Entry(result, image, image, source, still)
 
 

@@ -8,7 +8,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from sightline.core.types import Detections, Encoded, Frame, ModelCard, Result
+from sightline.core.predictions import Detections
+from sightline.core.types import Encoded, Frame, ModelCard, Result
 from sightline.inference.key import ModelKey
 from sightline.inference.place import Loaded
 from sightline.inference.pool import ModelPool

@@ -10,8 +10,8 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from sightline.core.predictions import Detections, Segmentation  # noqa: E402
 from sightline.core.registry import load  # noqa: E402
-from sightline.core.types import Detections, Segmentation  # noqa: E402
 from sightline.train import nets  # noqa: E402
 from sightline.train.export import GRAPHS, export  # noqa: E402
 from sightline.zoo.loader import load_model  # noqa: E402
@@ -94,5 +94,6 @@ def test_the_loader_knows_the_file(tmp_path: Path, kind: str, prediction: type) 
         assert found.xyxy[:, 2].max() <= 120
         assert found.xyxy[:, 3].max() <= 50
     else:
+        assert isinstance(found, Segmentation)
         assert found.class_map.shape == (50, 120)  # without the letterbox's border
     model.close()

@@ -10,8 +10,9 @@ import cv2
 import numpy as np
 import pytest
 
+from sightline.core.predictions import Detections, Segmentation
 from sightline.core.registry import load
-from sightline.core.types import Detections, Image, Segmentation
+from sightline.core.types import Image
 from sightline.zoo.loader import WEIGHTS, list_models, load_model
 
 RECORDED = Path(__file__).parents[1] / "golden" / "weights.json"

@@ -13,7 +13,8 @@ from msgspec import Struct
 
 from sightline.core.errors import ProtocolError, StreamBusy, TooLarge
 from sightline.core.events import Event
-from sightline.core.types import Detection, Detections, Encoded, Frame, ModelCard, Result, Segment, Segmentation
+from sightline.core.predictions import Detections, Segmentation
+from sightline.core.types import Detection, Encoded, Frame, ModelCard, Result, Segment
 from sightline.transports._viewer import read
 from sightline.wire import json as protocol
 from sightline.wire.messages import (
@@ -71,6 +72,7 @@ def result(*, mask: bytes | None = None, segmentation: bool = False) -> Result:
         detections=() if segmentation else (one,),
         segments=(Segment(1, "bus", 0.25),) if segmentation else (),
         mask_png=mask,
+        mask_kind="classes" if segmentation else "instances",
         stages={"decode": 1.5, "infer": 8.0},
         processing_time_ms=9.5,
         finished_at=50.0095,

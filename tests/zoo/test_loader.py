@@ -14,8 +14,8 @@ import pytest
 from numpy.typing import NDArray
 
 from sightline.core.errors import ConfigError, ModelError
+from sightline.core.predictions import Detections
 from sightline.core.registry import load, names
-from sightline.core.types import Detections
 from sightline.engines import openvino
 from sightline.zoo.loader import check_model, list_models, load_model, pick_engine
 from sightline.zoo.options import LoadKeywords, LoadOptions

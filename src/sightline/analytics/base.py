@@ -16,7 +16,8 @@ from msgspec import Struct
 
 from sightline.core import registry
 from sightline.core.events import Event
-from sightline.core.types import Frame, ModelCard, Prediction
+from sightline.core.predictions import Prediction
+from sightline.core.types import Frame, ModelCard
 
 log = logging.getLogger(__name__)
 

@@ -8,7 +8,8 @@ from collections import Counter
 from msgspec import Struct
 
 from sightline.analytics.base import Stage, Staged
-from sightline.core.types import Detections, Frame, ModelCard, Prediction
+from sightline.core.predictions import Prediction
+from sightline.core.types import Frame, ModelCard
 
 HALF_LIFE_S = 1.0
 """Time after which a count weighs half in the mean."""
@@ -40,7 +41,7 @@ class CountObjects(Stage):
 
     def apply(self, frame: Frame, prediction: Prediction, card: ModelCard) -> Staged:
         """Count the objects of a frame."""
-        ids = prediction.class_id.tolist() if isinstance(prediction, Detections) else []
+        ids = prediction.objects.class_id.tolist()
         self._now = dict(Counter(map(card.label, ids)))
         return self.touch(frame)
 

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from sightline.core.types import Detections, Image, Prediction, Segmentation
+from sightline.core.predictions import Detections, Prediction
+from sightline.core.types import Image
 from sightline.models.base import Options
 
 PIXELS = 0.995
@@ -50,26 +51,26 @@ def _scene(rng: np.random.Generator, width: int, height: int) -> Image:
 
 def disagreement(wanted: Sequence[Prediction], got: Sequence[Prediction]) -> str | None:
     """Description of what differs too much; None if the two agree. Run detectors with the options ALL."""
-    if isinstance(wanted[0], Segmentation):
-        return _of_maps([one.class_map for one in wanted if isinstance(one, Segmentation)], got)
+    if not wanted[0].scored:
+        return _of_maps(wanted, got)
     lacking = rows = 0
-    for one, other in zip(wanted, got, strict=True):
-        if not isinstance(one, Detections) or not isinstance(other, Detections):
-            return "one finds boxes, the other does not"
+    for one, other in zip([p.objects for p in wanted], [p.objects for p in got], strict=True):
         rows += min(ROWS, len(one))
         lacking += sum(not _found(one, row, other) for row in range(min(ROWS, len(one))))
+    if any(not p.scored for p in got):
+        return "one finds boxes, the other does not"
     if lacking <= rows * (1 - FOUND):
         return None
     return f"of the {rows} most certain boxes {lacking} are not found again within {CORNER:g} pixel"
 
 
-def _of_maps(wanted: Sequence[np.ndarray], got: Sequence[Prediction]) -> str | None:
+def _of_maps(wanted: Sequence[Prediction], got: Sequence[Prediction]) -> str | None:
     same = pixels = 0
-    for one, other in zip(wanted, got, strict=True):
-        if not isinstance(other, Segmentation) or one.shape != other.class_map.shape:
+    for one, other in zip([p.raster() for p in wanted], [p.raster() for p in got], strict=True):
+        if one is None or other is None or one.values.shape != other.values.shape:
             return "the class maps are not of one shape"
-        same += int(np.count_nonzero(one == other.class_map))
-        pixels += one.size
+        same += int(np.count_nonzero(one.values == other.values))
+        pixels += one.values.size
     share = same / pixels
     return None if share > PIXELS else f"{share:.2%} of the pixels are of the same class; expected over {PIXELS:.1%}"
 

@@ -26,7 +26,7 @@ def drawn(result: Result) -> Image:
     """The publisher's picture with the findings drawn in. Raises BadImage for a picture that can't be decoded."""
     import numpy as np
 
-    from sightline.core.types import Detections, Prediction, Segmentation
+    from sightline.core.predictions import Detections, Prediction, Segmentation
     from sightline.media import codecs
     from sightline.renderers.base import draw
 

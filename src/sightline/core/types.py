@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from sightline.core.errors import BadRequest
 from sightline.core.events import Event
+from sightline.core.predictions import Prediction
 from sightline.core.records import Detection as Detection
 from sightline.core.records import Segment as Segment
 
@@ -63,45 +64,6 @@ class Frame:
         if isinstance(self.image, Encoded):
             return self.image.width, self.image.height
         return self.image.shape[1], self.image.shape[0]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Detections:
-    """What a detector found: N rows, columns as in ``supervision``."""
-
-    xyxy: NDArray[np.float32]
-    """N x 4, pixels of the frame."""
-    confidence: NDArray[np.float32]
-    """N, 0 to 1."""
-    class_id: NDArray[np.int32]
-    """N."""
-    tracker_id: NDArray[np.int32] | None = None
-    """N, or None where nothing tracks."""
-    mask: NDArray[np.uint8] | None = None
-    """h x w, covers the whole frame at any resolution: 0 is nothing, i + 1 is row i (the first 255 rows)."""
-
-    def __len__(self) -> int:
-        return len(self.confidence)
-
-    @classmethod
-    def empty(cls, mask: NDArray[np.uint8] | None = None) -> Detections:
-        """No rows."""
-        return cls(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int32), None, mask)
-
-
-NOTHING = 255
-"""In a class map: no class, or one that is not to be shown."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Segmentation:
-    """A class for every pixel."""
-
-    class_map: NDArray[np.uint8]
-    """h x w class ids, covers the whole frame at any resolution; ``NOTHING`` where nothing is to be shown."""
-
-
-Prediction: TypeAlias = Detections | Segmentation
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +136,7 @@ class Result:
     detections: tuple[Detection, ...]
     segments: tuple[Segment, ...]
     mask_png: bytes | None
-    """An 8-bit greyscale PNG whose values are ``Detections.mask`` or ``Segmentation.class_map``."""
+    """An 8-bit greyscale PNG of the prediction's raster; None where there is none, or nobody asked for it."""
     stages: Mapping[str, float]
     """Milliseconds by stage, on one clock: queue, decode, preprocess, infer, postprocess, encode."""
     processing_time_ms: float
@@ -187,6 +149,8 @@ class Result:
     """Where nothing moved: the earlier frame of which this was found, and which looked the same."""
     browser: str = ""
     """Where the camera's own browser inferred the frame: what ran the model there, such as ``wasm, 2 threads``."""
+    mask_kind: str | None = None
+    """Meaning of the mask's values, as the prediction's raster says; None without a raster."""
     extras: Mapping[str, Struct] = field(default_factory=dict)
     """Data of the stages after the model, by the stage's name. They go out on every wire as they are."""
     events: tuple[Event, ...] = ()

@@ -7,7 +7,8 @@ from numpy.typing import NDArray
 
 from sightline.analytics.base import Pipeline
 from sightline.core.errors import ProtocolError
-from sightline.core.types import Detections, Frame, ModelCard, Prediction, Result, Segmentation
+from sightline.core.predictions import Detections, Prediction, Segmentation
+from sightline.core.types import Frame, ModelCard, Result
 from sightline.inference.result import make_result
 from sightline.media import codecs
 from sightline.wire.requests import PageResults

@@ -6,10 +6,9 @@ import logging
 import time
 from collections.abc import Mapping, Sequence, Set
 
-import numpy as np
-
 from sightline.core.errors import SightlineError
-from sightline.core.types import Detections, Frame, Image, Prediction
+from sightline.core.predictions import Prediction
+from sightline.core.types import Image
 from sightline.inference.place import Failure, Outcome, Request
 from sightline.inference.result import make_result, reuse_result
 from sightline.inference.static_scene import StaticScenes
@@ -58,7 +57,7 @@ def process(
         times |= {name: ms / len(images) for name, ms in stages.items()}
         outcomes[request] = result = make_result(
             frame,
-            _at_full_size(said, frame, images[request]),
+            said.scaled(frame.size[0] / images[request].shape[1], frame.size[1] / images[request].shape[0]),
             model.card,
             request.pipeline,
             stages=times,
@@ -93,18 +92,3 @@ def _predict(
     for request, image in images.items():
         alone |= _predict(model, {request: image}, stages)
     return alone
-
-
-def _at_full_size(prediction: Prediction, frame: Frame, image: Image) -> Prediction:
-    """Boxes of a picture that was decoded at reduced size, in pixels of the frame."""
-    width, height = frame.size
-    if not isinstance(prediction, Detections) or (image.shape[1], image.shape[0]) == (width, height):
-        return prediction
-    scale = np.array([width / image.shape[1], height / image.shape[0]] * 2, np.float32)
-    return Detections(
-        prediction.xyxy * scale,
-        prediction.confidence,
-        prediction.class_id,
-        prediction.tracker_id,
-        prediction.mask,
-    )

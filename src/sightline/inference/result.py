@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from sightline.analytics.base import Pipeline
-from sightline.core.types import Frame, ModelCard, Prediction, Result
+from sightline.core.predictions import Prediction
+from sightline.core.types import Frame, ModelCard, Result
 from sightline.inference.describe import described
 from sightline.media import codecs
 
@@ -35,7 +36,8 @@ def make_result(
     at = time.perf_counter()
     applied = pipeline.apply(frame, prediction, card)
     found = described(applied.prediction, card, shown)
-    mask_png = codecs.encode_mask(found.mask) if with_mask and found.mask is not None else None
+    raster = found.prediction.raster()
+    mask_png = codecs.encode_mask(raster.values) if with_mask and raster is not None else None
     finished = time.monotonic()
     if started is not None:
         stages = {**stages, "encode": (time.perf_counter() - at) * 1000}
@@ -52,6 +54,7 @@ def make_result(
         finished_at=finished,
         seen=found.seen,
         browser=browser,
+        mask_kind=None if raster is None else raster.kind,
         extras=applied.extras,
         events=applied.events,
     )

@@ -8,7 +8,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from sightline.core.types import Detections, Image
+from sightline.core.predictions import Detections
+from sightline.core.types import Image
 from sightline.models.base import Geometry, Graph
 
 PAD = 114

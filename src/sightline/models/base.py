@@ -19,11 +19,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from sightline.core.errors import BadImage
-from sightline.core.types import Engine, Image, ModelCard, Prediction, TensorSpec
+from sightline.core.predictions import Prediction
+from sightline.core.types import Engine, Image, ModelCard, TensorSpec
 
 BATCH = 8
 """Pictures at once where batching pays: on accelerators."""
@@ -158,6 +160,15 @@ class Model(ABC):
         ``stages["preprocess" | "infer" | "postprocess"]``. Raises BadImage or ModelError.
         """
 
+    def __call__(self, image: Image | str | Path, *, options: Options | None = None) -> Prediction:
+        """Predict one picture: H x W x 3 BGR pixels, or the path of a file. Rows that it finds know their labels.
+
+        ``options`` replaces ``self.options``. Raises BadImage for a picture that can't be read, or ModelError.
+        """
+        if isinstance(image, str | Path):
+            image = read_picture(Path(image))
+        return self.predict([image], options=None if options is None else [options])[0].labelled(self.card.labels)
+
     def forget(self, stream: str) -> None:  # noqa: B027 - most models remember nothing
         """Drop what is remembered of a stream."""
 
@@ -171,6 +182,18 @@ class Model(ABC):
         """Give the memory back."""
         if self.engine is not None:
             self.engine.close()
+
+
+def read_picture(path: Path) -> Image:
+    """Read a file's picture as H x W x 3 BGR pixels, upright. Raises BadImage for one that can't be read."""
+    try:
+        data = np.frombuffer(path.read_bytes(), np.uint8)
+    except OSError as e:
+        raise BadImage(f"{path}: {e.strerror or e}; expected a picture") from None
+    image = cv2.imdecode(data, cv2.IMREAD_COLOR) if len(data) else None
+    if image is None:
+        raise BadImage(f"{path}: can't be decoded; expected a picture such as a JPEG or PNG")
+    return np.asarray(image, np.uint8)
 
 
 class GraphModel(Model):

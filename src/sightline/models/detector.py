@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sightline.core.types import Detections, Engine, Image, ModelCard
+from sightline.core.predictions import Detections
+from sightline.core.types import Engine, Image, ModelCard
 from sightline.models._boxes import Letterbox, above, detections
 from sightline.models._labels import labels_for
 from sightline.models.base import Geometry, Graph, GraphModel, Options, Portable

@@ -9,13 +9,15 @@ Source: https://docs.ultralytics.com/modes/export/, https://github.com/THU-MIG/y
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sightline.core.errors import ModelError
-from sightline.core.types import Detections, Engine, Image, ModelCard
+from sightline.core.predictions import Detections
+from sightline.core.types import Engine, Image, ModelCard
 from sightline.models._boxes import above, detections, final_rows
 from sightline.models._input import Input, Recipe, recipe_for
 from sightline.models._instances import instance_map
@@ -82,7 +84,7 @@ class EndToEnd(GraphModel):
             return found
         prototypes = outputs[self._prototypes][0].astype(np.float32, copy=False)
         mask = instance_map(rows[kept, 6:], prototypes, found.xyxy, geometry, self.graph.size)
-        return Detections(found.xyxy, found.confidence, found.class_id, None, mask)
+        return replace(found, mask=mask)
 
     def warm_up(self) -> None:
         """Run once, and refuse a graph of this shape whose columns mean something else."""

@@ -14,7 +14,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from sightline.core.types import Detections, Image, ModelCard, Prediction
+from sightline.core.predictions import Detections, Prediction
+from sightline.core.types import Image, ModelCard
 from sightline.models.base import Model, Options, check_image, timed
 
 SIDE = 320

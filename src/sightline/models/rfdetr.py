@@ -10,13 +10,15 @@ Source: https://github.com/roboflow/rf-detr (Apache-2.0).
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sightline.core.errors import ModelError
-from sightline.core.types import Detections, Engine, Image, ModelCard
+from sightline.core.predictions import Detections
+from sightline.core.types import Engine, Image, ModelCard
 from sightline.models._boxes import corners, detections
 from sightline.models._data_sets import COCO_IDS
 from sightline.models._detr import Queries, likely, queries
@@ -101,4 +103,4 @@ class RfDetr(GraphModel):
         masks = outputs[self._queries.masks.name][0, rows[kept]].astype(np.float32, copy=False)
         own = np.eye(len(masks), dtype=np.float32)  # each row is made of its own mask alone
         mask = instance_map(own, masks, found.xyxy, geometry, self.graph.size)
-        return Detections(found.xyxy, found.confidence, found.class_id, None, mask)
+        return replace(found, mask=mask)

@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sightline.core.types import Detections, Engine, Image, ModelCard
+from sightline.core.predictions import Detections
+from sightline.core.types import Engine, Image, ModelCard
 from sightline.models._boxes import MAX_ROWS, above, corners, detections
 from sightline.models._detr import Queries, likely, queries
 from sightline.models._input import Input, Recipe, recipe_for

@@ -10,7 +10,8 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from sightline.core.types import Engine, Image, ModelCard, Segmentation
+from sightline.core.predictions import Segmentation
+from sightline.core.types import Engine, Image, ModelCard
 from sightline.models._boxes import Letterbox
 from sightline.models._class_map import class_map
 from sightline.models._labels import labels_for

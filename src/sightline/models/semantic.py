@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sightline.core.errors import ModelError
-from sightline.core.types import NOTHING, Engine, Image, ModelCard, Segmentation, TensorSpec
+from sightline.core.predictions import NOTHING, Segmentation
+from sightline.core.types import Engine, Image, ModelCard, TensorSpec
 from sightline.models._class_map import class_map
 from sightline.models._data_sets import ADE, VOC
 from sightline.models._input import IMAGENET, Input, recipe_for

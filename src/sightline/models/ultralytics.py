@@ -8,14 +8,15 @@ Source: https://docs.ultralytics.com/modes/export/
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sightline.core.errors import ModelError
-from sightline.core.types import Detections, Engine, Image, ModelCard
+from sightline.core.predictions import Detections
+from sightline.core.types import Engine, Image, ModelCard
 from sightline.models._boxes import Letterbox, above, anchors, corners, detections, final_rows
 from sightline.models._instances import instance_map
 from sightline.models._labels import labels_for
@@ -135,7 +136,7 @@ class Ultralytics(GraphModel):
             return found
         prototypes = outputs[self._layout.prototypes][0].astype(np.float32, copy=False)
         mask = instance_map(coefficients[kept], prototypes, found.xyxy, geometry, self.graph.size)
-        return Detections(found.xyxy, found.confidence, found.class_id, None, mask)
+        return replace(found, mask=mask)
 
     def _v8(self, output: NDArray[Any], confidence: float) -> Rows:
         certain = output[4 : 4 + self._layout.classes].astype(np.float32, copy=False)

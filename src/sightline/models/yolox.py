@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sightline.core.errors import ModelError
-from sightline.core.types import Detections, Engine, Image, ModelCard
+from sightline.core.predictions import Detections
+from sightline.core.types import Engine, Image, ModelCard
 from sightline.models._boxes import Letterbox, above, anchors, corners, detections
 from sightline.models._labels import labels_for
 from sightline.models.base import Geometry, Graph, GraphModel, Options, Portable

@@ -15,7 +15,8 @@ from dataclasses import dataclass, field
 
 from sightline.analytics.base import Pipeline
 from sightline.core.mailbox import Pipe
-from sightline.core.types import Frame, Prediction, Result
+from sightline.core.predictions import Prediction
+from sightline.core.types import Frame, Result
 from sightline.inference.result import make_result
 from sightline.models.base import Model
 from sightline.renderers.base import AUTO, choose, draw

@@ -8,7 +8,8 @@ import cv2
 import numpy as np
 
 from sightline.core import palette
-from sightline.core.types import Detections, Image, Prediction
+from sightline.core.predictions import Detections, Prediction
+from sightline.core.types import Image
 from sightline.renderers.base import fill
 
 FONT = cv2.FONT_HERSHEY_SIMPLEX
@@ -20,20 +21,21 @@ def draw_boxes(image: Image, prediction: Prediction, labels: Sequence[str], opac
     Boxes and labels are solid unless ``opacity`` is below a half, where they begin to fade.
     """
     filled = fill(image, prediction, labels, opacity)
-    if not isinstance(prediction, Detections) or not len(prediction):
+    found = prediction.objects
+    if not len(found):
         return filled
     height, width = filled.shape[:2]
     line = max(1, round((width + height) / 640))
     drawn = filled if opacity >= 0.5 else filled.copy()
     # The surest last, so that it lies on top.
-    for row in prediction.confidence.argsort(kind="stable").tolist():
-        class_id = int(prediction.class_id[row])
-        left, top, right, bottom = (round(v) for v in prediction.xyxy[row].tolist())
+    for row in found.confidence.argsort(kind="stable").tolist():
+        class_id = int(found.class_id[row])
+        left, top, right, bottom = (round(v) for v in found.xyxy[row].tolist())
         colour = palette.color(class_id)
         # The last column of a box that ends at the picture's edge is inside the picture.
         right, bottom = min(right, width - 1), min(bottom, height - 1)
         cv2.rectangle(drawn, (left, top), (right, bottom), colour, line)
-        _label(drawn, _words(prediction, row, labels), (left, top), colour, line)
+        _label(drawn, _words(found, row, labels), (left, top), colour, line)
     if drawn is not filled:
         cv2.addWeighted(filled, 1 - 2 * opacity, drawn, 2 * opacity, 0, dst=drawn)
     return np.asarray(drawn, np.uint8)

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sightline.core import palette, registry
-from sightline.core.types import NOTHING, Image, Prediction, Segmentation
+from sightline.core.predictions import Prediction, Raster
+from sightline.core.types import Image
 
 AUTO = "auto"
 """The mode where nobody chose one: boxes for detections, filled areas for a segmentation."""
@@ -49,7 +50,7 @@ def modes() -> list[str]:
 
 def default_for(prediction: Prediction) -> str:
     """The renderer to use where nobody chose one."""
-    return "filled" if isinstance(prediction, Segmentation) else "boxes"
+    return prediction.mode
 
 
 def choose(mode: str, prediction: Prediction, labels: Sequence[str]) -> Choice:
@@ -58,7 +59,7 @@ def choose(mode: str, prediction: Prediction, labels: Sequence[str]) -> Choice:
     if mode == AUTO:
         return Choice(fitting)
     needs: Need = getattr(registry.load("renderers", mode), "NEEDS", "nothing")
-    if needs != "nothing" and label_map(prediction) is None:
+    if needs != "nothing" and classes_of(prediction) is None:
         return Choice(
             fitting, f"{mode} needs masks, and this model gives boxes only (person has masks): drawn as {fitting}"
         )
@@ -108,20 +109,17 @@ class Areas(NamedTuple):
     @classmethod
     def of(cls, image: Image, prediction: Prediction, labels: Sequence[str]) -> Areas | None:
         """None where the prediction has no mask. A segmentation's class 0 is nothing if its label is "background"."""
-        small = label_map(prediction)
-        if small is None or small.size == 0:
+        raster = classes_of(prediction)
+        if raster is None or raster.class_of is None:
             return None
         height, width = image.shape[:2]
         # The label map is scaled, not the colours: one channel instead of three, and no new labels in between.
-        values = cv2.resize(small, (width, height), interpolation=cv2.INTER_NEAREST).astype(np.uint8, copy=False)
-        table = palette.table()
-        if isinstance(prediction, Segmentation):
-            background = (0,) if labels and labels[0] == "background" else ()
-            return cls(values, table, (*background, NOTHING) if int(small.max()) == NOTHING else background)
-        by_row = prediction.class_id[:255].tolist()
-        if by_row:
-            table[1 : len(by_row) + 1, 0] = [palette.color(class_id) for class_id in by_row]
-        return cls(values, table, (0,))
+        values = cv2.resize(raster.values, (width, height), interpolation=cv2.INTER_NEAREST).astype(
+            np.uint8, copy=False
+        )
+        table = palette.table()[np.maximum(raster.class_of, 0)]
+        background = (0,) if labels and labels[0] == "background" and raster.class_of[0] == 0 else ()
+        return cls(np.asarray(values, np.uint8), table, (*background, *raster.nothing))
 
     def colours(self) -> Image:
         """Every pixel in the colour of its value."""
@@ -135,9 +133,10 @@ class Areas(NamedTuple):
         return found.view(np.uint8)
 
 
-def label_map(prediction: Prediction) -> NDArray[np.uint8] | None:
-    """The prediction's mask, at its own size; None where it has none."""
-    return prediction.class_map if isinstance(prediction, Segmentation) else prediction.mask
+def classes_of(prediction: Prediction) -> Raster | None:
+    """The prediction's raster, where it has one whose values have classes."""
+    raster = prediction.raster()
+    return None if raster is None or raster.class_of is None or raster.values.size == 0 else raster
 
 
 def paint(image: Image, areas: Areas, colours: Image, opacity: float) -> Image:
@@ -160,17 +159,15 @@ def _people(labels: tuple[str, ...]) -> list[int]:
 
 def background(image: Image, prediction: Prediction, labels: Sequence[str]) -> NDArray[np.float32] | None:
     """H x W, 1 where no person is and 0 where one is, soft at the edges. None without a mask or without that class."""
-    small = label_map(prediction)
-    if small is None or small.size == 0 or not people(labels):
+    raster = classes_of(prediction)
+    if raster is None or raster.class_of is None or not people(labels):
         return None
     table = np.ones(256, np.float32)
-    if isinstance(prediction, Segmentation):
-        table[people(labels)] = 0
-    else:
-        rows = np.isin(prediction.class_id[:255], people(labels))
-        table[1 : len(rows) + 1][rows] = 0
+    table[np.isin(raster.class_of, people(labels))] = 0
     height, width = image.shape[:2]
-    return np.asarray(cv2.resize(cv2.LUT(small, table), (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
+    return np.asarray(
+        cv2.resize(cv2.LUT(raster.values, table), (width, height), interpolation=cv2.INTER_LINEAR), np.float32
+    )
 
 
 def behind(image: Image, scene: Image, share: NDArray[np.float32]) -> Image:

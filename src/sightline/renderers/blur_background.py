@@ -8,7 +8,8 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from sightline.core.types import Image, Prediction
+from sightline.core.predictions import Prediction
+from sightline.core.types import Image
 from sightline.renderers.base import background, behind
 
 NEEDS = "person"

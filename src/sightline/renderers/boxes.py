@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sightline.core.types import Image, Prediction
+from sightline.core.predictions import Prediction
+from sightline.core.types import Image
 from sightline.renderers._boxes import FONT as FONT
 from sightline.renderers._boxes import draw_boxes
 

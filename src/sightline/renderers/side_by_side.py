@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from sightline.core.types import Image, Prediction
+from sightline.core.predictions import Prediction
+from sightline.core.types import Image
 from sightline.renderers._boxes import draw_boxes
 
 ACROSS = 2

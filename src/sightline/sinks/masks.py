@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sightline.core.errors import SinkError
-from sightline.core.types import Detections, Result
+from sightline.core.types import Result
 from sightline.sinks.base import Entry, Names, write_whole, writing
 
 
@@ -51,14 +51,12 @@ class Masks:
 
 
 def _classes(result: Result) -> NDArray[np.uint8]:
-    prediction = result.prediction
-    if not isinstance(prediction, Detections):
-        return prediction.class_map
-    if prediction.mask is None:
+    raster = result.prediction.raster()
+    if raster is None:
         raise SinkError(
             f"model {result.card.name!r} finds boxes without masks: leave --masks out or take another model"
         )
-    of_row = np.zeros(256, np.uint8)
-    ids = np.clip(prediction.class_id[:255], 0, 254).astype(np.uint8) + 1
-    of_row[1 : len(ids) + 1] = ids
-    return of_row[prediction.mask]
+    if raster.kind != "instances" or raster.class_of is None:
+        return raster.values
+    of_value = np.where(raster.class_of < 0, 0, np.clip(raster.class_of, 0, 254) + 1).astype(np.uint8)
+    return of_value[raster.values]

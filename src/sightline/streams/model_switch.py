@@ -13,7 +13,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sightline.core.errors import BadSetting, ConfigError, ModelError, SightlineError, Superseded
-from sightline.core.types import NOTHING, Detections, ModelCard
+from sightline.core.predictions import NOTHING
+from sightline.core.types import ModelCard
 from sightline.inference.key import ModelKey
 from sightline.inference.offers import Offers
 from sightline.inference.place import InferenceOptions
@@ -79,7 +80,7 @@ class ModelSwitch:
             if one.key.imgsz is None and model.input_size is not None:
                 self._sides[one.key.name] = max(model.input_size)
             imgsz = self._sides.get(one.key.name)
-        finds = last is not None and isinstance(last.prediction, Detections)
+        finds = last is not None and last.prediction.scored
         if finds and "confidence" not in stream.model.chosen and not self._conf_is_given:
             confidence = self._defaults.confidence
         return imgsz, confidence

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sightline.core.errors import ConfigError
-from sightline.core.types import Detections, Image, Segmentation
+from sightline.core.types import Image
 from sightline.models.base import Model
 from sightline.train import pictures
 from sightline.train.cache import Photos
@@ -92,8 +92,7 @@ def _boxes(model: Model, photos: Photos, spec: str, progress: Progress) -> Evalu
     class_of = _classes(model, photos.data)
     found = []
     for i in range(len(photos)):
-        result = model.predict([photos.image(i)])[0]
-        assert isinstance(result, Detections)
+        result = model.predict([photos.image(i)])[0].objects
         classes = class_of[result.class_id]
         rows = np.concatenate([result.xyxy, classes[:, None], result.confidence[:, None]], 1)
         found.append(rows[classes >= 0].astype(np.float32))
@@ -151,10 +150,10 @@ def _masks(model: Model, photos: Photos, spec: str, progress: Progress) -> Evalu
         progress(i + 1, len(photos))
         if not photos.has_mask(i):
             continue
-        result = model.predict([photos.image(i)])[0]
-        assert isinstance(result, Segmentation)
+        raster = model.predict([photos.image(i)])[0].raster()
+        assert raster is not None
         h, w = photos.image(i).shape[:2]
-        found = class_of[cv2.resize(result.class_map, (w, h), interpolation=cv2.INTER_NEAREST)]
+        found = class_of[cv2.resize(raster.values, (w, h), interpolation=cv2.INTER_NEAREST)]
         table = confusion(found, photos.mask(i), len(names))
         group = photos.data.records[i].group
         for key in {"all", group}:

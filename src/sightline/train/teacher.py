@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sightline.core.errors import ConfigError
-from sightline.core.types import Detections
 from sightline.train.cache import Photos
 from sightline.zoo.loader import load_model
 
@@ -36,9 +35,10 @@ def teach(photos: Photos, teacher: str, folder: Path) -> list[NDArray[np.float32
         raise ConfigError(f"the teacher {teacher} knows none of the classes {', '.join(photos.data.classes[:10])}")
     rows = []
     for i in range(len(photos)):
-        found = model.predict([photos.image(i)])[0]
-        if not isinstance(found, Detections):
+        prediction = model.predict([photos.image(i)])[0]
+        if not prediction.scored:
             raise ConfigError(f"the teacher {teacher} finds no boxes: expected a detector")
+        found = prediction.objects
         classes = class_of[found.class_id]
         all_rows = np.concatenate([found.xyxy, classes[:, None], found.confidence[:, None]], 1)
         rows.append(all_rows[classes >= 0].astype(np.float32))

@@ -248,7 +248,7 @@ def times_of(result: Result, epoch: float) -> dict[str, Any]:
 
 def mask_kind(result: Result) -> str:
     """Name what the values of a result's mask are."""
-    return "classes" if result.segments else "instances"
+    return result.mask_kind or "instances"
 
 
 def _millis(seconds: float) -> float:

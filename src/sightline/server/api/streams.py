@@ -12,7 +12,7 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel, Field
 
 from sightline.core.errors import StreamNotFound
-from sightline.core.types import ModelCard, Segmentation
+from sightline.core.types import ModelCard
 from sightline.security.authorization import access_of, needs
 from sightline.server.api.schemas import Error, Ready
 from sightline.server.state import state_of
@@ -269,7 +269,7 @@ def stream_detail(hub: Hub, stream: Stream) -> StreamDetail:
 
 def _seen(stream: Stream, card: ModelCard) -> list[ClassSeen]:
     """The stream's last result tells whether they are rows or shares: a model may give either."""
-    shares = stream.meters.last_result is not None and isinstance(stream.meters.last_result.prediction, Segmentation)
+    shares = stream.meters.last_result is not None and not stream.meters.last_result.prediction.scored
     return [
         ClassSeen(
             class_id=class_id,

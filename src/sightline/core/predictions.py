@@ -1,0 +1,252 @@
+"""What a model says of a picture. A new kind of prediction is one class that follows ``Prediction``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Protocol, Self, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sightline.core.records import Detection, Segment
+
+NOTHING = 255
+"""Value of a class map for no class, or for one that is not to be shown."""
+
+Rows: TypeAlias = "int | slice | Sequence[int] | Sequence[bool] | NDArray[Any]"
+"""Rows to take: a number, a slice, numbers, or a truth value for each row."""
+Label: TypeAlias = Callable[[int], str]
+"""Gives the name of a class id."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Raster:
+    """One number for every pixel, as overlays colour it and as masks are sent."""
+
+    values: NDArray[np.uint8]
+    """h x w, over the whole picture at any resolution."""
+    kind: str
+    """Meaning of the values: ``instances``, ``classes``, or a word of another kind of prediction."""
+    class_of: NDArray[np.int32] | None = None
+    """Class id of each of the 256 values, -1 for none; None where the values are no classes."""
+    nothing: tuple[int, ...] = ()
+    """Values that occur and stand for nothing."""
+
+
+class Prediction(Protocol):
+    """What a model says of one picture. Inherit from it, and say only what differs."""
+
+    mode: ClassVar[str] = "boxes"
+    """Renderer that draws it where nobody chose one."""
+    scored: ClassVar[bool] = False
+    """True if it is made of rows with a confidence, so that a threshold changes it."""
+
+    @property
+    def objects(self) -> Detections:
+        """Rows with boxes; none for a kind that has no boxes."""
+        return Detections.empty()
+
+    def scaled(self, across: float, down: float) -> Self:
+        """Return the same for a picture that is so many times as wide and as high."""
+        return self
+
+    def only(self, shown: frozenset[int]) -> Self:
+        """Return the same without all other classes: neither their rows nor their pixels."""
+        return self
+
+    def raster(self) -> Raster | None:
+        """Return the number of every pixel; None without one."""
+        return None
+
+    def segments(self, label: Label) -> tuple[Segment, ...]:
+        """Return the classes that cover pixels with their share of the picture, 0 to 1, largest first."""
+        return ()
+
+    def labelled(self, labels: tuple[str, ...]) -> Self:
+        """Return the same with the names of its classes, for who has it without its model."""
+        return self
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Detections(Prediction):
+    """What a detector found: N rows, columns as in ``supervision``. Indexing takes rows and gives Detections again."""
+
+    mode: ClassVar[str] = "boxes"
+    scored: ClassVar[bool] = True
+
+    xyxy: NDArray[np.float32]
+    """N x 4: left, top, right, bottom in pixels of the picture."""
+    confidence: NDArray[np.float32]
+    """N, 0 to 1."""
+    class_id: NDArray[np.int32]
+    """N."""
+    tracker_id: NDArray[np.int32] | None = None
+    """N, or None where nothing tracks."""
+    mask: NDArray[np.uint8] | None = None
+    """h x w, over the whole picture at any resolution: 0 is nothing, i + 1 is row i (the first 255 rows)."""
+    labels: tuple[str, ...] = ()
+    """Names by class id, where a caller of ``model(image)`` gets the rows; else empty."""
+
+    @classmethod
+    def empty(cls, mask: NDArray[np.uint8] | None = None) -> Detections:
+        """Return no rows."""
+        return cls(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int32), None, mask)
+
+    def __len__(self) -> int:
+        return len(self.confidence)
+
+    def __iter__(self) -> Iterator[Detection]:
+        return iter(self.rows(self.label))
+
+    def __getitem__(self, rows: Rows) -> Detections:
+        taken = np.atleast_1d(np.arange(len(self))[list(rows) if isinstance(rows, tuple) else rows])
+        return Detections(
+            self.xyxy[taken],
+            self.confidence[taken],
+            self.class_id[taken],
+            None if self.tracker_id is None else self.tracker_id[taken],
+            None if self.mask is None else _renumbered(self.mask, taken),
+            self.labels,
+        )
+
+    def __repr__(self) -> str:
+        shown = [f"{row.class_name} {row.confidence:.2f}" for row in self[:5]]
+        more = [f"{len(self) - 5} more"] if len(self) > 5 else []
+        return f"<{type(self).__name__}: {len(self)}{': ' if shown else ''}{', '.join(shown + more)}>"
+
+    @property
+    def objects(self) -> Detections:
+        """Return the rows themselves."""
+        return self
+
+    def label(self, class_id: int) -> str:
+        """Return the name of a class; ``class 7`` where there is none."""
+        return _label(self.labels, class_id)
+
+    def rows(self, label: Label) -> tuple[Detection, ...]:
+        """Return one record for each row: confidence rounded to 4 digits, coordinates to a tenth of a pixel."""
+        # Columns first: one call per column instead of one per number.
+        boxes = self.xyxy.astype(np.float64).round(1).tolist()
+        confidences = self.confidence.astype(np.float64).round(4).tolist()
+        trackers = [None] * len(self) if self.tracker_id is None else self.tracker_id.tolist()
+        return tuple(
+            Detection(class_id, label(class_id), confidence, (x1, y1, x2, y2), tracker)
+            for class_id, confidence, (x1, y1, x2, y2), tracker in zip(
+                self.class_id.tolist(), confidences, boxes, trackers, strict=True
+            )
+        )
+
+    def scaled(self, across: float, down: float) -> Detections:
+        """Return the rows with their boxes in pixels of a picture of another size."""
+        if across == down == 1:
+            return self
+        return replace(self, xyxy=self.xyxy * np.array([across, down] * 2, np.float32))
+
+    def labelled(self, labels: tuple[str, ...]) -> Detections:
+        """Return the same rows with the names of their classes."""
+        return replace(self, labels=labels)
+
+    def only(self, shown: frozenset[int]) -> Detections:
+        """Return the rows of these classes."""
+        return self[np.isin(self.class_id, list(shown))]
+
+    def raster(self) -> Raster | None:
+        """Return the mask of the instances."""
+        if self.mask is None:
+            return None
+        class_of = np.full(256, -1, np.int32)
+        class_of[1 : len(self) + 1] = self.class_id[:NOTHING]
+        return Raster(self.mask, "instances", class_of, (0,))
+
+    def to_supervision(self, size: tuple[int, int] | None = None) -> Any:
+        """Return a ``supervision.Detections`` with the same rows, and names in ``data["class_name"]``.
+
+        ``size``: width and height of the picture; with it each row also has its mask. Raises ImportError where
+        supervision is not installed.
+        """
+        try:
+            import supervision  # type: ignore[import-not-found,unused-ignore]
+        except ImportError as e:
+            raise ImportError("supervision is not installed; run: pip install supervision") from e
+        masks = None
+        if self.mask is not None and size is not None:
+            (width, height), (high, wide) = size, self.mask.shape
+            full = self.mask[np.arange(height)[:, None] * high // height, np.arange(width) * wide // width]
+            masks = full == np.arange(1, len(self) + 1)[:, None, None]
+        return supervision.Detections(
+            xyxy=self.xyxy,
+            confidence=self.confidence,
+            class_id=self.class_id,
+            tracker_id=self.tracker_id,
+            mask=masks,
+            data={"class_name": np.array([self.label(one) for one in self.class_id.tolist()], dtype=str)},
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Segmentation(Prediction):
+    """A class for every pixel."""
+
+    mode: ClassVar[str] = "filled"
+
+    class_map: NDArray[np.uint8]
+    """h x w class ids, over the whole picture at any resolution; ``NOTHING`` where nothing is to be shown."""
+    labels: tuple[str, ...] = ()
+    """Names by class id, where a caller of ``model(image)`` gets the map; else empty."""
+
+    def __repr__(self) -> str:
+        height, width = self.class_map.shape
+        shown = ", ".join(f"{segment.class_name} {segment.share:.0%}" for segment in self)
+        return f"<{type(self).__name__}: {width}x{height}{': ' if shown else ''}{shown}>"
+
+    def __len__(self) -> int:
+        return len(self.segments(str))
+
+    def __iter__(self) -> Iterator[Segment]:
+        return iter(self.segments(self.label))
+
+    def label(self, class_id: int) -> str:
+        """Return the name of a class; ``class 7`` where there is none."""
+        return _label(self.labels, class_id)
+
+    def labelled(self, labels: tuple[str, ...]) -> Segmentation:
+        """Return the same map with the names of its classes."""
+        return replace(self, labels=labels)
+
+    def only(self, shown: frozenset[int]) -> Segmentation:
+        """Return the map with all other classes as ``NOTHING``."""
+        table = np.full(256, NOTHING, np.uint8)
+        kept = [class_id for class_id in shown if class_id < NOTHING]
+        table[kept] = kept
+        return replace(self, class_map=table[self.class_map])
+
+    def raster(self) -> Raster:
+        """Return the map itself."""
+        occurs = self.class_map.size > 0 and int(self.class_map.max()) == NOTHING
+        return Raster(self.class_map, "classes", _ITSELF, (NOTHING,) if occurs else ())
+
+    def segments(self, label: Label) -> tuple[Segment, ...]:
+        """Return the classes in the map with their share of the picture, rounded to 4 digits, largest first."""
+        counts = np.bincount(self.class_map.ravel(), minlength=NOTHING + 1)
+        counts[NOTHING] = 0
+        present = counts.nonzero()[0]
+        largest_first = present[np.argsort(-counts[present], kind="stable")]
+        total = self.class_map.size
+        return tuple(Segment(c, label(c), round(int(counts[c]) / total, 4)) for c in largest_first.tolist())
+
+
+_ITSELF = np.where(np.arange(256) == NOTHING, -1, np.arange(256)).astype(np.int32)
+"""Class of each value where the value is the class."""
+
+
+def _label(labels: tuple[str, ...], class_id: int) -> str:
+    return labels[class_id] if 0 <= class_id < len(labels) else f"class {class_id}"
+
+
+def _renumbered(mask: NDArray[np.uint8], taken: NDArray[np.intp]) -> NDArray[np.uint8]:
+    """Return a mask of instances whose rows are these of the old ones, in this order."""
+    table = np.zeros(256, np.uint8)
+    marked = np.flatnonzero(taken[:NOTHING] < NOTHING)
+    table[taken[marked] + 1] = marked + 1
+    return table[mask]
