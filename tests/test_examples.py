@@ -96,6 +96,12 @@ async def test_code_in_the_docs_runs(code: str, server: Running, folder: Path) -
     assert said
 
 
+@pytest.mark.parametrize("code", numbered(["docs/python.md"], "python"))
+async def test_models_in_python(code: str, folder: Path) -> None:
+    (folder / "example.py").write_text(code, "utf-8")
+    assert await run(folder, sys.executable, "example.py")
+
+
 async def test_a_folder_is_pushed(server: Running, folder: Path) -> None:
     said = await run(folder, sys.executable, str(ROOT / "examples" / "push_folder.py"), "photos", server.tcp)
     assert [line.partition(":")[0] for line in said] == [f"{i:02}.jpg" for i in range(PHOTOS)]
