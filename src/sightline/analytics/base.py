@@ -65,8 +65,12 @@ class Pipeline:
 
     @classmethod
     def of(cls, names: Iterable[str]) -> Pipeline:
-        """New stages of these names. Raises ConfigError for one that does not exist."""
+        """Make new stages of these names. Raises ConfigError for one that does not exist."""
         return cls({name: registry.load("analytics", name).create() for name in names})
+
+    def renewed(self) -> Pipeline:
+        """Make new stages of the same names, which know nothing of earlier frames."""
+        return Pipeline.of(self._stages) if self._stages else self
 
     def apply(self, frame: Frame, prediction: Prediction, card: ModelCard) -> Applied:
         """What the stages make of a frame that the model has seen."""

@@ -42,6 +42,18 @@ class Listeners:
         return [mailbox for mailbox, wanted in self.events.items() if wanted in (None, name)] if self.events else []
 
 
+class Limits:
+    """What a stream may take of the server."""
+
+    def __init__(self, priority: int = 0, max_fps: float | None = None) -> None:
+        self.priority, self.max_fps = priority, max_fps
+        self._bucket = None if max_fps is None else TokenBucket(max_fps)
+
+    def let_pass(self) -> bool:
+        """Count a frame; False where it is one too many."""
+        return self._bucket is None or self._bucket.take()
+
+
 class Stream:
     """A named live feed."""
 
@@ -69,9 +81,7 @@ class Stream:
         """``time.monotonic()`` when the last publisher left; None while there is one, or where none came yet."""
         self.pipeline = Pipeline.of(stages)
         """The stages after the model, new for each publisher."""
-        self._stages = stages
-        self._limits: tuple[int, float | None] = 0, None
-        self._pace: TokenBucket | None = None
+        self._limits = Limits()
         self._slot: Frame | None = None
         self._in_worker: dict[Frame, Publisher | None] = {}
         """Frames with the worker, and who is to be answered: a camera that comes back is not its predecessor."""
@@ -109,18 +119,16 @@ class Stream:
     @property
     def priority(self) -> int:
         """Streams of a higher priority come first where the model is short of time."""
-        return self._limits[0]
+        return self._limits.priority
 
     @property
     def max_fps(self) -> float | None:
         """Frames a second that are taken; more are dropped as ``rate``. None: as many as the server takes of any."""
-        return self._limits[1]
+        return self._limits.max_fps
 
     def limit(self, *, priority: int, max_fps: float | None) -> None:
         """Set ``priority`` and ``max_fps``."""
-        if max_fps != self.max_fps:
-            self._pace = None if max_fps is None else TokenBucket(max_fps)
-        self._limits = priority, max_fps
+        self._limits = Limits(priority, max_fps)
 
     # From the publisher's side
 
@@ -128,7 +136,7 @@ class Stream:
         """A publisher takes the stream."""
         self.publisher = publisher
         self.ended_at = None
-        self.pipeline = Pipeline.of(self._stages)
+        self.pipeline = self.pipeline.renewed()
         self._tell(CAMERA_LIVE)
 
     def put(self, frame: Frame) -> None:
@@ -176,7 +184,7 @@ class Stream:
     def _accepts(self, frame: Frame) -> bool:
         """Count a frame; False where it is dropped at once."""
         self.meters.received(frame)
-        if self._pace is not None and not self._pace.take():
+        if not self._limits.let_pass():
             self._drop(frame, "rate")
         elif not self.wanted:
             self._drop(frame, "unwatched")
