@@ -64,9 +64,12 @@ def sink(stats: Json) -> Json:
     return dict(only)
 
 
+GARBAGE = -1
+
+
 @dataclass
 class Hook:
-    """A web server that does as ``answer`` says: a status, or None for silence."""
+    """A web server that does as ``answer`` says: a status, ``GARBAGE``, or None for silence."""
 
     answer: Callable[[int], int | None]
     bodies: list[bytes] = field(default_factory=list)
@@ -93,6 +96,9 @@ class Hook:
             status = self.answer(len(self.bodies))
             if status is None:
                 await reader.read()
+            elif status == GARBAGE:
+                writer.write(b"no HTTP at all\r\n")
+                await writer.drain()
             else:
                 writer.write(f"HTTP/1.1 {status} -\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".encode())
                 await writer.drain()
@@ -307,6 +313,18 @@ async def until(done: Callable[[], bool]) -> None:
     async with asyncio.timeout(20):
         while not done():  # noqa: ASYNC110 - figures, of which nobody tells
             await asyncio.sleep(0.01)
+
+
+async def test_a_webhook_that_answers_garbage_is_tried_again() -> None:
+    async with hook(lambda n: GARBAGE if n == 1 else 204) as web:
+        table = {"kind": "webhook", "url": web.url, "every_s": 0, "what": ["events"]}
+        async with sending(table) as (hub, (dispatcher,)):
+            hub.streams["door"].emit(event(0))
+            await until(lambda: dispatcher.failing is not None)
+            assert "BadStatusLine" in str(dispatcher.failing)
+            await until(lambda: dispatcher.sent == 1)
+            assert (dispatcher.failing, dispatcher.lost) == (None, 0)
+    assert len(web.bodies) == 2
 
 
 async def test_events_reach_a_file_and_a_webhook(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from sightline.core.backoff import Backoff
 from sightline.core.errors import SightlineError, SinkError, StreamEnded
 from sightline.core.events import Event
 from sightline.core.mailbox import Mailbox
@@ -123,19 +124,20 @@ class Dispatcher:
                 self._taken.append(Item("results", result.frame.stream, as_json(result)))
 
     async def _send(self) -> None:
-        wait, tries = FIRST_S, 0
+        backoff = Backoff(FIRST_S, MOST_S)
         while self._taken:
             try:
                 await self.output.send(self._taken)
-            except (OSError, SightlineError) as e:
-                reason = str(e) or type(e).__name__
-                tries += 1
-                if isinstance(e, SinkError) or (self.output.retries is not None and tries > self.output.retries):
+            except Exception as e:  # noqa: BLE001 - whatever an output raises costs that output alone
+                known = isinstance(e, (OSError, SightlineError))
+                reason = str(e) if known and str(e) else f"{type(e).__name__}: {e}"
+                wait = backoff.wait_s()
+                retries = self.output.retries
+                if isinstance(e, SinkError) or (retries is not None and backoff.tries > retries):
                     self._give_up(reason)
                     return
                 self._fail(reason)
                 await asyncio.sleep(wait)
-                wait = min(2 * wait, MOST_S)
             else:
                 self.sent += len(self._taken)
                 self._taken = []
