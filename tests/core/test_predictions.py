@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 import sightline
 from sightline import load_model
-from sightline.core.errors import BadImage
+from sightline.core.errors import BadImage, ConfigError
 from sightline.core.predictions import Detections, Segmentation
 from sightline.core.types import Detection, Segment
 
@@ -68,7 +68,7 @@ def test_any_index_gives_rows(rows: Any, expected: list[int]) -> None:
 
 
 def test_rows_are_iterated_with_their_names_and_shown() -> None:
-    found = made(7, masked=False).labelled(("cat", "dog"))
+    found = made(7, masked=False).complete(("cat", "dog"), (8, 8))
     assert next(iter(found)) == Detection(0, "cat", 0.0, (0.0, 0.0, 0.0, 0.0), 100)
     assert [row.class_name for row in found[:3]] == ["cat", "dog", "class 2"]
     assert repr(found[:2]) == "<Detections: 2: cat 0.00, dog 0.14>"
@@ -77,7 +77,7 @@ def test_rows_are_iterated_with_their_names_and_shown() -> None:
 
 
 def test_a_map_of_classes_tells_its_shares() -> None:
-    area = Segmentation(np.array([[0, 1, 1, 1]], np.uint8)).labelled(("sky", "sea"))
+    area = Segmentation(np.array([[0, 1, 1, 1]], np.uint8)).complete(("sky", "sea"), (4, 1))
     assert list(area) == [Segment(1, "sea", 0.75), Segment(0, "sky", 0.25)]
     assert (len(area), repr(area)) == (2, "<Segmentation: 4x1: sea 75%, sky 25%>")
     assert repr(area.only(frozenset({0}))) == "<Segmentation: 4x1: sky 25%>"
@@ -90,26 +90,33 @@ class Columns:
     xyxy: Any
     confidence: Any
     class_id: Any
-    tracker_id: Any
     mask: Any
     data: Any
+    tracker_id: Any = None
 
 
 def test_supervision_gets_the_same_columns(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "supervision", SimpleNamespace(Detections=Columns))
     mask = np.array([[0, 1], [2, 2]], np.uint8)
-    two = Detections(
-        np.zeros((2, 4), np.float32), np.ones(2, np.float32), np.array([1, 0], np.int32), None, mask, ("a", "b")
-    )
-    given_ = two.to_supervision((4, 2))
-    assert given_.data["class_name"].tolist() == ["b", "a"]
-    assert given_.mask.shape == (2, 2, 4)
-    assert given_.mask[0].tolist() == [[False, False, True, True], [False] * 4]
-    assert given_.mask[1].tolist() == [[False] * 4, [True] * 4]
-    assert two.to_supervision().mask is None
+    columns = np.zeros((2, 4), np.float32), np.ones(2, np.float32), np.array([1, 0], np.int32)
+    two = Detections(*columns, mask=mask).complete(("a", "b"), (4, 2)).to_supervision()
+    assert two.data["class_name"].tolist() == ["b", "a"]
+    assert two.mask[0].tolist() == [[False, False, True, True], [False] * 4]
+    assert two.mask[1].tolist() == [[False] * 4, [True] * 4]
+    assert Detections(*columns).to_supervision().mask is None
+    area = Segmentation(np.array([[0, 1], [1, 1]], np.uint8)).complete(("sky", "sea"), (4, 4)).to_supervision()
+    assert (area.xyxy.tolist(), area.class_id.tolist()) == ([[0, 0, 4, 4], [0, 0, 2, 2]], [1, 0])
+    assert (area.confidence.tolist(), area.mask[1].sum()) == ([0.75, 0.25], 4)
     monkeypatch.setitem(sys.modules, "supervision", None)
-    with pytest.raises(ImportError, match="pip install supervision"):
-        two.to_supervision()
+    with pytest.raises(ConfigError, match="pip install supervision"):
+        Detections(*columns).to_supervision()
+
+
+def test_a_class_of_a_map_is_found_by_its_name() -> None:
+    area = Segmentation(np.array([[0, 1, 1, 1]], np.uint8), ("sky", "sea"))
+    assert area["sea"].tolist() == area[1].tolist() == [[False, True, True, True]]
+    with pytest.raises(KeyError, match="'fire': expected one of sky, sea"):
+        area["fire"]
 
 
 def test_a_model_is_called_on_pixels_and_on_files(tmp_path: Path) -> None:

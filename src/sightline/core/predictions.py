@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Protocol, Self, TypeAlias
@@ -9,6 +10,7 @@ from typing import Any, ClassVar, Protocol, Self, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from sightline.core.errors import ConfigError
 from sightline.core.records import Detection, Segment
 
 NOTHING = 255
@@ -63,8 +65,11 @@ class Prediction(Protocol):
         """Return the classes that cover pixels with their share of the picture, 0 to 1, largest first."""
         return ()
 
-    def labelled(self, labels: tuple[str, ...]) -> Self:
-        """Return the same with the names of its classes, for who has it without its model."""
+    def complete(self, labels: tuple[str, ...], size: tuple[int, int]) -> Self:
+        """Return the same for use without its model: with names by class id, and pixels as many as the picture has.
+
+        ``size``: width and height of the picture.
+        """
         return self
 
 
@@ -143,9 +148,9 @@ class Detections(Prediction):
             return self
         return replace(self, xyxy=self.xyxy * np.array([across, down] * 2, np.float32))
 
-    def labelled(self, labels: tuple[str, ...]) -> Detections:
-        """Return the same rows with the names of their classes."""
-        return replace(self, labels=labels)
+    def complete(self, labels: tuple[str, ...], size: tuple[int, int]) -> Detections:
+        """Return the same rows with the names of their classes, and with a mask of the picture's size."""
+        return replace(self, labels=labels, mask=None if self.mask is None else _stretched(self.mask, size))
 
     def only(self, shown: frozenset[int]) -> Detections:
         """Return the rows of these classes."""
@@ -159,27 +164,18 @@ class Detections(Prediction):
         class_of[1 : len(self) + 1] = self.class_id[:NOTHING]
         return Raster(self.mask, "instances", class_of, (0,))
 
-    def to_supervision(self, size: tuple[int, int] | None = None) -> Any:
+    def to_supervision(self) -> Any:
         """Return a ``supervision.Detections`` with the same rows, and names in ``data["class_name"]``.
 
-        ``size``: width and height of the picture; with it each row also has its mask. Raises ImportError where
-        supervision is not installed.
+        Masks are N x h x w truth values. Raises ConfigError where supervision is not installed.
         """
-        try:
-            import supervision  # type: ignore[import-not-found,unused-ignore]
-        except ImportError as e:
-            raise ImportError("supervision is not installed; run: pip install supervision") from e
-        masks = None
-        if self.mask is not None and size is not None:
-            (width, height), (high, wide) = size, self.mask.shape
-            full = self.mask[np.arange(height)[:, None] * high // height, np.arange(width) * wide // width]
-            masks = full == np.arange(1, len(self) + 1)[:, None, None]
-        return supervision.Detections(
+        numbers = np.arange(1, len(self) + 1)[:, None, None]
+        return _supervision().Detections(
             xyxy=self.xyxy,
             confidence=self.confidence,
             class_id=self.class_id,
             tracker_id=self.tracker_id,
-            mask=masks,
+            mask=None if self.mask is None else self.mask == numbers,
             data={"class_name": np.array([self.label(one) for one in self.class_id.tolist()], dtype=str)},
         )
 
@@ -206,13 +202,21 @@ class Segmentation(Prediction):
     def __iter__(self) -> Iterator[Segment]:
         return iter(self.segments(self.label))
 
+    def __getitem__(self, wanted: int | str) -> NDArray[np.bool_]:
+        """Return h x w, True where a class is. ``wanted``: its id or name. Raises KeyError for an unknown name."""
+        if isinstance(wanted, str):
+            if wanted not in self.labels:
+                raise KeyError(f"class {wanted!r}: expected one of {', '.join(self.labels) or 'none'}")
+            wanted = self.labels.index(wanted)
+        return np.equal(self.class_map, wanted)
+
     def label(self, class_id: int) -> str:
         """Return the name of a class; ``class 7`` where there is none."""
         return _label(self.labels, class_id)
 
-    def labelled(self, labels: tuple[str, ...]) -> Segmentation:
-        """Return the same map with the names of its classes."""
-        return replace(self, labels=labels)
+    def complete(self, labels: tuple[str, ...], size: tuple[int, int]) -> Segmentation:
+        """Return the same map in the picture's size, with the names of its classes."""
+        return Segmentation(_stretched(self.class_map, size), labels)
 
     def only(self, shown: frozenset[int]) -> Segmentation:
         """Return the map with all other classes as ``NOTHING``."""
@@ -235,6 +239,22 @@ class Segmentation(Prediction):
         total = self.class_map.size
         return tuple(Segment(c, label(c), round(int(counts[c]) / total, 4)) for c in largest_first.tolist())
 
+    def to_supervision(self) -> Any:
+        """Return a ``supervision.Detections`` with one row for each class in the map, largest first.
+
+        A row has the class's mask, the smallest box around it, its share of the picture as confidence, and its name in
+        ``data["class_name"]``. Raises ConfigError where supervision is not installed.
+        """
+        found = list(self)
+        masks = np.array([self[one.class_id] for one in found], bool).reshape(-1, *self.class_map.shape)
+        return _supervision().Detections(
+            xyxy=np.array([_around(mask) for mask in masks], np.float32).reshape(-1, 4),
+            confidence=np.array([one.share for one in found], np.float32),
+            class_id=np.array([one.class_id for one in found], np.int32),
+            mask=masks,
+            data={"class_name": np.array([one.class_name for one in found], dtype=str)},
+        )
+
 
 _ITSELF = np.where(np.arange(256) == NOTHING, -1, np.arange(256)).astype(np.int32)
 """Class of each value where the value is the class."""
@@ -250,3 +270,24 @@ def _renumbered(mask: NDArray[np.uint8], taken: NDArray[np.intp]) -> NDArray[np.
     marked = np.flatnonzero(taken[:NOTHING] < NOTHING)
     table[taken[marked] + 1] = marked + 1
     return table[mask]
+
+
+def _stretched(values: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
+    """Return a map at another size, its values repeated, never mixed."""
+    width, height = size
+    high, wide = values.shape
+    rows, columns = np.arange(height) * high // height, np.arange(width) * wide // width
+    return values[rows[:, None], columns] if values.size else values
+
+
+def _around(mask: NDArray[np.bool_]) -> tuple[int, int, int, int]:
+    """Return left, top, right and bottom of the smallest box around what is True."""
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
+
+
+def _supervision() -> Any:
+    try:
+        return importlib.import_module("supervision")
+    except ImportError as e:
+        raise ConfigError("supervision is not installed; run: pip install supervision") from e

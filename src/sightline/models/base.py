@@ -161,13 +161,16 @@ class Model(ABC):
         """
 
     def __call__(self, image: Image | str | Path, *, options: Options | None = None) -> Prediction:
-        """Predict one picture: H x W x 3 BGR pixels, or the path of a file. Rows that it finds know their labels.
+        """Predict one picture: H x W x 3 BGR pixels, or the path of a file.
+
+        What it finds knows the names of its classes, and its masks are as large as the picture.
 
         ``options`` replaces ``self.options``. Raises BadImage for a picture that can't be read, or ModelError.
         """
         if isinstance(image, str | Path):
             image = read_picture(Path(image))
-        return self.predict([image], options=None if options is None else [options])[0].labelled(self.card.labels)
+        (found,) = self.predict([image], options=None if options is None else [options])
+        return found.complete(self.card.labels, (image.shape[1], image.shape[0]))
 
     def forget(self, stream: str) -> None:  # noqa: B027 - most models remember nothing
         """Drop what is remembered of a stream."""
