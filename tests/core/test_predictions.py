@@ -129,7 +129,7 @@ def test_a_model_is_called_on_pixels_and_on_files(tmp_path: Path) -> None:
     cv2.imwrite(str(tmp_path / "a.png"), turned)
     assert repr(model(str(tmp_path / "a.png"))) == repr(found)
     (tmp_path / "b.jpg").write_bytes(b"no picture")
-    for path, why in ((tmp_path / "b.jpg", "can't be decoded"), (tmp_path / "c.jpg", "No such file")):
+    for path, why in ((tmp_path / "b.jpg", "can't be read"), (tmp_path / "c.jpg", "No such file")):
         with pytest.raises(BadImage, match=why):
             model(path)
 

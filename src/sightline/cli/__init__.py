@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 import typer
@@ -25,6 +26,9 @@ from sightline.core.version import __version__
 
 BROKEN_PIPE = 141
 """Exit status for a broken pipe: 128 and SIGPIPE."""
+
+MAX_PIXELS = 1 << 28
+"""Most pixels that OpenCV decodes of any picture. It takes the limit from the environment when it is imported."""
 
 app = typer.Typer(
     name="sightline",
@@ -58,6 +62,7 @@ app.add_typer(bench, name="bench")
 
 def main() -> None:
     """Run the command line. A SightlineError is printed without a traceback and ends with status 2."""
+    os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(MAX_PIXELS))
     try:
         app()
     except SightlineError as e:

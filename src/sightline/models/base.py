@@ -19,13 +19,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from sightline.core.errors import BadImage
 from sightline.core.predictions import Prediction
 from sightline.core.types import Engine, Image, ModelCard, TensorSpec
+from sightline.media.pictures import read_picture
 
 BATCH = 8
 """Pictures at once where batching pays: on accelerators."""
@@ -185,18 +185,6 @@ class Model(ABC):
         """Give the memory back."""
         if self.engine is not None:
             self.engine.close()
-
-
-def read_picture(path: Path) -> Image:
-    """Read a file's picture as H x W x 3 BGR pixels, upright. Raises BadImage for one that can't be read."""
-    try:
-        data = np.frombuffer(path.read_bytes(), np.uint8)
-    except OSError as e:
-        raise BadImage(f"{path}: {e.strerror or e}; expected a picture") from None
-    image = cv2.imdecode(data, cv2.IMREAD_COLOR) if len(data) else None
-    if image is None:
-        raise BadImage(f"{path}: can't be decoded; expected a picture such as a JPEG or PNG")
-    return np.asarray(image, np.uint8)
 
 
 class GraphModel(Model):

@@ -8,11 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import cv2
-import numpy as np
-
-from sightline.core.errors import SourceError
-from sightline.core.types import Image
+from sightline.core.errors import ProtocolError, SourceError
+from sightline.media.pictures import read_picture
 from sightline.sources.base import PICTURES, Shot
 
 WHAT = "a picture (photo.jpg), a folder of pictures (photos/)"
@@ -63,24 +60,16 @@ class Images:
     def __iter__(self) -> Iterator[Shot]:
         """The pictures that can be read, turned as their EXIF data asks. Raises SourceError if none can."""
         for i, file in enumerate(self._files):
-            image = _read(file)
-            if image is None:
+            try:
+                image = read_picture(file)
+            except ProtocolError as e:
                 self.unreadable += 1
-                log.warning("%s can't be read as a picture: left out", file)
+                log.warning("%s: left out", e.message)
                 continue
             yield Shot(image, float(i), file.name)
         if self.unreadable == len(self._files):
             what = str(self._files[0]) if len(self._files) == 1 else f"all {len(self._files)} files of {self.name}"
             raise SourceError(f"{what}: can't be read as a picture; expected {_endings()} content")
-
-
-def _read(file: Path) -> Image | None:
-    try:
-        data = np.fromfile(file, np.uint8)  # cv2.imread can't open every name on Windows
-        image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
-    except (OSError, cv2.error):
-        return None
-    return None if image is None else np.asarray(image, np.uint8)
 
 
 def _is_picture(file: Path) -> bool:
