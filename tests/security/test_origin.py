@@ -94,3 +94,11 @@ def test_any_host_header_is_split_or_empty(value: str) -> None:
     assert isinstance(host, str)
     assert port == "" or port.isdigit()
     assert is_loopback(host) in (True, False)
+
+
+@given(st.text(max_size=40).filter(lambda text: text.isprintable() and text.isascii()))
+async def test_any_origin_is_judged_and_only_our_own_is_let_in(text: str) -> None:
+    for origin in (text, f"http://{text}", "http://[::1"):
+        status, _ = await ask([("host", "localhost"), ("origin", origin)])
+        ours = split_host(origin.partition("://")[2]) in (("localhost", ""), ("localhost", "80"), ("localhost", "443"))
+        assert status in ((200, 403) if ours else (403,))

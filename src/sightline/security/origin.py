@@ -89,9 +89,9 @@ class OriginMiddleware:
             return None
         default = "443" if secure else "80"
         if len(headers.getlist("origin")) == 1 and origin != "null":
-            site = urlsplit(origin)
-            origin_host, origin_port = split_host(site.netloc)
-            origin_default = "443" if site.scheme in ("https", "wss") else "80"
+            scheme, _, rest = origin.partition("://")
+            origin_host, origin_port = split_host(rest)
+            origin_default = "443" if scheme.lower() in ("https", "wss") else "80"
             if origin_host == host and (origin_port or origin_default) == (port or default):
                 return None
         return f"Origin {origin[:80]!r} is not this server's own page"
