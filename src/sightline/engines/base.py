@@ -8,8 +8,8 @@ A file ``engines/NAME.py`` is an engine. It has
 - ``available(device="cpu") -> str | None``, which is None if the engine works, else the reason and the command that
   fixes it; for the processor it imports nothing;
 - ``devices() -> list[str]``, the values that ``device`` may have here;
-- ``precisions(device="cpu") -> list[str]``, the values that ``precision`` may have there, besides ``auto``, the engine's
-  own choice;
+- ``precisions(device="cpu") -> list[str]``, the values that ``precision`` may have there, besides ``auto``, the
+  engine's own choice;
 - ``READS``, the suffixes of the files it reads, if these are others than ``.onnx``.
 """
 
