@@ -1,4 +1,4 @@
-"""What renderers share. A renderer is a module with ``render``; its file name is its name, and that of the mode."""
+"""Helpers shared by renderers. A renderer is a module with ``render``; its file name is also the name of its mode."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from sightline.core import palette, registry
 from sightline.core.types import NOTHING, Image, Prediction, Segmentation
 
 AUTO = "auto"
-"""The mode where nobody chose one: boxes for detections, filled areas for a segmentation."""
+"""The default mode: boxes for detections, filled areas for a segmentation."""
 PERSON = "person"
-"""The label of the class that stays when a background goes."""
+"""Label of the class that stays when the background is replaced."""
 
 Need: TypeAlias = Literal["nothing", "mask", "person"]
 
@@ -26,34 +26,35 @@ Need: TypeAlias = Literal["nothing", "mask", "person"]
 class Renderer(Protocol):
     """Draws a prediction on a copy of the picture it was made from.
 
-    A module may have ``NEEDS``: ``"mask"`` where it draws nothing without one, ``"person"`` where it also takes a model
-    that knows people; without it a renderer can draw whatever comes. ``ACROSS`` is how many pictures wide its own is.
+    A module may have ``NEEDS``: ``"mask"`` if it draws nothing without a mask, ``"person"`` if it also needs a model
+    with a class for people. Without it, a renderer can draw any prediction. ``ACROSS`` is the width of the drawn
+    picture in widths of the original; without it, 1.
     """
 
     def render(self, image: Image, prediction: Prediction, labels: Sequence[str], *, opacity: float = 0.5) -> Image:
-        """A new picture with the prediction drawn in. ``opacity`` is 0 to 1; its default is the mode's own."""
+        """Return a new picture with the prediction drawn in. ``opacity`` is 0 to 1; its default is the mode's own."""
         ...
 
 
 class Choice(NamedTuple):
-    """The renderer that draws, and, where it is not the one that was asked for, why."""
+    """The renderer to use, and the reason if it is not the requested one."""
 
     name: str
     why: str | None = None
 
 
 def modes() -> list[str]:
-    """Every mode that can be asked for."""
+    """All modes that can be requested."""
     return [AUTO, *registry.names("renderers")]
 
 
 def default_for(prediction: Prediction) -> str:
-    """The renderer to use where nobody chose one."""
+    """Name of the renderer for AUTO."""
     return "filled" if isinstance(prediction, Segmentation) else "boxes"
 
 
 def choose(mode: str, prediction: Prediction, labels: Sequence[str]) -> Choice:
-    """Which renderer draws this prediction. Raises ConfigError for a mode that does not exist."""
+    """Choose the renderer for a prediction. Raises ConfigError for an unknown mode."""
     fitting = default_for(prediction)
     if mode == AUTO:
         return Choice(fitting)
@@ -70,9 +71,9 @@ def choose(mode: str, prediction: Prediction, labels: Sequence[str]) -> Choice:
 def draw(
     image: Image, prediction: Prediction, labels: Sequence[str], *, mode: str = AUTO, opacity: float | None = None
 ) -> Image:
-    """A new picture with the prediction drawn in, in this mode or in the one that fits: see ``choose``.
+    """Return a new picture with the prediction drawn in, in this mode or in the one that fits: see ``choose``.
 
-    ``opacity`` is 0 to 1, or None for the mode's own. Raises ConfigError for a mode that does not exist.
+    ``opacity`` is 0 to 1, or None for the mode's own. Raises ConfigError for an unknown mode.
     """
     renderer: Renderer = registry.load("renderers", choose(mode, prediction, labels).name)
     if opacity is None:
@@ -81,14 +82,14 @@ def draw(
 
 
 def default_opacity(mode: str) -> float:
-    """A mode's own opacity. Raises ConfigError for a mode that does not exist."""
+    """A mode's own opacity. Raises ConfigError for an unknown mode."""
     if mode == AUTO:
         return 0.5
     return float(inspect.signature(registry.load("renderers", mode).render).parameters["opacity"].default)
 
 
 def fill(image: Image, prediction: Prediction, labels: Sequence[str], opacity: float) -> Image:
-    """A copy of the picture with the prediction's mask coloured in by class: see ``paint``."""
+    """Return a copy of the picture with the prediction's mask coloured by class: see ``paint``."""
     areas = Areas.of(image, prediction, labels)
     if areas is None:
         return image.copy()
@@ -103,11 +104,12 @@ class Areas(NamedTuple):
     table: NDArray[np.uint8]
     """256 x 1 x 3: the colour of each value."""
     nothing: tuple[int, ...]
-    """Values that stand for nothing: a background, no instance, a class that is not to be shown."""
+    """Values that are not drawn: a background, no instance, a hidden class."""
 
     @classmethod
     def of(cls, image: Image, prediction: Prediction, labels: Sequence[str]) -> Areas | None:
-        """None where the prediction has no mask. A segmentation's class 0 is nothing if its label is "background"."""
+        """The areas of a prediction; None if it has no mask. A segmentation's class 0 is not drawn if its label is
+        "background"."""
         small = label_map(prediction)
         if small is None or small.size == 0:
             return None
@@ -124,11 +126,11 @@ class Areas(NamedTuple):
         return cls(values, table, (0,))
 
     def colours(self) -> Image:
-        """Every pixel in the colour of its value."""
+        """H x W x 3: every pixel in the colour of its value."""
         return np.asarray(cv2.applyColorMap(self.values, self.table), np.uint8)
 
     def clear(self) -> NDArray[np.uint8]:
-        """H x W, 1 where there is nothing."""
+        """H x W, 1 where nothing is drawn, else 0."""
         found = np.zeros(self.values.shape, bool)
         for value in self.nothing:
             found |= self.values == value
@@ -136,12 +138,12 @@ class Areas(NamedTuple):
 
 
 def label_map(prediction: Prediction) -> NDArray[np.uint8] | None:
-    """The prediction's mask, at its own size; None where it has none."""
+    """The prediction's mask at its own size; None if it has none."""
     return prediction.class_map if isinstance(prediction, Segmentation) else prediction.mask
 
 
 def paint(image: Image, areas: Areas, colours: Image, opacity: float) -> Image:
-    """The picture under ``colours``, which are ours to change, except where there is nothing."""
+    """Blend ``colours`` over the picture, except where nothing is drawn. Writes into ``colours`` and returns it."""
     cv2.addWeighted(image, 1 - opacity, colours, opacity, 0, dst=colours)
     if areas.nothing:
         cv2.copyTo(image, areas.clear(), colours)
@@ -149,7 +151,7 @@ def paint(image: Image, areas: Areas, colours: Image, opacity: float) -> Image:
 
 
 def people(labels: Sequence[str]) -> list[int]:
-    """The ids of the classes that are people: ``person``, also as ADE20K writes it, with other words after it."""
+    """Ids of the classes for people: ``person``, also with synonyms after it as in ADE20K."""
     return _people(tuple(labels))
 
 
@@ -159,7 +161,7 @@ def _people(labels: tuple[str, ...]) -> list[int]:
 
 
 def background(image: Image, prediction: Prediction, labels: Sequence[str]) -> NDArray[np.float32] | None:
-    """H x W, 1 where no person is and 0 where one is, soft at the edges. None without a mask or without that class."""
+    """H x W, 0 on people and 1 elsewhere, soft at the edges. None without a mask or without a class for people."""
     small = label_map(prediction)
     if small is None or small.size == 0 or not people(labels):
         return None
@@ -174,5 +176,5 @@ def background(image: Image, prediction: Prediction, labels: Sequence[str]) -> N
 
 
 def behind(image: Image, scene: Image, share: NDArray[np.float32]) -> Image:
-    """``scene`` behind the picture: ``share``, H x W and 0 to 1, is how much of it shows."""
+    """Put ``scene`` behind the picture. ``share``, H x W from 0 to 1, says how much of the scene shows."""
     return np.asarray(cv2.blendLinear(image, scene, 1 - share, share), np.uint8)
