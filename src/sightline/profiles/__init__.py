@@ -1,4 +1,4 @@
-"""Profiles: named models, each with a card ``profiles/NAME.json`` that describes its weights and where to get them.
+"""Profiles: named models. A card ``profiles/NAME.json`` says what the weights are and where to get them.
 
 The weights are not in the package: ``sightline.zoo.store`` keeps them. If a file's whole sha256 is unknown, the card
 has only the digits that are known.
