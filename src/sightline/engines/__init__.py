@@ -1,1 +1,1 @@
-"""Plugins: one file each, its name is the plugin's name."""
+"""Plugins, one file each; the file's name is the plugin's name."""

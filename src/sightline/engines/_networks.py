@@ -1,8 +1,8 @@
-"""The networks of the profiles as PyTorch modules: from a file of weights to a module with a family's tensors.
+"""Networks of the profiles as PyTorch modules, loaded from files of weights, with the outputs of a model family.
 
-A network takes pictures as bytes, N x 3 x H x W, and scales them itself, so that what is exported needs no mean and no
-deviation. Outputs: ``logits`` N x classes x h x w, or ``classes`` N x H x W, for the family semantic; ``logits`` and
-``pred_boxes`` for rtdetr and rfdetr, ``pred_masks`` too where it has them.
+A network takes pictures as bytes, N x 3 x H x W, and scales them itself, so that an export needs no mean and no
+standard deviation. The outputs for the family semantic are ``logits``, N x classes x h x w, or ``classes``,
+N x H x W. Those for rtdetr and rfdetr are ``logits`` and ``pred_boxes``, and ``pred_masks`` if the network has masks.
 Sources: https://docs.pytorch.org/vision/stable/models.html, https://huggingface.co/docs/transformers
 """
 
@@ -28,31 +28,31 @@ from sightline.engines.base import reason
 UNUSED = re.compile(
     r"(.*\.)?(num_batches_tracked|relative_position_index|attn_mask|position_ids|empty_weight|anchors|valid_mask)"
 )
-"""What older versions of the libraries stored beside the weights and newer ones work out."""
+"""Tensors that older versions of the libraries stored beside the weights and newer ones compute."""
 CODE = ("auto_map", "attn_implementation", "_attn_implementation", "quantization_config")
-"""What a config.json may name that would be fetched or run."""
+"""Keys of a config.json that could make transformers fetch or run code."""
 MASKS_AT = (384, 384)
-"""Where transformers multiplies Mask2Former's masks with its classes, whatever size the input has."""
+"""Size at which transformers multiplies Mask2Former's masks with its classes, for inputs of any size."""
 
 
 @dataclass(frozen=True, slots=True)
 class Architecture:
-    """How to build a kind of network."""
+    """A kind of network: how it is built, wrapped and exported."""
 
     build: Callable[[dict[str, Tensor], Mapping[str, Any], str], nn.Module]
-    """From tensors, config and name."""
+    """Builds the network from its tensors, its config and its name in the library."""
     wrap: Callable[..., Network]
     open_sides: bool = True
-    """False where an exported graph holds for one size of the input only."""
+    """Whether an exported graph takes inputs of any size."""
     any_side: bool = True
-    """False where the network itself takes one size."""
+    """Whether the network itself takes inputs of any size."""
 
 
 class Network(nn.Module):
-    """Bytes in: the network's own values are (byte * scale - mean) / std."""
+    """A network that takes bytes and computes its own input as (byte * scale - mean) / std."""
 
     outputs: Mapping[str, int]
-    """By name, how many dimensions each has."""
+    """Number of dimensions of each output, by name."""
     net: Any
     factor: Tensor
     shift: Tensor
@@ -66,32 +66,33 @@ class Network(nn.Module):
         self.dtype = torch.float32
 
     def to_precision(self, dtype: torch.dtype) -> None:
-        """Compute in ``dtype``; the bytes are still scaled in float32."""
+        """Make the network compute in ``dtype``; the bytes are still scaled in float32."""
         self.net.to(dtype)
         self.dtype = dtype
 
     def scaled(self, images: Tensor) -> Tensor:
-        """The bytes as the network wants them."""
+        """Scale the bytes to the network's own input."""
         return (images.float() * self.factor - self.shift).to(self.dtype)
 
 
 class Semantic(Network):
-    """Logits as the network gives them, some pixels of the input to one; or, in ``whole``, the class of every pixel."""
+    """Semantic segmentation. Gives logits at the network's own, lower resolution, or, if ``whole``, class ids at the
+    input's size."""
 
     outputs = {"logits": 4}
     whole = False
 
     def classes_only(self) -> None:
-        """Give class ids at the input's size instead: done on a card it spares the way of all logits from there."""
+        """Give class ids at the input's size instead. On a card this saves copying all logits from it."""
         self.whole = True
         self.outputs = {"classes": 3}
 
     def logits(self, pixels: Tensor) -> Tensor:
-        """N x classes x h x w."""
+        """Logits of the scaled pictures, N x classes x h x w."""
         raise NotImplementedError
 
     def forward(self, images: Tensor) -> Tensor:
-        """See the file."""
+        """Run the network; the module's docstring describes its outputs."""
         made = self.logits(self.scaled(images))
         if not self.whole:
             return made
@@ -100,7 +101,7 @@ class Semantic(Network):
 
 
 class DeepLab(Semantic):
-    """torchvision's, without its last enlargement."""
+    """torchvision's DeepLab without its final upsampling."""
 
     def logits(self, pixels: Tensor) -> Tensor:
         """See Semantic."""
@@ -109,7 +110,7 @@ class DeepLab(Semantic):
 
 
 class SegFormer(Semantic):
-    """A quarter of the input's sides."""
+    """SegFormer, whose logits have a quarter of the input's sides."""
 
     def logits(self, pixels: Tensor) -> Tensor:
         """See Semantic."""
@@ -118,13 +119,16 @@ class SegFormer(Semantic):
 
 
 class Mask2Former(Semantic):
-    """Masks and their classes become classes of pixels: always whole, 384 x 384 logits for each class are too many."""
+    """Mask2Former, whose masks and their classes become pixels' classes.
+
+    Always whole, because 384 x 384 logits for each class are too many to copy.
+    """
 
     outputs = {"classes": 3}
     whole = True
 
     def logits(self, pixels: Tensor) -> Tensor:
-        """See Semantic. A mask counts for each class as much as it is likely to be of it; "none" is left out."""
+        """See Semantic. A mask counts for each class with the probability of that class; "none" is left out."""
         made = self.net(pixel_values=pixels)
         masks = functional.interpolate(made.masks_queries_logits, size=MASKS_AT, mode="bilinear", align_corners=False)
         classes = made.class_queries_logits.softmax(-1)[..., :-1]
@@ -134,24 +138,24 @@ class Mask2Former(Semantic):
 
 
 class Detr(Network):
-    """Boxes as shares of the input and a logit for each class."""
+    """Detection transformer: boxes as shares of the input, and a logit for each class."""
 
     outputs = {"logits": 3, "pred_boxes": 3}
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
-        """See the file."""
+        """Run the network; the module's docstring describes its outputs."""
         made = self.net(pixel_values=self.scaled(images))
         return tuple(made[name] for name in self.outputs)
 
 
 class MaskedDetr(Detr):
-    """With a mask for each box."""
+    """Detection transformer that also gives a mask for each box."""
 
     outputs = {"logits": 3, "pred_boxes": 3, "pred_masks": 4}
 
 
 def libraries(name: str) -> None:
-    """Import what an architecture needs. Raises ConfigError that says what to do where that fails."""
+    """Import the libraries of an architecture. Raises ConfigError, which says what to do, if that fails."""
     library = name.partition(".")[0]
     try:
         importlib.import_module("torchvision.models.segmentation")
@@ -177,10 +181,10 @@ def libraries(name: str) -> None:
 def load(
     path: Path, words: Mapping[str, str], config: Mapping[str, Any] | None = None
 ) -> tuple[Network, Architecture, Mapping[str, Any]]:
-    """The network of a file of weights, its architecture and its config. Raises ModelError or ConfigError.
+    """Load the network of a file of weights, with its architecture and its config. Raises ModelError or ConfigError.
 
-    ``words`` of its card: ``architecture``, a name of ARCHITECTURES, and ``scale``, ``mean``, ``std``; without them
-    pixels become 0 to 1. ``config`` is for where no config.json lies beside the file.
+    ``words`` are from its card: ``architecture``, a name in ARCHITECTURES, and ``scale``, ``mean`` and ``std``; without
+    these pixels become 0 to 1. ``config`` is used if no config.json lies beside the file.
     """
     name = words.get("architecture", "")
     if name not in ARCHITECTURES:
@@ -204,7 +208,7 @@ def load(
 
 
 class Mismatch(Exception):
-    """The tensors of a file are not those of the network."""
+    """Error for a file whose tensors are not those of the network."""
 
     def __init__(self, missing: Any, unexpected: Any, other: Any = ()) -> None:
         kinds = {"missing": missing, "not expected": unexpected, "of another shape": other}
@@ -247,7 +251,7 @@ def _transformers(tensors: dict[str, Tensor], config: Mapping[str, Any], name: s
             state_dict=tensors,
             dtype=torch.float32,
             output_loading_info=True,
-            ignore_mismatched_sizes=True,  # they are told below, like all others
+            ignore_mismatched_sizes=True,  # they are reported below, like all other differences
         )
     wrong = [one[0] if isinstance(one, tuple) else one for one in said.get("mismatched_keys", ())]
     _check(said["missing_keys"], said["unexpected_keys"], wrong)
@@ -263,7 +267,7 @@ def _check(missing: Any, unexpected: Any, other: Any) -> None:
 
 @contextmanager
 def offline() -> Iterator[None]:
-    """Whatever a config names, transformers fetches nothing meanwhile."""
+    """Keep transformers from fetching anything meanwhile, whatever a config names."""
     from huggingface_hub import constants
 
     before = constants.HF_HUB_OFFLINE
@@ -276,7 +280,7 @@ def offline() -> Iterator[None]:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """No progress bars and reports: what is wrong is raised."""
+    """Suppress transformers' progress bars and reports; errors are still raised."""
     from transformers.utils import logging as said
 
     level, bars = said.get_verbosity(), said.is_progress_bar_enabled()
@@ -291,7 +295,7 @@ def quiet() -> Iterator[None]:
 
 
 def side_of(words: Mapping[str, str], config: Mapping[str, Any]) -> tuple[int, int] | None:
-    """Height and width that the network is for, by what is told or by its config."""
+    """Height and width that the network is made for, from its card's ``imgsz`` or its config; None if unknown."""
     told = [int(number) for number in re.findall(r"\d+", words.get("imgsz", "")[:100])]
     backbone = config.get("backbone_config")
     if not told and isinstance(backbone, Mapping) and isinstance(backbone.get("image_size"), int):

@@ -1,4 +1,4 @@
-"""Files of weights and what is told of them: read as tensors and as JSON; nothing in them is run."""
+"""Reading of weights and their metadata, as tensors and as JSON. No code in these files is run."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ BROKEN = (
     *(RuntimeError, EOFError, OSError, ValueError, LookupError, AttributeError, TypeError, AssertionError),
     *(MemoryError, OverflowError, struct.error),
 )
-"""What reading a damaged file raises, besides the libraries' own."""
+"""Exceptions that reading a damaged file raises, besides the libraries' own."""
 LARGEST_CONFIG = 4_000_000
-"""Bytes of a config.json; those with the names of some hundred classes have up to 100,000."""
+"""Maximum size of a config.json in bytes; those with the names of some hundred classes have up to 100,000."""
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """A file of JSON; {} where there is none. Raises ModelError for a broken one."""
+    """Read a JSON object; {} if there is no such file. Raises ModelError for a broken one."""
     if not path.is_file():
         return {}
     if path.stat().st_size > LARGEST_CONFIG:
@@ -41,7 +41,10 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
-    """Tensors by name. Nothing in the file is run: a pickle that asks for more than tensors is refused."""
+    """Read tensors by name. No code in the file is run: a pickle that needs more than tensors is refused.
+
+    Raises ModelError, or ConfigError if safetensors is needed and not installed.
+    """
     try:
         if path.suffix.lower() == ".safetensors":
             from safetensors import SafetensorError
@@ -52,7 +55,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
             except SafetensorError as e:
                 raise ModelError(f"{path}: expected a safetensors file ({reason(e)})") from e
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of old formats: what can't be read is an error anyway
+            warnings.simplefilter("ignore")  # old formats cause warnings; unreadable ones raise anyway
             found = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as e:
         raise ModelError(f"{path}: expected PyTorch's tensors and nothing else ({reason(e)})") from e
@@ -66,7 +69,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
 
 
 def numbers(path: Path, words: Mapping[str, str], key: str, usual: list[float]) -> list[float]:
-    """Of ``words``, those of ``key``, as many as are ``usual``. Raises ModelError for what can't be read."""
+    """Parse the numbers under ``key``, as many as in ``usual``, which is the default. Raises ModelError if it can't."""
     if key not in words:
         return usual
     try:

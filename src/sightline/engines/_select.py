@@ -1,4 +1,4 @@
-"""Which engine runs a graph where nobody said: by the device, what is installed, and what the graph computes with."""
+"""Automatic choice of the engine for a graph, by device, installed packages and the graph's operators."""
 
 from __future__ import annotations
 
@@ -18,16 +18,17 @@ from sightline.engines.base import PRECISIONS, Engine, unavailable
 DEVICE = re.compile(r"cpu|cuda:\d{1,2}")
 X86 = ("x86_64", "amd64")
 QUANTIZED = ("ConvInteger", "MatMulInteger", "QLinearConv", "QLinearMatMul", "QuantizeLinear", "DynamicQuantizeLinear")
-"""Operators of graphs that compute in whole numbers."""
+"""Operators of quantized graphs, which compute in whole numbers."""
 SIDE = 320
-"""Of what is fed on trial where a graph takes any size."""
+"""Input side in pixels for trial runs of a graph that takes any size."""
 ROUNDS = 5
 
 
 def choose(engine: str, device: str, precision: str = "auto", path: Path | None = None) -> tuple[str, str]:
-    """The engine's name and, in a sentence, why it is this one. Raises ConfigError.
+    """The engine's name and the reason for it, as words for a person. Raises ConfigError.
 
-    Without ``path`` it is cheap, and may be another than the one for a certain graph: quantized graphs are tried.
+    Quantized graphs are tried out. Without ``path`` the call is cheap, but its choice may not be the one for a certain
+    graph.
     """
     if not DEVICE.fullmatch(device):
         raise ConfigError(f"device {device!r}: expected 'cpu' or 'cuda:N', such as cuda:0")
@@ -54,12 +55,12 @@ def choose(engine: str, device: str, precision: str = "auto", path: Path | None 
 
 
 def is_quantized(path: Path) -> bool:
-    """Whether an ONNX file has operators of whole numbers. A name of a tensor that reads like one counts, too."""
+    """Whether an ONNX file has quantized operators. A tensor whose name looks like such an operator counts as one."""
     with path.open("rb") as file:
         if path.stat().st_size == 0:
             return False
         with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-            # As the field op_type is written: its number, the length, the name.
+            # The field op_type is written as its number, the length and the name.
             return any(content.find(bytes([0x22, len(name)]) + name.encode()) >= 0 for name in QUANTIZED)
 
 
@@ -71,16 +72,17 @@ def _check(engine: str, device: str) -> None:
 
 @cache
 def _on_trial(path: Path, _changed: int, precision: str) -> tuple[str, str]:
-    """The faster one: of two graphs in int8 one was twice as fast in ONNX Runtime and the other three times as slow.
+    """Try both engines and choose the faster one.
 
-    Tried once for each file: every instance of a model has the same engine.
+    Neither is always faster: of two int8 graphs, one was twice as fast in ONNX Runtime and the other three times as
+    slow. Each file is tried only once, so that every instance of a model has the same engine.
     """
     times: dict[str, float] = {}
     for name in ("openvino", "onnx"):
         try:
             times[name] = _milliseconds(registry.load("engines", name).open(path, threads=1, precision=precision))
         except SightlineError:
-            continue  # what can't run it here is not chosen
+            continue  # an engine that can't run the graph here is not chosen
     if not times:
         return "onnx", "no engine could run the graph on trial"
     best = min(times, key=lambda name: times[name])
@@ -89,7 +91,7 @@ def _on_trial(path: Path, _changed: int, precision: str) -> tuple[str, str]:
 
 
 def _milliseconds(engine: Engine) -> float:
-    """The least of a few runs on noise; closes the engine."""
+    """Time of the fastest of ROUNDS runs on noise. Closes the engine."""
     try:
         random = np.random.default_rng(0)
         feeds = {}

@@ -1,7 +1,7 @@
-"""From a network of PyTorch to an ONNX file that ONNX Runtime and OpenVINO run.
+"""Export of a PyTorch network to an ONNX file that ONNX Runtime and OpenVINO run.
 
-By tracing: of PyTorch's two exporters the one that takes all these networks (the newer one lacks an operator of
-RT-DETR's, and needs a package more and minutes for Mask2Former).
+Networks are traced: of PyTorch's two exporters, only this one takes all these networks. The newer one lacks an operator
+that RT-DETR uses, and needs another package, and minutes for Mask2Former.
 Source: https://docs.pytorch.org/docs/stable/onnx_export.html
 """
 
@@ -23,9 +23,9 @@ OPSET = 17
 
 
 def trace(network: Network, path: Path, size: tuple[int, int], *, open_sides: bool) -> None:
-    """Write ``network`` to ``path``: any batch, and any height and width if ``open_sides``. Raises ModelError.
+    """Write ``network`` to ``path``, for any batch, and for any height and width if ``open_sides``. Raises ModelError.
 
-    ``size``: height and width of what it is traced with. The network is not to be used for other sizes afterwards.
+    ``size`` is height and width of the traced input. The network must not be used for other sizes afterwards.
     """
     positions_for(network, *size)
     names = list(network.outputs)
@@ -35,7 +35,7 @@ def trace(network: Network, path: Path, size: tuple[int, int], *, open_sides: bo
     example = torch.randint(0, 256, (2, 3, *size), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     try:
         with warnings.catch_warnings(), torch.no_grad():
-            warnings.simplefilter("ignore")  # of every size that becomes a constant, and that the other one is newer
+            warnings.simplefilter("ignore")  # about sizes that become constants, and about the newer exporter
             torch.onnx.export(
                 network,
                 (example,),
@@ -51,7 +51,7 @@ def trace(network: Network, path: Path, size: tuple[int, int], *, open_sides: bo
 
 
 def positions_for(net: nn.Module, height: int, width: int) -> None:
-    """Make positions traceable: DINOv2's for one size, Mask2Former's in float32, whatever the rest computes in."""
+    """Make position embeddings traceable: DINOv2's for one size, Mask2Former's in float32 at any precision."""
     for module in net.modules():
         kind = type(module).__name__
         if kind == "RfDetrDinov2Embeddings":
@@ -61,7 +61,7 @@ def positions_for(net: nn.Module, height: int, width: int) -> None:
 
 
 def _keep(module: Any, height: int, width: int) -> None:
-    """They are scaled by an operator that ONNX does not have: done now, kept as numbers."""
+    """Scale the position embeddings now and keep them as constants, as ONNX lacks the operator that scales them."""
     tokens = 1 + (height // module.patch_size) * (width // module.patch_size)
     empty = torch.empty(1, tokens, module.position_embeddings.shape[-1])
     with torch.no_grad():

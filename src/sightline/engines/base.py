@@ -1,14 +1,16 @@
-"""What the engines share. ``Engine`` itself is one of the central types; models use it and know no runtime.
+"""Helpers shared by the engines. ``Engine`` is one of the central types; models use it and know no runtime.
 
 A file ``engines/NAME.py`` is an engine. It has
 
-- ``open(path, *, device="cpu", threads=None, precision="auto", cache=None) -> Engine``: raises ModelError for a file it
-  can't read, ConfigError for a device or a precision it does not have. ``cache`` is a folder for what it compiled;
-- ``available(device="cpu") -> str | None``: None where it works, else why not and the command that mends it; for the
-  processor it imports nothing;
-- ``devices() -> list[str]``: what ``device`` may be here;
-- ``precisions(device="cpu") -> list[str]``: what ``precision`` may be there, besides ``auto``: the engine's own choice;
-- ``READS``, where it reads other files than ``.onnx``: how their names end.
+- ``open(path, *, device="cpu", threads=None, precision="auto", cache=None) -> Engine``, which raises ModelError for a
+  file it can't read, and ConfigError for a device or a precision it does not have; ``cache`` is a folder for compiled
+  graphs;
+- ``available(device="cpu") -> str | None``, which is None if the engine works, else the reason and the command that
+  fixes it; for the processor it imports nothing;
+- ``devices() -> list[str]``, the values that ``device`` may have here;
+- ``precisions(device="cpu") -> list[str]``, the values that ``precision`` may have there, besides ``auto``, the
+  engine's own choice;
+- ``READS``, the suffixes of the files it reads, if these are others than ``.onnx``.
 """
 
 from __future__ import annotations
@@ -37,7 +39,7 @@ __all__ = [
 ]
 
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
-"""What numbers a graph may be asked to compute in."""
+"""Precisions that a graph may be asked to compute in."""
 
 
 def unavailable(engine: str, device: str = "cpu") -> str | None:
@@ -50,7 +52,7 @@ def unavailable(engine: str, device: str = "cpu") -> str | None:
 
 
 def check_file(path: Path) -> None:
-    """Raise ModelError unless there is a file with something in it."""
+    """Raise ModelError unless the file exists and is not empty."""
     if not path.is_file():
         raise ModelError(f"{path}: no such file; expected an ONNX file")
     if path.stat().st_size == 0:
@@ -58,13 +60,13 @@ def check_file(path: Path) -> None:
 
 
 def has_graph(path: Path) -> bool:
-    """Whether a file is an ONNX one from beginning to end, as far as its outermost fields tell. Reads those alone."""
+    """Whether a whole file is ONNX, as far as its outermost fields tell. Reads only these."""
     size = path.stat().st_size
     found = False
     with path.open("rb") as file:
         while file.tell() < size:
             key = _varint(file)
-            if key is None or key & 7 not in (0, 2):  # a model has numbers and parts, no other kinds of fields
+            if key is None or key & 7 not in (0, 2):  # a model's fields are only varints and length-delimited
                 return False
             value = _varint(file)
             if value is None:
@@ -78,7 +80,7 @@ def has_graph(path: Path) -> bool:
 
 
 def _varint(file: BinaryIO) -> int | None:
-    """A number as Protocol Buffers write it; None where there is none."""
+    """Read a Protocol Buffers varint; None if there is none."""
     value = 0
     for i in range(10):
         byte = file.read(1)
@@ -91,7 +93,7 @@ def _varint(file: BinaryIO) -> int | None:
 
 
 def check_precision(engine: str, device: str, precision: str, known: Sequence[str]) -> None:
-    """Raise ConfigError unless the engine can compute so."""
+    """Raise ConfigError unless the engine can compute in this precision; ``known`` lists those that it can."""
     if precision not in PRECISIONS:
         raise ConfigError(f"precision {precision!r}: expected one of {', '.join(PRECISIONS)}")
     if precision not in ("auto", *known):
@@ -102,7 +104,7 @@ def check_precision(engine: str, device: str, precision: str, known: Sequence[st
 
 
 def cores() -> int:
-    """Physical processor cores that this process may use: its affinity and its container's quota are respected."""
+    """Number of physical processor cores that this process may use, by its affinity and its container's quota."""
     import psutil
 
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -111,7 +113,7 @@ def cores() -> int:
 
 
 def container_quota(path: Path) -> int | None:
-    """Whole processors that a Linux control group allows, from its ``cpu.max``; None where there is no limit."""
+    """Whole processors that a Linux control group allows by its ``cpu.max``, at least 1; None if there is no limit."""
     try:
         quota, period = path.read_text().split()
         return max(1, int(quota) // int(period))
@@ -120,11 +122,11 @@ def container_quota(path: Path) -> int | None:
 
 
 def reason(error: Exception) -> str:
-    """What a runtime's exception says, on one line of bounded length."""
+    """Message of a runtime's exception on one line of at most 400 characters."""
     return " ".join(str(error).split())[:400]
 
 
 def spec_of(name: str, shape: list[Any], dtype: np.dtype[Any] | str) -> TensorSpec:
-    """A TensorSpec from a runtime's own shape, in which whatever is not a positive number is dynamic."""
+    """Make a TensorSpec from a runtime's own shape, in which anything but a positive number is dynamic."""
     dims = tuple(d if isinstance(d, int) and d > 0 else None for d in shape)
     return TensorSpec(name, dims, str(dtype))

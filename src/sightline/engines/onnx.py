@@ -1,6 +1,6 @@
 """ONNX Runtime: runs any ONNX file, on the processor or an NVIDIA card.
 
-On a card CUDA computes it, which starts in seconds. Asked for fp16 or bf16 TensorRT does, which takes minutes to build
+On a card CUDA runs the graph, which starts in seconds. For fp16 and bf16 TensorRT runs it, which takes minutes to build
 its engine the first time and keeps it in the cache.
 Sources: https://onnxruntime.ai/docs/execution-providers/TensorRT-ExecutionProvider.html,
 https://onnxruntime.ai/docs/performance/tune-performance/iobinding.html
@@ -22,7 +22,7 @@ from sightline.core.errors import ConfigError, ModelError
 from sightline.core.types import TensorSpec
 from sightline.engines.base import check_file, check_precision, cores, reason, spec_of
 
-_QUIET = 4  # what goes wrong is raised; the log would only repeat it on stderr
+_QUIET = 4  # errors are raised; the log would only repeat them on stderr
 _DTYPES = {"float": "float32", "double": "float64"}
 
 _CUDA = "CUDAExecutionProvider"
@@ -31,7 +31,7 @@ _CUDA_INSTALL = "run: pip uninstall -y onnxruntime && pip install 'onnxruntime-g
 
 
 def available(device: str = "cpu") -> str | None:
-    """None where ONNX Runtime is installed, for CUDA if ``device`` asks for that, else what to do."""
+    """None if ONNX Runtime is installed, with CUDA if ``device`` needs it; else what to do."""
     if importlib.util.find_spec("onnxruntime") is None:
         return "ONNX Runtime is not installed; run: pip install onnxruntime"
     if device != "cpu" and _CUDA not in _known():
@@ -40,19 +40,22 @@ def available(device: str = "cpu") -> str | None:
 
 
 def devices() -> list[str]:
-    """``cpu``, and ``cuda:0`` where the installed ONNX Runtime is one for NVIDIA cards."""
+    """``cpu``, and ``cuda:0`` if the installed ONNX Runtime is built for NVIDIA cards."""
     return ["cpu", "cuda:0"] if _CUDA in _known() else ["cpu"]
 
 
 def precisions(device: str = "cpu") -> list[str]:
-    """fp32; on a card with TensorRT fp16 and bf16 too. A file whose own numbers are fp16 or int8 keeps them."""
+    """fp32, and on a card with TensorRT also fp16 and bf16. A file whose own numbers are fp16 or int8 keeps them."""
     return ["fp32", "bf16", "fp16"] if device != "cpu" and _TENSORRT in _known() else ["fp32"]
 
 
 def open(
     path: Path, *, device: str = "cpu", threads: int | None = None, precision: str = "auto", cache: Path | None = None
 ) -> OnnxEngine:
-    """Load a graph. ``threads``: of the processor, by default one per core. ``cache`` is for TensorRT's engines."""
+    """Load a graph. ``threads`` of the processor are one per core by default. ``cache`` is for TensorRT's engines.
+
+    Raises ModelError or ConfigError.
+    """
     check_file(path)
     missing = available(device)
     if missing is not None:
@@ -111,7 +114,7 @@ class OnnxEngine:
 
 
 class Bound:
-    """A session whose inputs have their place on the card: nothing is allocated there from one picture to the next."""
+    """A session whose inputs keep their memory on the card, so that no picture needs an allocation there."""
 
     def __init__(self, session: Any, kind: str, number: int) -> None:
         self._session = session
@@ -120,7 +123,7 @@ class Bound:
         self._places: dict[str, Any] = {}
 
     def run(self, feeds: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
-        """All outputs, in the graph's order."""
+        """Run the graph. Returns all outputs in the graph's order."""
         from onnxruntime import OrtValue
 
         for name, value in feeds.items():
@@ -138,12 +141,12 @@ class Bound:
 
 
 def _providers(path: Path, device: str, precision: str, cache: Path | None) -> list[tuple[str, dict[str, Any]]]:
-    """What computes the graph, the first that can."""
+    """Execution providers and their options, most preferred first."""
     cpu: tuple[str, dict[str, Any]] = ("CPUExecutionProvider", {})
     if device == "cpu":
         return [cpu]
     onnxruntime = _onnxruntime()
-    if hasattr(onnxruntime, "preload_dlls"):  # since 1.21: the CUDA libraries that pip installed
+    if hasattr(onnxruntime, "preload_dlls"):  # since 1.21; loads the CUDA libraries that pip installed
         onnxruntime.preload_dlls()
     number = device.removeprefix("cuda:")
     cuda = (_CUDA, {"device_id": number})
@@ -153,7 +156,7 @@ def _providers(path: Path, device: str, precision: str, cache: Path | None) -> l
         importlib.import_module("tensorrt")  # loads the libraries that pip installed
     options: dict[str, Any] = {"device_id": number, f"trt_{precision}_enable": True}
     if cache is not None:
-        # Its engines fit one graph and one version only, and their names don't tell.
+        # TensorRT's engines fit only one graph and one version, and their file names don't tell which.
         stat = path.stat()
         kept = cache / "tensorrt" / f"{onnxruntime.__version__}-{path.stem}-{stat.st_size}-{stat.st_mtime_ns}"
         kept.mkdir(parents=True, exist_ok=True)
@@ -163,7 +166,7 @@ def _providers(path: Path, device: str, precision: str, cache: Path | None) -> l
 
 
 def _check_started(asked: list[str], started: list[str], device: str) -> None:
-    """ONNX Runtime leaves out what it can't start. Raises ConfigError."""
+    """Raise ConfigError if ONNX Runtime has silently left out a provider that it could not start."""
     if _CUDA in asked and _CUDA not in started:
         raise ConfigError(
             f"device {device!r}: ONNX Runtime could not start CUDA on it, see nvidia-smi; "
@@ -181,12 +184,12 @@ def _known() -> list[str]:
 
 
 def _onnxruntime() -> Any:
-    # Since 1.29 it tells its maker which model runs and how fast, on Linux and macOS too, unless it is told not to
-    # before it is imported.
+    # Since 1.29 ONNX Runtime reports to its maker which model runs and how fast, on Linux and macOS too, unless this is
+    # set before the import.
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     import onnxruntime
 
-    onnxruntime.disable_telemetry_events()  # what older ones on Windows have
+    onnxruntime.disable_telemetry_events()  # for older versions on Windows
     return onnxruntime
 
 

@@ -1,7 +1,7 @@
-"""OpenVINO: reads ONNX files too, and runs most of them faster on x86 processors (in bfloat16 where they have it).
+"""OpenVINO: runs most ONNX files faster on x86 processors (in bfloat16 if the processor has it).
 
-One request of one thread for each instance, not OpenVINO's own streams: two of either have the same throughput and cost
-the same CPU time a frame (``bench/RESULTS.md``), and instances need no second way through the program.
+Each instance has one request, and OpenVINO's own streams are not used. Two instances and two streams have the same
+throughput and cost the same CPU time per frame (``bench/RESULTS.md``), and instances work alike for all engines.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _HINTS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
 
 
 def available(device: str = "cpu") -> str | None:
-    """None where OpenVINO is installed, else what to do."""
+    """None if OpenVINO is installed and ``device`` is the processor; else what to do."""
     if device != "cpu":
         return f"it runs on cpu, not on {device}; use the engine onnx for that"
     if importlib.util.find_spec("openvino") is None:
@@ -31,12 +31,12 @@ def available(device: str = "cpu") -> str | None:
 
 
 def devices() -> list[str]:
-    """Processors only."""
+    """Only ``cpu``."""
     return ["cpu"]
 
 
 def precisions(device: str = "cpu") -> list[str]:
-    """fp32; bf16 and fp16 where the processor has them. Others would be taken for the next best without a word."""
+    """fp32, and bf16 and fp16 if the processor has them. OpenVINO would silently replace any other precision."""
     able = _openvino().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     return [name for name in _HINTS if name.upper() in able]
 
@@ -44,7 +44,10 @@ def precisions(device: str = "cpu") -> list[str]:
 def open(
     path: Path, *, device: str = "cpu", threads: int | None = None, precision: str = "auto", cache: Path | None = None
 ) -> OpenVinoEngine:
-    """Load a graph. ``threads``: by default one per core. ``cache``: compiled graphs are kept in it, to load faster."""
+    """Load a graph. ``threads`` are one per core by default. ``cache`` keeps compiled graphs, which load faster.
+
+    Raises ModelError or ConfigError.
+    """
     check_file(path)
     missing = available(device)
     if missing is not None:
@@ -54,7 +57,7 @@ def open(
 
 
 class OpenVinoEngine:
-    """One compiled model and its one request."""
+    """One compiled model and its only request."""
 
     name = "openvino"
     device = "cpu"
@@ -76,7 +79,7 @@ class OpenVinoEngine:
             model = _read(openvino, path)
         except failures as e:
             raise ModelError(f"{path}: OpenVINO can't read it; expected an ONNX file ({reason(e)})") from e
-        # Pinned, as is its default, the first thread of every model and instance runs on the first core.
+        # With pinning, the default, the first thread of every model and instance would run on the first core.
         options = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": threads, "ENABLE_CPU_PINNING": False}
         if precision != "auto":
             options["INFERENCE_PRECISION_HINT"] = _HINTS[precision]
@@ -98,7 +101,7 @@ class OpenVinoEngine:
         if self._request is None:
             raise ModelError("the engine is closed")
         try:
-            # Shared: neither copied in nor out, which is why outputs are valid until the next run only.
+            # Neither inputs nor outputs are copied, which is why outputs are valid only until the next run.
             made = self._request.infer(dict(feeds), share_inputs=True, share_outputs=True)
         except (RuntimeError, TypeError, ValueError, KeyError) as e:
             shapes = ", ".join(f"{name} {value.shape}" for name, value in feeds.items())
@@ -111,8 +114,8 @@ class OpenVinoEngine:
 
 
 def _openvino() -> Any:
-    # Its telemetry sends usage figures from a forked process unless a person has opted out. Without the package
-    # OpenVINO takes a stub that sends nothing.
+    # OpenVINO's telemetry sends usage figures from a forked process unless the user has opted out. Without that package
+    # OpenVINO uses a stub that sends nothing.
     sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
     import openvino
 
@@ -120,8 +123,11 @@ def _openvino() -> Any:
 
 
 def _read(openvino: Any, path: Path) -> Any:
-    """Core.read_model lets others run meanwhile; the ONNX reader by itself holds the interpreter's lock, 340 ms for
-    176 MB. But on a file that is none Core.read_model tries all readers, and they write on stderr."""
+    """Read a model by the way that fits the file.
+
+    Core.read_model releases the interpreter's lock, while the ONNX reader by itself holds it, 340 ms for 176 MB. But
+    for a file that is not ONNX, Core.read_model tries all readers, which write to stderr.
+    """
     if has_graph(path):
         return openvino.Core().read_model(str(path))
     reader = openvino.frontend.FrontEndManager().load_by_framework("onnx")
@@ -129,7 +135,7 @@ def _read(openvino: Any, path: Path) -> Any:
 
 
 def _specs(named: Any, ports: Any) -> dict[str, TensorSpec]:
-    """By the names that the file gives them: a compiled port may have names of what was inside as well."""
+    """Specs by the names in the file; a compiled port may have names of inner tensors as well."""
     names = [port.any_name for port in named]
     return {name: _spec(name, port) for name, port in zip(names, ports, strict=True)}
 
@@ -140,7 +146,7 @@ def _spec(name: str, port: Any) -> TensorSpec:
 
 
 def _metadata(model: Any) -> dict[str, str]:
-    """OpenVINO keeps an ONNX file's key-value pairs under ``framework``."""
+    """Metadata of an ONNX file, which OpenVINO keeps under ``framework``."""
     info = model.get_rt_info()
     if "framework" not in info:
         return {}

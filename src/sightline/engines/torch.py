@@ -1,7 +1,7 @@
 """PyTorch: runs the networks of the profiles from their published weights, on the processor or an NVIDIA card.
 
-On a card it computes in fp16, channels last, and gives class maps instead of logits. Exported to ONNX (``sightline
-models export``) the same networks need no PyTorch, and on processors they are faster.
+On a card it computes in fp16, channels last, and gives class maps instead of logits. After an export to ONNX
+(``sightline models export``) the same networks need no PyTorch, and are faster on processors.
 Sources: https://docs.pytorch.org/docs/stable/notes/cuda.html,
 https://docs.pytorch.org/tutorials/intermediate/memory_format_tutorial.html
 """
@@ -23,12 +23,12 @@ from sightline.engines.base import check_file, check_precision, cores, reason
 from sightline.profiles import Profile
 
 READS = (".safetensors", ".pth", ".pt", ".bin")
-"""Files of weights; this engine reads no graphs."""
+"""Suffixes of files of weights; this engine reads no graphs."""
 _INSTALL = "run: pip install 'sightline[torch]'"
 
 
 def available(device: str = "cpu") -> str | None:
-    """None where PyTorch is installed, for CUDA if ``device`` asks for that, else what to do."""
+    """None if PyTorch is installed, with CUDA if ``device`` needs it; else what to do."""
     if importlib.util.find_spec("torch") is None:
         return f"PyTorch is not installed; {_INSTALL}"
     if device != "cpu" and device not in devices():
@@ -37,7 +37,7 @@ def available(device: str = "cpu") -> str | None:
 
 
 def devices() -> list[str]:
-    """``cpu``, and the NVIDIA cards that PyTorch finds. It takes seconds to import, so only where there is a card."""
+    """``cpu``, and the NVIDIA cards that PyTorch finds. PyTorch takes seconds to import, so only if there is a card."""
     if shutil.which("nvidia-smi") is None and not Path("/dev/nvidia0").exists():
         return ["cpu"]
     import torch
@@ -46,7 +46,7 @@ def devices() -> list[str]:
 
 
 def lacking() -> str | None:
-    """Why networks can't be built although PyTorch is here, for the doctor: it imports all that they need."""
+    """Reason why networks can't be built although PyTorch is installed, for the doctor. Imports all that they need."""
     from sightline.engines import _networks as networks
 
     try:
@@ -58,7 +58,7 @@ def lacking() -> str | None:
 
 
 def precisions(device: str = "cpu") -> list[str]:
-    """fp32; on a card fp16, which is its own choice there, and bf16 too."""
+    """fp32 on the processor; on a card fp16, which is the default there, bf16 and fp32."""
     return ["fp32"] if device == "cpu" else ["fp16", "bf16", "fp32"]
 
 
@@ -73,12 +73,12 @@ def open(
     config: Mapping[str, Any] | None = None,
     compiled: bool = False,
 ) -> TorchEngine:
-    """Load a network from its weights: ``.safetensors``, or ``.pth``, ``.pt`` and ``.bin`` that hold tensors only.
+    """Load a network from its weights: ``.safetensors``, or ``.pth``, ``.pt`` and ``.bin`` that hold only tensors.
 
-    ``metadata``: what its card says, in the words of docs/models.md, and ``architecture``, a name such as
-    torchvision.deeplabv3_resnet50. ``config``: of a network of transformers, where no config.json lies beside the file.
-    ``compiled``: by ``torch.compile``, which takes a minute at the first picture of each size. ``threads`` are the
-    processor's, and PyTorch has one number of them for all its networks.
+    ``metadata`` has its card's keys, as in docs/models.md, and ``architecture``, a name such as
+    torchvision.deeplabv3_resnet50. ``config`` is for a network of transformers without a config.json beside the file.
+    ``compiled`` uses ``torch.compile``, which takes a minute at the first picture of each size. ``threads`` are the
+    processor's; PyTorch has one number of them for all its networks. Raises ModelError or ConfigError.
     """
     check_file(path)
     if path.suffix.lower() not in READS:
@@ -100,7 +100,7 @@ def open_profile(
     precision: str = "auto",
     compiled: bool = False,
 ) -> TorchEngine:
-    """The network of a profile from its weights in ``path``. ``imgsz``: the input's side, in place of the card's."""
+    """Load the network of a profile from its weights in ``path``. ``imgsz`` replaces the card's input side."""
     words = profile.metadata() | {"architecture": profile.architecture}
     if imgsz is not None:
         words["imgsz"] = f"[{imgsz}, {imgsz}]"
@@ -116,7 +116,7 @@ def open_profile(
 
 
 class TorchEngine:
-    """One network, ready to run."""
+    """One loaded network."""
 
     name = "torch"
 
@@ -174,7 +174,7 @@ class TorchEngine:
                 made = self._net(images)
             made = made if isinstance(made, tuple) else (made,)
             return {name: _array(value) for name, value in zip(self.outputs, made, strict=True)}
-        except (RuntimeError, ValueError, KeyError, TypeError) as e:  # out of memory is a RuntimeError, too
+        except (RuntimeError, ValueError, KeyError, TypeError) as e:  # running out of memory is a RuntimeError too
             shapes = ", ".join(f"{name} {np.shape(value)}" for name, value in feeds.items())
             raise ModelError(f"PyTorch failed on {shapes}: {reason(e)}") from e
 
@@ -191,6 +191,6 @@ class TorchEngine:
 def _array(value: Any) -> NDArray[Any]:
     import torch
 
-    value = value.float() if value.dtype == torch.bfloat16 else value  # numpy has none
+    value = value.float() if value.dtype == torch.bfloat16 else value  # numpy has no bfloat16
     array: NDArray[Any] = value.cpu().numpy()
     return array

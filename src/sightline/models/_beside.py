@@ -1,8 +1,8 @@
-"""What is said of a model: in its graph's metadata and in the files beside it, all in the same words.
+"""Metadata of a model, from its graph and from the files beside it, under the same keys.
 
 Models exported from transformers lie beside a ``config.json`` (classes, kind of model) and a
-``preprocessor_config.json`` (normalisation, input size), or in a folder ``onnx`` under them. Who has a file that says
-nothing of itself writes ``FILE.metadata.json`` beside it.
+``preprocessor_config.json`` (normalisation, input size), or in a folder ``onnx`` below them. For a model file without
+metadata of its own, ``FILE.metadata.json`` beside it can give them.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from typing import Any
 from sightline.core.errors import ModelError
 
 MAX_BYTES = 2_000_000
-"""Of such a file; the names of 10,000 classes fit."""
+"""Maximum size of a metadata file; the names of 10,000 classes fit."""
 
 
 def metadata_of(path: Path, own: Mapping[str, str]) -> dict[str, str]:
-    """The metadata of a graph, ``own``, and of the files beside it. Raises ModelError for a broken file.
+    """The metadata of a graph (``own``) merged with that of the files beside it. Raises ModelError for a broken file.
 
-    ``FILE.metadata.json`` is stronger than the graph, which is stronger than what its publisher put beside it.
+    ``FILE.metadata.json`` overrides the graph's metadata, which overrides the publisher's files.
     """
     folders = [path.parent.parent, path.parent] if path.parent.name == "onnx" else [path.parent]
     told: dict[str, str] = {}

@@ -1,4 +1,4 @@
-"""What detectors share: putting a picture into the input, thinning boxes out, taking them back to the picture."""
+"""Shared by detectors: letterboxing pictures into the input, suppressing boxes, mapping boxes back to the picture."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from sightline.core.types import Image
 from sightline.models.base import Geometry, Graph
 
 PAD = 114
-"""The grey around a picture; both families were trained with it."""
+"""Grey level of the border around a picture; the models were trained with it."""
 MAX_CANDIDATES = 1000
-"""The most confident boxes that are compared with each other: bounds the time when ``confidence`` is near 0."""
+"""Maximum number of boxes that are compared with each other, which bounds the time if ``confidence`` is near 0."""
 MAX_ROWS = 1000
-"""Of a graph that gives its boxes thinned out; published ones have 100 to 300."""
+"""Maximum number of boxes of a graph that suppresses duplicates itself; published ones have 100 to 300."""
 
 
 class Letterbox:
-    """Scales pictures into an input tensor, keeping their shape, with grey around.
+    """Scales pictures into an input tensor, keeping their aspect ratio, with a grey border.
 
     Planes are scaled and written straight into the tensor: 0.12 ms for 640x360 into 640x640, where
-    ``cv2.dnn.blobFromImage`` takes 2.3 ms. The grey is written only when the place of the picture changes.
+    ``cv2.dnn.blobFromImage`` takes 2.3 ms. The border is written only if the picture's place changes.
     """
 
     def __init__(self, *, rgb: bool, scale: float, centred: bool) -> None:
@@ -34,7 +34,7 @@ class Letterbox:
         self._last: dict[int, Geometry] = {}
 
     def place(self, image: Image, tensor: NDArray[Any], slot: int) -> Geometry:
-        """Put a picture into ``tensor[slot]``, 3 x H x W, and say where it lies."""
+        """Put a picture into ``tensor[slot]``, 3 x H x W. Returns its place in there."""
         geometry = letterbox(image, tensor.shape[3], tensor.shape[2], centred=self._centred)
         target = tensor[slot]
         if self._last.get(slot) != geometry:
@@ -55,7 +55,7 @@ class Letterbox:
 
 
 def letterbox(image: Image, width: int, height: int, *, centred: bool) -> Geometry:
-    """Where a picture lies in an input: as large as fits, at the top left or in the middle."""
+    """The place of a picture in an input: as large as fits, at the top left or in the middle."""
     h, w = image.shape[:2]
     scale = min(width / w, height / h)
     inner_width = min(width, max(1, round(w * scale)))
@@ -65,14 +65,14 @@ def letterbox(image: Image, width: int, height: int, *, centred: bool) -> Geomet
 
 
 def anchors(size: tuple[int, int], strides: tuple[int, ...]) -> int:
-    """How many cells the grids of these strides have together."""
+    """Total number of cells in the grids of these strides, for an input of ``size`` (width, height)."""
     return sum((size[0] // s) * (size[1] // s) for s in strides)
 
 
 def final_rows(graph: Graph) -> tuple[str, str | None] | None:
-    """The outputs of a graph that thins its boxes out itself: its rows and, where it has masks, its prototypes.
+    """Names of the outputs of a graph that suppresses duplicates itself: its rows and, if it has masks, its prototypes.
 
-    None for others. Such a graph gives 1 x N x (x1, y1, x2, y2, certainty, class, coefficients), N at most 1,000.
+    None for other graphs. The rows are 1 x N x (x1, y1, x2, y2, certainty, class, coefficients), N at most 1,000.
     """
     rows = [o for o in graph.outputs.values() if len(o.shape) == 3]
     prototypes = [o for o in graph.outputs.values() if len(o.shape) == 4]
@@ -86,7 +86,7 @@ def final_rows(graph: Graph) -> tuple[str, str | None] | None:
 
 
 def above(scores: NDArray[Any], confidence: float) -> NDArray[np.intp]:
-    """Indices of the scores of at least ``confidence``, at most MAX_CANDIDATES of them."""
+    """Indices of the scores that are at least ``confidence``: the highest MAX_CANDIDATES of them."""
     found = np.flatnonzero(scores >= confidence)
     if len(found) > MAX_CANDIDATES:
         found = found[np.argpartition(-scores[found], MAX_CANDIDATES)[:MAX_CANDIDATES]]
@@ -107,10 +107,10 @@ def detections(
     iou: float | None,
     limit: int,
 ) -> tuple[Detections, NDArray[np.intp]]:
-    """Boxes in pixels of the input, thinned out per class, in pixels of the picture, most confident first.
+    """Turn boxes in pixels of the input into detections in pixels of the picture, most confident first.
 
-    ``iou`` is None where the graph has thinned them out itself. Also returns which of the given rows they are.
-    Boxes that are broken or outside the picture are left out.
+    Duplicates are suppressed per class, unless ``iou`` is None, which says that the graph has done so itself. Boxes
+    that are broken or outside the picture are left out. Also returns the indices of the rows that were kept.
     """
     kept = np.flatnonzero(np.isfinite(xyxy).all(axis=1))
     best_first = np.argsort(-scores[kept], kind="stable")
@@ -126,7 +126,7 @@ def suppress(
 ) -> NDArray[np.intp]:
     """Indices of the boxes to keep, most confident first: none overlaps a kept one of its class by more than ``iou``.
 
-    OpenCV's takes 0.01 to 0.5 ms for 20 to 1,000 boxes, a numpy loop two to three times that.
+    OpenCV's implementation takes 0.01 to 0.5 ms for 20 to 1,000 boxes, a numpy loop two to three times that.
     """
     if not len(scores):
         return np.zeros(0, np.intp)
@@ -136,7 +136,7 @@ def suppress(
 
 
 def to_picture(xyxy: NDArray[np.float32], place: Geometry) -> NDArray[np.float32]:
-    """Boxes in pixels of the picture, clipped to it, from pixels of the input."""
+    """Convert boxes from pixels of the input to pixels of the picture, clipped to the picture."""
     scale_x, scale_y = place.width / place.inner_width, place.height / place.inner_height
     found = (xyxy - np.array([place.left, place.top] * 2)) * np.array([scale_x, scale_y] * 2)
     clipped: NDArray[np.float32] = found.clip(0, np.array([place.width, place.height] * 2)).astype(np.float32)

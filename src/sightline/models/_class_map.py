@@ -1,11 +1,13 @@
-"""From logits to a map of classes, about as large as the picture, without enlarging the logits.
+"""Class map, about as large as the picture, from logits, without enlarging the logits.
 
-Enlarged smoothly, a logit lies between its neighbours': where the four around a pixel have the same best class, that
-class is the pixel's, exactly. So the best class is found at the logits' own resolution and enlarged, and only in cells
-whose corners differ, along edges, logits are interpolated: those of the corners' best classes, and of the second best
-where they could win inside. A third best is not seen: 1 pixel in 1,000 of a net of noise, none in ordinary scenes.
+A logit that is interpolated linearly lies between its neighbours' values. Where the four logits around a pixel have the
+same best class, the pixel therefore has exactly that class. The best class is found at the logits' own resolution and
+enlarged. Logits are interpolated only in cells whose corners differ, along edges: those of the corners' best classes,
+and of the second best classes that could win inside. Third best classes are ignored: that affects 1 pixel in 1,000 for
+a network that outputs noise, and none in ordinary scenes.
 
-Of more logits than pixels every second, third ... is looked at; along edges all pixels, for the corners' classes.
+If there are more logits than needed, every second, third ... one is read, and along edges all of them, but only for the
+corners' classes.
 """
 
 from __future__ import annotations
@@ -21,11 +23,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 LONGEST = 640
-"""Pixels of a map's longer side, where the logits are fewer."""
+"""Maximum longer side of a map in pixels, if the logits are fewer."""
 ENLARGED = 2.0
-"""From this many pixels of the map for a logit on they are interpolated; below, the logits' own pixels will do."""
+"""Map pixels per logit from which logits are interpolated; below that, the map has the logits' own pixels."""
 SAMPLES = 1_100_000
-"""Of more logits every second, third ... is looked at: 21 x 360 x 640 take 0.9 ms, every third and the edges 0.5."""
+"""Number of logits above which every second, third ... is read: 21 x 360 x 640 take 0.9 ms, every third and the edges
+0.5 ms."""
 
 NO_CLASS = 999
 
@@ -33,9 +36,9 @@ Indices = NDArray[np.intp]
 
 
 def class_map(logits: NDArray[Any], width: int, height: int) -> NDArray[np.uint8]:
-    """The best class of classes x h x w logits, any strides, that cover a picture of this size.
+    """The best class at each pixel, from classes x h x w logits (any strides) that cover a picture of this size.
 
-    The map has the picture's size, at most LONGEST a side; or the logits' where they are about as many or more.
+    The map has the picture's size, at most LONGEST a side, or the logits' size if they are about as many or more.
     """
     shrink = min(1.0, LONGEST / max(width, height))
     across, down = max(1, round(width * shrink)), max(1, round(height * shrink))
@@ -49,10 +52,11 @@ def class_map(logits: NDArray[Any], width: int, height: int) -> NDArray[np.uint8
 
 
 def best_class(logits: NDArray[Any]) -> NDArray[np.uint8]:
-    """The class with the largest of classes x H x W logits, for each pixel; of equals the first.
+    """The class with the largest logit for each pixel of classes x H x W logits, the first of equals.
 
-    Class by class, and a class that is nowhere better costs one comparison only: 0.06 ms for 21 x 90 x 160 and 0.4 ms
-    for 150 x 128 x 128, where numpy's argmax takes ten times as long. With the classes last in memory numpy's is good.
+    Classes are compared one by one, and a class that is nowhere better costs only one comparison: 0.06 ms for
+    21 x 90 x 160 and 0.4 ms for 150 x 128 x 128, where numpy's argmax takes ten times as long. If the classes are last
+    in memory, numpy's argmax is fast enough.
     """
     if logits.strides[0] == logits.itemsize and len(logits) > 1:
         rows = np.ascontiguousarray(np.moveaxis(logits, 0, -1), np.float32)
@@ -66,12 +70,12 @@ def best_class(logits: NDArray[Any]) -> NDArray[np.uint8]:
         if cv2.countNonZero(better):
             cv2.max(plane, best, dst=best)
             np.bitwise_and(better, np.uint8(class_id), out=better)
-            cv2.max(found, better, dst=found)  # a later class only shows where it is better
+            cv2.max(found, better, dst=found)  # ids increase, so the maximum is the later class where it is better
     return found
 
 
 class _Flat:
-    """Logits one by one, wherever they lie in memory."""
+    """Access to single logits in any memory layout."""
 
     def __init__(self, logits: NDArray[Any]) -> None:
         steps = [stride // logits.itemsize for stride in logits.strides]
@@ -80,28 +84,28 @@ class _Flat:
         self._class, self._row, self._column = steps
 
     def pixels(self, rows: Indices, columns: Indices) -> Indices:
-        """Where the pixels' first logits are."""
+        """Offsets of the pixels' logits for class 0."""
         return rows * self._row + columns * self._column
 
     def of(self, classes: NDArray[Any], pixels: Indices) -> NDArray[np.float32]:
-        """The logit of a class at each pixel."""
+        """The logit of the given class at each pixel, as given by ``pixels``."""
         found = self._values.take(pixels + classes.astype(np.intp) * self._class)
         return found.astype(np.float32, copy=False)
 
 
 @dataclass(frozen=True, slots=True)
 class _Axis:
-    """Which cell each pixel of a side lies in. Cell i has the corners i - 1 and i, at the ends one corner twice."""
+    """The cell of each pixel along a side. Cell i has the corners i - 1 and i, at the ends one corner twice."""
 
     first: Indices
-    """Of each cell, its first pixel."""
+    """First pixel of each cell."""
     count: Indices
     part: NDArray[np.float32]
-    """Of each pixel, how far it is from its cell's first corner to the second."""
+    """Position of each pixel between its cell's first corner (0) and second corner (1)."""
     corners: int
 
     def pixels(self, cells: Indices) -> Indices:
-        """K x N: the pixels of each cell, the last again where it has fewer than others."""
+        """K x N: the pixels of each cell; the last one is repeated in cells that have fewer than others."""
         steps = np.arange(self.count.max())[:, None]
         return self.first[cells] + np.minimum(steps, self.count[cells] - 1)
 
@@ -111,7 +115,7 @@ class _Axis:
 
 
 def _axis(at: NDArray[np.float64], corners: int) -> _Axis:
-    """``at``: where each pixel lies, in corners."""
+    """The axis for pixels at the positions ``at``, in units of corners."""
     cell = np.floor(at).astype(np.intp)
     edges = np.searchsorted(cell + 1, np.arange(corners + 2))
     return _Axis(edges[:-1], np.diff(edges), (at - cell).astype(np.float32), corners)
@@ -119,7 +123,7 @@ def _axis(at: NDArray[np.float64], corners: int) -> _Axis:
 
 @lru_cache(64)
 def _enlarging(corners: int, pixels: int) -> _Axis:
-    # As torch's interpolate does with align_corners=False, and OpenCV's resize.
+    # The same positions as torch's interpolate with align_corners=False and OpenCV's resize.
     return _axis((np.arange(pixels) + 0.5) * corners / pixels - 0.5, corners)
 
 
@@ -162,7 +166,8 @@ def _runners_up(
 ) -> tuple[list[NDArray[np.uint8]], list[NDArray[np.bool_]]]:
     """The second best class at each of the cells' four corners, and whether it could win inside the cell.
 
-    Of the classes that are the best anywhere; not where its largest logit is less than the smallest of a best class.
+    Only classes that are the best somewhere count. A class can't win in a cell where its largest logit is less than the
+    smallest one of a best class.
     """
     present = np.flatnonzero(np.bincount(corners.reshape(-1)))
     if len(present) < 3:
@@ -209,7 +214,7 @@ def _edges(corners: NDArray[np.uint8], down: _Axis, across: _Axis) -> tuple[Indi
     width = padded.shape[1]
     most, least = np.maximum(padded[:, :-1], padded[:, 1:]), np.minimum(padded[:, :-1], padded[:, 1:])
     differs = np.maximum(most[:-1], most[1:]) != np.minimum(least[:-1], least[1:])
-    if not (down.count.all() and across.count.all()):  # cells without a pixel, along a side that is not enlarged
+    if not (down.count.all() and across.count.all()):  # a side that is not enlarged has cells without a pixel
         differs &= (down.count[:, None] > 0) & (across.count > 0)
     rows, columns = np.divmod(np.flatnonzero(differs), width - 1)
     at = rows * width + columns
@@ -219,10 +224,10 @@ def _edges(corners: NDArray[np.uint8], down: _Axis, across: _Axis) -> tuple[Indi
 def _sorted(
     classes: list[NDArray[np.uint8]], more: Sequence[NDArray[np.uint8]] = (), likely: Sequence[NDArray[np.bool_]] = ()
 ) -> tuple[Indices, list[NDArray[np.uint8]]]:
-    """Each cell's classes without doubles, smallest first, and the order of the cells in which they come.
+    """The order of the cells, and each cell's classes in that order, without duplicates, smallest first.
 
-    Cells with many classes come first: the third, fourth ... array of classes is of the first cells only. ``more`` are
-    classes that count where they are ``likely``.
+    Cells with many classes come first: the third, fourth ... array of classes covers only the first cells. ``more`` are
+    further classes, which count where they are ``likely``.
     """
     low, high = np.minimum.reduce(classes), np.maximum.reduce(classes)
     between = [(one != low) & (one != high) for one in (*classes, *more)]
@@ -247,7 +252,7 @@ def _sorted(
 def _decided(
     candidates: list[NDArray[np.uint8]], score: Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 ) -> NDArray[np.uint8]:
-    """Rows x columns x N: of each pixel of the cells the class with the largest score; of equals the first."""
+    """Rows x columns x N: the class with the largest score for each pixel of the cells, the first of equals."""
     best = score(candidates[0])
     chosen = np.empty(best.shape, np.uint8)
     chosen[...] = candidates[0]

@@ -1,16 +1,16 @@
-"""The classes of data sets that many published models are trained on."""
+"""Classes of data sets that many published models are trained on."""
 
 from __future__ import annotations
 
 COCO_UNUSED = frozenset({0, 12, 26, 29, 30, 45, 66, 68, 69, 71, 83})
 COCO_IDS = tuple(i for i in range(91) if i not in COCO_UNUSED)
-"""Of each of COCO's 80 classes, its number in the data set's own files: 1 to 90 with gaps. Some models keep to it."""
+"""Number of each of COCO's 80 classes in the data set's own files: 1 to 90 with gaps. Some models use these numbers."""
 
 _VOC = """
 background, aeroplane, bicycle, bird, boat, bottle, bus, car, cat, chair, cow, dining table, dog, horse, motorbike,
 person, potted plant, sheep, sofa, train, tv monitor"""
 VOC = tuple(" ".join(name.split()) for name in _VOC.split(","))
-"""PASCAL VOC's 20 classes and the background before them."""
+"""The background and PASCAL VOC's 20 classes."""
 
 _ADE = """
 wall, building, sky, floor, tree, ceiling, road, bed, windowpane, grass, cabinet, sidewalk, person, earth, door,

@@ -1,4 +1,4 @@
-"""What detection transformers share: a set of boxes, each with a logit for every class, none of them twice."""
+"""Shared by detection transformers, which give a set of boxes without duplicates, each with a logit for every class."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from sightline.models.base import Graph
 
 @dataclass(frozen=True, slots=True)
 class Queries:
-    """The outputs of such a graph."""
+    """The outputs of a detection transformer's graph."""
 
     boxes: TensorSpec
     """1 x N x 4: centre and size, as shares of the input."""
     logits: TensorSpec
     """1 x N x classes."""
     masks: TensorSpec | None
-    """1 x N x h x w logits."""
+    """1 x N x h x w logits; None if the graph gives no masks."""
 
 
 def queries(graph: Graph, names: tuple[tuple[str, str], ...]) -> Queries | None:
-    """The outputs for boxes and logits if they have one of the pairs of ``names`` and shapes that fit."""
+    """The outputs of the first pair of ``names`` (boxes, logits) whose shapes fit; None if there is no such pair."""
     outputs = graph.outputs
     for boxes, logits in names:
         if boxes not in outputs or logits not in outputs:
@@ -45,7 +45,7 @@ def queries(graph: Graph, names: tuple[tuple[str, str], ...]) -> Queries | None:
 def likely(
     logits: NDArray[np.float32], confidence: float
 ) -> tuple[NDArray[np.intp], NDArray[np.int32], NDArray[np.float32]]:
-    """Rows, classes and certainties of all that pass, from N x classes logits. A row may be of two classes."""
+    """Rows, classes and certainties of all that pass, from N x classes logits. A row may occur with several classes."""
     if confidence <= 0 or confidence >= 1:
         least = -math.inf if confidence <= 0 else math.inf
     else:

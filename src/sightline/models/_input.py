@@ -1,4 +1,4 @@
-"""From a picture to a graph's input by a recipe: size, order of the channels, scale, mean and standard deviation."""
+"""Conversion of a picture to a graph's input by a recipe: fit, channel order, scale, mean and standard deviation."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ ORDERS = ("rgb", "bgr")
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """A value of the input is (pixel * scale - mean) / std, its channels in ``order``."""
+    """Recipe for the input: a value is (pixel * scale - mean) / std, the channels are in ``order``."""
 
     fit: str = "stretch"
-    """``stretch`` to the input's size; or keep the shape, with grey 114 around: ``letterbox`` puts the picture at the
-    top left, ``centre`` in the middle."""
+    """``stretch`` scales to the input's size. The others keep the aspect ratio and add a border of grey 114:
+    ``letterbox`` puts the picture at the top left, ``centre`` in the middle."""
     order: str = "rgb"
     scale: float = 1 / 255
     mean: Three = (0.0, 0.0, 0.0)
@@ -37,11 +37,11 @@ class Recipe:
 
 
 IMAGENET = Recipe(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
-"""What most networks whose backbone was trained on ImageNet take."""
+"""Recipe of most networks whose backbone was trained on ImageNet."""
 
 
 def recipe_for(path: Path, metadata: Mapping[str, str], usual: Recipe) -> Recipe:
-    """``usual``, but for what the metadata says otherwise. Raises ModelError for what can't be read."""
+    """``usual``, changed by what the metadata says. Raises ModelError for metadata that can't be read."""
     told: dict[str, Any] = {}
     for key, words in (("fit", FITS), ("order", ORDERS)):
         if key in metadata:
@@ -75,10 +75,10 @@ def _numbers(path: Path, key: str, text: str, count: int) -> tuple[float, ...]:
 
 
 class Input:
-    """Puts pictures into an input tensor by a recipe. A tensor of bytes takes them as they are: the graph scales.
+    """Puts pictures into an input tensor by a recipe. A uint8 tensor takes the pixels unchanged: its graph scales them.
 
     Each plane goes through a table of 256 values straight into the tensor: 0.2 ms for 640x360, for fp16 as well, where
-    numpy's arithmetic takes 2.9 ms. A tensor whose channels are last in memory takes them all at once.
+    numpy's arithmetic takes 2.9 ms. If the tensor's channels are last in memory, all planes are written at once.
     """
 
     def __init__(self, recipe: Recipe, dtype: str) -> None:
@@ -87,22 +87,22 @@ class Input:
         self._planes = (2, 1, 0) if recipe.order == "rgb" else (0, 1, 2)
         levels = np.arange(256, dtype=np.float64)
         scaled = [(levels * recipe.scale - m) / s for m, s in zip(recipe.mean, recipe.std, strict=True)]
-        # OpenCV's oldest supported version has no table of fp16; one of 16 bits moves the same bytes.
+        # The oldest supported OpenCV has no fp16 tables; a uint16 table moves the same bytes.
         self._kind = np.dtype(np.uint16) if dtype == "float16" else np.dtype(dtype)
         self._tables = [(levels if dtype == "uint8" else s).astype(dtype).view(self._kind) for s in scaled]
         self._together = np.stack(self._tables, axis=-1)[:, None]
         self._last: dict[int, Geometry] = {}
-        # Kept: the pages of new ones would be fetched for every picture, which takes longer than the scaling.
+        # Buffers are kept: page faults of new ones for every picture would take longer than the scaling.
         self._scaled = np.empty((0, 0, 3), np.uint8)
         self._three = list(np.empty((3, 0, 0), np.uint8))
 
     def portable(self, graph: Graph, decode: str, **details: str) -> Portable:
-        """How a page does the same."""
+        """The Portable with which a page prepares its input the same way."""
         r = self._recipe
         return Portable(graph.input, graph.size, decode, r.fit, r.order, r.scale, r.mean, r.std, details)
 
     def place(self, image: Image, tensor: NDArray[Any], slot: int) -> Geometry:
-        """Put a picture into ``tensor[slot]``, 3 x H x W, and say where it lies."""
+        """Put a picture into ``tensor[slot]``, 3 x H x W. Returns its place in there."""
         height, width = tensor.shape[2:]
         if self._fit == "stretch":
             geometry = Geometry(image.shape[1], image.shape[0], 0, 0, width, height)

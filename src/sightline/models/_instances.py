@@ -1,4 +1,4 @@
-"""From prototypes and coefficients to an instance map: the masks of a segmenting detector, all in one picture."""
+"""Instance map, all masks of a segmenting detector in one array, from prototypes and coefficients."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from sightline.models.base import Geometry
 
 SIDE = 320
-"""Pixels of the map's longer side at most. Prototypes have fewer; scaled up smoothly they give clean edges."""
+"""Maximum longer side of the map in pixels. Prototypes have fewer; interpolated linearly they give clean edges."""
 MOST = 255
-"""Instances in a map of 8 bits."""
+"""Maximum number of instances in a map of 8 bits."""
 
 
 def instance_map(
@@ -25,8 +25,8 @@ def instance_map(
 ) -> NDArray[np.uint8]:
     """h x w, over the whole picture: 0 is nothing, i + 1 is row i; where rows overlap, the earlier one.
 
-    ``coefficients``: N x K; ``prototypes``: K x h x w, over the whole input of ``size``; ``xyxy``: N x 4, pixels of the
-    picture. Each mask is worked out inside its box only.
+    ``coefficients`` are N x K, ``prototypes`` K x h x w over the whole input of ``size`` (width, height), ``xyxy``
+    N x 4 in pixels of the picture. Each mask is computed only inside its box.
     """
     shrink = min(1.0, SIDE / max(place.inner_width, place.inner_height))
     width, height = max(1, round(place.inner_width * shrink)), max(1, round(place.inner_height * shrink))
@@ -47,7 +47,7 @@ def instance_map(
 
 
 class _Axis:
-    """Along one axis, which prototype lies at which pixel of the map."""
+    """Position of the map's pixels among the prototypes along one axis."""
 
     def __init__(self, offset: int, inner: int, total: int, pixels: int, prototypes: int) -> None:
         self.step = inner / pixels * prototypes / total
@@ -55,7 +55,7 @@ class _Axis:
         self._prototypes = prototypes
 
     def at(self, pixel: int) -> float:
-        """The index of the prototype, with a fraction, at the centre of a pixel."""
+        """The fractional index among the prototypes at the centre of a pixel."""
         return self._start + (pixel + 0.5) * self.step - 0.5
 
     def source(self, first: int, end: int) -> tuple[int, int]:

@@ -1,4 +1,4 @@
-"""Names of classes: from the file's metadata, from a text file beside it, or those of a known data set."""
+"""Class names from the file's metadata, from a text file beside it, or from a known data set."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 from sightline.core.errors import ModelError
 
 MAX_TEXT = 200_000
-"""Characters of a list of names; 10,000 classes fit."""
+"""Maximum number of characters in a list of names; 10,000 classes fit."""
 
 _COCO = """
 person, bicycle, car, motorcycle, airplane, bus, train, truck, boat, traffic light, fire hydrant, stop sign,
@@ -28,9 +28,9 @@ COCO = tuple(name.strip() for name in _COCO.split(","))
 def labels_for(
     path: Path, metadata: Mapping[str, str], classes: int, known: tuple[tuple[str, ...], ...] = (COCO,)
 ) -> tuple[str, ...]:
-    """One name per class; where the file tells none, those of the ``known`` set of as many classes.
+    """One name per class. If the file tells none, the names of the set in ``known`` with as many classes, or numbers.
 
-    Raises ModelError where a list of names is broken or has another length.
+    Raises ModelError if a list of names is broken or has another length.
     """
     names, where = told_labels(path, metadata)
     if names:
@@ -39,7 +39,7 @@ def labels_for(
 
 
 def told_labels(path: Path, metadata: Mapping[str, str]) -> tuple[tuple[str, ...], str]:
-    """The names that the metadata or a text file beside the graph tells, and which of them does; () if none does."""
+    """The names from the metadata or a text file beside the graph, and where they were found; () if there are none."""
     if "names" in metadata:
         return parse_names(metadata["names"], path), f"{path}: its metadata 'names'"
     for beside in (path.with_suffix(".labels.txt"), path.with_name("labels.txt")):
@@ -49,7 +49,10 @@ def told_labels(path: Path, metadata: Mapping[str, str]) -> tuple[tuple[str, ...
 
 
 def parse_names(text: str, path: Path) -> tuple[str, ...]:
-    """Names from ``{0: 'person', 1: ...}`` or ``['person', ...]``, as JSON or as Python writes them."""
+    """Parse names written as ``{0: 'person', 1: ...}`` or ``['person', ...]``, in JSON or Python syntax.
+
+    Raises ModelError for anything else; ``path`` is for its message.
+    """
     if len(text) > MAX_TEXT:
         raise ModelError(f"{path}: its metadata 'names' has {len(text)} characters; expected at most {MAX_TEXT}")
     names = _literal(text)

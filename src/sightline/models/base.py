@@ -1,12 +1,12 @@
-"""What a model is: pictures in, predictions out.
+"""Base classes of models: pictures in, predictions out.
 
-A file ``models/NAME.py`` is a family. One that knows graphs has
+A file ``models/NAME.py`` is a family. A family that reads graphs has
 
-- ``recognise(graph) -> bool``: by names, shapes and metadata only; may raise ModelError for a graph that is surely its
-  own but of a kind that it does not support;
+- ``recognise(graph) -> bool``, which reads only names, shapes and metadata; it may raise ModelError for a graph that is
+  surely of its family but of an unsupported kind;
 - ``build(graph, engine) -> Model``.
 
-One that needs no weights has ``builtin() -> ModelCard`` and ``create() -> Model``.
+A family that needs no weights has ``builtin() -> ModelCard`` and ``create() -> Model``.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ from sightline.core.types import Engine, Image, ModelCard, TensorSpec
 from sightline.media.pictures import read_picture
 
 BATCH = 8
-"""Pictures at once where batching pays: on accelerators."""
+"""Batch size on accelerators, where batching pays."""
 
 
 @dataclass(frozen=True, slots=True)
 class Geometry:
-    """Where a picture lies inside a model's input, all in pixels: x_input = left + x * inner_width / width."""
+    """Place of a picture inside a model's input, all in pixels: x_input = left + x * inner_width / width."""
 
     width: int
     height: int
@@ -45,18 +45,18 @@ class Geometry:
 
 @dataclass(frozen=True, slots=True)
 class Graph:
-    """A graph that takes pictures, as a family sees it: the loader has given its dynamic sides their numbers."""
+    """A graph that takes pictures, as a family sees it: the loader has replaced its dynamic sides by numbers."""
 
     path: Path
     input: TensorSpec
     """batch x 3 x height x width, or batch x height x width x 3; the batch is 1, or None if it may be any."""
     outputs: Mapping[str, TensorSpec]
-    """As for a batch of one picture of ``size``."""
+    """Outputs by name, with the shapes for one picture of ``size``."""
     metadata: Mapping[str, str]
     size: tuple[int, int]
     """Width and height of the input."""
     sizes: TensorSpec | None = None
-    """A second input, batch x 2: the width and height that boxes are to be scaled to."""
+    """A second input, batch x 2: the width and height that boxes are to be scaled to. None if there is none."""
 
     @property
     def channels_last(self) -> bool:
@@ -64,14 +64,14 @@ class Graph:
         return self.input.shape[1] != 3
 
     def buffer(self, batch: int) -> NDArray[Any]:
-        """A place for pictures, batch x 3 x height x width; in memory as the graph takes them."""
+        """A buffer for pictures, batch x 3 x height x width, in the memory layout that the graph takes."""
         width, height = self.size
         if self.channels_last:
             return np.moveaxis(np.zeros((batch, height, width, 3), self.input.dtype), -1, 1)
         return np.zeros((batch, 3, height, width), self.input.dtype)
 
     def feeds(self, tensor: NDArray[Any]) -> dict[str, NDArray[Any]]:
-        """What the engine is fed for ``tensor``, batch x 3 x height x width. Boxes come in pixels of the input."""
+        """The engine's feeds for ``tensor``, batch x 3 x height x width. Boxes then come in pixels of the input."""
         if self.channels_last:
             tensor = np.moveaxis(tensor, 1, -1)
         if self.sizes is None:
@@ -82,12 +82,12 @@ class Graph:
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What is asked of one picture; streams that share a model may ask for different things."""
+    """Options of one prediction; streams that share a model may have different ones."""
 
     confidence: float = 0.25
-    """Rows below it are left out."""
+    """Minimum confidence of a row."""
     iou: float = 0.45
-    """Of two boxes of a class that overlap by more than this, the more confident stays."""
+    """Maximum overlap of two boxes of a class; above it only the more confident one is kept."""
     max_detections: int = 100
 
 
@@ -113,36 +113,36 @@ class Model(ABC):
 
     card: ModelCard
     engine: Engine | None = None
-    """None for a model that needs no weights."""
+    """The engine; None for a model that needs no weights."""
     engine_reason: str = ""
-    """Why it is this engine."""
+    """Why this engine was chosen."""
     options: Options = Options()
-    """For pictures that come without their own."""
+    """Options for pictures that come without their own."""
     max_batch: int = 1
-    """More pictures than this at once bring nothing."""
+    """Largest useful batch of pictures."""
 
     remembers: bool = False
-    """True if what it says of a picture depends on those before, so that it has to see every one of them."""
+    """Whether a prediction depends on earlier pictures, so that the model has to see every picture of a stream."""
 
     @property
     def input_size(self) -> tuple[int, int] | None:
-        """Width and height of what the graph is fed; None where there is no such thing."""
+        """Width and height of the graph's input; None for a model without a graph."""
         return None
 
     @property
     def stride(self) -> int | None:
-        """What the sides of the input must be multiples of, where it may have another size; else None."""
+        """Number that the input's sides must be multiples of if its size can be chosen; else None."""
         return None
 
     @property
     def portable(self) -> Portable | None:
-        """How a page runs it; None where no page can."""
+        """The Portable with which a page runs the model; None if pages can't run it."""
         return None
 
     @property
     @abstractmethod
     def wanted_side(self) -> int:
-        """The longer side, in pixels, that a picture needs to have; more is only scaled down."""
+        """The longer side, in pixels, that a picture needs; larger pictures are only scaled down."""
 
     @abstractmethod
     def predict(
@@ -153,10 +153,10 @@ class Model(ABC):
         streams: Sequence[str] | None = None,
         stages: dict[str, float] | None = None,
     ) -> list[Prediction]:
-        """One prediction per picture (H x W x 3 BGR, left as it is), in pixels of that picture.
+        """One prediction per picture (H x W x 3 BGR, not modified), in pixels of that picture.
 
-        ``options`` has those of each picture; without it, ``self.options`` hold for all. ``streams`` names the stream
-        of each picture, for models that remember. Milliseconds are added to
+        ``options`` has the options of each picture; without it, ``self.options`` apply to all. ``streams`` names the
+        stream of each picture, for models that remember. Milliseconds are added to
         ``stages["preprocess" | "infer" | "postprocess"]``. Raises BadImage or ModelError.
         """
 
@@ -173,22 +173,22 @@ class Model(ABC):
         return found.complete(self.card.labels, (image.shape[1], image.shape[0]))
 
     def forget(self, stream: str) -> None:  # noqa: B027 - most models remember nothing
-        """Drop what is remembered of a stream."""
+        """Drop the memory of a stream."""
 
     def warm_up(self) -> None:
-        """Run once, so that the first picture is not the slow one; and with as many pictures as ever come at once."""
+        """Run once with one picture and once with a full batch, so that the first real picture is not slow."""
         for count in {1, self.max_batch}:
             self.predict([np.full((64, 64, 3), 114, np.uint8)] * count, streams=["warm-up"] * count)
         self.forget("warm-up")
 
     def close(self) -> None:
-        """Give the memory back."""
+        """Free the memory."""
         if self.engine is not None:
             self.engine.close()
 
 
 class GraphModel(Model):
-    """A model whose middle part is a graph, run by an engine."""
+    """A model that runs a graph in an engine, between its own preprocessing and postprocessing."""
 
     def __init__(self, card: ModelCard, graph: Graph, engine: Engine) -> None:
         self.card = card
@@ -197,7 +197,7 @@ class GraphModel(Model):
         fixed = graph.input.shape[0] is not None
         self.max_batch = 1 if fixed or engine.device == "cpu" else BATCH
         self.tensor: NDArray[Any] = graph.buffer(self.max_batch)
-        """What is fed: one buffer for all calls."""
+        """Input buffer, shared by all calls."""
 
     @property
     def input_size(self) -> tuple[int, int]:
@@ -206,7 +206,7 @@ class GraphModel(Model):
 
     @property
     def stride(self) -> int | None:
-        """Of a graph that leaves its sides open: 32, or what its metadata says if that is a multiple of it."""
+        """See Model. For a graph with open sides 32, or its metadata's stride if that is 64 or 128."""
         if None not in self.graph.input.shape[2:]:
             return None
         told = self.graph.metadata.get("stride", "")
@@ -218,17 +218,18 @@ class GraphModel(Model):
         return max(self.graph.size)
 
     def close(self) -> None:
-        """See Model. Whoever still holds the model, such as a traceback, then holds no buffers with it."""
+        """See Model. Also drops the buffer, for when something such as a traceback still refers to the model."""
         super().close()
         self.tensor = self.tensor[:0].copy()
 
     @abstractmethod
     def preprocess(self, image: Image, slot: int = 0) -> tuple[NDArray[Any], Geometry]:
-        """Put a picture into ``tensor[slot]``. Returns that part, 1 x 3 x H x W (valid until the next call)."""
+        """Put a picture into ``tensor[slot]``. Returns that slot, 1 x 3 x H x W (valid until the next call), and the
+        picture's place in it."""
 
     @abstractmethod
     def postprocess(self, outputs: Mapping[str, NDArray[Any]], geometry: Geometry, options: Options) -> Prediction:
-        """The prediction from the outputs for one picture, each with a batch axis of 1."""
+        """Make the prediction for one picture from the outputs, each with a batch axis of 1."""
 
     def predict(
         self,
@@ -256,7 +257,7 @@ class GraphModel(Model):
 
 
 def check_image(image: Image) -> Image:
-    """Raise BadImage unless it is H x W x 3 uint8 with pixels in it."""
+    """Return the picture. Raises BadImage unless it is H x W x 3 uint8 and not empty."""
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or image.size == 0:
         raise BadImage(f"a picture of shape {image.shape} and type {image.dtype}: expected H x W x 3 uint8")
     return image

@@ -1,7 +1,7 @@
-"""Detectors that ``sightline train detect`` makes: boxes in pixels of the input, and scores from 0 to 1.
+"""Detectors made by ``sightline train detect``: boxes in pixels of the input, and scores from 0 to 1.
 
-Input: BGR as uint8, the picture at the top left on grey 114; the graph scales it. Boxes have a row per cell, scores a
-column.
+Input: BGR as uint8, the picture at the top left on grey 114; the graph scales the values. Outputs: boxes with a row per
+cell, scores with a column per cell.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ LAYOUTS = "boxes 1 x N x 4 and scores 1 x classes x N, as `sightline train detec
 
 
 def recognise(graph: Graph) -> bool:
-    """By the mark that our training leaves in the file."""
+    """Recognise a graph by the mark that the training leaves in the file."""
     return graph.metadata.get("sightline") == "detect" and {"boxes", "scores"} == graph.outputs.keys()
 
 
 def build(graph: Graph, engine: Engine) -> Detector:
-    """The model. Raises ModelError where the labels don't fit the graph."""
+    """Build the model. Raises ModelError if the labels don't fit the graph."""
     card = ModelCard(
         name=graph.path.stem,
         family="detector",
@@ -44,7 +44,7 @@ def build(graph: Graph, engine: Engine) -> Detector:
 
 
 class Detector(GraphModel):
-    """A detector trained here."""
+    """A detector made by ``sightline train detect``."""
 
     def __init__(self, card: ModelCard, graph: Graph, engine: Engine) -> None:
         super().__init__(card, graph, engine)

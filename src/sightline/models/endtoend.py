@@ -1,8 +1,8 @@
 """YOLO models that need no NMS, or have it in the graph: YOLOv10, YOLO26, Ultralytics exports with ``nms=True``.
 
 Output: 1 x N x (x1, y1, x2, y2, certainty, class), in pixels of the input; with masks K more values a row and a second
-output 1 x K x h x w. Input: RGB, 0 to 1, the picture in the middle on grey 114. The classes are not in the graph: their
-names come from the metadata or a file beside it, else they are numbered.
+output 1 x K x h x w. Input: RGB, 0 to 1, the picture in the middle on grey 114. The graph does not tell its classes:
+their names come from the metadata or a file beside the graph, else they are numbered.
 Source: https://docs.ultralytics.com/modes/export/, https://github.com/THU-MIG/yolov10.
 """
 
@@ -31,12 +31,12 @@ LAYOUTS = (
 
 
 def recognise(graph: Graph) -> bool:
-    """By the outputs' shapes."""
+    """Recognise a graph by its outputs' shapes."""
     return graph.sizes is None and final_rows(graph) is not None
 
 
 def build(graph: Graph, engine: Engine) -> EndToEnd:
-    """The model. Raises ModelError where the outputs don't fit."""
+    """Build the model. Raises ModelError if the outputs don't fit."""
     found = final_rows(graph)
     if found is None:
         raise ModelError(f"{graph.path}: expected {LAYOUTS}")
@@ -56,7 +56,7 @@ def build(graph: Graph, engine: Engine) -> EndToEnd:
 
 
 class EndToEnd(GraphModel):
-    """A detector whose graph has the last word. It suppresses nothing: ``iou`` does not matter."""
+    """A detector whose graph gives final boxes. It suppresses nothing, so ``iou`` has no effect."""
 
     def __init__(self, card: ModelCard, graph: Graph, engine: Engine, rows: str, prototypes: str | None) -> None:
         super().__init__(card, graph, engine)
@@ -65,7 +65,7 @@ class EndToEnd(GraphModel):
 
     @property
     def portable(self) -> Portable | None:
-        """See Model. With masks it is the server's."""
+        """See Model. None for a model with masks."""
         return None if self._prototypes else self._input.portable(self.graph, "final_rows", output=self._rows)
 
     def preprocess(self, image: Image, slot: int = 0) -> tuple[NDArray[Any], Geometry]:
@@ -87,7 +87,7 @@ class EndToEnd(GraphModel):
         return replace(found, mask=mask)
 
     def warm_up(self) -> None:
-        """Run once, and refuse a graph of this shape whose columns mean something else."""
+        """Run once. Raises ModelError for a graph of this shape whose columns mean something else."""
         super().warm_up()
         rows = self.engine.run(self.graph.feeds(self.tensor[:1]))[self._rows][0].astype(np.float32)
         certainty, classes = rows[:, 4], rows[:, 5]

@@ -1,7 +1,7 @@
-"""What moves: background subtraction and connected components. Needs no weights, works for any fixed camera.
+"""Motion by background subtraction and connected components. Needs no weights and works for any fixed camera.
 
-Works at a longer side of 320 pixels. A model of the background per stream learns what stays; what differs from it,
-shadows aside, is cleaned and cut into connected parts. Each part is a row of class ``motion``.
+Pictures are scaled to a longer side of 320 pixels. A background model per stream learns what stays. Pixels that differ
+from it, except for shadows, are cleaned and grouped into connected parts. Each part is a row of class ``motion``.
 """
 
 from __future__ import annotations
@@ -19,26 +19,27 @@ from sightline.core.types import Image, ModelCard
 from sightline.models.base import Model, Options, check_image, timed
 
 SIDE = 320
-"""Pixels of the longer side that motion is looked for at."""
+"""Longer side in pixels at which motion is detected."""
 MAX_STREAMS = 64
-"""Backgrounds kept; the one used longest ago goes."""
+"""Maximum number of backgrounds; the least recently used one is dropped."""
 LEARNING = 8
-"""Frames of a new background that give nothing."""
+"""Number of frames that a new background learns from before it detects anything."""
 RATE = 1 / 500
-"""What stands still belongs to the background after some 50 frames; left to itself, MOG2 takes 5 at the start."""
+"""Learning rate: what stands still becomes background after about 50 frames; with MOG2's own rate, 5 at the start."""
 SMALLEST = 0.0015
-"""A part smaller than this share of the picture is noise."""
+"""Share of the picture below which a part is noise."""
 EVERYTHING = 0.6
-"""If more than this share moves at once, the light or the camera changed: the background is learnt anew."""
+"""Share of the picture that can move at once; above it the light or the camera changed, and the background is learnt
+anew."""
 SHADOW = 127
-"""OpenCV's mark for a pixel that something shades."""
+"""OpenCV's value for a pixel in a shadow."""
 
 _SPECK = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (3, 3))
 _GAP = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (9, 9))
 
 
 def builtin() -> ModelCard:
-    """The card; there are no weights."""
+    """The card of the model, which needs no weights."""
     return ModelCard(
         name="motion",
         family="motion",
@@ -52,19 +53,19 @@ def builtin() -> ModelCard:
 
 
 def create() -> Motion:
-    """A model that has seen nothing yet."""
+    """Create a model without any backgrounds."""
     return Motion()
 
 
 class _Background:
-    """What one stream's picture looks like when nothing moves."""
+    """The picture of one stream as it looks when nothing moves."""
 
     def __init__(self) -> None:
         self._shape: tuple[int, ...] = ()
         self._learn()
 
     def _learn(self) -> None:
-        # MOG2 rather than KNN: half the time, and parts that are near each other stay apart better.
+        # MOG2 takes half of KNN's time and keeps parts that are near each other apart better.
         self._subtractor = cv2.createBackgroundSubtractorMOG2(varThreshold=16, detectShadows=True)
         # Less than 22 levels of 255 is no motion: cameras that adjust their exposure change a whole wall by 10 to 15.
         self._subtractor.setVarMin(30)
@@ -72,8 +73,8 @@ class _Background:
         self._seen = 0
 
     def moving(self, small: Image) -> NDArray[np.uint8]:
-        """0 or 255 per pixel: differs from the background and is no shadow of something."""
-        if small.shape != self._shape:  # another resolution: nothing that was learnt fits
+        """H x W, 255 for pixels that differ from the background and are not shadows, else 0."""
+        if small.shape != self._shape:  # at another resolution the background no longer fits
             self._shape = small.shape
             self._learn()
         self._seen += 1
@@ -91,7 +92,7 @@ class _Background:
 
 
 class Motion(Model):
-    """Rows of class ``motion``; the confidence is the share of the box that moves."""
+    """Detects moving parts as rows of class ``motion``; the confidence is the share of the box that moves."""
 
     remembers = True
 
@@ -101,7 +102,7 @@ class Motion(Model):
 
     @property
     def wanted_side(self) -> int:
-        """The side at which motion is looked for."""
+        """The longer side in pixels at which motion is detected."""
         return SIDE
 
     def predict(
@@ -112,7 +113,7 @@ class Motion(Model):
         streams: Sequence[str] | None = None,
         stages: dict[str, float] | None = None,
     ) -> list[Prediction]:
-        """See Model. Without ``streams``, all pictures are of one stream."""
+        """See Model. Without ``streams``, all pictures belong to one stream."""
         stages = {} if stages is None else stages
         found: list[Prediction] = []
         streams = streams or [""] * len(images)
@@ -146,7 +147,7 @@ class Motion(Model):
         left, top, w, h, area = (stats[:, c].astype(np.float32) for c in range(5))
         filled = area / (w * h)
         wanted = (area >= max(SMALLEST * moving.size, 4.0)) & (filled >= options.confidence)
-        wanted[0] = False  # what doesn't move
+        wanted[0] = False  # label 0 is everything that doesn't move
         order = np.flatnonzero(wanted)
         order = order[np.argsort(-area[order], kind="stable")][: min(options.max_detections, 255)]
         row_of_part = np.zeros(len(stats), np.uint8)
@@ -162,7 +163,7 @@ class Motion(Model):
 
 
 def _closed(changed: NDArray[np.uint8]) -> Any:
-    """Gaps within a part filled. With a margin, or parts near the edge of the picture would grow up to it."""
+    """Fill gaps within parts. A margin keeps parts near the picture's edge from growing up to it."""
     margin = _GAP.shape[0] // 2
     wide = cv2.copyMakeBorder(changed, margin, margin, margin, margin, cv2.BORDER_CONSTANT)
     return cv2.morphologyEx(wide, cv2.MORPH_CLOSE, _GAP)[margin:-margin, margin:-margin]

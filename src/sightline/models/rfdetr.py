@@ -1,9 +1,9 @@
 """RF-DETR and LW-DETR: boxes, and in the -seg models masks, from a transformer that finds each object once.
 
-Outputs ``dets`` (1 x N x 4: centre and size as shares) and ``labels`` (1 x N x classes, logits), the -seg models
-``masks`` (1 x N x h x w, logits) too; or as transformers names them ``pred_boxes`` and ``logits``. A model trained on
-COCO has 91 classes, numbered as in COCO's own files with gaps: they become the usual 80. One trained further has a
-last class that means nothing. Input: RGB by ImageNet's mean and standard deviation, stretched to the input's size.
+Outputs: ``dets`` (1 x N x 4: centre and size as shares) and ``labels`` (1 x N x classes, logits), in the -seg models
+also ``masks`` (1 x N x h x w, logits); transformers names them ``pred_boxes`` and ``logits``. A model trained on COCO
+has 91 classes, numbered with gaps as in COCO's own files; they become the usual 80. A fine-tuned model has a last class
+that means nothing. Input: RGB by ImageNet's mean and standard deviation, stretched to the input's size.
 Source: https://github.com/roboflow/rf-detr (Apache-2.0).
 """
 
@@ -33,23 +33,23 @@ LAYOUTS = (
 )
 
 MODEL_TYPES = ("rf_detr", "lw_detr")
-"""As transformers' config.json calls them."""
+"""Names of these models in transformers' config.json."""
 NAMES = (("dets", "labels"), ("pred_boxes", "logits"), ("pred_boxes", "pred_logits"))
 COCO_CHANNELS = 91
 
 
 def recognise(graph: Graph) -> bool:
-    """By shapes and names of the outputs, unless the metadata says that it is another kind of model."""
+    """Recognise a graph by shapes and names of its outputs, unless the metadata names another kind of model."""
     return fits(graph) and graph.metadata.get("model_type", MODEL_TYPES[0]) in MODEL_TYPES
 
 
 def fits(graph: Graph) -> bool:
-    """By shapes and names alone."""
+    """Whether shapes and names of the outputs fit, whatever the metadata says."""
     return graph.sizes is None and queries(graph, NAMES) is not None
 
 
 def build(graph: Graph, engine: Engine) -> RfDetr:
-    """The model. Raises ModelError where the labels don't fit the graph."""
+    """Build the model. Raises ModelError if the outputs or the labels don't fit."""
     found = queries(graph, NAMES)
     if found is None:
         raise ModelError(f"{graph.path}: expected {LAYOUTS}")
@@ -78,7 +78,7 @@ def build(graph: Graph, engine: Engine) -> RfDetr:
 
 
 class RfDetr(GraphModel):
-    """A detection transformer. It suppresses nothing: ``iou`` does not matter."""
+    """A detection transformer. It suppresses nothing, so ``iou`` has no effect."""
 
     def __init__(self, card: ModelCard, graph: Graph, engine: Engine, found: Queries, ids: NDArray[np.intp]) -> None:
         super().__init__(card, graph, engine)
@@ -101,6 +101,6 @@ class RfDetr(GraphModel):
         if self._queries.masks is None:
             return found
         masks = outputs[self._queries.masks.name][0, rows[kept]].astype(np.float32, copy=False)
-        own = np.eye(len(masks), dtype=np.float32)  # each row is made of its own mask alone
+        own = np.eye(len(masks), dtype=np.float32)  # each row's mask is exactly one of the prototypes
         mask = instance_map(own, masks, found.xyxy, geometry, self.graph.size)
         return replace(found, mask=mask)

@@ -1,8 +1,8 @@
 """RT-DETR, RT-DETRv2, D-FINE and DEIM: boxes from a transformer that finds each object once.
 
-Two exports: the authors' own, whose second input ``orig_target_sizes`` says what boxes are scaled to and which gives
-``labels`` (1 x N), ``boxes`` (1 x N x 4, corners) and ``scores`` (1 x N); and that of transformers, with ``logits``
-(1 x N x classes) and ``pred_boxes`` (1 x N x 4, centre and size as shares).
+There are two kinds of exports. The authors' own has a second input ``orig_target_sizes``, the size that boxes are
+scaled to, and gives ``labels`` (1 x N), ``boxes`` (1 x N x 4, corners) and ``scores`` (1 x N). Transformers' export
+gives ``logits`` (1 x N x classes) and ``pred_boxes`` (1 x N x 4, centre and size as shares).
 Input: RGB, 0 to 1, stretched to the input's size.
 Sources: https://github.com/lyuwenyu/RT-DETR, https://github.com/Peterande/D-FINE (both Apache-2.0).
 """
@@ -29,22 +29,22 @@ LAYOUTS = (
 )
 
 MODEL_TYPES = ("rt_detr", "rt_detr_v2", "d_fine", "deim", "deimv2")
-"""As transformers' config.json calls them."""
+"""Names of these models in transformers' config.json."""
 NAMES = (("pred_boxes", "logits"), ("pred_boxes", "pred_logits"))
 
 
 def recognise(graph: Graph) -> bool:
-    """By shapes and names of the outputs, unless the metadata says that it is another kind of model."""
+    """Recognise a graph by shapes and names of its outputs, unless the metadata names another kind of model."""
     return fits(graph) and graph.metadata.get("model_type", MODEL_TYPES[0]) in MODEL_TYPES
 
 
 def fits(graph: Graph) -> bool:
-    """By shapes and names alone."""
+    """Whether shapes and names of the outputs fit, whatever the metadata says."""
     return _decoded(graph) or (graph.sizes is None and queries(graph, NAMES) is not None)
 
 
 def build(graph: Graph, engine: Engine) -> RtDetr:
-    """The model. Raises ModelError where the labels don't fit the graph."""
+    """Build the model. Raises ModelError if the labels don't fit the graph."""
     found = None if _decoded(graph) else queries(graph, NAMES)
     if found is None:  # the graph does not tell how many classes there are
         labels = told_labels(graph.path, graph.metadata)[0]
@@ -66,7 +66,7 @@ def build(graph: Graph, engine: Engine) -> RtDetr:
 
 
 class RtDetr(GraphModel):
-    """A detection transformer. It suppresses nothing: ``iou`` does not matter."""
+    """A detection transformer. It suppresses nothing, so ``iou`` has no effect."""
 
     def __init__(self, card: ModelCard, graph: Graph, engine: Engine, found: Queries | None) -> None:
         super().__init__(card, graph, engine)
@@ -94,7 +94,7 @@ class RtDetr(GraphModel):
 
 
 def _decoded(graph: Graph) -> bool:
-    """Whether it is the authors' own export."""
+    """Whether the graph is the authors' own export."""
     if graph.sizes is None or not {"labels", "boxes", "scores"} <= graph.outputs.keys():
         return False
     boxes = graph.outputs["boxes"].shape

@@ -1,6 +1,6 @@
-"""Segmenters that ``sightline train segment`` makes: logits of every class at every pixel of the input.
+"""Segmenters made by ``sightline train segment``: logits of every class at every pixel of the input.
 
-Input: BGR as uint8, the picture at the top left on grey 114; the graph scales it.
+Input: BGR as uint8, the picture at the top left on grey 114; the graph scales the values.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ LAYOUTS = "logits 1 x classes x H x W, as `sightline train segment` writes them"
 
 
 def recognise(graph: Graph) -> bool:
-    """By the mark that our training leaves in the file."""
+    """Recognise a graph by the mark that the training leaves in the file."""
     return graph.metadata.get("sightline") == "segment" and {"logits"} == graph.outputs.keys()
 
 
 def build(graph: Graph, engine: Engine) -> Segmenter:
-    """The model. Raises ModelError where the labels don't fit the graph."""
+    """Build the model. Raises ModelError if the labels don't fit the graph."""
     card = ModelCard(
         name=graph.path.stem,
         family="segmenter",
@@ -43,7 +43,7 @@ def build(graph: Graph, engine: Engine) -> Segmenter:
 
 
 class Segmenter(GraphModel):
-    """A segmenter trained here."""
+    """A segmenter made by ``sightline train segment``."""
 
     def __init__(self, card: ModelCard, graph: Graph, engine: Engine) -> None:
         super().__init__(card, graph, engine)
@@ -63,6 +63,6 @@ class Segmenter(GraphModel):
         return self.tensor[slot : slot + 1], place
 
     def postprocess(self, outputs: Mapping[str, NDArray[Any]], geometry: Geometry, options: Options) -> Segmentation:
-        """See GraphModel. The class map has the input's pixels, without its grey border."""
+        """See GraphModel. Only the part of the input inside its grey border is read."""
         inside = outputs["logits"][0, :, : geometry.inner_height, : geometry.inner_width]
         return Segmentation(class_map(inside, geometry.width, geometry.height))

@@ -1,7 +1,8 @@
 """Semantic segmentation: a class for every pixel, as logits or as a map of class ids.
 
-Logits are 1 x classes x H x W or 1 x H x W x classes, at any resolution of the input's shape; maps are 1 x H x W or
-1 x 1 x H x W of whole numbers. DeepLab, LRASPP, SegFormer, PP-LiteSeg, mmsegmentation's exports and others.
+Logits are 1 x classes x H x W or 1 x H x W x classes, at any resolution in proportion to the input's; maps are
+1 x H x W or 1 x 1 x H x W of whole numbers. Examples are DeepLab, LRASPP, SegFormer, PP-LiteSeg and mmsegmentation's
+exports.
 Input: RGB by ImageNet's mean and standard deviation, stretched to the input's size, unless the metadata (``mean``,
 ``std``, ``scale``, ``order``, ``fit``) says otherwise.
 Sources: https://docs.pytorch.org/vision/stable/models.html, https://huggingface.co/docs/transformers/model_doc/segformer
@@ -31,25 +32,25 @@ LAYOUTS = (
 )
 
 MOST_CLASSES = 255
-"""The value 255 stands for none."""
+"""Maximum number of classes; the value 255 stands for no class."""
 WIDEST = 32
-"""How many pixels of the input one of the output may stand for."""
+"""Maximum number of input pixels along a side that one output pixel covers."""
 MAIN = ("out", "logits", "output", "semantic", "seg")
-"""Which of several outputs is meant; torchvision's models have ``aux`` besides ``out``."""
+"""Names that select one of several outputs; torchvision's models have ``aux`` besides ``out``."""
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """How to read the output."""
+    """Layout of the output."""
 
     name: str
     axes: Literal["chw", "hwc", "map"]
     classes: int
-    """0 where the output does not tell."""
+    """Number of classes; 0 if the output does not tell."""
 
 
 def recognise(graph: Graph) -> bool:
-    """By the output's shape. Raises ModelError where it can be read in two ways."""
+    """Recognise a graph by its output's shape. Raises ModelError if that can be read in two ways."""
     if "sightline" in graph.metadata:
         return False
     layouts = layouts_of(graph)
@@ -62,7 +63,7 @@ def recognise(graph: Graph) -> bool:
 
 
 def layouts_of(graph: Graph) -> list[Layout]:
-    """All ways to read the graph's output."""
+    """All layouts that the graph's output may have."""
     output = _main(graph)
     if output is None or graph.sizes is not None:
         return []
@@ -83,7 +84,7 @@ def layouts_of(graph: Graph) -> list[Layout]:
 
 
 def _main(graph: Graph) -> TensorSpec | None:
-    """The output with the classes: the only one, or of several the one that is named so."""
+    """The output with the classes: the only one, or the one of several that has a name in MAIN. None if unclear."""
     outputs = list(graph.outputs.values())
     if len(outputs) == 1:
         return outputs[0]
@@ -122,9 +123,9 @@ def build(graph: Graph, engine: Engine) -> Semantic:
 
 
 class Semantic(GraphModel):
-    """A class for every pixel. Maps of ids have the output's pixels, without what covers a grey border.
+    """Semantic segmentation. From an output of class ids, the map has the output's pixels without its grey border.
 
-    Of logits the map is as large as the picture, at most 640 a side, or as the output: see ``class_map``.
+    From logits, the map is as large as the picture, at most 640 a side, or as the output: see ``class_map``.
     """
 
     def __init__(self, card: ModelCard, graph: Graph, engine: Engine, layout: Layout) -> None:

@@ -1,7 +1,8 @@
-"""Files that Ultralytics exports: YOLOv5, v8 and 11, detection and instance segmentation. YOLOv7 is as v5.
+"""Ultralytics' exports: YOLOv5, v8 and 11, detection and instance segmentation. YOLOv7's layout is that of v5.
 
 Input: RGB, 0 to 1, the picture in the middle on grey 114. Boxes come decoded, centre and size in pixels of the input.
-v5: rows x (box, certainty of an object, classes, coefficients); v8 and 11: (box, classes, coefficients) x rows.
+The output is rows x (box, certainty of an object, classes, coefficients) in v5, and
+(box, classes, coefficients) x rows in v8 and 11.
 Source: https://docs.ultralytics.com/modes/export/
 """
 
@@ -28,12 +29,12 @@ LAYOUTS = (
 )
 
 STRIDES = ((8, 16, 32), (8, 16, 32, 64), (4, 8, 16, 32))
-"""Of the usual models and of those for larger inputs (P6) and smaller objects (P2)."""
+"""Strides of the usual models, and of those for larger inputs (P6) and smaller objects (P2)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """How to read the outputs."""
+    """Layout of the outputs."""
 
     version: Literal["v5", "v8"]
     boxes: str
@@ -44,7 +45,7 @@ class Layout:
 
 
 def recognise(graph: Graph) -> bool:
-    """By shapes that fit the input's size. Raises ModelError for exports of other kinds."""
+    """Recognise a graph by shapes that fit the input's size. Raises ModelError for another Ultralytics export."""
     exported = {"names", "stride"} <= graph.metadata.keys()
     task = graph.metadata.get("task", "detect")
     if exported and task not in ("detect", "segment"):
@@ -60,7 +61,7 @@ def recognise(graph: Graph) -> bool:
 
 
 def layout_of(graph: Graph) -> Layout | None:
-    """How to read the graph's outputs, or None if it is no such graph."""
+    """The layout of the graph's outputs; None if they have none of these layouts."""
     boxes = [o for o in graph.outputs.values() if len(o.shape) == 3]
     prototypes = [o for o in graph.outputs.values() if len(o.shape) == 4]
     if len(boxes) != 1 or len(prototypes) > 1 or graph.input.dtype == "uint8":
@@ -81,7 +82,7 @@ def layout_of(graph: Graph) -> Layout | None:
 
 
 def build(graph: Graph, engine: Engine) -> Ultralytics:
-    """The model. Raises ModelError where the labels don't fit the graph."""
+    """Build the model. Raises ModelError if the outputs or the labels don't fit."""
     layout = layout_of(graph)
     if layout is None:
         raise ModelError(f"{graph.path}: expected {LAYOUTS}")
@@ -101,7 +102,7 @@ def build(graph: Graph, engine: Engine) -> Ultralytics:
 
 
 class Ultralytics(GraphModel):
-    """A detector, or a detector with a mask per instance."""
+    """A detector, with a mask per instance if the graph gives prototypes."""
 
     def __init__(self, card: ModelCard, graph: Graph, engine: Engine, layout: Layout) -> None:
         super().__init__(card, graph, engine)
@@ -110,7 +111,7 @@ class Ultralytics(GraphModel):
 
     @property
     def portable(self) -> Portable | None:
-        """See Model. With masks it is the server's."""
+        """See Model. None for a model with masks."""
         layout = self._layout
         if layout.prototypes is not None:
             return None
@@ -158,4 +159,4 @@ class Ultralytics(GraphModel):
 
 
 Rows = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.int32], NDArray[np.float32]]
-"""Boxes (centre and size), confidence, class and coefficients of the rows that pass."""
+"""Boxes (centre and size), confidences, classes and coefficients of the rows that pass."""

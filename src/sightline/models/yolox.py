@@ -24,11 +24,11 @@ LAYOUTS = "1 x N x (5 + classes), undecoded, N as strides 8, 16 and 32 give; wit
 
 STRIDES = (8, 16, 32)
 LARGEST = 12.0
-"""Of the logarithm of a size: 1.3 million pixels at stride 8; keeps a broken graph from overflowing."""
+"""Maximum logarithm of a size, 1.3 million pixels at stride 8; keeps a broken graph's sizes from overflowing."""
 
 
 def recognise(graph: Graph) -> bool:
-    """By the output's shape, which fits the input's size, and the absence of Ultralytics metadata."""
+    """Recognise a graph by an output shape that fits the input's size, and by the absence of Ultralytics metadata."""
     if len(graph.outputs) != 1 or {"names", "stride"} <= graph.metadata.keys():
         return False
     (output,) = graph.outputs.values()
@@ -36,7 +36,7 @@ def recognise(graph: Graph) -> bool:
 
 
 def build(graph: Graph, engine: Engine) -> YoloX:
-    """The model. Raises ModelError where the labels don't fit the graph."""
+    """Build the model. Raises ModelError if the labels don't fit the graph."""
     (output,) = graph.outputs.values()
     card = ModelCard(
         name=graph.path.stem,
@@ -72,7 +72,7 @@ class YoloX(GraphModel):
         return self.tensor[slot : slot + 1], place
 
     def postprocess(self, outputs: Mapping[str, NDArray[Any]], geometry: Geometry, options: Options) -> Detections:
-        """See GraphModel. Only rows that pass are decoded."""
+        """See GraphModel. Only rows above the confidence are decoded."""
         (output,) = outputs.values()
         likely = above(output[0, :, 4], options.confidence)  # no class is more certain than the object
         rows = output[0, likely].astype(np.float32)
@@ -87,10 +87,10 @@ class YoloX(GraphModel):
         return detections(xyxy, certain[found], classes, geometry, iou=options.iou, limit=options.max_detections)[0]
 
     def warm_up(self) -> None:
-        """Run once, and refuse a graph whose boxes are decoded already: it looks the same but for its numbers."""
+        """Run once. Raises ModelError for a graph whose boxes are decoded already, which only its numbers show."""
         super().warm_up()
         (output,) = self.engine.run({self.graph.input.name: self.tensor[:1]}).values()
-        if np.median(np.abs(output[0, :, :2])) > 8:  # offsets within a cell are about 0 to 1; pixels go to the input's
+        if np.median(np.abs(output[0, :, :2])) > 8:  # offsets within a cell are about 0 to 1, pixels far more
             raise ModelError(
                 f"{self.graph.path}: shaped like YOLOX, but its boxes are in pixels; "
                 "expected an undecoded export (tools/export_onnx.py without --decode_in_inference)"
@@ -98,7 +98,7 @@ class YoloX(GraphModel):
 
 
 def _grid(size: tuple[int, int]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Of each row of the output, the cell (x, y) and its stride."""
+    """The cell (x, y) and the stride of each row of the output."""
     cells, strides = [], []
     for stride in STRIDES:
         y, x = np.mgrid[: size[1] // stride, : size[0] // stride]

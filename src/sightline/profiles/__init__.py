@@ -1,7 +1,7 @@
-"""Profiles: models with a name and a card, ``profiles/NAME.json``: where the weights are and what they are.
+"""Profiles: named models. A card ``profiles/NAME.json`` says what the weights are and where to get them.
 
-The weights are not in the package: ``sightline.zoo.store`` keeps them. Where nobody could tell a file's whole sha256
-the card says what is known of it, and never more.
+The weights are not in the package: ``sightline.zoo.store`` keeps them. If a file's whole sha256 is unknown, the card
+has only the digits that are known.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from sightline.core.errors import ConfigError
 
 FOLDER = Path(__file__).parent
 WEIGHTS = FOLDER.parent / "weights"
-"""Models of our own: ``NAME.onnx``, and its card ``NAME.json``."""
+"""Folder of the shipped models: ``NAME.onnx`` with its card ``NAME.json``."""
 WEIGHTS_URL = "https://huggingface.co"
 FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
 TENSORS = (".safetensors", ".pth", ".pt", ".bin", ".onnx")
-"""Kinds of files with weights. ``.pth``, ``.pt`` and ``.bin`` are read as tensors only: nothing in them is run."""
+"""Suffixes of files with weights. Only tensors are read from ``.pth``, ``.pt`` and ``.bin``; no code in them is run."""
 SAFE = (*TENSORS, ".json")
-"""Kinds of files that a profile may consist of."""
+"""Suffixes of the files that a profile may consist of."""
 COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
@@ -32,17 +32,17 @@ class File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One file of a profile."""
 
     name: str
-    """Its name in the cache, and in its repository on the hub."""
+    """Name in the cache, and in the profile's repository on the hub."""
     url: str = ""
-    """Where it is; empty if it is in the profile's repository on the hub."""
+    """Address; empty if the file is in the profile's repository on the hub."""
     size: int = 0
-    """Bytes, exactly; 0 where that is not known."""
+    """Exact size in bytes; 0 if unknown."""
     about: int = 0
-    """Bytes, roughly, where the exact size is not known."""
+    """Approximate size in bytes, if the exact one is unknown."""
     sha256: str = ""
-    """All 64 digits, or the first ones; empty where only the hub can tell."""
+    """All 64 digits, or the first ones; empty if only the hub can tell."""
     git_sha1: str = ""
-    """For small files on the hub: git's own hash of them."""
+    """Git's hash of a small file on the hub."""
 
     def __post_init__(self) -> None:
         if not FILE_NAME.fullmatch(self.name) or PurePosixPath(self.name).suffix.lower() not in SAFE:
@@ -56,12 +56,12 @@ class File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def bytes(self) -> int:
-        """What it takes to download, as far as is known."""
+        """Size of the download in bytes, as far as known."""
         return self.size or self.about
 
 
 class Accuracy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How good its makers say it is."""
+    """Accuracy as its makers state it."""
 
     metric: str
     value: float
@@ -70,38 +70,38 @@ class Accuracy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A model card with weights to be got."""
+    """A model card with weights to download."""
 
     name: str
     description: str
     task: Literal["detect", "segment"]
     family: str
-    """The file in ``sightline/models/`` that knows its pre- and postprocessing."""
+    """Name of the file in ``sightline/models/`` with its pre- and postprocessing."""
     architecture: str
     """``onnx`` if the weights are a graph; else the class or function that builds the network."""
     files: tuple[File, ...]
     labels: tuple[str, ...]
     input_size: tuple[int, int]
-    """Width and height that it was trained for, or that it is used with here."""
+    """Width and height of the input that it was trained with or is used with here."""
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
     licence: str
     licence_url: str
     source: str
-    """The page of those who made it."""
+    """Address of its makers' page."""
     accuracy: Accuracy
     revision: str = ""
-    """The version of the files: on the hub a commit. Empty: the one that was newest when they were first got."""
+    """Version of the files, a commit on the hub. Empty for the one that is newest at the first download."""
     repository: str = ""
-    """On the hub: OWNER/NAME."""
+    """Repository on the hub, OWNER/NAME."""
     scale: float = 1 / 255
-    """A value of the input is (pixel x ``scale`` - ``mean``) / ``std``."""
+    """Factor of pixels: a value of the input is (pixel x ``scale`` - ``mean``) / ``std``."""
     order: Literal["rgb", "bgr"] = "rgb"
     fit: Literal["stretch", "letterbox", "centre"] = "stretch"
     restricts_use: str = ""
-    """What its licence forbids, in a sentence; empty if it forbids no use."""
+    """Uses that its licence forbids, in a sentence; empty if it forbids none."""
     config: dict[str, Any] = {}
-    """What the builder needs besides the files."""
+    """Configuration that the network's builder needs besides the files."""
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[a-z0-9-]{1,40}", self.name):
@@ -122,17 +122,17 @@ class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def bytes(self) -> int:
-        """What there is to download, as far as is known."""
+        """Size of the whole download in bytes, as far as known."""
         return sum(file.bytes for file in self.files)
 
     def address(self, file: File, hub: str = WEIGHTS_URL, revision: str = "") -> str:
-        """Where to get a file. ``revision``: where the card has none."""
+        """Address of a file. ``revision`` is used if the card has none."""
         if file.url:
             return file.url
         return f"{hub.rstrip('/')}/{self.repository}/resolve/{self.revision or revision or 'main'}/{file.name}"
 
     def metadata(self) -> dict[str, str]:
-        """In the words of docs/models.md, for the family and for exported graphs."""
+        """Metadata under the keys of docs/models.md, for the family and for exported graphs."""
         return {
             "family": self.family,
             "names": json.dumps(self.labels),
@@ -152,12 +152,12 @@ class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @cache
 def names() -> tuple[str, ...]:
-    """All profiles: those for segmentation, then those that find things, each from small to large."""
+    """Names of all profiles: those for segmentation, then those for detection, each from small to large."""
     return tuple(sorted(_cards(), key=lambda name: (name.startswith("detect"), load(name).bytes)))
 
 
 def shipped() -> dict[str, Path]:
-    """The models whose weights are in the package, by name: nothing is to be got for them."""
+    """Graphs of the models whose weights are in the package, by name."""
     return {path.stem: path for path in sorted(WEIGHTS.glob("*.onnx"))}
 
 

@@ -1,4 +1,4 @@
-"""Boxes with what they are and how sure the model is, masks filled in under them."""
+"""Drawing of boxes with class names and confidences, over filled masks."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ FONT = cv2.FONT_HERSHEY_SIMPLEX
 
 
 def draw_boxes(image: Image, prediction: Prediction, labels: Sequence[str], opacity: float) -> Image:
-    """A copy of the picture with boxes, labels and filled masks, their size in step with the picture's.
+    """Draw boxes, labels and filled masks on a copy of the picture. Lines and letters scale with the picture.
 
-    Boxes and labels are solid unless ``opacity`` is below a half, where they begin to fade.
+    Boxes and labels are solid if ``opacity`` is at least 0.5, and fade below that.
     """
     filled = fill(image, prediction, labels, opacity)
     found = prediction.objects
@@ -49,9 +49,9 @@ def _words(found: Detections, row: int, labels: Sequence[str]) -> str:
 
 
 def _label(drawn: Image, words: str, corner: tuple[int, int], colour: palette.Colour, line: int) -> None:
-    """Write on a plate above the corner; inside the box where there is no room, and never over the picture's edge."""
+    """Write words on a plate above the corner, or inside the box if there is no room, always within the picture."""
     height, width = drawn.shape[:2]
-    # Letters of 11 px are the least that can be read; half the picture's height is the most a tiny one can give.
+    # Letters of less than 11 px can't be read.
     size = max(0.4, (width + height) / 2600)
     stroke = max(1, round(size * 1.6))
     (text_width, text_height), below = cv2.getTextSize(words, FONT, size, stroke)

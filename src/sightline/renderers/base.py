@@ -1,4 +1,4 @@
-"""What renderers share. A renderer is a module with ``render``; its file name is its name, and that of the mode."""
+"""Helpers shared by renderers. A renderer is a module with ``render``; its file name is also the name of its mode."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from sightline.core.predictions import Prediction, Raster
 from sightline.core.types import Image
 
 AUTO = "auto"
-"""The mode where nobody chose one: boxes for detections, filled areas for a segmentation."""
+"""The default mode: boxes for detections, filled areas for a segmentation."""
 PERSON = "person"
-"""The label of the class that stays when a background goes."""
+"""Label of the class that stays when the background is replaced."""
 
 Need: TypeAlias = Literal["nothing", "mask", "person"]
 
@@ -27,24 +27,25 @@ Need: TypeAlias = Literal["nothing", "mask", "person"]
 class Renderer(Protocol):
     """Draws a prediction on a copy of the picture it was made from.
 
-    A module may have ``NEEDS``: ``"mask"`` where it draws nothing without one, ``"person"`` where it also takes a model
-    that knows people; without it a renderer can draw whatever comes. ``ACROSS`` is how many pictures wide its own is.
+    A module may have ``NEEDS``: ``"mask"`` if it draws nothing without a mask, ``"person"`` if it also needs a model
+    with a class for people. Without it, a renderer can draw any prediction. ``ACROSS`` is the width of the drawn
+    picture in widths of the original; without it, 1.
     """
 
     def render(self, image: Image, prediction: Prediction, labels: Sequence[str], *, opacity: float = 0.5) -> Image:
-        """A new picture with the prediction drawn in. ``opacity`` is 0 to 1; its default is the mode's own."""
+        """Return a new picture with the prediction drawn in. ``opacity`` is 0 to 1; its default is the mode's own."""
         ...
 
 
 class Choice(NamedTuple):
-    """The renderer that draws, and, where it is not the one that was asked for, why."""
+    """The renderer to use, and the reason if it is not the requested one."""
 
     name: str
     why: str | None = None
 
 
 def modes() -> list[str]:
-    """Every mode that can be asked for."""
+    """All modes that can be requested."""
     return [AUTO, *registry.names("renderers")]
 
 
@@ -54,7 +55,7 @@ def default_for(prediction: Prediction) -> str:
 
 
 def choose(mode: str, prediction: Prediction, labels: Sequence[str]) -> Choice:
-    """Which renderer draws this prediction. Raises ConfigError for a mode that does not exist."""
+    """Choose the renderer for a prediction. Raises ConfigError for an unknown mode."""
     fitting = default_for(prediction)
     if mode == AUTO:
         return Choice(fitting)
@@ -71,9 +72,9 @@ def choose(mode: str, prediction: Prediction, labels: Sequence[str]) -> Choice:
 def draw(
     image: Image, prediction: Prediction, labels: Sequence[str], *, mode: str = AUTO, opacity: float | None = None
 ) -> Image:
-    """A new picture with the prediction drawn in, in this mode or in the one that fits: see ``choose``.
+    """Return a new picture with the prediction drawn in, in this mode or in the one that fits: see ``choose``.
 
-    ``opacity`` is 0 to 1, or None for the mode's own. Raises ConfigError for a mode that does not exist.
+    ``opacity`` is 0 to 1, or None for the mode's own. Raises ConfigError for an unknown mode.
     """
     renderer: Renderer = registry.load("renderers", choose(mode, prediction, labels).name)
     if opacity is None:
@@ -82,14 +83,14 @@ def draw(
 
 
 def default_opacity(mode: str) -> float:
-    """A mode's own opacity. Raises ConfigError for a mode that does not exist."""
+    """A mode's own opacity. Raises ConfigError for an unknown mode."""
     if mode == AUTO:
         return 0.5
     return float(inspect.signature(registry.load("renderers", mode).render).parameters["opacity"].default)
 
 
 def fill(image: Image, prediction: Prediction, labels: Sequence[str], opacity: float) -> Image:
-    """A copy of the picture with the prediction's mask coloured in by class: see ``paint``."""
+    """Return a copy of the picture with the prediction's mask coloured by class: see ``paint``."""
     areas = Areas.of(image, prediction, labels)
     if areas is None:
         return image.copy()
@@ -104,7 +105,7 @@ class Areas(NamedTuple):
     table: NDArray[np.uint8]
     """256 x 1 x 3: the colour of each value."""
     nothing: tuple[int, ...]
-    """Values that stand for nothing: a background, no instance, a class that is not to be shown."""
+    """Values that are not drawn: a background, no instance, a hidden class."""
 
     @classmethod
     def of(cls, image: Image, prediction: Prediction, labels: Sequence[str]) -> Areas | None:
@@ -122,11 +123,11 @@ class Areas(NamedTuple):
         return cls(np.asarray(values, np.uint8), table, (*background, *raster.nothing))
 
     def colours(self) -> Image:
-        """Every pixel in the colour of its value."""
+        """H x W x 3: every pixel in the colour of its value."""
         return np.asarray(cv2.applyColorMap(self.values, self.table), np.uint8)
 
     def clear(self) -> NDArray[np.uint8]:
-        """H x W, 1 where there is nothing."""
+        """H x W, 1 where nothing is drawn, else 0."""
         found = np.zeros(self.values.shape, bool)
         for value in self.nothing:
             found |= self.values == value
@@ -140,7 +141,7 @@ def classes_of(prediction: Prediction) -> Raster | None:
 
 
 def paint(image: Image, areas: Areas, colours: Image, opacity: float) -> Image:
-    """The picture under ``colours``, which are ours to change, except where there is nothing."""
+    """Blend ``colours`` over the picture, except where nothing is drawn. Writes into ``colours`` and returns it."""
     cv2.addWeighted(image, 1 - opacity, colours, opacity, 0, dst=colours)
     if areas.nothing:
         cv2.copyTo(image, areas.clear(), colours)
@@ -148,7 +149,7 @@ def paint(image: Image, areas: Areas, colours: Image, opacity: float) -> Image:
 
 
 def people(labels: Sequence[str]) -> list[int]:
-    """The ids of the classes that are people: ``person``, also as ADE20K writes it, with other words after it."""
+    """Ids of the classes for people: ``person``, also with synonyms after it as in ADE20K."""
     return _people(tuple(labels))
 
 
@@ -171,5 +172,5 @@ def background(image: Image, prediction: Prediction, labels: Sequence[str]) -> N
 
 
 def behind(image: Image, scene: Image, share: NDArray[np.float32]) -> Image:
-    """``scene`` behind the picture: ``share``, H x W and 0 to 1, is how much of it shows."""
+    """Put ``scene`` behind the picture. ``share``, H x W from 0 to 1, says how much of the scene shows."""
     return np.asarray(cv2.blendLinear(image, scene, 1 - share, share), np.uint8)

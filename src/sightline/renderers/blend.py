@@ -1,4 +1,4 @@
-"""Areas dyed: hue and saturation of the class's colour, brightness (the V of HSV) of the picture."""
+"""Dyed areas: hue and saturation of the class's colour, brightness (the V of HSV) of the picture."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ NEEDS = "mask"
 
 
 def render(image: Image, prediction: Prediction, labels: Sequence[str], *, opacity: float = 0.7) -> Image:
-    """A copy of the picture with every area in shades of its colour: what is in it can still be seen."""
+    """Return a copy of the picture with every area in shades of its class's colour; its content stays visible."""
     areas = Areas.of(image, prediction, labels)
     if areas is None:
         return image.copy()
-    # In HSV a colour is its brightest shade, times V: so no picture has to be turned back from HSV.
+    # In HSV a colour is its brightest shade times V, so no conversion back from HSV is needed.
     shades = areas.table.astype(np.float32)
     shades *= 255 / shades.max(axis=2, keepdims=True)
     dyed = areas._replace(table=np.rint(shades).astype(np.uint8)).colours()

@@ -1,4 +1,4 @@
-"""People sharp, everything else blurred."""
+"""Blurred background: people stay sharp, everything else is blurred."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ NEEDS = "person"
 
 
 def render(image: Image, prediction: Prediction, labels: Sequence[str], *, opacity: float = 0.5) -> Image:
-    """A copy of the picture, blurred where no person is. ``opacity`` is how strongly: at 1 over a 20th of its side."""
+    """Return a copy of the picture, blurred except on people. ``opacity`` is the strength: 1 blurs over a 20th of its
+    longer side."""
     share = background(image, prediction, labels)
     if share is None or opacity <= 0:
         return image.copy()
@@ -24,7 +25,7 @@ def render(image: Image, prediction: Prediction, labels: Sequence[str], *, opaci
 
 
 def _blurred(image: Image, strength: float) -> Image:
-    """Halved and doubled again a few times: a wide, smooth blur for the price of a small one."""
+    """Blur by halving and doubling the size a few times, which gives a wide, smooth blur at the cost of a small one."""
     height, width = image.shape[:2]
     halvings = max(1, round(math.log2(max(2.0, strength * max(width, height) / 20))))
     sizes = [(max(1, width >> n), max(1, height >> n)) for n in range(halvings + 1)]

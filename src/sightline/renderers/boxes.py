@@ -1,4 +1,4 @@
-"""Boxes with what they are and how sure the model is; masks, where there are any, are filled in under them."""
+"""Boxes with class names and confidences, over filled masks if there are any."""
 
 from __future__ import annotations
 
@@ -11,5 +11,5 @@ from sightline.renderers._boxes import draw_boxes
 
 
 def render(image: Image, prediction: Prediction, labels: Sequence[str], *, opacity: float = 0.5) -> Image:
-    """A copy of the picture with boxes, labels and filled masks, their size in step with the picture's."""
+    """Return a copy of the picture with boxes, labels and filled masks. Lines and letters scale with the picture."""
     return draw_boxes(image, prediction, labels, opacity)

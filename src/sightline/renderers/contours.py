@@ -1,4 +1,4 @@
-"""The edges of areas in the colour of their class; the insides stay clear."""
+"""Contours of areas in the colour of their class; the insides stay clear."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ NEEDS = "mask"
 
 
 def render(image: Image, prediction: Prediction, labels: Sequence[str], *, opacity: float = 1.0) -> Image:
-    """A copy of the picture with a line along the inside of every area's edge, its width in step with the picture's."""
+    """Return a copy of the picture with a line along the inside of every area's edge, whose width scales with the
+    picture."""
     areas = Areas.of(image, prediction, labels)
     if areas is None:
         return image.copy()
@@ -23,7 +24,7 @@ def render(image: Image, prediction: Prediction, labels: Sequence[str], *, opaci
     reach = max(1, (width + height) // 400)
     values = areas.values
     edge = np.zeros((height, width), bool)
-    # A pixel is on an edge if one so far away, to any of the four sides, is another area's.
+    # A pixel is on an edge if the pixel ``reach`` away on any of the four sides belongs to another area.
     differs = values[:, reach:] != values[:, :-reach]
     edge[:, reach:] |= differs
     edge[:, :-reach] |= differs

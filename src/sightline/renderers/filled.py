@@ -1,4 +1,4 @@
-"""Areas filled with the colour of their class, and nothing else."""
+"""Areas filled with the colour of their class, without boxes or labels."""
 
 from __future__ import annotations
 
@@ -12,5 +12,5 @@ NEEDS = "mask"
 
 
 def render(image: Image, prediction: Prediction, labels: Sequence[str], *, opacity: float = 0.5) -> Image:
-    """A copy of the picture with every class of the map, or every instance's mask, filled in."""
+    """Return a copy of the picture with every class of the map, or every instance's mask, filled."""
     return fill(image, prediction, labels, opacity)

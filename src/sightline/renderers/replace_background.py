@@ -1,4 +1,4 @@
-"""People in front of a plain wall: a soft gradient in place of everything else."""
+"""Replaced background: people in front of a plain wall, a soft gradient."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from sightline.renderers.base import background, behind
 
 NEEDS = "person"
 TOP, BOTTOM = (92, 72, 52), (40, 28, 20)
-"""Blue, green, red of the wall's first and last row."""
+"""Colours of the wall's first and last row as blue, green, red."""
 
 
 def render(image: Image, prediction: Prediction, labels: Sequence[str], *, opacity: float = 1.0) -> Image:
-    """A copy of the picture with a wall where no person is. ``opacity`` is how much of the wall shows."""
+    """Return a copy of the picture with a wall behind people. ``opacity`` says how much of the wall shows."""
     share = background(image, prediction, labels)
     if share is None:
         return image.copy()

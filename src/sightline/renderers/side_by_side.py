@@ -1,4 +1,4 @@
-"""The picture as it came, and beside it what the model sees."""
+"""The original picture, and beside it the one with the prediction drawn in."""
 
 from __future__ import annotations
 
@@ -15,5 +15,5 @@ ACROSS = 2
 
 
 def render(image: Image, prediction: Prediction, labels: Sequence[str], *, opacity: float = 0.5) -> Image:
-    """Twice as wide as the picture: left the picture, right the same with boxes and filled areas."""
+    """Return a picture twice as wide: the original on the left, the same with boxes and filled areas on the right."""
     return np.asarray(cv2.hconcat([image, draw_boxes(image, prediction, labels, opacity)]), np.uint8)

@@ -1,6 +1,6 @@
-"""What sinks share. A file ``sinks/NAME.py`` is a sink; it has
+"""Helpers shared by sinks. A file ``sinks/NAME.py`` is a sink. It has
 
-- ``open(target) -> Sink``: ``target`` is a path as a person types it. Raises SinkError if it can't be written.
+- ``open(target) -> Sink``, where ``target`` is a path as the user types it; raises SinkError if it can't be written.
 """
 
 from __future__ import annotations
@@ -21,25 +21,25 @@ class Entry:
 
     result: Result
     image: Image
-    """The source's picture, full size."""
+    """The source's picture at full size."""
     drawn: Image | None
-    """The same with the prediction drawn in, where a sink asked for it."""
+    """The same picture with the prediction drawn in; None if no sink wants it."""
     source: str
-    """The file's name, or the camera's."""
+    """Name of the file or the camera."""
     images: bool
-    """True if the source's pictures each have a name of their own."""
+    """Whether each of the source's pictures has a name of its own."""
 
 
 class Sink(Protocol):
-    """Takes results in order, from one thread. Whatever moment the process dies, what was written can be read."""
+    """Writes results in order, from one thread. What was written stays readable if the process dies at any moment."""
 
     target: str
-    """Where it writes, as it was named."""
+    """The target as the user typed it."""
     wants_drawn: bool
-    """True if entries must have ``drawn``."""
+    """Whether entries must have ``drawn``."""
 
     def write(self, entry: Entry) -> None:
-        """Write one. Raises SinkError."""
+        """Write one entry. Raises SinkError."""
         ...
 
     def close(self) -> None:
@@ -49,7 +49,7 @@ class Sink(Protocol):
 
 @contextmanager
 def writing(target: str) -> Iterator[None]:
-    """Turns an OSError into a SinkError that names the target."""
+    """Turn an OSError into a SinkError that names the target."""
     try:
         yield
     except OSError as e:
@@ -57,7 +57,7 @@ def writing(target: str) -> Iterator[None]:
 
 
 def writable_file(target: str) -> Path:
-    """The path, with a file there: an empty one if there was none. Raises SinkError if it can't be written."""
+    """The path of a target, which becomes an empty file if there is none. Raises SinkError if it can't be written."""
     path = Path(target)
     if not path.parent.is_dir():
         raise SinkError(f"{target}: there is no folder {path.parent}; make it first")
@@ -66,7 +66,7 @@ def writable_file(target: str) -> Path:
 
 
 def write_whole(path: Path, data: bytes) -> None:
-    """Write a file: whole, or not at all. Raises SinkError."""
+    """Write a file atomically. Raises SinkError."""
     part = path.with_name(path.name + ".part")
     with writing(str(path)):
         try:
@@ -78,14 +78,14 @@ def write_whole(path: Path, data: bytes) -> None:
 
 
 class Names:
-    """Names for files of which there is one for each result: the picture's, or the frame's number."""
+    """File names for sinks with a file per result: the picture's name, or the frame's number."""
 
     def __init__(self, ending: str) -> None:
         self._ending = ending
         self._taken: set[str] = set()
 
     def of(self, entry: Entry) -> str:
-        """The next file's name."""
+        """Name of the entry's file."""
         if not entry.images:
             return f"{entry.result.frame.seq:06d}{self._ending}"
         name = Path(entry.source).stem

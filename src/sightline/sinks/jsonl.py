@@ -1,4 +1,4 @@
-"""One JSON object a line, one line a frame."""
+"""JSON Lines: one JSON object per line, one line per frame."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ STDOUT = 1
 
 
 def open(target: str) -> Jsonl:
-    """Begin a file anew; ``-`` is standard output."""
+    """Open a file, which is overwritten; ``-`` is standard output."""
     if target == "-":
         return Jsonl(target, io.FileIO(STDOUT, "wb", closefd=False))
     path = writable_file(target)
@@ -21,7 +21,7 @@ def open(target: str) -> Jsonl:
 
 
 class Jsonl:
-    """Lines go out one by one, unbuffered, so that a process that dies leaves whole lines."""
+    """Writes lines one by one, unbuffered, so that a process that dies leaves whole lines."""
 
     wants_drawn = False
 
@@ -30,11 +30,11 @@ class Jsonl:
         self._file = file
 
     def write(self, entry: Entry) -> None:
-        """Write one line."""
+        """Write an entry's line."""
         self.write_line(line_of(entry.result, entry.source))
 
     def write_line(self, line: Line) -> None:
-        """Write one line, whoever made it."""
+        """Write one line. Raises SinkError."""
         with writing(self.target):
             self._append(encode(line) + b"\n")
 
@@ -44,7 +44,7 @@ class Jsonl:
             self._file.close()
 
     def _append(self, data: bytes) -> None:
-        """Write all of it, or nothing where the file can be cut back: a full disk must not leave half a line."""
+        """Write all data, or none if the file can be truncated, so that a full disk leaves no partial line."""
         start = self._file.tell() if self._file.seekable() else None
         rest = memoryview(data)
         try:
@@ -52,6 +52,6 @@ class Jsonl:
                 rest = rest[self._file.write(rest) or 0 :]
         except OSError:
             if start is not None:
-                with suppress(OSError):  # devices such as /dev/full can't be cut
+                with suppress(OSError):  # devices such as /dev/full can't be truncated
                     self._file.truncate(start)
             raise

@@ -1,4 +1,4 @@
-"""Class maps as 8-bit grey PNGs of the source's size, one a frame."""
+"""Class maps as 8-bit grey PNGs of the source's size, one per frame."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sightline.sinks.base import Entry, Names, write_whole, writing
 
 
 def open(target: str) -> Masks:
-    """A folder, made if it is not there."""
+    """Open a folder, which is made if it does not exist."""
     folder = Path(target)
     with writing(target):
         folder.mkdir(parents=True, exist_ok=True)
@@ -25,9 +25,9 @@ def open(target: str) -> Masks:
 
 
 class Masks:
-    """Files have the picture's name, or the frame's number.
+    """Writes PNGs that are named after the picture, or by the frame's number.
 
-    A segmentation's values are its class ids. Of a detector with masks they are class id + 1, and 0 where nothing is.
+    A segmentation's values are its class ids. For a detector with masks they are class id + 1, and 0 for nothing.
     """
 
     wants_drawn = False
@@ -38,16 +38,16 @@ class Masks:
         self._names = Names(".png")
 
     def write(self, entry: Entry) -> None:
-        """Write one PNG: whole, or not at all."""
+        """Write one PNG atomically. Raises SinkError, also for a prediction without masks."""
         height, width = entry.image.shape[:2]
         mask = cv2.resize(_classes(entry.result), (width, height), interpolation=cv2.INTER_NEAREST)
-        # Flat areas: run lengths alone are several times as fast as OpenCV's default, and smaller.
+        # For flat areas run lengths alone are several times as fast as OpenCV's default, and smaller.
         settings = [cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE]
         _, png = cv2.imencode(".png", mask, settings)
         write_whole(self._folder / self._names.of(entry), png.tobytes())
 
     def close(self) -> None:
-        """Nothing is left open."""
+        """Do nothing, as no file is left open."""
 
 
 def _classes(result: Result) -> NDArray[np.uint8]:

@@ -1,4 +1,4 @@
-"""Annotated pictures: one file, or a folder with one for each picture or frame."""
+"""Annotated pictures: one file, or a folder with a file per picture or frame."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from sightline.sinks.base import Entry, Names, writable_file, write_whole, writi
 
 ENDINGS = frozenset((".jpg", ".jpeg", ".png", ".webp"))
 QUALITY = 90
-"""Of JPEG and WebP."""
+"""Quality of JPEG and WebP, 0 to 100."""
 SETTINGS: dict[str, list[int]] = {".png": [], ".webp": [cv2.IMWRITE_WEBP_QUALITY, QUALITY]}
 
 
 def open(target: str) -> Pictures:
-    """A file that is named like a picture, or else a folder, made if it is not there."""
+    """Open a file if it is named like a picture, else a folder, which is made if it does not exist."""
     path = Path(target)
     if path.suffix.lower() in ENDINGS and not path.is_dir():
         existed = path.exists()
@@ -31,12 +31,12 @@ def open(target: str) -> Pictures:
 
 
 class Pictures:
-    """JPEGs with the pictures' names, or the frames' numbers; a single file has the format that its name asks for."""
+    """Writes JPEGs named after the pictures, or by the frames' numbers. A single file has the format of its suffix."""
 
     wants_drawn = True
 
     def __init__(self, target: str, path: Path, *, single: bool, fresh: bool) -> None:
-        """``fresh``: the file was made to see whether it can be, and goes if nothing comes."""
+        """``fresh`` says that the file was only made to test whether it can be, and is removed if no picture comes."""
         self.target = target
         self._path = path
         self._single = single
@@ -45,7 +45,7 @@ class Pictures:
         self._names = Names(".jpg")
 
     def write(self, entry: Entry) -> None:
-        """Write one picture: whole, or not at all. Raises SinkError for a second one where there is one file."""
+        """Write one picture atomically. Raises SinkError, also for a second picture if the target is one file."""
         if self._single and self._written:
             raise SinkError(f"{self.target} is one picture, and there are more: expected a folder, or an .mp4 file")
         path = self._path if self._single else self._path / self._names.of(entry)
@@ -56,6 +56,6 @@ class Pictures:
         self._written += 1
 
     def close(self) -> None:
-        """Take the empty file away where nothing came."""
+        """Remove the empty file if no picture came."""
         if self._fresh and not self._written:
             self._path.unlink(missing_ok=True)

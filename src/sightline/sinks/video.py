@@ -1,4 +1,4 @@
-"""An annotated video: H.264 in MP4, which every browser plays."""
+"""Annotated video: H.264 in MP4, which every browser plays."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ if TYPE_CHECKING:
     from av.video.stream import VideoStream
 
 CLOCK = Fraction(1, 60_000)
-"""Fine enough for the times of any source, and the finest that mpeg4 can take."""
+"""Time base, fine enough for the times of any source, and the finest that mpeg4 can take."""
 ENCODERS: tuple[tuple[str, Mapping[str, str]], ...] = (
-    # No B-frames: with them the file's times begin 2 frames late until it is closed. Costs 20 % in size.
+    # B-frames are off, as with them the file's times begin 2 frames late until it is closed. That costs 20 % in size.
     ("libx264", {"preset": "veryfast", "crf": "23", "bf": "0"}),
     ("libopenh264", {}),
     ("h264_videotoolbox", {}),
     ("h264_mf", {}),
     ("mpeg4", {}),
 )
-"""The first that this build of FFmpeg has is taken. All but the last are H.264."""
+"""Encoders and their options; the first one that this build of FFmpeg has is used. All but the last are H.264."""
 THREADS = 4
-"""Each more holds another frame back, which is lost if the process is killed."""
+"""Encoder threads. Each further one holds back another frame, which is lost if the process is killed."""
 KEY_EVERY = 60
-"""Frames; seeking goes to one of these."""
+"""Distance of key frames in frames; players can seek only to key frames."""
 
 
 def open(target: str) -> Video:
-    """An .mp4 file. What may be there is only overwritten once the first frame comes."""
+    """Open an .mp4 file. An existing file is overwritten only when the first frame comes. Raises SinkError."""
     if Path(target).suffix.lower() != ".mp4":
         raise SinkError(f"{target}: expected a name that ends in .mp4 (or .jpg for one picture, or a folder)")
     existed = Path(target).exists()
@@ -45,10 +45,10 @@ def open(target: str) -> Video:
 
 
 class Video:
-    """Frames with the source's own times, so that uneven ones stay in step.
+    """Writes frames with the source's own times, so that uneven ones stay in step.
 
-    While it grows the file is in fragments, a frame each, so that it plays even if the process is killed; closing
-    makes a plain file of it, which can be searched quickly.
+    While it grows, the file consists of fragments of one frame each, so that it plays even if the process is killed.
+    Closing turns it into a plain file, in which seeking is fast.
     """
 
     wants_drawn = True
@@ -65,7 +65,7 @@ class Video:
         self._shown_for = round(1 / CLOCK / 25)
 
     def write(self, entry: Entry) -> None:
-        """Add a picture at its time. The first sets the video's size; others are fitted into it."""
+        """Add a picture at its time. The first sets the video's size; others are fitted into it. Raises SinkError."""
         import av
 
         picture = entry.image if entry.drawn is None else entry.drawn
@@ -83,7 +83,7 @@ class Video:
             raise self._error(e) from e
 
     def close(self) -> None:
-        """Write out what the encoder still holds and make the file a plain one."""
+        """Write the frames that the encoder still holds and turn the file into a plain one. Raises SinkError."""
         import av
 
         if self._fresh:
@@ -102,7 +102,7 @@ class Video:
         assert self._stream is not None
         assert self._container is not None
         for packet in self._stream.encode(frame):
-            packet.duration = self._shown_for  # counts for the last frame only: the others last until the next
+            packet.duration = self._shown_for  # matters only for the last frame: the others last until the next
             self._container.mux(packet)
 
     def _begin(self, picture: Image, captured_at: float) -> None:
@@ -111,7 +111,7 @@ class Video:
         self._fresh = False
         self._began = captured_at
         height, width = picture.shape[:2]
-        # Colour is stored at half size, so sides must be even.
+        # Chroma is stored at half size, so sides must be even.
         self._size = (width + width % 2, height + height % 2)
         container = av.open(
             str(self._path),
@@ -141,7 +141,7 @@ class Video:
             codec.thread_count = THREADS
             if "crf" not in options:
                 codec.bit_rate = max(500_000, self._size[0] * self._size[1] * 4)
-            # OpenCV makes BT.601 colours of limited range; said here, or players take HD for BT.709.
+            # OpenCV makes BT.601 colours of limited range. Unless the file says so, players take HD for BT.709.
             codec.color_range, codec.colorspace, codec.color_primaries, codec.color_trc = 1, 6, 6, 6
             return stream
         raise SinkError(
@@ -159,7 +159,8 @@ class Video:
 
 
 def _fitted(picture: Image, size: tuple[int, int]) -> Image:
-    """The picture at ``size``: one row or column repeated if a side is odd, else shrunk or grown with black bars."""
+    """Fit a picture into ``size`` (width, height): an odd side gets its last row or column repeated, other sizes are
+    scaled and get black bars."""
     height, width = picture.shape[:2]
     right, below = size[0] - width, size[1] - height
     if right in (0, 1) and below in (0, 1):

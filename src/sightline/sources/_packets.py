@@ -1,4 +1,4 @@
-"""Decoding that is spared while nobody wants pictures, and yet is up to date at once when somebody does."""
+"""Decoding that is skipped while nobody wants pictures and catches up at once when somebody does."""
 
 from __future__ import annotations
 
@@ -14,14 +14,15 @@ if TYPE_CHECKING:
 
 MOST_BYTES = 16 << 20
 MOST_PACKETS = 1000
-"""Kept since the last key frame; over that the next key frame has to be waited for."""
+"""Maximum number of packets kept since the last key frame; above it, or above MOST_BYTES, decoding resumes only at the
+next key frame."""
 
 
 class Decoding:
-    """Decodes packets, while ``idle`` key frames alone, and of these one a second.
+    """Decodes packets; while ``idle`` only key frames, at most one a second.
 
-    What comes after a key frame is kept meanwhile, so that decoding can go on from any packet: 50 packets of
-    800x450 take 40 ms to catch up with, and no key frame has to be waited for.
+    Packets after a key frame are kept meanwhile, so that decoding can resume at any packet without waiting for a key
+    frame: catching up with 50 packets of 800x450 takes 40 ms.
     """
 
     def __init__(self) -> None:
@@ -29,16 +30,16 @@ class Decoding:
         self._bytes = 0
         self._decoded_at = -IDLE_S
         self._broken = False
-        """What comes before the next key frame can't be decoded."""
+        """Whether packets before the next key frame can't be decoded."""
 
     def decode(self, packet: Packet[VideoStream], *, idle: bool) -> list[VideoFrame]:
-        """The packet's frames, none if it is spared. Raises av.FFmpegError for what is damaged.
+        """Decode a packet's frames, none if it is skipped. Raises av.FFmpegError for damaged data.
 
-        With several threads a decoder gives frames out late: while idle they are those of an earlier key frame.
+        A decoder with several threads returns frames late, so that while idle they are those of an earlier key frame.
         """
         import av
 
-        if packet.is_keyframe or not packet.size:  # the empty one at the end brings what the decoder still holds
+        if packet.is_keyframe or not packet.size:  # the empty packet at the end flushes the decoder
             self._keep_none(broken=False)
         if idle and packet.size and (not packet.is_keyframe or time.monotonic() - self._decoded_at < IDLE_S):
             self._keep(packet)
@@ -50,7 +51,7 @@ class Decoding:
             return []
         for earlier in kept:
             with contextlib.suppress(av.FFmpegError):
-                earlier.decode()  # old by now: only the decoder has to see them
+                earlier.decode()  # their frames are too old; only the decoder needs them
         return packet.decode()
 
     def _keep(self, packet: Packet[VideoStream]) -> None:

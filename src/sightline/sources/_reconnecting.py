@@ -1,4 +1,4 @@
-"""A source that is kept going: reopened when it breaks down, paced by its own clock, begun anew at its end."""
+"""Sources that keep going: reopened when they fail, paced by their own clock, restarted at their end."""
 
 from __future__ import annotations
 
@@ -15,21 +15,23 @@ from sightline.sources.base import Shot, Source, open_source
 log = logging.getLogger(__name__)
 
 FIRST_S = 0.5
+"""Seconds between the first two tries to open a source. Each further wait doubles; all are shortened at random by up to
+half."""
 MOST_S = 15.0
-"""Between two tries to open a source: doubled from the first to the most, and shortened at random by up to half."""
+"""Longest wait in seconds between two tries to open a source."""
 LOOP = "#loop"
 
 
 def plain(spec: str) -> str:
-    """What is to be opened: ``spec`` without our own option at its end."""
+    """``spec`` without the option ``#loop`` at its end."""
     return spec.removesuffix(LOOP)
 
 
 class ReconnectingSource:
     """Pictures of a source. Iterate it in one thread; ``close`` ends it from any other.
 
-    Live sources come at their pace, and after a breakdown are opened again, for ever. Others come by their own clock
-    (or at ``fps``), once or over and over. Of a live one ``fps`` is the most that is taken.
+    Pictures of a live source come at its own pace, at most ``fps``; after a failure it is reopened, for ever. Pictures
+    of other sources come by their own clock (or at ``fps``), once or in a loop.
     """
 
     def __init__(
@@ -42,13 +44,13 @@ class ReconnectingSource:
         patient: bool = False,
         tell: Callable[[str | None], None] = lambda reason: None,
     ) -> None:
-        """``source``: ``spec``, where it is open already. ``patient``: try again even if it could never be opened.
+        """``source`` is the source of ``spec`` if it is open already. ``patient`` retries even if it never opened.
 
-        ``loop``: over and over; ``#loop`` at the end of ``spec`` says the same. ``tell`` is called, in the iterating
-        thread, with why there are no pictures, and with None once they come.
+        ``loop`` restarts a source at its end, as does ``#loop`` at the end of ``spec``. ``tell`` is called in the
+        iterating thread, with the reason why there are no pictures, and with None once they come.
         """
         self.idle = False
-        """Set it, from any thread, while nobody wants pictures: most that come are not fresh then."""
+        """Settable from any thread: True while nobody wants pictures. Most pictures are then not fresh."""
         self._spec = plain(spec)
         self._loop = loop or spec.endswith(LOOP)
         self._source = source
@@ -57,17 +59,17 @@ class ReconnectingSource:
         self._tell = tell
         self._closed = threading.Event()
         self._came = False
-        """Pictures, since it was opened."""
+        """Whether pictures came since the source was opened."""
         self._live = False
-        """What it was when it was last open."""
+        """Whether the source was live when it was last open."""
         self._backoff = Backoff(FIRST_S, MOST_S, jitter=0.5)
 
     def close(self) -> None:
-        """End it. A reader that waits for the network notices once something comes, or its time is over."""
+        """End the iteration. A reader that waits for the network notices when data comes or its timeout passes."""
         self._closed.set()
 
     def __iter__(self) -> Iterator[Shot]:
-        """The pictures. Raises SourceError where trying again is of no use."""
+        """Yield the pictures. Raises SourceError if trying again is of no use."""
         while not self._closed.is_set():
             self._came = False
             try:
@@ -110,7 +112,7 @@ class ReconnectingSource:
 
 
 class LastingSource:
-    """A live source that is open, as a source that is opened again whenever it breaks down."""
+    """A live source, already open, that is reopened whenever it fails."""
 
     total: int | None = None
     live = True
@@ -127,10 +129,10 @@ class LastingSource:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._pictures.close()  # the thread that reads closes the source: one that hangs must not be closed under it
+        self._pictures.close()  # the reading thread closes the source, which must not be closed under a hanging read
 
     def __iter__(self) -> Iterator[Shot]:
-        """Pictures as they come, for ever."""
+        """Yield pictures as they come, for ever."""
         return iter(self._pictures)
 
     def _tell(self, reason: str | None) -> None:
@@ -139,7 +141,7 @@ class LastingSource:
 
 
 class NewestShots:
-    """The newest picture of a source, for a reader that takes them more slowly than they come. Iterate it once."""
+    """Newest picture of a source, for a reader that is slower than the source. Iterate it once."""
 
     def __init__(self, source: ReconnectingSource) -> None:
         self._source = source
@@ -148,16 +150,16 @@ class NewestShots:
 
     @property
     def skipped(self) -> int:
-        """Pictures that a newer one replaced."""
+        """Number of pictures that were replaced by newer ones."""
         return self._pipe.dropped
 
     def close(self) -> None:
-        """End it, from any thread; a picture that waits is not given out any more."""
+        """End the iteration, from any thread; a waiting picture is dropped."""
         self._source.close()
         self._pipe.close()
 
     def __iter__(self) -> Iterator[Shot]:
-        """The pictures. Raises what the source raised."""
+        """Yield the pictures. Raises the source's exception if there is one."""
         threading.Thread(target=self._read, name="source", daemon=True).start()
         while (shots := self._pipe.get()) is not None:
             yield from shots
@@ -169,6 +171,6 @@ class NewestShots:
             for shot in self._source:
                 if not self._pipe.put(shot):
                     return
-        except Exception as e:  # noqa: BLE001 - raised where the pictures are taken
+        except Exception as e:  # noqa: BLE001 - raised in the iterating thread
             self._error = e
         self._pipe.end()

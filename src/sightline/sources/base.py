@@ -1,10 +1,10 @@
-"""What sources share. A file ``sources/NAME.py`` is a source; it has
+"""Helpers shared by sources. A file ``sources/NAME.py`` is a source. It has
 
-- ``WHAT``: how a person names one, for the message when nothing fits;
-- ``handles(spec) -> bool``: whether this is one of its own, cheaply;
-- ``open(spec) -> Source``: raises SourceError.
+- ``WHAT``, words and an example for how to name one, used in error messages;
+- ``handles(spec) -> bool``, a cheap check whether the spec is for this source;
+- ``open(spec) -> Source``, which raises SourceError.
 
-An address may hold a password. Nothing but ``spec`` itself may: names, messages and logs have ``shown(spec)``.
+A spec may be an address with a password. Names, messages and logs must therefore use ``shown(spec)``.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from sightline.core.registry import plugins
 from sightline.core.types import Image
 
 PICTURES = frozenset((".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"))
-"""Endings of files that are single pictures."""
+"""Suffixes of files that are single pictures."""
 IDLE_S = 1.0
-"""So old a picture may be while nobody wants any."""
+"""Maximum age in seconds of a picture while nobody wants any."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -31,49 +31,49 @@ class Shot:
 
     image: Image
     timestamp: float
-    """Seconds: from the start of a file, since 1970 for a camera."""
+    """Seconds, from the start of a file, or since 1970 for a camera."""
     name: str
-    """The file's name, or the camera's."""
+    """Name of the file or the camera."""
     fresh: bool = True
-    """False: an earlier picture again, because the source is idle."""
+    """False if this is an earlier picture again, because the source is idle."""
 
 
 class Source(Protocol):
-    """Pictures, one after the other. Use it in ``with`` and iterate it once; only one shot is held at a time."""
+    """Pictures, one after the other. Use it in ``with`` and iterate it once; it holds only one shot at a time."""
 
     name: str
-    """What a person would call it."""
+    """Name to show to people."""
     total: int | None
-    """How many shots there will be, where that is known; a file's own word, so not to be relied on."""
+    """Expected number of shots, as the file states it, so not reliable; None if unknown."""
     fps: float | None
-    """Shots a second, where that is known."""
+    """Shots per second; None if unknown."""
     live: bool
-    """True if shots that are not taken at once are lost."""
+    """Whether shots that are not taken at once are lost."""
     images: bool
-    """True if every shot is a picture of its own, with its own name."""
+    """Whether every shot is a separate picture with its own name."""
     unreadable: int
-    """Files or parts of a file that could not be read and were left out, so far; each is logged as a warning."""
+    """Number of files or parts of a file that could not be read and were left out so far. The log warns of them."""
     idle: bool
-    """Set by who takes the shots, at any time: nobody wants to see them, so a source may spare itself work. It goes on
-    giving shots at its pace, but most with an earlier picture and not ``fresh``."""
+    """Set by the reader at any time: True while nobody wants to see shots, so that the source may save work. It keeps
+    giving shots at its pace, but most have an earlier picture and are not ``fresh``."""
 
     def __enter__(self) -> Self: ...
 
     def __exit__(self, *_: object) -> None: ...
 
     def __iter__(self) -> Iterator[Shot]:
-        """The shots. Raises SourceError if the source breaks down."""
+        """Yield the shots. Raises SourceError if the source fails."""
         ...
 
 
 def open_source(spec: str) -> Source:
-    """The source that ``spec`` names. Raises SourceError, which lists what can be named."""
+    """Open the source that ``spec`` names. Raises SourceError, which lists the possible specs."""
     source: Source = find_source(spec).open(spec)
     return source
 
 
 def find_source(spec: str) -> Any:
-    """The plugin that opens ``spec``. Raises SourceError, which lists what can be named."""
+    """The plugin that opens ``spec``. Raises SourceError, which lists the possible specs."""
     found = plugins("sources").values()
     for plugin in found:
         if plugin.handles(spec):
@@ -85,15 +85,15 @@ def find_source(spec: str) -> Any:
 
 
 def shown(spec: str) -> str:
-    """``spec`` as it may be read by anybody: of an address scheme, host and port.
+    """``spec`` without secrets. Only scheme, host and port of an address are kept.
 
-    Not only ``user:password@`` goes: cameras take passwords in the path and the query, too.
+    Path and query are removed as well as ``user:password@``, because some cameras take passwords there.
     """
     scheme, mark, rest = spec.partition("://")
     if not mark:
         return spec
     try:
-        # A password may have a / that should have been %2F: what stands before the last @ is never shown.
+        # A password may contain a / that should have been %2F, so everything before the last @ is removed.
         parts = urlsplit("//" + rest.rpartition("@")[2])
         host, port = parts.hostname or "", parts.port
     except ValueError:

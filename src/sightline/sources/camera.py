@@ -1,4 +1,4 @@
-"""A camera of this machine, through OpenCV."""
+"""Cameras of this machine, through OpenCV."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ WHAT = "a camera (camera:0)"
 
 SPEC = re.compile(r"camera:(\d{1,3})")
 MISSES = 30
-"""So many reads in a row that bring nothing, and the camera counts as gone."""
+"""Consecutive failed reads after which the camera counts as gone."""
 
 _CHECKS = {
     "linux": "see which there are with `ls /dev/video*`; you must be in the group `video`, and no other program may "
@@ -54,7 +54,7 @@ def open(spec: str) -> Camera:
 
 
 class Camera:
-    """A live camera. Whoever reads too slowly gets the driver's oldest few frames first: read in a thread."""
+    """A live camera. A slow reader gets the driver's oldest few frames first, so read in a thread of its own."""
 
     total: int | None = None
     live = True
@@ -65,7 +65,7 @@ class Camera:
         self.name = name
         self.idle = False
         self._capture = capture
-        capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)  # not every driver listens
+        capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)  # not every driver obeys
         fps = capture.get(cv2.CAP_PROP_FPS)
         self.fps: float | None = fps if 0 < fps < 1000 else None
 
@@ -76,7 +76,7 @@ class Camera:
         self._capture.release()
 
     def __iter__(self) -> Iterator[Shot]:
-        """Pictures as they come. Raises SourceError when the camera is gone."""
+        """Yield pictures as they come. Raises SourceError when the camera is gone."""
         misses = 0
         shot: Shot | None = None
         while misses < MISSES:
@@ -84,7 +84,7 @@ class Camera:
             came, image = (self._capture.grab(), None) if spared else self._capture.read()
             if not came:
                 misses += 1
-                time.sleep(0.02)  # a camera that is gone answers at once
+                time.sleep(0.02)  # reads of a camera that is gone return at once
                 continue
             misses = 0
             if image is None:
@@ -97,7 +97,7 @@ class Camera:
 
 
 class _Quiet:
-    """No warnings of OpenCV's on stderr while it tries."""
+    """Suppresses OpenCV's warnings on stderr."""
 
     def __enter__(self) -> None:
         self._level = _log().getLogLevel()
@@ -108,7 +108,7 @@ class _Quiet:
 
 
 def _log() -> Any:
-    """Where this OpenCV keeps its log's level: versions differ."""
+    """The module with the log level's functions, which differs between versions of OpenCV."""
     return getattr(cv2.utils, "logging", cv2)
 
 

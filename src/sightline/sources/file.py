@@ -1,4 +1,4 @@
-"""Frames of a video file, in order, each with its own time."""
+"""Video files: all frames in order, each with its own time."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def handles(spec: str) -> bool:
 
 
 def open(spec: str) -> Video:
-    """Open a video. Raises SourceError if the file is missing or has no video in it."""
+    """Open a video. Raises SourceError if the file is missing or contains no video that can be decoded."""
     import av
 
     path = Path(spec)
@@ -51,7 +51,7 @@ def open(spec: str) -> Video:
 
 
 class Video:
-    """A video file that is decoded as it is iterated; nothing but the decoder's own frames is held."""
+    """A video file that is decoded during iteration; only the decoder's own frames are held."""
 
     live = False
     images = False
@@ -73,14 +73,17 @@ class Video:
         self._container.close()
 
     def __iter__(self) -> Iterator[Shot]:
-        """The frames, upright. Times begin with the file's own start and always grow."""
+        """Yield the frames, upright. Times count from the file's own start and always increase.
+
+        Raises SourceError if no frame can be decoded.
+        """
         start = self._start()
         step = 1 / (self.fps or 25.0)
         last: float | None = None
         shot: Shot | None = None
         for time, frame, fresh in self._frames():
             at = last + step if time is None and last is not None else (time or start) - start
-            if last is not None and at <= last:  # a file that was cut and joined
+            if last is not None and at <= last:  # the file was cut and joined
                 at = last + step
             if frame is not None:
                 shot = Shot(_upright(frame), at, self.name, fresh)
@@ -92,7 +95,7 @@ class Video:
             raise SourceError(f"{self.name}: not one frame of this video can be decoded")
 
     def _frames(self) -> Iterator[tuple[float | None, VideoFrame | None, bool]]:
-        """Time and frame of all packets that can be decoded, and whether it is fresh; None for one that was spared."""
+        """Time, frame and freshness for all packets that can be decoded; the frame is None if decoding was skipped."""
         import av
 
         decoding = Decoding()
@@ -101,7 +104,7 @@ class Video:
             try:
                 packet = next(packets, None)
             except (av.FFmpegError, OSError) as e:
-                self._skip(e)  # nothing more can be read, but what was read is kept
+                self._skip(e)  # nothing more can be read, but earlier frames count
                 return
             if packet is None:
                 return
@@ -122,7 +125,7 @@ class Video:
             log.warning("%s is damaged: what can't be decoded is left out (%s)", self.name, _reason(error))
 
     def _start(self) -> float:
-        """Seconds at which the file begins: broadcasts don't start at 0."""
+        """Start time of the file in seconds; recorded broadcasts don't start at 0."""
         if self._stream.start_time is None or self._stream.time_base is None:
             return 0.0
         return float(self._stream.start_time * self._stream.time_base)
@@ -134,10 +137,10 @@ class Video:
 
 
 def _upright(frame: VideoFrame) -> Image:
-    """BGR, turned as the file's display matrix asks: phones record sideways."""
+    """The frame as BGR, rotated as the file's display matrix says, because phones record sideways."""
     image = frame.to_ndarray(format="bgr24")
     turns = round(frame.rotation / 90) % 4
-    # The matrix's angle is counterclockwise, as np.rot90's.
+    # The matrix's angle is counterclockwise, like np.rot90's.
     return np.ascontiguousarray(np.rot90(image, turns), np.uint8) if turns else np.asarray(image, np.uint8)
 
 

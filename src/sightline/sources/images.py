@@ -1,4 +1,4 @@
-"""Pictures from files: one, or all of a folder in the order a person would count them."""
+"""Picture files: a single one, or all of a folder in natural order."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ log = logging.getLogger(__name__)
 
 
 def handles(spec: str) -> bool:
-    """True for a folder and for a name that ends like a picture's."""
+    """True for a folder and for a name with a picture's suffix."""
     path = Path(spec)
     return path.is_dir() or ("://" not in spec and path.suffix.lower() in PICTURES)
 
 
 def open(spec: str) -> Images:
-    """One picture, or those in a folder (not in folders within it). Raises SourceError if there is none."""
+    """Open one picture, or those in a folder (not in its subfolders). Raises SourceError if there is none."""
     path = Path(spec)
     if path.is_dir():
         files = sorted((f for f in path.iterdir() if _is_picture(f)), key=_natural)
@@ -37,10 +37,10 @@ def open(spec: str) -> Images:
 
 
 class Images:
-    """Files, each read when its turn comes. A file that can't be read is logged, counted and left out."""
+    """Picture files, each read when its turn comes. A file that can't be read is logged, counted and left out."""
 
     fps: float | None = 1.0
-    """Each picture stands for a second."""
+    """Shots per second; each picture stands for one second."""
     live = False
     images = True
 
@@ -58,7 +58,7 @@ class Images:
         return
 
     def __iter__(self) -> Iterator[Shot]:
-        """The pictures that can be read, turned as their EXIF data asks. Raises SourceError if none can."""
+        """Yield the pictures that can be read, rotated as their EXIF data says. Raises SourceError if none can."""
         for i, file in enumerate(self._files):
             try:
                 image = read_picture(file)
@@ -77,7 +77,7 @@ def _is_picture(file: Path) -> bool:
 
 
 def _natural(file: Path) -> list[Any]:
-    """Sorts 2.jpg before 10.jpg: text and numbers by turns."""
+    """Sort key of alternating text and numbers, which puts 2.jpg before 10.jpg."""
     return [int(part) if part.isdigit() else part for part in re.split(r"([0-9]+)", file.name.lower())] + [file.name]
 
 

@@ -1,6 +1,6 @@
 """Cameras and files on the network: RTSP, HLS, HTTP and SRT, through PyAV.
 
-The connection is read at the pace at which it comes, so read it in a thread that does nothing else.
+Data must be read as fast as it comes, so iterate in a thread that does nothing else.
 """
 
 from __future__ import annotations
@@ -28,16 +28,17 @@ WHAT = "an address (rtsp://, rtsps://, http://, https://, srt://)"
 
 SCHEMES = ("rtsp", "rtsps", "http", "https", "srt")
 OPEN_S = 10.0
+"""Timeout in seconds for opening a connection."""
 READ_S = 10.0
-"""A connection that brings nothing for so long is dead."""
+"""Seconds without data after which a connection is dead."""
 PLAYLIST_READ_S = 30.0
-"""The same for HLS, which brings seconds of video at a time."""
+"""Seconds without data after which an HLS connection, which brings seconds of video at a time, is dead."""
 PICTURE_EVERY = ("rtsp", "mpjpeg", "jpeg_pipe", "mjpeg")
-"""Formats whose frames come when they were taken. Others come in bursts, and are shown by their own clock."""
+"""Formats whose frames arrive as they are taken. Frames of others arrive in bursts and are paced by their own clock."""
 BEHIND_S = 2.0
-"""Decoding that lags by more goes on at the next key frame."""
+"""Lag in seconds above which decoding skips to the next key frame."""
 SKIP_S = 10.0
-"""So long a key frame is waited for."""
+"""Maximum time in seconds to wait for that key frame."""
 
 log = logging.getLogger(__name__)
 
@@ -58,19 +59,19 @@ def open(spec: str) -> Network:
     options = {
         "rtsp_transport": transport,
         "flags": "low_delay",
-        "analyzeduration": "1000000",  # microseconds; a camera that doesn't tell its size costs that much
-        # What a playlist or a redirection leads to: never files of this machine.
+        "analyzeduration": "1000000",  # microseconds; used up by a camera that doesn't tell its size
+        # Playlists and redirections must never lead to files of this machine.
         "protocol_whitelist": "rtsp,rtsps,rtp,srtp,udp,tcp,tls,http,https,httpproxy,crypto,data,srt",
     }
     if url.lower().startswith("rtsp"):
-        options["fpsprobesize"] = "0"  # or 20 frames come late, only to tell how many come a second
+        options["fpsprobesize"] = "0"  # else FFmpeg holds back 20 frames to measure the frame rate
     name = shown(spec)
     patience = PLAYLIST_READ_S if playlist else READ_S
     began = time.monotonic()
     try:
         container = av.open(url, timeout=(OPEN_S, patience), options=options)
     except (av.FFmpegError, OSError) as e:
-        if time.monotonic() - began >= OPEN_S:  # RTSP calls it invalid data when it is interrupted
+        if time.monotonic() - began >= OPEN_S:  # RTSP reports a timeout as invalid data
             raise SourceError(f"{name}: nothing came for {OPEN_S:g} s") from None
         raise SourceError(f"{name}: {_unknown(url) or _reason(e, OPEN_S)}") from None
     stream = next((s for s in container.streams.video if s.codec_context is not None), None)
@@ -81,12 +82,12 @@ def open(spec: str) -> Network:
 
 
 class Network:
-    """A connection. ``live`` unless it is a file, which has an end. When it breaks off, iterating raises."""
+    """A connection. It is ``live`` unless it is a file, which has an end. If it breaks off, the iteration raises."""
 
     images = False
 
     def __init__(self, name: str, container: InputContainer, stream: VideoStream, patience: float) -> None:
-        """``patience``: seconds without video after which the connection is dead."""
+        """``patience`` is the number of seconds without video after which the connection is dead."""
         self.name = name
         self.unreadable = 0
         self.idle = False
@@ -97,7 +98,7 @@ class Network:
         self._stream = stream
         self._patience = patience
         self._bursts = self.live and container.format.name not in PICTURE_EVERY
-        # Decoding several frames at a time would hold as many back.
+        # Decoding several frames at a time would delay as many.
         stream.thread_type = "SLICE" if self.live else "AUTO"
 
     def __enter__(self) -> Network:
@@ -107,7 +108,7 @@ class Network:
         self._container.close()
 
     def __iter__(self) -> Iterator[Shot]:
-        """Pictures as they come. Raises SourceError when the connection breaks off, or a live one ends."""
+        """Yield pictures as they come. Raises SourceError if the connection breaks off or a live one ends."""
         clock = _Clock()
         start = None
         shot: Shot | None = None
@@ -117,7 +118,7 @@ class Network:
             start = at if start is None else start
             shown_at = time.time() if self.live else at - start
             if frame is not None:
-                # A resolution that changes is no matter: each frame is turned into BGR by its own size.
+                # The resolution may change: each frame is converted to BGR at its own size.
                 image = np.asarray(frame.to_ndarray(format="bgr24"), np.uint8)
                 shot = Shot(image, shown_at, self.name, fresh)
                 yield shot
@@ -129,14 +130,14 @@ class Network:
             raise SourceError(f"{self.name}: not one frame of this video can be decoded")
 
     def _frames(self) -> Iterator[tuple[float, VideoFrame | None, bool]]:
-        """Time and frame of all packets that can be decoded, and whether it is fresh; None for one that was spared."""
+        """Time, frame and freshness for all packets that can be decoded; the frame is None if decoding was skipped."""
         import av
 
         decoding = Decoding()
         late = _Late() if self.live and not self._bursts else None
-        # Sound too: a camera whose sound goes on without pictures must not pass for one that lives.
+        # Sound is read too, because a camera that sends sound but no pictures must count as dead.
         packets = cast("Iterator[Packet[VideoStream]]", self._container.demux())
-        waited = 0.0  # for a picture; what is done with pictures does not count
+        waited = 0.0  # seconds of waiting for a picture, without the time for handling pictures
         while True:
             began = time.monotonic()
             try:
@@ -156,7 +157,7 @@ class Network:
             spared = self.idle
             try:
                 frames = decoding.decode(packet, idle=spared)
-            except av.FFmpegError as e:  # a packet was lost on the way
+            except av.FFmpegError as e:  # packets were lost
                 self.unreadable += 1
                 if self.unreadable == 1:
                     log.warning("%s: what can't be decoded is left out (%s)", self.name, e.strerror)
@@ -168,7 +169,7 @@ class Network:
 
 
 class _Clock:
-    """Holds frames that come in bursts until their time. A jump, or having been late, sets it anew."""
+    """Paces frames that come in bursts by their own times. It restarts after a jump or a delay."""
 
     def __init__(self) -> None:
         self._ahead: float | None = None
@@ -182,7 +183,7 @@ class _Clock:
 
 
 class _Late:
-    """Keeps a machine that decodes more slowly than frames come from falling behind without end."""
+    """Skips packets if this machine decodes more slowly than frames come, so that the lag stays bounded."""
 
     def __init__(self) -> None:
         self._least: float | None = None
@@ -190,12 +191,12 @@ class _Late:
         self._skipping_since: float | None = None
 
     def skip(self, packet: Packet[VideoStream]) -> bool:
-        """True if this packet is not worth decoding."""
+        """True if this packet should not be decoded."""
         if packet.pts is None or packet.time_base is None:
             return False
         before, self._now = self._now, time.monotonic()
         lag = self._now - float(packet.pts * packet.time_base)
-        # Clocks differ: the camera's may lose up to a thousandth, and may jump.
+        # The camera's clock may be slow by up to a thousandth, and may jump.
         least = lag if self._least is None else min(lag, self._least + (self._now - before) / 1000)
         self._least = lag if lag - least > 2 * SKIP_S else least
         if lag - self._least <= BEHIND_S and (self._skipping_since is None or packet.is_keyframe):
@@ -208,7 +209,7 @@ class _Late:
 
 
 def _unknown(url: str) -> str | None:
-    """What to say where the host's name can't be looked up, which FFmpeg calls an input/output error."""
+    """Message if the host's name can't be resolved, which FFmpeg reports as an input/output error; else None."""
     try:
         socket.getaddrinfo(urlsplit(url).hostname, None)
     except (socket.gaierror, UnicodeError):
@@ -219,7 +220,7 @@ def _unknown(url: str) -> str | None:
 
 
 def _reason(error: Exception, seconds: float) -> str:
-    """FFmpeg's words without the address in them, or better ones."""
+    """Message for FFmpeg's error, without the address. ``seconds`` is the timeout."""
     import av
 
     if isinstance(error, (av.error.ExitError, TimeoutError)):

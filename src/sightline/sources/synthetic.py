@@ -1,7 +1,7 @@
-"""Pictures made here: shapes that move, with known truth, or noise. For trying things out, for tests and measurements.
+"""Generated pictures for trials, tests and measurements: moving shapes with known truth, or noise.
 
-``synthetic:shapes?size=640x360&fps=30&seed=1`` is what plain ``synthetic:`` means; ``synthetic:noise`` can't be
-compressed. ``frames=N`` ends it after so many.
+Plain ``synthetic:`` means ``synthetic:shapes?size=640x360&fps=30&seed=1``. ``synthetic:noise`` can't be compressed.
+``frames=N`` ends the source after N pictures.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ SHAPES = 3
 KINDS = ("shapes", "noise")
 BACKGROUND = 60
 COLORS = ((60, 200, 240), (230, 160, 70), (120, 220, 120))
-"""BGR."""
+"""Colours of the shapes in BGR."""
 
 
 def handles(spec: str) -> bool:
@@ -34,7 +34,7 @@ def handles(spec: str) -> bool:
 
 
 def open(spec: str) -> Synthetic:
-    """What the spec describes. Raises SourceError, which says what was expected."""
+    """Open the source that the spec describes. Raises SourceError, which says what was expected."""
     kind, _, query = spec.removeprefix("synthetic:").partition("?")
     kind = kind or "shapes"
     if kind not in KINDS:
@@ -62,16 +62,19 @@ def _number(spec: str, text: str, what: str, least: int, most: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Truth:
-    """A shape that is in a picture."""
+    """A shape in a picture."""
 
     class_id: int
     """0 is a rectangle, 1 a disc."""
     xyxy: tuple[int, int, int, int]
-    """Pixels, the right and lower edges excluded. A shape is always wholly in the picture."""
+    """Pixels, excluding the right and lower edges. A shape always lies wholly in the picture."""
 
 
 class Synthetic:
-    """As live as a camera if ``frames`` is None: pictures come at ``fps``. The same seed makes the same pictures."""
+    """Generated pictures. The source is live if ``frames`` is None, and pictures then come at ``fps``.
+
+    The same seed gives the same pictures.
+    """
 
     images = False
     unreadable = 0
@@ -84,7 +87,7 @@ class Synthetic:
         self.idle = False
         self._size = size
         self._seed = seed
-        # All random choices are made here, so that any picture can be made without those before it.
+        # All random choices are made here, so that any picture can be made without the earlier ones.
         rng = np.random.default_rng(seed)
         least = min(size) // 8
         self._sides = rng.integers(least, 2 * least, (SHAPES, 2), endpoint=True)
@@ -99,7 +102,7 @@ class Synthetic:
         return
 
     def __iter__(self) -> Iterator[Shot]:
-        """The pictures. Live ones that are not taken in time are left out, as a camera's."""
+        """Yield the pictures. Live ones that are not taken in time are left out, like those of a camera."""
         assert self.fps is not None
         if self.total is not None:
             for i in range(self.total):
@@ -118,13 +121,13 @@ class Synthetic:
             due += 1
 
     def picture(self, index: int) -> Image:
-        """The picture of that number."""
+        """The picture with this number, counted from 0."""
         return self._make(index)
 
     def truth(self, index: int) -> list[Truth]:
-        """The shapes in the picture of that number; later ones lie over earlier ones."""
+        """The shapes in the picture with this number; later ones lie over earlier ones."""
         room = np.array(self._size) - self._sides
-        # Back and forth: up to ``room``, then down again.
+        # Shapes move back and forth, up to ``room`` and down again.
         way = (self._begin + index * self._speed) % (2 * room)
         corners = np.minimum(way, 2 * room - way).tolist()
         sides = self._sides.tolist()
