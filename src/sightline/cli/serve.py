@@ -56,14 +56,13 @@ def serve(
     from sightline.inference.offers import check_offers
     from sightline.media import codecs
     from sightline.outputs._service import check_outputs
+    from sightline.server import logs
     from sightline.server.app import create_app
     from sightline.server.uvicorn_server import Server
 
     check_outputs(settings.outputs)
     check_offers(settings)
-    logging.basicConfig(
-        level=settings.log_level.upper(), format="%(asctime)s %(levelname)-7s %(name)s  %(message)s", datefmt="%H:%M:%S"
-    )
+    logs.set_up(settings.log_level)
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
 
     codecs.work_alone()
