@@ -5,7 +5,6 @@ from __future__ import annotations
 import resource
 import struct
 import tempfile
-import time
 from pathlib import Path
 
 import cv2
@@ -48,11 +47,10 @@ def claiming_chunk(length: int) -> bytes:
 )
 def test_a_file_that_lies_is_refused_by_its_header(data: bytes, why: str, tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(data)
-    before, started = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with pytest.raises(ProtocolError, match=why):
         read_picture(tmp_path / "a")
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 32_000, "KB"
-    assert time.process_time() - started < 1
 
 
 @pytest.mark.parametrize("ending", [".jpg", ".png", ".webp", ".bmp"])
