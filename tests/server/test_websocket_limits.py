@@ -66,7 +66,7 @@ async def flooding(server: Running, first: bytes, block: bytes, most: int) -> tu
 )
 async def test_a_flood_is_ended_at_once_and_costs_little(server: Running, first: bytes, block: bytes) -> None:
     process = psutil.Process(server.process.pid)
-    async with peer(f"{server.ws}/ws/camera/good") as good:
+    async with peer(f"{server.ws}/ws/camera/good-{len(first)}-{len(block)}-{block[0]}") as good:
         await good.send_frame(0, picture(0))
         await good.next("result")
         memory = process.memory_info().rss
