@@ -155,7 +155,7 @@ class WebRtcPublisher(Publisher):
     # Messages from the peer
 
     def _opened(self) -> None:
-        """Begin to send results and settings, as the data channel shows that the peer can read them."""
+        """Greet the peer and enable its results, as it has opened the data channel."""
         if self._ingest is None:
             return
         stream = self._ingest.stream

@@ -64,7 +64,7 @@ async def _tell_status(ws: WebSocket, stream: Stream, status: Status) -> None:
 
 
 async def _viewer_sends(ws: WebSocket, stream: Stream, viewer: ViewerSession, drawing: Drawing, *, still: bool) -> None:
-    """Send results with pictures. With ``still``, a picture that would look like the last one is not sent again."""
+    """Send results with pictures. With ``still``, only a short message replaces a picture that looks like the last."""
     shown: tuple[Frame, Look | None] | None = None
     while True:
         await viewer.acks.room()  # room before the result, so that the result is the newest
