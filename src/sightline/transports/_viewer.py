@@ -54,7 +54,7 @@ class ViewerSession:
     def __init__(self, subscription: Subscription, look: Look | None) -> None:
         self.subscription = subscription
         self.look = look
-        """How the server draws its pictures; None for a viewer that draws by itself. May change at any time."""
+        """Look of pictures that the server draws; None for a viewer that draws by itself. May change at any time."""
         self.acks = Acks()
 
     def hear(self, text: str | bytes) -> Struct | None:

@@ -261,7 +261,7 @@ class WebRtcPeer:
         return self._channel is not None and self._channel.readyState == "open"
 
     def say(self, text: str, data: bytes | None = None) -> bool:
-        """Send a message, and a binary one after it. Returns False if they were left out, as nobody reads them."""
+        """Send a message, and a binary one after it. Returns False if the peer doesn't read or is gone."""
         channel = self._channel
         if channel is None or channel.readyState != "open":
             return False
