@@ -30,7 +30,7 @@ def pull(
     ``hub`` is the address of the hub or of a mirror. ``waiting`` is called once if another process must be waited for.
     Raises ModelError.
     """
-    if not cache.missing(profile):  # no lock is needed, as the folder may be read-only
+    if not cache.missing(profile):  # before the lock, as the folder may be read-only
         return cache.folder(profile)
     with cache.lock(profile, waiting):
         for file in cache.missing(profile):
