@@ -102,7 +102,7 @@ def _similar(sides: list[int], size: tuple[int, int]) -> bool:
 
 
 def build(graph: Graph, engine: Engine) -> Semantic:
-    """The model. Raises ModelError where the output or the labels don't fit."""
+    """Build the model. Raises ModelError if the output or the labels don't fit."""
     layouts = layouts_of(graph)
     if len(layouts) != 1:
         raise ModelError(f"{graph.path}: expected {LAYOUTS}")

@@ -1,1 +1,1 @@
-"""Results and events to the outside, as the operator set it up: files that rotate, webhooks, MQTT."""
+"""Live outputs of results and events, as the operator configures them: rotating files, webhooks, MQTT."""

@@ -1,4 +1,4 @@
-"""The loop behind an output: bounded mailboxes, batches, further tries, and a count of what was lost."""
+"""The loop behind an output: bounded mailboxes, batches, retries, and a count of lost items."""
 
 from __future__ import annotations
 
@@ -23,26 +23,26 @@ from sightline.wire.lines import as_json
 log = logging.getLogger(__name__)
 
 BACKLOG = 512
-"""Results, and as many events, that may wait for an output. The oldest are dropped."""
+"""Maximum number of results, and of events, waiting for an output. The oldest are dropped."""
 FIRST_S = 0.5
-"""Seconds before the second try. The wait doubles with each further one."""
+"""Seconds before the second try. The wait doubles before each further one."""
 MOST_S = 30.0
 """Longest wait between two tries, in seconds."""
 LAST_S = 2.0
-"""Seconds that an output has to send what it took when the server stops."""
+"""Time in seconds for an output to send the items it has taken when the server stops."""
 
 _encoder = msgspec.json.Encoder()
 
 
 class Dispatcher:
-    """Takes the results or events of one stream, or of all, to an output."""
+    """Sends the results or events of one stream, or of all streams, to an output."""
 
     def __init__(self, output: Output, stream: str, what: Sequence[What] = ("results",)) -> None:
         self.output = output
         self.stream = stream
         self.sent = 0
         self.failing: str | None = None
-        """Why nothing can be sent at the moment."""
+        """Reason why nothing can be sent at the moment; None if there is none."""
         self._what = what
         self._given_up = 0
         self._taken: list[Item] = []
@@ -51,12 +51,12 @@ class Dispatcher:
 
     @property
     def lost(self) -> int:
-        """Items that were not sent: too many waited, or they were given up."""
+        """Number of items that were not sent, because too many waited or they were given up."""
         return self._given_up + sum(mailbox.dropped for mailbox in self._mailboxes)
 
     @property
     def waiting(self) -> int:
-        """Items that are not sent yet."""
+        """Number of items that are not sent yet."""
         return len(self._taken) + sum(len(mailbox) for mailbox in self._mailboxes)
 
     @property
@@ -65,7 +65,7 @@ class Dispatcher:
         return events if self._results is None else [*events, self._results.mailbox]
 
     async def run(self, hub: Hub) -> None:
-        """Send what comes until the server stops."""
+        """Send items until the server stops."""
         try:
             async with AsyncExitStack() as stack:
                 await self._subscribe(hub, stack)
@@ -74,13 +74,13 @@ class Dispatcher:
                     await self._send()
         except StreamEnded:
             await self._finish()
-        except SightlineError as e:  # too many viewers
+        except SightlineError as e:  # for example, too many viewers
             self._fail(e.message)
         finally:
             await self.output.close()
 
     async def _subscribe(self, hub: Hub, stack: AsyncExitStack) -> None:
-        """An output is a subscriber like any other: what it records is wanted."""
+        """Subscribe like any other subscriber, so that streams are inferred for the output alone too."""
         name = None if self.stream == "*" else self.stream
         if "results" in self._what:
             results = (
@@ -100,7 +100,7 @@ class Dispatcher:
             self._give_up("the server stops")
 
     async def _gather(self) -> None:
-        """Take at least one item, and what else comes within ``every_s``."""
+        """Take at least one item, and further ones that come within ``every_s``, up to ``batch``."""
         await self._take()
         try:
             async with asyncio.timeout(self.output.every_s):
@@ -112,7 +112,7 @@ class Dispatcher:
             await self._take()
 
     async def _take(self) -> None:
-        """Take one item. An event goes before results: there are fewer, and more depends on each."""
+        """Take one item. Events go before results, as they are fewer and each matters more."""
         await _any(self._mailboxes)
         if self._events is not None and len(self._events):
             event = await self._events.get()
@@ -159,7 +159,7 @@ class Dispatcher:
 
 
 async def _any(mailboxes: Sequence[Mailbox[Any]]) -> None:
-    """Wait until one of the mailboxes has an item. Raises StreamEnded once one is closed and none has."""
+    """Wait until one of the mailboxes has an item. Raises StreamEnded if none has and one is closed."""
     if any(len(mailbox) for mailbox in mailboxes):
         return
     if len(mailboxes) == 1:

@@ -1,4 +1,4 @@
-"""Checks the operator's outputs, opens them, and sends to them while the server runs."""
+"""Life of the operator's outputs: they are checked, opened, and sent to while the server runs."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from sightline.core.errors import ConfigError
 from sightline.outputs.base import OutputSettings
 from sightline.settings.outputs import OutputTable
 
-if TYPE_CHECKING:  # ``doctor`` checks outputs, and must not need what the hub needs
+if TYPE_CHECKING:  # ``doctor`` checks outputs and must not need the hub's imports
     from sightline.outputs._dispatcher import Dispatcher
     from sightline.streams.hub import Hub
 
 
 def check_outputs(tables: Sequence[OutputTable]) -> list[OutputSettings]:
-    """The outputs' settings, checked by their plugins. Raises ConfigError, which names the output and its key."""
+    """Check the outputs' settings by their plugins. Raises ConfigError, which names the output and its key."""
     checked = []
     for number, table in enumerate(tables, 1):
         which = f"output number {number}" + (f" ({table.kind})" if table.kind else "")
@@ -40,7 +40,7 @@ def check_outputs(tables: Sequence[OutputTable]) -> list[OutputSettings]:
 
 
 def _described(settings: type[BaseModel], problem: dict[str, Any]) -> str:
-    """Pydantic's words in ours. No value is shown: addresses, passwords and whole tables may be secret."""
+    """Message for pydantic's problem. It shows no values, as addresses, passwords and whole tables may be secret."""
     key = ".".join(str(part) for part in problem["loc"])
     if problem["type"] == "missing":
         return f"{key} is missing"
@@ -51,7 +51,7 @@ def _described(settings: type[BaseModel], problem: dict[str, Any]) -> str:
 
 @asynccontextmanager
 async def dispatchers(hub: Hub, tables: Sequence[OutputTable]) -> AsyncGenerator[list[Dispatcher]]:
-    """Send to the outputs until the block ends. After ``hub.close`` each has a moment for what it took."""
+    """Send to the outputs until the block ends. After ``hub.close`` each has LAST_S for the items it has taken."""
     from sightline.outputs._dispatcher import LAST_S, Dispatcher
 
     found = [

@@ -1,10 +1,10 @@
-"""What outputs share. A file ``outputs/NAME.py`` is an output; it has
+"""Base classes of outputs. A file ``outputs/NAME.py`` is an output. It has
 
-- ``Settings``: a subclass of ``OutputSettings`` with the keys that a table ``[[outputs]]`` of this kind may have;
-- ``check(settings)``: a cheap check before the server starts. Raises ConfigError for what can't work;
-- ``open(settings) -> Output``: connects nowhere yet.
+- ``Settings``, a subclass of ``OutputSettings`` with the keys of a table ``[[outputs]]`` of this kind;
+- ``check(settings)``, a cheap check before the server starts, which raises ConfigError for settings that can't work;
+- ``open(settings) -> Output``, which does not connect yet.
 
-A library that an output needs is imported in ``open`` or later: settings are read, and checked, without it.
+A library that an output needs is imported in ``open`` or later, as settings are read and checked without it.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ What: TypeAlias = Literal["results", "events"]
 
 
 class OutputSettings(BaseModel):
-    """What can be said of any output."""
+    """Settings that all outputs have."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     kind: str
-    """The plugin's name."""
+    """Name of the plugin."""
     stream: str = Field("*", pattern=r"^(\*|[A-Za-z0-9_-]{1,64})$")
-    """A stream's name, or ``*`` for all streams."""
+    """Name of a stream, or ``*`` for all streams."""
     what: tuple[What, ...] = Field(("results",), min_length=1)
-    """What is sent: results, events or both."""
+    """Kinds of items to send: results, events or both."""
 
 
 class Item(NamedTuple):
@@ -39,21 +39,21 @@ class Item(NamedTuple):
 
 
 class Output(Protocol):
-    """Where results and events go."""
+    """A destination of results and events."""
 
     name: str
     """Name for people. It holds no password and no secret."""
     batch: int
-    """Most items in one ``send``."""
+    """Maximum number of items in one ``send``."""
     every_s: float
     """Seconds for which items are gathered."""
     retries: int | None
-    """Tries after the first before a batch is given up. None stands for endless ones."""
+    """Number of retries before a batch is given up. None stands for endless ones."""
 
     async def send(self, batch: Sequence[Item]) -> None:
-        """Send the items. Raises OSError where another try may help, SinkError where none does."""
+        """Send the items. Raises OSError if another try may help, SinkError if none does."""
         ...
 
     async def close(self) -> None:
-        """Give everything back."""
+        """Release all resources."""
         ...

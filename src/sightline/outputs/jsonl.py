@@ -1,4 +1,4 @@
-"""A file of JSON lines that rotates by size. Written in a thread: a disk may stall."""
+"""Output to a JSON Lines file that rotates by size. A thread writes it, as a disk may stall."""
 
 from __future__ import annotations
 
@@ -21,25 +21,25 @@ class JsonlSettings(OutputSettings):
     path: Path
     max_bytes: int = Field(64 << 20, ge=1024)
     keep: int = Field(5, ge=0, le=1000)
-    """Full files kept."""
+    """Number of full files to keep."""
 
 
 Settings = JsonlSettings
 
 
 def check(settings: JsonlSettings) -> None:
-    """Raise ConfigError where the file's folder does not exist."""
+    """Raise ConfigError if the file's folder does not exist."""
     if not settings.path.parent.is_dir():
         raise ConfigError(f"there is no folder {settings.path.parent}; make it first")
 
 
 def open(settings: JsonlSettings) -> JsonlOutput:
-    """The output; its file is made with the first line."""
+    """Make the output. Its file is made with the first line."""
     return JsonlOutput(settings)
 
 
 class JsonlOutput:
-    """Appends. A line is never split over two files."""
+    """Appends lines to the file. A line is never split over two files."""
 
     batch = 256
     every_s = 0.25
@@ -58,7 +58,7 @@ class JsonlOutput:
         await asyncio.get_running_loop().run_in_executor(self._thread, self._write, lines)
 
     async def close(self) -> None:
-        """The thread ends by itself."""
+        """Let the thread end, without waiting for it."""
         self._thread.shutdown(wait=False, cancel_futures=True)
 
     def _write(self, lines: list[bytes]) -> None:
@@ -73,11 +73,11 @@ class JsonlOutput:
                 while rest:
                     rest = rest[file.write(rest) or 0 :]
             except OSError:
-                file.truncate(size)  # a full disk must not leave half a line
+                file.truncate(size)  # a full disk must not leave a partial line
                 raise
 
     def _rotate(self) -> None:
-        """path.1 is the newest of the full ones."""
+        """Rename the full files, of which path.1 is the newest."""
         if not self._keep:
             self._path.unlink()
             return

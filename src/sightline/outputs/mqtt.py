@@ -1,4 +1,4 @@
-"""Results and events as messages of an MQTT broker, through aiomqtt (``pip install 'sightline[mqtt]'``)."""
+"""Output to an MQTT broker, through aiomqtt (``pip install 'sightline[mqtt]'``)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class MqttSettings(OutputSettings):
-    """Each result and event as a message of a broker's topic."""
+    """Each result and event as a message on a broker's topic."""
 
     kind: Literal["mqtt"]
     host: str
@@ -34,18 +34,18 @@ Settings = MqttSettings
 
 
 def check(settings: MqttSettings) -> None:
-    """Raise ConfigError where aiomqtt is not installed."""
+    """Raise ConfigError if aiomqtt is not installed."""
     if find_spec("aiomqtt") is None:
         raise ConfigError("aiomqtt is not installed; run: pip install 'sightline[mqtt]'")
 
 
 def open(settings: MqttSettings) -> MqttOutput:
-    """The output. It connects with the first message."""
+    """Make the output. It connects with the first message."""
     return MqttOutput(settings)
 
 
 class MqttOutput:
-    """Connects when there is something to send, and again after the connection was lost."""
+    """Publishes items. It connects when there is something to send, and again after losing the connection."""
 
     batch = 256
     every_s = 0.0
@@ -57,7 +57,7 @@ class MqttOutput:
         self._client: aiomqtt.Client | None = None
 
     async def send(self, batch: Sequence[Item]) -> None:
-        """Publish each. Raises OSError; then some may have been published, and are again."""
+        """Publish the items. Raises OSError, after which a retry may publish some of them twice."""
         import aiomqtt
 
         try:
@@ -71,7 +71,7 @@ class MqttOutput:
             raise OSError(str(e)) from None
 
     async def close(self) -> None:
-        """Leave the broker."""
+        """Disconnect from the broker."""
         import aiomqtt
 
         client, self._client = self._client, None

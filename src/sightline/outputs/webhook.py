@@ -1,4 +1,4 @@
-"""POST of batches to an address, signed. ``urllib`` in a thread: one request at a time needs no library."""
+"""Output by POST of signed batches to an address. One request at a time needs only ``urllib`` in a thread."""
 
 from __future__ import annotations
 
@@ -22,48 +22,48 @@ from sightline.outputs.base import Item, OutputSettings
 from sightline.sources.base import shown
 
 AGAIN = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS}
-"""Statuses below 500 after which it is worth another try."""
+"""Statuses below 500 after which another try may help."""
 
 
 class WebhookSettings(OutputSettings):
-    """POST of batches as JSON: ``{"results": [...], "events": [...]}``, of which each is there where it has items."""
+    """POST of batches as JSON: ``{"results": [...], "events": [...]}``, each list only if it has items."""
 
     kind: Literal["webhook"]
     url: SecretStr
-    """http or https; addresses of hooks are often secrets themselves."""
+    """Address, http or https. It is kept secret, as addresses of hooks often contain secrets."""
     secret: SecretStr | None = None
     """Key of the header ``Sightline-Signature``: ``sha256=`` and the hex of the body's HMAC-SHA256."""
     batch: int = Field(50, ge=1, le=1000)
-    """Most results and events in one request."""
+    """Maximum number of results and events in one request."""
     every_s: float = Field(1.0, ge=0, le=60)
     """Seconds for which results and events are gathered."""
     timeout_s: float = Field(10, gt=0, le=120)
     retries: int = Field(5, ge=0, le=20)
-    """Further tries before a batch is given up."""
+    """Number of retries before a batch is given up."""
 
 
 Settings = WebhookSettings
 
 
 def check(settings: WebhookSettings) -> None:
-    """Raise ConfigError unless the address is one of HTTP."""
+    """Raise ConfigError unless the address begins with http:// or https:// and has a host."""
     parts = urlsplit(settings.url.get_secret_value())
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ConfigError("expected a url that begins with http:// or https://")
 
 
 def open(settings: WebhookSettings) -> WebhookOutput:
-    """The output. It connects for each request."""
+    """Make the output. It connects for each request."""
     return WebhookOutput(settings)
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
     def redirect_request(self, *args: Any, **kwargs: Any) -> None:
-        """A signed body goes where the operator said, nowhere else."""
+        """Follow no redirects: a signed body goes only to the operator's address."""
 
 
 class WebhookOutput:
-    """One request at a time. What comes meanwhile waits for the next."""
+    """Sends one request at a time. Items that come meanwhile wait for the next one."""
 
     def __init__(self, settings: WebhookSettings) -> None:
         self._url = settings.url.get_secret_value()
@@ -73,25 +73,25 @@ class WebhookOutput:
         self.retries: int | None = settings.retries
         self._secret = None if settings.secret is None else settings.secret.get_secret_value().encode()
         self._timeout_s = settings.timeout_s
-        # Proxies are not taken from the environment, which is read in settings/ only.
+        # Proxies are not taken from the environment, which only settings/ may read.
         self._opener = urllib.request.build_opener(_NoRedirect, urllib.request.ProxyHandler({}))
 
     async def send(self, batch: Sequence[Item]) -> None:
-        """POST them. Raises OSError where another try may help, SinkError where the other side refuses them."""
+        """POST the items. Raises OSError if another try may help, SinkError if the other side refuses them."""
         body = body_of(batch)
         answered: Future[None] = Future()
         answered.set_running_or_notify_cancel()
-        # Not of a pool: Python would wait for its threads, and the server's end for a web server that hangs.
+        # Python would wait for a pool's threads at exit, and so the server's end for a web server that hangs.
         Thread(target=self._answer, args=(body, answered), name="output-webhook", daemon=True).start()
         await asyncio.wrap_future(answered)
 
     async def close(self) -> None:
-        """Nothing stays open between requests."""
+        """Do nothing, as nothing stays open between requests."""
 
     def _answer(self, body: bytes, answered: Future[None]) -> None:
         try:
             self._post(body)
-        except Exception as e:  # noqa: BLE001 - told where it is waited for
+        except Exception as e:  # noqa: BLE001 - raised in ``send``
             answered.set_exception(e)
         else:
             answered.set_result(None)
@@ -115,7 +115,7 @@ class WebhookOutput:
 
 
 def body_of(batch: Sequence[Item]) -> bytes:
-    """The body of a request: lists of results and of events, each only where there are some."""
+    """The body of a request: lists of results and of events, each only if it has items."""
     lists = []
     for what in ("results", "events"):
         items = [item.body for item in batch if item.what == what]

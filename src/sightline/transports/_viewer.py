@@ -1,4 +1,4 @@
-"""What viewers say, on whatever transport: one table of their messages and of what each does."""
+"""Messages from viewers on all transports: one table of the messages and their handlers."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from sightline.wire.messages import ErrorMessage, Pong
 from sightline.wire.requests import Ack, LookWish, PerformanceStats, Ping
 
 UNACKNOWLEDGED = 2
-"""Frames under way to a viewer that acknowledges."""
+"""Maximum number of frames under way to a viewer that acknowledges."""
 
 
 class Acks:
-    """Which frames are under way to a viewer. Until its first ack it is not waited for."""
+    """Frames under way to a viewer. Until its first ack there is no limit."""
 
     def __init__(self) -> None:
         self._under_way: deque[int] = deque(maxlen=64)
@@ -34,7 +34,7 @@ class Acks:
         self._under_way.append(seq)
 
     def acknowledge(self, seq: int) -> None:
-        """Note that the viewer has drawn this frame, and so is done with the older ones."""
+        """Note that the viewer has drawn this frame and so is done with older ones."""
         self._acknowledges = True
         if seq in self._under_way:
             while self._under_way.popleft() != seq:
@@ -49,19 +49,19 @@ class Acks:
 
 
 class ViewerSession:
-    """One viewer's session, as its messages see it."""
+    """State of one viewer's session that its messages read and change."""
 
     def __init__(self, subscription: Subscription, look: Look | None) -> None:
         self.subscription = subscription
         self.look = look
-        """How its pictures are drawn here; None for a viewer that draws by itself. May change at any time."""
+        """Look of pictures that the server draws; None for a viewer that draws by itself. May change at any time."""
         self.acks = Acks()
 
     def hear(self, text: str | bytes) -> Struct | None:
-        """Take one message, and return the answer to it where there is one.
+        """Handle one message. Returns the answer to it, or None if there is none.
 
-        A wish that can't be granted is answered with an error, and the session goes on. Raises ProtocolError or
-        TooLarge for what is no message at all.
+        A request that can't be granted is answered with an error, and the session goes on. Raises ProtocolError or
+        TooLarge for text that is not a valid message.
         """
         message = read(text)
         try:
@@ -104,7 +104,7 @@ HANDLERS: Mapping[type[Struct], Handler] = {
     Ping: _answer,
     LookWish: _change_look,
 }
-"""By message what it does; it may return an answer, or raise BadRequest. A further message is one more entry."""
+"""Handler of each message. It may return an answer or raise BadRequest. A new message is one more entry."""
 
 read: Reader[Struct] = Reader(*HANDLERS)
-"""Reads a viewer's text message. Raises ProtocolError or TooLarge."""
+"""Decoder of a viewer's text messages. Raises ProtocolError or TooLarge."""

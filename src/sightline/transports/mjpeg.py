@@ -1,4 +1,4 @@
-"""``/mjpeg/{stream}`` and ``/snapshot/{stream}.jpg``: pictures with boxes burned in, for what knows nothing else."""
+"""``/mjpeg/{stream}`` and ``/snapshot/{stream}.jpg``: pictures with the prediction drawn in, for simple programs."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from sightline.streams.rendering import Drawing, Look
 from sightline.streams.stream import Stream
 
 FRESH_S = 1.0
-"""A snapshot may be so old."""
+"""Maximum age of a snapshot in seconds."""
 PATIENCE_S = 10.0
-"""So long the camera's next frame is waited for."""
+"""Maximum time in seconds to wait for the camera's next frame."""
 
 STILL_S = 2.0
-"""Where nothing moves a picture is sent so often: programs take longer silence for a camera that is gone."""
+"""Interval in seconds between pictures of a still scene. Programs take a longer silence for a camera that is gone."""
 
 Mode: TypeAlias = Annotated[str | None, Query(description="How to draw: see the gallery. Default: auto.")]
 Watch: TypeAlias = Callable[[Close], Callable[[], None]]
@@ -33,7 +33,7 @@ Opacity: TypeAlias = Annotated[str | None, Query(description="0 to 100 percent. 
 
 @asynccontextmanager
 async def serve(app: FastAPI, hub: Hub, drawing: Drawing) -> AsyncGenerator[None]:
-    """Put both endpoints on the app."""
+    """Add both endpoints to the app."""
 
     @app.get("/mjpeg/{stream}", response_class=StreamingResponse, tags=["pictures"], dependencies=[needs("view")])
     async def mjpeg(request: Request, stream: str, mode: Mode = None, opacity: Opacity = None) -> StreamingResponse:
@@ -43,7 +43,7 @@ async def serve(app: FastAPI, hub: Hub, drawing: Drawing) -> AsyncGenerator[None
         access = access_of(request)
         identity = access.require(request, "view", stream=stream)
         parts = _parts(hub, stream, drawing, look, lambda close: access.watch(identity, close))
-        first = await anext(parts)  # before the headers, so that an error still is one
+        first = await anext(parts)  # before the headers, so that an error still becomes an error status
 
         async def body() -> AsyncGenerator[bytes]:
             async with aclosing(parts):
@@ -57,7 +57,7 @@ async def serve(app: FastAPI, hub: Hub, drawing: Drawing) -> AsyncGenerator[None
 
     @app.get("/snapshot/{stream}.jpg", response_class=Response, tags=["pictures"], dependencies=[needs("view")])
     async def snapshot(stream: str, mode: Mode = None, opacity: Opacity = None) -> Response:
-        """The newest picture with everything drawn in. The header Sightline-Mode says which mode could be drawn."""
+        """The newest picture with everything drawn in. The header Sightline-Mode names the mode that was drawn."""
         look = Look.of(mode, opacity)
         result = _live(hub, stream).meters.last_result
         if result is None or time.monotonic() - result.finished_at > FRESH_S:
@@ -91,7 +91,7 @@ async def _parts(hub: Hub, name: str, drawing: Drawing, look: Look, watch: Watch
 
 
 async def _results(hub: Hub, name: str, watch: Watch | None = None) -> AsyncGenerator[Result]:
-    """Results of a live stream; ends with the camera. Raises StreamNotFound if not even one comes."""
+    """Yield results of a live stream until its camera leaves. Raises StreamNotFound if none comes at all."""
     come = False
     async with hub.subscribe(name) as subscription, AsyncExitStack() as stack:
         if watch is not None:

@@ -1,6 +1,6 @@
-"""Streams that the server itself pulls, from sources that the operator named. Nobody else can name one.
+"""Streams that the server pulls from sources. Only the operator can name sources.
 
-Each source has a thread, which reads and decodes; what it brings is published as any camera's pictures are.
+Each source has a thread that reads and decodes. Its pictures are published like those of any camera.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ from sightline.wire.messages import Adapt
 log = logging.getLogger(__name__)
 
 STOP_S = 1.0
-"""So long a thread is waited for. One that hangs in the network ends with the process."""
+"""Maximum time in seconds to wait for threads at the end. One that hangs in the network ends with the process."""
 BROKEN_S = 5.0
-"""After an error that nobody foresaw."""
+"""Pause in seconds after an unexpected error."""
 
 
 def check_sources(sources: Mapping[str, str]) -> None:
-    """A cheap check before a server starts. Raises ConfigError for what can't be any source."""
+    """Check sources cheaply before the server starts. Raises ConfigError for a spec that no source handles."""
     for name, spec in sources.items():
         try:
             find_source(plain(spec))
@@ -63,7 +63,7 @@ async def serve(app: FastAPI, hub: Hub, drawing: Drawing) -> AsyncGenerator[None
 
 
 class Puller(Publisher):
-    """A source that the server reads: a publisher that has no use for results itself."""
+    """Publisher of a source that the server reads. It has no use for results itself."""
 
     pulled = True
 
@@ -73,7 +73,7 @@ class Puller(Publisher):
         self._stream: Stream | None = hub.take(name, self)
         self._stream.pause("connecting")
         self.gone = asyncio.Event()
-        """Set once its thread has ended."""
+        """Set once the thread has ended."""
         self._name = name
         self._ingest = Ingest(self._stream, hub.settings)
         self._closed = threading.Event()
@@ -81,14 +81,14 @@ class Puller(Publisher):
         self._seq = 0
         self._wish: Adapt | None = None
         self._due = 0.0
-        """When the next picture is to be taken, ``time.monotonic()``."""
+        """Time for the next picture on ``time.monotonic()``."""
         self._source = ReconnectingSource(spec, patient=True, tell=self._tell)
         threading.Thread(target=self._run, name=f"pull {name}", daemon=True).start()
 
-    # What the stream says
+    # Called by the stream
 
     def ask(self, message: Adapt) -> None:
-        """Make other pictures from now on: nothing can be asked of the camera itself."""
+        """Convert pictures here from now on, as nothing can be asked of the camera itself."""
         self._wish = message
 
     def close(self, reason: str) -> None:
@@ -117,8 +117,8 @@ class Puller(Publisher):
                         self._hand_over(self._as_asked(shot))
                     if self._closed.is_set():
                         return
-            except Exception as e:  # noqa: BLE001 - one camera must not take others with it
-                # Without the traceback's text, which may have the address in it.
+            except Exception as e:  # noqa: BLE001 - one camera must not stop the others
+                # The traceback is left out, as it may contain the address.
                 kind = type(e).__name__
                 log.error("stream %s: reading failed with %s", self._name, kind)
                 self._tell(f"reading failed ({kind})")
@@ -128,7 +128,7 @@ class Puller(Publisher):
                 return
 
     def _tell(self, reason: str | None) -> None:
-        """Pass on why there are no pictures, or that they come."""
+        """Pass on the reason why there are no pictures, or None when they come."""
         self._on_loop(lambda: self._came_or_went(reason))
 
     def _is_time(self) -> bool:
@@ -146,7 +146,7 @@ class Puller(Publisher):
         return replace(shot, image=codecs.shrink(shot.image, self._wish.width))
 
     def _hand_over(self, shot: Shot) -> None:
-        """One at a time, so that nothing piles up while the loop is busy; what is newer waits in the network."""
+        """Hand a picture to the loop and wait until it is taken, so that nothing piles up while the loop is busy."""
         self._taken.clear()
         self._on_loop(lambda: self._put(shot))
         self._taken.wait()
@@ -167,7 +167,7 @@ class Puller(Publisher):
             self._begin(self._stream, shot)
         wanted = self._stream.wanted
         self._source.idle = not wanted
-        if wanted and not shot.fresh:  # somebody has just come: what comes next is fresh
+        if wanted and not shot.fresh:  # somebody has just come; the next picture is fresh
             return
         seq, self._seq = self._seq, self._seq + 1
         self._ingest.put_image(seq, time.time(), 0.0, shot.image, quality=self._quality)

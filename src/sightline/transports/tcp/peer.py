@@ -1,4 +1,4 @@
-"""One connection: what the peer sends, and what it is sent."""
+"""One TCP connection: the messages from its peer, and those to it."""
 
 from __future__ import annotations
 
@@ -54,28 +54,29 @@ from sightline.wire.requests import (
 log = logging.getLogger(__name__)
 
 ANSWERS = 64
-"""Answers a stream may have waiting for a peer that doesn't read; then it is closed."""
+"""Maximum number of waiting answers per stream for a peer that doesn't read; above it, the connection is closed."""
 BACKLOG = 64
-"""Results, without pictures, that may wait for a subscriber. Of those with pictures it is one."""
+"""Maximum number of results without pictures waiting for a subscriber. With pictures it is one."""
 WRITE_BUFFER = 64 * 1024
-"""Bytes. Above that we wait until the peer has read; what is newer replaces what is older meanwhile."""
+"""Unread bytes above which sending waits for the peer. Meanwhile newer results replace older ones."""
 STALLED_S = 20.0
-"""So long a peer may read nothing."""
+"""Seconds without reading after which a peer's connection is aborted."""
 FAREWELL_S = 2.0
+"""Maximum time in seconds for a peer to read the last message."""
 KEEPALIVE = {"TCP_KEEPIDLE": 10, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3}
-"""Finds peers whose machine is gone: they neither send nor close."""
+"""Socket options that detect peers whose machine is gone, which neither send nor close."""
 
 
 @dataclass(frozen=True, slots=True)
 class Door:
-    """Who is let in."""
+    """Access control of new connections."""
 
     access: Access
     tries: Tries
 
 
 class TcpPeer(asyncio.BufferedProtocol):
-    """One connection."""
+    """One connection. It may publish and subscribe to many streams."""
 
     def __init__(self, hub: Hub, drawing: Drawing, tasks: asyncio.TaskGroup, peers: set[TcpPeer], door: Door) -> None:
         self.gone = asyncio.Event()
@@ -89,22 +90,22 @@ class TcpPeer(asyncio.BufferedProtocol):
         self._loop = asyncio.get_running_loop()
         self._splitter = frames.Splitter(hub.settings.max_message_bytes + frames.HEADER)
         self._discarded: memoryview | None = None
-        """Where bytes go once the peer has been told that it is over."""
+        """Buffer for bytes that come after the peer has been told that the connection ends; None before."""
         self._publishing: dict[str, tuple[TcpPublisher, Ingest]] = {}
         self._subscriptions: dict[tuple[str, bool], asyncio.Task[None]] = {}
-        """By stream, and whether its events are meant or its results."""
+        """Sending tasks by stream, and True for its events or False for its results."""
         self._waiting: deque[Sequence[Bytes]] = deque()
-        """Answers, while the peer doesn't read."""
+        """Answers that wait while the peer doesn't read."""
         self._room = asyncio.Event()
         self._room.set()
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._heard = self._loop.time()
-        """When the last whole message came."""
+        """Loop time of the last whole message."""
 
     # The connection
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """A peer connected: tell it the limits, once we know who it is."""
+        """Start a connection: tell the peer the limits, or wait for its token first."""
         self._transport = cast("asyncio.Transport", transport)
         self._transport.set_write_buffer_limits(WRITE_BUFFER)
         keep_alive(transport.get_extra_info("socket"))
@@ -144,7 +145,7 @@ class TcpPeer(asyncio.BufferedProtocol):
         self._timers["idle"] = self._loop.call_later(limits.idle_timeout, self._check_idle)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The connection is gone, however it went."""
+        """Release everything, whatever ended the connection."""
         self._let_go()
         self._unwatch()
         for timer in self._timers.values():
@@ -153,11 +154,11 @@ class TcpPeer(asyncio.BufferedProtocol):
         self.gone.set()
 
     def get_buffer(self, sizehint: int) -> memoryview:
-        """Where the next bytes go."""
+        """The buffer for the next bytes."""
         return self._splitter.room() if self._discarded is None else self._discarded
 
     def buffer_updated(self, nbytes: int) -> None:
-        """Bytes have come."""
+        """Handle the messages that are complete with these bytes."""
         if self._discarded is not None:
             return
         try:
@@ -169,22 +170,22 @@ class TcpPeer(asyncio.BufferedProtocol):
             self.end(e)
 
     def pause_writing(self) -> None:
-        """The peer doesn't read."""
+        """Stop sending, as the peer doesn't read."""
         self._room.clear()
         self._timers["stalled"] = self._loop.call_later(STALLED_S, self._transport.abort)
 
     def resume_writing(self) -> None:
-        """The peer reads again."""
+        """Go on sending, as the peer reads again."""
         self._timers.pop("stalled").cancel()
         self._room.set()
         while self._waiting and self._room.is_set():
             self._write(self._waiting.popleft())
 
     def end(self, error: SightlineError) -> None:
-        """Tell the peer why it is over, then close. It may take a moment to read that."""
+        """Tell the peer why the connection ends, then close it. The peer has FAREWELL_S to read that."""
         if self._discarded is not None or self.gone.is_set():
             return
-        # What the peer still sends must be read: closing with unread bytes resets the connection and loses our words.
+        # Incoming bytes must be read: closing with unread ones resets the connection and loses the last message.
         self._discarded = memoryview(bytearray(1 << 16))
         log.info("tcp %s closed: %s", self._name, error.message)
         self._let_go()
@@ -205,14 +206,14 @@ class TcpPeer(asyncio.BufferedProtocol):
     def _check_idle(self) -> None:
         limit = self._hub.settings.idle_timeout
         silent = self._loop.time() - self._heard
-        if self._subscriptions and not self._publishing:  # who only listens need not talk
+        if self._subscriptions and not self._publishing:  # a peer that only listens need not send anything
             silent = 0.0
         if silent >= limit:
             self.end(IdleTimeout(f"nothing came for {limit:g} s: expected frames or ping"))
         else:
             self._timers["idle"] = self._loop.call_later(limit - silent, self._check_idle)
 
-    # What the peer sends
+    # Messages from the peer
 
     def _take(self, data: memoryview) -> None:
         message = frames.decode_peer(data)
@@ -266,11 +267,11 @@ class TcpPeer(asyncio.BufferedProtocol):
         self._subscriptions[name, message.events] = self._tasks.create_task(sending)
 
     def _take_frame(self, message: FrameMessage) -> None:
-        """A frame that can't be taken is refused alone: the stream, and the others, go on."""
+        """Take a frame. One that can't be taken is refused, and all streams go on."""
         try:
             publisher, ingest = self._publishing.get(message.stream) or self._publish(message)
             publisher.wants_results = message.results
-            # The one copy of a picture: 0.4 us for 30 KB, and the receive buffer is free for what comes next.
+            # The only copy of a picture takes 0.4 us for 30 KB and frees the receive buffer.
             ingest.put_jpeg(message.seq, *captured(message), bytes(message.data))
         except ShuttingDown:
             raise
@@ -307,7 +308,7 @@ class TcpPeer(asyncio.BufferedProtocol):
             self._hub.release(ingest.stream, publisher)
             log.info("stream %s: tcp %s left", name, self._name)
 
-    # What the server sends
+    # Messages to the peer
 
     def tell(self, message: frames.ServerMessage) -> None:
         """Send a small message."""
@@ -318,7 +319,7 @@ class TcpPeer(asyncio.BufferedProtocol):
         self.answer([b"".join(frames.prefixed(frames.encode(message)) for message in messages)])
 
     def answer(self, parts: Sequence[Bytes]) -> None:
-        """Send an answer, or keep it while the peer doesn't read. It is closed when too many wait."""
+        """Send an answer, or keep it while the peer doesn't read. The connection ends if too many wait."""
         if self._discarded is not None or self.gone.is_set():
             return
         if self._room.is_set():
@@ -330,7 +331,7 @@ class TcpPeer(asyncio.BufferedProtocol):
             self.end(LimitReached(f"{most} answers wait: expected a peer that reads them"))
 
     def _refuse(self, error: SightlineError, stream: str, seq: int | None = None) -> None:
-        of = "" if stream else "subscribe"  # that of all streams' events, which names none
+        of = "" if stream else "subscribe"  # only a subscription to all streams' events names no stream
         self.tell(ErrorMessage(error.code, error.message, stream, seq, of))
 
     def _write(self, parts: Sequence[Bytes]) -> None:
@@ -347,7 +348,7 @@ class TcpPeer(asyncio.BufferedProtocol):
                 status = self._hub.find(name).status
                 self.tell(status.of(name))
                 while True:
-                    await self._room.wait()  # first room, then the newest: what waits in the mailbox is never stale
+                    await self._room.wait()  # room before the result, so that the result is the newest
                     item = await subscription.mailbox.get()
                     if isinstance(item, Status):
                         self.tell(item.of(name))
@@ -365,7 +366,7 @@ class TcpPeer(asyncio.BufferedProtocol):
             self._ended(name, events=False)
 
     async def _send_events(self, name: str) -> None:
-        """Send a stream's events, or with an empty name those of all, until cancelled."""
+        """Send a stream's events until cancelled; with an empty name, those of all streams."""
         try:
             async with self._hub.subscribe_events(name or None) as mailbox:
                 while True:
@@ -384,7 +385,7 @@ class TcpPeer(asyncio.BufferedProtocol):
 
 
 def keep_alive(sock: socket.socket) -> None:
-    """Have the system close the connection when the other machine is gone."""
+    """Make the system close the connection if the other machine is gone."""
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     for option, value in KEEPALIVE.items():
         if hasattr(socket, option):  # macOS has no TCP_KEEPIDLE

@@ -1,4 +1,4 @@
-"""One stream that a TCP peer publishes, and a result as TCP sends it."""
+"""Streams published over TCP, and the encoding of results for TCP."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Connection(Protocol):
         ...
 
     def end(self, error: SightlineError) -> None:
-        """Tell the peer why it is over, then close."""
+        """Tell the peer why the connection ends, then close it."""
         ...
 
 
@@ -46,36 +46,36 @@ class TcpPublisher(Publisher):
         self._pacer = Pacer(max_pending, peer.tell_all)
 
     def answer(self, result: Result) -> None:
-        """The frame's result."""
+        """Send the frame's result."""
         self._peer.answer(result_parts(result, mask=True))
 
     def drop(self, frame: Frame, reason: DropReason) -> None:
-        """The frame was dropped."""
+        """Say that the frame was dropped."""
         self._pacer.later(frame, DroppedMessage(stream=self._name, seq=frame.seq, reason=reason))
 
     def fail(self, frame: Frame, message: str) -> None:
-        """The frame failed."""
+        """Say that the frame failed."""
         self._peer.tell(DroppedMessage(stream=self._name, seq=frame.seq, reason="failed", message=message))
 
     def tell(self, status: Status) -> None:
-        """How the model stands."""
+        """Send the model's status."""
         self._peer.tell(status.of(self._name))
 
     def ask(self, wish: Adapt) -> None:
-        """For other pictures from now on."""
+        """Ask for other pictures from now on."""
         self._peer.tell(wish.of(self._name))
 
     def inform(self, message: SettingsMessage | SettingsRefused) -> None:
-        """What its frames are processed with from now on, or why not."""
+        """Send the settings that apply to its frames from now on, or why they did not change."""
         self._peer.tell(message)
 
     def close(self, reason: str) -> None:
-        """The server stops."""
+        """End the whole connection with a reason."""
         self._peer.end(ShuttingDown(reason))
 
 
 def result_parts(result: Result, *, mask: bool, jpeg: bytes | None = None) -> Sequence[Bytes]:
-    """A result as it is sent; made once, whoever wants it so."""
+    """The bytes of a result, made once for all peers that want the same parts."""
     mask = mask and result.mask_png is not None
 
     def make() -> Sequence[Bytes]:

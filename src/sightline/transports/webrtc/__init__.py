@@ -1,6 +1,6 @@
 """WebRTC: ``POST /whip/{stream}`` publishes (RFC 9725), ``POST /whep/{stream}`` watches.
 
-aiortc is imported when the first peer comes, and in a thread: it takes half a second.
+aiortc is imported in a thread when the first peer comes, as that takes half a second.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from sightline.streams.rendering import Drawing, Look
 from sightline.transports.webrtc.desk import Desk, WebRtcSession
 
 MAX_SDP = 64 * 1024
-"""Bytes. Browsers send 2 to 8 KB."""
+"""Maximum size of an SDP body in bytes; browsers send 2 to 8 KB."""
 SDP, FRAGMENT = "application/sdp", "application/trickle-ice-sdpfrag"
 
 Render: TypeAlias = Annotated[str | None, Query(description="server: draw into the video; viewer: don't.")]
@@ -47,23 +47,23 @@ class IceServers(BaseModel):
 
 
 class WebRTC(BaseModel):
-    """Whether WebRTC is offered, why not, and through which servers."""
+    """Whether WebRTC is available, the reason if not, and the ICE servers."""
 
     available: bool
     reason: str
     ice_servers: list[IceServers]
     receive_kbps: int
-    """Most that a camera may send."""
+    """Maximum bit rate of a camera in kbit/s."""
 
 
 @asynccontextmanager
 async def serve(app: FastAPI, hub: Hub, drawing: Drawing) -> AsyncGenerator[None]:
-    """Put the routes on the app."""
+    """Add the routes to the app."""
     desk = Desk(hub)
 
     @app.get("/api/webrtc", tags=["webrtc"], dependencies=[needs()])
     async def webrtc() -> WebRTC:
-        """What a page needs to know before it tries WebRTC."""
+        """Availability and ICE servers, for a page to read before it tries WebRTC."""
         reason = desk.unavailable or ""
         return WebRTC(
             available=not reason,
@@ -76,7 +76,7 @@ async def serve(app: FastAPI, hub: Hub, drawing: Drawing) -> AsyncGenerator[None
     async def whip(
         stream: str, request: Request, results: Results = "1", preset: Preset = None, session: Again = ""
     ) -> Response:
-        """Publish: an SDP offer with the video that a camera sends; the answer is SDP."""
+        """Publish: the body is an SDP offer with the video that a camera sends; the answer is SDP."""
         if results not in ("0", "1"):
             raise BadRequest(f"results={results[:20]}: expected 0 or 1")
         chosen = preset_named(preset)
@@ -90,7 +90,7 @@ async def serve(app: FastAPI, hub: Hub, drawing: Drawing) -> AsyncGenerator[None
     async def whep(
         stream: str, request: Request, render: Render = None, mode: Mode = None, opacity: Opacity = None
     ) -> Response:
-        """Watch: an SDP offer to receive video. Who offers no data channel for results gets them drawn in."""
+        """Watch: the body is an SDP offer to receive video. Without a data channel for results, they are drawn in."""
         if render not in (None, "viewer", "server"):
             raise BadRequest(f"render={render[:20]}: expected server or viewer")
         look = Look.of(mode, opacity)
@@ -108,7 +108,7 @@ async def serve(app: FastAPI, hub: Hub, drawing: Drawing) -> AsyncGenerator[None
 
 
 def _session_routes(app: FastAPI, desk: Desk, kind: str, role: Role) -> None:
-    """What is the same for WHIP and WHEP."""
+    """Add the routes that WHIP and WHEP share."""
 
     @app.options(f"/{kind}/{{stream}}", tags=["webrtc"], status_code=204, operation_id=f"options_{kind}")
     async def options(stream: str) -> Response:
@@ -133,7 +133,7 @@ def _session_routes(app: FastAPI, desk: Desk, kind: str, role: Role) -> None:
         operation_id=f"patch_{kind}",
     )
     async def patch(stream: str, session: str, request: Request) -> Response:
-        """Further ICE candidates of the peer (RFC 8840). ICE is not restarted: begin a new session."""
+        """Add ICE candidates of the peer (RFC 8840). ICE is not restarted: begin a new session for that."""
         found = desk.find(kind, stream, session)
         fragment = await _body(request, FRAGMENT)
         ufrags = [line.partition(":")[2] for line in fragment.splitlines() if line.startswith("a=ice-ufrag:")]

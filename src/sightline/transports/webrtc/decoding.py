@@ -1,4 +1,4 @@
-"""Encoded pictures to pixels, in the thread that aiortc made for it."""
+"""Decoding of received video, in the decoder thread that aiortc makes."""
 
 from __future__ import annotations
 
@@ -18,14 +18,15 @@ log = logging.getLogger(__name__)
 
 DECODERS = {"VP8": "vp8", "H264": "h264"}
 UNTAKEN = 2
-"""Pictures that may wait for the loop: while it is busy the decoder waits, and behind it encoded ones are given up."""
+"""Maximum number of decoded pictures waiting for the loop. While it is busy the decoder waits, and the queue before it
+gives up encoded pictures."""
 
 Take: TypeAlias = Callable[[Image, int], None]
-"""Called on the loop with H x W x 3 BGR pixels and their RTP time."""
+"""Function called on the loop with H x W x 3 BGR pixels and their RTP time."""
 
 
 class PictureDecoder:
-    """Decodes what comes in ``queue``, whose ``run`` this is, and hands it over on the loop."""
+    """Decodes an EncodedQueue, as its ``run``, and hands the pictures over on the loop."""
 
     def __init__(self, take: Take, *, max_pixels: int) -> None:
         self._take = take
@@ -35,12 +36,12 @@ class PictureDecoder:
         self._closed = False
 
     def close(self) -> None:
-        """Hand nothing over any more."""
+        """Stop handing pictures over."""
         self._closed = True
         self._room.release()
 
     def run(self, queue: EncodedQueue) -> None:
-        """In the thread, until the queue ends."""
+        """Decode the queue until it ends. Runs in the thread."""
         name, decoder = "", None
         while (item := queue.next()) is not None:
             codec, data, at = item
@@ -72,5 +73,5 @@ class PictureDecoder:
 def _decoder(codec: str, max_pixels: int) -> Any:
     decoder = av.CodecContext.create(DECODERS[codec.upper()], "r")
     decoder.options = {"max_pixels": str(max_pixels), "flags": "low_delay"}
-    decoder.thread_type = "SLICE"  # threads by the picture would hold pictures back
+    decoder.thread_type = "SLICE"  # frame threads would delay pictures
     return decoder

@@ -1,4 +1,4 @@
-"""The WebRTC sessions of a server: taken in, found again, ended. Imports aiortc only when the first peer comes."""
+"""All WebRTC sessions of a server. aiortc is imported only when the first peer comes."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ PARTS = ("publishing", "watching")
 
 @dataclass(eq=False)
 class WebRtcSession:
-    """A peer that was answered."""
+    """The session of a peer whose offer was answered."""
 
     kind: str
     stream: str
@@ -43,12 +43,12 @@ class WebRtcSession:
     id: str = field(default_factory=lambda: secrets.token_urlsafe(16))
 
     def ends_with(self, unwatch: Callable[[], None]) -> None:
-        """Have it called when the session has ended."""
+        """Call ``unwatch`` when the session has ended."""
         self.task.add_done_callback(lambda _: unwatch())
 
 
 class Desk:
-    """Takes peers in, and sees them out when the server stops."""
+    """Opens sessions, finds them again, and ends them when the server stops."""
 
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
@@ -72,7 +72,7 @@ class Desk:
 
     @property
     def unavailable(self) -> str | None:
-        """Why WebRTC is not offered, or None."""
+        """Reason why WebRTC is not available; None if it is."""
         if not self._hub.settings.webrtc:
             return "WebRTC is switched off (setting webrtc)"
         if importlib.util.find_spec("aiortc") is None:
@@ -80,7 +80,7 @@ class Desk:
         return None
 
     def find(self, kind: str, stream: str, session: str) -> WebRtcSession:
-        """A live session. Raises HTTPException 404."""
+        """Find a live session. Raises HTTPException 404."""
         found = self._sessions.get(session)
         if found is None or (found.kind, found.stream) != (kind, stream):
             raise HTTPException(404, "no such session: it has ended, or never was")
@@ -89,7 +89,7 @@ class Desk:
     async def publish(
         self, stream: str, offer: str, *, wants_results: bool, preset: PresetName | None, session: str
     ) -> WebRtcSession:
-        """Take a camera in. Raises BadRequest, StreamBusy, LimitReached, ConfigError."""
+        """Open a camera's session. Raises BadRequest, StreamBusy, LimitReached or ConfigError."""
 
         async def begin(peer: WebRtcPeer, stack: AsyncExitStack) -> tuple[str, Any]:
             from sightline.transports.webrtc.publishing import WebRtcPublisher
@@ -105,7 +105,7 @@ class Desk:
         return await self._begin("whip", stream, offer, begin)
 
     async def watch(self, stream: str, offer: str, look: Look | None) -> WebRtcSession:
-        """Take a viewer in. Raises BadRequest, LimitReached, ConfigError."""
+        """Open a viewer's session, drawn by ``look`` or not at all. Raises BadRequest, LimitReached or ConfigError."""
 
         async def begin(peer: WebRtcPeer, stack: AsyncExitStack) -> tuple[str, Any]:
             from sightline.transports.webrtc.encoding import Encoders
@@ -146,7 +146,7 @@ class Desk:
         return session
 
     async def _run(self, stack: AsyncExitStack, kind: str, stream: str, peer: WebRtcPeer, served: Any) -> None:
-        """A session, from its answer to its end; whatever goes wrong in it ends it alone."""
+        """Run a session from its answer to its end. An error ends only this session."""
         who = "camera" if kind == "whip" else "viewer"
         async with stack:
             try:
@@ -158,18 +158,18 @@ class Desk:
                 log.exception("stream %s: WebRTC %s failed", stream, who)
 
     async def _load(self) -> None:
-        """Import what peers need, once."""
+        """Import the modules that peers need, in a thread. Raises ConfigError."""
         why = self.unavailable
         if why is not None:
             raise ConfigError(why)
         for part in PARTS:
             await asyncio.to_thread(importlib.import_module, f"sightline.transports.webrtc.{part}")
-        for name in ("aioice", "aiortc"):  # they tell every packet, and passwords of ICE
+        for name in ("aioice", "aiortc"):  # they log every packet, and ICE passwords
             logging.getLogger(name).setLevel(logging.WARNING)
 
 
 def _limited(answer: str, kbps: int) -> str:
-    """An answer that tells the peer how much it may send."""
+    """The answer with the bit rate that the peer may send."""
     head, mark, video = answer.partition("m=video")
     first, connection, rest = video.partition("c=IN ")
     address, _, tail = rest.partition("\r\n")

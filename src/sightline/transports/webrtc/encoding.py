@@ -1,4 +1,4 @@
-"""Server-made video: each picture of a stream is encoded once for every codec and way of drawing, whoever watches."""
+"""Video encoded by the server: each picture of a stream is encoded once per codec and look, for all viewers."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ log = logging.getLogger(__name__)
 
 CLOCK = 90000
 MAX_SIDE = 1280
-"""Level 3.1 of H.264, which every viewer has, ends there."""
+"""Maximum longer side in pixels, the limit of H.264 level 3.1, which every viewer can decode."""
 KEY_S = 0.3
-"""Between two keyframes that viewers ask for."""
+"""Minimum interval in seconds between keyframes that viewers ask for."""
 THREADS = 2
 _numbers = itertools.count()
 
@@ -40,11 +40,11 @@ class Picture(NamedTuple):
     key: bool
     payloads: list[bytes]
     at: int
-    """In 1/90000 s."""
+    """RTP time in 1/90000 s."""
 
 
 class Encoders:
-    """The encoders in use, and the threads that run them. On the loop only."""
+    """The encoders in use, and the threads that run them. Used on the loop only."""
 
     def __init__(self, kbps: int) -> None:
         self._kbps = kbps
@@ -52,7 +52,7 @@ class Encoders:
         self._used: dict[tuple[str, Look | None, str], tuple[Encoder, int]] = {}
 
     def join(self, stream: str, look: Look | None, codec: str) -> Encoder:
-        """The encoder of a stream's pictures: drawn like that, or as they are. To be left again with ``leave``."""
+        """Join the encoder of a stream's pictures, drawn by ``look`` or as they are. Call ``leave`` in the end."""
         key = (stream, look, codec)
         encoder, users = self._used.get(key) or (Encoder(codec, look, self._kbps, self._pool), 0)
         self._used[key] = encoder, users + 1
@@ -60,19 +60,19 @@ class Encoders:
         return encoder
 
     def leave(self, stream: str, look: Look | None, codec: str) -> None:
-        """One user less; without any the encoder ends."""
+        """Leave an encoder, which ends with its last user."""
         key = (stream, look, codec)
         encoder, users = self._used.pop(key)
         if users > 1:
             self._used[key] = encoder, users - 1
 
     def close(self) -> None:
-        """Let the threads end."""
+        """End the threads, without waiting for them."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
 
 class Encoder:
-    """One codec, one way of drawing, one stream."""
+    """Encoder of one stream with one codec and one look."""
 
     def __init__(self, codec: str, look: Look | None, kbps: int, pool: ThreadPoolExecutor) -> None:
         self._codec, self._look, self._kbps, self._pool = codec, look, kbps, pool
@@ -87,15 +87,15 @@ class Encoder:
         self._received_at = 0.0
 
     def want_key(self) -> None:
-        """The next picture that may be one is a keyframe."""
+        """Make a keyframe as soon as KEY_S has passed since the last one."""
         self._wants_key = True
 
     async def encode(self, result: Result) -> Picture | None:
-        """The frame of a result; None for one that comes after a newer one, or that could not be encoded."""
+        """Encode the frame of a result. None if a newer one was encoded already, or if encoding failed."""
         made = result.once(self._key, partial(self._begin, result))
         if made is None:
             return None
-        return await asyncio.shield(made)  # one viewer's leaving must not cancel the others' picture
+        return await asyncio.shield(made)  # a viewer that leaves must not cancel the others' picture
 
     def _begin(self, result: Result) -> asyncio.Future[Picture | None] | None:
         if result.frame.received_at <= self._received_at:
@@ -105,7 +105,7 @@ class Encoder:
         return self._turn
 
     async def _after(self, turn: asyncio.Future[Picture | None] | None, result: Result) -> Picture | None:
-        """One after the other: every picture builds on the one before."""
+        """Encode after the earlier picture, on which this one builds."""
         if turn is not None:
             await asyncio.wait([turn])
         now = time.monotonic()
@@ -114,7 +114,7 @@ class Encoder:
             self._wants_key, self._key_at = False, now
         try:
             return await asyncio.get_running_loop().run_in_executor(self._pool, self._encode, result, key)
-        except Exception:  # one picture of one stream: the next begins anew
+        except Exception:  # the next picture starts with a new encoder
             log.exception("stream %s: a picture could not be encoded as %s", result.frame.stream, self._codec)
             self._video, self._wants_key = None, True
             return None
@@ -144,7 +144,7 @@ class Encoder:
 
 
 def _planes(image: Image) -> np.ndarray[Any, np.dtype[np.uint8]]:
-    """YUV 4:2:0 of even sides, at most ``MAX_SIDE`` long."""
+    """The picture as YUV 4:2:0 planes with even sides of at most ``MAX_SIDE``."""
     height, width = image.shape[:2]
     shrink = min(1.0, MAX_SIDE / max(width, height))
     even = max(2, round(width * shrink) & ~1), max(2, round(height * shrink) & ~1)
@@ -159,11 +159,11 @@ def _video(codec: str, width: int, height: int, kbps: int) -> Any:
     video = av.CodecContext.create("libx264" if codec == "H264" else "libvpx", "w")
     video.width, video.height, video.pix_fmt = width, height, "yuv420p"
     video.time_base, video.framerate = Fraction(1, CLOCK), Fraction(30, 1)
-    video.gop_size = 3000  # keyframes come when somebody asks for one
+    video.gop_size = 3000  # keyframes are made when a viewer asks for one
     video.thread_count = 1
     rate = {"maxrate": f"{kbps}k", "bufsize": f"{kbps // 4}k"}
     if codec == "H264":
-        # Of even quality, and fewer bits where less moves; never more than the limit.
+        # Constant quality takes fewer bits where less moves, and never more than the limit.
         fast = {"preset": "ultrafast", "tune": "zerolatency", "forced-idr": "1", "level": "31"}
         video.options = {**fast, **rate, "crf": "24"}
         video.profile = "Baseline"

@@ -1,9 +1,9 @@
-"""What we need of aiortc beyond its interface; all of it is in this file, and ``check`` says if a version lacks it.
+"""All uses of aiortc's private parts. ``check`` raises if a version lacks them.
 
 - Receiving: aiortc keeps every encoded picture until its thread has decoded it, and completes a picture only when the
-  next one begins, 33 ms later. Here the thread runs our own loop, over a queue that gives up when it grows long, and a
-  picture is complete with its last packet.
-- Sending: packets that were encoded once are shared by all viewers, and their requests for a keyframe reach us.
+  next one begins, 33 ms later. Here the thread runs our own loop over a bounded queue, and a picture is complete with
+  its last packet.
+- Sending: packets are encoded once for all viewers, and viewers' requests for a keyframe reach the shared encoder.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from aiortc.rtp import RtcpSrPacket
 from sightline.core.errors import ConfigError
 
 WAITING = 8
-"""Encoded pictures that may wait for the decoder."""
+"""Maximum number of encoded pictures waiting for the decoder."""
 NTP = 2208988800
 """Seconds from 1900 to 1970."""
 _QUEUE, _BUFFER = "_RTCRtpReceiver__decoder_queue", "_RTCRtpReceiver__jitter_buffer"
@@ -33,7 +33,7 @@ _RTP = "_RTCRtpSender__rtp_timestamp"
 
 
 def check(receiver: RTCRtpReceiver, sender: RTCRtpSender) -> None:
-    """Raise ConfigError if this aiortc is not as we know it."""
+    """Raise ConfigError if this version of aiortc lacks a private part that is used here."""
     lacks = [name for name in (_QUEUE, _BUFFER, _BROKEN, _TIMES, "_handle_rtcp_packet") if not hasattr(receiver, name)]
     lacks += [
         n for n in (_RTP, "_next_encoded_frame", "_send_keyframe", "_handle_rtcp_packet") if not hasattr(sender, n)
@@ -43,17 +43,17 @@ def check(receiver: RTCRtpReceiver, sender: RTCRtpSender) -> None:
 
 
 def hurry(receiver: RTCRtpReceiver, seconds: int) -> None:
-    """Wait for STUN and TURN servers no longer than that; aioice waits 5 s for one that is dead."""
+    """Limit the wait for STUN and TURN servers to ``seconds``; aioice waits 5 s for a dead one."""
     connection = receiver.transport.transport.iceGatherer._connection
     gather = connection.get_component_candidates
     connection.get_component_candidates = partial(gather, timeout=seconds)  # type: ignore[method-assign]
 
 
 def trust_pictures(receiver: RTCRtpReceiver) -> None:
-    """Let pictures be the peer's sign of life, and nothing else.
+    """Turn off aioice's consent checks, so that only pictures are the peer's sign of life.
 
     aioice ends a connection whose peer leaves six requests for consent unanswered. FFmpeg's WHIP muxer never answers
-    them, so every stream of it would end after half a minute.
+    them, so each of its streams would end after half a minute.
     """
 
     async def for_ever() -> None:
@@ -66,7 +66,7 @@ def trust_pictures(receiver: RTCRtpReceiver) -> None:
 
 
 class PromptBuffer(JitterBuffer):
-    """A picture is complete with its last packet, which carries the marker."""
+    """Jitter buffer in which a picture is complete with its last packet, which carries the marker."""
 
     def __init__(self) -> None:
         super().__init__(capacity=512, is_video=True)
@@ -75,7 +75,7 @@ class PromptBuffer(JitterBuffer):
         return self.next() or super()._remove_frame(sequence_number)
 
     def next(self) -> JitterFrame | None:
-        """The next picture, if it is complete."""
+        """Remove and return the next picture; None if it is not complete."""
         if self._origin is None:
             return None
         packets: list[Any] = []
@@ -83,7 +83,7 @@ class PromptBuffer(JitterBuffer):
             packet: Any = self._packets[(self._origin + len(packets)) % self._capacity]
             if packet is None or (packets and packet.timestamp != packets[0].timestamp):
                 return None
-            if not packet._data and not packets:  # padding behind the picture before
+            if not packet._data and not packets:  # padding after the previous picture
                 self.remove(1)
                 continue
             packets.append(packet)
@@ -94,14 +94,14 @@ class PromptBuffer(JitterBuffer):
 
 
 class RtpClock:
-    """RTP times of 32 bits as numbers that only grow, and as seconds on the sender's clock once its report has come."""
+    """Unwraps 32-bit RTP times, and converts them to the sender's clock once its report has come."""
 
     def __init__(self) -> None:
         self._last: int | None = None
         self._report: tuple[int, float] | None = None
 
     def map(self, timestamp: int) -> int:
-        """The number for an RTP time: its last 32 bits are that time."""
+        """Unwrap an RTP time: the result's last 32 bits are that time."""
         last = self._last
         if last is not None:
             step = (timestamp - last) & 0xFFFFFFFF
@@ -110,12 +110,12 @@ class RtpClock:
         return timestamp
 
     def report(self, timestamp: int, ntp: int) -> None:
-        """The sender says which moment an RTP time was."""
+        """Note the sender's NTP time (64 bits) of an RTP time, as its report says."""
         if ntp:
             self._report = timestamp, (ntp >> 32) - NTP + (ntp & 0xFFFFFFFF) / (1 << 32)
 
     def seconds(self, timestamp: int) -> float | None:
-        """Since 1970 on the sender's clock, or None while that is unknown."""
+        """Seconds since 1970 on the sender's clock; None while that is unknown."""
         if self._report is None:
             return None
         at, moment = self._report
@@ -126,12 +126,12 @@ class RtpClock:
 class EncodedQueue:
     """Encoded pictures on their way to the decoder's thread, in which ``run`` is called.
 
-    When too many wait, all are given up: the next that counts is a keyframe, which the sender is asked for.
+    If too many wait, all are given up, and the sender is asked for a keyframe, which is the next picture that counts.
     """
 
     def __init__(self, receiver: RTCRtpReceiver, buffer: PromptBuffer, clock: RtpClock) -> None:
         self.given_up = 0
-        """Pictures that were never decoded."""
+        """Number of pictures that were never decoded."""
         self.clock = clock
         self.run: Callable[[EncodedQueue], None] = lambda _: None
         self._buffer = buffer
@@ -144,7 +144,7 @@ class EncodedQueue:
     # On the loop, by aiortc
 
     def put(self, item: tuple[Any, JitterFrame] | None) -> None:
-        """A picture came; None is the end."""
+        """Add a picture; None ends the queue."""
         with self._change:
             if item is None:
                 self._closed = True
@@ -152,7 +152,7 @@ class EncodedQueue:
             else:
                 codec, frame = item
                 self._add(codec.name, frame.data, frame.timestamp)
-                while (more := self._buffer.next()) is not None:  # one that waited for a lost packet lets others out
+                while (more := self._buffer.next()) is not None:  # a late packet may complete several pictures
                     self._add(codec.name, more.data, self.clock.map(more.timestamp))
             self._change.notify()
 
@@ -170,26 +170,26 @@ class EncodedQueue:
         self._items.append((codec, data, timestamp))
 
     def get(self) -> None:
-        """The decoder's thread begins; when this returns it ends."""
+        """Run the decoder. aiortc's decoder thread calls this and ends when it returns."""
         self.run(self)
 
     # In the thread
 
     def next(self) -> tuple[str, bytes, int] | None:
-        """Codec, data, RTP time of the next picture; None at the end."""
+        """Wait for the next picture. Returns its codec, data and RTP time; None at the end."""
         with self._change:
             self._change.wait_for(lambda: self._closed or self._items)
             return None if self._closed else self._items.popleft()
 
     def failed(self) -> None:
-        """A picture could not be decoded: with the next packet the sender is asked for a keyframe."""
+        """Note that a picture could not be decoded. With the next packet the sender is asked for a keyframe."""
         with self._change:
             self._needs_key = True
         self._broken.set()
 
 
 def is_key(codec: str, data: bytes) -> bool:
-    """True for a picture that can be decoded without any before it."""
+    """True for a picture that can be decoded without earlier ones."""
     if codec.upper() == "VP8":
         return bool(data) and not data[0] & 1
     at = data.find(b"\0\0\1")
@@ -224,7 +224,7 @@ def receive(receiver: RTCRtpReceiver) -> EncodedQueue:
 def feed(
     sender: RTCRtpSender, take: Callable[[str], Awaitable[tuple[list[bytes], int]]], want_key: Callable[[], None]
 ) -> None:
-    """Have a sender send what ``take(codec)`` gives: RTP payloads and their time, in 1/90000 s from anywhere.
+    """Make a sender send the results of ``take(codec)``: RTP payloads and their time in 1/90000 s, with any origin.
 
     ``want_key`` is called when the viewer asks for a keyframe.
     """
@@ -238,6 +238,6 @@ def feed(
 
 
 def last_rtp(sender: RTCRtpSender) -> int:
-    """The RTP time of the packet sent last."""
+    """RTP time of the last packet that was sent."""
     value: int = getattr(sender, _RTP)
     return value

@@ -1,4 +1,4 @@
-"""One WebRTC peer: its offer is checked and answered, its connection watched, its data channel limited."""
+"""One WebRTC peer: its offer, its connection and its data channel, each within limits."""
 
 from __future__ import annotations
 
@@ -29,30 +29,30 @@ from sightline.wire import json as protocol
 log = logging.getLogger(__name__)
 
 CONNECT_S = 10.0
-"""A peer that has not connected by then is given up."""
+"""Maximum time in seconds for a peer to connect."""
 GATHER_S = 1
-"""STUN and TURN servers are waited for so long."""
+"""Maximum time in seconds to wait for STUN and TURN servers."""
 CLOSE_S = 5.0
-"""Closing may take so long."""
+"""Maximum time in seconds for closing."""
 WATCH_S = 0.5
 FAREWELL_S = 0.1
 CHANNEL = "sightline"
-"""The data channel's name."""
+"""Name of the data channel."""
 MAX_MEDIA = 4
 MAX_CANDIDATES = 32
 UNSENT = 256 * 1024
-"""Bytes that may wait for a peer that doesn't read: after that messages are left out."""
+"""Maximum number of bytes waiting for a peer that doesn't read; above it, messages are left out."""
 UNREAD = 64 * 1024
-"""Bytes of a message that is not whole yet. Ours are at most 4 KB."""
+"""Maximum size in bytes of an incomplete message. Valid messages have at most 4 KB."""
 RECEIVE_WINDOW = 1024 * 1024
-"""aiortc's own, from which what it holds is counted."""
+"""aiortc's receive window in bytes, from which the bytes that it holds are computed."""
 
 
 def clean(offer: str) -> str:
-    """An offer without what is of no use here: names that only mDNS knows (looking them up takes a second; the peer's
-    own checks tell its address at once), TCP candidates, and the word that no more candidates come.
+    """Remove useless lines from an offer: mDNS and TCP candidates, and the end of candidates.
 
-    Raises BadRequest where it can't be an offer that we take.
+    Resolving an mDNS name takes a second, while the peer's own checks reveal its address at once. Raises BadRequest for
+    an offer that can't be accepted.
     """
     kept: list[str] = []
     media = candidates = 0
@@ -87,7 +87,7 @@ def usable(candidate: str) -> bool:
 
 
 class WebRtcPeer:
-    """A connection. ``run`` lives as long as it does and raises why it ended, where there is something to say."""
+    """A peer's connection. ``run`` lasts as long as it does, and raises the reason if the server ended it."""
 
     def __init__(self, settings: Settings) -> None:
         servers = [
@@ -98,17 +98,17 @@ class WebRtcPeer:
             )
             for server in settings.webrtc_ice_servers
         ]
-        # An empty list, not None: that would be a STUN server of somebody's, and seconds of waiting for it.
+        # The list may be empty but not None, with which aiortc would use a public STUN server and wait seconds for it.
         self.connection = RTCPeerConnection(RTCConfiguration(iceServers=servers))
         self.connected = asyncio.Event()
         self.heard: Callable[[str], None] = lambda _: None
-        """Told every text message of the peer. May raise SightlineError."""
+        """Callback for every text message of the peer. May raise SightlineError."""
         self.opened: Callable[[], None] = lambda: None
-        """Told when the data channel opens."""
+        """Callback for when the data channel opens."""
         self.check: Callable[[], None] = lambda: None
-        """Called twice a second. May raise SightlineError."""
+        """Callback that runs twice a second. May raise SightlineError."""
         self.unsent = 0
-        """Messages left out because the peer didn't read."""
+        """Number of messages left out because the peer didn't read."""
         self._channel: RTCDataChannel | None = None
         self._changed = asyncio.Event()
         self._error: SightlineError | None = None
@@ -119,7 +119,7 @@ class WebRtcPeer:
     # Beginning
 
     async def offered(self, offer: str, direction: str) -> RTCRtpTransceiver:
-        """Take an offer; returns its video, which we have ``recvonly`` or ``sendonly``. Raises BadRequest."""
+        """Accept an offer. Returns its video, which the server has ``recvonly`` or ``sendonly``. Raises BadRequest."""
         offer = clean(offer)
         video = self.connection.addTransceiver("video", direction)
         hooks.check(video.receiver, video.sender)
@@ -129,21 +129,21 @@ class WebRtcPeer:
             await self.connection.setRemoteDescription(RTCSessionDescription(offer, "offer"))
         except OperationError:
             raise BadRequest("no codec in common: expected VP8 or H.264 (baseline, packetization-mode 1)") from None
-        except Exception as e:  # noqa: BLE001 - aiortc raises all sorts for what it can't parse
+        except Exception as e:  # noqa: BLE001 - aiortc raises all kinds of errors for an offer it can't parse
             raise BadRequest(f"an offer that can't be taken: {type(e).__name__}: {e}"[:300]) from None
-        hooks.hurry(video.receiver, GATHER_S)  # whose transport may be another medium's by now
+        hooks.hurry(video.receiver, GATHER_S)  # after the offer, as the transport may now be another medium's
         for transceiver in self.connection.getTransceivers():
             if transceiver is not video:
                 transceiver.direction = "inactive"
         return video
 
     async def answer(self) -> str:
-        """The answer to the offer, with all candidates."""
+        """Make the answer to the offer, with all candidates."""
         await self.connection.setLocalDescription(await self.connection.createAnswer())
         return str(self.connection.localDescription.sdp)
 
     async def add_candidates(self, fragment: str) -> None:
-        """Further addresses of the peer (RFC 8840). Those that are of no use are passed over."""
+        """Add ICE candidates of the peer (RFC 8840), without unusable ones. Raises BadRequest."""
         lines = [line[2:] for line in fragment.splitlines() if line.startswith("a=candidate:")]
         for line in lines[:MAX_CANDIDATES]:
             if usable(line):
@@ -152,13 +152,13 @@ class WebRtcPeer:
                 except (ValueError, AssertionError, IndexError) as e:
                     raise BadRequest(f"candidate {line[:80]!r}: {e}") from None
                 candidate.sdpMLineIndex = 0
-                with suppress(ValueError):  # the connection stands: there is no need for more
+                with suppress(ValueError):  # the connection is complete and needs no more
                     await self.connection.addIceCandidate(candidate)
 
-    # Living
+    # Running
 
     async def run(self) -> None:
-        """Until the connection is gone. Raises SightlineError where it was ended by us."""
+        """Run until the connection is gone. Raises SightlineError if the server ended it."""
         try:
             try:
                 async with asyncio.timeout(CONNECT_S):
@@ -179,7 +179,7 @@ class WebRtcPeer:
             await self.close()
 
     def end(self, error: SightlineError | None = None) -> None:
-        """End it from anywhere on the loop, with a reason or without."""
+        """End the connection, from anywhere on the loop, with or without a reason."""
         if not self._ended:
             self._ended = True
             self._error = error
@@ -200,7 +200,7 @@ class WebRtcPeer:
         self._changed.clear()
 
     async def close(self) -> None:
-        """Let go of everything; does nothing the second time."""
+        """Close the connection. A second call does nothing."""
         closing = asyncio.create_task(self.connection.close())
         _, late = await asyncio.wait([closing], timeout=CLOSE_S)
         if late:
@@ -210,7 +210,7 @@ class WebRtcPeer:
             log.warning("a WebRTC connection closed with %s: %s", type(error).__name__, error)
 
     async def _farewell(self, error: SightlineError) -> None:
-        """Tell the peer why, and give it a moment to hear it."""
+        """Tell the peer the reason and give it FAREWELL_S to read that."""
         if self.say(protocol.error_message(error)):
             await asyncio.sleep(FAREWELL_S)
 
@@ -239,7 +239,7 @@ class WebRtcPeer:
         self.heard(data)
 
     def _guarded(self, work: Callable[[], None]) -> None:
-        """Whatever goes wrong with a message ends this peer, and is not left to aiortc's loop."""
+        """Run a handler. An error ends this peer and does not reach aiortc's loop."""
         try:
             work()
         except SightlineError as e:
@@ -249,7 +249,7 @@ class WebRtcPeer:
             self.end()
 
     def _check_unread(self) -> None:
-        """aiortc keeps whatever a peer sends of a message until it is whole."""
+        """Raise TooLarge if a message grows too large, as aiortc keeps all its parts until it is complete."""
         sctp = self.connection.sctp
         held = 0 if sctp is None else RECEIVE_WINDOW - getattr(sctp, "_advertised_rwnd", RECEIVE_WINDOW)
         if held > UNREAD:
@@ -257,11 +257,11 @@ class WebRtcPeer:
 
     @property
     def talks(self) -> bool:
-        """True if there is a data channel."""
+        """True if the data channel is open."""
         return self._channel is not None and self._channel.readyState == "open"
 
     def say(self, text: str, data: bytes | None = None) -> bool:
-        """Send a message, and a binary one after it. False if it was left out: the peer doesn't read, or is gone."""
+        """Send a message, and a binary one after it. Returns False if the peer doesn't read or is gone."""
         channel = self._channel
         if channel is None or channel.readyState != "open":
             return False
@@ -278,6 +278,6 @@ class WebRtcPeer:
         return True
 
     def must_hear(self, text: str) -> None:
-        """Send what may not be left out; a peer that does not read is ended."""
+        """Send a message that may not be left out. A peer that does not read is ended."""
         if self.talks and not self.say(text):
             self.end(LimitReached(f"{UNSENT} bytes wait: expected a peer that reads them"))

@@ -1,4 +1,4 @@
-"""A camera over WebRTC: its video becomes the stream's frames, its results go back on the data channel."""
+"""Cameras over WebRTC: video becomes the stream's frames, and results go back on the data channel."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ log = logging.getLogger(__name__)
 
 
 LOST_S = 5.0
-"""Without a picture for so long it gives way to another camera of the stream's name."""
+"""Seconds without a picture after which a camera gives way to another one for the same stream."""
 
 
 class ClockOffset(msgspec.Struct, tag="clock", tag_field="type"):
-    """A camera says what to add to its clock for ours, as it measured it with ``ping``."""
+    """Message with the offset of the server's clock from the camera's, as measured by the camera with ``ping``."""
 
     offset: float
-    """Milliseconds."""
+    """Milliseconds to add to the camera's clock."""
 
 
 Message: TypeAlias = Ping | ClockOffset | SettingsWish
@@ -42,7 +42,7 @@ _messages: msgspec.json.Decoder[Message] = msgspec.json.Decoder(Message)
 
 
 def decode(text: str) -> Message:
-    """A camera's message on the data channel. Raises ProtocolError or TooLarge."""
+    """Decode a camera's message on the data channel. Raises ProtocolError or TooLarge."""
     if len(text) > protocol.MAX_TEXT:
         raise TooLarge(f"text message of {len(text)} bytes: expected at most {protocol.MAX_TEXT}")
     try:
@@ -52,16 +52,16 @@ def decode(text: str) -> Message:
 
 
 class WebRtcPublisher(Publisher):
-    """A camera's session."""
+    """Publisher of a camera's session."""
 
     def __init__(
         self, hub: Hub, peer: WebRtcPeer, name: str, *, wants_results: bool, preset: PresetName | None, session: str
     ) -> None:
-        """Takes the stream. Raises StreamBusy or LimitReached."""
+        """Take the stream. Raises StreamBusy or LimitReached."""
         self.session = session
         self._hub, self._peer = hub, peer
         self._offered_results = wants_results
-        """Whether the peer wants results once there is a data channel: nobody hears them before."""
+        """Whether the peer wants results once there is a data channel to send them on."""
         stream = hub.take(name, self, preset=preset)
         stream.pause("it is connecting")
         self._ingest: Ingest | None = Ingest(stream, hub.settings)
@@ -71,19 +71,19 @@ class WebRtcPublisher(Publisher):
         self._offset: float | None = None
         self._seq = 0
         self._times: dict[int, tuple[int, bool]] = {}
-        """By number, of frames that are not answered yet: their RTP time, and whether the camera's clock was known."""
+        """RTP time of each unanswered frame, by number, and whether the camera's clock was known."""
         self._picture_at = time.monotonic()
         peer.heard, peer.opened, peer.check = self._heard, self._opened, self._check
 
     def attach(self, video: RTCRtpTransceiver) -> None:
-        """Decode what comes."""
-        hooks.trust_pictures(video.receiver)  # ``_check`` ends it when none come
+        """Start decoding the received video."""
+        hooks.trust_pictures(video.receiver)  # ``_check`` ends the session if none come
         queue = hooks.receive(video.receiver)
         queue.run = self._decoding.run
         self._clock = queue.clock
 
     async def run(self) -> None:
-        """Until the peer is gone. Raises SightlineError for a reason of ours."""
+        """Run until the peer is gone. Raises SightlineError if the server ended the session."""
         try:
             await self._peer.run()
         finally:
@@ -97,7 +97,7 @@ class WebRtcPublisher(Publisher):
             self._ingest = None
 
     def _take(self, image: Image, at: int) -> None:
-        """A picture was decoded. ``at``: its RTP time."""
+        """Publish a decoded picture. ``at`` is its RTP time."""
         if self._ingest is None:
             return
         self._picture_at = time.monotonic()
@@ -108,54 +108,54 @@ class WebRtcPublisher(Publisher):
         self._times[seq] = at & 0xFFFFFFFF, taken is not None
         self._ingest.put_image(seq, taken, self._offset, image)
 
-    # What the stream says
+    # Called by the stream
 
     def answer(self, result: Result) -> None:
-        """The frame's result."""
+        """Send the frame's result."""
         at, known = self._times.pop(result.frame.seq, (0, False))
         if self.wants_results:
             message = protocol.result_message(result, mask_follows=True)
             message.rtp_timestamp = at
-            if not known:  # a page must not take our clock for its own, and find a wrong picture
+            if not known:  # with a time of the server's clock a page would find a wrong picture
                 message.timestamp = 0.0
             self._peer.say(protocol.encode(message), result.mask_png)
 
     def drop(self, frame: Frame, reason: DropReason) -> None:
-        """The frame was dropped."""
+        """Say that the frame was dropped."""
         self._times.pop(frame.seq, None)
         if self.wants_results:
             self._peer.say(protocol.encode(JsonDropped(seq=frame.seq, reason=reason)))
 
     def fail(self, frame: Frame, message: str) -> None:
-        """The frame failed."""
+        """Say that the frame failed."""
         self._times.pop(frame.seq, None)
         if self.wants_results:
             self._peer.say(protocol.encode(JsonDropped(seq=frame.seq, reason="failed", message=message)))
 
     def tell(self, status: Status) -> None:
-        """How the model stands."""
+        """Send the model's status."""
         self._peer.must_hear(protocol.encode(status))
 
     def ask(self, message: Adapt) -> None:
-        """Send other pictures from now on."""
+        """Ask for other pictures from now on."""
         self._peer.must_hear(protocol.encode(message))
 
     def inform(self, message: SettingsMessage | SettingsRefused) -> None:
-        """What the frames are processed with from now on, or why that did not change."""
+        """Send the settings that apply to its frames from now on, or why they did not change."""
         self._peer.must_hear(protocol.encode(message))
 
     def lost(self) -> bool:
-        """A program that crashed says nothing over UDP, and wants its stream back when it starts again."""
+        """See Publisher. Over UDP a program that crashed sends nothing, and needs its stream when it starts again."""
         return time.monotonic() - self._picture_at > LOST_S
 
     def close(self, reason: str) -> None:
         """End the session with a reason."""
         self._peer.end(ShuttingDown(reason))
 
-    # What the peer says
+    # Messages from the peer
 
     def _opened(self) -> None:
-        """There is a data channel: the peer is a page of ours."""
+        """Greet the peer and enable its results, as it has opened the data channel."""
         if self._ingest is None:
             return
         stream = self._ingest.stream

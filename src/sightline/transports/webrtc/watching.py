@@ -1,4 +1,4 @@
-"""A viewer over WebRTC: video of a stream, and on the data channel the results, each with its picture's RTP time."""
+"""Viewers over WebRTC: they get a stream's video, and on the data channel results with their pictures' RTP times."""
 
 from __future__ import annotations
 
@@ -25,32 +25,32 @@ class Watching:
     def __init__(
         self, hub: Hub, peer: WebRtcPeer, encoders: Encoders, name: str, look: Look | None, subscription: Subscription
     ) -> None:
-        """``look``: how to draw into the video; None for a viewer that draws by itself."""
+        """``look`` says how to draw into the video; None for a viewer that draws by itself."""
         self._hub, self._peer, self._encoders, self._name = hub, peer, encoders, name
         self._viewer = ViewerSession(subscription, look)
         self._joined: tuple[Encoder, Look | None, str] | None = None
         """The encoder whose pictures are sent, its look and its codec."""
         self._last = 0
-        """Number of the picture sent last: the next one builds on it."""
+        """Number of the last picture that was sent, on which the next one builds."""
         self._unsaid: tuple[Result, Look | None] | None = None
-        """Result and look of the picture that is being sent: told with the RTP time once that is known."""
+        """Result and look of the picture that is being sent. They are told with its RTP time once that is known."""
         peer.heard, peer.opened = self._heard, self._opened
 
     def attach(self, video: RTCRtpTransceiver) -> None:
-        """Send what the stream has."""
+        """Start sending the stream's video."""
         self._sender = video.sender
-        video.sender.replaceTrack(VideoStreamTrack())  # aiortc wants one; it is never read
+        video.sender.replaceTrack(VideoStreamTrack())  # aiortc needs a track, which is never read
         hooks.feed(video.sender, self._next, self._want_key)
 
     async def run(self) -> None:
-        """Run until the peer is gone. Raises SightlineError for a reason of ours."""
+        """Run until the peer is gone. Raises SightlineError if the server ended the session."""
         try:
             await self._peer.run()
         finally:
             self._leave()
 
     async def _next(self, codec: str) -> tuple[list[bytes], int]:
-        """Give the next picture for this viewer, as aiortc's sending loop asks for it."""
+        """Wait for the next picture for this viewer, called by aiortc's sending loop."""
         self._tell()
         while True:
             result = await self._newest()
@@ -60,7 +60,7 @@ class Watching:
             if picture is None:
                 continue
             if picture.number != self._last + 1 and not picture.key:
-                encoder.want_key()  # one was missed: without a keyframe nothing after it makes sense
+                encoder.want_key()  # a picture was missed, so only a keyframe can be decoded
                 continue
             self._last = picture.number
             self._unsaid = result, look
@@ -68,11 +68,11 @@ class Watching:
             return picture.payloads, picture.at
 
     def _encoder(self, look: Look | None, codec: str) -> Encoder:
-        """Join the encoder for this look, where that is not the one that is used already."""
+        """The encoder for this look and codec, which is joined if it is not in use already."""
         if self._joined is None or self._joined[1:] != (look, codec):
             self._leave()
             self._joined = self._encoders.join(self._name, look, codec), look, codec
-            self._last = 0  # another encoder counts anew: what comes next has to be its first, or a keyframe
+            self._last = 0  # another encoder counts anew; the next picture must be its first, or a keyframe
         return self._joined[0]
 
     def _leave(self) -> None:
@@ -99,7 +99,7 @@ class Watching:
     # The data channel
 
     def _tell(self) -> None:
-        """Say what is in the picture that has just gone out."""
+        """Send the result of the picture that has just been sent."""
         unsaid, self._unsaid = self._unsaid, None
         if unsaid is None or not self._peer.talks:
             return

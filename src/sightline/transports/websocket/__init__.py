@@ -1,4 +1,4 @@
-"""WebSockets: ``/ws/camera/{stream}`` publishes, ``/ws/view/{stream}`` subscribes, ``/ws`` tells results and events."""
+"""WebSockets: ``/ws/camera/{stream}`` publishes, ``/ws/view/{stream}`` subscribes, ``/ws`` sends results and events."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from sightline.transports.websocket.viewer import listen, watch
 
 @asynccontextmanager
 async def serve(app: FastAPI, hub: Hub, drawing: Drawing) -> AsyncGenerator[None]:
-    """Put the three endpoints on the app."""
+    """Add the three endpoints to the app."""
 
     async def camera(ws: WebSocket) -> None:
         await session(ws, "publish", ws.path_params["stream"], lambda: publish(ws, hub))

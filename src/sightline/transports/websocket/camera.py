@@ -1,4 +1,4 @@
-"""``/ws/camera/{stream}``: pictures come, and every one gets an answer."""
+"""``/ws/camera/{stream}``: a camera sends pictures, and each one is answered."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ from sightline.wire.requests import MAX_SESSION, FrameMetadata, PageResults, Pin
 log = logging.getLogger(__name__)
 
 ANSWERS = 64
-"""Answers that may wait for a camera that doesn't read; then it is closed."""
+"""Maximum number of answers waiting for a camera that doesn't read; above it, the session is closed."""
 
 
 class WebSocketPublisher(Publisher):
-    """A camera's session. Answers wait in a bounded mailbox for the sending task."""
+    """Publisher of a camera's session. Answers wait in a bounded mailbox for the sending task."""
 
     def __init__(self, *, wants_results: bool, session: str, max_pending: int) -> None:
         self.wants_results, self.session = wants_results, session
@@ -40,12 +40,12 @@ class WebSocketPublisher(Publisher):
         self._pacer = Pacer(max_pending, self._say_dropped)
 
     def answer(self, result: Result) -> None:
-        """The frame's result."""
+        """Send the frame's result."""
         message = protocol.result_message(result, mask_follows=True)
         self.answers.put((protocol.encode(message), result.mask_png))
 
     def drop(self, frame: Frame, reason: DropReason) -> None:
-        """The frame was dropped."""
+        """Say that the frame was dropped."""
         self._pacer.later(frame, JsonDropped(seq=frame.seq, reason=reason))
 
     def _say_dropped(self, notices: list[JsonDropped]) -> None:
@@ -53,23 +53,23 @@ class WebSocketPublisher(Publisher):
             self.say(protocol.encode(notice))
 
     def fail(self, frame: Frame, message: str) -> None:
-        """The frame failed."""
+        """Say that the frame failed."""
         self.answers.put((protocol.encode(JsonDropped(seq=frame.seq, reason="failed", message=message)), None))
 
     def tell(self, status: Status) -> None:
-        """How the model stands."""
+        """Send the model's status."""
         self.say(protocol.encode(status))
 
     def ask(self, message: Adapt) -> None:
-        """For other pictures from now on."""
+        """Ask for other pictures from now on."""
         self.say(protocol.encode(message))
 
     def inform(self, message: SettingsMessage | SettingsRefused) -> None:
-        """What its frames are processed with from now on, or why not."""
+        """Send the settings that apply to its frames from now on, or why they did not change."""
         self.say(protocol.encode(message))
 
     def say(self, text: str) -> None:
-        """Anything else for the camera."""
+        """Send any other text message."""
         self.answers.put((text, None))
 
     def close(self, reason: str) -> None:
@@ -78,7 +78,7 @@ class WebSocketPublisher(Publisher):
 
 
 async def publish(ws: WebSocket, hub: Hub) -> None:
-    """A camera's session. Raises what ended it."""
+    """Serve a camera. Raises the error that ended its session."""
     wanted = ws.query_params.get("results", "1")
     if wanted not in ("0", "1"):
         raise BadRequest(f"results={wanted[:20]}: expected 0 or 1")
@@ -133,7 +133,7 @@ async def _camera_reads(ws: WebSocket, hub: Hub, stream: Stream, camera: WebSock
 
 
 async def _take_inferred(ingest: Ingest, meta: FrameMetadata, said: PageResults, data: bytes) -> None:
-    """A frame that the camera has inferred itself: the JPEG, then the mask where there is one."""
+    """Take a frame that the camera has inferred itself. ``data`` is the JPEG, then the mask if there is one."""
     size = len(data) - (said.mask_bytes or 0)
     if size < 1:
         raise ProtocolError(f"binary message of {len(data)} bytes: expected a JPEG before {said.mask_bytes} of a mask")

@@ -1,4 +1,4 @@
-"""One peer's session: whatever goes wrong in it is told to its peer and ends it alone."""
+"""One peer's session. An error in it is sent to the peer and ends only this session."""
 
 from __future__ import annotations
 
@@ -22,7 +22,10 @@ Loop: TypeAlias = Coroutine[Any, Any, None]
 
 
 async def session(ws: WebSocket, role: Role, stream: str | None, run: Callable[[], Loop]) -> None:
-    """Let a peer in that may do this to the stream, and ``run`` until it or its token ends."""
+    """Accept a peer that holds the role on the stream, and ``run`` until it returns, fails or the peer's token ends.
+
+    ``stream`` is None for all streams.
+    """
     await ws.accept()
     try:
         access = access_of(ws)
@@ -37,7 +40,7 @@ async def session(ws: WebSocket, role: Role, stream: str | None, run: Callable[[
 
 async def _refuse(ws: WebSocket, error: SightlineError) -> None:
     try:
-        async with asyncio.timeout(FAREWELL_S):  # a peer that reads nothing must not hold us
+        async with asyncio.timeout(FAREWELL_S):  # a peer that doesn't read must not delay the end
             await ws.send_text(protocol.error_message(error))
             await ws.close(error.close_code, error.message.encode()[:120].decode(errors="ignore"))
     except (TimeoutError, WebSocketDisconnect, OSError, RuntimeError):
@@ -45,12 +48,12 @@ async def _refuse(ws: WebSocket, error: SightlineError) -> None:
 
 
 def peer(ws: WebSocket) -> str:
-    """For the log."""
+    """The peer's address for the log, as host:port."""
     return f"{ws.client.host}:{ws.client.port}" if ws.client else "?"
 
 
 async def until_end(*loops: Loop) -> None:
-    """Run endless loops together until one raises; raise what ended them."""
+    """Run endless loops together until one raises. Raises the error that ended them."""
     ended: BaseException | None = None
     try:
         async with asyncio.TaskGroup() as group:
@@ -67,7 +70,7 @@ async def until_end(*loops: Loop) -> None:
 
 
 async def receive(ws: WebSocket) -> str | bytes:
-    """The next message. Raises WebSocketDisconnect."""
+    """Receive the next message. Raises WebSocketDisconnect."""
     message = await ws.receive()
     if message["type"] == "websocket.disconnect":
         raise WebSocketDisconnect(message.get("code", 1005))
@@ -76,7 +79,7 @@ async def receive(ws: WebSocket) -> str | bytes:
 
 
 async def send(ws: WebSocket, text: str, data: bytes | None = None) -> None:
-    """A message, and a binary one after it. Raises WebSocketDisconnect."""
+    """Send a text message, and a binary one after it if there is ``data``. Raises WebSocketDisconnect."""
     if ws.application_state is not WebSocketState.CONNECTED:
         raise WebSocketDisconnect
     await ws.send_text(text)

@@ -21,11 +21,11 @@ from sightline.wire import json as protocol
 from sightline.wire.messages import Status
 
 BACKLOG = 64
-"""Results that may wait for a listener; the oldest go."""
+"""Maximum number of results waiting for a listener; the oldest are dropped."""
 
 
 async def watch(ws: WebSocket, hub: Hub, drawing: Drawing) -> None:
-    """Serve a viewer. Raises what ended its session."""
+    """Serve a viewer. Raises the error that ended its session."""
     render = ws.query_params.get("render", "viewer")
     if render not in ("viewer", "server"):
         raise BadRequest(f"render={render[:20]}: expected server or viewer")
@@ -64,10 +64,10 @@ async def _tell_status(ws: WebSocket, stream: Stream, status: Status) -> None:
 
 
 async def _viewer_sends(ws: WebSocket, stream: Stream, viewer: ViewerSession, drawing: Drawing, *, still: bool) -> None:
-    """``still``: where nothing moved since the last picture, and it is drawn as that was, say only that."""
+    """Send results with pictures. With ``still``, only a short message replaces a picture that looks like the last."""
     shown: tuple[Frame, Look | None] | None = None
     while True:
-        await viewer.acks.room()  # first room, then the newest: what waits here is never stale
+        await viewer.acks.room()  # room before the result, so that the result is the newest
         item = await viewer.subscription.mailbox.get()
         if isinstance(item, Status):
             await _tell_status(ws, stream, item)
@@ -84,7 +84,7 @@ async def _viewer_sends(ws: WebSocket, stream: Stream, viewer: ViewerSession, dr
 
 
 async def _plain(drawing: Drawing, result: Result) -> tuple[str, bytes]:
-    """Make the two messages for a viewer that draws: the picture as it came, and the mask."""
+    """Make the two messages for a viewer that draws: the result, and the picture as it came with the mask after it."""
     jpeg = await drawing.plain(result)
 
     def make() -> tuple[str, bytes]:
@@ -95,7 +95,7 @@ async def _plain(drawing: Drawing, result: Result) -> tuple[str, bytes]:
 
 
 async def _drawn(drawing: Drawing, look: Look, result: Result) -> tuple[str, bytes]:
-    """Make the two messages for viewers that can't draw; once for all that want it drawn like this."""
+    """Make the two messages for viewers that can't draw, once for all viewers with the same look."""
     data = await drawing.jpeg(result, look)
     real = look.on(result)
 
@@ -111,7 +111,7 @@ def _still(result: Result) -> str:
 
 
 async def listen(ws: WebSocket, hub: Hub) -> None:
-    """Serve a listener: results, events or both. Raises what ended its session."""
+    """Serve a listener: results, events or both. Raises the error that ended its session."""
     name = ws.query_params.get("stream")
     events = _flag(ws, "events", default=False)
     results = _flag(ws, "results", default=not events)

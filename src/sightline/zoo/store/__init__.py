@@ -1,7 +1,7 @@
-"""The folder in which the weights of profiles lie, and graphs exported from them.
+"""Cache of the profiles' weights and of graphs exported from them.
 
-CACHE/profiles/NAME holds a profile's files as the hub lays them out, ``pulled.json`` (what they were when they came),
-and ``export/`` with the ONNX files that ``models export`` made.
+CACHE/profiles/NAME holds a profile's files as the hub lays them out, ``pulled.json`` with their hashes and sizes at
+download, and ``export/`` with the ONNX files made by ``models export``.
 """
 
 from __future__ import annotations
@@ -22,45 +22,45 @@ from sightline.zoo.store.verify import Expected, judge
 RECORD = "pulled.json"
 Precision: TypeAlias = Literal["fp32", "fp16"]
 PRECISIONS: tuple[Precision, ...] = ("fp32", "fp16")
-"""Of exported graphs."""
+"""Precisions of exported graphs."""
 
 
 class CachedFile(msgspec.Struct, frozen=True):
-    """What a file was when it came."""
+    """Hash and size of a file when it came into the cache."""
 
     sha256: str
     size: int
 
 
 class PullRecord(msgspec.Struct, frozen=True):
-    """What is known of the files that are there."""
+    """Record of a profile's files in the cache."""
 
     revision: str = ""
-    """The commit they are of, where the card names none."""
+    """Commit of the files; empty if unknown."""
     files: dict[str, CachedFile] = {}
 
 
 class Cache:
-    """The cache in ``folder``; None: the one of the settings."""
+    """The cache in ``folder``, or with None in the folder of the settings."""
 
     def __init__(self, folder: Path | None = None) -> None:
         self.root = (folder or cache_folder()).expanduser()
 
     def folder(self, profile: Profile) -> Path:
-        """Where a profile's files lie. It need not exist."""
+        """Folder of a profile's files. It need not exist."""
         return self.root / "profiles" / profile.name
 
     def export(self, profile: Profile, precision: Precision = "fp32") -> Path:
-        """The ONNX file that ``models export`` makes of a profile. It need not exist."""
+        """Path of the ONNX file that ``models export`` makes from a profile. It need not exist."""
         return self.folder(profile) / "export" / f"{profile.name}-{precision}.onnx"
 
     def missing(self, profile: Profile) -> list[File]:
-        """The files that are still to be got. Cheap: looks at names and sizes only."""
+        """The files that still have to be downloaded. The check is cheap, as it reads only names and sizes."""
         record = self.record(profile)
         return [file for file in profile.files if not self._there(profile, file, record)]
 
     def check(self, profile: Profile) -> Path:
-        """The file with the weights, after every file's hash was compared. Raises ModelError where one is wrong."""
+        """Compare the hashes of all files. Returns the path of the weights. Raises ModelError if a file is wrong."""
         record = self.record(profile)
         for file in profile.files:
             path, was = self.folder(profile) / file.name, record.files.get(file.name)
@@ -73,7 +73,10 @@ class Cache:
 
     @contextmanager
     def lock(self, profile: Profile, waiting: Callable[[], None] | None = None) -> Iterator[None]:
-        """No other process changes the profile's folder meanwhile. ``waiting`` is told, once, if it must wait."""
+        """Keep other processes from changing the profile's folder. ``waiting`` is called once if this must wait.
+
+        Raises ModelError if the folder can't be written.
+        """
         folder = self.folder(profile)
         lock = FileLock(folder / ".lock")
         try:
@@ -91,11 +94,11 @@ class Cache:
             lock.release()
 
     def record(self, profile: Profile) -> PullRecord:
-        """What is recorded of a profile's files. One that can't be read counts as none."""
+        """The record of a profile's files, which is empty if it can't be read."""
         return read_record(self.folder(profile) / RECORD)
 
     def remember(self, profile: Profile, file: File, entry: CachedFile, revision: str = "") -> None:
-        """Record a file that came. Only with the lock held."""
+        """Record a file that came into the cache. The lock must be held. Raises ModelError."""
         record = self.record(profile)
         made = PullRecord(revision or record.revision, {**record.files, file.name: entry})
         path = self.folder(profile) / RECORD
@@ -111,7 +114,7 @@ class Cache:
         if was is None or not was.sha256.startswith(file.sha256):
             return False
         if profile.repository and record.revision not in ("", profile.revision or record.revision):
-            return False  # of another commit than a newer card names
+            return False  # a newer card names another commit
         return path.is_file() and path.stat().st_size == was.size == (file.size or was.size)
 
 
@@ -120,7 +123,7 @@ def _unwritable(path: Path, error: OSError) -> ModelError:
 
 
 def read_record(path: Path) -> PullRecord:
-    """The record in a file; an empty one where there is none or it is broken."""
+    """Read a record; an empty one if the file is missing or broken."""
     try:
         return msgspec.json.decode(path.read_bytes(), type=PullRecord)
     except (OSError, msgspec.DecodeError):

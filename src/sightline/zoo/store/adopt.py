@@ -1,7 +1,8 @@
-"""Takes files that were got elsewhere into the cache: from another machine's cache, a snapshot of the hub, any folder.
+"""Import of files into the cache, from another machine's cache, a snapshot of the hub or any folder.
 
-Whose file it is says its hash: the card's, the one that is recorded beside it, or the one in the hub's own cache,
-where a large file is stored under its sha256. A file that nothing speaks for is taken on the operator's word only.
+A file is recognised by its hash: the card's, the one recorded beside the file, or the one in the hub's own cache, where
+a large file is stored under its sha256. A file without any known hash is imported only on the operator's word, or if it
+is JSON beside recognised weights.
 """
 
 from __future__ import annotations
@@ -24,21 +25,21 @@ SNAPSHOT = re.compile(r"models--([\w.-]+?)--([\w.-]+)/snapshots/([0-9a-f]{40})$"
 
 @dataclass(frozen=True, slots=True)
 class Came:
-    """A file that is in the cache now."""
+    """A file that was imported into the cache."""
 
     profile: Profile
     name: str
     size: int
     known: bool
-    """That a hash spoke for it, not only the operator."""
+    """Whether it was recognised by a hash, not only by the operator's word."""
     source: Path
 
 
 def adopt(source: Path, cache: Cache, known: Sequence[Profile], *, on_my_word: bool = False) -> list[Came]:
-    """Copy the files of ``known`` profiles that are in ``source`` into the cache.
+    """Copy the files of ``known`` profiles in ``source`` into the cache.
 
-    ``on_my_word``: take files with the right names, for which nothing else speaks, too. Raises ConfigError where
-    nothing is recognised, ModelError where a file can't be copied or is a wrong one.
+    With ``on_my_word``, files without a known hash are taken by their names. Raises ConfigError if nothing is
+    recognised, ModelError if a file can't be copied or has the wrong content.
     """
     if not source.exists():
         raise ConfigError(f"{source}: no such file or folder")
@@ -70,9 +71,9 @@ def adopt(source: Path, cache: Cache, known: Sequence[Profile], *, on_my_word: b
 
 
 def _spoken_for(profile: Profile, file: File, path: Path) -> Expected | None:
-    """What the file must be to be that one of the profile; None if nothing tells.
+    """Hash and size that the file must have to be the profile's ``file``; None if no hash is known.
 
-    A file whose name and size are other ones is nobody's.
+    None also if neither name nor size fit.
     """
     size = path.stat().st_size
     if file.sha256 or file.git_sha1:
@@ -87,7 +88,7 @@ def _spoken_for(profile: Profile, file: File, path: Path) -> Expected | None:
 
 
 def _hub_cache(profile: Profile, path: Path) -> Expected | None:
-    """By where the hub's own library keeps it: of the profile's repository, under the name of its hash."""
+    """The hash by which the hub's own library stores the file, if it lies there in the profile's repository."""
     found = SNAPSHOT.search(path.parent.as_posix())
     if found is None or f"{found[1]}/{found[2]}" != profile.repository or profile.revision not in ("", found[3]):
         return None
@@ -108,7 +109,7 @@ def _take(profile: Profile, file: File, path: Path, cache: Cache, *, known: bool
 
 
 def _exports(profile: Profile, path: Path, cache: Cache) -> list[Came]:
-    """Take a graph that ``models export`` made on another machine."""
+    """Import a graph that ``models export`` made on another machine. Empty if the file is no such graph."""
     for precision in PRECISIONS:
         target = cache.export(profile, precision)
         if path.parent.name == target.parent.name and path.name == target.name:
@@ -130,7 +131,7 @@ def _copy(path: Path, target: Path) -> None:
 
 
 def _beside_its_weights(came: Sequence[Came], profile: Profile, path: Path) -> bool:
-    """A text file of which no hash is known, in the same folder as weights that were recognised."""
+    """True for a JSON file in the same folder as recognised weights of its profile."""
     return path.suffix == ".json" and any(
         one.profile.name == profile.name and one.name == profile.weights.name and one.source.parent == path.parent
         for one in came
@@ -138,7 +139,7 @@ def _beside_its_weights(came: Sequence[Came], profile: Profile, path: Path) -> b
 
 
 def _revision(profile: Profile, path: Path) -> str:
-    """The commit that a file is of, where its surroundings tell."""
+    """The commit of a file, if its folder tells; else empty."""
     found = SNAPSHOT.search(path.parent.as_posix())
     if found is not None and f"{found[1]}/{found[2]}" == profile.repository:
         return found[3]
@@ -150,7 +151,10 @@ def _came(came: list[Came], profile: Profile, file: File) -> bool:
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    """Files that may be of a profile, also behind links; at most so many that no mistaken folder takes for ever."""
+    """Files that may belong to a profile, in ``folder`` and its subfolders, and linked files.
+
+    Raises ConfigError above MOST_FILES, so that a mistaken folder does not take for ever.
+    """
     looked = 0
     for base, folders, names in os.walk(folder, followlinks=False):
         folders[:] = sorted(name for name in folders if not name.startswith("."))

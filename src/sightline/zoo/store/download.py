@@ -1,4 +1,4 @@
-"""A file from an HTTP server into a folder: streamed, resumed, checked, under its own name only when it is whole."""
+"""Download of a file by HTTP: streamed, resumed and checked. It gets its own name only when it is complete."""
 
 from __future__ import annotations
 
@@ -25,28 +25,28 @@ from sightline.zoo.store.verify import Expected, judge, megabytes
 CHUNK = 1 << 18
 TIMEOUT_S = 30
 PATIENCE = (1.0, 4.0, 10.0)
-"""Seconds to wait before each further attempt, as long as none brings anything new."""
+"""Seconds to wait before each retry. The waits start again after an attempt that brought new bytes."""
 ELSEWHERE = "Free some space, or have the cache elsewhere: SIGHTLINE_CACHE is its folder"
 RANGE = re.compile(r"bytes (\d{1,15})-\d{1,15}/(?:\d{1,15}|\*)")
 LATER = (408, 425, 429)
-"""Answers, besides those from 500 on, after which another attempt may help."""
+"""Statuses below 500 after which another attempt may help."""
 
 Progress: TypeAlias = Callable[[int, int | None], None]
-"""Told the bytes that are there and, where known, the bytes that there will be."""
+"""Function called with the number of bytes so far and the total, which is None if unknown."""
 
 
 class DownloadFailed(ModelError):
-    """The network or the server failed. What had come is kept, and the next attempt goes on from there."""
+    """Error of the network or the server. The bytes that came are kept, and the next attempt resumes there."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """A file that is there, whole and checked."""
+    """A downloaded file, complete and checked."""
 
     sha256: str
     size: int
     commit: str
-    """The commit of the hub's repository that it came from; empty where the server named none."""
+    """Commit of the hub's repository that it came from; empty if the server named none."""
 
 
 def fetch(
@@ -58,10 +58,10 @@ def fetch(
     progress: Progress | None = None,
     patience: Sequence[float] = PATIENCE,
 ) -> Fetched:
-    """Get a file; ``target.part`` holds what has come of it until it is whole.
+    """Download a file; ``target.part`` holds it until it is complete.
 
-    ``hub``: where ``expected`` names no hash the server's own word counts, as git and the hub's large files have it.
-    Raises DownloadFailed, or ModelError where the file is a wrong one or can't be written (nothing is left then).
+    With ``hub``, the server's own hash (git's, or the sha256 of a large file) counts if ``expected`` has none. Raises
+    DownloadFailed, or ModelError if the file is wrong or can't be written, and then nothing is left.
     """
     part = target.with_name(target.name + ".part")
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -73,25 +73,25 @@ def fetch(
             part.replace(target)
             return Fetched(found.sha256, found.size, told.commit)
         part.unlink()
-        if not resumed:  # else what was there may have been of another version: once more, from the start
+        if not resumed:  # a resumed part may have been of another version: once more, from the start
             raise ModelError(f"{shown(url)}: {found.wrong}. The file was thrown away")
 
 
 def check_address(url: str) -> None:
-    """Raise ModelError unless it is https, or http to this very machine."""
+    """Raise ModelError unless the address is https, or http to this machine."""
     parts = urlsplit(url)
     if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(parts.hostname or "")):
         raise ModelError(f"{shown(url)}: expected an https address")
 
 
 def shown(url: str) -> str:
-    """An address without what may be secret in it: user, password, query."""
+    """An address without its possible secrets: user, password and query."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
 class _Told:
-    """What the hub says of a file, in its own answer or while it sends us on to its storage."""
+    """Hash and commit of a file as the hub tells them, in its answer or in redirects to its storage."""
 
     def __init__(self, url: str) -> None:
         self._host = urlsplit(url).netloc
@@ -99,7 +99,7 @@ class _Told:
         self.commit = ""
 
     def listen(self, url: str, headers: Message) -> None:
-        """Take up an answer's headers. Those of other servers are not believed."""
+        """Read an answer's headers. Those of other servers are ignored."""
         if urlsplit(url).netloc != self._host:
             return
         commit = headers.get("X-Repo-Commit", "")
@@ -108,7 +108,7 @@ class _Told:
         self._own = headers.get("ETag", self._own)
 
     def complete(self, expected: Expected) -> Expected:
-        """What is expected, with the hub's hash where the card has none: sha256 of large files, git's of small ones."""
+        """``expected``, with the hub's hash if it has none: the sha256 of a large file, git's of a small one."""
         if expected.sha256 or expected.git_sha1:
             return expected
         tag = (self._linked or self._own).removeprefix("W/").strip('"').lower()
@@ -120,7 +120,7 @@ class _Told:
 
 
 class _Redirects(urllib.request.HTTPRedirectHandler):
-    """Goes on to https only, and hears what is said on the way."""
+    """Follows redirects to addresses that ``check_address`` allows, and reads their headers."""
 
     def __init__(self, told: _Told) -> None:
         self._told = told
@@ -132,7 +132,7 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
 
 
 def _get_all(url: str, part: Path, expected: Expected, progress: Progress, patience: Sequence[float]) -> _Told:
-    """Bring ``part`` to its full length, in as many attempts as it takes."""
+    """Complete ``part`` in one or more attempts. Raises DownloadFailed or ModelError."""
     check_address(url)
     waits = list(patience)
     at_first = _size(part)
@@ -150,7 +150,7 @@ def _get_all(url: str, part: Path, expected: Expected, progress: Progress, patie
             cause = getattr(e, "reason", None) or e
             why = getattr(cause, "strerror", None) or str(cause) or type(e).__name__
             if isinstance(cause, socket.gaierror) and before == at_first:
-                waits.clear()  # there is no network: waiting does not bring one
+                waits.clear()  # without a network waiting does not help
         else:
             return told
         if _size(part) > before:
@@ -162,7 +162,7 @@ def _get_all(url: str, part: Path, expected: Expected, progress: Progress, patie
 
 
 def _attempt(url: str, part: Path, expected: Expected, progress: Progress, told: _Told) -> None:
-    """One request for what is still missing."""
+    """Request the missing bytes once."""
     have = _size(part)
     request = urllib.request.Request(url, headers={"User-Agent": f"sightline/{__version__}"})
     request.add_header("Accept-Encoding", "identity")
@@ -174,7 +174,7 @@ def _attempt(url: str, part: Path, expected: Expected, progress: Progress, told:
         told.listen(e.url, e.headers)
         if e.code != 416:
             raise
-        e.close()  # there is nothing after what we have: it may be whole, which its hash will tell
+        e.close()  # no bytes follow the ones here: the file may be complete, which its hash will show
         return
     with answer:
         told.listen(answer.url, answer.headers)
@@ -188,7 +188,7 @@ def _attempt(url: str, part: Path, expected: Expected, progress: Progress, told:
 
 
 def _first_byte(answer: Any, have: int) -> int:
-    """Where in the file the answer begins. A server that knows no ranges sends all of it anew."""
+    """Offset in the file at which the answer begins. A server without ranges sends the whole file again."""
     if answer.status != 206:
         return 0
     found = RANGE.fullmatch(answer.headers.get("Content-Range", "").strip())
@@ -208,7 +208,7 @@ def _check_room(url: str, part: Path, start: int, total: int | None, expected: E
 
 
 def _store(answer: Any, part: Path, start: int, total: int | None, progress: Progress) -> None:
-    """Append what comes. Unbuffered, so that a full disk is known at once and leaves nothing to be flushed."""
+    """Append the answer to ``part``. Unbuffered, so that a full disk shows at once and leaves nothing to flush."""
     done = start
     progress(done, total)
     try:
@@ -227,7 +227,7 @@ def _store(answer: Any, part: Path, start: int, total: int | None, progress: Pro
 
 
 class _Full(Exception):
-    """The disk is full, or a quota or a limit is reached."""
+    """Error for a full disk, or a quota or limit that is reached."""
 
 
 def _write(stream: RawIOBase, chunk: bytes) -> None:

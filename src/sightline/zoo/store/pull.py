@@ -1,4 +1,4 @@
-"""Gets a profile's files from where their makers publish them."""
+"""Download of a profile's files from where their makers publish them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sightline.zoo.store.download import PATIENCE, DownloadFailed, fetch, shown
 from sightline.zoo.store.verify import Expected, megabytes
 
 Watch: TypeAlias = Callable[[File, int, int | None], None]
-"""Told the file, its bytes that are there and, where known, all of its bytes."""
+"""Function called with the file, the number of its bytes so far, and the total, which is None if unknown."""
 
 
 def pull(
@@ -25,12 +25,12 @@ def pull(
     waiting: Callable[[], None] | None = None,
     patience: Sequence[float] = PATIENCE,
 ) -> Path:
-    """Get what is missing of a profile; the folder with its files. What is there is left alone.
+    """Download a profile's missing files. Returns the folder with its files.
 
-    ``hub``: the address of the hub or of a mirror. ``waiting``: told once if another process is at it and must be
-    waited for. Raises ModelError.
+    ``hub`` is the address of the hub or of a mirror. ``waiting`` is called once if another process must be waited for.
+    Raises ModelError.
     """
-    if not cache.missing(profile):  # also where nothing may be written
+    if not cache.missing(profile):  # before the lock, as the folder may be read-only
         return cache.folder(profile)
     with cache.lock(profile, waiting):
         for file in cache.missing(profile):
@@ -65,7 +65,7 @@ def _get(profile: Profile, file: File, cache: Cache, hub: str, watch: Watch | No
 
 
 def by_hand(profile: Profile, cache: Cache, hub: str = WEIGHTS_URL) -> str:
-    """How to bring a profile's files to where no network is."""
+    """Instructions for bringing a profile's files to a machine without a network."""
     revision = cache.record(profile).revision
     wanted = "".join(
         f"\n  {file.name} ({megabytes(file.bytes)}) from {shown(profile.address(file, hub, revision))}"

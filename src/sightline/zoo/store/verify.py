@@ -1,4 +1,4 @@
-"""Whether a file is the one that it is said to be."""
+"""Verification of files by hash and size."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ from dataclasses import dataclass
 from pathlib import Path
 
 SMALL = 16 << 20
-"""Bytes. Only files up to here have a hash of git's; larger ones have their sha256."""
+"""Maximum size in bytes of files that are identified by git's hash; larger ones are by their sha256."""
 
 
 @dataclass(frozen=True, slots=True)
 class FileCheck:
-    """What a file is."""
+    """Result of checking a file."""
 
     sha256: str
     size: int
     wrong: str
-    """What is wrong with it; empty if it is what was expected."""
+    """Description of the mismatch; empty if the file is the expected one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """What a file must be. What is empty or 0 is not known."""
+    """Expected hashes and size of a file. Empty strings and 0 mean unknown."""
 
     sha256: str = ""
     """All digits or the first ones."""
@@ -31,7 +31,7 @@ class Expected:
 
 
 def judge(path: Path, expected: Expected) -> FileCheck:
-    """Look at a file. One of which no hash is known is never right; one of another size is not even read."""
+    """Check a file. Without a known hash it never passes, and with another size it is not read."""
     size = path.stat().st_size
     if expected.size and size != expected.size:
         return FileCheck("", size, f"got {size} bytes, expected {expected.size}")
@@ -52,11 +52,11 @@ def digest_of(path: Path) -> str:
 
 
 def git_sha1_of(path: Path) -> str:
-    """A small file's hash as git, and the hub, have it."""
+    """Git's hash of a small file, as the hub uses it, in hexadecimal digits."""
     data = path.read_bytes()
     return hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest()
 
 
 def megabytes(count: int) -> str:
-    """``44.4 MB``; small amounts in KB."""
+    """Format a number of bytes, such as ``44.4 MB``, or KB below 0.1 MB."""
     return f"{count / 1e6:.1f} MB" if count >= 100_000 else f"{count / 1e3:.1f} KB"
