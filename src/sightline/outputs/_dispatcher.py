@@ -136,6 +136,11 @@ class Dispatcher:
                 self._fail(reason)
                 await asyncio.sleep(wait)
                 wait = min(2 * wait, MOST_S)
+            except Exception as e:  # a fault of the output's own must not end it unseen
+                if self.failing is None:
+                    log.exception("output %s failed; said once until it works again", self.output.name)
+                self._give_up(f"{type(e).__name__}: {e}")
+                return
             else:
                 self.sent += len(self._taken)
                 self._taken = []
