@@ -1,4 +1,4 @@
-"""Draws docs/images/adapting.svg: the controller in the simulated world of tests/test_controller.py.
+"""Draws docs/images/adapting.svg: the controller in the simulated world of tests/streams/adaptive/test_controller.py.
 
 python docs/curves.py
 """
@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT / "bench"), str(ROOT / "tests")]
+sys.path[:0] = [str(ROOT / "bench"), str(ROOT / "tests"), str(ROOT / "tests" / "streams" / "adaptive")]
 
 from test_controller import DEFAULT, MBIT, TARGET_MS, World, between  # noqa: E402
 

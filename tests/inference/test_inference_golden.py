@@ -1,6 +1,6 @@
 """The pages' pre- and postprocessing is Python's: both are held to ``golden/inference.json``.
 
-``python tests/test_inference_golden.py`` writes it anew.
+``python tests/inference/test_inference_golden.py``, with ``tests`` on PYTHONPATH, writes it anew.
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,54 +14,12 @@ import numpy as np
 
 from support.made_graph import MakeGraph
 from support.outside import install
-from support.serving import peer, picture, pixels, serving
+from support.serving import ROOT, peer, picture, pixels, serving
 
-DEPTH = """
-from dataclasses import dataclass
-from typing import ClassVar
-
-import cv2
-import numpy as np
-
-from sightline.core.predictions import Prediction, Raster
-from sightline.core.types import ModelCard
-from sightline.models.base import Geometry, GraphModel
-
-LAYOUTS = "depth 1 x h x w, metres"
-
-
-@dataclass(frozen=True, eq=False)
-class Depth(Prediction):
-    mode: ClassVar[str] = "depth"
-    metres: np.ndarray
-
-    def raster(self):
-        return Raster(np.clip(self.metres * 10, 0, 255).astype(np.uint8), "depth")
-
-
-def recognise(graph):
-    return graph.metadata.get("producer") == "depths"
-
-
-def build(graph, engine):
-    source = str(graph.path)
-    return DepthModel(ModelCard(graph.path.stem, "depth", "segment", (), graph.size, "MIT", source), graph, engine)
-
-
-class DepthModel(GraphModel):
-    def preprocess(self, image, slot=0):
-        width, height = self.graph.size
-        return self.tensor[slot : slot + 1], Geometry(image.shape[1], image.shape[0], 0, 0, width, height)
-
-    def postprocess(self, outputs, geometry, options):
-        return Depth(outputs["depth"][0])
-
-
-def render(image, prediction, labels, *, opacity=1.0):
-    height, width = image.shape[:2]
-    grey = cv2.resize(prediction.raster().values, (width, height), interpolation=cv2.INTER_NEAREST)
-    return cv2.cvtColor(grey, cv2.COLOR_GRAY2BGR)
-"""
+PAGE = (ROOT / "docs" / "extending.md").read_text("utf-8")
+(DEPTH,) = re.findall(r"^```python\n(\"\"\"Depth: .*?)^```", PAGE, re.S | re.M)
+    r"^```python\n(\"\"\"Depth: .*?)^```", (ROOT / "docs" / "extending.md").read_text("utf-8"), re.S | re.M
+)[0]
 
 
 VALUES = [[10, 20], [30, 200]]

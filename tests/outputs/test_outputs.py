@@ -9,7 +9,7 @@ import hmac
 import json
 import os
 import shutil
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -377,6 +377,41 @@ async def test_an_output_that_hangs_loses_the_oldest_events_and_counts_them() ->
             assert only.sent == 0
             assert only.lost + only.waiting == BACKLOG + 100
             assert only.lost > 0
+
+
+class Faulty:
+    """An output with a fault: its first two batches raise what no output may raise."""
+
+    name, batch, every_s = "faulty", 1, 0.0
+    retries: int | None = None
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    async def send(self, batch: Sequence[Item]) -> None:
+        self.calls += 1
+        if self.calls <= 2:
+            raise KeyError("nobody thought of that")
+
+    async def close(self) -> None:
+        return
+
+
+async def test_a_faulty_output_loses_a_batch_says_so_and_goes_on(caplog: pytest.LogCaptureFixture) -> None:
+    hub = make_hub()
+    only = Dispatcher(Faulty(), "*", ["events"])
+    running = asyncio.create_task(only.run(hub))
+    hub.take("door", Recorder())
+    await asyncio.sleep(0)
+    for number in range(3):
+        hub.streams["door"].emit(event(number))
+    await until(lambda: only.sent == 1)
+    assert (only.lost, only.failing) == (2, None)
+    assert [record.message for record in caplog.records if record.exc_info] == [
+        "output faulty failed; said once until it works again"
+    ]
+    hub.close("the server is shutting down")
+    await running
 
 
 async def test_events_reach_a_broker(tmp_path: Path) -> None:

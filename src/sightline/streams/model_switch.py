@@ -48,7 +48,7 @@ class ModelSwitch:
         """Longer side of each model's input where nobody has chosen one."""
 
     async def change(self, stream: Stream, given: Mapping[str, Any]) -> None:
-        """Take over what is given (see ``choices.check``); returns when it is in force.
+        """Take over what is given (see ``settings.stream.check``); returns when it is in force.
 
         Raises BadSetting, Superseded, LimitReached or ModelError; then nothing has changed.
         """
