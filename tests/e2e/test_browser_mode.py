@@ -31,7 +31,7 @@ from sightline.types import Detections, Segmentation
 pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),
     pytest.mark.timeout(300),
-    pytest.mark.skipif(not RUNTIME.is_file(), reason="ONNX Runtime Web is not there: python web/vendor.py gets it"),
+    pytest.mark.skipif(not RUNTIME.is_file(), reason="no ONNX Runtime Web: python packaging/npm/vendor.py gets it"),
 ]
 CLIP = "one-by-one-person-detection.mp4"
 FIND = """async ([answer, pictures]) => {

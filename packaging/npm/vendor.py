@@ -1,4 +1,4 @@
-"""Puts the files that the pages take from npm into ``src/sightline/web/vendor``: ``python web/vendor.py``.
+"""Puts the files that the pages take from npm into ``src/sightline/web/vendor``: ``python packaging/npm/vendor.py``.
 
 The wheel's build does the same (``hatch_build.py``). Needs npm, and nothing else; without it the pages do without
 in-browser mode and plots, and say so. What npm downloads is held to ``package-lock.json``.
@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-VENDOR = HERE.parent / "src" / "sightline" / "web" / "vendor"
+VENDOR = HERE.parents[1] / "src" / "sightline" / "web" / "vendor"
 STAMP = "package-lock.json"
 """A copy of the lock file that the files came by."""
 ONNX = "node_modules/onnxruntime-web/dist"
