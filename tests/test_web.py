@@ -25,7 +25,7 @@ def test_modules_pass_their_own_tests() -> None:
     version = subprocess.run([node, "--version"], capture_output=True, text=True, check=True).stdout
     if int(version.strip().lstrip("v").split(".")[0]) < 20:
         pytest.skip(f"node {version.strip()}: the pages' own tests need Node 20 or newer")
-    files = [str(path) for path in sorted((ROOT / "tests" / "web").glob("*.test.js"))]
+    files = [str(path) for path in sorted((ROOT / "tests" / "web").rglob("*.test.js"))]
     done = subprocess.run([node, "--test", *files], capture_output=True, text=True, timeout=100, check=False, cwd=ROOT)
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-1000:]
 
