@@ -1,4 +1,4 @@
-"""The fixed colours of classes. ``web/palette.js`` gives the same numbers; tests hold both to one golden file."""
+"""The fixed colours of classes. ``web/lib/palette.js`` gives the same numbers; tests hold both to one golden file."""
 
 from __future__ import annotations
 

@@ -174,7 +174,7 @@ async def shows_colour(page: Page, some: bool) -> None:
     """Wait until the canvas has pixels in the first class's colour, or has none while something is found."""
     await page.wait_for_function(
         """async (some) => {
-          const { color } = await import("/static/palette.js");
+          const { color } = await import("/static/lib/palette.js");
           const canvas = document.querySelector("#canvas");
           const copy = new OffscreenCanvas(canvas.width, canvas.height).getContext("2d");
           copy.drawImage(canvas, 0, 0);

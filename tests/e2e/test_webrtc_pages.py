@@ -70,7 +70,7 @@ LOOK_AT_SQUARE = """
 async () => {
   const { frame, detections } = document.body.dataset;
   if (!Number(detections)) return { frame };
-  const [r, g, b] = (await import("/static/palette.js")).color(0);
+  const [r, g, b] = (await import("/static/lib/palette.js")).color(0);
   const canvas = document.querySelector("#canvas");
   const copy = new OffscreenCanvas(canvas.width, canvas.height).getContext("2d");
   copy.drawImage(canvas, 0, 0);

@@ -7,7 +7,7 @@ import { Chooser } from "../../src/sightline/web/inference-choice.js";
 import { DECODERS, numbers } from "../../src/sightline/web/inference-decode.js";
 import { Input, fromHalf, geometryOf, reduction, round, toHalf } from "../../src/sightline/web/inference-input.js";
 import { describe, only } from "../../src/sightline/web/inference-words.js";
-import { crc32, encodeMask } from "../../src/sightline/web/png.js";
+import { crc32, encodeMask } from "../../src/sightline/web/lib/png.js";
 
 const CASES = JSON.parse(readFileSync(new URL("../golden/inference.json", import.meta.url), "utf8"));
 const KINDS = { uint8: Uint8Array, float16: Uint16Array, float32: Float32Array, int64: BigInt64Array };

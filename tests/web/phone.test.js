@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { beforeEach, test } from "node:test";
 
-import { settle } from "./fakes.js";
+import { settle } from "./support/fakes.js";
 
 /** An element of the page that does nothing. */
 class FakeElement {

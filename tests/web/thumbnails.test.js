@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { beforeEach, mock, test } from "node:test";
 
 import { Thumbnails } from "../../src/sightline/web/thumbnails.js";
-import { settle } from "./fakes.js";
+import { settle } from "./support/fakes.js";
 
 let asked;
 let urls;

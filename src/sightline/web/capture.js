@@ -4,12 +4,12 @@
  * "page", without workers that have a canvas, everything happens here.
  */
 
-import { wallClock } from "./clock.js";
-import { Encoder } from "./encoder.js";
+import { wallClock } from "./lib/clock.js";
+import { Encoder } from "./lib/encoder.js";
 import { Gate } from "./gate.js";
 
 /**
- * @typedef {import("./encoder.js").Limits} Limits
+ * @typedef {import("./lib/encoder.js").Limits} Limits
  * @typedef {import("./capture-worker.js").FrameTaken} FrameTaken
  * @typedef {{
  *   onframe: (frame: FrameTaken) => void,

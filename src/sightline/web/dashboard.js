@@ -2,12 +2,12 @@
 
 import { StateBanner } from "./banner.js";
 import { Card } from "./cards.js";
-import { plural } from "./format.js";
+import { plural } from "./lib/format.js";
 import { setUpInviting } from "./inviting.js";
 import { setUpNaming } from "./naming.js";
 import { setUpShell } from "./shell.js";
 import { Thumbnails } from "./thumbnails.js";
-import { byId, setData, setText } from "./ui.js";
+import { byId, setData, setText } from "./lib/ui.js";
 
 /** @typedef {import("./cards.js").StreamStats} StreamStats */
 

@@ -2,7 +2,7 @@
  * Runs a model on pictures that the page hands it, one at a time, and makes the JPEG of each that is to be sent.
  *
  * @typedef {import("./inference-input.js").PortableModel} PortableModel
- * @typedef {import("./encoder.js").Limits} Limits
+ * @typedef {import("./lib/encoder.js").Limits} Limits
  * @typedef {{type: "load", model: PortableModel, backend: "auto" | "wasm"}
  *   | {type: "picture", bitmap: ImageBitmap, timestamp: number, limits: Limits, send: boolean}} ToInference
  * @typedef {{
@@ -15,11 +15,11 @@
  *   | {type: "failed", message: string}} FromInference
  */
 
-import { wallClock } from "./clock.js";
-import { Encoder } from "./encoder.js";
+import { wallClock } from "./lib/clock.js";
+import { Encoder } from "./lib/encoder.js";
 import { Runtime } from "./inference-runtime.js";
 import { describe } from "./inference-words.js";
-import { encodeMask } from "./png.js";
+import { encodeMask } from "./lib/png.js";
 
 const worker = /** @type {{postMessage: (message: FromInference, transfer?: Transferable[]) => void,
   onmessage: ((event: MessageEvent<ToInference>) => void) | null}} */ (/** @type {unknown} */ (self));

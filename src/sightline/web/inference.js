@@ -1,6 +1,6 @@
 /** The page's side of in-browser inference: hands the newest picture to the worker whenever that is free. */
 
-import { wallClock } from "./clock.js";
+import { wallClock } from "./lib/clock.js";
 
 const LOAD_MS = 90_000;
 const HANG_MS = 5_000;
@@ -27,7 +27,7 @@ export class Inference {
   #interval = 0;
   #next = 0;
   #run = 0;
-  /** @type {import("./encoder.js").Limits} */
+  /** @type {import("./lib/encoder.js").Limits} */
   #limits = { maxSide: 640, maxPixels: Infinity, quality: 0.8 };
   /** @type {ReturnType<typeof setInterval> | undefined} */
   #watchdog;
@@ -82,7 +82,7 @@ export class Inference {
     this.#run += 1;
   }
 
-  /** From now on. @param {number} maxFps @param {import("./encoder.js").Limits} limits */
+  /** From now on. @param {number} maxFps @param {import("./lib/encoder.js").Limits} limits */
   limit(maxFps, limits) {
     this.#interval = 1000 / maxFps;
     this.#limits = limits;

@@ -2,7 +2,7 @@
 
 import { freeName, isStreamName } from "./messages.js";
 import { setUpCopy } from "./shell.js";
-import { byId, setText } from "./ui.js";
+import { byId, setText } from "./lib/ui.js";
 
 /** @typedef {{tokens: boolean, role: string | null, stream: string | null}} Session */
 

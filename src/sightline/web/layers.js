@@ -76,7 +76,7 @@ export function cutPeopleOut(context, picture) {
 
 /**
  * @param {CanvasRenderingContext2D} context @param {CanvasImageSource} image
- * @param {import("./geometry.js").Rect} place @param {number} opacity 0 to 1
+ * @param {import("./lib/geometry.js").Rect} place @param {number} opacity 0 to 1
  */
 export function lay(context, image, place, opacity) {
   context.globalAlpha = opacity;

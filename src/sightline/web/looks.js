@@ -1,7 +1,7 @@
 /** The overlay's controls, the same on every page that shows pictures: what is chosen is remembered. */
 
 import { AUTO, AUTO_OPACITY, MODES, modeNamed } from "./modes.js";
-import { byId, make, remember, remembered, setText } from "./ui.js";
+import { byId, make, remember, remembered, setText } from "./lib/ui.js";
 
 /**
  * Wire `#overlay`, `#labels`, `#mode`, `#opacity` and `#mode-why` to a painter.

@@ -6,7 +6,7 @@ import { ModelOffers } from "./model-offers.js";
 import { ModelSettings, loads } from "./model-settings.js";
 import { engineInWords, sizeInWords, sizes, whyReadOnly } from "./model-words.js";
 import { followFigures } from "./stream-figures.js";
-import { byId, make, setData, setText } from "./ui.js";
+import { byId, make, setData, setText } from "./lib/ui.js";
 
 const GIVE_UP_MS = 120_000; // large models take their time to load
 const NUMBERS = ["confidence", "iou", "max_detections", "imgsz"];

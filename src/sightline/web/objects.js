@@ -1,9 +1,9 @@
 /** The list of what is in the picture: for the eye a few times a second, for a screen reader seldom and only changes. */
 
-import { percent } from "./format.js";
+import { percent } from "./lib/format.js";
 import { summary } from "./messages.js";
-import { color } from "./palette.js";
-import { make, setText } from "./ui.js";
+import { color } from "./lib/palette.js";
+import { make, setText } from "./lib/ui.js";
 
 const LOOK_MS = 400;
 const SPEAK_MS = 5_000;

@@ -1,6 +1,6 @@
 /** Draws a picture and what a model said of it, together, so that boxes stay on the pixels they belong to. */
 
-import { contain } from "./geometry.js";
+import { contain } from "./lib/geometry.js";
 import { AUTO, AUTO_OPACITY, choose } from "./modes.js";
 
 const MAX_SIDE = 2560;

@@ -1,7 +1,7 @@
 /** What a phone's camera page has besides: the other camera, the light, a screen that stays on. */
 
 import { nextCamera } from "./devices.js";
-import { byId } from "./ui.js";
+import { byId } from "./lib/ui.js";
 
 /**
  * @typedef {MediaTrackCapabilities & {torch?: boolean}} Capabilities

@@ -4,7 +4,7 @@ import { Chooser } from "./inference-choice.js";
 import { deviceInWords } from "./inference-words.js";
 import { Inference } from "./inference.js";
 import { notice } from "./notice.js";
-import { byId, remember, remembered, setText } from "./ui.js";
+import { byId, remember, remembered, setText } from "./lib/ui.js";
 
 const LOOK_MS = 3_000;
 const NO_THREADS = "It has one thread only, because this page is not isolated: open it over https:// or as localhost.";
@@ -88,7 +88,7 @@ export class ModelPlace {
     this.#inference.pause();
   }
 
-  /** @param {number} maxFps @param {import("./encoder.js").Limits} limits */
+  /** @param {number} maxFps @param {import("./lib/encoder.js").Limits} limits */
   limit(maxFps, limits) {
     this.#inference.limit(maxFps, limits);
   }

@@ -1,7 +1,7 @@
 /** The part of the panel with a run's figures: plots over time, and the export. */
 
 import { RunMetrics } from "./run-metrics.js";
-import { byId, make, setText } from "./ui.js";
+import { byId, make, setText } from "./lib/ui.js";
 
 const PLOT_MS = 1_000;
 const VENDOR = new URL("vendor/", import.meta.url);

@@ -1,7 +1,7 @@
 /** The page that says what a phone still needs before it can be a camera here, and how to get it. */
 
 import { setUpShell } from "./shell.js";
-import { icon, make, byId, setData, setText } from "./ui.js";
+import { icon, make, byId, setData, setText } from "./lib/ui.js";
 
 /**
  * @typedef {{name: string, good: boolean | null, text: string, optional?: boolean}} Check

@@ -2,8 +2,8 @@
 
 import { StateBanner } from "./banner.js";
 import { lost } from "./cards.js";
-import { wallClock } from "./clock.js";
-import { Average, Rate, count, fps, millis } from "./format.js";
+import { wallClock } from "./lib/clock.js";
+import { Average, Rate, count, fps, millis } from "./lib/format.js";
 import { setUpLooks } from "./looks.js";
 import { streamOf } from "./messages.js";
 import { setUpModel } from "./model-panel.js";
@@ -13,7 +13,7 @@ import { Receiver } from "./receiver.js";
 import { setUpRun } from "./run-panel.js";
 import { setUpLink } from "./share.js";
 import { setUpShell } from "./shell.js";
-import { Figures, byId, setData, setText } from "./ui.js";
+import { Figures, byId, setData, setText } from "./lib/ui.js";
 import { viewWords } from "./view-state.js";
 import { ViewLink } from "./webrtc-viewer.js";
 

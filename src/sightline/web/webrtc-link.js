@@ -3,12 +3,12 @@
  * does not come about within three seconds, or breaks. Both carry the same messages; over WebRTC pictures go as video.
  */
 
-import { Backoff } from "./backoff.js";
-import { Clock, wallClock } from "./clock.js";
+import { Backoff } from "./lib/backoff.js";
+import { Clock, wallClock } from "./lib/clock.js";
 import { parse } from "./messages.js";
 import { notice } from "./notice.js";
 import { LiveSocket } from "./socket.js";
-import { byId, setData, setText } from "./ui.js";
+import { byId, setData, setText } from "./lib/ui.js";
 import { choose, inWords } from "./webrtc-choice.js";
 import { Connection, able, terms } from "./webrtc.js";
 

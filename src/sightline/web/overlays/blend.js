@@ -3,7 +3,7 @@
 import { blank, canvasOf, lay, layer, workSize } from "../layers.js";
 import { byValue, opaque, valuesAt } from "../mask.js";
 import { isBackground } from "../messages.js";
-import { color } from "../palette.js";
+import { color } from "../lib/palette.js";
 
 export const name = "blend";
 export const title = "Blend";

@@ -2,21 +2,21 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 
-import { Backoff } from "../../src/sightline/web/backoff.js";
-import { dropsInWords, lost } from "../../src/sightline/web/cards.js";
-import { Clock } from "../../src/sightline/web/clock.js";
-import { Average, Rate, count, fps, millis, percent, plural } from "../../src/sightline/web/format.js";
-import { Gate } from "../../src/sightline/web/gate.js";
-import { captureSize, contain, labelAt, project } from "../../src/sightline/web/geometry.js";
-import { maskColors } from "../../src/sightline/web/mask.js";
-import { problemWith } from "../../src/sightline/web/naming.js";
-import { color, textColor } from "../../src/sightline/web/palette.js";
-import { isLoopback } from "../../src/sightline/web/share.js";
+import { Backoff } from "../../../src/sightline/web/lib/backoff.js";
+import { dropsInWords, lost } from "../../../src/sightline/web/cards.js";
+import { Clock } from "../../../src/sightline/web/lib/clock.js";
+import { Average, Rate, count, fps, millis, percent, plural } from "../../../src/sightline/web/lib/format.js";
+import { Gate } from "../../../src/sightline/web/gate.js";
+import { captureSize, contain, labelAt, project } from "../../../src/sightline/web/lib/geometry.js";
+import { maskColors } from "../../../src/sightline/web/mask.js";
+import { problemWith } from "../../../src/sightline/web/naming.js";
+import { color, textColor } from "../../../src/sightline/web/lib/palette.js";
+import { isLoopback } from "../../../src/sightline/web/share.js";
 
 const hex = (rgb) => `#${rgb.map((c) => c.toString(16).padStart(2, "0")).join("")}`;
 
 test("the palette is the server's", () => {
-  const golden = JSON.parse(readFileSync(new URL("../golden/palette.json", import.meta.url), "utf8"));
+  const golden = JSON.parse(readFileSync(new URL("../../golden/palette.json", import.meta.url), "utf8"));
   const ours = golden.map((_, i) => ({ color: hex(color(i)), text: hex(textColor(i)) }));
   assert.deepEqual(ours, golden);
 });
