@@ -69,7 +69,7 @@ CLASSES = Segmentation(mask(1, 1, 2))
 PREDICTIONS: dict[str, Prediction] = {"instances": INSTANCES, "classes": CLASSES}
 DRAW = """async ({ mode, opacity, width, image, mask, findings }) => {
   const { Painter } = await import("/static/overlay.js");
-  const { readMask } = await import("/static/mask.js");
+  const { readMask } = await import("/static/wire/mask.js");
   const bytes = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
   const canvas = document.createElement("canvas");
   Object.assign(canvas.style, { position: "fixed", top: 0, left: 0, width: `${width}px`, height: "360px" });

@@ -1,6 +1,6 @@
 /** What the camera page says in each situation. Pure, so that every sentence can be tested. */
 
-import { refusal } from "./messages.js";
+import { refusal } from "./wire/messages.js";
 
 /**
  * @typedef {"idle" | "starting" | "live" | "waiting" | "reconnecting" | "paused" | "error"} State
@@ -11,7 +11,7 @@ import { refusal } from "./messages.js";
  *   opening: boolean,
  *   paused: boolean,
  *   muted: boolean,
- *   phase: import("./socket.js").Phase,
+ *   phase: import("./wire/socket.js").Phase,
  *   retryAt: number,
  *   refused: {code: string, message: string} | null,
  *   hadServer: boolean,

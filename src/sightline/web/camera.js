@@ -8,13 +8,13 @@ import { wallClock } from "./lib/clock.js";
 import * as devices from "./devices.js";
 import { Average, Rate, count, fps, millis } from "./lib/format.js";
 import { setUpLooks } from "./looks.js";
-import { askedInWords, freeName, reasonInWords, streamOf, summary } from "./messages.js";
+import { askedInWords, freeName, reasonInWords, streamOf, summary } from "./wire/messages.js";
 import { only } from "./inference-words.js";
 import { setUpModel } from "./model-panel.js";
 import { Painter } from "./overlay.js";
 import { Phone } from "./phone.js";
 import { ModelPlace } from "./place.js";
-import { Publisher } from "./publisher.js";
+import { Publisher } from "./wire/publisher.js";
 import { setUpRun } from "./run-panel.js";
 import { setUpShell } from "./shell.js";
 import { setUpLink } from "./share.js";
@@ -59,7 +59,7 @@ const now = {
 /** @type {MediaStreamTrack | null} */
 let track = null;
 let lastResultAt = 0;
-/** What the server asks for; before it has, what the preset begins with. @type {import("./messages.js").Knobs} */
+/** What the server asks for; before it has, what the preset begins with. @type {import("./wire/messages.js").Knobs} */
 let asked = { preset: "", fps: 30, quality: 0.5, width: 640 };
 let highestQuality = 1;
 let opened = 0;
@@ -264,7 +264,7 @@ async function choosePreset(preset) {
 
 // What the person sees
 
-/** @param {import("./messages.js").Knobs} knobs @param {string} reason */
+/** @param {import("./wire/messages.js").Knobs} knobs @param {string} reason */
 function showAsked(knobs, reason) {
   asked = { preset: knobs.preset, fps: knobs.fps, quality: knobs.quality, width: knobs.width };
   presetSelect.value = asked.preset;
@@ -272,7 +272,7 @@ function showAsked(knobs, reason) {
   setData(body, "asked", JSON.stringify(asked));
 }
 
-/** @type {import("./publisher.js").Events["onresult"]} */
+/** @type {import("./wire/publisher.js").Events["onresult"]} */
 function show(picture, result, timestamp) {
   const at = performance.now();
   knowModel(result.model);
@@ -307,7 +307,7 @@ function showFound(found, portable) {
   const model = portable.name;
   const frameNumber = place.device ? publisher.sendInferred(found, model, place.device) : 0;
   const { findings, mask } = only(found.findings, found.mask, portable.shown);
-  /** @type {import("./messages.js").ResultMessage} */
+  /** @type {import("./wire/messages.js").ResultMessage} */
   const result = {
     ...findings,
     ...{ type: "result", stream, frameNumber, timestamp, width, height, model, processing_time_ms, stages },

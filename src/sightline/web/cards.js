@@ -1,7 +1,7 @@
 /** A stream's card on the start page. */
 
 import { count, fps, millis } from "./lib/format.js";
-import { reasonInWords } from "./messages.js";
+import { reasonInWords } from "./wire/messages.js";
 import { icon, make, setData, setText } from "./lib/ui.js";
 
 /**

@@ -16,7 +16,7 @@ const ENLARGED = 2;
  *
  * @param {Logits} logits of what covers the picture
  * @param {number} pictureWidth @param {number} pictureHeight
- * @returns {import("./mask.js").Mask}
+ * @returns {import("./wire/mask.js").Mask}
  */
 export function classMap(logits, pictureWidth, pictureHeight) {
   const shrink = Math.min(1, LONGEST / Math.max(pictureWidth, pictureHeight));

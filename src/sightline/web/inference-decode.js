@@ -5,7 +5,7 @@
  * @typedef {import("./inference-input.js").Geometry} Geometry
  * @typedef {{dims: readonly number[], data: ArrayLike<number>}} Output of one picture, with a batch axis of 1
  * @typedef {{class_id: number, confidence: number, xyxy: [number, number, number, number]}} Row
- * @typedef {{rows: Row[], mask: import("./mask.js").Mask | null}} Found boxes in pixels of the picture; the mask's
+ * @typedef {{rows: Row[], mask: import("./wire/mask.js").Mask | null}} Found boxes in pixels of the picture; the mask's
  *   values are class ids
  * @typedef {(outputs: Record<string, Output>, geometry: Geometry, model: PortableModel) => Found} Decoder
  */

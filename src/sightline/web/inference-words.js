@@ -4,9 +4,9 @@ const NOTHING = 255;
 
 /**
  * @param {import("./inference-decode.js").Row[]} rows
- * @param {import("./mask.js").Mask | null} mask of classes
+ * @param {import("./wire/mask.js").Mask | null} mask of classes
  * @param {import("./inference-input.js").PortableModel} model
- * @returns {import("./messages.js").Findings}
+ * @returns {import("./wire/messages.js").Findings}
  */
 export function describe(rows, mask, model) {
   const label = (/** @type {number} */ id) => model.labels[id] ?? `class ${id}`;
@@ -34,7 +34,7 @@ export function describe(rows, mask, model) {
 /**
  * What is shown of it: the classes that the stream's settings ask for. The server has all, and leaves out the same.
  *
- * @param {import("./messages.js").Findings} findings @param {import("./mask.js").Mask | null} mask of classes
+ * @param {import("./wire/messages.js").Findings} findings @param {import("./wire/mask.js").Mask | null} mask of classes
  * @param {readonly number[] | null} shown null for all
  */
 export function only(findings, mask, shown) {

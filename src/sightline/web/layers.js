@@ -1,6 +1,6 @@
 /** Canvases that overlays lay over a picture, made once for each picture however often it is painted. */
 
-import { maskColors, byValue } from "./mask.js";
+import { maskColors, byValue } from "./wire/mask.js";
 
 const MAX_SIDE = 1280;
 

@@ -1,7 +1,7 @@
 /** The list of what is in the picture: for the eye a few times a second, for a screen reader seldom and only changes. */
 
 import { percent } from "./lib/format.js";
-import { summary } from "./messages.js";
+import { summary } from "./wire/messages.js";
 import { color } from "./lib/palette.js";
 import { make, setText } from "./lib/ui.js";
 
@@ -22,7 +22,7 @@ export class ObjectList {
     this.clear();
   }
 
-  /** @param {import("./messages.js").Findings} findings */
+  /** @param {import("./wire/messages.js").Findings} findings */
   show(findings) {
     const now = performance.now();
     if (now - this.#shownAt < LOOK_MS) return;

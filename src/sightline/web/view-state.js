@@ -1,11 +1,11 @@
 /** What the viewer's page says in each situation. Pure, so that every sentence can be tested. */
 
-import { refusal } from "./messages.js";
+import { refusal } from "./wire/messages.js";
 
 /**
  * @typedef {"connecting" | "waiting" | "live" | "stalled" | "gone" | "reconnecting" | "paused" | "error"} State
  * @typedef {{
- *   phase: import("./socket.js").Phase,
+ *   phase: import("./wire/socket.js").Phase,
  *   retryAt: number,
  *   refused: {code: string, message: string} | null,
  *   camera: "unknown" | "waiting" | "live" | "ended",

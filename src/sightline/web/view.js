@@ -5,11 +5,11 @@ import { lost } from "./cards.js";
 import { wallClock } from "./lib/clock.js";
 import { Average, Rate, count, fps, millis } from "./lib/format.js";
 import { setUpLooks } from "./looks.js";
-import { streamOf } from "./messages.js";
+import { streamOf } from "./wire/messages.js";
 import { setUpModel } from "./model-panel.js";
 import { ObjectList } from "./objects.js";
 import { Painter } from "./overlay.js";
-import { Receiver } from "./receiver.js";
+import { Receiver } from "./wire/receiver.js";
 import { setUpRun } from "./run-panel.js";
 import { setUpLink } from "./share.js";
 import { setUpShell } from "./shell.js";
@@ -107,7 +107,7 @@ function showPicture(meta, picture) {
   if (body.dataset["state"] !== "live" || banner.hidden === false) update();
 }
 
-/** @param {import("./messages.js").ViewerFrame} meta @param {number} at */
+/** @param {import("./wire/messages.js").ViewerFrame} meta @param {number} at */
 function record(meta, at) {
   const { offset } = socket.clock;
   const took = offset === null ? NaN : Math.max(0, wallClock() + offset - meta.captured_at);
@@ -131,7 +131,7 @@ function upToDate(meta, at) {
   }
 }
 
-/** Nothing moves: the picture that is shown is as good as a new one. @param {import("./messages.js").StillMessage} meta */
+/** Nothing moves: the picture that is shown is as good as a new one. @param {import("./wire/messages.js").StillMessage} meta */
 function stillThere(meta) {
   upToDate(meta, performance.now());
   setData(body, "frame", String(meta.frameNumber));

@@ -38,7 +38,7 @@ export class CameraLink extends Link {
   #timer;
 
   /**
-   * @param {string} stream @param {import("./socket.js").Handlers} handlers
+   * @param {string} stream @param {import("./wire/socket.js").Handlers} handlers
    * @param {() => {track: MediaStreamTrack | null, video: HTMLVideoElement}} camera what is to be sent
    */
   constructor(stream, handlers, camera) {
@@ -73,7 +73,7 @@ export class CameraLink extends Link {
   /**
    * The picture that a result is of; over a WebSocket, the page knows it itself.
    *
-   * @param {import("./messages.js").ResultMessage} result
+   * @param {import("./wire/messages.js").ResultMessage} result
    */
   taken(result) {
     if (!this.video) return undefined;
@@ -85,7 +85,7 @@ export class CameraLink extends Link {
   /**
    * A fast model answers before the video shows the picture: the result, and its mask, wait for it.
    *
-   * @param {import("./messages.js").ResultMessage} result @param {import("./socket.js").Handlers} handlers
+   * @param {import("./wire/messages.js").ResultMessage} result @param {import("./wire/socket.js").Handlers} handlers
    */
   #hold(result, handlers) {
     const early = { mask: /** @type {ArrayBuffer | null} */ (null) };

@@ -5,9 +5,9 @@
 
 import { Backoff } from "./lib/backoff.js";
 import { Clock, wallClock } from "./lib/clock.js";
-import { parse } from "./messages.js";
+import { parse } from "./wire/messages.js";
 import { notice } from "./notice.js";
-import { LiveSocket } from "./socket.js";
+import { LiveSocket } from "./wire/socket.js";
 import { byId, setData, setText } from "./lib/ui.js";
 import { choose, inWords } from "./webrtc-choice.js";
 import { Connection, able, terms } from "./webrtc.js";
@@ -19,9 +19,9 @@ const CLOCK_SAMPLES = 4;
 const NO_UDP = "no UDP path";
 
 /**
- * @typedef {import("./socket.js").Phase} Phase
+ * @typedef {import("./wire/socket.js").Phase} Phase
  * @typedef {import("./webrtc.js").Terms} Terms
- * @typedef {import("./socket.js").Handlers & {
+ * @typedef {import("./wire/socket.js").Handlers & {
  *   prepare: (peer: RTCPeerConnection, terms: Terms) => void,
  *   onvideo: () => void,
  *   onend: () => void,

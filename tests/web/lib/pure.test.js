@@ -8,7 +8,7 @@ import { Clock } from "../../../src/sightline/web/lib/clock.js";
 import { Average, Rate, count, fps, millis, percent, plural } from "../../../src/sightline/web/lib/format.js";
 import { Gate } from "../../../src/sightline/web/gate.js";
 import { captureSize, contain, labelAt, project } from "../../../src/sightline/web/lib/geometry.js";
-import { maskColors } from "../../../src/sightline/web/mask.js";
+import { maskColors } from "../../../src/sightline/web/wire/mask.js";
 import { problemWith } from "../../../src/sightline/web/naming.js";
 import { color, textColor } from "../../../src/sightline/web/lib/palette.js";
 import { isLoopback } from "../../../src/sightline/web/share.js";

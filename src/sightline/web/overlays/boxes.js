@@ -51,7 +51,7 @@ function drawBox(context, box, stroke, ratio) {
 
 /**
  * @param {CanvasRenderingContext2D} context
- * @param {import("../messages.js").Detection} detection
+ * @param {import("../wire/messages.js").Detection} detection
  * @param {import("../lib/geometry.js").Rect} box
  * @param {import("../lib/geometry.js").Rect} place @param {number} ratio
  */

@@ -1,6 +1,6 @@
 /** Masks: greyscale PNGs whose values are instance numbers or class ids. */
 
-import { color } from "./lib/palette.js";
+import { color } from "../lib/palette.js";
 import { isBackground } from "./messages.js";
 
 /**
@@ -34,7 +34,7 @@ export function byValue(findings, of) {
   return table;
 }
 
-/** @param {import("./lib/palette.js").Rgb} rgb @returns {number} 0xAABBGGRR */
+/** @param {import("../lib/palette.js").Rgb} rgb @returns {number} 0xAABBGGRR */
 export function opaque([r, g, b]) {
   return (0xff000000 | (b << 16) | (g << 8) | r) >>> 0;
 }

@@ -2,10 +2,10 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { beforeEach, mock, test } from "node:test";
 
-import { Publisher } from "../../src/sightline/web/publisher.js";
-import { FakeBitmap, FakeSocket, current, install } from "./support/fakes.js";
+import { Publisher } from "../../../src/sightline/web/wire/publisher.js";
+import { FakeBitmap, FakeSocket, current, install } from "../support/fakes.js";
 
-const GOLDEN = JSON.parse(readFileSync(new URL("../golden/wire.json", import.meta.url), "utf8"));
+const GOLDEN = JSON.parse(readFileSync(new URL("../../golden/wire.json", import.meta.url), "utf8"));
 const HELLO = JSON.parse(GOLDEN.hello);
 
 let publisher;

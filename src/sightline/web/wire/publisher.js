@@ -7,10 +7,10 @@ const NO_ANSWER_MS = 5_000;
 const CHECK_MS = 1_000;
 
 /**
- * @typedef {import("./capture-worker.js").FrameTaken} FrameTaken
+ * @typedef {import("../capture-worker.js").FrameTaken} FrameTaken
  * @typedef {import("./messages.js").ResultMessage} ResultMessage
- * @typedef {import("./overlay.js").Picture} Picture
- * @typedef {import("./webrtc-camera.js").CameraLink} CameraLink
+ * @typedef {import("../overlay.js").Picture} Picture
+ * @typedef {import("../webrtc-camera.js").CameraLink} CameraLink
  * @typedef {{bitmap: ImageBitmap | null, sentAt: number, timestamp: number}} Pending `bitmap` is null where this page
  *   has inferred the picture, and shown it
  * @typedef {{
@@ -135,8 +135,8 @@ export class Publisher {
   /**
    * Send a picture with what this page found in it. Returns its number; 0 where it could not be sent.
    *
-   * @param {import("./inference.js").Inferred} found @param {string} model
-   * @param {import("./inference-runtime.js").Device} device
+   * @param {import("../inference.js").Inferred} found @param {string} model
+   * @param {import("../inference-runtime.js").Device} device
    */
   sendInferred(found, model, device) {
     const { jpeg, png, timestamp, width, height, stages, processing_time_ms, findings } = found;

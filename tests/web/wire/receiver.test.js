@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { Receiver } from "../../src/sightline/web/receiver.js";
-import { settle } from "./support/fakes.js";
+import { Receiver } from "../../../src/sightline/web/wire/receiver.js";
+import { settle } from "../support/fakes.js";
 
 /** A receiver whose decoding the test lets finish, and what came of it. */
 function setUp() {

@@ -1,7 +1,7 @@
 /** A WebSocket that comes back: it tries again with growing waits, and notices when the other end has gone quiet. */
 
-import { Backoff } from "./lib/backoff.js";
-import { Clock, wallClock } from "./lib/clock.js";
+import { Backoff } from "../lib/backoff.js";
+import { Clock, wallClock } from "../lib/clock.js";
 import { parse, refusal } from "./messages.js";
 
 const CONNECT_MS = 8_000;

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { beforeEach, mock, test } from "node:test";
 
-import { LiveSocket } from "../../src/sightline/web/socket.js";
-import { FakeSocket, current, install } from "./support/fakes.js";
+import { LiveSocket } from "../../../src/sightline/web/wire/socket.js";
+import { FakeSocket, current, install } from "../support/fakes.js";
 
 let phases;
 let messages;

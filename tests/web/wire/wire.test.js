@@ -11,9 +11,9 @@ import {
   refusal,
   streamOf,
   summary,
-} from "../../src/sightline/web/messages.js";
+} from "../../../src/sightline/web/wire/messages.js";
 
-const GOLDEN = JSON.parse(readFileSync(new URL("../golden/wire.json", import.meta.url), "utf8"));
+const GOLDEN = JSON.parse(readFileSync(new URL("../../golden/wire.json", import.meta.url), "utf8"));
 
 for (const [name, text] of Object.entries(GOLDEN)) {
   if (name.startsWith("camera_") || name === "viewer_ack" || name === "viewer_performance_stats") continue;
