@@ -68,7 +68,7 @@ INSTANCES = Detections(
 CLASSES = Segmentation(mask(1, 1, 2))
 PREDICTIONS: dict[str, Prediction] = {"instances": INSTANCES, "classes": CLASSES}
 DRAW = """async ({ mode, opacity, width, image, mask, findings }) => {
-  const { Painter } = await import("/static/overlay.js");
+  const { Painter } = await import("/static/draw/painter.js");
   const { readMask } = await import("/static/wire/mask.js");
   const bytes = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
   const canvas = document.createElement("canvas");

@@ -11,7 +11,7 @@ import { setUpLooks } from "./looks.js";
 import { askedInWords, freeName, reasonInWords, streamOf, summary } from "./wire/messages.js";
 import { only } from "./inference-words.js";
 import { setUpModel } from "./model-panel.js";
-import { Painter } from "./overlay.js";
+import { Painter } from "./draw/painter.js";
 import { Phone } from "./phone.js";
 import { ModelPlace } from "./place.js";
 import { Publisher } from "./wire/publisher.js";

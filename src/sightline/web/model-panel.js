@@ -14,7 +14,7 @@ const NUMBERS = ["confidence", "iou", "max_detections", "imgsz"];
 /**
  * What a page has to do with its stream's model, and the figures that come with it.
  *
- * @param {string} stream @param {import("./overlay.js").Painter} painter @param {() => boolean} matters
+ * @param {string} stream @param {import("./draw/painter.js").Painter} painter @param {() => boolean} matters
  * @param {(stats: import("./wire/stream-stats.js").Stats) => void} then
  * @returns {(model: string) => void} to be called with the model of each result
  */

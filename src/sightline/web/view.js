@@ -8,7 +8,7 @@ import { setUpLooks } from "./looks.js";
 import { streamOf } from "./wire/messages.js";
 import { setUpModel } from "./model-panel.js";
 import { ObjectList } from "./objects.js";
-import { Painter } from "./overlay.js";
+import { Painter } from "./draw/painter.js";
 import { Receiver } from "./wire/receiver.js";
 import { setUpRun } from "./run-panel.js";
 import { setUpLink } from "./share.js";

@@ -1,10 +1,10 @@
 /** Canvases that overlays lay over a picture, made once for each picture however often it is painted. */
 
-import { maskColors, byValue } from "./wire/mask.js";
+import { maskColors, byValue } from "../wire/mask.js";
 
 const MAX_SIDE = 1280;
 
-/** @typedef {import("./overlay.js").Picture} Picture */
+/** @typedef {import("./painter.js").Picture} Picture */
 
 /**
  * @param {number} width @param {number} height
@@ -76,7 +76,7 @@ export function cutPeopleOut(context, picture) {
 
 /**
  * @param {CanvasRenderingContext2D} context @param {CanvasImageSource} image
- * @param {import("./lib/geometry.js").Rect} place @param {number} opacity 0 to 1
+ * @param {import("../lib/geometry.js").Rect} place @param {number} opacity 0 to 1
  */
 export function lay(context, image, place, opacity) {
   context.globalAlpha = opacity;

@@ -2,11 +2,11 @@ import assert from "node:assert/strict";
 import { readFileSync, readdirSync } from "node:fs";
 import { test } from "node:test";
 
-import { byValue, valuesAt } from "../../src/sightline/web/wire/mask.js";
-import { MODES, choose, modeNamed } from "../../src/sightline/web/modes.js";
-import { dye } from "../../src/sightline/web/overlays/blend.js";
-import { halvings } from "../../src/sightline/web/overlays/blur_background.js";
-import { edges } from "../../src/sightline/web/overlays/contours.js";
+import { byValue, valuesAt } from "../../../src/sightline/web/wire/mask.js";
+import { MODES, choose, modeNamed } from "../../../src/sightline/web/draw/modes.js";
+import { dye } from "../../../src/sightline/web/draw/overlays/blend.js";
+import { halvings } from "../../../src/sightline/web/draw/overlays/blur_background.js";
+import { edges } from "../../../src/sightline/web/draw/overlays/contours.js";
 
 const here = (path) => new URL(path, import.meta.url);
 const boxesOnly = { detections: [{ class_id: 0, class_name: "cat", confidence: 0.9, xyxy: [0, 0, 1, 1] }] };
@@ -14,10 +14,10 @@ const classes = { detections: [], segments: [{ class_id: 1, class_name: "person"
 const mask = { width: 1, height: 1, values: new Uint8Array([1]) };
 
 test("the modes are the server's", () => {
-  const golden = JSON.parse(readFileSync(here("../golden/modes.json"), "utf8"));
+  const golden = JSON.parse(readFileSync(here("../../golden/modes.json"), "utf8"));
   const ours = MODES.map(({ name, needs, opacity, across = 1 }) => [name, { needs, opacity: opacity * 100, across }]);
   assert.deepEqual(Object.fromEntries(ours), golden);
-  const files = readdirSync(here("../../src/sightline/web/overlays")).map((file) => file.replace(".js", ""));
+  const files = readdirSync(here("../../../src/sightline/web/draw/overlays")).map((file) => file.replace(".js", ""));
   assert.deepEqual(files.sort(), Object.keys(golden).sort());
 });
 

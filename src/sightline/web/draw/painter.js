@@ -1,6 +1,6 @@
 /** Draws a picture and what a model said of it, together, so that boxes stay on the pixels they belong to. */
 
-import { contain } from "./lib/geometry.js";
+import { contain } from "../lib/geometry.js";
 import { AUTO, AUTO_OPACITY, choose } from "./modes.js";
 
 const MAX_SIDE = 2560;
@@ -10,8 +10,8 @@ const MAX_SIDE = 2560;
  *   image: ImageBitmap,
  *   width: number,
  *   height: number,
- *   findings: import("./wire/messages.js").Findings | null,
- *   mask: import("./wire/mask.js").Mask | null,
+ *   findings: import("../wire/messages.js").Findings | null,
+ *   mask: import("../wire/mask.js").Mask | null,
  *   layers?: Map<string, HTMLCanvasElement>,
  * }} Picture `width` and `height` are those that boxes are given in; `layers` is what overlays made of it
  * @typedef {{overlay: boolean, labels: boolean, mode: string, opacity: number, known: readonly string[] | null}} Options

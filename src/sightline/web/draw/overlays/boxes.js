@@ -1,8 +1,8 @@
 /** Boxes with names, masks filled in under them; the twin of `renderers/boxes.py`. */
 
-import { percent } from "../lib/format.js";
-import { labelAt, project } from "../lib/geometry.js";
-import { color, textColor } from "../lib/palette.js";
+import { percent } from "../../lib/format.js";
+import { labelAt, project } from "../../lib/geometry.js";
+import { color, textColor } from "../../lib/palette.js";
 import * as filled from "./filled.js";
 
 export const name = "boxes";
@@ -36,7 +36,7 @@ function css([r, g, b]) {
 
 /**
  * @param {CanvasRenderingContext2D} context
- * @param {import("../lib/geometry.js").Rect} box @param {string} stroke @param {number} ratio
+ * @param {import("../../lib/geometry.js").Rect} box @param {string} stroke @param {number} ratio
  */
 function drawBox(context, box, stroke, ratio) {
   context.lineJoin = "round";
@@ -51,9 +51,9 @@ function drawBox(context, box, stroke, ratio) {
 
 /**
  * @param {CanvasRenderingContext2D} context
- * @param {import("../wire/messages.js").Detection} detection
- * @param {import("../lib/geometry.js").Rect} box
- * @param {import("../lib/geometry.js").Rect} place @param {number} ratio
+ * @param {import("../../wire/messages.js").Detection} detection
+ * @param {import("../../lib/geometry.js").Rect} box
+ * @param {import("../../lib/geometry.js").Rect} place @param {number} ratio
  */
 function drawLabel(context, detection, box, place, ratio) {
   const number = detection.tracker_id === undefined ? "" : ` #${detection.tracker_id}`;
