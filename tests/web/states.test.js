@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { cameraWords } from "../../src/sightline/web/camera-state.js";
-import { UNPLUGGED, cameraProblem, insecureProblem } from "../../src/sightline/web/devices.js";
+import { UNPLUGGED, cameraProblem, insecureProblem } from "../../src/sightline/web/capture/devices.js";
 import { viewWords } from "../../src/sightline/web/view-state.js";
 
 /** A camera page on which all is well. */

@@ -7,7 +7,7 @@ import { refusal } from "./wire/messages.js";
  * @typedef {"start" | "retry" | "rename"} ActionName
  * @typedef {{
  *   wanted: boolean,
- *   problem: import("./devices.js").Problem | null,
+ *   problem: import("./capture/devices.js").Problem | null,
  *   opening: boolean,
  *   paused: boolean,
  *   muted: boolean,
@@ -92,7 +92,7 @@ function idle() {
   });
 }
 
-/** @param {import("./devices.js").Problem} problem @returns {Words} */
+/** @param {import("./capture/devices.js").Problem} problem @returns {Words} */
 function problemWords({ kind, title, text, link }) {
   const banner = {
     icon: "warning",

@@ -2,10 +2,10 @@
 
 import { StateBanner } from "./banner.js";
 import { cameraWords } from "./camera-state.js";
-import { Capture } from "./capture.js";
+import { Capture } from "./capture/capture.js";
 import { lost } from "./cards.js";
 import { wallClock } from "./lib/clock.js";
-import * as devices from "./devices.js";
+import * as devices from "./capture/devices.js";
 import { Average, Rate, count, fps, millis } from "./lib/format.js";
 import { setUpLooks } from "./looks.js";
 import { askedInWords, freeName, reasonInWords, streamOf, summary } from "./wire/messages.js";

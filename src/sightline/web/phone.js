@@ -1,6 +1,6 @@
 /** What a phone's camera page has besides: the other camera, the light, a screen that stays on. */
 
-import { nextCamera } from "./devices.js";
+import { nextCamera } from "./capture/devices.js";
 import { byId } from "./lib/ui.js";
 
 /**

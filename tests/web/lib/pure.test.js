@@ -6,7 +6,7 @@ import { Backoff } from "../../../src/sightline/web/lib/backoff.js";
 import { dropsInWords, lost } from "../../../src/sightline/web/cards.js";
 import { Clock } from "../../../src/sightline/web/lib/clock.js";
 import { Average, Rate, count, fps, millis, percent, plural } from "../../../src/sightline/web/lib/format.js";
-import { Gate } from "../../../src/sightline/web/gate.js";
+import { Gate } from "../../../src/sightline/web/capture/send-gate.js";
 import { captureSize, contain, labelAt, project } from "../../../src/sightline/web/lib/geometry.js";
 import { maskColors } from "../../../src/sightline/web/wire/mask.js";
 import { problemWith } from "../../../src/sightline/web/naming.js";

@@ -7,7 +7,7 @@ const NO_ANSWER_MS = 5_000;
 const CHECK_MS = 1_000;
 
 /**
- * @typedef {import("../capture-worker.js").FrameTaken} FrameTaken
+ * @typedef {import("../capture/worker.js").FrameTaken} FrameTaken
  * @typedef {import("./messages.js").ResultMessage} ResultMessage
  * @typedef {import("../draw/painter.js").Picture} Picture
  * @typedef {import("../webrtc-camera.js").CameraLink} CameraLink

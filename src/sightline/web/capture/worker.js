@@ -1,7 +1,7 @@
 /**
  * Takes pictures and makes JPEGs of them off the page, which so never waits for either.
  *
- * @typedef {import("./lib/encoder.js").Limits} Limits
+ * @typedef {import("../lib/encoder.js").Limits} Limits
  * @typedef {{type: "track", frames: ReadableStream<VideoFrame>}
  *   | {type: "reset", credits: number, maxFps: number, limits: Limits}
  *   | {type: "limits", maxFps: number, limits: Limits}
@@ -9,13 +9,13 @@
  *   | {type: "stop"}
  *   | {type: "grant"}
  *   | {type: "picture", bitmap: ImageBitmap, timestamp: number}} ToWorker `picture` comes with its permission
- * @typedef {import("./lib/encoder.js").Encoded & {type: "frame", timestamp: number}} FrameTaken
+ * @typedef {import("../lib/encoder.js").Encoded & {type: "frame", timestamp: number}} FrameTaken
  * @typedef {FrameTaken | {type: "skipped"} | {type: "failed", message: string}} FromWorker
  */
 
-import { wallClock } from "./lib/clock.js";
-import { Encoder } from "./lib/encoder.js";
-import { Gate } from "./gate.js";
+import { wallClock } from "../lib/clock.js";
+import { Encoder } from "../lib/encoder.js";
+import { Gate } from "./send-gate.js";
 
 const LAST_MS = 2_000;
 

@@ -4,13 +4,13 @@
  * "page", without workers that have a canvas, everything happens here.
  */
 
-import { wallClock } from "./lib/clock.js";
-import { Encoder } from "./lib/encoder.js";
-import { Gate } from "./gate.js";
+import { wallClock } from "../lib/clock.js";
+import { Encoder } from "../lib/encoder.js";
+import { Gate } from "./send-gate.js";
 
 /**
- * @typedef {import("./lib/encoder.js").Limits} Limits
- * @typedef {import("./capture-worker.js").FrameTaken} FrameTaken
+ * @typedef {import("../lib/encoder.js").Limits} Limits
+ * @typedef {import("./worker.js").FrameTaken} FrameTaken
  * @typedef {{
  *   onframe: (frame: FrameTaken) => void,
  *   onskip: () => void,
@@ -45,7 +45,7 @@ export class Capture {
       this.#encoder ??= new Encoder();
     } else {
       this.way = Processor ? "track" : "video";
-      this.#worker = new Worker(new URL("./capture-worker.js", import.meta.url), { type: "module" });
+      this.#worker = new Worker(new URL("./worker.js", import.meta.url), { type: "module" });
       this.#worker.onmessage = ({ data }) => this.#fromWorker(data);
     }
     if (Processor && this.way === "track") {
@@ -92,12 +92,12 @@ export class Capture {
     if (this.way === "track") this.#tell({ type: "grant" });
   }
 
-  /** @param {import("./capture-worker.js").ToWorker} message @param {Transferable[]} [transfer] */
+  /** @param {import("./worker.js").ToWorker} message @param {Transferable[]} [transfer] */
   #tell(message, transfer = []) {
     this.#worker?.postMessage(message, transfer);
   }
 
-  /** @param {import("./capture-worker.js").FromWorker} message */
+  /** @param {import("./worker.js").FromWorker} message */
   #fromWorker(message) {
     if (message.type === "frame") this.#events.onframe(message);
     else if (message.type === "skipped") this.#events.onskip();
