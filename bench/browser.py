@@ -32,7 +32,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 from browsing import FAKE_CAMERA, browsing, camera_file
 
 OPEN = """async ([answer, picture]) => {
-  const worker = new Worker("/static/inference-worker.js", { type: "module" });
+  const worker = new Worker("/static/infer/worker.js", { type: "module" });
   const next = () => new Promise((resolve) => (worker.onmessage = ({ data }) => resolve(data)));
   const bytes = Uint8Array.from(atob(picture), (c) => c.charCodeAt(0));
   const jpeg = new Blob([bytes], { type: "image/jpeg" });

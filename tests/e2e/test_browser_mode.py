@@ -35,7 +35,7 @@ pytestmark = [
 ]
 CLIP = "one-by-one-person-detection.mp4"
 FIND = """async ([answer, pictures]) => {
-  const { Runtime } = await import("/static/inference-runtime.js");
+  const { Runtime } = await import("/static/infer/runtime.js");
   const model = answer.model;
   const file = new Uint8Array(await (await fetch(model.file)).arrayBuffer());
   const runtime = await Runtime.open(model, file, "wasm");

@@ -97,7 +97,7 @@ class Portable:
     size: tuple[int, int]
     """Width and height."""
     decode: str
-    """The function of ``web/inference-decode.js`` that does what ``postprocess`` does."""
+    """The function of ``web/infer/decode.js`` that does what ``postprocess`` does."""
     fit: str
     order: str
     scale: float = 1.0

@@ -9,7 +9,7 @@ import * as devices from "./capture/devices.js";
 import { Average, Rate, count, fps, millis } from "./lib/format.js";
 import { setUpLooks } from "./looks.js";
 import { askedInWords, freeName, reasonInWords, streamOf, summary } from "./wire/messages.js";
-import { only } from "./inference-words.js";
+import { only } from "./infer/words.js";
 import { setUpModel } from "./model-panel.js";
 import { Painter } from "./draw/painter.js";
 import { Phone } from "./phone.js";
@@ -300,7 +300,7 @@ function show(picture, result, timestamp) {
 /**
  * What this browser found itself: the server gets all, the person sees what is asked for.
  *
- * @param {import("./inference.js").Inferred} found @param {import("./place.js").PortableModel} portable
+ * @param {import("./infer/inference.js").Inferred} found @param {import("./place.js").PortableModel} portable
  */
 function showFound(found, portable) {
   const { bitmap, width, height, timestamp, processing_time_ms, stages } = found;

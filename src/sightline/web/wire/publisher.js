@@ -135,8 +135,8 @@ export class Publisher {
   /**
    * Send a picture with what this page found in it. Returns its number; 0 where it could not be sent.
    *
-   * @param {import("../inference.js").Inferred} found @param {string} model
-   * @param {import("../inference-runtime.js").Device} device
+   * @param {import("../infer/inference.js").Inferred} found @param {string} model
+   * @param {import("../infer/runtime.js").Device} device
    */
   sendInferred(found, model, device) {
     const { jpeg, png, timestamp, width, height, stages, processing_time_ms, findings } = found;

@@ -1,25 +1,25 @@
 /**
  * Runs a model on pictures that the page hands it, one at a time, and makes the JPEG of each that is to be sent.
  *
- * @typedef {import("./inference-input.js").PortableModel} PortableModel
- * @typedef {import("./lib/encoder.js").Limits} Limits
+ * @typedef {import("./input.js").PortableModel} PortableModel
+ * @typedef {import("../lib/encoder.js").Limits} Limits
  * @typedef {{type: "load", model: PortableModel, backend: "auto" | "wasm"}
  *   | {type: "picture", bitmap: ImageBitmap, timestamp: number, limits: Limits, send: boolean}} ToInference
  * @typedef {{
  *   type: "found", timestamp: number, bitmap: ImageBitmap, jpeg: ArrayBuffer | null, width: number, height: number,
- *   findings: import("./wire/messages.js").Findings, mask: import("./wire/mask.js").Mask | null, png: ArrayBuffer | null,
+ *   findings: import("../wire/messages.js").Findings, mask: import("../wire/mask.js").Mask | null, png: ArrayBuffer | null,
  *   stages: Record<string, number>, processing_time_ms: number,
  * }} Inferred `jpeg` is null where the picture is not to be sent
  * @typedef {Inferred
- *   | {type: "ready", device: import("./inference-runtime.js").Device}
+ *   | {type: "ready", device: import("./runtime.js").Device}
  *   | {type: "failed", message: string}} FromInference
  */
 
-import { wallClock } from "./lib/clock.js";
-import { Encoder } from "./lib/encoder.js";
-import { Runtime } from "./inference-runtime.js";
-import { describe } from "./inference-words.js";
-import { encodeMask } from "./lib/png.js";
+import { wallClock } from "../lib/clock.js";
+import { Encoder } from "../lib/encoder.js";
+import { Runtime } from "./runtime.js";
+import { describe } from "./words.js";
+import { encodeMask } from "../lib/png.js";
 
 const worker = /** @type {{postMessage: (message: FromInference, transfer?: Transferable[]) => void,
   onmessage: ((event: MessageEvent<ToInference>) => void) | null}} */ (/** @type {unknown} */ (self));

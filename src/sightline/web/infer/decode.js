@@ -1,17 +1,17 @@
 /**
  * What a model's outputs say, as `postprocess` in `models/*.py` reads them. Pure; held to Python's by golden tests.
  *
- * @typedef {import("./inference-input.js").PortableModel} PortableModel
- * @typedef {import("./inference-input.js").Geometry} Geometry
+ * @typedef {import("./input.js").PortableModel} PortableModel
+ * @typedef {import("./input.js").Geometry} Geometry
  * @typedef {{dims: readonly number[], data: ArrayLike<number>}} Output of one picture, with a batch axis of 1
  * @typedef {{class_id: number, confidence: number, xyxy: [number, number, number, number]}} Row
- * @typedef {{rows: Row[], mask: import("./wire/mask.js").Mask | null}} Found boxes in pixels of the picture; the mask's
+ * @typedef {{rows: Row[], mask: import("../wire/mask.js").Mask | null}} Found boxes in pixels of the picture; the mask's
  *   values are class ids
  * @typedef {(outputs: Record<string, Output>, geometry: Geometry, model: PortableModel) => Found} Decoder
  */
 
-import { classMap } from "./inference-classes.js";
-import { fromHalf, round } from "./inference-input.js";
+import { classMap } from "./classes.js";
+import { fromHalf, round } from "./input.js";
 
 const MAX_CANDIDATES = 1000;
 const LARGEST = 12;

@@ -3,10 +3,10 @@
 const NOTHING = 255;
 
 /**
- * @param {import("./inference-decode.js").Row[]} rows
- * @param {import("./wire/mask.js").Mask | null} mask of classes
- * @param {import("./inference-input.js").PortableModel} model
- * @returns {import("./wire/messages.js").Findings}
+ * @param {import("./decode.js").Row[]} rows
+ * @param {import("../wire/mask.js").Mask | null} mask of classes
+ * @param {import("./input.js").PortableModel} model
+ * @returns {import("../wire/messages.js").Findings}
  */
 export function describe(rows, mask, model) {
   const label = (/** @type {number} */ id) => model.labels[id] ?? `class ${id}`;
@@ -34,7 +34,7 @@ export function describe(rows, mask, model) {
 /**
  * What is shown of it: the classes that the stream's settings ask for. The server has all, and leaves out the same.
  *
- * @param {import("./wire/messages.js").Findings} findings @param {import("./wire/mask.js").Mask | null} mask of classes
+ * @param {import("../wire/messages.js").Findings} findings @param {import("../wire/mask.js").Mask | null} mask of classes
  * @param {readonly number[] | null} shown null for all
  */
 export function only(findings, mask, shown) {
@@ -53,7 +53,7 @@ export function only(findings, mask, shown) {
   };
 }
 
-/** The device in words, as the server says it. @param {import("./inference-runtime.js").Device} device */
+/** The device in words, as the server says it. @param {import("./runtime.js").Device} device */
 export function deviceInWords({ backend, threads }) {
   return backend === "webgpu" ? "webgpu" : `wasm, ${threads} thread${threads > 1 ? "s" : ""}`;
 }

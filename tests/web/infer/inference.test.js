@@ -3,13 +3,13 @@ import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { inflateSync } from "node:zlib";
 
-import { Chooser } from "../../src/sightline/web/inference-choice.js";
-import { DECODERS, numbers } from "../../src/sightline/web/inference-decode.js";
-import { Input, fromHalf, geometryOf, reduction, round, toHalf } from "../../src/sightline/web/inference-input.js";
-import { describe, only } from "../../src/sightline/web/inference-words.js";
-import { crc32, encodeMask } from "../../src/sightline/web/lib/png.js";
+import { Chooser } from "../../../src/sightline/web/infer/choice.js";
+import { DECODERS, numbers } from "../../../src/sightline/web/infer/decode.js";
+import { Input, fromHalf, geometryOf, reduction, round, toHalf } from "../../../src/sightline/web/infer/input.js";
+import { describe, only } from "../../../src/sightline/web/infer/words.js";
+import { crc32, encodeMask } from "../../../src/sightline/web/lib/png.js";
 
-const CASES = JSON.parse(readFileSync(new URL("../golden/inference.json", import.meta.url), "utf8"));
+const CASES = JSON.parse(readFileSync(new URL("../../golden/inference.json", import.meta.url), "utf8"));
 const KINDS = { uint8: Uint8Array, float16: Uint16Array, float32: Float32Array, int64: BigInt64Array };
 
 function unpacked({ type, dims, data }) {

@@ -5,7 +5,7 @@
  *   width: number, height: number}} Logits `row`, `pixel` and `step` lie between the numbers of two rows, pixels, classes
  */
 
-import { round } from "./inference-input.js";
+import { round } from "./input.js";
 
 const LONGEST = 640;
 const ENLARGED = 2;
@@ -16,7 +16,7 @@ const ENLARGED = 2;
  *
  * @param {Logits} logits of what covers the picture
  * @param {number} pictureWidth @param {number} pictureHeight
- * @returns {import("./wire/mask.js").Mask}
+ * @returns {import("../wire/mask.js").Mask}
  */
 export function classMap(logits, pictureWidth, pictureHeight) {
   const shrink = Math.min(1, LONGEST / Math.max(pictureWidth, pictureHeight));

@@ -1,15 +1,15 @@
 /** The page's side of in-browser inference: hands the newest picture to the worker whenever that is free. */
 
-import { wallClock } from "./lib/clock.js";
+import { wallClock } from "../lib/clock.js";
 
 const LOAD_MS = 90_000;
 const HANG_MS = 5_000;
 const CHECK_MS = 500;
 
 /**
- * @typedef {import("./inference-worker.js").Inferred} Inferred
+ * @typedef {import("./worker.js").Inferred} Inferred
  * @typedef {{
- *   onready: (device: import("./inference-runtime.js").Device) => void,
+ *   onready: (device: import("./runtime.js").Device) => void,
  *   onfound: (found: Inferred) => void,
  *   onskip: () => void,
  *   onfailure: (why: string) => void,
@@ -27,7 +27,7 @@ export class Inference {
   #interval = 0;
   #next = 0;
   #run = 0;
-  /** @type {import("./lib/encoder.js").Limits} */
+  /** @type {import("../lib/encoder.js").Limits} */
   #limits = { maxSide: 640, maxPixels: Infinity, quality: 0.8 };
   /** @type {ReturnType<typeof setInterval> | undefined} */
   #watchdog;
@@ -41,10 +41,10 @@ export class Inference {
     return this.#ready;
   }
 
-  /** Start a worker with this model; `onready` or `onfailure` follows. @param {import("./inference-input.js").PortableModel} model */
+  /** Start a worker with this model; `onready` or `onfailure` follows. @param {import("./input.js").PortableModel} model */
   load(model) {
     this.stop();
-    const worker = new Worker(new URL("./inference-worker.js", import.meta.url), { type: "module" });
+    const worker = new Worker(new URL("./worker.js", import.meta.url), { type: "module" });
     this.#worker = worker;
     worker.onmessage = ({ data }) => this.#said(data);
     worker.onerror = (event) => this.#fail(event.message || "its worker could not start");
@@ -82,7 +82,7 @@ export class Inference {
     this.#run += 1;
   }
 
-  /** From now on. @param {number} maxFps @param {import("./lib/encoder.js").Limits} limits */
+  /** From now on. @param {number} maxFps @param {import("../lib/encoder.js").Limits} limits */
   limit(maxFps, limits) {
     this.#interval = 1000 / maxFps;
     this.#limits = limits;
@@ -113,7 +113,7 @@ export class Inference {
     }
   }
 
-  /** @param {import("./inference-worker.js").FromInference} message */
+  /** @param {import("./worker.js").FromInference} message */
   #said(message) {
     this.#busySince = 0;
     if (message.type === "failed") {

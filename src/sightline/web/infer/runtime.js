@@ -1,7 +1,7 @@
 /**
  * ONNX Runtime Web with one model: WebGPU where it works, else WebAssembly with as many threads as the page may have.
  *
- * @typedef {import("./inference-input.js").PortableModel} PortableModel
+ * @typedef {import("./input.js").PortableModel} PortableModel
  * @typedef {{backend: "wasm" | "webgpu", threads: number, why: string}} Device `why` it is not a better one; else empty
  * @typedef {{dims: readonly number[], data: any, type: string}} Tensor
  * @typedef {{run: (feeds: Record<string, unknown>) => Promise<Record<string, Tensor>>, release: () => Promise<void>}} Session
@@ -12,10 +12,10 @@
  * }} Ort the little of ONNX Runtime Web that is used here
  */
 
-import { DECODERS, numbers } from "./inference-decode.js";
-import { Input } from "./inference-input.js";
+import { DECODERS, numbers } from "./decode.js";
+import { Input } from "./input.js";
 
-const VENDOR = new URL("vendor/", import.meta.url);
+const VENDOR = new URL("../vendor/", import.meta.url);
 const MOST_THREADS = 4;
 
 export class Runtime {
@@ -71,7 +71,7 @@ export class Runtime {
   /**
    * What the model sees in a picture, and milliseconds by stage.
    *
-   * @param {import("./inference-input.js").Pixels} pixels
+   * @param {import("./input.js").Pixels} pixels
    */
   async find(pixels) {
     const { input, dtype, decode } = this.#model;
@@ -82,7 +82,7 @@ export class Runtime {
     const said = await this.#session.run({ [input]: tensor });
     const ran = performance.now();
     const outputs = Object.fromEntries(Object.entries(said).map(([name, output]) => [name, numbers(output)]));
-    const found = /** @type {import("./inference-decode.js").Decoder} */ (DECODERS[decode])(
+    const found = /** @type {import("./decode.js").Decoder} */ (DECODERS[decode])(
       outputs,
       geometry,
       this.#model,
