@@ -19,7 +19,7 @@ import { setUpRun } from "./run-panel.js";
 import { setUpShell } from "./shell.js";
 import { setUpLink } from "./share.js";
 import { Figures, byId, make, remember, remembered, setData, setText } from "./lib/ui.js";
-import { CameraLink } from "./webrtc-camera.js";
+import { CameraLink } from "./webrtc/camera.js";
 
 const TICK_MS = 250;
 const LIVE_VIDEO_AFTER_MS = 1_000;

@@ -15,7 +15,7 @@ import { setUpLink } from "./share.js";
 import { setUpShell } from "./shell.js";
 import { Figures, byId, setData, setText } from "./lib/ui.js";
 import { viewWords } from "./view-state.js";
-import { ViewLink } from "./webrtc-viewer.js";
+import { ViewLink } from "./webrtc/viewer.js";
 
 const TICK_MS = 250;
 const STATS_MS = 2_000;
@@ -88,7 +88,7 @@ const receiver = new Receiver({
   onbroken: (meta) => socket.send({ type: "ack", frameNumber: meta.frameNumber }),
 });
 
-/** @type {import("./webrtc-viewer.js").Show} */
+/** @type {import("./webrtc/viewer.js").Show} */
 function showPicture(meta, picture) {
   const at = performance.now();
   knowModel(meta.model);

@@ -10,7 +10,7 @@ const CHECK_MS = 1_000;
  * @typedef {import("../capture/worker.js").FrameTaken} FrameTaken
  * @typedef {import("./messages.js").ResultMessage} ResultMessage
  * @typedef {import("../draw/painter.js").Picture} Picture
- * @typedef {import("../webrtc-camera.js").CameraLink} CameraLink
+ * @typedef {import("../webrtc/camera.js").CameraLink} CameraLink
  * @typedef {{bitmap: ImageBitmap | null, sentAt: number, timestamp: number}} Pending `bitmap` is null where this page
  *   has inferred the picture, and shown it
  * @typedef {{

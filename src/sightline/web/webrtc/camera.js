@@ -1,7 +1,7 @@
 /** What a camera has besides over WebRTC: its pictures of the last second, which results find by their time. */
 
-import { Link } from "./webrtc-link.js";
-import { timesOf, wallTime } from "./webrtc.js";
+import { Link } from "./link.js";
+import { timesOf, wallTime } from "./connection.js";
 
 const KEPT = 24;
 const NEAR_MS = 8; // in Chromium 156 both times of a picture differ by at most 1
@@ -38,7 +38,7 @@ export class CameraLink extends Link {
   #timer;
 
   /**
-   * @param {string} stream @param {import("./wire/socket.js").Handlers} handlers
+   * @param {string} stream @param {import("../wire/socket.js").Handlers} handlers
    * @param {() => {track: MediaStreamTrack | null, video: HTMLVideoElement}} camera what is to be sent
    */
   constructor(stream, handlers, camera) {
@@ -73,7 +73,7 @@ export class CameraLink extends Link {
   /**
    * The picture that a result is of; over a WebSocket, the page knows it itself.
    *
-   * @param {import("./wire/messages.js").ResultMessage} result
+   * @param {import("../wire/messages.js").ResultMessage} result
    */
   taken(result) {
     if (!this.video) return undefined;
@@ -85,7 +85,7 @@ export class CameraLink extends Link {
   /**
    * A fast model answers before the video shows the picture: the result, and its mask, wait for it.
    *
-   * @param {import("./wire/messages.js").ResultMessage} result @param {import("./wire/socket.js").Handlers} handlers
+   * @param {import("../wire/messages.js").ResultMessage} result @param {import("../wire/socket.js").Handlers} handlers
    */
   #hold(result, handlers) {
     const early = { mask: /** @type {ArrayBuffer | null} */ (null) };

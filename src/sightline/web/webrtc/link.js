@@ -3,14 +3,14 @@
  * does not come about within three seconds, or breaks. Both carry the same messages; over WebRTC pictures go as video.
  */
 
-import { Backoff } from "./lib/backoff.js";
-import { Clock, wallClock } from "./lib/clock.js";
-import { parse } from "./wire/messages.js";
-import { notice } from "./notice.js";
-import { LiveSocket } from "./wire/socket.js";
-import { byId, setData, setText } from "./lib/ui.js";
-import { choose, inWords } from "./webrtc-choice.js";
-import { Connection, able, terms } from "./webrtc.js";
+import { Backoff } from "../lib/backoff.js";
+import { Clock, wallClock } from "../lib/clock.js";
+import { parse } from "../wire/messages.js";
+import { notice } from "../notice.js";
+import { LiveSocket } from "../wire/socket.js";
+import { byId, setData, setText } from "../lib/ui.js";
+import { choose, inWords } from "./choice.js";
+import { Connection, able, terms } from "./connection.js";
 
 const CONNECT_MS = 3_000;
 const BEAT_MS = 5_000;
@@ -19,9 +19,9 @@ const CLOCK_SAMPLES = 4;
 const NO_UDP = "no UDP path";
 
 /**
- * @typedef {import("./wire/socket.js").Phase} Phase
- * @typedef {import("./webrtc.js").Terms} Terms
- * @typedef {import("./wire/socket.js").Handlers & {
+ * @typedef {import("../wire/socket.js").Phase} Phase
+ * @typedef {import("./connection.js").Terms} Terms
+ * @typedef {import("../wire/socket.js").Handlers & {
  *   prepare: (peer: RTCPeerConnection, terms: Terms) => void,
  *   onvideo: () => void,
  *   onend: () => void,
@@ -30,7 +30,7 @@ const NO_UDP = "no UDP path";
  *   any more
  */
 
-/** Say on the page which it is. @param {import("./webrtc-choice.js").Transport} transport @param {string} why */
+/** Say on the page which it is. @param {import("./choice.js").Transport} transport @param {string} why */
 function show(transport, why) {
   setText(byId("transport", HTMLElement), inWords(transport, why));
   setData(document.body, "transport", transport);
@@ -41,7 +41,7 @@ export class Link {
   #socket;
   #webrtcPath;
   #choice = choose(location);
-  /** What was chosen before `useSocket`. @type {import("./webrtc-choice.js").Choice | null} */
+  /** What was chosen before `useSocket`. @type {import("./choice.js").Choice | null} */
   #aside = null;
   /** True while pictures go as video. */
   video = false;

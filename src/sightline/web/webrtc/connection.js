@@ -1,6 +1,6 @@
 /** One WebRTC connection to the server: offered by HTTP, with a data channel for messages. */
 
-import { wallClock } from "./lib/clock.js";
+import { wallClock } from "../lib/clock.js";
 
 const CHANNEL = "sightline";
 const START_KBPS = 1500;

@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { choose, inWords, isNear } from "../../src/sightline/web/webrtc-choice.js";
-import { Shots, nearest } from "../../src/sightline/web/webrtc-camera.js";
-import { Matcher } from "../../src/sightline/web/webrtc-viewer.js";
-import { quick, timesOf } from "../../src/sightline/web/webrtc.js";
-import { FakeBitmap, settle } from "./support/fakes.js";
+import { choose, inWords, isNear } from "../../../src/sightline/web/webrtc/choice.js";
+import { Shots, nearest } from "../../../src/sightline/web/webrtc/camera.js";
+import { Matcher } from "../../../src/sightline/web/webrtc/viewer.js";
+import { quick, timesOf } from "../../../src/sightline/web/webrtc/connection.js";
+import { FakeBitmap, settle } from "../support/fakes.js";
 
 test("neighbours are told from strangers", () => {
   const near = ["localhost", "127.0.0.1", "10.1.2.3", "192.168.0.7", "172.31.0.1", "169.254.9.9", "[::1]", "[fd00::2]"];

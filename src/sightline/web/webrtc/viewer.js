@@ -1,17 +1,17 @@
 /** Puts a video's pictures and what the model said of them together, by their RTP time. */
 
-import { readMask } from "./wire/mask.js";
-import { Link } from "./webrtc-link.js";
-import { timesOf } from "./webrtc.js";
+import { readMask } from "../wire/mask.js";
+import { Link } from "./link.js";
+import { timesOf } from "./connection.js";
 
 const KEPT = 90;
 const UNSEEN_MS = 4_000;
 const BLIND = 5; // pictures in a row; before the first real one a browser may show a black one
 
 /**
- * @typedef {import("./wire/messages.js").ViewerFrame} ViewerFrame
- * @typedef {{meta: ViewerFrame, mask: Promise<import("./wire/mask.js").Mask | null>}} Said
- * @typedef {(meta: ViewerFrame, picture: import("./draw/painter.js").Picture) => void} Show
+ * @typedef {import("../wire/messages.js").ViewerFrame} ViewerFrame
+ * @typedef {{meta: ViewerFrame, mask: Promise<import("../wire/mask.js").Mask | null>}} Said
+ * @typedef {(meta: ViewerFrame, picture: import("../draw/painter.js").Picture) => void} Show
  */
 
 /** A viewer's link. Over WebRTC it plays the video out of sight, and gives each picture with its words. */
@@ -22,7 +22,7 @@ export class ViewLink extends Link {
 
   /**
    * @param {string} stream
-   * @param {import("./wire/socket.js").Handlers & {onpicture: Show}} handlers
+   * @param {import("../wire/socket.js").Handlers & {onpicture: Show}} handlers
    * @param {HTMLElement} stage where the video may play
    */
   constructor(stream, handlers, stage) {
