@@ -23,7 +23,7 @@ import { refusal } from "./wire/messages.js";
  *   state: State,
  *   pill: string,
  *   kind: "" | "good" | "warning" | "error",
- *   banner: import("./banner.js").State | null,
+ *   banner: import("./elements/state-banner.js").State | null,
  *   actions: ActionName[],
  *   small: boolean,
  * }} Words `small`: the picture goes on, the banner stays out of its way
@@ -138,14 +138,14 @@ function serverWords(s) {
 
 /**
  * @param {State} state @param {string} pill @param {Words["kind"]} kind
- * @param {import("./banner.js").State | null} banner
+ * @param {import("./elements/state-banner.js").State | null} banner
  * @returns {Words}
  */
 function words(state, pill, kind, banner) {
   return { state, pill, kind, banner, actions: [], small: false };
 }
 
-/** @param {State} state @param {string} pill @param {import("./banner.js").State} banner */
+/** @param {State} state @param {string} pill @param {import("./elements/state-banner.js").State} banner */
 function small(state, pill, banner) {
   return { ...words(state, pill, "warning", banner), small: true };
 }

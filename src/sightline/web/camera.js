@@ -1,6 +1,6 @@
 /** The camera page: opens a camera, sends its pictures, shows each with what the model said of it. */
 
-import { StateBanner } from "./banner.js";
+import { StateBanner } from "./elements/state-banner.js";
 import { cameraWords } from "./camera-state.js";
 import { Capture } from "./capture/capture.js";
 import { lost } from "./cards.js";
@@ -344,7 +344,7 @@ function showButton(running) {
   if (focus) shown.focus();
 }
 
-/** @type {Record<import("./camera-state.js").ActionName, () => import("./banner.js").Action>} */
+/** @type {Record<import("./camera-state.js").ActionName, () => import("./elements/state-banner.js").Action>} */
 const ACTIONS = {
   start: () => ({ text: "Try again", id: "try-again", main: true, run: () => void start() }),
   retry: () => ({ text: "Try now", id: "retry", run: () => publisher.retryNow() }),

@@ -1,6 +1,6 @@
 /** The start page: what is live, as cards; a way to start a camera; and what to do when the server is gone. */
 
-import { StateBanner } from "./banner.js";
+import { StateBanner } from "./elements/state-banner.js";
 import { Card } from "./cards.js";
 import { plural } from "./lib/format.js";
 import { setUpInviting } from "./inviting.js";

@@ -19,7 +19,7 @@ import { refusal } from "./wire/messages.js";
  *   state: State,
  *   pill: string,
  *   kind: "" | "good" | "warning" | "error",
- *   banner: import("./banner.js").State | null,
+ *   banner: import("./elements/state-banner.js").State | null,
  *   retry: boolean,
  *   small: boolean,
  * }} Words `retry`: offer to try at once; `small`: the picture goes on, the banner stays out of its way
@@ -110,7 +110,7 @@ function serverWords(s) {
 
 /**
  * @param {State} state @param {string} pill @param {Words["kind"]} kind
- * @param {import("./banner.js").State | null} banner
+ * @param {import("./elements/state-banner.js").State | null} banner
  * @returns {Words}
  */
 function words(state, pill, kind, banner) {

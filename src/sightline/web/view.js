@@ -1,6 +1,6 @@
 /** The viewer's page: shows a stream's pictures, each with what the model said of it, and tells the server how it fares. */
 
-import { StateBanner } from "./banner.js";
+import { StateBanner } from "./elements/state-banner.js";
 import { lost } from "./cards.js";
 import { wallClock } from "./lib/clock.js";
 import { Average, Rate, count, fps, millis } from "./lib/format.js";

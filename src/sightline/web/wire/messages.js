@@ -78,7 +78,7 @@ export function askedInWords({ fps, quality, width }, reason) {
  * What a person meets when the server refuses. Without `retry` the page does not try again by itself; with `detail`
  * the server's own sentence tells more.
  *
- * @typedef {{title: string, text: string, retry: boolean, detail?: boolean, actions?: import("../banner.js").Action[]}} Refusal
+ * @typedef {{title: string, text: string, retry: boolean, detail?: boolean, actions?: import("../elements/state-banner.js").Action[]}} Refusal
  * @type {Record<string, Refusal>}
  */
 const REFUSALS = {
