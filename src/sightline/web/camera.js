@@ -3,21 +3,21 @@
 import { StateBanner } from "./elements/state-banner.js";
 import { cameraWords } from "./camera-state.js";
 import { Capture } from "./capture/capture.js";
-import { lost } from "./cards.js";
+import { lost } from "./panels/cards.js";
 import { wallClock } from "./lib/clock.js";
 import * as devices from "./capture/devices.js";
 import { Average, Rate, count, fps, millis } from "./lib/format.js";
-import { setUpLooks } from "./looks.js";
+import { setUpLooks } from "./panels/looks.js";
 import { askedInWords, freeName, reasonInWords, streamOf, summary } from "./wire/messages.js";
 import { only } from "./infer/words.js";
-import { setUpModel } from "./model-panel.js";
+import { setUpModel } from "./panels/model-panel.js";
 import { Painter } from "./draw/painter.js";
-import { Phone } from "./phone.js";
+import { Phone } from "./panels/phone.js";
 import { ModelPlace } from "./place.js";
 import { Publisher } from "./wire/publisher.js";
-import { setUpRun } from "./run-panel.js";
-import { setUpShell } from "./shell.js";
-import { setUpLink } from "./share.js";
+import { setUpRun } from "./panels/run-panel.js";
+import { setUpShell } from "./panels/shell.js";
+import { setUpLink } from "./panels/share.js";
 import { Figures, byId, make, remember, remembered, setData, setText } from "./lib/ui.js";
 import { CameraLink } from "./webrtc/camera.js";
 

@@ -3,7 +3,7 @@
 import { Chooser } from "./infer/choice.js";
 import { deviceInWords } from "./infer/words.js";
 import { Inference } from "./infer/inference.js";
-import { notice } from "./notice.js";
+import { notice } from "./panels/notice.js";
 import { byId, remember, remembered, setText } from "./lib/ui.js";
 
 const LOOK_MS = 3_000;

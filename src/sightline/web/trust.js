@@ -1,6 +1,6 @@
 /** The page that says what a phone still needs before it can be a camera here, and how to get it. */
 
-import { setUpShell } from "./shell.js";
+import { setUpShell } from "./panels/shell.js";
 import { icon, make, byId, setData, setText } from "./lib/ui.js";
 
 /**

@@ -3,15 +3,15 @@ import { readFileSync } from "node:fs";
 import { test } from "node:test";
 
 import { Backoff } from "../../../src/sightline/web/lib/backoff.js";
-import { dropsInWords, lost } from "../../../src/sightline/web/cards.js";
+import { dropsInWords, lost } from "../../../src/sightline/web/panels/cards.js";
 import { Clock } from "../../../src/sightline/web/lib/clock.js";
 import { Average, Rate, count, fps, millis, percent, plural } from "../../../src/sightline/web/lib/format.js";
 import { Gate } from "../../../src/sightline/web/capture/send-gate.js";
 import { captureSize, contain, labelAt, project } from "../../../src/sightline/web/lib/geometry.js";
 import { maskColors } from "../../../src/sightline/web/wire/mask.js";
-import { problemWith } from "../../../src/sightline/web/naming.js";
+import { problemWith } from "../../../src/sightline/web/panels/name.js";
 import { color, textColor } from "../../../src/sightline/web/lib/palette.js";
-import { isLoopback } from "../../../src/sightline/web/share.js";
+import { isLoopback } from "../../../src/sightline/web/panels/share.js";
 
 const hex = (rgb) => `#${rgb.map((c) => c.toString(16).padStart(2, "0")).join("")}`;
 

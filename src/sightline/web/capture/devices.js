@@ -43,7 +43,7 @@ export async function listCameras() {
  * The camera that a press on "switch" leads to: a phone's other side, else the next in the list. Null if there is none.
  *
  * @param {readonly {id: string}[]} cameras @param {string} current @param {string | undefined} facing of the current one
- * @returns {import("../phone.js").Other | null}
+ * @returns {import("../panels/phone.js").Other | null}
  */
 export function nextCamera(cameras, current, facing) {
   if (cameras.length < 2) return null;

@@ -6,7 +6,7 @@
 import { Backoff } from "../lib/backoff.js";
 import { Clock, wallClock } from "../lib/clock.js";
 import { parse } from "../wire/messages.js";
-import { notice } from "../notice.js";
+import { notice } from "../panels/notice.js";
 import { LiveSocket } from "../wire/socket.js";
 import { byId, setData, setText } from "../lib/ui.js";
 import { choose, inWords } from "./choice.js";

@@ -5,7 +5,7 @@ const NOT_YET_MS = 250;
 const GIVE_UP_MS = 5_000;
 const GONE = 404;
 
-/** @typedef {import("../cards.js").StreamStats & import("../model-settings.js").Detail} Stats */
+/** @typedef {import("../panels/cards.js").StreamStats & import("../panels/model-settings.js").Detail} Stats */
 
 /**
  * @param {string} stream

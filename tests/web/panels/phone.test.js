@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { beforeEach, test } from "node:test";
 
-import { settle } from "./support/fakes.js";
+import { settle } from "../support/fakes.js";
 
 /** An element of the page that does nothing. */
 class FakeElement {
@@ -28,7 +28,7 @@ beforeEach(async () => {
     configurable: true,
     writable: true,
   });
-  const { Phone } = await import("../../src/sightline/web/phone.js");
+  const { Phone } = await import("../../../src/sightline/web/panels/phone.js");
   phone = new Phone(() => {});
 });
 

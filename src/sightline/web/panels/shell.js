@@ -1,6 +1,6 @@
 /** What all pages have around their picture: icons, the theme switch, the sheet that a phone shows instead of a panel. */
 
-import { byId, placeIcons, remember } from "./lib/ui.js";
+import { byId, placeIcons, remember } from "../lib/ui.js";
 
 export function setUpShell() {
   placeIcons();

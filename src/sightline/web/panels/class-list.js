@@ -2,8 +2,8 @@
 
 import { idsOf } from "./model-settings.js";
 import { amount, listed, matches, shownInWords, universe } from "./model-words.js";
-import { color } from "./lib/palette.js";
-import { byId, make, setText } from "./lib/ui.js";
+import { color } from "../lib/palette.js";
+import { byId, make, setText } from "../lib/ui.js";
 
 /** @typedef {{item: HTMLLIElement, box: HTMLInputElement, figure: HTMLElement, id: number, name: string}} Row */
 

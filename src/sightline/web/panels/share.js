@@ -1,6 +1,6 @@
 /** The link for viewers, and what it is worth. */
 
-import { byId, setText } from "./lib/ui.js";
+import { byId, setText } from "../lib/ui.js";
 import { setUpCopy } from "./shell.js";
 
 /** @param {string} stream */

@@ -1,6 +1,6 @@
 /** What the model's part of the panel says. Pure, so that every sentence can be tested. */
 
-import { percent, plural } from "./lib/format.js";
+import { percent, plural } from "../lib/format.js";
 
 /**
  * @typedef {import("./model-settings.js").Detail} Detail

@@ -1,12 +1,12 @@
 /** The overlay's controls, the same on every page that shows pictures: what is chosen is remembered. */
 
-import { AUTO, AUTO_OPACITY, MODES, modeNamed } from "./draw/modes.js";
-import { byId, make, remember, remembered, setText } from "./lib/ui.js";
+import { AUTO, AUTO_OPACITY, MODES, modeNamed } from "../draw/modes.js";
+import { byId, make, remember, remembered, setText } from "../lib/ui.js";
 
 /**
  * Wire `#overlay`, `#labels`, `#mode`, `#opacity` and `#mode-why` to a painter.
  *
- * @param {import("./draw/painter.js").Painter} painter
+ * @param {import("../draw/painter.js").Painter} painter
  */
 export function setUpLooks(painter) {
   const overlay = byId("overlay", HTMLInputElement);
@@ -57,7 +57,7 @@ export class KnownClasses {
   #ask;
   #model = "";
 
-  /** @param {import("./draw/painter.js").Painter} painter @param {() => void} ask the server how the stream is */
+  /** @param {import("../draw/painter.js").Painter} painter @param {() => void} ask the server how the stream is */
   constructor(painter, ask) {
     this.#painter = painter;
     this.#ask = ask;

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { ModelSettings, idsOf } from "../../src/sightline/web/model-settings.js";
-import * as words from "../../src/sightline/web/model-words.js";
+import { ModelSettings, idsOf } from "../../../src/sightline/web/panels/model-settings.js";
+import * as words from "../../../src/sightline/web/panels/model-words.js";
 
 const IN_FORCE = { model: "nano", engine: "openvino", device: "cpu", imgsz: 320, confidence: 0.25, iou: 0.45, max_detections: 100, classes: null };
 

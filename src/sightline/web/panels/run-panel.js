@@ -1,10 +1,10 @@
 /** The part of the panel with a run's figures: plots over time, and the export. */
 
 import { RunMetrics } from "./run-metrics.js";
-import { byId, make, setText } from "./lib/ui.js";
+import { byId, make, setText } from "../lib/ui.js";
 
 const PLOT_MS = 1_000;
-const VENDOR = new URL("vendor/", import.meta.url);
+const VENDOR = new URL("../vendor/", import.meta.url);
 const HEIGHT = 140;
 
 /** @typedef {{setData: (data: unknown[]) => void, setSize: (size: {width: number, height: number}) => void, destroy: () => void}} Plot */

@@ -1,8 +1,8 @@
 /** The dialog that shows a code for somebody's phone or browser: it lets them in once, for one thing. */
 
-import { freeName, isStreamName } from "./wire/messages.js";
+import { freeName, isStreamName } from "../wire/messages.js";
 import { setUpCopy } from "./shell.js";
-import { byId, setText } from "./lib/ui.js";
+import { byId, setText } from "../lib/ui.js";
 
 /** @typedef {{tokens: boolean, role: string | null, stream: string | null}} Session */
 

@@ -5,8 +5,8 @@ import { KnownClasses } from "./looks.js";
 import { ModelOffers } from "./model-offers.js";
 import { ModelSettings, loads } from "./model-settings.js";
 import { engineInWords, sizeInWords, sizes, whyReadOnly } from "./model-words.js";
-import { followFigures } from "./wire/stream-stats.js";
-import { byId, make, setData, setText } from "./lib/ui.js";
+import { followFigures } from "../wire/stream-stats.js";
+import { byId, make, setData, setText } from "../lib/ui.js";
 
 const GIVE_UP_MS = 120_000; // large models take their time to load
 const NUMBERS = ["confidence", "iou", "max_detections", "imgsz"];
@@ -14,15 +14,15 @@ const NUMBERS = ["confidence", "iou", "max_detections", "imgsz"];
 /**
  * What a page has to do with its stream's model, and the figures that come with it.
  *
- * @param {string} stream @param {import("./draw/painter.js").Painter} painter @param {() => boolean} matters
- * @param {(stats: import("./wire/stream-stats.js").Stats) => void} then
+ * @param {string} stream @param {import("../draw/painter.js").Painter} painter @param {() => boolean} matters
+ * @param {(stats: import("../wire/stream-stats.js").Stats) => void} then
  * @returns {(model: string) => void} to be called with the model of each result
  */
 export function setUpModel(stream, painter, matters, then) {
   const ask = () => soon();
   const panel = new ModelPanel(stream, ask);
   const known = new KnownClasses(painter, ask);
-  const follow = (/** @type {import("./wire/stream-stats.js").Stats | null} */ stats, /** @type {number} */ askedAt) => {
+  const follow = (/** @type {import("../wire/stream-stats.js").Stats | null} */ stats, /** @type {number} */ askedAt) => {
     panel.take(stats, askedAt);
     if (!stats) return;
     known.learn(stats);

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { beforeEach, mock, test } from "node:test";
 
-import { Thumbnails } from "../../src/sightline/web/thumbnails.js";
-import { settle } from "./support/fakes.js";
+import { Thumbnails } from "../../../src/sightline/web/panels/thumbnails.js";
+import { settle } from "../support/fakes.js";
 
 let asked;
 let urls;

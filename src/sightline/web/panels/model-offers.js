@@ -1,7 +1,7 @@
 /** The button that says which model a stream has, and the list of those that it could have. */
 
 import { failure, findsInWords, lackOf, standing } from "./model-words.js";
-import { byId, make, setData, setText } from "./lib/ui.js";
+import { byId, make, setData, setText } from "../lib/ui.js";
 
 /** @typedef {import("./model-words.js").Offer} Offer */
 

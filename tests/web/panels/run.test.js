@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { RunMetrics, spread } from "../../src/sightline/web/run-metrics.js";
+import { RunMetrics, spread } from "../../../src/sightline/web/panels/run-metrics.js";
 
 const ABOUT = { page: "camera", stream: "door", started: "2026-01-01T00:00:00.000Z", userAgent: "test" };
 const SETTING = { transport: "websocket", mode: "server", device: "", model: "nano" };

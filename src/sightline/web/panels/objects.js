@@ -1,9 +1,9 @@
 /** The list of what is in the picture: for the eye a few times a second, for a screen reader seldom and only changes. */
 
-import { percent } from "./lib/format.js";
-import { summary } from "./wire/messages.js";
-import { color } from "./lib/palette.js";
-import { make, setText } from "./lib/ui.js";
+import { percent } from "../lib/format.js";
+import { summary } from "../wire/messages.js";
+import { color } from "../lib/palette.js";
+import { make, setText } from "../lib/ui.js";
 
 const LOOK_MS = 400;
 const SPEAK_MS = 5_000;
@@ -22,7 +22,7 @@ export class ObjectList {
     this.clear();
   }
 
-  /** @param {import("./wire/messages.js").Findings} findings */
+  /** @param {import("../wire/messages.js").Findings} findings */
   show(findings) {
     const now = performance.now();
     if (now - this.#shownAt < LOOK_MS) return;

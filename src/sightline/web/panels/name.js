@@ -1,7 +1,7 @@
 /** The dialog that asks how a new camera's stream shall be called. */
 
-import { freeName, isStreamName } from "./wire/messages.js";
-import { byId, setText } from "./lib/ui.js";
+import { freeName, isStreamName } from "../wire/messages.js";
+import { byId, setText } from "../lib/ui.js";
 
 /** @param {() => {name: string, state: string}[]} streams those there are */
 export function setUpNaming(streams) {
