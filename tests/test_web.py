@@ -13,7 +13,7 @@ from sightline import pages
 
 ROOT = Path(__file__).parent.parent
 WEB = ROOT / "src" / "sightline" / "web"
-PAGES = sorted(WEB.glob("*.html"))
+PAGES = sorted((WEB / "pages").glob("*.html"))
 VENDOR = WEB / "vendor"
 SCRIPTS = sorted(path for path in WEB.rglob("*.js") if VENDOR not in path.parents)
 

@@ -20,7 +20,7 @@ ALWAYS_ASK = {"Cache-Control": "no-cache"}
 @cache
 def page(name: str) -> str:
     """A page with its parts in it."""
-    text = (WEB / name).read_text("utf-8")
+    text = (WEB / "pages" / name).read_text("utf-8")
     return re.sub(r"<!-- (parts/\w+\.html) -->\n", lambda part: (WEB / part[1]).read_text("utf-8"), text)
 
 

@@ -4,9 +4,9 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import test from "node:test";
 
-import { decode, encode } from "../../examples/msgpack.mjs";
+import { decode, encode } from "../../../examples/msgpack.mjs";
 
-const golden = JSON.parse(readFileSync(new URL("../golden/tcp.json", import.meta.url), "utf8"));
+const golden = JSON.parse(readFileSync(new URL("../../golden/tcp.json", import.meta.url), "utf8"));
 
 /** Binaries as the golden file shows them. */
 function readable(value) {

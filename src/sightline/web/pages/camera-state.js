@@ -1,17 +1,17 @@
 /** What the camera page says in each situation. Pure, so that every sentence can be tested. */
 
-import { refusal } from "./wire/messages.js";
+import { refusal } from "../wire/messages.js";
 
 /**
  * @typedef {"idle" | "starting" | "live" | "waiting" | "reconnecting" | "paused" | "error"} State
  * @typedef {"start" | "retry" | "rename"} ActionName
  * @typedef {{
  *   wanted: boolean,
- *   problem: import("./capture/devices.js").Problem | null,
+ *   problem: import("../capture/devices.js").Problem | null,
  *   opening: boolean,
  *   paused: boolean,
  *   muted: boolean,
- *   phase: import("./wire/socket.js").Phase,
+ *   phase: import("../wire/socket.js").Phase,
  *   retryAt: number,
  *   refused: {code: string, message: string} | null,
  *   hadServer: boolean,
@@ -23,7 +23,7 @@ import { refusal } from "./wire/messages.js";
  *   state: State,
  *   pill: string,
  *   kind: "" | "good" | "warning" | "error",
- *   banner: import("./elements/state-banner.js").State | null,
+ *   banner: import("../elements/state-banner.js").State | null,
  *   actions: ActionName[],
  *   small: boolean,
  * }} Words `small`: the picture goes on, the banner stays out of its way
@@ -92,7 +92,7 @@ function idle() {
   });
 }
 
-/** @param {import("./capture/devices.js").Problem} problem @returns {Words} */
+/** @param {import("../capture/devices.js").Problem} problem @returns {Words} */
 function problemWords({ kind, title, text, link }) {
   const banner = {
     icon: "warning",
@@ -138,14 +138,14 @@ function serverWords(s) {
 
 /**
  * @param {State} state @param {string} pill @param {Words["kind"]} kind
- * @param {import("./elements/state-banner.js").State | null} banner
+ * @param {import("../elements/state-banner.js").State | null} banner
  * @returns {Words}
  */
 function words(state, pill, kind, banner) {
   return { state, pill, kind, banner, actions: [], small: false };
 }
 
-/** @param {State} state @param {string} pill @param {import("./elements/state-banner.js").State} banner */
+/** @param {State} state @param {string} pill @param {import("../elements/state-banner.js").State} banner */
 function small(state, pill, banner) {
   return { ...words(state, pill, "warning", banner), small: true };
 }

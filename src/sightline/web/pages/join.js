@@ -1,7 +1,7 @@
 /** Signing in. A scanned code brings a ticket behind the #, which no server, log or Referer ever sees. */
 
-import { setUpShell } from "./panels/shell.js";
-import { byId, setData, setText } from "./lib/ui.js";
+import { setUpShell } from "../panels/shell.js";
+import { byId, setData, setText } from "../lib/ui.js";
 
 /** @typedef {{tokens: boolean, role: string | null, stream: string | null, page: string}} Session */
 

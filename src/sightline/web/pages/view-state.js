@@ -1,11 +1,11 @@
 /** What the viewer's page says in each situation. Pure, so that every sentence can be tested. */
 
-import { refusal } from "./wire/messages.js";
+import { refusal } from "../wire/messages.js";
 
 /**
  * @typedef {"connecting" | "waiting" | "live" | "stalled" | "gone" | "reconnecting" | "paused" | "error"} State
  * @typedef {{
- *   phase: import("./wire/socket.js").Phase,
+ *   phase: import("../wire/socket.js").Phase,
  *   retryAt: number,
  *   refused: {code: string, message: string} | null,
  *   camera: "unknown" | "waiting" | "live" | "ended",
@@ -19,7 +19,7 @@ import { refusal } from "./wire/messages.js";
  *   state: State,
  *   pill: string,
  *   kind: "" | "good" | "warning" | "error",
- *   banner: import("./elements/state-banner.js").State | null,
+ *   banner: import("../elements/state-banner.js").State | null,
  *   retry: boolean,
  *   small: boolean,
  * }} Words `retry`: offer to try at once; `small`: the picture goes on, the banner stays out of its way
@@ -110,7 +110,7 @@ function serverWords(s) {
 
 /**
  * @param {State} state @param {string} pill @param {Words["kind"]} kind
- * @param {import("./elements/state-banner.js").State | null} banner
+ * @param {import("../elements/state-banner.js").State | null} banner
  * @returns {Words}
  */
 function words(state, pill, kind, banner) {

@@ -1,25 +1,25 @@
 /** The camera page: opens a camera, sends its pictures, shows each with what the model said of it. */
 
-import { StateBanner } from "./elements/state-banner.js";
+import { StateBanner } from "../elements/state-banner.js";
 import { cameraWords } from "./camera-state.js";
-import { Capture } from "./capture/capture.js";
-import { lost } from "./panels/cards.js";
-import { wallClock } from "./lib/clock.js";
-import * as devices from "./capture/devices.js";
-import { Average, Rate, count, fps, millis } from "./lib/format.js";
-import { setUpLooks } from "./panels/looks.js";
-import { askedInWords, freeName, reasonInWords, streamOf, summary } from "./wire/messages.js";
-import { only } from "./infer/words.js";
-import { setUpModel } from "./panels/model-panel.js";
-import { Painter } from "./draw/painter.js";
-import { Phone } from "./panels/phone.js";
-import { ModelPlace } from "./place.js";
-import { Publisher } from "./wire/publisher.js";
-import { setUpRun } from "./panels/run-panel.js";
-import { setUpShell } from "./panels/shell.js";
-import { setUpLink } from "./panels/share.js";
-import { Figures, byId, make, remember, remembered, setData, setText } from "./lib/ui.js";
-import { CameraLink } from "./webrtc/camera.js";
+import { Capture } from "../capture/capture.js";
+import { lost } from "../panels/cards.js";
+import { wallClock } from "../lib/clock.js";
+import * as devices from "../capture/devices.js";
+import { Average, Rate, count, fps, millis } from "../lib/format.js";
+import { setUpLooks } from "../panels/looks.js";
+import { askedInWords, freeName, reasonInWords, streamOf, summary } from "../wire/messages.js";
+import { only } from "../infer/words.js";
+import { setUpModel } from "../panels/model-panel.js";
+import { Painter } from "../draw/painter.js";
+import { Phone } from "../panels/phone.js";
+import { ModelPlace } from "./model-place.js";
+import { Publisher } from "../wire/publisher.js";
+import { setUpRun } from "../panels/run-panel.js";
+import { setUpShell } from "../panels/shell.js";
+import { setUpLink } from "../panels/share.js";
+import { Figures, byId, make, remember, remembered, setData, setText } from "../lib/ui.js";
+import { CameraLink } from "../webrtc/camera.js";
 
 const TICK_MS = 250;
 const LIVE_VIDEO_AFTER_MS = 1_000;
@@ -59,7 +59,7 @@ const now = {
 /** @type {MediaStreamTrack | null} */
 let track = null;
 let lastResultAt = 0;
-/** What the server asks for; before it has, what the preset begins with. @type {import("./wire/messages.js").Knobs} */
+/** What the server asks for; before it has, what the preset begins with. @type {import("../wire/messages.js").Knobs} */
 let asked = { preset: "", fps: 30, quality: 0.5, width: 640 };
 let highestQuality = 1;
 let opened = 0;
@@ -264,7 +264,7 @@ async function choosePreset(preset) {
 
 // What the person sees
 
-/** @param {import("./wire/messages.js").Knobs} knobs @param {string} reason */
+/** @param {import("../wire/messages.js").Knobs} knobs @param {string} reason */
 function showAsked(knobs, reason) {
   asked = { preset: knobs.preset, fps: knobs.fps, quality: knobs.quality, width: knobs.width };
   presetSelect.value = asked.preset;
@@ -272,7 +272,7 @@ function showAsked(knobs, reason) {
   setData(body, "asked", JSON.stringify(asked));
 }
 
-/** @type {import("./wire/publisher.js").Events["onresult"]} */
+/** @type {import("../wire/publisher.js").Events["onresult"]} */
 function show(picture, result, timestamp) {
   const at = performance.now();
   knowModel(result.model);
@@ -300,14 +300,14 @@ function show(picture, result, timestamp) {
 /**
  * What this browser found itself: the server gets all, the person sees what is asked for.
  *
- * @param {import("./infer/inference.js").Inferred} found @param {import("./place.js").PortableModel} portable
+ * @param {import("../infer/inference.js").Inferred} found @param {import("./model-place.js").PortableModel} portable
  */
 function showFound(found, portable) {
   const { bitmap, width, height, timestamp, processing_time_ms, stages } = found;
   const model = portable.name;
   const frameNumber = place.device ? publisher.sendInferred(found, model, place.device) : 0;
   const { findings, mask } = only(found.findings, found.mask, portable.shown);
-  /** @type {import("./wire/messages.js").ResultMessage} */
+  /** @type {import("../wire/messages.js").ResultMessage} */
   const result = {
     ...findings,
     ...{ type: "result", stream, frameNumber, timestamp, width, height, model, processing_time_ms, stages },
@@ -344,7 +344,7 @@ function showButton(running) {
   if (focus) shown.focus();
 }
 
-/** @type {Record<import("./camera-state.js").ActionName, () => import("./elements/state-banner.js").Action>} */
+/** @type {Record<import("./camera-state.js").ActionName, () => import("../elements/state-banner.js").Action>} */
 const ACTIONS = {
   start: () => ({ text: "Try again", id: "try-again", main: true, run: () => void start() }),
   retry: () => ({ text: "Try now", id: "retry", run: () => publisher.retryNow() }),

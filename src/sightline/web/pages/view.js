@@ -1,21 +1,21 @@
 /** The viewer's page: shows a stream's pictures, each with what the model said of it, and tells the server how it fares. */
 
-import { StateBanner } from "./elements/state-banner.js";
-import { lost } from "./panels/cards.js";
-import { wallClock } from "./lib/clock.js";
-import { Average, Rate, count, fps, millis } from "./lib/format.js";
-import { setUpLooks } from "./panels/looks.js";
-import { streamOf } from "./wire/messages.js";
-import { setUpModel } from "./panels/model-panel.js";
-import { ObjectList } from "./panels/objects.js";
-import { Painter } from "./draw/painter.js";
-import { Receiver } from "./wire/receiver.js";
-import { setUpRun } from "./panels/run-panel.js";
-import { setUpLink } from "./panels/share.js";
-import { setUpShell } from "./panels/shell.js";
-import { Figures, byId, setData, setText } from "./lib/ui.js";
+import { StateBanner } from "../elements/state-banner.js";
+import { lost } from "../panels/cards.js";
+import { wallClock } from "../lib/clock.js";
+import { Average, Rate, count, fps, millis } from "../lib/format.js";
+import { setUpLooks } from "../panels/looks.js";
+import { streamOf } from "../wire/messages.js";
+import { setUpModel } from "../panels/model-panel.js";
+import { ObjectList } from "../panels/objects.js";
+import { Painter } from "../draw/painter.js";
+import { Receiver } from "../wire/receiver.js";
+import { setUpRun } from "../panels/run-panel.js";
+import { setUpLink } from "../panels/share.js";
+import { setUpShell } from "../panels/shell.js";
+import { Figures, byId, setData, setText } from "../lib/ui.js";
 import { viewWords } from "./view-state.js";
-import { ViewLink } from "./webrtc/viewer.js";
+import { ViewLink } from "../webrtc/viewer.js";
 
 const TICK_MS = 250;
 const STATS_MS = 2_000;
@@ -88,7 +88,7 @@ const receiver = new Receiver({
   onbroken: (meta) => socket.send({ type: "ack", frameNumber: meta.frameNumber }),
 });
 
-/** @type {import("./webrtc/viewer.js").Show} */
+/** @type {import("../webrtc/viewer.js").Show} */
 function showPicture(meta, picture) {
   const at = performance.now();
   knowModel(meta.model);
@@ -107,7 +107,7 @@ function showPicture(meta, picture) {
   if (body.dataset["state"] !== "live" || banner.hidden === false) update();
 }
 
-/** @param {import("./wire/messages.js").ViewerFrame} meta @param {number} at */
+/** @param {import("../wire/messages.js").ViewerFrame} meta @param {number} at */
 function record(meta, at) {
   const { offset } = socket.clock;
   const took = offset === null ? NaN : Math.max(0, wallClock() + offset - meta.captured_at);
@@ -131,7 +131,7 @@ function upToDate(meta, at) {
   }
 }
 
-/** Nothing moves: the picture that is shown is as good as a new one. @param {import("./wire/messages.js").StillMessage} meta */
+/** Nothing moves: the picture that is shown is as good as a new one. @param {import("../wire/messages.js").StillMessage} meta */
 function stillThere(meta) {
   upToDate(meta, performance.now());
   setData(body, "frame", String(meta.frameNumber));

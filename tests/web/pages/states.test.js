@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { cameraWords } from "../../src/sightline/web/camera-state.js";
-import { UNPLUGGED, cameraProblem, insecureProblem } from "../../src/sightline/web/capture/devices.js";
-import { viewWords } from "../../src/sightline/web/view-state.js";
+import { cameraWords } from "../../../src/sightline/web/pages/camera-state.js";
+import { UNPLUGGED, cameraProblem, insecureProblem } from "../../../src/sightline/web/capture/devices.js";
+import { viewWords } from "../../../src/sightline/web/pages/view-state.js";
 
 /** A camera page on which all is well. */
 const LIVE = {

@@ -1,7 +1,7 @@
 /** The page that says what a phone still needs before it can be a camera here, and how to get it. */
 
-import { setUpShell } from "./panels/shell.js";
-import { icon, make, byId, setData, setText } from "./lib/ui.js";
+import { setUpShell } from "../panels/shell.js";
+import { icon, make, byId, setData, setText } from "../lib/ui.js";
 
 /**
  * @typedef {{name: string, good: boolean | null, text: string, optional?: boolean}} Check
@@ -78,7 +78,7 @@ async function certificate() {
     return { name, good: null, text };
   }
   try {
-    const found = await navigator.serviceWorker.register("/static/trust-probe.js", { scope: "/static/trust-probe/" });
+    const found = await navigator.serviceWorker.register("/static/pages/trust-probe.js", { scope: "/static/pages/trust-probe/" });
     await found.unregister();
     return { name, good: true, text: "The browser knows who vouches for this server." };
   } catch {

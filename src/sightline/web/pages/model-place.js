@@ -1,27 +1,27 @@
 /** Where the model runs: on the server or in this browser. Loads it here, watches it, and says how things stand. */
 
-import { Chooser } from "./infer/choice.js";
-import { deviceInWords } from "./infer/words.js";
-import { Inference } from "./infer/inference.js";
-import { notice } from "./panels/notice.js";
-import { byId, remember, remembered, setText } from "./lib/ui.js";
+import { Chooser } from "../infer/choice.js";
+import { deviceInWords } from "../infer/words.js";
+import { Inference } from "../infer/inference.js";
+import { notice } from "../panels/notice.js";
+import { byId, remember, remembered, setText } from "../lib/ui.js";
 
 const LOOK_MS = 3_000;
 const NO_THREADS = "It has one thread only, because this page is not isolated: open it over https:// or as localhost.";
 
 /**
- * @typedef {import("./infer/input.js").PortableModel} PortableModel
+ * @typedef {import("../infer/input.js").PortableModel} PortableModel
  * @typedef {{runtime: boolean, model: PortableModel | null, reason: string}} Answer of `/api/streams/NAME/in-browser`
  * @typedef {{
  *   maySend: () => boolean,
- *   onfound: (found: import("./infer/inference.js").Inferred, model: PortableModel) => void,
+ *   onfound: (found: import("../infer/inference.js").Inferred, model: PortableModel) => void,
  *   onskip: () => void,
  *   onmove: () => void,
  * }} Events `onmove`: pictures go elsewhere from now on
  */
 
 export class ModelPlace {
-  /** What runs the model here. @type {import("./infer/runtime.js").Device | null} */
+  /** What runs the model here. @type {import("../infer/runtime.js").Device | null} */
   device = null;
   #stream;
   #events;
@@ -88,12 +88,12 @@ export class ModelPlace {
     this.#inference.pause();
   }
 
-  /** @param {number} maxFps @param {import("./lib/encoder.js").Limits} limits */
+  /** @param {number} maxFps @param {import("../lib/encoder.js").Limits} limits */
   limit(maxFps, limits) {
     this.#inference.limit(maxFps, limits);
   }
 
-  /** A result was shown. @param {import("./infer/choice.js").Place} place @param {number} latency milliseconds */
+  /** A result was shown. @param {import("../infer/choice.js").Place} place @param {number} latency milliseconds */
   shown(place, latency) {
     if (!this.#chooser.result(place, latency)) return;
     this.#moved();
@@ -102,7 +102,7 @@ export class ModelPlace {
 
   async #choose() {
     this.#inference.stop();
-    this.#chooser.choose(/** @type {import("./infer/choice.js").Wanted} */ (this.#select.value));
+    this.#chooser.choose(/** @type {import("../infer/choice.js").Wanted} */ (this.#select.value));
     this.#moved();
     if (this.#chooser.needsRuntime) await this.#load();
     else this.#note(await this.#ask());
@@ -153,7 +153,7 @@ export class ModelPlace {
     await this.#load();
   }
 
-  /** @param {import("./infer/runtime.js").Device} device */
+  /** @param {import("../infer/runtime.js").Device} device */
   #ready(device) {
     this.device = device;
     this.#chooser.ready(deviceInWords(device), device.backend === "wasm" && !crossOriginIsolated ? NO_THREADS : "");
