@@ -55,7 +55,7 @@ def add(app: FastAPI) -> None:
 
     @app.get("/favicon.ico", include_in_schema=False)
     async def favicon() -> FileResponse:
-        return FileResponse(WEB / "favicon.svg", headers=ALWAYS_ASK)
+        return FileResponse(WEB / "icons" / "favicon.svg", headers=ALWAYS_ASK)
 
     app.mount("/static", _Static(directory=WEB), name="static")
 

@@ -315,7 +315,7 @@ async def test_a_phone_has_all_of_the_page_and_switches_cameras(server: Running)
             "async () => (await fetch(document.querySelector('link[rel=manifest]').href)).json()"
         )
         for icon in manifest["icons"]:
-            assert (await server.http.get(f"/static/{icon['src']}")).status_code == 200
+            assert (await server.http.get(f"/static/icons/{icon['src']}")).status_code == 200
         assert (manifest["display"], manifest["start_url"]) == ("standalone", "/")
         assert errors == []
         await page.context.close()
