@@ -1,6 +1,7 @@
 """In-browser inference against native ONNX Runtime on this machine, in turns; and its memory over many frames.
 
-``python bench/browser.py [--models nano yolox_nano.onnx] [--frames 2000]``. Needs Chromium and ``packaging/npm/vendor.py``.
+``python bench/browser.py [--models nano yolox_nano.onnx] [--frames 2000]``. Needs Chromium and what
+``packaging/npm/vendor.py`` gets.
 """
 
 from __future__ import annotations

@@ -50,16 +50,16 @@ def test_a_page_names_only_files_and_labels_that_exist(page: Path) -> None:
     assert {part for value in named for part in value.split()} <= set(ids)
 
 
-@pytest.mark.parametrize("script", SCRIPTS, ids=lambda p: p.name)
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda p: str(p.relative_to(WEB)))
 def test_a_script_imports_files_that_exist_and_writes_text_only(script: Path) -> None:
     text = script.read_text()
     for name in re.findall(r"""(?:from|import|new URL\()\s*\(?["'](\.\.?/[^"']+)["']""", text):
-        assert (script.parent / name).is_file(), name
+        assert (script.parent / name).is_file() or name == "../vendor/", name
     assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(", text)
     assert not re.search(r"""["'`]https?://(?!www\.w3\.org/2000/svg|localhost)""", text)
 
 
 def test_files_are_short() -> None:
     ours = [path for path in WEB.rglob("*") if path.suffix in {".js", ".css", ".html"} and VENDOR not in path.parents]
-    lines = {path.name: path.read_text().count("\n") for path in ours}
+    lines = {str(path.relative_to(WEB)): path.read_text().count("\n") for path in ours}
     assert max(lines.values()) <= 450, {name: n for name, n in lines.items() if n > 450}

@@ -212,7 +212,7 @@ async def test_live_the_model_moves_into_the_page_and_back_and_outlives_its_work
 
         # the worker dies twice: started again, then the server takes over, and it is said
         for _ in range(2):
-            worker = next(w for w in page.workers if "inference-worker" in w.url)
+            worker = next(w for w in page.workers if "infer/worker" in w.url)
             with suppress(Error):  # it may be gone before it has answered
                 await worker.evaluate("() => self.close()")
             await expect(page.locator("#place-why")).to_contain_text("doesn't answer")

@@ -91,7 +91,7 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class Portable:
-    """How a page runs a model's graph itself: what ``web/inference-*.js`` has to know. See ``_input.Recipe``."""
+    """How a page runs a model's graph itself: what ``web/infer/`` has to know. See ``_input.Recipe``."""
 
     input: TensorSpec
     size: tuple[int, int]
