@@ -1,5 +1,6 @@
 /** Every way to show what a model sees. Each is a module in `overlays/` and a renderer of the same name in Python. */
 
+import { isPerson } from "./layers.js";
 import * as blend from "./overlays/blend.js";
 import * as blurBackground from "./overlays/blur_background.js";
 import * as boxes from "./overlays/boxes.js";
@@ -7,7 +8,6 @@ import * as contours from "./overlays/contours.js";
 import * as filled from "./overlays/filled.js";
 import * as replaceBackground from "./overlays/replace_background.js";
 import * as sideBySide from "./overlays/side_by_side.js";
-import { isPerson } from "./layers.js";
 
 /**
  * @typedef {import("./painter.js").Picture} Picture

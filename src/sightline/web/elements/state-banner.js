@@ -15,7 +15,7 @@
  * }} State `detail` is what the server or browser said; `retryAt` is on the clock of `performance.now()`
  */
 
-import { icon, make, setText } from "../lib/ui.js";
+import { icon, make, setText } from "../lib/dom.js";
 
 export class StateBanner extends HTMLElement {
   #said = "";

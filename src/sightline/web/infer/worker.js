@@ -17,9 +17,9 @@
 
 import { wallClock } from "../lib/clock.js";
 import { Encoder } from "../lib/encoder.js";
+import { encodeMask } from "../lib/png.js";
 import { Runtime } from "./runtime.js";
 import { describe } from "./words.js";
-import { encodeMask } from "../lib/png.js";
 
 const worker = /** @type {{postMessage: (message: FromInference, transfer?: Transferable[]) => void,
   onmessage: ((event: MessageEvent<ToInference>) => void) | null}} */ (/** @type {unknown} */ (self));

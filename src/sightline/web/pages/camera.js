@@ -1,25 +1,27 @@
 /** The camera page: opens a camera, sends its pictures, shows each with what the model said of it. */
 
-import { StateBanner } from "../elements/state-banner.js";
-import { cameraWords } from "./camera-state.js";
 import { Capture } from "../capture/capture.js";
-import { lost } from "../panels/cards.js";
-import { wallClock } from "../lib/clock.js";
 import * as devices from "../capture/devices.js";
-import { Average, Rate, count, fps, millis } from "../lib/format.js";
-import { setUpLooks } from "../panels/looks.js";
-import { askedInWords, freeName, reasonInWords, streamOf, summary } from "../wire/messages.js";
-import { only } from "../infer/words.js";
-import { setUpModel } from "../panels/model-panel.js";
 import { Painter } from "../draw/painter.js";
+import { StateBanner } from "../elements/state-banner.js";
+import { only } from "../infer/words.js";
+import { wallClock } from "../lib/clock.js";
+import { make, setData, setText } from "../lib/dom.js";
+import { Average, Rate, count, fps, millis } from "../lib/format.js";
+import { remember, remembered } from "../lib/storage.js";
+import { lost } from "../panels/cards.js";
+import { setUpLooks } from "../panels/looks.js";
+import { setUpModel } from "../panels/model-panel.js";
+import { Figures, byId } from "../panels/page.js";
 import { Phone } from "../panels/phone.js";
-import { ModelPlace } from "./model-place.js";
-import { Publisher } from "../wire/publisher.js";
 import { setUpRun } from "../panels/run-panel.js";
-import { setUpShell } from "../panels/shell.js";
 import { setUpLink } from "../panels/share.js";
-import { Figures, byId, make, remember, remembered, setData, setText } from "../lib/ui.js";
+import { setUpShell } from "../panels/shell.js";
 import { CameraLink } from "../webrtc/camera.js";
+import { askedInWords, freeName, reasonInWords, streamOf, summary } from "../wire/messages.js";
+import { Publisher } from "../wire/publisher.js";
+import { cameraWords } from "./camera-state.js";
+import { ModelPlace } from "./model-place.js";
 
 const TICK_MS = 250;
 const LIVE_VIDEO_AFTER_MS = 1_000;

@@ -1,13 +1,14 @@
 /** The start page: what is live, as cards; a way to start a camera; and what to do when the server is gone. */
 
 import { StateBanner } from "../elements/state-banner.js";
-import { Card } from "../panels/cards.js";
+import { setData, setText } from "../lib/dom.js";
 import { plural } from "../lib/format.js";
+import { Card } from "../panels/cards.js";
 import { setUpInviting } from "../panels/invite.js";
 import { setUpNaming } from "../panels/name.js";
+import { byId } from "../panels/page.js";
 import { setUpShell } from "../panels/shell.js";
 import { Thumbnails } from "../panels/thumbnails.js";
-import { byId, setData, setText } from "../lib/ui.js";
 
 /** @typedef {import("../panels/cards.js").StreamStats} StreamStats */
 

@@ -1,7 +1,8 @@
 /** Signing in. A scanned code brings a ticket behind the #, which no server, log or Referer ever sees. */
 
+import { setData, setText } from "../lib/dom.js";
+import { byId } from "../panels/page.js";
 import { setUpShell } from "../panels/shell.js";
-import { byId, setData, setText } from "../lib/ui.js";
 
 /** @typedef {{tokens: boolean, role: string | null, stream: string | null, page: string}} Session */
 

@@ -1,10 +1,12 @@
 /** Where the model runs: on the server or in this browser. Loads it here, watches it, and says how things stand. */
 
 import { Chooser } from "../infer/choice.js";
-import { deviceInWords } from "../infer/words.js";
 import { Inference } from "../infer/inference.js";
+import { deviceInWords } from "../infer/words.js";
+import { setText } from "../lib/dom.js";
+import { remember, remembered } from "../lib/storage.js";
 import { notice } from "../panels/notice.js";
-import { byId, remember, remembered, setText } from "../lib/ui.js";
+import { byId } from "../panels/page.js";
 
 const LOOK_MS = 3_000;
 const NO_THREADS = "It has one thread only, because this page is not isolated: open it over https:// or as localhost.";

@@ -1,7 +1,8 @@
 /** The page that says what a phone still needs before it can be a camera here, and how to get it. */
 
+import { icon, make, setData, setText } from "../lib/dom.js";
+import { byId } from "../panels/page.js";
 import { setUpShell } from "../panels/shell.js";
-import { icon, make, byId, setData, setText } from "../lib/ui.js";
 
 /**
  * @typedef {{name: string, good: boolean | null, text: string, optional?: boolean}} Check

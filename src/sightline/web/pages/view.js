@@ -1,21 +1,22 @@
 /** The viewer's page: shows a stream's pictures, each with what the model said of it, and tells the server how it fares. */
 
+import { Painter } from "../draw/painter.js";
 import { StateBanner } from "../elements/state-banner.js";
-import { lost } from "../panels/cards.js";
 import { wallClock } from "../lib/clock.js";
+import { setData, setText } from "../lib/dom.js";
 import { Average, Rate, count, fps, millis } from "../lib/format.js";
+import { lost } from "../panels/cards.js";
 import { setUpLooks } from "../panels/looks.js";
-import { streamOf } from "../wire/messages.js";
 import { setUpModel } from "../panels/model-panel.js";
 import { ObjectList } from "../panels/objects.js";
-import { Painter } from "../draw/painter.js";
-import { Receiver } from "../wire/receiver.js";
+import { Figures, byId } from "../panels/page.js";
 import { setUpRun } from "../panels/run-panel.js";
 import { setUpLink } from "../panels/share.js";
 import { setUpShell } from "../panels/shell.js";
-import { Figures, byId, setData, setText } from "../lib/ui.js";
-import { viewWords } from "./view-state.js";
 import { ViewLink } from "../webrtc/viewer.js";
+import { streamOf } from "../wire/messages.js";
+import { Receiver } from "../wire/receiver.js";
+import { viewWords } from "./view-state.js";
 
 const TICK_MS = 250;
 const STATS_MS = 2_000;

@@ -1,8 +1,8 @@
 /** A stream's card on the start page. */
 
+import { icon, make, setData, setText } from "../lib/dom.js";
 import { count, fps, millis } from "../lib/format.js";
 import { reasonInWords } from "../wire/messages.js";
-import { icon, make, setData, setText } from "../lib/ui.js";
 
 /**
  * @typedef {{name: string, state: "live" | "waiting" | "reconnecting", reason: string, pulled: boolean, model: string, width: number, height: number, fps: number,

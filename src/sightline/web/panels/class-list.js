@@ -1,9 +1,10 @@
 /** The list of a model's classes: which are shown, and how much of each was found of late. */
 
+import { make, setText } from "../lib/dom.js";
+import { color } from "../lib/palette.js";
 import { idsOf } from "./model-settings.js";
 import { amount, listed, matches, shownInWords, universe } from "./model-words.js";
-import { color } from "../lib/palette.js";
-import { byId, make, setText } from "../lib/ui.js";
+import { byId } from "./page.js";
 
 /** @typedef {{item: HTMLLIElement, box: HTMLInputElement, figure: HTMLElement, id: number, name: string}} Row */
 

@@ -1,8 +1,9 @@
 /** The dialog that shows a code for somebody's phone or browser: it lets them in once, for one thing. */
 
+import { setText } from "../lib/dom.js";
 import { freeName, isStreamName } from "../wire/messages.js";
+import { byId } from "./page.js";
 import { setUpCopy } from "./shell.js";
-import { byId, setText } from "../lib/ui.js";
 
 /** @typedef {{tokens: boolean, role: string | null, stream: string | null}} Session */
 

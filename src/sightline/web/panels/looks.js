@@ -1,7 +1,9 @@
 /** The overlay's controls, the same on every page that shows pictures: what is chosen is remembered. */
 
 import { AUTO, AUTO_OPACITY, MODES, modeNamed } from "../draw/modes.js";
-import { byId, make, remember, remembered, setText } from "../lib/ui.js";
+import { make, setText } from "../lib/dom.js";
+import { remember, remembered } from "../lib/storage.js";
+import { byId } from "./page.js";
 
 /**
  * Wire `#overlay`, `#labels`, `#mode`, `#opacity` and `#mode-why` to a painter.

@@ -1,7 +1,8 @@
 /** The button that says which model a stream has, and the list of those that it could have. */
 
+import { make, setData, setText } from "../lib/dom.js";
 import { failure, findsInWords, lackOf, standing } from "./model-words.js";
-import { byId, make, setData, setText } from "../lib/ui.js";
+import { byId } from "./page.js";
 
 /** @typedef {import("./model-words.js").Offer} Offer */
 

@@ -1,12 +1,13 @@
 /** The part of the panel in which a stream's model is chosen and set, live; the same on both pages. */
 
+import { make, setData, setText } from "../lib/dom.js";
+import { followFigures } from "../wire/stream-stats.js";
 import { ClassList } from "./class-list.js";
 import { KnownClasses } from "./looks.js";
 import { ModelOffers } from "./model-offers.js";
 import { ModelSettings, loads } from "./model-settings.js";
 import { engineInWords, sizeInWords, sizes, whyReadOnly } from "./model-words.js";
-import { followFigures } from "../wire/stream-stats.js";
-import { byId, make, setData, setText } from "../lib/ui.js";
+import { byId } from "./page.js";
 
 const GIVE_UP_MS = 120_000; // large models take their time to load
 const NUMBERS = ["confidence", "iou", "max_detections", "imgsz"];

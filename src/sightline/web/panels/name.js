@@ -1,7 +1,8 @@
 /** The dialog that asks how a new camera's stream shall be called. */
 
+import { setText } from "../lib/dom.js";
 import { freeName, isStreamName } from "../wire/messages.js";
-import { byId, setText } from "../lib/ui.js";
+import { byId } from "./page.js";
 
 /** @param {() => {name: string, state: string}[]} streams those there are */
 export function setUpNaming(streams) {

@@ -1,6 +1,7 @@
 /** Words over the picture for some seconds: what the page has just decided by itself. The panel keeps them. */
 
-import { byId, setText } from "../lib/ui.js";
+import { setText } from "../lib/dom.js";
+import { byId } from "./page.js";
 
 const SHOWN_MS = 8_000;
 /** @type {ReturnType<typeof setTimeout> | undefined} */

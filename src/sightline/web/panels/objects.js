@@ -1,9 +1,9 @@
 /** The list of what is in the picture: for the eye a few times a second, for a screen reader seldom and only changes. */
 
+import { make, setText } from "../lib/dom.js";
 import { percent } from "../lib/format.js";
-import { summary } from "../wire/messages.js";
 import { color } from "../lib/palette.js";
-import { make, setText } from "../lib/ui.js";
+import { summary } from "../wire/messages.js";
 
 const LOOK_MS = 400;
 const SPEAK_MS = 5_000;

@@ -1,7 +1,7 @@
 /** What a phone's camera page has besides: the other camera, the light, a screen that stays on. */
 
 import { nextCamera } from "../capture/devices.js";
-import { byId } from "../lib/ui.js";
+import { byId } from "./page.js";
 
 /**
  * @typedef {MediaTrackCapabilities & {torch?: boolean}} Capabilities

@@ -1,7 +1,8 @@
 /** The part of the panel with a run's figures: plots over time, and the export. */
 
+import { make, setText } from "../lib/dom.js";
+import { byId } from "./page.js";
 import { RunMetrics } from "./run-metrics.js";
-import { byId, make, setText } from "../lib/ui.js";
 
 const PLOT_MS = 1_000;
 const VENDOR = new URL("../vendor/", import.meta.url);

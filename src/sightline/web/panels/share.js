@@ -1,6 +1,7 @@
 /** The link for viewers, and what it is worth. */
 
-import { byId, setText } from "../lib/ui.js";
+import { setText } from "../lib/dom.js";
+import { byId } from "./page.js";
 import { setUpCopy } from "./shell.js";
 
 /** @param {string} stream */

@@ -1,6 +1,7 @@
 /** What all pages have around their picture: icons, the theme switch, the sheet that a phone shows instead of a panel. */
 
-import { byId, placeIcons, remember } from "../lib/ui.js";
+import { remember } from "../lib/storage.js";
+import { byId, placeIcons } from "./page.js";
 
 export function setUpShell() {
   placeIcons();

@@ -1,7 +1,7 @@
 /** What a camera has besides over WebRTC: its pictures of the last second, which results find by their time. */
 
-import { Link } from "./link.js";
 import { timesOf, wallTime } from "./connection.js";
+import { Link } from "./link.js";
 
 const KEPT = 24;
 const NEAR_MS = 8; // in Chromium 156 both times of a picture differ by at most 1

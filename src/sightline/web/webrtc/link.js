@@ -5,10 +5,11 @@
 
 import { Backoff } from "../lib/backoff.js";
 import { Clock, wallClock } from "../lib/clock.js";
-import { parse } from "../wire/messages.js";
+import { setData, setText } from "../lib/dom.js";
 import { notice } from "../panels/notice.js";
+import { byId } from "../panels/page.js";
+import { parse } from "../wire/messages.js";
 import { LiveSocket } from "../wire/socket.js";
-import { byId, setData, setText } from "../lib/ui.js";
 import { choose, inWords } from "./choice.js";
 import { Connection, able, terms } from "./connection.js";
 

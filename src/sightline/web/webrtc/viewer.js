@@ -1,8 +1,8 @@
 /** Puts a video's pictures and what the model said of them together, by their RTP time. */
 
 import { readMask } from "../wire/mask.js";
-import { Link } from "./link.js";
 import { timesOf } from "./connection.js";
+import { Link } from "./link.js";
 
 const KEPT = 90;
 const UNSEEN_MS = 4_000;

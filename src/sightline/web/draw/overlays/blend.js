@@ -1,9 +1,9 @@
 /** Areas dyed, the picture's brightness (the V of HSV) kept; the twin of `renderers/blend.py`. */
 
-import { blank, canvasOf, lay, layer, workSize } from "../layers.js";
+import { color } from "../../lib/palette.js";
 import { byValue, opaque, valuesAt } from "../../wire/mask.js";
 import { isBackground } from "../../wire/messages.js";
-import { color } from "../../lib/palette.js";
+import { blank, canvasOf, lay, layer, workSize } from "../layers.js";
 
 export const name = "blend";
 export const title = "Blend";

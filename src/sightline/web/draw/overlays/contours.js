@@ -1,7 +1,7 @@
 /** The edges of areas in the colour of their class; the twin of `renderers/contours.py`. */
 
-import { canvasOf, lay, layer, workSize } from "../layers.js";
 import { maskColors, valuesAt } from "../../wire/mask.js";
+import { canvasOf, lay, layer, workSize } from "../layers.js";
 
 export const name = "contours";
 export const title = "Contours";

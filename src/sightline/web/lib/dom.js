@@ -1,17 +1,4 @@
-/** Small helpers for pages: finding and making elements, changing text only when it changes, remembering choices. */
-
-/**
- * The element with this id, which the page must have.
- *
- * @template {Element} T
- * @param {string} id @param {new () => T} type
- * @returns {T}
- */
-export function byId(id, type) {
-  const element = document.getElementById(id);
-  if (!(element instanceof type)) throw new Error(`#${id}: expected a ${type.name}`);
-  return element;
-}
+/** Making elements, and changing their text only when it changes. Nothing here knows the page. */
 
 /**
  * @template {keyof HTMLElementTagNameMap} K
@@ -33,27 +20,6 @@ export function setText(element, text) {
 /** @param {HTMLElement} element @param {string} name @param {string} value */
 export function setData(element, name, value) {
   if (element.dataset[name] !== value) element.dataset[name] = value;
-}
-
-/** The figures of a bar or list: each `[data-figure]` gets the text of its name. */
-export class Figures {
-  /** @type {Map<string, HTMLElement>} */
-  #places = new Map();
-
-  /** @param {ParentNode} root */
-  constructor(root) {
-    for (const element of root.querySelectorAll("[data-figure]")) {
-      if (element instanceof HTMLElement) this.#places.set(element.dataset["figure"] ?? "", element);
-    }
-  }
-
-  /** @param {Record<string, string>} texts */
-  show(texts) {
-    for (const [name, text] of Object.entries(texts)) {
-      const place = this.#places.get(name);
-      if (place) setText(place, text);
-    }
-  }
 }
 
 const SVG = "http://www.w3.org/2000/svg";
@@ -89,29 +55,4 @@ export function icon(name) {
   path.setAttribute("d", ICONS[name] ?? "");
   svg.append(path);
   return svg;
-}
-
-/** Put the icon that `data-icon` names in front of each such element's text. @param {ParentNode} root */
-export function placeIcons(root = document) {
-  for (const element of root.querySelectorAll("[data-icon]")) {
-    if (element instanceof HTMLElement) element.prepend(icon(element.dataset["icon"] ?? ""));
-  }
-}
-
-/** What the person chose last time. @param {string} key @param {string} otherwise */
-export function remembered(key, otherwise) {
-  try {
-    return localStorage.getItem(`sightline.${key}`) ?? otherwise;
-  } catch {
-    return otherwise;
-  }
-}
-
-/** @param {string} key @param {string} value */
-export function remember(key, value) {
-  try {
-    localStorage.setItem(`sightline.${key}`, value);
-  } catch {
-    // No storage: the choice holds as long as the page.
-  }
 }
