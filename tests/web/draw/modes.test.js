@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { readFileSync, readdirSync } from "node:fs";
 import { test } from "node:test";
 
-import { byValue, valuesAt } from "../../../src/sightline/web/wire/mask.js";
+import { byValue, valuesAt } from "../../../src/sightline/web/draw/mask.js";
 import { MODES, choose, modeNamed } from "../../../src/sightline/web/draw/modes.js";
 import { dye } from "../../../src/sightline/web/draw/overlays/blend.js";
 import { halvings } from "../../../src/sightline/web/draw/overlays/blur_background.js";

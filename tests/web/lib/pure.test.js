@@ -8,7 +8,7 @@ import { Clock } from "../../../src/sightline/web/lib/clock.js";
 import { Average, Rate, count, fps, millis, percent, plural } from "../../../src/sightline/web/lib/format.js";
 import { Gate } from "../../../src/sightline/web/capture/send-gate.js";
 import { captureSize, contain, labelAt, project } from "../../../src/sightline/web/lib/geometry.js";
-import { maskColors } from "../../../src/sightline/web/wire/mask.js";
+import { maskColors } from "../../../src/sightline/web/draw/mask.js";
 import { problemWith } from "../../../src/sightline/web/panels/name.js";
 import { color, textColor } from "../../../src/sightline/web/lib/palette.js";
 import { isLoopback } from "../../../src/sightline/web/panels/share.js";

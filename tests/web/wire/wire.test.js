@@ -2,16 +2,10 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 
-import {
-  askedInWords,
-  freeName,
-  isStreamName,
-  parse,
-  reasonInWords,
-  refusal,
-  streamOf,
-  summary,
-} from "../../../src/sightline/web/wire/messages.js";
+import { askedInWords, reasonInWords, refusal } from "../../../src/sightline/web/panels/words.js";
+import { freeName, isStreamName, streamOf } from "../../../src/sightline/web/lib/stream-name.js";
+import { parse } from "../../../src/sightline/web/wire/messages.js";
+import { summary } from "../../../src/sightline/web/wire/findings.js";
 
 const GOLDEN = JSON.parse(readFileSync(new URL("../../golden/wire.json", import.meta.url), "utf8"));
 

@@ -1,10 +1,19 @@
 /** Canvases that overlays lay over a picture, made once for each picture however often it is painted. */
 
-import { maskColors, byValue } from "../wire/mask.js";
+import { byValue, maskColors } from "./mask.js";
 
 const MAX_SIDE = 1280;
 
-/** @typedef {import("./painter.js").Picture} Picture */
+/**
+ * @typedef {import("../wire/findings.js").Picture} Picture
+ * @typedef {{opacity: number, labels: boolean, ratio: number}} Brush `opacity` is 0 to 1; `labels`: write names;
+ *   `ratio`: pixels of the canvas for one of the page
+ * @typedef {(context: CanvasRenderingContext2D, picture: Picture, place: import("../lib/geometry.js").Rect, brush: Brush)
+ *   => void} Draw over the picture, which is there already
+ */
+
+/** What overlays made of each picture. @type {WeakMap<Picture, Map<string, HTMLCanvasElement>>} */
+const layers = new WeakMap();
 
 /**
  * @param {number} width @param {number} height
@@ -21,9 +30,10 @@ export function blank(width, height) {
 
 /** The layer of this name of a picture. @param {Picture} picture @param {string} name @param {() => HTMLCanvasElement} make */
 export function layer(picture, name, make) {
-  picture.layers ??= new Map();
-  let made = picture.layers.get(name);
-  if (!made) picture.layers.set(name, (made = make()));
+  const named = layers.get(picture) ?? new Map();
+  layers.set(picture, named);
+  const made = named.get(name) ?? make();
+  named.set(name, made);
   return made;
 }
 

@@ -10,12 +10,9 @@ import * as replaceBackground from "./overlays/replace_background.js";
 import * as sideBySide from "./overlays/side_by_side.js";
 
 /**
- * @typedef {import("./painter.js").Picture} Picture
- * @typedef {{opacity: number, labels: boolean, ratio: number}} Brush `opacity` is 0 to 1; `labels`: write names;
- *   `ratio`: pixels of the canvas for one of the page
- * @typedef {(context: CanvasRenderingContext2D, picture: Picture, place: import("../lib/geometry.js").Rect, brush: Brush)
- *   => void} Draw over the picture, which is there already
- * @typedef {{name: string, title: string, needs: string, opacity: number, across?: number, draw: Draw}} Mode
+ * @typedef {import("../wire/findings.js").Picture} Picture
+ * @typedef {{name: string, title: string, needs: string, opacity: number, across?: number,
+ *   draw: import("./layers.js").Draw}} Mode
  *   `needs`: nothing, a mask, or a person in one; `opacity`: the mode's own; `across`: pictures wide
  */
 

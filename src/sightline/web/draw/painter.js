@@ -6,14 +6,7 @@ import { AUTO, AUTO_OPACITY, choose } from "./modes.js";
 const MAX_SIDE = 2560;
 
 /**
- * @typedef {{
- *   image: ImageBitmap,
- *   width: number,
- *   height: number,
- *   findings: import("../wire/messages.js").Findings | null,
- *   mask: import("../wire/mask.js").Mask | null,
- *   layers?: Map<string, HTMLCanvasElement>,
- * }} Picture `width` and `height` are those that boxes are given in; `layers` is what overlays made of it
+ * @typedef {import("../wire/findings.js").Picture} Picture
  * @typedef {{overlay: boolean, labels: boolean, mode: string, opacity: number, known: readonly string[] | null}} Options
  *   `known`: the model's classes, once the page has heard of them
  */

@@ -6,7 +6,7 @@ const NOTHING = 255;
  * @param {import("./decode.js").Row[]} rows
  * @param {import("../wire/mask.js").Mask | null} mask of classes
  * @param {import("./input.js").PortableModel} model
- * @returns {import("../wire/messages.js").Findings}
+ * @returns {import("../wire/findings.js").Findings}
  */
 export function describe(rows, mask, model) {
   const label = (/** @type {number} */ id) => model.labels[id] ?? `class ${id}`;
@@ -34,7 +34,7 @@ export function describe(rows, mask, model) {
 /**
  * What is shown of it: the classes that the stream's settings ask for. The server has all, and leaves out the same.
  *
- * @param {import("../wire/messages.js").Findings} findings @param {import("../wire/mask.js").Mask | null} mask of classes
+ * @param {import("../wire/findings.js").Findings} findings @param {import("../wire/mask.js").Mask | null} mask of classes
  * @param {readonly number[] | null} shown null for all
  */
 export function only(findings, mask, shown) {

@@ -7,7 +7,7 @@
  *   | {type: "picture", bitmap: ImageBitmap, timestamp: number, limits: Limits, send: boolean}} ToInference
  * @typedef {{
  *   type: "found", timestamp: number, bitmap: ImageBitmap, jpeg: ArrayBuffer | null, width: number, height: number,
- *   findings: import("../wire/messages.js").Findings, mask: import("../wire/mask.js").Mask | null, png: ArrayBuffer | null,
+ *   findings: import("../wire/findings.js").Findings, mask: import("../wire/mask.js").Mask | null, png: ArrayBuffer | null,
  *   stages: Record<string, number>, processing_time_ms: number,
  * }} Inferred `jpeg` is null where the picture is not to be sent
  * @typedef {Inferred

@@ -13,7 +13,10 @@ export function crc32(bytes) {
   return (crc ^ 0xffffffff) >>> 0;
 }
 
-/** @param {import("../wire/mask.js").Mask} mask @returns {Promise<Uint8Array<ArrayBuffer>>} */
+/**
+ * @param {{width: number, height: number, values: Uint8Array}} mask
+ * @returns {Promise<Uint8Array<ArrayBuffer>>}
+ */
 export async function encodeMask({ width, height, values }) {
   const lines = new Uint8Array((width + 1) * height); // each begins with its filter: 0, none
   for (let y = 0; y < height; y += 1) lines.set(values.subarray(y * width, (y + 1) * width), y * (width + 1) + 1);

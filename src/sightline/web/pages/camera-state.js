@@ -1,6 +1,6 @@
 /** What the camera page says in each situation. Pure, so that every sentence can be tested. */
 
-import { refusal } from "../wire/messages.js";
+import { refusal } from "../panels/words.js";
 
 /**
  * @typedef {"idle" | "starting" | "live" | "waiting" | "reconnecting" | "paused" | "error"} State

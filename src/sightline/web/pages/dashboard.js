@@ -10,7 +10,7 @@ import { byId } from "../panels/page.js";
 import { setUpShell } from "../panels/shell.js";
 import { Thumbnails } from "../panels/thumbnails.js";
 
-/** @typedef {import("../panels/cards.js").StreamStats} StreamStats */
+/** @typedef {import("../wire/stream-stats.js").StreamStats} StreamStats */
 
 const EVERY_MS = 1_000;
 const GIVE_UP_MS = 5_000;

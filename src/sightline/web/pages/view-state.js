@@ -1,6 +1,6 @@
 /** What the viewer's page says in each situation. Pure, so that every sentence can be tested. */
 
-import { refusal } from "../wire/messages.js";
+import { refusal } from "../panels/words.js";
 
 /**
  * @typedef {"connecting" | "waiting" | "live" | "stalled" | "gone" | "reconnecting" | "paused" | "error"} State

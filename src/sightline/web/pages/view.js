@@ -5,6 +5,7 @@ import { StateBanner } from "../elements/state-banner.js";
 import { wallClock } from "../lib/clock.js";
 import { setData, setText } from "../lib/dom.js";
 import { Average, Rate, count, fps, millis } from "../lib/format.js";
+import { streamOf } from "../lib/stream-name.js";
 import { lost } from "../panels/cards.js";
 import { setUpLooks } from "../panels/looks.js";
 import { setUpModel } from "../panels/model-panel.js";
@@ -14,7 +15,6 @@ import { setUpRun } from "../panels/run-panel.js";
 import { setUpLink } from "../panels/share.js";
 import { setUpShell } from "../panels/shell.js";
 import { ViewLink } from "../webrtc/viewer.js";
-import { streamOf } from "../wire/messages.js";
 import { Receiver } from "../wire/receiver.js";
 import { viewWords } from "./view-state.js";
 

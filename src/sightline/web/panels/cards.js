@@ -2,19 +2,13 @@
 
 import { icon, make, setData, setText } from "../lib/dom.js";
 import { count, fps, millis } from "../lib/format.js";
-import { reasonInWords } from "../wire/messages.js";
-
-/**
- * @typedef {{name: string, state: "live" | "waiting" | "reconnecting", reason: string, pulled: boolean, model: string, width: number, height: number, fps: number,
- *   latency_ms: {p50: number, p95: number, p99: number}, viewers: number, received: number, delivered: number,
- *   dropped: Record<string, number>, failed: number, in_flight: number, browser: string, stages: Record<string, number>}} StreamStats
- */
+import { reasonInWords } from "./words.js";
 
 export class Card {
   element;
   /** The newest thumbnail has somewhere to go. */
   image = make("img", { alt: "", width: "320", height: "180", hidden: "" });
-  /** @type {StreamStats} */
+  /** @type {import("../wire/stream-stats.js").StreamStats} */
   stats;
   #pill = make("p", { class: "pill" });
   #model = make("p", { class: "card-model" });
@@ -25,7 +19,7 @@ export class Card {
   /** @type {Record<"fps" | "latency" | "viewers" | "drops", HTMLElement>} */
   #figures = { fps: make("dd"), latency: make("dd"), viewers: make("dd"), drops: make("dd") };
 
-  /** @param {StreamStats} stats */
+  /** @param {import("../wire/stream-stats.js").StreamStats} stats */
   constructor(stats) {
     this.stats = stats;
     const { name } = stats;
@@ -53,7 +47,7 @@ export class Card {
     this.show(stats);
   }
 
-  /** @param {StreamStats} stats */
+  /** @param {import("../wire/stream-stats.js").StreamStats} stats */
   show(stats) {
     this.stats = stats;
     const live = stats.state === "live";
@@ -77,7 +71,7 @@ export class Card {
   }
 }
 
-/** What had no result, with failures as one of the reasons; most frequent first. @param {StreamStats} stats */
+/** What had no result, with failures as one of the reasons; most frequent first. @param {import("../wire/stream-stats.js").StreamStats} stats */
 export function lost(stats) {
   /** @type {[string, number][]} */
   const reasons = Object.entries(stats.dropped);

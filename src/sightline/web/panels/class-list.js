@@ -19,7 +19,7 @@ export class ClassList {
   /** @type {Row[]} */
   #rows = [];
   #made = "";
-  /** @type {import("./model-settings.js").Detail | null} */
+  /** @type {import("../wire/stream-stats.js").Detail | null} */
   #detail = null;
   /** @type {Set<number> | null} */
   #shown = null;
@@ -43,7 +43,7 @@ export class ClassList {
   }
 
   /**
-   * @param {import("./model-settings.js").Detail} detail @param {unknown} classes as asked for or in force: names, ids or null
+   * @param {import("../wire/stream-stats.js").Detail} detail @param {unknown} classes as asked for or in force: names, ids or null
    * @param {boolean} mayChange
    */
   show(detail, classes, mayChange) {

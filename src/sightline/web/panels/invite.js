@@ -1,7 +1,7 @@
 /** The dialog that shows a code for somebody's phone or browser: it lets them in once, for one thing. */
 
 import { setText } from "../lib/dom.js";
-import { freeName, isStreamName } from "../wire/messages.js";
+import { freeName, isStreamName } from "../lib/stream-name.js";
 import { byId } from "./page.js";
 import { setUpCopy } from "./shell.js";
 

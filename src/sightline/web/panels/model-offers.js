@@ -57,7 +57,7 @@ export class ModelOffers {
     this.#mark();
   }
 
-  /** @param {string} name @param {import("./model-settings.js").Detail} detail */
+  /** @param {string} name @param {import("../wire/stream-stats.js").Detail} detail */
   #about(name, detail) {
     if (name === this.#inForce) return findsInWords(detail.task, detail.labels.length);
     const offer = this.#offers.find((one) => one.name === name);

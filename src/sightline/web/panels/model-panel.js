@@ -1,7 +1,7 @@
 /** The part of the panel in which a stream's model is chosen and set, live; the same on both pages. */
 
 import { make, setData, setText } from "../lib/dom.js";
-import { followFigures } from "../wire/stream-stats.js";
+import { followStats } from "../wire/stream-stats.js";
 import { ClassList } from "./class-list.js";
 import { KnownClasses } from "./looks.js";
 import { ModelOffers } from "./model-offers.js";
@@ -29,7 +29,7 @@ export function setUpModel(stream, painter, matters, then) {
     known.learn(stats);
     then(stats);
   };
-  const soon = followFigures(stream, matters, follow, () => panel.every);
+  const soon = followStats(stream, matters, follow, () => panel.every);
   return (model) => known.seen(model);
 }
 
@@ -72,7 +72,7 @@ class ModelPanel {
     return this.#classes.open || this.#settings.detail?.pending ? 1_000 : 2_000;
   }
 
-  /** @param {import("./model-settings.js").Detail | null} detail null: there is no such stream @param {number} askedAt */
+  /** @param {import("../wire/stream-stats.js").Detail | null} detail null: there is no such stream @param {number} askedAt */
   take(detail, askedAt) {
     this.#settings.take(detail, askedAt);
   }
@@ -145,7 +145,7 @@ class ModelPanel {
     if (detail) this.#classes.show(detail, settings.value("classes"), mayChange);
   }
 
-  /** @param {import("./model-settings.js").Detail} detail */
+  /** @param {import("../wire/stream-stats.js").Detail} detail */
   #learnKind({ settings: { model }, seen }) {
     if (seen[0]) this.#areas = { model, whole: seen[0].share !== null };
     else if (this.#areas.model !== model) this.#areas = { model, whole: false };

@@ -1,14 +1,8 @@
 /** A stream's model settings: what the server says is in force, and over it what this page has asked for just now. */
 
 /**
- * @typedef {{model: string, engine: string, device: string, imgsz: number | null, confidence: number, iou: number,
- *   max_detections: number, classes: string[] | null}} InForce
- * @typedef {{class_id: number, class_name: string, count: number | null, share: number | null}} Seen
- * @typedef {{settings: InForce, pending: {model: string, engine: string, imgsz: number | null, since: number} | null,
- *   switch_failed: {model: string, message: string, at: number} | null, task: string, labels: string[],
- *   imgsz_changeable: boolean, stride: number, seen: Seen[], model: string, browser: string,
- *   adaptive: {imgsz: number | null, confidence: number | null} | null}} Detail of `GET /api/streams/NAME`; `adaptive`
- *   has what the server changes by itself as latency asks for it, null where somebody chose
+ * @typedef {import("../wire/stream-stats.js").Detail} Detail
+ * @typedef {import("../wire/stream-stats.js").InForce} InForce
  * @typedef {Record<string, unknown>} Change
  * @typedef {{status: number, body: any}} Answer `status` is 0 where there was none
  * @typedef {{patch: (change: Change) => Promise<Answer>, onchange: () => void, onrefused: (why: string) => void}} Events

@@ -3,7 +3,7 @@
 import { percent, plural } from "../lib/format.js";
 
 /**
- * @typedef {import("./model-settings.js").Detail} Detail
+ * @typedef {import("../wire/stream-stats.js").Detail} Detail
  * @typedef {{name: string, family: string, task: string, labels: string[], input_size: [number, number] | null,
  *   licence: string, licence_note: string, description: string, active: boolean, usable: boolean, reason: string,
  *   engines: string[]}} Offer
@@ -88,7 +88,7 @@ export function shownInWords(shown, classes) {
   return classes ? `${shown.size} of ${classes}` : `${shown.size}`;
 }
 
-/** How much of a class was found of late. @param {import("./model-settings.js").Seen | undefined} seen */
+/** How much of a class was found of late. @param {import("../wire/stream-stats.js").Seen | undefined} seen */
 export function amount(seen) {
   if (!seen) return "";
   if (seen.share !== null) return seen.share > 0 && seen.share < 0.005 ? "<1 %" : percent(seen.share);
@@ -99,7 +99,7 @@ export function amount(seen) {
 /**
  * The order of the class list: what was found of late comes first, then as the model has them.
  *
- * @param {readonly string[]} labels @param {readonly import("./model-settings.js").Seen[]} seen largest first
+ * @param {readonly string[]} labels @param {readonly import("../wire/stream-stats.js").Seen[]} seen largest first
  * @param {ReadonlySet<number> | null} shown
  * @returns {{id: number, name: string}[]}
  */

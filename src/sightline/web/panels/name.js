@@ -1,7 +1,7 @@
 /** The dialog that asks how a new camera's stream shall be called. */
 
 import { setText } from "../lib/dom.js";
-import { freeName, isStreamName } from "../wire/messages.js";
+import { freeName, isStreamName } from "../lib/stream-name.js";
 import { byId } from "./page.js";
 
 /** @param {() => {name: string, state: string}[]} streams those there are */

@@ -3,7 +3,7 @@
 import { make, setText } from "../lib/dom.js";
 import { percent } from "../lib/format.js";
 import { color } from "../lib/palette.js";
-import { summary } from "../wire/messages.js";
+import { summary } from "../wire/findings.js";
 
 const LOOK_MS = 400;
 const SPEAK_MS = 5_000;
@@ -22,7 +22,7 @@ export class ObjectList {
     this.clear();
   }
 
-  /** @param {import("../wire/messages.js").Findings} findings */
+  /** @param {import("../wire/findings.js").Findings} findings */
   show(findings) {
     const now = performance.now();
     if (now - this.#shownAt < LOOK_MS) return;

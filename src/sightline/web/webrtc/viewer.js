@@ -11,7 +11,7 @@ const BLIND = 5; // pictures in a row; before the first real one a browser may s
 /**
  * @typedef {import("../wire/messages.js").ViewerFrame} ViewerFrame
  * @typedef {{meta: ViewerFrame, mask: Promise<import("../wire/mask.js").Mask | null>}} Said
- * @typedef {(meta: ViewerFrame, picture: import("../draw/painter.js").Picture) => void} Show
+ * @typedef {(meta: ViewerFrame, picture: import("../wire/findings.js").Picture) => void} Show
  */
 
 /** A viewer's link. Over WebRTC it plays the video out of sight, and gives each picture with its words. */

@@ -7,10 +7,13 @@ const NO_ANSWER_MS = 5_000;
 const CHECK_MS = 1_000;
 
 /**
- * @typedef {import("../capture/worker.js").FrameTaken} FrameTaken
+ * @typedef {{jpeg: ArrayBuffer, bitmap: ImageBitmap, width: number, height: number, timestamp: number}} Taken a picture
+ *   of the camera's, and when it was taken: milliseconds since 1970 on this clock
+ * @typedef {{jpeg: ArrayBuffer | null, png: ArrayBuffer | null, width: number, height: number, timestamp: number,
+ *   findings: import("./findings.js").Findings, stages: Record<string, number>, processing_time_ms: number}} Inferred
+ *   a picture with what this page found in it; `png` is its mask
  * @typedef {import("./messages.js").ResultMessage} ResultMessage
- * @typedef {import("../draw/painter.js").Picture} Picture
- * @typedef {import("../webrtc/camera.js").CameraLink} CameraLink
+ * @typedef {import("./findings.js").Picture} Picture
  * @typedef {{bitmap: ImageBitmap | null, sentAt: number, timestamp: number}} Pending `bitmap` is null where this page
  *   has inferred the picture, and shown it
  * @typedef {{
@@ -42,7 +45,7 @@ export class Publisher {
 
   /**
    * @param {string} stream @param {Events} events
-   * @param {(handlers: import("./socket.js").Handlers) => LiveSocket | CameraLink} connect
+   * @param {(handlers: import("./socket.js").Handlers) => import("./socket.js").Connection} connect
    */
   constructor(stream, events, connect = (handlers) => new LiveSocket(`/ws/camera/${stream}`, handlers)) {
     this.#events = events;
@@ -64,17 +67,17 @@ export class Publisher {
 
   /** True while pictures go out as video, by themselves. */
   get video() {
-    return "video" in this.#socket && this.#socket.video;
+    return this.#socket.video ?? false;
   }
 
   /** Send pictures one by one from now on. @param {string} why */
   useSocket(why) {
-    if ("useSocket" in this.#socket) this.#socket.useSocket(why);
+    this.#socket.useSocket?.(why);
   }
 
   /** Send them in any way again. */
   useAny() {
-    if ("useAny" in this.#socket) this.#socket.useAny();
+    this.#socket.useAny?.();
   }
 
   /** Pictures that may go out now. */
@@ -108,7 +111,7 @@ export class Publisher {
     if (navigator.onLine) this.#socket.retryNow();
   }
 
-  /** Send a picture; it is the publisher's from now on. @param {FrameTaken} frame */
+  /** Send a picture; it is the publisher's from now on. @param {Taken} frame */
   send(frame) {
     const { bitmap, timestamp, width, height } = frame;
     if (this.phase !== "open" || !this.hello || this.#pending.size >= this.hello.max_pending) {
@@ -135,8 +138,7 @@ export class Publisher {
   /**
    * Send a picture with what this page found in it. Returns its number; 0 where it could not be sent.
    *
-   * @param {import("../infer/inference.js").Inferred} found @param {string} model
-   * @param {import("../infer/runtime.js").Device} device
+   * @param {Inferred} found @param {string} model @param {{backend: string, threads: number}} device
    */
   sendInferred(found, model, device) {
     const { jpeg, png, timestamp, width, height, stages, processing_time_ms, findings } = found;
@@ -227,7 +229,7 @@ export class Publisher {
   /** The picture of the video that a result is of. @param {ResultMessage} result @returns {Pending} */
   #ofVideo(result) {
     this.counts.sent += 1;
-    const shot = "taken" in this.#socket ? this.#socket.taken(result) : undefined;
+    const shot = this.#socket.taken?.(result);
     return { bitmap: shot?.bitmap ?? null, timestamp: shot?.timestamp ?? 0, sentAt: 0 };
   }
 

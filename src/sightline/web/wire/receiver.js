@@ -4,9 +4,9 @@ import { readMask } from "./mask.js";
 
 /**
  * @typedef {import("./messages.js").ViewerFrame} ViewerFrame
- * @typedef {(meta: ViewerFrame, bytes: Uint8Array<ArrayBuffer>) => Promise<import("../draw/painter.js").Picture>} Decode
+ * @typedef {(meta: ViewerFrame, bytes: Uint8Array<ArrayBuffer>) => Promise<import("./findings.js").Picture>} Decode
  * @typedef {{
- *   onpicture: (meta: ViewerFrame, picture: import("../draw/painter.js").Picture) => void,
+ *   onpicture: (meta: ViewerFrame, picture: import("./findings.js").Picture) => void,
  *   onbroken: (meta: ViewerFrame) => void,
  * }} Events
  */

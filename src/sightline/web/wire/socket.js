@@ -2,7 +2,7 @@
 
 import { Backoff } from "../lib/backoff.js";
 import { Clock, wallClock } from "../lib/clock.js";
-import { parse, refusal } from "./messages.js";
+import { isFinal, parse } from "./messages.js";
 
 const CONNECT_MS = 8_000;
 const BEAT_MS = 5_000;
@@ -16,6 +16,22 @@ const CLOCK_SAMPLES = 4;
  *   onmessage: (message: import("./messages.js").ServerMessage) => void,
  *   onbinary?: (data: ArrayBuffer) => void,
  * }} Handlers `retryAt` is on the clock of `performance.now()`, 0 unless waiting
+ * @typedef {{
+ *   phase: Phase,
+ *   clock: Clock,
+ *   refused: {code: string, message: string} | null,
+ *   open: () => void,
+ *   drop: () => void,
+ *   close: () => void,
+ *   retryNow: () => void,
+ *   healthy: () => void,
+ *   send: (message: object) => void,
+ *   sendBinary: (data: ArrayBuffer) => void,
+ *   video?: boolean,
+ *   useSocket?: (why: string) => void,
+ *   useAny?: () => void,
+ *   taken?: (result: import("./messages.js").ResultMessage) => {bitmap: ImageBitmap, timestamp: number} | undefined,
+ * }} Connection of a camera: a `LiveSocket`, or a link that may send `video` instead, whose pictures `taken` finds
  */
 
 export class LiveSocket {
@@ -62,7 +78,7 @@ export class LiveSocket {
     if (this.phase === "closed" || this.phase === "waiting") return;
     this.#letGo(4000);
     if (!this.#refusedNow) this.refused = null;
-    if (this.refused && !refusal(this.refused.code, "").retry) {
+    if (this.refused && isFinal(this.refused.code)) {
       this.#enter("closed");
       return;
     }

@@ -1,20 +1,36 @@
-/** What the server says of one stream: its counts and its model's settings, asked time and again while it matters. */
+/** One stream as the server tells it: its counts and its model's settings, asked time and again while it matters. */
 
 const EVERY_MS = 2_000;
 const NOT_YET_MS = 250;
 const GIVE_UP_MS = 5_000;
 const GONE = 404;
 
-/** @typedef {import("../panels/cards.js").StreamStats & import("../panels/model-settings.js").Detail} Stats */
+/**
+ * @typedef {{name: string, state: "live" | "waiting" | "reconnecting", reason: string, pulled: boolean, model: string,
+ *   width: number, height: number, fps: number, latency_ms: {p50: number, p95: number, p99: number}, viewers: number,
+ *   received: number, delivered: number, dropped: Record<string, number>, failed: number, in_flight: number,
+ *   browser: string, stages: Record<string, number>}} StreamStats one entry of `GET /api/streams`
+ * @typedef {{model: string, engine: string, device: string, imgsz: number | null, confidence: number, iou: number,
+ *   max_detections: number, classes: string[] | null}} InForce
+ * @typedef {{class_id: number, class_name: string, count: number | null, share: number | null}} Seen
+ * @typedef {{settings: InForce, pending: {model: string, engine: string, imgsz: number | null, since: number} | null,
+ *   switch_failed: {model: string, message: string, at: number} | null, task: string, labels: string[],
+ *   imgsz_changeable: boolean, stride: number, seen: Seen[], model: string, browser: string,
+ *   adaptive: {imgsz: number | null, confidence: number | null} | null}} Detail of `GET /api/streams/NAME`; `adaptive`
+ *   has what the server changes by itself as latency asks for it, null where somebody chose
+ * @typedef {StreamStats & Detail} Stats
+ */
 
 /**
+ * Ask in rounds, from now on.
+ *
  * @param {string} stream
  * @param {() => boolean} matters
  * @param {(stats: Stats | null, askedAt: number) => void} then null: there is no such stream
  * @param {() => number} every milliseconds
  * @returns {() => void} ask now
  */
-export function followFigures(stream, matters, then, every = () => EVERY_MS) {
+export function followStats(stream, matters, then, every = () => EVERY_MS) {
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let timer;
   const round = async () => {

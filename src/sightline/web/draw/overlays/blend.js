@@ -1,16 +1,16 @@
 /** Areas dyed, the picture's brightness (the V of HSV) kept; the twin of `renderers/blend.py`. */
 
 import { color } from "../../lib/palette.js";
-import { byValue, opaque, valuesAt } from "../../wire/mask.js";
-import { isBackground } from "../../wire/messages.js";
+import { isBackground } from "../../wire/findings.js";
 import { blank, canvasOf, lay, layer, workSize } from "../layers.js";
+import { byValue, opaque, valuesAt } from "../mask.js";
 
 export const name = "blend";
 export const title = "Blend";
 export const needs = "mask";
 export const opacity = 0.7;
 
-/** @type {import("../modes.js").Draw} */
+/** @type {import("../layers.js").Draw} */
 export function draw(context, picture, place, brush) {
   const { mask, findings } = picture;
   if (!mask || !findings) return;

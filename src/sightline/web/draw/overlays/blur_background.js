@@ -9,7 +9,7 @@ export const title = "Blur background";
 export const needs = "person";
 export const opacity = 0.5;
 
-/** Opacity is how strongly it is blurred. @type {import("../modes.js").Draw} */
+/** Opacity is how strongly it is blurred. @type {import("../layers.js").Draw} */
 export function draw(context, picture, place, brush) {
   if (brush.opacity <= 0) return;
   const size = workSize(picture, SIDE);

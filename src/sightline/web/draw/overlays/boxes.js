@@ -10,7 +10,7 @@ export const title = "Boxes";
 export const needs = "nothing";
 export const opacity = 0.5;
 
-/** Boxes are solid unless opacity is below a half, where they begin to fade. @type {import("../modes.js").Draw} */
+/** Boxes are solid unless opacity is below a half, where they begin to fade. @type {import("../layers.js").Draw} */
 export function draw(context, picture, place, brush) {
   filled.draw(context, picture, place, brush);
   if (!picture.findings) return;
@@ -51,7 +51,7 @@ function drawBox(context, box, stroke, ratio) {
 
 /**
  * @param {CanvasRenderingContext2D} context
- * @param {import("../../wire/messages.js").Detection} detection
+ * @param {import("../../wire/findings.js").Detection} detection
  * @param {import("../../lib/geometry.js").Rect} box
  * @param {import("../../lib/geometry.js").Rect} place @param {number} ratio
  */

@@ -1,14 +1,14 @@
 /** The edges of areas in the colour of their class; the twin of `renderers/contours.py`. */
 
-import { maskColors, valuesAt } from "../../wire/mask.js";
 import { canvasOf, lay, layer, workSize } from "../layers.js";
+import { maskColors, valuesAt } from "../mask.js";
 
 export const name = "contours";
 export const title = "Contours";
 export const needs = "mask";
 export const opacity = 1;
 
-/** @type {import("../modes.js").Draw} */
+/** @type {import("../layers.js").Draw} */
 export function draw(context, picture, place, brush) {
   const { mask, findings } = picture;
   if (!mask || !findings) return;

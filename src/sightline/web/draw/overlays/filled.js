@@ -7,7 +7,7 @@ export const title = "Filled";
 export const needs = "mask";
 export const opacity = 0.5;
 
-/** @type {import("../modes.js").Draw} */
+/** @type {import("../layers.js").Draw} */
 export function draw(context, picture, place, brush) {
   const layer = colored(picture);
   if (layer) lay(context, layer, place, brush.opacity);

@@ -11,7 +11,7 @@ export const title = "Replace background";
 export const needs = "person";
 export const opacity = 1;
 
-/** @type {import("../modes.js").Draw} */
+/** @type {import("../layers.js").Draw} */
 export function draw(context, picture, place, brush) {
   const wall = layer(picture, "wall", () => {
     const { width, height } = workSize(picture, SIDE);

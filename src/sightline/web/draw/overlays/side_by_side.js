@@ -8,7 +8,7 @@ export const needs = "nothing";
 export const opacity = 0.5;
 export const across = 2;
 
-/** @type {import("../modes.js").Draw} */
+/** @type {import("../layers.js").Draw} */
 export function draw(context, picture, place, brush) {
   const right = { ...place, x: place.x + place.width };
   context.drawImage(picture.image, right.x, right.y, right.width, right.height);
