@@ -49,7 +49,7 @@ export class FakeSocket {
 export function install() {
   FakeSocket.made = [];
   globalThis.WebSocket = FakeSocket;
-  globalThis.location = { protocol: "http:", host: "localhost:8000" };
+  globalThis.location = { origin: "http://localhost:8000", hostname: "localhost", search: "" };
 }
 
 /** The socket in use. */

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { choose, inWords, isNear } from "../../../src/sightline/web/webrtc/choice.js";
+import { choose, isNear } from "../../../src/sightline/web/webrtc/choice.js";
 import { Shots, nearest } from "../../../src/sightline/web/webrtc/camera.js";
 import { Matcher } from "../../../src/sightline/web/webrtc/viewer.js";
 import { quick, timesOf } from "../../../src/sightline/web/webrtc/connection.js";
@@ -21,11 +21,6 @@ test("the page's address forces a transport, else the rule says", () => {
   assert.deepEqual(at("localhost", "?transport=webrtc"), { transport: "webrtc", forced: true });
   assert.deepEqual(at("example.com", "?a=1&transport=websocket"), { transport: "websocket", forced: true });
   assert.deepEqual(at("example.com", "?transport=pigeon"), { transport: "webrtc", forced: false });
-});
-
-test("the reason is told with the transport", () => {
-  assert.equal(inWords("websocket", "no UDP path"), "no UDP path: using WebSocket.");
-  assert.equal(inWords("websocket", ""), "Connected over WebSocket.");
 });
 
 test("only a picture of that very moment is taken", () => {

@@ -6,7 +6,7 @@
 
 import { wallClock } from "../lib/clock.js";
 import { Encoder } from "../lib/encoder.js";
-import { Gate } from "./send-gate.js";
+import { SendGate } from "./send-gate.js";
 
 /**
  * @typedef {import("../lib/encoder.js").Limits} Limits
@@ -22,7 +22,7 @@ export class Capture {
   /** @type {"track" | "video" | "page" | ""} */
   way = "";
   #events;
-  #gate = new Gate();
+  #gate = new SendGate();
   /** @type {Worker | null} */
   #worker = null;
   /** @type {Encoder | null} */

@@ -2,6 +2,7 @@
 
 /**
  * @typedef {{kind: string, title: string, text: string, link?: {href: string, text: string}}} Problem
+ * @typedef {{kind: "facing", facing: string} | {kind: "device", id: string}} Other the camera to switch to
  */
 
 /** Browsers hide the camera from pages that came over plain http from another machine. */
@@ -43,7 +44,7 @@ export async function listCameras() {
  * The camera that a press on "switch" leads to: a phone's other side, else the next in the list. Null if there is none.
  *
  * @param {readonly {id: string}[]} cameras @param {string} current @param {string | undefined} facing of the current one
- * @returns {import("../panels/phone.js").Other | null}
+ * @returns {Other | null}
  */
 export function nextCamera(cameras, current, facing) {
   if (cameras.length < 2) return null;

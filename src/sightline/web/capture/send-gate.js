@@ -1,6 +1,6 @@
 /** Decides which pictures of a camera go out: no more without an answer than the server takes, nor faster. */
 
-export class Gate {
+export class SendGate {
   #credits = 0;
   #interval = 0;
   #next = 0;

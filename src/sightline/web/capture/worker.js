@@ -15,13 +15,13 @@
 
 import { wallClock } from "../lib/clock.js";
 import { Encoder } from "../lib/encoder.js";
-import { Gate } from "./send-gate.js";
+import { SendGate } from "./send-gate.js";
 
 const LAST_MS = 2_000;
 
 const worker = /** @type {{postMessage: (message: FromWorker, transfer?: Transferable[]) => void,
   onmessage: ((event: MessageEvent<ToWorker>) => void) | null, close: () => void}} */ (/** @type {unknown} */ (self));
-const gate = new Gate();
+const gate = new SendGate();
 const encoder = new Encoder();
 /** @type {Limits} */
 let limits = { maxSide: 640, maxPixels: Infinity, quality: 0.8 };

@@ -18,6 +18,7 @@ import { Phone } from "../panels/phone.js";
 import { setUpRun } from "../panels/run-panel.js";
 import { setUpLink } from "../panels/share.js";
 import { setUpShell } from "../panels/shell.js";
+import { showTransport } from "../panels/transport.js";
 import { askedInWords, reasonInWords } from "../panels/words.js";
 import { CameraLink } from "../webrtc/camera.js";
 import { summary } from "../wire/findings.js";
@@ -109,7 +110,7 @@ const publisher = new Publisher(stream, {
     highestQuality = Math.max(LOWEST_QUALITY, Math.min(highestQuality, asked.quality) - 0.1);
     limit();
   },
-}, (handlers) => new CameraLink(stream, handlers, () => ({ track, video })));
+}, (handlers) => new CameraLink(stream, { ...handlers, ontransport: showTransport }, () => ({ track, video })));
 const capture = new Capture({
   onframe: (frame) => publisher.send(frame),
   onskip: () => (publisher.counts.skipped += 1),

@@ -14,6 +14,7 @@ import { Figures, byId } from "../panels/page.js";
 import { setUpRun } from "../panels/run-panel.js";
 import { setUpLink } from "../panels/share.js";
 import { setUpShell } from "../panels/shell.js";
+import { showTransport } from "../panels/transport.js";
 import { ViewLink } from "../webrtc/viewer.js";
 import { Receiver } from "../wire/receiver.js";
 import { viewWords } from "./view-state.js";
@@ -82,6 +83,7 @@ const socket = new ViewLink(stream, {
   },
   onbinary: (data) => receiver.receive(data),
   onpicture: showPicture,
+  ontransport: showTransport,
 }, stage);
 
 const receiver = new Receiver({

@@ -5,7 +5,7 @@ import { byId } from "./page.js";
 
 /**
  * @typedef {MediaTrackCapabilities & {torch?: boolean}} Capabilities
- * @typedef {{kind: "facing", facing: string} | {kind: "device", id: string}} Other
+ * @typedef {import("../capture/devices.js").Other} Other
  */
 
 export class Phone {

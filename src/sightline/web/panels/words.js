@@ -78,3 +78,13 @@ const REFUSALS = {
 export function refusal(code, message) {
   return { ...(REFUSALS[code] ?? { title: "The server refused", text: message }), retry: !isFinal(code) };
 }
+
+/**
+ * How a page is connected.
+ *
+ * @param {import("../webrtc/choice.js").Transport} transport @param {string} why not the other one, "" if there is no reason
+ */
+export function transportInWords(transport, why) {
+  if (transport === "webrtc") return "Connected over WebRTC.";
+  return why ? `${why}: using WebSocket.` : "Connected over WebSocket.";
+}

@@ -38,7 +38,8 @@ export class CameraLink extends Link {
   #timer;
 
   /**
-   * @param {string} stream @param {import("../wire/socket.js").Handlers} handlers
+   * @param {string} stream
+   * @param {import("../wire/socket.js").Handlers & {ontransport?: import("./link.js").OnTransport}} handlers
    * @param {() => {track: MediaStreamTrack | null, video: HTMLVideoElement}} camera what is to be sent
    */
   constructor(stream, handlers, camera) {

@@ -27,9 +27,3 @@ export function choose({ hostname, search }) {
   if (asked === "webrtc" || asked === "websocket") return { transport: asked, forced: true };
   return { transport: isNear(hostname) ? "websocket" : "webrtc", forced: false };
 }
-
-/** What a person reads. @param {Transport} transport @param {string} why not the other one, "" if there is no reason */
-export function inWords(transport, why) {
-  if (transport === "webrtc") return "Connected over WebRTC.";
-  return why ? `${why}: using WebSocket.` : "Connected over WebSocket.";
-}

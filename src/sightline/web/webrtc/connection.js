@@ -18,9 +18,9 @@ const LATER_MS = 1_000;
  * }} Handlers of `onclose` and `onrefused` one is called, once, unless `close` was.
  */
 
-/** What the server offers. @returns {Promise<Terms>} */
-export async function terms() {
-  const answer = await fetch("/api/webrtc");
+/** What the server offers. @param {string} server its origin @returns {Promise<Terms>} */
+export async function terms(server) {
+  const answer = await fetch(`${server}/api/webrtc`);
   if (!answer.ok) throw new Error(`GET /api/webrtc: ${answer.status}`);
   return answer.json();
 }
@@ -52,7 +52,7 @@ export function timesOf(video, told) {
 }
 
 export class Connection {
-  #path;
+  #url;
   #handlers;
   #peer;
   #channel;
@@ -63,11 +63,11 @@ export class Connection {
   #offered;
 
   /**
-   * @param {string} path such as /whip/door @param {Terms} terms @param {Handlers} handlers
+   * @param {string} url such as https://cam.example/whip/door @param {Terms} terms @param {Handlers} handlers
    * @param {(peer: RTCPeerConnection) => void} prepare adds the video to send or to receive
    */
-  constructor(path, terms, handlers, prepare) {
-    this.#path = path;
+  constructor(url, terms, handlers, prepare) {
+    this.#url = url;
     this.#handlers = handlers;
     const iceServers = terms.ice_servers.map(({ urls, username, credential }) => ({
       urls,
@@ -113,13 +113,14 @@ export class Connection {
     await this.#peer.setLocalDescription();
     const headers = { "Content-Type": "application/sdp" };
     const body = this.#peer.localDescription?.sdp ?? "";
-    const answer = await fetch(this.#path, { method: "POST", headers, body });
+    const answer = await fetch(this.#url, { method: "POST", headers, body });
     const text = await answer.text();
     if (answer.status !== 201) {
       this.#refused(text, answer.status);
       return;
     }
-    this.#location = answer.headers.get("Location") ?? "";
+    const location = answer.headers.get("Location");
+    this.#location = location ? new URL(location, this.#url).href : "";
     if (this.#over) return;
     await this.#peer.setRemoteDescription({ type: "answer", sdp: quick(text) });
     await this.#trickle();

@@ -5,12 +5,9 @@
 
 import { Backoff } from "../lib/backoff.js";
 import { Clock, wallClock } from "../lib/clock.js";
-import { setData, setText } from "../lib/dom.js";
-import { notice } from "../panels/notice.js";
-import { byId } from "../panels/page.js";
 import { parse } from "../wire/messages.js";
 import { LiveSocket } from "../wire/socket.js";
-import { choose, inWords } from "./choice.js";
+import { choose } from "./choice.js";
 import { Connection, able, terms } from "./connection.js";
 
 const CONNECT_MS = 3_000;
@@ -27,21 +24,20 @@ const NO_UDP = "no UDP path";
  *   onvideo: () => void,
  *   onend: () => void,
  *   onclock?: (clock: Clock) => void,
+ *   ontransport?: OnTransport,
  * }} Handlers `prepare` adds the video to a WebRTC connection, `onvideo` tells that it flows, `onend` that it does not
  *   any more
+ * @typedef {(transport: import("./choice.js").Transport, why: string, fellBack: boolean) => void} OnTransport which one
+ *   is taken; `why` it is not WebRTC; `fellBack`: WebRTC was tried
  */
-
-/** Say on the page which it is. @param {import("./choice.js").Transport} transport @param {string} why */
-function show(transport, why) {
-  setText(byId("transport", HTMLElement), inWords(transport, why));
-  setData(document.body, "transport", transport);
-}
 
 export class Link {
   #handlers;
   #socket;
   #webrtcPath;
-  #choice = choose(location);
+  #server;
+  /** @type {import("./choice.js").Choice} */
+  #choice;
   /** What was chosen before `useSocket`. @type {import("./choice.js").Choice | null} */
   #aside = null;
   /** True while pictures go as video. */
@@ -67,14 +63,20 @@ export class Link {
   /** @type {Promise<unknown>} */
   #left = Promise.resolve();
 
-  /** @param {{socket: string, webrtc: string}} paths @param {Handlers} handlers */
-  constructor(paths, handlers) {
+  /**
+   * @param {{socket: string, webrtc: string}} paths @param {Handlers} handlers
+   * @param {{server?: string, choice?: import("./choice.js").Choice}} to the page's own server, and what its address
+   *   says, where nothing else is given
+   */
+  constructor(paths, handlers, { server = location.origin, choice = choose(location) } = {}) {
     this.#handlers = handlers;
     this.#webrtcPath = paths.webrtc;
-    this.#socket = new LiveSocket(paths.socket, {
-      ...handlers,
-      onphase: (phase, retryAt) => this.#way === "websocket" && handlers.onphase(phase, retryAt),
-    });
+    this.#server = server;
+    this.#choice = choice;
+    const onphase = (/** @type {Phase} */ phase, /** @type {number} */ retryAt) => {
+      if (this.#way === "websocket") handlers.onphase(phase, retryAt);
+    };
+    this.#socket = new LiveSocket(paths.socket, { ...handlers, onphase }, server);
   }
 
   get phase() {
@@ -139,7 +141,7 @@ export class Link {
     this.#aside = this.#choice;
     this.#choice = { transport: "websocket", forced: true };
     this.#why = why;
-    if (this.#way === "websocket") show("websocket", why);
+    if (this.#way === "websocket") this.#tell("websocket", why);
     else if (this.#phase !== "closed") void this.#letGo().then(() => this.#useSocket());
   }
 
@@ -149,7 +151,7 @@ export class Link {
     this.#choice = this.#aside;
     this.#aside = null;
     this.#why = "";
-    if (this.#way === "websocket") show("websocket", "");
+    if (this.#way === "websocket") this.#tell("websocket", "");
   }
 
   /** @param {object} message */
@@ -163,9 +165,9 @@ export class Link {
     if (this.#way === "websocket") this.#socket.sendBinary(data);
   }
 
-  #useSocket() {
+  #useSocket(fellBack = false) {
     this.#way = "websocket";
-    show("websocket", this.#why);
+    this.#tell("websocket", this.#why, fellBack);
     this.#socket.open();
   }
 
@@ -181,7 +183,7 @@ export class Link {
       return;
     }
     this.#timer = setTimeout(() => this.#failed(NO_UDP), CONNECT_MS);
-    const told = await terms().catch(() => null);
+    const told = await terms(this.#server).catch(() => null);
     if (run !== this.#run) return;
     if (!told?.available) {
       void this.#failed(told ? told.reason : "the server doesn't say whether it offers WebRTC");
@@ -199,7 +201,8 @@ export class Link {
         void this.#failed("the server refused WebRTC");
       },
     };
-    this.#connection = new Connection(this.#webrtcPath, told, handlers, (peer) => this.#handlers.prepare(peer, told));
+    const prepare = (/** @type {RTCPeerConnection} */ peer) => this.#handlers.prepare(peer, told);
+    this.#connection = new Connection(this.#server + this.#webrtcPath, told, handlers, prepare);
   }
 
   #opened() {
@@ -208,7 +211,7 @@ export class Link {
     this.#clock = new Clock();
     this.#beat = setInterval(() => this.#check(), BEAT_MS);
     this.video = true;
-    show("webrtc", "");
+    this.#tell("webrtc", "");
     this.#handlers.onvideo();
     this.#enter("open");
     this.#ping();
@@ -252,8 +255,7 @@ export class Link {
     if (!this.#choice.forced) {
       this.#choice = { transport: "websocket", forced: false }; // and not three seconds of waiting at every return
       this.#why = had ? `the WebRTC connection broke (${why})` : why;
-      this.#useSocket();
-      notice(inWords("websocket", this.#why));
+      this.#useSocket(true);
       return;
     }
     this.#refused ??= { code: "no_webrtc", message: why };
@@ -275,6 +277,11 @@ export class Link {
     }
     this.#left = Promise.all([this.#left, connection?.close()]);
     await this.#left;
+  }
+
+  /** @param {import("./choice.js").Transport} transport @param {string} why */
+  #tell(transport, why, fellBack = false) {
+    this.#handlers.ontransport?.(transport, why, fellBack);
   }
 
   /** @param {Phase} phase @param {number} retryAt */

@@ -22,10 +22,11 @@ export class ViewLink extends Link {
 
   /**
    * @param {string} stream
-   * @param {import("../wire/socket.js").Handlers & {onpicture: Show}} handlers
-   * @param {HTMLElement} stage where the video may play
+   * @param {import("../wire/socket.js").Handlers & {onpicture: Show, ontransport?: import("./link.js").OnTransport}} handlers
+   * @param {ParentNode} stage where the video may play out of sight: it has the class `unseen`
+   * @param {ConstructorParameters<typeof Link>[2]} to another server, or over another transport
    */
-  constructor(stream, handlers, stage) {
+  constructor(stream, handlers, stage, to = {}) {
     super(
       { socket: `/ws/view/${stream}?still=1`, webrtc: `/whep/${stream}?render=viewer` },
       {
@@ -42,6 +43,7 @@ export class ViewLink extends Link {
         onvideo: () => this.#begin(),
         onend: () => this.#end(),
       },
+      to,
     );
     this.#matcher = new Matcher((meta, picture) => {
       this.#seenAt = performance.now();

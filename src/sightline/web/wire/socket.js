@@ -44,7 +44,7 @@ export class LiveSocket {
   /** @type {ReturnType<typeof setInterval> | undefined} */
   #beat;
   #heard = 0;
-  #path;
+  #url;
   #handlers;
   #backoff = new Backoff();
   /** @type {Phase} */
@@ -54,9 +54,12 @@ export class LiveSocket {
   refused = null;
   #refusedNow = false;
 
-  /** @param {string} path such as /ws/view/webcam @param {Handlers} handlers */
-  constructor(path, handlers) {
-    this.#path = path;
+  /**
+   * @param {string} path such as /ws/view/webcam @param {Handlers} handlers
+   * @param {string} server its origin, such as https://cam.example
+   */
+  constructor(path, handlers, server = location.origin) {
+    this.#url = server.replace(/^http/, "ws") + path;
     this.#handlers = handlers;
   }
 
@@ -111,8 +114,7 @@ export class LiveSocket {
   #connect() {
     this.#letGo(1000);
     this.#refusedNow = false;
-    const scheme = location.protocol === "https:" ? "wss:" : "ws:";
-    const socket = new WebSocket(`${scheme}//${location.host}${this.#path}`);
+    const socket = new WebSocket(this.#url);
     socket.binaryType = "arraybuffer";
     socket.onopen = () => this.#opened();
     socket.onmessage = (event) => this.#received(event.data);
