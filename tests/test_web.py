@@ -62,4 +62,4 @@ def test_a_script_imports_files_that_exist_and_writes_text_only(script: Path) ->
 def test_files_are_short() -> None:
     ours = [path for path in WEB.rglob("*") if path.suffix in {".js", ".css", ".html"} and VENDOR not in path.parents]
     lines = {str(path.relative_to(WEB)): path.read_text().count("\n") for path in ours}
-    assert max(lines.values()) <= 450, {name: n for name, n in lines.items() if n > 450}
+    assert max(lines.values()) <= 360, {name: n for name, n in lines.items() if n > 360}

@@ -65,3 +65,35 @@ export class FakeBitmap {
 
 /** Let promises settle. */
 export const settle = () => new Promise((resolve) => setImmediate(resolve));
+
+/** A camera's track. */
+export class FakeTrack {
+  muted = false;
+  enabled = true;
+  readyState = "live";
+  stop() {
+    this.readyState = "ended";
+  }
+  getSettings() {
+    return { width: 640 };
+  }
+}
+
+/** What `getUserMedia` gives. */
+export class FakeMedia {
+  track = new FakeTrack();
+  getVideoTracks() {
+    return [this.track];
+  }
+  getTracks() {
+    return [this.track];
+  }
+}
+
+/** A video element. */
+export class FakeVideo {
+  srcObject = null;
+  play() {
+    return Promise.resolve();
+  }
+}

@@ -53,6 +53,20 @@ export function only(findings, mask, shown) {
   };
 }
 
+/**
+ * What was found as the server would send it, of what is shown.
+ *
+ * @param {import("./worker.js").Inferred} found @param {import("./input.js").PortableModel} model
+ * @param {{stream: string, frameNumber: number, browser: string}} about `browser`: what runs the model, in words
+ * @returns {{result: import("../wire/messages.js").ResultMessage, mask: import("../wire/mask.js").Mask | null}}
+ */
+export function resultOf(found, model, about) {
+  const { width, height, timestamp, processing_time_ms, stages } = found;
+  const { findings, mask } = only(found.findings, found.mask, model.shown);
+  const said = { model: model.name, width, height, timestamp, processing_time_ms, stages };
+  return { result: { type: "result", ...findings, ...about, ...said }, mask };
+}
+
 /** The device in words, as the server says it. @param {import("./runtime.js").Device} device */
 export function deviceInWords({ backend, threads }) {
   return backend === "webgpu" ? "webgpu" : `wasm, ${threads} thread${threads > 1 ? "s" : ""}`;

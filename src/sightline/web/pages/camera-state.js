@@ -29,6 +29,14 @@ import { refusal } from "../panels/words.js";
  * }} Words `small`: the picture goes on, the banner stays out of its way
  */
 
+/** A camera page that was just opened. @param {Situation["problem"]} problem @returns {Situation} */
+export function atRest(problem) {
+  return {
+    ...{ wanted: false, problem, opening: false, paused: false, muted: false, hadServer: false, hadResult: false },
+    ...{ phase: "closed", retryAt: 0, refused: null, model: { state: "", message: "" }, unanswered: 0 },
+  };
+}
+
 const QUIET_MS = 3_000;
 const FAILING_MS = 1_000;
 

@@ -1,12 +1,8 @@
-/** Where the model runs: on the server or in this browser. Loads it here, watches it, and says how things stand. */
+/** Where the model runs: on the server or in this browser. It is loaded here, watched, and its state told in words. */
 
 import { Chooser } from "../infer/choice.js";
 import { Inference } from "../infer/inference.js";
 import { deviceInWords } from "../infer/words.js";
-import { setText } from "../lib/dom.js";
-import { remember, remembered } from "../lib/storage.js";
-import { notice } from "../panels/notice.js";
-import { byId } from "../panels/page.js";
 
 const LOOK_MS = 3_000;
 const NO_THREADS = "It has one thread only, because this page is not isolated: open it over https:// or as localhost.";
@@ -19,7 +15,11 @@ const NO_THREADS = "It has one thread only, because this page is not isolated: o
  *   onfound: (found: import("../infer/inference.js").Inferred, model: PortableModel) => void,
  *   onskip: () => void,
  *   onmove: () => void,
- * }} Events `onmove`: pictures go elsewhere from now on
+ *   onsay: (text: string) => void,
+ *   onnotice: (text: string) => void,
+ *   onruntime: (there: boolean) => void,
+ * }} Events `onmove`: pictures go elsewhere from now on; `onsay`: how things stand; `onnotice`: what was decided just
+ *   now; `onruntime`: whether this build can run models in browsers
  */
 
 export class ModelPlace {
@@ -29,7 +29,8 @@ export class ModelPlace {
   #events;
   #chooser = new Chooser();
   #inference;
-  #select = byId("place", HTMLSelectElement);
+  /** @type {import("../infer/choice.js").Wanted} */
+  #wanted = "server";
   /** @type {PortableModel | null} */
   #model = null;
   #asked = 0;
@@ -47,12 +48,12 @@ export class ModelPlace {
       onready: (device) => this.#ready(device),
       onfailure: (why) => this.#failed(why),
     });
-    this.#select.value = remembered("place", "server");
-    if (!this.#select.value) this.#select.value = "server";
-    this.#select.addEventListener("change", () => {
-      remember("place", this.#select.value);
-      if (this.#looking) void this.#choose();
-    });
+  }
+
+  /** What the person wants from now on. @param {import("../infer/choice.js").Wanted} wanted */
+  want(wanted) {
+    this.#wanted = wanted;
+    if (this.#looking) void this.#choose();
   }
 
   get inBrowser() {
@@ -99,12 +100,12 @@ export class ModelPlace {
   shown(place, latency) {
     if (!this.#chooser.result(place, latency)) return;
     this.#moved();
-    if (!this.#chooser.measuring) notice(this.#chooser.says);
+    if (!this.#chooser.measuring) this.#events.onnotice(this.#chooser.says);
   }
 
   async #choose() {
     this.#inference.stop();
-    this.#chooser.choose(/** @type {import("../infer/choice.js").Wanted} */ (this.#select.value));
+    this.#chooser.choose(this.#wanted);
     this.#moved();
     if (this.#chooser.needsRuntime) await this.#load();
     else this.#note(await this.#ask());
@@ -136,7 +137,7 @@ export class ModelPlace {
   /** Whether there is anything to choose. @param {Answer | null} answer */
   #note(answer) {
     if (!answer) return;
-    for (const option of this.#select.options) option.disabled = option.value !== "server" && !answer.runtime;
+    this.#events.onruntime(answer.runtime);
     if (!answer.runtime) {
       this.#chooser.impossible(answer.reason);
       this.#say();
@@ -166,7 +167,7 @@ export class ModelPlace {
   #failed(why) {
     const again = this.#chooser.failure(why, performance.now());
     this.#moved();
-    notice(this.#chooser.says);
+    this.#events.onnotice(this.#chooser.says);
     if (again && this.#model) this.#inference.load(this.#model);
   }
 
@@ -177,6 +178,6 @@ export class ModelPlace {
   }
 
   #say() {
-    setText(byId("place-why", HTMLElement), this.#chooser.says);
+    this.#events.onsay(this.#chooser.says);
   }
 }
