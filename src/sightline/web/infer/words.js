@@ -1,5 +1,13 @@
 /** What was found, in words: as `describe.py` has them. Pure. */
 
+/**
+ * @typedef {{
+ *   type: "found", timestamp: number, bitmap: ImageBitmap, jpeg: ArrayBuffer | null, width: number, height: number,
+ *   findings: import("../wire/findings.js").Findings, mask: import("../wire/mask.js").Mask | null, png: ArrayBuffer | null,
+ *   stages: Record<string, number>, processing_time_ms: number,
+ * }} Inferred `jpeg` is null where the picture is not to be sent
+ */
+
 const NOTHING = 255;
 
 /**
@@ -56,7 +64,7 @@ export function only(findings, mask, shown) {
 /**
  * What was found as the server would send it, of what is shown.
  *
- * @param {import("./worker.js").Inferred} found @param {import("./input.js").PortableModel} model
+ * @param {Inferred} found @param {import("./input.js").PortableModel} model
  * @param {{stream: string, frameNumber: number, browser: string}} about `browser`: what runs the model, in words
  * @returns {{result: import("../wire/messages.js").ResultMessage, mask: import("../wire/mask.js").Mask | null}}
  */

@@ -5,11 +5,7 @@
  * @typedef {import("../lib/encoder.js").Limits} Limits
  * @typedef {{type: "load", model: PortableModel, backend: "auto" | "wasm"}
  *   | {type: "picture", bitmap: ImageBitmap, timestamp: number, limits: Limits, send: boolean}} ToInference
- * @typedef {{
- *   type: "found", timestamp: number, bitmap: ImageBitmap, jpeg: ArrayBuffer | null, width: number, height: number,
- *   findings: import("../wire/findings.js").Findings, mask: import("../wire/mask.js").Mask | null, png: ArrayBuffer | null,
- *   stages: Record<string, number>, processing_time_ms: number,
- * }} Inferred `jpeg` is null where the picture is not to be sent
+ * @typedef {import("./words.js").Inferred} Inferred
  * @typedef {Inferred
  *   | {type: "ready", device: import("./runtime.js").Device}
  *   | {type: "failed", message: string}} FromInference
