@@ -1,4 +1,4 @@
-"""The pages. Camera and viewer share some of their panel: ``web/parts`` holds what both have."""
+"""The pages. ``web/parts`` holds what several of them have."""
 
 from __future__ import annotations
 
