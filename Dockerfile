@@ -7,7 +7,7 @@ ARG PYTHON=3.13
 FROM node:22-slim AS npm
 
 FROM python:${PYTHON}-slim AS build
-# What the pages take from npm is put into the wheel (web/vendor.py).
+# What the pages take from npm is put into the wheel (packaging/npm/vendor.py).
 COPY --from=npm /usr/local/bin/node /usr/local/bin/node
 COPY --from=npm /usr/local/lib/node_modules /usr/local/lib/node_modules
 RUN ln -s ../lib/node_modules/npm/bin/npm-cli.js /usr/local/bin/npm

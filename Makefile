@@ -47,12 +47,12 @@ $(BIN)/python:
 	@echo "making $(VENV) with $$($(PYTHON) --version)"
 	@$(if $(UV),$(UV) venv --quiet --python $(PYTHON) $(VENV),$(PYTHON) -m venv $(VENV) && $(BIN)/python -m pip install --quiet --upgrade pip)
 
-$(VENV)/.serve: pyproject.toml web/package-lock.json | $(BIN)/python
+$(VENV)/.serve: pyproject.toml packaging/npm/package-lock.json | $(BIN)/python
 	@echo "installing Sightline (about a minute)"
 	@$(INSTALL) --editable .
 	@touch $@
 
-$(VENV)/.dev: pyproject.toml web/package-lock.json | $(BIN)/python
+$(VENV)/.dev: pyproject.toml packaging/npm/package-lock.json | $(BIN)/python
 	@echo "installing Sightline and what its tests need"
 	@$(INSTALL) --editable . --group dev
 	@touch $@ $(VENV)/.serve

@@ -14,7 +14,7 @@ class VendorHook(BuildHookInterface):  # type: ignore[type-arg]
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """See hatchling."""
-        path = Path(self.root) / "web" / "vendor.py"
+        path = Path(self.root) / "packaging" / "npm" / "vendor.py"
         spec = importlib.util.spec_from_file_location("vendor", path)
         assert spec is not None
         assert spec.loader is not None

@@ -1,6 +1,7 @@
 """In-browser inference against native ONNX Runtime on this machine, in turns, and its memory over many frames.
 
-``python bench/browser.py [--models nano yolox_nano.onnx] [--frames 2000]``. Needs Chromium and ``web/vendor.py``.
+``python bench/browser.py [--models nano yolox_nano.onnx] [--frames 2000]``. Needs Chromium and what
+``packaging/npm/vendor.py`` gets.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 from support.browsing import FAKE_CAMERA, browsing, camera_file
 
 OPEN = """async ([answer, picture]) => {
-  const worker = new Worker("/static/inference-worker.js", { type: "module" });
+  const worker = new Worker("/static/infer/worker.js", { type: "module" });
   const next = () => new Promise((resolve) => (worker.onmessage = ({ data }) => resolve(data)));
   const bytes = Uint8Array.from(atob(picture), (c) => c.charCodeAt(0));
   const jpeg = new Blob([bytes], { type: "image/jpeg" });

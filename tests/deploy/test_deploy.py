@@ -68,7 +68,7 @@ def test_the_container_s_user_has_no_rights() -> None:
 def test_every_file_that_the_image_takes_is_let_into_its_build() -> None:
     let_in = {line[1:] for line in (ROOT / ".dockerignore").read_text("utf-8").splitlines() if line.startswith("!")}
     assert all((ROOT / name).exists() for name in let_in)
-    assert {"src", "web", "pyproject.toml", "hatch_build.py", "README.md", "LICENSE"} <= let_in
+    assert {"src", "packaging/npm", "pyproject.toml", "hatch_build.py", "README.md", "LICENSE"} <= let_in
 
 
 @pytest.mark.parametrize("tokens", ["true", "false"])
@@ -163,7 +163,7 @@ def start(folder: Path, *arguments: str, path: str) -> subprocess.Popen[str]:
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
     """A checkout whose ``sightline`` prints its arguments."""
-    for name in ("deploy", "web", "Makefile", "pyproject.toml"):
+    for name in ("deploy", "packaging", "Makefile", "pyproject.toml"):
         source = ROOT / name
         copy = shutil.copytree if source.is_dir() else shutil.copy
         copy(source, tmp_path / name)

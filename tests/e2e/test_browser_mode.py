@@ -31,11 +31,11 @@ from support.serving import Json, Running, peer, serving
 pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),
     pytest.mark.timeout(300),
-    pytest.mark.skipif(not RUNTIME.is_file(), reason="ONNX Runtime Web is not there: python web/vendor.py gets it"),
+    pytest.mark.skipif(not RUNTIME.is_file(), reason="no ONNX Runtime Web: python packaging/npm/vendor.py gets it"),
 ]
 CLIP = "one-by-one-person-detection.mp4"
 FIND = """async ([answer, pictures]) => {
-  const { Runtime } = await import("/static/inference-runtime.js");
+  const { Runtime } = await import("/static/infer/runtime.js");
   const model = answer.model;
   const file = new Uint8Array(await (await fetch(model.file)).arrayBuffer());
   const runtime = await Runtime.open(model, file, "wasm");
@@ -212,7 +212,7 @@ async def test_live_the_model_moves_into_the_page_and_back_and_outlives_its_work
 
         # the worker dies twice: started again, then the server takes over, and it is said
         for _ in range(2):
-            worker = next(w for w in page.workers if "inference-worker" in w.url)
+            worker = next(w for w in page.workers if "infer/worker" in w.url)
             with suppress(Error):  # it may be gone before it has answered
                 await worker.evaluate("() => self.close()")
             await expect(page.locator("#place-why")).to_contain_text("doesn't answer")
@@ -315,7 +315,7 @@ async def test_a_phone_has_all_of_the_page_and_switches_cameras(server: Running)
             "async () => (await fetch(document.querySelector('link[rel=manifest]').href)).json()"
         )
         for icon in manifest["icons"]:
-            assert (await server.http.get(f"/static/{icon['src']}")).status_code == 200
+            assert (await server.http.get(f"/static/icons/{icon['src']}")).status_code == 200
         assert (manifest["display"], manifest["start_url"]) == ("standalone", "/")
         assert errors == []
         await page.context.close()

@@ -94,7 +94,7 @@ async def coloured(page: Page, **wanted: bool) -> None:
     """Wait until the canvas has many pixels of these classes' colours, or none: ``c0=True`` for class 0."""
     await page.wait_for_function(
         """async (wanted) => {
-          const { color } = await import("/static/palette.js");
+          const { color } = await import("/static/lib/palette.js");
           const canvas = document.querySelector("#canvas");
           const copy = new OffscreenCanvas(canvas.width, canvas.height).getContext("2d");
           copy.drawImage(canvas, 0, 0);

@@ -70,8 +70,8 @@ INSTANCES = Detections(
 CLASSES = Segmentation(mask(1, 1, 2))
 PREDICTIONS: dict[str, Prediction] = {"instances": INSTANCES, "classes": CLASSES}
 DRAW = """async ({ mode, opacity, width, image, mask, findings }) => {
-  const { Painter } = await import("/static/overlay.js");
-  const { readMask } = await import("/static/mask.js");
+  const { Painter } = await import("/static/draw/painter.js");
+  const { readMask } = await import("/static/wire/mask.js");
   const bytes = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
   const canvas = document.createElement("canvas");
   Object.assign(canvas.style, { position: "fixed", top: 0, left: 0, width: `${width}px`, height: "360px" });
@@ -175,7 +175,7 @@ async def shows_colour(page: Page, some: bool) -> None:
     """Wait until the canvas has pixels in the first class's colour, or has none while something is found."""
     await page.wait_for_function(
         """async (some) => {
-          const { color } = await import("/static/palette.js");
+          const { color } = await import("/static/lib/palette.js");
           const canvas = document.querySelector("#canvas");
           const copy = new OffscreenCanvas(canvas.width, canvas.height).getContext("2d");
           copy.drawImage(canvas, 0, 0);

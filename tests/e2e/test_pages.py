@@ -69,7 +69,7 @@ async def boxes_drawn(page: Page) -> int:
     return int(
         await page.evaluate(
             """async () => {
-              const palette = await import("/static/palette.js");
+              const palette = await import("/static/lib/palette.js");
               const canvas = document.querySelector("#canvas");
               const copy = new OffscreenCanvas(canvas.width, canvas.height).getContext("2d");
               copy.drawImage(canvas, 0, 0);

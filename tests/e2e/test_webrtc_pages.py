@@ -36,8 +36,8 @@ NO_UDP = "ip rule add pref 20 table local && ip rule add pref 10 ipproto udp pro
 
 FOUND = """
 async (enough) => {
-  const { Shots } = await import("/static/webrtc-camera.js");
-  const { wallTime } = await import("/static/webrtc.js");
+  const { Shots } = await import("/static/webrtc/camera.js");
+  const { wallTime } = await import("/static/webrtc/connection.js");
   const video = document.querySelector("#video");
   const offset = await new Promise((resolve) =>
     video.requestVideoFrameCallback((_, told) => resolve(told.captureTime - 1000 * told.mediaTime)),
@@ -70,7 +70,7 @@ LOOK_AT_SQUARE = """
 async () => {
   const { frame, detections } = document.body.dataset;
   if (!Number(detections)) return { frame };
-  const [r, g, b] = (await import("/static/palette.js")).color(0);
+  const [r, g, b] = (await import("/static/lib/palette.js")).color(0);
   const canvas = document.querySelector("#canvas");
   const copy = new OffscreenCanvas(canvas.width, canvas.height).getContext("2d");
   copy.drawImage(canvas, 0, 0);

@@ -157,7 +157,7 @@ async def test_pages_get_the_model_that_runs_and_no_other() -> None:
         await camera.next("hello")
         answer = await server.get("/api/streams/door/in-browser")
         if not answer["runtime"]:
-            pytest.skip("ONNX Runtime Web is not in this build: python web/vendor.py gets it")
+            pytest.skip("ONNX Runtime Web is not in this build: python packaging/npm/vendor.py gets it")
         model = answer["model"]
         assert (model["name"], model["decode"], model["width"], model["dtype"]) == ("nano", "detector", 320, "uint8")
         file = await server.http.get(model["file"])

@@ -18,8 +18,6 @@ from support.serving import ROOT, peer, picture, pixels, serving
 
 PAGE = (ROOT / "docs" / "extending.md").read_text("utf-8")
 (DEPTH,) = re.findall(r"^```python\n(\"\"\"Depth: .*?)^```", PAGE, re.S | re.M)
-    r"^```python\n(\"\"\"Depth: .*?)^```", (ROOT / "docs" / "extending.md").read_text("utf-8"), re.S | re.M
-)[0]
 
 
 VALUES = [[10, 20], [30, 200]]

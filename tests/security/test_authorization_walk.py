@@ -225,7 +225,7 @@ def headers_of(visitor: Visitor) -> dict[str, str]:
 def path_of(door: str) -> tuple[str, str]:
     method, _, path = door.partition(" ")
     path = path.replace("{stream}", HERE).replace("{name}", "no-such-model")
-    return method, f"{path}/style.css" if path == "/static" else path
+    return method, f"{path}/css/style.css" if path == "/static" else path
 
 
 def wrong(door: str, visitor: Visitor, needs: Needs, refused: bool) -> str | None:

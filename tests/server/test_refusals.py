@@ -146,7 +146,7 @@ async def test_a_connection_is_kept_longer_than_clients_keep_theirs(server: Runn
 # Who may ask
 
 
-@pytest.mark.parametrize("path", ["/", "/stats", "/mjpeg/x", "/static/style.css", "/api/streams", "/nowhere"])
+@pytest.mark.parametrize("path", ["/", "/stats", "/mjpeg/x", "/static/css/style.css", "/api/streams", "/nowhere"])
 @pytest.mark.parametrize(
     "headers",
     [

@@ -1,4 +1,4 @@
-"""Fixed colours of classes. ``web/palette.js`` gives the same numbers; tests check both against one golden file."""
+"""Fixed colours of classes. ``web/lib/palette.js`` gives the same numbers; tests check both against one golden file."""
 
 from __future__ import annotations
 

@@ -93,13 +93,13 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class Portable:
-    """How a page runs a model's graph itself: what ``web/inference-*.js`` has to know. See ``_input.Recipe``."""
+    """How a page runs a model's graph itself: what ``web/infer/`` has to know. See ``_input.Recipe``."""
 
     input: TensorSpec
     size: tuple[int, int]
     """Width and height."""
     decode: str
-    """The function of ``web/inference-decode.js`` that does what ``postprocess`` does."""
+    """The function of ``web/infer/decode.js`` that does what ``postprocess`` does."""
     fit: str
     order: str
     scale: float = 1.0

@@ -1,4 +1,4 @@
-"""HTML pages. The camera and the viewer page share parts of their panel, which are in ``web/parts``."""
+"""HTML pages. ``web/parts`` has what several of them share."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ALWAYS_ASK = {"Cache-Control": "no-cache"}
 @cache
 def page(name: str) -> str:
     """A page with its parts inserted."""
-    text = (WEB / name).read_text("utf-8")
+    text = (WEB / "pages" / name).read_text("utf-8")
     return re.sub(r"<!-- (parts/\w+\.html) -->\n", lambda part: (WEB / part[1]).read_text("utf-8"), text)
 
 
@@ -55,7 +55,7 @@ def add(app: FastAPI) -> None:
 
     @app.get("/favicon.ico", include_in_schema=False)
     async def favicon() -> FileResponse:
-        return FileResponse(WEB / "favicon.svg", headers=ALWAYS_ASK)
+        return FileResponse(WEB / "icons" / "favicon.svg", headers=ALWAYS_ASK)
 
     app.mount("/static", _Static(directory=WEB), name="static")
 

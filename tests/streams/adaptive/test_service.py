@@ -154,7 +154,7 @@ async def test_it_can_be_turned_off_and_begun_with_another_preset() -> None:
 
 
 async def test_the_camera_page_offers_each_preset_with_its_own_width() -> None:
-    page = (ROOT / "src/sightline/web/camera.html").read_text()
+    page = (ROOT / "src/sightline/web/pages/camera.html").read_text()
     offered = dict(re.findall(r'<option value="(\w+)" data-width="(\d+)"', page))
     assert {name: int(width) for name, width in offered.items()} == {n: p.width for n, p in PRESETS.items()}
 

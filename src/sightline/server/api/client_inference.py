@@ -51,7 +51,7 @@ class PortableModel(BaseModel):
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
     decode: str
-    """The function of ``inference-decode.js`` that reads the outputs."""
+    """The function of ``web/infer/decode.js`` that reads the outputs."""
     details: dict[str, str | int | None]
     """What that function has to know of them."""
     confidence: float

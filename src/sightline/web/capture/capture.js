@@ -1,0 +1,140 @@
+/**
+ * Takes pictures of a camera's track, in the best of three ways that this browser can:
+ * "track", the worker reads the track itself; "video", the page hands it bitmaps of the video element;
+ * "page", without workers that have a canvas, everything happens here.
+ */
+
+import { wallClock } from "../lib/clock.js";
+import { Encoder } from "../lib/encoder.js";
+import { SendGate } from "./send-gate.js";
+
+/**
+ * @typedef {import("../lib/encoder.js").Limits} Limits
+ * @typedef {import("./worker.js").FrameTaken} FrameTaken
+ * @typedef {{
+ *   onframe: (frame: FrameTaken) => void,
+ *   onskip: () => void,
+ * }} Events
+ * @typedef {new (init: {track: MediaStreamTrack}) => {readable: ReadableStream<VideoFrame>}} TrackProcessor
+ */
+
+export class Capture {
+  /** @type {"track" | "video" | "page" | ""} */
+  way = "";
+  #events;
+  #gate = new SendGate();
+  /** @type {Worker | null} */
+  #worker = null;
+  /** @type {Encoder | null} */
+  #encoder = null;
+  /** @type {Limits} */
+  #limits = { maxSide: 640, maxPixels: Infinity, quality: 0.8 };
+  #run = 0;
+
+  /** @param {Events} events */
+  constructor(events) {
+    this.#events = events;
+  }
+
+  /** @param {HTMLVideoElement} video that plays the track @param {MediaStreamTrack} track */
+  start(video, track) {
+    this.stop();
+    const Processor = /** @type {{MediaStreamTrackProcessor?: TrackProcessor}} */ (globalThis).MediaStreamTrackProcessor;
+    if (typeof OffscreenCanvas === "undefined") {
+      this.way = "page";
+      this.#encoder ??= new Encoder();
+    } else {
+      this.way = Processor ? "track" : "video";
+      this.#worker = new Worker(new URL("./worker.js", import.meta.url), { type: "module" });
+      this.#worker.onmessage = ({ data }) => this.#fromWorker(data);
+    }
+    if (Processor && this.way === "track") {
+      const frames = new Processor({ track }).readable;
+      this.#tell({ type: "track", frames }, [/** @type {Transferable} */ (/** @type {unknown} */ (frames))]);
+    } else {
+      this.#watch(video, this.#run);
+    }
+  }
+
+  /** No more pictures; what is being encoded is forgotten. The caller stops the track, too. */
+  stop() {
+    this.#run += 1;
+    this.#tell({ type: "stop" }); // not terminate(): what it holds of the camera must be given back
+    if (this.#worker) this.#worker.onmessage = null;
+    this.#worker = null;
+    this.#gate.close();
+    this.way = "";
+  }
+
+  /** A connection began. @param {number} credits @param {number} maxFps @param {Limits} limits */
+  reset(credits, maxFps, limits) {
+    this.#limits = limits;
+    this.#gate.reset(credits, maxFps);
+    this.#tell({ type: "reset", credits, maxFps, limits });
+  }
+
+  /** From now on. @param {number} maxFps @param {Limits} limits */
+  limit(maxFps, limits) {
+    this.#limits = limits;
+    this.#gate.pace(maxFps);
+    this.#tell({ type: "limits", maxFps, limits });
+  }
+
+  /** The connection is gone, or nobody looks: take nothing until the next `reset`. */
+  close() {
+    this.#gate.close();
+    this.#tell({ type: "close" });
+  }
+
+  /** A picture had its answer: one more may go out. */
+  grant() {
+    this.#gate.grant();
+    if (this.way === "track") this.#tell({ type: "grant" });
+  }
+
+  /** @param {import("./worker.js").ToWorker} message @param {Transferable[]} [transfer] */
+  #tell(message, transfer = []) {
+    this.#worker?.postMessage(message, transfer);
+  }
+
+  /** @param {import("./worker.js").FromWorker} message */
+  #fromWorker(message) {
+    if (message.type === "frame") this.#events.onframe(message);
+    else if (message.type === "skipped") this.#events.onskip();
+    else if (message.type === "failed") this.#failed(message.message);
+  }
+
+  /** @param {string} message */
+  #failed(message) {
+    this.#gate.grant();
+    console.warn("a picture could not be encoded:", message);
+  }
+
+  /** Look at every picture that the video shows. @param {HTMLVideoElement} video @param {number} run */
+  #watch(video, run) {
+    if (run !== this.#run) return;
+    if (video.readyState >= HTMLMediaElement.HAVE_CURRENT_DATA) void this.#offer(video, run);
+    const again = () => this.#watch(video, run);
+    if ("requestVideoFrameCallback" in video) video.requestVideoFrameCallback(again);
+    else setTimeout(again, 33);
+  }
+
+  /** @param {HTMLVideoElement} video @param {number} run */
+  async #offer(video, run) {
+    const answer = this.#gate.ask(performance.now());
+    if (answer === "skip") this.#events.onskip();
+    if (answer !== "go") return;
+    const timestamp = wallClock();
+    try {
+      if (this.#encoder) {
+        const taken = await this.#encoder.encode(video, this.#limits);
+        if (run === this.#run) this.#events.onframe({ type: "frame", timestamp, ...taken });
+      } else {
+        const bitmap = await createImageBitmap(video);
+        if (run === this.#run) this.#tell({ type: "picture", bitmap, timestamp }, [bitmap]);
+      }
+    } catch (error) {
+      if (run === this.#run) this.#failed(String(error));
+    }
+  }
+}

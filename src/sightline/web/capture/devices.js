@@ -1,0 +1,137 @@
+/** Cameras of this machine: which there are, opening one, and what to tell a person when it doesn't open. */
+
+/**
+ * @typedef {{kind: string, title: string, text: string, link?: {href: string, text: string}}} Problem
+ * @typedef {{kind: "facing", facing: string} | {kind: "device", id: string}} Other the camera to switch to
+ */
+
+/** Browsers hide the camera from pages that came over plain http from another machine. */
+export function isInsecure() {
+  return !navigator.mediaDevices?.getUserMedia;
+}
+
+/**
+ * Open a camera. One that was chosen but is gone is replaced by any other.
+ *
+ * @param {string} deviceId "" for any @param {number} width wanted, in pixels
+ * @param {string} facing user or environment, where a side of a phone is wanted and no camera by name
+ * @returns {Promise<MediaStream>}
+ */
+export async function openCamera(deviceId, width, facing = "") {
+  /** @type {MediaTrackConstraints} */
+  const video = { width: { ideal: width }, frameRate: { ideal: 30 } };
+  if (facing) video.facingMode = { ideal: facing };
+  else if (deviceId) video.deviceId = { exact: deviceId };
+  try {
+    return await navigator.mediaDevices.getUserMedia({ video, audio: false });
+  } catch (error) {
+    const name = error instanceof Error ? error.name : "";
+    if (!deviceId || facing || (name !== "OverconstrainedError" && name !== "NotFoundError")) throw error;
+    return openCamera("", width);
+  }
+}
+
+/** Names are empty until the person has allowed a camera. @returns {Promise<{id: string, label: string}[]>} */
+export async function listCameras() {
+  if (isInsecure()) return [];
+  const devices = await navigator.mediaDevices.enumerateDevices();
+  return devices
+    .filter((d) => d.kind === "videoinput" && d.deviceId)
+    .map((d, i) => ({ id: d.deviceId, label: d.label || `Camera ${i + 1}` }));
+}
+
+/**
+ * The camera that a press on "switch" leads to: a phone's other side, else the next in the list. Null if there is none.
+ *
+ * @param {readonly {id: string}[]} cameras @param {string} current @param {string | undefined} facing of the current one
+ * @returns {Other | null}
+ */
+export function nextCamera(cameras, current, facing) {
+  if (cameras.length < 2) return null;
+  if (facing === "user" || facing === "environment") {
+    return { kind: "facing", facing: facing === "user" ? "environment" : "user" };
+  }
+  const at = cameras.findIndex(({ id }) => id === current);
+  const next = cameras[(at + 1) % cameras.length];
+  return next && next.id !== current ? { kind: "device", id: next.id } : null;
+}
+
+/** Call back once the person allows the camera in the browser's own settings. @param {() => void} then */
+export async function whenAllowed(then) {
+  try {
+    const status = await navigator.permissions.query({ name: /** @type {PermissionName} */ ("camera") });
+    status.onchange = () => {
+      if (status.state === "granted") then();
+    };
+  } catch {
+    // This browser doesn't tell; the button does.
+  }
+}
+
+/** @param {{origin: string, port: string, pathname: string}} place @returns {Problem} */
+export function insecureProblem(place) {
+  const local = `http://localhost${place.port ? `:${place.port}` : ""}${place.pathname}`;
+  return {
+    kind: "insecure",
+    title: "The browser gives this page no camera",
+    text:
+      `Cameras are only for pages from https:// or from this same computer, and this one came from ${place.origin}. ` +
+      "For other devices the server must run with --lan. On its own computer, open the page as localhost:",
+    link: { href: local, text: local },
+  };
+}
+
+/** What happened and what to do. @param {unknown} error of `openCamera` @returns {Problem} */
+export function cameraProblem(error) {
+  const name = error instanceof Error ? error.name : "";
+  const known = PROBLEMS[name];
+  if (known) return { kind: name, ...known };
+  const said = error instanceof Error ? error.message : String(error);
+  return { kind: "unknown", title: "The camera doesn't open", text: `The browser says: ${said || name}` };
+}
+
+/** @type {Record<string, {title: string, text: string}>} */
+const PROBLEMS = {
+  NotAllowedError: {
+    title: "The camera is not allowed",
+    text:
+      "Allow it with the camera or lock symbol in the address bar; this page then goes on by itself. " +
+      "If the browser doesn't ask, allow it in the system's privacy settings.",
+  },
+  NotFoundError: {
+    title: "There is no camera",
+    text: "Plug one in, or switch it on; this page then goes on by itself.",
+  },
+  NotReadableError: {
+    title: "The camera is in use",
+    text: "Another program or tab has it. Close that one, then try again.",
+  },
+  OverconstrainedError: {
+    title: "The camera can't do this picture size",
+    text: "Choose another size or another camera.",
+  },
+  AbortError: { title: "The camera didn't start", text: "Unplug it and plug it in again, then try again." },
+  SecurityError: {
+    title: "The browser's settings forbid cameras",
+    text: "Allow cameras in its privacy settings, then try again.",
+  },
+};
+
+/** @type {Problem} */
+export const UNPLUGGED = {
+  kind: "unplugged",
+  title: "The camera is gone",
+  text: "It was unplugged or switched off. Once it is back, this page goes on by itself.",
+};
+
+/** From one network to another, say from Wi-Fi to mobile data; where the browser tells. @param {() => void} then */
+export function whenNetworkChanges(then) {
+  const connection = /** @type {{connection?: EventTarget & {type?: string}}} */ (/** @type {unknown} */ (navigator))
+    .connection;
+  let type = connection?.type;
+  connection?.addEventListener("change", () => {
+    if (connection.type === type) return; // it only became quicker or slower
+    type = connection.type;
+    if (type && type !== "none") then();
+  });
+}

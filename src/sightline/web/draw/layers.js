@@ -1,0 +1,95 @@
+/** Canvases that overlays lay over a picture, made once for each picture however often it is painted. */
+
+import { byValue, maskColors } from "./mask.js";
+
+const MAX_SIDE = 1280;
+
+/**
+ * @typedef {import("../wire/findings.js").Picture} Picture
+ * @typedef {{opacity: number, labels: boolean, ratio: number}} Brush `opacity` is 0 to 1; `labels`: write names;
+ *   `ratio`: pixels of the canvas for one of the page
+ * @typedef {(context: CanvasRenderingContext2D, picture: Picture, place: import("../lib/geometry.js").Rect, brush: Brush)
+ *   => void} Draw over the picture, which is there already
+ */
+
+/** What overlays made of each picture. @type {WeakMap<Picture, Map<string, HTMLCanvasElement>>} */
+const layers = new WeakMap();
+
+/**
+ * @param {number} width @param {number} height
+ * @returns {CanvasRenderingContext2D} of a new canvas
+ */
+export function blank(width, height) {
+  const canvas = document.createElement("canvas");
+  canvas.width = Math.max(1, width);
+  canvas.height = Math.max(1, height);
+  const context = canvas.getContext("2d", { willReadFrequently: true });
+  if (!context) throw new Error("no 2d context");
+  return context;
+}
+
+/** The layer of this name of a picture. @param {Picture} picture @param {string} name @param {() => HTMLCanvasElement} make */
+export function layer(picture, name, make) {
+  const named = layers.get(picture) ?? new Map();
+  layers.set(picture, named);
+  const made = named.get(name) ?? make();
+  named.set(name, made);
+  return made;
+}
+
+/** The size in which a layer is worked out: the picture's, unless that is very large. @param {Picture} picture */
+export function workSize({ width, height }, most = MAX_SIDE) {
+  const scale = Math.min(1, most / Math.max(width, height));
+  return { width: Math.max(1, Math.round(width * scale)), height: Math.max(1, Math.round(height * scale)) };
+}
+
+/** A canvas from its pixels, 0xAABBGGRR. @param {Uint32Array} pixels @param {number} width @param {number} height */
+export function canvasOf(pixels, width, height) {
+  const context = blank(width, height);
+  const image = context.createImageData(width, height);
+  new Uint32Array(image.data.buffer).set(pixels);
+  context.putImageData(image, 0, 0);
+  return context.canvas;
+}
+
+/** The mask in its colours, at its own size. @param {Picture} picture @returns {HTMLCanvasElement | null} */
+export function colored(picture) {
+  const { mask, findings } = picture;
+  if (!mask || !findings) return null;
+  return layer(picture, "colored", () => {
+    const table = maskColors(findings);
+    const pixels = Uint32Array.from(mask.values, (value) => table[value] ?? 0);
+    return canvasOf(pixels, mask.width, mask.height);
+  });
+}
+
+/** A class that is people, also as ADE20K writes it, with other words after it. @param {string} label */
+export function isPerson(label) {
+  return label.split(/[,;]/)[0]?.trim().toLowerCase() === "person";
+}
+
+/**
+ * Cut people out of a layer that covers the picture: soft at the edges.
+ *
+ * @param {CanvasRenderingContext2D} context the layer @param {Picture} picture
+ */
+export function cutPeopleOut(context, picture) {
+  const { mask, findings } = picture;
+  if (!mask || !findings) return;
+  const person = byValue(findings, (row) => Number(isPerson(row.class_name)));
+  const pixels = Uint32Array.from(mask.values, (value) => (person[value] ? 0 : 0xff000000));
+  const { width, height } = context.canvas;
+  context.globalCompositeOperation = "destination-in";
+  context.drawImage(canvasOf(pixels, mask.width, mask.height), 0, 0, width, height);
+  context.globalCompositeOperation = "source-over";
+}
+
+/**
+ * @param {CanvasRenderingContext2D} context @param {CanvasImageSource} image
+ * @param {import("../lib/geometry.js").Rect} place @param {number} opacity 0 to 1
+ */
+export function lay(context, image, place, opacity) {
+  context.globalAlpha = opacity;
+  context.drawImage(image, place.x, place.y, place.width, place.height);
+  context.globalAlpha = 1;
+}

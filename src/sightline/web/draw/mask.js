@@ -1,0 +1,57 @@
+/** What a mask's values stand for, and their colours. */
+
+import { color } from "../lib/palette.js";
+import { isBackground } from "../wire/findings.js";
+
+/**
+ * @typedef {import("../wire/findings.js").Findings} Findings
+ * @typedef {import("../wire/mask.js").Mask} Mask
+ */
+
+/**
+ * The colour of each mask value as 0xAABBGGRR, which is R, G, B, A in memory; 0 is see-through.
+ *
+ * @param {Findings} findings
+ * @returns {Uint32Array} 256 entries
+ */
+export function maskColors(findings) {
+  return byValue(findings, (row) => (isBackground(row) ? 0 : opaque(color(row.class_id))));
+}
+
+/**
+ * A number for each mask value, from the row or class that it stands for; 0 for all others.
+ *
+ * @param {Findings} findings
+ * @param {(row: {class_id: number, class_name: string}) => number} of
+ * @returns {Uint32Array} 256 entries
+ */
+export function byValue(findings, of) {
+  const table = new Uint32Array(256);
+  if (findings.mask_kind === "classes") {
+    for (const segment of findings.segments ?? []) table[segment.class_id] = of(segment);
+  } else {
+    findings.detections.slice(0, 255).forEach((detection, row) => (table[row + 1] = of(detection)));
+  }
+  return table;
+}
+
+/** @param {import("../lib/palette.js").Rgb} rgb @returns {number} 0xAABBGGRR */
+export function opaque([r, g, b]) {
+  return (0xff000000 | (b << 16) | (g << 8) | r) >>> 0;
+}
+
+/**
+ * The mask at a picture's size. A value is repeated, never mixed with its neighbours.
+ *
+ * @param {Mask} mask @param {number} width @param {number} height
+ */
+export function valuesAt(mask, width, height) {
+  const values = new Uint8Array(width * height);
+  const columns = Array.from({ length: width }, (_, x) => Math.floor((x * mask.width) / width));
+  for (let y = 0; y < height; y += 1) {
+    const row = Math.floor((y * mask.height) / height) * mask.width;
+    const to = y * width;
+    for (let x = 0; x < width; x += 1) values[to + x] = mask.values[row + /** @type {number} */ (columns[x])] ?? 0;
+  }
+  return values;
+}

@@ -1,0 +1,46 @@
+/** The edges of areas in the colour of their class; the twin of `renderers/contours.py`. */
+
+import { canvasOf, lay, layer, workSize } from "../layers.js";
+import { maskColors, valuesAt } from "../mask.js";
+
+export const name = "contours";
+export const title = "Contours";
+export const needs = "mask";
+export const opacity = 1;
+
+/** @type {import("../layers.js").Draw} */
+export function draw(context, picture, place, brush) {
+  const { mask, findings } = picture;
+  if (!mask || !findings) return;
+  const lines = layer(picture, "contours", () => {
+    const { width, height } = workSize(picture);
+    const values = valuesAt(mask, width, height);
+    return canvasOf(edges(values, width, height, maskColors(findings)), width, height);
+  });
+  lay(context, lines, place, brush.opacity);
+}
+
+/**
+ * Coloured where a pixel so far away, to any of the four sides, is another area's; see-through elsewhere.
+ *
+ * @param {Uint8Array} values @param {number} width @param {number} height @param {Uint32Array} table
+ */
+export function edges(values, width, height, table) {
+  const reach = Math.max(1, Math.floor((width + height) / 400));
+  const pixels = new Uint32Array(values.length);
+  for (let y = 0; y < height; y += 1) {
+    for (let x = 0; x < width; x += 1) {
+      const i = y * width + x;
+      const value = /** @type {number} */ (values[i]);
+      const color = table[value];
+      if (!color) continue;
+      const differs =
+        (x >= reach && values[i - reach] !== value) ||
+        (x + reach < width && values[i + reach] !== value) ||
+        (y >= reach && values[i - reach * width] !== value) ||
+        (y + reach < height && values[i + reach * width] !== value);
+      if (differs) pixels[i] = color;
+    }
+  }
+  return pixels;
+}

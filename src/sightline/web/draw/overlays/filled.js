@@ -1,0 +1,14 @@
+/** Areas filled with the colour of their class; the twin of `renderers/filled.py`. */
+
+import { colored, lay } from "../layers.js";
+
+export const name = "filled";
+export const title = "Filled";
+export const needs = "mask";
+export const opacity = 0.5;
+
+/** @type {import("../layers.js").Draw} */
+export function draw(context, picture, place, brush) {
+  const layer = colored(picture);
+  if (layer) lay(context, layer, place, brush.opacity);
+}

@@ -1,0 +1,74 @@
+/** Draws a picture and what a model said of it, together, so that boxes stay on the pixels they belong to. */
+
+import { contain } from "../lib/geometry.js";
+import { AUTO, AUTO_OPACITY, choose } from "./modes.js";
+
+const MAX_SIDE = 2560;
+
+/**
+ * @typedef {import("../wire/findings.js").Picture} Picture
+ * @typedef {{overlay: boolean, labels: boolean, mode: string, opacity: number, known: readonly string[] | null}} Options
+ *   `known`: the model's classes, once the page has heard of them
+ */
+
+export class Painter {
+  #canvas;
+  #context;
+  /** @type {Picture | null} */
+  #picture = null;
+  /** @type {Options} */
+  options = { overlay: true, labels: true, mode: AUTO, opacity: AUTO_OPACITY, known: null };
+  /** Told why another mode is shown than was chosen, "" if none is. @type {(why: string) => void} */
+  onwhy = () => {};
+
+  /** @param {HTMLCanvasElement} canvas which the style sheet gives its size */
+  constructor(canvas) {
+    const context = canvas.getContext("2d", { alpha: true });
+    if (!context) throw new Error("no 2d context");
+    this.#canvas = canvas;
+    this.#context = context;
+    new ResizeObserver(() => this.repaint()).observe(canvas);
+  }
+
+  /** Show a picture. It is the painter's from now on. @param {Picture} picture */
+  show(picture) {
+    this.#picture?.image.close();
+    this.#picture = picture;
+    this.repaint();
+  }
+
+  clear() {
+    this.#picture?.image.close();
+    this.#picture = null;
+    this.repaint();
+  }
+
+  /** Draw again: the options or the size changed. */
+  repaint() {
+    const ratio = this.#fit();
+    const context = this.#context;
+    const picture = this.#picture;
+    context.clearRect(0, 0, this.#canvas.width, this.#canvas.height);
+    if (!picture || !this.#canvas.width) return;
+    const { overlay, labels, mode: name, opacity, known } = this.options;
+    const chosen = overlay && picture.findings ? choose(name, picture, known) : null;
+    if (chosen && chosen.why !== null) this.onwhy(chosen.why);
+    const across = chosen?.mode.across ?? 1;
+    const whole = contain(picture.width * across, picture.height, this.#canvas.width, this.#canvas.height);
+    const place = { ...whole, width: whole.width / across };
+    context.drawImage(picture.image, place.x, place.y, place.width, place.height);
+    chosen?.mode.draw(context, picture, place, { opacity, labels, ratio });
+  }
+
+  /** Give the canvas as many pixels as the screen shows of it; return how many that is for one CSS pixel. */
+  #fit() {
+    const { clientWidth, clientHeight } = this.#canvas;
+    const longer = Math.max(clientWidth, clientHeight, 1);
+    const ratio = Math.min(devicePixelRatio || 1, MAX_SIDE / longer);
+    const width = Math.round(clientWidth * ratio);
+    const height = Math.round(clientHeight * ratio);
+    if (this.#canvas.width !== width) this.#canvas.width = width;
+    if (this.#canvas.height !== height) this.#canvas.height = height;
+    return ratio;
+  }
+}

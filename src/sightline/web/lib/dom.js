@@ -1,0 +1,58 @@
+/** Making elements, and changing their text only when it changes. Nothing here knows the page. */
+
+/**
+ * @template {keyof HTMLElementTagNameMap} K
+ * @param {K} tag @param {Record<string, string>} attributes @param {(Node | string)[]} children
+ * @returns {HTMLElementTagNameMap[K]}
+ */
+export function make(tag, attributes = {}, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+  element.append(...children);
+  return element;
+}
+
+/** Screen readers and layout have nothing to do while a text stays. @param {Element} element @param {string} text */
+export function setText(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}
+
+/** @param {HTMLElement} element @param {string} name @param {string} value */
+export function setData(element, name, value) {
+  if (element.dataset[name] !== value) element.dataset[name] = value;
+}
+
+const SVG = "http://www.w3.org/2000/svg";
+
+/** @type {Record<string, string>} Lines in a 24 x 24 square. */
+const ICONS = {
+  camera: "M3 7h3l2-2.5h8L18 7h3v12H3zM12 16.5a3.5 3.5 0 1 0 0-7 3.5 3.5 0 0 0 0 7z",
+  stop: "M6 6h12v12H6z",
+  eye: "M2 12s3.6-6.5 10-6.5S22 12 22 12s-3.6 6.5-10 6.5S2 12 2 12zM12 15a3 3 0 1 0 0-6 3 3 0 0 0 0 6z",
+  full: "M4 9V4h5M15 4h5v5M20 15v5h-5M9 20H4v-5",
+  copy: "M9 9h11v11H9zM5 15H4V4h11v1",
+  done: "M4 12.5l5 5L20 6.5",
+  retry: "M20 5v5h-5M20 10a8 8 0 1 0 1 5",
+  warning: "M12 3.5L22 20.5H2zM12 10v4.5M12 17.2v.3",
+  off: "M3 3l18 18M8 4.5h8L18 7h3v11M16 19H3V7h3M9 11a3.5 3.5 0 0 0 4.5 5",
+  link: "M10 14l8-8M12 5h7v7M17 14v5H5V7h5",
+  theme: "M12 3a9 9 0 1 0 0 18zM12 3a9 9 0 0 1 0 18",
+  wait: "M12 21a9 9 0 1 0 0-18 9 9 0 0 0 0 18zM12 7v5.5l3.5 2",
+  up: "M6 15l6-6 6 6",
+  phone: "M7 2.5h10v19H7zM11 18.5h2",
+  key: "M14.5 9.5a4 4 0 1 0-3 3.9V16h3v3h4v-4l-4.6-4.6",
+  save: "M12 4v11M7 11l5 5 5-5M4 20h16",
+  flip: "M4 12a8 8 0 0 1 14-5.3M20 12a8 8 0 0 1-14 5.3M18 3v4h-4M6 21v-4h4",
+};
+
+/** @param {string} name of `ICONS` */
+export function icon(name) {
+  const svg = document.createElementNS(SVG, "svg");
+  svg.setAttribute("viewBox", "0 0 24 24");
+  svg.setAttribute("class", "icon");
+  svg.setAttribute("aria-hidden", "true");
+  const path = document.createElementNS(SVG, "path");
+  path.setAttribute("d", ICONS[name] ?? "");
+  svg.append(path);
+  return svg;
+}

@@ -1,0 +1,47 @@
+/** An 8-bit greyscale PNG of a mask, as the server makes them. */
+
+const TABLE = Uint32Array.from({ length: 256 }, (_, n) => {
+  let value = n;
+  for (let k = 0; k < 8; k += 1) value = value & 1 ? 0xedb88320 ^ (value >>> 1) : value >>> 1;
+  return value >>> 0;
+});
+
+/** @param {Uint8Array} bytes */
+export function crc32(bytes) {
+  let crc = 0xffffffff;
+  for (const byte of bytes) crc = (TABLE[(crc ^ byte) & 255] ?? 0) ^ (crc >>> 8);
+  return (crc ^ 0xffffffff) >>> 0;
+}
+
+/**
+ * @param {{width: number, height: number, values: Uint8Array}} mask
+ * @returns {Promise<Uint8Array<ArrayBuffer>>}
+ */
+export async function encodeMask({ width, height, values }) {
+  const lines = new Uint8Array((width + 1) * height); // each begins with its filter: 0, none
+  for (let y = 0; y < height; y += 1) lines.set(values.subarray(y * width, (y + 1) * width), y * (width + 1) + 1);
+  const packed = new Blob([lines]).stream().pipeThrough(new CompressionStream("deflate"));
+  const header = new Uint8Array(13);
+  const view = new DataView(header.buffer);
+  view.setUint32(0, width);
+  view.setUint32(4, height);
+  header[8] = 8; // bits; then greyscale, and the only compression, filters and order there are
+  const parts = [
+    Uint8Array.of(0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a),
+    chunk("IHDR", header),
+    chunk("IDAT", new Uint8Array(await new Response(packed).arrayBuffer())),
+    chunk("IEND", new Uint8Array(0)),
+  ];
+  return new Uint8Array(await new Blob(parts).arrayBuffer());
+}
+
+/** @param {string} name @param {Uint8Array} data */
+function chunk(name, data) {
+  const out = new Uint8Array(data.length + 12);
+  const view = new DataView(out.buffer);
+  view.setUint32(0, data.length);
+  out.set(new TextEncoder().encode(name), 4);
+  out.set(data, 8);
+  view.setUint32(data.length + 8, crc32(out.subarray(4, data.length + 8)));
+  return out;
+}

@@ -1,0 +1,291 @@
+/**
+ * A camera that publishes: it opens the device, sends its pictures one way or another, and knows how things stand.
+ * Its callbacks tell the page, of which it knows nothing.
+ */
+
+import { Asked } from "../capture/asked.js";
+import { CameraDevice } from "../capture/camera-device.js";
+import { Capture } from "../capture/capture.js";
+import * as devices from "../capture/devices.js";
+import { resultOf } from "../infer/words.js";
+import { wallClock } from "../lib/clock.js";
+import { CameraLink } from "../webrtc/camera.js";
+import { Publisher } from "../wire/publisher.js";
+import { atRest } from "./camera-state.js";
+import { ModelPlace } from "./model-place.js";
+
+/**
+ * @typedef {import("./camera-state.js").Situation} Situation
+ * @typedef {import("../wire/messages.js").Knobs} Knobs
+ * @typedef {import("../wire/messages.js").ResultMessage} ResultMessage
+ * @typedef {Pick<Capture, "way" | "start" | "stop" | "reset" | "limit" | "close" | "grant">} Taker
+ * @typedef {{at: number, latency: number, mode: "server" | "browser"}} Shown when and how late a result came,
+ *   milliseconds, and where its model ran
+ * @typedef {{
+ *   choice: () => {device: string, width: number},
+ *   onbegin: () => void,
+ *   onchange: () => void,
+ *   ontrack: (track: MediaStreamTrack | null) => void,
+ *   onawake: (on: boolean) => void,
+ *   onopened: () => Promise<void>,
+ *   onhello: (hello: import("../wire/messages.js").HelloMessage) => void,
+ *   onasked: (asked: Knobs, reason: string) => void,
+ *   onbusy: () => void,
+ *   onresult: (picture: import("../wire/findings.js").Picture, result: ResultMessage, shown: Shown) => void,
+ *   ontransport: import("../webrtc/link.js").OnTransport,
+ *   place: Pick<import("./model-place.js").Events, "onsay" | "onnotice" | "onruntime">,
+ * }} Events
+ *   `choice`: the camera that the person chose, "" for any, and the pixels across that it is opened with;
+ *   `onbegin`: the person started; `onchange`: look at `situation` again; `onawake`: the screen shall stay on, or need not;
+ *   `onopened`: a camera was opened, or could not be, or was unplugged; `onasked`: what the server asks for, and why;
+ *   `onbusy`: another camera has the stream
+ */
+
+export class CameraSession {
+  /** Where the model runs. @type {ModelPlace} */
+  place;
+  /** What sends the pictures, and counts them. @type {Publisher} */
+  publisher;
+  /** What takes the pictures. @type {Taker} */
+  capture;
+  #device;
+  #asked = new Asked();
+  #stream;
+  #video;
+  #events;
+  #now = atRest(devices.isInsecure() ? devices.insecureProblem(location) : null);
+  #lastResultAt = 0;
+
+  /**
+   * @param {string} stream @param {HTMLVideoElement} video which shows the camera @param {Events} events
+   * @param {(events: import("../capture/capture.js").Events) => Taker} capture
+   */
+  constructor(stream, video, events, capture = (taken) => new Capture(taken)) {
+    this.#stream = stream;
+    this.#video = video;
+    this.#events = events;
+    this.#device = new CameraDevice(video, {
+      onended: () => this.#unplugged(),
+      onmuted: (muted) => this.#be({ muted }),
+    });
+    const onskip = () => (this.publisher.counts.skipped += 1);
+    this.publisher = new Publisher(stream, this.#answers(), (handlers) => {
+      const camera = () => ({ track: this.track, video });
+      return new CameraLink(stream, { ...handlers, ontransport: events.ontransport }, camera);
+    });
+    this.capture = capture({ onframe: (frame) => this.publisher.send(frame), onskip });
+    this.place = new ModelPlace(stream, {
+      maySend: () => this.publisher.mayInferred,
+      onfound: (found, model) => this.#found(found, model),
+      onskip,
+      onmove: () => this.#openGate(),
+      ...events.place,
+    });
+  }
+
+  /** The camera that is open. */
+  get track() {
+    return this.#device.track;
+  }
+
+  /** What the server asks for. */
+  get asked() {
+    return this.#asked.knobs;
+  }
+
+  /** How things stand, as `cameraWords` takes it. @returns {Readonly<Situation>} */
+  get situation() {
+    this.#now.unanswered = performance.now() - this.#lastResultAt;
+    return this.#now;
+  }
+
+  /** Open a camera and publish it. @param {string} facing user or environment, instead of the camera that is chosen */
+  async start(facing = "") {
+    if (devices.isInsecure()) return;
+    if (!this.#now.wanted) {
+      this.publisher.clearCounts();
+      this.#events.onbegin();
+    }
+    this.#release();
+    this.#be({ wanted: true, problem: null, opening: true, muted: false });
+    try {
+      if (await this.#device.open(this.#events.choice(), facing)) {
+        this.#events.ontrack(this.track);
+        this.#goOn();
+        this.#now.opening = false;
+      }
+    } catch (error) {
+      Object.assign(this.#now, { problem: devices.cameraProblem(error), opening: false });
+      this.publisher.stop();
+    }
+    await this.#events.onopened();
+    this.#events.onchange();
+  }
+
+  /** Close the camera, and leave the stream. */
+  stop() {
+    this.#be({ wanted: false, problem: null, opening: false, hadServer: false, hadResult: false });
+    this.publisher.stop();
+    this.place.end();
+    this.#release();
+    this.#events.onchange();
+  }
+
+  /** Open the camera anew, if one is on: another was chosen. */
+  restart() {
+    if (this.#now.wanted) void this.start();
+  }
+
+  /** Try again what failed before. Returns false where nothing did. */
+  recover() {
+    if (!this.#now.wanted || !this.#now.problem) return false;
+    void this.start();
+    return true;
+  }
+
+  /** The page was hidden, or is seen again: a hidden one sends nothing. */
+  seen() {
+    if (document.hidden) this.#pause();
+    else if (this.#now.wanted && (!this.track || this.track.readyState === "ended") && !this.#now.opening) {
+      void this.start();
+    } else this.#goOn();
+    this.#events.onchange();
+  }
+
+  /** Things stand otherwise now. @param {Partial<Situation>} changes */
+  #be(changes) {
+    Object.assign(this.#now, changes);
+    this.#events.onchange();
+  }
+
+  /** What is done with each word of the server's. @returns {import("../wire/publisher.js").Events} */
+  #answers() {
+    return {
+      onphase: (phase, retryAt) => {
+        const { refused } = this.publisher;
+        if (phase !== "open") this.capture.close();
+        if (refused?.code === "stream_busy") this.#events.onbusy();
+        this.#be({ phase, retryAt, refused });
+      },
+      onhello: (hello) => {
+        this.#now.hadServer = true;
+        this.#lastResultAt = performance.now();
+        this.#obey(hello, "");
+        this.place.begin();
+        this.#openGate();
+        this.#events.onhello(hello);
+      },
+      onadapt: (adapt) => {
+        const another = adapt.preset !== this.asked.preset;
+        this.#obey(adapt, adapt.reason);
+        if (another) this.#openGate(); // more or fewer may be under way
+        else this.#limit();
+        if (another && this.track && adapt.width > (this.track.getSettings().width ?? Infinity)) void this.start();
+      },
+      onstatus: (state, message) => this.#be({ model: { state, message } }),
+      onanswer: () => this.capture.grant(),
+      onresult: (picture, result, timestamp) => this.#show(picture, result, timestamp),
+      ontoolarge: () => {
+        this.#asked.tooLarge();
+        this.#limit();
+      },
+    };
+  }
+
+  /** @param {Knobs} knobs @param {string} reason */
+  #obey(knobs, reason) {
+    this.#asked.take(knobs);
+    this.#events.onasked(this.asked, reason);
+  }
+
+  #unplugged() {
+    this.#release();
+    this.publisher.stop();
+    this.#now.problem = devices.UNPLUGGED;
+    void this.#events.onopened();
+    this.#events.onchange();
+  }
+
+  /** Let go of the camera. */
+  #release() {
+    this.place.pause();
+    this.capture.stop();
+    this.#device.close();
+    this.#events.ontrack(null);
+    this.#events.onawake(false);
+  }
+
+  /** Capture and send, unless nobody looks at the page. */
+  #goOn() {
+    this.#now.paused = document.hidden;
+    if (!this.track || this.#now.paused) return;
+    this.track.enabled = true;
+    this.#events.onawake(true);
+    this.#lastResultAt = performance.now();
+    if (!this.capture.way) this.capture.start(this.#video, this.track);
+    this.#openGate();
+    this.publisher.start();
+  }
+
+  #pause() {
+    this.#now.paused = true;
+    this.capture.close();
+    this.place.pause();
+    this.publisher.stop();
+    if (this.track) this.track.enabled = false;
+  }
+
+  /** Let pictures go to where the model runs. */
+  #openGate() {
+    const publisher = this.publisher;
+    this.place.limit(this.#pace, this.#limits);
+    if (this.place.inBrowser) {
+      publisher.useSocket("The model runs in this browser");
+      this.capture.close();
+      if (this.track && !this.#now.paused) this.place.watch(this.#video);
+      return;
+    }
+    this.place.pause();
+    publisher.useAny();
+    if (publisher.video) this.capture.close();
+    else if (publisher.hello) this.capture.reset(publisher.free, this.#pace, this.#limits);
+  }
+
+  #limit() {
+    this.capture.limit(this.#pace, this.#limits);
+    this.place.limit(this.#pace, this.#limits);
+  }
+
+  get #limits() {
+    return this.#asked.limits(this.publisher.hello);
+  }
+
+  get #pace() {
+    return this.#asked.pace(this.publisher.hello);
+  }
+
+  /** @type {import("../wire/publisher.js").Events["onresult"]} */
+  #show(picture, result, timestamp) {
+    const at = performance.now();
+    this.#lastResultAt = at;
+    this.#now.hadResult = true;
+    this.#now.model = { state: "ready", message: "" };
+    const mode = result.browser ? "browser" : "server";
+    const latency = wallClock() - timestamp;
+    this.place.shown(mode, latency);
+    this.#events.onresult(picture, result, { at, latency, mode });
+  }
+
+  /**
+   * What this browser found itself: the server gets all, the person sees what is asked for.
+   *
+   * @param {import("../infer/inference.js").Inferred} found @param {import("./model-place.js").PortableModel} model
+   */
+  #found(found, model) {
+    const { device, deviceName } = this.place;
+    const frameNumber = device ? this.publisher.sendInferred(found, model.name, device) : 0;
+    const { result, mask } = resultOf(found, model, { stream: this.#stream, frameNumber, browser: deviceName });
+    const { bitmap: image, width, height, timestamp } = found;
+    this.#show({ image, width, height, findings: result, mask }, result, timestamp);
+  }
+}

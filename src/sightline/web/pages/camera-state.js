@@ -1,0 +1,159 @@
+/** What the camera page says in each situation. Pure, so that every sentence can be tested. */
+
+import { refusal } from "../panels/words.js";
+
+/**
+ * @typedef {"idle" | "starting" | "live" | "waiting" | "reconnecting" | "paused" | "error"} State
+ * @typedef {"start" | "retry" | "rename"} ActionName
+ * @typedef {{
+ *   wanted: boolean,
+ *   problem: import("../capture/devices.js").Problem | null,
+ *   opening: boolean,
+ *   paused: boolean,
+ *   muted: boolean,
+ *   phase: import("../wire/socket.js").Phase,
+ *   retryAt: number,
+ *   refused: {code: string, message: string} | null,
+ *   hadServer: boolean,
+ *   model: {state: string, message: string},
+ *   unanswered: number,
+ *   hadResult: boolean,
+ * }} Situation `wanted`: the person pressed start; `unanswered`: milliseconds since the last result
+ * @typedef {{
+ *   state: State,
+ *   pill: string,
+ *   kind: "" | "good" | "warning" | "error",
+ *   banner: import("../elements/state-banner.js").State | null,
+ *   actions: ActionName[],
+ *   small: boolean,
+ * }} Words `small`: the picture goes on, the banner stays out of its way
+ */
+
+/** A camera page that was just opened. @param {Situation["problem"]} problem @returns {Situation} */
+export function atRest(problem) {
+  return {
+    ...{ wanted: false, problem, opening: false, paused: false, muted: false, hadServer: false, hadResult: false },
+    ...{ phase: "closed", retryAt: 0, refused: null, model: { state: "", message: "" }, unanswered: 0 },
+  };
+}
+
+const QUIET_MS = 3_000;
+const FAILING_MS = 1_000;
+
+/** @param {Situation} s @returns {Words} */
+export function cameraWords(s) {
+  if (s.problem) return problemWords(s.problem);
+  if (!s.wanted) return idle();
+  if (s.paused) {
+    return words("paused", "Paused", "warning", {
+      icon: "off",
+      title: "Paused while you are elsewhere",
+      text: "A hidden page sends nothing. It goes on when you come back.",
+    });
+  }
+  if (s.opening) {
+    return words("starting", "Starting", "", {
+      icon: "camera",
+      title: "Allow the camera",
+      text: "If your browser asks, choose “Allow”. Pictures go to this Sightline server and nowhere else.",
+    });
+  }
+  if (s.phase !== "open") return serverWords(s);
+  if (s.model.state === "loading") {
+    return small("waiting", "Model loading", {
+      title: "The model is loading",
+      text: "This is your camera's own picture. Boxes come as soon as the model is ready.",
+    });
+  }
+  if (s.muted) {
+    return small("waiting", "No picture", {
+      icon: "off",
+      kind: "warning",
+      title: "The camera sends no picture",
+      text: "Look for a privacy switch or a cover, or whether another program has taken the camera.",
+    });
+  }
+  // One picture that fails is counted; that no other succeeds is worth a word.
+  if (s.model.state === "failed" && (s.unanswered > FAILING_MS || !s.hadResult)) {
+    return small("waiting", "No results", {
+      icon: "warning",
+      kind: "warning",
+      title: "The model doesn't work",
+      text: "This is your camera's own picture. The cause is in the server's log.",
+      detail: s.model.message,
+    });
+  }
+  if (s.hadResult && s.unanswered < QUIET_MS) return { ...words("live", "Live", "good", null), small: true };
+  if (s.unanswered < QUIET_MS) return { ...words("starting", "Starting", "", null), small: true };
+  return small("waiting", "No results", {
+    title: "Waiting for the server's answer",
+    text: "This is your camera's own picture.",
+  });
+}
+
+/** @returns {Words} */
+function idle() {
+  return words("idle", "Off", "", {
+    icon: "camera",
+    title: "Your camera is off",
+    text: "Start it to see what the model sees. Pictures go to this Sightline server and nowhere else, and nobody keeps them.",
+  });
+}
+
+/** @param {import("../capture/devices.js").Problem} problem @returns {Words} */
+function problemWords({ kind, title, text, link }) {
+  const banner = {
+    icon: "warning",
+    kind: /** @type {const} */ ("error"),
+    title,
+    text,
+    actions: link ? [{ text: link.text, href: link.href }] : [],
+  };
+  return { ...words("error", "Problem", "error", banner), actions: kind === "insecure" ? [] : ["start"] };
+}
+
+/** @param {Situation} s @returns {Words} */
+function serverWords(s) {
+  if (s.refused) {
+    const { title, text, retry, detail, actions = [] } = refusal(s.refused.code, s.refused.message);
+    const state = retry ? "reconnecting" : "error";
+    return {
+      ...words(state, retry ? "Refused" : "Problem", retry ? "warning" : "error", {
+        icon: "warning",
+        kind: retry ? "warning" : "error",
+        title,
+        text,
+        ...(detail ? { detail: `The server says: ${s.refused.message}` } : {}),
+        actions,
+        retryAt: s.retryAt,
+      }),
+      small: s.hadServer,
+      actions: s.refused.code === "stream_busy" ? ["rename", "retry"] : ["retry"],
+    };
+  }
+  if (s.phase !== "waiting" && !s.hadServer) return { ...words("starting", "Starting", "", null), small: true };
+  return {
+    ...small("reconnecting", "Reconnecting", {
+      icon: "off",
+      kind: "warning",
+      title: s.hadServer ? "The connection to the server is lost" : "The server doesn't answer",
+      text: "It may have been stopped, or the network is down. This page goes on by itself.",
+      retryAt: s.retryAt,
+    }),
+    actions: ["retry"],
+  };
+}
+
+/**
+ * @param {State} state @param {string} pill @param {Words["kind"]} kind
+ * @param {import("../elements/state-banner.js").State | null} banner
+ * @returns {Words}
+ */
+function words(state, pill, kind, banner) {
+  return { state, pill, kind, banner, actions: [], small: false };
+}
+
+/** @param {State} state @param {string} pill @param {import("../elements/state-banner.js").State} banner */
+function small(state, pill, banner) {
+  return { ...words(state, pill, "warning", banner), small: true };
+}

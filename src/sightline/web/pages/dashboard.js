@@ -1,0 +1,136 @@
+/** The start page: what is live, as cards; a way to start a camera; and what to do when the server is gone. */
+
+import { StateBanner } from "../elements/state-banner.js";
+import { setData, setText } from "../lib/dom.js";
+import { plural } from "../lib/format.js";
+import { Card } from "../panels/cards.js";
+import { setUpInviting } from "../panels/invite.js";
+import { setUpNaming } from "../panels/name.js";
+import { byId } from "../panels/page.js";
+import { setUpShell } from "../panels/shell.js";
+import { Thumbnails } from "../panels/thumbnails.js";
+
+/** @typedef {import("../wire/stream-stats.js").StreamStats} StreamStats */
+
+const EVERY_MS = 1_000;
+const GIVE_UP_MS = 5_000;
+
+const list = byId("cards", HTMLUListElement);
+const banner = byId("banner", StateBanner);
+const thumbnails = new Thumbnails();
+/** @type {Map<string, Card>} */
+const cards = new Map();
+
+setUpShell();
+const known = () => [...cards.values()].map((card) => card.stats);
+const askName = setUpNaming(known);
+let startCamera = askName;
+const newCamera = byId("new-camera", HTMLButtonElement);
+newCamera.addEventListener("click", () => startCamera());
+byId("first-camera", HTMLButtonElement).addEventListener("click", () => startCamera());
+void suitRights();
+void run();
+
+/** What this browser may not do is not offered. */
+async function suitRights() {
+  const session = await fetch("/api/session").then((a) => a.json()).catch(() => null);
+  if (!session?.tokens) return;
+  setText(byId("who", HTMLElement), "those you let in");
+  const { role, stream } = session;
+  if (role === "admin") {
+    const invite = byId("invite", HTMLButtonElement);
+    invite.addEventListener("click", setUpInviting(session, known));
+    invite.hidden = false;
+  }
+  setData(document.body, "role", role ?? "none");
+  if (role && stream !== "*") startCamera = () => location.assign(`/camera/${stream}#start`);
+}
+
+async function run() {
+  for (;;) {
+    if (!document.hidden) await refresh();
+    await sleep(EVERY_MS);
+  }
+}
+
+async function refresh() {
+  try {
+    const { streams, ready, reason } = await ask();
+    show(streams);
+    setText(byId("server", HTMLElement), ready ? "server ready" : reason);
+    setData(document.body, "state", streams.length ? "live" : "empty");
+    banner.say(null);
+  } catch (error) {
+    if (error instanceof SignInFirst) {
+      askToSignIn();
+      return;
+    }
+    setText(byId("server", HTMLElement), "no connection");
+    setData(document.body, "state", "gone");
+    banner.say({
+      icon: "off",
+      kind: "warning",
+      title: "The server doesn't answer",
+      text: "It may have been stopped, or the network is down. This page keeps asking and goes on by itself.",
+    });
+  }
+}
+
+/** The server does not know who this is, or does not any more. */
+class SignInFirst extends Error {}
+
+function askToSignIn() {
+  show([]);
+  byId("empty", HTMLElement).hidden = true;
+  setText(byId("server", HTMLElement), "signed out");
+  setData(document.body, "state", "signed-out");
+  banner.say({
+    icon: "key",
+    title: "Please sign in",
+    text: "Scan the code in the server's terminal, or one that an admin of this server makes for you on this page.",
+    actions: [{ text: "Sign in with a token", id: "sign-in", main: true, href: "/join" }],
+  });
+}
+
+/** @returns {Promise<{streams: StreamStats[], ready: boolean, reason: string}>} */
+async function ask() {
+  const response = await fetch("/api/streams", { signal: AbortSignal.timeout(GIVE_UP_MS), cache: "no-store" });
+  if (response.status === 401) throw new SignInFirst();
+  if (!response.ok) throw new Error(`${response.status}`);
+  return response.json();
+}
+
+/** @param {StreamStats[]} streams */
+function show(streams) {
+  const names = new Set(streams.map((s) => s.name));
+  for (const [name, card] of cards) {
+    if (names.has(name)) continue;
+    thumbnails.remove(card);
+    card.element.remove();
+    cards.delete(name);
+  }
+  for (const stats of streams) {
+    const card = cards.get(stats.name);
+    if (card) card.show(stats);
+    else add(stats);
+  }
+  const live = streams.filter((s) => s.state === "live").length;
+  const viewers = streams.reduce((sum, s) => sum + s.viewers, 0);
+  setText(byId("totals", HTMLElement), streams.length ? `${live} live · ${plural(viewers, "viewer")}` : "");
+  byId("empty", HTMLElement).hidden = streams.length > 0;
+  byId("new-camera", HTMLElement).hidden = streams.length === 0;
+}
+
+/** A new card comes after those that are live; cards a person looks at stay where they are. @param {StreamStats} stats */
+function add(stats) {
+  const card = new Card(stats);
+  cards.set(stats.name, card);
+  const waiting = stats.state === "live" ? list.querySelector('[data-state="waiting"]') : null;
+  list.insertBefore(card.element, waiting);
+  thumbnails.add(card);
+}
+
+/** @param {number} ms */
+function sleep(ms) {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}

@@ -1,0 +1,94 @@
+/** Signing in. A scanned code brings a ticket behind the #, which no server, log or Referer ever sees. */
+
+import { setData, setText } from "../lib/dom.js";
+import { byId } from "../panels/page.js";
+import { setUpShell } from "../panels/shell.js";
+
+/** @typedef {{tokens: boolean, role: string | null, stream: string | null, page: string}} Session */
+
+const form = byId("form", HTMLFormElement);
+const field = byId("token", HTMLInputElement);
+const problem = byId("problem", HTMLElement);
+const signOut = byId("sign-out", HTMLButtonElement);
+
+setUpShell();
+form.addEventListener("submit", (event) => {
+  event.preventDefault();
+  const token = field.value.trim();
+  if (token) void show({ token });
+  else complain("Paste a token first.");
+});
+field.addEventListener("input", () => complain(""));
+signOut.addEventListener("click", async () => {
+  await fetch("/api/session", { method: "DELETE" });
+  location.reload();
+});
+addEventListener("hashchange", begin);
+begin();
+
+function begin() {
+  const ticket = location.hash.slice(1);
+  if (!ticket) {
+    void ask();
+    return;
+  }
+  history.replaceState(null, "", location.pathname); // not for the next person who looks at the history
+  void show({ ticket });
+}
+
+/** Exchange it for the cookie, and go to where it leads. @param {{ticket: string} | {token: string}} credentials */
+async function show(credentials) {
+  const scanned = "ticket" in credentials;
+  try {
+    const answer = await fetch("/api/session", {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body: JSON.stringify(credentials),
+    });
+    const told = await answer.json();
+    if (answer.ok) location.replace(/** @type {Session} */ (told).page);
+    else if (scanned) ask("This code does not work any more", `${sentence(told)} Each code works once.`);
+    else complain(sentence(told));
+  } catch {
+    if (scanned) ask("The server doesn't answer", "Is it still running, and are you on its network? Then scan again.");
+    else complain("The server doesn't answer.");
+  }
+}
+
+/** Ask for a token. @param {string} [title] @param {string} [text] */
+async function ask(title = "Sign in", text = "This server wants to know who you are.") {
+  const session = await fetch("/api/session").then((a) => a.json()).catch(() => null);
+  if (session && !session.tokens) {
+    location.replace("/");
+    return;
+  }
+  if (session?.role && title === "Sign in") {
+    title = "You are signed in";
+    text = `You may ${words(session)}. Another token, or a scanned code, replaces that.`;
+  }
+  setText(byId("title", HTMLElement), title);
+  setText(byId("text", HTMLElement), text);
+  signOut.hidden = !session?.role;
+  form.hidden = false;
+  setData(document.body, "state", "asking-token");
+}
+
+/** @param {Session} session */
+function words({ role, stream }) {
+  const which = stream === "*" ? "every stream" : `the stream “${stream}”`;
+  if (role === "admin") return `do everything with ${which}`;
+  return role === "publish" ? `be the camera of ${which}` : `watch ${which}`;
+}
+
+/** @param {string} text */
+function complain(text) {
+  setText(problem, text);
+  field.setAttribute("aria-invalid", String(text !== ""));
+  if (text) field.focus();
+}
+
+/** @param {{error?: {message?: string}}} told */
+function sentence({ error }) {
+  const text = error?.message ?? "The server refused.";
+  return `${text.charAt(0).toUpperCase()}${text.slice(1)}.`;
+}

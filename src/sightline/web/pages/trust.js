@@ -1,0 +1,114 @@
+/** The page that says what a phone still needs before it can be a camera here, and how to get it. */
+
+import { icon, make, setData, setText } from "../lib/dom.js";
+import { byId } from "../panels/page.js";
+import { setUpShell } from "../panels/shell.js";
+
+/**
+ * @typedef {{name: string, good: boolean | null, text: string, optional?: boolean}} Check
+ *   `good` null: this browser doesn't say; `optional`: a camera works without
+ */
+
+const ANSWER_MS = 5_000;
+const NOTHING = "Nothing is missing.";
+const SCAN = "Scan the code on the start page, or in the terminal, to begin.";
+
+setUpShell();
+void run();
+
+async function run() {
+  const trust = await fetch("/api/trust").then((a) => a.json()).catch(() => ({ own: false, fingerprint: null }));
+  const checks = [secure(), camera(), await socket(), await certificate()];
+  byId("checks", HTMLElement).replaceChildren(...checks.map(line));
+  const missing = checks.filter((check) => check.good === false);
+  const works = missing.every((check) => check.optional);
+  setText(byId("title", HTMLElement), works ? "This device can be a camera here" : "Something is missing");
+  setText(byId("verdict", HTMLElement), verdict(missing, works));
+  setData(document.body, "state", missing.length ? "missing" : "good");
+  if (trust.own) showSteps(trust.fingerprint);
+}
+
+/** @param {Check[]} missing @param {boolean} works */
+function verdict(missing, works) {
+  if (!missing.length) return location.protocol === "https:" ? `${NOTHING} ${SCAN}` : NOTHING;
+  if (works) return "It works, after the browser's warning. A trusted certificate ends the warnings: see below.";
+  return `Missing: ${missing.map((check) => check.name.toLowerCase()).join(", ")}. What to do is below.`;
+}
+
+/** @returns {Check} */
+function secure() {
+  const name = "A secure page";
+  if (location.protocol === "https:") return { name, good: true, text: "This page came over an encrypted connection." };
+  if (isSecureContext) return { name, good: true, text: "This page came from this computer itself." };
+  const address = location.href.replace("http:", "https:");
+  return { name, good: false, text: `Browsers give cameras to secure pages only. Open ${address} instead.` };
+}
+
+/** @returns {Check} */
+function camera() {
+  const name = "A camera for pages";
+  if (typeof navigator.mediaDevices?.getUserMedia === "function") {
+    return { name, good: true, text: "The browser can ask for the camera." };
+  }
+  const text = isSecureContext
+    ? "This browser gives pages no camera. Safari and Chrome do; browsers inside other apps often don't."
+    : "There is none without a secure page.";
+  return { name, good: false, text };
+}
+
+/** Some browsers let a page past its certificate, but not its sockets. @returns {Promise<Check>} */
+async function socket() {
+  const name = "A live connection";
+  const url = `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/ws`;
+  const opened = await new Promise((resolve) => {
+    const ws = new WebSocket(url); // the server says what it thinks of us, and that it can is all we ask
+    ws.onopen = () => resolve(true);
+    ws.onerror = () => resolve(false);
+    setTimeout(() => resolve(false), ANSWER_MS);
+  });
+  if (opened) return { name, good: true, text: "Pictures and results can go both ways." };
+  return { name, good: false, text: "The browser refuses it, as it does not trust the certificate." };
+}
+
+/** Service workers are for certificates that are really trusted, not for those that were clicked past. */
+async function certificate() {
+  const name = "A trusted certificate";
+  if (location.protocol !== "https:") return { name, good: null, text: "This page does not use one." };
+  if (!("serviceWorker" in navigator)) {
+    const text = "This browser does not say. If it warned you on the way here, it does not trust it.";
+    return { name, good: null, text };
+  }
+  try {
+    const found = await navigator.serviceWorker.register("/static/pages/trust-probe.js", { scope: "/static/pages/trust-probe/" });
+    await found.unregister();
+    return { name, good: true, text: "The browser knows who vouches for this server." };
+  } catch {
+    return { name, good: false, text: "The browser let you past its warning, for now.", optional: true };
+  }
+}
+
+/** @param {string | null} fingerprint */
+function showSteps(fingerprint) {
+  const agent = navigator.userAgent;
+  const ios = /iPhone|iPad/.test(agent) || (agent.includes("Mac") && navigator.maxTouchPoints > 1);
+  const android = agent.includes("Android");
+  byId("steps", HTMLElement).hidden = false;
+  byId("ios", HTMLElement).hidden = android;
+  byId("android", HTMLElement).hidden = ios;
+  byId("others", HTMLElement).hidden = ios || android;
+  byId("check-it", HTMLElement).hidden = false;
+  setText(byId("fingerprint", HTMLElement), fingerprint ?? "");
+}
+
+/** @param {Check} check */
+function line({ name, good, text }) {
+  const kind = good === null ? "open" : good ? "good" : "bad";
+  const shown = { good: ["done", "yes"], bad: ["warning", "missing"], open: ["wait", "not known"] }[kind];
+  return make(
+    "li",
+    { "data-kind": kind },
+    icon(shown?.[0] ?? ""),
+    make("p", { class: "name" }, `${name}: ${shown?.[1] ?? ""}`),
+    make("p", {}, text),
+  );
+}

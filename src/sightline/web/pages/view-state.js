@@ -1,0 +1,118 @@
+/** What the viewer's page says in each situation. Pure, so that every sentence can be tested. */
+
+import { refusal } from "../panels/words.js";
+
+/**
+ * @typedef {"connecting" | "waiting" | "live" | "stalled" | "gone" | "reconnecting" | "paused" | "error"} State
+ * @typedef {{
+ *   phase: import("../wire/socket.js").Phase,
+ *   retryAt: number,
+ *   refused: {code: string, message: string} | null,
+ *   camera: "unknown" | "waiting" | "live" | "ended",
+ *   paused: boolean,
+ *   model: {state: string, message: string},
+ *   hadPicture: boolean,
+ *   hadServer: boolean,
+ *   quiet: number,
+ * }} Situation `quiet`: milliseconds since the last picture, or since the camera went live
+ * @typedef {{
+ *   state: State,
+ *   pill: string,
+ *   kind: "" | "good" | "warning" | "error",
+ *   banner: import("../elements/state-banner.js").State | null,
+ *   retry: boolean,
+ *   small: boolean,
+ * }} Words `retry`: offer to try at once; `small`: the picture goes on, the banner stays out of its way
+ */
+
+const QUIET_MS = 3_000;
+
+/** @param {Situation} s @param {string} stream @returns {Words} */
+export function viewWords(s, stream) {
+  if (s.paused) {
+    return words("paused", "Paused", "warning", {
+      title: "Paused while you are elsewhere",
+      text: "It goes on when you come back.",
+    });
+  }
+  if (s.phase !== "open") return serverWords(s);
+  if (s.camera === "unknown") return words("connecting", "Connecting", "", null);
+  if (s.camera === "waiting") {
+    return words("waiting", "Waiting", "warning", {
+      icon: "wait",
+      title: "Waiting for the camera",
+      text: `Nobody sends “${stream}” right now. The picture comes by itself once a camera does.`,
+      actions: [{ text: "Start this camera here", href: `/camera/${stream}` }],
+    });
+  }
+  if (s.camera === "ended") {
+    return words("gone", "Camera gone", "warning", {
+      icon: "off",
+      kind: "warning",
+      title: "The camera is gone",
+      text: s.hadPicture
+        ? "This is its last picture. It goes on by itself once the camera is back."
+        : "It goes on by itself once the camera is back.",
+    });
+  }
+  if (s.quiet < QUIET_MS) {
+    return { ...words("live", s.hadPicture ? "Live" : "Starting", s.hadPicture ? "good" : "", null), small: true };
+  }
+  return { ...stalled(s.model), small: s.hadPicture };
+}
+
+/** @param {Situation["model"]} model */
+function stalled(model) {
+  if (model.state === "loading") {
+    return words("stalled", "Model loading", "warning", {
+      title: "The model is loading",
+      text: "The picture comes as soon as the model is ready.",
+    });
+  }
+  const failed = model.state === "failed";
+  return words("stalled", "No new picture", "warning", {
+    icon: failed ? "warning" : "wait",
+    kind: "warning",
+    title: failed ? "The model doesn't work" : "No new picture for a while",
+    text: failed
+      ? "The cause is in the server's log."
+      : "The camera is connected, but sends nothing, or the model has not answered.",
+    ...(failed ? { detail: model.message } : {}),
+  });
+}
+
+/** @param {Situation} s @returns {Words} */
+function serverWords(s) {
+  if (s.refused) {
+    const { title, text, retry, detail, actions = [] } = refusal(s.refused.code, s.refused.message);
+    const banner = {
+      icon: "warning",
+      kind: /** @type {"warning" | "error"} */ (retry ? "warning" : "error"),
+      title,
+      text,
+      ...(detail ? { detail: `The server says: ${s.refused.message}` } : {}),
+      actions,
+      retryAt: s.retryAt,
+    };
+    const state = retry ? "reconnecting" : "error";
+    return { ...words(state, retry ? "Refused" : "Problem", retry ? "warning" : "error", banner), retry: true };
+  }
+  if (s.phase !== "waiting" && !s.hadServer) return words("connecting", "Connecting", "", null);
+  const banner = {
+    icon: "off",
+    kind: /** @type {const} */ ("warning"),
+    title: s.hadServer ? "The connection to the server is lost" : "The server doesn't answer",
+    text: "It may have been stopped, or the network is down. This page goes on by itself.",
+    retryAt: s.retryAt,
+  };
+  return { ...words("reconnecting", "Reconnecting", "warning", banner), retry: true };
+}
+
+/**
+ * @param {State} state @param {string} pill @param {Words["kind"]} kind
+ * @param {import("../elements/state-banner.js").State | null} banner
+ * @returns {Words}
+ */
+function words(state, pill, kind, banner) {
+  return { state, pill, kind, banner, retry: false, small: false };
+}

@@ -1,0 +1,105 @@
+/** The dialog that shows a code for somebody's phone or browser: it lets them in once, for one thing. */
+
+import { setText } from "../lib/dom.js";
+import { freeName, isStreamName } from "../lib/stream-name.js";
+import { byId } from "./page.js";
+import { setUpCopy } from "./shell.js";
+
+/** @typedef {{tokens: boolean, role: string | null, stream: string | null}} Session */
+
+const EVERY_STREAM = "*";
+
+/**
+ * @param {Session} session of an admin
+ * @param {() => {name: string, state: string}[]} streams those there are
+ */
+export function setUpInviting(session, streams) {
+  const dialog = byId("inviting", HTMLDialogElement);
+  const form = byId("inviting-form", HTMLFormElement);
+  const role = byId("invite-role", HTMLSelectElement);
+  const field = byId("invite-stream", HTMLInputElement);
+  const problem = byId("invite-problem", HTMLElement);
+  const shown = byId("invite-shown", HTMLElement);
+  const link = byId("invite-link", HTMLInputElement);
+
+  let latest = 0;
+  const complain = (/** @type {string} */ text) => {
+    setText(problem, text);
+    field.setAttribute("aria-invalid", String(text !== ""));
+  };
+  const suggest = () => {
+    const names = streams().map((s) => s.name);
+    if (session.stream !== EVERY_STREAM) field.value = session.stream ?? "";
+    else if (role.value === "publish") field.value = freeName(names, "phone");
+    else field.value = "";
+    field.readOnly = session.stream !== EVERY_STREAM;
+    field.placeholder = role.value === "publish" ? "" : "every stream";
+  };
+  const forget = () => {
+    latest += 1;
+    shown.hidden = true;
+    byId("invite-code", HTMLImageElement).removeAttribute("src");
+    link.value = "";
+    complain("");
+  };
+
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    const name = field.value.trim();
+    const everything = !name && role.value !== "publish";
+    if (!everything && !isStreamName(name)) {
+      forget();
+      complain("Name the stream: letters without accents, digits, “-” and “_”, at most 64.");
+      field.focus();
+      return;
+    }
+    try {
+      const asked = (latest += 1);
+      const ticket = await make(role.value, everything ? EVERY_STREAM : name);
+      if (asked !== latest) return; // the person has gone on
+      const minutes = Math.round(ticket.expires_s / 60);
+      byId("invite-code", HTMLImageElement).src = ticket.qr;
+      link.value = ticket.url;
+      setText(byId("invite-worth", HTMLElement), `${worth(role.value, name)} It works once, within ${minutes} minutes.`);
+      shown.hidden = false;
+      complain("");
+    } catch (error) {
+      forget();
+      complain(error instanceof Error ? error.message : "That did not work.");
+    }
+  });
+  role.addEventListener("change", () => {
+    suggest();
+    forget();
+  });
+  field.addEventListener("input", forget);
+  dialog.addEventListener("close", forget);
+  byId("inviting-done", HTMLButtonElement).addEventListener("click", () => dialog.close());
+  setUpCopy(byId("invite-copy", HTMLButtonElement), link);
+
+  return () => {
+    suggest();
+    forget();
+    dialog.showModal();
+    form.requestSubmit();
+  };
+}
+
+/** @param {string} role @param {string} stream @returns {Promise<{url: string, qr: string, expires_s: number}>} */
+async function make(role, stream) {
+  const answer = await fetch("/api/tickets", {
+    method: "POST",
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify({ role, stream }),
+  });
+  const told = await answer.json();
+  if (!answer.ok) throw new Error(told.error.message);
+  return told;
+}
+
+/** @param {string} role @param {string} stream */
+function worth(role, stream) {
+  const which = stream ? `the stream “${stream}”` : "every stream";
+  if (role === "publish") return `Whoever scans this becomes the camera of ${which}.`;
+  return role === "view" ? `Whoever scans this may watch ${which}.` : `Whoever scans this may do everything with ${which}.`;
+}

@@ -1,0 +1,196 @@
+/** The part of the panel in which a stream's model is chosen and set, live; the same on both pages. */
+
+import { make, setData, setText } from "../lib/dom.js";
+import { followStats } from "../wire/stream-stats.js";
+import { ClassList } from "./class-list.js";
+import { KnownClasses } from "./looks.js";
+import { ModelOffers } from "./model-offers.js";
+import { ModelSettings, loads } from "./model-settings.js";
+import { engineInWords, sizeInWords, sizes, whyReadOnly } from "./model-words.js";
+import { byId } from "./page.js";
+
+const GIVE_UP_MS = 120_000; // large models take their time to load
+const NUMBERS = ["confidence", "iou", "max_detections", "imgsz"];
+
+/**
+ * What a page has to do with its stream's model, and the figures that come with it.
+ *
+ * @param {string} stream @param {import("../draw/painter.js").Painter} painter @param {() => boolean} matters
+ * @param {(stats: import("../wire/stream-stats.js").Stats) => void} then
+ * @returns {(model: string) => void} to be called with the model of each result
+ */
+export function setUpModel(stream, painter, matters, then) {
+  const ask = () => soon();
+  const panel = new ModelPanel(stream, ask);
+  const known = new KnownClasses(painter, ask);
+  const follow = (/** @type {import("../wire/stream-stats.js").Stats | null} */ stats, /** @type {number} */ askedAt) => {
+    panel.take(stats, askedAt);
+    if (!stats) return;
+    known.learn(stats);
+    then(stats);
+  };
+  const soon = followStats(stream, matters, follow, () => panel.every);
+  return (model) => known.seen(model);
+}
+
+class ModelPanel {
+  #stream;
+  #settings;
+  #offers;
+  #classes;
+  #section = byId("model-panel", HTMLElement);
+  #engine = byId("engine", HTMLSelectElement);
+  #reset = byId("model-reset", HTMLButtonElement);
+  #readOnly = "";
+  /** Who types into a field is not interrupted. @type {HTMLInputElement | null} */
+  #typing = null;
+  /** Of what kind the model's results are: a class for every pixel has no confidence. */
+  #areas = { model: "", whole: false };
+
+  /** @param {string} stream @param {() => void} soon ask the server how the stream is, now */
+  constructor(stream, soon) {
+    this.#stream = stream;
+    this.#settings = new ModelSettings({
+      patch: (change) => this.#patch(change, soon),
+      onchange: () => this.#show(),
+      onrefused: (why) => (this.#readOnly = `The server says: ${why}.`),
+    });
+    this.#offers = new ModelOffers(
+      (name) => void this.#settings.set("model", name),
+      () => this.#show(),
+    );
+    this.#classes = new ClassList((ids) => void this.#settings.set("classes", ids), soon);
+    for (const key of NUMBERS) this.#setUpNumber(key);
+    this.#engine.addEventListener("change", () => void this.#settings.set("engine", this.#engine.value));
+    this.#reset.addEventListener("click", () => void this.#settings.reset());
+    void this.#askRights();
+    this.#show();
+  }
+
+  /** So often the server is to be asked how the stream is, in milliseconds. */
+  get every() {
+    return this.#classes.open || this.#settings.detail?.pending ? 1_000 : 2_000;
+  }
+
+  /** @param {import("../wire/stream-stats.js").Detail | null} detail null: there is no such stream @param {number} askedAt */
+  take(detail, askedAt) {
+    this.#settings.take(detail, askedAt);
+  }
+
+  /** A number field, with a slider for those that have one. @param {string} key */
+  #setUpNumber(key) {
+    const field = byId(key, HTMLInputElement);
+    const slider = sliderOf(key);
+    slider?.addEventListener("input", () => {
+      field.value = slider.value;
+      void this.#settings.set(key, Number(slider.value));
+    });
+    field.addEventListener("input", () => (this.#typing = field));
+    field.addEventListener("blur", () => {
+      this.#typing = null;
+      this.#show();
+    });
+    field.addEventListener("change", () => {
+      this.#typing = null;
+      if (field.value === "") this.#show(); // nothing, or no number: as it was
+      else void this.#settings.set(key, Number(field.value));
+    });
+  }
+
+  /** @param {import("./model-settings.js").Change} change @param {() => void} soon @returns {Promise<import("./model-settings.js").Answer>} */
+  async #patch(change, soon) {
+    const headers = { "Content-Type": "application/json" };
+    const request = { method: "PATCH", headers, body: JSON.stringify(change), signal: AbortSignal.timeout(GIVE_UP_MS) };
+    const answering = fetch(`/api/streams/${this.#stream}`, request);
+    if (loads(change)) soon(); // it is pending by then
+    try {
+      const answer = await answering;
+      if (!answer.ok) soon();
+      return { status: answer.status, body: await answer.json() };
+    } catch {
+      return { status: 0, body: null };
+    }
+  }
+
+  async #askRights() {
+    try {
+      const session = await fetch("/api/session", { cache: "no-store" }).then((answer) => answer.json());
+      this.#readOnly = whyReadOnly(session, this.#stream);
+    } catch {
+      return; // the server's own word comes with the first change
+    }
+    this.#show();
+  }
+
+  #show() {
+    const settings = this.#settings;
+    const { detail, problems } = settings;
+    const mayChange = detail !== null && !this.#readOnly;
+    setData(this.#section, "model", detail?.settings.model ?? "");
+    setText(byId("model-right", HTMLElement), this.#readOnly);
+    this.#offers.show(settings, mayChange);
+    for (const key of ["engine", "classes", ...NUMBERS]) {
+      setText(byId(`${key}-why`, HTMLElement), problems.get(key) ?? "");
+    }
+    if (detail) this.#learnKind(detail);
+    const counted = mayChange && !this.#areas.whole;
+    const adapted = typeof detail?.adaptive?.confidence === "number" ? "· the server adapts it" : "";
+    setText(byId("confidence-about", HTMLElement), this.#areas.whole ? "· this model has none" : adapted);
+    this.#showNumber("confidence", counted);
+    this.#showNumber("iou", counted);
+    this.#showNumber("max_detections", counted);
+    this.#showSize(mayChange);
+    this.#showEngines(mayChange);
+    this.#reset.disabled = !mayChange;
+    if (detail) this.#classes.show(detail, settings.value("classes"), mayChange);
+  }
+
+  /** @param {import("../wire/stream-stats.js").Detail} detail */
+  #learnKind({ settings: { model }, seen }) {
+    if (seen[0]) this.#areas = { model, whole: seen[0].share !== null };
+    else if (this.#areas.model !== model) this.#areas = { model, whole: false };
+  }
+
+  /** @param {string} key @param {boolean} enabled */
+  #showNumber(key, enabled) {
+    const value = this.#settings.value(key);
+    for (const input of [byId(key, HTMLInputElement), sliderOf(key)]) {
+      if (!input) continue;
+      input.disabled = !enabled;
+      const text = typeof value === "number" ? String(value) : "";
+      if (input.value !== text && input !== this.#typing) input.value = text;
+    }
+  }
+
+  /** @param {boolean} mayChange */
+  #showSize(mayChange) {
+    const detail = this.#settings.detail;
+    const field = byId("imgsz", HTMLInputElement);
+    const { least, most } = sizes(detail?.stride ?? 32);
+    Object.assign(field, { min: String(least), max: String(most), step: String(detail?.stride ?? 32) });
+    this.#showNumber("imgsz", mayChange && (detail?.imgsz_changeable ?? false));
+    setData(byId("imgsz-why", HTMLElement), "kind", this.#settings.problems.has("imgsz") ? "problem" : "");
+    const fixed = detail && !detail.imgsz_changeable ? "This model has only this size." : "";
+    const free = detail?.imgsz_changeable ? sizeInWords(detail.stride, detail.adaptive?.imgsz) : "";
+    if (!this.#settings.problems.has("imgsz")) setText(byId("imgsz-why", HTMLElement), fixed || free);
+  }
+
+  /** @param {boolean} mayChange */
+  #showEngines(mayChange) {
+    const engine = String(this.#settings.value("engine") ?? "");
+    const choice = engine ? [...new Set([...this.#offers.engines, engine])] : [];
+    const known = [...this.#engine.options].map((option) => option.value);
+    const options = choice.length ? choice : [""];
+    if (known.join() !== options.join()) {
+      this.#engine.replaceChildren(...options.map((name) => make("option", { value: name }, name ? engineInWords(name) : "none")));
+    }
+    this.#engine.value = engine;
+    this.#engine.disabled = !mayChange || choice.length < 2;
+  }
+}
+
+/** @param {string} key @returns {HTMLInputElement | null} */
+function sliderOf(key) {
+  const found = document.getElementById(`${key}-slider`);
+  return found instanceof HTMLInputElement ? found : null;
+}

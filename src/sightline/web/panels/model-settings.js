@@ -1,0 +1,137 @@
+/** A stream's model settings: what the server says is in force, and over it what this page has asked for just now. */
+
+/**
+ * @typedef {import("../wire/stream-stats.js").Detail} Detail
+ * @typedef {import("../wire/stream-stats.js").InForce} InForce
+ * @typedef {Record<string, unknown>} Change
+ * @typedef {{status: number, body: any}} Answer `status` is 0 where there was none
+ * @typedef {{patch: (change: Change) => Promise<Answer>, onchange: () => void, onrefused: (why: string) => void}} Events
+ *   `onrefused`: this page may not change anything
+ */
+
+/** Changes that may take seconds: a model is loaded for them. */
+const LOADS = new Set(["model", "engine", "imgsz"]);
+
+/** @param {Change} change */
+export function loads(change) {
+  return Object.keys(change).some((key) => LOADS.has(key));
+}
+
+export class ModelSettings {
+  /** What is in force; null before the server has said it. @type {Detail | null} */
+  detail = null;
+  /** Why a setting was refused, by its key. @type {Map<string, string>} */
+  problems = new Map();
+  #events;
+  /** @type {Map<string, {value: unknown}>} asked for, not answered yet */
+  #asked = new Map();
+  /** @type {Map<string, unknown>} the newest wish of each key that waits for its turn */
+  #next = new Map();
+  #sending = false;
+  #answeredAt = -Infinity;
+  /** When the failure was that is not of this page's time. @type {number | null} */
+  #oldFailure = null;
+
+  /** @param {Events} events */
+  constructor(events) {
+    this.#events = events;
+  }
+
+  /**
+   * What the server said. Later than a change it knows nothing of, it is left out.
+   *
+   * @param {Detail | null} detail null: there is no such stream @param {number} askedAt milliseconds, performance.now()
+   */
+  take(detail, askedAt) {
+    if (askedAt < this.#answeredAt) return;
+    if (detail && !this.detail) this.#oldFailure = detail.switch_failed?.at ?? null;
+    if (detail?.settings.model !== this.detail?.settings.model) this.problems.clear(); // of another model
+    this.detail = detail;
+    this.#events.onchange();
+  }
+
+  /** A setting as the person shall see it: as asked for, until that is answered. @param {string} key @returns {unknown} */
+  value(key) {
+    const asked = this.#asked.get(key);
+    if (asked) return asked.value;
+    return this.detail?.settings[/** @type {keyof InForce} */ (key)];
+  }
+
+  /** Why the last change of the model, by whomever, came to nothing; "" if it didn't, or before this page was open. */
+  get failure() {
+    const failed = this.detail?.switch_failed;
+    return failed && failed.at !== this.#oldFailure ? failed.message : "";
+  }
+
+  /** Ask for a change. @param {string} key @param {unknown} value */
+  async set(key, value) {
+    this.problems.delete(key);
+    this.#asked.set(key, { value });
+    this.#events.onchange();
+    if (loads({ [key]: value })) await this.#send(key, value);
+    else await this.#inTurn(key, value);
+  }
+
+  /** Everything as the server was started with. */
+  async reset() {
+    this.problems.clear();
+    const keys = ["model", "engine", "imgsz", "confidence", "iou", "max_detections", "classes"];
+    this.#judge("model", await this.#events.patch(Object.fromEntries(keys.map((key) => [key, null]))));
+  }
+
+  /** One at a time: of a slider that is dragged, each answer is followed by the place where it is then. @param {string} key @param {unknown} value */
+  async #inTurn(key, value) {
+    this.#next.set(key, value);
+    if (this.#sending) return;
+    this.#sending = true;
+    for (;;) {
+      const [first] = this.#next;
+      if (!first) break;
+      this.#next.delete(first[0]);
+      await this.#send(...first);
+    }
+    this.#sending = false;
+  }
+
+  /** @param {string} key @param {unknown} value */
+  async #send(key, value) {
+    const mine = this.#asked.get(key);
+    const answer = await this.#events.patch({ [key]: value });
+    if (this.#asked.get(key) === mine) this.#asked.delete(key);
+    this.#judge(key, answer);
+  }
+
+  /** @param {string} key that was asked for @param {Answer} answer */
+  #judge(key, { status, body }) {
+    this.#answeredAt = performance.now();
+    if (status === 200) {
+      this.take(body, this.#answeredAt);
+      return;
+    }
+    const error = body?.error ?? { code: "", message: "The server does not answer. Try again" };
+    if (this.detail && LOADS.has(key) && error.code !== "superseded") this.detail = { ...this.detail, pending: null };
+    if (status === 401 || status === 403) this.#events.onrefused(error.message);
+    else if (error.code !== "superseded") this.problems.set(error.key ?? key, problem(error));
+    this.#events.onchange();
+  }
+}
+
+/** Why a setting was refused, for whoever chose it. @param {{message: string, key?: string, expected?: string, got?: string}} error */
+function problem({ message, key, expected, got }) {
+  if (!expected || key === "model") return message;
+  return `${got} is not possible: expected ${expected}.`;
+}
+
+/**
+ * Ids of classes by the names that the server gives them.
+ *
+ * @param {readonly string[]} names @param {readonly string[]} labels
+ * @returns {Set<number>}
+ */
+export function idsOf(names, labels) {
+  const ids = names.map((name) => {
+    const id = labels.indexOf(name);
+    return id < 0 ? Number(/^class (\d+)$/.exec(name)?.[1] ?? -1) : id;
+  });
+  return new Set(ids.filter((id) => id >= 0));
+}

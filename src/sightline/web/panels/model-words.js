@@ -1,0 +1,129 @@
+/** What the model's part of the panel says. Pure, so that every sentence can be tested. */
+
+import { percent, plural } from "../lib/format.js";
+
+/**
+ * @typedef {import("../wire/stream-stats.js").Detail} Detail
+ * @typedef {{name: string, family: string, task: string, labels: string[], input_size: [number, number] | null,
+ *   licence: string, licence_note: string, description: string, active: boolean, usable: boolean, reason: string,
+ *   engines: string[]}} Offer
+ *   of `GET /api/models`
+ * @typedef {{tokens: boolean, role: string | null, stream: string | null}} Session
+ */
+
+/** Ids of a model whose labels nobody knows. */
+const ANY_CLASS = 255;
+/** Letters of a message beyond which what stands in brackets is left out. */
+const LONG = 120;
+
+/** @type {Record<string, string>} */
+const ENGINES = { onnx: "ONNX Runtime", openvino: "OpenVINO", torch: "PyTorch" };
+
+/** @param {string} name */
+export function engineInWords(name) {
+  return ENGINES[name] ?? name;
+}
+
+/** What a model finds. @param {string} task @param {number} classes 0 if nobody knows */
+export function findsInWords(task, classes) {
+  if (!task) return "The operator's file";
+  const what = task === "segment" ? "Areas" : "Boxes";
+  return classes ? `${what} · ${plural(classes, "class", "classes")}` : what;
+}
+
+/** The line under the model that is in force, or waited for. @param {Detail} detail */
+export function standing({ settings, pending, browser }) {
+  if (pending) {
+    const same = pending.model === settings.model;
+    return `Loading ${same ? "it anew" : `“${pending.model}”`}. Until it is ready, ${same ? "the old one" : `“${settings.model}”`} goes on.`;
+  }
+  if (browser) return `In the camera's browser: ${browser.replace("wasm", "WebAssembly").replace("webgpu", "WebGPU")}`;
+  if (!settings.engine) return "On the server, without an engine";
+  const size = settings.imgsz === null ? "" : `, input ${settings.imgsz}`;
+  return `${engineInWords(settings.engine)} on the server's ${settings.device.toUpperCase()}${size}`;
+}
+
+/**
+ * Why a model could not be had, without what only the operator can make sense of: that is in the server's log.
+ *
+ * @param {string} message @param {string} goesOn the model that serves
+ */
+export function failure(message, goesOn) {
+  const short = message.length > LONG ? message.replace(/ \(.*\)(?=[.;]?$)/s, "") : message;
+  return `${/[.!?]$/.test(short) ? short : `${short}.`} “${goesOn}” goes on.`;
+}
+
+/** A model that can't be chosen: why, and the operator's command, which the server's sentence ends with. @param {string} reason */
+export function lackOf(reason) {
+  const [, why = reason, command = ""] = /^(.*?);? run:? (sightline .*)$/.exec(reason) ?? [];
+  const sentence = why.replace(/^profile \S+: /, "");
+  return { why: sentence.charAt(0).toUpperCase() + sentence.slice(1), command };
+}
+
+/**
+ * Whether somebody may change a stream's settings, and if not why.
+ *
+ * @param {Session | null} session @param {string} stream
+ */
+export function whyReadOnly(session, stream) {
+  if (!session?.tokens) return "";
+  const { role } = session;
+  if ((role === "admin" || role === "publish") && (session.stream === "*" || session.stream === stream)) return "";
+  return `You may watch these settings. To change them you need the right to publish “${stream}”.`;
+}
+
+/**
+ * Whether class 3 of 80 is shown, and so on: the ids that may be ticked.
+ *
+ * @param {readonly string[]} labels @returns {number[]}
+ */
+export function universe(labels) {
+  return Array.from({ length: labels.length || ANY_CLASS }, (_, id) => id);
+}
+
+/** What the summary of the class list says. @param {ReadonlySet<number> | null} shown null for all @param {number} classes 0 if nobody knows */
+export function shownInWords(shown, classes) {
+  if (!shown) return classes ? `all ${classes}` : "all";
+  if (!shown.size) return "none";
+  return classes ? `${shown.size} of ${classes}` : `${shown.size}`;
+}
+
+/** How much of a class was found of late. @param {import("../wire/stream-stats.js").Seen | undefined} seen */
+export function amount(seen) {
+  if (!seen) return "";
+  if (seen.share !== null) return seen.share > 0 && seen.share < 0.005 ? "<1 %" : percent(seen.share);
+  const n = seen.count ?? 0;
+  return n >= 9.95 || Number.isInteger(n) ? n.toFixed(0) : n.toFixed(1);
+}
+
+/**
+ * The order of the class list: what was found of late comes first, then as the model has them.
+ *
+ * @param {readonly string[]} labels @param {readonly import("../wire/stream-stats.js").Seen[]} seen largest first
+ * @param {ReadonlySet<number> | null} shown
+ * @returns {{id: number, name: string}[]}
+ */
+export function listed(labels, seen, shown) {
+  const first = seen.map((s) => s.class_id);
+  const rest = labels.length ? labels.keys() : (shown ?? []);
+  return [...new Set([...first, ...rest])].map((id) => ({ id, name: labels[id] ?? `class ${id}` }));
+}
+
+/** @param {string} name @param {string} search */
+export function matches(name, search) {
+  return search
+    .toLowerCase()
+    .split(/\s+/)
+    .every((part) => name.toLowerCase().includes(part));
+}
+
+/** @param {number} stride @param {number | null | undefined} adapted what the server has set it to */
+export function sizeInWords(stride, adapted) {
+  const own = typeof adapted === "number" ? " Until somebody chooses one, the server adapts it." : "";
+  return `Pixels of the longer side, a multiple of ${stride}. Larger finds smaller things, and takes longer.${own}`;
+}
+
+/** Input sizes that a model takes. @param {number} stride */
+export function sizes(stride) {
+  return { least: Math.ceil(64 / stride) * stride, most: Math.floor(2048 / stride) * stride };
+}

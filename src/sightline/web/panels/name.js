@@ -1,0 +1,45 @@
+/** The dialog that asks how a new camera's stream shall be called. */
+
+import { setText } from "../lib/dom.js";
+import { freeName, isStreamName } from "../lib/stream-name.js";
+import { byId } from "./page.js";
+
+/** @param {() => {name: string, state: string}[]} streams those there are */
+export function setUpNaming(streams) {
+  const dialog = byId("naming", HTMLDialogElement);
+  const form = byId("naming-form", HTMLFormElement);
+  const field = byId("name", HTMLInputElement);
+  const problem = byId("name-problem", HTMLElement);
+
+  const complain = (/** @type {string} */ text) => {
+    setText(problem, text);
+    field.setAttribute("aria-invalid", String(text !== ""));
+  };
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    const name = field.value.trim();
+    complain(problemWith(name, streams()));
+    if (problem.textContent) field.focus();
+    else location.assign(`/camera/${name}#start`);
+  });
+  field.addEventListener("input", () => complain(""));
+  byId("naming-cancel", HTMLButtonElement).addEventListener("click", () => dialog.close());
+
+  return () => {
+    field.value = freeName(streams().map((s) => s.name));
+    complain("");
+    dialog.showModal();
+    field.select();
+  };
+}
+
+/**
+ * @param {string} name @param {{name: string, state: string}[]} streams
+ * @returns {string} "" if it can be used
+ */
+export function problemWith(name, streams) {
+  if (!name) return "Give it a name.";
+  if (!isStreamName(name)) return "Only letters without accents, digits, “-” and “_”, at most 64.";
+  if (streams.some((s) => s.name === name && s.state === "live")) return "A camera is live under this name already.";
+  return "";
+}

@@ -1,0 +1,16 @@
+/** Words over the picture for some seconds: what the page has just decided by itself. The panel keeps them. */
+
+import { setText } from "../lib/dom.js";
+import { byId } from "./page.js";
+
+const SHOWN_MS = 8_000;
+/** @type {ReturnType<typeof setTimeout> | undefined} */
+let timer;
+
+/** @param {string} text */
+export function notice(text) {
+  const place = byId("notice", HTMLElement);
+  setText(place, text);
+  clearTimeout(timer);
+  timer = setTimeout(() => setText(place, ""), SHOWN_MS);
+}

@@ -1,0 +1,55 @@
+/** The list of what is in the picture: for the eye a few times a second, for a screen reader seldom and only changes. */
+
+import { make, setText } from "../lib/dom.js";
+import { percent } from "../lib/format.js";
+import { color } from "../lib/palette.js";
+import { summary } from "../wire/findings.js";
+
+const LOOK_MS = 400;
+const SPEAK_MS = 5_000;
+
+export class ObjectList {
+  #list;
+  #spoken;
+  #shown = "";
+  #shownAt = -Infinity;
+  #spokenAt = -Infinity;
+
+  /** @param {HTMLElement} list @param {HTMLElement} spoken a live region */
+  constructor(list, spoken) {
+    this.#list = list;
+    this.#spoken = spoken;
+    this.clear();
+  }
+
+  /** @param {import("../wire/findings.js").Findings} findings */
+  show(findings) {
+    const now = performance.now();
+    if (now - this.#shownAt < LOOK_MS) return;
+    this.#shownAt = now;
+    const entries = summary(findings);
+    const texts = entries.map((e) => (e.count ? `${e.count} ${e.name}` : `${e.name} ${percent(e.share)}`));
+    const text = texts.join(", ") || "Nothing found";
+    if (text === this.#shown) return;
+    this.#shown = text;
+    const items = entries.map((entry, i) => {
+      const dot = make("span", { class: "dot" });
+      const [r, g, b] = color(entry.class_id);
+      dot.style.backgroundColor = `rgb(${r} ${g} ${b})`;
+      return make("li", {}, dot, texts[i] ?? "");
+    });
+    this.#list.replaceChildren(...(items.length ? items : [make("li", { class: "none" }, "Nothing found")]));
+    // Shares change with every picture; which classes there are is what is worth saying.
+    const words = entries.map((e) => (e.count ? `${e.count} ${e.name}` : e.name)).join(", ") || "Nothing found";
+    if (now - this.#spokenAt < SPEAK_MS) return;
+    this.#spokenAt = now;
+    setText(this.#spoken, words);
+  }
+
+  clear() {
+    this.#shown = "";
+    this.#shownAt = -Infinity;
+    this.#list.replaceChildren(make("li", { class: "none" }, "Nothing right now"));
+    setText(this.#spoken, "");
+  }
+}

@@ -1,0 +1,44 @@
+/** The elements that a page has from the start: found by id, figures filled in, icons placed. */
+
+import { icon, setText } from "../lib/dom.js";
+
+/**
+ * The element with this id, which the page must have.
+ *
+ * @template {Element} T
+ * @param {string} id @param {new () => T} type
+ * @returns {T}
+ */
+export function byId(id, type) {
+  const element = document.getElementById(id);
+  if (!(element instanceof type)) throw new Error(`#${id}: expected a ${type.name}`);
+  return element;
+}
+
+/** The figures of a bar or list: each `[data-figure]` gets the text of its name. */
+export class Figures {
+  /** @type {Map<string, HTMLElement>} */
+  #places = new Map();
+
+  /** @param {ParentNode} root */
+  constructor(root) {
+    for (const element of root.querySelectorAll("[data-figure]")) {
+      if (element instanceof HTMLElement) this.#places.set(element.dataset["figure"] ?? "", element);
+    }
+  }
+
+  /** @param {Record<string, string>} texts */
+  show(texts) {
+    for (const [name, text] of Object.entries(texts)) {
+      const place = this.#places.get(name);
+      if (place) setText(place, text);
+    }
+  }
+}
+
+/** Put the icon that `data-icon` names in front of each such element's text. @param {ParentNode} root */
+export function placeIcons(root = document) {
+  for (const element of root.querySelectorAll("[data-icon]")) {
+    if (element instanceof HTMLElement) element.prepend(icon(element.dataset["icon"] ?? ""));
+  }
+}

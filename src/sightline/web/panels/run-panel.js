@@ -1,0 +1,153 @@
+/** The part of the panel with a run's figures: plots over time, and the export. */
+
+import { make, setText } from "../lib/dom.js";
+import { byId } from "./page.js";
+import { RunMetrics } from "./run-metrics.js";
+
+const PLOT_MS = 1_000;
+const VENDOR = new URL("../vendor/", import.meta.url);
+const HEIGHT = 140;
+
+/** @typedef {{setData: (data: unknown[]) => void, setSize: (size: {width: number, height: number}) => void, destroy: () => void}} Plot */
+
+/**
+ * Wire `#run`, a `<details>` with `#run-json`, `#run-csv`, `#run-plots` and `#run-note`.
+ *
+ * @param {string} page camera or view @param {string} stream
+ * @returns {RunMetrics}
+ */
+export function setUpRun(page, stream) {
+  const metrics = new RunMetrics();
+  const details = byId("run", HTMLDetailsElement);
+  const started = new Date().toISOString();
+  const about = { page, stream, started, userAgent: navigator.userAgent };
+  const name = () => `sightline-${stream}-${new Date().toISOString().slice(0, 19).replaceAll(":", "")}`;
+  byId("run-json", HTMLButtonElement).addEventListener("click", () => {
+    download(`${name()}.json`, "application/json", `${JSON.stringify(metrics.report(about), null, 1)}\n`);
+  });
+  byId("run-csv", HTMLButtonElement).addEventListener("click", () =>
+    download(`${name()}.csv`, "text/csv", metrics.csv()),
+  );
+  /** @type {ReturnType<typeof setInterval> | undefined} */
+  let timer;
+  /** @type {Plots | null} */
+  let plots = null;
+  details.addEventListener("toggle", async () => {
+    clearInterval(timer);
+    if (!details.open) return;
+    plots ??= await Plots.load(byId("run-plots", HTMLElement));
+    setText(
+      byId("run-note", HTMLElement),
+      plots ? "" : "This build has no plots, as it was made without npm. The files have all figures.",
+    );
+    plots?.show(metrics);
+    timer = setInterval(() => plots?.show(metrics), PLOT_MS);
+  });
+  return metrics;
+}
+
+/** @param {string} name @param {string} type @param {string} text */
+function download(name, type, text) {
+  const link = make("a", { download: name, href: URL.createObjectURL(new Blob([text], { type })) });
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+}
+
+class Plots {
+  #place;
+  /** @type {Plot[]} */
+  #plots = [];
+  #make;
+
+  /** @param {HTMLElement} place @param {new (options: object, data: unknown[], place: HTMLElement) => Plot} UPlot */
+  constructor(place, UPlot) {
+    this.#place = place;
+    this.#make = () => {
+      for (const plot of this.#plots) plot.destroy();
+      this.#plots = [plotOf("frames a second", "--accent"), plotOf("median latency, ms", "--warn")].map(
+        (options) => new UPlot({ ...options, width: this.#width, height: HEIGHT }, [[], []], place),
+      );
+    };
+    this.#make();
+    new ResizeObserver(() =>
+      this.#plots.forEach((plot) => plot.setSize({ width: this.#width, height: HEIGHT })),
+    ).observe(place);
+    // Colours are drawn, not styled: another theme, other plots.
+    new MutationObserver(this.#make).observe(document.documentElement, { attributeFilter: ["data-theme"] });
+    matchMedia("(prefers-color-scheme: light)").addEventListener("change", this.#make);
+  }
+
+  /** @param {HTMLElement} place @returns {Promise<Plots | null>} null where uPlot is not in this build */
+  static async load(place) {
+    try {
+      await Promise.all([
+        loaded(make("link", { rel: "stylesheet", href: new URL("uPlot.min.css", VENDOR).href })),
+        loaded(make("script", { src: new URL("uPlot.iife.min.js", VENDOR).href })),
+      ]);
+      return new Plots(place, /** @type {any} */ (globalThis).uPlot);
+    } catch {
+      return null;
+    }
+  }
+
+  /** @param {RunMetrics} metrics */
+  show(metrics) {
+    const [seconds, fps, latency] = metrics.series();
+    this.#plots[0]?.setData([seconds, fps]);
+    this.#plots[1]?.setData([seconds, latency]);
+    setText(byId("run-summary", HTMLElement), inWords(metrics));
+  }
+
+  get #width() {
+    return Math.max(200, this.#place.clientWidth);
+  }
+}
+
+/** What the plots show, for who can't see them. @param {RunMetrics} metrics */
+function inWords(metrics) {
+  const [seconds, fps, latency] = metrics.series();
+  const last = seconds.length - 1;
+  if (last < 0) return "Nothing measured yet.";
+  return `${seconds[last]} s: ${fps[last]} frames a second, median latency ${Math.round(latency[last] ?? NaN)} ms.`;
+}
+
+/** @param {HTMLElement} element @returns {Promise<void>} */
+function loaded(element) {
+  return new Promise((resolve, reject) => {
+    element.addEventListener("load", () => resolve());
+    element.addEventListener("error", () => reject(new Error("not in this build")));
+    document.head.append(element);
+  });
+}
+
+/** A colour of the style sheet as the page shows it now. @param {string} name such as --accent */
+function shown(name) {
+  const probe = make("span");
+  probe.style.color = `var(${name})`;
+  document.body.append(probe);
+  const { color } = getComputedStyle(probe);
+  probe.remove();
+  return color;
+}
+
+/** @param {string} label @param {string} color a custom property of the style sheet */
+function plotOf(label, color) {
+  const [ink, grid, stroke] = ["--soft", "--line", color].map(shown);
+  const axis = { stroke: ink, grid: { stroke: grid, width: 1 }, ticks: { stroke: grid, width: 1 } };
+  return {
+    scales: {
+      x: { time: false },
+      y: {
+        range: (/** @type {unknown} */ _, /** @type {number} */ low, /** @type {number} */ high) => [
+          Math.min(0, low),
+          (high || 1) * 1.1,
+        ],
+      },
+    },
+    axes: [axis, { ...axis, size: 44 }],
+    series: [{}, { stroke, width: 2, points: { show: false } }],
+    cursor: { y: false },
+    legend: { show: false },
+    title: label,
+  };
+}

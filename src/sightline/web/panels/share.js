@@ -1,0 +1,30 @@
+/** The link for viewers, and what it is worth. */
+
+import { setText } from "../lib/dom.js";
+import { byId } from "./page.js";
+import { setUpCopy } from "./shell.js";
+
+/** @param {string} stream */
+export function setUpLink(stream) {
+  const field = byId("link", HTMLInputElement);
+  field.value = `${location.origin}/view/${stream}`;
+  setUpCopy(byId("copy", HTMLButtonElement), field);
+  const viewer = document.getElementById("open-view");
+  if (viewer instanceof HTMLAnchorElement) viewer.href = field.value;
+  const here = isLoopback(location.hostname);
+  setText(byId("link-hint", HTMLElement), here ? "It works on this computer only." : "");
+  void suitRights(viewer);
+}
+
+/** @param {HTMLElement | null} viewer the button to watch */
+async function suitRights(viewer) {
+  const session = await fetch("/api/session", { cache: "no-store" }).then((a) => a.json()).catch(() => null);
+  if (!session?.tokens) return;
+  setText(byId("link-hint", HTMLElement), "Whoever opens it needs a code or a token to watch this stream.");
+  if (viewer) viewer.hidden = session.role === "publish";
+}
+
+/** @param {string} host */
+export function isLoopback(host) {
+  return host === "localhost" || host.endsWith(".localhost") || host.startsWith("127.") || host === "[::1]";
+}

@@ -1,0 +1,75 @@
+/** What all pages have around their picture: icons, the theme switch, the sheet that a phone shows instead of a panel. */
+
+import { remember } from "../lib/storage.js";
+import { byId, placeIcons } from "./page.js";
+
+export function setUpShell() {
+  placeIcons();
+  setUpTheme();
+  setUpSheet();
+}
+
+function setUpTheme() {
+  const button = byId("theme", HTMLButtonElement);
+  const root = document.documentElement;
+  const system = matchMedia("(prefers-color-scheme: light)");
+  const isLight = () => (root.dataset["theme"] ? root.dataset["theme"] === "light" : system.matches);
+  const say = () => {
+    const text = isLight() ? "Use dark colours" : "Use light colours";
+    button.setAttribute("aria-label", text);
+    button.title = text;
+  };
+  button.addEventListener("click", () => {
+    const theme = isLight() ? "dark" : "light";
+    root.dataset["theme"] = theme;
+    remember("theme", theme);
+    say();
+  });
+  system.addEventListener("change", say);
+  say();
+}
+
+function setUpSheet() {
+  const handle = document.getElementById("sheet-handle");
+  const panel = document.getElementById("panel");
+  if (!handle || !panel) return;
+  const open = (/** @type {boolean} */ wanted) => {
+    panel.dataset["open"] = String(wanted);
+    handle.setAttribute("aria-expanded", String(wanted));
+  };
+  handle.addEventListener("click", () => open(panel.dataset["open"] !== "true"));
+  panel.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape" || panel.dataset["open"] !== "true") return;
+    open(false);
+    handle.focus();
+  });
+  open(false);
+}
+
+/** Copy, and say so on the button for a moment. @param {HTMLButtonElement} button @param {HTMLInputElement} field */
+export function setUpCopy(button, field) {
+  const label = button.querySelector("span");
+  const before = label?.textContent ?? "";
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let timer;
+  button.addEventListener("click", async () => {
+    const done = await copy(field);
+    clearTimeout(timer);
+    if (label) {
+      label.textContent = done ? "Copied" : "Press Ctrl+C";
+      timer = setTimeout(() => (label.textContent = before), 2000);
+    }
+  });
+  field.addEventListener("focus", () => field.select());
+}
+
+/** @param {HTMLInputElement} field */
+async function copy(field) {
+  try {
+    await navigator.clipboard.writeText(field.value);
+    return true;
+  } catch {
+    field.select(); // over plain http there is no clipboard for pages
+    return document.execCommand("copy");
+  }
+}

@@ -1,0 +1,90 @@
+/** Reasons and refusals of the server as sentences for a person. */
+
+import { isFinal } from "../wire/messages.js";
+
+/** @type {Record<string, string>} */
+const REASONS = {
+  replaced: "a newer picture came first",
+  unwatched: "nobody was watching",
+  rate: "came faster than the server takes them",
+  loading: "the model was loading",
+  failed: "the model failed on them",
+  closed: "the connection ended",
+};
+
+/** Why pictures were dropped. @param {string} reason */
+export function reasonInWords(reason) {
+  return REASONS[reason] ?? reason.replaceAll("_", " ");
+}
+
+/** What the server asks of a camera, and why. @param {import("../wire/messages.js").Knobs} knobs @param {string} reason */
+export function askedInWords({ fps, quality, width }, reason) {
+  const most = `Up to ${Math.round(fps)} pictures a second, ${width} wide, quality ${Math.round(quality * 100)} %.`;
+  return reason ? `${most} Why: ${reason}.` : most;
+}
+
+/**
+ * @typedef {{title: string, text: string, detail?: boolean, actions?: import("../elements/state-banner.js").Action[]}} Told
+ *   with `detail` the server's own sentence tells more
+ */
+
+/** What a person reads when the server refuses. @type {Record<string, Told>} */
+const REFUSALS = {
+  stream_busy: {
+    title: "This name is taken",
+    text: "Another camera is sending under it. Stop that one, or choose another name.",
+  },
+  limit_reached: { title: "The server is full", text: "Someone has to leave first.", detail: true },
+  idle_timeout: { title: "The server heard nothing for a while", text: "It closed the connection." },
+  shutting_down: { title: "The server is stopping", text: "This page goes on when it is back." },
+  model_failed: {
+    title: "The model doesn't work",
+    text: "The cause is in the server's log. It can be started with another model.",
+    detail: true,
+  },
+  unauthorized: {
+    title: "You are not signed in",
+    text: "Scan a new code, or sign in with a token. An admin of this server makes codes on the start page.",
+    detail: true,
+    actions: [{ text: "Sign in", id: "sign-in", main: true, href: "/join" }],
+  },
+  forbidden: {
+    title: "The server doesn't allow that",
+    text: "You signed in for something else, or this page's address is not the one that the server printed.",
+    detail: true,
+  },
+  bad_request: {
+    title: "This name can't be used",
+    text: "A name has 1 to 64 letters, digits, “-” or “_”. Choose another one on the start page.",
+  },
+  no_webrtc: {
+    title: "WebRTC does not connect",
+    text: "This page's address allows nothing else. Without “?transport=webrtc” the page takes what works.",
+    detail: true,
+  },
+  too_large: {
+    title: "The picture is too large for the server",
+    text: "Choose a smaller picture size, then start again.",
+    detail: true,
+  },
+};
+
+/**
+ * A refusal in words. Without `retry` the page does not try again by itself.
+ *
+ * @param {string} code @param {string} message the server's own sentence
+ * @returns {Told & {retry: boolean}}
+ */
+export function refusal(code, message) {
+  return { ...(REFUSALS[code] ?? { title: "The server refused", text: message }), retry: !isFinal(code) };
+}
+
+/**
+ * How a page is connected.
+ *
+ * @param {import("../webrtc/choice.js").Transport} transport @param {string} why not the other one, "" if there is no reason
+ */
+export function transportInWords(transport, why) {
+  if (transport === "webrtc") return "Connected over WebRTC.";
+  return why ? `${why}: using WebSocket.` : "Connected over WebSocket.";
+}

@@ -1,0 +1,56 @@
+/**
+ * The server's messages as types. They mirror `wire/json.py`, and the golden bytes hold both.
+ *
+ * @typedef {import("./findings.js").Findings} Findings
+ * @typedef {Findings & {type: "result", stream: string, frameNumber: number, timestamp: number, width: number,
+ *   height: number, model: string, processing_time_ms: number, stages: Record<string, number>}} ResultMessage
+ * @typedef {Findings & {type: "frame_metadata", stream: string, frameNumber: number, timestamp: number,
+ *   width: number, height: number, format: string, captured_at: number, received_at: number, processed_at: number,
+ *   processing_time_ms: number, model: string, stages: Record<string, number>, jpeg_bytes: number,
+ *   rendered?: boolean}} ViewerFrame
+ * @typedef {{type: "dropped", frameNumber: number, reason: string, message?: string}} DroppedMessage
+ * @typedef {{type: "still", stream: string, frameNumber: number, timestamp: number, captured_at: number,
+ *   processing_time_ms: number}} StillMessage nothing moved: the picture before is still what the camera sees
+ * @typedef {{type: "status", state: string, message: string}} StatusMessage
+ * @typedef {{type: "hello", stream: string, model: string, max_pending: number, max_fps: number,
+ *   max_message_bytes: number, max_pixels: number} & Knobs} HelloMessage
+ * @typedef {{type: "adapt", reason: string, max_pending: number} & Knobs} AdaptMessage
+ * @typedef {{preset: string, fps: number, quality: number, width: number}} Knobs what the server asks of a camera:
+ *   pictures a second, a JPEG's quality 0 to 1, pixels of the longer side
+ * @typedef {{type: "settings", stream: string, model: string, engine: string, device: string, imgsz: number | null,
+ *   confidence: number, iou: number, max_detections: number, classes: string[] | null}} SettingsMessage
+ * @typedef {{type: "settings_refused", stream: string, code: string, message: string, key: string}} SettingsRefused
+ * @typedef {{type: "error", code: string, message: string}} ErrorMessage
+ * @typedef {{type: "pong", timestamp: number, server_time: number}} PongMessage
+ * @typedef {ResultMessage | ViewerFrame | StillMessage | DroppedMessage | StatusMessage | HelloMessage
+ *   | SettingsMessage | SettingsRefused
+ *   | AdaptMessage | ErrorMessage | PongMessage} ServerMessage
+ */
+
+const KNOWN = new Set([
+  ...["result", "frame_metadata", "still", "dropped", "status", "hello", "adapt", "error", "pong"],
+  ...["settings", "settings_refused"],
+]);
+
+/** Refusals after which another try is no use, until somebody does something. */
+const FINAL = new Set(["unauthorized", "forbidden", "bad_request", "too_large"]);
+
+/** True if the server would refuse the next try, too. @param {string} code of an error */
+export function isFinal(code) {
+  return FINAL.has(code);
+}
+
+/**
+ * A text message of the server, or null if it is none that this page knows: a newer server may say more.
+ *
+ * @param {string} text
+ * @returns {ServerMessage | null}
+ */
+export function parse(text) {
+  try {
+    const message = JSON.parse(text);
+    return KNOWN.has(message?.type) ? message : null;
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,52 @@
+/** One stream as the server tells it: its counts and its model's settings, asked time and again while it matters. */
+
+const EVERY_MS = 2_000;
+const NOT_YET_MS = 250;
+const GIVE_UP_MS = 5_000;
+const GONE = 404;
+
+/**
+ * @typedef {{name: string, state: "live" | "waiting" | "reconnecting", reason: string, pulled: boolean, model: string,
+ *   width: number, height: number, fps: number, latency_ms: {p50: number, p95: number, p99: number}, viewers: number,
+ *   received: number, delivered: number, dropped: Record<string, number>, failed: number, in_flight: number,
+ *   browser: string, stages: Record<string, number>}} StreamStats one entry of `GET /api/streams`
+ * @typedef {{model: string, engine: string, device: string, imgsz: number | null, confidence: number, iou: number,
+ *   max_detections: number, classes: string[] | null}} InForce
+ * @typedef {{class_id: number, class_name: string, count: number | null, share: number | null}} Seen
+ * @typedef {{settings: InForce, pending: {model: string, engine: string, imgsz: number | null, since: number} | null,
+ *   switch_failed: {model: string, message: string, at: number} | null, task: string, labels: string[],
+ *   imgsz_changeable: boolean, stride: number, seen: Seen[], model: string, browser: string,
+ *   adaptive: {imgsz: number | null, confidence: number | null} | null}} Detail of `GET /api/streams/NAME`; `adaptive`
+ *   has what the server changes by itself as latency asks for it, null where somebody chose
+ * @typedef {StreamStats & Detail} Stats
+ */
+
+/**
+ * Ask in rounds, from now on.
+ *
+ * @param {string} stream
+ * @param {() => boolean} matters
+ * @param {(stats: Stats | null, askedAt: number) => void} then null: there is no such stream
+ * @param {() => number} every milliseconds
+ * @returns {() => void} ask now
+ */
+export function followStats(stream, matters, then, every = () => EVERY_MS) {
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let timer;
+  const round = async () => {
+    clearTimeout(timer);
+    timer = setTimeout(round, matters() ? every() : NOT_YET_MS); // whatever becomes of this one
+    if (!matters() || document.hidden) return;
+    const askedAt = performance.now();
+    try {
+      const signal = AbortSignal.timeout(GIVE_UP_MS);
+      const response = await fetch(`/api/streams/${stream}`, { signal, cache: "no-store" });
+      if (response.ok) then(await response.json(), askedAt);
+      else if (response.status === GONE) then(null, askedAt);
+    } catch {
+      // The socket's state tells the person already.
+    }
+  };
+  void round();
+  return () => void round();
+}
