@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
@@ -13,6 +14,11 @@ from sightline.core import registry
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "bench").glob("*.md")])
+SPAN = re.compile(r"```.*?```|`([^`\n]+)`", re.S)
+FILE = re.compile(r"(?<![\w./-])(?:[\w-]+/)*[\w-]+\.(?:py|js|ipynb|sh|yaml|yml)(?![\w.])")
+FOLDER = re.compile(r"(?:[\w-]+/)+")
+ELSEWHERE = ("tools/", "configs/", "photos/", "onnx/", "segformer/")
+"""Beginnings of paths in other projects, and folders of the reader's own."""
 LINK = re.compile(r"\]\((?!https?:|mailto:)([^)#\s]+)(#[^)\s]*)?\)")
 
 
@@ -29,9 +35,34 @@ def test_links_lead_somewhere(page: Path) -> None:
     assert missing == []
 
 
+def missing(text: str) -> list[str]:
+    """Files and folders that a page names as code and that are not there, whether by path or by name alone."""
+    spans = [span for span in SPAN.findall(text) if span]
+    named = {name for span in spans for name in FILE.findall(span)} | {span for span in spans if FOLDER.fullmatch(span)}
+    examples = set(re.findall(r"^`(\w+\.py)`, a plugin of", text, re.M))
+    roots = (ROOT, ROOT / "src", ROOT / "src" / "sightline")
+    return sorted(
+        name
+        for name in named - examples
+        if not name.startswith(ELSEWHERE)
+        and not any((root / name).exists() for root in roots)
+        and not ("/" not in name and any((ROOT / "src").rglob(name)))
+    )
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_files_and_folders_that_are_named_exist(page: Path) -> None:
+    assert missing(page.read_text("utf-8")) == []
+
+
+def test_a_file_that_is_gone_is_noticed() -> None:
+    assert missing("`streams/stream.py` and `base.py`, in `streams/`; `python bench/stages.py --model`") == []
+    assert missing("`still.py` `outward/` `streams/intake.py`") == ["outward/", "still.py", "streams/intake.py"]
+
+
 @pytest.mark.parametrize(
     ("kind", "name"),
-    [(kind, name) for kind in ("engines", "models", "renderers", "sources", "sinks") for name in registry.names(kind)],
+    [(kind, name) for kind in get_args(registry.Kind) for name in registry.names(kind)],
 )
 def test_every_plugin_is_documented(kind: registry.Kind, name: str) -> None:
     text = " ".join(page.read_text() for page in PAGES)

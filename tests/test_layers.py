@@ -128,6 +128,13 @@ def test_every_folder_has_a_layer() -> None:
     assert {folder(name) for name in GRAPH if name != "sightline.__main__"} == LAYER.keys() - {"weights"}
 
 
+def test_the_docs_tell_the_layers() -> None:
+    text = (SOURCE.parents[1] / "docs" / "architecture.md").read_text("utf-8")
+    told = re.findall(r"^  (\w+)/ +(\d)  \S", text, re.M)
+    assert {name: int(number) for name, number in told} == LAYER
+    assert told == sorted(told, key=lambda line: line[1])
+
+
 @pytest.mark.parametrize("name", [name for name in GRAPH if name != "sightline.__main__"])
 def test_imports_go_down_only(name: str) -> None:
     assert not [why for target in GRAPH[name] if (why := refused(name, target)) is not None]

@@ -128,9 +128,8 @@ class Dispatcher:
         while self._taken:
             try:
                 await self.output.send(self._taken)
-            except Exception as e:  # noqa: BLE001 - whatever an output raises costs that output alone
-                known = isinstance(e, (OSError, SightlineError))
-                reason = str(e) if known and str(e) else f"{type(e).__name__}: {e}"
+            except (OSError, SightlineError) as e:
+                reason = str(e) or type(e).__name__
                 wait = backoff.wait_s()
                 retries = self.output.retries
                 if isinstance(e, SinkError) or (retries is not None and backoff.tries > retries):
@@ -138,6 +137,11 @@ class Dispatcher:
                     return
                 self._fail(reason)
                 await asyncio.sleep(wait)
+            except Exception as e:  # a fault of the output's own must not end it unseen
+                if self.failing is None:
+                    log.exception("output %s failed; said once until it works again", self.output.name)
+                self._give_up(f"{type(e).__name__}: {e}")
+                return
             else:
                 self.sent += len(self._taken)
                 self._taken = []

@@ -10,6 +10,7 @@ import urllib.request
 from collections.abc import Sequence
 from concurrent.futures import Future
 from http import HTTPStatus
+from http.client import HTTPException
 from threading import Thread
 from typing import Any, Literal
 from urllib.parse import urlsplit
@@ -112,6 +113,8 @@ class WebhookOutput:
             raise SinkError(told) from None
         except urllib.error.URLError as e:
             raise OSError(str(e.reason)) from None
+        except HTTPException as e:
+            raise OSError(f"the answer is no HTTP ({type(e).__name__})") from None
 
 
 def body_of(batch: Sequence[Item]) -> bytes:
