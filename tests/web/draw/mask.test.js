@@ -21,3 +21,8 @@ test("a class map has its classes' colours, background none", () => {
   assert.deepEqual([table[15] & 255, (table[15] >> 8) & 255, (table[15] >> 16) & 255], [...color(15)]);
   assert.equal(table[15] >>> 24, 255);
 });
+
+test("a mask of a kind that nobody here knows colours nothing", () => {
+  const detections = [{ class_id: 7, class_name: "x", confidence: 1, xyxy: [0, 0, 1, 1] }];
+  assert.ok(maskColors({ detections, mask_kind: "depth" }).every((value) => value === 0));
+});

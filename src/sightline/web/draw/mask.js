@@ -19,7 +19,8 @@ export function maskColors(findings) {
 }
 
 /**
- * A number for each mask value, from the row or class that it stands for; 0 for all others.
+ * A number for each mask value, from the row or class that it stands for; 0 for all others. A mask of another kind,
+ * which a plugin may give, has no values that this page knows.
  *
  * @param {Findings} findings
  * @param {(row: {class_id: number, class_name: string}) => number} of
@@ -29,7 +30,7 @@ export function byValue(findings, of) {
   const table = new Uint32Array(256);
   if (findings.mask_kind === "classes") {
     for (const segment of findings.segments ?? []) table[segment.class_id] = of(segment);
-  } else {
+  } else if ((findings.mask_kind ?? "instances") === "instances") {
     findings.detections.slice(0, 255).forEach((detection, row) => (table[row + 1] = of(detection)));
   }
   return table;

@@ -5,7 +5,7 @@
  *   tracker_id?: number}} Detection
  * @typedef {{class_id: number, class_name: string, share: number}} Segment
  * @typedef {{detections: Detection[], segments?: Segment[], mask_bytes?: number,
- *   mask_kind?: "instances" | "classes", reused?: boolean, browser?: string,
+ *   mask_kind?: string, extras?: Record<string, object>, reused?: boolean, browser?: string,
  *   rtp_timestamp?: number}} Findings what a model said of one picture
  * @typedef {{
  *   image: ImageBitmap,
