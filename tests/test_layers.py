@@ -167,6 +167,15 @@ def test_the_environment_is_read_in_one_place() -> None:
     assert reading - told == {str(Path("settings/settings.py"))}
 
 
+def test_a_public_class_name_means_one_thing() -> None:
+    places: dict[str, list[str]] = {}
+    for name, file in MODULES.items():
+        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                places.setdefault(node.name, []).append(name)
+    assert {name: found for name, found in places.items() if len(found) > 1} == {}
+
+
 def test_the_rules_would_notice() -> None:
     yolox = "sightline.models.yolox"
     assert refused(yolox, "sightline.streams.hub")

@@ -15,8 +15,7 @@ from sightline import AsyncClient, Client
 from sightline.client import Event, Result
 from sightline.core.errors import BadRequest
 from sightline.core.events import Phase
-from sightline.core.types import Frame
-from sightline.core.types import Result as CoreResult
+from sightline.core.types import Frame, FrameResult
 from sightline.streams.stream import Stream
 from support.inside import Inside, inside
 from support.rtsp import free_port
@@ -139,7 +138,7 @@ async def test_extras_reach_publishers_and_subscribers(
 ) -> None:
     deliver = Stream.deliver
 
-    def with_extras(self: Stream, result: CoreResult) -> None:
+    def with_extras(self: Stream, result: FrameResult) -> None:
         deliver(self, replace(result, extras={"counts": Counts({"person": result.frame.seq})}))
 
     monkeypatch.setattr(Stream, "deliver", with_extras)
@@ -169,7 +168,7 @@ async def test_a_reused_result_has_extras_of_its_own(server: Inside, url: str, m
     deliver = Stream.deliver
     seen: list[Frame] = []
 
-    def with_extras(self: Stream, result: CoreResult) -> None:
+    def with_extras(self: Stream, result: FrameResult) -> None:
         seen.append(result.frame)
         reused = seen[0] if len(seen) > 1 else None
         deliver(self, replace(result, reused=reused, extras={"counts": Counts({"person": result.frame.seq})}))

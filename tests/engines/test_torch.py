@@ -76,7 +76,7 @@ def test_what_a_card_says_of_pixels_is_done_in_the_network(weights: Path) -> Non
 def test_class_ids_of_a_card_are_those_of_the_logits(weights: Path) -> None:
     """On graphics cards it gives whole class maps; here the same network gives both."""
     network, _, _ = built.load(weights, CARD | PIXELS)
-    assert isinstance(network, built.Semantic)
+    assert isinstance(network, built.SemanticNetwork)
     images = pictures(2, 128)
     with torch.inference_mode():
         logits = network(torch.from_numpy(images)).numpy()

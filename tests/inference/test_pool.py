@@ -22,7 +22,7 @@ import pytest
 from sightline import profiles
 from sightline.core.errors import BadSetting, LimitReached, ModelError, Superseded
 from sightline.core.predictions import Detections, Prediction
-from sightline.core.types import Frame, Image, ModelCard, Result
+from sightline.core.types import Frame, FrameResult, Image, ModelCard
 from sightline.engines import onnx
 from sightline.inference import worker
 from sightline.inference.key import ModelKey
@@ -110,9 +110,9 @@ class Told(Recorder):
 
     def __init__(self) -> None:
         super().__init__()
-        self.results: list[Result] = []
+        self.results: list[FrameResult] = []
 
-    def answer(self, result: Result) -> None:
+    def answer(self, result: FrameResult) -> None:
         super().answer(result)
         self.results.append(result)
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from sightline import AsyncClient
 from sightline.analytics.base import Pipeline
-from sightline.core.types import Encoded, Frame, Image, Result
+from sightline.core.types import Encoded, Frame, FrameResult, Image
 from sightline.inference.place import InferenceOptions, Outcome, Request
 from sightline.inference.process import process
 from sightline.inference.static_scene import LEVELS, StaticScenes, difference, thumbnail
@@ -61,8 +61,8 @@ def request(model: Model, of: Frame) -> Request:
     return Request(of, InferenceOptions(model.options), Pipeline())
 
 
-def results(outcomes: list[Outcome]) -> list[Result]:
-    found = [o for o in outcomes if isinstance(o, Result)]
+def results(outcomes: list[Outcome]) -> list[FrameResult]:
+    found = [o for o in outcomes if isinstance(o, FrameResult)]
     assert len(found) == len(outcomes), outcomes
     return found
 
@@ -123,7 +123,7 @@ def test_a_broken_picture_fails_alone_and_is_not_remembered(make_graph: MakeGrap
     model = loader.load_model(str(detector(make_graph)))
     scenes = StaticScenes()
     broken = Frame("door", 1, 0.0, 0.0, Encoded(b"\xff\xd8\xff no", *SIZE))
-    assert not isinstance(process(model, [request(model, broken)], scenes=scenes)[0], Result)
+    assert not isinstance(process(model, [request(model, broken)], scenes=scenes)[0], FrameResult)
     (good,) = results(process(model, [request(model, frame(scene, 2))], scenes=scenes))
     assert good.reused is None
 

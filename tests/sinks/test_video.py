@@ -114,7 +114,7 @@ def test_the_drawn_picture_is_the_one_that_is_shown(tmp_path: Path) -> None:
     drawn = Entry(plain.result, plain.image, numbered(2), plain.source, plain.images)
     _, images = read_clip(write(tmp_path / "out.mp4", [drawn]))
     assert [number_of(image) for image in images] == [2]
-    assert video.Video.wants_drawn
+    assert video.VideoSink.wants_drawn
 
 
 @pytest.mark.parametrize("encoder", [name for name, _ in video.ENCODERS if name in av.codecs_available])

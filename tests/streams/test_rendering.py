@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from sightline.core.errors import BadRequest
-from sightline.core.types import Result
+from sightline.core.types import FrameResult
 from sightline.renderers.base import modes
 from sightline.streams.rendering import Drawing, Look
 from support.clips import moving
@@ -26,7 +26,7 @@ def drawing() -> Iterator[Drawing]:
     drawing.close()
 
 
-def result(*, mask: bool = True) -> Result:
+def result(*, mask: bool = True) -> FrameResult:
     return entry(moving(5), prediction=two_found(MASK if mask else None)).result
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from sightline.core.errors import BadRequest, LimitReached, ShuttingDown, StreamBusy, StreamEnded, StreamNotFound
 from sightline.core.events import Event
 from sightline.core.predictions import Detections
-from sightline.core.types import Frame, Result
+from sightline.core.types import Frame, FrameResult
 from sightline.streams.publisher import DropReason
 from sightline.streams.stream import Stream
 from sightline.wire.messages import Status
@@ -210,7 +210,7 @@ def test_types_hold_arrays() -> None:
 class Broken(Recorder):
     """A publisher whose callbacks raise."""
 
-    def answer(self, result: Result) -> None:
+    def answer(self, result: FrameResult) -> None:
         raise ValueError("too long")
 
     def drop(self, frame: Frame, reason: DropReason) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sightline.core.predictions import Detections, Prediction, Segmentation
-from sightline.core.types import Detection, Frame, Image, ModelCard, Result, Segment
+from sightline.core.types import Detection, Frame, FrameResult, Image, ModelCard, Segment
 from sightline.inference.describe import described
 from sightline.sinks.base import Entry
 
@@ -49,7 +49,7 @@ def entry(
     raster = prediction.raster()
     kind = None if raster is None else raster.kind
     frame = Frame("hall", seq, at, 0.0, image)
-    result = Result(frame, prediction, card, detections, segments, None, {"infer": 1.5}, 2.5, 0.0, mask_kind=kind)
+    result = FrameResult(frame, prediction, card, detections, segments, None, {"infer": 1.5}, 2.5, 0.0, mask_kind=kind)
     return Entry(result, image, image, source, still)
 
 

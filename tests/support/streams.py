@@ -9,7 +9,7 @@ from collections.abc import Callable
 import numpy as np
 
 from sightline.core.predictions import Detections
-from sightline.core.types import Encoded, Frame, ModelCard, Result
+from sightline.core.types import Encoded, Frame, FrameResult, ModelCard
 from sightline.inference.key import ModelKey
 from sightline.inference.place import Loaded
 from sightline.inference.pool import ModelPool
@@ -35,7 +35,7 @@ class Recorder(Publisher):
         self.reasons: Counter[str] = Counter()
         self.ended: str | None = None
 
-    def answer(self, result: Result) -> None:
+    def answer(self, result: FrameResult) -> None:
         self.answers[result.frame.seq] += 1
         self.reasons["result"] += 1
 
@@ -67,8 +67,8 @@ def frame(seq: int, stream: str = "door") -> Frame:
     return Frame(stream, seq, 0.0, 0.0, Encoded(b"", 4, 4))
 
 
-def result(of: Frame) -> Result:
-    return Result(of, Detections.empty(), CARD, (), (), None, {}, 1.0, 0.0)
+def result(of: Frame) -> FrameResult:
+    return FrameResult(of, Detections.empty(), CARD, (), (), None, {}, 1.0, 0.0)
 
 
 def make_hub(**settings: int) -> Hub:

@@ -10,7 +10,7 @@ import pytest
 import pytest_asyncio
 
 from sightline.core.mailbox import Mailbox
-from sightline.core.types import Result
+from sightline.core.types import FrameResult
 from sightline.streams.publisher import Subscription
 from sightline.streams.rendering import Look
 from sightline.transports._viewer import ViewerSession
@@ -37,7 +37,7 @@ async def server() -> AsyncIterator[Running]:
 
 
 def viewer_of(look: Look | None) -> ViewerSession:
-    mailbox: Mailbox[Result | Status] = Mailbox()
+    mailbox: Mailbox[FrameResult | Status] = Mailbox()
     return ViewerSession(Subscription(mailbox, "viewer"), look)
 
 

@@ -14,7 +14,7 @@ from msgspec import Struct
 from sightline.core.errors import ProtocolError, StreamBusy, TooLarge
 from sightline.core.events import Event
 from sightline.core.predictions import Detections, Segmentation
-from sightline.core.types import Detection, Encoded, Frame, ModelCard, Result, Segment
+from sightline.core.types import Detection, Encoded, Frame, FrameResult, ModelCard, Segment
 from sightline.transports._viewer import read
 from sightline.wire import json as protocol
 from sightline.wire.messages import (
@@ -62,10 +62,10 @@ EVENT = Event(
 )
 
 
-def result(*, mask: bytes | None = None, segmentation: bool = False) -> Result:
+def result(*, mask: bytes | None = None, segmentation: bool = False) -> FrameResult:
     frame = Frame("door", 7, 1700000000.25, 50.0, Encoded(b"j" * 9, 640, 360), 1700000000.5)
     one = Detection(1, "bus", 0.875, (1.0, 2.0, 30.5, 40.0))
-    return Result(
+    return FrameResult(
         frame=frame,
         prediction=Segmentation(np.zeros((2, 2), np.uint8)) if segmentation else Detections.empty(),
         card=CARD,

@@ -127,7 +127,7 @@ class ModelCard:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Result:
+class FrameResult:
     """A frame and what the model said of it. Made in the worker's thread, so that the loop only passes it on."""
 
     frame: Frame

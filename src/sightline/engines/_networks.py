@@ -41,14 +41,14 @@ class Architecture:
 
     build: Callable[[dict[str, Tensor], Mapping[str, Any], str], nn.Module]
     """Builds the network from its tensors, its config and its name in the library."""
-    wrap: Callable[..., Network]
+    wrap: Callable[..., TorchNetwork]
     open_sides: bool = True
     """Whether an exported graph takes inputs of any size."""
     any_side: bool = True
     """Whether the network itself takes inputs of any size."""
 
 
-class Network(nn.Module):
+class TorchNetwork(nn.Module):
     """A network that takes bytes and computes its own input as (byte * scale - mean) / std."""
 
     outputs: Mapping[str, int]
@@ -75,7 +75,7 @@ class Network(nn.Module):
         return (images.float() * self.factor - self.shift).to(self.dtype)
 
 
-class Semantic(Network):
+class SemanticNetwork(TorchNetwork):
     """Semantic segmentation. Gives logits at the network's own, lower resolution, or, if ``whole``, class ids at the
     input's size."""
 
@@ -100,25 +100,25 @@ class Semantic(Network):
         return made.argmax(1).to(torch.uint8)
 
 
-class DeepLab(Semantic):
+class DeepLab(SemanticNetwork):
     """torchvision's DeepLab without its final upsampling."""
 
     def logits(self, pixels: Tensor) -> Tensor:
-        """See Semantic."""
+        """See SemanticNetwork."""
         made: Tensor = self.net.classifier(self.net.backbone(pixels)["out"])
         return made
 
 
-class SegFormer(Semantic):
+class SegFormer(SemanticNetwork):
     """SegFormer, whose logits have a quarter of the input's sides."""
 
     def logits(self, pixels: Tensor) -> Tensor:
-        """See Semantic."""
+        """See SemanticNetwork."""
         made: Tensor = self.net(pixel_values=pixels).logits
         return made
 
 
-class Mask2Former(Semantic):
+class Mask2Former(SemanticNetwork):
     """Mask2Former, whose masks and their classes become pixels' classes.
 
     Always whole, because 384 x 384 logits for each class are too many to copy.
@@ -128,7 +128,7 @@ class Mask2Former(Semantic):
     whole = True
 
     def logits(self, pixels: Tensor) -> Tensor:
-        """See Semantic. A mask counts for each class with the probability of that class; "none" is left out."""
+        """See SemanticNetwork. A mask counts for each class with the probability of that class; "none" is left out."""
         made = self.net(pixel_values=pixels)
         masks = functional.interpolate(made.masks_queries_logits, size=MASKS_AT, mode="bilinear", align_corners=False)
         classes = made.class_queries_logits.softmax(-1)[..., :-1]
@@ -137,7 +137,7 @@ class Mask2Former(Semantic):
         return flat.reshape(n, -1, height, width)
 
 
-class Detr(Network):
+class Detr(TorchNetwork):
     """Detection transformer: boxes as shares of the input, and a logit for each class."""
 
     outputs = {"logits": 3, "pred_boxes": 3}
@@ -180,7 +180,7 @@ def libraries(name: str) -> None:
 
 def load(
     path: Path, words: Mapping[str, str], config: Mapping[str, Any] | None = None
-) -> tuple[Network, Architecture, Mapping[str, Any]]:
+) -> tuple[TorchNetwork, Architecture, Mapping[str, Any]]:
     """Load the network of a file of weights, with its architecture and its config. Raises ModelError or ConfigError.
 
     ``words`` are from its card: ``architecture``, a name in ARCHITECTURES, and ``scale``, ``mean`` and ``std``; without

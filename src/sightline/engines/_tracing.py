@@ -16,13 +16,13 @@ import torch
 from torch import Tensor, nn
 
 from sightline.core.errors import ModelError
-from sightline.engines._networks import Network
+from sightline.engines._networks import TorchNetwork
 from sightline.engines.base import reason
 
 OPSET = 17
 
 
-def trace(network: Network, path: Path, size: tuple[int, int], *, open_sides: bool) -> None:
+def trace(network: TorchNetwork, path: Path, size: tuple[int, int], *, open_sides: bool) -> None:
     """Write ``network`` to ``path``, for any batch, and for any height and width if ``open_sides``. Raises ModelError.
 
     ``size`` is height and width of the traced input. The network must not be used for other sizes afterwards.

@@ -139,7 +139,7 @@ class TorchEngine:
         self.precision = ("fp16" if on_card else "fp32") if precision == "auto" else precision
         self.metadata: Mapping[str, str] = dict(told)
         net, architecture, config = networks.load(path, self.metadata, config)
-        if on_card and isinstance(net, networks.Semantic):
+        if on_card and isinstance(net, networks.SemanticNetwork):
             net.classes_only()
         torch.set_num_threads(threads)
         try:

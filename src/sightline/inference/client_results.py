@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from sightline.analytics.base import Pipeline
 from sightline.core.errors import ProtocolError
 from sightline.core.predictions import Detections, Prediction, Segmentation
-from sightline.core.types import Frame, ModelCard, Result
+from sightline.core.types import Frame, FrameResult, ModelCard
 from sightline.inference.result import make_result
 from sightline.media import codecs
 from sightline.wire.requests import PageResults
@@ -24,7 +24,7 @@ def result_of(
     card: ModelCard,
     pipeline: Pipeline,
     shown: frozenset[int] | None = None,
-) -> Result:
+) -> FrameResult:
     """The result of a frame, of the classes that are shown. Decodes the mask, if any: then not for the event loop.
 
     Raises ProtocolError, or BadImage for the mask, where the camera's words make no sense.

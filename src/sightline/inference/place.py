@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
 from sightline.analytics.base import Pipeline
-from sightline.core.types import Frame, Result
+from sightline.core.types import Frame, FrameResult
 from sightline.models.base import Model, Options
 
 
@@ -39,7 +39,7 @@ class Failure:
     message: str
 
 
-Outcome: TypeAlias = Result | Failure
+Outcome: TypeAlias = FrameResult | Failure
 
 
 @dataclass(frozen=True, slots=True)

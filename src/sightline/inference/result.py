@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from sightline.analytics.base import Pipeline
 from sightline.core.predictions import Prediction
-from sightline.core.types import Frame, ModelCard, Result
+from sightline.core.types import Frame, FrameResult, ModelCard
 from sightline.inference.describe import described
 from sightline.media import codecs
 
@@ -26,7 +26,7 @@ def make_result(
     processing_time_ms: float = 0.0,
     browser: str = "",
     with_mask: bool = True,
-) -> Result:
+) -> FrameResult:
     """A frame's result: the stages have their turn, then only what is shown is put in words and in a mask.
 
     ``prediction``: in pixels of the frame. ``stages``: milliseconds by stage; ``encode`` is added where the server
@@ -42,7 +42,7 @@ def make_result(
     if started is not None:
         stages = {**stages, "encode": (time.perf_counter() - at) * 1000}
         processing_time_ms = (finished - started) * 1000
-    return Result(
+    return FrameResult(
         frame=frame,
         prediction=found.prediction,
         card=card,
@@ -60,7 +60,9 @@ def make_result(
     )
 
 
-def reuse_result(frame: Frame, earlier: Result, pipeline: Pipeline, *, started: float, begun: float) -> Result:
+def reuse_result(
+    frame: Frame, earlier: FrameResult, pipeline: Pipeline, *, started: float, begun: float
+) -> FrameResult:
     """An earlier frame's result for one that looks the same. Words, mask and prediction stay; stages only go on.
 
     ``started``: ``time.monotonic()`` when its batch began. ``begun``: ``time.perf_counter()`` when it was looked at.

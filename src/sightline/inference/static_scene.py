@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from sightline.core.types import Encoded, Frame, Result
+from sightline.core.types import Encoded, Frame, FrameResult
 from sightline.media import codecs
 
 LEVELS = 8
@@ -28,7 +28,7 @@ MAX_STREAMS = 4096
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    result: Result
+    result: FrameResult
     thumbnail: NDArray[np.uint8]
     settings: tuple[Any, ...]
 
@@ -41,7 +41,7 @@ class StaticScenes:
         self._seen: OrderedDict[str, _Seen] = OrderedDict()
         self._new: dict[str, NDArray[np.uint8]] = {}
 
-    def reuse(self, frame: Frame, settings: tuple[Any, ...]) -> Result | None:
+    def reuse(self, frame: Frame, settings: tuple[Any, ...]) -> FrameResult | None:
         """Return the last result if nothing moved since, and the model and its settings are the same; else None.
 
         The result is that of its own frame: see ``result.reuse_result``. Raises BadImage.
@@ -60,7 +60,7 @@ class StaticScenes:
             return None
         return seen.result if difference(seen.thumbnail, now) <= LEVELS else None
 
-    def remember(self, result: Result, settings: tuple[Any, ...]) -> None:
+    def remember(self, result: FrameResult, settings: tuple[Any, ...]) -> None:
         """Remember the result of a frame for which ``reuse`` had none."""
         stream = result.frame.stream
         now = self._new.pop(stream, None)

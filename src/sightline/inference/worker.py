@@ -12,7 +12,7 @@ from typing import Protocol
 from zlib import crc32
 
 from sightline.core.errors import ModelError, SightlineError
-from sightline.core.types import Frame, Result
+from sightline.core.types import Frame, FrameResult
 from sightline.inference.place import Load, Loaded, Outcome, Place, Request
 from sightline.inference.places.thread import ThreadPlace
 from sightline.inference.static_scene import StaticScenes
@@ -45,7 +45,7 @@ class Feed(Protocol):
         """Hand over the waiting frame; None if the publisher left with it."""
         ...
 
-    def deliver(self, result: Result) -> None:
+    def deliver(self, result: FrameResult) -> None:
         """A frame's result."""
         ...
 
@@ -256,7 +256,7 @@ class ModelWorker:
         return not model.remembers or crc32(feed.name.encode()) % len(self._instances) == instance.number
 
     def _settle(self, feed: Feed, outcome: Outcome) -> None:
-        if isinstance(outcome, Result):
+        if isinstance(outcome, FrameResult):
             self._failures = 0
             feed.deliver(outcome)
             return

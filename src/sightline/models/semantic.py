@@ -40,7 +40,7 @@ MAIN = ("out", "logits", "output", "semantic", "seg")
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class SemanticLayout:
     """Layout of the output."""
 
     name: str
@@ -62,7 +62,7 @@ def recognise(graph: Graph) -> bool:
     return bool(layouts)
 
 
-def layouts_of(graph: Graph) -> list[Layout]:
+def layouts_of(graph: Graph) -> list[SemanticLayout]:
     """All layouts that the graph's output may have."""
     output = _main(graph)
     if output is None or graph.sizes is not None:
@@ -71,14 +71,14 @@ def layouts_of(graph: Graph) -> list[Layout]:
     if output.dtype in ("int64", "int32", "uint8", "bool"):
         flat = shape[1:] if len(shape) == 3 and shape[0] == 1 else shape
         told = told_labels(graph.path, graph.metadata)[0]
-        return [Layout(output.name, "map", len(told))] if len(flat) == 2 and _similar(flat, graph.size) else []
+        return [SemanticLayout(output.name, "map", len(told))] if len(flat) == 2 and _similar(flat, graph.size) else []
     if len(shape) != 3 or output.dtype not in ("float32", "float16"):
         return []
-    found: list[Layout] = []
+    found: list[SemanticLayout] = []
     if 2 <= shape[0] <= MOST_CLASSES and _similar(shape[1:], graph.size):
-        found.append(Layout(output.name, "chw", shape[0]))
+        found.append(SemanticLayout(output.name, "chw", shape[0]))
     if 2 <= shape[2] <= MOST_CLASSES and _similar(shape[:2], graph.size):
-        found.append(Layout(output.name, "hwc", shape[2]))
+        found.append(SemanticLayout(output.name, "hwc", shape[2]))
     told_axes = graph.metadata.get("layout", "").lower().removeprefix("n")
     return [one for one in found if one.axes == told_axes] or found
 
@@ -128,7 +128,7 @@ class Semantic(GraphModel):
     From logits, the map is as large as the picture, at most 640 a side, or as the output: see ``class_map``.
     """
 
-    def __init__(self, card: ModelCard, graph: Graph, engine: Engine, layout: Layout) -> None:
+    def __init__(self, card: ModelCard, graph: Graph, engine: Engine, layout: SemanticLayout) -> None:
         super().__init__(card, graph, engine)
         self._layout = layout
         self._input = Input(recipe_for(graph.path, graph.metadata, IMAGENET), graph.input.dtype)

@@ -33,7 +33,7 @@ STRIDES = ((8, 16, 32), (8, 16, 32, 64), (4, 8, 16, 32))
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class YoloLayout:
     """Layout of the outputs."""
 
     version: Literal["v5", "v8"]
@@ -60,7 +60,7 @@ def recognise(graph: Graph) -> bool:
     return layout is not None
 
 
-def layout_of(graph: Graph) -> Layout | None:
+def layout_of(graph: Graph) -> YoloLayout | None:
     """The layout of the graph's outputs; None if they have none of these layouts."""
     boxes = [o for o in graph.outputs.values() if len(o.shape) == 3]
     prototypes = [o for o in graph.outputs.values() if len(o.shape) == 4]
@@ -78,7 +78,7 @@ def layout_of(graph: Graph) -> Layout | None:
         return None
     if classes < 1:
         return None
-    return Layout(version, boxes[0].name, prototypes[0].name if prototypes else None, classes, coefficients)
+    return YoloLayout(version, boxes[0].name, prototypes[0].name if prototypes else None, classes, coefficients)
 
 
 def build(graph: Graph, engine: Engine) -> Ultralytics:
@@ -104,7 +104,7 @@ def build(graph: Graph, engine: Engine) -> Ultralytics:
 class Ultralytics(GraphModel):
     """A detector, with a mask per instance if the graph gives prototypes."""
 
-    def __init__(self, card: ModelCard, graph: Graph, engine: Engine, layout: Layout) -> None:
+    def __init__(self, card: ModelCard, graph: Graph, engine: Engine, layout: YoloLayout) -> None:
         super().__init__(card, graph, engine)
         self._layout = layout
         self._letterbox = Letterbox(rgb=True, scale=1 / 255, centred=True)

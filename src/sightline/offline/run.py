@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from sightline.analytics.base import Pipeline
 from sightline.core.mailbox import Pipe
 from sightline.core.predictions import Prediction
-from sightline.core.types import Frame, Result
+from sightline.core.types import Frame, FrameResult
 from sightline.inference.result import make_result
 from sightline.models.base import Model
 from sightline.renderers.base import AUTO, choose, draw
@@ -47,7 +47,7 @@ class Tally:
     """Reason why pictures are drawn in another mode than was asked for; None where they are not."""
     _by_ms: Counter[int] = field(default_factory=Counter)
 
-    def add(self, result: Result, model_ms: float) -> None:
+    def add(self, result: FrameResult, model_ms: float) -> None:
         """Count one result."""
         self.frames += 1
         self.model_ms += model_ms

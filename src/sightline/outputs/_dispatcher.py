@@ -14,7 +14,7 @@ from sightline.core.backoff import Backoff
 from sightline.core.errors import SightlineError, SinkError, StreamEnded
 from sightline.core.events import Event
 from sightline.core.mailbox import Mailbox
-from sightline.core.types import Result
+from sightline.core.types import FrameResult
 from sightline.outputs.base import Item, Output, What
 from sightline.streams.hub import Hub
 from sightline.streams.publisher import Subscription
@@ -119,7 +119,7 @@ class Dispatcher:
             self._taken.append(Item("events", event.stream, _encoder.encode(event)))
         elif self._results is not None:
             result = await self._results.mailbox.get()
-            if isinstance(result, Result):
+            if isinstance(result, FrameResult):
                 self._results.sent += 1
                 self._taken.append(Item("results", result.frame.stream, as_json(result)))
 

@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import Protocol
 
 from sightline.core.errors import SinkError
-from sightline.core.types import Image, Result
+from sightline.core.types import FrameResult, Image
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Entry:
     """One result on its way into the sinks."""
 
-    result: Result
+    result: FrameResult
     image: Image
     """The source's picture at full size."""
     drawn: Image | None

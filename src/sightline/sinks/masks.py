@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sightline.core.errors import SinkError
-from sightline.core.types import Result
+from sightline.core.types import FrameResult
 from sightline.sinks.base import Entry, Names, write_whole, writing
 
 
@@ -50,7 +50,7 @@ class Masks:
         """Do nothing, as no file is left open."""
 
 
-def _classes(result: Result) -> NDArray[np.uint8]:
+def _classes(result: FrameResult) -> NDArray[np.uint8]:
     raster = result.prediction.raster()
     if raster is None:
         raise SinkError(

@@ -36,15 +36,15 @@ KEY_EVERY = 60
 """Distance of key frames in frames; players can seek only to key frames."""
 
 
-def open(target: str) -> Video:
+def open(target: str) -> VideoSink:
     """Open an .mp4 file. An existing file is overwritten only when the first frame comes. Raises SinkError."""
     if Path(target).suffix.lower() != ".mp4":
         raise SinkError(f"{target}: expected a name that ends in .mp4 (or .jpg for one picture, or a folder)")
     existed = Path(target).exists()
-    return Video(target, writable_file(target), fresh=not existed)
+    return VideoSink(target, writable_file(target), fresh=not existed)
 
 
-class Video:
+class VideoSink:
     """Writes frames with the source's own times, so that uneven ones stay in step.
 
     While it grows, the file consists of fragments of one frame each, so that it plays even if the process is killed.

@@ -31,7 +31,7 @@ def handles(spec: str) -> bool:
     return path.is_file() and path.suffix.lower() not in PICTURES
 
 
-def open(spec: str) -> Video:
+def open(spec: str) -> VideoSource:
     """Open a video. Raises SourceError if the file is missing or contains no video that can be decoded."""
     import av
 
@@ -47,10 +47,10 @@ def open(spec: str) -> Video:
         kinds = ", ".join(sorted({s.type for s in container.streams})) or "nothing"
         container.close()
         raise SourceError(f"{spec}: no video in this file that can be decoded, only {kinds}")
-    return Video(path, container, stream)
+    return VideoSource(path, container, stream)
 
 
-class Video:
+class VideoSource:
     """A video file that is decoded during iteration; only the decoder's own frames are held."""
 
     live = False
@@ -66,7 +66,7 @@ class Video:
         stream.thread_type = "AUTO"
         self.total: int | None = stream.frames or self._from_duration()
 
-    def __enter__(self) -> Video:
+    def __enter__(self) -> VideoSource:
         return self
 
     def __exit__(self, *_: object) -> None:

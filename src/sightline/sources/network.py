@@ -48,7 +48,7 @@ def handles(spec: str) -> bool:
     return spec.partition("://")[0].lower() in SCHEMES and "://" in spec
 
 
-def open(spec: str) -> Network:
+def open(spec: str) -> NetworkSource:
     """Connect. RTSP goes over TCP; ``#udp`` at the end of the address asks for UDP. Raises SourceError."""
     import av
 
@@ -78,10 +78,10 @@ def open(spec: str) -> Network:
     if stream is None:
         container.close()
         raise SourceError(f"{name}: it sends no video that can be decoded")
-    return Network(name, container, stream, patience)
+    return NetworkSource(name, container, stream, patience)
 
 
-class Network:
+class NetworkSource:
     """A connection. It is ``live`` unless it is a file, which has an end. If it breaks off, the iteration raises."""
 
     images = False
@@ -101,7 +101,7 @@ class Network:
         # Decoding several frames at a time would delay as many.
         stream.thread_type = "SLICE" if self.live else "AUTO"
 
-    def __enter__(self) -> Network:
+    def __enter__(self) -> NetworkSource:
         return self
 
     def __exit__(self, *_: object) -> None:

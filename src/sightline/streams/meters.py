@@ -8,7 +8,7 @@ from collections import Counter, deque
 from collections.abc import Mapping
 
 from sightline.core.metrics import Ledger, Rate, Smoothed, Spread
-from sightline.core.types import Frame, Result
+from sightline.core.types import Frame, FrameResult
 from sightline.streams.publisher import DropReason
 
 log = logging.getLogger(__name__)
@@ -34,7 +34,7 @@ class Meters:
         """Mean milliseconds of each stage."""
         self.latest: Frame | None = None
         """The newest frame that came, whatever became of it."""
-        self.last_result: Result | None = None
+        self.last_result: FrameResult | None = None
         self._name = name
         self._seen: deque[tuple[float, Mapping[int, float]]] = deque(maxlen=SEEN)
         self._unlogged: Counter[str] = Counter()
@@ -45,7 +45,7 @@ class Meters:
         self.ledger.received += 1
         self.latest = frame
 
-    def delivered(self, result: Result) -> None:
+    def delivered(self, result: FrameResult) -> None:
         """A frame's result is given out."""
         self.ledger.delivered += 1
         self.reused += result.reused is not None

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from sightline.core.mailbox import Mailbox
-from sightline.core.types import Frame, Result
+from sightline.core.types import Frame, FrameResult
 from sightline.wire.messages import Adapt, SettingsMessage, SettingsRefused, Status
 from sightline.wire.requests import PerformanceStats
 
@@ -28,7 +28,7 @@ class Publisher:
     pulled = False
     """True if the server itself reads the source, so that nobody else can be the stream's camera."""
 
-    def answer(self, result: Result) -> None:
+    def answer(self, result: FrameResult) -> None:
         """The frame's result."""
 
     def drop(self, frame: Frame, reason: DropReason) -> None:
@@ -58,7 +58,7 @@ class Publisher:
 class Subscription:
     """One subscriber's mailbox and how the subscriber is doing. Status items say that the publisher came or went."""
 
-    mailbox: Mailbox[Result | Status]
+    mailbox: Mailbox[FrameResult | Status]
     kind: Literal["viewer", "listener"]
     """A viewer looks at pictures; a listener takes results."""
     sent: int = 0

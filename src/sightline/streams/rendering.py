@@ -9,7 +9,7 @@ from functools import partial
 from typing import NamedTuple
 
 from sightline.core.errors import BadRequest
-from sightline.core.types import Encoded, Frame, Result
+from sightline.core.types import Encoded, Frame, FrameResult
 from sightline.media import codecs
 from sightline.renderers.base import AUTO, choose, default_opacity, draw, modes
 
@@ -42,7 +42,7 @@ class Look(NamedTuple):
             raise BadRequest(f"opacity={opacity[:40]}: expected a number from 0 to 100, percent")
         return cls(mode or AUTO, round(percent / STEP) * STEP)
 
-    def on(self, result: Result) -> Look:
+    def on(self, result: FrameResult) -> Look:
         """Return the look that is really drawn of a result, the same for all looks that come to the same."""
         mode = choose(self.mode, result.prediction, result.card.labels).name
         return Look(mode, round(default_opacity(mode) * 100) if self.opacity is None else self.opacity)
@@ -56,7 +56,7 @@ class Drawing:
         self._pool = ThreadPoolExecutor(2, thread_name_prefix="drawing")
         self._told: set[tuple[str, str]] = set()
 
-    async def jpeg(self, result: Result, look: Look) -> bytes:
+    async def jpeg(self, result: FrameResult, look: Look) -> bytes:
         """Return the frame with its boxes or mask burned in, as a JPEG of the frame's height."""
         self._tell(result, look)
         real = look.on(result)
@@ -65,7 +65,7 @@ class Drawing:
         drawn = result.once(("drawn", real), drawing)
         return await asyncio.shield(drawn)  # one viewer's leaving must not cancel the others' picture
 
-    async def plain(self, result: Result) -> bytes:
+    async def plain(self, result: FrameResult) -> bytes:
         """Return the frame as a JPEG: the publisher's own, where it sent one."""
         if isinstance(result.frame.image, Encoded):
             return result.frame.image.data
@@ -82,14 +82,14 @@ class Drawing:
         """Let the threads end."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-    def _tell(self, result: Result, look: Look) -> None:
+    def _tell(self, result: FrameResult, look: Look) -> None:
         """Log, once for each mode and model, that another mode is drawn than was asked for."""
         why = choose(look.mode, result.prediction, result.card.labels).why
         if why is not None and (result.card.name, look.mode) not in self._told:
             self._told.add((result.card.name, look.mode))
             log.warning("model %s: %s", result.card.name, why)
 
-    def _draw(self, result: Result, look: Look) -> bytes:
+    def _draw(self, result: FrameResult, look: Look) -> bytes:
         opacity = None if look.opacity is None else look.opacity / 100
         image = codecs.decode(result.frame.image)
         drawn = draw(image, result.prediction, result.card.labels, mode=look.mode, opacity=opacity)

@@ -12,7 +12,7 @@ from sightline.analytics.base import Pipeline
 from sightline.core.events import Event
 from sightline.core.mailbox import Mailbox
 from sightline.core.metrics import TokenBucket
-from sightline.core.types import Frame, Result
+from sightline.core.types import Frame, FrameResult
 from sightline.inference.place import Request
 from sightline.inference.worker import ModelWorker
 from sightline.settings.presets import PresetName
@@ -42,7 +42,7 @@ class Listeners:
         return [mailbox for mailbox, wanted in self.events.items() if wanted in (None, name)] if self.events else []
 
 
-class Limits:
+class StreamLimits:
     """What a stream may take of the server."""
 
     def __init__(self, priority: int = 0, max_fps: float | None = None) -> None:
@@ -81,7 +81,7 @@ class Stream:
         """``time.monotonic()`` when the last publisher left; None while there is one, or where none came yet."""
         self.pipeline = Pipeline.of(stages)
         """The stages after the model, new for each publisher."""
-        self._limits = Limits()
+        self._limits = StreamLimits()
         self._slot: Frame | None = None
         self._in_worker: dict[Frame, Publisher | None] = {}
         """Frames with the worker, and who is to be answered: a camera that comes back is not its predecessor."""
@@ -128,7 +128,7 @@ class Stream:
 
     def limit(self, *, priority: int, max_fps: float | None) -> None:
         """Set ``priority`` and ``max_fps``."""
-        self._limits = Limits(priority, max_fps)
+        self._limits = StreamLimits(priority, max_fps)
 
     # From the publisher's side
 
@@ -202,7 +202,7 @@ class Stream:
         self._hand_out(frame)
         return Request(frame, self.model.options, self.pipeline)
 
-    def deliver(self, result: Result) -> None:
+    def deliver(self, result: FrameResult) -> None:
         """Give a result to the publisher and into every subscriber's mailbox; each drops on its own."""
         publisher = self._in_worker.pop(result.frame)
         self.meters.delivered(result)
@@ -264,7 +264,7 @@ class Stream:
             with suppress(Exception):  # what is broken may not even be able to end
                 publisher.close(f"the answer could not be sent: {type(e).__name__}: {e}"[:300])
 
-    def _tell(self, item: Result | Status) -> None:
+    def _tell(self, item: FrameResult | Status) -> None:
         for subscription in self.subscriptions:
             subscription.mailbox.put(item)
 

@@ -12,7 +12,7 @@ from fastapi import FastAPI, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
 from sightline.core.errors import StreamEnded, StreamNotFound
-from sightline.core.types import Frame, Result
+from sightline.core.types import Frame, FrameResult
 from sightline.security.authorization import Close, access_of, needs
 from sightline.streams.hub import Hub
 from sightline.streams.rendering import Drawing, Look
@@ -90,7 +90,7 @@ async def _parts(hub: Hub, name: str, drawing: Drawing, look: Look, watch: Watch
             yield b"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n%b\r\n" % (len(jpeg), jpeg)
 
 
-async def _results(hub: Hub, name: str, watch: Watch | None = None) -> AsyncGenerator[Result]:
+async def _results(hub: Hub, name: str, watch: Watch | None = None) -> AsyncGenerator[FrameResult]:
     """Yield results of a live stream until its camera leaves. Raises StreamNotFound if none comes at all."""
     come = False
     async with hub.subscribe(name) as subscription, AsyncExitStack() as stack:
@@ -102,7 +102,7 @@ async def _results(hub: Hub, name: str, watch: Watch | None = None) -> AsyncGene
                     item = await subscription.mailbox.get()
             except (TimeoutError, StreamEnded):
                 item = None
-            if isinstance(item, Result):
+            if isinstance(item, FrameResult):
                 come = True
                 subscription.sent += 1
                 yield item

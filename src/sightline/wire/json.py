@@ -12,7 +12,7 @@ from sightline.wire.messages import ErrorMessage, JsonResult, Still, ViewerFrame
 from sightline.wire.requests import FrameMetadata, PerformanceStats, Ping, SettingsWish
 
 if TYPE_CHECKING:  # the SDK reads this file and does without numpy
-    from sightline.core.types import Result
+    from sightline.core.types import FrameResult
 
 MAX_TEXT = 4096
 """Bytes. No text message of a peer needs more."""
@@ -61,12 +61,12 @@ def error_message(error: SightlineError) -> str:
     return encode(ErrorMessage(error.code, error.message))
 
 
-def result_message(result: Result, *, mask_follows: bool) -> JsonResult:
+def result_message(result: FrameResult, *, mask_follows: bool) -> JsonResult:
     """Make a result's message, without its picture. ``mask_follows``: the PNG is sent as the next binary message."""
     return JsonResult(**said_of(result), **(_mask(result) if mask_follows else {}))
 
 
-def viewer_frame(result: Result, *, epoch: float, jpeg_bytes: int, rendered: str | None = None) -> ViewerFrame:
+def viewer_frame(result: FrameResult, *, epoch: float, jpeg_bytes: int, rendered: str | None = None) -> ViewerFrame:
     """Make the announcement of a result with its picture, and of its mask where nothing is drawn in.
 
     ``epoch`` is ``time.time() - time.monotonic()`` of this process. ``rendered``: the mode in which everything is drawn
@@ -76,12 +76,12 @@ def viewer_frame(result: Result, *, epoch: float, jpeg_bytes: int, rendered: str
     return ViewerFrame(**said_of(result), **times_of(result, epoch), **drawn, format="jpeg", jpeg_bytes=jpeg_bytes)
 
 
-def still(result: Result, *, epoch: float) -> Still:
+def still(result: FrameResult, *, epoch: float) -> Still:
     """Make the message that the picture a viewer has is still what the camera sees."""
     said = said_of(result) | times_of(result, epoch)
     return Still(**{name: said[name] for name in Still.__struct_fields__})
 
 
-def _mask(result: Result) -> dict[str, Any]:
+def _mask(result: FrameResult) -> dict[str, Any]:
     png = result.mask_png
     return {} if png is None else {"mask_bytes": len(png), "mask_kind": mask_kind(result)}

@@ -12,7 +12,7 @@ from sightline.core.records import Detection, Segment
 from sightline.wire.messages import said_of
 
 if TYPE_CHECKING:
-    from sightline.core.types import Result
+    from sightline.core.types import FrameResult
 
 _encoder = msgspec.json.Encoder()
 
@@ -49,7 +49,7 @@ def line(said: Mapping[str, Any], *, timestamp: float, source: str, segmented: b
     return Line(**{name: own[name] if name in own else said[name] for name in Line.__struct_fields__})
 
 
-def line_of(result: Result, source: str) -> Line:
+def line_of(result: FrameResult, source: str) -> Line:
     """Make a result's line. Its time is on this machine's clock, where that is known."""
     frame = result.frame
     at = frame.captured_at if frame.captured_here is None else frame.captured_here
@@ -61,6 +61,6 @@ def encode(made: Line) -> bytes:
     return _encoder.encode(made)
 
 
-def as_json(result: Result) -> bytes:
+def as_json(result: FrameResult) -> bytes:
     """Write a live result's line as JSON; made once, whoever wants it so."""
     return result.once("line", lambda: encode(line_of(result, result.frame.stream)))

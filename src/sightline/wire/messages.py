@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from sightline.core.records import Detection, Segment
 
 if TYPE_CHECKING:  # the SDK reads this file and does without numpy
-    from sightline.core.types import Result
+    from sightline.core.types import FrameResult
 
 JSON_NAMES = {"seq": "frameNumber", "clock_offset": "clockOffset", "queue_size": "queueSize"}
 """Names of fields in JSON, where they differ."""
@@ -210,7 +210,7 @@ class Still(Struct, tag="still", rename=JSON_NAMES, omit_defaults=True, kw_only=
     extras: dict[str, Any] = {}
 
 
-def said_of(result: Result) -> dict[str, Any]:
+def said_of(result: FrameResult) -> dict[str, Any]:
     """Give what every message says of a result, by the names of the messages' fields."""
     frame = result.frame
     width, height = frame.size
@@ -231,7 +231,7 @@ def said_of(result: Result) -> dict[str, Any]:
     }
 
 
-def times_of(result: Result, epoch: float) -> dict[str, Any]:
+def times_of(result: FrameResult, epoch: float) -> dict[str, Any]:
     """Give a result's times on the server's clock, milliseconds.
 
     ``epoch`` is ``time.time() - time.monotonic()`` of this process. The frame was captured when it came, where nothing
@@ -246,7 +246,7 @@ def times_of(result: Result, epoch: float) -> dict[str, Any]:
     }
 
 
-def mask_kind(result: Result) -> str:
+def mask_kind(result: FrameResult) -> str:
     """Name what the values of a result's mask are."""
     return result.mask_kind or "instances"
 

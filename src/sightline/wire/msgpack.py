@@ -32,7 +32,7 @@ from sightline.wire.messages import (
 from sightline.wire.requests import Auth, Close, FrameMessage, Ping, StreamSettingsWish, Subscribe, Unsubscribe
 
 if TYPE_CHECKING:
-    from sightline.core.types import Result
+    from sightline.core.types import FrameResult
 
 HEADER = MAX_TEXT
 """Bytes by which a message may be longer than the picture in it."""
@@ -139,7 +139,7 @@ def for_tcp(parts: Sequence[Bytes]) -> list[Bytes]:
     return [*sent, small] if small else sent
 
 
-def result_message(result: Result, *, epoch: float) -> ResultMessage:
+def result_message(result: FrameResult, *, epoch: float) -> ResultMessage:
     """Make a result's message, without mask and picture. ``epoch``: ``time.time() - time.monotonic()`` of here."""
     return ResultMessage(**said_of(result), **times_of(result, epoch))
 

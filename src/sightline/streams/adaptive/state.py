@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 
-from sightline.core.types import Result
+from sightline.core.types import FrameResult
 from sightline.settings.presets import PRESETS, PresetName
 from sightline.settings.settings import Settings
 from sightline.streams.adaptive.controller import Controller, Knobs, Seen
@@ -45,7 +45,7 @@ class AdaptiveState:
         knobs = self._sends or preset_knobs(self.preset)
         return replace(knobs, fps=min(knobs.fps, max_fps or knobs.fps))
 
-    def delivered(self, result: Result) -> None:
+    def delivered(self, result: FrameResult) -> None:
         """A frame of the publisher that is there got its result."""
         if self.controller is not None:
             self.controller.frame(_seen(result))
@@ -73,7 +73,7 @@ def _bound(settings: Settings) -> Knobs:
     )
 
 
-def _seen(result: Result) -> Seen:
+def _seen(result: FrameResult) -> Seen:
     frame, here = result.frame, result.frame.captured_here
     uplink_s = None if here is None else time.time() - here - (time.monotonic() - frame.received_at)
     # What the camera's own browser takes is neither the network's time nor the server's.

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from sightline.core.errors import ShuttingDown, SightlineError
-from sightline.core.types import Frame, Result
+from sightline.core.types import Frame, FrameResult
 from sightline.streams.ingest import EPOCH, Pacer
 from sightline.streams.publisher import DropReason, Publisher
 from sightline.wire import msgpack as frames
@@ -45,7 +45,7 @@ class TcpPublisher(Publisher):
         self._name = name
         self._pacer = Pacer(max_pending, peer.tell_all)
 
-    def answer(self, result: Result) -> None:
+    def answer(self, result: FrameResult) -> None:
         """Send the frame's result."""
         self._peer.answer(result_parts(result, mask=True))
 
@@ -74,7 +74,7 @@ class TcpPublisher(Publisher):
         self._peer.end(ShuttingDown(reason))
 
 
-def result_parts(result: Result, *, mask: bool, jpeg: bytes | None = None) -> Sequence[Bytes]:
+def result_parts(result: FrameResult, *, mask: bool, jpeg: bytes | None = None) -> Sequence[Bytes]:
     """The bytes of a result, made once for all peers that want the same parts."""
     mask = mask and result.mask_png is not None
 

@@ -17,7 +17,7 @@ import numpy as np
 from aiortc.codecs.h264 import H264Encoder
 from aiortc.codecs.vpx import Vp8Encoder
 
-from sightline.core.types import Image, Result
+from sightline.core.types import FrameResult, Image
 from sightline.media import codecs
 from sightline.renderers.base import draw
 from sightline.streams.rendering import Look
@@ -90,21 +90,21 @@ class Encoder:
         """Make a keyframe as soon as KEY_S has passed since the last one."""
         self._wants_key = True
 
-    async def encode(self, result: Result) -> Picture | None:
+    async def encode(self, result: FrameResult) -> Picture | None:
         """Encode the frame of a result. None if a newer one was encoded already, or if encoding failed."""
         made = result.once(self._key, partial(self._begin, result))
         if made is None:
             return None
         return await asyncio.shield(made)  # a viewer that leaves must not cancel the others' picture
 
-    def _begin(self, result: Result) -> asyncio.Future[Picture | None] | None:
+    def _begin(self, result: FrameResult) -> asyncio.Future[Picture | None] | None:
         if result.frame.received_at <= self._received_at:
             return None
         self._received_at = result.frame.received_at
         self._turn = asyncio.ensure_future(self._after(self._turn, result))
         return self._turn
 
-    async def _after(self, turn: asyncio.Future[Picture | None] | None, result: Result) -> Picture | None:
+    async def _after(self, turn: asyncio.Future[Picture | None] | None, result: FrameResult) -> Picture | None:
         """Encode after the earlier picture, on which this one builds."""
         if turn is not None:
             await asyncio.wait([turn])
@@ -121,7 +121,7 @@ class Encoder:
 
     # In a thread
 
-    def _encode(self, result: Result, key: bool) -> Picture | None:
+    def _encode(self, result: FrameResult, key: bool) -> Picture | None:
         image = codecs.decode(result.frame.image)
         if self._look is not None:
             opacity = None if self._look.opacity is None else self._look.opacity / 100

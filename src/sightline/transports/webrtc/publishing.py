@@ -10,7 +10,7 @@ import msgspec
 from aiortc import RTCRtpTransceiver
 
 from sightline.core.errors import IdleTimeout, ProtocolError, ShuttingDown, TooLarge
-from sightline.core.types import Frame, Image, Result
+from sightline.core.types import Frame, FrameResult, Image
 from sightline.settings.presets import PresetName
 from sightline.streams.adaptive.service import begin
 from sightline.streams.hub import Hub
@@ -110,7 +110,7 @@ class WebRtcPublisher(Publisher):
 
     # Called by the stream
 
-    def answer(self, result: Result) -> None:
+    def answer(self, result: FrameResult) -> None:
         """Send the frame's result."""
         at, known = self._times.pop(result.frame.seq, (0, False))
         if self.wants_results:

@@ -6,7 +6,7 @@ from aiortc import RTCRtpTransceiver, VideoStreamTrack
 from aiortc.mediastreams import MediaStreamError
 
 from sightline.core.errors import ShuttingDown, StreamEnded
-from sightline.core.types import Result
+from sightline.core.types import FrameResult
 from sightline.streams.hub import Hub
 from sightline.streams.ingest import EPOCH
 from sightline.streams.publisher import Subscription
@@ -32,7 +32,7 @@ class Watching:
         """The encoder whose pictures are sent, its look and its codec."""
         self._last = 0
         """Number of the last picture that was sent, on which the next one builds."""
-        self._unsaid: tuple[Result, Look | None] | None = None
+        self._unsaid: tuple[FrameResult, Look | None] | None = None
         """Result and look of the picture that is being sent. They are told with its RTP time once that is known."""
         peer.heard, peer.opened = self._heard, self._opened
 
@@ -81,14 +81,14 @@ class Watching:
             self._encoders.leave(self._name, look, codec)
             self._joined = None
 
-    async def _newest(self) -> Result:
+    async def _newest(self) -> FrameResult:
         while True:
             try:
                 item = await self._viewer.subscription.mailbox.get()
             except StreamEnded as e:
                 self._peer.end(ShuttingDown(e.reason))
                 raise MediaStreamError from None
-            if isinstance(item, Result):
+            if isinstance(item, FrameResult):
                 return item
             self._status(item)
 

@@ -11,7 +11,7 @@ from starlette.websockets import WebSocket
 
 from sightline.core.errors import BadRequest, IdleTimeout, LimitReached, ProtocolError
 from sightline.core.mailbox import Mailbox
-from sightline.core.types import Frame, Result
+from sightline.core.types import Frame, FrameResult
 from sightline.inference.client_results import result_of
 from sightline.settings.presets import preset_named
 from sightline.streams.adaptive.service import begin
@@ -39,7 +39,7 @@ class WebSocketPublisher(Publisher):
         self.answers: Mailbox[tuple[str, bytes | None]] = Mailbox(ANSWERS)
         self._pacer = Pacer(max_pending, self._say_dropped)
 
-    def answer(self, result: Result) -> None:
+    def answer(self, result: FrameResult) -> None:
         """Send the frame's result."""
         message = protocol.result_message(result, mask_follows=True)
         self.answers.put((protocol.encode(message), result.mask_png))

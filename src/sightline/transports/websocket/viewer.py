@@ -9,7 +9,7 @@ from starlette.websockets import WebSocket
 from sightline.core.errors import BadRequest, ProtocolError, TooLarge
 from sightline.core.events import Event
 from sightline.core.mailbox import Mailbox
-from sightline.core.types import Frame, Result
+from sightline.core.types import Frame, FrameResult
 from sightline.streams.hub import Hub
 from sightline.streams.ingest import EPOCH
 from sightline.streams.publisher import Subscription
@@ -83,7 +83,7 @@ async def _viewer_sends(ws: WebSocket, stream: Stream, viewer: ViewerSession, dr
         viewer.subscription.sent += 1
 
 
-async def _plain(drawing: Drawing, result: Result) -> tuple[str, bytes]:
+async def _plain(drawing: Drawing, result: FrameResult) -> tuple[str, bytes]:
     """Make the two messages for a viewer that draws: the result, and the picture as it came with the mask after it."""
     jpeg = await drawing.plain(result)
 
@@ -94,7 +94,7 @@ async def _plain(drawing: Drawing, result: Result) -> tuple[str, bytes]:
     return result.once("viewer", make)
 
 
-async def _drawn(drawing: Drawing, look: Look, result: Result) -> tuple[str, bytes]:
+async def _drawn(drawing: Drawing, look: Look, result: FrameResult) -> tuple[str, bytes]:
     """Make the two messages for viewers that can't draw, once for all viewers with the same look."""
     data = await drawing.jpeg(result, look)
     real = look.on(result)
@@ -106,7 +106,7 @@ async def _drawn(drawing: Drawing, look: Look, result: Result) -> tuple[str, byt
     return result.once(("viewer", real), make)
 
 
-def _still(result: Result) -> str:
+def _still(result: FrameResult) -> str:
     return result.once("still", lambda: protocol.encode(protocol.still(result, epoch=EPOCH)))
 
 
@@ -149,10 +149,10 @@ async def _sends_events(ws: WebSocket, mailbox: Mailbox[Event]) -> None:
 async def _sends_results(ws: WebSocket, subscription: Subscription) -> None:
     while True:
         item = await subscription.mailbox.get()
-        if isinstance(item, Result):
+        if isinstance(item, FrameResult):
             await send(ws, _listed(item))
             subscription.sent += 1
 
 
-def _listed(result: Result) -> str:
+def _listed(result: FrameResult) -> str:
     return result.once("json", lambda: protocol.encode(protocol.result_message(result, mask_follows=False)))
