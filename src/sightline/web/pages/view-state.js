@@ -1,20 +1,11 @@
 /** What the viewer's page says in each situation. Pure, so that every sentence can be tested. */
 
+import { stateOf } from "../elements/viewer-status.js";
 import { refusal } from "../panels/words.js";
 
 /**
- * @typedef {"connecting" | "waiting" | "live" | "stalled" | "gone" | "reconnecting" | "paused" | "error"} State
- * @typedef {{
- *   phase: import("../wire/socket.js").Phase,
- *   retryAt: number,
- *   refused: {code: string, message: string} | null,
- *   camera: "unknown" | "waiting" | "live" | "ended",
- *   paused: boolean,
- *   model: {state: string, message: string},
- *   hadPicture: boolean,
- *   hadServer: boolean,
- *   quiet: number,
- * }} Situation `quiet`: milliseconds since the last picture, or since the camera went live
+ * @typedef {import("../elements/viewer-status.js").State} State
+ * @typedef {import("../elements/viewer-status.js").Situation} Situation
  * @typedef {{
  *   state: State,
  *   pill: string,
@@ -25,19 +16,17 @@ import { refusal } from "../panels/words.js";
  * }} Words `retry`: offer to try at once; `small`: the picture goes on, the banner stays out of its way
  */
 
-const QUIET_MS = 3_000;
-
 /** @param {Situation} s @param {string} stream @returns {Words} */
 export function viewWords(s, stream) {
-  if (s.paused) {
+  const state = stateOf(s);
+  if (state === "paused") {
     return words("paused", "Paused", "warning", {
       title: "Paused while you are elsewhere",
       text: "It goes on when you come back.",
     });
   }
-  if (s.phase !== "open") return serverWords(s);
-  if (s.camera === "unknown") return words("connecting", "Connecting", "", null);
-  if (s.camera === "waiting") {
+  if (s.phase !== "open") return serverWords(s, state);
+  if (state === "waiting") {
     return words("waiting", "Waiting", "warning", {
       icon: "wait",
       title: "Waiting for the camera",
@@ -45,7 +34,7 @@ export function viewWords(s, stream) {
       actions: [{ text: "Start this camera here", href: `/camera/${stream}` }],
     });
   }
-  if (s.camera === "ended") {
+  if (state === "gone") {
     return words("gone", "Camera gone", "warning", {
       icon: "off",
       kind: "warning",
@@ -55,10 +44,11 @@ export function viewWords(s, stream) {
         : "It goes on by itself once the camera is back.",
     });
   }
-  if (s.quiet < QUIET_MS) {
+  if (state === "live") {
     return { ...words("live", s.hadPicture ? "Live" : "Starting", s.hadPicture ? "good" : "", null), small: true };
   }
-  return { ...stalled(s.model), small: s.hadPicture };
+  if (state === "stalled") return { ...stalled(s.model), small: s.hadPicture };
+  return words("connecting", "Connecting", "", null);
 }
 
 /** @param {Situation["model"]} model */
@@ -81,8 +71,9 @@ function stalled(model) {
   });
 }
 
-/** @param {Situation} s @returns {Words} */
-function serverWords(s) {
+/** @param {Situation} s @param {State} state @returns {Words} */
+function serverWords(s, state) {
+  if (state === "connecting") return words(state, "Connecting", "", null);
   if (s.refused) {
     const { title, text, retry, detail, actions = [] } = refusal(s.refused.code, s.refused.message);
     const banner = {
@@ -94,10 +85,8 @@ function serverWords(s) {
       actions,
       retryAt: s.retryAt,
     };
-    const state = retry ? "reconnecting" : "error";
     return { ...words(state, retry ? "Refused" : "Problem", retry ? "warning" : "error", banner), retry: true };
   }
-  if (s.phase !== "waiting" && !s.hadServer) return words("connecting", "Connecting", "", null);
   const banner = {
     icon: "off",
     kind: /** @type {const} */ ("warning"),
@@ -105,7 +94,7 @@ function serverWords(s) {
     text: "It may have been stopped, or the network is down. This page goes on by itself.",
     retryAt: s.retryAt,
   };
-  return { ...words("reconnecting", "Reconnecting", "warning", banner), retry: true };
+  return { ...words(state, "Reconnecting", "warning", banner), retry: true };
 }
 
 /**

@@ -60,6 +60,12 @@ export class ViewLink extends Link {
     return this.#matcher.skipped;
   }
 
+  /** End it for good, and leave the stage. */
+  dispose() {
+    this.close();
+    this.#video.remove();
+  }
+
   /** @param {MediaStreamTrack} track */
   #play(track) {
     this.#video.srcObject = new MediaStream([track]);

@@ -1,0 +1,197 @@
+/**
+ * `<sightline-viewer stream="door">`: a stream's pictures, each with what the model said of exactly that picture.
+ *
+ * It connects when it is put on a page, and lets go of everything when it is taken off. Several on one page know
+ * nothing of each other, and none touches the page around it, which is why elements stand below panels. Whoever uses it
+ * hears of what happens by the methods whose names begin with `on`. They do nothing here: a subclass, or an assignment
+ * to one element, gives them something to do.
+ *
+ * A canvas among its children is drawn on, if it is there when the element connects. Else the element brings its own.
+ */
+
+import { AUTO, AUTO_OPACITY, modeNamed } from "../draw/modes.js";
+import { Painter } from "../draw/painter.js";
+import { LiveFigures } from "../lib/live-figures.js";
+import { choose } from "../webrtc/choice.js";
+import { ViewerSession } from "./viewer-session.js";
+import { atRest, stateOf } from "./viewer-status.js";
+
+/**
+ * @typedef {import("./viewer-session.js").Frame} Frame
+ * @typedef {import("./viewer-session.js").Status} Status
+ */
+
+const SHEET = new CSSStyleSheet();
+SHEET.replaceSync(`
+  :host { display: block; position: relative; overflow: hidden; aspect-ratio: 16 / 9; }
+  :host([hidden]) { display: none; }
+  canvas, ::slotted(canvas) { display: block; width: 100%; height: 100%; }
+  .unseen { position: absolute; width: 1px; height: 1px; clip-path: inset(50%); }
+`);
+
+export class SightlineViewer extends HTMLElement {
+  static observedAttributes = ["stream", "src", "transport", "mode", "opacity"];
+
+  #root = this.attachShadow({ mode: "open" });
+  #attached = false;
+  #model = "";
+  /** @type {Painter | null} */
+  #painter = null;
+  /** @type {ViewerSession | null} */
+  #session = null;
+
+  constructor() {
+    super();
+    this.#root.adoptedStyleSheets = [SHEET];
+    this.#root.append(document.createElement("slot"));
+  }
+
+  // What happens: to be filled in
+
+  /** The server was reached. */
+  onconnect() {}
+
+  /** A picture was drawn. @param {Frame} _frame */
+  onframe(_frame) {}
+
+  /** Nothing moved: the picture before is still what the camera sees. @param {import("../wire/messages.js").StillMessage} _message */
+  onstill(_message) {}
+
+  /** The next picture comes from another model. @param {string} _model */
+  onmodel(_model) {}
+
+  /** Things stand otherwise. @param {Status} _status */
+  onstatus(_status) {}
+
+  /** How it is connected, and why not over WebRTC. @type {import("../webrtc/link.js").OnTransport} */
+  ontransport(_transport, _why, _fellBack) {}
+
+  /**
+   * The connection is gone.
+   *
+   * @param {string} _reason the server's error code, or `lost`, `hidden` (nobody sees the page), `removed` (from the
+   *   page) or `changed` (an attribute names another stream, server or transport)
+   */
+  ondisconnect(_reason) {}
+
+  // What it can be asked
+
+  /** What draws. Its `options` may be changed; its `repaint` shows that at once. */
+  get painter() {
+    this.#painter ??= new Painter(this.#canvas());
+    return this.#painter;
+  }
+
+  /** How things stand. @returns {Status} */
+  get status() {
+    return this.#session?.status ?? { ...atRest(), state: stateOf(atRest()) };
+  }
+
+  /** Pictures a second, latency and inference time, smoothed. */
+  get figures() {
+    return this.#session?.figures ?? new LiveFigures();
+  }
+
+  /** Pictures that were received, but passed over for a newer one. */
+  get skipped() {
+    return this.#session?.skipped ?? 0;
+  }
+
+  /** Pictures of the video that no results came for. */
+  get unmatched() {
+    return this.#session?.unmatched ?? 0;
+  }
+
+  /** Connect now instead of waiting for the next try. */
+  retryNow() {
+    this.#session?.retryNow();
+  }
+
+  // Its life
+
+  connectedCallback() {
+    this.#attached = true;
+    this.#begin();
+  }
+
+  disconnectedCallback() {
+    this.#attached = false;
+    this.#end("removed");
+  }
+
+  /** @param {string} name @param {string | null} before @param {string | null} after */
+  attributeChangedCallback(name, before, after) {
+    if (!this.#attached || before === after) return;
+    if (name === "mode" || name === "opacity") {
+      this.#look();
+      return;
+    }
+    this.#end("changed");
+    this.#begin();
+  }
+
+  #begin() {
+    const stream = this.getAttribute("stream");
+    if (!stream) return;
+    this.#look();
+    const server = new URL(this.getAttribute("src") || location.origin, location.origin);
+    const transport = this.getAttribute("transport");
+    const choice = choose({ hostname: server.hostname, search: transport ? `?transport=${transport}` : "" });
+    this.#session = new ViewerSession(
+      stream,
+      {
+        draw: (meta, picture) => this.#draw(meta, picture),
+        onconnect: () => this.onconnect(),
+        onframe: (frame) => this.onframe(frame),
+        onstill: (message) => this.onstill(message),
+        onstatus: (status) => this.onstatus(status),
+        ontransport: (...told) => this.ontransport(...told),
+        ondisconnect: (reason) => this.ondisconnect(reason),
+      },
+      this.#root,
+      { server: server.origin, choice },
+    );
+    this.#session.begin();
+  }
+
+  /** @param {string} reason see `ondisconnect` */
+  #end(reason) {
+    const session = this.#session;
+    this.#session = null;
+    this.#model = "";
+    this.#painter?.clear();
+    session?.end(reason);
+  }
+
+  /** @type {import("../webrtc/viewer.js").Show} */
+  #draw(meta, picture) {
+    if (meta.model !== this.#model) {
+      this.#model = meta.model;
+      this.onmodel(meta.model);
+    }
+    this.painter.show(picture);
+  }
+
+  #canvas() {
+    const given = this.querySelector("canvas");
+    if (given) return given;
+    const canvas = document.createElement("canvas");
+    canvas.setAttribute("role", "img");
+    canvas.setAttribute("aria-label", `Live picture of “${this.getAttribute("stream")}” with what the model sees`);
+    this.#root.append(canvas);
+    return canvas;
+  }
+
+  /** Draw as the attributes say. Where there are none, whoever uses the painter decides. */
+  #look() {
+    if (!this.hasAttribute("mode") && !this.hasAttribute("opacity")) return;
+    const mode = this.getAttribute("mode") ?? AUTO;
+    const own = modeNamed(mode)?.opacity ?? AUTO_OPACITY;
+    const given = Number.parseFloat(this.getAttribute("opacity") ?? "");
+    const opacity = Number.isFinite(given) ? Math.min(1, Math.max(0, given)) : own;
+    Object.assign(this.painter.options, { mode, opacity });
+    this.painter.repaint();
+  }
+}
+
+customElements.define("sightline-viewer", SightlineViewer);

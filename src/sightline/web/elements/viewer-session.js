@@ -1,0 +1,226 @@
+/**
+ * One viewer's connection to one stream, for as long as somebody watches: it receives, tells the server how it fares,
+ * rests while nobody sees the page, and knows how things stand. It draws nothing.
+ */
+
+import { wallClock } from "../lib/clock.js";
+import { LiveFigures } from "../lib/live-figures.js";
+import { ViewLink } from "../webrtc/viewer.js";
+import { Receiver } from "../wire/receiver.js";
+import { atRest, stateOf } from "./viewer-status.js";
+
+const TICK_MS = 250;
+const STATS_MS = 2_000;
+const CLOSE_WHEN_HIDDEN_MS = 10_000;
+
+/**
+ * @typedef {import("../wire/messages.js").ViewerFrame} ViewerFrame
+ * @typedef {{meta: ViewerFrame, at: number, latency: number}} Frame what the server says of a picture and the model said
+ *   of it; when it was drawn, on the clock of `performance.now()`; milliseconds from the camera to here, NaN while the
+ *   clocks are not compared yet
+ * @typedef {import("./viewer-status.js").Situation & {state: import("./viewer-status.js").State}} Status
+ * @typedef {{
+ *   draw: import("../webrtc/viewer.js").Show,
+ *   onconnect: () => void,
+ *   onframe: (frame: Frame) => void,
+ *   onstill: (message: import("../wire/messages.js").StillMessage) => void,
+ *   onstatus: (status: Status) => void,
+ *   ontransport: import("../webrtc/link.js").OnTransport,
+ *   ondisconnect: (reason: string) => void,
+ * }} Events `draw` owns the picture from then on; the others are those of `SightlineViewer`
+ */
+
+export class ViewerSession {
+  /** Pictures a second, latency and inference time, smoothed. */
+  figures = new LiveFigures();
+  #events;
+  #link;
+  #receiver;
+  #now = atRest();
+  #told = "";
+  #lastPictureAt = performance.now();
+  #ended = new AbortController();
+
+  /**
+   * @param {string} stream @param {Events} events
+   * @param {ParentNode} stage where a video may play out of sight
+   * @param {ConstructorParameters<typeof ViewLink>[3]} to the server, and which transport is taken
+   */
+  constructor(stream, events, stage, to) {
+    this.#events = events;
+    this.#receiver = new Receiver({
+      onpicture: (meta, picture) => this.#show(meta, picture),
+      onbroken: (meta) => this.#acknowledge(meta),
+    });
+    const handlers = {
+      onphase: this.#phase.bind(this),
+      onmessage: this.#message.bind(this),
+      onbinary: (/** @type {ArrayBuffer} */ data) => this.#receiver.receive(data),
+      onpicture: this.#show.bind(this),
+      ontransport: events.ontransport,
+    };
+    this.#link = new ViewLink(stream, handlers, stage, to);
+  }
+
+  /** How things stand. @returns {Status} */
+  get status() {
+    this.#now.quiet = performance.now() - this.#lastPictureAt;
+    return { ...this.#now, state: stateOf(this.#now) };
+  }
+
+  /** Pictures that were received, but passed over for a newer one. */
+  get skipped() {
+    return this.#receiver.skipped;
+  }
+
+  /** Pictures of the video that no results came for. */
+  get unmatched() {
+    return this.#link.skipped;
+  }
+
+  /** Connect, and stay connected until `end`. */
+  begin() {
+    const { signal } = this.#ended;
+    /** @type {ReturnType<typeof setTimeout> | undefined} */
+    let hidden;
+    const seen = () => {
+      clearTimeout(hidden);
+      this.#receiver.pause(document.hidden);
+      if (document.hidden) hidden = setTimeout(() => this.#pause(), CLOSE_WHEN_HIDDEN_MS);
+      else if (this.#now.paused) this.#goOn();
+    };
+    document.addEventListener("visibilitychange", seen, { signal });
+    addEventListener("online", () => this.retryNow(), { signal });
+    addEventListener("pagehide", () => this.#link.close(), { signal });
+    addEventListener("pageshow", (event) => event.persisted && this.#link.open(), { signal });
+    const ticking = setInterval(() => this.#look(), TICK_MS);
+    const telling = setInterval(() => this.#tellServer(), STATS_MS);
+    signal.addEventListener("abort", () => {
+      clearTimeout(hidden);
+      clearInterval(ticking);
+      clearInterval(telling);
+    });
+    this.#link.open();
+    this.#receiver.pause(document.hidden);
+  }
+
+  /** Let go of everything, for good. @param {string} reason see `SightlineViewer.ondisconnect` */
+  end(reason) {
+    if (this.#ended.signal.aborted) return;
+    this.#ended.abort();
+    const connected = this.#now.phase === "open";
+    this.#receiver.reset();
+    this.#link.dispose();
+    if (connected) this.#events.ondisconnect(reason);
+  }
+
+  /** Connect now instead of waiting for the next try. */
+  retryNow() {
+    this.#link.retryNow();
+  }
+
+  #pause() {
+    this.#now.paused = true;
+    this.#link.close();
+  }
+
+  #goOn() {
+    this.#now.paused = false;
+    this.#link.open();
+  }
+
+  /** @type {import("../wire/socket.js").Handlers["onphase"]} */
+  #phase(phase, retryAt) {
+    if (this.#ended.signal.aborted) return;
+    const before = this.#now.phase;
+    const { refused } = this.#link;
+    Object.assign(this.#now, { phase, retryAt, refused });
+    if (phase !== "open") {
+      this.#receiver.reset();
+      this.#now.camera = "unknown";
+      this.figures.clear();
+    }
+    if (phase === "open") this.#events.onconnect();
+    else if (before === "open") this.#events.ondisconnect(this.#now.paused ? "hidden" : (refused?.code ?? "lost"));
+    this.#tell();
+  }
+
+  /** @type {import("../wire/socket.js").Handlers["onmessage"]} */
+  #message(message) {
+    if (message.type === "frame_metadata") {
+      this.#cameraIs("live");
+      this.#receiver.announce(message);
+    } else if (message.type === "still") {
+      this.#cameraIs("live");
+      this.#upToDate(message);
+      this.#events.onstill(message);
+      this.#look();
+    } else if (message.type === "status") {
+      this.#link.healthy();
+      this.#now.hadServer = true;
+      const { state } = message;
+      if (state === "waiting" || state === "live" || state === "ended") this.#cameraIs(state);
+      else this.#now.model = { state, message: message.message };
+      this.#tell();
+    }
+  }
+
+  /** @type {import("../webrtc/viewer.js").Show} */
+  #show(meta, picture) {
+    if (this.#ended.signal.aborted) {
+      picture.image.close();
+      return;
+    }
+    this.#events.draw(meta, picture);
+    this.#acknowledge(meta);
+    if (this.#now.camera !== "live") return; // its last picture, drawn after it left
+    const first = !this.#now.hadPicture;
+    this.#now.hadPicture = true;
+    const { at, latency } = this.#upToDate(meta);
+    this.figures.inferred(meta.stages["infer"] ?? meta.processing_time_ms, at);
+    this.#events.onframe({ meta, at, latency });
+    if (first) this.#tell();
+    else this.#look();
+  }
+
+  /** @param {ViewerFrame} meta */
+  #acknowledge(meta) {
+    this.#link.send({ type: "ack", frameNumber: meta.frameNumber });
+  }
+
+  /** What is shown is what the camera saw in this frame. @param {{captured_at: number}} meta */
+  #upToDate({ captured_at }) {
+    const at = performance.now();
+    const { offset } = this.#link.clock;
+    const latency = offset === null ? NaN : Math.max(0, wallClock() + offset - captured_at);
+    this.#lastPictureAt = at;
+    this.figures.shown(at, latency);
+    return { at, latency };
+  }
+
+  /** @param {"waiting" | "live" | "ended"} camera */
+  #cameraIs(camera) {
+    if (this.#now.camera === camera) return;
+    this.#now.camera = camera;
+    if (camera === "live") this.#lastPictureAt = performance.now();
+    else this.figures.clear();
+  }
+
+  /** Tell how things stand, if that is something else now. */
+  #look() {
+    if (this.status.state !== this.#told) this.#tell();
+  }
+
+  #tell() {
+    const { status } = this;
+    this.#told = status.state;
+    this.#events.onstatus(status);
+  }
+
+  #tellServer() {
+    const { phase, camera } = this.#now;
+    const { fps, latency } = this.figures;
+    if (phase !== "open" || camera !== "live" || document.hidden || !Number.isFinite(latency)) return;
+    this.#link.send({ type: "performance_stats", fps, latency, queueSize: this.#receiver.waiting });
+  }
+}
