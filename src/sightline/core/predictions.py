@@ -131,6 +131,8 @@ class Detections(Prediction):
 
     def rows(self, label: Label) -> tuple[Detection, ...]:
         """Return one record for each row: confidence rounded to 4 digits, coordinates to a tenth of a pixel."""
+        if not len(self):
+            return ()
         # Columns first: one call per column instead of one per number.
         boxes = self.xyxy.astype(np.float64).round(1).tolist()
         confidences = self.confidence.astype(np.float64).round(4).tolist()
