@@ -1,4 +1,4 @@
-/** What a mask's values stand for, and their colours. */
+/** Meanings and colours of a mask's values. */
 
 import { color } from "../lib/palette.js";
 import { isBackground } from "../wire/findings.js";
@@ -19,7 +19,7 @@ export function maskColors(findings) {
 }
 
 /**
- * A number for each mask value, from the row or class that it stands for; 0 for all others.
+ * A number for each mask value, computed from its row or class; 0 for all others.
  *
  * @param {Findings} findings
  * @param {(row: {class_id: number, class_name: string}) => number} of
@@ -41,7 +41,7 @@ export function opaque([r, g, b]) {
 }
 
 /**
- * The mask at a picture's size. A value is repeated, never mixed with its neighbours.
+ * Values of a mask at a picture's size. A value is repeated, never mixed with its neighbours.
  *
  * @param {Mask} mask @param {number} width @param {number} height
  */
