@@ -1,4 +1,4 @@
-/** What the server asks of a camera, within what it takes and what has proved small enough. */
+/** Requests of the server to a camera, kept within the server's limits and its largest message. */
 
 /**
  * @typedef {{preset: string, fps: number, quality: number, width: number}} Knobs
@@ -8,7 +8,7 @@
 const LOWEST_QUALITY = 0.3;
 
 export class Asked {
-  /** What the server asks for; before it has, what the preset begins with. @type {Knobs} */
+  /** The last request; before the first one, the default preset's beginning. @type {Knobs} */
   knobs = { preset: "", fps: 30, quality: 0.5, width: 640 };
   #highestQuality = 1;
 
@@ -17,12 +17,12 @@ export class Asked {
     this.knobs = { preset, fps, quality, width };
   }
 
-  /** A picture was larger than the server takes. */
+  /** Lower the quality from now on: a picture was larger than the server takes. */
   tooLarge() {
     this.#highestQuality = Math.max(LOWEST_QUALITY, Math.min(this.#highestQuality, this.knobs.quality) - 0.1);
   }
 
-  /** Pictures a second. @param {Most | null} most null before the server has said it */
+  /** Pictures per second. @param {Most | null} most null before the server has said it */
   pace(most) {
     return Math.min(this.knobs.fps, most?.max_fps ?? Infinity);
   }

@@ -21,7 +21,7 @@ export class CameraDevice {
   }
 
   /**
-   * Open a camera; the one before is closed. Resolves to false where `open` or `close` was called meanwhile.
+   * Open a camera and close the one before. Resolves to false if `open` or `close` was called meanwhile.
    *
    * @param {{device: string, width: number}} choice see `openCamera` @param {string} facing
    */

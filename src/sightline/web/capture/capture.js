@@ -1,7 +1,8 @@
 /**
- * Takes pictures of a camera's track, in the best of three ways that this browser can:
- * "track", the worker reads the track itself; "video", the page hands it bitmaps of the video element;
- * "page", without workers that have a canvas, everything happens here.
+ * Takes pictures of a camera's track, in the best of three ways that the browser offers:
+ * "track": a worker reads the track itself.
+ * "video": the page hands the worker bitmaps of the video element.
+ * "page": all is done here, as workers have no canvas.
  */
 
 import { wallClock } from "../lib/clock.js";
@@ -56,37 +57,37 @@ export class Capture {
     }
   }
 
-  /** No more pictures; what is being encoded is forgotten. The caller stops the track, too. */
+  /** Take no more pictures, and forget those being encoded. The caller stops the track. */
   stop() {
     this.#run += 1;
-    this.#tell({ type: "stop" }); // not terminate(): what it holds of the camera must be given back
+    this.#tell({ type: "stop" }); // not terminate(): the worker must give back the camera's frames that it holds
     if (this.#worker) this.#worker.onmessage = null;
     this.#worker = null;
     this.#gate.close();
     this.way = "";
   }
 
-  /** A connection began. @param {number} credits @param {number} maxFps @param {Limits} limits */
+  /** Begin with a new connection. @param {number} credits @param {number} maxFps @param {Limits} limits */
   reset(credits, maxFps, limits) {
     this.#limits = limits;
     this.#gate.reset(credits, maxFps);
     this.#tell({ type: "reset", credits, maxFps, limits });
   }
 
-  /** From now on. @param {number} maxFps @param {Limits} limits */
+  /** Change the limits. @param {number} maxFps @param {Limits} limits */
   limit(maxFps, limits) {
     this.#limits = limits;
     this.#gate.pace(maxFps);
     this.#tell({ type: "limits", maxFps, limits });
   }
 
-  /** The connection is gone, or nobody looks: take nothing until the next `reset`. */
+  /** Take nothing until the next `reset`: the connection is gone, or nobody looks. */
   close() {
     this.#gate.close();
     this.#tell({ type: "close" });
   }
 
-  /** A picture had its answer: one more may go out. */
+  /** Let one more picture go out: one had its answer. */
   grant() {
     this.#gate.grant();
     if (this.way === "track") this.#tell({ type: "grant" });
@@ -110,7 +111,7 @@ export class Capture {
     console.warn("a picture could not be encoded:", message);
   }
 
-  /** Look at every picture that the video shows. @param {HTMLVideoElement} video @param {number} run */
+  /** Offer every picture that the video shows. @param {HTMLVideoElement} video @param {number} run */
   #watch(video, run) {
     if (run !== this.#run) return;
     if (video.readyState >= HTMLMediaElement.HAVE_CURRENT_DATA) void this.#offer(video, run);

@@ -1,17 +1,17 @@
-/** Cameras of this machine: which there are, opening one, and what to tell a person when it doesn't open. */
+/** Cameras of this machine: their list, how one is opened, and the words for when it does not open. */
 
 /**
  * @typedef {{kind: string, title: string, text: string, link?: {href: string, text: string}}} Problem
  * @typedef {{kind: "facing", facing: string} | {kind: "device", id: string}} Other the camera to switch to
  */
 
-/** Browsers hide the camera from pages that came over plain http from another machine. */
+/** True if the browser hides cameras from this page, as it came over plain http from another machine. */
 export function isInsecure() {
   return !navigator.mediaDevices?.getUserMedia;
 }
 
 /**
- * Open a camera. One that was chosen but is gone is replaced by any other.
+ * Open a camera. Any other replaces a chosen one that is gone.
  *
  * @param {string} deviceId "" for any @param {number} width wanted, in pixels
  * @param {string} facing user or environment, where a side of a phone is wanted and no camera by name
@@ -31,7 +31,11 @@ export async function openCamera(deviceId, width, facing = "") {
   }
 }
 
-/** Names are empty until the person has allowed a camera. @returns {Promise<{id: string, label: string}[]>} */
+/**
+ * Cameras of this machine. Browsers name them only after the person has allowed one.
+ *
+ * @returns {Promise<{id: string, label: string}[]>}
+ */
 export async function listCameras() {
   if (isInsecure()) return [];
   const devices = await navigator.mediaDevices.enumerateDevices();
@@ -41,7 +45,7 @@ export async function listCameras() {
 }
 
 /**
- * The camera that a press on "switch" leads to: a phone's other side, else the next in the list. Null if there is none.
+ * The camera to switch to: a phone's other side, or else the next in the list. Null if there is none.
  *
  * @param {readonly {id: string}[]} cameras @param {string} current @param {string | undefined} facing of the current one
  * @returns {Other | null}
@@ -64,7 +68,7 @@ export async function whenAllowed(then) {
       if (status.state === "granted") then();
     };
   } catch {
-    // This browser doesn't tell; the button does.
+    // This browser doesn't tell. The button stays.
   }
 }
 
@@ -81,7 +85,7 @@ export function insecureProblem(place) {
   };
 }
 
-/** What happened and what to do. @param {unknown} error of `openCamera` @returns {Problem} */
+/** A camera that does not open, in words for the person. @param {unknown} error of `openCamera` @returns {Problem} */
 export function cameraProblem(error) {
   const name = error instanceof Error ? error.name : "";
   const known = PROBLEMS[name];
@@ -124,7 +128,11 @@ export const UNPLUGGED = {
   text: "It was unplugged or switched off. Once it is back, this page goes on by itself.",
 };
 
-/** From one network to another, say from Wi-Fi to mobile data; where the browser tells. @param {() => void} then */
+/**
+ * Call back when the machine changes its network, say from Wi-Fi to mobile data, if the browser tells.
+ *
+ * @param {() => void} then
+ */
 export function whenNetworkChanges(then) {
   const connection = /** @type {{connection?: EventTarget & {type?: string}}} */ (/** @type {unknown} */ (navigator))
     .connection;

@@ -1,5 +1,5 @@
 /**
- * Takes pictures and makes JPEGs of them off the page, which so never waits for either.
+ * Takes pictures and encodes them as JPEG, so that the page never waits for either.
  *
  * @typedef {import("../lib/encoder.js").Limits} Limits
  * @typedef {{type: "track", frames: ReadableStream<VideoFrame>}
@@ -55,7 +55,7 @@ async function readTrack(frames) {
   worker.close();
 }
 
-/** The page stops the track, which ends the stream; what it still holds is read and closed until then. */
+/** Wait for the page to stop the track. Until then the frames that the stream still holds are read and closed. */
 function stop() {
   gate.close();
   setTimeout(() => worker.close(), reading ? LAST_MS : 0);
@@ -66,7 +66,7 @@ function draw(source) {
   try {
     return encoder.encode(source, limits);
   } finally {
-    source.close(); // drawn already; a camera has only few buffers
+    source.close(); // already drawn; a camera has only a few buffers
   }
 }
 

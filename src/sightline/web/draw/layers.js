@@ -1,4 +1,4 @@
-/** Canvases that overlays lay over a picture, made once for each picture however often it is painted. */
+/** Canvases that overlays lay over a picture. Each is made once per picture, however often it is painted. */
 
 import { byValue, maskColors } from "./mask.js";
 
@@ -12,7 +12,7 @@ const MAX_SIDE = 1280;
  *   => void} Draw over the picture, which is there already
  */
 
-/** What overlays made of each picture. @type {WeakMap<Picture, Map<string, HTMLCanvasElement>>} */
+/** Layers of each picture, by name. @type {WeakMap<Picture, Map<string, HTMLCanvasElement>>} */
 const layers = new WeakMap();
 
 /**
@@ -28,7 +28,11 @@ export function blank(width, height) {
   return context;
 }
 
-/** The layer of this name of a picture. @param {Picture} picture @param {string} name @param {() => HTMLCanvasElement} make */
+/**
+ * A picture's layer of this name. It is made if it is not there yet.
+ *
+ * @param {Picture} picture @param {string} name @param {() => HTMLCanvasElement} make
+ */
 export function layer(picture, name, make) {
   const named = layers.get(picture) ?? new Map();
   layers.set(picture, named);
@@ -37,13 +41,13 @@ export function layer(picture, name, make) {
   return made;
 }
 
-/** The size in which a layer is worked out: the picture's, unless that is very large. @param {Picture} picture */
+/** Size in which a layer is computed: the picture's, unless that is very large. @param {Picture} picture */
 export function workSize({ width, height }, most = MAX_SIDE) {
   const scale = Math.min(1, most / Math.max(width, height));
   return { width: Math.max(1, Math.round(width * scale)), height: Math.max(1, Math.round(height * scale)) };
 }
 
-/** A canvas from its pixels, 0xAABBGGRR. @param {Uint32Array} pixels @param {number} width @param {number} height */
+/** Canvas made of pixels, each 0xAABBGGRR. @param {Uint32Array} pixels @param {number} width @param {number} height */
 export function canvasOf(pixels, width, height) {
   const context = blank(width, height);
   const image = context.createImageData(width, height);
@@ -52,7 +56,12 @@ export function canvasOf(pixels, width, height) {
   return context.canvas;
 }
 
-/** The mask in its colours, at its own size. @param {Picture} picture @returns {HTMLCanvasElement | null} */
+/**
+ * Canvas of a picture's mask in its classes' colours, at the mask's size.
+ *
+ * @param {Picture} picture
+ * @returns {HTMLCanvasElement | null}
+ */
 export function colored(picture) {
   const { mask, findings } = picture;
   if (!mask || !findings) return null;
@@ -63,13 +72,13 @@ export function colored(picture) {
   });
 }
 
-/** A class that is people, also as ADE20K writes it, with other words after it. @param {string} label */
+/** True for the class of people, also as ADE20K writes it, with other words after it. @param {string} label */
 export function isPerson(label) {
   return label.split(/[,;]/)[0]?.trim().toLowerCase() === "person";
 }
 
 /**
- * Cut people out of a layer that covers the picture: soft at the edges.
+ * Cut people out of a layer that covers the picture, with soft edges.
  *
  * @param {CanvasRenderingContext2D} context the layer @param {Picture} picture
  */

@@ -1,4 +1,4 @@
-/** What a mask's values stand for, and their colours. */
+/** Meanings and colours of a mask's values. */
 
 import { color } from "../lib/palette.js";
 import { isBackground } from "../wire/findings.js";
@@ -42,7 +42,7 @@ export function opaque([r, g, b]) {
 }
 
 /**
- * The mask at a picture's size. A value is repeated, never mixed with its neighbours.
+ * Values of a mask at a picture's size. A value is repeated, never mixed with its neighbours.
  *
  * @param {Mask} mask @param {number} width @param {number} height
  */

@@ -1,4 +1,4 @@
-/** Every way to show what a model sees. Each is a module in `overlays/` and a renderer of the same name in Python. */
+/** All drawing modes. Each is a module in `overlays/`, with a renderer of the same name in Python. */
 
 import { isPerson } from "./layers.js";
 import * as blend from "./overlays/blend.js";
@@ -28,12 +28,12 @@ export function modeNamed(name) {
 }
 
 /**
- * The mode that draws a picture; where it is not the one that was asked for, why.
+ * The mode that draws a picture, with the reason if it is not the one that was asked for.
  *
  * @param {string} name
  * @param {Picture} picture
  * @param {readonly string[] | null} labels the model's, if they are known
- * @returns {{mode: Mode, why: string | null}} null: this picture doesn't tell
+ * @returns {{mode: Mode, why: string | null}} `why` is null where this picture can't tell
  */
 export function choose(name, picture, labels) {
   const fitting = picture.findings?.segments ? filled : boxes;
@@ -41,7 +41,7 @@ export function choose(name, picture, labels) {
   if (!mode) return { mode: fitting, why: "" };
   const instead = `Shown as “${fitting.title}”`;
   if (mode.needs !== "nothing" && !picture.mask) {
-    const nothing = !picture.findings?.detections.length; // a model with masks sends none then
+    const nothing = !picture.findings?.detections.length; // a model that gives masks sends none then
     return { mode: fitting, why: nothing ? null : `${instead}: this model gives boxes only; the model “person” gives masks.` };
   }
   if (mode.needs === "person" && labels && !labels.some(isPerson)) {

@@ -1,4 +1,4 @@
-/** Draws a picture and what a model said of it, together, so that boxes stay on the pixels they belong to. */
+/** Draws a picture together with a model's findings in it, so that boxes stay on their pixels. */
 
 import { contain } from "../lib/geometry.js";
 import { AUTO, AUTO_OPACITY, choose } from "./modes.js";
@@ -18,10 +18,10 @@ export class Painter {
   #picture = null;
   /** @type {Options} */
   options = { overlay: true, labels: true, mode: AUTO, opacity: AUTO_OPACITY, known: null };
-  /** Told why another mode is shown than was chosen, "" if none is. @type {(why: string) => void} */
+  /** Called with the reason why another mode is shown than was chosen; "" if none is. @type {(why: string) => void} */
   onwhy = () => {};
 
-  /** @param {HTMLCanvasElement} canvas which the style sheet gives its size */
+  /** @param {HTMLCanvasElement} canvas whose size the style sheet gives */
   constructor(canvas) {
     const context = canvas.getContext("2d", { alpha: true });
     if (!context) throw new Error("no 2d context");
@@ -30,7 +30,7 @@ export class Painter {
     new ResizeObserver(() => this.repaint()).observe(canvas);
   }
 
-  /** Show a picture. It is the painter's from now on. @param {Picture} picture */
+  /** Show a picture. The painter owns it from then on. @param {Picture} picture */
   show(picture) {
     this.#picture?.image.close();
     this.#picture = picture;
@@ -43,7 +43,7 @@ export class Painter {
     this.repaint();
   }
 
-  /** Draw again: the options or the size changed. */
+  /** Draw again, after the options or the size changed. */
   repaint() {
     const ratio = this.#fit();
     const context = this.#context;
@@ -60,7 +60,7 @@ export class Painter {
     chosen?.mode.draw(context, picture, place, { opacity, labels, ratio });
   }
 
-  /** Give the canvas as many pixels as the screen shows of it; return how many that is for one CSS pixel. */
+  /** Give the canvas as many pixels as the screen shows of it. Returns that number per CSS pixel. */
   #fit() {
     const { clientWidth, clientHeight } = this.#canvas;
     const longer = Math.max(clientWidth, clientHeight, 1);

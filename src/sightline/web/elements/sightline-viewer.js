@@ -1,10 +1,11 @@
 /**
  * `<sightline-viewer stream="door">`: a stream's pictures, each with what the model said of exactly that picture.
  *
- * It connects when it is put on a page, and lets go of everything when it is taken off. Several on one page know
- * nothing of each other, and none touches the page around it, which is why elements stand below panels. Whoever uses it
- * hears of what happens by the methods whose names begin with `on`. They do nothing here: a subclass, or an assignment
- * to one element, gives them something to do.
+ * It connects when it is put on a page, and lets go of everything when it is taken off. Several on one page are
+ * independent of each other, and none touches the page around it: elements therefore stand below panels.
+ *
+ * Methods whose names begin with `on` are called when something happens. They do nothing here: override them in a
+ * subclass, or assign them to one element.
  *
  * A canvas among its children is drawn on, if it is there when the element connects. Else the element brings its own.
  */
@@ -46,58 +47,66 @@ export class SightlineViewer extends HTMLElement {
     this.#root.append(document.createElement("slot"));
   }
 
-  // What happens: to be filled in
+  // Hooks
 
-  /** The server was reached. */
+  /** Called when the server was reached. */
   onconnect() {}
 
-  /** A picture was drawn. @param {Frame} _frame */
+  /** Called when a picture was drawn. @param {Frame} _frame */
   onframe(_frame) {}
 
-  /** Nothing moved: the picture before is still what the camera sees. @param {import("../wire/messages.js").StillMessage} _message */
+  /**
+   * Called instead of `onframe` when nothing moved and the picture before is up to date.
+   *
+   * @param {import("../wire/messages.js").StillMessage} _message
+   */
   onstill(_message) {}
 
-  /** The next picture comes from another model. @param {string} _model */
+  /** Called before the first picture of another model is drawn. @param {string} _model */
   onmodel(_model) {}
 
-  /** Things stand otherwise. @param {Status} _status */
+  /** Called when the status changed. @param {Status} _status */
   onstatus(_status) {}
 
-  /** How it is connected, and why not over WebRTC. @type {import("../webrtc/link.js").OnTransport} */
+  /**
+   * Called when a transport is taken, with the reason if that is not WebRTC.
+   *
+   * @type {import("../webrtc/link.js").OnTransport}
+   */
   ontransport(_transport, _why, _fellBack) {}
 
   /**
-   * The connection is gone.
+   * Called when the connection is gone.
    *
    * @param {string} _reason the server's error code, or `lost`, `hidden` (nobody sees the page), `removed` (from the
    *   page) or `changed` (an attribute names another stream, server or transport)
    */
   ondisconnect(_reason) {}
 
-  // What it can be asked
+  // State
 
-  /** What draws. Its `options` may be changed; its `repaint` shows that at once. */
+  /** The painter. Its `options` may be changed; its `repaint` shows that at once. */
   get painter() {
     this.#painter ??= new Painter(this.#canvas());
     return this.#painter;
   }
 
-  /** How things stand. @returns {Status} */
+  /** The present status. @returns {Status} */
   get status() {
     return this.#session?.status ?? { ...atRest(), state: stateOf(atRest()) };
   }
 
-  /** Pictures a second, latency and inference time, smoothed. */
+  /** Pictures per second, latency and inference time, smoothed. */
   get figures() {
     return this.#session?.figures ?? new LiveFigures();
   }
 
-  /** Pictures that were received, but passed over for a newer one. */
+  /** Number of pictures that were received, but passed over for a newer one. */
   get skipped() {
     return this.#session?.skipped ?? 0;
   }
 
-  /** Pictures of the video that no results came for. */
+  /** Number of the video's pictures that no result came for. */
   get unmatched() {
     return this.#session?.unmatched ?? 0;
   }
@@ -107,7 +116,7 @@ export class SightlineViewer extends HTMLElement {
     this.#session?.retryNow();
   }
 
-  // Its life
+  // Life cycle
 
   connectedCallback() {
     this.#attached = true;
@@ -182,7 +191,7 @@ export class SightlineViewer extends HTMLElement {
     return canvas;
   }
 
-  /** Draw as the attributes say. Where there are none, whoever uses the painter decides. */
+  /** Draw as the attributes say. Without attributes the painter's options stay. */
   #look() {
     if (!this.hasAttribute("mode") && !this.hasAttribute("opacity")) return;
     const mode = this.getAttribute("mode") ?? AUTO;

@@ -1,7 +1,7 @@
 /**
- * `<state-banner>`: says how things stand when not all is well, and offers a way out.
+ * `<state-banner>`: tells what is wrong, and offers a way out.
  *
- * Say the same again and nothing changes on the page, so that screen readers speak once and focus stays.
+ * Nothing changes when the same is said again, so that screen readers speak once and the focus stays.
  *
  * @typedef {{text: string, run?: () => void, href?: string, main?: boolean, id?: string}} Action
  * @typedef {{
@@ -61,7 +61,7 @@ export class StateBanner extends HTMLElement {
     const parts = [make("p", { class: "banner-title" }, state.title)];
     if (state.text) parts.push(make("p", { class: "banner-text" }, state.text));
     if (state.detail) parts.push(make("p", { class: "banner-detail" }, state.detail));
-    // Every second a new number is for the eye only; a screen reader hears the sentence once.
+    // The number that changes every second is for the eye only. A screen reader hears the sentence once.
     this.#countdown = make("p", { class: "banner-countdown", "aria-hidden": "true" });
     parts.push(this.#countdown);
     const words = make("div", { class: "banner-words" }, ...parts);

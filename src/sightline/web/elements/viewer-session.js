@@ -1,6 +1,6 @@
 /**
- * One viewer's connection to one stream, for as long as somebody watches: it receives, tells the server how it fares,
- * rests while nobody sees the page, and knows how things stand. It draws nothing.
+ * One viewer's connection to one stream. It receives pictures, reports to the server, rests while nobody sees the page,
+ * and knows its own status. It draws nothing.
  */
 
 import { wallClock } from "../lib/clock.js";
@@ -15,9 +15,9 @@ const CLOSE_WHEN_HIDDEN_MS = 10_000;
 
 /**
  * @typedef {import("../wire/messages.js").ViewerFrame} ViewerFrame
- * @typedef {{meta: ViewerFrame, at: number, latency: number}} Frame what the server says of a picture and the model said
- *   of it; when it was drawn, on the clock of `performance.now()`; milliseconds from the camera to here, NaN while the
- *   clocks are not compared yet
+ * @typedef {{meta: ViewerFrame, at: number, latency: number}} Frame `meta` is the server's message;
+ *   `at` is the time of drawing, on the clock of `performance.now()`; `latency` is milliseconds from the camera to here,
+ *   NaN until the clocks are compared
  * @typedef {import("./viewer-status.js").Situation & {state: import("./viewer-status.js").State}} Status
  * @typedef {{
  *   draw: import("../webrtc/viewer.js").Show,
@@ -31,7 +31,7 @@ const CLOSE_WHEN_HIDDEN_MS = 10_000;
  */
 
 export class ViewerSession {
-  /** Pictures a second, latency and inference time, smoothed. */
+  /** Pictures per second, latency and inference time, smoothed. */
   figures = new LiveFigures();
   #events;
   #link;
@@ -62,18 +62,18 @@ export class ViewerSession {
     this.#link = new ViewLink(stream, handlers, stage, to);
   }
 
-  /** How things stand. @returns {Status} */
+  /** The present status. @returns {Status} */
   get status() {
     this.#now.quiet = performance.now() - this.#lastPictureAt;
     return { ...this.#now, state: stateOf(this.#now) };
   }
 
-  /** Pictures that were received, but passed over for a newer one. */
+  /** Number of pictures that were received, but passed over for a newer one. */
   get skipped() {
     return this.#receiver.skipped;
   }
 
-  /** Pictures of the video that no results came for. */
+  /** Number of the video's pictures that no result came for. */
   get unmatched() {
     return this.#link.skipped;
   }
@@ -188,7 +188,7 @@ export class ViewerSession {
     this.#link.send({ type: "ack", frameNumber: meta.frameNumber });
   }
 
-  /** What is shown is what the camera saw in this frame. @param {{captured_at: number}} meta */
+  /** Note that the shown picture is up to date with this frame. @param {{captured_at: number}} meta */
   #upToDate({ captured_at }) {
     const at = performance.now();
     const { offset } = this.#link.clock;
@@ -206,7 +206,7 @@ export class ViewerSession {
     else this.figures.clear();
   }
 
-  /** Tell how things stand, if that is something else now. */
+  /** Report the status, if its state has changed. */
   #look() {
     if (this.status.state !== this.#told) this.#tell();
   }

@@ -1,4 +1,4 @@
-/** How a viewer stands, in one word. Pure, so that every case can be tested. */
+/** Status of a viewer. Pure, so that every case can be tested. */
 
 import { isFinal } from "../wire/messages.js";
 
@@ -22,7 +22,7 @@ import { isFinal } from "../wire/messages.js";
 
 const QUIET_MS = 3_000;
 
-/** A viewer that was not connected yet. @returns {Situation} */
+/** Status of a viewer that has not connected yet. @returns {Situation} */
 export function atRest() {
   return {
     ...{ phase: "closed", retryAt: 0, refused: null, camera: "unknown", model: { state: "", message: "" }, quiet: 0 },

@@ -1,4 +1,4 @@
-/** Decides where the model runs: on the server, in this browser, or wherever a picture's result comes sooner. Pure. */
+/** Decides where the model runs: on the server, in this browser, or wherever results come sooner. Pure. */
 
 const MEASURED = 15;
 const WARM_UP = 4;
@@ -11,13 +11,13 @@ const RESTART_WITHIN_MS = 60_000;
  */
 
 export class Chooser {
-  /** Where pictures go now. @type {Place} */
+  /** Present place of the model. @type {Place} */
   place = "server";
-  /** How things stand, in words. */
+  /** The present situation in words. */
   says = "";
   /** @type {Wanted} */
   wanted = "server";
-  /** What is to be said of the runtime, such as why it has no threads. */
+  /** A remark on the runtime, such as why it has no threads. */
   note = "";
   /** @type {"off" | "loading" | "measuring" | "running"} */
   #stage = "off";
@@ -27,7 +27,7 @@ export class Chooser {
   #toSkip = 0;
   #failedAt = -Infinity;
 
-  /** True where the runtime has to be there. */
+  /** True if the runtime must be loaded. */
   get needsRuntime() {
     return this.#stage !== "off";
   }
@@ -36,7 +36,7 @@ export class Chooser {
     return this.#stage === "measuring";
   }
 
-  /** What the person wants. @param {Wanted} wanted */
+  /** Begin with the person's choice. @param {Wanted} wanted */
   choose(wanted) {
     this.wanted = wanted;
     this.place = "server";
@@ -46,7 +46,11 @@ export class Chooser {
     this.#times = { server: [], browser: [] };
   }
 
-  /** The runtime is loaded. @param {string} device in words @param {string} note such as why there are no threads */
+  /**
+   * Note that the runtime is loaded.
+   *
+   * @param {string} device in words @param {string} note such as why there are no threads
+   */
   ready(device, note) {
     if (this.#stage !== "loading") return;
     this.#device = device;
@@ -62,7 +66,7 @@ export class Chooser {
   }
 
   /**
-   * A result was shown. True if pictures go elsewhere from now on.
+   * Note that a result was shown. Returns true if the model runs elsewhere from now on.
    *
    * @param {Place} place @param {number} latency milliseconds from the camera to the screen
    */
@@ -80,7 +84,7 @@ export class Chooser {
   }
 
   /**
-   * The runtime is gone. True if it is worth another try.
+   * Note that the runtime is gone. Returns true if another try is worth it.
    *
    * @param {string} why @param {number} now milliseconds
    */
@@ -100,7 +104,7 @@ export class Chooser {
     return again;
   }
 
-  /** It can't be had at all. @param {string} why a sentence */
+  /** Note that the runtime can't be had at all. @param {string} why a sentence */
   impossible(why) {
     this.#stage = "off";
     this.place = "server";

@@ -1,8 +1,8 @@
 /**
- * From logits to a map of classes about as large as the picture, as `models/_class_map.py` does it. Pure.
+ * Turns logits into a class map about as large as the picture, as `models/_class_map.py` does. Pure.
  *
  * @typedef {{data: ArrayLike<number>, start: number, row: number, pixel: number, step: number, classes: number,
- *   width: number, height: number}} Logits `row`, `pixel` and `step` lie between the numbers of two rows, pixels, classes
+ *   width: number, height: number}} Logits `row`, `pixel` and `step` are the distances between two rows, pixels and classes
  */
 
 import { round } from "./input.js";
@@ -11,8 +11,8 @@ const LONGEST = 640;
 const ENLARGED = 2;
 
 /**
- * Enlarged smoothly, a pixel between four logits of the same best class is of that class; only along edges logits are
- * interpolated, of all classes that are the best anywhere.
+ * Class map of logits. Most pixels lie between four logits of the same best class and have that class. Only along edges
+ * are logits interpolated, and only those of classes that are the best anywhere.
  *
  * @param {Logits} logits of what covers the picture
  * @param {number} pictureWidth @param {number} pictureHeight
@@ -35,7 +35,7 @@ export function classMap(logits, pictureWidth, pictureHeight) {
   return { width: fewer.width, height: fewer.height, values: bestClasses(fewer) };
 }
 
-/** The class with the largest logit at each pixel; of equals the first. @param {Logits} logits */
+/** The class with the largest logit at each pixel. The first one wins a tie. @param {Logits} logits */
 function bestClasses({ data, start, row, pixel, step, classes, width, height }) {
   const found = new Uint8Array(width * height);
   const best = new Float32Array(width * height);
@@ -78,7 +78,7 @@ function enlarged(logits, width, height) {
 }
 
 /**
- * The best of some classes, smallest first, at a place between four logits.
+ * The best of some classes, sorted by id, at a place between four logits.
  *
  * @param {Logits} logits @param {number[]} ids
  * @param {number} x0 @param {number} x1 @param {number} u @param {number} y0 @param {number} y1 @param {number} v
@@ -98,7 +98,7 @@ function between({ data, start, row, pixel, step }, ids, x0, x1, u, y0, y1, v) {
   return found;
 }
 
-/** Of each pixel the two logits that it lies between, and the weight of the second. @param {number} from @param {number} to */
+/** For each pixel, its two neighbouring logits and the weight of the second. @param {number} from @param {number} to */
 function axis(from, to) {
   return Array.from({ length: to }, (_, i) => {
     const at = ((i + 0.5) * from) / to - 0.5;

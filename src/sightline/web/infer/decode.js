@@ -1,5 +1,5 @@
 /**
- * What a model's outputs say, as `postprocess` in `models/*.py` reads them. Pure; held to Python's by golden tests.
+ * Reads a model's outputs as `postprocess` in `models/*.py` does. Pure; golden tests hold it to Python.
  *
  * @typedef {import("./input.js").PortableModel} PortableModel
  * @typedef {import("./input.js").Geometry} Geometry
@@ -17,7 +17,11 @@ const MAX_CANDIDATES = 1000;
 const LARGEST = 12;
 const HIGHEST_CLASS = 254;
 
-/** A graph's output as numbers: halves and whole numbers of 64 bits come as such. @param {{dims: readonly number[], data: any, type: string}} tensor */
+/**
+ * A graph's output as plain numbers, converted from half floats and 64-bit integers.
+ *
+ * @param {{dims: readonly number[], data: any, type: string}} tensor
+ */
 export function numbers({ dims, data, type }) {
   if (type === "float16" && data instanceof Uint16Array) return { dims, data: Float32Array.from(data, fromHalf) };
   if (data instanceof BigInt64Array || data instanceof BigUint64Array) return { dims, data: Array.from(data, Number) };
@@ -48,7 +52,11 @@ function yolox(outputs, geometry, model) {
   return thinned(rows, box, geometry, model);
 }
 
-/** The cell that a row stands for: grids of stride 8, 16 and 32 come one after the other. @param {number} row @param {PortableModel} model */
+/**
+ * The grid cell of a row. Grids of stride 8, 16 and 32 follow one another.
+ *
+ * @param {number} row @param {PortableModel} model
+ */
 function cellOf(row, { width, height }) {
   let first = 0;
   for (const stride of [8, 16, 32]) {
@@ -116,7 +124,10 @@ function semantic(outputs, geometry, model) {
   return { rows: [], mask: classMap(logits, geometry.width, geometry.height) };
 }
 
-/** @param {ArrayLike<number>} data @param {number} stride @param {{left: number, top: number, width: number, height: number}} part */
+/**
+ * @param {ArrayLike<number>} data @param {number} stride
+ * @param {{left: number, top: number, width: number, height: number}} part
+ */
 function ids(data, stride, { left, top, width, height }) {
   const values = new Uint8Array(width * height);
   for (let at = 0; at < values.length; at += 1) {
@@ -126,7 +137,7 @@ function ids(data, stride, { left, top, width, height }) {
   return { width, height, values };
 }
 
-/** By the word that the server says: see `Portable.decode`. @type {Record<string, Decoder>} */
+/** Decoders by their name on the server: see `Portable.decode`. @type {Record<string, Decoder>} */
 export const DECODERS = { detector, yolox, v8, v5, final_rows: finalRows, semantic };
 
 /** @param {Record<string, Output>} outputs @param {string | number | null | undefined} name */
@@ -141,7 +152,11 @@ function num(data, at) {
   return /** @type {number} */ (data[at]);
 }
 
-/** The first of the largest values. @param {ArrayLike<number>} data @param {number} from @param {number} step @param {number} count */
+/**
+ * Index of the largest value; the first one wins a tie.
+ *
+ * @param {ArrayLike<number>} data @param {number} from @param {number} step @param {number} count
+ */
 function highest(data, from, step, count) {
   let found = 0;
   let most = num(data, from);
@@ -155,7 +170,7 @@ function highest(data, from, step, count) {
 /** @typedef {{row: number, class_id: number, confidence: number}} Candidate */
 
 /**
- * Rows whose best class is certain enough.
+ * Rows whose best class is confident enough.
  *
  * @param {number} count @param {number} classes
  * @param {(row: number, k: number) => number} score @param {number} least
@@ -177,7 +192,7 @@ function best(count, classes, score, least) {
 }
 
 /**
- * As `best`, where column 4 says how certain it is that there is an object at all.
+ * Like `best`, for outputs whose column 4 is the confidence that there is an object at all.
  *
  * @param {number} count @param {number} classes @param {ArrayLike<number>} data @param {number} columns @param {number} least
  */
@@ -200,7 +215,7 @@ function corners(x, y, w, h) {
 }
 
 /**
- * Boxes of pixels of the input, thinned out per class, in pixels of the picture, most confident first.
+ * Boxes after non-maximum suppression per class, from pixels of the input to those of the picture, most confident first.
  *
  * @param {Candidate[]} candidates @param {(row: number) => number[]} box
  * @param {Geometry} place @param {PortableModel} model
@@ -232,7 +247,7 @@ function thinned(candidates, box, place, model) {
   return { rows, mask: null };
 }
 
-/** What two boxes share of both together. @param {number[]} a @param {number[]} b */
+/** Intersection over union of two boxes. @param {number[]} a @param {number[]} b */
 function overlap([ax1 = 0, ay1 = 0, ax2 = 0, ay2 = 0], [bx1 = 0, by1 = 0, bx2 = 0, by2 = 0]) {
   const shared =
     Math.max(0, Math.min(ax2, bx2) - Math.max(ax1, bx1)) * Math.max(0, Math.min(ay2, by2) - Math.max(ay1, by1));

@@ -1,4 +1,4 @@
-/** The page's side of in-browser inference: hands the newest picture to the worker whenever that is free. */
+/** The page's side of in-browser inference. It hands the newest picture to the worker whenever that is free. */
 
 import { wallClock } from "../lib/clock.js";
 
@@ -41,7 +41,11 @@ export class Inference {
     return this.#ready;
   }
 
-  /** Start a worker with this model; `onready` or `onfailure` follows. @param {import("./input.js").PortableModel} model */
+  /**
+   * Start a worker with this model. `onready` or `onfailure` follows.
+   *
+   * @param {import("./input.js").PortableModel} model
+   */
   load(model) {
     this.stop();
     const worker = new Worker(new URL("./worker.js", import.meta.url), { type: "module" });
@@ -64,7 +68,7 @@ export class Inference {
     this.#busySince = 0;
   }
 
-  /** Look at every picture that the video shows. @param {HTMLVideoElement} video */
+  /** Offer every picture that the video shows. @param {HTMLVideoElement} video */
   watch(video) {
     this.#run += 1;
     const run = this.#run;
@@ -82,7 +86,7 @@ export class Inference {
     this.#run += 1;
   }
 
-  /** From now on. @param {number} maxFps @param {import("../lib/encoder.js").Limits} limits */
+  /** Change the limits. @param {number} maxFps @param {import("../lib/encoder.js").Limits} limits */
   limit(maxFps, limits) {
     this.#interval = 1000 / maxFps;
     this.#limits = limits;

@@ -1,5 +1,5 @@
 /**
- * From a picture's pixels to a model's input, as `models/_input.py` and `models/_boxes.py` do it in Python. Pure.
+ * Turns a picture's pixels into a model's input, as `models/_input.py` and `models/_boxes.py` do. Pure.
  *
  * @typedef {{
  *   name: string, family: string, task: string, labels: string[], input: string, dtype: string,
@@ -14,9 +14,9 @@
  */
 
 const PAD = 114;
-const ONE = 2048; // of the weights, whole numbers as OpenCV has them
+const ONE = 2048; // the weights' unit: whole numbers, as in OpenCV
 
-/** As Python rounds: halves to the even neighbour. @param {number} x */
+/** Round as Python does: halves go to the even neighbour. @param {number} x */
 export function round(x) {
   const low = Math.floor(x);
   if (x - low !== 0.5) return Math.round(x);
@@ -39,13 +39,21 @@ export function geometryOf(fit, width, height, inputWidth, inputHeight) {
   return { width, height, left, top, innerWidth, innerHeight };
 }
 
-/** How many times smaller a picture may be decoded: the server does it, too. @param {number} longer @param {number} least */
+/**
+ * Factor by which a picture may be decoded smaller, as the server does.
+ *
+ * @param {number} longer @param {number} least
+ */
 export function reduction(longer, least) {
   return [8, 4, 2].find((factor) => Math.ceil(longer / factor) >= least) ?? 1;
 }
 
 export class Input {
-  /** 1 x 3 x height x width or 1 x height x width x 3, one buffer for all pictures. @type {Uint8Array | Uint16Array | Float32Array} */
+  /**
+   * The model's input, 1 x 3 x height x width or 1 x height x width x 3. One buffer serves all pictures.
+   *
+   * @type {Uint8Array | Uint16Array | Float32Array}
+   */
   tensor;
   #model;
   #tables;
@@ -80,7 +88,11 @@ export class Input {
     return { ...geometry, width: pixels.width, height: pixels.height };
   }
 
-  /** Bilinear, pixel centres on pixel centres, like OpenCV's INTER_LINEAR. @param {Pixels} from @param {Geometry} to */
+  /**
+   * Scale bilinearly with aligned pixel centres, like OpenCV's INTER_LINEAR.
+   *
+   * @param {Pixels} from @param {Geometry} to
+   */
   #scale({ data, width, height }, { left, top, innerWidth, innerHeight }) {
     const { plane: between, pixel } = this.#strides;
     const across = axis(width, innerWidth);
@@ -110,7 +122,7 @@ export class Input {
     }
   }
 
-  /** Numbers between two planes, and between two pixels. */
+  /** Distances between two planes and between two pixels, in numbers. */
   get #strides() {
     const { channels_last, width, height } = this.#model;
     return channels_last ? { plane: 1, pixel: 3 } : { plane: width * height, pixel: 1 };
@@ -125,7 +137,7 @@ export class Input {
 /** @type {Record<string, typeof Uint8Array | typeof Uint16Array | typeof Float32Array>} */
 const KINDS = { uint8: Uint8Array, float16: Uint16Array, float32: Float32Array };
 
-/** What each of the 256 levels becomes in a plane of the input. @param {PortableModel} model @param {number} plane */
+/** Input values of the 256 levels in one plane. @param {PortableModel} model @param {number} plane */
 function table(model, plane) {
   const { dtype, scale, mean, std } = model;
   const scaled = Array.from({ length: 256 }, (_, level) => (level * scale - (mean[plane] ?? 0)) / (std[plane] ?? 1));
@@ -133,7 +145,11 @@ function table(model, plane) {
   return dtype === "float16" ? Uint16Array.from(scaled, toHalf) : Float32Array.from(scaled);
 }
 
-/** Of each pixel of an axis, the two that it lies between, and the weight of the second. @param {number} from @param {number} to */
+/**
+ * For each pixel of an axis, its two neighbours and the weight of the second.
+ *
+ * @param {number} from @param {number} to
+ */
 function axis(from, to) {
   const first = new Int32Array(to);
   const second = new Int32Array(to);
@@ -148,7 +164,11 @@ function axis(from, to) {
   return { first, second, weight };
 }
 
-/** Means of squares of `factor` pixels, as a JPEG decoded at reduced size has them. @param {Pixels} pixels @param {number} factor */
+/**
+ * Reduce a picture to the means of squares of `factor` pixels, as a JPEG decoded at reduced size has them.
+ *
+ * @param {Pixels} pixels @param {number} factor
+ */
 function shrunk({ data, width, height }, factor) {
   const small = { width: Math.ceil(width / factor), height: Math.ceil(height / factor) };
   const out = new Uint8ClampedArray(small.width * small.height * 4);
@@ -177,7 +197,7 @@ function shrunk({ data, width, height }, factor) {
 const FLOAT = new Float32Array(1);
 const BITS = new Uint32Array(FLOAT.buffer);
 
-/** The 16 bits of a number as half a float, halves to even. @param {number} value */
+/** The 16 bits of a number as a half float. Ties round to even. @param {number} value */
 export function toHalf(value) {
   FLOAT[0] = value;
   const bits = BITS[0] ?? 0;
@@ -186,7 +206,7 @@ export function toHalf(value) {
   const fraction = bits & 0x7fffff;
   if (exponent >= 31) return sign | 0x7c00 | ((bits & 0x7fffffff) > 0x7f800000 ? 0x200 : 0);
   if (exponent <= 0) return sign | round(Math.abs(value) * 2 ** 24);
-  return sign + (exponent << 10) + round(fraction / 8192); // a carry goes up into the exponent, as it should
+  return sign + (exponent << 10) + round(fraction / 8192); // a carry rightly goes up into the exponent
 }
 
 /** @param {number} half 16 bits */

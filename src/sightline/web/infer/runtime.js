@@ -1,8 +1,8 @@
 /**
- * ONNX Runtime Web with one model: WebGPU where it works, else WebAssembly with as many threads as the page may have.
+ * ONNX Runtime Web with one model. It takes WebGPU where that works, else WebAssembly with as many threads as allowed.
  *
  * @typedef {import("./input.js").PortableModel} PortableModel
- * @typedef {{backend: "wasm" | "webgpu", threads: number, why: string}} Device `why` it is not a better one; else empty
+ * @typedef {{backend: "wasm" | "webgpu", threads: number, why: string}} Device `why` tells the reason if it is not the best one
  * @typedef {{dims: readonly number[], data: any, type: string}} Tensor
  * @typedef {{run: (feeds: Record<string, unknown>) => Promise<Record<string, Tensor>>, release: () => Promise<void>}} Session
  * @typedef {{
@@ -36,7 +36,7 @@ export class Runtime {
   }
 
   /**
-   * Ready to run, and warm.
+   * Load a model and warm it up.
    *
    * @param {PortableModel} model @param {Uint8Array} file @param {"auto" | "wasm"} backend
    * @returns {Promise<Runtime>}
@@ -69,7 +69,7 @@ export class Runtime {
   }
 
   /**
-   * What the model sees in a picture, and milliseconds by stage.
+   * Run the model on a picture. Returns its findings, and milliseconds by stage.
    *
    * @param {import("./input.js").Pixels} pixels
    */
@@ -92,7 +92,7 @@ export class Runtime {
   }
 }
 
-/** Why there is no WebGPU here, or "". */
+/** Reason why WebGPU can't be used here; "" if it can. */
 async function noWebGpu() {
   const gpu = /** @type {{gpu?: {requestAdapter: () => Promise<any>}}} */ (/** @type {unknown} */ (navigator)).gpu;
   if (!gpu) return "This browser has no WebGPU.";

@@ -1,4 +1,4 @@
-/** What was found, in words: as `describe.py` has them. Pure. */
+/** Describes findings as `describe.py` does. Pure. */
 
 /**
  * @typedef {{
@@ -40,7 +40,7 @@ export function describe(rows, mask, model) {
 }
 
 /**
- * What is shown of it: the classes that the stream's settings ask for. The server has all, and leaves out the same.
+ * Leave the classes that the stream's settings ask for. The server gets all, and leaves out the same.
  *
  * @param {import("../wire/findings.js").Findings} findings @param {import("../wire/mask.js").Mask | null} mask of classes
  * @param {readonly number[] | null} shown null for all
@@ -62,7 +62,7 @@ export function only(findings, mask, shown) {
 }
 
 /**
- * What was found as the server would send it, of what is shown.
+ * Findings as a result message of the server, reduced to the classes that are shown.
  *
  * @param {Inferred} found @param {import("./input.js").PortableModel} model
  * @param {{stream: string, frameNumber: number, browser: string}} about `browser`: what runs the model, in words
@@ -75,7 +75,7 @@ export function resultOf(found, model, about) {
   return { result: { type: "result", ...findings, ...about, ...said }, mask };
 }
 
-/** The device in words, as the server says it. @param {import("./runtime.js").Device} device */
+/** A device in the server's words. @param {import("./runtime.js").Device} device */
 export function deviceInWords({ backend, threads }) {
   return backend === "webgpu" ? "webgpu" : `wasm, ${threads} thread${threads > 1 ? "s" : ""}`;
 }

@@ -1,5 +1,5 @@
 /**
- * Runs a model on pictures that the page hands it, one at a time, and makes the JPEG of each that is to be sent.
+ * Runs a model on the page's pictures, one at a time, and encodes those that are to be sent.
  *
  * @typedef {import("./input.js").PortableModel} PortableModel
  * @typedef {import("../lib/encoder.js").Limits} Limits
@@ -55,7 +55,7 @@ async function infer({ bitmap: source, timestamp, limits, send }) {
   const bitmap = taken?.bitmap ?? (await /** @type {Promise<ImageBitmap>} */ (shown));
   const { width, height } = taken ?? /** @type {{width: number, height: number}} */ (size);
   const jpeg = taken?.jpeg ?? null;
-  const processing_time_ms = Math.max(0, wallClock() - timestamp); // all that is not the network's
+  const processing_time_ms = Math.max(0, wallClock() - timestamp); // all but the network's share
   worker.postMessage(
     {
       type: "found",

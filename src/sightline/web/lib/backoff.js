@@ -1,4 +1,4 @@
-/** How long to wait before the next try: doubling from half a second to ten, a little at random. */
+/** Waits between tries: they double from half a second to ten seconds, and differ a little at random. */
 
 const FIRST_MS = 500;
 const LONGEST_MS = 10_000;
@@ -7,7 +7,9 @@ export class Backoff {
   #tries = 0;
   #random;
 
-  /** @param {() => number} random 0 to 1; so that pages which lost one server don't all return in the same moment */
+  /**
+   * @param {() => number} random from 0 to 1: pages that lost the same server must not all return in the same moment
+   */
   constructor(random = Math.random) {
     this.#random = random;
   }
@@ -19,7 +21,7 @@ export class Backoff {
     return Math.round(wait * (0.8 + 0.2 * this.#random()));
   }
 
-  /** The server answered well: start over next time. */
+  /** Start over: the server answered well. */
   reset() {
     this.#tries = 0;
   }

@@ -1,4 +1,4 @@
-/** The server's clock, as seen from here: from pings and their answers. */
+/** Difference between this machine's clock and the server's, measured with pings. */
 
 const KEPT = 8;
 
@@ -13,11 +13,11 @@ export class Clock {
 
   /** Milliseconds to add to this machine's clock to get the server's; null before the first answer. */
   get offset() {
-    // The quickest trip tells best: whatever delayed the others may have delayed one way only.
+    // The quickest trip is the most exact: what delayed the others may have delayed one direction only.
     return this.#best()?.offset ?? null;
   }
 
-  /** Milliseconds there and back, at best. */
+  /** Milliseconds of the quickest round trip; NaN before the first. */
   get trip() {
     return this.#best()?.trip ?? NaN;
   }

@@ -1,4 +1,4 @@
-/** Making elements, and changing their text only when it changes. Nothing here knows the page. */
+/** Helpers that make elements and change their text. None of them looks at the page. */
 
 /**
  * @template {keyof HTMLElementTagNameMap} K
@@ -12,7 +12,11 @@ export function make(tag, attributes = {}, ...children) {
   return element;
 }
 
-/** Screen readers and layout have nothing to do while a text stays. @param {Element} element @param {string} text */
+/**
+ * Set a text, unless it is there already: screen readers and layout then have nothing to do.
+ *
+ * @param {Element} element @param {string} text
+ */
 export function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
@@ -24,7 +28,7 @@ export function setData(element, name, value) {
 
 const SVG = "http://www.w3.org/2000/svg";
 
-/** @type {Record<string, string>} Lines in a 24 x 24 square. */
+/** Paths in a square of 24 x 24. @type {Record<string, string>} */
 const ICONS = {
   camera: "M3 7h3l2-2.5h8L18 7h3v12H3zM12 16.5a3.5 3.5 0 1 0 0-7 3.5 3.5 0 0 0 0 7z",
   stop: "M6 6h12v12H6z",

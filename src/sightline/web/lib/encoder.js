@@ -1,4 +1,4 @@
-/** Makes a JPEG and a bitmap of one and the same picture. Works in a worker (OffscreenCanvas) and on a page. */
+/** Makes a JPEG and a bitmap of the same picture, in a worker (OffscreenCanvas) or on a page. */
 
 import { captureSize } from "./geometry.js";
 
@@ -14,14 +14,14 @@ export class Encoder {
   #last = Promise.resolve();
 
   constructor() {
-    // Pixels are read back for the JPEG, so they are better off in plain memory than on the GPU.
+    // Pixels are read back for the JPEG, which is quicker from plain memory than from the GPU.
     const context = this.#canvas.getContext("2d", { alpha: false, willReadFrequently: true });
     if (!context) throw new Error("no 2d context");
     this.#context = /** @type {OffscreenCanvasRenderingContext2D | CanvasRenderingContext2D} */ (context);
   }
 
   /**
-   * The picture is taken at once; its JPEG comes later, in the order of the calls, several may be under way.
+   * Take a picture and encode it. It is taken at once; JPEGs come later, in the order of the calls.
    *
    * @param {ImageBitmap | VideoFrame | HTMLVideoElement} source
    * @param {Limits} limits
@@ -54,12 +54,12 @@ export class Encoder {
     return { width, height };
   }
 
-  /** The picture that was taken last. */
+  /** Pixels of the picture that was taken last. */
   get pixels() {
     return this.#context.getImageData(0, 0, this.#canvas.width, this.#canvas.height);
   }
 
-  /** The same for showing. */
+  /** Bitmap of the picture that was taken last. */
   get bitmap() {
     return createImageBitmap(this.#canvas);
   }

@@ -1,10 +1,10 @@
 /** Numbers for the eye: smoothed over a moment, and written so that they keep their width. */
 
-/** A mean in which a value fades with time, so that it follows a stream at any rate alike. */
+/** Mean in which a value fades with time, so that it follows a stream of any rate alike. */
 export class Average {
   #tau;
   #at = 0;
-  /** NaN before the first value. */
+  /** The mean; NaN before the first value. */
   value = NaN;
 
   /** @param {number} tau milliseconds after which a value counts a third */
@@ -24,13 +24,13 @@ export class Average {
   }
 }
 
-/** Events a second over the last moments. */
+/** Events per second over the last moments. */
 export class Rate {
   #span;
   /** @type {number[]} */
   #times = [];
 
-  /** @param {number} span milliseconds looked back on */
+  /** @param {number} span of the look back, in milliseconds */
   constructor(span = 2000) {
     this.#span = span;
   }

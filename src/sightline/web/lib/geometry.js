@@ -1,11 +1,11 @@
-/** Where things go: pictures into boxes, labels onto pictures. Pure numbers. */
+/** Geometry of pictures, boxes and labels. Pure numbers. */
 
 /**
  * @typedef {{x: number, y: number, width: number, height: number}} Rect
  */
 
 /**
- * The largest place for a picture inside an area, its proportions kept, in the middle.
+ * Largest rectangle of a picture's proportions in the middle of an area.
  *
  * @param {number} width @param {number} height of the picture
  * @param {number} areaWidth @param {number} areaHeight
@@ -19,7 +19,7 @@ export function contain(width, height, areaWidth, areaHeight) {
 }
 
 /**
- * A detection's corners, from pixels of the picture to those of the canvas.
+ * A detection's box, converted from pixels of the picture to pixels of the canvas.
  *
  * @param {[number, number, number, number]} xyxy
  * @param {number} width @param {number} height of the picture
@@ -34,7 +34,7 @@ export function project(xyxy, width, height, place) {
 }
 
 /**
- * Where a box's label goes: on top of it; inside where there is no room above; never out of the picture.
+ * Position of a box's label: above the box, or inside it where there is no room above. It never leaves the picture.
  *
  * @param {Rect} box @param {number} width @param {number} height of the label
  * @param {Rect} place where the picture is drawn
@@ -49,10 +49,10 @@ export function labelAt(box, width, height, place) {
 }
 
 /**
- * The size in which a camera's picture is sent: at most so wide and so many pixels, never enlarged, even numbers.
+ * Size in which a camera's picture is sent: within both limits, never enlarged, even numbers.
  *
  * @param {number} width @param {number} height of the camera's picture
- * @param {number} maxSide of the longer side
+ * @param {number} maxSide pixels of the longer side
  * @param {number} maxPixels
  */
 export function captureSize(width, height, maxSide, maxPixels = Infinity) {

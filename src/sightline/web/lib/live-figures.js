@@ -7,7 +7,11 @@ export class LiveFigures {
   #latency = new Average();
   #inference = new Average();
 
-  /** A picture was shown. @param {number} at milliseconds @param {number} latency milliseconds, NaN where nobody knows */
+  /**
+   * A picture was shown.
+   *
+   * @param {number} at milliseconds @param {number} latency milliseconds, NaN where nobody knows
+   */
   shown(at, latency) {
     this.#rate.tick(at);
     if (Number.isFinite(latency)) this.#latency.add(latency, at);

@@ -1,4 +1,4 @@
-/** The fixed colours of classes; the same as `palette.py`'s, to which `tests/golden/palette.json` holds both. */
+/** Fixed colours of classes. `tests/golden/palette.json` holds this file and `palette.py` to the same numbers. */
 
 /** @typedef {readonly [number, number, number]} Rgb red, green, blue, 0 to 255 */
 
@@ -19,14 +19,19 @@ export function color(classId) {
   return [value >> 16, (value >> 8) & 255, value & 255];
 }
 
-/** Black or white, whichever can be read better on a class's colour. @param {number} classId @returns {Rgb} */
+/** Black or white, whichever is easier to read on a class's colour. @param {number} classId @returns {Rgb} */
 export function textColor(classId) {
   const [r, g, b] = color(classId);
   const luminance = 0.2126 * linear(r) + 0.7152 * linear(g) + 0.0722 * linear(b);
   return (luminance + 0.05) / 0.05 >= 1.05 / (luminance + 0.05) ? [0, 0, 0] : [255, 255, 255];
 }
 
-/** Around the colour wheel in whole numbers, as in Python. @param {number} classId @returns {Rgb} */
+/**
+ * A colour beyond the hand-picked ones: around the colour wheel in whole numbers, as in Python.
+ *
+ * @param {number} classId
+ * @returns {Rgb}
+ */
 function further(classId) {
   const hue = (classId * 137) % 360;
   const high = HIGH[classId % 3] ?? 255;

@@ -1,4 +1,4 @@
-/** An 8-bit greyscale PNG of a mask, as the server makes them. */
+/** Writes a mask as an 8-bit greyscale PNG, as the server does. */
 
 const TABLE = Uint32Array.from({ length: 256 }, (_, n) => {
   let value = n;
@@ -18,14 +18,14 @@ export function crc32(bytes) {
  * @returns {Promise<Uint8Array<ArrayBuffer>>}
  */
 export async function encodeMask({ width, height, values }) {
-  const lines = new Uint8Array((width + 1) * height); // each begins with its filter: 0, none
+  const lines = new Uint8Array((width + 1) * height); // each line begins with its filter: 0 is none
   for (let y = 0; y < height; y += 1) lines.set(values.subarray(y * width, (y + 1) * width), y * (width + 1) + 1);
   const packed = new Blob([lines]).stream().pipeThrough(new CompressionStream("deflate"));
   const header = new Uint8Array(13);
   const view = new DataView(header.buffer);
   view.setUint32(0, width);
   view.setUint32(4, height);
-  header[8] = 8; // bits; then greyscale, and the only compression, filters and order there are
+  header[8] = 8; // bits of a pixel; then 0 for greyscale, deflate, the standard filters, and no interlacing
   const parts = [
     Uint8Array.of(0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a),
     chunk("IHDR", header),

@@ -1,4 +1,4 @@
-/** What a person chose, kept by this browser from one visit to the next. */
+/** Choices of a person that this browser keeps from one visit to the next. */
 
 /** The last choice. @param {string} key @param {string} otherwise where there is none */
 export function remembered(key, otherwise) {

@@ -5,13 +5,13 @@ export function isStreamName(name) {
   return /^[A-Za-z0-9_-]{1,64}$/.test(name);
 }
 
-/** The stream that a page's path names. @param {string} path such as /camera/webcam */
+/** Name of the stream in a page's path. @param {string} path such as /camera/webcam */
 export function streamOf(path) {
   return decodeURIComponent(path.split("/")[2] ?? "");
 }
 
 /**
- * A name that no stream has yet: webcam, webcam-2, webcam-3 ...
+ * A name that no stream has yet, such as webcam, webcam-2 or webcam-3.
  *
  * @param {Iterable<string>} taken
  */

@@ -1,6 +1,6 @@
 /**
- * A camera that publishes: it opens the device, sends its pictures one way or another, and knows how things stand.
- * Its callbacks tell the page, of which it knows nothing.
+ * A camera that publishes. It opens the device, sends its pictures over the transport that works, and knows its own
+ * situation. It knows nothing of the page, which hears of changes by callbacks.
  */
 
 import { Asked } from "../capture/asked.js";
@@ -19,8 +19,8 @@ import { ModelPlace } from "./model-place.js";
  * @typedef {import("../wire/messages.js").Knobs} Knobs
  * @typedef {import("../wire/messages.js").ResultMessage} ResultMessage
  * @typedef {Pick<Capture, "way" | "start" | "stop" | "reset" | "limit" | "close" | "grant">} Taker
- * @typedef {{at: number, latency: number, mode: "server" | "browser"}} Shown when and how late a result came,
- *   milliseconds, and where its model ran
+ * @typedef {{at: number, latency: number, mode: "server" | "browser"}} Shown time and latency of a result,
+ *   in milliseconds, and the place of its model
  * @typedef {{
  *   choice: () => {device: string, width: number},
  *   onbegin: () => void,
@@ -42,11 +42,11 @@ import { ModelPlace } from "./model-place.js";
  */
 
 export class CameraSession {
-  /** Where the model runs. @type {ModelPlace} */
+  /** Place of the model: the server or this browser. @type {ModelPlace} */
   place;
-  /** What sends the pictures, and counts them. @type {Publisher} */
+  /** Sends the pictures, and counts them. @type {Publisher} */
   publisher;
-  /** What takes the pictures. @type {Taker} */
+  /** Takes the pictures. @type {Taker} */
   capture;
   #device;
   #asked = new Asked();
@@ -88,12 +88,12 @@ export class CameraSession {
     return this.#device.track;
   }
 
-  /** What the server asks for. */
+  /** The server's last request. */
   get asked() {
     return this.#asked.knobs;
   }
 
-  /** How things stand, as `cameraWords` takes it. @returns {Readonly<Situation>} */
+  /** The present situation, for `cameraWords`. @returns {Readonly<Situation>} */
   get situation() {
     this.#now.unanswered = performance.now() - this.#lastResultAt;
     return this.#now;
@@ -131,7 +131,7 @@ export class CameraSession {
     this.#events.onchange();
   }
 
-  /** Open the camera anew, if one is on: another was chosen. */
+  /** Open the chosen camera in place of the one that is on. */
   restart() {
     if (this.#now.wanted) void this.start();
   }
@@ -143,7 +143,7 @@ export class CameraSession {
     return true;
   }
 
-  /** The page was hidden, or is seen again: a hidden one sends nothing. */
+  /** Pause or go on, after the page was hidden or is seen again. */
   seen() {
     if (document.hidden) this.#pause();
     else if (this.#now.wanted && (!this.track || this.track.readyState === "ended") && !this.#now.opening) {
@@ -152,13 +152,13 @@ export class CameraSession {
     this.#events.onchange();
   }
 
-  /** Things stand otherwise now. @param {Partial<Situation>} changes */
+  /** Change the situation, and tell the page. @param {Partial<Situation>} changes */
   #be(changes) {
     Object.assign(this.#now, changes);
     this.#events.onchange();
   }
 
-  /** What is done with each word of the server's. @returns {import("../wire/publisher.js").Events} */
+  /** Handlers of the server's messages. @returns {import("../wire/publisher.js").Events} */
   #answers() {
     return {
       onphase: (phase, retryAt) => {
@@ -235,7 +235,7 @@ export class CameraSession {
     if (this.track) this.track.enabled = false;
   }
 
-  /** Let pictures go to where the model runs. */
+  /** Send pictures to the place of the model. */
   #openGate() {
     const publisher = this.publisher;
     this.place.limit(this.#pace, this.#limits);
@@ -277,7 +277,7 @@ export class CameraSession {
   }
 
   /**
-   * What this browser found itself: the server gets all, the person sees what is asked for.
+   * Take this browser's own findings. The server gets all; the person sees the classes that are asked for.
    *
    * @param {import("../infer/inference.js").Inferred} found @param {import("./model-place.js").PortableModel} model
    */

@@ -1,4 +1,4 @@
-/** What the camera page says in each situation. Pure, so that every sentence can be tested. */
+/** Sentences of the camera page for each situation. Pure, so that each can be tested. */
 
 import { refusal } from "../panels/words.js";
 
@@ -29,7 +29,7 @@ import { refusal } from "../panels/words.js";
  * }} Words `small`: the picture goes on, the banner stays out of its way
  */
 
-/** A camera page that was just opened. @param {Situation["problem"]} problem @returns {Situation} */
+/** Situation of a camera page that was just opened. @param {Situation["problem"]} problem @returns {Situation} */
 export function atRest(problem) {
   return {
     ...{ wanted: false, problem, opening: false, paused: false, muted: false, hadServer: false, hadResult: false },
@@ -73,7 +73,7 @@ export function cameraWords(s) {
       text: "Look for a privacy switch or a cover, or whether another program has taken the camera.",
     });
   }
-  // One picture that fails is counted; that no other succeeds is worth a word.
+  // A single failure is only counted. That no other picture succeeds is worth a word.
   if (s.model.state === "failed" && (s.unanswered > FAILING_MS || !s.hadResult)) {
     return small("waiting", "No results", {
       icon: "warning",

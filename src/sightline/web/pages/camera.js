@@ -1,4 +1,4 @@
-/** The camera page: shows a camera that publishes, each picture with what the model said of it. */
+/** The camera page. It shows a camera that publishes, each picture with the model's findings. */
 
 import * as devices from "../capture/devices.js";
 import { Painter } from "../draw/painter.js";
@@ -44,7 +44,7 @@ let otherName = "";
 let serverDrops = new Map();
 
 const session = new CameraSession(stream, byId("video", HTMLVideoElement), {
-  // The camera is opened for the preset: what the server asks for later is at most that.
+  // The camera is opened as wide as the preset; the server never asks for more later.
   choice: () => ({
     device: deviceSelect.value,
     width: Number(presetSelect.selectedOptions[0]?.dataset["width"] ?? 640),
@@ -93,11 +93,11 @@ async function choosePreset(preset) {
   const headers = { "Content-Type": "application/json" };
   const request = { method: "PATCH", headers, body: JSON.stringify({ preset }) };
   const answer = await fetch(`/api/streams/${stream}`, request).catch(() => null);
-  if (answer?.status === 422) remember("preset", session.asked.preset); // of a newer or older server
+  if (answer?.status === 422) remember("preset", session.asked.preset); // a preset of a newer or older server
   if (!answer?.ok) presetSelect.value = session.asked.preset;
 }
 
-// What the person sees
+// View
 
 /** @param {import("../wire/messages.js").Knobs} asked @param {string} reason */
 function showAsked(asked, reason) {
@@ -132,7 +132,7 @@ function update() {
   if (now.phase !== "open") figures.show({ viewers: "–" });
   const actions = words.actions.map((name) => ACTIONS[name]()).filter((action) => action.text);
   banner.say(words.banner && { ...words.banner, actions: [...(words.banner.actions ?? []), ...actions] });
-  // A slow model answers seldom: its boxes may stay three of its rounds before the live video takes over.
+  // A slow model answers seldom. Its boxes may stay for three rounds before the live video takes over.
   const patience = Math.max(LIVE_VIDEO_AFTER_MS, 3 * (live.latency || 0));
   const withBoxes = now.hadResult && (now.unanswered < patience || !session.track);
   setData(stage, "showing", withBoxes ? "canvas" : session.track ? "video" : "nothing");
@@ -142,7 +142,7 @@ function update() {
   showButton(now.wanted && !now.problem);
 }
 
-/** Start or stop; who had the focus on one has it on the other. @param {boolean} running */
+/** Show the start or the stop button. The focus moves along. @param {boolean} running */
 function showButton(running) {
   const [shown, other] = running ? [stopButton, startButton] : [startButton, stopButton];
   if (!shown.hidden) return;

@@ -1,4 +1,4 @@
-/** The start page: what is live, as cards; a way to start a camera; and what to do when the server is gone. */
+/** The start page: cards of all streams, a way to start a camera, and words for when the server is gone. */
 
 import { StateBanner } from "../elements/state-banner.js";
 import { setData, setText } from "../lib/dom.js";
@@ -31,7 +31,7 @@ byId("first-camera", HTMLButtonElement).addEventListener("click", () => startCam
 void suitRights();
 void run();
 
-/** What this browser may not do is not offered. */
+/** Offer only what this browser may do. */
 async function suitRights() {
   const session = await fetch("/api/session").then((a) => a.json()).catch(() => null);
   if (!session?.tokens) return;
@@ -76,7 +76,7 @@ async function refresh() {
   }
 }
 
-/** The server does not know who this is, or does not any more. */
+/** Thrown when the server does not know this browser, or no longer does. */
 class SignInFirst extends Error {}
 
 function askToSignIn() {
@@ -121,7 +121,7 @@ function show(streams) {
   byId("new-camera", HTMLElement).hidden = streams.length === 0;
 }
 
-/** A new card comes after those that are live; cards a person looks at stay where they are. @param {StreamStats} stats */
+/** Add a card, after the live ones. The other cards stay in place. @param {StreamStats} stats */
 function add(stats) {
   const card = new Card(stats);
   cards.set(stats.name, card);

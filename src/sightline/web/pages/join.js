@@ -1,4 +1,4 @@
-/** Signing in. A scanned code brings a ticket behind the #, which no server, log or Referer ever sees. */
+/** The page for signing in. A scanned code brings a ticket behind the #, which no server, log or Referer ever sees. */
 
 import { setData, setText } from "../lib/dom.js";
 import { byId } from "../panels/page.js";
@@ -32,11 +32,15 @@ function begin() {
     void ask();
     return;
   }
-  history.replaceState(null, "", location.pathname); // not for the next person who looks at the history
+  history.replaceState(null, "", location.pathname); // the ticket must not stay in the history
   void show({ ticket });
 }
 
-/** Exchange it for the cookie, and go to where it leads. @param {{ticket: string} | {token: string}} credentials */
+/**
+ * Exchange credentials for the cookie, and go to the page that they are for.
+ *
+ * @param {{ticket: string} | {token: string}} credentials
+ */
 async function show(credentials) {
   const scanned = "ticket" in credentials;
   try {

@@ -1,4 +1,4 @@
-/** Where the model runs: on the server or in this browser. It is loaded here, watched, and its state told in words. */
+/** Runs the model on the server or in this browser. Here it is loaded and watched, and its state told in words. */
 
 import { Chooser } from "../infer/choice.js";
 import { Inference } from "../infer/inference.js";
@@ -23,7 +23,11 @@ const NO_THREADS = "It has one thread only, because this page is not isolated: o
  */
 
 export class ModelPlace {
-  /** What runs the model here. @type {import("../infer/runtime.js").Device | null} */
+  /**
+   * The device that runs the model here; null before it is ready.
+   *
+   * @type {import("../infer/runtime.js").Device | null}
+   */
   device = null;
   #stream;
   #events;
@@ -50,7 +54,7 @@ export class ModelPlace {
     });
   }
 
-  /** What the person wants from now on. @param {import("../infer/choice.js").Wanted} wanted */
+  /** Choose the place. @param {import("../infer/choice.js").Wanted} wanted */
   want(wanted) {
     this.#wanted = wanted;
     if (this.#looking) void this.#choose();
@@ -65,14 +69,14 @@ export class ModelPlace {
     return this.inBrowser && this.device ? deviceInWords(this.device) : "";
   }
 
-  /** The server knows the stream: what was chosen may begin. */
+  /** Begin with the chosen place: the server knows the stream. */
   begin() {
     if (this.#looking) return;
     this.#looking = setInterval(() => void this.#look(), LOOK_MS);
     void this.#choose();
   }
 
-  /** The camera is off. */
+  /** End: the camera is off. */
   end() {
     clearInterval(this.#looking);
     this.#looking = undefined;
@@ -82,7 +86,7 @@ export class ModelPlace {
     this.#say();
   }
 
-  /** Take pictures from this video, if they are to be looked at here. @param {HTMLVideoElement} video */
+  /** Take pictures from this video, if the model runs here. @param {HTMLVideoElement} video */
   watch(video) {
     if (this.inBrowser) this.#inference.watch(video);
   }
@@ -96,7 +100,11 @@ export class ModelPlace {
     this.#inference.limit(maxFps, limits);
   }
 
-  /** A result was shown. @param {import("../infer/choice.js").Place} place @param {number} latency milliseconds */
+  /**
+   * Note that a result was shown.
+   *
+   * @param {import("../infer/choice.js").Place} place @param {number} latency milliseconds
+   */
   shown(place, latency) {
     if (!this.#chooser.result(place, latency)) return;
     this.#moved();
@@ -134,7 +142,7 @@ export class ModelPlace {
     }
   }
 
-  /** Whether there is anything to choose. @param {Answer | null} answer */
+  /** Note whether this build can run models at all. @param {Answer | null} answer */
   #note(answer) {
     if (!answer) return;
     this.#events.onruntime(answer.runtime);
@@ -144,7 +152,7 @@ export class ModelPlace {
     }
   }
 
-  /** The stream may have got another model, or other settings. */
+  /** Look whether the stream has another model or other settings. */
   async #look() {
     if (!this.#chooser.needsRuntime || document.hidden) return;
     if (this.#model && !this.#inference.ready) return; // it is being loaded

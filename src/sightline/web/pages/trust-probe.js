@@ -1,1 +1,1 @@
-/** Does nothing. That a browser takes it at all says that it trusts the certificate: see trust.js. */
+/** Does nothing. A browser takes it only if it trusts the certificate: see trust.js. */

@@ -1,4 +1,4 @@
-/** The page that says what a phone still needs before it can be a camera here, and how to get it. */
+/** The page that tells what a phone still needs to be a camera here, and how to get it. */
 
 import { icon, make, setData, setText } from "../lib/dom.js";
 import { byId } from "../panels/page.js";
@@ -56,12 +56,12 @@ function camera() {
   return { name, good: false, text };
 }
 
-/** Some browsers let a page past its certificate, but not its sockets. @returns {Promise<Check>} */
+/** Check the sockets: some browsers let a page past its certificate, but not its sockets. @returns {Promise<Check>} */
 async function socket() {
   const name = "A live connection";
   const url = `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/ws`;
   const opened = await new Promise((resolve) => {
-    const ws = new WebSocket(url); // the server says what it thinks of us, and that it can is all we ask
+    const ws = new WebSocket(url); // the server may refuse us: all that counts is that it can answer
     ws.onopen = () => resolve(true);
     ws.onerror = () => resolve(false);
     setTimeout(() => resolve(false), ANSWER_MS);
@@ -70,7 +70,9 @@ async function socket() {
   return { name, good: false, text: "The browser refuses it, as it does not trust the certificate." };
 }
 
-/** Service workers are for certificates that are really trusted, not for those that were clicked past. */
+/**
+ * Check the certificate: browsers take service workers only where it is trusted, not where a warning was clicked away.
+ */
 async function certificate() {
   const name = "A trusted certificate";
   if (location.protocol !== "https:") return { name, good: null, text: "This page does not use one." };

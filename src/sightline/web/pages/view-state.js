@@ -1,4 +1,4 @@
-/** What the viewer's page says in each situation. Pure, so that every sentence can be tested. */
+/** Sentences of the viewer's page for each situation. Pure, so that each can be tested. */
 
 import { stateOf } from "../elements/viewer-status.js";
 import { refusal } from "../panels/words.js";

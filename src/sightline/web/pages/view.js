@@ -1,4 +1,4 @@
-/** The viewer's page: a `<sightline-viewer>`, and around it how things stand, in words and figures. */
+/** The viewer's page: a `<sightline-viewer>`, with its status in words and figures around it. */
 
 import { SightlineViewer } from "../elements/sightline-viewer.js";
 import { StateBanner } from "../elements/state-banner.js";

@@ -6,7 +6,7 @@ import { reasonInWords } from "./words.js";
 
 export class Card {
   element;
-  /** The newest thumbnail has somewhere to go. */
+  /** The thumbnail. */
   image = make("img", { alt: "", width: "320", height: "180", hidden: "" });
   /** @type {import("../wire/stream-stats.js").StreamStats} */
   stats;
@@ -63,7 +63,7 @@ export class Card {
     const reasons = lost(stats);
     setText(this.#figures.drops, count(reasons.reduce((sum, [, n]) => sum + n, 0)));
     setText(this.#drops, reconnecting ? `No pictures: ${stats.reason}. Trying again.` : dropsInWords(reasons));
-    this.#camera.hidden = stats.pulled; // the server is its camera
+    this.#camera.hidden = stats.pulled; // the server pulls it: there is no camera page
     this.#watch.classList.toggle("main", live || stats.pulled);
     this.#camera.classList.toggle("main", !live);
     setText(this.#nothing, live || reconnecting ? "No picture yet" : "The camera is off");
@@ -71,7 +71,11 @@ export class Card {
   }
 }
 
-/** What had no result, with failures as one of the reasons; most frequent first. @param {import("../wire/stream-stats.js").StreamStats} stats */
+/**
+ * Pictures without a result by reason, failures among them; most frequent first.
+ *
+ * @param {import("../wire/stream-stats.js").StreamStats} stats
+ */
 export function lost(stats) {
   /** @type {[string, number][]} */
   const reasons = Object.entries(stats.dropped);

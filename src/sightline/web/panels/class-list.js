@@ -1,4 +1,4 @@
-/** The list of a model's classes: which are shown, and how much of each was found of late. */
+/** List of a model's classes, with switches to show each, and the amount found lately. */
 
 import { make, setText } from "../lib/dom.js";
 import { color } from "../lib/palette.js";
@@ -29,7 +29,7 @@ export class ClassList {
   constructor(choose, onopen) {
     this.#choose = choose;
     this.#details.addEventListener("toggle", () => {
-      this.#made = ""; // what was found since comes first
+      this.#made = ""; // classes found since then come first
       this.#fill();
       if (this.#details.open) onopen();
     });
@@ -60,7 +60,7 @@ export class ClassList {
     const detail = this.#detail;
     if (!detail || !this.open) return;
     const { labels, seen } = detail;
-    // The order stays while the list is open, or a row would move away under the hand.
+    // The order stays while the list is open, as a row must not move away under the pointer.
     const fresh = seen.filter((s) => !labels.length && !this.#rows.some((row) => row.id === s.class_id));
     const of = JSON.stringify([detail.settings.model, labels]);
     if (of !== this.#made || fresh.length) {

@@ -1,4 +1,4 @@
-/** The dialog that shows a code for somebody's phone or browser: it lets them in once, for one thing. */
+/** Dialog with a code for somebody's phone or browser. The code lets them in once, for one purpose. */
 
 import { setText } from "../lib/dom.js";
 import { freeName, isStreamName } from "../lib/stream-name.js";

@@ -1,4 +1,4 @@
-/** The overlay's controls, the same on every page that shows pictures: what is chosen is remembered. */
+/** Controls of the overlay, the same on every page with pictures. Choices are remembered. */
 
 import { AUTO, AUTO_OPACITY, MODES, modeNamed } from "../draw/modes.js";
 import { make, setText } from "../lib/dom.js";
@@ -20,7 +20,7 @@ export function setUpLooks(painter) {
   overlay.checked = remembered("overlay", "true") === "true";
   labels.checked = remembered("labels", "true") === "true";
   select.value = remembered("mode", AUTO);
-  if (!select.value) select.value = AUTO; // of an older page
+  if (!select.value) select.value = AUTO; // chosen on an older page
 
   const opacityOf = (/** @type {string} */ mode) =>
     remembered(`opacity.${mode}`, String(100 * (modeNamed(mode)?.opacity ?? AUTO_OPACITY)));
@@ -42,7 +42,7 @@ export function setUpLooks(painter) {
   }
   select.addEventListener("change", () => {
     remember("mode", select.value);
-    slider.value = opacityOf(select.value); // each mode has its own
+    slider.value = opacityOf(select.value); // each mode has its own opacity
     apply();
   });
   slider.addEventListener("input", () => {
@@ -53,7 +53,7 @@ export function setUpLooks(painter) {
   apply();
 }
 
-/** Tells a painter which classes the model knows: a picture without people does not say. */
+/** Tells a painter the model's classes, which a picture without people does not show. */
 export class KnownClasses {
   #painter;
   #ask;
@@ -65,7 +65,7 @@ export class KnownClasses {
     this.#ask = ask;
   }
 
-  /** A result came from this model. @param {string} model */
+  /** Note the model of a result. @param {string} model */
   seen(model) {
     if (model === this.#model) return;
     this.#model = model;

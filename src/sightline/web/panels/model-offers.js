@@ -1,4 +1,4 @@
-/** The button that says which model a stream has, and the list of those that it could have. */
+/** Button with a stream's model, and the list of models that it could have. */
 
 import { make, setData, setText } from "../lib/dom.js";
 import { failure, findsInWords, lackOf, standing } from "./model-words.js";
@@ -16,7 +16,7 @@ export class ModelOffers {
   /** @type {Offer[]} */
   #offers = [];
   #told = "";
-  /** Of which model the list was asked for. */
+  /** The model for which the list was fetched. */
   #askedFor = "";
   #inForce = "";
   #mayChange = false;
@@ -68,7 +68,7 @@ export class ModelOffers {
   #open(wanted) {
     this.#list.hidden = !wanted;
     this.#button.setAttribute("aria-expanded", String(wanted));
-    if (wanted) void this.#ask(); // the operator may have brought one meanwhile
+    if (wanted) void this.#ask(); // the operator may have added one meanwhile
   }
 
   async #ask() {
@@ -85,7 +85,7 @@ export class ModelOffers {
     this.#onlearn();
   }
 
-  /** Engines that can run the model that is in force. @returns {string[]} */
+  /** Engines that can run the present model. @returns {string[]} */
   get engines() {
     return this.#offers.find((offer) => offer.name === this.#inForce)?.engines ?? [];
   }
@@ -136,7 +136,7 @@ function wordsOf({ name, task, labels, description, licence_note }) {
   return words;
 }
 
-/** A model that can't be chosen now: nothing to press, but to be read. @param {Offer} offer */
+/** Row of a model that can't be chosen now. It can be read, but not pressed. @param {Offer} offer */
 function lacking(offer) {
   const { why, command } = lackOf(offer.reason);
   const words = [...wordsOf(offer), make("span", { class: "offer-text" }, why)];

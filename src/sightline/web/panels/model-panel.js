@@ -1,4 +1,4 @@
-/** The part of the panel in which a stream's model is chosen and set, live; the same on both pages. */
+/** Part of the panel in which a stream's model is chosen and set, live. Both pages have it. */
 
 import { make, setData, setText } from "../lib/dom.js";
 import { followStats } from "../wire/stream-stats.js";
@@ -13,7 +13,7 @@ const GIVE_UP_MS = 120_000; // large models take their time to load
 const NUMBERS = ["confidence", "iou", "max_detections", "imgsz"];
 
 /**
- * What a page has to do with its stream's model, and the figures that come with it.
+ * Set up a page's model panel, and follow the stream's statistics.
  *
  * @param {string} stream @param {import("../draw/painter.js").Painter} painter @param {() => boolean} matters
  * @param {(stats: import("../wire/stream-stats.js").Stats) => void} then
@@ -42,9 +42,9 @@ class ModelPanel {
   #engine = byId("engine", HTMLSelectElement);
   #reset = byId("model-reset", HTMLButtonElement);
   #readOnly = "";
-  /** Who types into a field is not interrupted. @type {HTMLInputElement | null} */
+  /** The field that the person types into, which must not change meanwhile. @type {HTMLInputElement | null} */
   #typing = null;
-  /** Of what kind the model's results are: a class for every pixel has no confidence. */
+  /** Kind of the model's results. Those with a class for every pixel have no confidence. */
   #areas = { model: "", whole: false };
 
   /** @param {string} stream @param {() => void} soon ask the server how the stream is, now */
@@ -67,17 +67,20 @@ class ModelPanel {
     this.#show();
   }
 
-  /** So often the server is to be asked how the stream is, in milliseconds. */
+  /** Milliseconds between two requests for the stream's statistics. */
   get every() {
     return this.#classes.open || this.#settings.detail?.pending ? 1_000 : 2_000;
   }
 
-  /** @param {import("../wire/stream-stats.js").Detail | null} detail null: there is no such stream @param {number} askedAt */
+  /**
+   * @param {import("../wire/stream-stats.js").Detail | null} detail null: there is no such stream
+   * @param {number} askedAt
+   */
   take(detail, askedAt) {
     this.#settings.take(detail, askedAt);
   }
 
-  /** A number field, with a slider for those that have one. @param {string} key */
+  /** Wire a number field, and its slider if it has one. @param {string} key */
   #setUpNumber(key) {
     const field = byId(key, HTMLInputElement);
     const slider = sliderOf(key);
@@ -92,12 +95,15 @@ class ModelPanel {
     });
     field.addEventListener("change", () => {
       this.#typing = null;
-      if (field.value === "") this.#show(); // nothing, or no number: as it was
+      if (field.value === "") this.#show(); // empty or no number: restore it
       else void this.#settings.set(key, Number(field.value));
     });
   }
 
-  /** @param {import("./model-settings.js").Change} change @param {() => void} soon @returns {Promise<import("./model-settings.js").Answer>} */
+  /**
+   * @param {import("./model-settings.js").Change} change @param {() => void} soon
+   * @returns {Promise<import("./model-settings.js").Answer>}
+   */
   async #patch(change, soon) {
     const headers = { "Content-Type": "application/json" };
     const request = { method: "PATCH", headers, body: JSON.stringify(change), signal: AbortSignal.timeout(GIVE_UP_MS) };
@@ -117,7 +123,7 @@ class ModelPanel {
       const session = await fetch("/api/session", { cache: "no-store" }).then((answer) => answer.json());
       this.#readOnly = whyReadOnly(session, this.#stream);
     } catch {
-      return; // the server's own word comes with the first change
+      return; // the first change will tell
     }
     this.#show();
   }

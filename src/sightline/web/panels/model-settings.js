@@ -1,4 +1,4 @@
-/** A stream's model settings: what the server says is in force, and over it what this page has asked for just now. */
+/** Model settings of a stream: those in force on the server, and over them this page's unanswered requests. */
 
 /**
  * @typedef {import("../wire/stream-stats.js").Detail} Detail
@@ -9,7 +9,7 @@
  *   `onrefused`: this page may not change anything
  */
 
-/** Changes that may take seconds: a model is loaded for them. */
+/** Settings whose change may take seconds, as a model is loaded. */
 const LOADS = new Set(["model", "engine", "imgsz"]);
 
 /** @param {Change} change */
@@ -18,9 +18,9 @@ export function loads(change) {
 }
 
 export class ModelSettings {
-  /** What is in force; null before the server has said it. @type {Detail | null} */
+  /** Settings in force; null before the server has told them. @type {Detail | null} */
   detail = null;
-  /** Why a setting was refused, by its key. @type {Map<string, string>} */
+  /** Reasons of refusals, by the setting's key. @type {Map<string, string>} */
   problems = new Map();
   #events;
   /** @type {Map<string, {value: unknown}>} asked for, not answered yet */
@@ -29,7 +29,7 @@ export class ModelSettings {
   #next = new Map();
   #sending = false;
   #answeredAt = -Infinity;
-  /** When the failure was that is not of this page's time. @type {number | null} */
+  /** Time of the failure that happened before this page was open. @type {number | null} */
   #oldFailure = null;
 
   /** @param {Events} events */
@@ -38,7 +38,7 @@ export class ModelSettings {
   }
 
   /**
-   * What the server said. Later than a change it knows nothing of, it is left out.
+   * Take the server's word. It is ignored if it was asked for before the last change.
    *
    * @param {Detail | null} detail null: there is no such stream @param {number} askedAt milliseconds, performance.now()
    */
@@ -50,14 +50,19 @@ export class ModelSettings {
     this.#events.onchange();
   }
 
-  /** A setting as the person shall see it: as asked for, until that is answered. @param {string} key @returns {unknown} */
+  /**
+   * A setting as the person shall see it: the request, until that is answered.
+   *
+   * @param {string} key
+   * @returns {unknown}
+   */
   value(key) {
     const asked = this.#asked.get(key);
     if (asked) return asked.value;
     return this.detail?.settings[/** @type {keyof InForce} */ (key)];
   }
 
-  /** Why the last change of the model, by whomever, came to nothing; "" if it didn't, or before this page was open. */
+  /** Reason why the last change of the model failed, whoever asked; "" if it did not, or before this page was open. */
   get failure() {
     const failed = this.detail?.switch_failed;
     return failed && failed.at !== this.#oldFailure ? failed.message : "";
@@ -79,7 +84,11 @@ export class ModelSettings {
     this.#judge("model", await this.#events.patch(Object.fromEntries(keys.map((key) => [key, null]))));
   }
 
-  /** One at a time: of a slider that is dragged, each answer is followed by the place where it is then. @param {string} key @param {unknown} value */
+  /**
+   * Send one change at a time. While a slider is dragged, each answer is followed by its newest place.
+   *
+   * @param {string} key @param {unknown} value
+   */
   async #inTurn(key, value) {
     this.#next.set(key, value);
     if (this.#sending) return;
@@ -116,7 +125,11 @@ export class ModelSettings {
   }
 }
 
-/** Why a setting was refused, for whoever chose it. @param {{message: string, key?: string, expected?: string, got?: string}} error */
+/**
+ * Words for the refusal of a setting.
+ *
+ * @param {{message: string, key?: string, expected?: string, got?: string}} error
+ */
 function problem({ message, key, expected, got }) {
   if (!expected || key === "model") return message;
   return `${got} is not possible: expected ${expected}.`;

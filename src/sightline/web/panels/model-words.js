@@ -1,4 +1,4 @@
-/** What the model's part of the panel says. Pure, so that every sentence can be tested. */
+/** Sentences of the model panel. Pure, so that each can be tested. */
 
 import { percent, plural } from "../lib/format.js";
 
@@ -11,9 +11,9 @@ import { percent, plural } from "../lib/format.js";
  * @typedef {{tokens: boolean, role: string | null, stream: string | null}} Session
  */
 
-/** Ids of a model whose labels nobody knows. */
+/** Number of ids of a model without labels. */
 const ANY_CLASS = 255;
-/** Letters of a message beyond which what stands in brackets is left out. */
+/** Length of a message beyond which its brackets are left out. */
 const LONG = 120;
 
 /** @type {Record<string, string>} */
@@ -24,14 +24,14 @@ export function engineInWords(name) {
   return ENGINES[name] ?? name;
 }
 
-/** What a model finds. @param {string} task @param {number} classes 0 if nobody knows */
+/** A model's findings in words. @param {string} task @param {number} classes 0 if nobody knows */
 export function findsInWords(task, classes) {
   if (!task) return "The operator's file";
   const what = task === "segment" ? "Areas" : "Boxes";
   return classes ? `${what} · ${plural(classes, "class", "classes")}` : what;
 }
 
-/** The line under the model that is in force, or waited for. @param {Detail} detail */
+/** Line under the model that is in force, or is being loaded. @param {Detail} detail */
 export function standing({ settings, pending, browser }) {
   if (pending) {
     const same = pending.model === settings.model;
@@ -44,7 +44,7 @@ export function standing({ settings, pending, browser }) {
 }
 
 /**
- * Why a model could not be had, without what only the operator can make sense of: that is in the server's log.
+ * Reason why a model failed to load, without the details for the operator, which are in the server's log.
  *
  * @param {string} message @param {string} goesOn the model that serves
  */
@@ -53,7 +53,11 @@ export function failure(message, goesOn) {
   return `${/[.!?]$/.test(short) ? short : `${short}.`} “${goesOn}” goes on.`;
 }
 
-/** A model that can't be chosen: why, and the operator's command, which the server's sentence ends with. @param {string} reason */
+/**
+ * Reason why a model can't be chosen, and the operator's command at the end of the server's sentence.
+ *
+ * @param {string} reason
+ */
 export function lackOf(reason) {
   const [, why = reason, command = ""] = /^(.*?);? run:? (sightline .*)$/.exec(reason) ?? [];
   const sentence = why.replace(/^profile \S+: /, "");
@@ -61,7 +65,7 @@ export function lackOf(reason) {
 }
 
 /**
- * Whether somebody may change a stream's settings, and if not why.
+ * Reason why somebody may not change a stream's settings; "" if they may.
  *
  * @param {Session | null} session @param {string} stream
  */
@@ -73,7 +77,7 @@ export function whyReadOnly(session, stream) {
 }
 
 /**
- * Whether class 3 of 80 is shown, and so on: the ids that may be ticked.
+ * Ids of the classes that may be ticked.
  *
  * @param {readonly string[]} labels @returns {number[]}
  */
@@ -81,14 +85,18 @@ export function universe(labels) {
   return Array.from({ length: labels.length || ANY_CLASS }, (_, id) => id);
 }
 
-/** What the summary of the class list says. @param {ReadonlySet<number> | null} shown null for all @param {number} classes 0 if nobody knows */
+/**
+ * Summary of the class list.
+ *
+ * @param {ReadonlySet<number> | null} shown null for all @param {number} classes 0 if nobody knows
+ */
 export function shownInWords(shown, classes) {
   if (!shown) return classes ? `all ${classes}` : "all";
   if (!shown.size) return "none";
   return classes ? `${shown.size} of ${classes}` : `${shown.size}`;
 }
 
-/** How much of a class was found of late. @param {import("../wire/stream-stats.js").Seen | undefined} seen */
+/** Amount of a class that was found lately. @param {import("../wire/stream-stats.js").Seen | undefined} seen */
 export function amount(seen) {
   if (!seen) return "";
   if (seen.share !== null) return seen.share > 0 && seen.share < 0.005 ? "<1 %" : percent(seen.share);
@@ -97,7 +105,7 @@ export function amount(seen) {
 }
 
 /**
- * The order of the class list: what was found of late comes first, then as the model has them.
+ * Classes in the order of the list: those found lately, then all others in the model's order.
  *
  * @param {readonly string[]} labels @param {readonly import("../wire/stream-stats.js").Seen[]} seen largest first
  * @param {ReadonlySet<number> | null} shown

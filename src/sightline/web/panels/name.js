@@ -1,4 +1,4 @@
-/** The dialog that asks how a new camera's stream shall be called. */
+/** Dialog that asks for the name of a new camera's stream. */
 
 import { setText } from "../lib/dom.js";
 import { freeName, isStreamName } from "../lib/stream-name.js";

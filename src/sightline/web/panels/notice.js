@@ -1,4 +1,6 @@
-/** Words over the picture for some seconds: what the page has just decided by itself. The panel keeps them. */
+/**
+ * Shows words over the picture for some seconds, when the page has decided something by itself. The panel keeps them.
+ */
 
 import { setText } from "../lib/dom.js";
 import { byId } from "./page.js";

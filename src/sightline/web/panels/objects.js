@@ -1,4 +1,6 @@
-/** The list of what is in the picture: for the eye a few times a second, for a screen reader seldom and only changes. */
+/**
+ * List of the objects in the picture. The eye gets it a few times a second; a screen reader seldom, and only changes.
+ */
 
 import { make, setText } from "../lib/dom.js";
 import { percent } from "../lib/format.js";
@@ -39,7 +41,7 @@ export class ObjectList {
       return make("li", {}, dot, texts[i] ?? "");
     });
     this.#list.replaceChildren(...(items.length ? items : [make("li", { class: "none" }, "Nothing found")]));
-    // Shares change with every picture; which classes there are is what is worth saying.
+    // Shares change with every picture. Only the classes are worth saying.
     const words = entries.map((e) => (e.count ? `${e.count} ${e.name}` : e.name)).join(", ") || "Nothing found";
     if (now - this.#spokenAt < SPEAK_MS) return;
     this.#spokenAt = now;

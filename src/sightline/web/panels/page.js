@@ -1,4 +1,4 @@
-/** The elements that a page has from the start: found by id, figures filled in, icons placed. */
+/** Finds the elements that a page has from the start, fills in figures, and places icons. */
 
 import { icon, setText } from "../lib/dom.js";
 
@@ -15,7 +15,7 @@ export function byId(id, type) {
   return element;
 }
 
-/** The figures of a bar or list: each `[data-figure]` gets the text of its name. */
+/** Figures of a bar or list. Each `[data-figure]` gets the text of its name. */
 export class Figures {
   /** @type {Map<string, HTMLElement>} */
   #places = new Map();

@@ -1,4 +1,4 @@
-/** What a phone's camera page has besides: the other camera, the light, a screen that stays on. */
+/** Controls of a phone's camera page: the other camera, the light, a screen that stays on. */
 
 import { nextCamera } from "../capture/devices.js";
 import { byId } from "./page.js";
@@ -29,7 +29,7 @@ export class Phone {
     this.#torch.addEventListener("change", () => void this.#light());
   }
 
-  /** The camera that is open now, if one is. @param {MediaStreamTrack | null} track */
+  /** Follow the open camera; null if there is none. @param {MediaStreamTrack | null} track */
   follow(track) {
     this.#track = track;
     this.#torch.checked = false;
@@ -44,7 +44,7 @@ export class Phone {
     this.#show();
   }
 
-  /** Keep the screen on, or no longer. A page that is hidden loses it and asks again. @param {boolean} on */
+  /** Keep the screen on, or no longer. A hidden page loses that and asks again. @param {boolean} on */
   async stayAwake(on) {
     this.#wanted = on;
     if (!on) {

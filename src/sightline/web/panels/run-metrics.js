@@ -1,4 +1,4 @@
-/** The figures of a run: exact for the export, a second at a time for the plots. Pure and bounded. */
+/** Figures of a run, exact for the export and by the second for the plots. Pure and bounded. */
 
 const KEPT = 100_000; // latencies: an hour at 28 frames a second
 const SECONDS = 3_600;
@@ -42,7 +42,7 @@ export class RunMetrics {
   }
 
   /**
-   * What runs the model on the server, also for the pictures that came before that was known.
+   * Set the server's engine and device, also for pictures that came before they were known.
    *
    * @param {string} engine @param {string} device
    */
@@ -55,7 +55,7 @@ export class RunMetrics {
     }
   }
 
-  /** A picture was shown with its result. @param {Sample} sample */
+  /** Add a picture that was shown with its result. @param {Sample} sample */
   add({ at, latency, stages, transport, mode, device: own, model }) {
     const device = own || (mode === "server" ? this.#serverDevice : "");
     if (Number.isNaN(this.#startedAt)) this.#startedAt = at;
@@ -79,7 +79,11 @@ export class RunMetrics {
     }
   }
 
-  /** How many were dropped, by reason, since the run began. @param {Iterable<[string, number]>} counts @param {number} at milliseconds */
+  /**
+   * Set the numbers of dropped pictures by reason since the run began.
+   *
+   * @param {Iterable<[string, number]>} counts @param {number} at milliseconds
+   */
   drops(counts, at) {
     const before = sum(this.#drops.values());
     this.#drops = new Map([...counts].filter(([, n]) => n > 0));
@@ -104,7 +108,7 @@ export class RunMetrics {
   }
 
   /**
-   * All of it, for JSON.
+   * The whole run, for JSON.
    *
    * @param {{page: string, stream: string, started: string, userAgent: string}} about
    */
@@ -133,7 +137,7 @@ export class RunMetrics {
     };
   }
 
-  /** A line for every second, for spreadsheets. */
+  /** The run as CSV, one line per second. */
   csv() {
     const stages = [...this.#stages.keys()].sort();
     const names = [
@@ -170,7 +174,11 @@ export class RunMetrics {
     );
   }
 
-  /** For the plots: whole seconds, frames in each, and their median latency (null where there is none). @returns {[number[], number[], (number | null)[]]} */
+  /**
+   * Series for the plots: whole seconds, frames in each, and their median latency (null if there is none).
+   *
+   * @returns {[number[], number[], (number | null)[]]}
+   */
   series() {
     const whole = this.seconds.slice(0, -1); // the last one is not over: it would look like a drop
     return [
@@ -197,7 +205,12 @@ function row({ t, frames, latencies, stages, drops, setting }) {
   };
 }
 
-/** Median, 95th percentile (nearest rank) and mean; NaN of nothing. @param {number[]} values may have holes @returns {Spread} */
+/**
+ * Median, 95th percentile (nearest rank) and mean; NaN of nothing.
+ *
+ * @param {number[]} values may have holes
+ * @returns {Spread}
+ */
 export function spread(values) {
   const sorted = values.filter(Number.isFinite).sort((a, b) => a - b);
   if (!sorted.length) return { median: NaN, p95: NaN, mean: NaN };
@@ -217,7 +230,11 @@ function rounded(value) {
   return Number.isFinite(value) ? Math.round(value * 1000) / 1000 : null;
 }
 
-/** A spreadsheet must not take a name for a formula, nor a comma for a new cell. @param {string | number} value */
+/**
+ * A cell of the CSV. A spreadsheet must not take a name for a formula, nor a comma for a new cell.
+ *
+ * @param {string | number} value
+ */
 function cell(value) {
   const text = String(value);
   const safe = typeof value === "string" && /^[=+\-@\t\r]/.test(text) ? `'${text}` : text;

@@ -1,4 +1,4 @@
-/** The part of the panel with a run's figures: plots over time, and the export. */
+/** Part of the panel with a run's figures: plots over time, and the export. */
 
 import { make, setText } from "../lib/dom.js";
 import { byId } from "./page.js";
@@ -8,7 +8,10 @@ const PLOT_MS = 1_000;
 const VENDOR = new URL("../vendor/", import.meta.url);
 const HEIGHT = 140;
 
-/** @typedef {{setData: (data: unknown[]) => void, setSize: (size: {width: number, height: number}) => void, destroy: () => void}} Plot */
+/**
+ * @typedef {{setData: (data: unknown[]) => void, setSize: (size: {width: number, height: number}) => void, destroy: ()
+ * => void}} Plot
+ */
 
 /**
  * Wire `#run`, a `<details>` with `#run-json`, `#run-csv`, `#run-plots` and `#run-note`.
@@ -72,7 +75,7 @@ class Plots {
     new ResizeObserver(() =>
       this.#plots.forEach((plot) => plot.setSize({ width: this.#width, height: HEIGHT })),
     ).observe(place);
-    // Colours are drawn, not styled: another theme, other plots.
+    // Colours are drawn, not styled, so that another theme needs other plots.
     new MutationObserver(this.#make).observe(document.documentElement, { attributeFilter: ["data-theme"] });
     matchMedia("(prefers-color-scheme: light)").addEventListener("change", this.#make);
   }
@@ -103,7 +106,7 @@ class Plots {
   }
 }
 
-/** What the plots show, for who can't see them. @param {RunMetrics} metrics */
+/** Description of the plots, for people who can't see them. @param {RunMetrics} metrics */
 function inWords(metrics) {
   const [seconds, fps, latency] = metrics.series();
   const last = seconds.length - 1;

@@ -1,4 +1,4 @@
-/** The link for viewers, and what it is worth. */
+/** The link for viewers, with a hint for whom it works. */
 
 import { setText } from "../lib/dom.js";
 import { byId } from "./page.js";
@@ -16,7 +16,7 @@ export function setUpLink(stream) {
   void suitRights(viewer);
 }
 
-/** @param {HTMLElement | null} viewer the button to watch */
+/** @param {HTMLElement | null} viewer the button that opens the link */
 async function suitRights(viewer) {
   const session = await fetch("/api/session", { cache: "no-store" }).then((a) => a.json()).catch(() => null);
   if (!session?.tokens) return;

@@ -1,4 +1,4 @@
-/** What all pages have around their picture: icons, the theme switch, the sheet that a phone shows instead of a panel. */
+/** Parts of all pages: icons, the theme switch, and the sheet that a phone shows instead of a panel. */
 
 import { remember } from "../lib/storage.js";
 import { byId, placeIcons } from "./page.js";
@@ -46,7 +46,11 @@ function setUpSheet() {
   open(false);
 }
 
-/** Copy, and say so on the button for a moment. @param {HTMLButtonElement} button @param {HTMLInputElement} field */
+/**
+ * Wire a button that copies a field, and says so for a moment.
+ *
+ * @param {HTMLButtonElement} button @param {HTMLInputElement} field
+ */
 export function setUpCopy(button, field) {
   const label = button.querySelector("span");
   const before = label?.textContent ?? "";

@@ -1,4 +1,4 @@
-/** Keeps the cards' small pictures fresh: one request at a time, only for cards that can be seen. */
+/** Keeps the cards' thumbnails fresh, with one request at a time, only for cards that can be seen. */
 
 const EVERY_MS = 2_000;
 const GIVE_UP_MS = 5_000;
@@ -74,7 +74,11 @@ export class Thumbnails {
   }
 }
 
-/** Replace a picture once the new one is decoded, so that nothing flickers. @param {HTMLImageElement} image @param {string} url */
+/**
+ * Replace a picture once the new one is decoded, so that nothing flickers.
+ *
+ * @param {HTMLImageElement} image @param {string} url
+ */
 async function swap(image, url) {
   const next = new Image();
   next.src = url;

@@ -1,4 +1,4 @@
-/** Says on the page how it is connected. */
+/** Tells on the page how it is connected. */
 
 import { setData, setText } from "../lib/dom.js";
 import { notice } from "./notice.js";

@@ -1,4 +1,4 @@
-/** Reasons and refusals of the server as sentences for a person. */
+/** Turns reasons and refusals of the server into sentences for a person. */
 
 import { isFinal } from "../wire/messages.js";
 
@@ -12,12 +12,16 @@ const REASONS = {
   closed: "the connection ended",
 };
 
-/** Why pictures were dropped. @param {string} reason */
+/** Reason of dropped pictures in words. @param {string} reason */
 export function reasonInWords(reason) {
   return REASONS[reason] ?? reason.replaceAll("_", " ");
 }
 
-/** What the server asks of a camera, and why. @param {import("../wire/messages.js").Knobs} knobs @param {string} reason */
+/**
+ * The server's request to a camera in words, with its reason.
+ *
+ * @param {import("../wire/messages.js").Knobs} knobs @param {string} reason
+ */
 export function askedInWords({ fps, quality, width }, reason) {
   const most = `Up to ${Math.round(fps)} pictures a second, ${width} wide, quality ${Math.round(quality * 100)} %.`;
   return reason ? `${most} Why: ${reason}.` : most;
@@ -28,7 +32,7 @@ export function askedInWords({ fps, quality, width }, reason) {
  *   with `detail` the server's own sentence tells more
  */
 
-/** What a person reads when the server refuses. @type {Record<string, Told>} */
+/** Refusals in words, by the server's code. @type {Record<string, Told>} */
 const REFUSALS = {
   stream_busy: {
     title: "This name is taken",
@@ -80,7 +84,7 @@ export function refusal(code, message) {
 }
 
 /**
- * How a page is connected.
+ * A page's transport in words.
  *
  * @param {import("../webrtc/choice.js").Transport} transport @param {string} why not the other one, "" if there is no reason
  */

@@ -1,15 +1,15 @@
-/** What a camera has besides over WebRTC: its pictures of the last second, which results find by their time. */
+/** A camera's link over WebRTC. It keeps the pictures of the last second, and finds a result's picture by its time. */
 
 import { timesOf, wallTime } from "./connection.js";
 import { Link } from "./link.js";
 
 const KEPT = 24;
-const NEAR_MS = 8; // in Chromium 156 both times of a picture differ by at most 1
+const NEAR_MS = 8; // in Chromium 156 the two times of a picture differ by at most 1
 const BLIND = 5; // pictures without a time
 const CHECK_MS = 2_000;
 const UNANSWERED_MS = 6_000;
 const UNMATCHED = 3; // checks in a row in which most results found no picture
-/** Of this page alone: its next connection takes over from one that the server does not know to be dead. */
+/** Id of this page. Its next connection takes over from one that the server still believes alive. */
 const SESSION = [...crypto.getRandomValues(new Uint8Array(12))].map((byte) => byte.toString(36)).join("");
 
 /**
@@ -18,7 +18,7 @@ const SESSION = [...crypto.getRandomValues(new Uint8Array(12))].map((byte) => by
  */
 
 /**
- * A camera's link. Over WebRTC it sends the track itself, and gives each result the picture that it is of.
+ * A camera's link. Over WebRTC it sends the track itself, and gives each result its picture.
  */
 export class CameraLink extends Link {
   #camera;
@@ -29,10 +29,10 @@ export class CameraLink extends Link {
   #knobs = { fps: 30, width: 640 };
   #kbps = 0;
   #answeredAt = 0;
-  /** Results since the last check. */
+  /** Results with and without a picture since the last check. */
   #found = { picture: 0, none: 0 };
   #unmatched = 0;
-  /** The newest result, while it waits and its mask is to come. @type {{mask: ArrayBuffer | null} | null} */
+  /** The newest result, while it waits for its picture and its mask. @type {{mask: ArrayBuffer | null} | null} */
   #early = null;
   /** @type {ReturnType<typeof setInterval> | undefined} */
   #timer;
@@ -72,7 +72,7 @@ export class CameraLink extends Link {
   }
 
   /**
-   * The picture that a result is of; over a WebSocket, the page knows it itself.
+   * The picture of a result; undefined over a WebSocket, where the publisher has it.
    *
    * @param {import("../wire/messages.js").ResultMessage} result
    */
@@ -84,7 +84,7 @@ export class CameraLink extends Link {
   }
 
   /**
-   * A fast model answers before the video shows the picture: the result, and its mask, wait for it.
+   * Keep a result, and its mask, until the video shows its picture: a fast model answers before that.
    *
    * @param {import("../wire/messages.js").ResultMessage} result @param {import("../wire/socket.js").Handlers} handlers
    */
@@ -125,7 +125,7 @@ export class CameraLink extends Link {
     this.#shots.watch(this.#camera().video, () => this.giveUp("this browser doesn't tell when a picture was taken"));
   }
 
-  /** Another camera of this machine's. */
+  /** Send another camera of this machine. */
   #renew() {
     void this.#sender?.replaceTrack(this.#camera().track).catch(() => {});
     this.#watch();
@@ -158,7 +158,7 @@ export class Shots {
   #run = 0;
 
   /**
-   * Keep what the video shows.
+   * Keep the pictures that the video shows.
    *
    * @param {HTMLVideoElement} video @param {() => void} blind called where the browser does not tell capture times
    */
@@ -185,7 +185,7 @@ export class Shots {
     video.requestVideoFrameCallback(shown);
   }
 
-  /** Let go of all. */
+  /** Forget all pictures, and all that wait for one. */
   stop() {
     this.#run += 1;
     for (const { bitmap } of this.#shots) bitmap.close();
@@ -193,14 +193,18 @@ export class Shots {
     this.#waiting = [];
   }
 
-  /** Call as soon as the picture of a time, or a later one, was shown. @param {number} time @param {() => void} go */
+  /**
+   * Call back as soon as the picture of a time, or a later one, was shown.
+   *
+   * @param {number} time @param {() => void} go
+   */
   when(time, go) {
     this.#waiting.push({ time, go });
     if (this.#waiting.length > KEPT) this.#waiting.shift()?.go();
     this.#serve();
   }
 
-  /** The picture that was taken at a time, which is the caller's then; older ones are forgotten. @param {number} time */
+  /** Hand over the picture that was taken at a time. Older ones are forgotten. @param {number} time */
   take(time) {
     const near = nearest(this.#shots.map((s) => s.timestamp), time);
     if (near < 0) return undefined;
@@ -223,7 +227,7 @@ export class Shots {
   }
 }
 
-/** The index of the time that is nearest; -1 where none is near. @param {number[]} times @param {number} wanted */
+/** Index of the nearest time; -1 if none is near. @param {number[]} times @param {number} wanted */
 export function nearest(times, wanted) {
   let best = -1;
   let distance = NEAR_MS;
@@ -234,7 +238,11 @@ export function nearest(times, wanted) {
   return best;
 }
 
-/** Send what the server asks for. @param {RTCRtpSender} sender @param {Knobs} knobs @param {number} kbps at most */
+/**
+ * Send video as the server asks for it.
+ *
+ * @param {RTCRtpSender} sender @param {Knobs} knobs @param {number} kbps at most
+ */
 export async function obey(sender, { fps, width }, kbps) {
   const parameters = sender.getParameters();
   const [encoding] = parameters.encodings;

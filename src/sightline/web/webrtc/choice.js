@@ -1,4 +1,4 @@
-/** Which transport a page takes: the rule, and what the address of the page says. Pure, so that it can be tested. */
+/** Chooses a page's transport by a rule and by the page's address. Pure, so that it can be tested. */
 
 /**
  * @typedef {"webrtc" | "websocket"} Transport
@@ -6,8 +6,8 @@
  */
 
 /**
- * A machine of the same network, by its name in the address: there a WebSocket has the camera's own pictures, each
- * with its boxes, sooner than video can be encoded and decoded.
+ * True for a machine of the same network, judged by its name. There a WebSocket brings the camera's own pictures sooner
+ * than video can be encoded and decoded.
  *
  * @param {string} host
  */
@@ -21,7 +21,12 @@ export function isNear(host) {
   return !name.includes(".") || /\.(local|lan|home|internal|localhost|home\.arpa)$/.test(name);
 }
 
-/** What to try first. @param {{hostname: string, search: string}} place such as `location` @returns {Choice} */
+/**
+ * The transport to try first.
+ *
+ * @param {{hostname: string, search: string}} place such as `location`
+ * @returns {Choice}
+ */
 export function choose({ hostname, search }) {
   const asked = new URLSearchParams(search).get("transport");
   if (asked === "webrtc" || asked === "websocket") return { transport: asked, forced: true };

@@ -1,4 +1,4 @@
-/** One WebRTC connection to the server: offered by HTTP, with a data channel for messages. */
+/** One WebRTC connection to the server. It is offered by HTTP, and has a data channel for messages. */
 
 import { wallClock } from "../lib/clock.js";
 
@@ -15,24 +15,24 @@ const LATER_MS = 1_000;
  *   ondata: (data: string | ArrayBuffer) => void,
  *   onclose: (why: string) => void,
  *   onrefused: (code: string, message: string) => void,
- * }} Handlers of `onclose` and `onrefused` one is called, once, unless `close` was.
+ * }} Handlers one of `onclose` and `onrefused` is called, once, unless `close` was.
  */
 
-/** What the server offers. @param {string} server its origin @returns {Promise<Terms>} */
+/** Ask for the server's terms. @param {string} server its origin @returns {Promise<Terms>} */
 export async function terms(server) {
   const answer = await fetch(`${server}/api/webrtc`);
   if (!answer.ok) throw new Error(`GET /api/webrtc: ${answer.status}`);
   return answer.json();
 }
 
-/** Could this browser do it? */
+/** True if this browser can connect over WebRTC. */
 export function able() {
   return "RTCPeerConnection" in globalThis && "requestVideoFrameCallback" in HTMLVideoElement.prototype;
 }
 
 /**
- * When the picture was taken that a video shows while its callback runs. On a busy machine that is not always the picture which the
- * callback is told of, but the next one.
+ * Times of the picture that a video shows while its callback runs. On a busy machine that may be the next picture after
+ * the one that the callback is told of.
  *
  * @param {HTMLVideoElement} video @param {VideoFrameCallbackMetadata} told
  * @returns {{captureTime?: number, rtpTimestamp?: number}}
@@ -84,7 +84,7 @@ export class Connection {
       if (this.#peer.connectionState === "failed") this.#end("no UDP path");
     };
     this.#peer.onicecandidate = ({ candidate }) => {
-      // Names that only mDNS knows are of no use to the server: it learns the address when we call.
+      // The server can't use names that only mDNS knows. It learns the address from our packets.
       if (!candidate || candidate.candidate.includes(".local")) return;
       this.#candidates.push(`a=${candidate.candidate}`);
       void this.#trickle();
@@ -98,7 +98,7 @@ export class Connection {
     if (this.#channel.readyState === "open") this.#channel.send(text);
   }
 
-  /** End it. Resolves once the server has let go, so that another connection may take the stream. */
+  /** End the connection. Resolves once the server has let go, so that another one may take the stream. */
   async close() {
     this.#over = true;
     this.#channel.onclose = null;
@@ -142,7 +142,7 @@ export class Connection {
     try {
       error = JSON.parse(text).error;
     } catch {
-      // no words of the server's
+      // the answer is not the server's own
     }
     void this.close();
     this.#handlers.onrefused(error.code, error.message);
@@ -156,7 +156,7 @@ export class Connection {
   }
 }
 
-/** An answer that has the browser begin with a good picture, not with a blurred one. @param {string} sdp */
+/** Change an answer so that the browser begins with a sharp picture. @param {string} sdp */
 export function quick(sdp) {
   return sdp.replace(
     /a=rtpmap:(\d+) (VP8|H264)\/90000\r\n/g,

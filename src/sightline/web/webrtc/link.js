@@ -1,6 +1,6 @@
 /**
- * A page's connection to the server, over WebRTC or a WebSocket: whichever the rule says, and a WebSocket where WebRTC
- * does not come about within three seconds, or breaks. Both carry the same messages; over WebRTC pictures go as video.
+ * A page's connection to the server, over WebRTC or a WebSocket. A rule chooses; where WebRTC does not connect within
+ * three seconds, or breaks, a WebSocket takes its place. Both carry the same messages. Over WebRTC pictures go as video.
  */
 
 import { Backoff } from "../lib/backoff.js";
@@ -38,11 +38,11 @@ export class Link {
   #server;
   /** @type {import("./choice.js").Choice} */
   #choice;
-  /** What was chosen before `useSocket`. @type {import("./choice.js").Choice | null} */
+  /** Choice from before `useSocket`. @type {import("./choice.js").Choice | null} */
   #aside = null;
   /** True while pictures go as video. */
   video = false;
-  /** Why it is not WebRTC. */
+  /** Reason why WebRTC is not used. */
   #why = "";
   /** @type {Connection | null} */
   #connection = null;
@@ -87,7 +87,7 @@ export class Link {
     return this.#way === "websocket" ? this.#socket.clock : this.#clock;
   }
 
-  /** Why the server refused the last try. */
+  /** The server's refusal of the last try, or null. */
   get refused() {
     return this.#way === "websocket" ? this.#socket.refused : this.#refused;
   }
@@ -99,7 +99,7 @@ export class Link {
     else this.#useSocket();
   }
 
-  /** End it, for good until the next `open`. */
+  /** End the connection, until the next `open`. */
   close() {
     if (this.phase === "closed") return;
     if (this.#way === "websocket") {
@@ -117,25 +117,25 @@ export class Link {
     else if (this.#phase === "open" || this.#phase === "connecting") this.giveUp("nothing was heard of the server");
   }
 
-  /** WebRTC does not do what it should. @param {string} why */
+  /** Give WebRTC up: it does not do what it should. @param {string} why */
   giveUp(why) {
     if (this.#way === "webrtc") void this.#failed(why);
   }
 
-  /** Don't wait any longer. */
+  /** Connect at once instead of waiting for the next try. */
   retryNow() {
     if (this.#way === "websocket") this.#socket.retryNow();
     else if (this.#phase === "waiting") void this.#tryWebRtc();
   }
 
-  /** The connection proved good. */
+  /** Note that the connection proved good. */
   healthy() {
     this.#socket.healthy();
     this.#backoff.reset();
     this.#refused = null;
   }
 
-  /** From now on over a WebSocket. @param {string} why */
+  /** Use a WebSocket from now on. @param {string} why */
   useSocket(why) {
     if (this.#choice.transport === "websocket") return;
     this.#aside = this.#choice;
@@ -145,7 +145,7 @@ export class Link {
     else if (this.#phase !== "closed") void this.#letGo().then(() => this.#useSocket());
   }
 
-  /** What `useSocket` asked for is over: the next `open` chooses as before, what is open stays. */
+  /** Undo `useSocket`: the next `open` chooses as before. An open connection stays. */
   useAny() {
     if (!this.#aside) return;
     this.#choice = this.#aside;
@@ -245,7 +245,7 @@ export class Link {
     else this.#ping();
   }
 
-  /** WebRTC did not come about, or ended. @param {string} why */
+  /** Take what is left: WebRTC did not connect, or ended. @param {string} why */
   async #failed(why) {
     const had = this.video;
     const left = this.#letGo();
@@ -253,7 +253,7 @@ export class Link {
     await left;
     if (run !== this.#run || this.#phase === "closed") return;
     if (!this.#choice.forced) {
-      this.#choice = { transport: "websocket", forced: false }; // and not three seconds of waiting at every return
+      this.#choice = { transport: "websocket", forced: false }; // rather than three seconds of waiting at every return
       this.#why = had ? `the WebRTC connection broke (${why})` : why;
       this.#useSocket(true);
       return;
@@ -264,7 +264,7 @@ export class Link {
     this.#enter("waiting", performance.now() + wait);
   }
 
-  /** Resolves once the server has, too. */
+  /** Let go of the WebRTC connection. Resolves once the server has let go, too. */
   async #letGo() {
     this.#run += 1;
     clearTimeout(this.#timer);

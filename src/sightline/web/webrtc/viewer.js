@@ -1,4 +1,4 @@
-/** Puts a video's pictures and what the model said of them together, by their RTP time. */
+/** A viewer's link over WebRTC. It joins a video's pictures and their results by RTP time. */
 
 import { readMask } from "../wire/mask.js";
 import { timesOf } from "./connection.js";
@@ -6,7 +6,7 @@ import { Link } from "./link.js";
 
 const KEPT = 90;
 const UNSEEN_MS = 4_000;
-const BLIND = 5; // pictures in a row; before the first real one a browser may show a black one
+const BLIND = 5; // pictures in a row: a browser may show a black one before the first
 
 /**
  * @typedef {import("../wire/messages.js").ViewerFrame} ViewerFrame
@@ -14,7 +14,7 @@ const BLIND = 5; // pictures in a row; before the first real one a browser may s
  * @typedef {(meta: ViewerFrame, picture: import("../wire/findings.js").Picture) => void} Show
  */
 
-/** A viewer's link. Over WebRTC it plays the video out of sight, and gives each picture with its words. */
+/** A viewer's link. Over WebRTC it plays the video out of sight, and gives each picture with its result. */
 export class ViewLink extends Link {
   #matcher;
   #video = document.createElement("video");
@@ -55,7 +55,7 @@ export class ViewLink extends Link {
     stage.append(this.#video);
   }
 
-  /** Pictures that no words came for. */
+  /** Number of pictures that no result came for. */
   get skipped() {
     return this.#matcher.skipped;
   }
@@ -91,9 +91,9 @@ export class ViewLink extends Link {
   }
 }
 
-/** Pictures and words that wait for each other. */
+/** Pictures and results that wait for each other. */
 export class Matcher {
-  /** Pictures that no words came for. */
+  /** Number of pictures that no result came for. */
   skipped = 0;
   #show;
   /** @type {Map<number, Said>} by RTP time, oldest first */
@@ -137,20 +137,20 @@ export class Matcher {
     video.requestVideoFrameCallback(shown);
   }
 
-  /** Words of a picture. @param {ViewerFrame} meta */
+  /** Take the result of a picture. @param {ViewerFrame} meta */
   announce(meta) {
     if (meta.mask_bytes) this.#announced = meta;
     else this.#keep(meta, Promise.resolve(null));
   }
 
-  /** The mask that was announced. @param {ArrayBuffer} data */
+  /** Take the mask that was announced. @param {ArrayBuffer} data */
   receive(data) {
     const meta = this.#announced;
     this.#announced = null;
     if (meta) this.#keep(meta, readMask(new Uint8Array(data)).catch(() => null));
   }
 
-  /** The connection is gone. */
+  /** Forget all: the connection is gone. */
   reset() {
     this.#run += 1;
     this.#said.clear();

@@ -1,5 +1,5 @@
 /**
- * What a model said of one picture, and the picture that it said it of.
+ * Types of a model's findings and of the picture that they belong to.
  *
  * @typedef {{class_id: number, class_name: string, confidence: number, xyxy: [number, number, number, number],
  *   tracker_id?: number}} Detection
@@ -17,7 +17,7 @@
  */
 
 /**
- * What is in a picture, one entry a class, most frequent (or largest) first.
+ * Contents of a picture: one entry per class, most frequent (or largest) first.
  *
  * @param {Findings} findings
  * @returns {{class_id: number, name: string, count: number, share: number}[]} `share` is 0 for detections
@@ -39,7 +39,7 @@ export function summary(findings) {
 }
 
 /**
- * The class that stands for "nothing", as the server's renderer has it.
+ * True for the class that stands for "nothing". The server's renderer has the same rule.
  *
  * @param {{class_id: number, class_name: string}} segment
  */

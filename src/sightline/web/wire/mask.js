@@ -5,7 +5,7 @@
  */
 
 /**
- * The values of a mask, unchanged.
+ * Read the values of a mask, unchanged.
  *
  * @param {Uint8Array<ArrayBuffer>} png
  * @returns {Promise<Mask>}

@@ -10,13 +10,13 @@
  *   rendered?: boolean}} ViewerFrame
  * @typedef {{type: "dropped", frameNumber: number, reason: string, message?: string}} DroppedMessage
  * @typedef {{type: "still", stream: string, frameNumber: number, timestamp: number, captured_at: number,
- *   processing_time_ms: number}} StillMessage nothing moved: the picture before is still what the camera sees
+ *   processing_time_ms: number}} StillMessage nothing moved, and the picture before is up to date
  * @typedef {{type: "status", state: string, message: string}} StatusMessage
  * @typedef {{type: "hello", stream: string, model: string, max_pending: number, max_fps: number,
  *   max_message_bytes: number, max_pixels: number} & Knobs} HelloMessage
  * @typedef {{type: "adapt", reason: string, max_pending: number} & Knobs} AdaptMessage
- * @typedef {{preset: string, fps: number, quality: number, width: number}} Knobs what the server asks of a camera:
- *   pictures a second, a JPEG's quality 0 to 1, pixels of the longer side
+ * @typedef {{preset: string, fps: number, quality: number, width: number}} Knobs asked of a camera: pictures
+ *   per second, a JPEG's quality from 0 to 1, pixels of the longer side
  * @typedef {{type: "settings", stream: string, model: string, engine: string, device: string, imgsz: number | null,
  *   confidence: number, iou: number, max_detections: number, classes: string[] | null}} SettingsMessage
  * @typedef {{type: "settings_refused", stream: string, code: string, message: string, key: string}} SettingsRefused
@@ -32,16 +32,16 @@ const KNOWN = new Set([
   ...["settings", "settings_refused"],
 ]);
 
-/** Refusals after which another try is no use, until somebody does something. */
+/** Codes of refusals that stay until somebody does something: trying again is no use. */
 const FINAL = new Set(["unauthorized", "forbidden", "bad_request", "too_large"]);
 
-/** True if the server would refuse the next try, too. @param {string} code of an error */
+/** True if the server would refuse the next try as well. @param {string} code of an error */
 export function isFinal(code) {
   return FINAL.has(code);
 }
 
 /**
- * A text message of the server, or null if it is none that this page knows: a newer server may say more.
+ * Parse a text message of the server. Null stands for one that this page does not know: a newer server may say more.
  *
  * @param {string} text
  * @returns {ServerMessage | null}

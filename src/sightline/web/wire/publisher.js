@@ -1,4 +1,4 @@
-/** A camera's side of the wire: sends pictures, matches the answers to them, counts what became of each. */
+/** A camera's side of the wire. It sends pictures, matches answers to them, and counts what became of each. */
 
 import { readMask } from "./mask.js";
 import { LiveSocket } from "./socket.js";
@@ -60,27 +60,27 @@ export class Publisher {
     return this.#socket.phase;
   }
 
-  /** Why the server refused the last try. */
+  /** The server's refusal of the last try, or null. */
   get refused() {
     return this.#socket.refused;
   }
 
-  /** True while pictures go out as video, by themselves. */
+  /** True while pictures go out as video, without being sent one by one. */
   get video() {
     return this.#socket.video ?? false;
   }
 
-  /** Send pictures one by one from now on. @param {string} why */
+  /** Send pictures one by one over a WebSocket from now on. @param {string} why */
   useSocket(why) {
     this.#socket.useSocket?.(why);
   }
 
-  /** Send them in any way again. */
+  /** Allow video again. */
   useAny() {
     this.#socket.useAny?.();
   }
 
-  /** Pictures that may go out now. */
+  /** Number of pictures that may go out now. */
   get free() {
     if (this.video) return 0;
     return Math.max(0, (this.hello?.max_pending ?? 0) - this.#pending.size);
@@ -105,13 +105,13 @@ export class Publisher {
     this.#socket.retryNow();
   }
 
-  /** The network is gone or another one: nothing will come over the connection that there was. */
+  /** Give up the connection: the network is gone or another one, so nothing will come over it. */
   lost() {
     this.#socket.drop();
     if (navigator.onLine) this.#socket.retryNow();
   }
 
-  /** Send a picture; it is the publisher's from now on. @param {Taken} frame */
+  /** Send a picture. The publisher owns it from then on. @param {Taken} frame */
   send(frame) {
     const { bitmap, timestamp, width, height } = frame;
     if (this.phase !== "open" || !this.hello || this.#pending.size >= this.hello.max_pending) {
@@ -130,13 +130,15 @@ export class Publisher {
     this.#socket.sendBinary(frame.jpeg);
   }
 
-  /** True if a picture that this page has inferred may go out now: behind none that the server still works on. */
+  /**
+   * True if a picture that this page has inferred may go out now. It must not overtake one that the server works on.
+   */
   get mayInferred() {
     return this.phase === "open" && this.free > 0 && [...this.#pending.values()].every(({ bitmap }) => !bitmap);
   }
 
   /**
-   * Send a picture with what this page found in it. Returns its number; 0 where it could not be sent.
+   * Send a picture with this page's own findings. Returns its number, or 0 if it could not be sent.
    *
    * @param {Inferred} found @param {string} model @param {{backend: string, threads: number}} device
    */
@@ -180,7 +182,7 @@ export class Publisher {
   #onphase(phase, retryAt) {
     if (phase !== "open") {
       this.hello = null;
-      this.#shown = 0; // over WebRTC the server gives the numbers
+      this.#shown = 0; // over WebRTC the server numbers the pictures
       this.#forgetPending();
     }
     this.#events.onphase(phase, retryAt);
@@ -226,7 +228,7 @@ export class Publisher {
     else this.#awaitingMask = { result, pending };
   }
 
-  /** The picture of the video that a result is of. @param {ResultMessage} result @returns {Pending} */
+  /** Find the picture of the video that a result belongs to. @param {ResultMessage} result @returns {Pending} */
   #ofVideo(result) {
     this.counts.sent += 1;
     const shot = this.#socket.taken?.(result);
@@ -273,7 +275,7 @@ export class Publisher {
     this.#awaitingMask = null;
   }
 
-  /** A connection over which nothing comes back is as good as none; only a model that loads may take its time. */
+  /** Drop a connection over which no answer comes. Only a model that is being loaded may take its time. */
   #check() {
     const [oldest] = this.#pending.values();
     if (!this.#modelLoads && oldest && performance.now() - oldest.sentAt > NO_ANSWER_MS) this.#socket.drop();

@@ -1,4 +1,4 @@
-/** A viewer's side of the wire: puts messages together into pictures and decodes them; the newest one wins. */
+/** A viewer's side of the wire. It joins messages into pictures and decodes them; the newest picture wins. */
 
 import { readMask } from "./mask.js";
 
@@ -12,7 +12,7 @@ import { readMask } from "./mask.js";
  */
 
 export class Receiver {
-  /** Pictures passed over because a newer one was there already. */
+  /** Number of pictures passed over because a newer one was there already. */
   skipped = 0;
   #events;
   #decode;
@@ -29,7 +29,7 @@ export class Receiver {
     this.#decode = decode;
   }
 
-  /** Pictures that are received or being decoded, not shown yet. */
+  /** Number of pictures that are received or being decoded, but not shown yet. */
   get waiting() {
     return (this.#next ? 1 : 0) + (this.#busy ? 1 : 0);
   }
@@ -49,13 +49,13 @@ export class Receiver {
     void this.#work();
   }
 
-  /** Nobody looks: keep the newest, decode nothing. @param {boolean} paused */
+  /** Keep the newest picture and decode nothing, as nobody looks; or go on. @param {boolean} paused */
   pause(paused) {
     this.#paused = paused;
     void this.#work();
   }
 
-  /** The connection is gone: what is half there will not come. */
+  /** Forget a picture that has come half way: the connection is gone. */
   reset() {
     this.#announced = null;
     this.#next = null;

@@ -1,4 +1,4 @@
-/** A WebSocket that comes back: it tries again with growing waits, and notices when the other end has gone quiet. */
+/** A WebSocket that comes back. It tries again after growing waits, and notices when the other end goes quiet. */
 
 import { Backoff } from "../lib/backoff.js";
 import { Clock, wallClock } from "../lib/clock.js";
@@ -50,7 +50,7 @@ export class LiveSocket {
   /** @type {Phase} */
   phase = "closed";
   clock = new Clock();
-  /** Why the server refused the last try. @type {{code: string, message: string} | null} */
+  /** The server's refusal of the last try, or null. @type {{code: string, message: string} | null} */
   refused = null;
   #refusedNow = false;
 
@@ -68,7 +68,7 @@ export class LiveSocket {
     if (this.phase === "closed") this.#connect();
   }
 
-  /** End it, for good until the next `open`. */
+  /** End the connection, until the next `open`. */
   close() {
     if (this.phase === "closed") return;
     this.#letGo(1000);
@@ -76,7 +76,7 @@ export class LiveSocket {
     this.#enter("closed");
   }
 
-  /** Give this connection up and try again after a wait, unless the server's refusal says that trying is no use. */
+  /** Give this connection up. Try again after a wait, unless the server's refusal is final. */
   drop() {
     if (this.phase === "closed" || this.phase === "waiting") return;
     this.#letGo(4000);
@@ -90,12 +90,12 @@ export class LiveSocket {
     this.#enter("waiting", performance.now() + wait);
   }
 
-  /** Don't wait any longer. */
+  /** Connect at once instead of waiting for the next try. */
   retryNow() {
     if (this.phase === "waiting" || (this.phase === "closed" && this.refused)) this.#connect();
   }
 
-  /** The connection proved good: the next wait is short again. */
+  /** Note that the connection proved good, which makes the next wait short again. */
   healthy() {
     this.#backoff.reset();
     this.refused = null;

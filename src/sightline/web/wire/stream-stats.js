@@ -1,4 +1,4 @@
-/** One stream as the server tells it: its counts and its model's settings, asked time and again while it matters. */
+/** Statistics of one stream: its counts and its model's settings, fetched regularly while they matter. */
 
 const EVERY_MS = 2_000;
 const NOT_YET_MS = 250;
@@ -22,20 +22,20 @@ const GONE = 404;
  */
 
 /**
- * Ask in rounds, from now on.
+ * Fetch a stream's statistics regularly from now on.
  *
  * @param {string} stream
  * @param {() => boolean} matters
- * @param {(stats: Stats | null, askedAt: number) => void} then null: there is no such stream
- * @param {() => number} every milliseconds
- * @returns {() => void} ask now
+ * @param {(stats: Stats | null, askedAt: number) => void} then gets null if there is no such stream
+ * @param {() => number} every so many milliseconds
+ * @returns {() => void} fetches them now
  */
 export function followStats(stream, matters, then, every = () => EVERY_MS) {
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let timer;
   const round = async () => {
     clearTimeout(timer);
-    timer = setTimeout(round, matters() ? every() : NOT_YET_MS); // whatever becomes of this one
+    timer = setTimeout(round, matters() ? every() : NOT_YET_MS); // whatever becomes of this request
     if (!matters() || document.hidden) return;
     const askedAt = performance.now();
     try {
@@ -44,7 +44,7 @@ export function followStats(stream, matters, then, every = () => EVERY_MS) {
       if (response.ok) then(await response.json(), askedAt);
       else if (response.status === GONE) then(null, askedAt);
     } catch {
-      // The socket's state tells the person already.
+      // The connection's state tells the person already.
     }
   };
   void round();

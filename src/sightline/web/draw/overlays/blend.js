@@ -1,4 +1,4 @@
-/** Areas dyed, the picture's brightness (the V of HSV) kept; the twin of `renderers/blend.py`. */
+/** Dyes areas and keeps the picture's brightness (the V of HSV). Twin of `renderers/blend.py`. */
 
 import { color } from "../../lib/palette.js";
 import { isBackground } from "../../wire/findings.js";
@@ -25,7 +25,7 @@ export function draw(context, picture, place, brush) {
   lay(context, dyed, place, brush.opacity);
 }
 
-/** The brightest shade of a class's colour, 0xAABBGGRR. @param {number} classId */
+/** Brightest shade of a class's colour, as 0xAABBGGRR. @param {number} classId */
 function brightest(classId) {
   const [r, g, b] = color(classId);
   const scale = 255 / Math.max(r, g, b);

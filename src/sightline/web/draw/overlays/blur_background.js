@@ -1,4 +1,4 @@
-/** People sharp, everything else blurred; the twin of `renderers/blur_background.py`. */
+/** Blurs everything but people. Twin of `renderers/blur_background.py`. */
 
 import { blank, cutPeopleOut, lay, layer, workSize } from "../layers.js";
 
@@ -9,7 +9,7 @@ export const title = "Blur background";
 export const needs = "person";
 export const opacity = 0.5;
 
-/** Opacity is how strongly it is blurred. @type {import("../layers.js").Draw} */
+/** Opacity is the strength of the blur. @type {import("../layers.js").Draw} */
 export function draw(context, picture, place, brush) {
   if (brush.opacity <= 0) return;
   const size = workSize(picture, SIDE);
@@ -28,7 +28,7 @@ export function halvings(strength, { width, height }) {
 }
 
 /**
- * Halved and doubled again a few times: every browser can do that, and it is a wide, smooth blur.
+ * Blur by halving and doubling a few times, which every browser can do and which is wide and smooth.
  *
  * @param {CanvasImageSource} image @param {{width: number, height: number}} size @param {number} times
  */

@@ -1,4 +1,4 @@
-/** Boxes with names, masks filled in under them; the twin of `renderers/boxes.py`. */
+/** Draws boxes with names over filled masks. Twin of `renderers/boxes.py`. */
 
 import { percent } from "../../lib/format.js";
 import { labelAt, project } from "../../lib/geometry.js";
@@ -16,7 +16,7 @@ export function draw(context, picture, place, brush) {
   if (!picture.findings) return;
   const { ratio } = brush;
   context.globalAlpha = Math.min(1, 2 * brush.opacity);
-  // The surest on top.
+  // The most confident one on top.
   const found = [...picture.findings.detections].sort((a, b) => a.confidence - b.confidence);
   for (const detection of found) {
     const box = project(detection.xyxy, picture.width, picture.height, place);

@@ -1,4 +1,4 @@
-/** The edges of areas in the colour of their class; the twin of `renderers/contours.py`. */
+/** Draws the edges of areas in their class's colour. Twin of `renderers/contours.py`. */
 
 import { canvasOf, lay, layer, workSize } from "../layers.js";
 import { maskColors, valuesAt } from "../mask.js";
@@ -21,7 +21,7 @@ export function draw(context, picture, place, brush) {
 }
 
 /**
- * Coloured where a pixel so far away, to any of the four sides, is another area's; see-through elsewhere.
+ * Pixels of the edges. A pixel is coloured where one a few pixels away, in any of four directions, is of another area.
  *
  * @param {Uint8Array} values @param {number} width @param {number} height @param {Uint32Array} table
  */

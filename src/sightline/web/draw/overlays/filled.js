@@ -1,4 +1,4 @@
-/** Areas filled with the colour of their class; the twin of `renderers/filled.py`. */
+/** Fills areas with their class's colour. Twin of `renderers/filled.py`. */
 
 import { colored, lay } from "../layers.js";
 

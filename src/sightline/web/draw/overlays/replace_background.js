@@ -1,4 +1,4 @@
-/** People in front of a plain wall; the twin of `renderers/replace_background.py`. */
+/** Puts people in front of a plain wall. Twin of `renderers/replace_background.py`. */
 
 import { blank, cutPeopleOut, lay, layer, workSize } from "../layers.js";
 

@@ -1,4 +1,4 @@
-/** The picture as it came, and beside it what the model sees; the twin of `renderers/side_by_side.py`. */
+/** Shows the picture as it came, and beside it with its boxes. Twin of `renderers/side_by_side.py`. */
 
 import * as boxes from "./boxes.js";
 
