@@ -1,4 +1,4 @@
-"""What stages share. A stage is a step after the model, such as a tracker, zones or counts.
+"""The contract of stages. A stage is a step after the model, such as a tracker, zones or counts.
 
 A file ``analytics/NAME.py`` is a stage plugin; it has ``create() -> Stage``. Each stream that names it has an instance
 of its own, from the arrival of its camera to the arrival of the next.
@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 
 class Staged(NamedTuple):
-    """What a stage makes of one frame."""
+    """A stage's answer for one frame."""
 
     extras: Struct | None = None
     """Data that goes out with the result under the stage's name."""
@@ -48,7 +48,7 @@ class Stage(ABC):
 
 
 class Applied(NamedTuple):
-    """What all stages of a stream made of one frame."""
+    """The answer of all stages of a stream for one frame."""
 
     prediction: Prediction
     extras: Mapping[str, Struct]
@@ -73,11 +73,11 @@ class Pipeline:
         return Pipeline.of(self._stages) if self._stages else self
 
     def apply(self, frame: Frame, prediction: Prediction, card: ModelCard) -> Applied:
-        """What the stages make of a frame that the model has seen."""
+        """Run the stages on a frame that the model has seen."""
         return self._run(frame, prediction, lambda stage, found: stage.apply(frame, found, card))
 
     def touch(self, frame: Frame, prediction: Prediction) -> Applied:
-        """What the stages make of a frame in which nothing moved. ``prediction`` is that of the frame before."""
+        """Run the stages on a frame in which nothing moved. ``prediction`` is that of the frame before."""
         return self._run(frame, prediction, lambda stage, _: stage.touch(frame))
 
     def _run(self, frame: Frame, prediction: Prediction, call: Callable[[Stage, Prediction], Staged]) -> Applied:

@@ -13,7 +13,7 @@ import typer
 from sightline.settings.settings import Settings
 
 Given: TypeAlias = Mapping[str, Any]
-"""What was given on the command line, by setting; None where nothing was. For ``load_settings``."""
+"""Values given on the command line, by setting, None where none was; arguments for ``load_settings``."""
 NOTHING: Given = {}
 
 
@@ -62,7 +62,7 @@ def _options(part: FromSettings) -> Iterator[inspect.Parameter]:
 
 
 def _type(name: str) -> Any:
-    """What the command line takes for a setting. Choices are checked, and named, by ``Settings``."""
+    """Return the type that the command line takes for a setting. ``Settings`` checks and names choices."""
     if name == "adaptive":  # on|off
         return str
     annotation = Settings.model_fields[name].annotation

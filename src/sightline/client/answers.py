@@ -16,7 +16,7 @@ E = TypeVar("E", bound=Struct)
 
 
 class Result(ResultMessage, kw_only=True, omit_defaults=True):
-    """What the model said of one frame. Boxes are pixels of the frame; times are milliseconds.
+    """The model's result for one frame. Boxes are pixels of the frame; times are milliseconds.
 
     ``captured_at``, ``received_at`` and ``processed_at`` are on the server's clock, None where the transport does not
     tell them. ``extras`` has the data of the stages after the model as plain mappings: see ``extra``.

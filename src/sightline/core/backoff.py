@@ -6,7 +6,7 @@ import random
 
 
 class Backoff:
-    """How long to wait before each further try."""
+    """Growing waits between tries."""
 
     def __init__(self, first_s: float, most_s: float, *, factor: float = 2, jitter: float = 0) -> None:
         """The first wait is ``first_s`` seconds; each is ``factor`` times the one before, up to ``most_s``.

@@ -89,7 +89,7 @@ class Forbidden(SightlineError):
 
 
 class NotFound(SightlineError):
-    """What was asked for is not here."""
+    """Something that was asked for and is not here."""
 
     code = "not_found"
     status = 404

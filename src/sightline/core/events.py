@@ -18,7 +18,7 @@ class Event(Struct, tag="event", frozen=True, kw_only=True, omit_defaults=True):
     stream: str
     phase: Phase
     kind: str
-    """What happens, as the stage that found it calls it, such as ``object``, ``zone`` or ``line``."""
+    """Word for what happens, as the stage that found it calls it, such as ``object``, ``zone`` or ``line``."""
     at: float
     """Seconds since 1970, on the clock of the frame in which it was seen."""
     seq: int

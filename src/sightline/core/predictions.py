@@ -1,4 +1,4 @@
-"""What a model says of a picture. A new kind of prediction is one class that follows ``Prediction``."""
+"""Predictions: a model's answer for a picture. A new kind of prediction is one class that follows ``Prediction``."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Raster:
 
 
 class Prediction(Protocol):
-    """What a model says of one picture. Inherit from it, and say only what differs."""
+    """A model's answer for one picture. Inherit from it, and say only what differs."""
 
     mode: ClassVar[str] = "boxes"
     """Renderer that draws it where nobody chose one."""
@@ -75,7 +75,7 @@ class Prediction(Protocol):
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Detections(Prediction):
-    """What a detector found: N rows, columns as in ``supervision``. Indexing takes rows and gives Detections again."""
+    """Objects that a detector found: N rows, columns as in ``supervision``. Indexing by rows gives Detections again."""
 
     mode: ClassVar[str] = "boxes"
     scored: ClassVar[bool] = True

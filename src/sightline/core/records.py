@@ -1,4 +1,4 @@
-"""What a prediction becomes outside: the rows in JSON lines, over the wire and in the SDK. Free of numpy."""
+"""Predictions as rows, as JSON lines, the wire and the SDK have them. No numpy here."""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ class Frame:
     captured_here: float | None = None
     """``captured_at`` on this machine's clock (``time.time()``), where the publisher measured the difference."""
     quality: int = 80
-    """Of the JPEG that viewers get, where the picture came as pixels."""
+    """Quality of the JPEG that viewers get, where the picture came as pixels."""
 
     @property
     def size(self) -> tuple[int, int]:
@@ -88,7 +88,7 @@ class Engine(Protocol):
     device: str
     """``cpu`` or ``cuda:0``."""
     precision: str
-    """What it computes in: fp32, bf16 or fp16."""
+    """Number format that it computes in: fp32, bf16 or fp16."""
     inputs: Mapping[str, TensorSpec]
     outputs: Mapping[str, TensorSpec]
     metadata: Mapping[str, str]
@@ -105,7 +105,7 @@ class Engine(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ModelCard:
-    """What is known of a model, apart from its runtime."""
+    """Facts about a model, apart from its runtime."""
 
     name: str
     family: str
@@ -116,7 +116,7 @@ class ModelCard:
     """Width and height of the model's input; None where it takes any."""
     licence: str
     source: str
-    """Where the weights come from."""
+    """Origin of the weights."""
     path: str | None = None
     size_bytes: int = 0
     description: str = ""
@@ -146,9 +146,9 @@ class FrameResult:
     seen: Mapping[int, float] = field(default_factory=dict)
     """By class, those that are not shown too: rows of a detector, or the share of the frame."""
     reused: Frame | None = None
-    """Where nothing moved: the earlier frame of which this was found, and which looked the same."""
+    """Earlier frame that looked the same and was inferred; None where this frame was inferred itself."""
     browser: str = ""
-    """Where the camera's own browser inferred the frame: what ran the model there, such as ``wasm, 2 threads``."""
+    """Runtime in the camera's own browser that inferred it, such as ``wasm, 2 threads``; empty for the server."""
     mask_kind: str | None = None
     """Meaning of the mask's values, as the prediction's raster says; None without a raster."""
     extras: Mapping[str, Struct] = field(default_factory=dict)

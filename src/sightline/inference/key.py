@@ -1,4 +1,4 @@
-"""Which model is meant, with which engine and at which input size."""
+"""The key of a model: its name, its engine and its input size."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ class ModelKey:
     """A choice of model."""
 
     name: str
-    """What it is offered as."""
+    """Name under which it is offered."""
     spec: str
-    """What the loader takes."""
+    """Specification for the loader."""
     engine: str
     """``auto``, or an engine's name."""
     imgsz: int | None

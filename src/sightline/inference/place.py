@@ -1,4 +1,4 @@
-"""Where a model runs. The worker hands a place its batches and gets an outcome for each frame."""
+"""Places: what a model runs in. The worker hands a place its batches and gets an outcome for each frame."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from sightline.models.base import Model, Options
 
 @dataclass(frozen=True, slots=True)
 class InferenceOptions:
-    """What is asked of a stream's frames."""
+    """Options for a stream's frames."""
 
     options: Options = field(default_factory=Options)
-    """What the model is asked."""
+    """Options for the model."""
     shown: frozenset[int] | None = None
     """The classes that are shown; None for all."""
 

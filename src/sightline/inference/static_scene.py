@@ -34,7 +34,7 @@ class _Seen:
 
 
 class StaticScenes:
-    """What each stream looked like when it was last inferred. Instances of a model share it: a stream is with one of
+    """Looks of each stream when it was last inferred. Instances of a model share it: a stream is with one of
     them at a time."""
 
     def __init__(self) -> None:

@@ -85,7 +85,7 @@ class ModelWorker:
         self.feeds: set[Feed] = set()
         """The streams that have this model."""
         self.left_at = time.monotonic()
-        """When the last stream left, or when the worker was made."""
+        """Time at which the last stream left, or the worker was made: ``time.monotonic()``."""
         self.settled = asyncio.Event()
         """Set once loading has ended, well or not."""
         self.busy_s = 0.0
@@ -243,7 +243,7 @@ class ModelWorker:
         return batch
 
     def _next(self, instance: _Instance, model: Model) -> Feed | None:
-        """Of the feeds of the highest priority the one that waits longest; but nobody waits for ever."""
+        """Return the feed of the highest priority that waits longest; but nobody waits for ever."""
         mine = [feed for feed in self._ready if feed not in self._in_work and self._may_take(instance, model, feed)]
         if not mine:
             return None

@@ -93,7 +93,7 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class Portable:
-    """How a page runs a model's graph itself: what ``web/infer/`` has to know. See ``_input.Recipe``."""
+    """Recipe by which a page runs a model's graph itself, in ``web/infer/``. See ``_input.Recipe``."""
 
     input: TensorSpec
     size: tuple[int, int]

@@ -1,1 +1,1 @@
-"""Who may do what: tokens, certificates, origins."""
+"""Tokens, certificates and origins: who may do what."""

@@ -97,7 +97,7 @@ class Access:
         return Identity(record.id, record.role, record.stream, key)
 
     def record(self, identity: Identity) -> TokenRecord | None:
-        """What is kept of its token."""
+        """Record of its token."""
         return self._known.get(identity.hash)
 
     def require(self, connection: HTTPConnection, *roles: Role, stream: str | None) -> Identity:

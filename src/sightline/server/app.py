@@ -111,7 +111,7 @@ def load_model(settings: Settings, key: ModelKey) -> Loaded:
 
 
 def _threads(workers: int) -> int | None:
-    """Of one instance among several: the cores are shared out. One alone takes what its engine likes best."""
+    """Return the threads of one instance: several share the cores, one alone takes what its engine likes best."""
     return None if workers == 1 else max(1, cores() // workers)
 
 

@@ -1,4 +1,4 @@
-"""What the parts of a server share. It is made with the app, and filled in as the server comes up."""
+"""State that the parts of a server share. It is made with the app, and filled in as the server comes up."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class ServerState:
     tcp_listener: socket.socket | None = None
     """Bound socket for TCP clients, where there is to be one."""
     certificate: Certificate | None = None
-    """What the server shows over TLS; None for plain HTTP."""
+    """TLS context of the server; None for plain HTTP."""
     tls: ssl.SSLContext | None = None
     started_at: float = 0.0
     """``time.monotonic()`` at the start."""

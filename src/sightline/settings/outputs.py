@@ -1,4 +1,4 @@
-"""What the settings file says of outputs, as it stands there: each output's own plugin knows what it must hold."""
+"""Outputs as the settings file has them. Each output's own plugin checks its keys."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ NOT_SETTINGS = frozenset({"SIGHTLINE_CONFIG", "SIGHTLINE_ASSETS", "SIGHTLINE_TOK
 
 
 class StreamDefaults(Choices):
-    """What can be set for one stream."""
+    """Settings of one stream."""
 
     priority: int = Field(0, ge=-100, le=100)
     max_fps: float | None = Field(None, ge=0.1, le=240)

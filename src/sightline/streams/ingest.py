@@ -83,7 +83,7 @@ class Ingest:
 
 
 def _on_our_clock(captured_at: float, clock_offset: float | None, received_at: float) -> float | None:
-    """When a picture was taken, on this machine's clock; None where that is not known.
+    """Return when a picture was taken, on this machine's clock; None where that is not known.
 
     An offset that puts it in the future, or a minute back, was not measured, only guessed.
     """

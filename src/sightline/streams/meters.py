@@ -73,7 +73,7 @@ class Meters:
             self._logged_at = at
 
     def seen(self) -> dict[int, float]:
-        """What was found of late by class id, largest first: mean rows of a detector, or mean share of the frame."""
+        """Return what was found of late by class id, largest first: mean rows, or mean share of the frame."""
         fresh = [found for at, found in self._seen if time.monotonic() - at < SEEN_S]
         total: dict[int, float] = {}
         for found in fresh:

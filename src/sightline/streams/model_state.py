@@ -1,4 +1,4 @@
-"""Which model a stream has, what is asked of it, and the changes under way."""
+"""A stream's model, its options, and the changes under way."""
 
 from __future__ import annotations
 
@@ -42,13 +42,13 @@ class ModelState:
         self.worker = worker
         """Has the model."""
         self.options = InferenceOptions()
-        """What is asked of the stream's frames from now on."""
+        """Options for the stream's frames from now on."""
         self.chosen: dict[str, Any] = {}
-        """What was chosen for the stream; a key that is missing is the server's own. See ``settings.stream``."""
+        """Choices made for the stream. A key that is missing is the server's own. See ``settings.stream``."""
         self.adapted: dict[str, Any] = {}
-        """What the controller has chosen where nobody else has: imgsz, confidence."""
+        """Choices of the controller where nobody else has made one: imgsz, confidence."""
         self.told: Status | None = None
-        """How the model stood when the stream's peers were last told."""
+        """State of the model when the stream's peers were last told."""
         self.pending: PendingSwitch | None = None
         self.failed: FailedSwitch | None = None
         self._feed = feed
@@ -59,7 +59,7 @@ class ModelState:
 
     @property
     def status(self) -> Status:
-        """How the model stands, for peers: loading, ready or failed."""
+        """State of the model, for peers: loading, ready or failed."""
         unready = self.worker.unready
         if unready is None:
             return Status(state="ready", message="The model is ready.")
@@ -73,7 +73,7 @@ class ModelState:
 
     @property
     def next_options(self) -> InferenceOptions:
-        """What is asked of the next frame."""
+        """Options for the next frame."""
         return self.options if self._next is None else self._next[1]
 
     def move(self, worker: ModelWorker, options: InferenceOptions) -> None:
@@ -94,13 +94,13 @@ class ModelState:
             self._take_over()
 
     def busy(self, now: bool) -> None:
-        """Whether the model has frames of the stream."""
+        """Note whether the model has frames of the stream."""
         self._busy = now
         if not now:
             self._take_over()
 
     def give_up(self) -> None:
-        """Whoever waits for a model of this stream waits no longer."""
+        """End the wait for a model of this stream."""
         if self.pending is not None:
             self.pending.over.set()
             self.pending = None

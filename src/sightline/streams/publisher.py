@@ -1,4 +1,4 @@
-"""Those at both ends of a stream: its publisher, and its subscribers."""
+"""Both ends of a stream: its publisher, and its subscribers."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Publisher:
         """Send other pictures from now on."""
 
     def inform(self, message: SettingsMessage | SettingsRefused) -> None:
-        """What the frames are processed with from now on, or why that did not change."""
+        """Say what the frames are processed with from now on, or why that did not change."""
 
     def lost(self) -> bool:
         """True if the peer seems to be gone, though nothing has said so: then it gives way to any other."""

@@ -43,7 +43,7 @@ class Listeners:
 
 
 class StreamLimits:
-    """What a stream may take of the server."""
+    """Limits of what a stream takes of the server."""
 
     def __init__(self, priority: int = 0, max_fps: float | None = None) -> None:
         self.priority, self.max_fps = priority, max_fps
@@ -72,7 +72,7 @@ class Stream:
         self.meters = Meters(name)
         self.model = ModelState(self, worker, self.meters.forget_seen)
         self.adaptive = AdaptiveState(preset)
-        """What is asked of the publisher so that latency stays on target."""
+        """Settings asked of the publisher so that latency stays on target."""
         self.subscriptions: set[Subscription] = set()
         self.listeners = listeners or Listeners()
         self.paused: str | None = None
@@ -111,7 +111,7 @@ class Stream:
 
     @property
     def status(self) -> Status:
-        """Whether pictures come, for who subscribes now."""
+        """Status for a new subscriber: whether pictures come."""
         if self.paused is not None:
             return Status(state="waiting", message=f"Waiting for the camera: {self.paused}.")
         return CAMERA_LIVE if self.publisher is not None else NO_CAMERA

@@ -55,7 +55,7 @@ class PageStages(Struct, omit_defaults=True):
 
 
 class PageResults(Struct, omit_defaults=True):
-    """What a camera's own browser found in its picture, with the model that the stream has."""
+    """Findings of a camera's own browser in its picture, with the model that the stream has."""
 
     model: Annotated[str, Meta(max_length=200)]
     backend: Literal["wasm", "webgpu"]
@@ -137,7 +137,7 @@ class LookWish(Struct, tag="look"):
 
 
 class Auth(Struct, tag="auth"):
-    """Who connects: the first message, where the server asks for tokens. Its hello follows."""
+    """The first message, where the server asks for tokens: who connects. The server's hello follows."""
 
     token: Annotated[str, Meta(max_length=256)]
 
@@ -165,7 +165,7 @@ class FrameMessage(FrameHead, kw_only=True):
 
 
 def captured(frame: FrameHead | FrameMetadata) -> tuple[float, float | None]:
-    """When a frame was taken on the publisher's clock, and what to add for the server's, both in seconds."""
+    """Return when a frame was taken on the publisher's clock, and what to add for the server's, in seconds."""
     offset = frame.clock_offset
     return frame.timestamp / 1000, None if offset is None or isinstance(offset, UnsetType) else offset / 1000
 

@@ -20,7 +20,7 @@ from sightline.zoo.store.verify import megabytes
 
 @dataclass(frozen=True, slots=True)
 class ModelFiles:
-    """What a spec stands for."""
+    """Files that a spec stands for."""
 
     profile: Profile | None
     graph: Path | None
@@ -102,7 +102,7 @@ def graph_in(cache: Cache, profile: Profile, precisions: Sequence[Precision] = P
 def find(
     spec: str | Profile, *, cache: Path | None = None, weights: Path | None = None, halves_first: bool = False
 ) -> ModelFiles:
-    """What a spec stands for that is not built in. Raises ConfigError where nothing can be loaded.
+    """Return the files of a spec that is not built in. Raises ConfigError where nothing can be loaded.
 
     ``weights`` replaces a profile's own. With ``halves_first``, an fp16 export is preferred to an fp32 one.
     """

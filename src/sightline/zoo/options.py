@@ -1,4 +1,4 @@
-"""How a model is loaded: one set of options for Python, the server and the commands."""
+"""Options for loading a model, the same for Python, the server and the commands."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sightline.settings.settings import Settings
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadOptions:
-    """How to load a model."""
+    """Options for loading a model."""
 
     engine: str = "auto"
     """Engine's name; ``auto`` takes the fastest one that fits."""
@@ -26,7 +26,7 @@ class LoadOptions:
     family: str | None = None
     """Kind of model that a file is, where its graph and metadata leave that open."""
     precision: str = "auto"
-    """What the engine computes in: auto, fp32, bf16 or fp16."""
+    """Number format of the engine: auto, fp32, bf16 or fp16."""
     cache: Path | None = None
     """Folder with the weights of profiles, in which engines keep what they compiled, too."""
     weights: Path | None = None
@@ -51,7 +51,7 @@ class LoadKeywords(TypedDict, total=False):
 
 
 def options_of(settings: Settings) -> LoadOptions:
-    """How the settings have their own model loaded."""
+    """Return the options with which the settings load their own model."""
     return LoadOptions(
         engine=settings.engine,
         device=settings.device,

@@ -169,8 +169,8 @@ class Controller:
         self.least = Knobs(*camera, imgsz, confidence)
 
     def model(self, imgsz: int | None, confidence: float | None) -> None:
-        """What the model has where we do nothing; None for what is not ours to choose. To be told whenever it may
-        have changed; then we begin with that."""
+        """Note the model's own settings; None for what is not the controller's to choose. Call it whenever they may
+        have changed; the controller then starts from them."""
         if (imgsz, confidence) != (self.most.imgsz, self.most.confidence):
             self.most = replace(self.most, imgsz=imgsz, confidence=confidence)
             self.knobs = replace(self.knobs, imgsz=imgsz, confidence=confidence)

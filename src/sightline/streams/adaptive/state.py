@@ -1,4 +1,4 @@
-"""What a stream's publisher is asked for, and the controller that decides it."""
+"""Settings that a stream's publisher is asked for, and the controller that decides them."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class AdaptiveState:
         self.asks = False
 
     def knobs(self, max_fps: float | None) -> Knobs:
-        """What the publisher begins with."""
+        """Return the settings that the publisher begins with."""
         knobs = self._sends or preset_knobs(self.preset)
         return replace(knobs, fps=min(knobs.fps, max_fps or knobs.fps))
 
@@ -57,13 +57,13 @@ class AdaptiveState:
 
 
 def preset_knobs(preset: PresetName) -> Knobs:
-    """What a preset asks for."""
+    """Return the settings of a preset."""
     values = PRESETS[preset]
     return Knobs(values.fps, values.quality, values.width)
 
 
 def _bound(settings: Settings) -> Knobs:
-    """What a stream is never asked to go beyond."""
+    """Return the settings beyond which a stream is never asked to go."""
     return Knobs(
         settings.adaptive_fps,
         settings.adaptive_quality,
