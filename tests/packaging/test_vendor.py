@@ -9,7 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-NPM = Path(__file__).resolve().parents[1] / "packaging" / "npm"
+NPM = Path(__file__).resolve().parents[2] / "packaging" / "npm"
 
 
 def test_without_npm_there_are_no_files_and_the_reason_is_told(tmp_path: Path) -> None:

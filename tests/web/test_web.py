@@ -11,7 +11,7 @@ import pytest
 
 from sightline.server import pages
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 WEB = ROOT / "src" / "sightline" / "web"
 PAGES = sorted((WEB / "pages").glob("*.html"))
 VENDOR = WEB / "vendor"
