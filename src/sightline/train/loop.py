@@ -213,13 +213,8 @@ def train(
     cv2.setNumThreads(1)
     torch.manual_seed(options.seed)
     device = pick_device(options.device)
-    net = task.network().to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    if start_from is not None:
-        borrow(net, start_from)
-    run = TrainRun(folder, net, copy.deepcopy(net).requires_grad_(False), _optimizer(net, options))
-    if resume:
-        run.restore(load_checkpoint(folder / "checkpoint.pt"))
-    team.copy(list(net.state_dict().values()))
+    run = _begun(task, folder, options, device, resume=resume, start_from=start_from)
+    team.copy(list(run.net.state_dict().values()))
     folder.mkdir(parents=True, exist_ok=True)
     about = {"kind": task.kind, "classes": list(task.classes), "options": asdict(options)}
     total = max(1, round(options.epochs * photos / options.batch_size))
@@ -260,6 +255,19 @@ def train(
             run.history.append(_check(task, run, options, done, 0.0, means))
         run.save(about)
     return run.average.eval(), run.history, done >= 1
+
+
+def _begun(
+    task: Task, folder: Path, options: TrainOptions, device: torch.device, *, resume: bool, start_from: Path | None
+) -> TrainRun:
+    """A run at its first step, or at that of its checkpoint."""
+    net = task.network().to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    if start_from is not None:
+        borrow(net, start_from)
+    run = TrainRun(folder, net, copy.deepcopy(net).requires_grad_(False), _optimizer(net, options))
+    if resume:
+        run.restore(load_checkpoint(folder / "checkpoint.pt"))
+    return run
 
 
 class _Means:
