@@ -117,6 +117,7 @@ async def test_a_stage_reaches_every_way_out(tmp_path: Path) -> None:
                 ("pulse", "2", 2),
                 ("pulse", "3", 3),
             ]
+        await server.until(lambda s: not s["camera_connected"], path="/api/camera/door/stats")
         async with peer(f"{server.ws}/ws/camera/door") as camera:  # the next camera's stages are new
             await camera.send_frame(1, picture(3))
             answer, _ = await camera.next("result")
