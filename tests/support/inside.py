@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
+from urllib.request import urlopen
 
 from sightline.core.events import Event
 from sightline.server.app import create_app
@@ -24,6 +25,18 @@ class Inside:
     tcp: str
     hub: Hub
     loop: asyncio.AbstractEventLoop
+    server: Server
+    running: threading.Thread
+
+    def join(self) -> str | None:
+        """Wait until the server has ended by itself, and return why."""
+        self.running.join()
+        return self.server.failure
+
+    def get(self, path: str) -> bytes:
+        """Return what the server answers to a GET."""
+        with urlopen(self.http + path, timeout=30) as answer:
+            return bytes(answer.read())
 
     @property
     def ws(self) -> str:
@@ -68,7 +81,7 @@ async def inside(**given: Any) -> AsyncGenerator[Inside]:
     running.start()
     try:
         url, tcp, loop = await asyncio.wait_for(ready, 30)
-        yield Inside(url, tcp, app.state.server.hub, loop)
+        yield Inside(url, tcp, app.state.server.hub, loop, server, running)
     finally:
         server.should_exit = True
         await asyncio.to_thread(running.join)

@@ -15,6 +15,7 @@ from typing import NamedTuple
 from msgspec import Struct
 
 from sightline.core import registry
+from sightline.core.errors import FAULTS
 from sightline.core.events import Event
 from sightline.core.predictions import Prediction
 from sightline.core.types import Frame, ModelCard
@@ -89,7 +90,7 @@ class Pipeline:
             for name, stage in self._stages.items():
                 try:
                     staged = call(stage, prediction)
-                except Exception:
+                except FAULTS:
                     if name not in self._failing:
                         log.exception("stream %s: stage %s failed; said once until it works again", frame.stream, name)
                     self._failing.add(name)

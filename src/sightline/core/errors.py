@@ -6,7 +6,22 @@ handler turns any of them into an HTTP answer, another into a WebSocket ``error`
 
 from __future__ import annotations
 
+import asyncio
 from typing import ClassVar
+
+FAULTS = (Exception, SystemExit, GeneratorExit, asyncio.CancelledError, BaseExceptionGroup)
+"""Whatever foreign code may raise when it is called back; all but a person's Ctrl-C."""
+
+
+def cancelled(error: BaseException) -> bool:
+    """Return True for the cancellation of the current task, which must go on. Any other one is a fault."""
+    task = asyncio.current_task()
+    return isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling() > 0
+
+
+def told(error: BaseException) -> str:
+    """Return an error as a sentence for a peer or the log, at most 300 characters."""
+    return error.message if isinstance(error, SightlineError) else f"{type(error).__name__}: {error}"[:300]
 
 
 class SightlineError(Exception):
@@ -137,6 +152,13 @@ class ModelError(SightlineError):
 
     code = "model_failed"
     status = 503
+
+
+class RenderError(SightlineError):
+    """A picture can't be drawn."""
+
+    code = "render_failed"
+    status = 500
 
 
 class ConfigError(SightlineError):

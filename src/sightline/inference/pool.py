@@ -20,7 +20,7 @@ from typing import TypeAlias
 
 import psutil
 
-from sightline.core.errors import ConfigError, LimitReached, SightlineError
+from sightline.core.errors import FAULTS, ConfigError, LimitReached, ModelError, SightlineError, cancelled, told
 from sightline.inference.key import ModelKey
 from sightline.inference.place import Loaded
 from sightline.inference.worker import ModelWorker
@@ -176,6 +176,11 @@ class ModelPool:
                     worker.fail(LimitReached(f"model {one.key}: nobody waits for it"))
             if worker.error is None:
                 await worker.serve()
+        except FAULTS as e:
+            if cancelled(e):
+                raise
+            log.exception("model %s ended", one.key)
+            worker.fail(ModelError(f"it ended: {told(e)}"))
         finally:
             worker.close()
             if one is not self.own and one in self.models:

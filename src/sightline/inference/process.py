@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Mapping, Sequence, Set
 
-from sightline.core.errors import SightlineError
+from sightline.core.errors import FAULTS, SightlineError, told
 from sightline.core.predictions import Prediction
 from sightline.core.types import Image
 from sightline.inference.place import Failure, Outcome, Request
@@ -27,7 +27,7 @@ def process(
     stream that was inferred gets that one's result.
     """
     for name in gone:
-        model.forget(name)
+        _forget(model, name)
         if scenes is not None:
             scenes.forget(name)
     if model.remembers:
@@ -44,8 +44,8 @@ def process(
                 outcomes[request] = reuse_result(request.frame, earlier, request.pipeline, started=started, begun=begun)
                 continue
             images[request] = codecs.decode(request.frame.image, at_least=model.wanted_side)
-        except SightlineError as e:
-            outcomes[request] = Failure(request.frame, e.message)
+        except FAULTS as e:
+            outcomes[request] = Failure(request.frame, told(e))
         decode_ms[request] = (time.perf_counter() - begun) * 1000
     stages: dict[str, float] = {}
     for request, said in _predict(model, images, stages).items():
@@ -55,18 +55,30 @@ def process(
         frame = request.frame
         times = {"queue": (started - frame.received_at) * 1000, "decode": decode_ms[request]}
         times |= {name: ms / len(images) for name, ms in stages.items()}
-        outcomes[request] = result = make_result(
-            frame,
-            said.scaled(frame.size[0] / images[request].shape[1], frame.size[1] / images[request].shape[0]),
-            model.card,
-            request.pipeline,
-            stages=times,
-            shown=request.asked.shown,
-            started=started,
-        )
+        try:
+            outcomes[request] = result = make_result(
+                frame,
+                said.scaled(frame.size[0] / images[request].shape[1], frame.size[1] / images[request].shape[0]),
+                model.card,
+                request.pipeline,
+                stages=times,
+                shown=request.asked.shown,
+                started=started,
+            )
+        except FAULTS as e:  # what the model gave is no prediction
+            log.exception("model %s: its prediction can't be used", model.card.name)
+            outcomes[request] = Failure(frame, told(e))
+            continue
         if scenes is not None:
             scenes.remember(result, (model.card, request.asked))
     return [outcomes[request] for request in requests]
+
+
+def _forget(model: Model, stream: str) -> None:
+    try:
+        model.forget(stream)
+    except FAULTS:
+        log.exception("model %s could not forget stream %s", model.card.name, stream)
 
 
 def _predict(
@@ -83,7 +95,7 @@ def _predict(
             stages=stages,
         )
         return dict(zip(images, found, strict=True))
-    except Exception as e:
+    except FAULTS as e:
         if len(images) == 1:
             if not isinstance(e, SightlineError):
                 log.exception("model %s failed", model.card.name)

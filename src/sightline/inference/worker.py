@@ -11,9 +11,9 @@ import time
 from typing import Protocol
 from zlib import crc32
 
-from sightline.core.errors import ModelError, SightlineError
+from sightline.core.errors import FAULTS, ModelError, SightlineError, cancelled, told
 from sightline.core.types import Frame, FrameResult
-from sightline.inference.place import Load, Loaded, Outcome, Place, Request
+from sightline.inference.place import Failure, Load, Loaded, Outcome, Place, Request
 from sightline.inference.places.thread import ThreadPlace
 from sightline.inference.static_scene import StaticScenes
 from sightline.models.base import Model
@@ -129,6 +129,8 @@ class ModelWorker:
             return "the model is loading"
         if self.stuck:
             return f"the model has not answered for {STUCK_S:.0f} s"
+        if self._ready and not self._in_work and time.monotonic() - next(iter(self._ready.values())) > STUCK_S:
+            return f"frames have waited for {STUCK_S:.0f} s"
         if self._failures >= FAILURES:
             return f"the model failed on the last {self._failures} frames: {self._last_failure}"
         return None
@@ -176,7 +178,9 @@ class ModelWorker:
             loaded = [await instance.place.load() for instance in self._instances]  # in turn: each takes all cores
         except SightlineError as e:
             self.error = e
-        except Exception as e:  # noqa: BLE001 - the server says why, whatever an engine raised
+        except FAULTS as e:  # the server says why, whatever an engine raised
+            if cancelled(e):
+                raise
             self.error = ModelError(f"{type(e).__name__}: {e}")
         else:
             self.loaded = loaded[0]
@@ -221,7 +225,7 @@ class ModelWorker:
                 continue
             begun = instance.busy_since = time.monotonic()
             try:
-                outcomes = await instance.place.run([request for _, request in batch], gone=gone)
+                outcomes = await self._run(instance, [request for _, request in batch], gone)
             except asyncio.CancelledError:
                 for feed, request in batch:
                     feed.give_back(request.frame)
@@ -232,6 +236,19 @@ class ModelWorker:
                 self._in_work.difference_update(feed for feed, _ in batch)
             for (feed, _), outcome in zip(batch, outcomes, strict=True):
                 self._settle(feed, outcome)
+
+    async def _run(self, instance: _Instance, requests: list[Request], gone: set[str]) -> list[Outcome]:
+        """Have the place run the batch. Whatever it raises instead fails the batch, and nothing else."""
+        try:
+            outcomes = await instance.place.run(requests, gone=gone)
+            if len(outcomes) != len(requests):
+                raise ModelError(f"{len(outcomes)} outcomes: expected {len(requests)}")
+        except FAULTS as e:
+            if cancelled(e):
+                raise
+            log.exception("model %s: a batch of %d failed", self.model_name, len(requests))
+            return [Failure(request.frame, told(e)) for request in requests]
+        return outcomes
 
     def _collect(self, instance: _Instance, model: Model) -> list[tuple[Feed, Request]]:
         batch: list[tuple[Feed, Request]] = []

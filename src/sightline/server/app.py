@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from functools import partial
@@ -64,7 +64,13 @@ def create_app(settings: Settings, *, load: LoadByKey | None = None) -> FastAPI:
             state.dispatchers = await stack.enter_async_context(dispatchers(hub, settings.outputs))
             stack.callback(hub.close, "the server is shutting down")  # before the outputs' last moment
             async with asyncio.TaskGroup() as tasks:
-                running = [tasks.create_task(loop) for loop in (pool.run(), hub.run(), adapt(hub), access.run())]
+                loops: dict[str, Callable[[], Awaitable[None]]] = {
+                    "models": pool.run,
+                    "hub": hub.run,
+                    "adaptation": partial(adapt, hub),
+                    "access": access.run,
+                }
+                running = [tasks.create_task(state.supervisor.keep(name, loop)) for name, loop in loops.items()]
                 yield
                 for task in running:
                     task.cancel()

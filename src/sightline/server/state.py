@@ -13,6 +13,7 @@ from sightline.outputs._dispatcher import Dispatcher
 from sightline.security.authentication import Tries
 from sightline.security.authorization import Access
 from sightline.security.tls import Certificate
+from sightline.server.supervisor import Supervisor
 from sightline.streams.hub import Hub
 from sightline.streams.rendering import Drawing
 
@@ -31,8 +32,11 @@ class ServerState:
     tcp_listener: socket.socket | None = None
     """Bound socket for TCP clients, where there is to be one."""
     certificate: Certificate | None = None
-    """TLS context of the server; None for plain HTTP."""
+    """Certificate that the server shows; None for plain HTTP."""
     tls: ssl.SSLContext | None = None
+    """TLS context of the server; None for plain HTTP."""
+    supervisor: Supervisor = field(default_factory=Supervisor)
+    """Keeps the server's own tasks going."""
     started_at: float = 0.0
     """``time.monotonic()`` at the start."""
     hub: Hub = field(init=False)

@@ -154,7 +154,7 @@ class Server(uvicorn.Server):
         if self.started:
             if self._on_ready is not None:
                 self._on_ready(*self._urls)
-            self._tasks = [asyncio.create_task(self._watch_model())]
+            self._tasks = [asyncio.create_task(self._watch_model()), asyncio.create_task(self._watch_supervisor())]
             if self._certificate is not None and self._config.tls is not None:
                 self._tasks.append(asyncio.create_task(self._certificate.keep(self._config.tls)))
             if self._tunnel is not None:
@@ -178,6 +178,15 @@ class Server(uvicorn.Server):
         if hub.worker.failure is not None:
             self.failure = hub.worker.failure
             self.should_exit = True
+
+    async def _watch_supervisor(self) -> None:
+        """End the server where it can't mend itself, so that what started it can start it anew."""
+        state = self._state
+        while (why := state.supervisor.given_up or state.hub.worker.failure) is None:  # noqa: ASYNC110 - nobody tells
+            await asyncio.sleep(1)
+        await asyncio.sleep(1)  # so that /health can be seen
+        self.failure = why
+        self.should_exit = True
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Tell every peer why, give them a moment to receive it, then close."""

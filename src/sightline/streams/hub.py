@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, Coroutine, Mapping
 from contextlib import asynccontextmanager, suppress
 from typing import Any, Literal
 
-from sightline.core.errors import LimitReached, ShuttingDown, SightlineError, StreamBusy, StreamNotFound
+from sightline.core.errors import FAULTS, LimitReached, ShuttingDown, SightlineError, StreamBusy, StreamNotFound
 from sightline.core.events import Event
 from sightline.core.mailbox import Mailbox
 from sightline.core.metrics import Ledger
@@ -221,7 +221,7 @@ class Hub:
             mailbox.close(reason)
         for stream in self._streams.values():
             if stream.publisher is not None:
-                with suppress(Exception):  # one session that can't be ended must not keep the others from it
+                with suppress(*FAULTS):  # one session that can't be ended must not keep the others from it
                     stream.publisher.close(reason)
 
     def _check_open(self) -> None:

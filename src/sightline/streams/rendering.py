@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import NamedTuple
 
-from sightline.core.errors import BadRequest
+from sightline.core.errors import FAULTS, BadRequest, RenderError, SightlineError, told
 from sightline.core.types import Encoded, Frame, FrameResult
 from sightline.media import codecs
 from sightline.renderers.base import AUTO, choose, default_opacity, draw, modes
@@ -90,6 +90,15 @@ class Drawing:
             log.warning("model %s: %s", result.card.name, why)
 
     def _draw(self, result: FrameResult, look: Look) -> bytes:
+        try:
+            return self._drawn(result, look)
+        except SightlineError:
+            raise
+        except FAULTS as e:  # a renderer's fault costs those who look through it
+            log.exception("stream %s: mode %s could not be drawn", result.frame.stream, look.mode)
+            raise RenderError(f"mode {look.mode} can't be drawn: {told(e)}") from None
+
+    def _drawn(self, result: FrameResult, look: Look) -> bytes:
         opacity = None if look.opacity is None else look.opacity / 100
         image = codecs.decode(result.frame.image)
         drawn = draw(image, result.prediction, result.card.labels, mode=look.mode, opacity=opacity)

@@ -9,6 +9,7 @@ from contextlib import suppress
 from functools import partial
 
 from sightline.analytics.base import Pipeline
+from sightline.core.errors import FAULTS, told
 from sightline.core.events import Event
 from sightline.core.mailbox import Mailbox
 from sightline.core.metrics import TokenBucket
@@ -259,10 +260,10 @@ class Stream:
         """Call the publisher back. If that raises, its session ends; the worker and the other streams go on."""
         try:
             call()
-        except Exception as e:
+        except FAULTS as e:
             log.exception("stream %s: its camera could not be answered, so its session ends", self.name)
-            with suppress(Exception):  # what is broken may not even be able to end
-                publisher.close(f"the answer could not be sent: {type(e).__name__}: {e}"[:300])
+            with suppress(*FAULTS):  # what is broken may not even be able to end
+                publisher.close(f"the answer could not be sent: {told(e)}")
 
     def _tell(self, item: FrameResult | Status) -> None:
         for subscription in self.subscriptions:

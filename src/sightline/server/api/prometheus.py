@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
@@ -11,17 +11,21 @@ from sightline.streams.hub import Hub
 
 
 class HubCollector(Collector):
-    """Collector of one hub's metrics, on the event loop's thread."""
+    """Collector of one server's metrics, on the event loop's thread."""
 
-    def __init__(self, hub: Hub) -> None:
+    def __init__(self, hub: Hub, *, ready: bool, restarts: Mapping[str, int]) -> None:
         self._hub = hub
+        self._ready = ready
+        self._restarts = restarts
 
     def collect(self) -> Iterator[Metric]:
         """All metric families."""
         streams = list(self._hub.streams.values())
-        yield GaugeMetricFamily(
-            "sightline_ready", "1 while frames get results", float(self._hub.worker.unready is None)
-        )
+        yield GaugeMetricFamily("sightline_ready", "1 while frames get results", float(self._ready))
+        restarts = CounterMetricFamily("sightline_restarts", "Tasks that failed and began again", labels=["task"])
+        for task, count in self._restarts.items():
+            restarts.add_metric([task], count)
+        yield restarts
         yield GaugeMetricFamily(
             "sightline_streams", "Streams with a camera", sum(s.publisher is not None for s in streams)
         )

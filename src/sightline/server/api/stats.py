@@ -84,18 +84,21 @@ class Stats(BaseModel):
     models: list[LoadedModel]
     streams: dict[str, StreamStats]
     sinks: list[SinkStats]
+    restarts: dict[str, int]
+    """Tasks of the server that failed and were started again, by name."""
 
 
 @router.get("/health", tags=["health"])
-async def health(request: Request) -> Health:
-    """200 while the server runs."""
+async def health(request: Request, response: Response) -> Health:
+    """200 while the server runs. 503 where it can't mend itself and is about to end."""
+    response.status_code = 200 if state_of(request).supervisor.given_up is None else 503
     return Health(uptime_s=round(time.monotonic() - state_of(request).started_at, 1))
 
 
 @router.get("/ready", tags=["health"], responses={503: {"model": Ready}})
 async def ready(request: Request, response: Response) -> Ready:
     """200 while frames get results; 503 while a model loads, failed, or the worker is dead."""
-    ready = readiness(state_of(request).hub)
+    ready = readiness(state_of(request))
     response.status_code = 200 if ready.ready else 503
     return ready
 
@@ -103,7 +106,8 @@ async def ready(request: Request, response: Response) -> Ready:
 @router.get("/stats", tags=["figures"], dependencies=[needs("view")])
 async def stats(request: Request) -> Stats:
     """Totals and every stream's figures."""
-    hub = state_of(request).hub
+    state = state_of(request)
+    hub = state.hub
     streams = list(hub.streams.values())
     finished = [s.meters.last_result for s in streams if s.meters.last_result is not None]
     newest = max(finished, key=lambda r: r.finished_at, default=None)
@@ -122,7 +126,8 @@ async def stats(request: Request) -> Stats:
         engine=_engine(hub.worker),
         models=[_loaded(one) for one in hub.pool.models],
         streams={s.name: stream_stats(hub, s) for s in streams},
-        sinks=[_sink_stats(dispatcher) for dispatcher in state_of(request).dispatchers],
+        sinks=[_sink_stats(dispatcher) for dispatcher in state.dispatchers],
+        restarts=dict(state.supervisor.restarts),
     )
 
 
@@ -162,5 +167,8 @@ def _engine(worker: ModelWorker) -> EngineStats | None:
 async def metrics(request: Request) -> Response:
     """All figures for Prometheus."""
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(prometheus.HubCollector(state_of(request).hub))
+    state = state_of(request)
+    registry.register(
+        prometheus.HubCollector(state.hub, ready=readiness(state).ready, restarts=state.supervisor.restarts)
+    )
     return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)

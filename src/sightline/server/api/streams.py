@@ -15,7 +15,7 @@ from sightline.core.errors import StreamNotFound
 from sightline.core.types import ModelCard
 from sightline.security.authorization import access_of, needs
 from sightline.server.api.schemas import Error, Ready
-from sightline.server.state import state_of
+from sightline.server.state import ServerState, state_of
 from sightline.settings.presets import PresetName
 from sightline.settings.stream import Choices, bad_setting
 from sightline.streams.adaptive.service import change_preset, restart
@@ -320,18 +320,20 @@ def _viewer_stats(viewer: Subscription) -> ViewerStats:
     return told
 
 
-def readiness(hub: Hub) -> Ready:
-    unready = hub.stopping or hub.worker.unready
+def readiness(state: ServerState) -> Ready:
+    """Whether frames get results: the server's tasks and its own model live."""
+    unready = state.hub.stopping or state.supervisor.failing or state.hub.worker.unready
     return Ready(ready=unready is None, reason=unready or "the model is loaded")
 
 
 @router.get("/api/streams", tags=["streams"], dependencies=[needs()])
 async def streams(request: Request) -> Streams:
     """All streams that one may see."""
-    hub = state_of(request).hub
+    state = state_of(request)
+    hub = state.hub
     access = access_of(request)
     identity = access.require(request, stream=None)
-    ready = readiness(hub)
+    ready = readiness(state)
     found = [stream_stats(hub, s) for s in hub.streams.values() if identity.sees(s.name)]
     return Streams(ready=ready.ready, reason=ready.reason, streams=found)
 

@@ -75,10 +75,13 @@ async def adapt(hub: Hub) -> None:
         busy = {worker: (s - before.get(worker, 0.0)) / (now - last) for worker, s in worked.items()}
         last, before = now, worked
         for stream in hub.streams.values():
-            if stream.adaptive.controller is not None and not stream.adaptive.changing:
-                stream.adaptive.controller.model(*hub.model_switch.adaptable(stream))
-                _step(stream, stream.adaptive.controller, hub.settings, now, busy.get(stream.model.worker, 0.0))
-            _follow(hub, stream)
+            try:
+                if stream.adaptive.controller is not None and not stream.adaptive.changing:
+                    stream.adaptive.controller.model(*hub.model_switch.adaptable(stream))
+                    _step(stream, stream.adaptive.controller, hub.settings, now, busy.get(stream.model.worker, 0.0))
+                _follow(hub, stream)
+            except Exception:
+                log.exception("stream %s: it could not be adapted", stream.name)
 
 
 def _follow(hub: Hub, stream: Stream) -> None:
