@@ -113,27 +113,36 @@ def flood(pipe: Pipe, ws_url: str, streams: int, fps: float, seconds: float, jpe
 
 def camera(_: Pipe, ws_url: str, stream: str, fps: float, jpegs: Sequence[bytes]) -> None:
     """Run a camera of ``fps`` frames a second that, like our page, skips frames while ``max_pending`` are under way."""
+    asyncio.run(_skip(ws_url, stream, fps, jpegs))
+
+
+def cameras(_: Pipe, ws_url: str, count: int, fps: float, jpegs: Sequence[bytes]) -> None:
+    """Run so many such cameras."""
 
     async def run() -> None:
-        async with connected(f"{ws_url}/ws/camera/{stream}") as ws:
-            under_way = 0
-
-            async def receive() -> None:
-                nonlocal under_way
-                async for data in ws:
-                    under_way -= read(data)["type"] in ("result", "dropped")
-
-            receiving = asyncio.create_task(receive())
-            started, seq = time.perf_counter(), 0
-            while not receiving.done():
-                await asyncio.sleep(started + seq / fps - time.perf_counter())
-                if under_way < 2:
-                    under_way += 1
-                    await ws.send(frame_metadata(seq))
-                    await ws.send(jpegs[seq % len(jpegs)])
-                seq += 1
+        await asyncio.gather(*(_skip(ws_url, f"bench-{i}", fps, jpegs) for i in range(count)))
 
     asyncio.run(run())
+
+
+async def _skip(ws_url: str, stream: str, fps: float, jpegs: Sequence[bytes]) -> None:
+    async with connected(f"{ws_url}/ws/camera/{stream}") as ws:
+        under_way = 0
+
+        async def receive() -> None:
+            nonlocal under_way
+            async for data in ws:
+                under_way -= read(data)["type"] in ("result", "dropped")
+
+        receiving = asyncio.create_task(receive())
+        started, seq = time.perf_counter(), 0
+        while not receiving.done():
+            await asyncio.sleep(started + seq / fps - time.perf_counter())
+            if under_way < 2:
+                under_way += 1
+                await ws.send(frame_metadata(seq))
+                await ws.send(jpegs[seq % len(jpegs)])
+            seq += 1
 
 
 def look(pipe: Pipe, ws_url: str, stream: str) -> None:

@@ -10,16 +10,13 @@ import argparse
 import asyncio
 import statistics
 import time
-from functools import partial
 from typing import Any
 
-import numpy as np
 import psutil
 
 from common import asset, save
 from sightline.inference.key import ModelKey
 from sightline.inference.pool import ModelPool
-from sightline.server.app import load_model
 from sightline.settings.settings import Settings
 
 MODELS = (
@@ -29,24 +26,20 @@ MODELS = (
 )
 ROUNDS = 10
 """Number of rounds over which the medians are taken."""
-PICTURE = np.random.default_rng(0).integers(0, 255, (360, 640, 3), np.uint8)
 
 
 async def cycle(pool: ModelPool, key: ModelKey) -> None:
-    """Load a model, let it look at a picture, and wait until it is gone."""
+    """Load a model, which looks at pictures to warm up, and wait until it is gone."""
     async with pool.holding(key, asyncio.Event()) as one:
-        model = one.worker.model
-        assert model is not None
-        await asyncio.to_thread(model.predict, [PICTURE])
-        del model
+        assert one.worker.model is not None
     while one.task is not None:  # noqa: ASYNC110 - the pool has no notification
         await asyncio.sleep(0.02)
 
 
 async def run(cycles: int) -> dict[str, Any]:
     """Resident memory in MB after each cycle; the first ten are the start."""
-    settings = Settings.model_validate({"model": "motion", "model_grace": 0})
-    pool = ModelPool(settings, ModelKey("motion", "motion", "auto", None), partial(load_model, settings))
+    settings = Settings.model_validate({"model": "motion", "model_grace": 0, "place": "thread"})
+    pool = ModelPool(settings, ModelKey("motion", "motion", "auto", None))
     running = asyncio.create_task(pool.run())
     await pool.own.worker.settled.wait()
     keys = [ModelKey(path.split("/")[-1], str(asset(path)), engine, None) for path, engine in MODELS]

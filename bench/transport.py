@@ -37,7 +37,6 @@ from sightline import AsyncClient
 from sightline.client import Result
 from sightline.core.predictions import Detections, Prediction
 from sightline.core.types import Image, ModelCard
-from sightline.inference.place import Loaded
 from sightline.models.base import Model, Options
 from sightline.server.app import create_app
 from sightline.server.uvicorn_server import Server
@@ -83,7 +82,7 @@ class NullModel(Model):
 def our_server(pipe: Pipe) -> None:
     """Run the real server, listening for both transports."""
     settings = Settings.model_validate({"port": 0, "tcp_port": 0, "max_fps": 240, "log_level": "warning"})
-    app = create_app(settings, load=lambda _: Loaded(NullModel(), "", gpu_available=False))
+    app = create_app(settings, load=lambda _: NullModel())
     Server(app, settings, lambda http, tcp: pipe.send((os.getpid(), http.replace("http", "ws"), tcp))).serve_forever()
 
 

@@ -17,7 +17,7 @@ import pytest
 from numpy.typing import NDArray
 
 from sightline.core.predictions import Segmentation
-from sightline.inference.place import InferenceOptions
+from sightline.inference.place import InferenceOptions, ModelFacts
 from sightline.models.base import GraphModel
 from sightline.server.api.client_inference import describe_model
 from sightline.zoo.loader import load_model
@@ -98,7 +98,7 @@ def made(make: Callable[[np.random.Generator], tuple[Outputs, Mapping[str, Any]]
     tensor = np.ascontiguousarray(tensor)
     said = {name: np.array(output) for name, output in model.engine.run(model.graph.feeds(tensor)).items()}
     prediction = model.postprocess(said, place, model.options)
-    described = describe_model(model, InferenceOptions(model.options))
+    described = describe_model(ModelFacts.of(model), InferenceOptions(model.options))
     assert described is not None
     case: dict[str, Any] = {
         "name": make.__name__,

@@ -11,7 +11,6 @@ from collections import Counter
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,16 +25,15 @@ from sightline.core.types import Frame, FrameResult, Image, ModelCard
 from sightline.engines import onnx
 from sightline.inference import worker
 from sightline.inference.key import ModelKey
-from sightline.inference.place import Loaded
 from sightline.inference.pool import ModelPool
 from sightline.models.base import Model, Options
-from sightline.server.app import load_model
 from sightline.settings.settings import Settings
 from sightline.streams.adaptive.controller import Knobs
 from sightline.streams.adaptive.service import adapt, begin
 from sightline.streams.hub import Hub
 from sightline.streams.stream import Stream
 from sightline.wire.messages import SettingsMessage
+from sightline.zoo.loader import load_model
 from sightline.zoo.store import Cache
 from support.made_graph import MakeGraph
 from support.streams import Recorder, picture_of, until
@@ -95,14 +93,13 @@ class Log:
     go: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
     loaded: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
 
-    def load(self, key: ModelKey) -> Loaded:
+    def load(self, key: ModelKey) -> Model:
         self.loads[key.name] += 1
         if key.name in self.slow:
             assert self.loaded.acquire(timeout=30)
         if key.name == "broken":
             raise ModelError(f"{key.spec}: no model at all")
-        model = Sized(key.imgsz or 640, self) if self.sized else Watched(key.name, self)
-        return Loaded(model, "", gpu_available=False)
+        return Sized(key.imgsz or 640, self) if self.sized else Watched(key.name, self)
 
 
 class Told(Recorder):
@@ -230,7 +227,7 @@ async def test_a_newer_change_wins(tmp_path_factory: pytest.TempPathFactory) -> 
         assert (stream.model.pending or stream.model.failed) is None
 
 
-async def test_what_nobody_waits_for_any_more_is_not_loaded(tmp_path_factory: pytest.TempPathFactory) -> None:
+async def test_what_nobody_waits_for_any_more_is_let_go(tmp_path_factory: pytest.TempPathFactory) -> None:
     async with serving(tmp_path_factory) as (hub, log):
         stream, _ = taken(hub, "door")
         log.slow.add("b")
@@ -242,8 +239,7 @@ async def test_what_nobody_waits_for_any_more_is_not_loaded(tmp_path_factory: py
         told = await asyncio.gather(*waiting, return_exceptions=True)
         assert [type(one) for one in told] == [Superseded, Superseded]
         log.loaded.release()
-        await until(lambda: len(hub.pool.models) == 2)
-        assert log.loads == {"a": 1, "b": 1}
+        await until(lambda: len(hub.pool.models) == 1)
 
 
 async def test_a_model_that_hangs_is_not_waited_for(
@@ -419,8 +415,7 @@ async def test_memory_comes_back(make_graph: MakeGraph) -> None:
     rows = np.zeros((6 + 120_000, 84), np.float32)
     file = make_graph({"output0": rows}, metadata={"names": str(dict.fromkeys(range(2), "thing"))})
     settings = Settings.model_validate({"model": "motion", "model_grace": 0})
-    load = partial(load_heavy, settings)
-    pool = ModelPool(settings, ModelKey("motion", "motion", "auto", None), load)
+    pool = ModelPool(settings, ModelKey("motion", "motion", "auto", None), load_heavy)
     running = asyncio.create_task(pool.run())
     await pool.own.worker.settled.wait()
     process = psutil.Process()
@@ -437,9 +432,9 @@ async def test_memory_comes_back(make_graph: MakeGraph) -> None:
     assert seen[-1] < seen[1] * 1.05, [round(rss / 2**20) for rss in seen]
 
 
-def load_heavy(settings: Settings, key: ModelKey) -> Loaded:
+def load_heavy(key: ModelKey) -> Model:
     """The graph is of no family: it is opened, and the model that it belongs to finds what moves."""
-    loaded = load_model(settings, ModelKey("motion", "motion", key.engine, None))
+    model = load_model("motion")
     if key.name == "big":
-        loaded.model.engine = onnx.open(Path(key.spec), threads=1)
-    return loaded
+        model.engine = onnx.open(Path(key.spec), threads=1)
+    return model

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -17,9 +18,10 @@ from numpy.typing import NDArray
 from sightline import AsyncClient
 from sightline.analytics.base import Pipeline
 from sightline.core.types import Encoded, Frame, FrameResult, Image
+from sightline.inference.infer import infer
+from sightline.inference.outcomes import Batch
 from sightline.inference.place import InferenceOptions, Outcome, Request
-from sightline.inference.process import process
-from sightline.inference.static_scene import LEVELS, StaticScenes, difference, thumbnail
+from sightline.inference.static_scene import LEVELS, LastResults, StaticScenes, difference, thumbnail
 from sightline.media import codecs
 from sightline.models.base import Model, Options
 from sightline.zoo import loader
@@ -57,6 +59,20 @@ def detector(make_graph: MakeGraph) -> Path:
     return make_graph({"output0": rows}, size=(64, 64), metadata={"names": "{0: 'cat', 1: 'dog'}"})
 
 
+class Memory(NamedTuple):
+    """What is known of earlier frames: where the model is, and where results are made."""
+
+    scenes: StaticScenes
+    last: LastResults
+
+
+def process(
+    model: Model, requests: list[Request], memory: Memory, *, gone: frozenset[str] | set[str] = frozenset()
+) -> list[Outcome]:
+    batch = Batch(requests, model.card, memory.last, gone)
+    return batch.outcomes(infer(model, batch.asks, memory.scenes, gone=gone))
+
+
 def request(model: Model, of: Frame) -> Request:
     return Request(of, InferenceOptions(model.options), Pipeline())
 
@@ -80,10 +96,10 @@ def test_a_small_thing_that_moves_is(scene: Image) -> None:
 
 def test_slow_movement_adds_up(make_graph: MakeGraph, scene: Image) -> None:
     model = loader.load_model(str(detector(make_graph)))
-    scenes = StaticScenes()
+    memory = Memory(StaticScenes(), LastResults())
     inferred = []
     for seq in range(24):  # a pixel a frame
-        (outcome,) = results(process(model, [request(model, frame(with_square(scene, 200 + seq), seq))], scenes=scenes))
+        (outcome,) = results(process(model, [request(model, frame(with_square(scene, 200 + seq), seq))], memory))
         if outcome.reused is None:
             inferred.append(seq)
     assert len(inferred) >= 3, "it moved by 24 pixels"
@@ -92,28 +108,28 @@ def test_slow_movement_adds_up(make_graph: MakeGraph, scene: Image) -> None:
 
 def test_a_still_frame_gets_the_last_result_as_its_own(make_graph: MakeGraph, scene: Image) -> None:
     model = loader.load_model(str(detector(make_graph)))
-    scenes = StaticScenes()
+    memory = Memory(StaticScenes(), LastResults())
     first, second = frame(scene, 1, noise=3), frame(scene, 2, noise=3)
-    (a,) = results(process(model, [request(model, first)], scenes=scenes))
-    (b,) = results(process(model, [request(model, second)], scenes=scenes))
+    (a,) = results(process(model, [request(model, first)], memory))
+    (b,) = results(process(model, [request(model, second)], memory))
     assert (a.reused, b.reused) == (None, first)
     assert (b.frame, b.detections) == (second, a.detections)
     assert set(b.stages) == {"queue", "compare"}
-    (c,) = results(process(model, [request(model, frame(scene, 2, noise=3, stream="other"))], scenes=scenes))
+    (c,) = results(process(model, [request(model, frame(scene, 2, noise=3, stream="other"))], memory))
     assert c.reused is None, "streams are apart"
     model.options = Options(confidence=0.5)
-    (d,) = results(process(model, [request(model, frame(scene, 3, noise=3))], scenes=scenes))
+    (d,) = results(process(model, [request(model, frame(scene, 3, noise=3))], memory))
     assert d.reused is None, "with another threshold it may see something else"
-    (e,) = results(process(model, [request(model, frame(scene, 4, noise=3))], gone={"door"}, scenes=scenes))
+    (e,) = results(process(model, [request(model, frame(scene, 4, noise=3))], memory, gone={"door"}))
     assert e.reused is None, "a camera that comes back starts anew"
 
 
 def test_another_size_is_another_picture(make_graph: MakeGraph, scene: Image) -> None:
     model = loader.load_model(str(detector(make_graph)))
-    scenes = StaticScenes()
+    memory = Memory(StaticScenes(), LastResults())
     half = cv2.resize(scene, (SIZE[0] // 2, SIZE[1] // 2)).astype(np.uint8)
     found = [
-        results(process(model, [request(model, frame(i, n))], scenes=scenes))[0]
+        results(process(model, [request(model, frame(i, n))], memory))[0]
         for n, i in enumerate((scene, half, half, scene))
     ]
     assert [r.reused is not None for r in found] == [False, False, True, False]
@@ -121,17 +137,17 @@ def test_another_size_is_another_picture(make_graph: MakeGraph, scene: Image) ->
 
 def test_a_broken_picture_fails_alone_and_is_not_remembered(make_graph: MakeGraph, scene: Image) -> None:
     model = loader.load_model(str(detector(make_graph)))
-    scenes = StaticScenes()
+    memory = Memory(StaticScenes(), LastResults())
     broken = Frame("door", 1, 0.0, 0.0, Encoded(b"\xff\xd8\xff no", *SIZE))
-    assert not isinstance(process(model, [request(model, broken)], scenes=scenes)[0], FrameResult)
-    (good,) = results(process(model, [request(model, frame(scene, 2))], scenes=scenes))
+    assert not isinstance(process(model, [request(model, broken)], memory)[0], FrameResult)
+    (good,) = results(process(model, [request(model, frame(scene, 2))], memory))
     assert good.reused is None
 
 
 def test_motion_sees_every_frame(scene: Image) -> None:
-    model, scenes = loader.load_model("motion"), StaticScenes()
+    model, memory = loader.load_model("motion"), Memory(StaticScenes(), LastResults())
     for seq in range(4):
-        (outcome,) = results(process(model, [request(model, frame(scene, seq))], scenes=scenes))
+        (outcome,) = results(process(model, [request(model, frame(scene, seq))], memory))
         assert outcome.reused is None
 
 

@@ -15,7 +15,7 @@ import pytest
 from sightline.core.predictions import Detections, Prediction
 from sightline.core.types import Image, ModelCard
 from sightline.inference.key import ModelKey
-from sightline.inference.place import Loaded
+from sightline.inference.places.thread import ThreadPlace
 from sightline.inference.pool import ModelPool
 from sightline.inference.worker import ModelWorker
 from sightline.models.base import Model, Options
@@ -58,7 +58,7 @@ async def working(instances: int = 1) -> AsyncGenerator[tuple[Hub, list[str], th
     turns: list[str] = []
     go = threading.Semaphore(0)
     settings = Settings.model_validate({"static_skip": False, "workers": instances})
-    pool = ModelPool(settings, KEY, lambda _: Loaded(Held(turns, go), "", gpu_available=False))
+    pool = ModelPool(settings, KEY, lambda _: Held(turns, go))
     hub = Hub(settings, pool)
     running = asyncio.create_task(pool.run())
     await hub.worker.settled.wait()
@@ -132,12 +132,18 @@ async def test_a_model_that_is_gone_is_held_by_nobody(request: pytest.FixtureReq
     request.addfinalizer(partial(sys.setswitchinterval, sys.getswitchinterval()))
     sys.setswitchinterval(1e-6)
     for _ in range(200):  # its thread must never be a moment late
-        worker = ModelWorker(lambda: Loaded(Held([], threading.Semaphore()), "", gpu_available=False))
+        made: list[weakref.ref[Held]] = []
+
+        def load(made: list[weakref.ref[Held]] = made) -> Model:
+            model = Held([], threading.Semaphore())
+            made.append(weakref.ref(model))
+            return model
+
+        worker = ModelWorker([ThreadPlace(load, None)])
         await worker.load()
-        held = weakref.ref(worker.model)
         worker.close()
         await worker.gone()
-        assert held() is None
+        assert made[0]() is None
 
 
 async def test_settings_and_the_api_set_both(tmp_path_factory: pytest.TempPathFactory) -> None:

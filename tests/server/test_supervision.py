@@ -18,7 +18,6 @@ from sightline.core.errors import RenderError
 from sightline.core.predictions import Detections, Prediction
 from sightline.core.types import Frame, FrameResult, Image, ModelCard
 from sightline.inference.key import ModelKey
-from sightline.inference.place import Loaded
 from sightline.inference.pool import ModelPool
 from sightline.models.base import Model, Options
 from sightline.server import supervisor
@@ -64,7 +63,7 @@ class Faulty(Model):
 @asynccontextmanager
 async def working(model: Model) -> AsyncGenerator[Hub]:
     settings = Settings.model_validate({"static_skip": False})
-    pool = ModelPool(settings, ModelKey("m", "m", "auto", None), lambda _: Loaded(model, "", gpu_available=False))
+    pool = ModelPool(settings, ModelKey("m", "m", "auto", None), lambda _: model)
     hub = Hub(settings, pool)
     running = asyncio.create_task(pool.run())
     await pool.own.worker.settled.wait()

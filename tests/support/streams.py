@@ -11,7 +11,6 @@ import numpy as np
 from sightline.core.predictions import Detections
 from sightline.core.types import Encoded, Frame, FrameResult, ModelCard
 from sightline.inference.key import ModelKey
-from sightline.inference.place import Loaded
 from sightline.inference.pool import ModelPool
 from sightline.models.motion import create
 from sightline.settings.settings import Settings
@@ -74,7 +73,7 @@ def result(of: Frame) -> FrameResult:
 def make_hub(**settings: int) -> Hub:
     given = Settings.model_validate(settings)
     key = ModelKey("motion", "motion", "auto", None)
-    return Hub(given, ModelPool(given, key, lambda _: Loaded(create(), "", gpu_available=False)))
+    return Hub(given, ModelPool(given, key, lambda _: create()))
 
 
 def balanced(stream: Stream) -> bool:

@@ -18,7 +18,6 @@ from hypothesis import strategies as st
 
 from sightline.core.errors import BadRequest, ConfigError, LimitReached, ProtocolError, StreamBusy
 from sightline.inference.key import ModelKey
-from sightline.inference.place import Loaded
 from sightline.inference.pool import ModelPool
 from sightline.models.motion import create
 from sightline.settings.settings import Settings
@@ -127,7 +126,7 @@ async def test_a_program_that_crashed_has_its_stream_again_as_soon_as_it_starts_
     """UDP tells nothing of a crash; and nothing else may take the stream while pictures come."""
     settings = Settings.model_validate({})
     key = ModelKey("motion", "motion", "auto", None)
-    hub = Hub(settings, ModelPool(settings, key, lambda _: Loaded(create(), "", gpu_available=False)))
+    hub = Hub(settings, ModelPool(settings, key, lambda _: create()))
 
     def publish() -> WebRtcPublisher:
         return WebRtcPublisher(hub, WebRtcPeer(settings), "obs", wants_results=True, preset=None, session="")

@@ -69,6 +69,9 @@ class Pipeline:
         """Make new stages of these names. Raises ConfigError for one that does not exist."""
         return cls({name: registry.load("analytics", name).create() for name in names})
 
+    def __len__(self) -> int:
+        return len(self._stages)
+
     def renewed(self) -> Pipeline:
         """Make new stages of the same names, which know nothing of earlier frames."""
         return Pipeline.of(self._stages) if self._stages else self

@@ -28,7 +28,17 @@ def serve(
     models: Annotated[
         Given,
         options_for(
-            "model", "profile", "weights", "family", "engine", "device", "precision", "imgsz", "conf", "workers"
+            "model",
+            "profile",
+            "weights",
+            "family",
+            "engine",
+            "device",
+            "precision",
+            "imgsz",
+            "conf",
+            "place",
+            "workers",
         ),
     ] = NOTHING,
     streams: Annotated[

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
 from sightline.analytics.base import Pipeline
-from sightline.core.types import Frame, FrameResult
-from sightline.models.base import Model, Options
+from sightline.core.registry import plugins
+from sightline.core.types import Frame, FrameResult, ModelCard
+from sightline.models.base import Model, Options, Portable
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,24 +44,75 @@ Outcome: TypeAlias = FrameResult | Failure
 
 
 @dataclass(frozen=True, slots=True)
-class Loaded:
-    """A model ready to run, and what was found out while it was loaded."""
+class EngineFacts:
+    """What runs a model's graph."""
 
-    model: Model
-    engine_reason: str
-    """Why this engine runs it."""
+    name: str
+    device: str
+    precision: str
+    reason: str
+    """Why it was chosen."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFacts:
+    """Facts about a model that is loaded, wherever it runs."""
+
+    card: ModelCard
+    engine: EngineFacts | None
+    """None for a model that needs no weights."""
+    input_size: tuple[int, int] | None
+    """Width and height of the graph's input; None for a model without a graph."""
+    stride: int | None
+    """Number that the input's sides must be multiples of if its size can be chosen; else None."""
+    portable: Portable | None
+    """The recipe with which a page runs the model; None if pages can't run it."""
+    max_batch: int
+    """Largest useful batch of pictures."""
+    remembers: bool
+    """Whether the model has to see every picture of a stream."""
     gpu_available: bool
+    """Whether an engine of this machine could use a graphics card."""
+
+    @classmethod
+    def of(cls, model: Model) -> ModelFacts:
+        """Return the facts about a model that was loaded here. Looks for graphics cards: not for the event loop."""
+        engine = model.engine
+        return cls(
+            card=model.card,
+            engine=None
+            if engine is None
+            else EngineFacts(engine.name, engine.device, engine.precision, model.engine_reason),
+            input_size=model.input_size,
+            stride=model.stride,
+            portable=model.portable,
+            max_batch=model.max_batch,
+            remembers=model.remembers,
+            gpu_available=_gpu_available(),
+        )
 
 
-Load: TypeAlias = Callable[[], Loaded]
+Load: TypeAlias = Callable[[], Model]
 """Loads and warms a model. Runs off the event loop; raises SightlineError."""
 
 
 class Place(Protocol):
     """One instance of a model and what it runs in. All calls come from the event loop, one ``run`` at a time."""
 
-    async def load(self) -> Loaded:
-        """Load the model. Raises whatever loading raises; ``close`` has to follow all the same."""
+    dead: str | None
+    """Why it can run nothing until it is loaded again, in words; None while it is well."""
+    on_death: Callable[[], None] | None
+    """Called on the event loop once it is dead."""
+    own_bytes: int
+    """Memory that it takes apart from this process; 0 where it is a part of it."""
+
+    @property
+    def pid(self) -> int | None:
+        """The process it has for itself; None without one."""
+        ...
+
+    async def load(self) -> ModelFacts:
+        """Load the model, also again after a death. Raises whatever loading raises; ``close`` has to follow."""
         ...
 
     async def run(self, requests: Sequence[Request], *, gone: Set[str] = frozenset()) -> list[Outcome]:
@@ -74,3 +126,8 @@ class Place(Protocol):
     async def closed(self) -> None:
         """Wait, after ``close``, until the memory is given back."""
         ...
+
+
+def _gpu_available() -> bool:
+    engines = plugins("engines").values()
+    return any(d.startswith("cuda") for e in engines if e.available() is None for d in e.devices())

@@ -1,7 +1,7 @@
 """All models of a server: one instance for each choice, shared by all streams that have made it.
 
-Loading takes a thread of its own and leaves the interpreter's lock free but for moments (``bench/switching.py``), so
-streams are served on meanwhile. What no stream uses is released after a grace time, sooner where memory is short.
+Models load side by side, and none of them on the event loop, so streams are served on meanwhile. What no stream uses
+is released after a grace time, sooner where memory is short.
 """
 
 from __future__ import annotations
@@ -22,8 +22,14 @@ import psutil
 
 from sightline.core.errors import FAULTS, ConfigError, LimitReached, ModelError, SightlineError, cancelled, told
 from sightline.inference.key import ModelKey
-from sightline.inference.place import Loaded
+from sightline.inference.place import Place
+from sightline.inference.places.messages import LoadRequest
+from sightline.inference.places.process import ProcessPlace
+from sightline.inference.places.thread import ThreadPlace
+from sightline.inference.plan import in_processes, memory, plan
+from sightline.inference.static_scene import LastResults
 from sightline.inference.worker import ModelWorker
+from sightline.models.base import Model
 from sightline.settings.settings import Settings
 from sightline.zoo.catalogue import find
 
@@ -31,6 +37,8 @@ log = logging.getLogger(__name__)
 
 TIDY_S = 0.25
 """Interval between checks for idle models."""
+END_S = 2.0
+"""Time that models have to end with the server."""
 OF_FILE = 2
 """Memory that a model takes, in sizes of its file, before it was ever measured."""
 MB = 1 << 20
@@ -38,7 +46,7 @@ M_ARENA_MAX = -8
 """``M_ARENA_MAX`` of glibc's malloc.h."""
 
 
-LoadByKey: TypeAlias = Callable[[ModelKey], Loaded]
+LoadByKey: TypeAlias = Callable[[ModelKey], Model]
 """Loads and warms the model of a key. Runs off the event loop; raises SightlineError."""
 
 
@@ -53,30 +61,28 @@ class Pooled:
     kept: bool = False
     """True if the operator wants it to stay."""
     bytes: int = 0
-    """Memory that loading it took."""
-    loading: bool = False
+    """Memory that it takes; before it is loaded, an estimate."""
     task: asyncio.Task[None] | None = field(default=None, repr=False)
 
     @property
     def idle(self) -> bool:
         """True if nobody uses it."""
-        return not (self.kept or self.pins or self.loading or self.worker.feeds)
+        return not (self.kept or self.pins or self.worker.feeds)
 
 
 class ModelPool:
     """All models that are loaded or being loaded. Used on the event loop only."""
 
-    def __init__(self, settings: Settings, own: ModelKey, load: LoadByKey) -> None:
-        """``own``: the server's own model, which stays as every stream begins with it. ``load`` runs in a thread."""
+    def __init__(self, settings: Settings, own: ModelKey, load: LoadByKey | None = None) -> None:
+        """``own``: the server's own model, which stays as every stream begins with it. ``load`` replaces the loading
+        of models, which then run in threads."""
         self._settings = settings
         self._load = load
-        self._turn = asyncio.Lock()
-        """Held while a model loads: each takes all cores, and memory can be measured only one by one."""
         self._tasks: asyncio.TaskGroup | None = None
         self._took: dict[ModelKey, int] = {}
         """Bytes that models took when they were loaded."""
         _keep_together()
-        self.budget = (settings.model_memory_mb or psutil.virtual_memory().total // MB // 2) * MB
+        self.budget = memory(settings)
         self.own = self._made(own, kept=True)
         self.models = [self.own]
 
@@ -90,6 +96,8 @@ class ModelPool:
                     self._tidy()
         finally:
             self._tasks = None
+            ends = [asyncio.ensure_future(one.worker.gone()) for one in self.models]
+            await asyncio.wait(ends, timeout=END_S)  # not for ever: a thread can't be ended
 
     def of(self, worker: ModelWorker) -> Pooled:
         """Return the entry of a worker's model."""
@@ -145,6 +153,8 @@ class ModelPool:
             yield one
         finally:
             one.pins -= 1
+            if one.idle and not one.worker.settled.is_set():
+                self._release(one, "nobody waits for it any more")
 
     def busy_s(self) -> dict[ModelWorker, float]:
         """Return the seconds that each model has worked so far."""
@@ -157,9 +167,22 @@ class ModelPool:
     # One model's life
 
     def _made(self, key: ModelKey, *, kept: bool = False) -> Pooled:
+        last = LastResults() if self._settings.static_skip else None
+        places = [self._place(key, last, f"model-{number}") for number in range(self._settings.workers)]
+        return Pooled(key, ModelWorker(places), kept=kept)
+
+    def _place(self, key: ModelKey, last: LastResults | None, name: str) -> Place:
         settings = self._settings
-        worker = ModelWorker(partial(self._load, key), static_skip=settings.static_skip, instances=settings.workers)
-        return Pooled(key, worker, kept=kept)
+        if self._load is not None:
+            return ThreadPlace(partial(self._load, key), last, name=name)
+        planned = plan(settings, key)
+        if not in_processes(settings):
+            return ThreadPlace(planned.load, last, name=name)
+        level = logging.getLogger().getEffectiveLevel()
+        first = LoadRequest(
+            planned.spec, planned.name, planned.options, last is not None, planned.memory_bytes, log_level=level
+        )
+        return ProcessPlace(first, last, load_s=settings.load_timeout, name=name)
 
     def _start(self, one: Pooled) -> None:
         if self._tasks is None:
@@ -169,11 +192,7 @@ class ModelPool:
     async def _live(self, one: Pooled) -> None:
         worker = one.worker
         try:
-            async with self._turn:
-                if one.kept or one.pins:
-                    await self._enter(one)
-                else:  # nobody waits for it any more
-                    worker.fail(LimitReached(f"model {one.key}: nobody waits for it"))
+            await self._enter(one)
             if worker.error is None:
                 await worker.serve()
         except FAULTS as e:
@@ -183,33 +202,35 @@ class ModelPool:
             worker.fail(ModelError(f"it ended: {told(e)}"))
         finally:
             worker.close()
-            if one is not self.own and one in self.models:
-                self.models.remove(one)
+        if one is not self.own and one in self.models:
+            self.models.remove(one)
+        await worker.gone()
 
     async def _enter(self, one: Pooled) -> None:
         try:
-            self._make_room(one.key)
+            one.bytes = self._make_room(one.key)
         except SightlineError as e:
             one.worker.fail(e)
             return
         before = _rss()
-        one.loading = True
         await one.worker.load()
-        one.loading = False
         if one.worker.error is not None:
             log.warning("model %s could not be loaded: %s", one.key, one.worker.error.message)
             return
         model = one.worker.model
-        one.bytes = max(_rss() - before, 0 if model is None else model.card.size_bytes)
-        self._took[one.key] = one.bytes
+        size = 0 if model is None else model.card.size_bytes
+        one.bytes = self._took[one.key] = one.worker.own_bytes or max(_rss() - before, size)
 
     # Memory
 
-    def _make_room(self, key: ModelKey) -> None:
-        """Release what nobody uses, if memory is short; raise LimitReached where that is not enough."""
-        if key == self.own.key:
-            return
+    def _make_room(self, key: ModelKey) -> int:
+        """Release what nobody uses, if memory is short; raise LimitReached where that is not enough.
+
+        Returns the bytes that the model is expected to take.
+        """
         needs = self._took.get(key) or OF_FILE * _file_size(key.spec, self._settings.cache)
+        if key == self.own.key:
+            return needs
         self._tidy(needs)
         used = self.memory()
         if used + needs > self.budget:
@@ -217,6 +238,7 @@ class ModelPool:
                 f"model {key} needs about {needs / MB:.0f} MB and those in use take {used / MB:.0f}: "
                 f"expected no more than {self.budget / MB:.0f} together (setting model_memory_mb)"
             )
+        return needs
 
     def _tidy(self, needs: int = 0) -> None:
         """Release what nobody has used for long, and where memory is short what nobody uses, oldest first."""

@@ -28,52 +28,64 @@ MAX_STREAMS = 4096
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    result: FrameResult
+    received_at: float
+    size: tuple[int, int]
+    jpeg: bytes | None
     thumbnail: NDArray[np.uint8]
-    settings: tuple[Any, ...]
 
 
 class StaticScenes:
-    """Looks of each stream when it was last inferred. Instances of a model share it: a stream is with one of
-    them at a time."""
+    """Looks of each stream when it was last inferred. Kept where the model is."""
 
     def __init__(self) -> None:
         self._seen: OrderedDict[str, _Seen] = OrderedDict()
-        self._new: dict[str, NDArray[np.uint8]] = {}
 
-    def reuse(self, frame: Frame, settings: tuple[Any, ...]) -> FrameResult | None:
-        """Return the last result if nothing moved since, and the model and its settings are the same; else None.
+    def same(self, frame: Frame, last: float | None) -> bool:
+        """Return whether a frame looks like the last one of its stream that was inferred; else remember its looks.
 
-        The result is that of its own frame: see ``result.reuse_result``. Raises BadImage.
+        ``last``: when that one came; None where its result is not to be used again. Raises BadImage.
         """
         seen = self._seen.get(frame.stream)
-        if (
-            seen is not None
-            and seen.settings == settings
-            and isinstance(frame.image, Encoded)
-            and isinstance(seen.result.frame.image, Encoded)
-            and seen.result.frame.image.data == frame.image.data
-        ):
-            return seen.result
-        now = self._new[frame.stream] = thumbnail(frame)
-        if seen is None or seen.settings != settings or seen.result.frame.size != frame.size:
-            return None
-        return seen.result if difference(seen.thumbnail, now) <= LEVELS else None
-
-    def remember(self, result: FrameResult, settings: tuple[Any, ...]) -> None:
-        """Remember the result of a frame for which ``reuse`` had none."""
-        stream = result.frame.stream
-        now = self._new.pop(stream, None)
-        if now is not None:
-            self._seen[stream] = _Seen(result, now, settings)
-            self._seen.move_to_end(stream)
-            if len(self._seen) > MAX_STREAMS:
-                self._seen.popitem(last=False)
+        if last is None or seen is None or (seen.received_at, seen.size) != (last, frame.size):
+            seen = None
+        jpeg = frame.image.data if isinstance(frame.image, Encoded) else None
+        if seen is not None and jpeg is not None and seen.jpeg == jpeg:
+            return True
+        now = thumbnail(frame)
+        if seen is not None and difference(seen.thumbnail, now) <= LEVELS:
+            return True
+        self._seen[frame.stream] = _Seen(frame.received_at, frame.size, jpeg, now)
+        self._seen.move_to_end(frame.stream)
+        if len(self._seen) > MAX_STREAMS:
+            self._seen.popitem(last=False)
+        return False
 
     def forget(self, stream: str) -> None:
         """Forget a stream whose camera left."""
         self._seen.pop(stream, None)
-        self._new.pop(stream, None)
+
+
+class LastResults:
+    """The last result of each stream that was inferred. Kept where results are made."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[str, tuple[FrameResult, Any]] = OrderedDict()
+
+    def of(self, frame: Frame, asked: Any) -> FrameResult | None:
+        """Return the result that a frame may use again if it looks the same; None where other things were asked."""
+        result, then = self._kept.get(frame.stream, (None, None))
+        return result if result is not None and then == asked and result.frame.size == frame.size else None
+
+    def keep(self, result: FrameResult, asked: Any) -> None:
+        """Keep the result of a frame that was inferred."""
+        self._kept[result.frame.stream] = result, asked
+        self._kept.move_to_end(result.frame.stream)
+        if len(self._kept) > MAX_STREAMS:
+            self._kept.popitem(last=False)
+
+    def forget(self, stream: str) -> None:
+        """Forget a stream whose camera left."""
+        self._kept.pop(stream, None)
 
 
 def thumbnail(frame: Frame) -> NDArray[np.uint8]:

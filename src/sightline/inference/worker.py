@@ -8,15 +8,15 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections import deque
+from collections.abc import Sequence
 from typing import Protocol
 from zlib import crc32
 
+from sightline.core.backoff import Backoff
 from sightline.core.errors import FAULTS, ModelError, SightlineError, cancelled, told
 from sightline.core.types import Frame, FrameResult
-from sightline.inference.place import Failure, Load, Loaded, Outcome, Place, Request
-from sightline.inference.places.thread import ThreadPlace
-from sightline.inference.static_scene import StaticScenes
-from sightline.models.base import Model
+from sightline.inference.place import Failure, ModelFacts, Outcome, Place, Request
 
 log = logging.getLogger(__name__)
 
@@ -26,6 +26,10 @@ STARVED_S = 0.5
 """Waiting time after which a stream comes before all priorities."""
 FAILURES = 5
 """Consecutive frames that fail after which the worker reports unready, until one succeeds."""
+DEATHS, DEATHS_S = 5, 60.0
+"""Deaths of a place within so many seconds after which it is not loaded again at once."""
+DEAD_S = 3.0
+"""Time without a place that lives after which the worker reports unready."""
 
 
 class Feed(Protocol):
@@ -65,6 +69,11 @@ class _Instance:
         self.number = number
         self.place = place
         self.busy_since: float | None = None
+        self.dead_since: float | None = None
+        self.dies_often = False
+        self.deaths: deque[float] = deque(maxlen=DEATHS + 1)
+        """When the place died of late."""
+        self.backoff = Backoff(1, 30)
         self.gone: set[str] = set()
         """Streams that the model has to forget before its next frame."""
 
@@ -76,10 +85,9 @@ class ModelWorker:
     in order; where a model remembers, it is always the same one.
     """
 
-    def __init__(self, load: Load, *, static_skip: bool = True, instances: int = 1) -> None:
-        """``static_skip``: a frame in which nothing moved gets the last result without inference."""
-        self.loaded: Loaded | None = None
-        """The first instance's model, once all are loaded."""
+    def __init__(self, places: Sequence[Place]) -> None:
+        self.model: ModelFacts | None = None
+        """The model, once all places have loaded it."""
         self.error: SightlineError | None = None
         """Why the model could not be loaded."""
         self.feeds: set[Feed] = set()
@@ -90,8 +98,9 @@ class ModelWorker:
         """Set once loading has ended, well or not."""
         self.busy_s = 0.0
         """Seconds that the model has worked in all; with several instances, their mean."""
-        scenes = StaticScenes() if static_skip else None
-        self._instances = [_Instance(n, ThreadPlace(load, scenes, name=f"model-{n}")) for n in range(instances)]
+        self.restarts = 0
+        """Times that a place died and was loaded again."""
+        self._instances = [_Instance(n, place) for n, place in enumerate(places)]
         self._ready: dict[Feed, float] = {}
         """Feeds that wait, oldest first, each with the time since which it waits."""
         self._in_work: set[Feed] = set()
@@ -100,14 +109,19 @@ class ModelWorker:
         self._last_failure = ""
 
     @property
-    def model(self) -> Model | None:
-        """The model, once it is loaded."""
-        return None if self.loaded is None else self.loaded.model
-
-    @property
     def model_name(self) -> str:
         """The model's name; empty until it is loaded."""
         return "" if self.model is None else self.model.card.name
+
+    @property
+    def own_bytes(self) -> int:
+        """Memory that the places take apart from this process."""
+        return sum(instance.place.own_bytes for instance in self._instances)
+
+    @property
+    def processes(self) -> list[int]:
+        """Numbers of the processes that the model has for itself."""
+        return [instance.place.pid for instance in self._instances if instance.place.pid is not None]
 
     @property
     def failure(self) -> str | None:
@@ -129,10 +143,20 @@ class ModelWorker:
             return "the model is loading"
         if self.stuck:
             return f"the model has not answered for {STUCK_S:.0f} s"
+        if (why := self._dead) is not None:
+            return f"{why}; it is started again"
         if self._ready and not self._in_work and time.monotonic() - next(iter(self._ready.values())) > STUCK_S:
             return f"frames have waited for {STUCK_S:.0f} s"
         if self._failures >= FAILURES:
             return f"the model failed on the last {self._failures} frames: {self._last_failure}"
+        return None
+
+    @property
+    def _dead(self) -> str | None:
+        """Why no place lives, where that has been so for a while or is so again and again."""
+        longest = time.monotonic() - DEAD_S
+        if all(one.dead_since is not None and (one.dies_often or one.dead_since < longest) for one in self._instances):
+            return self._instances[0].place.dead
         return None
 
     # The feeds' side
@@ -174,8 +198,9 @@ class ModelWorker:
 
     async def load(self) -> None:
         """Load the model; ``error`` says where that failed. Must be followed by ``close``, whatever happens."""
+        begun = time.monotonic()
         try:
-            loaded = [await instance.place.load() for instance in self._instances]  # in turn: each takes all cores
+            models = [await instance.place.load() for instance in self._instances]  # in turn: each takes all cores
         except SightlineError as e:
             self.error = e
         except FAULTS as e:  # the server says why, whatever an engine raised
@@ -183,7 +208,10 @@ class ModelWorker:
                 raise
             self.error = ModelError(f"{type(e).__name__}: {e}")
         else:
-            self.loaded = loaded[0]
+            self.model = models[0]
+            for instance in self._instances:
+                instance.place.on_death = self._wake.set
+            log.info("model %s is ready after %.1f s", self.model_name, time.monotonic() - begun)
         finally:
             self.settled.set()
 
@@ -210,13 +238,15 @@ class ModelWorker:
 
     async def gone(self) -> None:
         """Wait, after ``close``, until the model's memory is given back, and let go of it."""
-        self.loaded = None
+        self.model = None
         await asyncio.gather(*(instance.place.closed() for instance in self._instances))
 
     # Work
 
-    async def _serve(self, instance: _Instance, model: Model) -> None:
+    async def _serve(self, instance: _Instance, model: ModelFacts) -> None:
         while True:
+            if instance.place.dead is not None:
+                await self._revive(instance, instance.place.dead)
             gone, instance.gone = instance.gone, set()
             batch = self._collect(instance, model)
             if not batch and not gone:
@@ -246,11 +276,35 @@ class ModelWorker:
         except FAULTS as e:
             if cancelled(e):
                 raise
-            log.exception("model %s: a batch of %d failed", self.model_name, len(requests))
+            if instance.place.dead is None:
+                log.exception("model %s: a batch of %d failed", self.model_name, len(requests))
             return [Failure(request.frame, told(e)) for request in requests]
         return outcomes
 
-    def _collect(self, instance: _Instance, model: Model) -> list[tuple[Feed, Request]]:
+    async def _revive(self, instance: _Instance, why: str) -> None:
+        """Load the model of a place that died again: at once, and ever later where it dies again and again."""
+        instance.dead_since = time.monotonic()
+        while instance.place.dead is not None:
+            now = time.monotonic()
+            instance.deaths.append(now)
+            often = instance.dies_often = len(instance.deaths) > DEATHS and now - instance.deaths[0] < DEATHS_S
+            wait_s = instance.backoff.wait_s() if often else 0
+            log.error("model %s: %s; it is started again%s", self.model_name, why, f" in {wait_s:.0f} s" * often)
+            await asyncio.sleep(wait_s)
+            self.restarts += 1
+            try:
+                await instance.place.load()
+            except FAULTS as e:
+                if cancelled(e):
+                    raise
+                why = told(e)
+            if not often:
+                instance.backoff.reset()
+        self._failures = 0
+        log.info("model %s is back after %.1f s", self.model_name, time.monotonic() - instance.dead_since)
+        instance.dead_since = None
+
+    def _collect(self, instance: _Instance, model: ModelFacts) -> list[tuple[Feed, Request]]:
         batch: list[tuple[Feed, Request]] = []
         while len(batch) < model.max_batch and (feed := self._next(instance, model)) is not None:
             del self._ready[feed]
@@ -259,7 +313,7 @@ class ModelWorker:
                 batch.append((feed, request))
         return batch
 
-    def _next(self, instance: _Instance, model: Model) -> Feed | None:
+    def _next(self, instance: _Instance, model: ModelFacts) -> Feed | None:
         """Return the feed of the highest priority that waits longest; but nobody waits for ever."""
         mine = [feed for feed in self._ready if feed not in self._in_work and self._may_take(instance, model, feed)]
         if not mine:
@@ -268,7 +322,7 @@ class ModelWorker:
             return mine[0]
         return max(mine, key=lambda feed: feed.priority)
 
-    def _may_take(self, instance: _Instance, model: Model, feed: Feed) -> bool:
+    def _may_take(self, instance: _Instance, model: ModelFacts, feed: Feed) -> bool:
         """A model that remembers must see all of a stream."""
         return not model.remembers or crc32(feed.name.encode()) % len(self._instances) == instance.number
 

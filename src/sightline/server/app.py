@@ -7,7 +7,6 @@ import logging
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import replace
 from functools import partial
 
 from fastapi import FastAPI
@@ -15,10 +14,7 @@ from fastapi import FastAPI
 from sightline.core import registry
 from sightline.core.net import is_loopback
 from sightline.core.version import __version__
-from sightline.engines.base import cores
-from sightline.inference.key import ModelKey
 from sightline.inference.offers import Offers
-from sightline.inference.place import Loaded
 from sightline.inference.pool import LoadByKey, ModelPool
 from sightline.outputs._service import dispatchers
 from sightline.security import tls
@@ -33,14 +29,12 @@ from sightline.settings.settings import Settings, data_folder
 from sightline.streams.adaptive.service import adapt
 from sightline.streams.hub import Hub
 from sightline.streams.rendering import Drawing
-from sightline.zoo import loader
-from sightline.zoo.options import options_of
 
 log = logging.getLogger(__name__)
 
 
 def create_app(settings: Settings, *, load: LoadByKey | None = None) -> FastAPI:
-    """The app for these settings. ``load`` replaces the loading of models."""
+    """The app for these settings. ``load`` replaces the loading of models, which then run in threads."""
 
     access = Access(Store(data_folder(settings)) if settings.tokens else None)
     state = ServerState(
@@ -52,7 +46,7 @@ def create_app(settings: Settings, *, load: LoadByKey | None = None) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
-        pool = ModelPool(settings, Offers(settings).own, load or partial(load_model, settings))
+        pool = ModelPool(settings, Offers(settings).own, load)
         hub = Hub(settings, pool)
         state.hub = hub
         state.started_at = time.monotonic()
@@ -96,31 +90,3 @@ def create_app(settings: Settings, *, load: LoadByKey | None = None) -> FastAPI:
         app.include_router(part.router)
     pages.add(app)
     return app
-
-
-def load_model(settings: Settings, key: ModelKey) -> Loaded:
-    """Load and warm a model. Raises ModelError or ConfigError."""
-    started = time.monotonic()
-    own = key.spec == settings.model
-    model = loader.load_model(
-        key.spec,
-        options_of(settings),
-        engine=key.engine,
-        imgsz=key.imgsz,
-        threads=settings.threads or _threads(settings.workers),
-        family=settings.family if own else None,
-        weights=settings.weights if own else None,
-    )
-    model.card = replace(model.card, name=key.name)
-    log.info("model %s is ready after %.1f s", model.card.name, time.monotonic() - started)
-    return Loaded(model, model.engine_reason, _gpu_available())
-
-
-def _threads(workers: int) -> int | None:
-    """Return the threads of one instance: several share the cores, one alone takes what its engine likes best."""
-    return None if workers == 1 else max(1, cores() // workers)
-
-
-def _gpu_available() -> bool:
-    engines = registry.plugins("engines").values()
-    return any(d.startswith("cuda") for e in engines if e.available() is None for d in e.devices())

@@ -3,37 +3,43 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence, Set
+from collections.abc import Callable, Sequence, Set
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 
-from sightline.inference.place import Load, Loaded, Outcome, Request
-from sightline.inference.process import process
-from sightline.inference.static_scene import StaticScenes
+from sightline.inference.infer import infer
+from sightline.inference.outcomes import Batch
+from sightline.inference.place import Load, ModelFacts, Outcome, Request
+from sightline.inference.static_scene import LastResults, StaticScenes
 from sightline.models.base import Model
 
 
 class ThreadPlace:
     """Loads and runs a model in one thread of its own."""
 
-    def __init__(self, load: Load, scenes: StaticScenes | None, *, name: str = "model") -> None:
-        """``scenes``: what the streams looked like of late, shared by all instances; None to infer every frame."""
+    dead: str | None = None
+    on_death: Callable[[], None] | None = None
+    own_bytes = 0
+    pid: int | None = None
+
+    def __init__(self, load: Load, last: LastResults | None, *, name: str = "model") -> None:
+        """``last``: the last result of each stream, shared by all instances; None to infer every frame."""
         self._load = load
-        self._scenes = scenes
+        self._last = last
+        self._scenes = None if last is None else StaticScenes()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=name)
         self._model: Model | None = None
         self._closing: Future[None] | None = None
 
-    async def load(self) -> Loaded:
+    async def load(self) -> ModelFacts:
         """Load the model in the thread."""
-        loaded = await asyncio.get_running_loop().run_in_executor(self._thread, self._load)
-        self._model = loaded.model
-        return loaded
+        self._model, info = await asyncio.get_running_loop().run_in_executor(self._thread, self._loaded)
+        return info
 
     async def run(self, requests: Sequence[Request], *, gone: Set[str] = frozenset()) -> list[Outcome]:
         """Process a batch in the thread."""
         assert self._model is not None
-        work = partial(process, self._model, requests, gone=gone, scenes=self._scenes)
+        work = partial(self._processed, self._model, requests, gone)
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
     def close(self) -> None:
@@ -49,3 +55,13 @@ class ThreadPlace:
             await asyncio.wrap_future(self._closing)
             self._closing = None
         await asyncio.to_thread(self._thread.shutdown)
+
+    # In the thread
+
+    def _loaded(self) -> tuple[Model, ModelFacts]:
+        model = self._load()
+        return model, ModelFacts.of(model)
+
+    def _processed(self, model: Model, requests: Sequence[Request], gone: Set[str]) -> list[Outcome]:
+        batch = Batch(requests, model.card, self._last, gone)
+        return batch.outcomes(infer(model, batch.asks, self._scenes, gone=gone))

@@ -11,8 +11,7 @@ from fastapi.responses import FileResponse
 from pydantic import BaseModel
 
 from sightline.core.errors import BadRequest, Forbidden
-from sightline.inference.place import InferenceOptions
-from sightline.models.base import Model
+from sightline.inference.place import InferenceOptions, ModelFacts
 from sightline.security.authorization import needs
 from sightline.server.state import state_of
 
@@ -107,7 +106,7 @@ def model_file(request: Request, name: str) -> Response:
     return FileResponse(path, media_type="application/octet-stream", headers=headers, stat_result=found)
 
 
-def _why_not(model: Model | None, allowed: Literal["off", "free", "all"]) -> str:
+def _why_not(model: ModelFacts | None, allowed: Literal["off", "free", "all"]) -> str:
     """Why pages may not run this model, in a sentence; empty where they may."""
     if allowed == "off":
         return "Whoever runs the server has switched in-browser mode off."
@@ -125,7 +124,7 @@ def _why_not(model: Model | None, allowed: Literal["off", "free", "all"]) -> str
     return ""
 
 
-def describe_model(model: Model, asked: InferenceOptions) -> PortableModel | None:
+def describe_model(model: ModelFacts, asked: InferenceOptions) -> PortableModel | None:
     """How a page runs a model with what is asked of it; None where no page can."""
     portable = model.portable
     if portable is None:

@@ -34,9 +34,13 @@ class HubCollector(Collector):
         memory = GaugeMetricFamily(
             "sightline_model_bytes", "What loading a model took, about", labels=["model", "imgsz"]
         )
+        again = CounterMetricFamily(
+            "sightline_model_restarts", "Deaths of what a model runs in", labels=["model", "imgsz"]
+        )
         for one in self._hub.pool.models:
             memory.add_metric([one.key.name, str(one.key.imgsz or "")], one.bytes)
-        yield memory
+            again.add_metric([one.key.name, str(one.key.imgsz or "")], one.worker.restarts)
+        yield from (memory, again)
 
         received = CounterMetricFamily("sightline_frames_received", "Frames taken from cameras", labels=["stream"])
         delivered = CounterMetricFamily("sightline_frames_delivered", "Frames with a result", labels=["stream"])

@@ -52,7 +52,13 @@ class LoadedModel(BaseModel):
     state: Literal["loading", "ready"]
     streams: list[str]
     memory_mb: float
-    """What loading it took, about."""
+    """What it takes, about."""
+    restarts: int
+    """Times that what it runs in died and was started again."""
+    processes: list[int]
+    """Processes that it has for itself."""
+    reason: str
+    """Why no results come from it; empty while it is well."""
 
 
 class SinkStats(BaseModel):
@@ -151,16 +157,18 @@ def _loaded(one: Pooled) -> LoadedModel:
         imgsz=None if size is None else max(size),
         state="loading" if model is None else "ready",
         streams=sorted(stream.name for stream in one.worker.feeds),
-        memory_mb=round(one.bytes / 2**20, 1),
+        memory_mb=round((one.worker.own_bytes or one.bytes) / 2**20, 1),
+        restarts=one.worker.restarts,
+        processes=one.worker.processes,
+        reason=one.worker.unready or "",
     )
 
 
 def _engine(worker: ModelWorker) -> EngineStats | None:
-    loaded = worker.loaded
-    if loaded is None or loaded.model.engine is None:
+    engine = None if worker.model is None else worker.model.engine
+    if engine is None:
         return None
-    engine = loaded.model.engine
-    return EngineStats(name=engine.name, device=engine.device, precision=engine.precision, reason=loaded.engine_reason)
+    return EngineStats(name=engine.name, device=engine.device, precision=engine.precision, reason=engine.reason)
 
 
 @router.get("/metrics", tags=["figures"], response_class=Response, dependencies=[needs("view")])

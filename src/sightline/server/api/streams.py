@@ -413,7 +413,7 @@ async def camera_stats(request: Request, stream: str) -> CameraStats:
             model=worker.model_name,
             inference_size=None if size is None else list(size),
             confidence_threshold=found.model.next_options.options.confidence,
-            gpu_available=worker.loaded is not None and worker.loaded.gpu_available,
+            gpu_available=worker.model is not None and worker.model.gpu_available,
             target_fps=hub.settings.max_fps,
         ),
     )

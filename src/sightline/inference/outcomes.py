@@ -1,0 +1,62 @@
+"""From requests to what a model is asked, and from its answers to the outcomes of frames: stages, words, masks."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence, Set
+
+from sightline.core.errors import FAULTS, told
+from sightline.core.types import FrameResult, ModelCard
+from sightline.inference.infer import Answer, Ask, NotInferred, Same
+from sightline.inference.place import Failure, Outcome, Request
+from sightline.inference.result import make_result, reuse_result
+from sightline.inference.static_scene import LastResults
+
+log = logging.getLogger(__name__)
+
+
+class Batch:
+    """Requests that a model gets in one go. What is asked and what comes of it is said here, whatever lies between."""
+
+    def __init__(
+        self, requests: Sequence[Request], card: ModelCard, last: LastResults | None, gone: Set[str] = frozenset()
+    ) -> None:
+        """``last``: the results that may be used again, None for none. ``gone``: streams that are forgotten before."""
+        self._requests, self._card, self._last = requests, card, last
+        for name in gone:
+            if last is not None:
+                last.forget(name)
+        self._earlier = [None if last is None else last.of(one.frame, (card, one.asked)) for one in requests]
+        self.asks = [
+            Ask(request.frame, request.asked.options, None if earlier is None else earlier.frame.received_at)
+            for request, earlier in zip(requests, self._earlier, strict=True)
+        ]
+
+    def outcomes(self, answers: Sequence[Answer]) -> list[Outcome]:
+        """Return one outcome for each request, in their order. A frame that fails fails alone."""
+        return [self._outcome(*one) for one in zip(self._requests, self._earlier, answers, strict=True)]
+
+    def _outcome(self, request: Request, earlier: FrameResult | None, said: Answer) -> Outcome:
+        if isinstance(said, NotInferred):
+            return Failure(request.frame, said.message)
+        try:
+            if isinstance(said, Same):
+                assert earlier is not None, "only who asks can be told so"
+                return reuse_result(
+                    request.frame, earlier, request.pipeline, started=said.started, took_ms=said.took_ms
+                )
+            result = make_result(
+                request.frame,
+                said.prediction,
+                self._card,
+                request.pipeline,
+                stages=said.stages,
+                shown=request.asked.shown,
+                started=said.started,
+            )
+        except FAULTS as e:  # what the model gave is no prediction
+            log.exception("model %s: its prediction can't be used", self._card.name)
+            return Failure(request.frame, told(e))
+        if self._last is not None:
+            self._last.keep(result, (self._card, request.asked))
+        return result

@@ -1,0 +1,238 @@
+"""The server's end of a model's process: starts it, asks it, and says why it ended."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+import socket
+import sys
+from asyncio.subprocess import DEVNULL, Process
+from collections.abc import Callable, Iterator, Sequence, Set
+
+import msgspec
+
+from sightline.core import errors
+from sightline.core.errors import ModelError, SightlineError
+from sightline.core.registry import load
+from sightline.core.types import Encoded
+from sightline.inference.infer import Answer, Ask, Inferred, NotInferred, Same
+from sightline.inference.place import ModelFacts
+from sightline.inference.places.messages import (
+    LENGTH,
+    MOST_BYTES,
+    AnswerMessage,
+    AnswersMessage,
+    FailedMessage,
+    FromProcess,
+    LoadRequest,
+    LogMessage,
+    PictureMessage,
+    ReadyMessage,
+    RefusedMessage,
+    RunRequest,
+    SameMessage,
+    from_process,
+    kinds,
+    packed,
+)
+from sightline.inference.places.pixels import SharedPixels
+
+log = logging.getLogger(__name__)
+
+GRACE_S = 0.1
+"""Time for an answer that is on its way when a deadline is over, as this process itself may have stood still."""
+
+
+class ModelProcess(asyncio.Protocol):
+    """One process, from its start to its end. It is asked one thing at a time."""
+
+    def __init__(self, died: Callable[[str], None]) -> None:
+        """``died`` is called once with the reason, when the process has ended."""
+        self.peak_bytes = 0
+        """Most memory that the process ever had."""
+        self._died = died
+        self._why = ""
+        """Why it ends, where that is known before it has ended."""
+        self._process: Process | None = None
+        self._transport: asyncio.WriteTransport | None = None
+        self._unread = bytearray()
+        self._answer: asyncio.Future[ReadyMessage | AnswersMessage] | None = None
+        self._hung_up = asyncio.Event()
+        self._watch: asyncio.Task[None] | None = None
+
+    @property
+    def pid(self) -> int | None:
+        """The number of the process; None before it was started."""
+        return None if self._process is None else self._process.pid
+
+    async def start(self, pixels: SharedPixels) -> None:
+        """Start the process. Raises ModelError where the system has none to give."""
+        ours, theirs = socket.socketpair()
+        ours.setblocking(False)
+        try:
+            self._transport, _ = await asyncio.get_running_loop().create_connection(lambda: self, sock=ours)
+            fds = theirs.fileno(), pixels.fd
+            self._process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "sightline.inference.places.child", *map(str, fds)),
+                pass_fds=fds,
+                stdin=DEVNULL,
+                stdout=2,  # what native code prints is for people
+                start_new_session=True,
+            )
+        except OSError as e:
+            raise ModelError(f"the model's process can't be started: {e}") from None
+        finally:
+            theirs.close()
+            if self._process is None:
+                ours.close()
+        self._watch = asyncio.create_task(self._watched(self._process, self._transport))
+
+    async def load(self, request: LoadRequest, may_take: float) -> ModelFacts:
+        """Have the model loaded. Raises what its loading raised, or ModelError where it dies or takes longer."""
+        said = await self._asked([packed(request)], may_take, f"the model did not load within {may_take:g} s")
+        if not isinstance(said, ReadyMessage):
+            raise ModelError("the model's process answers without having loaded")
+        with contextlib.suppress(errors.ConfigError):  # so that its kinds of predictions are known here
+            load("models", said.info.card.family)
+        self.peak_bytes = said.peak_bytes
+        return said.info
+
+    async def ask(self, asks: Sequence[Ask], gone: Set[str], offsets: Sequence[int], may_take: float) -> list[Answer]:
+        """The answers to a batch. ``offsets``: where the pixels of those lie that are no JPEG."""
+        places = iter(offsets)
+        request = RunRequest(tuple(_picture(ask, places) for ask in asks), tuple(gone))
+        jpegs = [ask.frame.image.data for ask in asks if isinstance(ask.frame.image, Encoded)]
+        said = await self._asked([packed(request), *jpegs], may_take, f"the model did not answer in {may_take:.1f} s")
+        if not isinstance(said, AnswersMessage) or len(said.answers) != len(asks):
+            raise ModelError(f"the model's process gives another answer than to the {len(asks)} pictures")
+        self.peak_bytes = said.peak_bytes
+        return [_answer(one) for one in said.answers]
+
+    def kill(self, why: str) -> None:
+        """End the process, and say why it died. The first reason counts."""
+        self._why = self._why or why
+        if self._process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.kill()
+
+    async def gone(self) -> None:
+        """Wait until the process has ended."""
+        if self._watch is not None:
+            await asyncio.wait([self._watch])
+
+    async def _asked(self, data: Sequence[bytes], may_take: float, late: str) -> ReadyMessage | AnswersMessage:
+        if self._transport is None or self._why:
+            raise ModelError(self._why or "the model's process was not started")
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[ReadyMessage | AnswersMessage] = loop.create_future()
+        self._answer = answer
+        deadline = loop.call_later(may_take, loop.call_later, GRACE_S, self._expire, answer, late)
+        self._transport.writelines(data)
+        try:
+            return await answer
+        finally:
+            deadline.cancel()
+
+    def _expire(self, answer: asyncio.Future[ReadyMessage | AnswersMessage], why: str) -> None:
+        if not answer.done():
+            self.kill(why)
+
+    async def _watched(self, process: Process, transport: asyncio.WriteTransport) -> None:
+        """See to the end: only once both are over, the process and what it has said, is it known why."""
+        if self._why:
+            self.kill(self._why)
+        code = await process.wait()
+        await self._hung_up.wait()
+        transport.close()
+        self._why = self._why or _end(code)
+        if self._answer is not None and not self._answer.done():
+            self._answer.set_exception(ModelError(self._why))
+        self._died(self._why)
+
+    # What it says
+
+    def data_received(self, data: bytes) -> None:
+        """Read messages."""
+        self._unread += data
+        while len(self._unread) >= LENGTH:
+            size = int.from_bytes(self._unread[:LENGTH], "big")
+            if size > MOST_BYTES:
+                return self._garbage(f"{size} bytes")
+            if len(self._unread) < LENGTH + size:
+                return None
+            message = bytes(self._unread[LENGTH : LENGTH + size])
+            del self._unread[: LENGTH + size]
+            try:
+                self._heard(from_process.decode(message))
+            except (msgspec.DecodeError, ModelError, ValueError, TypeError) as e:
+                return self._garbage(str(e))
+        return None
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """The process hung up: it has ended, or is to end."""
+        self._hung_up.set()
+        self.kill("")
+
+    def _heard(self, message: FromProcess) -> None:
+        if isinstance(message, LogMessage):
+            self._log(message)
+            return
+        answer = self._answer
+        if isinstance(message, RefusedMessage):
+            self._why = self._why or message.message
+            if answer is not None and not answer.done():
+                answer.set_exception(_error(message))
+        elif answer is not None and not answer.done():
+            answer.set_result(message)
+
+    def _log(self, line: LogMessage) -> None:
+        if log.isEnabledFor(line.level):
+            record = log.makeRecord(log.name, line.level, "", 0, "%s", (line.message,), None)
+            record.exc_text = line.traceback
+            log.handle(record)
+
+    def _garbage(self, what: str) -> None:
+        self._unread.clear()
+        self.kill(f"what the model's process says can't be read: {what[:200]}")
+
+
+def _picture(ask: Ask, places: Iterator[int]) -> PictureMessage:
+    frame = ask.frame
+    jpeg = len(frame.image.data) if isinstance(frame.image, Encoded) else None
+    offset = next(places) if jpeg is None else 0
+    return PictureMessage(frame.stream, frame.seq, frame.received_at, *frame.size, jpeg, offset, ask.options, ask.last)
+
+
+def _answer(message: AnswerMessage) -> Answer:
+    """Make an answer of what was said. A prediction that is none fails alone."""
+    if isinstance(message, SameMessage):
+        return Same(message.started, message.took_ms)
+    if isinstance(message, FailedMessage):
+        return NotInferred(message.message)
+    kind = kinds().get(message.kind)
+    if kind is None:
+        return NotInferred(f"a prediction of the kind {message.kind[:80]!r}: expected one that the server knows")
+    try:
+        values = {name: tuple(v) if isinstance(v, list) else v for name, v in message.fields.items()}
+        return Inferred(kind(**values), message.stages, message.started)
+    except (TypeError, ValueError) as e:
+        return NotInferred(f"a prediction of the kind {message.kind[:80]!r}: {e}")
+
+
+def _error(refused: RefusedMessage) -> SightlineError:
+    """Return the error that the process speaks of."""
+    classes = [one for one in vars(errors).values() if isinstance(one, type) and issubclass(one, SightlineError)]
+    return {one.code: one for one in classes}.get(refused.code, ModelError)(refused.message)
+
+
+def _end(code: int) -> str:
+    """Say how a process ended."""
+    if code >= 0:
+        return f"the model's process ended with code {code}"
+    try:
+        name = signal.Signals(-code).name
+    except ValueError:
+        name = f"signal {-code}"
+    return f"the model's process was killed by {name}"

@@ -1,0 +1,115 @@
+"""A model in a process of its own: what crashes, hangs or eats all memory there takes that process alone.
+
+The server writes JPEGs straight to a socket and reads answers on its event loop; no thread stands in between. Pixels
+go through memory that both see.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable, Sequence, Set
+from concurrent.futures import ThreadPoolExecutor
+
+from sightline.core.errors import ModelError
+from sightline.core.predictions import Detections
+from sightline.core.types import Encoded
+from sightline.inference.infer import Answer, Inferred
+from sightline.inference.outcomes import Batch
+from sightline.inference.place import ModelFacts, Outcome, Request
+from sightline.inference.places.messages import LoadRequest
+from sightline.inference.places.model_process import ModelProcess
+from sightline.inference.places.pixels import SharedPixels
+from sightline.inference.static_scene import LastResults
+
+FIRST_S = 30.0
+"""Time that a batch may take as long as it is not known how long they take."""
+LEAST_S = 1.0
+"""Time that a batch may take at least."""
+SLOWER = 5
+"""A batch may take so many times what 95 of 100 batches took."""
+KNOWN = 8
+"""Batches after which it is known how long they take."""
+
+
+class ProcessPlace:
+    """Loads and runs a model in a process of its own. After its death ``load`` starts another one."""
+
+    def __init__(self, first: LoadRequest, last: LastResults | None, *, load_s: float, name: str = "model") -> None:
+        """``first`` says what is loaded. ``load_s``: seconds that it may take. ``last``: see ThreadPlace."""
+        self.dead: str | None = "it is not loaded"
+        self.on_death: Callable[[], None] | None = None
+        self.own_bytes = 0
+        self._first = first
+        self._last = last
+        self._load_s = load_s
+        self._child: ModelProcess | None = None
+        self._info: ModelFacts | None = None
+        self._took: deque[float] = deque(maxlen=100)
+        self._pixels = SharedPixels.make()
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix=name)
+        """Copies pixels in, and makes results where a stage or a mask takes time."""
+
+    @property
+    def pid(self) -> int | None:
+        """The number of the process; None while there is none."""
+        return None if self._child is None or self.dead is not None else self._child.pid
+
+    async def load(self) -> ModelFacts:
+        """Start a process and have it load the model."""
+        self._child = ModelProcess(self._died)
+        await self._child.start(self._pixels)
+        self._info = await self._child.load(self._first, self._load_s)
+        self.own_bytes = self._child.peak_bytes
+        self.dead = None
+        return self._info
+
+    async def run(self, requests: Sequence[Request], *, gone: Set[str] = frozenset()) -> list[Outcome]:
+        """Have the process answer a batch. Raises ModelError where it dies, or does not answer in time."""
+        if self._child is None or self._info is None or self.dead is not None:
+            raise ModelError(self.dead or "it is not loaded")
+        loop = asyncio.get_running_loop()
+        batch = Batch(requests, self._info.card, self._last, gone)
+        raw = [ask.frame.image for ask in batch.asks if not isinstance(ask.frame.image, Encoded)]
+        offsets = await loop.run_in_executor(self._thread, self._pixels.put, raw) if raw else []
+        begun = time.monotonic()
+        answers = await self._child.ask(batch.asks, gone, offsets, self._may_take())
+        self._took.append(time.monotonic() - begun)
+        self.own_bytes = self._child.peak_bytes
+        if any(request.pipeline for request in requests) or any(map(_has_pixels, answers)):
+            return await loop.run_in_executor(self._thread, batch.outcomes, answers)
+        return batch.outcomes(answers)
+
+    def close(self) -> None:
+        """End the process at once."""
+        self.on_death = None
+        if self._child is not None:
+            self._child.kill("the model is released")
+        self._thread.shutdown(wait=False)
+
+    async def closed(self) -> None:
+        """Wait until the process is gone."""
+        if self._child is not None:
+            await self._child.gone()
+        await asyncio.to_thread(self._thread.shutdown)
+        self._pixels.close()
+
+    def _may_take(self) -> float:
+        """Seconds that a batch may take."""
+        if len(self._took) < KNOWN:
+            return FIRST_S
+        return max(LEAST_S, SLOWER * sorted(self._took)[len(self._took) * 95 // 100])
+
+    def _died(self, why: str) -> None:
+        self.dead = why
+        self.own_bytes = 0
+        if self.on_death is not None:
+            self.on_death()
+
+
+def _has_pixels(answer: Answer) -> bool:
+    """Whether making a result of an answer may take long: only boxes and what is used again are made at once."""
+    if not isinstance(answer, Inferred):
+        return False
+    return not isinstance(answer.prediction, Detections) or answer.prediction.mask is not None

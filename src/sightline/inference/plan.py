@@ -1,0 +1,62 @@
+"""The one planner: which file a choice of model means, where it runs, and what of the machine it may take."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass, replace
+
+import psutil
+
+from sightline.engines.base import cores
+from sightline.inference.key import ModelKey
+from sightline.models.base import Model
+from sightline.settings.settings import Settings
+from sightline.zoo import loader
+from sightline.zoo.options import LoadOptions, options_of
+
+MB = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How a model is loaded."""
+
+    name: str
+    """Name under which it is offered."""
+    spec: str
+    options: LoadOptions
+    memory_bytes: int | None
+    """Memory that an instance in a process of its own may take; None for no limit."""
+
+    def load(self) -> Model:
+        """Load and warm the model here. Raises ModelError or ConfigError."""
+        model = loader.load_model(self.spec, self.options)
+        model.card = replace(model.card, name=self.name)
+        return model
+
+
+def plan(settings: Settings, key: ModelKey) -> Plan:
+    """Return how the model of a key is loaded. Several instances share the cores, one alone takes what it likes best.
+
+    Graphics drivers reserve far more memory than they use: only on the processor is there a limit.
+    """
+    own = key.spec == settings.model
+    options = replace(
+        options_of(settings),
+        engine=key.engine,
+        imgsz=key.imgsz,
+        threads=settings.threads or (None if settings.workers == 1 else max(1, cores() // settings.workers)),
+        family=settings.family if own else None,
+        weights=settings.weights if own else None,
+    )
+    return Plan(key.name, key.spec, options, memory(settings) if settings.device == "cpu" else None)
+
+
+def memory(settings: Settings) -> int:
+    """Return the bytes that all models may take together."""
+    return (settings.model_memory_mb or psutil.virtual_memory().total // MB // 2) * MB
+
+
+def in_processes(settings: Settings) -> bool:
+    """Return whether models run in processes of their own. Windows can't hand sockets to a process as we do."""
+    return settings.place == "process" and sys.platform != "win32"
