@@ -111,8 +111,11 @@ class Place(Protocol):
         """The process it has for itself; None without one."""
         ...
 
-    async def load(self) -> ModelFacts:
-        """Load the model, also again after a death. Raises whatever loading raises; ``close`` has to follow."""
+    async def load(self, like: ModelFacts | None = None) -> ModelFacts:
+        """Load the model, also again after a death. Raises whatever loading raises; ``close`` has to follow.
+
+        ``like``: what was loaded of it before. It gets the same engine.
+        """
         ...
 
     async def run(self, requests: Sequence[Request], *, gone: Set[str] = frozenset()) -> list[Outcome]:

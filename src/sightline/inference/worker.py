@@ -200,7 +200,9 @@ class ModelWorker:
         """Load the model; ``error`` says where that failed. Must be followed by ``close``, whatever happens."""
         begun = time.monotonic()
         try:
-            models = [await instance.place.load() for instance in self._instances]  # in turn: each takes all cores
+            model = await self._instances[0].place.load()
+            for instance in self._instances[1:]:  # in turn: each takes all cores
+                await instance.place.load(model)
         except SightlineError as e:
             self.error = e
         except FAULTS as e:  # the server says why, whatever an engine raised
@@ -208,7 +210,7 @@ class ModelWorker:
                 raise
             self.error = ModelError(f"{type(e).__name__}: {e}")
         else:
-            self.model = models[0]
+            self.model = model
             for instance in self._instances:
                 instance.place.on_death = self._wake.set
             log.info("model %s is ready after %.1f s", self.model_name, time.monotonic() - begun)
@@ -293,7 +295,7 @@ class ModelWorker:
             await asyncio.sleep(wait_s)
             self.restarts += 1
             try:
-                await instance.place.load()
+                await instance.place.load(self.model)
             except FAULTS as e:
                 if cancelled(e):
                     raise

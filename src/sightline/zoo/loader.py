@@ -45,7 +45,7 @@ def check_model(spec: str | Profile, options: LoadOptions | None = None, **given
         if how.weights is not None:
             raise ConfigError(f"weights {how.weights}: the built-in model {spec!r} has none")
         return
-    name, _ = _engine_for(_find(spec, how), how.engine, how.device, how.precision)
+    name, _ = _engine_for(_find(spec, how), how.engine, how.device, how.precision, tried=False)
     if how.precision != "auto":
         check_precision(name, how.device, how.precision, load("engines", name).precisions(how.device))
 
@@ -109,10 +109,13 @@ def pick_engine(engine: str, device: str, precision: str = "auto", path: Path | 
     return choose(engine, device, precision, path)
 
 
-def _engine_for(found: ModelFiles, engine: str, device: str, precision: str) -> tuple[str, str]:
-    """The engine and why it is this one. A network without a graph is built by torch. Raises ConfigError."""
+def _engine_for(found: ModelFiles, engine: str, device: str, precision: str, *, tried: bool = True) -> tuple[str, str]:
+    """The engine and why it is this one. A network without a graph is built by torch. Raises ConfigError.
+
+    ``tried``: try a quantized graph; without, nothing opens the file.
+    """
     if found.graph is not None and (engine != "torch" or found.tensors is None):
-        return pick_engine(engine, device, precision, found.graph)
+        return pick_engine(engine, device, precision, found.graph if tried else None)
     if found.profile is None:
         return pick_engine(engine, device, precision)
     missing = lacks_torch(found.profile, device)

@@ -11,6 +11,9 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import msgspec
 
 from sightline.core.errors import ModelError
 from sightline.core.predictions import Detections
@@ -56,8 +59,11 @@ class ProcessPlace:
         """The number of the process; None while there is none."""
         return None if self._child is None or self.dead is not None else self._child.pid
 
-    async def load(self) -> ModelFacts:
+    async def load(self, like: ModelFacts | None = None) -> ModelFacts:
         """Start a process and have it load the model."""
+        if like is not None and like.engine is not None:
+            options = replace(self._first.options, engine=like.engine.name)
+            self._first = msgspec.structs.replace(self._first, options=options)
         self._child = ModelProcess(self._died)
         await self._child.start(self._pixels)
         self._info = await self._child.load(self._first, self._load_s)

@@ -31,8 +31,8 @@ class ThreadPlace:
         self._model: Model | None = None
         self._closing: Future[None] | None = None
 
-    async def load(self) -> ModelFacts:
-        """Load the model in the thread."""
+    async def load(self, like: ModelFacts | None = None) -> ModelFacts:
+        """Load the model in the thread. The loader remembers by itself which engine it chose."""
         self._model, info = await asyncio.get_running_loop().run_in_executor(self._thread, self._loaded)
         return info
 
