@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
 from sightline.analytics.base import Pipeline
+from sightline.core.errors import ModelError
 from sightline.core.registry import plugins
 from sightline.core.types import Frame, FrameResult, ModelCard
 from sightline.models.base import Model, Options, Portable
@@ -92,12 +93,20 @@ class ModelFacts:
         )
 
 
+class NotBegun(ModelError):
+    """A place died before it began a batch: another one may take it."""
+
+
 Load: TypeAlias = Callable[[], Model]
 """Loads and warms a model. Runs off the event loop; raises SightlineError."""
 
 
 class Place(Protocol):
-    """One instance of a model and what it runs in. All calls come from the event loop, one ``run`` at a time."""
+    """One instance of a model and what it runs in. All calls come from the event loop.
+
+    At most two ``run`` are under way, and end in the order in which they began: while the model is busy with one, the
+    next lies ready for it.
+    """
 
     dead: str | None
     """Why it can run nothing until it is loaded again, in words; None while it is well."""
@@ -119,7 +128,10 @@ class Place(Protocol):
         ...
 
     async def run(self, requests: Sequence[Request], *, gone: Set[str] = frozenset()) -> list[Outcome]:
-        """One outcome for each request, in their order. ``gone``: streams that the model forgets before."""
+        """One outcome for each request, in their order. ``gone``: streams that the model forgets before.
+
+        Raises NotBegun or ModelError where it died.
+        """
         ...
 
     def close(self) -> None:

@@ -16,7 +16,7 @@ from zlib import crc32
 from sightline.core.backoff import Backoff
 from sightline.core.errors import FAULTS, ModelError, SightlineError, cancelled, told
 from sightline.core.types import Frame, FrameResult
-from sightline.inference.place import Failure, ModelFacts, Outcome, Place, Request
+from sightline.inference.place import Failure, ModelFacts, NotBegun, Outcome, Place, Request
 
 log = logging.getLogger(__name__)
 
@@ -24,6 +24,8 @@ STUCK_S = 30.0
 """Time without an answer after which a model counts as dead."""
 STARVED_S = 0.5
 """Waiting time after which a stream comes before all priorities."""
+AHEAD = 2
+"""Batches that a place has at most: one in work, and one that lies ready for it."""
 FAILURES = 5
 """Consecutive frames that fail after which the worker reports unready, until one succeeds."""
 DEATHS, DEATHS_S = 5, 60.0
@@ -68,7 +70,12 @@ class _Instance:
     def __init__(self, number: int, place: Place) -> None:
         self.number = number
         self.place = place
+        self.batches = 0
+        """Batches that the place has."""
         self.busy_since: float | None = None
+        """When the place began to work, or last gave a batch back."""
+        self.living = asyncio.Lock()
+        """Held while the place is loaded again."""
         self.dead_since: float | None = None
         self.dies_often = False
         self.deaths: deque[float] = deque(maxlen=DEATHS + 1)
@@ -76,6 +83,11 @@ class _Instance:
         self.backoff = Backoff(1, 30)
         self.gone: set[str] = set()
         """Streams that the model has to forget before its next frame."""
+
+    @property
+    def idle(self) -> bool:
+        """Whether it could begin a batch at once."""
+        return self.batches == 0 and self.place.dead is None
 
 
 class ModelWorker:
@@ -226,7 +238,7 @@ class ModelWorker:
         """Work until cancelled."""
         assert self.model is not None
         async with asyncio.TaskGroup() as tasks:
-            for instance in self._instances:
+            for instance in self._instances * AHEAD:
                 tasks.create_task(self._serve(instance, self.model))
 
     def close(self) -> None:
@@ -247,15 +259,16 @@ class ModelWorker:
 
     async def _serve(self, instance: _Instance, model: ModelFacts) -> None:
         while True:
-            if instance.place.dead is not None:
-                await self._revive(instance, instance.place.dead)
-            gone, instance.gone = instance.gone, set()
+            await self._alive(instance)
             batch = self._collect(instance, model)
+            gone, instance.gone = instance.gone, set()
             if not batch and not gone:
                 self._wake.clear()
                 await self._wake.wait()
                 continue
-            begun = instance.busy_since = time.monotonic()
+            if self._ready:  # others may take these
+                self._wake.set()
+            self._begin(instance)
             try:
                 outcomes = await self._run(instance, [request for _, request in batch], gone)
             except asyncio.CancelledError:
@@ -263,16 +276,31 @@ class ModelWorker:
                     feed.give_back(request.frame)
                 raise
             finally:
-                self.busy_s += (time.monotonic() - begun) / len(self._instances)
-                instance.busy_since = None
+                self._end(instance)
                 self._in_work.difference_update(feed for feed, _ in batch)
             for (feed, _), outcome in zip(batch, outcomes, strict=True):
                 self._settle(feed, outcome)
 
+    def _begin(self, instance: _Instance) -> None:
+        instance.batches += 1
+        if instance.batches == 1:
+            instance.busy_since = time.monotonic()
+
+    def _end(self, instance: _Instance) -> None:
+        assert instance.busy_since is not None
+        now = time.monotonic()
+        self.busy_s += (now - instance.busy_since) / len(self._instances)
+        instance.batches -= 1
+        instance.busy_since = now if instance.batches else None
+
     async def _run(self, instance: _Instance, requests: list[Request], gone: set[str]) -> list[Outcome]:
         """Have the place run the batch. Whatever it raises instead fails the batch, and nothing else."""
         try:
-            outcomes = await instance.place.run(requests, gone=gone)
+            try:
+                outcomes = await instance.place.run(requests, gone=gone)
+            except NotBegun:
+                await self._alive(instance)
+                outcomes = await instance.place.run(requests)
             if len(outcomes) != len(requests):
                 raise ModelError(f"{len(outcomes)} outcomes: expected {len(requests)}")
         except FAULTS as e:
@@ -282,6 +310,13 @@ class ModelWorker:
                 log.exception("model %s: a batch of %d failed", self.model_name, len(requests))
             return [Failure(request.frame, told(e)) for request in requests]
         return outcomes
+
+    async def _alive(self, instance: _Instance) -> None:
+        """Wait until the place lives; whoever comes first has it loaded again."""
+        if instance.place.dead is not None:
+            async with instance.living:
+                if instance.place.dead is not None:
+                    await self._revive(instance, instance.place.dead)
 
     async def _revive(self, instance: _Instance, why: str) -> None:
         """Load the model of a place that died again: at once, and ever later where it dies again and again."""
@@ -307,7 +342,10 @@ class ModelWorker:
         instance.dead_since = None
 
     def _collect(self, instance: _Instance, model: ModelFacts) -> list[tuple[Feed, Request]]:
+        """Take at most one frame of each feed. Who is at work leaves them to those who are not."""
         batch: list[tuple[Feed, Request]] = []
+        if instance.batches and not model.remembers and any(other.idle for other in self._instances):
+            return batch
         while len(batch) < model.max_batch and (feed := self._next(instance, model)) is not None:
             del self._ready[feed]
             if (request := feed.take()) is not None:

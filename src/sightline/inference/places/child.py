@@ -1,4 +1,4 @@
-"""The process of one model: ``python -m sightline.inference.places.child SOCKET PIXELS`` (two inherited descriptors).
+"""The process of one model: ``python -m sightline.inference.places.child SOCKET PIXELS...`` (inherited descriptors).
 
 It serves whoever started it until that one closes the socket. Native code that crashes, hangs or takes all memory
 takes this process alone.
@@ -98,8 +98,8 @@ class Forward(logging.Handler):
 def main() -> None:
     """Load what the first message names, then answer batches until the socket is closed."""
     _die_with_parent()
-    sock, pixels = socket.socket(fileno=int(sys.argv[1])), SharedPixels(int(sys.argv[2]))
-    channel = Channel(sock)
+    sock, *pixels = map(int, sys.argv[1:])
+    channel = Channel(socket.socket(fileno=sock))
     with contextlib.suppress(Closed):
         first = channel.receive()
         assert isinstance(first, LoadRequest), "it comes first"
@@ -107,7 +107,7 @@ def main() -> None:
         _limit_memory(first.memory_bytes)
         model = _load(channel, first)
         if model is not None:
-            _serve(channel, pixels, model, first)
+            _serve(channel, [SharedPixels(fd) for fd in pixels], model, first)
 
 
 def _load(channel: Channel, request: LoadRequest) -> Model | None:
@@ -127,12 +127,12 @@ def _load(channel: Channel, request: LoadRequest) -> Model | None:
     return None
 
 
-def _serve(channel: Channel, pixels: SharedPixels, model: Model, how: LoadRequest) -> None:
+def _serve(channel: Channel, pixels: Sequence[SharedPixels], model: Model, how: LoadRequest) -> None:
     scenes = StaticScenes() if how.static_skip else None
     while True:
         request = channel.receive()
         assert isinstance(request, RunRequest), "all others are such"
-        asks = [_ask(channel, pixels, picture, copied=model.remembers) for picture in request.pictures]
+        asks = [_ask(channel, pixels[request.pixels], picture, copied=model.remembers) for picture in request.pictures]
         answers = infer(model, asks, scenes, gone=frozenset(request.gone))
         _answer(channel, answers)
         if how.memory_bytes is not None and (peak := _peak_bytes()) > how.memory_bytes:

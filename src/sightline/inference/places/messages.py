@@ -64,6 +64,8 @@ class RunRequest(Struct, frozen=True, tag="run"):
 
     pictures: tuple[PictureMessage, ...]
     gone: tuple[str, ...]
+    pixels: int
+    """Which of the common memories has the pixels."""
 
 
 class ReadyMessage(Struct, frozen=True, tag="ready"):

@@ -8,8 +8,11 @@ import logging
 import signal
 import socket
 import sys
+import time
 from asyncio.subprocess import DEVNULL, Process
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence, Set
+from typing import NamedTuple, TypeAlias
 
 import msgspec
 
@@ -18,7 +21,7 @@ from sightline.core.errors import ModelError, SightlineError
 from sightline.core.registry import load
 from sightline.core.types import Encoded
 from sightline.inference.infer import Answer, Ask, Inferred, NotInferred, Same
-from sightline.inference.place import ModelFacts
+from sightline.inference.place import ModelFacts, NotBegun
 from sightline.inference.places.messages import (
     LENGTH,
     MOST_BYTES,
@@ -45,8 +48,21 @@ GRACE_S = 0.1
 """Time for an answer that is on its way when a deadline is over, as this process itself may have stood still."""
 
 
+Said: TypeAlias = ReadyMessage | AnswersMessage
+
+
+class Question(NamedTuple):
+    """Something that was asked and is not answered yet."""
+
+    answer: asyncio.Future[tuple[Said, float]]
+    may_take: float
+    """Seconds from when it is the process's turn to answer it."""
+    late: str
+    """What is said if it takes longer."""
+
+
 class ModelProcess(asyncio.Protocol):
-    """One process, from its start to its end. It is asked one thing at a time."""
+    """One process, from its start to its end. It answers in the order in which it is asked."""
 
     def __init__(self, died: Callable[[str], None]) -> None:
         """``died`` is called once with the reason, when the process has ended."""
@@ -58,7 +74,10 @@ class ModelProcess(asyncio.Protocol):
         self._process: Process | None = None
         self._transport: asyncio.WriteTransport | None = None
         self._unread = bytearray()
-        self._answer: asyncio.Future[ReadyMessage | AnswersMessage] | None = None
+        self._questions: deque[Question] = deque()
+        self._turn_began = 0.0
+        """When the first question's turn began: ``time.monotonic()``."""
+        self._deadline: asyncio.TimerHandle | None = None
         self._hung_up = asyncio.Event()
         self._watch: asyncio.Task[None] | None = None
 
@@ -67,13 +86,13 @@ class ModelProcess(asyncio.Protocol):
         """The number of the process; None before it was started."""
         return None if self._process is None else self._process.pid
 
-    async def start(self, pixels: SharedPixels) -> None:
+    async def start(self, pixels: Sequence[SharedPixels]) -> None:
         """Start the process. Raises ModelError where the system has none to give."""
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
         try:
             self._transport, _ = await asyncio.get_running_loop().create_connection(lambda: self, sock=ours)
-            fds = theirs.fileno(), pixels.fd
+            fds = theirs.fileno(), *(one.fd for one in pixels)
             self._process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", "sightline.inference.places.child", *map(str, fds)),
                 pass_fds=fds,
@@ -91,24 +110,31 @@ class ModelProcess(asyncio.Protocol):
 
     async def load(self, request: LoadRequest, may_take: float) -> ModelFacts:
         """Have the model loaded. Raises what its loading raised, or ModelError where it dies or takes longer."""
-        said = await self._asked([packed(request)], may_take, f"the model did not load within {may_take:g} s")
+        said, _ = await self._asked([packed(request)], may_take, f"the model did not load within {may_take:g} s")
         if not isinstance(said, ReadyMessage):
-            raise ModelError("the model's process answers without having loaded")
+            raise self._nonsense("it answers without having loaded")
         with contextlib.suppress(errors.ConfigError):  # so that its kinds of predictions are known here
             load("models", said.info.card.family)
         self.peak_bytes = said.peak_bytes
         return said.info
 
-    async def ask(self, asks: Sequence[Ask], gone: Set[str], offsets: Sequence[int], may_take: float) -> list[Answer]:
-        """The answers to a batch. ``offsets``: where the pixels of those lie that are no JPEG."""
+    async def ask(
+        self, asks: Sequence[Ask], gone: Set[str], pixels: int, offsets: Sequence[int], may_take: float
+    ) -> tuple[list[Answer], float]:
+        """The answers to a batch, and the seconds that they took.
+
+        ``pixels`` and ``offsets``: which common memory, and where the pixels of those lie in it that are no JPEG.
+        Raises NotBegun where the process died before it was this batch's turn, ModelError where it died then.
+        """
         places = iter(offsets)
-        request = RunRequest(tuple(_picture(ask, places) for ask in asks), tuple(gone))
+        request = RunRequest(tuple(_picture(ask, places) for ask in asks), tuple(gone), pixels)
         jpegs = [ask.frame.image.data for ask in asks if isinstance(ask.frame.image, Encoded)]
-        said = await self._asked([packed(request), *jpegs], may_take, f"the model did not answer in {may_take:.1f} s")
+        late = f"the model did not answer in {may_take:.1f} s"
+        said, took = await self._asked([packed(request), *jpegs], may_take, late)
         if not isinstance(said, AnswersMessage) or len(said.answers) != len(asks):
-            raise ModelError(f"the model's process gives another answer than to the {len(asks)} pictures")
+            raise self._nonsense(f"it does not answer to {len(asks)} pictures")
         self.peak_bytes = said.peak_bytes
-        return [_answer(one) for one in said.answers]
+        return [_answer(one) for one in said.answers], took
 
     def kill(self, why: str) -> None:
         """End the process, and say why it died. The first reason counts."""
@@ -122,22 +148,29 @@ class ModelProcess(asyncio.Protocol):
         if self._watch is not None:
             await asyncio.wait([self._watch])
 
-    async def _asked(self, data: Sequence[bytes], may_take: float, late: str) -> ReadyMessage | AnswersMessage:
+    async def _asked(self, data: Sequence[bytes], may_take: float, late: str) -> tuple[Said, float]:
+        """What was said, and the seconds that it took."""
         if self._transport is None or self._why:
             raise ModelError(self._why or "the model's process was not started")
-        loop = asyncio.get_running_loop()
-        answer: asyncio.Future[ReadyMessage | AnswersMessage] = loop.create_future()
-        self._answer = answer
-        deadline = loop.call_later(may_take, loop.call_later, GRACE_S, self._expire, answer, late)
+        question = Question(asyncio.get_running_loop().create_future(), may_take, late)
+        self._questions.append(question)
+        if len(self._questions) == 1:
+            self._begin_turn()
         self._transport.writelines(data)
-        try:
-            return await answer
-        finally:
-            deadline.cancel()
+        return await question.answer
 
-    def _expire(self, answer: asyncio.Future[ReadyMessage | AnswersMessage], why: str) -> None:
-        if not answer.done():
-            self.kill(why)
+    def _begin_turn(self) -> None:
+        """The first question is the one that is answered next, and its time runs."""
+        if self._deadline is not None:
+            self._deadline.cancel()
+        if self._questions:
+            self._turn_began = time.monotonic()
+            first, loop = self._questions[0], asyncio.get_running_loop()
+            self._deadline = loop.call_later(first.may_take, loop.call_later, GRACE_S, self._expire, first)
+
+    def _expire(self, question: Question) -> None:
+        if self._questions and self._questions[0] is question:
+            self.kill(question.late)
 
     async def _watched(self, process: Process, transport: asyncio.WriteTransport) -> None:
         """See to the end: only once both are over, the process and what it has said, is it known why."""
@@ -147,8 +180,11 @@ class ModelProcess(asyncio.Protocol):
         await self._hung_up.wait()
         transport.close()
         self._why = self._why or _end(code)
-        if self._answer is not None and not self._answer.done():
-            self._answer.set_exception(ModelError(self._why))
+        if self._deadline is not None:
+            self._deadline.cancel()
+        for place, question in enumerate(self._questions):
+            if not question.answer.done():
+                question.answer.set_exception((NotBegun if place else ModelError)(self._why))
         self._died(self._why)
 
     # What it says
@@ -159,16 +195,16 @@ class ModelProcess(asyncio.Protocol):
         while len(self._unread) >= LENGTH:
             size = int.from_bytes(self._unread[:LENGTH], "big")
             if size > MOST_BYTES:
-                return self._garbage(f"{size} bytes")
+                self._nonsense(f"{size} bytes")
+                return
             if len(self._unread) < LENGTH + size:
-                return None
+                return
             message = bytes(self._unread[LENGTH : LENGTH + size])
             del self._unread[: LENGTH + size]
             try:
                 self._heard(from_process.decode(message))
             except (msgspec.DecodeError, ModelError, ValueError, TypeError) as e:
-                return self._garbage(str(e))
-        return None
+                self._nonsense(str(e))
 
     def connection_lost(self, error: Exception | None) -> None:
         """The process hung up: it has ended, or is to end."""
@@ -179,13 +215,15 @@ class ModelProcess(asyncio.Protocol):
         if isinstance(message, LogMessage):
             self._log(message)
             return
-        answer = self._answer
         if isinstance(message, RefusedMessage):
             self._why = self._why or message.message
-            if answer is not None and not answer.done():
-                answer.set_exception(_error(message))
-        elif answer is not None and not answer.done():
-            answer.set_result(message)
+            if self._questions and not self._questions[0].answer.done():
+                self._questions[0].answer.set_exception(_error(message))
+        elif self._questions:
+            first, took = self._questions.popleft(), time.monotonic() - self._turn_began
+            if not first.answer.done():
+                first.answer.set_result((message, took))
+            self._begin_turn()
 
     def _log(self, line: LogMessage) -> None:
         if log.isEnabledFor(line.level):
@@ -193,9 +231,11 @@ class ModelProcess(asyncio.Protocol):
             record.exc_text = line.traceback
             log.handle(record)
 
-    def _garbage(self, what: str) -> None:
+    def _nonsense(self, what: str) -> ModelError:
+        """End a process that does not keep to the protocol."""
         self._unread.clear()
-        self.kill(f"what the model's process says can't be read: {what[:200]}")
+        self.kill(f"the model's process can't be understood: {what[:200]}")
+        return ModelError(self._why)
 
 
 def _picture(ask: Ask, places: Iterator[int]) -> PictureMessage:

@@ -7,7 +7,6 @@ go through memory that both see.
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import deque
 from collections.abc import Callable, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
@@ -15,12 +14,11 @@ from dataclasses import replace
 
 import msgspec
 
-from sightline.core.errors import ModelError
 from sightline.core.predictions import Detections
 from sightline.core.types import Encoded
 from sightline.inference.infer import Answer, Inferred
 from sightline.inference.outcomes import Batch
-from sightline.inference.place import ModelFacts, Outcome, Request
+from sightline.inference.place import ModelFacts, NotBegun, Outcome, Request
 from sightline.inference.places.messages import LoadRequest
 from sightline.inference.places.model_process import ModelProcess
 from sightline.inference.places.pixels import SharedPixels
@@ -50,7 +48,9 @@ class ProcessPlace:
         self._child: ModelProcess | None = None
         self._info: ModelFacts | None = None
         self._took: deque[float] = deque(maxlen=100)
-        self._pixels = SharedPixels.make()
+        self._pixels = [SharedPixels.make(), SharedPixels.make()]
+        self._unused = [0, 1]
+        """Those of them that no batch uses."""
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=name)
         """Copies pixels in, and makes results where a stage or a mask takes time."""
 
@@ -72,16 +72,19 @@ class ProcessPlace:
         return self._info
 
     async def run(self, requests: Sequence[Request], *, gone: Set[str] = frozenset()) -> list[Outcome]:
-        """Have the process answer a batch. Raises ModelError where it dies, or does not answer in time."""
+        """Have the process answer a batch."""
         if self._child is None or self._info is None or self.dead is not None:
-            raise ModelError(self.dead or "it is not loaded")
+            raise NotBegun(self.dead or "it is not loaded")
         loop = asyncio.get_running_loop()
         batch = Batch(requests, self._info.card, self._last, gone)
         raw = [ask.frame.image for ask in batch.asks if not isinstance(ask.frame.image, Encoded)]
-        offsets = await loop.run_in_executor(self._thread, self._pixels.put, raw) if raw else []
-        begun = time.monotonic()
-        answers = await self._child.ask(batch.asks, gone, offsets, self._may_take())
-        self._took.append(time.monotonic() - begun)
+        pixels = self._unused.pop()
+        try:
+            offsets = await loop.run_in_executor(self._thread, self._pixels[pixels].put, raw) if raw else []
+            answers, took = await self._child.ask(batch.asks, gone, pixels, offsets, self._may_take())
+        finally:
+            self._unused.append(pixels)
+        self._took.append(took)
         self.own_bytes = self._child.peak_bytes
         if any(request.pipeline for request in requests) or any(map(_has_pixels, answers)):
             return await loop.run_in_executor(self._thread, batch.outcomes, answers)
@@ -99,7 +102,8 @@ class ProcessPlace:
         if self._child is not None:
             await self._child.gone()
         await asyncio.to_thread(self._thread.shutdown)
-        self._pixels.close()
+        for pixels in self._pixels:
+            pixels.close()
 
     def _may_take(self) -> float:
         """Seconds that a batch may take."""
