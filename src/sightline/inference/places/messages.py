@@ -161,7 +161,7 @@ _head = msgspec.msgpack.Decoder(tuple[str, tuple[int, ...]])
 to_process = msgspec.msgpack.Decoder(ToProcess, dec_hook=_path)
 """Reads what the server says."""
 from_process = msgspec.msgpack.Decoder(FromProcess, ext_hook=_array)
-"""Reads what the process says. Raises msgspec.DecodeError, ModelError or ValueError."""
+"""Reads what the process says. Raises whatever garbage makes it raise."""
 
 
 def packed(message: ToProcess | FromProcess) -> bytes:

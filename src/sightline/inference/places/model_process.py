@@ -14,10 +14,8 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence, Set
 from typing import NamedTuple, TypeAlias
 
-import msgspec
-
 from sightline.core import errors
-from sightline.core.errors import ModelError, SightlineError
+from sightline.core.errors import FAULTS, ModelError, SightlineError, told
 from sightline.core.registry import load
 from sightline.core.types import Encoded
 from sightline.inference.infer import Answer, Ask, Inferred, NotInferred, Same
@@ -134,7 +132,7 @@ class ModelProcess(asyncio.Protocol):
         if not isinstance(said, AnswersMessage) or len(said.answers) != len(asks):
             raise self._nonsense(f"it does not answer to {len(asks)} pictures")
         self.peak_bytes = said.peak_bytes
-        return [_answer(one) for one in said.answers], took
+        return [answer_of(one) for one in said.answers], took
 
     def kill(self, why: str) -> None:
         """End the process, and say why it died. The first reason counts."""
@@ -203,8 +201,8 @@ class ModelProcess(asyncio.Protocol):
             del self._unread[: LENGTH + size]
             try:
                 self._heard(from_process.decode(message))
-            except (msgspec.DecodeError, ModelError, ValueError, TypeError) as e:
-                self._nonsense(str(e))
+            except FAULTS as e:
+                self._nonsense(told(e))
 
     def connection_lost(self, error: Exception | None) -> None:
         """The process hung up: it has ended, or is to end."""
@@ -245,7 +243,7 @@ def _picture(ask: Ask, places: Iterator[int]) -> PictureMessage:
     return PictureMessage(frame.stream, frame.seq, frame.received_at, *frame.size, jpeg, offset, ask.options, ask.last)
 
 
-def _answer(message: AnswerMessage) -> Answer:
+def answer_of(message: AnswerMessage) -> Answer:
     """Make an answer of what was said. A prediction that is none fails alone."""
     if isinstance(message, SameMessage):
         return Same(message.started, message.took_ms)
