@@ -8,7 +8,7 @@ import socket
 import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import aclosing
+from contextlib import AsyncExitStack, aclosing
 
 import cv2
 import numpy as np
@@ -140,13 +140,14 @@ async def test_the_servers_rate_is_kept(stream: str, kind: str) -> None:
 
 async def test_drops_are_told(url: str, stream: str) -> None:
     big = picture(0, 1920, 1080)
-    async with AsyncClient(url) as client, AsyncClient(url) as another:
+    async with AsyncClient(url) as client, AsyncClient(url) as another, AsyncExitStack() as stack:
         mine = client.publish(stream, [big] * 40, adapt=False)
-        async with aclosing(another.publish(f"{stream}-busy", endless(), adapt=False)) as busy:
-            keeping_busy = asyncio.create_task(take_all(busy))
-            answers = [a async for a in mine]
-            keeping_busy.cancel()
-            await asyncio.wait([keeping_busy])
+        busy = [another.publish(f"{stream}-busy-{n}", endless(), adapt=False) for n in range(4)]
+        tasks = [asyncio.create_task(take_all(await stack.enter_async_context(aclosing(one)))) for one in busy]
+        answers = [a async for a in mine]
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
     assert sorted(a.seq for a in answers) == list(range(40))
     assert {a.reason for a in answers if isinstance(a, Dropped)} == {"replaced"}
 

@@ -9,6 +9,7 @@ import psutil
 
 from sightline.engines.base import cores
 from sightline.inference.key import ModelKey
+from sightline.inference.place import ModelFacts
 from sightline.models.base import Model
 from sightline.settings.settings import Settings
 from sightline.zoo import loader
@@ -35,8 +36,8 @@ class Plan:
         return model
 
 
-def plan(settings: Settings, key: ModelKey) -> Plan:
-    """Return how the model of a key is loaded. Several instances share the cores, one alone takes what it likes best.
+def plan(settings: Settings, key: ModelKey, count: int) -> Plan:
+    """Return how the model of a key is loaded, ``count`` times. These share the cores, one alone takes them all.
 
     Graphics drivers reserve far more memory than they use: only on the processor is there a limit.
     """
@@ -45,11 +46,26 @@ def plan(settings: Settings, key: ModelKey) -> Plan:
         options_of(settings),
         engine=key.engine,
         imgsz=key.imgsz,
-        threads=settings.threads or (None if settings.workers == 1 else max(1, cores() // settings.workers)),
+        threads=settings.threads or (None if count == 1 else max(1, cores() // count)),
         family=settings.family if own else None,
         weights=settings.weights if own else None,
     )
     return Plan(key.name, key.spec, options, memory(settings) if settings.device == "cpu" else None)
+
+
+def instances(settings: Settings, model: ModelFacts, streams: int, each: int, room: int) -> int:
+    """Return how often a model should be loaded for so many streams: once for each, as long as there are cores.
+
+    Two that infer side by side, each with one thread, get more done than one with two: a frame's work can't be shared
+    out without waiting. ``each``: bytes that one takes. ``room``: bytes that all of them may take.
+    """
+    if settings.workers is not None:
+        return settings.workers
+    if model.remembers or model.engine is None or model.engine.device != "cpu":
+        return 1
+    most = max(1, min(streams, cores() // (settings.threads or 1)))
+    most = max(1, min(most, room // max(each, 1)))
+    return 1 << (most.bit_length() - 1)  # in powers of two, so that few changes are needed
 
 
 def memory(settings: Settings) -> int:

@@ -26,7 +26,7 @@ from sightline.inference.place import Place
 from sightline.inference.places.messages import LoadRequest
 from sightline.inference.places.process import ProcessPlace
 from sightline.inference.places.thread import ThreadPlace
-from sightline.inference.plan import in_processes, memory, plan
+from sightline.inference.plan import in_processes, instances, memory, plan
 from sightline.inference.static_scene import LastResults
 from sightline.inference.worker import ModelWorker
 from sightline.models.base import Model
@@ -37,6 +37,10 @@ log = logging.getLogger(__name__)
 
 TIDY_S = 0.25
 """Interval between checks for idle models."""
+FEWER_S = 30.0
+"""Time that fewer instances have to be enough before there are fewer."""
+AGAIN_S = 60.0
+"""Time after which instances that could not be loaded are tried again."""
 END_S = 2.0
 """Time that models have to end with the server."""
 OF_FILE = 2
@@ -56,6 +60,8 @@ class Pooled:
 
     key: ModelKey
     worker: ModelWorker
+    places: Callable[[int], list[Place]]
+    """Makes places for so many instances of it."""
     pins: int = 0
     """Number of switches that wait for it."""
     kept: bool = False
@@ -63,6 +69,9 @@ class Pooled:
     bytes: int = 0
     """Memory that it takes; before it is loaded, an estimate."""
     task: asyncio.Task[None] | None = field(default=None, repr=False)
+    resizing: asyncio.Task[None] | None = field(default=None, repr=False)
+    fewer_since: float | None = None
+    """Since when fewer instances would do."""
 
     @property
     def idle(self) -> bool:
@@ -93,7 +102,12 @@ class ModelPool:
                 self._start(self.own)
                 while True:
                     await asyncio.sleep(TIDY_S)
-                    self._tidy()
+                    try:
+                        self._tidy()
+                        for one in self.models:
+                            self._fit(one)
+                    except Exception:  # to end this task would end all models
+                        log.exception("models can't be looked after")
         finally:
             self._tasks = None
             ends = [asyncio.ensure_future(one.worker.gone()) for one in self.models]
@@ -168,14 +182,18 @@ class ModelPool:
 
     def _made(self, key: ModelKey, *, kept: bool = False) -> Pooled:
         last = LastResults() if self._settings.static_skip else None
-        places = [self._place(key, last, f"model-{number}") for number in range(self._settings.workers)]
-        return Pooled(key, ModelWorker(places), kept=kept)
+        places = partial(self._places, key, last)
+        return Pooled(key, ModelWorker(places(self._settings.workers or 1)), places, kept=kept)
 
-    def _place(self, key: ModelKey, last: LastResults | None, name: str) -> Place:
+    def _places(self, key: ModelKey, last: LastResults | None, count: int) -> list[Place]:
+        """Places for so many instances of a model, not loaded yet."""
+        return [self._place(key, last, count, f"model-{number}") for number in range(count)]
+
+    def _place(self, key: ModelKey, last: LastResults | None, count: int, name: str) -> Place:
         settings = self._settings
         if self._load is not None:
             return ThreadPlace(partial(self._load, key), last, name=name)
-        planned = plan(settings, key)
+        planned = plan(settings, key, count)
         if not in_processes(settings):
             return ThreadPlace(planned.load, last, name=name)
         level = logging.getLogger().getEffectiveLevel()
@@ -221,6 +239,36 @@ class ModelPool:
         size = 0 if model is None else model.card.size_bytes
         one.bytes = self._took[one.key] = one.worker.own_bytes or max(_rss() - before, size)
 
+    def _fit(self, one: Pooled) -> None:
+        """Have as many instances of a model as its streams need: more at once, fewer after a while."""
+        worker, now = one.worker, time.monotonic()
+        if self._load is not None or worker.model is None or self._tasks is None:
+            return
+        if one.resizing is not None and not one.resizing.done():
+            return
+        used = worker.own_bytes or one.bytes
+        room = self.budget - self.memory() + used
+        wanted = instances(self._settings, worker.model, worker.streams(), used // worker.instances, room)
+        if wanted >= worker.instances:
+            one.fewer_since = None
+        elif one.fewer_since is None:
+            one.fewer_since = now
+        if wanted > worker.instances or (one.fewer_since is not None and now - one.fewer_since > FEWER_S):
+            one.fewer_since = None
+            one.resizing = self._tasks.create_task(self._resize(one, wanted))
+
+    async def _resize(self, one: Pooled, count: int) -> None:
+        try:
+            await one.worker.resize(one.places(count))
+        except FAULTS as e:
+            if cancelled(e):
+                raise
+            log.warning("model %s: %d instances can't be loaded: %s", one.key, count, told(e))
+            await asyncio.sleep(AGAIN_S)
+            return
+        one.bytes = one.worker.own_bytes or one.bytes
+        log.info("model %s has %d instance%s now", one.key, count, "s" * (count > 1))
+
     # Memory
 
     def _make_room(self, key: ModelKey) -> int:
@@ -253,6 +301,8 @@ class ModelPool:
             return
         log.info("model %s is released: %s", one.key, why)
         self.models.remove(one)
+        if one.resizing is not None:
+            one.resizing.cancel()
         one.task.cancel()
         self._tasks.create_task(self._forget(one))
 

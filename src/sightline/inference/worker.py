@@ -8,14 +8,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import deque
 from collections.abc import Sequence
 from typing import Protocol
 from zlib import crc32
 
-from sightline.core.backoff import Backoff
 from sightline.core.errors import FAULTS, ModelError, SightlineError, cancelled, told
 from sightline.core.types import Frame, FrameResult
+from sightline.inference.instance import Instance
 from sightline.inference.place import Failure, ModelFacts, NotBegun, Outcome, Place, Request
 
 log = logging.getLogger(__name__)
@@ -26,12 +25,10 @@ STARVED_S = 0.5
 """Waiting time after which a stream comes before all priorities."""
 AHEAD = 2
 """Batches that a place has at most: one in work, and one that lies ready for it."""
+LATELY_S = 5.0
+"""Time without a frame after which a stream does not count."""
 FAILURES = 5
 """Consecutive frames that fail after which the worker reports unready, until one succeeds."""
-DEATHS, DEATHS_S = 5, 60.0
-"""Deaths of a place within so many seconds after which it is not loaded again at once."""
-DEAD_S = 3.0
-"""Time without a place that lives after which the worker reports unready."""
 
 
 class Feed(Protocol):
@@ -64,32 +61,6 @@ class Feed(Protocol):
         ...
 
 
-class _Instance:
-    """One copy of the model in a place of its own."""
-
-    def __init__(self, number: int, place: Place) -> None:
-        self.number = number
-        self.place = place
-        self.batches = 0
-        """Batches that the place has."""
-        self.busy_since: float | None = None
-        """When the place began to work, or last gave a batch back."""
-        self.living = asyncio.Lock()
-        """Held while the place is loaded again."""
-        self.dead_since: float | None = None
-        self.dies_often = False
-        self.deaths: deque[float] = deque(maxlen=DEATHS + 1)
-        """When the place died of late."""
-        self.backoff = Backoff(1, 30)
-        self.gone: set[str] = set()
-        """Streams that the model has to forget before its next frame."""
-
-    @property
-    def idle(self) -> bool:
-        """Whether it could begin a batch at once."""
-        return self.batches == 0 and self.place.dead is None
-
-
 class ModelWorker:
     """Loads a model off the serving path, then processes what the feeds have ready.
 
@@ -110,13 +81,15 @@ class ModelWorker:
         """Set once loading has ended, well or not."""
         self.busy_s = 0.0
         """Seconds that the model has worked in all; with several instances, their mean."""
-        self.restarts = 0
-        """Times that a place died and was loaded again."""
-        self._instances = [_Instance(n, place) for n, place in enumerate(places)]
+        self._instances = [Instance(n, place) for n, place in enumerate(places)]
         self._ready: dict[Feed, float] = {}
         """Feeds that wait, oldest first, each with the time since which it waits."""
         self._in_work: set[Feed] = set()
         self._wake = asyncio.Event()
+        self._lately: dict[Feed, float] = {}
+        """When each feed last had a frame."""
+        self._past_restarts = 0
+        self._lanes: asyncio.TaskGroup | None = None
         self._failures = 0
         self._last_failure = ""
 
@@ -155,8 +128,9 @@ class ModelWorker:
             return "the model is loading"
         if self.stuck:
             return f"the model has not answered for {STUCK_S:.0f} s"
-        if (why := self._dead) is not None:
-            return f"{why}; it is started again"
+        dead = [instance.dead for instance in self._instances]
+        if all(dead):
+            return f"{dead[0]}; it is started again"
         if self._ready and not self._in_work and time.monotonic() - next(iter(self._ready.values())) > STUCK_S:
             return f"frames have waited for {STUCK_S:.0f} s"
         if self._failures >= FAILURES:
@@ -164,12 +138,20 @@ class ModelWorker:
         return None
 
     @property
-    def _dead(self) -> str | None:
-        """Why no place lives, where that has been so for a while or is so again and again."""
-        longest = time.monotonic() - DEAD_S
-        if all(one.dead_since is not None and (one.dies_often or one.dead_since < longest) for one in self._instances):
-            return self._instances[0].place.dead
-        return None
+    def restarts(self) -> int:
+        """Times that a place died and was loaded again."""
+        return self._past_restarts + sum(instance.restarts for instance in self._instances)
+
+    @property
+    def instances(self) -> int:
+        """Copies of the model that share its streams."""
+        return len(self._instances)
+
+    def streams(self) -> int:
+        """Streams that had frames of late."""
+        now = time.monotonic()
+        self._lately = {feed: at for feed, at in self._lately.items() if now - at < LATELY_S}
+        return len(self._lately)
 
     # The feeds' side
 
@@ -182,13 +164,16 @@ class ModelWorker:
     def leave(self, feed: Feed) -> float | None:
         """A feed has this model no longer. Returns when its waiting frame came, None where none waits."""
         self.feeds.discard(feed)
+        self._lately.pop(feed, None)
         self.left_at = time.monotonic()
         self.forget(feed.name)
         return self._ready.pop(feed, None)
 
     def wake(self, feed: Feed, since: float | None = None) -> None:
         """A feed has a frame. ``since``: when it came, if not now."""
-        self._ready[feed] = since or time.monotonic()
+        now = time.monotonic()
+        self._ready[feed] = since or now
+        self._lately[feed] = now
         self._wake.set()
 
     def forget(self, name: str) -> None:
@@ -223,8 +208,6 @@ class ModelWorker:
             self.error = ModelError(f"{type(e).__name__}: {e}")
         else:
             self.model = model
-            for instance in self._instances:
-                instance.place.on_death = self._wake.set
             log.info("model %s is ready after %.1f s", self.model_name, time.monotonic() - begun)
         finally:
             self.settled.set()
@@ -237,9 +220,44 @@ class ModelWorker:
     async def serve(self) -> None:
         """Work until cancelled."""
         assert self.model is not None
-        async with asyncio.TaskGroup() as tasks:
-            for instance in self._instances * AHEAD:
-                tasks.create_task(self._serve(instance, self.model))
+        try:
+            async with asyncio.TaskGroup() as self._lanes:
+                self._begin(self._instances)
+        finally:
+            self._lanes = None
+
+    async def resize(self, places: Sequence[Place]) -> None:
+        """Have these places from now on, once they have loaded the model. Those before finish what they have.
+
+        Raises what loading raises; then everything stays as it was.
+        """
+        new = [Instance(number, place) for number, place in enumerate(places)]
+        try:
+            for instance in new:
+                await instance.place.load(self.model)
+            assert self._lanes is not None, "it is serving"
+        except BaseException:
+            await _ended(new)
+            raise
+        old, self._instances = self._instances, new
+        self._past_restarts += sum(instance.restarts for instance in old)
+        for instance in old:
+            instance.retired = True
+        self._begin(new)
+        try:
+            while any(instance.batches for instance in old):  # noqa: ASYNC110 - a batch takes milliseconds
+                await asyncio.sleep(0.01)
+        finally:
+            await _ended(old)
+
+    def _begin(self, instances: Sequence[Instance]) -> None:
+        assert self._lanes is not None
+        assert self.model is not None
+        for instance in instances:
+            instance.place.on_death = self._wake.set
+            for _ in range(AHEAD):
+                self._lanes.create_task(self._serve(instance, self.model))
+        self._wake.set()
 
     def close(self) -> None:
         """Give back what waits, and, in its own time, the model's memory."""
@@ -257,9 +275,10 @@ class ModelWorker:
 
     # Work
 
-    async def _serve(self, instance: _Instance, model: ModelFacts) -> None:
-        while True:
-            await self._alive(instance)
+    async def _serve(self, instance: Instance, model: ModelFacts) -> None:
+        while not instance.retired:
+            if await instance.alive(model):
+                self._failures = 0
             batch = self._collect(instance, model)
             gone, instance.gone = instance.gone, set()
             if not batch and not gone:
@@ -268,38 +287,28 @@ class ModelWorker:
                 continue
             if self._ready:  # others may take these
                 self._wake.set()
-            self._begin(instance)
+            instance.begin()
             try:
-                outcomes = await self._run(instance, [request for _, request in batch], gone)
+                outcomes = await self._run(instance, model, [request for _, request in batch], gone)
             except asyncio.CancelledError:
                 for feed, request in batch:
                     feed.give_back(request.frame)
                 raise
             finally:
-                self._end(instance)
+                self.busy_s += instance.end() / len(self._instances)
                 self._in_work.difference_update(feed for feed, _ in batch)
             for (feed, _), outcome in zip(batch, outcomes, strict=True):
                 self._settle(feed, outcome)
 
-    def _begin(self, instance: _Instance) -> None:
-        instance.batches += 1
-        if instance.batches == 1:
-            instance.busy_since = time.monotonic()
-
-    def _end(self, instance: _Instance) -> None:
-        assert instance.busy_since is not None
-        now = time.monotonic()
-        self.busy_s += (now - instance.busy_since) / len(self._instances)
-        instance.batches -= 1
-        instance.busy_since = now if instance.batches else None
-
-    async def _run(self, instance: _Instance, requests: list[Request], gone: set[str]) -> list[Outcome]:
+    async def _run(
+        self, instance: Instance, model: ModelFacts, requests: list[Request], gone: set[str]
+    ) -> list[Outcome]:
         """Have the place run the batch. Whatever it raises instead fails the batch, and nothing else."""
         try:
             try:
                 outcomes = await instance.place.run(requests, gone=gone)
             except NotBegun:
-                await self._alive(instance)
+                await instance.alive(model)
                 outcomes = await instance.place.run(requests)
             if len(outcomes) != len(requests):
                 raise ModelError(f"{len(outcomes)} outcomes: expected {len(requests)}")
@@ -307,41 +316,11 @@ class ModelWorker:
             if cancelled(e):
                 raise
             if instance.place.dead is None:
-                log.exception("model %s: a batch of %d failed", self.model_name, len(requests))
+                log.exception("model %s: a batch of %d failed", model.card.name, len(requests))
             return [Failure(request.frame, told(e)) for request in requests]
         return outcomes
 
-    async def _alive(self, instance: _Instance) -> None:
-        """Wait until the place lives; whoever comes first has it loaded again."""
-        if instance.place.dead is not None:
-            async with instance.living:
-                if instance.place.dead is not None:
-                    await self._revive(instance, instance.place.dead)
-
-    async def _revive(self, instance: _Instance, why: str) -> None:
-        """Load the model of a place that died again: at once, and ever later where it dies again and again."""
-        instance.dead_since = time.monotonic()
-        while instance.place.dead is not None:
-            now = time.monotonic()
-            instance.deaths.append(now)
-            often = instance.dies_often = len(instance.deaths) > DEATHS and now - instance.deaths[0] < DEATHS_S
-            wait_s = instance.backoff.wait_s() if often else 0
-            log.error("model %s: %s; it is started again%s", self.model_name, why, f" in {wait_s:.0f} s" * often)
-            await asyncio.sleep(wait_s)
-            self.restarts += 1
-            try:
-                await instance.place.load(self.model)
-            except FAULTS as e:
-                if cancelled(e):
-                    raise
-                why = told(e)
-            if not often:
-                instance.backoff.reset()
-        self._failures = 0
-        log.info("model %s is back after %.1f s", self.model_name, time.monotonic() - instance.dead_since)
-        instance.dead_since = None
-
-    def _collect(self, instance: _Instance, model: ModelFacts) -> list[tuple[Feed, Request]]:
+    def _collect(self, instance: Instance, model: ModelFacts) -> list[tuple[Feed, Request]]:
         """Take at most one frame of each feed. Who is at work leaves them to those who are not."""
         batch: list[tuple[Feed, Request]] = []
         if instance.batches and not model.remembers and any(other.idle for other in self._instances):
@@ -353,7 +332,7 @@ class ModelWorker:
                 batch.append((feed, request))
         return batch
 
-    def _next(self, instance: _Instance, model: ModelFacts) -> Feed | None:
+    def _next(self, instance: Instance, model: ModelFacts) -> Feed | None:
         """Return the feed of the highest priority that waits longest; but nobody waits for ever."""
         mine = [feed for feed in self._ready if feed not in self._in_work and self._may_take(instance, model, feed)]
         if not mine:
@@ -362,7 +341,7 @@ class ModelWorker:
             return mine[0]
         return max(mine, key=lambda feed: feed.priority)
 
-    def _may_take(self, instance: _Instance, model: ModelFacts, feed: Feed) -> bool:
+    def _may_take(self, instance: Instance, model: ModelFacts, feed: Feed) -> bool:
         """A model that remembers must see all of a stream."""
         return not model.remembers or crc32(feed.name.encode()) % len(self._instances) == instance.number
 
@@ -376,3 +355,9 @@ class ModelWorker:
         if self._failures in (1, FAILURES):
             log.warning("stream %s: frame %d failed: %s", feed.name, outcome.frame.seq, outcome.message)
         feed.fail(outcome.frame, outcome.message)
+
+
+async def _ended(instances: Sequence[Instance]) -> None:
+    for instance in instances:
+        instance.place.close()
+    await asyncio.gather(*(instance.place.closed() for instance in instances))

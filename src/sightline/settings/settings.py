@@ -174,7 +174,9 @@ class Settings(BaseSettings):
     webrtc_peers: int = Field(32, ge=1, le=1024, description="WebRTC cameras and viewers at a time, all streams.")
     webrtc_send_kbps: int = Field(2500, ge=100, le=50000, description="Most that video for one viewer takes, kbit/s.")
     webrtc_receive_kbps: int = Field(4000, ge=100, le=50000, description="Most that a camera may send, kbit/s.")
-    workers: int = Field(1, ge=1, le=64, description="Instances of the model, each in a place of its own.")
+    workers: int | None = Field(
+        None, ge=1, le=64, description="Instances of a model; default: as many as streams need, up to one a core."
+    )
     place: Literal["process", "thread"] = Field(
         "process",
         description="What a model runs in: a process of its own, which a crash takes alone, or a thread.",

@@ -53,6 +53,8 @@ class LoadedModel(BaseModel):
     streams: list[str]
     memory_mb: float
     """What it takes, about."""
+    instances: int
+    """Copies of it that share its streams."""
     restarts: int
     """Times that what it runs in died and was started again."""
     processes: list[int]
@@ -158,6 +160,7 @@ def _loaded(one: Pooled) -> LoadedModel:
         state="loading" if model is None else "ready",
         streams=sorted(stream.name for stream in one.worker.feeds),
         memory_mb=round((one.worker.own_bytes or one.bytes) / 2**20, 1),
+        instances=one.worker.instances,
         restarts=one.worker.restarts,
         processes=one.worker.processes,
         reason=one.worker.unready or "",
