@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 import sightline
 from sightline import load_model
-from sightline.core.errors import BadImage, ConfigError
+from sightline.core.errors import BadImage, ConfigError, ModelError
 from sightline.core.predictions import Detections, Segmentation
 from sightline.core.types import Detection, Segment
 
@@ -140,3 +140,16 @@ def test_the_package_shows_what_there_is() -> None:
         assert getattr(sightline, name) is not None
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         sightline.nothing  # noqa: B018
+
+
+@given(st.lists(st.floats(width=32), min_size=1, max_size=5), st.lists(st.floats(width=32), min_size=4, max_size=4))
+def test_no_confidence_outside_0_to_1_and_no_endless_box_leaves(confidence: list[float], box: list[float]) -> None:
+    """Fault 20: there was a confidence of 31 in the JSON."""
+    xyxy = np.array([box] * len(confidence), np.float32)
+    columns = xyxy, np.array(confidence, np.float32), np.zeros(len(confidence), np.int32)
+    good = all(0 <= value <= 1 for value in confidence) and bool(np.isfinite(box).all())
+    if good:
+        assert all(0 <= row.confidence <= 1 for row in Detections(*columns))
+    else:
+        with pytest.raises(ModelError, match="the model gave a"):
+            Detections(*columns)

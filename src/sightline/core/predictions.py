@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Protocol, Self, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from sightline.core.errors import ConfigError
+from sightline.core.errors import ConfigError, ModelError
 from sightline.core.records import Detection, Segment
 
 NOTHING = 255
@@ -75,7 +75,11 @@ class Prediction(Protocol):
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Detections(Prediction):
-    """Objects that a detector found: N rows, columns as in ``supervision``. Indexing by rows gives Detections again."""
+    """Objects that a detector found: N rows, columns as in ``supervision``. Indexing by rows gives Detections again.
+
+    Raises ModelError for a confidence outside 0 to 1 and for a box that is not finite: whatever a model says, neither
+    leaves this place.
+    """
 
     mode: ClassVar[str] = "boxes"
     scored: ClassVar[bool] = True
@@ -92,6 +96,20 @@ class Detections(Prediction):
     """h x w, over the whole picture at any resolution: 0 is nothing, i + 1 is row i (the first 255 rows)."""
     labels: tuple[str, ...] = ()
     """Names by class id, where a caller of ``model(image)`` gets the rows; else empty."""
+
+    def __post_init__(self) -> None:
+        if not len(self.confidence):
+            return
+        # Written so that NaN does not pass.
+        least, most = self.confidence.min(), self.confidence.max()
+        if not (least >= 0 and most <= 1):
+            wrong = most if not most <= 1 else least
+            raise ModelError(
+                f"the model gave a confidence of {wrong:g}: expected 0 to 1; its numbers mean something else than the "
+                "family reads (docs/models.md)"
+            )
+        if not np.isfinite(self.xyxy).all():
+            raise ModelError("the model gave a box whose numbers are not finite: expected pixels")
 
     @classmethod
     def empty(cls, mask: NDArray[np.uint8] | None = None) -> Detections:

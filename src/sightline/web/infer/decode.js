@@ -15,6 +15,7 @@ import { fromHalf, round } from "./input.js";
 
 const MAX_CANDIDATES = 1000;
 const LARGEST = 12;
+const ROUNDED = 1.01; // graphs that compute in integers or halves may end a little above 1
 const HIGHEST_CLASS = 254;
 
 /**
@@ -226,6 +227,7 @@ function thinned(candidates, box, place, model) {
   /** @type {{class_id: number, confidence: number, inside: number[]}[]} */
   const kept = [];
   for (const { row, class_id, confidence } of sorted) {
+    if (!(confidence >= 0 && confidence <= ROUNDED)) throw new Error(`the model gave a confidence of ${confidence}`);
     const inside = box(row);
     if (!inside.every(Number.isFinite)) continue;
     if (kept.some((other) => other.class_id === class_id && overlap(other.inside, inside) > model.iou)) continue;
