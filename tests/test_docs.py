@@ -17,7 +17,7 @@ PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "be
 SPAN = re.compile(r"```.*?```|`([^`\n]+)`", re.S)
 FILE = re.compile(r"(?<![\w./-])(?:[\w-]+/)*[\w-]+\.(?:py|js|ipynb|sh|yaml|yml)(?![\w.])")
 FOLDER = re.compile(r"(?:[\w-]+/)+")
-ELSEWHERE = ("tools/", "configs/", "photos/", "onnx/", "segformer/")
+ELSEWHERE = ("tools/", "configs/", "deploy/ONNX/", "infer_cfg.yml", "photos/", "onnx/", "segformer/")
 """Beginnings of paths in other projects, and folders of the reader's own."""
 LINK = re.compile(r"\]\((?!https?:|mailto:)([^)#\s]+)(#[^)\s]*)?\)")
 

@@ -36,4 +36,4 @@ def test_an_unknown_family_is_refused_at_once(command: list[str]) -> None:
     words = [sys.executable, "-m", "sightline", *command, "--family", "nonsense"]
     done = subprocess.run(words, capture_output=True, text=True, timeout=60)
     assert done.returncode != 0
-    assert "family 'nonsense': expected one of detector, endtoend" in " ".join(done.stderr.split())
+    assert "family 'nonsense': expected one of birefnet, damoyolo" in " ".join(done.stderr.split())

@@ -17,6 +17,7 @@ from sightline.core.registry import load, names
 from sightline.core.types import Engine, Image, TensorSpec
 from sightline.models.base import Model, Options
 from sightline.zoo.loader import load_model
+from support import made_exports
 
 MakeGraph = Callable[..., Path]
 SIZE = 64
@@ -188,14 +189,26 @@ def semantic(make_graph: MakeGraph) -> str:
     return str(make_graph({"out": np.random.default_rng(6).normal(0, 1, (21, 16, 16)).astype(np.float32)}))
 
 
-SPECS: dict[str, Callable[[MakeGraph], str]] = {
+SPECS: dict[str, Callable[[MakeGraph], str | Path]] = {
+    "birefnet": made_exports.birefnet,
+    "damoyolo": made_exports.damoyolo,
     "detector": detector,
     "endtoend": endtoend,
+    "mmdeploy": made_exports.mmdeploy,
+    "modnet": made_exports.modnet,
+    "nanodet": made_exports.nanodet,
+    "paddle": made_exports.paddle,
     "rfdetr": rfdetr,
     "rtdetr": rtdetr,
     "segmenter": segmenter,
     "semantic": semantic,
+    "tf_detection": made_exports.tf_detection,
+    "torchvision": made_exports.torchvision,
+    "u2net": made_exports.u2net,
     "ultralytics": ultralytics,
+    "yolonas": made_exports.yolonas,
+    "yolov6": made_exports.yolov6,
+    "yolov7": made_exports.yolov7,
     "yolox": yolox,
 }
 """A file of each family that has no built-in model."""

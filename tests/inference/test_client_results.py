@@ -175,7 +175,7 @@ async def test_pages_get_the_model_that_runs_and_no_other() -> None:
 )
 async def test_a_model_whose_licence_is_not_known_stays_here(options: tuple[str], part: str, make_graph: Any) -> None:
     rows = np.zeros((7, 84), np.float32)
-    path = make_graph({"output": rows}, size=(64, 64))
+    path = make_graph({"output": rows}, size=(64, 64), metadata={"names": "['a', 'b', 'c']"})
     async with serving("--model", str(path), "--engine", "onnx", "--browser-models", *options) as server:
         assert (await server.http.get(f"/api/models/{path.stem}/file")).status_code == 403
         async with peer(f"{server.ws}/ws/camera/door") as camera:

@@ -25,6 +25,7 @@ from support.made_graph import MakeGraph, maker_in
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "inference.json"
 Outputs = dict[str, NDArray[Any]]
+ULTRALYTICS: Mapping[str, Any] = {"metadata": {"family": "ultralytics"}}
 
 
 def scattered(rng: np.random.Generator, count: int, side: int) -> NDArray[np.float32]:
@@ -48,15 +49,15 @@ def yolox(rng: np.random.Generator) -> tuple[Outputs, Mapping[str, Any]]:
 
 
 def v8(rng: np.random.Generator) -> tuple[Outputs, Mapping[str, Any]]:
-    return {"output0": np.concatenate((scattered(rng, 21, 32), rng.uniform(0, 0.7, (21, 3))), axis=1).T}, {}
+    return {"output0": np.concatenate((scattered(rng, 21, 32), rng.uniform(0, 0.7, (21, 3))), axis=1).T}, ULTRALYTICS
 
 
 def v8_half(rng: np.random.Generator) -> tuple[Outputs, Mapping[str, Any]]:
-    return v8(rng)[0], {"dtype": "float16"}
+    return v8(rng)[0], {"dtype": "float16", **ULTRALYTICS}
 
 
 def v5(rng: np.random.Generator) -> tuple[Outputs, Mapping[str, Any]]:
-    return {"output0": np.concatenate((scattered(rng, 63, 32), rng.uniform(0, 0.8, (63, 4))), axis=1)}, {}
+    return {"output0": np.concatenate((scattered(rng, 63, 32), rng.uniform(0, 0.8, (63, 4))), axis=1)}, ULTRALYTICS
 
 
 def final_rows(rng: np.random.Generator) -> tuple[Outputs, Mapping[str, Any]]:
@@ -67,11 +68,12 @@ def final_rows(rng: np.random.Generator) -> tuple[Outputs, Mapping[str, Any]]:
 
 
 def logits(rng: np.random.Generator) -> tuple[Outputs, Mapping[str, Any]]:
-    return {"logits": rng.normal(0, 1, (4, 8, 8))}, {"metadata": {"fit": "letterbox"}}
+    return {"logits": rng.normal(0, 1, (4, 8, 8))}, {"metadata": {"fit": "letterbox", "family": "semantic"}}
 
 
 def logits_last(rng: np.random.Generator) -> tuple[Outputs, Mapping[str, Any]]:
-    return {"logits": rng.normal(0, 1, (16, 16, 5))}, {"metadata": {"mean": "[127, 120, 110]", "std": "58"}}
+    told = {"mean": "[127, 120, 110]", "std": "58", "family": "semantic"}
+    return {"logits": rng.normal(0, 1, (16, 16, 5))}, {"metadata": told}
 
 
 def class_ids(rng: np.random.Generator) -> tuple[Outputs, Mapping[str, Any]]:

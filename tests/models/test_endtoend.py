@@ -84,14 +84,17 @@ def test_a_graph_gone_wrong_gives_no_rows(make_graph: Callable[..., Path]) -> No
 
 @pytest.mark.parametrize("row", [[1, 0.9, 10, 10, 20, 20.5], [1, 1, 9, 9, 55, 1], [0, 0, 9, 9, 0.5, -1]])
 def test_other_columns_in_the_same_shape_are_refused(make_graph: Callable[..., Path], row: list[float]) -> None:
-    with pytest.raises(ModelError, match="expected x1, y1, x2, y2, certainty, class"):
-        load_model(str(make_graph(rows([row]))), engine="onnx")
+    for metadata in ({}, NAMES, {"family": "endtoend"}):
+        with pytest.raises(ModelError, match=r"corners in pixels, certainty, class"):
+            load_model(str(make_graph(rows([row]), metadata=metadata)), engine="onnx")
 
 
 def test_a_shape_that_is_also_a_yolox_of_one_class_is_not_guessed(make_graph: Callable[..., Path]) -> None:
-    file = str(make_graph(rows(count=84)))  # the cells of a 64x64 input
+    either = [[0.5, 0.25, 0.5, 0.5, 0.9, 1]]
+    file = str(make_graph(rows(either, count=84)))  # the cells of a 64x64 input
     with pytest.raises(ModelError, match=r"fits several families \(endtoend, yolox\)") as refused:
         load_model(file, engine="onnx")
     assert "--family endtoend or --family yolox" in str(refused.value)
     assert load_model(file, engine="onnx", family="endtoend").card.family == "endtoend"
+    assert load_model(str(make_graph(rows(count=84)))).card.family == "endtoend"  # a class of 2 is no share
     assert load_model(str(make_graph(rows(count=84), metadata={"family": "endtoend"}))).card.family == "endtoend"

@@ -53,7 +53,7 @@ LAYOUTS = [
 
 
 @pytest.mark.parametrize("output", LAYOUTS)
-@pytest.mark.parametrize("metadata", [NAMES, {}])
+@pytest.mark.parametrize("metadata", [NAMES, {"names": NAMES["names"]}, {"family": "ultralytics"}])
 def test_boxes_of_either_layout(
     make_graph: Callable[..., Path], output: NDArray[np.float32], metadata: dict[str, str]
 ) -> None:
@@ -86,7 +86,7 @@ def test_half_precision_and_open_shapes(
     np.testing.assert_allclose(found.confidence, [0.8, 0.5], atol=1e-3)
 
 
-@pytest.mark.parametrize("metadata", [NAMES, {}])
+@pytest.mark.parametrize("metadata", [NAMES, {"names": NAMES["names"]}])
 def test_rows_of_an_open_graph_tell_v5_from_yolox(make_graph: Callable[..., Path], metadata: dict[str, str]) -> None:
     file = make_graph({"output0": v5()}, size=(None, None), open_outputs=True, metadata=metadata)
     assert load_model(str(file), engine="onnx", imgsz=64).card.family == "ultralytics"

@@ -132,13 +132,6 @@ def test_the_size_of_a_fixed_input_is_not_to_choose(make_graph: Callable[..., Pa
             load_model(str(file), engine="onnx", imgsz=wrong)
 
 
-def test_an_export_with_decoded_boxes_is_refused(make_graph: Callable[..., Path]) -> None:
-    output = raw({})["output"]
-    output[:, :2] = 32
-    with pytest.raises(ModelError, match="without --decode_in_inference"):
-        load_model(str(make_graph({"output": output})), engine="onnx")
-
-
 def test_labels(make_graph: Callable[..., Path]) -> None:
     file = make_graph(raw({}))
     assert load_model(str(file), engine="onnx").card.labels == ("class 0", "class 1", "class 2")

@@ -26,8 +26,8 @@ def metadata_of(path: Path, own: Mapping[str, str]) -> dict[str, str]:
     folders = [path.parent.parent, path.parent] if path.parent.name == "onnx" else [path.parent]
     told: dict[str, str] = {}
     for folder in folders:
-        told |= _kind(_read(folder / "config.json")) | _input(_read(folder / "preprocessor_config.json"))
-    words = _read(path.with_suffix(".metadata.json")).items()
+        told |= _kind(read_json(folder / "config.json")) | _input(read_json(folder / "preprocessor_config.json"))
+    words = read_json(path.with_suffix(".metadata.json")).items()
     return told | dict(own) | {key: value if isinstance(value, str) else json.dumps(value) for key, value in words}
 
 
@@ -54,7 +54,7 @@ def _input(config: dict[str, Any]) -> dict[str, str]:
     return told
 
 
-def _read(path: Path) -> dict[str, Any]:
+def read_json(path: Path) -> dict[str, Any]:
     if not path.is_file():
         return {}
     if path.stat().st_size > MAX_BYTES:

@@ -18,6 +18,8 @@ MAX_CANDIDATES = 1000
 """Maximum number of boxes that are compared with each other, which bounds the time if ``confidence`` is near 0."""
 MAX_ROWS = 1000
 """Maximum number of boxes of a graph that suppresses duplicates itself; published ones have 100 to 300."""
+ROUNDED = 1.01
+"""Highest confidence that counts as 1: graphs that compute in integers or halves may end a little above."""
 
 
 class Letterbox:
@@ -85,6 +87,12 @@ def final_rows(graph: Graph) -> tuple[str, str | None] | None:
     return rows[0].name, prototypes[0].name if prototypes else None
 
 
+def shares(values: NDArray[Any]) -> bool:
+    """Whether all numbers are from 0 to 1, as confidences are; numbers that are not finite don't count."""
+    finite = values[np.isfinite(values)]
+    return bool(((finite >= 0) & (finite <= ROUNDED)).all())
+
+
 def above(scores: NDArray[Any], confidence: float) -> NDArray[np.intp]:
     """Indices of the scores that are at least ``confidence``: the highest MAX_CANDIDATES of them."""
     found = np.flatnonzero(scores >= confidence)
@@ -113,12 +121,13 @@ def detections(
     that are broken or outside the picture are left out. Also returns the indices of the rows that were kept.
     """
     kept = np.flatnonzero(np.isfinite(xyxy).all(axis=1))
+    scores = np.where(scores <= ROUNDED, np.minimum(scores, 1), scores).astype(np.float32)
     best_first = np.argsort(-scores[kept], kind="stable")
     kept = kept[best_first if iou is None else suppress(xyxy[kept], scores[kept], classes[kept], iou)]
     boxes = to_picture(xyxy[kept], place)
     solid = (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
     kept, boxes = kept[solid][:limit], boxes[solid][:limit]
-    return Detections(boxes, scores[kept].astype(np.float32), classes[kept].astype(np.int32)), kept
+    return Detections(boxes, scores[kept], classes[kept].astype(np.int32)), kept
 
 
 def suppress(

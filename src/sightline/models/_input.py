@@ -29,11 +29,13 @@ class Recipe:
 
     fit: str = "stretch"
     """``stretch`` scales to the input's size. The others keep the aspect ratio and add a border of grey 114:
-    ``letterbox`` puts the picture at the top left, ``centre`` in the middle."""
+    ``letterbox`` puts the picture at the top left, ``centre`` in the middle; the border may have another level."""
     order: str = "rgb"
     scale: float = 1 / 255
     mean: Three = (0.0, 0.0, 0.0)
     std: Three = (1.0, 1.0, 1.0)
+    pad: int = PAD
+    """Level of the border. Pages know only the usual one."""
 
 
 IMAGENET = Recipe(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
@@ -111,7 +113,7 @@ class Input:
         target = tensor[slot].view(self._kind)
         if self._last.get(slot) != geometry:
             for channel, table in zip(target, self._tables, strict=True):
-                channel[...] = table[PAD]
+                channel[...] = table[self._recipe.pad]
             self._last[slot] = geometry
         size = (geometry.inner_width, geometry.inner_height)
         if self._scaled.shape[:2] != size[::-1]:

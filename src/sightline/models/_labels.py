@@ -38,6 +38,14 @@ def labels_for(
     return next((names for names in known if len(names) == classes), tuple(f"class {i}" for i in range(classes)))
 
 
+def settled(path: Path, metadata: Mapping[str, str], classes: int) -> bool:
+    """Whether something says that numbers are classes: names, or that they are as many as the classes of COCO.
+
+    Without that, they may be an angle or keypoints. Names of another count are for ``labels_for`` to refuse.
+    """
+    return bool(told_labels(path, metadata)[0]) or classes == len(COCO)
+
+
 def told_labels(path: Path, metadata: Mapping[str, str]) -> tuple[tuple[str, ...], str]:
     """The names from the metadata or a text file beside the graph, and where they were found; () if there are none."""
     if "names" in metadata:

@@ -2,8 +2,10 @@
 
 A file ``models/NAME.py`` is a family. A family that reads graphs has
 
-- ``recognise(graph) -> bool``, which reads only names, shapes and metadata; it may raise ModelError for a graph that is
-  surely of its family but of an unsupported kind;
+- ``recognise(graph) -> bool``, true only where nothing else fits as well: by names, shapes and metadata, and by
+  ``graph.trial()`` where numbers tell more. It may raise ModelError for a graph that is surely of its family but of an
+  unsupported kind;
+- ``fits(graph) -> bool``, if shapes alone leave more open than that: true for what a person may say is of the family;
 - ``build(graph, engine) -> Model``.
 
 A family that needs no weights has ``builtin() -> ModelCard`` and ``create() -> Model``.
@@ -13,9 +15,10 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +52,8 @@ class Graph:
 
     path: Path
     input: TensorSpec
-    """batch x 3 x height x width, or batch x height x width x 3; the batch is 1, or None if it may be any."""
+    """batch x 3 x height x width, or batch x height x width x 3; the batch is 1, or None if it may be any. Graphs
+    exported from torchvision may lack the batch."""
     outputs: Mapping[str, TensorSpec]
     """Outputs by name, with the shapes for one picture of ``size``."""
     metadata: Mapping[str, str]
@@ -57,11 +61,15 @@ class Graph:
     """Width and height of the input."""
     sizes: TensorSpec | None = None
     """A second input, batch x 2: the width and height that boxes are to be scaled to. None if there is none."""
+    about: tuple[TensorSpec, ...] = ()
+    """Further inputs of PaddleDetection's graphs, batch x 2: ``im_shape`` and ``scale_factor``."""
+    trial: Callable[[], Mapping[str, NDArray[Any]]] = dict
+    """Gives the outputs for one picture of noise. It is run at the first call only."""
 
     @property
     def channels_last(self) -> bool:
         """Whether the picture's channels are the input's last axis."""
-        return self.input.shape[1] != 3
+        return self.input.shape[-3] != 3
 
     def buffer(self, batch: int) -> NDArray[Any]:
         """A buffer for pictures, batch x 3 x height x width, in the memory layout that the graph takes."""
@@ -74,10 +82,23 @@ class Graph:
         """The engine's feeds for ``tensor``, batch x 3 x height x width. Boxes then come in pixels of the input."""
         if self.channels_last:
             tensor = np.moveaxis(tensor, 1, -1)
-        if self.sizes is None:
-            return {self.input.name: tensor}
-        sizes = np.repeat(np.array([self.size], self.sizes.dtype), len(tensor), axis=0)
-        return {self.input.name: tensor, self.sizes.name: sizes}
+        width, height = self.size
+        told = {} if self.sizes is None else {self.sizes: (width, height)}
+        told |= {spec: (1, 1) if spec.name == "scale_factor" else (height, width) for spec in self.about}
+        feeds = {spec.name: np.array([pair] * len(tensor), spec.dtype) for spec, pair in told.items()}
+        return {self.input.name: tensor[0] if len(self.input.shape) == 3 else tensor, **feeds}
+
+    def tried_in(self, engine: Engine) -> Graph:
+        """The same graph with its ``trial``: noise from 0 to 1, or from 0 to 255 where the input is bytes."""
+
+        def run() -> Mapping[str, NDArray[Any]]:
+            tensor = self.buffer(1)
+            random = np.random.default_rng(0)
+            high = 255 if tensor.dtype == np.uint8 else 1
+            tensor[...] = random.random(tensor.shape) * high
+            return {name: output.copy() for name, output in engine.run(self.feeds(tensor)).items()}
+
+        return replace(self, trial=cache(run))
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,12 +211,15 @@ class Model(ABC):
 class GraphModel(Model):
     """A model that runs a graph in an engine, between its own preprocessing and postprocessing."""
 
+    alone: bool = False
+    """Whether the outputs have no batch axis, so that pictures go through the graph one by one."""
+
     def __init__(self, card: ModelCard, graph: Graph, engine: Engine) -> None:
         self.card = card
         self.engine: Engine = engine
-        self.graph = graph
-        fixed = graph.input.shape[0] is not None
-        self.max_batch = 1 if fixed or engine.device == "cpu" else BATCH
+        self.graph = replace(graph, trial=dict)  # the outputs of a trial may be large
+        one = self.alone or graph.input.shape[0] is not None
+        self.max_batch = 1 if one or engine.device == "cpu" else BATCH
         self.tensor: NDArray[Any] = graph.buffer(self.max_batch)
         """Input buffer, shared by all calls."""
 
@@ -207,7 +231,7 @@ class GraphModel(Model):
     @property
     def stride(self) -> int | None:
         """See Model. For a graph with open sides 32, or its metadata's stride if that is 64 or 128."""
-        if None not in self.graph.input.shape[2:]:
+        if None not in self.graph.input.shape[-2:]:
             return None
         told = self.graph.metadata.get("stride", "")
         return int(told) if told in ("64", "128") else 32
@@ -229,7 +253,7 @@ class GraphModel(Model):
 
     @abstractmethod
     def postprocess(self, outputs: Mapping[str, NDArray[Any]], geometry: Geometry, options: Options) -> Prediction:
-        """Make the prediction for one picture from the outputs, each with a batch axis of 1."""
+        """Make the prediction for one picture from the outputs, each with a batch axis of 1 unless ``alone``."""
 
     def predict(
         self,
@@ -251,7 +275,7 @@ class GraphModel(Model):
                 outputs = self.engine.run(self.graph.feeds(self.tensor[: len(batch)]))
             with timed(stages, "postprocess"):
                 for i, place in enumerate(places):
-                    one = {name: output[i : i + 1] for name, output in outputs.items()}
+                    one = outputs if self.alone else {name: output[i : i + 1] for name, output in outputs.items()}
                     found.append(self.postprocess(one, place, options[start + i]))
         return found
 

@@ -18,10 +18,11 @@ from numpy.typing import NDArray
 from sightline.core.errors import ModelError
 from sightline.core.predictions import Detections
 from sightline.core.types import Engine, Image, ModelCard
-from sightline.models._boxes import above, detections, final_rows
+from sightline.models._boxes import above, detections, final_rows, shares
 from sightline.models._input import Input, Recipe, recipe_for
 from sightline.models._instances import instance_map
 from sightline.models._labels import told_labels
+from sightline.models._rows import whole
 from sightline.models.base import Geometry, Graph, GraphModel, Options, Portable
 
 LAYOUTS = (
@@ -31,8 +32,20 @@ LAYOUTS = (
 
 
 def recognise(graph: Graph) -> bool:
-    """Recognise a graph by its outputs' shapes."""
-    return graph.sizes is None and final_rows(graph) is not None
+    """Recognise a graph by its outputs' shapes, and by Ultralytics' metadata or rows that are what they should be."""
+    found = final_rows(graph)
+    if found is None or not fits(graph):
+        return False
+    return {"names", "stride"} <= graph.metadata.keys() or bool(graph.trial()[found[0]][0].any())
+
+
+def fits(graph: Graph) -> bool:
+    """Whether shapes fit, and the rows of a picture of noise don't say otherwise. They may be none."""
+    found = final_rows(graph)
+    if found is None or graph.sizes is not None or graph.about:
+        return False
+    rows = graph.trial()[found[0]][0]
+    return shares(rows[:, 4]) and whole(rows[:, 5])
 
 
 def build(graph: Graph, engine: Engine) -> EndToEnd:
@@ -76,6 +89,11 @@ class EndToEnd(GraphModel):
     def postprocess(self, outputs: Mapping[str, NDArray[Any]], geometry: Geometry, options: Options) -> Detections:
         """See GraphModel."""
         output = outputs[self._rows][0]
+        if not whole(output[:, 5]):
+            raise ModelError(
+                f"{self.graph.path}: shaped like a YOLO without NMS, but its rows don't end in the number of a class; "
+                "expected x1, y1, x2, y2, certainty, class"
+            )
         rows = output[above(output[:, 4], options.confidence)].astype(np.float32)
         rows = rows[np.isfinite(rows).all(axis=1)]
         classes = rows[:, 5].astype(np.int32)
@@ -85,14 +103,3 @@ class EndToEnd(GraphModel):
         prototypes = outputs[self._prototypes][0].astype(np.float32, copy=False)
         mask = instance_map(rows[kept, 6:], prototypes, found.xyxy, geometry, self.graph.size)
         return replace(found, mask=mask)
-
-    def warm_up(self) -> None:
-        """Run once. Raises ModelError for a graph of this shape whose columns mean something else."""
-        super().warm_up()
-        rows = self.engine.run(self.graph.feeds(self.tensor[:1]))[self._rows][0].astype(np.float32)
-        certainty, classes = rows[:, 4], rows[:, 5]
-        if ((certainty < 0) | (certainty > 1)).any() or (classes != np.rint(classes)).any() or (classes < 0).any():
-            raise ModelError(
-                f"{self.graph.path}: shaped like a YOLO without NMS, but its rows don't end in a certainty from 0 to 1 "
-                "and the number of a class; expected x1, y1, x2, y2, certainty, class"
-            )

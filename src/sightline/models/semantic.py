@@ -35,6 +35,10 @@ MOST_CLASSES = 255
 """Maximum number of classes; the value 255 stands for no class."""
 WIDEST = 32
 """Maximum number of input pixels along a side that one output pixel covers."""
+WIDEST_OF_IDS = 8
+"""The same for class ids."""
+MODEL_TYPES = ("segformer", "upernet")
+"""Names of models in transformers' config.json that are semantic segmentation."""
 MAIN = ("out", "logits", "output", "semantic", "seg")
 """Names that select one of several outputs; torchvision's models have ``aux`` besides ``out``."""
 
@@ -50,14 +54,30 @@ class SemanticLayout:
 
 
 def recognise(graph: Graph) -> bool:
-    """Recognise a graph by its output's shape. Raises ModelError if that can be read in two ways."""
-    if "sightline" in graph.metadata:
+    """Recognise a graph by its output's shape and by what says that its numbers are classes.
+
+    Heat maps, detectors' grids and pictures have the same shapes. What tells: class ids, names of classes,
+    transformers' files, or logits of a known data set under a name in MAIN or at the input's size.
+    Raises ModelError if the layout can be read in two ways.
+    """
+    if "sightline" in graph.metadata or not fits(graph):
         return False
+    told = told_labels(graph.path, graph.metadata)[0]
+    (layout,) = layouts_of(graph)
+    if layout.axes == "map" or told or "layout" in graph.metadata or graph.metadata.get("model_type") in MODEL_TYPES:
+        return True
+    shape = graph.outputs[layout.name].shape
+    whole = (shape[1:3] if layout.axes == "hwc" else shape[2:4]) == graph.size[::-1]
+    return layout.classes in (len(VOC), len(ADE)) and (layout.name in MAIN or whole)
+
+
+def fits(graph: Graph) -> bool:
+    """Whether the output's shape fits. Raises ModelError if it can be read in two ways."""
     layouts = layouts_of(graph)
     if len(layouts) > 1:
         raise ModelError(
             f"{graph.path}: its output {graph.outputs[layouts[0].name]} may be classes x H x W or H x W x classes; "
-            "expected metadata 'layout', chw or hwc"
+            "expected metadata 'layout', chw or hwc, or the names of its classes"
         )
     return bool(layouts)
 
@@ -65,13 +85,14 @@ def recognise(graph: Graph) -> bool:
 def layouts_of(graph: Graph) -> list[SemanticLayout]:
     """All layouts that the graph's output may have."""
     output = _main(graph)
-    if output is None or graph.sizes is not None:
+    if output is None or graph.sizes is not None or graph.about:
         return []
     shape = [side or 0 for side in output.shape[1:]]
     if output.dtype in ("int64", "int32", "uint8", "bool"):
         flat = shape[1:] if len(shape) == 3 and shape[0] == 1 else shape
         told = told_labels(graph.path, graph.metadata)[0]
-        return [SemanticLayout(output.name, "map", len(told))] if len(flat) == 2 and _similar(flat, graph.size) else []
+        covers = len(flat) == 2 and _similar(flat, graph.size) and graph.size[0] / flat[1] <= WIDEST_OF_IDS
+        return [SemanticLayout(output.name, "map", len(told))] if covers else []
     if len(shape) != 3 or output.dtype not in ("float32", "float16"):
         return []
     found: list[SemanticLayout] = []
@@ -80,7 +101,9 @@ def layouts_of(graph: Graph) -> list[SemanticLayout]:
     if 2 <= shape[2] <= MOST_CLASSES and _similar(shape[:2], graph.size):
         found.append(SemanticLayout(output.name, "hwc", shape[2]))
     told_axes = graph.metadata.get("layout", "").lower().removeprefix("n")
-    return [one for one in found if one.axes == told_axes] or found
+    names = len(told_labels(graph.path, graph.metadata)[0])
+    by_axes = [one for one in found if one.axes == told_axes]
+    return by_axes or [one for one in found if one.classes == names] or found
 
 
 def _main(graph: Graph) -> TensorSpec | None:

@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from sightline.core.errors import ModelError
 from sightline.core.predictions import Detections
 from sightline.core.types import Engine, Image, ModelCard
-from sightline.models._boxes import Letterbox, above, anchors, corners, detections, final_rows
+from sightline.models._boxes import Letterbox, above, anchors, corners, detections, final_rows, shares
 from sightline.models._instances import instance_map
-from sightline.models._labels import labels_for
+from sightline.models._labels import labels_for, settled, told_labels
 from sightline.models.base import Geometry, Graph, GraphModel, Options, Portable
 
 LAYOUTS = (
@@ -45,7 +45,10 @@ class YoloLayout:
 
 
 def recognise(graph: Graph) -> bool:
-    """Recognise a graph by shapes that fit the input's size. Raises ModelError for another Ultralytics export."""
+    """Recognise a graph by shapes that fit the input's size, and by what says that its numbers are classes.
+
+    Without names, poses and oriented boxes have the same shapes. Raises ModelError for another Ultralytics export.
+    """
     exported = {"names", "stride"} <= graph.metadata.keys()
     task = graph.metadata.get("task", "detect")
     if exported and task not in ("detect", "segment"):
@@ -57,14 +60,34 @@ def recognise(graph: Graph) -> bool:
             f"{graph.path}: an Ultralytics export whose outputs can't be read: {shapes}; expected {LAYOUTS} "
             "or final rows 1 x N x 6 (nms=True, or a model without NMS)"
         )
-    return layout is not None
+    if layout is None:
+        return False
+    if exported or layout.prototypes is not None:
+        return True
+    # With a single class there is no room for anything else.
+    return (layout.classes == 1 or settled(graph.path, graph.metadata, layout.classes)) and _plausible(graph, layout)
+
+
+def fits(graph: Graph) -> bool:
+    """Whether shapes fit, and the numbers are shares where classes are."""
+    layout = layout_of(graph)
+    return layout is not None and _plausible(graph, layout)
+
+
+def _plausible(graph: Graph, layout: YoloLayout) -> bool:
+    output = graph.trial()[layout.boxes][0]
+    if layout.version == "v8":
+        return shares(output[4 : 4 + layout.classes])
+    return shares(output[:, 4 : 5 + layout.classes])
 
 
 def layout_of(graph: Graph) -> YoloLayout | None:
     """The layout of the graph's outputs; None if they have none of these layouts."""
     boxes = [o for o in graph.outputs.values() if len(o.shape) == 3]
     prototypes = [o for o in graph.outputs.values() if len(o.shape) == 4]
-    if len(boxes) != 1 or len(prototypes) > 1 or graph.input.dtype == "uint8":
+    if len(boxes) != 1 or len(prototypes) > 1 or len(boxes) + len(prototypes) < len(graph.outputs):
+        return None
+    if graph.input.dtype == "uint8" or graph.sizes is not None or graph.about:
         return None
     coefficients = (prototypes[0].shape[1] or 0) if prototypes else 0
     rows, columns = boxes[0].shape[1] or 0, boxes[0].shape[2] or 0
@@ -86,6 +109,13 @@ def build(graph: Graph, engine: Engine) -> Ultralytics:
     layout = layout_of(graph)
     if layout is None:
         raise ModelError(f"{graph.path}: expected {LAYOUTS}")
+    told = len(told_labels(graph.path, graph.metadata)[0])
+    if 0 < told < layout.classes and layout.prototypes is None:
+        raise ModelError(
+            f"{graph.path}: {told} names, but room for {layout.classes} classes; the {layout.classes - told} more "
+            "numbers may be an angle (oriented boxes) or keypoints (poses), which are not supported: expected the "
+            "export of a detection model"
+        )
     card = ModelCard(
         name=graph.path.stem,
         family="ultralytics",

@@ -1,7 +1,8 @@
-"""YOLOX: 1 x N x (5 + classes), undecoded, from grids of stride 8, 16 and 32.
+"""YOLOX: 1 x N x (5 + classes) from grids of stride 8, 16 and 32, decoded or not.
 
 Input: BGR, 0 to 255, the picture at the top left on grey 114. Output rows: offset in the cell, logarithm of the size in
-strides, certainty that there is an object, certainty of each class.
+strides, certainty that there is an object, certainty of each class. With ``--decode_in_inference`` the first four are
+centre and size in pixels of the input.
 Source: https://github.com/Megvii-BaseDetection/YOLOX (Apache-2.0).
 """
 
@@ -16,54 +17,60 @@ from numpy.typing import NDArray
 from sightline.core.errors import ModelError
 from sightline.core.predictions import Detections
 from sightline.core.types import Engine, Image, ModelCard
-from sightline.models._boxes import Letterbox, above, anchors, corners, detections
-from sightline.models._labels import labels_for
+from sightline.models._boxes import Letterbox, above, corners, detections
+from sightline.models._labels import labels_for, settled
+from sightline.models._objects import grid, object_rows
+from sightline.models._rows import card_of
 from sightline.models.base import Geometry, Graph, GraphModel, Options, Portable
 
-LAYOUTS = "1 x N x (5 + classes), undecoded, N as strides 8, 16 and 32 give; without Ultralytics metadata"
+LAYOUTS = (
+    "1 x N x (5 + classes), N as strides 8, 16 and 32 give, not decoded; or decoded, with the output's name 'output'; "
+    "without Ultralytics metadata"
+)
 
-STRIDES = (8, 16, 32)
 LARGEST = 12.0
 """Maximum logarithm of a size, 1.3 million pixels at stride 8; keeps a broken graph's sizes from overflowing."""
 
 
 def recognise(graph: Graph) -> bool:
-    """Recognise a graph by an output shape that fits the input's size, and by the absence of Ultralytics metadata."""
-    if len(graph.outputs) != 1 or {"names", "stride"} <= graph.metadata.keys():
+    """Recognise a graph by offsets within cells, or by decoded boxes, the output's name and known classes."""
+    rows = object_rows(graph)
+    if rows is None or rows.written or not rows.plausible or len(rows.strides) != 3:
         return False
-    (output,) = graph.outputs.values()
-    return len(output.shape) == 3 and output.shape[1] == anchors(graph.size, STRIDES) and (output.shape[2] or 0) > 5
+    if not rows.decoded:
+        return True
+    return not rows.sure and rows.name == "output" and settled(graph.path, graph.metadata, rows.classes)
+
+
+def fits(graph: Graph) -> bool:
+    """Whether shape and numbers fit."""
+    rows = object_rows(graph)
+    return rows is not None and rows.plausible and len(rows.strides) == 3
 
 
 def build(graph: Graph, engine: Engine) -> YoloX:
     """Build the model. Raises ModelError if the labels don't fit the graph."""
-    (output,) = graph.outputs.values()
-    card = ModelCard(
-        name=graph.path.stem,
-        family="yolox",
-        task="detect",
-        labels=labels_for(graph.path, graph.metadata, (output.shape[2] or 0) - 5),
-        input_size=graph.size,
-        licence=graph.metadata.get("license", "unknown"),
-        source=str(graph.path),
-        path=str(graph.path),
-        size_bytes=graph.path.stat().st_size,
-        description=graph.metadata.get("description", "YOLOX detector"),
-    )
-    return YoloX(card, graph, engine)
+    rows = object_rows(graph)
+    if rows is None:
+        raise ModelError(f"{graph.path}: expected {LAYOUTS}")
+    labels = labels_for(graph.path, graph.metadata, rows.classes)
+    return YoloX(card_of(graph, "yolox", labels, "YOLOX detector"), graph, engine, decoded=rows.decoded)
 
 
 class YoloX(GraphModel):
     """A YOLOX detector."""
 
-    def __init__(self, card: ModelCard, graph: Graph, engine: Engine) -> None:
+    def __init__(self, card: ModelCard, graph: Graph, engine: Engine, *, decoded: bool = False) -> None:
         super().__init__(card, graph, engine)
+        self._decoded = decoded
         self._letterbox = Letterbox(rgb=False, scale=1.0, centred=False)
-        self._cells, self._strides = _grid(graph.size)
+        self._cells, self._strides = grid(graph.size, (8, 16, 32))
 
     @property
-    def portable(self) -> Portable:
-        """See Model."""
+    def portable(self) -> Portable | None:
+        """See Model. None for a graph that decodes by itself."""
+        if self._decoded:
+            return None
         return Portable(self.graph.input, self.graph.size, "yolox", "letterbox", "bgr")
 
     def preprocess(self, image: Image, slot: int = 0) -> tuple[NDArray[Any], Geometry]:
@@ -79,29 +86,11 @@ class YoloX(GraphModel):
         certain = rows[:, 4] * rows[:, 5:].max(axis=1)
         found = above(certain, options.confidence)
         rows, likely = rows[found], likely[found]
-        stride = self._strides[likely, None]
-        centre = (rows[:, :2] + self._cells[likely]) * stride
-        size = np.exp(np.minimum(rows[:, 2:4], LARGEST)) * stride
+        centre, size = rows[:, :2], rows[:, 2:4]
+        if not self._decoded:
+            stride = self._strides[likely, None]
+            centre = (centre + self._cells[likely]) * stride
+            size = np.exp(np.minimum(size, LARGEST)) * stride
         classes = rows[:, 5:].argmax(axis=1).astype(np.int32)
         xyxy = corners(centre, size)
         return detections(xyxy, certain[found], classes, geometry, iou=options.iou, limit=options.max_detections)[0]
-
-    def warm_up(self) -> None:
-        """Run once. Raises ModelError for a graph whose boxes are decoded already, which only its numbers show."""
-        super().warm_up()
-        (output,) = self.engine.run({self.graph.input.name: self.tensor[:1]}).values()
-        if np.median(np.abs(output[0, :, :2])) > 8:  # offsets within a cell are about 0 to 1, pixels far more
-            raise ModelError(
-                f"{self.graph.path}: shaped like YOLOX, but its boxes are in pixels; "
-                "expected an undecoded export (tools/export_onnx.py without --decode_in_inference)"
-            )
-
-
-def _grid(size: tuple[int, int]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """The cell (x, y) and the stride of each row of the output."""
-    cells, strides = [], []
-    for stride in STRIDES:
-        y, x = np.mgrid[: size[1] // stride, : size[0] // stride]
-        cells.append(np.stack((x.ravel(), y.ravel()), axis=1))
-        strides.append(np.full(x.size, stride))
-    return np.concatenate(cells).astype(np.float32), np.concatenate(strides).astype(np.float32)

@@ -14,6 +14,7 @@ from sightline.core.registry import plugins
 from sightline.core.types import ModelCard
 from sightline.engines.base import unavailable
 from sightline.profiles import TENSORS, Profile
+from sightline.zoo.refusals import export_of
 from sightline.zoo.store import PRECISIONS, Cache, Precision
 from sightline.zoo.store.verify import megabytes
 
@@ -159,5 +160,5 @@ def _file(spec: str) -> Path:
             f"or one of: {', '.join(known)}"
         )
     if path.suffix.lower() != ".onnx":
-        raise ConfigError(f"model {spec!r}: expected an .onnx file; export the model to ONNX first")
+        raise ConfigError(f"model {spec!r}: expected an .onnx file; {export_of(path)}")
     return path

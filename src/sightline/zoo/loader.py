@@ -24,6 +24,7 @@ from sightline.zoo.catalogue import ModelFiles, builtin_names, card_of, find, la
 from sightline.zoo.catalogue import list_models as list_models
 from sightline.zoo.catalogue import offered as offered
 from sightline.zoo.options import LoadKeywords, LoadOptions
+from sightline.zoo.refusals import TENSORRT, several, unknown, unsure
 from sightline.zoo.store import Cache
 
 if TYPE_CHECKING:  # loading a model needs OpenCV; naming one does not
@@ -32,6 +33,8 @@ if TYPE_CHECKING:  # loading a model needs OpenCV; naming one does not
 log = logging.getLogger(__name__)
 
 MOST_THREADS = 256
+ABOUT = ("im_shape", "scale_factor")
+"""Names of PaddleDetection's inputs about the picture."""
 DEFAULT_SIDE = 640
 """For a graph that takes any size and does not say which it was trained for."""
 
@@ -90,7 +93,12 @@ def _load_file(found: ModelFiles, how: LoadOptions) -> Model:
     """The model in a file, in the engine that fits."""
     name, reason = _engine_for(found, how.engine, how.device, how.precision)
     path = _checked_file(found, name, how.cache)
-    opened = _open(name, path, found.profile, how)
+    try:
+        opened = _open(name, path, found.profile, how)
+    except ModelError as e:
+        if "_TRT" not in e.message:
+            raise
+        raise ModelError(f"{e.message}. {TENSORRT}") from e
     log.info("engine %s on %s in %s: %s", name, how.device, opened.precision, reason)
     try:
         model = _build(path, opened, how.imgsz, how.family, found.profile)
@@ -191,27 +199,24 @@ def _build(path: Path, engine: Engine, imgsz: int | None, family: str | None, pr
         log.info("%s: family %s, %dx%d", path.name, fitting[0], *graph.size)
         return model
     if fitting:
-        raise ModelError(
-            f"{path}: its graph fits several families ({', '.join(fitting)}), and its metadata does not say which it "
-            f"is.\n{_listed(engine)}\nSay which: --family {' or --family '.join(fitting)}"
-        )
-    why = "is of no family that is supported" if family is None else f"does not fit the family {family}"
+        raise several(path, engine, fitting)
+    possible = [] if graph is None or family is not None else _possible(graph, families)
+    if possible:
+        raise unsure(path, engine, possible)
     expected = families if family is None else {family: families[family]}
-    known = "".join(f"\n  {name}: {module.LAYOUTS}" for name, module in expected.items())
-    raise ModelError(f"{path}: its graph {why}.\n{_listed(engine)}\nExpected one of:{known}")
+    raise unknown(path, engine, family, {name: module.LAYOUTS for name, module in expected.items()})
 
 
 def _fitting(graph: Graph, families: Mapping[str, Any], family: str | None) -> list[str]:
-    """The families that the graph may be of; if one is said, that one where its shapes fit."""
+    """The families that the graph surely is of; if one is said, that one where its shapes fit."""
     if family is None:
         return [name for name, module in families.items() if module.recognise(graph)]
-    module = families[family]
-    return [family] if getattr(module, "fits", module.recognise)(graph) else []
+    return [family] if family in _possible(graph, {family: families[family]}) else []
 
 
-def _listed(engine: Engine) -> str:
-    inputs, outputs = ("; ".join(map(str, specs.values())) for specs in (engine.inputs, engine.outputs))
-    return f"Inputs: {inputs}\nOutputs: {outputs}"
+def _possible(graph: Graph, families: Mapping[str, Any]) -> list[str]:
+    """The families that the graph may be of by its shapes."""
+    return [name for name, module in families.items() if getattr(module, "fits", module.recognise)(graph)]
 
 
 def _graph(path: Path, engine: Engine, imgsz: int | None, words: Mapping[str, str]) -> Graph | None:
@@ -219,15 +224,16 @@ def _graph(path: Path, engine: Engine, imgsz: int | None, words: Mapping[str, st
     from sightline.models._beside import metadata_of
     from sightline.models.base import Graph
 
-    pictures = [one for one in engine.inputs.values() if len(one.shape) == 4]
-    others = [one for one in engine.inputs.values() if len(one.shape) != 4]
+    pictures = [one for one in engine.inputs.values() if len(one.shape) in (3, 4)]
+    about = tuple(one for one in engine.inputs.values() if one.name in ABOUT and len(one.shape) == 2)
+    others = [one for one in engine.inputs.values() if len(one.shape) not in (3, 4) and one not in about]
     if len(pictures) != 1 or len(others) > 1 or not all(one.shape[1:] == (2,) for one in others):
         return None
     spec = pictures[0]
     if spec.dtype not in ("float32", "float16", "uint8"):
         return None
-    batch, first, second, third = spec.shape
-    if 3 not in (first, third) or batch not in (None, 1):
+    first, second, third = spec.shape[-3:]
+    if 3 not in (first, third) or (len(spec.shape) == 4 and spec.shape[0] not in (None, 1)):
         return None
     height, width = (second, third) if first == 3 else (first, second)
     metadata = metadata_of(path, engine.metadata) | dict(words)
@@ -238,10 +244,11 @@ def _graph(path: Path, engine: Engine, imgsz: int | None, words: Mapping[str, st
     else:
         sides = _open_sides(path, imgsz, metadata)
         size = width or sides[0], height or sides[1]
-    graph = Graph(path, spec, engine.outputs, metadata, size, others[0] if others else None)
+    graph = Graph(path, spec, engine.outputs, metadata, size, others[0] if others else None, about)
+    graph = graph.tried_in(engine)
     if not any(None in output.shape[1:] for output in engine.outputs.values()):
         return graph
-    made = engine.run(graph.feeds(graph.buffer(1)))  # only a run tells
+    made = graph.trial()  # only a run tells
     outputs = {name: replace(output, shape=made[name].shape) for name, output in engine.outputs.items()}
     return replace(graph, outputs=outputs)
 
