@@ -25,6 +25,7 @@ from sightline.cli import app
 from sightline.cli.run import stream_name
 from sightline.core.errors import BadRequest, ConfigError, SightlineError, SinkError, SourceError
 from support.clips import moving, read_clip, write_clip
+from support.made_graph import MakeGraph
 from support.rtsp import RtspServer, free_port
 
 COMMAND = (sys.executable, "-m", "sightline", "run")
@@ -253,12 +254,27 @@ def test_pictures_are_saved_as_pictures(clip: Path, tmp_path: Path) -> None:
     assert (folder / "b2.jpg").read_bytes() == before
 
 
+@pytest.mark.parametrize(("conf", "count"), [("0.001", 3), ("0.01", 2), ("0.999", 1)])
+def test_any_confidence_between_0_and_1_counts(make_graph: MakeGraph, tmp_path: Path, conf: str, count: int) -> None:
+    """Fault 25: below 0.05 it was refused, and people evaluate at 0.001."""
+    rows = np.zeros((20, 6), np.float32)
+    for i, certainty in enumerate((0.9995, 0.02, 0.002)):
+        rows[i] = [10 * i, 5, 10 * i + 8, 30, certainty, 1]
+    model = make_graph({"output0": rows}, metadata={"names": "['ant', 'bee']", "stride": "32"})
+    cv2.imwrite(str(tmp_path / "grey.png"), np.full((64, 64, 3), 99, np.uint8))
+    found = tmp_path / "found.jsonl"
+    done = run(tmp_path / "grey.png", "--model", model, "--engine", "onnx", "--conf", conf, "--jsonl", found)
+    assert done.code == 0, done.err
+    assert len(lines(found)[0]["detections"]) == count
+
+
 def test_what_can_not_work_is_refused_before_it_begins(clip: Path, tmp_path: Path) -> None:
     assert "rtsp://x" in refused("rtsp://x").message
     assert isinstance(refused(tmp_path / "gone.mp4"), SourceError)
     assert isinstance(refused(clip, "--model", "nothing"), ConfigError)
     assert isinstance(refused(clip, "--engine", "nothing"), ConfigError)
-    assert isinstance(refused(clip, "--conf", "7"), ConfigError)
+    for wrong in ("7", "0", "1", "-0.1", "nan"):
+        assert isinstance(refused(clip, "--conf", wrong), ConfigError)
     assert isinstance(refused(clip, "--stream", "a b"), BadRequest)
     assert isinstance(refused(clip, "--save", tmp_path / "out.avi"), SinkError)
     assert isinstance(refused(clip, "--jsonl", tmp_path / "gone" / "out.jsonl"), SinkError)

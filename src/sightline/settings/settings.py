@@ -122,7 +122,7 @@ class Settings(BaseSettings):
     imgsz: int | None = Field(
         None, ge=64, le=2048, description="Side of the model's input in pixels, for models that take any."
     )
-    conf: float = Field(0.25, ge=0.05, le=0.95, description="Detections below this confidence are left out.")
+    conf: float = Field(0.25, gt=0, lt=1, description="Detections below this confidence are left out.")
     static_skip: bool = Field(True, description="Use the last result again for frames in which nothing moved.")
     threads: int | None = Field(None, ge=1, le=256, description="Threads of one inference; default: all cores.")
     preset: PresetName = Field(
@@ -136,7 +136,7 @@ class Settings(BaseSettings):
         320, ge=64, le=2048, description="Smallest side of the model's input to which it is reduced to keep latency."
     )
     adaptive_conf: float = Field(
-        0.5, ge=0.05, le=0.95, description="Highest confidence threshold to which it is raised to keep latency."
+        0.5, gt=0, lt=1, description="Highest confidence threshold to which it is raised to keep latency."
     )
     target_latency_ms: float = Field(100, ge=10, le=10000, description="Wanted latency from capture to result, in ms.")
     max_pending: int | None = Field(

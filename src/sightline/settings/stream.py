@@ -19,7 +19,7 @@ EXPECTED = {
     "model": "the name of a model that GET /api/models calls usable",
     "engine": "auto or the name of an engine, such as onnx",
     "imgsz": "a whole number from 64 to 2048, a multiple of the model's stride",
-    "confidence": "a number from 0.05 to 0.95",
+    "confidence": "a number above 0 and below 1",
     "iou": "a number from 0.05 to 0.95",
     "max_detections": "a whole number from 1 to 300",
     "classes": f"null for all, or a list of at most {MOST_CLASSES} labels or ids of the model's classes",
@@ -38,7 +38,7 @@ class Choices(BaseModel):
     model: Annotated[str, Field(strict=True, min_length=1, max_length=200)] | None = None
     engine: Annotated[str, Field(strict=True, pattern="^[a-z0-9_]{1,40}$")] | None = None
     imgsz: Annotated[int, Field(strict=True, ge=64, le=2048)] | None = None
-    confidence: Annotated[float, Field(strict=True, ge=0.05, le=0.95)] | None = None
+    confidence: Annotated[float, Field(strict=True, gt=0, lt=1)] | None = None
     iou: Annotated[float, Field(strict=True, ge=0.05, le=0.95)] | None = None
     max_detections: Annotated[int, Field(strict=True, ge=1, le=300)] | None = None
     classes: (

@@ -56,9 +56,9 @@ test("what is asked for is seen at once, and stays when the server agrees", asyn
 test("what is refused goes back, with the reason where it was asked for", async () => {
   const { settings, answer } = server();
   void settings.set("confidence", 2);
-  await answer(422, error({ key: "confidence", got: "2", expected: "a number from 0.05 to 0.95" }));
+  await answer(422, error({ key: "confidence", got: "2", expected: "a number above 0 and below 1" }));
   assert.equal(settings.value("confidence"), 0.25);
-  assert.equal(settings.problems.get("confidence"), "2 is not possible: expected a number from 0.05 to 0.95.");
+  assert.equal(settings.problems.get("confidence"), "2 is not possible: expected a number above 0 and below 1.");
   void settings.set("confidence", 0.3);
   assert.equal(settings.problems.size, 0);
 });
