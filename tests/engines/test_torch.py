@@ -227,29 +227,36 @@ print(engine.available(), engine.precisions(), "torch" in sys.modules, "transfor
     assert python(code).split() == ["None", "['fp32']", "False", "False"]
 
 
-def test_a_torchvision_that_does_not_fit_is_told(weights: Path) -> None:
-    """As a torchvision for graphics cards beside a PyTorch for processors: it raises RuntimeError when imported."""
+def test_only_what_needs_torchvision_suffers_from_one_that_does_not_fit(weights: Path, tmp_path: Path) -> None:
+    """Fault 26. As with a torchvision for graphics cards beside a PyTorch for processors: its import fails."""
+    (tmp_path / "torchvision").mkdir()
+    (tmp_path / "torchvision" / "__init__.py").write_text("raise RuntimeError('operator torchvision::nms is gone')")
     code = """
 import sys
 from pathlib import Path
-try:
-    import torchvision
-except RuntimeError:
-    pass
-else:
-    sys.exit(print("fits"))
+sys.path.insert(0, sys.argv[3])
 from sightline.engines import torch as engine
 from sightline.core.errors import ConfigError
 print(engine.lacking())
+for name in ("SegformerForSemanticSegmentation", "RTDetrV2ForObjectDetection", "RfDetrForInstanceSegmentation"):
+    print(engine.lacking("transformers." + name))
 try:
     engine.open(Path(sys.argv[1]), metadata={"architecture": sys.argv[2]})
 except ConfigError as e:
     print(e.message)
+from transformers import SegformerConfig, SegformerForSemanticSegmentation
+small = SegformerConfig(depths=[1] * 4, hidden_sizes=[8, 8, 16, 16], decoder_hidden_size=16, num_labels=3)
+SegformerForSemanticSegmentation(small).save_pretrained(sys.argv[3] + "/net")
+opened = engine.open(
+    Path(sys.argv[3]) / "net" / "model.safetensors",
+    metadata={"architecture": "transformers.SegformerForSemanticSegmentation"},
+)
+import numpy as np
+print(opened.run({"images": np.zeros((1, 3, 64, 64), np.uint8)})["logits"].shape)
 """
-    told = python(code, str(weights), CARD["architecture"]).splitlines()
-    if told == ["fits"]:
-        pytest.skip("the installed torchvision fits")
-    assert len(told) == 2
-    for line in told:
+    told = python(code, str(weights), "torchvision.deeplabv3_resnet50", str(tmp_path)).splitlines()
+    assert told[1:4] == ["None"] * 3
+    for line in (told[0], told[4]):
         assert "the installed torchvision does not fit PyTorch" in line
         assert line.endswith("run: pip install --upgrade torch torchvision")
+    assert told[5:] == ["(1, 3, 16, 16)"]

@@ -250,6 +250,36 @@ def test_an_exported_graph_takes_other_sizes(get: Callable[[str], Pulled], name:
     graph.close()
 
 
+@pytest.mark.parametrize(("engine", "labelled"), [("torch", True), ("onnx", True), ("onnx", False)])
+def test_every_size_that_may_be_asked_for_works(
+    get: Callable[[str], Pulled], tmp_path: Path, engine: str, labelled: bool
+) -> None:
+    """Fault 22: 21 classes by 20 or 22 cells of stride 16 could be read two ways, also in exports without words."""
+    pulled = get("deeplab")
+    path = None
+    if engine == "onnx":
+        made = pulled.cache.export(pulled.profile)
+        path = made if made.is_file() else pulled.export()
+        onnx = pytest.importorskip("onnx")
+        graph = onnx.load(path)
+        assert {"layout", "names"} <= {entry.key for entry in graph.metadata_props}
+        if not labelled:
+            del graph.metadata_props[:]
+            path = tmp_path / "bare.onnx"
+            onnx.save(graph, path)
+    for side in (160, 320, 352):
+        model = load_model(pulled.profile, engine=engine, imgsz=side, threads=1, cache=pulled.cache.root, weights=path)
+        (found,) = model.predict(scenes(320, 180)[:1])
+        assert model.input_size == (side, side)
+        assert isinstance(found, Segmentation)
+        assert found.class_map.shape == (180, 320)
+        model.close()
+        if engine == "onnx" and labelled:
+            alone = load_model(str(path), imgsz=side, threads=1)
+            assert alone.card.labels == pulled.profile.labels
+            alone.close()
+
+
 def test_an_exported_graph_needs_no_torch(get: Callable[[str], Pulled], tmp_path: Path) -> None:
     """The export alone, in another cache, by its name."""
     pulled = get("segformer")

@@ -63,6 +63,7 @@ def test_the_words_for_families_and_exports(name: str) -> None:
     assert json.loads(words["names"]) == list(profile.labels)
     assert json.loads(words["imgsz"]) == [profile.input_size[1], profile.input_size[0]]
     assert words["family"] == profile.family
+    assert words.get("layout") == ("chw" if profile.family == "semantic" else None)
     assert float(words["scale"]) == profile.scale
     assert all(isinstance(text, str) for text in words.values())
 

@@ -81,7 +81,7 @@ def export_profile(
 
 def _check_extra(profile: Profile) -> None:
     engine = load("engines", "torch")
-    missing = engine.available() or engine.lacking()
+    missing = engine.available() or engine.lacking(profile.architecture)
     if missing is not None:
         raise ConfigError(f"exporting {profile.name}: {missing}")
 

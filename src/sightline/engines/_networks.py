@@ -8,9 +8,12 @@ Sources: https://docs.pytorch.org/vision/stable/models.html, https://huggingface
 
 from __future__ import annotations
 
+import functools
 import importlib
+import importlib.util
 import logging
 import re
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -154,19 +157,38 @@ class MaskedDetr(Detr):
     outputs = {"logits": 3, "pred_boxes": 3, "pred_masks": 4}
 
 
+@functools.cache
+def torchvision_fault() -> str | None:
+    """Reason why torchvision can't be imported; None if it can be, or is not installed.
+
+    One whose compiled part is for another PyTorch is hidden from then on, because transformers imports it wherever it
+    finds one, and needs none for these networks.
+    """
+    if importlib.util.find_spec("torchvision") is None:
+        return None
+    try:
+        importlib.import_module("torchvision.models.segmentation")
+    except (ImportError, RuntimeError, AttributeError, OSError) as e:
+        sys.modules["torchvision"] = None  # type: ignore[assignment]
+        known = sys.modules.get("transformers.utils.import_utils")
+        getattr(getattr(known, "is_torchvision_available", None), "cache_clear", int)()
+        return reason(e)
+    return None
+
+
 def libraries(name: str) -> None:
     """Import the libraries of an architecture. Raises ConfigError, which says what to do, if that fails."""
     library = name.partition(".")[0]
-    try:
-        importlib.import_module("torchvision.models.segmentation")
-    except ModuleNotFoundError as e:
-        if library == "torchvision":
-            raise ConfigError(f"{name} needs torchvision, which can't be imported ({reason(e)}); {INSTALL}") from e
-    except (ImportError, RuntimeError, AttributeError, OSError) as e:  # its compiled part is for another PyTorch
-        raise ConfigError(
-            f"the installed torchvision does not fit PyTorch {torch.__version__} ({reason(e)}), so that {name} can't "
-            "be built; pytorch.org/get-started names pairs that fit, or run: pip install --upgrade torch torchvision"
-        ) from e
+    fault = torchvision_fault()
+    if library == "torchvision":
+        if fault is not None:
+            raise ConfigError(
+                f"the installed torchvision does not fit PyTorch {torch.__version__} ({fault}), so that {name} can't "
+                "be built; pytorch.org/get-started names pairs that fit, or run: "
+                "pip install --upgrade torch torchvision"
+            )
+        if importlib.util.find_spec("torchvision") is None:
+            raise ConfigError(f"{name} needs torchvision, which is not installed; {INSTALL}")
     if library == "transformers":
         try:
             getattr(importlib.import_module("transformers"), name.partition(".")[2])

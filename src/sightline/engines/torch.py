@@ -45,12 +45,15 @@ def devices() -> list[str]:
     return ["cpu", *(f"cuda:{number}" for number in range(torch.cuda.device_count()))]
 
 
-def lacking() -> str | None:
-    """Reason why networks can't be built although PyTorch is installed, for the doctor. Imports all that they need."""
+def lacking(*architectures: str) -> str | None:
+    """Reason why these networks can't be built although PyTorch is installed; all kinds if none are named.
+
+    Imports all that they need.
+    """
     from sightline.engines import _networks as networks
 
     try:
-        for name in ("torchvision.deeplabv3_resnet50", "transformers.RfDetrForObjectDetection"):
+        for name in architectures or ("transformers.RfDetrForObjectDetection", "torchvision.deeplabv3_resnet50"):
             networks.libraries(name)
     except ConfigError as e:
         return e.message

@@ -133,7 +133,8 @@ class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def metadata(self) -> dict[str, str]:
         """Metadata under the keys of docs/models.md, for the family and for exported graphs."""
-        return {
+        axes = {"layout": "chw"} if self.family == "semantic" else {}
+        return axes | {
             "family": self.family,
             "names": json.dumps(self.labels),
             "scale": repr(self.scale),
