@@ -88,6 +88,10 @@ class Log:
     """Models that wait for ``go`` with each picture."""
     sized: bool = False
     """Models take any input size."""
+    refused: set[int] = field(default_factory=set)
+    """Input sizes that models can't have."""
+    tried: Counter[int] = field(default_factory=Counter)
+    """How often each input size was asked for."""
     slow: set[str] = field(default_factory=set)
     """Models that wait for ``loaded``."""
     go: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
@@ -97,6 +101,9 @@ class Log:
         self.loads[key.name] += 1
         if key.name in self.slow:
             assert self.loaded.acquire(timeout=30)
+        self.tried[key.imgsz or 0] += 1
+        if key.imgsz in self.refused:
+            raise ModelError(f"{key.spec}: no model of {key.imgsz}")
         if key.name == "broken":
             raise ModelError(f"{key.spec}: no model at all")
         return Sized(key.imgsz or 640, self) if self.sized else Watched(key.name, self)
@@ -406,6 +413,27 @@ async def test_a_slow_model_gets_a_smaller_input_but_a_person_has_the_last_word(
         assert all(count == 1 for count in publisher.answers.values())
         hub.release(stream, publisher)
         await until(lambda: len(hub.pool.models) == 1)
+        adapting.cancel()
+        await asyncio.gather(adapting, return_exceptions=True)
+
+
+async def test_a_size_that_a_model_can_not_have_is_tried_once(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Fault 22: it was tried again and again, and held up everything else meanwhile."""
+    given = {"target_latency_ms": 60, "adaptive_imgsz": 416, "model_grace": 0}
+    async with serving(tmp_path_factory, sized=True, **given) as (hub, log):
+        log.refused.add(512)
+        stream, _ = taken(hub, "door")
+        begin(stream, hub.settings, sends=Knobs(5, 0.5, 640))
+        adapting = asyncio.create_task(adapt(hub))
+        seq = 0
+        async with asyncio.timeout(30):
+            while hub.model_switch.in_force(stream).imgsz != 416:
+                now = time.monotonic()
+                stream.put(Frame("door", seq, now, now, np.zeros((8, 8, 3), np.uint8)))
+                seq += 1
+                await asyncio.sleep(0.1)
+        assert log.tried[512] == 1
+        assert hub.model_switch.refused_sides(stream) == {512}
         adapting.cancel()
         await asyncio.gather(adapting, return_exceptions=True)
 

@@ -46,6 +46,8 @@ class ModelSwitch:
         self._conf_is_given = "conf" in settings.model_fields_set
         self._sides: dict[str, int] = {}
         """Longer side of each model's input where nobody has chosen one."""
+        self._refused: dict[str, set[int]] = {}
+        """Sides that a model could not be loaded at when the controller asked, by its name."""
 
     async def change(self, stream: Stream, given: Mapping[str, Any]) -> None:
         """Take over what is given (see ``settings.stream.check``); returns when it is in force.
@@ -61,9 +63,15 @@ class ModelSwitch:
         try:
             if not self.change_now(stream, {}, anew=True):
                 await self._load_and_change(stream, {})
-        except SightlineError:
+        except SightlineError as e:
             stream.model.adapted = before
+            if isinstance(e, BadSetting | ModelError) and "imgsz" in adapted:
+                self._refused.setdefault(self._key(stream, stream.model.chosen, {}).name, set()).add(adapted["imgsz"])
             raise
+
+    def refused_sides(self, stream: Stream) -> frozenset[int]:
+        """Sides that the stream's model could not be loaded at, so that the controller tries them no more."""
+        return frozenset(self._refused.get(self._pool.of(stream.model.next_worker).key.name, ()))
 
     def adaptable(self, stream: Stream) -> tuple[int | None, float | None]:
         """Input size and confidence of a stream where the controller does nothing; None for what is not its to choose.

@@ -297,8 +297,9 @@ def test_a_model_that_can_not_be_had_is_left_alone_for_a_while() -> None:
         if controller.step(now, busy=0.9):
             asked.append((controller.knobs.imgsz, controller.knobs.confidence))
             if controller.knobs.imgsz == 512 and len(asked) < 20:
-                controller.hold(now)
+                controller.hold(now, 640)
     assert (512, 0.25) in asked
+    assert (640, 0.3) in asked, "the threshold waits for no size"
     again = Controller(OURS, target_ms=TARGET_MS, now=0.0, bound=Knobs(5, 0.3, 320, 416, 0.3))
     for i in range(400):
         again.frame(Seen(i / 5, i / 5, 10, 0, 250, False, 640))
@@ -306,6 +307,31 @@ def test_a_model_that_can_not_be_had_is_left_alone_for_a_while() -> None:
     assert (again.knobs.imgsz, again.knobs.confidence) == (416, 0.3), "as far as was allowed"
     again.model(None, 0.25)
     assert (again.knobs.imgsz, again.knobs.confidence) == (None, 0.25), "somebody has chosen the size"
+
+
+def test_a_size_that_was_refused_is_not_tried_again_and_holds_up_nothing() -> None:
+    """Fault 22: 416 to 320 failed, then 512, again and again, and the threshold waited 45 s each time."""
+    controller = Controller(OURS, target_ms=TARGET_MS, now=0.0, bound=Knobs(5, 0.3, 320, 160, 0.5))
+    refused: set[int] = set()
+    tried: list[int | None] = []
+    for i in range(600):
+        now = i / 5
+        controller.model(640, 0.25, frozenset(refused))
+        controller.frame(Seen(now, now, 10, 0, 2500, False, 640))
+        before = controller.knobs.imgsz
+        if controller.step(now, busy=0.9) and controller.knobs.imgsz != before:
+            tried.append(controller.knobs.imgsz)
+            if controller.knobs.imgsz in (512, 320):
+                refused.add(controller.knobs.imgsz)
+                controller.hold(now, before, frozenset(refused))
+    assert tried == [512, 416, 320, 160]
+    assert (controller.knobs.imgsz, controller.knobs.confidence) == (160, 0.5)
+    for i in range(600, 1600):
+        controller.model(640, 0.25, frozenset(refused))
+        controller.frame(Seen(i / 5, i / 5, 10, 0, 5, False, 640))
+        controller.step(i / 5, busy=0.01)
+        assert controller.knobs.imgsz not in refused
+    assert (controller.knobs.imgsz, controller.knobs.confidence) == (640, 0.25)
 
 
 def test_every_move_has_its_reason_and_time() -> None:

@@ -134,6 +134,8 @@ class Controller:
         """``bound``: knobs beyond which it never goes."""
         self.target_ms = target_ms
         self._bound = bound
+        self._refused: frozenset[int] = frozenset()
+        """Sides that the model could not have."""
         self._uplink_best: deque[tuple[float, float]] = deque()
         self.restart(most, now, "as the preset says")
 
@@ -154,8 +156,6 @@ class Controller:
         """Conditions when the last step up failed: the knobs, and milliseconds of the way or of the model."""
         self._shrunk: tuple[Knobs, float] | None = None
         """Conditions before the pictures were made smaller: the knobs, and a picture's own milliseconds on its way."""
-        self.model_held_until = 0.0
-        """Time before which the model is left alone, as the last attempt failed."""
         self.follows = True
         """False once the camera was seen to take no notice."""
 
@@ -168,9 +168,10 @@ class Controller:
         camera = min(bound.fps, most.fps), min(bound.quality, most.quality), min(bound.width, most.width)
         self.least = Knobs(*camera, imgsz, confidence)
 
-    def model(self, imgsz: int | None, confidence: float | None) -> None:
+    def model(self, imgsz: int | None, confidence: float | None, refused: frozenset[int] = frozenset()) -> None:
         """Note the model's own settings; None for what is not the controller's to choose. Call it whenever they may
-        have changed; the controller then starts from them."""
+        have changed; the controller then starts from them. ``refused``: sides that it could not have."""
+        self._refused = refused
         if (imgsz, confidence) != (self.most.imgsz, self.most.confidence):
             self.most = replace(self.most, imgsz=imgsz, confidence=confidence)
             self.knobs = replace(self.knobs, imgsz=imgsz, confidence=confidence)
@@ -180,10 +181,15 @@ class Controller:
         """Note that a change of the model is in force. Frames from before say nothing about it."""
         self._changed_at, self._work_ms = now, 0.0
 
-    def hold(self, now: float) -> None:
-        """Note that the model could not be changed. It stays as it is for a while."""
-        self.knobs = replace(self.knobs, imgsz=self.most.imgsz, confidence=self.most.confidence)
-        self.model_held_until = now + HOLD_S
+    def hold(self, now: float, imgsz: int | None, refused: frozenset[int] = frozenset()) -> None:
+        """Note that the model could not be changed and still has the side ``imgsz``.
+
+        Sizes are left alone for a while, unless the wanted one is ``refused`` for good: then the next is tried.
+        """
+        if self.knobs.imgsz not in refused:
+            self._held_until["imgsz"] = now + HOLD_S
+        self._refused = refused
+        self.knobs = replace(self.knobs, imgsz=imgsz)
 
     # What happened
 
@@ -296,8 +302,8 @@ class Controller:
                 knobs = replace(knobs, fps=fps)
                 where = "for the model" if way.server_queues else "on their way"
                 reason = reason or f"pictures wait {way.waiting_ms:.0f} ms {where}"
-        if not reason and now >= self.model_held_until and self._work_ms + way.waiting_here_ms > SLOW * self.target_ms:
-            knobs, reason = self._lighter(knobs)
+        if not reason and self._work_ms + way.waiting_here_ms > SLOW * self.target_ms:
+            knobs, reason = self._lighter(knobs, now)
         if self._stepped_up is not None and now - self._stepped_up[1] < PROBE_S:
             self._held_until[self._stepped_up[0]] = now + HOLD_S
             model = way.server_queues
@@ -326,16 +332,21 @@ class Controller:
             smaller = replace(smaller, width=width)
         return smaller
 
-    def _lighter(self, knobs: Knobs) -> tuple[Knobs, str]:
+    def _lighter(self, knobs: Knobs, now: float) -> tuple[Knobs, str]:
         """Return knobs that spare the model one step of work, and why; the same knobs where there are none."""
         reason = f"the model takes {self._work_ms:.0f} ms"
-        if knobs.imgsz is not None and self.least.imgsz is not None and knobs.imgsz > self.least.imgsz:
-            smaller = [side for side in SIDES if side < knobs.imgsz]
-            return replace(knobs, imgsz=max([*smaller[-1:], self.least.imgsz])), reason
+        if knobs.imgsz is not None and self.least.imgsz is not None and self._held_until.get("imgsz", 0) <= now:
+            smaller = [side for side in self._sides(self.least.imgsz) if self.least.imgsz <= side < knobs.imgsz]
+            if smaller:
+                return replace(knobs, imgsz=max(smaller)), reason
         most = self.least.confidence
         if knobs.confidence is not None and most is not None and knobs.confidence < most:
             return replace(knobs, confidence=min(round(knobs.confidence + STRICTER, 2), most)), reason
         return knobs, ""
+
+    def _sides(self, bound: int) -> set[int]:
+        """Return the sides that the model may have, ``bound`` among them."""
+        return {*SIDES, bound} - self._refused
 
     def _step_up(self, way: _Way, target_ms: float, busy: float, now: float) -> bool:
         for knob, more in self._candidates():
@@ -357,8 +368,8 @@ class Controller:
             looser = max(round(knobs.confidence - STRICTER, 2), most.confidence)
             found.append(("confidence", replace(knobs, confidence=looser)))
         if knobs.imgsz is not None and most.imgsz is not None and knobs.imgsz < most.imgsz:
-            larger = next((side for side in SIDES if side > knobs.imgsz), most.imgsz)
-            found.append(("imgsz", replace(knobs, imgsz=min(larger, most.imgsz))))
+            larger = [side for side in self._sides(most.imgsz) if knobs.imgsz < side <= most.imgsz]
+            found.append(("imgsz", replace(knobs, imgsz=min(larger, default=most.imgsz))))
         if knobs.width < self.most.width:
             wider = next((w for w in WIDTHS if w > knobs.width), self.most.width)
             found.append(("width", replace(knobs, width=min(wider, self.most.width))))

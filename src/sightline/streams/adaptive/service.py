@@ -77,7 +77,8 @@ async def adapt(hub: Hub) -> None:
         for stream in hub.streams.values():
             try:
                 if stream.adaptive.controller is not None and not stream.adaptive.changing:
-                    stream.adaptive.controller.model(*hub.model_switch.adaptable(stream))
+                    refused = hub.model_switch.refused_sides(stream)
+                    stream.adaptive.controller.model(*hub.model_switch.adaptable(stream), refused)
                     _step(stream, stream.adaptive.controller, hub.settings, now, busy.get(stream.model.worker, 0.0))
                 _follow(hub, stream)
             except Exception:
@@ -105,7 +106,8 @@ async def _adapt_model(hub: Hub, stream: Stream, wanted: dict[str, Any]) -> None
     except SightlineError as e:
         log.warning("stream %s: the model stays as it is: %s", stream.name, e.message)
         if state.controller is not None:
-            state.controller.hold(time.monotonic())
+            imgsz = stream.model.adapted.get("imgsz", state.controller.most.imgsz)
+            state.controller.hold(time.monotonic(), imgsz, hub.model_switch.refused_sides(stream))
     else:
         if state.controller is not None:
             state.controller.in_force(time.monotonic())
