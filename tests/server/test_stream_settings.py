@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
@@ -271,6 +272,34 @@ async def test_many_changes_under_load_lose_nothing(server: Running) -> None:
         assert stream["failed"] == 0
         assert {what for _, what in told} == ({"pets", "land", "motion"} if name == "s0" else {"motion"})
         assert not stream["dropped"], "who waits for answers loses nothing, whatever goes on"
+
+
+async def test_an_answer_is_of_the_model_in_force_whatever_is_under_way(server: Running) -> None:
+    """Fault 23: three of ten answers had the new settings with the task and labels of the model before."""
+    tasks = {"pets": "detect", "land": "segment", "motion": "detect"}
+    labels = {"pets": ["cat", "dog"], "land": ["background", "sky", "road", "tree"], "motion": ["motion"]}
+    done = asyncio.Event()
+
+    async def camera() -> None:
+        async with peer(f"{server.ws}/ws/camera/door") as one:
+            for seq in itertools.count():
+                if done.is_set():
+                    return
+                await one.send_frame(seq)
+                await one.next("result", "dropped")
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(camera())
+        try:
+            await server.until(lambda stats: stats["processed_frames"] > 20)
+            for name in itertools.islice(itertools.cycle(tasks), 50):
+                answer = await change(server, model=name)
+                shown = {row["class_name"] for row in answer["seen"]}
+                told = answer["settings"]["model"], answer["model"], answer["task"], answer["labels"]
+                assert told == (name, name, tasks[name], labels[name])
+                assert shown <= set(labels[name])
+        finally:
+            done.set()
 
 
 def test_another_model_brings_its_own_size_and_engine() -> None:

@@ -72,6 +72,11 @@ class ModelState:
         return self.worker if self._next is None else self._next[0]
 
     @property
+    def changing(self) -> bool:
+        """Whether another model is about to take over: what was found of late is the old one's."""
+        return self.next_worker is not self.worker
+
+    @property
     def next_options(self) -> InferenceOptions:
         """Options for the next frame."""
         return self.options if self._next is None else self._next[1]

@@ -80,7 +80,7 @@ async def in_browser(request: Request, stream: str) -> InBrowser:
     found = hub.find(stream)
     if not RUNTIME.is_file():
         return InBrowser(runtime=False, model=None, reason="In-browser mode is not in this build, made without npm.")
-    model = found.model.worker.model
+    model = found.model.next_worker.model
     reason = _why_not(model, hub.settings.browser_models)
     described = None if reason or model is None else describe_model(model, found.model.next_options)
     return InBrowser(runtime=True, model=described, reason=reason)

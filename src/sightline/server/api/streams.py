@@ -227,7 +227,7 @@ def stream_stats(hub: Hub, stream: Stream) -> StreamStats:
         state=_state(stream),
         reason=stream.paused or "",
         pulled=stream.publisher is not None and stream.publisher.pulled,
-        model=state.worker.model_name,
+        model=state.next_worker.model_name,
         width=width,
         height=height,
         received=meters.ledger.received,
@@ -253,8 +253,8 @@ def stream_stats(hub: Hub, stream: Stream) -> StreamStats:
 
 
 def stream_detail(hub: Hub, stream: Stream) -> StreamDetail:
-    """One stream's figures, and what its model knows."""
-    model = stream.model.worker.model
+    """One stream's figures, and what its model knows: the one that has its next frame, as its settings are for that."""
+    model = stream.model.next_worker.model
     card = None if model is None else model.card
     stride = None if model is None else model.stride
     return StreamDetail(
@@ -263,7 +263,7 @@ def stream_detail(hub: Hub, stream: Stream) -> StreamDetail:
         labels=[] if card is None else list(card.labels),
         imgsz_changeable=stride is not None,
         stride=stride or 32,
-        seen=[] if card is None else _seen(stream, card),
+        seen=[] if card is None or stream.model.changing else _seen(stream, card),
     )
 
 
@@ -404,7 +404,7 @@ async def camera_stats(request: Request, stream: str) -> CameraStats:
     """One camera and what processes its frames."""
     hub = state_of(request).hub
     found = hub.find(stream)
-    worker = found.model.worker
+    worker = found.model.next_worker
     size = None if worker.model is None else worker.model.input_size
     return CameraStats(
         camera_connected=_state(found) == "live",
