@@ -129,11 +129,11 @@ def test_names_of_classes_settle_it(make_graph: MakeGraph) -> None:
 
 
 REFUSED: dict[str, tuple[str, Outputs]] = {
-    "a pose": ("", v8(np.concatenate((shares(1, CELLS), shares(51, CELLS) * 100)))),
-    "oriented boxes": ("", v8(np.concatenate((shares(15, CELLS), shares(1, CELLS) * 3 - 0.8)))),
-    "a face with landmarks": ("", v5(shares(3 * CELLS, 11) * 90)),
-    "final rows of a pose": ("poses or oriented boxes", rows(300, shares(300, 1), whole(300), shares(300, 51) * 90)),
-    "final oriented boxes": ("poses or oriented boxes", rows(300, shares(300, 1), whole(300), shares(300, 1))),
+    "a pose": ("oriented boxes and faces", v8(np.concatenate((shares(1, CELLS), shares(51, CELLS) * 100)))),
+    "oriented boxes": ("oriented boxes and faces", v8(np.concatenate((shares(15, CELLS), shares(1, CELLS) * 3 - 0.8)))),
+    "a face with landmarks": ("oriented boxes and faces", v5(shares(3 * CELLS, 11) * 90)),
+    "final rows of a pose": ("Poses, oriented boxes", rows(300, shares(300, 1), whole(300), shares(300, 51) * 90)),
+    "final oriented boxes": ("Poses, oriented boxes", rows(300, shares(300, 1), whole(300), shares(300, 1))),
     "final rows, class before certainty": ("", rows(300, whole(300), shares(300, 1))),
     "grids of three sizes": ("still to be decoded", grids((255, 16, 16), (255, 8, 8), (255, 4, 4))),
     "grids of anchors": ("still to be decoded", grids((3, 16, 16, 85), (3, 8, 8, 85), (3, 4, 4, 85))),

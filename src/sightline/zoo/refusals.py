@@ -115,10 +115,11 @@ def _of_outputs(outputs: list[TensorSpec]) -> str:
             "Its outputs are grids that are still to be decoded. Export it with its decoding: YOLOv5 and v7 with "
             "export.py --grid, Ultralytics' with yolo export, DAMO-YOLO and NanoDet with their own tools."
         )
-    if len(outputs) == 1 and ranks == {3}:
-        columns, rows = outputs[0].shape[2] or 0, outputs[0].shape[1] or 0
-        if columns > 6 and rows <= 1000:
-            return "Rows with more than 6 values are those of poses or oriented boxes, which are not supported."
+    if len(outputs) == 1 and ranks == {3} and min(side or 0 for side in outputs[0].shape[1:]) > 6:
+        return (
+            "Its rows are not those of a detector. Poses, oriented boxes and faces with landmarks are not supported; "
+            "export the detection model."
+        )
     return ""
 
 
