@@ -90,7 +90,7 @@ def test_other_columns_in_the_same_shape_are_refused(make_graph: Callable[..., P
 
 
 def test_a_shape_that_is_also_a_yolox_of_one_class_is_not_guessed(make_graph: Callable[..., Path]) -> None:
-    either = [[0.5, 0.25, 0.5, 0.5, 0.9, 1]]
+    either = [[0.5, 0.25, 2.5, 2.5, 0.9, 1]]
     file = str(make_graph(rows(either, count=84)))  # the cells of a 64x64 input
     with pytest.raises(ModelError, match=r"fits several families \(endtoend, yolox\)") as refused:
         load_model(file, engine="onnx")

@@ -39,10 +39,15 @@ def v5(more: NDArray[np.float32]) -> Outputs:
     return {"output": np.concatenate((shares(3 * CELLS, 4) * 100, shares(3 * CELLS, 1), more), axis=1)}
 
 
+def corners(count: int) -> NDArray[np.float32]:
+    """N x 4 in pixels."""
+    at = shares(count, 2) * 50
+    return np.concatenate((at, at + 10), axis=1)
+
+
 def rows(count: int, *last: NDArray[np.float32]) -> Outputs:
     """N x (corners, ...) of a graph that suppresses by itself."""
-    at = shares(count, 2) * 50
-    return {"output0": np.concatenate((at, at + 10, *last), axis=1)}
+    return {"output0": np.concatenate((corners(count), *last), axis=1)}
 
 
 def whole(count: int, width: int = 1) -> NDArray[np.float32]:
@@ -71,7 +76,7 @@ RIGHT: dict[str, tuple[str, Outputs]] = {
     "YOLOv6": ("yolov6", {"outputs": decoded(85)}),
     "v10": ("endtoend", rows(300, shares(300, 1), whole(300))),
     "RF-DETR": ("rfdetr", {"dets": shares(100, 4), "labels": shares(100, 91) * 4}),
-    "DAMO-YOLO": ("damoyolo", {"output": shares(CELLS, 80), "952": shares(CELLS, 4) * 100}),
+    "DAMO-YOLO": ("damoyolo", {"output": shares(CELLS, 80), "952": corners(CELLS)}),
     "DeepLab": ("semantic", {"out": shares(21, 16, 16)}),
     "class ids": ("semantic", {"y": RANDOM.integers(0, 9, (128, 128))}),
     "U2-Net": ("u2net", {str(i): shares(1, 128, 128) for i in range(7)}),
@@ -92,12 +97,13 @@ ASKED: dict[str, tuple[list[str], Outputs]] = {
     "YOLOX, decoded, three classes": (["yolov6", "yolox"], {"output": decoded(8)}),
     "decoded, name unknown": (["yolov6", "yolox"], {"y": decoded(85)}),
     "no rows": (["endtoend"], {"output0": np.zeros((300, 6), np.float32)}),
-    "boxes, then scores": (["yolonas"], {"904": shares(CELLS, 4) * 100, "913": shares(CELLS, 80)}),
-    "scores, then boxes": (["damoyolo"], {"913": shares(CELLS, 80), "904": shares(CELLS, 4) * 100}),
+    "boxes, then scores": (["yolonas"], {"904": corners(CELLS), "913": shares(CELLS, 80)}),
+    "scores, then boxes": (["damoyolo"], {"913": shares(CELLS, 80), "904": corners(CELLS)}),
     "a detector's grid": (["semantic"], {"output": shares(85, 16, 16) * 4}),
     "a grid of anchors": (["semantic"], {"output": shares(125, 4, 4)}),
     "heat maps of a body": (["semantic"], {"heatmap": shares(17, 32, 32)}),
-    "heat maps of a hand": (["semantic"], {"heatmaps": shares(21, 32, 32)}),
+    "heat maps of a hand": (["semantic"], {"output": shares(21, 32, 32)}),
+    "a matte in bytes": (["semantic"], {"alpha": RANDOM.integers(0, 256, (1, 128, 128)).astype(np.uint8)}),
     "a picture": (["semantic"], {"output": shares(3, 128, 128)}),
     "a mask or a depth": (["birefnet", "modnet", "u2net"], {"output": shares(1, 128, 128)}),
     "logits or a depth": (["birefnet"], {"output": shares(1, 128, 128) * 9 - 5}),
@@ -137,6 +143,13 @@ REFUSED: dict[str, tuple[str, Outputs]] = {
     "final rows, class before certainty": ("", rows(300, whole(300), shares(300, 1))),
     "grids of three sizes": ("still to be decoded", grids((255, 16, 16), (255, 8, 8), (255, 4, 4))),
     "grids of anchors": ("still to be decoded", grids((3, 16, 16, 85), (3, 8, 8, 85), (3, 4, 4, 85))),
+    "final rows, centres and sizes": (
+        "",
+        {"output0": np.concatenate((shares(300, 4) * 90, shares(300, 1), whole(300)), 1)},
+    ),
+    "final rows, shares of the picture": ("", {"output0": np.concatenate((shares(300, 5), whole(300)), 1)}),
+    "v8 with its axes swapped, shares of the picture": ("", {"output": decoded(84) / ([128] * 4 + [1] * 80)}),
+    "scores, then centres and sizes": ("", {"output": shares(CELLS, 80), "boxes": shares(CELLS, 4) * 90}),
     "a classifier": ("classifiers", {"logits": shares(1000)}),
     "a classifier of seven classes": ("classifiers", {"output": shares(7)}),
     "a classifier of six classes": ("classifiers", {"output": shares(6)}),

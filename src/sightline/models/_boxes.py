@@ -20,6 +20,10 @@ MAX_ROWS = 1000
 """Maximum number of boxes of a graph that suppresses duplicates itself; published ones have 100 to 300."""
 ROUNDED = 1.01
 """Highest confidence that counts as 1: graphs that compute in integers or halves may end a little above."""
+ORDERED = 0.9
+"""Share of boxes that end after they begin, where numbers are corners; some of them are broken in any network."""
+WIDEST_SHARE = 2.0
+"""Highest number that a share of the picture's side may have; boxes reach a little out of it."""
 
 
 class Letterbox:
@@ -91,6 +95,15 @@ def shares(values: NDArray[Any]) -> bool:
     """Whether all numbers are from 0 to 1, as confidences are; numbers that are not finite don't count."""
     finite = values[np.isfinite(values)]
     return bool(((finite >= 0) & (finite <= ROUNDED)).all())
+
+
+def in_pixels(boxes: NDArray[Any]) -> bool:
+    """Whether N x 4 numbers may be corners in pixels: neither centres and sizes nor shares. Empty rows don't count."""
+    filled = boxes[np.isfinite(boxes).all(axis=1) & (boxes > 0).any(axis=1)]
+    if not len(filled):
+        return True
+    ordered = (filled[:, 2:] >= filled[:, :2]).all(axis=1)
+    return bool(ordered.mean() > ORDERED and filled.max() > WIDEST_SHARE)
 
 
 def above(scores: NDArray[Any], confidence: float) -> NDArray[np.intp]:

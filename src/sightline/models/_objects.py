@@ -34,7 +34,7 @@ class ObjectRows:
 
 
 def object_rows(graph: Graph) -> ObjectRows | None:
-    """What the graph's output is; None if its shape is another."""
+    """What the graph's output is; None if its shape is another, or its boxes are shares of the input."""
     if len(graph.outputs) != 1 or graph.sizes is not None or graph.about:
         return None
     (output,) = graph.outputs.values()
@@ -50,7 +50,11 @@ def object_rows(graph: Graph) -> ObjectRows | None:
     if filled.any():
         at = values[filled, :2]
         as_pixels = np.abs(at / sides[filled, None] - cells[filled] - 0.5)
-        decoded = bool(np.median(as_pixels) < np.median(np.abs(at - 0.5)))
+        as_shares = np.abs(at * graph.size / sides[filled, None] - cells[filled] - 0.5)
+        far = [float(np.median(one)) for one in (np.abs(at - 0.5), as_pixels, as_shares)]
+        if far[2] < min(far[:2]):
+            return None
+        decoded = far[1] < far[0]
     return ObjectRows(
         output.name,
         (output.shape[2] or 0) - 5,

@@ -8,7 +8,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from sightline.models._boxes import anchors, shares
+from sightline.models._boxes import anchors, in_pixels, shares
 from sightline.models._rows import Rows, best_classes
 from sightline.models.base import Graph
 
@@ -29,7 +29,7 @@ class ScoredBoxes:
 
 
 def scored_boxes(graph: Graph) -> ScoredBoxes | None:
-    """What a graph's outputs are; None if they have other shapes, or scores that are no shares."""
+    """What a graph's outputs are; None if shapes or numbers are others."""
     outputs = list(graph.outputs.values())
     if len(outputs) != 2 or graph.sizes is not None or graph.about or "sightline" in graph.metadata:
         return None
@@ -41,6 +41,6 @@ def scored_boxes(graph: Graph) -> ScoredBoxes | None:
         return None
     first = columns[0] == 4
     boxes, scores = outputs if first else outputs[::-1]
-    if not shares(graph.trial()[scores.name]):
+    if not shares(graph.trial()[scores.name]) or not in_pixels(graph.trial()[boxes.name][0]):
         return None
     return ScoredBoxes(boxes.name, scores.name, scores.shape[2] or 0, first)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from sightline.core.errors import ModelError
 from sightline.core.predictions import Detections
 from sightline.core.types import Engine, Image, ModelCard
-from sightline.models._boxes import above, detections, final_rows, shares
+from sightline.models._boxes import above, detections, final_rows, in_pixels, shares
 from sightline.models._input import Input, Recipe, recipe_for
 from sightline.models._instances import instance_map
 from sightline.models._labels import told_labels
@@ -45,7 +45,7 @@ def fits(graph: Graph) -> bool:
     if found is None or graph.sizes is not None or graph.about:
         return False
     rows = graph.trial()[found[0]][0]
-    return shares(rows[:, 4]) and whole(rows[:, 5])
+    return shares(rows[:, 4]) and whole(rows[:, 5]) and in_pixels(rows[:, :4])
 
 
 def build(graph: Graph, engine: Engine) -> EndToEnd:

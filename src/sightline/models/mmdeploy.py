@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from sightline.core.errors import ModelError
 from sightline.core.types import Engine
 from sightline.models._beside import read_json
+from sightline.models._boxes import in_pixels
 from sightline.models._input import Recipe
 from sightline.models._labels import told_labels
 from sightline.models._rows import Rows, RowsModel, card_of
@@ -32,7 +33,9 @@ def recognise(graph: Graph) -> bool:
         return False
     dets, labels = graph.outputs["dets"], graph.outputs["labels"]
     whole = labels.dtype in ("int64", "int32")
-    return len(dets.shape) == 3 and dets.shape[2] == 5 and len(labels.shape) == 2 and whole
+    if len(dets.shape) != 3 or dets.shape[2] != 5 or len(labels.shape) != 2 or not whole:
+        return False
+    return in_pixels(graph.trial()["dets"][0, :, :4])
 
 
 def build(graph: Graph, engine: Engine) -> RowsModel:

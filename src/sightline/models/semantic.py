@@ -39,7 +39,9 @@ WIDEST_OF_IDS = 8
 """The same for class ids."""
 MODEL_TYPES = ("segformer", "upernet")
 """Names of models in transformers' config.json that are semantic segmentation."""
-MAIN = ("out", "logits", "output", "semantic", "seg")
+NAMED = ("out", "logits", "semantic", "seg")
+"""Names of outputs that hold logits, at any resolution."""
+MAIN = (*NAMED, "output")
 """Names that select one of several outputs; torchvision's models have ``aux`` besides ``out``."""
 
 
@@ -57,18 +59,19 @@ def recognise(graph: Graph) -> bool:
     """Recognise a graph by its output's shape and by what says that its numbers are classes.
 
     Heat maps, detectors' grids and pictures have the same shapes. What tells: class ids, names of classes,
-    transformers' files, or logits of a known data set under a name in MAIN or at the input's size.
+    transformers' files, or logits of a known data set under a name in NAMED or at the input's size.
     Raises ModelError if the layout can be read in two ways.
     """
     if "sightline" in graph.metadata or not fits(graph):
         return False
     told = told_labels(graph.path, graph.metadata)[0]
     (layout,) = layouts_of(graph)
-    if layout.axes == "map" or told or "layout" in graph.metadata or graph.metadata.get("model_type") in MODEL_TYPES:
+    ids = layout.axes == "map" and graph.outputs[layout.name].dtype != "uint8"  # bytes may be a picture
+    if ids or told or "layout" in graph.metadata or graph.metadata.get("model_type") in MODEL_TYPES:
         return True
     shape = graph.outputs[layout.name].shape
     whole = (shape[1:3] if layout.axes == "hwc" else shape[2:4]) == graph.size[::-1]
-    return layout.classes in (len(VOC), len(ADE)) and (layout.name in MAIN or whole)
+    return layout.classes in (len(VOC), len(ADE)) and (layout.name in NAMED or whole)
 
 
 def fits(graph: Graph) -> bool:

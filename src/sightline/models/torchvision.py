@@ -13,6 +13,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from sightline.core.types import Engine
+from sightline.models._boxes import in_pixels
 from sightline.models._input import Recipe
 from sightline.models._labels import told_labels
 from sightline.models._rows import Rows, RowsModel, card_of
@@ -50,7 +51,7 @@ def build(graph: Graph, engine: Engine) -> RowsModel:
 
 
 def _names(graph: Graph) -> tuple[str, ...]:
-    """Names of the outputs with boxes, labels and scores; () if the shapes are others."""
+    """Names of the outputs with boxes, labels and scores; () if shapes or numbers are others."""
     if graph.sizes is not None or graph.about:
         return ()
     named = graph.outputs.keys() >= set(NAMES)
@@ -60,4 +61,6 @@ def _names(graph: Graph) -> tuple[str, ...]:
     boxes, labels, scores = (graph.outputs[name] for name in names)
     whole = labels.dtype in ("int64", "int32")
     ranks = len(boxes.shape), len(labels.shape), len(scores.shape)
-    return names if ranks == (2, 1, 1) and boxes.shape[1] == 4 and whole and scores.dtype[:5] == "float" else ()
+    if ranks != (2, 1, 1) or boxes.shape[1] != 4 or not whole or scores.dtype[:5] != "float":
+        return ()
+    return names if in_pixels(graph.trial()[boxes.name]) else ()

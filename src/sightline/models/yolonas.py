@@ -15,7 +15,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from sightline.core.types import Engine
-from sightline.models._boxes import shares
+from sightline.models._boxes import in_pixels, shares
 from sightline.models._input import Recipe
 from sightline.models._labels import labels_for, told_labels
 from sightline.models._rows import Reader, Rows, RowsModel, card_of, whole
@@ -78,7 +78,7 @@ def _flat(graph: Graph) -> str | None:
     if graph.input.dtype != "uint8" and not outputs[0].name.endswith(FLAT):
         return None
     rows = graph.trial()[outputs[0].name]
-    return outputs[0].name if whole(rows[:, 6]) and shares(rows[:, 5]) else None
+    return outputs[0].name if whole(rows[:, 6]) and shares(rows[:, 5]) and in_pixels(rows[:, 1:5]) else None
 
 
 def _batch_reader(names: tuple[str, ...]) -> Reader:

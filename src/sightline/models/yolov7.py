@@ -14,7 +14,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from sightline.core.types import Engine
-from sightline.models._boxes import shares
+from sightline.models._boxes import in_pixels, shares
 from sightline.models._input import Recipe
 from sightline.models._labels import told_labels
 from sightline.models._rows import Rows, RowsModel, card_of, whole
@@ -46,7 +46,7 @@ def fits(graph: Graph) -> bool:
     if name is None:
         return False
     rows = graph.trial()[name]
-    return bool((rows[:, 0] == 0).all()) and whole(rows[:, 5]) and shares(rows[:, 6])
+    return bool((rows[:, 0] == 0).all()) and whole(rows[:, 5]) and shares(rows[:, 6]) and in_pixels(rows[:, 1:5])
 
 
 def seven(graph: Graph) -> str | None:
