@@ -195,6 +195,13 @@ def test_an_export_for_tensorrt_is_told_the_flag(make_graph: MakeGraph) -> None:
         load_model(str(make_graph(outputs)))
 
 
+def test_an_export_of_paddle_without_suppression_is_told_the_option(make_graph: MakeGraph) -> None:
+    outputs = {"boxes": corners(CELLS), "scores": shares(80, CELLS)}
+    file = make_graph(outputs, size=(128, 128), input_name="image", more_inputs=("scale_factor",))
+    with pytest.raises(ModelError, match="exclude_nms=False"):
+        load_model(str(file))
+
+
 def test_operators_that_only_tensorrt_has_are_told_apart(tmp_path: Path) -> None:
     onnx = pytest.importorskip("onnx")
     helper, kind = onnx.helper, onnx.TensorProto.FLOAT

@@ -14,11 +14,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from sightline import profiles
 from sightline.core.errors import ModelError
 from sightline.core.predictions import Segmentation
-from sightline.core.types import Image
+from sightline.core.types import Image, TensorSpec
 from sightline.models._data_sets import ADE, VOC
-from sightline.models.base import GraphModel
+from sightline.models.base import Graph, GraphModel
+from sightline.models.semantic import layouts_of
 from sightline.zoo.loader import load_model
 
 SAID = {"family": "semantic"}
@@ -102,6 +104,18 @@ def test_a_shape_with_two_meanings_is_not_guessed(make_graph: Callable[..., Path
     np.testing.assert_array_equal(only(make_graph({"y": either}, metadata={"layout": "NCHW"})), expected(16))
     last = np.ascontiguousarray(np.moveaxis(either, 0, -1))
     np.testing.assert_array_equal(only(make_graph({"y": last}, metadata={"layout": "hwc"})), expected(16))
+
+
+def test_a_card_leaves_one_reading_at_every_size() -> None:
+    """Fault 22: with 21 classes and 20 to 22 cells there were two."""
+    for name in ("fast", "balanced", "accurate"):
+        profile = profiles.load(name)
+        classes, picture = len(profile.labels), TensorSpec("images", (None, 3, None, None), "uint8")
+        for side in range(64, 2049, 32):
+            for stride in (4, 8, 16):
+                logits = TensorSpec("logits", (1, classes, side // stride, side // stride), "float32")
+                graph = Graph(Path("x.onnx"), picture, {"logits": logits}, profile.metadata(), (side, side))
+                assert [(one.axes, one.classes) for one in layouts_of(graph)] == [("chw", classes)]
 
 
 @pytest.mark.parametrize("shape", [(257, 16, 16), (21, 16, 8), (21, 1, 1), (21, 16), (5,)])

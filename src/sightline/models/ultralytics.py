@@ -52,7 +52,10 @@ def recognise(graph: Graph) -> bool:
     exported = {"names", "stride"} <= graph.metadata.keys()
     task = graph.metadata.get("task", "detect")
     if exported and task not in ("detect", "segment"):
-        raise ModelError(f"{graph.path}: an Ultralytics export for {task!r}; expected 'detect' or 'segment'")
+        raise ModelError(
+            f"{graph.path}: an Ultralytics export for {task!r}; expected 'detect' or 'segment', such as "
+            "yolo export model=yolo11n.pt format=onnx"
+        )
     layout = layout_of(graph)
     if exported and layout is None and final_rows(graph) is None:
         shapes = "; ".join(map(str, graph.outputs.values()))

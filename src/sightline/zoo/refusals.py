@@ -98,6 +98,8 @@ def _of_input(engine: Engine) -> str:
             "yolo export ... batch=1 or dynamic=True; YOLOv5 to v7: --batch-size 1 or --dynamic; YOLOX: --batch_size 1 "
             "or --dynamic; torch.onnx.export: dynamic_axes"
         )
+    if "scale_factor" in engine.inputs and all(len(one.shape) == 3 for one in engine.outputs.values()):
+        return "It is PaddleDetection's export without suppression: export it again with exclude_nms=False."
     if 3 not in channels and None not in channels:
         return f"Its pictures have other than 3 channels: {pictures[0]}; only graphs for colour pictures are supported."
     return ""
