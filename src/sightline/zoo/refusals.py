@@ -69,8 +69,10 @@ def unsure(path: Path, engine: Engine, possible: Sequence[str]) -> ModelError:
 def unknown(path: Path, engine: Engine, family: str | None, layouts: Mapping[str, str]) -> ModelError:
     """The error for a graph that fits no family, or not the one that was said."""
     why = "is of no family that is supported" if family is None else f"does not fit the family {family}"
-    known = "".join(f"\n  {name}: {layout}" for name, layout in layouts.items())
-    return ModelError(f"{path}: its graph {why}.\n{listed(engine)}\n{advice(engine)}Expected one of:{known}")
+    known = "Expected one of:" + "".join(f"\n  {name}: {layout}" for name, layout in layouts.items())
+    if family is None and advice(engine):
+        known = "All that is supported: docs/models.md, Families of ONNX files"
+    return ModelError(f"{path}: its graph {why}.\n{listed(engine)}\n{advice(engine)}{known}")
 
 
 def listed(engine: Engine) -> str:
