@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from sightline.core.errors import ConfigError, ModelError
 from sightline.core.predictions import Detections
 from sightline.core.types import Image
+from sightline.models._objects import grid
 from sightline.models.base import GraphModel, Options
 from sightline.zoo.loader import load_model
 
@@ -250,3 +251,38 @@ def test_people_are_found_in_the_clip(assets: Path) -> None:
 def _rows(found: object) -> Detections:
     assert isinstance(found, Detections)
     return found
+
+
+def test_a_decoded_export_of_the_real_one_says_the_same(assets: Path, tmp_path: Path) -> None:
+    """As ``--decode_in_inference`` writes it. That it is decoded is seen in its numbers for a picture of noise."""
+    onnx = pytest.importorskip("onnx")
+    helper, numpy_helper = onnx.helper, onnx.numpy_helper
+    plain = load_model(str(assets / "models/yolox_nano.onnx"), engine="onnx")
+    net = onnx.load(assets / "models/yolox_nano.onnx")
+    cells, strides = grid((416, 416), (8, 16, 32))
+    raw_name = net.graph.output[0].name
+    for node in net.graph.node:
+        node.output[:] = ["raw" if name == raw_name else name for name in node.output]
+    constants = {"cells": cells[None], "strides": strides[None, :, None], "parts": np.array([2, 2, 81], np.int64)}
+    net.graph.initializer.extend(numpy_helper.from_array(value, name) for name, value in constants.items())
+    net.graph.node.extend(
+        [
+            helper.make_node("Split", ["raw", "parts"], ["at", "logs", "rest"], axis=2),
+            helper.make_node("Add", ["at", "cells"], ["shifted"]),
+            helper.make_node("Mul", ["shifted", "strides"], ["centres"]),
+            helper.make_node("Exp", ["logs"], ["scales"]),
+            helper.make_node("Mul", ["scales", "strides"], ["sides"]),
+            helper.make_node("Concat", ["centres", "sides", "rest"], [raw_name], axis=2),
+        ]
+    )
+    net.opset_import[0].version = max(13, net.opset_import[0].version)
+    onnx.save(net, tmp_path / "decoded.onnx")
+    decoded = load_model(str(tmp_path / "decoded.onnx"), engine="onnx")
+    assert (plain.card.family, decoded.card.family) == ("yolox", "yolox")
+    assert plain.portable is not None
+    assert decoded.portable is None
+    image = cv2.imread(str(assets / "images/bus.jpg"))
+    one, other = (_rows(model.predict([image])[0]) for model in (plain, decoded))  # type: ignore[list-item]
+    assert len(one) > 2
+    assert one.class_id.tolist() == other.class_id.tolist()
+    np.testing.assert_allclose(one.xyxy, other.xyxy, atol=0.1)
