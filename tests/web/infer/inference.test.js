@@ -147,3 +147,13 @@ test("a runtime that is far too slow gives way to the server", () => {
   assert.equal(chooser.place, "server");
   assert.match(chooser.says, /this browser took 2.4 s a picture/);
 });
+
+test("a confidence outside 0 to 1 is never shown (fault 20)", () => {
+  const geometry = geometryOf("stretch", 64, 64, 64, 64);
+  const model = { details: { output: "rows" }, confidence: 0.25, iou: 0.45, max_detections: 100 };
+  const rows = (...row) => ({ rows: { dims: [1, 1, 6], data: Float32Array.from(row) } });
+  assert.equal(DECODERS.final_rows(rows(1, 1, 9, 9, 0.9, 0), geometry, model).rows.length, 1);
+  for (const wrong of [31, Infinity]) {
+    assert.throws(() => DECODERS.final_rows(rows(1, 1, 9, 9, wrong, 0), geometry, model), /a confidence of/);
+  }
+});
