@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import io
+import json
 import logging
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sightline.core.errors import ConfigError
 from sightline.server import logs
 from support.serving import serving
 from support.tcp_peer import tcp_peer
@@ -39,6 +45,91 @@ def test_a_message_is_one_printable_line(text: str) -> None:
     line = logs.OneLine("%(message)s").format(record)
     assert line.isprintable()
     assert len(line) <= logs.MOST + 40
+
+
+@given(st.text(max_size=2000), st.text(max_size=2000))
+def test_a_record_is_one_json_object_in_one_line(text: str, raised: str) -> None:
+    try:
+        raise ValueError(raised)
+    except ValueError:
+        failed = sys.exc_info()
+    record = logging.LogRecord("n", logging.WARNING, "p", 1, "peer said %s", (text,), failed)
+    line = logs.JsonLine().format(record)
+    assert line.isascii()
+    assert line.isprintable()
+    told = json.loads(line)
+    assert told["message"].startswith(f"peer said {text}"[: logs.MOST])
+    assert (told["level"], told["logger"]) == ("warning", "n")
+    assert datetime.fromisoformat(told["time"]).timestamp() == pytest.approx(record.created, abs=0.001)
+    assert raised in told["exception"]
+    del failed
+
+
+@given(st.text(max_size=200))
+def test_no_line_of_a_traceback_looks_like_a_record(raised: str) -> None:
+    try:
+        raise ValueError(raised)
+    except ValueError:
+        record = logging.LogRecord("n", logging.ERROR, "p", 1, "it failed", (), sys.exc_info())
+    first, *more = logs.OneLine("%(message)s").format(record).split("\n")
+    assert first == "it failed"
+    assert more
+    assert all(line.startswith("    ") and line.isprintable() for line in more)
+
+
+LOGGING = """
+import logging, sys
+from pathlib import Path
+from sightline.server import logs
+
+logs.FILE_BYTES, logs.BURST = int(sys.argv[3]), int(sys.argv[4])
+logs.set_up("info", sys.argv[1], Path(sys.argv[2]))
+for n in range(200):
+    logging.getLogger("test").info("number %d", n)
+"""
+
+
+def logged(form: str, file: Path, *, file_bytes: int, burst: int) -> list[str]:
+    """Log 200 lines in a process of its own. Returns the lines on its standard error."""
+    arguments = [form, str(file), str(file_bytes), str(burst)]
+    done = subprocess.run(
+        [sys.executable, "-c", LOGGING, *arguments], capture_output=True, text=True, check=True, timeout=60
+    )
+    return done.stderr.splitlines()
+
+
+def test_a_full_log_file_makes_room_for_the_next(tmp_path: Path) -> None:
+    assert len(logged("json", tmp_path / "log", file_bytes=1000, burst=1000)) == 200
+    files = sorted(tmp_path.iterdir())
+    assert [file.name for file in files] == ["log", *(f"log.{n}" for n in range(1, logs.FILES + 1))]
+    assert all(file.stat().st_size <= 1000 for file in files)
+    newest_last = [*files[:0:-1], files[0]]
+    said = [json.loads(line)["message"] for file in newest_last for line in file.read_text().splitlines()]
+    assert said == [f"number {n}" for n in range(200 - len(said), 200)]
+
+
+def test_a_flood_is_counted_once_for_both_places(tmp_path: Path) -> None:
+    shown = logged("text", tmp_path / "log", file_bytes=10**6, burst=10)
+    written = (tmp_path / "log").read_text().splitlines()
+    assert len(shown) == len(written) == 10
+    assert all(re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d INFO", line) for line in written)
+
+
+def test_a_log_file_that_can_not_be_written_is_told(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"log_file .*nowhere"):
+        logs.set_up("info", "text", tmp_path / "nowhere" / "log")
+
+
+async def test_a_server_logs_json_to_its_file(tmp_path: Path) -> None:
+    options = ("--log-format", "json", "--log-file", str(tmp_path / "log"))
+    async with serving("--tcp-port", "0", "--model", "motion", *options) as server:
+        async with tcp_peer(server.tcp) as peer:
+            await peer.send({"type": FORGED})
+            await peer.next("error")
+        await server.said("closed:")
+    records = [json.loads(line) for line in (tmp_path / "log").read_text().splitlines()]
+    assert any("closed:" in record["message"] for record in records)
+    assert all(set(record) <= {"time", "level", "logger", "message", "exception"} for record in records)
 
 
 async def test_a_flood_is_summed_up(written: tuple[logging.Logger, io.StringIO]) -> None:

@@ -44,7 +44,10 @@ def serve(
     streams: Annotated[
         Given, options_for("browser_models", "preset", "adaptive", "target_latency_ms", "static_skip")
     ] = NOTHING,
-    others: Annotated[Given, options_for("lan", "tls_cert", "tls_key", "tunnel", "insecure", "log_level")] = NOTHING,
+    others: Annotated[
+        Given,
+        options_for("lan", "tls_cert", "tls_key", "tunnel", "insecure", "log_level", "log_format", "log_file"),
+    ] = NOTHING,
     open_page: Annotated[bool, typer.Option("--open", help="Open the page in a browser.")] = False,
 ) -> None:
     """Start the server: cameras in, results and pictures out.
@@ -72,7 +75,7 @@ def serve(
 
     check_outputs(settings.outputs)
     check_offers(settings)
-    logs.set_up(settings.log_level)
+    logs.set_up(settings.log_level, settings.log_format, settings.log_file)
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
 
     codecs.work_alone()

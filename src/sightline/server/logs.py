@@ -1,29 +1,73 @@
-"""The server's log: a line a record, whatever text of a peer's is in it, and floods of one kind summed up."""
+"""The server's log: a line a record, whatever text of a peer's is in it, and floods of one kind summed up.
+
+Records are text or JSON. They go to standard error, and to a file that rotates if there is one.
+"""
 
 from __future__ import annotations
 
+import json
 import logging
 import threading
 import time
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
+from typing import Any, Literal
+
+from sightline.core.errors import ConfigError
 
 MOST = 500
 """Characters of a message that are written."""
 BURST = 10
 """Records of one kind that are written within a second; further ones are counted."""
 PERIOD_S = 1.0
+LET_THROUGH = "sightline_let_through"
+"""Attribute of a record that was counted: what the answer was."""
+TEXT = "%(asctime)s %(levelname)-7s %(name)s  %(message)s"
+FILE_BYTES = 10_000_000
+"""Size of a log file after which the next one begins."""
+FILES = 5
+"""Full log files that are kept."""
 
 
 class OneLine(logging.Formatter):
-    """Writes control characters and line breaks as escapes, and cuts long messages. Tracebacks stay as they are."""
+    """Writes control characters and line breaks as escapes, and cuts long messages. Tracebacks follow, indented."""
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's own name
         """Format the record with its message in one line."""
-        told = record.message
-        if not told.isprintable():
-            told = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in told)
-        record.message = told if len(told) <= MOST else f"{told[:MOST]}... ({len(told)} characters)"
+        record.message = _cut(_printable(record.message))
         return super().formatMessage(record)
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802 - logging's own name
+        """Format a traceback so that no line of it looks like a record: an error may hold a peer's text."""
+        return "\n".join("    " + _printable(line) for line in super().formatException(ei).split("\n"))
+
+
+class JsonLine(logging.Formatter):
+    """Writes a record as one JSON object: time, level, logger, message, and its traceback if there is one."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Format the record in one line of ASCII."""
+        told = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": _cut(record.getMessage()),
+        }
+        if record.exc_info:
+            told["exception"] = self.formatException(record.exc_info)
+        return json.dumps(told)
+
+
+def _printable(text: str) -> str:
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= MOST else f"{text[:MOST]}... ({len(text)} characters)"
 
 
 @dataclass
@@ -45,7 +89,13 @@ class Flood(logging.Filter):
         self._lock = threading.Lock()
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Count a record; False where it is one too many."""
+        """Count a record, once for all handlers; False where it is one too many."""
+        answer = record.__dict__.get(LET_THROUGH)
+        if answer is None:
+            answer = record.__dict__[LET_THROUGH] = self._lets_through(record)
+        return bool(answer)
+
+    def _lets_through(self, record: logging.LogRecord) -> bool:
         if record.name.startswith("sightline.streams"):  # each stream sums up by itself, once a second
             return True
         key = record.name, record.levelno, str(record.msg)
@@ -72,9 +122,17 @@ class Flood(logging.Filter):
         logging.getLogger(name).log(level, "%d more like this: %s", kind.left_out, message)
 
 
-def set_up(level: str) -> None:
-    """Send the log to standard error, as above."""
-    handler = logging.StreamHandler()
-    handler.setFormatter(OneLine("%(asctime)s %(levelname)-7s %(name)s  %(message)s", "%H:%M:%S"))
-    handler.addFilter(Flood())
-    logging.basicConfig(level=level.upper(), handlers=[handler])
+def set_up(level: str, form: Literal["text", "json"] = "text", file: Path | None = None) -> None:
+    """Send the log to standard error and to ``file``, as above. Raises ConfigError for a file that can't be written."""
+    handlers: dict[logging.Handler, str] = {logging.StreamHandler(): "%H:%M:%S"}
+    if file is not None:
+        try:
+            rotating = RotatingFileHandler(file, maxBytes=FILE_BYTES, backupCount=FILES, encoding="utf-8")
+        except OSError as e:
+            raise ConfigError(f"log_file {file}: {e.strerror}; expected a file that can be written") from None
+        handlers[rotating] = "%Y-%m-%d %H:%M:%S"
+    flood = Flood()
+    for handler, date in handlers.items():
+        handler.setFormatter(JsonLine() if form == "json" else OneLine(TEXT, date))
+        handler.addFilter(flood)
+    logging.basicConfig(level=level.upper(), handlers=list(handlers))

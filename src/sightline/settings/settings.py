@@ -193,6 +193,12 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="How much to log: debug, info, warning or error."
     )
+    log_format: Literal["text", "json"] = Field(
+        "text", description="How to log: text, or json with one object a line. See docs/deploy.md."
+    )
+    log_file: Path | None = Field(
+        None, description="File to log to as well. At 10 MB it becomes FILE.1, and so on up to FILE.5."
+    )
 
     def pending(self, preset: PresetName | None = None) -> int:
         """Frames that a camera may have under way with this preset; by default with the preset of the settings."""
