@@ -17,6 +17,8 @@ from typing import Any
 import pytest
 import yaml
 
+from sightline.server.deadline import WITHIN_S
+from sightline.server.uvicorn_server import WATCH_S
 from sightline.settings.settings import NOT_SETTINGS, PREFIX, Settings
 from support.serving import serving
 
@@ -113,6 +115,14 @@ def test_systemd_takes_the_unit(tmp_path: Path) -> None:
     path.write_text(unit.replace("/opt/sightline/bin/sightline", shutil.which("true") or "/bin/true"), "utf-8")
     done = subprocess.run(["systemd-analyze", "verify", str(path)], capture_output=True, text=True, check=False)
     assert "sightline.service" not in done.stderr, done.stderr
+
+
+def test_the_unit_asks_for_the_word_that_the_server_gives() -> None:
+    unit = (ROOT / "deploy" / "sightline.service").read_text("utf-8")
+    assert re.search(r"^Type=notify$", unit, re.M)
+    assert re.search(r"^Restart=on-failure$", unit, re.M), "status 0 is a stop that somebody asked for"
+    assert float(re.search(r"^WatchdogSec=(\d+)$", unit, re.M)[1]) >= 10 * WATCH_S  # type: ignore[index]
+    assert float(re.search(r"^TimeoutStopSec=(\d+)$", unit, re.M)[1]) > WITHIN_S  # type: ignore[index]
 
 
 @pytest.mark.parametrize("lan", [False, True])

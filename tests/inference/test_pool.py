@@ -37,6 +37,7 @@ from sightline.zoo.loader import load_model
 from sightline.zoo.store import Cache
 from support.made_graph import MakeGraph
 from support.streams import Recorder, picture_of, until
+from support.working import working
 
 LABELS = {"a": ("cat", "dog"), "b": ("cat", "cow"), "c": ("car",)}
 
@@ -134,21 +135,15 @@ async def serving(
     for name in ("a", "b", "c", "d", "broken"):
         (folder / f"{name}.onnx").write_bytes(bytes(1 << 20))
     models = {name: str(folder / f"{name}.onnx") for name in ("b", "c", "d", "broken")}
-    settings = Settings.model_validate({"static_skip": False, "engine": "onnx", "models": models} | given)
     log = Log(sized=sized)
-    pool = ModelPool(settings, ModelKey("a", str(folder / "a.onnx"), "onnx", None), log.load)
-    hub = Hub(settings, pool)
-    hub.model_switch.offers.own = pool.own.key
-    running = [asyncio.create_task(pool.run()), asyncio.create_task(hub.run())]
-    await hub.worker.settled.wait()
-    try:
-        yield hub, log
-    finally:
-        log.go.release(1000)
-        log.loaded.release(1000)
-        for task in running:
-            task.cancel()
-        await asyncio.gather(*running, return_exceptions=True)
+    own = ModelKey("a", str(folder / "a.onnx"), "onnx", None)
+    async with working(log.load, own, engine="onnx", models=models, **given) as hub:
+        hub.model_switch.offers.own = own
+        try:
+            yield hub, log
+        finally:
+            log.go.release(1000)
+            log.loaded.release(1000)
 
 
 def taken(hub: Hub, name: str) -> tuple[Stream, Told]:

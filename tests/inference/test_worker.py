@@ -16,13 +16,13 @@ from sightline.core.predictions import Detections, Prediction
 from sightline.core.types import Image, ModelCard
 from sightline.inference.key import ModelKey
 from sightline.inference.places.thread import ThreadPlace
-from sightline.inference.pool import ModelPool
 from sightline.inference.worker import ModelWorker
 from sightline.models.base import Model, Options
-from sightline.settings.settings import Settings
 from sightline.streams.hub import Hub
 from support.serving import peer, serving
 from support.streams import Recorder, picture_of, until
+from support.working import loading
+from support.working import working as started
 
 KEY = ModelKey("held", "held", "auto", None)
 CARD = ModelCard("held", "held", "detect", (), None, "-", "-")
@@ -57,17 +57,11 @@ class Held(Model):
 async def working(instances: int = 1) -> AsyncGenerator[tuple[Hub, list[str], threading.Semaphore]]:
     turns: list[str] = []
     go = threading.Semaphore(0)
-    settings = Settings.model_validate({"static_skip": False, "workers": instances})
-    pool = ModelPool(settings, KEY, lambda _: Held(turns, go))
-    hub = Hub(settings, pool)
-    running = asyncio.create_task(pool.run())
-    await hub.worker.settled.wait()
-    try:
-        yield hub, turns, go
-    finally:
-        go.release(1000)
-        running.cancel()
-        await asyncio.gather(running, return_exceptions=True)
+    async with started(loading(Held(turns, go)), KEY, workers=instances) as hub:
+        try:
+            yield hub, turns, go
+        finally:
+            go.release(1000)
 
 
 async def test_a_higher_priority_comes_first_and_equals_take_turns() -> None:

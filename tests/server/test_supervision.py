@@ -5,71 +5,40 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
+from urllib.request import Request, urlopen
 
 import numpy as np
 import pytest
 
 from sightline.analytics.base import Pipeline, Stage, Staged
-from sightline.core import registry
-from sightline.core.errors import RenderError
+from sightline.core import registry, supervisor
+from sightline.core.errors import RenderError, told
 from sightline.core.predictions import Detections, Prediction
+from sightline.core.supervisor import Supervisor
 from sightline.core.types import Frame, FrameResult, Image, ModelCard
-from sightline.inference.key import ModelKey
-from sightline.inference.pool import ModelPool
-from sightline.models.base import Model, Options
-from sightline.server import supervisor
-from sightline.server.supervisor import Supervisor
-from sightline.settings.settings import Settings
+from sightline.security.tokens import Store
+from sightline.server.state import ServerState
 from sightline.streams.hub import Hub
 from sightline.streams.rendering import Drawing, Look
 from support.faults import FAULTS
 from support.inside import inside
-from support.streams import Recorder, balanced, frame, picture_of, result, until
-
-CARD = ModelCard("m", "m", "detect", (), None, "-", "-")
-
-
-class Faulty(Model):
-    """Answers for the streams that are not named ``bad``; of ``bad`` it does as it is told."""
-
-    card = CARD
-
-    def __init__(self, fault: Callable[[], Any]) -> None:
-        self.fault = fault
-
-    @property
-    def wanted_side(self) -> int:
-        return 64
-
-    def predict(
-        self,
-        images: Sequence[Image],
-        *,
-        options: Sequence[Options] | None = None,
-        streams: Sequence[str] | None = None,
-        stages: dict[str, float] | None = None,
-    ) -> list[Prediction]:
-        if streams is not None and "bad" in streams:
-            made = self.fault()
-            if isinstance(made, BaseException):
-                raise made
-            return made  # type: ignore[no-any-return]
-        return [Detections.empty() for _ in images]
+from support.streams import CARD, Recorder, balanced, frame, picture_of, result, until
+from support.working import RIGHT, Scripted, loading, working
 
 
-@asynccontextmanager
-async def working(model: Model) -> AsyncGenerator[Hub]:
-    settings = Settings.model_validate({"static_skip": False})
-    pool = ModelPool(settings, ModelKey("m", "m", "auto", None), lambda _: model)
-    hub = Hub(settings, pool)
-    running = asyncio.create_task(pool.run())
-    await pool.own.worker.settled.wait()
-    yield hub
-    running.cancel()
-    await asyncio.gather(running, return_exceptions=True)
+def raising(fault: Callable[[], Any]) -> Callable[[Sequence[str]], Any]:
+    """An answer that is as the fault says for the stream ``bad``, and right for all others."""
+
+    def answer(streams: Sequence[str]) -> Any:
+        made = fault() if "bad" in streams else RIGHT
+        if isinstance(made, BaseException):
+            raise made
+        return made
+
+    return answer
 
 
 GARBAGE: dict[str, Callable[[], Any]] = {
@@ -86,7 +55,7 @@ GARBAGE: dict[str, Callable[[], Any]] = {
 
 @pytest.mark.parametrize("kind", [*FAULTS, *GARBAGE])
 async def test_a_model_that_raises_or_gives_garbage_fails_that_frame_alone(kind: str) -> None:
-    async with working(Faulty((FAULTS | GARBAGE)[kind])) as hub:
+    async with working(loading(Scripted(raising((FAULTS | GARBAGE)[kind])))) as hub:
         bad, good = Recorder(), Recorder()
         streams = {"bad": hub.take("bad", bad), "good": hub.take("good", good)}
         for seq in range(3):
@@ -128,7 +97,7 @@ async def test_a_stage_a_renderer_and_a_publisher_that_raise_cost_themselves_alo
             super().close(reason)
             raise FAULTS[kind]()
 
-    async with working(Faulty(list)) as hub:
+    async with working(loading(Scripted(lambda _: RIGHT))) as hub:
         unhappy = Unhappy()
         stream = hub.take("door", unhappy)
         taken = frame(0)
@@ -154,13 +123,12 @@ async def test_a_task_that_fails_is_started_again_counted_and_said_once(
         await asyncio.Event().wait()
 
     with caplog.at_level(logging.ERROR):
-        task = asyncio.create_task(keeper.keep("work", work))
+        task = keeper.start("work", work)
         await asyncio.wait_for(going.wait(), 30)
     assert (runs, keeper.restarts) == (4, {"work": 3})
-    assert keeper.failing is not None
+    assert list(keeper.troubles) == ["work"]
     assert len([record for record in caplog.records if "work failed" in record.message]) == 1
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
+    await keeper.close()
     assert task.cancelled()
 
 
@@ -174,6 +142,50 @@ async def test_a_task_that_can_not_be_mended_ends_the_server_with_its_reason(mon
     async with inside() as server, asyncio.timeout(60):
         reason = await asyncio.to_thread(server.join)
     assert reason == f"adaptation failed {supervisor.TOO_MANY} times within 60 s: ValueError: the disk is gone"
+
+
+async def test_only_who_manages_the_server_is_told_what_fails(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(ServerState, "troubles", {"output somewhere": "no\nway", "access": "x"})
+    store = Store(tmp_path)
+    async with inside(tokens=True, data=tmp_path) as server:
+        shown = {}
+        for role, stream in (("admin", "*"), ("view", "*"), ("admin", "door")):
+            token, _ = store.create(role, stream, lifetime=None)
+            asked = Request(server.http + "/api/streams", headers={"Authorization": f"Bearer {token}"})
+            shown[role, stream] = json.loads(await asyncio.to_thread(_read, asked))["trouble"]
+    line = "output somewhere failed: no way (1 more)"
+    assert shown == {("admin", "*"): line, ("view", "*"): "", ("admin", "door"): ""}
+
+
+def _read(request: Request) -> bytes:
+    with urlopen(request, timeout=30) as answer:
+        return bytes(answer.read())
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_group_of_one_is_told_by_its_member(count: int) -> None:
+    said = told(ExceptionGroup("a group", [ExceptionGroup("inner", [ValueError("no good")])] * count))
+    assert said == ("ValueError: no good" if count == 1 else "ExceptionGroup: a group (2 sub-exceptions)")
+
+
+async def test_a_task_that_ends_by_itself_is_started_again_until_all_ends() -> None:
+    keeper, runs, end = Supervisor(), 0, asyncio.Event()
+
+    async def work() -> None:
+        nonlocal runs
+        runs += 1
+        if runs > 1:
+            await end.wait()
+
+    task = keeper.start("work", work)
+    await until(lambda: runs == 2)
+    assert keeper.troubles == {"work": "it ended by itself"}
+    keeper.closing = True
+    end.set()
+    await asyncio.wait_for(task, 30)
+    assert (runs, keeper.restarts) == (2, {"work": 1})
+    keeper.spawn("late", work())
+    assert runs == 2, "nothing begins any more"
 
 
 async def test_what_was_restarted_is_in_the_figures(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,8 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+
+class Interrupt(BaseException):
+    """What a library may raise to get past every ``except Exception``."""
+
+
 FAULTS: dict[str, Callable[[], BaseException]] = {
     "ValueError": lambda: ValueError("no good"),
+    "RuntimeError": lambda: RuntimeError("no\nnews"),
     "MemoryError": MemoryError,
     "StopIteration": StopIteration,
     "StopAsyncIteration": StopAsyncIteration,
@@ -14,6 +20,8 @@ FAULTS: dict[str, Callable[[], BaseException]] = {
     "SystemExit": lambda: SystemExit(3),
     "GeneratorExit": GeneratorExit,
     "CancelledError": asyncio.CancelledError,
+    "Interrupt": Interrupt,
+    "ExceptionGroup": lambda: ExceptionGroup("some", [ValueError("x")]),
     "BaseExceptionGroup": lambda: BaseExceptionGroup("some", [SystemExit(1), ValueError("x")]),
 }
 """A maker of each kind of exception."""

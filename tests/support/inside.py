@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import threading
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 from urllib.request import urlopen
 
 from sightline.core.events import Event
+from sightline.inference.pool import LoadByKey
 from sightline.server.app import create_app
 from sightline.server.uvicorn_server import Server
 from sightline.settings.settings import load_settings
 from sightline.streams.hub import Hub
+
+T = TypeVar("T")
 
 
 @dataclass
@@ -37,6 +41,17 @@ class Inside:
         """Return what the server answers to a GET."""
         with urlopen(self.http + path, timeout=30) as answer:
             return bytes(answer.read())
+
+    async def figures(self, holds: Callable[[Any], bool] = lambda _: True) -> Any:
+        """Return /stats once it is as asked for."""
+        async with asyncio.timeout(30):
+            while not holds(stats := json.loads(await asyncio.to_thread(self.get, "/stats"))):  # noqa: ASYNC110 - nobody tells
+                await asyncio.sleep(0.02)
+        return stats
+
+    async def on_loop(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run a coroutine on the server's own loop."""
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self.loop))
 
     @property
     def ws(self) -> str:
@@ -65,10 +80,10 @@ class Inside:
 
 
 @asynccontextmanager
-async def inside(**given: Any) -> AsyncGenerator[Inside]:
-    """Serve with these settings on free ports."""
+async def inside(*, load: LoadByKey | None = None, **given: Any) -> AsyncGenerator[Inside]:
+    """Serve with these settings on free ports. ``load``: what loads the model, if not the server itself."""
     settings = load_settings(**{"port": 0, "tcp_port": 0, "model": "motion"} | given)
-    app = create_app(settings)
+    app = create_app(settings, load=load)
     here = asyncio.get_running_loop()
     ready: asyncio.Future[tuple[str, str, asyncio.AbstractEventLoop]] = here.create_future()
 

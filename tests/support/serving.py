@@ -80,9 +80,13 @@ class Running:
 
 @asynccontextmanager
 async def serving(
-    *options: str, env: dict[str, str] | None = None, cwd: Path | None = None, data: Path | None = None
+    *options: str,
+    env: dict[str, str] | None = None,
+    cwd: Path | None = None,
+    data: Path | None = None,
+    ready: bool = True,
 ) -> AsyncGenerator[Running]:
-    """``sightline serve`` with these options on a free port, ready for frames. ``data``: its folder of that name."""
+    """``sightline serve`` with these options on a free port, ``ready`` for frames or not yet. ``data``: its folder."""
     env = (env or {}) | ({} if data is None else {"SIGHTLINE_DATA": str(data)})
     clean = {k: v for k, v in os.environ.items() if not k.startswith("SIGHTLINE_") or k == "SIGHTLINE_MODEL"}
     process = await asyncio.create_subprocess_exec(
@@ -106,7 +110,8 @@ async def serving(
         verify = trusting(data) if data is not None and url.startswith("https") else True
         async with httpx2.AsyncClient(base_url=url, timeout=30, verify=verify) as http:
             running = Running(url, process, http, log)
-            await running.until(lambda r: bool(r["ready"]), path="/ready", seconds=60)
+            if ready:
+                await running.until(lambda r: bool(r["ready"]), path="/ready", seconds=60)
             yield running
     finally:
         if process.returncode is None:

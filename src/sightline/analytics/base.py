@@ -12,12 +12,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
+import msgspec
 from msgspec import Struct
 
 from sightline.core import registry
-from sightline.core.errors import FAULTS
 from sightline.core.events import Event
-from sightline.core.predictions import Prediction
+from sightline.core.fence import Fence
+from sightline.core.predictions import Detections, Prediction
 from sightline.core.types import Frame, ModelCard
 
 log = logging.getLogger(__name__)
@@ -61,20 +62,32 @@ class Pipeline:
 
     def __init__(self, stages: Mapping[str, Stage] | None = None) -> None:
         self._stages = dict(stages or {})
+        self._names = tuple(self._stages)
         self._lock = threading.Lock()
-        self._failing: set[str] = set()
+        self._fence = Fence(log)
 
     @classmethod
     def of(cls, names: Iterable[str]) -> Pipeline:
         """Make new stages of these names. Raises ConfigError for one that does not exist."""
-        return cls({name: registry.load("analytics", name).create() for name in names})
+        made = cls()
+        made._names = tuple(names)
+        for name in made._names:
+            plugin = registry.load("analytics", name)
+            with made._fence.around(f"stage {name}"):
+                made._stages[name] = plugin.create()
+        return made
+
+    @property
+    def failing(self) -> dict[str, str]:
+        """Why the stages that failed on the last frame did."""
+        return self._fence.failing
 
     def __len__(self) -> int:
         return len(self._stages)
 
     def renewed(self) -> Pipeline:
         """Make new stages of the same names, which know nothing of earlier frames."""
-        return Pipeline.of(self._stages) if self._stages else self
+        return Pipeline.of(self._names) if self._names else self
 
     def apply(self, frame: Frame, prediction: Prediction, card: ModelCard) -> Applied:
         """Run the stages on a frame that the model has seen."""
@@ -91,16 +104,24 @@ class Pipeline:
         events: list[Event] = []
         with self._lock:
             for name, stage in self._stages.items():
-                try:
-                    staged = call(stage, prediction)
-                except FAULTS:
-                    if name not in self._failing:
-                        log.exception("stream %s: stage %s failed; said once until it works again", frame.stream, name)
-                    self._failing.add(name)
-                    continue
-                self._failing.discard(name)
-                if staged.extras is not None:
-                    extras[name] = staged.extras
-                events += staged.events
-                prediction = prediction if staged.prediction is None else staged.prediction
+                with self._fence.around(f"stage {name}", f"stream {frame.stream}: "):
+                    staged = _checked(call(stage, prediction))
+                    if staged.extras is not None:
+                        extras[name] = staged.extras
+                    events += staged.events
+                    prediction = prediction if staged.prediction is None else staged.prediction
         return Applied(prediction, extras, tuple(events))
+
+
+def _checked(staged: Staged) -> Staged:
+    """Return a stage's answer. Raises TypeError for one that can't be sent on: it would cost those who send it."""
+    if not isinstance(staged, Staged):
+        raise TypeError(f"a stage's answer of type {type(staged).__name__}: expected Staged")
+    if not isinstance(staged.extras, Struct | None):
+        raise TypeError(f"extras of type {type(staged.extras).__name__}: expected a msgspec.Struct")
+    if not all(isinstance(event, Event) for event in staged.events):
+        raise TypeError("events that are none: expected sightline.Event")
+    if staged.prediction is not None and not isinstance(staged.prediction.objects, Detections):
+        raise TypeError(f"a prediction with objects of type {type(staged.prediction.objects).__name__}")
+    msgspec.json.encode((staged.extras, staged.events))
+    return staged

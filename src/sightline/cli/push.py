@@ -125,14 +125,19 @@ class _Push:
             finally:
                 self._newest.close()
                 ending.cancel()
+                await asyncio.wait([ending])
+            if not ending.cancelled():
+                ending.result()  # raises any error of the task
 
     async def _end(self, client: AsyncClient, stop: StopSignal, duration: float | None) -> None:
         deadline = None if duration is None else time.monotonic() + duration
-        while not stop.asked() and (deadline is None or time.monotonic() < deadline):
-            await asyncio.sleep(POLL_S)
-            self._report.show(self._newest.skipped)
-        self._over = True
-        self._newest.close()
+        try:
+            while not stop.asked() and (deadline is None or time.monotonic() < deadline):
+                await asyncio.sleep(POLL_S)
+                self._report.show(self._newest.skipped)
+        finally:
+            self._over = True
+            self._newest.close()
         await asyncio.sleep(LAST_ANSWERS_S)
         client.close()
 

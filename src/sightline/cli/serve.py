@@ -9,7 +9,7 @@ import typer
 
 from sightline.cli.ensure_weights import provide
 from sightline.cli.options import NOTHING, Given, options_for, with_settings
-from sightline.core.errors import ConfigError, ModelError
+from sightline.core.errors import ConfigError
 from sightline.core.net import is_loopback
 from sightline.settings.settings import Settings, load_settings
 from sightline.zoo import loader
@@ -45,8 +45,7 @@ def serve(
         Given, options_for("browser_models", "preset", "adaptive", "target_latency_ms", "static_skip")
     ] = NOTHING,
     others: Annotated[
-        Given,
-        options_for("lan", "tls_cert", "tls_key", "tunnel", "insecure", "log_level", "log_format", "log_file"),
+        Given, options_for("lan", "tls_cert", "tls_key", "tunnel", "insecure", "log_level", "log_format", "log_file")
     ] = NOTHING,
     open_page: Annotated[bool, typer.Option("--open", help="Open the page in a browser.")] = False,
 ) -> None:
@@ -69,9 +68,9 @@ def serve(
     from sightline.inference.offers import check_offers
     from sightline.media import codecs
     from sightline.outputs._service import check_outputs
-    from sightline.server import logs
+    from sightline.server import deadline, logs
     from sightline.server.app import create_app
-    from sightline.server.uvicorn_server import Server
+    from sightline.server.uvicorn_server import FAILED, Server
 
     check_outputs(settings.outputs)
     check_offers(settings)
@@ -81,10 +80,10 @@ def serve(
     codecs.work_alone()
     app = create_app(settings)
     welcome = Welcome(settings, app, open_page=open_page)
-    server = Server(app, settings, welcome.ready, welcome.public)
+    server = Server(app, settings, welcome.ready, welcome.public, deadline.end_process)
     server.serve_forever()
-    if server.failure is not None:
-        raise ModelError(server.failure)
+    if server.failure is not None:  # which the log has said
+        raise typer.Exit(FAILED)
 
 
 def check_exposure(settings: Settings) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sightline.cli.answers import URL
-from sightline.core.errors import ConfigError, SightlineError
+from sightline.core.errors import FAULTS, ConfigError
 from sightline.core.types import check_stream_name
 from sightline.settings.settings import client_authority, client_token
 
@@ -65,7 +65,7 @@ class _Newest:
         self._stop = stop
         self._results: list[Result] = []
         self._change = threading.Condition()
-        self._error: SightlineError | None = None
+        self._error: BaseException | None = None
         threading.Thread(target=self._read, args=(stream, pictures), daemon=True).start()
 
     def take(self, patience: float) -> list[Result] | None:
@@ -92,7 +92,7 @@ class _Newest:
                         self.missed += result.missed
                         self._results.append(result)
                         self._change.notify_all()
-        except SightlineError as e:
+        except FAULTS as e:
             with self._change:
                 self._error = e
                 self._change.notify_all()

@@ -14,7 +14,7 @@ from collections.abc import AsyncGenerator, AsyncIterable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeGuard
 
-from sightline.core.errors import BadImage
+from sightline.core.errors import FAULTS, BadImage
 
 if TYPE_CHECKING:
     import numpy as np
@@ -117,8 +117,10 @@ def _read(pictures: Iterable[Picture], form: Form, asked: _Asked, loop: asyncio.
             iterator = iter(pictures) if iterator is None else iterator
             picture: Any = next(iterator, None)
             ready = None if picture is None else encode(picture, form)
-        except Exception as e:  # noqa: BLE001 - whatever the caller's iterable raises is raised to the caller
-            error = e
+        except FAULTS as e:  # whatever the caller's iterable raises is raised to the caller
+            error = RuntimeError(f"the pictures raised {type(e).__name__}")  # in a task some mean more
+            if isinstance(e, Exception) and not isinstance(e, StopIteration):
+                error = e
         with contextlib.suppress(RuntimeError):  # the loop is closed and nobody waits
             loop.call_soon_threadsafe(_settle, future, ready, error)
     if inspect.isgenerator(iterator):

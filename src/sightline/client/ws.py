@@ -29,7 +29,7 @@ from sightline.client.links import (
     untrusted,
 )
 from sightline.client.supply import Jpeg
-from sightline.core.errors import ProtocolError, SightlineError, Unreachable
+from sightline.core.errors import FAULTS, ProtocolError, SightlineError, Unreachable, cancelled, told
 from sightline.core.events import Event
 from sightline.wire import json as protocol
 from sightline.wire import msgpack as frames
@@ -161,6 +161,11 @@ class WsLink:
             self._lose(Unreachable(f"the connection to {self._url} was lost: {e}"))
         except ProtocolError as e:
             self._lose(ProtocolError(f"{self._url} does not speak as Sightline does over WebSockets: {e}"))
+        except FAULTS as e:  # or the caller would wait for ever
+            if cancelled(e):
+                raise
+            log.exception("a message of %s could not be handled", self._url)
+            self._lose(SightlineError(f"a message of {self._url} could not be handled: {told(e)}"))
 
     async def _take(self, text: str) -> None:
         message = _decode(text)

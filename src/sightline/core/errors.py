@@ -9,18 +9,30 @@ from __future__ import annotations
 import asyncio
 from typing import ClassVar
 
-FAULTS = (Exception, SystemExit, GeneratorExit, asyncio.CancelledError, BaseExceptionGroup)
-"""Whatever foreign code may raise when it is called back; all but a person's Ctrl-C."""
+FAULTS = (BaseException,)
+"""Whatever foreign code may raise when it is called back. What ``cancelled`` is true for has to be raised again."""
 
 
 def cancelled(error: BaseException) -> bool:
-    """Return True for the cancellation of the current task, which must go on. Any other one is a fault."""
-    task = asyncio.current_task()
-    return isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling() > 0
+    """Return True for what must go on: a person's Ctrl-C, and the cancellation of the current task.
+
+    Any other cancellation is a fault.
+    """
+    if isinstance(error, KeyboardInterrupt):
+        return True
+    if not isinstance(error, asyncio.CancelledError):
+        return False
+    try:
+        task = asyncio.current_task()
+    except RuntimeError:  # in a thread, where there is nothing to cancel
+        return False
+    return task is not None and task.cancelling() > 0
 
 
 def told(error: BaseException) -> str:
     """Return an error as a sentence for a peer or the log, at most 300 characters."""
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
     return error.message if isinstance(error, SightlineError) else f"{type(error).__name__}: {error}"[:300]
 
 
@@ -187,6 +199,15 @@ class Unreachable(SightlineError):
 
     code = "unreachable"
     status = 503
+
+
+class OwnFault(SightlineError):
+    """What should not happen did: a fault of ours or of a plugin's. The log has it, the peer is told no more."""
+
+    close_code = 1011
+
+    def __init__(self) -> None:
+        super().__init__("something failed on the server, whose log says what")
 
 
 class StreamEnded(Exception):

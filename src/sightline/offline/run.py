@@ -113,7 +113,7 @@ class Run:
         self._opacity = opacity
         self._read: Pipe[_Read] = Pipe(1 if latest else max(AHEAD, model.max_batch), newest_wins=latest)
         self._predicted: Pipe[_Predicted] = Pipe(AHEAD)
-        self._errors: list[Exception] = []
+        self._errors: list[BaseException] = []
 
     def go(self, stop: Callable[[], bool], progress: Callable[[], None]) -> None:
         """Run until the source ends or ``stop`` says so; what the model has done by then is written.
@@ -139,7 +139,7 @@ class Run:
     def _guarded(self, work: Callable[[], None]) -> None:
         try:
             work()
-        except Exception as e:  # noqa: BLE001 - raised by ``go`` once all threads have ended
+        except BaseException as e:  # noqa: BLE001 - raised by ``go`` once all threads have ended
             self._errors.append(e)
 
     def _read_all(self) -> None:

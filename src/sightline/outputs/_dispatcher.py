@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from typing import Any
 
 import msgspec
 
 from sightline.core.backoff import Backoff
-from sightline.core.errors import SightlineError, SinkError, StreamEnded
+from sightline.core.errors import FAULTS, SightlineError, SinkError, StreamEnded, cancelled, told
 from sightline.core.events import Event
 from sightline.core.mailbox import Mailbox
 from sightline.core.types import FrameResult
@@ -74,10 +74,13 @@ class Dispatcher:
                     await self._send()
         except StreamEnded:
             await self._finish()
-        except SightlineError as e:  # for example, too many viewers
-            self._fail(e.message)
-        finally:
-            await self.output.close()
+        except FAULTS as e:
+            if not cancelled(e):
+                self.failing = told(e)
+            raise
+        finally:  # whoever begins anew counts on
+            self._given_up += sum(mailbox.dropped + len(mailbox) for mailbox in self._mailboxes)
+            self._results = self._events = None
 
     async def _subscribe(self, hub: Hub, stack: AsyncExitStack) -> None:
         """Subscribe like any other subscriber, so that streams are inferred for the output alone too."""
@@ -116,12 +119,19 @@ class Dispatcher:
         await _any(self._mailboxes)
         if self._events is not None and len(self._events):
             event = await self._events.get()
-            self._taken.append(Item("events", event.stream, _encoder.encode(event)))
+            self._add("events", event.stream, lambda: _encoder.encode(event))
         elif self._results is not None:
             result = await self._results.mailbox.get()
             if isinstance(result, FrameResult):
                 self._results.sent += 1
-                self._taken.append(Item("results", result.frame.stream, as_json(result)))
+                self._add("results", result.frame.stream, lambda: as_json(result))
+
+    def _add(self, what: What, stream: str, encode: Callable[[], bytes]) -> None:
+        try:
+            self._taken.append(Item(what, stream, encode()))
+        except FAULTS as e:  # a stage may have put anything in it
+            self._given_up += 1
+            self._fail(f"one of {what} can't be encoded: {told(e)}")
 
     async def _send(self) -> None:
         backoff = Backoff(FIRST_S, MOST_S)
@@ -137,10 +147,12 @@ class Dispatcher:
                     return
                 self._fail(reason)
                 await asyncio.sleep(wait)
-            except Exception as e:  # a fault of the output's own must not end it unseen
+            except FAULTS as e:  # a fault of the output's own must not end it
+                if cancelled(e):
+                    raise
                 if self.failing is None:
                     log.exception("output %s failed; said once until it works again", self.output.name)
-                self._give_up(f"{type(e).__name__}: {e}")
+                self._give_up(told(e))
                 return
             else:
                 self.sent += len(self._taken)

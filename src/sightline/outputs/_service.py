@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ValidationError
 
 from sightline.core import registry
-from sightline.core.errors import ConfigError
+from sightline.core.errors import FAULTS, ConfigError, cancelled
 from sightline.outputs.base import OutputSettings
 from sightline.settings.outputs import OutputTable
 
 if TYPE_CHECKING:  # ``doctor`` checks outputs and must not need the hub's imports
     from sightline.outputs._dispatcher import Dispatcher
     from sightline.streams.hub import Hub
+
+log = logging.getLogger(__name__)
+
+CLOSE_S = 0.5
+"""Maximum time in seconds for an output to release its resources."""
 
 
 def check_outputs(tables: Sequence[OutputTable]) -> list[OutputSettings]:
@@ -58,12 +65,19 @@ async def dispatchers(hub: Hub, tables: Sequence[OutputTable]) -> AsyncGenerator
         Dispatcher(registry.load("outputs", settings.kind).open(settings), settings.stream, settings.what)
         for settings in check_outputs(tables)
     ]
-    tasks = [asyncio.create_task(dispatcher.run(hub)) for dispatcher in found]
+    tasks = [
+        hub.supervisor.start(f"output {dispatcher.output.name}", partial(dispatcher.run, hub)) for dispatcher in found
+    ]
     try:
         yield found
     finally:
         if tasks:
-            _, late = await asyncio.wait(tasks, timeout=LAST_S + 1)
-            for task in late:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await asyncio.wait(tasks, timeout=LAST_S + 1)
+        for dispatcher in found:
+            try:
+                async with asyncio.timeout(CLOSE_S):
+                    await dispatcher.output.close()
+            except FAULTS as e:
+                if cancelled(e):
+                    raise
+                log.exception("output %s could not be closed", dispatcher.output.name)

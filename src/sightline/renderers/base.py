@@ -77,9 +77,11 @@ def draw(
     ``opacity`` is 0 to 1, or None for the mode's own. Raises ConfigError for an unknown mode.
     """
     renderer: Renderer = registry.load("renderers", choose(mode, prediction, labels).name)
-    if opacity is None:
-        return renderer.render(image, prediction, labels)
-    return renderer.render(image, prediction, labels, opacity=opacity)
+    given = {} if opacity is None else {"opacity": opacity}
+    drawn = renderer.render(image, prediction, labels, **given)
+    if not (isinstance(drawn, np.ndarray) and drawn.ndim == 3):  # OpenCV would make a picture of a number
+        raise TypeError(f"{type(drawn).__name__} as what mode {mode} drew: expected a picture")
+    return drawn
 
 
 def default_opacity(mode: str) -> float:

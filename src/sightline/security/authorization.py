@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 from fastapi import Depends, Request
 from starlette.requests import HTTPConnection
 
-from sightline.core.errors import Forbidden, LimitReached, SightlineError, Unauthorized
+from sightline.core.errors import FAULTS, Forbidden, LimitReached, SightlineError, Unauthorized
 from sightline.security.tokens import ALL, Role, Store, TokenRecord, check_right, digest
 
 log = logging.getLogger(__name__)
@@ -187,7 +187,10 @@ class Access:
             del self._sessions[key]
             why = "was revoked" if record is None else "has expired"
             log.info("token %s %s: a session ends", identity.id, why)
-            close(Unauthorized(f"the token {identity.id} {why}"))
+            try:
+                close(Unauthorized(f"the token {identity.id} {why}"))
+            except FAULTS:  # one session that can't be ended must not keep the others
+                log.exception("a session of the token %s could not be ended", identity.id)
 
     # Tickets are shown as a code, used once, and exchanged for a token in a browser's cookie.
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 
@@ -24,7 +23,7 @@ from sightline.security.origin import OriginMiddleware
 from sightline.security.tokens import Store
 from sightline.server import errors, pages
 from sightline.server.api import client_inference, models, session, stats, streams
-from sightline.server.state import ServerState
+from sightline.server.state import MODELS, ServerState
 from sightline.settings.settings import Settings, data_folder
 from sightline.streams.adaptive.service import adapt
 from sightline.streams.hub import Hub
@@ -53,21 +52,18 @@ def create_app(settings: Settings, *, load: LoadByKey | None = None) -> FastAPI:
         drawing = state.drawing = Drawing(settings.jpeg_quality)
         async with AsyncExitStack() as stack:
             stack.callback(drawing.close)
+            stack.push_async_callback(hub.supervisor.close)
             for transport in registry.plugins("transports").values():
                 await stack.enter_async_context(transport.serve(app, hub, drawing))
             state.dispatchers = await stack.enter_async_context(dispatchers(hub, settings.outputs))
             stack.callback(hub.close, "the server is shutting down")  # before the outputs' last moment
-            async with asyncio.TaskGroup() as tasks:
-                loops: dict[str, Callable[[], Awaitable[None]]] = {
-                    "models": pool.run,
-                    "hub": hub.run,
-                    "adaptation": partial(adapt, hub),
-                    "access": access.run,
-                }
-                running = [tasks.create_task(state.supervisor.keep(name, loop)) for name, loop in loops.items()]
-                yield
-                for task in running:
-                    task.cancel()
+            hub.supervisor.start(MODELS, pool.run, essential=True)
+            hub.supervisor.start("hub", hub.run, essential=True)
+            hub.supervisor.start("adaptation", partial(adapt, hub), essential=True)
+            hub.supervisor.start("access", access.run, essential=True)
+            if state.certificate is not None and state.tls is not None:
+                hub.supervisor.start("certificate", partial(state.certificate.keep, state.tls))
+            yield
 
     app = FastAPI(
         title="Sightline",

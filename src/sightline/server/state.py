@@ -13,9 +13,11 @@ from sightline.outputs._dispatcher import Dispatcher
 from sightline.security.authentication import Tries
 from sightline.security.authorization import Access
 from sightline.security.tls import Certificate
-from sightline.server.supervisor import Supervisor
 from sightline.streams.hub import Hub
 from sightline.streams.rendering import Drawing
+
+MODELS = "models"
+"""Name of the task without which no frame gets a result."""
 
 
 @dataclass(slots=True)
@@ -35,14 +37,34 @@ class ServerState:
     """Certificate that the server shows; None for plain HTTP."""
     tls: ssl.SSLContext | None = None
     """TLS context of the server; None for plain HTTP."""
-    supervisor: Supervisor = field(default_factory=Supervisor)
-    """Keeps the server's own tasks going."""
     started_at: float = 0.0
     """``time.monotonic()`` at the start."""
     hub: Hub = field(init=False)
     drawing: Drawing = field(init=False)
     dispatchers: list[Dispatcher] = field(init=False)
     """One for each of the operator's outputs."""
+
+    @property
+    def hopeless(self) -> str | None:
+        """Why the server can't mend itself, so that it has to be started anew; None while all is well."""
+        return self.hub.supervisor.given_up or self.hub.worker.failure
+
+    @property
+    def unready(self) -> str | None:
+        """Why frames get no results; None while they do, or nobody sends any."""
+        troubles = self.hub.supervisor.troubles
+        return self.hub.stopping or self.hopeless or troubles.get(MODELS) or self.hub.worker.unready
+
+    @property
+    def troubles(self) -> dict[str, str]:
+        """What fails at the moment, and why: tasks, outputs, and parts of streams."""
+        found = self.hub.supervisor.troubles
+        for one in self.dispatchers:
+            if one.failing is not None:
+                found.setdefault(f"output {one.output.name}", one.failing)
+        for stream in self.hub.streams.values():
+            found |= {f"stream {stream.name}: {part}": why for part, why in stream.failing.items()}
+        return found
 
 
 def state_of(where: FastAPI | HTTPConnection) -> ServerState:

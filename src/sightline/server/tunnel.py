@@ -112,6 +112,13 @@ class Tunnel:
 
     async def _read(self, out: asyncio.StreamReader) -> None:
         assert self._address is not None
+        try:
+            await self._read_lines(out, self._address)
+        finally:
+            if not self._address.done():
+                self._address.set_result(None)
+
+    async def _read_lines(self, out: asyncio.StreamReader, address: asyncio.Future[str | None]) -> None:
         while True:
             try:
                 line = await out.readline()
@@ -122,12 +129,10 @@ class Tunnel:
             text = line.decode(errors="replace").strip()
             log.debug("%s: %s", self._name, text)
             self._said.append(text)
-            if not self._address.done() and (found := self._program.address.search(text)):
-                self._address.set_result(found[0])
+            if not address.done() and (found := self._program.address.search(text)):
+                address.set_result(found[0])
         with contextlib.suppress(TimeoutError):  # the program closed its output and is about to end
             await asyncio.wait_for(self._process.wait(), STOP_S)
-        if not self._address.done():
-            self._address.set_result(None)
 
     def _failure(self) -> ConfigError:
         status = self._process.returncode

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import logging
 import socket
 import ssl
 from collections.abc import Callable
@@ -13,14 +14,17 @@ from typing import TypeAlias
 import uvicorn
 from fastapi import FastAPI
 
-from sightline.core.errors import ConfigError, SightlineError
+from sightline.core.errors import FAULTS, ConfigError, cancelled, told
 from sightline.core.net import is_address
 from sightline.security import files as private
 from sightline.security.tls import Certificate, Given
+from sightline.server.service_manager import ServiceManager
 from sightline.server.state import state_of
 from sightline.server.tunnel import Tunnel
 from sightline.server.uvicorn_protocols import TimedWebSocket, http_protocol
-from sightline.settings.settings import Settings, data_folder
+from sightline.settings.settings import Settings, data_folder, notify_socket
+
+log = logging.getLogger(__name__)
 
 SEND_BUFFER = 128 * 1024
 """Send buffer of each peer in bytes; the kernel's default hides megabytes, which are seconds of lag."""
@@ -32,6 +36,12 @@ while we close would be lost.
 """
 DRAIN_S = 1.0
 STOP_S = 2
+WATCH_S = 0.5
+"""Seconds between two looks at whether the server can go on, of which the service manager is told."""
+SEEN_S = 1.0
+"""Seconds for which /health says that the server is about to end."""
+FAILED = 2
+"""Status of the process where the server ended with a reason."""
 
 
 def listen(host: str, port: int, *, option: str) -> socket.socket:
@@ -96,8 +106,11 @@ class Server(uvicorn.Server):
         settings: Settings,
         on_ready: OnReady | None = None,
         on_public: Callable[[str], None] | None = None,
+        on_end: Callable[[int], None] = lambda status: None,
     ) -> None:
-        """``on_public`` is called with the tunnel's address once it is known. Raises ConfigError."""
+        """``on_public`` is called with the tunnel's address once it is known. ``on_end`` is called when the end begins,
+        with the status for the process, in a signal handler too. Raises ConfigError.
+        """
         super().__init__(
             _Config(
                 app,
@@ -125,11 +138,13 @@ class Server(uvicorn.Server):
         self._settings = settings
         self._on_ready = on_ready
         self._on_public = on_public
+        self._on_end = on_end
         self.failure: str | None = None
         """Reason why the server stopped by itself; None if it did not."""
         self._certificate = certificate_of(settings)
         self._tunnel = Tunnel(settings.tunnel) if settings.tunnel is not None else None
-        self._tasks: list[asyncio.Task[None]] = []
+        self._service_manager = ServiceManager(notify_socket())
+        self._watching: asyncio.Task[None] | None = None
         self._tunnelling: asyncio.Task[None] | None = None
 
     def serve_forever(self) -> None:
@@ -149,14 +164,13 @@ class Server(uvicorn.Server):
         self.run(sockets=[listener])
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start serving, and stop again if the model can't be loaded."""
+        """Start serving, and watch over it from then on."""
         await super().startup(sockets)
         if self.started:
             if self._on_ready is not None:
                 self._on_ready(*self._urls)
-            self._tasks = [asyncio.create_task(self._watch_model()), asyncio.create_task(self._watch_supervisor())]
-            if self._certificate is not None and self._config.tls is not None:
-                self._tasks.append(asyncio.create_task(self._certificate.keep(self._config.tls)))
+            self._service_manager.ready()
+            self._watching = asyncio.create_task(self._watch())
             if self._tunnel is not None:
                 self._tunnelling = asyncio.create_task(self._keep_tunnel(self._tunnel))
 
@@ -167,31 +181,45 @@ class Server(uvicorn.Server):
                 if self._on_public is not None:
                     self._on_public(public_url)
                 await tunnel.ended()
-        except SightlineError as e:
+        except FAULTS as e:
+            if cancelled(e):
+                raise
             if not self.should_exit:
-                self.failure = e.message
-                self.should_exit = True
+                self._fail(told(e))
 
-    async def _watch_model(self) -> None:
-        hub = self._state.hub
-        await hub.worker.settled.wait()
-        if hub.worker.failure is not None:
-            self.failure = hub.worker.failure
-            self.should_exit = True
+    async def _watch(self) -> None:
+        """Tell the service manager that all is well, and end the server where it can't mend itself.
 
-    async def _watch_supervisor(self) -> None:
-        """End the server where it can't mend itself, so that what started it can start it anew."""
-        state = self._state
-        while (why := state.supervisor.given_up or state.hub.worker.failure) is None:  # noqa: ASYNC110 - nobody tells
-            await asyncio.sleep(1)
-        await asyncio.sleep(1)  # so that /health can be seen
+        Whoever started it can start it anew. Where this task or the loop hangs, the service manager hears nothing.
+        """
+        try:
+            while (why := self._hopeless) is None:
+                self._service_manager.alive(self._state.unready or "frames get results")
+                await asyncio.sleep(WATCH_S)
+            await asyncio.sleep(SEEN_S)
+        except FAULTS as e:
+            if cancelled(e):
+                raise
+            why = told(e)
+        self._fail(why)
+
+    @property
+    def _hopeless(self) -> str | None:
+        if getattr(self.lifespan, "error_occurred", False):
+            return "the app's lifespan ended"
+        return self._state.hopeless
+
+    def _fail(self, why: str) -> None:
+        log.critical("the server ends: %s", why)
         self.failure = why
         self.should_exit = True
+        self._on_end(FAILED)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Tell every peer why, give them a moment to receive it, then close."""
-        for task in self._tasks:
-            task.cancel()
+        if self._watching is not None:
+            self._watching.cancel()
+        self._service_manager.stopping()
         self._state.hub.close("the server is shutting down")
         for listener in self.servers:
             listener.close()
@@ -206,3 +234,4 @@ class Server(uvicorn.Server):
         """Stop in order, with status 0, on the first signal; at once on the second."""
         self.force_exit = self.should_exit
         self.should_exit = True
+        self._on_end(0)

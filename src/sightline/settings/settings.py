@@ -350,6 +350,11 @@ def client_authority() -> Path | None:
     return own if own.is_file() else None
 
 
+def notify_socket() -> str | None:
+    """Socket on which the service manager that started us hears how we are: NOTIFY_SOCKET."""
+    return os.environ.get("NOTIFY_SOCKET") or None
+
+
 def environment(**defaults: object) -> dict[str, str]:
     """Environment for a server that we start: ours, with ``defaults`` for settings that it lacks."""
     return {PREFIX + key.upper(): str(value) for key, value in defaults.items()} | os.environ

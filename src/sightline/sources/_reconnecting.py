@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 
 from sightline.core.backoff import Backoff
-from sightline.core.errors import SourceError
+from sightline.core.errors import FAULTS, SourceError
 from sightline.core.mailbox import Pipe
 from sightline.sources.base import Shot, Source, open_source
 
@@ -146,7 +146,7 @@ class NewestShots:
     def __init__(self, source: ReconnectingSource) -> None:
         self._source = source
         self._pipe: Pipe[Shot] = Pipe(1, newest_wins=True)
-        self._error: Exception | None = None
+        self._error: BaseException | None = None
 
     @property
     def skipped(self) -> int:
@@ -171,6 +171,7 @@ class NewestShots:
             for shot in self._source:
                 if not self._pipe.put(shot):
                     return
-        except Exception as e:  # noqa: BLE001 - raised in the iterating thread
+        except FAULTS as e:  # raised in the iterating thread
             self._error = e
-        self._pipe.end()
+        finally:
+            self._pipe.end()

@@ -5,14 +5,24 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator, Coroutine, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager, suppress
 from typing import Any, Literal
 
-from sightline.core.errors import FAULTS, LimitReached, ShuttingDown, SightlineError, StreamBusy, StreamNotFound
+from sightline.core.errors import (
+    FAULTS,
+    LimitReached,
+    ModelError,
+    ShuttingDown,
+    SightlineError,
+    StreamBusy,
+    StreamNotFound,
+    told,
+)
 from sightline.core.events import Event
 from sightline.core.mailbox import Mailbox
 from sightline.core.metrics import Ledger
+from sightline.core.supervisor import Supervisor
 from sightline.core.types import check_stream_name
 from sightline.inference.pool import ModelPool
 from sightline.inference.worker import ModelWorker
@@ -39,12 +49,13 @@ class Hub:
         self.settings = settings
         self.pool = pool
         self.model_switch = ModelSwitch(settings, pool)
+        self.supervisor = Supervisor()
+        """Owner of all tasks that are no session's own."""
         self.listeners = Listeners()
         self.past = Ledger()
         """Ledger of all streams that are forgotten."""
         self.stopping: str | None = None
         self._streams: dict[str, Stream] = {}
-        self._tasks: asyncio.TaskGroup | None = None
 
     @property
     def worker(self) -> ModelWorker:
@@ -167,39 +178,32 @@ class Hub:
         except SightlineError as e:
             publisher.inform(_refused(stream, e))
         else:
-            self.spawn(self._wish(stream, publisher, chosen))
+            self.supervisor.spawn(f"stream {stream.name}: the wish for a model", self._wish(stream, publisher, chosen))
 
     async def _wish(self, stream: Stream, publisher: Publisher, chosen: Mapping[str, Any]) -> None:
         try:
             await self.model_switch.change(stream, chosen)
         except SightlineError as e:
             publisher.inform(_refused(stream, e))
+        except Exception as e:
+            publisher.inform(_refused(stream, ModelError(told(e))))
+            raise
 
     async def run(self) -> None:
         """Tell cameras and viewers whenever their model becomes ready or no longer is, until cancelled."""
-        try:
-            async with asyncio.TaskGroup() as self._tasks:
-                self._keep_models()
-                while True:
-                    await asyncio.sleep(WATCH_S)
-                    self._watch_models()
-        finally:
-            self._tasks = None
+        self._keep_models()
+        while True:
+            await asyncio.sleep(WATCH_S)
+            for stream in list(self._streams.values()):
+                with stream.fence.around("news of the model", f"stream {stream.name}: "):
+                    self._watch_model(stream)
 
-    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        """Run a coroutine beside the hub. It must raise nothing. It is dropped while the hub does not run."""
-        if self._tasks is None:
-            work.close()
-        else:
-            self._tasks.create_task(work)
-
-    def _watch_models(self) -> None:
-        for stream in self._streams.values():
-            stream.model.hurry()
-            status = stream.model.status
-            if status != stream.model.told:
-                stream.model.told = status
-                stream.tell(status)
+    def _watch_model(self, stream: Stream) -> None:
+        stream.model.hurry()
+        status = stream.model.status
+        if status != stream.model.told:
+            stream.model.told = status
+            stream.tell(status)
 
     def _keep_models(self) -> None:
         """Load the models that the operator chose for streams before the cameras come."""
@@ -214,6 +218,7 @@ class Hub:
     def close(self, reason: str) -> None:
         """Stop: let nobody new in, and end every mailbox with the reason."""
         self.stopping = reason
+        self.supervisor.closing = True
         of_streams = (s for stream in self._streams.values() for s in stream.subscriptions)
         for subscription in [*self.listeners.results, *of_streams]:
             subscription.mailbox.close(reason)
@@ -260,7 +265,7 @@ class Hub:
             log.warning("stream %s: %s", stream.name, e.message)
             return
         if not done:
-            self.spawn(self._change_soon(stream, chosen))
+            self.supervisor.spawn(f"stream {stream.name}: its model", self._change_soon(stream, chosen))
 
     async def _change_soon(self, stream: Stream, chosen: Mapping[str, Any]) -> None:
         try:

@@ -9,6 +9,7 @@ from functools import partial
 from typing import NamedTuple
 
 from sightline.core.errors import FAULTS, BadRequest, RenderError, SightlineError, told
+from sightline.core.fence import Fence
 from sightline.core.types import Encoded, Frame, FrameResult
 from sightline.media import codecs
 from sightline.renderers.base import AUTO, choose, default_opacity, draw, modes
@@ -54,6 +55,7 @@ class Drawing:
     def __init__(self, quality: int) -> None:
         self._quality = quality
         self._pool = ThreadPoolExecutor(2, thread_name_prefix="drawing")
+        self._fence = Fence(log)
         self._told: set[tuple[str, str]] = set()
 
     async def jpeg(self, result: FrameResult, look: Look) -> bytes:
@@ -91,12 +93,14 @@ class Drawing:
 
     def _draw(self, result: FrameResult, look: Look) -> bytes:
         try:
-            return self._drawn(result, look)
+            drawn = self._drawn(result, look)
         except SightlineError:
             raise
         except FAULTS as e:  # a renderer's fault costs those who look through it
-            log.exception("stream %s: mode %s could not be drawn", result.frame.stream, look.mode)
+            self._fence.failed(f"mode {look.mode}", e)
             raise RenderError(f"mode {look.mode} can't be drawn: {told(e)}") from None
+        self._fence.works(f"mode {look.mode}")
+        return drawn
 
     def _drawn(self, result: FrameResult, look: Look) -> bytes:
         opacity = None if look.opacity is None else look.opacity / 100

@@ -11,6 +11,7 @@ from functools import partial
 from sightline.analytics.base import Pipeline
 from sightline.core.errors import FAULTS, told
 from sightline.core.events import Event
+from sightline.core.fence import Fence
 from sightline.core.mailbox import Mailbox
 from sightline.core.metrics import TokenBucket
 from sightline.core.types import Frame, FrameResult
@@ -82,6 +83,8 @@ class Stream:
         """``time.monotonic()`` when the last publisher left; None while there is one, or where none came yet."""
         self.pipeline = Pipeline.of(stages)
         """The stages after the model, new for each publisher."""
+        self.fence = Fence(log)
+        """Fence around what may fail in the stream without ending it."""
         self._limits = StreamLimits()
         self._slot: Frame | None = None
         self._in_worker: dict[Frame, Publisher | None] = {}
@@ -97,6 +100,11 @@ class Stream:
     def in_flight(self) -> int:
         """Frames that wait in the slot or are with the worker."""
         return (self._slot is not None) + len(self._in_worker)
+
+    @property
+    def failing(self) -> dict[str, str]:
+        """Parts of the stream that failed the last time, and why."""
+        return self.fence.failing | self.pipeline.failing
 
     @property
     def viewers(self) -> int:
@@ -135,9 +143,9 @@ class Stream:
 
     def start(self, publisher: Publisher) -> None:
         """A publisher takes the stream."""
+        self.pipeline = self.pipeline.renewed()
         self.publisher = publisher
         self.ended_at = None
-        self.pipeline = self.pipeline.renewed()
         self._tell(CAMERA_LIVE)
 
     def put(self, frame: Frame) -> None:

@@ -47,10 +47,12 @@ class Parent:
         return expect(_told.decode(await self._lines.get()), kind)
 
     def _read(self) -> None:
-        for line in sys.stdin.buffer:
-            asyncio.run_coroutine_threadsafe(self._lines.put(line), self._loop).result()
         assert self._task is not None
-        self._loop.call_soon_threadsafe(self._task.cancel)  # the parent is gone
+        try:
+            for line in sys.stdin.buffer:
+                asyncio.run_coroutine_threadsafe(self._lines.put(line), self._loop).result()
+        finally:
+            self._loop.call_soon_threadsafe(self._task.cancel)  # the parent is gone
 
 
 def main(work: Callable[[Parent], Awaitable[None]]) -> None:

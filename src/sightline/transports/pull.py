@@ -15,7 +15,7 @@ from dataclasses import replace
 
 from fastapi import FastAPI
 
-from sightline.core.errors import ConfigError, SourceError
+from sightline.core.errors import FAULTS, ConfigError, SourceError
 from sightline.media import codecs
 from sightline.sources._reconnecting import ReconnectingSource, plain
 from sightline.sources.base import Shot, find_source
@@ -106,8 +106,10 @@ class Puller(Publisher):
     # In the thread
 
     def _run(self) -> None:
-        self._read()
-        self._on_loop(self.gone.set)
+        try:
+            self._read()
+        finally:
+            self._on_loop(self.gone.set)
 
     def _read(self) -> None:
         while not self._closed.is_set():
@@ -117,11 +119,10 @@ class Puller(Publisher):
                         self._hand_over(self._as_asked(shot))
                     if self._closed.is_set():
                         return
-            except Exception as e:  # noqa: BLE001 - one camera must not stop the others
-                # The traceback is left out, as it may contain the address.
-                kind = type(e).__name__
-                log.error("stream %s: reading failed with %s", self._name, kind)
-                self._tell(f"reading failed ({kind})")
+            except FAULTS as e:  # one camera must not stop the others
+                # Only the kind is told, as the rest may contain the address.
+                self._tell(f"reading failed ({type(e).__name__})")
+                self._on_loop(self._count)
                 self._closed.wait(BROKEN_S)
             else:
                 self._on_loop(self._ended)
@@ -189,6 +190,9 @@ class Puller(Publisher):
         else:
             log.warning("stream %s: %s; trying again", self._name, reason)
         self._stream.pause(reason)
+
+    def _count(self) -> None:
+        self._hub.supervisor.restarts[f"pull {self._name}"] += 1
 
     def _ended(self) -> None:
         log.info("stream %s: the source has ended", self._name)

@@ -93,13 +93,15 @@ class Stats(BaseModel):
     streams: dict[str, StreamStats]
     sinks: list[SinkStats]
     restarts: dict[str, int]
-    """Tasks of the server that failed and were started again, by name."""
+    """How often a task of the server failed and was started again, by its name."""
+    troubles: dict[str, str]
+    """What fails at the moment, and why: tasks of the server, outputs, and parts of streams."""
 
 
 @router.get("/health", tags=["health"])
 async def health(request: Request, response: Response) -> Health:
     """200 while the server runs. 503 where it can't mend itself and is about to end."""
-    response.status_code = 200 if state_of(request).supervisor.given_up is None else 503
+    response.status_code = 200 if state_of(request).hopeless is None else 503
     return Health(uptime_s=round(time.monotonic() - state_of(request).started_at, 1))
 
 
@@ -135,7 +137,8 @@ async def stats(request: Request) -> Stats:
         models=[_loaded(one) for one in hub.pool.models],
         streams={s.name: stream_stats(hub, s) for s in streams},
         sinks=[_sink_stats(dispatcher) for dispatcher in state.dispatchers],
-        restarts=dict(state.supervisor.restarts),
+        restarts=dict(state.hub.supervisor.restarts),
+        troubles=state.troubles,
     )
 
 
@@ -180,6 +183,6 @@ async def metrics(request: Request) -> Response:
     registry = CollectorRegistry(auto_describe=False)
     state = state_of(request)
     registry.register(
-        prometheus.HubCollector(state.hub, ready=readiness(state).ready, restarts=state.supervisor.restarts)
+        prometheus.HubCollector(state.hub, ready=readiness(state).ready, restarts=state.hub.supervisor.restarts)
     )
     return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Literal
 
 from fastapi import APIRouter, Request, Response
@@ -25,6 +25,9 @@ from sightline.streams.publisher import Subscription
 from sightline.streams.stream import Stream
 
 router = APIRouter()
+
+MOST_WORDS = 200
+"""Characters of a trouble that are told."""
 
 
 class _SettingsRoute(APIRoute):
@@ -195,6 +198,8 @@ class Streams(BaseModel):
 
     ready: bool
     reason: str
+    trouble: str
+    """What else fails at the moment, in one line, for those who manage the server; empty while all is well."""
     streams: list[StreamStats]
 
 
@@ -321,8 +326,8 @@ def _viewer_stats(viewer: Subscription) -> ViewerStats:
 
 
 def readiness(state: ServerState) -> Ready:
-    """Whether frames get results: the server's tasks and its own model live."""
-    unready = state.hub.stopping or state.supervisor.failing or state.hub.worker.unready
+    """Whether frames get results."""
+    unready = state.unready
     return Ready(ready=unready is None, reason=unready or "the model is loaded")
 
 
@@ -335,7 +340,14 @@ async def streams(request: Request) -> Streams:
     identity = access.require(request, stream=None)
     ready = readiness(state)
     found = [stream_stats(hub, s) for s in hub.streams.values() if identity.sees(s.name)]
-    return Streams(ready=ready.ready, reason=ready.reason, streams=found)
+    troubles = state.troubles if identity.may("admin", None) else {}
+    return Streams(ready=ready.ready, reason=ready.reason, trouble=_one_line(troubles), streams=found)
+
+
+def _one_line(troubles: Mapping[str, str]) -> str:
+    """The first of the troubles, and how many more there are."""
+    told = [f"{what} failed: {' '.join(why.split())}"[:MOST_WORDS] for what, why in troubles.items()]
+    return " ".join([*told[:1], *([f"({len(told) - 1} more)"] if len(told) > 1 else [])])
 
 
 @router.get(

@@ -74,15 +74,13 @@ async def adapt(hub: Hub) -> None:
         now, worked = time.monotonic(), hub.pool.busy_s()
         busy = {worker: (s - before.get(worker, 0.0)) / (now - last) for worker, s in worked.items()}
         last, before = now, worked
-        for stream in hub.streams.values():
-            try:
+        for stream in list(hub.streams.values()):
+            with stream.fence.around("adaptation", f"stream {stream.name}: "):
                 if stream.adaptive.controller is not None and not stream.adaptive.changing:
                     refused = hub.model_switch.refused_sides(stream)
                     stream.adaptive.controller.model(*hub.model_switch.adaptable(stream), refused)
                     _step(stream, stream.adaptive.controller, hub.settings, now, busy.get(stream.model.worker, 0.0))
                 _follow(hub, stream)
-            except Exception:
-                log.exception("stream %s: it could not be adapted", stream.name)
 
 
 def _follow(hub: Hub, stream: Stream) -> None:
@@ -96,7 +94,7 @@ def _follow(hub: Hub, stream: Stream) -> None:
             wanted["confidence"] = knobs.confidence
     if wanted != stream.model.adapted and stream.model.pending is None and not stream.adaptive.changing:
         stream.adaptive.changing = True
-        hub.spawn(_adapt_model(hub, stream, wanted))
+        hub.supervisor.spawn(f"stream {stream.name}: adapting its model", _adapt_model(hub, stream, wanted))
 
 
 async def _adapt_model(hub: Hub, stream: Stream, wanted: dict[str, Any]) -> None:

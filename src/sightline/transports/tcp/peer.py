@@ -7,20 +7,23 @@ import logging
 import socket
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 from msgspec import UNSET
 
 from sightline.core.errors import (
+    FAULTS,
     BadRequest,
     IdleTimeout,
     LimitReached,
+    OwnFault,
     ShuttingDown,
     SightlineError,
     StreamEnded,
     Unauthorized,
+    cancelled,
 )
 from sightline.core.types import Frame
 from sightline.security.authentication import Tries, identify, network_of
@@ -168,6 +171,9 @@ class TcpPeer(asyncio.BufferedProtocol):
                     return
         except SightlineError as e:
             self.end(e)
+        except FAULTS:
+            log.exception("tcp %s: a message could not be handled", self._name)
+            self.end(OwnFault())
 
     def pause_writing(self) -> None:
         """Stop sending, as the peer doesn't read."""
@@ -264,7 +270,9 @@ class TcpPeer(asyncio.BufferedProtocol):
             sending = self._send_events(name)
         else:
             sending = self._feed(name, pictures=message.pictures, still=message.still)
-        self._subscriptions[name, message.events] = self._tasks.create_task(sending)
+        self._subscriptions[name, message.events] = self._tasks.create_task(
+            self._subscribed(name, sending, events=message.events)
+        )
 
     def _take_frame(self, message: FrameMessage) -> None:
         """Take a frame. One that can't be taken is refused, and all streams go on."""
@@ -338,50 +346,50 @@ class TcpPeer(asyncio.BufferedProtocol):
         for part in parts:
             self._transport.write(part)
 
+    async def _subscribed(self, name: str, sending: Coroutine[Any, Any, None], *, events: bool) -> None:
+        """Run a subscription to its end. What goes wrong in it costs at most this connection."""
+        try:
+            await sending
+        except StreamEnded as e:
+            self.end(ShuttingDown(e.reason))
+        except SightlineError as e:
+            self._refuse(e, name)
+        except FAULTS as e:
+            if cancelled(e):
+                raise
+            log.exception("tcp %s: a subscription to %s failed", self._name, name or "all streams")
+            self.end(OwnFault())
+        finally:
+            sending.close()  # one that was cancelled before it began
+            if self._subscriptions.get((name, events)) is asyncio.current_task():
+                del self._subscriptions[name, events]
+
     async def _feed(self, name: str, *, pictures: bool, still: bool) -> None:
         """Send a stream's results until cancelled."""
         backlog = 1 if pictures else BACKLOG
         scene: Frame | None = None
-        try:
-            subscribed = self._hub.subscribe(name, backlog=backlog, kind="viewer" if pictures else "listener")
-            async with subscribed as subscription:
-                status = self._hub.find(name).status
-                self.tell(status.of(name))
-                while True:
-                    await self._room.wait()  # room before the result, so that the result is the newest
-                    item = await subscription.mailbox.get()
-                    if isinstance(item, Status):
-                        self.tell(item.of(name))
-                    else:
-                        shown = pictures and not (still and item.reused is not None and item.reused is scene)
-                        scene = item.reused or item.frame
-                        jpeg = await self._drawing.plain(item) if shown else None
-                        self._write(result_parts(item, mask=shown, jpeg=jpeg))
-                        subscription.sent += 1
-        except StreamEnded as e:
-            self.end(ShuttingDown(e.reason))
-        except SightlineError as e:
-            self._refuse(e, name)
-        finally:
-            self._ended(name, events=False)
+        subscribed = self._hub.subscribe(name, backlog=backlog, kind="viewer" if pictures else "listener")
+        async with subscribed as subscription:
+            status = self._hub.find(name).status
+            self.tell(status.of(name))
+            while True:
+                await self._room.wait()  # room before the result, so that the result is the newest
+                item = await subscription.mailbox.get()
+                if isinstance(item, Status):
+                    self.tell(item.of(name))
+                    continue
+                shown = pictures and not (still and item.reused is not None and item.reused is scene)
+                scene = item.reused or item.frame
+                jpeg = await self._drawing.plain(item) if shown else None
+                self._write(result_parts(item, mask=shown, jpeg=jpeg))
+                subscription.sent += 1
 
     async def _send_events(self, name: str) -> None:
         """Send a stream's events until cancelled; with an empty name, those of all streams."""
-        try:
-            async with self._hub.subscribe_events(name or None) as mailbox:
-                while True:
-                    await self._room.wait()
-                    self._write([frames.prefixed(frames.encode(await mailbox.get()))])
-        except StreamEnded as e:
-            self.end(ShuttingDown(e.reason))
-        except SightlineError as e:
-            self._refuse(e, name)
-        finally:
-            self._ended(name, events=True)
-
-    def _ended(self, name: str, *, events: bool) -> None:
-        if self._subscriptions.get((name, events)) is asyncio.current_task():
-            del self._subscriptions[name, events]
+        async with self._hub.subscribe_events(name or None) as mailbox:
+            while True:
+                await self._room.wait()
+                self._write([frames.prefixed(frames.encode(await mailbox.get()))])
 
 
 def keep_alive(sock: socket.socket) -> None:

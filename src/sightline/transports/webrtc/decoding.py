@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 
 import av
 
+from sightline.core.errors import FAULTS, told
 from sightline.core.types import Image
 from sightline.transports.webrtc.hooks import EncodedQueue
 
@@ -45,18 +46,18 @@ class PictureDecoder:
         name, decoder = "", None
         while (item := queue.next()) is not None:
             codec, data, at = item
-            if decoder is None or codec != name:
-                name, decoder = codec, _decoder(codec, self._max_pixels)
-            packet = av.Packet(data)
-            packet.pts = at
             try:
-                pictures = decoder.decode(packet) if data else []
-            except av.FFmpegError as e:
-                log.debug("a %s picture of %d bytes could not be decoded: %s", codec, len(data), e)
+                if decoder is None or codec != name:
+                    name, decoder = codec, _decoder(codec, self._max_pixels)
+                packet = av.Packet(data)
+                packet.pts = at
+                pictures = [(p.to_ndarray(format="bgr24"), p.pts) for p in decoder.decode(packet)] if data else []
+            except FAULTS as e:  # nobody would start this thread again
+                log.debug("a %s picture of %d bytes could not be decoded: %s", codec, len(data), told(e))
                 queue.failed()
                 continue
-            for picture in pictures:
-                self._hand_over(picture.to_ndarray(format="bgr24"), picture.pts)
+            for image, pts in pictures:
+                self._hand_over(image, pts)
 
     def _hand_over(self, image: Image, at: int) -> None:
         self._room.acquire()

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.exceptions import HTTPException
 
-from sightline.core.errors import ConfigError, LimitReached, ShuttingDown, SightlineError
+from sightline.core.errors import FAULTS, ConfigError, LimitReached, ShuttingDown, SightlineError, cancelled
 from sightline.settings.presets import PresetName
 from sightline.streams.hub import Hub
 from sightline.streams.rendering import Look
@@ -148,14 +148,16 @@ class Desk:
     async def _run(self, stack: AsyncExitStack, kind: str, stream: str, peer: WebRtcPeer, served: Any) -> None:
         """Run a session from its answer to its end. An error ends only this session."""
         who = "camera" if kind == "whip" else "viewer"
-        async with stack:
-            try:
+        try:
+            async with stack:
                 await served.run()
-                log.info("stream %s: WebRTC %s left", stream, who)
-            except SightlineError as e:
-                log.info("stream %s: WebRTC %s closed: %s", stream, who, e.message)
-            except Exception:
-                log.exception("stream %s: WebRTC %s failed", stream, who)
+            log.info("stream %s: WebRTC %s left", stream, who)
+        except SightlineError as e:
+            log.info("stream %s: WebRTC %s closed: %s", stream, who, e.message)
+        except FAULTS as e:
+            if cancelled(e):
+                raise
+            log.exception("stream %s: WebRTC %s failed", stream, who)
 
     async def _load(self) -> None:
         """Import the modules that peers need, in a thread. Raises ConfigError."""

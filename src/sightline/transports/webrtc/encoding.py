@@ -17,6 +17,7 @@ import numpy as np
 from aiortc.codecs.h264 import H264Encoder
 from aiortc.codecs.vpx import Vp8Encoder
 
+from sightline.core.fence import Fence
 from sightline.core.types import FrameResult, Image
 from sightline.media import codecs
 from sightline.renderers.base import draw
@@ -85,6 +86,7 @@ class Encoder:
         self._number = 0
         self._at = -1
         self._received_at = 0.0
+        self._fence = Fence(log)
 
     def want_key(self) -> None:
         """Make a keyframe as soon as KEY_S has passed since the last one."""
@@ -112,14 +114,18 @@ class Encoder:
         key = self._wants_key and now - self._key_at >= KEY_S
         if key:
             self._wants_key, self._key_at = False, now
-        try:
-            return await asyncio.get_running_loop().run_in_executor(self._pool, self._encode, result, key)
-        except Exception:  # the next picture starts with a new encoder
-            log.exception("stream %s: a picture could not be encoded as %s", result.frame.stream, self._codec)
-            self._video, self._wants_key = None, True
-            return None
+        picture = await asyncio.get_running_loop().run_in_executor(self._pool, self._whole, result, key)
+        self._wants_key |= self._video is None
+        return picture
 
     # In a thread
+
+    def _whole(self, result: FrameResult, key: bool) -> Picture | None:
+        """Encode, or return None: the next picture then starts with a new encoder."""
+        with self._fence.around(f"encoding as {self._codec}", f"stream {result.frame.stream}: "):
+            return self._encode(result, key)
+        self._video = None
+        return None
 
     def _encode(self, result: FrameResult, key: bool) -> Picture | None:
         image = codecs.decode(result.frame.image)

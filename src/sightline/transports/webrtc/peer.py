@@ -21,7 +21,16 @@ from aiortc import (
 from aiortc.exceptions import OperationError
 from aiortc.sdp import candidate_from_sdp
 
-from sightline.core.errors import BadRequest, IdleTimeout, LimitReached, ProtocolError, SightlineError, TooLarge
+from sightline.core.errors import (
+    FAULTS,
+    BadRequest,
+    IdleTimeout,
+    LimitReached,
+    OwnFault,
+    ProtocolError,
+    SightlineError,
+    TooLarge,
+)
 from sightline.settings.settings import Settings
 from sightline.transports.webrtc import hooks
 from sightline.wire import json as protocol
@@ -171,7 +180,7 @@ class WebRtcPeer:
                     async with asyncio.timeout(WATCH_S):
                         await self._change()
                 if not self._ended:
-                    self._check()
+                    self._guarded(self._check)
             if self._error is not None:
                 await self._farewell(self._error)
                 raise self._error
@@ -186,11 +195,8 @@ class WebRtcPeer:
         self._changed.set()
 
     def _check(self) -> None:
-        try:
-            self._check_unread()
-            self.check()
-        except SightlineError as e:
-            self.end(e)
+        self._check_unread()
+        self.check()
 
     def _over(self) -> bool:
         return self._ended or self.connection.connectionState in ("failed", "closed")
@@ -206,7 +212,7 @@ class WebRtcPeer:
         if late:
             log.warning("a WebRTC connection did not close within %g s", CLOSE_S)
             closing.cancel()
-        elif (error := closing.exception()) is not None:
+        elif not closing.cancelled() and (error := closing.exception()) is not None:
             log.warning("a WebRTC connection closed with %s: %s", type(error).__name__, error)
 
     async def _farewell(self, error: SightlineError) -> None:
@@ -244,9 +250,9 @@ class WebRtcPeer:
             work()
         except SightlineError as e:
             self.end(e)
-        except Exception:
+        except FAULTS:
             log.exception("a message of a WebRTC peer could not be handled")
-            self.end()
+            self.end(OwnFault())
 
     def _check_unread(self) -> None:
         """Raise TooLarge if a message grows too large, as aiortc keeps all its parts until it is complete."""

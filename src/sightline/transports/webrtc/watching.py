@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
+
 from aiortc import RTCRtpTransceiver, VideoStreamTrack
 from aiortc.mediastreams import MediaStreamError
 
-from sightline.core.errors import ShuttingDown, StreamEnded
+from sightline.core.errors import FAULTS, OwnFault, ShuttingDown, StreamEnded, cancelled
 from sightline.core.types import FrameResult
 from sightline.streams.hub import Hub
 from sightline.streams.ingest import EPOCH
@@ -17,6 +19,8 @@ from sightline.transports.webrtc.encoding import Encoder, Encoders
 from sightline.transports.webrtc.peer import WebRtcPeer
 from sightline.wire import json as protocol
 from sightline.wire.messages import Status
+
+log = logging.getLogger(__name__)
 
 
 class Watching:
@@ -50,7 +54,19 @@ class Watching:
             self._leave()
 
     async def _next(self, codec: str) -> tuple[list[bytes], int]:
-        """Wait for the next picture for this viewer, called by aiortc's sending loop."""
+        """Wait for the next picture for this viewer, called by aiortc's sending loop, which ends where this raises."""
+        try:
+            return await self._picture(codec)
+        except MediaStreamError:
+            raise
+        except FAULTS as e:
+            if cancelled(e):
+                raise
+            log.exception("stream %s: a WebRTC viewer can't be sent pictures", self._name)
+            self._peer.end(OwnFault())
+            raise MediaStreamError from None
+
+    async def _picture(self, codec: str) -> tuple[list[bytes], int]:
         self._tell()
         while True:
             result = await self._newest()

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
-from sightline.core.errors import ShuttingDown, SightlineError, StreamEnded
+from sightline.core.errors import FAULTS, OwnFault, ShuttingDown, SightlineError, StreamEnded, cancelled
 from sightline.security.authorization import access_of
 from sightline.security.tokens import Role
 from sightline.wire import json as protocol
@@ -36,6 +36,11 @@ async def session(ws: WebSocket, role: Role, stream: str | None, run: Callable[[
     except SightlineError as e:
         log.info("%s %s closed: %s", ws.url.path, peer(ws), e.message)
         await _refuse(ws, e)
+    except FAULTS as e:
+        if cancelled(e):
+            raise
+        log.exception("%s %s failed", ws.url.path, peer(ws))
+        await _refuse(ws, OwnFault())
 
 
 async def _refuse(ws: WebSocket, error: SightlineError) -> None:
@@ -58,7 +63,7 @@ async def until_end(*loops: Loop) -> None:
     try:
         async with asyncio.TaskGroup() as group:
             for loop in loops:
-                group.create_task(loop)
+                group.create_task(_whole(loop))
     except* SightlineError as e:
         ended = e.exceptions[0]
     except* StreamEnded as e:
@@ -67,6 +72,18 @@ async def until_end(*loops: Loop) -> None:
         ended = WebSocketDisconnect()
     if ended is not None:
         raise ended
+
+
+async def _whole(loop: Loop) -> None:
+    """Run one of a session's loops. Its group would miss a stray cancellation, and the server would obey an exit."""
+    try:
+        await loop
+    except Exception:
+        raise
+    except FAULTS as e:
+        if cancelled(e):
+            raise
+        raise RuntimeError(f"a session raised {type(e).__name__}") from e
 
 
 async def receive(ws: WebSocket) -> str | bytes:

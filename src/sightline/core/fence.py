@@ -1,0 +1,48 @@
+"""A fence around code that is not ours: what it raises stays there, and is said once."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sightline.core.errors import FAULTS, cancelled, told
+
+
+class Fence:
+    """Keeps faults where they arise. Each part has a name, and is said to fail when it begins to, not every time."""
+
+    def __init__(self, log: logging.Logger) -> None:
+        self._log = log
+        self._failing: dict[str, str] = {}
+
+    @property
+    def failing(self) -> dict[str, str]:
+        """The reason of each part that failed the last time, by the part's name."""
+        return dict(self._failing)
+
+    @contextmanager
+    def around(self, part: str, where: str = "") -> Iterator[None]:
+        """Run a block in which that part is called. Whatever it raises ends the block, and no more than that.
+
+        ``where``: words for the log before the part's name.
+        """
+        try:
+            yield
+        except FAULTS as e:
+            if cancelled(e):
+                raise
+            self.failed(part, e, where)
+        else:
+            self.works(part, where)
+
+    def failed(self, part: str, error: BaseException, where: str = "") -> None:
+        """Note, and say the first time, that the part fails."""
+        if part not in self._failing:
+            self._log.error("%s%s failed; said once until it works again", where, part, exc_info=error)
+        self._failing[part] = told(error)
+
+    def works(self, part: str, where: str = "") -> None:
+        """Note that the part works."""
+        if self._failing and self._failing.pop(part, None) is not None:
+            self._log.info("%s%s works again", where, part)

@@ -1,0 +1,123 @@
+"""A server that is told to stop does so, with status 0, whatever hangs; and one that can't go on says why."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import socket
+import sys
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from pathlib import Path
+
+import pytest
+
+from support import rtc
+from support.outside import install
+from support.serving import Running, camera, peer, serving
+from support.tcp_peer import tcp_peer
+
+PATIENCE_S = 8
+"""Docker kills after 10 seconds. The server's own limit is 5, which a busy machine may stretch."""
+HANGING = """
+import time
+from sightline.models.motion import Motion, builtin as card
+from dataclasses import replace
+
+def builtin():
+    return replace(card(), name="{name}")
+
+class Hanging(Motion):
+    def predict(self, images, **given):
+        if "door" in (given.get("streams") or ()):  # not while it is warmed
+            print("the model hangs", flush=True)
+            {in_frame}
+        return super().predict(images, **given)
+
+def create():
+    {in_load}
+    return Hanging()
+"""
+FOR_EVER = "time.sleep(3600)"
+
+
+async def stops(server: Running) -> None:
+    """Tell the server to stop, and see that it does."""
+    server.process.send_signal(signal.SIGTERM)
+    async with asyncio.timeout(PATIENCE_S):
+        assert await server.process.wait() == 0
+
+
+@contextmanager
+def deaf() -> Iterator[int]:
+    """A port on which somebody listens who never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield listener.getsockname()[1]
+
+
+@asynccontextmanager
+async def busy(server: Running) -> AsyncGenerator[None]:
+    """Cameras, viewers that look, and viewers that read nothing any more."""
+    async with AsyncExitStack() as stack:
+        for number in range(8):
+            name = f"cam{number}"
+            await stack.enter_async_context(camera(server, name))
+            viewer = await stack.enter_async_context(peer(f"{server.ws}/ws/view/{name}"))
+            await viewer.next("frame_metadata")
+        for _ in range(3):
+            stalled = await stack.enter_async_context(peer(f"{server.ws}/ws/view/cam0", max_queue=1))
+            stalled.ws.transport.pause_reading()
+            stack.callback(stalled.ws.transport.abort)
+            quiet = await stack.enter_async_context(tcp_peer(server.tcp))
+            await quiet.send({"type": "subscribe", "stream": "cam0", "pictures": True})
+            quiet.reader._transport.pause_reading()  # type: ignore[attr-defined]
+            stack.callback(quiet.writer.transport.abort)
+        watching = await stack.enter_async_context(rtc.viewer(server, "cam1"))
+        await watching.until(lambda: watching.of("frame_metadata"))
+        yield
+
+
+async def test_with_streams_viewers_of_all_kinds_and_others_that_never_answer(tmp_path: Path) -> None:
+    """A webhook's receiver hangs, and so do two cameras while they are connected."""
+    config = tmp_path / "sightline.toml"
+    with deaf() as port:
+        config.write_text(f'[[outputs]]\nkind = "webhook"\nurl = "http://127.0.0.1:{port}/"\nevery_s = 0\n')
+        sources = [f"--source=hangs-{scheme}={scheme}://127.0.0.1:{port}/1" for scheme in ("rtsp", "http")]
+        options = ("--tcp-port", "0", "--model", "motion", *sources)
+        async with serving(*options, env={"SIGHTLINE_CONFIG": str(config)}) as server, busy(server):
+            await server.until(lambda stats: stats["sinks"][0]["waiting"] > 0)
+            await stops(server)
+    assert "without waiting any longer" not in "".join(server.log), server.log[-5:]
+
+
+@pytest.mark.parametrize("place", ["process", "thread"])
+@pytest.mark.parametrize("where", ["in_frame", "in_load"])
+async def test_with_a_model_that_hangs(where: str, place: str, tmp_path: Path) -> None:
+    """A process is ended; a thread can't be, so the log names it."""
+    code = HANGING.format(name="hangs", **({"in_frame": "pass", "in_load": "pass"} | {where: FOR_EVER}))
+    env = install(tmp_path / "site", {"hanging": code}, {"models": {"hangs": "hanging"}}) | {"SIGHTLINE_PLACE": place}
+    async with (
+        serving("--model", "hangs", env=env, ready=where == "in_frame") as server,
+        peer(f"{server.ws}/ws/camera/door") as publisher,
+    ):
+        await publisher.send_frame(0)
+        if where == "in_frame":
+            await server.said("the model hangs")
+        await stops(server)
+    assert ("the server ends without waiting any longer for" in "".join(server.log)) == (place == "thread")
+
+
+async def test_a_server_that_ends_by_itself_says_why_in_one_line(tmp_path: Path) -> None:
+    bad = tmp_path / "bad.onnx"
+    bad.write_bytes(b"not a graph")
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "sightline", "serve", "--port", "0", "--log-format", "json", "--model", str(bad)),
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    _, said = await asyncio.wait_for(process.communicate(), 60)
+    assert process.returncode == 2
+    *_, last = [json.loads(line) for line in said.splitlines()]
+    assert (last["level"], last["message"].startswith("the server ends: ")) == ("critical", True)
+    assert "bad.onnx" in last["message"]
