@@ -55,11 +55,11 @@ async function run() {
 
 async function refresh() {
   try {
-    const { streams, ready, reason } = await ask();
+    const { streams, ready, reason, trouble } = await ask();
     show(streams);
     setText(byId("server", HTMLElement), ready ? "server ready" : reason);
     setData(document.body, "state", streams.length ? "live" : "empty");
-    banner.say(null);
+    banner.say(trouble ? { icon: "warning", kind: "warning", title: trouble } : null);
   } catch (error) {
     if (error instanceof SignInFirst) {
       askToSignIn();
@@ -92,7 +92,7 @@ function askToSignIn() {
   });
 }
 
-/** @returns {Promise<{streams: StreamStats[], ready: boolean, reason: string}>} */
+/** @returns {Promise<{streams: StreamStats[], ready: boolean, reason: string, trouble?: string}>} */
 async function ask() {
   const response = await fetch("/api/streams", { signal: AbortSignal.timeout(GIVE_UP_MS), cache: "no-store" });
   if (response.status === 401) throw new SignInFirst();
