@@ -189,6 +189,9 @@ async def test_tasks_and_objects_of_a_session_end_with_it() -> None:
             found["tasks"] = len(asyncio.all_tasks(loops[0]))
             return found
 
+        async with peer(f"{urls[0].replace('http', 'ws')}/ws/camera/inside") as camera:
+            await show(camera, 0)  # the model is ready
+        await until(lambda: not left()["TimedWebSocket"], left)
         before = left()
         for _ in range(3):
             await misbehave(urls[0], "inside")
