@@ -53,6 +53,13 @@ def test_what_a_person_chose_and_what_can_not_be_shared_stays(monkeypatch: pytes
     assert plan.instances(chosen(threads=4), facts(), 8, *room) == 2
 
 
+@pytest.fixture
+def graph(make_graph: MakeGraph) -> Path:
+    """A detector that finds nothing."""
+    rows = np.zeros((6, 84), np.float32)
+    return make_graph({"output0": rows}, size=(64, 64), metadata={"names": "{0: 'cat', 1: 'dog'}"})
+
+
 def model_of(stats: Json) -> Json:
     return next(dict(model) for model in stats["models"])
 
@@ -68,9 +75,7 @@ async def publish(camera: Peer, answers: Counter[str], stop: asyncio.Event) -> N
 
 
 @pytest.mark.parametrize("place", ["process", "thread"])
-async def test_more_streams_have_more_instances_and_no_frame_is_lost(make_graph: MakeGraph, place: str) -> None:
-    rows = np.zeros((6, 84), np.float32)
-    graph: Path = make_graph({"output0": rows}, size=(64, 64), metadata={"names": "{0: 'cat', 1: 'dog'}"})
+async def test_more_streams_have_more_instances_and_no_frame_is_lost(graph: Path, place: str) -> None:
     count = 1 << (min(4, cores()).bit_length() - 1)
     answers: Counter[str] = Counter()
     async with (
@@ -96,3 +101,20 @@ async def test_more_streams_have_more_instances_and_no_frame_is_lost(make_graph:
             dropped.update(stream["dropped"])
         assert set(dropped) <= {"rate"}, "each waits for its answer: only those beyond max_fps are dropped"
         assert len(model_of(stats)["processes"]) == (count if place == "process" else 0)
+
+
+async def test_still_scenes_are_known_to_every_instance(graph: Path) -> None:
+    async with (
+        serving("--model", str(graph), "--engine", "onnx", "--workers", "2") as server,
+        AsyncExitStack() as stack,
+    ):
+        cameras = [await stack.enter_async_context(peer(f"{server.ws}/ws/camera/{name}")) for name in "abc"]
+        for camera in cameras:
+            await camera.next("status")
+        for seq in range(12):
+            for camera in cameras:
+                await camera.send_frame(seq, picture(0))
+            for camera in cameras:
+                await camera.next("result")
+        streams = (await server.get("/stats"))["streams"]
+        assert all(stream["reused"] >= 10 for stream in streams.values()), "each instance infers it once"

@@ -181,16 +181,16 @@ class ModelPool:
     # One model's life
 
     def _made(self, key: ModelKey, *, kept: bool = False) -> Pooled:
-        last = LastResults() if self._settings.static_skip else None
-        places = partial(self._places, key, last)
+        places = partial(self._places, key)
         return Pooled(key, ModelWorker(places(self._settings.workers or 1)), places, kept=kept)
 
-    def _places(self, key: ModelKey, last: LastResults | None, count: int) -> list[Place]:
+    def _places(self, key: ModelKey, count: int) -> list[Place]:
         """Places for so many instances of a model, not loaded yet."""
-        return [self._place(key, last, count, f"model-{number}") for number in range(count)]
+        return [self._place(key, count, f"model-{number}") for number in range(count)]
 
-    def _place(self, key: ModelKey, last: LastResults | None, count: int, name: str) -> Place:
+    def _place(self, key: ModelKey, count: int, name: str) -> Place:
         settings = self._settings
+        last = LastResults() if settings.static_skip else None
         if self._load is not None:
             return ThreadPlace(partial(self._load, key), last, name=name)
         planned = plan(settings, key, count)

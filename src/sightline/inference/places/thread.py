@@ -23,7 +23,7 @@ class ThreadPlace:
     pid: int | None = None
 
     def __init__(self, load: Load, last: LastResults | None, *, name: str = "model") -> None:
-        """``last``: the last result of each stream, shared by all instances; None to infer every frame."""
+        """``last``: keeps the last result of each stream; None to infer every frame."""
         self._load = load
         self._last = last
         self._scenes = None if last is None else StaticScenes()
