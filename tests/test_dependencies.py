@@ -1,4 +1,4 @@
-"""What ``pip install sightline`` brings along."""
+"""What a plain install brings along."""
 
 from __future__ import annotations
 
@@ -58,5 +58,5 @@ def test_it_needs_no_screen_and_only_one_opencv(extra: str) -> None:
 
 
 def test_the_plain_install_stays_light() -> None:
-    """What is large comes when it is asked for: ``sightline[torch]``, ``sightline[openvino]``."""
+    """What is large comes when it is asked for: the extras ``torch`` and ``openvino``."""
     assert not installed_with(PROJECT["dependencies"]) & {"torch", "openvino", "transformers", "scipy", "tensorflow"}

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from sightline.core.errors import ConfigError
+from sightline.core.install import install_command
 
 
 class Kind(StrEnum):
@@ -23,7 +24,7 @@ def check_extra() -> None:
     """Raise ConfigError if the extra ``[train]`` is not installed."""
     missing = [name for name in ("torch", "pycocotools") if find_spec(name) is None]
     if missing:
-        raise ConfigError(f"training needs {' and '.join(missing)}; run: pip install 'sightline[train]'")
+        raise ConfigError(f"training needs {' and '.join(missing)}; run: {install_command('train')}")
 
 
 def train(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from sightline.core.errors import ConfigError
+from sightline.core.install import install_command
 from sightline.core.types import Image
 
 
@@ -23,7 +24,7 @@ class Window:
         try:
             import pygame
         except ImportError:
-            raise ConfigError("a window needs pygame-ce; run: pip install 'sightline[window]'") from None
+            raise ConfigError(f"a window needs pygame-ce; run: {install_command('window')}") from None
         self._pygame = pygame
         try:
             pygame.display.init()

@@ -15,9 +15,10 @@ import torch
 from torch import Tensor
 
 from sightline.core.errors import ConfigError, ModelError
+from sightline.core.install import install_command
 from sightline.engines.base import reason
 
-INSTALL = "run: pip install 'sightline[torch]'"
+INSTALL = f"run: {install_command('torch')}"
 BROKEN = (
     *(RuntimeError, EOFError, OSError, ValueError, LookupError, AttributeError, TypeError, AssertionError),
     *(MemoryError, OverflowError, struct.error),

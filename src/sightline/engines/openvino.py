@@ -15,6 +15,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from sightline.core.errors import ConfigError, ModelError
+from sightline.core.install import install_command
 from sightline.core.types import TensorSpec
 from sightline.engines.base import check_file, check_precision, cores, has_graph, reason, spec_of
 
@@ -26,7 +27,7 @@ def available(device: str = "cpu") -> str | None:
     if device != "cpu":
         return f"it runs on cpu, not on {device}; use the engine onnx for that"
     if importlib.util.find_spec("openvino") is None:
-        return "OpenVINO is not installed; run: pip install 'sightline[openvino]'"
+        return f"OpenVINO is not installed; run: {install_command('openvino')}"
     return None
 
 

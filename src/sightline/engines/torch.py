@@ -18,19 +18,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sightline.core.errors import ConfigError, ModelError
+from sightline.core.install import install_command
 from sightline.core.types import TensorSpec
 from sightline.engines.base import check_file, check_precision, cores, reason
 from sightline.profiles import Profile
 
 READS = (".safetensors", ".pth", ".pt", ".bin")
 """Suffixes of files of weights; this engine reads no graphs."""
-_INSTALL = "run: pip install 'sightline[torch]'"
 
 
 def available(device: str = "cpu") -> str | None:
     """None if PyTorch is installed, with CUDA if ``device`` needs it; else what to do."""
     if importlib.util.find_spec("torch") is None:
-        return f"PyTorch is not installed; {_INSTALL}"
+        return f"PyTorch is not installed; run: {install_command('torch')}"
     if device != "cpu" and device not in devices():
         return f"the installed PyTorch finds no CUDA, which {device} needs; see nvidia-smi and pytorch.org/get-started"
     return None

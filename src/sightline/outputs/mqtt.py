@@ -1,4 +1,4 @@
-"""Output to an MQTT broker, through aiomqtt (``pip install 'sightline[mqtt]'``)."""
+"""Output to an MQTT broker, through aiomqtt (extra ``mqtt``)."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field, SecretStr
 
 from sightline.core.errors import ConfigError
+from sightline.core.install import install_command
 from sightline.outputs.base import Item, OutputSettings
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ Settings = MqttSettings
 def check(settings: MqttSettings) -> None:
     """Raise ConfigError if aiomqtt is not installed."""
     if find_spec("aiomqtt") is None:
-        raise ConfigError("aiomqtt is not installed; run: pip install 'sightline[mqtt]'")
+        raise ConfigError(f"aiomqtt is not installed; run: {install_command('mqtt')}")
 
 
 def open(settings: MqttSettings) -> MqttOutput:
