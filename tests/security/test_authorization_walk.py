@@ -60,6 +60,7 @@ PUBLIC = Needs(public=True)
 ANYBODY_KNOWN = Needs()
 VIEW, PUBLISH, ADMIN = Needs(("view",)), Needs(("publish",)), Needs(("admin",))
 EITHER = Needs(("view", "publish"))
+PUBLISH_ALL = Needs(("publish",), every=True)
 VIEW_ALL = Needs(("view",), every=True)
 
 NEEDS = {
@@ -90,6 +91,7 @@ NEEDS = {
     "GET /api/camera/{stream}/stats": EITHER,
     "GET /api/models": ANYBODY_KNOWN,
     "GET /api/models/{name}/file": ANYBODY_KNOWN,
+    "POST /api/predict": PUBLISH_ALL,
     "GET /mjpeg/{stream}": VIEW,
     "GET /snapshot/{stream}.jpg": VIEW,
     "GET /api/webrtc": ANYBODY_KNOWN,

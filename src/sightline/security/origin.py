@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -28,7 +28,7 @@ SECURE_HEADERS = {"Cross-Origin-Opener-Policy": "same-origin"}
 """Headers for origins that browsers trust; on others browsers ignore them, with an error in the console."""
 
 MAX_BODY = 1 << 20
-"""Maximum size of a request body in bytes. Pictures don't come this way."""
+"""Maximum size of a request body in bytes, where a path has none of its own."""
 
 
 class OriginMiddleware:
@@ -41,8 +41,13 @@ class OriginMiddleware:
         loopback_only: bool,
         allowed_hosts: Iterable[str],
         public_url: Callable[[], str | None] = lambda: None,
+        bodies: Mapping[str, int] | None = None,
     ) -> None:
-        """``public_url`` returns the address of a tunnel or a proxy with TLS, once that is known."""
+        """``public_url`` returns the address of a tunnel or a proxy with TLS, once that is known.
+
+        ``bodies``: bytes that a request may have, by path.
+        """
+        self._bodies = bodies or {}
         self._app = app
         self._public_url = public_url
         self._loopback_only = loopback_only
@@ -69,7 +74,7 @@ class OriginMiddleware:
             await send(message)
 
         if scope["type"] == "http":
-            await self._app(scope, _limited(receive), send_with_headers)
+            await self._app(scope, _limited(receive, self._bodies.get(scope["path"], MAX_BODY)), send_with_headers)
         else:
             await self._app(scope, receive, send)
 
@@ -102,7 +107,7 @@ class OriginMiddleware:
         return not self._loopback_only and is_address(host)
 
 
-def _limited(receive: Receive) -> Receive:
+def _limited(receive: Receive, most: int) -> Receive:
     """Wrap ``receive`` so that it raises TooLarge for a body above the limit."""
     size = 0
 
@@ -110,8 +115,8 @@ def _limited(receive: Receive) -> Receive:
         nonlocal size
         message = await receive()
         size += len(message.get("body", b""))
-        if size > MAX_BODY:
-            raise TooLarge(f"a request of more than {MAX_BODY} bytes: expected less")
+        if size > most:
+            raise TooLarge(f"a request of more than {most} bytes: expected less")
         return message
 
     return limited

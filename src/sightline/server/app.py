@@ -22,11 +22,12 @@ from sightline.security.authorization import Access
 from sightline.security.origin import OriginMiddleware
 from sightline.security.tokens import Store
 from sightline.server import errors, pages
-from sightline.server.api import client_inference, models, session, stats, streams
+from sightline.server.api import client_inference, models, predict, session, stats, streams
 from sightline.server.state import MODELS, ServerState
 from sightline.settings.settings import Settings, data_folder
 from sightline.streams.adaptive.service import adapt
 from sightline.streams.hub import Hub
+from sightline.streams.predictor import Predictor
 from sightline.streams.rendering import Drawing
 
 log = logging.getLogger(__name__)
@@ -48,6 +49,7 @@ def create_app(settings: Settings, *, load: LoadByKey | None = None) -> FastAPI:
         pool = ModelPool(settings, Offers(settings).own, load)
         hub = Hub(settings, pool)
         state.hub = hub
+        state.predictor = Predictor(settings, pool, hub.model_switch)
         state.started_at = time.monotonic()
         drawing = state.drawing = Drawing(settings.jpeg_quality)
         async with AsyncExitStack() as stack:
@@ -80,9 +82,10 @@ def create_app(settings: Settings, *, load: LoadByKey | None = None) -> FastAPI:
         loopback_only=is_loopback(settings.host),
         allowed_hosts=[*settings.allowed_hosts, *(tls.host_names() if settings.lan else [])],
         public_url=lambda: state.public_url,
+        bodies={"/api/predict": predict.largest_body(settings)},
     )
     errors.add(app)
-    for part in (stats, streams, models, session, client_inference):
+    for part in (stats, streams, models, session, client_inference, predict):
         app.include_router(part.router)
     pages.add(app)
     return app

@@ -6,7 +6,9 @@ import asyncio
 import logging
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import NamedTuple
+from typing import Annotated, NamedTuple, TypeAlias
+
+from pydantic import Field, WithJsonSchema
 
 from sightline.core.errors import FAULTS, BadRequest, RenderError, SightlineError, told
 from sightline.core.fence import Fence
@@ -18,6 +20,17 @@ log = logging.getLogger(__name__)
 
 STEP = 5
 """Step of opacity in percent, so that pictures of a frame can differ in a few ways only, however many ask."""
+
+
+Mode: TypeAlias = Annotated[
+    Annotated[str, WithJsonSchema({"type": "string", "enum": modes()})] | None,
+    Field(description="How to draw: see the gallery. Default: auto."),
+]
+Opacity: TypeAlias = Annotated[
+    Annotated[str, WithJsonSchema({"type": "number", "minimum": 0, "maximum": 100})] | None,
+    Field(description="Percent. Default: the mode's own."),
+]
+"""Both as a query has them: ``Look.of`` reads them."""
 
 
 class Look(NamedTuple):

@@ -6,16 +6,16 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
-from typing import Annotated, TypeAlias
+from typing import TypeAlias
 
-from fastapi import FastAPI, Query, Request, Response
+from fastapi import FastAPI, Request, Response
 from fastapi.responses import StreamingResponse
 
 from sightline.core.errors import StreamEnded, StreamNotFound
 from sightline.core.types import Frame, FrameResult
 from sightline.security.authorization import Close, access_of, needs
 from sightline.streams.hub import Hub
-from sightline.streams.rendering import Drawing, Look
+from sightline.streams.rendering import Drawing, Look, Mode, Opacity
 from sightline.streams.stream import Stream
 
 FRESH_S = 1.0
@@ -26,9 +26,7 @@ PATIENCE_S = 10.0
 STILL_S = 2.0
 """Interval in seconds between pictures of a still scene. Programs take a longer silence for a camera that is gone."""
 
-Mode: TypeAlias = Annotated[str | None, Query(description="How to draw: see the gallery. Default: auto.")]
 Watch: TypeAlias = Callable[[Close], Callable[[], None]]
-Opacity: TypeAlias = Annotated[str | None, Query(description="0 to 100 percent. Default: the mode's own.")]
 
 
 @asynccontextmanager

@@ -8,13 +8,15 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from sightline.streams.hub import Hub
+from sightline.streams.predictor import Predictor
 
 
 class HubCollector(Collector):
     """Collector of one server's metrics, on the event loop's thread."""
 
-    def __init__(self, hub: Hub, *, ready: bool, restarts: Mapping[str, int]) -> None:
+    def __init__(self, hub: Hub, predictor: Predictor, *, ready: bool, restarts: Mapping[str, int]) -> None:
         self._hub = hub
+        self._predictor = predictor
         self._ready = ready
         self._restarts = restarts
 
@@ -41,6 +43,8 @@ class HubCollector(Collector):
             memory.add_metric([one.key.name, str(one.key.imgsz or "")], one.bytes)
             again.add_metric([one.key.name, str(one.key.imgsz or "")], one.worker.restarts)
         yield from (memory, again)
+
+        yield from self._posted()
 
         received = CounterMetricFamily("sightline_frames_received", "Frames taken from cameras", labels=["stream"])
         delivered = CounterMetricFamily("sightline_frames_delivered", "Frames with a result", labels=["stream"])
@@ -71,3 +75,17 @@ class HubCollector(Collector):
             for name, ms in s.meters.stages.values().items():
                 stage.add_metric([s.name, name], ms)
         yield from (received, delivered, failed, dropped, in_flight, fps, latency, stage, model, live)
+
+    def _posted(self) -> Iterator[Metric]:
+        """Pictures of ``POST /api/predict``, which belong to no stream."""
+        ledger = self._predictor.ledger
+        yield CounterMetricFamily("sightline_posted_received", "Pictures posted", ledger.received)
+        yield CounterMetricFamily("sightline_posted_delivered", "Posted pictures with a result", ledger.delivered)
+        yield CounterMetricFamily("sightline_posted_failed", "Posted pictures the model failed on", ledger.failed)
+        dropped = CounterMetricFamily("sightline_posted_dropped", "Posted pictures not looked at", labels=["reason"])
+        for reason, n in ledger.dropped.items():
+            dropped.add_metric([reason], n)
+        yield dropped
+        yield GaugeMetricFamily(
+            "sightline_posted_in_flight", "Posted pictures waiting or in work", self._predictor.in_flight
+        )

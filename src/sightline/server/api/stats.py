@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Collection
 from typing import Literal
 
 import psutil
@@ -19,6 +20,7 @@ from sightline.server.api import prometheus
 from sightline.server.api.schemas import Ready
 from sightline.server.api.streams import StreamStats, readiness, stream_stats
 from sightline.server.state import state_of
+from sightline.streams.predictor import Predictor
 
 router = APIRouter()
 _process = psutil.Process()
@@ -75,6 +77,16 @@ class SinkStats(BaseModel):
     """Why nothing could be sent the last time."""
 
 
+class Posted(BaseModel):
+    """Pictures of `POST /api/predict`. received = delivered + dropped + failed + in_flight, always, exactly."""
+
+    received: int
+    delivered: int
+    dropped: dict[str, int]
+    failed: int
+    in_flight: int
+
+
 class Stats(BaseModel):
     """The whole server. ``cpu`` is percent of one core, ``ram`` megabytes, both of this process."""
 
@@ -91,6 +103,7 @@ class Stats(BaseModel):
     engine: EngineStats | None
     models: list[LoadedModel]
     streams: dict[str, StreamStats]
+    posted: Posted
     sinks: list[SinkStats]
     restarts: dict[str, int]
     """How often a task of the server failed and was started again, by its name."""
@@ -134,11 +147,23 @@ async def stats(request: Request) -> Stats:
         ram=round(_process.memory_info().rss / 2**20, 1),
         model=hub.worker.model_name,
         engine=_engine(hub.worker),
-        models=[_loaded(one) for one in hub.pool.models],
+        models=[_loaded(one, hub.streams) for one in hub.pool.models],
         streams={s.name: stream_stats(hub, s) for s in streams},
+        posted=_posted(state.predictor),
         sinks=[_sink_stats(dispatcher) for dispatcher in state.dispatchers],
         restarts=dict(state.hub.supervisor.restarts),
         troubles=state.troubles,
+    )
+
+
+def _posted(predictor: Predictor) -> Posted:
+    ledger = predictor.ledger
+    return Posted(
+        received=ledger.received,
+        delivered=ledger.delivered,
+        dropped=dict(ledger.dropped),
+        failed=ledger.failed,
+        in_flight=predictor.in_flight,
     )
 
 
@@ -153,7 +178,7 @@ def _sink_stats(dispatcher: Dispatcher) -> SinkStats:
     )
 
 
-def _loaded(one: Pooled) -> LoadedModel:
+def _loaded(one: Pooled, streams: Collection[str]) -> LoadedModel:
     model = one.worker.model
     size = None if model is None else model.input_size
     return LoadedModel(
@@ -161,7 +186,7 @@ def _loaded(one: Pooled) -> LoadedModel:
         engine=_engine(one.worker),
         imgsz=None if size is None else max(size),
         state="loading" if model is None else "ready",
-        streams=sorted(stream.name for stream in one.worker.feeds),
+        streams=sorted(feed.name for feed in one.worker.feeds if feed.name in streams),
         memory_mb=round((one.worker.own_bytes or one.bytes) / 2**20, 1),
         instances=one.worker.instances,
         restarts=one.worker.restarts,
@@ -183,6 +208,8 @@ async def metrics(request: Request) -> Response:
     registry = CollectorRegistry(auto_describe=False)
     state = state_of(request)
     registry.register(
-        prometheus.HubCollector(state.hub, ready=readiness(state).ready, restarts=state.hub.supervisor.restarts)
+        prometheus.HubCollector(
+            state.hub, state.predictor, ready=readiness(state).ready, restarts=state.hub.supervisor.restarts
+        )
     )
     return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
