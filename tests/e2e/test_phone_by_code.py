@@ -179,7 +179,7 @@ async def test_the_trust_page_says_what_is_missing(browser: Browser, admin: Page
     await context.close()
 
 
-@pytest.mark.parametrize("path", ["", "join", "trust"])
+@pytest.mark.parametrize("path", ["", "docs", "join", "trust"])
 async def test_pages_fit_a_small_phone(browser: Browser, admin: Page, path: str) -> None:
     await admin.set_viewport_size({"width": 320, "height": 640})
     try:

@@ -66,6 +66,7 @@ VIEW_ALL = Needs(("view",), every=True)
 NEEDS = {
     "GET /": PUBLIC,
     "GET /join": PUBLIC,
+    "GET /docs": PUBLIC,
     "GET /trust": PUBLIC,
     "GET /camera/{stream}": PUBLIC,
     "GET /view/{stream}": PUBLIC,

@@ -23,13 +23,18 @@ COOKIE = "__Host-sightline"
 """Cookie name; browsers accept a name with this prefix only from a secure page and send it back only there."""
 PUBLIC = frozenset(
     {
-        *("/", "/join", "/trust", "/ca.crt", "/ca.mobileconfig", "/favicon.ico"),
+        *("/", "/docs", "/join", "/trust", "/ca.crt", "/ca.mobileconfig", "/favicon.ico"),
         *("/health", "/ready", "/api/session", "/api/trust"),
     }
 )
 PUBLIC_FOLDERS = ("/static/", "/camera/", "/view/")
 """Path prefixes of files and pages that are public. Pages hold no data; they must ask for what they show."""
 SAFE = ("GET", "HEAD", "OPTIONS")
+
+
+def is_public(path: str) -> bool:
+    """True for what anybody may have who reaches the server."""
+    return path in PUBLIC or path.startswith(PUBLIC_FOLDERS)
 
 
 class Tries:
@@ -122,7 +127,7 @@ class AuthenticationMiddleware:
 
     def _identify(self, connection: HTTPConnection) -> Identity | None:
         path = connection.scope["path"]
-        public = path in PUBLIC or path.startswith(PUBLIC_FOLDERS)
+        public = is_public(path)
         given = connection.headers.get("authorization")
         if given is not None:
             kind, _, token = given.partition(" ")

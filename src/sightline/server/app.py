@@ -22,7 +22,8 @@ from sightline.security.authorization import Access
 from sightline.security.origin import OriginMiddleware
 from sightline.security.tokens import Store
 from sightline.server import errors, pages
-from sightline.server.api import client_inference, models, predict, session, stats, streams
+from sightline.server.api import client_inference, models, openapi, predict, session, stats, streams
+from sightline.server.head import HeadMiddleware
 from sightline.server.state import MODELS, ServerState
 from sightline.settings.settings import Settings, data_folder
 from sightline.streams.adaptive.service import adapt
@@ -76,6 +77,7 @@ def create_app(settings: Settings, *, load: LoadByKey | None = None) -> FastAPI:
         separate_input_output_schemas=False,
     )
     app.state.server = state
+    app.add_middleware(HeadMiddleware)
     app.add_middleware(AuthenticationMiddleware, access=access, tries=state.tries, proxied=state.proxied)
     app.add_middleware(
         OriginMiddleware,
@@ -88,4 +90,5 @@ def create_app(settings: Settings, *, load: LoadByKey | None = None) -> FastAPI:
     for part in (stats, streams, models, session, client_inference, predict):
         app.include_router(part.router)
     pages.add(app)
+    openapi.add(app, tokens=access.enabled)
     return app

@@ -37,6 +37,10 @@ def _told(error: Exception) -> tuple[int, ErrorBody]:
         return error.status, ErrorBody(code=error.code, message=error.message)
     if isinstance(error, RequestValidationError):
         first = error.errors()[0]
+        if first["type"] == "json_invalid":
+            got = str(error.body)[:60]
+            message = f"the body is no JSON: {first['ctx']['error']} at character {first['loc'][-1]}, got {got!r}"
+            return 400, ErrorBody(code="bad_request", message=message)
         where = ".".join(str(part) for part in first["loc"])
         message = f"{where}: got {first.get('input')!r}; {first['msg']}"[:300]
         return 422, ErrorBody(code="bad_request", message=message)

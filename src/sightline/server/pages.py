@@ -49,6 +49,10 @@ def add(app: FastAPI) -> None:
     async def join() -> HTMLResponse:
         return _answer("join.html")
 
+    @app.get("/docs", include_in_schema=False)
+    async def docs() -> HTMLResponse:
+        return _answer("docs.html")
+
     @app.get("/trust", include_in_schema=False)
     async def trust() -> HTMLResponse:
         return _answer("trust.html")

@@ -11,13 +11,23 @@ from typing import TypeAlias
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import StreamingResponse
 
-from sightline.core.errors import StreamEnded, StreamNotFound
+from sightline.core.errors import (
+    BadRequest,
+    LimitReached,
+    RenderError,
+    ShuttingDown,
+    StreamEnded,
+    StreamNotFound,
+)
+from sightline.core.openapi import gives, refusals
 from sightline.core.types import Frame, FrameResult
 from sightline.security.authorization import Close, access_of, needs
 from sightline.streams.hub import Hub
 from sightline.streams.rendering import Drawing, Look, Mode, Opacity
 from sightline.streams.stream import Stream
 
+MJPEG = "multipart/x-mixed-replace"
+REFUSED = refusals(BadRequest, StreamNotFound, LimitReached, RenderError, ShuttingDown)
 FRESH_S = 1.0
 """Maximum age of a snapshot in seconds."""
 PATIENCE_S = 10.0
@@ -33,7 +43,13 @@ Watch: TypeAlias = Callable[[Close], Callable[[], None]]
 async def serve(app: FastAPI, hub: Hub, drawing: Drawing) -> AsyncGenerator[None]:
     """Add both endpoints to the app."""
 
-    @app.get("/mjpeg/{stream}", response_class=StreamingResponse, tags=["pictures"], dependencies=[needs("view")])
+    @app.get(
+        "/mjpeg/{stream}",
+        response_class=StreamingResponse,
+        tags=["pictures"],
+        responses=gives(MJPEG) | REFUSED,
+        dependencies=[needs("view")],
+    )
     async def mjpeg(request: Request, stream: str, mode: Mode = None, opacity: Opacity = None) -> StreamingResponse:
         """Motion JPEG with everything drawn in. Ends when the camera leaves."""
         look = Look.of(mode, opacity)
@@ -49,11 +65,15 @@ async def serve(app: FastAPI, hub: Hub, drawing: Drawing) -> AsyncGenerator[None
                 async for part in parts:
                     yield part
 
-        return StreamingResponse(
-            body(), media_type="multipart/x-mixed-replace; boundary=frame", headers={"Cache-Control": "no-store"}
-        )
+        return StreamingResponse(body(), media_type=f"{MJPEG}; boundary=frame", headers={"Cache-Control": "no-store"})
 
-    @app.get("/snapshot/{stream}.jpg", response_class=Response, tags=["pictures"], dependencies=[needs("view")])
+    @app.get(
+        "/snapshot/{stream}.jpg",
+        response_class=Response,
+        tags=["pictures"],
+        responses=gives("image/jpeg") | REFUSED,
+        dependencies=[needs("view")],
+    )
     async def snapshot(stream: str, mode: Mode = None, opacity: Opacity = None) -> Response:
         """The newest picture with everything drawn in. The header Sightline-Mode names the mode that was drawn."""
         look = Look.of(mode, opacity)

@@ -10,7 +10,8 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import FileResponse
 from pydantic import BaseModel
 
-from sightline.core.errors import BadRequest, Forbidden
+from sightline.core.errors import BadRequest, Forbidden, StreamNotFound
+from sightline.core.openapi import gives, refusals
 from sightline.inference.place import InferenceOptions, ModelFacts
 from sightline.security.authorization import needs
 from sightline.server.state import state_of
@@ -73,7 +74,12 @@ class InBrowser(BaseModel):
     """Why not, in a sentence; else empty."""
 
 
-@router.get("/api/streams/{stream}/in-browser", tags=["streams"], dependencies=[needs("publish")])
+@router.get(
+    "/api/streams/{stream}/in-browser",
+    tags=["streams"],
+    responses=refusals(BadRequest, StreamNotFound),
+    dependencies=[needs("publish")],
+)
 async def in_browser(request: Request, stream: str) -> InBrowser:
     """Whether the camera page of a stream may run the stream's model itself, and how."""
     hub = state_of(request).hub
@@ -86,7 +92,13 @@ async def in_browser(request: Request, stream: str) -> InBrowser:
     return InBrowser(runtime=True, model=described, reason=reason)
 
 
-@router.get("/api/models/{name}/file", tags=["models"], response_class=FileResponse, dependencies=[needs()])
+@router.get(
+    "/api/models/{name}/file",
+    tags=["models"],
+    response_class=FileResponse,
+    responses=gives("application/octet-stream") | {304: {"description": "Unchanged."}} | refusals(BadRequest),
+    dependencies=[needs()],
+)
 def model_file(request: Request, name: str) -> Response:
     """The ONNX file of a model that runs, for pages that run it themselves; only where its licence permits that."""
     hub = state_of(request).hub

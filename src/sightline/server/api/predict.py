@@ -13,10 +13,19 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.datastructures import UploadFile
 
-from sightline.core.errors import BadRequest, ProtocolError, TooLarge
+from sightline.core.errors import (
+    BadImage,
+    BadRequest,
+    BadSetting,
+    LimitReached,
+    ModelError,
+    ProtocolError,
+    TooLarge,
+)
+from sightline.core.openapi import gives, refusals, takes
 from sightline.core.types import FrameResult
 from sightline.security.authorization import needs
-from sightline.server.api.schemas import ErrorBody, refusals
+from sightline.server.api.schemas import ErrorBody
 from sightline.server.state import state_of
 from sightline.settings.settings import Settings
 from sightline.settings.stream import MOST_CLASSES
@@ -133,7 +142,7 @@ def largest_body(settings: Settings) -> int:
 _FILES = {"type": "array", "items": {"type": "string", "format": "binary"}, "maxItems": MOST_PICTURES}
 _BODY = {
     "required": True,
-    "content": {kind: {"schema": {"type": "string", "format": "binary"}} for kind in PICTURES}
+    "content": takes(*PICTURES)["requestBody"]["content"]
     | {
         "multipart/form-data": {
             "schema": {
@@ -151,8 +160,7 @@ _BODY = {
     "/api/predict",
     tags=["pictures"],
     response_model=PictureResult | PictureResults,
-    responses=refusals(400, 413, 422, 429, 503)
-    | {200: {"description": "What was found.", "content": {"image/jpeg": {}}}},
+    responses=refusals(BadRequest, BadImage, TooLarge, BadSetting, LimitReached, ModelError) | gives("image/jpeg"),
     openapi_extra={"requestBody": _BODY},
     dependencies=[needs("publish")],
 )

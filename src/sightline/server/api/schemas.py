@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from pydantic import BaseModel
 
 
@@ -31,21 +29,3 @@ class Ready(BaseModel):
 
     ready: bool
     reason: str
-
-
-WHY = {
-    400: "The request can't be understood.",
-    401: "No token, or one that is wrong, has expired or was revoked.",
-    403: "This token is not for that, or the request came from another site's page.",
-    404: "There is no such thing now.",
-    409: "Something else came first.",
-    413: "More bytes or pixels than are taken.",
-    422: "A value can't be taken over; the message says what was got and what is expected.",
-    429: "A limit is reached.",
-    503: "The model, or the server, can't at the moment.",
-}
-
-
-def refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """A route's ``responses`` for these statuses, for OpenAPI."""
-    return {status: {"model": Error, "description": WHY[status]} for status in statuses}

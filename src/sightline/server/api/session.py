@@ -10,8 +10,9 @@ from typing import Literal
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
-from sightline.core.errors import BadRequest, NotFound, Unauthorized
+from sightline.core.errors import BadRequest, LimitReached, NotFound, Unauthorized
 from sightline.core.net import is_loopback, split_host
+from sightline.core.openapi import refusals
 from sightline.security import tls
 from sightline.security.authentication import COOKIE, Tries, address_of, identify
 from sightline.security.authorization import IDENTITY, TICKET_S, Access, Identity, access_of
@@ -77,7 +78,7 @@ async def session(request: Request, response: Response) -> Session:
     return Session(tokens=True) if record is None else _session(record)
 
 
-@router.post("/api/session", tags=["access"])
+@router.post("/api/session", tags=["access"], responses=refusals(Unauthorized, LimitReached))
 async def sign_in(request: Request, response: Response, given: Credentials) -> Session:
     """Exchange a ticket or a token for a cookie, which scripts can't read and no other site can use."""
     access = access_of(request)
@@ -111,7 +112,7 @@ async def sign_out(request: Request, response: Response) -> Session:
     return Session(tokens=access.enabled)
 
 
-@router.post("/api/tickets", tags=["access"])
+@router.post("/api/tickets", tags=["access"], responses=refusals(BadRequest, LimitReached))
 async def make_ticket(request: Request, response: Response, wanted: TicketRequest) -> Ticket:
     """A code for somebody's phone or browser. For admins of that stream."""
     access = access_of(request)

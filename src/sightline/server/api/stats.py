@@ -11,6 +11,7 @@ from fastapi import APIRouter, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from pydantic import BaseModel
 
+from sightline.core.openapi import gives
 from sightline.core.version import __version__
 from sightline.inference.pool import Pooled
 from sightline.inference.worker import ModelWorker
@@ -111,7 +112,7 @@ class Stats(BaseModel):
     """What fails at the moment, and why: tasks of the server, outputs, and parts of streams."""
 
 
-@router.get("/health", tags=["health"])
+@router.get("/health", tags=["health"], responses={503: {"model": Health}})
 async def health(request: Request, response: Response) -> Health:
     """200 while the server runs. 503 where it can't mend itself and is about to end."""
     response.status_code = 200 if state_of(request).hopeless is None else 503
@@ -202,7 +203,13 @@ def _engine(worker: ModelWorker) -> EngineStats | None:
     return EngineStats(name=engine.name, device=engine.device, precision=engine.precision, reason=engine.reason)
 
 
-@router.get("/metrics", tags=["figures"], response_class=Response, dependencies=[needs("view")])
+@router.get(
+    "/metrics",
+    tags=["figures"],
+    response_class=Response,
+    responses=gives("text/plain"),
+    dependencies=[needs("view")],
+)
 async def metrics(request: Request) -> Response:
     """All figures for Prometheus."""
     registry = CollectorRegistry(auto_describe=False)

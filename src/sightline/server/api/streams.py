@@ -11,10 +11,11 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, Field
 
-from sightline.core.errors import StreamNotFound
+from sightline.core.errors import BadRequest, BadSetting, LimitReached, ModelError, StreamNotFound, Superseded
+from sightline.core.openapi import gives, refusals
 from sightline.core.types import ModelCard
 from sightline.security.authorization import access_of, needs
-from sightline.server.api.schemas import Error, Ready
+from sightline.server.api.schemas import Ready
 from sightline.server.state import ServerState, state_of
 from sightline.settings.presets import PresetName
 from sightline.settings.stream import Choices, bad_setting
@@ -353,7 +354,7 @@ def _one_line(troubles: Mapping[str, str]) -> str:
 @router.get(
     "/api/streams/{stream}",
     tags=["streams"],
-    responses={404: {"model": Error}},
+    responses=refusals(BadRequest, StreamNotFound),
     dependencies=[needs("view", "publish")],
 )
 async def one_stream(request: Request, stream: str) -> StreamDetail:
@@ -365,7 +366,7 @@ async def one_stream(request: Request, stream: str) -> StreamDetail:
 @changes.patch(
     "/api/streams/{stream}",
     tags=["streams"],
-    responses={code: {"model": Error} for code in (404, 409, 422, 429, 503)},
+    responses=refusals(BadRequest, StreamNotFound, Superseded, BadSetting, LimitReached, ModelError),
     dependencies=[needs("publish")],
 )
 async def change_stream(request: Request, stream: str, change: StreamChange) -> StreamDetail:
@@ -394,7 +395,7 @@ async def change_stream(request: Request, stream: str, change: StreamChange) -> 
     "/api/streams/{stream}/thumbnail.jpg",
     tags=["streams"],
     response_class=Response,
-    responses={404: {"model": Error}},
+    responses=gives("image/jpeg") | refusals(BadRequest, StreamNotFound),
     dependencies=[needs("view")],
 )
 async def thumbnail(request: Request, stream: str) -> Response:
@@ -409,7 +410,7 @@ async def thumbnail(request: Request, stream: str) -> Response:
 @router.get(
     "/api/camera/{stream}/stats",
     tags=["streams"],
-    responses={404: {"model": Error}},
+    responses=refusals(BadRequest, StreamNotFound),
     dependencies=[needs("view", "publish")],
 )
 async def camera_stats(request: Request, stream: str) -> CameraStats:

@@ -11,28 +11,41 @@ from contextlib import asynccontextmanager
 from typing import Annotated, TypeAlias
 
 from fastapi import FastAPI, Query, Request, Response
-from pydantic import BaseModel
+from pydantic import BaseModel, WithJsonSchema
 from starlette.exceptions import HTTPException
 
-from sightline.core.errors import BadRequest, TooLarge
+from sightline.core.errors import BadRequest, BadSetting, LimitReached, NotFound, StreamBusy, TooLarge
+from sightline.core.openapi import Responses, gives, refusals, takes
 from sightline.core.types import check_stream_name
 from sightline.security.authorization import access_of, needs
 from sightline.security.tokens import Role
-from sightline.settings.presets import preset_named
+from sightline.settings.presets import PRESETS, preset_named
 from sightline.settings.settings import Settings
 from sightline.streams.hub import Hub
-from sightline.streams.rendering import Drawing, Look
+from sightline.streams.rendering import Drawing, Look, Mode, Opacity
 from sightline.transports.webrtc.desk import Desk, WebRtcSession
 
 MAX_SDP = 64 * 1024
 """Maximum size of an SDP body in bytes; browsers send 2 to 8 KB."""
 SDP, FRAGMENT = "application/sdp", "application/trickle-ice-sdpfrag"
 
-Render: TypeAlias = Annotated[str | None, Query(description="server: draw into the video; viewer: don't.")]
-Mode: TypeAlias = Annotated[str | None, Query(description="How to draw: see the gallery. Default: auto.")]
-Opacity: TypeAlias = Annotated[str | None, Query(description="0 to 100 percent. Default: the mode's own.")]
-Preset: TypeAlias = Annotated[str | None, Query(description="What network the camera has.")]
-Results: TypeAlias = Annotated[str, Query(description="0: the camera has no use for results itself.")]
+WRONG_TYPE: Responses = {415: {"description": "A body of another media type."}}
+
+
+def _one_of(*words: str) -> WithJsonSchema:
+    """Describe a query's value. It is checked elsewhere, with a better message."""
+    return WithJsonSchema({"type": "string", "enum": words})
+
+
+Render: TypeAlias = Annotated[
+    Annotated[str, _one_of("server", "viewer")] | None, Query(description="server: draw into the video; viewer: don't.")
+]
+Preset: TypeAlias = Annotated[
+    Annotated[str, _one_of(*PRESETS)] | None, Query(description="What network the camera has.")
+]
+Results: TypeAlias = Annotated[
+    str, _one_of("0", "1"), Query(description="0: the camera has no use for results itself.")
+]
 Again: TypeAlias = Annotated[
     str, Query(max_length=64, description="Random letters by which a camera takes over from its own last connection.")
 ]
@@ -72,7 +85,17 @@ async def serve(app: FastAPI, hub: Hub, drawing: Drawing) -> AsyncGenerator[None
             receive_kbps=hub.settings.webrtc_receive_kbps,
         )
 
-    @app.post("/whip/{stream}", status_code=201, tags=["webrtc"], dependencies=[needs("publish")])
+    @app.post(
+        "/whip/{stream}",
+        status_code=201,
+        response_class=Response,
+        tags=["webrtc"],
+        responses=gives(SDP, status=201)
+        | refusals(BadRequest, StreamBusy, TooLarge, BadSetting, LimitReached)
+        | WRONG_TYPE,
+        openapi_extra=takes(SDP),
+        dependencies=[needs("publish")],
+    )
     async def whip(
         stream: str, request: Request, results: Results = "1", preset: Preset = None, session: Again = ""
     ) -> Response:
@@ -86,7 +109,15 @@ async def serve(app: FastAPI, hub: Hub, drawing: Drawing) -> AsyncGenerator[None
         begun.ends_with(access_of(request).watch(identity, begun.peer.end))
         return _created("whip", stream, begun, hub.settings)
 
-    @app.post("/whep/{stream}", status_code=201, tags=["webrtc"], dependencies=[needs("view")])
+    @app.post(
+        "/whep/{stream}",
+        status_code=201,
+        response_class=Response,
+        tags=["webrtc"],
+        responses=gives(SDP, status=201) | refusals(BadRequest, TooLarge, LimitReached) | WRONG_TYPE,
+        openapi_extra=takes(SDP),
+        dependencies=[needs("view")],
+    )
     async def whep(
         stream: str, request: Request, render: Render = None, mode: Mode = None, opacity: Opacity = None
     ) -> Response:
@@ -110,13 +141,24 @@ async def serve(app: FastAPI, hub: Hub, drawing: Drawing) -> AsyncGenerator[None
 def _session_routes(app: FastAPI, desk: Desk, kind: str, role: Role) -> None:
     """Add the routes that WHIP and WHEP share."""
 
-    @app.options(f"/{kind}/{{stream}}", tags=["webrtc"], status_code=204, operation_id=f"options_{kind}")
+    @app.options(
+        f"/{kind}/{{stream}}",
+        tags=["webrtc"],
+        status_code=204,
+        responses=refusals(BadRequest),
+        operation_id=f"options_{kind}",
+    )
     async def options(stream: str) -> Response:
         check_stream_name(stream)
         return Response(status_code=204, headers={"Accept-Post": SDP, "Allow": "OPTIONS, POST"})
 
     @app.delete(
-        f"/{kind}/{{stream}}/{{session}}", tags=["webrtc"], dependencies=[needs(role)], operation_id=f"delete_{kind}"
+        f"/{kind}/{{stream}}/{{session}}",
+        response_class=Response,
+        tags=["webrtc"],
+        responses=refusals(NotFound),
+        dependencies=[needs(role)],
+        operation_id=f"delete_{kind}",
     )
     async def delete(stream: str, session: str) -> Response:
         """End a session."""
@@ -129,6 +171,8 @@ def _session_routes(app: FastAPI, desk: Desk, kind: str, role: Role) -> None:
         f"/{kind}/{{stream}}/{{session}}",
         tags=["webrtc"],
         status_code=204,
+        responses=refusals(BadRequest, NotFound, TooLarge, BadSetting) | WRONG_TYPE,
+        openapi_extra=takes(FRAGMENT),
         dependencies=[needs(role)],
         operation_id=f"patch_{kind}",
     )

@@ -1,0 +1,31 @@
+"""What routes say of themselves for OpenAPI, where their types don't say it."""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+from sightline.core.errors import SightlineError
+
+Responses: TypeAlias = dict[int | str, dict[str, Any]]
+"""Responses of a route by status, as FastAPI takes them."""
+_BYTES = {"schema": {"type": "string", "format": "binary"}}
+
+
+def gives(*kinds: str, status: int = 200) -> Responses:
+    """Say that a route answers with bytes of these media types."""
+    return {status: {"content": dict.fromkeys(kinds, _BYTES)}}
+
+
+def takes(*kinds: str) -> dict[str, Any]:
+    """Say that a route's body is of one of these media types. For ``openapi_extra``."""
+    return {"requestBody": {"required": True, "content": dict.fromkeys(kinds, _BYTES)}}
+
+
+def refusals(*errors: type[SightlineError]) -> Responses:
+    """Say that a route may answer with these errors."""
+    found: Responses = {}
+    for error in errors:
+        why = (error.__doc__ or "").strip()
+        before = found.get(error.status)
+        found[error.status] = {"description": why if before is None else f"{before['description']} Or: {why}"}
+    return found
