@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
-from support.browsing import browsing, expect, listen_for_errors
+from playwright.async_api import expect
+
+from support.browsing import browsing, listen_for_errors
 from support.serving import serving
 
 

@@ -338,3 +338,17 @@ def test_any_message_is_taken_or_refused_in_words(given_values: dict[str, Any]) 
     for key, low, high in (("confidence", 1e-300, 1 - 1e-16), ("iou", 0.05, 0.95), ("max_detections", 1, 300)):
         if taken.get(key) is not None:
             assert low <= taken[key] <= high
+
+
+async def test_a_camera_s_figures_are_numbers_of_what_is_in_force(server: Running) -> None:
+    """Fault 63: the input's longer side, and the target instead of the limit."""
+
+    async def figures() -> tuple[str, int | None, float]:
+        told = (await server.get("/api/camera/door/stats"))["processor_stats"]
+        return told["model"], told["inference_size"], told["target_fps"]
+
+    async with peer(f"{server.ws}/ws/camera/door?preset=tunnel") as camera:
+        await camera.next("hello")
+        assert await figures() == ("motion", None, 15)
+        await change(server, max_fps=7, model="land", imgsz=96)
+        assert await figures() == ("land", 96, 7)

@@ -208,11 +208,12 @@ class ProcessorStats(BaseModel):
     """What processes a camera's frames."""
 
     model: str
-    inference_size: list[int] | None
-    """Width and height of the model's input; null where it takes any."""
+    inference_size: int | None
+    """The longer side of the model's input; null where it takes any, or while it loads."""
     confidence_threshold: float
     gpu_available: bool
     target_fps: float
+    """Frames a second that the camera is asked for at present."""
 
 
 class CameraStats(BaseModel):
@@ -424,12 +425,17 @@ async def camera_stats(request: Request, stream: str) -> CameraStats:
         viewer_count=found.viewers,
         processor_stats=ProcessorStats(
             model=worker.model_name,
-            inference_size=None if size is None else list(size),
+            inference_size=None if size is None else max(size),
             confidence_threshold=found.model.next_options.options.confidence,
             gpu_available=worker.model is not None and worker.model.gpu_available,
-            target_fps=hub.settings.max_fps,
+            target_fps=_target_fps(found),
         ),
     )
+
+
+def _target_fps(stream: Stream) -> float:
+    controller = stream.adaptive.controller
+    return stream.adaptive.knobs(stream.max_fps).fps if controller is None else controller.knobs.fps
 
 
 router.include_router(changes)
