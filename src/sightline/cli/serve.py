@@ -18,7 +18,7 @@ from sightline.zoo.options import options_of
 
 @with_settings
 def serve(
-    listening: Annotated[Given, options_for("host", "port", "tcp_port")] = NOTHING,
+    listening: Annotated[Given, options_for("host", "port", "tcp_port", "webrtc_port")] = NOTHING,
     source: Annotated[
         list[str] | None,
         typer.Option(

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, IPvAnyAddress, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
@@ -168,6 +168,15 @@ class Settings(BaseSettings):
         "free", description="Models that camera pages may fetch and run: off, free (by licence), or all that run here."
     )
     webrtc: bool = Field(True, description="Offer WebRTC, with WHIP and WHEP, besides WebSockets. See docs/webrtc.md.")
+    webrtc_port: int | None = Field(
+        None,
+        ge=1,
+        le=65535,
+        description="One UDP port for all WebRTC peers. Without it each has a free one of its own.",
+    )
+    webrtc_hosts: tuple[IPvAnyAddress, ...] = Field(
+        (), description="Addresses by which peers reach `webrtc_port`, besides this machine's own: a container's host."
+    )
     webrtc_ice_servers: tuple[IceServer, ...] = Field(
         (), description="STUN and TURN servers: [[webrtc_ice_servers]] tables with urls, username and credential."
     )

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from sightline.transports.webrtc.encoding import Encoders
     from sightline.transports.webrtc.peer import WebRtcPeer
+    from sightline.transports.webrtc.udp_port import UdpPort
 
 log = logging.getLogger(__name__)
 
@@ -55,8 +56,11 @@ class Desk:
         self._sessions: dict[str, WebRtcSession] = {}
         self._coming = 0
         self._encoders: Encoders | None = None
+        self._port: UdpPort | None = None
+        self._no_port = ""
 
     async def __aenter__(self) -> Desk:
+        await self._open_port()
         return self
 
     async def __aexit__(
@@ -69,6 +73,22 @@ class Desk:
             await asyncio.wait([s.task for s in sessions])
         if self._encoders is not None:
             self._encoders.close()
+        if self._port is not None:
+            self._port.close()
+
+    async def _open_port(self) -> None:
+        """Open the port of the settings. Where that fails there is no WebRTC, and all else goes on."""
+        settings = self._hub.settings
+        if settings.webrtc_port is None or self.unavailable:
+            return
+        from sightline.transports.webrtc.udp_port import UdpPort
+
+        self._port = UdpPort(settings.webrtc_port, map(str, settings.webrtc_hosts))
+        try:
+            await self._port.open()
+        except ConfigError as e:
+            self._no_port = e.message
+            log.error("%s; there is no WebRTC", e.message)
 
     @property
     def unavailable(self) -> str | None:
@@ -77,7 +97,7 @@ class Desk:
             return "WebRTC is switched off (setting webrtc)"
         if importlib.util.find_spec("aiortc") is None:
             return "aiortc is not installed: pip install aiortc"
-        return None
+        return self._no_port or None
 
     def find(self, kind: str, stream: str, session: str) -> WebRtcSession:
         """Find a live session. Raises HTTPException 404."""
@@ -129,7 +149,7 @@ class Desk:
         if len(self._sessions) + self._coming >= most:
             raise LimitReached(f"{most} WebRTC peers are connected: the limit webrtc_peers is reached")
         self._coming += 1
-        peer = WebRtcPeer(self._hub.settings)
+        peer = WebRtcPeer(self._hub.settings, self._port)
         stack = AsyncExitStack()
         try:
             answer, served = await begin(peer, stack)

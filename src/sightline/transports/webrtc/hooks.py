@@ -16,6 +16,8 @@ from functools import partial
 from typing import Any
 
 import aiortc
+from aioice.ice import Connection
+from aiortc import RTCPeerConnection
 from aiortc.jitterbuffer import JitterBuffer, JitterFrame
 from aiortc.rtcrtpreceiver import RTCRtpReceiver
 from aiortc.rtcrtpsender import RTCEncodedFrame, RTCRtpSender
@@ -47,6 +49,14 @@ def hurry(receiver: RTCRtpReceiver, seconds: int) -> None:
     connection = receiver.transport.transport.iceGatherer._connection
     gather = connection.get_component_candidates
     connection.get_component_candidates = partial(gather, timeout=seconds)  # type: ignore[method-assign]
+
+
+def ice_connections(connection: RTCPeerConnection) -> list[Connection]:
+    """The ICE connections of a peer, each once: one, where its media are bundled."""
+    transports = [transceiver.receiver.transport for transceiver in connection.getTransceivers()]
+    if connection.sctp is not None:
+        transports.append(connection.sctp.transport)
+    return list({id(found): found for one in transports for found in [one.transport.iceGatherer._connection]}.values())
 
 
 def trust_pictures(receiver: RTCRtpReceiver) -> None:

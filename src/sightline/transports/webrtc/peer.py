@@ -33,6 +33,7 @@ from sightline.core.errors import (
 )
 from sightline.settings.settings import Settings
 from sightline.transports.webrtc import hooks
+from sightline.transports.webrtc.udp_port import UdpPort
 from sightline.wire import json as protocol
 
 log = logging.getLogger(__name__)
@@ -98,7 +99,9 @@ def usable(candidate: str) -> bool:
 class WebRtcPeer:
     """A peer's connection. ``run`` lasts as long as it does, and raises the reason if the server ended it."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, port: UdpPort | None = None) -> None:
+        """``port``: shared with all other peers; without it the peer has sockets of its own."""
+        self._port = port
         servers = [
             RTCIceServer(
                 list(server.urls),
@@ -141,6 +144,9 @@ class WebRtcPeer:
         except Exception as e:  # noqa: BLE001 - aiortc raises all kinds of errors for an offer it can't parse
             raise BadRequest(f"an offer that can't be taken: {type(e).__name__}: {e}"[:300]) from None
         hooks.hurry(video.receiver, GATHER_S)  # after the offer, as the transport may now be another medium's
+        if self._port is not None:
+            for connection in hooks.ice_connections(self.connection):
+                self._port.share(connection)
         for transceiver in self.connection.getTransceivers():
             if transceiver is not video:
                 transceiver.direction = "inactive"
