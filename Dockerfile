@@ -1,4 +1,6 @@
-# Sightline in a container: docker build -t sightline . (for an NVIDIA GPU: --build-arg VARIANT=cuda -t sightline:cuda)
+# Sightline in a container: docker build -t sightline .
+#   --build-arg VARIANT=cuda -t sightline:cuda    for an NVIDIA GPU
+#   --build-arg VARIANT=full -t sightline:full    with PyTorch, which most profiles need to be exported
 # By itself it refuses to serve without TLS and tokens, as it can't know who reaches its port: compose.yaml and
 # docs/deploy.md show how to start it.
 
@@ -17,16 +19,22 @@ RUN pip wheel --no-cache-dir --no-deps --wheel-dir /wheels .
 
 FROM python:${PYTHON}-slim AS install
 ARG VARIANT=cpu
+ENV PIP_NO_CACHE_DIR=1 PIP_CONSTRAINT=/constraints.txt
+COPY constraints.txt /constraints.txt
 COPY --from=build /wheels /wheels
-RUN python -m venv /opt/sightline && /opt/sightline/bin/pip install --no-cache-dir /wheels/*.whl
-# The two builds of ONNX Runtime share one import name: only one may be there. CUDA's and cuDNN's libraries come with it.
-RUN if [ "$VARIANT" = cuda ]; then \
-      /opt/sightline/bin/pip uninstall --yes onnxruntime && \
-      /opt/sightline/bin/pip install --no-cache-dir "onnxruntime-gpu[cuda,cudnn]"; \
-    elif [ "$VARIANT" != cpu ]; then echo "VARIANT is '$VARIANT': expected cpu or cuda" >&2; exit 1; fi
+RUN python -m venv /opt/sightline
+# full: PyTorch's build for processors comes first, as the default one brings gigabytes of CUDA.
+# cuda: the two builds of ONNX Runtime share one import name, so only one may be there. CUDA's libraries come with it.
+RUN set -eu; pip=/opt/sightline/bin/pip; wheel=$(ls /wheels/*.whl); \
+    case "$VARIANT" in \
+      cpu) $pip install "${wheel}[openvino]";; \
+      full) $pip install --index-url https://download.pytorch.org/whl/cpu torch torchvision; \
+        $pip install "${wheel}[openvino,torch]";; \
+      cuda) $pip install "$wheel"; $pip uninstall --yes onnxruntime; $pip install "onnxruntime-gpu[cuda,cudnn]";; \
+      *) echo "VARIANT is '$VARIANT': expected cpu, cuda or full" >&2; exit 1;; \
+    esac
 
 FROM python:${PYTHON}-slim
-ARG VARIANT=cpu
 LABEL org.opencontainers.image.title="Sightline" org.opencontainers.image.licenses="Apache-2.0"
 RUN useradd --system --uid 10001 --create-home --home-dir /var/lib/sightline sightline
 COPY --from=install /opt/sightline /opt/sightline
@@ -36,10 +44,12 @@ ENV PATH=/opt/sightline/bin:$PATH \
     SIGHTLINE_HOST=0.0.0.0 \
     SIGHTLINE_DATA=/var/lib/sightline/data \
     SIGHTLINE_CACHE=/var/lib/sightline/cache
+# Your settings, models and clips are mounted here: sightline.toml is read from it, and its paths begin in it.
+WORKDIR /config
 USER sightline
-WORKDIR /var/lib/sightline
 VOLUME /var/lib/sightline
-EXPOSE 8000
+# Pages, TCP clients, WebRTC
+EXPOSE 8000 9000 8189/udp
 HEALTHCHECK --interval=10s --timeout=3s --start-period=60s \
     CMD ["python", "/opt/sightline/healthcheck.py"]
 ENTRYPOINT ["sightline"]

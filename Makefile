@@ -12,7 +12,7 @@ UV := $(shell command -v uv 2>/dev/null)
 INSTALL := $(if $(UV),$(UV) pip install --python $(BIN)/python --quiet,$(BIN)/python -m pip install --quiet --disable-pip-version-check)
 ARGS ?=
 
-.PHONY: help serve test check bench docs train-smoke browser broker clean
+.PHONY: help serve test check bench docs lock train-smoke browser broker clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -39,6 +39,10 @@ train-smoke: $(VENV)/.dev ## train on tiny made data for a few minutes: it must 
 docs: $(VENV)/.dev ## make docs/cli.md and docs/settings.md from the code
 	@$(BIN)/python docs/make.py
 
+lock: ## write constraints.txt anew: the versions that make and the container install (needs uv)
+	@echo 'onnxruntime-gpu[cuda,cudnn]' | uv pip compile --quiet --universal --upgrade --python-version 3.11 --all-extras --group dev \
+		--no-annotate --custom-compile-command "make lock" pyproject.toml - -o constraints.txt
+
 clean: ## remove the environment
 	@rm -rf $(VENV)
 
@@ -47,14 +51,14 @@ $(BIN)/python:
 	@echo "making $(VENV) with $$($(PYTHON) --version)"
 	@$(if $(UV),$(UV) venv --quiet --python $(PYTHON) $(VENV),$(PYTHON) -m venv $(VENV) && $(BIN)/python -m pip install --quiet --upgrade pip)
 
-$(VENV)/.serve: pyproject.toml packaging/npm/package-lock.json | $(BIN)/python
+$(VENV)/.serve: pyproject.toml constraints.txt packaging/npm/package-lock.json | $(BIN)/python
 	@echo "installing Sightline (about a minute)"
-	@$(INSTALL) --editable .
+	@$(INSTALL) --constraint constraints.txt --editable .
 	@touch $@
 
-$(VENV)/.dev: pyproject.toml packaging/npm/package-lock.json | $(BIN)/python
+$(VENV)/.dev: pyproject.toml constraints.txt packaging/npm/package-lock.json | $(BIN)/python
 	@echo "installing Sightline and what its tests need"
-	@$(INSTALL) --editable . --group dev
+	@$(INSTALL) --constraint constraints.txt --editable . --group dev
 	@touch $@ $(VENV)/.serve
 
 broker: ## get the MQTT broker for the tests of that sink, where that is permitted; they are skipped without it

@@ -14,7 +14,7 @@ sed -n 's/^!//p' .dockerignore | tar -cf - --exclude __pycache__ --exclude vendo
 "$python" -m venv "$clean/build"
 "$clean/build/bin/pip" --quiet wheel --no-deps --wheel-dir "$clean/wheels" "$clean/source"
 "$python" -m venv "$clean/opt"
-"$clean/opt/bin/pip" --quiet install "$clean"/wheels/*.whl
+"$clean/opt/bin/pip" --quiet install --constraint "$clean/source/constraints.txt" "$(ls "$clean"/wheels/*.whl)[openvino]"
 
 as=(
     env -i PATH="$clean/opt/bin:$PATH" HOME="$clean/home" SIGHTLINE_HOST=0.0.0.0 SIGHTLINE_PORT=8765

@@ -8,8 +8,11 @@ from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
-PROJECT = tomllib.loads((Path(__file__).parent.parent / "pyproject.toml").read_text())["project"]
+ROOT = Path(__file__).resolve().parents[1]
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+PROJECT = PYPROJECT["project"]
 
 
 def name_of(requirement: str) -> str:
@@ -60,3 +63,20 @@ def test_it_needs_no_screen_and_only_one_opencv(extra: str) -> None:
 def test_the_plain_install_stays_light() -> None:
     """What is large comes when it is asked for: the extras ``torch`` and ``openvino``."""
     assert not installed_with(PROJECT["dependencies"]) & {"torch", "openvino", "transformers", "scipy", "tensorflow"}
+
+
+def test_the_lock_has_every_package_in_a_version_that_fits() -> None:
+    """Fault 66: what ``make`` and the container install is pinned, and ``make lock`` was not forgotten."""
+    lines = (ROOT / "constraints.txt").read_text("utf-8").splitlines()
+    pins: dict[str, set[str]] = {}
+    for pin in (Requirement(line) for line in lines if line and not line.startswith("#")):
+        (fixed,) = pin.specifier
+        assert fixed.operator == "==", pin
+        pins.setdefault(name_of(pin.name), set()).add(fixed.version)
+    optional, groups = PROJECT["optional-dependencies"], PYPROJECT["dependency-groups"]
+    for text in [*PROJECT["dependencies"], *(one for more in optional.values() for one in more), *groups["dev"]]:
+        needed = Requirement(text)
+        versions = pins.get(name_of(needed.name), set())
+        assert versions, f"{needed.name}: run make lock"
+        assert all(version in needed.specifier for version in versions), f"{text}: run make lock"
+    assert "onnxruntime-gpu" in pins, "the container for cards needs it"

@@ -10,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ import yaml
 
 from sightline.server.deadline import WITHIN_S
 from sightline.server.uvicorn_server import WATCH_S
-from sightline.settings.settings import NOT_SETTINGS, PREFIX, Settings
+from sightline.settings.settings import NOT_SETTINGS, PREFIX, Settings, load_settings
 from support.serving import serving
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -33,13 +34,14 @@ def manifests() -> dict[str, Any]:
 
 def named_settings() -> Iterator[tuple[str, str]]:
     """Every SIGHTLINE_ variable in the files that deploy."""
-    for path in (ROOT / "Dockerfile", ROOT / "compose.yaml", *sorted((ROOT / "deploy").iterdir())):
+    files = (path for path in sorted((ROOT / "deploy").rglob("*")) if path.is_file())
+    for path in (ROOT / "Dockerfile", ROOT / "compose.yaml", *files):
         for name in re.findall(r"\bSIGHTLINE_[A-Z_]+", path.read_text("utf-8")):
             yield path.name, name
 
 
 def test_variables_are_settings() -> None:
-    only_compose = {"SIGHTLINE_PUBLISHED_PORT"}
+    only_compose = {"SIGHTLINE_PUBLISHED_PORT", "SIGHTLINE_PUBLISHED_TCP_PORT", "SIGHTLINE_FOLDER"}
     known = {PREFIX + name.upper() for name in Settings.model_fields} | only_compose | NOT_SETTINGS
     wrong = {(file, name) for file, name in named_settings() if name not in known}
     assert not wrong
@@ -55,9 +57,11 @@ def test_compose_publishes_without_tokens_on_loopback_alone() -> None:
         assert service["read_only"] is True
         assert ("SIGHTLINE_INSECURE" in environment) != (environment.get("SIGHTLINE_LAN") == "true"), name
         if "SIGHTLINE_INSECURE" in environment:
-            assert service["ports"] == ["127.0.0.1:${SIGHTLINE_PUBLISHED_PORT:-8000}:8000"]
+            assert all(port.startswith("127.0.0.1:") for port in service["ports"])
+            inside = {port.rpartition(":")[2] for port in service["ports"]}
+            assert inside == {"8000", environment["SIGHTLINE_TCP_PORT"], environment["SIGHTLINE_WEBRTC_PORT"] + "/udp"}
             assert "network_mode" not in service
-    assert set(services) == {"sightline", "sightline-cuda", "sightline-lan"}
+    assert set(services) == {"sightline", "sightline-cuda", "sightline-full", "sightline-lan"}
 
 
 def test_the_container_s_user_has_no_rights() -> None:
@@ -70,7 +74,41 @@ def test_the_container_s_user_has_no_rights() -> None:
 def test_every_file_that_the_image_takes_is_let_into_its_build() -> None:
     let_in = {line[1:] for line in (ROOT / ".dockerignore").read_text("utf-8").splitlines() if line.startswith("!")}
     assert all((ROOT / name).exists() for name in let_in)
-    assert {"src", "packaging/npm", "pyproject.toml", "hatch_build.py", "README.md", "LICENSE"} <= let_in
+    needed = {"src", "packaging/npm", "pyproject.toml", "constraints.txt", "hatch_build.py", "README.md", "LICENSE"}
+    assert needed <= let_in
+
+
+def test_every_variant_of_the_image_installs_extras_that_there_are_at_pinned_versions() -> None:
+    """Fault 66: OpenVINO is in the default image, PyTorch in ``full``."""
+    steps = dict(re.findall(r"^ +(cpu|full|cuda)\) (.+?);;", DOCKERFILE, re.MULTILINE | re.DOTALL))
+    named = {name: re.findall(r"{wheel}\[(.+?)\]", step) for name, step in steps.items()}
+    extras = {name: set(",".join(found).split(",")) - {""} for name, found in named.items()}
+    assert extras == {"cpu": {"openvino"}, "full": {"openvino", "torch"}, "cuda": set()}
+    known = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["optional-dependencies"]
+    assert set().union(*extras.values()) <= known.keys()
+    assert "PIP_CONSTRAINT=/constraints.txt" in DOCKERFILE
+    services = yaml.safe_load((ROOT / "compose.yaml").read_text("utf-8"))["services"]
+    built = {service["build"]["args"]["VARIANT"] for service in services.values() if isinstance(service["build"], dict)}
+    assert built == steps.keys() - {"cpu"}
+
+
+def test_the_mounted_folder_s_settings_are_ones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fault 66: models, sources and settings come with one folder. As it is it changes nothing."""
+    services = yaml.safe_load((ROOT / "compose.yaml").read_text("utf-8"))["services"]
+    for name, service in services.items():
+        assert "${SIGHTLINE_FOLDER:-./deploy/config}:/config:ro" in service["volumes"], name
+        assert service["environment"]["SIGHTLINE_MODEL"] is None, "else it would win over the folder's settings"
+    assert re.search(r"^WORKDIR /config$", DOCKERFILE, re.MULTILINE)
+    text = (ROOT / "deploy" / "config" / "sightline.toml").read_text("utf-8")
+    assert tomllib.loads(text) == {}
+    wanted = re.sub(r"^# (?=\[|\w+ = )", "", text, flags=re.MULTILINE)
+    (tmp_path / "sightline.toml").write_text(wanted, "utf-8")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("SIGHTLINE_MODEL", raising=False)
+    settings = load_settings()
+    assert settings.model == "yolox_nano.onnx"
+    assert {*settings.sources} == {"door", "yard"}
+    assert settings.streams["door"].classes == ["person"]
 
 
 @pytest.mark.parametrize("tokens", ["true", "false"])
@@ -173,7 +211,7 @@ def start(folder: Path, *arguments: str, path: str) -> subprocess.Popen[str]:
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
     """A checkout whose ``sightline`` prints its arguments."""
-    for name in ("deploy", "packaging", "Makefile", "pyproject.toml"):
+    for name in ("deploy", "packaging", "Makefile", "pyproject.toml", "constraints.txt"):
         source = ROOT / name
         copy = shutil.copytree if source.is_dir() else shutil.copy
         copy(source, tmp_path / name)
