@@ -17,6 +17,7 @@ TUNNEL = """#!/bin/sh
 echo "|  https://made-up-for-a-test.trycloudflare.com  |" >&2
 exec sleep 600
 """
+PROFILES = r"(\"fast\", \"balanced\", \"accurate\", \"sota\")"
 RUN = """
 import sys
 from nbclient import NotebookClient
@@ -50,11 +51,17 @@ def test_all_cells_run_from_top_to_bottom(tmp_path: Path) -> None:
     (programs / "sightline").write_text(f'#!/bin/sh\nexec {sys.executable} -m sightline "$@"\n')
     (programs / "sightline").chmod(0o755)
     copy = tmp_path / NOTEBOOK.name
-    copy.write_text(NOTEBOOK.read_text("utf-8").replace("8000", str(free_port())), "utf-8")  # 8000 may be taken here
+    text = NOTEBOOK.read_text("utf-8").replace("8000", str(free_port()))  # 8000 may be taken here
+    assert PROFILES in text
+    copy.write_text(
+        text.replace(PROFILES, r"(\"person\", \"fast\")"), "utf-8"
+    )  # one that is here, one that can't be got
     done = subprocess.run(
         [sys.executable, "-c", RUN, str(copy), str(tmp_path / "done.ipynb")],
         cwd=tmp_path,
-        env=os.environ | {"PATH": f"{programs}:{os.environ['PATH']}", "SIGHTLINE_DATA": str(tmp_path / "data")},
+        env=os.environ
+        | {"PATH": f"{programs}:{os.environ['PATH']}", "SIGHTLINE_DATA": str(tmp_path / "data")}
+        | {"SIGHTLINE_WEIGHTS_URL": f"http://127.0.0.1:{free_port()}"},
         capture_output=True,
         text=True,
         check=False,
@@ -65,8 +72,22 @@ def test_all_cells_run_from_top_to_bottom(tmp_path: Path) -> None:
     assert [cell["execution_count"] for cell in codes] == list(range(1, len(codes) + 1))
     assert "https://made-up-for-a-test.trycloudflare.com/join#" in shown(notebook)
     pictures = [output for cell in codes for output in cell["outputs"] if "image/jpeg" in output.get("data", {})]
-    assert len(pictures) == 1
+    assert len(pictures) == 2, "of the stream, and of one profile"
+    assert "fast can't be fetched" in shown(notebook)
     assert len((tmp_path / "made.jsonl").read_text("utf-8").splitlines()) > 10
+
+
+def test_it_installs_a_clone_of_the_repository(tmp_path: Path) -> None:
+    """Fault 68. pip is not run: what it would be told is."""
+    cells = [cell for cell in json.loads(NOTEBOOK.read_text("utf-8"))["cells"] if cell["cell_type"] == "code"]
+    install = "".join(cells[0]["source"])
+    assert '%pip install --quiet "{clone.resolve()}[torch]"' in install
+    code = install.replace("%pip install --quiet ", "print(f").replace('[torch]"', '[torch]")').rpartition("assert")[0]
+    (tmp_path / "sightline" / "src" / "sightline").mkdir(parents=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env={"PATH": str(tmp_path)}, stdout=subprocess.PIPE, check=True
+    )
+    assert done.stdout.decode() == f"{tmp_path}/sightline[torch]\n"
 
 
 def test_it_is_kept_without_outputs() -> None:
