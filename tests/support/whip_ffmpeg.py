@@ -1,4 +1,4 @@
-"""Publishes a jumping square over WHIP with FFmpeg, until its standard input ends: whip_ffmpeg.py URL CERT KEY."""
+"""Publishes a jumping square over WHIP with FFmpeg, until its input ends: whip_ffmpeg.py URL CERT KEY PROFILE."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import numpy as np
 from support.serving import left
 
 
-def main(url: str, cert: str, key: str) -> None:
+def main(url: str, cert: str, key: str, profile: str) -> None:
     over = threading.Event()
 
     def wait() -> None:
@@ -26,7 +26,7 @@ def main(url: str, cert: str, key: str) -> None:
         video = out.add_stream("libx264", rate=30)
         video.width, video.height, video.pix_fmt = 320, 180, "yuv420p"
         video.options = {"preset": "ultrafast", "tune": "zerolatency", "g": "30"}
-        video.codec_context.profile = "Baseline"
+        video.codec_context.profile = profile
         began = time.monotonic()
         for i in itertools.count():
             if over.is_set():

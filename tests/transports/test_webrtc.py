@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from sightline.security.tokens import Store
+from support import offers
 from support.rtc import SDP, Clip, boxed, camera, on_the_pixels, remote, viewer
 from support.serving import Running, balanced, left, peer, serving
 
@@ -97,21 +98,23 @@ async def test_who_offers_no_data_channel_gets_boxes_drawn_in_and_a_keyframe_whe
             pytest.fail("no keyframe came")
 
 
-async def test_ffmpeg_publishes_over_whip(server: Running, tmp_path: Path) -> None:
+@pytest.mark.parametrize("profile", ["Baseline", "High"])
+async def test_ffmpeg_publishes_over_whip(server: Running, tmp_path: Path, profile: str) -> None:
+    stream = f"ffmpeg-{profile}"
     cert, key = certificate(tmp_path)
     program = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "support.whip_ffmpeg", f"{server.url}/whip/ffmpeg", cert, key),
+        *(sys.executable, "-m", "support.whip_ffmpeg", f"{server.url}/whip/{stream}", cert, key, profile),
         env=os.environ | {"PYTHONPATH": os.pathsep.join(p for p in sys.path if p)},
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
-    async with viewer(server, "ffmpeg") as watcher:
+    async with viewer(server, stream) as watcher:
         await on_the_pixels(watcher)
     said, _ = await program.communicate(b"")  # which closes its standard input; without any, Python 3.11 leaves it open
     assert program.returncode == 0, said.decode()
-    ended = await server.until(lambda s: s["streams"]["ffmpeg"]["state"] == "waiting")  # FFmpeg says DELETE
-    assert ended["streams"]["ffmpeg"]["received"] >= 15
+    ended = await server.until(lambda s: s["streams"][stream]["state"] == "waiting")  # FFmpeg says DELETE
+    assert ended["streams"][stream]["received"] >= 15
 
 
 def certificate(folder: Path) -> tuple[Path, Path]:
@@ -222,6 +225,54 @@ async def test_what_cannot_be_taken_is_refused_with_a_reason(
     assert answer.status_code == status
     assert says in answer.json()["error"]["message"]
     assert "bad" not in (await server.get("/stats"))["streams"]
+
+
+HIGH = "level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=640028"
+
+
+@pytest.mark.parametrize(
+    ("offered", "number", "told"),
+    [
+        (offers.OBS, 96, {"packetization-mode=1", "profile-level-id=42e01f", "level-asymmetry-allowed=1"}),
+        (offers.FFMPEG, 106, set(HIGH.split(";"))),
+        (offers.GSTREAMER, 96, {"packetization-mode=1", "profile-level-id=4d401f"}),
+        (offers.offer(offers.video(35, f"a=fmtp:35 {HIGH}")), 35, set(HIGH.split(";"))),
+        (offers.offer(offers.video(35, codec="VP8/90000")), 35, set()),
+        (offers.offer(offers.video(97)), 97, set()),
+        (offers.offer(offers.video(97, "a=fmtp:97 profile-level-id=42e01f")), 97, {"profile-level-id=42e01f"}),
+        (
+            offers.offer(offers.video(97, "a=fmtp:97 packetization-mode=0; profile-level-id=64001f")),
+            97,
+            {"packetization-mode=0", "profile-level-id=64001f"},
+        ),
+        (offers.offer(offers.video(96, "a=fmtp:96 packetization-mode=1; profile-level-id=58A01F")), 96, None),
+        (offers.offer(offers.video(96, "a=fmtp:96 profile-level-id=none at all")), 96, None),
+    ],
+)
+async def test_cameras_may_send_any_h264(server: Running, offered: str, number: int, told: set[str] | None) -> None:
+    """Fault 62. The answer has the offer's number and parameters."""
+    answer = await server.http.post("/whip/any", content=offered, headers=SDP)
+    assert answer.status_code == 201, answer.text
+    picture = answer.text[answer.text.index("m=video") :]
+    assert picture.split("\r\n")[0].split()[3] == str(number)
+    assert f"a=rtpmap:{number} " in picture
+    fmtp = [line.partition(" ")[2] for line in picture.splitlines() if line.startswith(f"a=fmtp:{number} ")]
+    assert told is None or (set(fmtp[0].split(";")) if fmtp else set()) == told
+    assert (await server.http.delete(answer.headers["location"])).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("offered", "why"),
+    [
+        (offers.video(96, "a=fmtp:96 packetization-mode=2;profile-level-id=42e01f"), "expected VP8 or H.264"),
+        (offers.video(96, codec="AV1/90000"), "expected VP8 or H.264"),
+        (offers.video(72, codec="VP8/90000"), "payload type 72"),
+    ],
+)
+async def test_what_cannot_be_decoded_is_told(server: Running, offered: str, why: str) -> None:
+    answer = await server.http.post("/whip/other", content=offers.offer(offered), headers=SDP)
+    assert answer.status_code == 400
+    assert why in answer.json()["error"]["message"]
 
 
 async def test_sound_that_comes_along_is_declined(server: Running) -> None:

@@ -24,9 +24,11 @@ from sightline.settings.settings import Settings
 from sightline.streams.hub import Hub
 from sightline.transports.webrtc import peer, publishing
 from sightline.transports.webrtc.encoding import Encoders
+from sightline.transports.webrtc.h264 import restored, widened
 from sightline.transports.webrtc.hooks import WAITING, PromptBuffer, RtpClock, check, receive
 from sightline.transports.webrtc.peer import WebRtcPeer, clean
 from sightline.transports.webrtc.publishing import WebRtcPublisher, decode
+from support import offers
 from support.results import entry
 
 
@@ -38,6 +40,19 @@ def test_any_offer_is_cleaned_or_refused(text: str) -> None:
         return
     assert kept.startswith("v=0")
     assert ".local" not in "".join(line for line in kept.splitlines() if line.startswith("a=candidate"))
+
+
+ODD = ["a=fmtp:96 =;;=", "a=fmtp:96 packetization-mode", "m=audio 9 X 96", "m=video 9 X 96"]
+LINES = st.sampled_from([*offers.GSTREAMER.splitlines(), *ODD])
+
+
+@given(st.lists(LINES | st.text(max_size=30), max_size=40), st.booleans())
+def test_no_offer_loses_more_than_its_parameters_of_h264(lines: list[str], sends: bool) -> None:
+    offered = "\n".join(["v=0", *lines])
+    put, told = widened(offered, sends=sends)
+    kept = [line for line in offered.splitlines() if not line.startswith("a=fmtp:")]
+    assert [line for line in put.splitlines() if not line.startswith("a=fmtp:")] == kept
+    assert [line for line in restored(put, told).splitlines() if not line.startswith("a=fmtp:")] == kept
 
 
 @given(st.text(max_size=200))

@@ -17,13 +17,16 @@ from typing import Any
 
 import aiortc
 from aioice.ice import Connection
-from aiortc import RTCPeerConnection
+from aiortc import RTCPeerConnection, rtp
 from aiortc.jitterbuffer import JitterBuffer, JitterFrame
 from aiortc.rtcrtpreceiver import RTCRtpReceiver
 from aiortc.rtcrtpsender import RTCEncodedFrame, RTCRtpSender
 from aiortc.rtp import RtcpSrPacket
 
 from sightline.core.errors import ConfigError
+
+# aiortc answers numbers below 96 with one of its own. Those that it must not take (64 to 95) look like RTCP's.
+rtp.DYNAMIC_PAYLOAD_TYPES = frozenset({*range(64), *range(96, 128)})  # type: ignore[assignment]
 
 WAITING = 8
 """Maximum number of encoded pictures waiting for the decoder."""

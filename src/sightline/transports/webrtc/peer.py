@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import logging
+import re
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -32,7 +33,7 @@ from sightline.core.errors import (
     TooLarge,
 )
 from sightline.settings.settings import Settings
-from sightline.transports.webrtc import hooks
+from sightline.transports.webrtc import h264, hooks
 from sightline.transports.webrtc.udp_port import UdpPort
 from sightline.wire import json as protocol
 
@@ -58,6 +59,10 @@ RECEIVE_WINDOW = 1024 * 1024
 """aiortc's receive window in bytes, from which the bytes that it holds are computed."""
 
 
+_RTCP_LIKE = re.compile(r"a=rtpmap:(6[4-9]|[78]\d|9[0-5]) ")
+"""Codecs whose packets can't be told from RTCP (RFC 5761), by their payload type."""
+
+
 def clean(offer: str) -> str:
     """Remove useless lines from an offer: mDNS and TCP candidates, and the end of candidates.
 
@@ -75,6 +80,8 @@ def clean(offer: str) -> str:
                 continue
         elif line.startswith("a=end-of-candidates"):
             continue
+        elif number := _RTCP_LIKE.match(line):
+            raise BadRequest(f"payload type {number[1]}, which looks like RTCP's: expected 0 to 63 or 96 to 127")
         kept.append(line)
     if not kept or not kept[0].startswith("v=0"):
         raise BadRequest("the body is no SDP: expected an offer that begins with v=0")
@@ -102,6 +109,7 @@ class WebRtcPeer:
     def __init__(self, settings: Settings, port: UdpPort | None = None) -> None:
         """``port``: shared with all other peers; without it the peer has sockets of its own."""
         self._port = port
+        self._h264: h264.Offered = {}
         servers = [
             RTCIceServer(
                 list(server.urls),
@@ -132,7 +140,7 @@ class WebRtcPeer:
 
     async def offered(self, offer: str, direction: str) -> RTCRtpTransceiver:
         """Accept an offer. Returns its video, which the server has ``recvonly`` or ``sendonly``. Raises BadRequest."""
-        offer = clean(offer)
+        offer, self._h264 = h264.widened(clean(offer), sends=direction == "recvonly")
         video = self.connection.addTransceiver("video", direction)
         hooks.check(video.receiver, video.sender)
         known = RTCRtpSender.getCapabilities("video").codecs
@@ -140,7 +148,9 @@ class WebRtcPeer:
         try:
             await self.connection.setRemoteDescription(RTCSessionDescription(offer, "offer"))
         except OperationError:
-            raise BadRequest("no codec in common: expected VP8 or H.264 (baseline, packetization-mode 1)") from None
+            raise BadRequest(
+                "no codec in common: expected VP8 or H.264 in packetization-mode 0 or 1 (of a viewer: 1)"
+            ) from None
         except Exception as e:  # noqa: BLE001 - aiortc raises all kinds of errors for an offer it can't parse
             raise BadRequest(f"an offer that can't be taken: {type(e).__name__}: {e}"[:300]) from None
         hooks.hurry(video.receiver, GATHER_S)  # after the offer, as the transport may now be another medium's
@@ -155,7 +165,7 @@ class WebRtcPeer:
     async def answer(self) -> str:
         """Make the answer to the offer, with all candidates."""
         await self.connection.setLocalDescription(await self.connection.createAnswer())
-        return str(self.connection.localDescription.sdp)
+        return h264.restored(str(self.connection.localDescription.sdp), self._h264)
 
     async def add_candidates(self, fragment: str) -> None:
         """Add ICE candidates of the peer (RFC 8840), without unusable ones. Raises BadRequest."""
