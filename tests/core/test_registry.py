@@ -15,7 +15,7 @@ from sightline.core.errors import ConfigError, SourceError
 from sightline.engines.base import unavailable
 from sightline.inference.offers import Offers
 from sightline.settings.settings import load_settings
-from sightline.sources.base import find_source
+from sightline.sources.base import find_source, open_source
 from sightline.zoo import catalogue, loader
 
 KINDS = get_args(registry.Kind)
@@ -93,3 +93,47 @@ def test_whoever_goes_through_all_plugins_leaves_the_broken_ones_out(caplog: pyt
 def test_an_unknown_plugin_names_those_that_there_are() -> None:
     with pytest.raises(ConfigError, match="no plugin 'x' in sinks: expected one of jsonl, masks"):
         registry.load("sinks", "x")
+
+
+MISTAKES = {
+    "raises": 'WHAT = "trouble"\ndef handles(spec): raise KeyError(spec)\ndef open(spec): ...\n',
+    "exits": "import sys\nsys.exit(3)\n",
+    "wordless": "WHAT = None\ndef handles(spec): return True\ndef open(spec): ...\n",
+    "flat": 'WHAT = "flat"\nhandles = True\ndef open(spec): ...\n',
+    "unopened": 'WHAT = "unopened:"\ndef handles(spec): return spec[:2] == "u:"\ndef open(spec): return 1 / 0\n',
+    "misnamed": 'WHAT = "misnamed"\ndef handle(spec): return True\ndef open(spec): ...\n',
+}
+
+
+@pytest.fixture
+def mistaken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Plugins written after docs/extending.md, each with a mistake."""
+    install(tmp_path, **MISTAKES)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    forget()
+    yield
+    monkeypatch.undo()
+    forget()
+
+
+@pytest.mark.usefixtures("mistaken")
+def test_one_source_s_mistake_is_its_own(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Fault 61: the other sources work, and a mistyped one is told what there is."""
+    (tmp_path / "photos").mkdir()
+    assert find_source(str(tmp_path / "photos")).__name__ == "sightline.sources.images"
+    assert find_source("rtsp://camera.lan/1").__name__ == "sightline.sources.network"
+    for _ in range(3):
+        with pytest.raises(SourceError, match=r"cam:0: no such file or folder; expected one of: a camera \(camera:0\)"):
+            find_source("cam:0")
+    told = [record.getMessage() for record in caplog.records]
+    assert sum("'raises' in sources is left out: its handles raised KeyError" in line for line in told) == 1
+    for name in ("exits", "wordless", "flat", "misnamed"):
+        assert sum(f"{name!r} in sources can't be used" in line for line in told) == 1, name
+    with pytest.raises(SourceError, match="u:a can't be opened: ZeroDivisionError"):
+        open_source("u:a")
+
+
+@pytest.mark.usefixtures("mistaken")
+def test_one_model_s_or_engine_s_mistake_is_its_own(tmp_path: Path) -> None:
+    assert {"motion", "nano"} <= {card.name for card in catalogue.list_models()}
+    assert unavailable("exits") == "plugin 'exits' in engines can't be used: SystemExit: 3"

@@ -19,7 +19,7 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
-from sightline.core.errors import ConfigError
+from sightline.core.errors import FAULTS, ConfigError
 
 log = logging.getLogger(__name__)
 
@@ -68,19 +68,44 @@ def plugins(kind: Kind) -> dict[str, Any]:
     return {name: plugin for name, (plugin, broken) in found.items() if not broken}
 
 
+def answers(kind: Kind, function: str, *given: Any) -> dict[str, Any]:
+    """What each plugin of a kind that has the function returns, by its name. One that raises is left out, and logged
+    once."""
+    found: dict[str, Any] = {}
+    for name, plugin in plugins(kind).items():
+        if hasattr(plugin, function):
+            try:
+                found[name] = getattr(plugin, function)(*given)
+            except FAULTS as e:
+                _warn(kind, name, function, type(e).__name__)
+    return found
+
+
+@cache
+def _warn(kind: Kind, name: str, function: str, error: str) -> None:
+    """Say it once for each kind of error; its words are left out, as they may hold an address with a password."""
+    log.warning("plugin %r in %s is left out: its %s raised %s", name, kind, function, error)
+
+
 @cache
 def _loaded(kind: Kind, name: str) -> tuple[Any, str]:
     """The plugin and, where it can't be used, why."""
     entry = _found(kind)[name]
     try:
         plugin = importlib.import_module(f"sightline.{kind}.{name}") if entry is None else entry.load()
-    except Exception as e:  # noqa: BLE001 - whatever a plugin does wrong is its own failure
+    except FAULTS as e:
         return _broken(kind, name, f"{type(e).__name__}: {e}")
     contracts = CONTRACTS.get(kind, ())
-    lacking = [[needed for needed in contract if not hasattr(plugin, needed)] for contract in contracts]
+    lacking = [[needed for needed in contract if not _has(plugin, needed)] for contract in contracts]
     if contracts and all(lacking):
         return _broken(kind, name, f"it lacks {' or '.join(', '.join(needed) for needed in lacking)}")
     return plugin, ""
+
+
+def _has(plugin: Any, needed: str) -> bool:
+    """Names in capitals are words for people, all others can be called."""
+    found = getattr(plugin, needed, None)
+    return isinstance(found, str) if needed.isupper() else callable(found)
 
 
 def _broken(kind: Kind, name: str, why: str) -> tuple[None, str]:

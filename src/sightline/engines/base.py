@@ -23,7 +23,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from sightline.core import registry
-from sightline.core.errors import ConfigError, ModelError
+from sightline.core.errors import FAULTS, ConfigError, ModelError, told
 from sightline.core.types import Engine, TensorSpec
 
 __all__ = [
@@ -48,6 +48,8 @@ def unavailable(engine: str, device: str = "cpu") -> str | None:
         missing: str | None = registry.load("engines", engine).available(device)
     except ConfigError as e:
         return e.message
+    except FAULTS as e:
+        return f"engine {engine!r} can't be used: {told(e)}"
     return missing
 
 

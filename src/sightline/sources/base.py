@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any, Protocol, Self
 from urllib.parse import urlsplit
 
-from sightline.core.errors import SourceError
-from sightline.core.registry import plugins
+from sightline.core.errors import FAULTS, SightlineError, SourceError, told
+from sightline.core.registry import answers, plugins
 from sightline.core.types import Image
 
 PICTURES = frozenset((".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"))
@@ -68,17 +68,22 @@ class Source(Protocol):
 
 def open_source(spec: str) -> Source:
     """Open the source that ``spec`` names. Raises SourceError, which lists the possible specs."""
-    source: Source = find_source(spec).open(spec)
+    try:
+        source: Source = find_source(spec).open(spec)
+    except SightlineError:
+        raise
+    except FAULTS as e:  # a plugin's
+        raise SourceError(f"{shown(spec)} can't be opened: {told(e).replace(spec, shown(spec))}") from e
     return source
 
 
 def find_source(spec: str) -> Any:
     """The plugin that opens ``spec``. Raises SourceError, which lists the possible specs."""
-    found = plugins("sources").values()
-    for plugin in found:
-        if plugin.handles(spec):
-            return plugin
-    known = ", ".join(plugin.WHAT for plugin in found)
+    found = plugins("sources")
+    for name, handles in answers("sources", "handles", spec).items():
+        if handles:
+            return found[name]
+    known = ", ".join(plugin.WHAT for plugin in found.values())
     if "://" not in spec and not Path(spec).exists():
         raise SourceError(f"{spec}: no such file or folder; expected one of: {known}")
     raise SourceError(f"{shown(spec)}: not a source that can be read; expected one of: {known}")

@@ -10,7 +10,7 @@ import msgspec
 
 from sightline import profiles
 from sightline.core.errors import ConfigError
-from sightline.core.registry import plugins
+from sightline.core.registry import answers, plugins
 from sightline.core.types import ModelCard
 from sightline.engines.base import unavailable
 from sightline.profiles import TENSORS, Profile
@@ -34,7 +34,7 @@ class ModelFiles:
 
 def list_models() -> list[ModelCard]:
     """All models that have a name: built in, shipped, and profiles, of which the weights may have to be got."""
-    builtin = [plugin.builtin() for plugin in plugins("models").values() if hasattr(plugin, "builtin")]
+    builtin = list(answers("models", "builtin").values())
     shipped = [
         replace(msgspec.json.decode(path.with_suffix(".json").read_bytes(), type=ModelCard), path=str(path))
         for path in profiles.shipped().values()
