@@ -466,3 +466,25 @@ async def test_a_model_that_cannot_load_ends_the_server_with_the_reason(tmp_path
 async def test_port_taken_is_told(server: Running) -> None:
     log = await log_of_failed_serve("--port", server.url.rsplit(":", 1)[1])
     assert "--port" in log
+
+
+async def test_unknown_figures_close_nobody(server: Running) -> None:
+    """Fault 60: on each transport the session goes on."""
+    odd = ['{"type":"performance_stats","fps":NaN,"latency":null}', '{"type":"ping","timestamp":null}']
+    async with (
+        peer(f"{server.ws}/ws/camera/unknown") as camera,
+        peer(f"{server.ws}/ws/view/unknown") as viewer,
+        peer(f"{server.ws}/ws") as listener,
+    ):
+        await camera.next("hello")
+        for one in (camera, viewer):
+            for text in odd:
+                await one.ws.send(text)
+            await one.next("pong")
+        await viewer.ws.send('{"type":"ack","frameNumber":null}')
+        await listener.ws.send('{"type":"ping","timestamp":NaN}')
+        await camera.ws.send('{"type":"frame_metadata","timestamp":NaN,"frameNumber":1,"width":null,"height":null}')
+        await camera.ws.send(picture(1))
+        assert (await camera.next("result"))[0]["frameNumber"] == 1
+        await viewer.next("frame_metadata")
+        await listener.next("result")

@@ -71,7 +71,8 @@ class ViewerSession:
 
 
 def _acknowledge(viewer: ViewerSession, message: Ack) -> None:
-    viewer.acks.acknowledge(message.seq)
+    if message.seq is not None:
+        viewer.acks.acknowledge(message.seq)
 
 
 def _report(viewer: ViewerSession, message: PerformanceStats) -> None:

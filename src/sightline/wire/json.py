@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar, Union
 
 import msgspec
@@ -10,6 +12,7 @@ from msgspec import Struct
 from sightline.core.errors import ProtocolError, SightlineError, TooLarge
 from sightline.wire.messages import ErrorMessage, JsonResult, Still, ViewerFrame, mask_kind, said_of, times_of
 from sightline.wire.requests import FrameMetadata, PerformanceStats, Ping, SettingsWish
+from sightline.wire.unknown import without_unknown
 
 if TYPE_CHECKING:  # the SDK reads this file and does without numpy
     from sightline.core.types import FrameResult
@@ -32,17 +35,21 @@ class Reader(Generic[M]):
     def __init__(self, *kinds: type[M], most: int = MAX_TEXT) -> None:
         """``most``: bytes that a message may have."""
         self._most = most
-        self._decoder: msgspec.json.Decoder[M] = msgspec.json.Decoder(Union[kinds])  # noqa: UP007 - kinds are a tuple
+        self._kinds: Any = Union[kinds]  # noqa: UP007 - kinds are a tuple
+        self._decoder: msgspec.json.Decoder[M] = msgspec.json.Decoder(self._kinds)
         self._known = ", ".join(str(kind.__struct_config__.tag) for kind in kinds)
 
     def __call__(self, text: str | bytes) -> M:
-        """Read one message. Raises ProtocolError or TooLarge with the reason."""
+        """Read one message, without the figures that its sender does not know. Raises ProtocolError or TooLarge."""
         data = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
         if len(data) > self._most:
             raise TooLarge(f"text message of {len(data)} bytes: expected at most {self._most}")
         try:
             return self._decoder.decode(data)
         except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as e:
+            with suppress(msgspec.DecodeError, RecursionError, ValueError):  # Python's reader knows NaN
+                read: M = msgspec.convert(without_unknown(json.loads(data)), self._kinds)
+                return read
             shown = data[:60].decode("utf-8", "replace")
             raise ProtocolError(f"text message {shown!r}: {e}; expected one of {self._known}") from None
 

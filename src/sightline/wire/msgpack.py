@@ -8,6 +8,7 @@ is encoded without them, and they follow it as they are.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 import msgspec
@@ -30,6 +31,7 @@ from sightline.wire.messages import (
     times_of,
 )
 from sightline.wire.requests import Auth, Close, FrameMessage, Ping, StreamSettingsWish, Subscribe, Unsubscribe
+from sightline.wire.unknown import without_unknown
 
 if TYPE_CHECKING:
     from sightline.core.types import FrameResult
@@ -62,10 +64,13 @@ M = TypeVar("M")
 
 
 def decode(decoder: msgspec.msgpack.Decoder[M], data: Bytes, known: str) -> M:
-    """Read one message. Raises ProtocolError with the reason."""
+    """Read one message, without the figures that its sender does not know. Raises ProtocolError with the reason."""
     try:
         return decoder.decode(data)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as e:
+        with suppress(msgspec.DecodeError, RecursionError, ValueError):
+            read: M = msgspec.convert(without_unknown(msgspec.msgpack.decode(data)), decoder.type)
+            return read
         raise ProtocolError(
             f"message {bytes(data[:24]).hex(' ')} of {len(data)} bytes: {e}; expected {known}"
         ) from None

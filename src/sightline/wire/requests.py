@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Annotated, Any, Literal, TypeAlias
 
 import msgspec
@@ -31,7 +32,7 @@ MAX_MASK_BYTES = 1 << 20
 class Ping(Struct, tag="ping"):
     """Asks for the server's clock."""
 
-    timestamp: Millis
+    timestamp: Millis = 0.0
 
 
 # A camera
@@ -72,10 +73,11 @@ class FrameMetadata(Struct, tag="frame_metadata", rename=JSON_NAMES):
     """Announces the next binary message, one JPEG."""
 
     seq: Count
-    timestamp: Millis
-    """Milliseconds on the camera's clock."""
-    width: Side
-    height: Side
+    timestamp: Millis | None = None
+    """Milliseconds on the camera's clock; None where it does not know."""
+    width: Side | None = None
+    height: Side | None = None
+    """Both as the camera says; the JPEG's own header counts."""
     format: Literal["jpeg"] = "jpeg"
     clock_offset: Offset | None = None
     """Milliseconds to add to ``timestamp`` for the server's clock, as the camera measured it with ``ping``."""
@@ -109,16 +111,16 @@ class SettingsWish(Struct, tag="settings"):
 class Ack(Struct, tag="ack", rename=JSON_NAMES):
     """The viewer has drawn this frame. Who acknowledges once has at most two frames under way."""
 
-    seq: Count
+    seq: Count | None = None
 
 
 class PerformanceStats(Struct, tag="performance_stats", rename=JSON_NAMES):
     """Tells how the viewer is doing. A figure that is null, as NaN is in JSON, is not known."""
 
-    fps: Figure | None
-    latency: Figure | None
+    fps: Figure | None = None
+    latency: Figure | None = None
     """Milliseconds."""
-    queue_size: Count | None = 0
+    queue_size: Count | None = None
 
 
 class LookWish(Struct, tag="look"):
@@ -147,8 +149,8 @@ class FrameHead(Struct, tag="frame"):
 
     stream: Name
     seq: Count
-    timestamp: Millis
-    """Milliseconds on the publisher's clock."""
+    timestamp: Millis | None = None
+    """Milliseconds on the publisher's clock; None where it does not know."""
     format: Literal["jpeg"] = "jpeg"
     results: bool = True
     """False: the publisher itself has no use for results, so a stream that nobody watches costs nothing."""
@@ -165,8 +167,13 @@ class FrameMessage(FrameHead, kw_only=True):
 
 
 def captured(frame: FrameHead | FrameMetadata) -> tuple[float, float | None]:
-    """Return when a frame was taken on the publisher's clock, and what to add for the server's, in seconds."""
+    """Return when a frame was taken on the publisher's clock, and what to add for the server's, in seconds.
+
+    A frame of an unknown time was taken now.
+    """
     offset = frame.clock_offset
+    if frame.timestamp is None:
+        return time.time(), None
     return frame.timestamp / 1000, None if offset is None or isinstance(offset, UnsetType) else offset / 1000
 
 

@@ -9,7 +9,7 @@ from typing import TypeAlias
 import msgspec
 from aiortc import RTCRtpTransceiver
 
-from sightline.core.errors import IdleTimeout, ProtocolError, ShuttingDown, TooLarge
+from sightline.core.errors import IdleTimeout, ShuttingDown
 from sightline.core.types import Frame, FrameResult, Image
 from sightline.settings.presets import PresetName
 from sightline.streams.adaptive.service import begin
@@ -33,22 +33,13 @@ LOST_S = 5.0
 class ClockOffset(msgspec.Struct, tag="clock", tag_field="type"):
     """Message with the offset of the server's clock from the camera's, as measured by the camera with ``ping``."""
 
-    offset: float
+    offset: float | None = None
     """Milliseconds to add to the camera's clock."""
 
 
 Message: TypeAlias = Ping | ClockOffset | SettingsWish
-_messages: msgspec.json.Decoder[Message] = msgspec.json.Decoder(Message)
-
-
-def decode(text: str) -> Message:
-    """Decode a camera's message on the data channel. Raises ProtocolError or TooLarge."""
-    if len(text) > protocol.MAX_TEXT:
-        raise TooLarge(f"text message of {len(text)} bytes: expected at most {protocol.MAX_TEXT}")
-    try:
-        return _messages.decode(text)
-    except (msgspec.DecodeError, RecursionError, UnicodeEncodeError) as e:
-        raise ProtocolError(f"text message {text[:60]!r}: {e}; expected ping, clock or settings") from None
+decode: protocol.Reader[Message] = protocol.Reader(Ping, ClockOffset, SettingsWish)
+"""Reads a camera's message on the data channel. Raises ProtocolError or TooLarge."""
 
 
 class WebRtcPublisher(Publisher):
@@ -170,7 +161,7 @@ class WebRtcPublisher(Publisher):
         elif isinstance(message, SettingsWish):
             if self._ingest is not None:
                 self._hub.wish(self._ingest.stream, self, message.given())
-        else:
+        elif message.offset is not None:
             self._offset = message.offset / 1000
 
     def _check(self) -> None:
