@@ -92,20 +92,22 @@ async def running() -> AsyncGenerator[House]:
 
 async def test_live_streams_come_first_and_pictures_one_at_a_time(house: House) -> None:
     await house.hub.worker.settled.wait()
-    streams = [house.hub.take(name, Recorder()) for name in ("a", "b")]
-    streams[0].put(picture_of(0, "a"))
+    streams = {name: house.hub.take(name, Recorder()) for name in ("a", "b", "c")}
+    streams["a"].put(picture_of(0, "a"))
     await until(lambda: len(house.model.turns) == 1)
+    streams["b"].put(picture_of(0, "b"))  # may lie ready while the model is busy
+    await until(lambda: not streams["b"].waiting)
     asking = [asyncio.create_task(house.ask(picture(n, 64, 64))) for n in range(3)]
     await until(lambda: house.predictor.in_flight == 3)
-    streams[1].put(picture_of(0, "b"))
-    house.model.go.release()
-    await until(lambda: len(house.model.turns) == 2)
-    assert house.model.turns == ["a", "b"], "the pictures came before b's frame, and wait all the same"
+    streams["c"].put(picture_of(0, "c"))
+    house.model.go.release(2)
+    await until(lambda: len(house.model.turns) == 3)
+    assert house.model.turns == ["a", "b", "c"], "the pictures came before c's frame, and wait all the same"
     assert house.balanced()
     house.model.go.release(100)
     assert await asyncio.gather(*asking) == [(64, 64)] * 3
     assert house.predictor.ledger.delivered == 3
-    assert len(set(house.model.turns[2:])) == 3, "no picture is taken for the next one of another's stream"
+    assert len(set(house.model.turns[3:])) == 3, "no picture is taken for the next one of another's stream"
 
 
 async def test_the_same_picture_is_looked_at_again(house: House) -> None:
