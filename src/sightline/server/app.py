@@ -22,7 +22,7 @@ from sightline.security.authorization import Access
 from sightline.security.origin import OriginMiddleware
 from sightline.security.tokens import Store
 from sightline.server import errors, pages
-from sightline.server.api import client_inference, models, openapi, predict, session, stats, streams
+from sightline.server.api import cameras, client_inference, models, openapi, predict, session, stats, streams
 from sightline.server.head import HeadMiddleware
 from sightline.server.state import MODELS, ServerState
 from sightline.settings.settings import Settings, data_folder
@@ -87,7 +87,7 @@ def create_app(settings: Settings, *, load: LoadByKey | None = None) -> FastAPI:
         bodies={"/api/predict": predict.largest_body(settings)},
     )
     errors.add(app)
-    for part in (stats, streams, models, session, client_inference, predict):
+    for part in (stats, streams, cameras, models, session, client_inference, predict):
         app.include_router(part.router)
     pages.add(app)
     openapi.add(app, tokens=access.enabled)

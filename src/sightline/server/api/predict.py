@@ -96,7 +96,7 @@ class Share(BaseModel):
     """Of the picture, 0 to 1."""
 
 
-class Mask(BaseModel):
+class PictureMask(BaseModel):
     """One value for every pixel of a picture, at any resolution."""
 
     kind: str
@@ -115,7 +115,7 @@ class PictureResult(BaseModel):
     model: str
     detections: list[Found]
     segments: list[Share]
-    mask: Mask | None
+    mask: PictureMask | None
     processing_time_ms: float
     stages: dict[str, float]
     """Milliseconds."""
@@ -271,7 +271,7 @@ def _result(result: FrameResult, name: str | None) -> PictureResult:
         model=result.card.name,
         detections=[Found.model_validate(one, from_attributes=True) for one in result.detections],
         segments=[Share.model_validate(one, from_attributes=True) for one in result.segments],
-        mask=None if png is None else Mask(kind=mask_kind(result), png=base64.b64encode(png).decode()),
+        mask=None if png is None else PictureMask(kind=mask_kind(result), png=base64.b64encode(png).decode()),
         processing_time_ms=result.processing_time_ms,
         stages=dict(result.stages),
     )

@@ -204,26 +204,6 @@ class Streams(BaseModel):
     streams: list[StreamStats]
 
 
-class ProcessorStats(BaseModel):
-    """What processes a camera's frames."""
-
-    model: str
-    inference_size: int | None
-    """The longer side of the model's input; null where it takes any, or while it loads."""
-    confidence_threshold: float
-    gpu_available: bool
-    target_fps: float
-    """Frames a second that the camera is asked for at present."""
-
-
-class CameraStats(BaseModel):
-    """One camera, for pages."""
-
-    camera_connected: bool
-    viewer_count: int
-    processor_stats: ProcessorStats
-
-
 def stream_stats(hub: Hub, stream: Stream) -> StreamStats:
     """One stream's figures."""
     meters, state = stream.meters, stream.model
@@ -231,7 +211,7 @@ def stream_stats(hub: Hub, stream: Stream) -> StreamStats:
     viewers = [s for s in stream.subscriptions if s.kind == "viewer"]
     return StreamStats(
         name=stream.name,
-        state=_state(stream),
+        state=stream_state(stream),
         reason=stream.paused or "",
         pulled=stream.publisher is not None and stream.publisher.pulled,
         model=state.next_worker.model_name,
@@ -297,7 +277,8 @@ def _failed(failed: FailedSwitch) -> FailedModel:
     return FailedModel(model=failed.key.name, message=failed.message, at=round(failed.at, 3))
 
 
-def _state(stream: Stream) -> Literal["live", "waiting", "reconnecting"]:
+def stream_state(stream: Stream) -> Literal["live", "waiting", "reconnecting"]:
+    """Whether pictures come."""
     if stream.publisher is None:
         return "waiting"
     return "live" if stream.paused is None else "reconnecting"
@@ -406,36 +387,6 @@ async def thumbnail(request: Request, stream: str) -> Response:
         raise StreamNotFound(f"stream {stream!r} has no picture yet")
     picture = await state_of(request).drawing.picture(latest)
     return Response(picture, media_type="image/jpeg", headers={"Cache-Control": "no-store"})
-
-
-@router.get(
-    "/api/camera/{stream}/stats",
-    tags=["streams"],
-    responses=refusals(BadRequest, StreamNotFound),
-    dependencies=[needs("view", "publish")],
-)
-async def camera_stats(request: Request, stream: str) -> CameraStats:
-    """One camera and what processes its frames."""
-    hub = state_of(request).hub
-    found = hub.find(stream)
-    worker = found.model.next_worker
-    size = None if worker.model is None else worker.model.input_size
-    return CameraStats(
-        camera_connected=_state(found) == "live",
-        viewer_count=found.viewers,
-        processor_stats=ProcessorStats(
-            model=worker.model_name,
-            inference_size=None if size is None else max(size),
-            confidence_threshold=found.model.next_options.options.confidence,
-            gpu_available=worker.model is not None and worker.model.gpu_available,
-            target_fps=_target_fps(found),
-        ),
-    )
-
-
-def _target_fps(stream: Stream) -> float:
-    controller = stream.adaptive.controller
-    return stream.adaptive.knobs(stream.max_fps).fps if controller is None else controller.knobs.fps
 
 
 router.include_router(changes)
