@@ -21,7 +21,7 @@ import numpy as np
 import pytest
 
 from sightline.core.errors import SourceError
-from sightline.sources import network
+from sightline.sources import _gate, network
 from sightline.sources.base import open_source, shown
 from support.clips import moving, number_of, numbered, write_clip
 from support.rtsp import RtspServer, free_port
@@ -283,6 +283,78 @@ def test_a_playlist_can_not_make_us_read_files_of_this_machine(tmp_path: Path) -
     (public / "live.m3u8").write_text(f"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nfile://{clip}\n#EXT-X-ENDLIST\n")
     with http(functools.partial(Quiet, directory=str(public))) as url, pytest.raises(SourceError):
         list(open_source(f"{url}/live.m3u8"))
+
+
+class Leading(Quiet):
+    """Files, and a redirection of whatever is not there."""
+
+    to = ""
+
+    def do_GET(self) -> None:
+        if self.path.startswith("/go"):
+            self.send_response(302)
+            self.send_header("Location", self.to + self.path.removeprefix("/go"))
+            self.end_headers()
+        else:
+            super().do_GET()
+
+
+class Inner(Quiet):
+    """A server that nobody named: it notes who comes."""
+
+    asked: list[str]
+
+    def do_GET(self) -> None:
+        self.asked.append(self.path)
+        super().do_GET()
+
+
+def playlist(address: str, *, key: str = "") -> str:
+    uri = f'#EXT-X-KEY:METHOD=AES-128,URI="{key}"\n' if key else ""
+    return f"#EXTM3U\n#EXT-X-TARGETDURATION:1\n{uri}#EXTINF:1,\n{address}\n#EXT-X-ENDLIST\n"
+
+
+@pytest.mark.parametrize("leads", ["segment", "playlist", "key", "redirection", "redirected segment", "joined files"])
+@pytest.mark.parametrize("no_proxy", ["", "127.0.0.1,localhost"])
+def test_a_camera_can_not_lead_to_machines_that_nobody_named(
+    tmp_path: Path, leads: str, no_proxy: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("no_proxy", no_proxy)
+    _gate._gate.cache_clear()  # as in a process that begins with that variable
+    write_hls(tmp_path, seconds=1, ended=True)
+    clip = write_clip(tmp_path / "clip.mp4", [moving(i) for i in range(5)])
+    inner = type("Asked", (Inner,), {"asked": []})
+    with http(functools.partial(inner, directory=str(tmp_path))) as other:
+        outer = type("Leads", (Leading,), {"to": other})
+        there = {
+            "segment": playlist(f"{other}/live0.ts"),
+            "playlist": f"#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1\n{other}/live.m3u8\n",
+            "key": playlist("live0.ts", key=f"{other}/live0.ts"),
+            "redirected segment": playlist("/go/live0.ts"),
+            "joined files": f"ffconcat version 1.0\nfile {other}/{clip.name}\nfile go/{clip.name}\n",
+        }
+        (tmp_path / "lead.m3u8").write_text(there.get(leads, ""))
+        with http(functools.partial(outer, directory=str(tmp_path))) as url:
+            path = f"/go/{clip.name}" if leads == "redirection" else "/lead.m3u8"
+            with pytest.raises(SourceError):
+                list(open_source(url + path))
+    assert inner.asked == []  # type: ignore[attr-defined]
+
+
+def test_a_camera_may_redirect_to_itself(tmp_path: Path) -> None:
+    clip = write_clip(tmp_path / "clip.mp4", [moving(i) for i in range(5)])
+    outer = type("Leads", (Leading,), {"to": ""})
+    with (
+        http(functools.partial(outer, directory=str(tmp_path))) as url,
+        open_source(f"{url}/go/{clip.name}?key=a%20b") as source,
+    ):
+        assert len(list(source)) == 5
+
+
+def test_a_camera_that_nobody_answers_for_is_called_so() -> None:
+    for scheme in ("http", "https"):
+        with pytest.raises(SourceError, match="nothing listens there"):
+            open_source(f"{scheme}://127.0.0.1:{free_port()}/1")
 
 
 def test_http_says_what_the_other_side_said(tmp_path: Path) -> None:

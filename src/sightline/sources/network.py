@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 import numpy as np
 
 from sightline.core.errors import SourceError
+from sightline.sources import _gate
 from sightline.sources._packets import Decoding
 from sightline.sources.base import Shot, shown
 
@@ -60,9 +61,12 @@ def open(spec: str) -> NetworkSource:
         "rtsp_transport": transport,
         "flags": "low_delay",
         "analyzeduration": "1000000",  # microseconds; used up by a camera that doesn't tell its size
-        # Playlists and redirections must never lead to files of this machine.
-        "protocol_whitelist": "rtsp,rtsps,rtp,srtp,udp,tcp,tls,http,https,httpproxy,crypto,data,srt",
+        # Playlists and redirections must never lead to files of this machine, nor to others' than the operator named.
+        "protocol_whitelist": "rtsp,rtsps,rtp,srtp,udp,tcp,tls,srt",
     }
+    if url.lower().startswith("http"):
+        options["protocol_whitelist"] = "http,https,httpproxy,tcp,tls,crypto,data"
+        options["http_proxy"] = _gate.proxy_for(url)
     if url.lower().startswith("rtsp"):
         options["fpsprobesize"] = "0"  # else FFmpeg holds back 20 frames to measure the frame rate
     name = shown(spec)
@@ -73,7 +77,8 @@ def open(spec: str) -> NetworkSource:
     except (av.FFmpegError, OSError) as e:
         if time.monotonic() - began >= OPEN_S:  # RTSP reports a timeout as invalid data
             raise SourceError(f"{name}: nothing came for {OPEN_S:g} s") from None
-        raise SourceError(f"{name}: {_unknown(url) or _reason(e, OPEN_S)}") from None
+        unreached = _gate.error_of(url) if url.lower().startswith("http") else None
+        raise SourceError(f"{name}: {_unknown(url) or _reason(unreached or e, OPEN_S)}") from None
     stream = next((s for s in container.streams.video if s.codec_context is not None), None)
     if stream is None:
         container.close()

@@ -1,0 +1,135 @@
+"""A proxy in this process, through which FFmpeg reaches the machines that the operator named, and no others.
+
+A camera's playlist or redirection may name any address: a router's page, a cloud's metadata. FFmpeg follows them, and
+has no option against it but one for a proxy, which it keeps to for whatever an HTTP address leads to.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+import os
+import selectors
+import socket
+import socketserver
+import threading
+from urllib.parse import urlsplit
+
+log = logging.getLogger(__name__)
+
+CONNECT_S = 10.0
+"""Seconds within which a machine has to accept a connection."""
+MAX_HEAD = 64 * 1024
+"""Bytes of a request's head."""
+CHUNK = 64 * 1024
+PORTS = {"http": 80, "https": 443}
+
+
+def proxy_for(url: str) -> str:
+    """Let FFmpeg reach the machine of this HTTP address. Returns the proxy's address, for the option ``http_proxy``."""
+    gate = _gate()
+    gate.allow(url)
+    return gate.url
+
+
+def error_of(url: str) -> OSError | None:
+    """Return why the machine of this address could not be reached the last time; None where it was."""
+    return _gate().errors.get(_place(url))
+
+
+@functools.cache
+def _gate() -> Gate:
+    if hasattr(os, "unsetenv"):
+        os.unsetenv("no_proxy")  # FFmpeg would go past the proxy; Python's own copy of the environment keeps it
+    gate = Gate()
+    threading.Thread(target=gate.serve_forever, name="gate", daemon=True).start()
+    return gate
+
+
+class Gate(socketserver.ThreadingTCPServer):
+    """The proxy. Nothing of it is ever closed, as FFmpeg may ask at any time."""
+
+    daemon_threads = True
+    request_queue_size = 64
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Asked)
+        self.url = f"http://127.0.0.1:{self.server_address[1]}"
+        self.errors: dict[tuple[str, int], OSError] = {}
+        self._allowed: set[tuple[str, int]] = set()
+
+    def allow(self, url: str) -> None:
+        """Let through to a machine: at the port that is named, and at that for TLS, to which cameras redirect."""
+        host, port = _place(url)
+        self._allowed |= {(host, port), (host, PORTS["https"])}
+
+    def connect(self, place: tuple[str, int]) -> socket.socket:
+        """Connect to an allowed machine. Raises PermissionError for others, or OSError."""
+        if place not in self._allowed:
+            log.warning("a camera leads to %s:%d, which nobody named: it is not asked", *place)
+            raise PermissionError
+        try:
+            connected = socket.create_connection(place, CONNECT_S)
+        except OSError as e:
+            self.errors[place] = e
+            raise
+        self.errors.pop(place, None)
+        connected.settimeout(None)
+        return connected
+
+
+class _Asked(socketserver.BaseRequestHandler):
+    """One connection of FFmpeg's."""
+
+    server: Gate
+    request: socket.socket
+
+    def handle(self) -> None:
+        head, rest = self._head()
+        try:
+            method, target, version = head.split(b"\r\n", 1)[0].decode("latin-1").split(" ")
+            tunnel = method == "CONNECT"
+            place = _place(f"https://{target}" if tunnel else target)
+            with self.server.connect(place) as other:
+                if tunnel:
+                    self.request.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+                else:
+                    parts = urlsplit(target)
+                    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+                    first = f"{method} {path} {version}".encode("latin-1")
+                    other.sendall(first + head[head.index(b"\r\n") :] + rest)
+                self._relay(other)
+        except PermissionError:
+            self.request.sendall(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+        except (OSError, ValueError):  # FFmpeg sees the end of the connection
+            return
+
+    def _head(self) -> tuple[bytes, bytes]:
+        """Read a request's head, with the empty line at its end, and what came after it."""
+        data = b""
+        while b"\r\n\r\n" not in data and len(data) < MAX_HEAD:
+            more = self.request.recv(CHUNK)
+            if not more:
+                break
+            data += more
+        head, mark, rest = data.partition(b"\r\n\r\n")
+        return head + mark, rest
+
+    def _relay(self, other: socket.socket) -> None:
+        """Pass on what comes from either side until one of them ends."""
+        to = {self.request: other, other: self.request}
+        with selectors.DefaultSelector() as ready:
+            for side in to:
+                ready.register(side, selectors.EVENT_READ)
+            while True:
+                for key, _ in ready.select():
+                    data = key.fileobj.recv(CHUNK)  # type: ignore[union-attr]
+                    if not data:
+                        return
+                    to[key.fileobj].sendall(data)  # type: ignore[index]
+
+
+def _place(url: str) -> tuple[str, int]:
+    """Host and port of an address. Raises ValueError."""
+    parts = urlsplit(url)
+    return (parts.hostname or "").rstrip("."), parts.port or PORTS.get(parts.scheme.lower(), 0)
