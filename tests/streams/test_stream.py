@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import AsyncExitStack
 from dataclasses import replace
 
 import numpy as np
@@ -156,6 +157,18 @@ async def test_limits_say_which_limit() -> None:
             with pytest.raises(LimitReached, match="max_viewers"):
                 async with hub.subscribe_all(backlog=1):
                     pass
+
+
+async def test_who_waits_for_cameras_that_do_not_exist_keeps_no_camera_out() -> None:
+    hub = make_hub(max_streams=2, max_viewers=8)
+    async with AsyncExitStack() as stack:
+        for name in "stuvwxyz":
+            await stack.enter_async_context(hub.subscribe(name))
+        async with hub.publish("a", Recorder()), hub.publish("z", Recorder()):
+            with pytest.raises(LimitReached, match="2 streams are live"):
+                async with hub.publish("b", Recorder()):
+                    pass
+    assert len(hub.streams) <= 2
 
 
 async def test_an_ended_stream_makes_room_and_stays_counted() -> None:

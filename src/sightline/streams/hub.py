@@ -90,6 +90,7 @@ class Hub:
         A publisher with the same ``session`` gives way: it is this one's own last connection, dead and unnoticed.
         """
         self._check_open()
+        self._check_streams(name)
         stream = self._open(name)
         last = stream.publisher
         if last is not None:
@@ -237,14 +238,18 @@ class Hub:
         if self.viewers >= self.settings.max_viewers:
             raise LimitReached(f"{self.viewers} viewers are connected: the limit max_viewers is reached")
 
+    def _check_streams(self, name: str) -> None:
+        """Raise LimitReached if one more stream is one too many. Who only waits for a camera takes no stream away."""
+        live = sum(stream.publisher is not None for stream in self._streams.values() if stream.name != name)
+        if live >= self.settings.max_streams:
+            raise LimitReached(f"{live} streams are live: the limit max_streams is reached")
+
     def _open(self, name: str) -> Stream:
         stream = self.streams.get(check_stream_name(name))
         if stream is not None:
             return stream
-        if len(self._streams) >= self.settings.max_streams:
-            ended = [s for s in self._streams.values() if s.publisher is None and not s.subscriptions]
-            if not ended:
-                raise LimitReached(f"{len(self._streams)} streams are live: the limit max_streams is reached")
+        ended = [s for s in self._streams.values() if s.publisher is None and not s.subscriptions]
+        if len(ended) >= self.settings.max_streams:
             self._forget(min(ended, key=lambda s: s.ended_at or 0.0))
         given = self.settings.streams.get(name)
         stages = () if given is None else given.stages

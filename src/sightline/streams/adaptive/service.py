@@ -19,6 +19,8 @@ from sightline.wire.messages import Adapt, Hello
 
 log = logging.getLogger(__name__)
 
+MAX_REPORT_MS = 10_000.0
+"""Highest latency that a viewer is believed: with more it would not be watching."""
 STEP_S = 0.25
 """Interval between two steps of a controller."""
 
@@ -117,7 +119,9 @@ def _step(stream: Stream, controller: Controller, settings: Settings, now: float
     reports = [(s.stats_at, s.stats.latency) for s in stream.subscriptions if s.stats and now - s.stats_at < REPORT_S]
     fresh = [(at, latency) for at, latency in reports if latency is not None]
     if fresh:
-        controller.viewers(max(at for at, _ in fresh), statistics.median(latency for _, latency in fresh))
+        # Half of the viewers, or one of two, can say what they like: it changes nothing for the others.
+        latency = statistics.median_low(latency for _, latency in fresh)
+        controller.viewers(max(at for at, _ in fresh), min(latency, MAX_REPORT_MS))
     before = controller.knobs
     if controller.step(now, busy=busy):
         knobs = controller.knobs
