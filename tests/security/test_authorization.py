@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 import time
 from pathlib import Path
 
@@ -55,6 +57,27 @@ def test_with_tokens_one_must_have_the_right(tmp_path: Path) -> None:
         access.require(known, "publish", stream="door")
     with pytest.raises(Unauthorized, match="expected a token"):
         access.require(connection(), stream=None)
+
+
+@pytest.mark.parametrize("lacks", [errno.EMFILE, errno.ENFILE, errno.ENOMEM])
+def test_a_shortage_is_not_taken_for_a_revocation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lacks: int) -> None:
+    store, ended = Store(tmp_path), list[SightlineError]()
+    token, _ = store.create("view", "door", lifetime=60)
+    access = Access(store)
+    access.watch(access.identify(token), ended.append)
+    new, _ = store.create("view", "yard", lifetime=60)
+
+    def fails(path: Path) -> bytes:
+        raise OSError(lacks, os.strerror(lacks))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "read_bytes", fails)
+        access.refresh()
+        access.end_sessions()
+        assert access.identify(token).stream == "door"
+    assert ended == []
+    access.refresh()
+    assert access.identify(new).stream == "yard", "it is over when it is over"
 
 
 def test_a_token_is_known_as_soon_as_it_is_made(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ handler turns any of them into an HTTP answer, another into a WebSocket ``error`
 from __future__ import annotations
 
 import asyncio
+import errno
 from typing import ClassVar
 
 FAULTS = (BaseException,)
@@ -157,6 +158,30 @@ class ShuttingDown(SightlineError):
     code = "shutting_down"
     status = 503
     close_code = 1001
+
+
+class Shortage(SightlineError):
+    """This machine lacks something just now, which passes: it must be taken for nothing worse."""
+
+    code = "shortage"
+    status = 503
+    close_code = 1013
+
+
+SHORT = {
+    **dict.fromkeys((errno.EMFILE, errno.ENFILE), "file descriptors"),
+    **dict.fromkeys((errno.ENOMEM, errno.ENOBUFS), "memory"),
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT), "disk space"),
+}
+"""What is lacking, by the number of the system's error."""
+
+
+def shortage(error: BaseException) -> Shortage | None:
+    """Return the shortage that an error of the system's is due to; None where there is none."""
+    lacks = "memory" if isinstance(error, MemoryError) else None
+    if isinstance(error, OSError) and error.errno is not None:
+        lacks = SHORT.get(error.errno)
+    return None if lacks is None else Shortage(f"the server lacks {lacks} just now: expected another try in a second")
 
 
 class ModelError(SightlineError):

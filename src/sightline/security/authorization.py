@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 from fastapi import Depends, Request
 from starlette.requests import HTTPConnection
 
-from sightline.core.errors import FAULTS, Forbidden, LimitReached, SightlineError, Unauthorized
+from sightline.core.errors import FAULTS, Forbidden, LimitReached, Shortage, SightlineError, Unauthorized
 from sightline.security.tokens import ALL, Role, Store, TokenRecord, check_right, digest
 
 log = logging.getLogger(__name__)
@@ -170,12 +170,15 @@ class Access:
         """Read the store again if it has changed."""
         if self._store is None or (stamp := self._store.stamp()) == self._stamp:
             return
-        self._stamp = stamp
         try:
             self._known = {r.hash: r for r in self._store.records()}
+        except Shortage as e:  # what is known still holds, and the file is read again at the next call
+            log.warning("the tokens could not be read again: %s", e.message)
+            return
         except SightlineError as e:
             self._known = {}
             log.error("%s; until that is mended no token is accepted", e.message)
+        self._stamp = stamp
 
     def end_sessions(self) -> None:
         """End all sessions whose token has ended."""

@@ -9,7 +9,7 @@ from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from sightline.core.errors import ConfigError
+from sightline.core.errors import ConfigError, shortage
 
 if sys.platform == "win32":
     import msvcrt
@@ -18,15 +18,16 @@ else:
 
 
 def make_folder(path: Path) -> None:
-    """Make a folder for the owner only, if there is none. Raises ConfigError if that fails."""
+    """Make a folder for the owner only, if there is none. Raises ConfigError or Shortage if that fails."""
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as e:
-        raise ConfigError(f"can't make the folder {path}: {e.strerror}; choose another with the setting data") from None
+        unusable = ConfigError(f"can't make the folder {path}: {e.strerror}; choose another with the setting data")
+        raise shortage(e) or unusable from None
 
 
 def write(path: Path, data: bytes) -> None:
-    """Replace a file in one step, readable and writable for the folder's owner only. Raises ConfigError."""
+    """Replace a file in one step, readable and writable for the folder's owner only. Raises ConfigError or Shortage."""
     try:
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # created with mode 0600
         try:
@@ -40,17 +41,17 @@ def write(path: Path, data: bytes) -> None:
             Path(name).unlink(missing_ok=True)
             raise
     except OSError as e:
-        raise ConfigError(f"can't write {path}: {e.strerror}") from None
+        raise shortage(e) or ConfigError(f"can't write {path}: {e.strerror}") from None
 
 
 @contextmanager
 def locked(folder: Path) -> Generator[None]:
-    """Lock the folder against other Sightline processes, waiting for them first. Raises ConfigError."""
+    """Lock the folder against other Sightline processes, waiting for them first. Raises ConfigError or Shortage."""
     make_folder(folder)
     try:
         handle = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as e:
-        raise ConfigError(f"can't write to {folder}: {e.strerror}") from None
+        raise shortage(e) or ConfigError(f"can't write to {folder}: {e.strerror}") from None
     try:
         _hand_over(handle, folder)
         if sys.platform == "win32":

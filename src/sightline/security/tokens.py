@@ -13,7 +13,7 @@ from typing import Literal, TypeAlias, get_args
 
 import msgspec
 
-from sightline.core.errors import BadRequest, ConfigError
+from sightline.core.errors import BadRequest, ConfigError, shortage
 from sightline.core.types import check_stream_name
 from sightline.security import files as private
 
@@ -82,13 +82,13 @@ class Store:
         return found.st_mtime_ns, found.st_size, found.st_ino
 
     def records(self) -> list[TokenRecord]:
-        """All tokens, also those that have expired. Raises ConfigError where the file can't be read."""
+        """All tokens, also those that have expired. Raises ConfigError, or Shortage, where the file can't be read."""
         try:
             return msgspec.json.decode(self.path.read_bytes(), type=_File).tokens
         except FileNotFoundError:
             return []
         except OSError as e:
-            raise ConfigError(f"can't read {self.path}: {e.strerror}") from None
+            raise shortage(e) or ConfigError(f"can't read {self.path}: {e.strerror}") from None
         except (msgspec.DecodeError, UnicodeDecodeError) as e:
             raise ConfigError(f"{self.path}: {e}; expected the file that `sightline token` writes") from None
 
