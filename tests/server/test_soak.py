@@ -22,8 +22,8 @@ import pytest_asyncio
 
 from sightline.core.mailbox import Mailbox
 from sightline.server.app import create_app
-from sightline.server.uvicorn_protocols import TimedWebSocket
 from sightline.server.uvicorn_server import Server
+from sightline.server.uvicorn_websocket import TimedWebSocket
 from sightline.settings.settings import load_settings
 from sightline.streams.publisher import Subscription
 from sightline.transports.websocket.camera import WebSocketPublisher

@@ -8,12 +8,13 @@ from collections.abc import AsyncIterator
 import psutil
 import pytest
 import pytest_asyncio
+from websockets.exceptions import ConnectionClosed
 
 from support.serving import Running, metadata, peer, picture, serving
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-CONT, BINARY, PING, PONG = 0, 2, 9, 10
+CONT, TEXT, BINARY, PING, PONG = 0, 1, 2, 9, 10
 
 
 def frame(opcode: int, payload: bytes, *, last: bool = True) -> bytes:
@@ -27,12 +28,14 @@ async def server() -> AsyncIterator[Running]:
         yield running
 
 
-async def flooding(server: Running, first: bytes, block: bytes, most: int) -> tuple[int, bytes]:
+async def flooding(
+    server: Running, first: bytes, block: bytes, most: int, *, path: str = "/ws/camera/evil"
+) -> tuple[int, bytes]:
     """Send ``block`` up to ``most`` times; how often it went out, and what the server said last."""
     host, port = server.url.removeprefix("http://").split(":")
     reader, writer = await asyncio.open_connection(host, int(port))
     writer.write(
-        f"GET /ws/camera/evil HTTP/1.1\r\nHost: {host}:{port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        f"GET {path} HTTP/1.1\r\nHost: {host}:{port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
         "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n".encode()
     )
     await reader.readuntil(b"\r\n\r\n")
@@ -75,6 +78,55 @@ async def test_a_flood_is_ended_at_once_and_costs_little(server: Running, first:
         assert process.memory_info().rss - memory < 16 << 20
         await good.send_frame(1, picture(1))
         await good.next("result")
+
+
+ACK = b'{"type":"ack","frameNumber":1}'
+STATS = b'{"type":"performance_stats","fps":1,"latency":1}'
+
+
+@pytest.mark.parametrize(
+    ("path", "block", "said"),
+    [
+        ("/ws/view/a", frame(TEXT, ACK), b"messages a second"),
+        ("/ws/view/a", frame(TEXT, STATS), b"messages a second"),
+        ("/ws/camera/texts", frame(TEXT, b'{"type":"ping","timestamp":1}'), b"messages a second"),
+        ("/ws", frame(TEXT, b""), b"messages a second"),
+        ("/ws", frame(BINARY, b""), b"messages a second"),
+        ("/ws", frame(TEXT, b"\xff"), b"not UTF-8"),
+    ],
+    ids=["acks", "stats", "pings as text", "empty texts", "empty binaries", "no text"],
+)
+async def test_a_flood_of_messages_is_ended_too(server: Running, path: str, block: bytes, said: bytes) -> None:
+    process = psutil.Process(server.process.pid)
+    async with peer(f"{server.ws}/ws/camera/good") as good:
+        await good.send_frame(0, picture(0))
+        await good.next("result")
+        memory = process.memory_info().rss
+        await flooding(server, b"", block * 5000, 40, path=path)
+        await server.said(said.decode())
+        assert process.memory_info().rss - memory < 16 << 20
+        await good.send_frame(1, picture(1))
+        await good.next("result")
+    assert "Traceback" not in "".join(server.log)
+
+
+async def test_a_message_that_never_gets_whole_is_not_waited_for() -> None:
+    async with (
+        serving(env={"SIGHTLINE_IDLE_TIMEOUT": "1.5"}) as server,
+        peer(f"{server.ws}/ws/view/slow") as viewer,
+        peer(f"{server.ws}/ws/view/slow") as good,
+    ):
+        viewer.ws.transport.write(frame(TEXT, b"x", last=False))  # it answers pings meanwhile
+        with pytest.raises(ConnectionClosed, match=r"not whole after 1\.5 s"):
+            await viewer.next("never")
+        await good.ws.send('{"type":"ping","timestamp":1}')
+        await good.next("pong")
+
+
+async def test_who_sends_no_pictures_sends_no_large_messages(server: Running) -> None:
+    head = bytes([0x80 | TEXT, 0xFF]) + (4 << 20).to_bytes(8, "big") + bytes(4)
+    sent, said = await flooding(server, head, b"x" * 65536, 64, path="/ws/view/large")
+    assert sent < 64 or b"\x03\xf1" in said  # 1009
 
 
 async def test_a_message_in_many_fragments_is_still_one(server: Running) -> None:

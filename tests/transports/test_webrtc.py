@@ -13,6 +13,7 @@ from typing import Any
 import psutil
 import pytest
 import pytest_asyncio
+from aiortc.rtcsctptransport import DataChunk
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -304,6 +305,36 @@ async def test_a_bad_peer_is_told_why_and_touches_nobody_else(server: Running) -
             await rude.until(lambda: rude.of("error"))
         seen = len(calm.of("result"))
         await calm.until(lambda: len(calm.of("result")) > seen + 10)
+
+
+@pytest.mark.parametrize("flood", ["messages", "parts", "packets"])
+async def test_a_flood_ends_its_peer_and_touches_nobody_else(server: Running, flood: str) -> None:
+    async with camera(server, "calm") as calm, camera(server, "rude") as rude:
+        await rude.until(lambda: rude.of("result"))
+        sctp, dtls = rude.connection.sctp, rude.connection.sctp.transport  # type: ignore[union-attr]
+
+        async def send() -> None:
+            part = DataChunk(flags=2)  # the first part, of which the others never come
+            for number in range(200_000):
+                if flood == "messages" and rude.channel is not None:
+                    rude.channel.send('{"type":"ping","timestamp":1}')
+                elif flood == "parts":
+                    part.tsn, part.stream_id, part.user_data = sctp._local_tsn, 7, b"x"  # type: ignore[union-attr]
+                    sctp._local_tsn += 1  # type: ignore[union-attr]
+                    await sctp._send_chunk(part)  # type: ignore[union-attr]
+                    part.flags = 0
+                else:
+                    await dtls.transport._send(bytes([128]) + bytes(40))
+                if number % 50 == 0:
+                    await asyncio.sleep(0.001)
+
+        sending = asyncio.create_task(send())
+        await server.until(lambda s: s["streams"]["rude"]["state"] == "waiting")
+        sending.cancel()
+        await asyncio.gather(sending, return_exceptions=True)
+        seen = len(calm.of("result"))
+        await calm.until(lambda: len(calm.of("result")) > seen + 10)
+        assert "Traceback" not in "".join(server.log)
 
 
 async def test_limits_and_secrets(tmp_path: Path) -> None:

@@ -97,20 +97,20 @@ class Smoothed:
 
 
 class TokenBucket:
-    """Rate limit of ``rate`` events a second, with a burst of a quarter of a second (at least 2 events)."""
+    """Rate limit of ``rate`` events a second, with a burst of ``burst_s`` seconds (at least 2 events)."""
 
-    def __init__(self, rate: float) -> None:
+    def __init__(self, rate: float, *, burst_s: float = 0.25) -> None:
         self._rate = rate
-        self._burst = max(2.0, rate / 4)
+        self._burst = max(2.0, rate * burst_s)
         self._tokens = self._burst
         self._at = time.monotonic()
 
-    def take(self) -> bool:
-        """Let one more event pass if it may, and return whether it may."""
+    def take(self, cost: float = 1.0) -> bool:
+        """Let one more event pass if it may, and return whether it may. ``cost``: events that it counts as."""
         now = time.monotonic()
         self._tokens = min(self._burst, self._tokens + (now - self._at) * self._rate)
         self._at = now
-        if self._tokens < 1:
+        if self._tokens < cost:
             return False
-        self._tokens -= 1
+        self._tokens -= cost
         return True

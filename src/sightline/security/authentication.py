@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from sightline.core.errors import Forbidden, LimitReached, SightlineError, Unauthorized
 from sightline.core.net import is_loopback
-from sightline.security.authorization import IDENTITY, Access, Identity
+from sightline.security.authorization import EVERYBODY, IDENTITY, Access, Identity
 from sightline.security.tokens import digest
 from sightline.wire import json as protocol
 
@@ -21,6 +21,8 @@ T = TypeVar("T")
 
 COOKIE = "__Host-sightline"
 """Cookie name; browsers accept a name with this prefix only from a secure page and send it back only there."""
+CONNECTION = "sightline.connection"
+"""Key of the connection in the state of a scope: see ``connections.OpenConnection``."""
 PUBLIC = frozenset(
     {
         *("/", "/docs", "/join", "/trust", "/ca.crt", "/ca.mobileconfig", "/favicon.ico"),
@@ -116,13 +118,15 @@ class AuthenticationMiddleware:
         self._proxied = proxied
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if self._access.enabled and scope["type"] in ("http", "websocket"):
-            connection = HTTPConnection(scope)
+        if scope["type"] in ("http", "websocket"):
             try:
-                scope[IDENTITY] = self._identify(connection)
+                identity = self._identify(HTTPConnection(scope)) if self._access.enabled else EVERYBODY
+                if (connection := scope.get("state", {}).get(CONNECTION)) is not None:
+                    connection.heard(None if identity is None else identity.hash)
             except SightlineError as e:
                 await _refuse(scope, receive, send, e)
                 return
+            scope[IDENTITY] = identity
         await self._app(scope, receive, send)
 
     def _identify(self, connection: HTTPConnection) -> Identity | None:
@@ -169,7 +173,7 @@ async def _refuse(scope: Scope, receive: Receive, send: Send, error: SightlineEr
         await receive()
         await send({"type": "websocket.accept"})
         await send({"type": "websocket.send", "text": protocol.error_message(error)})
-        await send({"type": "websocket.close", "code": 1008, "reason": error.message[:120]})
+        await send({"type": "websocket.close", "code": error.close_code, "reason": error.message[:120]})
         return
     body = json.dumps({"error": {"code": error.code, "message": error.message}}).encode()
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]

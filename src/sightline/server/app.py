@@ -19,6 +19,7 @@ from sightline.outputs._service import dispatchers
 from sightline.security import tls
 from sightline.security.authentication import AuthenticationMiddleware, Tries
 from sightline.security.authorization import Access
+from sightline.security.connections import Connections
 from sightline.security.origin import OriginMiddleware
 from sightline.security.tokens import Store
 from sightline.server import errors, pages
@@ -33,15 +34,21 @@ from sightline.streams.rendering import Drawing
 
 log = logging.getLogger(__name__)
 
+SPARE = 256
+"""Connections of those who are known, besides one for each stream and viewer. Browsers keep up to six."""
+
 
 def create_app(settings: Settings, *, load: LoadByKey | None = None) -> FastAPI:
     """The app for these settings. ``load`` replaces the loading of models, which then run in threads."""
 
     access = Access(Store(data_folder(settings)) if settings.tokens else None)
+    proxied = settings.tunnel is not None or settings.public_url is not None
+    sessions = settings.max_streams + settings.max_viewers
     state = ServerState(
         access,
         Tries(),
-        proxied=settings.tunnel is not None or settings.public_url is not None,
+        Connections(sessions + SPARE, sessions, proxied=proxied),
+        proxied=proxied,
         public_url=settings.public_url and settings.public_url.rstrip("/"),
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from html import escape
 
 from fastapi import FastAPI, Request
@@ -9,15 +10,28 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, Response
 from starlette.exceptions import HTTPException
 
-from sightline.core.errors import BadSetting, SightlineError
+from sightline.core.errors import BadSetting, SightlineError, shortage
 from sightline.server import pages
 from sightline.server.api.schemas import Error, ErrorBody
+
+log = logging.getLogger(__name__)
 
 
 def add(app: FastAPI) -> None:
     """Let the app answer errors."""
     for kind in (SightlineError, RequestValidationError, HTTPException):
         app.add_exception_handler(kind, _answer)
+    app.add_exception_handler(OSError, _answer_shortage)
+    app.add_exception_handler(MemoryError, _answer_shortage)
+
+
+async def _answer_shortage(request: Request, error: Exception) -> Response:
+    """Answer what only a shortage made fail. Raises any other error again."""
+    short = shortage(error)
+    if short is None:
+        raise error
+    log.warning("a request failed: %s", short.message)
+    return await _answer(request, short)
 
 
 async def _answer(request: Request, error: Exception) -> Response:

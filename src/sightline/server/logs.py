@@ -29,6 +29,8 @@ FILE_BYTES = 10_000_000
 """Size of a log file after which the next one begins."""
 FILES = 5
 """Full log files that are kept."""
+MOST_KINDS = 256
+"""Kinds that are told apart. Libraries may log messages that are never the same."""
 
 
 class OneLine(logging.Formatter):
@@ -103,6 +105,8 @@ class Flood(logging.Filter):
         with self._lock:
             kind = self._kinds.get(key)
             if kind is None or now - kind.since >= PERIOD_S:
+                if len(self._kinds) >= MOST_KINDS:
+                    self._kinds = {key: kind for key, kind in self._kinds.items() if kind.left_out}
                 kind = self._kinds[key] = _Kind(now)
             if kind.written < BURST:
                 kind.written += 1

@@ -12,6 +12,7 @@ from starlette.requests import HTTPConnection
 from sightline.outputs._dispatcher import Dispatcher
 from sightline.security.authentication import Tries
 from sightline.security.authorization import Access
+from sightline.security.connections import Connections
 from sightline.security.tls import Certificate
 from sightline.streams.hub import Hub
 from sightline.streams.predictor import Predictor
@@ -28,6 +29,8 @@ class ServerState:
     access: Access
     tries: Tries
     """Wrong tokens by address."""
+    connections: Connections
+    """Connections of all listeners."""
     proxied: bool
     """True where a program on this machine passes requests on, and says for whom it asks."""
     public_url: str | None

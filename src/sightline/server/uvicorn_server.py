@@ -9,7 +9,7 @@ import socket
 import ssl
 from collections.abc import Callable
 from types import FrameType
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import uvicorn
 from fastapi import FastAPI
@@ -17,12 +17,15 @@ from fastapi import FastAPI
 from sightline.core.errors import FAULTS, ConfigError, cancelled, told
 from sightline.core.net import is_address
 from sightline.security import files as private
+from sightline.security.connections import OpenConnection
 from sightline.security.tls import Certificate, Given
 from sightline.server.service_manager import ServiceManager
 from sightline.server.state import state_of
 from sightline.server.tunnel import Tunnel
-from sightline.server.uvicorn_protocols import TimedWebSocket, http_protocol
+from sightline.server.uvicorn_http import http_protocol
+from sightline.server.uvicorn_websocket import FAREWELL_S, TimedWebSocket
 from sightline.settings.settings import Settings, data_folder, notify_socket
+from sightline.transports._listener import Listener
 
 log = logging.getLogger(__name__)
 
@@ -97,6 +100,15 @@ class _Config(uvicorn.Config):
         self.ssl = self.tls
 
 
+def _failed(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Log what failed on the loop: in one line where it is a peer's connection, such as TLS that is none."""
+    error = context.get("exception")
+    if isinstance(error, OSError):
+        log.info("a connection failed: %s", told(error))
+    else:
+        loop.default_exception_handler(context)
+
+
 class Server(uvicorn.Server):
     """Server of one app. ``on_ready`` is called with its URL and that for TCP once it accepts connections."""
 
@@ -124,7 +136,6 @@ class Server(uvicorn.Server):
                 ws_ping_interval=settings.idle_timeout / 3,
                 ws_ping_timeout=settings.idle_timeout * 2 / 3,
                 timeout_keep_alive=KEEP_ALIVE_S,
-                limit_concurrency=settings.max_streams + settings.max_viewers + 256,
                 timeout_graceful_shutdown=STOP_S,
                 log_config=None,
                 access_log=False,
@@ -145,6 +156,7 @@ class Server(uvicorn.Server):
         self._tunnel = Tunnel(settings.tunnel) if settings.tunnel is not None else None
         self._service_manager = ServiceManager(notify_socket())
         self._watching: asyncio.Task[None] | None = None
+        self._listeners: list[Listener] = []
         self._tunnelling: asyncio.Task[None] | None = None
 
     def serve_forever(self) -> None:
@@ -165,14 +177,32 @@ class Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start serving, and watch over it from then on."""
-        await super().startup(sockets)
+        asyncio.get_running_loop().set_exception_handler(_failed)
+        await super().startup([])  # uvicorn itself opens no listener
         if self.started:
+            self._listeners = [self._listener(bound) for bound in sockets or []]
             if self._on_ready is not None:
                 self._on_ready(*self._urls)
             self._service_manager.ready()
             self._watching = asyncio.create_task(self._watch())
             if self._tunnel is not None:
                 self._tunnelling = asyncio.create_task(self._keep_tunnel(self._tunnel))
+
+    def _listener(self, bound: socket.socket) -> Listener:
+        def protocol(connection: OpenConnection) -> asyncio.BaseProtocol:
+            made: Any = self.config.http_protocol_class
+            return made(  # type: ignore[no-any-return]
+                config=self.config, server_state=self.server_state, app_state=self.lifespan.state, connection=connection
+            )
+
+        return Listener(
+            bound,
+            self._state.connections,
+            protocol,
+            tls=self._config.tls,
+            handshake_s=self._settings.request_timeout,
+            shutdown_s=FAREWELL_S,
+        )
 
     async def _keep_tunnel(self, tunnel: Tunnel) -> None:
         try:
@@ -221,7 +251,7 @@ class Server(uvicorn.Server):
             self._watching.cancel()
         self._service_manager.stopping()
         self._state.hub.close("the server is shutting down")
-        for listener in self.servers:
+        for listener in self._listeners:
             listener.close()
         if self.server_state.tasks:  # sessions end by themselves once their mailboxes are closed
             await asyncio.wait(self.server_state.tasks, timeout=DRAIN_S)

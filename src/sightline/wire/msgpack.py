@@ -162,6 +162,11 @@ class Splitter:
         self._start = 0
         self._end = 0
 
+    @property
+    def unfinished(self) -> bool:
+        """True while a part of a message waits for the rest."""
+        return self._end > self._start
+
     def room(self) -> memoryview:
         """Return the memory for the next bytes; never empty."""
         return self._view[self._end :]

@@ -18,6 +18,8 @@ Figure: TypeAlias = Annotated[float, Meta(ge=0, le=1e9)]
 Coordinate: TypeAlias = Annotated[float, Meta(ge=0, le=65535)]
 Name: TypeAlias = Annotated[str, Meta(max_length=256)]
 
+MAX_MESSAGES = 1000
+"""Messages that a peer may send a second. A camera at 60 fps sends 120, a viewer about 40."""
 MAX_DETECTIONS = 300
 """Detections of one picture that a camera may send."""
 MAX_SESSION = 64

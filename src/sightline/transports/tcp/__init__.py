@@ -11,13 +11,13 @@ import asyncio
 import socket
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from typing import Any
 
 from fastapi import FastAPI
 
 from sightline.core.errors import ShuttingDown
 from sightline.streams.hub import Hub
 from sightline.streams.rendering import Drawing
+from sightline.transports._listener import Listener
 from sightline.transports.tcp.peer import FAREWELL_S, Door, TcpPeer
 
 
@@ -31,16 +31,15 @@ async def serve(app: FastAPI, hub: Hub, drawing: Drawing) -> AsyncGenerator[None
         return
     peers: set[TcpPeer] = set()
     async with asyncio.TaskGroup() as tasks:
-        loop = asyncio.get_running_loop()
         door = Door(state.access, state.tries)
-        secure: dict[str, Any] = {}
-        if state.tls is not None:
-            secure = {
-                "ssl": state.tls,
-                "ssl_handshake_timeout": hub.settings.request_timeout,
-                "ssl_shutdown_timeout": FAREWELL_S,
-            }
-        server = await loop.create_server(lambda: TcpPeer(hub, drawing, tasks, peers, door), sock=listener, **secure)
+        server = Listener(
+            listener,
+            state.connections,
+            lambda connection: TcpPeer(hub, drawing, tasks, peers, door, connection),
+            tls=state.tls,
+            handshake_s=hub.settings.request_timeout,
+            shutdown_s=FAREWELL_S,
+        )
         try:
             yield
         finally:

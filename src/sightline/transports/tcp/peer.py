@@ -25,9 +25,11 @@ from sightline.core.errors import (
     Unauthorized,
     cancelled,
 )
+from sightline.core.metrics import TokenBucket
 from sightline.core.types import Frame
 from sightline.security.authentication import Tries, identify, network_of
 from sightline.security.authorization import EVERYBODY, Access, Identity
+from sightline.security.connections import OpenConnection
 from sightline.streams.adaptive.service import ask_unless, begin
 from sightline.streams.adaptive.state import preset_knobs
 from sightline.streams.hub import Hub
@@ -44,6 +46,7 @@ from sightline.wire.messages import (
 )
 from sightline.wire.msgpack import Bytes
 from sightline.wire.requests import (
+    MAX_MESSAGES,
     Auth,
     Close,
     FrameMessage,
@@ -81,8 +84,20 @@ class Door:
 class TcpPeer(asyncio.BufferedProtocol):
     """One connection. It may publish and subscribe to many streams."""
 
-    def __init__(self, hub: Hub, drawing: Drawing, tasks: asyncio.TaskGroup, peers: set[TcpPeer], door: Door) -> None:
+    def __init__(
+        self,
+        hub: Hub,
+        drawing: Drawing,
+        tasks: asyncio.TaskGroup,
+        peers: set[TcpPeer],
+        door: Door,
+        connection: OpenConnection,
+    ) -> None:
         self.gone = asyncio.Event()
+        self._connection = connection
+        self._known = False
+        """True once a whole message came from a peer that may send any."""
+        self._messages = TokenBucket(MAX_MESSAGES, burst_s=1.0)
         self._door = door
         self._identity: Identity | None = None
         self._unwatch: Callable[[], None] = lambda: None
@@ -116,11 +131,8 @@ class TcpPeer(asyncio.BufferedProtocol):
         self._name, self._host = f"{host}:{port}", str(host)
         self._peers.add(self)
         limits = self._hub.settings
-        most = limits.max_streams + limits.max_viewers
         if self._hub.stopping is not None:
             self.end(ShuttingDown(self._hub.stopping))
-        elif len(self._peers) > most:
-            self.end(LimitReached(f"{most} TCP clients are connected: expected no more than max_streams + max_viewers"))
         elif self._door.access.enabled:
             self._splitter.limit = frames.HEADER
             late = Unauthorized(f"no token came within {limits.request_timeout:g} s: expected auth")
@@ -154,6 +166,7 @@ class TcpPeer(asyncio.BufferedProtocol):
         for timer in self._timers.values():
             timer.cancel()
         self._peers.discard(self)
+        self._connection.gone()
         self.gone.set()
 
     def get_buffer(self, sizehint: int) -> memoryview:
@@ -212,18 +225,25 @@ class TcpPeer(asyncio.BufferedProtocol):
     def _check_idle(self) -> None:
         limit = self._hub.settings.idle_timeout
         silent = self._loop.time() - self._heard
-        if self._subscriptions and not self._publishing:  # a peer that only listens need not send anything
+        listens = self._subscriptions and not self._publishing
+        if listens and not self._splitter.unfinished:  # a peer that only listens need not send anything
             silent = 0.0
         if silent >= limit:
-            self.end(IdleTimeout(f"nothing came for {limit:g} s: expected frames or ping"))
+            self.end(IdleTimeout(f"no whole message came for {limit:g} s: expected frames or ping"))
         else:
             self._timers["idle"] = self._loop.call_later(limit - silent, self._check_idle)
 
     # Messages from the peer
 
     def _take(self, data: memoryview) -> None:
+        if not self._messages.take(1 / max(1, len(self._publishing))):
+            most = MAX_MESSAGES * max(1, len(self._publishing))
+            raise LimitReached(f"more than {most} messages a second came: expected {MAX_MESSAGES} for each stream")
         message = frames.decode_peer(data)
         self._heard = self._loop.time()
+        if not self._known and self._identity is not None:
+            self._connection.heard(self._identity.hash)
+            self._known = True
         if isinstance(message, Auth):
             self._authenticate(message.token)
         elif self._identity is None:
@@ -255,6 +275,8 @@ class TcpPeer(asyncio.BufferedProtocol):
         identity = identify(access, self._door.tries, network_of(self._host), token)
         self._splitter.limit = self._hub.settings.max_message_bytes + frames.HEADER
         self._timers.pop("idle").cancel()
+        self._connection.heard(identity.hash)
+        self._known = True
         self._unwatch = access.watch(identity, self.end)
         self._greet(identity)
 

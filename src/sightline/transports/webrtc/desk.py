@@ -186,8 +186,8 @@ class Desk:
             raise ConfigError(why)
         for part in PARTS:
             await asyncio.to_thread(importlib.import_module, f"sightline.transports.webrtc.{part}")
-        for name in ("aioice", "aiortc"):  # they log every packet, and ICE passwords
-            logging.getLogger(name).setLevel(logging.WARNING)
+        for name in ("aioice", "aiortc"):  # they log packets, ICE passwords, and a traceback for what they can't read
+            logging.getLogger(name).setLevel(logging.ERROR)
 
 
 def _limited(answer: str, kbps: int) -> str:

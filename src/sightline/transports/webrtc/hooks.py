@@ -3,6 +3,8 @@
 - Receiving: aiortc keeps every encoded picture until its thread has decoded it, and completes a picture only when the
   next one begins, 33 ms later. Here the thread runs our own loop over a bounded queue, and a picture is complete with
   its last packet.
+- Limits: packets and SCTP chunks are counted before they are handled. An unfinished message costs aiortc work for all
+  its parts with each further one, so that 60,000 parts of a byte would keep it busy for hours.
 - Sending: packets are encoded once for all viewers, and viewers' requests for a keyframe reach the shared encoder.
 """
 
@@ -21,6 +23,7 @@ from aiortc import RTCPeerConnection, rtp
 from aiortc.jitterbuffer import JitterBuffer, JitterFrame
 from aiortc.rtcrtpreceiver import RTCRtpReceiver
 from aiortc.rtcrtpsender import RTCEncodedFrame, RTCRtpSender
+from aiortc.rtcsctptransport import Chunk, DataChunk, RTCSctpTransport
 from aiortc.rtp import RtcpSrPacket
 
 from sightline.core.errors import ConfigError
@@ -73,6 +76,43 @@ def trust_pictures(receiver: RTCRtpReceiver) -> None:
         await asyncio.Event().wait()
 
     receiver.transport.transport.iceGatherer._connection.query_consent = for_ever  # type: ignore[method-assign]
+
+
+# Limits
+
+
+def count_packets(receiver: RTCRtpReceiver, may_go_on: Callable[[], bool]) -> None:
+    """Have ``may_go_on`` called for each packet of the peer; False ends the connection. Empty packets are left out."""
+    ice = receiver.transport.transport
+    receive_packet = ice._recv
+
+    async def counted() -> bytes:
+        while True:
+            data = await receive_packet()
+            if not may_go_on():
+                raise ConnectionError
+            if data:
+                return data
+
+    ice._recv = counted
+
+
+def count_chunks(sctp: RTCSctpTransport, may_go_on: Callable[[int], bool]) -> None:
+    """Have ``may_go_on`` called for each chunk, with the parts that wait where it goes. False leaves the chunk out.
+
+    The number counts streams that are in use as well, so that one limit holds for both.
+    """
+    handle = sctp._receive_chunk
+
+    async def counted(chunk: Chunk) -> None:
+        waiting = 0
+        if isinstance(chunk, DataChunk):
+            stream = sctp._inbound_streams.get(chunk.stream_id)
+            waiting = len(sctp._inbound_streams) if stream is None else len(stream.reassembly)
+        if may_go_on(waiting):
+            await handle(chunk)
+
+    sctp._receive_chunk = counted  # type: ignore[method-assign]
 
 
 # Receiving

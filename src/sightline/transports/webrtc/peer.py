@@ -32,10 +32,12 @@ from sightline.core.errors import (
     SightlineError,
     TooLarge,
 )
+from sightline.core.metrics import TokenBucket
 from sightline.settings.settings import Settings
 from sightline.transports.webrtc import h264, hooks
 from sightline.transports.webrtc.udp_port import UdpPort
 from sightline.wire import json as protocol
+from sightline.wire.requests import MAX_MESSAGES
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +55,13 @@ MAX_MEDIA = 4
 MAX_CANDIDATES = 32
 UNSENT = 256 * 1024
 """Maximum number of bytes waiting for a peer that doesn't read; above it, messages are left out."""
+MAX_WAITING = 256
+"""Parts of messages, and streams in use, that a data channel may have. Ours has one stream; messages have 4 parts."""
+MAX_CHUNKS = 4000
+"""SCTP chunks that a peer may send a second."""
+SPARE_PACKETS = 1000
+"""Packets that a peer may send a second besides one for each kbit/s that a camera may send. They have 1,200 bytes, so
+that a camera sends a tenth."""
 UNREAD = 64 * 1024
 """Maximum size in bytes of an incomplete message. Valid messages have at most 4 KB."""
 RECEIVE_WINDOW = 1024 * 1024
@@ -129,6 +138,9 @@ class WebRtcPeer:
         """Callback that runs twice a second. May raise SightlineError."""
         self.unsent = 0
         """Number of messages left out because the peer didn't read."""
+        self._packets = TokenBucket(SPARE_PACKETS + settings.webrtc_receive_kbps, burst_s=1.0)
+        self._chunks = TokenBucket(MAX_CHUNKS, burst_s=1.0)
+        self._messages = TokenBucket(MAX_MESSAGES, burst_s=1.0)
         self._channel: RTCDataChannel | None = None
         self._changed = asyncio.Event()
         self._error: SightlineError | None = None
@@ -157,6 +169,9 @@ class WebRtcPeer:
         if self._port is not None:
             for connection in hooks.ice_connections(self.connection):
                 self._port.share(connection)
+        hooks.count_packets(video.receiver, lambda: self._kept(self._packets.take(), "more packets than it may send"))
+        if self.connection.sctp is not None:
+            hooks.count_chunks(self.connection.sctp, self._takes_chunk)
         for transceiver in self.connection.getTransceivers():
             if transceiver is not video:
                 transceiver.direction = "inactive"
@@ -255,7 +270,19 @@ class WebRtcPeer:
         if not self._ended:
             self._guarded(lambda: self._hear(data))
 
+    def _takes_chunk(self, waiting: int) -> bool:
+        few = self._kept(waiting < MAX_WAITING, f"more than {MAX_WAITING} parts of messages")
+        return few and self._kept(self._chunks.take(), f"more than {MAX_CHUNKS} chunks a second")
+
+    def _kept(self, kept: bool, excess: str) -> bool:
+        """Return whether a limit is kept; end the peer where it is not."""
+        if not kept:
+            self.end(LimitReached(f"{excess}: expected fewer"))
+        return kept
+
     def _hear(self, data: Any) -> None:
+        if not self._messages.take():
+            raise LimitReached(f"more than {MAX_MESSAGES} messages a second: expected fewer")
         if not isinstance(data, str):
             raise ProtocolError(f"binary message of {len(data)} bytes: expected only text")
         self.heard(data)

@@ -1,0 +1,201 @@
+"""uvicorn's WebSocket protocol with limits: pieces and rate of messages, time for them to arrive and to be read."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Any
+
+from uvicorn.protocols.utils import ClientDisconnected
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.frames import Frame
+
+from sightline.core.metrics import TokenBucket
+from sightline.security.authentication import CONNECTION
+from sightline.wire.requests import MAX_MESSAGES
+
+log = logging.getLogger(__name__)
+
+FAREWELL_S = 3.0
+"""Seconds that a peer has to take the last message before its connection is aborted."""
+MAX_FRAGMENTS = 1024
+"""Most fragments of one WebSocket message. Browsers send a picture in one to ten."""
+MAX_CONTROL = 200.0
+"""Pings and pongs that a WebSocket peer may send a second."""
+MAX_TEXT_MESSAGE = 64 * 1024
+"""Bytes of a message where no pictures are sent. Larger ones are not even collected."""
+PIECE = 32768
+"""Bytes that are parsed before what is in them is counted.
+
+A whole read may hold 37,000 WebSocket frames of 7 bytes, 0.3 s of the loop's time.
+"""
+
+
+class Patience:
+    """Aborts a connection when its peer has taken no data for ``seconds`` while some was waiting.
+
+    Closing is not enough, as it waits until everything is sent. A peer that is only slow is left alone.
+    """
+
+    def __init__(self, transport: asyncio.Transport, seconds: float) -> None:
+        self._transport = transport
+        self._seconds = seconds
+        self._left = 0
+        self._timer: asyncio.TimerHandle | None = None
+
+    def begin(self) -> None:
+        """Start the timer: writing is paused because the send buffer is full."""
+        self._left = self._transport.get_write_buffer_size()
+        self._timer = asyncio.get_running_loop().call_later(self._seconds, self._check)
+
+    def end(self) -> None:
+        """Stop the timer: writing resumes, or the connection is gone."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _check(self) -> None:
+        if self._transport.get_write_buffer_size() < self._left:
+            self.begin()
+        else:
+            self._transport.abort()
+
+
+class TimedWebSocket(WebSocketsSansIOProtocol):
+    """uvicorn's WebSocket protocol, which aborts a peer that neither reads nor answers pings.
+
+    A ping queues behind the pictures that were sent before it, so on a slow link its answer may take longer than the
+    ping timeout. While pictures are waiting, their progress is the sign of life instead.
+    """
+
+    _waited = False
+    """True if writing was paused since the last ping."""
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        self._patience = Patience(transport, (self.ping_interval or 0) + (self.ping_timeout or 0))
+        self._control = TokenBucket(MAX_CONTROL)
+        self._messages = TokenBucket(MAX_MESSAGES, burst_s=1.0)
+        self._whole = 0
+        """Messages that came so far."""
+        self._late: asyncio.TimerHandle | None = None
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.app_state[CONNECTION].gone()
+        self._patience.end()
+        if self._late is not None:
+            self._late.cancel()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        for start in range(0, len(data), PIECE):
+            if start and (self.close_sent or self.transport.is_closing()):  # the answer to a close comes in one piece
+                return
+            super().data_received(data[start : start + PIECE])
+        if self._late is None and self._in_part:
+            self._late = self.loop.call_later(self._message_s, self._check_whole, self._whole)
+
+    @property
+    def _in_part(self) -> bool:
+        """True while a part of a message waits for the rest."""
+        return bool(self.frames or self.conn.reader.buffer)
+
+    @property
+    def _message_s(self) -> float:
+        return (self.ping_interval or 0) + (self.ping_timeout or 0)
+
+    def _check_whole(self, before: int) -> None:
+        """End a peer that has completed no message since ``before`` and still has one in part."""
+        self._late = None
+        if self._in_part and self._whole == before:
+            self._refuse(1008, f"a message that was not whole after {self._message_s:g} s")
+        elif self._in_part and not self.close_sent:
+            self._late = self.loop.call_later(self._message_s, self._check_whole, self._whole)
+
+    def handle_connect(self, event: Any) -> None:
+        super().handle_connect(event)
+        if not event.path.startswith("/ws/camera/"):
+            self.conn.max_message_size = MAX_TEXT_MESSAGE
+
+    def send_receive_event_to_app(self) -> None:
+        self._whole += 1
+        if not self._messages.take():
+            self._refuse(1008, f"more than {MAX_MESSAGES} messages a second")
+        elif self.curr_msg_data_type == "text" and not _is_text(self.frames):
+            self._refuse(1007, "text that is not UTF-8")
+        else:
+            super().send_receive_event_to_app()
+
+    def handle_cont(self, event: Frame) -> None:
+        if len(self.frames) >= MAX_FRAGMENTS:
+            self._refuse(1009, f"a message of more than {MAX_FRAGMENTS} fragments")
+        elif not self.close_sent:
+            super().handle_cont(event)
+
+    def handle_text(self, event: Frame) -> None:
+        if not self.close_sent:
+            super().handle_text(event)
+
+    def handle_bytes(self, event: Frame) -> None:
+        if not self.close_sent:
+            super().handle_bytes(event)
+
+    def handle_ping(self) -> None:
+        if not self._control.take():
+            self._refuse(1008, f"more than {MAX_CONTROL:g} pings a second")
+        elif not self.close_sent:
+            super().handle_ping()
+
+    def handle_pong(self, event: Frame) -> None:
+        if not self._control.take():
+            self._refuse(1008, f"more than {MAX_CONTROL:g} pongs a second")
+        elif not self.close_sent:
+            super().handle_pong(event)
+
+    def _refuse(self, code: int, reason: str) -> None:
+        """Close with a reason, without waiting for the peer to agree."""
+        if not self.close_sent:
+            log.info("%s:%s closed: %s", *(self.client or ("?", 0)), reason)
+            self.frames = []
+            self.conn.send_close(code, reason)
+            self.handle_parser_exception()
+            self.loop.call_later(FAREWELL_S, self.transport.abort)
+
+    def pause_writing(self) -> None:
+        self._waited = True
+        self._patience.begin()
+        super().pause_writing()
+
+    def resume_writing(self) -> None:
+        self._patience.end()
+        super().resume_writing()
+
+    def send_keepalive_ping(self) -> None:
+        self._waited = not self.writable.is_set()
+        super().send_keepalive_ping()
+
+    def keepalive_timeout(self) -> None:
+        if self._waited:
+            self._waited = not self.writable.is_set()
+            self.pong_timer = self.loop.call_later(self.ping_timeout or 0, self.keepalive_timeout)
+        else:
+            self.transport.abort()
+
+    async def send(self, message: Any) -> None:
+        await self.writable.wait()
+        if self.close_sent and message["type"] == "websocket.send":  # uvicorn would report an error of ours
+            raise ClientDisconnected
+        await super().send(message)
+
+    def on_task_complete(self, task: asyncio.Task[None]) -> None:
+        super().on_task_complete(task)
+        # close() waits until everything is sent, which a stalled peer can delay for ever.
+        self.loop.call_later(FAREWELL_S, self.transport.abort)
+
+
+def _is_text(parts: list[bytes]) -> bool:
+    try:
+        b"".join(parts).decode()
+    except UnicodeDecodeError:
+        return False
+    return True
