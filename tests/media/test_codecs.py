@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import zlib
 
 import cv2
@@ -245,12 +246,65 @@ def test_pixels_pass_through_decode() -> None:
     assert codecs.decode(image) is image
 
 
-def test_the_camera_s_rotation_mark_is_ignored() -> None:
-    data = jpeg(64, 48)
-    turned = b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0"
-    marked = data[:2] + segment(0xE1, turned) + data[2:]
-    assert cv2.imdecode(np.frombuffer(marked, np.uint8), cv2.IMREAD_COLOR).shape == (64, 48, 3)  # type: ignore[union-attr]
-    assert codecs.decode(codecs.check_jpeg(marked, max_pixels=10**6)).shape == (48, 64, 3)
+def exif(orientation: int, order: str = "MM") -> bytes:
+    """A segment that says how to turn the picture."""
+    big = order == "MM"
+    entry = struct.pack(">HHIHH" if big else "<HHIHH", 0x0112, 3, 1, orientation, 0)
+    head = order.encode() + struct.pack(">HIH" if big else "<HIH", 42, 8, 1)
+    return segment(0xE1, b"Exif\0\0" + head + entry + bytes(4))
+
+
+def marked(data: bytes, orientation: int, order: str = "MM") -> bytes:
+    return data[:2] + exif(orientation, order) + data[2:]
+
+
+@pytest.mark.parametrize("order", ["MM", "II"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_every_picture_is_upright_and_its_size_is_that_of_the_upright_one(orientation: int, order: str) -> None:
+    """Fault 3. The truth is OpenCV's own turning, which is that of browsers."""
+    data = marked(jpeg(64, 48), orientation, order)
+    expected = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    assert expected is not None
+    encoded = codecs.check_jpeg(data, max_pixels=10**6)
+    assert (encoded.height, encoded.width) == expected.shape[:2] == ((64, 48) if orientation >= 5 else (48, 64))
+    np.testing.assert_array_equal(codecs.decode(encoded), expected)
+    assert codecs.decode(encoded, at_least=32).shape[:2] == (encoded.height // 2, encoded.width // 2)
+    assert codecs.thumbnail(encoded).shape == (encoded.height // 8, encoded.width // 8)
+
+
+@given(st.binary(max_size=80), st.sampled_from([b"", b"II*\0\x08\0\0\0", b"MM\0*\0\0\0\x08"]))
+def test_whatever_exif_says_the_picture_is_read(body: bytes, start: bytes) -> None:
+    data = jpeg(16, 8)
+    survives(data[:2] + segment(0xE1, b"Exif\0\0" + start + body) + data[2:])
+
+
+@pytest.mark.parametrize("orientation", [0, 9, 65535])
+def test_an_orientation_that_does_not_exist_is_none(orientation: int) -> None:
+    assert codecs.check_jpeg(marked(jpeg(64, 48), orientation), max_pixels=10**6).orientation == 1
+
+
+@pytest.mark.parametrize("kind", REAL)
+def test_a_picture_without_its_end_is_decoded_and_marked(kind: str) -> None:
+    """Fault 9. Browsers show what came, and grey for the rest."""
+    data = REAL[kind]
+    whole = codecs.check_jpeg(data, max_pixels=10**6)
+    assert not whole.damaged
+    assert not codecs.check_jpeg(data + b"\r\n", max_pixels=10**6).damaged, "some cameras fill up"
+    image = codecs.decode(whole)
+    for cut in (2, 1, len(data) // 20):
+        part = codecs.check_jpeg(data[:-cut], max_pixels=10**6)
+        assert part.damaged
+        found = codecs.decode(part)
+        assert found.shape == image.shape
+        if kind != "progressive":
+            np.testing.assert_array_equal(found[:16], image[:16])
+            assert cut > 2 or np.array_equal(found, image)
+
+
+def test_what_phones_make_is_called_by_its_name() -> None:
+    """Fault 2."""
+    with pytest.raises(BadImage, match="HEIC pictures are not read: convert them"):
+        codecs.check_jpeg(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(100), max_pixels=10**6)
 
 
 def test_encode_jpeg() -> None:

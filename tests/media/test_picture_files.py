@@ -5,6 +5,7 @@ from __future__ import annotations
 import resource
 import struct
 import tempfile
+import zlib
 from pathlib import Path
 
 import cv2
@@ -43,6 +44,7 @@ def claiming_chunk(length: int) -> bytes:
         (b"", "can't be read as a picture"),
         (b"GIF89a", "can't be read as a picture"),
         (JPEG[:40], "cut off"),
+        (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(50), "HEIC pictures are not read: convert"),
     ],
 )
 def test_a_file_that_lies_is_refused_by_its_header(data: bytes, why: str, tmp_path: Path) -> None:
@@ -58,6 +60,39 @@ def test_whole_files_are_read(ending: str, tmp_path: Path) -> None:
     path = tmp_path / f"a{ending}"
     path.write_bytes(cv2.imencode(ending, PICTURE)[1].tobytes())
     assert read_picture(path).shape == (64, 48, 3)
+
+
+def exif(orientation: int) -> bytes:
+    """EXIF data: how to turn the picture."""
+    return b"II*\0" + struct.pack("<IHHHIHHI", 8, 1, 0x0112, 3, 1, orientation, 0, 0)
+
+
+def chunk(kind: bytes, body: bytes) -> bytes:
+    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_pngs_and_webps_are_turned_as_jpegs_are(orientation: int, tmp_path: Path) -> None:
+    """Fault 3, of files. Browsers turn all three."""
+    corner = PICTURE.copy()
+    corner[:16, :8] = 255
+    jpeg = cv2.imencode(".jpg", corner)[1].tobytes()
+    app1 = b"Exif\0\0" + exif(orientation)
+    (tmp_path / "a.jpg").write_bytes(jpeg[:2] + b"\xff\xe1" + struct.pack(">H", len(app1) + 2) + app1 + jpeg[2:])
+    png = cv2.imencode(".png", corner)[1].tobytes()
+    (tmp_path / "a.png").write_bytes(png[:33] + chunk(b"eXIf", exif(orientation)) + png[33:])
+    webp = cv2.imencode(".webp", corner)[1].tobytes()[12:]
+    extended = b"VP8X" + struct.pack("<II", 10, 8) + struct.pack("<I", 47)[:3] + struct.pack("<I", 63)[:3]
+    body = b"WEBP" + extended + webp + b"EXIF" + struct.pack("<I", len(exif(orientation))) + exif(orientation)
+    (tmp_path / "a.webp").write_bytes(b"RIFF" + struct.pack("<I", len(body)) + body)
+    pictures = [read_picture(tmp_path / name).astype(int) for name in ("a.jpg", "a.png", "a.webp")]
+    assert all(abs(picture - pictures[0]).max() < 30 for picture in pictures[1:])
+    assert pictures[0].shape == ((48, 64, 3) if orientation >= 5 else (64, 48, 3))
+    bright = np.argwhere(pictures[0][:, :, 0] > 200).mean(axis=0) > np.array(pictures[0].shape[:2]) / 2
+    assert (
+        tuple(bright)
+        == {1: (0, 0), 2: (0, 1), 3: (1, 1), 4: (1, 0), 5: (0, 0), 6: (0, 1), 7: (1, 1), 8: (1, 0)}[orientation]
+    )
 
 
 @given(st.binary(max_size=60), st.sampled_from([JPEG, PNG]), st.integers(0, 80))

@@ -30,12 +30,7 @@ BAD_CAMERA: list[tuple[str, list[str | bytes], str, str]] = [
     ("not JSON", ["hello"], "bad_message", "expected one of"),
     ("unknown type", ['{"type":"reboot"}'], "bad_message", "reboot"),
     ("two announcements", [metadata(1), metadata(2)], "bad_message", "two frame_metadata"),
-    ("not a JPEG", [metadata(1), b"PNG? no."], "bad_image", "JPEG"),
-    ("empty picture", [metadata(1), b""], "bad_image", "JPEG"),
-    ("cut JPEG", [metadata(1), picture()[:60]], "bad_image", ""),
-    ("claims 30000x30000", [metadata(1), HUGE], "too_large", "30000"),
     ("long text", ["x" * 33000], "too_large", "32768"),
-    ("big picture", [metadata(1), picture() + bytes(4 << 20)], "too_large", "4194304"),
 ]
 
 
@@ -54,6 +49,42 @@ async def test_a_malformed_message_is_answered_and_closes_only_that_peer(
     stream = await server.stream(name)
     assert balanced(stream)
     assert stream["in_flight"] == 0
+
+
+@pytest.mark.parametrize(
+    ("what", "jpeg", "reason", "part"),
+    [
+        ("no-jpeg", b"PNG? no.", "bad_image", "JPEG"),
+        ("empty", b"", "bad_image", "JPEG"),
+        ("cut", picture()[:60], "bad_image", "cut off"),
+        ("huge", HUGE, "too_large", "30000"),
+        ("big", picture() + bytes(4 << 20), "too_large", "4194304"),
+        ("heic", b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "bad_image", "HEIC pictures are not read"),
+    ],
+)
+async def test_a_bad_picture_is_dropped_with_its_reason_and_the_session_goes_on(
+    server: Running, what: str, jpeg: bytes, reason: str, part: str
+) -> None:
+    """Fault 11."""
+    async with peer(f"{server.ws}/ws/camera/bad-{what}") as camera:
+        assert await publish(camera, 1) == {"result": 1}
+        await camera.send_frame(1, jpeg)
+        answer, _ = await camera.next("result", "dropped", "error")
+        assert (answer["type"], answer["frameNumber"], answer["reason"]) == ("dropped", 1, reason)
+        assert part in answer["message"]
+        assert await publish(camera, 1, start=2) == {"result": 1}
+        stream = await server.stream(f"bad-{what}")
+        assert balanced(stream)
+        assert (stream["received"], stream["dropped"]) == (3, {reason: 1})
+
+
+async def test_a_picture_without_its_end_gets_a_result_that_says_so(server: Running) -> None:
+    """Fault 9."""
+    async with peer(f"{server.ws}/ws/camera/noeoi") as camera:
+        for seq, jpeg in enumerate((picture(), picture()[:-2], picture()[: -len(picture()) // 10])):
+            await camera.send_frame(seq, jpeg)
+            answer, _ = await camera.next("result", "dropped", "error")
+            assert (answer["type"], answer.get("damaged", False)) == ("result", seq > 0)
 
 
 async def test_a_picture_that_only_fails_in_decoding_fails_alone(server: Running) -> None:

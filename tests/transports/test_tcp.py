@@ -208,26 +208,39 @@ HUGE = picture().replace(struct.pack(">HH", 180, 320), struct.pack(">HH", 30000,
 
 
 @pytest.mark.parametrize(
-    ("stream", "jpeg", "code", "part"),
+    ("jpeg", "reason", "part"),
     [
-        ("alone", b"PNG? no.", "bad_image", "JPEG"),
-        ("alone", b"", "bad_image", "JPEG"),
-        ("alone", HUGE, "too_large", "30000"),
-        ("alone", picture() + bytes(4 << 20), "too_large", "4194304"),
-        ("a b", picture(), "bad_request", "stream name"),
-        ("", picture(), "bad_request", "stream name"),
+        (b"PNG? no.", "bad_image", "JPEG"),
+        (b"", "bad_image", "JPEG"),
+        (HUGE, "too_large", "30000"),
+        (picture() + bytes(4 << 20), "too_large", "4194304"),
     ],
 )
-async def test_a_frame_that_cannot_be_taken_is_refused_alone(
-    server: Running, stream: str, jpeg: bytes, code: str, part: str
+async def test_a_picture_that_cannot_be_taken_is_dropped_alone(
+    server: Running, jpeg: bytes, reason: str, part: str
 ) -> None:
+    """Fault 11."""
     async with tcp_peer(server.tcp) as camera:
         alone = fresh()
         await camera.publish(alone, 1)
-        await camera.send(frame(alone if stream == "alone" else stream, 1, jpeg))
+        await camera.send(frame(alone, 1, jpeg))
+        answer = await camera.next("error", "result", "dropped")
+        assert (answer["type"], answer["reason"], answer["seq"]) == ("dropped", reason, 1)
+        assert part in answer["message"]
+        assert (await camera.publish(alone, 1, start=2))[0]["type"] == "result", "the stream goes on"
+        stream = await server.stream(alone)
+        assert (stream["received"], stream["delivered"], stream["dropped"]) == (3, 2, {reason: 1})
+
+
+@pytest.mark.parametrize("name", ["a b", ""])
+async def test_a_frame_of_no_stream_is_refused_alone(server: Running, name: str) -> None:
+    async with tcp_peer(server.tcp) as camera:
+        alone = fresh()
+        await camera.publish(alone, 1)
+        await camera.send(frame(name, 1, picture()))
         error = await camera.next("error", "result")
-        assert (error["type"], error["code"], error["seq"]) == ("error", code, 1)
-        assert part in error["message"]
+        assert (error["type"], error["code"], error["seq"]) == ("error", "bad_request", 1)
+        assert "stream name" in error["message"]
         assert (await camera.publish(alone, 1, start=2))[0]["type"] == "result", "the stream goes on"
 
 
@@ -431,7 +444,8 @@ async def test_a_map_between_metadata_and_picture_is_no_picture(server: Running)
     async with peer(f"{server.ws}/ws/camera/mixed") as camera:
         await camera.ws.send(metadata(1))
         await camera.ws.send(msgspec.msgpack.encode(frame("mixed", 1)))
-        assert (await camera.refused())["code"] == "bad_image"
+        answer, _ = await camera.next("dropped", "error")
+        assert answer["reason"] == "bad_image"
 
 
 async def test_limits_hold_over_tcp_too() -> None:

@@ -222,14 +222,14 @@ class PublishCall(Call[Answer]):
                 if ready is None:
                     return
                 jpeg = ready.jpeg
-                check(jpeg)
                 head = FrameHead(self._stream, seq, time.time() * 1000)
                 link = await self._room()  # another one, where the last was lost while we waited for the picture
                 self._under_way[seq] = _Sent(time.perf_counter(), ready.size)
                 most = link.limits.max_message_bytes
-                if len(jpeg) > most:
-                    too_large = TooLarge(f"picture of {len(jpeg)} bytes: the server takes at most {most}")
-                    self.refused(too_large, seq)
+                try:
+                    check(jpeg, most)
+                except (BadImage, TooLarge) as e:
+                    self.refused(e, seq)
                 else:
                     await link.send(head, jpeg)
                 seq += 1

@@ -14,7 +14,7 @@ from collections.abc import AsyncGenerator, AsyncIterable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeGuard
 
-from sightline.core.errors import FAULTS, BadImage
+from sightline.core.errors import FAULTS, BadImage, TooLarge
 
 if TYPE_CHECKING:
     import numpy as np
@@ -77,8 +77,10 @@ def encode(picture: Picture, form: Form) -> Prepared:
     return Prepared(codecs.encode_jpeg(smaller, form.quality), size)
 
 
-def check(jpeg: Jpeg) -> None:
-    """Raise BadImage for bytes that don't begin like a JPEG."""
+def check(jpeg: Jpeg, most: int) -> None:
+    """Raise BadImage for bytes that don't begin like a JPEG, TooLarge for more than ``most`` of them."""
+    if len(jpeg) > most:
+        raise TooLarge(f"picture of {len(jpeg)} bytes: the server takes at most {most}")
     if bytes(jpeg[:2]) != b"\xff\xd8":
         begins = bytes(jpeg[:4]).hex(" ") or "nothing"
         raise BadImage(f"a picture of {len(jpeg)} bytes that begins with {begins}: expected a JPEG (ff d8) or an array")

@@ -34,11 +34,15 @@ def check_stream_name(name: str) -> str:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Encoded:
-    """A JPEG that is still to be decoded. Width and height come from its header."""
+    """A JPEG that is still to be decoded. Width and height, from its header, are those of the upright picture."""
 
     data: bytes
     width: int
     height: int
+    orientation: int = 1
+    """How to turn what is stored, as EXIF numbers it: see ``media.orientation``."""
+    damaged: bool = False
+    """True if its end is missing. It is decoded as browsers do, with grey in place of what did not come."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,6 +61,8 @@ class Frame:
     """``captured_at`` on this machine's clock (``time.time()``), where the publisher measured the difference."""
     quality: int = 80
     """Quality of the JPEG that viewers get, where the picture came as pixels."""
+    damaged: bool = False
+    """True if a part of the picture is missing or wrong, as its decoder or its missing end says."""
 
     @property
     def size(self) -> tuple[int, int]:

@@ -2,74 +2,92 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 
 from sightline.core.errors import BadImage, ProtocolError, TooLarge
 from sightline.core.types import Image
-from sightline.media import codecs
+from sightline.media import codecs, heif, orientation
 
 MAX_PIXELS = 1 << 28
 """Most pixels of a picture file: width times height. The largest phone cameras have 200 million."""
 PNG = b"\x89PNG\r\n\x1a\n"
 
 
+class Picture(NamedTuple):
+    """A picture file's content."""
+
+    image: Image
+    """H x W x 3 BGR pixels, upright."""
+    damaged: bool = False
+    """True if its end is missing, so that a part may be grey."""
+    pictures: int = 1
+    """Number of pictures that the file has. Of an animation only the first is read."""
+
+
 def read_picture(path: Path) -> Image:
-    """Read a file as H x W x 3 BGR pixels, turned as its EXIF data asks.
+    """The upright pixels of a file, H x W x 3 BGR. Raises as ``open_picture`` does."""
+    return open_picture(path).image
+
+
+def open_picture(path: Path) -> Picture:
+    """Read a picture file.
 
     Raises BadImage for a file that is no picture, is cut off, or can't be opened; TooLarge above ``MAX_PIXELS``. A JPEG
     or PNG that lies about its size is refused by its header: 690 bytes can cost 16 s and 5 GB, 91 bytes 4 GB.
     """
     try:
-        data = np.fromfile(path, np.uint8)  # cv2.imread can't open every name on Windows
+        return _decoded(path.read_bytes())  # cv2.imread can't open every name on Windows
     except OSError as e:
         raise BadImage(f"{path} can't be read as a picture: {e.strerror or e}") from None
-    try:
-        return decode_picture(data.tobytes())
     except ProtocolError as e:
         raise type(e)(f"{path} can't be read as a picture: {e.message}") from None
-
-
-def decode_picture(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Image:
-    """Decode a picture file's content as ``read_picture`` does. Raises BadImage, or TooLarge above ``max_pixels``."""
-    _check_header(data, max_pixels)
-    try:
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
     except cv2.error as e:
-        raise BadImage(f"it can't be decoded: {e.err}") from None
+        raise BadImage(f"{path} can't be read as a picture: {e.err}") from None
+
+
+def _decoded(data: bytes) -> Picture:
+    if data[:3] == b"\xff\xd8\xff":
+        jpeg = codecs.check_jpeg(data, max_pixels=MAX_PIXELS)
+        return Picture(codecs.decode(jpeg), jpeg.damaged)
+    if heif.is_heic(data[:64]):
+        raise BadImage(heif.ADVICE)
+    turned, pictures, flags = orientation.UPRIGHT, 1, cv2.IMREAD_COLOR
+    if data[:8] == PNG or (data[:4] == b"RIFF" and data[8:12] == b"WEBP"):
+        chunks = list(_png_chunks(data) if data[:8] == PNG else _webp_chunks(data))
+        turned = next((orientation.of_exif(body) for kind, body in chunks if kind in (b"eXIf", b"EXIF")), turned)
+        frames = sum(kind in (b"fcTL", b"ANMF") for kind, _ in chunks)
+        pictures = max(1, frames)
+        flags |= cv2.IMREAD_IGNORE_ORIENTATION
+    image = cv2.imdecode(np.frombuffer(data, np.uint8), flags) if data else None
     if image is None:
         raise BadImage("its content is of no kind that is known, or damaged")
-    return np.asarray(image, np.uint8)
+    return Picture(orientation.upright(np.asarray(image, np.uint8), turned), pictures=pictures)
 
 
-def _check_header(data: bytes, max_pixels: int) -> None:
-    if data[:3] == b"\xff\xd8\xff":
-        _check_size(*codecs.jpeg_size(data), max_pixels)
-    elif data[:4] == b"RIFF" and data[8:12] == b"WEBP":
-        _check_size(*_webp_size(data), max_pixels)
-    elif data[:8] == PNG and len(data) >= 24:
-        _check_size(int.from_bytes(data[16:20], "big"), int.from_bytes(data[20:24], "big"), max_pixels)
-        at = len(PNG)
-        while at < len(data):  # OpenCV makes room for what a chunk claims to have
-            length = int.from_bytes(data[at : at + 4], "big")
-            at += 12 + length
-            if at > len(data):
-                raise BadImage(f"PNG cut off: a chunk of {length} bytes in a file of {len(data)}")
+def _png_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Kind and beginning of each chunk. Raises TooLarge or BadImage for what would cost OpenCV too much."""
+    if len(data) >= 24:
+        width, height = int.from_bytes(data[16:20], "big"), int.from_bytes(data[20:24], "big")
+        if width * height > MAX_PIXELS:
+            raise TooLarge(f"picture of {width}x{height} = {width * height} pixels: expected at most {MAX_PIXELS}")
+    at = len(PNG)
+    while at < len(data):  # OpenCV makes room for what a chunk claims to have
+        length = int.from_bytes(data[at : at + 4], "big")
+        if at + 12 + length > len(data):
+            raise BadImage(f"PNG cut off: a chunk of {length} bytes in a file of {len(data)}")
+        yield data[at + 4 : at + 8], data[at + 8 : at + 8 + min(length, 1 << 16)]
+        at += 12 + length
 
 
-def _webp_size(data: bytes) -> tuple[int, int]:
-    """Width and height from a WebP's header; of an animation, those of its canvas."""
-    kind, numbers = data[12:16], data[20:30].ljust(10, b"\0")
-    if kind == b"VP8X":
-        return int.from_bytes(numbers[4:7], "little") + 1, int.from_bytes(numbers[7:10], "little") + 1
-    if kind == b"VP8L":
-        bits = int.from_bytes(numbers[1:5], "little")
-        return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
-    return int.from_bytes(numbers[6:8], "little") & 0x3FFF, int.from_bytes(numbers[8:10], "little") & 0x3FFF
-
-
-def _check_size(width: int, height: int, max_pixels: int) -> None:
-    if width * height > max_pixels:
-        raise TooLarge(f"picture of {width}x{height} = {width * height} pixels: expected at most {max_pixels}")
+def _webp_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Kind and beginning of each chunk."""
+    at = 12
+    while at + 8 <= len(data):
+        length = int.from_bytes(data[at + 4 : at + 8], "little")
+        yield data[at : at + 4], data[at + 8 : at + 8 + min(length, 1 << 16)].removeprefix(orientation.EXIF)
+        at += 8 + length + length % 2

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
-from sightline.core.errors import TooLarge
+from sightline.core.errors import BadImage, TooLarge
 from sightline.core.metrics import TokenBucket
 from sightline.core.types import Frame, Image
 from sightline.media import codecs
@@ -35,15 +35,24 @@ class Ingest:
         self._bucket = TokenBucket(settings.max_fps)
 
     def put_jpeg(self, seq: int, captured_at: float, clock_offset: float | None, data: bytes) -> None:
-        """Put a JPEG into the stream. Raises TooLarge or BadImage, in which case the stream has not counted it.
+        """Put a JPEG into the stream. One that can't be taken is counted and its publisher told why.
 
         ``captured_at``: seconds on the publisher's clock. ``clock_offset``: seconds to be added to it for this
         machine's clock, where the publisher measured them.
         """
-        self._put(self._jpeg(seq, captured_at, clock_offset, data))
+        frame = self._jpeg(seq, captured_at, clock_offset, data)
+        if frame is not None:
+            self._put(frame)
 
     def put_image(
-        self, seq: int, captured_at: float | None, clock_offset: float | None, image: Image, *, quality: int = 80
+        self,
+        seq: int,
+        captured_at: float | None,
+        clock_offset: float | None,
+        image: Image,
+        *,
+        quality: int = 80,
+        damaged: bool = False,
     ) -> None:
         """Put a decoded picture into the stream, H x W x 3 BGR.
 
@@ -54,14 +63,16 @@ class Ingest:
         if captured_at is None:
             captured_at, clock_offset = now + EPOCH, None
         here = _on_our_clock(captured_at, clock_offset, now)
-        self._put(Frame(self.stream.name, seq, captured_at, now, image, here, quality))
+        self._put(Frame(self.stream.name, seq, captured_at, now, image, here, quality, damaged))
 
     def begin_jpeg(self, seq: int, captured_at: float, clock_offset: float | None, data: bytes) -> Frame | None:
         """Take a JPEG that comes with its result: the stream has to be given that result, or told that it failed.
 
-        None where the frame was dropped, and answered. Raises as ``put_jpeg`` does.
+        None where the frame was dropped, or can't be taken, and answered.
         """
         frame = self._jpeg(seq, captured_at, clock_offset, data)
+        if frame is None:
+            return None
         if not self._bucket.take():
             self.stream.refuse(frame)
             return None
@@ -73,13 +84,17 @@ class Ingest:
         else:
             self.stream.refuse(frame)
 
-    def _jpeg(self, seq: int, captured_at: float, clock_offset: float | None, data: bytes) -> Frame:
+    def _jpeg(self, seq: int, captured_at: float, clock_offset: float | None, data: bytes) -> Frame | None:
         now = time.monotonic()
-        if len(data) > self._settings.max_message_bytes:
-            raise TooLarge(f"picture of {len(data)} bytes: expected at most {self._settings.max_message_bytes}")
-        image = codecs.check_jpeg(data, max_pixels=self._settings.max_pixels)
+        try:
+            if len(data) > self._settings.max_message_bytes:
+                raise TooLarge(f"picture of {len(data)} bytes: expected at most {self._settings.max_message_bytes}")
+            image = codecs.check_jpeg(data, max_pixels=self._settings.max_pixels)
+        except (BadImage, TooLarge) as e:
+            self.stream.turn_away(seq, e)
+            return None
         here = _on_our_clock(captured_at, clock_offset, now)
-        return Frame(self.stream.name, seq, captured_at, now, image, here)
+        return Frame(self.stream.name, seq, captured_at, now, image, here, damaged=image.damaged)
 
 
 def _on_our_clock(captured_at: float, clock_offset: float | None, received_at: float) -> float | None:
@@ -109,10 +124,10 @@ class Pacer(Generic[T]):
         """Time of the last notice."""
         self._more: list[T] = []
 
-    def later(self, frame: Frame, notice: T) -> None:
-        """Send a notice of a frame when its time has come."""
+    def later(self, received_at: float, notice: T) -> None:
+        """Send a notice of a frame, which came then on ``time.monotonic()``, when its time has come."""
         now = time.monotonic()
-        due = max(frame.received_at, self._due) + PACE_S
+        due = max(received_at, self._due) + PACE_S
         if due <= now:
             self._say([notice])
         elif self._held < self._max_pending:

@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from sightline.core.errors import BadImage, TooLarge
 from sightline.core.mailbox import Mailbox
 from sightline.core.types import Frame, FrameResult
 from sightline.wire.messages import Adapt, SettingsMessage, SettingsRefused, Status
@@ -13,6 +14,9 @@ from sightline.wire.requests import PerformanceStats
 
 DropReason: TypeAlias = Literal["replaced", "unwatched", "rate", "closed"]
 """replaced: a newer frame came first. unwatched: nobody wants results. rate: above max_fps. closed: the end came."""
+LostReason: TypeAlias = Literal["late", "undecodable", "bad_image", "too_large"]
+"""Pictures that came and never became frames. late: skipped, as this machine could not keep up. undecodable: lost in
+decoding. bad_image: no JPEG that is read. too_large: over a limit."""
 
 
 class Publisher:
@@ -33,6 +37,9 @@ class Publisher:
 
     def drop(self, frame: Frame, reason: DropReason) -> None:
         """The frame was dropped."""
+
+    def refuse(self, seq: int, error: BadImage | TooLarge) -> None:
+        """The picture with that number could not be taken. The session goes on."""
 
     def fail(self, frame: Frame, message: str) -> None:
         """Decoding or the model failed on the frame."""

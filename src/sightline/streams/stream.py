@@ -9,7 +9,7 @@ from contextlib import suppress
 from functools import partial
 
 from sightline.analytics.base import Pipeline
-from sightline.core.errors import FAULTS, told
+from sightline.core.errors import FAULTS, BadImage, TooLarge, told
 from sightline.core.events import Event
 from sightline.core.fence import Fence
 from sightline.core.mailbox import Mailbox
@@ -172,6 +172,12 @@ class Stream:
         """Count a frame that came faster than the server takes."""
         self.meters.received(frame)
         self._drop(frame, "rate")
+
+    def turn_away(self, seq: int, error: BadImage | TooLarge) -> None:
+        """Count a picture that can't be taken, and tell its publisher."""
+        self.meters.lost("too_large" if isinstance(error, TooLarge) else "bad_image")
+        if self.publisher is not None:
+            self._fenced(self.publisher, partial(self.publisher.refuse, seq, error))
 
     def pause(self, reason: str | None) -> None:
         """The publisher lost its camera and waits for it; with None it came back."""

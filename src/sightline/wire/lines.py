@@ -34,6 +34,8 @@ class Line(Struct, omit_defaults=True, kw_only=True):
     stages: dict[str, float]
     segments: tuple[Segment, ...] | UnsetType = UNSET
     """Classes with their share of the picture, of models that give every pixel a class."""
+    damaged: bool = False
+    """True where a part of the picture is missing."""
     extras: dict[str, Any] = {}
     """Data of the stages after the model, by the stage's name."""
 

@@ -158,6 +158,8 @@ class ResultMessage(Struct, tag="result", omit_defaults=True, kw_only=True):
     """Over WebRTC: RTP time of the picture."""
     browser: str = ""
     """Set where the camera's own browser found this: what ran the model there, such as ``wasm, 2 threads``."""
+    damaged: bool = False
+    """True where a part of the picture is missing, so that what was there may not have been found."""
     extras: dict[str, Any] = {}
     """Data of the stages after the model, by the stage's name."""
 
@@ -195,6 +197,7 @@ class ViewerFrame(Struct, tag="frame_metadata", rename=JSON_NAMES, omit_defaults
     reused: bool = False
     rtp_timestamp: int | None = None
     browser: str = ""
+    damaged: bool = False
     extras: dict[str, Any] = {}
 
 
@@ -227,6 +230,7 @@ def said_of(result: FrameResult) -> dict[str, Any]:
         "segments": result.segments,
         "reused": result.reused is not None,
         "browser": result.browser,
+        "damaged": frame.damaged,
         "extras": dict(result.extras),
     }
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from typing import Protocol
 
-from sightline.core.errors import ShuttingDown, SightlineError
+from sightline.core.errors import BadImage, ShuttingDown, SightlineError, TooLarge
 from sightline.core.types import Frame, FrameResult
 from sightline.streams.ingest import EPOCH, Pacer
 from sightline.streams.publisher import DropReason, Publisher
@@ -51,7 +52,12 @@ class TcpPublisher(Publisher):
 
     def drop(self, frame: Frame, reason: DropReason) -> None:
         """Say that the frame was dropped."""
-        self._pacer.later(frame, DroppedMessage(stream=self._name, seq=frame.seq, reason=reason))
+        self._pacer.later(frame.received_at, DroppedMessage(stream=self._name, seq=frame.seq, reason=reason))
+
+    def refuse(self, seq: int, error: BadImage | TooLarge) -> None:
+        """Say that a picture could not be taken."""
+        notice = DroppedMessage(stream=self._name, seq=seq, reason=error.code, message=error.message)
+        self._pacer.later(time.monotonic(), notice)
 
     def fail(self, frame: Frame, message: str) -> None:
         """Say that the frame failed."""

@@ -9,7 +9,7 @@ from functools import partial
 
 from starlette.websockets import WebSocket
 
-from sightline.core.errors import BadRequest, IdleTimeout, LimitReached, ProtocolError
+from sightline.core.errors import BadImage, BadRequest, IdleTimeout, LimitReached, ProtocolError, TooLarge
 from sightline.core.mailbox import Mailbox
 from sightline.core.types import Frame, FrameResult
 from sightline.inference.client_results import result_of
@@ -46,11 +46,15 @@ class WebSocketPublisher(Publisher):
 
     def drop(self, frame: Frame, reason: DropReason) -> None:
         """Say that the frame was dropped."""
-        self._pacer.later(frame, JsonDropped(seq=frame.seq, reason=reason))
+        self._pacer.later(frame.received_at, JsonDropped(seq=frame.seq, reason=reason))
 
     def _say_dropped(self, notices: list[JsonDropped]) -> None:
         for notice in notices:
             self.say(protocol.encode(notice))
+
+    def refuse(self, seq: int, error: BadImage | TooLarge) -> None:
+        """Say that a picture could not be taken."""
+        self._pacer.later(time.monotonic(), JsonDropped(seq=seq, reason=error.code, message=error.message))
 
     def fail(self, frame: Frame, message: str) -> None:
         """Say that the frame failed."""

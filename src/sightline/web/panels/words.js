@@ -10,6 +10,10 @@ const REASONS = {
   loading: "the model was loading",
   failed: "the model failed on them",
   closed: "the connection ended",
+  late: "the server could not keep up with the camera",
+  undecodable: "damaged on their way",
+  bad_image: "not readable as a JPEG",
+  too_large: "too large",
 };
 
 /** Reason of dropped pictures in words. @param {string} reason */
