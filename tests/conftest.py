@@ -37,6 +37,15 @@ def assets() -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def cases() -> Path:
+    """The folder of small inputs that once failed. Tests that need it skip where it is absent."""
+    folder = Path(os.environ.get("SIGHTLINE_CASES", ROOT.parent / "shared" / "cases" / "from-reports"))
+    if not folder.is_dir():
+        pytest.skip(f"no cases at {folder}: set SIGHTLINE_CASES to the folder of inputs that once failed")
+    return folder
+
+
 @pytest.fixture
 def make_graph(tmp_path: Path) -> MakeGraph:
     """Makes an ONNX file in the test's own folder: see ``made_graph``."""

@@ -18,7 +18,7 @@ from sightline.models.base import Model, Options
 from sightline.offline.run import AHEAD, Run, Tally
 from sightline.sinks import jsonl, video
 from sightline.sinks.base import Entry, Sink
-from sightline.sources.base import Shot, Source, open_source
+from sightline.sources.base import Lose, Shot, Source, open_source, unnoticed
 from sightline.zoo.loader import load_model
 from support.clips import number_of, numbered, read_clip, write_clip
 from support.results import DETECTOR, SEGMENTER, entry, two_found
@@ -34,6 +34,7 @@ class Numbers:
     idle = False
 
     def __init__(self, count: int, *, live: bool = False, breaks_at: int | None = None) -> None:
+        self.lose: Lose = unnoticed
         self.total: int | None = count
         self.live = live
         self.given = 0

@@ -7,12 +7,10 @@ import contextlib
 import functools
 import itertools
 import socket
-import threading
 import time
 import wave
-from collections.abc import Iterator
 from fractions import Fraction
-from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import av
@@ -24,16 +22,10 @@ from sightline.core.errors import SourceError
 from sightline.sources import _gate, network
 from sightline.sources.base import open_source, shown
 from support.clips import moving, number_of, numbered, write_clip
+from support.http_files import Quiet, http
 from support.rtsp import RtspServer, free_port
 
 SECRET = "c4n4ry"
-
-
-class Quiet(SimpleHTTPRequestHandler):
-    """Files, and no log on stderr."""
-
-    def log_message(self, format: str, *args: object) -> None:
-        return
 
 
 class Mjpeg(BaseHTTPRequestHandler):
@@ -52,20 +44,6 @@ class Mjpeg(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: object) -> None:
         return
-
-
-@contextlib.contextmanager
-def http(handler: type[BaseHTTPRequestHandler] | functools.partial[Quiet]) -> Iterator[str]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 @pytest.mark.parametrize(

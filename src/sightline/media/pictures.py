@@ -18,7 +18,7 @@ MAX_PIXELS = 1 << 28
 PNG = b"\x89PNG\r\n\x1a\n"
 
 
-class Picture(NamedTuple):
+class PictureFile(NamedTuple):
     """A picture file's content."""
 
     image: Image
@@ -34,26 +34,25 @@ def read_picture(path: Path) -> Image:
     return open_picture(path).image
 
 
-def open_picture(path: Path) -> Picture:
+def open_picture(path: Path) -> PictureFile:
     """Read a picture file.
 
     Raises BadImage for a file that is no picture, is cut off, or can't be opened; TooLarge above ``MAX_PIXELS``. A JPEG
     or PNG that lies about its size is refused by its header: 690 bytes can cost 16 s and 5 GB, 91 bytes 4 GB.
     """
     try:
-        return _decoded(path.read_bytes())  # cv2.imread can't open every name on Windows
+        return decode_picture(path.read_bytes())  # cv2.imread can't open every name on Windows
     except OSError as e:
         raise BadImage(f"{path} can't be read as a picture: {e.strerror or e}") from None
     except ProtocolError as e:
         raise type(e)(f"{path} can't be read as a picture: {e.message}") from None
-    except cv2.error as e:
-        raise BadImage(f"{path} can't be read as a picture: {e.err}") from None
 
 
-def _decoded(data: bytes) -> Picture:
+def decode_picture(data: bytes) -> PictureFile:
+    """Decode a picture file's content. Raises as ``open_picture`` does."""
     if data[:3] == b"\xff\xd8\xff":
         jpeg = codecs.check_jpeg(data, max_pixels=MAX_PIXELS)
-        return Picture(codecs.decode(jpeg), jpeg.damaged)
+        return PictureFile(codecs.decode(jpeg), jpeg.damaged)
     if heif.is_heic(data[:64]):
         raise BadImage(heif.ADVICE)
     turned, pictures, flags = orientation.UPRIGHT, 1, cv2.IMREAD_COLOR
@@ -63,10 +62,13 @@ def _decoded(data: bytes) -> Picture:
         frames = sum(kind in (b"fcTL", b"ANMF") for kind, _ in chunks)
         pictures = max(1, frames)
         flags |= cv2.IMREAD_IGNORE_ORIENTATION
-    image = cv2.imdecode(np.frombuffer(data, np.uint8), flags) if data else None
+    try:
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), flags) if data else None
+    except cv2.error as e:
+        raise BadImage(e.err) from None
     if image is None:
         raise BadImage("its content is of no kind that is known, or damaged")
-    return Picture(orientation.upright(np.asarray(image, np.uint8), turned), pictures=pictures)
+    return PictureFile(orientation.upright(np.asarray(image, np.uint8), turned), pictures=pictures)
 
 
 def _png_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:

@@ -114,6 +114,7 @@ class Run:
         self._read: Pipe[_Read] = Pipe(1 if latest else max(AHEAD, model.max_batch), newest_wins=latest)
         self._predicted: Pipe[_Predicted] = Pipe(AHEAD)
         self._errors: list[BaseException] = []
+        self._left_out: Counter[str] = Counter()
 
     def go(self, stop: Callable[[], bool], progress: Callable[[], None]) -> None:
         """Run until the source ends or ``stop`` says so; what the model has done by then is written.
@@ -143,6 +144,7 @@ class Run:
             self._errors.append(e)
 
     def _read_all(self) -> None:
+        self._source.lose = self._lose
         shots = iter(self._source)
         begun: float | None = None
         seq = 0
@@ -162,10 +164,13 @@ class Run:
         finally:
             self._read.end()
 
+    def _lose(self, reason: str, count: int) -> None:
+        self._left_out[reason] += count
+
     def _predict_all(self, stop: Callable[[], bool], progress: Callable[[], None]) -> None:
         while not stop():
             batch = self._read.get(self._model.max_batch)
-            self.tally.skipped = self._read.dropped
+            self.tally.skipped = self._read.dropped + self._left_out["late"]
             progress()
             if batch is None:
                 return
@@ -195,7 +200,7 @@ class Run:
     def _entry(self, item: _Predicted) -> Entry:
         shot, card = item.read.shot, self._model.card
         result = make_result(
-            Frame(self._stream, item.read.seq, shot.timestamp, time.monotonic(), shot.image),
+            Frame(self._stream, item.read.seq, shot.timestamp, time.monotonic(), shot.image, damaged=shot.damaged),
             item.prediction,
             card,
             self._pipeline,

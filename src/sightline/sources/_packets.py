@@ -1,14 +1,22 @@
-"""Decoding that is skipped while nobody wants pictures and catches up at once when somebody does."""
+"""From packets to pictures: decoding that is skipped while nobody wants pictures, that catches up at once when somebody
+does, and that accounts for every picture that is lost on the way."""
 
 from __future__ import annotations
 
 import contextlib
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sightline.sources.base import IDLE_S
+import numpy as np
+
+from sightline.core.types import Image
+from sightline.media import orientation
+from sightline.sources.base import IDLE_S, Lose, unnoticed
 
 if TYPE_CHECKING:
+    from fractions import Fraction
+
     from av import Packet, VideoFrame
     from av.video.stream import VideoStream
 
@@ -16,6 +24,59 @@ MOST_BYTES = 16 << 20
 MOST_PACKETS = 1000
 """Maximum number of packets kept since the last key frame; above it, or above MOST_BYTES, decoding resumes only at the
 next key frame."""
+MOST_AWAITED = 64
+"""Maximum number of packets whose pictures may still come. Decoders hold back one for each thread and B-frame."""
+HIDING = frozenset(("vp8", "vp9", "av1"))
+"""Codecs whose packets may hold pictures that are not to be shown, so that missing ones can't be told from these."""
+SQUEEZED = 4
+"""Ratio of a pixel's sides above which it is not believed."""
+
+
+class Decoded(NamedTuple):
+    """What came of a packet."""
+
+    time: float | None
+    """Seconds on the stream's clock."""
+    frame: VideoFrame | None
+    """None if decoding was skipped."""
+    fresh: bool
+
+
+class Awaited:
+    """Pictures that a decoder has been given and has not given back yet, by their times."""
+
+    def __init__(self, lose: Lose) -> None:
+        """``lose`` is told of each that is lost."""
+        self._lose = lose
+        self._times: dict[int, None] = {}
+
+    def sent(self, pts: int) -> None:
+        """The decoder gets a picture."""
+        self._times[pts] = None
+        if len(self._times) > MOST_AWAITED:
+            del self._times[next(iter(self._times))]
+            self._lose("undecodable", 1)
+
+    def came(self, pts: int | None) -> None:
+        """The decoder gives a picture. They come in the order of their times: earlier ones are lost."""
+        if pts is None or pts not in self._times:
+            return
+        gone = [earlier for earlier in self._times if earlier <= pts]
+        for earlier in gone:
+            del self._times[earlier]
+        if len(gone) > 1:
+            self._lose("undecodable", len(gone) - 1)
+
+    def forget(self, pts: int | None) -> None:
+        """The decoder gives a picture that has counted already."""
+        if pts is not None:
+            self._times.pop(pts, None)
+
+    def end(self) -> None:
+        """No more pictures come."""
+        if self._times:
+            self._lose("undecodable", len(self._times))
+            self._times.clear()
 
 
 class Decoding:
@@ -25,12 +86,23 @@ class Decoding:
     frame: catching up with 50 packets of 800x450 takes 40 ms.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, lose: Lose = unnoticed) -> None:
+        """``lose`` is told of each packet of which no picture came."""
+        self._lose = lose
         self._kept: list[Packet[VideoStream]] = []
         self._bytes = 0
         self._decoded_at = -IDLE_S
         self._broken = False
         """Whether packets before the next key frame can't be decoded."""
+        self._awaited = Awaited(lose)
+
+    def pictures(self, packet: Packet[VideoStream], *, idle: bool) -> Iterator[Decoded]:
+        """Yield what comes of a packet: while idle, something for each. Raises as ``decode`` does."""
+        frames = self.decode(packet, idle=idle)
+        if idle and not frames and packet.pts is not None and packet.time_base is not None:
+            yield Decoded(float(packet.pts * packet.time_base), None, False)
+        for frame in frames:
+            yield Decoded(frame.time, frame, not idle)
 
     def decode(self, packet: Packet[VideoStream], *, idle: bool) -> list[VideoFrame]:
         """Decode a packet's frames, none if it is skipped. Raises av.FFmpegError for damaged data.
@@ -48,11 +120,30 @@ class Decoding:
         kept = self._kept
         self._keep_none(broken=self._broken)
         if self._broken:
+            if not idle:
+                self._lose("undecodable", 1)
             return []
         for earlier in kept:
             with contextlib.suppress(av.FFmpegError):
-                earlier.decode()  # their frames are too old; only the decoder needs them
-        return packet.decode()
+                # Their frames are too old; only the decoder needs them. Each such packet has counted already.
+                for frame in earlier.decode():
+                    self._awaited.forget(frame.pts)
+        if not idle:
+            self._await(packet)
+        frames = packet.decode()
+        for frame in frames:
+            self._awaited.came(frame.pts)
+        return frames
+
+    def end(self) -> None:
+        """Count the packets of which no picture will come any more."""
+        self._awaited.end()
+
+    def _await(self, packet: Packet[VideoStream]) -> None:
+        if packet.pts is None or not packet.size or packet.is_discard:
+            return
+        if packet.stream.codec_context.name not in HIDING:
+            self._awaited.sent(packet.pts)
 
     def _keep(self, packet: Packet[VideoStream]) -> None:
         if self._broken:
@@ -64,3 +155,22 @@ class Decoding:
 
     def _keep_none(self, *, broken: bool) -> None:
         self._kept, self._bytes, self._broken = [], 0, broken
+
+
+def upright(frame: VideoFrame, pixel: Fraction | None) -> Image:
+    """A frame as H x W x 3 BGR, upright as its display matrix says, with square pixels.
+
+    ``pixel`` is the width of the stored pixels by their height, None if unknown. The frame is never made smaller.
+    """
+    width, height = frame.width, frame.height
+    if pixel and pixel != 1 and 1 / SQUEEZED <= pixel <= SQUEEZED:
+        width, height = (round(width * pixel), height) if pixel > 1 else (width, round(height / pixel))
+    # The resolution and the matrix may change in mid-stream: each frame is converted by its own.
+    image = np.asarray(frame.to_ndarray(format="bgr24", width=width, height=height), np.uint8)
+    matrix: Any = frame.side_data.get("DISPLAYMATRIX")
+    return image if matrix is None else orientation.upright(image, orientation.of_matrix(bytes(matrix)))
+
+
+def pixel_of(stream: VideoStream) -> Fraction | None:
+    """Width of a stream's pixels by their height, as its container says, or its codec."""
+    return stream.sample_aspect_ratio or stream.codec_context.sample_aspect_ratio

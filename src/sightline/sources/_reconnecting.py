@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from sightline.core.backoff import Backoff
 from sightline.core.errors import FAULTS, SourceError
 from sightline.core.mailbox import Pipe
-from sightline.sources.base import Shot, Source, open_source
+from sightline.sources.base import IDLE_S, Lose, Shot, Source, open_source, poll_s, unnoticed
 
 log = logging.getLogger(__name__)
 
@@ -43,11 +43,13 @@ class ReconnectingSource:
         fps: float | None = None,
         patient: bool = False,
         tell: Callable[[str | None], None] = lambda reason: None,
+        lose: Lose = unnoticed,
     ) -> None:
         """``source`` is the source of ``spec`` if it is open already. ``patient`` retries even if it never opened.
 
         ``loop`` restarts a source at its end, as does ``#loop`` at the end of ``spec``. ``tell`` is called in the
-        iterating thread, with the reason why there are no pictures, and with None once they come.
+        iterating thread, with the reason why there are no pictures, and with None once they come. ``lose`` is told what
+        is left out, as ``Source.lose`` is.
         """
         self.idle = False
         """Settable from any thread: True while nobody wants pictures. Most pictures are then not fresh."""
@@ -57,6 +59,7 @@ class ReconnectingSource:
         self._fps = fps
         self._patient = patient
         self._tell = tell
+        self._lose = lose
         self._closed = threading.Event()
         self._came = False
         """Whether pictures came since the source was opened."""
@@ -72,10 +75,16 @@ class ReconnectingSource:
         """Yield the pictures. Raises SourceError if trying again is of no use."""
         while not self._closed.is_set():
             self._came = False
+            began = time.monotonic()
             try:
                 with self._source or open_source(self._spec) as source:
-                    self._live = source.live
+                    source.lose = self._lose
+                    self._live = source.live or poll_s(source) is not None
                     yield from self._shots(source)
+                wished = poll_s(source)
+                if wished is not None:
+                    self._closed.wait(began + self._poll_s(wished) - time.monotonic())
+                    continue
                 if not self._loop:
                     return
                 if not self._came:
@@ -90,10 +99,10 @@ class ReconnectingSource:
     def _shots(self, source: Source) -> Iterator[Shot]:
         began = due = time.monotonic()
         for i, shot in enumerate(source):
-            if not source.live:
+            if not source.live and poll_s(source) is None:
                 at = shot.timestamp if self._fps is None else i / self._fps
                 self._closed.wait(began + at - time.monotonic())
-            elif self._fps is not None:
+            elif source.live and self._fps is not None:
                 if time.monotonic() < due:
                     continue
                 due = max(due + 1 / self._fps, time.monotonic() - 1 / self._fps)
@@ -105,6 +114,11 @@ class ReconnectingSource:
                 self._tell(None)
             yield shot
             source.idle = self.idle
+
+    def _poll_s(self, wished: float) -> float:
+        """Seconds between two pictures of a camera that is asked for each."""
+        least = 0.0 if self._fps is None else 1 / self._fps
+        return max(wished, least, IDLE_S if self.idle else 0.0)
 
     def _again(self, reason: str) -> None:
         self._tell(reason)
@@ -121,9 +135,10 @@ class LastingSource:
     idle = False
 
     def __init__(self, spec: str, source: Source) -> None:
+        self.lose: Lose = unnoticed
         self.name = source.name
         self.fps = source.fps
-        self._pictures = ReconnectingSource(spec, source=source, tell=self._tell)
+        self._pictures = ReconnectingSource(spec, source=source, tell=self._tell, lose=self._left_out)
 
     def __enter__(self) -> LastingSource:
         return self
@@ -134,6 +149,9 @@ class LastingSource:
     def __iter__(self) -> Iterator[Shot]:
         """Yield pictures as they come, for ever."""
         return iter(self._pictures)
+
+    def _left_out(self, reason: str, count: int) -> None:
+        self.lose(reason, count)
 
     def _tell(self, reason: str | None) -> None:
         if reason is not None:

@@ -9,10 +9,11 @@ A spec may be an address with a password. Names, messages and logs must therefor
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import Any, Protocol, Self, TypeAlias
 from urllib.parse import urlsplit
 
 from sightline.core.errors import FAULTS, SightlineError, SourceError, told
@@ -36,6 +37,17 @@ class Shot:
     """Name of the file or the camera."""
     fresh: bool = True
     """False if this is an earlier picture again, because the source is idle."""
+    damaged: bool = False
+    """True if a part of the picture is missing or wrong."""
+
+
+Lose: TypeAlias = Callable[[str, int], None]
+"""Told why pictures that came are left out, and how many. late: this machine could not keep up. undecodable: damaged.
+"""
+
+
+def unnoticed(reason: str, count: int) -> None:
+    """Forget what is left out."""
 
 
 class Source(Protocol):
@@ -56,6 +68,9 @@ class Source(Protocol):
     idle: bool
     """Set by the reader at any time: True while nobody wants to see shots, so that the source may save work. It keeps
     giving shots at its pace, but most have an earlier picture and are not ``fresh``."""
+    lose: Lose
+    """Set by the reader before it iterates; called, in any thread, for pictures that came and are not among the
+    shots."""
 
     def __enter__(self) -> Self: ...
 
@@ -64,6 +79,15 @@ class Source(Protocol):
     def __iter__(self) -> Iterator[Shot]:
         """Yield the shots. Raises SourceError if the source fails."""
         ...
+
+
+def poll_s(source: Source) -> float | None:
+    """Seconds after which a source may be opened again for a newer picture; None for most.
+
+    A source says so in its attribute ``poll_s``, if it is a camera that gives one picture at a time.
+    """
+    wished: float | None = getattr(source, "poll_s", None)
+    return wished
 
 
 def open_source(spec: str) -> Source:
@@ -89,6 +113,11 @@ def find_source(spec: str) -> Any:
     raise SourceError(f"{shown(spec)}: not a source that can be read; expected one of: {known}")
 
 
+def printable(name: str) -> str:
+    """A file's name as text. Names that are not UTF-8 get a � for what can't be read."""
+    return os.fsencode(name).decode("utf-8", "replace")
+
+
 def shown(spec: str) -> str:
     """``spec`` without secrets. Only scheme, host and port of an address are kept.
 
@@ -96,7 +125,7 @@ def shown(spec: str) -> str:
     """
     scheme, mark, rest = spec.partition("://")
     if not mark:
-        return spec
+        return printable(spec)
     try:
         # A password may contain a / that should have been %2F, so everything before the last @ is removed.
         parts = urlsplit("//" + rest.rpartition("@")[2])

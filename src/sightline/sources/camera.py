@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 
 from sightline.core.errors import SourceError
-from sightline.sources.base import IDLE_S, Shot
+from sightline.sources.base import IDLE_S, Lose, Shot, unnoticed
 
 WHAT = "a camera (camera:0)"
 
@@ -64,6 +64,7 @@ class Camera:
     def __init__(self, name: str, capture: cv2.VideoCapture) -> None:
         self.name = name
         self.idle = False
+        self.lose: Lose = unnoticed
         self._capture = capture
         capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)  # not every driver obeys
         fps = capture.get(cv2.CAP_PROP_FPS)

@@ -8,15 +8,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from sightline.core.errors import SourceError
-from sightline.core.types import Image
-from sightline.sources._packets import Decoding
-from sightline.sources.base import PICTURES, Shot
+from sightline.media import heif
+from sightline.sources._packets import Decoded, Decoding, pixel_of, upright
+from sightline.sources.base import PICTURES, Lose, Shot, printable, unnoticed
 
 if TYPE_CHECKING:
-    from av import VideoFrame
     from av.container import InputContainer
     from av.video.stream import VideoStream
 
@@ -37,16 +34,19 @@ def open(spec: str) -> VideoSource:
 
     path = Path(spec)
     if not path.is_file():
-        raise SourceError(f"{spec}: no such file; expected a video")
+        raise SourceError(f"{printable(spec)}: no such file; expected a video")
     try:
+        with path.open("rb") as file:
+            if heif.is_heic(file.read(64)):
+                raise SourceError(f"{printable(spec)}: {heif.ADVICE}")
         container = av.open(str(path))
     except (av.FFmpegError, OSError) as e:
-        raise SourceError(f"{spec}: can't be read as a video ({_reason(e)})") from None
+        raise SourceError(f"{printable(spec)}: can't be read as a video ({_reason(e)})") from None
     stream = next((s for s in container.streams.video if s.codec_context is not None), None)
     if stream is None:
         kinds = ", ".join(sorted({s.type for s in container.streams})) or "nothing"
         container.close()
-        raise SourceError(f"{spec}: no video in this file that can be decoded, only {kinds}")
+        raise SourceError(f"{printable(spec)}: no video in this file that can be decoded, only {kinds}")
     return VideoSource(path, container, stream)
 
 
@@ -57,10 +57,11 @@ class VideoSource:
     images = False
 
     def __init__(self, path: Path, container: InputContainer, stream: VideoStream) -> None:
-        self.name = path.name
+        self.name = printable(path.name)
         self.fps: float | None = float(stream.average_rate) if stream.average_rate else None
         self.unreadable = 0
         self.idle = False
+        self.lose: Lose = unnoticed
         self._container = container
         self._stream = stream
         stream.thread_type = "AUTO"
@@ -86,7 +87,8 @@ class VideoSource:
             if last is not None and at <= last:  # the file was cut and joined
                 at = last + step
             if frame is not None:
-                shot = Shot(_upright(frame), at, self.name, fresh)
+                image = upright(frame, pixel_of(self._stream))
+                shot = Shot(image, at, self.name, fresh, frame.is_corrupt)
                 yield shot
             elif shot is not None:
                 yield replace(shot, timestamp=at, fresh=False)
@@ -94,30 +96,25 @@ class VideoSource:
         if shot is None:
             raise SourceError(f"{self.name}: not one frame of this video can be decoded")
 
-    def _frames(self) -> Iterator[tuple[float | None, VideoFrame | None, bool]]:
-        """Time, frame and freshness for all packets that can be decoded; the frame is None if decoding was skipped."""
+    def _frames(self) -> Iterator[Decoded]:
+        """Yield what comes of all packets that can be decoded."""
         import av
 
-        decoding = Decoding()
+        decoding = Decoding(self.lose)
         packets = self._container.demux(self._stream)
         while True:
             try:
                 packet = next(packets, None)
             except (av.FFmpegError, OSError) as e:
                 self._skip(e)  # nothing more can be read, but earlier frames count
-                return
+                packet = None
             if packet is None:
+                decoding.end()
                 return
-            spared = self.idle
             try:
-                frames = decoding.decode(packet, idle=spared)
+                yield from decoding.pictures(packet, idle=self.idle)
             except av.FFmpegError as e:
                 self._skip(e)
-                continue
-            if spared and not frames and packet.pts is not None and packet.time_base is not None:
-                yield float(packet.pts * packet.time_base), None, False
-            for frame in frames:
-                yield frame.time, frame, not spared
 
     def _skip(self, error: Exception) -> None:
         self.unreadable += 1
@@ -134,14 +131,6 @@ class VideoSource:
         if not self.fps or not self._container.duration:
             return None
         return round(self._container.duration / 1_000_000 * self.fps)
-
-
-def _upright(frame: VideoFrame) -> Image:
-    """The frame as BGR, rotated as the file's display matrix says, because phones record sideways."""
-    image = frame.to_ndarray(format="bgr24")
-    turns = round(frame.rotation / 90) % 4
-    # The matrix's angle is counterclockwise, like np.rot90's.
-    return np.ascontiguousarray(np.rot90(image, turns), np.uint8) if turns else np.asarray(image, np.uint8)
 
 
 def _reason(error: Exception) -> str:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import logging
 import re
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from sightline.core.errors import ProtocolError, SourceError
-from sightline.media.pictures import read_picture
-from sightline.sources.base import PICTURES, Shot
+from sightline.media import heif
+from sightline.media.pictures import open_picture
+from sightline.sources.base import PICTURES, Lose, Shot, printable, unnoticed
 
 WHAT = "a picture (photo.jpg), a folder of pictures (photos/)"
 
@@ -27,13 +29,26 @@ def open(spec: str) -> Images:
     """Open one picture, or those in a folder (not in its subfolders). Raises SourceError if there is none."""
     path = Path(spec)
     if path.is_dir():
-        files = sorted((f for f in path.iterdir() if _is_picture(f)), key=_natural)
-        if not files:
-            raise SourceError(f"{spec}: no pictures in this folder; expected files ending in {_endings()}")
-        return Images(path.resolve().name, files)
+        return _folder(spec, path)
     if not path.is_file():
-        raise SourceError(f"{spec}: no such file; expected a picture")
+        raise SourceError(f"{printable(spec)}: no such file; expected a picture")
     return Images(path.name, [path])
+
+
+def _folder(spec: str, path: Path) -> Images:
+    inside = [f for f in path.iterdir() if f.is_file() and not f.name.startswith(".")]
+    files = sorted((f for f in inside if f.suffix.lower() in PICTURES), key=_natural)
+    left_out = Counter(f.suffix.lower() or "without an ending" for f in inside if f.suffix.lower() not in PICTURES)
+    told = ", ".join(f"{n} {printable(kind)}" for kind, n in sorted(left_out.items()))
+    advice = f"; {heif.ADVICE}" if heif.SUFFIXES & left_out.keys() else ""
+    if not files:
+        only = f", only {told}" if told else ""
+        raise SourceError(
+            f"{printable(spec)}: no pictures in this folder{only}; expected files ending in {_endings()}{advice}"
+        )
+    if told:
+        log.warning("%s: left out what is not read as a picture: %s%s", printable(path.resolve().name), told, advice)
+    return Images(path.resolve().name, files)
 
 
 class Images:
@@ -45,10 +60,11 @@ class Images:
     images = True
 
     def __init__(self, name: str, files: list[Path]) -> None:
-        self.name = name
+        self.name = printable(name)
         self.total: int | None = len(files)
         self.unreadable = 0
         self.idle = False
+        self.lose: Lose = unnoticed
         self._files = files
 
     def __enter__(self) -> Images:
@@ -61,19 +77,27 @@ class Images:
         """Yield the pictures that can be read, rotated as their EXIF data says. Raises SourceError if none can."""
         for i, file in enumerate(self._files):
             try:
-                image = read_picture(file)
+                image, damaged, pictures = open_picture(file)
             except ProtocolError as e:
                 self.unreadable += 1
-                log.warning("%s: left out", e.message)
+                self.lose("undecodable", 1)
+                log.warning("%s: left out", printable(e.message))
                 continue
-            yield Shot(image, float(i), file.name)
+            name = printable(file.name)
+            if damaged:
+                log.warning("%s: its end is missing, so a part of it may be grey", name)
+            if pictures > 1:
+                log.warning(
+                    "%s: only the first of its %d pictures is read; make a video of it to have all, for example with "
+                    "`ffmpeg -i FILE out.mp4`, or with `magick FILE out.mp4` for WebP",
+                    name,
+                    pictures,
+                )
+            yield Shot(image, float(i), name, damaged=damaged)
         if self.unreadable == len(self._files):
-            what = str(self._files[0]) if len(self._files) == 1 else f"all {len(self._files)} files of {self.name}"
+            alone = len(self._files) == 1
+            what = printable(str(self._files[0])) if alone else f"all {len(self._files)} files of {self.name}"
             raise SourceError(f"{what}: can't be read as a picture; expected {_endings()} content")
-
-
-def _is_picture(file: Path) -> bool:
-    return file.suffix.lower() in PICTURES and not file.name.startswith(".") and file.is_file()
 
 
 def _natural(file: Path) -> list[Any]:

@@ -6,22 +6,24 @@ Data must be read as fast as it comes, so iterate in a thread that does nothing 
 from __future__ import annotations
 
 import logging
-import socket
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast
-from urllib.parse import urlsplit
-
-import numpy as np
 
 from sightline.core.errors import SourceError
+from sightline.media import heif
 from sightline.sources import _gate
-from sightline.sources._packets import Decoding
-from sightline.sources.base import Shot, shown
+from sightline.sources._ffmpeg import reason_of, unescaped
+from sightline.sources._http import HttpBytes
+from sightline.sources._mjpeg import MotionJpeg
+from sightline.sources._packets import Decoded, Decoding, pixel_of, upright
+from sightline.sources._snapshot import Snapshot
+from sightline.sources.base import Lose, Shot, Source, shown, unnoticed
 
 if TYPE_CHECKING:
-    from av import Packet, VideoFrame
+    from av import Packet
     from av.container import InputContainer
     from av.video.stream import VideoStream
 
@@ -34,8 +36,12 @@ READ_S = 10.0
 """Seconds without data after which a connection is dead."""
 PLAYLIST_READ_S = 30.0
 """Seconds without data after which an HLS connection, which brings seconds of video at a time, is dead."""
-PICTURE_EVERY = ("rtsp", "mpjpeg", "jpeg_pipe", "mjpeg")
-"""Formats whose frames arrive as they are taken. Frames of others arrive in bursts and are paced by their own clock."""
+NO_TIMES = 0x80
+"""Flag of FFmpeg's formats that have no times, such as bare H.264. FFmpeg makes some up, 25 pictures a second. Their
+pictures are shown when they come; those of other formats than RTSP come in bursts and are paced by their own clock."""
+POLL_S = 1.0
+"""Seconds between two pictures of a camera that gives one at a time, unless asked for otherwise."""
+MIN_FPS, MAX_FPS = 0.001, 60.0
 BEHIND_S = 2.0
 """Lag in seconds above which decoding skips to the next key frame."""
 SKIP_S = 10.0
@@ -49,41 +55,102 @@ def handles(spec: str) -> bool:
     return spec.partition("://")[0].lower() in SCHEMES and "://" in spec
 
 
-def open(spec: str) -> NetworkSource:
-    """Connect. RTSP goes over TCP; ``#udp`` at the end of the address asks for UDP. Raises SourceError."""
-    import av
+def open(spec: str) -> Source:
+    """Connect. RTSP goes over TCP; ``#udp`` at the end of the address asks for UDP. Raises SourceError.
 
-    url, mark, transport = spec.rpartition("#")
-    if not mark or transport not in ("tcp", "udp"):
-        url, transport = spec, "tcp"
-    playlist = url.partition("?")[0].lower().endswith((".m3u8", ".m3u"))
+    ``#fps=N`` asks a camera that gives one picture at a time for N a second.
+    """
+    url, option = _option(spec)
+    name = shown(spec)
+    wrong = unescaped(url)
+    if wrong is not None:
+        raise SourceError(f"{name}: {wrong}")
     options = {
-        "rtsp_transport": transport,
+        "rtsp_transport": option if option in ("tcp", "udp") else "tcp",
         "flags": "low_delay",
         "analyzeduration": "1000000",  # microseconds; used up by a camera that doesn't tell its size
         # Playlists and redirections must never lead to files of this machine, nor to others' than the operator named.
         "protocol_whitelist": "rtsp,rtsps,rtp,srtp,udp,tcp,tls,srt",
     }
-    if url.lower().startswith("http"):
+    if url.startswith("http"):
         options["protocol_whitelist"] = "http,https,httpproxy,tcp,tls,crypto,data"
         options["http_proxy"] = _gate.proxy_for(url)
-    if url.lower().startswith("rtsp"):
+    if url.startswith("rtsp"):
         options["fpsprobesize"] = "0"  # else FFmpeg holds back 20 frames to measure the frame rate
-    name = shown(spec)
-    patience = PLAYLIST_READ_S if playlist else READ_S
+    with _opening(name, url):
+        if url.startswith("http"):
+            return _http(name, url, options, _poll_s(name, option))
+        return _video(name, url, options, READ_S)
+
+
+def _option(spec: str) -> tuple[str, str]:
+    """The address, with its scheme in small letters, and the option at its end."""
+    url, mark, option = spec.rpartition("#")
+    if not mark or not (option in ("tcp", "udp") or option.startswith("fps=")):
+        url, option = spec, ""
+    scheme, mark, rest = url.partition("://")
+    return scheme.lower() + mark + rest, option
+
+
+def _poll_s(name: str, option: str) -> float:
+    if not option.startswith("fps="):
+        return POLL_S
+    try:
+        fps = float(option.removeprefix("fps="))
+    except ValueError:
+        fps = 0.0
+    if not MIN_FPS <= fps <= MAX_FPS:
+        raise SourceError(f"{name}: #{option[:20]}; expected #fps=N, N from {MIN_FPS:g} to {MAX_FPS:g}")
+    return 1 / fps
+
+
+@contextmanager
+def _opening(name: str, url: str) -> Iterator[None]:
+    """Turn what FFmpeg raises into a SourceError."""
+    import av
+
     began = time.monotonic()
     try:
-        container = av.open(url, timeout=(OPEN_S, patience), options=options)
+        yield
     except (av.FFmpegError, OSError) as e:
         if time.monotonic() - began >= OPEN_S:  # RTSP reports a timeout as invalid data
             raise SourceError(f"{name}: nothing came for {OPEN_S:g} s") from None
-        unreached = _gate.error_of(url) if url.lower().startswith("http") else None
-        raise SourceError(f"{name}: {_unknown(url) or _reason(unreached or e, OPEN_S)}") from None
+        unreached = _gate.error_of(url) if url.startswith("http") else None
+        raise SourceError(f"{name}: {reason_of(unreached or e, OPEN_S, url)}") from None
+
+
+def _http(name: str, url: str, options: dict[str, str], poll_s: float) -> Source:
+    """Open what an HTTP address gives, by its first bytes."""
+    patience = max(OPEN_S, READ_S)
+    connection = HttpBytes(url, options, (OPEN_S, patience))
+    if connection.kind == "parts" or (connection.kind == "picture" and connection.size is None):
+        return MotionJpeg(name, connection, patience, poll_s=poll_s)
+    if connection.kind == "picture":
+        return Snapshot(name, connection, patience, poll_s=poll_s)
+    if heif.is_heic(connection.head):
+        connection.close()
+        raise SourceError(f"{name}: {heif.ADVICE}")
+    if connection.kind == "video" and connection.size is None:  # live: a second connection may not be allowed
+        return _video(name, connection, options, READ_S)
+    playlist = connection.head.lstrip().startswith(b"#EXTM3U")
+    connection.close()
+    if playlist:  # its segments may have any names; where they lead to is limited by the protocols
+        options |= {"allowed_extensions": "ALL", "extension_picky": "0"}
+        return _video(name, url, options, PLAYLIST_READ_S, format="hls")
+    return _video(name, url, options, READ_S)
+
+
+def _video(
+    name: str, file: str | HttpBytes, options: dict[str, str], patience: float, *, format: str | None = None
+) -> NetworkSource:
+    import av
+
+    container: InputContainer = av.open(file, "r", format=format, timeout=(OPEN_S, patience), options=options)
     stream = next((s for s in container.streams.video if s.codec_context is not None), None)
     if stream is None:
         container.close()
         raise SourceError(f"{name}: it sends no video that can be decoded")
-    return NetworkSource(name, container, stream, patience)
+    return NetworkSource(name, container, stream, patience, file)
 
 
 class NetworkSource:
@@ -91,18 +158,23 @@ class NetworkSource:
 
     images = False
 
-    def __init__(self, name: str, container: InputContainer, stream: VideoStream, patience: float) -> None:
+    def __init__(
+        self, name: str, container: InputContainer, stream: VideoStream, patience: float, file: str | HttpBytes
+    ) -> None:
         """``patience`` is the number of seconds without video after which the connection is dead."""
         self.name = name
         self.unreadable = 0
         self.idle = False
+        self.lose: Lose = unnoticed
         self.live = container.format.name == "rtsp" or container.duration is None
         self.fps: float | None = float(stream.average_rate) if stream.average_rate else None
         self.total: int | None = None if self.live else stream.frames or None
         self._container = container
         self._stream = stream
         self._patience = patience
-        self._bursts = self.live and container.format.name not in PICTURE_EVERY
+        self._file = file
+        self._made_up = bool(container.format.flags & NO_TIMES)
+        self._bursts = self.live and container.format.name != "rtsp" and not self._made_up
         # Decoding several frames at a time would delay as many.
         stream.thread_type = "SLICE" if self.live else "AUTO"
 
@@ -111,6 +183,8 @@ class NetworkSource:
 
     def __exit__(self, *_: object) -> None:
         self._container.close()
+        if isinstance(self._file, HttpBytes):
+            self._file.close()
 
     def __iter__(self) -> Iterator[Shot]:
         """Yield pictures as they come. Raises SourceError if the connection breaks off or a live one ends."""
@@ -118,14 +192,14 @@ class NetworkSource:
         start = None
         shot: Shot | None = None
         for at, frame, fresh in self._frames():
+            at = at or 0.0
             if self._bursts:
                 clock.wait_for(at)
             start = at if start is None else start
             shown_at = time.time() if self.live else at - start
             if frame is not None:
-                # The resolution may change: each frame is converted to BGR at its own size.
-                image = np.asarray(frame.to_ndarray(format="bgr24"), np.uint8)
-                shot = Shot(image, shown_at, self.name, fresh)
+                image = upright(frame, pixel_of(self._stream))
+                shot = Shot(image, shown_at, self.name, fresh, frame.is_corrupt)
                 yield shot
             elif shot is not None:
                 yield replace(shot, timestamp=shown_at, fresh=False)
@@ -134,12 +208,30 @@ class NetworkSource:
         if shot is None:
             raise SourceError(f"{self.name}: not one frame of this video can be decoded")
 
-    def _frames(self) -> Iterator[tuple[float, VideoFrame | None, bool]]:
-        """Time, frame and freshness for all packets that can be decoded; the frame is None if decoding was skipped."""
+    def _frames(self) -> Iterator[Decoded]:
+        """Yield what comes of all packets that can be decoded."""
         import av
 
-        decoding = Decoding()
-        late = _Late() if self.live and not self._bursts else None
+        decoding = Decoding(self.lose)
+        late = _Late() if self.live and not self._bursts and not self._made_up else None
+        try:
+            for packet in self._packets():
+                if late is not None and late.skip(packet):
+                    self.lose("late", 1)
+                    continue
+                try:
+                    yield from decoding.pictures(packet, idle=self.idle)
+                except av.FFmpegError as e:  # packets were lost
+                    self.unreadable += 1
+                    if self.unreadable == 1:
+                        log.warning("%s: what can't be decoded is left out (%s)", self.name, e.strerror)
+        finally:
+            decoding.end()
+
+    def _packets(self) -> Iterator[Packet[VideoStream]]:
+        """Yield the video's packets, at last the empty one. Raises SourceError if the connection breaks off."""
+        import av
+
         # Sound is read too, because a camera that sends sound but no pictures must count as dead.
         packets = cast("Iterator[Packet[VideoStream]]", self._container.demux())
         waited = 0.0  # seconds of waiting for a picture, without the time for handling pictures
@@ -148,29 +240,16 @@ class NetworkSource:
             try:
                 packet = next(packets, None)
             except (av.FFmpegError, OSError) as e:
-                raise SourceError(f"{self.name}: {_reason(e, self._patience)}") from None
+                raise SourceError(f"{self.name}: {reason_of(e, self._patience)}") from None
             if packet is None:
                 return
-            if packet.stream_index != self._stream.index:
-                waited += time.monotonic() - began
-                if self.live and waited > self._patience:
-                    raise SourceError(f"{self.name}: no picture came for {self._patience:g} s, only other data")
+            if packet.stream is self._stream:  # the empty packets at the end all have the stream_index 0
+                waited = 0.0
+                yield packet
                 continue
-            waited = 0.0
-            if late is not None and late.skip(packet):
-                continue
-            spared = self.idle
-            try:
-                frames = decoding.decode(packet, idle=spared)
-            except av.FFmpegError as e:  # packets were lost
-                self.unreadable += 1
-                if self.unreadable == 1:
-                    log.warning("%s: what can't be decoded is left out (%s)", self.name, e.strerror)
-                continue
-            if spared and not frames and packet.pts is not None and packet.time_base is not None:
-                yield float(packet.pts * packet.time_base), None, False
-            for frame in frames:
-                yield frame.time or 0.0, frame, not spared
+            waited += time.monotonic() - began
+            if self.live and waited > self._patience:
+                raise SourceError(f"{self.name}: no picture came for {self._patience:g} s, only other data")
 
 
 class _Clock:
@@ -211,33 +290,3 @@ class _Late:
         elif self._now - self._skipping_since > SKIP_S:
             self._least, self._skipping_since = lag, None
         return self._skipping_since is not None
-
-
-def _unknown(url: str) -> str | None:
-    """Message if the host's name can't be resolved, which FFmpeg reports as an input/output error; else None."""
-    try:
-        socket.getaddrinfo(urlsplit(url).hostname, None)
-    except (socket.gaierror, UnicodeError):
-        return "no machine of that name is known here; check the name, and that this machine is on the network"
-    except ValueError:
-        return None
-    return None
-
-
-def _reason(error: Exception, seconds: float) -> str:
-    """Message for FFmpeg's error, without the address. ``seconds`` is the timeout."""
-    import av
-
-    if isinstance(error, (av.error.ExitError, TimeoutError)):
-        return f"nothing came for {seconds:g} s"
-    if isinstance(error, av.error.ProtocolNotFoundError):
-        return (
-            "the installed PyAV can't speak this; it needs an FFmpeg built with it (SRT: --enable-libsrt), or the "
-            "ffmpeg program to pass it on, as docs/sources.md shows"
-        )
-    if isinstance(error, av.error.HTTPUnauthorizedError):
-        return "it refuses the user or the password"
-    if isinstance(error, ConnectionRefusedError):
-        return "nothing listens there"
-    reason = getattr(error, "strerror", None)
-    return f"can't be read ({reason})" if reason else "can't be read"

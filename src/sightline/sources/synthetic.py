@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from sightline.core.errors import SourceError
 from sightline.core.types import Image
-from sightline.sources.base import IDLE_S, Shot
+from sightline.sources.base import IDLE_S, Lose, Shot, unnoticed
 
 WHAT = "made pictures (synthetic:shapes?size=640x360&fps=30&seed=1, synthetic:noise)"
 
@@ -85,6 +85,7 @@ class Synthetic:
         self.fps: float | None = float(fps)
         self.live = frames is None
         self.idle = False
+        self.lose: Lose = unnoticed
         self._size = size
         self._seed = seed
         # All random choices are made here, so that any picture can be made without the earlier ones.
@@ -111,7 +112,10 @@ class Synthetic:
         began, due = time.monotonic(), 0
         shot: Shot | None = None
         while True:
-            due = max(due, int((time.monotonic() - began) * self.fps))
+            late = int((time.monotonic() - began) * self.fps) - due
+            if late > 0:
+                self.lose("late", late)
+                due += late
             time.sleep(max(0.0, began + due / self.fps - time.monotonic()))
             if self.idle and shot is not None and time.time() - shot.timestamp < IDLE_S:
                 yield replace(shot, fresh=False)

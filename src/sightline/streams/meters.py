@@ -9,7 +9,6 @@ from collections.abc import Mapping
 
 from sightline.core.metrics import Ledger, Rate, Smoothed, Spread
 from sightline.core.types import Frame, FrameResult
-from sightline.streams.publisher import DropReason, LostReason
 
 log = logging.getLogger(__name__)
 
@@ -55,14 +54,14 @@ class Meters:
         self.last_result = result
         self._seen.append((result.finished_at, result.seen))
 
-    def dropped(self, reason: DropReason | LostReason, count: int = 1) -> None:
+    def dropped(self, reason: str, count: int = 1) -> None:
         """Frames were dropped. What waits for nobody is not worth a line in the log."""
         self.ledger.dropped[reason] += count
         if reason != "unwatched":
             self._unlogged[reason] += count
             self.log_drops()
 
-    def lost(self, reason: DropReason | LostReason, count: int = 1) -> None:
+    def lost(self, reason: str, count: int = 1) -> None:
         """Pictures came that never became frames."""
         self.ledger.received += count
         self.dropped(reason, count)

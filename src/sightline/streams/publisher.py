@@ -13,16 +13,17 @@ from sightline.wire.messages import Adapt, SettingsMessage, SettingsRefused, Sta
 from sightline.wire.requests import PerformanceStats
 
 DropReason: TypeAlias = Literal["replaced", "unwatched", "rate", "closed"]
-"""replaced: a newer frame came first. unwatched: nobody wants results. rate: above max_fps. closed: the end came."""
-LostReason: TypeAlias = Literal["late", "undecodable", "bad_image", "too_large"]
-"""Pictures that came and never became frames. late: skipped, as this machine could not keep up. undecodable: lost in
-decoding. bad_image: no JPEG that is read. too_large: over a limit."""
+"""replaced: a newer frame came first. unwatched: nobody wants results. rate: above max_fps. closed: the end came.
+The ledger knows more, of pictures that never became frames. late: skipped, as this machine could not keep up.
+adapted: fewer were asked for. undecodable: lost in decoding. bad_image: no JPEG that is read. too_large: over a limit.
+"""
 
 
 class Publisher:
     """A peer that feeds a stream, as the stream sees it. This base does nothing with what it is told.
 
-    Each frame is answered by exactly one call of ``answer``, ``drop`` and ``fail``. All calls come on the event loop.
+    Each picture is answered by exactly one call of ``answer``, ``drop``, ``fail`` and ``refuse``. All calls come on the
+    event loop.
     """
 
     wants_results = False

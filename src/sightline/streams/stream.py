@@ -179,6 +179,10 @@ class Stream:
         if self.publisher is not None:
             self._fenced(self.publisher, partial(self.publisher.refuse, seq, error))
 
+    def lose(self, reason: str, count: int) -> None:
+        """Count pictures that came to the publisher and were left out on their way here."""
+        self.meters.lost(reason, count)
+
     def pause(self, reason: str | None) -> None:
         """The publisher lost its camera and waits for it; with None it came back."""
         self.paused = reason

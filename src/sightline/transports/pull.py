@@ -82,7 +82,7 @@ class Puller(Publisher):
         self._wish: Adapt | None = None
         self._due = 0.0
         """Time for the next picture on ``time.monotonic()``."""
-        self._source = ReconnectingSource(spec, patient=True, tell=self._tell)
+        self._source = ReconnectingSource(spec, patient=True, tell=self._tell, lose=self._lose)
         threading.Thread(target=self._run, name=f"pull {name}", daemon=True).start()
 
     # Called by the stream
@@ -117,6 +117,8 @@ class Puller(Publisher):
                 for shot in self._source:
                     if self._is_time():
                         self._hand_over(self._as_asked(shot))
+                    else:
+                        self._lose("adapted", 1)
                     if self._closed.is_set():
                         return
             except FAULTS as e:  # one camera must not stop the others
@@ -131,6 +133,10 @@ class Puller(Publisher):
     def _tell(self, reason: str | None) -> None:
         """Pass on the reason why there are no pictures, or None when they come."""
         self._on_loop(lambda: self._came_or_went(reason))
+
+    def _lose(self, reason: str, count: int) -> None:
+        """Pass on that pictures came and were left out."""
+        self._on_loop(lambda: self._left_out(reason, count))
 
     def _is_time(self) -> bool:
         now = time.monotonic()
@@ -169,9 +175,14 @@ class Puller(Publisher):
         wanted = self._stream.wanted
         self._source.idle = not wanted
         if wanted and not shot.fresh:  # somebody has just come; the next picture is fresh
+            self._left_out("unwatched", 1)
             return
         seq, self._seq = self._seq, self._seq + 1
-        self._ingest.put_image(seq, time.time(), 0.0, shot.image, quality=self._quality)
+        self._ingest.put_image(seq, time.time(), 0.0, shot.image, quality=self._quality, damaged=shot.damaged)
+
+    def _left_out(self, reason: str, count: int) -> None:
+        if self._stream is not None:
+            self._stream.lose(reason, count)
 
     def _begin(self, stream: Stream, first: Shot) -> None:
         settings = self._hub.settings

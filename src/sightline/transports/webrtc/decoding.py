@@ -13,6 +13,7 @@ import av
 
 from sightline.core.errors import FAULTS, told
 from sightline.core.types import Image
+from sightline.sources._packets import Awaited, upright
 from sightline.transports.webrtc.hooks import EncodedQueue
 
 log = logging.getLogger(__name__)
@@ -44,20 +45,26 @@ class PictureDecoder:
     def run(self, queue: EncodedQueue) -> None:
         """Decode the queue until it ends. Runs in the thread."""
         name, decoder = "", None
+        awaited = Awaited(queue.lose)
         while (item := queue.next()) is not None:
             codec, data, at = item
+            if data:
+                awaited.sent(at)
             try:
                 if decoder is None or codec != name:
                     name, decoder = codec, _decoder(codec, self._max_pixels)
                 packet = av.Packet(data)
                 packet.pts = at
-                pictures = [(p.to_ndarray(format="bgr24"), p.pts) for p in decoder.decode(packet)] if data else []
+                pixel = decoder.sample_aspect_ratio
+                pictures = [(upright(p, pixel), p.pts) for p in decoder.decode(packet)] if data else []
             except FAULTS as e:  # nobody would start this thread again
                 log.debug("a %s picture of %d bytes could not be decoded: %s", codec, len(data), told(e))
                 queue.failed()
                 continue
             for image, pts in pictures:
+                awaited.came(pts)
                 self._hand_over(image, pts)
+        awaited.end()
 
     def _hand_over(self, image: Image, at: int) -> None:
         self._room.acquire()

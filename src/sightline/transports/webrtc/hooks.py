@@ -185,6 +185,8 @@ class EncodedQueue:
     def __init__(self, receiver: RTCRtpReceiver, buffer: PromptBuffer, clock: RtpClock) -> None:
         self.given_up = 0
         """Number of pictures that were never decoded."""
+        self.lose: Callable[[str, int], None] = lambda reason, count: None
+        """Called for pictures that are given up, on the loop, and for those that can't be decoded, in the thread."""
         self.clock = clock
         self.run: Callable[[EncodedQueue], None] = lambda _: None
         self._buffer = buffer
@@ -212,15 +214,19 @@ class EncodedQueue:
     def _add(self, codec: str, data: bytes, timestamp: int) -> None:
         key = is_key(codec, data)
         if len(self._items) >= WAITING:
-            self.given_up += len(self._items)
+            self._give_up(len(self._items))
             self._items.clear()
             self._needs_key = True
         if self._needs_key and not key:
-            self.given_up += 1
+            self._give_up(1)
             self._broken.set()
             return
         self._needs_key = False
         self._items.append((codec, data, timestamp))
+
+    def _give_up(self, count: int) -> None:
+        self.given_up += count
+        self.lose("late", count)
 
     def get(self) -> None:
         """Run the decoder. aiortc's decoder thread calls this and ends when it returns."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
+from contextlib import suppress
 from typing import TypeAlias
 
 import msgspec
@@ -51,6 +53,7 @@ class WebRtcPublisher(Publisher):
         """Take the stream. Raises StreamBusy or LimitReached."""
         self.session = session
         self._hub, self._peer = hub, peer
+        self._loop = asyncio.get_running_loop()
         self._offered_results = wants_results
         """Whether the peer wants results once there is a data channel to send them on."""
         stream = hub.take(name, self, preset=preset)
@@ -70,7 +73,7 @@ class WebRtcPublisher(Publisher):
         """Start decoding the received video."""
         hooks.trust_pictures(video.receiver)  # ``_check`` ends the session if none come
         queue = hooks.receive(video.receiver)
-        queue.run = self._decoding.run
+        queue.run, queue.lose = self._decoding.run, self._lose
         self._clock = queue.clock
 
     async def run(self) -> None:
@@ -98,6 +101,15 @@ class WebRtcPublisher(Publisher):
         seq, self._seq = self._seq, self._seq + 1
         self._times[seq] = at & 0xFFFFFFFF, taken is not None
         self._ingest.put_image(seq, taken, self._offset, image)
+
+    def _lose(self, reason: str, count: int) -> None:
+        """Count pictures that came and could not be shown. Called on the loop and in the decoder's thread."""
+        with suppress(RuntimeError):  # the loop has ended
+            self._loop.call_soon_threadsafe(self._left_out, reason, count)
+
+    def _left_out(self, reason: str, count: int) -> None:
+        if self._ingest is not None:
+            self._ingest.stream.lose(reason, count)
 
     # Called by the stream
 

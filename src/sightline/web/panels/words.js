@@ -10,6 +10,7 @@ const REASONS = {
   loading: "the model was loading",
   failed: "the model failed on them",
   closed: "the connection ended",
+  adapted: "fewer were asked for",
   late: "the server could not keep up with the camera",
   undecodable: "damaged on their way",
   bad_image: "not readable as a JPEG",

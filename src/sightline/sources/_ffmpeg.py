@@ -1,0 +1,58 @@
+"""What FFmpeg's errors mean to a person."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import socket
+from urllib.parse import urlsplit
+
+UNESCAPED = re.compile(r"[^/?#@]*:[^@]*[/?#][^@]*@")
+"""An address after its scheme, where the password has a / ? or # as it is. A path with an @ looks like one."""
+
+
+def unescaped(url: str) -> str | None:
+    """Message if a password seems to contain what ends the name of a host; else None."""
+    rest = url.partition("://")[2]
+    if not UNESCAPED.match(rest):
+        return None
+    try:
+        parts = urlsplit("//" + rest)
+        known = parts.port is not None and _known(parts.hostname)
+    except ValueError:
+        known = False
+    return None if known else "in a password write %23 for #, %2F for /, %3F for ? and %40 for @"
+
+
+def reason_of(error: Exception, seconds: float, url: str = "") -> str:
+    """Message for FFmpeg's error, without the address.
+
+    ``seconds`` is the timeout. ``url`` is given for what never opened.
+    """
+    import av
+
+    if url and not _known(urlsplit(url).hostname):
+        return "no machine of that name is known here; check the name, and that this machine is on the network"
+    if isinstance(error, (av.error.ExitError, TimeoutError)):
+        return f"nothing came for {seconds:g} s"
+    if isinstance(error, av.error.ProtocolNotFoundError):
+        return (
+            "the installed PyAV can't speak this; it needs an FFmpeg built with it (SRT: --enable-libsrt), or the "
+            "ffmpeg program to pass it on, as docs/sources.md shows"
+        )
+    if isinstance(error, av.error.HTTPUnauthorizedError):
+        return "it refuses the user or the password"
+    if isinstance(error, ConnectionRefusedError):
+        return "nothing listens there"
+    reason = getattr(error, "strerror", None)
+    return f"can't be read ({reason})" if reason else "can't be read"
+
+
+def _known(host: str | None) -> bool:
+    """False if a host's name can't be resolved, which FFmpeg reports as an input/output error."""
+    with contextlib.suppress(ValueError):
+        try:
+            socket.getaddrinfo(host, None)
+        except (socket.gaierror, UnicodeError):
+            return False
+    return True

@@ -1,0 +1,85 @@
+"""The bytes of an HTTP address as they come, through FFmpeg, and what kind of thing they are.
+
+Motion JPEG and single pictures are read here and in ``_mjpeg`` and ``_snapshot``, not by FFmpeg's demuxers: those make
+up a clock of 25 pictures a second, hold a picture back until the next one comes, and refuse what browsers show.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+if TYPE_CHECKING:
+    from av import Packet
+    from av.container import InputContainer
+    from av.stream import Stream
+
+CHUNK = 1 << 16
+ENOUGH = 12
+"""Bytes by which kinds can be told apart."""
+PICTURES = (b"\xff\xd8\xff", b"\x89PNG", b"BM", b"II*\0", b"MM\0*")
+HEADERS = re.compile(rb"\s*(--|[A-Za-z-]+:[^\r\n]*\r?\n)")
+"""How motion JPEG begins: with a boundary or, from cameras that leave the first one out, with a part's headers."""
+
+Kind: TypeAlias = Literal["parts", "picture", "text", "video"]
+
+
+class HttpBytes:
+    """An open connection. It is read by one thread, and as a file by PyAV."""
+
+    def __init__(self, url: str, options: Mapping[str, str], timeout: tuple[float, float]) -> None:
+        """Connect and wait for the first bytes. Raises av.FFmpegError or OSError."""
+        import av
+
+        # The demuxer ``data`` passes on what comes, as soon as it comes.
+        more = {"raw_packet_size": str(CHUNK)}
+        self._container: InputContainer = av.open(url, format="data", timeout=timeout, options={**options, **more})
+        self._packets: Iterator[Packet[Stream]] = self._container.demux()
+        size = self._container.size
+        self.size: int | None = size if size > 0 else None
+        """Bytes in all; None if that is not told, as for live video."""
+        self._head = self._first()
+
+    @property
+    def kind(self) -> Kind:
+        """What comes, by its first bytes: parts of motion JPEG, a picture, a playlist or other text, or a video."""
+        head = self._head
+        if HEADERS.match(head):
+            return "parts"
+        if head.startswith(PICTURES) or (head[:4] == b"RIFF" and head[8:12] == b"WEBP"):
+            return "picture"
+        return "text" if head.lstrip()[:1] in (b"#", b"<") else "video"
+
+    @property
+    def head(self) -> bytes:
+        """The first bytes, as long as nothing was read."""
+        return self._head
+
+    def chunks(self) -> Iterator[bytes]:
+        """Yield the bytes as they come. Raises av.FFmpegError or OSError if the connection breaks off."""
+        while data := self.read(CHUNK):
+            yield data
+
+    def read(self, size: int) -> bytes:
+        """At least one byte and at most ``size``; none at the end. Raises as ``chunks`` does."""
+        data = self._head or self._next()
+        self._head = data[size:]
+        return data[:size]
+
+    def close(self) -> None:
+        """Close the connection. Not while another thread reads."""
+        self._container.close()
+
+    def _first(self) -> bytes:
+        head = self._next()
+        while len(head.strip()) < ENOUGH and not head.lstrip().startswith(b"--"):
+            more = self._next()
+            if not more:
+                break
+            head += more
+        return head
+
+    def _next(self) -> bytes:
+        packet = next(self._packets, None)
+        return bytes(packet) if packet is not None and packet.size else b""

@@ -1,0 +1,66 @@
+"""Cameras that give one picture at a time over HTTP: each is asked for anew."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator
+
+from sightline.core.errors import ProtocolError, SourceError
+from sightline.media.pictures import decode_picture
+from sightline.sources._ffmpeg import reason_of
+from sightline.sources._http import HttpBytes
+from sightline.sources.base import Lose, Shot, unnoticed
+
+log = logging.getLogger(__name__)
+
+MOST_BYTES = 64 << 20
+
+
+class Snapshot:
+    """The one picture that an address gives. Whoever wants more opens it again after ``poll_s``."""
+
+    total: int | None = 1
+    live = False
+    images = False
+    fps: float | None = None
+
+    def __init__(self, name: str, connection: HttpBytes, patience: float, *, poll_s: float) -> None:
+        self.name = name
+        self.unreadable = 0
+        self.idle = False
+        self.lose: Lose = unnoticed
+        self.poll_s: float | None = poll_s
+        self._connection = connection
+        self._patience = patience
+
+    def __enter__(self) -> Snapshot:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._connection.close()
+
+    def __iter__(self) -> Iterator[Shot]:
+        """Yield the picture. Raises SourceError if it can't be read."""
+        try:
+            image, damaged, _ = decode_picture(self._bytes())
+        except ProtocolError as e:
+            self.unreadable += 1
+            self.lose("undecodable", 1)
+            raise SourceError(f"{self.name}: its picture can't be read: {e.message}") from None
+        yield Shot(image, time.time(), self.name, damaged=damaged)
+
+    def _bytes(self) -> bytes:
+        import av
+
+        data = bytearray()
+        try:
+            for chunk in self._connection.chunks():
+                data += chunk
+                if len(data) > MOST_BYTES:
+                    raise SourceError(f"{self.name}: a picture of more than {MOST_BYTES >> 20} MB")
+        except (av.error.ExitError, TimeoutError) as e:
+            raise SourceError(f"{self.name}: {reason_of(e, self._patience)}") from None
+        except (av.FFmpegError, OSError) as e:
+            log.debug("%s: the connection ended with %s", self.name, e)  # so FFmpeg says of a length that is not told
+        return bytes(data)

@@ -1,0 +1,276 @@
+"""Motion JPEG over HTTP, and cameras that give one picture at a time."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from io import BufferedIOBase
+from pathlib import Path
+
+import cv2
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sightline.core.errors import SourceError
+from sightline.sources import _mjpeg, network
+from sightline.sources._mjpeg import JpegSplitter
+from sightline.sources._reconnecting import ReconnectingSource
+from sightline.sources.base import Shot, open_source
+from support.clips import number_of, numbered
+from support.http_files import files, sending
+
+PROGRESSIVE = (cv2.IMWRITE_JPEG_PROGRESSIVE, 1)
+
+
+def jpeg(number: int, *options: int) -> bytes:
+    return cv2.imencode(".jpg", numbered(number), options)[1].tobytes()
+
+
+def regular(data: bytes) -> bytes:
+    return b"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n%b\r\n" % (len(data), data)
+
+
+ODD: dict[str, Callable[[bytes], bytes]] = {
+    "regular": regular,
+    "without a length": lambda data: b"--frame\r\nContent-Type: image/jpeg\r\n\r\n" + data + b"\r\n",
+    "no first boundary": lambda data: b"Content-Type: image/jpeg\r\n\r\n" + data + b"\r\n--frame\r\n",
+    "image/jpg": lambda data: b"--frame\r\nContent-Type: image/jpg\r\n\r\n" + data + b"\r\n",
+    "no type": lambda data: b"--frame\r\n\r\n" + data + b"\r\n",
+    "no headers": lambda data: b"--frame\r\n" + data + b"\r\n",
+    "bare": lambda data: data,
+    "line feeds": lambda data: b"--frame\nContent-type:image/jpeg\n\n" + data + b"\n",
+    "a wrong length": lambda data: regular(data).replace(b"Length: ", b"Length: 1"),
+    "more headers": lambda data: b"\r\n--frame\r\nX-Time: 7\r\nContent-Type: image/jpeg\r\n\r\n" + data,
+    "without its end": lambda data: regular(data[:-2]),
+}
+
+
+@pytest.mark.parametrize("kind", ODD)
+def test_every_picture_comes_with_its_last_byte_at_whatever_rate(kind: str) -> None:
+    """Faults 1 and 7: the camera sends the next picture only after this one was seen, so no clock is needed."""
+    seen = threading.Semaphore(1)
+
+    def send(out: BufferedIOBase) -> None:
+        for number in range(8):
+            seen.acquire(timeout=30)
+            out.write(ODD[kind](jpeg(number)))
+
+    with sending(send) as url, open_source(f"{url}/video") as source:
+        assert source.live
+        numbers = []
+        for shot in source:
+            assert abs(time.time() - shot.timestamp) < 10, "stamped when it came"
+            assert shot.damaged == (kind == "without its end")
+            numbers.append(number_of(shot.image))
+            seen.release()
+            if len(numbers) == 8:
+                break
+    assert numbers == list(range(8))
+
+
+def until_the_end(shots: Iterator[Shot]) -> list[int]:
+    """Numbers of the pictures until the other side ends."""
+    numbers = []
+    with contextlib.suppress(SourceError):
+        for shot in shots:
+            numbers.append(number_of(shot.image))
+        pytest.fail("a live source does not end")
+    return numbers
+
+
+def test_what_the_reader_is_too_slow_for_is_left_out_and_counted() -> None:
+    """Fault 1: all are either seen or counted, and the newest counts."""
+    lost: Counter[str] = Counter()
+    sent = threading.Event()
+
+    def send(out: BufferedIOBase) -> None:
+        for number in range(200):
+            out.write(regular(jpeg(number)))
+        out.write(regular(b"no picture"))
+        sent.set()
+
+    with sending(send) as url, open_source(url) as source:
+        source.lose = lambda reason, count: lost.update({reason: count})
+        shots = iter(source)
+        first = number_of(next(shots).image)
+        assert sent.wait(30)
+        numbers = [first, *until_the_end(shots)]
+    assert numbers == sorted(set(numbers))
+    assert numbers[-1] == 199
+    assert len(numbers) + lost["late"] == 200
+    assert lost.keys() <= {"late"}
+
+
+def test_a_picture_that_can_not_be_decoded_is_counted() -> None:
+    lost: Counter[str] = Counter()
+    broken = jpeg(1)[:100] + jpeg(1)[-100:]
+
+    def send(out: BufferedIOBase) -> None:
+        for data in (jpeg(0), broken, jpeg(2)):
+            out.write(regular(data))
+
+    with sending(send) as url, open_source(url) as source:
+        source.lose = lambda reason, count: lost.update({reason: count})
+        numbers = until_the_end(iter(source))
+    assert (numbers, lost) == ([0, 2], {"undecodable": 1})
+
+
+@pytest.mark.parametrize(
+    ("part", "said"),
+    [
+        (b"--frame\r\nContent-Type: text/plain\r\n\r\nno camera\r\n", "of type 'text/plain'; expected image/jpeg"),
+        (b"--frame\r\n\r\nhello\r\n", "no JPEG is in what it sends"),
+    ],
+)
+def test_parts_that_are_no_pictures_are_called_so(part: bytes, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fault 7."""
+    monkeypatch.setattr(_mjpeg, "ODD_S", 0.1)
+    over = threading.Event()
+
+    def send(out: BufferedIOBase) -> None:
+        while not over.wait(0.02):
+            out.write(part)
+
+    with sending(send) as url, open_source(url) as source, pytest.raises(SourceError, match=said):
+        next(iter(source))
+    over.set()
+
+
+def test_a_camera_that_hangs_counts_as_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(network, "OPEN_S", 0.5)
+    monkeypatch.setattr(network, "READ_S", 0.5)
+    over = threading.Event()
+
+    def send(out: BufferedIOBase) -> None:
+        out.write(regular(jpeg(3)))
+        over.wait(30)
+
+    with sending(send) as url, open_source(url) as source:
+        shots = iter(source)
+        assert number_of(next(shots).image) == 3
+        with pytest.raises(SourceError, match=r"nothing came for 0\.5 s"):
+            next(shots)
+        over.set()
+
+
+def test_a_camera_that_nobody_watches_is_hardly_decoded() -> None:
+    def send(out: BufferedIOBase) -> None:
+        for number in range(100):
+            out.write(regular(jpeg(number)))
+            time.sleep(0.005)
+
+    with sending(send) as url, open_source(url) as source:
+        source.idle = True
+        shots = list(itertools.islice(source, 50))
+    assert len({id(shot.image) for shot in shots}) <= 2
+    assert not any(shot.fresh for shot in shots)
+
+
+# The splitter alone
+
+PARTS = st.lists(
+    st.tuples(st.sampled_from(sorted(ODD)), st.integers(0, 255), st.sampled_from([(), PROGRESSIVE])),
+    min_size=1,
+    max_size=5,
+)
+
+
+@given(parts=PARTS, sizes=st.lists(st.integers(1, 3000), min_size=1, max_size=20))
+def test_however_the_bytes_arrive_each_picture_is_found_once(
+    parts: list[tuple[str, int, tuple[int, ...]]], sizes: list[int]
+) -> None:
+    data = b"".join(ODD[kind](jpeg(number, *options)) for kind, number, options in parts)
+    splitter = JpegSplitter()
+    found, at = [], 0
+    for size in itertools.cycle(sizes):
+        found += splitter.feed(data[at : at + size])
+        at += size
+        if at >= len(data):
+            break
+    rest = splitter.rest()
+    found += [] if rest is None else [rest]
+    expected = [jpeg(number, *options) for _, number, options in parts]
+    assert len(found) == len(expected)
+    for kind, got, whole in zip((kind for kind, *_ in parts), found, expected, strict=True):
+        assert got.startswith(whole[:-2]) if kind == "without its end" else got == whole
+
+
+@given(st.lists(st.binary(max_size=200) | st.sampled_from([b"\xff\xd8\xff", b"\xff\xda\0\x04ab", b"\xff\xd9"])))
+def test_whatever_comes_memory_and_time_are_bounded(chunks: list[bytes]) -> None:
+    splitter = JpegSplitter()
+    for chunk in chunks:
+        for picture in splitter.feed(chunk):
+            assert picture.startswith(b"\xff\xd8\xff")
+    assert len(splitter.between) <= 1024
+
+
+def test_a_picture_without_an_end_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_mjpeg, "MOST_BYTES", 10_000)
+    splitter = JpegSplitter()
+    start = jpeg(1)[:-2]
+    assert splitter.feed(start) == []
+    for _ in range(20):
+        assert splitter.feed(bytes(1000)) == []
+    assert splitter.lost == 1
+    assert splitter.feed(jpeg(5)) == [jpeg(5)]
+
+
+# One picture at a time
+
+
+def test_a_camera_with_snapshots_alone_is_asked_again_and_again(tmp_path: Path) -> None:
+    """Fault 8."""
+    (tmp_path / "snap").write_bytes(jpeg(0))
+    told: list[str | None] = []
+    with files(tmp_path) as url:
+        source = ReconnectingSource(f"{url}/snap#fps=50", patient=True, tell=told.append)
+        numbers = []
+        for shot in source:
+            assert abs(time.time() - shot.timestamp) < 10
+            numbers.append(number_of(shot.image))
+            (tmp_path / "next").write_bytes(jpeg(len(numbers)))
+            (tmp_path / "next").replace(tmp_path / "snap")
+            if len(numbers) == 6:
+                source.close()
+    assert numbers == list(range(6))
+    assert told == [None] * 6 or told == [None], "it is never lost"
+
+
+def test_one_picture_over_http_is_one_picture(tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").write_bytes(jpeg(7))
+    (tmp_path / "a.png").write_bytes(cv2.imencode(".png", numbered(8))[1].tobytes())
+    (tmp_path / "bad.jpg").write_bytes(jpeg(7)[:60])
+    with files(tmp_path) as url:
+        for name, number in (("a.jpg", 7), ("a.png", 8)):
+            with open_source(f"{url}/{name}") as source:
+                assert [number_of(shot.image) for shot in source] == [number]
+        with (
+            open_source(f"{url}/bad.jpg") as source,
+            pytest.raises(SourceError, match="its picture can't be read"),
+        ):
+            list(source)
+
+
+@pytest.mark.parametrize("wrong", ["fps=0", "fps=x", "fps=1000"])
+def test_a_rate_that_makes_no_sense_is_called_so(wrong: str) -> None:
+    with pytest.raises(SourceError, match=f"#{wrong}; expected #fps=N, N from 0.001 to 60"):
+        open_source(f"http://127.0.0.1/snap.jpg#{wrong}")
+
+
+def test_odd_cameras_of_reports_play(cases: Path) -> None:
+    """Faults 2, 3, 8 and 9, with the reports' own files."""
+    with files(cases) as url:
+        sizes = {}
+        for name in ("base.jpg", "noeoi.jpg", "exif6.jpg", "exif2.jpg"):
+            with open_source(f"{url}/{name}") as source:
+                (shot,) = source
+            sizes[name] = (shot.image.shape[:2], shot.damaged)
+        with pytest.raises(SourceError, match="HEIC pictures are not read"):
+            open_source(f"{url}/grid.heic")
+    assert set(sizes.values()) == {((540, 405), False), ((540, 405), True)}
+    assert [name for name, (_, damaged) in sizes.items() if damaged] == ["noeoi.jpg"]
