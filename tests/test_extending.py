@@ -107,8 +107,8 @@ def test_the_source(env: dict[str, str], tmp_path: Path) -> None:
     lines = sightline(env, tmp_path, "counting:3", "--model", "motion")
     assert [(line["seq"], line["timestamp"], line["width"]) for line in lines] == [
         (0, 0, 320),
-        (1, 0.1, 320),
-        (2, 0.2, 320),
+        (1, 100, 320),
+        (2, 200, 320),
     ]
     wrong = subprocess.run(
         [sys.executable, "-m", "sightline", "run", "countng:3"], env=os.environ | env, capture_output=True, text=True

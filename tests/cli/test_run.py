@@ -24,6 +24,7 @@ from typer.testing import CliRunner
 from sightline.cli import app
 from sightline.cli.run import stream_name
 from sightline.core.errors import BadRequest, ConfigError, SightlineError, SinkError, SourceError
+from sightline.sources.base import shown
 from support.clips import moving, read_clip, write_clip
 from support.made_graph import MakeGraph
 from support.rtsp import RtspServer, free_port
@@ -106,7 +107,7 @@ def test_a_clip_gives_all_that_was_asked_for(clip: Path, tmp_path: Path) -> None
 
     rows = lines(jsonl)
     assert [row["seq"] for row in rows] == list(range(40))
-    assert [row["timestamp"] for row in rows] == pytest.approx([i / 10 for i in range(40)])
+    assert [row["timestamp"] for row in rows] == pytest.approx([i * 100 for i in range(40)])
     assert {(r["stream"], r["source"], r["width"], r["height"], r["model"]) for r in rows} == {
         ("the_room", "the room.mp4", 160, 120, "motion")
     }
@@ -175,7 +176,7 @@ def test_ctrl_c_leaves_complete_files_that_agree(long_clip: Path, tmp_path: Path
     rows = lines(jsonl)
     times, _ = read_clip(video)
     assert 15 < len(rows) < 600
-    assert times == pytest.approx([row["timestamp"] for row in rows], abs=0.001)
+    assert times == pytest.approx([row["timestamp"] / 1000 for row in rows], abs=0.001)
 
 
 @posix
@@ -200,7 +201,7 @@ def test_a_process_that_is_killed_leaves_files_that_can_be_read(long_clip: Path,
     times, _ = read_clip(video)
     assert len(rows) > 40
     assert len(times) > 10, "the encoder holds some frames back; the rest is there"
-    assert times == pytest.approx([row["timestamp"] for row in rows[: len(times)]], abs=0.001)
+    assert times == pytest.approx([row["timestamp"] / 1000 for row in rows[: len(times)]], abs=0.001)
 
 
 @posix
@@ -391,3 +392,40 @@ def test_a_camera_on_the_network_is_waited_for(tmp_path: Path) -> None:
         _, err = process.communicate(timeout=60)
     assert process.returncode == 130
     assert f"rtsp://127.0.0.1:{port}: the other side ended the stream; trying again" in err.decode()
+
+
+def test_a_file_whose_name_is_not_utf8_gets_its_line(tmp_path: Path) -> None:
+    """Fault 10."""
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for name in (b"caf\xe9.jpg", b"caf\xe8.jpg", b"ok.jpg"):
+        path = Path(os.fsdecode(os.fsencode(folder) + b"/" + name))
+        path.write_bytes(cv2.imencode(".jpg", moving(3))[1].tobytes())
+    done = run(folder, "--jsonl", tmp_path / "out.jsonl", "--save", tmp_path / "drawn")
+    assert done.code == 0, done.err
+    assert sorted(row["source"] for row in lines(tmp_path / "out.jsonl")) == [
+        "caf\ufffd.jpg",
+        "caf\ufffd.jpg",
+        "ok.jpg",
+    ]
+    assert len(list((tmp_path / "drawn").iterdir())) == 3, "each has its own picture"
+    alone = run(Path(os.fsdecode(os.fsencode(folder) + b"/caf\xe9.jpg")), "--jsonl", tmp_path / "one.jsonl")
+    assert alone.code == 0, alone.err
+    assert [row["stream"] for row in lines(tmp_path / "one.jsonl")] == ["caf"]
+    assert "no such file" in refused(Path(os.fsdecode(os.fsencode(folder) + b"/\xe9.jpg"))).message
+
+
+def test_streams_of_addresses_have_names_that_differ() -> None:
+    """Fault 12."""
+    names = [stream_name(shown(f"rtsp://me:pw@192.168.1.{n}/live")) for n in (10, 11)]
+    assert names == ["192_168_1_10", "192_168_1_11"]
+    assert stream_name("rtsp://127.0.0.1:8554") == "127_0_0_1_8554"
+    assert stream_name("clip 1.mp4") == "clip_1"
+
+
+def test_a_damaged_picture_has_a_line_that_says_so(tmp_path: Path, cases: Path) -> None:
+    """Fault 9."""
+    done = run(cases / "noeoi.jpg", "--jsonl", tmp_path / "out.jsonl")
+    assert done.code == 0, done.err
+    (row,) = lines(tmp_path / "out.jsonl")
+    assert (row["damaged"], row["width"], row["height"]) == (True, 405, 540)

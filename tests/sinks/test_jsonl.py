@@ -30,7 +30,7 @@ def test_a_line_says_what_was_promised(tmp_path: Path) -> None:
     assert json.loads(path.read_text()) == {
         "stream": "hall",
         "seq": 7,
-        "timestamp": 0.333333,
+        "timestamp": 333.333,
         "source": "photo.jpg",
         "width": 64,
         "height": 48,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import struct
 from pathlib import Path
 
@@ -98,3 +99,68 @@ def test_the_real_photo_is_read(assets: Path) -> None:
     with open_source(str(assets / "images" / "bus.jpg")) as source:
         (shot,) = source
     assert shot.image.shape == (1080, 810, 3)
+
+
+def test_a_folder_says_what_it_leaves_out_by_kind_and_number(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Fault 2."""
+    save(tmp_path / "a.png")
+    for name in ("b.heic", "c.HEIC", "d.mp4", "notes"):
+        (tmp_path / name).write_bytes(b"x")
+    with open_source(str(tmp_path)) as source:
+        assert len(list(source)) == 1
+    assert "left out what is not read as a picture: 2 .heic, 1 .mp4, 1 without an ending; HEIC" in caplog.text
+    (tmp_path / "a.png").unlink()
+    with pytest.raises(SourceError, match=r"no pictures in this folder, only 2 \.heic, .* convert them"):
+        open_source(str(tmp_path))
+
+
+def test_heic_is_called_so_whatever_its_name(tmp_path: Path, cases: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Fault 2: one tile of a picture is never taken for the picture."""
+    heic = (cases / "grid.heic").read_bytes()
+    for name in ("a.heic", "a.jpg", "a.mp4", "a"):
+        (tmp_path / name).write_bytes(heic)
+    for name in ("a.heic", "a.mp4", "a"):
+        with pytest.raises(SourceError, match="HEIC pictures are not read: convert them to JPEG"):
+            open_source(str(tmp_path / name))
+    with open_source(str(tmp_path / "a.jpg")) as source, pytest.raises(SourceError, match="can't be read"):
+        list(source)
+    assert "HEIC pictures are not read" in caplog.text
+
+
+def test_names_that_are_not_utf8_are_read_and_told_apart(tmp_path: Path) -> None:
+    """Fault 10."""
+    for name in (b"caf\xe9.jpg", b"caf\xe8.jpg", b"ok.jpg"):
+        data = cv2.imencode(".jpg", LEFT_RED)[1].tobytes()
+        Path(os.fsdecode(os.path.join(os.fsencode(tmp_path), name))).write_bytes(data)  # noqa: PTH118
+    with open_source(str(tmp_path)) as source:
+        names = [shot.name for shot in source]
+    assert sorted(names) == ["caf�.jpg", "caf�.jpg", "ok.jpg"]
+    assert all(name.encode() for name in names)
+
+
+@pytest.mark.parametrize("ending", [".png", ".webp"])
+def test_of_an_animation_the_first_picture_is_read_and_that_is_said(
+    tmp_path: Path, ending: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Fault 13."""
+    if not hasattr(cv2, "imwriteanimation"):
+        pytest.skip("this OpenCV writes no animations")
+    animation = cv2.Animation()
+    animation.frames = [LEFT_RED, LEFT_RED // 2, LEFT_RED // 3]
+    animation.durations = [40, 40, 40]
+    assert cv2.imwriteanimation(str(tmp_path / f"a{ending}"), animation)
+    with open_source(str(tmp_path / f"a{ending}")) as source:
+        assert len(list(source)) == 1
+    assert f"a{ending}: only the first of its 3 pictures is read" in caplog.text
+
+
+def test_a_picture_without_its_end_is_marked(tmp_path: Path, cases: Path) -> None:
+    """Fault 9."""
+    (tmp_path / "a.jpg").write_bytes((cases / "noeoi.jpg").read_bytes())
+    (tmp_path / "b.jpg").write_bytes((cases / "base.jpg").read_bytes()[:-7000])
+    (tmp_path / "c.jpg").write_bytes((cases / "base.jpg").read_bytes())
+    with open_source(str(tmp_path)) as source:
+        shots = list(source)
+    assert [shot.damaged for shot in shots] == [True, True, False]
+    assert np.array_equal(shots[0].image, shots[2].image)
+    assert np.array_equal(shots[1].image[:400], shots[2].image[:400])

@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from sightline.cli.answers import URL
+from sightline.core.errors import ConfigError
 from sightline.core.types import check_stream_name
 from sightline.settings.settings import client_authority, client_token
 
@@ -48,7 +49,14 @@ def push(
     duration: Annotated[
         float | None, typer.Option(min=0.1, help="Stop after this many seconds.", show_default=False)
     ] = None,
-    out: Annotated[str | None, typer.Option(help="Write one JSON line per result to this file; - is stdout.")] = None,
+    out: Annotated[
+        str | None,
+        typer.Option(
+            help="Write one JSON line per result to this file; - is stdout. Default: results/STREAM.jsonl.",
+            show_default=False,
+        ),
+    ] = None,
+    no_out: Annotated[bool, typer.Option("--no-out", help="Write no file.")] = False,
     loop: Annotated[bool, typer.Option("--loop", help="Play a file again from the start when it ends.")] = False,
     adapt: Annotated[
         bool, typer.Option(help="Change rate, size and quality of the pictures when the server asks for it.")
@@ -66,18 +74,21 @@ def push(
     from sightline.sources._reconnecting import NewestShots, ReconnectingSource, plain
     from sightline.sources.base import open_source
 
+    if out is not None and no_out:
+        raise ConfigError(f"--out {out} and --no-out: expected one of the two")
     check_stream_name(stream)
     client = AsyncClient(url, token=client_token(), ca=client_authority())
     with StopSignal() as stop, ExitStack() as stack:
-        sink = None
-        if out is not None:
-            if out != "-":
-                with writing(out):
-                    Path(out).parent.mkdir(parents=True, exist_ok=True)
-            sink = jsonl.open(out)
-            stack.callback(sink.close)
         opened = open_source(plain(source))  # the thread that reads closes it
-        report = stack.enter_context(PushReport(stream, bar=out != "-"))
+        target = None if no_out else out or f"results/{stream}.jsonl"
+        sink = None
+        if target is not None:
+            if target != "-":
+                with writing(target):
+                    Path(target).parent.mkdir(parents=True, exist_ok=True)
+            sink = jsonl.open(target)
+            stack.callback(sink.close)
+        report = stack.enter_context(PushReport(stream, bar=target != "-", written=target))
         pictures = ReconnectingSource(source, source=opened, loop=loop, fps=fps, tell=report.tell)
         job = _Push(client, stream, NewestShots(pictures), report, sink, adapt=adapt)
         asyncio.run(job.go(stop, duration))
@@ -161,7 +172,7 @@ class _Push:
 class PushReport:
     """Progress on standard error: one line that is rewritten on a terminal, a line every few seconds elsewhere."""
 
-    def __init__(self, stream: str, *, bar: bool) -> None:
+    def __init__(self, stream: str, *, bar: bool, written: str | None) -> None:
         from sightline.core.metrics import Rate, Spread
 
         self.sent = 0
@@ -173,6 +184,7 @@ class PushReport:
         self._rate = Rate()
         self._skipped = 0
         self._stream = stream
+        self._written = written
         self._trouble: str | None = None
         self._console = Console(stderr=True, highlight=False, emoji=False)
         self._status = self._console.status("") if bar and self._console.is_terminal else None
@@ -187,6 +199,8 @@ class PushReport:
         if self._status is not None:
             self._status.stop()
         self._console.print(escape(self._line()), soft_wrap=True)
+        if self._written not in (None, "-"):
+            self._console.print(escape(f"results: {self._written}"), soft_wrap=True)
 
     def tell(self, reason: str | None) -> None:
         """Say why no pictures come; None when they come again."""

@@ -115,8 +115,9 @@ def run(
 
 
 def stream_name(source_name: str) -> str:
-    """A stream name made from a source's: ``clip 1.mp4`` gives ``clip_1``."""
-    stem = source_name if source_name.startswith("camera:") else Path(source_name).stem
+    """A stream name made from a source's: ``clip 1.mp4`` gives ``clip_1``, an address its host and port."""
+    address = source_name.partition("://")[2]
+    stem = address or (source_name if source_name.startswith("camera:") else Path(source_name).stem)
     return re.sub(r"[^A-Za-z0-9_-]+", "_", stem).strip("_")[:64] or "run"
 
 

@@ -91,5 +91,9 @@ class Names:
         name = Path(entry.source).stem
         if name in self._taken:  # a.jpg and a.png in one folder
             name = entry.source
+        number = 1
+        while name in self._taken:  # names that can't be told apart as text
+            number += 1
+            name = f"{Path(entry.source).stem}-{number}"
         self._taken.add(name)
         return f"{name}{self._ending}"

@@ -23,7 +23,7 @@ class Line(Struct, omit_defaults=True, kw_only=True):
     stream: str
     seq: int
     timestamp: float
-    """Seconds: from the start of a file, since 1970 for a camera."""
+    """Milliseconds, as in all messages: from the start of a file, since 1970 for a camera."""
     source: str
     """Name of the file, or of the camera."""
     width: int
@@ -43,9 +43,9 @@ class Line(Struct, omit_defaults=True, kw_only=True):
 def line(said: Mapping[str, Any], *, timestamp: float, source: str, segmented: bool) -> Line:
     """Make a line of what was said of a result, by the names of a message's fields.
 
-    ``timestamp`` is in seconds. ``segmented``: the model gives every pixel a class.
+    ``timestamp`` is in seconds, and becomes milliseconds. ``segmented``: the model gives every pixel a class.
     """
-    own: dict[str, Any] = {"timestamp": round(timestamp, 6), "source": source}
+    own: dict[str, Any] = {"timestamp": round(timestamp * 1000, 3), "source": source}
     if not segmented:
         own["segments"] = UNSET
     return Line(**{name: own[name] if name in own else said[name] for name in Line.__struct_fields__})
