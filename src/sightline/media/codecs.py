@@ -169,15 +169,19 @@ def decode(image: Encoded | Image, *, at_least: int | None = None) -> Image:
     return _upright(image, flag)
 
 
+def whole(image: Encoded) -> bytes:
+    """The JPEG, with an end where its own is missing: OpenCV and ``createImageBitmap`` refuse one without."""
+    return image.data + _EOI if image.damaged else image.data
+
+
 def thumbnail(image: Encoded) -> NDArray[np.uint8]:
     """One grey value for every 8 x 8 pixels: ceil(h / 8) x ceil(w / 8). Raises BadImage if OpenCV can't decode it."""
     return _upright(image, cv2.IMREAD_REDUCED_GRAYSCALE_8)
 
 
 def _upright(image: Encoded, flag: int) -> NDArray[np.uint8]:
-    data = image.data + _EOI if image.damaged else image.data  # OpenCV refuses a JPEG without its end
     # Turned here and not by OpenCV, so that the pixels always have the size that the header gave.
-    pixels = _imdecode(data, flag | cv2.IMREAD_IGNORE_ORIENTATION, f"a {image.width}x{image.height} JPEG")
+    pixels = _imdecode(whole(image), flag | cv2.IMREAD_IGNORE_ORIENTATION, f"a {image.width}x{image.height} JPEG")
     return orientation.upright(pixels, image.orientation)
 
 

@@ -83,13 +83,13 @@ class Drawing:
     async def plain(self, result: FrameResult) -> bytes:
         """Return the frame as a JPEG: the publisher's own, where it sent one."""
         if isinstance(result.frame.image, Encoded):
-            return result.frame.image.data
+            return codecs.whole(result.frame.image)
         return await asyncio.shield(result.once("jpeg", lambda: asyncio.create_task(self.picture(result.frame))))
 
     async def picture(self, frame: Frame) -> bytes:
         """Return a frame as a JPEG."""
         if isinstance(frame.image, Encoded):
-            return frame.image.data
+            return codecs.whole(frame.image)
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._pool, codecs.encode_jpeg, frame.image, frame.quality)
 
