@@ -77,8 +77,11 @@ async def serve(app: FastAPI, hub: Hub, drawing: Drawing) -> AsyncGenerator[None
     async def snapshot(stream: str, mode: Mode = None, opacity: Opacity = None) -> Response:
         """The newest picture with everything drawn in. The header Sightline-Mode names the mode that was drawn."""
         look = Look.of(mode, opacity)
-        result = _live(hub, stream).meters.last_result
-        if result is None or time.monotonic() - result.finished_at > FRESH_S:
+        meters = _live(hub, stream).meters
+        result = meters.last_result
+        # A slow camera's newest picture may be old, and is still the newest.
+        newest = result is not None and result.frame is meters.latest
+        if result is None or not (newest or time.monotonic() - result.finished_at <= FRESH_S):
             async with aclosing(_results(hub, stream)) as results:
                 result = await anext(results)
         data = await drawing.jpeg(result, look)
