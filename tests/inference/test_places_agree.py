@@ -87,8 +87,10 @@ async def test_results_are_the_same(assets: Path, name: str) -> None:
     assert picture is not None
     images: list[Image] = [cv2.resize(picture, size).astype(np.uint8) for size in ((640, 360), (320, 480))]
     jpegs = [Encoded(codecs.encode_jpeg(image), image.shape[1], image.shape[0]) for image in images]
+    sideways = codecs.encode_jpeg(np.ascontiguousarray(np.rot90(images[1])))  # 6 turns it back
+    turned = Encoded(sideways[:-2], images[1].shape[1], images[1].shape[0], orientation=6, damaged=True)
     async with both(str(assets / "models" / f"{name}.onnx")) as (thread, process):
-        shown: list[Encoded | Image] = [jpegs[0], jpegs[0], images[0], jpegs[1], images[1], images[1]]
+        shown: list[Encoded | Image] = [jpegs[0], jpegs[0], images[0], jpegs[1], turned, images[1], images[1]]
         for seq, image in enumerate(shown):
             found = [await outcome(place, image, seq, ("counts",)) for place in (thread, process)]
             same(*found)

@@ -143,7 +143,8 @@ def _serve(channel: Channel, pixels: Sequence[SharedPixels], model: Model, how: 
 def _ask(channel: Channel, pixels: SharedPixels, picture: PictureMessage, *, copied: bool) -> Ask:
     image: Any
     if picture.jpeg_bytes is not None:
-        image = Encoded(channel.read(picture.jpeg_bytes), picture.width, picture.height)
+        data = channel.read(picture.jpeg_bytes)
+        image = Encoded(data, picture.width, picture.height, picture.orientation, picture.damaged)
     else:
         image = pixels.at(picture.offset, picture.width, picture.height)
         image = image.copy() if copied else image

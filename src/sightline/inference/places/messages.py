@@ -57,6 +57,10 @@ class PictureMessage(Struct, frozen=True, array_like=True):
     """Where its pixels begin there."""
     options: Options
     last: float | None
+    orientation: int = 1
+    """How the JPEG is turned."""
+    damaged: bool = False
+    """Whether the JPEG lacks its end."""
 
 
 class RunRequest(Struct, frozen=True, tag="run"):

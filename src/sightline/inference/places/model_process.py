@@ -237,10 +237,12 @@ class ModelProcess(asyncio.Protocol):
 
 
 def _picture(ask: Ask, places: Iterator[int]) -> PictureMessage:
-    frame = ask.frame
-    jpeg = len(frame.image.data) if isinstance(frame.image, Encoded) else None
-    offset = next(places) if jpeg is None else 0
-    return PictureMessage(frame.stream, frame.seq, frame.received_at, *frame.size, jpeg, offset, ask.options, ask.last)
+    frame, image = ask.frame, ask.frame.image
+    about = (frame.stream, frame.seq, frame.received_at, *frame.size)
+    if not isinstance(image, Encoded):
+        return PictureMessage(*about, None, next(places), ask.options, ask.last)
+    jpeg_bytes = len(image.data)
+    return PictureMessage(*about, jpeg_bytes, 0, ask.options, ask.last, image.orientation, image.damaged)
 
 
 def answer_of(message: AnswerMessage) -> Answer:
