@@ -48,16 +48,16 @@ def open_picture(path: Path) -> PictureFile:
         raise type(e)(f"{path} can't be read as a picture: {e.message}") from None
 
 
-def decode_picture(data: bytes) -> PictureFile:
-    """Decode a picture file's content. Raises as ``open_picture`` does."""
+def decode_picture(data: bytes, *, max_pixels: int = MAX_PIXELS) -> PictureFile:
+    """Decode a picture file's content. Raises as ``open_picture`` does, with ``max_pixels`` as the limit."""
     if data[:3] == b"\xff\xd8\xff":
-        jpeg = codecs.check_jpeg(data, max_pixels=MAX_PIXELS)
+        jpeg = codecs.check_jpeg(data, max_pixels=max_pixels)
         return PictureFile(codecs.decode(jpeg), jpeg.damaged)
     if heif.is_heic(data[:64]):
         raise BadImage(heif.ADVICE)
     turned, pictures, flags = orientation.UPRIGHT, 1, cv2.IMREAD_COLOR
     if data[:8] == PNG or (data[:4] == b"RIFF" and data[8:12] == b"WEBP"):
-        chunks = list(_png_chunks(data) if data[:8] == PNG else _webp_chunks(data))
+        chunks = list(_png_chunks(data, max_pixels) if data[:8] == PNG else _webp_chunks(data, max_pixels))
         turned = next((orientation.of_exif(body) for kind, body in chunks if kind in (b"eXIf", b"EXIF")), turned)
         frames = sum(kind in (b"fcTL", b"ANMF") for kind, _ in chunks)
         pictures = max(1, frames)
@@ -71,12 +71,10 @@ def decode_picture(data: bytes) -> PictureFile:
     return PictureFile(orientation.upright(np.asarray(image, np.uint8), turned), pictures=pictures)
 
 
-def _png_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+def _png_chunks(data: bytes, max_pixels: int) -> Iterator[tuple[bytes, bytes]]:
     """Kind and beginning of each chunk. Raises TooLarge or BadImage for what would cost OpenCV too much."""
     if len(data) >= 24:
-        width, height = int.from_bytes(data[16:20], "big"), int.from_bytes(data[20:24], "big")
-        if width * height > MAX_PIXELS:
-            raise TooLarge(f"picture of {width}x{height} = {width * height} pixels: expected at most {MAX_PIXELS}")
+        _check_size(int.from_bytes(data[16:20], "big"), int.from_bytes(data[20:24], "big"), max_pixels)
     at = len(PNG)
     while at < len(data):  # OpenCV makes room for what a chunk claims to have
         length = int.from_bytes(data[at : at + 4], "big")
@@ -86,10 +84,27 @@ def _png_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
         at += 12 + length
 
 
-def _webp_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Kind and beginning of each chunk."""
+def _webp_chunks(data: bytes, max_pixels: int) -> Iterator[tuple[bytes, bytes]]:
+    """Kind and beginning of each chunk. Raises TooLarge."""
+    _check_size(*_webp_size(data), max_pixels)
     at = 12
     while at + 8 <= len(data):
         length = int.from_bytes(data[at + 4 : at + 8], "little")
         yield data[at : at + 4], data[at + 8 : at + 8 + min(length, 1 << 16)].removeprefix(orientation.EXIF)
         at += 8 + length + length % 2
+
+
+def _webp_size(data: bytes) -> tuple[int, int]:
+    """Width and height from a WebP's header; of an animation, those of its canvas."""
+    kind, numbers = data[12:16], data[20:30].ljust(10, b"\0")
+    if kind == b"VP8X":
+        return int.from_bytes(numbers[4:7], "little") + 1, int.from_bytes(numbers[7:10], "little") + 1
+    if kind == b"VP8L":
+        bits = int.from_bytes(numbers[1:5], "little")
+        return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
+    return int.from_bytes(numbers[6:8], "little") & 0x3FFF, int.from_bytes(numbers[8:10], "little") & 0x3FFF
+
+
+def _check_size(width: int, height: int, max_pixels: int) -> None:
+    if width * height > max_pixels:
+        raise TooLarge(f"picture of {width}x{height} = {width * height} pixels: expected at most {max_pixels}")

@@ -193,4 +193,4 @@ class Predictor:
             raise BadImage(f"expected a JPEG, PNG or WebP picture, got {data[:40]!r}" if data else "expected a picture")
         if len(data) > self._settings.max_message_bytes:
             raise TooLarge(f"picture of {len(data)} bytes: expected at most {self._settings.max_message_bytes}")
-        return decode_picture(data, max_pixels=self._settings.max_pixels)
+        return decode_picture(data, max_pixels=self._settings.max_pixels).image
