@@ -276,6 +276,18 @@ async def test_what_cannot_be_decoded_is_told(server: Running, offered: str, why
     assert why in answer.json()["error"]["message"]
 
 
+@pytest.mark.parametrize(("line", "instead"), [("a=group:BUNDLE 0", "a=group:BUNDLE 7 0"), ("a=mid:0", "a=mid:1")])
+async def test_an_offer_whose_media_have_no_transport_is_refused(server: Running, line: str, instead: str) -> None:
+    async with remote() as bad:
+        bad.connection.addTransceiver(Clip(), "sendonly")
+        bad.talk()
+        bad.change = lambda offer: offer.replace(line, instead)
+        answer = await bad.call(server, "/whip/unbundled")
+        assert answer.status_code == 400, answer.text
+        assert "mid" in answer.json()["error"]["message"]
+    assert "Traceback" not in "".join(server.log)
+
+
 async def test_sound_that_comes_along_is_declined(server: Running) -> None:
     async with remote() as one, viewer(server, "loud") as watcher:
         one.connection.addTransceiver("audio", "sendonly")  # first, as OBS has it: its transport carries all

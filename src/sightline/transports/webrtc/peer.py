@@ -79,10 +79,16 @@ def clean(offer: str) -> str:
     an offer that can't be accepted.
     """
     kept: list[str] = []
+    bundled: list[str] = []
+    mids: dict[int, str] = {}
     media = candidates = 0
     for line in offer.splitlines():
         if line.startswith("m="):
             media += 1
+        elif line.startswith("a=group:BUNDLE") and not bundled:
+            bundled = line.split()[1:]
+        elif line.startswith("a=mid:") and media:
+            mids[media] = line[len("a=mid:") :]
         if line.startswith("a=candidate:"):
             candidates += 1
             if candidates > MAX_CANDIDATES or not usable(line[2:]):
@@ -98,6 +104,10 @@ def clean(offer: str) -> str:
         raise BadRequest(f"an offer of {media} media: expected at most {MAX_MEDIA}")
     if not any(line.startswith("m=video") for line in kept):
         raise BadRequest("the offer has no video: expected one m=video")
+    if len(set(mids.values())) < len(mids):
+        raise BadRequest("two media have the same mid: expected each its own")
+    if bundled and bundled[0] not in mids.values():  # its transport carries all
+        raise BadRequest(f"a bundle that begins with {bundled[0][:20]!r}: expected the mid of one of the offer's media")
     return "\r\n".join(kept) + "\r\n"
 
 
@@ -178,8 +188,11 @@ class WebRtcPeer:
         return video
 
     async def answer(self) -> str:
-        """Make the answer to the offer, with all candidates."""
-        await self.connection.setLocalDescription(await self.connection.createAnswer())
+        """Make the answer to the offer, with all candidates. Raises BadRequest."""
+        try:
+            await self.connection.setLocalDescription(await self.connection.createAnswer())
+        except Exception as e:  # noqa: BLE001 - as above: some offers only show here that they make no sense
+            raise BadRequest(f"an offer that can't be answered: {type(e).__name__}: {e}"[:300]) from None
         return h264.restored(str(self.connection.localDescription.sdp), self._h264)
 
     async def add_candidates(self, fragment: str) -> None:
