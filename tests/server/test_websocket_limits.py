@@ -10,6 +10,7 @@ import pytest
 import pytest_asyncio
 from websockets.exceptions import ConnectionClosed
 
+from support import raw_websocket as raw
 from support.serving import Running, metadata, peer, picture, serving
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -127,6 +128,20 @@ async def test_who_sends_no_pictures_sends_no_large_messages(server: Running) ->
     head = bytes([0x80 | TEXT, 0xFF]) + (4 << 20).to_bytes(8, "big") + bytes(4)
     sent, said = await flooding(server, head, b"x" * 65536, 64, path="/ws/view/large")
     assert sent < 64 or b"\x03\xf1" in said  # 1009
+
+
+@pytest.mark.parametrize(
+    ("broken", "code"),
+    [(raw.frame(3), 1002), (raw.frame(raw.TEXT, b"\xff"), 1007), (raw.frame(raw.PING) * 500, 1008)],
+    ids=["opcode", "no UTF-8", "pings"],
+)
+async def test_the_reason_arrives_though_more_was_on_its_way(server: Running, broken: bytes, code: int) -> None:
+    host, port = server.url.removeprefix("http://").split(":")
+    for _ in range(10):
+        async with raw.raw_websocket((host, int(port)), "/ws?stream=none") as peer:
+            await peer.send(broken + raw.frame(raw.BINARY, bytes(1 << 20)))
+            assert [said.code for said in await peer.rest() if said.opcode == raw.CLOSE] == [code]
+    assert "Traceback" not in "".join(server.log)
 
 
 async def test_a_message_in_many_fragments_is_still_one(server: Running) -> None:
