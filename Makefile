@@ -11,8 +11,9 @@ BIN := $(VENV)/bin
 UV := $(shell command -v uv 2>/dev/null)
 INSTALL := $(if $(UV),$(UV) pip install --python $(BIN)/python --quiet,$(BIN)/python -m pip install --quiet --disable-pip-version-check)
 ARGS ?=
+SOAK ?= 60m
 
-.PHONY: help serve test check bench docs lock train-smoke browser broker clean
+.PHONY: help serve test check bench chaos soak docs lock train-smoke browser broker clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -32,6 +33,12 @@ check: $(VENV)/.dev ## lint and type-check
 
 bench: $(VENV)/.dev ## measure; prints tables, writes JSON into bench/results
 	@$(BIN)/python bench/pipeline.py $(ARGS)
+
+chaos: $(VENV)/.dev ## try to break a server: fuzzers, floods, bombs, faults; minutes (ARGS="floods bombs")
+	@PYTHONPATH=tests:bench $(BIN)/python -m chaos $(ARGS)
+
+soak: $(VENV)/.dev ## peers that come and go for an hour: nothing grows (SOAK=2m)
+	@PYTHONPATH=tests:bench $(BIN)/python -m chaos.soak $(SOAK)
 
 train-smoke: $(VENV)/.dev ## train on tiny made data for a few minutes: it must improve
 	@$(BIN)/python -m pytest -m smoke -s tests/train/test_train_smoke.py

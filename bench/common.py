@@ -131,8 +131,8 @@ def child(work: Callable[..., None], *args: object) -> Iterator[Pipe]:
         process.join()
 
 
-def save(name: str, results: dict[str, Any]) -> Path:
-    """Write the results and a description of this machine as JSON."""
+def save(name: str, results: dict[str, Any], command: str | None = None) -> Path:
+    """Write the results and a description of this machine as JSON. ``command``: what made them, if not this program."""
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / f"{name}.json"
     where = {
@@ -141,7 +141,7 @@ def save(name: str, results: dict[str, Any]) -> Path:
         "processor": platform.machine(),
         "system": platform.system(),
         "python": platform.python_version(),
-        "command": f"python bench/{name}.py {' '.join(sys.argv[1:])}".rstrip(),
+        "command": command or f"python bench/{name}.py {' '.join(sys.argv[1:])}".rstrip(),
     }
     path.write_text(json.dumps(where | results, indent=1) + "\n")
     return path

@@ -29,6 +29,23 @@ ROOT = Path(__file__).resolve().parents[2]
 Json = dict[str, Any]
 
 
+class Log(list[str]):
+    """The last lines that a server wrote, and how much it wrote in all."""
+
+    bytes = 0
+    tracebacks = 0
+    first = ""
+    """The first traceback, as far as it goes."""
+
+    def write(self, line: str) -> None:
+        self.append(line)
+        self.bytes += len(line.encode())
+        self.tracebacks += "Traceback" in line
+        if self.tracebacks and len(self.first) < 5000:
+            self.first += line
+        del self[:-2000]
+
+
 @dataclass
 class Running:
     """A server under test."""
@@ -36,7 +53,7 @@ class Running:
     url: str
     process: asyncio.subprocess.Process
     http: httpx2.AsyncClient
-    log: list[str] = field(default_factory=list)
+    log: Log = field(default_factory=Log)
 
     @property
     def ws(self) -> str:
@@ -97,12 +114,12 @@ async def serving(
         cwd=cwd or ROOT / "tests",
     )
     assert process.stdout is not None
-    log: list[str] = []
+    log = Log()
     url = None
     while url is None:
         line = (await asyncio.wait_for(process.stdout.readline(), 60)).decode()
         assert line, f"the server ended: {''.join(log)}"
-        log.append(line)
+        log.write(line)
         if found := re.findall(r"https?://\S+", line):
             url = found[-1]  # that of this machine
     reading = asyncio.create_task(_read(process.stdout, log))
@@ -126,10 +143,9 @@ async def serving(
             await reading
 
 
-async def _read(stream: asyncio.StreamReader, log: list[str]) -> None:
+async def _read(stream: asyncio.StreamReader, log: Log) -> None:
     while line := await stream.readline():
-        log.append(line.decode())
-        del log[:-2000]
+        log.write(line.decode())
 
 
 def trusting(data: Path) -> ssl.SSLContext:

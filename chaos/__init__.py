@@ -1,0 +1,32 @@
+"""Programs that try to break a running server: fuzzers, floods, bombs, faults of the network and of the machine."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from chaos.common import Case
+
+CASES = {
+    "websocket": "fuzz_websocket",
+    "tcp": "fuzz_tcp",
+    "http": "fuzz_http",
+    "offers": "fuzz_http",
+    "tokens": "fuzz_http",
+    "floods": "floods",
+    "bombs": "bombs",
+    "silence": "silence",
+    "shortage": "shortage",
+    "clocks": "clocks",
+    "network": "network",
+    "workers": "workers",
+    "conformance": "conformance",
+}
+"""Each program's function by the module that has it, in the order in which they run."""
+
+
+def load(name: str) -> Case:
+    """The function of a program."""
+    found: Case = getattr(importlib.import_module(f"chaos.{CASES[name]}"), name)
+    return found
