@@ -213,21 +213,45 @@ async def test_a_busy_stream_says_so_and_offers_another_name(server: Running, br
     await page.context.close()
 
 
-async def test_a_hidden_page_stops_sending_and_goes_on_when_seen(server: Running, browser: Browser) -> None:
+HIDE = """value => {
+  Object.defineProperty(document, "visibilityState", { value, configurable: true });
+  Object.defineProperty(document, "hidden", { value: value === "hidden", configurable: true });
+  document.dispatchEvent(new Event("visibilitychange"));
+}"""
+
+
+async def test_a_hidden_page_goes_on_sending_unless_it_shall_pause_and_viewers_read_why(
+    server: Running, browser: Browser
+) -> None:
+    """Fault 57, and 53: a reload goes on by itself."""
     page, _ = await open_page(browser, f"{server.url}/camera/hidden")
     await page.locator("#start").click()
     await state(page, "live")
-    hide = """value => {
-      Object.defineProperty(document, "visibilityState", { value, configurable: true });
-      Object.defineProperty(document, "hidden", { value: value === "hidden", configurable: true });
-      document.dispatchEvent(new Event("visibilitychange"));
-    }"""
-    await page.evaluate(hide, "hidden")
+    viewer, _ = await open_page(browser, f"{server.url}/view/hidden")
+    await state(viewer, "live")
+    await page.evaluate(HIDE, "hidden")
+    before = (await server.stream("hidden"))["delivered"]
+    await server.until(lambda s: s["streams"]["hidden"]["delivered"] > before + 10)
+    await page.evaluate(HIDE, "visible")
+
+    await page.locator("#pause-hidden").check()
+    await page.evaluate(HIDE, "hidden")
     await state(page, "paused")
-    await server.until(lambda s: s["streams"]["hidden"]["fps"] == 0)
-    await page.evaluate(hide, "visible")
+    await state(viewer, "waiting")
+    await expect(viewer.locator("#banner")).to_contain_text("the camera's page is in the background")
+    paused = await server.until(lambda s: s["streams"]["hidden"]["fps"] == 0)
+    assert paused["streams"]["hidden"]["state"] == "paused"
+    assert balanced(paused["streams"]["hidden"])
+    await page.evaluate(HIDE, "visible")
+    await state(viewer, "live")
+
+    await page.reload()
     await state(page, "live")
+    await page.locator("#stop").click()
+    await page.reload()
+    await state(page, "idle")
     await page.context.close()
+    await viewer.context.close()
 
 
 async def test_the_pages_come_back_by_themselves_after_a_restart(browser: Browser) -> None:
@@ -238,15 +262,24 @@ async def test_the_pages_come_back_by_themselves_after_a_restart(browser: Browse
         await state(camera, "live")
         viewer, _ = await open_page(browser, f"{first.url}/view/again")
         await state(viewer, "live")
+        dashboard, _ = await open_page(browser, first.url)
+        card = dashboard.locator("[data-stream=again]")
+        await expect(card).to_have_attribute("data-state", "live")
         first.process.send_signal(signal.SIGKILL)
         await first.process.wait()
         await state(camera, "reconnecting")
         await expect(viewer.locator("#banner")).to_contain_text("server")
+        # fault 51: nothing there claims to be live, and all of it can be read
+        await expect(card).to_contain_text("Not known")
+        await expect(dashboard.locator("#banner")).to_contain_text("Trying again")
+        await expect(dashboard.locator("#retry")).to_be_visible()
+        assert await dashboard.locator("#cards").evaluate("e => getComputedStyle(e).opacity") == "1"
     async with serving("--port", port):
         await state(camera, "live")
         await state(viewer, "live")
-    await camera.context.close()
-    await viewer.context.close()
+        await expect(card).to_have_attribute("data-state", "live")
+    for page in (camera, viewer, dashboard):
+        await page.context.close()
 
 
 @pytest.mark.parametrize(

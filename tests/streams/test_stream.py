@@ -147,6 +147,32 @@ async def test_a_subscriber_may_come_before_the_camera_and_sees_it_come_and_go()
     assert (came.state, went.state) == ("live", "ended")
 
 
+@pytest.mark.parametrize("cut_off", [False, True])
+async def test_a_camera_in_the_background_is_told_as_such_also_after_it_was_cut_off(cut_off: bool) -> None:
+    """Fault 57."""
+    hub = make_hub()
+    stream = hub.take("door", camera := Recorder())
+    async with hub.subscribe("door", backlog=8) as viewer:
+        stream.hide(camera, True)
+        if cut_off:
+            hub.release(stream, camera)
+        hidden = Status(
+            state="waiting",
+            message="Waiting for the camera: the camera's page is in the background.",
+            reason="the camera's page is in the background",
+        )
+        assert [await viewer.mailbox.get() for _ in range(1 + cut_off)] == [hidden] * (1 + cut_off)
+        assert stream.status == hidden
+        if cut_off:
+            hub.take("door", Recorder())  # the name is free
+        else:
+            stream.hide(camera, False)
+        told = await viewer.mailbox.get()
+        assert isinstance(told, Status)
+        assert told.state == "live"
+        assert stream.status == told
+
+
 async def test_limits_say_which_limit() -> None:
     hub = make_hub(max_streams=1, max_viewers=1)
     async with hub.publish("a", Recorder()):

@@ -30,6 +30,8 @@ class Publisher:
     """True if the peer itself wants results, so that the stream is inferred though nobody watches."""
     session = ""
     """A secret of the peer's, by which it takes its stream over from its own last connection."""
+    hidden = False
+    """True while its page is in the background. It sends nothing there, and may be cut off before it comes back."""
     pulled = False
     """True if the server itself reads the source, so that nobody else can be the stream's camera."""
 

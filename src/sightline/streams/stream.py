@@ -29,6 +29,7 @@ log = logging.getLogger(__name__)
 CAMERA_LIVE = Status(state="live", message="The camera is live.")
 NO_CAMERA = Status(state="waiting", message="Waiting for the camera.")
 CAMERA_GONE = Status(state="ended", message="The camera is gone.")
+IN_BACKGROUND = "the camera's page is in the background"
 
 
 class Listeners:
@@ -78,7 +79,7 @@ class Stream:
         self.subscriptions: set[Subscription] = set()
         self.listeners = listeners or Listeners()
         self.paused: str | None = None
-        """Why nothing comes of a publisher that stays: see ``pause``."""
+        """Why nothing comes of a publisher that stays, or that was cut off in the background: see ``pause``."""
         self.ended_at: float | None = None
         """``time.monotonic()`` when the last publisher left; None while there is one, or where none came yet."""
         self.pipeline = Pipeline.of(stages)
@@ -122,7 +123,7 @@ class Stream:
     def status(self) -> Status:
         """Status for a new subscriber: whether pictures come."""
         if self.paused is not None:
-            return Status(state="waiting", message=f"Waiting for the camera: {self.paused}.")
+            return Status(state="waiting", message=f"Waiting for the camera: {self.paused}.", reason=self.paused)
         return CAMERA_LIVE if self.publisher is not None else NO_CAMERA
 
     @property
@@ -145,7 +146,7 @@ class Stream:
         """A publisher takes the stream."""
         self.pipeline = self.pipeline.renewed()
         self.publisher = publisher
-        self.ended_at = None
+        self.paused = self.ended_at = None
         self._tell(CAMERA_LIVE)
 
     def put(self, frame: Frame) -> None:
@@ -188,17 +189,24 @@ class Stream:
         self.paused = reason
         self._tell(self.status)
 
+    def hide(self, publisher: Publisher, hidden: bool) -> None:
+        """The publisher's page went into the background, or came back."""
+        publisher.hidden = hidden
+        self.pause(IN_BACKGROUND if hidden else None)
+
     def end(self) -> None:
         """The publisher is gone. What waits is dropped; what the worker has is still delivered."""
         frame, self._slot = self._slot, None
         if frame is not None:
             self._drop(frame, "closed")
-        self.publisher = self.paused = None
+        if self.publisher is None or not self.publisher.hidden:
+            self.paused = None
+        self.publisher = None
         self.adaptive.stop()
         self.ended_at = time.monotonic()
         self.meters.log_drops(now=True)
         if not self._in_worker:
-            self._tell(CAMERA_GONE)
+            self._tell_end()
 
     def _accepts(self, frame: Frame) -> bool:
         """Count a frame; False where it is dropped at once."""
@@ -264,7 +272,10 @@ class Stream:
         if not self._in_worker:
             self.model.busy(False)
             if self.publisher is None:
-                self._tell(CAMERA_GONE)
+                self._tell_end()
+
+    def _tell_end(self) -> None:
+        self._tell(CAMERA_GONE if self.paused is None else self.status)
 
     # To all peers
 

@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from sightline.core.errors import ProtocolError, SightlineError, TooLarge
 from sightline.wire.messages import ErrorMessage, JsonResult, Still, ViewerFrame, mask_kind, said_of, times_of
-from sightline.wire.requests import FrameMetadata, PerformanceStats, Ping, SettingsWish
+from sightline.wire.requests import Background, FrameMetadata, PerformanceStats, Ping, SettingsWish
 from sightline.wire.unknown import without_unknown
 
 if TYPE_CHECKING:  # the SDK reads this file and does without numpy
@@ -22,7 +22,7 @@ MAX_TEXT = 4096
 MAX_CAMERA_TEXT = 32768
 """Bytes of a camera's text message: the detections of a picture fit."""
 
-CameraMessage: TypeAlias = FrameMetadata | Ping | PerformanceStats | SettingsWish
+CameraMessage: TypeAlias = FrameMetadata | Ping | PerformanceStats | SettingsWish | Background
 
 M = TypeVar("M", bound=Struct)
 
@@ -54,7 +54,9 @@ class Reader(Generic[M]):
             raise ProtocolError(f"text message {shown!r}: {e}; expected one of {self._known}") from None
 
 
-decode_camera: Reader[CameraMessage] = Reader(FrameMetadata, Ping, PerformanceStats, SettingsWish, most=MAX_CAMERA_TEXT)
+decode_camera: Reader[CameraMessage] = Reader(
+    FrameMetadata, Ping, PerformanceStats, SettingsWish, Background, most=MAX_CAMERA_TEXT
+)
 """Reads a camera's text message. Raises ProtocolError or TooLarge with the reason."""
 
 

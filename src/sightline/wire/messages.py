@@ -61,11 +61,13 @@ class Adapt(OfStream, tag="adapt", kw_only=True):
     max_pending: int
 
 
-class Status(OfStream, tag="status", kw_only=True):
+class Status(OfStream, tag="status", omit_defaults=True, kw_only=True):
     """Tells how a stream stands. ``state`` is one of waiting, live, ended, loading, ready and failed."""
 
     state: str
     message: str
+    reason: str = ""
+    """Why no pictures come of a camera that has the stream; empty where none has it."""
 
 
 class DroppedMessage(OfStream, tag="dropped", omit_defaults=True, kw_only=True):

@@ -107,6 +107,12 @@ class SettingsWish(Struct, tag="settings"):
         return {key: getattr(self, key) for key in keys if getattr(self, key) is not UNSET}
 
 
+class Background(Struct, tag="background"):
+    """A camera's page went into the background and sends no pictures there, or it came back."""
+
+    on: bool
+
+
 # A viewer
 
 

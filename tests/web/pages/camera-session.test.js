@@ -39,12 +39,14 @@ class FakeCapture {
 let cameras; // what getUserMedia will give, in order
 let seen;
 let session;
+let pauses;
 
 beforeEach(() => {
   install();
   mock.timers.reset();
   mock.timers.enable({ apis: ["setTimeout", "setInterval"] });
   cameras = [new FakeMedia()];
+  pauses = false;
   const getUserMedia = async () => {
     const next = cameras.shift();
     if (next instanceof Error) throw next;
@@ -62,6 +64,7 @@ beforeEach(() => {
     new FakeVideo(),
     {
       choice: () => ({ device: "", width: 640 }),
+      pauses: () => pauses,
       onbegin: () => (seen.begun += 1),
       onchange: () => {},
       ontrack: (track) => seen.tracks.push(track),
@@ -136,14 +139,40 @@ test("another pace takes effect without another gate, another preset with one", 
   assert.equal(seen.asked.at(-1)[1], adapt.reason);
 });
 
-test("a hidden page sends nothing, and goes on when it is seen", async () => {
+test("a hidden page goes on sending (fault 57)", async () => {
   await live();
   document.hidden = true;
   session.seen();
-  assert.deepEqual([state(), session.track.enabled, session.publisher.phase], ["paused", false, "closed"]);
+  assert.deepEqual([session.situation.paused, session.track.enabled, session.publisher.phase], [false, true, "open"]);
+  take();
+  assert.equal(session.publisher.counts.sent, 1);
+});
+
+test("a phone's hidden page sends nothing, keeps its stream, says why, and goes on when it is seen (fault 57)", async () => {
+  pauses = true;
+  await live();
+  document.hidden = true;
+  session.seen();
+  assert.deepEqual([state(), session.track.enabled, session.publisher.phase], ["paused", false, "open"]);
+  assert.deepEqual(current().said.at(-1), { type: "background", on: true });
+  assert.deepEqual(session.capture.told.at(-1), ["close"]);
+  current().leave(); // a phone may cut a hidden page off
+  mock.timers.tick(500);
+  current().accept();
+  current().say(HELLO);
+  await settle();
+  assert.deepEqual(current().said.at(-1), { type: "background", on: true }, "the new connection is told, too");
+  assert.deepEqual(session.capture.told.at(-1), ["close"]);
   document.hidden = false;
   session.seen();
-  assert.deepEqual([session.track.enabled, session.publisher.phase], [true, "connecting"]);
+  assert.deepEqual([session.track.enabled, current().said.at(-1)], [true, { type: "background", on: false }]);
+  assert.equal(session.capture.told.at(-1)[0], "reset");
+});
+
+test("a page that may not be the stream's camera opens none (fault 46)", async () => {
+  session.bar("unauthorized");
+  await session.start();
+  assert.deepEqual([seen.begun, session.track, FakeSocket.made.length, state()], [0, null, 0, "error"]);
 });
 
 test("a camera that does not open is a problem, and may be tried again", async () => {

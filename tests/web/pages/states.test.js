@@ -12,6 +12,7 @@ const LIVE = {
   opening: false,
   paused: false,
   muted: false,
+  barred: "",
   phase: "open",
   retryAt: 0,
   refused: null,
@@ -20,7 +21,7 @@ const LIVE = {
   unanswered: 30,
   hadResult: true,
 };
-const camera = (changes) => cameraWords({ ...LIVE, ...changes });
+const camera = (changes) => cameraWords({ ...LIVE, ...changes }, "door");
 
 test("a live camera says so, and nothing stands in the picture", () => {
   const words = camera({});
@@ -73,10 +74,17 @@ test("a taken name offers another one", () => {
   assert.deepEqual([words.state, words.actions], ["reconnecting", ["rename", "retry"]]);
 });
 
-test("a refusal that stays is an error, with the server's words", () => {
-  const words = camera({ phase: "closed", refused: { code: "too_large", message: "5 MB: at most 4" } });
+test("a refusal that stays is an error, in words for people (fault 46)", () => {
+  const words = camera({ phase: "closed", refused: { code: "too_large", message: "expected max_message_bytes" } });
   assert.equal(words.state, "error");
-  assert.match(words.banner.detail, /5 MB: at most 4/);
+  assert.doesNotMatch(JSON.stringify(words.banner), /max_message_bytes/);
+});
+
+test("who may not be this camera reads it before the camera is asked for, with a way out (faults 40, 46)", () => {
+  for (const [barred, href] of [["unauthorized", "/join"], ["forbidden", "/join"], ["pulled", "/view/door"]]) {
+    const words = camera({ wanted: false, barred });
+    assert.deepEqual([words.state, words.banner.actions[0].href, words.actions], ["error", href, []], barred);
+  }
 });
 
 test("a hidden page is paused", () => {
@@ -107,6 +115,7 @@ const WATCHING = {
   retryAt: 0,
   refused: null,
   camera: "live",
+  reason: "",
   model: { state: "ready", message: "" },
   paused: false,
   hadPicture: true,
@@ -120,9 +129,12 @@ test("every state of the viewer's page", () => {
   assert.equal(view({ camera: "waiting" }).state, "waiting");
   assert.equal(view({ camera: "waiting" }).banner.actions[0].href, "/camera/door");
   assert.equal(view({ camera: "ended" }).state, "gone");
+  assert.equal(view({ camera: "ended" }).banner.actions[0].href, "/camera/door");
   assert.equal(view({ quiet: 5000 }).state, "stalled");
   assert.match(view({ quiet: 5000, model: { state: "loading", message: "" } }).banner.title, /loading/);
-  assert.equal(view({ quiet: 5000, model: { state: "failed", message: "no memory" } }).banner.detail, "no memory");
+  const failed = view({ quiet: 5000, model: { state: "failed", message: "OutOfMemory at 0x7f" } }).banner;
+  assert.match(failed.text, /server's log/);
+  assert.doesNotMatch(JSON.stringify(failed), /OutOfMemory/);
   assert.equal(view({ paused: true, phase: "closed" }).state, "paused");
   assert.equal(view({ phase: "connecting", hadServer: false }).state, "connecting");
   assert.equal(view({ phase: "waiting", retryAt: 5 }).banner.retryAt, 5);
@@ -132,6 +144,18 @@ test("every state of the viewer's page", () => {
 test("a viewer that the server refuses learns why", () => {
   const full = view({ phase: "waiting", refused: { code: "limit_reached", message: "256 viewers" } });
   assert.deepEqual([full.state, full.retry], ["reconnecting", true]);
-  assert.match(full.banner.detail, /256 viewers/);
+  assert.match(full.banner.title, /full/);
   assert.equal(view({ phase: "closed", refused: { code: "bad_request", message: "" } }).state, "error");
+});
+
+test("a camera that is there but sends nothing is told with the reason, and nobody is asked to take its name (40, 57)", () => {
+  const { banner } = view({ camera: "waiting", reason: "nothing listens there" });
+  assert.match(banner.text, /No pictures: nothing listens there\./);
+  assert.doesNotMatch(banner.text, /Nobody/);
+  assert.deepEqual(banner.actions.map(({ href }) => href), ["/"]);
+});
+
+test("only who may publish is offered to start the camera (fault 46)", () => {
+  const watching = viewWords({ ...WATCHING, camera: "waiting" }, "door", false);
+  assert.deepEqual(watching.banner.actions, []);
 });

@@ -1,18 +1,27 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { dropsInWords, lost } from "../../../src/sightline/web/panels/cards.js";
+import { dropsInWords, lost, standing } from "../../../src/sightline/web/panels/cards.js";
 import { problemWith } from "../../../src/sightline/web/panels/name.js";
 import { isLoopback } from "../../../src/sightline/web/panels/share.js";
 
 test("what was lost is told with its reasons, failures among them", () => {
   const stats = { dropped: { replaced: 3, unwatched: 1200, rate: 1, closed: 0 }, failed: 2 };
-  assert.deepEqual(lost(stats), [["unwatched", 1200], ["replaced", 3], ["failed", 2], ["rate", 1]]);
+  assert.deepEqual(lost(stats), [["replaced", 3], ["failed", 2], ["rate", 1]]);
   assert.equal(
     dropsInWords(lost(stats)),
-    "Dropped: 1,200 × nobody was watching, 3 × a newer picture came first, 3 × other reasons.",
+    "Dropped: 3 × a newer picture came first, 2 × the model failed on them, 1 × other reasons.",
   );
-  assert.equal(dropsInWords([]), "Every picture so far had its result.");
+  assert.equal(dropsInWords([]), "No picture was dropped.");
+});
+
+test("a healthy stream that nobody watches rests, and every other state is told with its reason (faults 40, 42, 57)", () => {
+  const of = (state, reason = "", wanted = true) => standing({ state, reason, wanted });
+  assert.deepEqual([of("live").pill, of("live").kind, of("live").note], ["Live", "good", ""]);
+  assert.deepEqual([of("live", "", false).state, of("live", "", false).pill], ["resting", "Resting"]);
+  assert.match(of("reconnecting", "nothing listens there").note, /nothing listens there\. Trying again/);
+  assert.match(of("paused", "the camera's page is in the background").note, /in the background/);
+  assert.equal(of("waiting").note, "");
 });
 
 test("a new camera's name is checked before it is used", () => {

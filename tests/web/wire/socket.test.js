@@ -44,7 +44,7 @@ test("a server over https is reached by wss, also one that is not the page's own
 
 test("it comes back by itself, waiting longer each time", () => {
   socket.open();
-  for (const wait of [500, 1000, 2000]) {
+  for (const wait of [500, 1000, 1500, 1500]) {
     const before = FakeSocket.made.length;
     current().leave();
     assert.equal(socket.phase, "waiting");
@@ -78,7 +78,7 @@ test("a server that accepts and closes is not hammered", () => {
   const made = FakeSocket.made.length;
   current().accept();
   current().leave();
-  mock.timers.tick(7_000);
+  mock.timers.tick(1_100);
   assert.equal(FakeSocket.made.length, made);
 });
 
@@ -141,6 +141,19 @@ test("a connection that fell silent is given up", (t) => {
   now += 5_000;
   mock.timers.tick(5_000);
   assert.equal(socket.phase, "waiting");
+});
+
+test("a hidden page that looks once a minute keeps a connection that answers (fault 57)", (t) => {
+  let now = 1_000;
+  t.mock.method(performance, "now", () => now);
+  socket.open();
+  current().accept();
+  for (let minute = 0; minute < 3; minute += 1) {
+    for (let i = 0; i < 4; i += 1) current().say({ type: "pong", timestamp: now, server_time: now });
+    now += 60_000;
+    mock.timers.tick(5_000);
+    assert.equal(socket.phase, "open");
+  }
 });
 
 test("a refusal is remembered until a try ends without one", () => {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Coroutine, Mapping
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 from fastapi import APIRouter, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -145,14 +145,20 @@ class ClassSeen(BaseModel):
     """Of the picture, 0 to 1; null for detections."""
 
 
+StreamState: TypeAlias = Literal["live", "waiting", "reconnecting", "paused"]
+"""paused: the camera's page is in the background. reconnecting: the server, or the peer, is about to connect."""
+
+
 class StreamStats(BaseModel):
     """One stream. received = delivered + dropped + failed + in_flight, always, exactly."""
 
     name: str
-    state: Literal["live", "waiting", "reconnecting"]
-    """reconnecting: the server pulls this stream, and no pictures come."""
+    state: StreamState
+    """waiting: it has no camera. reconnecting, paused: it has one that sends no pictures now."""
     reason: str
-    """Why it is reconnecting; else empty."""
+    """Why no pictures come, where that is known; else empty."""
+    wanted: bool
+    """False while nobody wants results: then its pictures are neither decoded nor inferred."""
     pulled: bool
     """The server itself reads its source: nobody else can be its camera."""
     model: str
@@ -213,6 +219,7 @@ def stream_stats(hub: Hub, stream: Stream) -> StreamStats:
         name=stream.name,
         state=stream_state(stream),
         reason=stream.paused or "",
+        wanted=stream.wanted,
         pulled=stream.publisher is not None and stream.publisher.pulled,
         model=state.next_worker.model_name,
         width=width,
@@ -277,10 +284,12 @@ def _failed(failed: FailedSwitch) -> FailedModel:
     return FailedModel(model=failed.key.name, message=failed.message, at=round(failed.at, 3))
 
 
-def stream_state(stream: Stream) -> Literal["live", "waiting", "reconnecting"]:
+def stream_state(stream: Stream) -> StreamState:
     """Whether pictures come."""
     if stream.publisher is None:
         return "waiting"
+    if stream.publisher.hidden:
+        return "paused"
     return "live" if stream.paused is None else "reconnecting"
 
 

@@ -23,7 +23,7 @@ from sightline.transports.webrtc.decoding import PictureDecoder
 from sightline.transports.webrtc.peer import WebRtcPeer
 from sightline.wire import json as protocol
 from sightline.wire.messages import Adapt, JsonDropped, Pong, SettingsMessage, SettingsRefused, Status
-from sightline.wire.requests import Ping, SettingsWish
+from sightline.wire.requests import Background, Ping, SettingsWish
 
 log = logging.getLogger(__name__)
 
@@ -39,8 +39,8 @@ class ClockOffset(msgspec.Struct, tag="clock", tag_field="type"):
     """Milliseconds to add to the camera's clock."""
 
 
-Message: TypeAlias = Ping | ClockOffset | SettingsWish
-decode: protocol.Reader[Message] = protocol.Reader(Ping, ClockOffset, SettingsWish)
+Message: TypeAlias = Ping | ClockOffset | SettingsWish | Background
+decode: protocol.Reader[Message] = protocol.Reader(Ping, ClockOffset, SettingsWish, Background)
 """Reads a camera's message on the data channel. Raises ProtocolError or TooLarge."""
 
 
@@ -95,6 +95,8 @@ class WebRtcPublisher(Publisher):
         if self._ingest is None:
             return
         self._picture_at = time.monotonic()
+        if self.hidden:  # black: the page has switched its camera off
+            return
         if self._ingest.stream.paused is not None:
             self._ingest.stream.pause(None)
         taken = self._clock.seconds(at)
@@ -149,7 +151,7 @@ class WebRtcPublisher(Publisher):
 
     def lost(self) -> bool:
         """See Publisher. Over UDP a program that crashed sends nothing, and needs its stream when it starts again."""
-        return time.monotonic() - self._picture_at > LOST_S
+        return not self.hidden and time.monotonic() - self._picture_at > LOST_S
 
     def close(self, reason: str) -> None:
         """End the session with a reason."""
@@ -173,10 +175,14 @@ class WebRtcPublisher(Publisher):
         elif isinstance(message, SettingsWish):
             if self._ingest is not None:
                 self._hub.wish(self._ingest.stream, self, message.given())
+        elif isinstance(message, Background):
+            if self._ingest is not None:
+                self._picture_at = time.monotonic()
+                self._ingest.stream.hide(self, message.on)
         elif message.offset is not None:
             self._offset = message.offset / 1000
 
     def _check(self) -> None:
         limit = self._hub.settings.idle_timeout
-        if time.monotonic() - self._picture_at > limit:
+        if not self.hidden and time.monotonic() - self._picture_at > limit:
             raise IdleTimeout(f"no picture came for {limit:g} s: expected video")

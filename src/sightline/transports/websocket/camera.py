@@ -23,7 +23,7 @@ from sightline.transports.websocket.session import peer, receive, send, until_en
 from sightline.wire import json as protocol
 from sightline.wire import msgpack as frames
 from sightline.wire.messages import Adapt, JsonDropped, Pong, SettingsMessage, SettingsRefused, Status
-from sightline.wire.requests import MAX_SESSION, FrameMetadata, PageResults, Ping, SettingsWish, captured
+from sightline.wire.requests import MAX_SESSION, Background, FrameMetadata, PageResults, Ping, SettingsWish, captured
 
 log = logging.getLogger(__name__)
 
@@ -109,7 +109,8 @@ async def _camera_reads(ws: WebSocket, hub: Hub, stream: Stream, camera: WebSock
     announced: FrameMetadata | None = None
     while True:
         try:
-            async with asyncio.timeout(limits.idle_timeout):
+            # Browsers slow the timers of a hidden page down: the protocol's own pings find out whether it is there.
+            async with asyncio.timeout(None if camera.hidden else limits.idle_timeout):
                 data = await receive(ws)
         except TimeoutError:
             raise IdleTimeout(f"nothing came for {limits.idle_timeout:g} s: expected frames") from None
@@ -130,6 +131,8 @@ async def _camera_reads(ws: WebSocket, hub: Hub, stream: Stream, camera: WebSock
             camera.say(protocol.encode(Pong(message.timestamp, time.time() * 1000)))
         elif isinstance(message, SettingsWish):
             hub.wish(stream, camera, message.given())
+        elif isinstance(message, Background):
+            stream.hide(camera, message.on)
         elif isinstance(message, FrameMetadata):
             if announced is not None:
                 raise ProtocolError("two frame_metadata in a row: expected the JPEG as a binary message between them")

@@ -7,6 +7,7 @@
 
 import { wallClock } from "../lib/clock.js";
 import { Encoder } from "../lib/encoder.js";
+import { nextFrame } from "../lib/video-frames.js";
 import { SendGate } from "./send-gate.js";
 
 /**
@@ -115,9 +116,7 @@ export class Capture {
   #watch(video, run) {
     if (run !== this.#run) return;
     if (video.readyState >= HTMLMediaElement.HAVE_CURRENT_DATA) void this.#offer(video, run);
-    const again = () => this.#watch(video, run);
-    if ("requestVideoFrameCallback" in video) video.requestVideoFrameCallback(again);
-    else setTimeout(again, 33);
+    nextFrame(video, () => this.#watch(video, run));
   }
 
   /** @param {HTMLVideoElement} video @param {number} run */

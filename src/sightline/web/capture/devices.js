@@ -10,6 +10,11 @@ export function isInsecure() {
   return !navigator.mediaDevices?.getUserMedia;
 }
 
+/** True for phones and tablets, which switch the camera of a hidden page off. */
+export function isPhone() {
+  return matchMedia("(hover: none) and (pointer: coarse)").matches;
+}
+
 /**
  * Open a camera. Any other replaces a chosen one that is gone.
  *

@@ -9,10 +9,9 @@
  *   kind?: "info" | "warning" | "error",
  *   title: string,
  *   text?: string,
- *   detail?: string,
  *   retryAt?: number,
  *   actions?: Action[],
- * }} State `detail` is what the server or browser said; `retryAt` is on the clock of `performance.now()`
+ * }} State `retryAt` is on the clock of `performance.now()`
  */
 
 import { icon, make, setText } from "../lib/dom.js";
@@ -60,7 +59,6 @@ export class StateBanner extends HTMLElement {
     /** @type {HTMLElement[]} */
     const parts = [make("p", { class: "banner-title" }, state.title)];
     if (state.text) parts.push(make("p", { class: "banner-text" }, state.text));
-    if (state.detail) parts.push(make("p", { class: "banner-detail" }, state.detail));
     // The number that changes every second is for the eye only. A screen reader hears the sentence once.
     this.#countdown = make("p", { class: "banner-countdown", "aria-hidden": "true" });
     parts.push(this.#countdown);

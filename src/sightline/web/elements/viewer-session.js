@@ -158,7 +158,8 @@ export class ViewerSession {
     } else if (message.type === "status") {
       this.#link.healthy();
       this.#now.hadServer = true;
-      const { state } = message;
+      const { state, reason = "" } = message;
+      if (state !== "loading" && state !== "ready" && state !== "failed") this.#now.reason = reason;
       if (state === "waiting" || state === "live" || state === "ended") this.#cameraIs(state);
       else this.#now.model = { state, message: message.message };
       this.#tell();

@@ -1,6 +1,7 @@
 /** The page's side of in-browser inference. It hands the newest picture to the worker whenever that is free. */
 
 import { wallClock } from "../lib/clock.js";
+import { nextFrame } from "../lib/video-frames.js";
 
 const LOAD_MS = 90_000;
 const HANG_MS = 5_000;
@@ -75,8 +76,7 @@ export class Inference {
     const look = () => {
       if (run !== this.#run) return;
       void this.#offer(video, run);
-      if ("requestVideoFrameCallback" in video) video.requestVideoFrameCallback(look);
-      else setTimeout(look, 33);
+      nextFrame(video, look);
     };
     look();
   }

@@ -1,7 +1,7 @@
-/** Waits between tries: they double from half a second to ten seconds, and differ a little at random. */
+/** Waits between tries: they grow from half a second to one and a half, and differ a little at random. */
 
 const FIRST_MS = 500;
-const LONGEST_MS = 10_000;
+const LONGEST_MS = 1_500; // a page is back within two seconds of its server
 
 export class Backoff {
   #tries = 0;

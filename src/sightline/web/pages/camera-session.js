@@ -23,6 +23,7 @@ import { ModelPlace } from "./model-place.js";
  *   in milliseconds, and the place of its model
  * @typedef {{
  *   choice: () => {device: string, width: number},
+ *   pauses: () => boolean,
  *   onbegin: () => void,
  *   onchange: () => void,
  *   ontrack: (track: MediaStreamTrack | null) => void,
@@ -36,7 +37,7 @@ import { ModelPlace } from "./model-place.js";
  *   place: Pick<import("./model-place.js").Events, "onsay" | "onnotice" | "onruntime">,
  * }} Events
  *   `choice`: the camera that the person chose, "" for any, and the pixels across that it is opened with;
- *   `onbegin`: the person started; `onchange`: look at `situation` again; `onawake`: the screen shall stay on, or need not;
+ *   `pauses`: nothing shall be sent while the page is hidden; `onbegin`: the person started; `onchange`: look at `situation` again; `onawake`: the screen shall stay on, or need not;
  *   `onopened`: a camera was opened, or could not be, or was unplugged; `onasked`: what the server asks for, and why;
  *   `onbusy`: another camera has the stream
  */
@@ -99,9 +100,14 @@ export class CameraSession {
     return this.#now;
   }
 
+  /** Open no camera: this page can't be the stream's. @param {Situation["barred"]} barred */
+  bar(barred) {
+    this.#be({ barred });
+  }
+
   /** Open a camera and publish it. @param {string} facing user or environment, instead of the camera that is chosen */
   async start(facing = "") {
-    if (devices.isInsecure()) return;
+    if (devices.isInsecure() || this.#now.barred) return;
     if (!this.#now.wanted) {
       this.publisher.clearCounts();
       this.#events.onbegin();
@@ -124,11 +130,10 @@ export class CameraSession {
 
   /** Close the camera, and leave the stream. */
   stop() {
-    this.#be({ wanted: false, problem: null, opening: false, hadServer: false, hadResult: false });
     this.publisher.stop();
     this.place.end();
     this.#release();
-    this.#events.onchange();
+    this.#be({ wanted: false, problem: null, opening: false, hadServer: false, hadResult: false });
   }
 
   /** Open the chosen camera in place of the one that is on. */
@@ -145,10 +150,9 @@ export class CameraSession {
 
   /** Pause or go on, after the page was hidden or is seen again. */
   seen() {
-    if (document.hidden) this.#pause();
-    else if (this.#now.wanted && (!this.track || this.track.readyState === "ended") && !this.#now.opening) {
-      void this.start();
-    } else this.#goOn();
+    if (document.hidden && this.#events.pauses()) this.#pause();
+    else if (this.#now.wanted && this.track?.readyState !== "live" && !this.#now.opening) void this.start();
+    else this.#goOn();
     this.#events.onchange();
   }
 
@@ -172,6 +176,7 @@ export class CameraSession {
         this.#lastResultAt = performance.now();
         this.#obey(hello, "");
         this.place.begin();
+        if (this.#now.paused) this.publisher.background(true);
         this.#openGate();
         this.#events.onhello(hello);
       },
@@ -215,10 +220,12 @@ export class CameraSession {
     this.#events.onawake(false);
   }
 
-  /** Capture and send, unless nobody looks at the page. */
+  /** Capture and send, unless the page is hidden and shall pause there. */
   #goOn() {
-    this.#now.paused = document.hidden;
+    const before = this.#now.paused;
+    this.#now.paused = document.hidden && this.#events.pauses();
     if (!this.track || this.#now.paused) return;
+    if (before) this.publisher.background(false);
     this.track.enabled = true;
     this.#events.onawake(true);
     this.#lastResultAt = performance.now();
@@ -227,22 +234,24 @@ export class CameraSession {
     this.publisher.start();
   }
 
+  /** Send nothing, but keep the stream: viewers are told why no picture comes. */
   #pause() {
     this.#now.paused = true;
     this.capture.close();
     this.place.pause();
-    this.publisher.stop();
+    this.publisher.background(true);
     if (this.track) this.track.enabled = false;
   }
 
   /** Send pictures to the place of the model. */
   #openGate() {
-    const publisher = this.publisher;
+    const { publisher } = this;
     this.place.limit(this.#pace, this.#limits);
+    if (this.#now.paused) return;
     if (this.place.inBrowser) {
       publisher.useSocket("The model runs in this browser");
       this.capture.close();
-      if (this.track && !this.#now.paused) this.place.watch(this.#video);
+      if (this.track) this.place.watch(this.#video);
       return;
     }
     this.place.pause();

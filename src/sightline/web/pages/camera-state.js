@@ -11,6 +11,7 @@ import { refusal } from "../panels/words.js";
  *   opening: boolean,
  *   paused: boolean,
  *   muted: boolean,
+ *   barred: "" | "unauthorized" | "forbidden" | "pulled",
  *   phase: import("../wire/socket.js").Phase,
  *   retryAt: number,
  *   refused: {code: string, message: string} | null,
@@ -18,7 +19,8 @@ import { refusal } from "../panels/words.js";
  *   model: {state: string, message: string},
  *   unanswered: number,
  *   hadResult: boolean,
- * }} Situation `wanted`: the person pressed start; `unanswered`: milliseconds since the last result
+ * }} Situation `wanted`: the person pressed start; `barred`: why this page can't be the stream's camera, `pulled` where
+ *   the server itself is; `unanswered`: milliseconds since the last result
  * @typedef {{
  *   state: State,
  *   pill: string,
@@ -33,22 +35,23 @@ import { refusal } from "../panels/words.js";
 export function atRest(problem) {
   return {
     ...{ wanted: false, problem, opening: false, paused: false, muted: false, hadServer: false, hadResult: false },
-    ...{ phase: "closed", retryAt: 0, refused: null, model: { state: "", message: "" }, unanswered: 0 },
+    ...{ phase: "closed", retryAt: 0, refused: null, model: { state: "", message: "" }, unanswered: 0, barred: "" },
   };
 }
 
 const QUIET_MS = 3_000;
 const FAILING_MS = 1_000;
 
-/** @param {Situation} s @returns {Words} */
-export function cameraWords(s) {
+/** @param {Situation} s @param {string} stream @returns {Words} */
+export function cameraWords(s, stream) {
+  if (s.barred) return barredWords(s.barred, stream);
   if (s.problem) return problemWords(s.problem);
   if (!s.wanted) return idle();
   if (s.paused) {
     return words("paused", "Paused", "warning", {
       icon: "off",
       title: "Paused while you are elsewhere",
-      text: "A hidden page sends nothing. It goes on when you come back.",
+      text: "Viewers read that this page is in the background. It goes on when you come back.",
     });
   }
   if (s.opening) {
@@ -80,7 +83,6 @@ export function cameraWords(s) {
       kind: "warning",
       title: "The model doesn't work",
       text: "This is your camera's own picture. The cause is in the server's log.",
-      detail: s.model.message,
     });
   }
   if (s.hadResult && s.unanswered < QUIET_MS) return { ...words("live", "Live", "good", null), small: true };
@@ -88,6 +90,23 @@ export function cameraWords(s) {
   return small("waiting", "No results", {
     title: "Waiting for the server's answer",
     text: "This is your camera's own picture.",
+  });
+}
+
+/** @param {Exclude<Situation["barred"], "">} barred @param {string} stream @returns {Words} */
+function barredWords(barred, stream) {
+  if (barred !== "pulled") {
+    const { title, text, actions } = refusal(barred, "");
+    return words("error", barred === "forbidden" ? "Not allowed" : "Not signed in", "error", { icon: "key", title, text, ...(actions && { actions }) });
+  }
+  return words("error", "No camera page", "", {
+    icon: "camera",
+    title: "The server itself reads this camera",
+    text: `“${stream}” comes from a source that this server was started with. No other camera can take its place.`,
+    actions: [
+      { text: "Watch it", main: true, href: `/view/${stream}` },
+      { text: "All streams", href: "/" },
+    ],
   });
 }
 
@@ -115,7 +134,7 @@ function problemWords({ kind, title, text, link }) {
 /** @param {Situation} s @returns {Words} */
 function serverWords(s) {
   if (s.refused) {
-    const { title, text, retry, detail, actions = [] } = refusal(s.refused.code, s.refused.message);
+    const { title, text, retry, actions = [] } = refusal(s.refused.code, s.refused.message);
     const state = retry ? "reconnecting" : "error";
     return {
       ...words(state, retry ? "Refused" : "Problem", retry ? "warning" : "error", {
@@ -123,7 +142,6 @@ function serverWords(s) {
         kind: retry ? "warning" : "error",
         title,
         text,
-        ...(detail ? { detail: `The server says: ${s.refused.message}` } : {}),
         actions,
         retryAt: s.retryAt,
       }),

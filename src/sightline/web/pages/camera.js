@@ -6,7 +6,7 @@ import { StateBanner } from "../elements/state-banner.js";
 import { make, setData, setText } from "../lib/dom.js";
 import { count, fps, millis } from "../lib/format.js";
 import { LiveFigures } from "../lib/live-figures.js";
-import { remember, remembered } from "../lib/storage.js";
+import { keepInTab, keptOverReload, remember, remembered } from "../lib/storage.js";
 import { freeName, streamOf } from "../lib/stream-name.js";
 import { lost } from "../panels/cards.js";
 import { setUpLooks } from "../panels/looks.js";
@@ -20,6 +20,7 @@ import { setUpShell } from "../panels/shell.js";
 import { showTransport } from "../panels/transport.js";
 import { askedInWords, reasonInWords } from "../panels/words.js";
 import { summary } from "../wire/findings.js";
+import { may, whoAmI } from "../wire/session.js";
 import { CameraSession } from "./camera-session.js";
 import { cameraWords } from "./camera-state.js";
 
@@ -35,10 +36,13 @@ const stopButton = byId("stop", HTMLButtonElement);
 const deviceSelect = byId("device", HTMLSelectElement);
 const presetSelect = byId("preset", HTMLSelectElement);
 const placeSelect = byId("place", HTMLSelectElement);
+const pauseHidden = byId("pause-hidden", HTMLInputElement);
 const figures = new Figures(document);
 const painter = new Painter(byId("canvas", HTMLCanvasElement));
 const run = setUpRun("camera", stream);
 const live = new LiveFigures();
+/** Kept over a reload: the camera was on. */
+const ON = `on.${stream}`;
 let otherName = "";
 /** @type {Map<string, number>} */
 let serverDrops = new Map();
@@ -49,6 +53,7 @@ const session = new CameraSession(stream, byId("video", HTMLVideoElement), {
     device: deviceSelect.value,
     width: Number(presetSelect.selectedOptions[0]?.dataset["width"] ?? 640),
   }),
+  pauses: () => pauseHidden.checked || devices.isPhone(),
   onbegin: () => run.clear(),
   onchange: update,
   ontrack: (track) => phone.follow(track),
@@ -82,7 +87,14 @@ const phone = new Phone((other) => {
   void session.start(other.kind === "facing" ? other.facing : "");
 });
 
+async function start() {
+  keepInTab(ON, "on");
+  await rights;
+  await session.start();
+}
+
 function stop() {
+  keepInTab(ON, "");
   session.stop();
   painter.clear();
   live.clear();
@@ -109,7 +121,8 @@ function showAsked(asked, reason) {
 /** @type {import("./camera-session.js").Events["onresult"]} */
 function show(picture, result, { at, latency, mode }) {
   knowModel(result.model);
-  painter.show(picture);
+  if (document.hidden) picture.image.close();
+  else painter.show(picture);
   live.shown(at, latency);
   live.inferred(result.stages["infer"] ?? result.processing_time_ms, at);
   const transport = body.dataset["transport"] ?? "websocket";
@@ -125,7 +138,7 @@ function show(picture, result, { at, latency, mode }) {
 
 function update() {
   const now = session.situation;
-  const words = cameraWords(now);
+  const words = cameraWords(now, stream);
   setData(body, "state", words.state);
   setText(byId("pill", HTMLElement), words.pill);
   setData(byId("pill", HTMLElement), "kind", words.kind);
@@ -139,6 +152,7 @@ function update() {
   setData(stage, "stale", String(words.state === "paused"));
   setData(stage, "notice", words.small ? "small" : "full");
   startButton.disabled = now.problem?.kind === "insecure";
+  byId("panel", HTMLElement).hidden = now.barred !== ""; // nothing in it is of use
   showButton(now.wanted && !now.problem);
 }
 
@@ -160,13 +174,21 @@ const ACTIONS = {
 };
 
 async function findOtherName() {
-  try {
-    const { streams } = await (await fetch("/api/streams")).json();
-    otherName = freeName([stream, ...streams.map((/** @type {{name: string}} */ s) => s.name)], stream);
-  } catch {
-    otherName = freeName([stream], stream);
-  }
+  otherName = freeName([stream, ...(await listStreams()).map((s) => s.name)], stream);
   update();
+}
+
+/** @returns {Promise<import("../wire/stream-stats.js").StreamStats[]>} none where the server does not say */
+async function listStreams() {
+  const answer = await fetch("/api/streams", { cache: "no-store" }).catch(() => null);
+  return answer?.ok ? (await answer.json()).streams : [];
+}
+
+/** Find out whether this page may be the stream's camera, before anybody is asked for one. */
+async function askRights() {
+  const me = await whoAmI();
+  if (!may(me, "publish", stream)) session.bar(me?.role ? "forbidden" : "unauthorized");
+  else if ((await listStreams()).some(({ name, pulled }) => name === stream && pulled)) session.bar("pulled");
 }
 
 function tick() {
@@ -225,7 +247,10 @@ if (!presetSelect.value) presetSelect.value = "default";
 placeSelect.value = remembered("place", "server");
 if (!placeSelect.value) placeSelect.value = "server";
 wantPlace();
-startButton.addEventListener("click", () => void session.start());
+pauseHidden.checked = remembered("pause-hidden", "false") === "true";
+byId("pause-row", HTMLElement).hidden = devices.isPhone(); // they can't do otherwise
+pauseHidden.addEventListener("change", () => remember("pause-hidden", String(pauseHidden.checked)));
+startButton.addEventListener("click", () => void start());
 stopButton.addEventListener("click", stop);
 deviceSelect.addEventListener("change", () => {
   remember("device", deviceSelect.value);
@@ -255,9 +280,10 @@ const knowModel = setUpModel(stream, painter, () => publisher.phase === "open", 
 setInterval(tick, TICK_MS);
 tick();
 void fillDevices();
-if (location.hash === "#start") {
+const rights = askRights();
+if (location.hash === "#start" || keptOverReload(ON)) {
   history.replaceState(null, "", location.pathname + location.search);
-  void session.start();
+  void start();
 }
 
 function wantPlace() {

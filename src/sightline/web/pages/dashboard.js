@@ -3,16 +3,18 @@
 import { StateBanner } from "../elements/state-banner.js";
 import { setData, setText } from "../lib/dom.js";
 import { plural } from "../lib/format.js";
-import { Card } from "../panels/cards.js";
+import { Card, standing } from "../panels/cards.js";
 import { setUpInviting } from "../panels/invite.js";
 import { setUpNaming } from "../panels/name.js";
 import { byId } from "../panels/page.js";
 import { setUpShell } from "../panels/shell.js";
 import { Thumbnails } from "../panels/thumbnails.js";
+import { whoAmI } from "../wire/session.js";
 
 /** @typedef {import("../wire/stream-stats.js").StreamStats} StreamStats */
 
 const EVERY_MS = 1_000;
+const RETRY_MS = 2_000;
 const GIVE_UP_MS = 5_000;
 
 const list = byId("cards", HTMLUListElement);
@@ -20,6 +22,8 @@ const banner = byId("banner", StateBanner);
 const thumbnails = new Thumbnails();
 /** @type {Map<string, Card>} */
 const cards = new Map();
+/** Ends the pause between two looks at the server. */
+let goOn = () => {};
 
 setUpShell();
 const known = () => [...cards.values()].map((card) => card.stats);
@@ -33,7 +37,7 @@ void run();
 
 /** Offer only what this browser may do. */
 async function suitRights() {
-  const session = await fetch("/api/session").then((a) => a.json()).catch(() => null);
+  const session = await whoAmI();
   if (!session?.tokens) return;
   setText(byId("who", HTMLElement), "those you let in");
   const { role, stream } = session;
@@ -47,12 +51,17 @@ async function suitRights() {
 }
 
 async function run() {
+  document.addEventListener("visibilitychange", () => goOn());
   for (;;) {
-    if (!document.hidden) await refresh();
-    await sleep(EVERY_MS);
+    const answered = document.hidden || (await refresh());
+    await new Promise((resolve) => {
+      goOn = () => resolve(undefined);
+      setTimeout(goOn, answered ? EVERY_MS : RETRY_MS);
+    });
   }
 }
 
+/** Show how things stand now. Returns false where the server does not answer. */
 async function refresh() {
   try {
     const { streams, ready, reason, trouble } = await ask();
@@ -61,19 +70,26 @@ async function refresh() {
     setData(document.body, "state", streams.length ? "live" : "empty");
     banner.say(trouble ? { icon: "warning", kind: "warning", title: trouble } : null);
   } catch (error) {
-    if (error instanceof SignInFirst) {
-      askToSignIn();
-      return;
-    }
-    setText(byId("server", HTMLElement), "no connection");
-    setData(document.body, "state", "gone");
-    banner.say({
-      icon: "off",
-      kind: "warning",
-      title: "The server doesn't answer",
-      text: "It may have been stopped, or the network is down. This page keeps asking and goes on by itself.",
-    });
+    if (error instanceof SignInFirst) askToSignIn();
+    else showGone();
+    return error instanceof SignInFirst;
   }
+  return true;
+}
+
+function showGone() {
+  for (const card of cards.values()) card.unknown();
+  setText(byId("server", HTMLElement), "no connection");
+  setText(byId("totals", HTMLElement), "");
+  setData(document.body, "state", "gone");
+  banner.say({
+    icon: "off",
+    kind: "warning",
+    title: "The server doesn't answer",
+    text: "It may have been stopped, or the network is down. This page goes on by itself.",
+    retryAt: performance.now() + RETRY_MS,
+    actions: [{ text: "Try now", id: "retry", run: () => goOn() }],
+  });
 }
 
 /** Thrown when the server does not know this browser, or no longer does. */
@@ -114,11 +130,19 @@ function show(streams) {
     if (card) card.show(stats);
     else add(stats);
   }
-  const live = streams.filter((s) => s.state === "live").length;
-  const viewers = streams.reduce((sum, s) => sum + s.viewers, 0);
-  setText(byId("totals", HTMLElement), streams.length ? `${live} live · ${plural(viewers, "viewer")}` : "");
+  setText(byId("totals", HTMLElement), streams.length ? totals(streams) : "");
   byId("empty", HTMLElement).hidden = streams.length > 0;
   byId("new-camera", HTMLElement).hidden = streams.length === 0;
+}
+
+/** @param {StreamStats[]} streams */
+function totals(streams) {
+  const states = streams.map((stats) => standing(stats).state);
+  const resting = states.filter((state) => state === "resting").length;
+  const viewers = streams.reduce((sum, s) => sum + s.viewers, 0);
+  const parts = [`${states.filter((state) => state === "live").length} live`, plural(viewers, "viewer")];
+  if (resting) parts.splice(1, 0, `${resting} resting`);
+  return parts.join(" · ");
 }
 
 /** Add a card, after the live ones. The other cards stay in place. @param {StreamStats} stats */
@@ -128,9 +152,4 @@ function add(stats) {
   const waiting = stats.state === "live" ? list.querySelector('[data-state="waiting"]') : null;
   list.insertBefore(card.element, waiting);
   thumbnails.add(card);
-}
-
-/** @param {number} ms */
-function sleep(ms) {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }

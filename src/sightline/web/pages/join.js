@@ -3,8 +3,9 @@
 import { setData, setText } from "../lib/dom.js";
 import { byId } from "../panels/page.js";
 import { setUpShell } from "../panels/shell.js";
+import { whoAmI } from "../wire/session.js";
 
-/** @typedef {{tokens: boolean, role: string | null, stream: string | null, page: string}} Session */
+/** @typedef {import("../wire/session.js").Session & {page: string}} Session */
 
 const form = byId("form", HTMLFormElement);
 const field = byId("token", HTMLInputElement);
@@ -61,7 +62,7 @@ async function show(credentials) {
 
 /** Ask for a token. @param {string} [title] @param {string} [text] */
 async function ask(title = "Sign in", text = "This server wants to know who you are.") {
-  const session = await fetch("/api/session").then((a) => a.json()).catch(() => null);
+  const session = await whoAmI();
   if (session && !session.tokens) {
     location.replace("/");
     return;
@@ -77,7 +78,7 @@ async function ask(title = "Sign in", text = "This server wants to know who you 
   setData(document.body, "state", "asking-token");
 }
 
-/** @param {Session} session */
+/** @param {import("../wire/session.js").Session} session */
 function words({ role, stream }) {
   const which = stream === "*" ? "every stream" : `the stream “${stream}”`;
   if (role === "admin") return `do everything with ${which}`;

@@ -16,8 +16,12 @@ import { refusal } from "../panels/words.js";
  * }} Words `retry`: offer to try at once; `small`: the picture goes on, the banner stays out of its way
  */
 
-/** @param {Situation} s @param {string} stream @returns {Words} */
-export function viewWords(s, stream) {
+/**
+ * @param {Situation} s @param {string} stream
+ * @param {boolean} mayPublish whether this person may be the stream's camera
+ * @returns {Words}
+ */
+export function viewWords(s, stream, mayPublish = true) {
   const state = stateOf(s);
   if (state === "paused") {
     return words("paused", "Paused", "warning", {
@@ -26,12 +30,15 @@ export function viewWords(s, stream) {
     });
   }
   if (s.phase !== "open") return serverWords(s, state);
+  const start = mayPublish ? [{ text: "Start this camera here", href: `/camera/${stream}` }] : [];
   if (state === "waiting") {
     return words("waiting", "Waiting", "warning", {
       icon: "wait",
       title: "Waiting for the camera",
-      text: `Nobody sends “${stream}” right now. The picture comes by itself once a camera does.`,
-      actions: [{ text: "Start this camera here", href: `/camera/${stream}` }],
+      text: s.reason
+        ? `No pictures: ${s.reason}. They come by themselves once it is back.`
+        : `Nobody sends “${stream}” right now. The picture comes by itself once a camera does.`,
+      actions: s.reason ? [{ text: "All streams", href: "/" }] : start,
     });
   }
   if (state === "gone") {
@@ -42,6 +49,7 @@ export function viewWords(s, stream) {
       text: s.hadPicture
         ? "This is its last picture. It goes on by itself once the camera is back."
         : "It goes on by itself once the camera is back.",
+      actions: start,
     });
   }
   if (state === "live") {
@@ -67,7 +75,6 @@ function stalled(model) {
     text: failed
       ? "The cause is in the server's log."
       : "The camera is connected, but sends nothing, or the model has not answered.",
-    ...(failed ? { detail: model.message } : {}),
   });
 }
 
@@ -75,13 +82,12 @@ function stalled(model) {
 function serverWords(s, state) {
   if (state === "connecting") return words(state, "Connecting", "", null);
   if (s.refused) {
-    const { title, text, retry, detail, actions = [] } = refusal(s.refused.code, s.refused.message);
+    const { title, text, retry, actions = [] } = refusal(s.refused.code, s.refused.message);
     const banner = {
       icon: "warning",
       kind: /** @type {"warning" | "error"} */ (retry ? "warning" : "error"),
       title,
       text,
-      ...(detail ? { detail: `The server says: ${s.refused.message}` } : {}),
       actions,
       retryAt: s.retryAt,
     };

@@ -14,6 +14,7 @@ import { setUpRun } from "../panels/run-panel.js";
 import { setUpLink } from "../panels/share.js";
 import { setUpShell } from "../panels/shell.js";
 import { showTransport } from "../panels/transport.js";
+import { may, whoAmI } from "../wire/session.js";
 import { viewWords } from "./view-state.js";
 
 const TICK_MS = 250;
@@ -28,6 +29,8 @@ const objects = new ObjectList(byId("objects", HTMLElement), byId("spoken", HTML
 const run = setUpRun("view", stream);
 let camera = viewer.status.camera;
 let shown = 0;
+let mayPublish = true;
+void whoAmI().then((session) => (mayPublish = may(session, "publish", stream)));
 
 viewer.onmodel = (model) => knowModel(model);
 
@@ -62,7 +65,7 @@ function modelInWords({ model, browser }) {
 
 function update() {
   const now = viewer.status;
-  const words = viewWords(now, stream);
+  const words = viewWords(now, stream, mayPublish);
   setData(body, "state", words.state);
   setText(byId("pill", HTMLElement), words.pill);
   setData(byId("pill", HTMLElement), "kind", words.kind);

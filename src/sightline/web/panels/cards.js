@@ -4,6 +4,14 @@ import { icon, make, setData, setText } from "../lib/dom.js";
 import { count, fps, millis } from "../lib/format.js";
 import { reasonInWords } from "./words.js";
 
+/** The figures of a card, each with its meaning. */
+const MEANINGS = {
+  fps: "Results a second",
+  processing: "From a picture's arrival at the server to its result: half of them take less",
+  viewers: "Who is watching",
+  dropped: "Pictures without the result that somebody wanted",
+};
+
 export class Card {
   element;
   /** The thumbnail. */
@@ -16,8 +24,8 @@ export class Card {
   #drops = make("p", { class: "card-drops" });
   #watch;
   #camera;
-  /** @type {Record<"fps" | "latency" | "viewers" | "drops", HTMLElement>} */
-  #figures = { fps: make("dd"), latency: make("dd"), viewers: make("dd"), drops: make("dd") };
+  /** @type {Record<keyof typeof MEANINGS, HTMLElement>} */
+  #figures = { fps: make("dd"), processing: make("dd"), viewers: make("dd"), dropped: make("dd") };
 
   /** @param {import("../wire/stream-stats.js").StreamStats} stats */
   constructor(stats) {
@@ -32,7 +40,8 @@ export class Card {
     thumbnail.append(this.#nothing, this.image);
     const figures = make("dl", { class: "card-figures" });
     for (const [label, place] of Object.entries(this.#figures)) {
-      figures.append(make("div", {}, make("dt", {}, label), place));
+      const title = MEANINGS[/** @type {keyof typeof MEANINGS} */ (label)];
+      figures.append(make("div", { title }, make("dt", {}, label), place));
     }
     this.element = make(
       "li",
@@ -50,35 +59,71 @@ export class Card {
   /** @param {import("../wire/stream-stats.js").StreamStats} stats */
   show(stats) {
     this.stats = stats;
-    const live = stats.state === "live";
-    setData(this.element, "state", stats.state);
-    const reconnecting = stats.state === "reconnecting";
-    setText(this.#pill, live ? "Live" : reconnecting ? "Reconnecting" : "Waiting");
-    setData(this.#pill, "kind", live ? "good" : reconnecting ? "warning" : "");
+    const { state, pill, kind, note } = standing(stats);
+    const live = state === "live";
+    this.#stand(state, pill, kind);
     const size = stats.width ? ` · ${stats.width} × ${stats.height}` : "";
     setText(this.#model, `${stats.model || "model loading"}${size}`);
-    setText(this.#figures.fps, fps(live ? stats.fps : NaN));
-    setText(this.#figures.latency, live && stats.delivered ? millis(stats.latency_ms.p50) : "–");
-    setText(this.#figures.viewers, count(stats.viewers));
     const reasons = lost(stats);
-    setText(this.#figures.drops, count(reasons.reduce((sum, [, n]) => sum + n, 0)));
-    setText(this.#drops, reconnecting ? `No pictures: ${stats.reason}. Trying again.` : dropsInWords(reasons));
+    this.#tell({
+      fps: fps(live ? stats.fps : NaN),
+      processing: live && stats.delivered ? millis(stats.latency_ms.p50) : "–",
+      viewers: count(stats.viewers),
+      dropped: count(reasons.reduce((sum, [, n]) => sum + n, 0)),
+    });
+    setText(this.#drops, note || dropsInWords(reasons));
     this.#camera.hidden = stats.pulled; // the server pulls it: there is no camera page
-    this.#watch.classList.toggle("main", live || stats.pulled);
-    this.#camera.classList.toggle("main", !live);
-    setText(this.#nothing, live || reconnecting ? "No picture yet" : "The camera is off");
+    this.#watch.classList.toggle("main", state !== "waiting" || stats.pulled);
+    this.#camera.classList.toggle("main", state === "waiting");
+    setText(this.#nothing, state === "waiting" ? "The camera is off" : "No picture yet");
     setData(this.element, "received", String(stats.received));
+  }
+
+  /** Say that nothing is known any more: the server does not answer. */
+  unknown() {
+    this.#stand("unknown", "Not known", "");
+    this.#tell({ fps: "–", processing: "–", viewers: "–", dropped: "–" });
+    setText(this.#drops, "This was the last picture before the connection was lost.");
+  }
+
+  /** @param {string} state @param {string} pill @param {string} kind */
+  #stand(state, pill, kind) {
+    setData(this.element, "state", state);
+    setText(this.#pill, pill);
+    setData(this.#pill, "kind", kind);
+  }
+
+  /** @param {Record<keyof typeof MEANINGS, string>} texts */
+  #tell(texts) {
+    for (const [name, text] of Object.entries(texts)) {
+      setText(this.#figures[/** @type {keyof typeof MEANINGS} */ (name)], text);
+    }
   }
 }
 
 /**
- * Pictures without a result by reason, failures among them; most frequent first.
+ * How a stream stands, for its card. A stream that nobody wants rests: its camera is there, and the model does nothing.
+ *
+ * @param {import("../wire/stream-stats.js").StreamStats} stats
+ * @returns {{state: import("../wire/stream-stats.js").StreamStats["state"] | "resting", pill: string, kind: "" | "good" | "warning", note: string}}
+ */
+export function standing({ state, reason, wanted }) {
+  const none = reason && `No pictures: ${reason}.`;
+  if (state === "reconnecting") return { state, pill: "Reconnecting", kind: "warning", note: `${none} Trying again.` };
+  if (state === "paused") return { state, pill: "Paused", kind: "warning", note: none };
+  if (state === "waiting") return { state, pill: "Waiting", kind: "", note: none };
+  if (wanted) return { state, pill: "Live", kind: "good", note: "" };
+  return { state: "resting", pill: "Resting", kind: "", note: "Nobody watches, so the model rests until somebody does." };
+}
+
+/**
+ * Pictures without the result that somebody wanted, by reason, failures among them; most frequent first.
  *
  * @param {import("../wire/stream-stats.js").StreamStats} stats
  */
 export function lost(stats) {
   /** @type {[string, number][]} */
-  const reasons = Object.entries(stats.dropped);
+  const reasons = Object.entries(stats.dropped).filter(([reason]) => reason !== "unwatched");
   if (stats.failed) reasons.push(["failed", stats.failed]);
   return reasons.filter(([, n]) => n > 0).sort((a, b) => b[1] - a[1]);
 }
@@ -86,7 +131,7 @@ export function lost(stats) {
 /** @param {[string, number][]} reasons */
 export function dropsInWords(reasons) {
   const [first, second, ...more] = reasons;
-  if (!first) return "Every picture so far had its result.";
+  if (!first) return "No picture was dropped.";
   const parts = [first, ...(second ? [second] : [])].map(([reason, n]) => `${count(n)} × ${reasonInWords(reason)}`);
   if (more.length) parts.push(`${count(more.reduce((sum, [, n]) => sum + n, 0))} × other reasons`);
   return `Dropped: ${parts.join(", ")}.`;

@@ -5,12 +5,10 @@ import { freeName, isStreamName } from "../lib/stream-name.js";
 import { byId } from "./page.js";
 import { setUpCopy } from "./shell.js";
 
-/** @typedef {{tokens: boolean, role: string | null, stream: string | null}} Session */
-
 const EVERY_STREAM = "*";
 
 /**
- * @param {Session} session of an admin
+ * @param {import("../wire/session.js").Session} session of an admin
  * @param {() => {name: string, state: string}[]} streams those there are
  */
 export function setUpInviting(session, streams) {

@@ -1,6 +1,7 @@
 /** Part of the panel in which a stream's model is chosen and set, live. Both pages have it. */
 
 import { make, setData, setText } from "../lib/dom.js";
+import { whoAmI } from "../wire/session.js";
 import { followStats } from "../wire/stream-stats.js";
 import { ClassList } from "./class-list.js";
 import { KnownClasses } from "./looks.js";
@@ -119,12 +120,7 @@ class ModelPanel {
   }
 
   async #askRights() {
-    try {
-      const session = await fetch("/api/session", { cache: "no-store" }).then((answer) => answer.json());
-      this.#readOnly = whyReadOnly(session, this.#stream);
-    } catch {
-      return; // the first change will tell
-    }
+    this.#readOnly = whyReadOnly(await whoAmI(), this.#stream);
     this.#show();
   }
 

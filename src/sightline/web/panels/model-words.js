@@ -1,6 +1,7 @@
 /** Sentences of the model panel. Pure, so that each can be tested. */
 
 import { percent, plural } from "../lib/format.js";
+import { may } from "../wire/session.js";
 
 /**
  * @typedef {import("../wire/stream-stats.js").Detail} Detail
@@ -8,7 +9,6 @@ import { percent, plural } from "../lib/format.js";
  *   licence: string, licence_note: string, description: string, active: boolean, usable: boolean, reason: string,
  *   engines: string[]}} Offer
  *   of `GET /api/models`
- * @typedef {{tokens: boolean, role: string | null, stream: string | null}} Session
  */
 
 /** Number of ids of a model without labels. */
@@ -67,12 +67,10 @@ export function lackOf(reason) {
 /**
  * Reason why somebody may not change a stream's settings; "" if they may.
  *
- * @param {Session | null} session @param {string} stream
+ * @param {import("../wire/session.js").Session | null} session @param {string} stream
  */
 export function whyReadOnly(session, stream) {
-  if (!session?.tokens) return "";
-  const { role } = session;
-  if ((role === "admin" || role === "publish") && (session.stream === "*" || session.stream === stream)) return "";
+  if (may(session, "publish", stream)) return "";
   return `You may watch these settings. To change them you need the right to publish “${stream}”.`;
 }
 

@@ -40,6 +40,6 @@ export function setUpNaming(streams) {
 export function problemWith(name, streams) {
   if (!name) return "Give it a name.";
   if (!isStreamName(name)) return "Only letters without accents, digits, “-” and “_”, at most 64.";
-  if (streams.some((s) => s.name === name && s.state === "live")) return "A camera is live under this name already.";
+  if (streams.some((s) => s.name === name && s.state !== "waiting")) return "A camera has this name already.";
   return "";
 }

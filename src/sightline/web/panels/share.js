@@ -1,6 +1,7 @@
 /** The link for viewers, with a hint for whom it works. */
 
 import { setText } from "../lib/dom.js";
+import { whoAmI } from "../wire/session.js";
 import { byId } from "./page.js";
 import { setUpCopy } from "./shell.js";
 
@@ -18,7 +19,7 @@ export function setUpLink(stream) {
 
 /** @param {HTMLElement | null} viewer the button that opens the link */
 async function suitRights(viewer) {
-  const session = await fetch("/api/session", { cache: "no-store" }).then((a) => a.json()).catch(() => null);
+  const session = await whoAmI();
   if (!session?.tokens) return;
   setText(byId("link-hint", HTMLElement), "Whoever opens it needs a code or a token to watch this stream.");
   if (viewer) viewer.hidden = session.role === "publish";

@@ -33,8 +33,7 @@ export function askedInWords({ fps, quality, width }, reason) {
 }
 
 /**
- * @typedef {{title: string, text: string, detail?: boolean, actions?: import("../elements/state-banner.js").Action[]}} Told
- *   with `detail` the server's own sentence tells more
+ * @typedef {{title: string, text: string, actions?: import("../elements/state-banner.js").Action[]}} Told
  */
 
 /** Refusals in words, by the server's code. @type {Record<string, Told>} */
@@ -43,38 +42,39 @@ const REFUSALS = {
     title: "This name is taken",
     text: "Another camera is sending under it. Stop that one, or choose another name.",
   },
-  limit_reached: { title: "The server is full", text: "Someone has to leave first.", detail: true },
+  limit_reached: { title: "The server is full", text: "Someone has to leave first. This page then goes on by itself." },
   idle_timeout: { title: "The server heard nothing for a while", text: "It closed the connection." },
   shutting_down: { title: "The server is stopping", text: "This page goes on when it is back." },
   model_failed: {
     title: "The model doesn't work",
     text: "The cause is in the server's log. It can be started with another model.",
-    detail: true,
   },
   unauthorized: {
     title: "You are not signed in",
     text: "Scan a new code, or sign in with a token. An admin of this server makes codes on the start page.",
-    detail: true,
     actions: [{ text: "Sign in", id: "sign-in", main: true, href: "/join" }],
   },
   forbidden: {
     title: "The server doesn't allow that",
     text: "You signed in for something else, or this page's address is not the one that the server printed.",
-    detail: true,
+    actions: [
+      { text: "Sign in for this", id: "sign-in", main: true, href: "/join" },
+      { text: "All streams", href: "/" },
+    ],
   },
   bad_request: {
     title: "This name can't be used",
     text: "A name has 1 to 64 letters, digits, “-” or “_”. Choose another one on the start page.",
+    actions: [{ text: "All streams", href: "/" }],
   },
   no_webrtc: {
     title: "WebRTC does not connect",
-    text: "This page's address allows nothing else. Without “?transport=webrtc” the page takes what works.",
-    detail: true,
+    text: "The network or this browser lets no video through, and the address of this page asks for nothing else.",
+    actions: [{ text: "Take what works", href: "?" }],
   },
   too_large: {
     title: "The picture is too large for the server",
     text: "Choose a smaller picture size, then start again.",
-    detail: true,
   },
 };
 

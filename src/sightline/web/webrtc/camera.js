@@ -1,5 +1,6 @@
 /** A camera's link over WebRTC. It keeps the pictures of the last second, and finds a result's picture by its time. */
 
+import { keepInTab, keptOverReload } from "../lib/storage.js";
 import { timesOf, wallTime } from "./connection.js";
 import { Link } from "./link.js";
 
@@ -9,8 +10,13 @@ const BLIND = 5; // pictures without a time
 const CHECK_MS = 2_000;
 const UNANSWERED_MS = 6_000;
 const UNMATCHED = 3; // checks in a row in which most results found no picture
-/** Id of this page. Its next connection takes over from one that the server still believes alive. */
-const SESSION = [...crypto.getRandomValues(new Uint8Array(12))].map((byte) => byte.toString(36)).join("");
+/** Id of this page, also after a reload. Its next connection takes over from one that the server still believes alive. */
+const SESSION = keptOverReload("session") || anyId();
+keepInTab("session", SESSION);
+
+function anyId() {
+  return [...crypto.getRandomValues(new Uint8Array(12))].map((byte) => byte.toString(36)).join("");
+}
 
 /**
  * @typedef {{bitmap: ImageBitmap, timestamp: number}} Shot `timestamp`: milliseconds since 1970 on this clock
@@ -138,9 +144,10 @@ export class CameraLink extends Link {
   }
 
   #check() {
-    if (this.#camera().track?.muted) this.#answeredAt = performance.now();
     const { picture, none } = this.#found;
     this.#found = { picture: 0, none: 0 };
+    if (document.hidden || this.#camera().track?.muted) this.#answeredAt = performance.now();
+    if (document.hidden) return; // no video is shown there, so no result finds its picture
     if (none > picture) this.#unmatched += 1;
     else if (picture) this.#unmatched = 0;
     if (performance.now() - this.#answeredAt > UNANSWERED_MS) this.giveUp("no pictures get through");

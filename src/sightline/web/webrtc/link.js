@@ -58,7 +58,8 @@ export class Link {
   #timer;
   /** @type {ReturnType<typeof setInterval> | undefined} */
   #beat;
-  #heard = 0;
+  /** Time of the oldest ping after which nothing was heard; 0 if there is none. */
+  #unheard = 0;
   #run = 0;
   /** @type {Promise<unknown>} */
   #left = Promise.resolve();
@@ -207,7 +208,7 @@ export class Link {
 
   #opened() {
     clearTimeout(this.#timer);
-    this.#heard = performance.now();
+    this.#unheard = 0;
     this.#clock = new Clock();
     this.#beat = setInterval(() => this.#check(), BEAT_MS);
     this.video = true;
@@ -219,7 +220,7 @@ export class Link {
 
   /** @param {string | ArrayBuffer} data */
   #received(data) {
-    this.#heard = performance.now();
+    this.#unheard = 0;
     if (typeof data !== "string") {
       this.#handlers.onbinary?.(data);
       return;
@@ -237,11 +238,12 @@ export class Link {
   }
 
   #ping() {
+    this.#unheard ||= performance.now(); // not when it was heard last: a hidden page asks once a minute
     this.send({ type: "ping", timestamp: wallClock() });
   }
 
   #check() {
-    if (performance.now() - this.#heard > QUIET_MS) this.drop();
+    if (this.#unheard && performance.now() - this.#unheard > QUIET_MS) this.drop();
     else this.#ping();
   }
 

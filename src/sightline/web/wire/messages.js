@@ -11,7 +11,8 @@
  * @typedef {{type: "dropped", frameNumber: number, reason: string, message?: string}} DroppedMessage
  * @typedef {{type: "still", stream: string, frameNumber: number, timestamp: number, captured_at: number,
  *   processing_time_ms: number}} StillMessage nothing moved, and the picture before is up to date
- * @typedef {{type: "status", state: string, message: string}} StatusMessage
+ * @typedef {{type: "status", state: string, message: string, reason?: string}} StatusMessage `reason`: why no pictures
+ *   come of a camera that has the stream
  * @typedef {{type: "hello", stream: string, model: string, max_pending: number, max_fps: number,
  *   max_message_bytes: number, max_pixels: number} & Knobs} HelloMessage
  * @typedef {{type: "adapt", reason: string, max_pending: number} & Knobs} AdaptMessage

@@ -105,6 +105,11 @@ export class Publisher {
     this.#socket.retryNow();
   }
 
+  /** Tell the server that this page sends nothing in the background, or that it came back. @param {boolean} on */
+  background(on) {
+    this.#socket.send({ type: "background", on });
+  }
+
   /** Give up the connection: the network is gone or another one, so nothing will come over it. */
   lost() {
     this.#socket.drop();

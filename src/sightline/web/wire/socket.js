@@ -43,7 +43,8 @@ export class LiveSocket {
   #timeout;
   /** @type {ReturnType<typeof setInterval> | undefined} */
   #beat;
-  #heard = 0;
+  /** Time of the oldest ping after which nothing was heard; 0 if there is none. */
+  #unheard = 0;
   #url;
   #handlers;
   #backoff = new Backoff();
@@ -126,7 +127,7 @@ export class LiveSocket {
 
   #opened() {
     clearTimeout(this.#timeout);
-    this.#heard = performance.now();
+    this.#unheard = 0;
     this.clock = new Clock();
     this.#beat = setInterval(() => this.#check(), BEAT_MS);
     this.#enter("open");
@@ -135,7 +136,7 @@ export class LiveSocket {
 
   /** @param {string | ArrayBuffer} data */
   #received(data) {
-    this.#heard = performance.now();
+    this.#unheard = 0;
     if (typeof data !== "string") {
       this.#handlers.onbinary?.(data);
       return;
@@ -153,11 +154,12 @@ export class LiveSocket {
   }
 
   #ping() {
+    this.#unheard ||= performance.now(); // not when it was heard last: a hidden page asks once a minute
     this.send({ type: "ping", timestamp: wallClock() });
   }
 
   #check() {
-    if (performance.now() - this.#heard > QUIET_MS) this.drop();
+    if (this.#unheard && performance.now() - this.#unheard > QUIET_MS) this.drop();
     else this.#ping();
   }
 

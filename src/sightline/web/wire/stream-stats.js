@@ -6,7 +6,8 @@ const GIVE_UP_MS = 5_000;
 const GONE = 404;
 
 /**
- * @typedef {{name: string, state: "live" | "waiting" | "reconnecting", reason: string, pulled: boolean, model: string,
+ * @typedef {{name: string, state: "live" | "waiting" | "reconnecting" | "paused", reason: string, wanted: boolean,
+ *   pulled: boolean, model: string,
  *   width: number, height: number, fps: number, latency_ms: {p50: number, p95: number, p99: number}, viewers: number,
  *   received: number, delivered: number, dropped: Record<string, number>, failed: number, in_flight: number,
  *   browser: string, stages: Record<string, number>}} StreamStats one entry of `GET /api/streams`

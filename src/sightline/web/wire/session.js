@@ -1,0 +1,38 @@
+/** Who this browser is to the server, and what it may do there. */
+
+/**
+ * @typedef {{tokens: boolean, role: "view" | "publish" | "admin" | null, stream: string | null}} Session of
+ *   `GET /api/session`; without `tokens` everybody may do everything
+ */
+
+const EVERY_STREAM = "*";
+
+/** @type {Promise<Session | null> | undefined} */
+let asked;
+
+/** The session of this page, asked for once. Null where the server does not answer. */
+export function whoAmI() {
+  asked ??= ask();
+  return asked;
+}
+
+/** @returns {Promise<Session | null>} */
+async function ask() {
+  try {
+    return await (await fetch("/api/session", { cache: "no-store" })).json();
+  } catch {
+    asked = undefined; // the next one who wants to know asks again
+    return null;
+  }
+}
+
+/**
+ * Whether somebody may view or publish a stream. True where nobody knows: the server has the last word.
+ *
+ * @param {Session | null} session @param {"view" | "publish"} what @param {string} stream
+ */
+export function may(session, what, stream) {
+  if (!session?.tokens) return true;
+  const { role } = session;
+  return (role === "admin" || role === what) && (session.stream === EVERY_STREAM || session.stream === stream);
+}
