@@ -221,7 +221,9 @@ async def test_a_profile_on_the_camera_page_in_every_way_to_show_it(server: Runn
 
         await page.locator("#classes summary").click()
         rows = page.locator("#class-list label")
-        for row, text in enumerate(("background50 %", "person25 %", "potted plant25 %", "aeroplane")):
+        for row, text in enumerate(
+            ("background50 % of area", "person25 % of area", "potted plant25 % of area", "aeroplane")
+        ):
             await expect(rows.nth(row)).to_have_text(text)
         await page.get_by_role("checkbox", name=re.compile("^person")).click()
         found = await result(server, "desk", lambda r: len(r["segments"]) == 2)

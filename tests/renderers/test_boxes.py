@@ -13,8 +13,10 @@ from sightline.core import palette
 from sightline.core.predictions import Detections, Segmentation
 from sightline.core.types import Image
 from sightline.renderers import boxes
+from sightline.renderers._labels import HEAD, place_labels
 
 LABELS = ("person", "car")
+Box = tuple[float, float, float, float]
 
 
 def found(*xyxy: tuple[float, float, float, float], mask: NDArray[np.uint8] | None = None) -> Detections:
@@ -60,7 +62,7 @@ def test_the_label_is_inside_the_picture_wherever_the_box_is(corner: tuple[int, 
     assert ink(drawn).sum() == ink(in_the_middle).sum() > 20, "no letter is cut off"
 
 
-def test_the_label_reads_name_and_percent_and_the_tracker_where_there_is_one() -> None:
+def test_the_label_reads_name_and_confidence_and_the_tracker_where_there_is_one() -> None:
     plain = found((100, 100, 400, 200))
     tracked = Detections(plain.xyxy, plain.confidence, plain.class_id, np.array([12], np.int32))
 
@@ -70,7 +72,7 @@ def test_the_label_reads_name_and_percent_and_the_tracker_where_there_is_one() -
         cv2.putText(plate, words, (0, height), boxes.FONT, 0.4, (0, 0, 0), 1, cv2.LINE_AA)
         return ink(plate)
 
-    for prediction, words in [(plain, "person 87%"), (tracked, "#12 person 87%")]:
+    for prediction, words in [(plain, "person 0.87"), (tracked, "#12 person 0.87")]:
         drawn = ink(boxes.render(grey(640, 360), prediction, LABELS))
         letters = written(words)
         assert letters.sum() > 20
@@ -136,3 +138,39 @@ def test_no_box_and_no_size_of_picture_is_too_odd(
 def test_a_segmentation_is_filled() -> None:
     drawn = boxes.render(grey(64, 64), Segmentation(np.ones((1, 1), np.uint8)), LABELS, opacity=1)
     assert tuple(drawn[5, 5].tolist()) == palette.color(1)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(*[st.integers(0, 300)] * 2, *[st.integers(4, 200)] * 2), min_size=1, max_size=25))
+def test_no_label_hides_another_or_a_head_or_leaves_the_picture(found: list[tuple[int, int, int, int]]) -> None:
+    """Fault 45."""
+    placed = [np.array([x, y, x + w, y + h], np.float64) for x, y, w, h in found]
+    people = np.arange(len(found)) % 2 == 0
+    labels = place_labels(np.array(placed), people, [[80.0, 40.0]] * len(found), 16, (500, 400))
+    heads = [(b[0], b[1], b[2], b[1] + HEAD * (b[3] - b[1])) for b in np.array(placed)[people]]
+    plates = [(at.x, at.y, at.x + (80, 40)[at.wording], at.y + 16) for at in labels if at is not None]
+    for i, plate in enumerate(plates):
+        assert 0 <= plate[0] <= plate[2] <= 500
+        assert 0 <= plate[1] <= plate[3] <= 400
+        for head in heads:
+            assert common(plate, head) <= 0.15 * area(plate) + 1e-6
+        for other in plates[:i]:
+            assert common(plate, other) <= 0.15 * max(area(plate), area(other)) + 1e-6
+
+
+def area(box: Box) -> float:
+    return (box[2] - box[0]) * (box[3] - box[1])
+
+
+def common(one: Box, other: Box) -> float:
+    width = min(one[2], other[2]) - max(one[0], other[0])
+    return max(0.0, width) * max(0.0, min(one[3], other[3]) - max(one[1], other[1]))
+
+
+def test_a_lone_box_has_its_whole_name_and_a_crowd_is_named_where_there_is_room() -> None:
+    widths = [[80.0, 40.0]]
+    lone = place_labels(np.array([[100.0, 100, 160, 220]]), np.array([True]), widths, 16, (500, 400))
+    assert lone == [(100, 84, 0)]
+    crowd = np.array([[x, 100.0 + x % 7, x + 30, 190] for x in range(20, 420, 12)])
+    labels = place_labels(crowd, np.ones(len(crowd), bool), widths * len(crowd), 16, (500, 400))
+    assert 0 < sum(label is not None for label in labels) < len(crowd)

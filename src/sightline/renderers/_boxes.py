@@ -10,7 +10,8 @@ import numpy as np
 from sightline.core import palette
 from sightline.core.predictions import Detections, Prediction
 from sightline.core.types import Image
-from sightline.renderers.base import fill
+from sightline.renderers._labels import place_labels
+from sightline.renderers.base import fill, people
 
 FONT = cv2.FONT_HERSHEY_SIMPLEX
 
@@ -28,40 +29,55 @@ def draw_boxes(image: Image, prediction: Prediction, labels: Sequence[str], opac
     line = max(1, round((width + height) / 640))
     drawn = filled if opacity >= 0.5 else filled.copy()
     # The surest last, so that it lies on top.
-    for row in found.confidence.argsort(kind="stable").tolist():
-        class_id = int(found.class_id[row])
+    rows = found.confidence.argsort(kind="stable").tolist()
+    for row in rows:
         left, top, right, bottom = (round(v) for v in found.xyxy[row].tolist())
-        colour = palette.color(class_id)
         # The last column of a box that ends at the picture's edge is inside the picture.
         right, bottom = min(right, width - 1), min(bottom, height - 1)
-        cv2.rectangle(drawn, (left, top), (right, bottom), colour, line)
-        _label(drawn, _words(found, row, labels), (left, top), colour, line)
+        cv2.rectangle(drawn, (left, top), (right, bottom), palette.color(int(found.class_id[row])), line)
+    _draw_labels(drawn, found, rows, labels, line)
     if drawn is not filled:
         cv2.addWeighted(filled, 1 - 2 * opacity, drawn, 2 * opacity, 0, dst=drawn)
     return np.asarray(drawn, np.uint8)
 
 
-def _words(found: Detections, row: int, labels: Sequence[str]) -> str:
-    class_id = int(found.class_id[row])
-    name = labels[class_id] if 0 <= class_id < len(labels) else f"class {class_id}"
-    number = "" if found.tracker_id is None else f"#{int(found.tracker_id[row])} "
-    return f"{number}{name} {found.confidence[row]:.0%}"
-
-
-def _label(drawn: Image, words: str, corner: tuple[int, int], colour: palette.Colour, line: int) -> None:
-    """Write words on a plate above the corner, or inside the box if there is no room, always within the picture."""
+def _draw_labels(drawn: Image, found: Detections, rows: list[int], labels: Sequence[str], line: int) -> None:
+    """Write each box's name on a plate, where there is room for it."""
     height, width = drawn.shape[:2]
     # Letters of less than 11 px can't be read.
     size = max(0.4, (width + height) / 2600)
     stroke = max(1, round(size * 1.6))
-    (text_width, text_height), below = cv2.getTextSize(words, FONT, size, stroke)
     pad = max(2, line + 1)
-    plate_width, plate_height = text_width + 2 * pad, text_height + below + pad
-    half = line // 2
-    left = max(0, min(corner[0] - half, width - plate_width))
-    top = corner[1] - half - plate_height
-    if top < 0:
-        top = max(0, min(corner[1] - half, height - plate_height))
-    cv2.rectangle(drawn, (left, top), (left + plate_width - 1, top + plate_height - 1), colour, cv2.FILLED)
-    origin = (left + pad, top + plate_height - below - pad // 2 + 1)
-    cv2.putText(drawn, words, origin, FONT, size, palette.text_color(colour), stroke, cv2.LINE_AA)
+    (_, text_height), _ = cv2.getTextSize("#", FONT, size, stroke)
+    below = text_height // 2 + stroke  # which OpenCV's own figure for what hangs down falls short of
+    plate = text_height + below + pad
+    names = [_name(int(found.class_id[row]), labels) for row in rows]
+    wordings = [_wordings(found, row, name) for row, name in zip(rows, names, strict=True)]
+    widths = [[cv2.getTextSize(w, FONT, size, stroke)[0][0] + 2 * pad for w in words] for words in wordings]
+    boxes = found.xyxy[rows].astype(np.float64)
+    boxes[:, :2] -= line // 2
+    heads = np.isin(found.class_id[rows], people(labels))
+    places = place_labels(boxes, heads, widths, plate, (width, height))
+    for row, words, wide, place in zip(rows, wordings, widths, places, strict=True):
+        if place is None:
+            continue
+        colour = palette.color(int(found.class_id[row]))
+        left, top = round(place.x), round(place.y)
+        corner = (left + wide[place.wording] - 1, top + plate - 1)
+        cv2.rectangle(drawn, (left, top), corner, colour, cv2.FILLED)
+        origin = (left + pad, top + plate - below - pad // 2)
+        ink = palette.text_color(colour)
+        cv2.putText(drawn, words[place.wording], origin, FONT, size, ink, stroke, cv2.LINE_AA)
+
+
+def _name(class_id: int, labels: Sequence[str]) -> str:
+    return labels[class_id] if 0 <= class_id < len(labels) else f"class {class_id}"
+
+
+def _wordings(found: Detections, row: int, name: str) -> list[str]:
+    """What a label may say, at best and where room is short."""
+    confidence = f"{found.confidence[row]:.2f}"
+    if found.tracker_id is None:
+        return [f"{name} {confidence}", name]
+    number = f"#{int(found.tracker_id[row])}"
+    return [f"{number} {name} {confidence}", number]

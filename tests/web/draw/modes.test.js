@@ -76,3 +76,10 @@ test("more opacity is more blur, alike at any size", () => {
   assert.deepEqual([0.05, 0.25, 0.5, 1].map((s) => halvings(s, size)), [1, 3, 4, 5]);
   assert.equal(halvings(0.5, { width: 1280, height: 720 }), 5);
 });
+
+test("areas in place of boxes are told, too (fault 44)", () => {
+  const { mode, why } = choose("boxes", { findings: classes, mask }, null);
+  assert.equal(mode.name, "filled");
+  assert.match(why, /Shown as “Filled”: this model finds areas/);
+  assert.equal(choose("boxes", { findings: boxesOnly, mask: null }, null).why, "");
+});

@@ -4,8 +4,8 @@ import { test } from "node:test";
 
 import { Backoff } from "../../../src/sightline/web/lib/backoff.js";
 import { Clock } from "../../../src/sightline/web/lib/clock.js";
-import { Average, Rate, count, fps, millis, percent, plural } from "../../../src/sightline/web/lib/format.js";
-import { captureSize, contain, labelAt, project } from "../../../src/sightline/web/lib/geometry.js";
+import { Average, Rate, count, fps, millis, percent, plural, areaInWords, score, several } from "../../../src/sightline/web/lib/format.js";
+import { captureSize, contain, project } from "../../../src/sightline/web/lib/geometry.js";
 import { color, textColor } from "../../../src/sightline/web/lib/palette.js";
 
 const hex = (rgb) => `#${rgb.map((c) => c.toString(16).padStart(2, "0")).join("")}`;
@@ -93,16 +93,6 @@ test("boxes go where the picture goes", () => {
   assert.deepEqual(project([320, 180, 330, 190], 640, 360, place), { x: 640, y: 400, width: 20, height: 20 });
 });
 
-test("labels stay in the picture", () => {
-  const place = { x: 100, y: 50, width: 400, height: 300 };
-  const at = (x, y, height = 100) => labelAt({ x, y, width: 80, height }, 60, 18, place);
-  assert.deepEqual(at(200, 150), { x: 200, y: 132 }, "on top");
-  assert.deepEqual(at(200, 55), { x: 200, y: 55 }, "inside where there is no room above");
-  assert.deepEqual(at(480, 150), { x: 440, y: 132 }, "not over the right edge");
-  assert.deepEqual(at(100, 50), { x: 100, y: 50 });
-  assert.deepEqual(labelAt({ x: 100, y: 50, width: 5, height: 5 }, 900, 18, place), { x: 100, y: 50 }, "too long");
-});
-
 test("pictures are sent smaller, never larger, in even numbers", () => {
   assert.deepEqual(captureSize(1280, 720, 640), { width: 640, height: 360 });
   assert.deepEqual(captureSize(720, 1280, 640), { width: 360, height: 640 });
@@ -111,4 +101,18 @@ test("pictures are sent smaller, never larger, in even numbers", () => {
   assert.deepEqual(captureSize(4000, 1, 640), { width: 640, height: 2 });
   const { width, height } = captureSize(4096, 4096, 4096, 1_000_000);
   assert.ok(width * height <= 1_000_000 && width === height && width >= 998);
+});
+
+test("amounts are in the plural, and names that are no plain English stay as they are (fault 43)", () => {
+  const told = (name) => several(11, name);
+  assert.deepEqual(
+    ["person", "bus", "knife", "wine glass", "potted plant", "lady", "toy"].map(told),
+    ["11 people", "11 buses", "11 knives", "11 wine glasses", "11 potted plants", "11 ladies", "11 toys"],
+  );
+  assert.deepEqual(["Hund", "traffic_light", "人", "class 7"].map(told), ["11 × Hund", "11 × traffic_light", "11 × 人", "11 × class 7"]);
+  assert.equal(several(1, "person"), "1 person");
+});
+
+test("per cent are of area, and a confidence is as the settings have it (fault 43)", () => {
+  assert.deepEqual([areaInWords(0.34), areaInWords(0.001), score(0.871)], ["34 % of area", "<1 % of area", "0.87"]);
 });

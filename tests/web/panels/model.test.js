@@ -187,7 +187,7 @@ test("amounts are short", () => {
   const counted = (count) => words.amount({ class_id: 0, class_name: "", count, share: null });
   const covered = (share) => words.amount({ class_id: 0, class_name: "", count: null, share });
   assert.deepEqual([1, 1.44, 12.3, 0].map(counted), ["1", "1.4", "12", "0"]);
-  assert.deepEqual([0.876, 0.001, 0].map(covered), ["88 %", "<1 %", "0 %"]);
+  assert.deepEqual([0.876, 0.001, 0].map(covered), ["88 % of area", "<1 % of area", "0 % of area"]);
   assert.equal(words.amount(undefined), "");
 });
 

@@ -6,8 +6,8 @@ const MAX_SIDE = 1280;
 
 /**
  * @typedef {import("../wire/findings.js").Picture} Picture
- * @typedef {{opacity: number, labels: boolean, ratio: number}} Brush `opacity` is 0 to 1; `labels`: write names;
- *   `ratio`: pixels of the canvas for one of the page
+ * @typedef {{opacity: number, labels: boolean, tracks: boolean, ratio: number}} Brush `opacity` is 0 to 1; `labels`:
+ *   write names; `tracks`: a colour for each track, not for each class; `ratio`: pixels of the canvas for one of the page
  * @typedef {(context: CanvasRenderingContext2D, picture: Picture, place: import("../lib/geometry.js").Rect, brush: Brush)
  *   => void} Draw over the picture, which is there already
  */

@@ -40,6 +40,7 @@ export function choose(name, picture, labels) {
   const mode = modeNamed(name);
   if (!mode) return { mode: fitting, why: "" };
   const instead = `Shown as “${fitting.title}”`;
+  if (mode === boxes && fitting !== boxes) return { mode: fitting, why: `${instead}: this model finds areas, not boxes.` };
   if (mode.needs !== "nothing" && !picture.mask) {
     const nothing = !picture.findings?.detections.length; // a model that gives masks sends none then
     return { mode: fitting, why: nothing ? null : `${instead}: this model gives boxes only; the model “person” gives masks.` };

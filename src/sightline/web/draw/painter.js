@@ -7,7 +7,8 @@ const MAX_SIDE = 2560;
 
 /**
  * @typedef {import("../wire/findings.js").Picture} Picture
- * @typedef {{overlay: boolean, labels: boolean, mode: string, opacity: number, known: readonly string[] | null}} Options
+ * @typedef {{overlay: boolean, labels: boolean, tracks: boolean, mode: string, opacity: number,
+ *   known: readonly string[] | null}} Options
  *   `known`: the model's classes, once the page has heard of them
  */
 
@@ -17,9 +18,11 @@ export class Painter {
   /** @type {Picture | null} */
   #picture = null;
   /** @type {Options} */
-  options = { overlay: true, labels: true, mode: AUTO, opacity: AUTO_OPACITY, known: null };
+  options = { overlay: true, labels: true, tracks: false, mode: AUTO, opacity: AUTO_OPACITY, known: null };
   /** Called with the reason why another mode is shown than was chosen; "" if none is. @type {(why: string) => void} */
   onwhy = () => {};
+  /** Called with each picture whose objects have tracks. */
+  ontracks = () => {};
 
   /** @param {HTMLCanvasElement} canvas whose size the style sheet gives */
   constructor(canvas) {
@@ -34,6 +37,7 @@ export class Painter {
   show(picture) {
     this.#picture?.image.close();
     this.#picture = picture;
+    if (picture.findings?.detections.some(({ tracker_id }) => tracker_id !== undefined)) this.ontracks();
     this.repaint();
   }
 
@@ -50,14 +54,14 @@ export class Painter {
     const picture = this.#picture;
     context.clearRect(0, 0, this.#canvas.width, this.#canvas.height);
     if (!picture || !this.#canvas.width) return;
-    const { overlay, labels, mode: name, opacity, known } = this.options;
+    const { overlay, labels, tracks, mode: name, opacity, known } = this.options;
     const chosen = overlay && picture.findings ? choose(name, picture, known) : null;
     if (chosen && chosen.why !== null) this.onwhy(chosen.why);
     const across = chosen?.mode.across ?? 1;
     const whole = contain(picture.width * across, picture.height, this.#canvas.width, this.#canvas.height);
     const place = { ...whole, width: whole.width / across };
     context.drawImage(picture.image, place.x, place.y, place.width, place.height);
-    chosen?.mode.draw(context, picture, place, { opacity, labels, ratio });
+    chosen?.mode.draw(context, picture, place, { opacity, labels, tracks, ratio });
   }
 
   /** Give the canvas as many pixels as the screen shows of it. Returns that number per CSS pixel. */

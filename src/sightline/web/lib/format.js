@@ -90,7 +90,38 @@ export function percent(share) {
   return `${Math.round(share * 100)} %`;
 }
 
+/** A part of the picture. @param {number} share 0 to 1 */
+export function areaInWords(share) {
+  return `${share > 0 && share < 0.005 ? "<1 %" : percent(share)} of area`;
+}
+
+/** A confidence, as settings have it. Per cent are for areas. @param {number} confidence 0 to 1 */
+export function score(confidence) {
+  return confidence.toFixed(2);
+}
+
 /** @param {number} n @param {string} one @param {string} many */
 export function plural(n, one, many = `${one}s`) {
   return `${count(n)} ${n === 1 ? one : many}`;
+}
+
+/** @type {Record<string, string>} */
+const IRREGULAR = { person: "people", mouse: "mice", knife: "knives", sheep: "sheep", scissors: "scissors", skis: "skis" };
+
+/**
+ * An amount of a class. Names that are no plain English word stay as they are.
+ *
+ * @param {number} n @param {string} name of a class
+ */
+export function several(n, name) {
+  if (n === 1) return `1 ${name}`;
+  const [, before = "", last = ""] = /^((?:[a-z]+ )*)([a-z]+)$/.exec(name) ?? [];
+  if (!last) return `${count(n)} × ${name}`;
+  return `${count(n)} ${before}${IRREGULAR[last] ?? regular(last)}`;
+}
+
+/** @param {string} word */
+function regular(word) {
+  if (/(s|x|ch|sh)$/.test(word)) return `${word}es`;
+  return /[^aeiou]y$/.test(word) ? `${word.slice(0, -1)}ies` : `${word}s`;
 }

@@ -34,21 +34,6 @@ export function project(xyxy, width, height, place) {
 }
 
 /**
- * Position of a box's label: above the box, or inside it where there is no room above. It never leaves the picture.
- *
- * @param {Rect} box @param {number} width @param {number} height of the label
- * @param {Rect} place where the picture is drawn
- * @returns {{x: number, y: number}} its top left corner
- */
-export function labelAt(box, width, height, place) {
-  const right = place.x + place.width - width;
-  const x = Math.max(place.x, Math.min(box.x, right));
-  const above = box.y - height;
-  const y = above >= place.y ? above : Math.max(place.y, Math.min(box.y, place.y + place.height - height));
-  return { x, y };
-}
-
-/**
  * Size in which a camera's picture is sent: within both limits, never enlarged, even numbers.
  *
  * @param {number} width @param {number} height of the camera's picture

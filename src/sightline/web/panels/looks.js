@@ -6,19 +6,21 @@ import { remember, remembered } from "../lib/storage.js";
 import { byId } from "./page.js";
 
 /**
- * Wire `#overlay`, `#labels`, `#mode`, `#opacity` and `#mode-why` to a painter.
+ * Wire `#overlay`, `#labels`, `#tracks`, `#mode`, `#opacity` and `#mode-why` to a painter.
  *
  * @param {import("../draw/painter.js").Painter} painter
  */
 export function setUpLooks(painter) {
   const overlay = byId("overlay", HTMLInputElement);
   const labels = byId("labels", HTMLInputElement);
+  const tracks = byId("tracks", HTMLInputElement);
   const select = byId("mode", HTMLSelectElement);
   const slider = byId("opacity", HTMLInputElement);
   const why = byId("mode-why", HTMLElement);
   for (const { name, title } of MODES) select.append(make("option", { value: name }, title));
   overlay.checked = remembered("overlay", "true") === "true";
   labels.checked = remembered("labels", "true") === "true";
+  tracks.checked = remembered("tracks", "false") === "true";
   select.value = remembered("mode", AUTO);
   if (!select.value) select.value = AUTO; // chosen on an older page
 
@@ -27,14 +29,16 @@ export function setUpLooks(painter) {
   const apply = () => {
     const on = overlay.checked;
     setText(byId("opacity-shown", HTMLElement), `${slider.value} %`);
-    labels.disabled = select.disabled = slider.disabled = !on;
+    labels.disabled = tracks.disabled = select.disabled = slider.disabled = !on;
     const opacity = Number(slider.value) / 100;
-    painter.options = { ...painter.options, overlay: on, labels: labels.checked, mode: select.value, opacity };
+    const looks = { overlay: on, labels: labels.checked, tracks: tracks.checked, mode: select.value, opacity };
+    Object.assign(painter.options, looks);
     setText(why, "");
     painter.repaint();
   };
   painter.onwhy = (text) => setText(why, text);
-  for (const input of [overlay, labels]) {
+  painter.ontracks = () => (byId("tracks-row", HTMLElement).hidden = false);
+  for (const input of [overlay, labels, tracks]) {
     input.addEventListener("input", () => {
       remember(input.id, String(input.checked));
       apply();

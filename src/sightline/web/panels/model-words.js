@@ -1,6 +1,6 @@
 /** Sentences of the model panel. Pure, so that each can be tested. */
 
-import { percent, plural } from "../lib/format.js";
+import { areaInWords, plural } from "../lib/format.js";
 import { may } from "../wire/session.js";
 
 /**
@@ -97,7 +97,7 @@ export function shownInWords(shown, classes) {
 /** Amount of a class that was found lately. @param {import("../wire/stream-stats.js").Seen | undefined} seen */
 export function amount(seen) {
   if (!seen) return "";
-  if (seen.share !== null) return seen.share > 0 && seen.share < 0.005 ? "<1 %" : percent(seen.share);
+  if (seen.share !== null) return areaInWords(seen.share);
   const n = seen.count ?? 0;
   return n >= 9.95 || Number.isInteger(n) ? n.toFixed(0) : n.toFixed(1);
 }

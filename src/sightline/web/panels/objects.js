@@ -3,7 +3,7 @@
  */
 
 import { make, setText } from "../lib/dom.js";
-import { percent } from "../lib/format.js";
+import { areaInWords, several } from "../lib/format.js";
 import { color } from "../lib/palette.js";
 import { summary } from "../wire/findings.js";
 
@@ -30,7 +30,7 @@ export class ObjectList {
     if (now - this.#shownAt < LOOK_MS) return;
     this.#shownAt = now;
     const entries = summary(findings);
-    const texts = entries.map((e) => (e.count ? `${e.count} ${e.name}` : `${e.name} ${percent(e.share)}`));
+    const texts = entries.map((e) => (e.count ? several(e.count, e.name) : `${e.name} ${areaInWords(e.share)}`));
     const text = texts.join(", ") || "Nothing found";
     if (text === this.#shown) return;
     this.#shown = text;
@@ -42,7 +42,7 @@ export class ObjectList {
     });
     this.#list.replaceChildren(...(items.length ? items : [make("li", { class: "none" }, "Nothing found")]));
     // Shares change with every picture. Only the classes are worth saying.
-    const words = entries.map((e) => (e.count ? `${e.count} ${e.name}` : e.name)).join(", ") || "Nothing found";
+    const words = entries.map((e) => (e.count ? several(e.count, e.name) : e.name)).join(", ") || "Nothing found";
     if (now - this.#spokenAt < SPEAK_MS) return;
     this.#spokenAt = now;
     setText(this.#spoken, words);

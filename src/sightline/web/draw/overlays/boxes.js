@@ -1,8 +1,10 @@
 /** Draws boxes with names over filled masks. Twin of `renderers/boxes.py`. */
 
-import { percent } from "../../lib/format.js";
-import { labelAt, project } from "../../lib/geometry.js";
+import { score } from "../../lib/format.js";
+import { project } from "../../lib/geometry.js";
 import { color, textColor } from "../../lib/palette.js";
+import { placeLabels } from "../labels.js";
+import { isPerson } from "../layers.js";
 import * as filled from "./filled.js";
 
 export const name = "boxes";
@@ -10,22 +12,29 @@ export const title = "Boxes";
 export const needs = "nothing";
 export const opacity = 0.5;
 
+const LETTERS = { least: 10, most: 16, share: 1 / 36 }; // pixels of the page, and of the picture's height
+
+/** @typedef {import("../../lib/geometry.js").Rect} Rect */
+/** @typedef {import("../../wire/findings.js").Detection} Detection */
+/** @typedef {{box: Rect, id: number, detection: Detection}} Found `id` has the colour */
+
 /** Boxes are solid unless opacity is below a half, where they begin to fade. @type {import("../layers.js").Draw} */
 export function draw(context, picture, place, brush) {
   filled.draw(context, picture, place, brush);
   if (!picture.findings) return;
-  const { ratio } = brush;
+  const { least, most, share } = LETTERS;
+  const letters = brush.ratio * Math.max(least, Math.min(most, (place.height / brush.ratio) * share));
   context.globalAlpha = Math.min(1, 2 * brush.opacity);
   // The most confident one on top.
-  const found = [...picture.findings.detections].sort((a, b) => a.confidence - b.confidence);
-  for (const detection of found) {
-    const box = project(detection.xyxy, picture.width, picture.height, place);
-    drawBox(context, box, css(color(detection.class_id)), ratio);
-  }
-  for (const detection of brush.labels ? found : []) {
-    const box = project(detection.xyxy, picture.width, picture.height, place);
-    drawLabel(context, detection, box, place, ratio);
-  }
+  const found = [...picture.findings.detections]
+    .sort((a, b) => a.confidence - b.confidence)
+    .map((detection) => ({
+      detection,
+      box: project(detection.xyxy, picture.width, picture.height, place),
+      id: (brush.tracks ? detection.tracker_id : undefined) ?? detection.class_id,
+    }));
+  for (const { box, id } of found) drawBox(context, box, css(color(id)), letters / 12);
+  if (brush.labels) drawLabels(context, found, place, letters);
   context.globalAlpha = 1;
 }
 
@@ -34,37 +43,44 @@ function css([r, g, b]) {
   return `rgb(${r} ${g} ${b})`;
 }
 
-/**
- * @param {CanvasRenderingContext2D} context
- * @param {import("../../lib/geometry.js").Rect} box @param {string} stroke @param {number} ratio
- */
-function drawBox(context, box, stroke, ratio) {
+/** @param {CanvasRenderingContext2D} context @param {Rect} box @param {string} stroke @param {number} unit */
+function drawBox(context, box, stroke, unit) {
   context.lineJoin = "round";
   // A dark edge around the line keeps it readable on a picture of its own colour.
   context.strokeStyle = "rgb(0 0 0 / 0.55)";
-  context.lineWidth = 4 * ratio;
+  context.lineWidth = 4 * unit;
   context.strokeRect(box.x, box.y, box.width, box.height);
   context.strokeStyle = stroke;
-  context.lineWidth = 2 * ratio;
+  context.lineWidth = 2 * unit;
   context.strokeRect(box.x, box.y, box.width, box.height);
 }
 
 /**
- * @param {CanvasRenderingContext2D} context
- * @param {import("../../wire/findings.js").Detection} detection
- * @param {import("../../lib/geometry.js").Rect} box
- * @param {import("../../lib/geometry.js").Rect} place @param {number} ratio
+ * @param {CanvasRenderingContext2D} context @param {Found[]} found @param {Rect} place @param {number} letters
  */
-function drawLabel(context, detection, box, place, ratio) {
-  const number = detection.tracker_id === undefined ? "" : ` #${detection.tracker_id}`;
-  const text = `${detection.class_name}${number} ${percent(detection.confidence)}`;
-  context.font = `600 ${12 * ratio}px system-ui, sans-serif`;
+function drawLabels(context, found, place, letters) {
+  const unit = letters / 12;
+  context.font = `600 ${letters}px system-ui, sans-serif`;
   context.textBaseline = "middle";
-  const height = 18 * ratio;
-  const width = context.measureText(text).width + 10 * ratio;
-  const at = labelAt(box, width, height, place);
-  context.fillStyle = css(color(detection.class_id));
-  context.fillRect(at.x - ratio, at.y, width, height);
-  context.fillStyle = css(textColor(detection.class_id));
-  context.fillText(text, at.x + 4 * ratio, at.y + height / 2 + 0.5 * ratio);
+  const texts = found.map(({ detection }) => wordings(detection));
+  const named = found.map(({ box, detection }, i) => ({
+    box,
+    person: isPerson(detection.class_name),
+    widths: (texts[i] ?? []).map((text) => context.measureText(text).width + 10 * unit),
+  }));
+  placeLabels(named, 18 * unit, place).forEach((label, i) => {
+    const id = found[i]?.id ?? 0;
+    const text = texts[i]?.[label?.wording ?? 0];
+    if (!label || !text) return;
+    context.fillStyle = css(color(id));
+    context.fillRect(label.x - unit, label.y, label.width, label.height);
+    context.fillStyle = css(textColor(id));
+    context.fillText(text, label.x + 4 * unit, label.y + label.height / 2 + 0.5 * unit);
+  });
+}
+
+/** What a label may say, at best and where room is short. @param {Detection} detection */
+function wordings({ class_name, confidence, tracker_id }) {
+  if (tracker_id === undefined) return [`${class_name} ${score(confidence)}`, class_name];
+  return [`#${tracker_id} ${class_name} ${score(confidence)}`, `#${tracker_id}`];
 }
