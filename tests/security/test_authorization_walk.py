@@ -125,7 +125,7 @@ TCP_NEEDS = {
 }
 """What each message of a TCP peer needs, by its type."""
 
-CHANNELS = {"whip": {"ping", "clock", "settings"}, "whep": {"ping", "ack", "performance_stats", "look"}}
+CHANNELS = {"whip": {"ping", "clock", "settings", "background"}, "whep": {"ping", "ack", "performance_stats", "look"}}
 """What a data channel takes: a viewer's takes nothing that changes a stream."""
 
 BODIES: dict[str, Any] = {

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ipaddress
-import json
 import time
 from collections import OrderedDict
 from typing import TypeVar
@@ -14,6 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from sightline.core.errors import Forbidden, LimitReached, SightlineError, Unauthorized
 from sightline.core.net import is_loopback
 from sightline.security.authorization import EVERYBODY, IDENTITY, Access, Identity
+from sightline.security.refusal import ErrorPage, for_people, no_page, refuse
 from sightline.security.tokens import digest
 from sightline.wire import json as protocol
 
@@ -111,8 +111,9 @@ def network_of(host: str) -> str:
 class AuthenticationMiddleware:
     """ASGI middleware. Finds out who asks; strangers get to the public pages only."""
 
-    def __init__(self, app: ASGIApp, *, access: Access, tries: Tries, proxied: bool) -> None:
+    def __init__(self, app: ASGIApp, *, access: Access, tries: Tries, proxied: bool, page: ErrorPage = no_page) -> None:
         self._app = app
+        self._page = page
         self._access = access
         self._tries = tries
         self._proxied = proxied
@@ -124,7 +125,7 @@ class AuthenticationMiddleware:
                 if (connection := scope.get("state", {}).get(CONNECTION)) is not None:
                     connection.heard(None if identity is None else identity.hash)
             except SightlineError as e:
-                await _refuse(scope, receive, send, e)
+                await _refuse(scope, receive, send, e, self._page)
                 return
             scope[IDENTITY] = identity
         await self._app(scope, receive, send)
@@ -168,16 +169,12 @@ def identify(access: Access, tries: Tries, address: str, token: str) -> Identity
     return identity
 
 
-async def _refuse(scope: Scope, receive: Receive, send: Send, error: SightlineError) -> None:
+async def _refuse(scope: Scope, receive: Receive, send: Send, error: SightlineError, page: ErrorPage) -> None:
     if scope["type"] == "websocket":  # pages can't read a refused handshake
         await receive()
         await send({"type": "websocket.accept"})
         await send({"type": "websocket.send", "text": protocol.error_message(error)})
         await send({"type": "websocket.close", "code": error.close_code, "reason": error.message[:120]})
         return
-    body = json.dumps({"error": {"code": error.code, "message": error.message}}).encode()
-    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
-    if isinstance(error, Unauthorized):
-        headers.append((b"www-authenticate", b"Bearer"))
-    await send({"type": "http.response.start", "status": error.status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+    headers = [(b"www-authenticate", b"Bearer")] if isinstance(error, Unauthorized) else []
+    await refuse(scope, send, error, page(error.status, error.message) if for_people(scope) else None, headers)

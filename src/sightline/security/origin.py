@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Mapping
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from sightline.core.errors import TooLarge
+from sightline.core.errors import Forbidden, TooLarge
 from sightline.core.net import is_address, is_loopback, split_host
+from sightline.security.refusal import ErrorPage, Page, for_people, no_page, refuse
 
 HEADERS = {
     "Content-Security-Policy": (
@@ -27,6 +27,11 @@ HEADERS = {
 SECURE_HEADERS = {"Cross-Origin-Opener-Policy": "same-origin"}
 """Headers for origins that browsers trust; on others browsers ignore them, with an error in the console."""
 
+FILES = "/static/"
+"""Prefix of the pages' files, which are the same for everybody."""
+FILE_HEADERS = {name: HEADERS[name] for name in ("Cross-Origin-Resource-Policy", "X-Content-Type-Options")}
+"""Headers of those files. The others concern pages and workers, and would be a third of a first visit's bytes."""
+
 MAX_BODY = 1 << 20
 """Maximum size of a request body in bytes, where a path has none of its own."""
 
@@ -42,6 +47,7 @@ class OriginMiddleware:
         allowed_hosts: Iterable[str],
         public_url: Callable[[], str | None] = lambda: None,
         bodies: Mapping[str, int] | None = None,
+        page: ErrorPage = no_page,
     ) -> None:
         """``public_url`` returns the address of a tunnel or a proxy with TLS, once that is known.
 
@@ -49,6 +55,7 @@ class OriginMiddleware:
         """
         self._bodies = bodies or {}
         self._app = app
+        self._page = page
         self._public_url = public_url
         self._loopback_only = loopback_only
         self._allowed = {host.lower() for host in allowed_hosts}
@@ -59,17 +66,21 @@ class OriginMiddleware:
             return
         asked = Headers(scope=scope)
         secure = scope["scheme"] in ("https", "wss") or self._by_proxy(asked)
+        file = scope["path"].startswith(FILES) and scope["type"] == "http"
         why = self._refusal(asked, secure=secure)
         if why is not None:
-            await _forbid(scope, send, why)
+            await refuse(scope, send, Forbidden(why), self._page_of(scope, asked) if for_people(scope) else None)
             return
 
         trusted = secure or is_loopback(split_host(asked["host"])[0])
+        wanted = HEADERS | SECURE_HEADERS if trusted else HEADERS
+        if file and not scope["path"].endswith("worker.js"):
+            wanted = FILE_HEADERS
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                for name, value in (HEADERS | SECURE_HEADERS if trusted else HEADERS).items():
+                for name, value in wanted.items():
                     headers.setdefault(name, value)
             await send(message)
 
@@ -82,6 +93,16 @@ class OriginMiddleware:
         """True for requests through the tunnel or proxy, which has then handled TLS."""
         public = self._public_url()
         return public is not None and headers.get("host", "").lower() == urlsplit(public).netloc.lower()
+
+    def _page_of(self, scope: Scope, headers: Headers) -> Page:
+        """Tell a person what to do: most open the server by a name that it does not know."""
+        host = split_host(headers.get("host", ""))[0]
+        if self._known(host):
+            return self._page(403, "another site led here, and this server answers its own pages only")
+        server, port = scope.get("server") or ("localhost", None)
+        at = f"{scope['scheme']}://{f'[{server}]' if ':' in server else server}{f':{port}' if port else ''}/"
+        words = f"this server does not know that it is called “{host[:80]}”: open it by its address, or have that name "
+        return self._page(403, f"{words}added to “allowed_hosts” in its settings", out=(at, f"Open {at}"))
 
     def _refusal(self, headers: Headers, *, secure: bool) -> str | None:
         if len(headers.getlist("host")) != 1:
@@ -120,11 +141,3 @@ def _limited(receive: Receive, most: int) -> Receive:
         return message
 
     return limited
-
-
-async def _forbid(scope: Scope, send: Send, why: str) -> None:
-    body = json.dumps({"error": {"code": "forbidden", "message": why}}).encode()
-    start = "http.response.start" if scope["type"] == "http" else "websocket.http.response.start"
-    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
-    await send({"type": start, "status": 403, "headers": headers})
-    await send({"type": start.replace("start", "body"), "body": body})

@@ -24,6 +24,7 @@ from sightline.security.origin import OriginMiddleware
 from sightline.security.tokens import Store
 from sightline.server import errors, pages
 from sightline.server.api import cameras, client_inference, models, openapi, predict, session, stats, streams
+from sightline.server.assets import PackedApi
 from sightline.server.head import HeadMiddleware
 from sightline.server.state import MODELS, ServerState
 from sightline.settings.settings import Settings, data_folder
@@ -84,14 +85,18 @@ def create_app(settings: Settings, *, load: LoadByKey | None = None) -> FastAPI:
         separate_input_output_schemas=False,
     )
     app.state.server = state
+    app.add_middleware(PackedApi, minimum_size=1024)
     app.add_middleware(HeadMiddleware)
-    app.add_middleware(AuthenticationMiddleware, access=access, tries=state.tries, proxied=state.proxied)
+    app.add_middleware(
+        AuthenticationMiddleware, access=access, tries=state.tries, proxied=state.proxied, page=pages.error_page
+    )
     app.add_middleware(
         OriginMiddleware,
         loopback_only=is_loopback(settings.host),
         allowed_hosts=[*settings.allowed_hosts, *(tls.host_names() if settings.lan else [])],
         public_url=lambda: state.public_url,
         bodies={"/api/predict": predict.largest_body(settings)},
+        page=pages.error_page,
     )
     errors.add(app)
     for part in (stats, streams, cameras, models, session, client_inference, predict):

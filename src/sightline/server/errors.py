@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from html import escape
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -11,6 +10,7 @@ from fastapi.responses import HTMLResponse, JSONResponse, Response
 from starlette.exceptions import HTTPException
 
 from sightline.core.errors import BadSetting, SightlineError, shortage
+from sightline.security.refusal import for_people
 from sightline.server import pages
 from sightline.server.api.schemas import Error, ErrorBody
 
@@ -36,8 +36,9 @@ async def _answer_shortage(request: Request, error: Exception) -> Response:
 
 async def _answer(request: Request, error: Exception) -> Response:
     status, body = _told(error)
-    if "text/html" in request.headers.get("accept", "") and not request.url.path.startswith("/api"):  # a person
-        return HTMLResponse(pages.page("error.html").replace("{message}", escape(body.message)), status)
+    if for_people(request.scope):
+        page = pages.error_page(status, body.message)
+        return HTMLResponse(page.html, status, {"Content-Security-Policy": page.policy})
     return JSONResponse(Error(error=body).model_dump(exclude_none=True), status)
 
 
@@ -59,5 +60,7 @@ def _told(error: Exception) -> tuple[int, ErrorBody]:
         message = f"{where}: got {first.get('input')!r}; {first['msg']}"[:300]
         return 422, ErrorBody(code="bad_request", message=message)
     if isinstance(error, HTTPException):
-        return error.status_code, ErrorBody(code="http", message=error.detail)
+        nothing = error.status_code == 404 and error.detail == "Not Found"
+        message = "nothing has this address" if nothing else error.detail
+        return error.status_code, ErrorBody(code="http", message=message)
     return 500, ErrorBody(code="internal", message="internal error")

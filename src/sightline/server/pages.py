@@ -2,72 +2,109 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
+import hashlib
 import re
 from functools import cache
-from pathlib import Path
+from html import escape
 
-from fastapi import FastAPI
-from fastapi.responses import FileResponse, HTMLResponse
-from starlette.staticfiles import StaticFiles
+from fastapi import FastAPI, Request
+from fastapi.responses import FileResponse, HTMLResponse, Response
 
 from sightline.core.types import check_stream_name
+from sightline.security.refusal import Page
+from sightline.server.assets import ALWAYS_ASK, WEB, Assets, address, modules, version
 
-WEB = Path(__file__).parents[1] / "web"
-ALWAYS_ASK = {"Cache-Control": "no-cache"}
-"""Headers that make a browser check for changes each time (304 if none), so an upgrade is visible at once."""
+SCRIPT = re.compile(r'( *)<script type="module" src="/static/([^"]+)"></script>\n')
 
 
 @cache
 def page(name: str) -> str:
-    """A page with its parts inserted."""
+    """A page with its parts inserted. Its files have addresses that last, and its modules are all asked for at once."""
     text = (WEB / "pages" / name).read_text("utf-8")
-    return re.sub(r"<!-- (parts/\w+\.html) -->\n", lambda part: (WEB / part[1]).read_text("utf-8"), text)
+    text = re.sub(r"<!-- (parts/\w+\.html) -->\n", lambda part: (WEB / part[1]).read_text("utf-8"), text)
+    text = SCRIPT.sub(lambda script: script[0] + _preloads(script[1], script[2]), text)
+    return text.replace('"/static/', f'"{address("")}')
 
 
-def _answer(name: str) -> HTMLResponse:
-    return HTMLResponse(page(name), headers=ALWAYS_ASK)
+def _preloads(indent: str, entry: str) -> str:
+    return "".join(f'{indent}<link rel="modulepreload" href="/static/{name}">\n' for name in modules(entry)[1:])
+
+
+@cache
+def _packed(name: str) -> bytes:
+    return gzip.compress(page(name).encode(), 9, mtime=0)
+
+
+def _answer(request: Request, name: str) -> Response:
+    headers = {**ALWAYS_ASK, "ETag": f'W/"{version()}"'}
+    if request.headers.get("if-none-match") == headers["ETag"]:
+        return Response(status_code=304, headers=headers)
+    if "gzip" in request.headers.get("accept-encoding", ""):
+        return HTMLResponse(_packed(name), headers={**headers, "Content-Encoding": "gzip"})
+    return HTMLResponse(page(name), headers=headers)
+
+
+TEXTS = {
+    401: ("Please sign in", "This server shows this only to those it knows."),
+    403: ("This is not allowed here", ""),
+    404: ("There is nothing here", ""),
+}
+"""Title of an error's page, and words in place of those that are for programs."""
+ERROR_POLICY = "default-src 'none'; style-src 'sha256-{}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+
+
+def error_page(status: int, message: str, *, out: tuple[str, str] | None = None) -> Page:
+    """A page for people that tells an error. ``out`` is the address and the text of the link that leads on."""
+    title, said = TEXTS.get(status, ("This page can't be shown", ""))
+    said = said or message
+    href, link = out or (("/join", "Sign in") if status == 401 else ("/", "All streams"))
+    sentence = said[:1].upper() + said[1:] + ("" if said.endswith((".", "!", "?")) else ".")
+    words = {"title": title, "message": sentence, "href": href, "out": link}
+    html = re.sub(r"\{(\w+)\}", lambda key: escape(words[key[1]]), page("error.html"))
+    style, digest = _error_style()
+    return Page(html.replace("<style></style>", f"<style>{style}</style>"), ERROR_POLICY.format(digest))
+
+
+@cache
+def _error_style() -> tuple[str, str]:
+    """The style sheets of errors' pages in one, which must do without files of this server, and its hash."""
+    style = "".join((WEB / "css" / name).read_text("utf-8") for name in ("style.css", "plain.css"))
+    return style, base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
 
 
 def add(app: FastAPI) -> None:
     """Add the routes of the pages and of their files."""
 
     @app.get("/", include_in_schema=False)
-    async def dashboard() -> HTMLResponse:
-        return _answer("index.html")
+    async def dashboard(request: Request) -> Response:
+        return _answer(request, "index.html")
 
     @app.get("/camera/{stream}", include_in_schema=False)
-    async def camera(stream: str) -> HTMLResponse:
+    async def camera(request: Request, stream: str) -> Response:
         check_stream_name(stream)
-        return _answer("camera.html")
+        return _answer(request, "camera.html")
 
     @app.get("/view/{stream}", include_in_schema=False)
-    async def view(stream: str) -> HTMLResponse:
+    async def view(request: Request, stream: str) -> Response:
         check_stream_name(stream)
-        return _answer("view.html")
+        return _answer(request, "view.html")
 
     @app.get("/join", include_in_schema=False)
-    async def join() -> HTMLResponse:
-        return _answer("join.html")
+    async def join(request: Request) -> Response:
+        return _answer(request, "join.html")
 
     @app.get("/docs", include_in_schema=False)
     async def docs() -> HTMLResponse:
         return _answer("docs.html")
 
     @app.get("/trust", include_in_schema=False)
-    async def trust() -> HTMLResponse:
-        return _answer("trust.html")
+    async def trust(request: Request) -> Response:
+        return _answer(request, "trust.html")
 
     @app.get("/favicon.ico", include_in_schema=False)
     async def favicon() -> FileResponse:
         return FileResponse(WEB / "icons" / "favicon.svg", headers=ALWAYS_ASK)
 
-    app.mount("/static", _Static(directory=WEB), name="static")
-
-
-class _Static(StaticFiles):
-    """Static files of the pages."""
-
-    def file_response(self, *args: object, **kwargs: object) -> FileResponse:
-        response = super().file_response(*args, **kwargs)  # type: ignore[arg-type]
-        response.headers.update(ALWAYS_ASK)
-        return response  # type: ignore[return-value]
+    app.mount("/static", Assets(), name="static")

@@ -1,0 +1,107 @@
+"""Files of the pages: compressed once, and under an address that changes with them, so that browsers ask only once."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import os
+import re
+import stat
+from functools import cache
+from pathlib import Path
+
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import Headers
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.responses import FileResponse, Response
+from starlette.staticfiles import NotModifiedResponse, StaticFiles
+from starlette.types import Receive, Scope, Send
+
+WEB = Path(__file__).parents[1] / "web"
+ALWAYS_ASK = {"Cache-Control": "no-cache", "Vary": "Accept-Encoding"}
+"""Headers that make a browser check for changes each time (304 if none), so an upgrade is visible at once."""
+FOREVER = {"Cache-Control": "public, max-age=31536000, immutable", "Vary": "Accept-Encoding"}
+PACKED = frozenset({".js", ".mjs", ".css", ".svg", ".webmanifest", ".wasm"})
+"""Endings of files that compression makes smaller."""
+LARGE = 1 << 20
+VERSION = re.compile(r"[0-9a-f]{12}")
+COMMENT = re.compile(r"^[ \t]*/\*\*(?:[^*]|\*(?!/))*\*/[ \t]*$", re.M)
+IMPORT = re.compile(r"""^(?:import|export)\b[^;]*?\bfrom\s*"(\.[^"]+)"|^import\s*"(\.[^"]+)\"""", re.M)
+
+
+@cache
+def version() -> str:
+    """A name that changes whenever one of the files does."""
+    digest = hashlib.sha256()
+    for path in sorted(path for path in WEB.rglob("*") if path.is_file()):
+        size = path.stat().st_size
+        content = (
+            path.read_bytes() if size < LARGE else str(size).encode()
+        )  # package-lock.json has the large ones' hashes
+        digest.update(str(path.relative_to(WEB)).encode() + content)
+    return digest.hexdigest()[:12]
+
+
+def address(name: str) -> str:
+    """Address of a file that may be kept for ever."""
+    return f"/static/{version()}/{name}"
+
+
+@cache
+def modules(entry: str) -> tuple[str, ...]:
+    """The modules that a page's script imports, directly or not, by their names in ``web``."""
+    found = [entry]
+    for name in found:  # it grows meanwhile
+        for one, other in IMPORT.findall((WEB / name).read_text("utf-8")):
+            imported = os.path.normpath(f"{Path(name).parent}/{one or other}")
+            if imported not in found:
+                found.append(imported)
+    return tuple(found)
+
+
+class Assets(StaticFiles):
+    """The files under ``/static/VERSION/``, and under ``/static/`` for pages of other people.
+
+    An old version gives today's file: a page that is open while the server is upgraded goes on.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(directory=WEB)
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        """See StaticFiles."""
+        first, _, rest = path.partition("/")
+        if VERSION.fullmatch(first):
+            path = rest
+        response = await self._packed(path, scope) or await super().get_response(path, scope)
+        response.headers.update(FOREVER if first == version() else ALWAYS_ASK)
+        return response
+
+    async def _packed(self, path: str, scope: Scope) -> Response | None:
+        full, found = self.lookup_path(path)
+        asked = Headers(scope=scope)
+        packs = Path(full).suffix in PACKED and "gzip" in asked.get("accept-encoding", "")
+        if not packs or found is None or not stat.S_ISREG(found.st_mode) or scope["method"] not in ("GET", "HEAD"):
+            return None
+        data = await run_in_threadpool(packed, Path(full))
+        headers = {"Content-Encoding": "gzip", "ETag": f'"{version()}-gzip"'}
+        response = Response(data, headers=headers, media_type=FileResponse(full).media_type)
+        return NotModifiedResponse(response.headers) if self.is_not_modified(response.headers, asked) else response
+
+
+@cache
+def packed(path: Path) -> bytes:
+    """A file as it is sent. Our own scripts go without their comments, but with every line where it was."""
+    data = path.read_bytes()
+    if path.suffix == ".js" and WEB / "vendor" not in path.parents:
+        data = COMMENT.sub(lambda comment: "\n" * comment[0].count("\n"), data.decode()).encode()
+    return gzip.compress(data, 9 if len(data) < LARGE else 6, mtime=0)
+
+
+class PackedApi(GZipMiddleware):
+    """Compresses what the API tells, and no pictures."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """See GZipMiddleware."""
+        told = scope["type"] == "http" and scope["path"].startswith("/api/") and not scope["path"].endswith(".jpg")
+        await (super().__call__ if told else self.app)(scope, receive, send)

@@ -1,0 +1,118 @@
+"""Files of the pages: asked for once, small, and the same to the reader; and pages that tell errors to people."""
+
+from __future__ import annotations
+
+import gzip
+import re
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import Request, expect
+
+from sightline.server import assets, pages
+from support.browsing import browsing, listen_for_errors
+from support.serving import Running, serving
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+HTML = {"Accept": "text/html,application/xhtml+xml"}
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def server() -> AsyncIterator[Running]:
+    async with serving() as running:
+        yield running
+
+
+async def test_a_file_with_its_version_is_kept_for_ever_and_others_are_asked_for(server: Running) -> None:
+    for name in ("lib/dom.js", "css/style.css", "icons/favicon.svg", "icons/icon-192.png"):
+        kept = await server.http.get(assets.address(name))
+        assert kept.headers["cache-control"] == "public, max-age=31536000, immutable", name
+        plain = await server.http.get(f"/static/{name}")
+        assert plain.headers["cache-control"] == "no-cache", name
+        again = await server.http.get(f"/static/{name}", headers={"If-None-Match": plain.headers["etag"]})
+        assert (again.status_code, again.content) == (304, b""), name
+        older = await server.http.get(f"/static/{'0' * 12}/{name}")  # a page from before an upgrade
+        assert (older.content, older.headers["cache-control"]) == (kept.content, "no-cache"), name
+
+
+async def test_scripts_come_compressed_without_comments_and_with_every_line_where_it_was(server: Running) -> None:
+    source = (assets.WEB / "lib" / "dom.js").read_text()
+    packed = await server.http.get("/static/lib/dom.js")
+    assert packed.headers["content-encoding"] == "gzip"
+    assert "/**" not in packed.text
+    ours, theirs = source.split("\n"), packed.text.split("\n")
+    assert len(ours) == len(theirs)
+    assert all(sent in ("", line) for line, sent in zip(ours, theirs, strict=True))
+    raw = await server.http.get("/static/lib/dom.js", headers={"Accept-Encoding": "identity"})
+    assert "content-encoding" not in raw.headers
+    assert raw.text == source
+
+
+async def test_a_page_is_asked_for_but_sent_once(server: Running) -> None:
+    first = await server.http.get("/view/x")
+    assert first.headers["content-encoding"] == "gzip"
+    again = await server.http.get("/view/x", headers={"If-None-Match": first.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+
+
+@pytest.mark.parametrize("script", sorted((assets.WEB).rglob("*.js")), ids=lambda path: path.name)
+async def test_only_comments_are_left_out(script: object) -> None:
+    path = assets.WEB / str(script)
+    text = gzip.decompress(assets.packed(path)).decode()
+    left = re.sub(r"/\*.*?\*/|\s+", "", text, flags=re.S)
+    assert left == re.sub(r"/\*.*?\*/|\s+", "", path.read_text(), flags=re.S)
+
+
+async def test_all_modules_of_a_page_are_named_in_it() -> None:
+    text = pages.page("view.html")
+    for name in ("elements/sightline-viewer.js", "lib/dom.js", "wire/socket.js"):
+        assert f'<link rel="modulepreload" href="{assets.address(name)}">' in text
+    assert '"/static/pages' not in text
+
+
+@pytest.mark.parametrize(
+    ("path", "headers", "status", "says"),
+    [
+        ("/nowhere", {}, 404, "There is nothing here"),
+        ("/view/a b", {}, 400, "1 to 64"),
+        ("/", {"Host": "cam.example"}, 403, "cam.example"),
+        ("/view/x", {"Origin": "https://evil.example"}, 403, "Another site"),
+    ],
+)
+async def test_people_get_a_page_and_programs_json(
+    server: Running, path: str, headers: dict[str, str], status: int, says: str
+) -> None:
+    """Fault 47."""
+    page = await server.http.get(path, headers=HTML | headers)
+    assert page.status_code == status
+    assert page.headers["content-type"].startswith("text/html")
+    assert says in page.text
+    assert "<script" not in page.text
+    assert re.fullmatch(r"default-src 'none'; style-src 'sha256-[^']+';.*", page.headers["content-security-policy"])
+    program = await server.http.get(path, headers=headers)
+    assert program.status_code == status
+    assert program.json()["error"]["message"]
+
+
+async def test_a_browser_opens_a_page_in_one_request_when_it_comes_back(server: Running) -> None:
+    """Fault 55, and 47 as a person sees it."""
+    async with browsing("--host-resolver-rules=MAP cam.test 127.0.0.1") as browser:
+        page = await browser.new_page()
+        errors = listen_for_errors(page)
+        await page.goto(f"{server.url}/view/x")
+        await expect(page.locator("body")).to_have_attribute("data-state", "waiting")
+        asked: list[Request] = []
+        page.on("requestfinished", lambda request: asked.append(request))  # noqa: PLW0108 - the library marks it
+        await page.reload()
+        await expect(page.locator("body")).to_have_attribute("data-state", "waiting")
+        sizes = [await request.sizes() for request in asked if "/api/" not in request.url]
+        transferred = [size["responseBodySize"] + size["responseHeadersSize"] for size in sizes]
+        assert sum(transferred) < 5_000
+
+        await page.goto(f"{server.url.replace('127.0.0.1', 'cam.test')}/view/x")
+        await expect(page.locator("h1")).to_have_text("This is not allowed here")
+        assert await page.locator("body").evaluate("e => getComputedStyle(e).margin") == "0px", "its style is allowed"
+        await page.locator("a.main").click()
+        await expect(page.locator("h1")).to_have_text("Streams")
+        assert errors == []
