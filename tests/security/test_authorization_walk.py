@@ -93,6 +93,7 @@ NEEDS = {
     "GET /api/models": ANYBODY_KNOWN,
     "GET /api/models/{name}/file": ANYBODY_KNOWN,
     "POST /api/predict": PUBLISH_ALL,
+    "POST /api/models/{name}/weights": Needs(("admin",), every=True),
     "GET /mjpeg/{stream}": VIEW,
     "GET /snapshot/{stream}.jpg": VIEW,
     "GET /api/webrtc": ANYBODY_KNOWN,

@@ -103,7 +103,7 @@ async def test_a_browser_opens_a_page_in_one_request_when_it_comes_back(server: 
         await page.goto(f"{server.url}/view/x")
         await expect(page.locator("body")).to_have_attribute("data-state", "waiting")
         asked: list[Request] = []
-        page.on("requestfinished", lambda request: asked.append(request))  # noqa: PLW0108 - the library marks it
+        page.on("requestfinished", lambda request: asked.append(request))
         await page.reload()
         await expect(page.locator("body")).to_have_attribute("data-state", "waiting")
         sizes = [await request.sizes() for request in asked if "/api/" not in request.url]

@@ -31,6 +31,8 @@ class Offer:
     """Sentence that says what its licence forbids."""
     reason: str = ""
     """Reason why it can't be chosen; empty where it can."""
+    gettable: int = 0
+    """Bytes that make it usable once they are downloaded; 0 if that is not what it lacks."""
 
 
 class Offers:
@@ -50,12 +52,14 @@ class Offers:
         found = {card.name: Offer(card.name, card.name, card) for card in loader.list_models()}
         for name in profiles.names():
             profile = profiles.load(name)
-            lacks = catalogue.lacks(profile, Cache(self._settings.cache), self._settings.device)
-            found[name] = replace(found[name], licence_note=profile.restricts_use, reason=lacks or "")
+            cache, device = Cache(self._settings.cache), self._settings.device
+            lacks, size = catalogue.lacks(profile, cache, device), catalogue.gettable(profile, cache, device)
+            found[name] = replace(found[name], licence_note=profile.restricts_use, reason=lacks or "", gettable=size)
         for name, spec in ({self.own.name: self.own.spec} | self._settings.models).items():
             if spec != name or name not in found:
                 found[name] = self._file(name, spec)
-        found[self.own.name] = replace(found[self.own.name], reason="")  # with weights of its own nothing is missing
+        # With weights of its own nothing is missing.
+        found[self.own.name] = replace(found[self.own.name], reason="", gettable=0)
         return sorted(found.values(), key=lambda offer: offer.name)
 
     def key(self, choices: Mapping[str, Any]) -> ModelKey:

@@ -26,6 +26,7 @@ from sightline.server import errors, pages
 from sightline.server.api import cameras, client_inference, models, openapi, predict, session, stats, streams
 from sightline.server.assets import PackedApi
 from sightline.server.head import HeadMiddleware
+from sightline.server.downloads import Downloads
 from sightline.server.state import MODELS, ServerState
 from sightline.settings.settings import Settings, data_folder
 from sightline.streams.adaptive.service import adapt
@@ -59,6 +60,7 @@ def create_app(settings: Settings, *, load: LoadByKey | None = None) -> FastAPI:
         hub = Hub(settings, pool)
         state.hub = hub
         state.predictor = Predictor(settings, pool, hub.model_switch)
+        state.downloads = Downloads(settings)
         state.started_at = time.monotonic()
         drawing = state.drawing = Drawing(settings.jpeg_quality)
         async with AsyncExitStack() as stack:

@@ -14,6 +14,7 @@ from sightline.security.authentication import Tries
 from sightline.security.authorization import Access
 from sightline.security.connections import Connections
 from sightline.security.tls import Certificate
+from sightline.server.downloads import Downloads
 from sightline.streams.hub import Hub
 from sightline.streams.predictor import Predictor
 from sightline.streams.rendering import Drawing
@@ -46,6 +47,7 @@ class ServerState:
     hub: Hub = field(init=False)
     drawing: Drawing = field(init=False)
     predictor: Predictor = field(init=False)
+    downloads: Downloads = field(init=False)
     dispatchers: list[Dispatcher] = field(init=False)
     """One for each of the operator's outputs."""
 

@@ -39,6 +39,7 @@ class ModelSwitch:
 
     def __init__(self, settings: Settings, pool: ModelPool) -> None:
         self.offers = Offers(settings)
+        self._of_streams = settings.streams
         self._pool = pool
         self._defaults = Options(confidence=settings.conf)
         self.defaults = InferenceOptions(self._defaults)
@@ -177,6 +178,23 @@ class ModelSwitch:
             raise BadSetting.of("imgsz", key.imgsz, f"a multiple of {model.stride} from 64 to 2048")
 
     # What is in force
+
+    def at_the_start(self, name: str) -> SettingsMessage:
+        """Return the settings that a stream of this name begins with, as far as they are known before it does."""
+        given = self._of_streams.get(name)
+        chosen = {} if given is None else {key: value for key, value in given.given().items() if value is not None}
+        own, options = self.offers.own, self.defaults.options
+        return SettingsMessage(
+            stream=name,
+            model=chosen.get("model", own.name),
+            engine=chosen.get("engine", own.engine),
+            device="",
+            imgsz=chosen.get("imgsz", own.imgsz),
+            confidence=chosen.get("confidence", options.confidence),
+            iou=chosen.get("iou", options.iou),
+            max_detections=chosen.get("max_detections", options.max_detections),
+            classes=chosen.get("classes"),
+        )
 
     def in_force(self, stream: Stream) -> SettingsMessage:
         """Return the settings that the next frame is processed with."""

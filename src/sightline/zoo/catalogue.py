@@ -78,6 +78,13 @@ def lacks(profile: Profile, cache: Cache, device: str = "cpu") -> str | None:
     return lacks_torch(profile, device)
 
 
+def gettable(profile: Profile, cache: Cache, device: str = "cpu") -> int:
+    """Bytes whose download is all that a profile needs to be loaded here; 0 if it needs nothing, or more."""
+    if graph_in(cache, profile) is not None or lacks_torch(profile, device) is not None:
+        return 0
+    return sum(file.bytes for file in cache.missing(profile))
+
+
 def lacks_torch(profile: Profile, device: str = "cpu") -> str | None:
     """Reason why a profile's network can't be built here; None if it can, or if that is not needed."""
     if profile.architecture == "onnx":

@@ -23,6 +23,7 @@ function server() {
   const settings = new ModelSettings({
     patch: (change) => new Promise((answer) => waiting.push({ change, answer })),
     onchange: () => (changes += 1),
+    onwish: () => settings.expect(IN_FORCE, () => ({ task: "detect", labels: ["person"] })),
     onrefused: (why) => refused.push(why),
   });
   settings.take(detail(), performance.now());
@@ -212,4 +213,36 @@ test("it is said that the server adapts an input size which nobody chose", () =>
 test("sizes are multiples of the stride within what the server takes", () => {
   assert.deepEqual(words.sizes(32), { least: 64, most: 2048 });
   assert.deepEqual(words.sizes(14), { least: 70, most: 2044 });
+});
+
+test("what is chosen before there is a stream waits for it, and is asked for in one go (fault 49)", async () => {
+  const { settings, answer, asked } = server();
+  settings.take(null, performance.now()); // over, and forgotten
+  assert.equal(settings.absent, true);
+  void settings.set("model", "person");
+  void settings.set("confidence", 0.4);
+  assert.deepEqual([settings.value("model"), settings.value("confidence")], ["person", 0.4]);
+  assert.deepEqual(asked(), []);
+  settings.take(detail(), performance.now());
+  assert.deepEqual(asked(), [{ model: "person", confidence: 0.4 }]);
+  assert.equal(settings.value("model"), "person", "until it is answered");
+  await answer(200, detail({ model: "person", confidence: 0.4 }));
+  assert.deepEqual([settings.absent, settings.detail.settings.model], [false, "person"]);
+});
+
+test("a stream that was forgotten meanwhile takes the choice when it is back (fault 49)", async () => {
+  const { settings, answer, asked } = server();
+  void settings.set("confidence", 0.4);
+  await answer(404, error({}));
+  assert.deepEqual([settings.absent, settings.value("confidence"), settings.problems.size], [true, 0.4, 0]);
+  settings.take(detail(), performance.now());
+  assert.deepEqual(asked(), [{ confidence: 0.4 }]);
+});
+
+test("Back to the server's settings also before the start", () => {
+  const { settings } = server();
+  settings.take(null, performance.now());
+  void settings.set("confidence", 0.4);
+  void settings.reset();
+  assert.equal(settings.value("confidence"), IN_FORCE.confidence);
 });

@@ -1,37 +1,48 @@
-/** Button with a stream's model, and the list of models that it could have. */
+/** Button with a stream's model, and the list of models that it could have, over the page. */
 
 import { make, setData, setText } from "../lib/dom.js";
-import { failure, findsInWords, lackOf, standing } from "./model-words.js";
+import { may, whoAmI } from "../wire/session.js";
+import { failure, findsInWords, standing } from "./model-words.js";
+import { chooseable, lacking } from "./offer-rows.js";
 import { byId } from "./page.js";
+
+const LOOK_MS = 1_000;
+const NEVER = "?";
 
 /** @typedef {import("./model-words.js").Offer} Offer */
 
 export class ModelOffers {
   #button = byId("model-chosen", HTMLButtonElement);
-  #list = byId("model-offers", HTMLElement);
+  #dialog = byId("model-offers", HTMLDialogElement);
+  #list = byId("model-offers-list", HTMLElement);
   #why = byId("model-why", HTMLElement);
   #licence = byId("model-licence", HTMLElement);
+  #stream;
   #choose;
   #onlearn;
   /** @type {Offer[]} */
   #offers = [];
   #told = "";
   /** The model for which the list was fetched. */
-  #askedFor = "";
+  #askedFor = NEVER;
   #inForce = "";
   #mayChange = false;
+  #mayGet = false;
 
-  /** @param {(name: string) => void} choose @param {() => void} onlearn what is offered is known */
-  constructor(choose, onlearn) {
+  /**
+   * @param {string} stream @param {(name: string) => void} choose
+   * @param {(begins: import("../wire/stream-stats.js").InForce) => void} onlearn what is offered is known, and what the
+   *   stream would begin with
+   */
+  constructor(stream, choose, onlearn) {
+    this.#stream = stream;
     this.#choose = choose;
     this.#onlearn = onlearn;
-    this.#button.addEventListener("click", () => this.#open(this.#list.hidden === true));
-    this.#list.addEventListener("keydown", (event) => {
-      if (event.key !== "Escape") return;
-      event.stopPropagation(); // the sheet stays open
-      this.#open(false);
-      this.#button.focus();
-    });
+    this.#button.addEventListener("click", () => this.#open());
+    byId("model-offers-close", HTMLButtonElement).addEventListener("click", () => this.#dialog.close());
+    this.#dialog.addEventListener("keydown", (event) => event.stopPropagation()); // Escape closes the list alone
+    void whoAmI().then((me) => (this.#mayGet = may(me, "admin", "")));
+    void this.#ask();
   }
 
   /** @param {import("./model-settings.js").ModelSettings} settings @param {boolean} mayChange */
@@ -47,12 +58,11 @@ export class ModelOffers {
     setText(byId("model-name", HTMLElement), name || "–");
     setText(byId("model-about", HTMLElement), detail ? this.#about(name, detail) : " ");
     const problem = problems.get("model") || settings.failure;
-    const words = detail ? standing(detail) : "Can be changed while the stream runs.";
+    const words = settings.absent ? "The camera will start with it." : detail ? standing(detail) : "";
     const failed = problem !== "" && !detail?.pending;
     setText(this.#why, failed ? failure(problem, this.#inForce) : words);
     setData(this.#why, "kind", failed ? "problem" : "");
-    const note = this.#offers.find((offer) => offer.name === name)?.licence_note ?? "";
-    setText(this.#licence, note);
+    setText(this.#licence, this.of(name)?.licence_note ?? "");
     if (detail && this.#askedFor !== this.#inForce) void this.#ask();
     this.#mark();
   }
@@ -60,86 +70,82 @@ export class ModelOffers {
   /** @param {string} name @param {import("../wire/stream-stats.js").Detail} detail */
   #about(name, detail) {
     if (name === this.#inForce) return findsInWords(detail.task, detail.labels.length);
-    const offer = this.#offers.find((one) => one.name === name);
+    const offer = this.of(name);
     return `Loading… ${offer?.task ? findsInWords(offer.task, offer.labels.length) : ""}`;
   }
 
-  /** @param {boolean} wanted */
-  #open(wanted) {
-    this.#list.hidden = !wanted;
-    this.#button.setAttribute("aria-expanded", String(wanted));
-    if (wanted) void this.#ask(); // the operator may have added one meanwhile
+  /** A model that is offered. @param {string} name */
+  of(name) {
+    return this.#offers.find((offer) => offer.name === name);
+  }
+
+  /** Engines that can run the present model. @returns {string[]} */
+  get engines() {
+    return this.of(this.#inForce)?.engines ?? [];
+  }
+
+  /** Show the list, and keep it up to date: somebody may add a model meanwhile, and downloads go on. */
+  #open() {
+    this.#dialog.showModal();
+    void this.#ask();
+    const looking = setInterval(() => void this.#ask(), LOOK_MS);
+    this.#dialog.addEventListener("close", () => clearInterval(looking), { once: true });
   }
 
   async #ask() {
     this.#askedFor = this.#inForce;
     try {
-      const answer = await fetch("/api/models", { cache: "no-store" });
+      const answer = await fetch(`/api/models?stream=${this.#stream}`, { cache: "no-store" });
       if (!answer.ok) return;
-      this.#offers = (await answer.json()).models;
+      const told = await answer.json();
+      this.#offers = told.models;
+      this.#fill();
+      this.#onlearn(told.settings);
     } catch {
-      this.#askedFor = ""; // asked again with the next news of the stream
-      return;
+      this.#askedFor = NEVER; // asked again with the next news of the stream
     }
-    this.#fill();
-    this.#onlearn();
-  }
-
-  /** Engines that can run the present model. @returns {string[]} */
-  get engines() {
-    return this.#offers.find((offer) => offer.name === this.#inForce)?.engines ?? [];
   }
 
   #fill() {
     const told = JSON.stringify(this.#offers);
     if (told === this.#told) return;
     this.#told = told;
+    const focused = document.activeElement instanceof HTMLElement ? document.activeElement.dataset["offer"] : undefined;
     const usable = this.#offers.filter((offer) => offer.usable);
     const others = this.#offers.filter((offer) => !offer.usable);
     /** @type {HTMLElement[]} */
     const parts = [make("ul", { "aria-label": "Models" }, ...usable.map((offer) => this.#row(offer)))];
     if (others.length) {
+      const get = this.#mayGet ? (/** @type {Offer} */ offer) => void this.#get(offer) : null;
       parts.push(make("h3", { id: "model-others" }, "Not on this server yet"));
-      parts.push(make("ul", { "aria-labelledby": "model-others" }, ...others.map(lacking)));
+      parts.push(make("ul", { "aria-labelledby": "model-others" }, ...others.map((offer) => lacking(offer, get))));
     }
     this.#list.replaceChildren(...parts);
+    const again = focused && this.#list.querySelector(`button[data-offer="${CSS.escape(focused)}"]`);
+    if (again instanceof HTMLElement) again.focus();
     this.#mark();
   }
 
   /** @param {Offer} offer */
   #row(offer) {
-    const button = make("button", { type: "button", class: "offer", "data-offer": offer.name }, ...wordsOf(offer));
-    button.disabled = !this.#mayChange;
-    button.addEventListener("click", () => {
-      this.#open(false);
-      this.#button.focus();
+    return chooseable(offer, () => {
+      this.#dialog.close();
       this.#choose(offer.name);
     });
-    return make("li", {}, button);
+  }
+
+  /** Have the server get a model's weights. @param {Offer} offer */
+  async #get({ name }) {
+    await fetch(`/api/models/${encodeURIComponent(name)}/weights`, { method: "POST" }).catch(() => null);
+    await this.#ask();
   }
 
   #mark() {
-    for (const row of this.#list.querySelectorAll("button")) {
+    for (const row of this.#list.querySelectorAll("button.offer")) {
+      if (!(row instanceof HTMLButtonElement)) continue;
       row.disabled = !this.#mayChange;
       if (row.dataset["offer"] === this.#inForce) row.setAttribute("aria-current", "true");
       else row.removeAttribute("aria-current");
     }
   }
-}
-
-/** @param {Offer} offer */
-function wordsOf({ name, task, labels, description, licence_note }) {
-  const title = make("span", { class: "offer-title" }, make("b", {}, name), make("span", {}, findsInWords(task, labels.length)));
-  const words = [title];
-  if (description) words.push(make("span", { class: "offer-text" }, description));
-  if (licence_note) words.push(make("span", { class: "offer-note" }, licence_note));
-  return words;
-}
-
-/** Row of a model that can't be chosen now. It can be read, but not pressed. @param {Offer} offer */
-function lacking(offer) {
-  const { why, command } = lackOf(offer.reason);
-  const words = [...wordsOf(offer), make("span", { class: "offer-text" }, why)];
-  if (command) words.push(make("span", { class: "offer-text" }, "The operator runs: ", make("code", {}, command)));
-  return make("li", { class: "offer", "aria-disabled": "true", "data-offer": offer.name }, ...words);
 }

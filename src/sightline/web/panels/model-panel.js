@@ -30,7 +30,8 @@ export function setUpModel(stream, painter, matters, then) {
     known.learn(stats);
     then(stats);
   };
-  const soon = followStats(stream, matters, follow, () => panel.every);
+  // Once there, a stream is followed until it is forgotten.
+  const soon = followStats(stream, () => matters() || panel.present, follow, () => panel.every);
   return (model) => known.seen(model);
 }
 
@@ -43,6 +44,8 @@ class ModelPanel {
   #engine = byId("engine", HTMLSelectElement);
   #reset = byId("model-reset", HTMLButtonElement);
   #readOnly = "";
+  /** What the stream would begin with. @type {import("../wire/stream-stats.js").InForce | null} */
+  #begins = null;
   /** The field that the person types into, which must not change meanwhile. @type {HTMLInputElement | null} */
   #typing = null;
   /** Kind of the model's results. Those with a class for every pixel have no confidence. */
@@ -54,11 +57,17 @@ class ModelPanel {
     this.#settings = new ModelSettings({
       patch: (change) => this.#patch(change, soon),
       onchange: () => this.#show(),
+      onwish: () => this.#expect(),
       onrefused: (why) => (this.#readOnly = `The server says: ${why}.`),
     });
     this.#offers = new ModelOffers(
+      stream,
       (name) => void this.#settings.set("model", name),
-      () => this.#show(),
+      (begins) => {
+        this.#begins = begins;
+        this.#expect();
+        this.#show();
+      },
     );
     this.#classes = new ClassList((ids) => void this.#settings.set("classes", ids), soon);
     for (const key of NUMBERS) this.#setUpNumber(key);
@@ -66,6 +75,15 @@ class ModelPanel {
     this.#reset.addEventListener("click", () => void this.#settings.reset());
     void this.#askRights();
     this.#show();
+  }
+
+  #expect() {
+    if (this.#begins) this.#settings.expect(this.#begins, (name) => this.#offers.of(name));
+  }
+
+  /** True if the stream is there, as far as this page knows. */
+  get present() {
+    return this.#settings.detail !== null && !this.#settings.absent;
   }
 
   /** Milliseconds between two requests for the stream's statistics. */
@@ -172,9 +190,10 @@ class ModelPanel {
     Object.assign(field, { min: String(least), max: String(most), step: String(detail?.stride ?? 32) });
     this.#showNumber("imgsz", mayChange && (detail?.imgsz_changeable ?? false));
     setData(byId("imgsz-why", HTMLElement), "kind", this.#settings.problems.has("imgsz") ? "problem" : "");
+    const later = this.#settings.absent ? "It can be chosen once the camera is on." : "";
     const fixed = detail && !detail.imgsz_changeable ? "This model has only this size." : "";
     const free = detail?.imgsz_changeable ? sizeInWords(detail.stride, detail.adaptive?.imgsz) : "";
-    if (!this.#settings.problems.has("imgsz")) setText(byId("imgsz-why", HTMLElement), fixed || free);
+    if (!this.#settings.problems.has("imgsz")) setText(byId("imgsz-why", HTMLElement), later || fixed || free);
   }
 
   /** @param {boolean} mayChange */

@@ -5,8 +5,9 @@
  * @typedef {import("../wire/stream-stats.js").InForce} InForce
  * @typedef {Record<string, unknown>} Change
  * @typedef {{status: number, body: any}} Answer `status` is 0 where there was none
- * @typedef {{patch: (change: Change) => Promise<Answer>, onchange: () => void, onrefused: (why: string) => void}} Events
- *   `onrefused`: this page may not change anything
+ * @typedef {{patch: (change: Change) => Promise<Answer>, onchange: () => void, onwish: () => void,
+ *   onrefused: (why: string) => void}} Events `onwish`: something was chosen for a stream that is to come, so `expect` is
+ *   to be called again; `onrefused`: this page may not change anything
  */
 
 /** Settings whose change may take seconds, as a model is loaded. */
@@ -20,6 +21,8 @@ export function loads(change) {
 export class ModelSettings {
   /** Settings in force; null before the server has told them. @type {Detail | null} */
   detail = null;
+  /** True while there is no such stream: what is chosen then waits for it. */
+  absent = false;
   /** Reasons of refusals, by the setting's key. @type {Map<string, string>} */
   problems = new Map();
   #events;
@@ -28,6 +31,8 @@ export class ModelSettings {
   /** @type {Map<string, unknown>} the newest wish of each key that waits for its turn */
   #next = new Map();
   #sending = false;
+  /** Choices for the stream that is to come. @type {Change} */
+  #wishes = {};
   #answeredAt = -Infinity;
   /** Time of the failure that happened before this page was open. @type {number | null} */
   #oldFailure = null;
@@ -44,10 +49,46 @@ export class ModelSettings {
    */
   take(detail, askedAt) {
     if (askedAt < this.#answeredAt) return;
+    if (!detail) {
+      this.#gone();
+      return;
+    }
+    if (this.absent) {
+      this.absent = false;
+      this.detail = null; // it was of a stream to come, or of one that is over
+      void this.#grant();
+    }
     if (detail && !this.detail) this.#oldFailure = detail.switch_failed?.at ?? null;
     if (detail?.settings.model !== this.detail?.settings.model) this.problems.clear(); // of another model
     this.detail = detail;
     this.#events.onchange();
+  }
+
+  /**
+   * Show what the stream would begin with, while there is none.
+   *
+   * @param {InForce} settings @param {(name: string) => {task: string, labels: string[]} | undefined} of models by name
+   */
+  expect(settings, of) {
+    if (this.detail && !this.absent) return;
+    this.absent = true;
+    const begins = { ...settings, ...this.#wishes };
+    const { task = "", labels = [] } = of(begins.model) ?? {};
+    const none = { pending: null, switch_failed: null, adaptive: null, seen: [], browser: "" };
+    this.detail = { ...none, settings: begins, task, labels, model: begins.model, imgsz_changeable: false, stride: 32 };
+    this.#events.onchange();
+  }
+
+  /** Ask for what was chosen before there was a stream. */
+  async #grant() {
+    const wishes = this.#wishes;
+    this.#wishes = {};
+    const [first] = Object.keys(wishes);
+    if (!first) return;
+    for (const [key, value] of Object.entries(wishes)) this.#asked.set(key, { value });
+    const answer = await this.#events.patch(wishes);
+    for (const key of Object.keys(wishes)) this.#asked.delete(key);
+    this.#judge("model" in wishes ? "model" : first, answer);
   }
 
   /**
@@ -71,15 +112,36 @@ export class ModelSettings {
   /** Ask for a change. @param {string} key @param {unknown} value */
   async set(key, value) {
     this.problems.delete(key);
+    if (this.absent) {
+      this.#wish({ ...this.#wishes, [key]: value });
+      return;
+    }
     this.#asked.set(key, { value });
     this.#events.onchange();
     if (loads({ [key]: value })) await this.#send(key, value);
     else await this.#inTurn(key, value);
   }
 
+  /** The stream is forgotten, and its settings with it. */
+  #gone() {
+    if (!this.detail) return;
+    this.absent = true;
+    this.#events.onwish();
+  }
+
+  /** @param {Change} wishes */
+  #wish(wishes) {
+    this.#wishes = wishes;
+    this.#events.onwish();
+  }
+
   /** Everything as the server was started with. */
   async reset() {
     this.problems.clear();
+    if (this.absent) {
+      this.#wish({});
+      return;
+    }
     const keys = ["model", "engine", "imgsz", "confidence", "iou", "max_detections", "classes"];
     this.#judge("model", await this.#events.patch(Object.fromEntries(keys.map((key) => [key, null]))));
   }
@@ -107,7 +169,10 @@ export class ModelSettings {
     const mine = this.#asked.get(key);
     const answer = await this.#events.patch({ [key]: value });
     if (this.#asked.get(key) === mine) this.#asked.delete(key);
-    this.#judge(key, answer);
+    if (answer.status === 404) {
+      this.#gone();
+      this.#wish({ ...this.#wishes, [key]: value });
+    } else this.#judge(key, answer);
   }
 
   /** @param {string} key that was asked for @param {Answer} answer */

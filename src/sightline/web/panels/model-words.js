@@ -7,7 +7,7 @@ import { may } from "../wire/session.js";
  * @typedef {import("../wire/stream-stats.js").Detail} Detail
  * @typedef {{name: string, family: string, task: string, labels: string[], input_size: [number, number] | null,
  *   licence: string, licence_note: string, description: string, active: boolean, usable: boolean, reason: string,
- *   engines: string[]}} Offer
+ *   gettable: number, getting: {done: number, total: number, error: string} | null, engines: string[]}} Offer
  *   of `GET /api/models`
  */
 
@@ -132,4 +132,9 @@ export function sizeInWords(stride, adapted) {
 /** Input sizes that a model takes. @param {number} stride */
 export function sizes(stride) {
   return { least: Math.ceil(64 / stride) * stride, most: Math.floor(2048 / stride) * stride };
+}
+
+/** Size of a download. @param {number} bytes */
+export function megabytes(bytes) {
+  return `${(bytes / 1e6).toFixed(bytes < 9.95e6 ? 1 : 0)} MB`;
 }

@@ -27,9 +27,9 @@ async function ask() {
 }
 
 /**
- * Whether somebody may view or publish a stream. True where nobody knows: the server has the last word.
+ * Whether somebody may view or publish a stream, or manage it. True where nobody knows: the server has the last word.
  *
- * @param {Session | null} session @param {"view" | "publish"} what @param {string} stream
+ * @param {Session | null} session @param {"view" | "publish" | "admin"} what @param {string} stream "" for all
  */
 export function may(session, what, stream) {
   if (!session?.tokens) return true;
