@@ -16,7 +16,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Page, expect
 
-from support.browsing import FAKE_CAMERA, SLOW_MS, browsing, camera_file, listen_for_errors
+from support.browsing import FAKE_CAMERA, LOOK_AWAY, SLOW_MS, browsing, camera_file, listen_for_errors
 from support.rtsp import free_port
 from support.serving import Json, Running, balanced, peer, picture, serving
 
@@ -213,13 +213,6 @@ async def test_a_busy_stream_says_so_and_offers_another_name(server: Running, br
     await page.context.close()
 
 
-HIDE = """value => {
-  Object.defineProperty(document, "visibilityState", { value, configurable: true });
-  Object.defineProperty(document, "hidden", { value: value === "hidden", configurable: true });
-  document.dispatchEvent(new Event("visibilitychange"));
-}"""
-
-
 async def test_a_hidden_page_goes_on_sending_unless_it_shall_pause_and_viewers_read_why(
     server: Running, browser: Browser
 ) -> None:
@@ -229,20 +222,20 @@ async def test_a_hidden_page_goes_on_sending_unless_it_shall_pause_and_viewers_r
     await state(page, "live")
     viewer, _ = await open_page(browser, f"{server.url}/view/hidden")
     await state(viewer, "live")
-    await page.evaluate(HIDE, "hidden")
+    await page.evaluate(LOOK_AWAY, "hidden")
     before = (await server.stream("hidden"))["delivered"]
     await server.until(lambda s: s["streams"]["hidden"]["delivered"] > before + 10)
-    await page.evaluate(HIDE, "visible")
+    await page.evaluate(LOOK_AWAY, "visible")
 
     await page.locator("#pause-hidden").check()
-    await page.evaluate(HIDE, "hidden")
+    await page.evaluate(LOOK_AWAY, "hidden")
     await state(page, "paused")
     await state(viewer, "waiting")
     await expect(viewer.locator("#banner")).to_contain_text("the camera's page is in the background")
     paused = await server.until(lambda s: s["streams"]["hidden"]["fps"] == 0)
     assert paused["streams"]["hidden"]["state"] == "paused"
     assert balanced(paused["streams"]["hidden"])
-    await page.evaluate(HIDE, "visible")
+    await page.evaluate(LOOK_AWAY, "visible")
     await state(viewer, "live")
 
     await page.reload()

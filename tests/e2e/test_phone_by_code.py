@@ -14,7 +14,7 @@ import pytest_asyncio
 from playwright.async_api import Browser, BrowserContext, Page, expect
 
 from sightline.security.tokens import Store
-from support.browsing import FAKE_CAMERA, SLOW_MS, browsing, listen_for_errors
+from support.browsing import FAKE_CAMERA, LOOK_AWAY, SLOW_MS, browsing, listen_for_errors
 from support.codes import decoded
 from support.serving import Running, serving
 
@@ -87,6 +87,56 @@ async def scan(admin: Page, what: str = "publish", stream: str = "") -> str:
 
 async def phone(browser: Browser) -> BrowserContext:
     return await browser.new_context(**PHONE, permissions=["camera"])
+
+
+async def test_the_dialog_notices_the_phone(browser: Browser, admin: Page) -> None:
+    """Fault 48."""
+    await admin.get_by_role("button", name="Add a phone").click()
+    await admin.get_by_label("Stream", exact=True).fill("pocket")
+    await admin.get_by_role("button", name="New code").click()
+    link = admin.locator("#invite-link")
+    await admin.locator("#invite-code").wait_for(timeout=SLOW_MS)
+    cut = """ids => ids.map((id) => document.querySelector(id))
+      .filter((e) => e.scrollWidth > e.clientWidth + 1 || e.scrollHeight > e.clientHeight + 1).map((e) => e.id)"""
+    assert await admin.evaluate(cut, ["#invite-link", "#invite-role", "#inviting"]) == []
+    context = await phone(browser)
+    page = await context.new_page()
+    await page.goto(await link.input_value())
+    await state(page, "live")
+    await expect(admin.get_by_role("dialog")).to_contain_text("“pocket” is live")
+    await expect(link).to_be_hidden()
+    assert await admin.get_by_role("link", name="Watch it").get_attribute("href") == "/view/pocket"
+    await admin.get_by_role("button", name="Done").click()
+    # fault 57, over WebRTC: it sends nothing in the background, and keeps its stream
+    card = admin.locator('.card[data-stream="pocket"]')
+    await page.evaluate(LOOK_AWAY, "hidden")
+    await expect(card).to_have_attribute("data-state", "paused")
+    await expect(card).to_contain_text("the camera's page is in the background")
+    await page.evaluate(LOOK_AWAY, "visible")
+    await state(page, "live")
+    await expect(card).to_have_attribute("data-state", "live")
+    await context.close()
+    await expect(card).to_have_attribute("data-state", "waiting")
+
+
+async def test_who_is_not_signed_in_reads_so_before_the_camera_is_asked_for(
+    lan: tuple[Running, Path], browser: Browser
+) -> None:
+    """Fault 46."""
+    base = re.findall(r"at (https://\S+)", "".join(lan[0].log))[0]
+    page = await (await phone(browser)).new_page()
+    await page.add_init_script(
+        "navigator.mediaDevices.getUserMedia = () => (window.asked = true, new Promise(() => {}))"
+    )
+    for path in ("/camera/x#start", "/view/x"):
+        await page.goto(base + path)
+        banner = page.locator("#banner")
+        await expect(banner).to_contain_text("You are not signed in")
+        assert not re.search("Bearer|expected|The server says", await banner.inner_text())
+        assert await page.evaluate("window.asked") is None
+    await banner.get_by_role("link", name="Sign in").click()
+    await page.wait_for_url("**/join")
+    await page.context.close()
 
 
 async def test_from_the_code_to_boxes(lan: tuple[Running, Path], browser: Browser, admin: Page) -> None:

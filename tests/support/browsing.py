@@ -17,6 +17,12 @@ QUIET = ("--disable-background-networking", "--disable-component-update", "--dis
 SLOW_MS = 90_000
 """A page that has not got there by then never will."""
 expect.set_options(timeout=SLOW_MS)
+LOOK_AWAY = """value => {
+  Object.defineProperty(document, "visibilityState", { value, configurable: true });
+  Object.defineProperty(document, "hidden", { value: value === "hidden", configurable: true });
+  document.dispatchEvent(new Event("visibilitychange"));
+}"""
+"""Makes a page ``hidden``, or ``visible`` again, as far as it can tell."""
 FAKE_CAMERA = ("--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream")
 
 

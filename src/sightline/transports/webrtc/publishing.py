@@ -28,6 +28,8 @@ from sightline.wire.requests import Background, Ping, SettingsWish
 log = logging.getLogger(__name__)
 
 
+IN_BACKGROUND = 4
+"""Factor of the idle timeout for a page in the background: browsers let its timers run once a minute there."""
 LOST_S = 5.0
 """Seconds without a picture after which a camera gives way to another one for the same stream."""
 
@@ -170,6 +172,8 @@ class WebRtcPublisher(Publisher):
 
     def _heard(self, text: str) -> None:
         message = decode(text)
+        if self.hidden:  # which sends no pictures
+            self._picture_at = time.monotonic()
         if isinstance(message, Ping):
             self._peer.must_hear(protocol.encode(Pong(message.timestamp, time.time() * 1000)))
         elif isinstance(message, SettingsWish):
@@ -183,6 +187,6 @@ class WebRtcPublisher(Publisher):
             self._offset = message.offset / 1000
 
     def _check(self) -> None:
-        limit = self._hub.settings.idle_timeout
-        if not self.hidden and time.monotonic() - self._picture_at > limit:
+        limit = self._hub.settings.idle_timeout * (IN_BACKGROUND if self.hidden else 1)
+        if time.monotonic() - self._picture_at > limit:
             raise IdleTimeout(f"no picture came for {limit:g} s: expected video")

@@ -265,6 +265,11 @@ placeSelect.addEventListener("change", () => {
   wantPlace();
 });
 document.addEventListener("visibilitychange", () => session.seen());
+addEventListener("pagehide", () => {
+  publisher.background(false); // it is not in the background, but gone
+  publisher.stop();
+});
+addEventListener("pageshow", (event) => event.persisted && session.seen());
 addEventListener("offline", () => publisher.lost());
 addEventListener("online", () => publisher.retryNow());
 devices.whenNetworkChanges(() => publisher.lost());

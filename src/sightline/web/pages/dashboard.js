@@ -29,6 +29,7 @@ setUpShell();
 const known = () => [...cards.values()].map((card) => card.stats);
 const askName = setUpNaming(known);
 let startCamera = askName;
+let lookForPhone = () => {};
 const newCamera = byId("new-camera", HTMLButtonElement);
 newCamera.addEventListener("click", () => startCamera());
 byId("first-camera", HTMLButtonElement).addEventListener("click", () => startCamera());
@@ -43,7 +44,9 @@ async function suitRights() {
   const { role, stream } = session;
   if (role === "admin") {
     const invite = byId("invite", HTMLButtonElement);
-    invite.addEventListener("click", setUpInviting(session, known));
+    const { open, look } = setUpInviting(session, known);
+    invite.addEventListener("click", open);
+    lookForPhone = look;
     invite.hidden = false;
   }
   setData(document.body, "role", role ?? "none");
@@ -130,6 +133,7 @@ function show(streams) {
     if (card) card.show(stats);
     else add(stats);
   }
+  lookForPhone();
   setText(byId("totals", HTMLElement), streams.length ? totals(streams) : "");
   byId("empty", HTMLElement).hidden = streams.length > 0;
   byId("new-camera", HTMLElement).hidden = streams.length === 0;

@@ -10,6 +10,7 @@ const EVERY_STREAM = "*";
 /**
  * @param {import("../wire/session.js").Session} session of an admin
  * @param {() => {name: string, state: string}[]} streams those there are
+ * @returns {{open: () => void, look: () => void}} `look` is to be called whenever the streams have changed
  */
 export function setUpInviting(session, streams) {
   const dialog = byId("inviting", HTMLDialogElement);
@@ -18,9 +19,13 @@ export function setUpInviting(session, streams) {
   const field = byId("invite-stream", HTMLInputElement);
   const problem = byId("invite-problem", HTMLElement);
   const shown = byId("invite-shown", HTMLElement);
-  const link = byId("invite-link", HTMLInputElement);
+  const link = byId("invite-link", HTMLTextAreaElement);
+  const title = byId("inviting-title", HTMLElement);
+  const joined = byId("invite-joined", HTMLElement);
 
   let latest = 0;
+  /** Stream of the phone that is to scan the code; "" if none is. */
+  let awaited = "";
   const complain = (/** @type {string} */ text) => {
     setText(problem, text);
     field.setAttribute("aria-invalid", String(text !== ""));
@@ -35,12 +40,15 @@ export function setUpInviting(session, streams) {
   };
   const forget = () => {
     latest += 1;
-    shown.hidden = true;
+    awaited = "";
+    shown.hidden = joined.hidden = true;
+    setText(title, "Add a phone");
     byId("invite-code", HTMLImageElement).removeAttribute("src");
     link.value = "";
     complain("");
   };
 
+  const isLive = (/** @type {string} */ name) => streams().some((s) => s.name === name && s.state === "live");
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
     const name = field.value.trim();
@@ -60,7 +68,10 @@ export function setUpInviting(session, streams) {
       link.value = ticket.url;
       setText(byId("invite-worth", HTMLElement), `${worth(role.value, name)} It works once, within ${minutes} minutes.`);
       shown.hidden = false;
+      joined.hidden = true;
+      setText(title, "Add a phone");
       complain("");
+      awaited = role.value === "publish" && !isLive(name) ? name : "";
     } catch (error) {
       forget();
       complain(error instanceof Error ? error.message : "That did not work.");
@@ -75,11 +86,22 @@ export function setUpInviting(session, streams) {
   byId("inviting-done", HTMLButtonElement).addEventListener("click", () => dialog.close());
   setUpCopy(byId("invite-copy", HTMLButtonElement), link);
 
-  return () => {
-    suggest();
-    forget();
-    dialog.showModal();
-    form.requestSubmit();
+  return {
+    open() {
+      suggest();
+      forget();
+      dialog.showModal();
+      form.requestSubmit();
+    },
+    look() {
+      if (!awaited || !isLive(awaited)) return;
+      const name = awaited;
+      suggest(); // for the next one
+      forget();
+      setText(title, `“${name}” is live`);
+      byId("invite-watch", HTMLAnchorElement).href = `/view/${name}`;
+      joined.hidden = false;
+    },
   };
 }
 

@@ -49,7 +49,7 @@ function setUpSheet() {
 /**
  * Wire a button that copies a field, and says so for a moment.
  *
- * @param {HTMLButtonElement} button @param {HTMLInputElement} field
+ * @param {HTMLButtonElement} button @param {HTMLInputElement | HTMLTextAreaElement} field
  */
 export function setUpCopy(button, field) {
   const label = button.querySelector("span");
@@ -67,7 +67,7 @@ export function setUpCopy(button, field) {
   field.addEventListener("focus", () => field.select());
 }
 
-/** @param {HTMLInputElement} field */
+/** @param {HTMLInputElement | HTMLTextAreaElement} field */
 async function copy(field) {
   try {
     await navigator.clipboard.writeText(field.value);
