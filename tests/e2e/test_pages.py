@@ -247,6 +247,40 @@ async def test_a_hidden_page_goes_on_sending_unless_it_shall_pause_and_viewers_r
     await viewer.context.close()
 
 
+async def test_full_screen_has_state_and_key_and_the_export_counts_what_the_page_counts(
+    server: Running, browser: Browser, tmp_path: Path
+) -> None:
+    """Fault 54: a scene in which nothing moves is shown, and counted."""
+    page, errors = await open_page(browser, f"{server.url}/view/still")
+    async with peer(f"{server.ws}/ws/camera/still") as still:
+        for seq in range(30):
+            await still.send_frame(seq, picture(0))
+            await still.next("result")
+            await page.wait_for_function(
+                "n => Number(document.body.dataset.frame ?? -1) >= n", arg=seq, timeout=SLOW_MS
+            )
+        await page.locator("#run-json").scroll_into_view_if_needed()
+        async with page.expect_download() as download:
+            await page.locator("#run-json").click()
+        saved = tmp_path / "run.json"
+        await (await download.value).save_as(saved)
+        assert json.loads(saved.read_text())["frames"] == 30
+        assert int(await page.locator("body").get_attribute("data-shown") or 0) < 10, "the others were still"
+
+        await page.keyboard.press("f")
+        await expect(page.locator("#panel")).to_be_hidden()
+        for shown in ("#pill", "#bar", "#canvas", "#stream"):
+            await expect(page.locator(shown)).to_be_visible()
+        await expect(page.get_by_role("button", name="Leave full screen (F)")).to_be_visible()
+        await page.keyboard.press("f")
+        await expect(page.locator("#panel")).to_be_visible()
+        await page.locator("#mode").focus()
+        await page.keyboard.press("f")  # chooses in the list
+        assert await page.evaluate("document.fullscreenElement") is None
+    assert errors == []
+    await page.context.close()
+
+
 async def test_the_pages_come_back_by_themselves_after_a_restart(browser: Browser) -> None:
     port = str(free_port())
     async with serving("--port", port) as first:

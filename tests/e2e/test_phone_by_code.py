@@ -133,7 +133,7 @@ async def test_who_is_not_signed_in_reads_so_before_the_camera_is_asked_for(
         banner = page.locator("#banner")
         await expect(banner).to_contain_text("You are not signed in")
         assert not re.search("Bearer|expected|The server says", await banner.inner_text())
-        assert await page.evaluate("window.asked") is None
+        assert await page.evaluate("window.wasAsked") is None
     await banner.get_by_role("link", name="Sign in").click()
     await page.wait_for_url("**/join")
     await page.context.close()

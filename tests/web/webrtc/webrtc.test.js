@@ -5,7 +5,8 @@ import { choose, isNear } from "../../../src/sightline/web/webrtc/choice.js";
 import { Shots, nearest } from "../../../src/sightline/web/webrtc/camera.js";
 import { Matcher } from "../../../src/sightline/web/webrtc/viewer.js";
 import { quick, timesOf } from "../../../src/sightline/web/webrtc/connection.js";
-import { FakeBitmap, settle } from "../support/fakes.js";
+import { Link } from "../../../src/sightline/web/webrtc/link.js";
+import { FakeBitmap, FakeSocket, current, install, settle } from "../support/fakes.js";
 
 test("neighbours are told from strangers", () => {
   const near = ["localhost", "127.0.0.1", "10.1.2.3", "192.168.0.7", "172.31.0.1", "169.254.9.9", "[::1]", "[fd00::2]"];
@@ -167,4 +168,24 @@ test("a picture that came before its turn is not taken for another one in its tu
 test("an answer asks for a good picture from the start", () => {
   const sdp = "m=video\r\na=rtpmap:96 VP8/90000\r\na=rtpmap:97 rtx/90000\r\na=rtpmap:98 H264/90000\r\n";
   assert.equal(quick(sdp).match(/a=fmtp:(96|98) x-google-start-bitrate=1500\r\n/g)?.length, 2);
+});
+
+test("a link that was asked for WebRTC returns to it once nothing needs the WebSocket any more (fault 54)", async () => {
+  install();
+  const phases = [];
+  const handlers = { onphase: (phase) => phases.push(phase), prepare: () => {}, onvideo: () => {}, onend: () => {} };
+  const link = new Link({ socket: "/ws/camera/a", webrtc: "/whip/a" }, handlers, {
+    choice: { transport: "webrtc", forced: true },
+  });
+  link.open();
+  link.useSocket("the model runs here");
+  await settle();
+  current().accept();
+  assert.equal(link.phase, "open");
+  link.useAny();
+  assert.equal(current().closedWith, 1000);
+  assert.equal(phases.at(-1), "connecting");
+  await settle();
+  assert.equal(FakeSocket.made.length, 1, "no other socket: Node has no WebRTC, and the next try waits");
+  link.close();
 });

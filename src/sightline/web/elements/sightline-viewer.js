@@ -59,8 +59,9 @@ export class SightlineViewer extends HTMLElement {
    * Called instead of `onframe` when nothing moved and the picture before is up to date.
    *
    * @param {import("../wire/messages.js").StillMessage} _message
+   * @param {{at: number, latency: number}} _shown as of a `Frame`
    */
-  onstill(_message) {}
+  onstill(_message, _shown) {}
 
   /** Called before the first picture of another model is drawn. @param {string} _model */
   onmodel(_model) {}
@@ -152,7 +153,7 @@ export class SightlineViewer extends HTMLElement {
         draw: (meta, picture) => this.#draw(meta, picture),
         onconnect: () => this.onconnect(),
         onframe: (frame) => this.onframe(frame),
-        onstill: (message) => this.onstill(message),
+        onstill: (...told) => this.onstill(...told),
         onstatus: (status) => this.onstatus(status),
         ontransport: (...told) => this.ontransport(...told),
         ondisconnect: (reason) => this.ondisconnect(reason),

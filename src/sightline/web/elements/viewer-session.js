@@ -23,7 +23,7 @@ const CLOSE_WHEN_HIDDEN_MS = 10_000;
  *   draw: import("../webrtc/viewer.js").Show,
  *   onconnect: () => void,
  *   onframe: (frame: Frame) => void,
- *   onstill: (message: import("../wire/messages.js").StillMessage) => void,
+ *   onstill: (message: import("../wire/messages.js").StillMessage, shown: {at: number, latency: number}) => void,
  *   onstatus: (status: Status) => void,
  *   ontransport: import("../webrtc/link.js").OnTransport,
  *   ondisconnect: (reason: string) => void,
@@ -152,8 +152,7 @@ export class ViewerSession {
       this.#receiver.announce(message);
     } else if (message.type === "still") {
       this.#cameraIs("live");
-      this.#upToDate(message);
-      this.#events.onstill(message);
+      this.#events.onstill(message, this.#upToDate(message));
       this.#look();
     } else if (message.type === "status") {
       this.#link.healthy();

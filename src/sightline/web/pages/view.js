@@ -6,6 +6,7 @@ import { setData, setText } from "../lib/dom.js";
 import { count, fps, millis } from "../lib/format.js";
 import { streamOf } from "../lib/stream-name.js";
 import { lost } from "../panels/cards.js";
+import { setUpFullscreen } from "../panels/fullscreen.js";
 import { setUpLooks } from "../panels/looks.js";
 import { setUpModel } from "../panels/model-panel.js";
 import { ObjectList } from "../panels/objects.js";
@@ -29,6 +30,8 @@ const objects = new ObjectList(byId("objects", HTMLElement), byId("spoken", HTML
 const run = setUpRun("view", stream);
 let camera = viewer.status.camera;
 let shown = 0;
+/** How the last picture was inferred. @type {import("../panels/run-metrics.js").Setting} */
+let setting = { transport: "websocket", mode: "server", device: "", model: "" };
 let mayPublish = true;
 void whoAmI().then((session) => (mayPublish = may(session, "publish", stream)));
 
@@ -38,15 +41,20 @@ viewer.onframe = ({ meta, at, latency }) => {
   shown += 1;
   const mode = meta.browser ? "browser" : "server";
   const transport = body.dataset["transport"] ?? "websocket";
-  run.add({ at, latency, stages: meta.stages, transport, mode, device: meta.browser ?? "", model: meta.model });
+  setting = { transport, mode, device: meta.browser ?? "", model: meta.model };
+  run.add({ at, latency, stages: meta.stages, ...setting });
   objects.show(meta);
   figures.show({ model: modelInWords(meta), size: `${meta.width} × ${meta.height}` });
   setData(body, "place", mode);
+  setData(body, "shape", meta.width > meta.height ? "wide" : "high");
   setData(body, "frame", String(meta.frameNumber));
   setData(body, "detections", String(meta.detections.length));
 };
 
-viewer.onstill = (message) => setData(body, "frame", String(message.frameNumber));
+viewer.onstill = (message, { at, latency }) => {
+  run.add({ at, latency, stages: {}, ...setting }); // a picture, too: the page's fps counts it
+  setData(body, "frame", String(message.frameNumber));
+};
 
 viewer.ontransport = showTransport;
 
@@ -93,12 +101,6 @@ function tick() {
   setData(body, "latency", live && Number.isFinite(smooth.latency) ? smooth.latency.toFixed(1) : "");
   setData(body, "shown", String(shown));
   update();
-}
-
-function setUpFullscreen() {
-  const button = byId("fullscreen", HTMLButtonElement);
-  button.hidden = !document.fullscreenEnabled;
-  button.addEventListener("click", () => void stage.requestFullscreen());
 }
 
 setUpShell();

@@ -7,6 +7,7 @@ import { RunMetrics } from "./run-metrics.js";
 const PLOT_MS = 1_000;
 const VENDOR = new URL("../vendor/", import.meta.url);
 const HEIGHT = 140;
+const FONT = "12px system-ui, sans-serif";
 
 /**
  * @typedef {{setData: (data: unknown[]) => void, setSize: (size: {width: number, height: number}) => void, destroy: ()
@@ -133,10 +134,15 @@ function shown(name) {
   return color;
 }
 
+/** Width for the numbers of the y axis, however long they are. @param {unknown} _ @param {string[] | null} numbers */
+function besides(_, numbers) {
+  return 16 + 8 * Math.max(2, ...(numbers ?? []).map((number) => number.length));
+}
+
 /** @param {string} label @param {string} color a custom property of the style sheet */
 function plotOf(label, color) {
   const [ink, grid, stroke] = ["--soft", "--line", color].map(shown);
-  const axis = { stroke: ink, grid: { stroke: grid, width: 1 }, ticks: { stroke: grid, width: 1 } };
+  const axis = { stroke: ink, font: FONT, grid: { stroke: grid, width: 1 }, ticks: { stroke: grid, width: 1, size: 4 } };
   return {
     scales: {
       x: { time: false },
@@ -147,7 +153,8 @@ function plotOf(label, color) {
         ],
       },
     },
-    axes: [axis, { ...axis, size: 44 }],
+    axes: [{ ...axis, size: 28, space: 40 }, { ...axis, size: besides, space: 24 }],
+    padding: [8, 12, 0, 0], // the last number of the x axis stands half beyond it
     series: [{}, { stroke, width: 2, points: { show: false } }],
     cursor: { y: false },
     legend: { show: false },

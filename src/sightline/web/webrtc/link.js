@@ -146,13 +146,16 @@ export class Link {
     else if (this.#phase !== "closed") void this.#letGo().then(() => this.#useSocket());
   }
 
-  /** Undo `useSocket`: the next `open` chooses as before. An open connection stays. */
+  /** Undo `useSocket`. */
   useAny() {
     if (!this.#aside) return;
     this.#choice = this.#aside;
     this.#aside = null;
     this.#why = "";
-    if (this.#way === "websocket") this.#tell("websocket", "");
+    if (this.#way !== "websocket" || this.#socket.phase === "closed") return;
+    this.#way = "webrtc"; // so that nobody hears of the socket's end
+    this.#socket.close();
+    void this.#tryWebRtc();
   }
 
   /** @param {object} message */
