@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from urllib.parse import urlsplit
 
@@ -27,8 +28,8 @@ HEADERS = {
 SECURE_HEADERS = {"Cross-Origin-Opener-Policy": "same-origin"}
 """Headers for origins that browsers trust; on others browsers ignore them, with an error in the console."""
 
-FILES = "/static/"
-"""Prefix of the pages' files, which are the same for everybody."""
+FILES = re.compile(r"/static/(?!.*/vendor/)(?!.*worker\.js).*")
+"""Paths of the pages' files that no worker begins with. Of vendor's some do."""
 FILE_HEADERS = {name: HEADERS[name] for name in ("Cross-Origin-Resource-Policy", "X-Content-Type-Options")}
 """Headers of those files. The others concern pages and workers, and would be a third of a first visit's bytes."""
 
@@ -66,7 +67,6 @@ class OriginMiddleware:
             return
         asked = Headers(scope=scope)
         secure = scope["scheme"] in ("https", "wss") or self._by_proxy(asked)
-        file = scope["path"].startswith(FILES) and scope["type"] == "http"
         why = self._refusal(asked, secure=secure)
         if why is not None:
             await refuse(scope, send, Forbidden(why), self._page_of(scope, asked) if for_people(scope) else None)
@@ -74,7 +74,7 @@ class OriginMiddleware:
 
         trusted = secure or is_loopback(split_host(asked["host"])[0])
         wanted = HEADERS | SECURE_HEADERS if trusted else HEADERS
-        if file and not scope["path"].endswith("worker.js"):
+        if FILES.fullmatch(scope["path"]):
             wanted = FILE_HEADERS
 
         async def send_with_headers(message: Message) -> None:
