@@ -52,10 +52,11 @@ async def test_scripts_come_compressed_without_comments_and_with_every_line_wher
 @pytest.mark.parametrize("name", ["capture/worker.js", "infer/worker.js", "vendor/any.mjs"])
 async def test_what_a_worker_begins_with_has_a_pages_headers(server: Running, name: str) -> None:
     """Without them a page that is isolated may not start it."""
-    worker = await server.http.get(assets.address(name))
     page = await server.http.get("/")
-    for header in ("content-security-policy", "cross-origin-embedder-policy"):
-        assert worker.headers[header] == page.headers[header]
+    for path in (assets.address(name), f"/static/{name}"):
+        worker = await server.http.get(path)
+        for header in ("content-security-policy", "cross-origin-embedder-policy"):
+            assert worker.headers[header] == page.headers[header], path
 
 
 async def test_a_page_is_asked_for_but_sent_once(server: Running) -> None:

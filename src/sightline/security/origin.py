@@ -28,7 +28,7 @@ HEADERS = {
 SECURE_HEADERS = {"Cross-Origin-Opener-Policy": "same-origin"}
 """Headers for origins that browsers trust; on others browsers ignore them, with an error in the console."""
 
-FILES = re.compile(r"/static/(?!.*/vendor/)(?!.*worker\.js).*")
+FILES = re.compile(r"/static/(?!(?:.*/)?vendor/)(?!.*worker\.js).*")
 """Paths of the pages' files that no worker begins with. Of vendor's some do."""
 FILE_HEADERS = {name: HEADERS[name] for name in ("Cross-Origin-Resource-Policy", "X-Content-Type-Options")}
 """Headers of those files. The others concern pages and workers, and would be a third of a first visit's bytes."""
