@@ -25,8 +25,8 @@ from sightline.security.tokens import Store
 from sightline.server import errors, pages
 from sightline.server.api import cameras, client_inference, models, openapi, predict, session, stats, streams
 from sightline.server.assets import PackedApi
-from sightline.server.head import HeadMiddleware
 from sightline.server.downloads import Downloads
+from sightline.server.head import HeadMiddleware
 from sightline.server.state import MODELS, ServerState
 from sightline.settings.settings import Settings, data_folder
 from sightline.streams.adaptive.service import adapt

@@ -96,8 +96,8 @@ def add(app: FastAPI) -> None:
         return _answer(request, "join.html")
 
     @app.get("/docs", include_in_schema=False)
-    async def docs() -> HTMLResponse:
-        return _answer("docs.html")
+    async def docs(request: Request) -> Response:
+        return _answer(request, "docs.html")
 
     @app.get("/trust", include_in_schema=False)
     async def trust(request: Request) -> Response:
