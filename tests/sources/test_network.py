@@ -31,7 +31,7 @@ SECRET = "c4n4ry"
 class Mjpeg(BaseHTTPRequestHandler):
     """What cheap cameras speak: one JPEG after the other, for ever."""
 
-    def do_GET(self) -> None:  # noqa: N802 - http.server's own name
+    def do_GET(self) -> None:
         self.send_response(200)
         self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=frame")
         self.end_headers()
@@ -138,7 +138,7 @@ AT_ONCE = {"flush_packets": "1"}
 class SoundGoesOn(BaseHTTPRequestHandler):
     """A camera whose pictures end after a while; its sound goes on for ever, as after a crash of its encoder."""
 
-    def do_GET(self) -> None:  # noqa: N802 - http.server's own name
+    def do_GET(self) -> None:
         self.send_response(200)
         self.send_header("Content-Type", "video/mp2t")
         self.end_headers()
