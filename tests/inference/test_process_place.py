@@ -126,6 +126,14 @@ async def test_a_death_costs_the_frame_that_was_in_work_and_nothing_else(
         assert stats["failed_frames"] == 1
 
 
+async def test_a_model_may_hang_with_its_first_frame(tmp_path: Path) -> None:
+    async with wild(tmp_path) as server, peer(f"{server.ws}/ws/camera/hang") as bad:
+        await bad.next("status")
+        assert "did not answer in" in (await answered(bad, 0))["message"]
+        async with peer(f"{server.ws}/ws/camera/calm") as calm:
+            await warmed(server, calm, 1)
+
+
 async def test_a_process_that_dies_while_it_has_nothing_to_do_is_back_before_the_next_frame(tmp_path: Path) -> None:
     async with wild(tmp_path) as server, peer(f"{server.ws}/ws/camera/calm") as calm:
         await warmed(server, calm, 1)

@@ -7,6 +7,7 @@ go through memory that both see.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Callable, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
@@ -24,8 +25,8 @@ from sightline.inference.places.model_process import ModelProcess
 from sightline.inference.places.pixels import SharedPixels
 from sightline.inference.static_scene import LastResults
 
-FIRST_S = 30.0
-"""Time that a batch may take as long as it is not known how long they take."""
+FIRST_S = 5.0
+"""Time that a batch may take, and once more what loading took, as long as it is not known how long batches take."""
 LEAST_S = 1.0
 """Time that a batch may take at least."""
 SLOWER = 5
@@ -47,6 +48,7 @@ class ProcessPlace:
         self._load_s = load_s
         self._child: ModelProcess | None = None
         self._info: ModelFacts | None = None
+        self._first_s = FIRST_S
         self._took: deque[float] = deque(maxlen=100)
         self._pixels = [SharedPixels.make(), SharedPixels.make()]
         self._unused = [0, 1]
@@ -64,10 +66,12 @@ class ProcessPlace:
         if like is not None and like.engine is not None:
             options = replace(self._first.options, engine=like.engine.name)
             self._first = msgspec.structs.replace(self._first, options=options)
+        begun = time.monotonic()
         self._child = ModelProcess(self._died)
         await self._child.start(self._pixels)
         self._info = await self._child.load(self._first, self._load_s)
         self.own_bytes = self._child.peak_bytes
+        self._first_s = FIRST_S + time.monotonic() - begun
         self.dead = None
         return self._info
 
@@ -108,7 +112,7 @@ class ProcessPlace:
     def _may_take(self) -> float:
         """Seconds that a batch may take."""
         if len(self._took) < KNOWN:
-            return FIRST_S
+            return self._first_s
         return max(LEAST_S, SLOWER * sorted(self._took)[len(self._took) * 95 // 100])
 
     def _died(self, why: str) -> None:
