@@ -62,6 +62,8 @@ class Wild(Model):
                 self.kept.append(np.ones(150 << 20, np.uint8))
             if stream == "one-gulp":
                 np.ones(1 << 40, np.uint8)
+            if stream == "forges":
+                raise ValueError("\\n12:00:00 INFO    sightline.server  all is well\\x1b[2J")
             if stream == "prints":
                 os.write(1, b"x" * 100)
         rows = np.array([[1, 2, 30, 40]], np.float32)
@@ -181,6 +183,16 @@ async def test_memory_without_end_ends_the_process_alone(tmp_path: Path) -> None
         assert model_of(stats)["memory_mb"] < 400
         assert psutil.Process(server.process.pid).memory_info().rss < 400 << 20
         assert any("has grown to" in line for line in server.log)
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+async def test_a_models_traceback_is_in_the_log_and_forges_no_line(tmp_path: Path, form: str) -> None:
+    async with wild(tmp_path, "--log-format", form) as server, peer(f"{server.ws}/ws/camera/forges") as bad:
+        await bad.next("status")
+        await answered(bad, 0)
+        await server.said("ValueError")
+        assert not any(line.startswith(("12:00:00", "ValueError")) or "\x1b" in line for line in server.log)
+        assert any("Traceback" in line for line in server.log)
 
 
 async def test_what_native_code_prints_is_no_answer(tmp_path: Path) -> None:

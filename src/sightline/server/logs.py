@@ -59,6 +59,8 @@ class JsonLine(logging.Formatter):
         }
         if record.exc_info:
             told["exception"] = self.formatException(record.exc_info)
+        elif record.exc_text:  # of a model's process
+            told["exception"] = record.exc_text
         return json.dumps(told)
 
 

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence, Set
 from typing import NamedTuple, TypeAlias
 
 from sightline.core import errors
-from sightline.core.errors import FAULTS, ModelError, SightlineError, told
+from sightline.core.errors import FAULTS, ModelError, SightlineError, cancelled, told
 from sightline.core.registry import load
 from sightline.core.types import Encoded
 from sightline.inference.infer import Answer, Ask, Inferred, NotInferred, Same
@@ -202,6 +202,8 @@ class ModelProcess(asyncio.Protocol):
             try:
                 self._heard(from_process.decode(message))
             except FAULTS as e:
+                if cancelled(e):
+                    raise
                 self._nonsense(told(e))
 
     def connection_lost(self, error: Exception | None) -> None:
@@ -226,7 +228,9 @@ class ModelProcess(asyncio.Protocol):
     def _log(self, line: LogMessage) -> None:
         if log.isEnabledFor(line.level):
             record = log.makeRecord(log.name, line.level, "", 0, "%s", (line.message,), None)
-            record.exc_text = line.traceback
+            if line.traceback is not None:  # no line of it may look like a record of ours
+                lines = (text if text.isprintable() else ascii(text) for text in line.traceback.split("\n"))
+                record.exc_text = "\n".join(f"    {text}" for text in lines)
             log.handle(record)
 
     def _nonsense(self, what: str) -> ModelError:
