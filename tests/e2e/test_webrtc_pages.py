@@ -36,8 +36,9 @@ NO_UDP = "ip rule add pref 20 table local && ip rule add pref 10 ipproto udp pro
 
 FOUND = """
 async (enough) => {
-  const { Shots } = await import("/static/webrtc/camera.js");
-  const { wallTime } = await import("/static/webrtc/connection.js");
+  const files = new URL("..", document.querySelector("script[type=module]").src);  // the very modules of the page
+  const { Shots } = await import(new URL("webrtc/camera.js", files));
+  const { wallTime } = await import(new URL("webrtc/connection.js", files));
   const video = document.querySelector("#video");
   const offset = await new Promise((resolve) =>
     video.requestVideoFrameCallback((_, told) => resolve(told.captureTime - 1000 * told.mediaTime)),
