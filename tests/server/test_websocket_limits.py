@@ -139,7 +139,7 @@ async def test_the_reason_arrives_though_more_was_on_its_way(server: Running, br
     host, port = server.url.removeprefix("http://").split(":")
     for _ in range(10):
         async with raw.raw_websocket((host, int(port)), "/ws?stream=none") as peer:
-            await peer.send(broken + raw.frame(raw.BINARY, bytes(1 << 20)))
+            await peer.send(broken + raw.frame(raw.BINARY, bytes(50_000)) * 20)
             assert [said.code for said in await peer.rest() if said.opcode == raw.CLOSE] == [code]
     assert "Traceback" not in "".join(server.log)
 
