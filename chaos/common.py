@@ -110,7 +110,7 @@ async def watched(
     *options: str, env: dict[str, str] | None = None, data: Path | None = None
 ) -> AsyncGenerator[Watched]:
     """A real server on free ports."""
-    async with serving("--tcp-port", "0", *options, env=env, data=data) as server:
+    async with serving("--tcp-port", "0", "--place", "process", *options, env=env, data=data) as server:
         tls = trusting(data) if data is not None and server.url.startswith("https") else None
         yield Watched(server, psutil.Process(server.process.pid), tls)
 

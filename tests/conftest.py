@@ -18,6 +18,8 @@ settings.load_profile("here")
 
 # The default model takes milliseconds; most tests are of what is around a model, for which the cheapest will do.
 os.environ.setdefault("SIGHTLINE_MODEL", "motion")
+# A process for each server's model would cost minutes. Tests of places, and those that try to break a server, have one.
+os.environ.setdefault("SIGHTLINE_PLACE", "thread")
 # Whatever weights lie in this user's own cache, the tests see none but those that they put there.
 os.environ["SIGHTLINE_CACHE"] = os.path.join(tempfile.gettempdir(), "sightline-tests-without-weights")  # noqa: PTH118
 

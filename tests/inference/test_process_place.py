@@ -75,7 +75,8 @@ class Wild(Model):
 async def wild(folder: Path, *options: str, **env: str) -> AsyncGenerator[Running]:
     """A server with a model that does, for a stream with the name of a disaster, what the name says."""
     seen = install(folder, {"wild": MODEL}, {"models": {"wild": "wild"}})
-    async with serving("--model", "wild", "--no-static-skip", *options, env=seen | env) as server:
+    how = ("--model", "wild", "--place", "process", "--no-static-skip", *options)
+    async with serving(*how, env=seen | env) as server:
         yield server
 
 
@@ -204,7 +205,7 @@ async def test_what_native_code_prints_is_no_answer(tmp_path: Path) -> None:
 def test_a_model_that_can_not_be_loaded_ends_the_server_which_says_why(tmp_path: Path, load: str, reason: str) -> None:
     seen = install(tmp_path, {"wild": MODEL}, {"models": {"wild": "wild"}})
     ended = subprocess.run(
-        [sys.executable, "-m", "sightline", "serve", "--port", "0", "--model", "wild"],
+        [sys.executable, "-m", "sightline", "serve", "--port", "0", "--model", "wild", "--place", "process"],
         env=os.environ | seen | {"TEST_LOAD": load, "SIGHTLINE_LOAD_TIMEOUT": "2"},
         capture_output=True,
         text=True,

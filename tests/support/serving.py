@@ -27,6 +27,8 @@ from websockets.exceptions import ConnectionClosed
 
 ROOT = Path(__file__).resolve().parents[2]
 Json = dict[str, Any]
+KEPT = ("SIGHTLINE_MODEL", "SIGHTLINE_PLACE")
+"""Settings of the environment that a server under test gets."""
 
 
 class Log(list[str]):
@@ -105,7 +107,7 @@ async def serving(
 ) -> AsyncGenerator[Running]:
     """``sightline serve`` with these options on a free port, ``ready`` for frames or not yet. ``data``: its folder."""
     env = (env or {}) | ({} if data is None else {"SIGHTLINE_DATA": str(data)})
-    clean = {k: v for k, v in os.environ.items() if not k.startswith("SIGHTLINE_") or k == "SIGHTLINE_MODEL"}
+    clean = {k: v for k, v in os.environ.items() if not k.startswith("SIGHTLINE_") or k in KEPT}
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "sightline", "serve", "--port", "0", *options),
         stdout=asyncio.subprocess.PIPE,
