@@ -50,7 +50,11 @@ def measured(server: Served, seconds: float) -> dict[str, float]:
 def one(place: str, streams: int, args: argparse.Namespace, jpegs: list[bytes]) -> dict[str, float]:
     """One round with a server of its own."""
     with serving(
-        "--model", args.model or str(asset(MODEL)), "--place", place, "--workers", str(args.workers)
+        "--model",
+        args.model or str(asset(MODEL)),
+        "--place",
+        place,
+        *(["--workers", str(args.workers)] if args.workers else []),
     ) as server:
         if args.cores:
             for process in (server.process, *server.process.children(recursive=True)):
@@ -67,7 +71,7 @@ def main() -> None:
     parser.add_argument("--streams", type=int, nargs="+", default=[1, 4, 16])
     parser.add_argument("--rounds", type=int, default=4)
     parser.add_argument("--seconds", type=float, default=6)
-    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--workers", type=int, help="instances (default: what the server chooses)")
     parser.add_argument("--cores", type=int, help="cores that the server may use (default: all)")
     args = parser.parse_args()
     jpegs = clip_jpegs()
