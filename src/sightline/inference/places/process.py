@@ -67,6 +67,9 @@ class ProcessPlace:
             options = replace(self._first.options, engine=like.engine.name)
             self._first = msgspec.structs.replace(self._first, options=options)
         begun = time.monotonic()
+        if self._child is not None:  # its end must not be taken for that of the next one
+            self._child.kill("another process takes over")
+            await self._child.gone()
         self._child = ModelProcess(self._died)
         await self._child.start(self._pixels)
         self._info = await self._child.load(self._first, self._load_s)
