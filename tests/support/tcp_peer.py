@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 import ssl
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -83,11 +84,25 @@ class TcpPeer:
 
 @asynccontextmanager
 async def tcp_peer(
-    url: str, *, token: str | None = None, tls: ssl.SSLContext | None = None, greeted: bool = True
+    url: str,
+    *,
+    token: str | None = None,
+    tls: ssl.SSLContext | None = None,
+    greeted: bool = True,
+    receive_bytes: int | None = None,
 ) -> AsyncGenerator[TcpPeer]:
-    """Connect; the server's hello has been read, where it sends one to who has said nothing or shown a token."""
+    """Connect; the server's hello has been read, where it sends one to who has said nothing or shown a token.
+
+    ``receive_bytes``: what the system keeps for this peer until it is read.
+    """
     parts = urlsplit(url)
-    reader, writer = await asyncio.open_connection(parts.hostname, parts.port, ssl=tls)
+    connection = socket.socket()
+    if receive_bytes is not None:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
+    connection.setblocking(False)
+    await asyncio.get_running_loop().sock_connect(connection, (parts.hostname, parts.port))
+    name = None if tls is None else parts.hostname
+    reader, writer = await asyncio.open_connection(sock=connection, ssl=tls, server_hostname=name)
     peer = TcpPeer(reader, writer)
     try:
         if token is not None:

@@ -323,18 +323,20 @@ async def test_a_silent_publisher_is_closed_and_a_ping_is_not_silence(server: Ru
 
 
 async def test_who_reads_no_answers_is_closed_and_the_rest_live_on(server: Running) -> None:
-    async with tcp_peer(server.tcp) as good, tcp_peer(server.tcp) as deaf:
+    async with tcp_peer(server.tcp) as good, tcp_peer(server.tcp, receive_bytes=4096) as deaf:
         asks = packed({"type": "subscribe", "stream": "!" * 256})  # is answered with its name
+        name = fresh()
 
         async def talk() -> None:
-            while True:
+            for seq in itertools.count():
+                assert (await good.publish(name, 1, start=seq))[0]["type"] == "result"
                 await deaf.send_raw(asks * 400)
                 await asyncio.sleep(0.5)  # more than 1,000 a second would end it, too
 
         with pytest.raises(ConnectionError):
             await asyncio.wait_for(talk(), 60)
         assert any("answers wait" in line for line in server.log)
-        assert (await good.publish(fresh(), 1))[0]["type"] == "result"
+        assert (await good.publish(name, 1, start=1 << 30))[0]["type"] == "result"
 
 
 FLOODS = {
