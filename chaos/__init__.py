@@ -13,6 +13,7 @@ CASES = {
     "tcp": "fuzz_tcp",
     "http": "fuzz_http",
     "offers": "fuzz_http",
+    "schema": "schema",
     "tokens": "fuzz_http",
     "floods": "floods",
     "bombs": "bombs",

@@ -153,3 +153,22 @@ async def test_words_that_are_no_utf8_are_told(server: Running) -> None:
         )
         assert answer.status_code == 400
         assert answer.json()["error"]["message"]
+
+
+async def test_a_method_that_an_address_lacks_is_refused_with_those_that_it_has(server: Running) -> None:
+    for path, allowed in (("/api/session", "DELETE, GET, HEAD, POST"), (f"/api/streams/{STREAM}", "GET, HEAD, PATCH")):
+        answer = await server.http.put(path)
+        assert (answer.status_code, answer.headers["allow"]) == (405, allowed)
+
+
+async def test_what_can_name_a_stream_is_told(server: Running, api: Any) -> None:
+    named = [p["schema"] for *_, o in operations(api) for p in o.get("parameters", []) if p["name"] == "stream"]
+    assert {schema["pattern"] for schema in named if "pattern" in schema} == {"^[A-Za-z0-9_-]{1,64}$"}
+    assert (await server.http.get("/api/streams/a%20b")).status_code == 400
+
+
+async def test_a_whole_number_may_be_written_with_a_point(server: Running) -> None:
+    """JSON has one kind of number."""
+    answer = await server.http.patch(f"/api/streams/{STREAM}", json={"max_detections": 50.0, "priority": 3.0})
+    assert (answer.status_code, answer.json()["settings"]["max_detections"]) == (200, 50)
+    assert (await server.http.patch(f"/api/streams/{STREAM}", json={"max_detections": 50.5})).status_code == 422

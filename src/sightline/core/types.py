@@ -23,6 +23,8 @@ Image: TypeAlias = NDArray[np.uint8]
 """H x W x 3, BGR, uint8."""
 
 STREAM_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+STREAM_OR_ALL = rf"^(\*|{STREAM_NAME.pattern})$"
+"""What a field may be that has a stream's name, or ``*`` for all streams."""
 
 
 def check_stream_name(name: str) -> str:

@@ -14,6 +14,8 @@ from typing import Literal, NamedTuple, Protocol, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from sightline.core.types import STREAM_OR_ALL
+
 What: TypeAlias = Literal["results", "events"]
 
 
@@ -23,7 +25,7 @@ class OutputSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
     kind: str
     """Name of the plugin."""
-    stream: str = Field("*", pattern=r"^(\*|[A-Za-z0-9_-]{1,64})$")
+    stream: str = Field("*", pattern=STREAM_OR_ALL)
     """Name of a stream, or ``*`` for all streams."""
     what: tuple[What, ...] = Field(("results",), min_length=1)
     """Kinds of items to send: results, events or both."""

@@ -8,6 +8,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, Response
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from sightline.core.errors import BadSetting, SightlineError, shortage
 from sightline.security.refusal import for_people
@@ -15,6 +16,8 @@ from sightline.server import pages
 from sightline.server.api.schemas import Error, ErrorBody
 
 log = logging.getLogger(__name__)
+
+METHODS = ("DELETE", "GET, HEAD", "OPTIONS", "PATCH", "POST", "PUT")
 
 
 def add(app: FastAPI) -> None:
@@ -36,10 +39,21 @@ async def _answer_shortage(request: Request, error: Exception) -> Response:
 
 async def _answer(request: Request, error: Exception) -> Response:
     status, body = _told(error)
+    headers = _allowed(request) if status == 405 else {}
     if for_people(request.scope):
         page = pages.error_page(status, body.message)
-        return HTMLResponse(page.html, status, {"Content-Security-Policy": page.policy})
-    return JSONResponse(Error(error=body).model_dump(exclude_none=True), status)
+        return HTMLResponse(page.html, status, {**headers, "Content-Security-Policy": page.policy})
+    return JSONResponse(Error(error=body).model_dump(exclude_none=True), status, headers)
+
+
+def _allowed(request: Request) -> dict[str, str]:
+    """What this address can be asked for. Starlette tells the methods of the first of its routes alone."""
+
+    def takes(method: str) -> bool:
+        scope = {**request.scope, "method": method}
+        return any(route.matches(scope)[0] is Match.FULL for route in request.app.routes)
+
+    return {"Allow": ", ".join(method for method in METHODS if takes(method.partition(",")[0]))}
 
 
 def _told(error: Exception) -> tuple[int, ErrorBody]:

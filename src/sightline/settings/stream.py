@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from sightline.core.errors import BadSetting
 
@@ -30,6 +30,14 @@ EXPECTED = {
 """Expected values in words, by key; ``preset``, ``priority`` and ``max_fps`` occur only in the API."""
 
 
+def _whole(value: object) -> object:
+    """JSON has one kind of number: 50.0 is 50, and some libraries write no other."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+Whole = BeforeValidator(_whole)
+
+
 class Choices(BaseModel):
     """Requested options. A key that is not given stays unchanged; null selects the server's own value."""
 
@@ -37,13 +45,16 @@ class Choices(BaseModel):
 
     model: Annotated[str, Field(strict=True, min_length=1, max_length=200)] | None = None
     engine: Annotated[str, Field(strict=True, pattern="^[a-z0-9_]{1,40}$")] | None = None
-    imgsz: Annotated[int, Field(strict=True, ge=64, le=2048)] | None = None
+    imgsz: Annotated[int, Field(strict=True, ge=64, le=2048), Whole] | None = None
     confidence: Annotated[float, Field(strict=True, gt=0, lt=1)] | None = None
     iou: Annotated[float, Field(strict=True, ge=0.05, le=0.95)] | None = None
-    max_detections: Annotated[int, Field(strict=True, ge=1, le=300)] | None = None
+    max_detections: Annotated[int, Field(strict=True, ge=1, le=300), Whole] | None = None
     classes: (
         Annotated[
-            list[Annotated[int, Field(strict=True, ge=0, le=254)] | Annotated[str, Field(strict=True, max_length=200)]],
+            list[
+                Annotated[int, Field(strict=True, ge=0, le=254), Whole]
+                | Annotated[str, Field(strict=True, max_length=200)]
+            ],
             Field(max_length=MOST_CLASSES),
         ]
         | None

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import FileResponse
 from pydantic import BaseModel
 
-from sightline.core.errors import BadRequest, Forbidden, StreamNotFound
+from sightline.core.errors import BadRequest, Forbidden, NotFound, StreamNotFound
 from sightline.core.openapi import gives, refusals
 from sightline.inference.place import InferenceOptions, ModelFacts
 from sightline.security.authorization import needs
@@ -96,7 +96,7 @@ async def in_browser(request: Request, stream: str) -> InBrowser:
     "/api/models/{name}/file",
     tags=["models"],
     response_class=FileResponse,
-    responses=gives("application/octet-stream") | {304: {"description": "Unchanged."}} | refusals(BadRequest),
+    responses=gives("application/octet-stream") | {304: {"description": "Unchanged."}} | refusals(NotFound),
     dependencies=[needs()],
 )
 def model_file(request: Request, name: str) -> Response:
@@ -105,7 +105,7 @@ def model_file(request: Request, name: str) -> Response:
     loaded = (one.worker.model for one in hub.pool.models)
     model = next((model for model in loaded if model is not None and model.card.name == name), None)
     if model is None:
-        raise BadRequest(f"model {name[:80]!r}: expected one that runs here")
+        raise NotFound(f"model {name[:80]!r}: expected one that runs here")
     reason = _why_not(model, hub.settings.browser_models)
     if reason:
         raise Forbidden(reason)

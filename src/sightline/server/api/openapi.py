@@ -10,6 +10,7 @@ from fastapi import FastAPI
 
 from sightline.core.errors import BadRequest, Forbidden, LimitReached, TooLarge, Unauthorized
 from sightline.core.openapi import refusals
+from sightline.core.types import STREAM_NAME
 from sightline.security.authentication import COOKIE, is_public
 from sightline.server.api.schemas import Error
 
@@ -51,6 +52,7 @@ def _correct(schema: Json, *, tokens: bool) -> None:
     schemas |= error.pop("$defs") | {"Error": error}
     for path, operation in _operations(schema):
         open_to_all = is_public(path) or not tokens
+        _names(operation)
         operation["security"] = [{} for _ in range(open_to_all)] + [{name: []} for name in SCHEMES]
         _answers(operation, public=is_public(path))
 
@@ -59,6 +61,13 @@ def _operations(schema: Json) -> Iterator[tuple[str, Json]]:
     for path, methods in schema["paths"].items():
         for operation in methods.values():
             yield path, operation
+
+
+def _names(operation: Json) -> None:
+    """Say what can name a stream. The routes check it, so that pages and sockets refuse it in the same words."""
+    for parameter in operation.get("parameters", []):
+        if parameter["name"] == "stream" and parameter["in"] == "path":
+            parameter["schema"]["pattern"] = f"^{STREAM_NAME.pattern}$"
 
 
 def _answers(operation: Json, *, public: bool) -> None:

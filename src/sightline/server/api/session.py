@@ -9,10 +9,12 @@ from typing import Literal
 
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic.config import JsonDict
 
 from sightline.core.errors import BadRequest, LimitReached, NotFound, Unauthorized
 from sightline.core.net import is_loopback, split_host
 from sightline.core.openapi import refusals
+from sightline.core.types import STREAM_OR_ALL
 from sightline.security import tls
 from sightline.security.authentication import COOKIE, Tries, address_of, identify
 from sightline.security.authorization import IDENTITY, TICKET_S, Access, Identity, access_of
@@ -24,10 +26,15 @@ router = APIRouter()
 NO_STORE = {"Cache-Control": "no-store"}
 
 
+ONE_OF_BOTH: JsonDict = {
+    "anyOf": [{"required": [key], "properties": {key: {"type": "string"}}} for key in ("ticket", "token")]
+}
+
+
 class Credentials(BaseModel):
     """What a browser shows to be let in: one of both."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", json_schema_extra=ONE_OF_BOTH)
     ticket: SecretStr | None = Field(None, max_length=200)
     token: SecretStr | None = Field(None, max_length=200)
 
@@ -52,7 +59,7 @@ class TicketRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
     role: Literal["publish", "view", "admin"]
-    stream: str = Field(max_length=64)
+    stream: str = Field(max_length=64, json_schema_extra={"pattern": STREAM_OR_ALL})
     """Name of the stream, or * for all."""
 
 
@@ -81,6 +88,8 @@ async def session(request: Request, response: Response) -> Session:
 @router.post("/api/session", tags=["access"], responses=refusals(Unauthorized, LimitReached))
 async def sign_in(request: Request, response: Response, given: Credentials) -> Session:
     """Exchange a ticket or a token for a cookie, which scripts can't read and no other site can use."""
+    if given.ticket is None and given.token is None:
+        raise BadRequest("nothing was given: expected ticket or token")
     access = access_of(request)
     if not access.enabled:
         return Session(tokens=False, role="admin", stream=ALL)
@@ -88,13 +97,12 @@ async def sign_in(request: Request, response: Response, given: Credentials) -> S
     address = address_of(request, proxied=state_of(request).proxied)
     if given.ticket is not None:
         token, record = await _exchange(access, tries, address, given.ticket.get_secret_value())
-    elif given.token is not None:
+    else:
+        assert given.token is not None
         token = given.token.get_secret_value().strip()
         found = access.record(identify(access, tries, address, token))
         assert found is not None
         record = found
-    else:
-        raise BadRequest("nothing was given: expected ticket or token")
     response.headers.update(NO_STORE)
     lasts = None if record.expires is None else int(record.expires - time.time())
     response.set_cookie(COOKIE, token, max_age=lasts, path="/", secure=True, httponly=True, samesite="strict")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Coroutine, Mapping
-from typing import Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 from fastapi import APIRouter, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -18,7 +18,7 @@ from sightline.security.authorization import access_of, needs
 from sightline.server.api.schemas import Ready
 from sightline.server.state import ServerState, state_of
 from sightline.settings.presets import PresetName
-from sightline.settings.stream import Choices, bad_setting
+from sightline.settings.stream import Choices, Whole, bad_setting
 from sightline.streams.adaptive.service import change_preset, restart
 from sightline.streams.hub import Hub
 from sightline.streams.model_state import FailedSwitch, PendingSwitch
@@ -94,7 +94,7 @@ class StreamChange(Choices):
     """What can be changed of a stream while it runs. What is not given stays; null is the server's own."""
 
     preset: PresetName | None = None
-    priority: int | None = Field(None, ge=-100, le=100)
+    priority: Annotated[int, Field(strict=True, ge=-100, le=100), Whole] | None = None
     max_fps: float | None = Field(None, ge=0.1, le=240)
 
 
