@@ -87,8 +87,18 @@ def test_a_tiny_file_that_claims_a_huge_picture_is_refused_undecoded() -> None:
         codecs.check_jpeg(data, max_pixels=3840 * 2160)
 
 
+@pytest.mark.parametrize("grey", [True, False])
+def test_a_picture_of_nothing_may_be_small(grey: bool) -> None:
+    """No JPEG that is whole has more pixels for its bytes than are let in."""
+    flat = np.full((4000, 4000) if grey else (4000, 4000, 3), 127, np.uint8)
+    options = [cv2.IMWRITE_JPEG_PROGRESSIVE, 1, cv2.IMWRITE_JPEG_OPTIMIZE, 1]
+    codecs.check_jpeg(cv2.imencode(".jpg", flat, options)[1].tobytes(), max_pixels=1 << 24)
+    with pytest.raises(BadImage, match=r"4000x4000 pixels in .* bytes: expected more data"):
+        codecs.check_jpeg(claiming(4000, 4000), max_pixels=1 << 24)
+
+
 def test_the_limit_is_on_pixels_and_inclusive() -> None:
-    codecs.check_jpeg(claiming(3840, 2160), max_pixels=3840 * 2160)
+    codecs.check_jpeg(claiming(3840, 2160) + bytes(9000), max_pixels=3840 * 2160)
     with pytest.raises(TooLarge):
         codecs.check_jpeg(claiming(3841, 2160), max_pixels=3840 * 2160)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import resource
 import struct
 import tracemalloc
 import wave
@@ -17,7 +18,7 @@ from sightline.core.errors import SourceError
 from sightline.core.types import Image
 from sightline.sources import file
 from sightline.sources.base import Shot, open_source
-from support.clips import number_of, numbered, write_clip
+from support.clips import BOMBS, number_of, numbered, write_bomb, write_clip
 
 
 def shots(path: Path) -> list[Shot]:
@@ -207,3 +208,13 @@ def test_a_video_that_nobody_watches_keeps_its_pace_and_goes_on_from_any_frame(t
     fresh = [number_of(shot.image) for shot in rest if shot.fresh]
     assert fresh == list(range(fresh[0], 120)), "every frame from here on"
     assert fresh[0] <= 66
+
+
+@pytest.mark.parametrize("name", list(BOMBS))
+def test_a_video_that_claims_to_be_huge_is_refused_by_the_decoder(name: str, tmp_path: Path) -> None:
+    """FFmpeg alone takes up to 268 million pixels: a GIF of 500 bytes costs 4 s and 1.7 GB."""
+    bomb = write_bomb(tmp_path / name)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(SourceError, match="not one frame of this video can be decoded"):
+        shots(bomb)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 32_000, "KB"

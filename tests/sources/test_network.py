@@ -6,6 +6,7 @@ import base64
 import contextlib
 import functools
 import itertools
+import resource
 import socket
 import time
 import wave
@@ -21,7 +22,7 @@ import pytest
 from sightline.core.errors import SourceError
 from sightline.sources import _gate, network
 from sightline.sources.base import open_source, shown
-from support.clips import moving, number_of, numbered, write_clip
+from support.clips import BOMBS, moving, number_of, numbered, write_bomb, write_clip
 from support.http_files import Quiet, http
 from support.rtsp import RtspServer, free_port
 
@@ -221,6 +222,19 @@ def test_a_file_over_http_is_a_file(tmp_path: Path) -> None:
         shots = list(source)
     assert [number_of(shot.image) for shot in shots] == list(range(30))
     assert [shot.timestamp for shot in shots] == pytest.approx([i / 25 for i in range(30)], abs=0.002)
+
+
+@pytest.mark.parametrize("name", list(BOMBS))
+def test_a_camera_that_claims_huge_pictures_is_refused_by_the_decoder(name: str, tmp_path: Path) -> None:
+    write_bomb(tmp_path / name)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with (
+        http(functools.partial(Quiet, directory=str(tmp_path))) as url,
+        pytest.raises(SourceError),
+        open_source(f"{url}/{name}") as source,
+    ):
+        list(source)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 32_000, "KB"
 
 
 def write_hls(folder: Path, *, seconds: int, ended: bool) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+import zlib
 from collections.abc import Iterable
 from fractions import Fraction
 from pathlib import Path
@@ -9,6 +11,7 @@ from pathlib import Path
 import av
 import cv2
 import numpy as np
+from av.video.stream import VideoStream
 
 from sightline.core.types import Image
 
@@ -59,3 +62,32 @@ def read_clip(path: Path) -> tuple[list[float], list[Image]]:
     with av.open(str(path)) as container:
         frames = [(float(frame.time or 0), frame.to_ndarray(format="bgr24")) for frame in container.decode(video=0)]
     return [at for at, _ in frames], [np.asarray(image, np.uint8) for _, image in frames]
+
+
+BOMBS = {
+    "bomb.gif": ("gif", "rgb8", b"GIF89a", struct.pack("<HH", 15000, 15000)),
+    "bomb.mov": ("png", "rgb24", b"IHDR", struct.pack(">II", 15000, 15000)),
+    "bomb.ivf": ("libvpx", "yuv420p", b"\x9d\x01\x2a", struct.pack("<HH", 15000, 15000)),
+}
+"""Codec, pixels, what stands before a picture's size, and the size that it shall claim."""
+
+
+def write_bomb(path: Path) -> Path:
+    """A video whose pictures say that they are large. Its name is among ``BOMBS``."""
+    codec, pixels, mark, size = BOMBS[path.name]
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=10)
+        assert isinstance(stream, VideoStream)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, pixels
+        for i in range(3):
+            picture = av.VideoFrame.from_ndarray(numbered(i), format="bgr24").reformat(format=pixels)
+            container.mux(stream.encode(picture))
+        container.mux(stream.encode(None))
+    data = bytearray(path.read_bytes())
+    at = -1
+    while (at := data.find(mark, at + 1)) >= 0:
+        data[at + len(mark) : at + len(mark) + len(size)] = size
+        if mark == b"IHDR":
+            data[at + 17 : at + 21] = struct.pack(">I", zlib.crc32(data[at : at + 17]))
+    path.write_bytes(data)
+    return path

@@ -38,6 +38,10 @@ _REFUSED = {
 }
 _APP1 = 0xE1
 _SOS = 0xDA
+DENSEST = 1024
+"""Pixels of a JPEG for each of its bytes, at most: every 8 x 8 of them take a bit or more, so twice what can be."""
+SMALL = 1 << 20
+"""Pixels up to which a picture may be cut off anywhere, as it costs little."""
 _EOI = b"\xff\xd9"
 _SOS_MARKER = re.compile(b"\xff\xda")
 
@@ -149,6 +153,8 @@ def check_jpeg(data: bytes, *, max_pixels: int) -> Encoded:
     (width, height), turned, pixels_at = jpeg_header(data)
     if width * height > max_pixels:
         raise TooLarge(f"JPEG of {width}x{height} = {width * height} pixels: expected at most {max_pixels}")
+    if width * height > max(SMALL, DENSEST * len(data)):
+        raise BadImage(f"JPEG of {width}x{height} pixels in {len(data)} bytes: expected more data")
     size = orientation.upright_size(width, height, turned)
     return Encoded(data, *size, orientation=turned, damaged=data.rfind(_EOI, pixels_at) < 0)
 

@@ -15,6 +15,8 @@ from sightline.media import codecs, heif, orientation
 
 MAX_PIXELS = 1 << 28
 """Most pixels of a picture file: width times height. The largest phone cameras have 200 million."""
+DENSEST = 1 << 14
+"""Pixels of a PNG or GIF for each of its bytes, at most: deflate makes 1,032 bytes of one, each of 8 pixels."""
 PNG = b"\x89PNG\r\n\x1a\n"
 
 
@@ -56,6 +58,9 @@ def decode_picture(data: bytes, *, max_pixels: int = MAX_PIXELS) -> PictureFile:
     if heif.is_heic(data[:64]):
         raise BadImage(heif.ADVICE)
     turned, pictures, flags = orientation.UPRIGHT, 1, cv2.IMREAD_COLOR
+    if data[:3] == b"GIF":  # OpenCV makes room for the whole of what its header claims: 500 bytes cost 1.7 GB
+        width, height = (int.from_bytes(data[at : at + 2], "little") for at in (6, 8))
+        _check_size(width, height, max_pixels, len(data))
     if data[:8] == PNG or (data[:4] == b"RIFF" and data[8:12] == b"WEBP"):
         chunks = list(_png_chunks(data, max_pixels) if data[:8] == PNG else _webp_chunks(data, max_pixels))
         turned = next((orientation.of_exif(body) for kind, body in chunks if kind in (b"eXIf", b"EXIF")), turned)
@@ -74,7 +79,8 @@ def decode_picture(data: bytes, *, max_pixels: int = MAX_PIXELS) -> PictureFile:
 def _png_chunks(data: bytes, max_pixels: int) -> Iterator[tuple[bytes, bytes]]:
     """Kind and beginning of each chunk. Raises TooLarge or BadImage for what would cost OpenCV too much."""
     if len(data) >= 24:
-        _check_size(int.from_bytes(data[16:20], "big"), int.from_bytes(data[20:24], "big"), max_pixels)
+        width, height = (int.from_bytes(data[at : at + 4], "big") for at in (16, 20))
+        _check_size(width, height, max_pixels, len(data))
     at = len(PNG)
     while at < len(data):  # OpenCV makes room for what a chunk claims to have
         length = int.from_bytes(data[at : at + 4], "big")
@@ -105,6 +111,9 @@ def _webp_size(data: bytes) -> tuple[int, int]:
     return int.from_bytes(numbers[6:8], "little") & 0x3FFF, int.from_bytes(numbers[8:10], "little") & 0x3FFF
 
 
-def _check_size(width: int, height: int, max_pixels: int) -> None:
+def _check_size(width: int, height: int, max_pixels: int, size: int | None = None) -> None:
+    """Raise TooLarge, or BadImage for more pixels than a file of that size can have."""
     if width * height > max_pixels:
         raise TooLarge(f"picture of {width}x{height} = {width * height} pixels: expected at most {max_pixels}")
+    if size is not None and width * height > max(codecs.SMALL, DENSEST * size):
+        raise BadImage(f"picture of {width}x{height} pixels in {size} bytes: expected more data")

@@ -28,6 +28,9 @@ MOST_AWAITED = 64
 """Maximum number of packets whose pictures may still come. Decoders hold back one for each thread and B-frame."""
 HIDING = frozenset(("vp8", "vp9", "av1"))
 """Codecs whose packets may hold pictures that are not to be shown, so that missing ones can't be told from these."""
+LIMITS = {"max_pixels": str(1 << 26)}
+"""Options of every container and decoder, so that FFmpeg itself refuses what claims to be larger than any video: 8192 x
+8192, twice 8K. A file of 500 bytes can claim 268 million pixels, which cost 1.7 GB, or 0.6 GB for opening it alone."""
 SQUEEZED = 4
 """Ratio of a pixel's sides above which it is not believed."""
 

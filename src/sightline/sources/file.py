@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from sightline.core.errors import SourceError
 from sightline.media import heif
-from sightline.sources._packets import Decoded, Decoding, pixel_of, upright
+from sightline.sources._packets import LIMITS, Decoded, Decoding, pixel_of, upright
 from sightline.sources.base import PICTURES, Lose, Shot, printable, unnoticed
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def open(spec: str) -> VideoSource:
         with path.open("rb") as file:
             if heif.is_heic(file.read(64)):
                 raise SourceError(f"{printable(spec)}: {heif.ADVICE}")
-        container = av.open(str(path))
+        container = av.open(str(path), options=LIMITS)
     except (av.FFmpegError, OSError) as e:
         raise SourceError(f"{printable(spec)}: can't be read as a video ({_reason(e)})") from None
     stream = next((s for s in container.streams.video if s.codec_context is not None), None)
@@ -65,6 +65,7 @@ class VideoSource:
         self._container = container
         self._stream = stream
         stream.thread_type = "AUTO"
+        stream.codec_context.options = LIMITS
         self.total: int | None = stream.frames or self._from_duration()
 
     def __enter__(self) -> VideoSource:

@@ -18,7 +18,7 @@ from sightline.sources import _gate
 from sightline.sources._ffmpeg import reason_of, unescaped
 from sightline.sources._http import HttpBytes
 from sightline.sources._mjpeg import MotionJpeg
-from sightline.sources._packets import Decoded, Decoding, pixel_of, upright
+from sightline.sources._packets import LIMITS, Decoded, Decoding, pixel_of, upright
 from sightline.sources._snapshot import Snapshot
 from sightline.sources.base import Lose, Shot, Source, shown, unnoticed
 
@@ -145,7 +145,7 @@ def _video(
 ) -> NetworkSource:
     import av
 
-    container: InputContainer = av.open(file, "r", format=format, timeout=(OPEN_S, patience), options=options)
+    container: InputContainer = av.open(file, "r", format=format, timeout=(OPEN_S, patience), options=options | LIMITS)
     stream = next((s for s in container.streams.video if s.codec_context is not None), None)
     if stream is None:
         container.close()
@@ -175,6 +175,7 @@ class NetworkSource:
         self._file = file
         self._made_up = bool(container.format.flags & NO_TIMES)
         self._bursts = self.live and container.format.name != "rtsp" and not self._made_up
+        stream.codec_context.options = LIMITS
         # Decoding several frames at a time would delay as many.
         stream.thread_type = "SLICE" if self.live else "AUTO"
 

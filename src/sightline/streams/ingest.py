@@ -59,7 +59,11 @@ class Ingest:
         ``captured_at`` and ``clock_offset`` as for a JPEG; without ``captured_at`` the picture counts as of now, on
         an unknown clock. ``quality``: of the JPEG that viewers get.
         """
-        now = time.monotonic()
+        now, (height, width) = time.monotonic(), image.shape[:2]
+        if width * height > self._settings.max_pixels:
+            most = self._settings.max_pixels
+            self.stream.turn_away(seq, TooLarge(f"picture of {width}x{height} pixels: expected at most {most}"))
+            return
         if captured_at is None:
             captured_at, clock_offset = now + EPOCH, None
         here = _on_our_clock(captured_at, clock_offset, now)
