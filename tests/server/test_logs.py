@@ -9,6 +9,8 @@ import logging
 import re
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -118,6 +120,34 @@ def test_a_flood_is_counted_once_for_both_places(tmp_path: Path) -> None:
 def test_a_log_file_that_can_not_be_written_is_told(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"log_file .*nowhere"):
         logs.set_up("info", "text", tmp_path / "nowhere" / "log")
+
+
+class Stuck(logging.Handler):
+    """A disk that hangs until it is freed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.free, self.lines = threading.Event(), list[str]()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.free.wait(60)
+        self.lines.append(record.getMessage())
+
+
+def test_a_disk_that_hangs_holds_up_nobody_and_what_is_missing_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(logs, "WAITING", 100)
+    stuck = Stuck()
+    behind = logs.Behind(stuck)
+    for n in range(500):
+        behind.handle(logging.LogRecord("n", logging.INFO, "p", 1, "number %d", (n,), None))
+    assert stuck.lines == []
+    stuck.free.set()
+    while not behind.queue.empty():
+        time.sleep(0.001)
+    behind.handle(logging.LogRecord("n", logging.INFO, "p", 1, "number %d", (500,), None))
+    behind.close()
+    written = len(stuck.lines)
+    assert stuck.lines[-2:] == [f"number {written - 2}", f"{501 - written} lines are missing before this: number 500"]
 
 
 async def test_a_server_logs_json_to_its_file(tmp_path: Path) -> None:

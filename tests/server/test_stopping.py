@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import signal
 import socket
+import subprocess
 import sys
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
@@ -121,3 +123,27 @@ async def test_a_server_that_ends_by_itself_says_why_in_one_line(tmp_path: Path)
     *_, last = [json.loads(line) for line in said.splitlines()]
     assert (last["level"], last["message"].startswith("the server ends: ")) == ("critical", True)
     assert "bad.onnx" in last["message"]
+
+
+@pytest.mark.parametrize(
+    ("raised", "said"),
+    [
+        ("OSError(98, 'Address already in use')", "Address already in use"),
+        ("ConfigError('port 1 is taken: expected another')", "the server ends: port 1 is taken: expected another"),
+    ],
+)
+def test_a_transport_that_can_not_start_ends_the_server_with_one_line(raised: str, said: str, tmp_path: Path) -> None:
+    source = "from sightline.core.errors import ConfigError\ndef serve(*given):\n    raise " + raised
+    seen = install(tmp_path, {"broken": source}, {"transports": {"broken": "broken"}})
+    end = subprocess.run(
+        [sys.executable, "-m", "sightline", "serve", "--port", "0", "--model", "motion"],
+        env=os.environ | seen | {"SIGHTLINE_DATA": str(tmp_path / "data")},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert end.returncode == 2
+    assert said in end.stderr
+    assert "Traceback" not in end.stderr
+    assert len(end.stderr.splitlines()) == 1, end.stderr
+    assert "Sightline is at" not in end.stdout

@@ -81,7 +81,7 @@ class Offers:
     def engines(self) -> list[str]:
         """Return the engines that run here, besides ``auto``."""
         device = self._settings.device
-        return [name for name, engine in registry.plugins("engines").items() if engine.available(device) is None]
+        return [name for name, lack in registry.answers("engines", "available", device).items() if lack is None]
 
     def engines_for(self, spec: str) -> list[str]:
         """Return the engines that run here and can run a model; none for a model that needs no engine."""

@@ -11,6 +11,7 @@ from functools import partial
 from fastapi import FastAPI
 
 from sightline.core import registry
+from sightline.core.errors import FAULTS, told
 from sightline.core.net import is_loopback
 from sightline.core.version import __version__
 from sightline.inference.offers import Offers
@@ -66,9 +67,13 @@ def create_app(settings: Settings, *, load: LoadByKey | None = None) -> FastAPI:
         async with AsyncExitStack() as stack:
             stack.callback(drawing.close)
             stack.push_async_callback(hub.supervisor.close)
-            for transport in registry.plugins("transports").values():
-                await stack.enter_async_context(transport.serve(app, hub, drawing))
-            state.dispatchers = await stack.enter_async_context(dispatchers(hub, settings.outputs))
+            try:
+                for transport in registry.plugins("transports").values():
+                    await stack.enter_async_context(transport.serve(app, hub, drawing))
+                state.dispatchers = await stack.enter_async_context(dispatchers(hub, settings.outputs))
+            except FAULTS as e:
+                state.not_started = told(e)
+                raise
             stack.callback(hub.close, "the server is shutting down")  # before the outputs' last moment
             hub.supervisor.start(MODELS, pool.run, essential=True)
             hub.supervisor.start("hub", hub.run, essential=True)

@@ -5,13 +5,16 @@ Records are text or JSON. They go to standard error, and to a file that rotates 
 
 from __future__ import annotations
 
+import copy
 import json
 import logging
+import queue
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from logging.handlers import RotatingFileHandler
+from logging.handlers import QueueHandler, QueueListener, RotatingFileHandler
 from pathlib import Path
 from typing import Any, Literal
 
@@ -29,6 +32,8 @@ FILE_BYTES = 10_000_000
 """Size of a log file after which the next one begins."""
 FILES = 5
 """Full log files that are kept."""
+WAITING = 10_000
+"""Records that wait for the disk."""
 MOST_KINDS = 256
 """Kinds that are told apart. Libraries may log messages that are never the same."""
 
@@ -128,17 +133,56 @@ class Flood(logging.Filter):
         logging.getLogger(name).log(level, "%d more like this: %s", kind.left_out, message)
 
 
+class Behind(QueueHandler):
+    """Hands records to a thread in which ``target`` writes them, so that a slow disk holds up nobody.
+
+    Records for which there is no room are left out, and the next one says how many.
+    """
+
+    queue: queue.Queue[logging.LogRecord]
+
+    def __init__(self, target: logging.Handler) -> None:
+        super().__init__(queue.Queue(WAITING))
+        self._lost = 0
+        self._listener = QueueListener(self.queue, target)
+        self._listener.start()
+
+    def prepare(self, record: logging.LogRecord) -> logging.LogRecord:
+        """Return a copy with its traceback, which ``target`` formats in its own way."""
+        return copy.copy(record)
+
+    def enqueue(self, record: logging.LogRecord) -> None:
+        """Put a record where the thread finds it."""
+        if self._lost:
+            record.msg, record.args = f"{self._lost} lines are missing before this: {record.getMessage()}", None
+        try:
+            self.queue.put_nowait(record)
+            self._lost = 0
+        except queue.Full:
+            self._lost += 1
+
+    def close(self) -> None:
+        """Wait until everything is written."""
+        with suppress(queue.Full):  # the disk hangs
+            self._listener.stop()
+        super().close()
+
+
 def set_up(level: str, form: Literal["text", "json"] = "text", file: Path | None = None) -> None:
     """Send the log to standard error and to ``file``, as above. Raises ConfigError for a file that can't be written."""
-    handlers: dict[logging.Handler, str] = {logging.StreamHandler(): "%H:%M:%S"}
+    handlers: list[logging.Handler] = [_formatted(logging.StreamHandler(), form, "%H:%M:%S")]
     if file is not None:
         try:
             rotating = RotatingFileHandler(file, maxBytes=FILE_BYTES, backupCount=FILES, encoding="utf-8")
         except OSError as e:
             raise ConfigError(f"log_file {file}: {e.strerror}; expected a file that can be written") from None
-        handlers[rotating] = "%Y-%m-%d %H:%M:%S"
+        handlers.append(Behind(_formatted(rotating, form, "%Y-%m-%d %H:%M:%S")))
     flood = Flood()
-    for handler, date in handlers.items():
-        handler.setFormatter(JsonLine() if form == "json" else OneLine(TEXT, date))
+    for handler in handlers:
         handler.addFilter(flood)
-    logging.basicConfig(level=level.upper(), handlers=list(handlers))
+    logging.basicConfig(level=level.upper(), handlers=handlers)
+
+
+def _formatted(handler: logging.Handler, form: Literal["text", "json"], date: str) -> logging.Handler:
+    handler.setFormatter(JsonLine() if form == "json" else OneLine(TEXT, date))
+    return handler

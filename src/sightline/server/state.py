@@ -44,6 +44,8 @@ class ServerState:
     """TLS context of the server; None for plain HTTP."""
     started_at: float = 0.0
     """``time.monotonic()`` at the start."""
+    not_started: str | None = None
+    """Why the app could not start; None where it did."""
     hub: Hub = field(init=False)
     drawing: Drawing = field(init=False)
     predictor: Predictor = field(init=False)

@@ -8,6 +8,7 @@ import logging
 import socket
 import ssl
 from collections.abc import Callable
+from contextlib import suppress
 from types import FrameType
 from typing import Any, TypeAlias
 
@@ -178,15 +179,30 @@ class Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start serving, and watch over it from then on."""
         asyncio.get_running_loop().set_exception_handler(_failed)
-        await super().startup([])  # uvicorn itself opens no listener
-        if self.started:
-            self._listeners = [self._listener(bound) for bound in sockets or []]
+        uvicorn_log = logging.getLogger("uvicorn.error")
+        uvicorn_log.disabled = True  # it would write a traceback of Starlette's
+        try:
+            with suppress(SystemExit):  # which is how it says that the app did not start
+                await super().startup([])  # uvicorn itself opens no listener
+        finally:
+            uvicorn_log.disabled = False
+        if not self.started:
+            self._fail(self._state.not_started or "the app did not start")
+        elif self._listens(sockets or []):
             if self._on_ready is not None:
                 self._on_ready(*self._urls)
             self._service_manager.ready()
             self._watching = asyncio.create_task(self._watch())
             if self._tunnel is not None:
                 self._tunnelling = asyncio.create_task(self._keep_tunnel(self._tunnel))
+
+    def _listens(self, sockets: list[socket.socket]) -> bool:
+        """Accept connections. False where another program was faster to take the port."""
+        try:
+            self._listeners = [self._listener(bound) for bound in sockets]
+        except OSError as e:
+            self._fail(f"can't listen on {self._urls[0]}: {e.strerror}")
+        return not self.should_exit
 
     def _listener(self, bound: socket.socket) -> Listener:
         def protocol(connection: OpenConnection) -> asyncio.BaseProtocol:

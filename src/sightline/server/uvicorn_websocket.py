@@ -20,7 +20,8 @@ log = logging.getLogger(__name__)
 FAREWELL_S = 3.0
 """Seconds that a peer has to take the last message before its connection is aborted."""
 REASON_S = 0.5
-"""Seconds that a peer over TLS, where nothing can be half closed, has to read why it is closed."""
+"""Seconds to read why it is closed, for a peer over TLS, where nothing can be half closed, or one that goes on sending.
+"""
 UNHEARD = 1 << 22
 """Bytes that are read and thrown away after a close, so that a peer in the middle of sending can read why."""
 MAX_FRAGMENTS = 1024
@@ -96,8 +97,9 @@ class TimedWebSocket(WebSocketsSansIOProtocol):
     def data_received(self, data: bytes) -> None:
         if self.close_sent:
             self._unheard += len(data)
-            if self._unheard > UNHEARD:
+            if self._unheard - len(data) <= UNHEARD < self._unheard:  # it only writes: it had time to read why
                 self.transport.pause_reading()
+                self.loop.call_later(REASON_S, self.transport.abort)
             if self._unheard > PIECE or self.conn.parser_exc is not None:  # not the peer's own close, or not any more
                 return
         # A whole read may hold 37,000 frames of 7 bytes, 0.3 s of the loop's time, before any of them is counted.

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
 from sightline import profiles
-from sightline.core.errors import ConfigError, ModelError
+from sightline.core.errors import FAULTS, ConfigError, ModelError, SightlineError, cancelled, told
 from sightline.core.registry import load, plugins
 from sightline.core.types import Engine
 from sightline.engines._select import choose
@@ -210,13 +210,26 @@ def _build(path: Path, engine: Engine, imgsz: int | None, family: str | None, pr
 def _fitting(graph: Graph, families: Mapping[str, Any], family: str | None) -> list[str]:
     """The families that the graph surely is of; if one is said, that one where its shapes fit."""
     if family is None:
-        return [name for name, module in families.items() if module.recognise(graph)]
+        return [name for name, module in families.items() if _asked(name, module.recognise, graph)]
     return [family] if family in _possible(graph, {family: families[family]}) else []
 
 
 def _possible(graph: Graph, families: Mapping[str, Any]) -> list[str]:
     """The families that the graph may be of by its shapes."""
-    return [name for name, module in families.items() if getattr(module, "fits", module.recognise)(graph)]
+    return [name for name, module in families.items() if _asked(name, getattr(module, "fits", module.recognise), graph)]
+
+
+def _asked(name: str, question: Callable[[Graph], bool], graph: Graph) -> bool:
+    """What a family says of a graph. One that fails says no: a plugin must not stand in the way of others."""
+    try:
+        return bool(question(graph))
+    except SightlineError:
+        raise
+    except FAULTS as e:
+        if cancelled(e):
+            raise
+        log.warning("family %s could not look at the model: %s", name, told(e))
+        return False
 
 
 def _graph(path: Path, engine: Engine, imgsz: int | None, words: Mapping[str, str]) -> Graph | None:
