@@ -196,9 +196,16 @@ async def test_a_models_traceback_is_in_the_log_and_forges_no_line(tmp_path: Pat
         assert any("Traceback" in line for line in server.log)
 
 
-async def test_what_native_code_prints_is_no_answer(tmp_path: Path) -> None:
-    async with wild(tmp_path) as server, peer(f"{server.ws}/ws/camera/prints") as camera:
+@pytest.mark.parametrize("form", ["text", "json"])
+async def test_what_native_code_prints_is_no_answer_and_is_in_the_log(tmp_path: Path, form: str) -> None:
+    async with (
+        wild(tmp_path, "--log-format", form) as server,
+        peer(f"{server.ws}/ws/camera/prints") as camera,
+    ):
         await warmed(server, camera, 3)
+        await server.said("xxx")
+        lines = [line for line in server.log if "xxx" in line]
+        assert all(line.startswith("    xxx" if form == "text" else "{") for line in lines)
 
 
 @pytest.mark.parametrize(("load", "reason"), [("endless", "did not load within 2 s"), ("crash", "killed by SIGSEGV")])

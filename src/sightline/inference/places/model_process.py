@@ -9,7 +9,7 @@ import signal
 import socket
 import sys
 import time
-from asyncio.subprocess import DEVNULL, Process
+from asyncio.subprocess import DEVNULL, PIPE, STDOUT, Process
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence, Set
 from typing import NamedTuple, TypeAlias
@@ -45,6 +45,11 @@ log = logging.getLogger(__name__)
 GRACE_S = 0.1
 """Time for an answer that is on its way when a deadline is over, as this process itself may have stood still."""
 
+
+MOST_PRINTED = 4096
+"""Bytes of what a process prints that make one record."""
+PRINT_S = 0.1
+"""Seconds between two such records."""
 
 Said: TypeAlias = ReadyMessage | AnswersMessage
 
@@ -95,7 +100,8 @@ class ModelProcess(asyncio.Protocol):
                 *(sys.executable, "-m", "sightline.inference.places.child", *map(str, fds)),
                 pass_fds=fds,
                 stdin=DEVNULL,
-                stdout=2,  # what native code prints is for people
+                stdout=PIPE,  # what native code prints is for people, in the log's own form
+                stderr=STDOUT,
                 start_new_session=True,
             )
         except OSError as e:
@@ -104,6 +110,8 @@ class ModelProcess(asyncio.Protocol):
             theirs.close()
             if self._process is None:
                 ours.close()
+        assert self._process.stdout is not None
+        self._printed = asyncio.create_task(_overhear(self._process.stdout))
         self._watch = asyncio.create_task(self._watched(self._process, self._transport))
 
     async def load(self, request: LoadRequest, may_take: float) -> ModelFacts:
@@ -177,6 +185,8 @@ class ModelProcess(asyncio.Protocol):
         code = await process.wait()
         await self._hung_up.wait()
         transport.close()
+        await asyncio.wait([self._printed], timeout=PRINT_S)
+        self._printed.cancel()  # another process may still have its end
         self._why = self._why or _end(code)
         if self._deadline is not None:
             self._deadline.cancel()
@@ -226,18 +236,30 @@ class ModelProcess(asyncio.Protocol):
             self._begin_turn()
 
     def _log(self, line: LogMessage) -> None:
-        if log.isEnabledFor(line.level):
-            record = log.makeRecord(log.name, line.level, "", 0, "%s", (line.message,), None)
-            if line.traceback is not None:  # no line of it may look like a record of ours
-                lines = (text if text.isprintable() else ascii(text) for text in line.traceback.split("\n"))
-                record.exc_text = "\n".join(f"    {text}" for text in lines)
-            log.handle(record)
+        _write(line.level, line.message, line.traceback)
 
     def _nonsense(self, what: str) -> ModelError:
         """End a process that does not keep to the protocol."""
         self._unread.clear()
         self.kill(f"the model's process can't be understood: {what[:200]}")
         return ModelError(self._why)
+
+
+async def _overhear(printed: asyncio.StreamReader) -> None:
+    """Log what the process prints. One that prints without end is held up by it, and nobody else."""
+    while data := await printed.read(MOST_PRINTED):
+        _write(logging.WARNING, "a model's process printed:", data.decode(errors="replace").rstrip("\n"))
+        await asyncio.sleep(PRINT_S)
+
+
+def _write(level: int, message: str, lines: str | None) -> None:
+    """Log a message with lines below it, none of which may look like a record of ours."""
+    if log.isEnabledFor(level):
+        record = log.makeRecord(log.name, level, "", 0, "%s", (message,), None)
+        if lines is not None:
+            printable = (text if text.isprintable() else ascii(text) for text in lines.split("\n"))
+            record.exc_text = "\n".join(f"    {text}" for text in printable)
+        log.handle(record)
 
 
 def _picture(ask: Ask, places: Iterator[int]) -> PictureMessage:
