@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from chaos.common import Case
+    from chaos.common import Case, Finding
 
 CASES = {
     "websocket": "fuzz_websocket",
@@ -31,3 +32,8 @@ def load(name: str) -> Case:
     """The function of a program."""
     found: Case = getattr(importlib.import_module(f"chaos.{CASES[name]}"), name)
     return found
+
+
+def run(name: str, *, short: bool) -> list[Finding]:
+    """Run one program in this process."""
+    return list(asyncio.run(load(name)(short)))

@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from chaos.common import MB, RESULTS, Finding, Watched, percentile, witness
+from chaos.common import MB, RESULTS, Finding, Watched, percentile, step_back, witness
 
 COUNT, SHORT = 200_000, 1_500
 """Messages of one transport."""
@@ -75,6 +75,8 @@ async def fuzz(
                 group.create_task(sessions(random.Random(seed + number), most))
 
     async with witness(house.server, token=token) as good:
+        if count > SHORT:
+            step_back()
         alone = await good.p99(ALONE_S if count > SHORT else ALONE_SHORT_S)
         await side_by_side(int(count * WARM), SEED)
         warm, before = tally.taken, house.mark()
