@@ -8,7 +8,7 @@ import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from fractions import Fraction
-from typing import Any
+from typing import Any, Protocol
 
 import av
 import numpy as np
@@ -19,7 +19,7 @@ from aiortc import (
     RTCPeerConnection,
     RTCSessionDescription,
 )
-from httpx2 import Response
+from httpx2 import AsyncClient, Response
 from numpy.typing import NDArray
 
 from support.serving import Json, Running, left
@@ -32,7 +32,7 @@ class Clip(MediaStreamTrack):
 
     kind = "video"
 
-    def __init__(self, *, width: int = 320, height: int = 180, fps: int = 30) -> None:
+    def __init__(self, *, width: int = 320, height: int = 180, fps: float = 30) -> None:
         super().__init__()
         self.sent = 0
         self._size, self._fps = (width, height), fps
@@ -49,7 +49,7 @@ class Clip(MediaStreamTrack):
     async def recv(self) -> av.VideoFrame:
         await asyncio.sleep(max(0.0, self._began + self.sent / self._fps - time.monotonic()))
         frame = av.VideoFrame.from_ndarray(self.picture(self.sent), format="bgr24").reformat(format="yuv420p")
-        frame.pts, frame.time_base = self.sent * 90000 // self._fps, Fraction(1, 90000)
+        frame.pts, frame.time_base = int(self.sent * 90000 / self._fps), Fraction(1, 90000)
         self.sent += 1
         return frame
 
@@ -86,6 +86,13 @@ async def on_the_pixels(watcher: Remote, least: int = 15) -> None:
         ]
         both = max(fits, key=len)
     assert sum(boxed(message, x) for x, message in both) >= 0.9 * len(both)
+
+
+class Served(Protocol):
+    """A server that can be called."""
+
+    @property
+    def http(self) -> AsyncClient: ...
 
 
 class Remote:
@@ -133,7 +140,7 @@ class Remote:
         except TimeoutError:
             raise AssertionError(f"only these came: {self.messages[-5:]}") from None
 
-    async def call(self, server: Running, path: str, **headers: str) -> Response:
+    async def call(self, server: Served, path: str, **headers: str) -> Response:
         """Offer, and take the answer."""
         await self.connection.setLocalDescription(await self.connection.createOffer())
         offered = self.change(self.connection.localDescription.sdp)
@@ -163,11 +170,11 @@ async def remote() -> AsyncGenerator[Remote]:
 
 @asynccontextmanager
 async def camera(
-    server: Running, name: str, query: str = "", *, talks: bool = True, **clip: int
+    server: Served, name: str, query: str = "", *, talks: bool = True, clip: Clip | None = None, **made: int
 ) -> AsyncGenerator[Remote]:
-    """A peer that publishes a clip."""
+    """A peer that publishes a clip: this one, or one that is made so."""
     async with remote() as peer:
-        peer.connection.addTransceiver(Clip(**clip), "sendonly")
+        peer.connection.addTransceiver(clip or Clip(**made), "sendonly")
         if talks:
             peer.talk()
         response = await peer.call(server, f"/whip/{name}{query}")

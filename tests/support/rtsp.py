@@ -7,6 +7,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from fractions import Fraction
 from types import TracebackType
 
 import av
@@ -37,10 +38,12 @@ class RtspServer:
         port: int = 0,
         *,
         size: tuple[int, int] = (160, 120),
-        fps: int = 25,
+        fps: float = 25,
         login: str = "",
         picture: Callable[[int, int, int], Image] = moving,
+        count: int | None = None,
     ) -> None:
+        """``count``: pictures after which the connection ends, and no other is accepted."""
         self.size = size
         self.number = 0
         """Of the next picture; every ``fps`` of them there is a key frame."""
@@ -51,6 +54,7 @@ class RtspServer:
         """What clients asked for in SETUP."""
         self.frozen = threading.Event()
         self._fps = fps
+        self._count = count
         self._over = threading.Event()
         self._listener = socket.create_server(("127.0.0.1", port))
         self.port: int = self._listener.getsockname()[1]
@@ -135,20 +139,27 @@ class RtspServer:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as packets, contextlib.suppress(OSError):
             packets.bind(("127.0.0.1", 0))
             packets.setblocking(False)
-            while not self._over.is_set():
+            while not self._over.is_set() and not self._done:
                 self._send(packets, connection, target)
+            if self._done:
+                self._listener.close()
+                connection.shutdown(socket.SHUT_RDWR)
+
+    @property
+    def _done(self) -> bool:
+        return self.number == self._count
 
     def _send(self, packets: socket.socket, connection: socket.socket, target: tuple[str, int] | None) -> None:
         """Pictures of one size, until the size changes or it is over."""
         size = self.size
         with av.open(f"rtp://127.0.0.1:{packets.getsockname()[1]}?pkt_size=1200", "w", format="rtp") as container:
             options = {"preset": "ultrafast", "tune": "zerolatency", "x264-params": "repeat-headers=1"}
-            stream = container.add_stream("libx264", rate=self._fps, options=options)
+            stream = container.add_stream("libx264", rate=Fraction(self._fps).limit_denominator(1000), options=options)
             stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"
-            stream.codec_context.gop_size = self._fps
+            stream.codec_context.gop_size = max(1, round(self._fps))
             self.number = 0
             due = time.monotonic()
-            while not self._over.wait(due - time.monotonic()) and size == self.size:
+            while not self._over.wait(due - time.monotonic()) and size == self.size and not self._done:
                 due += 1 / self._fps
                 if not self.frozen.is_set():
                     image = np.ascontiguousarray(self._picture(self.number, *size))

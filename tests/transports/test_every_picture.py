@@ -4,127 +4,276 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import itertools
 import threading
 import time
-from collections.abc import AsyncIterator
+from collections import defaultdict
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from fractions import Fraction
 from io import BufferedIOBase
+from pathlib import Path
 
+import av
 import cv2
-import pytest
-import pytest_asyncio
+import httpx2
+import numpy as np
+from numpy.typing import NDArray
 
-from sightline.client import AsyncClient, Result
-from support.clips import number_of, numbered
-from support.http_files import sending
-from support.rtc import camera
-from support.serving import Json, Peer, Running, balanced, peer, pixels, serving
+from sightline.client import AsyncClient
+from sightline.core.predictions import Detections, Prediction
+from sightline.core.types import Image
+from sightline.models.base import Options
+from support import rtc
+from support.clips import number_of, numbered, write_clip
+from support.http_files import files, sending
+from support.inside import Inside, inside
+from support.rtsp import RtspServer
+from support.serving import Json, balanced
+from support.working import RIGHT, Scripted, loading
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(180)]
-RATES = {0.5: 2, 1: 3, 5: 6, 10: 10, 25: 25, 60: 60}
-"""Pictures a second, and how many of them a test sends."""
+RATES = {0.5: 3, 1: 4, 5: 8, 10: 12, 25: 20, 60: 40}
+"""Pictures a second, and how many of them there are."""
+COUNTED = {"unwatched", "adapted", "replaced", "rate", "late", "undecodable", "closed"}
+"""Reasons that a picture may be left out for, where everything goes well."""
+
+
+class Reading(Scripted):
+    """A model that reads the numbers out of the pictures that it is given."""
+
+    def __init__(self) -> None:
+        super().__init__(lambda _: RIGHT)
+        self.numbers: dict[str, list[int]] = defaultdict(list)
+
+    def predict(
+        self,
+        images: Sequence[Image],
+        *,
+        options: Sequence[Options] | None = None,
+        streams: Sequence[str] | None = None,
+        stages: dict[str, float] | None = None,
+    ) -> list[Prediction]:
+        for image, stream in zip(images, streams or (), strict=True):
+            self.numbers[stream].append(number_of(image))
+        return [Detections.empty() for _ in images]
+
+
+@dataclass(frozen=True)
+class Pace:
+    """``count`` pictures, ``fps`` a second, from when ``begin`` is set. ``over`` ends all cameras."""
+
+    fps: float
+    count: int
+    begin: threading.Event
+    over: threading.Event
+
+    def __iter__(self) -> Iterator[int]:
+        self.begin.wait(60)
+        began = time.monotonic()
+        for number in range(self.count):
+            self.over.wait(began + number / self.fps - time.monotonic())
+            yield number
+
+    async def pictures(self) -> AsyncIterator[bytes]:
+        began = time.monotonic()
+        for number in range(self.count):
+            await asyncio.sleep(began + number / self.fps - time.monotonic())
+            yield jpeg(number)
 
 
 def jpeg(number: int) -> bytes:
     return cv2.imencode(".jpg", numbered(number))[1].tobytes()
 
 
-@pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def server() -> AsyncIterator[Running]:
-    async with serving("--tcp-port", "0", "--no-static-skip") as running:
-        yield running
+# Ways in that the server pulls: what a source is named by
 
 
-async def watched(viewer: Peer, numbers: list[int]) -> None:
-    """Read the numbers out of the pictures that a viewer gets."""
-    while True:
-        message, data = await viewer.next("frame_metadata")
-        assert data is not None
-        numbers.append(number_of(pixels(data[: message["jpeg_bytes"]])))
+def once(send: Callable[[BufferedIOBase], None], pace: Pace) -> Callable[[BufferedIOBase], None]:
+    """Who comes again gets nothing."""
+    began = threading.Event()
+
+    def first(out: BufferedIOBase) -> None:
+        if began.is_set():
+            pace.over.wait(60)
+        else:
+            began.set()
+            send(out)
+
+    return first
 
 
-def settled(stream: Json, count: int) -> bool:
-    return bool(stream["received"] == count and stream["in_flight"] == 0)
+def motion_jpeg(stack: ExitStack, pace: Pace, folder: Path) -> str:
+    def send(out: BufferedIOBase) -> None:
+        for number in pace:
+            data = jpeg(number)
+            out.write(b"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n" % len(data))
+            out.write(data + b"\r\n")
+        pace.over.wait(60)
+
+    return stack.enter_context(sending(send))
 
 
-async def test_motion_jpeg_cameras_of_every_rate_lose_nothing_without_a_word() -> None:
-    """Fault 1: 1 fps gave 2 results of 20, 5 fps 13 of 100, and nothing was counted."""
+def rtsp(stack: ExitStack, pace: Pace, folder: Path) -> str:
+    def picture(number: int, width: int, height: int) -> Image:
+        pace.begin.wait(60)
+        return numbered(number, width, height)
+
+    server = RtspServer(fps=pace.fps, size=(64, 48), picture=picture, count=pace.count)
+    return stack.enter_context(server).url
+
+
+def live_video(stack: ExitStack, pace: Pace, folder: Path) -> str:
+    def send(out: BufferedIOBase) -> None:
+        with av.open(out, "w", format="mpegts", options={"flush_packets": "1"}) as container:
+            video = container.add_stream("libx264", rate=60, options={"preset": "ultrafast", "tune": "zerolatency"})
+            video.width, video.height, video.pix_fmt = 64, 48, "yuv420p"
+            for number in pace:
+                frame = av.VideoFrame.from_ndarray(numbered(number), format="bgr24")
+                frame.pts, frame.time_base = round(number / pace.fps * 1000), Fraction(1, 1000)
+                container.mux(video.encode(frame))
+
+    return stack.enter_context(sending(once(send, pace), "video/mp2t"))
+
+
+def clip(pace: Pace, folder: Path) -> Path:
+    folder.mkdir()
+    times = [number / pace.fps for number in range(pace.count)]
+    return write_clip(folder / f"{pace.fps:g}.mp4", map(numbered, range(pace.count)), times=times)
+
+
+def video_file(stack: ExitStack, pace: Pace, folder: Path) -> str:
+    return str(clip(pace, folder))
+
+
+def video_over_http(stack: ExitStack, pace: Pace, folder: Path) -> str:
+    return f"{stack.enter_context(files(clip(pace, folder).parent))}/{pace.fps:g}.mp4"
+
+
+def snapshots(stack: ExitStack, pace: Pace, folder: Path) -> str:
+    """A camera that has another picture whenever it is asked."""
+    pictures = iter(pace)
+
+    def send(out: BufferedIOBase) -> None:
+        number = next(pictures, None)
+        if number is None:
+            pace.over.wait(60)
+        else:
+            out.write(jpeg(number))
+
+    return f"{stack.enter_context(sending(send, 'image/jpeg'))}/snap#fps={pace.fps:g}"
+
+
+def pictures_folder(stack: ExitStack, pace: Pace, folder: Path) -> str:
+    folder.mkdir()
+    for number in range(pace.count):
+        (folder / f"{number}.jpg").write_bytes(jpeg(number))
+    return str(folder)
+
+
+PULLED = {
+    "mjpeg": motion_jpeg,
+    "rtsp": rtsp,
+    "live": live_video,
+    "file": video_file,
+    "http": video_over_http,
+    "snapshots": snapshots,
+    "folder": pictures_folder,
+}
+FIXED = {"folder": (1,)}
+"""Rates of ways that have no other."""
+
+
+def name_of(way: str, fps: float) -> str:
+    return f"{way}-{fps * 10:g}"
+
+
+# Ways in that a peer pushes
+
+
+async def over_client(address: str, pace: Pace, name: str) -> None:
+    async with AsyncClient(address) as client:
+        answers = [answer async for answer in client.publish(name, pace.pictures(), adapt=False)]
+    assert sorted(answer.seq for answer in answers) == list(range(pace.count)), "one answer each"
+
+
+async def websocket(server: Inside, pace: Pace, name: str) -> None:
+    await over_client(server.ws, pace, name)
+
+
+async def tcp(server: Inside, pace: Pace, name: str) -> None:
+    await over_client(server.tcp, pace, name)
+
+
+@dataclass
+class Calling:
+    http: httpx2.AsyncClient
+
+
+class NumberedVideo(rtc.Clip):
+    """Ends with silence."""
+
+    def __init__(self, pace: Pace) -> None:
+        super().__init__(fps=pace.fps)
+        self._count = pace.count
+
+    def picture(self, number: int) -> NDArray[np.uint8]:
+        return numbered(number, 320, 180)
+
+    async def recv(self) -> av.VideoFrame:
+        if self.sent == self._count:
+            await asyncio.Event().wait()
+        return await super().recv()
+
+
+async def webrtc(server: Inside, pace: Pace, name: str) -> None:
+    async with (
+        httpx2.AsyncClient(base_url=server.http, timeout=30) as http,
+        rtc.camera(Calling(http), name, clip=NumberedVideo(pace)),
+    ):
+        await server.figures(lambda s: settled(s["streams"].get(name), pace.count))
+
+
+async def posted(server: Inside, pace: Pace, name: str) -> None:
+    async with httpx2.AsyncClient(base_url=server.http, timeout=30) as http:
+        answers = [await http.post("/api/predict", content=data) async for data in pace.pictures()]
+    assert [answer.status_code for answer in answers] == [200] * pace.count
+
+
+PUSHED = {"websocket": websocket, "tcp": tcp, "webrtc": webrtc, "posted": posted}
+
+
+def settled(ledger: Json | None, count: int) -> bool:
+    return ledger is not None and bool(ledger["received"] >= count and ledger["in_flight"] == 0)
+
+
+async def test_each_picture_is_answered_or_counted_on_every_way_at_every_rate(tmp_path: Path) -> None:
+    """Fault 1: motion JPEG of 1 fps gave 2 results of 20, of 5 fps 13 of 100, and nothing was counted."""
     begin, over = threading.Event(), threading.Event()
-
-    def camera_of(fps: float, count: int) -> contextlib.AbstractContextManager[str]:
-        def send(out: BufferedIOBase) -> None:
-            begin.wait(60)
-            for number in range(count):
-                data = jpeg(number)
-                out.write(b"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n" % len(data))
-                out.write(data + b"\r\n")
-                time.sleep(1 / fps)
-            over.wait(60)
-
-        return sending(send)
-
+    paces = {fps: Pace(fps, count, begin, over) for fps, count in RATES.items()}
+    pulled = {name_of(way, fps): (way, paces[fps]) for way in PULLED for fps in FIXED.get(way, RATES)}
+    pushed = {name_of(way, fps): (way, paces[fps]) for way in PUSHED for fps in RATES}
+    reading = Reading()
     async with contextlib.AsyncExitStack() as stack:
-        options: list[str] = []
-        for fps, count in RATES.items():
-            options += ["--source", f"at{fps * 10:g}={stack.enter_context(camera_of(fps, count))}"]
         stack.callback(over.set)
-        server = await stack.enter_async_context(serving("--no-static-skip", *options))
-        seen: dict[str, list[int]] = {f"at{fps * 10:g}": [] for fps in RATES}
-        watching = []
-        for name, numbers in seen.items():
-            viewer = await stack.enter_async_context(peer(f"{server.ws}/ws/view/{name}"))
-            watching.append(asyncio.create_task(watched(viewer, numbers)))
+        cameras = stack.enter_context(ExitStack())
+        sources = {name: PULLED[way](cameras, pace, tmp_path / name) for name, (way, pace) in pulled.items()}
+        wanting = {"kind": "jsonl", "path": str(tmp_path / "out.jsonl")}  # all results, from the first
+        given: Json = {"sources": sources, "outputs": [wanting], "workers": 1, "static_skip": False}
+        server = await stack.enter_async_context(
+            inside(load=loading(reading), max_streams=128, webrtc_peers=16, **given)
+        )
         begin.set()
-        for (fps, count), (name, numbers) in zip(RATES.items(), seen.items(), strict=True):
-            stats = await server.until(lambda s, n=name, c=count: settled(s["streams"][n], c))  # type: ignore[misc]
-            stream = stats["streams"][name]
-            assert balanced(stream)
-            assert stream["received"] == count
-            assert numbers == sorted(set(numbers))
-            assert set(stream["dropped"]) <= {"replaced", "rate", "late"}
-            if fps <= 5:
-                await server.until(lambda _, found=numbers, c=count: len(found) == c)  # type: ignore[misc]
-                assert (numbers, stream["dropped"]) == (list(range(count)), {})
-        for name, numbers in seen.items():  # no more pictures come, so none is waited for
-            answer = await server.http.get(f"/snapshot/{name}.jpg?mode=boxes&opacity=0")
-            assert answer.status_code == 200
-            assert number_of(pixels(answer.content)) == numbers[-1]
-        for task in watching:
-            task.cancel()
-        await asyncio.gather(*watching, return_exceptions=True)
+        await asyncio.gather(*(PUSHED[way](server, pace, name) for name, (way, pace) in pushed.items()))
+        counts = {name: pace.count for name, (way, pace) in (pulled | pushed).items() if way != "posted"}
+        stats = await server.figures(lambda s: all(settled(s["streams"].get(n), count) for n, count in counts.items()))
         over.set()
-
-
-@pytest.mark.parametrize("transport", ["ws", "tcp"])
-@pytest.mark.parametrize("fps", [5, 60])
-async def test_pushed_pictures_all_have_an_answer(server: Running, transport: str, fps: int) -> None:
-    count, name = RATES[fps], f"{transport}{fps}"
-
-    async def pictures() -> AsyncIterator[bytes]:
-        for number in range(count):
-            yield jpeg(number)
-            await asyncio.sleep(1 / fps)
-
-    numbers: list[int] = []
-    async with AsyncClient(getattr(server, transport)) as client, peer(f"{server.ws}/ws/view/{name}") as viewer:
-        watching = asyncio.create_task(watched(viewer, numbers))
-        answers = [answer async for answer in client.publish(name, pictures(), adapt=False)]
-        watching.cancel()
-        await asyncio.gather(watching, return_exceptions=True)
-    assert sorted(answer.seq for answer in answers) == list(range(count))
-    stream = await server.stream(name)
-    assert (stream["received"], stream["delivered"]) == (count, sum(isinstance(a, Result) for a in answers))
-    assert balanced(stream)
-    assert numbers == sorted(set(numbers))
-
-
-async def test_pictures_over_webrtc_are_all_in_the_ledger(server: Running) -> None:
-    async with camera(server, "rtc", fps=10) as door:
-        await door.until(lambda: len(door.of("result")) + len(door.of("dropped")) > 15)
-        times = [message["rtp_timestamp"] for message in door.of("result")]
-    stats = await server.until(lambda s: s["streams"]["rtc"]["in_flight"] == 0)
-    stream = stats["streams"]["rtc"]
-    assert balanced(stream)
-    assert set(stream["dropped"]) <= {"replaced", "late", "undecodable", "closed"}
-    steps = {round((b - a) / 9000) for a, b in itertools.pairwise(times)}
-    assert steps == {1} or stream["dropped"], "none is missing that is not counted"
+    for name, count in counts.items():
+        ledger, numbers = stats["streams"][name], reading.numbers[name]
+        told = f"{name}: {numbers} of {count}, {ledger}"
+        assert balanced(ledger), told
+        assert (ledger["received"], ledger["failed"]) == (count, 0), told
+        assert numbers == sorted(set(numbers)), told
+        assert len(numbers) == ledger["delivered"], told
+        assert set(ledger["dropped"]) <= COUNTED, told
+    assert balanced(stats["posted"])
+    assert stats["posted"]["delivered"] == sum(RATES.values())

@@ -40,7 +40,8 @@ async def test_a_pulled_stream_is_seen_by_every_kind_of_viewer_and_idle_is_free(
         assert (stream["width"], stream["height"], stream["reason"]) == (320, 180, "")
         await grows(server, "made")
         stream = await server.stream("made")
-        assert set(stream["dropped"]) == {"unwatched"}
+        assert "unwatched" in stream["dropped"]
+        assert set(stream["dropped"]) <= {"unwatched", "late"}, "late: where the machine has no time for the clock"
         assert stream["stages"] == {}, "nobody watches: no inference"
         thumbnail = await server.http.get("/api/streams/made/thumbnail.jpg")
         assert pixels(thumbnail.content).shape == (180, 320, 3)

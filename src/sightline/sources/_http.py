@@ -6,9 +6,13 @@ up a clock of 25 pictures a second, hold a picture back until the next one comes
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from sightline.core.errors import SourceError
+from sightline.sources._ffmpeg import reason_of
 
 if TYPE_CHECKING:
     from av import Packet
@@ -22,15 +26,23 @@ PICTURES = (b"\xff\xd8\xff", b"\x89PNG", b"BM", b"II*\0", b"MM\0*")
 HEADERS = re.compile(rb"\s*(--|[A-Za-z-]+:[^\r\n]*\r?\n)")
 """How motion JPEG begins: with a boundary or, from cameras that leave the first one out, with a part's headers."""
 
+log = logging.getLogger(__name__)
+
 Kind: TypeAlias = Literal["parts", "picture", "text", "video"]
 
 
 class HttpBytes:
     """An open connection. It is read by one thread, and as a file by PyAV."""
 
-    def __init__(self, url: str, options: Mapping[str, str], timeout: tuple[float, float]) -> None:
-        """Connect and wait for the first bytes. Raises av.FFmpegError or OSError."""
+    def __init__(self, name: str, url: str, options: Mapping[str, str], timeout: tuple[float, float]) -> None:
+        """Connect and wait for the first bytes. Raises av.FFmpegError, OSError or SourceError.
+
+        ``name`` stands for the address in messages. ``timeout``: seconds for the connection, and without data.
+        """
         import av
+
+        self.name = name
+        self._patience = timeout[1]
 
         # The demuxer ``data`` passes on what comes, as soon as it comes.
         more = {"raw_packet_size": str(CHUNK)}
@@ -57,7 +69,7 @@ class HttpBytes:
         return self._head
 
     def chunks(self) -> Iterator[bytes]:
-        """Yield the bytes as they come. Raises av.FFmpegError or OSError if the connection breaks off."""
+        """Yield the bytes as they come, until the connection ends or breaks off. Raises SourceError if it hangs."""
         while data := self.read(CHUNK):
             yield data
 
@@ -81,5 +93,13 @@ class HttpBytes:
         return head
 
     def _next(self) -> bytes:
-        packet = next(self._packets, None)
+        import av
+
+        try:
+            packet = next(self._packets, None)
+        except (av.error.ExitError, TimeoutError) as e:
+            raise SourceError(f"{self.name}: {reason_of(e, self._patience)}") from None
+        except (av.FFmpegError, OSError) as e:
+            log.debug("%s: the connection ended with %s", self.name, e)  # so FFmpeg says of a length that is not told
+            return b""
         return bytes(packet) if packet is not None and packet.size else b""

@@ -13,7 +13,6 @@ from sightline.core.errors import ProtocolError, SourceError
 from sightline.core.mailbox import Pipe
 from sightline.media import codecs
 from sightline.media.pictures import MAX_PIXELS
-from sightline.sources._ffmpeg import reason_of
 from sightline.sources._http import HttpBytes
 from sightline.sources.base import IDLE_S, Lose, Shot, unnoticed
 
@@ -132,16 +131,15 @@ class MotionJpeg:
     images = False
     fps: float | None = None
 
-    def __init__(self, name: str, connection: HttpBytes, patience: float, *, poll_s: float) -> None:
+    def __init__(self, connection: HttpBytes, *, poll_s: float) -> None:
         """``poll_s`` is for a camera that turns out to send one picture at a time."""
-        self.name = name
+        self.name = connection.name
         self.unreadable = 0
         self.idle = False
         self.lose: Lose = unnoticed
         self.poll_s: float | None = None
         self._if_single = poll_s
         self._connection = connection
-        self._patience = patience
         self._pipe: Pipe[tuple[float, bytes]] = Pipe(AHEAD, newest_wins=True)
         self._error: SourceError | None = None
         self._came = 0
@@ -186,17 +184,11 @@ class MotionJpeg:
             return None
 
     def _read(self) -> None:
-        import av
-
         splitter = JpegSplitter()
         try:
             self._split(splitter)
         except SourceError as e:
             self._error = e
-        except (av.FFmpegError, OSError) as e:
-            if isinstance(e, (av.error.ExitError, TimeoutError)):
-                self._error = SourceError(f"{self.name}: {reason_of(e, self._patience)}")
-            # FFmpeg reports the end of a connection without a length as an error.
         finally:
             rest = splitter.rest()
             if rest is not None:

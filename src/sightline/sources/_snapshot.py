@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Iterator
 
 from sightline.core.errors import ProtocolError, SourceError
 from sightline.media.pictures import decode_picture
-from sightline.sources._ffmpeg import reason_of
 from sightline.sources._http import HttpBytes
 from sightline.sources.base import Lose, Shot, unnoticed
-
-log = logging.getLogger(__name__)
 
 MOST_BYTES = 64 << 20
 
@@ -25,14 +21,13 @@ class Snapshot:
     images = False
     fps: float | None = None
 
-    def __init__(self, name: str, connection: HttpBytes, patience: float, *, poll_s: float) -> None:
-        self.name = name
+    def __init__(self, connection: HttpBytes, *, poll_s: float) -> None:
+        self.name = connection.name
         self.unreadable = 0
         self.idle = False
         self.lose: Lose = unnoticed
         self.poll_s: float | None = poll_s
         self._connection = connection
-        self._patience = patience
 
     def __enter__(self) -> Snapshot:
         return self
@@ -51,16 +46,9 @@ class Snapshot:
         yield Shot(image, time.time(), self.name, damaged=damaged)
 
     def _bytes(self) -> bytes:
-        import av
-
         data = bytearray()
-        try:
-            for chunk in self._connection.chunks():
-                data += chunk
-                if len(data) > MOST_BYTES:
-                    raise SourceError(f"{self.name}: a picture of more than {MOST_BYTES >> 20} MB")
-        except (av.error.ExitError, TimeoutError) as e:
-            raise SourceError(f"{self.name}: {reason_of(e, self._patience)}") from None
-        except (av.FFmpegError, OSError) as e:
-            log.debug("%s: the connection ended with %s", self.name, e)  # so FFmpeg says of a length that is not told
+        for chunk in self._connection.chunks():
+            data += chunk
+            if len(data) > MOST_BYTES:
+                raise SourceError(f"{self.name}: a picture of more than {MOST_BYTES >> 20} MB")
         return bytes(data)

@@ -42,6 +42,8 @@ pictures are shown when they come; those of other formats than RTSP come in burs
 POLL_S = 1.0
 """Seconds between two pictures of a camera that gives one at a time, unless asked for otherwise."""
 MIN_FPS, MAX_FPS = 0.001, 60.0
+UNMEASURED = {"fpsprobesize": "0"}
+"""Else FFmpeg holds back 20 frames to measure the frame rate: a camera of 1 fps would never open."""
 BEHIND_S = 2.0
 """Lag in seconds above which decoding skips to the next key frame."""
 SKIP_S = 10.0
@@ -75,12 +77,12 @@ def open(spec: str) -> Source:
     if url.startswith("http"):
         options["protocol_whitelist"] = "http,https,httpproxy,tcp,tls,crypto,data"
         options["http_proxy"] = _gate.proxy_for(url)
-    if url.startswith("rtsp"):
-        options["fpsprobesize"] = "0"  # else FFmpeg holds back 20 frames to measure the frame rate
     with _opening(name, url):
         if url.startswith("http"):
             return _http(name, url, options, _poll_s(name, option))
-        return _video(name, url, options, READ_S)
+        if url.startswith("rtsp"):
+            return _rtsp(name, url, options | UNMEASURED)
+        return _video(name, url, options | UNMEASURED, READ_S)
 
 
 def _option(spec: str) -> tuple[str, str]:
@@ -122,22 +124,30 @@ def _opening(name: str, url: str) -> Iterator[None]:
 def _http(name: str, url: str, options: dict[str, str], poll_s: float) -> Source:
     """Open what an HTTP address gives, by its first bytes."""
     patience = max(OPEN_S, READ_S)
-    connection = HttpBytes(url, options, (OPEN_S, patience))
+    connection = HttpBytes(name, url, options, (OPEN_S, patience))
     if connection.kind == "parts" or (connection.kind == "picture" and connection.size is None):
-        return MotionJpeg(name, connection, patience, poll_s=poll_s)
+        return MotionJpeg(connection, poll_s=poll_s)
     if connection.kind == "picture":
-        return Snapshot(name, connection, patience, poll_s=poll_s)
+        return Snapshot(connection, poll_s=poll_s)
     if heif.is_heic(connection.head):
         connection.close()
         raise SourceError(f"{name}: {heif.ADVICE}")
     if connection.kind == "video" and connection.size is None:  # live: a second connection may not be allowed
-        return _video(name, connection, options, READ_S)
+        return _video(name, connection, options | UNMEASURED, READ_S)
     playlist = connection.head.lstrip().startswith(b"#EXTM3U")
     connection.close()
     if playlist:  # its segments may have any names; where they lead to is limited by the protocols
         options |= {"allowed_extensions": "ALL", "extension_picky": "0"}
         return _video(name, url, options, PLAYLIST_READ_S, format="hls")
     return _video(name, url, options, READ_S)
+
+
+def _rtsp(name: str, url: str, options: dict[str, str]) -> Source:
+    """Open a camera that says what it sends, so that FFmpeg need not look for that in the first seconds of video."""
+    try:
+        return _video(name, url, options | {"probesize": "32"}, READ_S)
+    except SourceError:  # it sends MPEG-TS, in which the video has to be found
+        return _video(name, url, options, READ_S)
 
 
 def _video(
