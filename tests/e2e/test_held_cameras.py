@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import struct
 from collections import Counter
 
-import cv2
 import numpy as np
 import pytest
 
 from sightline.core.types import Image
-from sightline.media import orientation
 from support.browsing import SLOW_MS, browsing, listen_for_errors
 from support.serving import peer, picture, pixels, serving
+from support.turned import stored
 
 WATCH = """async () => {
   const { SightlineViewer } = await import("/static/elements/sightline-viewer.js");
@@ -53,14 +51,6 @@ def scene(seq: int) -> Image:
     x, y = 10 + seq * 97 % 240, 10 + seq * 59 % 110
     image[y : y + 40, x : x + 50] = (40, 200, 240)
     return image
-
-
-def stored(image: Image, number: int) -> bytes:
-    """The picture as a camera stores it that is held otherwise, marked with how to turn it."""
-    back = {6: 8, 8: 6}.get(number, number)
-    jpeg = cv2.imencode(".jpg", orientation.upright(image, back))[1].tobytes()
-    exif = b"Exif\0\0II*\0" + struct.pack("<IHHHIHHI", 8, 1, 0x0112, 3, 1, number, 0, 0)
-    return jpeg[:2] + b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif + jpeg[2:]
 
 
 @pytest.mark.timeout(300)

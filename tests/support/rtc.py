@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Protocol
 
@@ -22,7 +23,7 @@ from aiortc import (
 from httpx2 import AsyncClient, Response
 from numpy.typing import NDArray
 
-from support.serving import Json, Running, left
+from support.serving import Json, left
 
 SDP = {"Content-Type": "application/sdp"}
 
@@ -93,6 +94,13 @@ class Served(Protocol):
 
     @property
     def http(self) -> AsyncClient: ...
+
+
+@dataclass
+class Calling:
+    """A server of which only that is known."""
+
+    http: AsyncClient
 
 
 class Remote:
@@ -183,7 +191,7 @@ async def camera(
 
 
 @asynccontextmanager
-async def viewer(server: Running, name: str, query: str = "", *, talks: bool = True) -> AsyncGenerator[Remote]:
+async def viewer(server: Served, name: str, query: str = "", *, talks: bool = True) -> AsyncGenerator[Remote]:
     """A peer that watches."""
     async with remote() as peer:
         peer.connection.addTransceiver("video", "recvonly")

@@ -204,11 +204,6 @@ async def tcp(server: Inside, pace: Pace, name: str) -> None:
     await over_client(server.tcp, pace, name)
 
 
-@dataclass
-class Calling:
-    http: httpx2.AsyncClient
-
-
 class NumberedVideo(rtc.Clip):
     """Ends with silence."""
 
@@ -228,7 +223,7 @@ class NumberedVideo(rtc.Clip):
 async def webrtc(server: Inside, pace: Pace, name: str) -> None:
     async with (
         httpx2.AsyncClient(base_url=server.http, timeout=30) as http,
-        rtc.camera(Calling(http), name, clip=NumberedVideo(pace)),
+        rtc.camera(rtc.Calling(http), name, clip=NumberedVideo(pace)),
     ):
         await server.figures(lambda s: settled(s["streams"].get(name), pace.count))
 
