@@ -270,6 +270,7 @@ async def test_engines_are_those_that_can_run_the_model(server: Running, browser
     async with camera(server, "shed"), opened(browser, f"{server.url}/view/shed") as page:
         await in_force(page, "nano")
         await page.locator("#model-more summary").click()
+        await page.locator("#model-panel").hover()  # the engines come as the pointer does
         await expect(page.locator("#engine option")).to_have_count(len(engines["nano"]))
         for name in engines["nano"]:
             await page.locator("#engine").select_option(name)

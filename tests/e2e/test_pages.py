@@ -46,6 +46,7 @@ async def browser(assets: Path, tmp_path_factory: pytest.TempPathFactory) -> Asy
 
 async def open_page(browser: Browser, url: str, **context: Any) -> tuple[Page, list[str]]:
     page = await (await browser.new_context(**context)).new_page()
+    page.set_default_timeout(SLOW_MS)
     errors = listen_for_errors(page)
     await page.goto(url)
     return page, errors
@@ -171,9 +172,10 @@ async def test_one_button_and_the_person_is_boxed_here_and_at_two_viewers(
 async def test_the_dashboard_explains_itself_and_shows_what_is_live(server: Running, browser: Browser) -> None:
     page, errors = await open_page(browser, server.url)
     async with peer(f"{server.ws}/ws/camera/porch") as camera:
-        await camera.send_frame(1, picture(1))
+        await camera.send_frame(1, picture(1)[:-2])  # without its end
         await camera.next("result")
         card = page.locator("[data-stream=porch]")
+        await expect(card).to_contain_text("A part was missing in 1 picture.")
         await expect(card).to_contain_text("yolox_nano")
         await expect(card).to_have_attribute("data-state", "live")
         await page.wait_for_function(
@@ -252,6 +254,7 @@ async def test_full_screen_has_state_and_key_and_the_export_counts_what_the_page
 ) -> None:
     """Fault 54: a scene in which nothing moves is shown, and counted."""
     page, errors = await open_page(browser, f"{server.url}/view/still")
+    await state(page, "waiting")  # it would not see pictures from before
     async with peer(f"{server.ws}/ws/camera/still") as still:
         results, seq = 0, 0
         while results < 30:
@@ -280,6 +283,33 @@ async def test_full_screen_has_state_and_key_and_the_export_counts_what_the_page
         await page.locator("#mode").focus()
         await page.keyboard.press("f")  # chooses in the list
         assert await page.evaluate("document.fullscreenElement") is None
+    assert errors == []
+    await page.context.close()
+
+
+async def test_full_screen_of_a_phone_is_the_picture(server: Running, browser: Browser) -> None:
+    """Fault 54: held upright or not, the picture takes what the screen has, and the way out is on it."""
+    screen = {"width": 390, "height": 844}
+    page, errors = await open_page(browser, f"{server.url}/view/pocket", viewport=screen, has_touch=True)
+    await state(page, "waiting")
+    async with peer(f"{server.ws}/ws/camera/pocket") as camera:
+        await camera.send_frame(1, picture(1))
+        await state(page, "live")
+        await page.locator("#fullscreen").tap()
+        leave = page.get_by_role("button", name="Leave full screen (F)")
+        await expect(leave).to_be_visible()
+        await expect(page.locator("#panel")).to_be_hidden()
+        # Chromium leaves a page's size as the test has set it.
+        for width, height in ((390, 844), (844, 390)):
+            await page.set_viewport_size({"width": width, "height": height})
+            room, box = await page.locator("#stage").bounding_box(), await leave.bounding_box()
+            assert room is not None
+            assert box is not None
+            assert room["width"] == width
+            assert room["height"] > 0.6 * height
+            assert min(box["width"], box["height"]) >= 44
+        await leave.tap()
+        await expect(page.locator("#panel")).to_be_visible()
     assert errors == []
     await page.context.close()
 

@@ -12,7 +12,7 @@ from playwright.async_api import Request, expect
 
 from sightline.server import assets, pages
 from support.browsing import browsing, listen_for_errors
-from support.serving import Running, serving
+from support.serving import Running, camera, serving
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 HTML = {"Accept": "text/html,application/xhtml+xml"}
@@ -105,20 +105,32 @@ async def test_people_get_a_page_and_programs_json(
     assert program.json()["error"]["message"]
 
 
+async def transferred(asked: list[Request]) -> int:
+    """Bytes of the answers, without pictures and results, which come over the socket."""
+    sizes = [await request.sizes() for request in asked]
+    return sum(size["responseBodySize"] + size["responseHeadersSize"] for size in sizes)
+
+
 async def test_a_browser_opens_a_page_in_one_request_when_it_comes_back(server: Running) -> None:
     """Fault 55, and 47 as a person sees it."""
     async with browsing("--host-resolver-rules=MAP cam.test 127.0.0.1") as browser:
         page = await browser.new_page()
         errors = listen_for_errors(page)
-        await page.goto(f"{server.url}/view/x")
-        await expect(page.locator("body")).to_have_attribute("data-state", "waiting")
-        asked: list[Request] = []
-        page.on("requestfinished", lambda request: asked.append(request))
-        await page.reload()
-        await expect(page.locator("body")).to_have_attribute("data-state", "waiting")
-        sizes = [await request.sizes() for request in asked if "/api/" not in request.url]
-        transferred = [size["responseBodySize"] + size["responseHeadersSize"] for size in sizes]
-        assert sum(transferred) < 5_000
+        async with camera(server, "x"):
+            asked: list[Request] = []
+            page.on("requestfinished", lambda request: asked.append(request))
+            await page.goto(f"{server.url}/view/x")
+            await expect(page.locator("#model-name")).to_have_text("motion")
+            assert await transferred(asked) < 90_000
+            asked.clear()
+            await page.reload()
+            await expect(page.locator("#model-name")).to_have_text("motion")
+            await expect(page.locator("body")).to_have_attribute("data-state", "live")
+            assert await transferred(asked) < 5_000
+            assert not [request.url for request in asked if "/api/models" in request.url]
+            await page.locator("#model-chosen").click()
+            await expect(page.locator("#model-offers-list button.offer").first).to_be_visible()
+            await page.locator("#model-offers-close").click()
 
         await page.goto(f"{server.url.replace('127.0.0.1', 'cam.test')}/view/x")
         await expect(page.locator("h1")).to_have_text("This is not allowed here")

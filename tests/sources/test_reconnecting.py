@@ -6,6 +6,7 @@ import threading
 import time
 from pathlib import Path
 
+import cv2
 import pytest
 
 from sightline.core.errors import SourceError
@@ -34,6 +35,18 @@ def test_a_file_can_begin_anew(tmp_path: Path, spec: str, loop: bool) -> None:
         if len(numbers) == 15:
             feed.close()
     assert numbers == [*range(6), *range(6), *range(3)]
+
+
+def test_a_looped_picture_comes_at_its_rate(tmp_path: Path) -> None:
+    """One picture that is shown again and again took a whole core."""
+    assert cv2.imwrite(str(tmp_path / "a.png"), numbered(7))
+    times = []
+    feed = ReconnectingSource(f"{tmp_path / 'a.png'}#loop", fps=20)
+    for _ in feed:
+        times.append(time.monotonic())
+        if len(times) == 5:
+            feed.close()
+    assert times[-1] - times[0] > 0.15
 
 
 def test_fps_sets_the_pace(tmp_path: Path) -> None:

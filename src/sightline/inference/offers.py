@@ -62,6 +62,11 @@ class Offers:
         found[self.own.name] = replace(found[self.own.name], reason="", gettable=0)
         return sorted(found.values(), key=lambda offer: offer.name)
 
+    def licence_note(self, name: str) -> str:
+        """Return the sentence that says what a model's licence forbids; empty if it forbids no use."""
+        spec = self.own.spec if name == self.own.name else self._settings.models.get(name, name)
+        return profiles.load(spec).restricts_use if spec in profiles.names() else ""
+
     def key(self, choices: Mapping[str, Any]) -> ModelKey:
         """Return the key of what is chosen. Raises BadSetting for a model or an engine that can't be chosen."""
         settings = self._settings

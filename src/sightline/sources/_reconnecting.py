@@ -98,8 +98,9 @@ class ReconnectingSource:
 
     def _shots(self, source: Source) -> Iterator[Shot]:
         began = due = time.monotonic()
+        at, paced = 0.0, not source.live and poll_s(source) is None
         for i, shot in enumerate(source):
-            if not source.live and poll_s(source) is None:
+            if paced:
                 at = shot.timestamp if self._fps is None else i / self._fps
                 self._closed.wait(began + at - time.monotonic())
             elif source.live and self._fps is not None:
@@ -114,6 +115,9 @@ class ReconnectingSource:
                 self._tell(None)
             yield shot
             source.idle = self.idle
+        fps = self._fps or source.fps
+        if self._loop and paced and fps:  # the last one is shown as long as the others
+            self._closed.wait(began + at + 1 / fps - time.monotonic())
 
     def _poll_s(self, wished: float) -> float:
         """Seconds between two pictures of a camera that is asked for each."""

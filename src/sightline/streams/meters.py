@@ -25,6 +25,8 @@ class Meters:
         self.ledger = Ledger()
         self.reused = 0
         """Delivered frames in which nothing moved: they got an earlier frame's result."""
+        self.damaged = 0
+        """Received frames of which a part was missing."""
         self.rate = Rate()
         """Results a second."""
         self.latency = Spread()
@@ -42,6 +44,7 @@ class Meters:
     def received(self, frame: Frame) -> None:
         """A frame came."""
         self.ledger.received += 1
+        self.damaged += frame.damaged
         self.latest = frame
 
     def delivered(self, result: FrameResult) -> None:

@@ -178,7 +178,9 @@ class Puller(Publisher):
             self._left_out("unwatched", 1)
             return
         seq, self._seq = self._seq, self._seq + 1
-        self._ingest.put_image(seq, time.time(), 0.0, shot.image, quality=self._quality, damaged=shot.damaged)
+        self._ingest.put_image(
+            seq, time.time(), 0.0, shot.image, quality=self._quality, damaged=shot.damaged and shot.fresh
+        )
 
     def _left_out(self, reason: str, count: int) -> None:
         if self._stream is not None:

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { dropsInWords, lost, standing } from "../../../src/sightline/web/panels/cards.js";
+import { damageInWords, dropsInWords, lost, standing } from "../../../src/sightline/web/panels/cards.js";
 import { problemWith } from "../../../src/sightline/web/panels/name.js";
 import { isLoopback } from "../../../src/sightline/web/panels/share.js";
 
@@ -13,6 +13,8 @@ test("what was lost is told with its reasons, failures among them", () => {
     "Dropped: 3 × a newer picture came first, 2 × the model failed on them, 1 × other reasons.",
   );
   assert.equal(dropsInWords([]), "No picture was dropped.");
+  assert.equal(damageInWords(0), "");
+  assert.equal(damageInWords(1), "A part was missing in 1 picture.");
 });
 
 test("a healthy stream that nobody watches rests, and every other state is told with its reason (faults 40, 42, 57)", () => {

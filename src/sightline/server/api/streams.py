@@ -172,6 +172,8 @@ class StreamStats(BaseModel):
     """What runs the model in the camera's own browser; empty where this server runs it."""
     dropped: dict[str, int]
     failed: int
+    damaged: int
+    """Of those received: a part of the picture was missing."""
     in_flight: int
     fps: float
     latency_ms: Percentiles
@@ -194,6 +196,8 @@ class StreamDetail(StreamStats):
     task: str
     """detect or segment; empty while the model loads."""
     labels: list[str]
+    licence_note: str
+    """What the model's licence forbids, in a sentence; empty if it forbids no use."""
     imgsz_changeable: bool
     stride: int
     """What an input size must be a multiple of."""
@@ -230,6 +234,7 @@ def stream_stats(hub: Hub, stream: Stream) -> StreamStats:
         browser=meters.last_result.browser if meters.last_result else "",
         dropped=dict(meters.ledger.dropped),
         failed=meters.ledger.failed,
+        damaged=meters.damaged,
         in_flight=stream.in_flight,
         fps=round(meters.rate.value(), 2),
         latency_ms=Percentiles(**meters.latency.percentiles()),
@@ -255,6 +260,7 @@ def stream_detail(hub: Hub, stream: Stream) -> StreamDetail:
         **dict(stream_stats(hub, stream)),
         task="" if card is None else card.task,
         labels=[] if card is None else list(card.labels),
+        licence_note=hub.model_switch.offers.licence_note(stream.model.next_worker.model_name),
         imgsz_changeable=stride is not None,
         stride=stride or 32,
         seen=[] if card is None or stream.model.changing else _seen(stream, card),

@@ -113,6 +113,7 @@ const knowModel = setUpModel(stream, viewer.painter, () => viewer.status.phase =
   figures.show({
     viewers: count(stats.viewers),
     dropped: count(lost(stats).reduce((sum, [, n]) => sum + n, 0)),
+    damaged: count(stats.damaged),
     model: stats.model ? modelInWords(stats) : "–",
   });
   run.served(stats.settings.engine, stats.settings.device);

@@ -1,7 +1,7 @@
 /** A stream's card on the start page. */
 
 import { icon, make, setData, setText } from "../lib/dom.js";
-import { count, fps, millis } from "../lib/format.js";
+import { count, fps, millis, plural } from "../lib/format.js";
 import { reasonInWords } from "./words.js";
 
 /** The figures of a card, each with its meaning. */
@@ -71,7 +71,7 @@ export class Card {
       viewers: count(stats.viewers),
       dropped: count(reasons.reduce((sum, [, n]) => sum + n, 0)),
     });
-    setText(this.#drops, note || dropsInWords(reasons));
+    setText(this.#drops, `${note || dropsInWords(reasons)} ${damageInWords(stats.damaged)}`.trim());
     this.#camera.hidden = stats.pulled; // the server pulls it: there is no camera page
     this.#watch.classList.toggle("main", state !== "waiting" || stats.pulled);
     this.#camera.classList.toggle("main", state === "waiting");
@@ -126,6 +126,11 @@ export function lost(stats) {
   const reasons = Object.entries(stats.dropped).filter(([reason]) => reason !== "unwatched");
   if (stats.failed) reasons.push(["failed", stats.failed]);
   return reasons.filter(([, n]) => n > 0).sort((a, b) => b[1] - a[1]);
+}
+
+/** Pictures of which a part was missing. They have results, too. @param {number} damaged */
+export function damageInWords(damaged) {
+  return damaged ? `A part was missing in ${plural(damaged, "picture")}.` : "";
 }
 
 /** @param {[string, number][]} reasons */

@@ -23,6 +23,8 @@ export class ModelOffers {
   /** @type {Offer[]} */
   #offers = [];
   #told = "";
+  /** Whether the list is of use by now: most visits never open it. */
+  #wanted = false;
   /** The model for which the list was fetched. */
   #askedFor = NEVER;
   #inForce = "";
@@ -42,7 +44,6 @@ export class ModelOffers {
     byId("model-offers-close", HTMLButtonElement).addEventListener("click", () => this.#dialog.close());
     this.#dialog.addEventListener("keydown", (event) => event.stopPropagation()); // Escape closes the list alone
     void whoAmI().then((me) => (this.#mayGet = may(me, "admin", "")));
-    void this.#ask();
   }
 
   /** @param {import("./model-settings.js").ModelSettings} settings @param {boolean} mayChange */
@@ -62,8 +63,8 @@ export class ModelOffers {
     const failed = problem !== "" && !detail?.pending;
     setText(this.#why, failed ? failure(problem, this.#inForce) : words);
     setData(this.#why, "kind", failed ? "problem" : "");
-    setText(this.#licence, this.of(name)?.licence_note ?? "");
-    if (detail && this.#askedFor !== this.#inForce) void this.#ask();
+    setText(this.#licence, (name === this.#inForce ? detail?.licence_note : this.of(name)?.licence_note) ?? "");
+    if (this.#wanted && detail && this.#askedFor !== this.#inForce) void this.#ask();
     this.#mark();
   }
 
@@ -79,9 +80,14 @@ export class ModelOffers {
     return this.#offers.find((offer) => offer.name === name);
   }
 
-  /** Engines that can run the present model. @returns {string[]} */
+  /** Engines that can run the present model; null as long as that is not known. @returns {string[] | null} */
   get engines() {
-    return this.of(this.#inForce)?.engines ?? [];
+    return this.#offers.length ? (this.of(this.#inForce)?.engines ?? []) : null;
+  }
+
+  /** Fetch the list, unless that was done. */
+  want() {
+    if (!this.#wanted) void this.#ask();
   }
 
   /** Show the list, and keep it up to date: somebody may add a model meanwhile, and downloads go on. */
@@ -93,6 +99,7 @@ export class ModelOffers {
   }
 
   async #ask() {
+    this.#wanted = true;
     this.#askedFor = this.#inForce;
     try {
       const answer = await fetch(`/api/models?stream=${this.#stream}`, { cache: "no-store" });

@@ -23,6 +23,7 @@ const NUMBERS = ["confidence", "iou", "max_detections", "imgsz"];
 export function setUpModel(stream, painter, matters, then) {
   const ask = () => soon();
   const panel = new ModelPanel(stream, ask);
+  if (document.body.dataset["state"] === "idle") panel.take(null, performance.now()); // a camera that is to start
   const known = new KnownClasses(painter, ask);
   const follow = (/** @type {import("../wire/stream-stats.js").Stats | null} */ stats, /** @type {number} */ askedAt) => {
     panel.take(stats, askedAt);
@@ -73,6 +74,8 @@ class ModelPanel {
     for (const key of NUMBERS) this.#setUpNumber(key);
     this.#engine.addEventListener("change", () => void this.#settings.set("engine", this.#engine.value));
     this.#reset.addEventListener("click", () => void this.#settings.reset());
+    // Before a finger or the keyboard can be at the engines, they are known.
+    for (const near of ["pointerenter", "focusin"]) this.#section.addEventListener(near, () => this.#offers.want());
     void this.#askRights();
     this.#show();
   }
@@ -96,6 +99,7 @@ class ModelPanel {
    * @param {number} askedAt
    */
   take(detail, askedAt) {
+    if (!detail) this.#offers.want(); // it tells what the stream would begin with
     this.#settings.take(detail, askedAt);
   }
 
@@ -199,14 +203,15 @@ class ModelPanel {
   /** @param {boolean} mayChange */
   #showEngines(mayChange) {
     const engine = String(this.#settings.value("engine") ?? "");
-    const choice = engine ? [...new Set([...this.#offers.engines, engine])] : [];
-    const known = [...this.#engine.options].map((option) => option.value);
+    const known = this.#offers.engines;
+    const choice = engine ? [...new Set([...(known ?? []), engine])] : [];
+    const shown = [...this.#engine.options].map((option) => option.value);
     const options = choice.length ? choice : [""];
-    if (known.join() !== options.join()) {
+    if (shown.join() !== options.join()) {
       this.#engine.replaceChildren(...options.map((name) => make("option", { value: name }, name ? engineInWords(name) : "none")));
     }
     this.#engine.value = engine;
-    this.#engine.disabled = !mayChange || choice.length < 2;
+    this.#engine.disabled = !mayChange || !engine || (known !== null && choice.length < 2);
   }
 }
 

@@ -74,7 +74,7 @@ export class ModelSettings {
     this.absent = true;
     const begins = { ...settings, ...this.#wishes };
     const { task = "", labels = [] } = of(begins.model) ?? {};
-    const none = { pending: null, switch_failed: null, adaptive: null, seen: [], browser: "" };
+    const none = { pending: null, switch_failed: null, adaptive: null, seen: [], browser: "", licence_note: "" };
     this.detail = { ...none, settings: begins, task, labels, model: begins.model, imgsz_changeable: false, stride: 32 };
     this.#events.onchange();
   }
