@@ -7,6 +7,7 @@ from pathlib import Path
 
 from sightline.core.errors import ModelError
 from sightline.core.types import Engine, TensorSpec
+from sightline.zoo import checkpoints
 
 EXPORTS = {
     ".pt": "yolo export model={name} format=onnx for Ultralytics' models, or python export.py --weights {name} --grid "
@@ -40,7 +41,11 @@ TENSORRT = (
 
 def export_of(path: Path) -> str:
     """What to do with a file that is no ONNX file, in a sentence."""
-    command = EXPORTS.get(path.suffix.lower())
+    suffix = path.suffix.lower()
+    told = checkpoints.told_by(path) if suffix in checkpoints.SUFFIXES else None
+    if told is not None:
+        return told
+    command = EXPORTS.get(suffix)
     if command is None:
         return "export the model to ONNX first"
     if not command:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from sightline.core.errors import ConfigError, ModelError
 from sightline.profiles import SAFE, File, Profile
+from sightline.zoo.refusals import EXPORTS, export_of
 from sightline.zoo.store import PRECISIONS, RECORD, Cache, CachedFile, read_record
 from sightline.zoo.store.verify import Expected, digest_of, judge, megabytes
 
@@ -180,5 +181,7 @@ def _unknown(
     wanted = "".join(
         f"\n  {profile.name}: {profile.weights.name} ({megabytes(profile.weights.bytes)})" for profile in known
     )
+    if source.suffix.lower() in EXPORTS:
+        return f"{source}: it is of no profile, and only those are imported. To use it: {export_of(source)}"
     other = "" if files else f" (looked for {', '.join(SAFE)}; other kinds of files are never loaded)"
     return f"{source}: no file of a profile is there{other}. Expected one of:{wanted}"
