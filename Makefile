@@ -13,7 +13,7 @@ INSTALL := $(if $(UV),$(UV) pip install --python $(BIN)/python --quiet,$(BIN)/py
 ARGS ?=
 SOAK ?= 60m
 
-.PHONY: help serve test check bench chaos soak docs lock train-smoke browser broker clean
+.PHONY: help serve test check bench race chaos soak docs lock train-smoke browser broker clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -33,6 +33,9 @@ check: $(VENV)/.dev ## lint and type-check
 
 bench: $(VENV)/.dev ## measure; prints tables, writes JSON into bench/results
 	@$(BIN)/python bench/pipeline.py $(ARGS)
+
+race: $(VENV)/.dev ## Sightline beside its peers, each in an environment of its own: ~10 min, some GB (ARGS="cameras null")
+	@PYTHONPATH=bench $(BIN)/python -m race $(ARGS)
 
 chaos: $(VENV)/.dev ## try to break a server: fuzzers, floods, bombs, faults; minutes (ARGS="floods bombs")
 	@PYTHONPATH=tests:bench $(BIN)/python -m chaos $(ARGS)

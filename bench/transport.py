@@ -1,12 +1,10 @@
 """Cost of a transport: frames of 30 KB in, results out, with a model that does nothing. Clients included.
 
 Each way has a server in one process and all its clients in another. Ours is the real server with the real SDK. Beside
-it, in turns because machines are never quiet, run imagezmq and a bare server on the `websockets` library, which answer
-each frame with as many bytes as our result has. A frame is a 16x16 JPEG that is 30 KB long, so that decoding it costs
-nothing: the measured cost is the way from a client into the model and back. Goals: 4,000 frames/s over TCP, 2,500 over
-WebSocket, on two cores.
-
-    pip install --group bench
+it, in turns because machines are never quiet, runs a bare server on the `websockets` library, which answers each frame
+with as many bytes as our result has. A frame is a 16x16 JPEG that is 30 KB long, so that decoding it costs nothing: the
+measured cost is the way from a client into the model and back. Goals: 4,000 frames/s over TCP, 2,500 over WebSocket, on
+two cores. `make race` compares with other programs.
 """
 
 from __future__ import annotations
@@ -15,7 +13,6 @@ import argparse
 import asyncio
 import contextlib
 import os
-import threading
 import time
 from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
@@ -23,14 +20,12 @@ from statistics import median
 from typing import Any
 
 import cv2
-import imagezmq
 import numpy as np
 import psutil
 import uvloop
 import websockets.asyncio.client
 import websockets.asyncio.server
 import websockets.exceptions
-import zmq
 
 from common import Pipe, child, cpu_seconds, save
 from sightline import AsyncClient
@@ -46,7 +41,6 @@ SIZE = 30_000
 STREAMS = 32
 """Number of publishers; each keeps two frames under way. Fewer would come near the limit of 240 frames/s each."""
 WARM_UP_S = 1.0
-ZMQ_SENDERS = 8
 ANSWER = bytes(300)
 
 
@@ -61,8 +55,11 @@ class NullModel(Model):
     """Model that finds nothing, at no cost."""
 
     card = ModelCard("null", "null", "detect", (), None, "-", "-")
-    max_batch = STREAMS
-    wanted_side = 16
+    wanted_side = 0
+    max_batch = 1
+
+    def __init__(self, max_batch: int, wanted_side: int) -> None:
+        self.max_batch, self.wanted_side = max_batch, wanted_side
 
     def predict(
         self,
@@ -79,10 +76,12 @@ class NullModel(Model):
 # Servers: each sends its process id and its addresses, and serves until it is killed.
 
 
-def our_server(pipe: Pipe) -> None:
-    """Run the real server, listening for both transports."""
-    settings = Settings.model_validate({"port": 0, "tcp_port": 0, "max_fps": 240, "log_level": "warning"})
-    app = create_app(settings, load=lambda _: NullModel())
+def our_server(pipe: Pipe, max_batch: int, wanted_side: int = 16) -> None:
+    """Run the real server, listening for both transports. Its model needs pictures no smaller than ``wanted_side``."""
+    settings = Settings.model_validate(
+        {"port": 0, "tcp_port": 0, "max_fps": 240, "static_skip": False, "log_level": "warning"}
+    )
+    app = create_app(settings, load=lambda _: NullModel(max_batch, wanted_side))
     Server(app, settings, lambda http, tcp: pipe.send((os.getpid(), http.replace("http", "ws"), tcp))).serve_forever()
 
 
@@ -100,15 +99,6 @@ def bare_server(pipe: Pipe) -> None:
             await server.serve_forever()
 
     uvloop.run(run())
-
-
-def zmq_server(pipe: Pipe) -> None:
-    """Run imagezmq's hub, which answers every picture."""
-    hub = imagezmq.ImageHub("tcp://127.0.0.1:*")
-    pipe.send((os.getpid(), hub.zmq_socket.getsockopt_string(zmq.LAST_ENDPOINT)))
-    while True:
-        hub.recv_jpg()
-        hub.send_reply(ANSWER)
 
 
 # Clients: each announces that it begins to count, and sends (answers, its CPU-seconds, seconds) at the end of its turn.
@@ -133,12 +123,11 @@ class Turn:
         await asyncio.wait(tasks)
 
 
-def our_clients(pipe: Pipe, url: str, seconds: float) -> None:
+def our_clients(pipe: Pipe, url: str, seconds: float, jpeg: bytes) -> None:
     """Run the SDK's clients."""
     turn = Turn()
 
     async def frames() -> AsyncGenerator[bytes]:
-        jpeg = padded_jpeg()
         while True:
             yield jpeg
 
@@ -153,12 +142,11 @@ def our_clients(pipe: Pipe, url: str, seconds: float) -> None:
     uvloop.run(run())
 
 
-def bare_clients(pipe: Pipe, url: str, seconds: float) -> None:
+def bare_clients(pipe: Pipe, url: str, seconds: float, jpeg: bytes) -> None:
     """Run clients of the `websockets` library, each with two frames under way."""
     turn = Turn()
 
     async def publish() -> None:
-        jpeg = padded_jpeg()
         async with websockets.asyncio.client.connect(url, compression=None) as ws:
             await ws.send(jpeg)
             while True:
@@ -172,41 +160,21 @@ def bare_clients(pipe: Pipe, url: str, seconds: float) -> None:
     uvloop.run(run())
 
 
-def zmq_clients(pipe: Pipe, url: str, seconds: float) -> None:
-    """Run imagezmq's senders in threads, because they block."""
-    jpeg = padded_jpeg()
-    counts = [0] * ZMQ_SENDERS
-
-    def publish(i: int) -> None:
-        sender = imagezmq.ImageSender(url)
-        while True:
-            sender.send_jpg(f"null-{i}", jpeg)
-            counts[i] += 1
-
-    for i in range(ZMQ_SENDERS):
-        threading.Thread(target=publish, args=(i,), daemon=True).start()
-    time.sleep(WARM_UP_S)
-    pipe.send(None)
-    before, cpu, started = sum(counts), time.process_time(), time.monotonic()
-    time.sleep(seconds)
-    pipe.send((sum(counts) - before, time.process_time() - cpu, time.monotonic() - started))
-
-
 @dataclass
 class Part:
     """One way, measured in turns with the others."""
 
     title: str
-    clients: Callable[[Pipe, str, float], None]
+    clients: Callable[[Pipe, str, float, bytes], None]
     goal: int | None = None
     fps: list[float] = field(default_factory=list)
     server_us: list[float] = field(default_factory=list)
     """Server CPU per frame in microseconds."""
     client_us: list[float] = field(default_factory=list)
 
-    def turn(self, url: str, server: psutil.Process, seconds: float) -> None:
+    def turn(self, url: str, server: psutil.Process, seconds: float, jpeg: bytes) -> None:
         """Measure one turn."""
-        with child(self.clients, url, seconds) as pipe:
+        with child(self.clients, url, seconds, jpeg) as pipe:
             pipe.recv()
             before = cpu_seconds(server)
             frames, client_cpu, took = pipe.recv()
@@ -231,18 +199,18 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=4, help="of each turn")
     parser.add_argument("--rounds", type=int, default=5)
     args = parser.parse_args()
-    with child(our_server) as ours, child(bare_server) as bare, child(zmq_server) as hub:
+    jpeg = padded_jpeg()
+    with child(our_server, STREAMS) as ours, child(bare_server) as bare:
         our_pid, ws_url, tcp_url = ours.recv()
         turns = [
             (Part("Sightline, TCP", our_clients, 4000), tcp_url, our_pid),
             (Part("Sightline, WebSocket", our_clients, 2500), ws_url, our_pid),
         ]
-        for title, clients, pipe in (("websockets, bare", bare_clients, bare), ("imagezmq", zmq_clients, hub)):
-            pid, url = pipe.recv()
-            turns.append((Part(title, clients), url, pid))
+        pid, url = bare.recv()
+        turns.append((Part("websockets, bare", bare_clients), url, pid))
         for _ in range(args.rounds):
             for part, url, pid in turns:
-                part.turn(url, psutil.Process(pid), args.seconds)
+                part.turn(url, psutil.Process(pid), args.seconds, jpeg)
     parts = [part for part, _, _ in turns]
     print(
         f"{SIZE:,} bytes a frame, {STREAMS} publishers, {args.rounds} rounds of {args.seconds:g} s\n\n{table(parts)}\n"
