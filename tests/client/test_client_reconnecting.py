@@ -6,13 +6,14 @@ import asyncio
 import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing, suppress
+from types import SimpleNamespace
 from urllib.parse import urlsplit
 
 import pytest
 
 from sightline import AsyncClient
-from sightline.client import Dropped, Result
-from sightline.core.errors import SightlineError
+from sightline.client import Dropped, Result, asynchronous
+from sightline.core.errors import LimitReached, ShuttingDown, SightlineError, Unreachable
 from support.rtsp import free_port
 from support.serving import endless, serving
 
@@ -127,3 +128,37 @@ async def test_without_reconnect_a_lost_server_is_raised(kind: str) -> None:
 
             with pytest.raises(SightlineError, match="shutting down"):
                 await take_all()
+
+
+async def test_a_server_that_is_restarted_is_tried_often_for_a_minute_and_then_rarely(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Attempts must be well below 0.5 s apart, or nobody is back 0.5 s after the server listens again."""
+    now, waits = 1000.0, list[float]()
+    monkeypatch.setattr(asynchronous, "time", SimpleNamespace(monotonic=lambda: now))
+    retry = asynchronous._Retry("tcp://door", asyncio.Event(), enabled=True, busy_until=0)
+    retry.connected()
+    for _ in range(2):
+        retry.answered()
+        begun = now
+        while now < begun + 60:
+            waits.append(retry.after(Unreachable("nothing listens there")))
+            now += waits[-1]
+        assert max(waits) <= 0.3
+        assert len(waits) < 500, "it does not hammer"
+        waits.clear()
+        while now < begun + 300:
+            waits.append(retry.after(ShuttingDown("the server is shutting down")))
+            now += waits[-1]
+        assert max(waits) > 4
+        assert max(waits) <= 10
+        assert len(waits) < 60
+        waits.clear()
+
+
+async def test_a_server_that_refuses_is_not_tried_several_times_a_second() -> None:
+    retry = asynchronous._Retry("tcp://door", asyncio.Event(), enabled=True, busy_until=0)
+    retry.connected()
+    retry.answered()
+    waits = [retry.after(LimitReached("the server is full")) for _ in range(8)]
+    assert sum(waits) > 15

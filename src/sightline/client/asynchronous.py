@@ -31,12 +31,16 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-FIRST_S = 0.25
-MOST_S = 10.0
-"""Maximum wait between two connection attempts in seconds.
+SOON_S = (0.1, 0.3)
+"""First and longest wait before another attempt while a server is gone for less than SOON_FOR_S: it is being restarted.
 
-The wait starts at FIRST_S, doubles up to this value and is shortened at random by up to half.
+All waits double and are shortened at random by up to half.
 """
+SOON_FOR_S = 60.0
+LATER_S = (0.5, 10.0)
+"""First and longest wait after that, and with a server that refuses."""
+GONE = (Unreachable, ShuttingDown, IdleTimeout)
+"""Errors of a connection that is lost."""
 BUSY_S = 30.0
 """Seconds after a lost connection during which the server may still count us as the publisher."""
 LEFT_S = 2.0
@@ -190,7 +194,10 @@ class _Retry:
         self._enabled = enabled
         self._connected = False
         self._busy_until = busy_until
-        self._backoff = Backoff(FIRST_S, MOST_S, jitter=0.5)
+        self._lost_at: float | None = None
+        """Time of the first failure since the last answer."""
+        self._soon = Backoff(*SOON_S, jitter=0.5)
+        self._later = Backoff(*LATER_S, jitter=0.5)
 
     def connected(self) -> None:
         """Record that there is, or was, a server."""
@@ -199,14 +206,20 @@ class _Retry:
     def answered(self) -> None:
         """Record an answer: the connection works."""
         self._busy_until = time.monotonic() + BUSY_S
-        self._backoff.reset()
+        self._lost_at = None
+        self._soon.reset()
+        self._later.reset()
 
     def after(self, error: SightlineError) -> float:
         """Seconds to wait before the next attempt. Raises the error if another attempt can't help."""
         if not self._passes(error) or self._closed.is_set():
             raise error
-        wait = self._backoff.wait_s()
-        log.warning("%s: %s; connecting again in %.1f s", self._url, error.message, wait)
+        now = time.monotonic()
+        first, self._lost_at = self._lost_at is None, self._lost_at or now
+        soon = isinstance(error, GONE) and now - self._lost_at < SOON_FOR_S
+        wait = (self._soon if soon else self._later).wait_s()
+        level = logging.WARNING if first or not soon else logging.DEBUG  # several times a second
+        log.log(level, "%s: %s; connecting again in %.1f s", self._url, error.message, wait)
         return wait
 
     async def sleep(self, seconds: float) -> None:
@@ -218,5 +231,4 @@ class _Retry:
     def _passes(self, error: SightlineError) -> bool:
         if isinstance(error, (StreamBusy, LimitReached)):  # perhaps by our own last connection
             return time.monotonic() < self._busy_until
-        lost = isinstance(error, (Unreachable, ShuttingDown, IdleTimeout))
-        return lost and self._connected and self._enabled
+        return isinstance(error, GONE) and self._connected and self._enabled
