@@ -23,7 +23,9 @@ from race.report import markdown, page, terminal
 def test_a_number_in_the_pixels_survives_jpeg(number: int) -> None:
     image = np.full((360, 640, 3), 90, np.uint8)
     _stamp.stamp(image, number)
-    assert _stamp.read(cv2.imdecode(cv2.imencode(".jpg", image)[1], cv2.IMREAD_COLOR)) == number
+    jpeg = cv2.imencode(".jpg", image)[1]
+    assert _stamp.read(cv2.imdecode(jpeg, cv2.IMREAD_COLOR)) == number
+    assert _stamp.read(cv2.imdecode(jpeg, cv2.IMREAD_REDUCED_COLOR_8), _stamp.BLOCK // 8) == number
 
 
 def test_the_plain_loop_answers_a_camera(assets: Path) -> None:

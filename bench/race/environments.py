@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -127,10 +128,16 @@ def contestant(name: str, python: Path) -> Iterator[Contestant]:
     env = {k: v for k, v in os.environ.items() if not k.startswith("SIGHTLINE_")} | {"PYTHONPATH": str(ROOT / "bench")}
     with (CACHE / f"{PROGRAMS[name]}.log").open("w") as log:
         process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True, env=env
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+            env=env,
+            start_new_session=True,
         )
         try:
             yield Contestant(process)
         finally:
-            process.kill()
+            os.killpg(process.pid, signal.SIGKILL)  # with what it started
             process.communicate()

@@ -92,8 +92,7 @@ def _hold(side: str, tried: Callable[[Race, list[str]], object], race: Race) -> 
 
 
 def _our_cameras(race: Race, urls: list[str]) -> object:
-    numbers = {jpeg: number for number, jpeg in enumerate(race.jpegs)}
-    return ours.cameras(urls, race.model, race.seconds + 1.5, numbers)
+    return ours.cameras(urls, race.model, race.seconds + 1.5)
 
 
 def _their_cameras(peer: str) -> Side:
@@ -161,7 +160,7 @@ def _broadcast(race: Race) -> Measured:
 
 
 def _fair(race: Race) -> Measured:
-    with serving("--model", race.model) as server:
+    with serving("--model", race.model, "--engine", "onnx") as server:
         results = ours.equal_cameras(server.ws, EQUAL, EQUAL_FPS, race.jpegs, race.seconds + 4)
     rates = [results[i] / (race.seconds + 4) for i in range(EQUAL)]
     return {"spread": (max(rates) - min(rates)) / max(rates) * 100, "least": min(rates), "most": max(rates)}

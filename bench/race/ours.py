@@ -13,13 +13,15 @@ from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import cv2
+import numpy as np
 import psutil
 import uvloop
 from websockets.asyncio.client import connect
 
 from common import Pipe, child, cpu_seconds, serving
 from peers import saturate
-from race.contestants._stamp import Seen
+from race.contestants import _stamp
 from sightline import AsyncClient
 from sightline.client import Result
 
@@ -29,15 +31,16 @@ def family_cpu(process: psutil.Process) -> float:
     return sum(map(cpu_seconds, (process, *process.children(recursive=True))))
 
 
-def cameras(urls: Sequence[str], model: str, seconds: float, numbers: dict[bytes, int]) -> Any:
+def cameras(urls: Sequence[str], model: str, seconds: float) -> Any:
     """Let a server read the cameras, and watch all of them with their pictures."""
     sources = [option for i, url in enumerate(urls) for option in ("--source", f"cam{i}={url}")]
-    seen = Seen(len(urls), seconds)
+    seen = _stamp.Seen(len(urls), seconds)
 
     async def watch(client: AsyncClient, camera: int) -> None:
         async for result in client.subscribe(f"cam{camera}", pictures=True):
             if result.picture is not None:
-                seen.note(camera, numbers[bytes(result.picture)])
+                small = cv2.imdecode(np.frombuffer(result.picture, np.uint8), cv2.IMREAD_REDUCED_COLOR_8)
+                seen.note(camera, _stamp.read(small, _stamp.BLOCK // 8))
 
     async def run(url: str) -> None:
         async with AsyncClient(url) as client:
@@ -48,7 +51,7 @@ def cameras(urls: Sequence[str], model: str, seconds: float, numbers: dict[bytes
                 task.cancel()
             await asyncio.wait(watching)
 
-    with serving("--model", model, *sources) as server:
+    with serving("--model", model, "--engine", "onnx", *sources) as server:
         uvloop.run(run(server.ws))
         return seen.answer()
 
@@ -57,7 +60,10 @@ def saturated(
     model: str, jpegs: Sequence[bytes], seconds: float, publishers: int, **settings: object
 ) -> dict[str, float]:
     """Results a second, and CPU milliseconds for each, with publishers that are paced by their answers."""
-    with serving("--model", model, max_fps=240, **settings) as server, child(saturate, server.ws, publishers, 0, jpegs):
+    with (
+        serving("--model", model, "--engine", "onnx", max_fps=240, **settings) as server,
+        child(saturate, server.ws, publishers, 0, jpegs),
+    ):
         server.until(lambda stats: stats["processed_frames"] >= 60 * publishers)
         before, cpu, started = server.get(), family_cpu(server.process), time.monotonic()
         time.sleep(seconds)
@@ -158,7 +164,7 @@ def equal_cameras(url: str, count: int, fps: float, jpegs: Sequence[bytes], seco
 def unwatched(urls: Sequence[str], model: str, seconds: float) -> float:
     """Per cent of a core that a server takes with cameras that nobody watches."""
     sources = [option for i, url in enumerate(urls) for option in ("--source", f"cam{i}={url}")]
-    with serving("--model", model, *sources) as server:
+    with serving("--model", model, "--engine", "onnx", *sources) as server:
         time.sleep(3)
         cpu = family_cpu(server.process)
         time.sleep(seconds)

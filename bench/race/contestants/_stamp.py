@@ -16,10 +16,10 @@ def stamp(image: Any, number: int) -> None:
         image[:BLOCK, i * BLOCK : (i + 1) * BLOCK] = 255 * (number >> (BITS - 1 - i) & 1)
 
 
-def read(image: Any) -> int:
-    """Read the number of a picture."""
+def read(image: Any, block: int = BLOCK) -> int:
+    """Read the number of a picture. ``block``: pixels of a block, where the picture was made smaller."""
     number = 0
-    for pixel in image[BLOCK // 2, BLOCK // 2 : BITS * BLOCK : BLOCK, 1]:
+    for pixel in image[block // 2, block // 2 : BITS * block : block, 1]:
         number = number << 1 | int(pixel > 127)
     return number
 
