@@ -1,7 +1,8 @@
-"""``sightline bench``: find what runs a model fastest on this machine."""
+"""``sightline bench``: find what runs a model fastest on this machine, and where the time of a frame goes."""
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -12,11 +13,14 @@ import typer
 from rich.text import Text
 
 from sightline.cli.ensure_weights import provide
+from sightline.cli.options import NOTHING, Given, options_for, with_settings
 from sightline.cli.tables import print_table
 from sightline.settings.settings import load_settings
 from sightline.zoo.options import options_of
 
-bench = typer.Typer(help="Find what runs a model fastest on this machine.", no_args_is_help=True)
+bench = typer.Typer(
+    help="Find what runs a model fastest on this machine, and where the time of a frame goes.", no_args_is_help=True
+)
 
 
 @bench.callback()
@@ -97,3 +101,53 @@ def engines(
         typer.echo(f"\nnot {case.engine}{case.precision and ' ' + case.precision}: {case.why}")
     if found.auto is not None:
         typer.echo(f"\n--engine auto takes {found.auto.engine} in {found.auto.precision}: {found.auto.reason}")
+
+
+@bench.command()
+@with_settings
+def frame(
+    source: Annotated[
+        str | None, typer.Option(help="A video or pictures to send. Default: made pictures of 640x360.")
+    ] = None,
+    fps: Annotated[float, typer.Option(min=0.1, max=240, help="Frames per second of each stream.")] = 30,
+    streams: Annotated[int, typer.Option(min=1, max=64, help="Streams that send at once.")] = 1,
+    seconds: Annotated[float, typer.Option(min=0.5, max=600, help="How long they send.")] = 5,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+    given: Annotated[Given, options_for("model", "engine", "imgsz", "workers", "place")] = NOTHING,
+) -> None:
+    """Show where the time of one frame goes on this machine, and what would make it faster.
+
+    Starts a server, sends pictures to it over TCP as a camera does, and reads the times that each result
+    carries. Other programs on the machine show in all of them.
+    """
+    from sightline.cli.bench_frame import Trace, traced
+    from sightline.stress import pictures
+    from sightline.stress.server import started, wait_ready
+    from sightline.zoo import loader
+
+    settings = load_settings(**given)
+    provide(settings)
+    loader.check_model(settings.model, options_of(settings))
+    options = [word for name, value in given.items() if value is not None for word in (f"--{name}", str(value))]
+    jpegs = pictures.jpegs(source)
+
+    async def measure() -> Trace:
+        async with started(*options, tcp=True) as server:
+            await wait_ready(server)
+            return await traced(server.url, jpegs, model=settings.model, streams=streams, fps=fps, seconds=seconds)
+
+    found = asyncio.run(measure())
+    if as_json:
+        typer.echo(msgspec.json.format(msgspec.json.encode(found)).decode())
+        return
+    lost = ", ".join(f"{count} {reason}" for reason, count in found.dropped.items())
+    typer.echo(
+        f"{found.model}, {streams} stream{'s' if streams > 1 else ''} of {fps:g} frames/s: {found.results} results"
+        f"{lost and f', without result: {lost}'}\n"
+    )
+    rows = [
+        (part.name, f"{part.mean_ms:.2f}", f"{part.p95_ms:.2f}", f"{part.share:.0%}", part.what) for part in found.parts
+    ]
+    rows.append(("all", f"{found.mean_ms:.2f}", f"{found.p95_ms:.2f}", "", "from sending a frame to its answer"))
+    print_table(("part", "mean ms", "p95 ms", "share", "what"), rows)
+    typer.echo("\n" + "\n".join(found.advice))
