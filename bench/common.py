@@ -66,6 +66,11 @@ def cpu_seconds(process: psutil.Process) -> float:
     return float(times.user + times.system)
 
 
+def family_cpu(process: psutil.Process) -> float:
+    """CPU seconds of a process and its children."""
+    return sum(map(cpu_seconds, (process, *process.children(recursive=True))))
+
+
 @dataclass
 class Served:
     """A running server."""

@@ -16,21 +16,16 @@ from typing import Any
 import numpy as np
 import psutil
 
-from common import MODEL, Served, asset, child, clip_jpegs, cpu_seconds, save, serving
+from common import MODEL, Served, asset, child, clip_jpegs, family_cpu, save, serving
 from peers import cameras
 
 FIGURES = ("results_s", "cpu_ms", "p95_ms", "health_p99_ms")
 
 
-def cpu(server: Served) -> float:
-    """CPU seconds of the server and its processes."""
-    return cpu_seconds(server.process) + sum(map(cpu_seconds, server.process.children(recursive=True)))
-
-
 def measured(server: Served, seconds: float) -> dict[str, float]:
     """The figures of some seconds."""
     health: list[float] = []
-    before, spent, begun = server.get(), cpu(server), time.perf_counter()
+    before, spent, begun = server.get(), family_cpu(server.process), time.perf_counter()
     while time.perf_counter() - begun < seconds:
         asked = time.perf_counter()
         server.get("/health")
@@ -41,7 +36,7 @@ def measured(server: Served, seconds: float) -> dict[str, float]:
     latency = [s["latency_ms"]["p95"] for s in after["streams"].values()]
     return {
         "results_s": results / took,
-        "cpu_ms": (cpu(server) - spent) / results * 1000,
+        "cpu_ms": (family_cpu(server.process) - spent) / results * 1000,
         "p95_ms": statistics.median(latency),
         "health_p99_ms": float(np.percentile(health, 99)),
     }

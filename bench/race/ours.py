@@ -19,16 +19,11 @@ import psutil
 import uvloop
 from websockets.asyncio.client import connect
 
-from common import Pipe, child, cpu_seconds, serving
+from common import Pipe, child, family_cpu, serving
 from peers import saturate
 from race.contestants import _stamp
 from sightline import AsyncClient
 from sightline.client import Result
-
-
-def family_cpu(process: psutil.Process) -> float:
-    """CPU seconds of a process and its children."""
-    return sum(map(cpu_seconds, (process, *process.children(recursive=True))))
 
 
 def cameras(urls: Sequence[str], model: str, seconds: float) -> Any:
