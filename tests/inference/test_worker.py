@@ -78,6 +78,24 @@ async def test_a_higher_priority_comes_first_and_equals_take_turns() -> None:
         assert turns == ["first", "high", "low", "also-low"]
 
 
+async def test_whose_turn_is_longest_ago_comes_first_whatever_frame_came_sooner() -> None:
+    """Fault 69: by time of waiting, those whose next frame happened to come sooner had a third more."""
+    async with working() as (hub, turns, go):
+        streams = {name: hub.take(name, Recorder()) for name in ("late", "soon", "other")}
+        streams["late"].put(picture_of(0, "late"))
+        await until(lambda: turns == ["late"])
+        streams["soon"].put(picture_of(0, "soon"))
+        go.release()
+        await until(lambda: turns == ["late", "soon"])
+        streams["other"].put(picture_of(0, "other"))  # lies ready in the place
+        await until(lambda: not streams["other"].waiting)
+        streams["soon"].put(picture_of(1, "soon"))
+        streams["late"].put(picture_of(1, "late"))
+        go.release(4)
+        await until(lambda: len(turns) == 5)
+        assert turns == ["late", "soon", "other", "late", "soon"]
+
+
 async def test_a_low_priority_is_not_starved() -> None:
     async with working() as (hub, turns, go):
         high, low = hub.take("high", Recorder()), hub.take("low", Recorder())

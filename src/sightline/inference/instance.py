@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 from collections import deque
+from dataclasses import dataclass
 
 from sightline.core.backoff import Backoff
 from sightline.core.errors import FAULTS, cancelled, told
@@ -19,6 +20,19 @@ DEAD_S = 3.0
 """Time after which a place that does not live is spoken of."""
 
 
+@dataclass(slots=True)
+class Work:
+    """Frames, and the seconds that they took."""
+
+    frames: int = 0
+    seconds: float = 0.0
+
+    def add(self, frames: int, seconds: float) -> None:
+        """Add more of it."""
+        self.frames += frames
+        self.seconds += seconds
+
+
 class Instance:
     """One copy of a model."""
 
@@ -29,6 +43,8 @@ class Instance:
         """Batches that the place has."""
         self.busy_since: float | None = None
         """When the place began to work, or last gave a batch back: ``time.monotonic()``."""
+        self.full = False
+        """Whether the next batch lay ready when the place last gave one back, so that it did not wait."""
         self.gone: set[str] = set()
         """Streams that the model has to forget before its next frame."""
         self.retired = False
@@ -66,6 +82,7 @@ class Instance:
         worked = now - self.busy_since
         self.batches -= 1
         self.busy_since = now if self.batches else None
+        self.full = self.batches > 0
         return worked
 
     async def alive(self, model: ModelFacts) -> bool:

@@ -172,7 +172,7 @@ class ModelPool:
 
     def busy_s(self) -> dict[ModelWorker, float]:
         """Return the seconds that each model has worked so far."""
-        return {one.worker: one.worker.busy_s for one in self.models}
+        return {one.worker: one.worker.work.seconds for one in self.models}
 
     def memory(self) -> int:
         """Return the bytes that all models take, as far as measured."""

@@ -14,7 +14,7 @@ from zlib import crc32
 
 from sightline.core.errors import FAULTS, ModelError, SightlineError, cancelled, told
 from sightline.core.types import Frame, FrameResult
-from sightline.inference.instance import Instance
+from sightline.inference.instance import Instance, Work
 from sightline.inference.place import Failure, ModelFacts, NotBegun, Outcome, Place, Request
 
 log = logging.getLogger(__name__)
@@ -79,12 +79,17 @@ class ModelWorker:
         """Time at which the last stream left, or the worker was made: ``time.monotonic()``."""
         self.settled = asyncio.Event()
         """Set once loading has ended, well or not."""
-        self.busy_s = 0.0
-        """Seconds that the model has worked in all; with several instances, their mean."""
+        self.work = Work()
+        """All that it has worked; the seconds of several instances are their mean."""
+        self.full_work = Work()
+        """The part of it in which the next frames lay ready: without the waiting in between."""
         self._instances = [Instance(n, place) for n, place in enumerate(places)]
         self._ready: dict[Feed, float] = {}
         """Feeds that wait, oldest first, each with the time since which it waits."""
         self._in_work: set[Feed] = set()
+        self._turn = 0
+        self._turns: dict[Feed, int] = {}
+        """Number of each feed's last turn."""
         self._wake = asyncio.Event()
         self._lately: dict[Feed, float] = {}
         """When each feed last had a frame."""
@@ -165,6 +170,7 @@ class ModelWorker:
         """A feed has this model no longer. Returns when its waiting frame came, None where none waits."""
         self.feeds.discard(feed)
         self._lately.pop(feed, None)
+        self._turns.pop(feed, None)
         self.left_at = time.monotonic()
         self.forget(feed.name)
         return self._ready.pop(feed, None)
@@ -295,7 +301,7 @@ class ModelWorker:
                     feed.give_back(request.frame)
                 raise
             finally:
-                self.busy_s += instance.end() / len(self._instances)
+                self._note(instance, len(batch))
                 self._in_work.difference_update(feed for feed, _ in batch)
             for (feed, _), outcome in zip(batch, outcomes, strict=True):
                 self._settle(feed, outcome)
@@ -328,22 +334,35 @@ class ModelWorker:
         while len(batch) < model.max_batch and (feed := self._next(instance, model)) is not None:
             del self._ready[feed]
             if (request := feed.take()) is not None:
+                self._turn += 1
+                self._turns[feed] = self._turn
                 self._in_work.add(feed)
                 batch.append((feed, request))
         return batch
 
     def _next(self, instance: Instance, model: ModelFacts) -> Feed | None:
-        """Return the feed of the highest priority that waits longest; but nobody waits for ever."""
+        """Return the feed of the highest priority whose last turn is longest ago; but nobody waits for ever.
+
+        By time of waiting it would be the one whose next frame happens to come sooner.
+        """
         mine = [feed for feed in self._ready if feed not in self._in_work and self._may_take(instance, model, feed)]
         if not mine:
             return None
-        if time.monotonic() - self._ready[mine[0]] > STARVED_S:
-            return mine[0]
-        return max(mine, key=lambda feed: feed.priority)
+        since, highest = time.monotonic() - STARVED_S, max(feed.priority for feed in mine)
+        starved = [feed for feed in mine if self._ready[feed] < since]
+        return min(starved or (f for f in mine if f.priority == highest), key=lambda f: self._turns.get(f, 0))
 
     def _may_take(self, instance: Instance, model: ModelFacts, feed: Feed) -> bool:
         """A model that remembers must see all of a stream."""
         return not model.remembers or crc32(feed.name.encode()) % len(self._instances) == instance.number
+
+    def _note(self, instance: Instance, frames: int) -> None:
+        """Note that an instance gave a batch back."""
+        full = instance.full
+        worked_s = instance.end() / len(self._instances)
+        self.work.add(frames, worked_s)
+        if full:
+            self.full_work.add(frames, worked_s)
 
     def _settle(self, feed: Feed, outcome: Outcome) -> None:
         if isinstance(outcome, FrameResult):
