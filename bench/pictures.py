@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from common import asset, save
 from sightline.settings.presets import PRESETS
-from sightline.streams.adaptive.controller import SIZE_BY_WIDTH, WIDTHS
+from sightline.streams.adaptive.knobs import SIZE_BY_WIDTH, WIDTHS
 
 CLIPS = ("bottle-detection", "one-by-one-person-detection", "crowd")
 PHOTOS = "photos/photos-1.zip"

@@ -28,7 +28,7 @@ from sightline.inference.key import ModelKey
 from sightline.inference.pool import ModelPool
 from sightline.models.base import Model, Options
 from sightline.settings.settings import Settings
-from sightline.streams.adaptive.controller import Knobs
+from sightline.streams.adaptive.knobs import Knobs
 from sightline.streams.adaptive.service import adapt, begin
 from sightline.streams.hub import Hub
 from sightline.streams.stream import Stream

@@ -128,15 +128,18 @@ class Settings(BaseSettings):
     preset: PresetName = Field(
         "default", description="Size, quality and rate at first: lan, default, mobile, ultra, tunnel."
     )
-    adaptive: bool = Field(True, description="Ask cameras for fewer or smaller pictures to keep latency on target.")
+    adaptive: bool = Field(True, description="Ask cameras for what is their fair share and keeps latency on target.")
     adaptive_fps: float = Field(5, ge=1, le=60, description="Fewest pictures per second asked for to keep latency.")
     adaptive_quality: float = Field(0.3, ge=0.1, le=1, description="Lowest JPEG quality asked for to keep latency.")
     adaptive_width: int = Field(320, ge=160, le=4096, description="Smallest width in pixels asked for to keep latency.")
     adaptive_imgsz: int = Field(
         320, ge=64, le=2048, description="Smallest side of the model's input to which it is reduced to keep latency."
     )
-    adaptive_conf: float = Field(
-        0.5, gt=0, lt=1, description="Highest confidence threshold to which it is raised to keep latency."
+    adaptive_conf: float | None = Field(
+        None,
+        gt=0,
+        lt=1,
+        description="Highest confidence threshold to which it is raised to keep latency; default: it stays.",
     )
     target_latency_ms: float = Field(100, ge=10, le=10000, description="Wanted latency from capture to result, in ms.")
     max_pending: int | None = Field(

@@ -29,6 +29,8 @@ class Meters:
         """Received frames of which a part was missing."""
         self.rate = Rate()
         """Results a second."""
+        self.arriving = Rate()
+        """Frames a second that come."""
         self.latency = Spread()
         """Milliseconds from a frame's arrival to its result's delivery."""
         self.stages = Smoothed()
@@ -41,10 +43,16 @@ class Meters:
         self._unlogged: Counter[str] = Counter()
         self._logged_at = time.monotonic()
 
+    @property
+    def inferred_by_camera(self) -> bool:
+        """Whether the camera's own browser runs the model."""
+        return self.last_result is not None and bool(self.last_result.browser)
+
     def received(self, frame: Frame) -> None:
         """A frame came."""
         self.ledger.received += 1
         self.damaged += frame.damaged
+        self.arriving.tick()
         self.latest = frame
 
     def delivered(self, result: FrameResult) -> None:

@@ -44,7 +44,7 @@ class ModelSwitch:
         self._defaults = Options(confidence=settings.conf)
         self.defaults = InferenceOptions(self._defaults)
         """Options of a stream for which nothing was chosen."""
-        self._conf_is_given = "conf" in settings.model_fields_set
+        self._adapts_conf = settings.adaptive_conf is not None and "conf" not in settings.model_fields_set
         self._sides: dict[str, int] = {}
         """Longer side of each model's input where nobody has chosen one."""
         self._refused: dict[str, set[int]] = {}
@@ -90,7 +90,7 @@ class ModelSwitch:
                 self._sides[one.key.name] = max(model.input_size)
             imgsz = self._sides.get(one.key.name)
         finds = last is not None and last.prediction.scored
-        if finds and "confidence" not in stream.model.chosen and not self._conf_is_given:
+        if finds and self._adapts_conf and "confidence" not in stream.model.chosen:
             confidence = self._defaults.confidence
         return imgsz, confidence
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from sightline.core.errors import BadImage, TooLarge
@@ -77,7 +77,12 @@ class Subscription:
     """The viewer's last report."""
     stats_at: float = 0.0
     """``time.monotonic()`` of the last report."""
+    began_at: float = field(default_factory=time.monotonic)
 
     def report(self, stats: PerformanceStats) -> None:
         """The viewer says how it is doing."""
         self.stats, self.stats_at = stats, time.monotonic()
+
+    def settled(self, now: float, seconds: float) -> bool:
+        """Whether its last report is no older than that, and the viewer is: a page that opens is busy with itself."""
+        return now - self.stats_at < seconds < now - self.began_at

@@ -300,7 +300,5 @@ class Stream:
 
     def _drop(self, frame: Frame, reason: DropReason) -> None:
         self.meters.dropped(reason)
-        if reason == "replaced":
-            self.adaptive.replaced()
         if self.publisher is not None:
             self._fenced(self.publisher, partial(self.publisher.drop, frame, reason))

@@ -19,7 +19,7 @@ from sightline.core.errors import FAULTS, ConfigError, SourceError
 from sightline.media import codecs
 from sightline.sources._reconnecting import ReconnectingSource, plain
 from sightline.sources.base import Shot, find_source
-from sightline.streams.adaptive.controller import Knobs
+from sightline.streams.adaptive.knobs import Knobs
 from sightline.streams.adaptive.service import begin
 from sightline.streams.hub import Hub
 from sightline.streams.ingest import Ingest

@@ -61,5 +61,4 @@ async def camera_stats(request: Request, stream: str) -> CameraStats:
 
 
 def _target_fps(stream: Stream) -> float:
-    controller = stream.adaptive.controller
-    return stream.adaptive.knobs(stream.max_fps).fps if controller is None else controller.knobs.fps
+    return (stream.adaptive.asked or stream.adaptive.knobs(stream.max_fps)).fps

@@ -88,6 +88,8 @@ class Adaptive(BaseModel):
     reason: str
     since: float
     """Seconds since 1970."""
+    reduced: bool
+    """Whether that is less than the preset says."""
 
 
 class StreamChange(Choices):
@@ -300,19 +302,20 @@ def stream_state(stream: Stream) -> StreamState:
 
 
 def _adaptive(stream: Stream) -> Adaptive | None:
-    controller = stream.adaptive.controller
-    if controller is None:
+    state, controller, asked = stream.adaptive, stream.adaptive.controller, stream.adaptive.asked
+    if controller is None or asked is None:
         return None
     return Adaptive(
-        preset=stream.adaptive.preset,
-        fps=controller.knobs.fps,
-        quality=controller.knobs.quality,
-        width=controller.knobs.width,
-        imgsz=controller.knobs.imgsz,
-        confidence=controller.knobs.confidence,
+        preset=state.preset,
+        fps=asked.fps,
+        quality=asked.quality,
+        width=asked.width,
+        imgsz=asked.imgsz,
+        confidence=asked.confidence,
         target=controller.target_ms,
-        reason=controller.reason,
-        since=round(time.time() - time.monotonic() + controller.since, 3),
+        reason=state.reason,
+        since=round(time.time() - time.monotonic() + state.since, 3),
+        reduced=asked != controller.most,
     )
 
 

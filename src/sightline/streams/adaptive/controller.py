@@ -1,10 +1,11 @@
-"""Keeps a stream's latency on target by what it asks of the camera. No sockets and no clock in here: time is passed in.
+"""Keeps a stream's latency on target, by what it asks of the camera and of the model. No clock in here.
 
-Latency is the way up (captured to received), waiting for the model, the model, and the way down to viewers. Too late,
-it backs off at once, in this order: fewer pictures a second where pictures wait for each other, then, where one picture
-alone takes too long on its way, a lower JPEG quality and then a smaller frame. Where all of that is not enough because
-the model takes too long: a smaller input of the model, and last a higher confidence threshold, which leaves less to do
-after it. Where there is room it gives back one small step at a time, in reverse order, but none that by its own
+Latency is the way up (captured to received), waiting for the model, the model, and the way down to viewers. What is
+shown and what is inferred are two things. Where the way takes too long, the camera is asked for other pictures: fewer
+a second where they wait for each other on it, and, where one alone takes too long, a lower JPEG quality and then a
+smaller frame. Where the model takes too long, it gets a smaller input, and last, where the operator wants that, a
+higher confidence threshold, which leaves less to do after it. How often it looks is the ``Budget``'s affair. Where
+there is room the controller gives back one small step at a time, in reverse order, but none that by its own
 measurements would not fit, and none that failed in the last 45 s, unless what it failed for is gone. What the camera's
 preset sends is the most that it asks for.
 """
@@ -15,6 +16,8 @@ import math
 from collections import deque
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
+
+from sightline.streams.adaptive.knobs import LEAST, SIDES, SIZE_BY_QUALITY, WIDTHS, Knobs
 
 WINDOW_S = 1.0
 """Age in seconds up to which frames count, unless the model is slow: see ``OF_WORK``."""
@@ -30,20 +33,23 @@ SPAN_S = 0.35
 """Seconds that those frames span at least."""
 PATIENCE_S = 1.5
 """Seconds after a change from which any span will do."""
-WASTE = 0.25
-"""Frames replaced unseen for each result above which they come too fast, unless latency is low all the same."""
 CALM = 0.7
-"""Share of the target below which there may be room for a step up."""
+"""Share of the target, or of the way's part of it, below which there may be room for a step up."""
 CALM_S = 2.0
-"""Seconds for which latency has to stay below ``CALM`` before a step up."""
+"""Seconds for which that has to stay so before a step up."""
+LATE_S = 2.0
+"""Seconds for which latency has to be too high, and since the last change, before the model gets less to do: it may
+be its share of pictures that is too large."""
 STEP_S = 1.0
 """Seconds between two steps up."""
 FULL = 0.85
-"""Share of the target, and of the model's time, that a step up may reach at most."""
+"""Share of the same, and of the model's time, that a step up may reach at most."""
 OWN_LEAST = 0.4
 """Share of the target that a picture's own way may always take: a slow model must not cost picture quality."""
 HOLD_S = 45.0
 """Seconds for which a step up that failed is not tried again: at most 3 turns a minute."""
+MOST_IN_VAIN = 4
+"""Times that smaller pictures helped nothing up to which that time doubles."""
 EASED = 0.5
 """Share of the time that the way, or the model, took then, below which the step is tried again all the same."""
 PROBE_S = 6.0
@@ -53,45 +59,12 @@ BEST_S = 120.0
 REPORT_S = 6.0
 """Seconds for which a viewer's report is believed."""
 
-WIDTHS = (320, 480, 640, 960, 1280)
-SIZE_BY_WIDTH = 1.4
-"""Power of the width as which a JPEG's bytes grow (``bench/pictures.py``: clips 1.3 to 1.4, photos 1.5)."""
-SIZE_BY_QUALITY = 1.25
-"""A JPEG's bytes are about inverse to this less its quality (0.3 to 0.8: 0.77, 0.89, 1, 1.12, 1.3, 1.6 times those
-at 0.5)."""
-
-SIDES = (320, 416, 512, 640, 800, 960, 1280)
-"""Sides of a model's input. Its time grows about as the square."""
 STRICTER = 0.05
 """Step of the confidence threshold."""
 SLOW = 0.4
 """Share of the target below which the model, with the waiting for it, is not what makes a stream late."""
 
 Knob: TypeAlias = Literal["fps", "quality", "width", "imgsz", "confidence"]
-
-
-@dataclass(frozen=True, slots=True)
-class Knobs:
-    """Settings that are asked of a camera, and of its model."""
-
-    fps: float
-    quality: float
-    """JPEG quality, 0 to 1."""
-    width: int
-    """Pixels of the longer side."""
-    imgsz: int | None = None
-    """Side of the model's input in pixels; None where it is not the controller's to choose."""
-    confidence: float | None = None
-    """Confidence threshold; None where it is not the controller's to choose."""
-
-    def bytes_to(self, other: Knobs) -> float:
-        """Ratio of a picture's bytes with the other knobs to those with these, about."""
-        by_quality = (SIZE_BY_QUALITY - self.quality) / (SIZE_BY_QUALITY - other.quality)
-        return by_quality * float((other.width / self.width) ** SIZE_BY_WIDTH)
-
-
-LEAST = Knobs(fps=5, quality=0.3, width=WIDTHS[0], imgsz=SIDES[0], confidence=0.5)
-"""Bounds where nobody sets others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,16 +119,18 @@ class Controller:
         self.reason, self.since = reason, now
         self._changed_at = now - SETTLE_S
         self._samples: deque[_Sample] = deque(maxlen=512)
-        self._replaced: deque[float] = deque(maxlen=512)
         self._work_ms = 0.0
         self._report: tuple[float, float] | None = None
         self._calm_since: float | None = None
+        self._late_since: float | None = None
         self._stepped_up: tuple[Knob, float] | None = None
         self._held_until: dict[Knob, float] = {}
         self._held_in: tuple[Knobs, float | None, float | None] | None = None
         """Conditions when the last step up failed: the knobs, and milliseconds of the way or of the model."""
         self._shrunk: tuple[Knobs, float] | None = None
         """Conditions before the pictures were made smaller: the knobs, and a picture's own milliseconds on its way."""
+        self._in_vain = 0
+        """Times that they were, and it helped nothing."""
         self.follows = True
         """False once the camera was seen to take no notice."""
 
@@ -200,10 +175,6 @@ class Controller:
             self._work_ms += (seen.work_ms - self._work_ms) * (0.2 if self._work_ms else 1)
         self._samples.append(_Sample(seen.received_at, uplink_ms, seen.queue_ms, seen.work_ms, seen.width))
 
-    def replaced(self, now: float) -> None:
-        """Note a frame that was replaced by a newer one before the model was free."""
-        self._replaced.append(now)
-
     def viewers(self, now: float, latency_ms: float) -> None:
         """Note the latency from capture to screen that the median viewer reports."""
         self._report = now, latency_ms
@@ -223,13 +194,11 @@ class Controller:
 
     # What is done about it
 
-    def step(self, now: float, *, busy: float) -> bool:
-        """Decide, and return True if ``knobs`` changed. ``busy``: the model's share of time, 0 to 1.
+    def step(self, now: float, *, busy: float, lag_ms: float = 0.0) -> bool:
+        """Decide, and return True if ``knobs`` changed. Call it a few times a second.
 
-        Call it a few times a second.
+        ``busy``: the model's share of time, 0 to 1. ``lag_ms``: for so long the server itself was held up of late.
         """
-        while self._replaced and now - self._replaced[0] > WINDOW_S:
-            self._replaced.popleft()
         heard_at = self._changed_at + SETTLE_S
         window = max(WINDOW_S, min(OF_WORK * self._work_ms / 1000, LONGEST_S))
         fresh = [s for s in self._samples if s.received_at > now - window and s.captured_at > heard_at]
@@ -241,72 +210,82 @@ class Controller:
         if self._takes_no_notice(fresh, span, now):
             self.follows = False
             return self._change(self.most, now, "the camera takes no notice of what it is asked")
-        way = _Way(fresh, self._delivery(now, fresh), self._work_ms, len(self._replaced))
+        way = _Way(fresh, self._delivery(now, fresh), lag_ms)
         if self._eased(way):
             self._held_until.clear()
             self._held_in = None
-        if self._shrunk is not None:
-            before, own_ms = self._shrunk
-            self._shrunk = None
-            useless = way.own_ms > own_ms * (1 - 0.25 * (1 - before.bytes_to(self.knobs)))
-            if useless:
-                self._held_until["quality"] = self._held_until["width"] = now + HOLD_S
-                self._held_in = self.knobs, way.own_ms, None
-                restored = replace(self.knobs, quality=before.quality, width=before.width)
-                return self._change(restored, now, f"the way takes {way.own_ms:.0f} ms, however small a picture is")
+            self._in_vain = 0
+        if self._was_useless(way):
+            return self._restore(way, now)
+        self._shrunk = None
         target_ms = self.target_ms
         if self._held_until.get("quality", 0) > now and way.own_ms > 0.5 * target_ms:
             target_ms += way.own_ms  # the way can't be shortened, what is added to it can
-        wasteful = len(self._replaced) > WASTE * len(fresh) and way.late_ms > CALM * target_ms
-        if way.late_ms > target_ms or wasteful:
+        room_ms = max(OWN_LEAST * target_ms, 0.8 * target_ms - self._work_ms)
+        self._late_since = (self._late_since or now) if way.late_ms > target_ms else None
+        if self._late_since is not None and self._back_off(way, room_ms, now - self._late_since, now):
             self._calm_since = None
-            return self._back_off(way, now)
-        if way.late_ms > CALM * target_ms or self._replaced:
+            return True
+        if way.late_ms > CALM * target_ms and way.there_ms > CALM * room_ms:
             self._calm_since = None
             return False
         self._calm_since = self._calm_since or now
         if now - self._calm_since < CALM_S or now - self._changed_at < STEP_S:
             return False
-        return self._step_up(way, target_ms, busy, now)
+        return self._step_up(way, target_ms, room_ms, busy, now)
+
+    def _was_useless(self, way: _Way) -> bool:
+        """Return whether pictures were made smaller and came no sooner."""
+        if self._shrunk is None:
+            return False
+        before, own_ms = self._shrunk
+        return way.own_ms > own_ms * (1 - 0.25 * (1 - before.bytes_to(self.knobs)))
+
+    def _restore(self, way: _Way, now: float) -> bool:
+        """Give the pictures back what they lost in vain, and leave them alone: every time for longer."""
+        assert self._shrunk is not None
+        self._held_until["quality"] = self._held_until["width"] = now + HOLD_S * 2.0**self._in_vain
+        self._in_vain = min(self._in_vain + 1, MOST_IN_VAIN)
+        self._held_in = self.knobs, way.own_ms, None
+        before, self._shrunk = self._shrunk[0], None
+        restored = replace(self.knobs, quality=before.quality, width=before.width)
+        return self._change(restored, now, f"the way takes {way.own_ms:.0f} ms, however small a picture is")
 
     def _delivery(self, now: float, fresh: list[_Sample]) -> float:
         """Return the way down as viewers report it. Reports from before the last change do not count."""
         if self._report is None or now - self._report[0] > REPORT_S or self._report[0] < self._changed_at + 2.5:
             return 0.0
-        return max(0.0, self._report[1] - _share(sorted(s.total_ms for s in fresh), 0.5))
+        return max(0.0, self._report[1] - _share(sorted(s.total_ms for s in fresh), 0.9))
 
     def _takes_no_notice(self, fresh: list[_Sample], span: float, now: float) -> bool:
         asked = self.knobs
         if asked == self.most or now - self._changed_at < 2 or len(fresh) < 5:
             return False
-        rate = (len(fresh) - 1 + len(self._replaced)) / max(span, 0.1)
+        rate = (len(fresh) - 1) / max(span, 0.1)
         wider = min(s.width for s in fresh) > asked.width
         return wider or (rate > 1.5 * asked.fps and asked.fps < self.most.fps)
 
-    def _back_off(self, way: _Way, now: float) -> bool:
+    def _back_off(self, way: _Way, room_ms: float, late_s: float, now: float) -> bool:
         knobs, reason = self.knobs, ""
-        budget = max(OWN_LEAST * self.target_ms, 0.8 * self.target_ms - self._work_ms)
         shrink = 1.0
-        if way.own_ms > budget and self._held_until.get("quality", 0) <= now:
-            smaller = self._smaller(knobs, 0.9 * budget / way.own_ms)
+        if way.own_ms > room_ms and self._held_until.get("quality", 0) <= now:
+            smaller = self._smaller(knobs, 0.9 * room_ms / way.own_ms)
             if smaller != knobs:
                 shrink = knobs.bytes_to(smaller)
                 self._shrunk = knobs, way.own_ms
                 knobs, reason = smaller, f"a picture takes {way.own_ms:.0f} ms on its way"
-        if way.queues or not reason:
-            fps = 0.8 * min(knobs.fps, way.rate)
-            if not way.server_queues:  # smaller pictures leave room for more of them
-                fps = min(fps / shrink, knobs.fps)
-            fps = max(self.least.fps, round(fps, 1))
-            if fps < knobs.fps:
-                knobs = replace(knobs, fps=fps)
-                where = "for the model" if way.server_queues else "on their way"
-                reason = reason or f"pictures wait {way.waiting_ms:.0f} ms {where}"
-        if not reason and self._work_ms + way.waiting_here_ms > SLOW * self.target_ms:
+        if way.queues and way.there_ms > room_ms:  # smaller pictures leave room for more of them
+            fps = min(0.8 * min(knobs.fps, way.rate) / shrink, knobs.fps)
+            knobs = replace(knobs, fps=max(self.least.fps, round(fps, 1)))
+            reason = reason or f"pictures wait {way.waiting_ms:.0f} ms on their way"
+        model = knobs == self.knobs
+        slow = self._work_ms + way.waiting_here_ms > SLOW * self.target_ms
+        if model and slow and min(late_s, now - self._changed_at) > LATE_S:
             knobs, reason = self._lighter(knobs, now)
+        if knobs == self.knobs:
+            return False
         if self._stepped_up is not None and now - self._stepped_up[1] < PROBE_S:
             self._held_until[self._stepped_up[0]] = now + HOLD_S
-            model = way.server_queues
             self._held_in = self.knobs, None if model else way.own_ms, self._work_ms if model else None
         self._stepped_up = None
         return self._change(knobs, now, reason)
@@ -348,15 +327,17 @@ class Controller:
         """Return the sides that the model may have, ``bound`` among them."""
         return {*SIDES, bound} - self._refused
 
-    def _step_up(self, way: _Way, target_ms: float, busy: float, now: float) -> bool:
+    def _step_up(self, way: _Way, target_ms: float, room_ms: float, busy: float, now: float) -> bool:
         for knob, more in self._candidates():
             if self._held_until.get(knob, 0) > now:
                 continue
-            growth = self.knobs.bytes_to(more)
-            heavier = 1.0 if not more.imgsz or not self.knobs.imgsz else (more.imgsz / self.knobs.imgsz) ** 2
-            later_ms = way.late_ms + way.own_ms * (growth - 1) + self._work_ms * (heavier - 1)
-            load = busy * heavier * more.fps / self.knobs.fps
-            if later_ms < FULL * target_ms and (knob not in ("fps", "imgsz") or load < FULL):
+            if knob in ("imgsz", "confidence"):
+                heavier = 1.0 if not more.imgsz or not self.knobs.imgsz else (more.imgsz / self.knobs.imgsz) ** 2
+                later_ms = way.late_ms + self._work_ms * (heavier - 1)
+                fits = later_ms < FULL * target_ms and (knob != "imgsz" or busy * heavier < FULL)
+            else:
+                fits = way.there_ms + way.own_ms * (self.knobs.bytes_to(more) - 1) < FULL * room_ms
+            if fits:
                 self._stepped_up = knob, now
                 return self._change(more, now, "there is room again")
         return False
@@ -392,21 +373,19 @@ class Controller:
 class _Way:
     """Figures of the frames of a moment."""
 
-    def __init__(self, frames: list[_Sample], delivery_ms: float, work_ms: float, replaced: int) -> None:
+    def __init__(self, frames: list[_Sample], delivery_ms: float, lag_ms: float) -> None:
         uplinks = sorted(s.uplink_ms for s in frames)
-        queues = sorted(s.queue_ms for s in frames)
         span = max(frames[-1].received_at - frames[0].received_at, 0.05)
         self.rate = (len(frames) - 1) / span
         """Results a second."""
         self.late_ms = _share(sorted(s.total_ms for s in frames), 0.9) + delivery_ms
+        self.there_ms = max(uplinks[0], _share(uplinks, 0.9) - lag_ms) + delivery_ms
+        """Milliseconds on the way, up and down."""
         self.own_ms = uplinks[0] + delivery_ms
         """Milliseconds that a picture needs on its way when it waits for no other."""
-        waits_up = _share(uplinks, 0.9) - uplinks[0]
-        waits_here = _share(queues, 0.9)
-        self.waiting_ms = max(waits_up, waits_here)
-        self.waiting_here_ms = waits_here
-        self.server_queues = replaced > 0 or waits_here > max(5.0, 0.3 * work_ms)
-        self.queues = self.server_queues or waits_up > max(5.0, 0.3 * self.own_ms)
+        self.waiting_ms = self.there_ms - self.own_ms
+        self.waiting_here_ms = _share(sorted(s.queue_ms for s in frames), 0.9)
+        self.queues = self.waiting_ms > max(5.0, 0.3 * self.own_ms)
 
 
 def _share(ordered: list[float], share: float) -> float:

@@ -1,4 +1,4 @@
-"""Starts and steps every stream's controller, and asks publishers for other pictures."""
+"""Shares the models out among their streams, steps the streams' controllers, and asks publishers for other pictures."""
 
 from __future__ import annotations
 
@@ -6,13 +6,18 @@ import asyncio
 import logging
 import statistics
 import time
-from dataclasses import replace
+from collections import deque
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sightline.core.errors import SightlineError
+from sightline.inference.worker import ModelWorker
 from sightline.settings.presets import PresetName
 from sightline.settings.settings import Settings
-from sightline.streams.adaptive.controller import REPORT_S, Controller, Knobs
+from sightline.streams.adaptive.budget import Budget, Want
+from sightline.streams.adaptive.controller import REPORT_S, WINDOW_S
+from sightline.streams.adaptive.knobs import Knobs
+from sightline.streams.adaptive.state import ModelShare
 from sightline.streams.hub import Hub
 from sightline.streams.stream import Stream
 from sightline.wire.messages import Adapt, Hello
@@ -33,6 +38,7 @@ def begin(stream: Stream, settings: Settings, *, sends: Knobs | None = None) -> 
     """
     stream.adaptive.start(settings, sends, stream.max_fps)
     knobs = stream.adaptive.knobs(stream.max_fps)
+    stream.adaptive.tell(knobs)
     return Hello(
         stream=stream.name,
         model=stream.model.worker.model_name,
@@ -65,24 +71,44 @@ def restart(stream: Stream, settings: Settings, reason: str) -> None:
     knobs = stream.adaptive.knobs(stream.max_fps)
     if stream.adaptive.controller is not None:
         stream.adaptive.controller.restart(knobs, time.monotonic(), reason)
-    _ask(stream, settings, knobs, reason)
+    _ask(stream, settings, stream.adaptive.asked or knobs, reason)
 
 
 async def adapt(hub: Hub) -> None:
     """Step every controller four times a second, until cancelled."""
     last, before = time.monotonic(), hub.pool.busy_s()
+    budgets: dict[ModelWorker, Budget] = {}
+    held_up_s: deque[float] = deque(maxlen=round(WINDOW_S / STEP_S) + 1)
     while True:
         await asyncio.sleep(STEP_S)
         now, worked = time.monotonic(), hub.pool.busy_s()
         busy = {worker: (s - before.get(worker, 0.0)) / (now - last) for worker, s in worked.items()}
+        held_up_s.append(now - last - STEP_S)
         last, before = now, worked
-        for stream in list(hub.streams.values()):
+        streams = list(hub.streams.values())
+        budgets = _share_out(streams, budgets, now)
+        for stream in streams:
             with stream.fence.around("adaptation", f"stream {stream.name}: "):
-                if stream.adaptive.controller is not None and not stream.adaptive.changing:
-                    refused = hub.model_switch.refused_sides(stream)
-                    stream.adaptive.controller.model(*hub.model_switch.adaptable(stream), refused)
-                    _step(stream, stream.adaptive.controller, hub.settings, now, busy.get(stream.model.worker, 0.0))
+                _step(hub, stream, now, busy=busy.get(stream.model.worker, 0.0), lag_ms=max(held_up_s) * 1000)
                 _follow(hub, stream)
+
+
+def _share_out(
+    streams: Sequence[Stream], before: Mapping[ModelWorker, Budget], now: float
+) -> dict[ModelWorker, Budget]:
+    """Give every stream its share of its model. Returns the budgets of the models that have something to do."""
+    wants: dict[ModelWorker, dict[Stream, Want]] = {}
+    for stream in streams:
+        if stream.publisher is not None and stream.wanted and not stream.meters.inferred_by_camera:
+            want = stream.adaptive.wants(stream.meters.arriving.value(), stream.priority)
+            wants.setdefault(stream.model.worker, {})[stream] = want
+    budgets = {worker: before.get(worker) or Budget() for worker in wants}
+    for worker, budget in budgets.items():
+        budget.worked(now, worker.work, worker.full_work)
+        budget.share(now, list(wants[worker].values()))
+        for stream, want in wants[worker].items():
+            stream.adaptive.share = ModelShare(budget.rate * want.weight, budget.reason, budget.since)
+    return budgets
 
 
 def _follow(hub: Hub, stream: Stream) -> None:
@@ -115,25 +141,31 @@ async def _adapt_model(hub: Hub, stream: Stream, wanted: dict[str, Any]) -> None
         state.changing = False
 
 
-def _step(stream: Stream, controller: Controller, settings: Settings, now: float, busy: float) -> None:
-    reports = [(s.stats_at, s.stats.latency) for s in stream.subscriptions if s.stats and now - s.stats_at < REPORT_S]
-    fresh = [(at, latency) for at, latency in reports if latency is not None]
-    if fresh:
+def _step(hub: Hub, stream: Stream, now: float, *, busy: float, lag_ms: float) -> None:
+    """Step a stream's controller, and ask for what it and the stream's share of the model allow."""
+    state, controller = stream.adaptive, stream.adaptive.controller
+    if controller is None or state.changing:
+        return
+    controller.model(*hub.model_switch.adaptable(stream), hub.model_switch.refused_sides(stream))
+    fresh = [(s.stats_at, s.stats.latency) for s in stream.subscriptions if s.stats and s.settled(now, REPORT_S)]
+    known = [(at, latency) for at, latency in fresh if latency is not None]
+    if known:
         # Half of the viewers, or one of two, can say what they like: it changes nothing for the others.
-        latency = statistics.median_low(latency for _, latency in fresh)
-        controller.viewers(max(at for at, _ in fresh), min(latency, MAX_REPORT_MS))
+        latency = statistics.median_low(latency for _, latency in known)
+        controller.viewers(max(at for at, _ in known), min(latency, MAX_REPORT_MS))
     before = controller.knobs
-    if controller.step(now, busy=busy):
-        knobs = controller.knobs
-        if replace(knobs, imgsz=before.imgsz, confidence=before.confidence) != before:
-            _ask(stream, settings, knobs, controller.reason)
-        else:
-            chosen = (("input", knobs.imgsz), ("confidence", knobs.confidence))
-            told = ", ".join(f"{what} {value:g}" for what, value in chosen if value is not None)
-            log.info("stream %s: %s: %s", stream.name, told, controller.reason)
+    controller.step(now, busy=busy, lag_ms=lag_ms)
+    knobs = state.asked or controller.knobs
+    if (knobs.imgsz, knobs.confidence) != (before.imgsz, before.confidence):
+        chosen = (("input", knobs.imgsz), ("confidence", knobs.confidence))
+        told = ", ".join(f"{what} {value:g}" for what, value in chosen if value is not None)
+        log.info("stream %s: %s: %s", stream.name, told, controller.reason)
+    if knobs.camera != state.told:
+        _ask(stream, hub.settings, knobs, state.reason)
 
 
 def _ask(stream: Stream, settings: Settings, knobs: Knobs, reason: str) -> None:
+    stream.adaptive.tell(knobs)
     told = f"{knobs.fps:g} fps, quality {knobs.quality:g}, {knobs.width} px"
     log.info("stream %s: asks for %s: %s", stream.name, told, reason)
     if stream.publisher is not None and stream.adaptive.asks:
