@@ -6,7 +6,7 @@ import { problemWith } from "../../../src/sightline/web/panels/name.js";
 import { isLoopback } from "../../../src/sightline/web/panels/share.js";
 
 test("what was lost is told with its reasons, failures among them", () => {
-  const stats = { dropped: { replaced: 3, unwatched: 1200, rate: 1, closed: 0 }, failed: 2 };
+  const stats = { dropped: { replaced: 3, unwatched: 1200, adapted: 407, rate: 1, closed: 0 }, failed: 2 };
   assert.deepEqual(lost(stats), [["replaced", 3], ["failed", 2], ["rate", 1]]);
   assert.equal(
     dropsInWords(lost(stats)),

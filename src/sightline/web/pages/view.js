@@ -15,6 +15,7 @@ import { setUpRun } from "../panels/run-panel.js";
 import { setUpLink } from "../panels/share.js";
 import { setUpShell } from "../panels/shell.js";
 import { showTransport } from "../panels/transport.js";
+import { reducedInWords } from "../panels/words.js";
 import { may, whoAmI } from "../wire/session.js";
 import { viewWords } from "./view-state.js";
 
@@ -86,6 +87,13 @@ function update() {
   setData(stage, "notice", words.small ? "small" : "full");
 }
 
+/** Say what the stream is reduced to and why, while it is. @param {import("../wire/stream-stats.js").Stats} stats */
+function showReduced({ state, adaptive }) {
+  const words = state === "live" ? reducedInWords(adaptive) : "";
+  setText(byId("reduced", HTMLElement), words);
+  byId("reduced-area", HTMLElement).hidden = !words;
+}
+
 function tick() {
   const state = body.dataset["state"];
   const live = state === "live" || state === "stalled";
@@ -116,6 +124,7 @@ const knowModel = setUpModel(stream, viewer.painter, () => viewer.status.phase =
     damaged: count(stats.damaged),
     model: stats.model ? modelInWords(stats) : "–",
   });
+  showReduced(stats);
   run.served(stats.settings.engine, stats.settings.device);
   run.drops([...lost(stats), ["skipped here", viewer.skipped]], performance.now());
 });

@@ -2,7 +2,7 @@
 
 import { icon, make, setData, setText } from "../lib/dom.js";
 import { count, fps, millis, plural } from "../lib/format.js";
-import { reasonInWords } from "./words.js";
+import { reasonInWords, reducedInWords } from "./words.js";
 
 /** The figures of a card, each with its meaning. */
 const MEANINGS = {
@@ -69,9 +69,10 @@ export class Card {
       fps: fps(live ? stats.fps : NaN),
       processing: live && stats.delivered ? millis(stats.latency_ms.p50) : "–",
       viewers: count(stats.viewers),
-      dropped: count(reasons.reduce((sum, [, n]) => sum + n, 0)),
+      dropped: state === "resting" ? "–" : count(reasons.reduce((sum, [, n]) => sum + n, 0)),
     });
-    setText(this.#drops, `${note || dropsInWords(reasons)} ${damageInWords(stats.damaged)}`.trim());
+    const told = note || `${reducedInWords(stats.adaptive)} ${dropsInWords(reasons)}`.trim();
+    setText(this.#drops, `${told} ${damageInWords(stats.damaged)}`.trim());
     this.#camera.hidden = stats.pulled; // the server pulls it: there is no camera page
     this.#watch.classList.toggle("main", state !== "waiting" || stats.pulled);
     this.#camera.classList.toggle("main", state === "waiting");
@@ -116,6 +117,9 @@ export function standing({ state, reason, wanted }) {
   return { state: "resting", pill: "Resting", kind: "", note: "Nobody watches, so the model rests until somebody does." };
 }
 
+/** Reasons of pictures that nobody wanted. */
+const UNWANTED = new Set(["unwatched", "adapted"]);
+
 /**
  * Pictures without the result that somebody wanted, by reason, failures among them; most frequent first.
  *
@@ -123,7 +127,7 @@ export function standing({ state, reason, wanted }) {
  */
 export function lost(stats) {
   /** @type {[string, number][]} */
-  const reasons = Object.entries(stats.dropped).filter(([reason]) => reason !== "unwatched");
+  const reasons = Object.entries(stats.dropped).filter(([reason]) => !UNWANTED.has(reason));
   if (stats.failed) reasons.push(["failed", stats.failed]);
   return reasons.filter(([, n]) => n > 0).sort((a, b) => b[1] - a[1]);
 }

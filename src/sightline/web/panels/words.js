@@ -33,6 +33,17 @@ export function askedInWords({ fps, quality, width }, reason) {
 }
 
 /**
+ * What a stream's pictures are reduced to, with the reason; empty where they are not.
+ *
+ * @param {import("../wire/stream-stats.js").Adaptive | null} adaptive
+ */
+export function reducedInWords(adaptive) {
+  if (!adaptive?.reduced) return "";
+  const { imgsz, reason } = adaptive;
+  return askedInWords(adaptive, imgsz === null ? reason : `${reason}. The model's input is ${imgsz} now`);
+}
+
+/**
  * @typedef {{title: string, text: string, actions?: import("../elements/state-banner.js").Action[]}} Told
  */
 

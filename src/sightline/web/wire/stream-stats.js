@@ -10,15 +10,18 @@ const GONE = 404;
  *   pulled: boolean, model: string,
  *   width: number, height: number, fps: number, latency_ms: {p50: number, p95: number, p99: number}, viewers: number,
  *   received: number, delivered: number, dropped: Record<string, number>, failed: number, damaged: number, in_flight: number,
- *   browser: string, stages: Record<string, number>}} StreamStats one entry of `GET /api/streams`
+ *   browser: string, stages: Record<string, number>, adaptive: Adaptive | null}} StreamStats one entry of
+ *   `GET /api/streams`
+ * @typedef {{preset: string, fps: number, quality: number, width: number, imgsz: number | null,
+ *   confidence: number | null, reason: string, reduced: boolean}} Adaptive what is asked of the camera and of its
+ *   model, and why; `imgsz` and `confidence` are what the server changes by itself, null where somebody chose
  * @typedef {{model: string, engine: string, device: string, imgsz: number | null, confidence: number, iou: number,
  *   max_detections: number, classes: string[] | null}} InForce
  * @typedef {{class_id: number, class_name: string, count: number | null, share: number | null}} Seen
  * @typedef {{settings: InForce, pending: {model: string, engine: string, imgsz: number | null, since: number} | null,
  *   switch_failed: {model: string, message: string, at: number} | null, task: string, labels: string[],
  *   licence_note: string, imgsz_changeable: boolean, stride: number, seen: Seen[], model: string, browser: string,
- *   adaptive: {imgsz: number | null, confidence: number | null} | null}} Detail of `GET /api/streams/NAME`; `adaptive`
- *   has what the server changes by itself as latency asks for it, null where somebody chose
+ *   adaptive: Adaptive | null}} Detail of `GET /api/streams/NAME`
  * @typedef {StreamStats & Detail} Stats
  */
 
