@@ -78,10 +78,14 @@ class Subscription:
     stats_at: float = 0.0
     """``time.monotonic()`` of the last report."""
     began_at: float = field(default_factory=time.monotonic)
+    behind: bool = False
+    """Whether pictures were dropped between its last two reports: more come than get through to it."""
+    _dropped: int = 0
 
     def report(self, stats: PerformanceStats) -> None:
         """The viewer says how it is doing."""
         self.stats, self.stats_at = stats, time.monotonic()
+        self.behind, self._dropped = self.mailbox.dropped > self._dropped, self.mailbox.dropped
 
     def settled(self, now: float, seconds: float) -> bool:
         """Whether its last report is no older than that, and the viewer is: a page that opens is busy with itself."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import json
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
@@ -86,3 +87,37 @@ async def test_all_kinds_of_publishers_have_equal_shares_and_read_why(server: In
 async def look(viewer: Any) -> None:
     while True:
         await viewer.receive()
+
+
+async def complain(viewer: Any) -> None:
+    """Watch over a slow link, and say that pictures are late."""
+    while True:
+        message, _ = await viewer.receive()
+        if message["type"] == "frame_metadata":
+            await asyncio.sleep(0.2)
+            report = {"type": "performance_stats", "fps": 10, "latency": 400, "queueSize": 0}
+            await viewer.ws.send(json.dumps({"type": "ack", "frameNumber": message["frameNumber"]}))
+            await viewer.ws.send(json.dumps(report))
+
+
+async def test_a_page_that_opens_disturbs_nobody(server: Inside) -> None:
+    """Fault 41: each page was late in its first seconds, and the camera was asked for less, for everybody."""
+    publishing = [asyncio.create_task(publish(server.ws, name)) for name in ("watched", "opened")]
+
+    async def age(stream: str, seconds: float) -> None:
+        for subscription in server.hub.streams[stream].subscriptions:
+            subscription.began_at -= seconds
+
+    async with peer(f"{server.ws}/ws/view/watched") as old, peer(f"{server.ws}/ws/view/opened") as new:
+        watching = [asyncio.create_task(complain(viewer)) for viewer in (old, new)]
+        await server.viewers("watched", 1)
+        await server.viewers("opened", 1)
+        await server.on_loop(age("watched", 60))
+        await server.on_loop(age("opened", -3600))
+        stats = await server.figures(lambda s: s["streams"]["watched"]["adaptive"]["quality"] < 0.5)
+        assert "on its way" in stats["streams"]["watched"]["adaptive"]["reason"]
+        told = stats["streams"]["opened"]["adaptive"]
+        assert (told["quality"], told["width"]) == (0.5, 640)
+        for task in [*watching, *publishing]:
+            task.cancel()
+        await asyncio.gather(*watching, *publishing, return_exceptions=True)

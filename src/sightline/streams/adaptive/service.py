@@ -15,7 +15,7 @@ from sightline.inference.worker import ModelWorker
 from sightline.settings.presets import PresetName
 from sightline.settings.settings import Settings
 from sightline.streams.adaptive.budget import Budget, Want
-from sightline.streams.adaptive.controller import REPORT_S, WINDOW_S
+from sightline.streams.adaptive.controller import REPORT_S, WINDOW_S, Controller
 from sightline.streams.adaptive.knobs import Knobs
 from sightline.streams.adaptive.state import ModelShare
 from sightline.streams.hub import Hub
@@ -147,12 +147,7 @@ def _step(hub: Hub, stream: Stream, now: float, *, busy: float, lag_ms: float) -
     if controller is None or state.changing:
         return
     controller.model(*hub.model_switch.adaptable(stream), hub.model_switch.refused_sides(stream))
-    fresh = [(s.stats_at, s.stats.latency) for s in stream.subscriptions if s.stats and s.settled(now, REPORT_S)]
-    known = [(at, latency) for at, latency in fresh if latency is not None]
-    if known:
-        # Half of the viewers, or one of two, can say what they like: it changes nothing for the others.
-        latency = statistics.median_low(latency for _, latency in known)
-        controller.viewers(max(at for at, _ in known), min(latency, MAX_REPORT_MS))
+    _listen(stream, controller, now)
     before = controller.knobs
     controller.step(now, busy=busy, lag_ms=lag_ms)
     knobs = state.asked or controller.knobs
@@ -162,6 +157,16 @@ def _step(hub: Hub, stream: Stream, now: float, *, busy: float, lag_ms: float) -
         log.info("stream %s: %s: %s", stream.name, told, controller.reason)
     if knobs.camera != state.told:
         _ask(stream, hub.settings, knobs, state.reason)
+
+
+def _listen(stream: Stream, controller: Controller, now: float) -> None:
+    """Pass on how late pictures are for viewers. Where all get through to one, smaller ones would not help it."""
+    settled = [s for s in stream.subscriptions if s.settled(now, REPORT_S)]
+    known = [(s.stats_at, s.stats.latency if s.behind else 0.0) for s in settled if s.stats and s.stats.latency]
+    if known:
+        # Half of the viewers, or one of two, can say what they like: it changes nothing for the others.
+        latency = statistics.median_low(latency for _, latency in known)
+        controller.viewers(max(at for at, _ in known), min(latency, MAX_REPORT_MS))
 
 
 def _ask(stream: Stream, settings: Settings, knobs: Knobs, reason: str) -> None:
