@@ -11,7 +11,9 @@ import pytest_asyncio
 from playwright.async_api import Browser, Page, expect
 
 from support.browsing import FAKE_CAMERA, SLOW_MS, browsing, camera_file
+from support.inside import inside
 from support.serving import Json, Running, peer, serving
+from support.working import Slow, loading
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
 
@@ -89,10 +91,32 @@ async def test_the_page_sends_less_when_it_is_late(browser: Browser, assets: Pat
     options = ("--model", str(model), "--engine", "onnx", "--no-static-skip", "--target-latency-ms", "10")
     async with serving(*options) as server:
         page = await started(browser, server, "late")
-        less = "() => { const { fps, quality } = JSON.parse(document.body.dataset.asked); return fps < 30 || quality < 0.5; }"
+        asked = "JSON.parse(document.body.dataset.asked)"
+        less = f"() => {asked}.fps < 30 || {asked}.quality < 0.5"
         await page.wait_for_function(less, timeout=SLOW_MS)
         await expect(page.locator("#asked")).to_contain_text("Why:")
         stream = await server.stream("late")
         assert stream["adaptive"]["reduced"]
         assert stream["adaptive"]["reason"]
         await page.close()
+
+
+async def test_every_page_says_why_a_stream_has_fewer_pictures(browser: Browser) -> None:
+    """Fault 41: a clip that the server reads got worse, and the viewer's page showed a green "Live" and no reason."""
+    sources = {"clip": "synthetic:?size=320x180&fps=30", "other": "synthetic:?size=320x180&fps=30"}
+    async with (
+        inside(load=loading(Slow(0.04)), sources=sources, static_skip=False) as server,
+        peer(f"{server.ws}/ws?stream=other") as listener,
+    ):
+        page = await (await browser.new_context()).new_page()
+        await page.goto(f"{server.http}/view/clip")
+        why = "2 streams share the model, which does"
+        await expect(page.locator("#reduced")).to_contain_text(why, timeout=SLOW_MS)
+        await expect(page.locator("#reduced")).to_contain_text("320 wide, quality 80 %")
+        board = await page.context.new_page()
+        await board.goto(server.http)
+        await expect(board.locator('[data-stream="clip"] .card-drops')).to_contain_text(why, timeout=SLOW_MS)
+        await listener.ws.close()
+        await expect(board.locator('[data-stream="other"]')).to_have_attribute("data-state", "resting", timeout=SLOW_MS)
+        await expect(board.locator('[data-stream="other"] dd').nth(3)).to_have_text("\u2013")
+        await page.context.close()

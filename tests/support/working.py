@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
@@ -43,6 +44,18 @@ class Scripted(Model):
     ) -> list[Prediction]:
         answer = self._answer(streams or ())
         return [Detections.empty() for _ in images] if answer is RIGHT else answer
+
+
+class Slow(Scripted):
+    """Takes its time for each picture."""
+
+    def __init__(self, work_s: float) -> None:
+        super().__init__(lambda _: RIGHT)
+        self._work_s = work_s
+
+    def predict(self, images: Sequence[Image], **given: Any) -> list[Prediction]:
+        time.sleep(self._work_s * len(images))
+        return super().predict(images, **given)
 
 
 def loading(model: Model) -> LoadByKey:

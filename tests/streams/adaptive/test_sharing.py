@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
-import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import aclosing
 from typing import Any
 
@@ -14,30 +13,21 @@ import pytest
 import pytest_asyncio
 
 from sightline import AsyncClient
-from sightline.core.predictions import Prediction
-from sightline.core.types import Image
 from sightline.stress.figures import jain
 from support.inside import Inside, inside
 from support.serving import Json, peer, picture
-from support.working import RIGHT, Scripted, loading
+from support.working import Slow, loading
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 WORK_S = 0.02
-
-
-class Slow(Scripted):
-    """Takes so long that two streams of 30 pictures a second are too many."""
-
-    def predict(self, images: Sequence[Image], **given: Any) -> list[Prediction]:
-        time.sleep(WORK_S * len(images))
-        return super().predict(images, **given)
+"""So long that two streams of 30 pictures a second are too many."""
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
 async def server() -> AsyncIterator[Inside]:
     sources = {"made": "synthetic:?size=800x450&fps=30"}
-    async with inside(load=loading(Slow(lambda _: RIGHT)), sources=sources, static_skip=False) as running:
+    async with inside(load=loading(Slow(WORK_S)), sources=sources, static_skip=False) as running:
         yield running
 
 
