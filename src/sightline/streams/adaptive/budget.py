@@ -16,7 +16,7 @@ SHARED_OUT = 0.9
 """Share of what the model gets done that is shared out. Pictures of several streams that come at once need the rest."""
 SLACK = 0.08
 """Change of what the model gets done, in shares of it, from which the rate follows."""
-CALM_S = 2.0
+CALM_S = 1.0
 """Seconds for which there has to be more before the rate goes up."""
 WINDOW_S = 3.0
 """Seconds over which it is measured what the model gets done, longer where it had less than ``ENOUGH`` results."""
