@@ -77,6 +77,8 @@ class Served:
 
     url: str
     process: psutil.Process
+    tcp: str = ""
+    """Address for TCP clients, where it was started with ``--tcp-port``."""
 
     @property
     def ws(self) -> str:
@@ -112,10 +114,13 @@ def serving(*options: str, **settings: object) -> Iterator[Served]:
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=env, cwd=ROOT / "bench") as server:
         try:
             assert server.stdout is not None
-            address = next((m for line in server.stdout if (m := re.search(r"http://\S+", line))), None)
+            lines = iter(server.stdout)
+            address = next((m for line in lines if (m := re.search(r"http://\S+", line))), None)
             if address is None:
                 sys.exit("the server did not start")
             served = Served(address[0], psutil.Process(server.pid))
+            if "--tcp-port" in options:
+                served.tcp = next(m[0] for line in lines if (m := re.search(r"tcp://\S+", line)))
             served.until(lambda stats: stats["model"] != "", seconds=120)
             yield served
         finally:

@@ -112,7 +112,10 @@ def flood(pipe: Pipe, ws_url: str, streams: int, fps: float, seconds: float, jpe
 
 
 def camera(_: Pipe, ws_url: str, stream: str, fps: float, jpegs: Sequence[bytes]) -> None:
-    """Run a camera of ``fps`` frames a second that, like our page, skips frames while ``max_pending`` are under way."""
+    """Run a camera of ``fps`` frames a second that, like our page, skips frames while ``max_pending`` are under way.
+
+    Where the server asks for fewer it sends fewer.
+    """
     asyncio.run(_skip(ws_url, stream, fps, jpegs))
 
 
@@ -127,18 +130,23 @@ def cameras(_: Pipe, ws_url: str, count: int, fps: float, jpegs: Sequence[bytes]
 
 async def _skip(ws_url: str, stream: str, fps: float, jpegs: Sequence[bytes]) -> None:
     async with connected(f"{ws_url}/ws/camera/{stream}") as ws:
-        under_way = 0
+        under_way, asked = 0, fps
 
         async def receive() -> None:
-            nonlocal under_way
+            nonlocal under_way, asked
             async for data in ws:
-                under_way -= read(data)["type"] in ("result", "dropped")
+                message = read(data)
+                under_way -= message["type"] in ("result", "dropped")
+                if message["type"] in ("hello", "adapt"):
+                    asked = min(fps, message["fps"])
 
         receiving = asyncio.create_task(receive())
-        started, seq = time.perf_counter(), 0
+        started, seq, due = time.perf_counter(), 0, 0.0
         while not receiving.done():
             await asyncio.sleep(started + seq / fps - time.perf_counter())
-            if under_way < 2:
+            now = time.perf_counter()
+            if under_way < 2 and now >= due - 0.5 / fps:
+                due = max(due, now - 1 / asked) + 1 / asked
                 under_way += 1
                 await ws.send(frame_metadata(seq))
                 await ws.send(jpegs[seq % len(jpegs)])
