@@ -5,10 +5,13 @@ from __future__ import annotations
 import gzip
 import re
 from collections.abc import AsyncIterator
+from pathlib import Path
 
+import httpx2
 import pytest
 import pytest_asyncio
 from playwright.async_api import Request, expect
+from starlette.exceptions import HTTPException
 
 from sightline.server import assets, pages
 from support.browsing import browsing, listen_for_errors
@@ -47,6 +50,27 @@ async def test_scripts_come_compressed_without_comments_and_with_every_line_wher
     raw = await server.http.get("/static/lib/dom.js", headers={"Accept-Encoding": "identity"})
     assert "content-encoding" not in raw.headers
     assert raw.text == source
+
+
+async def test_a_file_that_is_kept_compressed_is_sent_so_or_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    was = bytes(range(256)) * 100
+    (tmp_path / "runtime.wasm.gz").write_bytes(gzip.compress(was))
+    (tmp_path / "secret.json.gz").write_bytes(gzip.compress(was))
+    monkeypatch.setattr(assets, "WEB", tmp_path)
+    transport = httpx2.ASGITransport(app=assets.Assets())
+    async with httpx2.AsyncClient(transport=transport, base_url="http://here") as http:
+        for taken, coding in (("gzip", "gzip"), ("identity", None)):
+            answer = await http.get("/runtime.wasm", headers={"Accept-Encoding": taken})
+            assert (answer.content, answer.headers.get("content-encoding")) == (was, coding)
+            assert answer.headers["content-type"] == "application/wasm"
+            known = {"Accept-Encoding": taken, "If-None-Match": answer.headers["etag"]}
+            assert (await http.get("/runtime.wasm", headers=known)).status_code == 304
+            assert (await http.head("/runtime.wasm", headers={"Accept-Encoding": taken})).status_code == 200
+        for name in ("/other.wasm", "/secret.json", "/../runtime.wasm.gz/x.wasm"):
+            with pytest.raises(HTTPException, match="404"):
+                await http.get(name)
 
 
 @pytest.mark.parametrize("name", ["capture/worker.js", "infer/worker.js", "vendor/any.mjs"])

@@ -23,6 +23,8 @@ ALWAYS_ASK = {"Cache-Control": "no-cache", "Vary": "Accept-Encoding"}
 FOREVER = {"Cache-Control": "public, max-age=31536000, immutable", "Vary": "Accept-Encoding"}
 PACKED = frozenset({".js", ".mjs", ".css", ".svg", ".webmanifest", ".wasm"})
 """Endings of files that compression makes smaller."""
+STORED = ".gz"
+"""Ending, after their own, of files that lie here compressed already: see packaging/npm/vendor.py."""
 LARGE = 1 << 20
 VERSION = re.compile(r"[0-9a-f]{12}")
 COMMENT = re.compile(r"^[ \t]*/\*\*(?:[^*]|\*(?!/))*\*/[ \t]*$", re.M)
@@ -78,20 +80,29 @@ class Assets(StaticFiles):
         return response
 
     async def _packed(self, path: str, scope: Scope) -> Response | None:
-        full, found = self.lookup_path(path)
-        asked = Headers(scope=scope)
-        packs = Path(full).suffix in PACKED and "gzip" in asked.get("accept-encoding", "")
-        if not packs or found is None or not stat.S_ISREG(found.st_mode) or scope["method"] not in ("GET", "HEAD"):
+        file = WEB / path
+        found, stored = self.lookup_path(path)[1], self.lookup_path(path + STORED)[1]
+        known = found or stored
+        if file.suffix not in PACKED or known is None or not stat.S_ISREG(known.st_mode):
             return None
-        data = await run_in_threadpool(packed, Path(full))
+        asked = Headers(scope=scope)
+        takes = "gzip" in asked.get("accept-encoding", "")
+        if scope["method"] not in ("GET", "HEAD") or not (takes or found is None):
+            return None
+        data = await run_in_threadpool(packed, file)
         headers = {"Content-Encoding": "gzip", "ETag": f'"{version()}-gzip"'}
-        response = Response(data, headers=headers, media_type=FileResponse(full).media_type)
+        if not takes:
+            data, headers = await run_in_threadpool(gzip.decompress, data), {"ETag": f'"{version()}"'}
+        response = Response(data, headers=headers, media_type=FileResponse(file).media_type)
         return NotModifiedResponse(response.headers) if self.is_not_modified(response.headers, asked) else response
 
 
 @cache
 def packed(path: Path) -> bytes:
     """A file as it is sent. Our own scripts go without their comments, but with every line where it was."""
+    stored = Path(f"{path}{STORED}")
+    if stored.is_file():
+        return stored.read_bytes()
     data = path.read_bytes()
     if path.suffix == ".js" and WEB / "vendor" not in path.parents:
         data = COMMENT.sub(lambda comment: "\n" * comment[0].count("\n"), data.decode()).encode()
