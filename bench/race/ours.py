@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import AsyncGenerator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -187,14 +187,14 @@ def _listening(port: int, tcp_port: int) -> Iterator[float]:
         process.wait()
 
 
-def returned_after(transport: str, jpeg: bytes, down_s: float = 3) -> float:
-    """Seconds from the moment at which a server listens again to the SDK's first result."""
+def returned_after(transport: str, jpeg: bytes, down_s: float = 3) -> dict[str, float]:
+    """Seconds from the moment at which a server listens again until the SDK is connected, and has its first result."""
     with socket.socket() as a, socket.socket() as b:
         for free in (a, b):
             free.bind(("127.0.0.1", 0))
         port, tcp_port = a.getsockname()[1], b.getsockname()[1]
-    url = f"ws://127.0.0.1:{port}" if transport == "ws" else f"tcp://127.0.0.1:{tcp_port}"
-    results: list[float] = []
+    client = AsyncClient(f"ws://127.0.0.1:{port}" if transport == "ws" else f"tcp://127.0.0.1:{tcp_port}")
+    results = 0
 
     async def pictures() -> AsyncGenerator[bytes]:
         while True:
@@ -202,26 +202,27 @@ def returned_after(transport: str, jpeg: bytes, down_s: float = 3) -> float:
             await asyncio.sleep(0.02)
 
     async def publish() -> None:
-        async with AsyncClient(url) as client:
-            async for answer in client.publish("race", pictures()):
-                if isinstance(answer, Result):
-                    results.append(time.monotonic())
+        nonlocal results
+        async for answer in client.publish("race", pictures()):
+            results += isinstance(answer, Result)
 
-    async def until(number: int) -> float:
-        while len(results) <= number:  # noqa: ASYNC110 - beside the publisher
-            await asyncio.sleep(0.005)
-        return results[number]
+    async def until(holds: Callable[[], bool]) -> float:
+        while not holds():  # noqa: ASYNC110 - beside the publisher
+            await asyncio.sleep(0.002)
+        return time.monotonic()
 
-    async def run() -> float:
+    async def run() -> dict[str, float]:
         with _listening(port, tcp_port):
             publishing = asyncio.create_task(publish())
-            await until(20)
+            await until(lambda: results >= 20)
         await asyncio.sleep(down_s)
-        before = len(results)
+        before, hello = results, client.limits
         again = _listening(port, tcp_port)
+        waiting = asyncio.create_task(until(lambda: client.limits is not hello))  # each connection has its own
         listened = await asyncio.to_thread(again.__enter__)
         try:
-            return await until(before) - listened
+            connected, answered = await waiting, await until(lambda: results > before)
+            return {"back_s": max(0.0, connected - listened), "result_s": answered - listened}
         finally:
             publishing.cancel()
             await asyncio.wait([publishing])

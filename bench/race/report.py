@@ -43,7 +43,8 @@ class Line:
         if not self.values:
             return self.failed
         low, middle, high = (f"{v:,.{figure.digits}f}" for v in (min(self.values), self.middle, max(self.values)))
-        return middle if low == high else f"{middle} ({low} to {high})"
+        told = middle if low == high else f"{middle} ({low} to {high})"
+        return f"{told}, then {self.failed}" if self.failed else told
 
 
 def figures(found: Any) -> Iterator[tuple[str, Figure, list[Line]]]:
