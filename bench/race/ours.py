@@ -8,7 +8,6 @@ import socket
 import subprocess
 import sys
 import time
-from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -20,6 +19,7 @@ import uvloop
 from websockets.asyncio.client import connect
 
 from common import Pipe, child, family_cpu, serving
+from fairness import filmed, publish
 from peers import saturate
 from race.contestants import _stamp
 from sightline import AsyncClient
@@ -110,50 +110,27 @@ def cpu_a_picture(url: str, process: psutil.Process, count: int, seconds: float,
         return cpu, int(viewing.recv())
 
 
-def steady(pipe: Pipe, url: str, fps: float, jpeg: bytes) -> None:
+def steady(_: Pipe, url: str, fps: float, jpeg: bytes) -> None:
     """Run a camera over TCP that sends so many pictures a second."""
-
-    async def pictures() -> AsyncGenerator[bytes]:
-        started, number = time.monotonic(), 0
-        while True:
-            await asyncio.sleep(started + number / fps - time.monotonic())
-            yield jpeg
-            number += 1
 
     async def run() -> None:
         async with AsyncClient(url) as client:
-            async for _ in client.publish("race", pictures(), adapt=False):
+            async for _ in client.publish("race", filmed([jpeg], fps), adapt=False):
                 pass
 
     uvloop.run(run())
 
 
-def equal_cameras(url: str, count: int, fps: float, jpegs: Sequence[bytes], seconds: float) -> Counter[int]:
-    """Results of each of some equal cameras that obey the server, in ``seconds`` after the first ten."""
-    results: Counter[int] = Counter()
-    begin = time.monotonic() + 10
-
-    async def pictures() -> AsyncGenerator[bytes]:
-        started, number = time.monotonic(), 0
-        while True:
-            number = max(number + 1, int((time.monotonic() - started) * fps))  # a camera does not wait for anybody
-            await asyncio.sleep(started + number / fps - time.monotonic())
-            yield jpegs[number % len(jpegs)]
-
-    async def publish(client: AsyncClient, camera: int) -> None:
-        async for answer in client.publish(f"camera-{camera}", pictures(), adapt=True):
-            results[camera] += isinstance(answer, Result) and time.monotonic() >= begin
-
-    async def run() -> None:
-        async with AsyncClient(url) as client:
-            publishing = [asyncio.create_task(publish(client, i)) for i in range(count)]
-            await asyncio.wait(publishing, timeout=10 + seconds)
-            for task in publishing:
-                task.cancel()
-            await asyncio.wait(publishing)
-
-    uvloop.run(run())
-    return results
+def equal_cameras(url: str, count: int, fps: float, jpegs: Sequence[bytes], seconds: float) -> list[float]:
+    """Results a second of each of some equal cameras that obey the server, after the first ten seconds."""
+    with child(publish, url, count, fps, False, jpegs) as publishing:
+        time.sleep(10)
+        publishing.send(None)
+        before, started = publishing.recv(), time.monotonic()
+        time.sleep(seconds)
+        publishing.send(None)
+        after, took = publishing.recv(), time.monotonic() - started
+    return [(b - a) / took for a, b in zip(before, after, strict=True)]
 
 
 def unwatched(urls: Sequence[str], model: str, seconds: float) -> float:
