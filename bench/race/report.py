@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
 from html import escape
@@ -72,15 +73,18 @@ def reached(figure: Figure, goal: Goal, lines: list[Line]) -> tuple[str, bool | 
         return words, None
     best = (max if figure.more_is_better else min)(rivals) if goal.of else 1.0
     value = medians[goal.side]
-    return words, value >= goal.value * best if figure.more_is_better else value <= goal.value * best
+    if figure.more_is_better:
+        return words, value > 0 and value >= goal.value * best
+    return words, value <= goal.value * best
 
 
 def about(found: Any) -> str:
     """When, where, how, and how busy the machine was."""
     before, after = found["load_before"], found["load_after"]
+    rounds = f"{found['rounds']} round{'s' * (found['rounds'] > 1)} of {found['seconds']:g} s"
     return (
         f"{found['date']}, {found['cores']} cores ({found['processor']}, {found['system']}), Python {found['python']}. "
-        f"`{found['command']}`: {found['rounds']} rounds of {found['seconds']:g} s, in turns. Load of the machine: "
+        f"`{found['command']}`: {rounds}, in turns. Load of the machine: "
         f"before {before['average']:g}, {before['busy']:g} % busy, after {after['average']:g}, {after['busy']:g} %."
     )
 
@@ -105,7 +109,7 @@ def markdown(found: Any) -> str:
         "with its own means; `bench/race/contestants/` has the programs. Figures are medians with the range of the",
         "rounds. Where other programs kept the machine busy, compare the sides with each other alone.",
         "",
-        about(found),
+        *textwrap.wrap(about(found), 140, break_on_hyphens=False),
     ]
     for _, figure, lines in figures(found):
         parts += [
