@@ -227,6 +227,13 @@ def test_in_a_steady_state_that_is_too_narrow_it_rests() -> None:
         assert world.p95(60, 240) < TARGET_MS, (mbit, world.moves)
 
 
+def test_one_late_picture_of_few_is_no_narrow_way() -> None:
+    controller = Controller(DEFAULT, target_ms=TARGET_MS, now=0.0)
+    for i in range(120):
+        controller.frame(Seen(i / 6, i / 6, 200 if i % 8 == 0 else 10, 1, 15, False, 640))
+        assert not controller.step(i / 6, busy=0.1), controller.reason
+
+
 def test_a_way_that_is_long_rather_than_narrow_costs_no_quality() -> None:
     world = World(distance_ms=130).run(120)
     assert world.turns(10, 120) <= 6, world.moves

@@ -389,4 +389,5 @@ class _Way:
 
 
 def _share(ordered: list[float], share: float) -> float:
-    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+    """Return the value below which this share of them lies. The largest alone is no evidence."""
+    return ordered[max(0, min(len(ordered) - 2, int(share * len(ordered))))]
