@@ -365,8 +365,7 @@ class TcpPeer(asyncio.BufferedProtocol):
         self.tell(ErrorMessage(error.code, error.message, stream, seq, of))
 
     def _write(self, parts: Sequence[Bytes]) -> None:
-        for part in parts:
-            self._transport.write(part)
+        self._transport.writelines(parts)
 
     async def _subscribed(self, name: str, sending: Coroutine[Any, Any, None], *, events: bool) -> None:
         """Run a subscription to its end. What goes wrong in it costs at most this connection."""
