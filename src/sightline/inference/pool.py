@@ -7,20 +7,19 @@ is released after a grace time, sooner where memory is short.
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import logging
-import sys
 import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from functools import lru_cache, partial
+from functools import partial
 from pathlib import Path
 from typing import TypeAlias
 
 import psutil
 
 from sightline.core.errors import FAULTS, ConfigError, LimitReached, ModelError, SightlineError, cancelled, told
+from sightline.inference import allocator
 from sightline.inference.key import ModelKey
 from sightline.inference.place import Place
 from sightline.inference.places.messages import LoadRequest
@@ -46,8 +45,6 @@ END_S = 2.0
 OF_FILE = 2
 """Memory that a model takes, in sizes of its file, before it was ever measured."""
 MB = 1 << 20
-M_ARENA_MAX = -8
-"""``M_ARENA_MAX`` of glibc's malloc.h."""
 
 
 LoadByKey: TypeAlias = Callable[[ModelKey], Model]
@@ -90,7 +87,7 @@ class ModelPool:
         self._tasks: asyncio.TaskGroup | None = None
         self._took: dict[ModelKey, int] = {}
         """Bytes that models took when they were loaded."""
-        _keep_together()
+        allocator.keep()
         self.budget = memory(settings)
         self.own = self._made(own, kept=True)
         self.models = [self.own]
@@ -310,7 +307,7 @@ class ModelPool:
         if one.task is not None:
             await asyncio.wait([one.task])
         await one.worker.gone()
-        await asyncio.to_thread(_trim)
+        await asyncio.to_thread(allocator.trim)
         one.task = None
 
 
@@ -326,25 +323,3 @@ def _file_size(spec: str, cache: Path | None) -> int:
         return 0
     path = found.graph or found.tensors
     return 0 if path is None else path.stat().st_size
-
-
-@lru_cache(1)
-def _glibc() -> ctypes.CDLL | None:
-    """Return the C library if it is glibc, which can be told how to keep memory."""
-    library = ctypes.CDLL(None) if sys.platform == "linux" else None
-    return library if hasattr(library, "malloc_trim") else None
-
-
-def _keep_together() -> None:
-    """Have all threads allocate from two heaps: every model brings new threads, and each would leave holes in a heap of
-    its own (50 models in and out: 14 MB more, with two heaps none)."""
-    library = _glibc()
-    if library is not None:
-        library.mallopt(M_ARENA_MAX, 2)
-
-
-def _trim() -> None:
-    """Have the allocator give free memory back to the system: by itself it keeps most of a model's."""
-    library = _glibc()
-    if library is not None:
-        library.malloc_trim(0)

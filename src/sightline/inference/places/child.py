@@ -19,6 +19,7 @@ from typing import Any
 
 from sightline.core.errors import FAULTS, LimitReached, ModelError, SightlineError, told
 from sightline.core.types import Encoded, Frame
+from sightline.inference import allocator
 from sightline.inference.infer import Answer, Ask, Inferred, NotInferred, Same, infer
 from sightline.inference.place import ModelFacts
 from sightline.inference.places.messages import (
@@ -98,6 +99,7 @@ class Forward(logging.Handler):
 def main() -> None:
     """Load what the first message names, then answer batches until the socket is closed."""
     _die_with_parent()
+    allocator.keep()
     sock, *pixels = map(int, sys.argv[1:])
     channel = Channel(socket.socket(fileno=sock))
     with contextlib.suppress(Closed):
