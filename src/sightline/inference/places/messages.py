@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -134,7 +135,7 @@ FromProcess: TypeAlias = ReadyMessage | RefusedMessage | LogMessage | AnswersMes
 def _plain(value: Any) -> Any:
     if isinstance(value, np.ndarray):
         head = msgspec.msgpack.encode((value.dtype.str, value.shape))
-        return msgspec.msgpack.Ext(_ARRAY, bytes([len(head)]) + head + np.ascontiguousarray(value).tobytes())
+        return msgspec.msgpack.Ext(_ARRAY, bytes([len(head)]) + head + value.tobytes())
     if isinstance(value, np.generic):
         return value.item()
     if isinstance(value, Path):
@@ -144,14 +145,23 @@ def _plain(value: Any) -> Any:
 
 def _array(code: int, data: memoryview) -> NDArray[Any]:
     """Read an array. Raises ModelError for what is none."""
-    kind, shape = _head.decode(data[1 : 1 + data[0]])
-    dtype = np.dtype(kind)
+    if code != _ARRAY:
+        raise ModelError(f"a value of the type {code}: expected an array")
+    dtype, shape, size = _kind_and_shape(bytes(data[1 : 1 + data[0]]))
     body = data[1 + data[0] :]
-    if code != _ARRAY or dtype.kind not in "biuf" or min(shape, default=0) < 0:
-        raise ModelError(f"an array of {kind!r} and shape {shape}: expected numbers")
-    if math.prod(shape) * dtype.itemsize != len(body):
-        raise ModelError(f"an array of {kind!r} and shape {shape} in {len(body)} bytes")
+    if size != len(body):
+        raise ModelError(f"an array of {dtype} and shape {shape} in {len(body)} bytes")
     return np.frombuffer(bytearray(body), dtype).reshape(shape)
+
+
+@lru_cache(256)  # a model's arrays are of few kinds
+def _kind_and_shape(head: bytes) -> tuple[np.dtype[Any], tuple[int, ...], int]:
+    """Read an array's head: also how many bytes follow. Raises ModelError for one that is not made of numbers."""
+    kind, shape = _head.decode(head)
+    dtype = np.dtype(kind)
+    if dtype.kind not in "biuf" or min(shape, default=0) < 0:
+        raise ModelError(f"an array of {kind!r} and shape {shape}: expected numbers")
+    return dtype, shape, math.prod(shape) * dtype.itemsize
 
 
 def _path(kind: type, value: Any) -> Any:
@@ -161,6 +171,7 @@ def _path(kind: type, value: Any) -> Any:
 
 
 _encoder = msgspec.msgpack.Encoder(enc_hook=_plain)
+_kinds: dict[str, type[Prediction]] = {}
 _head = msgspec.msgpack.Decoder(tuple[str, tuple[int, ...]])
 to_process = msgspec.msgpack.Decoder(ToProcess, dec_hook=_path)
 """Reads what the server says."""
@@ -174,9 +185,11 @@ def packed(message: ToProcess | FromProcess) -> bytes:
     return len(body).to_bytes(LENGTH, "big") + body
 
 
-def kinds() -> dict[str, type[Prediction]]:
-    """Return the classes of predictions that this process knows, by the name that goes over the wire."""
-    return {kind_of(one): one for one in _below(Prediction)}  # type: ignore[type-abstract]
+def kind_named(name: str) -> type[Prediction] | None:
+    """Return a class of predictions that this process knows by the name that goes over the wire; else None."""
+    if name not in _kinds:  # a model's file that was imported meanwhile may have brought it
+        _kinds.update({kind_of(one): one for one in _below(Prediction)})  # type: ignore[type-abstract]
+    return _kinds.get(name)
 
 
 def kind_of(prediction: type[Prediction]) -> str:

@@ -35,7 +35,7 @@ from sightline.inference.places.messages import (
     RunRequest,
     SameMessage,
     from_process,
-    kinds,
+    kind_named,
     packed,
 )
 from sightline.inference.places.pixels import SharedPixels
@@ -277,7 +277,7 @@ def answer_of(message: AnswerMessage) -> Answer:
         return Same(message.started, message.took_ms)
     if isinstance(message, FailedMessage):
         return NotInferred(message.message)
-    kind = kinds().get(message.kind)
+    kind = kind_named(message.kind)
     if kind is None:
         return NotInferred(f"a prediction of the kind {message.kind[:80]!r}: expected one that the server knows")
     try:
