@@ -8,17 +8,24 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Sequence, Set
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TypeAlias
+from functools import cache, partial
+from itertools import islice
+from typing import NamedTuple, TypeAlias
 
 from sightline.core.errors import FAULTS, SightlineError, told
 from sightline.core.predictions import Prediction
 from sightline.core.types import Frame, Image
+from sightline.engines.base import cores
 from sightline.inference.static_scene import StaticScenes
 from sightline.media import codecs
 from sightline.models.base import Model, Options
 
 log = logging.getLogger(__name__)
+
+WORTH_A_THREAD = 1 << 17
+"""Pixels of a batch above which its pictures are decoded by several threads; fewer take as long as the hand-over."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,31 +80,64 @@ def infer(
         if scenes is not None:
             scenes.forget(name)
         _forget(model, name)
-    if model.remembers:
-        scenes = None
     started = time.monotonic()
-    answers: dict[Ask, Answer] = {}
-    images: dict[Ask, Image] = {}
-    decode_ms: dict[Ask, float] = {}
-    for ask in asks:
-        begun = time.perf_counter()
-        try:
-            if scenes is not None and scenes.same(ask.frame, ask.last):
-                answers[ask] = Same(started, (time.perf_counter() - begun) * 1000)
+    looked = _look_at_all(model, asks, None if model.remembers else scenes, started)
+    answers = {ask: seen for ask, seen in looked.items() if not isinstance(seen, _Picture)}
+    pictures = {ask: seen for ask, seen in looked.items() if isinstance(seen, _Picture)}
+    waiting = iter(pictures)
+    while batch := list(islice(waiting, model.max_batch)):
+        stages: dict[str, float] = {}
+        for ask, said in _predict(model, {ask: pictures[ask].image for ask in batch}, stages).items():
+            if isinstance(said, NotInferred):
+                answers[ask] = said
                 continue
-            images[ask] = codecs.decode(ask.frame.image, at_least=model.wanted_side)
-        except FAULTS as e:
-            answers[ask] = NotInferred(told(e))
-        decode_ms[ask] = (time.perf_counter() - begun) * 1000
-    stages: dict[str, float] = {}
-    for ask, said in _predict(model, images, stages).items():
-        if isinstance(said, NotInferred):
-            answers[ask] = said
-            continue
-        times = {"queue": (started - ask.frame.received_at) * 1000, "decode": decode_ms[ask]}
-        times |= {name: ms / len(images) for name, ms in stages.items()}
-        answers[ask] = _placed(model, ask.frame, images[ask], said, times, started)
+            picture = pictures[ask]
+            times = {"queue": (started - ask.frame.received_at) * 1000, "decode": picture.decode_ms}
+            times |= {name: ms / len(batch) for name, ms in stages.items()}
+            answers[ask] = _placed(model, ask.frame, picture.image, said, times, started)
     return [answers[ask] for ask in asks]
+
+
+class _Picture(NamedTuple):
+    """A picture that has to be inferred."""
+
+    image: Image
+    decode_ms: float
+
+
+def _look_at_all(
+    model: Model, asks: Sequence[Ask], scenes: StaticScenes | None, started: float
+) -> dict[Ask, Answer | _Picture]:
+    """Decode the pictures, on several cores where they are many: each of them takes one for about a millisecond."""
+    look = partial(_look_at, model, scenes=scenes, started=started)
+    large = sum(ask.frame.size[0] * ask.frame.size[1] for ask in asks) > WORTH_A_THREAD
+    shares = min(_cores(), len(asks)) if large else 1
+    others = [(asks[n::shares], _decoders().submit(list, map(look, asks[n::shares]))) for n in range(1, shares)]
+    looked = dict(zip(asks[::shares], map(look, asks[::shares]), strict=True))
+    for share, seen in others:
+        looked |= zip(share, seen.result(), strict=True)
+    return looked
+
+
+def _look_at(model: Model, ask: Ask, *, scenes: StaticScenes | None, started: float) -> Answer | _Picture:
+    """Decode a picture, unless it looks like the one before or can't be decoded."""
+    begun = time.perf_counter()
+    try:
+        if scenes is not None and scenes.same(ask.frame, ask.last):
+            return Same(started, (time.perf_counter() - begun) * 1000)
+        image = codecs.decode(ask.frame.image, at_least=model.wanted_side)
+    except FAULTS as e:
+        return NotInferred(told(e))
+    return _Picture(image, (time.perf_counter() - begun) * 1000)
+
+
+@cache
+def _decoders() -> ThreadPoolExecutor:
+    """Threads that decode beside the one that asks."""
+    return ThreadPoolExecutor(max(1, _cores() - 1), thread_name_prefix="decode")
+
+
+_cores = cache(cores)
 
 
 def _placed(

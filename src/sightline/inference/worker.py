@@ -16,6 +16,7 @@ from sightline.core.errors import FAULTS, ModelError, SightlineError, cancelled,
 from sightline.core.types import Frame, FrameResult
 from sightline.inference.instance import Instance, Work
 from sightline.inference.place import Failure, ModelFacts, NotBegun, Outcome, Place, Request
+from sightline.inference.resting import Rest
 
 log = logging.getLogger(__name__)
 
@@ -90,7 +91,7 @@ class ModelWorker:
         self._turn = 0
         self._turns: dict[Feed, int] = {}
         """Number of each feed's last turn."""
-        self._wake = asyncio.Event()
+        self._rest = Rest()
         self._lately: dict[Feed, float] = {}
         """When each feed last had a frame."""
         self._past_restarts = 0
@@ -180,13 +181,16 @@ class ModelWorker:
         now = time.monotonic()
         self._ready[feed] = since or now
         self._lately[feed] = now
-        self._wake.set()
+        if self.model is not None and self.model.remembers:  # only one instance may take it
+            self._rest.wake_all()
+        else:
+            self._rest.wake_one()
 
     def forget(self, name: str) -> None:
         """A stream's publisher left: the model forgets the stream before its next frame."""
         for instance in self._instances:
             instance.gone.add(name)
-        self._wake.set()
+        self._rest.wake_all()
 
     # Life
 
@@ -260,10 +264,10 @@ class ModelWorker:
         assert self._lanes is not None
         assert self.model is not None
         for instance in instances:
-            instance.place.on_death = self._wake.set
+            instance.place.on_death = self._rest.wake_all
             for _ in range(AHEAD):
                 self._lanes.create_task(self._serve(instance, self.model))
-        self._wake.set()
+        self._rest.wake_all()
 
     def close(self) -> None:
         """Give back what waits, and, in its own time, the model's memory."""
@@ -288,11 +292,10 @@ class ModelWorker:
             batch = self._collect(instance, model)
             gone, instance.gone = instance.gone, set()
             if not batch and not gone:
-                self._wake.clear()
-                await self._wake.wait()
+                await self._rest.woken(instance)
                 continue
             if self._ready:  # others may take these
-                self._wake.set()
+                self._rest.wake_one()
             instance.begin()
             try:
                 outcomes = await self._run(instance, model, [request for _, request in batch], gone)
@@ -301,8 +304,9 @@ class ModelWorker:
                     feed.give_back(request.frame)
                 raise
             finally:
-                self._note(instance, len(batch))
+                worked = self._note(instance, len(batch))
                 self._in_work.difference_update(feed for feed, _ in batch)
+            instance.learn(worked, sum(isinstance(one, FrameResult) and one.reused is None for one in outcomes))
             for (feed, _), outcome in zip(batch, outcomes, strict=True):
                 self._settle(feed, outcome)
 
@@ -330,8 +334,11 @@ class ModelWorker:
         """Take at most one frame of each feed. Who is at work leaves them to those who are not."""
         batch: list[tuple[Feed, Request]] = []
         if instance.batches and not model.remembers and any(other.idle for other in self._instances):
+            self._rest.wake_idle()
             return batch
-        while len(batch) < model.max_batch and (feed := self._next(instance, model)) is not None:
+        for feed in self._candidates(instance, model):
+            if len(batch) >= max(model.max_batch, instance.in_one_go):
+                break
             del self._ready[feed]
             if (request := feed.take()) is not None:
                 self._turn += 1
@@ -340,29 +347,32 @@ class ModelWorker:
                 batch.append((feed, request))
         return batch
 
-    def _next(self, instance: Instance, model: ModelFacts) -> Feed | None:
-        """Return the feed of the highest priority whose last turn is longest ago; but nobody waits for ever.
+    def _candidates(self, instance: Instance, model: ModelFacts) -> list[Feed]:
+        """Feeds that an instance may take: by priority, then by the last turn; but first who waits for long.
 
-        By time of waiting it would be the one whose next frame happens to come sooner.
+        By time of waiting those would come first whose next frame happens to come sooner.
         """
         mine = [feed for feed in self._ready if feed not in self._in_work and self._may_take(instance, model, feed)]
-        if not mine:
-            return None
-        since, highest = time.monotonic() - STARVED_S, max(feed.priority for feed in mine)
-        starved = [feed for feed in mine if self._ready[feed] < since]
-        return min(starved or (f for f in mine if f.priority == highest), key=lambda f: self._turns.get(f, 0))
+        if len(mine) > 1:
+            since = time.monotonic() - STARVED_S
+            mine.sort(key=lambda feed: (*self._rank(feed, since), self._turns.get(feed, 0)))
+        return mine
+
+    def _rank(self, feed: Feed, since: float) -> tuple[int, int]:
+        return (0, 0) if self._ready[feed] < since else (1, -feed.priority)
 
     def _may_take(self, instance: Instance, model: ModelFacts, feed: Feed) -> bool:
         """A model that remembers must see all of a stream."""
         return not model.remembers or crc32(feed.name.encode()) % len(self._instances) == instance.number
 
-    def _note(self, instance: Instance, frames: int) -> None:
-        """Note that an instance gave a batch back."""
+    def _note(self, instance: Instance, frames: int) -> float:
+        """Note that an instance gave a batch back. Returns the seconds that it worked."""
         full = instance.full
-        worked_s = instance.end() / len(self._instances)
-        self.work.add(frames, worked_s)
+        worked = instance.end()
+        self.work.add(frames, worked / len(self._instances))
         if full:
-            self.full_work.add(frames, worked_s)
+            self.full_work.add(frames, worked / len(self._instances))
+        return worked
 
     def _settle(self, feed: Feed, outcome: Outcome) -> None:
         if isinstance(outcome, FrameResult):

@@ -6,12 +6,11 @@ go through memory that both see.
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections import deque
 from collections.abc import Callable, Sequence, Set
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 
 import msgspec
 
@@ -23,6 +22,7 @@ from sightline.inference.place import ModelFacts, NotBegun, Outcome, Request
 from sightline.inference.places.messages import LoadRequest
 from sightline.inference.places.model_process import ModelProcess
 from sightline.inference.places.pixels import SharedPixels
+from sightline.inference.places.work_thread import WorkThread
 from sightline.inference.static_scene import LastResults
 
 FIRST_S = 5.0
@@ -32,7 +32,7 @@ LEAST_S = 1.0
 SLOWER = 5
 """A batch may take so many times what 95 of 100 batches took."""
 KNOWN = 8
-"""Batches after which it is known how long they take."""
+"""Batches after which it is known how long they take, and is looked at again."""
 
 
 class ProcessPlace:
@@ -48,12 +48,14 @@ class ProcessPlace:
         self._load_s = load_s
         self._child: ModelProcess | None = None
         self._info: ModelFacts | None = None
-        self._first_s = FIRST_S
+        self._may_take = FIRST_S
+        """Seconds that a batch may take."""
+        self._batches = 0
         self._took: deque[float] = deque(maxlen=100)
         self._pixels = [SharedPixels.make(), SharedPixels.make()]
         self._unused = [0, 1]
         """Those of them that no batch uses."""
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix=name)
+        self._thread = WorkThread(name)
         """Copies pixels in, and makes results where a stage or a mask takes time."""
 
     @property
@@ -74,7 +76,8 @@ class ProcessPlace:
         await self._child.start(self._pixels)
         self._info = await self._child.load(self._first, self._load_s)
         self.own_bytes = self._child.peak_bytes
-        self._first_s = FIRST_S + time.monotonic() - begun
+        if self._batches < KNOWN:
+            self._may_take = FIRST_S + time.monotonic() - begun
         self.dead = None
         return self._info
 
@@ -82,19 +85,21 @@ class ProcessPlace:
         """Have the process answer a batch."""
         if self._child is None or self._info is None or self.dead is not None:
             raise NotBegun(self.dead or "it is not loaded")
-        loop = asyncio.get_running_loop()
         batch = Batch(requests, self._info.card, self._last, gone)
         raw = [ask.frame.image for ask in batch.asks if not isinstance(ask.frame.image, Encoded)]
         pixels = self._unused.pop()
         try:
-            offsets = await loop.run_in_executor(self._thread, self._pixels[pixels].put, raw) if raw else []
-            answers, took = await self._child.ask(batch.asks, gone, pixels, offsets, self._may_take())
+            offsets = await self._thread.submit(partial(self._pixels[pixels].put, raw)) if raw else []
+            answers, took = await self._child.ask(batch.asks, gone, pixels, offsets, self._may_take)
         finally:
             self._unused.append(pixels)
         self._took.append(took)
+        self._batches += 1
+        if self._batches % KNOWN == 0:
+            self._may_take = max(LEAST_S, SLOWER * sorted(self._took)[len(self._took) * 95 // 100])
         self.own_bytes = self._child.peak_bytes
         if any(request.pipeline for request in requests) or any(map(_has_pixels, answers)):
-            return await loop.run_in_executor(self._thread, batch.outcomes, answers)
+            return await self._thread.submit(partial(batch.outcomes, answers))
         return batch.outcomes(answers)
 
     def close(self) -> None:
@@ -102,21 +107,15 @@ class ProcessPlace:
         self.on_death = None
         if self._child is not None:
             self._child.kill("the model is released")
-        self._thread.shutdown(wait=False)
+        self._thread.close()
 
     async def closed(self) -> None:
         """Wait until the process is gone."""
         if self._child is not None:
             await self._child.gone()
-        await asyncio.to_thread(self._thread.shutdown)
+        await self._thread.closed()
         for pixels in self._pixels:
             pixels.close()
-
-    def _may_take(self) -> float:
-        """Seconds that a batch may take."""
-        if len(self._took) < KNOWN:
-            return self._first_s
-        return max(LEAST_S, SLOWER * sorted(self._took)[len(self._took) * 95 // 100])
 
     def _died(self, why: str) -> None:
         self.dead = why

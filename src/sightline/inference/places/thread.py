@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence, Set
-from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 
 from sightline.inference.infer import infer
 from sightline.inference.outcomes import Batch
 from sightline.inference.place import Load, ModelFacts, Outcome, Request
+from sightline.inference.places.work_thread import WorkThread
 from sightline.inference.static_scene import LastResults, StaticScenes
 from sightline.models.base import Model
 
@@ -27,34 +27,33 @@ class ThreadPlace:
         self._load = load
         self._last = last
         self._scenes = None if last is None else StaticScenes()
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix=name)
+        self._thread = WorkThread(name)
         self._model: Model | None = None
-        self._closing: Future[None] | None = None
+        self._closing: asyncio.Future[None] | None = None
 
     async def load(self, like: ModelFacts | None = None) -> ModelFacts:
         """Load the model in the thread. The loader remembers by itself which engine it chose."""
-        self._model, info = await asyncio.get_running_loop().run_in_executor(self._thread, self._loaded)
+        self._model, info = await self._thread.submit(self._loaded)
         return info
 
     async def run(self, requests: Sequence[Request], *, gone: Set[str] = frozenset()) -> list[Outcome]:
         """Process a batch in the thread."""
         assert self._model is not None
-        work = partial(self._processed, self._model, requests, gone)
-        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+        return await self._thread.submit(partial(self._processed, self._model, requests, gone))
 
     def close(self) -> None:
         """Close the model in the thread, after what it still does."""
         model, self._model, self._scenes = self._model, None, None
         if model is not None:
             self._closing = self._thread.submit(model.close)
-        self._thread.shutdown(wait=False)
+        self._thread.close()
 
     async def closed(self) -> None:
-        """Wait until the model is closed and the thread, which holds what it did last, has ended."""
+        """Wait until the model is closed and the thread has ended."""
         if self._closing is not None:
-            await asyncio.wrap_future(self._closing)
+            await self._closing
             self._closing = None
-        await asyncio.to_thread(self._thread.shutdown)
+        await self._thread.closed()
 
     # In the thread
 
