@@ -71,6 +71,8 @@ class Header(NamedTuple):
     """EXIF's number of how to turn what is stored: see ``media.orientation``."""
     pixels_at: int
     """Where the pixels begin."""
+    alone: bool
+    """Whether it says all: a file of several scans has more between the pixels."""
 
 
 def jpeg_size(data: bytes | memoryview) -> tuple[int, int]:
@@ -120,9 +122,10 @@ def jpeg_header(data: bytes | memoryview) -> Header:
                 raise BadImage("broken JPEG: pixels before the frame header")
             if length < 6 or length != 6 + 2 * data[at + 4]:
                 raise BadImage(f"broken JPEG: a scan header of {length} bytes")
-            if progressive or data[at + 4] != components:
+            alone = not progressive and data[at + 4] == components
+            if not alone:
                 _check_scans(data)
-            return Header(size, turned or orientation.UPRIGHT, at + 2 + length)
+            return Header(size, turned or orientation.UPRIGHT, at + 2 + length, alone)
         elif marker == _APP1 and turned is None and data[at + 4 : at + 10] == orientation.EXIF:
             turned = orientation.of_exif(bytes(data[at + 10 : at + 2 + length]))
         at += 2 + length
@@ -148,9 +151,12 @@ def _check_scans(data: bytes | memoryview) -> None:
             raise BadImage(f"JPEG with more than {MAX_SCANS} scans")
 
 
-def check_jpeg(data: bytes, *, max_pixels: int) -> Encoded:
-    """Check that a JPEG is safe to decode later. Raises BadImage, or TooLarge above ``max_pixels``."""
-    (width, height), turned, pixels_at = jpeg_header(data)
+def check_jpeg(data: bytes, *, max_pixels: int, header: Header | None = None) -> Encoded:
+    """Check that a JPEG is safe to decode later. Raises BadImage, or TooLarge above ``max_pixels``.
+
+    ``header``: what ``jpeg_header`` read of it, where that is known.
+    """
+    (width, height), turned, pixels_at, _ = header or jpeg_header(data)
     if width * height > max_pixels:
         raise TooLarge(f"JPEG of {width}x{height} = {width * height} pixels: expected at most {max_pixels}")
     if width * height > max(SMALL, DENSEST * len(data)):

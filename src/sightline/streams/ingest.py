@@ -33,6 +33,9 @@ class Ingest:
         self.stream = stream
         self._settings = settings
         self._bucket = TokenBucket(settings.max_fps)
+        self._head = b""
+        self._header: codecs.Header | None = None
+        """What the last header said: cameras write the same bytes before each picture."""
 
     def put_jpeg(self, seq: int, captured_at: float, clock_offset: float | None, data: bytes) -> None:
         """Put a JPEG into the stream. One that can't be taken is counted and its publisher told why.
@@ -93,12 +96,21 @@ class Ingest:
         try:
             if len(data) > self._settings.max_message_bytes:
                 raise TooLarge(f"picture of {len(data)} bytes: expected at most {self._settings.max_message_bytes}")
-            image = codecs.check_jpeg(data, max_pixels=self._settings.max_pixels)
+            image = codecs.check_jpeg(data, max_pixels=self._settings.max_pixels, header=self._read(data))
         except (BadImage, TooLarge) as e:
             self.stream.turn_away(seq, e)
             return None
         here = _on_our_clock(captured_at, clock_offset, now)
         return Frame(self.stream.name, seq, captured_at, now, image, here, damaged=image.damaged)
+
+    def _read(self, data: bytes) -> codecs.Header:
+        """Read a picture's header, unless it is the last one's. Raises BadImage."""
+        if self._header is not None and data.startswith(self._head):
+            return self._header
+        header = codecs.jpeg_header(data)
+        if header.alone:
+            self._head, self._header = data[: header.pixels_at], header
+        return header
 
 
 def _on_our_clock(captured_at: float, clock_offset: float | None, received_at: float) -> float | None:
