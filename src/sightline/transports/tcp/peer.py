@@ -26,7 +26,6 @@ from sightline.core.errors import (
     cancelled,
 )
 from sightline.core.metrics import TokenBucket
-from sightline.core.types import Frame
 from sightline.security.authentication import Tries, identify, network_of
 from sightline.security.authorization import EVERYBODY, Access, Identity
 from sightline.security.connections import OpenConnection
@@ -35,14 +34,14 @@ from sightline.streams.adaptive.state import preset_knobs
 from sightline.streams.hub import Hub
 from sightline.streams.ingest import Ingest
 from sightline.streams.rendering import Drawing
-from sightline.transports.tcp.publisher import TcpPublisher, result_parts
+from sightline.transports.tcp.publisher import TcpPublisher
+from sightline.transports.tcp.subscriptions import send_events, send_results
 from sightline.wire import msgpack as frames
 from sightline.wire.messages import (
     ErrorMessage,
     Hello,
     Pong,
     SettingsRefused,
-    Status,
 )
 from sightline.wire.msgpack import Bytes
 from sightline.wire.requests import (
@@ -61,8 +60,6 @@ log = logging.getLogger(__name__)
 
 ANSWERS = 64
 """Maximum number of waiting answers per stream for a peer that doesn't read; above it, the connection is closed."""
-BACKLOG = 64
-"""Maximum number of results without pictures waiting for a subscriber. With pictures it is one."""
 WRITE_BUFFER = 64 * 1024
 """Unread bytes above which sending waits for the peer. Meanwhile newer results replace older ones."""
 STALLED_S = 20.0
@@ -114,8 +111,9 @@ class TcpPeer(asyncio.BufferedProtocol):
         """Sending tasks by stream, and True for its events or False for its results."""
         self._waiting: deque[Sequence[Bytes]] = deque()
         """Answers that wait while the peer doesn't read."""
-        self._room = asyncio.Event()
-        self._room.set()
+        self.room = asyncio.Event()
+        """Set while the peer reads."""
+        self.room.set()
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._heard = self._loop.time()
         """Loop time of the last whole message."""
@@ -190,15 +188,15 @@ class TcpPeer(asyncio.BufferedProtocol):
 
     def pause_writing(self) -> None:
         """Stop sending, as the peer doesn't read."""
-        self._room.clear()
+        self.room.clear()
         self._timers["stalled"] = self._loop.call_later(STALLED_S, self._transport.abort)
 
     def resume_writing(self) -> None:
         """Go on sending, as the peer reads again."""
         self._timers.pop("stalled").cancel()
-        self._room.set()
-        while self._waiting and self._room.is_set():
-            self._write(self._waiting.popleft())
+        self.room.set()
+        while self._waiting and self.room.is_set():
+            self.write(self._waiting.popleft())
 
     def end(self, error: SightlineError) -> None:
         """Tell the peer why the connection ends, then close it. The peer has FAREWELL_S to read that."""
@@ -209,7 +207,7 @@ class TcpPeer(asyncio.BufferedProtocol):
         log.info("tcp %s closed: %s", self._name, error.message)
         self._let_go()
         self._waiting.clear()
-        self._write([frames.prefixed(frames.encode(ErrorMessage(error.code, error.message)))])
+        self.write([frames.prefixed(frames.encode(ErrorMessage(error.code, error.message)))])
         if self._transport.can_write_eof() and not self._transport.is_closing():
             self._transport.write_eof()
         else:  # TLS knows no half-closed connections
@@ -289,9 +287,9 @@ class TcpPeer(asyncio.BufferedProtocol):
             self._refuse(e, name)
             return
         if message.events:
-            sending = self._send_events(name)
+            sending = send_events(self._hub, name, self)
         else:
-            sending = self._feed(name, pictures=message.pictures, still=message.still)
+            sending = send_results(self._hub, message, self, self._drawing)
         self._subscriptions[name, message.events] = self._tasks.create_task(
             self._subscribed(name, sending, events=message.events)
         )
@@ -352,8 +350,8 @@ class TcpPeer(asyncio.BufferedProtocol):
         """Send an answer, or keep it while the peer doesn't read. The connection ends if too many wait."""
         if self._discarded is not None or self.gone.is_set():
             return
-        if self._room.is_set():
-            self._write(parts)
+        if self.room.is_set():
+            self.write(parts)
             return
         self._waiting.append(parts)
         most = ANSWERS * max(1, len(self._publishing))
@@ -364,7 +362,8 @@ class TcpPeer(asyncio.BufferedProtocol):
         of = "" if stream else "subscribe"  # only a subscription to all streams' events names no stream
         self.tell(ErrorMessage(error.code, error.message, stream, seq, of))
 
-    def _write(self, parts: Sequence[Bytes]) -> None:
+    def write(self, parts: Sequence[Bytes]) -> None:
+        """Send parts of messages, whether the peer reads or not."""
         self._transport.writelines(parts)
 
     async def _subscribed(self, name: str, sending: Coroutine[Any, Any, None], *, events: bool) -> None:
@@ -384,33 +383,6 @@ class TcpPeer(asyncio.BufferedProtocol):
             sending.close()  # one that was cancelled before it began
             if self._subscriptions.get((name, events)) is asyncio.current_task():
                 del self._subscriptions[name, events]
-
-    async def _feed(self, name: str, *, pictures: bool, still: bool) -> None:
-        """Send a stream's results until cancelled."""
-        backlog = 1 if pictures else BACKLOG
-        scene: Frame | None = None
-        subscribed = self._hub.subscribe(name, backlog=backlog, kind="viewer" if pictures else "listener")
-        async with subscribed as subscription:
-            status = self._hub.find(name).status
-            self.tell(status.of(name))
-            while True:
-                await self._room.wait()  # room before the result, so that the result is the newest
-                item = await subscription.mailbox.get()
-                if isinstance(item, Status):
-                    self.tell(item.of(name))
-                    continue
-                shown = pictures and not (still and item.reused is not None and item.reused is scene)
-                scene = item.reused or item.frame
-                jpeg = await self._drawing.plain(item) if shown else None
-                self._write(result_parts(item, mask=shown, jpeg=jpeg))
-                subscription.sent += 1
-
-    async def _send_events(self, name: str) -> None:
-        """Send a stream's events until cancelled; with an empty name, those of all streams."""
-        async with self._hub.subscribe_events(name or None) as mailbox:
-            while True:
-                await self._room.wait()
-                self._write([frames.prefixed(frames.encode(await mailbox.get()))])
 
 
 def keep_alive(sock: socket.socket) -> None:
