@@ -188,6 +188,19 @@ def crawl(pipe: Pipe, ws_url: str, stream: str, bytes_per_second: int) -> None:
         protocol.events_received()
 
 
+def raw_websocket(port: int, path: str) -> socket.socket:
+    """Connect and upgrade a socket of this machine."""
+    connection = socket.create_connection(("127.0.0.1", port))
+    connection.sendall(
+        f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n".encode()
+    )
+    answer = b""
+    while not answer.endswith(b"\r\n\r\n"):
+        answer += connection.recv(1)
+    return connection
+
+
 def _viewer(ws_url: str, stream: str) -> tuple[socket.socket, ClientProtocol]:
     uri = parse_uri(f"{ws_url}/ws/view/{stream}")
     connection = socket.socket()

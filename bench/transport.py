@@ -4,7 +4,8 @@ Each way has a server in one process and all its clients in another. Ours is the
 it, in turns because machines are never quiet, runs a bare server on the `websockets` library, which answers each frame
 with as many bytes as our result has. A frame is a 16x16 JPEG that is 30 KB long, so that decoding it costs nothing: the
 measured cost is the way from a client into the model and back. Goals: 4,000 frames/s over TCP, 2,500 over WebSocket, on
-two cores. `make race` compares with other programs.
+two cores, and 10,000 over WebSocket from cameras that are bare sockets and send one frame at a time. ``--before SRC``
+measures another version's ``src`` folder in the same turns. `make race` compares with other programs.
 """
 
 from __future__ import annotations
@@ -13,9 +14,14 @@ import argparse
 import asyncio
 import contextlib
 import os
+import selectors
+import socket
+import sys
 import time
-from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -26,8 +32,10 @@ import uvloop
 import websockets.asyncio.client
 import websockets.asyncio.server
 import websockets.exceptions
+from websockets.frames import Frame, Opcode
 
 from common import Pipe, child, cpu_seconds, save
+from peers import raw_websocket
 from sightline import AsyncClient
 from sightline.client import Result
 from sightline.core.predictions import Detections, Prediction
@@ -40,14 +48,16 @@ from sightline.settings.settings import Settings
 SIZE = 30_000
 STREAMS = 32
 """Number of publishers; each keeps two frames under way. Fewer would come near the limit of 240 frames/s each."""
+RAW = 64
+"""Number of cameras that are bare sockets."""
 WARM_UP_S = 1.0
 ANSWER = bytes(300)
 
 
-def padded_jpeg() -> bytes:
-    """A 16x16 JPEG of exactly SIZE bytes, padded by a comment in its header."""
+def padded_jpeg(size: int = SIZE) -> bytes:
+    """A 16x16 JPEG of exactly ``size`` bytes, padded by a comment in its header."""
     jpeg = cv2.imencode(".jpg", np.zeros((16, 16, 3), np.uint8))[1].tobytes()
-    comment = SIZE - len(jpeg) - 2
+    comment = size - len(jpeg) - 2
     return jpeg[:2] + b"\xff\xfe" + comment.to_bytes(2, "big") + bytes(comment - 2) + jpeg[2:]
 
 
@@ -71,6 +81,17 @@ class NullModel(Model):
     ) -> list[Prediction]:
         """Return no detections."""
         return [Detections.empty() for _ in images]
+
+
+@contextmanager
+def version(src: Path | None) -> Iterator[None]:
+    """Have children that are started meanwhile take ``sightline`` from another version's ``src`` folder."""
+    path = sys.path.copy()
+    sys.path[:0] = [] if src is None else [str(src.resolve())]
+    try:
+        yield
+    finally:
+        sys.path[:] = path
 
 
 # Servers: each sends its process id and its addresses, and serves until it is killed.
@@ -160,6 +181,30 @@ def bare_clients(pipe: Pipe, url: str, seconds: float, jpeg: bytes) -> None:
     uvloop.run(run())
 
 
+def raw_clients(pipe: Pipe, url: str, seconds: float, jpeg: bytes) -> None:
+    """Run cameras that are bare sockets, each with one frame under way. They cost next to nothing."""
+    metadata = b'{"type":"frame_metadata","timestamp":1,"frameNumber":1}'
+    sent = b"".join(Frame(*frame).serialize(mask=True) for frame in ((Opcode.TEXT, metadata), (Opcode.BINARY, jpeg)))
+    selector, buffer, answers = selectors.DefaultSelector(), bytearray(1 << 18), 0
+    for i in range(RAW):
+        camera = raw_websocket(int(url.rpartition(":")[2]), f"/ws/camera/raw-{i}")
+        camera.sendall(sent)
+        selector.register(camera, selectors.EVENT_READ)
+    began, end, cpu = time.monotonic() + WARM_UP_S, 0.0, 0.0
+    while not end or time.monotonic() < end:
+        if not end and time.monotonic() > began:
+            pipe.send(None)
+            answers, cpu, began = 0, time.process_time(), time.monotonic()
+            end = began + seconds
+        for key, _ in selector.select(0.1):
+            assert isinstance(key.fileobj, socket.socket)
+            got = buffer[: key.fileobj.recv_into(buffer)]
+            for _ in range(got.count(b'"type":"result"')):
+                answers += 1
+                key.fileobj.sendall(sent)
+    pipe.send((answers, time.process_time() - cpu, time.monotonic() - began))
+
+
 @dataclass
 class Part:
     """One way, measured in turns with the others."""
@@ -198,15 +243,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=4, help="of each turn")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--before", type=Path, help="src folder of another version")
     args = parser.parse_args()
     jpeg = padded_jpeg()
-    with child(our_server, STREAMS) as ours, child(bare_server) as bare:
-        our_pid, ws_url, tcp_url = ours.recv()
+    with ExitStack() as stack:
+        our_pid, ws_url, tcp_url = stack.enter_context(child(our_server, STREAMS)).recv()
         turns = [
             (Part("Sightline, TCP", our_clients, 4000), tcp_url, our_pid),
             (Part("Sightline, WebSocket", our_clients, 2500), ws_url, our_pid),
+            (Part("Sightline, WebSocket, one at a time", raw_clients, 10_000), ws_url, our_pid),
         ]
-        pid, url = bare.recv()
+        if args.before is not None:
+            with version(args.before):
+                pid, url, _ = stack.enter_context(child(our_server, STREAMS)).recv()
+            turns.append((Part("the same, before", raw_clients), url, pid))
+        pid, url = stack.enter_context(child(bare_server)).recv()
         turns.append((Part("websockets, bare", bare_clients), url, pid))
         for _ in range(args.rounds):
             for part, url, pid in turns:

@@ -39,6 +39,26 @@ async def test_close_ends_waiting_and_later_readers() -> None:
         await box.get()
 
 
+async def test_a_reader_without_a_task_is_told_and_takes() -> None:
+    box: Mailbox[int] = Mailbox(2)
+    taken: list[int | None] = []
+    ends: list[str] = []
+
+    def read() -> None:
+        try:
+            taken.append(box.take())
+        except StreamEnded as e:
+            ends.append(e.reason)
+
+    box.on_change = read
+    box.put(1)
+    box.put(2)
+    assert box.take() is None
+    box.close("stopping")
+    assert (taken, ends) == ([1, 2], ["stopping"])
+    assert (box.accepted, box.dropped) == (2, 0)
+
+
 def test_size_must_be_positive() -> None:
     with pytest.raises(ValueError, match="at least 1"):
         Mailbox(0)

@@ -26,7 +26,7 @@ from sightline.server.uvicorn_server import Server
 from sightline.server.uvicorn_websocket import TimedWebSocket
 from sightline.settings.settings import load_settings
 from sightline.streams.publisher import Subscription
-from sightline.transports.websocket.camera import WebSocketPublisher
+from sightline.transports.websocket.publisher import WebSocketPublisher
 from support.serving import Json, Peer, Running, balanced, metadata, peer, serving
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 import struct
 from collections.abc import AsyncGenerator, Mapping
@@ -84,11 +85,25 @@ class RawWebSocket:
 
 @asynccontextmanager
 async def raw_websocket(
-    place: tuple[str, int], path: str, *, headers: Mapping[str, str] | None = None, tls: ssl.SSLContext | None = None
+    place: tuple[str, int],
+    path: str,
+    *,
+    headers: Mapping[str, str] | None = None,
+    tls: ssl.SSLContext | None = None,
+    buffer: int | None = None,
 ) -> AsyncGenerator[RawWebSocket]:
-    """Connect and upgrade. Raises ConnectionRefusedError with the status line where the server does not."""
+    """Connect and upgrade. Raises ConnectionRefusedError with the status line where the server does not.
+
+    ``buffer``: bytes that the system keeps of what is not read.
+    """
     host, port = place
-    reader, writer = await asyncio.open_connection(host, port, ssl=tls)
+    connection = socket.socket()
+    if buffer is not None:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
+    connection.setblocking(False)
+    await asyncio.get_running_loop().sock_connect(connection, place)
+    name = None if tls is None else host
+    reader, writer = await asyncio.open_connection(sock=connection, ssl=tls, server_hostname=name)
     try:
         more = "".join(f"{key}: {value}\r\n" for key, value in (headers or {}).items())
         writer.write(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import deque
+from collections.abc import Callable
 from typing import Generic, TypeVar
 
 from sightline.core.errors import StreamEnded
@@ -18,16 +19,21 @@ POLL_S = 0.2
 class Mailbox(Generic[T]):
     """Holds at most ``size`` items; ``put`` drops the oldest and counts it. For use on the event loop only.
 
-    One task reads. After ``close`` what is left is thrown away and ``get`` raises StreamEnded.
+    One task reads, or whoever is told by ``on_change``. After ``close`` what is left is thrown away and readers get
+    StreamEnded.
     """
+
+    __slots__ = ("_ended", "_items", "_size", "_waiting", "accepted", "dropped", "on_change")
 
     def __init__(self, size: int = 1) -> None:
         if size < 1:
             raise ValueError(f"mailbox size {size}: expected at least 1")
-        self._items: deque[T] = deque()
+        self._items: list[T] = []  # there are few, and an empty one is small
         self._size = size
-        self._ready = asyncio.Event()
+        self._waiting: asyncio.Future[None] | None = None
         self._ended: str | None = None
+        self.on_change: Callable[[], None] | None = None
+        """Called with each item that is put, and at the end: for a reader without a task, which then takes them."""
         self.accepted = 0
         self.dropped = 0
 
@@ -46,24 +52,32 @@ class Mailbox(Generic[T]):
         self.accepted += 1
         lost: T | None = None
         if len(self._items) == self._size:
-            lost = self._items.popleft()
+            lost = self._items.pop(0)
             self.dropped += 1
         self._items.append(item)
-        self._ready.set()
+        self._changed()
         return lost
+
+    def take(self) -> T | None:
+        """Return the oldest item, None where there is none. Raises StreamEnded after ``close``."""
+        if self._items:
+            return self._items.pop(0)
+        if self._ended is not None:
+            raise StreamEnded(self._ended)
+        return None
 
     async def get(self) -> T:
         """Wait for the oldest item. Raises StreamEnded after ``close``."""
         await self.wait()
-        return self._items.popleft()
+        return self._items.pop(0)
 
     async def wait(self) -> None:
         """Wait until there is an item, and leave it. Raises StreamEnded after ``close``."""
         while not self._items:
             if self._ended is not None:
                 raise StreamEnded(self._ended)
-            self._ready.clear()
-            await self._ready.wait()
+            self._waiting = asyncio.get_running_loop().create_future()
+            await self._waiting
 
     def close(self, reason: str = "closed") -> None:
         """Close the mailbox. What waits is dropped and counted; readers get StreamEnded."""
@@ -71,7 +85,13 @@ class Mailbox(Generic[T]):
             self._ended = reason
             self.dropped += len(self._items)
             self._items.clear()
-            self._ready.set()
+            self._changed()
+
+    def _changed(self) -> None:
+        if self._waiting is not None and not self._waiting.done():
+            self._waiting.set_result(None)
+        if self.on_change is not None:
+            self.on_change()
 
 
 class Pipe(Generic[T]):

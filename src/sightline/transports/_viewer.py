@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -27,7 +26,6 @@ class Acks:
     def __init__(self) -> None:
         self._under_way: deque[int] = deque(maxlen=64)
         self._acknowledges = False
-        self._changed = asyncio.Event()
 
     def sent(self, seq: int) -> None:
         """Note that a frame was sent."""
@@ -39,13 +37,11 @@ class Acks:
         if seq in self._under_way:
             while self._under_way.popleft() != seq:
                 pass
-        self._changed.set()
 
-    async def room(self) -> None:
-        """Wait until another frame may be sent."""
-        while self._acknowledges and len(self._under_way) >= UNACKNOWLEDGED:
-            self._changed.clear()
-            await self._changed.wait()
+    @property
+    def room(self) -> bool:
+        """True if another frame may be sent."""
+        return not self._acknowledges or len(self._under_way) < UNACKNOWLEDGED
 
 
 class ViewerSession:

@@ -11,8 +11,9 @@ from starlette.websockets import WebSocket
 from sightline.streams.hub import Hub
 from sightline.streams.rendering import Drawing
 from sightline.transports.websocket.camera import publish
+from sightline.transports.websocket.listener import listen
 from sightline.transports.websocket.session import session
-from sightline.transports.websocket.viewer import listen, watch
+from sightline.transports.websocket.viewer import watch
 
 
 @asynccontextmanager
@@ -20,13 +21,13 @@ async def serve(app: FastAPI, hub: Hub, drawing: Drawing) -> AsyncGenerator[None
     """Add the three endpoints to the app."""
 
     async def camera(ws: WebSocket) -> None:
-        await session(ws, "publish", ws.path_params["stream"], lambda: publish(ws, hub))
+        await session(ws, "publish", ws.path_params["stream"], lambda socket: publish(ws, socket, hub))
 
     async def view(ws: WebSocket) -> None:
-        await session(ws, "view", ws.path_params["stream"], lambda: watch(ws, hub, drawing))
+        await session(ws, "view", ws.path_params["stream"], lambda socket: watch(ws, socket, hub, drawing))
 
     async def results(ws: WebSocket) -> None:
-        await session(ws, "view", ws.query_params.get("stream"), lambda: listen(ws, hub))
+        await session(ws, "view", ws.query_params.get("stream"), lambda socket: listen(ws, socket, hub))
 
     app.router.add_websocket_route("/ws/camera/{stream}", camera)
     app.router.add_websocket_route("/ws/view/{stream}", view)

@@ -2,180 +2,176 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import time
+from asyncio import Future
+from collections import deque
+from collections.abc import Callable
 from functools import partial
 
 from starlette.websockets import WebSocket
 
-from sightline.core.errors import BadImage, BadRequest, IdleTimeout, LimitReached, ProtocolError, TooLarge
-from sightline.core.mailbox import Mailbox
+from sightline.core.errors import FAULTS, BadRequest, IdleTimeout, ProtocolError
 from sightline.core.types import Frame, FrameResult
 from sightline.inference.client_results import result_of
 from sightline.settings.presets import preset_named
 from sightline.streams.adaptive.service import begin
 from sightline.streams.hub import Hub
-from sightline.streams.ingest import Ingest, Pacer
-from sightline.streams.publisher import DropReason, Publisher
+from sightline.streams.ingest import Ingest
 from sightline.streams.stream import Stream
-from sightline.transports.websocket.session import peer, receive, send, until_end
+from sightline.transports.websocket.publisher import WebSocketPublisher
+from sightline.transports.websocket.session import Socket, WebSocketSession, flag, peer
 from sightline.wire import json as protocol
 from sightline.wire import msgpack as frames
-from sightline.wire.messages import Adapt, JsonDropped, Pong, SettingsMessage, SettingsRefused, Status
+from sightline.wire.messages import Pong
 from sightline.wire.requests import MAX_SESSION, Background, FrameMetadata, PageResults, Ping, SettingsWish, captured
 
 log = logging.getLogger(__name__)
 
-ANSWERS = 64
-"""Maximum number of answers waiting for a camera that doesn't read; above it, the session is closed."""
 
-
-class WebSocketPublisher(Publisher):
-    """Publisher of a camera's session. Answers wait in a bounded mailbox for the sending task."""
-
-    def __init__(self, *, wants_results: bool, session: str, max_pending: int) -> None:
-        self.wants_results, self.session = wants_results, session
-        self.answers: Mailbox[tuple[str, bytes | None]] = Mailbox(ANSWERS)
-        self._pacer = Pacer(max_pending, self._say_dropped)
-
-    def answer(self, result: FrameResult) -> None:
-        """Send the frame's result."""
-        message = protocol.result_message(result, mask_follows=True)
-        self.answers.put((protocol.encode(message), result.mask_png))
-
-    def drop(self, frame: Frame, reason: DropReason) -> None:
-        """Say that the frame was dropped."""
-        self._pacer.later(frame.received_at, JsonDropped(seq=frame.seq, reason=reason))
-
-    def _say_dropped(self, notices: list[JsonDropped]) -> None:
-        for notice in notices:
-            self.say(protocol.encode(notice))
-
-    def refuse(self, seq: int, error: BadImage | TooLarge) -> None:
-        """Say that a picture could not be taken."""
-        self._pacer.later(time.monotonic(), JsonDropped(seq=seq, reason=error.code, message=error.message))
-
-    def fail(self, frame: Frame, message: str) -> None:
-        """Say that the frame failed."""
-        self.answers.put((protocol.encode(JsonDropped(seq=frame.seq, reason="failed", message=message)), None))
-
-    def tell(self, status: Status) -> None:
-        """Send the model's status."""
-        self.say(protocol.encode(status))
-
-    def ask(self, message: Adapt) -> None:
-        """Ask for other pictures from now on."""
-        self.say(protocol.encode(message))
-
-    def inform(self, message: SettingsMessage | SettingsRefused) -> None:
-        """Send the settings that apply to its frames from now on, or why they did not change."""
-        self.say(protocol.encode(message))
-
-    def say(self, text: str) -> None:
-        """Send any other text message."""
-        self.answers.put((text, None))
-
-    def close(self, reason: str) -> None:
-        """End the session with a reason."""
-        self.answers.close(reason)
-
-
-async def publish(ws: WebSocket, hub: Hub) -> None:
+async def publish(ws: WebSocket, socket: Socket, hub: Hub) -> None:
     """Serve a camera. Raises the error that ended its session."""
-    wanted = ws.query_params.get("results", "1")
-    if wanted not in ("0", "1"):
-        raise BadRequest(f"results={wanted[:20]}: expected 0 or 1")
-    session = ws.query_params.get("session", "")
-    if len(session) > MAX_SESSION:
-        raise BadRequest(f"session of {len(session)} letters: expected at most {MAX_SESSION}")
-    limits = hub.settings
+    wants_results = flag(ws, "results", default=True)
+    secret = ws.query_params.get("session", "")
+    if len(secret) > MAX_SESSION:
+        raise BadRequest(f"session of {len(secret)} letters: expected at most {MAX_SESSION}")
     preset = preset_named(ws.query_params.get("preset"))
-    camera = WebSocketPublisher(wants_results=wanted == "1", session=session, max_pending=limits.pending(preset))
+    camera = WebSocketCamera(socket, hub)
+    pending = hub.settings.pending(preset)
+    publisher = WebSocketPublisher(camera, wants_results=wants_results, secret=secret, max_pending=pending)
     name = ws.path_params["stream"]
-    async with hub.publish(name, camera, preset=preset) as stream:
+    async with hub.publish(name, publisher, preset=preset) as stream:
         log.info("stream %s: camera %s connected", name, peer(ws))
-        camera.say(protocol.encode(begin(stream, limits)))
-        camera.tell(stream.model.status)
+        publisher.say(begin(stream, hub.settings))
+        publisher.tell(stream.model.status)
         try:
-            await until_end(_camera_reads(ws, hub, stream, camera), _camera_sends(ws, camera))
+            await camera.serve(stream, publisher)
         finally:
             log.info("stream %s: camera %s left", name, peer(ws))
 
 
-async def _camera_reads(ws: WebSocket, hub: Hub, stream: Stream, camera: WebSocketPublisher) -> None:
-    limits = hub.settings
-    ingest = Ingest(stream, limits)
-    announced: FrameMetadata | None = None
-    while True:
+class WebSocketCamera(WebSocketSession):
+    """A camera, which sends each picture after its announcement, or both in one map."""
+
+    def __init__(self, socket: Socket, hub: Hub) -> None:
+        super().__init__(socket)
+        self._hub = hub
+        self._announced: FrameMetadata | None = None
+        self._heard = self.loop.time()
+        """Loop time of the last message."""
+        self._later: deque[str | bytes] | None = None
+        """What came while a picture's mask is read: at most what the socket had read. None where none is."""
+
+    async def serve(self, stream: Stream, publisher: WebSocketPublisher) -> None:
+        """Serve the camera of a stream: see ``run``."""
+        self._publisher = publisher
+        self._ingest = Ingest(stream, self._hub.settings)
+        self._idle = self.loop.call_later(self._hub.settings.idle_timeout, self._check_idle)
         try:
-            # Browsers slow the timers of a hidden page down: the protocol's own pings find out whether it is there.
-            async with asyncio.timeout(None if camera.hidden else limits.idle_timeout):
-                data = await receive(ws)
-        except TimeoutError:
-            raise IdleTimeout(f"nothing came for {limits.idle_timeout:g} s: expected frames") from None
-        if isinstance(data, bytes):
-            if announced is not None and isinstance(announced.results, PageResults):
-                await _take_inferred(ingest, announced, announced.results, data)
-                announced = None
-            elif announced is not None:
-                ingest.put_jpeg(announced.seq, *captured(announced), data)
-                announced = None
-            elif frames.is_map(data):
-                _take_map(ingest, data)
-            else:
-                raise ProtocolError(f"binary message of {len(data)} bytes: expected frame_metadata before it")
-            continue
-        message = protocol.decode_camera(data)
-        if isinstance(message, Ping):
-            camera.say(protocol.encode(Pong(message.timestamp, time.time() * 1000)))
-        elif isinstance(message, SettingsWish):
-            hub.wish(stream, camera, message.given())
-        elif isinstance(message, Background):
-            stream.hide(camera, message.on)
-        elif isinstance(message, FrameMetadata):
-            if announced is not None:
+            await self.run()
+        finally:
+            self._idle.cancel()
+
+    def _check_idle(self) -> None:
+        limit = self._hub.settings.idle_timeout
+        # Browsers slow the timers of a hidden page down: the protocol's own pings find out whether it is there.
+        silent = 0.0 if self._publisher.hidden else self.loop.time() - self._heard
+        if silent >= limit:
+            self.end(IdleTimeout(f"nothing came for {limit:g} s: expected frames"))
+        else:
+            self._idle = self.loop.call_later(limit - silent, self._check_idle)
+
+    def hear(self, data: str | bytes) -> None:
+        self._heard = self.loop.time()
+        if self._later is not None:
+            self._later.append(data)
+        elif isinstance(data, bytes):
+            self._take_picture(data)
+        else:
+            self._take_text(protocol.decode_camera(data))
+
+    def _take_text(self, message: protocol.CameraMessage) -> None:
+        if isinstance(message, FrameMetadata):
+            if self._announced is not None:
                 raise ProtocolError("two frame_metadata in a row: expected the JPEG as a binary message between them")
-            announced = message
+            self._announced = message
+        elif isinstance(message, Ping):
+            self._publisher.say(Pong(message.timestamp, time.time() * 1000))
+        elif isinstance(message, SettingsWish):
+            self._hub.wish(self._ingest.stream, self._publisher, message.given())
+        elif isinstance(message, Background):
+            self._ingest.stream.hide(self._publisher, message.on)
 
+    def _take_picture(self, data: bytes) -> None:
+        announced, self._announced = self._announced, None
+        if announced is None:
+            self._take_map(data)
+        elif isinstance(announced.results, PageResults):
+            self._take_inferred(announced, announced.results, data)
+        else:
+            self._ingest.put_jpeg(announced.seq, *captured(announced), data)
 
-async def _take_inferred(ingest: Ingest, meta: FrameMetadata, said: PageResults, data: bytes) -> None:
-    """Take a frame that the camera has inferred itself. ``data`` is the JPEG, then the mask if there is one."""
-    size = len(data) - (said.mask_bytes or 0)
-    if size < 1:
-        raise ProtocolError(f"binary message of {len(data)} bytes: expected a JPEG before {said.mask_bytes} of a mask")
-    stream = ingest.stream
-    frame = ingest.begin_jpeg(meta.seq, *captured(meta), data[:size])
-    if frame is None:
-        return
-    model = stream.model.worker.model
-    card = None if model is None else model.card
-    if card is None or card.name != said.model:
-        stream.fail(frame, f"inferred with model {said.model!r}: expected {card.name if card else 'none yet'!r}")
-        return
-    try:
+    def _take_map(self, data: bytes) -> None:
+        if not frames.is_map(data):
+            raise ProtocolError(f"binary message of {len(data)} bytes: expected frame_metadata before it")
+        message = frames.decode_frame(data)
+        stream = self._ingest.stream.name
+        if message.stream != stream:
+            raise ProtocolError(f"frame of stream {message.stream[:80]!r}: expected {stream!r}")
+        self._ingest.put_jpeg(message.seq, *captured(message), bytes(message.data))
+
+    def _take_inferred(self, meta: FrameMetadata, said: PageResults, data: bytes) -> None:
+        """Take a frame that the camera has inferred itself. ``data`` is the JPEG, then the mask if there is one."""
+        size = len(data) - (said.mask_bytes or 0)
+        if size < 1:
+            raise ProtocolError(
+                f"binary message of {len(data)} bytes: expected a JPEG before {said.mask_bytes} of a mask"
+            )
+        stream = self._ingest.stream
+        frame = self._ingest.begin_jpeg(meta.seq, *captured(meta), data[:size])
+        if frame is None:
+            return
+        model = stream.model.worker.model
+        card = None if model is None else model.card
+        if card is None or card.name != said.model:
+            stream.fail(frame, f"inferred with model {said.model!r}: expected {card.name if card else 'none yet'!r}")
+            return
         mask_png = None if said.mask_bytes is None else data[size:]
         make = partial(result_of, frame, said, mask_png, card, stream.pipeline, stream.model.options.shown)
-        result = make() if mask_png is None else await asyncio.to_thread(make)
-    except ProtocolError as e:
-        stream.fail(frame, e.message)
-        raise
-    except BaseException:
-        stream.give_back(frame)
-        raise
-    stream.deliver(result)
+        if mask_png is None:
+            self._settle(frame, make)
+        else:
+            self._later = deque()
+            self.socket.pause_reading()
+            making = self.loop.run_in_executor(None, make)
+            making.add_done_callback(partial(self._made, frame))
 
+    def _made(self, frame: Frame, making: Future[FrameResult]) -> None:
+        """The mask is read: go on with what came meanwhile."""
+        later, self._later = self._later or deque(), None
+        if making.cancelled():
+            self._ingest.stream.give_back(frame)
+        else:
+            try:
+                self._settle(frame, making.result)
+            except FAULTS as e:
+                self.fail(e)
+        while later and self._later is None:
+            self.received(later.popleft())
+        if self._later is None:
+            self.socket.resume_reading()
+        else:
+            self._later.extend(later)
 
-def _take_map(ingest: Ingest, data: bytes) -> None:
-    message = frames.decode_frame(data)
-    if message.stream != ingest.stream.name:
-        raise ProtocolError(f"frame of stream {message.stream[:80]!r}: expected {ingest.stream.name!r}")
-    ingest.put_jpeg(message.seq, *captured(message), bytes(message.data))
-
-
-async def _camera_sends(ws: WebSocket, camera: WebSocketPublisher) -> None:
-    while True:
-        text, data = await camera.answers.get()
-        if camera.answers.dropped:
-            raise LimitReached(f"{ANSWERS} answers wait: expected a camera that reads them")
-        await send(ws, text, data)
+    def _settle(self, frame: Frame, make: Callable[[], FrameResult]) -> None:
+        """Deliver what is made of a frame, also where the camera has left meanwhile."""
+        stream = self._ingest.stream
+        try:
+            result = make()
+        except ProtocolError as e:
+            stream.fail(frame, e.message)
+            raise
+        except BaseException:
+            stream.give_back(frame)
+            raise
+        stream.deliver(result)

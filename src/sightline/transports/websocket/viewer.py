@@ -1,158 +1,134 @@
-"""``/ws/view/{stream}``: the newest frame with its result. ``/ws``: results and events as JSON, without pictures."""
+"""``/ws/view/{stream}``: the newest frame with its result."""
 
 from __future__ import annotations
 
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from asyncio import Future, ensure_future
+from functools import partial
 
 from starlette.websockets import WebSocket
 
-from sightline.core.errors import BadRequest, ProtocolError, TooLarge
-from sightline.core.events import Event
-from sightline.core.mailbox import Mailbox
-from sightline.core.types import Frame, FrameResult
+from sightline.core.errors import BadRequest, ProtocolError
+from sightline.core.types import Encoded, Frame, FrameResult
+from sightline.media import codecs
 from sightline.streams.hub import Hub
 from sightline.streams.ingest import EPOCH
-from sightline.streams.publisher import Subscription
 from sightline.streams.rendering import Drawing, Look
 from sightline.streams.stream import Stream
 from sightline.transports._viewer import ViewerSession
-from sightline.transports.websocket.session import receive, send, until_end
+from sightline.transports.websocket.session import Socket, WebSocketSession, binary_frame, flag, text_frame
 from sightline.wire import json as protocol
 from sightline.wire.messages import Status
 
-BACKLOG = 64
-"""Maximum number of results waiting for a listener; the oldest are dropped."""
 
-
-async def watch(ws: WebSocket, hub: Hub, drawing: Drawing) -> None:
+async def watch(ws: WebSocket, socket: Socket, hub: Hub, drawing: Drawing) -> None:
     """Serve a viewer. Raises the error that ended its session."""
     render = ws.query_params.get("render", "viewer")
     if render not in ("viewer", "server"):
         raise BadRequest(f"render={render[:20]}: expected server or viewer")
     look = Look.of(ws.query_params.get("mode"), ws.query_params.get("opacity"))
-    still = _flag(ws, "still", default=False)
+    still = flag(ws, "still", default=False)
     name = ws.path_params["stream"]
     async with hub.subscribe(name) as subscription:
-        stream = hub.find(name)
-        await _tell_status(ws, stream, stream.status)
         viewer = ViewerSession(subscription, look if render == "server" else None)
-        await until_end(_viewer_reads(ws, viewer), _viewer_sends(ws, stream, viewer, drawing, still=still))
+        await WebSocketViewer(socket, hub.find(name), viewer, drawing, still=still).run()
 
 
-def _flag(ws: WebSocket, name: str, *, default: bool) -> bool:
-    value = ws.query_params.get(name, "1" if default else "0")
-    if value not in ("0", "1"):
-        raise BadRequest(f"{name}={value[:20]}: expected 0 or 1")
-    return value == "1"
+class WebSocketViewer(WebSocketSession):
+    """A viewer, which is sent the newest result whenever it has room.
 
+    It has where the transport takes more and not too many pictures are under way without an ack. Until then the newest
+    result waits in the mailbox. With ``still``, a short message replaces a picture that looks like the last.
+    """
 
-async def _viewer_reads(ws: WebSocket, viewer: ViewerSession) -> None:
-    while True:
-        data = await receive(ws)
+    def __init__(self, socket: Socket, stream: Stream, viewer: ViewerSession, drawing: Drawing, *, still: bool) -> None:
+        super().__init__(socket)
+        self._stream, self._viewer, self._drawing, self._still = stream, viewer, drawing, still
+        self._shown: tuple[Frame, Look | None] | None = None
+        """What the viewer shows, or will when it is made."""
+        self._being_made: Future[bytes] | None = None
+        """The picture that is being made for this viewer, which the next one waits for."""
+        self._tell_status(stream.status)
+        viewer.subscription.mailbox.on_change = self.changed
+
+    def hear(self, data: str | bytes) -> None:
         if isinstance(data, bytes):
             raise ProtocolError(f"binary message of {len(data)} bytes: expected only text from a viewer")
-        answer = viewer.hear(data)
+        answer = self._viewer.hear(data)
         if answer is not None:
-            await send(ws, protocol.encode(answer))
+            self.say(text_frame(answer))
+        self.push()  # an ack makes room
 
-
-async def _tell_status(ws: WebSocket, stream: Stream, status: Status) -> None:
-    await send(ws, protocol.encode(status))
-    model = stream.model.status
-    if status.state == "live" and model.state != "ready":
-        await send(ws, protocol.encode(model))
-
-
-async def _viewer_sends(ws: WebSocket, stream: Stream, viewer: ViewerSession, drawing: Drawing, *, still: bool) -> None:
-    """Send results with pictures. With ``still``, only a short message replaces a picture that looks like the last."""
-    shown: tuple[Frame, Look | None] | None = None
-    while True:
-        await viewer.acks.room()  # room before the result, so that the result is the newest
-        item = await viewer.subscription.mailbox.get()
+    def push(self) -> None:
+        mailbox = self._viewer.subscription.mailbox  # of one item
+        item = mailbox.take() if self._has_room or mailbox.closed else None
         if isinstance(item, Status):
-            await _tell_status(ws, stream, item)
-            continue
-        look = viewer.look
-        if still and item.reused is not None and (item.reused, look) == shown:
-            await send(ws, _still(item))
-            continue
-        shown = item.reused or item.frame, look
-        text, data = await (_plain(drawing, item) if look is None else _drawn(drawing, look, item))
-        viewer.acks.sent(item.frame.seq)
-        await send(ws, text, data)
-        viewer.subscription.sent += 1
+            self._tell_status(item)
+        elif item is not None:
+            self._show(item)
+
+    @property
+    def _has_room(self) -> bool:
+        return self._being_made is None and self._viewer.acks.room and self.room
+
+    def _tell_status(self, status: Status) -> None:
+        self.say(text_frame(status))
+        model = self._stream.model.status
+        if status.state == "live" and model.state != "ready":
+            self.say(text_frame(model))
+
+    def _show(self, result: FrameResult) -> None:
+        look = self._viewer.look
+        if self._still and result.reused is not None and (result.reused, look) == self._shown:
+            self.socket.write(_still(result))
+            return
+        self._shown = result.reused or result.frame, look
+        made = _made(self._drawing, look, result)
+        if isinstance(made, bytes):
+            self._send_picture(result, made)
+        else:
+            self._being_made = made
+            made.add_done_callback(partial(self._is_made, result))
+
+    def _is_made(self, result: FrameResult, made: Future[bytes]) -> None:
+        self._being_made = None
+        if made.cancelled():
+            return
+        if (error := made.exception()) is not None:
+            self.fail(error)
+        elif not self.ended.done():
+            self._send_picture(result, made.result())
+            self.changed()
+
+    def _send_picture(self, result: FrameResult, frames: bytes) -> None:
+        self._viewer.acks.sent(result.frame.seq)
+        self.socket.write(frames)
+        self._viewer.subscription.sent += 1
 
 
-async def _plain(drawing: Drawing, result: FrameResult) -> tuple[str, bytes]:
-    """Make the two messages for a viewer that draws: the result, and the picture as it came with the mask after it."""
-    jpeg = await drawing.plain(result)
-
-    def make() -> tuple[str, bytes]:
-        message = protocol.viewer_frame(result, epoch=EPOCH, jpeg_bytes=len(jpeg))
-        return protocol.encode(message), jpeg if result.mask_png is None else jpeg + result.mask_png
-
-    return result.once("viewer", make)
+def _made(drawing: Drawing, look: Look | None, result: FrameResult) -> bytes | Future[bytes]:
+    """Make the frames of a result and its picture, once for all viewers with the same look."""
+    if look is not None:
+        return result.once(("viewer", look), lambda: ensure_future(_drawn(drawing, look, result)))
+    if isinstance(image := result.frame.image, Encoded):
+        return result.once("viewer", lambda: _plain(result, codecs.whole(image)))
+    return result.once("viewer", lambda: ensure_future(_encoded(drawing, result)))
 
 
-async def _drawn(drawing: Drawing, look: Look, result: FrameResult) -> tuple[str, bytes]:
-    """Make the two messages for viewers that can't draw, once for all viewers with the same look."""
-    data = await drawing.jpeg(result, look)
-    real = look.on(result)
-
-    def make() -> tuple[str, bytes]:
-        message = protocol.viewer_frame(result, epoch=EPOCH, jpeg_bytes=len(data), rendered=real.mode)
-        return protocol.encode(message), data
-
-    return result.once(("viewer", real), make)
+def _plain(result: FrameResult, jpeg: bytes) -> bytes:
+    """Make the frames for a viewer that draws: the result, and the picture as it came with the mask after it."""
+    message = protocol.viewer_frame(result, epoch=EPOCH, jpeg_bytes=len(jpeg))
+    return text_frame(message) + binary_frame(jpeg if result.mask_png is None else jpeg + result.mask_png)
 
 
-def _still(result: FrameResult) -> str:
-    return result.once("still", lambda: protocol.encode(protocol.still(result, epoch=EPOCH)))
+async def _encoded(drawing: Drawing, result: FrameResult) -> bytes:
+    return _plain(result, await drawing.plain(result))
 
 
-async def listen(ws: WebSocket, hub: Hub) -> None:
-    """Serve a listener: results, events or both. Raises the error that ended its session."""
-    name = ws.query_params.get("stream")
-    events = _flag(ws, "events", default=False)
-    results = _flag(ws, "results", default=not events)
-    if not (events or results):
-        raise BadRequest("results=0 without events=1: expected one of the two")
-    async with AsyncExitStack() as stack:
-        mailbox = await stack.enter_async_context(hub.subscribe_events(name)) if events else None
-        subscription = await stack.enter_async_context(_subscribed(hub, name)) if results else None
-        loops = [_listener_reads(ws)]
-        if mailbox is not None:
-            loops.append(_sends_events(ws, mailbox))
-        if subscription is not None:
-            loops.append(_sends_results(ws, subscription))
-        await until_end(*loops)
+async def _drawn(drawing: Drawing, look: Look, result: FrameResult) -> bytes:
+    jpeg = await drawing.jpeg(result, look)
+    message = protocol.viewer_frame(result, epoch=EPOCH, jpeg_bytes=len(jpeg), rendered=look.on(result).mode)
+    return text_frame(message) + binary_frame(jpeg)
 
 
-def _subscribed(hub: Hub, name: str | None) -> AbstractAsyncContextManager[Subscription]:
-    if name is None:
-        return hub.subscribe_all(backlog=BACKLOG)
-    return hub.subscribe(name, backlog=BACKLOG, kind="listener")
-
-
-async def _listener_reads(ws: WebSocket) -> None:
-    while True:
-        data = await receive(ws)
-        if len(data) > protocol.MAX_TEXT:
-            raise TooLarge(f"message of {len(data)} bytes: expected nothing from a listener")
-
-
-async def _sends_events(ws: WebSocket, mailbox: Mailbox[Event]) -> None:
-    while True:
-        await send(ws, protocol.encode(await mailbox.get()))
-
-
-async def _sends_results(ws: WebSocket, subscription: Subscription) -> None:
-    while True:
-        item = await subscription.mailbox.get()
-        if isinstance(item, FrameResult):
-            await send(ws, _listed(item))
-            subscription.sent += 1
-
-
-def _listed(result: FrameResult) -> str:
-    return result.once("json", lambda: protocol.encode(protocol.result_message(result, mask_follows=False)))
+def _still(result: FrameResult) -> bytes:
+    return result.once("still", lambda: text_frame(protocol.still(result, epoch=EPOCH)))
