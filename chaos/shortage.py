@@ -16,20 +16,23 @@ from chaos.silence import opened
 from support.serving import Json, balanced, camera, peer, publish
 
 DESCRIPTORS, SHORT = 1024, 128
+SILENT = 100
+"""Of the connections, those that say nothing. The server closes further strangers, so the others are listeners."""
+SETTINGS = {"SIGHTLINE_REQUEST_TIMEOUT": "30", "SIGHTLINE_MAX_VIEWERS": str(DESCRIPTORS)}
 BACK_S, NEVER_S = 2.0, 30.0
 FILE_BYTES = 20_000
 """Size at which the disk is full."""
 
 
 async def descriptors(short: bool) -> Finding:
-    """Use up all descriptors with connections that say nothing, then give them back."""
+    """Use up all descriptors with connections that say little or nothing, then give them back."""
     most = SHORT if short else DESCRIPTORS
     more_descriptors()
-    async with watched("--model", "motion", env={"SIGHTLINE_REQUEST_TIMEOUT": "30"}) as house:  # noqa: SIM117
+    async with watched("--model", "motion", env=SETTINGS) as house:  # noqa: SIM117
         async with witness(house.server) as good:
             house.process.rlimit(resource.RLIMIT_NOFILE, (most, most))
             before, alone = house.mark(), await good.p99(1)
-            sockets = await opened(house, most, b"")
+            sockets = await opened(house, most - SILENT, listening(house)) + await opened(house, SILENT, b"")
             full = await until_full(house, most)
             during = await good.p99(1 if short else 5)
             waiting = [asyncio.create_task(comes_back(house, n)) for n in range(8)]
@@ -47,6 +50,13 @@ async def descriptors(short: bool) -> Finding:
         max(back) < BACK_S and logged < 1e6 and alive,
         during < float("inf") and max(back) < NEVER_S and house.server.log.tracebacks == 0,
     )
+
+
+def listening(house: Watched) -> bytes:
+    """The request of a WebSocket on which nothing happens."""
+    host, port = house.place
+    head = f"GET /ws?events=1 HTTP/1.1\r\nHost: {host}:{port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    return f"{head}Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {'A' * 22}==\r\n\r\n".encode()
 
 
 async def until_full(house: Watched, most: int) -> int:

@@ -322,6 +322,18 @@ async def test_a_silent_publisher_is_closed_and_a_ping_is_not_silence(server: Ru
         assert (await watching.next("result"))["stream"] == "pinging", "who only listens need not talk"
 
 
+async def test_who_connects_and_says_nothing_has_no_longer_than_for_a_request() -> None:
+    env = {"SIGHTLINE_REQUEST_TIMEOUT": "1", "SIGHTLINE_IDLE_TIMEOUT": "600"}
+    async with (
+        serving("--tcp-port", "0", "--model", "motion", env=env) as server,
+        tcp_peer(server.tcp) as speaks,
+        tcp_peer(server.tcp) as silent,
+    ):
+        await speaks.publish("speaks", 1)
+        assert (await silent.refused())["code"] == "idle_timeout"
+        assert (await speaks.publish("speaks", 1))[0]["type"] == "result"
+
+
 async def test_who_reads_no_answers_is_closed_and_the_rest_live_on(server: Running) -> None:
     async with tcp_peer(server.tcp) as good, tcp_peer(server.tcp, receive_bytes=4096) as deaf:
         asks = packed({"type": "subscribe", "stream": "!" * 256})  # is answered with its name

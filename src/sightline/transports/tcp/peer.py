@@ -155,7 +155,7 @@ class TcpPeer(asyncio.BufferedProtocol):
                 width=knobs.width,
             )
         )
-        self._timers["idle"] = self._loop.call_later(limits.idle_timeout, self._check_idle)
+        self._timers["idle"] = self._loop.call_later(self._patience_s, self._check_idle)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Release everything, whatever ended the connection."""
@@ -220,8 +220,15 @@ class TcpPeer(asyncio.BufferedProtocol):
         for task in self._subscriptions.values():
             task.cancel()
 
+    @property
+    def _patience_s(self) -> float:
+        """Seconds of silence after which this peer is closed. A stranger has no longer than for a request."""
+        limits = self._hub.settings
+        stranger = not self._known and not self._door.access.enabled
+        return min(limits.request_timeout, limits.idle_timeout) if stranger else limits.idle_timeout
+
     def _check_idle(self) -> None:
-        limit = self._hub.settings.idle_timeout
+        limit = self._patience_s
         silent = self._loop.time() - self._heard
         listens = self._subscriptions and not self._publishing
         if listens and not self._splitter.unfinished:  # a peer that only listens need not send anything
