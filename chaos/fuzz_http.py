@@ -21,7 +21,7 @@ from sightline.security.tokens import Store
 from support.rtc import Clip
 from support.tcp_peer import packed
 
-OFFERS, OFFERS_SHORT = 2_000, 100
+OFFERS, OFFERS_SHORT = 2_000, 50
 """An offer that is taken costs a certificate and a connection: fewer than of the others."""
 METHODS = ("GET", "GET", "GET", "HEAD", "POST", "PATCH", "DELETE", "OPTIONS", "PUT", "TRACE", "BREW")
 NAMES = (

@@ -13,11 +13,11 @@ from typing import TypeAlias
 
 from chaos.common import MB, RESULTS, Finding, Watched, percentile, step_back, witness
 
-COUNT, SHORT = 200_000, 1_500
+COUNT, SHORT = 200_000, 1_000
 """Messages of one transport."""
 SEED = 20_26
 SIDE_BY_SIDE = 4
-ALONE_S, ALONE_SHORT_S = 5.0, 1.0
+ALONE_S, ALONE_SHORT_S = 5.0, 0.2
 """Seconds for which the good client is measured before."""
 WARM = 0.1
 """Share of the messages after which memory is first measured: caches and pools are full then."""

@@ -73,7 +73,7 @@ async def schema(short: bool) -> Sequence[Finding]:
     found = []
     with tempfile.TemporaryDirectory() as folder:
         token, _ = Store(Path(folder)).create("admin", "*", lifetime=None)
-        async with watched("--model", "person", env={"SIGHTLINE_TOKENS": "1"}, data=Path(folder)) as house:
+        async with watched("--model", "motion", env={"SIGHTLINE_TOKENS": "1"}, data=Path(folder)) as house:
             house.server.http.headers["authorization"] = f"Bearer {token}"
             found.append(await tried(house, "of a stranger", *options))
             found.append(await tried(house, "with a token", *options, "-H", f"Authorization: Bearer {token}"))

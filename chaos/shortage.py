@@ -20,7 +20,7 @@ SILENT = 100
 """Of the connections, those that say nothing. The server closes further strangers, so the others are listeners."""
 SETTINGS = {"SIGHTLINE_REQUEST_TIMEOUT": "30", "SIGHTLINE_MAX_VIEWERS": str(DESCRIPTORS)}
 BACK_S, NEVER_S = 2.0, 30.0
-FILE_BYTES = 20_000
+FILE_BYTES = 4_000
 """Size at which the disk is full."""
 
 
@@ -31,10 +31,10 @@ async def descriptors(short: bool) -> Finding:
     async with watched("--model", "motion", env=SETTINGS) as house:  # noqa: SIM117
         async with witness(house.server) as good:
             house.process.rlimit(resource.RLIMIT_NOFILE, (most, most))
-            before, alone = house.mark(), await good.p99(1)
+            before, alone = house.mark(), await good.p99(0.2 if short else 1)
             sockets = await opened(house, most - SILENT, listening(house)) + await opened(house, SILENT, b"")
             full = await until_full(house, most)
-            during = await good.p99(1 if short else 5)
+            during = await good.p99(0.5 if short else 5)
             waiting = [asyncio.create_task(comes_back(house, n)) for n in range(8)]
             await asyncio.sleep(0.5)
             freed = time.monotonic()

@@ -20,7 +20,7 @@ async def test_nothing_breaks(name: str) -> None:
 
 
 async def test_a_short_soak_breaks_nothing() -> None:
-    findings, _ = await run(8)
+    findings, _ = await run(5)
     assert [finding.line for finding in findings if not finding.held] == []
 
 
