@@ -99,6 +99,15 @@ async def test_what_is_pulled_comes_as_it_is_until_less_is_asked_for() -> None:
         assert stream["received"] == counted(stream)
 
 
+async def test_what_is_pulled_obeys_the_limit_on_pixels() -> None:
+    source = "--source", "large=synthetic:shapes?size=320x180&fps=20"
+    async with serving(*source, "--model", "motion", env={"SIGHTLINE_MAX_PIXELS": "4096"}) as server:
+        stats = await server.until(lambda s: s["streams"].get("large", {}).get("dropped", {}).get("too_large", 0) > 2)
+        stream = stats["streams"]["large"]
+        assert stream["received"] == counted(stream)
+        assert stream["delivered"] == 0
+
+
 async def test_pictures_of_a_pulled_stream_go_over_tcp() -> None:
     from sightline.client import AsyncClient
 
