@@ -20,6 +20,7 @@ SILENT = 100
 """Of the connections, those that say nothing. The server closes further strangers, so the others are listeners."""
 SETTINGS = {"SIGHTLINE_REQUEST_TIMEOUT": "30", "SIGHTLINE_MAX_VIEWERS": str(DESCRIPTORS)}
 BACK_S, NEVER_S = 2.0, 30.0
+ROOM_BYTES, PEERS = 2 << 20, 30
 FILE_BYTES = 4_000
 """Size at which the disk is full."""
 
@@ -74,14 +75,16 @@ def give_back(sockets: Sequence[socket.socket]) -> None:
         one.close()
 
 
-async def comes_back(house: Watched, number: int) -> float:
-    """Try until a frame is answered; the time at which it was, or infinity where it never is."""
+async def comes_back(house: Watched, number: int, *, once: bool = False) -> float:
+    """Try until a frame is answered, or once; the time at which it was, or infinity where it never is."""
     end = time.monotonic() + NEVER_S
     while time.monotonic() < end:
         with suppress(Exception):
             async with asyncio.timeout(2), peer(f"{house.server.ws}/ws/camera/back-{number}") as one:
                 await publish(one, 1)
                 return time.monotonic()
+        if once:
+            break
         await asyncio.sleep(0.05)
     return float("inf")
 
@@ -115,11 +118,36 @@ async def disk() -> Finding:
     )
 
 
+async def memory(count: int) -> Finding:
+    """Peers come and go while the system gives the server no more memory; who was there before stays."""
+    async with watched("--model", "motion") as house, peer(f"{house.server.ws}/ws/camera/good") as good:
+        await publish(good, 5)
+        soft, hard = house.process.rlimit(resource.RLIMIT_AS)
+        house.process.rlimit(resource.RLIMIT_AS, (house.process.memory_info().vms + ROOM_BYTES, hard))
+        served = sum([await comes_back(house, number, once=True) < float("inf") for number in range(count)])
+        house.process.rlimit(resource.RLIMIT_AS, (soft, hard))
+        began = time.monotonic()
+        await house.server.until(lambda now: bool(now["ready"]), path="/ready")
+        await publish(good, 1, start=5)
+        took = time.monotonic() - began
+        exact = all(map(balanced, (await house.server.get("/stats"))["streams"].values()))
+        logged = house.mark().logged / 1000
+    return Finding(
+        f"no more memory than {ROOM_BYTES >> 20} MB, while {count} cameras come and go, then enough",
+        f"the session that was there stays, all is well within {BACK_S:g} s, log < 1 MB",
+        f"{served} of {count} were served meanwhile; well after {took:.1f} s; {'exact' if exact else 'NOT exact'}; "
+        f"{logged:.0f} kB of log",
+        exact and took < BACK_S and logged < 1000,
+        exact,
+    )
+
+
 def writes(stats: Json, sent: int) -> bool:
     """True if the output has written more than that and is well."""
     return bool(stats["sinks"][0]["failing"] is None and stats["sinks"][0]["sent"] > sent)
 
 
 async def shortage(short: bool) -> Sequence[Finding]:
-    """Both."""
-    return [await descriptors(short), await disk()]
+    """All; without memory only where there is time, as it ends differently each time."""
+    found = [await descriptors(short), await disk()]
+    return found if short else [*found, await memory(PEERS)]

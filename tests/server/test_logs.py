@@ -19,7 +19,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sightline.core.errors import ConfigError
+from sightline.core.errors import NO_THREAD, ConfigError, shortage
 from sightline.server import logs
 from support.serving import serving
 from support.tcp_peer import tcp_peer
@@ -175,6 +175,24 @@ async def test_a_flood_is_summed_up(written: tuple[logging.Logger, io.StringIO])
     lines = stream.getvalue().splitlines()
     assert len(lines) == logs.BURST + 2
     assert lines[-1] == f"INFO {1000 - logs.BURST} more like this: peer %d closed: %s"
+
+
+async def test_a_flood_is_summed_up_where_no_thread_can_be_started(
+    written: tuple[logging.Logger, io.StringIO], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log, stream = written
+
+    def start(thread: threading.Thread) -> None:
+        raise RuntimeError(NO_THREAD)
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    for n in range(logs.BURST + 1):
+        log.info("peer %d left", n)
+    async with asyncio.timeout(20):
+        while "1 more like this" not in stream.getvalue():  # noqa: ASYNC110 - nobody tells
+            await asyncio.sleep(0.02)
+    assert shortage(RuntimeError(NO_THREAD)) is not None
+    assert shortage(RuntimeError("another")) is None
 
 
 async def test_a_tcp_peer_can_not_write_lines_of_its_own() -> None:

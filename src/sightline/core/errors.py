@@ -176,9 +176,15 @@ SHORT = {
 """What is lacking, by the number of the system's error."""
 
 
+NO_THREAD = "can't start new thread"
+"""What Python says where the system has no thread to give."""
+
+
 def shortage(error: BaseException) -> Shortage | None:
     """Return the shortage that an error of the system's is due to; None where there is none."""
     lacks = "memory" if isinstance(error, MemoryError) else None
+    if isinstance(error, RuntimeError) and str(error) == NO_THREAD:
+        lacks = "memory or threads"
     if isinstance(error, OSError) and error.errno is not None:
         lacks = SHORT.get(error.errno)
     return None if lacks is None else Shortage(f"the server lacks {lacks} just now: expected another try in a second")

@@ -24,8 +24,8 @@ def add(app: FastAPI) -> None:
     """Let the app answer errors."""
     for kind in (SightlineError, RequestValidationError, HTTPException):
         app.add_exception_handler(kind, _answer)
-    app.add_exception_handler(OSError, _answer_shortage)
-    app.add_exception_handler(MemoryError, _answer_shortage)
+    for lack in (OSError, MemoryError, RuntimeError):
+        app.add_exception_handler(lack, _answer_shortage)
 
 
 async def _answer_shortage(request: Request, error: Exception) -> Response:

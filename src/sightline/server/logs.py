@@ -96,6 +96,9 @@ class Flood(logging.Filter):
         super().__init__()
         self._kinds: dict[tuple[str, int, str], _Kind] = {}
         self._lock = threading.Lock()
+        self._more = threading.Event()
+        # One thread for good: where memory is short none can be started, and whoever logs must not find out.
+        threading.Thread(target=self._sum_up, name="log", daemon=True).start()
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Count a record, once for all handlers; False where it is one too many."""
@@ -114,23 +117,25 @@ class Flood(logging.Filter):
             if kind is None or now - kind.since >= PERIOD_S:
                 if len(self._kinds) >= MOST_KINDS:
                     self._kinds = {key: kind for key, kind in self._kinds.items() if kind.left_out}
-                kind = self._kinds[key] = _Kind(now)
+                kind = self._kinds[key] = _Kind(now, left_out=0 if kind is None else kind.left_out)
             if kind.written < BURST:
                 kind.written += 1
                 return True
             kind.left_out += 1
-            if kind.left_out == 1:
-                timer = threading.Timer(PERIOD_S, self._sum_up, (key, kind))
-                timer.daemon = True
-                timer.start()
+            self._more.set()
             return False
 
-    def _sum_up(self, key: tuple[str, int, str], kind: _Kind) -> None:
-        with self._lock:
-            if self._kinds.get(key) is kind:
-                del self._kinds[key]
-        name, level, message = key
-        logging.getLogger(name).log(level, "%d more like this: %s", kind.left_out, message)
+    def _sum_up(self) -> None:
+        while True:
+            self._more.wait()
+            self._more.clear()
+            time.sleep(PERIOD_S)
+            with self._lock:
+                over = {key: kind for key, kind in self._kinds.items() if kind.left_out}
+                for key in over:
+                    del self._kinds[key]
+            for (name, level, message), kind in over.items():
+                logging.getLogger(name).log(level, "%d more like this: %s", kind.left_out, message)
 
 
 class Behind(QueueHandler):
