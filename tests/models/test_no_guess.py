@@ -107,7 +107,10 @@ ASKED: dict[str, tuple[list[str], Outputs]] = {
     "a picture": (["semantic"], {"output": shares(3, 128, 128)}),
     "a mask or a depth": (["birefnet", "modnet", "u2net"], {"output": shares(1, 128, 128)}),
     "logits or a depth": (["birefnet"], {"output": shares(1, 128, 128) * 9 - 5}),
-    "DETR, RT-DETR or RF-DETR": (["rfdetr", "rtdetr"], {"logits": shares(100, 92), "pred_boxes": shares(100, 4)}),
+    "DETR, RT-DETR or RF-DETR": (
+        ["rfdetr", "rtdetr"],
+        {"logits": shares(100, 92) * 9 - 8, "pred_boxes": shares(100, 4)},
+    ),
 }
 
 
@@ -177,6 +180,96 @@ def test_numbers_that_are_no_shares_are_refused_whatever_is_said(make_graph: Mak
     file.with_suffix(".labels.txt").write_text("\n".join(f"c{i}" for i in range(52)))
     with pytest.raises(ModelError):
         load_model(str(file))
+
+
+NAMED = {"names": str(dict(enumerate(map(str, range(80))))), "stride": "32", "task": "detect"}
+LOGITS = shares(80, CELLS) * 9 - 16
+FINAL: Outputs = {"labels": np.arange(100), "boxes": corners(100) / 128, "scores": shares(100)}
+TF: Outputs = {
+    "num_detections": np.full((), 100, np.float32),
+    "detection_boxes": corners(100),
+    "detection_scores": shares(100),
+    "detection_classes": whole(100)[:, 0],
+}
+NAS: Outputs = {
+    "num_predictions": np.array([100]),
+    "pred_boxes": corners(100) / 128,
+    "pred_scores": shares(100),
+    "pred_classes": whole(100)[:, 0],
+}
+DETR: Outputs = {"dets": shares(100, 4), "labels": shares(100, 91) * 9 - 8}
+HUGGED = {"metadata": {"model_type": "rt_detr"}}
+OTHER_UNITS: dict[str, tuple[str, Outputs, dict[str, Any]]] = {
+    "v8, shares of the picture": ("shares", {"o": shares(84, CELLS)}, {}),
+    "v8 with names, shares": (
+        "shares",
+        {"o": np.concatenate((shares(4, CELLS), shares(80, CELLS)))},
+        {"metadata": NAMED},
+    ),
+    "v5, shares of the picture": ("shares", {"o": shares(3 * CELLS, 85)}, {}),
+    "v8 with masks, shares": ("shares", {"o": shares(4 + 3 + 32, CELLS), "p": shares(32, 32, 32)}, {}),
+    "v8 with names, logits": ("before a sigmoid", v8(LOGITS), {"metadata": NAMED}),
+    "v8 with masks, logits": (
+        "before a sigmoid",
+        v8(np.concatenate((LOGITS[:3], shares(32, CELLS)))) | {"p": shares(32, 32, 32)},
+        {},
+    ),
+    "YOLO-NAS, shares": ("shares", NAS, {"dtype": "uint8"}),
+    "TensorFlow, pixels": ("in pixels", TF, {"dtype": "uint8", "channels_last": True}),
+    "RF-DETR, pixels": ("in pixels", DETR | {"dets": shares(100, 4) * 100}, {}),
+    "RF-DETR, probabilities": ("after a sigmoid", DETR | {"labels": shares(100, 91)}, {}),
+    "RT-DETR, pixels": ("in pixels", {"logits": DETR["labels"], "pred_boxes": shares(100, 4) * 100}, HUGGED),
+    "RT-DETR, probabilities": ("after a sigmoid", {"logits": shares(100, 80), "pred_boxes": shares(100, 4)}, HUGGED),
+    "RT-DETR decoded, shares": ("shares", FINAL, {"more_inputs": ("orig_target_sizes",)}),
+    "RT-DETR decoded, logits": (
+        "before a sigmoid",
+        FINAL | {"boxes": corners(100), "scores": shares(100) - 3},
+        {"more_inputs": ("orig_target_sizes",)},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", OTHER_UNITS)
+def test_numbers_in_other_units_are_refused_with_what_they_are(make_graph: MakeGraph, name: str) -> None:
+    """Shapes, names and metadata are those of the family. Such files loaded, and found nothing or specks."""
+    said, outputs, options = OTHER_UNITS[name]
+    with pytest.raises(ModelError, match=rf"its (boxes|scores) are .*{said}.*; expected .* Export it again"):
+        load_model(str(make_graph(outputs, size=(128, 128), **options)))
+
+
+@pytest.mark.parametrize("order", [("dets", "labels"), ("labels", "dets")])
+def test_the_order_of_outputs_means_nothing_where_they_have_names(
+    make_graph: MakeGraph, order: tuple[str, str]
+) -> None:
+    logits = np.full((100, 91), -8, np.float32)
+    logits[3, 17] = 4
+    boxes = shares(100, 4) * 0.1
+    boxes[3] = (0.5, 0.25, 0.5, 0.25)
+    values = {"dets": boxes, "labels": logits}
+    model = load_model(str(make_graph({name: values[name] for name in order}, size=(128, 128))))
+    (found,) = model.predict([np.zeros((128, 128, 3), np.uint8)])
+    assert isinstance(found, Detections)
+    np.testing.assert_allclose(found.xyxy, [[32, 16, 96, 48]], atol=0.1)
+
+
+def test_bytes_that_nobody_explains_are_refused_and_channels_may_come_last(make_graph: MakeGraph) -> None:
+    outputs = v8(shares(80, CELLS))
+    with pytest.raises(ModelError, match="nothing tells how it scales them: export it with an input of float32"):
+        load_model(str(make_graph(outputs, size=(128, 128), dtype="uint8")))
+    picture = [np.zeros((64, 64, 3), np.uint8)]
+    first, last = (
+        load_model(str(make_graph(outputs, size=(128, 128), channels_last=last))).predict(picture)[0]
+        for last in (False, True)
+    )
+    assert isinstance(first, Detections)
+    assert isinstance(last, Detections)
+    np.testing.assert_array_equal(first.xyxy, last.xyxy)
+
+
+def test_distances_in_whole_numbers_are_no_classes(make_graph: MakeGraph) -> None:
+    ids = RANDOM.integers(0, 250, (128, 128))
+    with pytest.raises(ModelError, match="of no family"):
+        load_model(str(make_graph({"predicted_depth": ids}, size=(128, 128))))
 
 
 def test_a_fixed_batch_names_the_flags_of_the_export(make_graph: MakeGraph) -> None:

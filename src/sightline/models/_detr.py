@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from sightline.core.types import TensorSpec
 from sightline.models._boxes import MAX_ROWS, above
+from sightline.models._units import check_logits, check_shares
 from sightline.models.base import Graph
 
 
@@ -40,6 +41,13 @@ def queries(graph: Graph, names: tuple[tuple[str, str], ...]) -> Queries | None:
         masks = [o for o in outputs.values() if len(o.shape) == 4 and o.shape[1] == count]
         return Queries(box, logit, masks[0] if len(masks) == 1 else None)
     return None
+
+
+def check(graph: Graph, found: Queries) -> None:
+    """Raise ModelError if the numbers are others than a detection transformer's."""
+    made = graph.trial()
+    check_shares(graph, made[found.boxes.name][0])
+    check_logits(graph, made[found.logits.name])
 
 
 def likely(

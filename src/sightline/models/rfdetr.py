@@ -21,7 +21,7 @@ from sightline.core.predictions import Detections
 from sightline.core.types import Engine, Image, ModelCard
 from sightline.models._boxes import corners, detections
 from sightline.models._data_sets import COCO_IDS
-from sightline.models._detr import Queries, likely, queries
+from sightline.models._detr import Queries, check, likely, queries
 from sightline.models._input import IMAGENET, Input, recipe_for
 from sightline.models._instances import instance_map
 from sightline.models._labels import COCO, labels_for, told_labels
@@ -53,6 +53,7 @@ def build(graph: Graph, engine: Engine) -> RfDetr:
     found = queries(graph, NAMES)
     if found is None:
         raise ModelError(f"{graph.path}: expected {LAYOUTS}")
+    check(graph, found)
     channels = found.logits.shape[2] or 0
     told = told_labels(graph.path, graph.metadata)[0]
     ids = np.arange(channels)

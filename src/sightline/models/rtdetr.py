@@ -18,9 +18,10 @@ from numpy.typing import NDArray
 from sightline.core.predictions import Detections
 from sightline.core.types import Engine, Image, ModelCard
 from sightline.models._boxes import MAX_ROWS, above, corners, detections
-from sightline.models._detr import Queries, likely, queries
+from sightline.models._detr import Queries, check, likely, queries
 from sightline.models._input import Input, Recipe, recipe_for
 from sightline.models._labels import labels_for, told_labels
+from sightline.models._units import check_certainties, check_pixels
 from sightline.models.base import Geometry, Graph, GraphModel, Options
 
 LAYOUTS = (
@@ -48,7 +49,10 @@ def build(graph: Graph, engine: Engine) -> RtDetr:
     found = None if _decoded(graph) else queries(graph, NAMES)
     if found is None:  # the graph does not tell how many classes there are
         labels = told_labels(graph.path, graph.metadata)[0]
+        check_pixels(graph, graph.trial()["boxes"][0])
+        check_certainties(graph, graph.trial()["scores"])
     else:
+        check(graph, found)
         labels = labels_for(graph.path, graph.metadata, found.logits.shape[2] or 0)
     card = ModelCard(
         name=graph.path.stem,

@@ -10,6 +10,7 @@ Sources: https://docs.pytorch.org/vision/stable/models.html, https://huggingface
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -37,6 +38,8 @@ WIDEST = 32
 """Maximum number of input pixels along a side that one output pixel covers."""
 WIDEST_OF_IDS = 8
 """The same for class ids."""
+DISTANCES = re.compile("depth|dispar|distance|height", re.IGNORECASE)
+"""Names of outputs whose whole numbers are no classes."""
 MODEL_TYPES = ("segformer", "upernet")
 """Names of models in transformers' config.json that are semantic segmentation."""
 NAMED = ("out", "logits", "semantic", "seg")
@@ -95,6 +98,7 @@ def layouts_of(graph: Graph) -> list[SemanticLayout]:
         flat = shape[1:] if len(shape) == 3 and shape[0] == 1 else shape
         told = told_labels(graph.path, graph.metadata)[0]
         covers = len(flat) == 2 and _similar(flat, graph.size) and graph.size[0] / flat[1] <= WIDEST_OF_IDS
+        covers = covers and not DISTANCES.search(output.name)
         return [SemanticLayout(output.name, "map", len(told))] if covers else []
     if len(shape) != 3 or output.dtype not in ("float32", "float16"):
         return []

@@ -19,6 +19,7 @@ from sightline.models._data_sets import COCO_IDS
 from sightline.models._input import Recipe
 from sightline.models._labels import COCO, told_labels
 from sightline.models._rows import Reader, Rows, RowsModel, card_of
+from sightline.models._units import check_certainties, check_shares
 from sightline.models.base import Graph
 
 LAYOUTS = "num_detections, detection_boxes 1 x N x 4, detection_scores and detection_classes 1 x N, boxes as shares"
@@ -36,6 +37,9 @@ def recognise(graph: Graph) -> bool:
 
 def build(graph: Graph, engine: Engine) -> RowsModel:
     """Build the model."""
+    made = graph.trial()
+    check_shares(graph, made[_outputs(graph)["detection_boxes"].name][0])
+    check_certainties(graph, made[_outputs(graph)["detection_scores"].name])
     told = told_labels(graph.path, graph.metadata)[0]
     numbers = _numbers(graph, told)
     card = card_of(graph, "tf_detection", told or (COCO if numbers is not None else ()), "TensorFlow detector")

@@ -21,6 +21,7 @@ from sightline.core.types import Engine, Image, ModelCard
 from sightline.models._boxes import Letterbox, above, anchors, corners, detections, final_rows, shares
 from sightline.models._instances import instance_map
 from sightline.models._labels import labels_for, settled, told_labels
+from sightline.models._units import check_certainties, check_pixels
 from sightline.models.base import Geometry, Graph, GraphModel, Options, Portable
 
 LAYOUTS = (
@@ -112,6 +113,10 @@ def build(graph: Graph, engine: Engine) -> Ultralytics:
     layout = layout_of(graph)
     if layout is None:
         raise ModelError(f"{graph.path}: expected {LAYOUTS}")
+    made = graph.trial()[layout.boxes][0]
+    rows = made.T if layout.version == "v8" else made
+    check_pixels(graph, rows[:, :4])
+    check_certainties(graph, rows[:, 4 : 4 + layout.classes])
     told = len(told_labels(graph.path, graph.metadata)[0])
     if 0 < told < layout.classes and layout.prototypes is None:
         raise ModelError(

@@ -20,6 +20,7 @@ from sightline.models._input import Recipe
 from sightline.models._labels import labels_for, told_labels
 from sightline.models._rows import Reader, Rows, RowsModel, card_of, whole
 from sightline.models._scored import scored_boxes
+from sightline.models._units import check_certainties, check_pixels
 from sightline.models.base import Graph
 
 LAYOUTS = (
@@ -51,6 +52,9 @@ def build(graph: Graph, engine: Engine) -> RowsModel:
     batch, flat = _batch(graph), _flat(graph)
     read: Reader
     if batch:
+        count, boxes, scores, _ = (graph.trial()[name] for name in batch)
+        check_pixels(graph, boxes[0, : int(count.reshape(-1)[0])])
+        check_certainties(graph, scores[0, : int(count.reshape(-1)[0])])
         read = _batch_reader(batch)
     elif flat is not None:
         read = _read_flat

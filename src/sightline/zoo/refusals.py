@@ -107,6 +107,8 @@ def _of_input(engine: Engine) -> str:
         )
     if "scale_factor" in engine.inputs and all(len(one.shape) == 3 for one in engine.outputs.values()):
         return "It is PaddleDetection's export without suppression: export it again with exclude_nms=False."
+    if pictures[0].dtype == "uint8" and [len(one.shape) for one in engine.outputs.values()] == [3]:
+        return "It takes pictures as bytes, and nothing tells how it scales them: export it with an input of float32."
     if 3 not in channels and None not in channels:
         return f"Its pictures have other than 3 channels: {pictures[0]}; only graphs for colour pictures are supported."
     return ""
