@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tomllib
@@ -21,6 +22,7 @@ import yaml
 from sightline.server.deadline import WITHIN_S
 from sightline.server.uvicorn_server import WATCH_S
 from sightline.settings.settings import NOT_SETTINGS, PREFIX, Settings, load_settings
+from support.rtsp import free_port
 from support.serving import serving
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -29,7 +31,8 @@ DOCKERFILE = (ROOT / "Dockerfile").read_text("utf-8")
 
 def manifests() -> dict[str, Any]:
     """The Kubernetes objects by kind."""
-    return {one["kind"]: one for one in yaml.safe_load_all((ROOT / "deploy" / "kubernetes.yaml").read_text("utf-8"))}
+    found = yaml.safe_load_all((ROOT / "deploy" / "kubernetes.yaml").read_text("utf-8"))
+    return {one["kind"] if one["metadata"]["name"] == "sightline" else one["metadata"]["name"]: one for one in found}
 
 
 def named_settings() -> Iterator[tuple[str, str]]:
@@ -144,6 +147,27 @@ def test_the_kubernetes_objects_fit_together() -> None:
     assert claim == found["PersistentVolumeClaim"]["metadata"]["name"]
     uid = int(re.search(r"--uid (\d+)", DOCKERFILE)[1])  # type: ignore[index]
     assert pod["spec"]["securityContext"]["runAsUser"] == uid
+
+
+async def test_the_kubernetes_services_reach_what_the_server_opens(tmp_path: Path) -> None:
+    """Fault 66: TCP and WebRTC had no port."""
+    found = manifests()
+    container = found["Deployment"]["spec"]["template"]["spec"]["containers"][0]
+    open_ports = {one["name"]: one["containerPort"] for one in container["ports"]}
+    (udp,) = found["sightline-webrtc"]["spec"]["ports"]
+    assert {one["targetPort"] for one in [*found["Service"]["spec"]["ports"], udp]} == set(open_ports)
+    env = {one["name"]: one.get("value", "") for one in container["env"]}
+    assert int(env["SIGHTLINE_TCP_PORT"]) == open_ports["tcp"]
+    assert {int(env["SIGHTLINE_WEBRTC_PORT"]), udp["nodePort"], udp["port"]} == {open_ports["webrtc"]}
+    given = {name: value.replace("$(NODE)", "192.0.2.7") for name, value in env.items() if name.startswith("SIGHTLINE")}
+    given |= {
+        "SIGHTLINE_TCP_PORT": "0",
+        "SIGHTLINE_WEBRTC_PORT": str(free_port(socket.SOCK_DGRAM)),
+        "SIGHTLINE_HOST": "0.0.0.0",
+    }
+    async with serving("--model", "motion", env=given, data=tmp_path) as server:
+        assert server.tcp.startswith("tcp://")
+        assert (await server.http.get("/health")).status_code == 200
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed")

@@ -37,32 +37,21 @@ from sightline.zoo.loader import load_model
 from sightline.zoo.store import Cache
 from support.made_graph import MakeGraph
 from support.streams import Recorder, picture_of, until
-from support.working import working
+from support.working import MadeModel, working
 
 LABELS = {"a": ("cat", "dog"), "b": ("cat", "cow"), "c": ("car",)}
 
 
-class Watched(Model):
+class Watched(MadeModel):
     """Finds one of each of its classes; where the test says so it waits until it may go on."""
 
     def __init__(self, name: str, log: Log) -> None:
         self.card = ModelCard(name, name, "detect", LABELS.get(name, ()), None, "-", "-", size_bytes=10 << 20)
         self.log = log
 
-    @property
-    def wanted_side(self) -> int:
-        return 64
-
-    def predict(
-        self,
-        images: Sequence[Image],
-        *,
-        options: Sequence[Options] | None = None,
-        streams: Sequence[str] | None = None,
-        stages: dict[str, float] | None = None,
-    ) -> list[Prediction]:
-        self.log.asked.extend(options or ())
-        self.log.turns.extend((self.card.name, stream) for stream in streams or ())
+    def found(self, images: Sequence[Image], streams: Sequence[str], options: Sequence[Options]) -> list[Prediction]:
+        self.log.asked.extend(options)
+        self.log.turns.extend((self.card.name, stream) for stream in streams)
         if self.card.name in self.log.held:
             assert self.log.go.acquire(timeout=30)
         count = len(self.card.labels)
@@ -336,7 +325,29 @@ async def test_a_profile_for_which_there_is_no_memory_is_not_even_loaded(
         assert log.loads["fast"] == 0
 
 
-async def test_what_the_operator_chose_for_a_stream(tmp_path_factory: pytest.TempPathFactory) -> None:
+def calls(monkeypatch: pytest.MonkeyPatch, name: str) -> list[float]:
+    """A list that grows whenever a pool's method is called."""
+    method = getattr(ModelPool, name)
+    times: list[float] = []
+
+    def counted(pool: ModelPool, *given: Any) -> Any:
+        times.append(time.monotonic())
+        return method(pool, *given)
+
+    monkeypatch.setattr(ModelPool, name, counted)
+    return times
+
+
+async def more(times: list[float], count: int) -> None:
+    """Wait until a list has grown by so many."""
+    before = len(times)
+    await until(lambda: len(times) >= before + count)
+
+
+async def test_what_the_operator_chose_for_a_stream(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rounds = calls(monkeypatch, "_tidy")
     chosen = {"door": {"model": "b", "classes": ["cow"], "confidence": 0.4}}
     async with serving(tmp_path_factory, streams=chosen, model_grace=0) as (hub, log):
         await until(lambda: log.loads["b"] == 1 and hub.pool.models[1].worker.model is not None)
@@ -346,7 +357,7 @@ async def test_what_the_operator_chose_for_a_stream(tmp_path_factory: pytest.Tem
         await until(lambda: stream.meters.ledger.delivered == 1)
         assert [row.class_name for row in publisher.results[0].detections] == ["cow"]
         await hub.change(stream, {"model": "a"})
-        await asyncio.sleep(0.6)  # more than one round of tidying up
+        await more(rounds, 2)
         assert log.closed == {}, "it is kept for the next camera"
 
 
@@ -365,14 +376,15 @@ class Sized(Watched):
     def stride(self) -> int:
         return 32
 
-    def predict(self, images: Sequence[Image], **given: Any) -> list[Prediction]:
+    def found(self, images: Sequence[Image], streams: Sequence[str], options: Sequence[Options]) -> list[Prediction]:
         time.sleep(0.1 * (self.side / 640) ** 2)
-        return super().predict(images, **given)
+        return super().found(images, streams, options)
 
 
 async def test_a_slow_model_gets_a_smaller_input_but_a_person_has_the_last_word(
-    tmp_path_factory: pytest.TempPathFactory,
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    rounds = calls(monkeypatch, "busy_s")  # asked for by the controller
     given = {"target_latency_ms": 60, "adaptive_imgsz": 416, "model_grace": 0}
     async with serving(tmp_path_factory, sized=True, **given) as (hub, _):
         stream, publisher = taken(hub, "door")
@@ -401,7 +413,7 @@ async def test_a_slow_model_gets_a_smaller_input_but_a_person_has_the_last_word(
         await hub.change(stream, {"imgsz": 640})
         assert hub.model_switch.in_force(stream).imgsz == 640
         await until(lambda: stream.model.adapted.get("imgsz") is None)
-        await asyncio.sleep(0.6)  # more than two rounds of the controller
+        await more(rounds, 3)
         assert hub.model_switch.in_force(stream).imgsz == 640
         await until(lambda: stream.in_flight == 0)
         assert balanced(stream)

@@ -6,62 +6,33 @@ import asyncio
 import sys
 import threading
 import weakref
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from functools import partial
 
 import pytest
 
-from sightline.core.predictions import Detections, Prediction
-from sightline.core.types import Image, ModelCard
 from sightline.inference.key import ModelKey
 from sightline.inference.places.thread import ThreadPlace
 from sightline.inference.worker import ModelWorker
-from sightline.models.base import Model, Options
+from sightline.models.base import Model
 from sightline.streams.hub import Hub
 from support.serving import peer, serving
 from support.streams import Recorder, picture_of, until
-from support.working import loading
+from support.working import Held, loading
 from support.working import working as started
 
 KEY = ModelKey("held", "held", "auto", None)
-CARD = ModelCard("held", "held", "detect", (), None, "-", "-")
-
-
-class Held(Model):
-    """Says whose turn it is, and waits until the test lets it go on."""
-
-    card = CARD
-
-    def __init__(self, turns: list[str], go: threading.Semaphore) -> None:
-        self.turns, self.go = turns, go
-
-    @property
-    def wanted_side(self) -> int:
-        return 64
-
-    def predict(
-        self,
-        images: Sequence[Image],
-        *,
-        options: Sequence[Options] | None = None,
-        streams: Sequence[str] | None = None,
-        stages: dict[str, float] | None = None,
-    ) -> list[Prediction]:
-        self.turns.extend(streams or ())
-        assert self.go.acquire(timeout=30)
-        return [Detections.empty() for _ in images]
 
 
 @asynccontextmanager
 async def working(instances: int = 1) -> AsyncGenerator[tuple[Hub, list[str], threading.Semaphore]]:
-    turns: list[str] = []
-    go = threading.Semaphore(0)
-    async with started(loading(Held(turns, go)), KEY, workers=instances) as hub:
+    model = Held()
+    async with started(loading(model), KEY, workers=instances) as hub:
         try:
-            yield hub, turns, go
+            yield hub, model.turns, model.go
         finally:
-            go.release(1000)
+            model.go.release(1000)
 
 
 async def test_a_higher_priority_comes_first_and_equals_take_turns() -> None:
@@ -147,7 +118,7 @@ async def test_a_model_that_is_gone_is_held_by_nobody(request: pytest.FixtureReq
         made: list[weakref.ref[Held]] = []
 
         def load(made: list[weakref.ref[Held]] = made) -> Model:
-            model = Held([], threading.Semaphore())
+            model = Held()
             made.append(weakref.ref(model))
             return model
 

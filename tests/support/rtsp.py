@@ -22,9 +22,9 @@ SDP = (
 )
 
 
-def free_port() -> int:
-    """A TCP port that nobody listens on."""
-    with socket.socket() as s:
+def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
+    """A port that nobody has: a TCP one, or with SOCK_DGRAM a UDP one."""
+    with socket.socket(type=kind) as s:
         s.bind(("127.0.0.1", 0))
         port: int = s.getsockname()[1]
         return port

@@ -244,11 +244,12 @@ async def peer(url: str, **options: Any) -> AsyncGenerator[Peer]:
 @asynccontextmanager
 async def camera(server: Running, name: str) -> AsyncGenerator[None]:
     """Pictures that change, as long as it lasts."""
+    over = asyncio.Event()  # Python 3.11 may lose a cancellation in wait_for
 
     async def send() -> None:
         async with peer(f"{server.ws}/ws/camera/{name}") as publisher:
             seq = 0
-            while True:
+            while not over.is_set():
                 await publisher.send_frame(seq, picture(seq))
                 await publisher.next("result", "dropped")
                 await asyncio.sleep(0.1)
@@ -258,7 +259,7 @@ async def camera(server: Running, name: str) -> AsyncGenerator[None]:
     try:
         yield
     finally:
-        sending.cancel()
+        over.set()
         await asyncio.gather(sending, return_exceptions=True)
 
 

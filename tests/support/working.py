@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -21,14 +22,10 @@ RIGHT = object()
 """The answer of a model that is well and finds nothing."""
 
 
-class Scripted(Model):
-    """Asks the test for its answer, which may be anything."""
+class MadeModel(Model):
+    """A model whose findings a test makes up."""
 
     card = CARD
-
-    def __init__(self, answer: Callable[[Sequence[str]], Any]) -> None:
-        """``answer`` gets the names of the streams whose frames are in the batch."""
-        self._answer = answer
 
     @property
     def wanted_side(self) -> int:
@@ -42,20 +39,47 @@ class Scripted(Model):
         streams: Sequence[str] | None = None,
         stages: dict[str, float] | None = None,
     ) -> list[Prediction]:
-        answer = self._answer(streams or ())
-        return [Detections.empty() for _ in images] if answer is RIGHT else answer
+        return self.found(images, streams or (), options or ())
+
+    def found(self, images: Sequence[Image], streams: Sequence[str], options: Sequence[Options]) -> list[Prediction]:
+        """What is in the pictures: nothing."""
+        return [Detections.empty() for _ in images]
 
 
-class Slow(Scripted):
+class Scripted(MadeModel):
+    """Asks the test for its answer, which may be anything."""
+
+    def __init__(self, answer: Callable[[Sequence[str]], Any]) -> None:
+        """``answer`` gets the names of the streams whose frames are in the batch."""
+        self._answer = answer
+
+    def found(self, images: Sequence[Image], streams: Sequence[str], options: Sequence[Options]) -> Any:
+        answer = self._answer(streams)
+        return super().found(images, streams, options) if answer is RIGHT else answer
+
+
+class Held(MadeModel):
+    """Writes down whose turn it is, and waits with each batch until the test lets it go on."""
+
+    def __init__(self) -> None:
+        self.turns: list[str] = []
+        self.go = threading.Semaphore(0)
+
+    def found(self, images: Sequence[Image], streams: Sequence[str], options: Sequence[Options]) -> list[Prediction]:
+        self.turns.extend(streams)
+        assert self.go.acquire(timeout=30)
+        return super().found(images, streams, options)
+
+
+class Slow(MadeModel):
     """Takes its time for each picture."""
 
     def __init__(self, work_s: float) -> None:
-        super().__init__(lambda _: RIGHT)
         self._work_s = work_s
 
-    def predict(self, images: Sequence[Image], **given: Any) -> list[Prediction]:
+    def found(self, images: Sequence[Image], streams: Sequence[str], options: Sequence[Options]) -> list[Prediction]:
         time.sleep(self._work_s * len(images))
-        return super().predict(images, **given)
+        return super().found(images, streams, options)
 
 
 def loading(model: Model) -> LoadByKey:

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sightline.client import AsyncClient
-from sightline.core.predictions import Detections, Prediction
+from sightline.core.predictions import Prediction
 from sightline.core.types import Image
 from sightline.models.base import Options
 from support import rtc
@@ -30,7 +30,7 @@ from support.http_files import files, sending
 from support.inside import Inside, inside
 from support.rtsp import RtspServer
 from support.serving import Json, balanced
-from support.working import RIGHT, Scripted, loading
+from support.working import MadeModel, loading
 
 RATES = {0.5: 3, 1: 4, 5: 8, 10: 12, 25: 20, 60: 40}
 """Pictures a second, and how many of them there are."""
@@ -38,24 +38,16 @@ COUNTED = {"unwatched", "adapted", "replaced", "rate", "late", "undecodable", "c
 """Reasons that a picture may be left out for, where everything goes well."""
 
 
-class Reading(Scripted):
+class Reading(MadeModel):
     """A model that reads the numbers out of the pictures that it is given."""
 
     def __init__(self) -> None:
-        super().__init__(lambda _: RIGHT)
         self.numbers: dict[str, list[int]] = defaultdict(list)
 
-    def predict(
-        self,
-        images: Sequence[Image],
-        *,
-        options: Sequence[Options] | None = None,
-        streams: Sequence[str] | None = None,
-        stages: dict[str, float] | None = None,
-    ) -> list[Prediction]:
-        for image, stream in zip(images, streams or (), strict=True):
+    def found(self, images: Sequence[Image], streams: Sequence[str], options: Sequence[Options]) -> list[Prediction]:
+        for image, stream in zip(images, streams, strict=True):
             self.numbers[stream].append(number_of(image))
-        return [Detections.empty() for _ in images]
+        return super().found(images, streams, options)
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,27 +18,25 @@ from typer.testing import CliRunner
 from sightline.cli import app
 from sightline.core.predictions import Prediction, Segmentation
 from sightline.core.types import Image, ModelCard
+from sightline.models.base import Options
 from support import rtc
 from support.clips import read_clip
 from support.inside import Inside, inside
 from support.serving import peer, pixels
 from support.turned import stored
-from support.working import RIGHT, Scripted, loading
+from support.working import MadeModel, loading
 
 pytestmark = pytest.mark.timeout(120)
 in_module = pytest.mark.asyncio(loop_scope="module")
 NUMBERS = (2, 3, 6, 8)
 
 
-class Bright(Scripted):
+class Bright(MadeModel):
     """Marks what is bright."""
 
     card = ModelCard("m", "m", "segment", ("dark", "bright"), None, "-", "-")
 
-    def __init__(self) -> None:
-        super().__init__(lambda _: RIGHT)
-
-    def predict(self, images: Sequence[Image], **_: Any) -> list[Prediction]:
+    def found(self, images: Sequence[Image], streams: Sequence[str], options: Sequence[Options]) -> list[Prediction]:
         return [Segmentation((image[:, :, 1] > 128).astype(np.uint8)) for image in images]
 
 
@@ -67,21 +66,24 @@ async def server() -> AsyncIterator[Inside]:
 @contextlib.asynccontextmanager
 async def sending(server: Inside, number: int) -> AsyncIterator[None]:
     """A camera that is held so."""
+    over = asyncio.Event()  # Python 3.11 may lose a cancellation in wait_for
 
     async def send() -> None:
         async with peer(f"{server.ws}/ws/camera/door") as camera:
-            for seq in range(1_000_000):
+            for seq in itertools.count():
+                if over.is_set():
+                    return
                 await camera.send_frame(seq, stored(scene(), number))
                 await camera.next("result", "dropped")
                 await asyncio.sleep(0.02)
 
     task = asyncio.create_task(send())
-    await server.figures(lambda s: s["streams"].get("door", {}).get("delivered"))
+    await server.figures(lambda s: s["streams"].get("door", {}).get("state") == "live")
     try:
         yield
     finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        over.set()
+        await task
         await server.figures(lambda s: s["streams"]["door"]["state"] == "waiting")
 
 

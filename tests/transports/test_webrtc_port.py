@@ -8,14 +8,8 @@ import socket
 from aioice.ice import get_host_addresses
 
 from support.rtc import camera, viewer
+from support.rtsp import free_port
 from support.serving import balanced, serving
-
-
-def free_udp_port() -> int:
-    """A UDP port that nobody has."""
-    with socket.socket(type=socket.SOCK_DGRAM) as s:
-        s.bind(("0.0.0.0", 0))
-        return int(s.getsockname()[1])
 
 
 def ports(answer: str) -> set[tuple[str, str]]:
@@ -24,7 +18,7 @@ def ports(answer: str) -> set[tuple[str, str]]:
 
 
 async def test_all_peers_share_the_port_and_find_their_own_way() -> None:
-    port = free_udp_port()
+    port = free_port(socket.SOCK_DGRAM)
     hosts = {"SIGHTLINE_WEBRTC_HOSTS": '["203.0.113.9"]'}
     async with (
         serving("--no-static-skip", "--webrtc-port", str(port), env=hosts) as server,
