@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,7 @@ from sightline.models._detr import Queries, check, likely, queries
 from sightline.models._input import IMAGENET, Input, recipe_for
 from sightline.models._instances import instance_map
 from sightline.models._labels import COCO, labels_for, told_labels
+from sightline.models._rows import card_of
 from sightline.models.base import Geometry, Graph, GraphModel, Options
 
 LAYOUTS = (
@@ -63,18 +64,8 @@ def build(graph: Graph, engine: Engine) -> RfDetr:
         ids, labels = ids[:-1], told
     else:
         labels = labels_for(graph.path, graph.metadata, channels)
-    card = ModelCard(
-        name=graph.path.stem,
-        family="rfdetr",
-        task="detect" if found.masks is None else "segment",
-        labels=labels,
-        input_size=graph.size,
-        licence=graph.metadata.get("license", "unknown"),
-        source=str(graph.path),
-        path=str(graph.path),
-        size_bytes=graph.path.stat().st_size,
-        description=graph.metadata.get("description", "detection transformer (RF-DETR)"),
-    )
+    task: Literal["detect", "segment"] = "detect" if found.masks is None else "segment"
+    card = card_of(graph, "rfdetr", labels, "detection transformer (RF-DETR)", task)
     return RfDetr(card, graph, engine, found, ids)
 
 

@@ -21,6 +21,7 @@ from sightline.models._boxes import MAX_ROWS, above, corners, detections
 from sightline.models._detr import Queries, check, likely, queries
 from sightline.models._input import Input, Recipe, recipe_for
 from sightline.models._labels import labels_for, told_labels
+from sightline.models._rows import card_of
 from sightline.models._units import check_certainties, check_pixels
 from sightline.models.base import Geometry, Graph, GraphModel, Options
 
@@ -54,18 +55,7 @@ def build(graph: Graph, engine: Engine) -> RtDetr:
     else:
         check(graph, found)
         labels = labels_for(graph.path, graph.metadata, found.logits.shape[2] or 0)
-    card = ModelCard(
-        name=graph.path.stem,
-        family="rtdetr",
-        task="detect",
-        labels=labels,
-        input_size=graph.size,
-        licence=graph.metadata.get("license", "unknown"),
-        source=str(graph.path),
-        path=str(graph.path),
-        size_bytes=graph.path.stat().st_size,
-        description=graph.metadata.get("description", "detection transformer (RT-DETR, D-FINE)"),
-    )
+    card = card_of(graph, "rtdetr", labels, "detection transformer (RT-DETR, D-FINE)")
     return RtDetr(card, graph, engine, found)
 
 

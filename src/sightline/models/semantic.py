@@ -25,6 +25,7 @@ from sightline.models._class_map import class_map
 from sightline.models._data_sets import ADE, VOC
 from sightline.models._input import IMAGENET, Input, recipe_for
 from sightline.models._labels import labels_for, told_labels
+from sightline.models._rows import card_of
 from sightline.models.base import Geometry, Graph, GraphModel, Options, Portable
 
 LAYOUTS = (
@@ -137,18 +138,8 @@ def build(graph: Graph, engine: Engine) -> Semantic:
     if len(layouts) != 1:
         raise ModelError(f"{graph.path}: expected {LAYOUTS}")
     (layout,) = layouts
-    card = ModelCard(
-        name=graph.path.stem,
-        family="semantic",
-        task="segment",
-        labels=labels_for(graph.path, graph.metadata, layout.classes, (VOC, ADE)) if layout.classes else (),
-        input_size=graph.size,
-        licence=graph.metadata.get("license", "unknown"),
-        source=str(graph.path),
-        path=str(graph.path),
-        size_bytes=graph.path.stat().st_size,
-        description=graph.metadata.get("description", "semantic segmentation"),
-    )
+    labels = labels_for(graph.path, graph.metadata, layout.classes, (VOC, ADE)) if layout.classes else ()
+    card = card_of(graph, "semantic", labels, "semantic segmentation", "segment")
     return Semantic(card, graph, engine, layout)
 
 
