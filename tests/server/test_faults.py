@@ -271,7 +271,7 @@ async def test_a_subscriber_over_tcp(monkeypatch: pytest.MonkeyPatch) -> None:
     def result_parts(result: FrameResult, **given: Any) -> Any:
         return misbehave(now[0]) if result.frame.stream == "bad" else right(result, **given)
 
-    monkeypatch.setattr("sightline.transports.tcp.peer.result_parts", result_parts)
+    monkeypatch.setattr("sightline.transports.tcp.subscriptions.result_parts", result_parts)
     async with neighbours([]) as (server, neighbour), tcp_peer(server.tcp) as watching:
         await watching.send({"type": "subscribe", "stream": "good"})
         await watching.next("status")
