@@ -280,6 +280,23 @@ async def test_engines_are_those_that_can_run_the_model(server: Running, browser
             )
 
 
+async def test_tracks_are_set_like_the_model(server: Running, browser: Browser) -> None:
+    async with camera(server, "path"), opened(browser, f"{server.url}/view/path") as page:
+        await in_force(page, "nano")
+        await page.locator("#model-more summary").click()
+        await expect(page.locator("#track")).to_be_checked()
+        await expect(page.locator("#track_lost_s")).to_have_value("2")
+        await page.locator("#track_lost_s").fill("5.5")
+        await page.locator("#track_lost_s").press("Enter")
+        await server.until(lambda s: s["track_lost_s"] == 5.5, path="/api/streams/path")
+        await page.locator("#track_confirm").fill("1000")
+        await page.locator("#track_confirm").press("Enter")
+        await expect(page.locator("#track_confirm-why")).to_contain_text("expected a whole number from 1 to 100")
+        await page.locator("#track").uncheck()
+        await server.until(lambda s: not s["track"], path="/api/streams/path")
+        await expect(page.locator("#track_confirm")).to_be_disabled()
+
+
 async def test_the_panel_fits_a_narrow_phone(server: Running, browser: Browser) -> None:
     async with camera(server, "pocket"), opened(browser, f"{server.url}/view/pocket", width=320) as page:
         await page.locator("#sheet-handle").click()

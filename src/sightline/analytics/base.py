@@ -1,7 +1,8 @@
 """The contract of stages. A stage is a step after the model, such as a tracker, zones or counts.
 
 A file ``analytics/NAME.py`` is a stage plugin; it has ``create() -> Stage``. Each stream that names it has an instance
-of its own, from the arrival of its camera to the arrival of the next.
+of its own, from the arrival of its camera to the arrival of the next. ``create`` may have keyword parameters with
+defaults, which settings of a stream give.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import logging
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import msgspec
 from msgspec import Struct
@@ -22,6 +23,10 @@ from sightline.core.predictions import Detections, Prediction
 from sightline.core.types import Frame, ModelCard
 
 log = logging.getLogger(__name__)
+
+
+Options: TypeAlias = "Mapping[str, Mapping[str, Any]]"
+"""By a stage's name, what its ``create`` gets beside its own defaults."""
 
 
 class Staged(NamedTuple):
@@ -45,7 +50,10 @@ class Stage(ABC):
         """Take in what the model found in a frame, classes that are not shown included."""
 
     def touch(self, frame: Frame) -> Staged:
-        """Take in a frame in which nothing moved: the last prediction holds for it too."""
+        """Take in a frame in which nothing moved: the last prediction holds for it too.
+
+        A prediction in the answer takes its place from here on; it has the rows of the last one that ``apply`` gave.
+        """
         return Staged()
 
 
@@ -63,19 +71,14 @@ class Pipeline:
     def __init__(self, stages: Mapping[str, Stage] | None = None) -> None:
         self._stages = dict(stages or {})
         self._names = tuple(self._stages)
+        self._options: Options = {}
         self._lock = threading.Lock()
         self._fence = Fence(log)
 
     @classmethod
-    def of(cls, names: Iterable[str]) -> Pipeline:
-        """Make new stages of these names. Raises ConfigError for one that does not exist."""
-        made = cls()
-        made._names = tuple(names)
-        for name in made._names:
-            plugin = registry.load("analytics", name)
-            with made._fence.around(f"stage {name}"):
-                made._stages[name] = plugin.create()
-        return made
+    def of(cls, names: Iterable[str], options: Options | None = None) -> Pipeline:
+        """Make new stages of these names, with what ``create`` is to get. Raises ConfigError for an unknown one."""
+        return cls().changed(names, options or {})
 
     @property
     def failing(self) -> dict[str, str]:
@@ -87,7 +90,21 @@ class Pipeline:
 
     def renewed(self) -> Pipeline:
         """Make new stages of the same names, which know nothing of earlier frames."""
-        return Pipeline.of(self._names) if self._names else self
+        return Pipeline.of(self._names, self._options) if self._names else self
+
+    def changed(self, names: Iterable[str], options: Options) -> Pipeline:
+        """Return a pipeline of these stages. Those that are here with the same options stay and know what they know.
+
+        Raises ConfigError for a stage that does not exist.
+        """
+        made = Pipeline()
+        made._names, made._options, made._lock = tuple(names), options, self._lock
+        for name in made._names:
+            plugin, given = registry.load("analytics", name), options.get(name, {})
+            kept = self._stages.get(name) if given == self._options.get(name, {}) else None
+            with made._fence.around(f"stage {name}"):
+                made._stages[name] = plugin.create(**given) if kept is None else kept
+        return made
 
     def apply(self, frame: Frame, prediction: Prediction, card: ModelCard) -> Applied:
         """Run the stages on a frame that the model has seen."""

@@ -20,6 +20,7 @@ from sightline.core.errors import ConfigError, SinkError
 from sightline.core.registry import load
 from sightline.core.types import check_stream_name
 from sightline.settings.settings import load_settings
+from sightline.settings.stream import Tracking
 from sightline.sinks.base import Sink
 from sightline.sources.base import Source, open_source
 from sightline.zoo import loader
@@ -96,6 +97,7 @@ def run(
             ready = loader.load_model(settings.model, options_of(settings))
         stack.callback(ready.close)
         sinks = _open_sinks(wanted, stack)
+        chosen = settings.streams.get(name)
         job = Run(
             opened,
             ready,
@@ -104,7 +106,8 @@ def run(
             latest=opened.live if latest is None else latest,
             mode=mode,
             opacity=None if opacity is None else opacity / 100,
-            stages=settings.streams[name].stages if name in settings.streams else (),
+            stages=() if chosen is None else chosen.stages,
+            tracking=Tracking() if chosen is None else chosen,
         )
         try:
             job.go(stop.asked, lambda: display.update(job.tally))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TypeAlias, TypeVar
 
-from msgspec import Struct, convert, field
+from msgspec import UNSET, Struct, convert, field
 from msgspec.structs import asdict, replace
 
 from sightline.core.errors import SightlineError
@@ -92,5 +92,5 @@ def with_picture_of(last: Result, result: Result) -> Result:
 
 def as_reused(last: Result, message: Still) -> Result:
     """Copy the last result as that of a picture that looks like its own, where no result came with the message."""
-    said = asdict(message)
+    said = {name: value for name, value in asdict(message).items() if value is not UNSET}
     return replace(last, **said, received_at=None, processed_at=None, stages={}, reused=True, missed=0)

@@ -11,7 +11,7 @@ from typing import TypeAlias, get_args
 from urllib.parse import urlsplit
 
 import msgspec
-from msgspec.structs import asdict
+from msgspec.structs import asdict, replace
 from websockets.asyncio.client import ClientConnection
 from websockets.asyncio.client import connect as connect_ws
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
@@ -179,7 +179,9 @@ class WsLink:
             self._receiver.receive(self._shown)
             await self._ws.send(protocol.encode(Ack(message.seq)))
         elif isinstance(message, Still) and self._shown is not None:
-            self._receiver.receive(as_reused(self._shown, message))
+            reused = as_reused(self._shown, message)
+            self._shown = replace(self._shown, detections=reused.detections)
+            self._receiver.receive(reused)
         elif isinstance(message, JsonDropped):
             said = asdict(message) | {"stream": self._stream}
             self._receiver.receive(Dropped(**said))

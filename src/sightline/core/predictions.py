@@ -91,11 +91,13 @@ class Detections(Prediction):
     class_id: NDArray[np.int32]
     """N."""
     tracker_id: NDArray[np.int32] | None = None
-    """N, or None where nothing tracks."""
+    """N, or None where nothing tracks. -1 for an object that has no id yet."""
     mask: NDArray[np.uint8] | None = None
     """h x w, over the whole picture at any resolution: 0 is nothing, i + 1 is row i (the first 255 rows)."""
     labels: tuple[str, ...] = ()
     """Names by class id, where a caller of ``model(image)`` gets the rows; else empty."""
+    trails: NDArray[np.float32] | None = None
+    """N x points x 2: where each object stood of late, in pixels, the newest last; NaN where there is no point."""
 
     def __post_init__(self) -> None:
         if not len(self.confidence):
@@ -131,6 +133,7 @@ class Detections(Prediction):
             None if self.tracker_id is None else self.tracker_id[taken],
             None if self.mask is None else _renumbered(self.mask, taken),
             self.labels,
+            None if self.trails is None else self.trails[taken],
         )
 
     def __repr__(self) -> str:
@@ -154,9 +157,9 @@ class Detections(Prediction):
         # Columns first: one call per column instead of one per number.
         boxes = self.xyxy.astype(np.float64).round(1).tolist()
         confidences = self.confidence.astype(np.float64).round(4).tolist()
-        trackers = [None] * len(self) if self.tracker_id is None else self.tracker_id.tolist()
+        trackers = [-1] * len(self) if self.tracker_id is None else self.tracker_id.tolist()
         return tuple(
-            Detection(class_id, label(class_id), confidence, (x1, y1, x2, y2), tracker)
+            Detection(class_id, label(class_id), confidence, (x1, y1, x2, y2), tracker if tracker >= 0 else None)
             for class_id, confidence, (x1, y1, x2, y2), tracker in zip(
                 self.class_id.tolist(), confidences, boxes, trackers, strict=True
             )
@@ -166,7 +169,9 @@ class Detections(Prediction):
         """Return the rows with their boxes in pixels of a picture of another size."""
         if across == down == 1:
             return self
-        return replace(self, xyxy=self.xyxy * np.array([across, down] * 2, np.float32))
+        scale = np.array([across, down], np.float32)
+        trails = None if self.trails is None else self.trails * scale
+        return replace(self, xyxy=self.xyxy * np.tile(scale, 2), trails=trails)
 
     def complete(self, labels: tuple[str, ...], size: tuple[int, int]) -> Detections:
         """Return the same rows with the names of their classes, and with a mask of the picture's size."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence, Set
+from dataclasses import replace
 
 from sightline.core.errors import FAULTS, told
 from sightline.core.types import FrameResult, ModelCard
@@ -42,9 +43,7 @@ class Batch:
         try:
             if isinstance(said, Same):
                 assert earlier is not None, "only who asks can be told so"
-                return reuse_result(
-                    request.frame, earlier, request.pipeline, started=said.started, took_ms=said.took_ms
-                )
+                return self._reused(request, earlier, said)
             result = make_result(
                 request.frame,
                 said.prediction,
@@ -59,4 +58,22 @@ class Batch:
             return Failure(request.frame, told(e))
         if self._last is not None:
             self._last.keep(result, (self._card, request.asked))
+        return result
+
+    def _reused(self, request: Request, earlier: FrameResult, said: Same) -> FrameResult:
+        assert self._last is not None
+        kept = self._last.of(request.frame, (self._card, request.asked))
+        if kept is not None and kept.frame is earlier.frame:
+            earlier = kept  # in which a stage may have changed something since this frame was sent to the model
+        result = reuse_result(
+            request.frame,
+            earlier,
+            request.pipeline,
+            started=said.started,
+            took_ms=said.took_ms,
+            shown=request.asked.shown,
+        )
+        if result.prediction is not earlier.prediction and kept is earlier:
+            said_now = replace(earlier, prediction=result.prediction, detections=result.detections)
+            self._last.keep(said_now, (self._card, request.asked))
         return result

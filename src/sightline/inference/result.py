@@ -61,13 +61,22 @@ def make_result(
 
 
 def reuse_result(
-    frame: Frame, earlier: FrameResult, pipeline: Pipeline, *, started: float, took_ms: float
+    frame: Frame,
+    earlier: FrameResult,
+    pipeline: Pipeline,
+    *,
+    started: float,
+    took_ms: float,
+    shown: frozenset[int] | None = None,
 ) -> FrameResult:
-    """An earlier frame's result for one that looks the same. Words, mask and prediction stay; stages only go on.
+    """An earlier frame's result for one that looks the same. Words and prediction stay unless a stage has others.
 
     ``started``: ``time.monotonic()`` when its batch began. ``took_ms``: milliseconds that the comparison took.
     """
     applied = pipeline.touch(frame, earlier.prediction)
+    if applied.prediction is not earlier.prediction:
+        found = described(applied.prediction, earlier.card, shown)
+        earlier = replace(earlier, prediction=found.prediction, detections=found.detections)
     took_ms = round(took_ms, 3)
     return replace(
         earlier,

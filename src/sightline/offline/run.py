@@ -6,6 +6,7 @@ is the model, and memory stays what it is however long the source.
 
 from __future__ import annotations
 
+import itertools
 import math
 import threading
 import time
@@ -20,6 +21,7 @@ from sightline.core.types import Frame, FrameResult
 from sightline.inference.result import make_result
 from sightline.models.base import Model
 from sightline.renderers.base import AUTO, choose, draw
+from sightline.settings.stream import UNTRACKED, Tracking
 from sightline.sinks.base import Entry, Sink
 from sightline.sources.base import Shot, Source
 
@@ -96,18 +98,19 @@ class Run:
         mode: str = AUTO,
         opacity: float | None = None,
         stages: Sequence[str] = (),
+        tracking: Tracking = UNTRACKED,
     ) -> None:
         """``latest``: take the source at its own pace and skip what the model can't keep up with.
 
         ``mode`` and ``opacity``: how to draw for the sinks that want it drawn, see ``renderers.base.draw``.
-        ``stages``: the steps after the model, by name.
+        ``stages``: the steps after the model, by name, besides what ``tracking`` asks for.
         """
         self.tally = Tally()
         self._source = source
         self._model = model
         self._sinks = sinks
         self._stream = stream
-        self._pipeline = Pipeline.of(stages)
+        self._pipeline = Pipeline.of(tracking.with_tracks(stages), tracking.stage_options(itertools.count(1)))
         self._latest = latest
         self._mode = mode
         self._opacity = opacity

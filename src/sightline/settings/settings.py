@@ -28,7 +28,7 @@ from sightline.core.types import STREAM_NAME
 from sightline.profiles import WEIGHTS_URL
 from sightline.settings.outputs import OutputTable
 from sightline.settings.presets import PRESETS, PresetName
-from sightline.settings.stream import Choices
+from sightline.settings.stream import Choices, Tracking
 
 RENAMED = {"sinks": "outputs", "hub": "weights_url"}
 """Earlier names of settings, which are read as well."""
@@ -42,7 +42,7 @@ NOT_SETTINGS = frozenset({"SIGHTLINE_CONFIG", "SIGHTLINE_ASSETS", "SIGHTLINE_TOK
 """Variables with our prefix that are not settings: settings file, test assets, the clients' token and authority."""
 
 
-class StreamDefaults(Choices):
+class StreamDefaults(Choices, Tracking):
     """Settings of one stream."""
 
     priority: int = Field(0, ge=-100, le=100)
@@ -155,8 +155,8 @@ class Settings(BaseSettings):
     streams: dict[StreamName, StreamDefaults] = Field(
         {},
         description="[streams.NAME] tables of the file: priority (-100 to 100; higher comes first), max_fps, stages "
-        "(steps after the model, such as counts), and what can be chosen live too: model, engine, imgsz, confidence, "
-        "iou, max_detections, classes.",
+        "(steps after the model, such as counts), and what can be chosen live too: track, track_lost_s, track_confirm "
+        "(see docs/analytics.md), model, engine, imgsz, confidence, iou, max_detections, classes.",
     )
     models: dict[ModelName, str] = Field(
         {}, description="More models, for `model` and to be chosen for a stream: a table of name = path."

@@ -5,13 +5,15 @@ Imports neither OpenCV nor numpy, as the settings import this.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from sightline.core.errors import BadSetting
 
+TRACKS = "tracks"
+"""The stage that follows objects."""
 MOST_CLASSES = 256
 """Maximum number of classes in one request; a larger selection is better left at all classes."""
 
@@ -26,8 +28,11 @@ EXPECTED = {
     "preset": "lan, default, mobile, ultra or tunnel",
     "priority": "a whole number from -100 to 100",
     "max_fps": "a number from 0.1 to 240, or null for none",
+    "track": "true or false",
+    "track_lost_s": "a number of seconds from 0.1 to 60",
+    "track_confirm": "a whole number from 1 to 100",
 }
-"""Expected values in words, by key; ``preset``, ``priority`` and ``max_fps`` occur only in the API."""
+"""Expected values in words, by key; ``preset`` and what follows it occur only in the API."""
 
 
 def _whole(value: object) -> object:
@@ -63,6 +68,37 @@ class Choices(BaseModel):
     def given(self) -> dict[str, Any]:
         """The given keys of this class, null or not."""
         return {key: getattr(self, key) for key in Choices.model_fields if key in self.model_fields_set}
+
+
+class Tracking(BaseModel):
+    """Whether and how a stream's objects are followed from frame to frame."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    track: Annotated[bool, Field(strict=True)] = True
+    track_lost_s: Annotated[float, Field(strict=True, ge=0.1, le=60)] = 2.0
+    """Seconds that an object may be unseen and keep its id."""
+    track_confirm: Annotated[int, Field(strict=True, ge=1, le=100), Whole] = 2
+    """Sightings after which an object has an id."""
+
+    def changed(self, given: Mapping[str, Any]) -> Tracking:
+        """Return the same with what is given in place of it; None is the usual value."""
+        usual = Tracking()
+        return self.model_copy(update={k: getattr(usual, k) if v is None else v for k, v in given.items()})
+
+    def with_tracks(self, named: Sequence[str]) -> tuple[str, ...]:
+        """The stages of a stream for which these were named: tracks come first, unless they stand elsewhere."""
+        if not self.track:
+            return tuple(name for name in named if name != TRACKS)
+        return tuple(named) if TRACKS in named else (TRACKS, *named)
+
+    def stage_options(self, ids: Iterator[int]) -> dict[str, dict[str, Any]]:
+        """What the stage gets. ``ids``: where new ids come from, each once."""
+        return {TRACKS: {"lost_s": self.track_lost_s, "confirm": self.track_confirm, "ids": ids}}
+
+
+UNTRACKED = Tracking(track=False)
+"""For streams of which nobody asked for tracks."""
 
 
 def check(given: Mapping[str, Any]) -> dict[str, Any]:

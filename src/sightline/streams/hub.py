@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 import time
 from collections.abc import AsyncGenerator, Mapping
@@ -28,7 +29,7 @@ from sightline.inference.pool import ModelPool
 from sightline.inference.worker import ModelWorker
 from sightline.settings.presets import PresetName
 from sightline.settings.settings import Settings
-from sightline.settings.stream import check
+from sightline.settings.stream import Tracking, check
 from sightline.streams.model_switch import NEEDS_MODEL, ModelSwitch
 from sightline.streams.publisher import Publisher, Subscription
 from sightline.streams.stream import Listeners, Stream
@@ -56,6 +57,8 @@ class Hub:
         """Ledger of all streams that are forgotten."""
         self.stopping: str | None = None
         self._streams: dict[str, Stream] = {}
+        self._track_ids = itertools.count(1)
+        """Ids of tracks: no two objects of a server have the same, whatever their streams."""
 
     @property
     def worker(self) -> ModelWorker:
@@ -252,8 +255,15 @@ class Hub:
         if len(ended) >= self.settings.max_streams:
             self._forget(min(ended, key=lambda s: s.ended_at or 0.0))
         given = self.settings.streams.get(name)
-        stages = () if given is None else given.stages
-        stream = Stream(name, self.worker, self.listeners, preset=self.settings.preset, stages=stages)
+        stream = Stream(
+            name,
+            self.worker,
+            self.listeners,
+            preset=self.settings.preset,
+            stages=() if given is None else given.stages,
+            tracking=Tracking() if given is None else given,
+            ids=self._track_ids,
+        )
         self._streams[name] = stream
         stream.model.options = self.model_switch.defaults
         if given is not None:

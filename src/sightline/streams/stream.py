@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
 
@@ -18,6 +19,7 @@ from sightline.core.types import Frame, FrameResult
 from sightline.inference.place import Request
 from sightline.inference.worker import ModelWorker
 from sightline.settings.presets import PresetName
+from sightline.settings.stream import UNTRACKED, Tracking
 from sightline.streams.adaptive.state import AdaptiveState
 from sightline.streams.meters import Meters
 from sightline.streams.model_state import ModelState
@@ -68,8 +70,10 @@ class Stream:
         *,
         preset: PresetName = "default",
         stages: tuple[str, ...] = (),
+        tracking: Tracking = UNTRACKED,
+        ids: Iterator[int] | None = None,
     ) -> None:
-        """``stages``: names of the steps after the model."""
+        """``stages``: names of the steps after the model. ``ids``: where the ids of tracks come from, each once."""
         self.name = name
         self.publisher: Publisher | None = None
         self.meters = Meters(name)
@@ -82,8 +86,11 @@ class Stream:
         """Why nothing comes of a publisher that stays, or that was cut off in the background: see ``pause``."""
         self.ended_at: float | None = None
         """``time.monotonic()`` when the last publisher left; None while there is one, or where none came yet."""
-        self.pipeline = Pipeline.of(stages)
+        self.pipeline = Pipeline()
         """The stages after the model, new for each publisher."""
+        self._stages = stages
+        self._ids = itertools.count(1) if ids is None else ids
+        self.track(tracking)
         self.fence = Fence(log)
         """Fence around what may fail in the stream without ending it."""
         self._limits = StreamLimits()
@@ -139,6 +146,11 @@ class Stream:
     def limit(self, *, priority: int, max_fps: float | None) -> None:
         """Set ``priority`` and ``max_fps``."""
         self._limits = StreamLimits(priority, max_fps)
+
+    def track(self, tracking: Tracking) -> None:
+        """Follow objects in this way from now on. Other stages go on as they were."""
+        self.tracking = tracking
+        self.pipeline = self.pipeline.changed(tracking.with_tracks(self._stages), tracking.stage_options(self._ids))
 
     # From the publisher's side
 

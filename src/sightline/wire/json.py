@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar, Union
 
 import msgspec
-from msgspec import Struct
+from msgspec import UNSET, Struct
 
 from sightline.core.errors import ProtocolError, SightlineError, TooLarge
 from sightline.wire.messages import ErrorMessage, JsonResult, Still, ViewerFrame, mask_kind, said_of, times_of
@@ -85,9 +85,14 @@ def viewer_frame(result: FrameResult, *, epoch: float, jpeg_bytes: int, rendered
     return ViewerFrame(**said_of(result), **times_of(result, epoch), **drawn, format="jpeg", jpeg_bytes=jpeg_bytes)
 
 
-def still(result: FrameResult, *, epoch: float) -> Still:
-    """Make the message that the picture a viewer has is still what the camera sees."""
+def still(result: FrameResult, *, epoch: float, changed: bool = False) -> Still:
+    """Make the message that the picture a viewer has is still what the camera sees.
+
+    ``changed``: what is said of it is not what the viewer was told.
+    """
     said = said_of(result) | times_of(result, epoch)
+    if not changed:
+        said["detections"] = UNSET
     return Still(**{name: said[name] for name in Still.__struct_fields__})
 
 

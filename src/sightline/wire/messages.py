@@ -213,6 +213,8 @@ class Still(Struct, tag="still", rename=JSON_NAMES, omit_defaults=True, kw_only=
     """Time of the frame on the server's clock, milliseconds."""
     processing_time_ms: float
     extras: dict[str, Any] = {}
+    detections: tuple[Detection, ...] | UnsetType = UNSET
+    """What stands in place of the detections that the viewer has, such as the same with ids."""
 
 
 def said_of(result: FrameResult) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from sightline.security.authorization import access_of, needs
 from sightline.server.api.schemas import Ready
 from sightline.server.state import ServerState, state_of
 from sightline.settings.presets import PresetName
-from sightline.settings.stream import Choices, Whole, bad_setting
+from sightline.settings.stream import Choices, Tracking, Whole, bad_setting
 from sightline.streams.adaptive.service import change_preset, restart
 from sightline.streams.hub import Hub
 from sightline.streams.model_state import FailedSwitch, PendingSwitch
@@ -98,6 +98,9 @@ class StreamChange(Choices):
     preset: PresetName | None = None
     priority: Annotated[int, Field(strict=True, ge=-100, le=100), Whole] | None = None
     max_fps: float | None = Field(None, ge=0.1, le=240)
+    track: Annotated[bool, Field(strict=True)] | None = None
+    track_lost_s: Annotated[float, Field(strict=True, ge=0.1, le=60)] | None = None
+    track_confirm: Annotated[int, Field(strict=True, ge=1, le=100), Whole] | None = None
 
 
 class StreamSettings(BaseModel):
@@ -183,6 +186,10 @@ class StreamStats(BaseModel):
     preset: PresetName
     priority: int
     max_fps: float | None
+    track: bool
+    """Whether its objects are followed from frame to frame."""
+    track_lost_s: float
+    track_confirm: int
     adaptive: Adaptive | None
     """Null where nothing is adapted: `--adaptive off`, or a source that takes no wishes."""
     settings: StreamSettings
@@ -244,6 +251,9 @@ def stream_stats(hub: Hub, stream: Stream) -> StreamStats:
         preset=stream.adaptive.preset,
         priority=stream.priority,
         max_fps=stream.max_fps,
+        track=stream.tracking.track,
+        track_lost_s=stream.tracking.track_lost_s,
+        track_confirm=stream.tracking.track_confirm,
         adaptive=_adaptive(stream),
         settings=StreamSettings.model_validate(hub.model_switch.in_force(stream), from_attributes=True),
         pending=None if state.pending is None else _pending(state.pending),
@@ -386,6 +396,8 @@ async def change_stream(request: Request, stream: str, change: StreamChange) -> 
         found.limit(priority=found.priority, max_fps=change.max_fps)
         most = "as many fps as it likes" if change.max_fps is None else f"at most {change.max_fps:g} fps"
         restart(found, hub.settings, f"the stream is to have {most}")
+    if tracking := change.model_fields_set & Tracking.model_fields.keys():
+        found.track(found.tracking.changed({key: getattr(change, key) for key in tracking}))
     if change.preset is not None:
         change_preset(found, hub.settings, change.preset)
     return stream_detail(hub, found)

@@ -60,7 +60,7 @@ class WebSocketCamera(WebSocketSession):
         self._heard = self.loop.time()
         """Loop time of the last message."""
         self._later: deque[str | bytes] | None = None
-        """What came while a picture's mask is read: at most what the socket had read. None where none is."""
+        """What came while a frame's result is made: at most what the socket had read. None where none is."""
 
     async def serve(self, stream: Stream, publisher: WebSocketPublisher) -> None:
         """Serve the camera of a stream: see ``run``."""
@@ -138,7 +138,7 @@ class WebSocketCamera(WebSocketSession):
             return
         mask_png = None if said.mask_bytes is None else data[size:]
         make = partial(result_of, frame, said, mask_png, card, stream.pipeline, stream.model.options.shown)
-        if mask_png is None:
+        if mask_png is None and not stream.pipeline:
             self._settle(frame, make)
         else:
             self._later = deque()
@@ -147,7 +147,7 @@ class WebSocketCamera(WebSocketSession):
             making.add_done_callback(partial(self._made, frame))
 
     def _made(self, frame: Frame, making: Future[FrameResult]) -> None:
-        """The mask is read: go on with what came meanwhile."""
+        """The result is made: go on with what came meanwhile."""
         later, self._later = self._later or deque(), None
         if making.cancelled():
             self._ingest.stream.give_back(frame)

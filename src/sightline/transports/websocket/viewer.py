@@ -8,7 +8,7 @@ from functools import partial
 from starlette.websockets import WebSocket
 
 from sightline.core.errors import BadRequest, ProtocolError
-from sightline.core.types import Encoded, Frame, FrameResult
+from sightline.core.types import Detection, Encoded, Frame, FrameResult
 from sightline.media import codecs
 from sightline.streams.hub import Hub
 from sightline.streams.ingest import EPOCH
@@ -45,6 +45,8 @@ class WebSocketViewer(WebSocketSession):
         self._stream, self._viewer, self._drawing, self._still = stream, viewer, drawing, still
         self._shown: tuple[Frame, Look | None] | None = None
         """What the viewer shows, or will when it is made."""
+        self._said: tuple[Detection, ...] = ()
+        """What it was told of that last."""
         self._being_made: Future[bytes] | None = None
         """The picture that is being made for this viewer, which the next one waits for."""
         self._tell_status(stream.status)
@@ -78,8 +80,10 @@ class WebSocketViewer(WebSocketSession):
 
     def _show(self, result: FrameResult) -> None:
         look = self._viewer.look
-        if self._still and result.reused is not None and (result.reused, look) == self._shown:
-            self.socket.write(_still(result))
+        changed, self._said = result.detections != self._said, result.detections
+        same = result.reused is not None and (result.reused, look) == self._shown
+        if self._still and same and not (changed and look is not None):  # in a drawn picture its words are drawn
+            self.socket.write(_still(result, changed))
             return
         self._shown = result.reused or result.frame, look
         made = _made(self._drawing, look, result)
@@ -130,5 +134,5 @@ async def _drawn(drawing: Drawing, look: Look, result: FrameResult) -> bytes:
     return text_frame(message) + binary_frame(jpeg)
 
 
-def _still(result: FrameResult) -> bytes:
-    return result.once("still", lambda: text_frame(protocol.still(result, epoch=EPOCH)))
+def _still(result: FrameResult, changed: bool) -> bytes:
+    return result.once(("still", changed), lambda: text_frame(protocol.still(result, epoch=EPOCH, changed=changed)))

@@ -11,7 +11,7 @@ import { engineInWords, sizeInWords, sizes, whyReadOnly } from "./model-words.js
 import { byId } from "./page.js";
 
 const GIVE_UP_MS = 120_000; // large models take their time to load
-const NUMBERS = ["confidence", "iou", "max_detections", "imgsz"];
+const NUMBERS = ["confidence", "iou", "max_detections", "imgsz", "track_lost_s", "track_confirm"];
 
 /**
  * Set up a page's model panel, and follow the stream's statistics.
@@ -43,6 +43,7 @@ class ModelPanel {
   #classes;
   #section = byId("model-panel", HTMLElement);
   #engine = byId("engine", HTMLSelectElement);
+  #track = byId("track", HTMLInputElement);
   #reset = byId("model-reset", HTMLButtonElement);
   #readOnly = "";
   /** What the stream would begin with. @type {import("../wire/stream-stats.js").InForce | null} */
@@ -73,6 +74,7 @@ class ModelPanel {
     this.#classes = new ClassList((ids) => void this.#settings.set("classes", ids), soon);
     for (const key of NUMBERS) this.#setUpNumber(key);
     this.#engine.addEventListener("change", () => void this.#settings.set("engine", this.#engine.value));
+    this.#track.addEventListener("change", () => void this.#settings.set("track", this.#track.checked));
     this.#reset.addEventListener("click", () => void this.#settings.reset());
     // Before a finger or the keyboard can be at the engines, they are known.
     for (const near of ["pointerenter", "focusin"]) this.#section.addEventListener(near, () => this.#offers.want());
@@ -153,7 +155,7 @@ class ModelPanel {
     setData(this.#section, "model", detail?.settings.model ?? "");
     setText(byId("model-right", HTMLElement), this.#readOnly);
     this.#offers.show(settings, mayChange);
-    for (const key of ["engine", "classes", ...NUMBERS]) {
+    for (const key of ["engine", "classes", "track", ...NUMBERS]) {
       setText(byId(`${key}-why`, HTMLElement), problems.get(key) ?? "");
     }
     if (detail) this.#learnKind(detail);
@@ -163,6 +165,7 @@ class ModelPanel {
     this.#showNumber("confidence", counted);
     this.#showNumber("iou", counted);
     this.#showNumber("max_detections", counted);
+    this.#showTracks(counted && !settings.absent);
     this.#showSize(mayChange);
     this.#showEngines(mayChange);
     this.#reset.disabled = !mayChange;
@@ -184,6 +187,15 @@ class ModelPanel {
       const text = typeof value === "number" ? String(value) : "";
       if (input.value !== text && input !== this.#typing) input.value = text;
     }
+  }
+
+  /** @param {boolean} mayChange */
+  #showTracks(mayChange) {
+    const on = this.#settings.value("track") === true;
+    this.#track.checked = on;
+    this.#track.disabled = !mayChange;
+    this.#showNumber("track_lost_s", mayChange && on);
+    this.#showNumber("track_confirm", mayChange && on);
   }
 
   /** @param {boolean} mayChange */

@@ -13,6 +13,11 @@
 /** Settings whose change may take seconds, as a model is loaded. */
 const LOADS = new Set(["model", "engine", "imgsz"]);
 
+const KEYS = [
+  ...["model", "engine", "imgsz", "confidence", "iou", "max_detections", "classes"],
+  ...["track", "track_lost_s", "track_confirm"],
+];
+
 /** @param {Change} change */
 export function loads(change) {
   return Object.keys(change).some((key) => LOADS.has(key));
@@ -100,7 +105,7 @@ export class ModelSettings {
   value(key) {
     const asked = this.#asked.get(key);
     if (asked) return asked.value;
-    return this.detail?.settings[/** @type {keyof InForce} */ (key)];
+    return this.detail?.settings[/** @type {keyof InForce} */ (key)] ?? this.detail?.[/** @type {keyof Detail} */ (key)];
   }
 
   /** Reason why the last change of the model failed, whoever asked; "" if it did not, or before this page was open. */
@@ -142,8 +147,7 @@ export class ModelSettings {
       this.#wish({});
       return;
     }
-    const keys = ["model", "engine", "imgsz", "confidence", "iou", "max_detections", "classes"];
-    this.#judge("model", await this.#events.patch(Object.fromEntries(keys.map((key) => [key, null]))));
+    this.#judge("model", await this.#events.patch(Object.fromEntries(KEYS.map((key) => [key, null]))));
   }
 
   /**

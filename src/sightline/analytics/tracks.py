@@ -1,0 +1,75 @@
+"""Objects with an identity: each that a detector finds gets an id, which it keeps while it is seen."""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+
+from msgspec import Struct
+
+from sightline.analytics._tracker import Ids, Tracker
+from sightline.analytics.base import Stage, Staged
+from sightline.core.predictions import Detections, Prediction
+from sightline.core.types import Frame, ModelCard
+
+
+class Tracks(Struct, frozen=True):
+    """What goes out beside the ids."""
+
+    seen: dict[str, int]
+    """Distinct objects so far, by the name of their class: those that got an id."""
+
+
+def create(*, lost_s: float = 2.0, confirm: int = 2, ids: Iterator[int] | None = None) -> Stage:
+    """A stage for one stream: see ``Tracker``."""
+    return TrackObjects(lost_s, confirm, itertools.count(1) if ids is None else ids)
+
+
+class TrackObjects(Stage):
+    """Gives the rows of detections their ids. Classes that are not shown are followed too."""
+
+    def __init__(self, lost_s: float, confirm: int, ids: Iterator[int]) -> None:
+        self._lost_s, self._confirm, self._ids = lost_s, confirm, ids
+        self._labels: tuple[str, ...] | None = None
+        self._found: Detections | None = None
+        """The last frame's rows with their ids; None where the last prediction had no rows to be followed."""
+        self._begin(Counter())
+
+    def _begin(self, seen: Counter[str]) -> None:
+        self._tracker = Tracker(lost_s=self._lost_s, confirm=self._confirm, ids=self._ids)
+        self._seen_before = seen
+
+    def apply(self, frame: Frame, prediction: Prediction, card: ModelCard) -> Staged:
+        """Follow the objects of a frame. What is no detections, or has ids already, stays as it is."""
+        self._found = None
+        if not isinstance(prediction, Detections) or prediction.tracker_id is not None:
+            return Staged()
+        if self._labels != card.labels:  # the numbers of classes mean something else now
+            self._begin(self._seen())
+            self._labels = card.labels
+        ids = self._tracker.update(prediction.xyxy, prediction.confidence, prediction.class_id, frame.captured_at)
+        return self._staged(prediction, ids)
+
+    def touch(self, frame: Frame) -> Staged:
+        """See the same objects again. They keep their ids, and those that were new may get one."""
+        if self._found is None:
+            return Staged()
+        ids, before = self._tracker.touch(frame.captured_at), self._found.tracker_id
+        if before is not None and (ids == before).all():
+            return Staged(self._extras())
+        return self._staged(self._found, ids)
+
+    def _staged(self, found: Detections, ids: Ids) -> Staged:
+        self._found = replace(found, tracker_id=ids, trails=self._tracker.trails)
+        return Staged(self._extras(), prediction=self._found)
+
+    def _extras(self) -> Tracks | None:
+        seen = self._seen()
+        return Tracks(dict(seen)) if seen else None
+
+    def _seen(self) -> Counter[str]:
+        labels = self._labels or ()
+        named = {k: labels[k] if 0 <= k < len(labels) else f"class {k}" for k in self._tracker.seen}
+        return self._seen_before + Counter({named[k]: n for k, n in sorted(self._tracker.seen.items())})
