@@ -19,9 +19,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from sightline.analytics.base import Pipeline
 from sightline.core import registry
 from sightline.core.predictions import Detections, Segmentation
-from sightline.core.types import Image
+from sightline.core.types import Frame, Image
 from sightline.renderers.base import draw
 from sightline.zoo.loader import load_model
 
@@ -29,6 +30,8 @@ OUT = Path(__file__).parent / "images"
 WIDTH, HEIGHT = 640, 360
 BEFORE = 60
 """Frames that a model which remembers has seen before."""
+FPS = 10
+"""Of the clip."""
 
 
 def main() -> None:
@@ -43,17 +46,21 @@ def main() -> None:
     for spec in args.families:
         family(frames, spec)
     if not args.families:
-        modes(frames[-1], args.model)
+        modes(frames, args.model)
 
 
-def modes(image: Image, spec: str) -> None:
-    """The frame in every mode."""
-    model = load_model(spec)
-    (prediction,) = model.predict([image])
+def modes(frames: list[Image], spec: str) -> None:
+    """The last of the frames in every mode; those before it give the tracks their trails."""
+    model, tracks, image = load_model(spec), Pipeline.of(["tracks"]), frames[-1]
+    for seq, shown in enumerate(frames):
+        (prediction,) = model.predict([shown])
+        tracked = tracks.apply(Frame("gallery", seq, seq / FPS, 0.0, shown), prediction, model.card).prediction
     if isinstance(prediction, Detections) and prediction.mask is None:
         prediction = replace(prediction, mask=cut_out(image, prediction))
+        tracked = replace(tracked.objects, mask=prediction.mask)
     for mode in registry.names("renderers"):
-        write(f"modes/{mode}", draw(image, prediction, model.card.labels, mode=mode))
+        found = tracked if mode == "tracks" else prediction
+        write(f"modes/{mode}", draw(image, found, model.card.labels, mode=mode))
 
 
 def family(frames: list[Image], spec: str) -> None:

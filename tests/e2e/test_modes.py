@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import base64
+import json
 import re
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import cv2
+import msgspec
 import numpy as np
 import pytest
 import pytest_asyncio
 from numpy.typing import NDArray
 from playwright.async_api import Page, expect
 
-from sightline.core import registry
+from sightline.core import palette, registry
 from sightline.core.predictions import NOTHING, Detections, Prediction, Segmentation
 from sightline.core.types import Image, ModelCard
 from sightline.media import codecs
@@ -35,7 +38,7 @@ without being boxes, `filled`, has 0.79."""
 
 
 def needed(mode: str) -> float:
-    return NAMES_ALIKE if mode in ("boxes", "side_by_side") else ALIKE
+    return NAMES_ALIKE if mode in ("boxes", "side_by_side", "tracks") else ALIKE
 
 
 def scene() -> Image:
@@ -67,9 +70,17 @@ INSTANCES = Detections(
     None,
     mask(1, 2, 3),
 )
+WAYS = np.array([[-70, -40], [60, -30], [40, -50]], np.float32)
+FEET = np.stack([INSTANCES.xyxy[:, [0, 2]].mean(1), INSTANCES.xyxy[:, 3]], 1)
+TRACKED = replace(
+    INSTANCES,
+    tracker_id=np.array([5, 12, -1], np.int32),
+    trails=FEET[:, None] + WAYS[:, None] * np.array([2, 1, 0], np.float32)[:, None],
+)
+"""The way that each object came, in two steps; the last has no id yet."""
 CLASSES = Segmentation(mask(1, 1, 2))
 PREDICTIONS: dict[str, Prediction] = {"instances": INSTANCES, "classes": CLASSES}
-DRAW = """async ({ mode, opacity, width, image, mask, findings }) => {
+DRAW = """async ({ mode, opacity, width, image, mask, findings, before }) => {
   const { Painter } = await import("/static/draw/painter.js");
   const { readMask } = await import("/static/wire/mask.js");
   const bytes = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
@@ -78,6 +89,10 @@ DRAW = """async ({ mode, opacity, width, image, mask, findings }) => {
   document.body.append(canvas);
   const painter = new Painter(canvas);
   painter.options = { ...painter.options, mode, opacity };
+  for (const earlier of before) {
+    const image = await createImageBitmap(new ImageData(1, 1));
+    painter.show({ image, width: 640, height: 360, findings: earlier, mask: null });
+  }
   const bitmap = await createImageBitmap(new Blob([bytes(image)], { type: "image/png" }));
   const read = mask ? await readMask(bytes(mask)) : null;
   painter.show({ image: bitmap, width: 640, height: 360, findings, mask: read });
@@ -107,19 +122,20 @@ def text(png: bytes) -> str:
     return base64.b64encode(png).decode()
 
 
-async def in_browser(page: Page, mode: str, prediction: Prediction, opacity: float) -> Image:
-    """What the page's own code makes of the picture, in as many pixels as Python's."""
+def in_words(prediction: Prediction) -> Json:
     detections, segments = words(prediction, CARD)
     findings: Json = {
-        "detections": [
-            {"class_id": d.class_id, "class_name": d.class_name, "confidence": d.confidence, "xyxy": list(d.xyxy)}
-            for d in detections
-        ],
+        "detections": json.loads(msgspec.json.encode(detections)),
         "mask_kind": "classes" if segments else "instances",
     }
     if segments:
         named = [{"class_id": s.class_id, "class_name": s.class_name, "share": s.share} for s in segments]
         findings["segments"] = named
+    return findings
+
+
+async def in_browser(page: Page, mode: str, prediction: Prediction, opacity: float, *before: Prediction) -> Image:
+    """What the page's own code makes of the picture, in as many pixels as Python's; it has shown others ``before``."""
     raster = prediction.raster()
     across = getattr(registry.load("renderers", mode), "ACROSS", 1)
     url = await page.evaluate(
@@ -130,7 +146,8 @@ async def in_browser(page: Page, mode: str, prediction: Prediction, opacity: flo
             "width": 640 * across,
             "image": text(cv2.imencode(".png", PICTURE)[1].tobytes()),
             "mask": None if raster is None else text(codecs.encode_mask(raster.values)),
-            "findings": findings,
+            "findings": in_words(prediction),
+            "before": [in_words(one) for one in before],
         },
     )
     data = np.frombuffer(base64.b64decode(url.partition(",")[2]), np.uint8)
@@ -152,6 +169,17 @@ async def test_browser_and_python_draw_alike(page: Page, mode: str, opacity: flo
     assert likeness(ours, theirs, np.tile(PICTURE, (1, across, 1))) > needed(mode)
 
 
+async def test_tracks_have_colours_and_trails_of_their_own(page: Page) -> None:
+    before = [replace(TRACKED, xyxy=TRACKED.xyxy + np.tile(WAYS * k, 2), mask=None) for k in (2, 1)]
+    ours, theirs = in_python("tracks", TRACKED, 0.5), await in_browser(page, "tracks", TRACKED, 0.5, *before)
+    assert likeness(ours, theirs, PICTURE) > NAMES_ALIKE
+    for x, y, track in ((90, 290, 5), (421, 302, 12)):  # in the middle of each way's first step
+        near = (slice(y - 3, y + 4), slice(x - 3, x + 4))
+        for drawn in (ours, theirs):
+            apart = np.abs(drawn[near].astype(int) - np.array(palette.color(track))).sum(axis=2)
+            assert apart.min() < 60, (x, y)
+
+
 async def test_a_class_that_is_not_shown_is_drawn_by_neither(page: Page) -> None:
     hidden = Segmentation(mask(1, 1, 2)).only(frozenset({0, 1}))
     assert int(hidden.class_map.max()) == NOTHING
@@ -164,9 +192,9 @@ async def test_a_class_that_is_not_shown_is_drawn_by_neither(page: Page) -> None
 
 async def test_no_mode_could_be_taken_for_another(page: Page) -> None:
     modes = [name for name in registry.names("renderers") if name != "side_by_side"]
-    python = {mode: in_python(mode, INSTANCES, 0.6) for mode in modes}
+    python = {mode: in_python(mode, replace(TRACKED, trails=None), 0.6) for mode in modes}
     for mode in modes:
-        theirs = await in_browser(page, mode, INSTANCES, 0.6)
+        theirs = await in_browser(page, mode, TRACKED, 0.6)
         alike = {other: likeness(python[other], theirs, PICTURE) for other in modes}
         assert alike.pop(mode) > needed(mode) > max(alike.values())
 

@@ -54,7 +54,7 @@ def test_nobody_chose() -> None:
     assert base.choose("auto", found(mask=False), LABELS) == ("boxes", None)
 
 
-@pytest.mark.parametrize("mode", sorted({*ALL} - {"boxes", "side_by_side"}))
+@pytest.mark.parametrize("mode", sorted({*ALL} - {"boxes", "side_by_side", "tracks"}))
 def test_without_a_mask_boxes_are_drawn_and_the_reason_told(mode: str) -> None:
     name, why = base.choose(mode, found(mask=False), LABELS)
     assert name == "boxes"

@@ -16,13 +16,17 @@ from sightline.renderers.base import fill, people
 FONT = cv2.FONT_HERSHEY_SIMPLEX
 
 
-def draw_boxes(image: Image, prediction: Prediction, labels: Sequence[str], opacity: float) -> Image:
+def draw_boxes(
+    image: Image, prediction: Prediction, labels: Sequence[str], opacity: float, *, tracks: bool = False
+) -> Image:
     """Draw boxes, labels and filled masks on a copy of the picture. Lines and letters scale with the picture.
 
-    Boxes and labels are solid if ``opacity`` is at least 0.5, and fade below that.
+    Boxes and labels are solid if ``opacity`` is at least 0.5, and fade below that. ``tracks``: draw objects in a colour
+    for each track, with the way that they came.
     """
-    filled = fill(image, prediction, labels, opacity)
     found = prediction.objects
+    colours = [palette.color(number) for number in _numbers(found, tracks)]
+    filled = fill(image, prediction, labels, opacity, colours)
     if not len(found):
         return filled
     height, width = filled.shape[:2]
@@ -30,18 +34,43 @@ def draw_boxes(image: Image, prediction: Prediction, labels: Sequence[str], opac
     drawn = filled if opacity >= 0.5 else filled.copy()
     # The surest last, so that it lies on top.
     rows = found.confidence.argsort(kind="stable").tolist()
+    if tracks:
+        _draw_trails(drawn, found, colours, line)
     for row in rows:
         left, top, right, bottom = (round(v) for v in found.xyxy[row].tolist())
         # The last column of a box that ends at the picture's edge is inside the picture.
         right, bottom = min(right, width - 1), min(bottom, height - 1)
-        cv2.rectangle(drawn, (left, top), (right, bottom), palette.color(int(found.class_id[row])), line)
-    _draw_labels(drawn, found, rows, labels, line)
+        cv2.rectangle(drawn, (left, top), (right, bottom), colours[row], line)
+    _draw_labels(drawn, found, rows, labels, line, colours)
     if drawn is not filled:
         cv2.addWeighted(filled, 1 - 2 * opacity, drawn, 2 * opacity, 0, dst=drawn)
     return np.asarray(drawn, np.uint8)
 
 
-def _draw_labels(drawn: Image, found: Detections, rows: list[int], labels: Sequence[str], line: int) -> None:
+def _numbers(found: Detections, tracks: bool) -> list[int]:
+    """Return the number whose colour each row has: its track's if asked for and there, else its class's."""
+    if not tracks or found.tracker_id is None:
+        return [int(one) for one in found.class_id]
+    return [int(one) for one in np.where(found.tracker_id >= 0, found.tracker_id, found.class_id)]
+
+
+def _draw_trails(drawn: Image, found: Detections, colours: list[palette.Colour], line: int) -> None:
+    if found.trails is None or found.tracker_id is None:
+        return
+    for row in np.flatnonzero(found.tracker_id >= 0).tolist():
+        places = found.trails[row]
+        places = places[np.isfinite(places).all(axis=1)].round().astype(np.int32)
+        cv2.polylines(drawn, [places.reshape(-1, 1, 2)], False, colours[row], line, cv2.LINE_AA)
+
+
+def _draw_labels(
+    drawn: Image,
+    found: Detections,
+    rows: list[int],
+    labels: Sequence[str],
+    line: int,
+    colours: list[palette.Colour],
+) -> None:
     """Write each box's name on a plate, where there is room for it."""
     height, width = drawn.shape[:2]
     # Letters of less than 11 px can't be read.
@@ -61,7 +90,7 @@ def _draw_labels(drawn: Image, found: Detections, rows: list[int], labels: Seque
     for row, words, wide, place in zip(rows, wordings, widths, places, strict=True):
         if place is None:
             continue
-        colour = palette.color(int(found.class_id[row]))
+        colour = colours[row]
         left, top = round(place.x), round(place.y)
         corner = (left + wide[place.wording] - 1, top + plate - 1)
         cv2.rectangle(drawn, (left, top), corner, colour, cv2.FILLED)
@@ -77,7 +106,7 @@ def _name(class_id: int, labels: Sequence[str]) -> str:
 def _wordings(found: Detections, row: int, name: str) -> list[str]:
     """What a label may say, at best and where room is short."""
     confidence = f"{found.confidence[row]:.2f}"
-    if found.tracker_id is None:
+    if found.tracker_id is None or found.tracker_id[row] < 0:
         return [f"{name} {confidence}", name]
     number = f"#{int(found.tracker_id[row])}"
     return [f"{number} {name} {confidence}", number]

@@ -91,11 +91,22 @@ def default_opacity(mode: str) -> float:
     return float(inspect.signature(registry.load("renderers", mode).render).parameters["opacity"].default)
 
 
-def fill(image: Image, prediction: Prediction, labels: Sequence[str], opacity: float) -> Image:
-    """Return a copy of the picture with the prediction's mask coloured by class: see ``paint``."""
+def fill(
+    image: Image,
+    prediction: Prediction,
+    labels: Sequence[str],
+    opacity: float,
+    instances: Sequence[palette.Colour] | None = None,
+) -> Image:
+    """Return a copy of the picture with the prediction's mask coloured by class: see ``paint``.
+
+    ``instances``: the colour of each instance, where it is not its class's.
+    """
     areas = Areas.of(image, prediction, labels)
     if areas is None:
         return image.copy()
+    if instances:
+        areas.table[1 : len(instances) + 1, 0] = instances[:255]
     return paint(image, areas, areas.colours(), opacity)
 
 

@@ -6,7 +6,8 @@ const MAX_SIDE = 1280;
 
 /**
  * @typedef {import("../wire/findings.js").Picture} Picture
- * @typedef {{opacity: number, labels: boolean, tracks: boolean, ratio: number}} Brush `opacity` is 0 to 1; `labels`:
+ * @typedef {{opacity: number, labels: boolean, tracks: boolean, ratio: number,
+ *   trails?: import("./trails.js").TrailsById}} Brush `opacity` is 0 to 1; `labels`:
  *   write names; `tracks`: a colour for each track, not for each class; `ratio`: pixels of the canvas for one of the page
  * @typedef {(context: CanvasRenderingContext2D, picture: Picture, place: import("../lib/geometry.js").Rect, brush: Brush)
  *   => void} Draw over the picture, which is there already
@@ -57,16 +58,16 @@ export function canvasOf(pixels, width, height) {
 }
 
 /**
- * Canvas of a picture's mask in its classes' colours, at the mask's size.
+ * Canvas of a picture's mask in its classes' colours, or its tracks', at the mask's size.
  *
- * @param {Picture} picture
+ * @param {Picture} picture @param {boolean} tracks
  * @returns {HTMLCanvasElement | null}
  */
-export function colored(picture) {
+export function colored(picture, tracks = false) {
   const { mask, findings } = picture;
   if (!mask || !findings) return null;
-  return layer(picture, "colored", () => {
-    const table = maskColors(findings);
+  return layer(picture, tracks ? "colored by track" : "colored", () => {
+    const table = maskColors(findings, tracks);
     const pixels = Uint32Array.from(mask.values, (value) => table[value] ?? 0);
     return canvasOf(pixels, mask.width, mask.height);
   });

@@ -12,10 +12,14 @@ import { isBackground } from "../wire/findings.js";
  * The colour of each mask value as 0xAABBGGRR, which is R, G, B, A in memory; 0 is see-through.
  *
  * @param {Findings} findings
+ * @param {boolean} tracks a colour for each track, where there is one, not for each class
  * @returns {Uint32Array} 256 entries
  */
-export function maskColors(findings) {
-  return byValue(findings, (row) => (isBackground(row) ? 0 : opaque(color(row.class_id))));
+export function maskColors(findings, tracks = false) {
+  return byValue(findings, (row) => {
+    if (isBackground(row)) return 0;
+    return opaque(color((tracks ? row.tracker_id : undefined) ?? row.class_id));
+  });
 }
 
 /**
@@ -23,7 +27,7 @@ export function maskColors(findings) {
  * which a plugin may give, has no values that this page knows.
  *
  * @param {Findings} findings
- * @param {(row: {class_id: number, class_name: string}) => number} of
+ * @param {(row: {class_id: number, class_name: string, tracker_id?: number}) => number} of
  * @returns {Uint32Array} 256 entries
  */
 export function byValue(findings, of) {

@@ -8,6 +8,7 @@ import * as contours from "./overlays/contours.js";
 import * as filled from "./overlays/filled.js";
 import * as replaceBackground from "./overlays/replace_background.js";
 import * as sideBySide from "./overlays/side_by_side.js";
+import * as tracks from "./overlays/tracks.js";
 
 /**
  * @typedef {import("../wire/findings.js").Picture} Picture
@@ -17,7 +18,7 @@ import * as sideBySide from "./overlays/side_by_side.js";
  */
 
 /** @type {readonly Mode[]} */
-export const MODES = [boxes, filled, contours, blend, sideBySide, blurBackground, replaceBackground];
+export const MODES = [boxes, tracks, filled, contours, blend, sideBySide, blurBackground, replaceBackground];
 
 export const AUTO = "auto";
 export const AUTO_OPACITY = 0.5;
@@ -40,7 +41,7 @@ export function choose(name, picture, labels) {
   const mode = modeNamed(name);
   if (!mode) return { mode: fitting, why: "" };
   const instead = `Shown as “${fitting.title}”`;
-  if (mode === boxes && fitting !== boxes) return { mode: fitting, why: `${instead}: this model finds areas, not boxes.` };
+  if ((mode === boxes || mode === tracks) && fitting !== boxes) return { mode: fitting, why: `${instead}: this model finds areas, not boxes.` };
   if (mode.needs !== "nothing" && !picture.mask) {
     const nothing = !picture.findings?.detections.length; // a model that gives masks sends none then
     return { mode: fitting, why: nothing ? null : `${instead}: this model gives boxes only; the model “person” gives masks.` };

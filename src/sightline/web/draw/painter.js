@@ -2,6 +2,7 @@
 
 import { contain } from "../lib/geometry.js";
 import { AUTO, AUTO_OPACITY, choose } from "./modes.js";
+import { Trails } from "./trails.js";
 
 const MAX_SIDE = 2560;
 
@@ -17,6 +18,7 @@ export class Painter {
   #context;
   /** @type {Picture | null} */
   #picture = null;
+  #trails = new Trails();
   /** @type {Options} */
   options = { overlay: true, labels: true, tracks: false, mode: AUTO, opacity: AUTO_OPACITY, known: null };
   /** Called with the reason why another mode is shown than was chosen; "" if none is. @type {(why: string) => void} */
@@ -37,6 +39,19 @@ export class Painter {
   show(picture) {
     this.#picture?.image.close();
     this.#picture = picture;
+    this.#note(picture);
+  }
+
+  /** Put other detections in place of the picture's. @param {import("../wire/findings.js").Detection[]} detections */
+  renew(detections) {
+    if (!this.#picture?.findings) return;
+    this.#picture = { ...this.#picture, findings: { ...this.#picture.findings, detections } };
+    this.#note(this.#picture);
+  }
+
+  /** @param {Picture} picture */
+  #note(picture) {
+    this.#trails.add(picture, performance.now());
     if (picture.findings?.detections.some(({ tracker_id }) => tracker_id !== undefined)) this.ontracks();
     this.repaint();
   }
@@ -44,6 +59,7 @@ export class Painter {
   clear() {
     this.#picture?.image.close();
     this.#picture = null;
+    this.#trails.clear();
     this.repaint();
   }
 
@@ -61,7 +77,7 @@ export class Painter {
     const whole = contain(picture.width * across, picture.height, this.#canvas.width, this.#canvas.height);
     const place = { ...whole, width: whole.width / across };
     context.drawImage(picture.image, place.x, place.y, place.width, place.height);
-    chosen?.mode.draw(context, picture, place, { opacity, labels, tracks, ratio });
+    chosen?.mode.draw(context, picture, place, { opacity, labels, tracks, ratio, trails: this.#trails.all });
   }
 
   /** Give the canvas as many pixels as the screen shows of it. Returns that number per CSS pixel. */

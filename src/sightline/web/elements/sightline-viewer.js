@@ -153,7 +153,10 @@ export class SightlineViewer extends HTMLElement {
         draw: (meta, picture) => this.#draw(meta, picture),
         onconnect: () => this.onconnect(),
         onframe: (frame) => this.onframe(frame),
-        onstill: (...told) => this.onstill(...told),
+        onstill: (message, shown) => {
+          if (message.detections) this.#painter?.renew(message.detections);
+          this.onstill(message, shown);
+        },
         onstatus: (status) => this.onstatus(status),
         ontransport: (...told) => this.ontransport(...told),
         ondisconnect: (reason) => this.ondisconnect(reason),

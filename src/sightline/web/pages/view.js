@@ -27,7 +27,11 @@ const stage = byId("stage", HTMLElement);
 const viewer = byId("viewer", SightlineViewer);
 const banner = byId("banner", StateBanner);
 const figures = new Figures(document);
-const objects = new ObjectList(byId("objects", HTMLElement), byId("spoken", HTMLElement));
+const objects = new ObjectList(
+  byId("objects", HTMLElement),
+  byId("spoken", HTMLElement),
+  byId("so-far", HTMLElement),
+);
 const run = setUpRun("view", stream);
 let camera = viewer.status.camera;
 let shown = 0;

@@ -5,7 +5,7 @@
 import { make, setText } from "../lib/dom.js";
 import { areaInWords, several } from "../lib/format.js";
 import { color } from "../lib/palette.js";
-import { summary } from "../wire/findings.js";
+import { seen, summary } from "../wire/findings.js";
 
 const LOOK_MS = 400;
 const SPEAK_MS = 5_000;
@@ -13,14 +13,19 @@ const SPEAK_MS = 5_000;
 export class ObjectList {
   #list;
   #spoken;
+  #soFar;
   #shown = "";
   #shownAt = -Infinity;
   #spokenAt = -Infinity;
 
-  /** @param {HTMLElement} list @param {HTMLElement} spoken a live region */
-  constructor(list, spoken) {
+  /**
+   * @param {HTMLElement} list @param {HTMLElement} spoken a live region
+   * @param {HTMLElement} soFar says how many distinct objects there were
+   */
+  constructor(list, spoken, soFar) {
     this.#list = list;
     this.#spoken = spoken;
+    this.#soFar = soFar;
     this.clear();
   }
 
@@ -29,6 +34,7 @@ export class ObjectList {
     const now = performance.now();
     if (now - this.#shownAt < LOOK_MS) return;
     this.#shownAt = now;
+    this.#showSoFar(seen(findings));
     const entries = summary(findings);
     const texts = entries.map((e) => (e.count ? several(e.count, e.name) : `${e.name} ${areaInWords(e.share)}`));
     const text = texts.join(", ") || "Nothing found";
@@ -48,7 +54,14 @@ export class ObjectList {
     setText(this.#spoken, words);
   }
 
+  /** @param {[string, number][]} counts by class */
+  #showSoFar(counts) {
+    this.#soFar.hidden = !counts.length;
+    setText(this.#soFar, `So far: ${counts.map(([name, n]) => several(n, name)).join(", ")}`);
+  }
+
   clear() {
+    this.#showSoFar([]);
     this.#shown = "";
     this.#shownAt = -Infinity;
     this.#list.replaceChildren(make("li", { class: "none" }, "Nothing right now"));

@@ -39,6 +39,17 @@ export function summary(findings) {
 }
 
 /**
+ * Distinct objects so far by class, most first, as the server's tracks count them; none where nothing is tracked.
+ *
+ * @param {Findings} findings
+ * @returns {[string, number][]}
+ */
+export function seen({ extras }) {
+  const tracks = /** @type {{seen?: Record<string, number>} | undefined} */ (extras?.["tracks"]);
+  return Object.entries(tracks?.seen ?? {}).sort((a, b) => b[1] - a[1]);
+}
+
+/**
  * True for the class that stands for "nothing". The server's renderer has the same rule.
  *
  * @param {{class_id: number, class_name: string}} segment

@@ -21,6 +21,11 @@ const LETTERS = { least: 10, most: 16, share: 1 / 36 }; // pixels of the page, a
 /** Boxes are solid unless opacity is below a half, where they begin to fade. @type {import("../layers.js").Draw} */
 export function draw(context, picture, place, brush) {
   filled.draw(context, picture, place, brush);
+  drawFound(context, picture, place, brush);
+}
+
+/** Boxes with their names, without masks. @type {import("../layers.js").Draw} */
+export function drawFound(context, picture, place, brush) {
   if (!picture.findings) return;
   const { least, most, share } = LETTERS;
   const letters = brush.ratio * Math.max(least, Math.min(most, (place.height / brush.ratio) * share));
