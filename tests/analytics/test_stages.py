@@ -64,6 +64,24 @@ def test_a_stage_that_raises_costs_its_own_data_alone(caplog: pytest.LogCaptureF
     assert [record.getMessage().partition(";")[0] for record in caplog.records] == ["stream door: stage broken failed"]
 
 
+class Lasts(CountsRows):
+    def finish(self, reason: str) -> tuple[Event, ...]:
+        return (Event(id="1", stream="door", phase="end", kind="rows", at=0, seq=0, reason=reason),)
+
+
+class FailsToFinish(Lasts):
+    def finish(self, reason: str) -> tuple[Event, ...]:
+        raise ZeroDivisionError
+
+
+def test_what_lasts_ends_once_and_late_frames_pass() -> None:
+    pipeline = Pipeline({"broken": FailsToFinish(), "good": Lasts()})
+    assert [event.reason for event in pipeline.finish("over")] == ["over"]
+    assert pipeline.finish("over again") == ()
+    assert pipeline.apply(frame(0), found(0), CARD).extras == {}, "an event could begin that has no end"
+    assert list(pipeline.failing) == ["stage broken"]
+
+
 def test_a_stage_that_does_not_exist_is_named() -> None:
     with pytest.raises(ConfigError, match="'tracking2'"):
         Pipeline.of(["tracking2"])

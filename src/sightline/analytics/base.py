@@ -17,13 +17,13 @@ import msgspec
 from msgspec import Struct
 
 from sightline.core import registry
+from sightline.core.errors import FAULTS
 from sightline.core.events import Event
 from sightline.core.fence import Fence
 from sightline.core.predictions import Detections, Prediction
 from sightline.core.types import Frame, ModelCard
 
 log = logging.getLogger(__name__)
-
 
 Options: TypeAlias = "Mapping[str, Mapping[str, Any]]"
 """By a stage's name, what its ``create`` gets beside its own defaults."""
@@ -55,6 +55,17 @@ class Stage(ABC):
         A prediction in the answer takes its place from here on; it has the rows of the last one that ``apply`` gave.
         """
         return Staged()
+
+    def revise(self, prediction: Prediction) -> None:
+        """Take the last prediction as an earlier stage gives it anew while nothing moves, such as with ids.
+
+        ``touch`` follows.
+        """
+        return
+
+    def finish(self, reason: str) -> tuple[Event, ...]:
+        """No more frames come, for this reason: end what lasts."""
+        return ()
 
 
 class Applied(NamedTuple):
@@ -92,6 +103,18 @@ class Pipeline:
         """Make new stages of the same names, which know nothing of earlier frames."""
         return Pipeline.of(self._names, self._options) if self._names else self
 
+    def finish(self, reason: str) -> tuple[Event, ...]:
+        """No more frames come, for this reason: end what lasts. A frame that comes nevertheless passes as it is."""
+        events: list[Event] = []
+        with self._lock:
+            stages, self._stages = self._stages, {}
+            for name, stage in stages.items():
+                try:
+                    events += _checked(Staged(events=stage.finish(reason))).events
+                except FAULTS as e:  # what failed on the last frame stays said
+                    self._fence.failed(f"stage {name}", e)
+        return tuple(events)
+
     def changed(self, names: Iterable[str], options: Options) -> Pipeline:
         """Return a pipeline of these stages. Those that are here with the same options stay and know what they know.
 
@@ -112,7 +135,13 @@ class Pipeline:
 
     def touch(self, frame: Frame, prediction: Prediction) -> Applied:
         """Run the stages on a frame in which nothing moved. ``prediction`` is that of the frame before."""
-        return self._run(frame, prediction, lambda stage, _: stage.touch(frame))
+
+        def touch(stage: Stage, found: Prediction) -> Staged:
+            if found is not prediction:
+                stage.revise(found)
+            return stage.touch(frame)
+
+        return self._run(frame, prediction, touch)
 
     def _run(self, frame: Frame, prediction: Prediction, call: Callable[[Stage, Prediction], Staged]) -> Applied:
         if not self._stages:

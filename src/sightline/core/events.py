@@ -31,5 +31,11 @@ class Event(Struct, tag="event", frozen=True, kw_only=True, omit_defaults=True):
     """x1, y1, x2, y2 in pixels of the frame."""
     rule: str = ""
     """Name of the rule, zone or line concerned."""
+    direction: Literal["in", "out", ""] = ""
+    """Which way a line was crossed."""
+    seconds: float | None = None
+    """How long it lasted; told at its end."""
+    speed: tuple[float, float, float] | None = None
+    """Mean speed in metres a second, and between what it lies with 95 %; told at its end where it is known."""
     reason: str = ""
     """Why it ended, where that was not seen: the camera was lost, or the server stopped."""

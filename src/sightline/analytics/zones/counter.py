@@ -1,0 +1,212 @@
+"""Counts what tracked objects do in the zones and over the lines of one stream.
+
+It knows no frames and no tracker: it is told of the objects in each frame, and answers with what happened.
+Time is the frames' clock. How many frames there are between two sights of an object means nothing.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Literal, NamedTuple, TypeAlias
+
+import numpy as np
+
+from sightline.analytics.zones.crossings import Crossing, Crossings
+from sightline.analytics.zones.geometry import Bools, Floats, Outlines
+from sightline.analytics.zones.objects import Objects, Sighting
+from sightline.analytics.zones.register import Key, Kind, Register
+from sightline.analytics.zones.speed import Speed, Speedometer
+from sightline.analytics.zones.totals import Counted, Totals
+from sightline.core.zones import BaseShape, CrossingLine, Zone
+
+LONGEST_S = 3600.0
+"""Seconds that may pass between two frames; a clock that goes further was set."""
+SWEEP_S = 5.0
+"""Time between two looks for objects that may be forgotten."""
+LATELY_S = 2.0
+"""Time over which the speed of who is in a zone is taken."""
+Direction: TypeAlias = Literal["in", "out"]
+
+
+class Happening(NamedTuple):
+    """An object entered or left a zone, or crossed a line."""
+
+    kind: Kind
+    name: str
+    direction: Direction
+    number: int
+    """Tells happenings apart. A visit begins and ends with the same."""
+    track: int
+    class_name: str
+    box: tuple[float, float, float, float]
+    """x1, y1, x2, y2 in pixels, where it was last seen."""
+    seconds: float | None = None
+    """How long it stayed; None but for who leaves a zone."""
+    reason: str = ""
+    """Why a visit ended, where it was not seen to."""
+    speed: Speed | None = None
+    """Its mean speed over the visit, where the zone's place on the ground is known; None but for who leaves."""
+
+
+class ZoneCounter:
+    """Zones and lines of one stream, and what they have counted. One thread at a time."""
+
+    def __init__(
+        self, zones: Mapping[str, Zone] | None = None, lines: Mapping[str, CrossingLine] | None = None
+    ) -> None:
+        self.zones: dict[str, Zone] = {}
+        self.lines: dict[str, CrossingLine] = {}
+        self.register = Register()
+        self._shapes: dict[Key, BaseShape] = {}
+        self._objects = Objects()
+        self._crossings = Crossings()
+        self._outlines: Outlines | None = None
+        self._speedometers: dict[str, Speedometer] = {}
+        """Of the zones whose place on the ground is known."""
+        self._of_class: dict[str, Bools] = {}
+        """Which shapes a class is of concern to."""
+        self._choosy = False
+        """Whether some objects are of no concern to some shapes."""
+        self._clock = self._swept = 0.0
+        """Seconds since the first frame. It never goes back."""
+        self._at: float | None = None
+        """Time of the last frame, on the frames' clock."""
+        self.change(zones or {}, lines or {})
+
+    def change(self, zones: Mapping[str, Zone], lines: Mapping[str, CrossingLine]) -> list[Happening]:
+        """Have these zones and lines from now on. What those of the same name have counted stays."""
+        old, before = self._shapes, {key: n for n, key in enumerate(self._shapes)}
+        self._speedometers = {
+            name: self._speedometers[name] if zone == self.zones.get(name) else Speedometer(zone.points, zone.ground)
+            for name, zone in zones.items()
+            if zone.ground is not None
+        }
+        self.zones, self.lines = dict(zones), dict(lines)
+        self._shapes = {("zone", name): zone for name, zone in zones.items()}
+        self._shapes |= {("line", name): line for name, line in lines.items()}
+        self._of_class, self._outlines = {}, None
+        self._choosy = any(shape.min_size or shape.classes is not None for shape in self._shapes.values())
+        self.register.have(self._shapes)
+        same = {key for key, shape in self._shapes.items() if key in old and shape.anchor == old[key].anchor}
+        self._crossings.reshape(len(self._objects), [before[key] if key in same else None for key in self._shapes])
+        return [
+            self._leave(row, name, self._clock, "the zone was changed" if name in zones else "the zone was removed")
+            for row, name in list(self.register.visits)
+            if ("zone", name) not in same or not self._concerns(self._objects.classes[row], zones[name])
+        ]
+
+    def update(self, at: float, sighting: Sighting, when: float | None = None) -> list[Happening]:
+        """Take in the tracked objects of a frame.
+
+        ``at``: seconds on the frames' clock. ``when``: seconds since 1970 on the clock by whose hours and days it is
+        counted; without it they are those of the frames' clock.
+        """
+        # A clock that is set costs nothing but the time between two frames.
+        self._clock += 0.0 if self._at is None else min(max(0.0, at - self._at), LONGEST_S)
+        self._at, self.register.when = at, at if when is None else when
+        happened: list[Happening] = []
+        if len(sighting.ids):
+            happened += self._see(sighting)
+        for row in self._objects.lost(self._clock):
+            happened += self._lose(row, "it was seen no more")
+        if self._clock - self._swept > SWEEP_S:
+            self._swept = self._clock
+            self._objects.forget(self._clock)
+        return happened
+
+    def finish(self, reason: str) -> list[Happening]:
+        """No more frames come: what waits is decided, and all visits end."""
+        happened: list[Happening] = []
+        for row in np.flatnonzero(self._objects.present).tolist():
+            happened += self._lose(row, reason)
+        self._objects, self._crossings, self._at = Objects(), Crossings(), None
+        self._crossings.reshape(0, [None] * len(self._shapes))
+        return happened
+
+    def counted(self) -> Counted:
+        """Return what was counted so far: the same object until something changes."""
+        return self.register.counted()
+
+    def speeds(self) -> dict[str, dict[str, Speed]]:
+        """Return the speeds of late of who is in the zones whose place on the ground is known, by zone and track."""
+        found: dict[str, dict[str, Speed]] = {name: {} for name in self._speedometers}
+        for row, name in self.register.visits:
+            if name in found and (speed := self._speedometers[name].speed(row, last_s=LATELY_S)) is not None:
+                found[name][str(self._objects.tracks[row])] = speed
+        return found
+
+    def totals(self, kind: Kind, name: str) -> Totals:
+        """Return what a zone or line counted, by hour and day."""
+        return self.register.totals[kind, name]
+
+    def _see(self, sighting: Sighting) -> Iterator[Happening]:
+        anchors, heights = sighting.anchors(), sighting.heights()
+        rows, made = self._objects.place(self._clock, sighting, anchors)
+        if made:
+            self._crossings.reshape(len(self._objects))
+            self._crossings.forget(made)
+        before = self._objects.anchors[rows]
+        self._objects.note(self._clock, rows, sighting, anchors)
+        counts = self._concern(sighting.classes, heights) if self._choosy else None
+        outlines = self._outlines_for(sighting.size)
+        for crossing in self._crossings.step(self._clock, rows, outlines, before, anchors, heights, counts):
+            yield from self._cross(crossing)
+        for name, speedometer in self._speedometers.items():
+            there = [n for n, row in enumerate(rows.tolist()) if (row, name) in self.register.visits]
+            speedometer.note(self._clock, rows[there].tolist(), anchors[there, :2])
+
+    def _lose(self, row: int, reason: str) -> Iterator[Happening]:
+        """An object is gone."""
+        for crossing in self._crossings.gone(row):
+            yield from self._cross(crossing)
+        seen = float(self._objects.seen[row])
+        for name in [name for one, name in self.register.visits if one == row]:
+            yield self._leave(row, name, seen, reason)
+        self._crossings.forget([row], slice(0, len(self.zones)))
+
+    def _cross(self, crossing: Crossing) -> Iterator[Happening]:
+        kind, name = list(self._shapes)[crossing.shape]
+        row, inward = crossing.row, crossing.times > 0
+        class_name = self._objects.classes[row]
+        if kind == "line":
+            self.register.cross(name, class_name, crossing.times)
+            for _ in range(abs(crossing.times)):
+                yield self._happening(kind, name, row, "in" if inward else "out", self.register.number())
+        elif inward:
+            visit = self.register.enter(row, name, class_name, crossing.since)
+            yield self._happening(kind, name, row, "in", visit.number)
+        elif (row, name) in self.register.visits:
+            yield self._leave(row, name, crossing.since, "")
+
+    def _leave(self, row: int, name: str, at: float, reason: str) -> Happening:
+        visit, seconds = self.register.leave(row, name, at)
+        happening = self._happening("zone", name, row, "out", visit.number)
+        speed = None
+        if (speedometer := self._speedometers.get(name)) is not None:
+            speed = speedometer.speed(row)
+            speedometer.forget(row)
+        return happening._replace(seconds=seconds, reason=reason, speed=speed)
+
+    def _happening(self, kind: Kind, name: str, row: int, direction: Direction, number: int) -> Happening:
+        objects = self._objects
+        x1, y1, x2, y2 = objects.boxes[row].round(1).tolist()
+        return Happening(kind, name, direction, number, objects.tracks[row], objects.classes[row], (x1, y1, x2, y2))
+
+    def _concern(self, classes: Sequence[str], heights: Floats) -> Bools:
+        """N x K: whether objects of these classes and heights are of concern to a shape."""
+        for name in set(classes) - self._of_class.keys():
+            wanted = [self._concerns(name, shape) for shape in self._shapes.values()]
+            self._of_class[name] = np.array(wanted, bool)
+        least = np.array([shape.min_size for shape in self._shapes.values()])
+        return np.stack([self._of_class[name] for name in classes]) & (heights[:, None] >= least)
+
+    @staticmethod
+    def _concerns(class_name: str, shape: BaseShape) -> bool:
+        return shape.classes is None or class_name in shape.classes
+
+    def _outlines_for(self, size: tuple[int, int]) -> Outlines:
+        aspect = size[0] / size[1]
+        if self._outlines is None or not math.isclose(self._outlines.aspect, aspect):
+            self._outlines = Outlines(list(self.zones.values()), list(self.lines.values()), aspect)
+        return self._outlines
