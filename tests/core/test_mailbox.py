@@ -59,6 +59,17 @@ async def test_a_reader_without_a_task_is_told_and_takes() -> None:
     assert (box.accepted, box.dropped) == (2, 0)
 
 
+async def test_after_its_end_what_waits_can_be_read() -> None:
+    box: Mailbox[int] = Mailbox(2)
+    box.put(1)
+    box.end("stopping")
+    assert box.put(2) == 2
+    assert await box.get() == 1
+    with pytest.raises(StreamEnded, match="stopping"):
+        await box.get()
+    assert (box.accepted, box.dropped) == (1, 0)
+
+
 def test_size_must_be_positive() -> None:
     with pytest.raises(ValueError, match="at least 1"):
         Mailbox(0)

@@ -89,6 +89,14 @@ NEEDS = {
     "PATCH /api/streams/{stream}": PUBLISH,
     "GET /api/streams/{stream}/thumbnail.jpg": VIEW,
     "GET /api/streams/{stream}/in-browser": PUBLISH,
+    "GET /api/streams/{stream}/zones": EITHER,
+    "GET /api/streams/{stream}/heatmap.png": VIEW,
+    "PUT /api/streams/{stream}/zones/{name}": PUBLISH,
+    "PUT /api/streams/{stream}/lines/{name}": PUBLISH,
+    "POST /api/streams/{stream}/zones/{name}/reset": PUBLISH,
+    "POST /api/streams/{stream}/lines/{name}/reset": PUBLISH,
+    "DELETE /api/streams/{stream}/zones/{name}": PUBLISH,
+    "DELETE /api/streams/{stream}/lines/{name}": PUBLISH,
     "GET /api/camera/{stream}/stats": EITHER,
     "GET /api/models": ANYBODY_KNOWN,
     "GET /api/models/{name}/file": ANYBODY_KNOWN,
@@ -132,6 +140,8 @@ CHANNELS = {"whip": {"ping", "clock", "settings", "background"}, "whep": {"ping"
 BODIES: dict[str, Any] = {
     "POST /api/tickets": {"role": "view", "stream": HERE},
     "PATCH /api/streams/{stream}": {"max_fps": 5},
+    "PUT /api/streams/{stream}/zones/{name}": {"points": [[0, 0], [1, 0], [1, 1]]},
+    "PUT /api/streams/{stream}/lines/{name}": {"points": [[0, 0], [1, 0]]},
 }
 REFUSED = {401: "nobody", 403: "no right"}
 

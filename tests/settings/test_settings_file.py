@@ -111,3 +111,31 @@ def test_the_cache_is_where_this_system_has_caches(tmp_path: Path, monkeypatch: 
     assert sys.platform == "darwin" or cache_folder().is_relative_to(tmp_path / "mine")
     monkeypatch.setenv("SIGHTLINE_CACHE", str(tmp_path / "named"))
     assert cache_folder() == load_settings().cache == tmp_path / "named"
+
+
+def test_zones_and_lines_of_a_stream(tmp_path: Path) -> None:
+    (tmp_path / "sightline.toml").write_text(
+        "[streams.door.zones.drive]\npoints = [[0, 0], [1, 0], [1, 1]]\nclasses = ['car']\n"
+        "[streams.door.lines.gate]\npoints = [[0, 0.5], [1, 0.5]]\n"
+    )
+    door = load_settings().streams["door"]
+    assert door.zones["drive"].points == ((0, 0), (1, 0), (1, 1))
+    assert (door.zones["drive"].classes, door.lines["gate"].classes) == (("car",), None)
+
+
+@pytest.mark.parametrize(
+    ("table", "told"),
+    [
+        ("zones.a]\npoints = [[0, 0], [1, 1]]", "streams.door.zones.a.points: got 2 points; expected 3 to 100"),
+        ("zones.a]\npoints = [[0, 0], [1, 1], [nan, 0]]", "zones.a.points: got [nan, 0] as point 3; expected x and y"),
+        ("lines.a]\npoints = [[0, 0], [1, 1], [1, 0]]", "streams.door.lines.a.points: got 3 points; expected 2"),
+        ("lines.a]\npoints = [[0, 0], [1, 1]]\nto = 1", "streams.door.lines.a.to"),
+        ("zones.a]\ncolor = 'red'", "streams.door.zones.a.points"),
+        ("zones.'a b']\npoints = [[0, 0], [1, 1], [1, 0]]", "streams.door.zones.a b"),
+    ],
+)
+def test_a_zone_that_is_none_is_named(tmp_path: Path, table: str, told: str) -> None:
+    (tmp_path / "sightline.toml").write_text(f"[streams.door.{table}\n")
+    with pytest.raises(ConfigError) as caught:
+        load_settings()
+    assert told in caught.value.message

@@ -11,6 +11,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from sightline.analytics.zones.totals import Counted
+from sightline.cli.zones_file import told
 from sightline.core.metrics import Rate
 from sightline.core.types import ModelCard
 from sightline.offline.run import Tally
@@ -60,8 +62,16 @@ class Display:
             self._told = time.monotonic()
             self._console.print(self._line(tally, done), soft_wrap=True, markup=False)
 
-    def summary(self, tally: Tally, card: ModelCard, wanted: dict[str, str], *, stopped: bool) -> None:
-        """Show what was done, found and written."""
+    def summary(
+        self,
+        tally: Tally,
+        card: ModelCard,
+        wanted: dict[str, str],
+        *,
+        stopped: bool,
+        counted: Counted | None = None,
+    ) -> None:
+        """Show what was done, found, counted and written."""
         self._end_bar()
         seconds = max(time.monotonic() - self._began, 1e-3)
         how = "stopped" if stopped else "done"
@@ -76,6 +86,8 @@ class Display:
             figures = f"{mean:.1f} ms a frame, 95 % under {tally.percentile(0.95):.1f} ms"
             self._say("model", f"{card.name}, {figures}")
             self._say("found", _found(tally))
+        for what, text in told(counted) if counted is not None else ():
+            self._say(what, text)
         if tally.instead is not None:
             self._say("drawn", tally.instead)
         for name, target in wanted.items():

@@ -12,16 +12,19 @@ from pathlib import Path
 from types import FrameType
 from typing import Annotated, Any
 
+import msgspec
 import typer
 
+from sightline.analytics.zones.totals import Counted
 from sightline.cli.ensure_weights import provide
 from sightline.cli.options import NOTHING, Given, options_for, with_settings
+from sightline.cli.zones_file import read_zones
 from sightline.core.errors import ConfigError, SinkError
 from sightline.core.registry import load
 from sightline.core.types import check_stream_name
 from sightline.settings.settings import load_settings
 from sightline.settings.stream import Tracking
-from sightline.sinks.base import Sink
+from sightline.sinks.base import Sink, writable_file, writing
 from sightline.sources.base import Source, open_source
 from sightline.zoo import loader
 from sightline.zoo.options import options_of
@@ -41,6 +44,13 @@ def run(
     ] = None,
     jsonl: Annotated[str | None, typer.Option(help="Write one JSON line per frame to this file; - is stdout.")] = None,
     masks: Annotated[str | None, typer.Option(help="Write a class map of each frame, as PNG, to this folder.")] = None,
+    zones: Annotated[
+        Path | None,
+        typer.Option(help="Count in the zones and over the lines of this TOML or JSON file; see docs/analytics.md."),
+    ] = None,
+    counts: Annotated[
+        str | None, typer.Option(help="Write what --zones counted, as JSON, to this file; - is stdout.")
+    ] = None,
     mode: Annotated[str, typer.Option(help="How --save draws; see docs/gallery.md.")] = "auto",
     opacity: Annotated[
         float | None,
@@ -68,9 +78,10 @@ def run(
 ) -> None:
     """Put a video, pictures or a camera through a model and write what it finds.
 
-    Ctrl-C stops at any moment and leaves complete files. Only --jsonl - writes to standard output.
+    Ctrl-C stops at any moment and leaves complete files. Only --jsonl - and --counts - write to standard output.
     """
     # Imported here, as otherwise a broken OpenCV would stop `sightline doctor` as well.
+    from sightline.analytics.zones.board import ZoneBoard
     from sightline.cli.progress import Display
     from sightline.offline.run import Run
     from sightline.renderers.base import default_opacity, modes
@@ -80,6 +91,11 @@ def run(
         raise ConfigError(f"--mode {mode}: expected one of {', '.join(modes())}")
     default_opacity(mode)  # a broken renderer says so before the work begins
     settings = load_settings(**given)
+    board = None if zones is None else ZoneBoard("run", *read_zones(zones))
+    if counts is not None and board is None:
+        raise ConfigError(f"--counts {counts} without --zones: expected a file of zones and lines to count in")
+    if counts == jsonl == "-":
+        raise ConfigError("--jsonl - and --counts -: expected one of them on standard output")
     provide(settings)
     loader.check_model(settings.model, options_of(settings))
     targets = {"video" if save is None else _saving(save): save, "jsonl": jsonl, "masks": masks}
@@ -87,7 +103,9 @@ def run(
     with StopSignal() as stop, ExitStack() as stack:
         opened = open_source(source)
         opened = stack.enter_context(LastingSource(source, opened) if opened.live else opened)
-        _check_targets(source, list(wanted.values()))
+        if counts is not None and counts != "-":
+            writable_file(counts)
+        _check_targets(source, [*wanted.values(), *([counts] if counts else [])])
         if save is not None and "pictures" in wanted:
             _check_pictures(source, opened, Path(save))
         name = check_stream_name(stream) if stream is not None else stream_name(opened.name)
@@ -108,11 +126,15 @@ def run(
             opacity=None if opacity is None else opacity / 100,
             stages=() if chosen is None else chosen.stages,
             tracking=Tracking() if chosen is None else chosen,
+            zones=board,
         )
         try:
             job.go(stop.asked, lambda: display.update(job.tally))
         finally:
-            display.summary(job.tally, ready.card, wanted, stopped=stop.asked())
+            counted = None if board is None else board.counted()
+            display.summary(job.tally, ready.card, wanted, stopped=stop.asked(), counted=counted)
+        if counts is not None and counted is not None:
+            _write_counts(counts, counted)
     if stop.signal is not None:
         raise typer.Exit(128 + stop.signal)
 
@@ -162,6 +184,15 @@ def _open_sinks(wanted: dict[str, str], stack: ExitStack) -> list[Sink]:
         sinks.append(load("sinks", name).open(target))
         stack.callback(_quietly(sinks[-1].close))
     return sinks
+
+
+def _write_counts(target: str, counted: Counted) -> None:
+    data = msgspec.json.format(msgspec.json.encode(counted), indent=1) + b"\n"
+    if target == "-":
+        sys.stdout.buffer.write(data)
+        return
+    with writing(target):
+        Path(target).write_bytes(data)
 
 
 def _quietly(close: Callable[[], None]) -> Callable[[], None]:

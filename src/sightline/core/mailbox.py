@@ -42,7 +42,7 @@ class Mailbox(Generic[T]):
 
     @property
     def closed(self) -> bool:
-        """True after ``close``."""
+        """True after ``close`` or ``end``."""
         return self._ended is not None
 
     def put(self, item: T) -> T | None:
@@ -79,13 +79,18 @@ class Mailbox(Generic[T]):
             self._waiting = asyncio.get_running_loop().create_future()
             await self._waiting
 
+    def end(self, reason: str) -> None:
+        """Take no more. What waits can still be read; then readers get StreamEnded."""
+        if self._ended is None:
+            self._ended = reason
+            self._changed()
+
     def close(self, reason: str = "closed") -> None:
         """Close the mailbox. What waits is dropped and counted; readers get StreamEnded."""
         if self._ended is None:
-            self._ended = reason
             self.dropped += len(self._items)
             self._items.clear()
-            self._changed()
+            self.end(reason)
 
     def _changed(self) -> None:
         if self._waiting is not None and not self._waiting.done():

@@ -212,6 +212,11 @@ def encode_jpeg(image: Image, quality: int = 80) -> bytes:
     return _imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])
 
 
+def encode_overlay(image: NDArray[np.uint8], size: tuple[int, int]) -> bytes:
+    """Encode h x w x 4 BGR and opacity as PNG, enlarged smoothly to a width and a height."""
+    return _imencode(".png", cv2.resize(image, size, interpolation=cv2.INTER_CUBIC).astype(np.uint8), [])
+
+
 def encode_mask(mask: NDArray[np.uint8]) -> bytes:
     """Encode h x w ids as an 8-bit greyscale PNG."""
     return _imencode(".png", mask, _MASK_PARAMS)

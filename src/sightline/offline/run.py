@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from sightline.analytics.base import Pipeline
+from sightline.analytics.zones.board import ZoneBoard
 from sightline.core.mailbox import Pipe
 from sightline.core.predictions import Prediction
 from sightline.core.types import Frame, FrameResult
@@ -99,18 +100,22 @@ class Run:
         opacity: float | None = None,
         stages: Sequence[str] = (),
         tracking: Tracking = UNTRACKED,
+        zones: ZoneBoard | None = None,
     ) -> None:
         """``latest``: take the source at its own pace and skip what the model can't keep up with.
 
         ``mode`` and ``opacity``: how to draw for the sinks that want it drawn, see ``renderers.base.draw``.
-        ``stages``: the steps after the model, by name, besides what ``tracking`` asks for.
+        ``stages``: the steps after the model, by name, besides what ``tracking`` asks for. ``zones``: what counts, and
+        has counted in the end.
         """
         self.tally = Tally()
         self._source = source
         self._model = model
         self._sinks = sinks
         self._stream = stream
-        self._pipeline = Pipeline.of(tracking.with_tracks(stages), tracking.stage_options(itertools.count(1)))
+        counting = () if zones is None or "zones" in stages else ("zones",)
+        options = tracking.stage_options(itertools.count(1)) | {"zones": {"board": zones}}
+        self._pipeline = Pipeline.of((*tracking.with_tracks(stages), *counting), options)
         self._latest = latest
         self._mode = mode
         self._opacity = opacity
@@ -197,6 +202,7 @@ class Run:
                     for sink in self._sinks:
                         sink.write(entry)
                     self.tally.add(entry.result, item.model_ms)
+            self._pipeline.finish("the source is at its end")
         finally:
             self._predicted.close()
 

@@ -24,7 +24,7 @@ from sightline.security.connections import Connections
 from sightline.security.origin import OriginMiddleware
 from sightline.security.tokens import Store
 from sightline.server import errors, pages
-from sightline.server.api import cameras, client_inference, models, openapi, predict, session, stats, streams
+from sightline.server.api import cameras, client_inference, models, openapi, predict, session, stats, streams, zones
 from sightline.server.assets import PackedApi
 from sightline.server.downloads import Downloads
 from sightline.server.head import HeadMiddleware
@@ -66,6 +66,8 @@ def create_app(settings: Settings, *, load: LoadByKey | None = None) -> FastAPI:
         drawing = state.drawing = Drawing(settings.jpeg_quality)
         async with AsyncExitStack() as stack:
             stack.callback(drawing.close)
+            await hub.zones.load()
+            stack.push_async_callback(hub.zones.close)
             stack.push_async_callback(hub.supervisor.close)
             try:
                 for transport in registry.plugins("transports").values():
@@ -79,6 +81,7 @@ def create_app(settings: Settings, *, load: LoadByKey | None = None) -> FastAPI:
             hub.supervisor.start("hub", hub.run, essential=True)
             hub.supervisor.start("adaptation", partial(adapt, hub), essential=True)
             hub.supervisor.start("access", access.run, essential=True)
+            hub.supervisor.start("saving of zones", hub.zones.run)
             if state.certificate is not None and state.tls is not None:
                 hub.supervisor.start("certificate", partial(state.certificate.keep, state.tls))
             yield
@@ -106,7 +109,7 @@ def create_app(settings: Settings, *, load: LoadByKey | None = None) -> FastAPI:
         page=pages.error_page,
     )
     errors.add(app)
-    for part in (stats, streams, cameras, models, session, client_inference, predict):
+    for part in (stats, streams, zones, cameras, models, session, client_inference, predict):
         app.include_router(part.router)
     pages.add(app)
     openapi.add(app, tokens=access.enabled)

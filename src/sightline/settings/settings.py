@@ -25,6 +25,7 @@ from pydantic_settings import (
 from sightline import profiles
 from sightline.core.errors import ConfigError
 from sightline.core.types import STREAM_NAME
+from sightline.core.zones import MOST_SHAPES, CrossingLine, ShapeName, Zone
 from sightline.profiles import WEIGHTS_URL
 from sightline.settings.outputs import OutputTable
 from sightline.settings.presets import PRESETS, PresetName
@@ -49,6 +50,8 @@ class StreamDefaults(Choices, Tracking):
     max_fps: float | None = Field(None, ge=0.1, le=240)
     stages: tuple[str, ...] = Field((), max_length=16)
     """Steps after the model, in order: names of files in ``analytics/``."""
+    zones: dict[ShapeName, Zone] = Field({}, max_length=MOST_SHAPES)
+    lines: dict[ShapeName, CrossingLine] = Field({}, max_length=MOST_SHAPES)
 
 
 class IceServer(BaseModel):
@@ -89,7 +92,8 @@ class Settings(BaseSettings):
         description="Address under which a proxy with TLS offers this server: https://HOST.",
     )
     data: Path | None = Field(
-        None, description="Folder of tokens and certificates; default: sightline in your own data folder."
+        None,
+        description="Folder of tokens, certificates, zones and counts; default: sightline in your own data folder.",
     )
     insecure: bool = Field(False, description="Allow a non-loopback `host` without TLS and tokens.")
     allowed_hosts: tuple[str, ...] = Field(
@@ -155,8 +159,8 @@ class Settings(BaseSettings):
     streams: dict[StreamName, StreamDefaults] = Field(
         {},
         description="[streams.NAME] tables of the file: priority (-100 to 100; higher comes first), max_fps, stages "
-        "(steps after the model, such as counts), and what can be chosen live too: track, track_lost_s, track_confirm "
-        "(see docs/analytics.md), model, engine, imgsz, confidence, iou, max_detections, classes.",
+        "(steps after the model, such as counts), zones and lines (see docs/analytics.md), and what can be chosen live "
+        "too: track, track_lost_s, track_confirm, model, engine, imgsz, confidence, iou, max_detections, classes.",
     )
     models: dict[ModelName, str] = Field(
         {}, description="More models, for `model` and to be chosen for a stream: a table of name = path."
@@ -335,7 +339,7 @@ def _with_consequences(settings: Settings) -> Settings:
 
 
 def data_folder(settings: Settings | None = None) -> Path:
-    """Folder of tokens and certificates in these settings (default: those of file and environment)."""
+    """Folder of tokens, certificates and zones in these settings (default: those of file and environment)."""
     folder = (settings or load_settings()).data
     if folder is not None:
         return folder
@@ -379,6 +383,8 @@ def _describe(problem: dict[str, Any]) -> str:
     if key.startswith("sources"):  # an address may hold a password
         what = "a stream's name of 1 to 64 letters, digits, '_' or '-'" if key.endswith("[key]") else "a source"
         return f'setting {key.removesuffix(".[key]")}: expected {what}, as in door = "rtsp://camera.lan/1"'
+    if problem["type"] == "value_error":
+        return f"setting {key}: {problem['ctx']['error']}"
     field = Settings.model_fields.get(key)
     expected = f"; {problem['msg']}"
     if field is not None and problem["type"] == "string_pattern_mismatch":  # a pattern says little to a person

@@ -33,6 +33,7 @@ from sightline.settings.stream import Tracking, check
 from sightline.streams.model_switch import NEEDS_MODEL, ModelSwitch
 from sightline.streams.publisher import Publisher, Subscription
 from sightline.streams.stream import Listeners, Stream
+from sightline.streams.zones import ZoneStore
 from sightline.wire.messages import SettingsRefused
 
 log = logging.getLogger(__name__)
@@ -55,6 +56,8 @@ class Hub:
         self.listeners = Listeners()
         self.past = Ledger()
         """Ledger of all streams that are forgotten."""
+        self.zones = ZoneStore(settings)
+        """Zones and lines of all streams, live or not."""
         self.stopping: str | None = None
         self._streams: dict[str, Stream] = {}
         self._track_ids = itertools.count(1)
@@ -201,6 +204,8 @@ class Hub:
             for stream in list(self._streams.values()):
                 with stream.fence.around("news of the model", f"stream {stream.name}: "):
                     self._watch_model(stream)
+                with stream.fence.around("zones", f"stream {stream.name}: "):
+                    stream.emit(*stream.zones.rest())
 
     def _watch_model(self, stream: Stream) -> None:
         stream.model.hurry()
@@ -223,11 +228,13 @@ class Hub:
         """Stop: let nobody new in, and end every mailbox with the reason."""
         self.stopping = reason
         self.supervisor.closing = True
+        for stream in self._streams.values():
+            stream.finish(reason)
         of_streams = (s for stream in self._streams.values() for s in stream.subscriptions)
         for subscription in [*self.listeners.results, *of_streams]:
             subscription.mailbox.close(reason)
         for mailbox in self.listeners.events:
-            mailbox.close(reason)
+            mailbox.end(reason)  # with the ends of what lasted
         for stream in self._streams.values():
             if stream.publisher is not None:
                 with suppress(*FAULTS):  # one session that can't be ended must not keep the others from it
@@ -263,6 +270,7 @@ class Hub:
             stages=() if given is None else given.stages,
             tracking=Tracking() if given is None else given,
             ids=self._track_ids,
+            zones=self.zones.board(name),
         )
         self._streams[name] = stream
         stream.model.options = self.model_switch.defaults

@@ -10,6 +10,7 @@ from contextlib import suppress
 from functools import partial
 
 from sightline.analytics.base import Pipeline
+from sightline.analytics.zones.board import ZoneBoard
 from sightline.core.errors import FAULTS, BadImage, TooLarge, told
 from sightline.core.events import Event
 from sightline.core.fence import Fence
@@ -46,6 +47,12 @@ class Listeners:
         """Mailboxes that want a stream's events."""
         return [mailbox for mailbox, wanted in self.events.items() if wanted in (None, name)] if self.events else []
 
+    def emit(self, *events: Event) -> None:
+        """Give events to whoever listens for those of their streams."""
+        for event in events:
+            for mailbox in self.events_of(event.stream):
+                mailbox.put(event)
+
 
 class StreamLimits:
     """Limits of what a stream takes of the server."""
@@ -72,8 +79,12 @@ class Stream:
         stages: tuple[str, ...] = (),
         tracking: Tracking = UNTRACKED,
         ids: Iterator[int] | None = None,
+        zones: ZoneBoard | None = None,
     ) -> None:
-        """``stages``: names of the steps after the model. ``ids``: where the ids of tracks come from, each once."""
+        """``stages``: names of the steps after the model. ``ids``: where the ids of tracks come from, each once.
+
+        ``zones``: its zones and lines, which outlive it.
+        """
         self.name = name
         self.publisher: Publisher | None = None
         self.meters = Meters(name)
@@ -86,6 +97,7 @@ class Stream:
         """Why nothing comes of a publisher that stays, or that was cut off in the background: see ``pause``."""
         self.ended_at: float | None = None
         """``time.monotonic()`` when the last publisher left; None while there is one, or where none came yet."""
+        self.zones = ZoneBoard(name) if zones is None else zones
         self.pipeline = Pipeline()
         """The stages after the model, new for each publisher."""
         self._stages = stages
@@ -121,8 +133,8 @@ class Stream:
 
     @property
     def wanted(self) -> bool:
-        """True if anybody wants results. A stream that nobody wants is neither decoded nor inferred."""
-        if self.subscriptions or self.listeners.results or self.listeners.events_of(self.name):
+        """True if anybody wants results, or they are counted. Otherwise it is neither decoded nor inferred."""
+        if not self.zones.empty or self.subscriptions or self.listeners.results or self.listeners.events_of(self.name):
             return True
         return self.publisher is not None and self.publisher.wants_results
 
@@ -150,12 +162,15 @@ class Stream:
     def track(self, tracking: Tracking) -> None:
         """Follow objects in this way from now on. Other stages go on as they were."""
         self.tracking = tracking
-        self.pipeline = self.pipeline.changed(tracking.with_tracks(self._stages), tracking.stage_options(self._ids))
+        names = tracking.with_tracks(self._stages)
+        options = tracking.stage_options(self._ids) | {"zones": {"board": self.zones}}
+        self.pipeline = self.pipeline.changed(names if "zones" in names else (*names, "zones"), options)
 
     # From the publisher's side
 
     def start(self, publisher: Publisher) -> None:
         """A publisher takes the stream."""
+        self.finish("another camera took its place")
         self.pipeline = self.pipeline.renewed()
         self.publisher = publisher
         self.paused = self.ended_at = None
@@ -251,14 +266,16 @@ class Stream:
         self._tell(result)
         for listener in self.listeners.results:
             listener.mailbox.put(result)
-        for event in result.events:
-            self.emit(event)
+        self.emit(*result.events)
         self._after_worker()
 
-    def emit(self, event: Event) -> None:
-        """Give an event to whoever listens for this stream's."""
-        for mailbox in self.listeners.events_of(self.name):
-            mailbox.put(event)
+    def emit(self, *events: Event) -> None:
+        """Give events to whoever listens for this stream's."""
+        self.listeners.emit(*events)
+
+    def finish(self, reason: str) -> None:
+        """End what lasts in the stages. Frames that still come to them pass as they are."""
+        self.emit(*self.pipeline.finish(reason))
 
     def fail(self, frame: Frame, message: str) -> None:
         """The worker could not make a result of a frame."""
@@ -287,6 +304,7 @@ class Stream:
                 self._tell_end()
 
     def _tell_end(self) -> None:
+        self.finish("the camera is gone")
         self._tell(CAMERA_GONE if self.paused is None else self.status)
 
     # To all peers

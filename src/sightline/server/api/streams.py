@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, TypeAlias
 
 from fastapi import APIRouter, Request, Response
-from fastapi.exceptions import RequestValidationError
-from fastapi.routing import APIRoute
 from pydantic import BaseModel, Field
 
 from sightline.core.errors import BadRequest, BadSetting, LimitReached, ModelError, StreamNotFound, Superseded
 from sightline.core.openapi import gives, refusals
 from sightline.core.types import ModelCard
 from sightline.security.authorization import access_of, needs
+from sightline.server.api.checked import CheckedRoute
 from sightline.server.api.schemas import Ready
 from sightline.server.state import ServerState, state_of
 from sightline.settings.presets import PresetName
@@ -31,22 +30,9 @@ MOST_WORDS = 200
 """Characters of a trouble that are told."""
 
 
-class _SettingsRoute(APIRoute):
-    """A route whose body is a stream's settings: what is wrong in it is told as a BadSetting."""
-
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        handle = super().get_route_handler()
-
-        async def checked(request: Request) -> Response:
-            try:
-                return await handle(request)
-            except RequestValidationError as e:
-                first = e.errors()[0]
-                if len(first["loc"]) > 1 and first["type"] != "json_invalid":
-                    raise bad_setting(first) from None
-                raise
-
-        return checked
+class _SettingsRoute(CheckedRoute):
+    def told(self, problem: Mapping[str, Any]) -> BadSetting:
+        return bad_setting(problem)
 
 
 changes = APIRouter(route_class=_SettingsRoute)

@@ -1,0 +1,35 @@
+"""Routes whose body is settings: what is wrong in it is told as a BadSetting."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any
+
+from fastapi import Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
+
+from sightline.core.errors import BadSetting
+
+
+class CheckedRoute(APIRoute):
+    """Inherit from it and say how a mistake is told."""
+
+    def told(self, problem: Mapping[str, Any]) -> BadSetting:
+        """Convert a pydantic error into a BadSetting."""
+        raise NotImplementedError
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Return the route's handler."""
+        handle = super().get_route_handler()
+
+        async def checked(request: Request) -> Response:
+            try:
+                return await handle(request)
+            except RequestValidationError as e:
+                first = e.errors()[0]
+                if len(first["loc"]) > 1 and first["type"] != "json_invalid":
+                    raise self.told(first) from None
+                raise
+
+        return checked
