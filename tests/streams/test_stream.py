@@ -173,6 +173,19 @@ async def test_a_camera_in_the_background_is_told_as_such_also_after_it_was_cut_
         assert stream.status == told
 
 
+async def test_a_pause_is_told_again_after_the_results_that_come_later() -> None:
+    hub = make_hub()
+    stream = hub.take("door", camera := Recorder())
+    async with hub.subscribe("door", backlog=1) as viewer:
+        stream.put(frame(0))
+        taken = stream.take()
+        assert taken is not None
+        stream.hide(camera, True)
+        stream.deliver(result(taken.frame))
+        assert await viewer.mailbox.get() == stream.status
+        assert stream.status.state == "waiting"
+
+
 async def test_limits_say_which_limit() -> None:
     hub = make_hub(max_streams=1, max_viewers=1)
     async with hub.publish("a", Recorder()):

@@ -302,6 +302,8 @@ class Stream:
             self.model.busy(False)
             if self.publisher is None:
                 self._tell_end()
+            elif self.paused is not None:  # the result came after the pause: without this it would look live
+                self._tell(self.status)
 
     def _tell_end(self) -> None:
         self.finish("the camera is gone")
