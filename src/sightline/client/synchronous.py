@@ -98,9 +98,9 @@ class Client:
             while (answer := self._run(steps.next())) is not None:
                 yield answer
         finally:
-            with contextlib.suppress(Unreachable):  # closed already
+            with contextlib.suppress(Unreachable):  # the client was closed, and closes what is open
                 self._run(steps.close())
-            self._open.discard(steps)
+                self._open.discard(steps)
 
     def _run(self, work: Coroutine[Any, Any, T]) -> T:
         with self._lock:
