@@ -39,7 +39,7 @@ async def test_the_card_says_that_a_camera_is_reconnected_and_the_viewer_shows_i
         with RtspServer(port, size=(320, 240)):
             await expect(card).to_have_attribute("data-state", "resting")  # fault 42: healthy, and nobody watches
             await expect(card).to_contain_text("Resting")
-            await expect(card.locator("dl")).to_have_text(re.compile(r"fps\D+processing.*dropped–$"))
+            await expect(card.locator("dl")).to_have_text(re.compile(r"fps\D+processing.*dropped\u2013$"))
             await expect(card.locator("img")).to_be_visible()
             await banner.get_by_role("link", name="Watch it").click()
             await expect(viewer.locator("body")).to_have_attribute("data-state", "live")
