@@ -244,11 +244,14 @@ class Tracker:
         self._trails = np.concatenate([self._trails, np.full((len(seen), TRAIL, 2), np.nan, np.float32)])
 
     def _trace(self) -> None:
-        """Keep where the objects stand, the middle of their lower edge."""
+        """Keep where the objects stand, the middle of their lower edge, and where they were seen first."""
         self._since_place += self._step
         if self._since_place >= TRAIL_STEP_S:
             self._since_place = 0.0
             self._trails[:, :-1] = self._trails[:, 1:]
+        else:
+            second = np.isnan(self._trails[:, -2, 0])
+            self._trails[second, -2] = self._trails[second, -1]
         x, y, _, height = self._tracks[:, SEEN].T
         self._trails[:, -1, 0] = x
         self._trails[:, -1, 1] = y + height / 2

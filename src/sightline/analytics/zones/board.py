@@ -222,4 +222,5 @@ def tracked(objects: Detections, card: ModelCard, size: tuple[int, int]) -> Sigh
         [card.label(class_id) for class_id in objects.class_id[rows].tolist()],
         objects.xyxy[rows].astype(np.float64),
         size,
+        None if objects.trails is None else objects.trails[rows],
     )

@@ -102,10 +102,13 @@ class ZoneCounter:
         ``at``: seconds on the frames' clock. ``when``: seconds since 1970 on the clock by whose hours and days it is
         counted; without it they are those of the frames' clock.
         """
+        happened: list[Happening] = []
+        self.register.when = at if when is None else when
+        if (earlier := sighting.before_ids(self._objects.ids)) is not None:
+            happened += self._see(earlier)  # at the time of the frame before, or longer ago
         # A clock that is set costs nothing but the time between two frames.
         self._clock += 0.0 if self._at is None else min(max(0.0, at - self._at), LONGEST_S)
-        self._at, self.register.when = at, at if when is None else when
-        happened: list[Happening] = []
+        self._at = at
         if len(sighting.ids):
             happened += self._see(sighting)
         for row in self._objects.lost(self._clock):

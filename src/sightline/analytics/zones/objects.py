@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -12,8 +12,9 @@ from sightline.analytics.zones.geometry import Floats
 
 GONE_S = 1.0
 """Time without a sight of it after which an object is gone. Until then a new track of its class may go on for it."""
-REMEMBERED_S = 30.0
-"""Time without a sight after which an object is forgotten: until then it goes on under its own id."""
+REMEMBERED_S = 60.0
+"""Time without a sight after which an object is forgotten, as long as a track may be lost: until then it goes on under
+its own id."""
 MOST = 2048
 """Objects that are remembered."""
 REACH = 0.5
@@ -36,6 +37,23 @@ class Sighting(NamedTuple):
     """N x 4: x1, y1, x2, y2 in pixels."""
     size: tuple[int, int]
     """Width and height of the frame."""
+    trails: NDArray[np.float32] | None = None
+    """Where each stood before, if that is known: see ``Detections.trails``."""
+
+    def before_ids(self, known: Container[int]) -> Sighting | None:
+        """Return where the objects that are not known were first seen, before they had an id; None for nowhere."""
+        new = [] if self.trails is None else [n for n, track in enumerate(self.ids) if track not in known]
+        if not new or self.trails is None:
+            return None
+        trails, boxes = self.trails[new].astype(np.float64), self.boxes[new]
+        first = np.argmax(np.isfinite(trails[:, :, 0]), axis=1)
+        moved = trails[np.arange(len(new)), first] - trails[:, -1]
+        there = np.flatnonzero(moved.any(axis=1) & np.isfinite(moved).all(axis=1))
+        if not len(there):
+            return None
+        rows = [new[n] for n in there.tolist()]
+        boxes = boxes[there] + np.tile(moved[there], 2)
+        return Sighting([self.ids[n] for n in rows], [self.classes[n] for n in rows], boxes, self.size)
 
     def anchors(self) -> Floats:
         """N x 3: x of the middle, y of the lower edge and of the middle, from 0 to 1 of the frame."""
