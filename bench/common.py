@@ -67,8 +67,10 @@ def cpu_seconds(process: psutil.Process) -> float:
 
 
 def family_cpu(process: psutil.Process) -> float:
-    """CPU seconds of a process and its children."""
-    return sum(map(cpu_seconds, (process, *process.children(recursive=True))))
+    """CPU seconds of a process and its children, those that have ended too."""
+    ended = process.cpu_times()
+    ended_s = float(getattr(ended, "children_user", 0.0) + getattr(ended, "children_system", 0.0))
+    return ended_s + sum(map(cpu_seconds, (process, *process.children(recursive=True))))
 
 
 @dataclass

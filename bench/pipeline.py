@@ -1,4 +1,4 @@
-"""Overhead of the server: its CPU-seconds per processed frame, against a bare loop of the same work.
+"""Overhead of the server with its model: CPU-seconds per processed frame, against a bare loop of the same work.
 
 The loop only decodes, preprocesses, runs the engine and postprocesses, in its own process with the same engine and
 threads. The server is a real ``sightline serve``. Its publishers live in another process, are paced by their answers
@@ -17,7 +17,7 @@ from statistics import median
 
 import psutil
 
-from common import MODEL, Pipe, Served, asset, child, clip_jpegs, cpu_seconds, save, serving
+from common import MODEL, Pipe, Served, asset, child, clip_jpegs, cpu_seconds, family_cpu, save, serving
 from peers import saturate
 from sightline.media import codecs
 from sightline.models.base import GraphModel
@@ -74,9 +74,9 @@ def measure_server(part: Part, server: Served, seconds: float, jpegs: Sequence[b
     begun = server.get()["processed_frames"]
     with child(saturate, server.ws, part.publishers, part.viewers, jpegs):
         server.until(lambda stats: stats["processed_frames"] >= begun + 20 * part.publishers)
-        before, started, cpu = server.get(), time.monotonic(), cpu_seconds(server.process)
+        before, started, cpu = server.get(), time.monotonic(), family_cpu(server.process)
         time.sleep(seconds)
-        cpu, took, after = cpu_seconds(server.process) - cpu, time.monotonic() - started, server.get()
+        cpu, took, after = family_cpu(server.process) - cpu, time.monotonic() - started, server.get()
     frames = after["processed_frames"] - before["processed_frames"]
     part.cpu_ms.append(cpu / frames * 1000)
     part.fps.append(frames / took)

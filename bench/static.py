@@ -13,7 +13,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from common import MODEL, asset, child, cpu_seconds, save, serving
+from common import MODEL, asset, child, family_cpu, save, serving
 from peers import camera
 from sightline.core.types import Encoded, Frame
 from sightline.inference.static_scene import difference, thumbnail
@@ -71,9 +71,9 @@ def main() -> None:
         for skip in ("--static-skip", "--no-static-skip"):
             with serving("--model", str(asset(MODEL)), skip) as server, child(camera, server.ws, "bench", FPS, jpegs):
                 server.until(lambda stats: stats["processed_frames"] >= 30)
-                begun, cpu = server.get()["streams"]["bench"], cpu_seconds(server.process)
+                begun, cpu = server.get()["streams"]["bench"], family_cpu(server.process)
                 time.sleep(args.seconds)
-                cpu = cpu_seconds(server.process) - cpu
+                cpu = family_cpu(server.process) - cpu
                 done = server.get()["streams"]["bench"]
             frames, reused = (done[key] - begun[key] for key in ("delivered", "reused"))
             rows.append(
