@@ -123,3 +123,18 @@ def test_a_model_that_waits_for_its_frames_is_not_taken_for_a_slow_one() -> None
         budget.worked(i * STEP_S, work, full)
         budget.share(i * STEP_S, wants)
     assert budget.rate == pytest.approx(15, rel=0.05)
+
+
+def test_more_instances_are_not_held_to_what_fewer_got_done() -> None:
+    """Else cameras lose frames for seconds after a second instance came for them."""
+    budget, work, now = Budget(), Work(), 0.0
+    wants = [Want(30.0)] * 5
+    for instances, capacity, rate in ((1, 100, 18), (2, 200, math.inf), (1, 100, 18)):
+        for step in range(20):
+            now += STEP_S
+            work.add(25, 25 / capacity)
+            budget.worked(now, work, work, instances)
+            if step == 0:
+                assert budget.rate == math.inf
+            budget.share(now, wants)
+        assert budget.rate == pytest.approx(rate, rel=0.05)

@@ -80,6 +80,7 @@ class Budget:
         self.since = 0.0
         """When the rate last changed."""
         self._pace, self._full_pace = _Pace(), _Pace()
+        self._instances = 0
         self._more_since: float | None = None
 
     @property
@@ -90,8 +91,14 @@ class Budget:
         """
         return max(self._pace.value, self._full_pace.value)
 
-    def worked(self, now: float, work: Work, full_work: Work) -> None:
-        """Note how much the model has worked so far, and how much of that without waiting for a frame."""
+    def worked(self, now: float, work: Work, full_work: Work, instances: int = 1) -> None:
+        """Note how much the model has worked so far, and how much of that without waiting for a frame.
+
+        What was measured with another number of instances is forgotten: until more is known there is enough for all.
+        """
+        if instances != self._instances:
+            self._instances, self._more_since = instances, None
+            self._pace, self._full_pace, self.rate = _Pace(), _Pace(), math.inf
         self._pace.note(now, work)
         self._full_pace.note(now, full_work)
 

@@ -104,7 +104,7 @@ def _share_out(
             wants.setdefault(stream.model.worker, {})[stream] = want
     budgets = {worker: before.get(worker) or Budget() for worker in wants}
     for worker, budget in budgets.items():
-        budget.worked(now, worker.work, worker.full_work)
+        budget.worked(now, worker.work, worker.full_work, worker.instances)
         budget.share(now, list(wants[worker].values()))
         for stream, want in wants[worker].items():
             stream.adaptive.share = ModelShare(budget.rate * want.weight, budget.reason, budget.since)
