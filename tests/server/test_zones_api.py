@@ -96,7 +96,7 @@ async def test_what_walks_is_counted_and_told(server: Running) -> None:
             assert drive["dwell"]["person"] == {"mean": 0.2, "longest": 0.2}
             await walker.see(0.55)
         told = [(await events.next("event"))[0] for _ in range(6)]
-    assert [(e["kind"], e["rule"], e["phase"], e.get("direction")) for e in told[:4]] == [
+    assert [(e["kind"], e["zone"], e["phase"], e.get("direction")) for e in told[:4]] == [
         ("zone", "drive", "start", None),
         ("line", "gate", "start", "in"),
         ("line", "gate", "end", "in"),
@@ -105,7 +105,7 @@ async def test_what_walks_is_counted_and_told(server: Running) -> None:
     assert told[0]["id"] == told[3]["id"] != told[1]["id"] == told[2]["id"]
     assert (told[3]["seconds"], told[3]["class_name"], told[3]["track"], told[3]["seq"]) == (0.2, "person", 1, 5)
     assert told[0]["box"] == [136.0, 100.0, 152.0, 160.0]
-    lost = {(e["rule"], e["phase"]): e for e in told[4:]}
+    lost = {(e["zone"], e["phase"]): e for e in told[4:]}
     assert lost["drive", "end"]["reason"] == "the camera is gone"
     report = await server.get("/api/streams/door/zones")
     assert report["zones"]["drive"]["now"] == {}, "nobody is there without a camera"
@@ -258,7 +258,7 @@ async def test_zones_and_counts_outlive_the_server(tmp_path: Path) -> None:
         key: told[-1][key] for key in ("seconds", "seq", "at")
     }
     assert began == {key: value for key, value in ended.items() if key != "reason"} | {"phase": "start"}
-    assert (ended["rule"], ended["phase"], ended["reason"]) == ("left", "end", "the server was started anew")
+    assert (ended["zone"], ended["phase"], ended["reason"]) == ("left", "end", "the server was started anew")
 
 
 async def test_a_file_that_is_no_good_is_put_aside(tmp_path: Path) -> None:

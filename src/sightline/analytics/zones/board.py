@@ -145,8 +145,8 @@ class ZoneBoard:
         """Go on from what was saved, for zones and lines that are still there. What lasted ends with the next frame."""
         with self._lock:
             for start in state.lasting:
-                if start.rule in state.zones:
-                    state.zones[start.rule].add(time.time(), start.class_name, -1)
+                if start.zone in state.zones:
+                    state.zones[start.zone].add(time.time(), start.class_name, -1)
             totals: dict[Key, Totals] = {("zone", name): one for name, one in state.zones.items()}
             self._counter.register.restore(totals | {("line", name): one for name, one in state.lines.items()})
             self._left_over = state.ended + [
@@ -169,7 +169,7 @@ class ZoneBoard:
                 class_name=one.class_name,
                 track=one.track,
                 box=one.box,
-                rule=one.name,
+                zone=one.name,
                 direction=one.direction if one.kind == "line" else "",
             )
             if one.kind == "line":
