@@ -60,6 +60,8 @@ class Wild(Model):
                 os.kill(os.getpid(), signal.SIGSTOP)
             if stream == "balloon":
                 self.kept.append(np.ones(150 << 20, np.uint8))
+            if stream == "large-steps":
+                self.kept.append(np.ones(240 << 20, np.uint8))
             if stream == "one-gulp":
                 np.ones(1 << 40, np.uint8)
             if stream == "forges":
@@ -183,6 +185,20 @@ async def test_memory_without_end_ends_the_process_alone(tmp_path: Path) -> None
         stats = await server.until(lambda s: model_of(s)["restarts"] == 1 and model_of(s)["processes"] != [])
         assert model_of(stats)["memory_mb"] < 400
         assert psutil.Process(server.process.pid).memory_info().rss < 400 << 20
+        await server.said("has grown to")
+
+
+async def test_a_process_that_is_given_no_more_memory_ends_too(tmp_path: Path) -> None:
+    """It stays below what it may use, as what it asks for next is refused, and would never make a result again."""
+    async with (
+        wild(tmp_path, SIGHTLINE_MODEL_MEMORY_MB="600") as server,
+        peer(f"{server.ws}/ws/camera/large-steps") as camera,
+    ):
+        await camera.next("status")
+        for seq in range(4):
+            await answered(camera, seq)
+        stats = await server.until(lambda s: model_of(s)["restarts"] == 1 and model_of(s)["processes"] != [])
+        assert model_of(stats)["memory_mb"] < 400
         await server.said("has grown to")
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import logging
+import mmap
 import signal
 import socket
 import sys
@@ -137,9 +138,13 @@ def _serve(channel: Channel, pixels: Sequence[SharedPixels], model: Model, how: 
         asks = [_ask(channel, pixels[request.pixels], picture, copied=model.remembers) for picture in request.pictures]
         answers = infer(model, asks, scenes, gone=frozenset(request.gone))
         _answer(channel, answers)
-        if how.memory_bytes is not None and (peak := _peak_bytes()) > how.memory_bytes:
-            grown = f"the model's process has grown to {peak / MB:.0f} MB: expected no more than"
-            return channel.send(RefusedMessage(LimitReached.code, f"{grown} {how.memory_bytes / MB:.0f}"))
+        if how.memory_bytes is not None:
+            failed = all(isinstance(answer, NotInferred) for answer in answers)
+            # What it was not given does not count as taken, but no frame has a result for want of it.
+            grown = max(_peak_bytes(), _reserved_bytes() if failed else 0)
+            if grown > how.memory_bytes:
+                words = f"the model's process has grown to {grown / MB:.0f} MB: expected no more than"
+                return channel.send(RefusedMessage(LimitReached.code, f"{words} {how.memory_bytes / MB:.0f}"))
 
 
 def _ask(channel: Channel, pixels: SharedPixels, picture: PictureMessage, *, copied: bool) -> Ask:
@@ -195,6 +200,15 @@ def _peak_bytes() -> int:
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
+
+
+def _reserved_bytes() -> int:
+    """Memory that ``_limit_memory`` limits, used or not; 0 where the system does not say."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[5])
+    except OSError:
+        return 0
+    return pages * mmap.PAGESIZE
 
 
 def _limit_memory(most: int | None) -> None:
