@@ -144,8 +144,7 @@ def strike(house: Watched, what: str, file: Path) -> float:
     assert struck, "no process of a model was found"
     if what == BALLOON:
         file.touch()
-        while any(process.is_running() for process in struck):  # it dies when it is noticed
-            time.sleep(0.01)
+        psutil.wait_procs(struck, NEVER_S)  # it dies when it is noticed
         return time.monotonic()
     at = time.monotonic()
     for process in struck:
