@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -13,17 +15,20 @@ from typing import Any
 import cv2
 import msgspec
 import numpy as np
+import psutil
 import pytest
+import uvloop
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from numpy.typing import NDArray
 
 from sightline.analytics.base import Pipeline
+from sightline.core.errors import ModelError
 from sightline.core.predictions import Detections, Segmentation
 from sightline.core.types import Encoded, Frame, FrameResult, Image
 from sightline.inference.infer import Inferred, NotInferred
-from sightline.inference.place import InferenceOptions, Place, Request
+from sightline.inference.place import InferenceOptions, NotBegun, Place, Request
 from sightline.inference.places.messages import (
     AnswersMessage,
     InferredMessage,
@@ -103,6 +108,34 @@ async def test_two_batches_under_way_are_answered_in_order() -> None:
         for first in range(0, 6, 2):
             found = await asyncio.gather(*(outcome(process, images[i], i) for i in (first, first + 1)))
             assert [one.frame.seq for one in found] == [first, first + 1]
+
+
+@pytest.mark.parametrize("turns", range(5))
+def test_a_batch_for_a_process_that_died_unnoticed_is_not_begun(turns: int) -> None:
+    """The loop has not heard of its death: writing fails, and so many turns later another batch comes."""
+
+    async def dies() -> None:
+        first = LoadRequest("motion", "motion", OPTIONS, static_skip=False, memory_bytes=None, log_level=20)
+        place = ProcessPlace(first, LastResults(), load_s=60)
+        await place.load()
+        assert place.pid is not None
+        os.kill(place.pid, signal.SIGKILL)
+        while psutil.Process(place.pid).status() != psutil.STATUS_ZOMBIE:
+            time.sleep(0.001)  # noqa: ASYNC251 - the loop must not hear of it
+        jpeg = Encoded(codecs.encode_jpeg(np.zeros((48, 64, 3), np.uint8)), 64, 48)
+
+        async def later() -> FrameResult:
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            return await outcome(place, jpeg, 1)
+
+        one, other = await asyncio.gather(outcome(place, jpeg, 0), later(), return_exceptions=True)
+        assert type(one) in (ModelError, NotBegun), one
+        assert type(other) is NotBegun, other
+        place.close()
+        await place.closed()
+
+    uvloop.run(dies())
 
 
 NUMBERS = arrays.arrays(

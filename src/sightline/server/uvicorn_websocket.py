@@ -268,7 +268,7 @@ class TimedWebSocket(WebSocketsSansIOProtocol):
     def handle_parser_exception(self) -> None:
         """Close for a fault of the peer's. Closing with bytes unread would reset the connection and lose why."""
         closing = self.conn.close_sent
-        if self.close_sent or closing is None:
+        if self.close_sent or closing is None or self.transport.is_closing():
             return
         self.queue.put_nowait({"type": "websocket.disconnect", "code": closing.code, "reason": closing.reason})
         self.transport.write(b"".join(self.conn.data_to_send()))

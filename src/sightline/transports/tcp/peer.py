@@ -370,8 +370,9 @@ class TcpPeer(asyncio.BufferedProtocol):
         self.tell(ErrorMessage(error.code, error.message, stream, seq, of))
 
     def write(self, parts: Sequence[Bytes]) -> None:
-        """Send parts of messages, whether the peer reads or not."""
-        self._transport.writelines(parts)
+        """Send parts of messages, whether the peer reads or not. Nothing happens where it has left."""
+        if not self._transport.is_closing():
+            self._transport.writelines(parts)
 
     async def _subscribed(self, name: str, sending: Coroutine[Any, Any, None], *, events: bool) -> None:
         """Run a subscription to its end. What goes wrong in it costs at most this connection."""
