@@ -70,6 +70,9 @@ def test_a_line_that_is_none(points: Any, told: str) -> None:
         ({"points": SQUARE, "classes": "car"}, "classes: got 'car'; expected a list of at most 256"),
         ({"points": SQUARE, "min_size": 2}, "min_size: got 2; expected a number from 0 to 1"),
         ({"points": SQUARE, "colour": "#33aaff"}, "colour: got '#33aaff'; expected one of the keys points"),
+        ({"points": SQUARE, "loiter_s": 0}, "loiter_s: got 0; expected a number of seconds from 0.1 to 86400"),
+        ({"points": SQUARE, "loiter_s": float("nan")}, "loiter_s: got nan; expected a number of seconds"),
+        ({"points": SQUARE, "loiter_s": True}, "loiter_s: got True; expected a number of seconds"),
         ({"points": SQUARE[:3], "ground": METRES}, "ground: got places for a zone of 3 corners"),
         ({"points": SQUARE, "ground": [[0, 0]] * 4}, "ground: got places that form no four-cornered area"),
         ({"points": SQUARE, "ground": METRES[:3]}, "ground: got 3 points; expected 4"),
@@ -79,6 +82,12 @@ def test_other_keys(given_: Any, told: str) -> None:
     with pytest.raises(BadSetting) as caught:
         parse_shape(Zone, given_)
     assert told in caught.value.message
+
+
+def test_only_zones_have_loiter_s() -> None:
+    assert parse_shape(Zone, {"points": SQUARE, "loiter_s": 20}).loiter_s == 20
+    with pytest.raises(BadSetting, match="expected one of the keys points, classes, min_size, anchor, color"):
+        parse_shape(CrossingLine, {"points": [[0, 0], [1, 1]], "loiter_s": 20})
 
 
 def test_an_outline_that_comes_back_to_its_first_point_is_as_geojson_has_it() -> None:

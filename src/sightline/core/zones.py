@@ -96,6 +96,9 @@ class Zone(BaseShape):
     ground: tuple[Point, ...] | None = None
     """Where the zone's four corners lie on the ground, in metres: then the speed of objects in it is told."""
 
+    loiter_s: float | None = Field(default=None, ge=0.1, le=86400, strict=True)
+    """Seconds in the zone after which an object loiters; null for never."""
+
     @field_validator("ground", mode="before")
     @classmethod
     def _check_ground(cls, given: object, info: ValidationInfo) -> object:
@@ -116,6 +119,7 @@ AnyShape = TypeVar("AnyShape", bound=BaseShape)
 
 EXPECTED = {
     "points": "points [x, y] from 0 to 1 of the picture: 3 to 100 corners of a zone, or the two ends of a line",
+    "loiter_s": "a number of seconds from 0.1 to 86400, or null",
     "ground": "four places [x, y] in metres, or null",
     "classes": f"a list of at most {MOST_CLASSES} names of classes, or null for all",
     "min_size": "a number from 0 to 1",

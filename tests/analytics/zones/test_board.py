@@ -19,7 +19,7 @@ from sightline.core.types import Frame, ModelCard
 from sightline.core.zones import CrossingLine, Zone
 from support.walking import Sight, sighting
 
-LEFT = Zone(points=((0.0, 0.0), (0.5, 0.0), (0.5, 1.0), (0.0, 1.0)))
+LEFT = Zone(points=((0.0, 0.0), (0.5, 0.0), (0.5, 1.0), (0.0, 1.0)), loiter_s=0.4)
 MIDDLE = Zone(points=((0.3, 0.0), (0.7, 0.0), (0.7, 1.0), (0.3, 1.0)), classes=("person",))
 GATE = CrossingLine(points=((0.5, 1.0), (0.5, 0.0)))
 CARD = ModelCard("m", "m", "detect", ("person", "car"), None, "-", "-")

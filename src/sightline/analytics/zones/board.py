@@ -145,7 +145,7 @@ class ZoneBoard:
         """Go on from what was saved, for zones and lines that are still there. What lasted ends with the next frame."""
         with self._lock:
             for start in state.lasting:
-                if start.zone in state.zones:
+                if start.kind == "zone" and start.zone in state.zones:
                     state.zones[start.zone].add(time.time(), start.class_name, -1)
             totals: dict[Key, Totals] = {("zone", name): one for name, one in state.zones.items()}
             self._counter.register.restore(totals | {("line", name): one for name, one in state.lines.items()})
@@ -154,7 +154,7 @@ class ZoneBoard:
             ]
 
     def _events(self, happened: Iterable[Happening]) -> tuple[Event, ...]:
-        """Put happenings in words: a visit to a zone starts or ends, the crossing of a line does both."""
+        """Put happenings in words: a visit or loitering starts or ends, the crossing of a line does both."""
         events, self._left_over = self._left_over, []
         self.changes += len(events)
         for one in happened:

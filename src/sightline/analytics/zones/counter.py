@@ -14,6 +14,7 @@ import numpy as np
 
 from sightline.analytics.zones.crossings import Crossing, Crossings
 from sightline.analytics.zones.geometry import Bools, Floats, Outlines
+from sightline.analytics.zones.loitering import Loitering, Stay
 from sightline.analytics.zones.objects import Objects, Sighting
 from sightline.analytics.zones.register import Key, Kind, Register
 from sightline.analytics.zones.speed import Speed, Speedometer
@@ -27,24 +28,25 @@ SWEEP_S = 5.0
 LATELY_S = 2.0
 """Time over which the speed of who is in a zone is taken."""
 Direction: TypeAlias = Literal["in", "out"]
+What: TypeAlias = Literal["zone", "line", "loiter"]
 
 
 class Happening(NamedTuple):
-    """An object entered or left a zone, or crossed a line."""
+    """An object entered or left a zone, began or ended to loiter there, or crossed a line."""
 
-    kind: Kind
+    kind: What
     name: str
     direction: Direction
     number: int
-    """Tells happenings apart. A visit begins and ends with the same."""
+    """Tells happenings apart. A visit begins and ends with the same, and so does loitering."""
     track: int
     class_name: str
     box: tuple[float, float, float, float]
     """x1, y1, x2, y2 in pixels, where it was last seen."""
     seconds: float | None = None
-    """How long it stayed; None but for who leaves a zone."""
+    """How long it stayed; None but for who leaves a zone, or loiters there no more."""
     reason: str = ""
-    """Why a visit ended, where it was not seen to."""
+    """Why it ended, where it was not seen to."""
     speed: Speed | None = None
     """Its mean speed over the visit, where the zone's place on the ground is known; None but for who leaves."""
 
@@ -62,6 +64,7 @@ class ZoneCounter:
         self._objects = Objects()
         self._crossings = Crossings()
         self._outlines: Outlines | None = None
+        self._loitering = Loitering()
         self._speedometers: dict[str, Speedometer] = {}
         """Of the zones whose place on the ground is known."""
         self._of_class: dict[str, Bools] = {}
@@ -90,11 +93,12 @@ class ZoneCounter:
         self.register.have(self._shapes)
         same = {key for key, shape in self._shapes.items() if key in old and shape.anchor == old[key].anchor}
         self._crossings.reshape(len(self._objects), [before[key] if key in same else None for key in self._shapes])
-        return [
-            self._leave(row, name, self._clock, "the zone was changed" if name in zones else "the zone was removed")
-            for row, name in list(self.register.visits)
-            if ("zone", name) not in same or not self._concerns(self._objects.classes[row], zones[name])
-        ]
+        happened: list[Happening] = []
+        for row, name in list(self.register.visits):
+            if ("zone", name) not in same or not self._concerns(self._objects.classes[row], zones[name]):
+                why = "the zone was changed" if name in zones else "the zone was removed"
+                happened += self._leave(row, name, self._clock, why)
+        return [*happened, *self._change_loitering()]
 
     def update(self, at: float, sighting: Sighting, when: float | None = None) -> list[Happening]:
         """Take in the tracked objects of a frame.
@@ -111,6 +115,7 @@ class ZoneCounter:
         self._at = at
         if len(sighting.ids):
             happened += self._see(sighting)
+            happened += self._loiter()
         for row in self._objects.lost(self._clock):
             happened += self._lose(row, "it was seen no more")
         if self._clock - self._swept > SWEEP_S:
@@ -165,7 +170,7 @@ class ZoneCounter:
             yield from self._cross(crossing)
         seen = float(self._objects.seen[row])
         for name in [name for one, name in self.register.visits if one == row]:
-            yield self._leave(row, name, seen, reason)
+            yield from self._leave(row, name, seen, reason)
         self._crossings.forget([row], slice(0, len(self.zones)))
 
     def _cross(self, crossing: Crossing) -> Iterator[Happening]:
@@ -178,20 +183,44 @@ class ZoneCounter:
                 yield self._happening(kind, name, row, "in" if inward else "out", self.register.number())
         elif inward:
             visit = self.register.enter(row, name, class_name, crossing.since)
+            self._loitering.enter(Stay(row, name), crossing.since)
             yield self._happening(kind, name, row, "in", visit.number)
         elif (row, name) in self.register.visits:
-            yield self._leave(row, name, crossing.since, "")
+            yield from self._leave(row, name, crossing.since, "")
 
-    def _leave(self, row: int, name: str, at: float, reason: str) -> Happening:
+    def _leave(self, row: int, name: str, at: float, reason: str) -> Iterator[Happening]:
+        """End a visit. An object that stayed long enough has loitered, though no frame may have shown it."""
         visit, seconds = self.register.leave(row, name, at)
-        happening = self._happening("zone", name, row, "out", visit.number)
-        speed = None
+        stay, speed = Stay(row, name), None
         if (speedometer := self._speedometers.get(name)) is not None:
             speed = speedometer.speed(row)
             speedometer.forget(row)
-        return happening._replace(seconds=seconds, reason=reason, speed=speed)
+        left = self._happening("zone", name, row, "out", visit.number)
+        left = left._replace(seconds=seconds, reason=reason, speed=speed)
+        loitered = self._loitering.end(stay)
+        if loitered is None and self._loitering.long(stay, seconds):
+            loitered = self.register.number()
+            yield self._happening("loiter", name, row, "in", loitered)
+        if loitered is not None:
+            yield left._replace(kind="loiter", number=loitered)
+        yield left
 
-    def _happening(self, kind: Kind, name: str, row: int, direction: Direction, number: int) -> Happening:
+    def _loiter(self) -> Iterator[Happening]:
+        """Begin to loiter: those who stayed long, and are not about to leave."""
+        for stay in self._loitering.due(self._objects.seen):
+            if not self._crossings.waiting(stay.row, list(self.zones).index(stay.zone)):
+                number = self._loitering.begin(stay, self.register.number())
+                yield self._happening("loiter", stay.zone, stay.row, "in", number)
+
+    def _change_loitering(self) -> Iterator[Happening]:
+        """The zones have changed: end what is no loitering any more."""
+        since = {Stay(*key): visit.since for key, visit in self.register.visits.items()}
+        seconds = {stay: float(self._objects.seen[stay.row]) - begun for stay, begun in since.items()}
+        for stay, number in self._loitering.change(self.zones, since, seconds):
+            ended = self._happening("loiter", stay.zone, stay.row, "out", number)
+            yield ended._replace(seconds=round(seconds[stay], 3), reason="the zone was changed")
+
+    def _happening(self, kind: What, name: str, row: int, direction: Direction, number: int) -> Happening:
         objects = self._objects
         x1, y1, x2, y2 = objects.boxes[row].round(1).tolist()
         return Happening(kind, name, direction, number, objects.tracks[row], objects.classes[row], (x1, y1, x2, y2))

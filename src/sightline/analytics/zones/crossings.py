@@ -105,6 +105,11 @@ class Crossings:
         if self._pending:
             yield from self._settle(clock, {int(row): n for n, row in enumerate(rows)}, measured, clear, room)
 
+    def waiting(self, row: int, shape: int) -> bool:
+        """Return True if an object was seen to cross, and it is not certain yet."""
+        one = self._pending.get((row, shape))
+        return one is not None and one.times != 0
+
     def gone(self, row: int) -> Iterator[Crossing]:
         """An object is gone: what waited is decided by the side on which it was last seen.
 
