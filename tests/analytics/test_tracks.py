@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 from dataclasses import replace
 from typing import Any
 
@@ -15,6 +14,7 @@ from sightline.core.predictions import Detections, Segmentation
 from sightline.core.types import Frame, FrameResult, ModelCard
 from sightline.inference.result import make_result, reuse_result
 from sightline.settings.stream import Tracking
+from support.results import inferred
 from support.serving import peer, picture, serving
 
 CARD = ModelCard("m", "m", "detect", ("cat", "dog"), None, "-", "-")
@@ -105,20 +105,13 @@ def test_settings_change_the_tracks_and_leave_other_stages_alone() -> None:
 ROW = {"class_id": 0, "confidence": 0.9, "xyxy": [20, 60, 70.5, 120]}
 
 
-def announced(seq: int, rows: list[dict[str, Any]]) -> str:
-    """A frame that the camera's own page has inferred."""
-    told = {"model": "motion", "backend": "wasm", "threads": 1, "processing_time_ms": 9.5, "stages": {"infer": 8}}
-    meta = {"type": "frame_metadata", "timestamp": 1000.0 + 100 * seq, "frameNumber": seq, "width": 320, "height": 180}
-    return json.dumps(meta | {"results": told | {"detections": rows}})
-
-
 async def test_streams_of_a_server_share_no_ids_and_their_tracks_can_be_set() -> None:
     jpeg = picture(1)
 
     async def answers(camera: Any, first: int) -> list[list[int | None]]:
         told = []
         for seq in range(first, first + 3):
-            await camera.ws.send(announced(seq, [ROW, ROW | {"xyxy": [200, 60, 250, 120]}]))
+            await camera.ws.send(inferred(seq, [ROW, ROW | {"xyxy": [200, 60, 250, 120]}]))
             await camera.ws.send(jpeg)
             answer, _ = await camera.next("result")
             told.append([row.get("tracker_id") for row in answer["detections"]])

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,3 +66,10 @@ def files_end_at(size: int) -> Iterator[None]:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def inferred(seq: int, rows: list[dict[str, Any]]) -> str:
+    """A frame that the camera's own page has inferred."""
+    told = {"model": "motion", "backend": "wasm", "threads": 1, "processing_time_ms": 9.5, "stages": {"infer": 8}}
+    meta = {"type": "frame_metadata", "timestamp": 1000.0 + 100 * seq, "frameNumber": seq, "width": 320, "height": 180}
+    return json.dumps(meta | {"results": told | {"detections": rows}})

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple, TypeAlias
@@ -27,6 +28,8 @@ log = logging.getLogger(__name__)
 
 Options: TypeAlias = "Mapping[str, Mapping[str, Any]]"
 """By a stage's name, what its ``create`` gets beside its own defaults."""
+REST_S = 3.0
+"""Time without a frame after which what lasts ends: nobody knows any more whether it does."""
 
 
 class Staged(NamedTuple):
@@ -64,7 +67,7 @@ class Stage(ABC):
         return
 
     def finish(self, reason: str) -> tuple[Event, ...]:
-        """No more frames come, for this reason: end what lasts."""
+        """No more frames come for now, for this reason: end what lasts. If frames come again, all begins anew."""
         return ()
 
 
@@ -85,6 +88,8 @@ class Pipeline:
         self._options: Options = {}
         self._lock = threading.Lock()
         self._fence = Fence(log)
+        self._ran_at: float | None = None
+        """When the stages last ran: ``time.monotonic()``. None where nothing lasts."""
 
     @classmethod
     def of(cls, names: Iterable[str], options: Options | None = None) -> Pipeline:
@@ -103,16 +108,32 @@ class Pipeline:
         """Make new stages of the same names, which know nothing of earlier frames."""
         return Pipeline.of(self._names, self._options) if self._names else self
 
-    def finish(self, reason: str) -> tuple[Event, ...]:
-        """No more frames come, for this reason: end what lasts. A frame that comes nevertheless passes as it is."""
-        events: list[Event] = []
+    def finish(self, reason: str, after: Pipeline | None = None) -> tuple[Event, ...]:
+        """No more frames come, for this reason: end what lasts. A frame that comes nevertheless passes as it is.
+
+        ``after``: the pipeline that takes this one's place. Stages that it has go on in it.
+        """
         with self._lock:
-            stages, self._stages = self._stages, {}
-            for name, stage in stages.items():
-                try:
-                    events += _checked(Staged(events=stage.finish(reason))).events
-                except FAULTS as e:  # what failed on the last frame stays said
-                    self._fence.failed(f"stage {name}", e)
+            kept = {} if after is None else after._stages
+            ended = {name: stage for name, stage in self._stages.items() if kept.get(name) is not stage}
+            self._stages = {name: stage for name, stage in self._stages.items() if name not in ended}
+            return self._ended(ended, reason)
+
+    def rest(self) -> tuple[Event, ...]:
+        """Return the ends of all that lasts where no frame came for a while. The stages stay."""
+        with self._lock:
+            if self._ran_at is None or time.monotonic() - self._ran_at < REST_S:
+                return ()
+            self._ran_at = None
+            return self._ended(self._stages, "no picture came any more")
+
+    def _ended(self, stages: Mapping[str, Stage], reason: str) -> tuple[Event, ...]:
+        events: list[Event] = []
+        for name, stage in stages.items():
+            try:
+                events += _checked(Staged(events=stage.finish(reason))).events
+            except FAULTS as e:  # what failed on the last frame stays said
+                self._fence.failed(f"stage {name}", e)
         return tuple(events)
 
     def changed(self, names: Iterable[str], options: Options) -> Pipeline:
@@ -121,7 +142,7 @@ class Pipeline:
         Raises ConfigError for a stage that does not exist.
         """
         made = Pipeline()
-        made._names, made._options, made._lock = tuple(names), options, self._lock
+        made._names, made._options, made._lock, made._ran_at = tuple(names), options, self._lock, self._ran_at
         for name in made._names:
             plugin, given = registry.load("analytics", name), options.get(name, {})
             kept = self._stages.get(name) if given == self._options.get(name, {}) else None
@@ -149,6 +170,7 @@ class Pipeline:
         extras: dict[str, Struct] = {}
         events: list[Event] = []
         with self._lock:
+            self._ran_at = time.monotonic()
             for name, stage in self._stages.items():
                 with self._fence.around(f"stage {name}", f"stream {frame.stream}: "):
                     staged = _checked(call(stage, prediction))

@@ -160,7 +160,8 @@ class Settings(BaseSettings):
         {},
         description="[streams.NAME] tables of the file: priority (-100 to 100; higher comes first), max_fps, stages "
         "(steps after the model, such as counts), zones and lines (see docs/analytics.md), and what can be chosen live "
-        "too: track, track_lost_s, track_confirm, model, engine, imgsz, confidence, iou, max_detections, classes.",
+        "too: track, track_lost_s, track_confirm, object_events, model, engine, imgsz, confidence, iou, "
+        "max_detections, classes.",
     )
     models: dict[ModelName, str] = Field(
         {}, description="More models, for `model` and to be chosen for a stream: a table of name = path."

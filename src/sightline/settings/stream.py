@@ -12,8 +12,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from sightline.core.errors import BadSetting
 
-TRACKS = "tracks"
-"""The stage that follows objects."""
+TRACKS, OBJECTS = "tracks", "objects"
+"""The stages that follow objects, and tell of each."""
 MOST_CLASSES = 256
 """Maximum number of classes in one request; a larger selection is better left at all classes."""
 
@@ -31,6 +31,7 @@ EXPECTED = {
     "track": "true or false",
     "track_lost_s": "a number of seconds from 0.1 to 60",
     "track_confirm": "a whole number from 1 to 100",
+    "object_events": "true or false",
 }
 """Expected values in words, by key; ``preset`` and what follows it occur only in the API."""
 
@@ -80,6 +81,8 @@ class Tracking(BaseModel):
     """Seconds that an object may be unseen and keep its id."""
     track_confirm: Annotated[int, Field(strict=True, ge=1, le=100), Whole] = 2
     """Sightings after which an object has an id."""
+    object_events: Annotated[bool, Field(strict=True)] = False
+    """Whether each of them is an event."""
 
     def changed(self, given: Mapping[str, Any]) -> Tracking:
         """Return the same with what is given in place of it; None is the usual value."""
@@ -87,14 +90,23 @@ class Tracking(BaseModel):
         return self.model_copy(update={k: getattr(usual, k) if v is None else v for k, v in given.items()})
 
     def with_tracks(self, named: Sequence[str]) -> tuple[str, ...]:
-        """The stages of a stream for which these were named: tracks come first, unless they stand elsewhere."""
-        if not self.track:
-            return tuple(name for name in named if name != TRACKS)
-        return tuple(named) if TRACKS in named else (TRACKS, *named)
+        """The stages of a stream for which these were named: tracks come first, unless they stand elsewhere.
+
+        Events of objects come right after them.
+        """
+        names = [name for name in named if self.track or name != TRACKS]
+        if self.track and TRACKS not in names:
+            names.insert(0, TRACKS)
+        if self.object_events and OBJECTS not in names:
+            names.insert(names.index(TRACKS) + 1 if self.track else 0, OBJECTS)
+        return tuple(names)
 
     def stage_options(self, ids: Iterator[int]) -> dict[str, dict[str, Any]]:
-        """What the stage gets. ``ids``: where new ids come from, each once."""
-        return {TRACKS: {"lost_s": self.track_lost_s, "confirm": self.track_confirm, "ids": ids}}
+        """What the stages get. ``ids``: where new ids come from, each once."""
+        return {
+            TRACKS: {"lost_s": self.track_lost_s, "confirm": self.track_confirm, "ids": ids},
+            OBJECTS: {"lost_s": self.track_lost_s, "tracking": (self.track, self.track_confirm)},
+        }
 
 
 UNTRACKED = Tracking(track=False)

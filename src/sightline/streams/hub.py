@@ -170,6 +170,14 @@ class Hub:
         finally:
             del self.listeners.events[mailbox]
 
+    def emit_ends(self, name: str, *ends: Event) -> None:
+        """Give ends of a stream's events to whoever listens; the stream need not be live. See ``Stream.emit_ends``."""
+        stream = self._streams.get(name)
+        if stream is not None:
+            stream.emit_ends(*ends)
+        else:
+            self.listeners.emit(*ends)
+
     async def change(self, stream: Stream, given: Mapping[str, Any]) -> None:
         """Change what a stream asks of its model, and which it has: see ``ModelSwitch.change``."""
         self._check_open()
@@ -204,8 +212,7 @@ class Hub:
             for stream in list(self._streams.values()):
                 with stream.fence.around("news of the model", f"stream {stream.name}: "):
                     self._watch_model(stream)
-                with stream.fence.around("zones", f"stream {stream.name}: "):
-                    stream.emit(*stream.zones.rest())
+                stream.rest()
 
     def _watch_model(self, stream: Stream) -> None:
         stream.model.hurry()
@@ -229,7 +236,7 @@ class Hub:
         self.stopping = reason
         self.supervisor.closing = True
         for stream in self._streams.values():
-            stream.finish(reason)
+            stream.finish(reason, at_once=True)
         of_streams = (s for stream in self._streams.values() for s in stream.subscriptions)
         for subscription in [*self.listeners.results, *of_streams]:
             subscription.mailbox.close(reason)

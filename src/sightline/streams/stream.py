@@ -109,6 +109,8 @@ class Stream:
         self._slot: Frame | None = None
         self._in_worker: dict[Frame, Publisher | None] = {}
         """Frames with the worker, and who is to be answered: a camera that comes back is not its predecessor."""
+        self._held: list[tuple[set[Frame], tuple[Event, ...]]] = []
+        """Ends that wait for the results of frames that were with the worker: these may have the starts."""
         worker.join(self)
 
     @property
@@ -134,7 +136,9 @@ class Stream:
     @property
     def wanted(self) -> bool:
         """True if anybody wants results, or they are counted. Otherwise it is neither decoded nor inferred."""
-        if not self.zones.empty or self.subscriptions or self.listeners.results or self.listeners.events_of(self.name):
+        if self.tracking.object_events or not self.zones.empty or self.subscriptions:
+            return True
+        if self.listeners.results or self.listeners.events_of(self.name):
             return True
         return self.publisher is not None and self.publisher.wants_results
 
@@ -164,7 +168,9 @@ class Stream:
         self.tracking = tracking
         names = tracking.with_tracks(self._stages)
         options = tracking.stage_options(self._ids) | {"zones": {"board": self.zones}}
-        self.pipeline = self.pipeline.changed(names if "zones" in names else (*names, "zones"), options)
+        before = self.pipeline
+        self.pipeline = before.changed(names if "zones" in names else (*names, "zones"), options)
+        self.emit_ends(*before.finish("the stream's settings were changed", self.pipeline))
 
     # From the publisher's side
 
@@ -267,15 +273,33 @@ class Stream:
         for listener in self.listeners.results:
             listener.mailbox.put(result)
         self.emit(*result.events)
-        self._after_worker()
+        self._after_worker(result.frame)
 
     def emit(self, *events: Event) -> None:
         """Give events to whoever listens for this stream's."""
         self.listeners.emit(*events)
 
-    def finish(self, reason: str) -> None:
-        """End what lasts in the stages. Frames that still come to them pass as they are."""
-        self.emit(*self.pipeline.finish(reason))
+    def emit_ends(self, *ends: Event) -> None:
+        """Give ends of events, found on the loop, to whoever listens: after the results that may have their starts."""
+        if ends:
+            self._held.append((set(self._in_worker), ends))
+            self._emit_held()
+
+    def finish(self, reason: str, *, at_once: bool = False) -> None:
+        """End what lasts in the stages. Frames that still come to them pass as they are.
+
+        ``at_once``: wait for no results of frames that are with the worker, as nobody will hear of them.
+        """
+        self.emit_ends(*self.pipeline.finish(reason))
+        if at_once:
+            for waiting, _ in self._held:
+                waiting.clear()
+            self._emit_held()
+
+    def rest(self) -> None:
+        """End what lasts in the stages where no frame came for a while. A slow model is no such case."""
+        if not self.in_flight:
+            self.emit(*self.pipeline.rest())
 
     def fail(self, frame: Frame, message: str) -> None:
         """The worker could not make a result of a frame."""
@@ -283,7 +307,7 @@ class Stream:
         self.meters.ledger.failed += 1
         if publisher is not None and publisher is self.publisher:
             self._fenced(publisher, partial(publisher.fail, frame, message))
-        self._after_worker()
+        self._after_worker(frame)
 
     def give_back(self, frame: Frame) -> None:
         """The worker stops and returns a frame that it has not begun."""
@@ -291,19 +315,26 @@ class Stream:
         self.meters.dropped("closed")
         if publisher is not None and publisher is self.publisher:
             self._fenced(publisher, partial(publisher.drop, frame, "closed"))
-        self._after_worker()
+        self._after_worker(frame)
 
     def _hand_out(self, frame: Frame) -> None:
         self._in_worker[frame] = self.publisher
         self.model.busy(True)
 
-    def _after_worker(self) -> None:
+    def _after_worker(self, frame: Frame) -> None:
+        for waiting, _ in self._held:
+            waiting.discard(frame)
+        self._emit_held()
         if not self._in_worker:
             self.model.busy(False)
             if self.publisher is None:
                 self._tell_end()
             elif self.paused is not None:  # the result came after the pause: without this it would look live
                 self._tell(self.status)
+
+    def _emit_held(self) -> None:
+        while self._held and not self._held[0][0]:
+            self.emit(*self._held.pop(0)[1])
 
     def _tell_end(self) -> None:
         self.finish("the camera is gone")

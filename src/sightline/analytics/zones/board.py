@@ -24,8 +24,6 @@ from sightline.core.predictions import Detections, Prediction
 from sightline.core.types import Frame, ModelCard
 from sightline.core.zones import CrossingLine, Zone
 
-REST_S = 3.0
-"""Time without a frame after which visits end."""
 SPEED_S = 0.2
 """Time between two looks at how fast objects are."""
 
@@ -59,8 +57,6 @@ class ZoneBoard:
         self._prefix = secrets.token_hex(4)
         """Tells the events of this run of the server from those of others."""
         self._at, self._seq = 0.0, 0
-        self._received: float | None = None
-        """When the last frame came: ``time.monotonic()``. None where nothing lasts."""
         self._heatmap = Heatmap()
         self._speeds: dict[str, dict[str, Speed]] = {}
         self._timed = 0.0
@@ -83,7 +79,7 @@ class ZoneBoard:
     def take(self, frame: Frame, sighting: Sighting) -> Staged:
         """Take in the tracked objects of a frame."""
         with self._lock:
-            self._at, self._seq, self._received = frame.captured_at, frame.seq, frame.received_at
+            self._at, self._seq = frame.captured_at, frame.seq
             when = time.time() - (time.monotonic() - frame.received_at)
             self._heatmap.add(frame.captured_at, sighting.anchors()[:, :2])
             if self.empty:
@@ -100,17 +96,9 @@ class ZoneBoard:
             return self._heatmap.picture()
 
     def finish(self, reason: str) -> tuple[Event, ...]:
-        """The camera is gone: return the ends of all that lasts."""
+        """No more frames come for now: return the ends of all that lasts."""
         with self._lock:
             return self._events(self._counter.finish(reason))
-
-    def rest(self) -> tuple[Event, ...]:
-        """Return the ends of all that lasts where no frame came for a while: who is there is not known any more."""
-        with self._lock:
-            if self._received is None or time.monotonic() - self._received < REST_S:
-                return ()
-            self._received = None
-            return self._events(self._counter.finish("no picture came any more"))
 
     def change(self, zones: Mapping[str, Zone], lines: Mapping[str, CrossingLine]) -> tuple[Event, ...]:
         """Have these zones and lines from now on; return the ends of what lasted in others."""

@@ -87,6 +87,7 @@ class StreamChange(Choices):
     track: Annotated[bool, Field(strict=True)] | None = None
     track_lost_s: Annotated[float, Field(strict=True, ge=0.1, le=60)] | None = None
     track_confirm: Annotated[int, Field(strict=True, ge=1, le=100), Whole] | None = None
+    object_events: Annotated[bool, Field(strict=True)] | None = None
 
 
 class StreamSettings(BaseModel):
@@ -176,6 +177,8 @@ class StreamStats(BaseModel):
     """Whether its objects are followed from frame to frame."""
     track_lost_s: float
     track_confirm: int
+    object_events: bool
+    """Whether each object that is followed is an event."""
     adaptive: Adaptive | None
     """Null where nothing is adapted: `--adaptive off`, or a source that takes no wishes."""
     settings: StreamSettings
@@ -240,6 +243,7 @@ def stream_stats(hub: Hub, stream: Stream) -> StreamStats:
         track=stream.tracking.track,
         track_lost_s=stream.tracking.track_lost_s,
         track_confirm=stream.tracking.track_confirm,
+        object_events=stream.tracking.object_events,
         adaptive=_adaptive(stream),
         settings=StreamSettings.model_validate(hub.model_switch.in_force(stream), from_attributes=True),
         pending=None if state.pending is None else _pending(state.pending),

@@ -137,7 +137,7 @@ FINDING = refusals(BadRequest, NotFound, Shortage)
 async def put_zone(request: Request, stream: str, name: str, zone: Zone) -> ZoneReport:
     """Set a zone. It takes the place of the one of this name, whose counts it has."""
     hub = state_of(request).hub
-    await _kept(hub, hub.zones.put(stream, name, zone))
+    await _kept(hub, stream, hub.zones.put(stream, name, zone))
     return _zone_report(hub, hub.zones.board(stream), name)
 
 
@@ -145,7 +145,7 @@ async def put_zone(request: Request, stream: str, name: str, zone: Zone) -> Zone
 async def put_line(request: Request, stream: str, name: str, line: CrossingLine) -> LineReport:
     """Set a line. It takes the place of the one of this name, whose counts it has."""
     hub = state_of(request).hub
-    await _kept(hub, hub.zones.put(stream, name, line))
+    await _kept(hub, stream, hub.zones.put(stream, name, line))
     return _line_report(hub, hub.zones.board(stream), name)
 
 
@@ -159,7 +159,7 @@ async def put_line(request: Request, stream: str, name: str, line: CrossingLine)
 async def remove_zone(request: Request, stream: str, name: str) -> Response:
     """Remove a zone and its counts. The visits to it end."""
     hub = state_of(request).hub
-    await _kept(hub, hub.zones.remove(stream, "zone", name))
+    await _kept(hub, stream, hub.zones.remove(stream, "zone", name))
     return Response(status_code=204)
 
 
@@ -173,7 +173,7 @@ async def remove_zone(request: Request, stream: str, name: str) -> Response:
 async def remove_line(request: Request, stream: str, name: str) -> Response:
     """Remove a line and its counts."""
     hub = state_of(request).hub
-    await _kept(hub, hub.zones.remove(stream, "line", name))
+    await _kept(hub, stream, hub.zones.remove(stream, "line", name))
     return Response(status_code=204)
 
 
@@ -202,9 +202,9 @@ async def _reset(hub: Hub, stream: str, kind: Kind, name: str) -> ZoneBoard:
     return board
 
 
-async def _kept(hub: Hub, ended: tuple[Event, ...]) -> None:
+async def _kept(hub: Hub, stream: str, ended: tuple[Event, ...]) -> None:
     """Tell what a change has ended, and save it."""
-    hub.listeners.emit(*ended)
+    hub.emit_ends(stream, *ended)
     await hub.zones.save()
 
 
