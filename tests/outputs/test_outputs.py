@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from sightline.core.errors import ConfigError
-from sightline.core.events import Event
+from sightline.core.events import Action, Event, Phase
 from sightline.outputs._dispatcher import BACKLOG, Dispatcher
 from sightline.outputs._service import check_outputs, dispatchers
 from sightline.outputs.base import Item
@@ -31,6 +31,7 @@ from support.serving import Json, Running, peer, serving
 from support.streams import Recorder, frame, make_hub, result
 
 FPS = 240
+RESULTS = '[[outputs]]\nkind = "webhook"\nwhat = ["results"]\n'
 
 
 @asynccontextmanager
@@ -151,7 +152,7 @@ async def test_full_files_are_numbered_and_the_oldest_go(tmp_path: Path) -> None
 
 async def test_a_webhook_gets_signed_batches_and_is_tried_again(tmp_path: Path) -> None:
     async with hook(lambda n: 503 if n == 1 else 204) as web:
-        toml = f'[[outputs]]\nkind = "webhook"\nurl = "{web.url}"\nsecret = "s3cret"\nevery_s = 0.2\nbatch = 8\n'
+        toml = f'{RESULTS}url = "{web.url}"\nsecret = "s3cret"\nevery_s = 0.2\nbatch = 8\n'
         async with configured(tmp_path, toml) as server:
             sent = await publish(server, 20)
             stats = await server.until(lambda s: sink(s)["sent"] == 20)
@@ -168,7 +169,7 @@ async def test_a_webhook_gets_signed_batches_and_is_tried_again(tmp_path: Path) 
 
 async def test_a_hook_that_refuses_loses_its_batch_which_is_counted(tmp_path: Path) -> None:
     async with hook(lambda _: 400) as web:
-        toml = f'[[outputs]]\nkind = "webhook"\nurl = "{web.url}"\nevery_s = 0\n'
+        toml = f'{RESULTS}url = "{web.url}"\nevery_s = 0\n'
         async with configured(tmp_path, toml) as server:
             await publish(server, 5)
             stats = await server.until(lambda s: sink(s)["lost"] == 5)
@@ -177,7 +178,7 @@ async def test_a_hook_that_refuses_loses_its_batch_which_is_counted(tmp_path: Pa
 
 async def test_a_hook_that_hangs_holds_no_stream_up_and_its_losses_are_counted(tmp_path: Path) -> None:
     async with hook(lambda _: None) as web:
-        toml = f'[[outputs]]\nkind = "webhook"\nurl = "{web.url}"\nevery_s = 0\nbatch = 10\ntimeout_s = 100\n'
+        toml = f'{RESULTS}url = "{web.url}"\nevery_s = 0\nbatch = 10\ntimeout_s = 100\n'
         async with configured(tmp_path, toml) as server:
             await publish(server, 700)
             stats = await server.get("/stats")
@@ -267,7 +268,7 @@ def test_what_cannot_work_is_told_before_the_server_starts(
         ('kind = "jsonl"', r"output number 1 \(jsonl\): path is missing"),
         ('kind = "jsonl"\npath = "x"\npth = 1', r"unknown key 'pth': expected one of kind, stream, what, path"),
         ('kind = "mqtt"\nhost = "x"\nqos = 2', r"output number 1 \(mqtt\): qos: Input should be 0 or 1"),
-        ('kind = "mqtt"\nhost = "x"\nwhat = ["all"]', r"what.0: Input should be 'results' or 'events'"),
+        ('kind = "mqtt"\nhost = "x"\nwhat = ["all"]', r"what.0: Input should be 'results', 'events' or 'alerts'"),
     ],
 )
 def test_wrong_settings_name_their_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, toml: str, said: str) -> None:
@@ -331,7 +332,7 @@ async def test_events_reach_a_file_and_a_webhook(tmp_path: Path) -> None:
     async with hook(lambda _: 204) as web:
         file = {"kind": "jsonl", "path": tmp_path / "events.jsonl", "stream": "door", "what": ["events"]}
         both = {"kind": "webhook", "url": web.url, "every_s": 0.1, "what": ["results", "events"]}
-        results = {"kind": "webhook", "url": web.url, "every_s": 0.1, "stream": "yard"}
+        results = {"kind": "webhook", "url": web.url, "every_s": 0.1, "stream": "yard", "what": ["results"]}
         async with sending(file, both, results) as (hub, found):
             for number in range(3):
                 hub.streams["door"].emit(event(number))
@@ -377,6 +378,39 @@ async def test_an_output_that_hangs_loses_the_oldest_events_and_counts_them() ->
             assert only.sent == 0
             assert only.lost + only.waiting == BACKLOG + 100
             assert only.lost > 0
+
+
+def alert(number: int, *actions: Action, phase: Phase = "start") -> Event:
+    return Event(
+        id=f"a{number}", stream="door", phase=phase, kind="rule", at=1.5, seq=number, rule="night", actions=actions
+    )
+
+
+async def test_a_webhook_gets_events_by_default_and_those_of_rules_that_name_webhooks() -> None:
+    async with hook(lambda _: 204) as web, hook(lambda _: 204) as alerts:
+        tables = [
+            {"kind": "webhook", "url": web.url, "every_s": 0.05},
+            {"kind": "webhook", "url": alerts.url, "every_s": 60, "what": ["alerts"]},
+        ]
+        async with sending(*tables) as (hub, found):
+            sent = [event(0), alert(1, "notify"), alert(2, "webhook"), alert(2, "webhook", phase="end")]
+            hub.streams["door"].emit(*sent, alert(3, "mqtt", "webhook"))
+            await until(lambda: [one.sent for one in found] == [4, 2])
+            assert [one.lost for one in found] == [0, 0], "what is for others is not lost"
+    assert ids(web) == ["e0 start", "a2 start", "a2 end", "a3 start"]
+    assert ids(alerts) == ["a2 start", "a3 start"], "at once, whatever every_s says"
+
+
+async def test_a_file_has_the_events_of_all_rules(tmp_path: Path) -> None:
+    table = {"kind": "jsonl", "path": tmp_path / "events.jsonl", "what": ["events"]}
+    async with sending(table) as (hub, (only,)):
+        hub.streams["door"].emit(alert(1, "notify"), alert(2))
+        await until(lambda: only.sent == 2)
+
+
+def ids(web: Hook) -> list[str]:
+    """The events that a web server got, in order."""
+    return [f"{one['id']} {one['phase']}" for body in web.bodies for one in json.loads(body)["events"]]
 
 
 class Faulty:

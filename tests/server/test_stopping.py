@@ -84,7 +84,8 @@ async def test_with_streams_viewers_of_all_kinds_and_others_that_never_answer(tm
     """A webhook's receiver hangs, and so do two cameras while they are connected."""
     config = tmp_path / "sightline.toml"
     with deaf() as port:
-        config.write_text(f'[[outputs]]\nkind = "webhook"\nurl = "http://127.0.0.1:{port}/"\nevery_s = 0\n')
+        table = f'kind = "webhook"\nwhat = ["results"]\nurl = "http://127.0.0.1:{port}/"\nevery_s = 0'
+        config.write_text(f"[[outputs]]\n{table}\n")
         sources = [f"--source=hangs-{scheme}={scheme}://127.0.0.1:{port}/1" for scheme in ("rtsp", "http")]
         options = ("--tcp-port", "0", "--model", "motion", *sources)
         async with serving(*options, env={"SIGHTLINE_CONFIG": str(config)}) as server, busy(server):

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -15,7 +15,7 @@ from sightline.core.errors import FAULTS, SightlineError, SinkError, StreamEnded
 from sightline.core.events import Event
 from sightline.core.mailbox import Mailbox
 from sightline.core.types import FrameResult
-from sightline.outputs.base import Item, Output, What
+from sightline.outputs.base import Item, Output, What, is_alert, wants
 from sightline.streams.hub import Hub
 from sightline.streams.publisher import Subscription
 from sightline.wire.lines import as_json
@@ -37,9 +37,11 @@ _encoder = msgspec.json.Encoder()
 class Dispatcher:
     """Sends the results or events of one stream, or of all streams, to an output."""
 
-    def __init__(self, output: Output, stream: str, what: Sequence[What] = ("results",)) -> None:
+    def __init__(self, output: Output, stream: str, what: Sequence[What] = ("results",), kind: str = "") -> None:
+        """``kind``: name of the output's plugin, by which rules name whom they tell."""
         self.output = output
         self.stream = stream
+        self._kind = kind
         self.sent = 0
         self.failing: str | None = None
         """Reason why nothing can be sent at the moment; None if there is none."""
@@ -92,7 +94,7 @@ class Dispatcher:
                 else hub.subscribe(name, backlog=BACKLOG, kind="listener")
             )
             self._results = await stack.enter_async_context(results)
-        if "events" in self._what:
+        if "events" in self._what or "alerts" in self._what:
             self._events = await stack.enter_async_context(hub.subscribe_events(name, backlog=BACKLOG))
 
     async def _finish(self) -> None:
@@ -103,11 +105,12 @@ class Dispatcher:
             self._give_up("the server stops")
 
     async def _gather(self) -> None:
-        """Take at least one item, and further ones that come within ``every_s``, up to ``batch``."""
-        await self._take()
+        """Take at least one item, and further ones that come within ``every_s``, up to ``batch``. Alerts go at once."""
+        while not self._taken:
+            await self._take()
         try:
             async with asyncio.timeout(self.output.every_s):
-                while len(self._taken) < self.output.batch:
+                while len(self._taken) < self.output.batch and not self._urgent:
                     await self._take()
         except TimeoutError:
             pass
@@ -119,16 +122,27 @@ class Dispatcher:
         await _any(self._mailboxes)
         if self._events is not None and len(self._events):
             event = await self._events.get()
-            self._add("events", event.stream, lambda: _encoder.encode(event))
+            if wants(event, self._what, self._kind):
+                self._add("events", event.stream, lambda: _encoder.encode(event), event)
         elif self._results is not None:
             result = await self._results.mailbox.get()
             if isinstance(result, FrameResult):
                 self._results.sent += 1
                 self._add("results", result.frame.stream, lambda: as_json(result))
 
-    def _add(self, what: What, stream: str, encode: Callable[[], bytes]) -> None:
+    @property
+    def _urgent(self) -> bool:
+        return any(item.event is not None and is_alert(item.event) for item in self._taken)
+
+    def _add(
+        self,
+        what: Literal["results", "events"],
+        stream: str,
+        encode: Callable[[], bytes],
+        event: Event | None = None,
+    ) -> None:
         try:
-            self._taken.append(Item(what, stream, encode()))
+            self._taken.append(Item(what, stream, encode(), event))
         except FAULTS as e:  # a stage may have put anything in it
             self._given_up += 1
             self._fail(f"one of {what} can't be encoded: {told(e)}")

@@ -62,7 +62,9 @@ async def dispatchers(hub: Hub, tables: Sequence[OutputTable]) -> AsyncGenerator
     from sightline.outputs._dispatcher import LAST_S, Dispatcher
 
     found = [
-        Dispatcher(registry.load("outputs", settings.kind).open(settings), settings.stream, settings.what)
+        Dispatcher(
+            registry.load("outputs", settings.kind).open(settings), settings.stream, settings.what, settings.kind
+        )
         for settings in check_outputs(tables)
     ]
     tasks = [

@@ -14,9 +14,11 @@ from typing import Literal, NamedTuple, Protocol, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from sightline.core.events import ACTIONS, Event
 from sightline.core.types import STREAM_OR_ALL
 
-What: TypeAlias = Literal["results", "events"]
+What: TypeAlias = Literal["results", "events", "alerts"]
+"""alerts: of the events only those with which a rule was fulfilled."""
 
 
 class OutputSettings(BaseModel):
@@ -28,16 +30,33 @@ class OutputSettings(BaseModel):
     stream: str = Field("*", pattern=STREAM_OR_ALL)
     """Name of a stream, or ``*`` for all streams."""
     what: tuple[What, ...] = Field(("results",), min_length=1)
-    """Kinds of items to send: results, events or both."""
+    """Kinds of items to send: any of results, events and alerts."""
 
 
 class Item(NamedTuple):
     """One result or event on its way out."""
 
-    what: What
+    what: Literal["results", "events"]
     stream: str
     body: bytes
     """One JSON object, without a line break."""
+    event: Event | None = None
+    """The event, where it is one."""
+
+
+def wants(event: Event, what: Sequence[What], kind: str) -> bool:
+    """Return True if an output of this kind, which is to get ``what``, gets the event.
+
+    A rule says whom it tells. Kinds that no rule can name, such as files, get the events of all rules.
+    """
+    if event.rule and kind in ACTIONS and kind not in event.actions:
+        return False
+    return "events" in what or ("alerts" in what and is_alert(event))
+
+
+def is_alert(event: Event) -> bool:
+    """Return True if a rule is fulfilled with this event. Nothing may hold it up."""
+    return event.rule != "" and event.phase == "start"
 
 
 class Output(Protocol):

@@ -19,7 +19,7 @@ from pydantic import Field, SecretStr
 
 from sightline.core.errors import ConfigError, SinkError
 from sightline.core.version import __version__
-from sightline.outputs.base import Item, OutputSettings
+from sightline.outputs.base import Item, OutputSettings, What
 from sightline.sources.base import shown
 
 AGAIN = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS}
@@ -30,6 +30,7 @@ class WebhookSettings(OutputSettings):
     """POST of batches as JSON: ``{"results": [...], "events": [...]}``, each list only if it has items."""
 
     kind: Literal["webhook"]
+    what: tuple[What, ...] = Field(("events",), min_length=1)
     url: SecretStr
     """Address, http or https. It is kept secret, as addresses of hooks often contain secrets."""
     secret: SecretStr | None = None
@@ -37,7 +38,7 @@ class WebhookSettings(OutputSettings):
     batch: int = Field(50, ge=1, le=1000)
     """Maximum number of results and events in one request."""
     every_s: float = Field(1.0, ge=0, le=60)
-    """Seconds for which results and events are gathered."""
+    """Seconds for which results and events are gathered. Alerts are not held up."""
     timeout_s: float = Field(10, gt=0, le=120)
     retries: int = Field(5, ge=0, le=20)
     """Number of retries before a batch is given up."""
