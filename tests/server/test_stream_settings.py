@@ -174,6 +174,22 @@ async def test_the_api(server: Running) -> None:
         assert stream["received"] == stream["delivered"] == 6
 
 
+async def test_detection_is_switched_off_and_on(server: Running) -> None:
+    async with peer(f"{server.ws}/ws/camera/door") as camera, peer(f"{server.ws}/ws/view/door") as viewer:
+        await camera.send_frame(0)
+        await camera.next("result")
+        assert (await change(server, detect=False))["detect"] is False
+        await camera.send_frame(1)
+        answer, _ = await camera.next("result", "dropped")
+        assert (answer["type"], answer["reason"]) == ("dropped", "unwatched")
+        while (told := (await viewer.next("status"))[0]).get("reason") != "detection is switched off":
+            assert told["state"] in ("live", "waiting", "ready")
+        assert (await refused(server, 422, detect="off"))["expected"] == "true or false"
+        assert (await change(server, detect=None))["detect"] is True
+        await camera.send_frame(2)
+        await camera.next("result")
+
+
 async def test_models_that_may_be_chosen(server: Running) -> None:
     await server.until(lambda stats: {m["name"]: m["state"] for m in stats["models"]}.get("pets") == "ready")
     answer = await server.get("/api/models")

@@ -297,6 +297,26 @@ async def test_a_publisher_that_raises_is_closed_and_the_ledger_stays_exact(even
     assert balanced(stream)
 
 
+async def test_detection_that_is_switched_off_costs_and_shows_nothing() -> None:
+    hub = make_hub()
+    async with hub.publish("door", Recorder()) as stream, hub.subscribe("door", backlog=9) as viewer:
+        stream.put(frame(0))
+        taken = stream.take()
+        assert taken is not None
+        stream.switch(False)
+        stream.deliver(result(taken.frame))
+        stream.put(frame(1))
+        assert (stream.take(), stream.meters.ledger.dropped) == (None, {"unwatched": 1})
+        off = Status(state="waiting", message="Detection is switched off.", reason="detection is switched off")
+        told = [viewer.mailbox.take() for _ in range(3)]
+        assert [one for one in told if isinstance(one, Status)] == [off, off], "the last word is not a late result"
+        assert told[-1] == off
+        stream.switch(True)
+        assert viewer.mailbox.take() == Status(state="live", message="The camera is live.")
+        stream.put(frame(2))
+        assert stream.take() is not None
+
+
 async def test_events_reach_those_who_listen_for_their_stream_and_make_it_wanted() -> None:
     hub = make_hub()
     async with hub.publish("door", Recorder(wants_results=False)) as stream:

@@ -28,6 +28,7 @@ EXPECTED = {
     "preset": "lan, default, mobile, ultra or tunnel",
     "priority": "a whole number from -100 to 100",
     "max_fps": "a number from 0.1 to 240, or null for none",
+    "detect": "true or false",
     "track": "true or false",
     "track_lost_s": "a number of seconds from 0.1 to 60",
     "track_confirm": "a whole number from 1 to 100",

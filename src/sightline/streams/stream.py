@@ -32,6 +32,7 @@ log = logging.getLogger(__name__)
 CAMERA_LIVE = Status(state="live", message="The camera is live.")
 NO_CAMERA = Status(state="waiting", message="Waiting for the camera.")
 CAMERA_GONE = Status(state="ended", message="The camera is gone.")
+SWITCHED_OFF = "detection is switched off"
 IN_BACKGROUND = "the camera's page is in the background"
 
 
@@ -95,6 +96,8 @@ class Stream:
         self.listeners = listeners or Listeners()
         self.paused: str | None = None
         """Why nothing comes of a publisher that stays, or that was cut off in the background: see ``pause``."""
+        self.detect = True
+        """False where it was switched off: then its pictures are neither decoded nor inferred. See ``switch``."""
         self.ended_at: float | None = None
         """``time.monotonic()`` when the last publisher left; None while there is one, or where none came yet."""
         self.zones = ZoneBoard(name) if zones is None else zones
@@ -136,6 +139,8 @@ class Stream:
     @property
     def wanted(self) -> bool:
         """True if anybody wants results, or they are counted. Otherwise it is neither decoded nor inferred."""
+        if not self.detect:
+            return False
         if self.tracking.object_events or not self.zones.empty or self.subscriptions:
             return True
         if self.listeners.results or self.listeners.events_of(self.name):
@@ -147,6 +152,8 @@ class Stream:
         """Status for a new subscriber: whether pictures come."""
         if self.paused is not None:
             return Status(state="waiting", message=f"Waiting for the camera: {self.paused}.", reason=self.paused)
+        if self.publisher is not None and not self.detect:
+            return Status(state="waiting", message="Detection is switched off.", reason=SWITCHED_OFF)
         return CAMERA_LIVE if self.publisher is not None else NO_CAMERA
 
     @property
@@ -180,7 +187,7 @@ class Stream:
         self.pipeline = self.pipeline.renewed()
         self.publisher = publisher
         self.paused = self.ended_at = None
-        self._tell(CAMERA_LIVE)
+        self._tell(self.status)
 
     def put(self, frame: Frame) -> None:
         """Take a frame. An unread older one is dropped before it is decoded, and counted."""
@@ -221,6 +228,12 @@ class Stream:
         """The publisher lost its camera and waits for it; with None it came back."""
         self.paused = reason
         self._tell(self.status)
+
+    def switch(self, on: bool) -> None:
+        """Infer its pictures from now on, or leave them alone until it is switched on again."""
+        if on != self.detect:
+            self.detect = on
+            self._tell(self.status)
 
     def hide(self, publisher: Publisher, hidden: bool) -> None:
         """The publisher's page went into the background, or came back."""
@@ -329,7 +342,7 @@ class Stream:
             self.model.busy(False)
             if self.publisher is None:
                 self._tell_end()
-            elif self.paused is not None:  # the result came after the pause: without this it would look live
+            elif self.status is not CAMERA_LIVE:  # the result came after the pause: without this it would look live
                 self._tell(self.status)
 
     def _emit_held(self) -> None:

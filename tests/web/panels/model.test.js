@@ -134,7 +134,7 @@ test("who may not change is told so once, and a server that is away too", async 
 test("all of it at once goes back to the server's own", async () => {
   const { settings, answer, asked } = server();
   void settings.reset();
-  const all = ["classes", "confidence", "engine", "imgsz", "iou", "max_detections", "model", "track", "track_confirm", "track_lost_s"];
+  const all = ["classes", "confidence", "detect", "engine", "imgsz", "iou", "max_detections", "model", "track", "track_confirm", "track_lost_s"];
   assert.deepEqual(Object.keys(asked()[0]).sort(), all);
   assert.ok(Object.values(asked()[0]).every((value) => value === null));
   await answer(200, detail({ confidence: 0.4 }));

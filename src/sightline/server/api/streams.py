@@ -84,6 +84,7 @@ class StreamChange(Choices):
     preset: PresetName | None = None
     priority: Annotated[int, Field(strict=True, ge=-100, le=100), Whole] | None = None
     max_fps: float | None = Field(None, ge=0.1, le=240)
+    detect: Annotated[bool, Field(strict=True)] | None = None
     track: Annotated[bool, Field(strict=True)] | None = None
     track_lost_s: Annotated[float, Field(strict=True, ge=0.1, le=60)] | None = None
     track_confirm: Annotated[int, Field(strict=True, ge=1, le=100), Whole] | None = None
@@ -173,6 +174,8 @@ class StreamStats(BaseModel):
     preset: PresetName
     priority: int
     max_fps: float | None
+    detect: bool
+    """False where detection is switched off: then no picture is decoded, and viewers see none."""
     track: bool
     """Whether its objects are followed from frame to frame."""
     track_lost_s: float
@@ -240,6 +243,7 @@ def stream_stats(hub: Hub, stream: Stream) -> StreamStats:
         preset=stream.adaptive.preset,
         priority=stream.priority,
         max_fps=stream.max_fps,
+        detect=stream.detect,
         track=stream.tracking.track,
         track_lost_s=stream.tracking.track_lost_s,
         track_confirm=stream.tracking.track_confirm,
@@ -386,6 +390,8 @@ async def change_stream(request: Request, stream: str, change: StreamChange) -> 
         found.limit(priority=found.priority, max_fps=change.max_fps)
         most = "as many fps as it likes" if change.max_fps is None else f"at most {change.max_fps:g} fps"
         restart(found, hub.settings, f"the stream is to have {most}")
+    if "detect" in change.model_fields_set:
+        found.switch(change.detect is not False)
     if tracking := change.model_fields_set & Tracking.model_fields.keys():
         found.track(found.tracking.changed({key: getattr(change, key) for key in tracking}))
     if change.preset is not None:

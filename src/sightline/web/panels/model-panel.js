@@ -43,6 +43,7 @@ class ModelPanel {
   #classes;
   #section = byId("model-panel", HTMLElement);
   #engine = byId("engine", HTMLSelectElement);
+  #detect = byId("detect", HTMLInputElement);
   #track = byId("track", HTMLInputElement);
   #reset = byId("model-reset", HTMLButtonElement);
   #readOnly = "";
@@ -74,6 +75,7 @@ class ModelPanel {
     this.#classes = new ClassList((ids) => void this.#settings.set("classes", ids), soon);
     for (const key of NUMBERS) this.#setUpNumber(key);
     this.#engine.addEventListener("change", () => void this.#settings.set("engine", this.#engine.value));
+    this.#detect.addEventListener("change", () => void this.#settings.set("detect", this.#detect.checked));
     this.#track.addEventListener("change", () => void this.#settings.set("track", this.#track.checked));
     this.#reset.addEventListener("click", () => void this.#settings.reset());
     // Before a finger or the keyboard can be at the engines, they are known.
@@ -155,7 +157,7 @@ class ModelPanel {
     setData(this.#section, "model", detail?.settings.model ?? "");
     setText(byId("model-right", HTMLElement), this.#readOnly);
     this.#offers.show(settings, mayChange);
-    for (const key of ["engine", "classes", "track", ...NUMBERS]) {
+    for (const key of ["engine", "classes", "detect", "track", ...NUMBERS]) {
       setText(byId(`${key}-why`, HTMLElement), problems.get(key) ?? "");
     }
     if (detail) this.#learnKind(detail);
@@ -192,6 +194,8 @@ class ModelPanel {
   /** @param {boolean} mayChange */
   #showTracks(mayChange) {
     const on = this.#settings.value("track") === true;
+    this.#detect.checked = this.#settings.value("detect") !== false;
+    this.#detect.disabled = !mayChange;
     this.#track.checked = on;
     this.#track.disabled = !mayChange;
     this.#showNumber("track_lost_s", mayChange && on);

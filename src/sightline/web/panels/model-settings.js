@@ -15,7 +15,7 @@ const LOADS = new Set(["model", "engine", "imgsz"]);
 
 const KEYS = [
   ...["model", "engine", "imgsz", "confidence", "iou", "max_detections", "classes"],
-  ...["track", "track_lost_s", "track_confirm"],
+  ...["detect", "track", "track_lost_s", "track_confirm"],
 ];
 
 /** @param {Change} change */

@@ -21,7 +21,7 @@ const GONE = 404;
  * @typedef {{settings: InForce, pending: {model: string, engine: string, imgsz: number | null, since: number} | null,
  *   switch_failed: {model: string, message: string, at: number} | null, task: string, labels: string[],
  *   licence_note: string, imgsz_changeable: boolean, stride: number, seen: Seen[], model: string, browser: string,
- *   track?: boolean, track_lost_s?: number, track_confirm?: number,
+ *   detect?: boolean, track?: boolean, track_lost_s?: number, track_confirm?: number,
  *   adaptive: Adaptive | null}} Detail of `GET /api/streams/NAME`
  * @typedef {StreamStats & Detail} Stats
  */
