@@ -23,6 +23,10 @@ os.environ.setdefault("SIGHTLINE_PLACE", "thread")
 # Whatever weights lie in this user's own cache, the tests see none but those that they put there.
 os.environ["SIGHTLINE_CACHE"] = os.path.join(tempfile.gettempdir(), "sightline-tests-without-weights")  # noqa: PTH118
 
+# Nor is anything kept in this user's own folder, where the events of another server may lie.
+_data = tempfile.TemporaryDirectory(prefix="sightline-tests-")
+os.environ["XDG_DATA_HOME"] = _data.name
+
 # A shell's background jobs ignore Ctrl-C, and so would every process that the tests start to interrupt it.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)

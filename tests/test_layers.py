@@ -20,7 +20,7 @@ LAYER = {
     **dict.fromkeys(("models", "renderers", "sources", "analytics", "settings", "client"), 2),
     **dict.fromkeys(("engines", "sinks", "security"), 3),
     "zoo": 4,
-    **dict.fromkeys(("inference", "train"), 5),
+    **dict.fromkeys(("events", "inference", "train"), 5),
     **dict.fromkeys(("streams", "offline"), 6),
     **dict.fromkeys(("transports", "outputs"), 7),
     **dict.fromkeys(("server", "stress"), 8),

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import aclosing
-from dataclasses import replace
+from dataclasses import replace as with_changes
 
 import pytest
 import pytest_asyncio
 from msgspec import Struct, ValidationError
+from msgspec.structs import replace
 
 from sightline import AsyncClient, Client
 from sightline.client import Event, Result
@@ -35,9 +36,10 @@ class Wrong(Struct):
     now: str
 
 
-def event(stream: str = "door", number: int = 0, phase: Phase = "start") -> Event:
+def event(stream: str = "door", number: int = 0, phase: Phase = "start", run: str = "") -> Event:
+    """``run``: what makes its id another one than those of earlier tests."""
     box = (1.0, 2.0, 3.0, 4.0)
-    return Event(id=str(number), stream=stream, phase=phase, kind="object", at=1700000000.5, seq=number, box=box)
+    return Event(id=f"{run}{number}", stream=stream, phase=phase, kind="object", at=1700000000.5, seq=number, box=box)
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
@@ -53,14 +55,17 @@ def url(server: Inside, request: pytest.FixtureRequest) -> str:
 
 @pytest.mark.parametrize("stream", [None, "door"])
 async def test_events_come_as_they_happened(server: Inside, url: str, stream: str | None) -> None:
-    made = [event(number=1), event("hall", 2), event(number=1, phase="update"), event(number=1, phase="end")]
+    run = f"{url[:2]}-{stream}-"
+    made = [event(number=1, run=run), event("hall", 2, run=run)]
+    made += [event(number=1, run=run, phase=phase) for phase in ("update", "end")]
     async with AsyncClient(url) as client, aclosing(client.events(stream)) as events:
         first = asyncio.create_task(anext(events))
         await server.listeners(1)
         server.emit(*made)
         wanted = [e for e in made if stream in (None, e.stream)]
         got = [await first] + [await anext(events) for _ in wanted[1:]]
-    assert got == wanted
+    assert [replace(one, number=0) for one in got] == wanted
+    assert 0 < got[0].number < got[-1].number
     await server.listeners(0)
 
 
@@ -71,8 +76,8 @@ async def test_the_synchronous_client_has_them_too(server: Inside, url: str) -> 
 
     waiting = asyncio.create_task(asyncio.to_thread(first))
     await server.listeners(1)
-    server.emit(event("hall"), event(number=7))
-    assert (await waiting).id == "7"
+    server.emit(event("hall", run=url), event(number=7, run=url[:2]))
+    assert (await waiting).id == f"{url[:2]}7"
     await server.listeners(0)
 
 
@@ -117,6 +122,7 @@ async def test_on_a_socket_events_stand_alone_unless_results_are_wanted_too(serv
         await both.next("result")
         server.emit(event("busy"))
         message, _ = await alone.receive()
+        assert message.pop("number") > 0
         assert message == {
             "type": "event",
             "id": "0",
@@ -127,7 +133,9 @@ async def test_on_a_socket_events_stand_alone_unless_results_are_wanted_too(serv
             "seq": 0,
             "box": [1.0, 2.0, 3.0, 4.0],
         }
-        assert (await both.next("event"))[0] == message
+        other, _ = await both.next("event")
+        assert other.pop("number") > 0
+        assert other == message
     for query, wrong in (("events=2", "events=2: expected 0 or 1"), ("results=0", "without events=1")):
         async with peer(f"{server.ws}/ws?{query}") as refused:
             assert wrong in (await refused.refused())["message"]
@@ -139,7 +147,7 @@ async def test_extras_reach_publishers_and_subscribers(
     deliver = Stream.deliver
 
     def with_extras(self: Stream, result: FrameResult) -> None:
-        deliver(self, replace(result, extras={"counts": Counts({"person": result.frame.seq})}))
+        deliver(self, with_changes(result, extras={"counts": Counts({"person": result.frame.seq})}))
 
     monkeypatch.setattr(Stream, "deliver", with_extras)
     name = f"extras-{url[:2]}"
@@ -171,7 +179,7 @@ async def test_a_reused_result_has_extras_of_its_own(server: Inside, url: str, m
     def with_extras(self: Stream, result: FrameResult) -> None:
         seen.append(result.frame)
         reused = seen[0] if len(seen) > 1 else None
-        deliver(self, replace(result, reused=reused, extras={"counts": Counts({"person": result.frame.seq})}))
+        deliver(self, with_changes(result, reused=reused, extras={"counts": Counts({"person": result.frame.seq})}))
 
     monkeypatch.setattr(Stream, "deliver", with_extras)
     name = f"still-{url[:2]}"

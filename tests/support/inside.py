@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import tempfile
 import threading
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 from urllib.request import urlopen
 
@@ -15,7 +17,7 @@ from sightline.core.events import Event
 from sightline.inference.pool import LoadByKey
 from sightline.server.app import create_app
 from sightline.server.uvicorn_server import Server
-from sightline.settings.settings import load_settings
+from sightline.settings.settings import Settings, load_settings
 from sightline.streams.hub import Hub
 
 T = TypeVar("T")
@@ -81,8 +83,18 @@ class Inside:
 
 @asynccontextmanager
 async def inside(*, load: LoadByKey | None = None, **given: Any) -> AsyncGenerator[Inside]:
-    """Serve with these settings on free ports. ``load``: what loads the model, if not the server itself."""
-    settings = load_settings(**{"port": 0, "tcp_port": 0, "model": "motion"} | given)
+    """Serve with these settings on free ports, in a data folder that is thrown away.
+
+    ``load``: what loads the model, if not the server itself.
+    """
+    with tempfile.TemporaryDirectory(prefix="sightline-data-") as folder:
+        settings = load_settings(**{"port": 0, "tcp_port": 0, "model": "motion", "data": Path(folder)} | given)
+        async with _inside(settings, load) as running:
+            yield running
+
+
+@asynccontextmanager
+async def _inside(settings: Settings, load: LoadByKey | None) -> AsyncGenerator[Inside]:
     app = create_app(settings, load=load)
     here = asyncio.get_running_loop()
     ready: asyncio.Future[tuple[str, str, asyncio.AbstractEventLoop]] = here.create_future()

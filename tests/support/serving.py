@@ -11,6 +11,7 @@ import re
 import signal
 import ssl
 import sys
+import tempfile
 from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -105,8 +106,20 @@ async def serving(
     data: Path | None = None,
     ready: bool = True,
 ) -> AsyncGenerator[Running]:
-    """``sightline serve`` with these options on a free port, ``ready`` for frames or not yet. ``data``: its folder."""
-    env = (env or {}) | ({} if data is None else {"SIGHTLINE_DATA": str(data)})
+    """``sightline serve`` with these options on a free port, ``ready`` for frames or not yet.
+
+    ``data``: its folder; without it, one of its own that is thrown away.
+    """
+    with tempfile.TemporaryDirectory(prefix="sightline-data-") as folder:
+        given = {"SIGHTLINE_DATA": str(data or folder)} | (env or {})
+        async with _serving(*options, env=given, cwd=cwd, data=data, ready=ready) as running:
+            yield running
+
+
+@asynccontextmanager
+async def _serving(
+    *options: str, env: dict[str, str], cwd: Path | None, data: Path | None, ready: bool
+) -> AsyncGenerator[Running]:
     clean = {k: v for k, v in os.environ.items() if not k.startswith("SIGHTLINE_") or k in KEPT}
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "sightline", "serve", "--port", "0", *options),

@@ -17,7 +17,7 @@ class Event(Struct, tag="event", frozen=True, kw_only=True, omit_defaults=True):
     and its ``end``, which all have the same ``id``. Outside, it goes as it is, with ``"type":"event"``."""
 
     id: str
-    """Unique within the server's life."""
+    """Unique for ever: letters, digits, ``-`` and ``_``. A second start or end of the same id is dropped."""
     stream: str
     phase: Phase
     kind: str
@@ -51,3 +51,52 @@ class Event(Struct, tag="event", frozen=True, kw_only=True, omit_defaults=True):
     """Path of its picture on the server; empty where there is none."""
     number: int = 0
     """Place in the order in which the server stored events. Who comes back asks for those after the last it had."""
+
+
+class EventRecord(Struct, frozen=True, kw_only=True):
+    """Something that happened, or lasts: what its events told of it so far."""
+
+    id: str
+    stream: str
+    kind: str
+    class_name: str = ""
+    zone: str = ""
+    rule: str = ""
+    direction: str = ""
+    track: int | None = None
+    box: tuple[float, float, float, float] | None = None
+    """Where it was in its picture, in pixels of the frame: x1, y1, x2, y2."""
+    started_at: float
+    """Seconds since 1970, on the clock of the frames, as ``ended_at``."""
+    ended_at: float | None = None
+    """None while it lasts."""
+    seconds: float | None = None
+    speed: tuple[float, float, float] | None = None
+    reason: str = ""
+    start_seq: int
+    end_seq: int | None = None
+    snapshot: str = ""
+    """Path of its picture on the server; empty where there is none."""
+
+
+class EventFilter(Struct, frozen=True):
+    """Which events somebody wants: None for any."""
+
+    stream: str | None = None
+    kind: str | None = None
+    class_name: str | None = None
+    zone: str | None = None
+    """Name of a zone or a line."""
+    rule: str | None = None
+
+    def takes(self, event: Event) -> bool:
+        """Return True for an event that is wanted."""
+        return all(getattr(event, key) == wanted for key, wanted in self.given.items())
+
+    @property
+    def given(self) -> dict[str, str]:
+        """What is asked for, by key."""
+        return {key: wanted for key in self.__struct_fields__ if (wanted := getattr(self, key)) is not None}
+
+
+EVERYTHING = EventFilter()

@@ -14,6 +14,7 @@ from sightline.core import registry
 from sightline.core.errors import FAULTS, told
 from sightline.core.net import is_loopback
 from sightline.core.version import __version__
+from sightline.events.journal import Journal
 from sightline.inference.offers import Offers
 from sightline.inference.pool import LoadByKey, ModelPool
 from sightline.outputs._service import dispatchers
@@ -66,6 +67,10 @@ def create_app(settings: Settings, *, load: LoadByKey | None = None) -> FastAPI:
         drawing = state.drawing = Drawing(settings.jpeg_quality)
         async with AsyncExitStack() as stack:
             stack.callback(drawing.close)
+            journal = Journal(settings, hub.listeners.tell)
+            await journal.open()
+            hub.listeners.journal = journal
+            stack.push_async_callback(journal.close)
             await hub.zones.load()
             stack.push_async_callback(hub.zones.close)
             stack.push_async_callback(hub.supervisor.close)
@@ -82,6 +87,7 @@ def create_app(settings: Settings, *, load: LoadByKey | None = None) -> FastAPI:
             hub.supervisor.start("adaptation", partial(adapt, hub), essential=True)
             hub.supervisor.start("access", access.run, essential=True)
             hub.supervisor.start("saving of zones", hub.zones.run)
+            hub.supervisor.start("saving of events", journal.run)
             if state.certificate is not None and state.tls is not None:
                 hub.supervisor.start("certificate", partial(state.certificate.keep, state.tls))
             yield

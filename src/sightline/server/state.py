@@ -71,6 +71,8 @@ class ServerState:
         for one in self.dispatchers:
             if one.failing is not None:
                 found.setdefault(f"output {one.output.name}", one.failing)
+        if self.hub.journal is not None and self.hub.journal.failing is not None:
+            found["events"] = self.hub.journal.failing
         for stream in self.hub.streams.values():
             found |= {f"stream {stream.name}: {part}": why for part, why in stream.failing.items()}
         return found

@@ -10,6 +10,8 @@ from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager, suppress
 from typing import Any, Literal
 
+from msgspec import structs
+
 from sightline.core.errors import (
     FAULTS,
     LimitReached,
@@ -20,11 +22,13 @@ from sightline.core.errors import (
     StreamNotFound,
     told,
 )
-from sightline.core.events import Event
+from sightline.core.events import EVERYTHING, Event, EventFilter
 from sightline.core.mailbox import Mailbox
 from sightline.core.metrics import Ledger
 from sightline.core.supervisor import Supervisor
 from sightline.core.types import check_stream_name
+from sightline.events.feed import EventFeed
+from sightline.events.journal import Journal
 from sightline.inference.pool import ModelPool
 from sightline.inference.worker import ModelWorker
 from sightline.settings.presets import PresetName
@@ -62,6 +66,11 @@ class Hub:
         self._streams: dict[str, Stream] = {}
         self._track_ids = itertools.count(1)
         """Ids of tracks: no two objects of a server have the same, whatever their streams."""
+
+    @property
+    def journal(self) -> Journal | None:
+        """Where events are stored; None for a hub without a server around it."""
+        return self.listeners.journal
 
     @property
     def worker(self) -> ModelWorker:
@@ -157,18 +166,30 @@ class Hub:
             self.listeners.results.discard(subscription)
 
     @asynccontextmanager
-    async def subscribe_events(self, name: str | None = None, *, backlog: int = 256) -> AsyncGenerator[Mailbox[Event]]:
-        """Subscribe to the events of one stream, live or not, or of all. Raises BadRequest or LimitReached."""
+    async def subscribe_events(
+        self,
+        name: str | None = None,
+        *,
+        backlog: int = 256,
+        wanted: EventFilter = EVERYTHING,
+        after: int | None = None,
+    ) -> AsyncGenerator[Mailbox[Event]]:
+        """Subscribe to the events of one stream, live or not, or of all. Raises BadRequest or LimitReached.
+
+        ``wanted``: those that the subscriber wants. ``after``: number of the last one that it had; those that were
+        stored since come first.
+        """
         self._check_open()
         self._check_viewers()
         if name is not None:
             check_stream_name(name)
-        mailbox: Mailbox[Event] = Mailbox(backlog)
+        mailbox = EventFeed(backlog, structs.replace(wanted, stream=name), self.journal, after)
         self.listeners.events[mailbox] = name
         try:
             yield mailbox
         finally:
             del self.listeners.events[mailbox]
+            mailbox.end("who listened left")
 
     def emit_ends(self, name: str, *ends: Event) -> None:
         """Give ends of a stream's events to whoever listens; the stream need not be live. See ``Stream.emit_ends``."""
@@ -207,6 +228,8 @@ class Hub:
     async def run(self) -> None:
         """Tell cameras and viewers whenever their model becomes ready or no longer is, until cancelled."""
         self._keep_models()
+        if self.journal is not None:
+            self.journal.begin()
         while True:
             await asyncio.sleep(WATCH_S)
             for stream in list(self._streams.values()):
@@ -240,8 +263,7 @@ class Hub:
         of_streams = (s for stream in self._streams.values() for s in stream.subscriptions)
         for subscription in [*self.listeners.results, *of_streams]:
             subscription.mailbox.close(reason)
-        for mailbox in self.listeners.events:
-            mailbox.end(reason)  # with the ends of what lasted
+        self.listeners.end(reason)  # with the ends of what lasted
         for stream in self._streams.values():
             if stream.publisher is not None:
                 with suppress(*FAULTS):  # one session that can't be ended must not keep the others from it

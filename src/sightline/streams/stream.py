@@ -17,6 +17,7 @@ from sightline.core.fence import Fence
 from sightline.core.mailbox import Mailbox
 from sightline.core.metrics import TokenBucket
 from sightline.core.types import Frame, FrameResult
+from sightline.events.journal import Journal
 from sightline.inference.place import Request
 from sightline.inference.worker import ModelWorker
 from sightline.settings.presets import PresetName
@@ -43,16 +44,36 @@ class Listeners:
         self.results: set[Subscription] = set()
         self.events: dict[Mailbox[Event], str | None] = {}
         """Mailboxes for events, each with the stream that it is for, None for all."""
+        self.journal: Journal | None = None
+        """Where events are stored before they are told; without it they are told at once."""
 
     def events_of(self, name: str) -> list[Mailbox[Event]]:
         """Mailboxes that want a stream's events."""
         return [mailbox for mailbox, wanted in self.events.items() if wanted in (None, name)] if self.events else []
 
-    def emit(self, *events: Event) -> None:
-        """Give events to whoever listens for those of their streams."""
-        for event in events:
-            for mailbox in self.events_of(event.stream):
-                mailbox.put(event)
+    def emit(self, *events: Event, result: FrameResult | None = None) -> None:
+        """Have events stored and told. ``result``: that of the frame in which they were seen."""
+        if self.journal is not None and events:
+            self.journal.take(events, result)
+        else:
+            for event in events:
+                self.tell(event)
+
+    def tell(self, event: Event) -> None:
+        """Give an event to whoever listens for those of its stream."""
+        for mailbox in self.events_of(event.stream):
+            mailbox.put(event)
+
+    def end(self, reason: str) -> None:
+        """End the mailboxes for events once all that has happened by now is in them."""
+        if self.journal is None:
+            self._end(reason)
+        else:
+            self.journal.when_told(partial(self._end, reason))
+
+    def _end(self, reason: str) -> None:
+        for mailbox in self.events:
+            mailbox.end(reason)
 
 
 class StreamLimits:
@@ -285,7 +306,8 @@ class Stream:
         self._tell(result)
         for listener in self.listeners.results:
             listener.mailbox.put(result)
-        self.emit(*result.events)
+        if result.events:
+            self.listeners.emit(*result.events, result=result)
         self._after_worker(result.frame)
 
     def emit(self, *events: Event) -> None:

@@ -29,14 +29,12 @@ SPEED_S = 0.2
 
 
 class BoardState(Struct):
-    """What a board has counted, and what has begun and not ended. It can be saved."""
+    """What a board has counted, and who is in its zones. It can be saved."""
 
     zones: dict[str, Totals] = {}
     lines: dict[str, Totals] = {}
-    lasting: list[Event] = []
-    """Starts of events that have not ended."""
-    ended: list[Event] = []
-    """Ends that nobody was told yet."""
+    now: dict[str, dict[str, int]] = {}
+    """Objects in each zone, by class."""
 
 
 class ZoneBoard:
@@ -50,10 +48,6 @@ class ZoneBoard:
         """Grows with whatever is worth saving."""
         self._counter = ZoneCounter(zones, lines)
         self._lock = threading.Lock()
-        self._lasting: dict[str, Event] = {}
-        """Starts of events that have not ended, by id."""
-        self._left_over: list[Event] = []
-        """Ends of those of an earlier run of the server."""
         self._prefix = secrets.token_hex(4)
         """Tells the events of this run of the server from those of others."""
         self._at, self._seq = 0.0, 0
@@ -127,24 +121,21 @@ class ZoneBoard:
         with self._lock:
             zones = {name: self._counter.totals("zone", name) for name in self.zones}
             lines = {name: self._counter.totals("line", name) for name in self.lines}
-            return msgspec.json.encode(BoardState(zones, lines, list(self._lasting.values()), self._left_over))
+            now = {name: dict(zone.now) for name, zone in self._counter.counted().zones.items()}
+            return msgspec.json.encode(BoardState(zones, lines, now))
 
     def restore(self, state: BoardState) -> None:
-        """Go on from what was saved, for zones and lines that are still there. What lasted ends with the next frame."""
+        """Go on from what was saved, for zones and lines that are still there. Who was in a zone has left it."""
         with self._lock:
-            for start in state.lasting:
-                if start.kind == "zone" and start.zone in state.zones:
-                    state.zones[start.zone].add(time.time(), start.class_name, -1)
+            for name in state.now.keys() & state.zones.keys():
+                for class_name, count in state.now[name].items():
+                    state.zones[name].add(time.time(), class_name, -count)
             totals: dict[Key, Totals] = {("zone", name): one for name, one in state.zones.items()}
             self._counter.register.restore(totals | {("line", name): one for name, one in state.lines.items()})
-            self._left_over = state.ended + [
-                structs.replace(start, phase="end", reason="the server was started anew") for start in state.lasting
-            ]
 
     def _events(self, happened: Iterable[Happening]) -> tuple[Event, ...]:
         """Put happenings in words: a visit or loitering starts or ends, the crossing of a line does both."""
-        events, self._left_over = self._left_over, []
-        self.changes += len(events)
+        events: list[Event] = []
         for one in happened:
             self.changes += 1
             start = Event(
@@ -163,10 +154,8 @@ class ZoneBoard:
             if one.kind == "line":
                 events += [start, structs.replace(start, phase="end")]
             elif one.direction == "in":
-                self._lasting[start.id] = start
                 events.append(start)
             else:
-                del self._lasting[start.id]
                 end = structs.replace(start, phase="end", seconds=one.seconds, speed=one.speed, reason=one.reason)
                 events.append(end)
         return tuple(events)

@@ -1,0 +1,227 @@
+"""The files of events: one SQLite database, written by one thread and read by others.
+
+A happening has one start and at most one end, whatever is written: an index of the database holds it.
+"""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+import threading
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import msgspec
+from msgspec import structs
+
+from sightline.core.errors import ConfigError, SightlineError
+from sightline.core.events import Event, EventRecord
+from sightline.security import files
+
+log = logging.getLogger(__name__)
+
+VERSION = 1
+"""Of the tables. A file of a later one is left alone."""
+PATIENCE_S = 3.0
+"""Seconds for a server that ends to let go of the folder."""
+TABLES = """
+CREATE TABLE IF NOT EXISTS events (
+    number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, stream TEXT NOT NULL, kind TEXT NOT NULL,
+    class_name TEXT NOT NULL, zone TEXT NOT NULL, rule TEXT NOT NULL, started REAL NOT NULL, ended REAL,
+    picture INTEGER NOT NULL DEFAULT 0, body BLOB NOT NULL);
+CREATE INDEX IF NOT EXISTS events_of ON events (stream, number);
+CREATE INDEX IF NOT EXISTS lasting ON events (number) WHERE ended IS NULL;
+CREATE TABLE IF NOT EXISTS messages (
+    number INTEGER PRIMARY KEY, id TEXT NOT NULL, phase TEXT NOT NULL, body BLOB NOT NULL);
+CREATE UNIQUE INDEX IF NOT EXISTS once ON messages (id, phase) WHERE phase != 'update';
+CREATE INDEX IF NOT EXISTS messages_of ON messages (id);
+CREATE TABLE IF NOT EXISTS cursors (name TEXT PRIMARY KEY, number INTEGER NOT NULL);
+"""
+ANEW = "the server was started anew"
+"""Reason of the ends of what lasted when an earlier server died."""
+
+_decode_event = msgspec.json.Decoder(Event).decode
+_decode_record = msgspec.json.Decoder(EventRecord).decode
+_encode = msgspec.json.Encoder().encode
+
+
+class EventStore:
+    """Events, newest last, by their number. Those that write belong to one thread; any may read."""
+
+    def __init__(self, folder: Path | None) -> None:
+        """Open the folder's files, which are made where there are none; with None, keep all in memory.
+
+        Raises ConfigError, Shortage, sqlite3.Error or OSError where the folder can't be used.
+        """
+        self.folder = folder
+        self._reading = threading.Lock()
+        self._lock: sqlite3.Connection | None = None
+        if folder is None:
+            self._writer = self._reader = self._connect(":memory:")
+        else:
+            files.make_folder(folder)
+            self._lock = _locked(folder / "lock")
+            try:
+                self._writer = self._opened(folder / "events.db")
+                self._reader = self._connect(folder / "events.db")
+            except BaseException:
+                self._lock.close()
+                raise
+        newest = "SELECT max(ifnull((SELECT max(number) FROM messages), 0), ifnull(max(number), 0)) FROM cursors"
+        self.newest: int = self._writer.execute(newest).fetchone()[0]
+        """Number of the newest event that was ever stored."""
+
+    # For the thread that writes
+
+    def write(self, events: Sequence[Event]) -> list[Event]:
+        """Store events, all or none, and return those that are to be told: without a number where they are not stored.
+
+        Left out are a second start or end, and what comes after the end. What no table can hold is only told. Raises
+        sqlite3.Error.
+        """
+        told = []
+        self._writer.execute("BEGIN IMMEDIATE")
+        try:
+            for event in events:
+                body = _checked(event)
+                if body is None:
+                    told.append(structs.replace(event, number=0))
+                elif self._write(event, body):
+                    told.append(event)
+            self._writer.execute("COMMIT")
+        except BaseException:
+            with suppress(sqlite3.Error):  # a full disk has rolled it back already
+                self._writer.execute("ROLLBACK")
+            raise
+        return told
+
+    def _write(self, event: Event, body: bytes) -> bool:
+        fits = self._begin(event) if event.phase == "start" else self._go_on(event)
+        if fits:
+            row = (event.number, event.id, event.phase, body)
+            self._writer.execute("INSERT INTO messages VALUES (?, ?, ?, ?)", row)
+        else:
+            log.warning("event %s: its %s came twice or late, and is dropped", quote(event.id[:80]), event.phase)
+        return fits
+
+    def _begin(self, event: Event) -> bool:
+        found = EventRecord(
+            **{key: getattr(event, key) for key in EventRecord.__struct_fields__ if hasattr(event, key)},
+            started_at=event.at,
+            start_seq=event.seq,
+        )
+        columns = (event.number, event.id, event.stream, event.kind, event.class_name, event.zone, event.rule)
+        sql = "INSERT OR IGNORE INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?, NULL, 0, ?)"
+        return self._writer.execute(sql, (*columns, event.at, _encode(found))).rowcount == 1
+
+    def _go_on(self, event: Event) -> bool:
+        row = self._writer.execute("SELECT body FROM events WHERE id = ? AND ended IS NULL", (event.id,)).fetchone()
+        if row is None:
+            return False
+        known = _decode_record(row[0])
+        told = {key: getattr(event, key) for key in ("class_name", "direction", "track", "box", "snapshot")}
+        found = structs.replace(known, **{key: value for key, value in told.items() if value not in (None, "")})
+        if event.phase == "end":
+            found = structs.replace(
+                found,
+                ended_at=event.at,
+                end_seq=event.seq,
+                seconds=event.seconds,
+                speed=event.speed,
+                reason=event.reason,
+                box=known.box or event.box,
+            )
+        row = (found.class_name, found.ended_at, _encode(found), event.id)
+        self._writer.execute("UPDATE events SET class_name = ?, ended = ?, body = ? WHERE id = ?", row)
+        return True
+
+    def lasting(self) -> list[EventRecord]:
+        """Return what has no end, oldest first."""
+        rows = self._writer.execute("SELECT body FROM events WHERE ended IS NULL ORDER BY number")
+        return [_decode_record(row[0]) for row in rows]
+
+    def keep_cursor(self, name: str, number: int) -> None:
+        """Keep up to which number somebody has the events."""
+        self._writer.execute("INSERT OR REPLACE INTO cursors VALUES (?, ?)", (name, number))
+
+    def close(self) -> None:
+        """Let go of the files."""
+        with self._reading:
+            for connection in (self._reader, self._writer, self._lock):
+                if connection is not None:
+                    connection.close()
+
+    # For any thread
+
+    def after(self, number: int, limit: int) -> list[Event]:
+        """Return the oldest events after that number."""
+        sql = "SELECT body FROM messages WHERE number > ? ORDER BY number LIMIT ?"
+        return [_decode_event(row[0]) for row in self._read(sql, (number, limit))]
+
+    def cursor(self, name: str) -> int | None:
+        """Return the number that was kept under that name."""
+        rows = self._read("SELECT number FROM cursors WHERE name = ?", (name,))
+        return int(rows[0][0]) if rows else None
+
+    def _read(self, sql: str, values: Iterable[object]) -> list[tuple[Any, ...]]:
+        with self._reading:
+            return self._reader.execute(sql, tuple(values)).fetchall()
+
+    def _opened(self, path: Path) -> sqlite3.Connection:
+        """Open the database; one that is none is put aside."""
+        try:
+            return self._connect(path)
+        except sqlite3.OperationalError:
+            raise
+        except sqlite3.DatabaseError as e:
+            log.error("%s: %s; events begin anew, and the file is kept as events.db.bad", path, e)
+            for ending in ("", "-wal", "-shm"):
+                with suppress(FileNotFoundError):
+                    path.with_name(f"events.db{ending}").replace(path.with_name(f"events.db.bad{ending}"))
+            return self._connect(path)
+
+    def _connect(self, path: Path | str) -> sqlite3.Connection:
+        connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=PATIENCE_S)
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = NORMAL")  # a power cut may cost the newest; a crash costs nothing
+            version = connection.execute("PRAGMA user_version").fetchone()[0]
+            if version > VERSION:
+                raise ConfigError(f"{path} is of a later Sightline (tables {version}): expected at most {VERSION}")
+            if version < VERSION:
+                connection.executescript(f"BEGIN IMMEDIATE; {TABLES} PRAGMA user_version = {VERSION}; COMMIT;")
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+
+def _locked(path: Path) -> sqlite3.Connection:
+    """Keep other servers away from a folder, by a lock that goes with this process. Raises ConfigError."""
+    lock = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=PATIENCE_S)
+    try:
+        lock.execute("BEGIN EXCLUSIVE")
+    except sqlite3.OperationalError as e:
+        lock.close()
+        if e.sqlite_errorcode == sqlite3.SQLITE_BUSY:
+            raise ConfigError(f"another server has {path.parent}: choose another folder with the setting data") from e
+        raise
+    return lock
+
+
+def _checked(event: Event) -> bytes | None:
+    """Return an event's JSON; None where it could not be read again, and would be in the way for ever."""
+    try:
+        body = _encode(event)
+        _decode_event(body)
+    except (msgspec.MsgspecError, TypeError, ValueError, OverflowError) as e:
+        log.error("an event of stream %s can't be stored: %s", event.stream, e)
+        return None
+    return body
+
+
+UNUSABLE = (SightlineError, sqlite3.Error, OSError)
+"""What opening and writing may raise where a folder or a disk can't be used."""
