@@ -127,7 +127,7 @@ async def test_ends_come_after_the_starts_that_the_worker_still_has() -> None:
     stream = Stream("door", make_hub().worker, tracking=Tracking(track=False, object_events=True))
     pipeline, stage = stream.pipeline, ObjectEvents(lost_s=2.0)
     events: list[Event] = []
-    stream.listeners.emit = lambda *given: events.extend(given)  # type: ignore[method-assign]
+    stream.listeners.emit = lambda *given, result=None: events.extend(given)  # type: ignore[method-assign]
     stream.pipeline = Pipeline({"objects": stage})
     stream.start(Recorder())
     stream.pipeline = Pipeline({"objects": stage})
