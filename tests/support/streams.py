@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -70,7 +71,7 @@ def result(of: Frame) -> FrameResult:
     return FrameResult(of, Detections.empty(), CARD, (), (), None, {}, 1.0, 0.0)
 
 
-def make_hub(**settings: int) -> Hub:
+def make_hub(**settings: Any) -> Hub:
     given = Settings.model_validate(settings)
     key = ModelKey("motion", "motion", "auto", None)
     return Hub(given, ModelPool(given, key, lambda _: create()))

@@ -46,7 +46,8 @@ class Event(Struct, tag="event", frozen=True, kw_only=True, omit_defaults=True):
     speed: tuple[float, float, float] | None = None
     """Mean speed in metres a second, and between what it lies with 95 %; told at its end where it is known."""
     reason: str = ""
-    """Why it ended, where that was not seen: the camera was lost, or the server stopped."""
+    """Why it ended, where that was not seen: the camera was lost, or the server stopped. At the start of a ``stream``
+    event, why the stream is lost."""
     snapshot: str = ""
     """Path of its picture on the server; empty where there is none."""
     number: int = 0

@@ -34,6 +34,7 @@ from sightline.inference.worker import ModelWorker
 from sightline.settings.presets import PresetName
 from sightline.settings.settings import Settings
 from sightline.settings.stream import Tracking, check
+from sightline.streams.lost import LostStreams
 from sightline.streams.model_switch import NEEDS_MODEL, ModelSwitch
 from sightline.streams.publisher import Publisher, Subscription
 from sightline.streams.stream import Listeners, Stream
@@ -62,6 +63,8 @@ class Hub:
         """Ledger of all streams that are forgotten."""
         self.zones = ZoneStore(settings)
         """Zones and lines of all streams, live or not."""
+        self.lost = LostStreams(self.listeners.emit, settings.sources)
+        """Tells when streams that somebody minds are lost, and back."""
         self.stopping: str | None = None
         self._streams: dict[str, Stream] = {}
         self._track_ids = itertools.count(1)
@@ -191,6 +194,16 @@ class Hub:
             del self.listeners.events[mailbox]
             mailbox.end("who listened left")
 
+    def minds(self, name: str) -> bool:
+        """Return True if somebody wants to know how a stream fares, though nobody may watch it.
+
+        That is so for one that the settings name, and for one that has zones or lines, or tells of its objects.
+        """
+        if name in self.settings.streams or name in self.settings.sources or self.zones.has(name):
+            return True
+        stream = self._streams.get(name)
+        return stream is not None and stream.tracking.object_events
+
     def emit_ends(self, name: str, *ends: Event) -> None:
         """Give ends of a stream's events to whoever listens; the stream need not be live. See ``Stream.emit_ends``."""
         stream = self._streams.get(name)
@@ -236,6 +249,7 @@ class Hub:
                 with stream.fence.around("news of the model", f"stream {stream.name}: "):
                     self._watch_model(stream)
                 stream.rest()
+            self.lost.look(self._streams, self.minds)
 
     def _watch_model(self, stream: Stream) -> None:
         stream.model.hurry()
@@ -260,6 +274,7 @@ class Hub:
         self.supervisor.closing = True
         for stream in self._streams.values():
             stream.finish(reason, at_once=True)
+        self.lost.close(reason)
         of_streams = (s for stream in self._streams.values() for s in stream.subscriptions)
         for subscription in [*self.listeners.results, *of_streams]:
             subscription.mailbox.close(reason)

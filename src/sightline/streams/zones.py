@@ -81,6 +81,11 @@ class ZoneStore:
             self._keep(found)
         return found
 
+    def has(self, stream: str) -> bool:
+        """Return True if a stream has zones or lines."""
+        board = self._open.get(stream)
+        return board is not None and not board.empty
+
     def put(self, stream: str, name: str, shape: Zone | CrossingLine) -> tuple[Event, ...]:
         """Set a zone or a line; return the events that end with what it was. Raises LimitReached or BadSetting."""
         board = self.board(stream)
