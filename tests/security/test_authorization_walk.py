@@ -65,6 +65,7 @@ VIEW_ALL = Needs(("view",), every=True)
 
 NEEDS = {
     "GET /": PUBLIC,
+    "GET /events": PUBLIC,
     "GET /join": PUBLIC,
     "GET /docs": PUBLIC,
     "GET /trust": PUBLIC,

@@ -124,7 +124,16 @@ async def test_what_a_token_opens_is_told(api: Any, tmp_path: Path) -> None:
 
 async def test_head_works_wherever_get_does(server: Running, api: Any) -> None:
     gets = [filled(path) for method, path, _ in operations(api) if method == "GET"]
-    for path in (*gets, "/", "/docs", f"/view/{STREAM}", "/static/css/style.css", "/openapi.json", "/view/a%20b"):
+    for path in (
+        *gets,
+        "/",
+        "/docs",
+        "/events",
+        f"/view/{STREAM}",
+        "/static/css/style.css",
+        "/openapi.json",
+        "/view/a%20b",
+    ):
         head = await server.http.head(path)
         assert head.content == b""
         if path.startswith("/mjpeg"):

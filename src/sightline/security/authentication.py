@@ -25,7 +25,7 @@ CONNECTION = "sightline.connection"
 """Key of the connection in the state of a scope: see ``connections.OpenConnection``."""
 PUBLIC = frozenset(
     {
-        *("/", "/docs", "/join", "/trust", "/ca.crt", "/ca.mobileconfig", "/favicon.ico"),
+        *("/", "/docs", "/events", "/join", "/trust", "/ca.crt", "/ca.mobileconfig", "/favicon.ico"),
         *("/health", "/ready", "/api/session", "/api/trust"),
     }
 )

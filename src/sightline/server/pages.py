@@ -91,6 +91,10 @@ def add(app: FastAPI) -> None:
         check_stream_name(stream)
         return _answer(request, "view.html")
 
+    @app.get("/events", include_in_schema=False)
+    async def events(request: Request) -> Response:
+        return _answer(request, "events.html")
+
     @app.get("/join", include_in_schema=False)
     async def join(request: Request) -> Response:
         return _answer(request, "join.html")

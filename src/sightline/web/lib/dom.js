@@ -47,6 +47,8 @@ const ICONS = {
   close: "M6 6l12 12M18 6L6 18",
   key: "M14.5 9.5a4 4 0 1 0-3 3.9V16h3v3h4v-4l-4.6-4.6",
   save: "M12 4v11M7 11l5 5 5-5M4 20h16",
+  events: "M4 6h2M4 12h2M4 18h2M10 6h10M10 12h10M10 18h10",
+  bin: "M4 7h16M9 7V4h6v3M6 7l1 13h10l1-13M10 11v5M14 11v5",
   flip: "M4 12a8 8 0 0 1 14-5.3M20 12a8 8 0 0 1-14 5.3M18 3v4h-4M6 21v-4h4",
 };
 

@@ -1,6 +1,7 @@
 /** Part of the panel with a run's figures: plots over time, and the export. */
 
 import { make, setText } from "../lib/dom.js";
+import { download } from "./download.js";
 import { byId } from "./page.js";
 import { RunMetrics } from "./run-metrics.js";
 
@@ -48,13 +49,6 @@ export function setUpRun(page, stream) {
     timer = setInterval(() => plots?.show(metrics), PLOT_MS);
   });
   return metrics;
-}
-
-/** @param {string} name @param {string} type @param {string} text */
-function download(name, type, text) {
-  const link = make("a", { download: name, href: URL.createObjectURL(new Blob([text], { type })) });
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
 }
 
 class Plots {

@@ -1,12 +1,21 @@
 /** Parts of all pages: icons, the theme switch, and the sheet that a phone shows instead of a panel. */
 
 import { remember } from "../lib/storage.js";
+import { streamOf } from "../lib/stream-name.js";
 import { byId, placeIcons } from "./page.js";
 
 export function setUpShell() {
   placeIcons();
   setUpTheme();
   setUpSheet();
+  setUpEvents();
+}
+
+/** From a stream's page one goes to its own events. */
+function setUpEvents() {
+  const link = document.getElementById("to-events");
+  if (!(link instanceof HTMLAnchorElement) || !/^\/(view|camera)\//.test(location.pathname)) return;
+  link.href = `/events?stream=${streamOf(location.pathname)}`;
 }
 
 function setUpTheme() {

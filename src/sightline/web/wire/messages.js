@@ -24,14 +24,19 @@
  * @typedef {{type: "settings_refused", stream: string, code: string, message: string, key: string}} SettingsRefused
  * @typedef {{type: "error", code: string, message: string}} ErrorMessage
  * @typedef {{type: "pong", timestamp: number, server_time: number}} PongMessage
+ * @typedef {[number, number, number, number]} Box x1, y1, x2, y2 in pixels of the frame
+ * @typedef {{type: "event", id: string, stream: string, phase: "start" | "update" | "end", kind: string, at: number,
+ *   seq: number, class_name?: string, track?: number, box?: Box, zone?: string, rule?: string, actions?: string[],
+ *   direction?: "in" | "out", seconds?: number, speed?: [number, number, number], reason?: string, snapshot?: string,
+ *   number?: number}} EventMessage what is empty is left out; times are seconds since 1970
  * @typedef {ResultMessage | ViewerFrame | StillMessage | DroppedMessage | StatusMessage | HelloMessage
  *   | SettingsMessage | SettingsRefused
- *   | AdaptMessage | ErrorMessage | PongMessage} ServerMessage
+ *   | AdaptMessage | ErrorMessage | PongMessage | EventMessage} ServerMessage
  */
 
 const KNOWN = new Set([
   ...["result", "frame_metadata", "still", "dropped", "status", "hello", "adapt", "error", "pong"],
-  ...["settings", "settings_refused"],
+  ...["settings", "settings_refused", "event"],
 ]);
 
 /** Codes of refusals that stay until somebody does something: trying again is no use. */

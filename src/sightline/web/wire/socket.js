@@ -56,11 +56,12 @@ export class LiveSocket {
   #refusedNow = false;
 
   /**
-   * @param {string} path such as /ws/view/webcam @param {Handlers} handlers
+   * @param {string | (() => string)} path such as /ws/view/webcam, or what gives it anew for each try
+   * @param {Handlers} handlers
    * @param {string} server its origin, such as https://cam.example
    */
   constructor(path, handlers, server = location.origin) {
-    this.#url = server.replace(/^http/, "ws") + path;
+    this.#url = () => server.replace(/^http/, "ws") + (typeof path === "string" ? path : path());
     this.#handlers = handlers;
   }
 
@@ -115,7 +116,7 @@ export class LiveSocket {
   #connect() {
     this.#letGo(1000);
     this.#refusedNow = false;
-    const socket = new WebSocket(this.#url);
+    const socket = new WebSocket(this.#url());
     socket.binaryType = "arraybuffer";
     socket.onopen = () => this.#opened();
     socket.onmessage = (event) => this.#received(event.data);

@@ -1,0 +1,191 @@
+/** The whole of a happening: its picture with the box, all that is known, and what may be done with it. */
+
+import { make, setData, setText } from "../../lib/dom.js";
+import { addressOf } from "../../wire/events.js";
+import { download } from "../download.js";
+import { byId } from "../page.js";
+import { duration, exactly, inWords, isLasting, isMoment, kindInWords, secondsOf, speedInWords } from "./words.js";
+
+/** @typedef {import("../../wire/events.js").Happening} Happening */
+
+const SURE_MS = 5_000;
+
+export class Detail {
+  #dialog = byId("detail", HTMLDialogElement);
+  #image = byId("detail-picture", HTMLImageElement);
+  #box = byId("detail-box", SVGSVGElement);
+  #delete = byId("detail-delete", HTMLButtonElement);
+  #lasted = make("span");
+  #remove;
+  /** @type {Happening | null} */
+  #one = null;
+  #snapshot = "";
+  #sure = false;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #unsure;
+
+  /**
+   * @param {{close: () => void, move: (by: number) => void, remove: (one: Happening) => Promise<string>}} then
+   *   `close`: the person wants to go back; `remove` gives the reason why it failed, or ""
+   */
+  constructor({ close, move, remove }) {
+    this.#remove = remove;
+    this.#dialog.addEventListener("cancel", (event) => {
+      event.preventDefault(); // the page's address has to change, too
+      close();
+    });
+    this.#dialog.addEventListener("click", (event) => {
+      if (event.target === this.#dialog) close(); // beside it
+    });
+    byId("detail-close", HTMLButtonElement).addEventListener("click", close);
+    byId("detail-newer", HTMLButtonElement).addEventListener("click", () => move(-1));
+    byId("detail-older", HTMLButtonElement).addEventListener("click", () => move(1));
+    byId("detail-json", HTMLButtonElement).addEventListener("click", () => this.#export());
+    this.#delete.addEventListener("click", () => void this.#ask());
+    this.#image.addEventListener("load", () => this.#loaded());
+    this.#image.addEventListener("error", () => this.#lacking());
+  }
+
+  /** Id of the one that is shown; "" if none is. */
+  get id() {
+    return this.#dialog.open ? (this.#one?.id ?? "") : "";
+  }
+
+  /**
+   * @param {Happening} one @param {number} now
+   * @param {{mayDelete: boolean, newer: boolean, older: boolean}} can
+   */
+  show(one, now, { mayDelete, newer, older }) {
+    if (one.id !== this.#one?.id || !this.#dialog.open) this.#begin(one);
+    this.#one = one;
+    this.tick(now);
+    this.#picture(one);
+    this.#facts(one);
+    this.#delete.hidden = !mayDelete;
+    byId("detail-newer", HTMLButtonElement).disabled = !newer;
+    byId("detail-older", HTMLButtonElement).disabled = !older;
+    if (!this.#dialog.open) this.#dialog.showModal();
+  }
+
+  /** @param {number} now */
+  tick(now) {
+    const one = this.#one;
+    if (!one) return;
+    setText(byId("detail-title", HTMLElement), inWords(one, now));
+    byId("detail-now", HTMLElement).hidden = !isLasting(one);
+    setText(this.#lasted, duration(secondsOf(one, now)));
+  }
+
+  hide() {
+    this.#one = null;
+    this.#dialog.close();
+  }
+
+  /** @param {Happening} one */
+  #begin(one) {
+    this.#snapshot = "";
+    this.#image.removeAttribute("src");
+    this.#image.hidden = true;
+    this.#box.replaceChildren();
+    this.#doubt();
+    setText(byId("detail-problem", HTMLElement), "");
+    setText(byId("detail-none", HTMLElement), one.snapshot ? "" : "There is no picture of this.");
+    byId("detail-watch", HTMLAnchorElement).href = `/view/${one.stream}`;
+  }
+
+  /** @param {Happening} one */
+  #picture({ id, snapshot }) {
+    if (!snapshot || snapshot === this.#snapshot) return;
+    this.#snapshot = snapshot;
+    this.#image.src = snapshot;
+    const save = byId("detail-save", HTMLAnchorElement);
+    Object.assign(save, { href: addressOf(id, "/picture.jpg"), download: `sightline-${id}.jpg` });
+  }
+
+  #loaded() {
+    const { naturalWidth: width, naturalHeight: height } = this.#image;
+    this.#image.hidden = false;
+    this.#image.alt = byId("detail-title", HTMLElement).textContent ?? "";
+    setText(byId("detail-none", HTMLElement), "");
+    byId("detail-save", HTMLElement).hidden = false;
+    const box = this.#one?.box;
+    this.#box.setAttribute("viewBox", `0 0 ${width} ${height}`);
+    this.#box.replaceChildren(...(box ? [rectangle(box), rectangle(box)] : [])); // the wider one is its edge
+  }
+
+  #lacking() {
+    this.#image.hidden = true;
+    this.#box.replaceChildren();
+    byId("detail-save", HTMLElement).hidden = true;
+    setText(byId("detail-none", HTMLElement), "Its picture is no longer there.");
+  }
+
+  /** @param {Happening} one */
+  #facts(one) {
+    const { stream, kind, class_name, zone, rule, direction, track, started_at, ended_at, reason, box } = one;
+    const moment = isMoment(one) && ended_at !== null;
+    const facts = {
+      Stream: stream,
+      Kind: kindInWords(kind),
+      Class: class_name,
+      [direction ? "Line" : "Zone"]: zone,
+      Way: direction,
+      Rule: rule,
+      Object: track === null ? "" : `#${track}`,
+      [moment ? "Time" : "Began"]: exactly(started_at),
+      Ended: moment ? "" : ended_at === null ? "It goes on" : exactly(ended_at),
+      Lasted: moment ? "" : this.#lasted,
+      Speed: speedInWords(one.speed),
+      "Why it ended": ended_at === null ? "" : reason,
+      Frames: framesInWords(one),
+      Box: box ? box.map(Math.round).join(", ") : "",
+    };
+    const rows = Object.entries(facts).filter(([, value]) => value);
+    byId("detail-facts", HTMLElement).replaceChildren(
+      ...rows.map(([name, value]) => make("div", {}, make("dt", {}, name), make("dd", {}, value))),
+    );
+  }
+
+  #export() {
+    const one = this.#one;
+    if (one) download(`sightline-${one.id}.json`, "application/json", `${JSON.stringify(one, null, 1)}\n`);
+  }
+
+  async #ask() {
+    const one = this.#one;
+    if (!one) return;
+    if (!this.#sure) {
+      this.#sure = true;
+      setText(byId("detail-delete-words", HTMLElement), "Delete for good");
+      setData(this.#delete, "sure", "true");
+      this.#unsure = setTimeout(() => this.#doubt(), SURE_MS);
+      return;
+    }
+    this.#doubt();
+    this.#delete.disabled = true;
+    const problem = await this.#remove(one);
+    this.#delete.disabled = false;
+    setText(byId("detail-problem", HTMLElement), problem);
+  }
+
+  #doubt() {
+    clearTimeout(this.#unsure);
+    this.#sure = false;
+    setText(byId("detail-delete-words", HTMLElement), "Delete");
+    setData(this.#delete, "sure", "false");
+  }
+}
+
+/** Numbers of the frames in which it was seen. @param {Happening} one */
+function framesInWords({ start_seq: first, end_seq: last }) {
+  if (last === null) return `from ${first}`;
+  return last === first ? `${first}` : `${first} to ${last}`;
+}
+
+/** @param {import("../../wire/events.js").Box} box */
+function rectangle([x1, y1, x2, y2]) {
+  const shape = document.createElementNS("http://www.w3.org/2000/svg", "rect");
+  const sides = { x: x1, y: y1, width: x2 - x1, height: y2 - y1 };
+  for (const [name, value] of Object.entries(sides)) shape.setAttribute(name, String(value));
+  return shape;
+}

@@ -1,0 +1,92 @@
+/** Asks for the happenings that a person wants to see: the newest, the older ones page by page, and those that come. */
+
+import { askEvents } from "../../wire/events.js";
+import { matches, toQuery } from "./filters.js";
+import { History } from "./history.js";
+
+/**
+ * @typedef {import("../../wire/events.js").Happening} Happening
+ * @typedef {import("../../wire/events.js").Refused} Refused
+ */
+
+const PAGE = 50;
+
+export class Feed {
+  history = new History();
+  /** @type {import("./filters.js").Filters} */
+  filters;
+  loading = false;
+  /** True if the older ones could not be had. */
+  failed = false;
+  /** Why there is no list. @type {Refused | null} */
+  refused = null;
+  /** Where the older ones begin; null at the end. @type {string | null} */
+  #next = null;
+  /** Counts the lists that were begun, so that a late answer to an earlier one is told. */
+  #turn = 0;
+  #ask;
+
+  /** @param {import("./filters.js").Filters} filters @param {typeof askEvents} ask */
+  constructor(filters, ask = askEvents) {
+    this.filters = filters;
+    this.#ask = ask;
+  }
+
+  /** True if there are older ones. */
+  get more() {
+    return this.#next !== null;
+  }
+
+  /** Begin anew with the newest. Returns them; null if that failed, or another list was begun meanwhile. */
+  async begin() {
+    const turn = (this.#turn += 1);
+    this.loading = true;
+    const { body, refused } = await this.#page(null);
+    if (turn !== this.#turn) return null;
+    this.loading = false;
+    this.refused = refused;
+    if (!body) return null;
+    this.failed = false;
+    this.history.clear();
+    this.#next = body.next;
+    return this.history.addOlder(body.events);
+  }
+
+  /** The next older ones. None while others are asked for, or at the end. */
+  async older() {
+    const turn = this.#turn;
+    if (this.loading || this.#next === null || this.refused) return [];
+    this.loading = true;
+    const { body, refused } = await this.#page(this.#next);
+    if (turn !== this.#turn) return [];
+    this.loading = false;
+    this.failed = refused !== null;
+    if (!body) return [];
+    this.#next = body.next;
+    return this.history.addOlder(body.events);
+  }
+
+  /** Look what has come since the list was asked for. Returns those on the page that have changed. */
+  async newest() {
+    const turn = this.#turn;
+    const { body } = await this.#page(null);
+    return body && turn === this.#turn ? this.history.addNewest(body.events) : [];
+  }
+
+  /**
+   * Note what the server tells. Returns the happening if it is on the page.
+   *
+   * @param {import("../../wire/events.js").EventMessage} message
+   */
+  take(message) {
+    return this.history.take(message, (one) => matches(one, this.filters, Date.now() / 1000));
+  }
+
+  /** @param {string | null} before */
+  #page(before) {
+    const query = toQuery(this.filters, Date.now() / 1000);
+    query.set("limit", String(PAGE));
+    if (before !== null) query.set("before", before);
+    return this.#ask(query);
+  }
+}
