@@ -168,3 +168,13 @@ async def test_what_is_said_is_written_once_in_order_or_the_session_ends(steps: 
         assert isinstance(session.ended.exception(), LimitReached)
     else:
         assert len(said) - len(pipe.written) <= ANSWERS
+
+
+async def test_a_listener_can_ask_for_the_clock_and_its_other_words_mean_nothing(server: Running) -> None:
+    async with peer(f"{server.ws}/ws?events=1") as listener:
+        await listener.ws.send("nonsense")
+        await listener.ws.send('{"type":"ack","frameNumber":1}')
+        await listener.ws.send('{"type":"ping","timestamp":17.5}')
+        pong, _ = await listener.next("pong")
+        assert pong["timestamp"] == 17.5
+        assert pong["server_time"] > 1e12

@@ -76,6 +76,11 @@ def _report(viewer: ViewerSession, message: PerformanceStats) -> None:
 
 
 def _answer(viewer: ViewerSession, message: Ping) -> Pong:
+    return pong(message)
+
+
+def pong(message: Ping) -> Pong:
+    """Answer who asks for the server's clock."""
     return Pong(message.timestamp, time.time() * 1000)
 
 

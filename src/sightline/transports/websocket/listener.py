@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
 
 from starlette.websockets import WebSocket
 
-from sightline.core.errors import BadRequest, TooLarge
+from sightline.core.errors import BadRequest, ProtocolError, TooLarge
 from sightline.core.events import Event
 from sightline.core.mailbox import Mailbox
 from sightline.core.types import FrameResult
 from sightline.streams.hub import Hub
 from sightline.streams.publisher import Subscription
+from sightline.transports._viewer import pong
 from sightline.transports.websocket.session import Socket, WebSocketSession, flag, text_frame
 from sightline.wire import json as protocol
+from sightline.wire.requests import Ping
 
 BACKLOG = 64
 """Maximum number of results waiting for a listener; the oldest are dropped."""
+
+_read: protocol.Reader[Ping] = protocol.Reader(Ping)
 
 
 async def listen(ws: WebSocket, socket: Socket, hub: Hub) -> None:
@@ -39,7 +43,7 @@ def _subscribed(hub: Hub, name: str | None) -> AbstractAsyncContextManager[Subsc
 
 
 class WebSocketListener(WebSocketSession):
-    """A listener, which says nothing."""
+    """A listener, which asks for the server's clock at most. Whatever else it says means nothing."""
 
     def __init__(self, socket: Socket, events: Mailbox[Event] | None, subscription: Subscription | None) -> None:
         super().__init__(socket)
@@ -52,6 +56,8 @@ class WebSocketListener(WebSocketSession):
     def hear(self, data: str | bytes) -> None:
         if len(data) > protocol.MAX_TEXT:
             raise TooLarge(f"message of {len(data)} bytes: expected nothing from a listener")
+        with suppress(ProtocolError):
+            self.say(text_frame(pong(_read(data))))
 
     def push(self) -> None:
         events, subscription = self._events, self._subscription
