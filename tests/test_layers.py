@@ -19,7 +19,7 @@ LAYER = {
     **dict.fromkeys(("wire", "media", "profiles", "weights"), 1),
     **dict.fromkeys(("models", "renderers", "sources", "analytics", "settings", "client"), 2),
     **dict.fromkeys(("engines", "sinks", "security"), 3),
-    "zoo": 4,
+    **dict.fromkeys(("zoo", "notifications"), 4),
     **dict.fromkeys(("events", "inference", "train"), 5),
     **dict.fromkeys(("streams", "offline"), 6),
     **dict.fromkeys(("transports", "outputs"), 7),

@@ -101,6 +101,9 @@ NEEDS = {
     "GET /api/camera/{stream}/stats": EITHER,
     "GET /api/models": ANYBODY_KNOWN,
     "GET /api/models/{name}/file": ANYBODY_KNOWN,
+    "GET /api/push": ANYBODY_KNOWN,
+    "POST /api/push/devices": VIEW,
+    "DELETE /api/push/devices/{device}": ANYBODY_KNOWN,  # only of those that subscribed by this very token
     "POST /api/predict": PUBLISH_ALL,
     "POST /api/models/{name}/weights": Needs(("admin",), every=True),
     "GET /mjpeg/{stream}": VIEW,
@@ -140,6 +143,11 @@ CHANNELS = {"whip": {"ping", "clock", "settings", "background"}, "whep": {"ping"
 
 BODIES: dict[str, Any] = {
     "POST /api/tickets": {"role": "view", "stream": HERE},
+    "POST /api/push/devices": {
+        "endpoint": "https://nowhere.example",
+        "keys": {"p256dh": "-", "auth": "-"},
+        "streams": [HERE],
+    },
     "PATCH /api/streams/{stream}": {"max_fps": 5},
     "PUT /api/streams/{stream}/zones/{name}": {"points": [[0, 0], [1, 0], [1, 1]]},
     "PUT /api/streams/{stream}/lines/{name}": {"points": [[0, 0], [1, 0]]},

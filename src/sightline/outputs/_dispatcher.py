@@ -95,7 +95,8 @@ class Dispatcher:
             )
             self._results = await stack.enter_async_context(results)
         if "events" in self._what or "alerts" in self._what:
-            self._events = await stack.enter_async_context(hub.subscribe_events(name, backlog=BACKLOG))
+            own = "events" not in self._what  # rules themselves see to it that their streams are inferred
+            self._events = await stack.enter_async_context(hub.subscribe_events(name, backlog=BACKLOG, own=own))
 
     async def _finish(self) -> None:
         try:

@@ -59,7 +59,7 @@ def _described(settings: type[BaseModel], problem: dict[str, Any]) -> str:
 @asynccontextmanager
 async def dispatchers(hub: Hub, tables: Sequence[OutputTable]) -> AsyncGenerator[list[Dispatcher]]:
     """Send to the outputs until the block ends. After ``hub.close`` each has LAST_S for the items it has taken."""
-    from sightline.outputs._dispatcher import LAST_S, Dispatcher
+    from sightline.outputs._dispatcher import Dispatcher
 
     found = [
         Dispatcher(
@@ -67,19 +67,31 @@ async def dispatchers(hub: Hub, tables: Sequence[OutputTable]) -> AsyncGenerator
         )
         for settings in check_outputs(tables)
     ]
-    tasks = [
-        hub.supervisor.start(f"output {dispatcher.output.name}", partial(dispatcher.run, hub)) for dispatcher in found
-    ]
+    tasks = start(hub, found)
     try:
         yield found
     finally:
-        if tasks:
-            await asyncio.wait(tasks, timeout=LAST_S + 1)
-        for dispatcher in found:
-            try:
-                async with asyncio.timeout(CLOSE_S):
-                    await dispatcher.output.close()
-            except FAULTS as e:
-                if cancelled(e):
-                    raise
-                log.exception("output %s could not be closed", dispatcher.output.name)
+        await finish(found, tasks)
+
+
+def start(hub: Hub, found: Sequence[Dispatcher]) -> list[asyncio.Task[None]]:
+    """Start sending."""
+    return [
+        hub.supervisor.start(f"output {dispatcher.output.name}", partial(dispatcher.run, hub)) for dispatcher in found
+    ]
+
+
+async def finish(found: Sequence[Dispatcher], tasks: Sequence[asyncio.Task[None]]) -> None:
+    """Wait for the last items, and release what the outputs have."""
+    from sightline.outputs._dispatcher import LAST_S
+
+    if tasks:
+        await asyncio.wait(tasks, timeout=LAST_S + 1)
+    for dispatcher in found:
+        try:
+            async with asyncio.timeout(CLOSE_S):
+                await dispatcher.output.close()
+        except FAULTS as e:
+            if cancelled(e):
+                raise
+            log.exception("output %s could not be closed", dispatcher.output.name)

@@ -96,6 +96,15 @@ class Access:
             raise Unauthorized(f"the token {record.id} has expired")
         return Identity(record.id, record.role, record.stream, key)
 
+    def known(self, key: str) -> Identity | None:
+        """The identity of a token by its hash; None where that has ended."""
+        if self._store is None:
+            return EVERYBODY
+        record = self._known.get(key)
+        if record is None or record.expired(time.time()):
+            return None
+        return Identity(record.id, record.role, record.stream, key)
+
     def record(self, identity: Identity) -> TokenRecord | None:
         """Record of its token."""
         return self._known.get(identity.hash)

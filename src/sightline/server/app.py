@@ -25,10 +25,22 @@ from sightline.security.connections import Connections
 from sightline.security.origin import OriginMiddleware
 from sightline.security.tokens import Store
 from sightline.server import errors, pages
-from sightline.server.api import cameras, client_inference, models, openapi, predict, session, stats, streams, zones
+from sightline.server.api import (
+    cameras,
+    client_inference,
+    models,
+    openapi,
+    predict,
+    push,
+    session,
+    stats,
+    streams,
+    zones,
+)
 from sightline.server.assets import PackedApi
 from sightline.server.downloads import Downloads
 from sightline.server.head import HeadMiddleware
+from sightline.server.push import Push
 from sightline.server.state import MODELS, ServerState
 from sightline.settings.settings import Settings, data_folder
 from sightline.streams.adaptive.service import adapt
@@ -63,6 +75,7 @@ def create_app(settings: Settings, *, load: LoadByKey | None = None) -> FastAPI:
         state.hub = hub
         state.predictor = Predictor(settings, pool, hub.model_switch)
         state.downloads = Downloads(settings)
+        state.push = Push(settings, access)
         state.started_at = time.monotonic()
         drawing = state.drawing = Drawing(settings.jpeg_quality)
         async with AsyncExitStack() as stack:
@@ -78,6 +91,7 @@ def create_app(settings: Settings, *, load: LoadByKey | None = None) -> FastAPI:
                 for transport in registry.plugins("transports").values():
                     await stack.enter_async_context(transport.serve(app, hub, drawing))
                 state.dispatchers = await stack.enter_async_context(dispatchers(hub, settings.outputs))
+                await stack.enter_async_context(state.push.run(hub))
             except FAULTS as e:
                 state.not_started = told(e)
                 raise
@@ -115,7 +129,7 @@ def create_app(settings: Settings, *, load: LoadByKey | None = None) -> FastAPI:
         page=pages.error_page,
     )
     errors.add(app)
-    for part in (stats, streams, zones, cameras, models, session, client_inference, predict):
+    for part in (stats, streams, zones, cameras, models, session, client_inference, predict, push):
         app.include_router(part.router)
     pages.add(app)
     openapi.add(app, tokens=access.enabled)

@@ -15,6 +15,7 @@ from sightline.security.authorization import Access
 from sightline.security.connections import Connections
 from sightline.security.tls import Certificate
 from sightline.server.downloads import Downloads
+from sightline.server.push import Push
 from sightline.streams.hub import Hub
 from sightline.streams.predictor import Predictor
 from sightline.streams.rendering import Drawing
@@ -52,6 +53,7 @@ class ServerState:
     downloads: Downloads = field(init=False)
     dispatchers: list[Dispatcher] = field(init=False)
     """One for each of the operator's outputs."""
+    push: Push = field(init=False)
 
     @property
     def hopeless(self) -> str | None:
@@ -68,7 +70,7 @@ class ServerState:
     def troubles(self) -> dict[str, str]:
         """What fails at the moment, and why: tasks, outputs, and parts of streams."""
         found = self.hub.supervisor.troubles
-        for one in self.dispatchers:
+        for one in [*self.dispatchers, *self.push.dispatchers]:
             if one.failing is not None:
                 found.setdefault(f"output {one.output.name}", one.failing)
         if self.hub.journal is not None and self.hub.journal.failing is not None:

@@ -37,6 +37,9 @@ RENAMED = {"sinks": "outputs", "hub": "weights_url"}
 StreamName = Annotated[str, Field(pattern=f"^{STREAM_NAME.pattern}$")]
 ModelName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$")]
 
+PUSH_ORIGIN = r"^(https://[^/?#@\s]+|http://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?)/?$"
+"""What a push service's address begins with. Without TLS only on this machine itself."""
+
 PREFIX = "SIGHTLINE_"
 DEFAULT_FILE = "sightline.toml"
 NOT_SETTINGS = frozenset({"SIGHTLINE_CONFIG", "SIGHTLINE_ASSETS", "SIGHTLINE_TOKEN", "SIGHTLINE_CA"})
@@ -203,6 +206,17 @@ class Settings(BaseSettings):
         (),
         description="Where else results and events go: [[outputs]] tables of the file with kind jsonl, webhook or "
         "mqtt. [[sinks]], the earlier name, is read as well.",
+    )
+    push_services: tuple[Annotated[str, Field(pattern=PUSH_ORIGIN)], ...] = Field(
+        (),
+        description="Origins of push services besides those of Google, Mozilla, Apple and Microsoft: https://HOST. "
+        "See docs/notifications.md.",
+    )
+    push_contact: str | None = Field(
+        None,
+        pattern=r"^(mailto:[^\s@]+@[^\s@]+\.[^\s@]+|https://[^\s/]+\.\S+)$",
+        description="Whom push services may ask about this server's messages: mailto:YOU@YOUR.DOMAIN or an https "
+        "address. Apple refuses made up ones.",
     )
     idle_timeout: float = Field(30, gt=0, le=3600, description="Seconds after which a silent or deaf peer is closed.")
     request_timeout: float = Field(10, gt=0, le=600, description="Seconds a request may take to arrive.")

@@ -93,7 +93,8 @@ class Hub:
     def viewers(self) -> int:
         """Number of viewers and listeners of all streams."""
         of_streams = sum(len(stream.subscriptions) for stream in self._streams.values())
-        return len(self.listeners.results) + len(self.listeners.events) + of_streams
+        listeners = len(self.listeners.results) + len(self.listeners.events) - len(self.listeners.idle)
+        return listeners + of_streams
 
     def find(self, name: str) -> Stream:
         """Return a stream that is or was just live. Raises StreamNotFound."""
@@ -176,22 +177,28 @@ class Hub:
         backlog: int = 256,
         wanted: EventFilter = EVERYTHING,
         after: int | None = None,
+        own: bool = False,
     ) -> AsyncGenerator[Mailbox[Event]]:
         """Subscribe to the events of one stream, live or not, or of all. Raises BadRequest or LimitReached.
 
         ``wanted``: those that the subscriber wants. ``after``: number of the last one that it had; those that were
-        stored since come first.
+        stored since come first. ``own``: True for a part of the server itself that takes what comes: it is no viewer,
+        and no stream is inferred for its sake.
         """
         self._check_open()
-        self._check_viewers()
+        if not own:
+            self._check_viewers()
         if name is not None:
             check_stream_name(name)
         mailbox = EventFeed(backlog, structs.replace(wanted, stream=name), self.journal, after)
         self.listeners.events[mailbox] = name
+        if own:
+            self.listeners.idle.add(mailbox)
         try:
             yield mailbox
         finally:
             del self.listeners.events[mailbox]
+            self.listeners.idle.discard(mailbox)
             mailbox.end("who listened left")
 
     def minds(self, name: str) -> bool:

@@ -46,10 +46,16 @@ class Listeners:
         """Mailboxes for events, each with the stream that it is for, None for all."""
         self.journal: Journal | None = None
         """Where events are stored before they are told; without it they are told at once."""
+        self.idle: set[Mailbox[Event]] = set()
+        """Those of them that take what comes, and for whose sake no stream is inferred."""
 
     def events_of(self, name: str) -> list[Mailbox[Event]]:
         """Mailboxes that want a stream's events."""
         return [mailbox for mailbox, wanted in self.events.items() if wanted in (None, name)] if self.events else []
+
+    def want(self, name: str) -> bool:
+        """Return True if anybody wants a stream's results or events."""
+        return bool(self.results) or any(mailbox not in self.idle for mailbox in self.events_of(name))
 
     def emit(self, *events: Event, result: FrameResult | None = None) -> None:
         """Have events stored and told. ``result``: that of the frame in which they were seen."""
@@ -164,7 +170,7 @@ class Stream:
             return False
         if self.tracking.object_events or not self.zones.empty or self.subscriptions:
             return True
-        if self.listeners.results or self.listeners.events_of(self.name):
+        if self.listeners.want(self.name):
             return True
         return self.publisher is not None and self.publisher.wants_results
 

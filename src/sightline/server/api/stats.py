@@ -78,6 +78,17 @@ class SinkStats(BaseModel):
     """Why nothing could be sent the last time."""
 
 
+class PushStats(BaseModel):
+    """Web Push: messages to devices, through the push services of their browsers."""
+
+    devices: int
+    """Devices that asked for it."""
+    told: int
+    """Messages that a service has taken."""
+    lost: int
+    """Events that a service did not take, or that came too fast; those that concern no device count as well."""
+
+
 class Posted(BaseModel):
     """Pictures of `POST /api/predict`. received = delivered + dropped + failed + in_flight, always, exactly."""
 
@@ -106,6 +117,7 @@ class Stats(BaseModel):
     streams: dict[str, StreamStats]
     posted: Posted
     sinks: list[SinkStats]
+    push: PushStats
     restarts: dict[str, int]
     """How often a task of the server failed and was started again, by its name."""
     troubles: dict[str, str]
@@ -152,6 +164,7 @@ async def stats(request: Request) -> Stats:
         streams={s.name: stream_stats(hub, s) for s in streams},
         posted=_posted(state.predictor),
         sinks=[_sink_stats(dispatcher) for dispatcher in state.dispatchers],
+        push=PushStats(devices=state.push.subscribed, told=state.push.told, lost=state.push.lost),
         restarts=dict(state.hub.supervisor.restarts),
         troubles=state.troubles,
     )
