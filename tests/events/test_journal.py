@@ -108,7 +108,7 @@ async def test_what_lasted_when_the_server_died_has_an_end(tmp_path: Path) -> No
         assert again == []
 
 
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(st.lists(st.tuples(st.sampled_from("abcd"), st.sampled_from(["start", "update", "end", "died", "told"]))))
 def test_exactly_one_start_and_one_end_whatever_comes(steps: list[tuple[str, str]]) -> None:
     async def play(folder: Path) -> None:
@@ -140,7 +140,7 @@ async def test_a_disk_that_is_full_costs_nobody_an_event(tmp_path: Path, monkeyp
     async with journal(tmp_path, told) as one:
         one.take([event("a")])
         await all_told(one)
-        writer = one._store._writer
+        writer = one._writer.store._writer
         (pages,) = writer.execute("PRAGMA page_count").fetchone()
         writer.execute(f"PRAGMA max_page_count = {pages}")
         one.take([event(reason="x" * 200) for _ in range(100)])
@@ -239,7 +239,7 @@ class Listener:
             self.heard.append(await self.feed.get())
 
 
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(
     st.lists(st.sampled_from(["happens", "happens", "many", "read", "wait", "other"]), max_size=30),
     st.integers(2, 6),

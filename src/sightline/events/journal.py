@@ -11,63 +11,64 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
-from msgspec import structs
-
-from sightline.core.errors import FAULTS, told
 from sightline.core.events import Event
 from sightline.core.types import FrameResult
-from sightline.events.store import ANEW, UNUSABLE, EventStore
+from sightline.events.pictures import crop as cut_out
+from sightline.events.writer import EventWriter, Saved, Taken
 from sightline.settings.settings import Settings, data_folder
 
 log = logging.getLogger(__name__)
 
 MOST_WAITING = 4096
-"""Events that wait for the thread, or for a disk that has room again. More are told, counted and not stored."""
+"""Events that wait for the thread. More are told and counted, and not stored."""
+MOST_FRAMES = 64
+"""Events that wait for the thread with their frames, for which they get pictures."""
+LOOK_S = 0.25
+"""Shortest time between two looks whether something that lasts is seen better now."""
 AGAIN_S = 1.0
 """Seconds between two tries to store what could not be stored."""
 
 T = TypeVar("T")
-Tell = Callable[[Event], None]
-
-
-class Taken(NamedTuple):
-    """An event on its way to the store, and the result of its frame where there is one."""
-
-    event: Event
-    result: FrameResult | None
 
 
 class Journal:
-    """Stores what happens in all streams, and has it told. On the event loop only, apart from what says otherwise."""
+    """Stores what happens in all streams, and has it told. On the event loop only."""
 
-    def __init__(self, settings: Settings, tell: Tell) -> None:
+    def __init__(self, settings: Settings, tell: Callable[[Event], None]) -> None:
         """``tell`` gives an event to whoever listens."""
         self.lost = 0
         """Events that were told and not stored."""
         self.failing: str | None = None
-        """Why nothing can be stored at the moment, or is in memory only; None while all is well."""
+        """Why not all can be stored at the moment, or is in memory only; None while all is well."""
+        self.newest = 0
+        """Number of the newest event that was told."""
+        self.watched: frozenset[str] = frozenset()
+        """Streams of which the journal wants to ``see`` every frame."""
         self._settings = settings
         self._tell = tell
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="events")
         self._waiting: deque[Taken] = deque()
+        self._seen: dict[str, FrameResult] = {}
+        """The newest frame of each stream that is watched."""
+        self._looked = 0.0
         self._storing = False
         self._when_told: list[Callable[[], None]] = []
-        self._in_memory: str | None = None
-        self.newest = 0
-        """Number of the newest event that was told."""
-        self._number = 0
-        self._unsaved: list[Event] = []
-        """What could not be stored yet. For the thread only, but its length."""
         self._ended: list[Event] = []
         """Ends of what lasted when an earlier server died."""
 
     async def open(self) -> None:
         """Open the store, and end what lasted when an earlier server died."""
-        await self._in_thread(self._open)
-        self.failing, self.newest = self._in_memory, self._number
+        self._writer = await self._in_thread(self._open)
+        self._ended = await self._in_thread(self._writer.end_all)
+        self.failing, self.newest = self._writer.in_memory, self._writer.number
+
+    def _open(self) -> EventWriter:
+        try:
+            return EventWriter(data_folder(self._settings) / "events")
+        except RuntimeError as e:  # this user has no folder
+            return EventWriter(None, str(e))
 
     def begin(self) -> None:
         """Tell those ends."""
@@ -76,14 +77,20 @@ class Journal:
             self._tell(event)
 
     def take(self, events: Iterable[Event], result: FrameResult | None = None) -> None:
-        """EventStore events and tell them. ``result``: that of the frame in which they were seen."""
+        """Store events and tell them. ``result``: that of the frame in which they were seen."""
         for event in events:
             if len(self._waiting) < MOST_WAITING:
-                self._waiting.append(Taken(event, result))
+                self._waiting.append(Taken(event, result if len(self._waiting) < MOST_FRAMES else None))
             else:
-                self._lose(1)
+                self.lost += 1
                 self._tell(event)
         self._go_on()
+
+    def see(self, result: FrameResult) -> None:
+        """Take a frame of a stream that is ``watched``. The newest will do."""
+        self._seen[result.frame.stream] = result
+        if time.monotonic() - self._looked > LOOK_S:
+            self._go_on()
 
     def when_told(self, call: Callable[[], None]) -> None:
         """Call once all that was taken so far has been told."""
@@ -94,36 +101,52 @@ class Journal:
         """Try again to store what could not be, until cancelled."""
         while True:
             await asyncio.sleep(AGAIN_S)
-            if self._unsaved:
+            if self._writer.unsaved:
                 self._go_on(again=True)
 
     async def close(self) -> None:
-        """EventStore what waits, and let go of the files."""
+        """Store what waits, and let go of the files."""
         done = asyncio.Event()
         self.when_told(done.set)
         await done.wait()
-        if self._unsaved:
-            log.error("%d events are lost: %s", len(self._unsaved), self.failing)
-        await self._in_thread(self._store.close)
+        if self._writer.unsaved:
+            log.error("%d events are lost: %s", len(self._writer.unsaved), self.failing)
+        await self._in_thread(self._writer.store.close)
         self._thread.shutdown(wait=False)
 
     # What was stored
 
     async def after(self, number: int, limit: int = 256) -> list[Event]:
         """Return the oldest events after that number, in their order. What waits for room on a disk is among them."""
-        found = await asyncio.to_thread(self._store.after, number, limit)
-        if len(found) < limit and self._unsaved:
+        unsaved = self._writer.unsaved
+        found = await asyncio.to_thread(self._writer.store.after, number, limit)
+        if len(found) < limit and unsaved:
             last = found[-1].number if found else number
-            found += [event for event in list(self._unsaved) if event.number > last][: limit - len(found)]
+            found += [event for event in unsaved if event.number > last][: limit - len(found)]
         return found
+
+    async def picture(self, id: str, *, crop: bool = False) -> bytes | None:
+        """Return a happening's picture as it came, or the object cut out of it with its box; None where there is none.
+
+        Raises BadImage where a crop can't be made.
+        """
+
+        def read() -> bytes | None:
+            found = self._writer.store.find(id)
+            if found is None or found.shot is None:
+                return None
+            jpeg = self._writer.pictures.read(found.number)
+            return jpeg if jpeg is None or not crop else cut_out(jpeg, found.shot.detection, found.record.box)
+
+        return await asyncio.to_thread(read)
 
     async def cursor(self, name: str) -> int | None:
         """Return up to which number somebody had the events, as ``keep_cursor`` kept it; None for who is new."""
-        return await asyncio.to_thread(self._store.cursor, name)
+        return await asyncio.to_thread(self._writer.store.cursor, name)
 
     async def keep_cursor(self, name: str, number: int) -> None:
         """Keep up to which number somebody has the events. Raises sqlite3.Error where the disk is full."""
-        await self._in_thread(lambda: self._store.keep_cursor(name, number))
+        await self._in_thread(lambda: self._writer.store.keep_cursor(name, number))
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
@@ -132,72 +155,32 @@ class Journal:
         """Have the thread store what waits, unless it stores already: then it goes on with this afterwards."""
         if self._storing:
             return
-        if not self._waiting and not again:
+        look = bool(self._seen) and time.monotonic() - self._looked > LOOK_S
+        if not (self._waiting or look or again):
             calls, self._when_told = self._when_told, []
             for call in calls:
                 call()
             return
+        seen: list[FrameResult] = []
+        if look:
+            seen, self._seen = list(self._seen.values()), {}
+            self._looked = time.monotonic()
         batch, self._waiting = self._waiting, deque()
         self._storing = True
-        asyncio.get_running_loop().run_in_executor(self._thread, self._save, batch).add_done_callback(self._saved)
+        saving = asyncio.get_running_loop().run_in_executor(self._thread, self._writer.save, batch, seen)
+        saving.add_done_callback(self._saved)
 
-    def _saved(self, done: asyncio.Future[tuple[list[Event], str | None]]) -> None:
+    def _saved(self, done: asyncio.Future[Saved]) -> None:
         self._storing = False
-        events, failing = done.result()
-        if failing != self.failing:
-            if failing is not None:
-                log.error("events can't be stored, and are told nevertheless: %s", failing)
+        saved = done.result()
+        if saved.failing != self.failing:
+            if saved.failing is not None:
+                log.error("events can't be stored, and are told nevertheless: %s", saved.failing)
             else:
                 log.info("events are stored again")
-        self.failing = failing
-        for event in events:
+        self.failing, self.watched = saved.failing, saved.watched
+        self.lost += saved.lost
+        for event in saved.events:
             self.newest = event.number or self.newest
             self._tell(event)
         self._go_on()
-
-    def _lose(self, count: int) -> None:
-        self.lost += count
-
-    # In the thread
-
-    def _open(self) -> None:
-        try:
-            self._store = EventStore(data_folder(self._settings) / "events")
-        except (RuntimeError, *UNUSABLE) as e:  # RuntimeError: this user has no folder
-            self._in_memory = f"events are kept in memory only: {told(e)}"
-            log.warning("%s", self._in_memory)
-            self._store = EventStore(None)
-        self._number = self._store.newest
-        ends = []
-        for one in self._store.lasting():
-            known = {key: getattr(one, key) for key in Event.__struct_fields__ if hasattr(one, key)}
-            end = Event(**known | {"phase": "end", "at": one.started_at, "seq": one.start_seq, "reason": ANEW})
-            ends.append(structs.replace(end, number=self._next()))
-        with suppress(*UNUSABLE):  # then at the next start
-            self._ended = self._store.write(ends)
-
-    def _save(self, batch: Iterable[Taken]) -> tuple[list[Event], str | None]:
-        """EventStore a batch, after what could not be stored before; return what is to be told, and why it failed."""
-        numbered = [structs.replace(one.event, number=self._next()) for one in batch]
-        try:
-            to_tell = self._store.write([*self._unsaved, *numbered])
-        except UNUSABLE as e:
-            self._unsaved += numbered
-            over = len(self._unsaved) - MOST_WAITING
-            if over > 0:
-                del self._unsaved[:over]
-                self._lose(over)
-            return numbered, told(e)
-        except FAULTS as e:
-            log.exception("events can't be stored")
-            self._lose(len(numbered))
-            return numbered, told(e)
-        told_before = {event.number for event in self._unsaved}
-        self._unsaved = []
-        self._lose(sum(not event.number for event in to_tell))
-        return [event for event in to_tell if event.number not in told_before], self._in_memory
-
-    def _next(self) -> int:
-        """Return the next number: it grows also where the files were lost, or never written, as it has the time."""
-        self._number = max(self._number + 1, time.time_ns() // 1_000_000)
-        return self._number

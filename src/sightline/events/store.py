@@ -11,7 +11,7 @@ import threading
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, TypeAlias
 from urllib.parse import quote
 
 import msgspec
@@ -19,10 +19,13 @@ from msgspec import structs
 
 from sightline.core.errors import ConfigError, SightlineError
 from sightline.core.events import Event, EventRecord
+from sightline.events.pictures import EventPicture
 from sightline.security import files
 
 log = logging.getLogger(__name__)
 
+Entry: TypeAlias = "tuple[Event, EventPicture | None]"
+"""An event to be stored, and its picture where it has a new one."""
 VERSION = 1
 """Of the tables. A file of a later one is left alone."""
 PATIENCE_S = 3.0
@@ -31,7 +34,7 @@ TABLES = """
 CREATE TABLE IF NOT EXISTS events (
     number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, stream TEXT NOT NULL, kind TEXT NOT NULL,
     class_name TEXT NOT NULL, zone TEXT NOT NULL, rule TEXT NOT NULL, started REAL NOT NULL, ended REAL,
-    picture INTEGER NOT NULL DEFAULT 0, body BLOB NOT NULL);
+    body BLOB NOT NULL, picture INTEGER NOT NULL, shot BLOB);
 CREATE INDEX IF NOT EXISTS events_of ON events (stream, number);
 CREATE INDEX IF NOT EXISTS lasting ON events (number) WHERE ended IS NULL;
 CREATE TABLE IF NOT EXISTS messages (
@@ -45,7 +48,17 @@ ANEW = "the server was started anew"
 
 _decode_event = msgspec.json.Decoder(Event).decode
 _decode_record = msgspec.json.Decoder(EventRecord).decode
+_decode_shot = msgspec.json.Decoder(EventPicture).decode
 _encode = msgspec.json.Encoder().encode
+
+
+class StoredEvent(NamedTuple):
+    """A happening in the store."""
+
+    number: int
+    """That of its start."""
+    record: EventRecord
+    shot: EventPicture | None
 
 
 class EventStore:
@@ -70,13 +83,10 @@ class EventStore:
             except BaseException:
                 self._lock.close()
                 raise
-        newest = "SELECT max(ifnull((SELECT max(number) FROM messages), 0), ifnull(max(number), 0)) FROM cursors"
-        self.newest: int = self._writer.execute(newest).fetchone()[0]
-        """Number of the newest event that was ever stored."""
 
     # For the thread that writes
 
-    def write(self, events: Sequence[Event]) -> list[Event]:
+    def write(self, entries: Sequence[Entry]) -> list[Event]:
         """Store events, all or none, and return those that are to be told: without a number where they are not stored.
 
         Left out are a second start or end, and what comes after the end. What no table can hold is only told. Raises
@@ -85,11 +95,11 @@ class EventStore:
         told = []
         self._writer.execute("BEGIN IMMEDIATE")
         try:
-            for event in events:
+            for event, shot in entries:
                 body = _checked(event)
                 if body is None:
                     told.append(structs.replace(event, number=0))
-                elif self._write(event, body):
+                elif self._write(event, body, shot):
                     told.append(event)
             self._writer.execute("COMMIT")
         except BaseException:
@@ -98,8 +108,8 @@ class EventStore:
             raise
         return told
 
-    def _write(self, event: Event, body: bytes) -> bool:
-        fits = self._begin(event) if event.phase == "start" else self._go_on(event)
+    def _write(self, event: Event, body: bytes, shot: EventPicture | None) -> bool:
+        fits = self._begin(event, shot) if event.phase == "start" else self._go_on(event, shot)
         if fits:
             row = (event.number, event.id, event.phase, body)
             self._writer.execute("INSERT INTO messages VALUES (?, ?, ?, ?)", row)
@@ -107,41 +117,47 @@ class EventStore:
             log.warning("event %s: its %s came twice or late, and is dropped", quote(event.id[:80]), event.phase)
         return fits
 
-    def _begin(self, event: Event) -> bool:
-        found = EventRecord(
+    def _begin(self, event: Event, shot: EventPicture | None) -> bool:
+        record = EventRecord(
             **{key: getattr(event, key) for key in EventRecord.__struct_fields__ if hasattr(event, key)},
             started_at=event.at,
             start_seq=event.seq,
         )
-        columns = (event.number, event.id, event.stream, event.kind, event.class_name, event.zone, event.rule)
-        sql = "INSERT OR IGNORE INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?, NULL, 0, ?)"
-        return self._writer.execute(sql, (*columns, event.at, _encode(found))).rowcount == 1
+        columns = (event.number, event.id, event.stream, event.kind, event.class_name, event.zone, event.rule, event.at)
+        picture = (0, None) if shot is None else (shot.size, _encode(shot))
+        sql = "INSERT OR IGNORE INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?, NULL, ?, ?, ?)"
+        return self._writer.execute(sql, (*columns, _encode(record), *picture)).rowcount == 1
 
-    def _go_on(self, event: Event) -> bool:
+    def _go_on(self, event: Event, shot: EventPicture | None) -> bool:
         row = self._writer.execute("SELECT body FROM events WHERE id = ? AND ended IS NULL", (event.id,)).fetchone()
         if row is None:
             return False
         known = _decode_record(row[0])
-        told = {key: getattr(event, key) for key in ("class_name", "direction", "track", "box", "snapshot")}
-        found = structs.replace(known, **{key: value for key, value in told.items() if value not in (None, "")})
+        told = {key: getattr(event, key) for key in ("class_name", "direction", "track", "snapshot")}
+        changes: dict[str, Any] = {key: value for key, value in told.items() if value not in (None, "")}
         if event.phase == "end":
-            found = structs.replace(
-                found,
-                ended_at=event.at,
-                end_seq=event.seq,
-                seconds=event.seconds,
-                speed=event.speed,
-                reason=event.reason,
-                box=known.box or event.box,
-            )
-        row = (found.class_name, found.ended_at, _encode(found), event.id)
-        self._writer.execute("UPDATE events SET class_name = ?, ended = ?, body = ? WHERE id = ?", row)
+            changes |= {"ended_at": event.at, "end_seq": event.seq}
+            changes |= {key: getattr(event, key) for key in ("seconds", "speed", "reason")}
+        set_picture, picture = "", tuple[object, ...]()
+        if shot is None:  # the box is that of its picture, where there is one
+            changes["box"] = known.box or event.box
+        else:
+            changes["box"] = None if shot.detection is None else shot.detection.xyxy
+            set_picture, picture = ", picture = ?, shot = ?", (shot.size, _encode(shot))
+        record = structs.replace(known, **changes)
+        values = (record.class_name, record.ended_at, _encode(record), *picture, event.id)
+        self._writer.execute(f"UPDATE events SET class_name = ?, ended = ?, body = ?{set_picture} WHERE id = ?", values)
         return True
 
     def lasting(self) -> list[EventRecord]:
         """Return what has no end, oldest first."""
         rows = self._writer.execute("SELECT body FROM events WHERE ended IS NULL ORDER BY number")
         return [_decode_record(row[0]) for row in rows]
+
+    def newest(self) -> int:
+        """Return the newest number that is known."""
+        newest = "SELECT max(ifnull((SELECT max(number) FROM messages), 0), ifnull(max(number), 0)) FROM cursors"
+        return int(self._writer.execute(newest).fetchone()[0])
 
     def keep_cursor(self, name: str, number: int) -> None:
         """Keep up to which number somebody has the events."""
@@ -160,6 +176,14 @@ class EventStore:
         """Return the oldest events after that number."""
         sql = "SELECT body FROM messages WHERE number > ? ORDER BY number LIMIT ?"
         return [_decode_event(row[0]) for row in self._read(sql, (number, limit))]
+
+    def find(self, id: str) -> StoredEvent | None:
+        """Return what is known of a happening, and its picture; None for one that is not here."""
+        rows = self._read("SELECT number, body, shot FROM events WHERE id = ?", (id,))
+        if not rows:
+            return None
+        number, body, shot = rows[0]
+        return StoredEvent(number, _decode_record(body), None if shot is None else _decode_shot(shot))
 
     def cursor(self, name: str) -> int | None:
         """Return the number that was kept under that name."""

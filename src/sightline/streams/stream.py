@@ -56,10 +56,18 @@ class Listeners:
     def want(self, name: str) -> bool:
         """Return True if anybody wants a stream's results or events."""
         return bool(self.results) or any(mailbox not in self.idle for mailbox in self.events_of(name))
+    def deliver(self, result: FrameResult) -> None:
+        """Give a result to who listens to all streams, and have its events stored and told."""
+        for listener in self.results:
+            listener.mailbox.put(result)
+        if result.events:
+            self.emit(*result.events, result=result)
+        if self.journal is not None and result.frame.stream in self.journal.watched:
+            self.journal.see(result)
 
     def emit(self, *events: Event, result: FrameResult | None = None) -> None:
         """Have events stored and told. ``result``: that of the frame in which they were seen."""
-        if self.journal is not None and events:
+        if self.journal is not None:
             self.journal.take(events, result)
         else:
             for event in events:
@@ -310,10 +318,7 @@ class Stream:
             self.adaptive.delivered(result)
             self._fenced(publisher, partial(publisher.answer, result))
         self._tell(result)
-        for listener in self.listeners.results:
-            listener.mailbox.put(result)
-        if result.events:
-            self.listeners.emit(*result.events, result=result)
+        self.listeners.deliver(result)
         self._after_worker(result.frame)
 
     def emit(self, *events: Event) -> None:

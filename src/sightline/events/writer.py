@@ -1,0 +1,120 @@
+"""What the journal's thread does: it numbers events, has their pictures written, and stores them.
+
+It belongs to that thread but for what says otherwise.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
+
+from msgspec import structs
+
+from sightline.core.errors import FAULTS, told
+from sightline.core.events import Event
+from sightline.core.types import FrameResult
+from sightline.events.pictures import EventPictures, EventPicture, address
+from sightline.events.store import ANEW, UNUSABLE, Entry, EventStore
+
+log = logging.getLogger(__name__)
+
+MOST_UNSAVED = 4096
+"""Events that wait for a disk that has room again. Older ones are counted, and not stored."""
+
+
+class Taken(NamedTuple):
+    """An event on its way to the store, and the result of its frame where there is one."""
+
+    event: Event
+    result: FrameResult | None
+
+
+class Saved(NamedTuple):
+    """What came of a batch."""
+
+    events: list[Event]
+    """Those that are to be told, in their order."""
+    lost: int
+    """Events that will not be stored."""
+    failing: str | None
+    """Why not all of it could be stored."""
+    watched: frozenset[str]
+    """Streams in which something lasts that may be seen better."""
+
+
+class EventWriter:
+    """Stores events and their pictures in a folder, or in memory where that can't be used."""
+
+    def __init__(self, folder: Path | None, why: str = "") -> None:
+        """``folder``: None for memory, with the reason."""
+        self.unsaved: list[Event] = []
+        """What could not be stored yet, for any thread to read: it is replaced, never changed."""
+        self._entries: list[Entry] = []
+        self.in_memory: str | None = None if folder is not None else f"events are kept in memory only: {why}"
+        try:
+            self.store = EventStore(folder)
+        except UNUSABLE as e:
+            self.in_memory = f"events are kept in memory only: {told(e)}"
+            folder, self.store = None, EventStore(None)
+        if self.in_memory is not None:
+            log.warning("%s", self.in_memory)
+        self.pictures = EventPictures(None if folder is None else folder / "pictures")
+        self.number = self.store.newest()
+        """Number of the newest event."""
+
+    def end_all(self) -> list[Event]:
+        """End what lasted when an earlier server died."""
+        ends: list[Entry] = []
+        for one in self.store.lasting():
+            known = {key: getattr(one, key) for key in Event.__struct_fields__ if hasattr(one, key)}
+            end = Event(**known | {"phase": "end", "at": one.started_at, "seq": one.start_seq, "reason": ANEW})
+            ends.append((structs.replace(end, number=self._next()), None))
+        with suppress(*UNUSABLE):  # then at the next start
+            return self.store.write(ends)
+        return []
+
+    def save(self, batch: Iterable[Taken], seen: Iterable[FrameResult] = ()) -> Saved:
+        """Store a batch, after what could not be stored before. ``seen``: frames in which what lasts may be better."""
+        entries = [self._entry(*one) for one in batch]
+        for update, shot in self.pictures.look(seen):
+            entries.append((structs.replace(update, number=self._next(), snapshot=address(update)), shot))
+        lost, failing = 0, self.in_memory or self.pictures.failing
+        try:
+            events = self.store.write([*self._entries, *entries])
+        except FAULTS as e:
+            if not isinstance(e, UNUSABLE):
+                log.exception("events can't be stored")
+            kept = [*self._entries, *entries]
+            lost, failing = max(0, len(kept) - MOST_UNSAVED), told(e)
+            self._entries = kept[lost:]
+            events = [event for event, _ in entries]
+        else:
+            told_before = {event.number for event in self.unsaved}
+            self._entries = []
+            stored = {event.number for event in events}
+            self.pictures.forget(one for one, shot in entries if shot is not None and one.number not in stored)
+            lost = sum(not event.number for event in events)
+            events = [event for event in events if event.number not in told_before]
+        self.unsaved = [event for event, _ in self._entries]
+        return Saved(events, lost, failing, self.pictures.watched)
+
+    def _entry(self, event: Event, result: FrameResult | None) -> tuple[Event, EventPicture | None]:
+        event = structs.replace(event, number=self._next())
+        shot = None
+        try:
+            if event.phase == "start":
+                shot = self.pictures.start(event, result)
+            elif event.phase == "end":
+                shot = self.pictures.end(event)
+        except FAULTS as e:  # what a plugin put into the event
+            log.error("event of stream %s: no picture: %s", event.stream, told(e))
+        return (event, None) if shot is None else (structs.replace(event, snapshot=address(event)), shot)
+
+    def _next(self) -> int:
+        """Return the next number: it grows also where the files were lost, or never written, as it has the time."""
+        self.number = max(self.number + 1, time.time_ns() // 1_000_000)
+        return self.number
