@@ -11,6 +11,7 @@ import { setUpLooks } from "../panels/looks.js";
 import { setUpModel } from "../panels/model-panel.js";
 import { ObjectList } from "../panels/objects.js";
 import { Figures, byId } from "../panels/page.js";
+import { setUpRules } from "../panels/rules-panel.js";
 import { setUpRun } from "../panels/run-panel.js";
 import { setUpLink } from "../panels/share.js";
 import { setUpShell } from "../panels/shell.js";
@@ -119,6 +120,7 @@ setUpShell();
 setUpLink(stream);
 setUpLooks(viewer.painter);
 setUpFullscreen();
+setUpRules(stream);
 setText(byId("stream", HTMLElement), stream);
 document.title = `${stream} · Viewer · Sightline`;
 const knowModel = setUpModel(stream, viewer.painter, () => viewer.status.phase === "open", (stats) => {

@@ -1,0 +1,124 @@
+/** The form in which a rule is made or changed. It reads as the rule's sentence. */
+
+import { icon, make, setText } from "../../lib/dom.js";
+import { askClasses, askPlaces, putRule } from "../../wire/rules.js";
+import { RuleFields } from "./fields.js";
+import { Trial } from "./trial.js";
+import { nameFor, newRule, problemWithName, sentence } from "./words.js";
+
+/** @typedef {import("../../wire/rules.js").Rule} Rule */
+
+export class RuleForm {
+  #stream;
+  #saved;
+  #title = make("h2", { id: "rule-form-title" });
+  #name = make("input", { id: "rule-name", maxlength: "64", autocomplete: "off", spellcheck: "false", "aria-describedby": "rule-name-why" });
+  #nameWhy = make("p", { class: "problem", id: "rule-name-why", role: "alert" });
+  #preview = make("p", { class: "preview", id: "rule-sentence" });
+  #problem = make("p", { class: "problem", id: "rule-problem", role: "alert" });
+  #save = make("button", { type: "submit", class: "button main", id: "rule-save" }, "Save");
+  #fields = new RuleFields(() => this.#changed());
+  #trial;
+  #dialog;
+  /** Names of the stream's rules. @type {string[]} */
+  #taken = [];
+  /** The rule that is changed; "" for a new one. */
+  #of = "";
+  #enabled = true;
+  /** Whether the person gave the name. */
+  #named = false;
+
+  /** @param {string} stream @param {() => void} saved */
+  constructor(stream, saved) {
+    this.#stream = stream;
+    this.#saved = saved;
+    this.#trial = new Trial(stream, () => this.#fields.rule(true), (refused) => this.#refused(refused));
+    this.#dialog = this.#built();
+    this.#name.setAttribute("autocapitalize", "off");
+    this.#name.addEventListener("input", () => {
+      this.#named = true;
+      setText(this.#nameWhy, "");
+    });
+  }
+
+  /** @param {string} name "" for a new rule @param {Rule} rule @param {string[]} taken */
+  open(name, rule, taken) {
+    this.#of = name;
+    this.#taken = taken;
+    this.#enabled = rule.enabled;
+    this.#named = false;
+    setText(this.#title, name ? `Rule ${name}` : "New rule");
+    this.#name.parentElement?.toggleAttribute("hidden", name !== "");
+    this.#fields.show(rule);
+    for (const place of [this.#problem, this.#nameWhy]) setText(place, "");
+    this.#trial.clear();
+    this.#changed();
+    this.#dialog.showModal();
+    void this.#learn(rule);
+  }
+
+  openNew(/** @type {string[]} */ taken) {
+    this.open("", newRule(), taken);
+  }
+
+  /** @param {Rule} rule */
+  async #learn(rule) {
+    const [{ body }, classes] = await Promise.all([askPlaces(this.#stream), askClasses(this.#stream)]);
+    this.#fields.places(Object.keys(body?.zones ?? {}), Object.keys(body?.lines ?? {}));
+    this.#fields.suggestClasses(classes);
+    if (rule.zone || rule.line) this.#fields.show(this.#fields.rule(this.#enabled));
+    this.#changed();
+  }
+
+  #changed() {
+    const rule = this.#fields.rule(this.#enabled);
+    setText(this.#preview, sentence(rule));
+    if (!this.#named && !this.#of) this.#name.value = nameFor(rule, this.#taken);
+  }
+
+  async #send() {
+    const name = this.#of || this.#name.value.trim();
+    const problem = this.#of ? "" : problemWithName(name, this.#taken);
+    setText(this.#nameWhy, problem);
+    if (problem) return this.#name.focus();
+    this.#fields.problem("", "");
+    setText(this.#problem, "");
+    this.#save.disabled = true;
+    const { refused } = await putRule(this.#stream, name, this.#fields.rule(this.#enabled));
+    this.#save.disabled = false;
+    if (refused) return this.#refused(refused);
+    this.#dialog.close();
+    this.#saved();
+  }
+
+  /** @param {{key: string, message: string, expected: string, status: number}} refused */
+  #refused({ key, message, expected, status }) {
+    const text = status === 0 ? "The server does not answer. Nothing was changed." : `${message}.`;
+    if (key && this.#fields.problem(key, expected ? `Expected ${expected}.` : text)) return;
+    setText(this.#problem, text.charAt(0).toUpperCase() + text.slice(1));
+  }
+
+  #built() {
+    const close = make("button", { type: "button", class: "button quiet square", "aria-label": "Close" }, icon("close"));
+    const cancel = make("button", { type: "button", class: "button" }, "Cancel");
+    const form = make(
+      "form",
+      { novalidate: "" },
+      make("div", { class: "dialog-head" }, this.#title, close),
+      this.#fields.element,
+      this.#preview,
+      make("div", { class: "rule-name" }, make("label", { for: "rule-name" }, "Name of the rule"), this.#name, this.#nameWhy),
+      this.#problem,
+      this.#trial.element,
+      make("div", { class: "actions" }, cancel, this.#save),
+    );
+    const dialog = make("dialog", { class: "rule-form", id: "rule-form", "aria-labelledby": "rule-form-title" }, form);
+    for (const button of [close, cancel]) button.addEventListener("click", () => dialog.close());
+    form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      void this.#send();
+    });
+    document.body.append(dialog);
+    return dialog;
+  }
+}

@@ -1,0 +1,133 @@
+/** A stream's rules: each with its sentence, a switch, what it did, and ways to change it. */
+
+import { icon, make, setText } from "../../lib/dom.js";
+import { askRules, deleteRule, putRule } from "../../wire/rules.js";
+import { may, whoAmI } from "../../wire/session.js";
+import { ago } from "../events/words.js";
+import { RuleForm } from "./form.js";
+import { firedInWords } from "./words.js";
+
+/** @typedef {import("../../wire/rules.js").RuleReport} RuleReport */
+
+const EVERY_MS = 5_000;
+
+export class RuleList {
+  #stream;
+  #list = make("ul", { class: "rules" });
+  #words = make("p", { class: "hint", role: "status" });
+  #problem = make("p", { class: "problem", role: "alert" });
+  #undo = make("div", { class: "undo", role: "status" });
+  #new = make("button", { type: "button", class: "button", id: "rule-new", hidden: "" }, "New rule");
+  #form;
+  /** @type {Record<string, RuleReport>} */
+  #rules = {};
+  #mayChange = false;
+  #shown = "";
+
+  /** @param {string} stream @param {HTMLElement} place */
+  constructor(stream, place) {
+    this.#stream = stream;
+    this.#form = new RuleForm(stream, () => void this.look());
+    this.#new.addEventListener("click", () => this.#form.openNew(Object.keys(this.#rules)));
+    const events = make("a", { href: `/events?stream=${stream}&kind=rule` }, "Events of these rules");
+    place.replaceChildren(this.#words, this.#list, this.#undo, this.#problem, this.#new, make("p", { class: "hint" }, events));
+  }
+
+  /** Look at the rules from now on, while somebody can see them. @param {() => boolean} seen */
+  async follow(seen) {
+    this.#mayChange = may(await whoAmI(), "publish", this.#stream);
+    this.#new.hidden = !this.#mayChange;
+    for (;;) {
+      if (seen() && !document.hidden) await this.look();
+      await new Promise((resolve) => setTimeout(resolve, EVERY_MS));
+    }
+  }
+
+  async look() {
+    const { body, refused } = await askRules(this.#stream);
+    if (refused) return this.#fail(refused, "The rules can't be shown");
+    setText(this.#problem, "");
+    this.#rules = body.rules;
+    this.#show();
+  }
+
+  #show() {
+    const names = Object.keys(this.#rules);
+    const none = this.#mayChange
+      ? "No rule yet. A rule tells you when something happens, such as: When a person is in drive for 2 s: notify."
+      : "This stream has no rules.";
+    setText(this.#words, names.length ? "" : none);
+    const now = Date.now() / 1000;
+    const shown = JSON.stringify([this.#mayChange, Object.entries(this.#rules).map(([name, one]) => [name, one, said(one, now)])]);
+    if (shown === this.#shown) return;
+    this.#shown = shown;
+    const focused = document.activeElement instanceof HTMLElement ? document.activeElement.id : "";
+    this.#list.replaceChildren(...names.map((name) => this.#row(name, /** @type {RuleReport} */ (this.#rules[name]), now)));
+    if (focused.startsWith("rule-of-")) document.getElementById(focused)?.focus();
+  }
+
+  /** @param {string} name @param {RuleReport} report @param {number} now */
+  #row(name, report, now) {
+    const on = make("input", { type: "checkbox", role: "switch", id: `rule-of-${name}-on` });
+    on.checked = report.rule.enabled;
+    on.disabled = !this.#mayChange;
+    on.addEventListener("change", () => void this.#switch(name, on.checked));
+    const head = make("label", { class: "check" }, on, make("span", {}, name));
+    const edit = make("button", { type: "button", class: "button", id: `rule-of-${name}-edit`, "aria-label": `Change ${name}` }, "Change");
+    edit.addEventListener("click", () => this.#form.open(name, report.rule, Object.keys(this.#rules)));
+    const remove = make("button", { type: "button", class: "button", id: `rule-of-${name}-delete`, "aria-label": `Delete ${name}` }, icon("bin"), "Delete");
+    remove.addEventListener("click", () => void this.#remove(name));
+    return make(
+      "li",
+      { class: "rule", "data-rule": name },
+      head,
+      make("p", {}, report.sentence),
+      make("p", { class: "hint" }, said(report, now)),
+      ...report.troubles.map((text) => make("p", { class: "problem" }, text)),
+      ...(this.#mayChange ? [make("div", { class: "row" }, edit, remove)] : []),
+    );
+  }
+
+  /** @param {string} name @param {boolean} enabled */
+  async #switch(name, enabled) {
+    const report = this.#rules[name];
+    if (!report) return;
+    const { refused } = await putRule(this.#stream, name, { ...report.rule, enabled });
+    if (!refused) return this.look();
+    this.#shown = ""; // the switch goes back
+    this.#show();
+    this.#fail(refused, "It was not changed");
+  }
+
+  /** @param {string} name */
+  async #remove(name) {
+    const report = this.#rules[name];
+    const { refused } = await deleteRule(this.#stream, name);
+    if (refused && refused.status !== 404) return this.#fail(refused, "It was not deleted");
+    await this.look();
+    if (!report) return;
+    const undo = make("button", { type: "button", class: "button", id: "rule-undo" }, "Undo");
+    undo.addEventListener("click", () => void this.#restore(name, report));
+    this.#undo.replaceChildren(make("span", {}, `Rule ${name} was deleted.`), undo);
+    undo.focus();
+  }
+
+  /** @param {string} name @param {RuleReport} report */
+  async #restore(name, report) {
+    const { refused } = await putRule(this.#stream, name, report.rule);
+    if (refused) return this.#fail(refused, "It could not be restored");
+    this.#undo.replaceChildren();
+    await this.look();
+    document.getElementById(`rule-of-${name}-edit`)?.focus();
+  }
+
+  /** @param {import("../../wire/events.js").Refused} refused @param {string} what */
+  #fail({ status, message }, what) {
+    setText(this.#problem, status ? `${what}: ${message}.` : `${what}: the server does not answer.`);
+  }
+}
+
+/** What a rule did. @param {RuleReport} report @param {number} now */
+function said({ fired, last }, now) {
+  return firedInWords(fired, last === null ? "" : ago(last, now));
+}

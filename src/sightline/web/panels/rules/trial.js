@@ -1,0 +1,70 @@
+/** Tries a rule: what it would have told over the last minutes, or over a clip. */
+
+import { make, setText } from "../../lib/dom.js";
+import { tryClip, tryRule } from "../../wire/rules.js";
+import { ago, clock, duration, exactly } from "../events/words.js";
+import { triedInWords } from "./words.js";
+
+/**
+ * @typedef {import("../../wire/rules.js").Rule} Rule
+ * @typedef {import("../../wire/rules.js").Fired} Fired
+ */
+
+const MOST_LISTED = 50;
+
+export class Trial {
+  element = make("section", { class: "trial", "aria-label": "Test" });
+  #stream;
+  #rule;
+  #refuse;
+  #words = make("p", { role: "status" });
+  #list = make("ol", { class: "fired" });
+  #last = make("button", { type: "button", class: "button", id: "rule-test" }, "Test on the last minutes");
+  #file = make("input", { type: "file", class: "unseen", id: "rule-clip", accept: ".mp4,.m4v,.mov,.mkv,.webm,.avi,.ts", tabindex: "-1", "aria-label": "Clip to test on" });
+  #clip = make("button", { type: "button", class: "button", id: "rule-test-clip" }, "Test on a clip …");
+
+  /**
+   * @param {string} stream @param {() => Rule} rule that is to be tried
+   * @param {(refused: {key: string, message: string, expected: string, status: number}) => void} refuse
+   */
+  constructor(stream, rule, refuse) {
+    this.#stream = stream;
+    this.#rule = rule;
+    this.#refuse = refuse;
+    this.#last.addEventListener("click", () => void this.#run(null));
+    this.#clip.addEventListener("click", () => this.#file.click());
+    this.#file.addEventListener("change", () => {
+      const [clip] = this.#file.files ?? [];
+      this.#file.value = "";
+      if (clip) void this.#run(clip);
+    });
+    this.element.append(make("div", { class: "row" }, this.#last, this.#clip, this.#file), this.#words, this.#list);
+  }
+
+  clear() {
+    setText(this.#words, "");
+    this.#list.replaceChildren();
+  }
+
+  /** @param {File | null} clip */
+  async #run(clip) {
+    const rule = this.#rule();
+    this.clear();
+    setText(this.#words, clip ? `Looking through ${clip.name} …` : "Looking …");
+    this.#last.disabled = this.#clip.disabled = true;
+    const { body, refused } = await (clip ? tryClip(this.#stream, rule, clip) : tryRule(this.#stream, rule));
+    this.#last.disabled = this.#clip.disabled = false;
+    setText(this.#words, body ? triedInWords(body, clip !== null) : "");
+    if (refused) return this.#refuse(refused);
+    if (body) this.#list.append(...body.fired.slice(0, MOST_LISTED).map((one) => item(one, clip !== null)));
+  }
+}
+
+/** @param {Fired} one @param {boolean} clip whether its time is one of a clip */
+function item({ at, seconds, track, class_name }, clip) {
+  const now = Date.now() / 1000;
+  const when = clip ? `at ${at.toFixed(1)} s` : `${clock(at)}, ${ago(at, now)}`;
+  const time = clip ? make("span", {}, when) : make("time", { title: exactly(at) }, when);
+  const who = `${class_name || "it"}${track === null ? "" : ` #${track}`}`;
+  return make("li", {}, time, make("span", {}, seconds ? `${who}, for ${duration(seconds)}` : who));
+}

@@ -1,0 +1,135 @@
+/** Rules in words. Pure, so that each can be tested. */
+
+import { plural, several } from "../../lib/format.js";
+import { duration } from "../events/words.js";
+
+/** @typedef {import("../../wire/rules.js").Rule} Rule */
+
+/** Days of the week, as rules have them and as people read them. @type {[string, string][]} */
+export const DAYS = [
+  ["mon", "Mon"],
+  ["tue", "Tue"],
+  ["wed", "Wed"],
+  ["thu", "Thu"],
+  ["fri", "Fri"],
+  ["sat", "Sat"],
+  ["sun", "Sun"],
+];
+
+/** Who may be told, with what that means. @type {[import("../../wire/rules.js").Action, string][]} */
+export const ACTIONS = [
+  ["notify", "Notifications on phones and computers"],
+  ["webhook", "The webhooks of the settings file"],
+  ["mqtt", "The MQTT brokers of the settings file, such as Home Assistant's"],
+  ["command", "The commands of the settings file"],
+];
+
+/** A new rule. @returns {Rule} */
+export function newRule() {
+  return {
+    ...{ enabled: true, when: "object", classes: null, zone: null, line: null, direction: null, at_least: 1 },
+    ...{ for_s: 2, hours: null, outside: false, days: null, cooldown_s: 60, actions: ACTIONS.map(([name]) => name) },
+  };
+}
+
+/** A rule as a sentence, as the server has it. @param {Rule} rule */
+export function sentence(rule) {
+  const parts = [`When ${condition(rule)}${rule.for_s > 0 ? ` for ${rule.for_s} s` : ""}`];
+  const hours = hoursInWords(rule);
+  if (hours) parts.push(hours);
+  if (rule.cooldown_s > 0) parts.push(`not again for ${rule.cooldown_s} s`);
+  return `${parts.join(", ")}: ${rule.actions.length ? rule.actions.join(", ") : "tell nobody"}.`;
+}
+
+/** @param {Rule} rule */
+function condition({ when, classes, zone, line, direction, at_least }) {
+  if (when === "scene") return "the camera is covered or moved";
+  if (when === "stream") return "the camera is lost";
+  const many = at_least > 1;
+  const who = many ? `at least ${amount(classes, at_least)}` : one(classes);
+  if (line) return `${who} crosses ${line}${direction ? ` ${direction}` : ""}`;
+  return `${who} ${many ? "are" : "is"} in ${zone ?? "the picture"}`;
+}
+
+/** @param {string[] | null} classes */
+function one(classes) {
+  if (!classes?.length) return "anything";
+  return either(classes.map((name) => `${/^[aeiou]/i.test(name) ? "an" : "a"} ${name}`));
+}
+
+/** @param {string[] | null} classes @param {number} n */
+function amount(classes, n) {
+  if (!classes?.length) return plural(n, "object");
+  const [first = "", ...rest] = classes;
+  return either([several(n, first), ...rest.map((name) => several(n, name).replace(/^\d+ /, ""))]);
+}
+
+/** @param {string[]} names */
+function either(names) {
+  if (names.length < 3) return names.join(" or ");
+  return `${names.slice(0, -1).join(", ")} or ${names.at(-1)}`;
+}
+
+/** @param {Rule} rule */
+function hoursInWords({ hours, outside, days }) {
+  const on = days?.length && days.length < DAYS.length ? daysInWords(days) : "";
+  const when = [hours, on && `on ${on}`].filter(Boolean).join(" ");
+  return when && `${outside ? "outside " : ""}${when}`;
+}
+
+/** Days in the week's order; more than two in a row as a span. @param {string[]} days */
+export function daysInWords(days) {
+  /** @type {string[][]} */
+  const runs = [];
+  let last = -2;
+  for (const [at, [day, text]] of DAYS.entries()) {
+    if (!days.includes(day)) continue;
+    if (at === last + 1) runs.at(-1)?.push(text);
+    else runs.push([text]);
+    last = at;
+  }
+  return runs.map((run) => (run.length > 2 ? `${run[0]} to ${run.at(-1)}` : run.join(", "))).join(", ");
+}
+
+/**
+ * A name for a rule, of what it is about.
+ *
+ * @param {Rule} rule @param {Iterable<string>} taken
+ */
+export function nameFor({ when, classes, zone, line }, taken) {
+  const about = when === "object" ? [classes?.[0] ?? "anything", zone ?? line ?? ""] : [when === "scene" ? "covered" : "lost"];
+  const base = about.filter(Boolean).join("-").replaceAll(/[^A-Za-z0-9_-]+/g, "-").slice(0, 60) || "rule";
+  const names = new Set(taken);
+  for (let n = 1; ; n += 1) {
+    const name = n === 1 ? base : `${base}-${n}`;
+    if (!names.has(name)) return name;
+  }
+}
+
+/**
+ * Reason why a name can't be used; "" if it can.
+ *
+ * @param {string} name @param {Iterable<string>} taken
+ */
+export function problemWithName(name, taken) {
+  if (!/^[A-Za-z0-9_-]{1,64}$/.test(name)) return "Expected 1 to 64 letters, digits, “-” or “_”.";
+  return [...taken].includes(name) ? "There is a rule of this name already." : "";
+}
+
+/** How often a rule was fulfilled. @param {number} fired @param {string} last how long ago the last time was, or "" */
+export function firedInWords(fired, last) {
+  if (!fired) return "It has not been fulfilled yet.";
+  return `Fulfilled ${fired === 1 ? "once" : `${fired} times`}${last && `, last ${last}`}.`;
+}
+
+/**
+ * What a trial found.
+ *
+ * @param {import("../../wire/rules.js").Tried} tried @param {boolean} clip whether it was a clip
+ */
+export function triedInWords({ seconds, fired }, clip) {
+  const span = clip ? `the clip's ${duration(seconds)}` : `the last ${duration(seconds)}`;
+  if (!seconds) return clip ? "The clip has no pictures." : "Nothing is known of the last minutes: the stream has just begun.";
+  if (!fired.length) return `It would not have been fulfilled over ${span}.`;
+  return `Over ${span} it would have been fulfilled ${fired.length === 1 ? "once" : `${fired.length} times`}:`;
+}
