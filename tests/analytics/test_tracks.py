@@ -67,6 +67,20 @@ def test_a_reused_result_keeps_its_ids_and_a_second_look_confirms() -> None:
     assert ids(result(pipeline, 0.3, 0, 1)) == [1, 2]
 
 
+def test_a_frame_in_which_nothing_is_found_says_what_was_seen_and_lets_time_go_on() -> None:
+    pipeline = Pipeline.of(["tracks"])
+    for n in range(2):
+        result(pipeline, n / 10, 0)
+    empty = result(pipeline, 0.5)
+    reused = reuse_result(frame(1.0), empty, pipeline, started=0, took_ms=0)
+    for made in (empty, reused):
+        assert (made.detections, made.extras) == ((), {"tracks": Tracks({"cat": 1})})
+    assert ids(result(pipeline, 1.5, 0)) == [1]
+    for at in (2.0, 3.0, 4.0):
+        result(pipeline, at)
+    assert ids(result(pipeline, 4.1, 0)) == [None], "it was gone for too long"
+
+
 def test_another_model_with_the_same_classes_keeps_ids_and_other_classes_begin_anew() -> None:
     pipeline = Pipeline.of(["tracks"])
     other = ModelCard("n", "m", "detect", ("car",), None, "-", "-")

@@ -9,19 +9,20 @@ from numpy.typing import NDArray
 
 Floats: TypeAlias = "NDArray[np.float32]"
 Ints: TypeAlias = "NDArray[np.intp]"
+Bools: TypeAlias = "NDArray[np.bool_]"
 
 
 def fitting(boxes: Floats, others: Floats, growth: Floats | float, least: float) -> tuple[Ints, Ints, Floats]:
     """Return the pairs of two sets of boxes that overlap by more than ``least``, and by how much: 0 to 1.
 
-    Boxes are N x 4: centre, width, height. ``growth``: factor, for each of ``boxes`` or for all, by which both boxes of
+    Boxes are 4 x N: centre, width, height. ``growth``: factor, for each of ``boxes`` or for all, by which both boxes of
     a pair are enlarged first, so that small and fast ones meet as well (buffered IoU, Yang and others, WACV 2023). The
     result is the intersection over union, lowered by a half where one is four times as high as the other.
     """
-    a, b = boxes.T[:, :, None], others.T[:, None, :]
+    a, b = boxes[:, :, None], others[:, None, :]
     # To enlarge both is to bring their centres nearer.
     apart = np.abs(b[:2] - a[:2])
-    apart /= np.reshape(growth, (-1, 1))
+    apart /= growth if isinstance(growth, float) else growth[:, None]
     smaller = np.minimum(a[2:], b[2:])
     total = a[2:] + b[2:]
     common = total * np.float32(0.5)
@@ -39,26 +40,26 @@ def fitting(boxes: Floats, others: Floats, growth: Floats | float, least: float)
     return first[fits], second[fits], share[fits]
 
 
-def chosen(first: Ints, second: Ints, score: Floats) -> tuple[list[int], list[int]]:
-    """Choose among pairs, the highest score first, so that nothing is in two of them."""
-    kept: tuple[list[int], list[int]] = ([], [])
+def chosen(first: Ints, second: Ints, score: Floats) -> tuple[Ints, Ints]:
+    """Choose among pairs, the highest score first, so that nothing is in two of them. Returns them by ``first``."""
+    kept: list[tuple[int, int]] = []
     taken: tuple[set[int], set[int]] = (set(), set())
     order = np.argsort(-score, kind="stable")
     for one, other in zip(first[order].tolist(), second[order].tolist(), strict=True):
         if one not in taken[0] and other not in taken[1]:
             taken[0].add(one)
             taken[1].add(other)
-            kept[0].append(one)
-            kept[1].append(other)
-    return kept
+            kept.append((one, other))
+    pairs = np.array(sorted(kept), np.intp).reshape(-1, 2)
+    return pairs[:, 0], pairs[:, 1]
 
 
 def common_shift(shifts: Floats) -> Floats | None:
-    """Return the median of N x 2 shifts where most agree that there is one: a camera that moves. Else None."""
-    if len(shifts) < 4:
+    """Return the median (2 x 1) of 2 x N shifts where most agree that there is one: a camera that moves. Else None."""
+    count = shifts.shape[1]
+    if count < 4:
         return None
-    in_order = np.sort(shifts, axis=0)
-    count = len(in_order)
-    median: Floats = in_order[count // 2]
-    spread = in_order[3 * count // 4] - in_order[count // 4]
+    in_order = np.sort(shifts)
+    median: Floats = in_order[:, [count // 2]]
+    spread = in_order[:, 3 * count // 4] - in_order[:, count // 4]
     return median if np.abs(median).max() > spread.max() else None

@@ -18,7 +18,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from sightline.analytics._association import Floats, Ints, chosen, common_shift, fitting
+from sightline.analytics._association import Bools, Floats, Ints, chosen, common_shift, fitting
 
 Ids: TypeAlias = "NDArray[np.int32]"
 
@@ -50,16 +50,17 @@ LARGEST_ID = 2**31 - 1
 FAR = np.float32(1e6)
 """Largest coordinate; what lies beyond is moved there."""
 
-BOX, PLACE, SPEED, COV, GAP, SEEN, START, AGE, HEADING = (
-    slice(0, 4), slice(0, 2), slice(4, 6), slice(6, 9), 9, slice(10, 14), slice(14, 16), 16, slice(17, 19)
+BOX, PLACE, SPEED, COV, GAINED, GAP, AGE, MOVING, ONE, SEEN, START, HEADING, EVIDENCE, WEIGHT, NUMBERS = (
+    slice(0, 4), slice(0, 2), slice(4, 6), slice(6, 9), slice(6, 8), 9, 10, slice(0, 11), 11, slice(12, 16),
+    slice(16, 18), slice(18, 20), 20, 21, 22,
 )  # fmt: skip
-"""Columns of a track's numbers: its box (centre, size), speed, covariance, seconds since it was seen, the box that was
-seen, where its direction is taken from and for how long, and the direction."""
-EVIDENCE, COLUMNS = 19, 20
+"""Which of a track's numbers are what: its box (centre, size), speed, covariance, seconds since it was seen and since
+its direction is taken; a one; the box that was seen, where its direction is taken from, and the direction; what all its
+sightings and the last one count for."""
 
 
 class Tracker:
-    """Follows the objects of one stream."""
+    """Follows the objects of one stream. Calls of numpy are what takes its time, so they are few."""
 
     def __init__(self, *, lost_s: float = 2.0, confirm: int = 2, ids: Iterator[int] | None = None) -> None:
         """``lost_s``: seconds that an object may be unseen. ``confirm``: sightings after which it has an id.
@@ -73,19 +74,25 @@ class Tracker:
         self._now: float | None = None
         self._step = 0.0
         """Seconds since the frame before."""
-        self._tracks = np.zeros((0, COLUMNS), np.float32)
+        self._tracks = np.zeros((NUMBERS, 0), np.float32)
         self._ids = np.zeros(0, np.int32)
-        """0 for a track that has none yet."""
+        """-1 for a track that has none yet."""
+        self._nameless = 0
+        """Tracks that have none."""
         self._classes = np.zeros(0, np.int32)
         self._trails = np.zeros((0, TRAIL, 2), np.float32)
         self._since_place = 0.0
         """Seconds since the newest place of the trails became the last but one."""
+        self._begun = False
+        """Whether tracks began with the last frame."""
         self._rows = np.zeros(0, np.intp)
         """Row of the last frame in which each track was seen, -1 for none."""
+        self._all_seen = True
+        """Whether each was."""
         self._count = 0
         """Rows of the last frame."""
-        self._weights = np.zeros(0, np.float32)
-        """What a sighting in each row counts for."""
+        self._motion = np.eye(MOVING.stop, ONE + 1, dtype=np.float32)
+        """What a step of time makes of the numbers that move: see ``_predict``."""
 
     def update(self, xyxy: Floats, confidence: Floats, class_id: Ids, at: float) -> Ids:
         """Take in the boxes of a frame, and return an id for each: -1 for those that have none yet.
@@ -93,185 +100,228 @@ class Tracker:
         ``xyxy``: N x 4 pixels. ``at``: seconds on any clock. One that goes back, or stands, counts as no time.
         """
         self._count = len(confidence)
-        rows = (confidence >= DOUBTFUL).nonzero()[0]
-        if len(rows) > MOST:
-            rows = rows[np.argsort(-confidence[rows], kind="stable")[:MOST]]
-        seen = _centred(xyxy[rows])
-        sure, classes = confidence[rows] >= SURE, class_id[rows]
-        self._predict(at)
+        self._tick(at)
+        rows = _worth_a_look(confidence)
+        if not len(rows) and not len(self._ids):
+            return np.full(self._count, -1, np.int32)
+        if len(rows) < self._count:
+            xyxy, confidence, class_id = xyxy[rows], confidence[rows], class_id[rows]
+        seen, sure = _centred(xyxy), confidence >= SURE
+        weights = np.where(sure, np.float32(1), np.float32(WEAK))
+        self._predict()
         self._end()
-        tracks, boxes = self._match(seen, sure, classes)
-        self._compensate(seen[boxes], tracks)
-        self._rows[:] = -1
-        self._rows[tracks] = rows[boxes]
-        self._weights = np.where(confidence >= SURE, np.float32(1), np.float32(WEAK))
-        self._correct(seen[boxes], tracks)
+        tracks, boxes = self._match(seen, sure, class_id)
+        self._compensate(seen, tracks, boxes)
+        self._note(rows, tracks, boxes)
+        self._correct(seen[:, boxes], weights[boxes], tracks)
         fresh = np.ones(len(rows), bool)
         fresh[boxes] = False
-        self._begin(seen[fresh], classes[fresh], rows[fresh])
-        self._trace()
+        new = fresh.nonzero()[0]
+        self._trace(began=self._begin(seen, weights, class_id, rows, new) if len(new) else False)
         return self._confirmed()
 
     def touch(self, at: float) -> Ids:
         """Take in a frame that looks like the last: all that was seen is seen again, as the same."""
-        self._predict(at)
-        tracks = (self._rows >= 0).nonzero()[0]
-        self._correct(self._tracks[tracks, SEEN], tracks)
-        self._end()
-        self._trace()
+        self._tick(at)
+        if len(self._ids):
+            self._predict()
+            tracks = (self._rows >= 0).nonzero()[0]
+            self._correct(self._tracks[SEEN, tracks], self._tracks[WEIGHT, tracks], tracks)
+            self._end()
+            self._trace(began=False)
         return self._confirmed()
 
     @property
     def trails(self) -> Floats:
         """Where the objects of the last frame stood of late, row by row: see ``Detections.trails``."""
-        trails = np.full((self._count, TRAIL, 2), np.nan, np.float32)
-        seen = self._rows >= 0
-        trails[self._rows[seen]] = self._trails[seen]
-        return trails
+        trails = np.full((self._count + 1, TRAIL, 2), np.nan, np.float32)
+        trails[self._rows] = self._trails  # who was not seen has the spare one at the end
+        return trails[:-1]
 
-    def _predict(self, at: float) -> None:
-        """Move all tracks to a time."""
+    def _tick(self, at: float) -> None:
+        """Let the clock go on to a time."""
         back = 0.0 if self._now is None or not math.isfinite(at) else self._now - at
         self._step = max(0.0, -back)
         if math.isfinite(at) and not 0 < back <= self._lost_s:  # a frame that comes late does not turn the clock back
             self._now = at
-        step = min(self._step, 1e4)
-        tracks = self._tracks
-        tracks[:, GAP] += step
-        tracks[:, AGE] += step
-        tracks[:, PLACE] += tracks[:, SPEED] * step
-        here, both, way = tracks[:, COV].T
-        here += step * (2 * both + step * way) + (PUSH * step**3 / 3 + WALK * step)
-        both += step * way + PUSH * step**2 / 2
-        way += PUSH * step
 
-    def _match(self, seen: Floats, sure: NDArray[np.bool_], classes: Ids) -> tuple[Ints, Ints]:
-        """Return which tracks are seen in which boxes."""
-        if not len(self._ids) or not len(seen):
+    def _predict(self) -> None:
+        """Move all tracks to the clock's time."""
+        step = min(self._step, 1e4)
+        motion = self._motion
+        motion[0, 4] = motion[1, 5] = motion[7, 8] = motion[GAP, ONE] = motion[AGE, ONE] = step
+        motion[6, 7:9] = 2 * step, step**2
+        motion[COV, ONE] = PUSH * step**3 / 3 + WALK * step, PUSH * step**2 / 2, PUSH * step
+        self._tracks[MOVING] = motion @ self._tracks[: ONE + 1]
+
+    def _match(self, seen: Floats, sure: Bools, classes: Ids) -> tuple[Ints, Ints]:
+        """Return which tracks, in their order, are seen in which boxes."""
+        if not len(self._ids) or not len(sure):
             return np.zeros(0, np.intp), np.zeros(0, np.intp)
-        growth = 1 + 2 * np.minimum(BUFFER + BUFFER_PER_S * self._tracks[:, GAP], MOST_BUFFER)
-        tracks, boxes, score = fitting(self._tracks[:, BOX], seen, growth, LEAST)
+        tracks, boxes, score = fitting(self._tracks[BOX], seen, self._growth(), LEAST)
         fits = (self._classes[tracks] == classes[boxes]) & (sure[boxes] | (score > LEAST_DOUBTFUL))
         tracks, boxes, score = tracks[fits], boxes[fits], score[fits]
-        score += self._straightness(tracks, seen[boxes]) - LATE * self._tracks[tracks, GAP]
-        matched = chosen(tracks, boxes, score + np.float32(1e3) * sure[boxes])
-        self._look_again(seen, sure, classes, matched)
-        return np.array(matched[0], np.intp), np.array(matched[1], np.intp)
+        if not _all_differ(tracks) or not _all_differ(boxes):
+            score += self._straightness(tracks, seen[:, boxes]) - LATE * self._tracks[GAP, tracks]
+            tracks, boxes = chosen(tracks, boxes, score + np.float32(1e3) * sure[boxes])
+        if len(tracks) == len(self._ids):
+            return tracks, boxes
+        return self._look_again(seen, sure, classes, tracks, boxes)
+
+    def _growth(self) -> Floats | float:
+        """Return by how much boxes grow, for each track or for all."""
+        if self._all_seen:
+            return 1 + 2 * min(BUFFER + BUFFER_PER_S * self._step, MOST_BUFFER)
+        growth: Floats = 1 + 2 * np.minimum(BUFFER + BUFFER_PER_S * self._tracks[GAP], MOST_BUFFER)
+        return growth
 
     def _straightness(self, tracks: Ints, seen: Floats) -> Floats:
         """Return how well each box lies in its track's direction, from -STRAIGHT to STRAIGHT."""
-        of = self._tracks[tracks]
-        way = seen[:, :2] - of[:, START]
-        length = np.maximum(np.hypot(way[:, 0], way[:, 1]), np.float32(0.3) * of[:, 3])
-        way *= of[:, HEADING]
-        straight: Floats = (way[:, 0] + way[:, 1]) / length
+        of = self._tracks[:, tracks]
+        way = seen[:2] - of[START]
+        length = np.maximum(np.hypot(way[0], way[1]), np.float32(0.3) * of[3])
+        way *= of[HEADING]
+        straight: Floats = (way[0] + way[1]) / length
         return straight
 
-    def _look_again(
-        self, seen: Floats, sure: NDArray[np.bool_], classes: Ids, matched: tuple[list[int], list[int]]
-    ) -> None:
+    def _look_again(self, seen: Floats, sure: Bools, classes: Ids, tracks: Ints, boxes: Ints) -> tuple[Ints, Ints]:
         """Match what is left where it was last seen, for those who did not go on as they did."""
         lost, free = np.ones(len(self._ids), bool), sure.copy()
-        lost[matched[0]] = False
-        free[matched[1]] = False
-        if lost.any() and free.any():
-            left, new = np.flatnonzero(lost), np.flatnonzero(free)
-            tracks, boxes, score = fitting(self._tracks[left, SEEN], seen[new], 1.0, LEAST_AGAIN)
-            same = self._classes[left[tracks]] == classes[new[boxes]]
-            more = chosen(left[tracks[same]], new[boxes[same]], score[same])
-            matched[0].extend(more[0])
-            matched[1].extend(more[1])
+        lost[tracks] = False
+        free[boxes] = False
+        left, new = lost.nonzero()[0], free.nonzero()[0]
+        if not len(new):
+            return tracks, boxes
+        first, second, score = fitting(self._tracks[SEEN, left], seen[:, new], 1.0, LEAST_AGAIN)
+        same = self._classes[left[first]] == classes[new[second]]
+        more = chosen(left[first[same]], new[second[same]], score[same])
+        if not len(more[0]):
+            return tracks, boxes
+        tracks, boxes = np.concatenate([tracks, more[0]]), np.concatenate([boxes, more[1]])
+        order = tracks.argsort()
+        return tracks[order], boxes[order]
 
-    def _compensate(self, seen: Floats, tracks: Ints) -> None:
+    def _compensate(self, seen: Floats, tracks: Ints, boxes: Ints) -> None:
         """Move the tracks that are not seen as the others were moved, where that is the camera's doing."""
         if len(tracks) == len(self._ids):
             return
-        shift = common_shift(seen[:, :2] - self._tracks[tracks, PLACE])
+        shift = common_shift(seen[:2, boxes] - self._tracks[PLACE, tracks])
         if shift is not None:
             unseen = np.ones(len(self._ids), bool)
             unseen[tracks] = False
-            self._tracks[unseen, PLACE] += shift
+            self._tracks[PLACE, unseen] += shift
             if self._step > 0:
-                self._tracks[unseen, SPEED] += shift / np.float32(self._step)
+                self._tracks[SPEED, unseen] += shift / np.float32(self._step)
 
-    def _correct(self, seen: Floats, tracks: Ints) -> None:
+    def _note(self, rows: Ints, tracks: Ints, boxes: Ints) -> None:
+        """Keep which tracks were seen in which rows."""
+        self._all_seen = len(tracks) == len(self._ids)
+        self._rows[:] = -1
+        self._rows[tracks] = rows[boxes]
+
+    def _correct(self, seen: Floats, weights: Floats, tracks: Ints) -> None:
         """Take in where tracks are seen."""
-        of = self._tracks[tracks]
-        here, both, way = of[:, COV].T.copy()
-        gain, gain_of_speed = here / (here + NOISE**2), both / (here + NOISE**2)
-        wrong = seen - of[:, BOX]
-        of[:, BOX] += gain[:, None] * wrong
-        of[:, SPEED] += gain_of_speed[:, None] * wrong[:, :2]
-        of[:, COV] = np.array((here * (1 - gain), both * (1 - gain), way - gain_of_speed * both)).T
-        moved = seen[:, :2] - of[:, START]
-        length = np.hypot(moved[:, 0], moved[:, 1])
-        of[:, HEADING] = moved * (np.float32(STRAIGHT) / np.maximum(length, of[:, 3] / 2))[:, None]
-        old = of[:, AGE] > STRAIGHT_S
-        of[old, START] = of[old, SEEN][:, :2]
-        of[old, AGE] = 0
-        of[:, SEEN] = seen
-        of[:, GAP] = 0
-        of[:, EVIDENCE] += self._weights[self._rows[tracks]]
-        self._tracks[tracks] = of
+        of = self._tracks if len(tracks) == len(self._ids) else self._tracks[:, tracks]
+        here, both, way = of[COV]
+        gain, gain_of_speed = of[GAINED] / (here + NOISE**2)
+        wrong = seen - of[BOX]
+        of[BOX] += gain * wrong
+        of[SPEED] += gain_of_speed * wrong[:2]
+        way -= gain_of_speed * both
+        of[GAINED] *= 1 - gain
+        moved = seen[:2] - of[START]
+        length = np.hypot(moved[0], moved[1])
+        of[HEADING] = moved * (np.float32(STRAIGHT) / np.maximum(length, of[3] / 2))
+        old = of[AGE] > STRAIGHT_S
+        if old.any():
+            of[START, old] = of[SEEN, old][:2]
+            of[AGE, old] = 0
+        of[SEEN] = seen
+        of[GAP] = 0
+        of[WEIGHT] = weights
+        of[EVIDENCE] += weights
+        if of is not self._tracks:
+            self._tracks[:, tracks] = of
 
     def _end(self) -> None:
         """End the tracks that were not seen for too long."""
+        if self._all_seen and self._step <= self._lost_s:
+            return
         patience = np.where((self._ids > 0) | (self._rows >= 0), self._lost_s, min(UNCONFIRMED_S, self._lost_s))
-        alive = self._tracks[:, GAP] <= patience
+        alive = self._tracks[GAP] <= patience
         if not alive.all():
-            self._tracks, self._ids = self._tracks[alive], self._ids[alive]
+            self._tracks, self._ids = self._tracks[:, alive], self._ids[alive]
             self._classes, self._rows = self._classes[alive], self._rows[alive]
             self._trails = self._trails[alive]
+            self._nameless = int(np.count_nonzero(self._ids < 0))
 
-    def _begin(self, seen: Floats, classes: Ids, rows: Ints) -> None:
-        """Begin a track for each box that is new."""
-        room = MOST - len(self._ids)
-        seen, classes, rows = seen[:room], classes[:room], rows[:room]
-        if not len(seen):
-            return
-        new = np.zeros((len(seen), COLUMNS), np.float32)
-        new[:, BOX] = new[:, SEEN] = seen
-        new[:, START] = seen[:, :2]
-        new[:, COV] = (NOISE**2, 0, WAY**2)
-        new[:, EVIDENCE] = self._weights[rows]
-        camera = common_shift(self._tracks[(self._rows >= 0) & (self._tracks[:, EVIDENCE] > 1), SPEED])
+    def _begin(self, seen: Floats, weights: Floats, classes: Ids, rows: Ints, new: Ints) -> bool:
+        """Begin a track for each of the boxes that are new. Returns whether there was room for any."""
+        new = new[: MOST - len(self._ids)]
+        if not len(new):
+            return False
+        tracks = np.zeros((NUMBERS, len(new)), np.float32)
+        tracks[BOX] = tracks[SEEN] = seen[:, new]
+        tracks[START] = tracks[PLACE]
+        tracks[COV] = ((NOISE**2,), (0,), (WAY**2,))
+        tracks[ONE] = 1
+        tracks[WEIGHT] = tracks[EVIDENCE] = weights[new]
+        known = (self._rows >= 0) & (self._tracks[EVIDENCE] > 1)
+        camera = common_shift(self._tracks[SPEED, known])
         if camera is not None:
-            new[:, SPEED] = camera
-        self._tracks = np.concatenate([self._tracks, new])
-        self._ids = np.concatenate([self._ids, np.zeros(len(seen), np.int32)])
-        self._classes = np.concatenate([self._classes, classes])
-        self._rows = np.concatenate([self._rows, rows])
-        self._trails = np.concatenate([self._trails, np.full((len(seen), TRAIL, 2), np.nan, np.float32)])
+            tracks[SPEED] = camera
+        self._tracks = np.concatenate([self._tracks, tracks], axis=1)
+        self._ids = np.concatenate([self._ids, np.full(len(new), -1, np.int32)])
+        self._classes = np.concatenate([self._classes, classes[new]])
+        self._rows = np.concatenate([self._rows, rows[new]])
+        self._trails = np.concatenate([self._trails, np.full((len(new), TRAIL, 2), np.nan, np.float32)])
+        self._nameless += len(new)
+        return True
 
-    def _trace(self) -> None:
+    def _trace(self, *, began: bool) -> None:
         """Keep where the objects stand, the middle of their lower edge, and where they were seen first."""
         self._since_place += self._step
         if self._since_place >= TRAIL_STEP_S:
             self._since_place = 0.0
             self._trails[:, :-1] = self._trails[:, 1:]
-        else:
+        elif self._begun:
             second = np.isnan(self._trails[:, -2, 0])
             self._trails[second, -2] = self._trails[second, -1]
-        x, y, _, height = self._tracks[:, SEEN].T
+        self._begun = began
+        x, y, _, height = self._tracks[SEEN]
         self._trails[:, -1, 0] = x
         self._trails[:, -1, 1] = y + height / 2
 
     def _confirmed(self) -> Ids:
         """Give ids to the tracks that have earned one, and return those of the frame's rows."""
-        for track in ((self._ids == 0) & (self._tracks[:, EVIDENCE] > self._confirm - 0.01)).nonzero()[0].tolist():
-            self._ids[track] = (next(self._new_ids) - 1) % LARGEST_ID + 1
-            self.seen[int(self._classes[track])] += 1
-        ids = np.full(self._count, -1, np.int32)
-        known = (self._rows >= 0) & (self._ids > 0)
-        ids[self._rows[known]] = self._ids[known]
-        return ids
+        if self._nameless:
+            earned = (self._ids < 0) & (self._tracks[EVIDENCE] > self._confirm - 0.01)
+            for track in earned.nonzero()[0].tolist():
+                self._ids[track] = (next(self._new_ids) - 1) % LARGEST_ID + 1
+                self._nameless -= 1
+                self.seen[int(self._classes[track])] += 1
+        ids = np.full(self._count + 1, -1, np.int32)
+        ids[self._rows] = self._ids  # who was not seen has the spare one at the end
+        return ids[:-1]
+
+
+def _worth_a_look(confidence: Floats) -> Ints:
+    """Return the rows that are looked at."""
+    rows: Ints = (confidence >= DOUBTFUL).nonzero()[0]
+    return rows if len(rows) <= MOST else rows[np.argsort(-confidence[rows], kind="stable")[:MOST]]
+
+
+def _all_differ(numbers: Ints) -> bool:
+    return len(set(numbers.tolist())) == len(numbers)
 
 
 def _centred(xyxy: Floats) -> Floats:
-    """Return boxes as centre and size, at least a hundredth of a pixel wide and high."""
-    boxes = np.minimum(np.maximum(xyxy, -FAR), FAR)
-    low, high = boxes[:, :2], boxes[:, 2:]
-    centred = np.empty((len(boxes), 4), np.float32)
-    centred[:, :2] = (low + high) * np.float32(0.5)
-    centred[:, 2:] = np.maximum(high - low, np.float32(0.01))
+    """Return N boxes as 4 x N: centre and size, at least a hundredth of a pixel wide and high."""
+    boxes = np.minimum(np.maximum(xyxy.T, -FAR), FAR)
+    low, high = boxes[:2], boxes[2:]
+    centred = np.empty(boxes.shape, np.float32)
+    centre, size = centred[:2], centred[2:]
+    np.add(low, high, out=centre)
+    centre *= 0.5
+    np.maximum(np.subtract(high, low, out=size), 0.01, out=size)
     return centred

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import replace
 
 from msgspec import Struct
 
@@ -40,6 +39,9 @@ class TrackObjects(Stage):
     def _begin(self, seen: Counter[str]) -> None:
         self._tracker = Tracker(lost_s=self._lost_s, confirm=self._confirm, ids=self._ids)
         self._seen_before = seen
+        self._extras = Tracks(dict(seen)) if seen else None
+        self._counted = 0
+        """Objects that are counted in what goes out."""
 
     def apply(self, frame: Frame, prediction: Prediction, card: ModelCard) -> Staged:
         """Follow the objects of a frame. What is no detections, or has ids already, stays as it is."""
@@ -58,16 +60,22 @@ class TrackObjects(Stage):
             return Staged()
         ids, before = self._tracker.touch(frame.captured_at), self._found.tracker_id
         if before is not None and (ids == before).all():
-            return Staged(self._extras())
+            return Staged(self._told())
         return self._staged(self._found, ids)
 
     def _staged(self, found: Detections, ids: Ids) -> Staged:
-        self._found = replace(found, tracker_id=ids, trails=self._tracker.trails)
-        return Staged(self._extras(), prediction=self._found)
+        if not len(ids):  # nothing to give an id to
+            self._found = found
+            return Staged(self._told())
+        self._found = found.with_tracks(ids, self._tracker.trails)
+        return Staged(self._told(), prediction=self._found)
 
-    def _extras(self) -> Tracks | None:
-        seen = self._seen()
-        return Tracks(dict(seen)) if seen else None
+    def _told(self) -> Tracks | None:
+        """Return what goes out: the same as long as nobody new is seen."""
+        counted = self._tracker.seen.total()
+        if counted != self._counted:
+            self._counted, self._extras = counted, Tracks(dict(self._seen()))
+        return self._extras
 
     def _seen(self) -> Counter[str]:
         labels = self._labels or ()

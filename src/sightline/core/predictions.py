@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar, Protocol, Self, TypeAlias
 
 import numpy as np
@@ -165,6 +165,15 @@ class Detections(Prediction):
             )
         )
 
+    def with_tracks(self, ids: NDArray[np.int32], trails: NDArray[np.float32]) -> Detections:
+        """Return the same rows with ids and trails. They have been checked, which takes longer than the rest."""
+        copy = object.__new__(Detections)
+        for name in _COLUMNS:
+            object.__setattr__(copy, name, getattr(self, name))
+        object.__setattr__(copy, "tracker_id", ids)
+        object.__setattr__(copy, "trails", trails)
+        return copy
+
     def scaled(self, across: float, down: float) -> Detections:
         """Return the rows with their boxes in pixels of a picture of another size."""
         if across == down == 1:
@@ -203,6 +212,9 @@ class Detections(Prediction):
             mask=None if self.mask is None else self.mask == numbers,
             data={"class_name": np.array([self.label(one) for one in self.class_id.tolist()], dtype=str)},
         )
+
+
+_COLUMNS = tuple(field.name for field in fields(Detections))
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)

@@ -26,6 +26,8 @@ from sightline.core.zones import CrossingLine, Zone
 
 SPEED_S = 0.2
 """Time between two looks at how fast objects are."""
+NOWHERE = np.zeros((0, 4))
+"""Boxes of nobody."""
 
 
 class BoardState(Struct):
@@ -74,10 +76,11 @@ class ZoneBoard:
         """Take in the tracked objects of a frame."""
         with self._lock:
             self._at, self._seq = frame.captured_at, frame.seq
-            when = time.time() - (time.monotonic() - frame.received_at)
-            self._heatmap.add(frame.captured_at, sighting.anchors()[:, :2])
+            if self._heatmap.due(frame.captured_at):
+                self._heatmap.add(frame.captured_at, sighting.anchors()[:, :2])
             if self.empty:
-                return Staged(events=self._events(()))
+                return Staged()
+            when = time.time() - (time.monotonic() - frame.received_at)
             events = self._events(self._counter.update(frame.captured_at, sighting, when))
             counted = self._counter.counted()
             if abs(frame.captured_at - self._timed) > SPEED_S:
@@ -180,10 +183,12 @@ class CountInZones(Stage):
 
     def touch(self, frame: Frame) -> Staged:
         """The objects are where they were."""
-        if self._last is None or (self._last[0].objects.tracker_id is None and self._board.empty):
+        if self._last is None:
             return Staged()
-        prediction, card = self._last
-        return self._board.take(frame, tracked(prediction.objects, card, frame.size))
+        objects, card = self._last[0].objects, self._last[1]
+        if objects.tracker_id is None and len(objects) and self._board.empty:
+            return Staged()
+        return self._board.take(frame, tracked(objects, card, frame.size))
 
     def finish(self, reason: str) -> tuple[Event, ...]:
         """End all visits."""
@@ -193,11 +198,11 @@ class CountInZones(Stage):
 def tracked(objects: Detections, card: ModelCard, size: tuple[int, int]) -> Sighting:
     """Return the rows that a tracker is certain of: those with an id that is not negative."""
     ids = objects.tracker_id
-    rows = np.zeros(0, np.intp) if ids is None else np.flatnonzero(ids >= 0)
-    return Sighting(
-        [] if ids is None else ids[rows].tolist(),
-        [card.label(class_id) for class_id in objects.class_id[rows].tolist()],
-        objects.xyxy[rows].astype(np.float64),
-        size,
-        None if objects.trails is None else objects.trails[rows],
-    )
+    if ids is None or not len(ids):
+        return Sighting([], [], NOWHERE, size)
+    boxes, classes, trails = objects.xyxy, objects.class_id, objects.trails
+    known = ids >= 0
+    if not known.all():
+        ids, boxes, classes = ids[known], boxes[known], classes[known]
+        trails = None if trails is None else trails[known]
+    return Sighting(ids.tolist(), list(map(card.label, classes.tolist())), boxes.astype(np.float64), size, trails)

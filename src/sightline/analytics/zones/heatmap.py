@@ -10,6 +10,8 @@ from sightline.analytics.zones.geometry import Floats
 ROWS, COLUMNS = 36, 64
 HALF_LIFE_S = 600.0
 """Time after which a second that an object was in a cell weighs half."""
+LOOK_S = 0.1
+"""Time between two looks: much shorter than what a picture of minutes shows."""
 LONGEST_S = 1.0
 """Most seconds that a sight stands for: where frames are missing for longer, nobody knows."""
 COLOURS = np.array([(0, 0, 0, 0), (200, 60, 20, 90), (60, 60, 230, 170), (60, 220, 255, 230)], np.float64)
@@ -23,15 +25,19 @@ class Heatmap:
         self._seconds = np.zeros((ROWS, COLUMNS))
         self._at: float | None = None
 
+    def due(self, at: float) -> bool:
+        """Whether it is time to take in a frame."""
+        return self._at is None or not abs(at - self._at) < LOOK_S
+
     def add(self, at: float, points: Floats) -> None:
         """Take in a frame. ``points``: N x 2, where objects are, from 0 to 1 of the picture."""
         passed = 0.0 if self._at is None else max(0.0, at - self._at)
         self._at = at
         if passed > 0:
             self._seconds *= 0.5 ** (passed / HALF_LIFE_S)
-            columns = (points[:, 0] * COLUMNS).astype(np.intp).clip(0, COLUMNS - 1)
-            rows = (points[:, 1] * ROWS).astype(np.intp).clip(0, ROWS - 1)
-            np.add.at(self._seconds, (rows, columns), min(passed, LONGEST_S))
+            if len(points):
+                cells = np.minimum(np.maximum(points * (COLUMNS, ROWS), 0), (COLUMNS - 1, ROWS - 1)).astype(np.intp)
+                np.add.at(self._seconds, (cells[:, 1], cells[:, 0]), min(passed, LONGEST_S))
 
     def picture(self) -> NDArray[np.uint8]:
         """Return the grid as BGR and opacity, 36 x 64 x 4. What was seen most is opaque; nothing is clear."""
