@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import threading
 import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -23,10 +24,10 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from numpy.typing import NDArray
 
-from sightline.analytics.base import Pipeline
+from sightline.analytics.base import Pipeline, Stage, Staged
 from sightline.core.errors import ModelError
-from sightline.core.predictions import Detections, Segmentation
-from sightline.core.types import Encoded, Frame, FrameResult, Image
+from sightline.core.predictions import Detections, Prediction, Segmentation
+from sightline.core.types import Encoded, Frame, FrameResult, Image, ModelCard
 from sightline.inference.infer import Inferred, NotInferred
 from sightline.inference.place import InferenceOptions, NotBegun, Place, Request
 from sightline.inference.places.messages import (
@@ -38,7 +39,7 @@ from sightline.inference.places.messages import (
     packed,
 )
 from sightline.inference.places.model_process import ModelProcess, answer_of
-from sightline.inference.places.process import ProcessPlace
+from sightline.inference.places.process import FEW, ProcessPlace
 from sightline.inference.places.thread import ThreadPlace
 from sightline.inference.static_scene import LastResults
 from sightline.media import codecs
@@ -136,6 +137,37 @@ def test_a_batch_for_a_process_that_died_unnoticed_is_not_begun(turns: int) -> N
         await place.closed()
 
     uvloop.run(dies())
+
+
+class Where(Stage):
+    """Says nothing, and remembers whether the event loop called it."""
+
+    def __init__(self, *, quick: bool) -> None:
+        self.quick = quick
+        self.on_loop: list[bool] = []
+
+    def apply(self, frame: Frame, prediction: Prediction, card: ModelCard) -> Staged:
+        self.on_loop.append(threading.current_thread() is threading.main_thread())
+        return Staged()
+
+
+@pytest.mark.parametrize(
+    ("quick", "rows", "on_loop"), [(True, 0, True), (True, FEW, True), (True, FEW + 1, False), (False, 1, False)]
+)
+async def test_only_what_is_quick_is_done_on_the_event_loop(
+    monkeypatch: pytest.MonkeyPatch, quick: bool, rows: int, on_loop: bool
+) -> None:
+    stage = Where(quick=quick)
+    said = Inferred(Detections(np.ones((rows, 4), "f4"), np.ones(rows, "f4"), np.zeros(rows, "i4")), {}, 0.0)
+
+    async def ask(*_: object) -> tuple[list[Inferred], float]:
+        return [said], 0.01
+
+    monkeypatch.setattr(ModelProcess, "ask", ask)
+    async with both("motion") as (_, process):
+        frame = Frame("door", 1, 1.0, time.monotonic(), np.zeros((48, 64, 3), np.uint8))
+        await process.run([Request(frame, InferenceOptions(), Pipeline({"where": stage}))])
+    assert stage.on_loop == [on_loop]
 
 
 NUMBERS = arrays.arrays(

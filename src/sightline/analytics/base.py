@@ -48,6 +48,10 @@ class Stage(ABC):
     Time is the frames' clock (``Frame.captured_at``): frames may be missing, so their number says nothing.
     """
 
+    quick: bool = False
+    """True for a stage that never waits and takes some 0.1 ms for a few objects. It may be called on the event loop
+    where the objects are few: to hand them to a thread and back would take as long."""
+
     @abstractmethod
     def apply(self, frame: Frame, prediction: Prediction, card: ModelCard) -> Staged:
         """Take in what the model found in a frame, classes that are not shown included."""
@@ -100,6 +104,11 @@ class Pipeline:
     def failing(self) -> dict[str, str]:
         """Why the stages that failed on the last frame did."""
         return self._fence.failing
+
+    @property
+    def quick(self) -> bool:
+        """Whether all stages are."""
+        return all(stage.quick for stage in self._stages.values())
 
     def __len__(self) -> int:
         return len(self._stages)
@@ -191,5 +200,6 @@ def _checked(staged: Staged) -> Staged:
         raise TypeError("events that are none: expected sightline.Event")
     if staged.prediction is not None and not isinstance(staged.prediction.objects, Detections):
         raise TypeError(f"a prediction with objects of type {type(staged.prediction.objects).__name__}")
-    msgspec.json.encode((staged.extras, staged.events))
+    if staged.extras is not None or staged.events:
+        msgspec.json.encode((staged.extras, staged.events))
     return staged

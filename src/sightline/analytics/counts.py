@@ -33,6 +33,8 @@ def create() -> Stage:
 class CountObjects(Stage):
     """Counts the rows of detections by class."""
 
+    quick = True
+
     def __init__(self) -> None:
         self._now: dict[str, int] = {}
         self._means: dict[str, float] = {}

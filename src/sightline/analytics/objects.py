@@ -50,6 +50,8 @@ class _Known:
 class ObjectEvents(Stage):
     """Tells of the objects that a tracker is certain of."""
 
+    quick = True
+
     def __init__(self, lost_s: float) -> None:
         self._lost_s = lost_s
         self._known: dict[int, _Known] = {}

@@ -29,6 +29,8 @@ def create(*, lost_s: float = 2.0, confirm: int = 2, ids: Iterator[int] | None =
 class TrackObjects(Stage):
     """Gives the rows of detections their ids. Classes that are not shown are followed too."""
 
+    quick = True
+
     def __init__(self, lost_s: float, confirm: int, ids: Iterator[int]) -> None:
         self._lost_s, self._confirm, self._ids = lost_s, confirm, ids
         self._labels: tuple[str, ...] | None = None

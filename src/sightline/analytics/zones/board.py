@@ -167,6 +167,8 @@ class ZoneBoard:
 class CountInZones(Stage):
     """Counts in a stream's zones and over its lines, for one camera."""
 
+    quick = True
+
     def __init__(self, board: ZoneBoard) -> None:
         self._board = board
         self._last: tuple[Prediction, ModelCard] | None = None

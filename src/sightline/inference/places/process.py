@@ -31,6 +31,8 @@ LEAST_S = 1.0
 """Time that a batch may take at least."""
 SLOWER = 5
 """A batch may take so many times what 95 of 100 batches took."""
+FEW = 50
+"""Objects of which a result is made on the event loop, where the stages are quick."""
 KNOWN = 8
 """Batches after which it is known how long they take, and is looked at again."""
 
@@ -56,7 +58,7 @@ class ProcessPlace:
         self._unused = [0, 1]
         """Those of them that no batch uses."""
         self._thread = WorkThread(name)
-        """Copies pixels in, and makes results where a stage or a mask takes time."""
+        """Copies pixels in, and makes results where a stage, a mask or many objects take time."""
 
     @property
     def pid(self) -> int | None:
@@ -98,7 +100,7 @@ class ProcessPlace:
         if self._batches % KNOWN == 0:
             self._may_take = max(LEAST_S, SLOWER * sorted(self._took)[len(self._took) * 95 // 100])
         self.own_bytes = self._child.peak_bytes
-        if any(request.pipeline for request in requests) or any(map(_has_pixels, answers)):
+        if not all(request.pipeline.quick for request in requests) or any(map(_takes_long, answers)):
             return await self._thread.submit(partial(batch.outcomes, answers))
         return batch.outcomes(answers)
 
@@ -124,8 +126,9 @@ class ProcessPlace:
             self.on_death()
 
 
-def _has_pixels(answer: Answer) -> bool:
-    """Whether making a result of an answer may take long: only boxes and what is used again are made at once."""
+def _takes_long(answer: Answer) -> bool:
+    """Whether making a result of an answer may take long: only few boxes and what is used again are made at once."""
     if not isinstance(answer, Inferred):
         return False
-    return not isinstance(answer.prediction, Detections) or answer.prediction.mask is not None
+    said = answer.prediction
+    return not isinstance(said, Detections) or said.mask is not None or len(said) > FEW
