@@ -17,7 +17,7 @@ from msgspec import structs
 from sightline.core.errors import FAULTS, told
 from sightline.core.events import Event
 from sightline.core.types import FrameResult
-from sightline.events.pictures import EventPictures, EventPicture, address
+from sightline.events.pictures import EventPicture, EventPictures, address
 from sightline.events.store import ANEW, UNUSABLE, Entry, EventStore
 
 log = logging.getLogger(__name__)

@@ -56,6 +56,7 @@ class Listeners:
     def want(self, name: str) -> bool:
         """Return True if anybody wants a stream's results or events."""
         return bool(self.results) or any(mailbox not in self.idle for mailbox in self.events_of(name))
+
     def deliver(self, result: FrameResult) -> None:
         """Give a result to who listens to all streams, and have its events stored and told."""
         for listener in self.results:
