@@ -178,6 +178,22 @@ async def test_a_flood_is_summed_up(written: tuple[logging.Logger, io.StringIO])
     assert lines[-1] == f"INFO {1000 - logs.BURST} more like this: peer %d closed: %s"
 
 
+async def test_a_flood_that_lasts_is_a_line_a_second_and_its_sum(written: tuple[logging.Logger, io.StringIO]) -> None:
+    log, stream = written
+    count, began = 0, time.monotonic()
+    while stream.getvalue().count("more like this") < 3:
+        log.info("peer %d closed", count)
+        count += 1
+        await asyncio.sleep(0.001)
+    log.info("another one")  # and what was left out since
+    seconds = time.monotonic() - began
+    lines = stream.getvalue().splitlines()
+    single = sum(line.startswith("INFO peer ") for line in lines)
+    summed = sum(int(line.split()[1]) for line in lines if "more like this" in line)
+    assert logs.BURST < single <= logs.BURST + seconds + 1
+    assert count // 2 < single + summed <= count
+
+
 async def test_a_flood_is_summed_up_where_no_thread_can_be_started(
     written: tuple[logging.Logger, io.StringIO], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,18 +12,19 @@ import queue
 import threading
 import time
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from logging.handlers import QueueHandler, QueueListener, RotatingFileHandler
 from pathlib import Path
 from typing import Any, Literal
 
 from sightline.core.errors import ConfigError
+from sightline.core.metrics import TokenBucket
 
 MOST = 500
 """Characters of a message that are written."""
 BURST = 10
-"""Records of one kind that are written within a second; further ones are counted."""
+"""Records of one kind that are written one after the other; then one a second, and further ones are counted."""
 PERIOD_S = 1.0
 LET_THROUGH = "sightline_let_through"
 """Attribute of a record that was counted: what the answer was."""
@@ -81,13 +82,12 @@ def _cut(text: str) -> str:
 
 @dataclass
 class _Kind:
-    since: float
-    written: int = 0
+    bucket: TokenBucket = field(default_factory=lambda: TokenBucket(1.0, burst_s=BURST))
     left_out: int = 0
 
 
 class Flood(logging.Filter):
-    """Lets ``BURST`` records of a kind through in a second, and says once a second how many more there were.
+    """Lets ``BURST`` records of a kind through, then one a second, and says once a second how many more there were.
 
     A kind is a logger, a level and a message without its values.
     """
@@ -111,15 +111,13 @@ class Flood(logging.Filter):
         if record.name.startswith("sightline.streams"):  # each stream sums up by itself, once a second
             return True
         key = record.name, record.levelno, str(record.msg)
-        now = time.monotonic()
         with self._lock:
             kind = self._kinds.get(key)
-            if kind is None or now - kind.since >= PERIOD_S:
+            if kind is None:
                 if len(self._kinds) >= MOST_KINDS:
                     self._kinds = {key: kind for key, kind in self._kinds.items() if kind.left_out}
-                kind = self._kinds[key] = _Kind(now, left_out=0 if kind is None else kind.left_out)
-            if kind.written < BURST:
-                kind.written += 1
+                kind = self._kinds[key] = _Kind()
+            if kind.bucket.take():
                 return True
             kind.left_out += 1
             self._more.set()
@@ -131,11 +129,12 @@ class Flood(logging.Filter):
             self._more.clear()
             time.sleep(PERIOD_S)
             with self._lock:
-                over = {key: kind for key, kind in self._kinds.items() if kind.left_out}
+                over = {key: kind.left_out for key, kind in self._kinds.items() if kind.left_out}
                 for key in over:
-                    del self._kinds[key]
-            for (name, level, message), kind in over.items():
-                logging.getLogger(name).log(level, "%d more like this: %s", kind.left_out, message)
+                    self._kinds[key].left_out = 0
+            for (name, level, message), count in over.items():
+                more = "%d more like this: %s", count, message
+                logging.getLogger(name).log(level, *more, extra={LET_THROUGH: True})
 
 
 class Behind(QueueHandler):
