@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import hashlib
 import hmac
 import json
 import os
-import shutil
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +23,7 @@ from sightline.outputs.jsonl import JsonlOutput, JsonlSettings
 from sightline.settings.outputs import OutputTable
 from sightline.settings.settings import load_settings
 from sightline.streams.hub import Hub
+from support.receivers import GARBAGE, Hook, broker, hook
 from support.rtsp import free_port
 from support.serving import Json, Running, peer, serving
 from support.streams import Recorder, frame, make_hub, result
@@ -63,62 +61,6 @@ def listing(folder: Path) -> list[Path]:
 def sink(stats: Json) -> Json:
     (only,) = stats["sinks"]
     return dict(only)
-
-
-GARBAGE = -1
-
-
-@dataclass
-class Hook:
-    """A web server that does as ``answer`` says: a status, ``GARBAGE``, or None for silence."""
-
-    answer: Callable[[int], int | None]
-    bodies: list[bytes] = field(default_factory=list)
-    headers: list[dict[str, str]] = field(default_factory=list)
-    url: str = ""
-    visits: set[asyncio.Task[None]] = field(default_factory=set)
-
-    async def visit(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self.visits.add(task)
-        try:
-            await self.serve(reader, writer)
-        finally:
-            writer.close()
-            self.visits.discard(task)
-
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
-            head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
-            told = dict(line.lower().split(": ", 1) for line in head[1:] if line)
-            self.bodies.append(await reader.readexactly(int(told["content-length"])))
-            self.headers.append(told)
-            status = self.answer(len(self.bodies))
-            if status is None:
-                await reader.read()
-            elif status == GARBAGE:
-                writer.write(b"no HTTP at all\r\n")
-                await writer.drain()
-            else:
-                writer.write(f"HTTP/1.1 {status} -\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".encode())
-                await writer.drain()
-
-
-@asynccontextmanager
-async def hook(answer: Callable[[int], int | None]) -> AsyncGenerator[Hook]:
-    found = Hook(answer)
-    server = await asyncio.start_server(found.visit, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    found.url = f"http://127.0.0.1:{port}/hook/secret-path"
-    try:
-        yield found
-    finally:
-        server.close()
-        for task in list(found.visits):  # one that hangs would keep its connection beyond the test's loop
-            task.cancel()
-        if found.visits:
-            await asyncio.wait(found.visits)
 
 
 async def test_every_result_is_a_line_of_the_file(tmp_path: Path) -> None:
@@ -188,22 +130,6 @@ async def test_a_hook_that_hangs_holds_no_stream_up_and_its_losses_are_counted(t
             assert told["lost"] + told["waiting"] == 700
             assert told["lost"] > 0
         assert server.process.returncode == 0, "nor the server's end"
-
-
-@asynccontextmanager
-async def broker(folder: Path, port: int) -> AsyncGenerator[None]:
-    """A real mosquitto."""
-    path = shutil.which("mosquitto", path="/usr/sbin:/usr/bin:/usr/local/sbin:/opt/homebrew/sbin")
-    if path is None:
-        pytest.skip("no mosquitto: make broker installs it")
-    conf = folder / "mosquitto.conf"
-    conf.write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\n")
-    process = await asyncio.create_subprocess_exec(path, "-c", str(conf), stderr=asyncio.subprocess.DEVNULL)
-    try:
-        yield
-    finally:
-        process.terminate()
-        await process.wait()
 
 
 async def received(port: int, into: list[Json], ready: asyncio.Event) -> None:

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import msgspec
 
@@ -15,7 +15,7 @@ from sightline.core.errors import FAULTS, SightlineError, SinkError, StreamEnded
 from sightline.core.events import Event
 from sightline.core.mailbox import Mailbox
 from sightline.core.types import FrameResult
-from sightline.outputs.base import Item, Output, What, is_alert, wants
+from sightline.outputs.base import Item, Output, Resident, What, is_alert, wants
 from sightline.streams.hub import Hub
 from sightline.streams.publisher import Subscription
 from sightline.wire.lines import as_json
@@ -45,11 +45,18 @@ class Dispatcher:
         self.sent = 0
         self.failing: str | None = None
         """Reason why nothing can be sent at the moment; None if there is none."""
-        self._what = what
+        self.what = what
+        self.resident: Resident | None = cast("Resident", output) if hasattr(output, "run") else None
+        """What the output does besides, if anything."""
         self._given_up = 0
         self._taken: list[Item] = []
         self._results: Subscription | None = None
         self._events: Mailbox[Event] | None = None
+
+    @property
+    def trouble(self) -> str | None:
+        """Reason why it does not work at the moment; None if there is none."""
+        return self.failing or (None if self.resident is None else self.resident.trouble)
 
     @property
     def lost(self) -> int:
@@ -87,15 +94,15 @@ class Dispatcher:
     async def _subscribe(self, hub: Hub, stack: AsyncExitStack) -> None:
         """Subscribe like any other subscriber, so that streams are inferred for the output alone too."""
         name = None if self.stream == "*" else self.stream
-        if "results" in self._what:
+        if "results" in self.what:
             results = (
                 hub.subscribe_all(backlog=BACKLOG)
                 if name is None
                 else hub.subscribe(name, backlog=BACKLOG, kind="listener")
             )
             self._results = await stack.enter_async_context(results)
-        if "events" in self._what or "alerts" in self._what:
-            own = "events" not in self._what  # rules themselves see to it that their streams are inferred
+        if "events" in self.what or "alerts" in self.what:
+            own = "events" not in self.what  # rules themselves see to it that their streams are inferred
             self._events = await stack.enter_async_context(hub.subscribe_events(name, backlog=BACKLOG, own=own))
 
     async def _finish(self) -> None:
@@ -123,7 +130,7 @@ class Dispatcher:
         await _any(self._mailboxes)
         if self._events is not None and len(self._events):
             event = await self._events.get()
-            if wants(event, self._what, self._kind):
+            if wants(event, self.what, self._kind):
                 self._add("events", event.stream, lambda: _encoder.encode(event), event)
         elif self._results is not None:
             result = await self._results.mailbox.get()
@@ -178,7 +185,7 @@ class Dispatcher:
 
     def _fail(self, reason: str) -> None:
         if self.failing is None:
-            log.warning("output %s: %s; %s wait for it", self.output.name, reason, " and ".join(self._what))
+            log.warning("output %s: %s; %s wait for it", self.output.name, reason, " and ".join(self.what))
         self.failing = reason
 
     def _give_up(self, reason: str) -> None:

@@ -19,9 +19,12 @@ from sightline.settings.outputs import OutputTable
 if TYPE_CHECKING:  # ``doctor`` checks outputs and must not need the hub's imports
     from sightline.outputs._dispatcher import Dispatcher
     from sightline.streams.hub import Hub
+    from sightline.streams.rendering import Drawing
 
 log = logging.getLogger(__name__)
 
+GOODBYE_S = 1.0
+"""Maximum time in seconds for what an output does besides sending to end by itself."""
 CLOSE_S = 0.5
 """Maximum time in seconds for an output to release its resources."""
 
@@ -57,7 +60,9 @@ def _described(settings: type[BaseModel], problem: dict[str, Any]) -> str:
 
 
 @asynccontextmanager
-async def dispatchers(hub: Hub, tables: Sequence[OutputTable]) -> AsyncGenerator[list[Dispatcher]]:
+async def dispatchers(
+    hub: Hub, tables: Sequence[OutputTable], drawing: Drawing | None = None
+) -> AsyncGenerator[list[Dispatcher]]:
     """Send to the outputs until the block ends. After ``hub.close`` each has LAST_S for the items it has taken."""
     from sightline.outputs._dispatcher import Dispatcher
 
@@ -67,17 +72,28 @@ async def dispatchers(hub: Hub, tables: Sequence[OutputTable]) -> AsyncGenerator
         )
         for settings in check_outputs(tables)
     ]
+    residents = [
+        hub.supervisor.start(f"output {one.output.name}: more", partial(one.resident.run, hub, drawing))
+        for one in found
+        if one.resident is not None
+    ]
     tasks = start(hub, found)
     try:
         yield found
     finally:
+        if residents:
+            _, hanging = await asyncio.wait(residents, timeout=GOODBYE_S)
+            for task in hanging:
+                task.cancel()
         await finish(found, tasks)
 
 
 def start(hub: Hub, found: Sequence[Dispatcher]) -> list[asyncio.Task[None]]:
     """Start sending."""
     return [
-        hub.supervisor.start(f"output {dispatcher.output.name}", partial(dispatcher.run, hub)) for dispatcher in found
+        hub.supervisor.start(f"output {dispatcher.output.name}", partial(dispatcher.run, hub))
+        for dispatcher in found
+        if dispatcher.what
     ]
 
 

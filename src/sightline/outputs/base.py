@@ -10,12 +10,16 @@ A library that an output needs is imported in ``open`` or later, as settings are
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, NamedTuple, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from sightline.core.events import ACTIONS, Event
 from sightline.core.types import STREAM_OR_ALL
+
+if TYPE_CHECKING:  # settings are checked without the hub's imports
+    from sightline.streams.hub import Hub
+    from sightline.streams.rendering import Drawing
 
 What: TypeAlias = Literal["results", "events", "alerts"]
 """alerts: of the events only those with which a rule was fulfilled."""
@@ -57,6 +61,22 @@ def wants(event: Event, what: Sequence[What], kind: str) -> bool:
 def is_alert(event: Event) -> bool:
     """Return True if a rule is fulfilled with this event. Nothing may hold it up."""
     return event.rule != "" and event.phase == "start"
+
+
+class Resident(Protocol):
+    """What an output has beside ``Output`` that does more than send."""
+
+    trouble: str | None
+    """Why that can't be done at the moment; None while it can, or is not asked for."""
+
+    @property
+    def refused(self) -> int:
+        """Number of commands from outside that were not obeyed."""
+        ...
+
+    async def run(self, hub: Hub, drawing: Drawing | None) -> None:
+        """Do it until cancelled, or until the hub is closed. ``drawing`` makes JPEGs of frames."""
+        ...
 
 
 class Output(Protocol):

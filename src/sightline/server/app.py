@@ -90,7 +90,7 @@ def create_app(settings: Settings, *, load: LoadByKey | None = None) -> FastAPI:
             try:
                 for transport in registry.plugins("transports").values():
                     await stack.enter_async_context(transport.serve(app, hub, drawing))
-                state.dispatchers = await stack.enter_async_context(dispatchers(hub, settings.outputs))
+                state.dispatchers = await stack.enter_async_context(dispatchers(hub, settings.outputs, drawing))
                 await stack.enter_async_context(state.push.run(hub))
             except FAULTS as e:
                 state.not_started = told(e)

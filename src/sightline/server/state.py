@@ -71,8 +71,8 @@ class ServerState:
         """What fails at the moment, and why: tasks, outputs, and parts of streams."""
         found = self.hub.supervisor.troubles
         for one in [*self.dispatchers, *self.push.dispatchers]:
-            if one.failing is not None:
-                found.setdefault(f"output {one.output.name}", one.failing)
+            if one.trouble is not None:
+                found.setdefault(f"output {one.output.name}", one.trouble)
         if self.hub.journal is not None and self.hub.journal.failing is not None:
             found["events"] = self.hub.journal.failing
         for stream in self.hub.streams.values():

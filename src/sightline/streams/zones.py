@@ -57,6 +57,11 @@ class ZoneStore:
         self._saved = 0
         self._saving = asyncio.Lock()
 
+    @property
+    def streams(self) -> list[str]:
+        """Names of the streams with zones or lines."""
+        return [name for name, board in self._boards.items() if not board.empty]
+
     async def load(self) -> None:
         """Read the file. One that can't be read is put aside."""
         try:

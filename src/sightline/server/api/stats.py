@@ -76,6 +76,8 @@ class SinkStats(BaseModel):
     waiting: int
     failing: str | None
     """Why nothing could be sent the last time."""
+    refused: int
+    """Commands from outside that were not obeyed."""
 
 
 class PushStats(BaseModel):
@@ -188,7 +190,8 @@ def _sink_stats(dispatcher: Dispatcher) -> SinkStats:
         sent=dispatcher.sent,
         lost=dispatcher.lost,
         waiting=dispatcher.waiting,
-        failing=dispatcher.failing,
+        failing=dispatcher.trouble,
+        refused=0 if dispatcher.resident is None else dispatcher.resident.refused,
     )
 
 
