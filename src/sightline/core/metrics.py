@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter, deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -42,9 +43,9 @@ class Rate:
     def __init__(self) -> None:
         self._times: deque[float] = deque(maxlen=1024)
 
-    def tick(self) -> None:
-        """Count one event, now."""
-        self._times.append(time.monotonic())
+    def tick(self, now: float | None = None) -> None:
+        """Count one event, now. ``now``: ``time.monotonic()``, where that is known already."""
+        self._times.append(time.monotonic() if now is None else now)
 
     def value(self) -> float:
         """Return events a second; 0 when nothing came for the window's length."""
@@ -85,11 +86,12 @@ class Smoothed:
     def __init__(self) -> None:
         self._means: dict[str, float] = {}
 
-    def add(self, stages: dict[str, float] | None = None, /, **more: float) -> None:
+    def add(self, stages: Mapping[str, float]) -> None:
         """Add one frame's stage times."""
-        for name, ms in {**(stages or {}), **more}.items():
-            old = self._means.get(name)
-            self._means[name] = ms if old is None else old + 0.1 * (ms - old)
+        means = self._means
+        for name, ms in stages.items():
+            old = means.get(name)
+            means[name] = ms if old is None else old + 0.1 * (ms - old)
 
     def values(self) -> dict[str, float]:
         """Return the means, rounded to 0.01."""

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from sightline.analytics.base import Pipeline
 from sightline.core.predictions import Prediction
+from sightline.core.rounding import rounded
 from sightline.core.types import Frame, FrameResult, ModelCard
 from sightline.inference.describe import described
 from sightline.media import codecs
@@ -49,8 +50,8 @@ def make_result(
         detections=found.detections,
         segments=found.segments,
         mask_png=mask_png,
-        stages={name: round(ms, 3) for name, ms in stages.items()},
-        processing_time_ms=round(processing_time_ms, 3),
+        stages={name: rounded(ms) for name, ms in stages.items()},
+        processing_time_ms=rounded(processing_time_ms),
         finished_at=finished,
         seen=found.seen,
         browser=browser,
@@ -77,12 +78,12 @@ def reuse_result(
     if applied.prediction is not earlier.prediction:
         found = described(applied.prediction, earlier.card, shown)
         earlier = replace(earlier, prediction=found.prediction, detections=found.detections)
-    took_ms = round(took_ms, 3)
+    took_ms = rounded(took_ms)
     return replace(
         earlier,
         frame=frame,
         reused=earlier.frame,
-        stages={"queue": round((started - frame.received_at) * 1000, 3), "compare": took_ms},
+        stages={"queue": rounded((started - frame.received_at) * 1000), "compare": took_ms},
         processing_time_ms=took_ms,
         finished_at=time.monotonic(),
         extras=applied.extras,

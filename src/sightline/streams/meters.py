@@ -52,16 +52,17 @@ class Meters:
         """A frame came."""
         self.ledger.received += 1
         self.damaged += frame.damaged
-        self.arriving.tick()
+        self.arriving.tick(frame.received_at)
         self.latest = frame
 
     def delivered(self, result: FrameResult) -> None:
         """A frame's result is given out."""
         self.ledger.delivered += 1
         self.reused += result.reused is not None
-        self.rate.tick()
-        self.latency.add((time.monotonic() - result.frame.received_at) * 1000)
-        self.stages.add(dict(result.stages))
+        now = time.monotonic()
+        self.rate.tick(now)
+        self.latency.add((now - result.frame.received_at) * 1000)
+        self.stages.add(result.stages)
         self.last_result = result
         self._seen.append((result.finished_at, result.seen))
 

@@ -177,11 +177,11 @@ class Stream:
         """True if anybody wants results, or they are counted. Otherwise it is neither decoded nor inferred."""
         if not self.detect:
             return False
+        if self.publisher is not None and self.publisher.wants_results:
+            return True
         if self.tracking.object_events or not self.zones.empty or self.subscriptions:
             return True
-        if self.listeners.want(self.name):
-            return True
-        return self.publisher is not None and self.publisher.wants_results
+        return self.listeners.want(self.name)
 
     @property
     def status(self) -> Status:

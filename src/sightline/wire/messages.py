@@ -12,6 +12,7 @@ from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import replace
 
 from sightline.core.records import Detection, Segment
+from sightline.core.rounding import rounded
 
 if TYPE_CHECKING:  # the SDK reads this file and does without numpy
     from sightline.core.types import FrameResult
@@ -230,12 +231,12 @@ def said_of(result: FrameResult) -> dict[str, Any]:
         "model": result.card.name,
         "detections": result.detections,
         "processing_time_ms": result.processing_time_ms,
-        "stages": dict(result.stages),
+        "stages": result.stages,
         "segments": result.segments,
         "reused": result.reused is not None,
         "browser": result.browser,
         "damaged": frame.damaged,
-        "extras": dict(result.extras),
+        "extras": result.extras,
     }
 
 
@@ -260,4 +261,4 @@ def mask_kind(result: FrameResult) -> str:
 
 
 def _millis(seconds: float) -> float:
-    return round(seconds * 1000, 3)
+    return rounded(seconds * 1000)

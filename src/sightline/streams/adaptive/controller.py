@@ -14,8 +14,8 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from dataclasses import dataclass, replace
-from typing import Literal, TypeAlias
+from dataclasses import replace
+from typing import Literal, NamedTuple, TypeAlias
 
 from sightline.streams.adaptive.knobs import LEAST, SIDES, SIZE_BY_QUALITY, WIDTHS, Knobs
 
@@ -67,8 +67,7 @@ SLOW = 0.4
 Knob: TypeAlias = Literal["fps", "quality", "width", "imgsz", "confidence"]
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(NamedTuple):
     """One frame that was delivered. Milliseconds; ``received_at`` on the clock that is passed in, in seconds."""
 
     received_at: float
@@ -83,21 +82,14 @@ class Seen:
     """Longer side of the picture in pixels."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Sample:
+class _Sample(NamedTuple):
     received_at: float
+    captured_at: float
     uplink_ms: float
     queue_ms: float
+    total_ms: float
     work_ms: float
     width: int
-
-    @property
-    def captured_at(self) -> float:
-        return self.received_at - self.uplink_ms / 1000
-
-    @property
-    def total_ms(self) -> float:
-        return self.uplink_ms + self.queue_ms + self.work_ms
 
 
 class Controller:
@@ -173,7 +165,10 @@ class Controller:
         uplink_ms = self._growth(seen) if seen.uplink_ms is None else max(0.0, seen.uplink_ms)
         if not seen.reused:
             self._work_ms += (seen.work_ms - self._work_ms) * (0.2 if self._work_ms else 1)
-        self._samples.append(_Sample(seen.received_at, uplink_ms, seen.queue_ms, seen.work_ms, seen.width))
+        captured_at, total_ms = seen.received_at - uplink_ms / 1000, uplink_ms + seen.queue_ms + seen.work_ms
+        self._samples.append(
+            _Sample(seen.received_at, captured_at, uplink_ms, seen.queue_ms, total_ms, seen.work_ms, seen.width)
+        )
 
     def viewers(self, now: float, latency_ms: float) -> None:
         """Note the latency from capture to screen that the median viewer reports."""
@@ -201,8 +196,9 @@ class Controller:
         """
         heard_at = self._changed_at + SETTLE_S
         window = max(WINDOW_S, min(OF_WORK * self._work_ms / 1000, LONGEST_S))
-        fresh = [s for s in self._samples if s.received_at > now - window and s.captured_at > heard_at]
-        if not self.follows or len(fresh) < FEWEST:
+        since = now - window
+        fresh = [s for s in self._samples if s.received_at > since and s.captured_at > heard_at] if self.follows else []
+        if len(fresh) < FEWEST:
             return False
         span = fresh[-1].received_at - fresh[0].received_at
         if span < SPAN_S and now - self._changed_at < PATIENCE_S:
