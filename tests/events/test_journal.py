@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 import shutil
 import sqlite3
 import tempfile
@@ -22,14 +21,7 @@ from sightline.core.events import Event, EventFilter, Phase
 from sightline.events.feed import EventFeed
 from sightline.events.journal import Journal
 from sightline.settings.settings import load_settings
-
-_numbers = itertools.count()
-
-
-def event(id: str = "", phase: Phase = "start", stream: str = "door", **more: object) -> Event:
-    """An event with an id of its own, unless one is given."""
-    made = Event(id=id or f"e{next(_numbers)}", stream=stream, phase=phase, kind="zone", at=1000.0, seq=1)
-    return replace(made, **more)
+from support.events import event
 
 
 @asynccontextmanager

@@ -46,6 +46,8 @@ class Needs:
     roles: tuple[Role, ...] = ()
     every: bool = False
     """On all streams."""
+    own: bool = False
+    """On any stream: one sees what is of one's own."""
     public: bool = False
 
     def allows(self, role: Role | None, stream: str) -> bool:
@@ -53,7 +55,9 @@ class Needs:
             return self.public
         if not self.roles:
             return True
-        return (role in self.roles or role == "admin") and (stream == "*" or (stream == HERE and not self.every))
+        return (role in self.roles or role == "admin") and (
+            self.own or stream == "*" or (stream == HERE and not self.every)
+        )
 
 
 PUBLIC = Needs(public=True)
@@ -98,6 +102,14 @@ NEEDS = {
     "POST /api/streams/{stream}/lines/{name}/reset": PUBLISH,
     "DELETE /api/streams/{stream}/zones/{name}": PUBLISH,
     "DELETE /api/streams/{stream}/lines/{name}": PUBLISH,
+    "GET /api/events": Needs(("view",), own=True),
+    "GET /api/events?stream={stream}": VIEW,
+    "GET /api/events/live": Needs(("view",), own=True),
+    "GET /api/events/live?stream={stream}": VIEW,
+    "GET /api/events/{id}": Needs(("view",), own=True),
+    "GET /api/events/{id}/picture.jpg": Needs(("view",), own=True),
+    "GET /api/events/{id}/crop.jpg": Needs(("view",), own=True),
+    "DELETE /api/events/{id}": Needs(("publish",), own=True),
     "GET /api/camera/{stream}/stats": EITHER,
     "GET /api/models": ANYBODY_KNOWN,
     "GET /api/models/{name}/file": ANYBODY_KNOWN,
@@ -247,7 +259,7 @@ def headers_of(visitor: Visitor) -> dict[str, str]:
 
 def path_of(door: str) -> tuple[str, str]:
     method, _, path = door.partition(" ")
-    path = path.replace("{stream}", HERE).replace("{name}", "no-such-model")
+    path = path.replace("{stream}", HERE).replace("{name}", "no-such-model").replace("{id}", "none")
     return method, f"{path}/css/style.css" if path == "/static" else path
 
 
@@ -264,8 +276,10 @@ async def test_http(house: House) -> None:
             continue
         for visitor in house.visitors:
             body = {"token": house.admin} if door == "POST /api/session" else BODIES.get(door)
-            answer = await http.request(method, path, headers=headers_of(visitor), json=body)
-            assert answer.status_code < 500 or path == "/ready", f"{door} with {visitor.name}: {answer.text}"
+            asked = http.stream(method, path, headers=headers_of(visitor), json=body)
+            async with asked as answer:  # what comes live has no end
+                told = "" if "/live" in path else await answer.aread()
+            assert answer.status_code < 500 or path == "/ready", f"{door} with {visitor.name}: {told!r}"
             assert "set-cookie" not in answer.headers or door.endswith("/api/session")
             http.cookies.clear()
             mistakes.append(wrong(door, visitor, needs, answer.status_code in REFUSED))

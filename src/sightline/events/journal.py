@@ -11,11 +11,14 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from typing import TypeVar
 
-from sightline.core.events import Event
+from sightline.core.errors import Shortage, told
+from sightline.core.events import Event, EventFilter, EventRecord
 from sightline.core.types import FrameResult
 from sightline.events.pictures import crop as cut_out
+from sightline.events.store import UNUSABLE, StoredEvent
 from sightline.events.writer import EventWriter, Saved, Taken
 from sightline.settings.settings import Settings, data_folder
 
@@ -27,6 +30,8 @@ MOST_FRAMES = 64
 """Events that wait for the thread with their frames, for which they get pictures."""
 LOOK_S = 0.25
 """Shortest time between two looks whether something that lasts is seen better now."""
+MOST_CROPS = 2
+"""Pictures that are decoded at a time."""
 AGAIN_S = 1.0
 """Seconds between two tries to store what could not be stored."""
 
@@ -53,6 +58,7 @@ class Journal:
         self._seen: dict[str, FrameResult] = {}
         """The newest frame of each stream that is watched."""
         self._looked = 0.0
+        self._cutting = asyncio.Semaphore(MOST_CROPS)
         self._storing = False
         self._when_told: list[Callable[[], None]] = []
         self._ended: list[Event] = []
@@ -125,6 +131,38 @@ class Journal:
             found += [event for event in unsaved if event.number > last][: limit - len(found)]
         return found
 
+    async def find(self, id: str) -> EventRecord | None:
+        """Return what is known of a happening; None for one that is not here."""
+        found = await asyncio.to_thread(self._writer.store.find, id)
+        return None if found is None else found.record
+
+    async def search(
+        self,
+        wanted: EventFilter,
+        limit: int,
+        *,
+        before: int | None = None,
+        since: float | None = None,
+        until: float | None = None,
+        lasting: bool | None = None,
+    ) -> list[StoredEvent]:
+        """Return the newest happenings of those that are wanted: see ``EventStore.search``."""
+        search = self._writer.store.search
+        return await asyncio.to_thread(search, wanted, limit, before=before, since=since, until=until, lasting=lasting)
+
+    async def delete(self, id: str) -> None:
+        """Forget a happening and its picture. Raises Shortage where the disk does not let us."""
+
+        def delete() -> None:
+            found = self._writer.store.find(id)
+            if found is not None:
+                self._writer.delete(found)
+
+        try:
+            await self._in_thread(delete)
+        except UNUSABLE as e:
+            raise Shortage(f"the event can't be deleted: {told(e)}") from None
+
     async def picture(self, id: str, *, crop: bool = False) -> bytes | None:
         """Return a happening's picture as it came, or the object cut out of it with its box; None where there is none.
 
@@ -138,7 +176,8 @@ class Journal:
             jpeg = self._writer.pictures.read(found.number)
             return jpeg if jpeg is None or not crop else cut_out(jpeg, found.shot.detection, found.record.box)
 
-        return await asyncio.to_thread(read)
+        async with self._cutting if crop else nullcontext():
+            return await asyncio.to_thread(read)
 
     async def cursor(self, name: str) -> int | None:
         """Return up to which number somebody had the events, as ``keep_cursor`` kept it; None for who is new."""

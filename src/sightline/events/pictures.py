@@ -91,22 +91,24 @@ class EventPictures:
             self._lasting.setdefault(event.stream, {})[event.id] = lasting
         return shot
 
-    def forget(self, dropped: Iterable[Event]) -> None:
-        """Remove the pictures of starts that were not the first of their ids."""
-        for event in dropped:
-            if event.phase == "start":
-                self.end(event)
-                self.remove([event.number])
+    def drop(self, stream: str, id: str, number: int) -> None:
+        """Remove the picture of a happening, and look for no better one."""
+        self._pop(stream, id)
+        self.remove([number])
 
     def end(self, event: Event) -> EventPicture | None:
         """Write the best picture of a happening that ends, where it is not the one that it has."""
-        lasting = self._lasting.get(event.stream, {}).pop(event.id, None)
-        if not self._lasting.get(event.stream, True):
-            del self._lasting[event.stream]
+        lasting = self._pop(event.stream, event.id)
         if lasting is None or lasting.better is None:
             return None
         _, found, jpeg = lasting.better
         return self._write(lasting.start, jpeg, found)
+
+    def _pop(self, stream: str, id: str) -> _Lasting | None:
+        lasting = self._lasting.get(stream, {}).pop(id, None)
+        if not self._lasting.get(stream, True):
+            del self._lasting[stream]
+        return lasting
 
     def look(self, results: Iterable[FrameResult]) -> Iterator[tuple[Event, EventPicture]]:
         """Look whether what lasts is seen better in these frames, and write what is due. Yields its updates."""

@@ -18,7 +18,7 @@ import msgspec
 from msgspec import structs
 
 from sightline.core.errors import ConfigError, SightlineError
-from sightline.core.events import Event, EventRecord
+from sightline.core.events import Event, EventFilter, EventRecord
 from sightline.events.pictures import EventPicture
 from sightline.security import files
 
@@ -34,7 +34,7 @@ TABLES = """
 CREATE TABLE IF NOT EXISTS events (
     number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, stream TEXT NOT NULL, kind TEXT NOT NULL,
     class_name TEXT NOT NULL, zone TEXT NOT NULL, rule TEXT NOT NULL, started REAL NOT NULL, ended REAL,
-    body BLOB NOT NULL, picture INTEGER NOT NULL, shot BLOB);
+    body BLOB NOT NULL, picture INTEGER NOT NULL, shot BLOB, hidden INTEGER NOT NULL DEFAULT 0);
 CREATE INDEX IF NOT EXISTS events_of ON events (stream, number);
 CREATE INDEX IF NOT EXISTS lasting ON events (number) WHERE ended IS NULL;
 CREATE TABLE IF NOT EXISTS messages (
@@ -125,7 +125,7 @@ class EventStore:
         )
         columns = (event.number, event.id, event.stream, event.kind, event.class_name, event.zone, event.rule, event.at)
         picture = (0, None) if shot is None else (shot.size, _encode(shot))
-        sql = "INSERT OR IGNORE INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?, NULL, ?, ?, ?)"
+        sql = "INSERT OR IGNORE INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?, NULL, ?, ?, ?, 0)"
         return self._writer.execute(sql, (*columns, _encode(record), *picture)).rowcount == 1
 
     def _go_on(self, event: Event, shot: EventPicture | None) -> bool:
@@ -137,7 +137,7 @@ class EventStore:
         changes: dict[str, Any] = {key: value for key, value in told.items() if value not in (None, "")}
         if event.phase == "end":
             changes |= {"ended_at": event.at, "end_seq": event.seq}
-            changes |= {key: getattr(event, key) for key in ("seconds", "speed", "reason")}
+            changes |= {"seconds": event.seconds, "speed": event.speed, "reason": event.reason or known.reason}
         set_picture, picture = "", tuple[object, ...]()
         if shot is None:  # the box is that of its picture, where there is one
             changes["box"] = known.box or event.box
@@ -159,6 +159,15 @@ class EventStore:
         newest = "SELECT max(ifnull((SELECT max(number) FROM messages), 0), ifnull(max(number), 0)) FROM cursors"
         return int(self._writer.execute(newest).fetchone()[0])
 
+    def delete(self, id: str) -> None:
+        """Forget a happening. One that lasts is hidden, as those who heard of its start have to hear of its end."""
+        self._writer.execute("BEGIN IMMEDIATE")
+        self._writer.execute(
+            "DELETE FROM messages WHERE id IN (SELECT id FROM events WHERE id = ? AND ended > 0)", (id,)
+        )
+        self._writer.execute("UPDATE events SET hidden = 1, picture = 0, shot = NULL WHERE id = ?", (id,))
+        self._writer.execute("COMMIT")
+
     def keep_cursor(self, name: str, number: int) -> None:
         """Keep up to which number somebody has the events."""
         self._writer.execute("INSERT OR REPLACE INTO cursors VALUES (?, ?)", (name, number))
@@ -179,11 +188,31 @@ class EventStore:
 
     def find(self, id: str) -> StoredEvent | None:
         """Return what is known of a happening, and its picture; None for one that is not here."""
-        rows = self._read("SELECT number, body, shot FROM events WHERE id = ?", (id,))
-        if not rows:
-            return None
-        number, body, shot = rows[0]
-        return StoredEvent(number, _decode_record(body), None if shot is None else _decode_shot(shot))
+        rows = self._read("SELECT number, body, shot FROM events WHERE id = ? AND NOT hidden", (id,))
+        return _stored(*rows[0]) if rows else None
+
+    def search(
+        self,
+        wanted: EventFilter,
+        limit: int,
+        *,
+        before: int | None = None,
+        since: float | None = None,
+        until: float | None = None,
+        lasting: bool | None = None,
+    ) -> list[StoredEvent]:
+        """Return the newest happenings of those that are wanted.
+
+        ``before``: only those whose start has a lower number. ``since`` and ``until``: only those that started then.
+        ``lasting``: only those that have no end, or have one.
+        """
+        asked: dict[str, object] = {f"{key} = ?": value for key, value in wanted.given.items()}
+        asked |= {"number < ?": before, "started >= ?": since, "started <= ?": until}
+        given = {part: value for part, value in asked.items() if value is not None}
+        more = "" if lasting is None else f" AND ended IS {'' if lasting else 'NOT '}NULL"
+        where = " AND ".join(["NOT hidden", *given]) + more
+        sql = f"SELECT number, body, shot FROM events WHERE {where} ORDER BY number DESC LIMIT ?"
+        return [_stored(*row) for row in self._read(sql, (*given.values(), limit))]
 
     def cursor(self, name: str) -> int | None:
         """Return the number that was kept under that name."""
@@ -234,6 +263,10 @@ def _locked(path: Path) -> sqlite3.Connection:
             raise ConfigError(f"another server has {path.parent}: choose another folder with the setting data") from e
         raise
     return lock
+
+
+def _stored(number: int, body: bytes, shot: bytes | None) -> StoredEvent:
+    return StoredEvent(number, _decode_record(body), None if shot is None else _decode_shot(shot))
 
 
 def _checked(event: Event) -> bytes | None:

@@ -18,7 +18,7 @@ from sightline.core.errors import FAULTS, told
 from sightline.core.events import Event
 from sightline.core.types import FrameResult
 from sightline.events.pictures import EventPicture, EventPictures, address
-from sightline.events.store import ANEW, UNUSABLE, Entry, EventStore
+from sightline.events.store import ANEW, UNUSABLE, Entry, EventStore, StoredEvent
 
 log = logging.getLogger(__name__)
 
@@ -96,11 +96,18 @@ class EventWriter:
             told_before = {event.number for event in self.unsaved}
             self._entries = []
             stored = {event.number for event in events}
-            self.pictures.forget(one for one, shot in entries if shot is not None and one.number not in stored)
+            for event, picture in entries:
+                if picture is not None and event.phase == "start" and event.number not in stored:  # a second start
+                    self.pictures.drop(event.stream, event.id, event.number)
             lost = sum(not event.number for event in events)
             events = [event for event in events if event.number not in told_before]
         self.unsaved = [event for event, _ in self._entries]
         return Saved(events, lost, failing, self.pictures.watched)
+
+    def delete(self, found: StoredEvent) -> None:
+        """Forget a happening and its picture. Raises sqlite3.Error or OSError."""
+        self.store.delete(found.record.id)
+        self.pictures.drop(found.record.stream, found.record.id, found.number)
 
     def _entry(self, event: Event, result: FrameResult | None) -> tuple[Event, EventPicture | None]:
         event = structs.replace(event, number=self._next())

@@ -28,6 +28,7 @@ from sightline.server import errors, pages
 from sightline.server.api import (
     cameras,
     client_inference,
+    events,
     models,
     openapi,
     predict,
@@ -129,7 +130,7 @@ def create_app(settings: Settings, *, load: LoadByKey | None = None) -> FastAPI:
         page=pages.error_page,
     )
     errors.add(app)
-    for part in (stats, streams, zones, cameras, models, session, client_inference, predict, push):
+    for part in (stats, streams, zones, events, cameras, models, session, client_inference, predict, push):
         app.include_router(part.router)
     pages.add(app)
     openapi.add(app, tokens=access.enabled)
