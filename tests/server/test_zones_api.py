@@ -12,7 +12,8 @@ import pytest
 import pytest_asyncio
 
 from support.ids import install_ids
-from support.serving import Json, Peer, Running, peer, picture, pixels, serving
+from support.serving import Running, peer, pixels, serving
+from support.walker import walking
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -37,34 +38,6 @@ path = "events.jsonl"
 what = ["events"]
 """
 LEFT = {"points": [[0.0, 0.0], [0.45, 0.0], [0.45, 1.0], [0.0, 1.0]], "classes": ["person"]}
-
-
-class Walker:
-    """A camera whose own page sees one person, who walks from left to right."""
-
-    def __init__(self, camera: Peer) -> None:
-        self._camera = camera
-        self._seq = 0
-
-    async def see(self, *xs: float) -> Json:
-        """Send a frame for each place; return the last answer."""
-        answer: Json = {}
-        for x in xs:
-            self._seq += 1
-            row = {"class_id": 0, "confidence": 0.9, "xyxy": [320 * x - 8, 100, 320 * x + 8, 160]}
-            results = {"model": "nano", "backend": "wasm", "threads": 1, "processing_time_ms": 3, "detections": [row]}
-            meta = {"type": "frame_metadata", "timestamp": 1e6 + self._seq * 100, "frameNumber": self._seq}
-            size = {"width": 320, "height": 180, "results": results}
-            await self._camera.ws.send(json.dumps(meta | size))
-            await self._camera.ws.send(picture(self._seq))
-            answer, _ = await self._camera.next("result")
-        return answer
-
-
-@asynccontextmanager
-async def walking(server: Running, stream: str) -> AsyncGenerator[Walker]:
-    async with peer(f"{server.ws}/ws/camera/{stream}") as camera:
-        yield Walker(camera)
 
 
 @asynccontextmanager
@@ -264,7 +237,7 @@ async def test_a_file_that_is_no_good_is_put_aside(tmp_path: Path) -> None:
     (tmp_path / "zones.json").write_text('{"door": {"zones": [')
     async with serving("--model", "motion", data=tmp_path) as server:
         assert await server.get("/api/streams/door/zones") == {"zones": {}, "lines": {}}
-        await server.said("zones and counts begin anew")
+        await server.said("zones, rules and counts begin anew")
         assert (await server.http.put("/api/streams/door/zones/left", json=LEFT)).status_code == 200
     assert (tmp_path / "zones.json.bad").read_text() == '{"door": {"zones": ['
     assert list(json.loads((tmp_path / "zones.json").read_text())["door"]["zones"]) == ["left"]

@@ -131,6 +131,14 @@ def test_zones_and_lines_of_a_stream(tmp_path: Path) -> None:
         ("lines.a]\npoints = [[0, 0], [1, 1], [1, 0]]", "streams.door.lines.a.points: got 3 points; expected 2"),
         ("lines.a]\npoints = [[0, 0], [1, 1]]\nto = 1", "streams.door.lines.a.to"),
         ("zones.a]\ncolor = 'red'", "streams.door.zones.a.points"),
+        ("zones.a]\npoints = [[0, 0], [1, 1], [1, 0]]\nto = 1", "zones.a.to: got 1; expected one of the keys points"),
+        ("rules.a]\nfor_s = -1", "streams.door.rules.a.for_s: got -1; expected a number of seconds"),
+        (
+            "rules.a]\nfor_s = 1\nline = 'gate'",
+            "rules.a.line: got a line with for_s or at_least; expected a zone",
+        ),
+        ("rules.a]\nfor = 1", "streams.door.rules.a.for: got 1; expected one of the keys enabled"),
+        ("rules.'a b']\nfor_s = 1", "streams.door.rules.a b"),
         ("zones.'a b']\npoints = [[0, 0], [1, 1], [1, 0]]", "streams.door.zones.a b"),
     ],
 )

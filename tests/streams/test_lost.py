@@ -90,9 +90,9 @@ async def test_only_streams_that_somebody_minds() -> None:
     watch.picture(stream)
     watch.hub.release(stream, recorder)
     assert watch.wait(30) == []
-    watch.hub.zones.put("door", "drive", ZONE)
+    watch.hub.boards.put("door", "zones", "drive", ZONE)
     assert watch.wait(1) == [("door", "start", "the camera is gone")]
-    watch.hub.zones.remove("door", "zone", "drive")
+    watch.hub.boards.remove("door", "zones", "drive")
     assert watch.wait(1) == [("door", "end", "nobody minds it any more")]
 
 
@@ -125,9 +125,9 @@ def test_each_loss_has_one_end(plan: list[tuple[str, float]]) -> None:
             watch.hub.release(stream, recorder)
             stream = None
         elif what == "zone":
-            watch.hub.zones.put("door", "drive", ZONE)
-        elif what == "no zone" and watch.hub.zones.has("door"):
-            watch.hub.zones.remove("door", "zone", "drive")
+            watch.hub.boards.put("door", "zones", "drive", ZONE)
+        elif what == "no zone" and watch.hub.boards.has("door"):
+            watch.hub.boards.remove("door", "zones", "drive")
         watch.wait(seconds, every=5.0)
     watch.hub.lost.close("over", watch.now)
     by_id: dict[str, list[str]] = {}

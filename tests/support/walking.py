@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sightline.analytics.zones.counter import Happening, ZoneCounter
+from sightline.analytics._happenings import Happening
+from sightline.analytics.zones.counter import ZoneCounter
 from sightline.analytics.zones.objects import Sighting
 
 SIZE = (1600, 900)

@@ -76,6 +76,10 @@ class Rule(BaseModel):
             raise ValueError("when; a rule about no object with classes, zone, line or at_least; expected none of them")
         return self
 
+    def about(self) -> tuple[object, ...]:
+        """Return what has to happen: rules that differ in anything else are fulfilled by the same."""
+        return self.when, self.classes, self.zone, self.line, self.direction, self.at_least, self.for_s
+
     def counts_at(self, when: float) -> bool:
         """Return True if its hours and days allow this time (seconds since 1970), in the server's time zone."""
         if self.hours is None and self.days is None:

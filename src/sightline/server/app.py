@@ -85,8 +85,8 @@ def create_app(settings: Settings, *, load: LoadByKey | None = None) -> FastAPI:
             await journal.open()
             hub.listeners.journal = journal
             stack.push_async_callback(journal.close)
-            await hub.zones.load()
-            stack.push_async_callback(hub.zones.close)
+            await hub.boards.load()
+            stack.push_async_callback(hub.boards.close)
             stack.push_async_callback(hub.supervisor.close)
             try:
                 for transport in registry.plugins("transports").values():
@@ -101,7 +101,7 @@ def create_app(settings: Settings, *, load: LoadByKey | None = None) -> FastAPI:
             hub.supervisor.start("hub", hub.run, essential=True)
             hub.supervisor.start("adaptation", partial(adapt, hub), essential=True)
             hub.supervisor.start("access", access.run, essential=True)
-            hub.supervisor.start("saving of zones", hub.zones.run)
+            hub.supervisor.start("saving of zones and rules", hub.boards.run)
             hub.supervisor.start("saving of events", journal.run)
             if state.certificate is not None and state.tls is not None:
                 hub.supervisor.start("certificate", partial(state.certificate.keep, state.tls))

@@ -8,7 +8,8 @@ from __future__ import annotations
 import os
 import sys
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -23,9 +24,10 @@ from pydantic_settings import (
 )
 
 from sightline import profiles
-from sightline.core.errors import ConfigError
+from sightline.core.errors import BadSetting, ConfigError
+from sightline.core.rules import MOST_RULES, Rule, bad_rule
 from sightline.core.types import STREAM_NAME
-from sightline.core.zones import MOST_SHAPES, CrossingLine, ShapeName, Zone
+from sightline.core.zones import MOST_SHAPES, CrossingLine, ShapeName, Zone, bad_shape
 from sightline.profiles import WEIGHTS_URL
 from sightline.settings.outputs import OutputTable
 from sightline.settings.presets import PRESETS, PresetName
@@ -55,6 +57,7 @@ class StreamDefaults(Choices, Tracking):
     """Steps after the model, in order: names of files in ``analytics/``."""
     zones: dict[ShapeName, Zone] = Field({}, max_length=MOST_SHAPES)
     lines: dict[ShapeName, CrossingLine] = Field({}, max_length=MOST_SHAPES)
+    rules: dict[ShapeName, Rule] = Field({}, max_length=MOST_RULES)
 
 
 class IceServer(BaseModel):
@@ -96,7 +99,7 @@ class Settings(BaseSettings):
     )
     data: Path | None = Field(
         None,
-        description="Folder of tokens, certificates, zones and counts; default: sightline in your own data folder.",
+        description="Folder of tokens, certificates, zones, rules and counts; default: sightline in your data folder.",
     )
     insecure: bool = Field(False, description="Allow a non-loopback `host` without TLS and tokens.")
     allowed_hosts: tuple[str, ...] = Field(
@@ -162,8 +165,8 @@ class Settings(BaseSettings):
     streams: dict[StreamName, StreamDefaults] = Field(
         {},
         description="[streams.NAME] tables of the file: priority (-100 to 100; higher comes first), max_fps, stages "
-        "(steps after the model, such as counts), zones and lines (see docs/analytics.md), and what can be chosen live "
-        "too: track, track_lost_s, track_confirm, object_events, model, engine, imgsz, confidence, iou, "
+        "(steps after the model, such as counts), zones, lines, rules (see docs/analytics.md), and what can be chosen "
+        "live too: track, track_lost_s, track_confirm, object_events, model, engine, imgsz, confidence, iou, "
         "max_detections, classes.",
     )
     models: dict[ModelName, str] = Field(
@@ -354,7 +357,7 @@ def _with_consequences(settings: Settings) -> Settings:
 
 
 def data_folder(settings: Settings | None = None) -> Path:
-    """Folder of tokens, certificates and zones in these settings (default: those of file and environment)."""
+    """Folder of tokens, certificates, zones and rules in these settings (default: those of file and environment)."""
     folder = (settings or load_settings()).data
     if folder is not None:
         return folder
@@ -391,8 +394,20 @@ def environment(**defaults: object) -> dict[str, str]:
     return {PREFIX + key.upper(): str(value) for key, value in defaults.items()} | os.environ
 
 
+ITEMS: Mapping[str, Callable[[Mapping[str, Any], str], BadSetting]] = {
+    "zones": partial(bad_shape, Zone),
+    "lines": partial(bad_shape, CrossingLine),
+    "rules": bad_rule,
+}
+"""Tables of a stream whose keys have words of their own for what is wrong."""
+
+
 def _describe(problem: dict[str, Any]) -> str:
     key = ".".join(str(part) for part in problem["loc"])
+    match problem["loc"]:
+        case ("streams", _, ("zones" | "lines" | "rules") as kind, _, *rest) if rest != ["[key]"]:
+            told = ITEMS[kind]({**problem, "loc": rest}, ".".join(map(str, problem["loc"][:4])) + ".")
+            return f"setting {told.message}"
     if problem["type"] == "extra_forbidden":
         return f"unknown setting {key!r}: expected one of {', '.join(Settings.model_fields)}"
     if key.startswith("sources"):  # an address may hold a password

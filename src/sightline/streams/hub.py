@@ -34,11 +34,11 @@ from sightline.inference.worker import ModelWorker
 from sightline.settings.presets import PresetName
 from sightline.settings.settings import Settings
 from sightline.settings.stream import Tracking, check
+from sightline.streams.boards import BoardStore
 from sightline.streams.lost import LostStreams
 from sightline.streams.model_switch import NEEDS_MODEL, ModelSwitch
 from sightline.streams.publisher import Publisher, Subscription
 from sightline.streams.stream import Listeners, Stream
-from sightline.streams.zones import ZoneStore
 from sightline.wire.messages import SettingsRefused
 
 log = logging.getLogger(__name__)
@@ -61,8 +61,9 @@ class Hub:
         self.listeners = Listeners()
         self.past = Ledger()
         """Ledger of all streams that are forgotten."""
-        self.zones = ZoneStore(settings)
-        """Zones and lines of all streams, live or not."""
+        self.boards = BoardStore(settings)
+        """Zones, lines and rules of all streams, live or not."""
+        self.listeners.hear = self.boards.hear
         self.lost = LostStreams(self.listeners.emit, settings.sources)
         """Tells when streams that somebody minds are lost, and back."""
         self.stopping: str | None = None
@@ -204,9 +205,9 @@ class Hub:
     def minds(self, name: str) -> bool:
         """Return True if somebody wants to know how a stream fares, though nobody may watch it.
 
-        That is so for one that the settings name, and for one that has zones or lines, or tells of its objects.
+        That is so for one that the settings name, and for one that has zones, lines or rules, or tells of its objects.
         """
-        if name in self.settings.streams or name in self.settings.sources or self.zones.has(name):
+        if name in self.settings.streams or name in self.settings.sources or self.boards.has(name):
             return True
         stream = self._streams.get(name)
         return stream is not None and stream.tracking.object_events
@@ -257,6 +258,8 @@ class Hub:
                     self._watch_model(stream)
                 stream.rest()
             self.lost.look(self._streams, self.minds)
+            if told := self.boards.tick():
+                self.listeners.emit(*told)
 
     def _watch_model(self, stream: Stream) -> None:
         stream.model.hurry()
@@ -321,7 +324,7 @@ class Hub:
             stages=() if given is None else given.stages,
             tracking=Tracking() if given is None else given,
             ids=self._track_ids,
-            zones=self.zones.board(name),
+            boards=self.boards.of(name),
         )
         self._streams[name] = stream
         stream.model.options = self.model_switch.defaults

@@ -5,12 +5,11 @@ from __future__ import annotations
 import itertools
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from functools import partial
 
 from sightline.analytics.base import Pipeline
-from sightline.analytics.zones.board import ZoneBoard
 from sightline.core.errors import FAULTS, BadImage, TooLarge, told
 from sightline.core.events import Event
 from sightline.core.fence import Fence
@@ -23,6 +22,7 @@ from sightline.inference.worker import ModelWorker
 from sightline.settings.presets import PresetName
 from sightline.settings.stream import UNTRACKED, Tracking
 from sightline.streams.adaptive.state import AdaptiveState
+from sightline.streams.boards import Boards
 from sightline.streams.meters import Meters
 from sightline.streams.model_state import ModelState
 from sightline.streams.publisher import DropReason, Publisher, Subscription
@@ -46,6 +46,8 @@ class Listeners:
         """Mailboxes for events, each with the stream that it is for, None for all."""
         self.journal: Journal | None = None
         """Where events are stored before they are told; without it they are told at once."""
+        self.hear: Callable[[Iterable[Event]], Iterable[Event]] | None = None
+        """Takes all events in, and returns those that come of them: some rules are about events."""
         self.idle: set[Mailbox[Event]] = set()
         """Those of them that take what comes, and for whose sake no stream is inferred."""
 
@@ -68,6 +70,8 @@ class Listeners:
 
     def emit(self, *events: Event, result: FrameResult | None = None) -> None:
         """Have events stored and told. ``result``: that of the frame in which they were seen."""
+        if self.hear is not None:
+            events += tuple(self.hear(events))
         if self.journal is not None:
             self.journal.take(events, result)
         else:
@@ -116,11 +120,11 @@ class Stream:
         stages: tuple[str, ...] = (),
         tracking: Tracking = UNTRACKED,
         ids: Iterator[int] | None = None,
-        zones: ZoneBoard | None = None,
+        boards: Boards | None = None,
     ) -> None:
         """``stages``: names of the steps after the model. ``ids``: where the ids of tracks come from, each once.
 
-        ``zones``: its zones and lines, which outlive it.
+        ``boards``: its zones, lines and rules, which outlive it.
         """
         self.name = name
         self.publisher: Publisher | None = None
@@ -136,7 +140,7 @@ class Stream:
         """False where it was switched off: then its pictures are neither decoded nor inferred. See ``switch``."""
         self.ended_at: float | None = None
         """``time.monotonic()`` when the last publisher left; None while there is one, or where none came yet."""
-        self.zones = ZoneBoard(name) if zones is None else zones
+        self.boards = Boards.new(name) if boards is None else boards
         self.pipeline = Pipeline()
         """The stages after the model, new for each publisher."""
         self._stages = stages
@@ -179,7 +183,7 @@ class Stream:
             return False
         if self.publisher is not None and self.publisher.wants_results:
             return True
-        if self.tracking.object_events or not self.zones.empty or self.subscriptions:
+        if self.tracking.object_events or self.boards.wanted or self.subscriptions:
             return True
         return self.listeners.want(self.name)
 
@@ -210,9 +214,10 @@ class Stream:
         """Follow objects in this way from now on. Other stages go on as they were."""
         self.tracking = tracking
         names = tracking.with_tracks(self._stages)
-        options = tracking.stage_options(self._ids) | {"zones": {"board": self.zones}}
+        more = tuple(name for name in ("zones", "rules") if name not in names)
+        options = tracking.stage_options(self._ids) | self.boards.options
         before = self.pipeline
-        self.pipeline = before.changed(names if "zones" in names else (*names, "zones"), options)
+        self.pipeline = before.changed((*names, *more), options)
         self.emit_ends(*before.finish("the stream's settings were changed", self.pipeline))
 
     # From the publisher's side

@@ -5,15 +5,17 @@ from __future__ import annotations
 import secrets
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 import numpy as np
 from msgspec import Struct, structs
 from numpy.typing import NDArray
 
+from sightline.analytics._happenings import Box, Happening
 from sightline.analytics.base import Stage, Staged
-from sightline.analytics.zones.counter import Happening, ZoneCounter
+from sightline.analytics.zones.counter import ZoneCounter
 from sightline.analytics.zones.heatmap import Heatmap
 from sightline.analytics.zones.objects import Sighting
 from sightline.analytics.zones.register import Key, Kind
@@ -28,6 +30,8 @@ SPEED_S = 0.2
 """Time between two looks at how fast objects are."""
 NOWHERE = np.zeros((0, 4))
 """Boxes of nobody."""
+MOST_NEWS = 4096
+"""Happenings that are kept for who follows; more would be those of minutes without a look."""
 
 
 class BoardState(Struct):
@@ -48,8 +52,12 @@ class ZoneBoard:
         self.stream = stream
         self.changes = 0
         """Grows with whatever is worth saving."""
+        self.lock = threading.Lock()
+        """Who follows what happens here holds it too."""
+        self.follows_picture = False
+        """True where somebody wants to know of objects in the picture also without zones and lines."""
         self._counter = ZoneCounter(zones, lines)
-        self._lock = threading.Lock()
+        self._news: deque[Happening] = deque(maxlen=MOST_NEWS)
         self._prefix = secrets.token_hex(4)
         """Tells the events of this run of the server from those of others."""
         self._at, self._seq = 0.0, 0
@@ -74,14 +82,17 @@ class ZoneBoard:
 
     def take(self, frame: Frame, sighting: Sighting) -> Staged:
         """Take in the tracked objects of a frame."""
-        with self._lock:
+        with self.lock:
             self._at, self._seq = frame.captured_at, frame.seq
             if self._heatmap.due(frame.captured_at):
                 self._heatmap.add(frame.captured_at, sighting.anchors()[:, :2])
-            if self.empty:
-                return Staged()
+            if self.empty and not self.follows_picture:
+                over = self._counter.finish("it is followed no more") if self._counter.follows_any else ()
+                return Staged(events=self._events(over))
             when = time.time() - (time.monotonic() - frame.received_at)
             events = self._events(self._counter.update(frame.captured_at, sighting, when))
+            if self.empty:
+                return Staged(events=events)
             counted = self._counter.counted()
             if abs(frame.captured_at - self._timed) > SPEED_S:
                 self._timed, self._speeds = frame.captured_at, self._counter.speeds()
@@ -89,39 +100,39 @@ class ZoneBoard:
 
     def heatmap(self) -> NDArray[np.uint8]:
         """Return where objects have been of late, as BGR and opacity: see ``Heatmap.picture``."""
-        with self._lock:
+        with self.lock:
             return self._heatmap.picture()
 
     def finish(self, reason: str) -> tuple[Event, ...]:
         """No more frames come for now: return the ends of all that lasts."""
-        with self._lock:
+        with self.lock:
             return self._events(self._counter.finish(reason))
 
     def change(self, zones: Mapping[str, Zone], lines: Mapping[str, CrossingLine]) -> tuple[Event, ...]:
         """Have these zones and lines from now on; return the ends of what lasted in others."""
-        with self._lock:
+        with self.lock:
             self.changes += 1
             return self._events(self._counter.change(zones, lines))
 
     def reset(self, kind: Kind, name: str) -> None:
         """Have a zone or line count from nothing."""
-        with self._lock:
+        with self.lock:
             self.changes += 1
             self._counter.register.reset(kind, name)
 
     def counted(self) -> Counted:
         """Return what was counted so far."""
-        with self._lock:
+        with self.lock:
             return self._counter.counted()
 
     def totals(self, kind: Kind, name: str) -> Totals:
         """Return a copy of what a zone or line counted, by hour and day."""
-        with self._lock:
+        with self.lock:
             return msgspec.json.decode(msgspec.json.encode(self._counter.totals(kind, name)), type=Totals)
 
     def saved(self) -> bytes:
         """Return what is worth saving, as JSON."""
-        with self._lock:
+        with self.lock:
             zones = {name: self._counter.totals("zone", name) for name in self.zones}
             lines = {name: self._counter.totals("line", name) for name in self.lines}
             now = {name: dict(zone.now) for name, zone in self._counter.counted().zones.items()}
@@ -129,17 +140,50 @@ class ZoneBoard:
 
     def restore(self, state: BoardState) -> None:
         """Go on from what was saved, for zones and lines that are still there. Who was in a zone has left it."""
-        with self._lock:
+        with self.lock:
             for name in state.now.keys() & state.zones.keys():
                 for class_name, count in state.now[name].items():
                     state.zones[name].add(time.time(), class_name, -count)
             totals: dict[Key, Totals] = {("zone", name): one for name, one in state.zones.items()}
             self._counter.register.restore(totals | {("line", name): one for name, one in state.lines.items()})
 
+    # For who follows, holding the lock
+
+    @property
+    def clock(self) -> float:
+        """Seconds on the counter's clock: see ``ZoneCounter``."""
+        return self._counter.clock
+
+    @property
+    def last(self) -> tuple[float, int]:
+        """When the last frame was taken, in seconds since 1970, and its number."""
+        return self._at, self._seq
+
+    def news(self) -> Sequence[Happening]:
+        """Return what has happened since the last call."""
+        found = tuple(self._news)
+        self._news.clear()
+        return found
+
+    def visits(self) -> Sequence[Happening]:
+        """Return the visits that last, each as it began."""
+        return self._counter.visits()
+
+    def there(self, row: int, zone: str) -> float:
+        """Return when an object was last seen, if that was in this zone: see ``ZoneCounter``."""
+        return self._counter.there(row, zone)
+
+    def looks(self, row: int) -> tuple[int, Box]:
+        """Return an object's track, and where it was last seen."""
+        return self._counter.looks(row)
+
     def _events(self, happened: Iterable[Happening]) -> tuple[Event, ...]:
         """Put happenings in words: a visit or loitering starts or ends, the crossing of a line does both."""
         events: list[Event] = []
         for one in happened:
+            self._news.append(one)
+            if one.kind == "picture":
+                continue
             self.changes += 1
             start = Event(
                 id=f"{self._prefix}-{one.number}",

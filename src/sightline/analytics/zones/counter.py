@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
+from sightline.analytics._happenings import Box, Direction, Happening, What
 from sightline.analytics.zones.crossings import Crossing, Crossings
 from sightline.analytics.zones.geometry import Bools, Floats, Outlines
 from sightline.analytics.zones.loitering import Loitering, Stay
 from sightline.analytics.zones.objects import Objects, Sighting
-from sightline.analytics.zones.register import Key, Kind, Register
+from sightline.analytics.zones.register import Key, Kind, Register, Visit
 from sightline.analytics.zones.speed import Speed, Speedometer
 from sightline.analytics.zones.totals import Counted, Totals
 from sightline.core.zones import BaseShape, CrossingLine, Zone
@@ -27,28 +27,6 @@ SWEEP_S = 5.0
 """Time between two looks for objects that may be forgotten."""
 LATELY_S = 2.0
 """Time over which the speed of who is in a zone is taken."""
-Direction: TypeAlias = Literal["in", "out"]
-What: TypeAlias = Literal["zone", "line", "loiter"]
-
-
-class Happening(NamedTuple):
-    """An object entered or left a zone, began or ended to loiter there, or crossed a line."""
-
-    kind: What
-    name: str
-    direction: Direction
-    number: int
-    """Tells happenings apart. A visit begins and ends with the same, and so does loitering."""
-    track: int
-    class_name: str
-    box: tuple[float, float, float, float]
-    """x1, y1, x2, y2 in pixels, where it was last seen."""
-    seconds: float | None = None
-    """How long it stayed; None but for who leaves a zone, or loiters there no more."""
-    reason: str = ""
-    """Why it ended, where it was not seen to."""
-    speed: Speed | None = None
-    """Its mean speed over the visit, where the zone's place on the ground is known; None but for who leaves."""
 
 
 class ZoneCounter:
@@ -61,17 +39,21 @@ class ZoneCounter:
         self.lines: dict[str, CrossingLine] = {}
         self.register = Register()
         self._shapes: dict[Key, BaseShape] = {}
+        self._columns: dict[str, int] = {}
+        """Place of each zone among the shapes, by name."""
         self._objects = Objects()
         self._crossings = Crossings()
         self._outlines: Outlines | None = None
         self._loitering = Loitering()
         self._speedometers: dict[str, Speedometer] = {}
         """Of the zones whose place on the ground is known."""
+        self._lives: dict[int, Visit] = {}
+        """Visits to the picture that last, by the object's row."""
         self._of_class: dict[str, Bools] = {}
         """Which shapes a class is of concern to."""
         self._choosy = False
         """Whether some objects are of no concern to some shapes."""
-        self._clock = self._swept = 0.0
+        self.clock = self._swept = 0.0
         """Seconds since the first frame. It never goes back."""
         self._at: float | None = None
         """Time of the last frame, on the frames' clock."""
@@ -88,6 +70,7 @@ class ZoneCounter:
         self.zones, self.lines = dict(zones), dict(lines)
         self._shapes = {("zone", name): zone for name, zone in zones.items()}
         self._shapes |= {("line", name): line for name, line in lines.items()}
+        self._columns = {name: n for n, name in enumerate(zones)}
         self._of_class, self._outlines = {}, None
         self._choosy = any(shape.min_size or shape.classes is not None for shape in self._shapes.values())
         self.register.have(self._shapes)
@@ -97,7 +80,7 @@ class ZoneCounter:
         for row, name in list(self.register.visits):
             if ("zone", name) not in same or not self._concerns(self._objects.classes[row], zones[name]):
                 why = "the zone was changed" if name in zones else "the zone was removed"
-                happened += self._leave(row, name, self._clock, why)
+                happened += self._leave(row, name, self.clock, why)
         return [*happened, *self._change_loitering()]
 
     def update(self, at: float, sighting: Sighting, when: float | None = None) -> list[Happening]:
@@ -111,16 +94,16 @@ class ZoneCounter:
         if (earlier := sighting.before_ids(self._objects.ids)) is not None:
             happened += self._see(earlier)  # at the time of the frame before, or longer ago
         # A clock that is set costs nothing but the time between two frames.
-        self._clock += 0.0 if self._at is None else min(max(0.0, at - self._at), LONGEST_S)
+        self.clock += 0.0 if self._at is None else min(max(0.0, at - self._at), LONGEST_S)
         self._at = at
         if len(sighting.ids):
             happened += self._see(sighting)
             happened += self._loiter()
-        for row in self._objects.lost(self._clock):
+        for row in self._objects.lost(self.clock):
             happened += self._lose(row, "it was seen no more")
-        if self._clock - self._swept > SWEEP_S:
-            self._swept = self._clock
-            self._objects.forget(self._clock)
+        if self.clock - self._swept > SWEEP_S:
+            self._swept = self.clock
+            self._objects.forget(self.clock)
         return happened
 
     def finish(self, reason: str) -> list[Happening]:
@@ -148,21 +131,51 @@ class ZoneCounter:
         """Return what a zone or line counted, by hour and day."""
         return self.register.totals[kind, name]
 
+    @property
+    def follows_any(self) -> bool:
+        """True if an object is in the picture."""
+        return bool(self._lives)
+
+    def visits(self) -> list[Happening]:
+        """Return the visits to zones and to the picture that last, each as it began."""
+        found = [self._happening("picture", "", row, "in", life) for row, life in self._lives.items()]
+        return found + [
+            self._happening("zone", name, row, "in", visit) for (row, name), visit in self.register.visits.items()
+        ]
+
+    def there(self, row: int, zone: str) -> float:
+        """Return when an object was last seen, if that was in this zone (empty: the picture); else minus infinity.
+
+        It must be on a visit there.
+        """
+        column = self._columns.get(zone)
+        there = not zone or (column is not None and not self._crossings.waiting(row, column))
+        return float(self._objects.seen[row]) if there else -math.inf
+
+    def looks(self, row: int) -> tuple[int, Box]:
+        """Return an object's track, and where it was last seen: x1, y1, x2, y2 in pixels."""
+        x1, y1, x2, y2 = self._objects.boxes[row].round(1).tolist()
+        return self._objects.tracks[row], (x1, y1, x2, y2)
+
     def _see(self, sighting: Sighting) -> Iterator[Happening]:
         anchors, heights = sighting.anchors(), sighting.heights()
-        rows, made = self._objects.place(self._clock, sighting, anchors)
+        rows, made = self._objects.place(self.clock, sighting, anchors)
+        came = rows[~self._objects.present[rows]].tolist()
         if made:
             self._crossings.reshape(len(self._objects))
             self._crossings.forget(made)
         before = self._objects.anchors[rows]
-        self._objects.note(self._clock, rows, sighting, anchors)
+        self._objects.note(self.clock, rows, sighting, anchors)
+        for row in came:
+            life = self._lives[row] = Visit(self.register.number(), self.clock, self._objects.classes[row])
+            yield self._happening("picture", "", row, "in", life)
         counts = self._concern(sighting.classes, heights) if self._choosy else None
         outlines = self._outlines_for(sighting.size)
-        for crossing in self._crossings.step(self._clock, rows, outlines, before, anchors, heights, counts):
+        for crossing in self._crossings.step(self.clock, rows, outlines, before, anchors, heights, counts):
             yield from self._cross(crossing)
         for name, speedometer in self._speedometers.items():
             there = [n for n, row in enumerate(rows.tolist()) if (row, name) in self.register.visits]
-            speedometer.note(self._clock, rows[there].tolist(), anchors[there, :2])
+            speedometer.note(self.clock, rows[there].tolist(), anchors[there, :2])
 
     def _lose(self, row: int, reason: str) -> Iterator[Happening]:
         """An object is gone."""
@@ -170,8 +183,13 @@ class ZoneCounter:
             yield from self._cross(crossing)
         seen = float(self._objects.seen[row])
         for name in [name for one, name in self.register.visits if one == row]:
-            yield from self._leave(row, name, seen, reason)
+            for left in self._leave(row, name, seen, reason):
+                yield left._replace(vanished=True)
         self._crossings.forget([row], slice(0, len(self.zones)))
+        if (life := self._lives.pop(row, None)) is not None:
+            stayed = round(max(0.0, seen - life.since), 3)
+            left = self._happening("picture", "", row, "out", life)
+            yield left._replace(seconds=stayed, reason=reason, vanished=True)
 
     def _cross(self, crossing: Crossing) -> Iterator[Happening]:
         kind, name = list(self._shapes)[crossing.shape]
@@ -180,11 +198,12 @@ class ZoneCounter:
         if kind == "line":
             self.register.cross(name, class_name, crossing.times)
             for _ in range(abs(crossing.times)):
-                yield self._happening(kind, name, row, "in" if inward else "out", self.register.number())
+                crossed = Visit(self.register.number(), crossing.since, class_name)
+                yield self._happening(kind, name, row, "in" if inward else "out", crossed)
         elif inward:
             visit = self.register.enter(row, name, class_name, crossing.since)
             self._loitering.enter(Stay(row, name), crossing.since)
-            yield self._happening(kind, name, row, "in", visit.number)
+            yield self._happening(kind, name, row, "in", visit)
         elif (row, name) in self.register.visits:
             yield from self._leave(row, name, crossing.since, "")
 
@@ -195,12 +214,12 @@ class ZoneCounter:
         if (speedometer := self._speedometers.get(name)) is not None:
             speed = speedometer.speed(row)
             speedometer.forget(row)
-        left = self._happening("zone", name, row, "out", visit.number)
+        left = self._happening("zone", name, row, "out", visit)
         left = left._replace(seconds=seconds, reason=reason, speed=speed)
         loitered = self._loitering.end(stay)
         if loitered is None and self._loitering.long(stay, seconds):
             loitered = self.register.number()
-            yield self._happening("loiter", name, row, "in", loitered)
+            yield self._happening("loiter", name, row, "in", visit._replace(number=loitered))
         if loitered is not None:
             yield left._replace(kind="loiter", number=loitered)
         yield left
@@ -208,22 +227,23 @@ class ZoneCounter:
     def _loiter(self) -> Iterator[Happening]:
         """Begin to loiter: those who stayed long, and are not about to leave."""
         for stay in self._loitering.due(self._objects.seen):
-            if not self._crossings.waiting(stay.row, list(self.zones).index(stay.zone)):
+            if not self._crossings.waiting(stay.row, self._columns[stay.zone]):
                 number = self._loitering.begin(stay, self.register.number())
-                yield self._happening("loiter", stay.zone, stay.row, "in", number)
+                visit = self.register.visits[stay.row, stay.zone]._replace(number=number)
+                yield self._happening("loiter", stay.zone, stay.row, "in", visit)
 
     def _change_loitering(self) -> Iterator[Happening]:
         """The zones have changed: end what is no loitering any more."""
         since = {Stay(*key): visit.since for key, visit in self.register.visits.items()}
         seconds = {stay: float(self._objects.seen[stay.row]) - begun for stay, begun in since.items()}
         for stay, number in self._loitering.change(self.zones, since, seconds):
-            ended = self._happening("loiter", stay.zone, stay.row, "out", number)
+            visit = self.register.visits[stay.row, stay.zone]._replace(number=number)
+            ended = self._happening("loiter", stay.zone, stay.row, "out", visit)
             yield ended._replace(seconds=round(seconds[stay], 3), reason="the zone was changed")
 
-    def _happening(self, kind: What, name: str, row: int, direction: Direction, number: int) -> Happening:
-        objects = self._objects
-        x1, y1, x2, y2 = objects.boxes[row].round(1).tolist()
-        return Happening(kind, name, direction, number, objects.tracks[row], objects.classes[row], (x1, y1, x2, y2))
+    def _happening(self, kind: What, name: str, row: int, direction: Direction, visit: Visit) -> Happening:
+        track, box = self.looks(row)
+        return Happening(kind, name, direction, visit.number, row, visit.since, track, self._objects.classes[row], box)
 
     def _concern(self, classes: Sequence[str], heights: Floats) -> Bools:
         """N x K: whether objects of these classes and heights are of concern to a shape."""

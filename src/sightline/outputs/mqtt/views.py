@@ -6,11 +6,11 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
-from sightline.analytics.zones.board import ZoneBoard
 from sightline.analytics.zones.totals import Counted, ZoneCounts
 from sightline.core.types import FrameResult
 from sightline.core.zones import Zone
 from sightline.outputs.mqtt.discovery import StreamView, ZoneView, slug
+from sightline.streams.boards import Boards
 from sightline.streams.hub import Hub
 from sightline.streams.stream import Stream
 
@@ -32,13 +32,13 @@ class Views:
         self._seen: dict[tuple[str, str], dict[str, None]] = {}
         """Classes in the order in which they were first seen, by stream and zone; the zone is empty for the picture."""
         self._occupied: dict[str, float] = {}
-        self._boards: dict[str, ZoneBoard] = {}
+        self._boards: dict[str, Boards] = {}
 
     def streams(self) -> list[str]:
         """Return the streams that are live, and those that somebody minds: in the settings, or with zones or lines."""
         hub = self._hub
         live = [name for name, stream in hub.streams.items() if stream.publisher is not None]
-        return list(dict.fromkeys((*hub.settings.streams, *hub.settings.sources, *hub.zones.streams, *live)))
+        return list(dict.fromkeys((*hub.settings.streams, *hub.settings.sources, *hub.boards.streams, *live)))
 
     def recall(self, stream: str, entities: Mapping[str, str]) -> None:
         """Count classes again of which a stream had entities in an earlier run: names of entities by their ids."""
@@ -58,9 +58,7 @@ class Views:
 
     def of(self, name: str) -> StreamView:
         """Return how a stream stands."""
-        stream, board = self._hub.streams.get(name), self._boards.get(name)
-        if board is None:
-            board = self._boards[name] = self._hub.zones.board(name)
+        stream, board = self._hub.streams.get(name), self._boards.setdefault(name, self._hub.boards.of(name)).zones
         live = stream is not None and stream.publisher is not None and stream.paused is None
         counts = _counts(stream.meters.last_result) if stream is not None and live and stream.detect else {}
         counted = board.counted()

@@ -3,40 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
-from typing import Any
+from functools import partial
+from typing import Literal
 
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
 
-from sightline.analytics.zones.board import ZoneBoard
-from sightline.analytics.zones.register import Kind
 from sightline.analytics.zones.totals import InOut, Totals
-from sightline.core.errors import BadRequest, BadSetting, LimitReached, NotFound, Shortage
-from sightline.core.events import Event
+from sightline.core.errors import BadRequest
 from sightline.core.openapi import gives, refusals
 from sightline.core.zones import BaseShape, CrossingLine, Zone, bad_shape
 from sightline.media.codecs import encode_overlay
 from sightline.security.authorization import needs
-from sightline.server.api.checked import CheckedRoute
+from sightline.server.api.items import FINDING, ItemKind, item_routes, keep
 from sightline.server.state import state_of
+from sightline.streams.boards import Boards
 from sightline.streams.hub import Hub
 
 HEATMAP_SIZE = 640, 360
 """Width and height in pixels."""
 
 
-class _ZoneRoute(CheckedRoute):
-    def told(self, problem: Mapping[str, Any]) -> BadSetting:
-        return bad_shape(Zone, problem)
-
-
-class _LineRoute(CheckedRoute):
-    def told(self, problem: Mapping[str, Any]) -> BadSetting:
-        return bad_shape(CrossingLine, problem)
-
-
-router, zones, lines = APIRouter(), APIRouter(route_class=_ZoneRoute), APIRouter(route_class=_LineRoute)
+router = APIRouter(tags=["zones"])
 
 
 class Movements(BaseModel):
@@ -98,23 +86,21 @@ class ZonesOfStream(BaseModel):
 
 @router.get(
     "/api/streams/{stream}/zones",
-    tags=["zones"],
     responses=refusals(BadRequest),
     dependencies=[needs("view", "publish")],
 )
 async def zones_of_stream(request: Request, stream: str) -> ZonesOfStream:
     """The zones and lines of a stream, live or not, and what they counted."""
     hub = state_of(request).hub
-    board = hub.zones.board(stream)
+    boards = hub.boards.of(stream)
     return ZonesOfStream(
-        zones={name: _zone_report(hub, board, name) for name in board.zones},
-        lines={name: _line_report(hub, board, name) for name in board.lines},
+        zones={name: _zone_report(hub, boards, name) for name in boards.zones.zones},
+        lines={name: _line_report(hub, boards, name) for name in boards.zones.lines},
     )
 
 
 @router.get(
     "/api/streams/{stream}/heatmap.png",
-    tags=["zones"],
     response_class=Response,
     responses=gives("image/png") | refusals(BadRequest),
     dependencies=[needs("view")],
@@ -124,91 +110,34 @@ async def heatmap(request: Request, stream: str) -> Response:
 
     A second weighs half after ten minutes. The picture is 640 x 360, whatever the stream's shape.
     """
-    board = state_of(request).hub.zones.board(stream)
+    board = state_of(request).hub.boards.of(stream).zones
     picture = await asyncio.to_thread(lambda: encode_overlay(board.heatmap(), HEATMAP_SIZE))
     return Response(picture, media_type="image/png", headers={"Cache-Control": "no-store"})
 
 
-SETTING = refusals(BadRequest, BadSetting, LimitReached, Shortage)
-FINDING = refusals(BadRequest, NotFound, Shortage)
-
-
-@zones.put("/api/streams/{stream}/zones/{name}", tags=["zones"], responses=SETTING, dependencies=[needs("publish")])
-async def put_zone(request: Request, stream: str, name: str, zone: Zone) -> ZoneReport:
-    """Set a zone. It takes the place of the one of this name, whose counts it has."""
-    hub = state_of(request).hub
-    await _kept(hub, stream, hub.zones.put(stream, name, zone))
-    return _zone_report(hub, hub.zones.board(stream), name)
-
-
-@lines.put("/api/streams/{stream}/lines/{name}", tags=["zones"], responses=SETTING, dependencies=[needs("publish")])
-async def put_line(request: Request, stream: str, name: str, line: CrossingLine) -> LineReport:
-    """Set a line. It takes the place of the one of this name, whose counts it has."""
-    hub = state_of(request).hub
-    await _kept(hub, stream, hub.zones.put(stream, name, line))
-    return _line_report(hub, hub.zones.board(stream), name)
-
-
-@router.delete(
-    "/api/streams/{stream}/zones/{name}",
-    tags=["zones"],
-    status_code=204,
-    responses=FINDING,
-    dependencies=[needs("publish")],
-)
-async def remove_zone(request: Request, stream: str, name: str) -> Response:
-    """Remove a zone and its counts. The visits to it end."""
-    hub = state_of(request).hub
-    await _kept(hub, stream, hub.zones.remove(stream, "zone", name))
-    return Response(status_code=204)
-
-
-@router.delete(
-    "/api/streams/{stream}/lines/{name}",
-    tags=["zones"],
-    status_code=204,
-    responses=FINDING,
-    dependencies=[needs("publish")],
-)
-async def remove_line(request: Request, stream: str, name: str) -> Response:
-    """Remove a line and its counts."""
-    hub = state_of(request).hub
-    await _kept(hub, stream, hub.zones.remove(stream, "line", name))
-    return Response(status_code=204)
-
-
-@router.post(
-    "/api/streams/{stream}/zones/{name}/reset", tags=["zones"], responses=FINDING, dependencies=[needs("publish")]
-)
+@router.post("/api/streams/{stream}/zones/{name}/reset", responses=FINDING, dependencies=[needs("publish")])
 async def reset_zone(request: Request, stream: str, name: str) -> ZoneReport:
     """Have a zone count from nothing. Who is in it has entered it."""
     hub = state_of(request).hub
-    return _zone_report(hub, await _reset(hub, stream, "zone", name), name)
+    return _zone_report(hub, await _reset(hub, stream, "zones", name), name)
 
 
-@router.post(
-    "/api/streams/{stream}/lines/{name}/reset", tags=["zones"], responses=FINDING, dependencies=[needs("publish")]
-)
+@router.post("/api/streams/{stream}/lines/{name}/reset", responses=FINDING, dependencies=[needs("publish")])
 async def reset_line(request: Request, stream: str, name: str) -> LineReport:
     """Have a line count from nothing."""
     hub = state_of(request).hub
-    return _line_report(hub, await _reset(hub, stream, "line", name), name)
+    return _line_report(hub, await _reset(hub, stream, "lines", name), name)
 
 
-async def _reset(hub: Hub, stream: str, kind: Kind, name: str) -> ZoneBoard:
-    board = hub.zones.find(stream, kind, name)
-    board.reset(kind, name)
-    await hub.zones.save()
-    return board
+async def _reset(hub: Hub, stream: str, kind: Literal["zones", "lines"], name: str) -> Boards:
+    boards = hub.boards.find(stream, kind, name)
+    boards.zones.reset("zone" if kind == "zones" else "line", name)
+    await keep(hub, stream)
+    return boards
 
 
-async def _kept(hub: Hub, stream: str, ended: tuple[Event, ...]) -> None:
-    """Tell what a change has ended, and save it."""
-    hub.emit_ends(stream, *ended)
-    await hub.zones.save()
-
-
-def _zone_report(hub: Hub, board: ZoneBoard, name: str) -> ZoneReport:
+def _zone_report(hub: Hub, boards: Boards, name: str) -> ZoneReport:
+    board = boards.zones
     counted, totals = board.counted().zones[name], board.totals("zone", name)
     dwell = {
         class_name: ClassDwell(visits=one.visits, mean=round(one.seconds / one.visits, 2), longest=one.longest)
@@ -221,10 +150,10 @@ def _zone_report(hub: Hub, board: ZoneBoard, name: str) -> ZoneReport:
     )
 
 
-def _line_report(hub: Hub, board: ZoneBoard, name: str) -> LineReport:
-    line = board.lines[name]
-    unknown = _unknown(hub, board.stream, line)
-    return LineReport(line=line, unknown_classes=unknown, counts=_counts(board.totals("line", name)))
+def _line_report(hub: Hub, boards: Boards, name: str) -> LineReport:
+    line = boards.zones.lines[name]
+    unknown = _unknown(hub, boards.stream, line)
+    return LineReport(line=line, unknown_classes=unknown, counts=_counts(boards.zones.totals("line", name)))
 
 
 def _unknown(hub: Hub, stream: str, shape: BaseShape) -> list[str]:
@@ -246,5 +175,31 @@ def _movements(one: InOut) -> Movements:
     return Movements.model_validate({"in": one.into, "out": one.out})
 
 
-router.include_router(zones)
-router.include_router(lines)
+router.include_router(
+    item_routes(
+        ItemKind(
+            kind="zones",
+            called="zone",
+            item=Zone,
+            bad=partial(bad_shape, Zone),
+            report=ZoneReport,
+            reported=_zone_report,
+            setting="Set a zone. It takes the place of the one of this name, whose counts it has.",
+            removing="Remove a zone and its counts. The visits to it end.",
+        )
+    )
+)
+router.include_router(
+    item_routes(
+        ItemKind(
+            kind="lines",
+            called="line",
+            item=CrossingLine,
+            bad=partial(bad_shape, CrossingLine),
+            report=LineReport,
+            reported=_line_report,
+            setting="Set a line. It takes the place of the one of this name, whose counts it has.",
+            removing="Remove a line and its counts.",
+        )
+    )
+)

@@ -1,0 +1,76 @@
+"""Routes that all kinds of what a stream has by name share: zones, lines and rules are set and removed alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from fastapi import APIRouter, Request, Response
+from pydantic import BaseModel
+
+from sightline.core.errors import BadRequest, BadSetting, LimitReached, NotFound, Shortage
+from sightline.core.events import Event
+from sightline.core.openapi import refusals
+from sightline.security.authorization import needs
+from sightline.server.api.checked import CheckedRoute
+from sightline.server.state import state_of
+from sightline.streams.boards import Boards, Item, Kept
+from sightline.streams.hub import Hub
+
+FINDING = refusals(BadRequest, NotFound, Shortage)
+_SETTING = refusals(BadRequest, BadSetting, LimitReached, Shortage)
+
+
+class ItemKind(NamedTuple):
+    """One kind of what a stream has by name."""
+
+    kind: Kept
+    called: str
+    item: type[BaseModel]
+    """What a request's body has."""
+    bad: Callable[[Mapping[str, Any]], BadSetting]
+    """Convert a pydantic error into a BadSetting."""
+    report: type[BaseModel]
+    """What an answer has."""
+    reported: Callable[[Hub, Boards, str], BaseModel]
+    setting: str
+    """What it means to set one, in words."""
+    removing: str
+
+
+def item_routes(of: ItemKind) -> APIRouter:
+    """Return the routes by which those of a kind are set and removed."""
+
+    class Checked(CheckedRoute):
+        def told(self, problem: Mapping[str, Any]) -> BadSetting:
+            return of.bad(problem)
+
+    router = APIRouter(route_class=Checked, dependencies=[needs("publish")])
+    path = f"/api/streams/{{stream}}/{of.kind}/{{name}}"
+
+    async def put(request: Request, stream: str, name: str, item: Item) -> BaseModel:
+        hub = state_of(request).hub
+        await keep(hub, stream, hub.boards.put(stream, of.kind, name, item))
+        return of.reported(hub, hub.boards.of(stream), name)
+
+    async def remove(request: Request, stream: str, name: str) -> Response:
+        hub = state_of(request).hub
+        await keep(hub, stream, hub.boards.remove(stream, of.kind, name))
+        return Response(status_code=204)
+
+    put.__annotations__["item"] = of.item  # each kind has its own keys, in the checks and in the description
+    router.put(
+        path,
+        name=f"put_{of.called}",
+        description=of.setting,
+        response_model=of.report,
+        responses=_SETTING,
+    )(put)
+    router.delete(path, name=f"remove_{of.called}", description=of.removing, status_code=204, responses=FINDING)(remove)
+    return router
+
+
+async def keep(hub: Hub, stream: str, ended: tuple[Event, ...] = ()) -> None:
+    """Tell what a change has ended, and save it."""
+    hub.emit_ends(stream, *ended)
+    await hub.boards.save()
