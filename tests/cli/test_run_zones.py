@@ -71,7 +71,7 @@ def test_a_clip_is_counted(tmp_path: Path, form: str) -> None:
         ("other.toml", "[areas.a]\npoints = 1", "got areas; expected the tables"),
         ("flat.toml", "zones = 1", "zones: got '1'; expected tables by name"),
         ("few.toml", "[zones.a]\npoints = [[0, 0], [1, 1]]", "zones.a.points: got 2 points; expected 3 to 100"),
-        ("name.toml", "[zones.'a b']\npoints = [[0, 0], [1, 1], [0, 1]]", "name 'a b' of a zone or line"),
+        ("name.toml", "[zones.'a b']\npoints = [[0, 0], [1, 1], [0, 1]]", "name 'a b' of a zone, line or rule"),
         ("bytes.toml", "\udcff", "expected a TOML or JSON file"),
     ],
 )

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import re
 from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from sightline.core.errors import BadSetting
+from sightline.core.rule_words import sentence
 from sightline.core.rules import DAYS, Rule, parse_rule
+
+SENTENCES = json.loads((Path(__file__).parents[1] / "golden" / "sentences.json").read_text("utf-8"))
+"""Rules with their sentences; tests/web/panels/rules.test.js has them too."""
 
 
 @pytest.mark.parametrize(
@@ -84,3 +91,8 @@ def test_within_and_outside_are_opposites_and_hours_last_as_long_as_they_say(
     expected = since < (end - begin) % 1440 and (days is None or began in days)
     assert inside.counts_at(now.timestamp()) is expected
     assert outside.counts_at(now.timestamp()) is not expected
+
+
+@pytest.mark.parametrize(("rule", "said"), SENTENCES)
+def test_a_rule_reads_as_a_sentence(rule: dict[str, Any], said: str) -> None:
+    assert sentence(parse_rule(rule)) == said

@@ -166,7 +166,7 @@ async def test_counts_by_hour_and_day_and_reset(server: Running) -> None:
         ("PUT", "door/zones/new", {}, 422, "points: got {}; expected points [x, y]"),
         ("PUT", "door/lines/new", {"points": [[0, 0], [1, 1], [0, 1]]}, 422, "points: got 3 points; expected 2"),
         ("PUT", "door/lines/new", {"points": [[0, 0], [1, 1]], "to": 1}, 422, "to: got 1; expected one of the keys"),
-        ("PUT", "door/zones/a%20b", LEFT, 400, "name 'a b' of a zone or line: expected 1 to 64 letters"),
+        ("PUT", "door/zones/a%20b", LEFT, 400, "name 'a b' of a zone, line or rule: expected 1 to 64 letters"),
         ("PUT", "a%20b/zones/new", LEFT, 400, "stream name 'a b'"),
         ("DELETE", "door/zones/none", None, 404, "no zone named 'none' in stream 'door': expected drive"),
         ("DELETE", "door/lines/drive", None, 404, "no line named 'drive' in stream 'door': expected gate"),

@@ -132,7 +132,7 @@ EXPECTED = {
 def check_shape_name(name: str) -> str:
     """Return ``name`` if it can name a zone or a line; raise BadRequest otherwise."""
     if not SHAPE_NAME.fullmatch(name):
-        raise BadRequest(f"name {name[:80]!r} of a zone or line: expected 1 to 64 letters, digits, '_' or '-'")
+        raise BadRequest(f"name {name[:80]!r} of a zone, line or rule: expected 1 to 64 letters, digits, '_' or '-'")
     return name
 
 

@@ -33,6 +33,7 @@ from sightline.server.api import (
     openapi,
     predict,
     push,
+    rules,
     session,
     stats,
     streams,
@@ -130,7 +131,8 @@ def create_app(settings: Settings, *, load: LoadByKey | None = None) -> FastAPI:
         page=pages.error_page,
     )
     errors.add(app)
-    for part in (stats, streams, zones, events, cameras, models, session, client_inference, predict, push):
+    parts = (stats, streams, zones, rules, events, cameras, models, session, client_inference, predict, push)
+    for part in parts:
         app.include_router(part.router)
     pages.add(app)
     openapi.add(app, tokens=access.enabled)

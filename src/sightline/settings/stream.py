@@ -128,7 +128,7 @@ def bad_setting(problem: Mapping[str, Any]) -> BadSetting:
     key = str(where[0]) if where else ""
     expected = EXPECTED.get(key)
     if expected is None:
-        return BadSetting.of(key[:40], problem.get("input"), f"one of the keys {', '.join(EXPECTED)}")
+        return BadSetting.of(key[:40] or "body", problem.get("input"), f"one of the keys {', '.join(EXPECTED)}")
     return BadSetting.of(key, problem.get("input"), expected)
 
 

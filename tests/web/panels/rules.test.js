@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { test } from "node:test";
 
 import { fieldOf, toRule, toValues } from "../../../src/sightline/web/panels/rules/form-values.js";
@@ -7,6 +8,11 @@ import {
 } from "../../../src/sightline/web/panels/rules/words.js";
 
 const rule = (given) => ({ ...newRule(), ...given });
+
+test("a rule reads as the same sentence as on the server", () => {
+  const golden = JSON.parse(readFileSync(new URL("../../golden/sentences.json", import.meta.url), "utf8"));
+  for (const [given, said] of golden) assert.equal(sentence(rule({ for_s: 0, ...given })), said);
+});
 
 test("a rule reads as a sentence", () => {
   const of = (given) => sentence(rule({ cooldown_s: 0, actions: ["notify"], for_s: 0, ...given }));

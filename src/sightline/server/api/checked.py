@@ -28,7 +28,7 @@ class CheckedRoute(APIRoute):
                 return await handle(request)
             except RequestValidationError as e:
                 first = e.errors()[0]
-                if len(first["loc"]) > 1 and first["type"] != "json_invalid":
+                if first["loc"][0] == "body" and first["type"] not in ("json_invalid", "missing"):
                     raise self.told(first) from None
                 raise
 

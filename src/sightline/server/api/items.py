@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from fastapi import APIRouter, Request, Response
@@ -74,3 +74,10 @@ async def keep(hub: Hub, stream: str, ended: tuple[Event, ...] = ()) -> None:
     """Tell what a change has ended, and save it."""
     hub.emit_ends(stream, *ended)
     await hub.boards.save()
+
+
+def unknown_classes(hub: Hub, stream: str, classes: Sequence[str] | None) -> list[str]:
+    """Return those classes that a stream's model does not have; none while no model is there."""
+    live = hub.streams.get(stream)
+    model = (hub.worker if live is None else live.model.next_worker).model
+    return [] if model is None else [name for name in classes or () if name not in model.card.labels]

@@ -12,10 +12,10 @@ from pydantic import BaseModel, Field
 from sightline.analytics.zones.totals import InOut, Totals
 from sightline.core.errors import BadRequest
 from sightline.core.openapi import gives, refusals
-from sightline.core.zones import BaseShape, CrossingLine, Zone, bad_shape
+from sightline.core.zones import CrossingLine, Zone, bad_shape
 from sightline.media.codecs import encode_overlay
 from sightline.security.authorization import needs
-from sightline.server.api.items import FINDING, ItemKind, item_routes, keep
+from sightline.server.api.items import FINDING, ItemKind, item_routes, keep, unknown_classes
 from sightline.server.state import state_of
 from sightline.streams.boards import Boards
 from sightline.streams.hub import Hub
@@ -144,7 +144,7 @@ def _zone_report(hub: Hub, boards: Boards, name: str) -> ZoneReport:
         for class_name, one in totals.dwell.items()
     }
     zone, counts = board.zones[name], _counts(totals)
-    unknown = _unknown(hub, board.stream, zone)
+    unknown = unknown_classes(hub, board.stream, zone.classes)
     return ZoneReport(
         zone=zone, unknown_classes=unknown, now=counted.now, most=counted.most, dwell=dwell, counts=counts
     )
@@ -152,14 +152,8 @@ def _zone_report(hub: Hub, boards: Boards, name: str) -> ZoneReport:
 
 def _line_report(hub: Hub, boards: Boards, name: str) -> LineReport:
     line = boards.zones.lines[name]
-    unknown = _unknown(hub, boards.stream, line)
+    unknown = unknown_classes(hub, boards.stream, line.classes)
     return LineReport(line=line, unknown_classes=unknown, counts=_counts(boards.zones.totals("line", name)))
-
-
-def _unknown(hub: Hub, stream: str, shape: BaseShape) -> list[str]:
-    live = hub.streams.get(stream)
-    model = (hub.worker if live is None else live.model.next_worker).model
-    return [] if model is None else [name for name in shape.classes or () if name not in model.card.labels]
 
 
 def _counts(totals: Totals) -> ShapeCounts:
