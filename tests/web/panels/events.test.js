@@ -147,6 +147,22 @@ test("an answer to filters of before is not listed, and a failure is told and me
   assert.equal(feed.refused, null);
 });
 
+test("after a lost connection what lasted is looked at again, also far down", async () => {
+  const far = server([...Array.from({ length: 50 }, (_, n) => happening({ id: `e${n}`, ended_at: 1001 })),
+    happening({ id: "ended" }), happening({ id: "gone" }), happening({ id: "lasts" })]);
+  const answers = { ended: { body: happening({ id: "ended", ended_at: 1030, seconds: 30 }), refused: null },
+    gone: { body: null, refused: { status: 404 } }, lasts: { body: null, refused: { status: 0 } } };
+  const feed = new Feed(NONE, far.ask, async (id) => answers[id]);
+  await feed.begin();
+  await feed.older();
+  const changed = await feed.newest();
+  assert.deepEqual(ids(changed).sort(), ["ended", "gone"]);
+  assert.equal(feed.history.find("ended").seconds, 30);
+  assert.equal(inWords(feed.history.find("gone"), 9000), "Person in drive");
+  assert.equal(feed.history.find("lasts").ended_at, null, "nobody knows");
+  assert.equal(feed.history.waiting, 0);
+});
+
 test("older ones that could not be had can be asked for again", async () => {
   const far = server(Array.from({ length: 60 }, (_, n) => happening({ id: `e${n}` })));
   const feed = new Feed(NONE, far.ask);

@@ -1,6 +1,6 @@
 /** Asks for the happenings that a person wants to see: the newest, the older ones page by page, and those that come. */
 
-import { askEvents } from "../../wire/events.js";
+import { askEvent, askEvents } from "../../wire/events.js";
 import { matches, toQuery } from "./filters.js";
 import { History } from "./history.js";
 
@@ -10,6 +10,8 @@ import { History } from "./history.js";
  */
 
 const PAGE = 50;
+/** Happenings that are asked for one by one. */
+const MOST_ASKED = 20;
 
 export class Feed {
   history = new History();
@@ -25,11 +27,16 @@ export class Feed {
   /** Counts the lists that were begun, so that a late answer to an earlier one is told. */
   #turn = 0;
   #ask;
+  #askOne;
 
-  /** @param {import("./filters.js").Filters} filters @param {typeof askEvents} ask */
-  constructor(filters, ask = askEvents) {
+  /**
+   * @param {import("./filters.js").Filters} filters @param {typeof askEvents} ask for a list
+   * @param {typeof askEvent} askOne for one
+   */
+  constructor(filters, ask = askEvents, askOne = askEvent) {
     this.filters = filters;
     this.#ask = ask;
+    this.#askOne = askOne;
   }
 
   /** True if there are older ones. */
@@ -66,11 +73,22 @@ export class Feed {
     return this.history.addOlder(body.events);
   }
 
-  /** Look what has come since the list was asked for. Returns those on the page that have changed. */
+  /** Look what has come or ended since the list was asked for. Returns those on the page that have changed. */
   async newest() {
     const turn = this.#turn;
     const { body } = await this.#page(null);
-    return body && turn === this.#turn ? this.history.addNewest(body.events) : [];
+    if (!body || turn !== this.#turn) return [];
+    const listed = new Set(body.events.map((one) => one.id));
+    const lasting = this.history.shown.filter((one) => one.ended_at === null && !listed.has(one.id));
+    const asked = await Promise.all(lasting.slice(0, MOST_ASKED).map((one) => this.#lookAgain(one)));
+    return turn === this.#turn ? this.history.addNewest([...body.events, ...asked]) : [];
+  }
+
+  /** @param {Happening} one */
+  async #lookAgain(one) {
+    const { body, refused } = await this.#askOne(one.id);
+    if (refused?.status === 404) return { ...one, ended_at: Date.now() / 1000, seconds: 0, reason: "it is no longer kept" };
+    return body ?? one;
   }
 
   /**

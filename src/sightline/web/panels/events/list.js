@@ -91,10 +91,11 @@ export class EventList {
     next?.scrollIntoView({ block: "nearest" });
   }
 
-  /** @param {string} id "" for the first */
+  /** Go to a row, which is in sight then. @param {string} id "" for the first */
   focus(id) {
     const link = id ? this.#rows.get(id)?.link : this.#place.querySelector("a");
     link?.focus({ preventScroll: true });
+    if (id) link?.scrollIntoView({ block: "nearest" });
   }
 
   /** The first row that is in sight. @returns {Place | null} */
