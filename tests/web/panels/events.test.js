@@ -81,7 +81,7 @@ test("what comes waits until it is wanted, and what is on the page changes in pl
   assert.equal(history.take(message({ id: "x", at: 1010 }), () => false), null);
   assert.equal(history.waiting, 1);
   assert.deepEqual(ids(history.shown), ["b", "a"], "nothing moves");
-  const ended = history.take(message({ id: "a", phase: "end", at: 1009, seq: 70, seconds: 9, speed: [1, 0.5, 2] }), all);
+  const ended = history.take(message({ id: "a", phase: "end", at: 1009, seq: 70, seconds: 9, speed: [1, 0.5, 2], box: [9, 9, 9, 9] }), all);
   assert.deepEqual([ended.ended_at, ended.seconds, ended.end_seq, ended.box], [1009, 9, 70, [1, 2, 3, 4]]);
   assert.equal(history.take(message({ id: "a", phase: "end", at: 1010 }), all), null, "it ended already");
   assert.equal(history.take(message({ id: "c", phase: "end", at: 1012, seq: 71 }), all), null, "it is not on the page yet");

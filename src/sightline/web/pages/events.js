@@ -100,16 +100,16 @@ async function older() {
 /** @param {import("../wire/events.js").EventMessage} message */
 function take(message) {
   const one = feed.take(message);
-  if (one) changed(one);
+  if (one) changed(one, message.snapshot ? message.number : 0);
   learn([message]);
   if (!list.size) list.prepend(feed.history.reveal(), now()); // there is nothing that could move
   show();
 }
 
-/** @param {Happening} one that is on the page */
-function changed(one) {
-  list.update(one, now());
-  if (detail.id === one.id) showDetail(one);
+/** @param {Happening} one that is on the page @param {number} version of its picture, 0 for the one that is there */
+function changed(one, version = 0) {
+  list.update(one, now(), version);
+  if (detail.id === one.id) showDetail(one, version);
 }
 
 /** @param {import("../wire/socket.js").Phase} phase @param {number} at */
@@ -206,14 +206,12 @@ async function step(by) {
   showDetail(one);
 }
 
-/** @param {Happening} one */
-function showDetail(one) {
+/** @param {Happening} one @param {number} version of its picture, 0 for the one that is there */
+function showDetail(one, version = 0) {
   const { history: known } = feed;
-  detail.show(one, now(), {
-    mayDelete: may(session, "publish", one.stream),
-    newer: known.beside(one.id, -1) !== undefined,
-    older: known.beside(one.id, 1) !== undefined || feed.more,
-  });
+  const newer = known.beside(one.id, -1) !== undefined;
+  const older = known.beside(one.id, 1) !== undefined || feed.more;
+  detail.show(one, now(), { mayDelete: may(session, "publish", one.stream), newer, older }, version);
 }
 
 /** @param {Happening} one */

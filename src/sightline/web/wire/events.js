@@ -73,7 +73,8 @@ export function told(message, known) {
   const said = { class_name, zone, rule, direction, track, box, speed, reason, snapshot };
   const now = { ...before, ...Object.fromEntries(Object.entries(said).filter(([, value]) => value !== undefined)) };
   if (phase !== "end") return now;
-  return { ...now, ended_at: at, end_seq: seq, seconds: message.seconds ?? Math.max(0, at - before.started_at) };
+  const seconds = message.seconds ?? Math.max(0, at - before.started_at);
+  return { ...now, box: before.box ?? now.box, ended_at: at, end_seq: seq, seconds }; // the box stays the picture's
 }
 
 /**

@@ -19,7 +19,6 @@ export class Detail {
   #remove;
   /** @type {Happening | null} */
   #one = null;
-  #snapshot = "";
   #sure = false;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #unsure;
@@ -54,12 +53,13 @@ export class Detail {
   /**
    * @param {Happening} one @param {number} now
    * @param {{mayDelete: boolean, newer: boolean, older: boolean}} can
+   * @param {number} version of its picture, 0 for the one that is there
    */
-  show(one, now, { mayDelete, newer, older }) {
+  show(one, now, { mayDelete, newer, older }, version = 0) {
     if (one.id !== this.#one?.id || !this.#dialog.open) this.#begin(one);
     this.#one = one;
     this.tick(now);
-    this.#picture(one);
+    this.#picture(one, version);
     this.#facts(one);
     this.#delete.hidden = !mayDelete;
     byId("detail-newer", HTMLButtonElement).disabled = !newer;
@@ -83,7 +83,6 @@ export class Detail {
 
   /** @param {Happening} one */
   #begin(one) {
-    this.#snapshot = "";
     this.#image.removeAttribute("src");
     this.#image.hidden = true;
     this.#box.replaceChildren();
@@ -93,13 +92,12 @@ export class Detail {
     byId("detail-watch", HTMLAnchorElement).href = `/view/${one.stream}`;
   }
 
-  /** @param {Happening} one */
-  #picture({ id, snapshot }) {
-    if (!snapshot || snapshot === this.#snapshot) return;
-    this.#snapshot = snapshot;
-    this.#image.src = snapshot;
-    const save = byId("detail-save", HTMLAnchorElement);
-    Object.assign(save, { href: addressOf(id, "/picture.jpg"), download: `sightline-${id}.jpg` });
+  /** @param {Happening} one @param {number} version */
+  #picture({ id, snapshot }, version) {
+    if (!snapshot || (this.#image.src && !version)) return;
+    const address = addressOf(id, "/picture.jpg");
+    this.#image.src = version ? `${address}?n=${version}` : address;
+    Object.assign(byId("detail-save", HTMLAnchorElement), { href: address, download: `sightline-${id}.jpg` });
   }
 
   #loaded() {
@@ -136,7 +134,7 @@ export class Detail {
       Ended: moment ? "" : ended_at === null ? "It goes on" : exactly(ended_at),
       Lasted: moment ? "" : this.#lasted,
       Speed: speedInWords(one.speed),
-      "Why it ended": ended_at === null ? "" : reason,
+      [kind === "stream" ? "Why" : "Why it ended"]: reason,
       Frames: framesInWords(one),
       Box: box ? box.map(Math.round).join(", ") : "",
     };

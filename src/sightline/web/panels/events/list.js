@@ -56,9 +56,9 @@ export class EventList {
     }
   }
 
-  /** @param {Happening} one @param {number} now */
-  update(one, now) {
-    this.#rows.get(one.id)?.show(one, now);
+  /** @param {Happening} one @param {number} now @param {number} version of its picture, 0 for the one that is there */
+  update(one, now, version) {
+    this.#rows.get(one.id)?.show(one, now, version);
   }
 
   /** Leave one out; the focus goes to its neighbour. @param {string} id */

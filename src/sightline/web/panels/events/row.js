@@ -17,7 +17,6 @@ export class Row {
   #time = make("time");
   #clock = make("span");
   #now = make("span", { class: "pill", "data-kind": "good" }, "Now");
-  #snapshot = "";
   /** @type {Happening} */
   #one;
 
@@ -41,11 +40,11 @@ export class Row {
     return this.#one;
   }
 
-  /** @param {Happening} one @param {number} now */
-  show(one, now) {
+  /** @param {Happening} one @param {number} now @param {number} version of its picture, 0 for the one that is there */
+  show(one, now, version = 0) {
     this.#one = one;
     this.tell(now);
-    this.#picture(one.snapshot);
+    this.#picture(one, version);
   }
 
   /** Say how long ago it was, and for how long. @param {number} now */
@@ -57,16 +56,10 @@ export class Row {
     this.#now.hidden = !lasting;
   }
 
-  /** @param {string} snapshot which changes with a better picture */
-  #picture(snapshot) {
-    if (!snapshot || snapshot === this.#snapshot) return;
-    this.#snapshot = snapshot;
+  /** @param {Happening} one @param {number} version */
+  #picture({ id, snapshot }, version) {
+    if (!snapshot || (this.#image.src && !version)) return;
     this.#image.hidden = false; // a hidden one is never near enough to be loaded
-    this.#image.src = addressOf(this.#one.id, `/crop.jpg${query(snapshot)}`);
+    this.#image.src = addressOf(id, `/crop.jpg${version ? `?n=${version}` : ""}`);
   }
-}
-
-/** What follows the path of an address. @param {string} address */
-function query(address) {
-  return /\?.*$/.exec(address)?.[0] ?? "";
 }
