@@ -115,7 +115,7 @@ function idle() {
   return words("idle", "Off", "", {
     icon: "camera",
     title: "Your camera is off",
-    text: "Start it to see what the model sees. Pictures go to this Sightline server and nowhere else, and nobody keeps them.",
+    text: "Start it to see what the model sees. Pictures go to this Sightline server and nowhere else. It keeps only those of events.",
   });
 }
 
