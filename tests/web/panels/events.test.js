@@ -102,6 +102,17 @@ test("no happening is listed twice, whatever comes first", () => {
   assert.deepEqual(ids(history.shown), ["d", "c", "b", "a", "z"]);
 });
 
+test("an answer of before the end does not bring it back to life", () => {
+  const history = new History();
+  history.addOlder([happening({ id: "a" })]);
+  history.take(message({ id: "a", phase: "end", at: 1009 }), () => true);
+  assert.deepEqual(history.addNewest([happening({ id: "a" })]), []);
+  assert.equal(history.note(happening({ id: "a" })).ended_at, 1009);
+  assert.equal(history.note(happening({ id: "a", ended_at: 1009, box: [0, 0, 5, 5] })).box[2], 5);
+  assert.equal(history.note(happening({ id: "other" })).id, "other");
+  assert.equal(history.find("other"), undefined, "it is on no list");
+});
+
 test("what was deleted here does not come back, and what waits has a bound", () => {
   const history = new History();
   history.addOlder([happening({ id: "b" }), happening({ id: "a" })]);

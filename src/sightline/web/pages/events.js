@@ -78,9 +78,8 @@ async function begin() {
     if (!place) window.scrollTo({ top: 0, behavior: "instant" });
   }
   show();
-  const id = new URLSearchParams(location.search).get("event");
-  if (id && detail.id !== id) await openFromAddress(id);
-  else if (!id) detail.hide();
+  if (!openId()) detail.hide();
+  else if (detail.id !== openId()) await present(openId());
   void older();
 }
 
@@ -106,10 +105,12 @@ function take(message) {
   show();
 }
 
-/** @param {Happening} one that is on the page @param {number} version of its picture, 0 for the one that is there */
+/**
+ * @param {Happening} one that is on the page, or open @param {number} version of its picture, 0 for the one that is there
+ */
 function changed(one, version = 0) {
   list.update(one, now(), version);
-  if (detail.id === one.id) showDetail(one, version);
+  if (openId() === one.id) showDetail(one, version);
 }
 
 /** @param {import("../wire/socket.js").Phase} phase @param {number} at */
@@ -155,36 +156,45 @@ async function filterBy(filters) {
 /** The browser went back or forward. */
 async function comeBack() {
   const filters = readFilters(location.search);
-  const id = new URLSearchParams(location.search).get("event") ?? "";
   if (toSearch(filters) !== toSearch(feed.filters)) {
     feed.filters = filters;
     form.show(filters);
     return begin();
   }
-  if (id) return openFromAddress(id);
+  if (openId()) return present(openId());
   const closed = returnTo || detail.id;
   returnTo = "";
   detail.hide();
   if (closed) list.focus(closed);
 }
 
-/** @param {string} id */
-async function openFromAddress(id) {
+/**
+ * Show what is known of an event, and what the server knows by now: messages do not tell the box of its last picture.
+ *
+ * @param {string} id
+ */
+async function present(id) {
   const known = feed.history.find(id);
-  const { body: one, refused } = known ? { body: known, refused: null } : await askEvent(id);
-  if (one) return showDetail(one);
+  if (known) showDetail(known);
+  const { body, refused } = await askEvent(id);
+  if (id !== openId()) return; // the person has gone on
+  if (body) return changed(feed.history.note(body));
+  if (known && refused.status !== 404) return;
   detail.hide();
   history.replaceState(kept(), "", `/events${toSearch(feed.filters)}`);
-  if (refused?.status === 404) notice("That event is no longer kept.");
+  if (refused.status === 404) notice("That event is no longer kept.");
+}
+
+/** Id of the event that the address names; "" for none. */
+function openId() {
+  return new URLSearchParams(location.search).get("event") ?? "";
 }
 
 /** @param {string} id */
 function open(id) {
-  const one = feed.history.find(id);
-  if (!one) return;
   keep();
   history.pushState({ ...kept(), opened: true }, "", `/events${toSearch(feed.filters, id)}`);
-  showDetail(one);
+  void present(id);
 }
 
 function close() {
@@ -203,7 +213,7 @@ async function step(by) {
   if (!one) return;
   history.replaceState(kept(), "", `/events${toSearch(feed.filters, one.id)}`);
   list.focus(one.id);
-  showDetail(one);
+  void present(one.id);
 }
 
 /** @param {Happening} one @param {number} version of its picture, 0 for the one that is there */

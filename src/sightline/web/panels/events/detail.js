@@ -61,6 +61,7 @@ export class Detail {
     this.tick(now);
     this.#picture(one, version);
     this.#facts(one);
+    this.#mark();
     this.#delete.hidden = !mayDelete;
     byId("detail-newer", HTMLButtonElement).disabled = !newer;
     byId("detail-older", HTMLButtonElement).disabled = !older;
@@ -106,8 +107,13 @@ export class Detail {
     this.#image.alt = byId("detail-title", HTMLElement).textContent ?? "";
     setText(byId("detail-none", HTMLElement), "");
     byId("detail-save", HTMLElement).hidden = false;
-    const box = this.#one?.box;
     this.#box.setAttribute("viewBox", `0 0 ${width} ${height}`);
+    this.#mark();
+  }
+
+  /** Draw the object's box on the picture. */
+  #mark() {
+    const box = this.#image.hidden ? null : this.#one?.box;
     this.#box.replaceChildren(...(box ? [rectangle(box), rectangle(box)] : [])); // the wider one is its edge
   }
 

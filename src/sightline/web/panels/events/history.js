@@ -67,11 +67,24 @@ export class History {
     for (const one of [...list].reverse()) {
       const before = this.#known.get(one.id);
       if (before) {
-        this.#known.set(one.id, one);
-        if (this.#shown.includes(one.id) && JSON.stringify(before) !== JSON.stringify(one)) changed.push(one);
+        const now = this.note(one);
+        if (this.#shown.includes(one.id) && JSON.stringify(before) !== JSON.stringify(now)) changed.push(now);
       } else if (!this.#deleted.has(one.id)) this.#wait(one);
     }
     return changed;
+  }
+
+  /**
+   * Note one as the server had it. Returns it as it is known: its end may have been told meanwhile.
+   *
+   * @param {Happening} one
+   */
+  note(one) {
+    const before = this.#known.get(one.id);
+    if (!before) return one;
+    if (before.ended_at !== null && one.ended_at === null) return before;
+    this.#known.set(one.id, one);
+    return one;
   }
 
   /**

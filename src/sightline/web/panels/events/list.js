@@ -76,9 +76,9 @@ export class EventList {
     this.#place.replaceChildren();
   }
 
-  /** Let the times go on: of those that last each time, of all now and then. @param {number} now @param {boolean} all */
+  /** Let the times go on: of what lasts or is told in seconds, or of all. @param {number} now @param {boolean} all */
   tick(now, all) {
-    for (const row of this.#rows.values()) if (all || isLasting(row.one)) row.tell(now);
+    for (const row of this.#rows.values()) if (all || isLasting(row.one) || now - row.one.started_at < 90) row.tell(now);
   }
 
   /** Go up or down by the keyboard. @param {number} by */
