@@ -26,6 +26,8 @@ PACKED = frozenset({".js", ".mjs", ".css", ".svg", ".webmanifest", ".wasm"})
 STORED = ".gz"
 """Ending, after their own, of files that lie here compressed already: see packaging/npm/vendor.py."""
 LARGE = 1 << 20
+SERVICE_WORKER = "notify/service-worker.js"
+"""It has a say in all pages, which a browser allows by a header alone. Its address must not change."""
 VERSION = re.compile(r"[0-9a-f]{12}")
 COMMENT = re.compile(r"^[ \t]*/\*\*(?:[^*]|\*(?!/))*\*/[ \t]*$", re.M)
 IMPORT = re.compile(r"""^(?:import|export)\b[^;]*?\bfrom\s*"(\.[^"]+)"|^import\s*"(\.[^"]+)\"""", re.M)
@@ -77,6 +79,8 @@ class Assets(StaticFiles):
             path = rest
         response = await self._packed(path, scope) or await super().get_response(path, scope)
         response.headers.update(FOREVER if first == version() else ALWAYS_ASK)
+        if path == SERVICE_WORKER:
+            response.headers["Service-Worker-Allowed"] = "/"
         return response
 
     async def _packed(self, path: str, scope: Scope) -> Response | None:

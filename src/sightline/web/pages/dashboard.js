@@ -6,6 +6,7 @@ import { plural } from "../lib/format.js";
 import { Card, standing } from "../panels/cards.js";
 import { setUpInviting } from "../panels/invite.js";
 import { setUpNaming } from "../panels/name.js";
+import { setUpNotify } from "../panels/notify.js";
 import { byId } from "../panels/page.js";
 import { setUpShell } from "../panels/shell.js";
 import { Thumbnails } from "../panels/thumbnails.js";
@@ -34,6 +35,7 @@ const newCamera = byId("new-camera", HTMLButtonElement);
 newCamera.addEventListener("click", () => startCamera());
 byId("first-camera", HTMLButtonElement).addEventListener("click", () => startCamera());
 void suitRights();
+void setUpNotify("");
 void run();
 
 /** Offer only what this browser may do. */

@@ -9,6 +9,7 @@ import { lost } from "../panels/cards.js";
 import { setUpFullscreen } from "../panels/fullscreen.js";
 import { setUpLooks } from "../panels/looks.js";
 import { setUpModel } from "../panels/model-panel.js";
+import { setUpNotify } from "../panels/notify.js";
 import { ObjectList } from "../panels/objects.js";
 import { Figures, byId } from "../panels/page.js";
 import { setUpRules } from "../panels/rules-panel.js";
@@ -121,6 +122,7 @@ setUpLink(stream);
 setUpLooks(viewer.painter);
 setUpFullscreen();
 setUpRules(stream);
+void setUpNotify(stream);
 setText(byId("stream", HTMLElement), stream);
 document.title = `${stream} · Viewer · Sightline`;
 const knowModel = setUpModel(stream, viewer.painter, () => viewer.status.phase === "open", (stats) => {

@@ -1,0 +1,82 @@
+/** This browser's subscription with its push service, and the server's knowledge of it. */
+
+import { remember, remembered } from "../lib/storage.js";
+
+const KEY = "push";
+const GIVE_UP_MS = 10_000;
+
+/**
+ * @typedef {{endpoint: string, toJSON: () => {keys?: Record<string, string>}, unsubscribe: () => Promise<boolean>,
+ *   options?: {applicationServerKey: ArrayBuffer | null}}} Subscribed
+ * @typedef {{getSubscription: () => Promise<Subscribed | null>,
+ *   subscribe: (options: {userVisibleOnly: boolean, applicationServerKey: Uint8Array<ArrayBuffer>}) => Promise<Subscribed>}} Manager
+ */
+
+/**
+ * Have this device notified by Web Push of these streams, also when no page is open. Returns "" if it is, else why not.
+ *
+ * @param {Manager | undefined} manager of the service worker's registration @param {string[]} streams
+ */
+export async function subscribe(manager, streams) {
+  if (!manager) return "this browser has no Web Push";
+  const { key, reason } = await ask();
+  if (!key) return reason;
+  try {
+    const subscribed = await subscribedWith(manager, fromBase64Url(key));
+    const { keys } = subscribed.toJSON();
+    const wanted = { endpoint: subscribed.endpoint, keys: { p256dh: keys?.["p256dh"], auth: keys?.["auth"] }, streams };
+    const answer = await send("/api/push/devices", "POST", wanted);
+    const said = await answer.json();
+    if (!answer.ok) return said.error?.message ?? `the server refused (${answer.status})`;
+    remember(KEY, said.id);
+    return "";
+  } catch {
+    return "the browser's push service can't be reached";
+  }
+}
+
+/** Notify this device by Web Push no longer. @param {Manager | undefined} manager */
+export async function unsubscribe(manager) {
+  const id = remembered(KEY, "");
+  remember(KEY, "");
+  await (await manager?.getSubscription())?.unsubscribe().catch(() => false);
+  if (id) await send(`/api/push/devices/${id}`, "DELETE").catch(() => null);
+}
+
+/** The server's key, or why it sends no Web Push. @returns {Promise<{key: string | null, reason: string}>} */
+async function ask() {
+  try {
+    const answer = await send("/api/push", "GET");
+    if (answer.ok) return await answer.json();
+  } catch {
+    // It does not answer: it is asked again when the page is opened the next time.
+  }
+  return { key: null, reason: "the server does not say" };
+}
+
+/** @param {string} path @param {string} method @param {object} [body] */
+function send(path, method, body) {
+  const headers = body && { "Content-Type": "application/json" };
+  const signal = AbortSignal.timeout(GIVE_UP_MS);
+  return fetch(path, { method, cache: "no-store", signal, ...(body && { headers, body: JSON.stringify(body) }) });
+}
+
+/** The subscription for this server's key: one for another key is of no use. @param {Manager} manager @param {Uint8Array<ArrayBuffer>} key */
+async function subscribedWith(manager, key) {
+  const before = await manager.getSubscription();
+  const known = before?.options?.applicationServerKey;
+  if (before && known && isSame(new Uint8Array(known), key)) return before;
+  await before?.unsubscribe();
+  return manager.subscribe({ userVisibleOnly: true, applicationServerKey: key });
+}
+
+/** @param {Uint8Array} one @param {Uint8Array} other */
+function isSame(one, other) {
+  return one.length === other.length && one.every((byte, i) => byte === other[i]);
+}
+
+/** @param {string} text */
+export function fromBase64Url(text) {
+  const letters = atob(text.replaceAll("-", "+").replaceAll("_", "/"));
+  return Uint8Array.from(letters, (letter) => letter.charCodeAt(0));
+}

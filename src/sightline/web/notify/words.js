@@ -1,0 +1,45 @@
+/** A rule's event as a notification, the same from a page and from Web Push. Pure, so that each can be tested. */
+
+/**
+ * @typedef {{id: string, stream: string, kind: string, at: number, rule?: string, class_name?: string, zone?: string,
+ *   direction?: string, snapshot?: string, number?: number, phase?: string, actions?: string[]}} Alert an event, as
+ *   `/ws` tells it and Web Push brings it; what is empty may be left out
+ */
+
+/** True for what people are to be told. @param {Alert} event */
+export function isAlert({ phase, actions }) {
+  return phase === "start" && Boolean(actions?.includes("notify"));
+}
+
+/** @param {Alert} event */
+export function titleOf({ rule, stream }) {
+  return rule || stream;
+}
+
+/** What was seen, where and when. @param {Alert} event @param {string} [locale] @param {string} [timeZone] */
+export function bodyOf(event, locale, timeZone) {
+  const time = new Date(event.at * 1000).toLocaleTimeString(locale, { timeStyle: "medium", timeZone });
+  return [seen(event), event.rule ? event.stream : "", time].filter(Boolean).join(" · ");
+}
+
+/** @param {Alert} event */
+function seen({ class_name = "", zone = "", direction = "" }) {
+  if (direction) return `${class_name || "something"} over ${zone || "the line"}, ${direction}`;
+  if (!zone) return class_name;
+  return `${class_name || "something"} in ${zone}`;
+}
+
+/** Address of the page that shows it. @param {Alert} event */
+export function pageOf({ id }) {
+  return `/events?event=${encodeURIComponent(id)}`;
+}
+
+/** Address of the picture of what was seen, cut out; "" where there is none. @param {Alert} event */
+export function pictureOf({ snapshot = "" }) {
+  return snapshot.replace(/\/picture\.jpg$/, "/crop.jpg");
+}
+
+/** True if a page that is in front of somebody shows the event anyway. @param {Alert} event @param {string} path */
+export function showsIt({ stream }, path) {
+  return path === "/events" || path === `/view/${stream}`;
+}
