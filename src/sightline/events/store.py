@@ -89,8 +89,8 @@ class EventStore:
     def write(self, entries: Sequence[Entry]) -> list[Event]:
         """Store events, all or none, and return those that are to be told: without a number where they are not stored.
 
-        Left out are a second start or end, and what comes after the end. What no table can hold is only told. Raises
-        sqlite3.Error.
+        Left out are a second start or end, an end without a start, and what comes after the end. An update without a
+        start is a message and no happening. What no table can hold is only told. Raises sqlite3.Error.
         """
         told = []
         self._writer.execute("BEGIN IMMEDIATE")
@@ -129,8 +129,10 @@ class EventStore:
         return self._writer.execute(sql, (*columns, _encode(record), *picture)).rowcount == 1
 
     def _go_on(self, event: Event, shot: EventPicture | None) -> bool:
-        row = self._writer.execute("SELECT body FROM events WHERE id = ? AND ended IS NULL", (event.id,)).fetchone()
-        if row is None:
+        row = self._writer.execute("SELECT body, ended FROM events WHERE id = ?", (event.id,)).fetchone()
+        if row is None:  # a stage may tell of what neither begins nor ends
+            return event.phase == "update"
+        if row[1] is not None:
             return False
         known = _decode_record(row[0])
         told = {key: getattr(event, key) for key in ("class_name", "direction", "track", "snapshot")}
