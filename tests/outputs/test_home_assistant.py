@@ -26,7 +26,8 @@ from support.home_assistant import Listener, check_device, listening
 from support.ids import install_ids
 from support.receivers import broker
 from support.rtsp import free_port
-from support.serving import Running, peer, picture, serving
+from support.seeing import see
+from support.serving import Running, peer, serving
 from support.streams import Recorder, make_hub, until
 
 CONFIG = "homeassistant/device/sightline/door/config"
@@ -52,16 +53,6 @@ async def served(folder: Path, port: int, toml: str = TOML) -> AsyncGenerator[Ru
     env = install_ids(folder / "site")
     async with serving("--model", "nano", "--engine", "onnx", env=env, cwd=folder, data=folder / "data") as server:
         yield server
-
-
-async def see(camera: Any, seq: int, x: float) -> None:
-    """Send a picture in which the camera's own page has found a person there."""
-    row = {"class_id": 0, "confidence": 0.9, "xyxy": [320 * x - 8, 100, 320 * x + 8, 160]}
-    results = {"model": "nano", "backend": "wasm", "threads": 1, "processing_time_ms": 3, "detections": [row]}
-    meta = {"type": "frame_metadata", "timestamp": 1e6 + seq * 100, "frameNumber": seq}
-    await camera.ws.send(json.dumps(meta | {"width": 320, "height": 180, "results": results}))
-    await camera.ws.send(picture(seq))
-    await camera.next("result")
 
 
 async def test_a_stream_is_a_device_with_states_events_and_commands(tmp_path: Path) -> None:
@@ -112,6 +103,7 @@ async def the_states(ha: Listener) -> None:
     assert "nano" in parts["model"]["options"]
     await ha.until(lambda: ha.kept.get(parts["picture"]["topic"], b"").startswith(b"\xff\xd8"))
     await ha.until(lambda: len(ha.of("sightline/door/event")) == 3)
+    await ha.until(lambda: ha.kept.get(parts["event.picture"]["image_topic"], b"").startswith(b"\xff\xd8"))
     happened = ha.of("sightline/door/event")
     assert [(one["event_type"], one["zone"]) for one in happened] == [
         ("zone_start", "drive"),

@@ -53,9 +53,9 @@ class Hook:
 
 
 @asynccontextmanager
-async def hook(answer: Callable[[int], int | None]) -> AsyncGenerator[Hook]:
+async def hook(answer: Callable[[int], int | None], port: int = 0) -> AsyncGenerator[Hook]:
     found = Hook(answer)
-    server = await asyncio.start_server(found.visit, "127.0.0.1", 0)
+    server = await asyncio.start_server(found.visit, "127.0.0.1", port)
     port = server.sockets[0].getsockname()[1]
     found.url = f"http://127.0.0.1:{port}/hook/secret-path"
     try:

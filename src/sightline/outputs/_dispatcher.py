@@ -9,13 +9,16 @@ from contextlib import AsyncExitStack
 from typing import Any, Literal, cast
 
 import msgspec
+from msgspec import structs
 
 from sightline.core.backoff import Backoff
 from sightline.core.errors import FAULTS, SightlineError, SinkError, StreamEnded, cancelled, told
 from sightline.core.events import Event
+from sightline.core.fence import Fence
 from sightline.core.mailbox import Mailbox
 from sightline.core.types import FrameResult
-from sightline.outputs.base import Item, Output, Resident, What, is_alert, wants
+from sightline.events.journal import Journal
+from sightline.outputs.base import Item, NobodyThere, Output, Resident, What, is_alert, wants
 from sightline.streams.hub import Hub
 from sightline.streams.publisher import Subscription
 from sightline.wire.lines import as_json
@@ -28,6 +31,8 @@ FIRST_S = 0.5
 """Seconds before the second try. The wait doubles before each further one."""
 MOST_S = 30.0
 """Longest wait between two tries, in seconds."""
+MOST_PICTURES = 50
+"""Pictures in one batch, at most about 100 KB each."""
 LAST_S = 2.0
 """Time in seconds for an output to send the items it has taken when the server stops."""
 
@@ -37,17 +42,27 @@ _encoder = msgspec.json.Encoder()
 class Dispatcher:
     """Sends the results or events of one stream, or of all streams, to an output."""
 
-    def __init__(self, output: Output, stream: str, what: Sequence[What] = ("results",), kind: str = "") -> None:
-        """``kind``: name of the output's plugin, by which rules name whom they tell."""
+    def __init__(
+        self, output: Output, stream: str, what: Sequence[What] = ("results",), kind: str = "", cursor: str = ""
+    ) -> None:
+        """``kind``: name of the output's plugin, by which rules name whom they tell.
+
+        ``cursor``: name under which it is kept up to which event the output was served, so that it misses none while
+        the server is away; empty for an output that begins with what happens now.
+        """
         self.output = output
         self.stream = stream
         self._kind = kind
+        self._cursor = cursor
+        self._journal: Journal | None = None
+        self._url = ""
         self.sent = 0
         self.failing: str | None = None
         """Reason why nothing can be sent at the moment; None if there is none."""
         self.what = what
         self.resident: Resident | None = cast("Resident", output) if hasattr(output, "run") else None
         """What the output does besides, if anything."""
+        self._fence = Fence(log)
         self._given_up = 0
         self._taken: list[Item] = []
         self._results: Subscription | None = None
@@ -61,12 +76,17 @@ class Dispatcher:
     @property
     def lost(self) -> int:
         """Number of items that were not sent, because too many waited or they were given up."""
-        return self._given_up + sum(mailbox.dropped for mailbox in self._mailboxes)
+        return self._given_up + self._lost_in_mailboxes()
 
     @property
     def waiting(self) -> int:
         """Number of items that are not sent yet."""
         return len(self._taken) + sum(len(mailbox) for mailbox in self._mailboxes)
+
+    def _lost_in_mailboxes(self, *, over: bool = False) -> int:
+        """Count what was dropped, and where it is ``over`` what waits and is not in the journal."""
+        waiting = [box for box in self._mailboxes if over and (box is not self._events or self._journal is None)]
+        return sum(mailbox.dropped for mailbox in self._mailboxes) + sum(map(len, waiting))
 
     @property
     def _mailboxes(self) -> list[Mailbox[Any]]:
@@ -75,6 +95,9 @@ class Dispatcher:
 
     async def run(self, hub: Hub) -> None:
         """Send items until the server stops."""
+        self._journal = hub.journal if self._cursor else None
+        self._url = (hub.settings.public_url or "").rstrip("/")
+        self._taken = [item for item in self._taken if not self._is_kept(item)]  # those come again
         try:
             async with AsyncExitStack() as stack:
                 await self._subscribe(hub, stack)
@@ -88,7 +111,7 @@ class Dispatcher:
                 self.failing = told(e)
             raise
         finally:  # whoever begins anew counts on
-            self._given_up += sum(mailbox.dropped + len(mailbox) for mailbox in self._mailboxes)
+            self._given_up += self._lost_in_mailboxes(over=True)
             self._results = self._events = None
 
     async def _subscribe(self, hub: Hub, stack: AsyncExitStack) -> None:
@@ -103,13 +126,33 @@ class Dispatcher:
             self._results = await stack.enter_async_context(results)
         if "events" in self.what or "alerts" in self.what:
             own = "events" not in self.what  # rules themselves see to it that their streams are inferred
-            self._events = await stack.enter_async_context(hub.subscribe_events(name, backlog=BACKLOG, own=own))
+            after = None if self._journal is None else await self._served(self._journal)
+            events = hub.subscribe_events(name, backlog=BACKLOG, own=own, after=after)
+            self._events = await stack.enter_async_context(events)
+
+    async def _served(self, journal: Journal) -> int:
+        """Return the number of the last event that the output was served. One that is new begins with what comes."""
+        number = await journal.cursor(self._cursor)
+        if number is None:
+            number = journal.newest
+            await self._keep(number)
+        return number
+
+    async def _keep(self, number: int) -> None:
+        """Keep up to which event the output was served. Where that fails, some are sent again after a restart."""
+        if self._journal is not None:
+            with self._fence.around(f"cursor of {self.output.name}"):
+                await self._journal.keep_cursor(self._cursor, number)
+
+    def _is_kept(self, item: Item) -> bool:
+        return self._journal is not None and item.number > 0
 
     async def _finish(self) -> None:
         try:
             async with asyncio.timeout(LAST_S):
                 await self._send()
         except TimeoutError:
+            self._taken = [item for item in self._taken if not self._is_kept(item)]  # they go out after the next start
             self._give_up("the server stops")
 
     async def _gather(self) -> None:
@@ -131,7 +174,8 @@ class Dispatcher:
         if self._events is not None and len(self._events):
             event = await self._events.get()
             if wants(event, self.what, self._kind):
-                self._add("events", event.stream, lambda: _encoder.encode(event), event)
+                outside = structs.replace(event, snapshot=event.snapshot and self._url + event.snapshot)
+                self._add("events", event.stream, lambda: _encoder.encode(outside), outside)
         elif self._results is not None:
             result = await self._results.mailbox.get()
             if isinstance(result, FrameResult):
@@ -156,6 +200,23 @@ class Dispatcher:
             self._fail(f"one of {what} can't be encoded: {told(e)}")
 
     async def _send(self) -> None:
+        """Send what was taken, or give it up. Either way the output was served up to there."""
+        number = max((item.number for item in self._taken), default=0)
+        await self._add_pictures()
+        await self._try()
+        if number:
+            await self._keep(number)
+
+    async def _add_pictures(self) -> None:
+        if self._journal is None or not getattr(self.output, "pictures", False):
+            return
+        for place, item in enumerate(self._taken[:MOST_PICTURES]):
+            if item.event is not None and item.event.snapshot:
+                with self._fence.around("pictures"):
+                    picture = await self._journal.picture(item.event.id, crop=True)
+                    self._taken[place] = item._replace(picture=picture)
+
+    async def _try(self) -> None:
         backoff = Backoff(FIRST_S, MOST_S)
         while self._taken:
             try:
@@ -163,8 +224,7 @@ class Dispatcher:
             except (OSError, SightlineError) as e:
                 reason = str(e) or type(e).__name__
                 wait = backoff.wait_s()
-                retries = self.output.retries
-                if isinstance(e, SinkError) or (retries is not None and backoff.tries > retries):
+                if isinstance(e, SinkError) or self._has_tried(backoff.tries, e):
                     self._give_up(reason)
                     return
                 self._fail(reason)
@@ -182,6 +242,12 @@ class Dispatcher:
                 if self.failing is not None:
                     log.info("output %s works again; %d were lost", self.output.name, self.lost)
                 self.failing = None
+
+    def _has_tried(self, tries: int, error: Exception) -> bool:
+        """Return True if there were as many tries as the output has. What is in the journal waits for who is away."""
+        if self.output.retries is None or (isinstance(error, NobodyThere) and all(map(self._is_kept, self._taken))):
+            return False
+        return tries > self.output.retries
 
     def _fail(self, reason: str) -> None:
         if self.failing is None:

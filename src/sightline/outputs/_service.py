@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
@@ -23,7 +24,7 @@ if TYPE_CHECKING:  # ``doctor`` checks outputs and must not need the hub's impor
 
 log = logging.getLogger(__name__)
 
-GOODBYE_S = 1.0
+GOODBYE_S = 2.0
 """Maximum time in seconds for what an output does besides sending to end by itself."""
 CLOSE_S = 0.5
 """Maximum time in seconds for an output to release its resources."""
@@ -66,12 +67,14 @@ async def dispatchers(
     """Send to the outputs until the block ends. After ``hub.close`` each has LAST_S for the items it has taken."""
     from sightline.outputs._dispatcher import Dispatcher
 
-    found = [
-        Dispatcher(
-            registry.load("outputs", settings.kind).open(settings), settings.stream, settings.what, settings.kind
-        )
-        for settings in check_outputs(tables)
-    ]
+    found: list[Dispatcher] = []
+    names: Counter[str] = Counter()
+    for given in check_outputs(tables):
+        output = registry.load("outputs", given.kind).open(given)
+        cursor = f"output {output.name} {given.stream} {' '.join(given.what)}"
+        names[cursor] += 1  # an address is not told whole, so two may have the same name
+        named = f"{cursor} {names[cursor]}"
+        found.append(Dispatcher(output, given.stream, given.what, given.kind, named))
     residents = [
         hub.supervisor.start(f"output {one.output.name}: more", partial(one.resident.run, hub, drawing))
         for one in found

@@ -46,6 +46,13 @@ class Item(NamedTuple):
     """One JSON object, without a line break."""
     event: Event | None = None
     """The event, where it is one."""
+    picture: bytes | None = None
+    """JPEG of the object concerned, cut out, for an output with ``pictures``; None where there is none."""
+
+    @property
+    def number(self) -> int:
+        """An event's place in the stored order; 0 for what is not stored."""
+        return 0 if self.event is None else self.event.number
 
 
 def wants(event: Event, what: Sequence[What], kind: str) -> bool:
@@ -61,6 +68,10 @@ def wants(event: Event, what: Sequence[What], kind: str) -> bool:
 def is_alert(event: Event) -> bool:
     """Return True if a rule is fulfilled with this event. Nothing may hold it up."""
     return event.rule != "" and event.phase == "start"
+
+
+class NobodyThere(OSError):
+    """Nobody is there: nothing was sent. What is stored waits for another try, however many there were."""
 
 
 class Resident(Protocol):
@@ -80,7 +91,7 @@ class Resident(Protocol):
 
 
 class Output(Protocol):
-    """A destination of results and events."""
+    """A destination of results and events. One with an attribute ``pictures`` that is true gets them with events."""
 
     name: str
     """Name for people. It holds no password and no secret."""

@@ -3,31 +3,42 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import hashlib
 import hmac
+import re
 import urllib.error
 import urllib.request
 from collections.abc import Sequence
 from concurrent.futures import Future
 from http import HTTPStatus
 from http.client import HTTPException
+from socket import gaierror
 from threading import Thread
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
+import msgspec
+from msgspec.structs import replace
 from pydantic import Field, SecretStr
 
 from sightline.core.errors import ConfigError, SinkError
 from sightline.core.version import __version__
-from sightline.outputs.base import Item, OutputSettings, What
+from sightline.outputs.base import Item, NobodyThere, OutputSettings, What
 from sightline.sources.base import shown
 
 AGAIN = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS}
 """Statuses below 500 after which another try may help."""
+AWAY = {errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EHOSTDOWN}
+"""Errors of connections in which nothing was sent."""
 
 
 class WebhookSettings(OutputSettings):
-    """POST of batches as JSON: ``{"results": [...], "events": [...]}``, each list only if it has items."""
+    """POST of batches as JSON: ``{"results": [...], "events": [...]}``, each list only if it has items.
+
+    ``picture``: how events bring their pictures. ``url``: as the field ``snapshot``, the address of the picture.
+    ``multipart``: a form in place of JSON, with the JSON as ``json`` and each picture as a file ``picture``.
+    """
 
     kind: Literal["webhook"]
     what: tuple[What, ...] = Field(("events",), min_length=1)
@@ -41,7 +52,8 @@ class WebhookSettings(OutputSettings):
     """Seconds for which results and events are gathered. Alerts are not held up."""
     timeout_s: float = Field(10, gt=0, le=120)
     retries: int = Field(5, ge=0, le=20)
-    """Number of retries before a batch is given up."""
+    """Number of retries before a batch is given up. Events wait for as long as nobody answers at the address."""
+    picture: Literal["url", "multipart", "none"] = "url"
 
 
 Settings = WebhookSettings
@@ -73,6 +85,8 @@ class WebhookOutput:
         self.batch = settings.batch
         self.every_s = settings.every_s
         self.retries: int | None = settings.retries
+        self.pictures = settings.picture == "multipart"
+        self._picture = settings.picture
         self._secret = None if settings.secret is None else settings.secret.get_secret_value().encode()
         self._timeout_s = settings.timeout_s
         # Proxies are not taken from the environment, which only settings/ may read.
@@ -80,26 +94,35 @@ class WebhookOutput:
 
     async def send(self, batch: Sequence[Item]) -> None:
         """POST the items. Raises OSError if another try may help, SinkError if the other side refuses them."""
-        body = body_of(batch)
+        body, kind = form_of(batch) if self.pictures else (body_of(self._shown(batch)), "application/json")
         answered: Future[None] = Future()
         answered.set_running_or_notify_cancel()
         # Python would wait for a pool's threads at exit, and so the server's end for a web server that hangs.
-        Thread(target=self._answer, args=(body, answered), name="output-webhook", daemon=True).start()
+        Thread(target=self._answer, args=(body, kind, answered), name="output-webhook", daemon=True).start()
         await asyncio.wrap_future(answered)
 
     async def close(self) -> None:
         """Do nothing, as nothing stays open between requests."""
 
-    def _answer(self, body: bytes, answered: Future[None]) -> None:
+    def _shown(self, batch: Sequence[Item]) -> Sequence[Item]:
+        """Return the items without their pictures' addresses, where nobody wants them."""
+        if self._picture == "url":
+            return batch
+        return [
+            item if item.event is None else item._replace(body=msgspec.json.encode(replace(item.event, snapshot="")))
+            for item in batch
+        ]
+
+    def _answer(self, body: bytes, kind: str, answered: Future[None]) -> None:
         try:
-            self._post(body)
+            self._post(body, kind)
         except Exception as e:  # noqa: BLE001 - raised in ``send``
             answered.set_exception(e)
         else:
             answered.set_result(None)
 
-    def _post(self, body: bytes) -> None:
-        headers = {"Content-Type": "application/json", "User-Agent": f"sightline/{__version__}"}
+    def _post(self, body: bytes, kind: str) -> None:
+        headers = {"Content-Type": kind, "User-Agent": f"sightline/{__version__}"}
         if self._secret is not None:
             headers["Sightline-Signature"] = f"sha256={hmac.new(self._secret, body, hashlib.sha256).hexdigest()}"
         request = urllib.request.Request(self._url, body, headers, method="POST")
@@ -113,7 +136,8 @@ class WebhookOutput:
                 raise OSError(told) from None
             raise SinkError(told) from None
         except urllib.error.URLError as e:
-            raise OSError(str(e.reason)) from None
+            away = isinstance(e.reason, OSError) and (isinstance(e.reason, gaierror) or e.reason.errno in AWAY)
+            raise (NobodyThere if away else OSError)(str(e.reason)) from None
         except HTTPException as e:
             raise OSError(f"the answer is no HTTP ({type(e).__name__})") from None
 
@@ -126,3 +150,22 @@ def body_of(batch: Sequence[Item]) -> bytes:
         if items:
             lists.append(b'"%s":[%s]' % (what.encode(), b",".join(items)))
     return b"{" + b",".join(lists) + b"}"
+
+
+def form_of(batch: Sequence[Item]) -> tuple[bytes, str]:
+    """A request's body as ``multipart/form-data``, and its type: ``json``, then a file ``picture`` for each picture.
+
+    The same items make the same bytes, so that a further try is signed as the first was.
+    """
+    parts = [(b'name="json"', b"application/json", body_of(batch))]
+    for item in batch:
+        if item.event is not None and item.picture is not None:
+            name = re.sub(r"[^A-Za-z0-9_-]", "_", item.event.id)[:100]
+            parts.append((b'name="picture"; filename="%s.jpg"' % name.encode(), b"image/jpeg", item.picture))
+    boundary = hashlib.sha256(b"".join(data for *_, data in parts)).hexdigest()[:48].encode()
+    heads = [
+        b"--%s\r\nContent-Disposition: form-data; %s\r\nContent-Type: %s\r\n\r\n" % (boundary, name, kind)
+        for name, kind, _ in parts
+    ]
+    body = b"".join(head + data + b"\r\n" for head, (*_, data) in zip(heads, parts, strict=True))
+    return body + b"--%s--\r\n" % boundary, f"multipart/form-data; boundary={boundary.decode()}"

@@ -144,6 +144,7 @@ class _Maker:
         view = self._view
         yield self._sensor("live", "binary", "Camera live", _on(view.live), device_class="connectivity", **self._always)
         yield Entity("picture", {"platform": "camera", "name": "Picture", "topic": self._topic("picture")})
+        yield Entity("event.picture", self._image() | self._always)
         yield Entity("event", self._event("event", "Events", EVENT_TYPES) | self._always)
         if view.rules:
             yield Entity("alert", self._event("alert", "Alerts", view.rules) | self._always)
@@ -196,6 +197,10 @@ class _Maker:
     def _settable(self, ident: str, platform: str, name: str, state: str, **more: Any) -> Entity:
         topics = {"state_topic": self._topic(ident), "command_topic": self._names.command(self._view.name, ident)}
         return Entity(ident, {"platform": platform, "name": name, **topics, **more}, state)
+
+    def _image(self) -> dict[str, Any]:
+        topic = self._topic("event.picture")
+        return {"platform": "image", "name": "Last event", "image_topic": topic, "content_type": "image/jpeg"}
 
     def _event(self, ident: str, name: str, types: Iterable[str]) -> dict[str, Any]:
         return {"platform": "event", "name": name, "state_topic": self._topic(ident), "event_types": list(types)}

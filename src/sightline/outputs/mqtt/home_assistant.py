@@ -38,6 +38,8 @@ TICK_S = 0.5
 """Time between two looks at what has changed. So often at most is a state sent."""
 PICTURE_S = 10.0
 """Time between two pictures of a stream."""
+EVENT_PICTURE_S = 1.0
+"""Least time between two pictures of a stream's events."""
 MODELS_S = 60.0
 """Time between two looks at which models can be chosen."""
 GONE_S = 60.0
@@ -48,7 +50,7 @@ BACKLOG = 256
 """Events, and messages of the broker, that may wait. The oldest are dropped."""
 STALE_S = 30.0
 """Time without a connection after which it is not told what happened meanwhile."""
-GOODBYE_S = 1.0
+GOODBYE_S = 1.5
 WAIT_S = 10.0
 """Time for the broker to take a message."""
 
@@ -71,30 +73,29 @@ class HomeAssistant:
         self._settings, self._connect, self._hub, self._drawing = settings, connect, hub, drawing
         self._views = Views(hub)
         self._models_at = self._again_at = -MODELS_S
-        self._lost_at = time.monotonic()
+        self._lost_at = -STALE_S
+        self._number: int | None = None
+        """Number of the last event that was told."""
         self._client: aiomqtt.Client | None = None
         self._fence = Fence(log)
         self._forget()
 
     async def run(self) -> None:
-        """Connect, and again after each loss, until cancelled."""
+        """Connect, and again after each loss, until cancelled or the hub is closed."""
         backoff = Backoff(0.5, 30.0, jitter=0.2)
-        async with self._hub.subscribe_events(self._name, backlog=BACKLOG) as mailbox:
-            while True:
-                began = time.monotonic()
-                try:
-                    await self._serve(mailbox)
-                except FAULTS as e:  # a broker may send what no library expects
-                    if cancelled(e):
-                        raise
-                    if self._hub.stopping is not None:
-                        return
-                    if self.trouble is None:
-                        log.warning("home assistant at %s: %s; it is tried again", self._settings.host, told(e))
-                    self.trouble = told(e)
-                if time.monotonic() - began > 60:
-                    backoff.reset()
-                await asyncio.sleep(backoff.wait_s())
+        while self._hub.stopping is None:
+            try:
+                await self._serve()
+            except FAULTS as e:  # a broker may send what no library expects
+                if cancelled(e):
+                    raise
+                if self.trouble is None and self._hub.stopping is None:
+                    backoff.reset()  # it worked until now
+                    log.warning("home assistant at %s: %s; it is tried again", self._settings.host, told(e))
+                self.trouble = told(e)
+            again_at = time.monotonic() + backoff.wait_s()
+            while self._hub.stopping is None and time.monotonic() < again_at:  # noqa: ASYNC110 - nobody tells
+                await asyncio.sleep(0.1)
 
     @property
     def _name(self) -> str | None:
@@ -107,16 +108,22 @@ class HomeAssistant:
         """The last payload of each topic that is retained."""
         self._pictures: dict[str, tuple[float, int]] = {}
         """When each stream's picture was sent, and its number."""
+        self._event_pictures: dict[str, float] = {}
         self._absent: dict[str, float] = {}
         """Since when there is no such stream."""
         self._ask_again = False
 
-    async def _serve(self, mailbox: Mailbox[Event]) -> None:
+    async def _serve(self) -> None:
         """Serve over one connection until it ends."""
         import aiomqtt
 
         will = aiomqtt.Will(self.names.availability, b"offline", qos=1, retain=True)
-        async with self._connect(will) as client:
+        # What happened long ago would be taken for news.
+        after = self._number if time.monotonic() - self._lost_at < STALE_S else None
+        async with (
+            self._connect(will) as client,
+            self._hub.subscribe_events(self._name, backlog=BACKLOG, after=after) as mailbox,
+        ):
             self._forget()
             self._client = client
             try:
@@ -164,8 +171,8 @@ class HomeAssistant:
             await ready.wait()
         for stream in self._kept.devices:
             self._views.recall(stream, self._kept.names_of(stream))
-        await self._send(self.names.availability, b"online")
         self.trouble = None
+        await self._send(self.names.availability, b"online")
         log.info("home assistant is told by the broker at %s", self._settings.host)
         while True:
             await self._look_at_models()
@@ -234,13 +241,13 @@ class HomeAssistant:
     async def _tell_events(self, ready: asyncio.Event, mailbox: Mailbox[Event]) -> None:
         """Tell what happens. Home Assistant takes no event that is retained."""
         await ready.wait()
-        if time.monotonic() - self._lost_at > STALE_S:
-            while len(mailbox):  # of long ago: Home Assistant would take them for news
-                mailbox.take()
         while True:
             event = await mailbox.get()
-            if event.phase != "update" and wants(event, ("events",), "mqtt"):
-                await self._tell_event(event)
+            self._number = event.number or self._number
+            if wants(event, ("events",), "mqtt"):
+                if event.phase != "update":
+                    await self._tell_event(event)
+                await self._tell_event_picture(event)
 
     async def _tell_event(self, event: Event) -> None:
         body = msgspec.to_builtins(event)
@@ -251,6 +258,18 @@ class HomeAssistant:
             kind = f"{event.kind}_{event.phase}"
             told = msgspec.json.encode(body | {"event_type": kind if kind in EVENT_TYPES else "other"})
             await self._publish(self.names.topic(event.stream, "event"), told)
+
+    async def _tell_event_picture(self, event: Event) -> None:
+        """Send the picture of the newest event."""
+        journal, sent_at = self._hub.journal, self._event_pictures.get(event.stream, -EVENT_PICTURE_S)
+        if not event.snapshot or journal is None or time.monotonic() - sent_at < EVENT_PICTURE_S:
+            return
+        self._event_pictures[event.stream] = time.monotonic()
+        picture = None
+        with self._fence.around("pictures of events", "home assistant: "):
+            picture = await journal.picture(event.id, crop=True)
+        if picture is not None:
+            await self._publish(self.names.topic(event.stream, "event.picture"), picture, retain=True)
 
     async def _send(self, topic: str, payload: bytes) -> None:
         """Publish what the broker is to keep, where it has something else. An empty payload takes it away."""
