@@ -39,6 +39,12 @@ stages = ["ids"]
 points = [[0.4, 0.0], [0.6, 0.0], [0.6, 1.0], [0.4, 1.0]]
 [streams.door.lines.gate]
 points = [[0.5, 1.0], [0.5, 0.0]]
+[streams.door.rules.night]
+zone = "drive"
+classes = ["person"]
+actions = ["mqtt"]
+[streams.door.rules.quiet]
+actions = ["notify"]
 [[outputs]]
 kind = "mqtt"
 host = "127.0.0.1"
@@ -92,6 +98,8 @@ async def the_states(ha: Listener) -> None:
         "occupancy": "ON",
         "detection": "ON",
         "model": "nano",
+        "rule.night": "ON",
+        "rule.quiet": "ON",
         "line.gate.in": "1",
         "line.gate.out": "0",
         "zone.drive.occupancy": "ON",
@@ -111,6 +119,9 @@ async def the_states(ha: Listener) -> None:
         ("line_end", "gate"),
     ]
     assert {one["event_type"] for one in happened} <= set(parts["event"]["event_types"])
+    (alert,) = ha.of("sightline/door/alert")
+    assert (alert["event_type"], alert["class_name"], alert["zone"]) == ("night", "person", "drive")
+    assert parts["alert"]["event_types"] == ["night", "quiet"]
 
 
 async def the_commands(ha: Listener, server: Running) -> None:
@@ -121,13 +132,24 @@ async def the_commands(ha: Listener, server: Running) -> None:
     await ha.until_state("sightline/door/detection", "ON")
     await ha.say("sightline/door/model/set", "motion")
     await ha.until_state("sightline/door/model", "motion")
+    await ha.say("sightline/door/rule/night/set", "OFF")
+    await ha.until_state("sightline/door/rule/night", "OFF")
+    rules = (await server.get("/api/streams/door/rules"))["rules"]
+    assert (rules["night"]["rule"]["enabled"], rules["quiet"]["rule"]["enabled"]) == (False, True)
     bad: list[tuple[str, str | bytes]] = [
         ("door/detection", "off"),
         ("door/detection", "x" * 9999),
         ("door/model", "\x00\n"),
         ("door/model", ""),
     ]
-    bad += [("nobody/detection", "ON"), ("door/rule/../x", "ON"), ("$x/detection", "ON"), ("door/detection", b"\xff")]
+    bad += [
+        ("door/rule/none", "ON"),
+        ("door/rule/night", "on"),
+        ("nobody/detection", "ON"),
+        ("door/rule/../x", "ON"),
+        ("$x/detection", "ON"),
+        ("door/detection", b"\xff"),
+    ]
     for topic, payload in bad:
         await ha.say(f"sightline/{topic}/set", payload)
     await ha.say("sightline/door/detection/set", "OFF", retain=True)  # obeyed now, and never again

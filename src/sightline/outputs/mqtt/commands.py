@@ -63,8 +63,16 @@ class Commands:
             case ["model"]:
                 self._hub.find(stream)
                 self._later(f"{stream}/model", partial(self._choose, stream, told))
+            case ["rule", name]:
+                self._enable(stream, name, _is_on(told))
             case _:
-                raise BadRequest("no such command: expected detection or model")
+                raise BadRequest("no such command: expected detection, model or rule")
+
+    def _enable(self, stream: str, name: str, on: bool) -> None:
+        rule = self._hub.boards.find(stream, "rules", name).rules.rules[name]
+        ended = self._hub.boards.put(stream, "rules", name, rule.model_copy(update={"enabled": on}))
+        self._hub.emit_ends(stream, *ended)
+        self._later(f"{stream}/rule", self._hub.boards.save)
 
     def _later(self, what: str, work: Callable[[], Awaitable[None]]) -> None:
         self._pending += 1

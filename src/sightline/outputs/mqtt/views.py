@@ -35,7 +35,7 @@ class Views:
         self._boards: dict[str, Boards] = {}
 
     def streams(self) -> list[str]:
-        """Return the streams that are live, and those that somebody minds: in the settings, or with zones or lines."""
+        """Return the streams that are live, in the settings, or have zones, lines or rules."""
         hub = self._hub
         live = [name for name, stream in hub.streams.items() if stream.publisher is not None]
         return list(dict.fromkeys((*hub.settings.streams, *hub.settings.sources, *hub.boards.streams, *live)))
@@ -58,7 +58,8 @@ class Views:
 
     def of(self, name: str) -> StreamView:
         """Return how a stream stands."""
-        stream, board = self._hub.streams.get(name), self._boards.setdefault(name, self._hub.boards.of(name)).zones
+        stream, boards = self._hub.streams.get(name), self._boards.setdefault(name, self._hub.boards.of(name))
+        board = boards.zones
         live = stream is not None and stream.publisher is not None and stream.paused is None
         counts = _counts(stream.meters.last_result) if stream is not None and live and stream.detect else {}
         counted = board.counted()
@@ -74,6 +75,7 @@ class Views:
             classes=tuple(self._seen.get((name, ""), ())),
             zones={one: self._zone(name, one, board.zones[one], zone) for one, zone in counted.zones.items()},
             lines=_lines(counted),
+            rules={one: rule.enabled for one, rule in boards.rules.rules.items()},
             model=self._hub.model_switch.at_the_start(name).model if stream is None else self._model(stream),
             models=self.models,
         )
