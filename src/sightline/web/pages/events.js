@@ -11,6 +11,7 @@ import { keepPlace, kept } from "../panels/events/place.js";
 import { showWhere } from "../panels/events/where.js";
 import { newInWords } from "../panels/events/words.js";
 import { notice } from "../panels/notice.js";
+import { setUpNotify } from "../panels/notify.js";
 import { byId } from "../panels/page.js";
 import { setUpShell } from "../panels/shell.js";
 import { askApi, askEvent, deleteEvent, followEvents } from "../wire/events.js";
@@ -46,6 +47,7 @@ let returnTo = "";
 
 async function run() {
   setUpShell();
+  void setUpNotify("");
   form.show(feed.filters);
   setUpKeys({ move: (by) => (detail.id ? step(by) : list.move(by)), find: () => form.focus(), fresh: () => void reveal() });
   byId("no-filters", HTMLButtonElement).addEventListener("click", () => form.clear());
