@@ -79,6 +79,9 @@ class Assets(StaticFiles):
             path = rest
         response = await self._packed(path, scope) or await super().get_response(path, scope)
         response.headers.update(FOREVER if first == version() else ALWAYS_ASK)
+        if first == version():
+            for name in ("etag", "last-modified"):  # nobody asks again whether it has changed
+                del response.headers[name]
         if path == SERVICE_WORKER:
             response.headers["Service-Worker-Allowed"] = "/"
         return response
