@@ -20,6 +20,7 @@ from sightline.media.pictures import read_picture
 PICTURE = np.full((64, 48, 3), 127, np.uint8)
 JPEG = cv2.imencode(".jpg", PICTURE)[1].tobytes()
 PNG = cv2.imencode(".png", PICTURE)[1].tobytes()
+WEBP = cv2.imencode(".webp", PICTURE)[1].tobytes()
 
 
 def claiming(width: int, height: int) -> bytes:
@@ -35,9 +36,44 @@ def claiming_chunk(length: int) -> bytes:
     return PNG[:33] + struct.pack(">I", length) + b"tEXt" + b"x" * 50
 
 
+def webp(*chunks: tuple[bytes, bytes]) -> bytes:
+    """A WebP of these chunks."""
+    body = b"WEBP" + b"".join(
+        kind + struct.pack("<I", len(data)) + data + b"\0" * (len(data) % 2) for kind, data in chunks
+    )
+    return b"RIFF" + struct.pack("<I", len(body)) + body
+
+
+def lossless(width: int, height: int, more: bytes = bytes(60)) -> tuple[bytes, bytes]:
+    """The chunk of a lossless WebP that says that it is so large."""
+    return b"VP8L", b"\x2f" + struct.pack("<I", (width - 1) | (height - 1) << 14) + more
+
+
+def lossy(width: int, height: int) -> tuple[bytes, bytes]:
+    """The chunk of a WebP that says that it is so large."""
+    return b"VP8 ", b"\x10\x02\0\x9d\x01\x2a" + struct.pack("<HH", width, height) + bytes(60)
+
+
+def canvas(width: int, height: int, flags: int = 0) -> tuple[bytes, bytes]:
+    """The chunk in which a WebP says how large it is altogether."""
+    return b"VP8X", struct.pack("<I", flags) + (width - 1).to_bytes(3, "little") + (height - 1).to_bytes(3, "little")
+
+
 @pytest.mark.parametrize(
     ("data", "why"),
     [
+        (webp(lossless(16384, 16384)), "16384x16384 pixels in .* bytes: expected more data"),
+        (webp(lossless(16384, 16384, bytes(8000))), "16384x16384 pixels in .* bytes: expected more data"),
+        (webp(lossy(16383, 16383)), "16383x16383 pixels in .* bytes: expected more data"),
+        (webp(canvas(16000, 16000), lossless(16000, 16000)), "16000x16000 pixels in .* bytes: expected more data"),
+        (webp(canvas(1 << 24, 1 << 24), lossy(64, 64)), "281474976710656 pixels: expected at most"),
+        (webp(canvas(64, 64), lossless(16384, 16384)), "can't be read as a picture"),
+        (
+            webp(canvas(64, 64, 2), (b"ANMF", bytes(16) + b"".join(lossless(16384, 16384)))),
+            "can't be read as a picture",
+        ),
+        (webp((b"JUNK", bytes(20)), lossless(16384, 16384)), "WebP that begins with b'JUNK'"),
+        (b"RIFF\xff\xff\xff\xffWEBP", "WebP that begins with b''"),
         (claiming(30000, 30000), "30000x30000 = 900000000 pixels: expected at most"),
         (claiming_chunk(0xFFFFFFF0), "PNG cut off: a chunk of 4294967280 bytes"),
         (PNG[:16] + struct.pack(">II", 100_000, 100_000) + PNG[24:], "10000000000 pixels"),
@@ -98,7 +134,14 @@ def test_pngs_and_webps_are_turned_as_jpegs_are(orientation: int, tmp_path: Path
     )
 
 
-@given(st.binary(max_size=60), st.sampled_from([JPEG, PNG]), st.integers(0, 80))
+def test_a_picture_of_one_colour_is_read_however_few_bytes_it_has(tmp_path: Path) -> None:
+    flat = np.full((3000, 4000, 3), (40, 90, 200), np.uint8)
+    (tmp_path / "a.webp").write_bytes(cv2.imencode(".webp", flat, [cv2.IMWRITE_WEBP_QUALITY, 101])[1].tobytes())
+    assert (tmp_path / "a.webp").stat().st_size < 1000
+    assert read_picture(tmp_path / "a.webp").shape == flat.shape
+
+
+@given(st.binary(max_size=60), st.sampled_from([JPEG, PNG, WEBP]), st.integers(0, 80))
 def test_any_bytes_are_a_picture_or_a_reasoned_error(noise: bytes, start: bytes, at: int) -> None:
     with tempfile.NamedTemporaryFile() as file:
         file.write(start[:at] + noise + start[at + len(noise) :])

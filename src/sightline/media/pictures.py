@@ -17,6 +17,8 @@ MAX_PIXELS = 1 << 28
 """Most pixels of a picture file: width times height. The largest phone cameras have 200 million."""
 DENSEST = 1 << 14
 """Pixels of a PNG or GIF for each of its bytes, at most: deflate makes 1,032 bytes of one, each of 8 pixels."""
+DENSEST_WEBP = 1 << 15
+"""Pixels of a WebP for each of its bytes, at most: libwebp itself writes up to 25,000, for one colour without loss."""
 PNG = b"\x89PNG\r\n\x1a\n"
 
 
@@ -91,8 +93,8 @@ def _png_chunks(data: bytes, max_pixels: int) -> Iterator[tuple[bytes, bytes]]:
 
 
 def _webp_chunks(data: bytes, max_pixels: int) -> Iterator[tuple[bytes, bytes]]:
-    """Kind and beginning of each chunk. Raises TooLarge."""
-    _check_size(*_webp_size(data), max_pixels)
+    """Kind and beginning of each chunk. Raises TooLarge or BadImage for what would cost OpenCV too much."""
+    _check_size(*_webp_size(data), max_pixels, len(data), DENSEST_WEBP)
     at = 12
     while at + 8 <= len(data):
         length = int.from_bytes(data[at + 4 : at + 8], "little")
@@ -101,19 +103,21 @@ def _webp_chunks(data: bytes, max_pixels: int) -> Iterator[tuple[bytes, bytes]]:
 
 
 def _webp_size(data: bytes) -> tuple[int, int]:
-    """Width and height from a WebP's header; of an animation, those of its canvas."""
+    """Width and height from a WebP's header; of an animation, those of its canvas. Raises BadImage."""
     kind, numbers = data[12:16], data[20:30].ljust(10, b"\0")
     if kind == b"VP8X":
         return int.from_bytes(numbers[4:7], "little") + 1, int.from_bytes(numbers[7:10], "little") + 1
     if kind == b"VP8L":
         bits = int.from_bytes(numbers[1:5], "little")
         return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
+    if kind != b"VP8 ":
+        raise BadImage(f"WebP that begins with {kind!r}: expected VP8, VP8L or VP8X")
     return int.from_bytes(numbers[6:8], "little") & 0x3FFF, int.from_bytes(numbers[8:10], "little") & 0x3FFF
 
 
-def _check_size(width: int, height: int, max_pixels: int, size: int | None = None) -> None:
+def _check_size(width: int, height: int, max_pixels: int, size: int, densest: int = DENSEST) -> None:
     """Raise TooLarge, or BadImage for more pixels than a file of that size can have."""
     if width * height > max_pixels:
         raise TooLarge(f"picture of {width}x{height} = {width * height} pixels: expected at most {max_pixels}")
-    if size is not None and width * height > max(codecs.SMALL, DENSEST * size):
+    if width * height > max(codecs.SMALL, densest * size):
         raise BadImage(f"picture of {width}x{height} pixels in {size} bytes: expected more data")
