@@ -1,0 +1,250 @@
+"""The events page in real Chromium: what happens appears with its picture, and nobody loses the place."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import pytest_asyncio
+from playwright.async_api import Browser, BrowserContext, Page, expect
+
+from sightline.core.events import Event
+from sightline.events.store import EventStore
+from support.browsing import SLOW_MS, browsing, listen_for_errors
+from support.serving import Peer, Running, peer, picture, serving
+
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
+
+DRIVE = {"points": [[0.4, 0.0], [0.6, 0.0], [0.6, 1.0], [0.4, 1.0]]}
+STEP = 0.02
+"""How far one walks in a tenth of a second, of the picture's width."""
+GATE = {"points": [[0.5, 1.0], [0.5, 0.0]]}
+PAST = 130
+"""Happenings of the stream ``yard`` that are there from the start."""
+FIRST_ROW = """() => {
+  const [id, top] = [...document.querySelectorAll(".event-link")]
+    .map((a) => [a.dataset.event, Math.round(a.getBoundingClientRect().top)])
+    .find(([, top]) => top > 100);
+  return { id, top };
+}"""
+"""The first row that is whole in sight, and where it is."""
+
+
+class Walker:
+    """A camera whose own page sees one person, now."""
+
+    def __init__(self, camera: Peer) -> None:
+        self._camera = camera
+        self._seq = 0
+        self._at = time.time() * 1000 - 60_000
+
+    async def walk(self, begin: float, end: float) -> None:
+        """Send a frame for each step from one place to another, a tenth of a second apart."""
+        for x in np.linspace(begin, end, 2 + int(abs(end - begin) / STEP)):
+            await self._show(float(x))
+            await asyncio.sleep(0.02)  # what comes too soon is dropped
+
+    async def _show(self, x: float) -> None:
+        self._seq += 1
+        self._at += 100
+        row = {"class_id": 0, "confidence": 0.9, "xyxy": [320 * x - 8, 100, 320 * x + 8, 160]}
+        results = {"model": "nano", "backend": "wasm", "threads": 1, "processing_time_ms": 3, "detections": [row]}
+        meta = {"type": "frame_metadata", "timestamp": self._at, "frameNumber": self._seq}
+        await self._camera.ws.send(json.dumps(meta | {"width": 320, "height": 180, "results": results}))
+        await self._camera.ws.send(picture(self._seq))
+        await self._camera.next("result", "dropped")
+
+
+def remember(folder: Path) -> None:
+    """Store what happened in the yard, a minute apart, the newest an hour ago."""
+    store = EventStore(folder)
+    events = []
+    for n in range(PAST):
+        at = time.time() - 3600 - 60 * (PAST - n)
+        kind, class_name = ("zone", "person") if n % 3 else ("line", "car")
+        about = {"kind": kind, "class_name": class_name, "zone": "lawn" if n % 3 else "gate"}
+        way = {} if n % 3 else {"direction": "in"}
+        one: dict[str, Any] = {"id": f"past{n}", "stream": "yard", **about, **way}
+        events.append(Event(phase="start", at=at, seq=n, number=2 * n + 1, **one))
+        events.append(Event(phase="end", at=at + n % 3, seq=n + 5, number=2 * n + 2, seconds=n % 3, **one))
+    store.write([(event, None) for event in events])
+    store.close()
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Running]:
+    folder = tmp_path_factory.mktemp("events")
+    remember(folder / "events")
+    async with serving("--model", "nano", "--engine", "onnx", data=folder) as running:
+        assert (await running.http.put("/api/streams/door/zones/drive", json=DRIVE)).status_code == 200
+        assert (await running.http.put("/api/streams/door/lines/gate", json=GATE)).status_code == 200
+        yield running
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def browser() -> AsyncIterator[Browser]:
+    async with browsing() as running:
+        yield running
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def context(browser: Browser) -> AsyncIterator[BrowserContext]:
+    made = await browser.new_context(viewport={"width": 1280, "height": 800})
+    made.set_default_timeout(SLOW_MS)
+    yield made
+    await made.close()
+
+
+async def opened(context: BrowserContext, url: str) -> Page:
+    page = await context.new_page()
+    await page.goto(url)
+    await expect(page.locator("#pill")).to_have_text("Live")
+    return page
+
+
+async def rows(page: Page, least: int) -> None:
+    await page.wait_for_function("n => document.querySelectorAll('.event').length >= n", arg=least)
+
+
+async def test_what_happens_appears_and_moves_nothing(server: Running, context: BrowserContext) -> None:
+    page = await opened(context, f"{server.url}/events?stream=door")
+    errors = listen_for_errors(page)
+    await expect(page.locator("#nothing")).to_be_visible()
+    async with peer(f"{server.ws}/ws/camera/door") as camera:
+        walker = Walker(camera)
+        await walker.walk(0.2, 0.46)
+        visit = page.locator(".event").filter(has_text="Person in drive")
+        await expect(visit).to_have_attribute("data-lasting", "true")
+        await expect(visit.locator(".pill")).to_be_visible()
+        await page.wait_for_function("() => document.querySelector('.crop img')?.naturalWidth > 0")
+        before = await page.evaluate(FIRST_ROW)
+        await walker.walk(0.47, 0.56)
+        fresh = page.locator("#show-fresh")
+        await expect(fresh).to_have_text("1 new")
+        assert await page.title() == "(1) Events · Sightline"
+        assert await page.evaluate(FIRST_ROW) == before
+        await fresh.click()
+        await expect(page.locator(".event-what").first).to_have_text("Person crossed gate, in")
+        await expect(fresh).to_be_hidden()
+        await walker.walk(0.57, 0.8)
+        await expect(visit.locator(".event-what")).to_have_text(re.compile(r"Person in drive for 1\.\d s"))
+        await expect(visit.locator(".pill")).to_be_hidden()
+    await visit.locator("a").click()
+    await page.wait_for_function("() => document.querySelector('#detail-picture').naturalWidth === 320")
+    assert await page.locator("#detail-box").get_attribute("viewBox") == "0 0 320 180"
+    await expect(page.locator("#detail-facts")).to_contain_text("drive")
+    await expect(page.locator("#detail-watch")).to_have_attribute("href", "/view/door")
+    async with page.expect_download() as download:
+        await page.locator("#detail-json").click()
+    saved = json.loads((await (await download.value).path()).read_text())
+    assert saved == await server.get(f"/api/events/{saved['id']}")
+    assert errors == []
+
+
+async def test_back_leads_to_the_same_place(server: Running, context: BrowserContext) -> None:
+    page = await opened(context, f"{server.url}/events?stream=yard")
+    await rows(page, 50)
+    await page.evaluate("scrollTo(0, document.body.scrollHeight)")
+    await rows(page, 100)
+    await page.evaluate("scrollTo(0, 6000)")
+    before = await page.evaluate(FIRST_ROW)
+    await page.wait_for_function("() => history.state?.place")
+    await page.locator(f"[data-event={before['id']}]").click()
+    await expect(page).to_have_url(f"{server.url}/events?stream=yard&event={before['id']}")
+    await page.locator("#detail-watch").click()
+    await page.wait_for_url("**/view/yard")
+    await page.go_back()
+    await expect(page.locator("#detail")).to_be_visible()
+    await page.wait_for_function(f"before => (({FIRST_ROW})()).id === before.id", arg=before)
+    assert await page.evaluate(FIRST_ROW) == before
+    await page.go_back()
+    await expect(page.locator("#detail")).to_be_hidden()
+    assert await page.evaluate(FIRST_ROW) == before
+    await page.reload()
+    await rows(page, 100)
+    await page.wait_for_function(f"before => (({FIRST_ROW})()).top === before.top", arg=before)
+    assert await page.evaluate(FIRST_ROW) == before
+    await page.evaluate("scrollTo(0, document.body.scrollHeight)")
+    await rows(page, PAST)
+    await page.evaluate("scrollTo(0, document.body.scrollHeight)")
+    await expect(page.locator("#foot-words")).to_have_text("Those are all with these filters.")
+    ids = await page.locator(".event").evaluate_all("all => all.map((one) => one.dataset.id)")
+    assert ids == [f"past{n}" for n in reversed(range(PAST))]
+
+
+async def test_filters_are_in_the_address(server: Running, context: BrowserContext) -> None:
+    page = await opened(context, f"{server.url}/events?stream=yard")
+    await rows(page, 50)
+    await page.locator("#filter-kind").select_option("line")
+    await expect(page).to_have_url(f"{server.url}/events?stream=yard&kind=line")
+    await rows(page, 40)
+    assert set(await page.locator(".event-what").all_inner_texts()) == {"Car crossed gate, in"}
+    await page.locator("#filter-class").fill("person")
+    await page.locator("#filter-class").press("Enter")
+    await expect(page.locator("#nothing")).to_be_visible()
+    await page.locator("#filter-last").select_option("3600")
+    await expect(page.locator("#any-time")).to_be_visible()
+    await page.go_back()
+    await page.go_back()
+    await rows(page, 40)
+    await expect(page.locator("#filter-class")).to_have_value("")
+    await page.locator("#filters-clear").click()
+    await expect(page).to_have_url(f"{server.url}/events")
+    await page.goto(f"{server.url}/events?stream=yard&class=car&zone=gate&last=604800")
+    await rows(page, 40)
+    await expect(page.locator("#filter-last")).to_have_value("604800")
+    await page.goto(f"{server.url}/events?stream=yard&kind=loiter")
+    await page.locator("#no-filters").click()
+    await rows(page, 50)
+
+
+async def test_keys_lead_through_the_list(server: Running, context: BrowserContext) -> None:
+    page = await opened(context, f"{server.url}/events?stream=yard")
+    await rows(page, 50)
+    for key in ("j", "ArrowDown", "j", "k"):
+        await page.keyboard.press(key)
+    await expect(page.locator(f"[data-event=past{PAST - 2}]")).to_be_focused()
+    await page.keyboard.press("Enter")
+    await expect(page.locator("#detail")).to_be_visible()
+    await page.keyboard.press("j")
+    await expect(page).to_have_url(f"{server.url}/events?stream=yard&event=past{PAST - 3}")
+    await page.keyboard.press("Escape")
+    await expect(page.locator("#detail")).to_be_hidden()
+    await expect(page.locator(f"[data-event=past{PAST - 3}]")).to_be_focused()
+    await page.keyboard.press("/")
+    await expect(page.locator("#filter-stream")).to_be_focused()
+
+
+async def test_an_event_is_deleted_for_good_at_the_second_press(server: Running, context: BrowserContext) -> None:
+    page = await opened(context, f"{server.url}/events?stream=yard&event=past5")
+    await expect(page.locator("#detail-title")).to_have_text("Person in lawn for 2 s")
+    delete = page.locator("#detail-delete")
+    await delete.click()
+    await expect(delete).to_have_text("Delete for good")
+    assert (await server.http.get("/api/events/past5")).status_code == 200
+    await delete.click()
+    await expect(page.locator("#detail")).to_be_hidden()
+    await expect(page).to_have_url(f"{server.url}/events?stream=yard")
+    assert (await server.http.get("/api/events/past5")).status_code == 404
+    await page.goto(f"{server.url}/events?event=past5")
+    await expect(page.locator("#notice")).to_have_text("That event is no longer kept.")
+
+
+async def test_a_phone_has_room_for_all_of_it(server: Running, browser: Browser) -> None:
+    context = await browser.new_context(viewport={"width": 360, "height": 740}, has_touch=True)
+    page = await opened(context, f"{server.url}/events")
+    await rows(page, 50)
+    for action in ("#filters-toggle", "#filters-toggle", ".event-link >> nth=1"):
+        await page.locator(action).click()
+        assert await page.evaluate("document.documentElement.scrollWidth") == 360
+    size = await page.locator("#detail").bounding_box()
+    assert size is not None
+    assert (size["width"], size["height"]) == (360, 740)
+    await context.close()
