@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import re
 import time
@@ -10,7 +9,6 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, BrowserContext, Page, expect
@@ -18,16 +16,17 @@ from playwright.async_api import Browser, BrowserContext, Page, expect
 from sightline.core.events import Event
 from sightline.events.store import EventStore
 from support.browsing import SLOW_MS, browsing, listen_for_errors
-from support.serving import Peer, Running, peer, picture, serving
+from support.serving import Running, serving
+from support.walker import walking
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
 
 DRIVE = {"points": [[0.4, 0.0], [0.6, 0.0], [0.6, 1.0], [0.4, 1.0]]}
-STEP = 0.02
-"""How far one walks in a tenth of a second, of the picture's width."""
 GATE = {"points": [[0.5, 1.0], [0.5, 0.0]]}
 PAST = 130
 """Happenings of the stream ``yard`` that are there from the start."""
+LINES = 44
+"""Of them, those over a line."""
 FIRST_ROW = """() => {
   const [id, top] = [...document.querySelectorAll(".event-link")]
     .map((a) => [a.dataset.event, Math.round(a.getBoundingClientRect().top)])
@@ -35,31 +34,6 @@ FIRST_ROW = """() => {
   return { id, top };
 }"""
 """The first row that is whole in sight, and where it is."""
-
-
-class Walker:
-    """A camera whose own page sees one person, now."""
-
-    def __init__(self, camera: Peer) -> None:
-        self._camera = camera
-        self._seq = 0
-        self._at = time.time() * 1000 - 60_000
-
-    async def walk(self, begin: float, end: float) -> None:
-        """Send a frame for each step from one place to another, a tenth of a second apart."""
-        for x in np.linspace(begin, end, 2 + int(abs(end - begin) / STEP)):
-            await self._show(float(x))
-            await asyncio.sleep(0.02)  # what comes too soon is dropped
-
-    async def _show(self, x: float) -> None:
-        self._seq += 1
-        self._at += 100
-        row = {"class_id": 0, "confidence": 0.9, "xyxy": [320 * x - 8, 100, 320 * x + 8, 160]}
-        results = {"model": "nano", "backend": "wasm", "threads": 1, "processing_time_ms": 3, "detections": [row]}
-        meta = {"type": "frame_metadata", "timestamp": self._at, "frameNumber": self._seq}
-        await self._camera.ws.send(json.dumps(meta | {"width": 320, "height": 180, "results": results}))
-        await self._camera.ws.send(picture(self._seq))
-        await self._camera.next("result", "dropped")
 
 
 def remember(folder: Path) -> None:
@@ -117,8 +91,7 @@ async def test_what_happens_appears_and_moves_nothing(server: Running, context: 
     page = await opened(context, f"{server.url}/events?stream=door")
     errors = listen_for_errors(page)
     await expect(page.locator("#nothing")).to_be_visible()
-    async with peer(f"{server.ws}/ws/camera/door") as camera:
-        walker = Walker(camera)
+    async with walking(server, "door", time.time() * 1000 - 60_000) as walker:
         await walker.walk(0.2, 0.46)
         visit = page.locator(".event").filter(has_text="Person in drive")
         await expect(visit).to_have_attribute("data-lasting", "true")
@@ -184,7 +157,7 @@ async def test_filters_are_in_the_address(server: Running, context: BrowserConte
     await rows(page, 50)
     await page.locator("#filter-kind").select_option("line")
     await expect(page).to_have_url(f"{server.url}/events?stream=yard&kind=line")
-    await rows(page, 40)
+    await expect(page.locator(".event")).to_have_count(LINES)
     assert set(await page.locator(".event-what").all_inner_texts()) == {"Car crossed gate, in"}
     await page.locator("#filter-class").fill("person")
     await page.locator("#filter-class").press("Enter")
@@ -193,12 +166,12 @@ async def test_filters_are_in_the_address(server: Running, context: BrowserConte
     await expect(page.locator("#any-time")).to_be_visible()
     await page.go_back()
     await page.go_back()
-    await rows(page, 40)
+    await expect(page.locator(".event")).to_have_count(LINES)
     await expect(page.locator("#filter-class")).to_have_value("")
     await page.locator("#filters-clear").click()
     await expect(page).to_have_url(f"{server.url}/events")
     await page.goto(f"{server.url}/events?stream=yard&class=car&zone=gate&last=604800")
-    await rows(page, 40)
+    await expect(page.locator(".event")).to_have_count(LINES)
     await expect(page.locator("#filter-last")).to_have_value("604800")
     await page.goto(f"{server.url}/events?stream=yard&kind=loiter")
     await page.locator("#no-filters").click()

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
+import numpy as np
+
 from support.serving import Json, Peer, Running, peer, picture
+
+STEP = 0.02
+"""How far one walks in a tenth of a second, of the picture's width."""
 
 
 class Walker:
     """A camera whose own page sees one person, who walks from left to right."""
 
-    def __init__(self, camera: Peer) -> None:
+    def __init__(self, camera: Peer, begin_ms: float = 1e6) -> None:
+        """``begin_ms``: milliseconds since 1970 on the camera's clock at the beginning."""
         self._camera = camera
+        self._begin_ms = begin_ms
         self._seq = 0
 
     async def show(self, x: float) -> None:
@@ -21,7 +29,7 @@ class Walker:
         self._seq += 1
         row = {"class_id": 0, "confidence": 0.9, "xyxy": [320 * x - 8, 100, 320 * x + 8, 160]}
         results = {"model": "nano", "backend": "wasm", "threads": 1, "processing_time_ms": 3, "detections": [row]}
-        meta = {"type": "frame_metadata", "timestamp": 1e6 + self._seq * 100, "frameNumber": self._seq}
+        meta = {"type": "frame_metadata", "timestamp": self._begin_ms + self._seq * 100, "frameNumber": self._seq}
         size = {"width": 320, "height": 180, "results": results}
         await self._camera.ws.send(json.dumps(meta | size))
         await self._camera.ws.send(picture(self._seq))
@@ -34,9 +42,16 @@ class Walker:
             answer, _ = await self._camera.next("result")
         return answer
 
+    async def walk(self, begin: float, end: float) -> None:
+        """Send a frame for each step from one place to another. A tracker can follow it, and a frame may be dropped."""
+        for x in np.linspace(begin, end, 2 + int(abs(end - begin) / STEP)):
+            await self.show(float(x))
+            await self._camera.next("result", "dropped")
+            await asyncio.sleep(0.02)  # what comes too soon is dropped
+
 
 @asynccontextmanager
-async def walking(server: Running, stream: str) -> AsyncGenerator[Walker]:
+async def walking(server: Running, stream: str, begin_ms: float = 1e6) -> AsyncGenerator[Walker]:
     """``stream``: its name, and parameters of the camera's address."""
     async with peer(f"{server.ws}/ws/camera/{stream}") as camera:
-        yield Walker(camera)
+        yield Walker(camera, begin_ms)

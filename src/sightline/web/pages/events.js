@@ -72,7 +72,10 @@ async function run() {
 /** Ask for the list, and go to where the person was on it. */
 async function begin() {
   const { place = null } = kept();
+  const days = byId("days", HTMLElement);
+  days.ariaBusy = "true"; // it is the list of before
   const found = await feed.begin();
+  days.ariaBusy = String(feed.loading);
   if (found) {
     list.clear();
     add(found);
