@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { damageInWords, dropsInWords, lost, standing } from "../../../src/sightline/web/panels/cards.js";
+import { damageInWords, dropsInWords, standing } from "../../../src/sightline/web/panels/cards.js";
 import { problemWith } from "../../../src/sightline/web/panels/name.js";
+import { lost } from "../../../src/sightline/web/wire/stream-stats.js";
 import { isLoopback } from "../../../src/sightline/web/panels/share.js";
 
 test("what was lost is told with its reasons, failures among them", () => {

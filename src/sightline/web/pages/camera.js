@@ -8,7 +8,6 @@ import { count, fps, millis } from "../lib/format.js";
 import { LiveFigures } from "../lib/live-figures.js";
 import { keepInTab, keptOverReload, remember, remembered } from "../lib/storage.js";
 import { freeName, streamOf } from "../lib/stream-name.js";
-import { lost } from "../panels/cards.js";
 import { setUpLooks } from "../panels/looks.js";
 import { setUpModel } from "../panels/model-panel.js";
 import { notice } from "../panels/notice.js";
@@ -21,6 +20,7 @@ import { showTransport } from "../panels/transport.js";
 import { askedInWords, reasonInWords } from "../panels/words.js";
 import { summary } from "../wire/findings.js";
 import { may, whoAmI } from "../wire/session.js";
+import { lost } from "../wire/stream-stats.js";
 import { CameraSession } from "./camera-session.js";
 import { cameraWords } from "./camera-state.js";
 

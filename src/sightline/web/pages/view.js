@@ -5,7 +5,6 @@ import { StateBanner } from "../elements/state-banner.js";
 import { setData, setText } from "../lib/dom.js";
 import { count, fps, millis } from "../lib/format.js";
 import { streamOf } from "../lib/stream-name.js";
-import { lost } from "../panels/cards.js";
 import { setUpFullscreen } from "../panels/fullscreen.js";
 import { setUpLooks } from "../panels/looks.js";
 import { setUpModel } from "../panels/model-panel.js";
@@ -19,6 +18,7 @@ import { setUpShell } from "../panels/shell.js";
 import { showTransport } from "../panels/transport.js";
 import { reducedInWords } from "../panels/words.js";
 import { may, whoAmI } from "../wire/session.js";
+import { lost } from "../wire/stream-stats.js";
 import { viewWords } from "./view-state.js";
 
 const TICK_MS = 250;

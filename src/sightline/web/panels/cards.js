@@ -2,6 +2,7 @@
 
 import { icon, make, setData, setText } from "../lib/dom.js";
 import { count, fps, millis, plural } from "../lib/format.js";
+import { lost } from "../wire/stream-stats.js";
 import { reasonInWords, reducedInWords } from "./words.js";
 
 /** The figures of a card, each with its meaning. */
@@ -115,21 +116,6 @@ export function standing({ state, reason, wanted }) {
   if (state === "waiting") return { state, pill: "Waiting", kind: "", note: none };
   if (wanted) return { state, pill: "Live", kind: "good", note: "" };
   return { state: "resting", pill: "Resting", kind: "", note: "Nobody watches, so the model rests until somebody does." };
-}
-
-/** Reasons of pictures that nobody wanted. */
-const UNWANTED = new Set(["unwatched", "adapted"]);
-
-/**
- * Pictures without the result that somebody wanted, by reason, failures among them; most frequent first.
- *
- * @param {import("../wire/stream-stats.js").StreamStats} stats
- */
-export function lost(stats) {
-  /** @type {[string, number][]} */
-  const reasons = Object.entries(stats.dropped).filter(([reason]) => !UNWANTED.has(reason));
-  if (stats.failed) reasons.push(["failed", stats.failed]);
-  return reasons.filter(([, n]) => n > 0).sort((a, b) => b[1] - a[1]);
 }
 
 /** Pictures of which a part was missing. They have results, too. @param {number} damaged */

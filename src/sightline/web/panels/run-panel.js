@@ -1,7 +1,6 @@
 /** Part of the panel with a run's figures: plots over time, and the export. */
 
 import { make, setText } from "../lib/dom.js";
-import { download } from "./download.js";
 import { byId } from "./page.js";
 import { RunMetrics } from "./run-metrics.js";
 
@@ -9,6 +8,9 @@ const PLOT_MS = 1_000;
 const VENDOR = new URL("../vendor/", import.meta.url);
 const HEIGHT = 140;
 const FONT = "12px system-ui, sans-serif";
+
+/** @param {[name: string, type: string, text: string]} file */
+const download = async (...file) => (await import("./download.js")).download(...file);
 
 /**
  * @typedef {{setData: (data: unknown[]) => void, setSize: (size: {width: number, height: number}) => void, destroy: ()
@@ -28,10 +30,10 @@ export function setUpRun(page, stream) {
   const about = { page, stream, started, userAgent: navigator.userAgent };
   const name = () => `sightline-${stream}-${new Date().toISOString().slice(0, 19).replaceAll(":", "")}`;
   byId("run-json", HTMLButtonElement).addEventListener("click", () => {
-    download(`${name()}.json`, "application/json", `${JSON.stringify(metrics.report(about), null, 1)}\n`);
+    void download(`${name()}.json`, "application/json", `${JSON.stringify(metrics.report(about), null, 1)}\n`);
   });
   byId("run-csv", HTMLButtonElement).addEventListener("click", () =>
-    download(`${name()}.csv`, "text/csv", metrics.csv()),
+    void download(`${name()}.csv`, "text/csv", metrics.csv()),
   );
   /** @type {ReturnType<typeof setInterval> | undefined} */
   let timer;

@@ -55,3 +55,18 @@ export function followStats(stream, matters, then, every = () => EVERY_MS) {
   void round();
   return () => void round();
 }
+
+/** Reasons of pictures that nobody wanted. */
+const UNWANTED = new Set(["unwatched", "adapted"]);
+
+/**
+ * Pictures without the result that somebody wanted, by reason, failures among them; most frequent first.
+ *
+ * @param {StreamStats} stats
+ */
+export function lost(stats) {
+  /** @type {[string, number][]} */
+  const reasons = Object.entries(stats.dropped).filter(([reason]) => !UNWANTED.has(reason));
+  if (stats.failed) reasons.push(["failed", stats.failed]);
+  return reasons.filter(([, n]) => n > 0).sort((a, b) => b[1] - a[1]);
+}
