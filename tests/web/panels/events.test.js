@@ -9,7 +9,7 @@ import { History, MOST_WAITING } from "../../../src/sightline/web/panels/events/
 import {
   ago, dayInWords, duration, exactly, inWords, newInWords, secondsOf, speedInWords,
 } from "../../../src/sightline/web/panels/events/words.js";
-import { bannerOf, footOf, pillOf, stateOf } from "../../../src/sightline/web/pages/events-state.js";
+import { bannerOf, footOf, pillOf, refusedOf, stateOf } from "../../../src/sightline/web/pages/events-state.js";
 import { happening, message, server } from "../support/happenings.js";
 
 const NONE = readFilters("");
@@ -206,6 +206,12 @@ test("each situation of the events page has words and a way out", () => {
   assert.match(bannerOf(at({ refused: refused(503) }), () => {}).text, /the reason/);
   assert.match(bannerOf(at({ live: "waiting", count: 3 }), () => {}).text, /happened meanwhile/);
   assert.deepEqual([bannerOf(at({ count: 1 }), () => {}), pillOf(at({})).text], [null, "Live"]);
+  const revoked = refusedOf({ phase: "closed", refused: { code: "unauthorized", message: "revoked" } });
+  assert.equal(stateOf(at({ count: 3, refused: revoked })), "barred");
+  assert.equal(refusedOf({ phase: "closed", refused: { code: "forbidden", message: "" } }).status, 403);
+  for (const one of [undefined, { phase: "open", refused: null }, { phase: "waiting", refused: { code: "limit_reached", message: "" } }]) {
+    assert.equal(refusedOf(one), null);
+  }
   assert.match(footOf(at({ count: 1 }), false), /Nothing older/);
   assert.match(footOf(at({ count: 1, more: true }), true), /could not be loaded/);
 });

@@ -4,7 +4,7 @@ import { test } from "node:test";
 
 import { fieldOf, toRule, toValues } from "../../../src/sightline/web/panels/rules/form-values.js";
 import {
-  daysInWords, firedInWords, nameFor, newRule, problemWithName, sentence, triedInWords,
+  daysInWords, firedInWords, nameFor, newRule, problemWithName, sentence, tooLargeInWords, triedInWords,
 } from "../../../src/sightline/web/panels/rules/words.js";
 
 const rule = (given) => ({ ...newRule(), ...given });
@@ -69,7 +69,9 @@ test("what a rule did, and would have done, is told", () => {
     ...["It has not been fulfilled yet.", "Fulfilled once, last 2 h ago.", "Fulfilled 3 times."],
   ]);
   const fired = [{ at: 1, seconds: 2, track: 3, class_name: "person", box: null }];
-  assert.match(triedInWords({ seconds: 600, fired }, false), /^Over the last 10 min .* once:$/);
-  assert.match(triedInWords({ seconds: 12, fired: [] }, true), /not have been fulfilled over the clip's 12 s/);
-  assert.match(triedInWords({ seconds: 0, fired: [] }, false), /has just begun/);
+  assert.match(triedInWords({ seconds: 600, fired }, false, rule({ days: ["mon"] })), /^Over the last 10 min .* once\.$/);
+  assert.match(triedInWords({ seconds: 12, fired: [] }, true, rule({})), /not have been fulfilled over the clip's 12 s\.$/);
+  assert.match(triedInWords({ seconds: 12, fired }, true, rule({ hours: "08:00-18:00" })), /hours are left aside/);
+  assert.match(triedInWords({ seconds: 0, fired: [] }, false, rule({})), /nothing to test on yet/);
+  assert.equal(tooLargeInWords(80 << 20, 64 << 20), "The clip has 84 MB. Expected at most 67 MB.");
 });

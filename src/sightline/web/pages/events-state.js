@@ -18,6 +18,18 @@ import { refusal } from "../panels/words.js";
  * @typedef {"loading" | "list" | "empty" | "nothing" | "gone" | "barred" | "error"} State
  */
 
+/**
+ * Why nothing comes over a connection any more; null where it comes, or will.
+ *
+ * @param {{phase: Situation["live"], refused: {code: string, message: string} | null} | undefined} connection
+ * @returns {Refused | null}
+ */
+export function refusedOf(connection) {
+  if (connection?.phase !== "closed" || !connection.refused) return null;
+  const { code, message } = connection.refused;
+  return { status: code === "unauthorized" ? 401 : code === "forbidden" ? 403 : 400, code, message };
+}
+
 /** @param {Situation} s @returns {State} */
 export function stateOf({ loading, refused, live, hadServer, count, filtered }) {
   if (refused && [401, 403].includes(refused.status)) return "barred";

@@ -17,6 +17,7 @@ import { setUpShell } from "../panels/shell.js";
 import { askApi, askEvent, deleteEvent, followEvents } from "../wire/events.js";
 import { may, whoAmI } from "../wire/session.js";
 import { showSituation } from "./events-show.js";
+import { refusedOf } from "./events-state.js";
 
 /**
  * @typedef {import("../wire/events.js").Happening} Happening
@@ -25,6 +26,7 @@ import { showSituation } from "./events-show.js";
 
 const TICK_MS = 1_000;
 const ALL_TICKS = 10;
+const RETRY_MS = 1_500;
 const FAR_PX = 1_200;
 /** Pages that are asked for to find the place again at which somebody was. */
 const MOST_PAGES = 40;
@@ -60,7 +62,7 @@ async function run() {
   let ticks = 0;
   setInterval(() => tick((ticks += 1) % ALL_TICKS === 0), TICK_MS);
   const beginning = begin();
-  session = await whoAmI();
+  while (!(session = await whoAmI())) await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
   const only = session?.tokens && session.stream !== "*" ? (session.stream ?? "") : "";
   live = followEvents(only, take, onPhase);
   live.open();
@@ -267,7 +269,8 @@ function tick(all) {
 }
 
 function show() {
-  const { history: known, loading, refused, more, failed, filters } = feed;
+  const { history: known, loading, more, failed, filters } = feed;
+  const refused = feed.refused ?? refusedOf(live);
   const situation = { loading, refused, live: live?.phase ?? "connecting", retryAt, hadServer, more };
   showSituation({ ...situation, count: list.size, filtered: anySet(filters) }, filters, failed, retryNow);
   const fresh = known.waiting ? newInWords(known.waiting, known.overflown) : "";

@@ -14,6 +14,8 @@ import { askApi } from "./events.js";
  */
 
 const CLIP_MS = 180_000;
+/** Size of the largest clip that the server looks at. */
+export const MOST_CLIP_BYTES = 64 << 20;
 const JSON_BODY = { "Content-Type": "application/json" };
 
 /** @param {string} stream @param {string} name */

@@ -73,6 +73,7 @@ export class RuleForm {
   #changed() {
     const rule = this.#fields.rule(this.#enabled);
     setText(this.#preview, sentence(rule));
+    this.#trial.element.hidden = rule.when !== "object"; // of cameras nothing is known of before
     if (!this.#named && !this.#of) this.#name.value = nameFor(rule, this.#taken);
   }
 

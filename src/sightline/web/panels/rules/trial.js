@@ -1,9 +1,9 @@
 /** Tries a rule: what it would have told over the last minutes, or over a clip. */
 
 import { make, setText } from "../../lib/dom.js";
-import { tryClip, tryRule } from "../../wire/rules.js";
+import { MOST_CLIP_BYTES, tryClip, tryRule } from "../../wire/rules.js";
 import { ago, clock, duration, exactly } from "../events/words.js";
-import { triedInWords } from "./words.js";
+import { tooLargeInWords, triedInWords } from "./words.js";
 
 /**
  * @typedef {import("../../wire/rules.js").Rule} Rule
@@ -18,6 +18,7 @@ export class Trial {
   #rule;
   #refuse;
   #words = make("p", { role: "status" });
+  #hint = make("p", { class: "hint" }, "It tells nobody. Of a clip the first two minutes are looked at, and it is kept nowhere.");
   #list = make("ol", { class: "fired" });
   #last = make("button", { type: "button", class: "button", id: "rule-test" }, "Test on the last minutes");
   #file = make("input", { type: "file", class: "unseen", id: "rule-clip", accept: ".mp4,.m4v,.mov,.mkv,.webm,.avi,.ts", tabindex: "-1", "aria-label": "Clip to test on" });
@@ -38,7 +39,7 @@ export class Trial {
       this.#file.value = "";
       if (clip) void this.#run(clip);
     });
-    this.element.append(make("div", { class: "row" }, this.#last, this.#clip, this.#file), this.#words, this.#list);
+    this.element.append(make("div", { class: "row" }, this.#last, this.#clip, this.#file), this.#hint, this.#words, this.#list);
   }
 
   clear() {
@@ -50,11 +51,12 @@ export class Trial {
   async #run(clip) {
     const rule = this.#rule();
     this.clear();
+    if (clip && clip.size > MOST_CLIP_BYTES) return setText(this.#words, tooLargeInWords(clip.size, MOST_CLIP_BYTES));
     setText(this.#words, clip ? `Looking through ${clip.name} …` : "Looking …");
     this.#last.disabled = this.#clip.disabled = true;
     const { body, refused } = await (clip ? tryClip(this.#stream, rule, clip) : tryRule(this.#stream, rule));
     this.#last.disabled = this.#clip.disabled = false;
-    setText(this.#words, body ? triedInWords(body, clip !== null) : "");
+    setText(this.#words, body ? triedInWords(body, clip !== null, rule) : "");
     if (refused) return this.#refuse(refused);
     if (body) this.#list.append(...body.fired.slice(0, MOST_LISTED).map((one) => item(one, clip !== null)));
   }

@@ -2,6 +2,7 @@
 
 import { plural, several } from "../../lib/format.js";
 import { duration } from "../events/words.js";
+import { megabytes } from "../model-words.js";
 
 /** @typedef {import("../../wire/rules.js").Rule} Rule */
 
@@ -125,11 +126,17 @@ export function firedInWords(fired, last) {
 /**
  * What a trial found.
  *
- * @param {import("../../wire/rules.js").Tried} tried @param {boolean} clip whether it was a clip
+ * @param {import("../../wire/rules.js").Tried} tried @param {boolean} clip whether it was a clip @param {Rule} rule
  */
-export function triedInWords({ seconds, fired }, clip) {
+export function triedInWords({ seconds, fired }, clip, { hours, days }) {
+  if (!seconds) return clip ? "The clip has no pictures." : "Nothing was seen over the last minutes, so there is nothing to test on yet.";
   const span = clip ? `the clip's ${duration(seconds)}` : `the last ${duration(seconds)}`;
-  if (!seconds) return clip ? "The clip has no pictures." : "Nothing is known of the last minutes: the stream has just begun.";
-  if (!fired.length) return `It would not have been fulfilled over ${span}.`;
-  return `Over ${span} it would have been fulfilled ${fired.length === 1 ? "once" : `${fired.length} times`}:`;
+  const aside = clip && (hours || days) ? " A clip has no time of day, so the hours are left aside." : "";
+  if (!fired.length) return `It would not have been fulfilled over ${span}.${aside}`;
+  return `Over ${span} it would have been fulfilled ${fired.length === 1 ? "once" : `${fired.length} times`}.${aside}`;
+}
+
+/** @param {number} bytes of a clip @param {number} most */
+export function tooLargeInWords(bytes, most) {
+  return `The clip has ${megabytes(bytes)}. Expected at most ${megabytes(most)}.`;
 }
