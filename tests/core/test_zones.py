@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import math
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -92,6 +94,12 @@ def test_only_zones_have_loiter_s() -> None:
 
 def test_an_outline_that_comes_back_to_its_first_point_is_as_geojson_has_it() -> None:
     assert parse_shape(Zone, {"points": [*SQUARE, SQUARE[0]]}) == parse_shape(Zone, {"points": SQUARE})
+
+
+@pytest.mark.parametrize("case", json.loads((Path(__file__).parents[1] / "golden" / "outlines.json").read_text()))
+def test_edges_meet_where_pages_say_so(case: dict[str, Any]) -> None:
+    with pytest.raises(BadSetting) if case["meet"] else contextlib.nullcontext():
+        parse_shape(Zone, {"points": case["points"]})
 
 
 def test_outlines_need_not_be_convex_and_may_go_either_way_round() -> None:

@@ -109,12 +109,15 @@ async def test_zones_of_a_stream_that_runs(server: Running) -> None:
         assert (put.status_code, put.json()["now"]) == (200, {})
         answer = await walker.see(0.1)
         assert answer["extras"]["zones"]["zones"]["left"]["now"] == {"person": 1}
+        revision = answer["extras"]["zones"]["revision"]
+        assert (await server.get("/api/streams/yard/zones"))["revision"] == revision > 0
         began, _ = await events.next("event")
 
         moved = LEFT | {"points": [[0.2, 0.0], [0.9, 0.0], [0.9, 1.0], [0.2, 1.0]]}
         assert (await server.http.put("/api/streams/yard/zones/left", json=moved)).status_code == 200
         answer = await walker.see(0.1)
         assert answer["extras"]["zones"]["zones"]["left"]["now"] == {}, "the border went over it"
+        assert answer["extras"]["zones"]["revision"] > revision, "who draws it asks for it anew"
         ended, _ = await events.next("event")
         assert (ended["id"], ended["phase"]) == (began["id"], "end")
 
@@ -123,7 +126,8 @@ async def test_zones_of_a_stream_that_runs(server: Running) -> None:
         assert (await server.http.delete("/api/streams/yard/zones/left")).status_code == 204
         ended, _ = await events.next("event")
         assert (ended["id"], ended["phase"], ended["reason"]) == (began["id"], "end", "the zone was removed")
-        assert (await server.get("/api/streams/yard/zones")) == {"zones": {}, "lines": {}}
+        report = await server.get("/api/streams/yard/zones")
+        assert (report["zones"], report["lines"]) == ({}, {})
 
 
 async def test_nobody_stays_where_no_picture_comes(server: Running) -> None:
@@ -236,7 +240,8 @@ async def test_zones_and_counts_outlive_the_server(tmp_path: Path) -> None:
 async def test_a_file_that_is_no_good_is_put_aside(tmp_path: Path) -> None:
     (tmp_path / "zones.json").write_text('{"door": {"zones": [')
     async with serving("--model", "motion", data=tmp_path) as server:
-        assert await server.get("/api/streams/door/zones") == {"zones": {}, "lines": {}}
+        report = await server.get("/api/streams/door/zones")
+        assert (report["zones"], report["lines"]) == ({}, {})
         await server.said("zones, rules and counts begin anew")
         assert (await server.http.put("/api/streams/door/zones/left", json=LEFT)).status_code == 200
     assert (tmp_path / "zones.json.bad").read_text() == '{"door": {"zones": ['

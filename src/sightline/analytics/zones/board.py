@@ -56,6 +56,8 @@ class ZoneBoard:
         """Who follows what happens here holds it too."""
         self.follows_picture = False
         """True where somebody wants to know of objects in the picture also without zones and lines."""
+        self.revision = 0
+        """Grows with every change of zones and lines."""
         self._counter = ZoneCounter(zones, lines)
         self._news: deque[Happening] = deque(maxlen=MOST_NEWS)
         self._prefix = secrets.token_hex(4)
@@ -96,7 +98,9 @@ class ZoneBoard:
             counted = self._counter.counted()
             if abs(frame.captured_at - self._timed) > SPEED_S:
                 self._timed, self._speeds = frame.captured_at, self._counter.speeds()
-            return Staged(structs.replace(counted, speeds=self._speeds) if self._speeds else counted, events)
+            if self._speeds or self.revision:
+                counted = structs.replace(counted, speeds=self._speeds, revision=self.revision)
+            return Staged(counted, events)
 
     def heatmap(self) -> NDArray[np.uint8]:
         """Return where objects have been of late, as BGR and opacity: see ``Heatmap.picture``."""
@@ -112,6 +116,7 @@ class ZoneBoard:
         """Have these zones and lines from now on; return the ends of what lasted in others."""
         with self.lock:
             self.changes += 1
+            self.revision += 1
             return self._events(self._counter.change(zones, lines))
 
     def reset(self, kind: Kind, name: str) -> None:

@@ -11,6 +11,8 @@ from sightline.analytics.zones.speed import Speed
 
 HOURS, DAYS = 48, 31
 """Hours and days that are kept."""
+HOUR, DAY = "%Y-%m-%dT%H", "%Y-%m-%d"
+"""Their names, for ``time.strftime``."""
 LATEST = 4e9
 """Seconds since 1970 up to which a clock is believed: the year 2096."""
 
@@ -54,7 +56,7 @@ class Totals(Struct):
         self.since = self.since or at
         self.total.add(class_name, times)
         day = time.localtime(min(max(0.0, at), LATEST))  # also where it is no number
-        for kept, form, most in ((self.hours, "%Y-%m-%dT%H", HOURS), (self.days, "%Y-%m-%d", DAYS)):
+        for kept, form, most in ((self.hours, HOUR, HOURS), (self.days, DAY, DAYS)):
             key = time.strftime(form, day)
             if key not in kept:
                 kept[key] = InOut()
@@ -102,6 +104,8 @@ class Counted(Struct, frozen=True, omit_defaults=True):
     lines: dict[str, LineCounts]
     speeds: dict[str, dict[str, Speed]] = {}
     """By zone and track, where a zone's place on the ground is known: metres a second, least and most."""
+    revision: int = 0
+    """Changes whenever other zones or lines are set while the server runs: who draws them asks for them anew."""
 
 
 def zone_counts(totals: Totals, now: Mapping[str, int]) -> ZoneCounts:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from functools import partial
 from typing import Literal
 
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
 
-from sightline.analytics.zones.totals import InOut, Totals
+from sightline.analytics.zones.totals import HOUR, InOut, Totals
 from sightline.core.errors import BadRequest
 from sightline.core.openapi import gives, refusals
 from sightline.core.zones import CrossingLine, Zone, bad_shape
@@ -82,6 +83,10 @@ class ZonesOfStream(BaseModel):
 
     zones: dict[str, ZoneReport]
     lines: dict[str, LineReport]
+    revision: int
+    """Changes whenever other zones or lines are set; results have it in `extras.zones`, but where it is 0."""
+    hour: str
+    """The present hour, by whose name it is counted."""
 
 
 @router.get(
@@ -96,6 +101,8 @@ async def zones_of_stream(request: Request, stream: str) -> ZonesOfStream:
     return ZonesOfStream(
         zones={name: _zone_report(hub, boards, name) for name in boards.zones.zones},
         lines={name: _line_report(hub, boards, name) for name in boards.zones.lines},
+        revision=boards.zones.revision,
+        hour=time.strftime(HOUR),
     )
 
 

@@ -11,6 +11,8 @@ const MAX_SIDE = 2560;
  * @typedef {{overlay: boolean, labels: boolean, tracks: boolean, mode: string, opacity: number,
  *   known: readonly string[] | null}} Options
  *   `known`: the model's classes, once the page has heard of them
+ * @typedef {import("../lib/geometry.js").Rect} Rect
+ * @typedef {(context: CanvasRenderingContext2D, picture: Picture, place: Rect, ratio: number) => void} Over draws at the picture's place, with so many pixels of the canvas for one of the page
  */
 
 export class Painter {
@@ -21,6 +23,10 @@ export class Painter {
   #trails = new Trails();
   /** @type {Options} */
   options = { overlay: true, labels: true, tracks: false, mode: AUTO, opacity: AUTO_OPACITY, known: null };
+  /** Where the picture is, in pixels of the page from the canvas' corner; null without one. @type {Rect | null} */
+  place = null;
+  /** What is drawn over each picture, whatever the mode, in this order. @type {Set<Over>} */
+  overs = new Set();
   /** Called with the reason why another mode is shown than was chosen; "" if none is. @type {(why: string) => void} */
   onwhy = () => {};
   /** Called with each picture whose objects have tracks. */
@@ -42,10 +48,16 @@ export class Painter {
     this.#note(picture);
   }
 
-  /** Put other detections in place of the picture's. @param {import("../wire/findings.js").Detection[]} detections */
-  renew(detections) {
-    if (!this.#picture?.findings) return;
-    this.#picture = { ...this.#picture, findings: { ...this.#picture.findings, detections } };
+  /**
+   * Put what is said of the same picture now in place of what was said before.
+   *
+   * @param {{detections?: import("../wire/findings.js").Detection[], extras?: Record<string, object>}} said
+   */
+  renew({ detections, extras = {} }) {
+    const findings = this.#picture?.findings;
+    if (!this.#picture || !findings) return;
+    if (!detections && JSON.stringify(extras) === JSON.stringify(findings.extras ?? {})) return;
+    this.#picture = { ...this.#picture, findings: { ...findings, detections: detections ?? findings.detections, extras } };
     this.#note(this.#picture);
   }
 
@@ -69,6 +81,7 @@ export class Painter {
     const context = this.#context;
     const picture = this.#picture;
     context.clearRect(0, 0, this.#canvas.width, this.#canvas.height);
+    this.place = null;
     if (!picture || !this.#canvas.width) return;
     const { overlay, labels, tracks, mode: name, opacity, known } = this.options;
     const chosen = overlay && picture.findings ? choose(name, picture, known) : null;
@@ -76,8 +89,10 @@ export class Painter {
     const across = chosen?.mode.across ?? 1;
     const whole = contain(picture.width * across, picture.height, this.#canvas.width, this.#canvas.height);
     const place = { ...whole, width: whole.width / across };
+    this.place = { x: place.x / ratio, y: place.y / ratio, width: place.width / ratio, height: place.height / ratio };
     context.drawImage(picture.image, place.x, place.y, place.width, place.height);
     chosen?.mode.draw(context, picture, place, { opacity, labels, tracks, ratio, trails: this.#trails.all });
+    for (const over of this.overs) over(context, picture, place, ratio);
   }
 
   /** Give the canvas as many pixels as the screen shows of it. Returns that number per CSS pixel. */

@@ -31,7 +31,7 @@ SHEET.replaceSync(`
 `);
 
 export class SightlineViewer extends HTMLElement {
-  static observedAttributes = ["stream", "src", "transport", "mode", "opacity"];
+  static observedAttributes = ["stream", "src", "transport", "mode", "opacity", "zones"];
 
   #root = this.attachShadow({ mode: "open" });
   #attached = false;
@@ -40,6 +40,8 @@ export class SightlineViewer extends HTMLElement {
   #painter = null;
   /** @type {ViewerSession | null} */
   #session = null;
+  /** @type {import("../draw/zone-layer.js").ZoneLayer | null} */
+  #zones = null;
 
   constructor() {
     super();
@@ -136,6 +138,10 @@ export class SightlineViewer extends HTMLElement {
       this.#look();
       return;
     }
+    if (name === "zones") {
+      void this.#lay();
+      return;
+    }
     this.#end("changed");
     this.#begin();
   }
@@ -151,10 +157,13 @@ export class SightlineViewer extends HTMLElement {
       stream,
       {
         draw: (meta, picture) => this.#draw(meta, picture),
-        onconnect: () => this.onconnect(),
+        onconnect: () => {
+          this.#zones?.forget();
+          this.onconnect();
+        },
         onframe: (frame) => this.onframe(frame),
         onstill: (message, shown) => {
-          if (message.detections) this.#painter?.renew(message.detections);
+          this.#painter?.renew(message);
           this.onstill(message, shown);
         },
         onstatus: (status) => this.onstatus(status),
@@ -165,6 +174,7 @@ export class SightlineViewer extends HTMLElement {
       { server: server.origin, choice },
     );
     this.#session.begin();
+    void this.#lay();
   }
 
   /** @param {string} reason see `ondisconnect` */
@@ -172,6 +182,8 @@ export class SightlineViewer extends HTMLElement {
     const session = this.#session;
     this.#session = null;
     this.#model = "";
+    this.#zones?.end();
+    this.#zones = null;
     this.#painter?.clear();
     session?.end(reason);
   }
@@ -193,6 +205,19 @@ export class SightlineViewer extends HTMLElement {
     canvas.setAttribute("aria-label", `Live picture of “${this.getAttribute("stream")}” with what the model sees`);
     this.#root.append(canvas);
     return canvas;
+  }
+
+  /** Lay zones and lines over the pictures, with the attribute `zones`. */
+  async #lay() {
+    const session = this.#session;
+    this.#zones?.end();
+    this.#zones = null;
+    if (!session || !this.hasAttribute("zones")) return;
+    const { ZoneLayer } = await import("../draw/zone-layer.js");
+    if (this.#session !== session || this.#zones || !this.hasAttribute("zones")) return;
+    const server = new URL(this.getAttribute("src") || location.origin, location.origin).origin;
+    this.#zones = new ZoneLayer(this.painter, this.getAttribute("stream") ?? "", server);
+    this.painter.repaint();
   }
 
   /** Draw as the attributes say. Without attributes the painter's options stay. */

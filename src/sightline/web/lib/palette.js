@@ -14,14 +14,22 @@ const LOW = [40, 110, 75];
 /** The colour of a class. @param {number} classId @returns {Rgb} */
 export function color(classId) {
   const hex = HAND_PICKED[classId];
-  if (hex === undefined) return further(classId);
-  const value = Number.parseInt(hex, 16);
+  return hex === undefined ? further(classId) : rgbOf(hex);
+}
+
+/** @param {string} hex such as #33aaff, also without # @returns {Rgb} */
+export function rgbOf(hex) {
+  const value = Number.parseInt(hex.replace("#", ""), 16);
   return [value >> 16, (value >> 8) & 255, value & 255];
 }
 
 /** Black or white, whichever is easier to read on a class's colour. @param {number} classId @returns {Rgb} */
 export function textColor(classId) {
-  const [r, g, b] = color(classId);
+  return textOn(color(classId));
+}
+
+/** Black or white, whichever is easier to read on a colour. @param {Rgb} rgb @returns {Rgb} */
+export function textOn([r, g, b]) {
   const luminance = 0.2126 * linear(r) + 0.7152 * linear(g) + 0.0722 * linear(b);
   return (luminance + 0.05) / 0.05 >= 1.05 / (luminance + 0.05) ? [0, 0, 0] : [255, 255, 255];
 }

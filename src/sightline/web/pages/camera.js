@@ -18,6 +18,7 @@ import { setUpLink } from "../panels/share.js";
 import { setUpShell } from "../panels/shell.js";
 import { showTransport } from "../panels/transport.js";
 import { askedInWords, reasonInWords } from "../panels/words.js";
+import { setUpZones } from "../panels/zones/section.js";
 import { summary } from "../wire/findings.js";
 import { may, whoAmI } from "../wire/session.js";
 import { lost } from "../wire/stream-stats.js";
@@ -40,6 +41,7 @@ const pauseHidden = byId("pause-hidden", HTMLInputElement);
 const figures = new Figures(document);
 const painter = new Painter(byId("canvas", HTMLCanvasElement));
 const run = setUpRun("camera", stream);
+const zones = setUpZones(stream, painter);
 const live = new LiveFigures();
 /** Kept over a reload: the camera was on. */
 const ON = `on.${stream}`;
@@ -60,6 +62,7 @@ const session = new CameraSession(stream, byId("video", HTMLVideoElement), {
   onawake: (on) => void phone.stayAwake(on),
   onopened: fillDevices,
   onhello(hello) {
+    zones.connected();
     const chosen = remembered("preset", hello.preset);
     if (chosen !== hello.preset) void choosePreset(chosen);
   },
@@ -279,6 +282,7 @@ navigator.mediaDevices?.addEventListener("devicechange", () => {
 void devices.whenAllowed(() => void session.recover());
 const knowModel = setUpModel(stream, painter, () => publisher.phase === "open", (stats) => {
   figures.show({ viewers: count(stats.viewers), model: stats.model || "–" });
+  zones.learn(stats);
   run.served(stats.settings.engine, stats.settings.device);
   setData(body, "lost", JSON.stringify(Object.fromEntries(lost(stats))));
 });

@@ -17,6 +17,7 @@ import { setUpLink } from "../panels/share.js";
 import { setUpShell } from "../panels/shell.js";
 import { showTransport } from "../panels/transport.js";
 import { reducedInWords } from "../panels/words.js";
+import { setUpZones } from "../panels/zones/section.js";
 import { may, whoAmI } from "../wire/session.js";
 import { lost } from "../wire/stream-stats.js";
 import { viewWords } from "./view-state.js";
@@ -35,12 +36,15 @@ const objects = new ObjectList(
   byId("so-far", HTMLElement),
 );
 const run = setUpRun("view", stream);
+const zones = setUpZones(stream, viewer.painter);
 let camera = viewer.status.camera;
 let shown = 0;
 /** How the last picture was inferred. @type {import("../panels/run-metrics.js").Setting} */
 let setting = { transport: "websocket", mode: "server", device: "", model: "" };
 let mayPublish = true;
 void whoAmI().then((session) => (mayPublish = may(session, "publish", stream)));
+
+viewer.onconnect = () => zones.connected();
 
 viewer.onmodel = (model) => knowModel(model);
 
@@ -133,6 +137,7 @@ const knowModel = setUpModel(stream, viewer.painter, () => viewer.status.phase =
     model: stats.model ? modelInWords(stats) : "–",
   });
   showReduced(stats);
+  zones.learn(stats);
   run.served(stats.settings.engine, stats.settings.device);
   run.drops([...lost(stats), ["skipped here", viewer.skipped]], performance.now());
 });

@@ -42,3 +42,12 @@ export function placeIcons(root = document) {
     if (element instanceof HTMLElement) element.prepend(icon(element.dataset["icon"] ?? ""));
   }
 }
+
+/** Add a style sheet or a script to the page, and wait for it. @param {HTMLElement} element @returns {Promise<void>} */
+export function loaded(element) {
+  return new Promise((resolve, reject) => {
+    element.addEventListener("load", () => resolve());
+    element.addEventListener("error", () => reject(new Error("not in this build")));
+    document.head.append(element);
+  });
+}

@@ -1,7 +1,7 @@
 /** Part of the panel with a stream's rules. What it needs is fetched once somebody opens it. */
 
 import { make, setText } from "../lib/dom.js";
-import { byId } from "./page.js";
+import { byId, loaded } from "./page.js";
 
 /** Wire `#rules`, a `<details>` with `#rules-body`. The address `#rules` opens it. @param {string} stream */
 export function setUpRules(stream) {
@@ -11,8 +11,9 @@ export function setUpRules(stream) {
     if (!details.open || begun) return;
     begun = true;
     const body = byId("rules-body", HTMLElement);
+    const sheet = make("link", { rel: "stylesheet", href: new URL("../css/rules.css", import.meta.url).href });
     try {
-      const [{ RuleList }] = await Promise.all([import("./rules/list.js"), styled()]);
+      const [{ RuleList }] = await Promise.all([import("./rules/list.js"), loaded(sheet)]);
       await new RuleList(stream, body).follow(() => details.open);
     } catch {
       begun = false;
@@ -28,14 +29,4 @@ export function setUpRules(stream) {
   };
   addEventListener("hashchange", open);
   open();
-}
-
-/** @returns {Promise<void>} */
-function styled() {
-  return new Promise((resolve, reject) => {
-    const sheet = make("link", { rel: "stylesheet", href: new URL("../css/rules.css", import.meta.url).href });
-    sheet.addEventListener("load", () => resolve());
-    sheet.addEventListener("error", () => reject(new Error("no style sheet")));
-    document.head.append(sheet);
-  });
 }

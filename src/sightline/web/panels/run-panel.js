@@ -1,7 +1,7 @@
 /** Part of the panel with a run's figures: plots over time, and the export. */
 
 import { make, setText } from "../lib/dom.js";
-import { byId } from "./page.js";
+import { byId, loaded } from "./page.js";
 import { RunMetrics } from "./run-metrics.js";
 
 const PLOT_MS = 1_000;
@@ -109,15 +109,6 @@ function inWords(metrics) {
   const last = seconds.length - 1;
   if (last < 0) return "Nothing measured yet.";
   return `${seconds[last]} s: ${fps[last]} frames a second, median latency ${Math.round(latency[last] ?? NaN)} ms.`;
-}
-
-/** @param {HTMLElement} element @returns {Promise<void>} */
-function loaded(element) {
-  return new Promise((resolve, reject) => {
-    element.addEventListener("load", () => resolve());
-    element.addEventListener("error", () => reject(new Error("not in this build")));
-    document.head.append(element);
-  });
 }
 
 /** A colour of the style sheet as the page shows it now. @param {string} name such as --accent */

@@ -10,8 +10,9 @@
  *   rendered?: boolean}} ViewerFrame
  * @typedef {{type: "dropped", frameNumber: number, reason: string, message?: string}} DroppedMessage
  * @typedef {{type: "still", stream: string, frameNumber: number, timestamp: number, captured_at: number,
- *   processing_time_ms: number, detections?: import("./findings.js").Detection[]}} StillMessage nothing moved, and the
- *   picture before is up to date; `detections` stand in place of those before
+ *   processing_time_ms: number, detections?: import("./findings.js").Detection[],
+ *   extras?: Record<string, object>}} StillMessage nothing moved, and the picture before is up to date; `detections`
+ *   and `extras` stand in place of those before
  * @typedef {{type: "status", state: string, message: string, reason?: string}} StatusMessage `reason`: why no pictures
  *   come of a camera that has the stream
  * @typedef {{type: "hello", stream: string, model: string, max_pending: number, max_fps: number,

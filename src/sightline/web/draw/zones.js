@@ -1,0 +1,165 @@
+/** Draws zones and lines over a picture: outlines, the way in, names and counts. */
+
+import { middle, rightOf } from "../lib/outline.js";
+import { rgbOf, textOn } from "../lib/palette.js";
+
+/**
+ * @typedef {import("../lib/geometry.js").Rect} Rect
+ * @typedef {import("../lib/outline.js").Point} Point
+ * @typedef {{kind: import("../wire/zones.js").Kind, name: string, color: string, points: readonly Point[],
+ *   words: readonly string[]}} Drawn `points` are 0 to 1 of the picture; `words` that its label may say, longest first
+ */
+
+const LETTERS = { least: 10, most: 15, share: 1 / 36 }; // pixels of the page, and of the picture's height
+/** Length of the arrow, in letters. */
+const ARROW = 2;
+/** Share of the picture's width that a label may take. */
+const WIDEST = 0.45;
+
+/**
+ * @param {CanvasRenderingContext2D} context @param {readonly Drawn[]} shapes
+ * @param {Rect} place of the picture @param {number} ratio pixels of the canvas for one of the page
+ */
+export function drawShapes(context, shapes, place, ratio) {
+  const { least, most, share } = LETTERS;
+  const letters = ratio * Math.max(least, Math.min(most, (place.height / ratio) * share));
+  const placed = shapes.map((shape) => ({ shape, points: shape.points.map((point) => onto(place, point)) }));
+  context.lineJoin = context.lineCap = "round";
+  for (const { shape, points } of placed) {
+    if (shape.kind === "zone") drawZone(context, points, shape.color, letters / 12);
+    else drawLine(context, points, shape.color, letters);
+  }
+  context.font = `600 ${letters}px system-ui, sans-serif`;
+  context.textBaseline = "middle";
+  /** @type {Rect[]} */
+  const kept = [];
+  for (const { shape, points } of placed) drawLabel(context, shape, points, { place, letters, kept });
+}
+
+/** @param {Rect} place @param {Point} point 0 to 1 of it @returns {Point} */
+export function onto({ x, y, width, height }, [h, v]) {
+  return [x + h * width, y + v * height];
+}
+
+/** @param {CanvasRenderingContext2D} context @param {Point[]} points @param {string} color @param {number} unit */
+function drawZone(context, points, color, unit) {
+  context.beginPath();
+  for (const [x, y] of points) context.lineTo(x, y);
+  context.closePath();
+  context.globalAlpha = 0.14;
+  context.fillStyle = color;
+  context.fill();
+  context.globalAlpha = 1;
+  stroke(context, color, unit);
+}
+
+/** @param {CanvasRenderingContext2D} context @param {Point[]} points @param {string} color @param {number} letters */
+function drawLine(context, points, color, letters) {
+  const [a, b] = /** @type {[Point, Point]} */ (points);
+  context.beginPath();
+  context.moveTo(...a);
+  context.lineTo(...b);
+  for (const [from, to] of arrow(a, b, ARROW * letters)) {
+    context.moveTo(...from);
+    context.lineTo(...to);
+  }
+  stroke(context, color, (1.4 * letters) / 12);
+}
+
+/**
+ * Strokes of the arrow that shows which way is in: from the middle of the line to its right.
+ *
+ * @param {Point} a @param {Point} b the line's ends @param {number} length
+ * @returns {[Point, Point][]}
+ */
+export function arrow(a, b, length) {
+  const [x, y] = middle(a, b);
+  const [dx, dy] = rightOf(a, b);
+  /** @type {Point} */
+  const tip = [x + dx * length, y + dy * length];
+  const [back, out] = [length * 0.55, length * 0.32];
+  return [
+    [[x, y], tip],
+    [tip, [x + dx * back - dy * out, y + dy * back + dx * out]],
+    [tip, [x + dx * back + dy * out, y + dy * back - dx * out]],
+  ];
+}
+
+/** @param {CanvasRenderingContext2D} context @param {string} color @param {number} unit */
+function stroke(context, color, unit) {
+  // A dark edge around the line keeps it readable on a picture of its own colour.
+  context.strokeStyle = "rgb(0 0 0 / 0.55)";
+  context.lineWidth = 4.5 * unit;
+  context.stroke();
+  context.strokeStyle = color;
+  context.lineWidth = 2 * unit;
+  context.stroke();
+}
+
+/**
+ * @param {CanvasRenderingContext2D} context @param {Drawn} shape @param {Point[]} points
+ * @param {{place: Rect, letters: number, kept: Rect[]}} room `kept` free by other labels
+ */
+function drawLabel(context, { kind, color, words }, points, { place, letters, kept }) {
+  const unit = letters / 12;
+  const text = words.find((one) => context.measureText(one).width < WIDEST * place.width) ?? words.at(-1) ?? "";
+  const size = { width: context.measureText(text).width + 12 * unit, height: 18 * unit };
+  const label = labelPlace(kind, points, size, place, kept);
+  kept.push(label);
+  const rgb = rgbOf(color);
+  context.fillStyle = color;
+  context.beginPath();
+  context.roundRect(label.x, label.y, label.width, label.height, 4 * unit);
+  context.fill();
+  context.fillStyle = `rgb(${textOn(rgb).join(" ")})`;
+  context.fillText(text, label.x + 6 * unit, label.y + label.height / 2 + 0.5 * unit);
+}
+
+/**
+ * Place of a label: on a zone's lowest edge, or beside the middle of a line where no arrow is; in the picture, and off
+ * other labels.
+ *
+ * @param {import("../wire/zones.js").Kind} kind @param {readonly Point[]} points @param {{width: number, height: number}} size
+ * @param {Rect} picture @param {readonly Rect[]} kept
+ * @returns {Rect}
+ */
+export function labelPlace(kind, points, { width, height }, picture, kept) {
+  const [x, y] = kind === "zone" ? lowest(points) : beside(points, width, height);
+  const label = {
+    x: clamp(x - width / 2, picture.x, picture.x + picture.width - width),
+    y: clamp(y - height / 2, picture.y, picture.y + picture.height - height),
+    ...{ width, height },
+  };
+  for (let tries = 0; tries < kept.length; tries += 1) {
+    const under = kept.find((other) => overlap(label, other));
+    if (!under) break;
+    label.y = under.y - height - 2 < picture.y ? under.y + under.height + 2 : under.y - height - 2;
+  }
+  return label;
+}
+
+/** Middle of the edge that lies lowest. @param {readonly Point[]} points @returns {Point} */
+function lowest(points) {
+  const edges = points.map((point, n) => middle(point, points[(n + 1) % points.length] ?? point));
+  return edges.reduce((best, one) => (one[1] > best[1] ? one : best));
+}
+
+/** @param {readonly Point[]} points @param {number} width @param {number} height @returns {Point} */
+function beside(points, width, height) {
+  const [a, b] = /** @type {[Point, Point]} */ (points);
+  const [x, y] = middle(a, b);
+  const [dx, dy] = rightOf(a, b);
+  const away = (Math.abs(dx) * width + Math.abs(dy) * height) / 2 + height / 2;
+  return [x - dx * away, y - dy * away];
+}
+
+/** @param {number} value @param {number} least @param {number} most */
+function clamp(value, least, most) {
+  return Math.max(least, Math.min(value, most));
+}
+
+/** @param {Rect} one @param {Rect} other */
+function overlap(one, other) {
+  const across = one.x < other.x + other.width && other.x < one.x + one.width;
+  return across && one.y < other.y + other.height && other.y < one.y + one.height;
+}

@@ -1,0 +1,59 @@
+/** Choice of the classes that a zone or a line counts: none chosen means all. */
+
+import { make, setText } from "../../lib/dom.js";
+import { matches } from "../model-words.js";
+
+export class ClassChoice {
+  element;
+  #chosen;
+  #about = make("span", { class: "figure" });
+  #list = make("ul", { class: "classes", "aria-label": "Classes that count" });
+  #search = make("input", { type: "search", id: "zone-class-search", autocomplete: "off", spellcheck: "false" });
+
+  /** @param {readonly string[]} labels the model's @param {readonly string[] | null} chosen */
+  constructor(labels, chosen) {
+    this.#chosen = new Set(chosen ?? []);
+    const names = [...this.#chosen, ...labels.filter((name) => !this.#chosen.has(name))];
+    this.#list.append(...names.map((name) => this.#row(name)));
+    this.#search.addEventListener("input", () => this.#find());
+    const why = make("p", { class: "problem", id: "zone-classes-why", role: "status" });
+    const nothing = make("p", { class: "hint" }, "The model's classes are not known yet.");
+    nothing.hidden = names.length > 0;
+    const inside = make("div", { class: "inside" }, make("label", { for: "zone-class-search" }, "Search"), this.#search, this.#list, nothing);
+    const summary = make("summary", {}, make("span", {}, "Classes that count"), this.#about);
+    this.element = make("div", {}, make("details", { id: "zone-classes" }, summary, inside), why);
+    this.#say();
+  }
+
+  /** Names of the classes that count; null for all. */
+  get value() {
+    return this.#chosen.size ? [...this.#chosen] : null;
+  }
+
+  /** Called when another choice is made. */
+  onchange() {}
+
+  /** @param {string} name */
+  #row(name) {
+    const box = make("input", { type: "checkbox" });
+    box.checked = this.#chosen.has(name);
+    box.addEventListener("change", () => {
+      if (box.checked) this.#chosen.add(name);
+      else this.#chosen.delete(name);
+      this.#say();
+      this.onchange();
+    });
+    return make("li", { "data-name": name }, make("label", { class: "class" }, box, make("span", { class: "class-name" }, name)));
+  }
+
+  #say() {
+    const { size } = this.#chosen;
+    setText(this.#about, size === 0 ? "all" : size <= 2 ? [...this.#chosen].join(", ") : `${size}`);
+  }
+
+  #find() {
+    for (const row of this.#list.children) {
+      if (row instanceof HTMLElement) row.hidden = !matches(row.dataset["name"] ?? "", this.#search.value.trim());
+    }
+  }
+}

@@ -1,0 +1,78 @@
+/** A stream's zones and lines: what the server says of them, and how they are set. */
+
+/**
+ * @typedef {"zone" | "line"} Kind
+ * @typedef {{points: [number, number][], classes: string[] | null, min_size: number, anchor: "bottom" | "center",
+ *   color: string | null, ground?: [number, number][] | null, loiter_s?: number | null}} Shape
+ * @typedef {Record<string, number>} ByClass
+ * @typedef {{in: ByClass, out: ByClass}} Movements
+ * @typedef {{since: number | null, total: Movements, hours: Record<string, Movements>, days: Record<string, Movements>}} Counts
+ * @typedef {{zone: Shape, unknown_classes: string[], now: ByClass, most: number,
+ *   dwell: Record<string, {visits: number, mean: number, longest: number}>, counts: Counts}} ZoneReport
+ * @typedef {{line: Shape, unknown_classes: string[], counts: Counts}} LineReport
+ * @typedef {{zones: Record<string, ZoneReport>, lines: Record<string, LineReport>, revision: number, hour: string}} Report of
+ *   `GET /api/streams/NAME/zones`
+ * @typedef {{now: ByClass, entered: ByClass, left: ByClass, dwell: Record<string, {mean: number, longest: number}>,
+ *   most: number}} ZoneCounts
+ * @typedef {{zones: Record<string, ZoneCounts>, lines: Record<string, Movements>, revision?: number,
+ *   speeds?: Record<string, Record<string, [number, number, number]>>}} Counted `extras.zones` of a result
+ * @typedef {{ok: true} | {ok: false, key: string, message: string}} Answer `key`: what the server blames, "" for nothing
+ */
+
+const GIVE_UP_MS = 10_000;
+
+/** What the stage of zones said with a picture. @param {import("./findings.js").Findings | null} findings */
+export function countedIn(findings) {
+  return /** @type {Counted | undefined} */ (findings?.extras?.["zones"]);
+}
+
+/** Zones and lines, and what they counted; null where the server does not say. @param {string} server its origin @param {string} stream @returns {Promise<Report | null>} */
+export async function zonesOf(server, stream) {
+  try {
+    const signal = AbortSignal.timeout(GIVE_UP_MS);
+    const answer = await fetch(`${server}/api/streams/${stream}/zones`, { signal, cache: "no-store" });
+    return answer.ok ? await answer.json() : null;
+  } catch {
+    return null;
+  }
+}
+
+/** @param {string} stream @param {Kind} kind @param {string} name @param {Partial<Shape>} shape */
+export function setShape(stream, kind, name, shape) {
+  return call("PUT", address(stream, kind, name), shape);
+}
+
+/** Remove a zone or a line, also when the page is about to go. @param {string} stream @param {Kind} kind @param {string} name */
+export function removeShape(stream, kind, name) {
+  return call("DELETE", address(stream, kind, name));
+}
+
+/** Have it count from nothing. @param {string} stream @param {Kind} kind @param {string} name */
+export function resetShape(stream, kind, name) {
+  return call("POST", `${address(stream, kind, name)}/reset`);
+}
+
+/** @param {string} stream @param {Kind} kind @param {string} name */
+function address(stream, kind, name) {
+  return `/api/streams/${stream}/${kind}s/${encodeURIComponent(name)}`;
+}
+
+/** @param {string} method @param {string} path @param {object} [body] @returns {Promise<Answer>} */
+async function call(method, path, body) {
+  const json = { headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) };
+  try {
+    const signal = AbortSignal.timeout(GIVE_UP_MS);
+    const answer = await fetch(path, { method, signal, keepalive: true, ...(body ? json : {}) });
+    if (answer.ok) return { ok: true };
+    const { error } = await answer.json();
+    return { ok: false, key: error.key ?? "", message: inWords(error) };
+  } catch {
+    return { ok: false, key: "", message: "The server did not answer. Try again." };
+  }
+}
+
+/** An error of the API as a sentence. @param {{message: string, got?: string, expected?: string, key?: string}} error */
+function inWords({ message, key }) {
+  const text = key && message.startsWith(`${key}: `) ? message.slice(key.length + 2) : message;
+  return `${text.charAt(0).toUpperCase()}${text.slice(1)}${/[.!?]$/.test(text) ? "" : "."}`;
+}
