@@ -17,8 +17,7 @@ import { inWords } from "./words.js";
  * @typedef {import("../../wire/zones.js").Kind} Kind
  * @typedef {{draft: Draft, values: import("./form.js").Values}} Begun what was drawn and not saved
  * @typedef {{name: string, said: string, begun: Begun | null}} End `name`: of what was saved, "" for nothing
- * @typedef {import("./words.js").About & {layer: import("../../draw/zone-layer.js").ZoneLayer, inside: HTMLElement,
- *   loiters: boolean}} Around
+ * @typedef {import("./words.js").About & {layer: import("../../draw/zone-layer.js").ZoneLayer, inside: HTMLElement}} Around
  */
 
 export class Editor {
@@ -48,7 +47,7 @@ export class Editor {
    * @param {Begun | null} begun goes on with this
    */
   constructor(around, kind, named, begun) {
-    const { layer, labels, painter, inside, loiters } = around;
+    const { layer, labels, painter, inside } = around;
     this.#around = around;
     this.#kind = kind;
     this.#before = named?.name ?? "";
@@ -58,7 +57,7 @@ export class Editor {
     const colors = layer.all.map(({ name, shape }) => colorOf(name, shape.color));
     const values = begun?.values ?? own ?? fresh(kind, others, colors);
     this.#draft = begun?.draft ?? new Draft(kind, named?.shape.points ?? []);
-    this.#form = new ShapeForm(kind, values, this.#before, { others, labels: labels(), loiters });
+    this.#form = new ShapeForm(kind, values, this.#before, { others, labels: labels() });
     this.#form.oninput = () => this.#show();
     layer.hidden = new Set(named ? [keyOf(named)] : []);
     setData(this.#stage, "drawing", kind);

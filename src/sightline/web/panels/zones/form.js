@@ -29,18 +29,15 @@ export class ShapeForm {
   #loiter = make("input", { type: "number", id: "zone-loiter_s", min: "0", step: "any", inputmode: "decimal", "aria-describedby": "zone-loiter_s-why" });
   #classes;
   #ground;
-  #loiters;
 
   /**
    * @param {Kind} kind @param {Values} values @param {string} before its name on the server, "" for a new one
-   * @param {{others: string[], labels: readonly string[], loiters: boolean}} known names of others of its kind; the
-   *   model's classes; whether the server tells who loiters
+   * @param {{others: string[], labels: readonly string[]}} known names of others of its kind; the model's classes
    */
-  constructor(kind, { name, shape }, before, { others, labels, loiters }) {
+  constructor(kind, { name, shape }, before, { others, labels }) {
     this.#kind = kind;
     this.#before = before;
     this.#others = others;
-    this.#loiters = loiters && kind === "zone";
     this.#classes = new ClassChoice(labels, shape.classes ?? null);
     this.#classes.onchange = () => this.oninput();
     this.#ground = new Ground(shape.ground ?? null);
@@ -65,8 +62,8 @@ export class ShapeForm {
     const classes = this.#classes.value;
     const min_size = Math.min(100, Math.max(0, Number(this.#size.value) || 0)) / 100;
     const anchor = /** @type {Shape["anchor"]} */ (this.#anchor.value);
-    const loiter = this.#loiters ? { loiter_s: Number(this.#loiter.value) || null } : {};
-    return { name: this.#name.value, shape: { classes, min_size, anchor, color: this.#color.value, ...loiter } };
+    const own = this.#kind === "zone" ? { loiter_s: Number(this.#loiter.value) || null } : {};
+    return { name: this.#name.value, shape: { classes, min_size, anchor, color: this.#color.value, ...own } };
   }
 
   /** What is sent to the server, save the points. @param {number} corners */
@@ -118,8 +115,9 @@ export class ShapeForm {
       ...field("min_size", "Least height of an object, in % of the picture", this.#size),
       ...field("anchor", "Where an object counts as being", this.#anchor),
     ];
-    if (this.#loiters) parts.push(...field("loiter_s", "Seconds after which somebody who stays loiters (empty: never)", this.#loiter));
-    return this.#kind === "zone" ? [...parts, this.#ground.element] : parts;
+    if (this.#kind === "line") return parts;
+    const loiter = field("loiter_s", "Seconds of a stay that is loitering (empty: none)", this.#loiter);
+    return [...parts, ...loiter, this.#ground.element];
   }
 }
 

@@ -143,11 +143,6 @@ export class ZonePanel {
     else this.#later = setTimeout(() => this.#look(), wait);
   }
 
-  /** True if this server tells who loiters. */
-  get #loiters() {
-    return Object.values(this.#layer.report?.zones ?? {}).some(({ zone }) => "loiter_s" in zone);
-  }
-
   #totals() {
     const { zones = {}, lines = {} } = this.#layer.counted ?? {};
     const moved = [...Object.values(zones).map((one) => [one.entered, one.left]), ...Object.values(lines).map((one) => [one.in, one.out])];
@@ -184,7 +179,7 @@ export class ZonePanel {
     const named = this.#layer.all.find((one) => one.kind === kind && one.name === name) ?? null;
     this.#say("");
     this.#parts.hidden = true;
-    const editor = new Editor({ ...this.#about, layer: this.#layer, inside: this.#inside, loiters: this.#loiters }, kind, named, begun);
+    const editor = new Editor({ ...this.#about, layer: this.#layer, inside: this.#inside }, kind, named, begun);
     const end = await editor.done;
     this.#parts.hidden = false;
     this.#editing = false;
