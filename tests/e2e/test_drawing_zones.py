@@ -17,7 +17,7 @@ import pytest_asyncio
 from playwright.async_api import Browser, Page, expect
 
 from sightline.security.tokens import Store
-from support.browsing import SLOW_MS, browsing, listen_for_errors
+from support.browsing import FAKE_CAMERA, SLOW_MS, browsing, listen_for_errors
 from support.serving import Json, Peer, Running, camera, metadata, peer, picture, serving
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
@@ -56,7 +56,7 @@ async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Runn
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
 async def browser() -> AsyncIterator[Browser]:
-    async with browsing() as running:
+    async with browsing(*FAKE_CAMERA) as running:
         yield running
 
 
@@ -335,6 +335,33 @@ async def test_what_is_wrong_is_told_where_it_is_and_deleting_can_be_undone(serv
         assert (await server.get("/api/streams/yard/zones"))["zones"].keys() == {"door"}, "it can still be undone"
         await page.goto("about:blank")
         await server.until(lambda r: r["zones"] == {}, path="/api/streams/yard/zones")
+
+
+async def test_a_camera_page_draws_them_too(server: Running, browser: Browser) -> None:
+    context = await browser.new_context(viewport={"width": 1280, "height": 800})
+    page = await context.new_page()
+    page.set_default_timeout(SLOW_MS)
+    errors = listen_for_errors(page)
+    await page.goto(f"{server.url}/camera/porch?transport=websocket")
+    await look(page)
+    await page.locator("#new-zone").click()
+    await expect(page.locator("#zones-said")).to_contain_text("There is no picture to draw on")
+    await page.locator("#start").click()
+    await expect(page.locator("#stage")).to_have_attribute("data-showing", "canvas")
+    await begin(page, "zone")
+    box = await page.locator("#canvas").bounding_box()
+    assert box is not None
+    for x, y in ((0.4, 0.4), (0.6, 0.4), (0.6, 0.6)):
+        await page.mouse.click(box["x"] + x * box["width"], box["y"] + y * box["height"])
+    await page.locator("#zone-color").fill("#ff00aa")
+    await page.locator("#zone-loiter_s").fill("20")
+    await page.locator("#drawing-save").click()
+    await page.wait_for_function(DRAWN, arg=[255, 0, 170])
+    zone = (await server.get("/api/streams/porch/zones"))["zones"]["zone-1"]["zone"]
+    assert (len(zone["points"]), zone["loiter_s"]) == (3, 20)
+    await page.locator("#stop").click()
+    assert errors == []
+    await context.close()
 
 
 async def test_a_finger_draws_at_phone_width(server: Running, browser: Browser) -> None:

@@ -32,6 +32,10 @@ export class ZoneLayer {
   #server;
   #revision = NONE;
   #askedAt = -Infinity;
+  /** The last picture, and the one that was the last when the camera went. @type {import("../wire/findings.js").Picture | null} */
+  #last = null;
+  /** @type {import("../wire/findings.js").Picture | null} */
+  #rested = null;
 
   /** @param {import("./painter.js").Painter} painter @param {string} stream @param {string} server its origin, "" for the page's own */
   constructor(painter, stream, server = "") {
@@ -81,8 +85,18 @@ export class ZoneLayer {
     drawShapes(context, shapes.map((one) => this.#drawn(one)), place, ratio);
   };
 
+  /** The camera is gone: who was in the last picture is there no more. */
+  async rest() {
+    this.#rested = this.#last;
+    this.counted = undefined;
+    await this.ask();
+  }
+
   /** Ask for the zones and lines only when others are counted than those that are known. @param {import("../wire/findings.js").Picture} picture */
-  #learn({ findings }) {
+  #learn(picture) {
+    this.#last = picture;
+    if (picture === this.#rested) return;
+    const { findings } = picture;
     this.counted = countedIn(findings);
     if (findings?.browser && !findings.extras) return; // found by this very page: the server says nothing of it
     const revision = this.counted ? (this.counted.revision ?? 0) : NONE;

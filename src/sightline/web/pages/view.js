@@ -72,7 +72,10 @@ viewer.ontransport = showTransport;
 viewer.onstatus = (status) => {
   if (status.camera !== camera) {
     camera = status.camera;
-    if (camera !== "live") objects.clear();
+    if (camera !== "live") {
+      objects.clear();
+      zones.rest();
+    }
   }
   update();
 };

@@ -70,6 +70,11 @@ export class ZonePanel {
     this.#layer.forget();
   }
 
+  /** The camera is gone. */
+  rest() {
+    void this.#layer.rest();
+  }
+
   /** Somebody looks at it. */
   seen() {
     this.#look(true);
@@ -174,8 +179,14 @@ export class ZonePanel {
       return;
     }
     this.#editing = true;
-    const [{ Editor }] = await Promise.all([import("./editor.js"), this.#removal.finish()]);
+    const Editor = await import("./editor.js").then((module) => module.Editor, () => null);
+    await this.#removal.finish();
     if (!this.#layer.report) await this.#ask();
+    if (!Editor || !this.#layer.report) {
+      this.#editing = false;
+      this.#say("The server did not answer. Try again.");
+      return;
+    }
     const named = this.#layer.all.find((one) => one.kind === kind && one.name === name) ?? null;
     this.#say("");
     this.#parts.hidden = true;

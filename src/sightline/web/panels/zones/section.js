@@ -1,22 +1,27 @@
 /** The panel's section on zones and lines. What it is made of comes only where there are some, or somebody looks. */
 
+import { setText } from "../../lib/dom.js";
 import { byId } from "../page.js";
 
 /**
  * Set up `#zones`.
  *
  * @param {string} stream @param {import("../../draw/painter.js").Painter} painter
- * @returns {{learn: (detail: {labels: string[]}) => void, connected: () => void}} to be told the stream's statistics, and
- *   when the server was reached
+ * @returns {{learn: (detail: {labels: string[]}) => void, connected: () => void, rest: () => void}} to be told the stream's
+ *   statistics, when the server was reached, and when the camera is gone
  */
 export function setUpZones(stream, painter) {
   const details = byId("zones", HTMLDetailsElement);
   /** @type {readonly string[]} */
   let labels = [];
-  /** @type {Promise<import("./panel.js").ZonePanel> | null} */
+  /** @type {Promise<import("./panel.js").ZonePanel | null> | null} */
   let loading = null;
   const load = () => {
-    loading ??= import("./panel.js").then(({ open }) => open({ stream, painter, labels: () => labels }));
+    loading ??= import("./panel.js").then(({ open }) => open({ stream, painter, labels: () => labels })).catch(() => {
+      loading = null;
+      setText(byId("zones-inside", HTMLElement), "Zones and lines could not be loaded. Close this and open it again.");
+      return null;
+    });
     painter.overs.delete(watch);
     return loading;
   };
@@ -25,9 +30,10 @@ export function setUpZones(stream, painter) {
     if (findings?.extras?.["zones"] || (findings?.browser && !findings.extras)) void load();
   };
   painter.overs.add(watch);
-  details.addEventListener("toggle", () => details.open && void load().then((panel) => panel.seen()));
+  details.addEventListener("toggle", () => details.open && void load().then((panel) => panel?.seen()));
   return {
     learn: (detail) => (labels = detail.labels),
-    connected: () => void loading?.then((panel) => panel.connected()),
+    connected: () => void loading?.then((panel) => panel?.connected()),
+    rest: () => void loading?.then((panel) => panel?.rest()),
   };
 }
