@@ -28,7 +28,7 @@ class Event(Struct, tag="event", frozen=True, kw_only=True, omit_defaults=True):
     seq: int
     """Number of that frame."""
     class_name: str = ""
-    """Class of the object concerned; empty where there is none."""
+    """Class of the object concerned; of a ``scene`` what happened, ``covered`` or ``moved``; else empty."""
     track: int | None = None
     """Track of the object concerned."""
     box: tuple[float, float, float, float] | None = None

@@ -7,6 +7,7 @@ import itertools
 import logging
 import time
 from collections.abc import AsyncGenerator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from typing import Any, Literal
 
@@ -35,7 +36,7 @@ from sightline.settings.presets import PresetName
 from sightline.settings.settings import Settings
 from sightline.settings.stream import Tracking, check
 from sightline.streams.boards import BoardStore
-from sightline.streams.lost import LostStreams
+from sightline.streams.lost import NOT_MINDED, LostStreams
 from sightline.streams.model_switch import NEEDS_MODEL, ModelSwitch
 from sightline.streams.publisher import Publisher, Subscription
 from sightline.streams.stream import Listeners, Stream
@@ -66,6 +67,8 @@ class Hub:
         self.listeners.hear = self.boards.hear
         self.lost = LostStreams(self.listeners.emit, settings.sources)
         """Tells when streams that somebody minds are lost, and back."""
+        self._scenes = ThreadPoolExecutor(1, thread_name_prefix="scene")
+        """Where pictures are looked at for whether cameras were covered or moved."""
         self.stopping: str | None = None
         self._streams: dict[str, Stream] = {}
         self._track_ids = itertools.count(1)
@@ -257,7 +260,10 @@ class Hub:
                 with stream.fence.around("news of the model", f"stream {stream.name}: "):
                     self._watch_model(stream)
                 stream.rest()
-            self.lost.look(self._streams, self.minds)
+                if self.stopping is None:
+                    stream.watch_scene(self._scenes if self.minds(stream.name) else None, NOT_MINDED)
+            if self.stopping is None:
+                self.lost.look(self._streams, self.minds)
             if told := self.boards.tick():
                 self.listeners.emit(*told)
 
@@ -285,6 +291,7 @@ class Hub:
         for stream in self._streams.values():
             stream.finish(reason, at_once=True)
         self.lost.close(reason)
+        self._scenes.shutdown(wait=False, cancel_futures=True)
         of_streams = (s for stream in self._streams.values() for s in stream.subscriptions)
         for subscription in [*self.listeners.results, *of_streams]:
             subscription.mailbox.close(reason)

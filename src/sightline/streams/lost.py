@@ -19,7 +19,7 @@ SLOW = 3.0
 """A camera that sends seldom is lost after so many times the gap between its pictures."""
 UNKNOWN_S = 60.0
 """The same where only one picture came, and its camera is still connected: it may be one that sends seldom."""
-NO_CAMERA, NO_PICTURE = "the camera is gone", "no picture comes"
+NO_CAMERA, NO_PICTURE, NOT_MINDED = "the camera is gone", "no picture comes", "nobody minds it any more"
 
 
 @dataclass(slots=True)
@@ -55,7 +55,7 @@ class LostStreams:
             if minds(name):
                 self._look(name, streams.get(name), now)
             elif (watched := self._watched.pop(name, None)) is not None:
-                self._give_up(watched, now, "nobody minds it any more")
+                self._give_up(watched, now, NOT_MINDED)
 
     def close(self, reason: str, now: float | None = None) -> None:
         """The server stops: end what lasts."""

@@ -6,6 +6,7 @@ import itertools
 import logging
 import time
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor
 from contextlib import suppress
 from functools import partial
 
@@ -26,6 +27,7 @@ from sightline.streams.boards import Boards
 from sightline.streams.meters import Meters
 from sightline.streams.model_state import ModelState
 from sightline.streams.publisher import DropReason, Publisher, Subscription
+from sightline.streams.scene.watch import SceneWatch
 from sightline.wire.messages import Status
 
 log = logging.getLogger(__name__)
@@ -143,6 +145,8 @@ class Stream:
         self.boards = Boards.new(name) if boards is None else boards
         self.pipeline = Pipeline()
         """The stages after the model, new for each publisher."""
+        self.scene: SceneWatch | None = None
+        """Tells whether the camera was covered or moved, where somebody minds."""
         self._stages = stages
         self._ids = itertools.count(1) if ids is None else ids
         self.track(tracking)
@@ -169,7 +173,7 @@ class Stream:
     @property
     def failing(self) -> dict[str, str]:
         """Parts of the stream that failed the last time, and why."""
-        return self.fence.failing | self.pipeline.failing
+        return self.fence.failing | self.pipeline.failing | ({} if self.scene is None else self.scene.failing)
 
     @property
     def viewers(self) -> int:
@@ -298,6 +302,8 @@ class Stream:
     def _accepts(self, frame: Frame) -> bool:
         """Count a frame; False where it is dropped at once."""
         self.meters.received(frame)
+        if self.scene is not None:
+            self.scene.offer(frame)
         if not self._limits.let_pass():
             self._drop(frame, "rate")
         elif not self.wanted:
@@ -337,11 +343,20 @@ class Stream:
             self._held.append((set(self._in_worker), ends))
             self._emit_held()
 
+    def watch_scene(self, executor: Executor | None, reason: str = "") -> None:
+        """Tell from now on whether the camera was covered or moved. None: no more, for this reason."""
+        if executor is None and self.scene is not None:
+            self.scene.finish(reason)
+            self.scene = None
+        elif executor is not None and self.scene is None and self.publisher is not None:
+            self.scene = SceneWatch(self.name, self.emit, executor)
+
     def finish(self, reason: str, *, at_once: bool = False) -> None:
-        """End what lasts in the stages. Frames that still come to them pass as they are.
+        """End what lasts in the stages and in the scene. Frames that still come to them pass as they are.
 
         ``at_once``: wait for no results of frames that are with the worker, as nobody will hear of them.
         """
+        self.watch_scene(None, reason)
         self.emit_ends(*self.pipeline.finish(reason))
         if at_once:
             for waiting, _ in self._held:
