@@ -17,6 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sightline.core.errors import SourceError
+from sightline.media import codecs
 from sightline.sources import _mjpeg, network
 from sightline.sources._mjpeg import JpegSplitter
 from sightline.sources._reconnecting import ReconnectingSource
@@ -158,17 +159,41 @@ def test_a_camera_that_hangs_counts_as_gone(monkeypatch: pytest.MonkeyPatch) -> 
         over.set()
 
 
-def test_a_camera_that_nobody_watches_is_hardly_decoded() -> None:
-    def send(out: BufferedIOBase) -> None:
-        for number in range(100):
-            out.write(regular(jpeg(number)))
-            time.sleep(0.005)
+@pytest.mark.parametrize("kind", ["regular", "without a length", "a wrong length"])
+def test_a_camera_that_nobody_watches_is_hardly_decoded_and_every_picture_is_counted(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_mjpeg, "IDLE_S", 0.3)
+    watched = threading.Event()
+    sent = 0
 
+    def send(out: BufferedIOBase) -> None:
+        nonlocal sent
+        while not watched.is_set():
+            out.write(ODD[kind](jpeg(sent)))
+            sent += 1
+            time.sleep(0.005)
+        for number in (254, 255):
+            out.write(ODD[kind](jpeg(number)))
+
+    left_out: Counter[str] = Counter()
     with sending(send) as url, open_source(url) as source:
+        source.lose = lambda reason, count: left_out.update({reason: count})
         source.idle = True
-        shots = list(itertools.islice(source, 50))
-    assert len({id(shot.image) for shot in shots}) <= 2
-    assert not any(shot.fresh for shot in shots)
+        shots = iter(source)
+        seen = [next(shots), next(shots)]
+        assert not any(shot.fresh for shot in seen)
+        assert seen[0].image is seen[1].image, "the second is not decoded"
+        assert seen[1].undecoded is not None
+        assert left_out == {"unwatched": number_of(codecs.decode(seen[1].undecoded)) - number_of(seen[0].image) - 1}
+        source.idle = False
+        watched.set()
+        with contextlib.suppress(SourceError):  # its end
+            for shot in shots:
+                seen.append(shot)
+    assert len(seen) + left_out.total() == sent + 2
+    assert number_of(seen[-1].image) == 255
+    assert seen[-1].fresh
 
 
 # The splitter alone
@@ -192,8 +217,7 @@ def test_however_the_bytes_arrive_each_picture_is_found_once(
         at += size
         if at >= len(data):
             break
-    rest = splitter.rest()
-    found += [] if rest is None else [rest]
+    found += splitter.rest()
     expected = [jpeg(number, *options) for _, number, options in parts]
     assert len(found) == len(expected)
     for kind, got, whole in zip((kind for kind, *_ in parts), found, expected, strict=True):

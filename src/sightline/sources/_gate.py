@@ -13,6 +13,7 @@ import selectors
 import socket
 import socketserver
 import threading
+import time
 from urllib.parse import urlsplit
 
 log = logging.getLogger(__name__)
@@ -22,6 +23,9 @@ CONNECT_S = 10.0
 MAX_HEAD = 64 * 1024
 """Bytes of a request's head."""
 CHUNK = 64 * 1024
+PAUSE_S, PAUSE_BYTES = 0.1, 64 * 1024
+"""While nobody wants what comes, it is left in the network for so long, or until about so many bytes have come: what
+the system keeps for a connection, so that a camera does not notice."""
 PORTS = {"http": 80, "https": 443}
 
 
@@ -35,6 +39,31 @@ def proxy_for(url: str) -> str:
 def error_of(url: str) -> OSError | None:
     """Return why the machine of this address could not be reached the last time; None where it was."""
     return _gate().errors.get(_place(url))
+
+
+def interest_in(url: str) -> Interest:
+    """Return who wants what comes from an HTTP address."""
+    return _gate().interests.setdefault(_bare(url), Interest())
+
+
+class Interest:
+    """Who wants what comes from an address. While nobody does, it is passed on with pauses: to wake a thread takes more
+    than what it then does."""
+
+    def __init__(self) -> None:
+        self.awake = threading.Event()
+        """Set while somebody wants it."""
+        self._who: set[object] = set()
+        self._lock = threading.Lock()
+
+    def note(self, who: object, *, wants: bool) -> None:
+        """Somebody wants it, or no longer does."""
+        with self._lock:
+            (self._who.add if wants else self._who.discard)(who)
+            if self._who:
+                self.awake.set()
+            else:
+                self.awake.clear()
 
 
 @functools.cache
@@ -56,6 +85,8 @@ class Gate(socketserver.ThreadingTCPServer):
         super().__init__(("127.0.0.1", 0), _Asked)
         self.url = f"http://127.0.0.1:{self.server_address[1]}"
         self.errors: dict[tuple[str, int], OSError] = {}
+        self.interests: dict[str, Interest] = {}
+        """By address; without one for those to which others lead, and for what is encrypted."""
         self._allowed: set[tuple[str, int]] = set()
 
     def allow(self, url: str) -> None:
@@ -98,7 +129,7 @@ class _Asked(socketserver.BaseRequestHandler):
                     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
                     first = f"{method} {path} {version}".encode("latin-1")
                     other.sendall(first + head[head.index(b"\r\n") :] + rest)
-                self._relay(other)
+                self._relay(other, None if tunnel else self.server.interests.get(_bare(target)))
         except PermissionError:
             self.request.sendall(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
         except (OSError, ValueError):  # FFmpeg sees the end of the connection
@@ -115,8 +146,9 @@ class _Asked(socketserver.BaseRequestHandler):
         head, mark, rest = data.partition(b"\r\n\r\n")
         return head + mark, rest
 
-    def _relay(self, other: socket.socket) -> None:
+    def _relay(self, other: socket.socket, interest: Interest | None) -> None:
         """Pass on what comes from either side until one of them ends."""
+        began, came = time.monotonic(), 0
         to = {self.request: other, other: self.request}
         with selectors.DefaultSelector() as ready:
             for side in to:
@@ -127,6 +159,17 @@ class _Asked(socketserver.BaseRequestHandler):
                     if not data:
                         return
                     to[key.fileobj].sendall(data)  # type: ignore[index]
+                    came += len(data)
+                if interest is not None and not interest.awake.is_set() and len(data) < CHUNK:
+                    pause_s = min(PAUSE_S, (time.monotonic() - began) * PAUSE_BYTES / came)
+                    began, came = time.monotonic(), 0
+                    interest.awake.wait(pause_s)
+
+
+def _bare(url: str) -> str:
+    """Return an address without user and password, which FFmpeg sends apart."""
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
 
 
 def _place(url: str) -> tuple[str, int]:

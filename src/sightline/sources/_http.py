@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from sightline.core.errors import SourceError
+from sightline.sources import _gate
 from sightline.sources._ffmpeg import reason_of
 
 if TYPE_CHECKING:
@@ -42,6 +43,8 @@ class HttpBytes:
         import av
 
         self.name = name
+        self.interest = _gate.interest_in(url)
+        """Who wants the bytes."""
         self._patience = timeout[1]
 
         # The demuxer ``data`` passes on what comes, as soon as it comes.

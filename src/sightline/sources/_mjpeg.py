@@ -25,6 +25,7 @@ ODD_S = 2.0
 
 SOI = b"\xff\xd8\xff"
 SOS, EOI = 0xDA, 0xD9
+_END = b"\xff\xd9"
 _AFTER_PIXELS = frozenset((0xC4, 0xDA, 0xDB, 0xDC, 0xDD, 0xFE))
 """Markers of what may stand between the scans of a progressive picture. Others, in the pixels, are damage."""
 _MARK = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
@@ -53,6 +54,10 @@ class JpegSplitter:
         self._in_pixels = False
         self._claimed: int | None = None
         """Length of the picture by its part's header."""
+        self._honest = False
+        """Whether that was right for the picture before: then no end is looked for before."""
+        self._over = False
+        """Whether no more bytes come."""
 
     def feed(self, data: bytes) -> list[bytes]:
         """Take bytes, and return the pictures that are complete with them."""
@@ -65,12 +70,15 @@ class JpegSplitter:
                     self.lost += 1
                     self._cut(len(self._data))
                 break
+            self._honest = end == self._claimed
             pictures.append(self._cut(end))
         return pictures
 
-    def rest(self) -> bytes | None:
-        """The picture that was under way at the end of the stream."""
-        return bytes(self._data) if self.inside and self.pixels_came else None
+    def rest(self) -> list[bytes]:
+        """No more bytes come: return what is there of pictures."""
+        self._over = True
+        pictures = self.feed(b"")
+        return [*pictures, bytes(self._data)] if self.inside and self.pixels_came else pictures
 
     def _begins(self) -> bool:
         at = self._data.find(SOI)
@@ -87,6 +95,15 @@ class JpegSplitter:
 
     def _end(self) -> int | None:
         """Where the picture ends; None if that has not come yet."""
+        if self._honest and self._claimed is not None and not self._over:
+            if len(self._data) < self._claimed:
+                return None
+            if self._data.startswith(_END, self._claimed - len(_END)):
+                return self._claimed
+        return self._find_end()
+
+    def _find_end(self) -> int | None:
+        """Look for the end in the picture's structure."""
         data = self._data
         while self._at + 2 <= len(data):
             if self._in_pixels:
@@ -135,7 +152,6 @@ class MotionJpeg:
         """``poll_s`` is for a camera that turns out to send one picture at a time."""
         self.name = connection.name
         self.unreadable = 0
-        self.idle = False
         self.lose: Lose = unnoticed
         self.poll_s: float | None = None
         self._if_single = poll_s
@@ -144,12 +160,29 @@ class MotionJpeg:
         self._error: SourceError | None = None
         self._came = 0
         self._reading = False
+        self.idle = False
+        self._given = 0.0
+        """When the last picture was handed over, and below how many were not since: nobody wanted them."""
+        self._spared = 0
+        self._shown: Shot | None = None
+        """The last picture that was decoded."""
+
+    @property
+    def idle(self) -> bool:
+        """Whether nobody wants pictures."""
+        return self._idle
+
+    @idle.setter
+    def idle(self, idle: bool) -> None:
+        self._idle = idle
+        self._connection.interest.note(self, wants=not idle)
 
     def __enter__(self) -> MotionJpeg:
         return self
 
     def __exit__(self, *_: object) -> None:
         self._pipe.close()
+        self._connection.interest.note(self, wants=False)
         if not self._reading:  # else the thread closes it, as it must not be closed under a hanging read
             self._connection.close()
 
@@ -157,14 +190,10 @@ class MotionJpeg:
         """Yield pictures as they come. Raises SourceError if the connection breaks off or ends."""
         self._reading = True
         threading.Thread(target=self._read, name="motion jpeg", daemon=True).start()
-        shot: Shot | None = None
         while (arrived := self._pipe.get()) is not None:
             for at, jpeg in arrived:
-                if self.idle and shot is not None and at - shot.timestamp < IDLE_S:
-                    yield replace(shot, fresh=False)
-                elif (made := self._shot(at, jpeg)) is not None:
-                    shot = made
-                    yield made
+                if (shot := self._shot(at, jpeg)) is not None:
+                    yield shot
         if self._error is not None:
             raise self._error
         if self._came == 1:
@@ -175,7 +204,10 @@ class MotionJpeg:
     def _shot(self, at: float, jpeg: bytes) -> Shot | None:
         try:
             picture = codecs.check_jpeg(jpeg, max_pixels=MAX_PIXELS)
-            return Shot(codecs.decode(picture), at, self.name, not self.idle, picture.damaged)
+            if self.idle and self._shown is not None:
+                return replace(self._shown, timestamp=at, fresh=False, damaged=picture.damaged, undecoded=picture)
+            self._shown = Shot(codecs.decode(picture), at, self.name, not self.idle, picture.damaged)
+            return self._shown
         except ProtocolError as e:
             self.lose("undecodable", 1)
             self.unreadable += 1
@@ -190,9 +222,10 @@ class MotionJpeg:
         except SourceError as e:
             self._error = e
         finally:
-            rest = splitter.rest()
-            if rest is not None:
-                self._hand_over([rest])
+            self._hand_over(splitter.rest())
+            self._tell_spared()
+            if not self._came and self._error is None:
+                self._error = SourceError(f"{self.name}: {_odd(splitter.between)}")
             self._connection.close()
             self._pipe.end()
 
@@ -208,18 +241,26 @@ class MotionJpeg:
             began = now if began is None else began
             if not self._came and not splitter.inside and now - began > ODD_S:
                 raise SourceError(f"{self.name}: {_odd(splitter.between)}")
-        if not self._came and splitter.rest() is None:
-            raise SourceError(f"{self.name}: {_odd(splitter.between)}")
 
     def _hand_over(self, pictures: list[bytes]) -> bool:
         for jpeg in pictures:
             self._came += 1
+            if self.idle and time.monotonic() - self._given < IDLE_S:
+                self._spared += 1
+                continue
+            self._given = time.monotonic()
+            self._tell_spared()
             late = self._pipe.dropped
             if not self._pipe.put((time.time(), jpeg)):
                 return False
             if self._pipe.dropped > late:
                 self.lose("late", self._pipe.dropped - late)
         return True
+
+    def _tell_spared(self) -> None:
+        spared, self._spared = self._spared, 0
+        if spared:
+            self.lose("unwatched", spared)
 
 
 def _odd(between: bytes) -> str:

@@ -51,8 +51,8 @@ class ReconnectingSource:
         iterating thread, with the reason why there are no pictures, and with None once they come. ``lose`` is told what
         is left out, as ``Source.lose`` is.
         """
-        self.idle = False
-        """Settable from any thread: True while nobody wants pictures. Most pictures are then not fresh."""
+        self._idle = False
+        self._open: Source | None = None
         self._spec = plain(spec)
         self._loop = loop or spec.endswith(LOOP)
         self._source = source
@@ -67,6 +67,18 @@ class ReconnectingSource:
         """Whether the source was live when it was last open."""
         self._backoff = Backoff(FIRST_S, MOST_S, jitter=0.5)
 
+    @property
+    def idle(self) -> bool:
+        """Settable from any thread: True while nobody wants pictures. Most pictures are then not fresh."""
+        return self._idle
+
+    @idle.setter
+    def idle(self, idle: bool) -> None:
+        self._idle = idle
+        source = self._open
+        if source is not None:
+            source.idle = idle
+
     def close(self) -> None:
         """End the iteration. A reader that waits for the network notices when data comes or its timeout passes."""
         self._closed.set()
@@ -78,7 +90,7 @@ class ReconnectingSource:
             began = time.monotonic()
             try:
                 with self._source or open_source(self._spec) as source:
-                    source.lose = self._lose
+                    source.lose, source.idle, self._open = self._lose, self._idle, source
                     self._live = source.live or poll_s(source) is not None
                     yield from self._shots(source)
                 wished = poll_s(source)
@@ -94,7 +106,7 @@ class ReconnectingSource:
                     raise
                 self._again(e.message)
             finally:
-                self._source = None
+                self._source = self._open = None
 
     def _shots(self, source: Source) -> Iterator[Shot]:
         began = due = time.monotonic()
@@ -114,7 +126,6 @@ class ReconnectingSource:
                 self._backoff.reset()
                 self._tell(None)
             yield shot
-            source.idle = self.idle
         fps = self._fps or source.fps
         if self._loop and paced and fps:  # the last one is shown as long as the others
             self._closed.wait(began + at + 1 / fps - time.monotonic())

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 from sightline.core.errors import FAULTS, SightlineError, SourceError, told
 from sightline.core.registry import answers, plugins
-from sightline.core.types import Image
+from sightline.core.types import Encoded, Image
 
 PICTURES = frozenset((".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"))
 """Suffixes of files that are single pictures."""
@@ -39,10 +39,13 @@ class Shot:
     """False if this is an earlier picture again, because the source is idle."""
     damaged: bool = False
     """True if a part of the picture is missing or wrong."""
+    undecoded: Encoded | None = None
+    """The newest picture, where the source is idle and did not decode it: ``image`` is an earlier one."""
 
 
 Lose: TypeAlias = Callable[[str, int], None]
 """Told why pictures that came are left out, and how many. late: this machine could not keep up. undecodable: damaged.
+unwatched: the source is idle.
 """
 
 
@@ -66,8 +69,8 @@ class Source(Protocol):
     unreadable: int
     """Number of files or parts of a file that could not be read and were left out so far. The log warns of them."""
     idle: bool
-    """Set by the reader at any time: True while nobody wants to see shots, so that the source may save work. It keeps
-    giving shots at its pace, but most have an earlier picture and are not ``fresh``."""
+    """Set by the reader at any time: True while nobody wants to see shots, so that the source may save work. It
+    gives a shot at least every IDLE_S, if pictures come; most have an earlier picture and are not ``fresh``."""
     lose: Lose
     """Set by the reader before it iterates; called, in any thread, for pictures that came and are not among the
     shots."""

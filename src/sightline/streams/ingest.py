@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 
 from sightline.core.errors import BadImage, TooLarge
 from sightline.core.metrics import TokenBucket
-from sightline.core.types import Frame, Image
+from sightline.core.types import Encoded, Frame, Image
 from sightline.media import codecs
 from sightline.settings.settings import Settings
 from sightline.streams.stream import Stream
@@ -52,17 +52,18 @@ class Ingest:
         seq: int,
         captured_at: float | None,
         clock_offset: float | None,
-        image: Image,
+        image: Encoded | Image,
         *,
         quality: int = 80,
         damaged: bool = False,
     ) -> None:
-        """Put a decoded picture into the stream, H x W x 3 BGR.
+        """Put a decoded picture into the stream, H x W x 3 BGR, or a JPEG that was checked.
 
         ``captured_at`` and ``clock_offset`` as for a JPEG; without ``captured_at`` the picture counts as of now, on
         an unknown clock. ``quality``: of the JPEG that viewers get.
         """
-        now, (height, width) = time.monotonic(), image.shape[:2]
+        now = time.monotonic()
+        height, width = (image.height, image.width) if isinstance(image, Encoded) else image.shape[:2]
         if width * height > self._settings.max_pixels:
             most = self._settings.max_pixels
             self.stream.turn_away(seq, TooLarge(f"picture of {width}x{height} pixels: expected at most {most}"))

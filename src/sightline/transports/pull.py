@@ -32,6 +32,8 @@ log = logging.getLogger(__name__)
 
 STOP_S = 1.0
 """Maximum time in seconds to wait for threads at the end. One that hangs in the network ends with the process."""
+LOOK_S = 0.05
+"""Time between two looks whether anybody wants pictures: a source that nobody watches gives one a second."""
 BROKEN_S = 5.0
 """Pause in seconds after an unexpected error."""
 
@@ -83,6 +85,7 @@ class Puller(Publisher):
         self._due = 0.0
         """Time for the next picture on ``time.monotonic()``."""
         self._source = ReconnectingSource(spec, patient=True, tell=self._tell, lose=self._lose)
+        self._looking = self._loop.call_later(LOOK_S, self._look)
         threading.Thread(target=self._run, name=f"pull {name}", daemon=True).start()
 
     # Called by the stream
@@ -99,6 +102,7 @@ class Puller(Publisher):
 
     def leave(self) -> None:
         """Give the stream back."""
+        self._looking.cancel()
         if self._stream is not None:
             self._hub.release(self._stream, self)
             self._stream = None
@@ -166,21 +170,25 @@ class Puller(Publisher):
 
     # On the loop
 
+    def _look(self) -> None:
+        """Tell the source whether anybody wants pictures."""
+        if self._stream is not None:
+            if self._stream.adaptive.asks:  # the first picture came
+                self._source.idle = not self._stream.wanted
+            self._looking = self._loop.call_later(LOOK_S, self._look)
+
     def _put(self, shot: Shot) -> None:
         self._taken.set()
         if self._stream is None:
             return
         if not self._stream.adaptive.asks:
             self._begin(self._stream, shot)
-        wanted = self._stream.wanted
-        self._source.idle = not wanted
-        if wanted and not shot.fresh:  # somebody has just come; the next picture is fresh
+        if self._stream.wanted and not shot.fresh:  # somebody has just come; the next picture is fresh
             self._left_out("unwatched", 1)
             return
         seq, self._seq = self._seq, self._seq + 1
-        self._ingest.put_image(
-            seq, time.time(), 0.0, shot.image, quality=self._quality, damaged=shot.damaged and shot.fresh
-        )
+        image = shot.image if shot.undecoded is None else shot.undecoded
+        self._ingest.put_image(seq, time.time(), 0.0, image, quality=self._quality, damaged=shot.damaged and shot.fresh)
 
     def _left_out(self, reason: str, count: int) -> None:
         if self._stream is not None:
