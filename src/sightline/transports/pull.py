@@ -9,9 +9,10 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
+from functools import partial
 
 from fastapi import FastAPI
 
@@ -51,6 +52,8 @@ def check_sources(sources: Mapping[str, str]) -> None:
 async def serve(app: FastAPI, hub: Hub, drawing: Drawing) -> AsyncGenerator[None]:
     """Pull the sources of the settings. Raises BadRequest, StreamBusy or LimitReached."""
     pullers = [Puller(hub, name, spec.get_secret_value()) for name, spec in hub.settings.sources.items()]
+    if pullers:
+        hub.supervisor.start("sources", partial(_look, pullers))
     try:
         yield
     finally:
@@ -62,6 +65,14 @@ async def serve(app: FastAPI, hub: Hub, drawing: Drawing) -> AsyncGenerator[None
                     await puller.gone.wait()
         for puller in pullers:
             puller.leave()
+
+
+async def _look(pullers: Sequence[Puller]) -> None:
+    """Tell sources whether anybody wants their pictures, until cancelled. One task for all: it wakes the loop often."""
+    while True:
+        await asyncio.sleep(LOOK_S)
+        for puller in pullers:
+            puller.look()
 
 
 class Puller(Publisher):
@@ -85,7 +96,6 @@ class Puller(Publisher):
         self._due = 0.0
         """Time for the next picture on ``time.monotonic()``."""
         self._source = ReconnectingSource(spec, patient=True, tell=self._tell, lose=self._lose)
-        self._looking = self._loop.call_later(LOOK_S, self._look)
         threading.Thread(target=self._run, name=f"pull {name}", daemon=True).start()
 
     # Called by the stream
@@ -100,9 +110,15 @@ class Puller(Publisher):
         self._taken.set()
         self._source.close()
 
+    def look(self) -> None:
+        """Tell the source whether anybody wants pictures."""
+        if self._stream is not None and self._stream.adaptive.asks:  # its first picture came
+            wanted = self._stream.wanted
+            if self._source.idle is wanted:
+                self._source.idle = not wanted
+
     def leave(self) -> None:
         """Give the stream back."""
-        self._looking.cancel()
         if self._stream is not None:
             self._hub.release(self._stream, self)
             self._stream = None
@@ -169,13 +185,6 @@ class Puller(Publisher):
         self.close("the server has stopped")
 
     # On the loop
-
-    def _look(self) -> None:
-        """Tell the source whether anybody wants pictures."""
-        if self._stream is not None:
-            if self._stream.adaptive.asks:  # the first picture came
-                self._source.idle = not self._stream.wanted
-            self._looking = self._loop.call_later(LOOK_S, self._look)
 
     def _put(self, shot: Shot) -> None:
         self._taken.set()
