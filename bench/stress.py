@@ -20,9 +20,8 @@ import numpy as np
 
 from common import MODEL, asset, save
 from sightline.client import Result, connect, links
-from sightline.client.answers import Answer
+from sightline.client.answers import Item
 from sightline.core.errors import SightlineError
-from sightline.core.events import Event
 from sightline.stress.figures import Figures, balanced
 from sightline.stress.pictures import jpegs
 from sightline.stress.plan import StressPlan
@@ -66,7 +65,7 @@ class Publisher:
         self.results: list[float] = []
         """Time at which each result came."""
 
-    def receive(self, answer: Answer | Event) -> None:
+    def receive(self, answer: Item) -> None:
         """A result, or a notice that there is none."""
         self.answered += 1
         if isinstance(answer, Result):

@@ -12,12 +12,16 @@ from collections.abc import AsyncIterator
 import numpy as np
 import pytest
 import pytest_asyncio
+from msgspec.structs import replace
 
 from sightline.cli.answers import drawn
+from sightline.cli.watch import watch
 from sightline.cli.window import Window
 from sightline.client import AsyncClient
 from sightline.core.errors import ConfigError
 from sightline.sources.synthetic import BACKGROUND
+from support.events import event as new_event
+from support.inside import inside
 from support.rtsp import free_port
 from support.serving import Running, serving
 
@@ -144,3 +148,29 @@ async def test_what_can_not_be_says_why(args: tuple[str, ...], says: str) -> Non
     assert process.returncode == 2
     assert says in " ".join(err.decode().split())
     assert "Traceback" not in err.decode()
+
+
+@pytest.mark.parametrize("json_lines", [False, True])
+async def test_events_are_lines(json_lines: bool) -> None:
+    made = new_event(class_name="person", track=3, zone="drive", at=1700000000.5)
+    async with inside() as server:
+        process = await start(*(["--json"] if json_lines else []), "--events", "--url", server.ws)
+        assert process.stdout is not None
+        await server.listeners(1)
+        server.emit(made, replace(made, phase="end", seconds=2.5, reason="so\x1b[31m"))
+        lines = [(await asyncio.wait_for(process.stdout.readline(), 30)).decode() for _ in range(2)]
+        await stop(process)
+    if json_lines:
+        start_of, end_of = map(json.loads, lines)
+        assert (start_of["id"], start_of["phase"]) == (made.id, "start")
+        assert end_of["number"] > start_of["number"]
+    else:
+        assert lines[0][20:].split() == ["door", "zone", "drive", "start", "person", "#3"]
+        assert lines[1][20:].split() == ["door", "zone", "drive", "end", "person", "#3", "after", "2.5", "s", "so?[31m"]
+
+
+def test_a_stream_or_events_are_needed() -> None:
+    with pytest.raises(ConfigError, match="expected a name, or --events"):
+        watch()
+    with pytest.raises(ConfigError, match="--window and --events"):
+        watch("door", window=True, events=True)

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from dataclasses import replace as with_changes
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
@@ -14,13 +15,15 @@ from msgspec.structs import replace
 
 from sightline import AsyncClient, Client
 from sightline.client import Event, Result
-from sightline.core.errors import BadRequest
+from sightline.core.errors import BadRequest, ConfigError, Unreachable
 from sightline.core.events import Phase
 from sightline.core.types import Frame, FrameResult
 from sightline.streams.stream import Stream
+from support.events import event as new_event
 from support.inside import Inside, inside
 from support.rtsp import free_port
 from support.serving import camera, endless, peer
+from support.streams import until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -110,6 +113,97 @@ async def test_a_lost_server_is_waited_for(kind: str) -> None:
                         await asyncio.sleep(0.005)
         listening.cancel()
     assert [one.id for one in got] == ["0", "1"]
+
+
+@pytest.mark.parametrize("kind", ["tcp", "ws"])
+async def test_what_happens_while_the_connection_is_lost_is_told_afterwards_and_once(kind: str, tmp_path: Path) -> None:
+    """Also what happened before the first event came, and while nobody took what came."""
+    tcp, http = free_port(), free_port()
+    url = f"tcp://127.0.0.1:{tcp}" if kind == "tcp" else f"ws://127.0.0.1:{http}"
+    made = [new_event(stream="yard" if n % 3 == 0 else "door") for n in range(600)]
+    got: list[Event] = []
+    may_take = asyncio.Event()
+
+    async def listen(client: AsyncClient) -> None:
+        async for one in client.events("door"):
+            got.append(one)
+            await may_take.wait()
+
+    async with AsyncClient(url) as client:
+        async with inside(tcp_port=tcp, port=http, data=tmp_path) as server:
+            listening = asyncio.create_task(listen(client))
+            await server.listeners(1)
+        async with inside(tcp_port=tcp, port=http, data=tmp_path) as server:
+            server.emit(*made[:10])
+            await until(lambda: bool(got) or listening.done())
+            server.emit(*made[10:590])  # more than wait on the way, while nobody takes them
+        async with inside(tcp_port=tcp, port=http, data=tmp_path) as server:
+            server.emit(*made[590:], *(replace(one, phase="end") for one in made[590:]))
+            may_take.set()
+            await until(lambda: len(got) == 2 * 400 or listening.done())
+        listening.cancel()
+    ids = [one.id for one in made if one.stream == "door"]
+    assert [one.id for one in got if one.phase == "start"] == ids
+    assert sorted(one.id for one in got if one.phase == "end") == sorted(ids)
+
+
+async def test_filters_leave_out_what_is_not_asked_for(server: Inside, url: str) -> None:
+    stream = f"filters-{url[:2]}"
+    made = [
+        new_event(stream=stream, kind=kind, class_name=name, zone=zone)
+        for kind in ("zone", "line")
+        for name in ("person", "car")
+        for zone in ("drive", "gate")
+    ]
+    async with (
+        AsyncClient(url) as client,
+        aclosing(client.events(stream, kind="zone", class_name="car")) as cars,
+        aclosing(client.events(stream, zone="gate", kind="line")) as gate,
+    ):
+        tasks = [asyncio.create_task(anext(cars)), asyncio.create_task(anext(gate))]
+        await server.listeners(2)
+        server.emit(*made)
+        assert [(await tasks[0]).id, (await anext(cars)).id] == [made[2].id, made[3].id]
+        assert [(await tasks[1]).id, (await anext(gate)).id] == [made[5].id, made[7].id]
+        async with aclosing(client.events(stream, rule="none", after=0)) as none:
+            waiting = asyncio.create_task(anext(none))
+            await server.listeners(3)
+            waiting.cancel()
+            await asyncio.wait([waiting])
+        async with aclosing(client.events(stream, after=0)) as everything:
+            assert [(await anext(everything)).id for _ in made] == [one.id for one in made]
+
+
+async def test_past_events_come_page_by_page_over_http(server: Inside) -> None:
+    made = [new_event(stream="past", at=5000.0 + n) for n in range(205)]
+    async with AsyncClient(server.ws) as client:
+        waiting = asyncio.create_task(anext(client.events("past")))
+        await server.listeners(1)
+        server.emit(*made, replace(made[0], phase="end", seconds=2.5))
+        await waiting
+        async with aclosing(client.events("past", after=0)) as everything:
+            for _ in range(206):
+                await anext(everything)
+        found = [one.id async for one in client.past_events("past")]
+        assert found == [one.id for one in reversed(made)]
+        (ended,) = [one async for one in client.past_events("past", lasting=False)]
+        assert (ended.id, ended.seconds, ended.started_at) == (made[0].id, 2.5, 5000.0)
+        some = [one.id async for one in client.past_events("past", since=5001, until=5002.5, kind="zone")]
+        assert some == [made[2].id, made[1].id]
+        with pytest.raises(BadRequest, match="stream name"):
+            await anext(client.past_events("a b"))
+    with Client(server.ws) as synchronous:
+        assert next(synchronous.past_events("past")).id == made[-1].id
+    with pytest.raises(ConfigError, match="over HTTP"):
+        await anext(AsyncClient(server.tcp).past_events())
+    with pytest.raises(Unreachable):
+        await anext(AsyncClient(f"ws://127.0.0.1:{free_port()}").past_events())
+
+
+async def test_a_wrong_number_is_told(server: Inside) -> None:
+    for after in ("-1", "last", "9" * 20, "1.5", "%C2%B2"):
+        async with peer(f"{server.ws}/ws?events=1&after={after}") as refused:
+            assert "expected the number of an event" in (await refused.refused())["message"]
 
 
 async def test_on_a_socket_events_stand_alone_unless_results_are_wanted_too(server: Inside) -> None:

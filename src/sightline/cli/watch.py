@@ -1,4 +1,4 @@
-"""``sightline watch``: show a stream's results in the terminal, in a window or as JSON lines."""
+"""``sightline watch``: show a stream's results or events in the terminal, in a window or as JSON lines."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sightline.cli.answers import URL
+from sightline.cli.watch_events import watch_events
 from sightline.core.errors import FAULTS, ConfigError
 from sightline.core.types import check_stream_name
 from sightline.settings.settings import client_authority, client_token
@@ -26,12 +27,13 @@ POLL_S = 0.05
 
 
 def watch(
-    stream: Annotated[str, typer.Argument(help="The stream's name.")],
+    stream: Annotated[str | None, typer.Argument(help="The stream's name. With --events, without it all.")] = None,
     url: Annotated[str, typer.Option(help="The server: ws://, wss://, tcp:// or tcps://, then HOST:PORT.")] = URL,
-    json: Annotated[bool, typer.Option("--json", help="One JSON line per result on standard output.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="One JSON line per result or event on standard output.")] = False,
     window: Annotated[
         bool, typer.Option("--window", help="A window with the pictures and everything drawn in; q closes it.")
     ] = False,
+    events: Annotated[bool, typer.Option("--events", help="What happens: one line per event, none left out.")] = False,
 ) -> None:
     """Show what is found in a stream, as it happens: in the terminal, in a window, or as JSON lines.
 
@@ -41,10 +43,16 @@ def watch(
     from sightline.cli.run import StopSignal
     from sightline.client import Client
 
-    check_stream_name(stream)
-    if json and window:
-        raise ConfigError("--json and --window: expected one of them")
+    if stream is None and not events:
+        raise ConfigError("no stream: expected a name, or --events")
+    if stream is not None:
+        check_stream_name(stream)
+    if window and (json or events):
+        raise ConfigError(f"--window and --{'json' if json else 'events'}: expected one of them")
     with StopSignal() as stop, Client(url, token=client_token(), ca=client_authority()) as client:
+        if stream is None or events:
+            watch_events(client, stream, stop, json=json)
+            raise typer.Exit(128 + (stop.signal or 0))
         newest = _Newest(client, stream, pictures=window, stop=stop)
         if json:
             _lines(newest)

@@ -9,8 +9,9 @@ from msgspec import UNSET, Struct, convert, field
 from msgspec.structs import asdict, replace
 
 from sightline.core.errors import SightlineError
+from sightline.core.events import Event
 from sightline.core.records import Detection
-from sightline.wire.messages import DroppedMessage, JsonResult, ResultMessage, Still, ViewerFrame
+from sightline.wire.messages import DroppedMessage, JsonResult, Position, ResultMessage, Still, ViewerFrame
 
 E = TypeVar("E", bound=Struct)
 
@@ -65,6 +66,8 @@ class Dropped(DroppedMessage, kw_only=True, omit_defaults=True):
 
 
 Answer: TypeAlias = Result | Dropped
+Item: TypeAlias = Result | Dropped | Event | Position
+"""What a link brings."""
 
 
 def error_of(code: str, message: str) -> SightlineError:

@@ -12,7 +12,7 @@ from contextlib import aclosing
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from sightline.client import connect, links
+from sightline.client import connect, links, past
 from sightline.client.answers import Answer, Result
 from sightline.client.calls import Call, EventCall, PublishCall, SubscribeCall
 from sightline.core.backoff import Backoff
@@ -24,7 +24,7 @@ from sightline.core.errors import (
     StreamBusy,
     Unreachable,
 )
-from sightline.core.events import Event
+from sightline.core.events import Event, EventFilter, EventRecord
 
 if TYPE_CHECKING:
     from sightline.client.supply import Pictures
@@ -141,16 +141,51 @@ class AsyncClient:
             async for result in results:
                 yield result
 
-    async def events(self, stream: str | None = None) -> AsyncGenerator[Event]:
-        """Events of a stream, or of all streams, until you stop.
+    async def events(
+        self,
+        stream: str | None = None,
+        *,
+        kind: str | None = None,
+        class_name: str | None = None,
+        zone: str | None = None,
+        rule: str | None = None,
+        after: int | None = None,
+    ) -> AsyncGenerator[Event]:
+        """Events of a stream, or of all streams, until you stop: each once, in the order of their numbers.
 
-        Events that happen while the connection is lost are not told afterwards. Where more than 256 wait to be taken,
-        the oldest go. Raises BadRequest, LimitReached and Unreachable.
+        What happens while the connection is lost, or the caller is slow, is told afterwards. ``kind``, ``class_name``,
+        ``zone`` (or line) and ``rule`` leave out all others. ``after``: number of the last event that you had; those
+        that were stored since come first. Raises BadRequest, LimitReached and Unreachable.
         """
-        opened = connect.listening(self._address, stream)
-        async with aclosing(self._answers(EventCall(), opened, self._retry())) as events:
+        wanted = EventFilter(stream, kind, class_name, zone, rule)
+        call = EventCall(after)
+        opened = connect.listening(self._address, wanted, lambda: call.last)
+        async with aclosing(self._answers(call, opened, self._retry())) as events:
             async for event in events:
                 yield event
+
+    async def past_events(
+        self,
+        stream: str | None = None,
+        *,
+        kind: str | None = None,
+        class_name: str | None = None,
+        zone: str | None = None,
+        rule: str | None = None,
+        since: float | None = None,
+        until: float | None = None,
+        lasting: bool | None = None,
+    ) -> AsyncGenerator[EventRecord]:
+        """What happened in a stream, or in all, newest first. It is asked for page by page, as you go on.
+
+        ``since`` and ``until``: when it started, in seconds since 1970. ``lasting``: True for what has not ended, False
+        for what has. For ws:// and wss:// only, as it comes over HTTP. Raises ConfigError, BadRequest, Unreachable.
+        """
+        wanted = EventFilter(stream, kind, class_name, zone, rule)
+        found = past.past_events(self._address, wanted, since=since, until=until, lasting=lasting)
+        async with aclosing(found) as happenings:
+            async for one in happenings:
+                yield one
 
     def _retry(self, *, busy_until: float = 0.0) -> _Retry:
         return _Retry(self.url, self._closed, enabled=self._reconnect, busy_until=busy_until)

@@ -10,11 +10,12 @@ from collections.abc import Callable
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
-from sightline.client.answers import Answer, Dropped, Result
+from sightline.client.answers import Answer, Dropped, Item, Result
 from sightline.client.links import Link, Wish
 from sightline.client.supply import Form, check, supply
-from sightline.core.errors import BadImage, SightlineError, TooLarge
+from sightline.core.errors import BadImage, SightlineError, TooLarge, Unreachable
 from sightline.core.events import Event
+from sightline.wire.messages import Position
 from sightline.wire.requests import FrameHead
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ BURST_S = 0.1
 """Seconds of delay that unevenly timed frames may make up for. The server allows a quarter of a second."""
 
 EVENTS = 256
-"""Events that wait for a slow listener; the oldest go."""
+"""Events that wait for a slow listener."""
 
 QUALITY = 80
 """Quality of JPEGs encoded here if neither the caller nor the server asks for one."""
@@ -51,7 +52,7 @@ class Call(ABC, Generic[T]):
         self._changed = asyncio.Event()
 
     @abstractmethod
-    def receive(self, item: Answer | Event) -> None:
+    def receive(self, item: Item) -> None:
         """Take what came."""
 
     def use(self, link: Link | None) -> None:
@@ -101,7 +102,7 @@ class SubscribeCall(Call[Result]):
         self._backlog = backlog
         self._missed = 0
 
-    def receive(self, item: Answer | Event) -> None:
+    def receive(self, item: Item) -> None:
         """Keep a result that came, and of all the newest."""
         if not isinstance(item, Result):
             return
@@ -113,15 +114,34 @@ class SubscribeCall(Call[Result]):
 
 
 class EventCall(Call[Event]):
-    """A caller that listens for events."""
+    """A caller that listens for events. It gets each of them, in their order, whatever becomes of the links."""
 
-    def receive(self, item: Answer | Event) -> None:
-        """Keep an event that came, and of all the newest."""
-        if isinstance(item, Event):
-            if len(self._answers) == EVENTS:
-                self._answers.popleft()
-            self._answers.append(item)
-            self._changed.set()
+    def __init__(self, after: int | None = None) -> None:
+        """``after``: number of the last event that the caller had."""
+        super().__init__()
+        self.last = after
+        """Number up to which events have come; None where it is not known yet."""
+        self._full = False
+        """True if an event found no room: it is asked for again over the next link."""
+
+    def use(self, link: Link | None) -> None:
+        """Take what comes over this link."""
+        self._full = False
+        super().use(link)
+
+    def receive(self, item: Item) -> None:
+        """Keep an event that came. Where there is no room the link is given up, until there is."""
+        if isinstance(item, Position):
+            self.last = item.number
+        if not isinstance(item, Event) or self._full or 0 < item.number <= (self.last or 0):
+            return
+        if len(self._answers) == EVENTS:
+            self._full = True
+            self.lost(Unreachable(f"{EVENTS} events wait for their caller: the others are asked for later"))
+            return
+        self.last = item.number or self.last
+        self._answers.append(item)
+        self._changed.set()
 
 
 class PublishCall(Call[Answer]):
@@ -165,9 +185,9 @@ class PublishCall(Call[Answer]):
             self._sending = asyncio.create_task(self._send())
             self._sending.add_done_callback(lambda _: self._changed.set())
 
-    def receive(self, item: Answer | Event) -> None:
+    def receive(self, item: Item) -> None:
         """Take the answer to a frame that is under way. Frames of an earlier link have been answered already."""
-        if isinstance(item, Event):
+        if not isinstance(item, (Result, Dropped)):
             return
         sent = self._under_way.pop(item.seq, None)
         if sent is not None:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import secrets
-from urllib.parse import quote
+from collections.abc import Callable
+from urllib.parse import quote, urlencode
+
+from msgspec.structs import asdict
 
 from sightline.client.links import Address, Open
+from sightline.core.events import EventFilter
 from sightline.wire.requests import Subscribe
 
 
@@ -38,13 +42,22 @@ def subscribing(address: Address, stream: str, *, pictures: bool) -> Open:
     return lambda receiver: ws.connect(address, path, receiver)
 
 
-def listening(address: Address, stream: str | None) -> Open:
-    """Return how to open links that receive the events of a stream, or of all."""
+def listening(address: Address, wanted: EventFilter, last: Callable[[], int | None]) -> Open:
+    """Return how to open links that receive events: those after the number of the last one, where there is one."""
     if address.url.startswith("tcp"):
         from sightline.client import tcp
 
-        return lambda receiver: tcp.connect(address, receiver, Subscribe(stream or "", events=True))
+        def subscribe() -> Subscribe:
+            given = asdict(wanted) | {"stream": wanted.stream or ""}
+            return Subscribe(**given, events=True, after=last(), position=True)
+
+        return lambda receiver: tcp.connect(address, receiver, subscribe())
     from sightline.client import ws
 
-    path = "/ws?events=1" + (f"&stream={quote(stream, safe='')}" if stream is not None else "")
-    return lambda receiver: ws.connect(address, path, receiver)
+    query = {"class" if key == "class_name" else key: value for key, value in wanted.given.items()}
+
+    def path() -> str:
+        place = {"position": "1"} if (after := last()) is None else {"after": str(after)}
+        return f"/ws?{urlencode({'events': '1'} | query | place)}"
+
+    return lambda receiver: ws.connect(address, path(), receiver)

@@ -11,10 +11,9 @@ from collections.abc import Awaitable, Callable
 from typing import NamedTuple, Protocol, TypeAlias
 from urllib.parse import urlsplit
 
-from sightline.client.answers import Answer
+from sightline.client.answers import Item
 from sightline.client.supply import Jpeg
 from sightline.core.errors import ConfigError, SightlineError, Unreachable
-from sightline.core.events import Event
 from sightline.wire.messages import Pong
 from sightline.wire.requests import FrameHead
 
@@ -53,7 +52,7 @@ class Wish(NamedTuple):
 class Receiver(Protocol):
     """Receiver of a link's messages. Called on the loop; keeps what it needs within bounds."""
 
-    def receive(self, answer: Answer | Event, /) -> None:
+    def receive(self, item: Item, /) -> None:
         """Take a result, a dropped frame's notice, or an event."""
 
     def refused(self, error: SightlineError, seq: int | None) -> None:

@@ -14,7 +14,7 @@ from sightline.client.answers import Answer, Result
 from sightline.client.asynchronous import AsyncClient
 from sightline.client.links import Limits, Wish
 from sightline.core.errors import Unreachable
-from sightline.core.events import Event
+from sightline.core.events import Event, EventRecord
 
 if TYPE_CHECKING:
     from sightline.client.supply import Pictures
@@ -77,9 +77,37 @@ class Client:
         """Receive a stream's results, with the publisher's pictures if wanted, until you stop."""
         return self._iterate(self._client.subscribe(stream, pictures=pictures))
 
-    def events(self, stream: str | None = None) -> Generator[Event]:
-        """Events of a stream, or of all streams, until you stop."""
-        return self._iterate(self._client.events(stream))
+    def events(
+        self,
+        stream: str | None = None,
+        *,
+        kind: str | None = None,
+        class_name: str | None = None,
+        zone: str | None = None,
+        rule: str | None = None,
+        after: int | None = None,
+    ) -> Generator[Event]:
+        """Events of a stream, or of all streams, until you stop: each once, in the order of their numbers."""
+        return self._iterate(
+            self._client.events(stream, kind=kind, class_name=class_name, zone=zone, rule=rule, after=after)
+        )
+
+    def past_events(
+        self,
+        stream: str | None = None,
+        *,
+        kind: str | None = None,
+        class_name: str | None = None,
+        zone: str | None = None,
+        rule: str | None = None,
+        since: float | None = None,
+        until: float | None = None,
+        lasting: bool | None = None,
+    ) -> Generator[EventRecord]:
+        """What happened in a stream, or in all, newest first."""
+        wanted = {"kind": kind, "class_name": class_name, "zone": zone, "rule": rule}
+        found = self._client.past_events(stream, **wanted, since=since, until=until, lasting=lasting)
+        return self._iterate(found)
 
     def close(self) -> None:
         """End all calls and the background thread."""

@@ -28,7 +28,7 @@ from sightline.client.supply import Jpeg
 from sightline.core.errors import ProtocolError, SightlineError, TooLarge, Unreachable
 from sightline.core.events import Event
 from sightline.wire import msgpack as frames
-from sightline.wire.messages import Adapt, ErrorMessage, Hello, Pong, Status
+from sightline.wire.messages import Adapt, ErrorMessage, Hello, Pong, Position, Status
 from sightline.wire.requests import Auth, FrameHead, Ping, Subscribe
 
 log = logging.getLogger(__name__)
@@ -37,7 +37,7 @@ LONGEST = 80 << 20
 """Bytes. More than any server sends in one message."""
 
 
-Message: TypeAlias = Hello | Adapt | Status | Result | Dropped | ErrorMessage | Pong | Event
+Message: TypeAlias = Hello | Adapt | Status | Result | Dropped | ErrorMessage | Pong | Position | Event
 KNOWN = {str(kind.__struct_config__.tag) for kind in get_args(Message)}
 _message: msgspec.msgpack.Decoder[Message] = msgspec.msgpack.Decoder(Message)
 
@@ -184,7 +184,7 @@ class TcpLink(asyncio.BufferedProtocol):
             elif message.reused and self._shown is not None:
                 message = with_picture_of(self._shown, message)
             self._receiver.receive(message)
-        elif isinstance(message, (Dropped, Event)):
+        elif isinstance(message, (Dropped, Event, Position)):
             self._receiver.receive(message)
         elif isinstance(message, Pong):
             self._clock.take(message)

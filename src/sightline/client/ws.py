@@ -40,6 +40,7 @@ from sightline.wire.messages import (
     JsonDropped,
     JsonResult,
     Pong,
+    Position,
     Status,
     Still,
     ViewerFrame,
@@ -52,7 +53,7 @@ _wire.setLevel(logging.INFO)
 """Logger of the websockets library. Below INFO it logs headers, our token among them."""
 
 Message: TypeAlias = (
-    Hello | Adapt | Status | JsonResult | JsonDropped | ViewerFrame | Still | ErrorMessage | Pong | Event
+    Hello | Adapt | Status | JsonResult | JsonDropped | ViewerFrame | Still | ErrorMessage | Pong | Position | Event
 )
 KNOWN = {str(kind.__struct_config__.tag) for kind in get_args(Message)}
 _message: msgspec.json.Decoder[Message] = msgspec.json.Decoder(Message)
@@ -185,7 +186,7 @@ class WsLink:
         elif isinstance(message, JsonDropped):
             said = asdict(message) | {"stream": self._stream}
             self._receiver.receive(Dropped(**said))
-        elif isinstance(message, Event):
+        elif isinstance(message, (Event, Position)):
             self._receiver.receive(message)
         elif isinstance(message, Pong):
             self._clock.take(message)

@@ -7,9 +7,8 @@ import time
 from collections import Counter
 
 from sightline.client import connect, links
-from sightline.client.answers import Answer, Result
+from sightline.client.answers import Dropped, Item, Result
 from sightline.core.errors import SightlineError
-from sightline.core.events import Event
 from sightline.stress import child
 from sightline.stress.pictures import packed
 from sightline.stress.plan import Published, PublishJob, ServerReady, Start
@@ -71,10 +70,10 @@ class StressPublisher:
 
     # Callbacks of the link
 
-    def receive(self, answer: Answer | Event) -> None:
+    def receive(self, answer: Item) -> None:
         """A frame's result, or a notice that it has none."""
         now = time.monotonic()
-        if isinstance(answer, Event) or not self._take(answer.seq, now):
+        if not isinstance(answer, (Result, Dropped)) or not self._take(answer.seq, now):
             return
         if isinstance(answer, Result):
             self.seen.result_s.append(round(now - self._start, 4))

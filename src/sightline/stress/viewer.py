@@ -5,9 +5,8 @@ from __future__ import annotations
 import time
 
 from sightline.client import connect, links
-from sightline.client.answers import Answer, Result
+from sightline.client.answers import Item, Result
 from sightline.core.errors import SightlineError
-from sightline.core.events import Event
 from sightline.stress import child
 from sightline.stress.plan import ServerReady, Stop, Viewed, ViewJob
 
@@ -19,7 +18,7 @@ class StressViewer:
         self.seen = Viewed(stream, 0, 0, [], 0.0)
         self._last: int | None = None
 
-    def receive(self, answer: Answer | Event) -> None:
+    def receive(self, answer: Item) -> None:
         """A picture with its result."""
         if not isinstance(answer, Result):
             return

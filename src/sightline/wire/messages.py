@@ -105,6 +105,12 @@ class Pong(Struct, tag="pong"):
     server_time: float
 
 
+class Position(Struct, tag="position"):
+    """Tells who asked for it, before the first event, up to which number events are stored: theirs begin after it."""
+
+    number: int
+
+
 class SettingsMessage(Struct, tag="settings"):
     """Tells a publisher what its frames are processed with from now on."""
 

@@ -23,6 +23,7 @@ from sightline.wire.messages import (
     ErrorMessage,
     Hello,
     Pong,
+    Position,
     ResultMessage,
     SettingsMessage,
     SettingsRefused,
@@ -52,6 +53,7 @@ ServerMessage: TypeAlias = (
     | SettingsMessage
     | SettingsRefused
     | Pong
+    | Position
     | Event
 )
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from sightline.core.events import EventFilter
 from sightline.wire.messages import JSON_NAMES
 
 Count: TypeAlias = Annotated[int, Meta(ge=0, le=2**53 - 1)]
@@ -201,6 +202,21 @@ class Subscribe(Struct, tag="subscribe", omit_defaults=True):
     """Leave picture and mask out where nothing moved since the last ones that were sent."""
     events: bool = False
     """Send events in place of results. A stream's results may be subscribed to besides."""
+    kind: Name | None = None
+    """Of events, only those of this kind, class, zone or line, and rule."""
+    class_name: Name | None = None
+    zone: Name | None = None
+    rule: Name | None = None
+    after: Count | None = None
+    """Number of the last event that the subscriber had: those that were stored since come first."""
+
+    position: bool = False
+    """Say first up to which number events are stored, where ``after`` does not say it."""
+
+    @property
+    def wanted(self) -> EventFilter:
+        """Which events are meant."""
+        return EventFilter(self.stream or None, self.kind, self.class_name, self.zone, self.rule)
 
 
 class Unsubscribe(Struct, tag="unsubscribe"):

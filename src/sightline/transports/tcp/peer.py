@@ -294,7 +294,7 @@ class TcpPeer(asyncio.BufferedProtocol):
             self._refuse(e, name)
             return
         if message.events:
-            sending = send_events(self._hub, name, self)
+            sending = send_events(self._hub, message, self)
         else:
             sending = send_results(self._hub, message, self, self._drawing)
         self._subscriptions[name, message.events] = self._tasks.create_task(

@@ -11,7 +11,7 @@ from sightline.streams.hub import Hub
 from sightline.streams.rendering import Drawing
 from sightline.transports.tcp.publisher import result_parts
 from sightline.wire import msgpack as frames
-from sightline.wire.messages import Status
+from sightline.wire.messages import Position, Status
 from sightline.wire.msgpack import Bytes
 from sightline.wire.requests import Subscribe
 
@@ -55,9 +55,11 @@ async def send_results(hub: Hub, wish: Subscribe, peer: SubscribedPeer, drawing:
             subscription.sent += 1
 
 
-async def send_events(hub: Hub, name: str, peer: SubscribedPeer) -> None:
+async def send_events(hub: Hub, wish: Subscribe, peer: SubscribedPeer) -> None:
     """Send a stream's events until cancelled; with an empty name, those of all streams."""
-    async with hub.subscribe_events(name or None) as mailbox:
+    async with hub.subscribe_events(wish.stream or None, wanted=wish.wanted, after=wish.after) as mailbox:
+        if wish.position and wish.after is None and hub.journal is not None:
+            peer.tell(Position(hub.journal.newest))
         while True:
             await peer.room.wait()
             peer.write([frames.prefixed(frames.encode(await mailbox.get()))])

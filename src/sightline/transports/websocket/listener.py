@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
 
 from starlette.websockets import WebSocket
 
 from sightline.core.errors import BadRequest, ProtocolError, TooLarge
-from sightline.core.events import Event
+from sightline.core.events import Event, EventFilter
 from sightline.core.mailbox import Mailbox
 from sightline.core.types import FrameResult
 from sightline.streams.hub import Hub
@@ -15,8 +16,11 @@ from sightline.streams.publisher import Subscription
 from sightline.transports._viewer import pong
 from sightline.transports.websocket.session import Socket, WebSocketSession, flag, text_frame
 from sightline.wire import json as protocol
+from sightline.wire.messages import Position
 from sightline.wire.requests import Ping
 
+MOST_DIGITS = 16
+"""Of an event's number."""
 BACKLOG = 64
 """Maximum number of results waiting for a listener; the oldest are dropped."""
 
@@ -31,9 +35,21 @@ async def listen(ws: WebSocket, socket: Socket, hub: Hub) -> None:
     if not (events or results):
         raise BadRequest("results=0 without events=1: expected one of the two")
     async with AsyncExitStack() as stack:
-        mailbox = await stack.enter_async_context(hub.subscribe_events(name)) if events else None
+        mailbox = await stack.enter_async_context(_events(hub, name, ws.query_params)) if events else None
         subscription = await stack.enter_async_context(_subscribed(hub, name)) if results else None
-        await WebSocketListener(socket, mailbox, subscription).run()
+        listener = WebSocketListener(socket, mailbox, subscription)
+        if events and flag(ws, "position", default=False) and "after" not in ws.query_params and hub.journal:
+            listener.say(text_frame(Position(hub.journal.newest)))
+        await listener.run()
+
+
+def _events(hub: Hub, name: str | None, query: Mapping[str, str]) -> AbstractAsyncContextManager[Mailbox[Event]]:
+    """Subscribe to the events that a query asks for. Raises BadRequest."""
+    wanted = EventFilter(name, query.get("kind"), query.get("class"), query.get("zone"), query.get("rule"))
+    after = query.get("after")
+    if after is not None and not (after.isascii() and after.isdecimal() and len(after) <= MOST_DIGITS):
+        raise BadRequest(f"after={after[:20]}: expected the number of an event")
+    return hub.subscribe_events(name, wanted=wanted, after=None if after is None else int(after))
 
 
 def _subscribed(hub: Hub, name: str | None) -> AbstractAsyncContextManager[Subscription]:
