@@ -32,6 +32,8 @@ LOOK_S = 0.25
 """Shortest time between two looks whether something that lasts is seen better now."""
 MOST_CROPS = 2
 """Pictures that are decoded at a time."""
+TRIM_S = 60.0
+"""Seconds between two looks whether something is too old or too much."""
 AGAIN_S = 1.0
 """Seconds between two tries to store what could not be stored."""
 
@@ -104,11 +106,24 @@ class Journal:
         self._go_on()
 
     async def run(self) -> None:
-        """Try again to store what could not be, until cancelled."""
+        """Try again to store what could not be, and remove what is too old or too much, until cancelled."""
+        trimmed = -TRIM_S
         while True:
+            if time.monotonic() - trimmed > TRIM_S:
+                trimmed = time.monotonic()
+                await self._trim()
             await asyncio.sleep(AGAIN_S)
             if self._writer.unsaved:
                 self._go_on(again=True)
+
+    async def _trim(self) -> None:
+        most = int(self._settings.events_gb * 1e9)
+        try:
+            more = True
+            while more:  # piece by piece, so that what happens meanwhile is stored in between
+                more = await self._in_thread(lambda: self._writer.trim(self._settings.events_days, most))
+        except UNUSABLE as e:  # a full disk may refuse even that; what is stored later says so
+            log.warning("old events can't be removed: %s", told(e))
 
     async def close(self) -> None:
         """Store what waits, and let go of the files."""

@@ -28,6 +28,10 @@ Entry: TypeAlias = "tuple[Event, EventPicture | None]"
 """An event to be stored, and its picture where it has a new one."""
 VERSION = 1
 """Of the tables. A file of a later one is left alone."""
+MOST_REMOVED = 256
+"""Happenings that are removed in one go, so that what happens meanwhile does not wait for long."""
+ROW_BYTES = 1000
+"""Bytes that a happening takes without its picture, about."""
 PATIENCE_S = 3.0
 """Seconds for a server that ends to let go of the folder."""
 TABLES = """
@@ -37,6 +41,7 @@ CREATE TABLE IF NOT EXISTS events (
     body BLOB NOT NULL, picture INTEGER NOT NULL, shot BLOB, hidden INTEGER NOT NULL DEFAULT 0);
 CREATE INDEX IF NOT EXISTS events_of ON events (stream, number);
 CREATE INDEX IF NOT EXISTS lasting ON events (number) WHERE ended IS NULL;
+CREATE INDEX IF NOT EXISTS pictures ON events (picture) WHERE picture > 0;
 CREATE TABLE IF NOT EXISTS messages (
     number INTEGER PRIMARY KEY, id TEXT NOT NULL, phase TEXT NOT NULL, body BLOB NOT NULL);
 CREATE UNIQUE INDEX IF NOT EXISTS once ON messages (id, phase) WHERE phase != 'update';
@@ -169,6 +174,43 @@ class EventStore:
         )
         self._writer.execute("UPDATE events SET hidden = 1, picture = 0, shot = NULL WHERE id = ?", (id,))
         self._writer.execute("COMMIT")
+
+    def oldest(self, before: int, more: int) -> list[int]:
+        """Return the numbers of happenings that have to go: those before a number, and as many as free ``more`` bytes.
+
+        They are the oldest that have an end, a few hundred at a time.
+        """
+        sql = "SELECT number, picture FROM events WHERE ended IS NOT NULL ORDER BY number LIMIT ?"
+        found = []
+        for number, size in self._writer.execute(sql, (MOST_REMOVED,)).fetchall():
+            if number >= before and more <= 0:
+                break
+            found.append(number)
+            more -= size + ROW_BYTES
+        return found
+
+    def remove(self, numbers: Sequence[int]) -> None:
+        """Forget these happenings."""
+        places = ", ".join("?" * len(numbers))
+        self._writer.execute("BEGIN IMMEDIATE")
+        try:
+            ids = f"SELECT id FROM events WHERE number IN ({places})"
+            self._writer.execute(f"DELETE FROM messages WHERE id IN ({ids})", numbers)
+            self._writer.execute(f"DELETE FROM events WHERE number IN ({places})", numbers)
+            self._writer.execute("COMMIT")
+        except BaseException:
+            with suppress(sqlite3.Error):
+                self._writer.execute("ROLLBACK")
+            raise
+
+    def size(self) -> int:
+        """Return the bytes that events and pictures take: what is free in the file will be used again."""
+        (pictures,) = self._writer.execute("SELECT ifnull(sum(picture), 0) FROM events WHERE picture > 0").fetchone()
+        pages, free, page = (
+            self._writer.execute(f"PRAGMA {what}").fetchone()[0]
+            for what in ("page_count", "freelist_count", "page_size")
+        )
+        return int(pictures + (pages - free) * page)
 
     def keep_cursor(self, name: str, number: int) -> None:
         """Keep up to which number somebody has the events."""

@@ -22,6 +22,8 @@ from sightline.events.store import ANEW, UNUSABLE, Entry, EventStore, StoredEven
 
 log = logging.getLogger(__name__)
 
+MOST_IN_MEMORY = 16 << 20
+"""Bytes of events where they are kept in memory."""
 MOST_UNSAVED = 4096
 """Events that wait for a disk that has room again. Older ones are counted, and not stored."""
 
@@ -103,6 +105,15 @@ class EventWriter:
             events = [event for event in events if event.number not in told_before]
         self.unsaved = [event for event, _ in self._entries]
         return Saved(events, lost, failing, self.pictures.watched)
+
+    def trim(self, days: float, most: int) -> bool:
+        """Remove some of what is older than that, or too much in bytes. Returns True if there is more of it."""
+        before = int((time.time() - days * 86400) * 1000)
+        old = self.store.oldest(before, self.store.size() - (MOST_IN_MEMORY if self.in_memory else most))
+        if old:
+            self.store.remove(old)
+            self.pictures.remove(old)
+        return bool(old)
 
     def delete(self, found: StoredEvent) -> None:
         """Forget a happening and its picture. Raises sqlite3.Error or OSError."""

@@ -221,6 +221,10 @@ class Settings(BaseSettings):
         description="Whom push services may ask about this server's messages: mailto:YOU@YOUR.DOMAIN or an https "
         "address. Apple refuses made up ones.",
     )
+    events_days: float = Field(14, gt=0, le=3650, description="Days for which events and their pictures are kept.")
+    events_gb: float = Field(
+        2, ge=0.01, le=100_000, description="Most that events and their pictures take, in GB; the oldest go first."
+    )
     idle_timeout: float = Field(30, gt=0, le=3600, description="Seconds after which a silent or deaf peer is closed.")
     request_timeout: float = Field(10, gt=0, le=600, description="Seconds a request may take to arrive.")
     jpeg_quality: int = Field(80, ge=10, le=100, description="JPEG quality of pictures that the server draws or pulls.")
