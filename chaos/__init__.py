@@ -23,6 +23,7 @@ CASES = {
     "clocks": "clocks",
     "network": "network",
     "workers": "workers",
+    "happenings": "happenings",
     "conformance": "conformance",
 }
 """Each program's function by the module that has it, in the order in which they run."""

@@ -99,7 +99,7 @@ class Settings(BaseSettings):
     )
     data: Path | None = Field(
         None,
-        description="Folder of tokens, certificates, zones, rules and counts; default: sightline in your data folder.",
+        description="Folder of tokens, certificates, zones, rules and events; default: sightline in your data folder.",
     )
     insecure: bool = Field(False, description="Allow a non-loopback `host` without TLS and tokens.")
     allowed_hosts: tuple[str, ...] = Field(
