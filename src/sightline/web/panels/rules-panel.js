@@ -3,7 +3,7 @@
 import { make, setText } from "../lib/dom.js";
 import { byId, loaded } from "./page.js";
 
-/** Wire `#rules`, a `<details>` with `#rules-body`. The address `#rules` opens it. @param {string} stream */
+/** Wire `#rules`, a `<details>` with `#rules-body`. @param {string} stream */
 export function setUpRules(stream) {
   const details = byId("rules", HTMLDetailsElement);
   let begun = false;
@@ -20,13 +20,4 @@ export function setUpRules(stream) {
       setText(body, "The rules could not be loaded. Close this and open it again.");
     }
   });
-  const open = () => {
-    if (location.hash !== "#rules") return;
-    const panel = document.getElementById("panel");
-    if (panel?.dataset["open"] === "false") document.getElementById("sheet-handle")?.click();
-    details.open = true;
-    details.scrollIntoView({ block: "start" });
-  };
-  addEventListener("hashchange", open);
-  open();
 }

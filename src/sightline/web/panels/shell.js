@@ -9,6 +9,20 @@ export function setUpShell() {
   setUpTheme();
   setUpSheet();
   setUpEvents();
+  setUpSections();
+}
+
+/** An address with #rules or #zones opens that part of the panel. */
+function setUpSections() {
+  const open = () => {
+    const details = document.getElementById(location.hash.slice(1));
+    if (!(details instanceof HTMLDetailsElement)) return;
+    if (document.getElementById("panel")?.dataset["open"] === "false") byId("sheet-handle", HTMLElement).click();
+    details.open = true;
+    details.scrollIntoView({ block: "start" });
+  };
+  addEventListener("hashchange", open);
+  open();
 }
 
 /** From a stream's page one goes to its own events. */

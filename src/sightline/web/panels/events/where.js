@@ -8,7 +8,7 @@ const MOST = 6;
 /** Offer the pages of these streams. @param {readonly string[]} streams */
 export function showWhere(streams) {
   const links = streams.slice(0, MOST).map((name) => {
-    return make("a", { class: "button main", href: `/view/${name}#rules` }, icon("eye"), name);
+    return make("a", { class: "button main", href: `/view/${name}#zones` }, icon("eye"), name);
   });
   const all = streams.length ? "All streams" : "Start a camera first";
   const rest = streams.length && streams.length <= MOST ? [] : [make("a", { class: "button", href: "/" }, all)];

@@ -14,6 +14,7 @@ export class RuleForm {
   #title = make("h2", { id: "rule-form-title" });
   #name = make("input", { id: "rule-name", maxlength: "64", autocomplete: "off", spellcheck: "false", "aria-describedby": "rule-name-why" });
   #nameWhy = make("p", { class: "problem", id: "rule-name-why", role: "alert" });
+  #hint = make("p", { class: "hint" });
   #preview = make("p", { class: "preview", id: "rule-sentence" });
   #problem = make("p", { class: "problem", id: "rule-problem", role: "alert" });
   #save = make("button", { type: "submit", class: "button main", id: "rule-save" }, "Save");
@@ -64,7 +65,10 @@ export class RuleForm {
   /** @param {Rule} rule */
   async #learn(rule) {
     const [{ body }, classes] = await Promise.all([askPlaces(this.#stream), askClasses(this.#stream)]);
-    this.#fields.places(Object.keys(body?.zones ?? {}), Object.keys(body?.lines ?? {}));
+    const [zones, lines] = [Object.keys(body?.zones ?? {}), Object.keys(body?.lines ?? {})];
+    this.#fields.places(zones, lines);
+    const none = body && !zones.length && !lines.length;
+    setText(this.#hint, none ? "This stream has no zones or lines yet. They are drawn under “Zones and lines”." : "");
     this.#fields.suggestClasses(classes);
     if (rule.zone || rule.line) this.#fields.show(this.#fields.rule(this.#enabled));
     this.#changed();
@@ -107,6 +111,7 @@ export class RuleForm {
       { novalidate: "" },
       make("div", { class: "dialog-head" }, this.#title, close),
       this.#fields.element,
+      this.#hint,
       this.#preview,
       make("div", { class: "rule-name" }, make("label", { for: "rule-name" }, "Name of the rule"), this.#name, this.#nameWhy),
       this.#problem,
