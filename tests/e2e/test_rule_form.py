@@ -58,6 +58,17 @@ async def rule_of(server: Running, stream: str, name: str) -> dict[str, object]:
     return dict((await server.get(f"/api/streams/{stream}/rules"))["rules"][name]["rule"])
 
 
+async def test_where_nothing_has_happened_the_page_leads_to_drawing(server: Running, context: BrowserContext) -> None:
+    async with walking(server, "hall") as walker:
+        await walker.walk(0.1, 0.2)
+        page = await context.new_page()
+        await page.goto(f"{server.url}/events")
+        await expect(page.locator("#empty")).to_be_visible()
+        await page.locator("#empty-streams a", has_text="hall").click()
+        await expect(page).to_have_url(f"{server.url}/view/hall#zones")
+        await expect(page.locator("#zones")).to_have_attribute("open", "")
+
+
 async def test_a_rule_is_made_by_keyboard_and_fulfilled(server: Running, context: BrowserContext) -> None:
     page = await opened(context, server, "door")
     errors = listen_for_errors(page)
