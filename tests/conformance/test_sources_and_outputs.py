@@ -20,6 +20,7 @@ SECRET = "s3cr3t-w0rd"
 SAMPLES: dict[str, dict[str, Any]] = {
     "jsonl": {"path": "results.jsonl"},
     "webhook": {"url": f"https://hooks.lan/{SECRET}", "secret": SECRET},
+    "command": {"command": ["true", SECRET]},
     "mqtt": {"host": "broker.lan", "username": "u", "password": SECRET},
 }
 """Settings that each built-in output takes."""

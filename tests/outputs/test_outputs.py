@@ -29,6 +29,7 @@ from support.serving import Json, Running, peer, serving
 from support.streams import Recorder, frame, make_hub, result
 
 FPS = 240
+KINDS = "command, jsonl, mqtt, webhook"
 RESULTS = '[[outputs]]\nkind = "webhook"\nwhat = ["results"]\n'
 
 
@@ -189,8 +190,11 @@ def test_what_cannot_work_is_told_before_the_server_starts(
 @pytest.mark.parametrize(
     ("toml", "said"),
     [
-        ('path = "x"', r"output number 1: kind is missing: expected one of jsonl, mqtt, webhook"),
-        ('kind = "fax"', r"output number 1 \(fax\): no plugin 'fax' in outputs: expected one of jsonl, mqtt, webhook"),
+        ('path = "x"', f"output number 1: kind is missing: expected one of {KINDS}"),
+        (
+            'kind = "fax"',
+            rf"output number 1 \(fax\): no plugin 'fax' in outputs: expected one of {KINDS}",
+        ),
         ('kind = "jsonl"', r"output number 1 \(jsonl\): path is missing"),
         ('kind = "jsonl"\npath = "x"\npth = 1', r"unknown key 'pth': expected one of kind, stream, what, path"),
         ('kind = "mqtt"\nhost = "x"\nqos = 2', r"output number 1 \(mqtt\): qos: Input should be 0 or 1"),

@@ -56,7 +56,7 @@ class Dispatcher:
         self._cursor = cursor
         self._journal: Journal | None = None
         self._url = ""
-        self.sent = 0
+        self._sent = 0
         self.failing: str | None = None
         """Reason why nothing can be sent at the moment; None if there is none."""
         self.what = what
@@ -71,12 +71,22 @@ class Dispatcher:
     @property
     def trouble(self) -> str | None:
         """Reason why it does not work at the moment; None if there is none."""
-        return self.failing or (None if self.resident is None else self.resident.trouble)
+        return self.failing or getattr(self.output, "trouble", None)
+
+    @property
+    def refused(self) -> int:
+        """Number of commands from outside that were not obeyed."""
+        return int(getattr(self.output, "refused", 0))
+
+    @property
+    def sent(self) -> int:
+        """Number of items that were sent."""
+        return self._sent - int(getattr(self.output, "lost", 0))
 
     @property
     def lost(self) -> int:
         """Number of items that were not sent, because too many waited or they were given up."""
-        return self._given_up + self._lost_in_mailboxes()
+        return self._given_up + self._lost_in_mailboxes() + int(getattr(self.output, "lost", 0))
 
     @property
     def waiting(self) -> int:
@@ -237,7 +247,7 @@ class Dispatcher:
                 self._give_up(told(e))
                 return
             else:
-                self.sent += len(self._taken)
+                self._sent += len(self._taken)
                 self._taken = []
                 if self.failing is not None:
                     log.info("output %s works again; %d were lost", self.output.name, self.lost)

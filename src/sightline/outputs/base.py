@@ -77,21 +77,18 @@ class NobodyThere(OSError):
 class Resident(Protocol):
     """What an output has beside ``Output`` that does more than send."""
 
-    trouble: str | None
-    """Why that can't be done at the moment; None while it can, or is not asked for."""
-
-    @property
-    def refused(self) -> int:
-        """Number of commands from outside that were not obeyed."""
-        ...
-
     async def run(self, hub: Hub, drawing: Drawing | None) -> None:
         """Do it until cancelled, or until the hub is closed. ``drawing`` makes JPEGs of frames."""
         ...
 
 
 class Output(Protocol):
-    """A destination of results and events. One with an attribute ``pictures`` that is true gets them with events."""
+    """A destination of results and events.
+
+    It may have attributes besides: ``pictures``, true if it wants those of events; ``lost``, the number of items that
+    it took and could not bring to their end; ``trouble``, why it does not work at the moment; ``refused``, the number
+    of commands from outside that were not obeyed.
+    """
 
     name: str
     """Name for people. It holds no password and no secret."""

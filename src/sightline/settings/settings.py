@@ -207,8 +207,8 @@ class Settings(BaseSettings):
     load_timeout: float = Field(600, ge=1, le=86400, description="Seconds that a model may take to load.")
     outputs: tuple[OutputTable, ...] = Field(
         (),
-        description="Where else results and events go: [[outputs]] tables of the file with kind jsonl, webhook or "
-        "mqtt. [[sinks]], the earlier name, is read as well.",
+        description="Where else results and events go: [[outputs]] tables of the file with kind jsonl, webhook, "
+        "mqtt or command. See docs/outputs.md. [[sinks]], the earlier name, is read as well.",
     )
     push_services: tuple[Annotated[str, Field(pattern=PUSH_ORIGIN)], ...] = Field(
         (),
@@ -309,6 +309,15 @@ def cache_folder() -> Path:
     if sys.platform == "darwin":
         return home / "Library" / "Caches" / "sightline"
     return Path(os.environ.get("XDG_CACHE_HOME") or home / ".cache") / "sightline"
+
+
+def environment_for_commands(picture: Path | None) -> dict[str, str]:
+    """Return the environment of an operator's program: this one's, without Sightline's own settings.
+
+    Among those may be secrets. ``picture``: path of an event's picture, which it gets.
+    """
+    env = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
+    return env if picture is None else env | {PREFIX + "PICTURE": str(picture)}
 
 
 def _file() -> Path | None:

@@ -191,7 +191,7 @@ def _sink_stats(dispatcher: Dispatcher) -> SinkStats:
         lost=dispatcher.lost,
         waiting=dispatcher.waiting,
         failing=dispatcher.trouble,
-        refused=0 if dispatcher.resident is None else dispatcher.resident.refused,
+        refused=dispatcher.refused,
     )
 
 
