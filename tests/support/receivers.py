@@ -22,6 +22,8 @@ class Hook:
     answer: Callable[[int], int | None]
     bodies: list[bytes] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
+    requests: list[str] = field(default_factory=list)
+    """The first line of each request."""
     url: str = ""
     visits: set[asyncio.Task[None]] = field(default_factory=set)
 
@@ -41,6 +43,7 @@ class Hook:
             told = dict(line.lower().split(": ", 1) for line in head[1:] if line)
             self.bodies.append(await reader.readexactly(int(told["content-length"])))
             self.headers.append(told)
+            self.requests.append(head[0])
             status = self.answer(len(self.bodies))
             if status is None:
                 await reader.read()
