@@ -249,11 +249,14 @@ async def test_devices_of_streams_that_are_no_more_are_removed_and_those_of_othe
     assert {topic: ha.state(topic) for topic in foreign} == foreign
 
 
-@pytest.mark.parametrize("answer", [None, b"HTTP/1.1 400 no\r\n\r\n", b"\x20\x02\x00\x05", b"\x20\xff\xff\xff\xff\x01"])
+@pytest.mark.parametrize(
+    "answer", [None, b"HTTP/1.1 400 no\r\n\r\n", b"\x20\x02\x00\x05", b"\x20\xff\xff\xff\xff\x01", b"\x20\x02\x00\x00"]
+)
 async def test_a_broker_that_is_none_costs_nothing_but_its_own_line(
     answer: bytes | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(mqtt, "ANSWER_S", 0.3)
+    monkeypatch.setattr(home_assistant, "WAIT_S", 0.3)  # the last one accepts, and says nothing more
     visits: set[asyncio.Task[None]] = set()
 
     async def visit(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

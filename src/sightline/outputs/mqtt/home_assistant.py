@@ -19,9 +19,10 @@ from sightline.core.errors import FAULTS, cancelled, told
 from sightline.core.events import Event
 from sightline.core.fence import Fence
 from sightline.core.mailbox import Mailbox
-from sightline.outputs.base import is_alert, wants
+from sightline.outputs.base import wants
 from sightline.outputs.mqtt.commands import Commands
-from sightline.outputs.mqtt.discovery import EVENT_TYPES, Entity, NodeNames, device, entities
+from sightline.outputs.mqtt.discovery import Entity, NodeNames, device, entities
+from sightline.outputs.mqtt.happenings import Happenings, small
 from sightline.outputs.mqtt.retained import Kept
 from sightline.outputs.mqtt.views import Views
 from sightline.streams.hub import Hub
@@ -38,8 +39,6 @@ TICK_S = 0.5
 """Time between two looks at what has changed. So often at most is a state sent."""
 PICTURE_S = 10.0
 """Time between two pictures of a stream."""
-EVENT_PICTURE_S = 1.0
-"""Least time between two pictures of a stream's events."""
 MODELS_S = 60.0
 """Time between two looks at which models can be chosen."""
 GONE_S = 60.0
@@ -78,6 +77,7 @@ class HomeAssistant:
         """Number of the last event that was told."""
         self._client: aiomqtt.Client | None = None
         self._fence = Fence(log)
+        self._happenings = Happenings(self.names, hub, self._publish)
         self._forget()
 
     async def run(self) -> None:
@@ -108,7 +108,6 @@ class HomeAssistant:
         """The last payload of each topic that is retained."""
         self._pictures: dict[str, tuple[float, int]] = {}
         """When each stream's picture was sent, and its number."""
-        self._event_pictures: dict[str, float] = {}
         self._absent: dict[str, float] = {}
         """Since when there is no such stream."""
         self._ask_again = False
@@ -225,7 +224,11 @@ class HomeAssistant:
         if latest is None or latest.seq == seq or time.monotonic() - sent_at < PICTURE_S or self._drawing is None:
             return
         self._pictures[name] = time.monotonic(), latest.seq
-        await self._publish(self.names.topic(name, "picture"), await self._drawing.picture(latest), retain=True)
+        picture = None
+        with self._fence.around(f"picture of {name}", "home assistant: "):
+            picture = await small(await self._drawing.picture(latest))
+        if picture is not None:
+            await self._publish(self.names.topic(name, "picture"), picture, retain=True)
 
     async def _remove_absent(self, there: list[str]) -> None:
         """Remove the devices of streams that have been gone for a while."""
@@ -245,31 +248,7 @@ class HomeAssistant:
             event = await mailbox.get()
             self._number = event.number or self._number
             if wants(event, ("events",), "mqtt"):
-                if event.phase != "update":
-                    await self._tell_event(event)
-                await self._tell_event_picture(event)
-
-    async def _tell_event(self, event: Event) -> None:
-        body = msgspec.to_builtins(event)
-        if is_alert(event):
-            alert = msgspec.json.encode(body | {"event_type": event.rule})
-            await self._publish(self.names.topic(event.stream, "alert"), alert)
-        if not event.rule:
-            kind = f"{event.kind}_{event.phase}"
-            told = msgspec.json.encode(body | {"event_type": kind if kind in EVENT_TYPES else "other"})
-            await self._publish(self.names.topic(event.stream, "event"), told)
-
-    async def _tell_event_picture(self, event: Event) -> None:
-        """Send the picture of the newest event."""
-        journal, sent_at = self._hub.journal, self._event_pictures.get(event.stream, -EVENT_PICTURE_S)
-        if not event.snapshot or journal is None or time.monotonic() - sent_at < EVENT_PICTURE_S:
-            return
-        self._event_pictures[event.stream] = time.monotonic()
-        picture = None
-        with self._fence.around("pictures of events", "home assistant: "):
-            picture = await journal.picture(event.id, crop=True)
-        if picture is not None:
-            await self._publish(self.names.topic(event.stream, "event.picture"), picture, retain=True)
+                await self._happenings.tell(event)
 
     async def _send(self, topic: str, payload: bytes) -> None:
         """Publish what the broker is to keep, where it has something else. An empty payload takes it away."""
