@@ -186,6 +186,9 @@ class Desk:
             raise ConfigError(why)
         for part in PARTS:
             await asyncio.to_thread(importlib.import_module, f"sightline.transports.webrtc.{part}")
+        from sightline.transports.webrtc.strangers import keep_out
+
+        keep_out()
         for name in ("aioice", "aiortc"):  # they log packets, ICE passwords, and a traceback for what they can't read
             logging.getLogger(name).setLevel(logging.ERROR)
 

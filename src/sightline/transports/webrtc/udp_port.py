@@ -15,17 +15,16 @@ from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 from typing import Any, cast
 
-from aioice import stun
 from aioice.candidate import Candidate, candidate_foundation, candidate_priority
 from aioice.ice import Connection, StunProtocol, get_host_addresses, server_reflexive_candidate
 
 from sightline.core.errors import ConfigError
+from sightline.transports.webrtc.strangers import Address, asked, is_stun, proves, stun_name
 
 log = logging.getLogger(__name__)
 
 MOST_ADDRESSES = 4096
 """Addresses of peers that a socket remembers; a peer has a few. The one heard of first is forgotten first."""
-Address = tuple[Any, ...]
 Gather = Callable[..., Awaitable[list[Candidate]]]
 
 
@@ -132,7 +131,13 @@ class _Socket(asyncio.DatagramProtocol):
         self._by_address = {address: one for address, one in self._by_address.items() if one is not protocol}
 
     def datagram_received(self, data: bytes, addr: Address) -> None:
-        owner = self._named(data) or self._by_address.get(addr[:2])
+        """Hand a datagram to its peer. What strangers send leaves nothing behind."""
+        owner = self._by_address.get(addr[:2])
+        if is_stun(data):
+            named = self._named(data)
+            if named is not None and named is not owner and not proves(named, data):
+                return
+            owner = named or owner
         if owner is None:
             return
         self._by_address[addr[:2]] = owner
@@ -141,16 +146,11 @@ class _Socket(asyncio.DatagramProtocol):
         owner.datagram_received(data, addr)
 
     def _named(self, data: bytes) -> StunProtocol | None:
-        """The connection that a STUN message names; None for other data, and for names that nobody has."""
-        if not data or data[0] > 3:
-            return None
-        try:
-            message = stun.parse_message(data)
-        except ValueError:
-            return None
-        if message.message_class == stun.Class.REQUEST:
-            return self._by_name.get(str(message.attributes.get("USERNAME", "")).partition(":")[0])
-        return next((one for one in self._by_name.values() if message.transaction_id in one.transactions), None)
+        """The connection that a STUN message names or answers; None for names that nobody has."""
+        name = stun_name(data)
+        if name is None:
+            return next((one for one in self._by_name.values() if asked(one, data)), None)
+        return self._by_name.get(name)
 
 
 class _Share(asyncio.DatagramTransport):
