@@ -397,6 +397,25 @@ async def test_a_revoked_token_ends_its_sessions(tmp_path: Path) -> None:
             await one.state("closed")
 
 
+async def test_one_token_leaves_places_to_others(tmp_path: Path) -> None:
+    (tmp_path / "sightline.toml").write_text("webrtc_peers = 4\ntokens = true\n")
+    greedy, other = (Store(tmp_path).create("view", "*", lifetime=None)[0] for _ in range(2))
+    async with serving(cwd=tmp_path, data=tmp_path, ready=False) as server:
+
+        async def ask(token: str, number: int) -> Any:
+            bearer = {"Authorization": f"Bearer {token}"}
+            return await server.http.post(f"/whep/s{number}", content=await offer(), headers=SDP | bearer)
+
+        answers = [await ask(greedy, number) for number in range(4)]
+        assert [a.status_code for a in answers] == [201, 201, 201, 429]
+        assert "3 WebRTC peers have this token" in answers[3].text
+        assert (await ask(other, 4)).status_code == 201
+        assert "webrtc_peers is reached" in (await ask(other, 5)).text
+        ended = await server.http.delete(answers[0].headers["location"], headers={"Authorization": f"Bearer {greedy}"})
+        assert ended.status_code == 200
+        assert (await ask(greedy, 6)).status_code == 201
+
+
 async def test_nothing_is_left_of_peers_that_came_and_went(server: Running) -> None:
     async def come_and_go(watcher: bool) -> None:
         opened = viewer(server, "cycle") if watcher else camera(server, "cycle")

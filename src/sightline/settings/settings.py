@@ -194,7 +194,12 @@ class Settings(BaseSettings):
     webrtc_ice_servers: tuple[IceServer, ...] = Field(
         (), description="STUN and TURN servers: [[webrtc_ice_servers]] tables with urls, username and credential."
     )
-    webrtc_peers: int = Field(32, ge=1, le=1024, description="WebRTC cameras and viewers at a time, all streams.")
+    webrtc_peers: int = Field(
+        32,
+        ge=1,
+        le=1024,
+        description="WebRTC cameras and viewers at a time, all streams; one token has three quarters of them at most.",
+    )
     webrtc_send_kbps: int = Field(2500, ge=100, le=50000, description="Most that video for one viewer takes, kbit/s.")
     webrtc_receive_kbps: int = Field(4000, ge=100, le=50000, description="Most that a camera may send, kbit/s.")
     workers: int | None = Field(

@@ -105,7 +105,9 @@ async def serve(app: FastAPI, hub: Hub, drawing: Drawing) -> AsyncGenerator[None
         chosen = preset_named(preset)
         identity = access_of(request).require(request, "publish", stream=check_stream_name(stream))
         offer = await _body(request, SDP)
-        begun = await desk.publish(stream, offer, wants_results=results == "1", preset=chosen, session=session)
+        begun = await desk.publish(
+            stream, offer, wants_results=results == "1", preset=chosen, session=session, token=identity.hash
+        )
         begun.ends_with(access_of(request).watch(identity, begun.peer.end))
         return _created("whip", stream, begun, hub.settings)
 
@@ -128,7 +130,7 @@ async def serve(app: FastAPI, hub: Hub, drawing: Drawing) -> AsyncGenerator[None
         identity = access_of(request).require(request, "view", stream=check_stream_name(stream))
         offer = await _body(request, SDP)
         drawn = render == "server" if render else "m=application" not in offer
-        session = await desk.watch(stream, offer, look if drawn else None)
+        session = await desk.watch(stream, offer, look if drawn else None, identity.hash)
         session.ends_with(access_of(request).watch(identity, session.peer.end))
         return _created("whep", stream, session, hub.settings)
 

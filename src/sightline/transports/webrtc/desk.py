@@ -7,6 +7,7 @@ import importlib
 import importlib.util
 import logging
 import secrets
+from collections import Counter
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 PARTS = ("publishing", "watching")
+RESERVE = 4
+"""One of so many places is for others than the token that has most of them."""
 
 
 @dataclass(eq=False)
@@ -54,7 +57,8 @@ class Desk:
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
         self._sessions: dict[str, WebRtcSession] = {}
-        self._coming = 0
+        self._tokens: Counter[str] = Counter()
+        """Peers by the hash of their token, those whose offer is being answered among them."""
         self._encoders: Encoders | None = None
         self._port: UdpPort | None = None
         self._no_port = ""
@@ -107,9 +111,12 @@ class Desk:
         return found
 
     async def publish(
-        self, stream: str, offer: str, *, wants_results: bool, preset: PresetName | None, session: str
+        self, stream: str, offer: str, *, wants_results: bool, preset: PresetName | None, session: str, token: str
     ) -> WebRtcSession:
-        """Open a camera's session. Raises BadRequest, StreamBusy, LimitReached or ConfigError."""
+        """Open a camera's session. Raises BadRequest, StreamBusy, LimitReached or ConfigError.
+
+        ``token``: hash of the token by which it comes; empty where none is asked for.
+        """
 
         async def begin(peer: WebRtcPeer, stack: AsyncExitStack) -> tuple[str, Any]:
             from sightline.transports.webrtc.publishing import WebRtcPublisher
@@ -122,9 +129,9 @@ class Desk:
             publishing.attach(video)
             return _limited(await peer.answer(), self._hub.settings.webrtc_receive_kbps), publishing
 
-        return await self._begin("whip", stream, offer, begin)
+        return await self._begin("whip", stream, offer, begin, token)
 
-    async def watch(self, stream: str, offer: str, look: Look | None) -> WebRtcSession:
+    async def watch(self, stream: str, offer: str, look: Look | None, token: str) -> WebRtcSession:
         """Open a viewer's session, drawn by ``look`` or not at all. Raises BadRequest, LimitReached or ConfigError."""
 
         async def begin(peer: WebRtcPeer, stack: AsyncExitStack) -> tuple[str, Any]:
@@ -139,31 +146,48 @@ class Desk:
             watching.attach(video)
             return await peer.answer(), watching
 
-        return await self._begin("whep", stream, offer, begin)
+        return await self._begin("whep", stream, offer, begin, token)
 
-    async def _begin(self, kind: str, stream: str, offer: str, begin: Any) -> WebRtcSession:
+    async def _begin(self, kind: str, stream: str, offer: str, begin: Any, token: str) -> WebRtcSession:
         await self._load()
         from sightline.transports.webrtc.peer import WebRtcPeer
 
-        most = self._hub.settings.webrtc_peers
-        if len(self._sessions) + self._coming >= most:
-            raise LimitReached(f"{most} WebRTC peers are connected: the limit webrtc_peers is reached")
-        self._coming += 1
+        self._check_room(token)
+        self._tokens[token] += 1
         peer = WebRtcPeer(self._hub.settings, self._port)
         stack = AsyncExitStack()
         try:
             answer, served = await begin(peer, stack)
         except BaseException:
+            self._count_out(token)
             await stack.aclose()
             await peer.close()
             raise
-        finally:
-            self._coming -= 1
         task = asyncio.create_task(self._run(stack, kind, stream, peer, served))
         session = WebRtcSession(kind, stream, offer, answer, peer, task)
         self._sessions[session.id] = session
-        task.add_done_callback(lambda _: self._sessions.pop(session.id, None))
+        task.add_done_callback(lambda _: self._end(session, token))
         return session
+
+    def _check_room(self, token: str) -> None:
+        """Raise LimitReached for a peer too many: of all, or of one token, which leaves some places to others."""
+        most = self._hub.settings.webrtc_peers
+        if self._tokens.total() >= most:
+            raise LimitReached(f"{most} WebRTC peers are connected: the limit webrtc_peers is reached")
+        of_token = most - most // RESERVE
+        if token and self._tokens[token] >= of_token:
+            raise LimitReached(
+                f"{of_token} WebRTC peers have this token: the other places of webrtc_peers ({most}) are for others"
+            )
+
+    def _end(self, session: WebRtcSession, token: str) -> None:
+        self._sessions.pop(session.id, None)
+        self._count_out(token)
+
+    def _count_out(self, token: str) -> None:
+        self._tokens[token] -= 1
+        if not self._tokens[token]:
+            del self._tokens[token]
 
     async def _run(self, stack: AsyncExitStack, kind: str, stream: str, peer: WebRtcPeer, served: Any) -> None:
         """Run a session from its answer to its end. An error ends only this session."""
