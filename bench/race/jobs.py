@@ -22,6 +22,9 @@ VIEWERS = 64
 EQUAL = 6
 EQUAL_FPS = 30.0
 UNWATCHED = 8
+SETTLE_S = 4.0
+"""Seconds from the first answer to each camera to the time that is judged. A server that loads its model a second time
+as soon as two streams are live takes 2 s for that, while it answers."""
 FIRST = 4
 """Cameras with which the search begins."""
 US, TCP, WS = "Sightline", "Sightline, TCP", "Sightline, WebSocket"
@@ -92,12 +95,12 @@ def _hold(side: str, tried: Callable[[Race, list[str]], object], race: Race) -> 
 
 
 def _our_cameras(race: Race, urls: list[str]) -> object:
-    return ours.cameras(urls, race.model, race.seconds + 1.5)
+    return ours.cameras(urls, race.model, race.seconds + SETTLE_S)
 
 
 def _their_cameras(peer: str) -> Side:
     def tried(race: Race, urls: list[str]) -> object:
-        return race.peers[peer].ask("cameras", urls=urls, model=race.model, seconds=race.seconds + 1.5)
+        return race.peers[peer].ask("cameras", urls=urls, model=race.model, seconds=race.seconds + SETTLE_S)
 
     return partial(_hold, peer, tried)
 
