@@ -16,6 +16,7 @@ from playwright.async_api import Browser, BrowserContext, Page, expect
 from sightline.core.events import Event
 from sightline.events.store import EventStore
 from support.browsing import SLOW_MS, browsing, listen_for_errors
+from support.rtsp import free_port
 from support.serving import Running, serving
 from support.walker import walking
 
@@ -221,3 +222,24 @@ async def test_a_phone_has_room_for_all_of_it(server: Running, browser: Browser)
     assert size is not None
     assert (size["width"], size["height"]) == (360, 740)
     await context.close()
+
+
+async def test_the_page_goes_on_after_the_server_was_killed(context: BrowserContext, tmp_path: Path) -> None:
+    options = ("--model", "nano", "--engine", "onnx", "--port", str(free_port()))
+    async with serving(*options, data=tmp_path) as first:
+        assert (await first.http.put("/api/streams/door/zones/drive", json=DRIVE)).status_code == 200
+        page = await opened(context, f"{first.url}/events")
+        async with walking(first, "door", time.time() * 1000 - 60_000) as walker:
+            await walker.walk(0.2, 0.5)
+            visit = page.locator(".event").filter(has_text="Person in drive")
+            await expect(visit).to_have_attribute("data-lasting", "true")
+            first.process.kill()
+            await first.process.wait()
+        await expect(page.locator("body")).to_have_attribute("data-state", "gone")
+        await expect(page.locator("#banner")).to_contain_text("This page goes on by itself")
+    async with serving(*options, data=tmp_path):
+        await expect(page.locator("#pill")).to_have_text("Live")
+        await expect(page.locator("#banner")).to_be_hidden()
+        await expect(visit).to_have_attribute("data-lasting", "false")
+        await visit.locator("a").click()
+        await expect(page.locator("#detail-facts")).to_contain_text("the server was started anew")

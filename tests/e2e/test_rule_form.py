@@ -154,7 +154,7 @@ async def test_who_may_only_watch_sees_the_rules_and_no_way_to_change_them(
     await context.route("**/api/session", watching)
     page = await opened(context, server, "yard")
     row = page.locator("[data-rule=seen]")
-    await expect(row).to_contain_text("there is no zone gone")
+    await expect(row).to_contain_text("There is no zone gone: set it, or choose another.")
     await expect(row.get_by_role("switch")).to_be_disabled()
     await expect(row.get_by_role("button")).to_have_count(0)
     await expect(page.locator("#rule-new")).to_be_hidden()

@@ -5,7 +5,7 @@ import { askRules, deleteRule, putRule } from "../../wire/rules.js";
 import { may, whoAmI } from "../../wire/session.js";
 import { ago } from "../events/words.js";
 import { RuleForm } from "./form.js";
-import { firedInWords } from "./words.js";
+import { firedInWords, troubleInWords } from "./words.js";
 
 /** @typedef {import("../../wire/rules.js").RuleReport} RuleReport */
 
@@ -83,7 +83,7 @@ export class RuleList {
       head,
       make("p", {}, report.sentence),
       make("p", { class: "hint" }, said(report, now)),
-      ...report.troubles.map((text) => make("p", { class: "problem" }, text)),
+      ...report.troubles.map((text) => make("p", { class: "problem" }, troubleInWords(text))),
       ...(this.#mayChange ? [make("div", { class: "row" }, edit, remove)] : []),
     );
   }

@@ -117,6 +117,11 @@ export function problemWithName(name, taken) {
   return [...taken].includes(name) ? "There is a rule of this name already." : "";
 }
 
+/** What the server says keeps a rule from being fulfilled, as a sentence. @param {string} text */
+export function troubleInWords(text) {
+  return `${text.charAt(0).toUpperCase()}${text.slice(1)}.`;
+}
+
 /** How often a rule was fulfilled. @param {number} fired @param {string} last how long ago the last time was, or "" */
 export function firedInWords(fired, last) {
   if (!fired) return "It has not been fulfilled yet.";
