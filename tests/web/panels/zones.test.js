@@ -150,14 +150,19 @@ test("names and colours are free ones", () => {
   assert.notEqual(freeColor(["#33aaff"]), "#33aaff");
 });
 
-test("labels stay in the picture and off each other, and off the arrow", () => {
+test("labels stay in the picture, off each other and off the arrow, and move only where they must", () => {
   const picture = { x: 0, y: 0, width: 100, height: 100 };
   const size = { width: 40, height: 10 };
-  const first = labelPlace("zone", [[0, 0], [100, 0], [100, 100], [0, 100]], size, picture, []);
-  assert.deepEqual([first.x, first.y], [30, 90]);
-  const second = labelPlace("zone", [[0, 0], [100, 0], [100, 100], [0, 100]], size, picture, [first]);
+  const whole = [[0, 0], [100, 0], [100, 100], [0, 100]];
+  const place = (kind, points, kept, before = 0) => labelPlace(kind, points, size, { picture, kept, before });
+  const first = place("zone", whole, []);
+  assert.deepEqual(first, { x: 30, y: 90, ...size, spot: 0 });
+  const second = place("zone", whole, [first]);
   assert.ok(second.y + second.height <= first.y);
-  const beside = labelPlace("line", [[60, 100], [60, 0]], size, picture, []);
+  assert.equal(place("zone", whole, [], second.spot).spot, second.spot, "it stays though it could go back");
+  assert.equal(place("zone", whole, [second], second.spot).spot, 0);
+  assert.equal(place("zone", whole, [picture]).spot, 0, "nothing is free");
+  const beside = place("line", [[60, 100], [60, 0]], []);
   assert.ok(beside.x + beside.width < 60, "the arrow is on the right");
   assert.deepEqual(arrow([60, 100], [60, 0], 10)[0], [[60, 50], [70, 50]]);
 });

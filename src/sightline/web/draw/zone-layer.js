@@ -1,5 +1,6 @@
 /** A stream's zones and lines over its pictures, each with the counts that came with that picture. */
 
+import { project } from "../lib/geometry.js";
 import { countedIn, zonesOf } from "../wire/zones.js";
 import { drawShapes } from "./zones.js";
 
@@ -12,7 +13,7 @@ const AGAIN_MS = 3_000;
 /** Revision of a stream without zones and lines. */
 const NONE = -1;
 /** Colours of those that have none, by their names. */
-const COLORS = ["#33aaff", "#ffb000", "#3ddc57", "#ff5ecb", "#b388ff", "#1de9b6", "#ff7043", "#ffe14a"];
+const COLORS = ["#ff5ecb", "#ffb000", "#b388ff", "#3ddc57", "#33aaff", "#ff7043", "#1de9b6", "#ffe14a"];
 
 export class ZoneLayer {
   /** Whether anything is drawn. */
@@ -32,6 +33,8 @@ export class ZoneLayer {
   #server;
   #revision = NONE;
   #askedAt = -Infinity;
+  /** Where labels are: see `drawShapes`. @type {Map<string, number>} */
+  #spots = new Map();
   /** The last picture, and the one that was the last when the camera went. @type {import("../wire/findings.js").Picture | null} */
   #last = null;
   /** @type {import("../wire/findings.js").Picture | null} */
@@ -82,7 +85,10 @@ export class ZoneLayer {
     this.onpicture(picture);
     if (!this.shown) return;
     const shapes = this.all.filter((one) => !this.hidden.has(keyOf(one)));
-    drawShapes(context, shapes.map((one) => this.#drawn(one)), place, ratio);
+    const { overlay, labels } = this.#painter.options;
+    const named = overlay && labels ? (picture.findings?.detections ?? []) : [];
+    const boxes = named.map(({ xyxy }) => project(xyxy, picture.width, picture.height, place));
+    drawShapes(context, shapes.map((one) => this.#drawn(one)), place, ratio, boxes, this.#spots);
   };
 
   /** The camera is gone: who was in the last picture is there no more. */

@@ -19,8 +19,10 @@ const WIDEST = 0.45;
 /**
  * @param {CanvasRenderingContext2D} context @param {readonly Drawn[]} shapes
  * @param {Rect} place of the picture @param {number} ratio pixels of the canvas for one of the page
+ * @param {readonly Rect[]} boxes of objects whose names are written, on the canvas
+ * @param {Map<string, number>} chosen spot of each label, which stays as long as nothing else is there
  */
-export function drawShapes(context, shapes, place, ratio) {
+export function drawShapes(context, shapes, place, ratio, boxes = [], chosen = new Map()) {
   const { least, most, share } = LETTERS;
   const letters = ratio * Math.max(least, Math.min(most, (place.height / ratio) * share));
   const placed = shapes.map((shape) => ({ shape, points: shape.points.map((point) => onto(place, point)) }));
@@ -31,9 +33,14 @@ export function drawShapes(context, shapes, place, ratio) {
   }
   context.font = `600 ${letters}px system-ui, sans-serif`;
   context.textBaseline = "middle";
-  /** @type {Rect[]} */
-  const kept = [];
-  for (const { shape, points } of placed) drawLabel(context, shape, points, { place, letters, kept });
+  const kept = boxes.flatMap((box) => namesAt(box, 1.5 * letters));
+  for (const { shape, points } of placed) drawLabel(context, shape, points, { place, letters, kept, chosen });
+}
+
+/** Where the name of a box may be: over it, under it, or inside at the bottom. @param {Rect} box @param {number} height of a name */
+function namesAt({ x, y, width, height: tall }, height) {
+  const wide = Math.max(width, 8 * height);
+  return [{ x, y: y - height, width: wide, height }, { x, y: y + tall - height, width: wide, height: 2 * height }];
 }
 
 /** @param {Rect} place @param {Point} point 0 to 1 of it @returns {Point} */
@@ -98,13 +105,15 @@ function stroke(context, color, unit) {
 
 /**
  * @param {CanvasRenderingContext2D} context @param {Drawn} shape @param {Point[]} points
- * @param {{place: Rect, letters: number, kept: Rect[]}} room `kept` free by other labels
+ * @param {{place: Rect, letters: number, kept: Rect[], chosen: Map<string, number>}} room `kept` free by other labels
  */
-function drawLabel(context, { kind, color, words }, points, { place, letters, kept }) {
+function drawLabel(context, { kind, name, color, words }, points, { place, letters, kept, chosen }) {
   const unit = letters / 12;
   const text = words.find((one) => context.measureText(one).width < WIDEST * place.width) ?? words.at(-1) ?? "";
   const size = { width: context.measureText(text).width + 12 * unit, height: 18 * unit };
-  const label = labelPlace(kind, points, size, place, kept);
+  const key = `${kind} ${name}`;
+  const { spot, ...label } = labelPlace(kind, points, size, { picture: place, kept, before: chosen.get(key) ?? 0 });
+  chosen.set(key, spot);
   kept.push(label);
   const rgb = rgbOf(color);
   context.fillStyle = color;
@@ -116,41 +125,35 @@ function drawLabel(context, { kind, color, words }, points, { place, letters, ke
 }
 
 /**
- * Place of a label: on a zone's lowest edge, or beside the middle of a line where no arrow is; in the picture, and off
- * other labels.
+ * Place of a label: on an edge of a zone, the lowest if it can be, or beside a line where no arrow is; in the picture.
+ * It moves where another label is, and only then.
  *
  * @param {import("../wire/zones.js").Kind} kind @param {readonly Point[]} points @param {{width: number, height: number}} size
- * @param {Rect} picture @param {readonly Rect[]} kept
- * @returns {Rect}
+ * @param {{picture: Rect, kept: readonly Rect[], before: number}} room `kept` free by others; `before`: the spot where it was
+ * @returns {Rect & {spot: number}}
  */
-export function labelPlace(kind, points, { width, height }, picture, kept) {
-  const [x, y] = kind === "zone" ? lowest(points) : beside(points, width, height);
-  const label = {
+export function labelPlace(kind, points, { width, height }, { picture, kept, before }) {
+  const spots = (kind === "zone" ? edges(points) : beside(points, width, height)).map(([x, y], spot) => ({
     x: clamp(x - width / 2, picture.x, picture.x + picture.width - width),
     y: clamp(y - height / 2, picture.y, picture.y + picture.height - height),
-    ...{ width, height },
-  };
-  for (let tries = 0; tries < kept.length; tries += 1) {
-    const under = kept.find((other) => overlap(label, other));
-    if (!under) break;
-    label.y = under.y - height - 2 < picture.y ? under.y + under.height + 2 : under.y - height - 2;
-  }
-  return label;
+    ...{ width, height, spot },
+  }));
+  const was = spots[before] ?? spots[0];
+  const free = [was, ...spots].find((label) => label && kept.every((other) => !overlap(label, other)));
+  return /** @type {Rect & {spot: number}} */ (free ?? was);
 }
 
-/** Middle of the edge that lies lowest. @param {readonly Point[]} points @returns {Point} */
-function lowest(points) {
-  const edges = points.map((point, n) => middle(point, points[(n + 1) % points.length] ?? point));
-  return edges.reduce((best, one) => (one[1] > best[1] ? one : best));
+/** Middles of a zone's edges, the lowest first. @param {readonly Point[]} points @returns {Point[]} */
+function edges(points) {
+  return points.map((point, n) => middle(point, points[(n + 1) % points.length] ?? point)).sort((a, b) => b[1] - a[1]);
 }
 
-/** @param {readonly Point[]} points @param {number} width @param {number} height @returns {Point} */
+/** Places left of a line: at its middle, and near its ends. @param {readonly Point[]} points @param {number} width @param {number} height @returns {Point[]} */
 function beside(points, width, height) {
   const [a, b] = /** @type {[Point, Point]} */ (points);
-  const [x, y] = middle(a, b);
   const [dx, dy] = rightOf(a, b);
   const away = (Math.abs(dx) * width + Math.abs(dy) * height) / 2 + height / 2;
-  return [x - dx * away, y - dy * away];
+  return [0.5, 0.15, 0.85].map((t) => [a[0] + t * (b[0] - a[0]) - dx * away, a[1] + t * (b[1] - a[1]) - dy * away]);
 }
 
 /** @param {number} value @param {number} least @param {number} most */

@@ -42,7 +42,7 @@ export class ShapeForm {
     this.#classes.onchange = () => this.oninput();
     this.#ground = new Ground(shape.ground ?? null);
     this.#name.value = name;
-    this.#color.value = shape.color ?? "#33aaff";
+    this.#color.value = shape.color ?? freeColor([]);
     this.#size.value = String(Math.round((shape.min_size ?? 0) * 1e4) / 100);
     this.#anchor.value = shape.anchor ?? "bottom";
     this.#loiter.value = shape.loiter_s ? String(shape.loiter_s) : "";

@@ -59,7 +59,10 @@ export class ZonePanel {
     });
     this.#layer.onreport = () => this.#have();
     this.#layer.onpicture = () => this.#look();
-    this.#list.onopen = () => this.#look(true);
+    this.#list.onopen = () => {
+      if (this.#totals() !== this.#reported) void this.#ask(); // hours and days shall be those of the other figures
+      this.#look(true);
+    };
     void this.#ask(); // before anything is drawn, which would ask, too
     this.#build();
     void this.#askRights();
