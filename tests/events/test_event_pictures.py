@@ -112,6 +112,8 @@ async def test_the_picture_is_there_when_the_start_is_told_as_it_came(house: Hou
     assert house.told[0].snapshot == "/api/events/a/picture.jpg"
     assert isinstance(first.image, Encoded)
     assert await house.journal.picture("a") == first.image.data
+    await house.take(event("end"))
+    assert house.told[1].snapshot == house.told[0].snapshot, "also who hears of its end alone finds it"
 
 
 async def test_the_crop_shows_the_object_with_its_box(house: House) -> None:

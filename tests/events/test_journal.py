@@ -208,10 +208,11 @@ async def test_an_event_that_can_not_be_stored_is_told_and_counted(tmp_path: Pat
     told: list[Event] = []
     async with journal(tmp_path, told) as one:
         one.take([event("a"), event("b", zone=5), event("c", at=float("nan")), event("d", reason="\ud800"), event("e")])
+        one.take([replace(event("f", "end"), id={})])
         await all_told(one)
-        assert [e.id for e in told] == ["a", "b", "c", "d", "e"]
+        assert [e.id for e in told] == ["a", "b", "c", "d", "e", {}]
         assert [e.id for e in await stored(one)] == ["a", "e"]
-        assert one.lost == 3
+        assert one.lost == 4
 
 
 async def test_cursors_are_kept(tmp_path: Path) -> None:

@@ -106,6 +106,20 @@ def test_the_oldest_go_until_the_others_fit(sizes: list[int], most: int) -> None
         play(Path(name))
 
 
+def test_updates_of_no_happening_go_too(written: EventWriter, clock: Clock) -> None:
+    for day in range(6):
+        written.save([Taken(event(f"loose{day}", "update"), None)])
+        clock.now += DAY_S
+    happen(written, "a", lasts=True)
+    written.save([Taken(event("a", "update"), None)])
+    while written.trim(3.5, 1 << 40):
+        pass
+    assert [one.id for one in written.store.after(-1, 100)] == ["loose3", "loose4", "loose5", "a", "a"]
+    while written.trim(1000, 0):
+        pass
+    assert [one.id for one in written.store.after(-1, 100)] == ["a", "a"]
+
+
 async def test_a_running_journal_trims_itself(tmp_path: Path) -> None:
     told: list[Event] = []
     one = Journal(load_settings(data=tmp_path, events_gb=0.01), told.append)

@@ -8,8 +8,8 @@ from __future__ import annotations
 import logging
 import sqlite3
 import threading
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 from urllib.parse import quote
@@ -98,25 +98,39 @@ class EventStore:
         start is a message and no happening. What no table can hold is only told. Raises sqlite3.Error.
         """
         told = []
+        with self._all_or_none():
+            for given, picture in entries:
+                if not _fits(given):
+                    told.append(structs.replace(given, number=0))
+                    continue
+                event = self._with_picture(given)
+                if self._write(event, picture):
+                    told.append(event)
+        return told
+
+    @contextmanager
+    def _all_or_none(self) -> Iterator[None]:
+        """Store what the block writes, or nothing of it."""
         self._writer.execute("BEGIN IMMEDIATE")
         try:
-            for event, shot in entries:
-                body = _checked(event)
-                if body is None:
-                    told.append(structs.replace(event, number=0))
-                elif self._write(event, body, shot):
-                    told.append(event)
+            yield
             self._writer.execute("COMMIT")
         except BaseException:
             with suppress(sqlite3.Error):  # a full disk has rolled it back already
                 self._writer.execute("ROLLBACK")
             raise
-        return told
 
-    def _write(self, event: Event, body: bytes, shot: EventPicture | None) -> bool:
-        fits = self._begin(event, shot) if event.phase == "start" else self._go_on(event, shot)
+    def _with_picture(self, event: Event) -> Event:
+        """Return an event with the path of the picture that its happening has."""
+        if event.phase == "start" or event.snapshot:
+            return event
+        row = self._writer.execute("SELECT body FROM events WHERE id = ? AND NOT hidden", (event.id,)).fetchone()
+        return event if row is None else structs.replace(event, snapshot=_decode_record(row[0]).snapshot)
+
+    def _write(self, event: Event, picture: EventPicture | None) -> bool:
+        fits = self._begin(event, picture) if event.phase == "start" else self._go_on(event, picture)
         if fits:
-            row = (event.number, event.id, event.phase, body)
+            row = (event.number, event.id, event.phase, _encode(event))
             self._writer.execute("INSERT INTO messages VALUES (?, ?, ?, ?)", row)
         else:
             log.warning("event %s: its %s came twice or late, and is dropped", quote(event.id[:80]), event.phase)
@@ -168,12 +182,10 @@ class EventStore:
 
     def delete(self, id: str) -> None:
         """Forget a happening. One that lasts is hidden, as those who heard of its start have to hear of its end."""
-        self._writer.execute("BEGIN IMMEDIATE")
-        self._writer.execute(
-            "DELETE FROM messages WHERE id IN (SELECT id FROM events WHERE id = ? AND ended > 0)", (id,)
-        )
-        self._writer.execute("UPDATE events SET hidden = 1, picture = 0, shot = NULL WHERE id = ?", (id,))
-        self._writer.execute("COMMIT")
+        ended = "SELECT id FROM events WHERE id = ? AND ended IS NOT NULL"
+        with self._all_or_none():
+            self._writer.execute(f"DELETE FROM messages WHERE id IN ({ended})", (id,))
+            self._writer.execute("UPDATE events SET hidden = 1, picture = 0, shot = NULL WHERE id = ?", (id,))
 
     def oldest(self, before: int, more: int) -> list[int]:
         """Return the numbers of happenings that have to go: those before a number, and as many as free ``more`` bytes.
@@ -192,16 +204,18 @@ class EventStore:
     def remove(self, numbers: Sequence[int]) -> None:
         """Forget these happenings."""
         places = ", ".join("?" * len(numbers))
-        self._writer.execute("BEGIN IMMEDIATE")
-        try:
-            ids = f"SELECT id FROM events WHERE number IN ({places})"
+        ids = f"SELECT id FROM events WHERE number IN ({places})"
+        with self._all_or_none():
             self._writer.execute(f"DELETE FROM messages WHERE id IN ({ids})", numbers)
             self._writer.execute(f"DELETE FROM events WHERE number IN ({places})", numbers)
-            self._writer.execute("COMMIT")
-        except BaseException:
-            with suppress(sqlite3.Error):
-                self._writer.execute("ROLLBACK")
-            raise
+
+    def remove_loose(self, before: int) -> int:
+        """Forget updates of no happening before a number, a few hundred at a time; return how many those were."""
+        loose = (
+            "SELECT number FROM messages WHERE number < ? AND phase = 'update' AND id NOT IN (SELECT id FROM events)"
+        )
+        sql = f"DELETE FROM messages WHERE number IN ({loose} ORDER BY number LIMIT ?)"
+        return self._writer.execute(sql, (before, MOST_REMOVED)).rowcount
 
     def size(self) -> int:
         """Return the bytes that events and pictures take: what is free in the file will be used again."""
@@ -313,15 +327,14 @@ def _stored(number: int, body: bytes, shot: bytes | None) -> StoredEvent:
     return StoredEvent(number, _decode_record(body), None if shot is None else _decode_shot(shot))
 
 
-def _checked(event: Event) -> bytes | None:
-    """Return an event's JSON; None where it could not be read again, and would be in the way for ever."""
+def _fits(event: Event) -> bool:
+    """Return False for an event that could not be read again, and would be in the way for ever."""
     try:
-        body = _encode(event)
-        _decode_event(body)
+        _decode_event(_encode(event))
     except (msgspec.MsgspecError, TypeError, ValueError, OverflowError) as e:
         log.error("an event of stream %s can't be stored: %s", event.stream, e)
-        return None
-    return body
+        return False
+    return True
 
 
 UNUSABLE = (SightlineError, sqlite3.Error, OSError)

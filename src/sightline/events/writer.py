@@ -109,11 +109,14 @@ class EventWriter:
     def trim(self, days: float, most: int) -> bool:
         """Remove some of what is older than that, or too much in bytes. Returns True if there is more of it."""
         before = int((time.time() - days * 86400) * 1000)
-        old = self.store.oldest(before, self.store.size() - (MOST_IN_MEMORY if self.in_memory else most))
+        over = self.store.size() - (MOST_IN_MEMORY if self.in_memory else most)
+        old = self.store.oldest(before, over)
         if old:
             self.store.remove(old)
             self.pictures.remove(old)
-        return bool(old)
+        if over > 0:
+            before = old[-1] if old else self.number
+        return self.store.remove_loose(before) > 0 or bool(old)
 
     def delete(self, found: StoredEvent) -> None:
         """Forget a happening and its picture. Raises sqlite3.Error or OSError."""
