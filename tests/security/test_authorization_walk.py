@@ -100,6 +100,8 @@ NEEDS = {
     "GET /api/streams/{stream}/rules": EITHER,
     "PUT /api/streams/{stream}/rules/{name}": PUBLISH,
     "DELETE /api/streams/{stream}/rules/{name}": PUBLISH,
+    "POST /api/streams/{stream}/rules/test": PUBLISH,
+    "POST /api/streams/{stream}/rules/test/clip": PUBLISH,
     "PUT /api/streams/{stream}/lines/{name}": PUBLISH,
     "POST /api/streams/{stream}/zones/{name}/reset": PUBLISH,
     "POST /api/streams/{stream}/lines/{name}/reset": PUBLISH,

@@ -50,7 +50,7 @@ POST = ("POST", "/api/session", "Content-Type: application/json", "Transfer-Enco
 FLOODS = {
     "a header": (("GET", "/"), b"X: ", b"x" * 65536, "head of more than"),
     "headers": (("GET", "/"), b"", b"a:b\r\n" * 10000, "more than 100 headers"),
-    "chunks": (POST, b"\r\n", b"1\r\nx\r\n" * 10000, "more than 4096 pieces"),
+    "chunks": (POST, b"\r\n", b"1\r\nx\r\n" * 10000, "more than 4100 pieces"),
     "a chunk's extension": (POST, b"\r\n1;", b"x" * 65536, "head of more than"),
     "trailers": (POST, b"\r\n1\r\nx\r\n0\r\n", b"a:b\r\n" * 10000, "more than 100 headers"),
 }

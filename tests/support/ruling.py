@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sightline.analytics.rules.board import RuleBoard
 from sightline.analytics.zones.board import ZoneBoard
@@ -53,10 +54,10 @@ class Ruled:
             self._seq += 1
         return self.events[before:]
 
-    def take(self, at: float, sights: Sequence[Sight]) -> None:
-        """Have the boards see one frame."""
+    def take(self, at: float, sights: Sequence[Sight], trails: NDArray[np.float32] | None = None) -> None:
+        """Have the boards see one frame. ``trails``: as a tracker gives them."""
         frame = Frame("door", self._seq, at, self._steady, PIXELS)
-        self.zone_board.take(frame, sighting(*sights, size=SIZE))
+        self.zone_board.take(frame, sighting(*sights, size=SIZE)._replace(trails=trails))
         self.events += self.board.take(frame)
 
     def finish(self, reason: str) -> None:

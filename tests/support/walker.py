@@ -13,6 +13,8 @@ from support.serving import Json, Peer, Running, peer, picture
 
 STEP = 0.02
 """How far one walks in a tenth of a second, of the picture's width."""
+PACE_S = 0.02
+"""Time between frames: a server takes 60 a second."""
 
 
 class Walker:
@@ -40,6 +42,7 @@ class Walker:
         for x in xs:
             await self.show(x)
             answer, _ = await self._camera.next("result")
+            await asyncio.sleep(PACE_S)
         return answer
 
     async def walk(self, begin: float, end: float) -> None:

@@ -52,7 +52,7 @@ class OriginMiddleware:
     ) -> None:
         """``public_url`` returns the address of a tunnel or a proxy with TLS, once that is known.
 
-        ``bodies``: bytes that a request may have, by path.
+        ``bodies``: bytes that a request may have, by a pattern of its path.
         """
         self._bodies = bodies or {}
         self._app = app
@@ -85,7 +85,8 @@ class OriginMiddleware:
             await send(message)
 
         if scope["type"] == "http":
-            await self._app(scope, _limited(receive, self._bodies.get(scope["path"], MAX_BODY)), send_with_headers)
+            most = next((most for path, most in self._bodies.items() if re.fullmatch(path, scope["path"])), MAX_BODY)
+            await self._app(scope, _limited(receive, most), send_with_headers)
         else:
             await self._app(scope, receive, send)
 

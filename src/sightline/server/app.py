@@ -46,6 +46,7 @@ from sightline.server.push import Push
 from sightline.server.state import MODELS, ServerState
 from sightline.settings.settings import Settings, data_folder
 from sightline.streams.adaptive.service import adapt
+from sightline.streams.clip_trial import ClipTrials
 from sightline.streams.hub import Hub
 from sightline.streams.predictor import Predictor
 from sightline.streams.rendering import Drawing
@@ -76,6 +77,7 @@ def create_app(settings: Settings, *, load: LoadByKey | None = None) -> FastAPI:
         hub = Hub(settings, pool)
         state.hub = hub
         state.predictor = Predictor(settings, pool, hub.model_switch)
+        state.clips = ClipTrials(hub, state.predictor)
         state.downloads = Downloads(settings)
         state.push = Push(settings, access)
         state.started_at = time.monotonic()
@@ -127,7 +129,7 @@ def create_app(settings: Settings, *, load: LoadByKey | None = None) -> FastAPI:
         loopback_only=is_loopback(settings.host),
         allowed_hosts=[*settings.allowed_hosts, *(tls.host_names() if settings.lan else [])],
         public_url=lambda: state.public_url,
-        bodies={"/api/predict": predict.largest_body(settings)},
+        bodies={"/api/predict": predict.largest_body(settings), rules.CLIP_PATH: rules.LARGEST_BODY},
         page=pages.error_page,
     )
     errors.add(app)

@@ -16,6 +16,7 @@ from sightline.security.connections import Connections
 from sightline.security.tls import Certificate
 from sightline.server.downloads import Downloads
 from sightline.server.push import Push
+from sightline.streams.clip_trial import ClipTrials
 from sightline.streams.hub import Hub
 from sightline.streams.predictor import Predictor
 from sightline.streams.rendering import Drawing
@@ -50,6 +51,7 @@ class ServerState:
     hub: Hub = field(init=False)
     drawing: Drawing = field(init=False)
     predictor: Predictor = field(init=False)
+    clips: ClipTrials = field(init=False)
     downloads: Downloads = field(init=False)
     dispatchers: list[Dispatcher] = field(init=False)
     """One for each of the operator's outputs."""

@@ -23,7 +23,9 @@ MAX_HEAD = 64 * 1024
 MAX_HEADERS = 100
 """Headers of a request, with those after its body."""
 MAX_CHUNKS = 4096
-"""Pieces in which a request's body may come: chunks, or reads from the network."""
+"""Pieces in which a request's body may come: chunks, or reads from the network. One more for each KB that has come."""
+RENEWS = 1 << 20
+"""Bytes of a body for which the time that a request may take to arrive begins anew: files are large."""
 
 
 class _TooMuch(Exception):
@@ -45,7 +47,8 @@ def http_protocol(settings: Settings) -> type[HttpToolsProtocol]:
             self._requests = TokenBucket(MAX_REQUESTS, burst_s=1.0)
             self._head = 0
             """Bytes of the head that is being read."""
-            self._chunks = 0
+            self._chunks = self._bytes = 0
+            """Pieces and bytes of the body that is being read."""
 
         def connection_made(self, transport: Any) -> None:
             super().connection_made(transport)
@@ -67,7 +70,7 @@ def http_protocol(settings: Settings) -> type[HttpToolsProtocol]:
 
         def on_message_begin(self) -> None:
             super().on_message_begin()
-            self._chunks = 0
+            self._chunks = self._bytes = 0
             self._limit(kept=self._requests.take(), refusal=f"more than {MAX_REQUESTS} requests a second")
 
         def on_header(self, name: bytes, value: bytes) -> None:
@@ -81,7 +84,12 @@ def http_protocol(settings: Settings) -> type[HttpToolsProtocol]:
         def on_body(self, body: bytes) -> None:
             self._head = -PIECE
             self._chunks += 1
-            self._limit(kept=self._chunks <= MAX_CHUNKS, refusal=f"a body in more than {MAX_CHUNKS} pieces")
+            before, self._bytes = self._bytes, self._bytes + len(body)
+            if self._unfinished is not None and before // RENEWS < self._bytes // RENEWS:
+                self._unfinished.cancel()
+                self._unfinished = self.loop.call_later(timeout, self.transport.abort)
+            most = MAX_CHUNKS + self._bytes // 1024
+            self._limit(kept=self._chunks <= most, refusal=f"a body in more than {most} pieces")
             super().on_body(body)
 
         def on_message_complete(self) -> None:

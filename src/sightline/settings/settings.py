@@ -231,7 +231,9 @@ class Settings(BaseSettings):
         2, ge=0.01, le=100_000, description="Most that events and their pictures take, in GB; the oldest go first."
     )
     idle_timeout: float = Field(30, gt=0, le=3600, description="Seconds after which a silent or deaf peer is closed.")
-    request_timeout: float = Field(10, gt=0, le=600, description="Seconds a request may take to arrive.")
+    request_timeout: float = Field(
+        10, gt=0, le=600, description="Seconds a request may take to arrive, and each megabyte of it."
+    )
     jpeg_quality: int = Field(80, ge=10, le=100, description="JPEG quality of pictures that the server draws or pulls.")
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="How much to log: debug, info, warning or error."

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 WHAT = "a video file (clip.mp4)"
 
+FOREIGN = {"format_whitelist": "mov,matroska,avi,mpegts,mpeg,ogg,flv", "protocol_whitelist": "file"}
+"""Options for strangers' files: formats that hold their own content, so no playlists."""
+
 log = logging.getLogger(__name__)
 
 
@@ -30,16 +33,24 @@ def handles(spec: str) -> bool:
 
 def open(spec: str) -> VideoSource:
     """Open a video. Raises SourceError if the file is missing or contains no video that can be decoded."""
+    return _opened(Path(spec), spec, LIMITS)
+
+
+def open_foreign(path: Path) -> VideoSource:
+    """Open a video that a stranger made: none whose content names other files. Raises SourceError as ``open`` does."""
+    return _opened(path, path.name, LIMITS | FOREIGN)
+
+
+def _opened(path: Path, spec: str, options: dict[str, str]) -> VideoSource:
     import av
 
-    path = Path(spec)
     if not path.is_file():
         raise SourceError(f"{printable(spec)}: no such file; expected a video")
     try:
         with path.open("rb") as file:
             if heif.is_heic(file.read(64)):
                 raise SourceError(f"{printable(spec)}: {heif.ADVICE}")
-        container = av.open(str(path), options=LIMITS)
+        container = av.open(str(path), options=options)
     except (av.FFmpegError, OSError) as e:
         raise SourceError(f"{printable(spec)}: can't be read as a video ({_reason(e)})") from None
     stream = next((s for s in container.streams.video if s.codec_context is not None), None)

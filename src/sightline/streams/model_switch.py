@@ -160,10 +160,12 @@ class ModelSwitch:
             stream.model.adapted = {}
         stream.model.chosen = choices
         wanted = {**stream.model.adapted, **choices}
-        options = Options(**{k: wanted.get(k, getattr(self._defaults, k)) for k in Options.__slots__})
-        stream.model.move(one.worker, InferenceOptions(options, shown))
+        stream.model.move(one.worker, InferenceOptions(self._options(wanted), shown))
         if stream.publisher is not None:
             stream.publisher.inform(self.in_force(stream))
+
+    def _options(self, wanted: Mapping[str, Any]) -> Options:
+        return Options(**{k: wanted.get(k, getattr(self._defaults, k)) for k in Options.__slots__})
 
     def _check_side(self, key: ModelKey) -> None:
         """Ask a model that is loaded at another size whether it can have this one. Raises BadSetting."""
@@ -178,6 +180,14 @@ class ModelSwitch:
             raise BadSetting.of("imgsz", key.imgsz, f"a multiple of {model.stride} from 64 to 2048")
 
     # What is in force
+
+    def asked(self, name: str, stream: Stream | None) -> tuple[ModelKey, InferenceOptions]:
+        """Return the model that a stream has, and what it asks of it; for one that is not live, what it begins with."""
+        if stream is not None:
+            return self._pool.of(stream.model.next_worker).key, stream.model.next_options
+        given = self._of_streams.get(name)
+        chosen = {} if given is None else {key: value for key, value in given.given().items() if value is not None}
+        return self.offers.key(chosen), InferenceOptions(self._options(chosen))
 
     def at_the_start(self, name: str) -> SettingsMessage:
         """Return the settings that a stream of this name begins with, as far as they are known before it does."""

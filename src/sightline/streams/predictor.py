@@ -20,6 +20,7 @@ from sightline.analytics.base import Pipeline
 from sightline.core.errors import BadImage, BadSetting, LimitReached, ModelError, ProtocolError, TooLarge
 from sightline.core.metrics import Ledger
 from sightline.core.types import Frame, FrameResult, Image
+from sightline.inference.key import ModelKey
 from sightline.inference.place import InferenceOptions, Request
 from sightline.inference.pool import ModelPool
 from sightline.inference.worker import ModelWorker
@@ -35,6 +36,8 @@ PATIENCE_S = 60.0
 """Seconds within which a request has its results, or fails. A model that is not loaded yet is loaded meanwhile."""
 Ask: TypeAlias = Callable[[bytes], Awaitable[FrameResult]]
 """Has a model look at a picture file. Raises BadImage, TooLarge or ModelError."""
+Follow: TypeAlias = Callable[[Frame, Pipeline], Awaitable[FrameResult]]
+"""Has a model look at a frame, and stages after it. Raises ModelError."""
 LOWEST = -101
 """A priority below that of any stream."""
 
@@ -46,7 +49,7 @@ class PictureFeed:
     priority = LOWEST
 
     def __init__(self, worker: ModelWorker, ledger: Ledger) -> None:
-        self._worker = worker
+        self.worker = worker
         self._ledger = ledger
         self._waiting: dict[Frame, Request] = {}
         self._in_work: set[Frame] = set()
@@ -65,7 +68,7 @@ class PictureFeed:
         self._ledger.received += 1
         self._waiting[frame] = request
         if self.in_flight == 1:
-            self._worker.join(self, time.monotonic())
+            self.worker.join(self, time.monotonic())
         try:
             return await answer
         finally:
@@ -104,7 +107,6 @@ class PictureFeed:
 
     def _finish(self, frame: Frame, tell: Callable[[asyncio.Future[FrameResult]], None]) -> None:
         self._in_work.discard(frame)
-        self._worker.forget(frame.stream)
         self._go_on()
         if (answer := self._answers.get(frame)) is not None and not answer.done():
             tell(answer)
@@ -116,9 +118,9 @@ class PictureFeed:
 
     def _go_on(self) -> None:
         if self._waiting and not self._in_work:
-            self._worker.wake(self)
+            self.worker.wake(self)
         elif not self.in_flight:
-            self._worker.leave(self)
+            self.worker.leave(self)
 
 
 class Predictor:
@@ -175,6 +177,26 @@ class Predictor:
         except TimeoutError:
             raise ModelError(f"the model has not answered within {PATIENCE_S:g} s") from None
 
+    @asynccontextmanager
+    async def following(self, key: ModelKey, asked: InferenceOptions) -> AsyncGenerator[Follow]:
+        """Hold a model, and give the function that has it look at one frame after the other of something that moves.
+
+        Raises LimitReached or ModelError where the model can't be had.
+        """
+        names: set[str] = set()
+        async with self._pool.holding(key, asyncio.Event()) as one:
+            feed = self._feeds.setdefault(one.worker, PictureFeed(one.worker, self.ledger))
+
+            async def follow(frame: Frame, pipeline: Pipeline) -> FrameResult:
+                names.add(frame.stream)
+                return await feed.result(Request(frame, asked, pipeline))
+
+            try:
+                yield follow
+            finally:
+                for name in names:
+                    one.worker.forget(name)
+
     async def _ask(self, feed: PictureFeed, asked: InferenceOptions, data: bytes) -> FrameResult:
         """Raises BadImage, TooLarge or ModelError."""
         async with self._decoded:
@@ -186,7 +208,10 @@ class Predictor:
                 raise
             number = next(self._number)
             frame = Frame(f"posted picture {number}", number, time.time(), time.monotonic(), image)
-            return await feed.result(Request(frame, asked, Pipeline()))
+            try:
+                return await feed.result(Request(frame, asked, Pipeline()))
+            finally:
+                feed.worker.forget(frame.stream)
 
     def _decode(self, data: bytes) -> Image:
         if not (data.startswith((b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n")) or data[8:12] == b"WEBP"):

@@ -17,6 +17,7 @@ from sightline.analytics._happenings import Box, Happening
 from sightline.analytics.base import Stage, Staged
 from sightline.analytics.zones.counter import ZoneCounter
 from sightline.analytics.zones.heatmap import Heatmap
+from sightline.analytics.zones.history import KEPT_S, History, PastFrame
 from sightline.analytics.zones.objects import Sighting
 from sightline.analytics.zones.register import Key, Kind
 from sightline.analytics.zones.speed import Speed
@@ -64,6 +65,7 @@ class ZoneBoard:
         """Tells the events of this run of the server from those of others."""
         self._at, self._seq = 0.0, 0
         self._heatmap = Heatmap()
+        self._history = History()
         self._speeds: dict[str, dict[str, Speed]] = {}
         self._timed = 0.0
 
@@ -88,6 +90,7 @@ class ZoneBoard:
             self._at, self._seq = frame.captured_at, frame.seq
             if self._heatmap.due(frame.captured_at):
                 self._heatmap.add(frame.captured_at, sighting.anchors()[:, :2])
+            self._history.add(frame.captured_at, frame.seq, frame.received_at, sighting)
             if self.empty and not self.follows_picture:
                 over = self._counter.finish("it is followed no more") if self._counter.follows_any else ()
                 return Staged(events=self._events(over))
@@ -107,9 +110,15 @@ class ZoneBoard:
         with self.lock:
             return self._heatmap.picture()
 
+    def recent(self, seconds: float = KEPT_S) -> Sequence[PastFrame | None]:
+        """Return what was seen in the last seconds; None where no frames came any more for a while."""
+        with self.lock:
+            return self._history.since(time.monotonic() - seconds)
+
     def finish(self, reason: str) -> tuple[Event, ...]:
         """No more frames come for now: return the ends of all that lasts."""
         with self.lock:
+            self._history.cut()
             return self._events(self._counter.finish(reason))
 
     def change(self, zones: Mapping[str, Zone], lines: Mapping[str, CrossingLine]) -> tuple[Event, ...]:

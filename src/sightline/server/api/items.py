@@ -12,7 +12,7 @@ from sightline.core.errors import BadRequest, BadSetting, LimitReached, NotFound
 from sightline.core.events import Event
 from sightline.core.openapi import refusals
 from sightline.security.authorization import needs
-from sightline.server.api.checked import CheckedRoute
+from sightline.server.api.checked import checked_by
 from sightline.server.state import state_of
 from sightline.streams.boards import Boards, Item, Kept
 from sightline.streams.hub import Hub
@@ -40,12 +40,7 @@ class ItemKind(NamedTuple):
 
 def item_routes(of: ItemKind) -> APIRouter:
     """Return the routes by which those of a kind are set and removed."""
-
-    class Checked(CheckedRoute):
-        def told(self, problem: Mapping[str, Any]) -> BadSetting:
-            return of.bad(problem)
-
-    router = APIRouter(route_class=Checked, dependencies=[needs("publish")])
+    router = APIRouter(route_class=checked_by(of.bad), dependencies=[needs("publish")])
     path = f"/api/streams/{{stream}}/{of.kind}/{{name}}"
 
     async def put(request: Request, stream: str, name: str, item: Item) -> BaseModel:
