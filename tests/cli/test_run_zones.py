@@ -24,6 +24,15 @@ points = [[0.3, 0.0], [0.7, 0.0], [0.7, 1.0], [0.3, 1.0]]
 
 [lines.gate]
 points = [[0.5, 1.0], [0.5, 0.0]]
+
+[rules.stays]
+zone = "middle"
+for_s = 0.2
+hours = "00:00-00:01"
+
+[rules.back]
+line = "gate"
+direction = "out"
 """
 
 
@@ -56,7 +65,22 @@ def test_a_clip_is_counted(tmp_path: Path, form: str) -> None:
     assert counts["zones"]["middle"]["entered"] == counts["zones"]["middle"]["left"] == {moved: 1}
     assert f"{moved}: 1 in, 0 out" in done.stderr
     assert f"{moved}: 1 entered, 1 left, stayed" in done.stderr
-    last = json.loads((tmp_path / "out.jsonl").read_text().splitlines()[-1])
+    assert "fulfilled once: When anything is in middle for 0.2 s" in done.stderr
+    assert "not fulfilled: When anything crosses gate out" in done.stderr
+    events = [
+        json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines() if '"type":"event"' in line
+    ]
+    told = [(event["kind"], event["phase"], event["stream"], event["zone"]) for event in events]
+    assert sorted(told) == sorted(
+        (kind, phase, "hall", zone)
+        for kind, zone in (("zone", "middle"), ("line", "gate"), ("rule", "middle"))
+        for phase in ("start", "end")
+    )
+    (start, end) = (event for event in events if event["kind"] == "rule")
+    assert (start["rule"], end["id"]) == ("stays", start["id"])
+    assert end["seconds"] > 0
+    lines = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    *_, last = (line for line in lines if "type" not in line)
     assert last["extras"]["zones"]["lines"] == counts["lines"]
 
 
@@ -66,12 +90,18 @@ def test_a_clip_is_counted(tmp_path: Path, form: str) -> None:
         ("none.toml", None, "none.toml: No such file or directory; expected a TOML or JSON file"),
         ("bad.toml", "zones = = 1", "Invalid value"),
         ("bad.json", "{", "expected a TOML or JSON file"),
-        ("list.json", "[]", "got '[]'; expected the tables zones and lines"),
-        ("empty.toml", "", "got none of them; expected the tables [zones.NAME] and [lines.NAME]"),
+        ("list.json", "[]", "got '[]'; expected the tables zones, lines and rules"),
+        ("empty.toml", "", "got none of them; expected the tables [zones.NAME], [lines.NAME] and [rules.NAME]"),
         ("other.toml", "[areas.a]\npoints = 1", "got areas; expected the tables"),
         ("flat.toml", "zones = 1", "zones: got '1'; expected tables by name"),
         ("few.toml", "[zones.a]\npoints = [[0, 0], [1, 1]]", "zones.a.points: got 2 points; expected 3 to 100"),
         ("name.toml", "[zones.'a b']\npoints = [[0, 0], [1, 1], [0, 1]]", "name 'a b' of a zone, line or rule"),
+        ("rule.toml", "[rules.a]\nfor_s = -1", "rules.a.for_s: got -1; expected a number of seconds"),
+        (
+            "many.json",
+            json.dumps({"rules": {f"r{n}": {} for n in range(65)}}),
+            "got 65 tables; expected at most 64",
+        ),
         ("bytes.toml", "\udcff", "expected a TOML or JSON file"),
     ],
 )

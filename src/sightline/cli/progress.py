@@ -11,8 +11,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from sightline.analytics.rules.board import RuleBoard
 from sightline.analytics.zones.totals import Counted
-from sightline.cli.zones_file import told
+from sightline.cli.zones_file import told, told_rules
 from sightline.core.metrics import Rate
 from sightline.core.types import ModelCard
 from sightline.offline.run import Tally
@@ -70,6 +71,7 @@ class Display:
         *,
         stopped: bool,
         counted: Counted | None = None,
+        rules: RuleBoard | None = None,
     ) -> None:
         """Show what was done, found, counted and written."""
         self._end_bar()
@@ -87,6 +89,8 @@ class Display:
             self._say("model", f"{card.name}, {figures}")
             self._say("found", _found(tally))
         for what, text in told(counted) if counted is not None else ():
+            self._say(what, text)
+        for what, text in told_rules(rules) if rules is not None else ():
             self._say(what, text)
         if tally.instead is not None:
             self._say("drawn", tally.instead)

@@ -46,7 +46,7 @@ def run(
     masks: Annotated[str | None, typer.Option(help="Write a class map of each frame, as PNG, to this folder.")] = None,
     zones: Annotated[
         Path | None,
-        typer.Option(help="Count in the zones and over the lines of this TOML or JSON file; see docs/analytics.md."),
+        typer.Option(help="Zones, lines and rules of this TOML or JSON file; see docs/analytics.md and docs/rules.md."),
     ] = None,
     counts: Annotated[
         str | None, typer.Option(help="Write what --zones counted, as JSON, to this file; - is stdout.")
@@ -81,6 +81,7 @@ def run(
     Ctrl-C stops at any moment and leaves complete files. Only --jsonl - and --counts - write to standard output.
     """
     # Imported here, as otherwise a broken OpenCV would stop `sightline doctor` as well.
+    from sightline.analytics.rules.board import RuleBoard
     from sightline.analytics.zones.board import ZoneBoard
     from sightline.cli.progress import Display
     from sightline.offline.run import Run
@@ -91,8 +92,8 @@ def run(
         raise ConfigError(f"--mode {mode}: expected one of {', '.join(modes())}")
     default_opacity(mode)  # a broken renderer says so before the work begins
     settings = load_settings(**given)
-    board = None if zones is None else ZoneBoard("run", *read_zones(zones))
-    if counts is not None and board is None:
+    read = None if zones is None else read_zones(zones)
+    if counts is not None and read is None:
         raise ConfigError(f"--counts {counts} without --zones: expected a file of zones and lines to count in")
     if counts == jsonl == "-":
         raise ConfigError("--jsonl - and --counts -: expected one of them on standard output")
@@ -116,6 +117,8 @@ def run(
         stack.callback(ready.close)
         sinks = _open_sinks(wanted, stack)
         chosen = settings.streams.get(name)
+        board = None if read is None else ZoneBoard(name, read.zones, read.lines)
+        rules = None if read is None or board is None else RuleBoard(board, read.rules, file=not opened.live)
         job = Run(
             opened,
             ready,
@@ -127,12 +130,13 @@ def run(
             stages=() if chosen is None else chosen.stages,
             tracking=Tracking() if chosen is None else chosen,
             zones=board,
+            rules=rules,
         )
         try:
             job.go(stop.asked, lambda: display.update(job.tally))
         finally:
             counted = None if board is None else board.counted()
-            display.summary(job.tally, ready.card, wanted, stopped=stop.asked(), counted=counted)
+            display.summary(job.tally, ready.card, wanted, stopped=stop.asked(), counted=counted, rules=rules)
         if counts is not None and counted is not None:
             _write_counts(counts, counted)
     if stop.signal is not None:

@@ -1,28 +1,45 @@
-"""Zones and lines in a file for ``sightline run``, and what they counted in words."""
+"""Zones, lines and rules in a file for ``sightline run``, and what came of them in words."""
 
 from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, TypeVar
 
+from sightline.analytics.rules.board import RuleBoard
 from sightline.analytics.zones.totals import Counted
 from sightline.core.errors import BadRequest, BadSetting, ConfigError
-from sightline.core.zones import AnyShape, CrossingLine, Zone, check_shape_name, parse_shape
+from sightline.core.rule_words import sentence
+from sightline.core.rules import MOST_RULES, Rule, parse_rule
+from sightline.core.zones import MOST_SHAPES, CrossingLine, Zone, check_shape_name, parse_shape
 
+Item = TypeVar("Item")
 MOST_BYTES = 1 << 20
 
 
-def read_zones(path: Path) -> tuple[dict[str, Zone], dict[str, CrossingLine]]:
-    """Read zones and lines by name from a TOML or JSON file, as ``[streams.NAME]`` has them. Raises ConfigError."""
+class ZonesFile(NamedTuple):
+    """What a file has, by name."""
+
+    zones: dict[str, Zone]
+    lines: dict[str, CrossingLine]
+    rules: dict[str, Rule]
+
+
+def read_zones(path: Path) -> ZonesFile:
+    """Read zones, lines and rules from a TOML or JSON file, as ``[streams.NAME]`` has them. Raises ConfigError."""
     given = _read(path)
-    unknown = sorted(given.keys() - {"zones", "lines"})
-    if unknown or not (given.get("zones") or given.get("lines")):
+    unknown = sorted(given.keys() - set(ZonesFile._fields))
+    if unknown or not any(given.values()):
         got = ", ".join(unknown)[:80] or "none of them"
-        raise ConfigError(f"--zones {path}: got {got}; expected the tables [zones.NAME] and [lines.NAME]")
-    return _shapes(path, "zones", given, Zone), _shapes(path, "lines", given, CrossingLine)
+        raise ConfigError(f"--zones {path}: got {got}; expected the tables [zones.NAME], [lines.NAME] and [rules.NAME]")
+    return ZonesFile(
+        _items(path, "zones", given, MOST_SHAPES, partial(parse_shape, Zone)),
+        _items(path, "lines", given, MOST_SHAPES, partial(parse_shape, CrossingLine)),
+        _items(path, "rules", given, MOST_RULES, parse_rule),
+    )
 
 
 def told(counted: Counted) -> Iterator[tuple[str, str]]:
@@ -40,12 +57,23 @@ def told(counted: Counted) -> Iterator[tuple[str, str]]:
         yield name, "; ".join(said) or "nothing crossed"
 
 
-def _shapes(path: Path, key: str, given: Mapping[str, Any], kind: type[AnyShape]) -> dict[str, AnyShape]:
+def told_rules(rules: RuleBoard) -> Iterator[tuple[str, str]]:
+    """Yield each rule with how often it was fulfilled, in words."""
+    for name, tally in rules.tallies().items():
+        times = {0: "not fulfilled", 1: "fulfilled once"}.get(tally.fired, f"fulfilled {tally.fired} times")
+        yield name, f"{times}: {sentence(rules.rules[name])}"
+
+
+def _items(
+    path: Path, key: str, given: Mapping[str, Any], most: int, parse: Callable[[object, str], Item]
+) -> dict[str, Item]:
     tables = given.get(key, {})
     if not isinstance(tables, dict):
         raise ConfigError(f"--zones {path}: {key}: got {str(tables)[:60]!r}; expected tables by name")
+    if len(tables) > most:
+        raise ConfigError(f"--zones {path}: {key}: got {len(tables)} tables; expected at most {most}")
     try:
-        return {check_shape_name(name): parse_shape(kind, table, f"{key}.{name}.") for name, table in tables.items()}
+        return {check_shape_name(name): parse(table, f"{key}.{name}.") for name, table in tables.items()}
     except (BadSetting, BadRequest) as e:
         raise ConfigError(f"--zones {path}: {e.message}") from None
 
@@ -61,5 +89,5 @@ def _read(path: Path) -> dict[str, Any]:
     except ValueError as e:  # of either form, or no text at all
         raise ConfigError(f"--zones {path}: {e}; expected a TOML or JSON file") from None
     if not isinstance(read, dict):
-        raise ConfigError(f"--zones {path}: got {str(read)[:60]!r}; expected the tables zones and lines")
+        raise ConfigError(f"--zones {path}: got {str(read)[:60]!r}; expected the tables zones, lines and rules")
     return read

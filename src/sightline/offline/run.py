@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from sightline.analytics.base import Pipeline
+from sightline.analytics.rules.board import RuleBoard
 from sightline.analytics.zones.board import ZoneBoard
 from sightline.core.mailbox import Pipe
 from sightline.core.predictions import Prediction
@@ -23,7 +24,7 @@ from sightline.inference.result import make_result
 from sightline.models.base import Model
 from sightline.renderers.base import AUTO, choose, draw
 from sightline.settings.stream import UNTRACKED, Tracking
-from sightline.sinks.base import Entry, Sink
+from sightline.sinks.base import Entry, Sink, tell
 from sightline.sources.base import Shot, Source
 
 AHEAD = 4
@@ -101,21 +102,23 @@ class Run:
         stages: Sequence[str] = (),
         tracking: Tracking = UNTRACKED,
         zones: ZoneBoard | None = None,
+        rules: RuleBoard | None = None,
     ) -> None:
         """``latest``: take the source at its own pace and skip what the model can't keep up with.
 
         ``mode`` and ``opacity``: how to draw for the sinks that want it drawn, see ``renderers.base.draw``.
         ``stages``: the steps after the model, by name, besides what ``tracking`` asks for. ``zones``: what counts, and
-        has counted in the end.
+        has counted in the end. ``rules``: what follows them.
         """
         self.tally = Tally()
         self._source = source
         self._model = model
         self._sinks = sinks
         self._stream = stream
-        counting = () if zones is None or "zones" in stages else ("zones",)
-        options = tracking.stage_options(itertools.count(1)) | {"zones": {"board": zones}}
-        self._pipeline = Pipeline.of((*tracking.with_tracks(stages), *counting), options)
+        boards = {name: board for name, board in (("zones", zones), ("rules", rules)) if board is not None}
+        names = (*tracking.with_tracks(stages), *(name for name in boards if name not in stages))
+        options = {name: {"board": board} for name, board in boards.items()}
+        self._pipeline = Pipeline.of(names, tracking.stage_options(itertools.count(1)) | options)
         self._latest = latest
         self._mode = mode
         self._opacity = opacity
@@ -202,7 +205,9 @@ class Run:
                     for sink in self._sinks:
                         sink.write(entry)
                     self.tally.add(entry.result, item.model_ms)
-            self._pipeline.finish("the source is at its end")
+            ends = self._pipeline.finish("the source is at its end")
+            for sink in self._sinks:
+                tell(sink, ends)
         finally:
             self._predicted.close()
 

@@ -5,13 +5,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from sightline.core.errors import SinkError
+from sightline.core.events import Event
 from sightline.core.types import FrameResult, Image
 
 
@@ -45,6 +46,13 @@ class Sink(Protocol):
     def close(self) -> None:
         """Complete the output. Raises SinkError. May be called twice."""
         ...
+
+
+def tell(sink: Sink, events: Sequence[Event]) -> None:
+    """Have a sink write events that belong to no entry, if it writes events: then it has a method ``tell``."""
+    writes: Callable[[Sequence[Event]], None] | None = getattr(sink, "tell", None)
+    if writes is not None:
+        writes(events)
 
 
 @contextmanager

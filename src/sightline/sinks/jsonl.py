@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from contextlib import suppress
 
+from sightline.core.events import Event
 from sightline.sinks.base import Entry, writable_file, writing
 from sightline.wire.lines import Line, encode, line_of
 
@@ -30,13 +32,22 @@ class Jsonl:
         self._file = file
 
     def write(self, entry: Entry) -> None:
-        """Write an entry's line."""
+        """Write an entry's line, and one for each event of its frame."""
         self.write_line(line_of(entry.result, entry.source))
+        self.tell(entry.result.events)
+
+    def tell(self, events: Sequence[Event]) -> None:
+        """Write a line for each event, as peers get it: with ``"type":"event"``. Raises SinkError."""
+        for event in events:
+            self._write(encode(event))
 
     def write_line(self, line: Line) -> None:
         """Write one line. Raises SinkError."""
+        self._write(encode(line))
+
+    def _write(self, data: bytes) -> None:
         with writing(self.target):
-            self._append(encode(line) + b"\n")
+            self._append(data + b"\n")
 
     def close(self) -> None:
         """Close the file."""

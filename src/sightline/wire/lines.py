@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
+from sightline.core.events import Event
 from sightline.core.records import Detection, Segment
 from sightline.wire.messages import said_of
 
@@ -58,8 +59,8 @@ def line_of(result: FrameResult, source: str) -> Line:
     return line(said_of(result), timestamp=at, source=source, segmented=result.card.task == "segment")
 
 
-def encode(made: Line) -> bytes:
-    """Write a line as JSON, without the line's end."""
+def encode(made: Line | Event) -> bytes:
+    """Write a line, or an event, as JSON, without the line's end."""
     return _encoder.encode(made)
 
 
