@@ -20,6 +20,9 @@ import { inWords } from "./words.js";
  * @typedef {import("./words.js").About & {layer: import("../../draw/zone-layer.js").ZoneLayer, inside: HTMLElement}} Around
  */
 
+/** Fields in which Enter saves. */
+const FIELDS = "input:not([type=search], [type=checkbox], [type=color])";
+
 export class Editor {
   /** Settled when it has ended. @type {Promise<End>} */
   done;
@@ -39,6 +42,8 @@ export class Editor {
   #stage = byId("stage", HTMLElement);
   #section;
   #busy = false;
+  /** Whether a phone's sheet was up when it began. */
+  #sheet = false;
   #ended = new AbortController();
 
   /**
@@ -68,7 +73,8 @@ export class Editor {
     inside.append(this.#section);
     this.#wire();
     this.#show();
-    closeSheet();
+    this.#sheet = byId("panel", HTMLElement).dataset["open"] === "true";
+    if (this.#sheet) byId("sheet-handle", HTMLButtonElement).click(); // on a phone the picture is drawn on while it is down
     this.#section.scrollIntoView({ block: "nearest" });
     this.#surface.focus(-1);
   }
@@ -106,7 +112,7 @@ export class Editor {
     this.#section.addEventListener("keydown", (event) => {
       const sheet = byId("panel", HTMLElement).dataset["open"] === "true"; // Escape closes that first
       if (event.key === "Escape" && !sheet) this.#use("cancel");
-      else if (event.key === "Enter" && event.target instanceof HTMLInputElement) this.#use("save");
+      else if (event.key === "Enter" && event.target instanceof HTMLElement && event.target.matches(FIELDS)) this.#use("save");
     });
   }
 
@@ -182,11 +188,7 @@ export class Editor {
     this.#tools.hint.remove();
     this.#section.remove();
     delete this.#stage.dataset["drawing"];
+    if (this.#sheet && byId("panel", HTMLElement).dataset["open"] !== "true") byId("sheet-handle", HTMLButtonElement).click();
     this.#settle(end);
   }
-}
-
-/** On a phone the picture is drawn on while the sheet is down. */
-function closeSheet() {
-  if (byId("panel", HTMLElement).dataset["open"] === "true") byId("sheet-handle", HTMLButtonElement).click();
 }
