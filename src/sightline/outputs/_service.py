@@ -53,6 +53,8 @@ def check_outputs(tables: Sequence[OutputTable]) -> list[OutputSettings]:
 def _described(settings: type[BaseModel], problem: dict[str, Any]) -> str:
     """Message for pydantic's problem. It shows no values, as addresses, passwords and whole tables may be secret."""
     key = ".".join(str(part) for part in problem["loc"])
+    if not key:
+        return str(problem["ctx"]["error"])  # of several keys together, in a plugin's own words
     if problem["type"] == "missing":
         return f"{key} is missing"
     if problem["type"] == "extra_forbidden":
