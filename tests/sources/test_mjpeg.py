@@ -13,7 +13,7 @@ from pathlib import Path
 
 import cv2
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from sightline.core.errors import SourceError
@@ -225,6 +225,7 @@ def test_however_the_bytes_arrive_each_picture_is_found_once(
 
 
 @given(st.lists(st.binary(max_size=200) | st.sampled_from([b"\xff\xd8\xff", b"\xff\xda\0\x04ab", b"\xff\xd9"])))
+@example([b"\xff\xd8\xff", b"\xd8\xff"])
 def test_whatever_comes_memory_and_time_are_bounded(chunks: list[bytes]) -> None:
     splitter = JpegSplitter()
     for chunk in chunks:

@@ -7,12 +7,16 @@ import contextlib
 import itertools
 import subprocess
 import sys
+import threading
+from io import BufferedIOBase
 from pathlib import Path
 
+import cv2
 import psutil
 import pytest
 
 from support.clips import moving, write_clip
+from support.http_files import sending
 from support.rtsp import RtspServer, free_port
 from support.serving import Json, Running, peer, pixels, serving
 
@@ -97,6 +101,32 @@ async def test_what_is_pulled_comes_as_it_is_until_less_is_asked_for() -> None:
         assert smaller["jpeg_bytes"] < message["jpeg_bytes"] / 2
         stream = await server.stream("made")
         assert stream["received"] == counted(stream)
+
+
+async def test_motion_jpeg_reaches_viewers_as_the_camera_made_it_until_less_is_asked_for() -> None:
+    made = [cv2.imencode(".jpg", moving(i, 640, 360), (cv2.IMWRITE_JPEG_QUALITY, 95))[1].tobytes() for i in range(8)]
+    over = threading.Event()
+
+    def send(out: BufferedIOBase) -> None:
+        for jpeg in itertools.cycle(made):
+            if over.wait(0.05):
+                return
+            out.write(b"--frame\r\nContent-Length: %d\r\n\r\n%b\r\n" % (len(jpeg), jpeg))
+
+    with sending(send) as url:
+        async with serving("--source", f"made={url}/7") as server, peer(f"{server.ws}/ws/view/made") as viewer:
+            for _ in range(4):
+                message, data = await viewer.next("frame_metadata")
+            assert data is not None
+            assert data[: message["jpeg_bytes"]] in made
+            await server.http.patch("/api/streams/made", json={"preset": "mobile"})
+            while message["width"] != 480:
+                message, data = await viewer.next("frame_metadata")
+            assert data is not None
+            assert pixels(data[: message["jpeg_bytes"]]).shape == (270, 480, 3)
+            stream = await server.stream("made")
+            assert stream["received"] == counted(stream)
+        over.set()
 
 
 async def test_what_is_pulled_obeys_the_limit_on_pixels() -> None:

@@ -71,7 +71,9 @@ class JpegSplitter:
                     self._cut(len(self._data))
                 break
             self._honest = end == self._claimed
-            pictures.append(self._cut(end))
+            picture = self._cut(end)
+            if len(picture) >= len(SOI):  # else a beginning was followed by another
+                pictures.append(picture)
         return pictures
 
     def rest(self) -> list[bytes]:
@@ -152,6 +154,8 @@ class MotionJpeg:
         """``poll_s`` is for a camera that turns out to send one picture at a time."""
         self.name = connection.name
         self.unreadable = 0
+        self.undecoded = False
+        """Set by the reader: True to have pictures as they came."""
         self.lose: Lose = unnoticed
         self.poll_s: float | None = None
         self._if_single = poll_s
@@ -204,9 +208,10 @@ class MotionJpeg:
     def _shot(self, at: float, jpeg: bytes) -> Shot | None:
         try:
             picture = codecs.check_jpeg(jpeg, max_pixels=MAX_PIXELS)
-            if self.idle and self._shown is not None:
-                return replace(self._shown, timestamp=at, fresh=False, damaged=picture.damaged, undecoded=picture)
-            self._shown = Shot(codecs.decode(picture), at, self.name, not self.idle, picture.damaged)
+            fresh = not self.idle
+            if self._shown is not None and (self.undecoded or not fresh):
+                return replace(self._shown, timestamp=at, fresh=fresh, damaged=picture.damaged, undecoded=picture)
+            self._shown = Shot(codecs.decode(picture), at, self.name, fresh, picture.damaged)
             return self._shown
         except ProtocolError as e:
             self.lose("undecodable", 1)

@@ -44,12 +44,13 @@ class ReconnectingSource:
         patient: bool = False,
         tell: Callable[[str | None], None] = lambda reason: None,
         lose: Lose = unnoticed,
+        undecoded: bool = False,
     ) -> None:
         """``source`` is the source of ``spec`` if it is open already. ``patient`` retries even if it never opened.
 
         ``loop`` restarts a source at its end, as does ``#loop`` at the end of ``spec``. ``tell`` is called in the
         iterating thread, with the reason why there are no pictures, and with None once they come. ``lose`` is told what
-        is left out, as ``Source.lose`` is.
+        is left out, as ``Source.lose`` is. ``undecoded``: see ``Shot.undecoded``.
         """
         self._idle = False
         self._open: Source | None = None
@@ -60,6 +61,7 @@ class ReconnectingSource:
         self._patient = patient
         self._tell = tell
         self._lose = lose
+        self._undecoded = undecoded
         self._closed = threading.Event()
         self._came = False
         """Whether pictures came since the source was opened."""
@@ -91,6 +93,8 @@ class ReconnectingSource:
             try:
                 with self._source or open_source(self._spec) as source:
                     source.lose, source.idle, self._open = self._lose, self._idle, source
+                    if self._undecoded and hasattr(source, "undecoded"):
+                        source.undecoded = True
                     self._live = source.live or poll_s(source) is not None
                     yield from self._shots(source)
                 wished = poll_s(source)

@@ -40,7 +40,8 @@ class Shot:
     damaged: bool = False
     """True if a part of the picture is missing or wrong."""
     undecoded: Encoded | None = None
-    """The newest picture, where the source is idle and did not decode it: ``image`` is an earlier one."""
+    """The picture itself, where the source did not decode it: ``image`` is an earlier one then. Only who sets the
+    source's ``undecoded``, if it has that, gets such shots, and fresh ones."""
 
 
 Lose: TypeAlias = Callable[[str, int], None]

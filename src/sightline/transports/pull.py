@@ -16,7 +16,7 @@ from functools import partial
 
 from fastapi import FastAPI
 
-from sightline.core.errors import FAULTS, ConfigError, SourceError
+from sightline.core.errors import FAULTS, BadImage, ConfigError, SourceError
 from sightline.media import codecs
 from sightline.sources._reconnecting import ReconnectingSource, plain
 from sightline.sources.base import Shot, find_source
@@ -95,7 +95,7 @@ class Puller(Publisher):
         self._wish: Adapt | None = None
         self._due = 0.0
         """Time for the next picture on ``time.monotonic()``."""
-        self._source = ReconnectingSource(spec, patient=True, tell=self._tell, lose=self._lose)
+        self._source = ReconnectingSource(spec, patient=True, tell=self._tell, lose=self._lose, undecoded=True)
         threading.Thread(target=self._run, name=f"pull {name}", daemon=True).start()
 
     # Called by the stream
@@ -135,10 +135,10 @@ class Puller(Publisher):
         while not self._closed.is_set():
             try:
                 for shot in self._source:
-                    if self._is_time():
-                        self._hand_over(self._as_asked(shot))
-                    else:
+                    if not self._is_time():
                         self._lose("adapted", 1)
+                    elif (asked := self._as_asked(shot)) is not None:
+                        self._hand_over(asked)
                     if self._closed.is_set():
                         return
             except FAULTS as e:  # one camera must not stop the others
@@ -167,10 +167,21 @@ class Puller(Publisher):
             self._due = max(self._due, now - gap) + gap
         return True
 
-    def _as_asked(self, shot: Shot) -> Shot:
-        if self._wish is None or not shot.fresh:
+    def _as_asked(self, shot: Shot) -> Shot | None:
+        """Return the picture as it is asked for, or as it came; None for one that can't be decoded for that."""
+        wish, image = self._wish, shot.image
+        if wish is None or not shot.fresh:
             return shot
-        return replace(shot, image=codecs.shrink(shot.image, self._wish.width))
+        if shot.undecoded is not None:
+            longest = max(shot.undecoded.width, shot.undecoded.height)
+            if wish.width >= longest and round(wish.quality * 100) >= self._hub.settings.jpeg_quality:
+                return shot
+            try:
+                image = codecs.decode(shot.undecoded, at_least=wish.width)
+            except BadImage:
+                self._lose("undecodable", 1)
+                return None
+        return replace(shot, image=codecs.shrink(image, wish.width), undecoded=None)
 
     def _hand_over(self, shot: Shot) -> None:
         """Hand a picture to the loop and wait until it is taken, so that nothing piles up while the loop is busy."""
