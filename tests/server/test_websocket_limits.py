@@ -133,10 +133,16 @@ async def test_who_sends_no_pictures_sends_no_large_messages(server: Running) ->
 
 @pytest.mark.parametrize(
     ("broken", "code"),
-    [(raw.frame(3), 1002), (raw.frame(raw.TEXT, b"\xff"), 1007), (raw.frame(raw.PING) * 500, 1008)],
-    ids=["opcode", "no UTF-8", "pings"],
+    [
+        (raw.frame(3), 1002),
+        (raw.frame(raw.TEXT, b"\xff"), 1007),
+        (raw.frame(raw.PING) * 500, 1008),
+        (raw.frame(raw.CLOSE), None),
+        (raw.close_frame(1000), 1000),
+    ],
+    ids=["opcode", "no UTF-8", "pings", "its own close", "its own close with a code"],
 )
-async def test_the_reason_arrives_though_more_was_on_its_way(server: Running, broken: bytes, code: int) -> None:
+async def test_the_reason_arrives_though_more_was_on_its_way(server: Running, broken: bytes, code: int | None) -> None:
     host, port = server.url.removeprefix("http://").split(":")
     for _ in range(10):
         async with raw.raw_websocket((host, int(port)), "/ws?stream=none") as peer:

@@ -506,3 +506,22 @@ async def test_port_taken_is_told(server: Running) -> None:
 async def test_without_the_option_nothing_listens() -> None:
     async with serving() as server:
         assert "tcp://" not in "".join(server.log)
+
+
+@pytest.mark.parametrize("more", [{}, {"events": True}])
+async def test_a_subscription_that_ends_before_it_begins_leaves_nothing_behind(
+    server: Running, more: dict[str, bool]
+) -> None:
+    """What Python says of a coroutine that nobody awaited is a traceback in the log."""
+    async with tcp_peer(server.tcp) as peer:
+        name = fresh()
+        for _ in range(3):
+            await peer.send(
+                {"type": "subscribe", "stream": name} | more, {"type": "unsubscribe", "stream": name} | more
+            )
+        await peer.send({"type": "subscribe", "stream": name} | more)  # and then it leaves
+    async with tcp_peer(server.tcp) as other:
+        await other.send({"type": "ping", "timestamp": 1})
+        await other.next("pong")
+    assert "never awaited" not in "".join(server.log)
+    assert not server.log.tracebacks

@@ -68,7 +68,7 @@ class Supervisor:
         if self.closing:
             work.close()
         else:
-            self._own(self._once(name, work))
+            self._own(self._once(name, work)).add_done_callback(lambda _: work.close())  # it may never have begun
 
     async def close(self) -> None:
         """Cancel all tasks, and give them CLOSE_S to end."""

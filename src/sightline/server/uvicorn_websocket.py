@@ -257,6 +257,13 @@ class TimedWebSocket(WebSocketsSansIOProtocol):
         elif not self.close_sent:
             super().handle_pong(event)
 
+    def handle_close(self, event: Frame) -> None:
+        """Answer a close. What the peer sent after it must not reset the connection before it has read the answer."""
+        if self.close_sent or self.transport.is_closing() or not self.transport.can_write_eof():
+            super().handle_close(event)
+        else:
+            self._part()
+
     def _refuse(self, code: int, reason: str) -> None:
         """Close with a reason, without waiting for the peer to agree. A peer that is closing needs none."""
         if not self.close_sent and self.conn.state is State.OPEN:
@@ -267,9 +274,13 @@ class TimedWebSocket(WebSocketsSansIOProtocol):
 
     def handle_parser_exception(self) -> None:
         """Close for a fault of the peer's. Closing with bytes unread would reset the connection and lose why."""
-        closing = self.conn.close_sent
-        if self.close_sent or closing is None or self.transport.is_closing():
-            return
+        if not (self.close_sent or self.conn.close_sent is None or self.transport.is_closing()):
+            self._part()
+
+    def _part(self) -> None:
+        """Send the close frame and read on for a moment."""
+        closing = self.conn.close_rcvd or self.conn.close_sent
+        assert closing is not None
         self.queue.put_nowait({"type": "websocket.disconnect", "code": closing.code, "reason": closing.reason})
         self.transport.write(b"".join(self.conn.data_to_send()))
         self.close_sent = True

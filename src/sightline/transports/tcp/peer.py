@@ -7,9 +7,10 @@ import logging
 import socket
 import time
 from collections import deque
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from functools import partial
+from typing import cast
 
 from msgspec import UNSET
 
@@ -294,9 +295,9 @@ class TcpPeer(asyncio.BufferedProtocol):
             self._refuse(e, name)
             return
         if message.events:
-            sending = send_events(self._hub, message, self)
+            sending = partial(send_events, self._hub, message, self)
         else:
-            sending = send_results(self._hub, message, self, self._drawing)
+            sending = partial(send_results, self._hub, message, self, self._drawing)
         self._subscriptions[name, message.events] = self._tasks.create_task(
             self._subscribed(name, sending, events=message.events)
         )
@@ -374,10 +375,10 @@ class TcpPeer(asyncio.BufferedProtocol):
         if not self._transport.is_closing():
             self._transport.writelines(parts)
 
-    async def _subscribed(self, name: str, sending: Coroutine[Any, Any, None], *, events: bool) -> None:
+    async def _subscribed(self, name: str, sending: Callable[[], Awaitable[None]], *, events: bool) -> None:
         """Run a subscription to its end. What goes wrong in it costs at most this connection."""
         try:
-            await sending
+            await sending()
         except StreamEnded as e:
             self.end(ShuttingDown(e.reason))
         except SightlineError as e:
@@ -388,7 +389,6 @@ class TcpPeer(asyncio.BufferedProtocol):
             log.exception("tcp %s: a subscription to %s failed", self._name, name or "all streams")
             self.end(OwnFault())
         finally:
-            sending.close()  # one that was cancelled before it began
             if self._subscriptions.get((name, events)) is asyncio.current_task():
                 del self._subscriptions[name, events]
 
