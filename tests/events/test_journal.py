@@ -158,7 +158,7 @@ async def test_a_disk_that_is_full_costs_nobody_an_event(tmp_path: Path, monkeyp
         while one.failing is not None:  # noqa: ASYNC110 - nobody tells
             await asyncio.sleep(0.01)
         running.cancel()
-        assert (one.lost, len(told)) == (0, 102), "told once"
+        assert (one.lost, one.told, len(told)) == (0, 102, 102), "told once"
     with sqlite3.connect(tmp_path / "events" / "events.db") as db:
         assert db.execute("SELECT count(*) FROM messages").fetchone()[0] == 102
     db.close()

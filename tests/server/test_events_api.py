@@ -235,6 +235,14 @@ async def test_server_sent_events_go_on_after_the_last_one(house: House, how: st
         assert (await anext(told)).id == made[3].id
 
 
+async def test_how_many_there_were_is_among_the_figures(house: House) -> None:
+    before = (await house.http.get("/stats")).json()["events"]
+    await house.happen(event(stream="figures"), event(stream="figures", zone=5))
+    after = (await house.http.get("/stats")).json()["events"]
+    assert after == {"told": before["told"] + 2, "lost": before["lost"] + 1}
+    assert f"sightline_events_lost_total {after['lost']:.1f}" in (await house.http.get("/metrics")).text
+
+
 async def test_who_may_see_one_stream_sees_its_events_only(tmp_path: Path) -> None:
     tokens = {stream: Store(tmp_path).create("view", stream, lifetime=None)[0] for stream in ("here", "*")}
     async with (

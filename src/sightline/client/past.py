@@ -22,14 +22,14 @@ from sightline.core.events import EventFilter, EventRecord
 PAGE = 100
 
 
-class Page(Struct):
+class PastPage(Struct):
     """One answer: happenings, newest first, and where the next page begins."""
 
     events: list[EventRecord]
     next: str | None = None
 
 
-_page = msgspec.json.Decoder(Page)
+_page = msgspec.json.Decoder(PastPage)
 
 
 async def past_events(address: Address, wanted: EventFilter, **span: Any) -> AsyncGenerator[EventRecord]:
@@ -48,7 +48,7 @@ async def past_events(address: Address, wanted: EventFilter, **span: Any) -> Asy
         query["before"] = page.next
 
 
-def _ask(address: Address, query: dict[str, str]) -> Page:
+def _ask(address: Address, query: dict[str, str]) -> PastPage:
     url = address.url.replace("ws", "http", 1) + f"/api/events?{urlencode(query)}"
     headers = {} if address.token is None else {"Authorization": f"Bearer {address.token}"}
     try:

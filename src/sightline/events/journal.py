@@ -45,6 +45,8 @@ class Journal:
 
     def __init__(self, settings: Settings, tell: Callable[[Event], None]) -> None:
         """``tell`` gives an event to whoever listens."""
+        self.told = 0
+        """Events that were told."""
         self.lost = 0
         """Events that were told and not stored."""
         self.failing: str | None = None
@@ -54,7 +56,7 @@ class Journal:
         self.watched: frozenset[str] = frozenset()
         """Streams of which the journal wants to ``see`` every frame."""
         self._settings = settings
-        self._tell = tell
+        self._tell_listeners = tell
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="events")
         self._waiting: deque[Taken] = deque()
         self._seen: dict[str, FrameResult] = {}
@@ -134,6 +136,11 @@ class Journal:
             log.error("%d events are lost: %s", len(self._writer.unsaved), self.failing)
         await self._in_thread(self._writer.store.close)
         self._thread.shutdown(wait=False)
+
+    def _tell(self, event: Event) -> None:
+        self.told += 1
+        self.newest = event.number or self.newest
+        self._tell_listeners(event)
 
     # What was stored
 
@@ -235,6 +242,5 @@ class Journal:
         self.failing, self.watched = saved.failing, saved.watched
         self.lost += saved.lost
         for event in saved.events:
-            self.newest = event.number or self.newest
             self._tell(event)
         self._go_on()

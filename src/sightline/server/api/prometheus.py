@@ -45,6 +45,9 @@ class HubCollector(Collector):
         yield from (memory, again)
 
         yield from self._posted()
+        if self._hub.journal is not None:
+            yield CounterMetricFamily("sightline_events_told", "Starts, updates and ends", self._hub.journal.told)
+            yield CounterMetricFamily("sightline_events_lost", "Events that are not stored", self._hub.journal.lost)
 
         received = CounterMetricFamily("sightline_frames_received", "Frames taken from cameras", labels=["stream"])
         delivered = CounterMetricFamily("sightline_frames_delivered", "Frames with a result", labels=["stream"])

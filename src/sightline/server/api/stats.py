@@ -13,6 +13,7 @@ from pydantic import BaseModel
 
 from sightline.core.openapi import gives
 from sightline.core.version import __version__
+from sightline.events.journal import Journal
 from sightline.inference.pool import Pooled
 from sightline.inference.worker import ModelWorker
 from sightline.outputs._dispatcher import Dispatcher
@@ -91,6 +92,15 @@ class PushStats(BaseModel):
     """Events that a service did not take, or that came too fast; those that concern no device count as well."""
 
 
+class EventStats(BaseModel):
+    """Events since the server's start."""
+
+    told: int
+    """Starts, updates and ends."""
+    lost: int
+    """Those of them that will not be stored, as the disk was full for too long, or they could not be written."""
+
+
 class Posted(BaseModel):
     """Pictures of `POST /api/predict`. received = delivered + dropped + failed + in_flight, always, exactly."""
 
@@ -120,6 +130,7 @@ class Stats(BaseModel):
     posted: Posted
     sinks: list[SinkStats]
     push: PushStats
+    events: EventStats
     restarts: dict[str, int]
     """How often a task of the server failed and was started again, by its name."""
     troubles: dict[str, str]
@@ -167,9 +178,15 @@ async def stats(request: Request) -> Stats:
         posted=_posted(state.predictor),
         sinks=[_sink_stats(dispatcher) for dispatcher in state.dispatchers],
         push=PushStats(devices=state.push.subscribed, told=state.push.told, lost=state.push.lost),
+        events=_events(state.hub.journal),
         restarts=dict(state.hub.supervisor.restarts),
         troubles=state.troubles,
     )
+
+
+def _events(journal: Journal | None) -> EventStats:
+    assert journal is not None, "a server has one"
+    return EventStats(told=journal.told, lost=journal.lost)
 
 
 def _posted(predictor: Predictor) -> Posted:
