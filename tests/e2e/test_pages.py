@@ -249,6 +249,27 @@ async def test_a_hidden_page_goes_on_sending_unless_it_shall_pause_and_viewers_r
     await viewer.context.close()
 
 
+async def test_objects_that_are_known_at_the_second_look_count_though_nothing_moves(
+    server: Running, browser: Browser, assets: Path
+) -> None:
+    bus = (assets / "images" / "bus.jpg").read_bytes()
+    page, errors = await open_page(browser, f"{server.url}/view/bus")
+    await state(page, "waiting")
+    async with peer(f"{server.ws}/ws/camera/bus") as camera:
+        for seq in range(1, 100):
+            await camera.send_frame(seq, bus)
+            await camera.next("result", "dropped")
+            if seq == 1:
+                await sees(page)
+                assert await page.locator("#so-far").is_hidden(), "seen once"
+            elif await page.locator("#so-far").is_visible():
+                break
+        await expect(page.locator("#so-far")).to_contain_text("So far: ")
+        assert int(await page.locator("body").get_attribute("data-shown") or 0) == 1, "it is the same picture"
+    assert errors == []
+    await page.context.close()
+
+
 async def test_full_screen_has_state_and_key_and_the_export_counts_what_the_page_counts(
     server: Running, browser: Browser, tmp_path: Path
 ) -> None:

@@ -102,7 +102,8 @@ async def test_the_api(server: Running) -> None:
         stream = await change(server, model="pets", max_detections=7)
         assert stream["settings"] == {
             "model": "pets", "engine": "onnx", "device": "cpu", "imgsz": 64, "confidence": 0.25, "iou": 0.45,
-            "max_detections": 7, "classes": None,
+            "max_detections": 7, "classes": None, "track": True, "track_lost_s": 2.0, "track_confirm": 2,
+            "object_events": False,
         }  # fmt: skip
         assert (stream["labels"], stream["task"], stream["imgsz_changeable"]) == (["cat", "dog"], "detect", False)
         assert (stream["pending"], stream["switch_failed"]) == (None, None)
@@ -228,6 +229,14 @@ async def test_a_cameras_message(server: Running) -> None:
         await change(server, confidence=0.5)
         told, _ = await camera.next("settings")
         assert told["confidence"] == 0.5, "a camera hears of what others change"
+        wrong = await say(confidence=0.6, track_lost_s=0)
+        assert (wrong["key"], (await say())["confidence"]) == ("track_lost_s", 0.5), "all of it or nothing"
+        now = await say(confidence=0.6, track_lost_s=5, object_events=True)
+        assert (now["confidence"], now["track"], now["track_lost_s"], now["object_events"]) == (0.6, True, 5.0, True)
+        assert (await say(track_lost_s=None))["track_lost_s"] == 2.0
+        await change(server, track=False)
+        told, _ = await camera.next("settings")
+        assert told["track"] is False
     async with peer(f"{server.ws}/ws/camera/yard") as camera:
         hello, _ = await camera.next("hello")
         assert hello["model"] == "pets", "as the operator's file says"
@@ -332,7 +341,10 @@ json_values = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
     max_leaves=8,
 )
-KEYS = st.sampled_from(["model", "engine", "imgsz", "confidence", "iou", "max_detections", "classes", "type", "more"])
+KEYS = st.sampled_from([
+    *("model", "engine", "imgsz", "confidence", "iou", "max_detections", "classes", "type", "more"),
+    *("track", "track_lost_s", "track_confirm", "object_events"),
+])  # fmt: skip
 
 
 @given(st.dictionaries(KEYS, json_values, max_size=8))
@@ -343,7 +355,8 @@ def test_any_message_is_taken_or_refused_in_words(given_values: dict[str, Any]) 
     assert said.keys() == given_values.keys() - {"type", "more"}
     wrong = None
     try:
-        taken = choices.check(said)
+        wish = choices.check(said)
+        taken = wish.given() | wish.tracking()
     except BadSetting as e:
         wrong, taken = e, {}
     if wrong is None:

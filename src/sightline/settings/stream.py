@@ -114,10 +114,23 @@ UNTRACKED = Tracking(track=False)
 """For streams of which nobody asked for tracks."""
 
 
-def check(given: Mapping[str, Any]) -> dict[str, Any]:
+class Wish(Choices):
+    """Requested options of a stream's model, and of how its objects are followed."""
+
+    track: Annotated[bool, Field(strict=True)] | None = None
+    track_lost_s: Annotated[float, Field(strict=True, ge=0.1, le=60)] | None = None
+    track_confirm: Annotated[int, Field(strict=True, ge=1, le=100), Whole] | None = None
+    object_events: Annotated[bool, Field(strict=True)] | None = None
+
+    def tracking(self) -> dict[str, Any]:
+        """The given keys of how objects are followed, null or not."""
+        return {key: getattr(self, key) for key in Tracking.model_fields if key in self.model_fields_set}
+
+
+def check(given: Mapping[str, Any]) -> Wish:
     """Validate the options that a peer sent. Raises BadSetting."""
     try:
-        return Choices.model_validate(dict(given)).given()
+        return Wish.model_validate(dict(given))
     except ValidationError as e:
         raise bad_setting(e.errors()[0]) from None
 

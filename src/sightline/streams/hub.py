@@ -37,7 +37,7 @@ from sightline.settings.settings import Settings
 from sightline.settings.stream import Tracking, check
 from sightline.streams.boards import BoardStore
 from sightline.streams.lost import NOT_MINDED, LostStreams
-from sightline.streams.model_switch import NEEDS_MODEL, ModelSwitch
+from sightline.streams.model_switch import NEEDS_MODEL, NOT_GIVEN, ModelSwitch
 from sightline.streams.publisher import Publisher, Subscription
 from sightline.streams.stream import Listeners, Stream
 from sightline.wire.messages import SettingsRefused
@@ -223,26 +223,33 @@ class Hub:
         else:
             self.listeners.emit(*ends)
 
-    async def change(self, stream: Stream, given: Mapping[str, Any]) -> None:
-        """Change what a stream asks of its model, and which it has: see ``ModelSwitch.change``."""
+    async def change(self, stream: Stream, given: Mapping[str, Any], tracking: Mapping[str, Any] = NOT_GIVEN) -> None:
+        """Change what a stream asks of its model, which it has, and how its objects are followed.
+
+        See ``ModelSwitch.change``.
+        """
         self._check_open()
-        await self.model_switch.change(stream, given)
+        await self.model_switch.change(stream, given, tracking)
 
     def wish(self, stream: Stream, publisher: Publisher, given: Mapping[str, Any]) -> None:
         """Handle a camera's ``settings`` message. Its ``inform`` hears what is in force, or why nothing changed."""
         try:
             self._check_open()
-            chosen = check(given)
-            if self.model_switch.change_now(stream, chosen):
+            wish = check(given)
+            chosen, tracking = wish.given(), wish.tracking()
+            if self.model_switch.change_now(stream, chosen, tracking):
                 return
         except SightlineError as e:
             publisher.inform(_refused(stream, e))
         else:
-            self.supervisor.spawn(f"stream {stream.name}: the wish for a model", self._wish(stream, publisher, chosen))
+            granting = self._wish(stream, publisher, chosen, tracking)
+            self.supervisor.spawn(f"stream {stream.name}: the wish for a model", granting)
 
-    async def _wish(self, stream: Stream, publisher: Publisher, chosen: Mapping[str, Any]) -> None:
+    async def _wish(
+        self, stream: Stream, publisher: Publisher, chosen: Mapping[str, Any], tracking: Mapping[str, Any]
+    ) -> None:
         try:
-            await self.model_switch.change(stream, chosen)
+            await self.model_switch.change(stream, chosen, tracking)
         except SightlineError as e:
             publisher.inform(_refused(stream, e))
         except Exception as e:

@@ -21,7 +21,7 @@ from sightline.inference.place import InferenceOptions
 from sightline.inference.pool import ModelPool, Pooled
 from sightline.models.base import Options
 from sightline.settings.settings import Settings
-from sightline.settings.stream import merged
+from sightline.settings.stream import Tracking, merged
 from sightline.streams.model_state import FailedSwitch, PendingSwitch
 from sightline.streams.stream import Stream
 from sightline.wire.messages import SettingsMessage
@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 
 NEEDS_MODEL = frozenset({"model", "engine", "imgsz"})
 """Choices that may need another model to be loaded."""
+NOT_GIVEN: Mapping[str, Any] = {}
 FOLDERS = re.compile(r"(?<![\w./\\-])(?:[A-Za-z]:)?[\\/](?:[^\s:;,'\"\\/]+[\\/])+")
 """Folders before a file's name. They concern nobody but the operator."""
 
@@ -50,13 +51,13 @@ class ModelSwitch:
         self._refused: dict[str, set[int]] = {}
         """Sides that a model could not be loaded at when the controller asked, by its name."""
 
-    async def change(self, stream: Stream, given: Mapping[str, Any]) -> None:
-        """Take over what is given (see ``settings.stream.check``); returns when it is in force.
+    async def change(self, stream: Stream, given: Mapping[str, Any], tracking: Mapping[str, Any] = NOT_GIVEN) -> None:
+        """Take over what is given (see ``settings.stream.Wish``); returns when it is in force.
 
         Raises BadSetting, Superseded, LimitReached or ModelError; then nothing has changed.
         """
-        if not self.change_now(stream, given):
-            await self._load_and_change(stream, given)
+        if not self.change_now(stream, given, tracking):
+            await self._load_and_change(stream, given, tracking)
 
     async def adapt(self, stream: Stream, adapted: dict[str, Any]) -> None:
         """Apply what the controller chooses, where nobody else has. Raises as ``change`` does."""
@@ -94,11 +95,17 @@ class ModelSwitch:
             confidence = self._defaults.confidence
         return imgsz, confidence
 
-    def change_now(self, stream: Stream, given: Mapping[str, Any], *, anew: bool = False) -> bool:
+    def change_now(
+        self, stream: Stream, given: Mapping[str, Any], tracking: Mapping[str, Any] = NOT_GIVEN, *, anew: bool = False
+    ) -> bool:
         """Take over what is given if it needs no model that is still to be loaded; else False. Raises BadSetting.
 
         ``anew``: look for the model again, whatever is given.
         """
+        if tracking and not given and not anew:  # which concerns no model
+            self._track(stream, tracking)
+            self._inform(stream)
+            return True
         choices = merged(stream.model.chosen, given)
         one: Pooled | None = self._pool.of(stream.model.next_worker)
         if anew or given.keys() & NEEDS_MODEL:
@@ -110,9 +117,13 @@ class ModelSwitch:
         if one is None or one.worker.model is None:
             return False
         self._take_force(stream, one, choices, given)
+        self._track(stream, tracking)
+        self._inform(stream)
         return True
 
-    async def _load_and_change(self, stream: Stream, given: Mapping[str, Any]) -> None:
+    async def _load_and_change(
+        self, stream: Stream, given: Mapping[str, Any], tracking: Mapping[str, Any] = NOT_GIVEN
+    ) -> None:
         key = self._key(stream, merged(stream.model.chosen, given), given)
         stream.model.give_up()
         pending = stream.model.pending = PendingSwitch(key, time.time())
@@ -122,6 +133,8 @@ class ModelSwitch:
                 if pending.over.is_set():
                     raise Superseded(f"model {key}: a newer change of the stream came first")
                 self._take_force(stream, one, merged(stream.model.chosen, given), given)
+                self._track(stream, tracking)
+                self._inform(stream)
         except ConfigError as e:  # the loader's word for a choice that does not fit the file
             wrong, got = ("model", key.name) if key.imgsz is None else ("imgsz", key.imgsz)
             raise BadSetting.of(wrong, got, self._failed(stream, pending, e)) from None
@@ -161,6 +174,14 @@ class ModelSwitch:
         stream.model.chosen = choices
         wanted = {**stream.model.adapted, **choices}
         stream.model.move(one.worker, InferenceOptions(self._options(wanted), shown))
+
+    @staticmethod
+    def _track(stream: Stream, tracking: Mapping[str, Any]) -> None:
+        if tracking:
+            stream.track(stream.tracking.changed(tracking))
+
+    def _inform(self, stream: Stream) -> None:
+        """Tell the camera what is in force."""
         if stream.publisher is not None:
             stream.publisher.inform(self.in_force(stream))
 
@@ -204,6 +225,7 @@ class ModelSwitch:
             iou=chosen.get("iou", options.iou),
             max_detections=chosen.get("max_detections", options.max_detections),
             classes=chosen.get("classes"),
+            **_told(Tracking() if given is None else given),
         )
 
     def in_force(self, stream: Stream) -> SettingsMessage:
@@ -223,7 +245,12 @@ class ModelSwitch:
             iou=asked.options.iou,
             max_detections=asked.options.max_detections,
             classes=stream.model.chosen.get("classes"),
+            **_told(stream.tracking),
         )
+
+
+def _told(tracking: Tracking) -> dict[str, Any]:
+    return {key: getattr(tracking, key) for key in Tracking.model_fields}
 
 
 def class_ids(classes: Sequence[int | str], card: ModelCard, *, strict: bool) -> frozenset[int] | None:

@@ -127,6 +127,12 @@ class SettingsMessage(Struct, tag="settings"):
     max_detections: int
     classes: list[str] | None
     """Classes that are shown; None for all."""
+    track: bool = True
+    """Whether objects are followed from frame to frame."""
+    track_lost_s: float = 2.0
+    track_confirm: int = 2
+    object_events: bool = False
+    """Whether each object that is followed is an event."""
 
 
 class SettingsRefused(Struct, tag="settings_refused"):

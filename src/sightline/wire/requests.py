@@ -101,6 +101,10 @@ class SettingsWish(Struct, tag="settings"):
     iou: Any = UNSET
     max_detections: Any = UNSET
     classes: Any = UNSET
+    track: Any = UNSET
+    track_lost_s: Any = UNSET
+    track_confirm: Any = UNSET
+    object_events: Any = UNSET
 
     def given(self) -> dict[str, Any]:
         """Give the keys that were said, with their values."""

@@ -87,7 +87,7 @@ class Commands:
             self._pending -= 1
 
     async def _choose(self, stream: str, model: str) -> None:
-        await self._hub.change(self._hub.find(stream), check({"model": model}))
+        await self._hub.change(self._hub.find(stream), check({"model": model}).given())
 
     def _refuse(self, topic: str, why: str) -> None:
         self.refused += 1

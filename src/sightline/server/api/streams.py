@@ -17,7 +17,7 @@ from sightline.server.api.checked import CheckedRoute
 from sightline.server.api.schemas import Ready
 from sightline.server.state import ServerState, state_of
 from sightline.settings.presets import PresetName
-from sightline.settings.stream import Choices, Tracking, Whole, bad_setting
+from sightline.settings.stream import Whole, Wish, bad_setting
 from sightline.streams.adaptive.service import change_preset, restart
 from sightline.streams.hub import Hub
 from sightline.streams.model_state import FailedSwitch, PendingSwitch
@@ -78,17 +78,13 @@ class Adaptive(BaseModel):
     """Whether that is less than the preset says."""
 
 
-class StreamChange(Choices):
+class StreamChange(Wish):
     """What can be changed of a stream while it runs. What is not given stays; null is the server's own."""
 
     preset: PresetName | None = None
     priority: Annotated[int, Field(strict=True, ge=-100, le=100), Whole] | None = None
     max_fps: float | None = Field(None, ge=0.1, le=240)
     detect: Annotated[bool, Field(strict=True)] | None = None
-    track: Annotated[bool, Field(strict=True)] | None = None
-    track_lost_s: Annotated[float, Field(strict=True, ge=0.1, le=60)] | None = None
-    track_confirm: Annotated[int, Field(strict=True, ge=1, le=100), Whole] | None = None
-    object_events: Annotated[bool, Field(strict=True)] | None = None
 
 
 class StreamSettings(BaseModel):
@@ -106,6 +102,12 @@ class StreamSettings(BaseModel):
     max_detections: int
     classes: list[str] | None
     """Those that are shown; null for all."""
+    track: bool
+    """Whether objects are followed from frame to frame."""
+    track_lost_s: float
+    track_confirm: int
+    object_events: bool
+    """Whether each object that is followed is an event."""
 
 
 class PendingModel(BaseModel):
@@ -382,8 +384,9 @@ async def change_stream(request: Request, stream: str, change: StreamChange) -> 
     found = hub.find(stream)
     if change.priority is not None:  # which concerns the others
         access_of(request).require(request, "admin", stream=None)
-    if chosen := change.given():
-        await hub.change(found, chosen)
+    chosen, tracking = change.given(), change.tracking()
+    if chosen or tracking:
+        await hub.change(found, chosen, tracking)
     if change.priority is not None:
         found.limit(priority=change.priority, max_fps=found.max_fps)
     if "max_fps" in change.model_fields_set:
@@ -392,8 +395,6 @@ async def change_stream(request: Request, stream: str, change: StreamChange) -> 
         restart(found, hub.settings, f"the stream is to have {most}")
     if "detect" in change.model_fields_set:
         found.switch(change.detect is not False)
-    if tracking := change.model_fields_set & Tracking.model_fields.keys():
-        found.track(found.tracking.changed({key: getattr(change, key) for key in tracking}))
     if change.preset is not None:
         change_preset(found, hub.settings, change.preset)
     return stream_detail(hub, found)

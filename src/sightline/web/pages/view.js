@@ -48,7 +48,11 @@ viewer.onconnect = () => zones.connected();
 
 viewer.onmodel = (model) => knowModel(model);
 
+/** What is known of the picture that is shown. @type {import("../wire/messages.js").ViewerFrame | null} */
+let latest = null;
+
 viewer.onframe = ({ meta, at, latency }) => {
+  latest = meta;
   shown += 1;
   const mode = meta.browser ? "browser" : "server";
   const transport = body.dataset["transport"] ?? "websocket";
@@ -65,6 +69,9 @@ viewer.onframe = ({ meta, at, latency }) => {
 viewer.onstill = (message, { at, latency }) => {
   run.add({ at, latency, stages: {}, ...setting }); // a picture, too: the page's fps counts it
   setData(body, "frame", String(message.frameNumber));
+  if (!latest) return;
+  latest = { ...latest, detections: message.detections ?? latest.detections, extras: message.extras ?? {} };
+  objects.show(latest);
 };
 
 viewer.ontransport = showTransport;
@@ -75,6 +82,7 @@ viewer.onstatus = (status) => {
     if (camera !== "live") {
       objects.clear();
       zones.rest();
+      latest = null;
     }
   }
   update();

@@ -16,7 +16,8 @@ const GONE = 404;
  *   confidence: number | null, reason: string, reduced: boolean}} Adaptive what is asked of the camera and of its
  *   model, and why; `imgsz` and `confidence` are what the server changes by itself, null where somebody chose
  * @typedef {{model: string, engine: string, device: string, imgsz: number | null, confidence: number, iou: number,
- *   max_detections: number, classes: string[] | null}} InForce
+ *   max_detections: number, classes: string[] | null,
+ *   track?: boolean, track_lost_s?: number, track_confirm?: number}} InForce
  * @typedef {{class_id: number, class_name: string, count: number | null, share: number | null}} Seen
  * @typedef {{settings: InForce, pending: {model: string, engine: string, imgsz: number | null, since: number} | null,
  *   switch_failed: {model: string, message: string, at: number} | null, task: string, labels: string[],
