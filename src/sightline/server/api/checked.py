@@ -38,7 +38,8 @@ class CheckedRoute(APIRoute):
                 return await handle(request)
             except RequestValidationError as e:
                 first = e.errors()[0]
-                if first["loc"][0] == "body" and first["type"] not in ("json_invalid", "missing"):
+                no_body = first["type"] == "json_invalid" or (first["type"] == "missing" and len(first["loc"]) == 1)
+                if first["loc"][0] == "body" and not no_body:
                     raise self.told(first) from None
                 raise
 
