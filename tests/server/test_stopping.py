@@ -81,11 +81,13 @@ async def busy(server: Running) -> AsyncGenerator[None]:
 
 
 async def test_with_streams_viewers_of_all_kinds_and_others_that_never_answer(tmp_path: Path) -> None:
-    """A webhook's receiver hangs, and so do two cameras while they are connected."""
+    """A webhook's receiver, a broker and a command hang, and so do two cameras while they are connected."""
     config = tmp_path / "sightline.toml"
     with deaf() as port:
         table = f'kind = "webhook"\nwhat = ["results"]\nurl = "http://127.0.0.1:{port}/"\nevery_s = 0'
-        config.write_text(f"[[outputs]]\n{table}\n")
+        broker = f'kind = "mqtt"\nhost = "127.0.0.1"\nport = {port}\nhome_assistant = true\nwhat = ["results"]'
+        command = 'kind = "command"\ncommand = ["sleep", "1000"]\nwhat = ["results"]'
+        config.write_text("".join(f"[[outputs]]\n{one}\n" for one in (table, broker, command)))
         sources = [f"--source=hangs-{scheme}={scheme}://127.0.0.1:{port}/1" for scheme in ("rtsp", "http")]
         options = ("--tcp-port", "0", "--model", "motion", *sources)
         async with serving(*options, env={"SIGHTLINE_CONFIG": str(config)}) as server, busy(server):

@@ -86,11 +86,15 @@ async def dispatchers(
     try:
         yield found
     finally:
-        if residents:
-            _, hanging = await asyncio.wait(residents, timeout=GOODBYE_S)
-            for task in hanging:
-                task.cancel()
-        await finish(found, tasks)
+        await asyncio.gather(_part(residents), finish(found, tasks))
+
+
+async def _part(residents: Sequence[asyncio.Task[None]]) -> None:
+    """Give residents time to end by themselves."""
+    if residents:
+        _, hanging = await asyncio.wait(residents, timeout=GOODBYE_S)
+        for task in hanging:
+            task.cancel()
 
 
 def start(hub: Hub, found: Sequence[Dispatcher]) -> list[asyncio.Task[None]]:
