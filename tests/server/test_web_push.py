@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import stat
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -21,7 +21,7 @@ from sightline.notifications.devices import MOST_OF_A_TOKEN
 from sightline.security.tokens import Role, Store
 from support.inside import Inside, inside
 from support.push_service import Phone, PushService, push_service
-from support.serving import serving
+from support.serving import peer, serving
 
 pytest.importorskip("pywebpush")
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -191,8 +191,19 @@ async def test_no_stream_is_inferred_for_it(world: World) -> None:
     async with asyncio.timeout(30):
         while not world.server.hub.listeners.idle:  # noqa: ASYNC110 - the hub tells nobody of that
             await asyncio.sleep(0.005)
-    assert world.server.hub.viewers == 0
-    assert not world.server.hub.listeners.want("door")
+    hub = world.server.hub
+    assert hub.viewers == 0
+    async with peer(f"{world.server.ws}/ws?events=1&kind=rule"):
+        await asyncio.wait_for(_until(lambda: hub.viewers == 1), 30)
+        assert not hub.listeners.want("door")
+        async with peer(f"{world.server.ws}/ws?events=1&kind=zone"):
+            await asyncio.wait_for(_until(lambda: hub.viewers == 2), 30)
+            assert hub.listeners.want("door")
+
+
+async def _until(holds: Callable[[], bool]) -> None:
+    while not holds():  # noqa: ASYNC110 - the hub tells nobody of that
+        await asyncio.sleep(0.005)
 
 
 async def test_it_ends_with_the_token(tmp_path: Path) -> None:

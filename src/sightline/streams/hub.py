@@ -97,8 +97,8 @@ class Hub:
     def viewers(self) -> int:
         """Number of viewers and listeners of all streams."""
         of_streams = sum(len(stream.subscriptions) for stream in self._streams.values())
-        listeners = len(self.listeners.results) + len(self.listeners.events) - len(self.listeners.idle)
-        return listeners + of_streams
+        events = len(self.listeners.events) - self.listeners.own
+        return len(self.listeners.results) + events + of_streams
 
     def find(self, name: str) -> Stream:
         """Return a stream that is or was just live. Raises StreamNotFound."""
@@ -186,8 +186,8 @@ class Hub:
         """Subscribe to the events of one stream, live or not, or of all. Raises BadRequest or LimitReached.
 
         ``wanted``: those that the subscriber wants. ``after``: number of the last one that it had; those that were
-        stored since come first. ``own``: True for a part of the server itself that takes what comes: it is no viewer,
-        and no stream is inferred for its sake.
+        stored since come first. ``own``: True for a part of the server itself, which is no viewer. For its sake, and
+        for that of who wants events of rules alone, no stream is inferred: rules see to that themselves.
         """
         self._check_open()
         if not own:
@@ -196,12 +196,14 @@ class Hub:
             check_stream_name(name)
         mailbox = EventFeed(backlog, structs.replace(wanted, stream=name), self.journal, after)
         self.listeners.events[mailbox] = name
-        if own:
+        self.listeners.own += own
+        if own or wanted.kind == "rule":
             self.listeners.idle.add(mailbox)
         try:
             yield mailbox
         finally:
             del self.listeners.events[mailbox]
+            self.listeners.own -= own
             self.listeners.idle.discard(mailbox)
             mailbox.end("who listened left")
 

@@ -52,6 +52,8 @@ class Listeners:
         """Takes all events in, and returns those that come of them: some rules are about events."""
         self.idle: set[Mailbox[Event]] = set()
         """Those of them that take what comes, and for whose sake no stream is inferred."""
+        self.own = 0
+        """Number of those of them that are parts of the server itself."""
 
     def events_of(self, name: str) -> list[Mailbox[Event]]:
         """Mailboxes that want a stream's events."""

@@ -52,9 +52,9 @@ test("one page listens, and shows each alert of the wanted streams once", () => 
   for (const page of pages) page.start();
   pages[0].start();
   assert.equal(FakeSocket.made.length, 1);
-  assert.equal(current().url, "ws://localhost:8000/ws?events=1&kind=rule");
+  assert.equal(current().url, "ws://localhost:8000/ws?events=1&kind=rule&position=1");
   current().accept();
-  for (const event of [alert(1), alert(1), alert(2, "hall"), { ...alert(3), phase: "end" }, alert(4)]) current().say(event);
+  for (const event of [alert(1), alert(2, "hall"), { ...alert(3), phase: "end" }, alert(4)]) current().say(event);
   assert.deepEqual(shown, ["e1", "e4"]);
   for (const page of pages) page.stop();
 });
@@ -67,15 +67,25 @@ test("the page that takes over goes on where the other stopped", async () => {
   pages[0].stop();
   await soon();
   assert.equal(FakeSocket.made.length, 2);
-  assert.equal(current().url, "ws://localhost:8000/ws?events=1&kind=rule&stream=door&after=7");
+  assert.equal(current().url, "ws://localhost:8000/ws?events=1&kind=rule&position=1&stream=door&after=7");
   current().accept();
-  current().say(alert(7));
   current().say(alert(8));
   assert.deepEqual(shown, ["e7", "e8"]);
   pages[1].stop();
   pages[1].start();
   await soon();
   assert.equal(FakeSocket.made.length, 3);
+  pages[1].stop();
+});
+
+test("a page that has heard of nothing yet knows where it began to listen", async () => {
+  const pages = [listener(), listener()];
+  for (const page of pages) page.start();
+  current().accept();
+  current().say({ type: "position", number: 41 });
+  pages[0].stop();
+  await soon();
+  assert.match(current().url, /after=41$/);
   pages[1].stop();
 });
 

@@ -57,9 +57,10 @@ export class Listener {
       onmessage: (message) => {
         socket.healthy();
         if (message.type === "event") this.#heard(message);
+        else if (message.type === "position") this.#note(message.number);
       },
     });
-    const beat = setInterval(() => socket.phase === "open" && this.#note(), BEAT_MS);
+    const beat = setInterval(() => socket.phase === "open" && this.#note(this.#last), BEAT_MS);
     socket.open();
     return new Promise((resolve) => {
       this.#release = () => {
@@ -71,7 +72,7 @@ export class Listener {
   }
 
   #path() {
-    const query = new URLSearchParams({ events: "1", kind: "rule" });
+    const query = new URLSearchParams({ events: "1", kind: "rule", position: "1" });
     if (this.#only) query.set("stream", this.#only);
     if (this.#last) query.set("after", String(this.#last));
     return `/ws?${query}`;
@@ -79,17 +80,15 @@ export class Listener {
 
   /** @param {import("./words.js").Alert} event */
   #heard(event) {
-    if (event.number) {
-      if (event.number <= this.#last) return;
-      this.#last = event.number;
-      this.#note();
-    }
+    this.#note(event.number ?? 0);
     if (isAlert(event) && this.#wants(event.stream)) this.#show(event);
   }
 
-  /** Keep for the page that takes over how far this one has heard. */
-  #note() {
-    if (this.#last) remember(KEY, `${this.#last} ${Date.now()}`);
+  /** Keep for the page that takes over how far this one has heard. @param {number} number 0 where nobody knows */
+  #note(number) {
+    if (!number) return;
+    this.#last = number;
+    remember(KEY, `${number} ${Date.now()}`);
   }
 }
 
