@@ -74,8 +74,9 @@ def test_every_mode_has_its_picture_in_the_gallery(mode: str) -> None:
     assert f"(images/modes/{mode}.webp)" in (ROOT / "docs" / "gallery.md").read_text()
 
 
-def test_the_tests_that_hold_a_promise_exist() -> None:
-    named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", (ROOT / "docs" / "reliability.md").read_text())
+@pytest.mark.parametrize("page", ["reliability.md", "security.md"])
+def test_the_tests_that_hold_a_promise_exist(page: str) -> None:
+    named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", (ROOT / "docs" / page).read_text())
     assert len(named) > 10
     gone = [f"{file}::{test}" for file, test in named if f"def {test}(" not in (ROOT / file).read_text()]
     assert gone == []
