@@ -114,7 +114,7 @@ UNTRACKED = Tracking(track=False)
 """For streams of which nobody asked for tracks."""
 
 
-class Wish(Choices):
+class AskedSettings(Choices):
     """Requested options of a stream's model, and of how its objects are followed."""
 
     track: Annotated[bool, Field(strict=True)] | None = None
@@ -127,10 +127,10 @@ class Wish(Choices):
         return {key: getattr(self, key) for key in Tracking.model_fields if key in self.model_fields_set}
 
 
-def check(given: Mapping[str, Any]) -> Wish:
+def check(given: Mapping[str, Any]) -> AskedSettings:
     """Validate the options that a peer sent. Raises BadSetting."""
     try:
-        return Wish.model_validate(dict(given))
+        return AskedSettings.model_validate(dict(given))
     except ValidationError as e:
         raise bad_setting(e.errors()[0]) from None
 

@@ -17,7 +17,7 @@ from sightline.server.api.checked import CheckedRoute
 from sightline.server.api.schemas import Ready
 from sightline.server.state import ServerState, state_of
 from sightline.settings.presets import PresetName
-from sightline.settings.stream import Whole, Wish, bad_setting
+from sightline.settings.stream import AskedSettings, Whole, bad_setting
 from sightline.streams.adaptive.service import change_preset, restart
 from sightline.streams.hub import Hub
 from sightline.streams.model_state import FailedSwitch, PendingSwitch
@@ -78,7 +78,7 @@ class Adaptive(BaseModel):
     """Whether that is less than the preset says."""
 
 
-class StreamChange(Wish):
+class StreamChange(AskedSettings):
     """What can be changed of a stream while it runs. What is not given stays; null is the server's own."""
 
     preset: PresetName | None = None
