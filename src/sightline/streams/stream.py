@@ -16,7 +16,8 @@ from sightline.core.events import Event
 from sightline.core.fence import Fence
 from sightline.core.mailbox import Mailbox
 from sightline.core.metrics import TokenBucket
-from sightline.core.types import Frame, FrameResult
+from sightline.core.predictions import Detections
+from sightline.core.types import Frame, FrameResult, ModelCard
 from sightline.events.journal import Journal
 from sightline.inference.place import Request
 from sightline.inference.worker import ModelWorker
@@ -35,6 +36,7 @@ log = logging.getLogger(__name__)
 CAMERA_LIVE = Status(state="live", message="The camera is live.")
 NO_CAMERA = Status(state="waiting", message="Waiting for the camera.")
 CAMERA_GONE = Status(state="ended", message="The camera is gone.")
+NO_MODEL = ModelCard("", "", "detect", (), None, "", "")
 SWITCHED_OFF = "detection is switched off"
 IN_BACKGROUND = "the camera's page is in the background"
 
@@ -339,6 +341,12 @@ class Stream:
         """Give events to whoever listens for this stream's."""
         self.listeners.emit(*events)
 
+    def _emit_seen(self, event: Event, frame: Frame) -> None:
+        """Give an event to whoever listens that was seen in a frame, though no model may have looked at that."""
+        nothing = Detections.empty()
+        seen = FrameResult(frame, nothing, NO_MODEL, (), (), None, {}, 0.0, time.monotonic())
+        self.listeners.emit(event, result=seen)
+
     def emit_ends(self, *ends: Event) -> None:
         """Give ends of events, found on the loop, to whoever listens: after the results that may have their starts."""
         if ends:
@@ -351,7 +359,7 @@ class Stream:
             self.scene.finish(reason)
             self.scene = None
         elif executor is not None and self.scene is None and self.publisher is not None:
-            self.scene = SceneWatch(self.name, self.emit, executor)
+            self.scene = SceneWatch(self.name, self._emit_seen, executor)
 
     def finish(self, reason: str, *, at_once: bool = False) -> None:
         """End what lasts in the stages and in the scene. Frames that still come to them pass as they are.

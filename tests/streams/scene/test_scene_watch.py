@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from sightline.core.events import Event
-from sightline.core.types import Encoded, Frame
+from sightline.core.types import Encoded, Frame, FrameResult
 from sightline.inference.static_scene import thumbnail
 from sightline.media import codecs
 from sightline.streams.hub import Hub
@@ -34,10 +34,16 @@ class Camera:
     def __init__(self, hub: Hub) -> None:
         self.events: list[Event] = []
         self.looks: list[float] = []
-        hub.listeners.emit = lambda *given: self.events.extend(given)  # type: ignore[method-assign]
+        self.seen: list[FrameResult | None] = []
+        """What each event was seen in."""
+        hub.listeners.emit = self._hear  # type: ignore[method-assign]
         self.publisher = Recorder(wants_results=False)
         self.stream = hub.take("door", self.publisher)
         self.hub, self.at = hub, 1e9
+
+    def _hear(self, *events: Event, result: FrameResult | None = None) -> None:
+        self.events += events
+        self.seen += [result] * len(events)
 
     def watched(self) -> None:
         self.stream.watch_scene(self.hub._scenes if self.hub.minds("door") else None, "nobody minds it")
@@ -77,6 +83,9 @@ async def test_a_camera_that_nobody_watches_is_covered_and_uncovered(looks: list
     start, end = camera.events
     assert (start.id, start.kind, start.stream) == (end.id, "scene", "door")
     assert end.seconds == end.at - start.at
+    (seen, _) = camera.seen
+    assert seen is not None
+    assert (seen.frame.seq, seen.frame.image) == (start.seq, COVERED), "its picture is that frame"
     assert start.seq == int(2 * start.at)
 
 

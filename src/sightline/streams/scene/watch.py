@@ -26,8 +26,8 @@ EVERY_S = 1.0
 class SceneWatch:
     """Watches over one camera of a stream. It has at most one picture in work."""
 
-    def __init__(self, name: str, emit: Callable[[Event], None], executor: Executor) -> None:
-        """``emit``: takes the events. ``executor``: where pictures are looked at."""
+    def __init__(self, name: str, emit: Callable[[Event, Frame], None], executor: Executor) -> None:
+        """``emit``: takes the events, each with its frame. ``executor``: where pictures are looked at."""
         self._name, self._emit, self._executor = name, emit, executor
         self._judge = SceneJudge()
         """Used in the executor, for one picture at a time."""
@@ -88,7 +88,8 @@ class SceneWatch:
                     seq=frame.seq,
                     seconds=change.seconds,
                     reason=change.reason,
-                )
+                ),
+                frame,
             )
             return
         self._number += 1
@@ -101,4 +102,4 @@ class SceneWatch:
             seq=frame.seq,
             class_name=change.what,
         )
-        self._emit(self._lasts)
+        self._emit(self._lasts, frame)
