@@ -165,6 +165,9 @@ class RuleBoard:
         for one in self._zones.news():
             for state in self._of_place.get((one.kind, one.name), ()):
                 events += _happened(state, one, moment)
+        for states in self._of_place.values():
+            for state in states:
+                events += state.settle(moment)
         return events
 
     def _there(self, state: RuleState) -> Callable[[Span], float]:

@@ -74,6 +74,10 @@ class Spans(ABC):
     def end(self, key: Key, until: float, after: float) -> tuple[Fulfilled | None, Key | None]:
         """A span has ended, and was seen to go on until then. Return what it had fulfilled unnoticed, and what ends."""
 
+    def over(self, clock: float) -> Key | None:
+        """Return what has ended by what ended and began meanwhile, once all of that is known."""
+        return None
+
     def _ripen(self, clock: float) -> None:
         while self._queue and self._queue[0][0] <= clock + TOLERANCE_S:
             key = heapq.heappop(self._queue)[2]
@@ -138,9 +142,14 @@ class SpansTogether(Spans):
         return []
 
     def end(self, key: Key, until: float, after: float) -> tuple[Fulfilled | None, Key | None]:
-        """End a span; with it may end what several fulfilled."""
+        """End a span. Another may take its place in the same frame: see ``over``."""
         self._gone(key)
+        return None, None
+
+    def over(self, clock: float) -> Key | None:
+        """Return what several fulfilled, once there are fewer."""
+        self._ripen(clock)
         if self._lasting is None or len(self._due) >= self._at_least:
-            return None, None
+            return None
         over, self._lasting = self._lasting, None
-        return None, over
+        return over

@@ -58,6 +58,8 @@ class RuleState:
         self._spans: Spans = SpansTogether(rule.for_s, rule.at_least) if rule.at_least > 1 else EachSpan(rule.for_s)
         self._lasting: dict[Key, tuple[Event, float]] = {}
         """Starts of the events that last, and when they began on the clock of spans."""
+        self._last_end = 0.0, ""
+        """When and why the last span ended."""
         self._after = 0.0
         """What has ended before is of no concern."""
         self._minute: float | None = None
@@ -92,11 +94,18 @@ class RuleState:
         self, key: Key, moment: Moment, *, until: float, seen: bool, reason: str, look: tuple[int, Box] | None = None
     ) -> Iterable[Event]:
         """A span has ended. ``seen``: it was seen to go on until then."""
+        self._last_end = until, reason
         allowed = self._allows(moment)
         late, over = self._spans.end(key, until if seen else -math.inf, self._after)
         if late is not None and allowed:
             yield from self._start(late, moment, look)
         if over is not None:
+            yield from self._end(over, moment._replace(clock=until), reason)
+
+    def settle(self, moment: Moment) -> Iterable[Event]:
+        """All is known that happened by now: end what is over by that."""
+        if (over := self._spans.over(moment.clock)) is not None:  # also where no event lasts by it
+            until, reason = self._last_end
             yield from self._end(over, moment._replace(clock=until), reason)
 
     def stop(self, moment: Moment, reason: str) -> Iterable[Event]:
