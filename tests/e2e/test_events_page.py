@@ -43,12 +43,13 @@ def remember(folder: Path) -> None:
     events = []
     for n in range(PAST):
         at = time.time() - 3600 - 60 * (PAST - n)
+        number = int(at * 1000)
         kind, class_name = ("zone", "person") if n % 3 else ("line", "car")
         about = {"kind": kind, "class_name": class_name, "zone": "lawn" if n % 3 else "gate"}
         way = {} if n % 3 else {"direction": "in"}
         one: dict[str, Any] = {"id": f"past{n}", "stream": "yard", **about, **way}
-        events.append(Event(phase="start", at=at, seq=n, number=2 * n + 1, **one))
-        events.append(Event(phase="end", at=at + n % 3, seq=n + 5, number=2 * n + 2, seconds=n % 3, **one))
+        events.append(Event(phase="start", at=at, seq=n, number=number, **one))
+        events.append(Event(phase="end", at=at + n % 3, seq=n + 5, number=number + 1, seconds=n % 3, **one))
     store.write([(event, None) for event in events])
     store.close()
 
