@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, BrowserContext, Page, Route, expect
 
 from support.browsing import SLOW_MS, browsing, listen_for_errors
+from support.clips import write_clip
 from support.serving import Running, serving
 from support.walker import walking
 
@@ -158,3 +162,36 @@ async def test_who_may_only_watch_sees_the_rules_and_no_way_to_change_them(
     await expect(row.get_by_role("switch")).to_be_disabled()
     await expect(row.get_by_role("button")).to_have_count(0)
     await expect(page.locator("#rule-new")).to_be_hidden()
+
+
+async def test_a_rule_is_tried_over_the_last_minutes_and_on_a_clip(
+    server: Running, context: BrowserContext, assets: Path, tmp_path: Path
+) -> None:
+    page = await opened(context, server, "door")
+    async with walking(server, "door", time.time() * 1000 - 30_000) as walker:
+        await walker.walk(0.2, 0.8)
+        await page.locator("#rule-new").click()
+        await expect(page.locator("#rule-place option")).to_have_count(3)
+        await page.locator("#rule-place").select_option("zone:drive")
+        await page.locator("#rule-for_s").fill("0.5")
+        await page.locator("#rule-test").click()
+        await expect(page.locator(".trial")).to_contain_text("would have been fulfilled")
+        await expect(page.locator(".fired li").last).to_contain_text("person")
+        await page.locator("#rule-for_s").fill("500")
+        await page.locator("#rule-test").click()
+        await expect(page.locator(".trial")).to_contain_text("It would not have been fulfilled over the last")
+        await page.locator("#rule-place").select_option("")
+        await page.locator("#rule-for_s").fill("0")
+        await page.locator("#rule-class").fill("person")
+        await page.locator("#rule-class").press("Enter")
+        bus = cv2.imread(str(assets / "images" / "bus.jpg"))
+        assert bus is not None
+        still = np.asarray(cv2.resize(bus, (480, 640)), np.uint8)
+        clip = await asyncio.to_thread(write_clip, tmp_path / "bus.mp4", [still] * 20, fps=10)
+        await page.locator("#rule-clip").set_input_files(clip)
+        await expect(page.locator(".trial")).to_contain_text("Over the clip's 1.9 s it would have been fulfilled")
+        await expect(page.locator(".fired li").first).to_contain_text("person")
+    await page.locator("#rule-clip").set_input_files({"name": "x.mp4", "mimeType": "video/mp4", "buffer": b"no video"})
+    await expect(page.locator("#rule-problem")).to_contain_text("can't be read as a video")
+    await page.locator("#rule-when").select_option("stream")
+    await expect(page.locator("#rule-test")).to_be_hidden()
