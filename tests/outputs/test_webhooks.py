@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
 import json
@@ -144,3 +145,25 @@ async def test_receivers_that_refuse_redirect_or_fail_cost_the_others_nothing(tm
             assert "refused" in told[5]
             assert stats["streams"]["door"]["failed"] == 0
     assert phases(good) == ["start", "end"]
+
+
+async def test_an_alert_goes_at_once_to_whom_its_rule_names_with_its_picture(tmp_path: Path) -> None:
+    """Whatever ``every_s`` says: a minute is longer than this test may take."""
+    async with hook(lambda _: 204) as web:
+        alerts = {"url": web.url, "what": ["alerts"], "every_s": 60, "picture": "multipart"}
+        ran = tmp_path / "ran"
+        command = {"kind": "command", "command": ["cp", "/dev/stdin", str(ran)]}
+        async with served(tmp_path, alerts, command) as server, peer(f"{server.ws}/ws/camera/door") as camera:
+            for name, actions in {"visitor": ["webhook"], "alarm": ["command"], "page": ["notify"]}.items():
+                rule = {"zone": "drive", "classes": ["person"], "actions": actions}
+                assert (await server.http.put(f"/api/streams/door/rules/{name}", json=rule)).status_code == 200
+            for seq, x in enumerate((0.1, 0.5, 0.5)):
+                await see(camera, seq, x)
+            await server.until(lambda s: [one["sent"] for one in s["sinks"]] == [1, 1], seconds=30)
+            (alert,) = json.loads(bytes_of(parts(web, 0)[0]))["events"]
+            assert (alert["rule"], alert["zone"], alert["class_name"]) == ("visitor", "drive", "person")
+            assert bytes_of(parts(web, 0)[1]).startswith(b"\xff\xd8")
+            async with asyncio.timeout(20):
+                while not ran.exists() or not ran.read_bytes():  # noqa: ASYNC110 - another program writes it
+                    await asyncio.sleep(0.02)
+    assert json.loads(ran.read_bytes())["rule"] == "alarm"
