@@ -16,8 +16,11 @@ from playwright.async_api import BrowserContext, Page, expect
 from sightline.core.events import Event
 from sightline.events.feed import EventFeed
 from support.browsing import browsing, listen_for_errors
+from support.ids import install_ids
 from support.inside import Inside, inside
 from support.push_service import push_service
+from support.serving import Running, serving
+from support.walker import walking
 
 ALERT = Event(
     id="e1",
@@ -33,7 +36,8 @@ ALERT = Event(
 )
 SHOWN = """async () => {
   const registration = await navigator.serviceWorker.ready;
-  return (await registration.getNotifications()).map(({ tag, title, body, data }) => ({ tag, title, body, data }));
+  const shown = await registration.getNotifications();
+  return shown.map(({ tag, title, body, data, icon }) => ({ tag, title, body, data, icon }));
 }"""
 SWITCH = "#notify-on"
 PLACE = "#notify summary"
@@ -51,11 +55,12 @@ FAKE_PUSH = """endpoint => {
 
 
 @asynccontextmanager
-async def allowed(server: Inside) -> AsyncGenerator[tuple[BrowserContext, list[str]]]:
+async def allowed(server: Inside | Running) -> AsyncGenerator[tuple[BrowserContext, list[str]]]:
     """A browser whose owner allows notifications, and what its pages say is wrong."""
     async with browsing() as browser:
         context = await browser.new_context()
-        await context.grant_permissions(["notifications"], origin=server.http)
+        origin = server.url if isinstance(server, Running) else server.http
+        await context.grant_permissions(["notifications"], origin=origin)
         errors: list[str] = []
         context.on("weberror", lambda e: errors.append(str(e.error)))
         yield context, errors
@@ -185,4 +190,31 @@ async def test_a_device_subscribes_and_what_the_server_sends_shows_up(tmp_path: 
         await page.click(PLACE)
         await page.uncheck(SWITCH)
         await server.figures(lambda s: s["push"]["devices"] == 0)
+        assert errors == []
+
+
+@pytest.mark.timeout(240)
+async def test_a_real_rule_is_told_with_its_picture_and_a_click_shows_the_event(tmp_path: Path) -> None:
+    (tmp_path / "sightline.toml").write_text('[streams.door]\nstages = ["ids"]\n')
+    env = install_ids(tmp_path / "site")
+    options = ("--model", "nano", "--engine", "onnx")
+    async with (
+        serving(*options, env=env, cwd=tmp_path, data=tmp_path / "data") as server,
+        allowed(server) as (context, errors),
+        walking(server, "door") as walker,
+    ):
+        page = await context.new_page()
+        await page.goto(server.url)
+        await page.click(PLACE)
+        await page.check(SWITCH)
+        await expect(page.locator("#notify-about")).to_contain_text("On.")
+        rule = {"classes": ["person"], "actions": ["notify"]}
+        assert (await server.http.put("/api/streams/door/rules/Somebody", json=rule)).status_code == 200
+        await walker.see(*[0.45] * 5)
+        (one,) = await shown(page, 1)
+        assert (one["title"], one["body"].split(" · ")[:2]) == ("Somebody", ["person", "door"])
+        assert one["icon"].startswith("data:image/jpeg;base64,")
+        assert one["data"]["url"] == f"/events?event={one['tag']}"
+        await page.goto(server.url + one["data"]["url"])
+        await expect(page.locator("#detail[open]")).to_contain_text("Somebody")
         assert errors == []
