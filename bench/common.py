@@ -9,6 +9,7 @@ import platform
 import re
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -108,7 +109,17 @@ class Served:
 
 @contextmanager
 def serving(*options: str, **settings: object) -> Iterator[Served]:
-    """Run ``sightline serve`` with these options and ``SIGHTLINE_*`` settings on a free port; its model is loaded."""
+    """Run ``sightline serve`` with these options and ``SIGHTLINE_*`` settings on a free port; its model is loaded.
+
+    Without the setting ``data`` its folder is one of its own that is thrown away.
+    """
+    with tempfile.TemporaryDirectory(prefix="sightline-data-") as folder:
+        with _serving(*options, **{"data": folder} | settings) as served:
+            yield served
+
+
+@contextmanager
+def _serving(*options: str, **settings: object) -> Iterator[Served]:
     env = {k: v for k, v in os.environ.items() if not k.startswith("SIGHTLINE_")}
     env |= {f"SIGHTLINE_{k.upper()}": str(v) for k, v in settings.items()}
     command = [sys.executable, "-m", "sightline", "serve", "--port", "0", "--log-level", "warning"]
