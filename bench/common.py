@@ -113,9 +113,11 @@ def serving(*options: str, **settings: object) -> Iterator[Served]:
 
     Without the setting ``data`` its folder is one of its own that is thrown away.
     """
-    with tempfile.TemporaryDirectory(prefix="sightline-data-") as folder:
-        with _serving(*options, **{"data": folder} | settings) as served:
-            yield served
+    with (
+        tempfile.TemporaryDirectory(prefix="sightline-data-") as folder,
+        _serving(*options, **{"data": folder} | settings) as served,
+    ):
+        yield served
 
 
 @contextmanager

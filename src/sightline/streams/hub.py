@@ -36,10 +36,11 @@ from sightline.settings.presets import PresetName
 from sightline.settings.settings import Settings
 from sightline.settings.stream import Tracking, check
 from sightline.streams.boards import BoardStore
+from sightline.streams.listeners import Listeners
 from sightline.streams.lost import NOT_MINDED, LostStreams
 from sightline.streams.model_switch import NEEDS_MODEL, NOT_GIVEN, ModelSwitch
 from sightline.streams.publisher import Publisher, Subscription
-from sightline.streams.stream import Listeners, Stream
+from sightline.streams.stream import Stream
 from sightline.wire.messages import SettingsRefused
 
 log = logging.getLogger(__name__)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
 from contextlib import suppress
 from functools import partial
@@ -14,17 +14,16 @@ from sightline.analytics.base import Pipeline
 from sightline.core.errors import FAULTS, BadImage, TooLarge, told
 from sightline.core.events import Event
 from sightline.core.fence import Fence
-from sightline.core.mailbox import Mailbox
 from sightline.core.metrics import TokenBucket
 from sightline.core.predictions import Detections
 from sightline.core.types import Frame, FrameResult, ModelCard
-from sightline.events.journal import Journal
 from sightline.inference.place import Request
 from sightline.inference.worker import ModelWorker
 from sightline.settings.presets import PresetName
 from sightline.settings.stream import UNTRACKED, Tracking
 from sightline.streams.adaptive.state import AdaptiveState
 from sightline.streams.boards import Boards
+from sightline.streams.listeners import Listeners
 from sightline.streams.meters import Meters
 from sightline.streams.model_state import ModelState
 from sightline.streams.publisher import DropReason, Publisher, Subscription
@@ -39,66 +38,6 @@ CAMERA_GONE = Status(state="ended", message="The camera is gone.")
 NO_MODEL = ModelCard("", "", "detect", (), None, "", "")
 SWITCHED_OFF = "detection is switched off"
 IN_BACKGROUND = "the camera's page is in the background"
-
-
-class Listeners:
-    """Subscribers of all streams; the hub's streams share one."""
-
-    def __init__(self) -> None:
-        self.results: set[Subscription] = set()
-        self.events: dict[Mailbox[Event], str | None] = {}
-        """Mailboxes for events, each with the stream that it is for, None for all."""
-        self.journal: Journal | None = None
-        """Where events are stored before they are told; without it they are told at once."""
-        self.hear: Callable[[Iterable[Event]], Iterable[Event]] | None = None
-        """Takes all events in, and returns those that come of them: some rules are about events."""
-        self.idle: set[Mailbox[Event]] = set()
-        """Those of them that take what comes, and for whose sake no stream is inferred."""
-        self.own = 0
-        """Number of those of them that are parts of the server itself."""
-
-    def events_of(self, name: str) -> list[Mailbox[Event]]:
-        """Mailboxes that want a stream's events."""
-        return [mailbox for mailbox, wanted in self.events.items() if wanted in (None, name)] if self.events else []
-
-    def want(self, name: str) -> bool:
-        """Return True if anybody wants a stream's results or events."""
-        return bool(self.results) or any(mailbox not in self.idle for mailbox in self.events_of(name))
-
-    def deliver(self, result: FrameResult) -> None:
-        """Give a result to who listens to all streams, and have its events stored and told."""
-        for listener in self.results:
-            listener.mailbox.put(result)
-        if result.events:
-            self.emit(*result.events, result=result)
-        if self.journal is not None and result.frame.stream in self.journal.watched:
-            self.journal.see(result)
-
-    def emit(self, *events: Event, result: FrameResult | None = None) -> None:
-        """Have events stored and told. ``result``: that of the frame in which they were seen."""
-        if self.hear is not None:
-            events += tuple(self.hear(events))
-        if self.journal is not None:
-            self.journal.take(events, result)
-        else:
-            for event in events:
-                self.tell(event)
-
-    def tell(self, event: Event) -> None:
-        """Give an event to whoever listens for those of its stream."""
-        for mailbox in self.events_of(event.stream):
-            mailbox.put(event)
-
-    def end(self, reason: str) -> None:
-        """End the mailboxes for events once all that has happened by now is in them."""
-        if self.journal is None:
-            self._end(reason)
-        else:
-            self.journal.when_told(partial(self._end, reason))
-
-    def _end(self, reason: str) -> None:
-        for mailbox in self.events:
-            mailbox.end(reason)
 
 
 class StreamLimits:

@@ -8,7 +8,7 @@ from pydantic import BaseModel
 from sightline.core.errors import BadRequest, StreamNotFound
 from sightline.core.openapi import refusals
 from sightline.security.authorization import needs
-from sightline.server.api.streams import stream_state
+from sightline.server.api.stream_stats import stream_state
 from sightline.server.state import state_of
 from sightline.streams.stream import Stream
 

@@ -11,7 +11,7 @@ from sightline.core.types import ModelCard
 from sightline.inference.offers import Offer
 from sightline.security.authorization import needs
 from sightline.server.api.schemas import Error
-from sightline.server.api.streams import StreamSettings
+from sightline.server.api.stream_stats import StreamSettings
 from sightline.server.downloads import Download
 from sightline.server.state import state_of
 

@@ -20,7 +20,8 @@ from sightline.outputs._dispatcher import Dispatcher
 from sightline.security.authorization import needs
 from sightline.server.api import prometheus
 from sightline.server.api.schemas import Ready
-from sightline.server.api.streams import StreamStats, readiness, stream_stats
+from sightline.server.api.stream_stats import StreamStats, stream_stats
+from sightline.server.api.streams import readiness
 from sightline.server.state import state_of
 from sightline.streams.predictor import Predictor
 
