@@ -17,7 +17,7 @@ from rich.markup import escape
 from sightline.cli.answers import URL
 from sightline.core.errors import ConfigError
 from sightline.core.types import check_stream_name
-from sightline.settings.settings import client_authority, client_token
+from sightline.settings.environment import client_authority, client_token
 
 if TYPE_CHECKING:
     from sightline.cli.run import StopSignal

@@ -13,7 +13,8 @@ from rich.console import Console
 from sightline.cli.ensure_weights import provide
 from sightline.cli.options import NOTHING, Given, options_for, with_settings
 from sightline.core.errors import ConfigError, SinkError
-from sightline.settings.settings import client_authority, client_token, load_settings
+from sightline.settings.environment import client_authority, client_token
+from sightline.settings.settings import load_settings
 from sightline.zoo import loader
 from sightline.zoo.options import options_of
 

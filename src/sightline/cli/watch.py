@@ -15,7 +15,7 @@ from sightline.cli.answers import URL
 from sightline.cli.watch_events import watch_events
 from sightline.core.errors import FAULTS, ConfigError
 from sightline.core.types import check_stream_name
-from sightline.settings.settings import client_authority, client_token
+from sightline.settings.environment import client_authority, client_token
 
 if TYPE_CHECKING:
     from rich.table import Table

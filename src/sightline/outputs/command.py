@@ -24,7 +24,7 @@ from pydantic import Field
 
 from sightline.core.errors import FAULTS, ConfigError, told
 from sightline.outputs.base import Item, OutputSettings, What
-from sightline.settings.settings import environment_for_commands
+from sightline.settings.environment import environment_for_commands
 
 log = logging.getLogger(__name__)
 

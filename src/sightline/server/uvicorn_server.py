@@ -25,7 +25,8 @@ from sightline.server.state import state_of
 from sightline.server.tunnel import Tunnel
 from sightline.server.uvicorn_http import http_protocol
 from sightline.server.uvicorn_websocket import FAREWELL_S, TimedWebSocket
-from sightline.settings.settings import Settings, data_folder, notify_socket
+from sightline.settings.environment import notify_socket
+from sightline.settings.settings import Settings, data_folder
 from sightline.transports._listener import Listener
 
 log = logging.getLogger(__name__)

@@ -1,6 +1,6 @@
 """All settings. File < environment (``SIGHTLINE_*``) < command line; unknown keys are refused.
 
-This is the only place that reads the environment.
+Only this folder reads the environment.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, IPvAnyAddress, SecretStr, ValidationError
+from pydantic import Field, IPvAnyAddress, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
@@ -25,13 +25,13 @@ from pydantic_settings import (
 
 from sightline import profiles
 from sightline.core.errors import BadSetting, ConfigError
-from sightline.core.rules import MOST_RULES, Rule, bad_rule
+from sightline.core.rules import bad_rule
 from sightline.core.types import STREAM_NAME
-from sightline.core.zones import MOST_SHAPES, CrossingLine, ShapeName, Zone, bad_shape
+from sightline.core.zones import CrossingLine, Zone, bad_shape
 from sightline.profiles import WEIGHTS_URL
 from sightline.settings.outputs import OutputTable
 from sightline.settings.presets import PRESETS, PresetName
-from sightline.settings.stream import Choices, Tracking
+from sightline.settings.tables import IceServer, StreamDefaults
 
 RENAMED = {"sinks": "outputs", "hub": "weights_url"}
 """Earlier names of settings, which are read as well."""
@@ -46,27 +46,6 @@ PREFIX = "SIGHTLINE_"
 DEFAULT_FILE = "sightline.toml"
 NOT_SETTINGS = frozenset({"SIGHTLINE_CONFIG", "SIGHTLINE_ASSETS", "SIGHTLINE_TOKEN", "SIGHTLINE_CA"})
 """Variables with our prefix that are not settings: settings file, test assets, the clients' token and authority."""
-
-
-class StreamDefaults(Choices, Tracking):
-    """Settings of one stream."""
-
-    priority: int = Field(0, ge=-100, le=100)
-    max_fps: float | None = Field(None, ge=0.1, le=240)
-    stages: tuple[str, ...] = Field((), max_length=16)
-    """Steps after the model, in order: names of files in ``analytics/``."""
-    zones: dict[ShapeName, Zone] = Field({}, max_length=MOST_SHAPES)
-    lines: dict[ShapeName, CrossingLine] = Field({}, max_length=MOST_SHAPES)
-    rules: dict[ShapeName, Rule] = Field({}, max_length=MOST_RULES)
-
-
-class IceServer(BaseModel):
-    """A STUN or TURN server, used by the server and the pages."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-    urls: tuple[Annotated[str, Field(pattern=r"^(stun|turn|turns):[^\s@]+$")], ...] = Field(min_length=1)
-    username: str | None = None
-    credential: SecretStr | None = None
 
 
 class Settings(BaseSettings):
@@ -318,15 +297,6 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or home / ".cache") / "sightline"
 
 
-def environment_for_commands(picture: Path | None) -> dict[str, str]:
-    """Return the environment of an operator's program: this one's, without Sightline's own settings.
-
-    Among those may be secrets. ``picture``: path of an event's picture, which it gets.
-    """
-    env = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
-    return env if picture is None else env | {PREFIX + "PICTURE": str(picture)}
-
-
 def _file() -> Path | None:
     named = os.environ.get(PREFIX + "CONFIG")
     path = Path(named or DEFAULT_FILE)
@@ -388,30 +358,6 @@ def data_folder(settings: Settings | None = None) -> Path:
     else:
         base = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
     return Path(base) / "sightline"
-
-
-def client_token() -> str | None:
-    """Token that our commands send to a server: SIGHTLINE_TOKEN."""
-    return os.environ.get("SIGHTLINE_TOKEN") or None
-
-
-def client_authority() -> Path | None:
-    """Authority that our commands trust in addition to the system's: SIGHTLINE_CA, else this machine's own."""
-    named = os.environ.get("SIGHTLINE_CA")
-    if named:
-        return Path(named)
-    own = data_folder() / "tls" / "ca.crt"
-    return own if own.is_file() else None
-
-
-def notify_socket() -> str | None:
-    """Socket on which the service manager that started us hears how we are: NOTIFY_SOCKET."""
-    return os.environ.get("NOTIFY_SOCKET") or None
-
-
-def environment(**defaults: object) -> dict[str, str]:
-    """Environment for a server that we start: ours, with ``defaults`` for settings that it lacks."""
-    return {PREFIX + key.upper(): str(value) for key, value in defaults.items()} | os.environ
 
 
 ITEMS: Mapping[str, Callable[[Mapping[str, Any], str], BadSetting]] = {

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from sightline.client.links import Address
 from sightline.core.errors import ConfigError, SightlineError, Unreachable
-from sightline.settings.settings import environment
+from sightline.settings.environment import environment
 
 LOAD_S = 120.0
 STOP_S = 10.0

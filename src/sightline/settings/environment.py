@@ -1,0 +1,41 @@
+"""What our commands and those that they start have of the environment, apart from the settings."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from sightline.settings.settings import PREFIX, data_folder
+
+
+def environment_for_commands(picture: Path | None) -> dict[str, str]:
+    """Return the environment of an operator's program: this one's, without Sightline's own settings.
+
+    Among those may be secrets. ``picture``: path of an event's picture, which it gets.
+    """
+    env = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
+    return env if picture is None else env | {PREFIX + "PICTURE": str(picture)}
+
+
+def client_token() -> str | None:
+    """Token that our commands send to a server: SIGHTLINE_TOKEN."""
+    return os.environ.get("SIGHTLINE_TOKEN") or None
+
+
+def client_authority() -> Path | None:
+    """Authority that our commands trust in addition to the system's: SIGHTLINE_CA, else this machine's own."""
+    named = os.environ.get("SIGHTLINE_CA")
+    if named:
+        return Path(named)
+    own = data_folder() / "tls" / "ca.crt"
+    return own if own.is_file() else None
+
+
+def notify_socket() -> str | None:
+    """Socket on which the service manager that started us hears how we are: NOTIFY_SOCKET."""
+    return os.environ.get("NOTIFY_SOCKET") or None
+
+
+def environment(**defaults: object) -> dict[str, str]:
+    """Environment for a server that we start: ours, with ``defaults`` for settings that it lacks."""
+    return {PREFIX + key.upper(): str(value) for key, value in defaults.items()} | os.environ
