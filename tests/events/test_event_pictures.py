@@ -213,6 +213,14 @@ async def test_a_second_start_leaves_the_first_ones_picture(house: House, tmp_pa
     assert house.journal.watched == frozenset()
 
 
+async def test_a_result_that_makes_no_sense_costs_a_picture_and_no_event(house: House, clock: Clock) -> None:
+    await house.take(event(), result(jpeg(10), (7, 0.5, BOX)))
+    await house.see(result(jpeg(20), (7, "sure", BOX)))  # type: ignore[arg-type]
+    await house.take(event(id="b"), result(jpeg(20), (7, 0.9, "box")))  # type: ignore[arg-type]
+    await house.take(event("end"))
+    assert [one.phase for one in house.told] == ["start", "start", "end"]
+
+
 async def test_a_damaged_picture_is_told_and_costs_no_event(house: House) -> None:
     await house.take(event(), result(frame(1, Encoded(b"\xff\xd8 no picture", *SIZE)), (7, 0.9, BOX)))
     assert house.told[0].snapshot

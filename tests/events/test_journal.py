@@ -7,7 +7,7 @@ import shutil
 import sqlite3
 import tempfile
 from collections import Counter
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -213,6 +213,28 @@ async def test_an_event_that_can_not_be_stored_is_told_and_counted(tmp_path: Pat
         assert [e.id for e in told] == ["a", "b", "c", "d", "e", {}]
         assert [e.id for e in await stored(one)] == ["a", "e"]
         assert one.lost == 4
+
+
+async def test_a_fault_in_storing_costs_that_batch_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[Event] = []
+    async with journal(tmp_path, told) as one:
+        for fault in (ValueError("ours"), sqlite3.IntegrityError("ours")):
+            with monkeypatch.context() as patched:
+                patched.setattr(one._writer.store, "_with_picture", raising(fault))
+                one.take([event("a"), event("b")])
+                await all_told(one)
+            assert one.failing is not None
+        one.take([event("c")])
+        await all_told(one)
+        assert (one.lost, one.failing, len(told)) == (4, None, 5)
+        assert [e.id for e in await stored(one)] == ["c"]
+
+
+def raising(error: Exception) -> Callable[[object], None]:
+    def fail(_: object) -> None:
+        raise error
+
+    return fail
 
 
 async def test_cursors_are_kept(tmp_path: Path) -> None:

@@ -337,5 +337,7 @@ def _fits(event: Event) -> bool:
     return True
 
 
+NEVER = (sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.InterfaceError, sqlite3.DataError)
+"""What writing raises where no other try can help."""
 UNUSABLE = (SightlineError, sqlite3.Error, OSError)
 """What opening and writing may raise where a folder or a disk can't be used."""

@@ -18,7 +18,7 @@ from sightline.core.errors import FAULTS, told
 from sightline.core.events import Event
 from sightline.core.types import FrameResult
 from sightline.events.pictures import EventPicture, EventPictures, address
-from sightline.events.store import ANEW, UNUSABLE, Entry, EventStore, StoredEvent
+from sightline.events.store import ANEW, NEVER, UNUSABLE, Entry, EventStore, StoredEvent
 
 log = logging.getLogger(__name__)
 
@@ -82,16 +82,20 @@ class EventWriter:
     def save(self, batch: Iterable[Taken], seen: Iterable[FrameResult] = ()) -> Saved:
         """Store a batch, after what could not be stored before. ``seen``: frames in which what lasts may be better."""
         entries = [self._entry(*one) for one in batch]
-        for update, shot in self.pictures.look(seen):
-            entries.append((structs.replace(update, number=self._next(), snapshot=address(update)), shot))
+        try:
+            for update, shot in self.pictures.look(seen):
+                entries.append((structs.replace(update, number=self._next(), snapshot=address(update)), shot))
+        except FAULTS:  # what a plugin put into a result costs a better picture
+            log.exception("better pictures of events could not be looked for")
         lost, failing = 0, self.in_memory or self.pictures.failing
         try:
             events = self.store.write([*self._entries, *entries])
         except FAULTS as e:
-            if not isinstance(e, UNUSABLE):
+            kept, most = [*self._entries, *entries], MOST_UNSAVED
+            if not isinstance(e, UNUSABLE) or isinstance(e, NEVER):  # a fault of ours, which must not last
                 log.exception("events can't be stored")
-            kept = [*self._entries, *entries]
-            lost, failing = max(0, len(kept) - MOST_UNSAVED), told(e)
+                most = 0
+            lost, failing = max(0, len(kept) - most), told(e)
             self._entries = kept[lost:]
             events = [event for event, _ in entries]
         else:
