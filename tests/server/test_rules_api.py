@@ -129,22 +129,6 @@ async def test_what_keeps_a_streams_rules_from_being_fulfilled(server: Running) 
         assert (await rules(server, "yard"))["any"]["troubles"] == []
 
 
-async def test_a_rule_about_the_camera(server: Running) -> None:
-    """It is fulfilled once the loss has lasted, though no frame comes."""
-    lost = {"when": "stream", "for_s": 0.2, "cooldown_s": 0}
-    assert (await server.http.put("/api/streams/door/rules/lost", json=lost)).status_code == 200
-    async with peer(f"{server.ws}/ws?events=1&stream=door") as events:
-        async with walking(server, "door") as walker:
-            await walker.see(0.1)
-        start = await next_of(events, "lost")
-        assert (start["phase"], start["kind"], start.get("zone")) == ("start", "rule", None)
-        async with walking(server, "door") as walker:
-            await walker.see(0.1)
-            end = await next_of(events, "lost")
-            assert (end["id"], end["phase"]) == (start["id"], "end")
-    await server.http.delete("/api/streams/door/rules/lost")
-
-
 @pytest.mark.parametrize(
     ("method", "path", "body", "status", "told"),
     [

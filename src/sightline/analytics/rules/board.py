@@ -43,6 +43,9 @@ class RuleBoard:
         """Those that are enabled."""
         self._of_place: dict[tuple[str, str], list[RuleState]] = {}
         """By kind and name: who concerns a zone, a line or the picture."""
+        self._of_objects: list[RuleState] = []
+        self._of_several: list[RuleState] = []
+        """Those that want more than one object."""
         self._of_camera: dict[str, list[RuleState]] = {}
         """By kind of event: who concerns the camera."""
         self._camera: dict[str, tuple[Event, float]] = {}
@@ -58,8 +61,8 @@ class RuleBoard:
                 return ()
             moment = self._moment(frame.received_at)
             events = self._follow(moment)
-            for states in self._of_place.values():
-                for state in states:
+            for state in self._of_objects:
+                if state.waiting:
                     events += state.look(moment, self._there(state), self._zones.looks)
             return self._told(events)
 
@@ -156,6 +159,8 @@ class RuleBoard:
                 self._of_place.setdefault(_place(state.rule), []).append(state)
             else:
                 self._of_camera.setdefault(state.rule.when, []).append(state)
+        self._of_objects = [state for states in self._of_place.values() for state in states]
+        self._of_several = [state for state in self._of_objects if state.rule.at_least > 1]
         self.wanted = any(state.rule.when != "stream" for state in self._states.values())
         self._zones.follows_picture = ("picture", "") in self._of_place
 
@@ -165,9 +170,8 @@ class RuleBoard:
         for one in self._zones.news():
             for state in self._of_place.get((one.kind, one.name), ()):
                 events += _happened(state, one, moment)
-        for states in self._of_place.values():
-            for state in states:
-                events += state.settle(moment)
+        for state in self._of_several:
+            events += state.settle(moment)
         return events
 
     def _there(self, state: RuleState) -> Callable[[Span], float]:

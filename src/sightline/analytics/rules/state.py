@@ -70,6 +70,11 @@ class RuleState:
         if self.rule.classes is None or class_name in self.rule.classes:
             self._spans.begin(key, row, class_name, since)
 
+    @property
+    def waiting(self) -> bool:
+        """True if ``look`` may find something."""
+        return self._spans.waiting
+
     def set_aside(self, clock: float) -> None:
         """What ended before this time is of no concern."""
         self._after = clock
@@ -86,7 +91,7 @@ class RuleState:
         self, moment: Moment, there: Callable[[Span], float], looks: Callable[[int], tuple[int, Box]] | None = None
     ) -> Iterable[Event]:
         """See whether spans have lasted for long enough. ``looks``: tells an object's track and box by its row."""
-        if self._spans.waiting and self._allows(moment):
+        if self._allows(moment):
             for fulfilled in self._spans.look(moment.clock, self._after, there):
                 yield from self._start(fulfilled, moment, None if looks is None else looks(fulfilled.span.row))
 
