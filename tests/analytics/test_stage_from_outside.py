@@ -156,4 +156,6 @@ def test_a_stage_in_run(tmp_path: Path) -> None:
         text=True,
     )
     assert done.returncode == 0, done.stderr
-    assert [line["extras"]["pulse"]["frames"] for line in lines(tmp_path / "out.jsonl")] == [1, 2, 3]
+    written = lines(tmp_path / "out.jsonl")
+    assert [line["extras"]["pulse"]["frames"] for line in written if "extras" in line] == [1, 2, 3]
+    assert [line["id"] for line in written if line.get("type") == "event"] == ["1", "2", "3"]
