@@ -75,6 +75,8 @@ NEEDS = {
     "GET /trust": PUBLIC,
     "GET /camera/{stream}": PUBLIC,
     "GET /view/{stream}": PUBLIC,
+    "GET /embed/{stream}": PUBLIC,
+    "GET /embed.js": PUBLIC,
     "GET /favicon.ico": PUBLIC,
     "GET /static": PUBLIC,
     "GET /ca.crt": PUBLIC,
@@ -142,6 +144,29 @@ NEEDS = {
     "WS /ws?events=1&stream={stream}": VIEW,
 }
 """What each door needs. Those with a query are the door ``/ws``."""
+
+GUEST = "https://home.example"
+"""Origin of the pages that may show streams."""
+OPEN_TO_GUESTS = {
+    "GET /embed.js",
+    "GET /embed/{stream}",
+    "GET /static",
+    "GET /api/webrtc",
+    "GET /api/streams/{stream}/thumbnail.jpg",
+    "GET /api/streams/{stream}/zones",
+    "GET /mjpeg/{stream}",
+    "GET /snapshot/{stream}.jpg",
+    "OPTIONS /whep/{stream}",
+    "POST /whep/{stream}",
+    "PATCH /whep/{stream}/{session}",
+    "DELETE /whep/{stream}/{session}",
+    "WS /ws/view/{stream}",
+    "WS /ws",
+    "WS /ws?stream={stream}",
+    "WS /ws?events=1",
+    "WS /ws?events=1&stream={stream}",
+}
+"""What those pages may ask for, with a token that has the right."""
 
 TCP_NEEDS = {
     "auth": ANYBODY_KNOWN,
@@ -215,7 +240,8 @@ async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Hous
         Visitor("of another origin", "admin", "*", admin, (("origin", "https://evil.example"),), never=True),
         Visitor("by another name", "admin", "*", admin, (("host", "evil.example"),), never=True),
     ]
-    async with serving("--lan", "--host", "127.0.0.1", "--tcp-port", "0", data=data) as server:
+    options = ("--lan", "--host", "127.0.0.1", "--tcp-port", "0", "--log-level", "debug")
+    async with serving(*options, data=data, env={"SIGHTLINE_ALLOWED_ORIGINS": f'["{GUEST}"]'}) as server:
         yield House(server, data, visitors, admin)
 
 
@@ -302,7 +328,7 @@ async def test_sockets(house: House) -> None:
     assert [m for m in mistakes if m] == []
 
 
-async def socket_refuses(house: House, path: str, headers: dict[str, str]) -> bool:
+async def socket_refuses(house: House, path: str, headers: dict[str, str], protocols: list[str] | None = None) -> bool:
     """True if that visitor is not let in. A message that is too long is refused last."""
     context = trusting(house.data)
     url = house.server.ws + path
@@ -312,7 +338,9 @@ async def socket_refuses(house: House, path: str, headers: dict[str, str]) -> bo
             key = {"sec-websocket-key": "AAAAAAAAAAAAAAAAAAAAAA=="}
             return (await http.get(house.server.url + path, headers=headers | upgrade | key)).status_code == 403
     try:
-        async with connect(url, ssl=context, additional_headers=headers, compression=None) as ws:
+        options: Any = {"ssl": context, "additional_headers": headers, "subprotocols": protocols}
+        async with connect(url, compression=None, **options) as ws:
+            assert ws.subprotocol == (protocols and protocols[0])
             with contextlib.suppress(Exception):
                 await ws.send("x" * 5000)
             while True:
@@ -321,6 +349,60 @@ async def socket_refuses(house: House, path: str, headers: dict[str, str]) -> bo
                     return '"unauthorized"' in text or '"forbidden"' in text
     except InvalidStatus as e:
         return e.response.status_code == 403
+
+
+async def test_pages_of_an_allowed_origin_get_what_is_looked_at_and_no_more(house: House) -> None:
+    mistakes = []
+    by_name = {visitor.name: visitor for visitor in house.visitors}
+    for door, needs in NEEDS.items():
+        method, path = path_of(door)
+        for name in ("admin of *", "view of here", "view of there", "nobody"):
+            headers = headers_of(by_name[name]) | {"origin": GUEST}
+            if method == "WS":
+                refused, lets = await socket_refuses(house, path, headers), door in OPEN_TO_GUESTS
+            else:
+                async with house.server.http.stream(method, path, headers=headers) as answer:
+                    lets = answer.headers.get("access-control-allow-origin") == GUEST
+                    refused = answer.status_code in REFUSED
+            house.server.http.cookies.clear()
+            allowed = door in OPEN_TO_GUESTS and needs.allows(by_name[name].role, by_name[name].stream)
+            mistakes.append(None if refused != allowed else f"{door} with {name}: {refused=}")
+            if lets != (door in OPEN_TO_GUESTS):
+                mistakes.append(f"{door} with {name}: the page {'can' if lets else 'can not'} read the answer")
+    assert [m for m in mistakes if m] == []
+    assert set(NEEDS) >= OPEN_TO_GUESTS
+
+
+async def test_a_guest_has_its_own_token_and_not_the_cookie_of_who_looks(house: House) -> None:
+    http, cookie = house.server.http, {"cookie": f"{COOKIE}={house.admin}"}
+    guests = ({"origin": GUEST}, {"referer": f"{GUEST}/wall"})
+    for path in (f"/mjpeg/{HERE}", f"/snapshot/{HERE}.jpg", "/api/webrtc"):
+        assert [(await http.get(path, headers=cookie | guest)).status_code for guest in guests] == [401, 401]
+    assert await socket_refuses(house, f"/ws/view/{HERE}", cookie | {"origin": GUEST})
+    assert not await socket_refuses(house, f"/ws/view/{HERE}", cookie | {"origin": house.server.url})
+
+
+async def test_a_socket_takes_its_token_as_a_subprotocol(house: House) -> None:
+    """Pages can't write other headers of a socket, and an address may end up in a log."""
+    for visitor in house.visitors:
+        if visitor.headers or visitor.token is None:
+            continue
+        shown = ["sightline", f"sightline.token.{visitor.token}"]
+        refused = await socket_refuses(house, f"/ws/view/{HERE}", {"origin": GUEST}, shown)
+        assert refused == (visitor.never or not VIEW.allows(visitor.role, visitor.stream)), visitor.name
+    log = "".join(house.server.log)
+    assert not [visitor.name for visitor in house.visitors if visitor.token and visitor.token in log]
+
+
+async def test_what_a_view_token_can_do_besides_looking(house: House) -> None:
+    """A token in somebody's page is seen by all who see the page. It must be of use for nothing else."""
+    by_name = {visitor.name: visitor for visitor in house.visitors}
+    embed = by_name["view of here"]
+    doors = {door for door, needs in NEEDS.items() if needs.allows(embed.role, embed.stream) and not needs.public}
+    assert {door for door in doors if not door.startswith(("GET", "WS", "OPTIONS"))} == {
+        *("POST /whep/{stream}", "PATCH /whep/{stream}/{session}", "DELETE /whep/{stream}/{session}"),
+        *("POST /api/push/devices", "DELETE /api/push/devices/{device}"),  # its stream's alerts, until it ends
+    }
 
 
 async def test_tcp_messages(house: House) -> None:

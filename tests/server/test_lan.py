@@ -62,7 +62,7 @@ async def test_a_ticket_becomes_a_cookie_once(lan: tuple[Running, Path]) -> None
     joined = await server.http.post("/api/session", json={"ticket": ticket})
     assert joined.json() | {"expires_at": 0} == {
         **{"tokens": True, "role": "publish", "stream": "phone"},
-        **{"expires_at": 0, "page": "/camera/phone#start"},
+        **{"expires_at": 0, "page": "/camera/phone#start", "allowed_origins": []},
     }
     attributes = {part.strip() for part in joined.headers["set-cookie"].split(";")[1:]}
     assert {"HttpOnly", "Secure", "SameSite=strict", "Path=/"} <= attributes

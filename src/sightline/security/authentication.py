@@ -25,13 +25,17 @@ CONNECTION = "sightline.connection"
 """Key of the connection in the state of a scope: see ``connections.OpenConnection``."""
 PUBLIC = frozenset(
     {
-        *("/", "/docs", "/events", "/join", "/trust", "/ca.crt", "/ca.mobileconfig", "/favicon.ico"),
+        *("/", "/docs", "/events", "/join", "/trust", "/ca.crt", "/ca.mobileconfig", "/favicon.ico", "/embed.js"),
         *("/health", "/ready", "/api/session", "/api/trust"),
     }
 )
-PUBLIC_FOLDERS = ("/static/", "/camera/", "/view/")
+PUBLIC_FOLDERS = ("/static/", "/camera/", "/view/", "/embed/")
 """Path prefixes of files and pages that are public. Pages hold no data; they must ask for what they show."""
 SAFE = ("GET", "HEAD", "OPTIONS")
+PROTOCOL = "sightline"
+"""WebSocket subprotocol of pages that bring a token."""
+TOKEN_PROTOCOL = "sightline.token."
+"""Beginning of another one, whose rest is the token. It is the only header of a socket that a page can write."""
 
 
 def is_public(path: str) -> bool:
@@ -139,6 +143,9 @@ class AuthenticationMiddleware:
             if kind.lower() != "bearer":
                 raise Unauthorized("Authorization: expected Bearer TOKEN")
             return self._known(connection, token.strip())
+        for protocol_name in connection.scope.get("subprotocols", ()):
+            if protocol_name.startswith(TOKEN_PROTOCOL):
+                return self._known(connection, protocol_name.removeprefix(TOKEN_PROTOCOL))
         cookie = connection.cookies.get(COOKIE)
         if cookie is None:
             if public:
@@ -157,6 +164,11 @@ class AuthenticationMiddleware:
         return identify(self._access, self._tries, address_of(connection, proxied=self._proxied), token)
 
 
+def subprotocol(scope: Scope) -> str | None:
+    """The subprotocol to accept a socket with: browsers want an answer where they named some."""
+    return PROTOCOL if PROTOCOL in scope.get("subprotocols", ()) else None
+
+
 def identify(access: Access, tries: Tries, address: str, token: str) -> Identity:
     """The identity that a token belongs to. Raises Unauthorized, or LimitReached after too many wrong tokens."""
     tries.check(address, token)
@@ -172,7 +184,7 @@ def identify(access: Access, tries: Tries, address: str, token: str) -> Identity
 async def _refuse(scope: Scope, receive: Receive, send: Send, error: SightlineError, page: ErrorPage) -> None:
     if scope["type"] == "websocket":  # pages can't read a refused handshake
         await receive()
-        await send({"type": "websocket.accept"})
+        await send({"type": "websocket.accept", "subprotocol": subprotocol(scope)})
         await send({"type": "websocket.send", "text": protocol.error_message(error)})
         await send({"type": "websocket.close", "code": error.close_code, "reason": error.message[:120]})
         return

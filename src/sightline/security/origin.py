@@ -7,14 +7,17 @@ from collections.abc import Callable, Iterable, Mapping
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sightline.core.errors import Forbidden, TooLarge
 from sightline.core.net import is_address, is_loopback, split_host
+from sightline.security.embedding import Embedding, is_preflight, preflight, without_cookie
 from sightline.security.refusal import ErrorPage, Page, for_people, no_page, refuse
 
+POLICY = "Content-Security-Policy"
 HEADERS = {
-    "Content-Security-Policy": (
+    POLICY: (
         "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; img-src 'self' blob: data:; "
         "connect-src 'self'; worker-src 'self'; media-src 'self' blob:; manifest-src 'self'; "
         "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
@@ -38,7 +41,10 @@ MAX_BODY = 1 << 20
 
 
 class OriginMiddleware:
-    """ASGI middleware. A page of another origin, or a name rebound to this machine, gets 403 and nothing else."""
+    """ASGI middleware. A page of another origin, or a name rebound to this machine, gets 403 and nothing else.
+
+    Pages of ``allowed_origins`` get what ``embedding`` opens to them.
+    """
 
     def __init__(
         self,
@@ -46,6 +52,7 @@ class OriginMiddleware:
         *,
         loopback_only: bool,
         allowed_hosts: Iterable[str],
+        allowed_origins: Iterable[str] = (),
         public_url: Callable[[], str | None] = lambda: None,
         bodies: Mapping[str, int] | None = None,
         page: ErrorPage = no_page,
@@ -60,6 +67,7 @@ class OriginMiddleware:
         self._public_url = public_url
         self._loopback_only = loopback_only
         self._allowed = {host.lower() for host in allowed_hosts}
+        self._embedding = Embedding(allowed_origins)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
@@ -67,28 +75,42 @@ class OriginMiddleware:
             return
         asked = Headers(scope=scope)
         secure = scope["scheme"] in ("https", "wss") or self._by_proxy(asked)
-        why = self._refusal(asked, secure=secure)
+        guest = None if self._own(asked, secure=secure) else self._embedding.guest(scope, asked)
+        why = self._refusal(asked, secure=secure, guest=guest)
         if why is not None:
             await refuse(scope, send, Forbidden(why), self._page_of(scope, asked) if for_people(scope) else None)
             return
 
         trusted = secure or is_loopback(split_host(asked["host"])[0])
-        wanted = HEADERS | SECURE_HEADERS if trusted else HEADERS
-        if FILES.fullmatch(scope["path"]):
-            wanted = FILE_HEADERS
+        path = scope["path"]
+        wanted = self._wanted(path, trusted=trusted)
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 for name, value in wanted.items():
                     headers.setdefault(name, value)
+                self._embedding.tell(path, headers, guest)
             await send(message)
 
+        if guest is not None:
+            scope = without_cookie(scope)
+            if is_preflight(scope, asked):
+                await Response(status_code=204, headers=preflight(path))(scope, receive, send_with_headers)
+                return
         if scope["type"] == "http":
             most = next((most for path, most in self._bodies.items() if re.fullmatch(path, scope["path"])), MAX_BODY)
             await self._app(scope, _limited(receive, most), send_with_headers)
         else:
             await self._app(scope, receive, send)
+
+    def _wanted(self, path: str, *, trusted: bool) -> dict[str, str]:
+        """Headers that an answer has, unless it brings its own."""
+        if FILES.fullmatch(path):
+            return FILE_HEADERS
+        wanted = HEADERS | SECURE_HEADERS if trusted else dict(HEADERS)
+        wanted[POLICY] = self._embedding.policy(path, wanted[POLICY])
+        return wanted
 
     def _by_proxy(self, headers: Headers) -> bool:
         """True for requests through the tunnel or proxy, which has then handled TLS."""
@@ -105,23 +127,26 @@ class OriginMiddleware:
         words = f"this server does not know that it is called “{host[:80]}”: open it by its address, or have that name "
         return self._page(403, f"{words}added to “allowed_hosts” in its settings", out=(at, f"Open {at}"))
 
-    def _refusal(self, headers: Headers, *, secure: bool) -> str | None:
+    def _refusal(self, headers: Headers, *, secure: bool, guest: str | None) -> str | None:
         if len(headers.getlist("host")) != 1:
             return "expected exactly one Host header"
-        host, port = split_host(headers["host"])
+        host, _ = split_host(headers["host"])
         if not (self._known(host) or self._by_proxy(headers)):
             return f"Host {host[:80]!r} is not served here: expected this machine's address, or add it to allowed_hosts"
-        origin = headers.get("origin")
-        if origin is None:
+        if guest is not None or "origin" not in headers or self._own(headers, secure=secure):
             return None
-        default = "443" if secure else "80"
-        if len(headers.getlist("origin")) == 1 and origin != "null":
-            scheme, _, rest = origin.partition("://")
-            origin_host, origin_port = split_host(rest)
-            origin_default = "443" if scheme.lower() in ("https", "wss") else "80"
-            if origin_host == host and (origin_port or origin_default) == (port or default):
-                return None
-        return f"Origin {origin[:80]!r} is not this server's own page"
+        return f"Origin {headers['origin'][:80]!r} is not this server's own page"
+
+    def _own(self, headers: Headers, *, secure: bool) -> bool:
+        """True for the server's own pages, as far as an ``Origin`` tells it."""
+        origins, hosts = headers.getlist("origin"), headers.getlist("host")
+        if len(origins) != 1 or len(hosts) != 1 or origins[0] == "null":
+            return False
+        host, port = split_host(hosts[0])
+        scheme, _, rest = origins[0].partition("://")
+        origin_host, origin_port = split_host(rest)
+        origin_default = "443" if scheme.lower() in ("https", "wss") else "80"
+        return origin_host == host and (origin_port or origin_default) == (port or ("443" if secure else "80"))
 
     def _known(self, host: str) -> bool:
         if host in self._allowed or is_loopback(host):

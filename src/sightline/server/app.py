@@ -128,6 +128,7 @@ def create_app(settings: Settings, *, load: LoadByKey | None = None) -> FastAPI:
         OriginMiddleware,
         loopback_only=is_loopback(settings.host),
         allowed_hosts=[*settings.allowed_hosts, *(tls.host_names() if settings.lan else [])],
+        allowed_origins=settings.allowed_origins,
         public_url=lambda: state.public_url,
         bodies={"/api/predict": predict.largest_body(settings), rules.CLIP_PATH: rules.LARGEST_BODY},
         page=pages.error_page,

@@ -91,6 +91,16 @@ def add(app: FastAPI) -> None:
         check_stream_name(stream)
         return _answer(request, "view.html")
 
+    @app.get("/embed/{stream}", include_in_schema=False)
+    async def embed(request: Request, stream: str) -> Response:
+        check_stream_name(stream)
+        return _answer(request, "embed.html")
+
+    @app.get("/embed.js", include_in_schema=False)
+    async def embed_script() -> Response:
+        script = f'export * from "{address("pages/embed.js")}";\n'
+        return Response(script, media_type="text/javascript", headers=ALWAYS_ASK)
+
     @app.get("/events", include_in_schema=False)
     async def events(request: Request) -> Response:
         return _answer(request, "events.html")

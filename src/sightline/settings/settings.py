@@ -42,6 +42,12 @@ ModelName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$")]
 PUSH_ORIGIN = r"^(https://[^/?#@\s]+|http://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?)/?$"
 """What a push service's address begins with. Without TLS only on this machine itself."""
 
+PAGE_ORIGIN = (
+    r"^(https://([A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])|http://(localhost|127\.0\.0\.1|\[::1\]))"
+    r"(:\d{1,5})?/?$"
+)
+"""Origin of somebody's pages. It becomes a part of a header, so it has no letter that means something there."""
+
 PREFIX = "SIGHTLINE_"
 DEFAULT_FILE = "sightline.toml"
 NOT_SETTINGS = frozenset({"SIGHTLINE_CONFIG", "SIGHTLINE_ASSETS", "SIGHTLINE_TOKEN", "SIGHTLINE_CA"})
@@ -83,6 +89,11 @@ class Settings(BaseSettings):
     insecure: bool = Field(False, description="Allow a non-loopback `host` without TLS and tokens.")
     allowed_hosts: tuple[str, ...] = Field(
         (), description="Host names under which the server answers, besides loopback and numeric addresses."
+    )
+    allowed_origins: tuple[Annotated[str, Field(pattern=PAGE_ORIGIN)], ...] = Field(
+        (),
+        description="Origins whose pages may show streams: https://HOST, or http:// with localhost, 127.0.0.1 or "
+        "[::1]. See docs/embedding.md.",
     )
     sources: dict[StreamName, SecretStr] = Field(
         {}, description="Streams that the server itself pulls: a table of name = source (see docs/sources.md)."
@@ -381,7 +392,8 @@ def _describe(problem: dict[str, Any]) -> str:
         return f'setting {key.removesuffix(".[key]")}: expected {what}, as in door = "rtsp://camera.lan/1"'
     if problem["type"] == "value_error":
         return f"setting {key}: {problem['ctx']['error']}"
-    field = Settings.model_fields.get(key)
+    name, *rest = problem["loc"]
+    field = Settings.model_fields.get(name) if all(isinstance(part, int) for part in rest) else None
     expected = f"; {problem['msg']}"
     if field is not None and problem["type"] == "string_pattern_mismatch":  # a pattern says little to a person
         expected = f". {field.description}"

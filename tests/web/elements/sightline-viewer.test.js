@@ -92,7 +92,7 @@ test("taken off the page, it leaves nothing behind", async () => {
   assert.equal(socket.closedWith, 1000);
   assert.equal(page.listening.count, 0);
   assert.ok(drawn.at(-1).closed, "the picture is freed");
-  assert.deepEqual(made.shadow.children.map((child) => Boolean(child.drawn)), [false, true], "no video is left");
+  assert.deepEqual(made.shadow.children.map((child) => Boolean(child.drawn)), [false, false, true], "no video is left");
   assert.equal(made.told.at(-1), "disconnect: removed");
   mock.timers.tick(60_000);
   assert.equal(FakeSocket.made.length, 1, "and it does not come back by itself");

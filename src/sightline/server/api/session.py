@@ -52,6 +52,8 @@ class Session(BaseModel):
     """End of the session in milliseconds since 1970; null for never."""
     page: str = "/"
     """Start page for this right."""
+    allowed_origins: list[str] = []
+    """Origins whose pages may show streams."""
 
 
 class TicketRequest(BaseModel):
@@ -80,9 +82,9 @@ async def session(request: Request, response: Response) -> Session:
     access = access_of(request)
     identity: Identity | None = request.scope.get(IDENTITY)
     if not access.enabled:
-        return Session(tokens=False, role="admin", stream=ALL)
+        return _everybody(request)
     record = None if identity is None else access.record(identity)
-    return Session(tokens=True) if record is None else _session(record)
+    return _session(request, record)
 
 
 @router.post("/api/session", tags=["access"], responses=refusals(Unauthorized, LimitReached))
@@ -92,7 +94,7 @@ async def sign_in(request: Request, response: Response, given: Credentials) -> S
         raise BadRequest("nothing was given: expected ticket or token")
     access = access_of(request)
     if not access.enabled:
-        return Session(tokens=False, role="admin", stream=ALL)
+        return _everybody(request)
     tries = state_of(request).tries
     address = address_of(request, proxied=state_of(request).proxied)
     if given.ticket is not None:
@@ -106,7 +108,7 @@ async def sign_in(request: Request, response: Response, given: Credentials) -> S
     response.headers.update(NO_STORE)
     lasts = None if record.expires is None else int(record.expires - time.time())
     response.set_cookie(COOKIE, token, max_age=lasts, path="/", secure=True, httponly=True, samesite="strict")
-    return _session(record)
+    return _session(request, record)
 
 
 @router.delete("/api/session", tags=["access"])
@@ -117,7 +119,7 @@ async def sign_out(request: Request, response: Response) -> Session:
     if identity is not None:
         await access.sign_out(identity)
     response.delete_cookie(COOKIE, path="/", secure=True, httponly=True, samesite="strict")
-    return Session(tokens=access.enabled)
+    return _session(request, None) if access.enabled else _everybody(request)
 
 
 @router.post("/api/tickets", tags=["access"], responses=refusals(BadRequest, LimitReached))
@@ -141,7 +143,13 @@ async def _exchange(access: Access, tries: Tries, address: str, ticket: str) -> 
         raise
 
 
-def _session(record: TokenRecord) -> Session:
+def _everybody(request: Request) -> Session:
+    return Session(tokens=False, role="admin", stream=ALL, allowed_origins=_origins(request))
+
+
+def _session(request: Request, record: TokenRecord | None) -> Session:
+    if record is None:
+        return Session(tokens=True, allowed_origins=_origins(request))
     pages = {"publish": f"/camera/{record.stream}#start", "view": f"/view/{record.stream}", "admin": "/"}
     return Session(
         tokens=True,
@@ -149,7 +157,12 @@ def _session(record: TokenRecord) -> Session:
         stream=record.stream,
         expires_at=None if record.expires is None else record.expires * 1000,
         page="/" if record.stream == ALL else pages[record.role],
+        allowed_origins=_origins(request),
     )
+
+
+def _origins(request: Request) -> list[str]:
+    return list(state_of(request).hub.settings.allowed_origins)
 
 
 def join_url(base: str, ticket: str) -> str:

@@ -26,6 +26,7 @@ from sightline.core.errors import (
     StreamEnded,
     cancelled,
 )
+from sightline.security.authentication import subprotocol
 from sightline.security.authorization import access_of
 from sightline.security.tokens import Role
 from sightline.wire import json as protocol
@@ -175,7 +176,7 @@ async def session(
 
     ``stream`` is None for all streams.
     """
-    await ws.accept()
+    await ws.accept(subprotocol(ws.scope))
     try:
         socket = ws.scope["extensions"].get(SOCKET)
         if socket is None:

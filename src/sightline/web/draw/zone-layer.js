@@ -31,6 +31,7 @@ export class ZoneLayer {
   #painter;
   #stream;
   #server;
+  #token;
   #revision = NONE;
   #askedAt = -Infinity;
   /** Where labels are: see `drawShapes`. @type {Map<string, number>} */
@@ -40,11 +41,12 @@ export class ZoneLayer {
   /** @type {import("../wire/findings.js").Picture | null} */
   #rested = null;
 
-  /** @param {import("./painter.js").Painter} painter @param {string} stream @param {string} server its origin, "" for the page's own */
-  constructor(painter, stream, server = "") {
+  /** @param {import("./painter.js").Painter} painter @param {string} stream @param {string} server its origin, "" for the page's own @param {string} token */
+  constructor(painter, stream, server = "", token = "") {
     this.#painter = painter;
     this.#stream = stream;
     this.#server = server;
+    this.#token = token;
     painter.overs.add(this.#draw);
   }
 
@@ -71,7 +73,7 @@ export class ZoneLayer {
   /** Ask the server for the zones and lines. */
   async ask() {
     this.#askedAt = performance.now();
-    const report = await zonesOf(this.#server, this.#stream);
+    const report = await zonesOf(this.#server, this.#stream, this.#token);
     if (!report) return;
     this.report = report;
     this.#revision = this.all.length ? report.revision : NONE;

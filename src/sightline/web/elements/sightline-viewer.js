@@ -8,6 +8,7 @@
  * subclass, or assign them to one element.
  *
  * A canvas among its children is drawn on, if it is there when the element connects. Else the element brings its own.
+ * Other children are what a browser shows that did not get this script.
  */
 
 import { AUTO, AUTO_OPACITY, modeNamed } from "../draw/modes.js";
@@ -22,18 +23,33 @@ import { atRest, stateOf } from "./viewer-status.js";
  * @typedef {import("./viewer-session.js").Status} Status
  */
 
+/** The server that this script came from; "" where it came from none. */
+const HOME = import.meta.url.startsWith("http") ? new URL(import.meta.url).origin : "";
+
 const SHEET = new CSSStyleSheet();
 SHEET.replaceSync(`
   :host { display: block; position: relative; overflow: hidden; aspect-ratio: 16 / 9; }
   :host([hidden]) { display: none; }
   canvas, ::slotted(canvas) { display: block; width: 100%; height: 100%; }
+  ::slotted(:not(canvas)) { display: none; }
+  .words { position: absolute; inset: auto 0 0; margin: 0; padding: 8px 12px; color: #fff; background: #000c;
+    font: 14px/20px system-ui, sans-serif; }
+  .words:empty { display: none; }
   .unseen { position: absolute; width: 1px; height: 1px; clip-path: inset(50%); }
 `);
 
 export class SightlineViewer extends HTMLElement {
-  static observedAttributes = ["stream", "src", "transport", "mode", "opacity", "zones"];
+  static observedAttributes = ["stream", "src", "token", "transport", "mode", "opacity", "zones"];
+
+  /**
+   * Words for a status, shown in the element. Without this, the page around it has the words.
+   *
+   * @type {((status: Status, stream: string, server: string) => string) | null}
+   */
+  static words = null;
 
   #root = this.attachShadow({ mode: "open" });
+  #words = document.createElement("p");
   #attached = false;
   #model = "";
   /** @type {Painter | null} */
@@ -46,7 +62,9 @@ export class SightlineViewer extends HTMLElement {
   constructor() {
     super();
     this.#root.adoptedStyleSheets = [SHEET];
-    this.#root.append(document.createElement("slot"));
+    this.#words.className = "words";
+    this.#words.setAttribute("role", "status");
+    this.#root.append(document.createElement("slot"), this.#words);
   }
 
   // Hooks
@@ -146,11 +164,20 @@ export class SightlineViewer extends HTMLElement {
     this.#begin();
   }
 
+  get #server() {
+    return new URL(this.getAttribute("src") || HOME || location.origin, location.origin);
+  }
+
+  /** Without what no token has, and no header may have. */
+  get #token() {
+    return (this.getAttribute("token") ?? "").replace(/[^\w-]/g, "");
+  }
+
   #begin() {
     const stream = this.getAttribute("stream");
     if (!stream) return;
     this.#look();
-    const server = new URL(this.getAttribute("src") || location.origin, location.origin);
+    const server = this.#server;
     const transport = this.getAttribute("transport");
     const choice = choose({ hostname: server.hostname, search: transport ? `?transport=${transport}` : "" });
     this.#session = new ViewerSession(
@@ -166,12 +193,16 @@ export class SightlineViewer extends HTMLElement {
           this.#painter?.renew(message);
           this.onstill(message, shown);
         },
-        onstatus: (status) => this.onstatus(status),
+        onstatus: (status) => {
+          const words = SightlineViewer.words?.(status, stream, server.origin) ?? "";
+          if (this.#words.textContent !== words) this.#words.textContent = words;
+          this.onstatus(status);
+        },
         ontransport: (...told) => this.ontransport(...told),
         ondisconnect: (reason) => this.ondisconnect(reason),
       },
       this.#root,
-      { server: server.origin, choice },
+      { server: server.origin, choice, token: this.#token },
     );
     this.#session.begin();
     void this.#lay();
@@ -215,8 +246,8 @@ export class SightlineViewer extends HTMLElement {
     if (!session || !this.hasAttribute("zones")) return;
     const { ZoneLayer } = await import("../draw/zone-layer.js");
     if (this.#session !== session || this.#zones || !this.hasAttribute("zones")) return;
-    const server = new URL(this.getAttribute("src") || location.origin, location.origin).origin;
-    this.#zones = new ZoneLayer(this.painter, this.getAttribute("stream") ?? "", server);
+    const stream = this.getAttribute("stream") ?? "";
+    this.#zones = new ZoneLayer(this.painter, stream, this.#server.origin, this.#token);
     this.painter.repaint();
   }
 

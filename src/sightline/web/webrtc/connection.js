@@ -1,6 +1,7 @@
 /** One WebRTC connection to the server. It is offered by HTTP, and has a data channel for messages. */
 
 import { wallClock } from "../lib/clock.js";
+import { bearer } from "../wire/session.js";
 
 const CHANNEL = "sightline";
 const START_KBPS = 1500;
@@ -18,9 +19,9 @@ const LATER_MS = 1_000;
  * }} Handlers one of `onclose` and `onrefused` is called, once, unless `close` was.
  */
 
-/** Ask for the server's terms. @param {string} server its origin @returns {Promise<Terms>} */
-export async function terms(server) {
-  const answer = await fetch(`${server}/api/webrtc`);
+/** Ask for the server's terms. @param {string} server its origin @param {string} token @returns {Promise<Terms>} */
+export async function terms(server, token) {
+  const answer = await fetch(`${server}/api/webrtc`, { headers: bearer(token) });
   if (!answer.ok) throw new Error(`GET /api/webrtc: ${answer.status}`);
   return answer.json();
 }
@@ -53,6 +54,7 @@ export function timesOf(video, told) {
 
 export class Connection {
   #url;
+  #bearer;
   #handlers;
   #peer;
   #channel;
@@ -65,9 +67,11 @@ export class Connection {
   /**
    * @param {string} url such as https://cam.example/whip/door @param {Terms} terms @param {Handlers} handlers
    * @param {(peer: RTCPeerConnection) => void} prepare adds the video to send or to receive
+   * @param {string} token "" where the cookie says who asks
    */
-  constructor(url, terms, handlers, prepare) {
+  constructor(url, terms, handlers, prepare, token) {
     this.#url = url;
+    this.#bearer = bearer(token);
     this.#handlers = handlers;
     const iceServers = terms.ice_servers.map(({ urls, username, credential }) => ({
       urls,
@@ -106,12 +110,12 @@ export class Connection {
     await Promise.race([this.#offered, new Promise((resolve) => setTimeout(resolve, LEAVE_MS))]);
     const location = this.#location;
     this.#location = "";
-    if (location) await fetch(location, { method: "DELETE", keepalive: true }).catch(() => null);
+    if (location) await fetch(location, { method: "DELETE", keepalive: true, headers: this.#bearer }).catch(() => null);
   }
 
   async #offer() {
     await this.#peer.setLocalDescription();
-    const headers = { "Content-Type": "application/sdp" };
+    const headers = { "Content-Type": "application/sdp", ...this.#bearer };
     const body = this.#peer.localDescription?.sdp ?? "";
     const answer = await fetch(this.#url, { method: "POST", headers, body });
     const text = await answer.text();
@@ -130,7 +134,7 @@ export class Connection {
     const candidates = this.#candidates;
     if (!this.#location || !candidates.length) return;
     this.#candidates = [];
-    const headers = { "Content-Type": "application/trickle-ice-sdpfrag" };
+    const headers = { "Content-Type": "application/trickle-ice-sdpfrag", ...this.#bearer };
     const request = { method: "PATCH", headers, body: `${candidates.join("\r\n")}\r\n` };
     await fetch(this.#location, request).catch(() => null);
   }

@@ -36,6 +36,7 @@ export class Link {
   #socket;
   #webrtcPath;
   #server;
+  #token;
   /** @type {import("./choice.js").Choice} */
   #choice;
   /** Choice from before `useSocket`. @type {import("./choice.js").Choice | null} */
@@ -66,18 +67,19 @@ export class Link {
 
   /**
    * @param {{socket: string, webrtc: string}} paths @param {Handlers} handlers
-   * @param {{server?: string, choice?: import("./choice.js").Choice}} to the page's own server, and what its address
-   *   says, where nothing else is given
+   * @param {{server?: string, choice?: import("./choice.js").Choice, token?: string}} to the page's own server, and what
+   *   its address says, where nothing else is given; `token`: where no cookie says who asks
    */
-  constructor(paths, handlers, { server = location.origin, choice = choose(location) } = {}) {
+  constructor(paths, handlers, { server = location.origin, choice = choose(location), token = "" } = {}) {
     this.#handlers = handlers;
     this.#webrtcPath = paths.webrtc;
     this.#server = server;
     this.#choice = choice;
+    this.#token = token;
     const onphase = (/** @type {Phase} */ phase, /** @type {number} */ retryAt) => {
       if (this.#way === "websocket") handlers.onphase(phase, retryAt);
     };
-    this.#socket = new LiveSocket(paths.socket, { ...handlers, onphase }, server);
+    this.#socket = new LiveSocket(paths.socket, { ...handlers, onphase }, server, token);
   }
 
   get phase() {
@@ -187,7 +189,7 @@ export class Link {
       return;
     }
     this.#timer = setTimeout(() => this.#failed(NO_UDP), CONNECT_MS);
-    const told = await terms(this.#server).catch(() => null);
+    const told = await terms(this.#server, this.#token).catch(() => null);
     if (run !== this.#run) return;
     if (!told?.available) {
       void this.#failed(told ? told.reason : "the server doesn't say whether it offers WebRTC");
@@ -206,7 +208,7 @@ export class Link {
       },
     };
     const prepare = (/** @type {RTCPeerConnection} */ peer) => this.#handlers.prepare(peer, told);
-    this.#connection = new Connection(this.#server + this.#webrtcPath, told, handlers, prepare);
+    this.#connection = new Connection(this.#server + this.#webrtcPath, told, handlers, prepare, this.#token);
   }
 
   #opened() {

@@ -1,7 +1,8 @@
 /** Who this browser is to the server, and what it may do there. */
 
 /**
- * @typedef {{tokens: boolean, role: "view" | "publish" | "admin" | null, stream: string | null}} Session of
+ * @typedef {{tokens: boolean, role: "view" | "publish" | "admin" | null, stream: string | null,
+ *   allowed_origins: string[]}} Session of
  *   `GET /api/session`; without `tokens` everybody may do everything
  */
 
@@ -24,6 +25,11 @@ async function ask() {
     asked = undefined; // the next one who wants to know asks again
     return null;
   }
+}
+
+/** The header by which a page without our cookie says who it is. @param {string} token "" for none @returns {Record<string, string>} */
+export function bearer(token) {
+  return token ? { Authorization: `Bearer ${token}` } : {};
 }
 
 /**

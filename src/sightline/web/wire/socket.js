@@ -46,6 +46,8 @@ export class LiveSocket {
   /** Time of the oldest ping after which nothing was heard; 0 if there is none. */
   #unheard = 0;
   #url;
+  /** The only header that a page can write has the token: an address may end up in a log. */
+  #protocols;
   #handlers;
   #backoff = new Backoff();
   /** @type {Phase} */
@@ -58,9 +60,10 @@ export class LiveSocket {
   /**
    * @param {string | (() => string)} path such as /ws/view/webcam, or what gives it anew for each try
    * @param {Handlers} handlers
-   * @param {string} server its origin, such as https://cam.example
+   * @param {string} server its origin, such as https://cam.example @param {string} token "" where the cookie says who asks
    */
-  constructor(path, handlers, server = location.origin) {
+  constructor(path, handlers, server = location.origin, token = "") {
+    this.#protocols = token ? ["sightline", `sightline.token.${token}`] : [];
     this.#url = () => server.replace(/^http/, "ws") + (typeof path === "string" ? path : path());
     this.#handlers = handlers;
   }
@@ -116,7 +119,7 @@ export class LiveSocket {
   #connect() {
     this.#letGo(1000);
     this.#refusedNow = false;
-    const socket = new WebSocket(this.#url());
+    const socket = new WebSocket(this.#url(), this.#protocols);
     socket.binaryType = "arraybuffer";
     socket.onopen = () => this.#opened();
     socket.onmessage = (event) => this.#received(event.data);

@@ -1,5 +1,7 @@
 /** A stream's zones and lines: what the server says of them, and how they are set. */
 
+import { bearer } from "./session.js";
+
 /**
  * @typedef {"zone" | "line"} Kind
  * @typedef {{points: [number, number][], classes: string[] | null, min_size: number, anchor: "bottom" | "center",
@@ -26,11 +28,11 @@ export function countedIn(findings) {
   return /** @type {Counted | undefined} */ (findings?.extras?.["zones"]);
 }
 
-/** Zones and lines, and what they counted; null where the server does not say. @param {string} server its origin @param {string} stream @returns {Promise<Report | null>} */
-export async function zonesOf(server, stream) {
+/** Zones and lines, and what they counted; null where the server does not say. @param {string} server its origin @param {string} stream @param {string} token @returns {Promise<Report | null>} */
+export async function zonesOf(server, stream, token = "") {
   try {
     const signal = AbortSignal.timeout(GIVE_UP_MS);
-    const answer = await fetch(`${server}/api/streams/${stream}/zones`, { signal, cache: "no-store" });
+    const answer = await fetch(`${server}/api/streams/${stream}/zones`, { signal, cache: "no-store", headers: bearer(token) });
     return answer.ok ? await answer.json() : null;
   } catch {
     return null;
