@@ -12,7 +12,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
-from starlette.types import Message
+from starlette.types import Message, Receive, Scope, Send
 
 from sightline.core.errors import ConfigError
 from sightline.security.embedding import normal
@@ -166,6 +166,47 @@ async def test_frames_of_allowed_origins_alone() -> None:
             assert ancestors == (
                 "https://home.example https://cams.example http://localhost:3000" if opened else "'none'"
             )
+
+
+async def socket_is_let_in(path: str, origin: str | None) -> bool:
+    seen: list[bytes] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        seen.extend(name for name, _ in scope["headers"])
+        await send({"type": "websocket.accept"})
+
+    sent: list[Message] = []
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    async def receive() -> Message:
+        return {"type": "websocket.connect"}
+
+    headers = [(b"host", b"127.0.0.1:8000"), (b"cookie", b"a=b"), (b"referer", b"https://home.example/")]
+    headers += [] if origin is None else [(b"origin", origin.encode())]
+    guard = OriginMiddleware(app, loopback_only=True, allowed_hosts=[], allowed_origins=ALLOWED)
+    await guard({"type": "websocket", "path": path, "scheme": "ws", "headers": headers}, receive, send)
+    accepted: bool = sent[0]["type"] == "websocket.accept"
+    assert not accepted or (b"cookie" in seen) == (origin in (None, "http://127.0.0.1:8000"))
+    return accepted
+
+
+@pytest.mark.parametrize(
+    ("origin", "view", "camera"),
+    [
+        *(("https://home.example", True, False), ("http://localhost:3000", True, False)),
+        *(("http://127.0.0.1:8000", True, True), (None, True, True)),  # the server's own pages, and programs
+        *(("https://evil.example", False, False), ("null", False, False), ("https://home.example:8443", False, False)),
+        *(("https://home.example.evil.example", False, False), ("HTTPS://HOME.EXAMPLE", False, False)),
+        *(("wss://home.example", False, False), ("http://home.example", False, False), ("", False, False)),
+    ],
+)
+async def test_sockets_for_viewing_alone(origin: str | None, view: bool, camera: bool) -> None:
+    for path in ("/ws/view/door", "/ws"):
+        assert await socket_is_let_in(path, origin) == view
+    for path in ("/ws/camera/door", "/ws/view/door/x", "/"):
+        assert await socket_is_let_in(path, origin) == camera
 
 
 async def test_without_the_setting_nothing_is_open() -> None:

@@ -28,7 +28,7 @@ const HOME = import.meta.url.startsWith("http") ? new URL(import.meta.url).origi
 
 const SHEET = new CSSStyleSheet();
 SHEET.replaceSync(`
-  :host { display: block; position: relative; overflow: hidden; aspect-ratio: 16 / 9; }
+  :host { display: block; position: relative; overflow: hidden; aspect-ratio: 16 / 9; background: #05080a; }
   :host([hidden]) { display: none; }
   canvas, ::slotted(canvas) { display: block; width: 100%; height: 100%; }
   ::slotted(:not(canvas)) { display: none; }

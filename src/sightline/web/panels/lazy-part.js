@@ -1,0 +1,29 @@
+/** A part of the panel whose script and style sheet are fetched once somebody opens it. */
+
+import { make, setText } from "../lib/dom.js";
+import { byId, loaded } from "./page.js";
+
+/**
+ * Wire `#ID`, a `<details>` with `#ID-body`.
+ *
+ * @template T
+ * @param {string} id also the name of its style sheet @param {() => Promise<T>} load imports what it needs
+ * @param {(loaded: T, body: HTMLElement, isOpen: () => boolean) => Promise<unknown>} begin
+ */
+export function setUpLazyPart(id, load, begin) {
+  const details = byId(id, HTMLDetailsElement);
+  let begun = false;
+  details.addEventListener("toggle", async () => {
+    if (!details.open || begun) return;
+    begun = true;
+    const body = byId(`${id}-body`, HTMLElement);
+    const sheet = make("link", { rel: "stylesheet", href: new URL(`../css/${id}.css`, import.meta.url).href });
+    try {
+      const [module] = await Promise.all([load(), loaded(sheet)]);
+      await begin(module, body, () => details.open);
+    } catch {
+      begun = false;
+      setText(body, "This could not be loaded. Close it and open it again.");
+    }
+  });
+}

@@ -1,0 +1,79 @@
+/** All that leads to a stream besides its page, for the address by which that was reached. Pure, so that each can be tested. */
+
+/**
+ * @typedef {{origin: string, stream: string, tokens: boolean, origins: readonly string[]}} Place `origins`: whose pages may
+ *   show streams
+ * @typedef {{id: string, name: string, text: string, hints: string[]}} Link `text`: what is copied
+ */
+
+const TOKEN = "TOKEN";
+
+/** @param {Place} place @returns {Link[]} */
+export function linksOf({ origin, stream, tokens, origins }) {
+  const ws = origin.replace(/^http/, "ws");
+  const make = `sightline token create --stream ${stream} --role view --expires 30d`;
+  const token = tokens ? [`Put a token in place of ${TOKEN}: ${make}`] : [];
+  const header = tokens ? [`Needs the header Authorization: Bearer ${TOKEN}.`] : [];
+  const pages = origins.length
+    ? `Pages of ${origins.join(", ")} may show it.`
+    : "Pages of other addresses may show it once the setting allowed_origins names them.";
+  const image = tokens ? ["For programs: an image in a page can't bring a token.", ...header] : [pages];
+  const behind = tokens ? `#${TOKEN}` : "";
+  return [
+    link("element", "In a page of yours", element(origin, stream, tokens), [pages, ...token]),
+    link("frame", "As a frame", frame(`${origin}/embed/${stream}${behind}`, stream), [pages, ...token]),
+    link("mjpeg", "MJPEG", `${origin}/mjpeg/${stream}`, image),
+    link("snapshot", "Snapshot", `${origin}/snapshot/${stream}.jpg`, image),
+    link("whep", "WHEP (WebRTC)", `${origin}/whep/${stream}`, header),
+    link("websocket", "WebSocket with results", `${ws}/ws?stream=${stream}`, header),
+    link("python", "Python", python(ws, stream, tokens), token),
+    link("curl", "curl", curl(origin, stream, tokens), token),
+    link("home-assistant", "Home Assistant, Webpage card", card(`${origin}/embed/${stream}${behind}`), [
+      "The setting allowed_origins must name Home Assistant's own address.",
+      ...token,
+    ]),
+  ];
+}
+
+/** @param {string} id @param {string} name @param {string} text @param {string[]} hints @returns {Link} */
+function link(id, name, text, hints) {
+  return { id, name, text, hints };
+}
+
+/** @param {string} origin @param {string} stream @param {boolean} tokens */
+function element(origin, stream, tokens) {
+  const token = tokens ? ` token="${TOKEN}"` : "";
+  const without = `No picture of ${stream}: ${origin} is away, or its allowed_origins don't name this page.`;
+  return (
+    `<script type="module" src="${origin}/embed.js"></script>\n` +
+    `<sightline-viewer stream="${stream}"${token}><p>${without}</p></sightline-viewer>`
+  );
+}
+
+/** @param {string} address @param {string} stream */
+function frame(address, stream) {
+  return `<iframe src="${address}" title="${stream}" width="640" height="360"></iframe>`;
+}
+
+/** @param {string} ws @param {string} stream @param {boolean} tokens */
+function python(ws, stream, tokens) {
+  const token = tokens ? `, token="${TOKEN}"` : "";
+  return [
+    "from sightline import Client",
+    "",
+    `with Client("${ws}"${token}) as client:`,
+    `    for result in client.subscribe("${stream}"):`,
+    "        print(result.seq, [d.class_name for d in result.detections])",
+  ].join("\n");
+}
+
+/** @param {string} origin @param {string} stream @param {boolean} tokens */
+function curl(origin, stream, tokens) {
+  const token = tokens ? ` -H "Authorization: Bearer ${TOKEN}"` : "";
+  return `curl${token} -o ${stream}.jpg ${origin}/snapshot/${stream}.jpg`;
+}
+
+/** @param {string} address */
+function card(address) {
+  return `type: iframe\nurl: "${address}"\naspect_ratio: 56%`;
+}
