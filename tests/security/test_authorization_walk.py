@@ -92,6 +92,8 @@ NEEDS = {
     "GET /stats": VIEW_ALL,
     "GET /metrics": VIEW_ALL,
     "GET /api/streams": ANYBODY_KNOWN,
+    "POST /api/streams": Needs(("admin",), every=True),
+    "DELETE /api/streams/{stream}": ADMIN,
     "GET /api/streams/{stream}": EITHER,
     "PATCH /api/streams/{stream}": PUBLISH,
     "GET /api/streams/{stream}/thumbnail.jpg": VIEW,

@@ -140,7 +140,7 @@ async def test_a_stage_that_can_not_be_made(monkeypatch: pytest.MonkeyPatch) -> 
 async def _with_stage(hub: Hub, publisher: Recorder) -> None:
     from sightline.analytics.base import Pipeline
 
-    hub._open("bad").pipeline = Pipeline.of(["counts"])
+    hub.open_stream("bad").pipeline = Pipeline.of(["counts"])
     await sent(hub, publisher)
 
 
@@ -307,7 +307,7 @@ async def test_a_subscriber_over_webrtc(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 async def test_a_source(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sightline.transports.pull.BROKEN_S", 0.01)
+    monkeypatch.setattr("sightline.transports._puller.BROKEN_S", 0.01)
     plugin = registry.load("sources", "synthetic").Synthetic
     right, left, number = plugin._shapes, list(FAULTS), len(FAULTS)
 

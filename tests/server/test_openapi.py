@@ -75,6 +75,8 @@ async def test_every_answer_is_described(server: Running, api: Any) -> None:
         if path in ("/mjpeg/{stream}", "/api/events/live"):  # without an end
             continue
         for target in (filled(path), filled(path).replace(STREAM, "away"), filled(path).replace(STREAM, "a%20b")):
+            if (method, target) == ("DELETE", f"/api/streams/{STREAM}"):  # which the others need
+                continue
             for body, headers in BODIES if method in ("POST", "PATCH", "PUT") else [("", {})]:
                 answer = await server.http.request(method, target, content=body, headers=headers)
                 if (wrong := mistake(operation, answer)) is not None:
@@ -168,7 +170,10 @@ async def test_words_that_are_no_utf8_are_told(server: Running) -> None:
 
 
 async def test_a_method_that_an_address_lacks_is_refused_with_those_that_it_has(server: Running) -> None:
-    for path, allowed in (("/api/session", "DELETE, GET, HEAD, POST"), (f"/api/streams/{STREAM}", "GET, HEAD, PATCH")):
+    for path, allowed in (
+        ("/api/session", "DELETE, GET, HEAD, POST"),
+        (f"/api/streams/{STREAM}", "DELETE, GET, HEAD, PATCH"),
+    ):
         answer = await server.http.put(path)
         assert (answer.status_code, answer.headers["allow"]) == (405, allowed)
 

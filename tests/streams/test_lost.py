@@ -27,7 +27,9 @@ class Watch:
         self.now = 1000.0
         self.hub: Hub = make_hub(**settings)
         self.hub.listeners.emit = lambda *given: self.events.extend(given)  # type: ignore[method-assign]
-        self.hub.lost = type(self.hub.lost)(self.hub.listeners.emit, self.hub.settings.sources, self.now)
+        self.hub.lost = type(self.hub.lost)(self.hub.listeners.emit)
+        for name in self.hub.settings.sources:
+            self.hub.lost.expect(name, self.now)
         self.seq = 0
 
     def picture(self, stream: Stream) -> None:

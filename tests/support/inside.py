@@ -76,7 +76,7 @@ class Inside:
 
         def now() -> None:
             for event in events:
-                self.hub._open(event.stream).emit(event)
+                self.hub.open_stream(event.stream).emit(event)
 
         self.loop.call_soon_threadsafe(now)
 

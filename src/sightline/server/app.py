@@ -89,6 +89,7 @@ def create_app(settings: Settings, *, load: LoadByKey | None = None) -> FastAPI:
             hub.listeners.journal = journal
             stack.push_async_callback(journal.close)
             await hub.boards.load()
+            await hub.cameras.load()
             stack.push_async_callback(hub.boards.close)
             stack.push_async_callback(hub.supervisor.close)
             try:

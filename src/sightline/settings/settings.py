@@ -98,6 +98,14 @@ class Settings(BaseSettings):
     sources: dict[StreamName, SecretStr] = Field(
         {}, description="Streams that the server itself pulls: a table of name = source (see docs/sources.md)."
     )
+    camera_schemes: tuple[Annotated[str, Field(pattern=r"^[a-z][a-z0-9+.-]+$")], ...] = Field(
+        ("rtsp", "rtsps", "http", "https"),
+        description="What the addresses of cameras that are added by page or API may begin with. Also possible: srt, "
+        "camera (this machine's own) and synthetic. See docs/cameras.md.",
+    )
+    media_folder: Path | None = Field(
+        None, description="Folder whose files may be added as cameras by page or API. Without it no file can be."
+    )
     model: str = Field("nano", description="A model's name (see `sightline models`) or the path of an ONNX file.")
     profile: str | None = Field(None, description="A profile's name: a model whose weights are downloaded once.")
     weights: Path | None = Field(None, description="A file to use in place of the profile's own weights.")

@@ -33,6 +33,8 @@ EXPECTED = {
     "track_lost_s": "a number of seconds from 0.1 to 60",
     "track_confirm": "a whole number from 1 to 100",
     "object_events": "true or false",
+    "name": "a text of at most 100 characters without control characters, or null for none",
+    "paused": "true or false",
 }
 """Expected values in words, by key; ``preset`` and what follows it occur only in the API."""
 

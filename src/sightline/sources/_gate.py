@@ -16,6 +16,8 @@ import threading
 import time
 from urllib.parse import urlsplit
 
+from sightline.sources import _foreign
+
 log = logging.getLogger(__name__)
 
 CONNECT_S = 10.0
@@ -29,10 +31,13 @@ the system keeps for a connection, so that a camera does not notice."""
 PORTS = {"http": 80, "https": 443}
 
 
-def proxy_for(url: str) -> str:
-    """Let FFmpeg reach the machine of this HTTP address. Returns the proxy's address, for the option ``http_proxy``."""
+def proxy_for(url: str, *, foreign: bool = False) -> str:
+    """Let FFmpeg reach the machine of this HTTP address. Returns the proxy's address, for the option ``http_proxy``.
+
+    ``foreign``: a client has named it, so that what the name means is checked whenever it is connected to.
+    """
     gate = _gate()
-    gate.allow(url)
+    gate.allow(url, foreign=foreign)
     return gate.url
 
 
@@ -88,11 +93,16 @@ class Gate(socketserver.ThreadingTCPServer):
         self.interests: dict[str, Interest] = {}
         """By address; without one for those to which others lead, and for what is encrypted."""
         self._allowed: set[tuple[str, int]] = set()
+        self._foreign: set[tuple[str, int]] = set()
+        """Those of them that clients have named."""
 
-    def allow(self, url: str) -> None:
+    def allow(self, url: str, *, foreign: bool = False) -> None:
         """Let through to a machine: at the port that is named, and at that for TLS, to which cameras redirect."""
         host, port = _place(url)
-        self._allowed |= {(host, port), (host, PORTS["https"])}
+        places = {(host, port), (host, PORTS["https"])}
+        self._allowed |= places
+        if foreign:
+            self._foreign |= places
 
     def connect(self, place: tuple[str, int]) -> socket.socket:
         """Connect to an allowed machine. Raises PermissionError for others, or OSError."""
@@ -100,7 +110,13 @@ class Gate(socketserver.ThreadingTCPServer):
             log.warning("a camera leads to %s:%d, which nobody named: it is not asked", *place)
             raise PermissionError
         try:
-            connected = socket.create_connection(place, CONNECT_S)
+            if place in self._foreign:
+                connected = _foreign.connect(place, CONNECT_S)
+            else:
+                connected = socket.create_connection(place, CONNECT_S)
+        except _foreign.Refused as e:
+            log.warning("%s: it is not asked", e.message)
+            raise PermissionError from None
         except OSError as e:
             self.errors[place] = e
             raise

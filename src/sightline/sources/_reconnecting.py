@@ -45,12 +45,13 @@ class ReconnectingSource:
         tell: Callable[[str | None], None] = lambda reason: None,
         lose: Lose = unnoticed,
         undecoded: bool = False,
+        foreign: bool = False,
     ) -> None:
         """``source`` is the source of ``spec`` if it is open already. ``patient`` retries even if it never opened.
 
         ``loop`` restarts a source at its end, as does ``#loop`` at the end of ``spec``. ``tell`` is called in the
         iterating thread, with the reason why there are no pictures, and with None once they come. ``lose`` is told what
-        is left out, as ``Source.lose`` is. ``undecoded``: see ``Shot.undecoded``.
+        is left out, as ``Source.lose`` is. ``undecoded``: see ``Shot.undecoded``. ``foreign``: see ``open_source``.
         """
         self._idle = False
         self._open: Source | None = None
@@ -62,6 +63,7 @@ class ReconnectingSource:
         self._tell = tell
         self._lose = lose
         self._undecoded = undecoded
+        self._foreign = foreign
         self._closed = threading.Event()
         self._came = False
         """Whether pictures came since the source was opened."""
@@ -91,7 +93,7 @@ class ReconnectingSource:
             self._came = False
             began = time.monotonic()
             try:
-                with self._source or open_source(self._spec) as source:
+                with self._source or open_source(self._spec, foreign=self._foreign) as source:
                     source.lose, source.idle, self._open = self._lose, self._idle, source
                     if self._undecoded and hasattr(source, "undecoded"):
                         source.undecoded = True

@@ -94,10 +94,14 @@ def poll_s(source: Source) -> float | None:
     return wished
 
 
-def open_source(spec: str) -> Source:
-    """Open the source that ``spec`` names. Raises SourceError, which lists the possible specs."""
+def open_source(spec: str, *, foreign: bool = False) -> Source:
+    """Open the source that ``spec`` names. Raises SourceError, which lists the possible specs.
+
+    ``foreign``: a client of the server names it. Plugins that have to be careful then have an ``open_foreign``.
+    """
     try:
-        source: Source = find_source(spec).open(spec)
+        plugin = find_source(spec)
+        source: Source = getattr(plugin, "open_foreign", plugin.open)(spec) if foreign else plugin.open(spec)
     except SightlineError:
         raise
     except FAULTS as e:  # a plugin's

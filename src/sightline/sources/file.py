@@ -36,8 +36,9 @@ def open(spec: str) -> VideoSource:
     return _opened(Path(spec), spec, LIMITS)
 
 
-def open_foreign(path: Path) -> VideoSource:
+def open_foreign(spec: str | Path) -> VideoSource:
     """Open a video that a stranger made: none whose content names other files. Raises SourceError as ``open`` does."""
+    path = Path(spec)
     return _opened(path, path.name, LIMITS | FOREIGN)
 
 

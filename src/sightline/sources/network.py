@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, cast
 
 from sightline.core.errors import SourceError
 from sightline.media import heif
-from sightline.sources import _gate
+from sightline.sources import _foreign, _gate
 from sightline.sources._ffmpeg import reason_of, unescaped
 from sightline.sources._http import HttpBytes
 from sightline.sources._mjpeg import MotionJpeg
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 WHAT = "an address (rtsp://, rtsps://, http://, https://, srt://)"
 
 SCHEMES = ("rtsp", "rtsps", "http", "https", "srt")
+PORTS = _gate.PORTS | {"rtsp": 554, "rtsps": 322}
 OPEN_S = 10.0
 """Timeout in seconds for opening a connection."""
 READ_S = 10.0
@@ -62,6 +63,15 @@ def open(spec: str) -> Source:
 
     ``#fps=N`` asks a camera that gives one picture at a time for N a second.
     """
+    return _opened(spec, foreign=False)
+
+
+def open_foreign(spec: str) -> Source:
+    """Open what a client has named: never a machine that ``_foreign`` forbids. Raises SourceError as ``open`` does."""
+    return _opened(spec, foreign=True)
+
+
+def _opened(spec: str, *, foreign: bool) -> Source:
     url, option = _option(spec)
     name = shown(spec)
     wrong = unescaped(url)
@@ -76,13 +86,25 @@ def open(spec: str) -> Source:
     }
     if url.startswith("http"):
         options["protocol_whitelist"] = "http,https,httpproxy,tcp,tls,crypto,data"
-        options["http_proxy"] = _gate.proxy_for(url)
+        options["http_proxy"] = _gate.proxy_for(url, foreign=foreign)
     with _opening(name, url):
+        if foreign:
+            url = _checked(url)
         if url.startswith("http"):
             return _http(name, url, options, _poll_s(name, option))
         if url.startswith("rtsp"):
             return _rtsp(name, url, options | UNMEASURED)
         return _video(name, url, options | UNMEASURED, READ_S)
+
+
+def _checked(url: str) -> str:
+    """Return the address that may be asked. Raises SourceError or OSError. Over HTTP the gate looks again."""
+    host, port = _foreign.place_of(url)
+    port = port or PORTS.get(url.partition("://")[0], 0)
+    if url.startswith("http"):
+        _foreign.addresses(host, port)
+        return url
+    return _foreign.pinned(url, port)
 
 
 def _option(spec: str) -> tuple[str, str]:

@@ -131,6 +131,8 @@ class BoardStore:
         self._open: WeakValueDictionary[str, Boards] = WeakValueDictionary()
         """All boards that somebody has."""
         self._saved = 0
+        self._forgotten = 0
+        """Changes of those that are forgotten, so that all changes together only grow."""
         self._saving = asyncio.Lock()
 
     @property
@@ -204,6 +206,21 @@ class BoardStore:
             kept[name] = None
         return self._change(boards, kind, items)
 
+    def forget(self, stream: str) -> tuple[Event, ...]:
+        """Remove all that was set of a stream while the server ran, and what it counted; return the events that end.
+
+        What the settings have is in force again.
+        """
+        boards = self.of(stream)
+        self._kept.pop(stream, None)
+        ended: tuple[Event, ...] = ()
+        for kind in KINDS:
+            ended += boards.change(kind, dict(self._given(stream, kind)))
+        self._forgotten += boards.changes + 1
+        if boards.empty:
+            self._filled.pop(stream, None)
+        return ended
+
     def find(self, stream: str, kind: Kept, name: str) -> Boards:
         """Return the boards that have this zone, line or rule. Raises NotFound."""
         boards = self.of(stream)
@@ -221,7 +238,7 @@ class BoardStore:
     async def save(self) -> None:
         """Save what has changed. Raises ConfigError or Shortage if that fails; it is tried again later."""
         async with self._saving:
-            changes = sum(boards.changes for boards in self._filled.values())
+            changes = self._forgotten + sum(boards.changes for boards in self._filled.values())
             if changes == self._saved:
                 return
             kept = {name: self._kept.get(name, KeptStream()) for name in self._filled}

@@ -36,6 +36,7 @@ from sightline.settings.presets import PresetName
 from sightline.settings.settings import Settings
 from sightline.settings.stream import Tracking, check
 from sightline.streams.boards import BoardStore
+from sightline.streams.cameras import Cameras
 from sightline.streams.listeners import Listeners
 from sightline.streams.lost import NOT_MINDED, LostStreams
 from sightline.streams.model_switch import NEEDS_MODEL, NOT_GIVEN, ModelSwitch
@@ -66,7 +67,9 @@ class Hub:
         self.boards = BoardStore(settings)
         """Zones, lines and rules of all streams, live or not."""
         self.listeners.hear = self.boards.hear
-        self.lost = LostStreams(self.listeners.emit, settings.sources)
+        self.cameras = Cameras(settings)
+        """What cameras are called, and those that were added while the server ran."""
+        self.lost = LostStreams(self.listeners.emit)
         """Tells when streams that somebody minds are lost, and back."""
         self._scenes = ThreadPoolExecutor(1, thread_name_prefix="scene")
         """Where pictures are looked at for whether cameras were covered or moved."""
@@ -87,7 +90,7 @@ class Hub:
 
     @property
     def streams(self) -> dict[str, Stream]:
-        """Streams that have a publisher or subscribers, or ended within the last minute."""
+        """Streams that have a publisher or subscribers, ended within the last minute, or have a camera that is kept."""
         now = time.monotonic()
         for stream in list(self._streams.values()):
             if stream.ended_at is not None and now - stream.ended_at > REMEMBERED_S:
@@ -115,7 +118,7 @@ class Hub:
         """
         self._check_open()
         self._check_streams(name)
-        stream = self._open(name)
+        stream = self.open_stream(name)
         last = stream.publisher
         if last is not None:
             its_own = publisher.session and publisher.session == last.session
@@ -133,6 +136,18 @@ class Hub:
         if stream.publisher is publisher:
             stream.end()
             stream.model.worker.forget(stream.name)
+
+    def remove(self, name: str, reason: str) -> None:
+        """Have a stream no longer. Who publishes it is sent away; who looks at it waits."""
+        stream = self._streams.get(name)
+        if stream is None:
+            return
+        publisher = stream.publisher
+        if publisher is not None:
+            self.release(stream, publisher)
+            publisher.close(reason)
+        if not stream.subscriptions:
+            self._forget(stream)
 
     @asynccontextmanager
     async def publish(
@@ -152,7 +167,7 @@ class Hub:
         """Subscribe to the results of one stream, which may have no publisher yet. Raises LimitReached."""
         self._check_open()
         self._check_viewers()
-        stream = self._open(name)
+        stream = self.open_stream(name)
         subscription = Subscription(Mailbox(backlog), kind)
         stream.subscriptions.add(subscription)
         try:
@@ -211,9 +226,12 @@ class Hub:
     def minds(self, name: str) -> bool:
         """Return True if somebody wants to know how a stream fares, though nobody may watch it.
 
-        That is so for one that the settings name, and for one that has zones, lines or rules, or tells of its objects.
+        That is so for one that the settings name or that the server pulls, and for one that has zones, lines or rules,
+        or tells of its objects.
         """
-        if name in self.settings.streams or name in self.settings.sources or self.boards.has(name):
+        if self.cameras.paused(name):
+            return False
+        if name in self.settings.streams or self.cameras.source(name) is not None or self.boards.has(name):
             return True
         stream = self._streams.get(name)
         return stream is not None and stream.tracking.object_events
@@ -325,11 +343,13 @@ class Hub:
         if live >= self.settings.max_streams:
             raise LimitReached(f"{live} streams are live: the limit max_streams is reached")
 
-    def _open(self, name: str) -> Stream:
+    def open_stream(self, name: str) -> Stream:
+        """Return a stream, live or not."""
         stream = self.streams.get(check_stream_name(name))
         if stream is not None:
             return stream
-        ended = [s for s in self._streams.values() if s.publisher is None and not s.subscriptions]
+        idle = (s for s in self._streams.values() if s.publisher is None and not s.subscriptions)
+        ended = [s for s in idle if s.name not in self.cameras]
         if len(ended) >= self.settings.max_streams:
             self._forget(min(ended, key=lambda s: s.ended_at or 0.0))
         given = self.settings.streams.get(name)
@@ -368,6 +388,8 @@ class Hub:
             log.warning("stream %s: %s", stream.name, e.message)
 
     def _forget(self, stream: Stream) -> None:
+        if stream.name in self.cameras:
+            return
         if stream.publisher is None and not stream.subscriptions and not stream.in_flight:
             del self._streams[stream.name]
             stream.model.leave()

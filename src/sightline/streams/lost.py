@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections import deque
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from msgspec import structs
@@ -41,12 +41,15 @@ class LostStreams:
     """Watches over the streams of a server. A stream counts once it had a picture, or from the beginning if the server
     itself reads its source."""
 
-    def __init__(self, emit: Callable[[Event], None], pulled: Collection[str], now: float | None = None) -> None:
-        """``emit``: takes the events. ``pulled``: names of the streams that the server reads."""
-        now = time.monotonic() if now is None else now
+    def __init__(self, emit: Callable[[Event], None]) -> None:
+        """``emit``: takes the events."""
         self._emit = emit
-        self._watched = {name: _Watched(now, time.time(), 0) for name in pulled}
+        self._watched: dict[str, _Watched] = {}
         self._prefix, self._number = secrets.token_hex(8), 0
+
+    def expect(self, name: str, now: float | None = None) -> None:
+        """The server reads the source of a stream from now on, so that pictures have to come."""
+        self._watched[name] = _Watched(time.monotonic() if now is None else now, time.time(), 0)
 
     def look(self, streams: Mapping[str, Stream], minds: Callable[[str], bool], now: float | None = None) -> None:
         """Tell what has changed. ``minds``: whether somebody minds a stream of that name."""

@@ -1,33 +1,24 @@
-"""Streams that the server pulls from sources. Only the operator can name sources.
+"""Streams that the server pulls from sources: those that the operator named, and those that admins added.
 
-Each source has a thread that reads and decodes. Its pictures are published like those of any camera.
+They begin and end while the server runs, as cameras are added, paused and removed.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import threading
-import time
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager, suppress
-from dataclasses import replace
-from functools import partial
 
 from fastapi import FastAPI
 
-from sightline.core.errors import FAULTS, BadImage, ConfigError, SourceError
-from sightline.media import codecs
-from sightline.sources._reconnecting import ReconnectingSource, plain
-from sightline.sources.base import Shot, find_source
-from sightline.streams.adaptive.knobs import Knobs
-from sightline.streams.adaptive.service import begin
+from sightline.core.errors import ConfigError, SightlineError, SourceError
+from sightline.sources._reconnecting import plain
+from sightline.sources.base import find_source
 from sightline.streams.hub import Hub
-from sightline.streams.ingest import Ingest
 from sightline.streams.publisher import Publisher
 from sightline.streams.rendering import Drawing
-from sightline.streams.stream import Stream
-from sightline.wire.messages import Adapt
+from sightline.transports._puller import Puller
 
 log = logging.getLogger(__name__)
 
@@ -35,8 +26,7 @@ STOP_S = 1.0
 """Maximum time in seconds to wait for threads at the end. One that hangs in the network ends with the process."""
 LOOK_S = 0.05
 """Time between two looks whether anybody wants pictures: a source that nobody watches gives one a second."""
-BROKEN_S = 5.0
-"""Pause in seconds after an unexpected error."""
+PAUSED = "somebody has paused this camera"
 
 
 def check_sources(sources: Mapping[str, str]) -> None:
@@ -50,191 +40,101 @@ def check_sources(sources: Mapping[str, str]) -> None:
 
 @asynccontextmanager
 async def serve(app: FastAPI, hub: Hub, drawing: Drawing) -> AsyncGenerator[None]:
-    """Pull the sources of the settings. Raises BadRequest, StreamBusy or LimitReached."""
-    pullers = [Puller(hub, name, spec.get_secret_value()) for name, spec in hub.settings.sources.items()]
-    if pullers:
-        hub.supervisor.start("sources", partial(_look, pullers))
+    """Pull the sources of the settings, and those that are kept. Raises BadRequest, StreamBusy or LimitReached."""
+    sources = Sources(hub)
+    sources.begin()
+    hub.cameras.changed = sources.suit
     try:
         yield
     finally:
-        for puller in pullers:
-            puller.close("the server is shutting down")
+        hub.cameras.changed = lambda name: None
+        await sources.close()
+
+
+class Sources:
+    """All sources that the server pulls, as its cameras are at the moment."""
+
+    def __init__(self, hub: Hub) -> None:
+        self._hub = hub
+        self._pulled: dict[str, tuple[tuple[str, bool], Puller | PausedSource]] = {}
+        """By stream: the source, whether it is paused, and what came of that."""
+        self._looking = False
+
+    def begin(self) -> None:
+        """Pull what there is. Raises BadRequest, StreamBusy or LimitReached for a source of the settings."""
+        for name in self._hub.cameras.names:
+            try:
+                self.suit(name)
+            except SightlineError as e:
+                if self._hub.cameras.fixed(name):
+                    raise
+                log.error("camera %s is not pulled: %s", name, e.message)
+
+    def suit(self, name: str) -> None:
+        """Begin or end with a source, as its camera is now. Raises BadRequest, StreamBusy or LimitReached."""
+        cameras = self._hub.cameras
+        if name in cameras:
+            self._hub.open_stream(name)
+        spec = cameras.source(name)
+        wanted = None if spec is None else (spec, cameras.paused(name))
+        before, publisher = self._pulled.get(name, (None, None))
+        if before == wanted:
+            return
+        if publisher is not None:
+            del self._pulled[name]
+            publisher.close("the camera was paused, changed or removed")
+            publisher.leave()
+        if wanted is not None:
+            self._pulled[name] = wanted, self._begin(name, *wanted)
+
+    def _begin(self, name: str, spec: str, paused: bool) -> Puller | PausedSource:
+        if paused:
+            return PausedSource(self._hub, name)
+        puller = Puller(self._hub, name, spec, foreign=not self._hub.cameras.fixed(name))
+        self._hub.lost.expect(name)
+        if not self._looking:
+            self._looking = True
+            self._hub.supervisor.start("sources", self._look)
+        return puller
+
+    async def _look(self) -> None:
+        """Tell sources whether anybody wants their pictures, until cancelled. One task for all: it wakes the loop
+        often."""
+        while True:
+            await asyncio.sleep(LOOK_S)
+            for _, publisher in self._pulled.values():
+                publisher.look()
+
+    async def close(self) -> None:
+        """End with all."""
+        publishers = [publisher for _, publisher in self._pulled.values()]
+        for publisher in publishers:
+            publisher.close("the server is shutting down")
         with suppress(TimeoutError):
             async with asyncio.timeout(STOP_S):
-                for puller in pullers:
-                    await puller.gone.wait()
-        for puller in pullers:
-            puller.leave()
+                for publisher in publishers:
+                    await publisher.gone.wait()
+        for publisher in publishers:
+            publisher.leave()
 
 
-async def _look(pullers: Sequence[Puller]) -> None:
-    """Tell sources whether anybody wants their pictures, until cancelled. One task for all: it wakes the loop often."""
-    while True:
-        await asyncio.sleep(LOOK_S)
-        for puller in pullers:
-            puller.look()
-
-
-class Puller(Publisher):
-    """Publisher of a source that the server reads. It has no use for results itself."""
+class PausedSource(Publisher):
+    """Keeps a stream for a source that is not read for now."""
 
     pulled = True
+    hidden = True
 
-    def __init__(self, hub: Hub, name: str, spec: str) -> None:
+    def __init__(self, hub: Hub, name: str) -> None:
         self._hub = hub
-        self._loop = asyncio.get_running_loop()
-        self._stream: Stream | None = hub.take(name, self)
-        self._stream.pause("connecting")
+        self._stream = hub.take(name, self)
+        self._stream.pause(PAUSED)
         self.gone = asyncio.Event()
-        """Set once the thread has ended."""
-        self._name = name
-        self._ingest = Ingest(self._stream, hub.settings)
-        self._closed = threading.Event()
-        self._taken = threading.Event()
-        self._seq = 0
-        self._wish: Adapt | None = None
-        self._due = 0.0
-        """Time for the next picture on ``time.monotonic()``."""
-        self._source = ReconnectingSource(spec, patient=True, tell=self._tell, lose=self._lose, undecoded=True)
-        threading.Thread(target=self._run, name=f"pull {name}", daemon=True).start()
-
-    # Called by the stream
-
-    def ask(self, message: Adapt) -> None:
-        """Convert pictures here from now on, as nothing can be asked of the camera itself."""
-        self._wish = message
-
-    def close(self, reason: str) -> None:
-        """Stop reading."""
-        self._closed.set()
-        self._taken.set()
-        self._source.close()
+        self.gone.set()
 
     def look(self) -> None:
-        """Tell the source whether anybody wants pictures."""
-        if self._stream is not None and self._stream.adaptive.asks:  # its first picture came
-            wanted = self._stream.wanted
-            if self._source.idle is wanted:
-                self._source.idle = not wanted
+        """Nobody gets pictures."""
 
     def leave(self) -> None:
         """Give the stream back."""
-        if self._stream is not None:
-            self._hub.release(self._stream, self)
-            self._stream = None
-
-    # In the thread
-
-    def _run(self) -> None:
-        try:
-            self._read()
-        finally:
-            self._on_loop(self.gone.set)
-
-    def _read(self) -> None:
-        while not self._closed.is_set():
-            try:
-                for shot in self._source:
-                    if not self._is_time():
-                        self._lose("adapted", 1)
-                    elif (asked := self._as_asked(shot)) is not None:
-                        self._hand_over(asked)
-                    if self._closed.is_set():
-                        return
-            except FAULTS as e:  # one camera must not stop the others
-                # Only the kind is told, as the rest may contain the address.
-                self._tell(f"reading failed ({type(e).__name__})")
-                self._on_loop(self._count)
-                self._closed.wait(BROKEN_S)
-            else:
-                self._on_loop(self._ended)
-                return
-
-    def _tell(self, reason: str | None) -> None:
-        """Pass on the reason why there are no pictures, or None when they come."""
-        self._on_loop(lambda: self._came_or_went(reason))
-
-    def _lose(self, reason: str, count: int) -> None:
-        """Pass on that pictures came and were left out."""
-        self._on_loop(lambda: self._left_out(reason, count))
-
-    def _is_time(self) -> bool:
-        now = time.monotonic()
-        if self._wish is not None:
-            gap = 1 / self._wish.fps
-            if now < self._due:
-                return False
-            self._due = max(self._due, now - gap) + gap
-        return True
-
-    def _as_asked(self, shot: Shot) -> Shot | None:
-        """Return the picture as it is asked for, or as it came; None for one that can't be decoded for that."""
-        wish, image = self._wish, shot.image
-        if wish is None or not shot.fresh:
-            return shot
-        if shot.undecoded is not None:
-            longest = max(shot.undecoded.width, shot.undecoded.height)
-            if wish.width >= longest and round(wish.quality * 100) >= self._hub.settings.jpeg_quality:
-                return shot
-            try:
-                image = codecs.decode(shot.undecoded, at_least=wish.width)
-            except BadImage:
-                self._lose("undecodable", 1)
-                return None
-        return replace(shot, image=codecs.shrink(image, wish.width), undecoded=None)
-
-    def _hand_over(self, shot: Shot) -> None:
-        """Hand a picture to the loop and wait until it is taken, so that nothing piles up while the loop is busy."""
-        self._taken.clear()
-        self._on_loop(lambda: self._put(shot))
-        self._taken.wait()
-
-    def _on_loop(self, work: Callable[[], None]) -> None:
-        with suppress(RuntimeError):  # the loop has ended
-            self._loop.call_soon_threadsafe(work)
-            return
-        self.close("the server has stopped")
-
-    # On the loop
-
-    def _put(self, shot: Shot) -> None:
-        self._taken.set()
-        if self._stream is None:
-            return
-        if not self._stream.adaptive.asks:
-            self._begin(self._stream, shot)
-        if self._stream.wanted and not shot.fresh:  # somebody has just come; the next picture is fresh
-            self._left_out("unwatched", 1)
-            return
-        seq, self._seq = self._seq, self._seq + 1
-        image = shot.image if shot.undecoded is None else shot.undecoded
-        self._ingest.put_image(seq, time.time(), 0.0, image, quality=self._quality, damaged=shot.damaged and shot.fresh)
-
-    def _left_out(self, reason: str, count: int) -> None:
-        if self._stream is not None:
-            self._stream.lose(reason, count)
-
-    def _begin(self, stream: Stream, first: Shot) -> None:
-        settings = self._hub.settings
-        sends = Knobs(settings.max_fps, settings.jpeg_quality / 100, max(first.image.shape[:2]))
-        begin(stream, settings, sends=sends)
-
-    @property
-    def _quality(self) -> int:
-        return self._hub.settings.jpeg_quality if self._wish is None else round(self._wish.quality * 100)
-
-    def _came_or_went(self, reason: str | None) -> None:
-        if self._stream is None or self._stream.paused == reason:
-            return
-        if reason is None:
-            log.info("stream %s: pictures come", self._name)
-        else:
-            log.warning("stream %s: %s; trying again", self._name, reason)
-        self._stream.pause(reason)
-
-    def _count(self) -> None:
-        self._hub.supervisor.restarts[f"pull {self._name}"] += 1
-
-    def _ended(self) -> None:
-        log.info("stream %s: the source has ended", self._name)
-        self.leave()
+        self.hidden = False  # it is over, and does not come back by itself
+        self._hub.release(self._stream, self)

@@ -38,7 +38,7 @@ class Views:
         """Return the streams that are live, in the settings, or have zones, lines or rules."""
         hub = self._hub
         live = [name for name, stream in hub.streams.items() if stream.publisher is not None]
-        return list(dict.fromkeys((*hub.settings.streams, *hub.settings.sources, *hub.boards.streams, *live)))
+        return list(dict.fromkeys((*hub.settings.streams, *hub.cameras.names, *hub.boards.streams, *live)))
 
     def recall(self, stream: str, entities: Mapping[str, str]) -> None:
         """Count classes again of which a stream had entities in an earlier run: names of entities by their ids."""

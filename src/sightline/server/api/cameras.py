@@ -1,18 +1,110 @@
-"""The HTTP API of cameras: whether one is there, and what processes its frames."""
+"""The HTTP API of cameras: adding and removing them, whether one is there, and what processes its frames."""
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Request
-from pydantic import BaseModel
+import itertools
+import re
+import unicodedata
+from collections.abc import Collection, Mapping
+from typing import Annotated, Any
 
-from sightline.core.errors import BadRequest, StreamNotFound
+from fastapi import APIRouter, Request, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from sightline.core.errors import (
+    BadRequest,
+    BadSetting,
+    LimitReached,
+    Shortage,
+    SourceError,
+    StreamBusy,
+    StreamNotFound,
+)
 from sightline.core.openapi import refusals
+from sightline.core.types import STREAM_NAME
 from sightline.security.authorization import needs
-from sightline.server.api.stream_stats import stream_state
+from sightline.server.api.checked import checked_by
+from sightline.server.api.items import keep
+from sightline.server.api.stream_stats import StreamDetail, stream_detail, stream_state
+from sightline.server.api.streams import DisplayName
 from sightline.server.state import state_of
+from sightline.streams.cameras import KeptCamera
 from sightline.streams.stream import Stream
 
+EXPECTED = {
+    "id": "1 to 64 letters, digits, '_' or '-', or none at all",
+    "name": "a text of at most 100 characters without control characters",
+    "source": "a text: the address of a camera, such as rtsp://user:password@camera.lan/1",
+}
+
+
+def _bad(problem: Mapping[str, Any]) -> BadSetting:
+    """Convert a pydantic error. What was got may be a password, so it is not told again."""
+    where = [part for part in problem["loc"] if part != "body"]
+    key = str(where[0])[:40] if where else "body"
+    expected = EXPECTED.get(key, f"one of the keys {', '.join(EXPECTED)}")
+    return BadSetting(f"{key}: expected {expected}", key, "", expected)
+
+
 router = APIRouter()
+changes = APIRouter(route_class=checked_by(_bad))
+
+
+class NewCamera(BaseModel):
+    """A camera to be added."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    id: Annotated[str, Field(strict=True, pattern=f"^{STREAM_NAME.pattern}$")] | None = None
+    """Name of its stream, which stays; made from ``name`` where it is not given."""
+    name: DisplayName | None = None
+    """What people call it: any text."""
+    source: Annotated[str, Field(strict=True, min_length=1)] | None = None
+    """What the server pulls; nothing for a camera that will send by itself."""
+
+
+@changes.post(
+    "/api/streams",
+    tags=["streams"],
+    status_code=201,
+    responses=refusals(BadRequest, SourceError, StreamBusy, BadSetting, LimitReached, Shortage),
+    dependencies=[needs("admin")],
+)
+async def add_camera(request: Request, camera: NewCamera) -> StreamDetail:
+    """Add a camera, which is kept over restarts. Answers at once: whether pictures come is told by its stream."""
+    hub = state_of(request).hub
+    source = "" if camera.source is None else await hub.cameras.check(camera.source)
+    name = camera.name or ""
+    stream = camera.id or _free_id(name, {*hub.streams, *hub.cameras.names, *hub.boards.streams})
+    await hub.cameras.add(stream, KeptCamera(source, name))
+    return stream_detail(hub, hub.open_stream(stream))
+
+
+@router.delete(
+    "/api/streams/{stream}",
+    tags=["streams"],
+    status_code=204,
+    responses=refusals(BadRequest, StreamNotFound, LimitReached, Shortage),
+    dependencies=[needs("admin")],
+)
+async def remove_camera(request: Request, stream: str) -> Response:
+    """Remove a camera with its zones and rules. Its events stay until they are too old. One that sends is sent away."""
+    hub = state_of(request).hub
+    hub.cameras.check_removable(stream)
+    if not (stream in hub.cameras or stream in hub.streams or hub.boards.has(stream)):
+        raise StreamNotFound(f"no stream named {stream!r}: expected one that is there")
+    await hub.cameras.remove(stream)
+    await keep(hub, stream, hub.boards.forget(stream))
+    hub.remove(stream, "this camera was removed from the server")
+    return Response(status_code=204)
+
+
+def _free_id(name: str, taken: Collection[str]) -> str:
+    """Make a stream's name of a name for people: Küche, hinten becomes Kuche-hinten."""
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
+    start = re.sub(r"[^A-Za-z0-9_]+", "-", plain).strip("-")[:56].strip("-") or "camera"
+    numbered = (f"{start}-{number}" for number in itertools.count(2))
+    return next(found for found in itertools.chain((start,), numbered) if found not in taken)
 
 
 class ProcessorStats(BaseModel):
@@ -62,3 +154,6 @@ async def camera_stats(request: Request, stream: str) -> CameraStats:
 
 def _target_fps(stream: Stream) -> float:
     return (stream.adaptive.asked or stream.adaptive.knobs(stream.max_fps)).fps
+
+
+router.include_router(changes)

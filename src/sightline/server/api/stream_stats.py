@@ -116,6 +116,10 @@ class StreamStats(BaseModel):
     """One stream. received = delivered + dropped + failed + in_flight, always, exactly."""
 
     name: str
+    display_name: str
+    """What people call it; its name where nobody gave it another."""
+    fixed: bool
+    """The server's settings have its source, so that it can't be removed here."""
     state: StreamState
     """waiting: it has no camera. reconnecting, paused: it has one that sends no pictures now."""
     reason: str
@@ -182,6 +186,8 @@ def stream_stats(hub: Hub, stream: Stream) -> StreamStats:
     viewers = [s for s in stream.subscriptions if s.kind == "viewer"]
     return StreamStats(
         name=stream.name,
+        display_name=hub.cameras.display_name(stream.name),
+        fixed=hub.cameras.fixed(stream.name),
         state=stream_state(stream),
         reason=stream.paused or "",
         wanted=stream.wanted,

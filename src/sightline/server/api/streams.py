@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Request, Response
-from pydantic import BaseModel, Field
+from pydantic import AfterValidator, BaseModel, Field
 
-from sightline.core.errors import BadRequest, BadSetting, LimitReached, ModelError, StreamNotFound, Superseded
+from sightline.core.errors import BadRequest, BadSetting, LimitReached, ModelError, Shortage, StreamNotFound, Superseded
 from sightline.core.openapi import gives, refusals
 from sightline.security.authorization import access_of, needs
 from sightline.server.api.checked import CheckedRoute
@@ -18,6 +18,7 @@ from sightline.server.state import ServerState, state_of
 from sightline.settings.presets import PresetName
 from sightline.settings.stream import AskedSettings, Whole, bad_setting
 from sightline.streams.adaptive.service import change_preset, restart
+from sightline.streams.cameras import MOST_CHARACTERS, check_display_name
 
 router = APIRouter()
 
@@ -30,6 +31,7 @@ class _SettingsRoute(CheckedRoute):
         return bad_setting(problem)
 
 
+DisplayName = Annotated[str, Field(strict=True, max_length=MOST_CHARACTERS), AfterValidator(check_display_name)]
 changes = APIRouter(route_class=_SettingsRoute)
 
 
@@ -40,6 +42,10 @@ class StreamChange(AskedSettings):
     priority: Annotated[int, Field(strict=True, ge=-100, le=100), Whole] | None = None
     max_fps: float | None = Field(None, ge=0.1, le=240)
     detect: Annotated[bool, Field(strict=True)] | None = None
+    name: DisplayName | None = None
+    """What people call it; null for the stream's own name."""
+    paused: Annotated[bool, Field(strict=True)] | None = None
+    """Whether the server leaves its source alone for now; only of those that it pulls."""
 
 
 class Streams(BaseModel):
@@ -92,7 +98,7 @@ async def one_stream(request: Request, stream: str) -> StreamDetail:
 @changes.patch(
     "/api/streams/{stream}",
     tags=["streams"],
-    responses=refusals(BadRequest, StreamNotFound, Superseded, BadSetting, LimitReached, ModelError),
+    responses=refusals(BadRequest, StreamNotFound, Superseded, BadSetting, LimitReached, ModelError, Shortage),
     dependencies=[needs("publish")],
 )
 async def change_stream(request: Request, stream: str, change: StreamChange) -> StreamDetail:
@@ -104,9 +110,15 @@ async def change_stream(request: Request, stream: str, change: StreamChange) -> 
     found = hub.find(stream)
     if change.priority is not None:  # which concerns the others
         access_of(request).require(request, "admin", stream=None)
+    if managed := change.model_fields_set & {"name", "paused"}:
+        access_of(request).require(request, "admin", stream=stream)
+        hub.cameras.check_change(stream, paused=change.paused)
     chosen, tracking = change.given(), change.tracking()
     if chosen or tracking:
         await hub.change(found, chosen, tracking)
+    if managed:
+        name = change.name or "" if "name" in managed else None
+        await hub.cameras.change(stream, name=name, paused=change.paused)
     if change.priority is not None:
         found.limit(priority=change.priority, max_fps=found.max_fps)
     if "max_fps" in change.model_fields_set:

@@ -1,0 +1,192 @@
+"""Cameras that are added, named, paused and removed while the server runs."""
+
+from __future__ import annotations
+
+import json
+import stat
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from sightline.security.tokens import Store
+from sightline.settings.settings import load_settings
+from sightline.streams.cameras import Cameras, KeptCamera
+from support.rtsp import RtspServer
+from support.serving import Running, camera, peer, pixels, serving
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+SECRET = "s3cr3t-w0rd"
+ENV = {
+    "SIGHTLINE_CAMERA_SCHEMES": '["rtsp", "http", "synthetic"]',
+    "SIGHTLINE_SOURCES": '{"fixed": "synthetic:shapes?size=320x180&fps=10"}',
+}
+MADE = "synthetic:shapes?size=320x180&fps=20"
+ZONE = {"points": [[0, 0], [1, 0], [1, 1]]}
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def server() -> AsyncIterator[Running]:
+    async with serving("--model", "motion", env=ENV) as running:
+        yield running
+
+
+async def live(server: Running, name: str, state: str = "live") -> None:
+    await server.until(lambda s: s.get("state") == state, path=f"/api/streams/{name}")
+
+
+async def test_a_camera_is_added_named_paused_resumed_and_removed(server: Running) -> None:
+    http = server.http
+    added = await http.post("/api/streams", json={"name": " Küche 🍳 ", "source": MADE})
+    assert added.status_code == 201
+    assert (added.json()["name"], added.json()["display_name"]) == ("Kuche", "Küche 🍳")
+    await live(server, "Kuche")
+    async with peer(f"{server.ws}/ws/view/Kuche") as viewer:
+        await viewer.next("frame_metadata")
+        paused = await http.patch("/api/streams/Kuche", json={"paused": True})
+        assert (paused.json()["state"], paused.json()["reason"]) == ("paused", "somebody has paused this camera")
+        held = (await server.stream("Kuche"))["received"]
+        await http.patch("/api/streams/Kuche", json={"paused": False, "name": "Kitchen"})
+        await server.until(lambda s: s["received"] > held, path="/api/streams/Kuche")
+        await viewer.next("frame_metadata")
+    listed = (await server.get("/api/streams"))["streams"]
+    assert next(s for s in listed if s["name"] == "Kuche")["display_name"] == "Kitchen"
+    assert (await server.stream("Kuche"))["display_name"] == "Kitchen"
+    await http.put("/api/streams/Kuche/zones/stove", json=ZONE)
+    assert (await http.delete("/api/streams/Kuche")).status_code == 204
+    assert (await http.get("/api/streams/Kuche")).status_code == 404
+    assert "Kuche" not in (await server.get("/stats"))["streams"]
+    assert (await server.get("/api/streams/Kuche/zones"))["zones"] == {}
+    assert (await http.delete("/api/streams/Kuche")).status_code == 404
+
+
+async def test_a_camera_without_a_source_waits_for_who_sends_and_can_be_removed(server: Running) -> None:
+    added = await server.http.post("/api/streams", json={"id": "phone", "name": "My phone"})
+    assert (added.status_code, added.json()["state"]) == (201, "waiting")
+    refused = await server.http.patch("/api/streams/phone", json={"paused": True})
+    assert (refused.status_code, refused.json()["error"]["code"]) == (400, "bad_request")
+    async with camera(server, "phone"):
+        await live(server, "phone")
+        again = await server.http.post("/api/streams", json={"id": "phone", "source": MADE})
+        assert again.status_code == 409
+        other = await server.http.post("/api/streams", json={"name": "phone"})
+        assert other.json()["name"] == "phone-2"
+    await live(server, "phone", "waiting")
+    for name in ("phone", "phone-2"):
+        assert (await server.http.delete(f"/api/streams/{name}")).status_code == 204
+
+
+async def test_who_sends_already_keeps_the_stream(server: Running) -> None:
+    async with camera(server, "busy"):
+        await live(server, "busy")
+        refused = await server.http.post("/api/streams", json={"id": "busy", "source": MADE})
+        assert refused.status_code == 409
+        await live(server, "busy")
+    assert (await server.http.post("/api/streams", json={"id": "busy", "source": MADE})).status_code == 201
+    assert (await server.http.delete("/api/streams/busy")).status_code == 204
+
+
+async def test_what_the_settings_name_can_be_renamed_and_paused_and_not_removed(server: Running) -> None:
+    await live(server, "fixed")
+    assert (await server.stream("fixed"))["fixed"]
+    refused = await server.http.delete("/api/streams/fixed")
+    assert refused.status_code == 400
+    assert "settings" in refused.json()["error"]["message"]
+    assert (await server.http.post("/api/streams", json={"id": "fixed", "source": MADE})).status_code == 409
+    await server.http.patch("/api/streams/fixed", json={"name": "Hof", "paused": True})
+    await live(server, "fixed", "paused")
+    renamed = await server.http.patch("/api/streams/fixed", json={"name": None, "paused": False})
+    assert renamed.json()["display_name"] == "fixed"
+    await live(server, "fixed")
+
+
+@pytest.mark.parametrize(
+    ("body", "key"),
+    [
+        ({"source": 5}, "source"),
+        ({"source": ""}, "source"),
+        ({"id": "a b"}, "id"),
+        ({"name": "a\nb"}, "name"),
+        ({"name": "x" * 101}, "name"),
+        ({"name": "\u202eabc"}, "name"),
+        ({"password": SECRET}, "password"),
+    ],
+)
+async def test_a_wrong_body_is_told_without_what_was_given(server: Running, body: object, key: str) -> None:
+    refused = await server.http.post("/api/streams", json=body)
+    assert (refused.status_code, refused.json()["error"]["key"]) == (422, key)
+    assert SECRET not in refused.text
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        f"rtsp://me:{SECRET}@169.254.169.254/1",
+        f"http://me:{SECRET}@0xA9FEA9FE/",
+        "http://[::ffff:169.254.169.254]/",
+        f"ftp://me:{SECRET}@camera.lan/",
+        "/etc/passwd",
+        "camera:0",
+    ],
+)
+async def test_a_source_that_is_not_allowed_adds_nothing(server: Running, source: str) -> None:
+    refused = await server.http.post("/api/streams", json={"id": "inside", "source": source})
+    assert (refused.status_code, refused.json()["error"]["code"]) == (400, "bad_source")
+    assert SECRET not in refused.text
+    assert (await server.http.get("/api/streams/inside")).status_code == 404
+
+
+async def test_cameras_are_kept_for_the_owner_alone_and_passwords_are_not_told(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    with RtspServer() as rtsp:
+        source = rtsp.url.replace("rtsp://", f"rtsp://me:{SECRET}@")
+        async with serving("--model", "motion", data=data) as server:
+            await server.http.post("/api/streams", json={"id": "door", "name": "Tür", "source": source})
+            await server.http.post("/api/streams", json={"id": "yard", "source": source})
+            await server.http.patch("/api/streams/yard", json={"paused": True})
+            await live(server, "door")
+        file = data / "cameras.json"
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600
+        kept = json.loads(file.read_text())
+        assert kept == {"door": {"source": source, "name": "Tür"}, "yard": {"source": source, "paused": True}}
+        async with serving("--model", "motion", data=data) as again:
+            await live(again, "door")
+            await live(again, "yard", "paused")
+            told = [await again.http.get(path) for path in ("/stats", "/api/streams", "/metrics", "/api/streams/yard")]
+            assert pixels((await again.http.get("/api/streams/door/thumbnail.jpg")).content).shape == (120, 160, 3)
+        for log in (server.log, again.log):
+            assert SECRET not in "".join(log)
+        assert all(answer.status_code == 200 and SECRET not in answer.text for answer in told)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"\xff\xfe", b"[1]", b'{"a b": {}}', b'{"door": {"source": 5}}', b'{"door": {"source": "s3cr3t-w0rd'],
+    ids=["no text", "a list", "a wrong name", "a wrong type", "cut off"],
+)
+async def test_a_file_that_can_not_be_read_is_put_aside(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "cameras.json").write_bytes(content)
+    cameras = Cameras(load_settings(data=tmp_path))
+    await cameras.load()
+    assert cameras.names == []
+    await cameras.add("door", KeptCamera("rtsp://camera.lan/1"))
+    assert (tmp_path / "cameras.json.bad").read_bytes() == content
+    again = Cameras(load_settings(data=tmp_path))
+    await again.load()
+    assert again.source("door") == "rtsp://camera.lan/1"
+    stricter = Cameras(load_settings(data=tmp_path, camera_schemes=("http",)))
+    await stricter.load()
+    assert (stricter.names, stricter.source("door")) == (["door"], None), "kept, and not pulled"
+
+
+async def test_only_admins_manage_cameras(tmp_path: Path) -> None:
+    """Who may publish a stream is not thereby allowed to name it, pause it or remove it."""
+    token, _ = Store(tmp_path).create("publish", "*", lifetime=None)
+    async with serving("--model", "motion", env={"SIGHTLINE_TOKENS": "true"} | ENV, data=tmp_path) as server:
+        server.http.headers["authorization"] = f"Bearer {token}"
+        for change in ({"name": "x"}, {"paused": True}, {"name": None}):
+            assert (await server.http.patch("/api/streams/fixed", json=change)).status_code == 403
+        assert (await server.http.delete("/api/streams/fixed")).status_code == 403
+        assert (await server.http.post("/api/streams", json={"source": MADE})).status_code == 403
