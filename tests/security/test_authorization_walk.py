@@ -92,6 +92,7 @@ NEEDS = {
     "GET /stats": VIEW_ALL,
     "GET /metrics": VIEW_ALL,
     "GET /api/streams": ANYBODY_KNOWN,
+    "POST /api/sources/test": Needs(("admin",), every=True),
     "POST /api/streams": Needs(("admin",), every=True),
     "DELETE /api/streams/{stream}": ADMIN,
     "GET /api/streams/{stream}": EITHER,

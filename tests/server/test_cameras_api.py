@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import socket
 import stat
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import httpx2
 import pytest
 import pytest_asyncio
 
@@ -136,6 +139,31 @@ async def test_a_source_that_is_not_allowed_adds_nothing(server: Running, source
     assert (refused.status_code, refused.json()["error"]["code"]) == (400, "bad_source")
     assert SECRET not in refused.text
     assert (await server.http.get("/api/streams/inside")).status_code == 404
+
+
+async def test_an_address_is_tried_before_it_is_added(server: Running) -> None:
+    async def answer(source: str) -> httpx2.Response:
+        return await server.http.post("/api/sources/test", json={"source": source})
+
+    with RtspServer() as rtsp:
+        tried = await answer(rtsp.url)
+        assert (tried.status_code, tried.headers["content-type"]) == (200, "image/jpeg")
+        assert pixels(tried.content).shape == (120, 160, 3)
+    for source, why in (
+        (f"rtsp://me:{SECRET}@127.0.0.1:{rtsp.port}/live", "nothing listens there"),
+        (f"rtsp://me:{SECRET}@169.254.169.254/", "link-local"),
+        (f"ftp://me:{SECRET}@camera.lan/", "expected one with"),
+    ):
+        refused = await answer(source)
+        assert (refused.status_code, refused.json()["error"]["code"]) == (400, "bad_source")
+        assert why in refused.text
+        assert SECRET not in refused.text
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # accepts, and says nothing
+        address = f"rtsp://127.0.0.1:{silent.getsockname()[1]}/"
+        answers = await asyncio.gather(*(answer(address) for _ in range(5)))
+    assert sorted(a.status_code for a in answers) == [400] * 4 + [429]
+    assert any("within 5 s" in a.text for a in answers)
+    assert SECRET not in "".join(server.log)
 
 
 async def test_cameras_are_kept_for_the_owner_alone_and_passwords_are_not_told(tmp_path: Path) -> None:

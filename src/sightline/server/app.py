@@ -50,6 +50,7 @@ from sightline.streams.clip_trial import ClipTrials
 from sightline.streams.hub import Hub
 from sightline.streams.predictor import Predictor
 from sightline.streams.rendering import Drawing
+from sightline.streams.source_trial import SourceTrials
 
 log = logging.getLogger(__name__)
 
@@ -78,6 +79,7 @@ def create_app(settings: Settings, *, load: LoadByKey | None = None) -> FastAPI:
         state.hub = hub
         state.predictor = Predictor(settings, pool, hub.model_switch)
         state.clips = ClipTrials(hub, state.predictor)
+        state.source_trials = SourceTrials(hub.cameras)
         state.downloads = Downloads(settings)
         state.push = Push(settings, access)
         state.started_at = time.monotonic()

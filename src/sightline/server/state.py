@@ -20,6 +20,7 @@ from sightline.streams.clip_trial import ClipTrials
 from sightline.streams.hub import Hub
 from sightline.streams.predictor import Predictor
 from sightline.streams.rendering import Drawing
+from sightline.streams.source_trial import SourceTrials
 
 MODELS = "models"
 """Name of the task without which no frame gets a result."""
@@ -52,6 +53,7 @@ class ServerState:
     drawing: Drawing = field(init=False)
     predictor: Predictor = field(init=False)
     clips: ClipTrials = field(init=False)
+    source_trials: SourceTrials = field(init=False)
     downloads: Downloads = field(init=False)
     dispatchers: list[Dispatcher] = field(init=False)
     """One for each of the operator's outputs."""

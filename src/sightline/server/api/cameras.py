@@ -20,7 +20,7 @@ from sightline.core.errors import (
     StreamBusy,
     StreamNotFound,
 )
-from sightline.core.openapi import refusals
+from sightline.core.openapi import gives, refusals
 from sightline.core.types import STREAM_NAME
 from sightline.security.authorization import needs
 from sightline.server.api.checked import checked_by
@@ -46,6 +46,7 @@ def _bad(problem: Mapping[str, Any]) -> BadSetting:
     return BadSetting(f"{key}: expected {expected}", key, "", expected)
 
 
+Source = Annotated[str, Field(strict=True, min_length=1)]
 router = APIRouter()
 changes = APIRouter(route_class=checked_by(_bad))
 
@@ -59,7 +60,7 @@ class NewCamera(BaseModel):
     """Name of its stream, which stays; made from ``name`` where it is not given."""
     name: DisplayName | None = None
     """What people call it: any text."""
-    source: Annotated[str, Field(strict=True, min_length=1)] | None = None
+    source: Source | None = None
     """What the server pulls; nothing for a camera that will send by itself."""
 
 
@@ -78,6 +79,27 @@ async def add_camera(request: Request, camera: NewCamera) -> StreamDetail:
     stream = camera.id or _free_id(name, {*hub.streams, *hub.cameras.names, *hub.boards.streams})
     await hub.cameras.add(stream, KeptCamera(source, name))
     return stream_detail(hub, hub.open_stream(stream))
+
+
+class TriedSource(BaseModel):
+    """A source to be looked at."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    source: Source
+
+
+@changes.post(
+    "/api/sources/test",
+    tags=["streams"],
+    response_class=Response,
+    responses=gives("image/jpeg") | refusals(BadRequest, SourceError, BadSetting, LimitReached),
+    dependencies=[needs("admin")],
+)
+async def try_source(request: Request, tried: TriedSource) -> Response:
+    """A source's first picture, or why none comes, within five seconds. Nothing is added."""
+    picture = await state_of(request).source_trials.look(tried.source)
+    return Response(picture, media_type="image/jpeg", headers={"Cache-Control": "no-store"})
 
 
 @router.delete(
