@@ -39,3 +39,13 @@ test("a link to this machine's own address is known as such", () => {
   for (const host of ["localhost", "a.localhost", "127.0.0.1", "[::1]"]) assert.ok(isLoopback(host), host);
   for (const host of ["192.168.1.5", "localhost.example", "example.org"]) assert.ok(!isLoopback(host), host);
 });
+
+test("an address gets its user and password as a server takes them", async () => {
+  const { sourceOf } = await import("../../../src/sightline/web/wire/cameras.js");
+  assert.equal(sourceOf("rtsp://cam/1", "", ""), "rtsp://cam/1");
+  assert.equal(sourceOf("192.168.1.20:554/1", "", ""), "rtsp://192.168.1.20:554/1");
+  assert.equal(sourceOf("cam.lan:8554/1", "me", ""), "rtsp://me@cam.lan:8554/1");
+  assert.equal(sourceOf("cam.lan/1", "me", "p@ss/$&#"), "rtsp://me:p%40ss%2F%24%26%23@cam.lan/1");
+  assert.equal(sourceOf("http://old:one@cam.lan/a@b", "me", "new"), "http://me:new@cam.lan/a@b");
+  assert.equal(sourceOf("synthetic:noise", "", ""), "synthetic:noise");
+});

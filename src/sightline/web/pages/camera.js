@@ -11,7 +11,7 @@ import { freeName, streamOf } from "../lib/stream-name.js";
 import { setUpLooks } from "../panels/looks.js";
 import { setUpModel } from "../panels/model-panel.js";
 import { notice } from "../panels/notice.js";
-import { Figures, byId } from "../panels/page.js";
+import { Figures, byId, showName } from "../panels/page.js";
 import { Phone } from "../panels/phone.js";
 import { setUpRun } from "../panels/run-panel.js";
 import { setUpLink } from "../panels/share.js";
@@ -243,8 +243,7 @@ async function fillDevices() {
 setUpShell();
 setUpLink(stream);
 setUpLooks(painter);
-setText(byId("stream", HTMLElement), stream);
-document.title = `${stream} · Camera · Sightline`;
+showName(stream, "Camera");
 presetSelect.value = remembered("preset", "default");
 if (!presetSelect.value) presetSelect.value = "default";
 placeSelect.value = remembered("place", "server");
@@ -281,6 +280,7 @@ navigator.mediaDevices?.addEventListener("devicechange", () => {
 });
 void devices.whenAllowed(() => void session.recover());
 const knowModel = setUpModel(stream, painter, () => publisher.phase === "open", (stats) => {
+  showName(stats.display_name, "Camera");
   figures.show({ viewers: count(stats.viewers), model: stats.model || "–" });
   zones.learn(stats);
   run.served(stats.settings.engine, stats.settings.device);

@@ -41,6 +41,7 @@ void run();
 /** Offer only what this browser may do. */
 async function suitRights() {
   const session = await whoAmI();
+  if (session?.role === "admin" && session.stream === "*") offerManaging();
   if (!session?.tokens) return;
   setText(byId("who", HTMLElement), "those you let in");
   const { role, stream } = session;
@@ -53,6 +54,19 @@ async function suitRights() {
   }
   setData(document.body, "role", role ?? "none");
   if (role && stream !== "*") startCamera = () => location.assign(`/camera/${stream}#start`);
+}
+
+/** What few visits need is fetched once somebody begins with it. */
+function offerManaging() {
+  const add = byId("add-camera", HTMLButtonElement);
+  add.hidden = false;
+  setData(document.body, "manages", "true");
+  add.addEventListener("click", async () => (await import("../panels/cameras/add.js")).addDialog(() => goOn()));
+}
+
+/** @param {Card} card */
+async function manage(card) {
+  (await import("../panels/cameras/manage.js")).manageDialog(card.stats, () => goOn());
 }
 
 async function run() {
@@ -153,7 +167,7 @@ function totals(streams) {
 
 /** Add a card, after the live ones. The other cards stay in place. @param {StreamStats} stats */
 function add(stats) {
-  const card = new Card(stats);
+  const card = new Card(stats, manage);
   cards.set(stats.name, card);
   const waiting = stats.state === "live" ? list.querySelector('[data-state="waiting"]') : null;
   list.insertBefore(card.element, waiting);

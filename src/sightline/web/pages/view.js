@@ -11,7 +11,7 @@ import { setUpLooks } from "../panels/looks.js";
 import { setUpModel } from "../panels/model-panel.js";
 import { setUpNotify } from "../panels/notify.js";
 import { ObjectList } from "../panels/objects.js";
-import { Figures, byId } from "../panels/page.js";
+import { Figures, byId, showName } from "../panels/page.js";
 import { setUpRun } from "../panels/run-panel.js";
 import { setUpLink } from "../panels/share.js";
 import { setUpShell } from "../panels/shell.js";
@@ -140,9 +140,9 @@ setUpLazyPart("rules", () => import("../panels/rules/list.js"), ({ RuleList }, p
   new RuleList(stream, part).follow(isOpen));
 setUpLazyPart("links", () => import("../panels/links/list.js"), ({ listLinks }, part) => listLinks(stream, part));
 void setUpNotify(stream);
-setText(byId("stream", HTMLElement), stream);
-document.title = `${stream} · Viewer · Sightline`;
+showName(stream, "Viewer");
 const knowModel = setUpModel(stream, viewer.painter, () => viewer.status.phase === "open", (stats) => {
+  showName(stats.display_name, "Viewer");
   figures.show({
     viewers: count(stats.viewers),
     dropped: count(lost(stats).reduce((sum, [, n]) => sum + n, 0)),

@@ -23,20 +23,24 @@ export class Card {
   #model = make("p", { class: "card-model" });
   #nothing = make("span", { class: "nothing" });
   #drops = make("p", { class: "card-drops" });
+  #name = make("h2");
+  #more = make("button", { type: "button", class: "button square more" }, icon("more"));
   #watch;
   #camera;
   /** @type {Record<keyof typeof MEANINGS, HTMLElement>} */
   #figures = { fps: make("dd"), processing: make("dd"), viewers: make("dd"), dropped: make("dd") };
 
-  /** @param {import("../wire/stream-stats.js").StreamStats} stats */
-  constructor(stats) {
+  /**
+   * @param {import("../wire/stream-stats.js").StreamStats} stats
+   * @param {(card: Card) => void} manage opens what can be done with the camera, for those who may
+   */
+  constructor(stats, manage) {
     this.stats = stats;
     const { name } = stats;
     const view = `/view/${name}`;
     this.#watch = make("a", { class: "button main", href: view }, icon("eye"), "Watch");
-    this.#watch.setAttribute("aria-label", `Watch ${name}`);
     this.#camera = make("a", { class: "button", href: `/camera/${name}` }, icon("camera"), "Camera");
-    this.#camera.setAttribute("aria-label", `Camera page of ${name}`);
+    this.#more.addEventListener("click", () => manage(this));
     const thumbnail = make("a", { class: "thumbnail", href: view, tabindex: "-1", "aria-hidden": "true" });
     thumbnail.append(this.#nothing, this.image);
     const figures = make("dl", { class: "card-figures" });
@@ -48,11 +52,11 @@ export class Card {
       "li",
       { class: "card", "data-stream": name },
       thumbnail,
-      make("div", { class: "card-head" }, make("h2", { title: name }, name), this.#pill),
+      make("div", { class: "card-head" }, this.#name, this.#pill),
       this.#model,
       figures,
       this.#drops,
-      make("div", { class: "card-links" }, this.#watch, this.#camera),
+      make("div", { class: "card-links" }, this.#watch, this.#camera, this.#more),
     );
     this.show(stats);
   }
@@ -63,6 +67,7 @@ export class Card {
     const { state, pill, kind, note } = standing(stats);
     const live = state === "live";
     this.#stand(state, pill, kind);
+    this.#call(stats.display_name);
     const size = stats.width ? ` · ${stats.width} × ${stats.height}` : "";
     setText(this.#model, `${stats.model || "model loading"}${size}`);
     const reasons = lost(stats);
@@ -79,6 +84,15 @@ export class Card {
     this.#camera.classList.toggle("main", state === "waiting");
     setText(this.#nothing, state === "waiting" ? "The camera is off" : "No picture yet");
     setData(this.element, "received", String(stats.received));
+  }
+
+  /** @param {string} name for people */
+  #call(name) {
+    if (this.#name.textContent === name) return;
+    this.#name.textContent = this.#name.title = name;
+    this.#watch.setAttribute("aria-label", `Watch ${name}`);
+    this.#camera.setAttribute("aria-label", `Camera page of ${name}`);
+    this.#more.setAttribute("aria-label", `Manage ${name}`);
   }
 
   /** Say that nothing is known any more: the server does not answer. */

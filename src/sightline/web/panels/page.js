@@ -15,6 +15,13 @@ export function byId(id, type) {
   return element;
 }
 
+/** Show what people call the page's stream. @param {string} name @param {string} what the page is */
+export function showName(name, what) {
+  setText(byId("stream", HTMLElement), name);
+  const title = `${name} · ${what} · Sightline`;
+  if (document.title !== title) document.title = title;
+}
+
 /** Figures of a bar or list. Each `[data-figure]` gets the text of its name. */
 export class Figures {
   /** @type {Map<string, HTMLElement>} */

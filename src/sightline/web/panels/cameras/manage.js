@@ -1,0 +1,55 @@
+/** Dialog of one camera: its name, pause and resume, and its end. */
+
+import { make } from "../../lib/dom.js";
+import { changeCamera, removeCamera } from "../../wire/cameras.js";
+import { button, hold, labelled, openDialog, problemPlace } from "./dialog.js";
+
+/**
+ * @param {import("../../wire/stream-stats.js").StreamStats} stats
+ * @param {() => void} done called once something was changed
+ */
+export function manageDialog(stats, done) {
+  const name = labelled("Name", { maxlength: "100", autocapitalize: "sentences", placeholder: stats.name });
+  name.field.value = stats.display_name === stats.name ? "" : stats.display_name;
+  const problem = problemPlace();
+  const paused = stats.pulled && stats.state === "paused";
+  const deeds = make("div", { class: "deeds" });
+  if (stats.pulled) {
+    deeds.append(button(paused ? "Resume" : "Pause", "", () => void act(changeCamera(stats.name, { paused: !paused }))));
+  }
+  if (stats.fixed) {
+    deeds.append(make("p", { class: "hint" }, "The server's settings name this camera, so it is removed there."));
+  } else deeds.append(button("Remove…", "danger", confirm));
+  const parts = [
+    make("div", { class: "with-button" }, name.row, button("Rename", "main")),
+    make("p", { class: "hint" }, `Links and rules go by “${stats.name}”, which stays.`),
+    problem.element,
+    deeds,
+    make("div", { class: "actions" }, button("Close", "", () => close())),
+  ];
+  const { form, close } = openDialog(stats.display_name, ...parts);
+
+  /** @param {Promise<string>} wrong */
+  async function act(wrong) {
+    hold(form, true);
+    const why = await wrong;
+    hold(form, false);
+    problem.say(why);
+    if (why) return;
+    close();
+    done();
+  }
+
+  function confirm() {
+    const last = button("Remove it", "danger", () => void act(removeCamera(stats.name)));
+    const words = `This ends the stream and deletes its address, zones, lines and rules with their counts. Its events and
+      pictures stay until they are too old. It can't be undone.`;
+    deeds.replaceChildren(make("p", { role: "alert" }, words.replace(/\s+/g, " ")), last);
+    last.focus();
+  }
+
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    void act(changeCamera(stats.name, { name: name.field.value.trim() || null }));
+  });
+}

@@ -1,0 +1,62 @@
+/** Cameras that admins add, name, pause and remove. */
+
+import { askApi } from "./events.js";
+
+/** @typedef {{picture: Blob, problem: ""} | {picture: null, problem: string}} Trial one of both */
+
+const TRY_MS = 8_000;
+const JSON_BODY = { "Content-Type": "application/json" };
+const AWAY = "The server doesn't answer.";
+
+/** @param {{name: string, source: string}} camera @returns {Promise<string>} why it was not added; "" where it was */
+export function addCamera({ name, source }) {
+  return told("/api/streams", "POST", { source, ...(name && { name }) });
+}
+
+/**
+ * @param {string} stream @param {{name?: string | null, paused?: boolean}} change
+ * @returns {Promise<string>} why nothing was changed; "" where it was
+ */
+export function changeCamera(stream, change) {
+  return told(`/api/streams/${stream}`, "PATCH", change);
+}
+
+/** @param {string} stream @returns {Promise<string>} why it was not removed; "" where it was */
+export function removeCamera(stream) {
+  return told(`/api/streams/${stream}`, "DELETE");
+}
+
+/** The first picture of an address, or why none comes. @param {string} source @returns {Promise<Trial>} */
+export async function tryAddress(source) {
+  try {
+    const answer = await fetch("/api/sources/test", {
+      method: "POST",
+      headers: JSON_BODY,
+      body: JSON.stringify({ source }),
+      signal: AbortSignal.timeout(TRY_MS),
+    });
+    if (answer.ok) return { picture: await answer.blob(), problem: "" };
+    return { picture: null, problem: (await answer.json()).error.message };
+  } catch {
+    return { picture: null, problem: AWAY };
+  }
+}
+
+/**
+ * The address of a camera with the user and the password in it, as the server takes it.
+ *
+ * @param {string} address @param {string} user @param {string} password
+ */
+export function sourceOf(address, user, password) {
+  const whole = /^[a-z][a-z0-9+.-]*:/i.test(address) && !/^[^/]*:\d/.test(address) ? address : `rtsp://${address}`;
+  if (!user && !password) return whole;
+  const login = encodeURIComponent(user) + (password && `:${encodeURIComponent(password)}`);
+  return whole.replace(/^([^/]*:\/\/)(?:[^/?#]*@)?/, `$1${login.replaceAll("$", "$$$$")}@`);
+}
+
+/** @param {string} path @param {string} method @param {object} [body] */
+async function told(path, method, body) {
+  const request = body ? { method, headers: JSON_BODY, body: JSON.stringify(body) } : { method };
+  const { refused } = await askApi(path, request);
+  return refused ? refused.message || AWAY : "";
+}
