@@ -100,6 +100,33 @@ test("taken off the page, it leaves nothing behind", async () => {
   assert.equal(FakeSocket.made.length, 2, "but where it is put back");
 });
 
+test("a frozen picture stays, the newest is kept for later, and none of them leaks", async () => {
+  const made = live();
+  const bitmaps = [];
+  globalThis.createImageBitmap = async () => {
+    const bitmap = { closed: false, close: () => (bitmap.closed = true) };
+    bitmaps.push(bitmap);
+    return bitmap;
+  };
+  const { drawn } = (await picture(), canvasOf(made));
+  made.painter.freeze(true);
+  await picture();
+  await picture();
+  made.painter.renew({ extras: { zones: {} } });
+  made.painter.repaint();
+  assert.equal(drawn.at(-1), bitmaps[0]);
+  assert.deepEqual(bitmaps.map(({ closed }) => closed), [false, true, false]);
+  made.painter.freeze(false);
+  assert.equal(drawn.at(-1), bitmaps[2]);
+  assert.deepEqual(bitmaps.map(({ closed }) => closed), [true, true, false]);
+  made.painter.freeze(true);
+  made.painter.renew({ extras: { zones: {} } });
+  await picture();
+  assert.equal(bitmaps[2].closed, false, "what is told of the frozen picture does not close it");
+  made.disconnectedCallback();
+  assert.deepEqual([made.painter.frozen, ...bitmaps.map(({ closed }) => closed)], [false, true, true, true, true]);
+});
+
 test("a picture that was being decoded when it left is not drawn", async () => {
   let decoded;
   globalThis.createImageBitmap = () => new Promise((resolve) => (decoded = resolve));
@@ -134,7 +161,7 @@ test("another stream, server or transport is another connection", () => {
   made.setAttribute("src", "https://cam.example/anything");
   assert.equal(current().url, "wss://cam.example/ws/view/yard?still=1");
   assert.equal(FakeSocket.made.length, 4);
-  assert.equal(page.listening.count, 4, "only the last one listens");
+  assert.equal(page.listening.count, 5, "only the last one listens");
 });
 
 test("the look follows its attributes, within bounds; without them it is the painter's", () => {

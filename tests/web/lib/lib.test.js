@@ -5,7 +5,7 @@ import { test } from "node:test";
 import { Backoff } from "../../../src/sightline/web/lib/backoff.js";
 import { Clock } from "../../../src/sightline/web/lib/clock.js";
 import { Average, Rate, count, fps, millis, percent, plural, areaInWords, score, several } from "../../../src/sightline/web/lib/format.js";
-import { captureSize, contain, project } from "../../../src/sightline/web/lib/geometry.js";
+import { captureSize, framed, project } from "../../../src/sightline/web/lib/geometry.js";
 import { color, textColor } from "../../../src/sightline/web/lib/palette.js";
 
 const hex = (rgb) => `#${rgb.map((c) => c.toString(16).padStart(2, "0")).join("")}`;
@@ -84,12 +84,12 @@ test("numbers keep their width and unknown ones are a dash", () => {
 });
 
 test("a picture is put in the middle of its area, whole", () => {
-  assert.deepEqual(contain(640, 360, 1280, 800), { x: 0, y: 40, width: 1280, height: 720 });
-  assert.deepEqual(contain(360, 640, 1280, 640), { x: 460, y: 0, width: 360, height: 640 });
+  assert.deepEqual(framed(640, 360, 1280, 800), { x: 0, y: 40, width: 1280, height: 720 });
+  assert.deepEqual(framed(360, 640, 1280, 640), { x: 460, y: 0, width: 360, height: 640 });
 });
 
 test("boxes go where the picture goes", () => {
-  const place = contain(640, 360, 1280, 800);
+  const place = framed(640, 360, 1280, 800);
   assert.deepEqual(project([0, 0, 640, 360], 640, 360, place), place);
   assert.deepEqual(project([320, 180, 330, 190], 640, 360, place), { x: 640, y: 400, width: 20, height: 20 });
 });

@@ -85,11 +85,12 @@ export class ViewerSession {
     let hidden;
     const seen = () => {
       clearTimeout(hidden);
-      this.#receiver.pause(document.hidden);
-      if (document.hidden) hidden = setTimeout(() => this.#pause(), CLOSE_WHEN_HIDDEN_MS);
+      this.#receiver.pause(unseen());
+      if (unseen()) hidden = setTimeout(() => this.#pause(), CLOSE_WHEN_HIDDEN_MS);
       else if (this.#now.paused) this.#goOn();
     };
     document.addEventListener("visibilitychange", seen, { signal });
+    document.addEventListener("leavepictureinpicture", seen, { signal });
     addEventListener("online", () => this.retryNow(), { signal });
     addEventListener("pagehide", () => this.#link.close(), { signal });
     addEventListener("pageshow", (event) => event.persisted && this.#link.open(), { signal });
@@ -101,7 +102,7 @@ export class ViewerSession {
       clearInterval(telling);
     });
     this.#link.open();
-    this.#receiver.pause(document.hidden);
+    this.#receiver.pause(unseen());
   }
 
   /** Let go of everything, for good. @param {string} reason see `SightlineViewer.ondisconnect` */
@@ -220,7 +221,12 @@ export class ViewerSession {
   #tellServer() {
     const { phase, camera } = this.#now;
     const { fps, latency } = this.figures;
-    if (phase !== "open" || camera !== "live" || document.hidden || !Number.isFinite(latency)) return;
+    if (phase !== "open" || camera !== "live" || unseen() || !Number.isFinite(latency)) return;
     this.#link.send({ type: "performance_stats", fps, latency, queueSize: this.#receiver.waiting });
   }
+}
+
+/** Whether nobody sees the page, nor its picture in a small window over others. */
+function unseen() {
+  return document.hidden && !document.pictureInPictureElement;
 }

@@ -4,18 +4,28 @@
  * @typedef {{x: number, y: number, width: number, height: number}} Rect
  */
 
+/** How a picture is looked at. `x`, `y`: its point in the middle, 0 to 1. @typedef {{fill: boolean, zoom: number, x: number, y: number}} View */
+
+/** All of the picture. @type {Readonly<View>} */
+export const WHOLE = { fill: false, zoom: 1, x: 0.5, y: 0.5 };
+
 /**
- * Largest rectangle of a picture's proportions in the middle of an area.
+ * Rectangle of a picture's proportions in an area: the largest that is all seen, or, if it shall fill the area, the
+ * smallest that leaves none of it free; then zoomed. It never leaves a gap at one side only.
  *
  * @param {number} width @param {number} height of the picture
- * @param {number} areaWidth @param {number} areaHeight
+ * @param {number} areaWidth @param {number} areaHeight @param {Readonly<View>} view
  * @returns {Rect}
  */
-export function contain(width, height, areaWidth, areaHeight) {
-  const scale = Math.min(areaWidth / width, areaHeight / height);
-  const w = width * scale;
-  const h = height * scale;
-  return { x: (areaWidth - w) / 2, y: (areaHeight - h) / 2, width: w, height: h };
+export function framed(width, height, areaWidth, areaHeight, { fill, zoom, x, y } = WHOLE) {
+  const scale = zoom * (fill ? Math.max : Math.min)(areaWidth / width, areaHeight / height);
+  const [w, h] = [width * scale, height * scale];
+  return { x: start(w, areaWidth, x), y: start(h, areaHeight, y), width: w, height: h };
+}
+
+/** @param {number} length of the picture @param {number} area @param {number} middle which part of the picture is in the middle */
+function start(length, area, middle) {
+  return length <= area ? (area - length) / 2 : Math.min(0, Math.max(area - length, area / 2 - middle * length));
 }
 
 /**

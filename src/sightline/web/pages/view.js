@@ -12,6 +12,7 @@ import { setUpModel } from "../panels/model-panel.js";
 import { setUpNotify } from "../panels/notify.js";
 import { ObjectList } from "../panels/objects.js";
 import { Figures, byId, showName } from "../panels/page.js";
+import { setUpPicture } from "../panels/picture/section.js";
 import { setUpRun } from "../panels/run-panel.js";
 import { setUpLink } from "../panels/share.js";
 import { setUpShell } from "../panels/shell.js";
@@ -136,6 +137,7 @@ setUpShell();
 setUpLink(stream);
 setUpLooks(viewer.painter);
 setUpFullscreen();
+setUpPicture(stream, viewer.painter);
 setUpLazyPart("rules", () => import("../panels/rules/list.js"), ({ RuleList }, part, isOpen) =>
   new RuleList(stream, part).follow(isOpen));
 setUpLazyPart("links", () => import("../panels/links/list.js"), ({ listLinks }, part) => listLinks(stream, part));

@@ -1,0 +1,32 @@
+/** What the keys, the wheel, fingers and the buttons of the picture do. It comes with the first of them. */
+
+import { notice } from "../notice.js";
+import { byId } from "../page.js";
+
+const FIRST = ["keydown", "click", "wheel", "dblclick", "pointerdown"];
+
+/** @param {string} stream @param {import("../../draw/painter.js").Painter} painter */
+export function setUpPicture(stream, painter) {
+  const stage = byId("stage", HTMLElement);
+  /** @type {Promise<import("./actions.js").Actions | null> | null} */
+  let loading = null;
+  const load = async () => {
+    try {
+      const { open } = await import("./actions.js");
+      const actions = await open(stream, painter, stage);
+      for (const name of FIRST) document.removeEventListener(name, first);
+      return actions;
+    } catch {
+      loading = null;
+      notice("What this does could not be loaded. Try again.");
+      return null;
+    }
+  };
+  const first = (/** @type {Event} */ event) => {
+    if (event instanceof WheelEvent && event.ctrlKey && event.composedPath().includes(stage)) event.preventDefault();
+    loading ??= load();
+    void loading.then((actions) => actions?.take(event));
+  };
+  for (const name of FIRST) document.addEventListener(name, first, { passive: false });
+  byId("pip", HTMLElement).hidden = !document.pictureInPictureEnabled;
+}

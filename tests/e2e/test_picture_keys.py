@@ -1,0 +1,204 @@
+"""The viewer's page as people expect it: keys, zoom, and snapshots, in a real browser."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import Browser, Page, expect
+
+from support.browsing import SLOW_MS, browsing, listen_for_errors
+from support.serving import Running, camera, pixels, serving
+
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
+AT = """([x, y]) => {
+  const { left, top, width, height } = document.querySelector("#canvas").getBoundingClientRect();
+  const scale = Math.min(width / 16, height / 9);
+  return [left + width / 2 + (x - 0.5) * 16 * scale, top + height / 2 + (y - 0.5) * 9 * scale];
+}"""
+"""Where a place of the picture, which is 16:9, is in the window while it is not zoomed."""
+SEEN = """() => {
+  const { width, height } = document.querySelector("#canvas");
+  const copy = new OffscreenCanvas(64, 36).getContext("2d");
+  copy.drawImage(document.querySelector("#canvas"), 0, 0, width, height, 0, 0, 64, 36);
+  return copy.getImageData(0, 0, 64, 36).data.join();
+}"""
+"""What the picture looks like."""
+OVERFLOWS = """() => ["html", "#panel", "dialog[open]"].map((one) => document.querySelector(one))
+  .filter((one) => one && one.scrollWidth > one.clientWidth + 1).map((one) => one.id || one.tagName)"""
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Running]:
+    data = tmp_path_factory.mktemp("data")
+    async with (
+        serving("--model", "motion", "--adaptive", "off", data=data) as running,
+        camera(running, "door"),
+        camera(running, "yard"),
+    ):
+        yield running
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def browser() -> AsyncIterator[Browser]:
+    async with browsing() as running:
+        yield running
+
+
+@asynccontextmanager
+async def opened(server: Running, browser: Browser, **context: Any) -> AsyncGenerator[Page]:
+    """The viewer's page of "door" with a picture, which logs no error."""
+    made = await browser.new_context(
+        **{"viewport": {"width": 1280, "height": 800}, "reduced_motion": "reduce", **context}
+    )
+    page = await made.new_page()
+    page.set_default_timeout(SLOW_MS)
+    errors = listen_for_errors(page)
+    await page.goto(f"{server.url}/view/door?transport=websocket")
+    await page.wait_for_function("() => Number(document.body.dataset.shown ?? 0) > 0", timeout=SLOW_MS)
+    yield page
+    assert errors == []
+    await made.close()
+
+
+async def more_frames(page: Page, count: int) -> None:
+    frame = "() => Number(document.body.dataset.frame)"
+    await page.wait_for_function("n => Number(document.body.dataset.frame) > n", arg=await page.evaluate(frame) + count)
+
+
+async def test_keys_do_what_their_dialog_says_and_none_is_taken_from_a_field(server: Running, browser: Browser) -> None:
+    async with opened(server, browser) as page:
+        keys, dialog = page.keyboard, page.locator("dialog[open]")
+        await keys.press("?")
+        await expect(dialog).to_contain_text("Freeze the picture")
+        await keys.press("s")  # a dialog has its own keys
+        await expect(dialog).to_have_count(1)
+        await keys.press("Escape")
+        await expect(dialog).to_have_count(0)
+
+        await keys.press("Space")
+        await expect(page.locator("#picture-frozen")).to_be_visible()
+        await expect(page.locator("[data-do=freeze]")).to_have_attribute("aria-pressed", "true")
+        before = await page.evaluate(SEEN)
+        await more_frames(page, 5)
+        assert await page.evaluate(SEEN) == before
+        await page.locator("[data-do=freeze]").focus()
+        await keys.press("Space")  # presses the button, once
+        await expect(page.locator("#picture-frozen")).to_be_hidden()
+        await page.wait_for_function(f"before => ({SEEN})() !== before", arg=before)
+
+        await keys.press("o")
+        await expect(page.locator("#overlay")).not_to_be_checked()
+        await keys.press("2")
+        await expect(page.locator("#overlay")).to_be_checked()
+        await expect(page.locator("#mode")).to_have_value("tracks")
+        await keys.press("m")
+        await expect(page.locator("#mode")).to_have_value("filled")
+        await expect(page.locator("#notice")).to_have_text("Shown as: Filled")
+        await page.locator("#link").focus()
+        for key in ("s", "?", "1", "o", "ArrowRight"):
+            await keys.press(key)
+        await expect(dialog).to_have_count(0)
+        await expect(page.locator("#mode")).to_have_value("filled")
+        await page.locator("#theme").focus()
+        await keys.press("ArrowRight")
+        await page.wait_for_url("**/view/yard?transport=websocket")
+
+
+async def test_a_point_of_a_zone_is_where_it_was_clicked_however_far_in(server: Running, browser: Browser) -> None:
+    corner, moved = (0.3, 0.4), (0.34, 0.4)
+    async with opened(server, browser) as page:
+        await page.locator("#zones > summary").click()
+        await page.locator("#new-zone").click()
+        await expect(page.locator("#drawing")).to_be_focused()
+        x, y = await page.evaluate(AT, [*corner])
+        right, _ = await page.evaluate(AT, [*moved])
+        await page.mouse.move(x, y)
+        await page.mouse.wheel(0, -550)  # exp(1.1) is about three
+        await expect(page.locator("#picture-zoomed")).to_have_text("300 %: show all")
+        await page.mouse.click(x, y)
+        await page.mouse.down()
+        await page.mouse.move(x + 3.004 * (right - x), y, steps=3)
+        await page.mouse.up()
+        await page.mouse.wheel(0, 2000)
+        await expect(page.locator("#picture-zoomed")).to_be_hidden()
+        for place in ((0.8, 0.4), (0.8, 0.9)):
+            await page.mouse.click(*await page.evaluate(AT, [*place]))
+        await page.keyboard.press("s")  # who draws is not disturbed
+        await page.mouse.click(*await page.evaluate(AT, [*moved]))
+        await page.locator("#zone-name").fill("floor")
+        await page.locator("#drawing-save").click()
+        await expect(page.locator('li[data-key="zone floor"]')).to_be_visible()
+        report = await server.get("/api/streams/door/zones")
+        points = report["zones"]["floor"]["zone"]["points"]
+        for found, expected in zip(points, (moved, (0.8, 0.4), (0.8, 0.9)), strict=True):
+            assert found == pytest.approx(expected, abs=0.006)
+
+        x, y = await page.evaluate(AT, [0.5, 0.5])
+        await page.mouse.dblclick(x, y)
+        await expect(page.locator("#picture-zoomed")).to_have_text("225 %: show all")
+        shown = "() => document.querySelector('#viewer').painter.place"
+        before = await page.evaluate(shown)
+        await page.mouse.down()
+        await page.mouse.move(x + 60, y - 30, steps=3)
+        await page.mouse.up()
+        after = await page.evaluate(shown)
+        assert (after["x"] - before["x"], after["y"] - before["y"]) == pytest.approx((60, -30), abs=1)
+        await page.get_by_role("button", name="Reset zoom").click()
+        await page.get_by_role("button", name="Fill").click()
+        filled = await page.evaluate(shown)
+        room = await page.locator("#canvas").bounding_box()
+        assert room is not None
+        assert filled["width"] >= room["width"] - 1
+        assert filled["height"] >= room["height"] - 1
+
+
+async def test_a_snapshot_has_the_drawn_boxes_or_is_clean(server: Running, browser: Browser, tmp_path: Path) -> None:
+    async with opened(server, browser, permissions=["clipboard-read", "clipboard-write"]) as page:
+        await page.locator("#mode").select_option("boxes")
+        await page.wait_for_function("() => Number(document.body.dataset.detections) > 0")
+        await page.keyboard.press("s")
+        sizes: list[int] = []
+        for name in ("drawn.png", "clean.png"):
+            await expect(page.locator("#snapshot-save")).to_be_enabled()
+            async with page.expect_download() as download:
+                await page.locator("#snapshot-save").click()
+            saved = await download.value
+            assert re.fullmatch(r"door \d{4}-\d\d-\d\d \d\d-\d\d-\d\d\.png", saved.suggested_filename)
+            await saved.save_as(tmp_path / name)
+            image = pixels((tmp_path / name).read_bytes())[:, :, :3].astype(int)
+            assert image.shape == (180, 320, 3)
+            wall, square = (abs(image - 40).max(2) < 30), (abs(image - (40, 200, 240)).max(2) < 60)
+            sizes.append(int((~(wall | square)).sum()))
+            await page.locator("#snapshot-drawn").set_checked(False)
+        drawn, clean = sizes
+        assert drawn > clean + 100, "a box and its name"
+        await page.locator("#snapshot-copy").click()
+        await expect(page.locator("#snapshot-said")).to_have_text("Copied.")
+        copied = "async () => (await navigator.clipboard.read())[0].types"
+        assert await page.evaluate(copied) == ["image/png"]
+        await page.keyboard.press("Escape")
+        await expect(page.locator("dialog[open]")).to_have_count(0)
+
+
+@pytest.mark.parametrize("colors", ["none", "active"])
+async def test_all_fits_a_narrow_phone_in_any_colours(server: Running, browser: Browser, colors: str) -> None:
+    narrow: dict[str, Any] = {"viewport": {"width": 320, "height": 640}, "has_touch": True, "forced_colors": colors}
+    async with opened(server, browser, **narrow) as page:
+        await page.locator("#sheet-handle").tap()
+        for button in await page.locator("[data-do]:visible").all():
+            box = await button.bounding_box()
+            assert box is not None
+            assert min(box["width"], box["height"]) >= 44, await button.inner_text()
+        assert await page.evaluate(OVERFLOWS) == []
+        for action, word in (("snapshot", "Download"), ("keys", "Full screen")):
+            await page.locator(f"[data-do={action}]").tap()
+            await expect(page.locator("dialog[open]")).to_contain_text(word)
+            assert await page.evaluate(OVERFLOWS) == []
+            await page.keyboard.press("Escape")
+            await expect(page.locator("dialog[open]")).to_have_count(0)
