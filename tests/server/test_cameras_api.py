@@ -13,6 +13,8 @@ import httpx2
 import pytest
 import pytest_asyncio
 
+from sightline.core.errors import Shortage
+from sightline.security import files
 from sightline.security.tokens import Store
 from sightline.settings.settings import load_settings
 from sightline.streams.cameras import Cameras, KeptCamera
@@ -59,8 +61,8 @@ async def test_a_camera_is_added_named_paused_resumed_and_removed(server: Runnin
     assert (await server.stream("Kuche"))["display_name"] == "Kitchen"
     await http.put("/api/streams/Kuche/zones/stove", json=ZONE)
     assert (await http.delete("/api/streams/Kuche")).status_code == 204
+    await server.until(lambda stats: "Kuche" not in stats["streams"])  # at once, or when the model is done with it
     assert (await http.get("/api/streams/Kuche")).status_code == 404
-    assert "Kuche" not in (await server.get("/stats"))["streams"]
     assert (await server.get("/api/streams/Kuche/zones"))["zones"] == {}
     assert (await http.delete("/api/streams/Kuche")).status_code == 404
 
@@ -207,6 +209,37 @@ async def test_a_file_that_can_not_be_read_is_put_aside(tmp_path: Path, content:
     stricter = Cameras(load_settings(data=tmp_path, camera_schemes=("http",)))
     await stricter.load()
     assert (stricter.names, stricter.source("door")) == (["door"], None), "kept, and not pulled"
+
+
+async def test_where_nothing_can_be_written_nothing_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+    cameras = Cameras(load_settings(data=tmp_path))
+    cameras.changed = told.append
+    await cameras.add("door", KeptCamera("rtsp://camera.lan/1"))
+
+    def full(path: Path, data: bytes) -> None:
+        raise Shortage("no disk space")
+
+    monkeypatch.setattr(files, "write", full)
+    for change in (
+        cameras.add("yard", KeptCamera("rtsp://camera.lan/2")),
+        cameras.change("door", name="Tür", paused=True),
+        cameras.remove("door"),
+    ):
+        with pytest.raises(Shortage):
+            await change
+    assert (cameras.names, cameras.display_name("door"), cameras.paused("door")) == (["door"], "door", False)
+    assert told == ["door", "yard", "yard", "door", "door", "door", "door"], "who pulls hears of it both ways"
+
+
+async def test_what_was_drawn_for_a_removed_camera_does_not_come_back(tmp_path: Path) -> None:
+    async with serving("--model", "motion", env=ENV, data=tmp_path) as server:
+        await server.http.post("/api/streams", json={"id": "door"})
+        for name in ("door", "fixed"):
+            await server.http.put(f"/api/streams/{name}/zones/drive", json=ZONE)
+        assert (await server.http.delete("/api/streams/door")).status_code == 204
+    assert json.loads((tmp_path / "zones.json").read_text()).keys() == {"fixed"}
+    assert json.loads((tmp_path / "cameras.json").read_text()) == {}
 
 
 async def test_only_admins_manage_cameras(tmp_path: Path) -> None:

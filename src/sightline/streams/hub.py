@@ -9,6 +9,7 @@ import time
 from collections.abc import AsyncGenerator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
+from math import inf
 from typing import Any, Literal
 
 from msgspec import structs
@@ -146,8 +147,7 @@ class Hub:
         if publisher is not None:
             self.release(stream, publisher)
             publisher.close(reason)
-        if not stream.subscriptions:
-            self._forget(stream)
+        stream.ended_at = -inf  # so it is forgotten once nobody looks and nothing is under way
 
     @asynccontextmanager
     async def publish(
