@@ -8,8 +8,7 @@ from __future__ import annotations
 import os
 import sys
 import tomllib
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -24,13 +23,12 @@ from pydantic_settings import (
 )
 
 from sightline import profiles
-from sightline.core.errors import BadSetting, ConfigError
-from sightline.core.rules import bad_rule
+from sightline.core.errors import ConfigError
 from sightline.core.types import STREAM_NAME
-from sightline.core.zones import CrossingLine, Zone, bad_shape
 from sightline.profiles import WEIGHTS_URL
 from sightline.settings.outputs import OutputTable
 from sightline.settings.presets import PRESETS, PresetName
+from sightline.settings.problems import told
 from sightline.settings.tables import IceServer, StreamDefaults
 
 RENAMED = {"sinks": "outputs", "hub": "weights_url"}
@@ -340,7 +338,7 @@ def load_settings(**given: Any) -> Settings:
     try:
         return _with_consequences(Settings(**{k: v for k, v in given.items() if v is not None}))
     except ValidationError as e:
-        raise ConfigError("; ".join(_describe(dict(p)) for p in e.errors())) from None
+        raise ConfigError("; ".join(told(dict(p), Settings.model_fields) for p in e.errors())) from None
     except tomllib.TOMLDecodeError as e:
         raise ConfigError(f"settings file {_file()}: {e}") from None
 
@@ -377,32 +375,3 @@ def data_folder(settings: Settings | None = None) -> Path:
     else:
         base = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
     return Path(base) / "sightline"
-
-
-ITEMS: Mapping[str, Callable[[Mapping[str, Any], str], BadSetting]] = {
-    "zones": partial(bad_shape, Zone),
-    "lines": partial(bad_shape, CrossingLine),
-    "rules": bad_rule,
-}
-"""Tables of a stream whose keys have words of their own for what is wrong."""
-
-
-def _describe(problem: dict[str, Any]) -> str:
-    key = ".".join(str(part) for part in problem["loc"])
-    match problem["loc"]:
-        case ("streams", _, ("zones" | "lines" | "rules") as kind, _, *rest) if rest != ["[key]"]:
-            told = ITEMS[kind]({**problem, "loc": rest}, ".".join(map(str, problem["loc"][:4])) + ".")
-            return f"setting {told.message}"
-    if problem["type"] == "extra_forbidden":
-        return f"unknown setting {key!r}: expected one of {', '.join(Settings.model_fields)}"
-    if key.startswith("sources"):  # an address may hold a password
-        what = "a stream's name of 1 to 64 letters, digits, '_' or '-'" if key.endswith("[key]") else "a source"
-        return f'setting {key.removesuffix(".[key]")}: expected {what}, as in door = "rtsp://camera.lan/1"'
-    if problem["type"] == "value_error":
-        return f"setting {key}: {problem['ctx']['error']}"
-    name, *rest = problem["loc"]
-    field = Settings.model_fields.get(name) if all(isinstance(part, int) for part in rest) else None
-    expected = f"; {problem['msg']}"
-    if field is not None and problem["type"] == "string_pattern_mismatch":  # a pattern says little to a person
-        expected = f". {field.description}"
-    return f"setting {key}: got {problem.get('input')!r}{expected}"

@@ -38,12 +38,7 @@ from sightline.streams.rendering import Drawing
 from sightline.transports.tcp.publisher import TcpPublisher
 from sightline.transports.tcp.subscriptions import send_events, send_results
 from sightline.wire import msgpack as frames
-from sightline.wire.messages import (
-    ErrorMessage,
-    Hello,
-    Pong,
-    SettingsRefused,
-)
+from sightline.wire.messages import ErrorMessage, Hello, Pong, SettingsRefused
 from sightline.wire.msgpack import Bytes
 from sightline.wire.requests import (
     MAX_MESSAGES,
