@@ -71,7 +71,7 @@ async def test_a_camera_without_a_source_waits_for_who_sends_and_can_be_removed(
     added = await server.http.post("/api/streams", json={"id": "phone", "name": "My phone"})
     assert (added.status_code, added.json()["state"]) == (201, "waiting")
     refused = await server.http.patch("/api/streams/phone", json={"paused": True})
-    assert (refused.status_code, refused.json()["error"]["code"]) == (400, "bad_request")
+    assert (refused.status_code, refused.json()["error"]["key"]) == (422, "paused")
     async with camera(server, "phone"):
         await live(server, "phone")
         again = await server.http.post("/api/streams", json={"id": "phone", "source": MADE})

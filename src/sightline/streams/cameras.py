@@ -15,7 +15,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct, structs
 
-from sightline.core.errors import BadRequest, LimitReached, SightlineError, SourceError, StreamBusy
+from sightline.core.errors import BadRequest, BadSetting, LimitReached, SightlineError, SourceError, StreamBusy
 from sightline.core.types import check_stream_name
 from sightline.security import files
 from sightline.settings.settings import Settings, data_folder
@@ -117,16 +117,17 @@ class Cameras:
             await self._set(stream, camera)
 
     async def change(self, stream: str, *, name: str | None = None, paused: bool | None = None) -> None:
-        """Rename, pause or resume one. Raises BadRequest, LimitReached, ConfigError or Shortage."""
+        """Rename, pause or resume one. Raises BadSetting, LimitReached, ConfigError or Shortage."""
         self.check_change(stream, paused=paused)
         given = {key: value for key, value in (("name", name), ("paused", paused)) if value is not None}
         async with self._saving:
             await self._set(stream, structs.replace(self._cameras.get(stream, KeptCamera()), **given))
 
     def check_change(self, stream: str, *, paused: bool | None) -> None:
-        """Raise BadRequest for one that can't be paused, or LimitReached."""
+        """Raise BadSetting for one that can't be paused, or LimitReached."""
         if paused is not None and self.source(stream) is None:
-            raise BadRequest(f"stream {stream!r}: expected a camera that the server pulls; pause this one where it is")
+            expected = f"a camera that the server pulls; {stream} is paused where it is"
+            raise BadSetting.of("paused", paused, expected)
         if stream not in self._cameras and len(self._cameras) >= MOST:
             raise LimitReached(f"{MOST} cameras are kept: expected no more")
 
