@@ -199,7 +199,7 @@ async def test_a_broker_that_is_down_and_restarted_is_told_all_again(tmp_path: P
                 await ha.until_state("sightline/door/live", "ON")
                 check_device(CONFIG, ha.kept[CONFIG])
                 await ha.until_state("sightline/$availability", "online")
-                assert only.trouble is None
+                await until(lambda: only.trouble is None)
                 hub.streams["door"].emit(event(1))
                 await ha.until(lambda: bool(ha.of("sightline/door/event")))
             await until(lambda: only.trouble is not None)
