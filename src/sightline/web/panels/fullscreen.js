@@ -14,6 +14,12 @@ export function setUpFullscreen() {
   };
   button.addEventListener("click", () => void toggle());
   document.addEventListener("fullscreenchange", say);
+  document.addEventListener("keydown", (event) => {
+    const { target, key, ctrlKey, metaKey, altKey, repeat } = event;
+    const typing = target instanceof HTMLElement && target.matches("input, select, textarea, dialog *");
+    if (key.toLowerCase() !== "f" || ctrlKey || metaKey || altKey || repeat || typing) return;
+    void toggle();
+  });
   say();
 }
 

@@ -53,7 +53,6 @@ export class Actions {
     const [name = "", more = ""] = action.split(" ");
     /** @type {Record<string, () => unknown>} */
     const deeds = {
-      fullscreen: () => byId("fullscreen", HTMLButtonElement).click(),
       freeze: () => this.#freeze(),
       snapshot: () => this.#snapshot(),
       overlay: () => this.#overlay(),

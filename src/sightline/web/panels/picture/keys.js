@@ -1,4 +1,7 @@
-/** Keys of the viewer's page. None is taken from a field, a dialog or a button. */
+/**
+ * Keys of the viewer's page. None is taken from a field, a dialog or a button.
+ * F is in `fullscreen.js`: a browser wants it soon after the key, and what is here comes with the first of them.
+ */
 
 /** What has a use of its own for keys like these. */
 const TYPING = "input:not([type=checkbox]), select, textarea, dialog, [contenteditable]";
@@ -7,7 +10,6 @@ const PRESSED = "button, a, summary, input";
 
 /** @type {Readonly<Record<string, string>>} */
 const ACTIONS = {
-  f: "fullscreen",
   " ": "freeze",
   s: "snapshot",
   o: "overlay",
