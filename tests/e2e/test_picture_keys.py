@@ -202,3 +202,31 @@ async def test_all_fits_a_narrow_phone_in_any_colours(server: Running, browser: 
             assert await page.evaluate(OVERFLOWS) == []
             await page.keyboard.press("Escape")
             await expect(page.locator("dialog[open]")).to_have_count(0)
+
+
+async def test_two_fingers_zoom_the_picture_and_a_small_window_shows_it(server: Running, browser: Browser) -> None:
+    phone: dict[str, Any] = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
+    async with opened(server, browser, **phone) as page:
+        devtools = await page.context.new_cdp_session(page)
+
+        async def touch(kind: str, *places: tuple[float, float]) -> None:
+            points = [{"x": x, "y": y, "id": finger} for finger, (x, y) in enumerate(places)]
+            await devtools.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+        await page.locator("#canvas").tap()  # what zooms comes with the first touch
+        await expect(page.locator("#picture-zoomed")).to_have_count(1)
+        await touch("touchStart", (150, 350))
+        await touch("touchStart", (150, 350), (240, 350))
+        for apart in range(10, 91, 10):
+            await touch("touchMove", (150 - apart / 2, 350), (240 + apart / 2, 350))
+        await touch("touchEnd")
+        await page.wait_for_function("() => document.querySelector('#viewer').painter.view.zoom > 1.5")
+        assert await page.evaluate("() => visualViewport.scale") == 1, "the page itself stays as it is"
+        await page.locator("#picture-zoomed").tap()
+        await expect(page.locator("#picture-zoomed")).to_be_hidden()
+
+        await page.locator("#sheet-handle").tap()
+        await page.locator("#pip").tap()
+        await page.wait_for_function("() => document.pictureInPictureElement?.videoWidth > 0")
+        await page.locator("#pip").tap()
+        await page.wait_for_function("() => !document.querySelector('body > video')")
