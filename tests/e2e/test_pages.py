@@ -255,20 +255,16 @@ async def test_objects_that_are_known_at_the_second_look_count_though_nothing_mo
     bus = (assets / "images" / "bus.jpg").read_bytes()
     page, errors = await open_page(browser, f"{server.url}/view/bus")
     await state(page, "waiting")
-    inferred = 0
     async with peer(f"{server.ws}/ws/camera/bus") as camera:
         for seq in range(1, 100):
             await camera.send_frame(seq, bus)
-            answer, _ = await camera.next("result", "dropped")
-            inferred += answer["type"] == "result" and not answer.get("reused")
+            await camera.next("result", "dropped")
             if seq == 1:
                 await sees(page)
                 assert await page.locator("#so-far").is_hidden(), "seen once"
             elif await page.locator("#so-far").is_visible():
                 break
         await expect(page.locator("#so-far")).to_contain_text("So far: ")
-        shown = int(await page.locator("body").get_attribute("data-shown") or 0)
-        assert 1 <= shown <= inferred, "what looks the same is not sent again"
     assert errors == []
     await page.context.close()
 
