@@ -20,18 +20,10 @@ from sightline.analytics.zones.board import ZoneBoard
 from sightline.core.predictions import Detections, Prediction
 from sightline.core.rules import Rule
 from sightline.core.types import Frame, ModelCard
-from sightline.core.zones import Zone
+from zones import FPS, SIZE, zone
 
-SIZE, FPS = (1280, 720), 25
 CARD = ModelCard("bench", "bench", "detect", ("person",), None, "-", "-")
 PIXELS = np.zeros((SIZE[1], SIZE[0], 3), np.uint8)
-
-
-def zone(random: np.random.Generator) -> Zone:
-    """A zone of six corners."""
-    angles = np.sort(random.uniform(0, 2 * np.pi, 6))
-    x, y = random.uniform(0.3, 0.7, (2, 1)) + 0.25 * np.array([np.cos(angles), np.sin(angles)])
-    return Zone.model_validate({"points": np.stack((x, y), axis=1).tolist()})
 
 
 def main() -> None:
