@@ -8,6 +8,7 @@ import threading
 import weakref
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -98,6 +99,20 @@ async def test_instances_work_at_once_but_never_two_on_a_stream() -> None:
         assert turns == ["a", "b", "a"]
         await until(lambda: not any(stream.in_flight for stream in streams.values()))
         assert publishers["a"].answers == {0: 1, 1: 1}
+
+
+async def test_a_still_scene_is_inferred_once_however_many_instances_there_are() -> None:
+    """Each instance knows its own scenes: in turns, each would infer it, and viewers would get each picture."""
+    model = Held()
+    model.go.release(1000)
+    async with started(loading(model), KEY, workers=2, static_skip=True) as hub:
+        publisher = Recorder()
+        stream = hub.take("still", publisher)
+        for seq in range(20):
+            stream.put(replace(picture_of(0, "still"), seq=seq))
+            await until(lambda: not stream.in_flight)
+        assert publisher.answers == dict.fromkeys(range(20), 1)
+        assert model.turns == ["still"]
 
 
 async def test_a_streams_cap_drops_what_is_more() -> None:

@@ -32,19 +32,20 @@ class Rest:
                 self._resting.remove(one)
             raise
 
-    def wake_one(self) -> None:
-        """Wake one, of an instance that could begin at once if there is such a one."""
-        if not self.wake_idle() and self._resting:
+    def wake_one(self, rather: Instance | None = None) -> None:
+        """Wake one, of an instance that could begin at once if there is such a one, and rather of this one."""
+        if not self.wake_idle(rather) and self._resting:
             _wake(self._resting.popleft())
 
-    def wake_idle(self) -> bool:
+    def wake_idle(self, rather: Instance | None = None) -> bool:
         """Wake one of an instance that could begin at once. Returns whether there was one."""
-        for one in self._resting:
-            if one[0].idle:
-                self._resting.remove(one)
-                _wake(one)
-                return True
-        return False
+        idle = [one for one in self._resting if one[0].idle]
+        if not idle:
+            return False
+        one = next((one for one in idle if one[0] is rather), idle[0])
+        self._resting.remove(one)
+        _wake(one)
+        return True
 
     def wake_all(self) -> None:
         """Wake all: something has changed for each."""

@@ -91,6 +91,8 @@ class ModelWorker:
         self._turn = 0
         self._turns: dict[Feed, int] = {}
         """Number of each feed's last turn."""
+        self._took: dict[Feed, Instance] = {}
+        """The instance that had each feed's last turn, and so knows what its scene looks like."""
         self._rest = Rest()
         self._lately: dict[Feed, float] = {}
         """When each feed last had a frame."""
@@ -172,6 +174,7 @@ class ModelWorker:
         self.feeds.discard(feed)
         self._lately.pop(feed, None)
         self._turns.pop(feed, None)
+        self._took.pop(feed, None)
         self.left_at = time.monotonic()
         self.forget(feed.name)
         return self._ready.pop(feed, None)
@@ -184,7 +187,7 @@ class ModelWorker:
         if self.model is not None and self.model.remembers:  # only one instance may take it
             self._rest.wake_all()
         else:
-            self._rest.wake_one()
+            self._rest.wake_one(self._took.get(feed))
 
     def forget(self, name: str) -> None:
         """A stream's publisher left: the model forgets the stream before its next frame."""
@@ -250,6 +253,7 @@ class ModelWorker:
             await _ended(new)
             raise
         old, self._instances = self._instances, new
+        self._took.clear()
         self._past_restarts += sum(instance.restarts for instance in old)
         for instance in old:
             instance.retired = True
@@ -343,6 +347,7 @@ class ModelWorker:
             if (request := feed.take()) is not None:
                 self._turn += 1
                 self._turns[feed] = self._turn
+                self._took[feed] = instance
                 self._in_work.add(feed)
                 batch.append((feed, request))
         return batch
