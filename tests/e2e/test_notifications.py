@@ -20,6 +20,7 @@ from support.ids import install_ids
 from support.inside import Inside, inside
 from support.push_service import push_service
 from support.serving import Running, serving
+from support.waiting import within
 from support.walker import walking
 
 ALERT = Event(
@@ -66,13 +67,13 @@ async def allowed(server: Inside | Running) -> AsyncGenerator[tuple[BrowserConte
         yield context, errors
 
 
-def listening(server: Inside) -> Set[int]:
-    """The pages that listen."""
+def listening(server: Inside) -> Set[EventFeed]:
+    """The pages that listen. Not their ids: a feed that ended may leave its own to the next."""
     feeds = [mailbox for mailbox in server.hub.listeners.events if isinstance(mailbox, EventFeed)]
-    return {id(feed) for feed in feeds if feed.wanted.kind == "rule"}
+    return {feed for feed in feeds if feed.wanted.kind == "rule"}
 
 
-async def one_listens(server: Inside, before: Set[int] = frozenset()) -> Set[int]:
+async def one_listens(server: Inside, before: Set[EventFeed] = frozenset()) -> Set[EventFeed]:
     """Wait until one page listens, which is none of those before."""
     async with asyncio.timeout(60):
         while len(now := listening(server)) != 1 or now & before:  # noqa: ASYNC110 - the hub tells nobody of that
@@ -101,7 +102,7 @@ async def deliver(context: BrowserContext, page: Page, origin: str, event: Event
 
     session.on("ServiceWorker.workerRegistrationUpdated", know)
     await session.send("ServiceWorker.enable")
-    number = await asyncio.wait_for(ids.get(), 30)
+    number = await within(ids.get(), 30)
     data = json.dumps(structs.asdict(event))
     await session.send("ServiceWorker.deliverPushMessage", {"origin": origin, "registrationId": number, "data": data})
     await session.detach()
