@@ -37,6 +37,7 @@ from aiortc import (
 
 from common import Pipe, Served, child, cpu_seconds, save, serving
 from peers import connected, read
+from support.waiting import within
 
 LATENCY_GOAL, CPU_GOAL = 1.3, 1.3
 WIDTH, HEIGHT, FPS = 640, 480, 30
@@ -137,7 +138,7 @@ async def latencies(track: MediaStreamTrack, clip: Numbered, seconds: float) -> 
     found: list[float] = []
     began = time.monotonic()
     while (now := time.monotonic()) < began + WARM_S + seconds:
-        frame: Any = await asyncio.wait_for(track.recv(), 30)
+        frame: Any = await within(track.recv(), 30)
         at = clip.sent.get(number_of(frame.to_ndarray(format="gray")))
         if at is not None and now > began + WARM_S:
             found.append((time.monotonic() - at) * 1000)
@@ -199,7 +200,7 @@ async def through_websocket(server: Served, seconds: float) -> list[float]:
         tasks = [asyncio.create_task(work(camera)) for work in (send, hear)]
         began = time.monotonic()
         while (now := time.monotonic()) < began + WARM_S + seconds:
-            said = await asyncio.wait_for(viewer.recv(), 30)
+            said = await within(viewer.recv(), 30)
             if not isinstance(said, bytes):
                 message = read(said)
                 if message["type"] == "frame_metadata":
@@ -350,7 +351,7 @@ async def cycle(url: str, number: int) -> None:
     back: asyncio.Future[MediaStreamTrack] = asyncio.get_running_loop().create_future()
     viewer.on("track", back.set_result)
     async with joined(f"{url}/whip/bench", camera), joined(f"{url}/whep/bench", viewer):
-        await asyncio.wait_for((await back).recv(), 30)
+        await within((await back).recv(), 30)
         if number % 3 == 0:
             await viewer.close()
             await camera.close()

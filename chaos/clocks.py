@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import random
 import time
 from collections.abc import Iterator, Sequence
@@ -11,6 +10,7 @@ from contextlib import contextmanager
 from chaos.common import Finding
 from support.inside import inside
 from support.serving import metadata, peer, picture
+from support.waiting import within
 
 JUMPS = (0.0, 1.0, -1.0, 3600.0, -86400.0, 86400.0 * 365, -1e9)
 """Seconds by which a clock is suddenly wrong."""
@@ -48,7 +48,7 @@ async def clocks(short: bool) -> Sequence[Finding]:
                     answer, _ = await camera.next("result", "dropped")
                     longest = max(longest, time.perf_counter() - began)
                     answers.append(answer["type"])
-                await asyncio.wait_for(viewer.next("frame_metadata"), 30)
+                await within(viewer.next("frame_metadata"), 30)
             stream = server.hub.streams["clocks"]
             exact = stream.meters.ledger.received == stream.meters.ledger.settled + stream.in_flight == count
             failing = server.server.failure

@@ -12,6 +12,7 @@ from chaos.common import MB, Finding, Watched, Witness, percentile, step_back, w
 from chaos.fuzzing import CLOSES
 from support.raw_websocket import BINARY, CLOSE, CONT, PING, PONG, TEXT, close_frame, frame, raw_websocket
 from support.tcp_peer import packed
+from support.waiting import within
 
 BLOCK = 5_000
 """Frames that are written at once."""
@@ -60,7 +61,7 @@ async def flood(house: Watched, what: str) -> Finding:
         except ConnectionError:
             pass
         await socket.send(close_frame(AS_ASKED))  # if that is what it ends with, everything before was taken
-        code = await asyncio.wait_for(ending, QUIET_S)
+        code = await within(ending, QUIET_S)
     took, after = time.monotonic() - began, house.mark()
     closed = code in CLOSES - {AS_ASKED}
     cpu, grown = after.cpu_s - before.cpu_s, (after.rss - before.rss) / MB
@@ -97,7 +98,7 @@ async def tcp_flood(house: Watched) -> Finding:
         writer.write(b"\x00\x00\x00\x01\xc1")
     except ConnectionError:
         pass
-    said = await asyncio.wait_for(ending, QUIET_S)
+    said = await within(ending, QUIET_S)
     took, after = time.monotonic() - began, house.mark()
     writer.transport.abort()
     grown, cpu, closed = (after.rss - before.rss) / MB, after.cpu_s - before.cpu_s, b"bad_message" not in said

@@ -11,6 +11,7 @@ from chaos.common import Finding, Watched, percentile, watched, witness
 from support.serving import balanced, peer, picture
 from support.slow_link import Fault, Link, Reset, slow_link
 from support.tcp_peer import frame, tcp_peer
+from support.waiting import within
 
 FRAMES = 40
 QUICK = ("reset", "half-close", "corrupt", "cut")
@@ -51,7 +52,7 @@ async def by_websocket(link: Link, name: str) -> int:
     async with peer(f"ws://127.0.0.1:{link.port}/ws/camera/{name}?session=bad", open_timeout=10) as camera:
         for seq in range(FRAMES):
             await camera.send_frame(seq, picture(seq))
-            await asyncio.wait_for(camera.next("result", "dropped"), 5)
+            await within(camera.next("result", "dropped"), 5)
             answered += 1
     return answered
 
@@ -62,7 +63,7 @@ async def by_tcp(link: Link, name: str) -> int:
     async with tcp_peer(f"tcp://127.0.0.1:{link.port}") as camera:
         for seq in range(FRAMES):
             await camera.send(frame(name, seq, session="bad"))
-            await asyncio.wait_for(camera.next("result", "dropped"), 5)
+            await within(camera.next("result", "dropped"), 5)
             answered += 1
     return answered
 

@@ -24,6 +24,7 @@ from sightline.core import registry
 from support.made_graph import made_graph
 from support.outside import install
 from support.serving import ROOT, Json, Running, camera, peer, picture, pixels, serving
+from support.waiting import within
 
 PAGE = (ROOT / "docs" / "extending.md").read_text("utf-8")
 EXAMPLE = re.compile(r"^`(\w+)\.py`, a plugin of `sightline\.(\w+)`:\n\n```python\n(.*?)^```", re.S | re.M)
@@ -142,7 +143,7 @@ async def server(env: dict[str, str], tmp_path_factory: pytest.TempPathFactory) 
 
 
 async def received(receiver: socket.socket) -> Json:
-    data = await asyncio.wait_for(asyncio.get_running_loop().sock_recv(receiver, 65536), 30)
+    data = await within(asyncio.get_running_loop().sock_recv(receiver, 65536), 30)
     message: Json = json.loads(data)
     return message
 

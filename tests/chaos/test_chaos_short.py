@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from chaos import CASES, load
-from chaos.soak import theil_sen
+from chaos.soak import run, theil_sen
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -17,6 +17,11 @@ LONG = {"workers"}
 @pytest.mark.parametrize("name", [name for name in CASES if name not in LONG])
 async def test_nothing_breaks(name: str) -> None:
     assert [finding.line for finding in await load(name)(True) if not finding.held] == []
+
+
+async def test_a_short_soak_breaks_nothing() -> None:
+    findings, _ = await run(5)
+    assert [finding.line for finding in findings if not finding.held] == []
 
 
 def test_one_outlier_does_not_bend_the_slope() -> None:

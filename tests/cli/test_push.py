@@ -17,6 +17,7 @@ import pytest_asyncio
 from support.clips import moving, write_clip
 from support.rtsp import RtspServer, free_port
 from support.serving import Running, serving
+from support.waiting import within
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 SECRET = "c4n4ry"
@@ -39,7 +40,7 @@ async def start(*args: str | Path) -> asyncio.subprocess.Process:
 
 async def push(*args: str | Path) -> tuple[int | None, str, str]:
     process = await start(*args)
-    out, err = await asyncio.wait_for(process.communicate(), 60)
+    out, err = await within(process.communicate(), 60)
     return process.returncode, out.decode(), err.decode()
 
 
@@ -92,7 +93,7 @@ async def test_ctrl_c_leaves_whole_lines(server: Running, tmp_path: Path) -> Non
     before = seen["streams"]["endless"]["delivered"]
     await server.until(lambda s: s["streams"]["endless"]["delivered"] > before + 10)
     process.send_signal(signal.SIGINT)
-    _, err = await asyncio.wait_for(process.communicate(), 30)
+    _, err = await within(process.communicate(), 30)
     assert "asked for 30 fps, quality 0.4, 480 px: the preset is now mobile" in " ".join(err.decode().split())
     assert process.returncode == 130
     assert "Traceback" not in err.decode()
@@ -108,7 +109,7 @@ async def test_a_camera_that_comes_back_is_pushed_on(server: Running) -> None:
         before = first["streams"]["yard"]["delivered"]
         await server.until(lambda s: s["streams"]["yard"]["delivered"] > before + 20)
     process.send_signal(signal.SIGTERM)
-    _, err = await asyncio.wait_for(process.communicate(), 30)
+    _, err = await within(process.communicate(), 30)
     assert "trying again" in err.decode()
     assert SECRET not in err.decode()
 
@@ -150,7 +151,7 @@ async def test_results_go_to_a_file_named_after_the_stream(
         *(sys.executable, "-m", "sightline", "push", str(clip), "--stream", "named", "--url", server.ws),
         stderr=asyncio.subprocess.PIPE,
     )
-    _, told = await asyncio.wait_for(process.communicate(), 60)
+    _, told = await within(process.communicate(), 60)
     assert process.returncode == 0, told
     assert b"results: results/named.jsonl" in told
     assert len(lines((tmp_path / "results" / "named.jsonl").read_text())) > 3

@@ -15,6 +15,7 @@ import psutil
 import pytest
 
 from support.serving import serving
+from support.waiting import within
 
 Json = dict[str, Any]
 SMALL = ("--streams", "3", "--fps", "10", "--duration", "2")
@@ -30,7 +31,7 @@ async def stress(*options: str, env: dict[str, str] | None = None) -> tuple[int,
         env=clean | (env or {}),
     )
     try:
-        out, err = await asyncio.wait_for(process.communicate(), 100)
+        out, err = await within(process.communicate(), 100)
     finally:
         if process.returncode is None:
             process.kill()

@@ -24,6 +24,7 @@ from support.events import event as new_event
 from support.inside import inside
 from support.rtsp import free_port
 from support.serving import Running, serving
+from support.waiting import within
 
 loop = pytest.mark.asyncio(loop_scope="module")
 
@@ -45,7 +46,7 @@ async def start(*args: str, stdout: int = asyncio.subprocess.PIPE) -> asyncio.su
 
 async def stop(process: asyncio.subprocess.Process) -> tuple[str, str]:
     process.send_signal(signal.SIGINT)
-    out, err = await asyncio.wait_for(process.communicate(), 30)
+    out, err = await within(process.communicate(), 30)
     assert process.returncode == 130
     assert "Traceback" not in err.decode()
     return out.decode(), err.decode()
@@ -59,7 +60,7 @@ async def test_json_is_one_line_a_result_for_as_long_as_somebody_reads(server: R
         with os.fdopen(writing, "wb") as out:
             process = await start("made", "--json", "--url", getattr(server, transport), stdout=out.fileno())
         got = [json.loads(await asyncio.to_thread(lines.readline)) for _ in range(20)]
-    _, err = await asyncio.wait_for(process.communicate(), 60)  # as `| head -20` leaves it
+    _, err = await within(process.communicate(), 60)  # as `| head -20` leaves it
     assert (process.returncode, err) == (141, b"")
     assert {(line["stream"], line["width"], line["height"], line["model"]) for line in got} == {
         ("made", 320, 180, "motion")
@@ -73,7 +74,7 @@ async def test_json_is_one_line_a_result_for_as_long_as_somebody_reads(server: R
 async def test_elsewhere_than_on_a_terminal_there_are_lines(server: Running) -> None:
     process = await start("made", "--url", server.ws)
     assert process.stderr is not None
-    while "fps, " not in (line := (await asyncio.wait_for(process.stderr.readline(), 60)).decode()):
+    while "fps, " not in (line := (await within(process.stderr.readline(), 60)).decode()):
         assert line
     await stop(process)
 
@@ -144,7 +145,7 @@ def test_a_window_can_be_resized_and_closed(monkeypatch: pytest.MonkeyPatch) -> 
 )
 async def test_what_can_not_be_says_why(args: tuple[str, ...], says: str) -> None:
     process = await start(*args)
-    _, err = await asyncio.wait_for(process.communicate(), 60)
+    _, err = await within(process.communicate(), 60)
     assert process.returncode == 2
     assert says in " ".join(err.decode().split())
     assert "Traceback" not in err.decode()
@@ -158,7 +159,7 @@ async def test_events_are_lines(json_lines: bool) -> None:
         assert process.stdout is not None
         await server.listeners(1)
         server.emit(made, replace(made, phase="end", seconds=2.5, reason="so\x1b[31m"))
-        lines = [(await asyncio.wait_for(process.stdout.readline(), 30)).decode() for _ in range(2)]
+        lines = [(await within(process.stdout.readline(), 30)).decode() for _ in range(2)]
         await stop(process)
     if json_lines:
         start_of, end_of = map(json.loads, lines)

@@ -13,6 +13,7 @@ from playwright.async_api import expect
 
 from support.browsing import SLOW_MS, browsing, listen_for_errors
 from support.serving import peer, picture, serving
+from support.waiting import within
 
 CLIENTS = Path(__file__).resolve().parents[2] / "docs" / "clients.md"
 EMBED = """async () => {
@@ -55,7 +56,7 @@ async def publish(ws: str, stream: str) -> None:
         for seq in itertools.count(1):
             await camera.send_frame(seq, picture(seq))
             with suppress(TimeoutError):
-                await asyncio.wait_for(camera.next("result"), 1)
+                await within(camera.next("result"), 1)
 
 
 @pytest.mark.timeout(300)

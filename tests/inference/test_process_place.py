@@ -16,6 +16,7 @@ import pytest
 
 from support.outside import install
 from support.serving import Json, Peer, Running, peer, picture, serving
+from support.waiting import within
 
 MODEL = """
 import ctypes, os, signal, time
@@ -247,7 +248,7 @@ async def test_a_server_ends_at_once_although_its_model_hangs(tmp_path: Path, di
         await bad.send_frame(0, picture(0))
         await server.until(lambda s: s["streams"][disaster]["in_flight"] == 1)
         server.process.send_signal(signal.SIGTERM)
-        assert await asyncio.wait_for(server.process.wait(), 10) == 0
+        assert await within(server.process.wait(), 10) == 0
         assert not psutil.pid_exists(pid)
 
 

@@ -13,6 +13,7 @@ import pytest
 
 from support.receivers import Hook, hook
 from support.serving import ROOT
+from support.waiting import within
 
 EVENT = {"id": "1", "stream": "door", "phase": "start", "kind": "rule", "rule": "night", "class_name": "person"}
 EVENT |= {"zone": "drive"}
@@ -28,7 +29,7 @@ async def told(folder: Path, *arguments: str, env: dict[str, str], picture: bool
         stderr=asyncio.subprocess.PIPE,
         env=env | named,
     )
-    _, errors = await asyncio.wait_for(process.communicate(json.dumps(EVENT).encode()), 60)
+    _, errors = await within(process.communicate(json.dumps(EVENT).encode()), 60)
     assert process.returncode == right, errors.decode()
 
 

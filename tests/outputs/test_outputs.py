@@ -27,6 +27,7 @@ from support.receivers import GARBAGE, Hook, broker, hook
 from support.rtsp import free_port
 from support.serving import Json, Running, peer, serving
 from support.streams import Recorder, frame, make_hub, result
+from support.waiting import within
 
 FPS = 240
 KINDS = "command, jsonl, mqtt, webhook"
@@ -155,7 +156,7 @@ async def test_a_broker_gets_each_result_and_again_after_it_was_gone(tmp_path: P
         listening = asyncio.create_task(received(port, got, ready))
         try:
             async with broker(tmp_path, port):
-                await asyncio.wait_for(ready.wait(), 30)
+                await within(ready.wait(), 30)
                 sent = await publish(server, 10)
                 await server.until(lambda s: sink(s)["sent"] == 10)
             ready.clear()
@@ -388,7 +389,7 @@ async def test_events_reach_a_broker(tmp_path: Path) -> None:
     async with broker(tmp_path, port):
         listening = asyncio.create_task(received(port, got, ready))
         try:
-            await asyncio.wait_for(ready.wait(), 30)
+            await within(ready.wait(), 30)
             async with sending(table | {"what": ["events"]}) as (hub, _):
                 for number in range(3):
                     hub.streams["door"].emit(event(number))

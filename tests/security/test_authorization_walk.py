@@ -6,7 +6,6 @@ channel belongs to the WHIP or WHEP session of which it is: who may not have tha
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, Iterable
 from dataclasses import dataclass
@@ -32,6 +31,7 @@ from sightline.wire import msgpack as frames
 from support.rtc import Clip, remote
 from support.serving import Running, serving, trusting
 from support.tcp_peer import frame, tcp_peer
+from support.waiting import within
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -347,7 +347,7 @@ async def socket_refuses(house: House, path: str, headers: dict[str, str], proto
             with contextlib.suppress(Exception):
                 await ws.send("x" * 5000)
             while True:
-                text = str(await asyncio.wait_for(ws.recv(), 30))
+                text = str(await within(ws.recv(), 30))
                 if '"type":"error"' in text:
                     return '"unauthorized"' in text or '"forbidden"' in text
     except InvalidStatus as e:

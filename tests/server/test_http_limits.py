@@ -11,6 +11,7 @@ import pytest
 import pytest_asyncio
 
 from support.serving import Running, serving
+from support.waiting import within
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -36,7 +37,7 @@ async def flood(server: Running, first: bytes, block: bytes, most: int) -> bool:
         for _ in range(most):
             writer.write(block)
             await writer.drain()
-        await asyncio.wait_for(reader.read(), 20)
+        await within(reader.read(), 20)
     except ConnectionError:
         return True
     except TimeoutError:
@@ -94,7 +95,7 @@ async def test_a_body_that_trickles_is_not_waited_for(server: Running) -> None:
 
     trickling = asyncio.create_task(trickle())
     with contextlib.suppress(ConnectionError):
-        await asyncio.wait_for(reader.read(), 20)
+        await within(reader.read(), 20)
     trickling.cancel()
     await asyncio.gather(trickling, return_exceptions=True)
     writer.close()

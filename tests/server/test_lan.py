@@ -29,6 +29,7 @@ from sightline.security.tokens import Role, Store
 from support.codes import decoded_terminal
 from support.serving import ROOT, Peer, Running, picture, serving, trusting
 from support.tcp_peer import tcp_peer
+from support.waiting import within
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -183,12 +184,12 @@ async def test_revocation_ends_what_lives(lan: tuple[Running, Path]) -> None:
 
     revoked = time.monotonic()
     Store(data).revoke(viewer_id)
-    await asyncio.wait_for(asyncio.gather(*watching), 30)
+    await within(asyncio.gather(*watching), 30)
     assert "camera" not in ended
     took = {name: ended[name] - revoked for name in ("viewer", "tcp", "mjpeg")}
     revoked = time.monotonic()
     Store(data).revoke(camera_id)
-    await asyncio.wait_for(sending, 30)
+    await within(sending, 30)
     took["camera"] = ended["camera"] - revoked
     print("sessions end so long after revocation:", {name: f"{s:.2f} s" for name, s in took.items()})  # noqa: T201
     assert POLL_S <= 0.25, "within a second on any machine that is not drowned in work"
@@ -259,7 +260,7 @@ async def test_commands_take_their_token_from_the_environment(lan: tuple[Running
         env=os.environ | {"SIGHTLINE_DATA": str(data), "SIGHTLINE_TOKEN": token},
         cwd=ROOT / "tests",
     )
-    out, told = await asyncio.wait_for(process.communicate(), 60)
+    out, told = await within(process.communicate(), 60)
     assert process.returncode == 0, told
     assert json.loads(out.splitlines()[0])["stream"] == "pushed"
 

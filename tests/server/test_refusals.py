@@ -12,6 +12,7 @@ import pytest_asyncio
 from websockets.exceptions import InvalidStatus
 
 from support.serving import Running, balanced, metadata, peer, picture, publish, serving
+from support.waiting import within
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -153,7 +154,7 @@ async def test_an_unfinished_request_is_closed(server: Running) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", int(server.url.rsplit(":", 1)[1]))
     writer.write(b"GET /health HTTP/1.1\r\nHost: localhost\r\n")
     await writer.drain()
-    assert await asyncio.wait_for(reader.read(), 20) == b""
+    assert await within(reader.read(), 20) == b""
     writer.close()
 
 
@@ -163,13 +164,13 @@ async def test_a_connection_is_kept_longer_than_clients_keep_theirs(server: Runn
 
     async def asked() -> bytes:
         writer.write(f"GET /health HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n".encode())
-        head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 20)
+        head = await within(reader.readuntil(b"\r\n\r\n"), 20)
         await reader.readexactly(int(head.partition(b"content-length: ")[2].split()[0]))
         return head
 
     assert b" 200 " in await asked()
     with pytest.raises(TimeoutError):
-        await asyncio.wait_for(reader.read(), 5.5)  # httpx keeps its own for 5 s
+        await within(reader.read(), 5.5)  # httpx keeps its own for 5 s
     assert b" 200 " in await asked()
     writer.close()
 

@@ -19,6 +19,7 @@ import pytest
 import pytest_asyncio
 
 from support.serving import Running, balanced, left, metadata, peer, picture, pixels, publish, serving
+from support.waiting import within
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -458,7 +459,7 @@ async def test_a_model_that_cannot_load_ends_the_server_with_the_reason(tmp_path
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
-    out, _ = await asyncio.wait_for(process.communicate(), 60)
+    out, _ = await within(process.communicate(), 60)
     assert process.returncode == 2
     assert "bad.onnx" in out.decode()
 

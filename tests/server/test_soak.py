@@ -28,6 +28,7 @@ from sightline.settings.settings import load_settings
 from sightline.streams.publisher import Subscription
 from sightline.transports.websocket.publisher import WebSocketPublisher
 from support.serving import Json, Peer, Running, balanced, metadata, peer, serving
+from support.waiting import within
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -83,7 +84,7 @@ async def request(url: str, path: str, *, end: str = "\r\n") -> Raw:
     head = f"GET {path} HTTP/1.1\r\nHost: {site.netloc}\r\n{upgrade if path.startswith('/ws') else ''}{end}"
     await raw.send(head.encode())
     if path.startswith("/ws"):
-        assert b" 101 " in await asyncio.wait_for(raw.reader.readuntil(b"\r\n\r\n"), 30)
+        assert b" 101 " in await within(raw.reader.readuntil(b"\r\n\r\n"), 30)
     return raw
 
 
@@ -241,7 +242,7 @@ async def test_a_viewer_that_is_only_slow_is_kept(server: Running) -> None:
         while time.monotonic() - started < 1.5 * IDLE_S:
             seq += 1
             await show(camera, seq)
-            assert await asyncio.wait_for(slow.reader.read(16 * 1024), 30)
+            assert await within(slow.reader.read(16 * 1024), 30)
         stream = await server.stream("thin")
         assert stream["viewers"] == 1
         assert stream["viewer_stats"][0]["dropped"] > 0  # it was slow indeed
@@ -258,7 +259,7 @@ async def test_a_stop_does_not_wait_for_peers_that_read_nothing() -> None:
                 await show(camera, seq)
             server.process.terminate()
             assert (await camera.refused())["code"] == "shutting_down"
-        assert await asyncio.wait_for(server.process.wait(), 10) == 0
+        assert await within(server.process.wait(), 10) == 0
         for raw in raws:
             raw.abort()
 
@@ -343,7 +344,7 @@ async def test_slow_viewers_cost_the_good_one_no_frame(server: Running) -> None:
             shown, _ = await good.next("frame_metadata")
             assert shown["frameNumber"] == seq
             if seq % 10 == 0:
-                await asyncio.wait_for(slow.reader.read(1024), 30)
+                await within(slow.reader.read(1024), 30)
         stats = await server.stream("shared")
         sent = sorted(viewer["sent"] for viewer in stats["viewer_stats"])
         assert sent[-1] == 100

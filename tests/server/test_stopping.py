@@ -19,6 +19,7 @@ from support import rtc
 from support.outside import install
 from support.serving import Running, camera, peer, serving
 from support.tcp_peer import tcp_peer
+from support.waiting import within
 
 PATIENCE_S = 8
 """Docker kills after 10 seconds. The server's own limit is 5, which a busy machine may stretch."""
@@ -121,7 +122,7 @@ async def test_a_server_that_ends_by_itself_says_why_in_one_line(tmp_path: Path)
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.PIPE,
     )
-    _, said = await asyncio.wait_for(process.communicate(), 60)
+    _, said = await within(process.communicate(), 60)
     assert process.returncode == 2
     *_, last = [json.loads(line) for line in said.splitlines()]
     assert (last["level"], last["message"].startswith("the server ends: ")) == ("critical", True)

@@ -20,6 +20,7 @@ from sightline.security.connections import STRANGERS_EACH
 from sightline.security.tokens import Store
 from support.serving import Running, camera, peer, picture, serving, trusting
 from support.tcp_peer import tcp_peer
+from support.waiting import within
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -95,7 +96,7 @@ async def test_what_is_no_tls_leaves_a_line_and_no_traceback(lan: tuple[Running,
             reader, writer = await asyncio.open_connection(*address(url))
             writer.write(sent)
             with contextlib.suppress(OSError):
-                await asyncio.wait_for(reader.read(), 20)
+                await within(reader.read(), 20)
             writer.close()
     async with tcp_peer(server.tcp, token=token, tls=tls):
         assert "Traceback" not in "".join(server.log)
@@ -117,7 +118,7 @@ async def test_descriptors_that_run_out_are_waited_for_and_all_is_well_again(tmp
         process.rlimit(resource.RLIMIT_NOFILE, limits)
         for reader, writer in await asyncio.gather(*waiting):
             writer.close()
-            await asyncio.wait_for(reader.read(), 30)
+            await within(reader.read(), 30)
         assert (await server.http.get("/static/css/style.css")).status_code == 200
         async with tcp_peer(server.tcp) as fresh:
             assert (await fresh.publish("after", 1))[0]["type"] == "result"

@@ -26,6 +26,7 @@ from sightline.streams.rendering import Drawing, Look
 from support.faults import FAULTS
 from support.inside import inside
 from support.streams import CARD, Recorder, balanced, frame, picture_of, result, until
+from support.waiting import within
 from support.working import RIGHT, Scripted, loading, working
 
 
@@ -124,7 +125,7 @@ async def test_a_task_that_fails_is_started_again_counted_and_said_once(
 
     with caplog.at_level(logging.ERROR):
         task = keeper.start("work", work)
-        await asyncio.wait_for(going.wait(), 30)
+        await within(going.wait(), 30)
     assert (runs, keeper.restarts) == (4, {"work": 3})
     assert list(keeper.troubles) == ["work"]
     assert len([record for record in caplog.records if "work failed" in record.message]) == 1
@@ -182,7 +183,7 @@ async def test_a_task_that_ends_by_itself_is_started_again_until_all_ends() -> N
     assert keeper.troubles == {"work": "it ended by itself"}
     keeper.closing = True
     end.set()
-    await asyncio.wait_for(task, 30)
+    await within(task, 30)
     assert (runs, keeper.restarts) == (2, {"work": 1})
     keeper.spawn("late", work())
     assert runs == 2, "nothing begins any more"

@@ -15,6 +15,7 @@ from sightline.cli import app
 from sightline.core.errors import ConfigError
 from sightline.server.tunnel import PROGRAMS, Name, Tunnel
 from support.serving import ROOT, peer, serving
+from support.waiting import within
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="the programs of these tests are scripts for a shell")
 
@@ -142,7 +143,7 @@ async def test_a_server_behind_one(tmp_path: Path) -> None:
             hello, _ = await camera.next("hello")
             assert hello["preset"] == "tunnel"
         (folder / "enough").write_text("")
-        assert await asyncio.wait_for(server.process.wait(), 30) == 2
+        assert await within(server.process.wait(), 30) == 2
     assert "cloudflared: the program ended with status 3" in "".join(server.log)
 
 

@@ -22,6 +22,7 @@ from sightline.security.tokens import Role, Store
 from support.inside import Inside, inside
 from support.push_service import Phone, PushService, push_service
 from support.serving import peer, serving
+from support.waiting import within
 
 pytest.importorskip("pywebpush")
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -194,10 +195,10 @@ async def test_no_stream_is_inferred_for_it(world: World) -> None:
     hub = world.server.hub
     assert hub.viewers == 0
     async with peer(f"{world.server.ws}/ws?events=1&kind=rule"):
-        await asyncio.wait_for(_until(lambda: hub.viewers == 1), 30)
+        await within(_until(lambda: hub.viewers == 1), 30)
         assert not hub.listeners.want("door")
         async with peer(f"{world.server.ws}/ws?events=1&kind=zone"):
-            await asyncio.wait_for(_until(lambda: hub.viewers == 2), 30)
+            await within(_until(lambda: hub.viewers == 2), 30)
             assert hub.listeners.want("door")
 
 

@@ -12,6 +12,7 @@ from websockets.exceptions import ConnectionClosed
 
 from support import raw_websocket as raw
 from support.serving import Running, metadata, peer, picture, serving
+from support.waiting import within
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -52,7 +53,7 @@ async def flooding(
     except ConnectionError:
         pass
     try:
-        said = await asyncio.wait_for(reading, 20)
+        said = await within(reading, 20)
     except ConnectionError:
         said = b""
     writer.close()

@@ -19,6 +19,7 @@ from sightline.server.app import create_app
 from sightline.server.uvicorn_server import Server
 from sightline.settings.settings import Settings, load_settings
 from sightline.streams.hub import Hub
+from support.waiting import within
 
 T = TypeVar("T")
 
@@ -107,7 +108,7 @@ async def _inside(settings: Settings, load: LoadByKey | None) -> AsyncGenerator[
     running = threading.Thread(target=server.serve_forever)
     running.start()
     try:
-        url, tcp, loop = await asyncio.wait_for(ready, 30)
+        url, tcp, loop = await within(ready, 30)
         yield Inside(url, tcp, app.state.server.hub, loop, server, running)
     finally:
         server.should_exit = True

@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from support.serving import Json
+from support.waiting import within
 
 
 def unpadded(data: bytes) -> str:
@@ -69,7 +70,7 @@ class PushService:
 
     async def next(self) -> Pushed:
         """The next message."""
-        return await asyncio.wait_for(self.got.get(), 30)
+        return await within(self.got.get(), 30)
 
     async def visit(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()

@@ -10,6 +10,8 @@ from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
+from support.waiting import within
+
 CONT, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
 WAIT_S = 30.0
 
@@ -65,7 +67,7 @@ class RawWebSocket:
     async def receive(self) -> Said | None:
         """The next frame; None where the connection has ended."""
         try:
-            head = await asyncio.wait_for(self.reader.readexactly(2), WAIT_S)
+            head = await within(self.reader.readexactly(2), WAIT_S)
             size = head[1] & 0x7F
             if size == 126:
                 size = int.from_bytes(await self.reader.readexactly(2), "big")
@@ -111,7 +113,7 @@ async def raw_websocket(
             f"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n{more}\r\n".encode()
         )
         try:
-            head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), WAIT_S)
+            head = await within(reader.readuntil(b"\r\n\r\n"), WAIT_S)
         except asyncio.IncompleteReadError as e:
             head = e.partial
         if b" 101 " not in head.partition(b"\r\n")[0]:

@@ -24,6 +24,7 @@ from httpx2 import AsyncClient, Response
 from numpy.typing import NDArray
 
 from support.serving import Json, left
+from support.waiting import within
 
 SDP = {"Content-Type": "application/sdp"}
 
@@ -74,7 +75,7 @@ async def on_the_pixels(watcher: Remote, least: int = 15) -> None:
     lefts: dict[int, float] = {}
     both: list[tuple[float, Json]] = []
     while len(both) < least:
-        frame: Any = await asyncio.wait_for(track.recv(), 30)
+        frame: Any = await within(track.recv(), 30)
         lefts[frame.pts] = found_left(frame.to_ndarray(format="bgr24"))
         found = {m["rtp_timestamp"]: m for m in watcher.of("frame_metadata") if m["detections"]}
         if not found:

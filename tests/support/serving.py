@@ -26,6 +26,8 @@ from numpy.typing import NDArray
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
+from support.waiting import within
+
 ROOT = Path(__file__).resolve().parents[2]
 Json = dict[str, Any]
 KEPT = ("SIGHTLINE_MODEL", "SIGHTLINE_PLACE")
@@ -132,7 +134,7 @@ async def _serving(
     log = Log()
     url = None
     while url is None:
-        line = (await asyncio.wait_for(process.stdout.readline(), 60)).decode()
+        line = (await within(process.stdout.readline(), 60)).decode()
         assert line, f"the server ended: {''.join(log)}"
         log.write(line)
         if found := re.findall(r"https?://\S+", line):
@@ -149,7 +151,7 @@ async def _serving(
         if process.returncode is None:
             process.send_signal(signal.SIGTERM)
         try:
-            await asyncio.wait_for(process.wait(), 20)
+            await within(process.wait(), 20)
         except TimeoutError:
             process.kill()
             await process.wait()
@@ -220,12 +222,12 @@ class Peer:
 
     async def receive(self) -> tuple[Json, bytes | None]:
         """The next text message, with the binary one that it announces."""
-        text = await asyncio.wait_for(self.ws.recv(), 30)
+        text = await within(self.ws.recv(), 30)
         assert isinstance(text, str), f"expected text, got {len(text)} bytes"
         message: Json = json.loads(text)
         data = None
         if "jpeg_bytes" in message or "mask_bytes" in message:
-            follows = await asyncio.wait_for(self.ws.recv(), 30)
+            follows = await within(self.ws.recv(), 30)
             assert isinstance(follows, bytes)
             assert len(follows) == message.get("jpeg_bytes", 0) + message.get("mask_bytes", 0)
             data = follows
@@ -243,7 +245,7 @@ class Peer:
         message, _ = await self.next("error")
         with contextlib.suppress(ConnectionClosed):
             while True:
-                await asyncio.wait_for(self.ws.recv(), 30)
+                await within(self.ws.recv(), 30)
         return message
 
 
@@ -257,22 +259,19 @@ async def peer(url: str, **options: Any) -> AsyncGenerator[Peer]:
 @asynccontextmanager
 async def camera(server: Running, name: str) -> AsyncGenerator[None]:
     """Pictures that change, as long as it lasts."""
-    over = asyncio.Event()  # Python 3.11 may lose a cancellation in wait_for
 
     async def send() -> None:
         async with peer(f"{server.ws}/ws/camera/{name}") as publisher:
-            seq = 0
-            while not over.is_set():
+            for seq in itertools.count():
                 await publisher.send_frame(seq, picture(seq))
                 await publisher.next("result", "dropped")
                 await asyncio.sleep(0.1)
-                seq += 1
 
     sending = asyncio.create_task(send())
     try:
         yield
     finally:
-        over.set()
+        sending.cancel()
         await asyncio.gather(sending, return_exceptions=True)
 
 

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from support.serving import picture
+from support.waiting import within
 
 Map = dict[str, Any]
 
@@ -52,7 +53,7 @@ class TcpPeer:
         await self.writer.drain()
 
     async def receive(self) -> Map:
-        length = int.from_bytes(await asyncio.wait_for(self.reader.readexactly(4), 30), "big")
+        length = int.from_bytes(await within(self.reader.readexactly(4), 30), "big")
         message: Map = msgspec.msgpack.decode(await self.reader.readexactly(length))
         return message
 
@@ -78,7 +79,7 @@ class TcpPeer:
         message = await self.next("error")
         while "stream" in message:
             message = await self.next("error")
-        assert await asyncio.wait_for(self.reader.read(), 30) == b"", "nothing comes after that"
+        assert await within(self.reader.read(), 30) == b"", "nothing comes after that"
         return message
 
 

@@ -23,6 +23,7 @@ from hypothesis import strategies as st
 from support.hostile import HOSTILE
 from support.serving import Running, balanced, metadata, peer, picture, pixels, serving
 from support.tcp_peer import TcpPeer, frame, packed, tcp_peer
+from support.waiting import within
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 TCP = ("--tcp-port", "0")
@@ -292,7 +293,7 @@ async def test_noise_harms_nobody(server: Running, noise: list[bytes]) -> None:
     async with tcp_peer(server.tcp) as good, tcp_peer(server.tcp) as bad:
         await bad.send_raw(b"".join(noise))
         bad.writer.write_eof()
-        while data := await asyncio.wait_for(bad.reader.read(1 << 16), 30):
+        while data := await within(bad.reader.read(1 << 16), 30):
             assert data
         assert (await good.publish(fresh(), 1))[0]["type"] == "result"
 
@@ -346,7 +347,7 @@ async def test_who_reads_no_answers_is_closed_and_the_rest_live_on(server: Runni
                 await asyncio.sleep(0.5)  # more than 1,000 a second would end it, too
 
         with pytest.raises(ConnectionError):
-            await asyncio.wait_for(talk(), 60)
+            await within(talk(), 60)
         await server.said("answers wait")
         assert (await good.publish(name, 1, start=1 << 30))[0]["type"] == "result"
 
@@ -363,7 +364,7 @@ async def test_a_flood_of_messages_is_ended(server: Running, what: str) -> None:
     async with tcp_peer(server.tcp) as good, tcp_peer(server.tcp) as rude:
         with contextlib.suppress(ConnectionError):
             while True:
-                await asyncio.wait_for(rude.send_raw(FLOODS[what] * 1000), 30)
+                await within(rude.send_raw(FLOODS[what] * 1000), 30)
         assert (await good.publish(fresh(), 1))[0]["type"] == "result"
         await server.said("more than 1000 messages a second")
 
@@ -490,7 +491,7 @@ async def test_sigterm_tells_clients_why_and_exits_with_0() -> None:
             server.process.send_signal(signal.SIGTERM)
             for p in (camera, viewer, idle):
                 assert (await p.refused())["code"] == "shutting_down"
-        assert await asyncio.wait_for(server.process.wait(), 10) == 0
+        assert await within(server.process.wait(), 10) == 0
         assert "Traceback" not in "".join(server.log), json.dumps(server.log)
 
 

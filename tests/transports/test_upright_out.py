@@ -24,6 +24,7 @@ from support.clips import read_clip
 from support.inside import Inside, inside
 from support.serving import peer, pixels
 from support.turned import stored
+from support.waiting import within
 from support.working import MadeModel, loading
 
 pytestmark = pytest.mark.timeout(120)
@@ -128,7 +129,7 @@ async def test_video_over_webrtc_is_upright(server: Inside, number: int) -> None
         rtc.viewer(rtc.Calling(http), "door") as watcher,
     ):
         assert watcher.track is not None
-        frame: Any = await asyncio.wait_for(watcher.track.recv(), 30)
+        frame: Any = await within(watcher.track.recv(), 30)
         check(frame.to_ndarray(format="bgr24"))
 
 

@@ -23,6 +23,7 @@ from sightline.security.tokens import Store
 from support import offers
 from support.rtc import SDP, Clip, boxed, camera, on_the_pixels, remote, viewer
 from support.serving import Running, balanced, left, peer, serving
+from support.waiting import within
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(180)]
 SECRET = "turn-credential-canary"
@@ -85,14 +86,14 @@ async def test_who_offers_no_data_channel_gets_boxes_drawn_in_and_a_keyframe_whe
         bright = {}
         for name, watcher in (("drawn", drawn), ("plain", plain)):
             assert watcher.track is not None
-            frames: list[Any] = [await asyncio.wait_for(watcher.track.recv(), 30) for _ in range(20)]
+            frames: list[Any] = [await within(watcher.track.recv(), 30) for _ in range(20)]
             bright[name] = float((frames[-1].to_ndarray(format="bgr24").max(axis=2) > 100).mean())
         assert bright["drawn"] > 1.1 * bright["plain"]
         receiver = drawn.connection.getReceivers()[0]
         (ssrc,) = [s.source for s in receiver.getSynchronizationSources()]
         for _ in range(10):  # until one lies far enough behind the last
             await receiver._send_rtcp_pli(ssrc)
-            again: list[Any] = [await asyncio.wait_for(drawn.track.recv(), 30) for _ in range(15)]
+            again: list[Any] = [await within(drawn.track.recv(), 30) for _ in range(15)]
             if any(frame.key_frame for frame in again):
                 break
         else:

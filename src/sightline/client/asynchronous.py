@@ -260,7 +260,8 @@ class _Retry:
     async def sleep(self, seconds: float) -> None:
         """Wait for that time. Raises Unreachable when the client is closed."""
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._closed.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                await self._closed.wait()
             raise Unreachable("the client was closed")
 
     def _passes(self, error: SightlineError) -> bool:

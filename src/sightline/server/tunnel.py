@@ -132,7 +132,8 @@ class Tunnel:
             if not address.done() and (found := self._program.address.search(text)):
                 address.set_result(found[0])
         with contextlib.suppress(TimeoutError):  # the program closed its output and is about to end
-            await asyncio.wait_for(self._process.wait(), STOP_S)
+            async with asyncio.timeout(STOP_S):
+                await self._process.wait()
 
     def _failure(self) -> ConfigError:
         status = self._process.returncode
@@ -146,7 +147,8 @@ class Tunnel:
         with contextlib.suppress(ProcessLookupError):
             self._process.terminate()
         try:
-            await asyncio.wait_for(self._process.wait(), STOP_S)
+            async with asyncio.timeout(STOP_S):
+                await self._process.wait()
         except TimeoutError:
             self._process.kill()
             await self._process.wait()

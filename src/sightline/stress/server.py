@@ -103,7 +103,8 @@ async def started(*options: str, tcp: bool) -> AsyncGenerator[StressServer]:
         if process.returncode is None:
             process.terminate()
             try:
-                await asyncio.wait_for(process.wait(), STOP_S)
+                async with asyncio.timeout(STOP_S):
+                    await process.wait()
             except TimeoutError:
                 process.kill()
                 await process.wait()
