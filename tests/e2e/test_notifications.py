@@ -15,7 +15,7 @@ from playwright.async_api import BrowserContext, Page, expect
 
 from sightline.core.events import Event
 from sightline.events.feed import EventFeed
-from support.browsing import browsing, listen_for_errors
+from support.browsing import browsing, listen_for_errors, notifications
 from support.ids import install_ids
 from support.inside import Inside, inside
 from support.push_service import push_service
@@ -35,11 +35,6 @@ ALERT = Event(
     rule="Somebody in the drive",
     actions=("notify",),
 )
-SHOWN = """async () => {
-  const registration = await navigator.serviceWorker.ready;
-  const shown = await registration.getNotifications();
-  return shown.map(({ tag, title, body, data, icon }) => ({ tag, title, body, data, icon }));
-}"""
 SWITCH = "#notify-on"
 PLACE = "#notify summary"
 FAKE_PUSH = """endpoint => {
@@ -81,16 +76,6 @@ async def one_listens(server: Inside, before: Set[EventFeed] = frozenset()) -> S
     return now
 
 
-async def shown(page: Page, count: int) -> list[dict[str, Any]]:
-    """The notifications, once there are so many."""
-    found: list[dict[str, Any]] = []
-    async with asyncio.timeout(60):
-        while len(found) != count:
-            found = await page.evaluate(SHOWN)
-            await asyncio.sleep(0.02)
-    return found
-
-
 async def deliver(context: BrowserContext, page: Page, origin: str, event: Event) -> None:
     """Have the browser get a push message."""
     session = await context.new_cdp_session(page)
@@ -123,7 +108,7 @@ async def test_an_alert_is_shown_once_however_many_pages_are_open(tmp_path: Path
         await expect(other.locator("#notify-about")).to_contain_text("On.")
 
         server.emit(structs.replace(ALERT, id="e0", actions=("webhook",)), ALERT)
-        (one,) = await shown(page, 1)
+        (one,) = await notifications(page, 1)
         assert (one["tag"], one["title"]) == ("e1", "Somebody in the drive")
         assert one["body"].startswith("person in drive · door · ")
         assert one["data"] == {"url": "/events?event=e1"}
@@ -133,18 +118,18 @@ async def test_an_alert_is_shown_once_however_many_pages_are_open(tmp_path: Path
         await page.close()  # the other takes over, and hears what happened meanwhile
         server.emit(structs.replace(ALERT, id="e2"))
         await one_listens(server, first)
-        await shown(other, 2)
+        await notifications(other, 2)
 
         await deliver(context, other, server.http, structs.replace(ALERT, id="e2"))  # by Web Push too
         await deliver(context, other, server.http, structs.replace(ALERT, id="e3"))
-        assert {one["tag"] for one in await shown(other, 3)} == {"e1", "e2", "e3"}
+        assert {one["tag"] for one in await notifications(other, 3)} == {"e1", "e2", "e3"}
 
         viewer = await context.new_page()
         await viewer.goto(f"{server.http}/view/door")  # there it is on the screen
         await expect(viewer.locator(SWITCH)).to_be_checked()
         await expect(viewer.locator(SWITCH)).to_be_disabled()
         server.emit(structs.replace(ALERT, id="e4"), structs.replace(ALERT, id="e5", stream="hall"))
-        assert {one["tag"] for one in await shown(other, 4)} == {"e1", "e2", "e3", "e5"}
+        assert {one["tag"] for one in await notifications(other, 4)} == {"e1", "e2", "e3", "e5"}
 
         await other.click(PLACE)
         await other.uncheck(SWITCH)
@@ -185,7 +170,7 @@ async def test_a_device_subscribes_and_what_the_server_sends_shows_up(tmp_path: 
         told = phone.read((await service.next()).body)
         assert told["id"] == "e2"
         await deliver(context, page, server.http, structs.replace(ALERT, id=told["id"], rule=told["rule"]))
-        (one,) = await shown(page, 1)
+        (one,) = await notifications(page, 1)
         assert one["title"] == "Somebody in the drive"
         await page.goto(f"{server.http}/view/hall")
         await page.click(PLACE)
@@ -212,7 +197,7 @@ async def test_a_real_rule_is_told_with_its_picture_and_a_click_shows_the_event(
         rule = {"classes": ["person"], "actions": ["notify"]}
         assert (await server.http.put("/api/streams/door/rules/Somebody", json=rule)).status_code == 200
         await walker.see(*[0.45] * 5)
-        (one,) = await shown(page, 1)
+        (one,) = await notifications(page, 1)
         assert (one["title"], one["body"].split(" · ")[:2]) == ("Somebody", ["person", "door"])
         assert one["icon"].startswith("data:image/jpeg;base64,")
         assert one["data"]["url"] == f"/events?event={one['tag']}"

@@ -10,13 +10,12 @@ import re
 import tempfile
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from email import message_from_bytes
 from email.message import Message
 from pathlib import Path
 from typing import Any
 
 from support.ids import install_ids
-from support.receivers import Hook, hook
+from support.receivers import Hook, bytes_of, hook, parts
 from support.rtsp import free_port
 from support.seeing import see
 from support.serving import Json, Running, peer, pixels, serving
@@ -48,19 +47,6 @@ def events(web: Hook) -> list[Json]:
 
 def phases(web: Hook) -> list[str]:
     return [one["phase"] for one in events(web)]
-
-
-def parts(web: Hook, number: int) -> list[Message]:
-    """The parts of a form that a web server got."""
-    head = f"Content-Type: {web.headers[number]['content-type']}\r\n\r\n".encode()
-    form = message_from_bytes(head + web.bodies[number])
-    return [part for part in form.walk() if not part.is_multipart()]
-
-
-def bytes_of(part: Message) -> bytes:
-    data = part.get_payload(decode=True)
-    assert isinstance(data, bytes)
-    return data
 
 
 def named(part: Message) -> object:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import av
 import cv2
@@ -23,6 +25,11 @@ LOOK_AWAY = """value => {
   document.dispatchEvent(new Event("visibilitychange"));
 }"""
 """Makes a page ``hidden``, or ``visible`` again, as far as it can tell."""
+SHOWN = """async () => {
+  const registration = await navigator.serviceWorker.ready;
+  const shown = await registration.getNotifications();
+  return shown.map(({ tag, title, body, data, icon }) => ({ tag, title, body, data, icon }));
+}"""
 FAKE_CAMERA = ("--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream")
 
 
@@ -67,3 +74,13 @@ def listen_for_errors(page: Page) -> list[str]:
     page.on("pageerror", lambda e: errors.append(str(e)))
     page.on("console", lambda m: errors.append(m.text) if "Content Security Policy" in m.text else None)
     return errors
+
+
+async def notifications(page: Page, count: int) -> list[dict[str, Any]]:
+    """The notifications, once there are so many."""
+    found: list[dict[str, Any]] = []
+    async with asyncio.timeout(60):
+        while len(found) != count:
+            found = await page.evaluate(SHOWN)
+            await asyncio.sleep(0.02)
+    return found

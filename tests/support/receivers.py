@@ -8,6 +8,8 @@ import shutil
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from email import message_from_bytes
+from email.message import Message
 from pathlib import Path
 
 import pytest
@@ -69,6 +71,20 @@ async def hook(answer: Callable[[int], int | None], port: int = 0) -> AsyncGener
             task.cancel()
         if found.visits:
             await asyncio.wait(found.visits)
+
+
+def parts(web: Hook, number: int) -> list[Message]:
+    """The parts of a form that a web server got."""
+    head = f"Content-Type: {web.headers[number]['content-type']}\r\n\r\n".encode()
+    form = message_from_bytes(head + web.bodies[number])
+    return [part for part in form.walk() if not part.is_multipart()]
+
+
+def bytes_of(part: Message) -> bytes:
+    """What a part carries."""
+    data = part.get_payload(decode=True)
+    assert isinstance(data, bytes)
+    return data
 
 
 async def answering(port: int) -> None:
