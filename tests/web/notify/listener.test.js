@@ -34,7 +34,8 @@ class Locks {
   }
 }
 
-const listener = (wants = () => true, only = "") => new Listener(only, wants, (event) => shown.push(event.id), locks);
+const show = async (event) => void shown.push(event.id);
+const listener = (wants = () => true, only = "") => new Listener(only, wants, show, locks);
 const alert = (number, stream = "door") => ({
   ...{ type: "event", id: `e${number}`, stream, phase: "start", kind: "rule", at: 1, seq: 1, number, actions: ["notify"] },
 });
@@ -64,6 +65,7 @@ test("the page that takes over goes on where the other stopped", async () => {
   for (const page of pages) page.start();
   current().accept();
   current().say(alert(7));
+  await soon();
   pages[0].stop();
   await soon();
   assert.equal(FakeSocket.made.length, 2);
@@ -83,10 +85,32 @@ test("a page that has heard of nothing yet knows where it began to listen", asyn
   for (const page of pages) page.start();
   current().accept();
   current().say({ type: "position", number: 41 });
+  await soon();
   pages[0].stop();
   await soon();
   assert.match(current().url, /after=41$/);
   pages[1].stop();
+});
+
+test("what a page has heard and not yet shown when it is closed is heard by the next", async () => {
+  const done = [];
+  const slow = (event) => new Promise((resolve) => done.push(() => resolve(shown.push(event.id))));
+  const closed = new Listener("", () => true, slow, locks);
+  const next = listener();
+  for (const page of [closed, next]) page.start();
+  current().accept();
+  for (const event of [alert(5), alert(6), { ...alert(7), phase: "end" }]) current().say(event);
+  done[1]();
+  await soon();
+  assert.equal(lastHeard(Date.now()), 0, "the first is not shown yet");
+  done[0]();
+  await soon();
+  assert.equal(lastHeard(Date.now()), 7);
+  current().say(alert(8));
+  closed.stop();
+  await soon();
+  assert.match(current().url, /after=7$/);
+  next.stop();
 });
 
 test("what happened while no page was open for long is not told afterwards", () => {

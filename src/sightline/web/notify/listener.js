@@ -21,10 +21,15 @@ export class Listener {
   #release = () => {};
   /** Place in the server's order of the last event that was heard; 0 where nobody knows. */
   #last = 0;
+  /** The same, of the last event that was shown where it had to be. */
+  #done = 0;
+  /** @type {Promise<void>} */
+  #doing = Promise.resolve();
 
   /**
    * @param {string} only stream to listen to, "" for all @param {(stream: string) => boolean} wants
-   * @param {(event: import("./words.js").Alert) => void} show
+   * @param {(event: import("./words.js").Alert) => Promise<void>} show
+   *   resolves once it is certain to be shown
    * @param {Pick<LockManager, "request"> | undefined} locks without them each page listens
    */
   constructor(only, wants, show, locks = navigator.locks) {
@@ -51,16 +56,16 @@ export class Listener {
 
   /** Listen until the lock is let go. @returns {Promise<void>} */
   #hold() {
-    this.#last = lastHeard(Date.now());
+    this.#last = this.#done = lastHeard(Date.now());
     const socket = new LiveSocket(() => this.#path(), {
       onphase: () => {},
       onmessage: (message) => {
         socket.healthy();
         if (message.type === "event") this.#heard(message);
-        else if (message.type === "position") this.#note(message.number);
+        else if (message.type === "position") this.#note(message.number, Promise.resolve());
       },
     });
-    const beat = setInterval(() => socket.phase === "open" && this.#note(this.#last), BEAT_MS);
+    const beat = setInterval(() => socket.phase === "open" && this.#keep(this.#done), BEAT_MS);
     socket.open();
     return new Promise((resolve) => {
       this.#release = () => {
@@ -80,15 +85,26 @@ export class Listener {
 
   /** @param {import("./words.js").Alert} event */
   #heard(event) {
-    this.#note(event.number ?? 0);
-    if (isAlert(event) && this.#wants(event.stream)) this.#show(event);
+    const shall = isAlert(event) && this.#wants(event.stream);
+    this.#note(event.number ?? 0, shall ? this.#show(event) : Promise.resolve());
   }
 
-  /** Keep for the page that takes over how far this one has heard. @param {number} number 0 where nobody knows */
-  #note(number) {
+  /**
+   * Note how far this page has heard, and once all is shown keep it for the page that takes over: one that is closed before
+   * has its last events heard, and not shown, again.
+   *
+   * @param {number} number 0 where nobody knows @param {Promise<void>} shown
+   */
+  #note(number, shown) {
     if (!number) return;
     this.#last = number;
-    remember(KEY, `${number} ${Date.now()}`);
+    this.#doing = Promise.allSettled([this.#doing, shown]).then(() => this.#keep(number));
+  }
+
+  /** @param {number} number */
+  #keep(number) {
+    this.#done = number;
+    if (number) remember(KEY, `${number} ${Date.now()}`);
   }
 }
 

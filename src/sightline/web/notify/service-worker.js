@@ -10,7 +10,9 @@ const shower = new Shower(worker.registration, worker.clients);
 
 worker.addEventListener("install", () => worker.skipWaiting());
 worker.addEventListener("activate", (/** @type {any} */ event) => event.waitUntil(worker.clients.claim()));
-worker.addEventListener("message", (/** @type {any} */ event) => event.waitUntil(shower.told(event.data)));
+worker.addEventListener("message", (/** @type {any} */ event) =>
+  event.waitUntil(shower.told(event.data).finally(() => event.ports[0]?.postMessage("done"))),
+);
 worker.addEventListener("push", (/** @type {any} */ event) => event.waitUntil(shower.pushed(event.data.json())));
 worker.addEventListener("notificationclick", (/** @type {any} */ event) =>
   event.waitUntil(shower.clicked(event.notification)),

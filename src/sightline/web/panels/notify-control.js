@@ -9,6 +9,8 @@ import { notifyWords } from "./notify-words.js";
 import { byId } from "./page.js";
 
 const WORKER = "/static/notify/service-worker.js";
+/** Longest wait for the service worker, which may have to fetch a picture. */
+const GIVE_UP_MS = 10_000;
 
 /** @param {string} stream "" for all @param {string} only the one that this browser may see; "" if it may see all */
 export function setUpControl(stream, only) {
@@ -29,7 +31,7 @@ class Control {
   constructor(stream, only) {
     this.#stream = stream;
     this.#only = only;
-    this.#listener = new Listener(only, wants, (event) => void this.#show(event));
+    this.#listener = new Listener(only, wants, (event) => this.#show(event));
     this.#box.addEventListener("change", () => void this.#change(this.#box.checked));
     addEventListener("storage", ({ key }) => key === "sightline.notify" && void this.apply());
   }
@@ -72,7 +74,7 @@ class Control {
   /** @param {import("../notify/words.js").Alert} event */
   async #show(event) {
     const worker = await this.#worker();
-    if (worker?.active) worker.active.postMessage(event);
+    if (worker?.active) await told(worker.active, event);
     else this.#showHere(event);
   }
 
@@ -85,6 +87,20 @@ class Control {
       location.assign(pageOf(event));
     });
   }
+}
+
+/**
+ * Tell the service worker, and wait until it has done its part: what is said by a page that is closed may get lost.
+ *
+ * @param {ServiceWorker} worker @param {import("../notify/words.js").Alert} event @returns {Promise<void>}
+ */
+function told(worker, event) {
+  return new Promise((resolve) => {
+    const { port1, port2 } = new MessageChannel();
+    port1.onmessage = () => resolve();
+    setTimeout(resolve, GIVE_UP_MS);
+    worker.postMessage(event, [port2]);
+  });
 }
 
 async function register() {
