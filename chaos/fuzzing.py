@@ -92,8 +92,8 @@ async def judged(house: Watched, what: str, tally: Tally, rss: int, p99: tuple[f
     grown = (after.rss - rss) / MB
     held = alive and not tally.found
     good = p99[1] < 2 * p99[0]
-    if house.server.log.first:
-        tally.found["traceback"] = house.server.log.first.encode()
+    if first := house.server.log.first:
+        tally.found[f"traceback {first.strip().splitlines()[-1]}"[:200]] = first.encode()
     with suppress(FileNotFoundError):
         keep(what, tally.found)
     ends = ", ".join(f"{end} {n}" for end, n in tally.ends.most_common(6))

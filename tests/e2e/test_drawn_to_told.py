@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.async_api import expect
 
-from support.browsing import SLOW_MS, browsing, listen_for_errors, notifications
+from support.browsing import SLOW_MS, browsing, listen_for_errors, notifications, recorded
 from support.drawing import FLOOR, Walk, begin, look, put, walk
 from support.home_assistant import check_device, listening
 from support.receivers import Hook, broker, bytes_of, hook, parts
@@ -60,6 +60,7 @@ async def test_who_draws_a_zone_and_makes_a_rule_is_told_of_the_person_once(tmp_
         await start.click("#notify summary")
         await start.check("#notify-on")
         await expect(start.locator("#notify-about")).to_contain_text("On.")
+        worker = await recorded(away)
 
         await page.goto(f"{server.url}/view/hall?transport=websocket")
         await server.until(lambda s: s["streams"]["hall"]["viewers"] == 1)
@@ -92,7 +93,7 @@ async def test_who_draws_a_zone_and_makes_a_rule_is_told_of_the_person_once(tmp_
         await expect(floor).to_have_text("0 now · 1 in · 1 out")
         await expect(line).to_have_text("1 in · 0 out")
         await expect(rule).to_contain_text("Fulfilled once")
-        assert [one["title"] for one in await notifications(start, 1)] == ["person-floor"]
+        assert [one["title"] for one in await notifications(worker, 1)] == ["person-floor"]
 
         await server.until(lambda s: [one["waiting"] for one in s["sinks"]] == [0, 0])
         (told,) = [one for n in range(len(web.bodies)) for one in alerts(web, n)]

@@ -15,7 +15,7 @@ from playwright.async_api import BrowserContext, Page, expect
 
 from sightline.core.events import Event
 from sightline.events.feed import EventFeed
-from support.browsing import browsing, listen_for_errors, notifications
+from support.browsing import browsing, listen_for_errors, notifications, recorded
 from support.ids import install_ids
 from support.inside import Inside, inside
 from support.push_service import push_service
@@ -106,9 +106,10 @@ async def test_an_alert_is_shown_once_however_many_pages_are_open(tmp_path: Path
         await other.goto(server.http)
         await expect(other.locator(SWITCH)).to_be_checked()
         await expect(other.locator("#notify-about")).to_contain_text("On.")
+        worker = await recorded(context)
 
         server.emit(structs.replace(ALERT, id="e0", actions=("webhook",)), ALERT)
-        (one,) = await notifications(page, 1)
+        (one,) = await notifications(worker, 1)
         assert (one["tag"], one["title"]) == ("e1", "Somebody in the drive")
         assert one["body"].startswith("person in drive · door · ")
         assert one["data"] == {"url": "/events?event=e1"}
@@ -118,18 +119,18 @@ async def test_an_alert_is_shown_once_however_many_pages_are_open(tmp_path: Path
         await page.close()  # the other takes over, and hears what happened meanwhile
         server.emit(structs.replace(ALERT, id="e2"))
         await one_listens(server, first)
-        await notifications(other, 2)
+        await notifications(worker, 2)
 
         await deliver(context, other, server.http, structs.replace(ALERT, id="e2"))  # by Web Push too
         await deliver(context, other, server.http, structs.replace(ALERT, id="e3"))
-        assert {one["tag"] for one in await notifications(other, 3)} == {"e1", "e2", "e3"}
+        assert {one["tag"] for one in await notifications(worker, 3)} == {"e1", "e2", "e3"}
 
         viewer = await context.new_page()
         await viewer.goto(f"{server.http}/view/door")  # there it is on the screen
         await expect(viewer.locator(SWITCH)).to_be_checked()
         await expect(viewer.locator(SWITCH)).to_be_disabled()
         server.emit(structs.replace(ALERT, id="e4"), structs.replace(ALERT, id="e5", stream="hall"))
-        assert {one["tag"] for one in await notifications(other, 4)} == {"e1", "e2", "e3", "e5"}
+        assert {one["tag"] for one in await notifications(worker, 4)} == {"e1", "e2", "e3", "e5"}
 
         await other.click(PLACE)
         await other.uncheck(SWITCH)
@@ -165,12 +166,13 @@ async def test_a_device_subscribes_and_what_the_server_sends_shows_up(tmp_path: 
         await page.check(SWITCH)
         await expect(page.locator("#notify-about")).to_contain_text("Also when no page is open")
         assert await page.evaluate("window.asked") == {"userVisibleOnly": True, "length": 65}
+        worker = await recorded(context)
         await page.goto(f"{server.http}/trust")  # a page that listens to nothing
         server.emit(structs.replace(ALERT, stream="garden"), structs.replace(ALERT, id="e2", stream="hall"))
         told = phone.read((await service.next()).body)
         assert told["id"] == "e2"
         await deliver(context, page, server.http, structs.replace(ALERT, id=told["id"], rule=told["rule"]))
-        (one,) = await notifications(page, 1)
+        (one,) = await notifications(worker, 1)
         assert one["title"] == "Somebody in the drive"
         await page.goto(f"{server.http}/view/hall")
         await page.click(PLACE)
@@ -194,10 +196,11 @@ async def test_a_real_rule_is_told_with_its_picture_and_a_click_shows_the_event(
         await page.click(PLACE)
         await page.check(SWITCH)
         await expect(page.locator("#notify-about")).to_contain_text("On.")
+        worker = await recorded(context)
         rule = {"classes": ["person"], "actions": ["notify"]}
         assert (await server.http.put("/api/streams/door/rules/Somebody", json=rule)).status_code == 200
         await walker.see(*[0.45] * 5)
-        (one,) = await notifications(page, 1)
+        (one,) = await notifications(worker, 1)
         assert (one["title"], one["body"].split(" · ")[:2]) == ("Somebody", ["person", "door"])
         assert one["icon"].startswith("data:image/jpeg;base64,")
         assert one["data"]["url"] == f"/events?event={one['tag']}"

@@ -13,7 +13,7 @@ from typing import Any
 import av
 import cv2
 import pytest
-from playwright.async_api import Browser, Page, async_playwright, expect
+from playwright.async_api import Browser, BrowserContext, Page, Worker, async_playwright, expect
 
 QUIET = ("--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run")
 SLOW_MS = 90_000
@@ -25,10 +25,13 @@ LOOK_AWAY = """value => {
   document.dispatchEvent(new Event("visibilitychange"));
 }"""
 """Makes a page ``hidden``, or ``visible`` again, as far as it can tell."""
-SHOWN = """async () => {
-  const registration = await navigator.serviceWorker.ready;
-  const shown = await registration.getNotifications();
-  return shown.map(({ tag, title, body, data, icon }) => ({ tag, title, body, data, icon }));
+RECORD = """() => {
+  const show = registration.showNotification.bind(registration);
+  globalThis.shown = [];
+  registration.showNotification = async (title, { tag, body, data, icon }) => {
+    await show(title, { tag, body, data, icon });
+    shown.push({ tag, title, body, data, icon });
+  };
 }"""
 FAKE_CAMERA = ("--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream")
 
@@ -76,11 +79,22 @@ def listen_for_errors(page: Page) -> list[str]:
     return errors
 
 
-async def notifications(page: Page, count: int) -> list[dict[str, Any]]:
-    """The notifications, once there are so many."""
+async def recorded(context: BrowserContext) -> Worker:
+    """The service worker of these pages, whose notifications are written down from now on.
+
+    ``getNotifications`` can't be polled: Chromium was seen to forget one that was asked for while it was being shown.
+    """
+    worker = context.service_workers[0] if context.service_workers else await context.wait_for_event("serviceworker")
+    await worker.evaluate(RECORD)
+    return worker
+
+
+async def notifications(worker: Worker, count: int) -> list[dict[str, Any]]:
+    """What was shown, once there are so many."""
     found: list[dict[str, Any]] = []
     async with asyncio.timeout(60):
-        while len(found) != count:
-            found = await page.evaluate(SHOWN)
+        while len(found) < count:
+            found = await worker.evaluate("() => shown")
             await asyncio.sleep(0.02)
+    assert len(found) == count
     return found
