@@ -93,7 +93,8 @@ async def judged(house: Watched, what: str, tally: Tally, rss: int, p99: tuple[f
     held = alive and not tally.found
     good = p99[1] < 2 * p99[0]
     if first := house.server.log.first:
-        tally.found[f"traceback {first.strip().splitlines()[-1]}"[:200]] = first.encode()
+        raised = next((line for line in first.splitlines()[1:] if line and not line.startswith(" ")), "")
+        tally.found[f"traceback: {raised}"[:200]] = first.encode()
     with suppress(FileNotFoundError):
         keep(what, tally.found)
     ends = ", ".join(f"{end} {n}" for end, n in tally.ends.most_common(6))
