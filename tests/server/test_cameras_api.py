@@ -107,6 +107,35 @@ async def test_what_the_settings_name_can_be_renamed_and_paused_and_not_removed(
     await live(server, "fixed")
 
 
+async def test_cameras_have_an_order_and_a_group_that_are_kept(tmp_path: Path) -> None:
+    async def listed(server: Running) -> list[tuple[str, str]]:
+        return [(s["name"], s["group"]) for s in (await server.get("/api/streams"))["streams"]]
+
+    async def put(server: Running, name: str, **change: object) -> int:
+        return (await server.http.patch(f"/api/streams/{name}", json=change)).status_code
+
+    async with serving("--model", "motion", env=ENV, data=tmp_path) as server:
+        for name in ("b", "a", "c"):
+            await server.http.post("/api/streams", json={"id": name})
+        async with camera(server, "zz"):
+            await live(server, "zz")
+            assert [name for name, _ in await listed(server)] == ["a", "b", "c", "fixed", "zz"]
+            assert await put(server, "c", before="a", group=" Höfe ") == 200
+            assert await put(server, "fixed", before="b") == 200
+            assert await listed(server) == [("c", "Höfe"), ("a", ""), ("fixed", ""), ("b", ""), ("zz", "")]
+            for wrong in ("c", "nowhere", 5, "x" * 65):
+                refused = await server.http.patch("/api/streams/c", json={"before": wrong})
+                assert (refused.status_code, refused.json()["error"]["key"]) == (422, "before"), wrong
+            assert await put(server, "c", before=None) == 200
+            assert [name for name, _ in await listed(server)] == ["a", "fixed", "b", "zz", "c"]
+        kept = json.loads((tmp_path / "cameras.json").read_text())
+        assert kept["c"] == {"group": "Höfe", "order": 5}
+    async with serving("--model", "motion", env=ENV, data=tmp_path) as again:
+        assert await listed(again) == [("a", ""), ("fixed", ""), ("b", ""), ("zz", ""), ("c", "Höfe")]
+        assert await put(again, "c", group=None) == 200
+        assert (await listed(again))[-1] == ("c", "")
+
+
 @pytest.mark.parametrize(
     ("body", "key"),
     [
@@ -247,7 +276,7 @@ async def test_only_admins_manage_cameras(tmp_path: Path) -> None:
     token, _ = Store(tmp_path).create("publish", "*", lifetime=None)
     async with serving("--model", "motion", env={"SIGHTLINE_TOKENS": "true"} | ENV, data=tmp_path) as server:
         server.http.headers["authorization"] = f"Bearer {token}"
-        for change in ({"name": "x"}, {"paused": True}, {"name": None}):
+        for change in ({"name": "x"}, {"paused": True}, {"name": None}, {"group": "x"}, {"before": None}):
             assert (await server.http.patch("/api/streams/fixed", json=change)).status_code == 403
         assert (await server.http.delete("/api/streams/fixed")).status_code == 403
         assert (await server.http.post("/api/streams", json={"source": MADE})).status_code == 403

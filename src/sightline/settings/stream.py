@@ -35,6 +35,8 @@ EXPECTED = {
     "object_events": "true or false",
     "name": "a text of at most 100 characters without control characters, or null for none",
     "paused": "true or false",
+    "group": "a text of at most 100 characters without control characters, or null for none",
+    "before": "the name of another stream, or null for the last place",
 }
 """Expected values in words, by key; ``preset`` and what follows it occur only in the API."""
 

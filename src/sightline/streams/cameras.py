@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -52,6 +53,10 @@ class KeptCamera(Struct, frozen=True, omit_defaults=True):
     name: str = ""
     """What people call it; empty for the stream's own name."""
     paused: bool = False
+    group: str = ""
+    """Under what it is shown; empty for none."""
+    order: int | None = None
+    """Its place among all, from 1. Those without one come after them, by name."""
 
 
 class Cameras:
@@ -82,6 +87,20 @@ class Cameras:
         """Return what people call a stream."""
         camera = self._cameras.get(stream)
         return stream if camera is None else camera.name or stream
+
+    def group(self, stream: str) -> str:
+        """Return under what a stream is shown; empty for nothing."""
+        camera = self._cameras.get(stream)
+        return "" if camera is None else camera.group
+
+    def arranged(self, streams: Iterable[str]) -> list[str]:
+        """Return streams as people have put them; those that nobody put anywhere come last, by name."""
+
+        def place(stream: str) -> tuple[float, str]:
+            camera = self._cameras.get(stream)
+            return (math.inf if camera is None or camera.order is None else camera.order, stream)
+
+        return sorted(streams, key=place)
 
     def fixed(self, stream: str) -> bool:
         """Return True if the settings name its source, so that it can't be removed here."""
@@ -116,10 +135,13 @@ class Cameras:
                 raise LimitReached(f"{len(self.names)} cameras are kept: the limit max_streams is reached")
             await self._set(stream, camera)
 
-    async def change(self, stream: str, *, name: str | None = None, paused: bool | None = None) -> None:
-        """Rename, pause or resume one. Raises BadSetting, LimitReached, ConfigError or Shortage."""
+    async def change(
+        self, stream: str, *, name: str | None = None, paused: bool | None = None, group: str | None = None
+    ) -> None:
+        """Rename, pause, resume or group one. Raises BadSetting, LimitReached, ConfigError or Shortage."""
         self.check_change(stream, paused=paused)
-        given = {key: value for key, value in (("name", name), ("paused", paused)) if value is not None}
+        asked = (("name", name), ("paused", paused), ("group", group))
+        given = {key: value for key, value in asked if value is not None}
         async with self._saving:
             await self._set(stream, structs.replace(self._cameras.get(stream, KeptCamera()), **given))
 
@@ -130,6 +152,24 @@ class Cameras:
             raise BadSetting.of("paused", paused, expected)
         if stream not in self._cameras and len(self._cameras) >= MOST:
             raise LimitReached(f"{MOST} cameras are kept: expected no more")
+
+    async def move(self, stream: str, before: str | None, streams: Iterable[str]) -> None:
+        """Put one of the streams before another of them, or last. What comes before it is kept from then on, too.
+
+        Raises LimitReached, ConfigError or Shortage.
+        """
+        async with self._saving:
+            listed = [name for name in self.arranged({*streams, *self.names}) if name != stream]
+            at = listed.index(before) if before in listed else len(listed)
+            listed.insert(at, stream)
+            numbered = {
+                name: structs.replace(self._cameras.get(name, KeptCamera()), order=number)
+                for number, name in enumerate(listed, 1)
+                if number <= at + 1 or (name in self._cameras and self._cameras[name].order is not None)
+            }
+            if len(self._cameras | numbered) > MOST:
+                raise LimitReached(f"{MOST} cameras are kept: expected no more")
+            await self._keep(numbered)
 
     async def remove(self, stream: str) -> None:
         """Forget one, if it is kept here. Raises BadRequest for one of the settings, ConfigError or Shortage."""
@@ -164,18 +204,21 @@ class Cameras:
                 log.error("camera %s of %s is not pulled: %s", name, self._path, e.message)
 
     async def _set(self, stream: str, camera: KeptCamera | None) -> None:
-        """Change one, or nothing at all where that fails."""
+        await self._keep({stream: camera})
+
+    async def _keep(self, changes: Mapping[str, KeptCamera | None]) -> None:
+        """Change some, or nothing at all where that fails. None forgets one."""
         before = self._cameras
-        self._cameras = {name: one for name, one in before.items() if name != stream}
-        if camera is not None:
-            self._cameras[stream] = camera
+        self._cameras = {name: one for name, one in {**before, **changes}.items() if one is not None}
         try:
-            self.changed(stream)
+            for stream in changes:
+                self.changed(stream)
             await asyncio.to_thread(self._write, self._cameras)
         except BaseException:
             self._cameras = before
-            with suppress(SightlineError):  # what failed first is told
-                self.changed(stream)
+            for stream in changes:
+                with suppress(SightlineError):  # what failed first is told
+                    self.changed(stream)
             raise
 
     @property

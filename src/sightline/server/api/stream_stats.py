@@ -118,6 +118,8 @@ class StreamStats(BaseModel):
     name: str
     display_name: str
     """What people call it; its name where nobody gave it another."""
+    group: str
+    """Under what pages show it; empty for nothing."""
     fixed: bool
     """The server's settings have its source, so that it can't be removed here."""
     state: StreamState
@@ -187,6 +189,7 @@ def stream_stats(hub: Hub, stream: Stream) -> StreamStats:
     return StreamStats(
         name=stream.name,
         display_name=hub.cameras.display_name(stream.name),
+        group=hub.cameras.group(stream.name),
         fixed=hub.cameras.fixed(stream.name),
         state=stream_state(stream),
         reason=stream.paused or "",

@@ -16,9 +16,10 @@ from sightline.server.api.schemas import Ready
 from sightline.server.api.stream_stats import StreamDetail, StreamStats, stream_detail, stream_stats
 from sightline.server.state import ServerState, state_of
 from sightline.settings.presets import PresetName
-from sightline.settings.stream import AskedSettings, Whole, bad_setting
+from sightline.settings.stream import EXPECTED, AskedSettings, Whole, bad_setting
 from sightline.streams.adaptive.service import change_preset, restart
 from sightline.streams.cameras import MOST_CHARACTERS, check_display_name
+from sightline.streams.hub import Hub
 
 router = APIRouter()
 
@@ -46,6 +47,15 @@ class StreamChange(AskedSettings):
     """What people call it; null for the stream's own name."""
     paused: Annotated[bool, Field(strict=True)] | None = None
     """Whether the server leaves its source alone for now; only of those that it pulls."""
+    group: DisplayName | None = None
+    """Under what pages show it: any text; null for nothing."""
+    before: Annotated[str, Field(strict=True, max_length=64)] | None = None
+    """Another stream, before which it stands from now on; null for the last place."""
+
+    @property
+    def managed(self) -> set[str]:
+        """What is given of those keys that are for admins."""
+        return self.model_fields_set & {"name", "paused", "group", "before"}
 
 
 class Streams(BaseModel):
@@ -72,7 +82,8 @@ async def streams(request: Request) -> Streams:
     access = access_of(request)
     identity = access.require(request, stream=None)
     ready = readiness(state)
-    found = [stream_stats(hub, s) for s in hub.streams.values() if identity.sees(s.name)]
+    streams = hub.streams
+    found = [stream_stats(hub, streams[name]) for name in hub.cameras.arranged(filter(identity.sees, streams))]
     troubles = state.troubles if identity.may("admin", None) else {}
     return Streams(ready=ready.ready, reason=ready.reason, trouble=_one_line(troubles), streams=found)
 
@@ -110,15 +121,17 @@ async def change_stream(request: Request, stream: str, change: StreamChange) -> 
     found = hub.find(stream)
     if change.priority is not None:  # which concerns the others
         access_of(request).require(request, "admin", stream=None)
-    if managed := change.model_fields_set & {"name", "paused"}:
-        access_of(request).require(request, "admin", stream=stream)
+    if change.managed:
+        # What stands before it moves on.
+        access_of(request).require(request, "admin", stream=None if "before" in change.managed else stream)
         hub.cameras.check_change(stream, paused=change.paused)
+        if change.before is not None and (change.before == stream or change.before not in hub.streams):
+            raise BadSetting.of("before", change.before, EXPECTED["before"])
     chosen, tracking = change.given(), change.tracking()
     if chosen or tracking:
         await hub.change(found, chosen, tracking)
-    if managed:
-        name = change.name or "" if "name" in managed else None
-        await hub.cameras.change(stream, name=name, paused=change.paused)
+    if change.managed:
+        await _manage(hub, stream, change)
     if change.priority is not None:
         found.limit(priority=change.priority, max_fps=found.max_fps)
     if "max_fps" in change.model_fields_set:
@@ -130,6 +143,14 @@ async def change_stream(request: Request, stream: str, change: StreamChange) -> 
     if change.preset is not None:
         change_preset(found, hub.settings, change.preset)
     return stream_detail(hub, found)
+
+
+async def _manage(hub: Hub, stream: str, change: StreamChange) -> None:
+    texts = {key: getattr(change, key) or "" for key in ("name", "group") if key in change.managed}
+    if texts or change.paused is not None:
+        await hub.cameras.change(stream, **texts, paused=change.paused)
+    if "before" in change.managed:
+        await hub.cameras.move(stream, change.before, hub.streams)
 
 
 @router.get(
