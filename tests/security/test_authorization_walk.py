@@ -141,6 +141,7 @@ NEEDS = {
     "DELETE /whep/{stream}/{session}": VIEW,
     "WS /ws/camera/{stream}": PUBLISH,
     "WS /ws/view/{stream}": VIEW,
+    "WS /ws/tiles": ANYBODY_KNOWN,  # and view of each stream that it names
     "WS /ws": VIEW_ALL,
     "WS /ws?stream={stream}": VIEW,
     "WS /ws?events=1": VIEW_ALL,

@@ -26,6 +26,8 @@ from sightline.wire.messages import (
     SettingsMessage,
     SettingsRefused,
     Status,
+    Tile,
+    Tiles,
 )
 from sightline.wire.requests import (
     Ack,
@@ -37,6 +39,7 @@ from sightline.wire.requests import (
     PerformanceStats,
     Ping,
     SettingsWish,
+    TilesWish,
 )
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "wire.json"
@@ -129,6 +132,7 @@ def messages() -> dict[str, Any]:
             "bad_request", "opacity=101: expected a number from 0 to 100, percent", of="look"
         ),
         "still": protocol.still(replace(result(), reused=result().frame), epoch=1700000000.0),
+        "tiles": Tiles(3, (Tile("door", 7, 9), Tile("yard", 40, 11))),
         "viewer_frame_rendered": protocol.viewer_frame(
             result(mask=b"png!"), epoch=1700000000.0, jpeg_bytes=11, rendered="boxes"
         ),
@@ -158,6 +162,7 @@ def messages() -> dict[str, Any]:
         "camera_settings": SettingsWish(model="fast", imgsz=None, classes=["person", 7]),
         "viewer_ack": Ack(7),
         "viewer_look": LookWish("contours", 60),
+        "viewer_tiles": TilesWish(("door", "yard"), 480),
         "viewer_performance_stats": PerformanceStats(29.5, 41.0, 1),
     }
     return texts | {name: protocol.encode(message) for name, message in peers.items()}

@@ -10,7 +10,7 @@ from collections.abc import AsyncGenerator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from math import inf
-from typing import Any, Literal
+from typing import Any
 
 from msgspec import structs
 
@@ -41,7 +41,7 @@ from sightline.streams.cameras import Cameras
 from sightline.streams.listeners import Listeners
 from sightline.streams.lost import NOT_MINDED, LostStreams
 from sightline.streams.model_switch import NEEDS_MODEL, NOT_GIVEN, ModelSwitch
-from sightline.streams.publisher import Publisher, Subscription
+from sightline.streams.publisher import Kind, Publisher, Subscription
 from sightline.streams.stream import Stream
 from sightline.wire.messages import SettingsRefused
 
@@ -101,9 +101,9 @@ class Hub:
     @property
     def viewers(self) -> int:
         """Number of viewers and listeners of all streams."""
-        of_streams = sum(len(stream.subscriptions) for stream in self._streams.values())
+        of_streams = sum(s.kind != "tile" for stream in self._streams.values() for s in stream.subscriptions)
         events = len(self.listeners.events) - self.listeners.own
-        return len(self.listeners.results) + events + of_streams
+        return len(self.listeners.results) + events + of_streams + self.listeners.overviews
 
     def find(self, name: str) -> Stream:
         """Return a stream that is or was just live. Raises StreamNotFound."""
@@ -161,12 +161,9 @@ class Hub:
             self.release(stream, publisher)
 
     @asynccontextmanager
-    async def subscribe(
-        self, name: str, *, backlog: int = 1, kind: Literal["viewer", "listener"] = "viewer"
-    ) -> AsyncGenerator[Subscription]:
+    async def subscribe(self, name: str, *, backlog: int = 1, kind: Kind = "viewer") -> AsyncGenerator[Subscription]:
         """Subscribe to the results of one stream, which may have no publisher yet. Raises LimitReached."""
-        self._check_open()
-        self._check_viewers()
+        self.check_room()
         stream = self.open_stream(name)
         subscription = Subscription(Mailbox(backlog), kind)
         stream.subscriptions.add(subscription)
@@ -180,8 +177,7 @@ class Hub:
     @asynccontextmanager
     async def subscribe_all(self, *, backlog: int) -> AsyncGenerator[Subscription]:
         """Subscribe to the results of every stream. Raises LimitReached."""
-        self._check_open()
-        self._check_viewers()
+        self.check_room()
         subscription = Subscription(Mailbox(backlog), "listener")
         self.listeners.results.add(subscription)
         try:
@@ -205,9 +201,7 @@ class Hub:
         stored since come first. ``own``: True for a part of the server itself, which is no viewer. For its sake, and
         for that of who wants events of rules alone, no stream is inferred: rules see to that themselves.
         """
-        self._check_open()
-        if not own:
-            self._check_viewers()
+        self.check_room(own=own)
         if name is not None:
             check_stream_name(name)
         mailbox = EventFeed(backlog, structs.replace(wanted, stream=name), self.journal, after)
@@ -333,8 +327,10 @@ class Hub:
         if self.stopping is not None:
             raise ShuttingDown(self.stopping)
 
-    def _check_viewers(self) -> None:
-        if self.viewers >= self.settings.max_viewers:
+    def check_room(self, *, own: bool = False) -> None:
+        """Raise ShuttingDown, or LimitReached if one more viewer is one too many. ``own``: it is none."""
+        self._check_open()
+        if not own and self.viewers >= self.settings.max_viewers:
             raise LimitReached(f"{self.viewers} viewers are connected: the limit max_viewers is reached")
 
     def _check_streams(self, name: str) -> None:

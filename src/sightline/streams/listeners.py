@@ -25,6 +25,8 @@ class Listeners:
         """Takes all events in, and returns those that come of them: some rules are about events."""
         self.idle: set[Mailbox[Event]] = set()
         """Those of them that take what comes, and for whose sake no stream is inferred."""
+        self.overviews = 0
+        """Number of viewers of many streams, however many these are."""
         self.own = 0
         """Number of those of them that are parts of the server itself."""
 

@@ -18,6 +18,8 @@ from sightline.renderers.base import AUTO, choose, default_opacity, draw, modes
 
 log = logging.getLogger(__name__)
 
+SMALL_QUALITY = 70
+"""Most quality of a small picture's JPEG."""
 STEP = 5
 """Step of opacity in percent, so that pictures of a frame can differ in a few ways only, however many ask."""
 
@@ -80,6 +82,12 @@ class Drawing:
         drawn = result.once(("drawn", real), drawing)
         return await asyncio.shield(drawn)  # one viewer's leaving must not cancel the others' picture
 
+    async def small(self, result: FrameResult, longest: int) -> bytes:
+        """Return the frame with everything drawn in, as a JPEG with a longer side of at most ``longest`` pixels."""
+        loop = asyncio.get_running_loop()
+        drawing = partial(loop.run_in_executor, self._pool, self._draw, result, Look().on(result), longest)
+        return await asyncio.shield(result.once(("small", longest), drawing))
+
     async def plain(self, result: FrameResult) -> bytes:
         """Return the frame as a JPEG: the publisher's own, where it sent one."""
         if isinstance(result.frame.image, Encoded):
@@ -104,9 +112,9 @@ class Drawing:
             self._told.add((result.card.name, look.mode))
             log.warning("model %s: %s", result.card.name, why)
 
-    def _draw(self, result: FrameResult, look: Look) -> bytes:
+    def _draw(self, result: FrameResult, look: Look, longest: int | None = None) -> bytes:
         try:
-            drawn = self._drawn(result, look)
+            drawn = self._drawn(result, look, longest)
         except SightlineError:
             raise
         except FAULTS as e:  # a renderer's fault costs those who look through it
@@ -115,8 +123,10 @@ class Drawing:
         self._fence.works(f"mode {look.mode}")
         return drawn
 
-    def _drawn(self, result: FrameResult, look: Look) -> bytes:
+    def _drawn(self, result: FrameResult, look: Look, longest: int | None) -> bytes:
         opacity = None if look.opacity is None else look.opacity / 100
-        image = codecs.decode(result.frame.image)
-        drawn = draw(image, result.prediction, result.card.labels, mode=look.mode, opacity=opacity)
-        return codecs.encode_jpeg(drawn, self._quality)
+        image = codecs.shrink(codecs.decode(result.frame.image, at_least=longest), longest)
+        (width, height), (full_width, full_height) = image.shape[1::-1], result.frame.size
+        prediction = result.prediction.scaled(width / full_width, height / full_height)
+        drawn = draw(image, prediction, result.card.labels, mode=look.mode, opacity=opacity)
+        return codecs.encode_jpeg(drawn, self._quality if longest is None else min(self._quality, SMALL_QUALITY))

@@ -26,7 +26,7 @@ from sightline.streams.boards import Boards
 from sightline.streams.listeners import Listeners
 from sightline.streams.meters import Meters
 from sightline.streams.model_state import ModelState
-from sightline.streams.publisher import DropReason, Publisher, Subscription
+from sightline.streams.publisher import DropReason, Pace, Publisher, Subscription
 from sightline.streams.scene.watch import SceneWatch
 from sightline.wire.messages import Status
 
@@ -96,6 +96,7 @@ class Stream:
         self.fence = Fence(log)
         """Fence around what may fail in the stream without ending it."""
         self._limits = StreamLimits()
+        self._pace = Pace()
         self._slot: Frame | None = None
         self._in_worker: dict[Frame, Publisher | None] = {}
         """Frames with the worker, and who is to be answered: a camera that comes back is not its predecessor."""
@@ -126,13 +127,14 @@ class Stream:
     @property
     def wanted(self) -> bool:
         """True if anybody wants results, or they are counted. Otherwise it is neither decoded nor inferred."""
-        if not self.detect:
-            return False
+        return self.detect and (bool(self.subscriptions) or self._wanted_besides)
+
+    @property
+    def _wanted_besides(self) -> bool:
+        """True if somebody else than subscribers wants results."""
         if self.publisher is not None and self.publisher.wants_results:
             return True
-        if self.tracking.object_events or self.boards.wanted or self.subscriptions:
-            return True
-        return self.listeners.want(self.name)
+        return self.tracking.object_events or self.boards.wanted or self.listeners.want(self.name)
 
     @property
     def status(self) -> Status:
@@ -249,7 +251,7 @@ class Stream:
             self.scene.offer(frame)
         if not self._limits.let_pass():
             self._drop(frame, "rate")
-        elif not self.wanted:
+        elif not self.wanted or not (self._pace.due(self.subscriptions) or self._wanted_besides):
             self._drop(frame, "unwatched")
         else:
             return True

@@ -111,6 +111,22 @@ class Position(Struct, tag="position"):
     number: int
 
 
+class Tile(Struct, rename=JSON_NAMES):
+    """A small picture of a stream, with everything drawn in."""
+
+    stream: str
+    seq: int
+    jpeg_bytes: int
+
+
+class Tiles(Struct, tag="tiles", rename=JSON_NAMES):
+    """Announces small pictures, which follow as one binary message, each behind the other."""
+
+    seq: int
+    """To be acknowledged."""
+    tiles: tuple[Tile, ...]
+
+
 class SettingsMessage(Struct, tag="settings"):
     """Tells a publisher what its frames are processed with from now on."""
 

@@ -25,6 +25,8 @@ MAX_DETECTIONS = 300
 """Detections of one picture that a camera may send."""
 MAX_SESSION = 64
 """Letters of the secret with which a camera takes over from its own last connection."""
+MOST_TILES = 128
+"""Streams that a peer may have small pictures of on one connection."""
 MAX_MASK_BYTES = 1 << 20
 """Bytes of a mask that a camera may send."""
 
@@ -146,6 +148,14 @@ class LookWish(Struct, tag="look"):
     """Name of a mode; None for the model's own."""
     opacity: Any = UNSET
     """Percent; None for the mode's own."""
+
+
+class TilesWish(Struct, tag="tiles"):
+    """A page of many streams wants small pictures of these from now on, and of no others."""
+
+    streams: Annotated[tuple[Name, ...], Meta(max_length=MOST_TILES)]
+    width: Annotated[int, Meta(ge=64, le=1280)] = 320
+    """Pixels of the longer side, at most."""
 
 
 # A TCP client, which names the stream in each message

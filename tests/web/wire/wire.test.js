@@ -7,7 +7,7 @@ import { parse } from "../../../src/sightline/web/wire/messages.js";
 
 const GOLDEN = JSON.parse(readFileSync(new URL("../../golden/wire.json", import.meta.url), "utf8"));
 /** Messages that pages send themselves, and events, for which they don't ask. */
-const PEERS = ["viewer_ack", "viewer_look", "viewer_performance_stats", "event"];
+const PEERS = ["viewer_ack", "viewer_look", "viewer_performance_stats", "viewer_tiles", "event"];
 
 for (const [name, text] of Object.entries(GOLDEN)) {
   if (name.startsWith("camera_") || PEERS.includes(name)) continue;

@@ -1,4 +1,7 @@
-"""WebSockets: ``/ws/camera/{stream}`` publishes, ``/ws/view/{stream}`` subscribes, ``/ws`` sends results and events."""
+"""WebSockets: ``/ws/camera/{stream}`` publishes, ``/ws/view/{stream}`` subscribes, ``/ws`` sends results and events.
+
+``/ws/tiles`` sends small pictures of many streams.
+"""
 
 from __future__ import annotations
 
@@ -13,12 +16,13 @@ from sightline.streams.rendering import Drawing
 from sightline.transports.websocket.camera import publish
 from sightline.transports.websocket.listener import listen
 from sightline.transports.websocket.session import session
+from sightline.transports.websocket.tiles import show
 from sightline.transports.websocket.viewer import watch
 
 
 @asynccontextmanager
 async def serve(app: FastAPI, hub: Hub, drawing: Drawing) -> AsyncGenerator[None]:
-    """Add the three endpoints to the app."""
+    """Add the endpoints to the app."""
 
     async def camera(ws: WebSocket) -> None:
         await session(ws, "publish", ws.path_params["stream"], lambda socket: publish(ws, socket, hub))
@@ -29,7 +33,11 @@ async def serve(app: FastAPI, hub: Hub, drawing: Drawing) -> AsyncGenerator[None
     async def results(ws: WebSocket) -> None:
         await session(ws, "view", ws.query_params.get("stream"), lambda socket: listen(ws, socket, hub))
 
+    async def tiles(ws: WebSocket) -> None:
+        await session(ws, None, None, lambda socket: show(ws, socket, hub, drawing))
+
     app.router.add_websocket_route("/ws/camera/{stream}", camera)
     app.router.add_websocket_route("/ws/view/{stream}", view)
+    app.router.add_websocket_route("/ws/tiles", tiles)
     app.router.add_websocket_route("/ws", results)
     yield

@@ -170,11 +170,11 @@ def binary_frame(data: bytes) -> bytes:
 
 
 async def session(
-    ws: WebSocket, role: Role, stream: str | None, run: Callable[[Socket], Coroutine[Any, Any, None]]
+    ws: WebSocket, role: Role | None, stream: str | None, run: Callable[[Socket], Coroutine[Any, Any, None]]
 ) -> None:
     """Accept a peer that holds the role on the stream, and ``run`` until it returns, fails or the peer's token ends.
 
-    ``stream`` is None for all streams.
+    ``stream`` is None for all streams, ``role`` for anybody who is known.
     """
     await ws.accept(subprotocol(ws.scope))
     try:
@@ -182,7 +182,7 @@ async def session(
         if socket is None:
             raise ConfigError("this app runs in another server than its own, which has no limits for WebSockets")
         access = access_of(ws)
-        async with access.session(access.require(ws, role, stream=stream)):
+        async with access.session(access.require(ws, *([role] if role else []), stream=stream)):
             await run(socket)
     except (WebSocketDisconnect, OSError):
         return

@@ -30,15 +30,17 @@
  *   seq: number, class_name?: string, track?: number, box?: Box, zone?: string, rule?: string, actions?: string[],
  *   direction?: "in" | "out", seconds?: number, speed?: [number, number, number], reason?: string, snapshot?: string,
  *   number?: number}} EventMessage what is empty is left out; times are seconds since 1970
+ * @typedef {{type: "tiles", frameNumber: number, tiles: {stream: string, frameNumber: number, jpeg_bytes: number}[]}} TilesMessage
+ *   announces small pictures of many streams; the number is to be acknowledged
  * @typedef {{type: "position", number: number}} PositionMessage number of the last event that the server has stored
  * @typedef {ResultMessage | ViewerFrame | StillMessage | DroppedMessage | StatusMessage | HelloMessage
  *   | SettingsMessage | SettingsRefused
- *   | AdaptMessage | ErrorMessage | PongMessage | EventMessage | PositionMessage} ServerMessage
+ *   | AdaptMessage | ErrorMessage | PongMessage | EventMessage | PositionMessage | TilesMessage} ServerMessage
  */
 
 const KNOWN = new Set([
   ...["result", "frame_metadata", "still", "dropped", "status", "hello", "adapt", "error", "pong"],
-  ...["settings", "settings_refused", "event", "position"],
+  ...["settings", "settings_refused", "event", "position", "tiles"],
 ]);
 
 /** Codes of refusals that stay until somebody does something: trying again is no use. */
