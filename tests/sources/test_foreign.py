@@ -87,6 +87,7 @@ def test_no_form_of_a_forbidden_address_is_taken(host: str, form: str) -> None:
         "data:image/png;base64,AA",
         "camera:0",
         "synthetic:",
+        "synthetic:street?size=4096x4096",
         "unix:///run/docker.sock",
         "/etc/passwd",
         "../../etc/passwd",
@@ -120,6 +121,7 @@ def test_what_is_no_cameras_address_is_refused(spec: str) -> None:
         "http://8.8.8.8/",
         "rtsp://[fd12:3456::9]/1",
         "rtsp://a-name-that-nobody-has.invalid/1",
+        "synthetic:street",
     ],
 )
 def test_cameras_are_taken_also_those_that_are_away(spec: str) -> None:

@@ -11,8 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sightline.core.errors import SourceError
+from sightline.core.predictions import Detections
 from sightline.sources.base import open_source
 from sightline.sources.synthetic import BACKGROUND, Synthetic
+from sightline.zoo.loader import load_model
 
 
 def made(spec: str) -> Synthetic:
@@ -53,6 +55,17 @@ def test_noise_is_noise() -> None:
     assert source.picture(0).std() > 60
     assert not np.array_equal(source.picture(0), source.picture(1))
     assert np.array_equal(source.picture(1), source.picture(1))
+
+
+def test_the_street_has_people_that_the_default_model_finds_and_any_size() -> None:
+    source = made("synthetic:street")
+    assert (source.fps, source.picture(0).shape) == (15, (360, 640, 3))
+    assert np.array_equal(source.picture(7), made("synthetic:street").picture(7))
+    assert made("synthetic:street?size=320x240").picture(0).shape == (240, 320, 3)
+    model = load_model("nano", engine="onnx")
+    found = [model(source.picture(index)) for index in range(0, 900, 90)]
+    with_people = sum(isinstance(one, Detections) and 0 in one.class_id for one in found)
+    assert with_people >= 7, "of 10; it is 9"
 
 
 def test_so_many_frames_come_without_waiting_each_with_its_time() -> None:

@@ -1,7 +1,7 @@
-"""Generated pictures for trials, tests and measurements: moving shapes with known truth, or noise.
+"""Generated pictures for trials, tests and measurements: moving shapes with known truth, noise, or a drawn street.
 
 Plain ``synthetic:`` means ``synthetic:shapes?size=640x360&fps=30&seed=1``. ``synthetic:noise`` can't be compressed.
-``frames=N`` ends the source after N pictures.
+``synthetic:street`` has people that models find, at 15 pictures a second. ``frames=N`` ends a source after N pictures.
 """
 
 from __future__ import annotations
@@ -17,12 +17,13 @@ from numpy.typing import NDArray
 
 from sightline.core.errors import SourceError
 from sightline.core.types import Image
+from sightline.sources import _street
 from sightline.sources.base import IDLE_S, Lose, Shot, unnoticed
 
-WHAT = "made pictures (synthetic:shapes?size=640x360&fps=30&seed=1, synthetic:noise)"
+WHAT = "made pictures (synthetic:shapes?size=640x360&fps=30&seed=1, synthetic:noise, synthetic:street)"
 
 SHAPES = 3
-KINDS = ("shapes", "noise")
+KINDS = ("shapes", "noise", "street")
 BACKGROUND = 60
 COLORS = ((60, 200, 240), (230, 160, 70), (120, 220, 120))
 """Colours of the shapes in BGR."""
@@ -38,7 +39,7 @@ def open(spec: str) -> Synthetic:
     kind, _, query = spec.removeprefix("synthetic:").partition("?")
     kind = kind or "shapes"
     if kind not in KINDS:
-        raise SourceError(f"{spec}: expected synthetic:{' or synthetic:'.join(KINDS)}")
+        raise SourceError(f"{spec}: expected synthetic:{', synthetic:'.join(KINDS)}")
     given = dict(parse_qsl(query, keep_blank_values=True))
     unknown = given.keys() - {"size", "fps", "seed", "frames"}
     if unknown:
@@ -47,7 +48,7 @@ def open(spec: str) -> Synthetic:
     return Synthetic(
         kind,
         size=(_number(spec, width, "size", 16, 4096), _number(spec, height, "size", 16, 4096)),
-        fps=_number(spec, given.get("fps", "30"), "fps", 1, 1000),
+        fps=_number(spec, given.get("fps", str(_street.FPS) if kind == "street" else "30"), "fps", 1, 1000),
         seed=_number(spec, given.get("seed", "1"), "seed", 0, 2**32 - 1),
         frames=_number(spec, given["frames"], "frames", 1, 10**9) if "frames" in given else None,
     )
@@ -94,7 +95,12 @@ class Synthetic:
         self._sides = rng.integers(least, 2 * least, (SHAPES, 2), endpoint=True)
         self._begin = rng.integers(0, 1 << 16, (SHAPES, 2))
         self._speed = rng.integers(max(1, least // 8), max(2, least // 3), (SHAPES, 2), endpoint=True)
-        self._make: Callable[[int], Image] = self._shapes if kind == "shapes" else self._noise
+        makers: dict[str, Callable[[int], Image]] = {
+            "shapes": self._shapes,
+            "noise": self._noise,
+            "street": self._street,
+        }
+        self._make = makers[kind]
 
     def __enter__(self) -> Synthetic:
         return self
@@ -154,3 +160,10 @@ class Synthetic:
     def _noise(self, index: int) -> Image:
         rng = np.random.default_rng((self._seed, index))
         return rng.integers(0, 256, (self._size[1], self._size[0], 3), np.uint8)
+
+    def _street(self, index: int) -> Image:
+        assert self.fps is not None
+        image = _street.picture(index / self.fps + self._seed)
+        if self._size == _street.SIZE:
+            return image
+        return cv2.resize(image, self._size, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
