@@ -18,7 +18,7 @@ LAYER = {
     "core": 0,
     **dict.fromkeys(("wire", "media", "profiles", "weights"), 1),
     **dict.fromkeys(("models", "renderers", "sources", "analytics", "settings", "client"), 2),
-    **dict.fromkeys(("engines", "sinks", "security"), 3),
+    **dict.fromkeys(("engines", "sinks", "security", "discovery"), 3),
     **dict.fromkeys(("zoo", "notifications"), 4),
     **dict.fromkeys(("events", "inference", "train"), 5),
     **dict.fromkeys(("streams", "offline"), 6),

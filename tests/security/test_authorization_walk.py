@@ -93,6 +93,8 @@ NEEDS = {
     "GET /metrics": VIEW_ALL,
     "GET /api/streams": ANYBODY_KNOWN,
     "POST /api/sources/test": Needs(("admin",), every=True),
+    "POST /api/sources/find": Needs(("admin",), every=True),
+    "POST /api/sources/profiles": Needs(("admin",), every=True),
     "POST /api/streams": Needs(("admin",), every=True),
     "DELETE /api/streams/{stream}": ADMIN,
     "GET /api/streams/{stream}": EITHER,

@@ -28,6 +28,7 @@ from sightline.server import errors, pages
 from sightline.server.api import (
     cameras,
     client_inference,
+    discovery,
     events,
     models,
     openapi,
@@ -86,6 +87,7 @@ def create_app(settings: Settings, *, load: LoadByKey | None = None) -> FastAPI:
         drawing = state.drawing = Drawing(settings.jpeg_quality)
         async with AsyncExitStack() as stack:
             stack.callback(drawing.close)
+            stack.push_async_callback(state.search.close)
             journal = Journal(settings, hub.listeners.tell)
             await journal.open()
             hub.listeners.journal = journal
@@ -137,7 +139,7 @@ def create_app(settings: Settings, *, load: LoadByKey | None = None) -> FastAPI:
         page=pages.error_page,
     )
     errors.add(app)
-    parts = (stats, streams, zones, rules, events, cameras, models, session, client_inference, predict, push)
+    parts = (stats, streams, zones, rules, events, cameras, discovery, models, session, client_inference, predict, push)
     for part in parts:
         app.include_router(part.router)
     pages.add(app)

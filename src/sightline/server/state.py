@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from fastapi import FastAPI
 from starlette.requests import HTTPConnection
 
+from sightline.discovery.search import Search
 from sightline.outputs._dispatcher import Dispatcher
 from sightline.security.authentication import Tries
 from sightline.security.authorization import Access
@@ -54,6 +55,8 @@ class ServerState:
     predictor: Predictor = field(init=False)
     clips: ClipTrials = field(init=False)
     source_trials: SourceTrials = field(init=False)
+    search: Search = field(default_factory=Search)
+    """For cameras in this network."""
     downloads: Downloads = field(init=False)
     dispatchers: list[Dispatcher] = field(init=False)
     """One for each of the operator's outputs."""
