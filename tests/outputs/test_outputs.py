@@ -18,7 +18,7 @@ from sightline.core.errors import ConfigError
 from sightline.core.events import Action, Event, Phase
 from sightline.outputs._dispatcher import BACKLOG, Dispatcher
 from sightline.outputs._service import check_outputs, dispatchers
-from sightline.outputs.base import Item
+from sightline.outputs.base import Item, Output
 from sightline.outputs.jsonl import JsonlOutput, JsonlSettings
 from sightline.settings.outputs import OutputTable
 from sightline.settings.settings import load_settings
@@ -346,7 +346,7 @@ def ids(web: Hook) -> list[str]:
     return [f"{one['id']} {one['phase']}" for body in web.bodies for one in json.loads(body)["events"]]
 
 
-class Faulty:
+class Faulty(Output):
     """An output with a fault: its first two batches raise what no output may raise."""
 
     name, batch, every_s = "faulty", 1, 0.0
@@ -405,7 +405,7 @@ from pathlib import Path
 from typing import Literal
 
 from sightline.core.errors import ConfigError
-from sightline.outputs.base import OutputSettings
+from sightline.outputs.base import Output, OutputSettings
 
 
 class Settings(OutputSettings):
@@ -422,7 +422,7 @@ def open(settings):
     return Counter(settings.path)
 
 
-class Counter:
+class Counter(Output):
     name, batch, every_s, retries = "counter", 100, 0.0, None
 
     def __init__(self, path):

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import msgspec
 from msgspec import structs
@@ -18,7 +18,7 @@ from sightline.core.fence import Fence
 from sightline.core.mailbox import Mailbox
 from sightline.core.types import FrameResult
 from sightline.events.journal import Journal
-from sightline.outputs.base import Item, NobodyThere, Output, Resident, What, is_alert, wants
+from sightline.outputs.base import Item, NobodyThere, Output, What, is_alert, wants
 from sightline.streams.hub import Hub
 from sightline.streams.publisher import Subscription
 from sightline.wire.lines import as_json
@@ -60,8 +60,6 @@ class Dispatcher:
         self.failing: str | None = None
         """Reason why nothing can be sent at the moment; None if there is none."""
         self.what = what
-        self.resident: Resident | None = cast("Resident", output) if hasattr(output, "run") else None
-        """What the output does besides, if anything."""
         self._fence = Fence(log)
         self._given_up = 0
         self._taken: list[Item] = []
@@ -71,22 +69,22 @@ class Dispatcher:
     @property
     def trouble(self) -> str | None:
         """Reason why it does not work at the moment; None if there is none."""
-        return self.failing or getattr(self.output, "trouble", None)
+        return self.failing or self.output.trouble
 
     @property
     def refused(self) -> int:
         """Number of commands from outside that were not obeyed."""
-        return int(getattr(self.output, "refused", 0))
+        return self.output.refused
 
     @property
     def sent(self) -> int:
         """Number of items that were sent."""
-        return self._sent - int(getattr(self.output, "lost", 0))
+        return self._sent - self.output.lost
 
     @property
     def lost(self) -> int:
         """Number of items that were not sent, because too many waited or they were given up."""
-        return self._given_up + self._lost_in_mailboxes() + int(getattr(self.output, "lost", 0))
+        return self._given_up + self._lost_in_mailboxes() + self.output.lost
 
     @property
     def waiting(self) -> int:
@@ -218,7 +216,7 @@ class Dispatcher:
             await self._keep(number)
 
     async def _add_pictures(self) -> None:
-        if self._journal is None or not getattr(self.output, "pictures", False):
+        if self._journal is None or not self.output.pictures:
             return
         for place, item in enumerate(self._taken[:MOST_PICTURES]):
             if item.event is not None and item.event.snapshot:

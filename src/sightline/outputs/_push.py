@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from sightline.core.errors import SinkError
 from sightline.core.events import Event
 from sightline.notifications.devices import Device, Devices
-from sightline.outputs.base import Item
+from sightline.outputs.base import Item, Output
 
 if TYPE_CHECKING:
     import aiohttp
@@ -52,7 +52,7 @@ def installed() -> bool:
     return find_spec("pywebpush") is not None
 
 
-class PushOutput:
+class PushOutput(Output):
     """Sends to the devices of one push service, so that no service waits for another."""
 
     batch = 32

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ValidationError
 
 from sightline.core import registry
 from sightline.core.errors import FAULTS, ConfigError, cancelled
-from sightline.outputs.base import OutputSettings
+from sightline.outputs.base import OutputSettings, Resident
 from sightline.settings.outputs import OutputTable
 
 if TYPE_CHECKING:  # ``doctor`` checks outputs and must not need the hub's imports
@@ -78,9 +78,9 @@ async def dispatchers(
         named = f"{cursor} {names[cursor]}"
         found.append(Dispatcher(output, given.stream, given.what, given.kind, named))
     residents = [
-        hub.supervisor.start(f"output {one.output.name}: more", partial(one.resident.run, hub, drawing))
-        for one in found
-        if one.resident is not None
+        hub.supervisor.start(f"output {output.name}: more", partial(output.run, hub, drawing))
+        for output in (one.output for one in found)
+        if isinstance(output, Resident)
     ]
     tasks = start(hub, found)
     try:

@@ -9,8 +9,9 @@ A library that an output needs is imported in ``open`` or later, as settings are
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -74,21 +75,8 @@ class NobodyThere(OSError):
     """Nobody is there: nothing was sent. What is stored waits for another try, however many there were."""
 
 
-class Resident(Protocol):
-    """What an output has beside ``Output`` that does more than send."""
-
-    async def run(self, hub: Hub, drawing: Drawing | None) -> None:
-        """Do it until cancelled, or until the hub is closed. ``drawing`` makes JPEGs of frames."""
-        ...
-
-
-class Output(Protocol):
-    """A destination of results and events.
-
-    It may have attributes besides: ``pictures``, true if it wants those of events; ``lost``, the number of items that
-    it took and could not bring to their end; ``trouble``, why it does not work at the moment; ``refused``, the number
-    of commands from outside that were not obeyed.
-    """
+class Output(ABC):
+    """A destination of results and events."""
 
     name: str
     """Name for people. It holds no password and no secret."""
@@ -98,11 +86,36 @@ class Output(Protocol):
     """Seconds for which items are gathered."""
     retries: int | None
     """Number of retries before a batch is given up. None stands for endless ones."""
+    pictures: bool = False
+    """Whether events are to bring their pictures."""
 
+    @property
+    def lost(self) -> int:
+        """Number of items that it took and could not bring to their end."""
+        return 0
+
+    @property
+    def trouble(self) -> str | None:
+        """Why it does not work at the moment; None where it does."""
+        return None
+
+    @property
+    def refused(self) -> int:
+        """Number of commands from outside that were not obeyed."""
+        return 0
+
+    @abstractmethod
     async def send(self, batch: Sequence[Item]) -> None:
         """Send the items. Raises OSError if another try may help, SinkError if none does."""
-        ...
 
+    @abstractmethod
     async def close(self) -> None:
         """Release all resources."""
-        ...
+
+
+class Resident(Output):
+    """An output that does more than send."""
+
+    @abstractmethod
+    async def run(self, hub: Hub, drawing: Drawing | None) -> None:
+        """Do it until cancelled, or until the hub is closed. ``drawing`` makes JPEGs of frames."""

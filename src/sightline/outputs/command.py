@@ -23,7 +23,7 @@ from typing import IO, Literal
 from pydantic import Field
 
 from sightline.core.errors import FAULTS, ConfigError, told
-from sightline.outputs.base import Item, OutputSettings, What
+from sightline.outputs.base import Item, Output, OutputSettings, What
 from sightline.settings.environment import environment_for_commands
 
 log = logging.getLogger(__name__)
@@ -65,20 +65,20 @@ def open(settings: CommandSettings) -> CommandOutput:
     return CommandOutput(settings)
 
 
-class CommandOutput:
+class CommandOutput(Output):
     """Runs a program for each item. One that fails is not run again: nobody knows what it has done by then."""
 
     batch = 1
     every_s = 0.0
     retries: int | None = 0
     pictures = True
+    lost = 0
+    """Number of programs that failed."""
+    trouble: str | None = None
+    """Why the last one failed; None where it did not."""
 
     def __init__(self, settings: CommandSettings) -> None:
         self.name = f"command {Path(settings.command[0]).name}"  # arguments may hold secrets
-        self.lost = 0
-        """Number of programs that failed."""
-        self.trouble: str | None = None
-        """Why the last one failed; None where it did not."""
         self._command = settings.command
         self._timeout_s = settings.timeout_s
         self._free = asyncio.Semaphore(settings.at_once)

@@ -11,7 +11,7 @@ from typing import Literal
 from pydantic import Field
 
 from sightline.core.errors import ConfigError
-from sightline.outputs.base import Item, OutputSettings
+from sightline.outputs.base import Item, Output, OutputSettings
 
 
 class JsonlSettings(OutputSettings):
@@ -38,7 +38,7 @@ def open(settings: JsonlSettings) -> JsonlOutput:
     return JsonlOutput(settings)
 
 
-class JsonlOutput:
+class JsonlOutput(Output):
     """Appends lines to the file. A line is never split over two files."""
 
     batch = 256

@@ -24,7 +24,7 @@ from pydantic import Field, SecretStr
 
 from sightline.core.errors import ConfigError, SinkError
 from sightline.core.version import __version__
-from sightline.outputs.base import Item, NobodyThere, OutputSettings, What
+from sightline.outputs.base import Item, NobodyThere, Output, OutputSettings, What
 from sightline.sources.base import shown
 
 AGAIN = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS}
@@ -76,7 +76,7 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
         """Follow no redirects: a signed body goes only to the operator's address."""
 
 
-class WebhookOutput:
+class WebhookOutput(Output):
     """Sends one request at a time. Items that come meanwhile wait for the next one."""
 
     def __init__(self, settings: WebhookSettings) -> None:

@@ -11,7 +11,7 @@ from pydantic import Field, SecretStr, model_validator
 
 from sightline.core.errors import ConfigError
 from sightline.core.install import install_command
-from sightline.outputs.base import Item, OutputSettings, What
+from sightline.outputs.base import Item, Output, OutputSettings, Resident, What
 
 if TYPE_CHECKING:
     import aiomqtt
@@ -75,7 +75,7 @@ def open(settings: MqttSettings) -> MqttOutput:
     return MqttAndHomeAssistant(settings) if settings.home_assistant else MqttOutput(settings)
 
 
-class MqttOutput:
+class MqttOutput(Output):
     """Publishes items. It connects when there is something to send, and again after losing the connection."""
 
     batch = 256
@@ -128,7 +128,7 @@ class MqttOutput:
         )
 
 
-class MqttAndHomeAssistant(MqttOutput):
+class MqttAndHomeAssistant(MqttOutput, Resident):
     """Tells Home Assistant of streams beside what it publishes, over a connection of its own."""
 
     _home_assistant: HomeAssistant | None = None
