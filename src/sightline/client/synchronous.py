@@ -6,26 +6,36 @@ import asyncio
 import contextlib
 import os
 import threading
-from collections.abc import AsyncGenerator, Coroutine, Generator
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
 from concurrent.futures import CancelledError
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from functools import wraps
+from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
 
-from sightline.client.answers import Answer, Result
 from sightline.client.asynchronous import AsyncClient
 from sightline.client.links import Limits, Wish
 from sightline.core.errors import Unreachable
-from sightline.core.events import Event, EventRecord
-
-if TYPE_CHECKING:
-    from sightline.client.supply import Pictures
 
 T = TypeVar("T")
+P = ParamSpec("P")
+
+
+def _ordinary(
+    call: Callable[Concatenate[AsyncClient, P], AsyncGenerator[T]],
+) -> Callable[Concatenate[Client, P], Generator[T]]:
+    """Return a call of the asynchronous client, with its parameters and its description, as one of ``Client``."""
+
+    @wraps(call)
+    def iterate(client: Client, /, *args: P.args, **kwargs: P.kwargs) -> Generator[T]:
+        return client._iterate(call(client._client, *args, **kwargs))
+
+    return iterate
 
 
 class Client:
     """Client that publishes to and subscribes at one server: the synchronous version of AsyncClient.
 
-    Several threads may use it at a time, with one thread for each call.
+    Several threads may use it at a time, with one thread for each call. Pictures that are published may be an iterable
+    that blocks: it is read in a thread of its own.
     """
 
     def __init__(
@@ -61,53 +71,10 @@ class Client:
         """The pictures that the server asks for now and why, by stream published here."""
         return self._client.asked
 
-    def publish(
-        self,
-        stream: str,
-        pictures: Pictures,
-        *,
-        pending: int | None = None,
-        quality: int | None = None,
-        adapt: bool | None = None,
-    ) -> Generator[Answer]:
-        """Publish pictures and get one answer for each. An iterable may block: it is read in a thread of its own."""
-        return self._iterate(self._client.publish(stream, pictures, pending=pending, quality=quality, adapt=adapt))
-
-    def subscribe(self, stream: str, *, pictures: bool = False) -> Generator[Result]:
-        """Receive a stream's results, with the publisher's pictures if wanted, until you stop."""
-        return self._iterate(self._client.subscribe(stream, pictures=pictures))
-
-    def events(
-        self,
-        stream: str | None = None,
-        *,
-        kind: str | None = None,
-        class_name: str | None = None,
-        zone: str | None = None,
-        rule: str | None = None,
-        after: int | None = None,
-    ) -> Generator[Event]:
-        """Events of a stream, or of all streams, until you stop: each once, in the order of their numbers."""
-        return self._iterate(
-            self._client.events(stream, kind=kind, class_name=class_name, zone=zone, rule=rule, after=after)
-        )
-
-    def past_events(
-        self,
-        stream: str | None = None,
-        *,
-        kind: str | None = None,
-        class_name: str | None = None,
-        zone: str | None = None,
-        rule: str | None = None,
-        since: float | None = None,
-        until: float | None = None,
-        lasting: bool | None = None,
-    ) -> Generator[EventRecord]:
-        """What happened in a stream, or in all, newest first."""
-        wanted = {"kind": kind, "class_name": class_name, "zone": zone, "rule": rule}
-        found = self._client.past_events(stream, **wanted, since=since, until=until, lasting=lasting)
-        return self._iterate(found)
+    publish = _ordinary(AsyncClient.publish)
+    subscribe = _ordinary(AsyncClient.subscribe)
+    events = _ordinary(AsyncClient.events)
+    past_events = _ordinary(AsyncClient.past_events)
 
     def close(self) -> None:
         """End all calls and the background thread."""
