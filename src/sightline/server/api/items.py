@@ -17,7 +17,7 @@ from sightline.server.state import state_of
 from sightline.streams.boards import Boards, Item, Kept
 from sightline.streams.hub import Hub
 
-FINDING = refusals(BadRequest, NotFound, Shortage)
+_FINDING = refusals(BadRequest, NotFound, Shortage)
 _SETTING = refusals(BadRequest, BadSetting, LimitReached, Shortage)
 
 
@@ -36,10 +36,12 @@ class ItemKind(NamedTuple):
     setting: str
     """What it means to set one, in words."""
     removing: str
+    resetting: str = ""
+    """What it means to have one count from nothing; empty for what does not count."""
 
 
 def item_routes(of: ItemKind) -> APIRouter:
-    """Return the routes by which those of a kind are set and removed."""
+    """Return the routes by which those of a kind are set, removed and, where they count, reset."""
     router = APIRouter(route_class=checked_by(of.bad), dependencies=[needs("publish")])
     path = f"/api/streams/{{stream}}/{of.kind}/{{name}}"
 
@@ -53,6 +55,13 @@ def item_routes(of: ItemKind) -> APIRouter:
         await keep(hub, stream, hub.boards.remove(stream, of.kind, name))
         return Response(status_code=204)
 
+    async def reset(request: Request, stream: str, name: str) -> BaseModel:
+        hub = state_of(request).hub
+        boards = hub.boards.find(stream, of.kind, name)
+        boards.zones.reset("line" if of.kind == "lines" else "zone", name)
+        await keep(hub, stream)
+        return of.reported(hub, boards, name)
+
     put.__annotations__["item"] = of.item  # each kind has its own keys, in the checks and in the description
     router.put(
         path,
@@ -61,7 +70,17 @@ def item_routes(of: ItemKind) -> APIRouter:
         response_model=of.report,
         responses=_SETTING,
     )(put)
-    router.delete(path, name=f"remove_{of.called}", description=of.removing, status_code=204, responses=FINDING)(remove)
+    router.delete(path, name=f"remove_{of.called}", description=of.removing, status_code=204, responses=_FINDING)(
+        remove
+    )
+    if of.resetting:
+        router.post(
+            f"{path}/reset",
+            name=f"reset_{of.called}",
+            description=of.resetting,
+            response_model=of.report,
+            responses=_FINDING,
+        )(reset)
     return router
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 from functools import partial
-from typing import Literal
 
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
@@ -16,7 +15,7 @@ from sightline.core.openapi import gives, refusals
 from sightline.core.zones import CrossingLine, Zone, bad_shape
 from sightline.media.codecs import encode_overlay
 from sightline.security.authorization import needs
-from sightline.server.api.items import FINDING, ItemKind, item_routes, keep, unknown_classes
+from sightline.server.api.items import ItemKind, item_routes, unknown_classes
 from sightline.server.state import state_of
 from sightline.streams.boards import Boards
 from sightline.streams.hub import Hub
@@ -122,27 +121,6 @@ async def heatmap(request: Request, stream: str) -> Response:
     return Response(picture, media_type="image/png", headers={"Cache-Control": "no-store"})
 
 
-@router.post("/api/streams/{stream}/zones/{name}/reset", responses=FINDING, dependencies=[needs("publish")])
-async def reset_zone(request: Request, stream: str, name: str) -> ZoneReport:
-    """Have a zone count from nothing. Who is in it has entered it."""
-    hub = state_of(request).hub
-    return _zone_report(hub, await _reset(hub, stream, "zones", name), name)
-
-
-@router.post("/api/streams/{stream}/lines/{name}/reset", responses=FINDING, dependencies=[needs("publish")])
-async def reset_line(request: Request, stream: str, name: str) -> LineReport:
-    """Have a line count from nothing."""
-    hub = state_of(request).hub
-    return _line_report(hub, await _reset(hub, stream, "lines", name), name)
-
-
-async def _reset(hub: Hub, stream: str, kind: Literal["zones", "lines"], name: str) -> Boards:
-    boards = hub.boards.find(stream, kind, name)
-    boards.zones.reset("zone" if kind == "zones" else "line", name)
-    await keep(hub, stream)
-    return boards
-
-
 def _zone_report(hub: Hub, boards: Boards, name: str) -> ZoneReport:
     board = boards.zones
     counted, totals = board.counted().zones[name], board.totals("zone", name)
@@ -187,6 +165,7 @@ router.include_router(
             reported=_zone_report,
             setting="Set a zone. It takes the place of the one of this name, whose counts it has.",
             removing="Remove a zone and its counts. The visits to it end.",
+            resetting="Have a zone count from nothing. Who is in it has entered it.",
         )
     )
 )
@@ -201,6 +180,7 @@ router.include_router(
             reported=_line_report,
             setting="Set a line. It takes the place of the one of this name, whose counts it has.",
             removing="Remove a line and its counts.",
+            resetting="Have a line count from nothing.",
         )
     )
 )
