@@ -15,7 +15,7 @@ from playwright.async_api import Browser, BrowserContext, Page, expect
 
 from sightline.core.events import Event
 from sightline.events.store import EventStore
-from support.browsing import SLOW_MS, browsing, listen_for_errors
+from support.browsing import SLOW_MS, browsing, listen_for_errors, opened
 from support.rtsp import free_port
 from support.serving import Running, serving
 from support.walker import walking
@@ -78,11 +78,8 @@ async def context(browser: Browser) -> AsyncIterator[BrowserContext]:
     await made.close()
 
 
-async def opened(context: BrowserContext, url: str) -> Page:
-    page = await context.new_page()
-    await page.goto(url)
-    await expect(page.locator("#pill")).to_have_text("Live")
-    return page
+async def live_page(context: BrowserContext, url: str) -> Page:
+    return await opened(context, url, "#pill:text-is('Live')")
 
 
 async def rows(page: Page, least: int) -> None:
@@ -90,7 +87,7 @@ async def rows(page: Page, least: int) -> None:
 
 
 async def test_what_happens_appears_and_moves_nothing(server: Running, context: BrowserContext) -> None:
-    page = await opened(context, f"{server.url}/events?stream=door")
+    page = await live_page(context, f"{server.url}/events?stream=door")
     errors = listen_for_errors(page)
     await expect(page.locator("#nothing")).to_be_visible()
     async with walking(server, "door", time.time() * 1000 - 60_000) as walker:
@@ -124,7 +121,7 @@ async def test_what_happens_appears_and_moves_nothing(server: Running, context: 
 
 
 async def test_back_leads_to_the_same_place(server: Running, context: BrowserContext) -> None:
-    page = await opened(context, f"{server.url}/events?stream=yard")
+    page = await live_page(context, f"{server.url}/events?stream=yard")
     await rows(page, 50)
     await page.evaluate("scrollTo(0, document.body.scrollHeight)")
     await rows(page, 100)
@@ -155,7 +152,7 @@ async def test_back_leads_to_the_same_place(server: Running, context: BrowserCon
 
 
 async def test_filters_are_in_the_address(server: Running, context: BrowserContext) -> None:
-    page = await opened(context, f"{server.url}/events?stream=yard")
+    page = await live_page(context, f"{server.url}/events?stream=yard")
     await rows(page, 50)
     await page.locator("#filter-kind").select_option("line")
     await expect(page).to_have_url(f"{server.url}/events?stream=yard&kind=line")
@@ -181,7 +178,7 @@ async def test_filters_are_in_the_address(server: Running, context: BrowserConte
 
 
 async def test_keys_lead_through_the_list(server: Running, context: BrowserContext) -> None:
-    page = await opened(context, f"{server.url}/events?stream=yard")
+    page = await live_page(context, f"{server.url}/events?stream=yard")
     await rows(page, 50)
     for key in ("j", "ArrowDown", "j", "k"):
         await page.keyboard.press(key)
@@ -198,7 +195,7 @@ async def test_keys_lead_through_the_list(server: Running, context: BrowserConte
 
 
 async def test_an_event_is_deleted_for_good_at_the_second_press(server: Running, context: BrowserContext) -> None:
-    page = await opened(context, f"{server.url}/events?stream=yard&event=past5")
+    page = await live_page(context, f"{server.url}/events?stream=yard&event=past5")
     await expect(page.locator("#detail-title")).to_have_text("Person in lawn for 2 s")
     delete = page.locator("#detail-delete")
     await delete.click()
@@ -214,7 +211,7 @@ async def test_an_event_is_deleted_for_good_at_the_second_press(server: Running,
 
 async def test_a_phone_has_room_for_all_of_it(server: Running, browser: Browser) -> None:
     context = await browser.new_context(viewport={"width": 360, "height": 740}, has_touch=True)
-    page = await opened(context, f"{server.url}/events")
+    page = await live_page(context, f"{server.url}/events")
     await rows(page, 50)
     for action in ("#filters-toggle", "#filters-toggle", ".event-link >> nth=1"):
         await page.locator(action).click()
@@ -229,7 +226,7 @@ async def test_the_page_goes_on_after_the_server_was_killed(context: BrowserCont
     options = ("--model", "nano", "--engine", "onnx", "--port", str(free_port()))
     async with serving(*options, data=tmp_path) as first:
         assert (await first.http.put("/api/streams/door/zones/drive", json=DRIVE)).status_code == 200
-        page = await opened(context, f"{first.url}/events")
+        page = await live_page(context, f"{first.url}/events")
         async with walking(first, "door", time.time() * 1000 - 60_000) as walker:
             await walker.walk(0.2, 0.5)
             visit = page.locator(".event").filter(has_text="Person in drive")

@@ -13,7 +13,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, BrowserContext, Page, Route, expect
 
-from support.browsing import SLOW_MS, browsing, listen_for_errors
+from support.browsing import SLOW_MS, browsing, listen_for_errors, opened
 from support.clips import write_clip
 from support.serving import Running, serving
 from support.walker import walking
@@ -51,11 +51,8 @@ async def context(browser: Browser) -> AsyncIterator[BrowserContext]:
     await made.close()
 
 
-async def opened(context: BrowserContext, server: Running, stream: str) -> Page:
-    page = await context.new_page()
-    await page.goto(f"{server.url}/view/{stream}?transport=websocket#rules")
-    await expect(page.locator("#rules-body a")).to_be_visible()
-    return page
+async def rules_page(context: BrowserContext, server: Running, stream: str) -> Page:
+    return await opened(context, f"{server.url}/view/{stream}?transport=websocket#rules", "#rules-body a")
 
 
 async def rule_of(server: Running, stream: str, name: str) -> dict[str, object]:
@@ -74,7 +71,7 @@ async def test_where_nothing_has_happened_the_page_leads_to_drawing(server: Runn
 
 
 async def test_a_rule_is_made_by_keyboard_and_fulfilled(server: Running, context: BrowserContext) -> None:
-    page = await opened(context, server, "door")
+    page = await rules_page(context, server, "door")
     errors = listen_for_errors(page)
     async with walking(server, "door", time.time() * 1000 - 60_000) as walker:
         await page.locator("#rule-new").focus()
@@ -105,7 +102,7 @@ async def test_a_rule_is_made_by_keyboard_and_fulfilled(server: Running, context
 
 async def test_a_rule_is_switched_changed_deleted_and_restored(server: Running, context: BrowserContext) -> None:
     assert (await server.http.put("/api/streams/yard/rules/night", json=RULE)).status_code == 200
-    page = await opened(context, server, "yard")
+    page = await rules_page(context, server, "yard")
     row = page.locator("[data-rule=night]")
     await row.get_by_role("switch").click()
     await expect(row.get_by_role("switch")).not_to_be_checked()
@@ -128,7 +125,7 @@ async def test_a_rule_is_switched_changed_deleted_and_restored(server: Running, 
 
 
 async def test_what_the_server_refuses_is_told_beside_its_field(server: Running, context: BrowserContext) -> None:
-    page = await opened(context, server, "yard")
+    page = await rules_page(context, server, "yard")
     await page.locator("#rule-new").click()
     await page.locator("#rule-for_s").fill("100000")
     await page.locator("#rule-save").click()
@@ -156,7 +153,7 @@ async def test_who_may_only_watch_sees_the_rules_and_no_way_to_change_them(
         await route.fulfill(json={"tokens": True, "role": "view", "stream": "*"})
 
     await context.route("**/api/session", watching)
-    page = await opened(context, server, "yard")
+    page = await rules_page(context, server, "yard")
     row = page.locator("[data-rule=seen]")
     await expect(row).to_contain_text("There is no zone gone: set it, or choose another.")
     await expect(row.get_by_role("switch")).to_be_disabled()
@@ -167,7 +164,7 @@ async def test_who_may_only_watch_sees_the_rules_and_no_way_to_change_them(
 async def test_a_rule_is_tried_over_the_last_minutes_and_on_a_clip(
     server: Running, context: BrowserContext, assets: Path, tmp_path: Path
 ) -> None:
-    page = await opened(context, server, "door")
+    page = await rules_page(context, server, "door")
     async with walking(server, "door", time.time() * 1000 - 30_000) as walker:
         await walker.walk(0.2, 0.8)
         await page.locator("#rule-new").click()

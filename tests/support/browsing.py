@@ -98,3 +98,11 @@ async def notifications(worker: Worker, count: int) -> list[dict[str, Any]]:
             await asyncio.sleep(0.02)
     assert len(found) == count
     return found
+
+
+async def opened(context: BrowserContext, url: str, shows: str) -> Page:
+    """A page at this address, once it shows what the selector names."""
+    page = await context.new_page()
+    await page.goto(url)
+    await expect(page.locator(shows)).to_be_visible()
+    return page
