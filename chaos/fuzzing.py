@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import random
+import re
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
@@ -93,7 +94,9 @@ async def judged(house: Watched, what: str, tally: Tally, rss: int, p99: tuple[f
     held = alive and not tally.found
     good = p99[1] < 2 * p99[0]
     if first := house.server.log.first:
-        raised = next((line for line in first.splitlines()[1:] if line and not line.startswith(" ")), "")
+        raised = next(
+            (line.strip() for line in first.splitlines() if re.match(r" *[\w.]+(Error|Exception)\b", line)), ""
+        )
         tally.found[f"traceback: {raised}"[:200]] = first.encode()
     with suppress(FileNotFoundError):
         keep(what, tally.found)

@@ -9,6 +9,7 @@ import socket
 import ssl
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 from types import FrameType
 from typing import Any, TypeAlias
 
@@ -105,10 +106,19 @@ class _Config(uvicorn.Config):
 def _failed(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
     """Log what failed on the loop: in one line where it is a peer's connection, such as TLS that is none."""
     error = context.get("exception")
-    if isinstance(error, OSError):
+    if isinstance(error, OSError) or (error is not None and _is_webrtcs(context.get("future"))):
         log.info("a connection failed: %s", told(error))
     else:
         loop.default_exception_handler(context)
+
+
+def _is_webrtcs(future: object) -> bool:
+    """Return whether a task is one of aiortc's own.
+
+    Nobody waits for these, and a peer that leaves while its connection is being made is an error to them.
+    """
+    code = getattr(future.get_coro(), "cr_code", None) if isinstance(future, asyncio.Task) else None
+    return code is not None and Path(code.co_filename).parent.name in ("aiortc", "aioice")
 
 
 class Server(uvicorn.Server):
