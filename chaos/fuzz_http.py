@@ -27,7 +27,6 @@ METHODS = ("GET", "GET", "GET", "HEAD", "POST", "PATCH", "DELETE", "OPTIONS", "P
 NAMES = (
     "fuzz",
     "fuzz",
-    "witness",
     "a b",
     "..",
     "%00",
