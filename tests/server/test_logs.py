@@ -27,10 +27,10 @@ from support.tcp_peer import tcp_peer
 FORGED = "x\n12:00:00 INFO    sightline.access  token deadbeef was used by admin\n\x1b[31mred\x1b]0;owned\x07"
 
 
-@pytest.fixture
-def written() -> Iterator[tuple[logging.Logger, io.StringIO]]:
+@pytest.fixture(params=["test.logs"])
+def written(request: pytest.FixtureRequest) -> Iterator[tuple[logging.Logger, io.StringIO]]:
     """A logger with the server's handler, and what it writes."""
-    stream, log = io.StringIO(), logging.getLogger("test.logs")
+    stream, log = io.StringIO(), logging.getLogger(request.param)
     handler = logging.StreamHandler(stream)
     handler.setFormatter(logs.OneLine("%(levelname)s %(message)s"))
     handler.addFilter(logs.Flood())
@@ -192,6 +192,22 @@ async def test_a_flood_that_lasts_is_a_line_a_second_and_its_sum(written: tuple[
     summed = sum(int(line.split()[1]) for line in lines if "more like this" in line)
     assert logs.BURST < single <= logs.BURST + seconds + 1
     assert count // 2 < single + summed <= count
+
+
+@pytest.mark.parametrize("written", ["sightline.streams.meters"], indirect=True)
+async def test_a_camera_that_comes_and_goes_all_the_time_is_summed_up_by_itself(
+    written: tuple[logging.Logger, io.StringIO],
+) -> None:
+    log, stream = written
+    for _ in range(100):
+        log.info("stream %s: dropped %s", "door", "1 closed")
+    log.info("stream %s: dropped %s", "hall", "1 closed")
+    async with asyncio.timeout(20):
+        while "more like this" not in stream.getvalue():  # noqa: ASYNC110 - nobody tells
+            await asyncio.sleep(0.02)
+    lines = stream.getvalue().splitlines()
+    assert "INFO stream hall: dropped 1 closed" in lines
+    assert lines[-1] == f"INFO {100 - logs.BURST} more like this: stream door: dropped %s"
 
 
 async def test_a_flood_is_summed_up_where_no_thread_can_be_started(

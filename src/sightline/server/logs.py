@@ -89,12 +89,13 @@ class _Kind:
 class Flood(logging.Filter):
     """Lets ``BURST`` records of a kind through, then one a second, and says once a second how many more there were.
 
-    A kind is a logger, a level and a message without its values.
+    A kind is a logger, a level and a message without its values. What is said of a stream is a kind for each stream, as
+    each says by itself once a second what was dropped.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self._kinds: dict[tuple[str, int, str], _Kind] = {}
+        self._kinds: dict[tuple[str, int, str, str], _Kind] = {}
         self._lock = threading.Lock()
         self._more = threading.Event()
         # One thread for good: where memory is short none can be started, and whoever logs must not find out.
@@ -108,9 +109,9 @@ class Flood(logging.Filter):
         return bool(answer)
 
     def _lets_through(self, record: logging.LogRecord) -> bool:
-        if record.name.startswith("sightline.streams"):  # each stream sums up by itself, once a second
-            return True
-        key = record.name, record.levelno, str(record.msg)
+        values = record.args if isinstance(record.args, tuple) else ()
+        stream = str(values[0]) if values and record.name.startswith("sightline.streams") else ""
+        key = record.name, record.levelno, str(record.msg), stream
         with self._lock:
             kind = self._kinds.get(key)
             if kind is None:
@@ -132,8 +133,8 @@ class Flood(logging.Filter):
                 over = {key: kind.left_out for key, kind in self._kinds.items() if kind.left_out}
                 for key in over:
                     self._kinds[key].left_out = 0
-            for (name, level, message), count in over.items():
-                more = "%d more like this: %s", count, message
+            for (name, level, message, stream), count in over.items():
+                more = "%d more like this: %s", count, message.replace("%s", stream or "%s", 1)
                 logging.getLogger(name).log(level, *more, extra={LET_THROUGH: True})
 
 
