@@ -20,7 +20,7 @@ LAYER = {
     **dict.fromkeys(("models", "renderers", "sources", "analytics", "settings", "client"), 2),
     **dict.fromkeys(("engines", "sinks", "security", "discovery"), 3),
     **dict.fromkeys(("zoo", "notifications"), 4),
-    **dict.fromkeys(("events", "inference", "train"), 5),
+    **dict.fromkeys(("events", "inference", "recordings", "train"), 5),
     **dict.fromkeys(("streams", "offline"), 6),
     **dict.fromkeys(("transports", "outputs"), 7),
     **dict.fromkeys(("server", "stress"), 8),
@@ -41,7 +41,7 @@ HEAVY = {
     "onnx",
     "ultralytics",
 }
-HEAVY_IN = ("engines", "models", "sources", "sinks", "transports", "train")
+HEAVY_IN = ("engines", "models", "recordings", "sources", "sinks", "transports", "train")
 """Folders whose files may import heavy libraries."""
 
 

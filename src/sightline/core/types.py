@@ -65,6 +65,8 @@ class Frame:
     """Quality of the JPEG that viewers get, where the picture came as pixels."""
     damaged: bool = False
     """True if a part of the picture is missing or wrong, as its decoder or its missing end says."""
+    pts: int | None = None
+    """Time of the packet from which it was decoded, where those of the camera are copied into recordings."""
 
     @property
     def size(self) -> tuple[int, int]:

@@ -81,7 +81,7 @@ class EventStore:
             self._writer = self._reader = self._connect(":memory:")
         else:
             files.make_folder(folder)
-            self._lock = _locked(folder / "lock")
+            self._lock = files.hold_folder(folder)
             try:
                 self._writer = self._opened(folder / "events.db")
                 self._reader = self._connect(folder / "events.db")
@@ -308,19 +308,6 @@ class EventStore:
             connection.close()
             raise
         return connection
-
-
-def _locked(path: Path) -> sqlite3.Connection:
-    """Keep other servers away from a folder, by a lock that goes with this process. Raises ConfigError."""
-    lock = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=PATIENCE_S)
-    try:
-        lock.execute("BEGIN EXCLUSIVE")
-    except sqlite3.OperationalError as e:
-        lock.close()
-        if e.sqlite_errorcode == sqlite3.SQLITE_BUSY:
-            raise ConfigError(f"another server has {path.parent}: choose another folder with the setting data") from e
-        raise
-    return lock
 
 
 def _stored(number: int, body: bytes, shot: bytes | None) -> StoredEvent:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import sys
 import tempfile
 from collections.abc import Generator
@@ -15,6 +16,10 @@ if sys.platform == "win32":
     import msvcrt
 else:
     import fcntl
+
+
+HOLD_S = 3.0
+"""Seconds for which a folder is waited for that another server has."""
 
 
 def make_folder(path: Path) -> None:
@@ -61,6 +66,19 @@ def locked(folder: Path) -> Generator[None]:
         yield
     finally:
         os.close(handle)  # closing releases the lock
+
+
+def hold_folder(folder: Path) -> sqlite3.Connection:
+    """Keep other servers away from a folder, by a lock that goes with this process. Raises ConfigError."""
+    lock = sqlite3.connect(folder / "lock", isolation_level=None, check_same_thread=False, timeout=HOLD_S)
+    try:
+        lock.execute("BEGIN EXCLUSIVE")
+    except sqlite3.OperationalError as e:
+        lock.close()
+        if e.sqlite_errorcode == sqlite3.SQLITE_BUSY:
+            raise ConfigError(f"another server has {folder}: choose another folder with the setting data") from e
+        raise
+    return lock
 
 
 def _hand_over(handle: int, folder: Path) -> None:

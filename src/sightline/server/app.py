@@ -18,6 +18,7 @@ from sightline.events.journal import Journal
 from sightline.inference.offers import Offers
 from sightline.inference.pool import LoadByKey, ModelPool
 from sightline.outputs._service import dispatchers
+from sightline.recordings.recordings import Recordings
 from sightline.security import tls
 from sightline.security.authentication import AuthenticationMiddleware, Tries
 from sightline.security.authorization import Access
@@ -34,12 +35,14 @@ from sightline.server.api import (
     openapi,
     predict,
     push,
+    recorded,
     rules,
     session,
     stats,
     streams,
     zones,
 )
+from sightline.server.api.recorded import silence
 from sightline.server.assets import PackedApi
 from sightline.server.downloads import Downloads
 from sightline.server.head import HeadMiddleware
@@ -94,6 +97,9 @@ def create_app(settings: Settings, *, load: LoadByKey | None = None) -> FastAPI:
             stack.push_async_callback(journal.close)
             await hub.boards.load()
             await hub.cameras.load()
+            recordings = hub.listeners.recordings = Recordings(settings, hub.cameras.record, partial(silence, hub))
+            await recordings.open()
+            stack.push_async_callback(recordings.close)
             stack.push_async_callback(hub.boards.close)
             stack.push_async_callback(hub.supervisor.close)
             try:
@@ -111,6 +117,7 @@ def create_app(settings: Settings, *, load: LoadByKey | None = None) -> FastAPI:
             hub.supervisor.start("access", access.run, essential=True)
             hub.supervisor.start("saving of zones and rules", hub.boards.run)
             hub.supervisor.start("saving of events", journal.run)
+            hub.supervisor.start("recording", recordings.run)
             if state.certificate is not None and state.tls is not None:
                 hub.supervisor.start("certificate", partial(state.certificate.keep, state.tls))
             yield
@@ -139,7 +146,10 @@ def create_app(settings: Settings, *, load: LoadByKey | None = None) -> FastAPI:
         page=pages.error_page,
     )
     errors.add(app)
-    parts = (stats, streams, zones, rules, events, cameras, discovery, models, session, client_inference, predict, push)
+    parts = (
+        *(stats, streams, zones, rules, events, cameras, discovery, models, session, client_inference, predict, push),
+        recorded,
+    )
     for part in parts:
         app.include_router(part.router)
     pages.add(app)

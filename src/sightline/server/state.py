@@ -82,6 +82,8 @@ class ServerState:
                 found.setdefault(f"output {one.output.name}", one.trouble)
         if self.hub.journal is not None and self.hub.journal.failing is not None:
             found["events"] = self.hub.journal.failing
+        if (recordings := self.hub.listeners.recordings) is not None and recordings.stopped is not None:
+            found["recordings"] = recordings.stopped
         for stream in self.hub.streams.values():
             found |= {f"stream {stream.name}: {part}": why for part, why in stream.failing.items()}
         return found

@@ -161,7 +161,8 @@ class Settings(BaseSettings):
     streams: dict[StreamName, StreamDefaults] = Field(
         {},
         description="[streams.NAME] tables of the file: priority (-100 to 100; higher comes first), max_fps, stages "
-        "(steps after the model, such as counts), zones, lines, rules (see docs/analytics.md), and what can be chosen "
+        "(steps after the model, such as counts), zones, lines, rules (see docs/analytics.md), record (off, events or "
+        "always), record_days, record_gb (see docs/recording.md), and what can be chosen "
         "live too: track, track_lost_s, track_confirm, object_events, model, engine, imgsz, confidence, iou, "
         "max_detections, classes.",
     )
@@ -225,6 +226,28 @@ class Settings(BaseSettings):
     events_days: float = Field(14, gt=0, le=3650, description="Days for which events and their pictures are kept.")
     events_gb: float = Field(
         2, ge=0.01, le=100_000, description="Most that events and their pictures take, in GB; the oldest go first."
+    )
+    record_before_s: float = Field(
+        5,
+        ge=0,
+        le=60,
+        description='Seconds before an event that are recorded with it, where a stream has `record = "events"`.',
+    )
+    record_after_s: float = Field(10, ge=0, le=600, description="Seconds after an event that are recorded with it.")
+    record_days: float = Field(
+        7, gt=0, le=3650, description="Days for which recordings are kept; a stream's own `record_days` goes before."
+    )
+    record_events_days: float = Field(
+        30, gt=0, le=3650, description="Days for which recordings are kept in which something happened."
+    )
+    record_gb: float = Field(
+        10,
+        gt=0,
+        le=1e6,
+        description="Most that all recordings take, in GB; the oldest go first. See docs/recording.md.",
+    )
+    record_free_gb: float = Field(
+        1, ge=0, le=1e6, description="What recordings leave free on the disk, in GB; below it nothing is recorded."
     )
     idle_timeout: float = Field(30, gt=0, le=3600, description="Seconds after which a silent or deaf peer is closed.")
     request_timeout: float = Field(

@@ -37,6 +37,7 @@ EXPECTED = {
     "paused": "true or false",
     "group": "a text of at most 100 characters without control characters, or null for none",
     "before": "the name of another stream, or null for the last place",
+    "record": "off, events or always, or null for what the settings say",
 }
 """Expected values in words, by key; ``preset`` and what follows it occur only in the API."""
 

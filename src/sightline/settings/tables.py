@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
@@ -16,6 +16,9 @@ class StreamDefaults(Choices, Tracking):
 
     priority: int = Field(0, ge=-100, le=100)
     max_fps: float | None = Field(None, ge=0.1, le=240)
+    record: Literal["off", "events", "always"] = "off"
+    record_days: float | None = Field(None, gt=0, le=3650)
+    record_gb: float | None = Field(None, gt=0, le=1e6)
     stages: tuple[str, ...] = Field((), max_length=16)
     """Steps after the model, in order: names of files in ``analytics/``."""
     zones: dict[ShapeName, Zone] = Field({}, max_length=MOST_SHAPES)

@@ -43,6 +43,8 @@ class Decoded(NamedTuple):
     frame: VideoFrame | None
     """None if decoding was skipped."""
     fresh: bool
+    pts: int | None = None
+    """Time of the packet."""
 
 
 class Awaited:
@@ -103,9 +105,9 @@ class Decoding:
         """Yield what comes of a packet: while idle, something for each. Raises as ``decode`` does."""
         frames = self.decode(packet, idle=idle)
         if idle and not frames and packet.pts is not None and packet.time_base is not None:
-            yield Decoded(float(packet.pts * packet.time_base), None, False)
+            yield Decoded(float(packet.pts * packet.time_base), None, False, packet.pts)
         for frame in frames:
-            yield Decoded(frame.time, frame, not idle)
+            yield Decoded(frame.time, frame, not idle, frame.pts)
 
     def decode(self, packet: Packet[VideoStream], *, idle: bool) -> list[VideoFrame]:
         """Decode a packet's frames, none if it is skipped. Raises av.FFmpegError for damaged data.

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from sightline.core.backoff import Backoff
 from sightline.core.errors import FAULTS, SourceError
 from sightline.core.mailbox import Pipe
-from sightline.sources.base import IDLE_S, Lose, Shot, Source, open_source, poll_s, unnoticed
+from sightline.sources.base import IDLE_S, Lose, Shot, Source, Tee, open_source, poll_s, unnoticed
 
 log = logging.getLogger(__name__)
 
@@ -46,12 +46,14 @@ class ReconnectingSource:
         lose: Lose = unnoticed,
         undecoded: bool = False,
         foreign: bool = False,
+        tee: Tee | None = None,
     ) -> None:
         """``source`` is the source of ``spec`` if it is open already. ``patient`` retries even if it never opened.
 
         ``loop`` restarts a source at its end, as does ``#loop`` at the end of ``spec``. ``tell`` is called in the
         iterating thread, with the reason why there are no pictures, and with None once they come. ``lose`` is told what
         is left out, as ``Source.lose`` is. ``undecoded``: see ``Shot.undecoded``. ``foreign``: see ``open_source``.
+        ``tee`` gets the packets of sources that have any.
         """
         self._idle = False
         self._open: Source | None = None
@@ -64,6 +66,7 @@ class ReconnectingSource:
         self._lose = lose
         self._undecoded = undecoded
         self._foreign = foreign
+        self._tee = tee
         self._closed = threading.Event()
         self._came = False
         """Whether pictures came since the source was opened."""
@@ -97,6 +100,8 @@ class ReconnectingSource:
                     source.lose, source.idle, self._open = self._lose, self._idle, source
                     if self._undecoded and hasattr(source, "undecoded"):
                         source.undecoded = True
+                    if hasattr(source, "tee"):
+                        source.tee = self._tee
                     self._live = source.live or poll_s(source) is not None
                     yield from self._shots(source)
                 wished = poll_s(source)

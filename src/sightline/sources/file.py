@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from sightline.core.errors import SourceError
 from sightline.media import heif
 from sightline.sources._packets import LIMITS, Decoded, Decoding, pixel_of, upright
-from sightline.sources.base import PICTURES, Lose, Shot, printable, unnoticed
+from sightline.sources.base import PICTURES, Lose, Shot, Tee, printable, unnoticed
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -74,6 +74,7 @@ class VideoSource:
         self.unreadable = 0
         self.idle = False
         self.lose: Lose = unnoticed
+        self.tee: Tee | None = None
         self._container = container
         self._stream = stream
         stream.thread_type = "AUTO"
@@ -95,16 +96,16 @@ class VideoSource:
         step = 1 / (self.fps or 25.0)
         last: float | None = None
         shot: Shot | None = None
-        for time, frame, fresh in self._frames():
+        for time, frame, fresh, pts in self._frames():
             at = last + step if time is None and last is not None else (time or start) - start
             if last is not None and at <= last:  # the file was cut and joined
                 at = last + step
             if frame is not None:
                 image = upright(frame, pixel_of(self._stream))
-                shot = Shot(image, at, self.name, fresh, frame.is_corrupt)
+                shot = Shot(image, at, self.name, fresh, frame.is_corrupt, pts)
                 yield shot
             elif shot is not None:
-                yield replace(shot, timestamp=at, fresh=False)
+                yield replace(shot, timestamp=at, fresh=False, pts=pts)
             last = at
         if shot is None:
             raise SourceError(f"{self.name}: not one frame of this video can be decoded")
@@ -124,8 +125,10 @@ class VideoSource:
             if packet is None:
                 decoding.end()
                 return
+            copied = packet.size > 0 and self.tee is not None and self.tee(packet) is not None
             try:
-                yield from decoding.pictures(packet, idle=self.idle)
+                for one in decoding.pictures(packet, idle=self.idle):
+                    yield one if copied else one._replace(pts=None)
             except av.FFmpegError as e:
                 self._skip(e)
 

@@ -20,7 +20,7 @@ from sightline.sources._http import HttpBytes
 from sightline.sources._mjpeg import MotionJpeg
 from sightline.sources._packets import LIMITS, Decoded, Decoding, pixel_of, upright
 from sightline.sources._snapshot import Snapshot
-from sightline.sources.base import Lose, Shot, Source, shown, unnoticed
+from sightline.sources.base import Lose, Shot, Source, Tee, shown, unnoticed
 
 if TYPE_CHECKING:
     from av import Packet
@@ -198,6 +198,7 @@ class NetworkSource:
         self.unreadable = 0
         self.idle = False
         self.lose: Lose = unnoticed
+        self.tee: Tee | None = None
         self.live = container.format.name == "rtsp" or container.duration is None
         self.fps: float | None = float(stream.average_rate) if stream.average_rate else None
         self.total: int | None = None if self.live else stream.frames or None
@@ -224,7 +225,7 @@ class NetworkSource:
         clock = _Clock()
         start = None
         shot: Shot | None = None
-        for at, frame, fresh in self._frames():
+        for at, frame, fresh, pts in self._frames():
             at = at or 0.0
             if self._bursts:
                 clock.wait_for(at)
@@ -232,10 +233,10 @@ class NetworkSource:
             shown_at = time.time() if self.live else at - start
             if frame is not None:
                 image = upright(frame, pixel_of(self._stream))
-                shot = Shot(image, shown_at, self.name, fresh, frame.is_corrupt)
+                shot = Shot(image, shown_at, self.name, fresh, frame.is_corrupt, pts)
                 yield shot
             elif shot is not None:
-                yield replace(shot, timestamp=shown_at, fresh=False)
+                yield replace(shot, timestamp=shown_at, fresh=False, pts=pts)
         if self.live:
             raise SourceError(f"{self.name}: the other side ended the stream")
         if shot is None:
@@ -249,11 +250,13 @@ class NetworkSource:
         late = _Late() if self.live and not self._bursts and not self._made_up else None
         try:
             for packet in self._packets():
+                copied = packet.size > 0 and self.tee is not None and self.tee(packet) is not None
                 if late is not None and late.skip(packet):
                     self.lose("late", 1)
                     continue
                 try:
-                    yield from decoding.pictures(packet, idle=self.idle)
+                    for one in decoding.pictures(packet, idle=self.idle):
+                        yield one if copied else one._replace(pts=None)
                 except av.FFmpegError as e:  # packets were lost
                     self.unreadable += 1
                     if self.unreadable == 1:

@@ -12,12 +12,14 @@ import unicodedata
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import msgspec
 from msgspec import Struct, structs
 
 from sightline.core.errors import BadRequest, BadSetting, LimitReached, SightlineError, SourceError, StreamBusy
 from sightline.core.types import check_stream_name
+from sightline.recordings.recorder import Mode
 from sightline.security import files
 from sightline.settings.settings import Settings, data_folder
 from sightline.sources._foreign import Allowed
@@ -57,6 +59,8 @@ class KeptCamera(Struct, frozen=True, omit_defaults=True):
     """Under what it is shown; empty for none."""
     order: int | None = None
     """Its place among all, from 1. Those without one come after them, by name."""
+    record: Mode | None = None
+    """What of it is recorded; None for what the settings say."""
 
 
 class Cameras:
@@ -111,6 +115,13 @@ class Cameras:
         camera = self._cameras.get(stream)
         return camera is not None and camera.paused
 
+    def record(self, stream: str) -> Mode:
+        """Return what of a stream is recorded."""
+        camera, given = self._cameras.get(stream), self._settings.streams.get(stream)
+        if camera is not None and camera.record is not None:
+            return camera.record
+        return "off" if given is None else given.record
+
     def source(self, stream: str) -> str | None:
         """Return what the server pulls for a stream; None for nothing."""
         if self.fixed(stream):
@@ -135,13 +146,9 @@ class Cameras:
                 raise LimitReached(f"{len(self.names)} cameras are kept: the limit max_streams is reached")
             await self._set(stream, camera)
 
-    async def change(
-        self, stream: str, *, name: str | None = None, paused: bool | None = None, group: str | None = None
-    ) -> None:
-        """Rename, pause, resume or group one. Raises BadSetting, LimitReached, ConfigError or Shortage."""
-        self.check_change(stream, paused=paused)
-        asked = (("name", name), ("paused", paused), ("group", group))
-        given = {key: value for key, value in asked if value is not None}
+    async def change(self, stream: str, **given: Any) -> None:
+        """Change ``name``, ``paused``, ``group``, ``record``. Raises BadSetting, LimitReached, ConfigError or Shortage."""
+        self.check_change(stream, paused=given.get("paused"))
         async with self._saving:
             await self._set(stream, structs.replace(self._cameras.get(stream, KeptCamera()), **given))
 

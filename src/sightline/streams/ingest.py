@@ -56,11 +56,12 @@ class Ingest:
         *,
         quality: int = 80,
         damaged: bool = False,
+        pts: int | None = None,
     ) -> None:
         """Put a decoded picture into the stream, H x W x 3 BGR, or a JPEG that was checked.
 
         ``captured_at`` and ``clock_offset`` as for a JPEG; without ``captured_at`` the picture counts as of now, on
-        an unknown clock. ``quality``: of the JPEG that viewers get.
+        an unknown clock. ``quality``: of the JPEG that viewers get. ``pts``: see ``Frame.pts``.
         """
         now = time.monotonic()
         height, width = (image.height, image.width) if isinstance(image, Encoded) else image.shape[:2]
@@ -71,7 +72,7 @@ class Ingest:
         if captured_at is None:
             captured_at, clock_offset = now + EPOCH, None
         here = _on_our_clock(captured_at, clock_offset, now)
-        self._put(Frame(self.stream.name, seq, captured_at, now, image, here, quality, damaged))
+        self._put(Frame(self.stream.name, seq, captured_at, now, image, here, quality, damaged, pts))
 
     def begin_jpeg(self, seq: int, captured_at: float, clock_offset: float | None, data: bytes) -> Frame | None:
         """Take a JPEG that comes with its result: the stream has to be given that result, or told that it failed.

@@ -9,6 +9,8 @@ from sightline.core.events import Event
 from sightline.core.mailbox import Mailbox
 from sightline.core.types import FrameResult
 from sightline.events.journal import Journal
+from sightline.recordings.recorder import Recorder
+from sightline.recordings.recordings import Recordings
 from sightline.streams.publisher import Subscription
 
 
@@ -21,6 +23,8 @@ class Listeners:
         """Mailboxes for events, each with the stream that it is for, None for all."""
         self.journal: Journal | None = None
         """Where events are stored before they are told; without it they are told at once."""
+        self.recordings: Recordings | None = None
+        """What records streams, also for the sake of events."""
         self.hear: Callable[[Iterable[Event]], Iterable[Event]] | None = None
         """Takes all events in, and returns those that come of them: some rules are about events."""
         self.idle: set[Mailbox[Event]] = set()
@@ -29,6 +33,10 @@ class Listeners:
         """Number of viewers of many streams, however many these are."""
         self.own = 0
         """Number of those of them that are parts of the server itself."""
+
+    def recorder(self, name: str) -> Recorder | None:
+        """Return what records a stream; None where nothing can be recorded."""
+        return None if self.recordings is None else self.recordings.of(name)
 
     def events_of(self, name: str) -> list[Mailbox[Event]]:
         """Mailboxes that want a stream's events."""
@@ -51,6 +59,8 @@ class Listeners:
         """Have events stored and told. ``result``: that of the frame in which they were seen."""
         if self.hear is not None:
             events += tuple(self.hear(events))
+        if self.recordings is not None:
+            self.recordings.happened(events)
         if self.journal is not None:
             self.journal.take(events, result)
         else:

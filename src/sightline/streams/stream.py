@@ -90,6 +90,7 @@ class Stream:
         """The stages after the model, new for each publisher."""
         self.scene: SceneWatch | None = None
         """Tells whether the camera was covered or moved, where somebody minds."""
+        self.recorder = self.listeners.recorder(name)
         self._stages = stages
         self._ids = itertools.count(1) if ids is None else ids
         self.track(tracking)
@@ -133,6 +134,8 @@ class Stream:
     def _wanted_besides(self) -> bool:
         """True if somebody else than subscribers wants results."""
         if self.publisher is not None and self.publisher.wants_results:
+            return True
+        if self.recorder is not None and self.recorder.wants_results:
             return True
         return self.tracking.object_events or self.boards.wanted or self.listeners.want(self.name)
 
@@ -249,6 +252,8 @@ class Stream:
         self.meters.received(frame)
         if self.scene is not None:
             self.scene.offer(frame)
+        if self.recorder is not None:
+            self.recorder.offer(frame)
         if not self._limits.let_pass():
             self._drop(frame, "rate")
         elif not self.wanted or not (self._pace.due(self.subscriptions) or self._wanted_besides):
@@ -275,6 +280,8 @@ class Stream:
             self.adaptive.delivered(result)
             self._fenced(publisher, partial(publisher.answer, result))
         self._tell(result)
+        if self.recorder is not None:
+            self.recorder.settle(result.frame, result)
         self.listeners.deliver(result)
         self._after_worker(result.frame)
 
@@ -325,7 +332,7 @@ class Stream:
         self.meters.ledger.failed += 1
         if publisher is not None and publisher is self.publisher:
             self._fenced(publisher, partial(publisher.fail, frame, message))
-        self._after_worker(frame)
+        self._after_worker(frame, "failed")
 
     def give_back(self, frame: Frame) -> None:
         """The worker stops and returns a frame that it has not begun."""
@@ -333,13 +340,15 @@ class Stream:
         self.meters.dropped("closed")
         if publisher is not None and publisher is self.publisher:
             self._fenced(publisher, partial(publisher.drop, frame, "closed"))
-        self._after_worker(frame)
+        self._after_worker(frame, "closed")
 
     def _hand_out(self, frame: Frame) -> None:
         self._in_worker[frame] = self.publisher
         self.model.busy(True)
 
-    def _after_worker(self, frame: Frame) -> None:
+    def _after_worker(self, frame: Frame, dropped: str = "") -> None:
+        if self.recorder is not None and dropped:
+            self.recorder.settle(frame, dropped=dropped)
         for waiting, _ in self._held:
             waiting.discard(frame)
         self._emit_held()
@@ -381,5 +390,7 @@ class Stream:
 
     def _drop(self, frame: Frame, reason: DropReason) -> None:
         self.meters.dropped(reason)
+        if self.recorder is not None:
+            self.recorder.settle(frame, dropped=reason)
         if self.publisher is not None:
             self._fenced(self.publisher, partial(self.publisher.drop, frame, reason))

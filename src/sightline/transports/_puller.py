@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from sightline.core.errors import FAULTS, BadImage
 from sightline.media import codecs
+from sightline.recordings.tee import Tee
 from sightline.sources._reconnecting import ReconnectingSource
 from sightline.sources.base import Shot
 from sightline.streams.adaptive.knobs import Knobs
@@ -49,8 +50,9 @@ class Puller(Publisher):
         self._wish: Adapt | None = None
         self._due = 0.0
         """Time for the next picture on ``time.monotonic()``."""
+        tee = None if self._stream.recorder is None else Tee(self._stream.recorder)
         self._source = ReconnectingSource(
-            spec, patient=True, tell=self._tell, lose=self._lose, undecoded=True, foreign=foreign
+            spec, patient=True, tell=self._tell, lose=self._lose, undecoded=True, foreign=foreign, tee=tee
         )
         threading.Thread(target=self._run, name=f"pull {name}", daemon=True).start()
 
@@ -164,7 +166,8 @@ class Puller(Publisher):
             return
         seq, self._seq = self._seq, self._seq + 1
         image = shot.image if shot.undecoded is None else shot.undecoded
-        self._ingest.put_image(seq, time.time(), 0.0, image, quality=self._quality, damaged=shot.damaged and shot.fresh)
+        damaged = shot.damaged and shot.fresh
+        self._ingest.put_image(seq, time.time(), 0.0, image, quality=self._quality, damaged=damaged, pts=shot.pts)
 
     def _left_out(self, reason: str, count: int) -> None:
         if self._stream is not None:

@@ -17,6 +17,7 @@ from sightline.events.journal import Journal
 from sightline.inference.pool import Pooled
 from sightline.inference.worker import ModelWorker
 from sightline.outputs._dispatcher import Dispatcher
+from sightline.recordings.recordings import Recordings
 from sightline.security.authorization import needs
 from sightline.server.api import prometheus
 from sightline.server.api.schemas import Ready
@@ -102,6 +103,15 @@ class EventStats(BaseModel):
     """Those of them that will not be stored, as the disk was full for too long, or they could not be written."""
 
 
+class RecordedFrames(BaseModel):
+    """Frames that were to be recorded. recorded = written + lost + waiting, always, exactly."""
+
+    recorded: int
+    written: int
+    lost: dict[str, int]
+    waiting: int
+
+
 class Posted(BaseModel):
     """Pictures of `POST /api/predict`. received = delivered + dropped + failed + in_flight, always, exactly."""
 
@@ -132,6 +142,8 @@ class Stats(BaseModel):
     sinks: list[SinkStats]
     push: PushStats
     events: EventStats
+    recordings: dict[str, RecordedFrames]
+    """By stream, since the server's start."""
     restarts: dict[str, int]
     """How often a task of the server failed and was started again, by its name."""
     troubles: dict[str, str]
@@ -180,6 +192,7 @@ async def stats(request: Request) -> Stats:
         sinks=[_sink_stats(dispatcher) for dispatcher in state.dispatchers],
         push=PushStats(devices=state.push.subscribed, told=state.push.told, lost=state.push.lost),
         events=_events(state.hub.journal),
+        recordings=_recorded(state.hub.listeners.recordings),
         restarts=dict(state.hub.supervisor.restarts),
         troubles=state.troubles,
     )
@@ -188,6 +201,15 @@ async def stats(request: Request) -> Stats:
 def _events(journal: Journal | None) -> EventStats:
     assert journal is not None, "a server has one"
     return EventStats(told=journal.told, lost=journal.lost)
+
+
+def _recorded(recordings: Recordings | None) -> dict[str, RecordedFrames]:
+    assert recordings is not None, "a server has them"
+    return {
+        name: RecordedFrames(recorded=one.recorded, written=one.written, lost=dict(one.lost), waiting=one.waiting)
+        for name, one in recordings.recorders.items()
+        if one.recorded
+    }
 
 
 def _posted(predictor: Predictor) -> Posted:

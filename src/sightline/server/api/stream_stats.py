@@ -163,6 +163,10 @@ class StreamStats(BaseModel):
     settings: StreamSettings
     pending: PendingModel | None
     switch_failed: FailedModel | None
+    record: Literal["off", "events", "always"]
+    """What of it is recorded."""
+    recording: bool
+    """Whether what comes is recorded now."""
     viewers: int
     viewer_stats: list[ViewerStats]
 
@@ -221,6 +225,8 @@ def stream_stats(hub: Hub, stream: Stream) -> StreamStats:
         settings=StreamSettings.model_validate(hub.model_switch.in_force(stream), from_attributes=True),
         pending=None if state.pending is None else _pending(state.pending),
         switch_failed=None if state.failed is None else _failed(state.failed),
+        record=hub.cameras.record(stream.name),
+        recording=stream.recorder is not None and stream.publisher is not None and stream.recorder.recording,
         viewers=len(viewers),
         viewer_stats=[_viewer_stats(viewer) for viewer in viewers],
     )

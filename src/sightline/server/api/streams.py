@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Request, Response
 from pydantic import AfterValidator, BaseModel, Field
@@ -51,11 +51,13 @@ class StreamChange(AskedSettings):
     """Under what pages show it: any text; null for nothing."""
     before: Annotated[str, Field(strict=True, max_length=64)] | None = None
     """Another stream, before which it stands from now on; null for the last place."""
+    record: Literal["off", "events", "always"] | None = None
+    """What of it is recorded; null for what the settings say."""
 
     @property
     def managed(self) -> set[str]:
         """What is given of those keys that are for admins."""
-        return self.model_fields_set & {"name", "paused", "group", "before"}
+        return self.model_fields_set & {"name", "paused", "group", "before", "record"}
 
 
 class Streams(BaseModel):
@@ -146,9 +148,13 @@ async def change_stream(request: Request, stream: str, change: StreamChange) -> 
 
 
 async def _manage(hub: Hub, stream: str, change: StreamChange) -> None:
-    texts = {key: getattr(change, key) or "" for key in ("name", "group") if key in change.managed}
-    if texts or change.paused is not None:
-        await hub.cameras.change(stream, **texts, paused=change.paused)
+    given: dict[str, Any] = {key: getattr(change, key) or "" for key in ("name", "group") if key in change.managed}
+    if change.paused is not None:
+        given["paused"] = change.paused
+    if "record" in change.managed:
+        given["record"] = change.record
+    if given:
+        await hub.cameras.change(stream, **given)
     if "before" in change.managed:
         await hub.cameras.move(stream, change.before, hub.streams)
 

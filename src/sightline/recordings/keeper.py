@@ -1,0 +1,225 @@
+"""What a stream's recorder does in threads, one at a time: the memory of the last seconds, and files.
+
+An ``Outcome`` of each batch goes back to the loop, so that every frame is counted once, there.
+"""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+import time
+from collections import Counter, deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from sightline.core.errors import FAULTS, BadImage, SightlineError, told
+from sightline.recordings.index import Gap
+from sightline.recordings.mp4 import PictureFrames
+from sightline.recordings.segment import OpenSegment
+from sightline.recordings.shelf import Shelf
+from sightline.recordings.take import Take
+
+log = logging.getLogger(__name__)
+
+MOST_RING = 64 << 20
+"""Bytes of one stream that wait in memory for something to happen; above it fewer seconds do."""
+PROGRESS_S = 2.0
+"""Time between two notes in the index of how far a segment is."""
+QUIET_S = 5.0
+"""Seconds without a picture after which a segment is closed."""
+GAP_S = 3.0
+"""Shortest time without a recording that counts as a gap."""
+FULL, NO_KEY, UNDECODABLE, FAILED = "disk full", "no key frame", "undecodable", "failed"
+"""Why frames are lost: there is no room; the first packets can't be decoded without those before; no picture; a fault
+of ours."""
+NO_CAMERA, NOT_RUNNING, NOT_ASKED, UNWRITABLE = "no camera", "server not running", "not asked for", "disk full"
+"""Why nothing is recorded."""
+
+
+@dataclass
+class Tick:
+    """Time passed. ``keep``: what comes would be recorded. ``why``: why nothing comes."""
+
+    keep: bool
+    why: str
+
+
+@dataclass
+class Happened:
+    """Something happened at a time on the clock of the frames."""
+
+    at: float
+
+
+@dataclass
+class Outcome:
+    """What became of frames, to be added to the figures."""
+
+    recorded: int = 0
+    """Those that had waited in memory and are recorded after all."""
+    done: int = 0
+    """Those that were handed over to be recorded and no longer wait."""
+    written: int = 0
+    lost: Counter[str] = field(default_factory=Counter)
+    open: bool = False
+    """A segment is being written, or something waits in memory."""
+
+
+class Keeper:
+    """Files of one stream."""
+
+    def __init__(self, stream: str, shelf: Shelf, before_s: float) -> None:
+        """``before_s``: seconds that wait in memory."""
+        self._stream, self._shelf, self._before_s = stream, shelf, before_s
+        self._segment: OpenSegment | None = None
+        self._pictures = PictureFrames()
+        self._ring: deque[Take] = deque()
+        self._ring_bytes = 0
+        self._noted = self._wrote = 0.0
+        self._ended: tuple[float, str] | None = None
+        """When the last segment ended, and why."""
+        self._outcome = Outcome()
+
+    def work(self, batch: Sequence[Take | Tick | Happened], *, last: str = "") -> Outcome:
+        """Handle what came, in order. ``last``: nothing more will come, for this reason. Raises nothing."""
+        self._outcome = Outcome()
+        for one in batch:
+            try:
+                if isinstance(one, Take):
+                    self._take(one)
+                elif isinstance(one, Tick):
+                    self._tick(one)
+                else:
+                    self._happened(one)
+            except FAULTS as e:  # a fault of ours must not end the recording
+                log.exception("stream %s: a frame can't be recorded", self._stream)
+                self._abandon(e)
+        if last:
+            self._close(last)
+            self._ring.clear()
+            self._ring_bytes = 0
+        elif self._segment is not None and time.monotonic() - self._noted > PROGRESS_S:
+            self._note()
+        self._outcome.open = self._segment is not None or bool(self._ring)
+        return self._outcome
+
+    def _take(self, take: Take) -> None:
+        take.say()
+        if not take.keep:
+            self._close(NOT_ASKED)
+            self._remember(take)
+            return
+        self._outcome.done += 1
+        self._recall()
+        self._record(take)
+
+    def _remember(self, take: Take) -> None:
+        """Keep a frame in memory for a while. The first one is one with which a video can begin."""
+        try:
+            take.shrink()
+        except BadImage:
+            return
+        self._ring.append(take)
+        self._ring_bytes += take.bytes
+        oldest = take.at - self._before_s
+        while self._ring and (self._ring[0].at < oldest or self._ring_bytes > MOST_RING or not _begins(self._ring[0])):
+            following = next((i for i, one in enumerate(self._ring) if i and _begins(one)), None)
+            needed = following is None or (self._ring[following].at > oldest and self._ring_bytes <= MOST_RING)
+            if _begins(self._ring[0]) and needed and self._ring_bytes <= MOST_RING:
+                return  # what follows can't be shown without it
+            self._ring_bytes -= self._ring.popleft().bytes
+
+    def _recall(self) -> None:
+        """Record what waits in memory: something happened."""
+        while self._ring:
+            take = self._ring.popleft()
+            self._outcome.recorded += 1
+            take.event = True
+            self._record(take)
+        self._ring_bytes = 0
+
+    def _record(self, take: Take) -> None:
+        """Write a frame, or count why not."""
+        if self._shelf.full is not None:
+            self._close(UNWRITABLE)
+            self._outcome.lost[FULL] += 1
+            return
+        try:
+            if self._segment is not None and not self._segment.takes(take):
+                self._close("")
+            if self._segment is None:
+                if not _begins(take):
+                    self._outcome.lost[NO_KEY] += 1
+                    return
+                self._segment = self._begin(take)
+            self._segment.add(take, self._pictures)
+        except BadImage:
+            self._outcome.lost[UNDECODABLE] += 1
+        except FAULTS as e:
+            self._outcome.lost[self._abandon(e)] += 1
+        else:
+            self._outcome.written += 1
+            self._wrote = time.monotonic()
+
+    def _begin(self, take: Take) -> OpenSegment:
+        segment = self._shelf.begin(self._stream, take)
+        ended, self._ended = self._ended or self._shelf.ended(self._stream), None
+        if ended is not None and ended[1] not in ("", NOT_ASKED) and take.at - ended[0] > GAP_S:
+            self._shelf.later(lambda index: index.gap(self._stream, Gap(ended[0], take.at, ended[1])))
+        self._noted = time.monotonic()
+        return segment
+
+    def _note(self) -> None:
+        assert self._segment is not None
+        row, seen = self._segment.progress()
+        self._noted = time.monotonic()
+        self._shelf.later(lambda index: index.update(row, seen))
+
+    def _close(self, why: str) -> None:
+        """Close the segment, if there is one."""
+        segment = self._segment
+        if segment is None:
+            return
+        try:
+            row, seen = segment.close()
+        except FAULTS as e:
+            self._abandon(e)
+            return
+        self._segment, self._ended = None, (row.ended_at, why)
+        self._shelf.later(lambda index: index.update(row, seen))
+
+    def _abandon(self, error: BaseException) -> str:
+        """Give up the segment that could not be written; what is whole of it stays. Return why more is lost."""
+        segment, self._segment = self._segment, None
+        full = isinstance(error, OSError | sqlite3.Error | SightlineError)
+        why = FULL if full else FAILED
+        if full:
+            self._shelf.fail(error)
+        else:
+            log.error("stream %s: recording failed: %s", self._stream, told(error))
+        if segment is not None:
+            segment.abandon()
+            self._ended = (segment.row.ended_at, UNWRITABLE)
+            gone = segment.row.frames - self._shelf.settle(segment.row)
+            self._outcome.written -= gone
+            self._outcome.lost[why] += gone
+        return why
+
+    def _tick(self, tick: Tick) -> None:
+        if tick.keep:
+            self._recall()
+        elif self._segment is not None and tick.why == NOT_ASKED:
+            self._close(NOT_ASKED)
+        if self._segment is not None and time.monotonic() - self._wrote > QUIET_S:
+            self._close(tick.why or NO_CAMERA)
+
+    def _happened(self, happened: Happened) -> None:
+        if self._segment is not None:
+            self._segment.row.event = True
+        start = happened.at - self._before_s
+        self._shelf.later(lambda index: index.happened(self._stream, start, happened.at))
+
+
+def _begins(take: Take) -> bool:
+    """Whether a video can begin with it."""
+    return take.packet is None or take.packet.key

@@ -1,0 +1,103 @@
+"""What was cut off while it was written, by a kill or a full disk, is made whole: as long as both its files reach."""
+
+from __future__ import annotations
+
+import os
+import struct
+from pathlib import Path
+
+from sightline.recordings import lines, mp4
+from sightline.recordings.files import Root, stream_of
+from sightline.recordings.index import VideoSegment
+from sightline.recordings.lines import Summary
+
+BOXES = frozenset((b"ftyp", b"free", b"moov", b"moof", b"mdat", b"mfra", b"styp", b"sidx", b"skip", b"wide", b"uuid"))
+UNREADABLE = (OSError, ValueError)
+"""What reading a damaged recording may raise; av.FFmpegError and msgspec's are among them."""
+
+
+def facts(root: Root, name: str) -> tuple[VideoSegment, Summary] | None:
+    """Return what a segment is by its files, which are mended where they were cut off; None where nothing is in them.
+
+    Raises OSError, or ValueError for files that are none of ours.
+    """
+    end = lines.end_of(root.lines(name)) if root.lines(name).exists() else None
+    if end is not None and root.video(name).exists() and root.video(name).stat().st_size == end.bytes:
+        header = lines.header_of(root.lines(name))
+        summary = Summary()
+        summary.motion, summary.seen = end.motion, end.seen
+        segment = _segment(name, header)
+        segment.ended_at, segment.frames, segment.bytes = end.ended_at, end.frames, end.bytes
+        segment.event, segment.protected = end.event, root.kept(name)
+        return segment, summary
+    return mended(root, name)
+
+
+def mended(root: Root, name: str) -> tuple[VideoSegment, Summary] | None:
+    """Cut a segment's files to what is whole in both, and return what is in them; None where that is nothing.
+
+    Raises as ``facts`` does.
+    """
+    video, beside = root.video(name), root.lines(name)
+    if not video.exists() or not beside.exists() or not _whole_boxes(video):
+        return None
+    try:
+        header, rest = lines.read(beside)
+    except ValueError:  # not even its first line was written
+        return None
+    try:
+        there = sum(1 for _ in mp4.times(video))
+    except UNREADABLE:
+        return None
+    segment, summary = _segment(name, header), Summary()
+    for line in rest:
+        if segment.frames == there:
+            break
+        segment.frames += 1
+        segment.ended_at = max(segment.ended_at, line.at)
+        summary.add(line.at, line.motion, line.counts)
+    _cut_lines(beside, segment.frames)
+    segment.bytes = video.stat().st_size
+    return (segment, summary) if segment.frames else None
+
+
+def _segment(name: str, header: lines.SegmentHeader) -> VideoSegment:
+    return VideoSegment(
+        stream=stream_of(name),
+        name=name,
+        started_at=header.started_at,
+        ended_at=header.started_at,
+        codec=header.codec,
+        width=header.width,
+        height=header.height,
+    )
+
+
+def _whole_boxes(path: Path) -> bool:
+    """Cut off a last box that is not whole; False where nothing is left."""
+    size = path.stat().st_size
+    at = whole = 0
+    with path.open("rb") as file:
+        while at + 8 <= size:
+            file.seek(at)
+            length, kind = struct.unpack(">I4s", file.read(8))
+            if length == 1:
+                length = int.from_bytes(file.read(8), "big")
+            elif length == 0:  # the rest of the file
+                length = size - at
+            if kind not in BOXES or length < 8 or at + length > size:
+                break
+            at += length
+            if kind != b"moof":  # without its pictures it is nothing
+                whole = at
+    if whole < size:
+        os.truncate(path, whole)
+    return whole > 0
+
+
+def _cut_lines(path: Path, count: int) -> None:
+    """Keep the first line, those of ``count`` frames, and a whole line at the end that says so."""
+    with path.open("rb+") as file:
+        for _ in range(count + 1):
+            file.readline()
+        file.truncate(file.tell())

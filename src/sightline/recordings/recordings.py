@@ -1,0 +1,236 @@
+"""All recordings of a server: what is recorded now, what was, and what goes. The loop has references only."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import shutil
+import time
+from collections.abc import Callable, Collection, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+from typing import TypeVar
+
+from sightline.core.errors import Shortage, told
+from sightline.core.events import Event
+from sightline.recordings.index import ClassSighting, Gap, Index, Marks, VideoSegment
+from sightline.recordings.keeper import Keeper
+from sightline.recordings.recorder import Mode, Recorder
+from sightline.recordings.retention import Retention, prune
+from sightline.recordings.shelf import UNUSABLE, Shelf
+from sightline.security.files import hold_folder, make_folder
+from sightline.settings.settings import Settings, data_folder
+
+log = logging.getLogger(__name__)
+
+TICK_S = 0.25
+LOOK_S = 1.0
+"""Seconds between two looks at the disk."""
+PRUNE_S = 15.0
+"""Seconds between two looks at what is too old or too much."""
+THREADS = 4
+"""Streams that are encoded at a time, at most."""
+GB = 1e9
+
+T = TypeVar("T")
+
+
+class Recordings:
+    """Recorders by stream, and what they recorded. On the event loop only, but for what is said to be for threads."""
+
+    def __init__(self, settings: Settings, mode: Callable[[str], Mode], silence: Callable[[str], str]) -> None:
+        """``mode``: what a stream is set to. ``silence``: why nothing comes of it; empty where something should."""
+        self.stopped: str | None = None
+        """Why nothing can be recorded at the moment; None while all is well."""
+        self.free_bytes = self.used_bytes = 0
+        self.totals: dict[str, tuple[int, float, float]] = {}
+        """Bytes, first and last moment of each stream, some seconds old."""
+        self._settings, self._mode, self._silence = settings, mode, silence
+        self._recorders: dict[str, Recorder] = {}
+        self._pool = ThreadPoolExecutor(min(THREADS, os.cpu_count() or 1), thread_name_prefix="recording")
+        self._shelf: Shelf | None = None
+        self._lock: object | None = None
+        self._used = False
+        """Something is or was recorded, so that the disk is looked at."""
+
+    @staticmethod
+    def folder(settings: Settings) -> Path:
+        """Return the folder of recordings. Raises RuntimeError where this user has none."""
+        return data_folder(settings) / "recordings"
+
+    def limits(self) -> Retention:
+        """Return how much is kept."""
+        settings = self._settings
+
+        def days(stream: str) -> float:
+            own = settings.streams.get(stream)
+            return settings.record_days if own is None or own.record_days is None else own.record_days
+
+        def most(stream: str) -> int | None:
+            own = settings.streams.get(stream)
+            return None if own is None or own.record_gb is None else int(own.record_gb * GB)
+
+        free = int(settings.record_free_gb * GB)
+        return Retention(days, settings.record_events_days, int(settings.record_gb * GB), most, free)
+
+    async def open(self) -> None:
+        """Open the folder, and make whole what an earlier server could not finish."""
+        try:
+            await asyncio.to_thread(self._open)
+        except (*UNUSABLE, RuntimeError) as e:
+            self.stopped = f"nothing can be recorded: {told(e)}"
+            log.warning("%s", self.stopped)
+
+    def _open(self) -> None:
+        folder = self.folder(self._settings)
+        make_folder(folder)
+        self._lock = hold_folder(folder)
+        shelf = Shelf(folder)
+        shelf.settle_all()
+        if shelf.index.fresh:
+            shelf.rescan()
+        self._shelf = shelf
+        self._look()
+
+    def of(self, stream: str) -> Recorder | None:
+        """Return the recorder of a stream; None where nothing can be recorded."""
+        if self._shelf is None:
+            return None
+        if stream not in self._recorders:
+            settings = self._settings
+            keeper = Keeper(stream, self._shelf, settings.record_before_s)
+            mode = lambda: self._mode(stream)  # noqa: E731 - asked at every frame
+            self._recorders[stream] = Recorder(stream, keeper, self._pool, settings.record_after_s, mode)
+        return self._recorders[stream]
+
+    @property
+    def recorders(self) -> dict[str, Recorder]:
+        """All of this run of the server."""
+        return self._recorders
+
+    def happened(self, events: Iterable[Event]) -> None:
+        """Tell the recorders of what happens."""
+        for event in events:
+            recorder = self._recorders.get(event.stream)
+            if recorder is not None:
+                recorder.happened(event)
+
+    async def run(self) -> None:
+        """Close what is over, delete what has to go, and try again what could not be written, until cancelled."""
+        looked = pruned = 0.0
+        while True:
+            await asyncio.sleep(TICK_S)
+            for recorder in self._recorders.values():
+                recorder.tick(self._silence(recorder.stream))
+            now = time.monotonic()
+            if self._shelf is not None and now - looked >= LOOK_S:
+                looked, due = now, now - pruned >= PRUNE_S or self._shelf.full is not None
+                pruned = now if due else pruned
+                with suppress(*UNUSABLE):  # told as ``stopped``
+                    await asyncio.to_thread(self._keep_house, due)
+
+    def _keep_house(self, due: bool) -> None:
+        shelf = self._opened
+        if due:
+            prune(shelf, self.limits())
+            self.totals = shelf.index.totals()
+            shelf.full = None  # whoever writes next sees whether that holds
+        shelf.catch_up()
+        self._look()
+
+    def _look(self) -> None:
+        """See how full the disk is."""
+        shelf = self._opened
+        usage = shutil.disk_usage(shelf.root.path)
+        self.free_bytes = usage.free
+        self.totals = self.totals or shelf.index.totals()
+        self.used_bytes = sum(size for size, _, _ in self.totals.values())
+        if usage.free < self._settings.record_free_gb * GB:
+            shelf.full = f"less than {self._settings.record_free_gb:g} GB are free on the disk"
+        self.stopped = None if shelf.full is None else f"recording stopped: {shelf.full}"
+
+    async def close(self) -> None:
+        """Write what waits, and let go of the files."""
+        await asyncio.gather(*(recorder.close("server not running") for recorder in self._recorders.values()))
+        self._pool.shutdown(wait=False)
+        if self._shelf is not None:
+            await asyncio.to_thread(self._shelf.close)
+        close = getattr(self._lock, "close", None)
+        if close is not None:
+            close()
+
+    # What was recorded. These are for threads, and raise Shortage where the disk does not let us.
+
+    @property
+    def _opened(self) -> Shelf:
+        if self._shelf is None:
+            raise Shortage(self.stopped or "recordings are not open")
+        return self._shelf
+
+    def _asked(self, ask: Callable[[Index], T]) -> T:
+        try:
+            return ask(self._opened.index)
+        except UNUSABLE as e:
+            raise Shortage(f"the index of recordings can't be read: {told(e)}") from None
+
+    def segments(self, stream: str, start: float, end: float) -> list[VideoSegment]:
+        """Return what was recorded in a time, in order; also what is being recorded."""
+        return self._asked(lambda index: [one for one in index.segments(stream, start, end) if one.frames])
+
+    def gaps(self, stream: str, start: float, end: float) -> list[Gap]:
+        """Return the times of which nothing is recorded, and why, in order."""
+        return self._asked(lambda index: index.gaps(stream, start, end))
+
+    def at(self, stream: str, at: float) -> VideoSegment | None:
+        """Return the segment that has a moment, or the next one after it; None at the end."""
+        return self._asked(lambda index: index.at(stream, at))
+
+    def find(self, stream: str, id: int) -> VideoSegment | None:
+        """Return a segment by its number; None where it was deleted."""
+        return self._asked(lambda index: index.find(stream, id))
+
+    def marks(self, stream: str, start: float, end: float, bucket_s: float) -> Marks:
+        """Return what was seen in a time, in parts of so many seconds: ten, or a multiple."""
+        return self._asked(lambda index: index.marks(stream, start, end, bucket_s))
+
+    def search(
+        self,
+        class_name: str,
+        streams: Collection[str] | None,
+        start: float,
+        end: float,
+        limit: int,
+        after: tuple[float, str] | None = None,
+    ) -> list[ClassSighting]:
+        """Return when a class came into sight, newest first: see ``Index.search``."""
+        return self._asked(lambda index: index.search(class_name, streams, start, end, limit, after))
+
+    def video(self, segment: VideoSegment) -> Path:
+        """Return the file of a segment's pictures: it may be gone by the time it is opened."""
+        return self._opened.root.video(segment.name)
+
+    def lines(self, segment: VideoSegment) -> Path:
+        """Return the file of a segment's results, which ``recordings.lines.read`` reads."""
+        return self._opened.root.lines(segment.name)
+
+    def protect(self, stream: str, start: float, end: float, *, on: bool) -> int:
+        """Protect what was recorded in a time, or no longer. Return how many segments that are."""
+        try:
+            return self._opened.protect(stream, start, end, on=on)
+        except UNUSABLE as e:
+            raise Shortage(f"the recordings can't be protected: {told(e)}") from None
+
+    def delete(self, stream: str, start: float, end: float) -> int:
+        """Delete what was recorded in a time and is not protected. Return how many segments that were."""
+        shelf, gone = self._opened, 0
+        try:
+            for segment in shelf.index.segments(stream, start, end):
+                if not segment.open and not segment.protected:
+                    shelf.delete(segment)
+                    gone += 1
+            self.totals = shelf.index.totals()
+        except UNUSABLE as e:
+            raise Shortage(f"the recordings can't be deleted: {told(e)}") from None
+        return gone

@@ -1,0 +1,129 @@
+"""One segment that is being written: its video, its lines, and what was seen in it. For one thread at a time."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from typing import BinaryIO
+
+from sightline.core.errors import FAULTS
+from sightline.core.types import Encoded
+from sightline.recordings import lines
+from sightline.recordings.files import Root, stream_of
+from sightline.recordings.index import VideoSegment
+from sightline.recordings.lines import FrameLine, SegmentEnd, SegmentHeader, Summary
+from sightline.recordings.mp4 import PictureFrames, Video
+from sightline.recordings.take import Take
+
+SECONDS = 60.0
+"""Length of a segment. It ends at the first key frame after that."""
+MOST_SECONDS = 120.0
+"""Length at which it ends though no key frame came, so that no loss is larger. What follows waits for one."""
+JUMP_S = 10.0
+"""Seconds without a picture, after which another segment begins: a part of a minute may be missing, no more."""
+
+
+class OpenSegment:
+    """A segment's two files. Any error leaves them as they are: ``mend`` sees what can be kept."""
+
+    def __init__(self, root: Root, name: str, first: Take, session: str, kept_at: float) -> None:
+        """Make the files for a first take. Raises OSError, SightlineError or av.FFmpegError."""
+        origin = None if first.packet is None else first.packet.origin
+        jpeg = isinstance(first.image, Encoded)
+        self.size, self.jpeg = first.size, jpeg
+        self.origin = origin
+        self.video = Video(root.video(name), first.size, origin, jpeg=jpeg)
+        self._path = root.video(name)
+        try:
+            self._lines: BinaryIO = root.lines(name).open("xb", buffering=0)
+        except BaseException:
+            self.video.abandon()
+            raise
+        self.summary = Summary()
+        """All that was seen in it."""
+        self.latest = Summary()
+        """What was seen since the index was told."""
+        video = self.video
+        self.row = VideoSegment(
+            stream=stream_of(name),
+            name=name,
+            started_at=first.at,
+            ended_at=first.at,
+            codec=video.codec,
+            width=video.width,
+            height=video.height,
+            kept_at=kept_at,
+            open=True,
+        )
+        header = SegmentHeader(
+            stream=self.row.stream,
+            started_at=first.at,
+            session=session,
+            time_base=(video.time_base.numerator, video.time_base.denominator),
+            codec=video.codec,
+            width=video.width,
+            height=video.height,
+        )
+        self._write(lines.encode(header))
+
+    def takes(self, take: Take) -> bool:
+        """Return False for a frame that belongs into another segment."""
+        row = self.row
+        if take.at < row.ended_at - JUMP_S or take.at > row.ended_at + JUMP_S:
+            return False
+        if take.packet is not None:
+            whole = take.at - row.started_at < SECONDS or not take.packet.key
+            return take.packet.origin is self.origin and whole
+        same = self.origin is None and take.size == self.size and isinstance(take.image, Encoded) == self.jpeg
+        return same and take.at - row.started_at < SECONDS
+
+    def add(self, take: Take, pictures: PictureFrames) -> None:
+        """Write a frame. Raises BadImage for a picture that can't be read; what else is raised ends the segment."""
+        at = max(take.at, self.row.ended_at)
+        motion = None
+        if take.packet is not None:
+            if take.image is not None and not isinstance(take.image, Encoded):
+                motion = pictures.motion(take.image)
+            pts = self.video.copy(take.packet)
+        else:
+            assert take.image is not None
+            frame, motion = pictures.frame(take.image)
+            pts = self.video.encode(frame, at - self.row.started_at)
+        line = FrameLine(pts=pts, at=at, seq=take.seq, dropped=take.dropped, motion=motion)
+        line.result, line.mask = take.said
+        self._write(lines.encode(line))
+        self.row.frames += 1
+        self.row.ended_at = at
+        self.row.event |= take.event
+        for summary in (self.summary, self.latest):
+            summary.add(at, motion, take.counts)
+
+    def progress(self) -> tuple[VideoSegment, Summary]:
+        """Return what the index is to be told by now."""
+        latest, self.latest = self.latest, Summary()
+        with suppress(OSError):
+            self.row.bytes = self._path.stat().st_size
+        return self.row, latest
+
+    def close(self) -> tuple[VideoSegment, Summary]:
+        """Make it whole. Raises OSError or av.FFmpegError."""
+        self.video.close()
+        self.row.bytes = self._path.stat().st_size
+        row, seen = self.row, self.summary
+        facts = SegmentEnd(frames=row.frames, bytes=row.bytes, ended_at=row.ended_at, event=row.event)
+        facts.motion, facts.seen = seen.motion, seen.seen
+        self._write(lines.encode(facts))
+        self._lines.close()
+        row.open = False
+        return self.progress()
+
+    def abandon(self) -> None:
+        """Let go of the files as they are."""
+        for file in (self.video.abandon, self._lines.close):
+            with suppress(*FAULTS):
+                file()
+
+    def _write(self, data: bytes) -> None:
+        left = memoryview(data)
+        while left:
+            left = left[os.write(self._lines.fileno(), left) :]

@@ -1,0 +1,154 @@
+"""The folder of recordings with its index, for all streams: where segments begin, and what the disk says to it."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import sqlite3
+import threading
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import TypeAlias
+
+from sightline.core.errors import FAULTS, SightlineError, told
+from sightline.recordings import mend
+from sightline.recordings.clock import AgeClock
+from sightline.recordings.files import Root
+from sightline.recordings.index import Index, VideoSegment
+from sightline.recordings.segment import OpenSegment
+from sightline.recordings.take import Take
+
+log = logging.getLogger(__name__)
+
+UNUSABLE = (SightlineError, sqlite3.Error, OSError)
+"""What files and index may raise where a folder or a disk can't be used."""
+MOST_NOTES = 10_000
+"""Notes for the index that wait for room on the disk. A rescan finds what is lost of more."""
+Note: TypeAlias = Callable[[Index], object]
+
+
+class Shelf:
+    """Files and index. Any thread may call."""
+
+    def __init__(self, folder: Path) -> None:
+        """Open the folder. Raises ``UNUSABLE``."""
+        self.root = Root(folder)
+        self.index = Index(folder / "index.sqlite")
+        self.clock = AgeClock(self.index.newest())
+        self.session = secrets.token_hex(8)
+        self.full: str | None = None
+        """Why nothing can be written at the moment."""
+        self._notes: deque[Note] = deque(maxlen=MOST_NOTES)
+        self._noting = threading.Lock()
+        self._ended: dict[str, tuple[float, str]] = {}
+
+    def ended(self, stream: str) -> tuple[float, str] | None:
+        """Return when an earlier server's recording of a stream ended, and why; the second time None."""
+        return self._ended.pop(stream, None)
+
+    def begin(self, stream: str, first: Take) -> OpenSegment:
+        """Begin a segment. Raises ``UNUSABLE`` or av.FFmpegError, and leaves nothing behind."""
+        name = self.root.new(stream, first.at)
+        segment = None
+        try:
+            segment = OpenSegment(self.root, name, first, self.session, self.clock.now())
+            segment.row.id = self.index.begin(segment.row)
+        except BaseException:
+            if segment is not None:
+                segment.abandon()
+            with suppress(OSError):
+                self.root.remove(name)
+            raise
+        return segment
+
+    def fail(self, error: BaseException) -> None:
+        """Stop recording, as the disk can't be written."""
+        if self.full is None:
+            log.error("recording stops: %s", told(error))
+        self.full = told(error)
+
+    def later(self, note: Note) -> None:
+        """Note something in the index: now, or once that can be written again."""
+        self._notes.append(note)
+        self.catch_up()
+
+    def catch_up(self) -> None:
+        """Note what waits."""
+        with self._noting:
+            while self._notes:
+                try:
+                    self._notes[0](self.index)
+                except sqlite3.OperationalError as e:  # no room, or somebody else is at it
+                    log.debug("the index of recordings waits: %s", e)
+                    return
+                except FAULTS:
+                    log.exception("the index of recordings is not told of something")
+                self._notes.popleft()
+
+    def settle(self, row: VideoSegment) -> int:
+        """Keep what is whole of a segment that was cut off, and return how many frames that is."""
+        try:
+            found = mend.mended(self.root, row.name)
+        except UNUSABLE:
+            found = None
+        if found is None:
+            with suppress(*UNUSABLE):
+                self.root.remove(row.name)
+            self.later(lambda index: index.remove(row))
+            return 0
+        whole, seen = found
+        row.ended_at, row.frames, row.bytes, row.open = whole.ended_at, whole.frames, whole.bytes, False
+        self.later(lambda index: index.update(row, seen))
+        return row.frames
+
+    def settle_all(self) -> None:
+        """Settle what an earlier server was recording, or deleting, when it died."""
+        for row in self.index.unfinished():
+            self.settle(row)
+        self._ended = {stream: (last, "server not running") for stream, (_, _, last) in self.index.totals().items()}
+
+    def delete(self, segment: VideoSegment) -> None:
+        """Delete a segment. Raises OSError."""
+        unsure = VideoSegment(**{key: getattr(segment, key) for key in VideoSegment.__struct_fields__} | {"open": True})
+        with suppress(sqlite3.Error):  # a full disk may refuse it; then a kill right here leaves a name without files
+            self.index.update(unsure)
+        self.root.remove(segment.name)
+        self.later(lambda index: index.remove(segment))
+
+    def protect(self, stream: str, start: float, end: float, *, on: bool) -> int:
+        """Protect what was recorded in a time, or no longer; return how many segments. Raises ``UNUSABLE``."""
+        for segment in self.index.segments(stream, start, end):
+            self.root.keep(segment.name, on=on)
+        return self.index.protect(stream, start, end, on=on)
+
+    def rescan(self, *, stream: str | None = None) -> int:
+        """Make the index anew from the files, and return how many segments there are. Raises ``UNUSABLE``."""
+        there = set()
+        for name in self.root.names():
+            if stream is not None and name.partition("/")[0] != stream:
+                continue
+            known = self.index.named(name)
+            there.add(name)
+            if known is not None and known.open:
+                continue
+            try:
+                found = mend.facts(self.root, name)
+            except (*UNUSABLE, ValueError) as e:
+                log.warning("%s is left out: %s", name, told(e))
+                found = None
+            if found is None:
+                there.discard(name)
+                continue
+            row, seen = found
+            row.kept_at = min(row.ended_at, self.clock.now()) if known is None else known.kept_at
+            row.event |= known is not None and known.event
+            self.index.replace(row, seen)
+        self.index.keep_only(there, stream)
+        return len(there)
+
+    def close(self) -> None:
+        """Let go of the index."""
+        self.catch_up()
+        self.index.close()
