@@ -24,6 +24,7 @@ CASES = {
     "network": "network",
     "workers": "workers",
     "happenings": "happenings",
+    "recordings": "recordings",
     "conformance": "conformance",
 }
 """Each program's function by the module that has it, in the order in which they run."""

@@ -34,13 +34,14 @@ def pieces(folder: Path, stream: str = "*") -> list[Piece]:
     return [piece(path) for path in sorted(folder.glob(f"{stream}/*/*.mp4"))]
 
 
-def piece(path: Path) -> Piece:
-    """Read a segment."""
-    said = path.with_suffix(".jsonl").read_text().splitlines()
-    rows = [json.loads(line) for line in said]
+def piece(path: Path, *, cut: bool = False) -> Piece:
+    """Read a segment. ``cut``: its writer was killed, so that its last lines may be of no frame, or no lines."""
+    said = path.with_suffix(".jsonl").read_bytes().splitlines(keepends=True)
+    rows = [json.loads(line) for line in said if line.endswith(b"\n") or not cut]
     ended = "end" in rows[-1]
     with av.open(str(path)) as container:
         stream = container.streams.video[0]
         assert stream.time_base is not None
         times = [frame.pts * stream.time_base for frame in container.decode(stream) if frame.pts is not None]
-    return Piece(path, rows[0], rows[1 : -1 if ended else None], times, ended)
+    lines = rows[1 : -1 if ended else None]
+    return Piece(path, rows[0], lines[: len(times)] if cut else lines, times, ended)

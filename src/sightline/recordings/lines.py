@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import UNSET, Raw, Struct, UnsetType
 
 from sightline.core.types import FrameResult
 from sightline.wire.json import result_message
@@ -43,8 +43,8 @@ class FrameLine(Struct, kw_only=True, omit_defaults=True):
     """Seconds since 1970 on the clock of the frames."""
     seq: int | None = None
     """The publisher's number; None where the picture was never decoded."""
-    result: Raw = Raw(b"")
-    """The result as the JSON wire has it; empty where the frame has none."""
+    result: Raw | UnsetType = UNSET
+    """The result as the JSON wire has it; UNSET where the frame has none."""
     dropped: str = ""
     """Why it has no result."""
     motion: float | None = None
@@ -55,7 +55,7 @@ class FrameLine(Struct, kw_only=True, omit_defaults=True):
     @property
     def counts(self) -> dict[str, int]:
         """How many of each class were found."""
-        return counted(bytes(self.result)) if self.result else {}
+        return {} if self.result is UNSET else counted(bytes(self.result))
 
 
 class Sight(Struct, array_like=True):

@@ -6,14 +6,14 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from msgspec import Raw
+from msgspec import UNSET, Raw, UnsetType
 
 from sightline.core.types import Encoded, Frame, FrameResult, Image
 from sightline.media import codecs
 from sightline.recordings import lines
 from sightline.recordings.mp4 import Copied
 
-NOTHING = Raw(b""), ""
+NOTHING: tuple[Raw | UnsetType, str] = UNSET, ""
 
 
 @dataclass(slots=True, eq=False)
@@ -38,7 +38,7 @@ class Take:
     """The frame whose fate is awaited."""
     came: float = 0.0
     """``time.monotonic()``."""
-    said: tuple[Raw, str] = NOTHING
+    said: tuple[Raw | UnsetType, str] = NOTHING
     """Message of the result, and the mask, once ``compact`` has made them."""
     counts: Mapping[str, int] = field(default_factory=dict)
     """How many of each class were found."""

@@ -18,6 +18,9 @@ log = logging.getLogger(__name__)
 COPIED = frozenset(("h264", "hevc"))
 """Codecs whose packets are copied; of others the pictures are encoded."""
 
+FIRST_S = 1 / 30
+"""Seconds from a first packet without a time to the second one."""
+
 
 class Tee:
     """Gives a camera's packets to its recorder. In the thread that reads the camera."""
@@ -26,19 +29,27 @@ class Tee:
         self._recorder = recorder
         self._stream: VideoStream | None = None
         self._origin: Origin | None = None
+        self._untimed: tuple[Copied, float] | None = None
 
-    def __call__(self, packet: Packet[VideoStream]) -> int | None:
-        """Take a packet; return its time, by which the frame that is decoded from it is known, if it was copied."""
+    def __call__(self, packet: Packet[VideoStream]) -> bool:
+        """Take a packet; return whether it is copied, so that its picture need not be encoded."""
         if packet.stream is not self._stream:
-            self._stream, self._origin = packet.stream, self._begun(packet.stream)
+            self._stream, self._origin, self._untimed = packet.stream, self._begun(packet.stream), None
         origin = self._origin
-        if origin is None or packet.pts is None or not packet.size:
-            return None
+        if origin is None:
+            return False
         if self._recorder.on:
             dts = packet.pts if packet.dts is None else packet.dts
-            copied = Copied(bytes(packet), packet.pts, dts, packet.is_keyframe, packet.duration or 0, origin)
-            self._recorder.packet(copied, round(time.time(), 6))
-        return packet.pts
+            data, key, duration = bytes(packet), packet.is_keyframe, packet.duration or 0
+            if packet.pts is None or dts is None:
+                self._untimed = (Copied(data, 0, 0, key, duration, origin), round(time.time(), 6))
+                return True
+            if self._untimed is not None:  # RTSP knows no time before the second packet
+                (first, at), self._untimed = self._untimed, None
+                earlier = round(FIRST_S / origin.time_base)
+                self._recorder.packet(first._replace(pts=packet.pts - earlier, dts=dts - earlier), at)
+            self._recorder.packet(Copied(data, packet.pts, dts, key, duration, origin), round(time.time(), 6))
+        return True
 
     def _begun(self, stream: VideoStream) -> Origin | None:
         """Return what files need of a new connection; None where its packets can't be copied."""

@@ -12,7 +12,7 @@ import numpy as np
 
 from sightline.core.types import Image
 from sightline.media import orientation
-from sightline.sources.base import IDLE_S, Lose, unnoticed
+from sightline.sources.base import IDLE_S, UNTIMED, Lose, unnoticed
 
 if TYPE_CHECKING:
     from fractions import Fraction
@@ -45,6 +45,10 @@ class Decoded(NamedTuple):
     fresh: bool
     pts: int | None = None
     """Time of the packet."""
+
+    def of(self, *, copied: bool) -> Decoded:
+        """Return the same with a time only where its packet is copied: see ``Shot.pts``."""
+        return self._replace(pts=(UNTIMED if self.pts is None else self.pts) if copied else None)
 
 
 class Awaited:

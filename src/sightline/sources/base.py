@@ -40,14 +40,16 @@ class Shot:
     damaged: bool = False
     """True if a part of the picture is missing or wrong."""
     pts: int | None = None
-    """Time of its packet, where the source's ``tee`` copied that."""
+    """Time of its packet, where the source's ``tee`` copied that; else None."""
     undecoded: Encoded | None = None
     """The picture itself, where the source did not decode it: ``image`` is an earlier one then. Only who sets the
     source's ``undecoded``, if it has that, gets such shots, and fresh ones."""
 
 
-Tee: TypeAlias = Callable[[Any], int | None]
-"""Given each packet of a live source as it came, before it is decoded; returns the packet's time if it was copied."""
+Tee: TypeAlias = Callable[[Any], bool]
+"""Given each packet of a source as it came, before it is decoded; returns whether it is copied."""
+UNTIMED = -1
+"""``Shot.pts`` where the packet has no time."""
 Lose: TypeAlias = Callable[[str, int], None]
 """Told why pictures that came are left out, and how many. late: this machine could not keep up. undecodable: damaged.
 unwatched: the source is idle.

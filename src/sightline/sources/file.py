@@ -116,6 +116,7 @@ class VideoSource:
 
         decoding = Decoding(self.lose)
         packets = self._container.demux(self._stream)
+        copied = False
         while True:
             try:
                 packet = next(packets, None)
@@ -125,10 +126,11 @@ class VideoSource:
             if packet is None:
                 decoding.end()
                 return
-            copied = packet.size > 0 and self.tee is not None and self.tee(packet) is not None
+            if packet.size:
+                copied = self.tee is not None and self.tee(packet)
             try:
                 for one in decoding.pictures(packet, idle=self.idle):
-                    yield one if copied else one._replace(pts=None)
+                    yield one.of(copied=copied)
             except av.FFmpegError as e:
                 self._skip(e)
 

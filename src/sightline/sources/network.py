@@ -248,15 +248,17 @@ class NetworkSource:
 
         decoding = Decoding(self.lose)
         late = _Late() if self.live and not self._bursts and not self._made_up else None
+        copied = False
         try:
             for packet in self._packets():
-                copied = packet.size > 0 and self.tee is not None and self.tee(packet) is not None
+                if packet.size:
+                    copied = self.tee is not None and self.tee(packet)
                 if late is not None and late.skip(packet):
                     self.lose("late", 1)
                     continue
                 try:
                     for one in decoding.pictures(packet, idle=self.idle):
-                        yield one if copied else one._replace(pts=None)
+                        yield one.of(copied=copied)
                 except av.FFmpegError as e:  # packets were lost
                     self.unreadable += 1
                     if self.unreadable == 1:

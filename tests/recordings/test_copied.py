@@ -1,0 +1,82 @@
+"""Packets of cameras that the server pulls: copied bit by bit, each with the result of its own frame."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from support.clips import moving
+from support.inside import inside
+from support.recorded import Piece, pieces
+from support.rtsp import RtspServer
+
+
+def write_with_b_frames(path: Path, count: int) -> Path:
+    """A clip whose packets come in another order than its pictures."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=25, options={"bf": "2", "preset": "veryfast"})
+        stream.width, stream.height, stream.pix_fmt = 160, 120, "yuv420p"
+        for number in range(count):
+            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(moving(number)), format="bgr24")
+            frame.pts, frame.time_base = number, Fraction(1, 25)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path
+
+
+def decoded(path: Path) -> list[bytes]:
+    with av.open(str(path)) as container:
+        return [frame.to_ndarray(format="yuv420p").tobytes() for frame in container.decode(video=0)]
+
+
+def shown(piece: Piece) -> list[int]:
+    """Numbers of the frames in the order in which they are shown."""
+    lines = sorted(piece.lines, key=lambda line: line["pts"])
+    return [line["seq"] for line in lines if "seq" in line]
+
+
+async def recorded(data: Path, source: str, frames: int, *, detect: bool = True) -> Sequence[Piece]:
+    """Have a source pulled and recorded until so many frames are written."""
+    streams = {"lane": {"record": "always"}}
+    async with inside(data=data, sources={"lane": source}, streams=streams, model="motion", record_free_gb=0) as server:
+        server.loop.call_soon_threadsafe(server.hub.streams["lane"].switch, detect)
+        stats = await server.figures(lambda s: s["recordings"].get("lane", {"written": 0})["written"] >= frames)
+        assert stats["recordings"]["lane"]["lost"] == {}
+    return pieces(data / "recordings")
+
+
+@pytest.mark.parametrize("detect", [True, False])
+async def test_packets_are_copied_in_any_order_of_theirs(tmp_path: Path, detect: bool) -> None:
+    clip = write_with_b_frames(tmp_path / "clip.mp4", 30)
+    first, *_ = await recorded(tmp_path, f"{clip}#loop", 30, detect=detect)
+    assert decoded(first.path) == decoded(clip)
+    assert first.line_times == first.times
+    if detect:
+        assert shown(first) == sorted(shown(first))
+    assert any(("result" in line) == detect for line in first.lines)
+
+
+async def test_rtsp_is_copied_from_its_first_packet_on(tmp_path: Path) -> None:
+    with RtspServer() as camera:
+        found = await recorded(tmp_path, camera.url, 20)
+    assert len(found) == 1
+    assert found[0].line_times == found[0].times
+    assert found[0].header["time_base"] == [1, 90000]
+
+
+async def test_other_codecs_are_encoded(tmp_path: Path) -> None:
+    clip = tmp_path / "clip.avi"
+    with av.open(str(clip), "w") as container:
+        stream = container.add_stream("mpeg4", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 160, 120, "yuv420p"
+        for number in range(10):
+            image = np.ascontiguousarray(moving(number))
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="bgr24")))
+        container.mux(stream.encode(None))
+    first, *_ = await recorded(tmp_path, f"{clip}#loop", 10)
+    assert (first.header["codec"], first.header["time_base"]) == ("h264", [1, 90000])
