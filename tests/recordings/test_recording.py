@@ -128,22 +128,18 @@ async def test_marks_and_search_find_what_was_seen(house: House) -> None:
 
 
 async def test_an_event_is_recorded_with_what_was_before_and_after(house: House) -> None:
-    async with peer(f"{house.server.ws}/ws/camera/yard") as viewer, house_viewer(house, "yard"):
-        await publish(viewer, 10)
+    async with peer(f"{house.server.ws}/ws/camera/yard") as camera:
+        await publish(camera, 10)
         assert (await house.figures("yard"))["recorded"] == 0
         assert not pieces(house.folder, "yard")
-        seen = event("e1", "start", stream="yard")
-        house.server.emit(seen)
-        await publish(viewer, 5, start=10)
+        house.server.emit(event("e1", "start", stream="yard"))
+        await publish(camera, 5, start=10)
         found = await house.settled("yard", 15)
     assert found["written"] == 15
     listed = await house.listed("yard", 15)
     assert listed["segments"][0]["event"]
-
-
-def house_viewer(house: House, stream: str) -> Any:
-    """Somebody who looks, so that the stream is inferred."""
-    return peer(f"{house.server.ws}/ws/view/{stream}")
+    (piece,) = pieces(house.folder, "yard")
+    assert {line["dropped"] for line in piece.lines} == {"unwatched"}, "nobody wants results for the sake of events"
 
 
 async def test_by_hand(house: House) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from pathlib import Path
 
 import msgspec
@@ -120,38 +120,26 @@ def counted(result: bytes) -> dict[str, int]:
     return counts
 
 
-def read(path: Path) -> tuple[SegmentHeader, Iterator[FrameLine]]:
-    """Read a segment's lines; what was cut off while it was written is left out.
-
-    Raises OSError, or ValueError for a file that is none of ours.
-    """
-    file = path.open("rb")
-    try:
-        header = _header.decode(file.readline(MOST_LINE))
-        if header.sightline != 1:
-            raise ValueError(f"{path.name}: lines of version {header.sightline}, expected 1")
-    except BaseException:
-        file.close()
-        raise
-
-    def lines() -> Iterator[FrameLine]:
-        with file:
-            for raw in file:
-                if not raw.endswith(b"\n") or raw.startswith(b'{"end"'):
-                    return
-                try:
-                    yield _line.decode(raw)
-                except msgspec.MsgspecError:
-                    return
-
-    return header, lines()
-
-
 def header_of(path: Path) -> SegmentHeader:
-    """Read the first line alone. Raises as ``read`` does."""
-    header, rest = read(path)
-    del rest
+    """Read the first line. Raises OSError, or ValueError for a file that is none of ours."""
+    with path.open("rb") as file:
+        header = _header.decode(file.readline(MOST_LINE))
+    if header.sightline != 1:
+        raise ValueError(f"{path.name}: lines of version {header.sightline}, expected 1")
     return header
+
+
+def read(path: Path) -> Generator[FrameLine]:
+    """Read the lines of all frames; what was cut off while it was written is left out. Raises OSError."""
+    with path.open("rb") as file:
+        file.readline(MOST_LINE)
+        for raw in file:
+            if not raw.endswith(b"\n") or raw.startswith(b'{"end"'):
+                return
+            try:
+                yield _line.decode(raw)
+            except msgspec.MsgspecError:
+                return
 
 
 def end_of(path: Path) -> SegmentEnd | None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import struct
+from contextlib import closing
+from itertools import islice
 from pathlib import Path
 
 from sightline.recordings import lines, mp4
@@ -42,7 +44,7 @@ def mended(root: Root, name: str) -> tuple[VideoSegment, Summary] | None:
     if not video.exists() or not beside.exists() or not _whole_boxes(video):
         return None
     try:
-        header, rest = lines.read(beside)
+        header = lines.header_of(beside)
     except ValueError:  # not even its first line was written
         return None
     try:
@@ -50,12 +52,11 @@ def mended(root: Root, name: str) -> tuple[VideoSegment, Summary] | None:
     except UNREADABLE:
         return None
     segment, summary = _segment(name, header), Summary()
-    for line in rest:
-        if segment.frames == there:
-            break
-        segment.frames += 1
-        segment.ended_at = max(segment.ended_at, line.at)
-        summary.add(line.at, line.motion, line.counts)
+    with closing(lines.read(beside)) as rest:
+        for line in islice(rest, there):
+            segment.frames += 1
+            segment.ended_at = max(segment.ended_at, line.at)
+            summary.add(line.at, line.motion, line.counts)
     _cut_lines(beside, segment.frames)
     segment.bytes = video.stat().st_size
     return (segment, summary) if segment.frames else None

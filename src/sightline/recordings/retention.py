@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from sightline.core.errors import told
 from sightline.recordings.index import VideoSegment
 from sightline.recordings.shelf import Shelf
+
+log = logging.getLogger(__name__)
 
 DAY_S = 86400.0
 AT_ONCE = 64
@@ -32,7 +36,7 @@ class Retention:
 
 
 def prune(shelf: Shelf, limits: Retention) -> int:
-    """Delete what has to go, and return how many segments that were. Raises OSError or sqlite3.Error."""
+    """Delete what has to go, and return how many segments that were. Raises sqlite3.Error."""
     gone, now = 0, shelf.clock.now()
     for stream in shelf.index.totals():
         days = limits.days(stream)
@@ -58,9 +62,18 @@ def _while(shelf: Shelf, some: Callable[[], list[VideoSegment]]) -> int:
     gone = 0
     while found := some():
         for segment in found:
-            shelf.delete(segment)
+            _delete(shelf, segment)
         gone += len(found)
     return gone
+
+
+def _delete(shelf: Shelf, segment: VideoSegment) -> None:
+    """Delete a segment. One that can't be deleted is forgotten, so that it does not stand before all others."""
+    try:
+        shelf.delete(segment)
+    except OSError as e:
+        log.error("%s can't be deleted: %s", segment.name, told(e))
+        shelf.later(lambda index: index.remove(segment))
 
 
 def _free(shelf: Shelf, size: int, stream: str | None) -> int:
@@ -70,7 +83,7 @@ def _free(shelf: Shelf, size: int, stream: str | None) -> int:
         for segment in found:
             if size <= 0:
                 break
-            shelf.delete(segment)
+            _delete(shelf, segment)
             size -= segment.bytes
             gone += 1
     return gone
