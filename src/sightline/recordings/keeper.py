@@ -140,7 +140,7 @@ class Keeper:
 
     def _record(self, take: Take) -> None:
         """Write a frame, or count why not."""
-        if self._shelf.full is not None:
+        if self._shelf.barred:
             self._close(UNWRITABLE)
             self._outcome.lost[FULL] += 1
             return
@@ -160,6 +160,7 @@ class Keeper:
         else:
             self._outcome.written += 1
             self._wrote = time.monotonic()
+            self._shelf.full = None
 
     def _begin(self, take: Take) -> OpenSegment:
         segment = self._shelf.begin(self._stream, take)

@@ -105,19 +105,23 @@ class Video:
         import av
 
         self._file = VideoFile(path)
-        self._container: OutputContainer = av.open(self._file, "w", format="mp4", options=FLAGS)
         self._first: int | None = None
         self._last = -1
         self._jpeg = jpeg
-        if origin is None:
-            self.time_base, self.codec = CLOCK, "h264"
-            self.width, self.height = (side + side % 2 for side in size)
-            self._stream = self._encoder()
-        else:
-            self.time_base, self.codec = origin.time_base, origin.codec
-            self.width, self.height = origin.width, origin.height
-            self._stream = self._container.add_stream_from_template(origin.template)
-            self._stream.time_base = origin.time_base
+        try:
+            self._container: OutputContainer = av.open(self._file, "w", format="mp4", options=FLAGS)
+            if origin is None:
+                self.time_base, self.codec = CLOCK, "h264"
+                self.width, self.height = (side + side % 2 for side in size)
+                self._stream = self._encoder()
+            else:
+                self.time_base, self.codec = origin.time_base, origin.codec
+                self.width, self.height = origin.width, origin.height
+                self._stream = self._container.add_stream_from_template(origin.template)
+                self._stream.time_base = origin.time_base
+        except BaseException:
+            self._file.close()
+            raise
 
     def copy(self, packet: Copied) -> int:
         """Add a packet, and return its time in the file. Raises OSError or av.FFmpegError."""

@@ -60,7 +60,7 @@ class Recordings:
         """Return the folder of recordings. Raises RuntimeError where this user has none."""
         return data_folder(settings) / "recordings"
 
-    def limits(self) -> Retention:
+    def retention(self) -> Retention:
         """Return how much is kept."""
         settings = self._settings
 
@@ -126,30 +126,35 @@ class Recordings:
                 recorder.tick(self._silence(recorder.stream))
             now = time.monotonic()
             if self._shelf is not None and now - looked >= LOOK_S:
-                looked, due = now, now - pruned >= PRUNE_S or self._shelf.full is not None
+                full = self._shelf.full is not None or self._shelf.low is not None
+                looked, due = now, full or now - pruned >= PRUNE_S
+                wanted = any(recorder.recording for recorder in self._recorders.values())
                 pruned = now if due else pruned
                 with suppress(*UNUSABLE):  # told as ``stopped``
-                    await asyncio.to_thread(self._keep_house, due)
+                    await asyncio.to_thread(self._keep_house, due, wanted)
 
-    def _keep_house(self, due: bool) -> None:
+    def _keep_house(self, due: bool, wanted: bool) -> None:
         shelf = self._opened
         if due:
-            prune(shelf, self.limits())
+            prune(shelf, self.retention())
             self.totals = shelf.index.totals()
-            shelf.full = None  # whoever writes next sees whether that holds
         shelf.catch_up()
+        if wanted:
+            shelf.try_again()
+        else:
+            shelf.full = None
         self._look()
 
     def _look(self) -> None:
         """See how full the disk is."""
         shelf = self._opened
-        usage = shutil.disk_usage(shelf.root.path)
-        self.free_bytes = usage.free
+        self.free_bytes = shutil.disk_usage(shelf.root.path).free
         self.totals = self.totals or shelf.index.totals()
         self.used_bytes = sum(size for size, _, _ in self.totals.values())
-        if usage.free < self._settings.record_free_gb * GB:
-            shelf.full = f"less than {self._settings.record_free_gb:g} GB are free on the disk"
-        self.stopped = None if shelf.full is None else f"recording stopped: {shelf.full}"
+        least = self._settings.record_free_gb
+        shelf.low = f"less than {least:g} GB are free on the disk" if self.free_bytes < least * GB else None
+        why = shelf.low or shelf.full
+        self.stopped = None if why is None else f"recording stopped: {why}"
 
     async def close(self) -> None:
         """Write what waits, and let go of the files."""

@@ -64,7 +64,11 @@ class OpenSegment:
             width=video.width,
             height=video.height,
         )
-        self._write(lines.encode(header))
+        try:
+            self._write(lines.encode(header))
+        except BaseException:
+            self.abandon()
+            raise
 
     def takes(self, take: Take) -> bool:
         """Return False for a frame that belongs into another segment."""

@@ -39,7 +39,10 @@ class Shelf:
         self.clock = AgeClock(self.index.newest())
         self.session = secrets.token_hex(8)
         self.full: str | None = None
-        """Why nothing can be written at the moment."""
+        """Why nothing could be written the last time."""
+        self.low: str | None = None
+        """Why nothing is to be written: what is free has to stay so."""
+        self._try = False
         self._notes: deque[Note] = deque(maxlen=MOST_NOTES)
         self._noting = threading.Lock()
         self._ended: dict[str, tuple[float, str]] = {}
@@ -62,6 +65,18 @@ class Shelf:
                 self.root.remove(name)
             raise
         return segment
+
+    @property
+    def barred(self) -> bool:
+        """Whether it is of no use to write now; once after each ``try_again`` it may be."""
+        if self.full is None or self.low is not None:
+            return self.low is not None
+        may, self._try = self._try, False
+        return not may
+
+    def try_again(self) -> None:
+        """Let whoever writes next see whether there is room."""
+        self._try = True
 
     def fail(self, error: BaseException) -> None:
         """Stop recording, as the disk can't be written."""
