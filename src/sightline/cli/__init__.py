@@ -15,6 +15,8 @@ from sightline.cli.doctor import doctor
 from sightline.cli.evaluate import evaluate
 from sightline.cli.models import models
 from sightline.cli.push import push
+from sightline.cli.record import record
+from sightline.cli.recordings import recordings
 from sightline.cli.run import run
 from sightline.cli.serve import serve
 from sightline.cli.stress import stress
@@ -53,10 +55,11 @@ def _main(
     return
 
 
-for _command in (serve, run, push, watch, doctor, stress, train, evaluate):  # in the order of the help
+for _command in (serve, run, push, watch, record, doctor, stress, train, evaluate):  # in the order of the help
     app.command()(_command)
 app.add_typer(models, name="models")
 app.add_typer(token)
+app.add_typer(recordings)
 app.add_typer(bench, name="bench")
 
 

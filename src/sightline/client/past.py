@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import ssl
 from collections.abc import AsyncGenerator
 from typing import Any
-from urllib.error import HTTPError, URLError
 from urllib.parse import urlencode
-from urllib.request import Request, urlopen
 
 import msgspec
 from msgspec import Struct
 
-from sightline.client.answers import error_of
-from sightline.client.links import CONNECT_S, Address, untrusted
-from sightline.core.errors import ConfigError, ProtocolError, Unreachable
+from sightline.client.asking import ask
+from sightline.client.links import Address
+from sightline.core.errors import ConfigError, ProtocolError
 from sightline.core.events import EventFilter, EventRecord
 
 PAGE = 100
@@ -49,26 +45,8 @@ async def past_events(address: Address, wanted: EventFilter, **span: Any) -> Asy
 
 
 def _ask(address: Address, query: dict[str, str]) -> PastPage:
-    url = address.url.replace("ws", "http", 1) + f"/api/events?{urlencode(query)}"
-    headers = {} if address.token is None else {"Authorization": f"Bearer {address.token}"}
+    path = f"/api/events?{urlencode(query)}"
     try:
-        with urlopen(Request(url, headers=headers), timeout=CONNECT_S, context=address.context()) as answer:
-            return _page.decode(answer.read())
-    except HTTPError as e:
-        with e:
-            raise _refused(url, e) from None
+        return _page.decode(ask(address, path))
     except msgspec.DecodeError as e:
-        raise ProtocolError(f"{url} does not answer as Sightline does: {e}") from None
-    except OSError as e:
-        reason = e.reason if isinstance(e, URLError) else e
-        if isinstance(reason, ssl.SSLCertVerificationError):
-            raise untrusted(address.url, reason) from None
-        raise Unreachable(f"can't reach {address.url}: {reason}") from None
-
-
-def _refused(url: str, answer: HTTPError) -> Exception:
-    try:
-        error = json.loads(answer.read())["error"]
-        return error_of(error["code"], error["message"])
-    except (ValueError, KeyError, TypeError):
-        return Unreachable(f"{url} answered with HTTP status {answer.code}: expected Sightline's server")
+        raise ProtocolError(f"{address.url} does not answer as Sightline does: {e}") from None

@@ -202,13 +202,6 @@ class Index:
             segment.id = self.begin(segment)
         self.update(segment, summary)
 
-    def keep_only(self, names: Collection[str], stream: str | None) -> None:
-        """Forget the segments of a stream, or of all, that have no files: those that are written are none of them."""
-        of, values = ("", []) if stream is None else ("AND stream = ?", [stream])
-        for segment in self._segments(f"WHERE NOT open {of}", values):
-            if segment.name not in names:
-                self.remove(segment)
-
     def remove(self, segment: VideoSegment) -> None:
         """Forget a segment, and what was seen in it alone."""
         low, high = int(segment.started_at // SECONDS), int(segment.ended_at // SECONDS)
@@ -278,6 +271,10 @@ class Index:
         """Return a segment by its file."""
         found = self._segments("WHERE name = ?", (name,))
         return found[0] if found else None
+
+    def closed(self) -> list[VideoSegment]:
+        """Return all segments that are not being recorded, stream by stream, in order."""
+        return self._segments("WHERE NOT open ORDER BY stream, started", ())
 
     def unfinished(self) -> list[VideoSegment]:
         """Return those that were being recorded when an earlier server died."""

@@ -248,3 +248,11 @@ def times(path: Path) -> Iterator[int]:
         for packet in packets:
             if packet.size and packet.pts is not None:
                 yield packet.pts
+
+
+def decoded(path: Path) -> int:
+    """Count the frames of a file that can be shown. Raises as ``times`` does."""
+    import av
+
+    with av.open(str(path)) as container:
+        return sum(1 for _ in container.decode(video=0))

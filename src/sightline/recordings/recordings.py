@@ -18,8 +18,8 @@ from sightline.core.events import Event
 from sightline.recordings.index import ClassSighting, Gap, Index, Marks, VideoSegment
 from sightline.recordings.keeper import Keeper
 from sightline.recordings.recorder import Mode, Recorder
-from sightline.recordings.retention import Retention, prune
-from sightline.recordings.shelf import UNUSABLE, Shelf
+from sightline.recordings.retention import GB, prune, retention_of
+from sightline.recordings.shelf import FOLDER, UNUSABLE, Shelf
 from sightline.security.files import hold_folder, make_folder
 from sightline.settings.settings import Settings, data_folder
 
@@ -32,7 +32,6 @@ PRUNE_S = 15.0
 """Seconds between two looks at what is too old or too much."""
 THREADS = 4
 """Streams that are encoded at a time, at most."""
-GB = 1e9
 
 T = TypeVar("T")
 
@@ -55,26 +54,6 @@ class Recordings:
         self._used = False
         """Something is or was recorded, so that the disk is looked at."""
 
-    @staticmethod
-    def folder(settings: Settings) -> Path:
-        """Return the folder of recordings. Raises RuntimeError where this user has none."""
-        return data_folder(settings) / "recordings"
-
-    def retention(self) -> Retention:
-        """Return how much is kept."""
-        settings = self._settings
-
-        def days(stream: str) -> float:
-            own = settings.streams.get(stream)
-            return settings.record_days if own is None or own.record_days is None else own.record_days
-
-        def most(stream: str) -> int | None:
-            own = settings.streams.get(stream)
-            return None if own is None or own.record_gb is None else int(own.record_gb * GB)
-
-        free = int(settings.record_free_gb * GB)
-        return Retention(days, settings.record_events_days, int(settings.record_gb * GB), most, free)
-
     async def open(self) -> None:
         """Open the folder, and make whole what an earlier server could not finish."""
         try:
@@ -84,7 +63,7 @@ class Recordings:
             log.warning("%s", self.stopped)
 
     def _open(self) -> None:
-        folder = self.folder(self._settings)
+        folder = data_folder(self._settings) / FOLDER
         make_folder(folder)
         self._lock = hold_folder(folder)
         shelf = Shelf(folder)
@@ -136,7 +115,7 @@ class Recordings:
     def _keep_house(self, due: bool, wanted: bool) -> None:
         shelf = self._opened
         if due:
-            prune(shelf, self.retention())
+            prune(shelf, retention_of(self._settings))
             self.totals = shelf.index.totals()
         shelf.catch_up()
         if wanted:

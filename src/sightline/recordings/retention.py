@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from sightline.core.errors import told
 from sightline.recordings.index import VideoSegment
 from sightline.recordings.shelf import Shelf
+from sightline.settings.settings import Settings
 
 log = logging.getLogger(__name__)
 
-DAY_S = 86400.0
+DAY_S, GB = 86400.0, 1e9
 AT_ONCE = 64
 """Segments that are deleted before anybody else gets a turn."""
 SPARE = 1.05
@@ -33,6 +34,21 @@ class Retention:
     stream_bytes: Callable[[str], int | None]
     free: int
     """Bytes that stay free on the disk."""
+
+
+def retention_of(settings: Settings) -> Retention:
+    """Return what the settings say."""
+
+    def days(stream: str) -> float:
+        own = settings.streams.get(stream)
+        return settings.record_days if own is None or own.record_days is None else own.record_days
+
+    def most(stream: str) -> int | None:
+        own = settings.streams.get(stream)
+        return None if own is None or own.record_gb is None else int(own.record_gb * GB)
+
+    free = int(settings.record_free_gb * GB)
+    return Retention(days, settings.record_events_days, int(settings.record_gb * GB), most, free)
 
 
 def prune(shelf: Shelf, limits: Retention) -> int:

@@ -24,6 +24,8 @@ log = logging.getLogger(__name__)
 
 UNUSABLE = (SightlineError, sqlite3.Error, OSError)
 """What files and index may raise where a folder or a disk can't be used."""
+FOLDER = "recordings"
+"""Of the data folder."""
 MOST_NOTES = 10_000
 """Notes for the index that wait for room on the disk. A rescan finds what is lost of more."""
 Note: TypeAlias = Callable[[Index], object]
@@ -138,14 +140,11 @@ class Shelf:
             self.root.keep(segment.name, on=on)
         return self.index.protect(stream, start, end, on=on)
 
-    def rescan(self, *, stream: str | None = None) -> int:
+    def rescan(self) -> int:
         """Make the index anew from the files, and return how many segments there are. Raises ``UNUSABLE``."""
-        there = set()
+        there = 0
         for name in self.root.names():
-            if stream is not None and name.partition("/")[0] != stream:
-                continue
             known = self.index.named(name)
-            there.add(name)
             if known is not None and known.open:
                 continue
             try:
@@ -154,14 +153,18 @@ class Shelf:
                 log.warning("%s is left out: %s", name, told(e))
                 found = None
             if found is None:
-                there.discard(name)
+                if known is not None:
+                    self.index.remove(known)
                 continue
             row, seen = found
             row.kept_at = min(row.ended_at, self.clock.now()) if known is None else known.kept_at
             row.event |= known is not None and known.event
             self.index.replace(row, seen)
-        self.index.keep_only(there, stream)
-        return len(there)
+            there += 1
+        for row in self.index.closed():
+            if not self.root.video(row.name).exists():
+                self.index.remove(row)
+        return there
 
     def close(self) -> None:
         """Let go of the index."""

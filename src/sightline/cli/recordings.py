@@ -1,0 +1,112 @@
+"""``sightline recordings``: look after the recordings of the data folder."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import typer
+
+from sightline.cli.tables import print_table
+from sightline.core.errors import ConfigError, told
+from sightline.settings.settings import data_folder, load_settings
+
+if TYPE_CHECKING:
+    from sightline.recordings.index import VideoSegment
+    from sightline.recordings.shelf import Shelf
+
+recordings = typer.Typer(
+    name="recordings",
+    help="List, check, and clear up the recordings of the data folder, also while a server records.",
+    no_args_is_help=True,
+)
+
+
+@contextmanager
+def _shelf() -> Iterator[Shelf]:
+    from sightline.recordings.shelf import FOLDER, UNUSABLE, Shelf
+
+    folder = data_folder() / FOLDER
+    if not folder.is_dir():
+        raise ConfigError(f"{folder}: nothing was recorded here; expected the folder of a server that recorded")
+    try:
+        shelf = Shelf(folder)
+        try:
+            yield shelf
+        finally:
+            shelf.close()
+    except UNUSABLE as e:
+        raise ConfigError(f"{folder}: {told(e)}") from None
+
+
+@recordings.command("list")
+def show() -> None:
+    """List what is recorded, by stream."""
+    with _shelf() as shelf:
+        found = shelf.index.closed()
+    if not found:
+        typer.echo("There are no recordings.", err=True)
+        return
+    rows = []
+    for stream, group in itertools.groupby(found, lambda segment: segment.stream):
+        segments = list(group)
+        protected = sum(segment.protected for segment in segments)
+        size = sum(segment.bytes for segment in segments)
+        span = (_when(segments[0].started_at), _when(max(segment.ended_at for segment in segments)))
+        rows.append((stream, str(len(segments)), *span, f"{size / 1e6:.1f} MB", str(protected)))
+    print_table(("stream", "segments", "from", "to", "size", "protected"), rows)
+
+
+@recordings.command()
+def verify() -> None:
+    """Read every file from its start to its end. Ends with status 1 where one is not what the index says."""
+    from sightline.recordings import mend
+
+    wrong = count = 0
+    with _shelf() as shelf:
+        for segment in shelf.index.closed():
+            why = _wrong(shelf, segment, mend.UNREADABLE)
+            count += 1
+            if why:
+                wrong += 1
+                typer.echo(f"{segment.name}: {why}")
+    typer.echo(f"{count} segments, {wrong} of them wrong.", err=True)
+    raise typer.Exit(1 if wrong else 0)
+
+
+def _wrong(shelf: Shelf, segment: VideoSegment, unreadable: tuple[type[Exception], ...]) -> str | None:
+    """Say what is wrong with a segment."""
+    from sightline.recordings import lines, mp4
+
+    try:
+        shown = mp4.decoded(shelf.root.video(segment.name))
+        said = sum(1 for _ in lines.read(shelf.root.lines(segment.name)))
+    except unreadable as e:
+        return told(e)
+    if not shown == said == segment.frames:
+        return f"{shown} frames can be shown, {said} lines; the index has {segment.frames}"
+    return None
+
+
+@recordings.command()
+def rescan() -> None:
+    """Make the index anew from the files. What was cut off is made whole."""
+    with _shelf() as shelf:
+        typer.echo(f"{shelf.rescan()} segments are there.", err=True)
+
+
+@recordings.command()
+def prune() -> None:
+    """Delete what the settings no longer keep, as a server does by itself."""
+    from sightline.recordings.retention import prune, retention_of
+
+    with _shelf() as shelf:
+        gone = prune(shelf, retention_of(load_settings()))
+        typer.echo(f"{gone} segments were deleted.", err=True)
+
+
+def _when(at: float) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at))
