@@ -114,6 +114,7 @@ async def test_every_page_says_why_a_stream_has_fewer_pictures(browser: Browser)
         await expect(page.locator("#reduced")).to_contain_text(why, timeout=SLOW_MS)
         await expect(page.locator("#reduced")).to_contain_text("320 wide, quality 80 %")
         board = await page.context.new_page()
+        await board.set_viewport_size({"width": 1280, "height": 60})  # a card in sight would be watched
         await board.goto(server.http)
         await expect(board.locator('[data-stream="clip"] .card-drops')).to_contain_text(why, timeout=SLOW_MS)
         await listener.ws.close()

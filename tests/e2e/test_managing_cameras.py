@@ -43,7 +43,7 @@ async def test_a_network_camera_from_its_address_to_its_end(tmp_path: Path) -> N
             await expect(dialog).to_have_count(0)
             card = page.locator('[data-stream="Kuche"]')
             await expect(card.locator("h2")).to_have_text("Küche")
-            await expect(card).to_have_attribute("data-state", "resting")
+            await expect(card).to_have_attribute("data-state", "live")  # as the card is in sight
             assert PASSWORD not in await page.content()
 
             await card.get_by_role("button", name="Manage Küche").click()

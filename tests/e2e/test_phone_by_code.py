@@ -205,7 +205,7 @@ async def test_a_code_to_watch(browser: Browser, admin: Page) -> None:
     await page.goto(url.partition("/join")[0])
     await state(page, "empty")
     await expect(page.get_by_role("button", name="Add a phone")).to_be_hidden()
-    await expect(page.get_by_role("button", name="Start a camera")).to_have_count(0)
+    await expect(page.get_by_role("button", name="Use this device's camera")).to_have_count(0)
     await context.close()
 
 

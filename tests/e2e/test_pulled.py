@@ -19,6 +19,7 @@ async def test_the_card_says_that_a_camera_is_reconnected_and_the_viewer_shows_i
     async with serving("--source", f"door=rtsp://me:{secret}@127.0.0.1:{port}/1") as server, browsing() as browser:
         page = await browser.new_page()
         errors = listen_for_errors(page)
+        await page.set_viewport_size({"width": 1280, "height": 60})
         await page.goto(server.url)
         card = page.locator('[data-stream="door"]')
         await expect(card).to_have_attribute("data-state", "reconnecting")
@@ -40,7 +41,8 @@ async def test_the_card_says_that_a_camera_is_reconnected_and_the_viewer_shows_i
             await expect(card).to_have_attribute("data-state", "resting")  # fault 42: healthy, and nobody watches
             await expect(card).to_contain_text("Resting")
             await expect(card.locator("dl")).to_have_text(re.compile(r"fps\D+processing.*dropped\u2013$"))
-            await expect(card.locator("img")).to_be_visible()
+            await page.set_viewport_size({"width": 1280, "height": 800})
+            await expect(card.locator("canvas")).to_be_visible()
             await banner.get_by_role("link", name="Watch it").click()
             await expect(viewer.locator("body")).to_have_attribute("data-state", "live")
             await expect(card).to_have_attribute("data-state", "live")

@@ -70,6 +70,7 @@ VIEW_ALL = Needs(("view",), every=True)
 NEEDS = {
     "GET /": PUBLIC,
     "GET /events": PUBLIC,
+    "GET /wall": PUBLIC,
     "GET /join": PUBLIC,
     "GET /docs": PUBLIC,
     "GET /trust": PUBLIC,

@@ -26,6 +26,7 @@ CONNECTION = "sightline.connection"
 PUBLIC = frozenset(
     {
         *("/", "/docs", "/events", "/join", "/trust", "/ca.crt", "/ca.mobileconfig", "/favicon.ico", "/embed.js"),
+        "/wall",
         *("/health", "/ready", "/api/session", "/api/trust"),
     }
 )

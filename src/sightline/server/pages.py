@@ -91,6 +91,10 @@ def add(app: FastAPI) -> None:
         check_stream_name(stream)
         return _answer(request, "view.html")
 
+    @app.get("/wall", include_in_schema=False)
+    async def wall(request: Request) -> Response:
+        return _answer(request, "wall.html")
+
     @app.get("/embed/{stream}", include_in_schema=False)
     async def embed(request: Request, stream: str) -> Response:
         check_stream_name(stream)

@@ -35,7 +35,7 @@ beforeEach(() => {
   globalThis.now = 0;
 });
 
-const card = () => ({ element: {}, image: { src: "" }, stats: { name: "door", received: 1 } });
+const card = () => ({ element: {}, showStill() {}, image: { src: "" }, stats: { name: "door", received: 1 } });
 
 async function round() {
   mock.timers.tick(200);
@@ -82,5 +82,17 @@ test("nothing is asked for while nobody looks, nor where nothing is new", async 
   assert.equal(asked, 0);
   document.hidden = false;
   for (let i = 0; i < 5; i += 1) await round();
+  assert.equal(asked, 1);
+});
+
+test("a card with live pictures needs no thumbnail", async () => {
+  const thumbnails = new Thumbnails();
+  const door = { ...card(), live: true };
+  thumbnails.add(door);
+  seen(door);
+  await round();
+  assert.equal(asked, 0);
+  door.live = false;
+  await round();
   assert.equal(asked, 1);
 });

@@ -55,6 +55,11 @@ const ICONS = {
   zone: "M4 6l9-2 7 6-3 10H6z",
   line: "M5 19L19 5M12 12l5 5M17 13v4h-4",
   more: "M5 12h.1M12 12h.1M19 12h.1",
+  move: "M9 5h.1M9 12h.1M9 19h.1M15 5h.1M15 12h.1M15 19h.1",
+  freeze: "M8 5v14M16 5v14",
+  next: "M8 5l8 7-8 7z",
+  help: "M9 9a3 3 0 1 1 4.5 2.6c-1 .6-1.5 1.2-1.5 2.4M12 17.5v.1",
+  grid: "M4 4h7v7H4zM13 4h7v7h-7zM4 13h7v7H4zM13 13h7v7h-7z",
   flip: "M4 12a8 8 0 0 1 14-5.3M20 12a8 8 0 0 1-14 5.3M18 3v4h-4M6 21v-4h4",
 };
 

@@ -4,13 +4,17 @@ import { StateBanner } from "../elements/state-banner.js";
 import { setData, setText } from "../lib/dom.js";
 import { plural } from "../lib/format.js";
 import { Card, standing } from "../panels/cards.js";
+import { arrange } from "../panels/dashboard/arrange.js";
+import { CardsInView } from "../panels/dashboard/cards-in-view.js";
+import { CardList } from "../panels/dashboard/card-list.js";
+import { setUpTools } from "../panels/dashboard/tools.js";
 import { setUpInviting } from "../panels/invite.js";
 import { setUpNaming } from "../panels/name.js";
 import { setUpNotify } from "../panels/notify.js";
 import { byId } from "../panels/page.js";
 import { setUpShell } from "../panels/shell.js";
 import { Thumbnails } from "../panels/thumbnails.js";
-import { whoAmI } from "../wire/session.js";
+import { may, whoAmI } from "../wire/session.js";
 
 /** @typedef {import("../wire/stream-stats.js").StreamStats} StreamStats */
 
@@ -18,15 +22,21 @@ const EVERY_MS = 1_000;
 const RETRY_MS = 2_000;
 const GIVE_UP_MS = 5_000;
 
-const list = byId("cards", HTMLUListElement);
+const list = new CardList(byId("cards", HTMLUListElement));
 const banner = byId("banner", StateBanner);
 const thumbnails = new Thumbnails();
+/** Known once the server has said it. @type {import("../wire/session.js").Session | null | undefined} */
+let session;
+const inView = new CardsInView((stream) => session !== undefined && may(session, "view", stream));
+/** Somebody is putting a card elsewhere: the order is theirs until it is saved. */
+let held = false;
 /** @type {Map<string, Card>} */
 const cards = new Map();
 /** Ends the pause between two looks at the server. */
 let goOn = () => {};
 
 setUpShell();
+const tools = setUpTools(layOut);
 const known = () => [...cards.values()].map((card) => card.stats);
 const askName = setUpNaming(known);
 let startCamera = askName;
@@ -40,7 +50,8 @@ void run();
 
 /** Offer only what this browser may do. */
 async function suitRights() {
-  const session = await whoAmI();
+  session = await whoAmI();
+  inView.update();
   if (session?.role === "admin" && session.stream === "*") offerManaging();
   if (!session?.tokens) return;
   setText(byId("who", HTMLElement), "those you let in");
@@ -61,6 +72,12 @@ function offerManaging() {
   const add = byId("add-camera", HTMLButtonElement);
   add.hidden = false;
   setData(document.body, "manages", "true");
+  void import("../panels/dashboard/moving.js").then(({ setUpMoving }) => {
+    setUpMoving(list.element, byId("moved", HTMLElement), (moving) => {
+      held = moving;
+      if (!moving) goOn();
+    });
+  });
   add.addEventListener("click", async () => (await import("../panels/cameras/add.js")).addDialog(() => goOn()));
 }
 
@@ -141,6 +158,7 @@ function show(streams) {
   for (const [name, card] of cards) {
     if (names.has(name)) continue;
     thumbnails.remove(card);
+    inView.remove(card);
     card.element.remove();
     cards.delete(name);
   }
@@ -149,6 +167,9 @@ function show(streams) {
     if (card) card.show(stats);
     else add(stats);
   }
+  layOut();
+  inView.update();
+  tools.show(streams.length);
   lookForPhone();
   setText(byId("totals", HTMLElement), streams.length ? totals(streams) : "");
   byId("empty", HTMLElement).hidden = streams.length > 0;
@@ -165,11 +186,20 @@ function totals(streams) {
   return parts.join(" · ");
 }
 
-/** Add a card, after the live ones. The other cards stay in place. @param {StreamStats} stats */
+/** @param {StreamStats} stats */
 function add(stats) {
   const card = new Card(stats, manage);
   cards.set(stats.name, card);
-  const waiting = stats.state === "live" ? list.querySelector('[data-state="waiting"]') : null;
-  list.insertBefore(card.element, waiting);
   thumbnails.add(card);
+  inView.add(card);
+}
+
+/** Put the cards in the order that is wanted, without those that are not. */
+function layOut() {
+  if (held) return;
+  const { sort, search } = tools.wanted();
+  const groups = arrange(known(), sort, search);
+  setData(document.body, "order", search ? "found" : sort);
+  list.show(groups, (name) => cards.get(name)?.element);
+  setText(byId("unfit", HTMLElement), cards.size && !groups.length ? `No stream is called “${search}”.` : "");
 }

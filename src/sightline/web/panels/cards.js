@@ -15,15 +15,19 @@ const MEANINGS = {
 
 export class Card {
   element;
-  /** The thumbnail. */
+  /** The thumbnail, while there is no live picture. */
   image = make("img", { alt: "", width: "320", height: "180", hidden: "" });
   /** @type {import("../wire/stream-stats.js").StreamStats} */
   stats;
+  /** True while live pictures come. */
+  live = false;
+  #canvas = make("canvas", { hidden: "" });
   #pill = make("p", { class: "pill" });
   #model = make("p", { class: "card-model" });
   #nothing = make("span", { class: "nothing" });
   #drops = make("p", { class: "card-drops" });
-  #name = make("h2");
+  #name = make("a");
+  #move = make("button", { type: "button", class: "button square move" }, icon("move"));
   #more = make("button", { type: "button", class: "button square more" }, icon("more"));
   #watch;
   #camera;
@@ -41,8 +45,9 @@ export class Card {
     this.#watch = make("a", { class: "button main", href: view }, icon("eye"), "Watch");
     this.#camera = make("a", { class: "button", href: `/camera/${name}` }, icon("camera"), "Camera");
     this.#more.addEventListener("click", () => manage(this));
+    this.#name.href = view;
     const thumbnail = make("a", { class: "thumbnail", href: view, tabindex: "-1", "aria-hidden": "true" });
-    thumbnail.append(this.#nothing, this.image);
+    thumbnail.append(this.#nothing, this.image, this.#canvas);
     const figures = make("dl", { class: "card-figures" });
     for (const [label, place] of Object.entries(this.#figures)) {
       const title = MEANINGS[/** @type {keyof typeof MEANINGS} */ (label)];
@@ -52,11 +57,11 @@ export class Card {
       "li",
       { class: "card", "data-stream": name },
       thumbnail,
-      make("div", { class: "card-head" }, this.#name, this.#pill),
+      make("div", { class: "card-head" }, make("h2", {}, this.#name), this.#pill),
       this.#model,
       figures,
       this.#drops,
-      make("div", { class: "card-links" }, this.#watch, this.#camera, this.#more),
+      make("div", { class: "card-links" }, this.#watch, this.#camera, this.#move, this.#more),
     );
     this.show(stats);
   }
@@ -84,6 +89,25 @@ export class Card {
     this.#camera.classList.toggle("main", state === "waiting");
     setText(this.#nothing, state === "waiting" ? "The camera is off" : "No picture yet");
     setData(this.element, "received", String(stats.received));
+    setData(this.element, "group", stats.group);
+    if (!live || !stats.detect) this.endLive();
+  }
+
+  /** @param {ImageBitmap} picture with everything drawn in; the card owns it from then on */
+  showLive(picture) {
+    this.#canvas.getContext("bitmaprenderer")?.transferFromImageBitmap(picture);
+    this.#canvas.hidden = false;
+    this.live = true;
+  }
+
+  /** No live pictures come for now. The last one stays until a thumbnail is newer. */
+  endLive() {
+    this.live = false;
+  }
+
+  /** The thumbnail is newer than the last live picture. */
+  showStill() {
+    this.#canvas.hidden = !this.live;
   }
 
   /** @param {string} name for people */
@@ -93,6 +117,8 @@ export class Card {
     this.#watch.setAttribute("aria-label", `Watch ${name}`);
     this.#camera.setAttribute("aria-label", `Camera page of ${name}`);
     this.#more.setAttribute("aria-label", `Manage ${name}`);
+    this.#move.setAttribute("aria-label", `Move ${name}`);
+    this.#move.title = "Drag, or press the arrow keys";
   }
 
   /** Say that nothing is known any more: the server does not answer. */

@@ -50,6 +50,7 @@ export class Thumbnails {
     let oldest;
     let oldestAt = now - EVERY_MS;
     for (const [element, card] of this.#visible) {
+      if (card.live) continue;
       const last = this.#last.get(element) ?? { at: -EVERY_MS, received: 0 };
       if (card.stats.received !== last.received && last.at <= oldestAt) {
         oldest = card;
@@ -67,6 +68,7 @@ export class Thumbnails {
       const response = await fetch(`/api/streams/${card.stats.name}/thumbnail.jpg`, { signal });
       if (response.status !== 200) return;
       await swap(card.image, URL.createObjectURL(await response.blob()));
+      card.showStill();
       if (!this.#all.has(card.element)) URL.revokeObjectURL(card.image.src); // the card went meanwhile
     } catch {
       // The list of streams says what is wrong; the old picture stays until then.

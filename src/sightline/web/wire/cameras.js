@@ -14,7 +14,7 @@ export function addCamera({ name, source }) {
 }
 
 /**
- * @param {string} stream @param {{name?: string | null, paused?: boolean}} change
+ * @param {string} stream @param {{name?: string | null, paused?: boolean, group?: string | null, before?: string | null}} change
  * @returns {Promise<string>} why nothing was changed; "" where it was
  */
 export function changeCamera(stream, change) {

@@ -11,6 +11,10 @@ import { button, hold, labelled, openDialog, problemPlace } from "./dialog.js";
 export function manageDialog(stats, done) {
   const name = labelled("Name", { maxlength: "100", autocapitalize: "sentences", placeholder: stats.name });
   name.field.value = stats.display_name === stats.name ? "" : stats.display_name;
+  const group = labelled("Group", { maxlength: "100", autocapitalize: "sentences", placeholder: "None" });
+  group.field.value = stats.group;
+  const setGroup = button("Set", "", () => void act(changeCamera(stats.name, { group: group.field.value.trim() || null })));
+  setGroup.setAttribute("aria-label", "Set group");
   const problem = problemPlace();
   const paused = stats.pulled && stats.state === "paused";
   const deeds = make("div", { class: "deeds" });
@@ -22,6 +26,7 @@ export function manageDialog(stats, done) {
   } else deeds.append(button("Remove…", "danger", confirm));
   const parts = [
     make("div", { class: "with-button" }, name.row, button("Rename", "main")),
+    make("div", { class: "with-button" }, group.row, setGroup),
     make("p", { class: "hint" }, `Links and rules go by “${stats.name}”, which stays.`),
     problem.element,
     deeds,

@@ -1,0 +1,142 @@
+/** Cards are put elsewhere, by dragging their handles or by arrow keys on these. The server keeps the order. */
+
+import { setData, setText } from "../../lib/dom.js";
+import { changeCamera } from "../../wire/cameras.js";
+
+/** Arrow keys may be pressed several times before the place is right. */
+const SETTLED_MS = 600;
+/** Pixels from the window's edge within which dragging scrolls, and by how many at a time. */
+const EDGE = 64;
+const STEP = 24;
+
+/** @type {Readonly<Record<string, number>>} */
+const KEYS = { ArrowLeft: -1, ArrowUp: -1, ArrowRight: 1, ArrowDown: 1 };
+
+/**
+ * @param {HTMLElement} list of cards and headings @param {HTMLElement} told where it is said what happened
+ * @param {(moving: boolean) => void} hold called when the order is the person's for a while, and when it was saved
+ */
+export function setUpMoving(list, told, hold) {
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let timer;
+  list.addEventListener("keydown", (event) => {
+    const handle = handleOf(event);
+    const by = KEYS[event.key];
+    if (!handle || !by || event.ctrlKey || event.metaKey || event.altKey) return;
+    event.preventDefault();
+    const card = cardOf(handle);
+    if (!card || !step(card, by)) return;
+    hold(true);
+    handle.focus();
+    card.scrollIntoView({ block: "nearest" });
+    setText(told, placeInWords(list, card));
+    clearTimeout(timer);
+    timer = setTimeout(() => void save(card), SETTLED_MS);
+  });
+  list.addEventListener("pointerdown", (event) => {
+    const card = cardOf(handleOf(event));
+    if (card && event.button === 0) drag(card, event);
+  });
+
+  /** @param {HTMLElement} card @param {PointerEvent} start */
+  function drag(card, start) {
+    start.preventDefault();
+    hold(true);
+    setData(card, "dragged", "true");
+    const ending = new AbortController();
+    const { signal } = ending;
+    /** @type {{element: HTMLElement, after: boolean} | null} */
+    let target = null;
+    const mark = (/** @type {typeof target} */ next) => {
+      if (target) delete target.element.dataset["drop"];
+      target = next;
+      if (next) setData(next.element, "drop", next.after ? "after" : "before");
+    };
+    const end = (/** @type {boolean} */ take) => {
+      const place = target;
+      mark(null);
+      ending.abort();
+      delete card.dataset["dragged"];
+      if (take && place) {
+        if (place.after) place.element.after(card);
+        else place.element.before(card);
+        setText(told, placeInWords(list, card));
+        void save(card);
+      } else hold(false);
+    };
+    document.addEventListener("pointermove", ({ clientX, clientY, pointerId }) => {
+      if (pointerId !== start.pointerId) return;
+      if (clientY < EDGE) scrollBy(0, -STEP);
+      else if (clientY > innerHeight - EDGE) scrollBy(0, STEP);
+      mark(targetAt(list, card, clientX, clientY));
+    }, { signal });
+    document.addEventListener("pointerup", () => end(true), { signal });
+    document.addEventListener("pointercancel", () => end(false), { signal });
+    document.addEventListener("keydown", ({ key }) => key === "Escape" && end(false), { signal });
+  }
+
+  /** @param {HTMLElement} card */
+  async function save(card) {
+    const next = following(card);
+    const group = groupOf(card);
+    const change = { before: next?.dataset["stream"] ?? null, ...(group !== card.dataset["group"] && { group: group || null }) };
+    const why = await changeCamera(card.dataset["stream"] ?? "", change);
+    if (why) setText(told, why);
+    hold(false);
+  }
+}
+
+/** @param {Event} event */
+function handleOf({ target }) {
+  return target instanceof Element ? /** @type {HTMLElement | null} */ (target.closest(".move")) : null;
+}
+
+/** @param {Element | null} inside */
+function cardOf(inside) {
+  return /** @type {HTMLElement | null} */ (inside?.closest(".card") ?? null);
+}
+
+/** @param {Element | null} element */
+const isCard = (element) => element?.classList.contains("card") ?? false;
+
+/** Put a card one place on, over a heading into the next group. False at the ends. @param {HTMLElement} card @param {number} by */
+function step(card, by) {
+  const beside = by < 0 ? card.previousElementSibling : card.nextElementSibling;
+  if (!beside || (!isCard(beside) && by < 0 && !beside.previousElementSibling)) return false;
+  if (by < 0) beside.before(card);
+  else beside.after(card);
+  return true;
+}
+
+/** The card after this one in the same group. @param {HTMLElement} card */
+function following(card) {
+  const next = card.nextElementSibling;
+  return isCard(next) ? /** @type {HTMLElement} */ (next) : null;
+}
+
+/** @param {HTMLElement} card */
+function groupOf(card) {
+  let before = card.previousElementSibling;
+  while (before && isCard(before)) before = before.previousElementSibling;
+  return before instanceof HTMLElement ? (before.dataset["name"] ?? "") : "";
+}
+
+/**
+ * Where a card would come to lie.
+ *
+ * @param {HTMLElement} list @param {HTMLElement} card @param {number} x @param {number} y
+ */
+function targetAt(list, card, x, y) {
+  const element = /** @type {HTMLElement | null} */ (document.elementFromPoint(x, y)?.closest(".card, .group") ?? null);
+  if (!element || element === card || !list.contains(element)) return null;
+  const { left, width } = element.getBoundingClientRect();
+  return { element, after: !isCard(element) || x > left + width / 2 };
+}
+
+/** @param {HTMLElement} list @param {HTMLElement} card */
+function placeInWords(list, card) {
+  const cards = [...list.querySelectorAll(".card")];
+  const group = groupOf(card);
+  const where = `${card.querySelector("h2")?.textContent}: ${cards.indexOf(card) + 1} of ${cards.length}`;
+  return group ? `${where}, in ${group}` : where;
+}
