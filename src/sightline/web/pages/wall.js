@@ -44,6 +44,7 @@ async function refresh() {
       return;
     }
     if (!answer.ok) throw new Error(`${answer.status}`);
+    if (document.body.dataset["state"] === "signed-out") location.reload(); // somebody has signed in meanwhile
     const session = await whoAmI();
     streams = (await answer.json()).streams.filter((/** @type {StreamStats} */ { name }) => may(session, "view", name));
     wall.show(chosen());
