@@ -25,12 +25,12 @@ CONNECTION = "sightline.connection"
 """Key of the connection in the state of a scope: see ``connections.OpenConnection``."""
 PUBLIC = frozenset(
     {
-        *("/", "/docs", "/events", "/join", "/trust", "/ca.crt", "/ca.mobileconfig", "/favicon.ico", "/embed.js"),
-        "/wall",
+        *("/", "/docs", "/events", "/help", "/join", "/trust", "/wall", "/ca.crt", "/ca.mobileconfig"),
+        *("/favicon.ico", "/embed.js"),
         *("/health", "/ready", "/api/session", "/api/trust"),
     }
 )
-PUBLIC_FOLDERS = ("/static/", "/camera/", "/view/", "/embed/")
+PUBLIC_FOLDERS = ("/static/", "/camera/", "/view/", "/embed/", "/help/")
 """Path prefixes of files and pages that are public. Pages hold no data; they must ask for what they show."""
 SAFE = ("GET", "HEAD", "OPTIONS")
 PROTOCOL = "sightline"

@@ -25,7 +25,7 @@ from sightline.security.authorization import Access
 from sightline.security.connections import Connections
 from sightline.security.origin import OriginMiddleware
 from sightline.security.tokens import Store
-from sightline.server import errors, pages
+from sightline.server import errors, help_pages, pages
 from sightline.server.api import (
     cameras,
     client_inference,
@@ -153,5 +153,6 @@ def create_app(settings: Settings, *, load: LoadByKey | None = None) -> FastAPI:
     for part in parts:
         app.include_router(part.router)
     pages.add(app)
+    help_pages.add(app)
     openapi.add(app, tokens=access.enabled)
     return app

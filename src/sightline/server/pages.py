@@ -14,7 +14,7 @@ from fastapi.responses import FileResponse, HTMLResponse, Response
 
 from sightline.core.types import check_stream_name
 from sightline.security.refusal import Page
-from sightline.server.assets import ALWAYS_ASK, WEB, Assets, address, modules, version
+from sightline.server.assets import ALWAYS_ASK, WEB, Assets, address, modules
 
 SCRIPT = re.compile(r'( *)<script type="module" src="/static/([^"]+)"></script>\n')
 
@@ -38,12 +38,17 @@ def _packed(name: str) -> bytes:
 
 
 def _answer(request: Request, name: str) -> Response:
-    headers = {**ALWAYS_ASK, "ETag": f'W/"{version()}"'}
+    return send_page(request, _packed(name))
+
+
+def send_page(request: Request, packed: bytes) -> Response:
+    """Answer with a page that is compressed already, unless the browser has it."""
+    headers = {**ALWAYS_ASK, "ETag": f'W/"{hashlib.sha256(packed).hexdigest()[:12]}"'}
     if request.headers.get("if-none-match") == headers["ETag"]:
         return Response(status_code=304, headers=headers)
     if "gzip" in request.headers.get("accept-encoding", ""):
-        return HTMLResponse(_packed(name), headers={**headers, "Content-Encoding": "gzip"})
-    return HTMLResponse(page(name), headers=headers)
+        return HTMLResponse(packed, headers={**headers, "Content-Encoding": "gzip"})
+    return HTMLResponse(gzip.decompress(packed), headers=headers)
 
 
 TEXTS = {

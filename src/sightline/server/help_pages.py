@@ -1,0 +1,162 @@
+"""The documentation, as the server itself shows it: Markdown of the folder ``docs``, which a wheel brings along."""
+
+from __future__ import annotations
+
+import gzip
+import re
+from collections import Counter
+from functools import lru_cache
+from html import escape
+from itertools import pairwise
+from pathlib import Path
+
+from fastapi import FastAPI, Request
+from fastapi.responses import FileResponse, Response
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+from starlette.concurrency import run_in_threadpool
+
+from sightline.core.errors import NotFound
+from sightline.server.pages import page, send_page
+
+FOLDERS = (Path(__file__).parents[1] / "help", Path(__file__).parents[3] / "docs")
+"""Where the documents are: in a wheel, and in a checkout."""
+GROUPS = {
+    "Cameras and models": ("cameras", "phones", "sources", "models", "gallery", "browser", "troubleshooting"),
+    "What happens": ("analytics", "rules", "events", "notifications", "outputs", "home-assistant"),
+    "Pages and programs": ("embedding", "clients", "protocol", "webrtc", "python"),
+    "A server": ("deploy", "security", "settings", "cli", "tuning", "reliability", "stress", "benchmarks"),
+    "More": ("training", "extending", "architecture", "decisions"),
+}
+"""Order of the documents. Those that are not named stand under the last."""
+COMMENT = re.compile(r"^<!--.*?-->\n*", re.S)
+KINDS = {".webp": "image/webp", ".svg": "image/svg+xml", ".png": "image/png"}
+
+
+def folder() -> Path | None:
+    """Folder of the documents; None for a build without them."""
+    return next((one for one in FOLDERS if (one / "settings.md").is_file()), None)
+
+
+def documents() -> dict[str, Path]:
+    """The documents by name."""
+    found = folder()
+    return {} if found is None else {path.stem: path for path in sorted(found.glob("*.md"))}
+
+
+def document(name: str) -> str:
+    """A document as a page. Raises NotFound."""
+    path = documents().get(name)
+    if path is None:
+        raise NotFound(f"no document is called {name[:80]!r}: /help lists them")
+    text = COMMENT.sub("", path.read_text("utf-8"))
+    return _framed(_title(text, name), '<p class="hint"><a href="/help">All documents</a></p>\n' + html(text))
+
+
+def contents() -> str:
+    """The page that lists the documents. Raises NotFound for a build without them."""
+    texts = {name: COMMENT.sub("", path.read_text("utf-8")) for name, path in documents().items()}
+    if not texts:
+        raise NotFound("this build has no documentation: expected one from a wheel or a checkout")
+    named = [name for names in GROUPS.values() for name in names]
+    groups = {**GROUPS, "More": (*GROUPS["More"], *(name for name in texts if name not in named))}
+    parts = ["<h1>Help</h1>"]
+    for title, names in groups.items():
+        rows = [_row(name, texts[name]) for name in names if name in texts]
+        parts.append(f"<section><h2>{escape(title)}</h2><ul>{''.join(rows)}</ul></section>")
+    return _framed("Help", "\n".join(parts))
+
+
+def html(text: str) -> str:
+    """Markdown as HTML, with links as this server has them. Raw HTML in it is shown as text."""
+    markdown = MarkdownIt("commonmark", {"html": False}).enable("table")
+    tokens = markdown.parse(text)
+    seen: Counter[str] = Counter()
+    for opening, inline in pairwise(tokens):
+        if opening.type == "heading_open":
+            opening.attrSet("id", _anchor(inline, seen))
+    for token in tokens:
+        _place(token.children or [])
+    made: str = markdown.renderer.render(tokens, markdown.options, {})
+    made = made.replace("<table>", '<div class="wide" tabindex="0"><table>').replace("</table>", "</table></div>")
+    return made.replace("<pre>", '<pre tabindex="0">')
+
+
+def _anchor(heading: Token, seen: Counter[str]) -> str:
+    """The name by which links of other documents know a heading: as code hosts make it."""
+    words = "".join(child.content for child in heading.children or [])
+    name = re.sub(r"[^\w\- ]", "", words.lower()).replace(" ", "-")
+    seen[name] += 1
+    return name if seen[name] == 1 else f"{name}-{seen[name] - 1}"
+
+
+def _place(tokens: list[Token]) -> None:
+    """Have links and pictures lead to this server's own, and nowhere where it has none."""
+    leads = True
+    for token in tokens:
+        if token.type == "link_open":
+            address = _address(str(token.attrs.get("href", "")))
+            leads = address is not None
+            token.attrs = {"href": address} if address is not None else {}
+        elif token.type == "image":
+            token.attrs["src"] = f"/help/{token.attrs.get('src', '')}"
+        if token.type in ("link_open", "link_close") and not leads:
+            token.tag = "span"
+
+
+def _address(link: str) -> str | None:
+    """Where a link of a document leads; None for a file that only a checkout has."""
+    if re.match(r"https?:|#", link):
+        return link
+    found = re.fullmatch(r"([\w-]+)\.md(#.*)?", link)
+    return None if found is None else f"/help/{found[1]}{found[2] or ''}"
+
+
+def _title(text: str, name: str) -> str:
+    found = re.search(r"^# (.+)$", text, re.M)
+    return found[1] if found else name
+
+
+def _row(name: str, text: str) -> str:
+    """Title and first sentence."""
+    pairs = pairwise(MarkdownIt("commonmark").parse(text))
+    paragraph = next((inline for opening, inline in pairs if opening.type == "paragraph_open"), None)
+    spoken = [] if paragraph is None else paragraph.children or []
+    words = "".join(" " if part.type == "softbreak" else part.content for part in spoken)
+    first = re.split(r"[.:]\s", f"{words} ", maxsplit=1)[0].rstrip()
+    return f'<li><a href="/help/{name}">{escape(_title(text, name))}</a><p class="hint">{escape(first)}.</p></li>'
+
+
+def _framed(title: str, body: str) -> str:
+    words = {"title": escape(title), "body": body}
+    return re.sub(r"\{(\w+)\}", lambda key: words[key[1]], page("help.html"))
+
+
+@lru_cache(64)
+def _packed(name: str | None, newest: int) -> bytes:
+    """A page as it is sent. ``newest``: when the documents were changed last."""
+    return gzip.compress((contents() if name is None else document(name)).encode(), 9, mtime=0)
+
+
+def _made(name: str | None) -> bytes:
+    return _packed(name, max((path.stat().st_mtime_ns for path in documents().values()), default=0))
+
+
+def add(app: FastAPI) -> None:
+    """Add the routes of the documentation."""
+
+    @app.get("/help", include_in_schema=False)
+    async def all_documents(request: Request) -> Response:
+        return send_page(request, await run_in_threadpool(_made, None))
+
+    @app.get("/help/{name}", include_in_schema=False)
+    async def one_document(request: Request, name: str) -> Response:
+        return send_page(request, await run_in_threadpool(_made, name))
+
+    @app.get("/help/images/{file:path}", include_in_schema=False)
+    async def picture(file: str) -> Response:
+        found = folder()
+        path = None if found is None else (found / "images" / file).resolve()
+        if path is None or found is None or not path.is_relative_to((found / "images").resolve()) or not path.is_file():
+            raise NotFound("no picture of the documentation has this name")
+        return FileResponse(path, media_type=KINDS.get(path.suffix), headers={"Cache-Control": "max-age=3600"})
