@@ -66,6 +66,7 @@ VIEW, PUBLISH, ADMIN = Needs(("view",)), Needs(("publish",)), Needs(("admin",))
 EITHER = Needs(("view", "publish"))
 PUBLISH_ALL = Needs(("publish",), every=True)
 VIEW_ALL = Needs(("view",), every=True)
+ADMIN_ALL = Needs(("admin",), every=True)
 
 NEEDS = {
     "GET /": PUBLIC,
@@ -93,6 +94,14 @@ NEEDS = {
     "DELETE /api/session": PUBLIC,
     "GET /openapi.json": ANYBODY_KNOWN,
     "POST /api/tickets": ADMIN,
+    "GET /api/tokens": ADMIN_ALL,
+    "POST /api/tokens": ADMIN_ALL,
+    "DELETE /api/tokens/{id}": ADMIN_ALL,
+    "GET /api/settings": ADMIN_ALL,
+    "PATCH /api/settings": ADMIN_ALL,
+    "GET /api/server": ADMIN_ALL,
+    "GET /api/logs": ADMIN_ALL,
+    "POST /api/doctor": ADMIN_ALL,
     "GET /stats": VIEW_ALL,
     "GET /metrics": VIEW_ALL,
     "GET /api/streams": ANYBODY_KNOWN,
@@ -327,7 +336,7 @@ async def test_http(house: House) -> None:
             continue
         for visitor in house.visitors:
             body = {"token": house.admin} if door == "POST /api/session" else BODIES.get(door)
-            asked = http.stream(method, path, headers=headers_of(visitor), json=body)
+            asked = http.stream(method, path, headers=headers_of(visitor), json=body, timeout=120)
             async with asked as answer:  # what comes live has no end
                 told = "" if "/live" in path else await answer.aread()
             assert answer.status_code < 500 or path == "/ready", f"{door} with {visitor.name}: {told!r}"
@@ -485,6 +494,8 @@ async def test_a_cookie_is_for_our_own_pages_only(house: House) -> None:
         return (await http.request(method, path, headers=headers, json=change)).status_code
 
     assert await ask("POST", "/api/tickets", cookie) == 403
+    assert await ask("POST", "/api/tokens", cookie) == 403
+    assert await ask("PATCH", "/api/settings", cookie) == 403
     assert await ask("POST", "/api/tickets", cookie | {"origin": "https://evil.example"}) == 403
     assert await ask("POST", "/api/tickets", cookie | {"origin": "null"}) == 403
     assert await ask("POST", "/api/tickets", cookie | ours) == 200

@@ -68,7 +68,7 @@ async def ask(path: str, headers: dict[str, str], *, method: str = "GET", origin
         return PlainTextResponse("hello")
 
     app = Starlette(routes=[Route("/{path:path}", page, methods=["GET", "POST", "PATCH", "DELETE", "OPTIONS", "PUT"])])
-    guard = OriginMiddleware(app, loopback_only=True, allowed_hosts=[], allowed_origins=origins)
+    guard = OriginMiddleware(app, loopback_only=True, allowed_hosts=tuple, allowed_origins=lambda: origins)
     raw = [(k.encode(), v.encode("latin-1")) for k, v in {"host": "127.0.0.1:8000", **headers}.items()]
     scope = {"type": "http", "method": method, "path": path, "query_string": b"", "scheme": "http", "headers": raw}
     sent: list[Message] = []
@@ -185,7 +185,7 @@ async def socket_is_let_in(path: str, origin: str | None) -> bool:
 
     headers = [(b"host", b"127.0.0.1:8000"), (b"cookie", b"a=b"), (b"referer", b"https://home.example/")]
     headers += [] if origin is None else [(b"origin", origin.encode())]
-    guard = OriginMiddleware(app, loopback_only=True, allowed_hosts=[], allowed_origins=ALLOWED)
+    guard = OriginMiddleware(app, loopback_only=True, allowed_hosts=tuple, allowed_origins=lambda: ALLOWED)
     await guard({"type": "websocket", "path": path, "scheme": "ws", "headers": headers}, receive, send)
     accepted: bool = sent[0]["type"] == "websocket.accept"
     assert not accepted or (b"cookie" in seen) == (origin in (None, "http://127.0.0.1:8000"))

@@ -22,7 +22,7 @@ async def ask(
         return PlainTextResponse("hello")
 
     guard = OriginMiddleware(
-        Starlette(routes=[Route("/", page)]), loopback_only=loopback_only, allowed_hosts=["Cam.example"]
+        Starlette(routes=[Route("/", page)]), loopback_only=loopback_only, allowed_hosts=lambda: ["Cam.example"]
     )
     raw = [(k.encode("latin-1"), v.encode("latin-1")) for k, v in headers]
     scope = {"type": "http", "method": "GET", "path": "/", "query_string": b"", "scheme": scheme, "headers": raw}

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sightline.core.errors import BadRequest, ConfigError
+from sightline.core.errors import BadRequest, ConfigError, NotFound
 from sightline.security import files as private
 from sightline.security.tokens import ALL, ROLES, Store, check_right
 
@@ -54,7 +54,7 @@ def test_what_is_made_is_listed_until_it_is_revoked(tmp_path: Path) -> None:
     assert second.expired(time.time() + 61)
     assert store.revoke(first.id) == first
     assert store.records() == [second]
-    with pytest.raises(BadRequest, match="no token has the id"):
+    with pytest.raises(NotFound, match="no token has the id"):
         store.revoke(first.id)
 
 

@@ -72,7 +72,7 @@ BODIES: list[tuple[str, dict[str, str]]] = [
 async def test_every_answer_is_described(server: Running, api: Any) -> None:
     mistakes = []
     for method, path, operation in operations(api):
-        if path in ("/mjpeg/{stream}", "/api/events/live"):  # without an end
+        if path in ("/mjpeg/{stream}", "/api/events/live", "/api/doctor"):  # without an end, or a long way from it
             continue
         for target in (filled(path), filled(path).replace(STREAM, "away"), filled(path).replace(STREAM, "a%20b")):
             if (method, target) == ("DELETE", f"/api/streams/{STREAM}"):  # which the others need

@@ -48,6 +48,7 @@ class Supervisor:
         """True once tasks may end: they are not started again. Set it some time before ``close``."""
         self._troubles: dict[str, _Trouble] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._kept: dict[asyncio.Task[None], str] = {}
 
     @property
     def troubles(self) -> dict[str, str]:
@@ -56,12 +57,20 @@ class Supervisor:
         self._troubles = {name: trouble for name, trouble in self._troubles.items() if trouble.until > now}
         return {name: trouble.why for name, trouble in self._troubles.items()}
 
+    @property
+    def names(self) -> list[str]:
+        """Names of the tasks that are kept going, in the order in which they were started."""
+        return list(dict.fromkeys(self._kept.values()))
+
     def start(self, name: str, work: Callable[[], Awaitable[None]], *, essential: bool = False) -> asyncio.Task[None]:
         """Run ``work`` again and again. It never returns while all is well, unless ``closing``.
 
         Where an ``essential`` task fails too often, the program gives up. Others are tried for ever.
         """
-        return self._own(self._keep(name, work, essential=essential))
+        task = self._own(self._keep(name, work, essential=essential))
+        self._kept[task] = name
+        task.add_done_callback(lambda done: self._kept.pop(done, None))
+        return task
 
     def spawn(self, name: str, work: Coroutine[Any, Any, None]) -> None:
         """Run ``work`` once. What it raises is logged, and costs nobody else."""

@@ -118,6 +118,10 @@ class Journal:
             if self._writer.unsaved:
                 self._go_on(again=True)
 
+    def keep(self, settings: Settings) -> None:
+        """Keep as long and as much as these settings say from now on."""
+        self._settings = settings
+
     async def _trim(self) -> None:
         most = int(self._settings.events_gb * 1e9)
         try:

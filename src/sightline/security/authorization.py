@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 from fastapi import Depends, Request
 from starlette.requests import HTTPConnection
 
-from sightline.core.errors import FAULTS, Forbidden, LimitReached, Shortage, SightlineError, Unauthorized
+from sightline.core.errors import FAULTS, BadRequest, Forbidden, LimitReached, Shortage, SightlineError, Unauthorized
 from sightline.security.tokens import ALL, Role, Store, TokenRecord, check_right, digest
 
 log = logging.getLogger(__name__)
@@ -81,6 +81,13 @@ class Access:
     def enabled(self) -> bool:
         """True if the server asks for tokens."""
         return self._store is not None
+
+    @property
+    def store(self) -> Store:
+        """All tokens. Raises BadRequest if the server asks for none. Call ``refresh`` after a change."""
+        if self._store is None:
+            raise BadRequest("this server asks nobody for tokens: expected one that runs with --lan or --tunnel")
+        return self._store
 
     # Rights
 

@@ -7,7 +7,8 @@ Such a page is a guest. It is known by its ``Origin``, or where a browser sends 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -34,6 +35,11 @@ def normal(origin: str) -> str:
     return f"{scheme}://{host.removesuffix(DEFAULT_PORT[scheme])}"
 
 
+@lru_cache(8)
+def _all_normal(origins: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(map(normal, origins)))
+
+
 def methods(path: str) -> tuple[str, ...]:
     """Methods by which guests may ask for a path; empty for most."""
     return next((allowed for pattern, allowed in OPEN if re.fullmatch(pattern, path)), ())
@@ -42,8 +48,13 @@ def methods(path: str) -> tuple[str, ...]:
 class Embedding:
     """The origins that are allowed, and the headers for their pages."""
 
-    def __init__(self, origins: Iterable[str]) -> None:
-        self._origins = tuple(dict.fromkeys(map(normal, origins)))
+    def __init__(self, origins: Callable[[], tuple[str, ...]]) -> None:
+        """``origins`` returns those that are allowed now."""
+        self._given = origins
+
+    @property
+    def _origins(self) -> tuple[str, ...]:
+        return _all_normal(self._given())
 
     def guest(self, scope: Scope, headers: Headers) -> str | None:
         """The allowed origin that asks for something which is open to it; None for everything else."""

@@ -51,13 +51,15 @@ class OriginMiddleware:
         app: ASGIApp,
         *,
         loopback_only: bool,
-        allowed_hosts: Iterable[str],
-        allowed_origins: Iterable[str] = (),
+        allowed_hosts: Callable[[], Iterable[str]],
+        allowed_origins: Callable[[], tuple[str, ...]] = tuple,
         public_url: Callable[[], str | None] = lambda: None,
         bodies: Mapping[str, int] | None = None,
         page: ErrorPage = no_page,
     ) -> None:
-        """``public_url`` returns the address of a tunnel or a proxy with TLS, once that is known.
+        """``allowed_hosts`` and ``allowed_origins`` return what is allowed now.
+
+        ``public_url`` returns the address of a tunnel or a proxy with TLS, once that is known.
 
         ``bodies``: bytes that a request may have, by a pattern of its path.
         """
@@ -66,7 +68,7 @@ class OriginMiddleware:
         self._page = page
         self._public_url = public_url
         self._loopback_only = loopback_only
-        self._allowed = {host.lower() for host in allowed_hosts}
+        self._allowed = allowed_hosts
         self._embedding = Embedding(allowed_origins)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -149,9 +151,9 @@ class OriginMiddleware:
         return origin_host == host and (origin_port or origin_default) == (port or ("443" if secure else "80"))
 
     def _known(self, host: str) -> bool:
-        if host in self._allowed or is_loopback(host):
+        if is_loopback(host) or (not self._loopback_only and is_address(host)):
             return True
-        return not self._loopback_only and is_address(host)
+        return host in (allowed.lower() for allowed in self._allowed())
 
 
 def _limited(receive: Receive, most: int) -> Receive:

@@ -13,7 +13,7 @@ from typing import Literal, TypeAlias, get_args
 
 import msgspec
 
-from sightline.core.errors import BadRequest, ConfigError, shortage
+from sightline.core.errors import BadRequest, ConfigError, LimitReached, NotFound, shortage
 from sightline.core.types import check_stream_name
 from sightline.security import files as private
 
@@ -26,6 +26,8 @@ PREFIX = "slt_"
 """Prefix of every token, by which scanners find tokens that leaked."""
 KEPT_S = 7 * 86400.0
 """Seconds for which expired tokens stay listed."""
+MOST = 4096
+"""Tokens that are kept."""
 
 
 class TokenRecord(msgspec.Struct, frozen=True):
@@ -95,25 +97,30 @@ class Store:
     def create(
         self, role: str, stream: str, *, lifetime: float | None, kind: Literal["token", "browser"] = "token"
     ) -> tuple[str, TokenRecord]:
-        """A new token for ``lifetime`` seconds, None for ever. It is given out here and never again."""
+        """A new token for ``lifetime`` seconds, None for ever. It is given out here and never again.
+
+        Raises BadRequest, LimitReached, ConfigError or Shortage.
+        """
         checked = check_right(role, stream)
         token, now = PREFIX + secrets.token_urlsafe(32), time.time()
         expires = None if lifetime is None else now + lifetime
         record = TokenRecord(secrets.token_hex(4), digest(token), checked, stream, now, expires, kind)
         with private.locked(self.path.parent):
             kept = [r for r in self.records() if not r.expired(now - KEPT_S)]
+            if len(kept) >= MOST:
+                raise LimitReached(f"{MOST} tokens are kept: revoke those that nobody needs")
             self._write([*kept, record])
         return token, record
 
     def revoke(self, token_id: str) -> TokenRecord:
-        """Take a token back. Raises BadRequest where there is none of that id."""
+        """Take a token back. Raises NotFound where there is none of that id, ConfigError or Shortage."""
         with private.locked(self.path.parent):
             records = self.records()
             for record in records:
                 if record.id == token_id:
                     self._write([r for r in records if r is not record])
                     return record
-        raise BadRequest(f"no token has the id {token_id[:40]!r}: `sightline token list` shows them")
+        raise NotFound(f"no token has the id {token_id[:40]!r}: expected one that is listed")
 
     def _write(self, records: list[TokenRecord]) -> None:
         private.write(self.path, msgspec.json.format(msgspec.json.encode(_File(records))) + b"\n")

@@ -29,6 +29,7 @@ from sightline.server import errors, help_pages, pages
 from sightline.server.api import (
     cameras,
     client_inference,
+    diagnostics,
     discovery,
     events,
     models,
@@ -38,14 +39,17 @@ from sightline.server.api import (
     recorded,
     rules,
     session,
+    setting_changes,
     stats,
     streams,
+    tokens,
     zones,
 )
 from sightline.server.api.recorded import silence
 from sightline.server.assets import PackedApi
 from sightline.server.downloads import Downloads
 from sightline.server.head import HeadMiddleware
+from sightline.server.live_settings import LiveSettings
 from sightline.server.push import Push
 from sightline.server.state import MODELS, ServerState
 from sightline.settings.settings import Settings, data_folder
@@ -66,9 +70,12 @@ def create_app(settings: Settings, *, load: LoadByKey | None = None) -> FastAPI:
     """The app for these settings. ``load`` replaces the loading of models, which then run in threads."""
 
     access = Access(Store(data_folder(settings)) if settings.tokens else None)
+    live = LiveSettings(settings)
+    own_names = tls.host_names() if settings.lan else []
     proxied = settings.tunnel is not None or settings.public_url is not None
     sessions = settings.max_streams + settings.max_viewers
     state = ServerState(
+        live,
         access,
         Tries(),
         Connections(sessions + SPARE, sessions, proxied=proxied),
@@ -94,6 +101,8 @@ def create_app(settings: Settings, *, load: LoadByKey | None = None) -> FastAPI:
             journal = Journal(settings, hub.listeners.tell)
             await journal.open()
             hub.listeners.journal = journal
+            live.tell.append(journal.keep)
+            journal.keep(live.now)
             stack.push_async_callback(journal.close)
             await hub.boards.load()
             await hub.cameras.load()
@@ -115,6 +124,7 @@ def create_app(settings: Settings, *, load: LoadByKey | None = None) -> FastAPI:
             hub.supervisor.start("hub", hub.run, essential=True)
             hub.supervisor.start("adaptation", partial(adapt, hub), essential=True)
             hub.supervisor.start("access", access.run, essential=True)
+            hub.supervisor.start("settings", live.run)
             hub.supervisor.start("saving of zones and rules", hub.boards.run)
             hub.supervisor.start("saving of events", journal.run)
             hub.supervisor.start("recording", recordings.run)
@@ -139,8 +149,8 @@ def create_app(settings: Settings, *, load: LoadByKey | None = None) -> FastAPI:
     app.add_middleware(
         OriginMiddleware,
         loopback_only=is_loopback(settings.host),
-        allowed_hosts=[*settings.allowed_hosts, *(tls.host_names() if settings.lan else [])],
-        allowed_origins=settings.allowed_origins,
+        allowed_hosts=lambda: [*live.now.allowed_hosts, *own_names],
+        allowed_origins=lambda: live.now.allowed_origins,
         public_url=lambda: state.public_url,
         bodies={"/api/predict": predict.largest_body(settings), rules.CLIP_PATH: rules.LARGEST_BODY},
         page=pages.error_page,
@@ -148,7 +158,7 @@ def create_app(settings: Settings, *, load: LoadByKey | None = None) -> FastAPI:
     errors.add(app)
     parts = (
         *(stats, streams, zones, rules, events, cameras, discovery, models, session, client_inference, predict, push),
-        recorded,
+        *(recorded, tokens, setting_changes, diagnostics),
     )
     for part in parts:
         app.include_router(part.router)

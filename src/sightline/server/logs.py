@@ -1,6 +1,6 @@
 """The server's log: a line a record, whatever text of a peer's is in it, and floods of one kind summed up.
 
-Records are text or JSON. They go to standard error, and to a file that rotates if there is one.
+Records are text or JSON. They go to standard error, to a file that rotates if there is one, and into memory for a page.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from typing import Any, Literal
 
 from sightline.core.errors import ConfigError
 from sightline.core.metrics import TokenBucket
+from sightline.server.recent_log import RECENT
 
 MOST = 500
 """Characters of a message that are written."""
@@ -183,9 +184,10 @@ def set_up(level: str, form: Literal["text", "json"] = "text", file: Path | None
             raise ConfigError(f"log_file {file}: {e.strerror}; expected a file that can be written") from None
         handlers.append(Behind(_formatted(rotating, form, "%Y-%m-%d %H:%M:%S")))
     flood = Flood()
-    for handler in handlers:
+    RECENT.setFormatter(OneLine("%(message)s"))
+    for handler in (*handlers, RECENT):
         handler.addFilter(flood)
-    logging.basicConfig(level=level.upper(), handlers=handlers)
+    logging.basicConfig(level=level.upper(), handlers=[*handlers, RECENT])
 
 
 def _formatted(handler: logging.Handler, form: Literal["text", "json"], date: str) -> logging.Handler:

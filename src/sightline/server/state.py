@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import ssl
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from sightline.security.authorization import Access
 from sightline.security.connections import Connections
 from sightline.security.tls import Certificate
 from sightline.server.downloads import Downloads
+from sightline.server.live_settings import LiveSettings
 from sightline.server.push import Push
 from sightline.streams.clip_trial import ClipTrials
 from sightline.streams.hub import Hub
@@ -31,6 +33,7 @@ MODELS = "models"
 class ServerState:
     """One app's state. The hub, the drawing and the dispatchers are there while the app runs."""
 
+    settings: LiveSettings
     access: Access
     tries: Tries
     """Wrong tokens by address."""
@@ -48,6 +51,8 @@ class ServerState:
     """TLS context of the server; None for plain HTTP."""
     started_at: float = 0.0
     """``time.monotonic()`` at the start."""
+    examining: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Held while the doctor is at work."""
     not_started: str | None = None
     """Why the app could not start; None where it did."""
     hub: Hub = field(init=False)

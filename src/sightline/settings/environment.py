@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from sightline.settings.settings import PREFIX, data_folder
+from sightline.settings.settings import PREFIX, Settings, data_folder
 
 
 def environment_for_commands(picture: Path | None) -> dict[str, str]:
@@ -15,6 +15,21 @@ def environment_for_commands(picture: Path | None) -> dict[str, str]:
     """
     env = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
     return env if picture is None else env | {PREFIX + "PICTURE": str(picture)}
+
+
+def environment_of_server(settings: Settings) -> dict[str, str]:
+    """Return the environment in which our other commands have the settings of a server, command line and all.
+
+    Tables are left out. The port is a free one, as the server has its own.
+    """
+    env = dict(os.environ)
+    if settings.profile is None:  # a model on the command line undoes it
+        env.pop(PREFIX + "PROFILE", None)
+    for name in Settings.model_fields:
+        value = getattr(settings, name)
+        if settings.origin(name) == "command line" and isinstance(value, str | int | float | Path):
+            env[PREFIX + name.upper()] = str(value)
+    return env | {PREFIX + "PORT": "0"}
 
 
 def client_token() -> str | None:

@@ -8,11 +8,11 @@ from __future__ import annotations
 import os
 import sys
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import Field, IPvAnyAddress, SecretStr, ValidationError
+from pydantic import Field, IPvAnyAddress, PrivateAttr, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
@@ -26,6 +26,7 @@ from sightline import profiles
 from sightline.core.errors import ConfigError
 from sightline.core.types import STREAM_NAME
 from sightline.profiles import WEIGHTS_URL
+from sightline.settings.changes import EventsDays, EventsGb, LogLevel, PageOrigin
 from sightline.settings.outputs import OutputTable
 from sightline.settings.presets import PRESETS, PresetName
 from sightline.settings.problems import told
@@ -40,11 +41,8 @@ ModelName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$")]
 PUSH_ORIGIN = r"^(https://[^/?#@\s]+|http://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?)/?$"
 """What a push service's address begins with. Without TLS only on this machine itself."""
 
-PAGE_ORIGIN = (
-    r"^(https://([A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])|http://(localhost|127\.0\.0\.1|\[::1\]))"
-    r"(:\d{1,5})?/?$"
-)
-"""Origin of somebody's pages. It becomes a part of a header, so it has no letter that means something there."""
+Origin: TypeAlias = Literal["default", "file", "environment", "command line", "page"]
+"""Where a setting's value comes from. page: changed while the server ran."""
 
 PREFIX = "SIGHTLINE_"
 DEFAULT_FILE = "sightline.toml"
@@ -88,7 +86,7 @@ class Settings(BaseSettings):
     allowed_hosts: tuple[str, ...] = Field(
         (), description="Host names under which the server answers, besides loopback and numeric addresses."
     )
-    allowed_origins: tuple[Annotated[str, Field(pattern=PAGE_ORIGIN)], ...] = Field(
+    allowed_origins: tuple[PageOrigin, ...] = Field(
         (),
         description="Origins whose pages may show streams: https://HOST, or http:// with localhost, 127.0.0.1 or "
         "[::1]. See docs/embedding.md.",
@@ -223,10 +221,8 @@ class Settings(BaseSettings):
         description="Whom push services may ask about this server's messages: mailto:YOU@YOUR.DOMAIN or an https "
         "address. Apple refuses made up ones.",
     )
-    events_days: float = Field(14, gt=0, le=3650, description="Days for which events and their pictures are kept.")
-    events_gb: float = Field(
-        2, ge=0.01, le=100_000, description="Most that events and their pictures take, in GB; the oldest go first."
-    )
+    events_days: EventsDays = Field(14, description="Days for which events and their pictures are kept.")
+    events_gb: EventsGb = Field(2, description="Most that events and their pictures take, in GB; the oldest go first.")
     record_before_s: float = Field(
         5,
         ge=0,
@@ -254,15 +250,19 @@ class Settings(BaseSettings):
         10, gt=0, le=600, description="Seconds a request may take to arrive, and each megabyte of it."
     )
     jpeg_quality: int = Field(80, ge=10, le=100, description="JPEG quality of pictures that the server draws or pulls.")
-    log_level: Literal["debug", "info", "warning", "error"] = Field(
-        "info", description="How much to log: debug, info, warning or error."
-    )
+    log_level: LogLevel = Field("info", description="How much to log: debug, info, warning or error.")
     log_format: Literal["text", "json"] = Field(
         "text", description="How to log: text, or json with one object a line. See docs/deploy.md."
     )
     log_file: Path | None = Field(
         None, description="File to log to as well. At 10 MB it becomes FILE.1, and so on up to FILE.5."
     )
+
+    _origins: dict[str, Origin] = PrivateAttr(default_factory=dict)
+
+    def origin(self, name: str) -> Origin:
+        """Where a setting's value comes from."""
+        return self._origins.get(name, "default")
 
     def pending(self, preset: PresetName | None = None) -> int:
         """Frames that a camera may have under way with this preset; by default with the preset of the settings."""
@@ -278,7 +278,7 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Sources of settings, in order of precedence, strongest first."""
-        path = _file()
+        path = settings_file()
         file = () if path is None else (TomlConfigSettingsSource(settings_cls, toml_file=path),)
         if isinstance(env_settings, EnvSettingsSource):  # it reads the variables of fields alone
             env_settings.env_vars = _renamed(env_settings.env_vars, PREFIX.lower())
@@ -337,7 +337,8 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or home / ".cache") / "sightline"
 
 
-def _file() -> Path | None:
+def settings_file() -> Path | None:
+    """The settings file; None where there is none. Raises ConfigError for a named one that is not there."""
     named = os.environ.get(PREFIX + "CONFIG")
     path = Path(named or DEFAULT_FILE)
     if path.is_file():
@@ -358,12 +359,30 @@ def load_settings(**given: Any) -> Settings:
     if unknown:
         known = ", ".join(PREFIX + name.upper() for name in Settings.model_fields)
         raise ConfigError(f"unknown setting in the environment: {', '.join(unknown)}; expected of {known}")
+    given = {k: v for k, v in given.items() if v is not None}
     try:
-        return _with_consequences(Settings(**{k: v for k, v in given.items() if v is not None}))
+        found = Settings(**given)
+        found._origins.update(_origins(given))
+        return _with_consequences(found)
     except ValidationError as e:
         raise ConfigError("; ".join(told(dict(p), Settings.model_fields) for p in e.errors())) from None
     except tomllib.TOMLDecodeError as e:
-        raise ConfigError(f"settings file {_file()}: {e}") from None
+        raise ConfigError(f"settings file {settings_file()}: {e}") from None
+
+
+def _origins(given: Mapping[str, Any]) -> dict[str, Origin]:
+    """Where each setting that is not a default comes from, the strongest last."""
+    path = settings_file()
+    file = {} if path is None else tomllib.loads(path.read_text("utf-8"))
+    variables = {name[len(PREFIX) :].lower() for name in os.environ if name.upper().startswith(PREFIX)}
+    found: dict[str, Origin] = {}
+    sources: dict[Origin, Collection[str]] = {"file": file, "environment": variables, "command line": given}
+    for origin, keys in sources.items():
+        names = _renamed(dict.fromkeys(keys))
+        if "profile" in names:  # which gives the model
+            names["model"] = None
+        found |= dict.fromkeys(names, origin)
+    return found
 
 
 def _with_consequences(settings: Settings) -> Settings:
@@ -377,10 +396,14 @@ def _with_consequences(settings: Settings) -> Settings:
     if (settings.tls_cert is None) != (settings.tls_key is None):
         raise ConfigError("tls_cert and tls_key: expected both or none")
     update: dict[str, Any] = {"tokens": settings.tokens or open_to_others}
+    implied = {"tokens"} if open_to_others else set()
     if settings.lan and "host" not in given:
         update["host"] = "0.0.0.0"
+        implied.add("host")
     if settings.tunnel is not None and "preset" not in given:
         update["preset"] = "tunnel"
+        implied.add("preset")
+    settings._origins.update(dict.fromkeys(implied, settings.origin("lan" if settings.lan else "tunnel")))
     if settings.profile is None and settings.model in settings.models:
         update["model"] = settings.models[settings.model]
     return settings.model_copy(update=update)

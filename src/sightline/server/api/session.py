@@ -162,7 +162,7 @@ def _session(request: Request, record: TokenRecord | None) -> Session:
 
 
 def _origins(request: Request) -> list[str]:
-    return list(state_of(request).hub.settings.allowed_origins)
+    return list(state_of(request).settings.now.allowed_origins)
 
 
 def join_url(base: str, ticket: str) -> str:

@@ -1,0 +1,47 @@
+"""``sightline doctor`` for a running server: in a process of its own, as it loads the model and may meet a fault."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from asyncio.subprocess import DEVNULL, PIPE
+
+import msgspec
+
+from sightline.core.errors import ConfigError, LimitReached
+from sightline.settings.environment import environment_of_server
+from sightline.settings.settings import Settings
+
+MOST_S = 120.0
+"""Seconds for all its checks."""
+
+
+class DoctorFinding(msgspec.Struct, frozen=True):
+    """Outcome of one check, as the command prints it."""
+
+    what: str
+    state: str
+    detail: str
+    mend: str = ""
+
+
+async def examine(settings: Settings, busy: asyncio.Lock) -> list[DoctorFinding]:
+    """Return what the doctor finds. Raises LimitReached while it is at work, or ConfigError where it finds no end."""
+    if busy.locked():
+        raise LimitReached("the doctor is at work: expected one examination at a time")
+    async with busy:
+        command = (sys.executable, "-m", "sightline", "doctor", "--json")
+        env = environment_of_server(settings)
+        process = await asyncio.create_subprocess_exec(*command, stdin=DEVNULL, stdout=PIPE, stderr=DEVNULL, env=env)
+        try:
+            async with asyncio.timeout(MOST_S):
+                said, _ = await process.communicate()
+            found = msgspec.json.decode(said, type=list[DoctorFinding])
+        except TimeoutError:
+            raise ConfigError(f"the doctor found no end within {MOST_S:g} s: run `sightline doctor`") from None
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            raise ConfigError("the doctor does not come to its end here: run `sightline doctor`") from None
+        finally:
+            if process.returncode is None:
+                process.kill()
+    return [finding for finding in found if finding.what != "port"]  # the server has it
