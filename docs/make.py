@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from typer.main import get_command
 
 from sightline.cli import app
+from sightline.settings.changes import SettingChanges
 from sightline.settings.settings import PREFIX, Settings
 
 DOCS = Path(__file__).parent
@@ -57,6 +60,13 @@ def settings() -> str:
         "environment variable. The file is weaker than the environment, the environment weaker than the command line.",
         "Unknown keys are refused. In variables lists are JSON: `SIGHTLINE_ALLOWED_HOSTS='[\"cam.example\"]'`.",
         "",
+        "The page `/settings` shows admins what is set and where it comes from, and so does `GET /api/settings`.",
+        "Passwords and addresses of cameras and outputs are hidden. While the server runs, these change there, or by",
+        f"`PATCH /api/settings`: {_spoken(SettingChanges.model_fields)}.",
+        "What file, environment or command line say is changed where they say it. What was changed here is kept in",
+        "`settings.json` of the data folder, which may be edited by hand: the server follows within a second.",
+        "All other settings need a restart.",
+        "",
         "| key | variable | default | what |",
         "|---|---|---|---|",
     ]
@@ -69,8 +79,14 @@ def settings() -> str:
             if default is True or default is False
             else default
         )
-        lines.append(f"| `{key}` | `{PREFIX}{key.upper()}` | {shown} | {field.description} |")
+        about = re.sub(r"docs/([\w-]+)\.md", r"[\1](\1.md)", str(field.description))
+        lines.append(f"| `{key}` | `{PREFIX}{key.upper()}` | {shown} | {about} |")
     return "\n".join([*lines, ""])
+
+
+def _spoken(names: Iterable[str]) -> str:
+    *first, last = (f"`{name}`" for name in names)
+    return f"{', '.join(first)} and {last}"
 
 
 PAGES = {"cli.md": cli, "settings.md": settings}

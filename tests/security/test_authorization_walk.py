@@ -77,6 +77,7 @@ NEEDS = {
     "GET /help": PUBLIC,
     "GET /help/{name}": PUBLIC,
     "GET /help/images/{file:path}": PUBLIC,
+    "GET /settings": PUBLIC,
     "GET /trust": PUBLIC,
     "GET /camera/{stream}": PUBLIC,
     "GET /view/{stream}": PUBLIC,

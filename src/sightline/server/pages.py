@@ -114,6 +114,10 @@ def add(app: FastAPI) -> None:
     async def events(request: Request) -> Response:
         return _answer(request, "events.html")
 
+    @app.get("/settings", include_in_schema=False)
+    async def settings(request: Request) -> Response:
+        return _answer(request, "settings.html")
+
     @app.get("/join", include_in_schema=False)
     async def join(request: Request) -> Response:
         return _answer(request, "join.html")

@@ -147,7 +147,7 @@ class Cameras:
             await self._set(stream, camera)
 
     async def change(self, stream: str, **given: Any) -> None:
-        """Change ``name``, ``paused``, ``group``, ``record``. Raises BadSetting, LimitReached, ConfigError or Shortage."""
+        """Change fields of a KeptCamera. Raises BadSetting, LimitReached, ConfigError or Shortage."""
         self.check_change(stream, paused=given.get("paused"))
         async with self._saving:
             await self._set(stream, structs.replace(self._cameras.get(stream, KeptCamera()), **given))

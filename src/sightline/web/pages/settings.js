@@ -1,0 +1,46 @@
+/** The page of those who manage the server: its condition, tokens, settings and log. */
+
+import { StateBanner } from "../elements/state-banner.js";
+import { setData } from "../lib/dom.js";
+import { byId } from "../panels/page.js";
+import { setUpShell } from "../panels/shell.js";
+import { setUpLog } from "../panels/settings/log.js";
+import { setUpSettings } from "../panels/settings/list.js";
+import { setUpDoctor, showServer } from "../panels/settings/server.js";
+import { setUpTokens } from "../panels/settings/tokens.js";
+import { may, whoAmI } from "../wire/session.js";
+
+const EVERY_MS = 5_000;
+const banner = byId("banner", StateBanner);
+
+setUpShell();
+void run();
+
+async function run() {
+  const session = await whoAmI();
+  if (!session) return away();
+  if (!may(session, "admin", "")) return refuse(session.role !== null);
+  setData(document.body, "state", "open");
+  byId("parts", HTMLElement).hidden = false;
+  setUpDoctor();
+  setUpLog();
+  await Promise.all([setUpTokens(), setUpSettings(), showServer()]);
+  document.getElementById(location.hash.slice(1))?.scrollIntoView({ block: "start" }); // it was hidden until now
+  setInterval(async () => {
+    if (document.hidden) return;
+    if (await showServer()) banner.say(null);
+    else away();
+  }, EVERY_MS);
+}
+
+function away() {
+  banner.say({ icon: "off", kind: "warning", title: "The server doesn't answer", text: "Load this page again, or wait.", actions: [] });
+}
+
+/** @param {boolean} known */
+function refuse(known) {
+  setData(document.body, "state", "refused");
+  const title = known ? "This is for those who manage the server" : "Please sign in";
+  const text = known ? "You signed in for something else: settings need an admin of all streams." : "Settings are for admins of this server.";
+  banner.say({ icon: "key", title, text, actions: [{ text: "Sign in", id: "sign-in", main: true, href: "/join" }] });
+}

@@ -1,0 +1,103 @@
+/** Fields for the settings that the server changes while it runs. */
+
+import { make, setText } from "../../lib/dom.js";
+import { changeSettings, why } from "../../wire/manage.js";
+import { byId } from "../page.js";
+
+/** @typedef {import("../../wire/manage.js").Setting} Setting */
+/** @typedef {{label: string, hint: string, field: (setting: Setting) => HTMLInputElement | HTMLTextAreaElement | HTMLSelectElement,
+ *   read: (text: string) => unknown}} Shape */
+
+const LEVELS = ["debug", "info", "warning", "error"];
+
+/** @param {Setting} setting */
+const lines = ({ value }) => {
+  const field = make("textarea", { rows: "2", spellcheck: "false", autocapitalize: "off" });
+  field.value = Array.isArray(value) ? value.join("\n") : "";
+  return field;
+};
+
+/** @param {Setting} setting */
+const number = ({ value }) => {
+  const field = make("input", { type: "number", step: "any", min: "0", inputmode: "decimal" });
+  field.value = String(value);
+  return field;
+};
+
+/** @param {Setting} setting */
+const level = ({ value }) => {
+  const field = make("select", {}, ...LEVELS.map((one) => make("option", { value: one }, one)));
+  field.value = String(value);
+  return field;
+};
+
+/** @param {string} text */
+const words = (text) => text.split(/[\s,]+/).filter(Boolean);
+
+/** @type {Record<string, Shape>} */
+const SHAPES = {
+  allowed_origins: {
+    label: "Pages that may show streams",
+    hint: "One origin a line, such as https://home.example. What they show already goes on until it is loaded again.",
+    field: lines,
+    read: words,
+  },
+  allowed_hosts: { label: "Names of this server", hint: "One host name a line, such as camera.lan.", field: lines, read: words },
+  log_level: { label: "How much is logged", hint: "debug tells most. Models that run already keep theirs.", field: level, read: String },
+  events_days: { label: "Days for which events are kept", hint: "Older ones go within a minute.", field: number, read: Number },
+  events_gb: { label: "Most that events take, in GB", hint: "The oldest go first.", field: number, read: Number },
+};
+
+/**
+ * @param {import("../../wire/manage.js").SettingsReport} report
+ * @param {(report: import("../../wire/manage.js").SettingsReport) => void} take is called with what holds after a change
+ */
+export function showChanges(report, take) {
+  const rows = report.settings.flatMap((setting) => {
+    const shape = SHAPES[setting.name];
+    return shape ? [row(setting, shape, take)] : [];
+  });
+  byId("changes", HTMLElement).replaceChildren(...rows);
+}
+
+/** @param {Setting} setting @param {Shape} shape @param {(report: import("../../wire/manage.js").SettingsReport) => void} take */
+function row(setting, { label, hint, field: made, read }, take) {
+  const field = made(setting);
+  const id = `change-${setting.name}`;
+  field.id = id;
+  field.setAttribute("aria-describedby", `${id}-hint`);
+  field.disabled = !setting.changeable;
+  const locked = `The ${setting.origin} says this, so it is changed there, and the server started again.`;
+  const about = make("p", { class: "hint", id: `${id}-hint` }, setting.changeable ? hint : locked);
+  const problem = make("p", { class: "problem", role: "status" });
+  const actions = make("div", { class: "actions" });
+  const form = make("form", { class: "change", novalidate: "" }, make("label", { for: id }, label), field, actions, about, problem);
+  if (!setting.changeable) return form;
+  const save = make("button", { type: "submit", class: "button" }, "Save", make("span", { class: "unseen" }, ` ${label}`));
+  const usual = make("button", { type: "button", class: "button quiet" }, "Use the default", make("span", { class: "unseen" }, ` of ${label}`));
+  usual.hidden = setting.origin !== "page";
+  actions.append(usual, save);
+
+  /** @param {unknown} value */
+  async function send(value) {
+    save.disabled = true;
+    const { body, refused } = await changeSettings({ [setting.name]: value });
+    save.disabled = false;
+    if (refused) return setText(problem, refused.expected ? `Expected ${refused.expected}.` : why(refused));
+    take(body);
+    const place = document.getElementById(id);
+    place?.focus();
+    const said = place?.closest("form")?.querySelector(".problem");
+    if (said instanceof HTMLElement) {
+      said.dataset["kind"] = "good";
+      setText(said, "Saved, and in force.");
+    }
+  }
+
+  usual.addEventListener("click", () => void send(null));
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    void send(read(field.value));
+  });
+  return form;
+}

@@ -1,0 +1,84 @@
+/** How the server is: version, tasks, troubles, and what the doctor finds. */
+
+import { icon, make, setData, setText } from "../../lib/dom.js";
+import { count, plural } from "../../lib/format.js";
+import { askServer, examine, why } from "../../wire/manage.js";
+import { byId } from "../page.js";
+
+const KINDS = { ok: "good", note: "warning", problem: "error" };
+const ICONS = { ok: "done", note: "more", problem: "warning" };
+
+/** Show it now. Returns false where the server does not answer. */
+export async function showServer() {
+  const { body, refused } = await askServer();
+  const pill = byId("server-state", HTMLElement);
+  if (refused) {
+    if (refused.status === 401) location.reload(); // the token has ended: the page says so, and where to sign in
+    setData(pill, "kind", "error");
+    setText(pill, "no answer");
+    return refused.status !== 0;
+  }
+  const troubles = Object.entries(body.troubles);
+  setData(pill, "kind", !body.ready ? "error" : troubles.length ? "warning" : "good");
+  setText(pill, !body.ready ? "not ready" : troubles.length ? plural(troubles.length, "trouble") : "all is well");
+  const facts = { Version: body.version, Up: duration(body.uptime_s), Python: body.python, System: body.system };
+  byId("server-facts", HTMLElement).replaceChildren(
+    ...Object.entries(facts).map(([name, text]) => make("div", {}, make("dt", {}, name), make("dd", {}, text))),
+  );
+  const told = body.ready ? troubles : [["frames", body.reason], ...troubles];
+  const list = byId("server-troubles", HTMLElement);
+  list.replaceChildren(...told.map(([what = "", text = ""]) => row("problem", what, text)));
+  list.hidden = !told.length;
+  showTasks(body.tasks);
+  return true;
+}
+
+/** @param {import("../../wire/manage.js").Task[]} tasks */
+function showTasks(tasks) {
+  setText(byId("tasks-count", HTMLElement), count(tasks.length));
+  byId("tasks", HTMLElement).replaceChildren(
+    ...tasks.map(({ name, restarts, trouble }) => {
+      const often = restarts ? `started again ${plural(restarts, "time")}` : "runs";
+      return row(trouble ? "problem" : "ok", name, trouble || often);
+    }),
+  );
+}
+
+/** The button that has the installation examined. */
+export function setUpDoctor() {
+  const button = byId("doctor", HTMLButtonElement);
+  const said = byId("doctor-said", HTMLElement);
+  button.addEventListener("click", async () => {
+    button.disabled = true;
+    setText(said, "Examining: the model is loaded once more for that. This takes some seconds.");
+    const { body, refused } = await examine();
+    button.disabled = false;
+    setText(said, refused ? why(refused) : conclusion(body.findings));
+    const list = byId("doctor-findings", HTMLElement);
+    list.replaceChildren(...(body?.findings ?? []).map(({ state, what, detail, mend }) => row(state, what, detail, mend)));
+    list.hidden = !body;
+  });
+}
+
+/** @param {import("../../wire/manage.js").Finding[]} findings */
+function conclusion(findings) {
+  const problems = findings.filter(({ state }) => state === "problem").length;
+  return problems ? `${plural(problems, "problem")}. What fixes it stands below.` : "No problem found.";
+}
+
+/** @param {"ok" | "note" | "problem"} state @param {string} what @param {string} text @param {string} mend */
+function row(state, what, text, mend = "") {
+  const name = make("span", { class: "name" }, what);
+  if (state !== "ok") name.append(make("span", { class: "unseen" }, `: ${state}`));
+  const item = make("li", { "data-kind": KINDS[state] }, icon(ICONS[state]), name, make("p", {}, text));
+  if (mend) item.append(make("p", {}, make("code", {}, mend)));
+  return item;
+}
+
+/** @param {number} seconds */
+export function duration(seconds) {
+  if (seconds < 60) return `${Math.floor(seconds)} s`;
+  if (seconds < 3600) return `${Math.floor(seconds / 60)} min`;
+  const hours = Math.floor(seconds / 3600);
+  return hours < 48 ? `${hours} h ${Math.floor((seconds % 3600) / 60)} min` : plural(Math.floor(hours / 24), "day");
+}

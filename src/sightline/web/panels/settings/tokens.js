@@ -1,0 +1,89 @@
+/** Tokens: who may use this server. A new one is shown once. */
+
+import { icon, make, setText } from "../../lib/dom.js";
+import { askTokens, makeToken, revokeToken, why } from "../../wire/manage.js";
+import { byId } from "../page.js";
+import { setUpCopy } from "../shell.js";
+
+const ALL = "*";
+const RIGHTS = { view: "watches", publish: "is the camera of", admin: "manages" };
+const WHEN = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
+
+const list = byId("tokens-list", HTMLElement);
+const about = byId("tokens-about", HTMLElement);
+const problem = byId("token-problem", HTMLElement);
+
+export function setUpTokens() {
+  const form = byId("token-form", HTMLFormElement);
+  const secret = byId("token-secret", HTMLTextAreaElement);
+  setUpCopy(byId("token-copy", HTMLButtonElement), secret);
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    void add(secret);
+  });
+  byId("token-done", HTMLButtonElement).addEventListener("click", () => {
+    secret.value = "";
+    byId("token-made", HTMLElement).hidden = true;
+    byId("token-stream", HTMLElement).focus();
+  });
+  return showTokens();
+}
+
+async function showTokens() {
+  const { body, refused } = await askTokens();
+  if (refused) return setText(about, why(refused));
+  byId("token-form", HTMLElement).hidden = !body.enabled;
+  setText(about, body.enabled ? "" : "This server asks nobody for a token. It does with --lan or --tunnel.");
+  about.hidden = body.enabled;
+  list.replaceChildren(...body.tokens.map(row));
+}
+
+/** @param {HTMLTextAreaElement} secret */
+async function add(secret) {
+  const seconds = Number(byId("token-expires", HTMLSelectElement).value);
+  const stream = byId("token-stream", HTMLInputElement).value.trim() || ALL;
+  const role = byId("token-role", HTMLSelectElement).value;
+  const { body, refused } = await makeToken({ role, stream, expires_s: seconds || null });
+  setText(problem, refused ? why(refused) : "");
+  if (refused) return;
+  secret.value = body.token;
+  byId("token-made", HTMLElement).hidden = false;
+  secret.focus();
+  await showTokens();
+}
+
+/** @param {import("../../wire/manage.js").Token} token */
+function row(token) {
+  const { id, role, stream, kind, own } = token;
+  const right = RIGHTS[/** @type {keyof typeof RIGHTS} */ (role)] ?? role;
+  const who = own ? "This browser" : kind === "browser" ? "A browser" : "A token";
+  const words = `${who} ${right} ${stream === ALL ? "all streams" : stream}`;
+  const deeds = make("div", { class: "deeds" });
+  const item = make("li", { "data-token": id }, make("p", {}, words), make("p", { class: "hint" }, `${id} · ${times(token)}`), deeds);
+  const revoke = make("button", { type: "button", class: "button" }, icon("bin"), "Revoke");
+  revoke.append(make("span", { class: "unseen" }, ` ${id}`));
+  revoke.addEventListener("click", () => confirm(deeds, id, own));
+  deeds.append(revoke);
+  return item;
+}
+
+/** @param {import("../../wire/manage.js").Token} token */
+function times({ created_at, expires_at }) {
+  const made = `made ${WHEN.format(created_at)}`;
+  if (expires_at === null) return `${made}, never ends`;
+  return `${made}, ${expires_at < Date.now() ? "ended" : "until"} ${WHEN.format(expires_at)}`;
+}
+
+/** @param {HTMLElement} deeds @param {string} id @param {boolean} own */
+function confirm(deeds, id, own) {
+  const last = make("button", { type: "button", class: "button danger" }, own ? "Revoke, which signs you out" : "Revoke it now");
+  last.addEventListener("click", async () => {
+    last.disabled = true;
+    const { refused } = await revokeToken(id);
+    setText(problem, refused ? why(refused) : "");
+    await showTokens();
+    if (!refused) byId("tokens-title", HTMLElement).focus();
+  });
+  deeds.replaceChildren(last);
+  last.focus();
+}

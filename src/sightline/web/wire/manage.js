@@ -1,0 +1,60 @@
+/** What admins ask of the server itself: its condition, settings, tokens and log. */
+
+import { askApi } from "./events.js";
+
+/**
+ * @typedef {{name: string, restarts: number, trouble: string}} Task
+ * @typedef {{version: string, python: string, system: string, uptime_s: number, ready: boolean, reason: string,
+ *   tasks: Task[], troubles: Record<string, string>}} ServerReport of `GET /api/server`
+ * @typedef {{what: string, state: "ok" | "note" | "problem", detail: string, mend: string}} Finding
+ * @typedef {{name: string, value: unknown, default: unknown, origin: string, about: string, live: boolean,
+ *   changeable: boolean, expected: string}} Setting
+ * @typedef {{settings: Setting[], file: string | null, kept_in: string | null}} SettingsReport of `GET /api/settings`
+ * @typedef {{id: string, role: string, stream: string, created_at: number, expires_at: number | null,
+ *   kind: "token" | "browser", own: boolean}} Token times are milliseconds since 1970
+ * @typedef {{enabled: boolean, tokens: Token[]}} TokenList of `GET /api/tokens`
+ * @typedef {{number: number, at: number, level: string, logger: string, text: string}} Line of the log
+ * @typedef {{lines: Line[], next: number}} LogReport of `GET /api/logs`
+ */
+
+const EXAMINE_MS = 130_000;
+const AWAY = "The server doesn't answer.";
+
+/** @param {string} method @param {object} body @returns {RequestInit} */
+const sending = (method, body) => ({ method, body: JSON.stringify(body), headers: { "Content-Type": "application/json" } });
+
+export const askServer = () => /** @type {typeof askApi<ServerReport>} */ (askApi)("/api/server");
+export const askSettings = () => /** @type {typeof askApi<SettingsReport>} */ (askApi)("/api/settings");
+export const askTokens = () => /** @type {typeof askApi<TokenList>} */ (askApi)("/api/tokens");
+
+/** @param {Record<string, unknown>} changes */
+export function changeSettings(changes) {
+  return /** @type {typeof askApi<SettingsReport>} */ (askApi)("/api/settings", sending("PATCH", changes));
+}
+
+/** @param {{role: string, stream: string, expires_s: number | null}} wanted */
+export function makeToken(wanted) {
+  return /** @type {typeof askApi<Token & {token: string}>} */ (askApi)("/api/tokens", sending("POST", wanted));
+}
+
+/** @param {string} id */
+export function revokeToken(id) {
+  return askApi(`/api/tokens/${encodeURIComponent(id)}`, { method: "DELETE" });
+}
+
+/** @param {{stream: string, level: string, after: number}} which */
+export function askLog({ stream, level, after }) {
+  const query = new URLSearchParams({ level, after: String(after), ...(stream && { stream }) });
+  return /** @type {typeof askApi<LogReport>} */ (askApi)(`/api/logs?${query}`);
+}
+
+/** What the doctor finds. Takes seconds. */
+export function examine() {
+  const patience = { method: "POST", signal: AbortSignal.timeout(EXAMINE_MS) };
+  return /** @type {typeof askApi<{findings: Finding[]}>} */ (askApi)("/api/doctor", patience);
+}
+
+/** Why something was refused, as a sentence. @param {{message: string}} refused */
+export function why({ message }) {
+  return message ? message.charAt(0).toUpperCase() + message.slice(1) : AWAY;
+}

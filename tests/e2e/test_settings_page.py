@@ -1,0 +1,75 @@
+"""An admin manages the server on a page: a token, a setting, the log and the help, in a real browser."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from playwright.async_api import expect
+
+from sightline.security.tokens import Store
+from support.browsing import browsing, listen_for_errors
+from support.serving import serving
+
+
+@pytest.mark.timeout(300)
+async def test_a_server_is_managed_on_its_page(tmp_path: Path) -> None:
+    admin, _ = Store(tmp_path).create("admin", "*", lifetime=3600)
+    async with serving("--lan", "--host", "127.0.0.1", data=tmp_path) as server, browsing() as browser:
+        page = await (await browser.new_context(ignore_https_errors=True)).new_page()
+        errors = listen_for_errors(page)
+        await page.goto(server.url)
+        await page.get_by_role("link", name="Settings and tokens").click()
+        await expect(page.locator("body")).to_have_attribute("data-state", "refused")
+        await page.get_by_role("link", name="Sign in").click()
+        await page.get_by_label("Token").fill(admin)
+        await page.get_by_role("button", name="Sign in").click()
+        await page.get_by_role("heading", name="Streams").wait_for()
+        await page.goto(f"{server.url}/settings")
+        await expect(page.locator("#server-state")).to_have_text("all is well")
+
+        tokens = page.locator("#tokens-list > li")
+        await expect(tokens).to_have_count(1)
+        await page.locator("#token-stream").fill("a b")
+        await page.get_by_role("button", name="Make a token").click()
+        await expect(page.locator("#token-problem")).not_to_be_empty()
+        await page.locator("#token-stream").fill("door")
+        await page.get_by_role("button", name="Make a token").click()
+        made = page.get_by_label("The new token")
+        await expect(made).to_be_visible()
+        token = await made.input_value()
+        bearer = {"authorization": f"Bearer {token}"}
+        assert (await server.http.get("/api/streams", headers=bearer)).status_code == 200
+        await page.get_by_role("button", name="I have it").click()
+        await expect(made).to_be_hidden()
+        new = tokens.filter(has_text="door")
+        await expect(new).to_contain_text("A token watches door")
+        await new.get_by_role("button", name="Revoke").click()
+        await new.get_by_role("button", name="Revoke it now").click()
+        await expect(tokens).to_have_count(1)
+        assert (await server.http.get("/api/streams", headers=bearer)).status_code == 401
+        assert token not in await page.content()
+
+        change = page.locator("form.change", has=page.get_by_label("Pages that may show streams"))
+        field = page.get_by_label("Pages that may show streams")
+        await field.fill("http://home.example")
+        await change.get_by_role("button", name="Save").click()
+        await expect(change.locator(".problem")).to_contain_text("Expected a list of")
+        await field.fill("https://home.example")
+        await change.get_by_role("button", name="Save").click()
+        await expect(change.locator(".problem")).to_have_text("Saved, and in force.")
+        listed = page.locator('#settings-list [data-setting="allowed_origins"]')
+        await expect(listed).to_contain_text("from the page · changes at once")
+        await change.get_by_role("button", name="Use the default").click()
+        await expect(listed).to_have_count(0)
+        await page.get_by_label("Search").fill("jpeg_quality")
+        await expect(page.locator("#settings-list > li")).to_have_count(1)
+
+        log = page.locator("#log > li")
+        await expect(log.filter(has_text="is revoked")).to_have_count(1)
+        await page.get_by_label("At least").select_option("error")
+        await expect(log).to_have_count(0)
+        await page.get_by_role("link", name="All settings").click()
+        await expect(page.get_by_role("heading", level=1)).to_have_text("Settings")
+        await expect(page.locator("table")).to_contain_text("allowed_origins")
+        assert errors == []
