@@ -103,6 +103,8 @@ NEEDS = {
     "GET /api/server": ADMIN_ALL,
     "GET /api/logs": ADMIN_ALL,
     "POST /api/doctor": ADMIN_ALL,
+    "GET /api/outputs": ADMIN_ALL,
+    "POST /api/outputs/{id}/test": ADMIN_ALL,
     "GET /stats": VIEW_ALL,
     "GET /metrics": VIEW_ALL,
     "GET /api/streams": ANYBODY_KNOWN,

@@ -14,24 +14,26 @@ import pytest_asyncio
 
 from sightline.security.tokens import Store
 from sightline.settings.settings import Settings
+from support.receivers import Hook, hook
 from support.serving import Running, peer, serving
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 PASSWORD = "p4ss-w0rd"
 PAGE = "https://home.example"
-FILE = f"""
+FILE = """
 jpeg_quality = 70
 log_level = "debug"
 
 [[outputs]]
 kind = "webhook"
-url = "https://me:{PASSWORD}@hook.example/"
+url = "%(url)s"
+secret = "%(password)s"
 
 [[webrtc_ice_servers]]
 urls = ["turn:turn.example"]
 username = "me"
-credential = "{PASSWORD}"
+credential = "%(password)s"
 """
 
 
@@ -40,6 +42,8 @@ class Managed:
     """A server, and what its admin sends."""
 
     server: Running
+    web: Hook
+    """The receiver of its output."""
     data: Path
     admin: dict[str, str]
 
@@ -55,11 +59,13 @@ class Managed:
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def managed(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Managed]:
     data, folder = tmp_path_factory.mktemp("data"), tmp_path_factory.mktemp("here")
-    (folder / "sightline.toml").write_text(FILE)
     admin, _ = Store(data).create("admin", "*", lifetime=None)
     env = {"SIGHTLINE_TOKENS": "true", "SIGHTLINE_CONF": "0.3"}
-    async with serving("--model", "motion", "--engine", "onnx", cwd=folder, env=env, data=data, ready=False) as server:
-        yield Managed(server, data, {"authorization": f"Bearer {admin}"})
+    options = ("--model", "motion", "--engine", "onnx")
+    async with hook(lambda n: 200 if n == 1 else 403) as web:
+        (folder / "sightline.toml").write_text(FILE % {"url": web.url, "password": PASSWORD})
+        async with serving(*options, cwd=folder, env=env, data=data, ready=False) as server:
+            yield Managed(server, web, data, {"authorization": f"Bearer {admin}"})
 
 
 async def test_a_token_is_shown_once_opens_what_it_says_and_ends(managed: Managed) -> None:
@@ -110,6 +116,7 @@ async def test_each_setting_says_where_it_comes_from_and_no_secret_is_told(manag
     assert (told["conf"]["value"], told["jpeg_quality"]["default"]) == (0.3, 80)
     assert told["outputs"]["value"] == [{"kind": "webhook"}]
     assert PASSWORD not in json.dumps(told)
+    assert "secret-path" not in json.dumps(told)
 
 
 async def test_a_setting_is_changed_while_it_runs_and_kept(managed: Managed) -> None:
@@ -191,6 +198,19 @@ async def test_the_servers_condition(managed: Managed) -> None:
     assert {"models", "hub", "access", "settings"} <= {task["name"] for task in told["tasks"]}
     assert all(task["restarts"] == 0 and task["trouble"] == "" for task in told["tasks"])
     assert told["version"] == (await managed.ask("GET", "/openapi.json"))["info"]["version"]
+
+
+async def test_an_output_gets_a_test_and_it_is_told_what_became_of_it(managed: Managed) -> None:
+    (output,) = (await managed.ask("GET", "/api/outputs"))["outputs"]
+    assert (output["kind"], output["what"], output["stream"]) == ("webhook", ["events"], "*")
+    assert "secret-path" not in json.dumps(output)
+    before = len(managed.web.bodies)
+    assert await managed.ask("POST", "/api/outputs/1/test") == {"sent": True, "reason": ""}
+    (event,) = json.loads(managed.web.bodies[before])["events"]
+    assert (event["kind"], event["stream"], event["phase"]) == ("test", "test", "start")
+    assert await managed.ask("POST", "/api/outputs/1/test") == {"sent": False, "reason": "HTTP status 403"}
+    assert (await managed.ask("GET", "/api/outputs"))["outputs"] == [output], "it counts for nothing"
+    await managed.ask("POST", "/api/outputs/2/test", 404)
 
 
 @pytest.mark.timeout(180)

@@ -12,7 +12,7 @@ import msgspec
 from msgspec import structs
 
 from sightline.core.backoff import Backoff
-from sightline.core.errors import FAULTS, SightlineError, SinkError, StreamEnded, cancelled, told
+from sightline.core.errors import FAULTS, LimitReached, SightlineError, SinkError, StreamEnded, cancelled, told
 from sightline.core.events import Event
 from sightline.core.fence import Fence
 from sightline.core.mailbox import Mailbox
@@ -52,7 +52,7 @@ class Dispatcher:
         """
         self.output = output
         self.stream = stream
-        self._kind = kind
+        self.kind = kind
         self._cursor = cursor
         self._journal: Journal | None = None
         self._url = ""
@@ -61,6 +61,7 @@ class Dispatcher:
         """Reason why nothing can be sent at the moment; None if there is none."""
         self.what = what
         self._fence = Fence(log)
+        self._sending = asyncio.Lock()
         self._given_up = 0
         self._taken: list[Item] = []
         self._results: Subscription | None = None
@@ -122,6 +123,13 @@ class Dispatcher:
             self._given_up += self._lost_in_mailboxes(over=True)
             self._results = self._events = None
 
+    async def send_past(self, item: Item) -> None:
+        """Send one item past those that wait. Raises LimitReached while others go out, or what the output raises."""
+        if self._sending.locked():
+            raise LimitReached("something is on its way to this output: expected a moment's patience")
+        async with self._sending:
+            await self.output.send([item])
+
     async def _subscribe(self, hub: Hub, stack: AsyncExitStack) -> None:
         """Subscribe like any other subscriber, so that streams are inferred for the output alone too."""
         name = None if self.stream == "*" else self.stream
@@ -181,7 +189,7 @@ class Dispatcher:
         await _any(self._mailboxes)
         if self._events is not None and len(self._events):
             event = await self._events.get()
-            if wants(event, self.what, self._kind):
+            if wants(event, self.what, self.kind):
                 outside = structs.replace(event, snapshot=event.snapshot and self._url + event.snapshot)
                 self._add("events", event.stream, lambda: _encoder.encode(outside), outside)
         elif self._results is not None:
@@ -228,7 +236,8 @@ class Dispatcher:
         backoff = Backoff(FIRST_S, MOST_S)
         while self._taken:
             try:
-                await self.output.send(self._taken)
+                async with self._sending:
+                    await self.output.send(self._taken)
             except (OSError, SightlineError) as e:
                 reason = str(e) or type(e).__name__
                 wait = backoff.wait_s()

@@ -34,6 +34,7 @@ from sightline.server.api import (
     events,
     models,
     openapi,
+    outputs,
     predict,
     push,
     recorded,
@@ -158,7 +159,7 @@ def create_app(settings: Settings, *, load: LoadByKey | None = None) -> FastAPI:
     errors.add(app)
     parts = (
         *(stats, streams, zones, rules, events, cameras, discovery, models, session, client_inference, predict, push),
-        *(recorded, tokens, setting_changes, diagnostics),
+        *(recorded, tokens, setting_changes, diagnostics, outputs),
     )
     for part in parts:
         app.include_router(part.router)

@@ -189,7 +189,7 @@ async def stats(request: Request) -> Stats:
         models=[_loaded(one, hub.streams) for one in hub.pool.models],
         streams={s.name: stream_stats(hub, s) for s in streams},
         posted=_posted(state.predictor),
-        sinks=[_sink_stats(dispatcher) for dispatcher in state.dispatchers],
+        sinks=[sink_stats(dispatcher) for dispatcher in state.dispatchers],
         push=PushStats(devices=state.push.subscribed, told=state.push.told, lost=state.push.lost),
         events=_events(state.hub.journal),
         recordings=_recorded(state.hub.listeners.recordings),
@@ -223,7 +223,8 @@ def _posted(predictor: Predictor) -> Posted:
     )
 
 
-def _sink_stats(dispatcher: Dispatcher) -> SinkStats:
+def sink_stats(dispatcher: Dispatcher) -> SinkStats:
+    """Figures of an output."""
     return SinkStats(
         name=dispatcher.output.name,
         stream=dispatcher.stream,

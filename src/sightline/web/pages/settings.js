@@ -5,6 +5,7 @@ import { setData } from "../lib/dom.js";
 import { byId } from "../panels/page.js";
 import { setUpShell } from "../panels/shell.js";
 import { setUpLog } from "../panels/settings/log.js";
+import { showOutputs } from "../panels/settings/outputs.js";
 import { setUpSettings } from "../panels/settings/list.js";
 import { setUpDoctor, showServer } from "../panels/settings/server.js";
 import { setUpTokens } from "../panels/settings/tokens.js";
@@ -24,12 +25,13 @@ async function run() {
   byId("parts", HTMLElement).hidden = false;
   setUpDoctor();
   setUpLog();
-  await Promise.all([setUpTokens(), setUpSettings(), showServer()]);
+  await Promise.all([setUpTokens(), setUpSettings(), showServer(), showOutputs()]);
   document.getElementById(location.hash.slice(1))?.scrollIntoView({ block: "start" }); // it was hidden until now
   setInterval(async () => {
     if (document.hidden) return;
-    if (await showServer()) banner.say(null);
-    else away();
+    if (!(await showServer())) return away();
+    banner.say(null);
+    await showOutputs();
   }, EVERY_MS);
 }
 

@@ -17,7 +17,13 @@ import { askApi } from "./events.js";
  * @typedef {{lines: Line[], next: number}} LogReport of `GET /api/logs`
  */
 
+/**
+ * @typedef {{id: string, name: string, kind: string, stream: string, what: string[], sent: number, lost: number,
+ *   waiting: number, failing: string | null}} Output of `GET /api/outputs`
+ */
+
 const EXAMINE_MS = 130_000;
+const TEST_MS = 20_000;
 const AWAY = "The server doesn't answer.";
 
 /** @param {string} method @param {object} body @returns {RequestInit} */
@@ -26,6 +32,14 @@ const sending = (method, body) => ({ method, body: JSON.stringify(body), headers
 export const askServer = () => /** @type {typeof askApi<ServerReport>} */ (askApi)("/api/server");
 export const askSettings = () => /** @type {typeof askApi<SettingsReport>} */ (askApi)("/api/settings");
 export const askTokens = () => /** @type {typeof askApi<TokenList>} */ (askApi)("/api/tokens");
+
+export const askOutputs = () => /** @type {typeof askApi<{outputs: Output[]}>} */ (askApi)("/api/outputs");
+
+/** @param {string} id */
+export function testOutput(id) {
+  const patience = { method: "POST", signal: AbortSignal.timeout(TEST_MS) };
+  return /** @type {typeof askApi<{sent: boolean, reason: string}>} */ (askApi)(`/api/outputs/${id}/test`, patience);
+}
 
 /** @param {Record<string, unknown>} changes */
 export function changeSettings(changes) {
