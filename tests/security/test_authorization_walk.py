@@ -155,7 +155,12 @@ NEEDS = {
     "POST /api/push/devices": VIEW,
     "DELETE /api/push/devices/{device}": ANYBODY_KNOWN,  # only of those that subscribed by this very token
     "POST /api/predict": PUBLISH_ALL,
-    "POST /api/models/{name}/weights": Needs(("admin",), every=True),
+    "POST /api/models/{name}/weights": ADMIN_ALL,
+    "DELETE /api/models/{name}/weights": ADMIN_ALL,
+    "DELETE /api/models/{name}": ADMIN_ALL,
+    "POST /api/models/upload": ADMIN_ALL,
+    "POST /api/models/upload/{upload}": ADMIN_ALL,
+    "DELETE /api/models/upload/{upload}": ADMIN_ALL,
     "GET /mjpeg/{stream}": VIEW,
     "GET /snapshot/{stream}.jpg": VIEW,
     "GET /api/webrtc": ANYBODY_KNOWN,

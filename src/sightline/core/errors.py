@@ -137,6 +137,13 @@ class StreamBusy(SightlineError):
     close_code = 1013
 
 
+class InUse(SightlineError):
+    """It can't be taken away: somebody uses it, or it is a part of the server."""
+
+    code = "in_use"
+    status = 409
+
+
 class LimitReached(SightlineError):
     """A configured limit on streams, viewers or time is reached."""
 

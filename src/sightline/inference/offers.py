@@ -12,6 +12,7 @@ from sightline.analytics.base import Pipeline
 from sightline.core import registry
 from sightline.core.errors import BadSetting, ConfigError
 from sightline.core.types import ModelCard
+from sightline.inference.kept_models import KeptModels
 from sightline.inference.key import ModelKey
 from sightline.settings.settings import Settings
 from sightline.zoo import catalogue, loader
@@ -33,10 +34,15 @@ class Offer:
     """Reason why it can't be chosen; empty where it can."""
     gettable: int = 0
     """Bytes that make it usable once they are downloaded; 0 if that is not what it lacks."""
+    licence_url: str = ""
+    """Where its licence is to be read; empty where nobody knows."""
+    removable: bool = False
+    """Whether its files can be taken away: they were sent or got, and no setting names the model."""
 
 
 class Offers:
-    """The operator's own model and those of his table ``models``, the built-in and shipped ones, and profiles."""
+    """The operator's own model and those of his table ``models``, those that were sent to the server, the built-in and
+    shipped ones, and profiles."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -46,6 +52,7 @@ class Offers:
         name = tabled or (path.stem if path.suffix else spec)
         self.own = ModelKey(name, spec, settings.engine, settings.imgsz)
         """The server's own model."""
+        self.kept = KeptModels(settings)
 
     def all(self) -> list[Offer]:
         """Return all models by name, also those that can't be chosen now."""
@@ -54,13 +61,31 @@ class Offers:
             profile = profiles.load(name)
             cache, device = Cache(self._settings.cache), self._settings.device
             lacks, size = catalogue.lacks(profile, cache, device), catalogue.gettable(profile, cache, device)
-            found[name] = replace(found[name], licence_note=profile.restricts_use, reason=lacks or "", gettable=size)
+            found[name] = replace(
+                found[name],
+                licence_note=profile.restricts_use,
+                reason=lacks or "",
+                gettable=size,
+                licence_url=profile.licence_url,
+                removable=cache.got(profile),
+            )
+        for name, card in self.kept.cards().items():
+            found.setdefault(name, Offer(name, str(card.path), card, removable=True))
         for name, spec in ({self.own.name: self.own.spec} | self._settings.models).items():
             if spec != name or name not in found:
                 found[name] = self._file(name, spec)
         # With weights of its own nothing is missing.
         found[self.own.name] = replace(found[self.own.name], reason="", gettable=0)
+        for name in self._named & found.keys():
+            found[name] = replace(found[name], removable=False)
         return sorted(found.values(), key=lambda offer: offer.name)
+
+    @property
+    def _named(self) -> set[str]:
+        """Models without which these settings would not start a server."""
+        settings = self._settings
+        of_streams = {stream.model for stream in settings.streams.values() if stream.model is not None}
+        return {self.own.name, *settings.models, *settings.models.values(), *of_streams}
 
     def licence_note(self, name: str) -> str:
         """Return the sentence that says what a model's licence forbids; empty if it forbids no use."""

@@ -167,6 +167,12 @@ class ModelPool:
             if one.idle and not one.worker.settled.is_set():
                 self._release(one, "nobody waits for it any more")
 
+    def forget(self, name: str) -> None:
+        """Release what nobody uses of a model whose file is gone: it must not be taken for another one of its name."""
+        for one in [one for one in self.models if one.key.name == name and one.idle]:
+            self._release(one, "it was removed")
+        self._took = {key: took for key, took in self._took.items() if key.name != name}
+
     def busy_s(self) -> dict[ModelWorker, float]:
         """Return the seconds that each model has worked so far."""
         return {one.worker: one.worker.work.seconds for one in self.models}

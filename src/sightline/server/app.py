@@ -44,6 +44,7 @@ from sightline.server.api import (
     stats,
     streams,
     tokens,
+    uploads,
     zones,
 )
 from sightline.server.api.recorded import silence
@@ -53,6 +54,7 @@ from sightline.server.head import HeadMiddleware
 from sightline.server.live_settings import LiveSettings
 from sightline.server.push import Push
 from sightline.server.state import MODELS, ServerState
+from sightline.server.uploads import MOST_BYTES, Uploads
 from sightline.settings.settings import Settings, data_folder
 from sightline.streams.adaptive.service import adapt
 from sightline.streams.clip_trial import ClipTrials
@@ -93,6 +95,7 @@ def create_app(settings: Settings, *, load: LoadByKey | None = None) -> FastAPI:
         state.clips = ClipTrials(hub, state.predictor)
         state.source_trials = SourceTrials(hub.cameras)
         state.downloads = Downloads(settings)
+        state.uploads = Uploads(hub.model_switch.offers.kept)
         state.push = Push(settings, access)
         state.started_at = time.monotonic()
         drawing = state.drawing = Drawing(settings.jpeg_quality)
@@ -153,13 +156,17 @@ def create_app(settings: Settings, *, load: LoadByKey | None = None) -> FastAPI:
         allowed_hosts=lambda: [*live.now.allowed_hosts, *own_names],
         allowed_origins=lambda: live.now.allowed_origins,
         public_url=lambda: state.public_url,
-        bodies={"/api/predict": predict.largest_body(settings), rules.CLIP_PATH: rules.LARGEST_BODY},
+        bodies={
+            "/api/predict": predict.largest_body(settings),
+            rules.CLIP_PATH: rules.LARGEST_BODY,
+            uploads.PATH: MOST_BYTES,
+        },
         page=pages.error_page,
     )
     errors.add(app)
     parts = (
         *(stats, streams, zones, rules, events, cameras, discovery, models, session, client_inference, predict, push),
-        *(recorded, tokens, setting_changes, diagnostics, outputs),
+        *(recorded, tokens, setting_changes, diagnostics, outputs, uploads),
     )
     for part in parts:
         app.include_router(part.router)

@@ -26,6 +26,11 @@ class Download:
     error: str = ""
     """Why it came to nothing."""
     over: bool = False
+    cancelled: bool = False
+
+
+class _Cancelled(Exception):
+    """Nobody wants it any more."""
 
 
 class Downloads:
@@ -52,16 +57,29 @@ class Downloads:
         download = self._by_name[name] = Download(sum(file.bytes for file in cache.missing(profile)))
         threading.Thread(target=self._get, args=(profile, cache, download), name=f"get {name}", daemon=True).start()
 
+    def cancel(self, name: str) -> None:
+        """Stop a download; its thread ends with the next bytes that come. Raises NotFound if none is under way."""
+        download = self._by_name.get(name)
+        if download is None or download.over:
+            raise NotFound(f"no weights of {name[:80]!r} are on their way: expected a download that is")
+        download.cancelled = download.over = True
+        del self._by_name[name]
+        log.info("model %s: its download was cancelled", name)
+
     def _get(self, profile: Profile, cache: Cache, download: Download) -> None:
         before: dict[str, int] = {}
 
         def watch(file: File, done: int, _: int | None) -> None:
+            if download.cancelled:
+                raise _Cancelled
             before[file.name] = done
             download.done = sum(before.values())
 
         try:
             pull(profile, cache, hub=self._settings.weights_url, watch=watch)
             log.info("model %s: its weights are here", profile.name)
+        except _Cancelled:
+            return
         except SightlineError as e:
             log.warning("model %s: %s", profile.name, e.message)
             download.error = e.message.split("\n")[0]

@@ -19,6 +19,7 @@ from sightline.security.tls import Certificate
 from sightline.server.downloads import Downloads
 from sightline.server.live_settings import LiveSettings
 from sightline.server.push import Push
+from sightline.server.uploads import Uploads
 from sightline.streams.clip_trial import ClipTrials
 from sightline.streams.hub import Hub
 from sightline.streams.predictor import Predictor
@@ -63,6 +64,7 @@ class ServerState:
     search: Search = field(default_factory=Search)
     """For cameras in this network."""
     downloads: Downloads = field(init=False)
+    uploads: Uploads = field(init=False)
     dispatchers: list[Dispatcher] = field(init=False)
     """One for each of the operator's outputs."""
     push: Push = field(init=False)

@@ -71,6 +71,13 @@ class ModelSwitch:
                 self._refused.setdefault(self._key(stream, stream.model.chosen, {}).name, set()).add(adapted["imgsz"])
             raise
 
+    def has(self, stream: Stream, name: str) -> bool:
+        """Return True if a stream has a model, or waits for it."""
+        pending = stream.model.pending
+        return self._pool.of(stream.model.next_worker).key.name == name or (
+            pending is not None and pending.key.name == name
+        )
+
     def refused_sides(self, stream: Stream) -> frozenset[int]:
         """Sides that the stream's model could not be loaded at, so that the controller tries them no more."""
         return frozenset(self._refused.get(self._pool.of(stream.model.next_worker).key.name, ()))

@@ -46,6 +46,7 @@ from sightline.inference.places.pixels import SharedPixels
 from sightline.inference.static_scene import StaticScenes
 from sightline.models.base import Model
 from sightline.zoo import loader
+from sightline.zoo.foreign import check_foreign
 
 PR_SET_PDEATHSIG = 1
 """From ``linux/prctl.h``."""
@@ -116,6 +117,8 @@ def main() -> None:
 def _load(channel: Channel, request: LoadRequest) -> Model | None:
     """The model; None where it can't be loaded, of which the server has then been told."""
     try:
+        if request.foreign:
+            check_foreign(Path(request.spec))
         model = loader.load_model(request.spec, request.options)
         model.card = replace(model.card, name=request.name)
         if request.memory_bytes is not None and (peak := _peak_bytes()) > request.memory_bytes:

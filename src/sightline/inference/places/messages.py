@@ -42,6 +42,8 @@ class LoadRequest(Struct, frozen=True, tag="load"):
     memory_bytes: int | None
     """Memory beyond which the process ends; None for no limit."""
     log_level: int
+    foreign: bool = False
+    """Whether somebody sent the file, so that it is looked at before any runtime opens it."""
 
 
 class PictureMessage(Struct, frozen=True, array_like=True):

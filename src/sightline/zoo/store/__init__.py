@@ -6,6 +6,7 @@ download, and ``export/`` with the ONNX files made by ``models export``.
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -59,6 +60,10 @@ class Cache:
         record = self.record(profile)
         return [file for file in profile.files if not self._there(profile, file, record)]
 
+    def got(self, profile: Profile) -> bool:
+        """True if its files are all here, or a graph that was exported from them."""
+        return not self.missing(profile) or any(self.export(profile, precision).is_file() for precision in PRECISIONS)
+
     def check(self, profile: Profile) -> Path:
         """Compare the hashes of all files. Returns the path of the weights. Raises ModelError if a file is wrong."""
         record = self.record(profile)
@@ -92,6 +97,19 @@ class Cache:
             yield
         finally:
             lock.release()
+
+    def remove(self, profile: Profile) -> None:
+        """Delete a profile's files and what was exported from them. Raises ModelError."""
+        folder = self.folder(profile)
+        with self.lock(profile):
+            try:
+                for path in folder.iterdir():
+                    if path.is_dir():
+                        shutil.rmtree(path)
+                    elif path.name != ".lock":
+                        path.unlink()
+            except OSError as e:
+                raise _unwritable(folder, e) from e
 
     def record(self, profile: Profile) -> PullRecord:
         """The record of a profile's files, which is empty if it can't be read."""
