@@ -72,6 +72,7 @@ NEEDS = {
     "GET /": PUBLIC,
     "GET /events": PUBLIC,
     "GET /wall": PUBLIC,
+    "GET /models": PUBLIC,
     "GET /join": PUBLIC,
     "GET /docs": PUBLIC,
     "GET /help": PUBLIC,

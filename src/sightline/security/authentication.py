@@ -25,9 +25,8 @@ CONNECTION = "sightline.connection"
 """Key of the connection in the state of a scope: see ``connections.OpenConnection``."""
 PUBLIC = frozenset(
     {
-        *("/", "/docs", "/events", "/help", "/join", "/settings", "/trust", "/wall"),
-        *("/ca.crt", "/ca.mobileconfig"),
-        *("/favicon.ico", "/embed.js"),
+        *("/", "/docs", "/events", "/help", "/join", "/models", "/settings", "/trust", "/wall"),
+        *("/ca.crt", "/ca.mobileconfig", "/favicon.ico", "/embed.js"),
         *("/health", "/ready", "/api/session", "/api/trust"),
     }
 )

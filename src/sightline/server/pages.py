@@ -118,6 +118,10 @@ def add(app: FastAPI) -> None:
     async def settings(request: Request) -> Response:
         return _answer(request, "settings.html")
 
+    @app.get("/models", include_in_schema=False)
+    async def models(request: Request) -> Response:
+        return _answer(request, "models.html")
+
     @app.get("/join", include_in_schema=False)
     async def join(request: Request) -> Response:
         return _answer(request, "join.html")

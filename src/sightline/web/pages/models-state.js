@@ -1,0 +1,30 @@
+/** Sentences of the models page for each situation. Pure, so that each can be tested. */
+
+import { refusal } from "../panels/words.js";
+
+/**
+ * The banner's words; null where there is nothing to say.
+ *
+ * @param {import("../wire/events.js").Refused | null} refused why the list could not be had
+ * @param {boolean} hadList whether an earlier one is on the page @param {() => void} retry
+ * @returns {import("../elements/state-banner.js").State | null}
+ */
+export function bannerOf(refused, hadList, retry) {
+  if (!refused) return null;
+  const actions = [{ text: "Try now", id: "retry", run: retry }];
+  if (refused.status === 401 || refused.status === 403) {
+    const { title, text, actions: ways = [] } = refusal(refused.status === 401 ? "unauthorized" : "forbidden", refused.message);
+    return { icon: "key", kind: "warning", title, ...(text && { text }), actions: ways };
+  }
+  if (refused.status) {
+    const text = refused.message ? `The server says: ${refused.message}.` : "The cause is in the server's log.";
+    return { icon: "warning", kind: "error", title: "The models can't be shown", text, actions };
+  }
+  const text = hadList ? "The list is as it was before. " : "It may have been stopped, or the network is down. ";
+  return { icon: "off", kind: "warning", title: "The server doesn't answer", text: `${text}This page goes on by itself.`, actions };
+}
+
+/** What somebody may do here; "" where it is everything. @param {boolean} manages */
+export function rightInWords(manages) {
+  return manages ? "" : "You may see what is here. To get, send or remove models you need the right to manage this server.";
+}
