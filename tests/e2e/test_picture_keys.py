@@ -110,6 +110,16 @@ async def test_keys_do_what_their_dialog_says_and_none_is_taken_from_a_field(ser
         await page.wait_for_url("**/view/yard?transport=websocket")
 
 
+async def test_the_figures_of_the_last_day_are_there_after_a_reload(server: Running, browser: Browser) -> None:
+    async with opened(server, browser) as page:
+        await page.locator("#history > summary").click()
+        await expect(page.locator("#history-words")).to_contain_text("with pictures in the last 24 hours")
+        await page.goto(f"{server.url}/view/door?transport=websocket#history")
+        await page.reload()
+        await expect(page.locator("#history-words")).to_contain_text(re.compile(r"on average [1-9][\d.]* fps"))
+        assert await page.evaluate(OVERFLOWS) == []
+
+
 async def test_a_point_of_a_zone_is_where_it_was_clicked_however_far_in(server: Running, browser: Browser) -> None:
     corner, moved = (0.3, 0.4), (0.34, 0.4)
     async with opened(server, browser) as page:

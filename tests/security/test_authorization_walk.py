@@ -118,6 +118,7 @@ NEEDS = {
     "PATCH /api/streams/{stream}": PUBLISH,
     "GET /api/streams/{stream}/thumbnail.jpg": VIEW,
     "GET /api/streams/{stream}/in-browser": PUBLISH,
+    "GET /api/streams/{stream}/history": VIEW,
     "GET /api/streams/{stream}/zones": EITHER,
     "GET /api/streams/{stream}/heatmap.png": VIEW,
     "PUT /api/streams/{stream}/zones/{name}": PUBLISH,

@@ -60,10 +60,14 @@ async def test_a_camera_is_added_named_paused_resumed_and_removed(server: Runnin
     assert next(s for s in listed if s["name"] == "Kuche")["display_name"] == "Kitchen"
     assert (await server.stream("Kuche"))["display_name"] == "Kitchen"
     await http.put("/api/streams/Kuche/zones/stove", json=ZONE)
+    minutes = (await server.get("/api/streams/Kuche/history"))["minutes"]
+    assert minutes[-1]["fps"] > 0
+    assert minutes[-1]["latency_ms"] > 0
     assert (await http.delete("/api/streams/Kuche")).status_code == 204
     await server.until(lambda stats: "Kuche" not in stats["streams"])  # at once, or when the model is done with it
     assert (await http.get("/api/streams/Kuche")).status_code == 404
     assert (await server.get("/api/streams/Kuche/zones"))["zones"] == {}
+    assert (await server.get("/api/streams/Kuche/history"))["minutes"] == [], "another camera may come under its name"
     assert (await http.delete("/api/streams/Kuche")).status_code == 404
 
 

@@ -32,6 +32,7 @@ from sightline.server.api import (
     diagnostics,
     discovery,
     events,
+    history,
     models,
     openapi,
     outputs,
@@ -58,6 +59,7 @@ from sightline.server.uploads import MOST_BYTES, Uploads
 from sightline.settings.settings import Settings, data_folder
 from sightline.streams.adaptive.service import adapt
 from sightline.streams.clip_trial import ClipTrials
+from sightline.streams.history import Histories
 from sightline.streams.hub import Hub
 from sightline.streams.predictor import Predictor
 from sightline.streams.rendering import Drawing
@@ -93,6 +95,7 @@ def create_app(settings: Settings, *, load: LoadByKey | None = None) -> FastAPI:
         state.hub = hub
         state.predictor = Predictor(settings, pool, hub.model_switch)
         state.clips = ClipTrials(hub, state.predictor)
+        state.histories = Histories(hub)
         state.source_trials = SourceTrials(hub.cameras)
         state.downloads = Downloads(settings)
         state.uploads = Uploads(hub.model_switch.offers.kept)
@@ -126,6 +129,7 @@ def create_app(settings: Settings, *, load: LoadByKey | None = None) -> FastAPI:
             stack.callback(hub.close, "the server is shutting down")  # before the outputs' last moment
             hub.supervisor.start(MODELS, pool.run, essential=True)
             hub.supervisor.start("hub", hub.run, essential=True)
+            hub.supervisor.start("figures by the minute", state.histories.run)
             hub.supervisor.start("adaptation", partial(adapt, hub), essential=True)
             hub.supervisor.start("access", access.run, essential=True)
             hub.supervisor.start("settings", live.run)
@@ -165,8 +169,8 @@ def create_app(settings: Settings, *, load: LoadByKey | None = None) -> FastAPI:
     )
     errors.add(app)
     parts = (
-        *(stats, streams, zones, rules, events, cameras, discovery, models, session, client_inference, predict, push),
-        *(recorded, tokens, setting_changes, diagnostics, outputs, uploads),
+        *(stats, streams, history, zones, rules, events, cameras, discovery, models, session, client_inference),
+        *(predict, push, recorded, tokens, setting_changes, diagnostics, outputs, uploads),
     )
     for part in parts:
         app.include_router(part.router)

@@ -21,6 +21,7 @@ from sightline.server.live_settings import LiveSettings
 from sightline.server.push import Push
 from sightline.server.uploads import Uploads
 from sightline.streams.clip_trial import ClipTrials
+from sightline.streams.history import Histories
 from sightline.streams.hub import Hub
 from sightline.streams.predictor import Predictor
 from sightline.streams.rendering import Drawing
@@ -60,6 +61,7 @@ class ServerState:
     drawing: Drawing = field(init=False)
     predictor: Predictor = field(init=False)
     clips: ClipTrials = field(init=False)
+    histories: Histories = field(init=False)
     source_trials: SourceTrials = field(init=False)
     search: Search = field(default_factory=Search)
     """For cameras in this network."""

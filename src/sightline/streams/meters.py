@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 from sightline.core.metrics import Ledger, Rate, Smoothed, Spread
 from sightline.core.types import Frame, FrameResult
+from sightline.streams.minute import Minute
 
 log = logging.getLogger(__name__)
 
@@ -16,6 +17,8 @@ SEEN = 30
 """Newest results that tell what is seen of late."""
 SEEN_S = 5.0
 """Age in seconds after which a result no longer tells what is seen of late."""
+UNWANTED = frozenset({"unwatched", "adapted"})
+"""Reasons of dropped frames whose results nobody wanted."""
 
 
 class Meters:
@@ -38,6 +41,8 @@ class Meters:
         self.latest: Frame | None = None
         """The newest frame that came, whatever became of it."""
         self.last_result: FrameResult | None = None
+        self._part = Minute()
+        self._part_since: float | None = None
         self._name = name
         self._seen: deque[tuple[float, Mapping[int, float]]] = deque(maxlen=SEEN)
         self._unlogged: Counter[str] = Counter()
@@ -54,6 +59,8 @@ class Meters:
         self.damaged += frame.damaged
         self.arriving.tick(frame.received_at)
         self.latest = frame
+        if self._part_since is None:
+            self._part_since = time.monotonic()
 
     def delivered(self, result: FrameResult) -> None:
         """A frame's result is given out."""
@@ -61,7 +68,9 @@ class Meters:
         self.reused += result.reused is not None
         now = time.monotonic()
         self.rate.tick(now)
-        self.latency.add((now - result.frame.received_at) * 1000)
+        latency_ms = (now - result.frame.received_at) * 1000
+        self.latency.add(latency_ms)
+        self._part.see(result, latency_ms)
         self.stages.add(result.stages)
         self.last_result = result
         self._seen.append((result.finished_at, result.seen))
@@ -69,14 +78,28 @@ class Meters:
     def dropped(self, reason: str, count: int = 1) -> None:
         """Frames were dropped. What waits for nobody is not worth a line in the log."""
         self.ledger.dropped[reason] += count
+        if reason not in UNWANTED:
+            self._part.lost += count
         if reason != "unwatched":
             self._unlogged[reason] += count
             self.log_drops()
+
+    def failed(self) -> None:
+        """No result could be made of a frame."""
+        self.ledger.failed += 1
+        self._part.lost += 1
 
     def lost(self, reason: str, count: int = 1) -> None:
         """Pictures came that never became frames."""
         self.ledger.received += count
         self.dropped(reason, count)
+
+    def take(self) -> Minute:
+        """Return what was counted since the last call, and begin anew: where that was nothing, with the next frame."""
+        part, now = self._part, time.monotonic()
+        part.seconds = 0.0 if self._part_since is None else now - self._part_since
+        self._part, self._part_since = Minute(), now if part.counted else None
+        return part
 
     def log_drops(self, *, now: bool = False) -> None:
         """Log what was dropped, at most once a second unless ``now``."""

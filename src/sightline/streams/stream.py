@@ -329,7 +329,7 @@ class Stream:
     def fail(self, frame: Frame, message: str) -> None:
         """The worker could not make a result of a frame."""
         publisher = self._in_worker.pop(frame)
-        self.meters.ledger.failed += 1
+        self.meters.failed()
         if publisher is not None and publisher is self.publisher:
             self._fenced(publisher, partial(publisher.fail, frame, message))
         self._after_worker(frame, "failed")

@@ -118,6 +118,7 @@ async def remove_camera(request: Request, stream: str) -> Response:
     await hub.cameras.remove(stream)
     await keep(hub, stream, hub.boards.forget(stream))
     hub.remove(stream, "this camera was removed from the server")
+    state_of(request).histories.forget(stream)
     return Response(status_code=204)
 
 

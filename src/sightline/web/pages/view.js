@@ -140,6 +140,8 @@ setUpFullscreen();
 setUpPicture(stream, viewer.painter);
 setUpLazyPart("rules", () => import("../panels/rules/list.js"), ({ RuleList }, part, isOpen) =>
   new RuleList(stream, part).follow(isOpen));
+setUpLazyPart("history", () => import("../panels/history/panel.js"), ({ showHistory }, part, isOpen) =>
+  showHistory(stream, part, isOpen));
 setUpLazyPart("links", () => import("../panels/links/list.js"), ({ listLinks }, part) => listLinks(stream, part));
 void setUpNotify(stream);
 showName(stream, "Viewer");
