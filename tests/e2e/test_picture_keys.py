@@ -29,6 +29,22 @@ SEEN = """() => {
   return copy.getImageData(0, 0, 64, 36).data.join();
 }"""
 """What the picture looks like."""
+REMEMBER = f"""() => {{
+  const viewer = document.querySelector("#viewer");
+  const before = viewer.onframe;
+  window.seen = {{}};
+  viewer.onframe = (frame) => {{
+    before(frame);
+    window.seen[frame.meta.frameNumber] = ({SEEN})();
+  }};
+}}"""
+"""Has the page know what each live picture looked like, by its number."""
+AS_IT_WAS = f"""() => {{
+  const number = document.querySelector("#stage").dataset.rewound;
+  const {{ frameNumber }} = document.querySelector("#viewer").painter.shown.findings;
+  return String(frameNumber) === number && window.seen[number] === ({SEEN})();
+}}"""
+"""Whether what is looked at again looks as it did, with what was said of it then."""
 OVERFLOWS = """() => ["html", "#panel", "dialog[open]"].map((one) => document.querySelector(one))
   .filter((one) => one && one.scrollWidth > one.clientWidth + 1).map((one) => one.id || one.tagName)"""
 
@@ -108,6 +124,48 @@ async def test_keys_do_what_their_dialog_says_and_none_is_taken_from_a_field(ser
         await page.locator("#theme").focus()
         await keys.press("ArrowRight")
         await page.wait_for_url("**/view/yard?transport=websocket")
+
+
+async def test_the_last_pictures_come_back_as_they_were(server: Running, browser: Browser) -> None:
+    rewound = "() => Number(document.querySelector('#stage').dataset.rewound)"
+    async with opened(server, browser) as page:
+        keys = page.keyboard
+        await page.locator("#mode").select_option("boxes")
+        await page.locator("#theme").focus()
+        fetched = "() => performance.getEntriesByType('resource').some(({ name }) => name.includes('/ring.js'))"
+        await page.wait_for_function(fetched)  # pictures are kept from now on
+        await page.evaluate(REMEMBER)
+        await more_frames(page, 12)
+        await keys.press(",")  # the newest but one
+        await page.wait_for_function(f"() => ({rewound})() > 0")
+        for key in (",", ",", "ArrowLeft", "."):
+            before = await page.evaluate(rewound)
+            await keys.press(key)
+            await page.wait_for_function(f"before => ({rewound})() !== before", arg=before)
+            assert await page.evaluate(AS_IT_WAS), key
+        before = await page.evaluate(rewound)
+        await keys.press("2")
+        await expect(page.locator("#mode")).to_have_value("tracks")
+        await more_frames(page, 5)
+        assert await page.evaluate(rewound) == before, "newer ones come, and it stays"
+        await keys.press("r")
+        await expect(page.locator("#rewind")).to_have_count(0)
+        assert not await page.evaluate("() => document.querySelector('#viewer').painter.frozen")
+
+        await page.get_by_role("button", name="Rewind").click()
+        await expect(page.locator("#rewind-at")).to_be_focused()
+        await page.wait_for_function(f"() => ({rewound})() > 0")
+        before = await page.evaluate(rewound)
+        await page.wait_for_function(f"before => ({rewound})() > before + 2", arg=before)  # it plays
+        await keys.press("Space")
+        await expect(page.get_by_role("button", name="Play")).to_be_visible()
+        await keys.press("Home")
+        await keys.press("ArrowRight")  # moves the slider, and leads to no other camera
+        await expect(page.locator("#rewind-at")).to_have_value("1")
+        assert await page.evaluate(OVERFLOWS) == []
+        await page.get_by_role("button", name="Live", exact=True).click()
+        before = await page.evaluate(SEEN)
+        await page.wait_for_function(f"before => ({SEEN})() !== before", arg=before)
 
 
 async def test_the_figures_of_the_last_day_are_there_after_a_reload(server: Running, browser: Browser) -> None:

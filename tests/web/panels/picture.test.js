@@ -16,8 +16,8 @@ const press = (key, more = {}, ...matches) =>
 
 test("keys mean what the dialog says", () => {
   const expected = {
-    f: "", " ": "freeze", s: "snapshot", o: "overlay", m: "mode", z: "next", Z: "previous",
-    ArrowRight: "next", ArrowLeft: "previous", "+": "in", "-": "out", 0: "reset", c: "fit", p: "pip", "?": "keys",
+    f: "", " ": "freeze", r: "rewind", ",": "step back", ".": "step on", s: "snapshot", o: "overlay", m: "mode", z: "next", Z: "previous",
+    ArrowRight: "right", ArrowLeft: "left", "+": "in", "-": "out", 0: "reset", c: "fit", p: "pip", "?": "keys",
     ...{ 1: "mode 1", 8: "mode 8", 9: "", x: "", Enter: "", Escape: "", Tab: "", ArrowUp: "" },
   };
   for (const [key, action] of Object.entries(expected)) assert.equal(press(key), action, key);
@@ -27,7 +27,7 @@ test("keys mean what the dialog says", () => {
 });
 
 test("no key is taken from who types, from a dialog, or from a browser's own", () => {
-  for (const where of ["select", "textarea", "dialog", "[contenteditable]", "input:not([type=checkbox])"]) {
+  for (const where of ["select", "textarea", "dialog", "[contenteditable]", "input:not([type=checkbox]):not([type=range])"]) {
     for (const key of [" ", "s", "1", "?", "ArrowLeft"]) assert.equal(press(key, {}, where), "", `${key} in ${where}`);
   }
   for (const with_ of ["ctrlKey", "metaKey", "altKey", "defaultPrevented"]) assert.equal(press("s", { [with_]: true }), "", with_);
@@ -35,6 +35,8 @@ test("no key is taken from who types, from a dialog, or from a browser's own", (
     assert.equal(press(" ", {}, where), "", "space presses it");
     assert.equal(press("s", {}, where), "snapshot");
   }
+  assert.equal(press("ArrowLeft", {}, "input[type=range]"), "", "it moves the slider");
+  assert.equal(press("r", {}, "input[type=range]"), "rewind");
   assert.equal(press("s", { target: {} }), "snapshot", "the document itself has no closest");
 });
 
@@ -42,6 +44,7 @@ test("a key that stays down does once what it does, but for zoom and move", () =
   const down = { repeat: true };
   assert.deepEqual([press("s", down), press("o", down), press("ArrowLeft", down), press("1", down)], ["", "", "", ""]);
   assert.deepEqual([press("+", down), press("-", down)], ["in", "out"]);
+  assert.deepEqual([press(",", down), press(".", down)], ["step back", "step on"]);
   assert.equal(press("ArrowLeft", { repeat: true, shiftKey: true }), "pan left");
 });
 

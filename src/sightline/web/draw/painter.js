@@ -26,6 +26,8 @@ export class Painter {
   /** The picture that stays, while a newer one may be there. @type {Picture | null} */
   #frozen = null;
   #trails = new Trails();
+  /** Those of a picture that is shown once more. @type {Trails | null} */
+  #heldTrails = null;
   /** @type {Options} */
   options = { overlay: true, labels: true, tracks: false, mode: AUTO, opacity: AUTO_OPACITY, known: null };
   /** Which part of the picture is shown, and how large. @type {Readonly<import("../lib/geometry.js").View>} */
@@ -89,8 +91,22 @@ export class Painter {
     if (on === this.frozen) return;
     const before = this.#frozen;
     this.#frozen = on ? this.shown : null;
+    this.#heldTrails = null;
     if (!on && before?.image !== this.#picture?.image) before?.image.close();
     if (!on && this.#picture) this.#note(this.#picture);
+  }
+
+  /**
+   * Have another picture stay in place of the one that does. The painter owns it from then on.
+   *
+   * @param {Picture} picture @param {Trails} trails of the objects in it
+   */
+  hold(picture, trails) {
+    const before = this.#frozen;
+    this.#frozen = picture;
+    this.#heldTrails = trails;
+    if (before?.image !== this.#picture?.image) before?.image.close();
+    this.repaint();
   }
 
   /** @param {Picture} picture */
@@ -153,7 +169,7 @@ export class Painter {
   #paint(context, picture, chosen, place, ratio) {
     const { opacity, labels, tracks } = this.options;
     context.drawImage(picture.image, place.x, place.y, place.width, place.height);
-    chosen?.mode.draw(context, picture, place, { opacity, labels, tracks, ratio, trails: this.#trails.all });
+    chosen?.mode.draw(context, picture, place, { opacity, labels, tracks, ratio, trails: (this.#heldTrails ?? this.#trails).all });
     for (const over of this.overs) over(context, picture, place, ratio);
   }
 

@@ -1,6 +1,7 @@
 /** Where tracked objects stood of late, as far as this page has seen them. */
 
-const LASTS_MS = 2_400;
+/** How long a point stays. */
+export const LASTS_MS = 2_400;
 const MOST_POINTS = 64;
 
 /**
@@ -17,7 +18,7 @@ export class Trails {
     return this.#points;
   }
 
-  /** Take in a picture. @param {import("../wire/findings.js").Picture} picture @param {number} at milliseconds */
+  /** Take in a picture. @param {Pick<import("../wire/findings.js").Picture, "width" | "height" | "findings">} picture @param {number} at milliseconds */
   add({ width, height, findings }, at) {
     for (const { tracker_id, xyxy } of findings?.detections ?? []) {
       if (tracker_id === undefined) continue;

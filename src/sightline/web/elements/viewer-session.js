@@ -15,8 +15,8 @@ const CLOSE_WHEN_HIDDEN_MS = 10_000;
 
 /**
  * @typedef {import("../wire/messages.js").ViewerFrame} ViewerFrame
- * @typedef {{meta: ViewerFrame, at: number, latency: number}} Frame `meta` is the server's message;
- *   `at` is the time of drawing, on the clock of `performance.now()`; `latency` is milliseconds from the camera to here,
+ * @typedef {{meta: ViewerFrame, picture: import("../wire/findings.js").Picture, at: number, latency: number}} Frame
+ *   `meta` is the server's message; `picture` is good until the call is over; `at` is the time of drawing, on the clock of `performance.now()`; `latency` is milliseconds from the camera to here,
  *   NaN until the clocks are compared
  * @typedef {import("./viewer-status.js").Situation & {state: import("./viewer-status.js").State}} Status
  * @typedef {{
@@ -179,7 +179,7 @@ export class ViewerSession {
     this.#now.hadPicture = true;
     const { at, latency } = this.#upToDate(meta);
     this.figures.inferred(meta.stages["infer"] ?? meta.processing_time_ms, at);
-    this.#events.onframe({ meta, at, latency });
+    this.#events.onframe({ meta, picture, at, latency });
     if (first) this.#tell();
     else this.#look();
   }

@@ -24,6 +24,8 @@ import { lost } from "../wire/stream-stats.js";
 import { viewWords } from "./view-state.js";
 
 const TICK_MS = 250;
+/** Pictures are kept from then on, to be looked at once more. */
+const KEEP_MS = 1_500;
 
 const stream = streamOf(location.pathname);
 const body = document.body;
@@ -37,6 +39,8 @@ const objects = new ObjectList(
   byId("so-far", HTMLElement),
 );
 const run = setUpRun("view", stream);
+/** What was shown of late. It comes once there is time for it. @type {import("../panels/picture/ring.js").Ring | null} */
+let ring = null;
 const zones = setUpZones(stream, viewer.painter);
 let camera = viewer.status.camera;
 let shown = 0;
@@ -52,14 +56,15 @@ viewer.onmodel = (model) => knowModel(model);
 /** What is known of the picture that is shown. @type {import("../wire/messages.js").ViewerFrame | null} */
 let latest = null;
 
-viewer.onframe = ({ meta, at, latency }) => {
+viewer.onframe = ({ meta, picture, at, latency }) => {
+  ring?.add(meta, picture, at);
   latest = meta;
   shown += 1;
   const mode = meta.browser ? "browser" : "server";
   const transport = body.dataset["transport"] ?? "websocket";
   setting = { transport, mode, device: meta.browser ?? "", model: meta.model };
   run.add({ at, latency, stages: meta.stages, ...setting });
-  objects.show(meta);
+  if (!viewer.painter.frozen) objects.show(meta);
   figures.show({ model: modelInWords(meta), size: `${meta.width} × ${meta.height}` });
   setData(body, "place", mode);
   setData(body, "shape", meta.width > meta.height ? "wide" : "high");
@@ -71,8 +76,9 @@ viewer.onstill = (message, { at, latency }) => {
   run.add({ at, latency, stages: {}, ...setting }); // a picture, too: the page's fps counts it
   setData(body, "frame", String(message.frameNumber));
   if (!latest) return;
+  ring?.again(message, at);
   latest = { ...latest, detections: message.detections ?? latest.detections, extras: message.extras ?? {} };
-  objects.show(latest);
+  if (!viewer.painter.frozen) objects.show(latest);
 };
 
 viewer.ontransport = showTransport;
@@ -137,7 +143,7 @@ setUpShell();
 setUpLink(stream);
 setUpLooks(viewer.painter);
 setUpFullscreen();
-setUpPicture(stream, viewer.painter);
+setUpPicture(stream, viewer.painter, () => ring);
 setUpLazyPart("rules", () => import("../panels/rules/list.js"), ({ RuleList }, part, isOpen) =>
   new RuleList(stream, part).follow(isOpen));
 setUpLazyPart("history", () => import("../panels/history/panel.js"), ({ showHistory }, part, isOpen) =>
@@ -159,5 +165,9 @@ const knowModel = setUpModel(stream, viewer.painter, () => viewer.status.phase =
   run.drops([...lost(stats), ["skipped here", viewer.skipped]], performance.now());
 });
 setInterval(tick, TICK_MS);
+setTimeout(async () => {
+  const { Ring } = await import("../panels/picture/ring.js");
+  ring = new Ring((meta) => objects.show(meta));
+}, KEEP_MS);
 viewer.setAttribute("transport", new URLSearchParams(location.search).get("transport") ?? "auto");
 viewer.setAttribute("stream", stream);

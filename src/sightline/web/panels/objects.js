@@ -17,6 +17,8 @@ export class ObjectList {
   #shown = "";
   #shownAt = -Infinity;
   #spokenAt = -Infinity;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #later;
 
   /**
    * @param {HTMLElement} list @param {HTMLElement} spoken a live region
@@ -32,7 +34,11 @@ export class ObjectList {
   /** @param {import("../wire/findings.js").Findings} findings */
   show(findings) {
     const now = performance.now();
-    if (now - this.#shownAt < LOOK_MS) return;
+    clearTimeout(this.#later);
+    if (now - this.#shownAt < LOOK_MS) {
+      this.#later = setTimeout(() => this.show(findings), LOOK_MS); // there may be no other for a while
+      return;
+    }
     this.#shownAt = now;
     this.#showSoFar(seen(findings));
     const entries = summary(findings);
@@ -61,6 +67,7 @@ export class ObjectList {
   }
 
   clear() {
+    clearTimeout(this.#later);
     this.#showSoFar([]);
     this.#shown = "";
     this.#shownAt = -Infinity;

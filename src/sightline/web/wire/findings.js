@@ -13,7 +13,9 @@
  *   height: number,
  *   findings: Findings | null,
  *   mask: import("./mask.js").Mask | null,
- * }} Picture `width` and `height` are those that boxes are given in; without findings it was drawn by the server
+ *   bytes?: Uint8Array<ArrayBuffer>,
+ * }} Picture `width` and `height` are those that boxes are given in; without findings it was drawn by the server;
+ *   `bytes`: what it was decoded from, if it came by itself
  */
 
 /**

@@ -79,10 +79,10 @@ export class Receiver {
 }
 
 /** @type {Decode} */
-async function decodePicture(meta, bytes) {
+export async function decodePicture(meta, bytes) {
   const jpeg = new Blob([bytes.subarray(0, meta.jpeg_bytes)], { type: "image/jpeg" });
   const png = meta.mask_bytes ? bytes.subarray(meta.jpeg_bytes, meta.jpeg_bytes + meta.mask_bytes) : null;
   const [image, mask] = await Promise.all([createImageBitmap(jpeg), png ? readMask(png) : null]);
   const findings = meta.rendered ? null : meta;
-  return { image, width: meta.width, height: meta.height, findings, mask };
+  return { image, width: meta.width, height: meta.height, findings, mask, bytes };
 }

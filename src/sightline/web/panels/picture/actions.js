@@ -8,25 +8,34 @@ import { actionOf } from "./keys.js";
 import { following } from "./neighbours.js";
 import { Zoom } from "./zoom.js";
 
-/** @param {string} stream @param {import("../../draw/painter.js").Painter} painter @param {HTMLElement} stage */
-export async function open(stream, painter, stage) {
+/**
+ * @typedef {import("../../draw/painter.js").Painter} Painter
+ * @typedef {() => import("./ring.js").Ring | null} Ring the pictures that are kept, once some are
+ */
+
+/** @param {string} stream @param {Painter} painter @param {Ring} ring @param {HTMLElement} stage */
+export async function open(stream, painter, ring, stage) {
   await loaded(make("link", { rel: "stylesheet", href: new URL("../../css/picture.css", import.meta.url).href }));
-  return new Actions(stream, painter, stage);
+  return new Actions(stream, painter, ring, stage);
 }
 
 export class Actions {
   zoom;
   #stream;
   #painter;
+  #ring;
   #stage;
+  /** @type {import("./rewind.js").Rewind | null} */
+  #rewind = null;
   /** What is unusual about the picture, with the way back. */
   #frozen = chip("frozen", "Frozen: go on");
   #closer = chip("zoomed", "");
 
-  /** @param {string} stream @param {import("../../draw/painter.js").Painter} painter @param {HTMLElement} stage */
-  constructor(stream, painter, stage) {
+  /** @param {string} stream @param {Painter} painter @param {Ring} ring @param {HTMLElement} stage */
+  constructor(stream, painter, ring, stage) {
     this.#stream = stream;
     this.#painter = painter;
+    this.#ring = ring;
     this.#stage = stage;
     this.zoom = new Zoom(painter, stage, byId("canvas", HTMLElement));
     this.zoom.onchange = () => this.#show();
@@ -53,10 +62,14 @@ export class Actions {
     const [name = "", more = ""] = action.split(" ");
     /** @type {Record<string, () => unknown>} */
     const deeds = {
-      freeze: () => this.#freeze(),
+      freeze: () => (this.#rewind ? this.#rewind.toggle() : this.#freeze()),
+      rewind: () => (this.#rewind ? this.#rewind.end() : this.#again((rewind) => rewind.begin())),
+      step: () => this.#again((rewind) => rewind.step(more === "back" ? -1 : 1)),
       snapshot: () => this.#snapshot(),
       overlay: () => this.#overlay(),
       mode: () => this.#mode(more),
+      right: () => (this.#rewind ? this.#rewind.step(1) : this.#go(1)),
+      left: () => (this.#rewind ? this.#rewind.step(-1) : this.#go(-1)),
       next: () => this.#go(1),
       previous: () => this.#go(-1),
       in: () => this.zoom.by(1),
@@ -74,6 +87,23 @@ export class Actions {
     if (!this.#painter.shown) return notice("There is no picture yet.");
     this.#painter.freeze(!this.#painter.frozen);
     this.#show();
+  }
+
+  /** Look at the last pictures once more. @param {(rewind: import("./rewind.js").Rewind) => void} then */
+  async #again(then) {
+    const { Rewind } = await import("./rewind.js");
+    if (!this.#rewind) {
+      const ring = this.#ring();
+      if (!ring?.kept.length) return notice("There is no picture to go back to yet.");
+      this.#rewind = new Rewind(this.#painter, ring, this.#stage);
+      this.#rewind.onend = () => {
+        this.#rewind = null;
+        this.#show();
+      };
+      if (document.body.dataset["transport"] === "webrtc") notice("Of video this page keeps five pictures a second.");
+      this.#show();
+    }
+    then(this.#rewind);
   }
 
   async #snapshot() {
@@ -107,13 +137,14 @@ export class Actions {
 
   #show() {
     const { view, frozen } = this.#painter;
-    this.#frozen.hidden = !frozen;
+    const stays = frozen && !this.#rewind;
+    this.#frozen.hidden = !stays;
     this.#closer.hidden = view.zoom === 1;
     setText(this.#closer, `${Math.round(100 * view.zoom)} %: show all`);
     setData(this.#stage, "zoomed", String(view.zoom > 1));
-    for (const button of document.querySelectorAll("[data-do][aria-pressed]")) {
-      const on = button.getAttribute("data-do") === "freeze" ? frozen : view.fill;
-      button.setAttribute("aria-pressed", String(on));
+    const on = { freeze: stays, rewind: this.#rewind !== null, fit: view.fill };
+    for (const [name, is] of Object.entries(on)) {
+      document.querySelector(`[data-do=${name}]`)?.setAttribute("aria-pressed", String(is));
     }
   }
 }

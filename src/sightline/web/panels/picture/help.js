@@ -6,6 +6,8 @@ import { icon, make } from "../../lib/dom.js";
 export const KEYS = [
   ["F", "Full screen, and back"],
   ["Space", "Freeze the picture, and go on"],
+  ["R", "The last pictures once more, and back to live"],
+  [", .", "One picture back, one on (then also: ← →)"],
   ["S", "Snapshot"],
   ["O", "Overlay on and off"],
   ["M", "Next way to show it"],

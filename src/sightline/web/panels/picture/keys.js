@@ -4,20 +4,24 @@
  */
 
 /** What has a use of its own for keys like these. */
-const TYPING = "input:not([type=checkbox]), select, textarea, dialog, [contenteditable]";
+const TYPING = "input:not([type=checkbox]):not([type=range]), select, textarea, dialog, [contenteditable]";
 /** What the space bar or the arrows mean something to. */
 const PRESSED = "button, a, summary, input";
+const SLIDER = "input[type=range]";
 
 /** @type {Readonly<Record<string, string>>} */
 const ACTIONS = {
   " ": "freeze",
   s: "snapshot",
+  r: "rewind",
+  ",": "step back",
+  ".": "step on",
   o: "overlay",
   m: "mode",
   z: "next",
   Z: "previous",
-  ArrowRight: "next",
-  ArrowLeft: "previous",
+  ArrowRight: "right",
+  ArrowLeft: "left",
   "+": "in",
   "=": "in",
   "-": "out",
@@ -34,11 +38,12 @@ const ACTIONS = {
  */
 export function actionOf({ key, ctrlKey, metaKey, altKey, shiftKey, repeat, target, defaultPrevented }) {
   if (ctrlKey || metaKey || altKey || defaultPrevented || busy(target, TYPING)) return "";
+  if (key.startsWith("Arrow") && busy(target, SLIDER)) return "";
   if (key.startsWith("Arrow") && shiftKey) return `pan ${key.slice(5).toLowerCase()}`;
   if (/^[1-8]$/.test(key)) return repeat ? "" : `mode ${key}`;
   if (key === " " && busy(target, PRESSED)) return "";
   const action = ACTIONS[key] ?? ACTIONS[key.toLowerCase()] ?? "";
-  return repeat && action !== "in" && action !== "out" ? "" : action; // a key that stays down means one thing
+  return repeat && !/^(in|out|step .*)$/.test(action) ? "" : action; // others mean one thing, however long they are down
 }
 
 /** @param {EventTarget | null} target @param {string} where */

@@ -5,15 +5,15 @@ import { byId } from "../page.js";
 
 const FIRST = ["keydown", "click", "wheel", "dblclick", "pointerdown"];
 
-/** @param {string} stream @param {import("../../draw/painter.js").Painter} painter */
-export function setUpPicture(stream, painter) {
+/** @param {string} stream @param {import("../../draw/painter.js").Painter} painter @param {() => import("./ring.js").Ring | null} ring */
+export function setUpPicture(stream, painter, ring) {
   const stage = byId("stage", HTMLElement);
   /** @type {Promise<import("./actions.js").Actions | null> | null} */
   let loading = null;
   const load = async () => {
     try {
       const { open } = await import("./actions.js");
-      const actions = await open(stream, painter, stage);
+      const actions = await open(stream, painter, ring, stage);
       for (const name of FIRST) document.removeEventListener(name, first);
       return actions;
     } catch {
