@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
@@ -13,7 +16,7 @@ from sightline.core import palette
 from sightline.core.predictions import Detections, Segmentation
 from sightline.core.types import Image
 from sightline.renderers import boxes
-from sightline.renderers._labels import HEAD, place_labels
+from sightline.renderers._labels import FACES, place_labels
 
 LABELS = ("person", "car")
 Box = tuple[float, float, float, float]
@@ -145,9 +148,9 @@ def test_a_segmentation_is_filled() -> None:
 def test_no_label_hides_another_or_a_head_or_leaves_the_picture(found: list[tuple[int, int, int, int]]) -> None:
     """Fault 45."""
     placed = [np.array([x, y, x + w, y + h], np.float64) for x, y, w, h in found]
-    people = np.arange(len(found)) % 2 == 0
-    labels = place_labels(np.array(placed), people, [[80.0, 40.0]] * len(found), 16, (500, 400))
-    heads = [(b[0], b[1], b[2], b[1] + HEAD * (b[3] - b[1])) for b in np.array(placed)[people]]
+    faces = np.resize([FACES["person"], 0.0, FACES["face"]], len(found))
+    labels = place_labels(np.array(placed), faces, [[80.0, 40.0]] * len(found), 16, (500, 400))
+    heads = [(b[0], b[1], b[2], b[1] + face * (b[3] - b[1])) for b, face in zip(placed, faces, strict=True) if face]
     plates = [(at.x, at.y, at.x + (80, 40)[at.wording], at.y + 16) for at in labels if at is not None]
     for i, plate in enumerate(plates):
         assert 0 <= plate[0] <= plate[2] <= 500
@@ -169,8 +172,21 @@ def common(one: Box, other: Box) -> float:
 
 def test_a_lone_box_has_its_whole_name_and_a_crowd_is_named_where_there_is_room() -> None:
     widths = [[80.0, 40.0]]
-    lone = place_labels(np.array([[100.0, 100, 160, 220]]), np.array([True]), widths, 16, (500, 400))
+    lone = place_labels(np.array([[100.0, 100, 160, 220]]), np.array([0.3]), widths, 16, (500, 400))
     assert lone == [(100, 84, 0)]
     crowd = np.array([[x, 100.0 + x % 7, x + 30, 190] for x in range(20, 420, 12)])
-    labels = place_labels(crowd, np.ones(len(crowd), bool), widths * len(crowd), 16, (500, 400))
+    labels = place_labels(crowd, np.full(len(crowd), 0.3), widths * len(crowd), 16, (500, 400))
     assert 0 < sum(label is not None for label in labels) < len(crowd)
+
+
+def test_names_are_where_the_browser_puts_them() -> None:
+    """``tests/web/draw/labels.test.js`` reads the same file."""
+    for scene in json.loads((Path(__file__).parents[1] / "golden" / "labels.json").read_text()):
+        placed = place_labels(
+            np.array(scene["boxes"], np.float64),
+            np.array(scene["faces"], np.float64),
+            scene["widths"],
+            scene["height"],
+            (scene["size"][0], scene["size"][1]),
+        )
+        assert [None if at is None else list(at) for at in placed] == scene["placed"]

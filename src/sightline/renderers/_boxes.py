@@ -10,8 +10,8 @@ import numpy as np
 from sightline.core import palette
 from sightline.core.predictions import Detections, Prediction
 from sightline.core.types import Image
-from sightline.renderers._labels import place_labels
-from sightline.renderers.base import fill, people
+from sightline.renderers._labels import FACES, place_labels
+from sightline.renderers.base import fill, first_name
 
 FONT = cv2.FONT_HERSHEY_SIMPLEX
 
@@ -85,8 +85,8 @@ def _draw_labels(
     widths = [[cv2.getTextSize(w, FONT, size, stroke)[0][0] + 2 * pad for w in words] for words in wordings]
     boxes = found.xyxy[rows].astype(np.float64)
     boxes[:, :2] -= line // 2
-    heads = np.isin(found.class_id[rows], people(labels))
-    places = place_labels(boxes, heads, widths, plate, (width, height))
+    faces = np.array([FACES.get(first_name(name), 0.0) for name in names])
+    places = place_labels(boxes, faces, widths, plate, (width, height))
     for row, words, wide, place in zip(rows, wordings, widths, places, strict=True):
         if place is None:
             continue

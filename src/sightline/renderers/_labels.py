@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
@@ -13,10 +13,10 @@ Boxes: TypeAlias = NDArray[np.float64]
 
 MOST = 64
 """Names in a picture: those of the largest boxes."""
-HEAD = 0.3
-"""Share of a person's height that is the head."""
+FACES: Mapping[str, float] = {"person": 0.3, "face": 1.0, "head": 1.0}
+"""Share of an object's height, from above, that no name may hide."""
 HIDES = 0.15
-"""Share of a label that may lie on a head or on another label."""
+"""Share of a label that may lie on a face or on another label."""
 CROWDED = 0.3
 """Share of a label that may lie on somebody else, unless its own box is large."""
 LARGE = 8
@@ -32,15 +32,15 @@ class Label(NamedTuple):
 
 
 def place_labels(
-    boxes: Boxes, people: NDArray[np.bool_], widths: Sequence[Sequence[float]], height: float, size: tuple[int, int]
+    boxes: Boxes, faces: NDArray[np.float64], widths: Sequence[Sequence[float]], height: float, size: tuple[int, int]
 ) -> list[Label | None]:
     """Return a place for each box's label, or None where there is none. Large boxes come first.
 
-    ``people``: which boxes have a head. ``widths``: of the wordings that each label may have, longest first. ``size``:
-    width and height of the picture, which no label leaves.
+    ``faces``: the share of each box's height, from above, that is a face: see FACES. ``widths``: of the wordings that
+    each label may have, longest first. ``size``: width and height of the picture, which no label leaves.
     """
-    kept = boxes[people].copy()
-    kept[:, 3] = kept[:, 1] + HEAD * (kept[:, 3] - kept[:, 1])
+    kept = boxes[faces > 0]
+    kept[:, 3] = kept[:, 1] + faces[faces > 0] * (kept[:, 3] - kept[:, 1])
     placed: list[Label | None] = [None] * len(boxes)
     areas = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
     for row in np.argsort(-areas, kind="stable")[:MOST].tolist():

@@ -168,7 +168,12 @@ def people(labels: Sequence[str]) -> list[int]:
 
 @lru_cache(32)
 def _people(labels: tuple[str, ...]) -> list[int]:
-    return [class_id for class_id, label in enumerate(labels) if re.split("[,;]", label)[0].strip().lower() == PERSON]
+    return [class_id for class_id, label in enumerate(labels) if first_name(label) == PERSON]
+
+
+def first_name(label: str) -> str:
+    """Return a class's name without its synonyms, in small letters."""
+    return re.split("[,;]", label)[0].strip().lower()
 
 
 def background(image: Image, prediction: Prediction, labels: Sequence[str]) -> NDArray[np.float32] | None:

@@ -1,17 +1,19 @@
 /** Places the names of boxes so that they hide neither each other nor a face. Twin of `renderers/_labels.py`. */
 
+import { firstName } from "./layers.js";
+
 /** @typedef {import("../lib/geometry.js").Rect} Rect */
 /**
- * @typedef {{box: Rect, person: boolean, widths: number[]}} Named a box, with the widths of the wordings that its label
- *   may have, longest first
+ * @typedef {{box: Rect, face: number, widths: number[]}} Named a box, with the share of its height, from above, that is
+ *   a face (see `faceOf`), and the widths of the wordings that its label may have, longest first
  * @typedef {Rect & {wording: number}} Label `wording` is an index of `widths`
  */
 
 /** Names in a picture: those of the largest boxes. */
 const MOST = 64;
-/** Share of a person's height that is the head. */
-const HEAD = 0.3;
-/** Share of a label that may lie on a head or on another label. */
+/** Share of an object's height, from above, that no name may hide. @type {Readonly<Record<string, number>>} */
+const FACES = { person: 0.3, face: 1, head: 1 };
+/** Share of a label that may lie on a face or on another label. */
 const HIDES = 0.15;
 /** Share of a label that may lie on somebody else, unless its own box is large. */
 const CROWDED = 0.3;
@@ -26,9 +28,8 @@ const LARGE = 8;
  * @returns {(Label | null)[]}
  */
 export function placeLabels(named, height, picture) {
-  const heads = named.filter(({ person }) => person).map(({ box }) => ({ ...box, height: box.height * HEAD }));
   /** @type {Rect[]} */
-  const kept = [...heads];
+  const kept = facesIn(named);
   /** @type {Map<Named, Label>} */
   const placed = new Map();
   for (const one of [...named].sort((a, b) => area(b.box) - area(a.box)).slice(0, MOST)) {
@@ -39,6 +40,16 @@ export function placeLabels(named, height, picture) {
     placed.set(one, label);
   }
   return named.map((one) => placed.get(one) ?? null);
+}
+
+/** Share of the height of a class's objects that is a face. @param {string} label */
+export function faceOf(label) {
+  return FACES[firstName(label)] ?? 0;
+}
+
+/** @param {readonly Pick<Named, "box" | "face">[]} found @returns {Rect[]} */
+export function facesIn(found) {
+  return found.filter(({ face }) => face).map(({ box, face }) => ({ ...box, height: box.height * face }));
 }
 
 /**

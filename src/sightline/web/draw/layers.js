@@ -75,7 +75,12 @@ export function colored(picture, tracks = false) {
 
 /** True for the class of people, also as ADE20K writes it, with other words after it. @param {string} label */
 export function isPerson(label) {
-  return label.split(/[,;]/)[0]?.trim().toLowerCase() === "person";
+  return firstName(label) === "person";
+}
+
+/** A class's name without its synonyms, in small letters. @param {string} label */
+export function firstName(label) {
+  return label.split(/[,;]/)[0]?.trim().toLowerCase() ?? "";
 }
 
 /**

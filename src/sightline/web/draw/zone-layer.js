@@ -2,6 +2,7 @@
 
 import { project } from "../lib/geometry.js";
 import { countedIn, zonesOf } from "../wire/zones.js";
+import { faceOf, facesIn } from "./labels.js";
 import { drawShapes } from "./zones.js";
 
 /**
@@ -88,9 +89,12 @@ export class ZoneLayer {
     if (!this.shown) return;
     const shapes = this.all.filter((one) => !this.hidden.has(keyOf(one)));
     const { overlay, labels } = this.#painter.options;
-    const named = overlay && labels ? (picture.findings?.detections ?? []) : [];
-    const boxes = named.map(({ xyxy }) => project(xyxy, picture.width, picture.height, place));
-    drawShapes(context, shapes.map((one) => this.#drawn(one)), place, ratio, boxes, this.#spots);
+    const found = (picture.findings?.detections ?? []).map(({ class_name, xyxy }) => ({
+      box: project(xyxy, picture.width, picture.height, place),
+      face: faceOf(class_name),
+    }));
+    const boxes = overlay && labels ? found.map(({ box }) => box) : [];
+    drawShapes(context, shapes.map((one) => this.#drawn(one)), place, ratio, boxes, this.#spots, facesIn(found));
   };
 
   /** The camera is gone: who was in the last picture is there no more. */

@@ -21,8 +21,9 @@ const WIDEST = 0.45;
  * @param {Rect} place of the picture @param {number} ratio pixels of the canvas for one of the page
  * @param {readonly Rect[]} boxes of objects whose names are written, on the canvas
  * @param {Map<string, number>} chosen spot of each label, which stays as long as nothing else is there
+ * @param {readonly Rect[]} faces that no label is to hide
  */
-export function drawShapes(context, shapes, place, ratio, boxes = [], chosen = new Map()) {
+export function drawShapes(context, shapes, place, ratio, boxes = [], chosen = new Map(), faces = []) {
   const { least, most, share } = LETTERS;
   const letters = ratio * Math.max(least, Math.min(most, (place.height / ratio) * share));
   const placed = shapes.map((shape) => ({ shape, points: shape.points.map((point) => onto(place, point)) }));
@@ -33,7 +34,7 @@ export function drawShapes(context, shapes, place, ratio, boxes = [], chosen = n
   }
   context.font = `600 ${letters}px system-ui, sans-serif`;
   context.textBaseline = "middle";
-  const kept = boxes.flatMap((box) => namesAt(box, 1.5 * letters));
+  const kept = [...faces, ...boxes.flatMap((box) => namesAt(box, 1.5 * letters))];
   for (const { shape, points } of placed) drawLabel(context, shape, points, { place, letters, kept, chosen });
 }
 

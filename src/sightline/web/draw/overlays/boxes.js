@@ -3,8 +3,7 @@
 import { score } from "../../lib/format.js";
 import { project } from "../../lib/geometry.js";
 import { color, textColor } from "../../lib/palette.js";
-import { placeLabels } from "../labels.js";
-import { isPerson } from "../layers.js";
+import { faceOf, placeLabels } from "../labels.js";
 import * as filled from "./filled.js";
 
 export const name = "boxes";
@@ -70,7 +69,7 @@ function drawLabels(context, found, place, letters) {
   const texts = found.map(({ detection }) => wordings(detection));
   const named = found.map(({ box, detection }, i) => ({
     box,
-    person: isPerson(detection.class_name),
+    face: faceOf(detection.class_name),
     widths: (texts[i] ?? []).map((text) => context.measureText(text).width + 10 * unit),
   }));
   placeLabels(named, 18 * unit, place).forEach((label, i) => {
