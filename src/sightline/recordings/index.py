@@ -317,8 +317,10 @@ class Index:
             if found is None:
                 return marks
             names = self._db.execute("SELECT 0, '' UNION ALL SELECT id, name FROM names").fetchall()
-            sql = """SELECT CAST((span - ?) / ? AS INTEGER) AS part, max(count) FROM marks
-                WHERE stream = ? AND class = ? AND span >= ? AND span < ? GROUP BY part"""
+            # Only what is larger than a span has to be put together.
+            what, group = ("max(count)", "GROUP BY 1") if step > 1 else ("count", "")
+            sql = f"""SELECT CAST((span - ?) / ? AS INTEGER), {what} FROM marks
+                WHERE stream = ? AND class = ? AND span >= ? AND span < ? {group}"""
             for class_id, name in names:
                 rows = self._db.execute(sql, (first, step, found[0], class_id, first, first + parts * step)).fetchall()
                 if class_id == MOTION:

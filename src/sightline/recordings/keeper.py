@@ -98,8 +98,14 @@ class Keeper:
             self._close(last)
             self._ring.clear()
             self._ring_bytes = 0
-        elif self._segment is not None and time.monotonic() - self._noted > PROGRESS_S:
-            self._note()
+        elif self._segment is not None:
+            try:
+                self._segment.flush()
+            except FAULTS as e:
+                self._abandon(e)
+            else:
+                if time.monotonic() - self._noted > PROGRESS_S:
+                    self._note()
         self._outcome.open = self._segment is not None or bool(self._ring)
         return self._outcome
 

@@ -168,7 +168,17 @@ class Summary:
         span = int(at // SECONDS)
         self.motion[span] = max(self.motion.get(span, 0.0), motion or 0.0)
         if counts:
-            seen = self.seen.setdefault(span, {})
-            for name, count in counts.items():
-                if name not in seen or count > seen[name].count:
-                    seen[name] = Sight(count, round(at, 3))
+            self._see(span, {name: Sight(count, round(at, 3)) for name, count in counts.items()})
+
+    def merge(self, more: Summary) -> None:
+        """Add what was seen elsewhere."""
+        for span, motion in more.motion.items():
+            self.motion[span] = max(self.motion.get(span, 0.0), motion)
+        for span, sights in more.seen.items():
+            self._see(span, sights)
+
+    def _see(self, span: int, sights: Mapping[str, Sight]) -> None:
+        seen = self.seen.setdefault(span, {})
+        for name, sight in sights.items():
+            if name not in seen or sight.count > seen[name].count:
+                seen[name] = sight

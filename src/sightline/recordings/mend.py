@@ -58,6 +58,8 @@ def mended(root: Root, name: str) -> tuple[VideoSegment, Summary] | None:
             segment.ended_at = max(segment.ended_at, line.at)
             summary.add(line.at, line.motion, line.counts)
     _cut_lines(beside, segment.frames)
+    if 0 < segment.frames < there:
+        _whole_boxes(video, segment.frames)
     segment.bytes = video.stat().st_size
     return (segment, summary) if segment.frames else None
 
@@ -74,10 +76,11 @@ def _segment(name: str, header: lines.SegmentHeader) -> VideoSegment:
     )
 
 
-def _whole_boxes(path: Path) -> bool:
-    """Cut off a last box that is not whole; False where nothing is left."""
+def _whole_boxes(path: Path, most: int | None = None) -> bool:
+    """Cut off a last box that is not whole, and frames after the ``most`` first ones; False where nothing is left."""
     size = path.stat().st_size
     at = whole = 0
+    frames = 1  # the first one is in front of all fragments
     with path.open("rb") as file:
         while at + 8 <= size:
             file.seek(at)
@@ -86,7 +89,8 @@ def _whole_boxes(path: Path) -> bool:
                 length = int.from_bytes(file.read(8), "big")
             elif length == 0:  # the rest of the file
                 length = size - at
-            if kind not in BOXES or length < 8 or at + length > size:
+            frames += kind == b"moof"
+            if kind not in BOXES or length < 8 or at + length > size or (most is not None and frames > most):
                 break
             at += length
             if kind != b"moof":  # without its pictures it is nothing

@@ -27,6 +27,8 @@ HELD_S = 5.0
 """Longest time for which it is."""
 MOST_QUEUED, MOST_QUEUED_BYTES = 512, 64 << 20
 """What waits for the thread of one stream at most. Above it frames are lost, and counted."""
+GATHER_S, MANY = 0.2, 32
+"""Time for which frames are gathered before they are handed to a thread, and how many go at once."""
 MOST_EVENT_S = 300.0
 """Time for which something that lasts is recorded: what stays for ever must not fill the disk."""
 MOST_LASTING = 256
@@ -61,7 +63,7 @@ class Recorder:
         self._queued_bytes = 0
         self._broken = False
         """Packets until the next key frame are of no use, as one was lost."""
-        self._working = False
+        self._working = self._due = False
         self._open = False
         self._last_at = 0.0
         self._idle = asyncio.Event()
@@ -215,7 +217,21 @@ class Recorder:
         self.waiting += take.keep
         self._queue.append(take)
         self._queued_bytes += size
-        self._go_on()
+        self._soon()
+
+    def _soon(self) -> None:
+        """Hand over what waits, several frames at a time: each time costs as much as some packets."""
+        self._idle.clear()
+        if len(self._queue) >= MANY:
+            self._go_on()
+        elif not self._due:
+            self._due = True
+            self._loop.call_later(GATHER_S, self._gathered)
+
+    def _gathered(self) -> None:
+        self._due = False
+        if self._queue:
+            self._go_on()
 
     def _go_on(self, last: str = "") -> None:
         if self._working:
@@ -238,7 +254,7 @@ class Recorder:
         self.lost.update({why: count for why, count in outcome.lost.items() if count})
         self._open = outcome.open
         if self._queue:
-            self._go_on()
+            self._soon()
         else:
             self._idle.set()
 
@@ -249,6 +265,8 @@ class Recorder:
             take.settled, take.dropped = True, take.dropped or "closed"
         self._flush()
         self._ended = True
-        await self._idle.wait()
+        while self._working or self._queue:
+            self._go_on()
+            await self._idle.wait()
         self._go_on(last=why)
         await self._idle.wait()

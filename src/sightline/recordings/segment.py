@@ -39,8 +39,9 @@ class OpenSegment:
         except BaseException:
             self.video.abandon()
             raise
+        self._unwritten: list[bytes] = []
         self.summary = Summary()
-        """All that was seen in it."""
+        """What was seen in it, as far as the index was told."""
         self.latest = Summary()
         """What was seen since the index was told."""
         video = self.video
@@ -95,23 +96,31 @@ class OpenSegment:
             pts = self.video.encode(frame, at - self.row.started_at)
         line = FrameLine(pts=pts, at=at, seq=take.seq, dropped=take.dropped, motion=motion)
         line.result, line.mask = take.said
-        self._write(lines.encode(line))
+        self._unwritten.append(lines.encode(line))
         self.row.frames += 1
         self.row.ended_at = at
         self.row.event |= take.event
-        for summary in (self.summary, self.latest):
-            summary.add(at, motion, take.counts)
+        self.latest.add(at, motion, take.counts)
+
+    def flush(self) -> None:
+        """Write the lines of what was added. Raises OSError."""
+        if self._unwritten:
+            self._write(b"".join(self._unwritten))
+            self._unwritten.clear()
 
     def progress(self) -> tuple[VideoSegment, Summary]:
         """Return what the index is to be told by now."""
         latest, self.latest = self.latest, Summary()
+        self.summary.merge(latest)
         with suppress(OSError):
             self.row.bytes = self._path.stat().st_size
         return self.row, latest
 
     def close(self) -> tuple[VideoSegment, Summary]:
         """Make it whole. Raises OSError or av.FFmpegError."""
+        self.flush()
         self.video.close()
+        latest = self.progress()
         self.row.bytes = self._path.stat().st_size
         row, seen = self.row, self.summary
         facts = SegmentEnd(frames=row.frames, bytes=row.bytes, ended_at=row.ended_at, event=row.event)
@@ -119,11 +128,11 @@ class OpenSegment:
         self._write(lines.encode(facts))
         self._lines.close()
         row.open = False
-        return self.progress()
+        return latest
 
     def abandon(self) -> None:
         """Let go of the files as they are."""
-        for file in (self.video.abandon, self._lines.close):
+        for file in (self.flush, self.video.abandon, self._lines.close):
             with suppress(*FAULTS):
                 file()
 
