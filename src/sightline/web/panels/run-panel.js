@@ -1,10 +1,7 @@
 /** Part of the panel with a run's figures: plots over time, and the export. */
 
-import { setText } from "../lib/dom.js";
 import { byId } from "./page.js";
 import { RunMetrics } from "./run-metrics.js";
-
-const PLOT_MS = 1_000;
 
 /** @param {[name: string, type: string, text: string]} file */
 const download = async (...file) => (await import("./download.js")).download(...file);
@@ -27,44 +24,11 @@ export function setUpRun(page, stream) {
   byId("run-csv", HTMLButtonElement).addEventListener("click", () =>
     void download(`${name()}.csv`, "text/csv", metrics.csv()),
   );
-  /** @type {ReturnType<typeof setInterval> | undefined} */
-  let timer;
-  /** @type {import("./plots.js").Plots | null} */
-  let plots = null;
-  const show = () => {
-    plots?.show(chartsOf(metrics));
-    setText(byId("run-summary", HTMLElement), inWords(metrics));
-  };
+  let shown = false;
   details.addEventListener("toggle", async () => {
-    clearInterval(timer);
-    if (!details.open) return;
-    plots ??= await import("./plots.js")
-      .then(({ Plots }) => Plots.load(byId("run-plots", HTMLElement)))
-      .catch(() => null);
-    setText(
-      byId("run-note", HTMLElement),
-      plots ? "" : "This build has no plots, as it was made without npm. The files have all figures.",
-    );
-    show();
-    clearInterval(timer); // closed and opened again meanwhile
-    if (details.open) timer = setInterval(show, PLOT_MS);
+    if (!details.open || shown) return;
+    shown = true;
+    await import("./run-plots.js").then(({ showRun }) => showRun(metrics, details)).catch(() => (shown = false));
   });
   return metrics;
-}
-
-/** @param {RunMetrics} metrics @returns {import("./plots.js").Chart[]} */
-function chartsOf(metrics) {
-  const [seconds, fps, latency] = metrics.series();
-  const chart = (/** @type {string} */ title, /** @type {string} */ color, /** @type {(number | null)[]} */ values) => ({
-    ...{ title, lines: [{ name: title, color }], columns: [seconds, values] },
-  });
-  return [chart("frames a second", "var(--accent)", fps), chart("median latency, ms", "var(--warn)", latency)];
-}
-
-/** Description of the plots, for people who can't see them. @param {RunMetrics} metrics */
-function inWords(metrics) {
-  const [seconds, fps, latency] = metrics.series();
-  const last = seconds.length - 1;
-  if (last < 0) return "Nothing measured yet.";
-  return `${seconds[last]} s: ${fps[last]} frames a second, median latency ${Math.round(latency[last] ?? NaN)} ms.`;
 }

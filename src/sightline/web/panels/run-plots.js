@@ -1,0 +1,43 @@
+/** Plots of a run, and the same in words for people who can't see them. */
+
+import { setText } from "../lib/dom.js";
+import { byId } from "./page.js";
+import { Plots } from "./plots.js";
+
+/** @typedef {import("./run-metrics.js").RunMetrics} RunMetrics */
+
+const PLOT_MS = 1_000;
+
+/** Show a run for as long as its part of the panel is open. @param {RunMetrics} metrics @param {HTMLDetailsElement} details */
+export async function showRun(metrics, details) {
+  const plots = await Plots.load(byId("run-plots", HTMLElement));
+  setText(
+    byId("run-note", HTMLElement),
+    plots ? "" : "This build has no plots, as it was made without npm. The files have all figures.",
+  );
+  const show = () => {
+    if (!details.open) return;
+    plots?.show(chartsOf(metrics));
+    setText(byId("run-summary", HTMLElement), inWords(metrics));
+  };
+  show();
+  setInterval(show, PLOT_MS);
+  details.addEventListener("toggle", show);
+}
+
+/** @param {RunMetrics} metrics @returns {import("./plots.js").Chart[]} */
+function chartsOf(metrics) {
+  const [seconds, fps, latency] = metrics.series();
+  const chart = (/** @type {string} */ title, /** @type {string} */ color, /** @type {(number | null)[]} */ values) => ({
+    ...{ title, lines: [{ name: title, color }], columns: [seconds, values] },
+  });
+  return [chart("frames a second", "var(--accent)", fps), chart("median latency, ms", "var(--warn)", latency)];
+}
+
+/** @param {RunMetrics} metrics */
+function inWords(metrics) {
+  const [seconds, fps, latency] = metrics.series();
+  const last = seconds.length - 1;
+  if (last < 0) return "Nothing measured yet.";
+  return `${seconds[last]} s: ${fps[last]} frames a second, median latency ${Math.round(latency[last] ?? NaN)} ms.`;
+}
