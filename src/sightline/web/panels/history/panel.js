@@ -26,6 +26,7 @@ class HistoryPanel {
   #words = make("p", { class: "hint", id: "history-words" });
   #seen = make("ul", { class: "seen", id: "history-seen" });
   #place = make("div", { class: "plots", "aria-hidden": "true" });
+  #about = make("p", { class: "hint" }, make("a", { href: "/help/browser#the-last-day" }, "About these figures"));
   /** @type {Promise<Plots | null> | null} */
   #plots = null;
   /** @type {string[]} */
@@ -42,7 +43,7 @@ class HistoryPanel {
     if (!this.#labels.length) {
       this.#labels = await asked(`/api/streams/${this.#stream}`).then(({ labels }) => labels).catch(() => []);
     }
-    if (!this.#plots) this.#body.replaceChildren(this.#words, this.#seen, this.#place);
+    if (!this.#plots) this.#body.replaceChildren(this.#words, this.#seen, this.#place, this.#about);
     this.#plots ??= Plots.load(this.#place, HEIGHT);
     this.#draw(minutes, await this.#plots);
   }
