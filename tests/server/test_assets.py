@@ -90,9 +90,11 @@ async def test_a_page_is_asked_for_but_sent_once(server: Running) -> None:
     assert (again.status_code, again.content) == (304, b"")
 
 
-@pytest.mark.parametrize("script", sorted((assets.WEB).rglob("*.js")), ids=lambda path: path.name)
-async def test_only_comments_are_left_out(script: object) -> None:
-    path = assets.WEB / str(script)
+@pytest.mark.parametrize(
+    "file", sorted([*assets.WEB.rglob("*.js"), *assets.WEB.rglob("*.css")]), ids=lambda path: path.name
+)
+async def test_only_comments_are_left_out(file: object) -> None:
+    path = assets.WEB / str(file)
     text = gzip.decompress(assets.packed(path)).decode()
     left = re.sub(r"/\*.*?\*/|\s+", "", text, flags=re.S)
     assert left == re.sub(r"/\*.*?\*/|\s+", "", path.read_text(), flags=re.S)

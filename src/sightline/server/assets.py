@@ -29,7 +29,10 @@ LARGE = 1 << 20
 SERVICE_WORKER = "notify/service-worker.js"
 """It has a say in all pages, which a browser allows by a header alone. Its address must not change."""
 VERSION = re.compile(r"[0-9a-f]{12}")
-COMMENT = re.compile(r"^[ \t]*/\*\*(?:[^*]|\*(?!/))*\*/[ \t]*$", re.M)
+COMMENTS = {
+    ".js": re.compile(r"^[ \t]*/\*\*(?:[^*]|\*(?!/))*\*/[ \t]*$", re.M),
+    ".css": re.compile(r"/\*(?:[^*]|\*(?!/))*\*/"),
+}
 IMPORT = re.compile(r"""^(?:import|export)\b[^;]*?\bfrom\s*"(\.[^"]+)"|^import\s*"(\.[^"]+)\"""", re.M)
 
 
@@ -106,13 +109,13 @@ class Assets(StaticFiles):
 
 @cache
 def packed(path: Path) -> bytes:
-    """A file as it is sent. Our own scripts go without their comments, but with every line where it was."""
+    """A file as it is sent. Our own scripts and styles go without comments, but with every line where it was."""
     stored = Path(f"{path}{STORED}")
     if stored.is_file():
         return stored.read_bytes()
     data = path.read_bytes()
-    if path.suffix == ".js" and WEB / "vendor" not in path.parents:
-        data = COMMENT.sub(lambda comment: "\n" * comment[0].count("\n"), data.decode()).encode()
+    if path.suffix in COMMENTS and WEB / "vendor" not in path.parents:
+        data = COMMENTS[path.suffix].sub(lambda comment: "\n" * comment[0].count("\n"), data.decode()).encode()
     return gzip.compress(data, 9 if len(data) < LARGE else 6, mtime=0)
 
 
