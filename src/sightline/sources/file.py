@@ -116,7 +116,7 @@ class VideoSource:
 
         decoding = Decoding(self.lose)
         packets = self._container.demux(self._stream)
-        copied = False
+        copied = come = False
         while True:
             try:
                 packet = next(packets, None)
@@ -129,7 +129,9 @@ class VideoSource:
             if packet.size:
                 copied = self.tee is not None and self.tee(packet)
             try:
-                for one in decoding.pictures(packet, idle=self.idle):
+                # Until the first frame, which a decoder with several threads gives late, there is nothing to idle with.
+                for one in decoding.pictures(packet, idle=self.idle and come):
+                    come = come or one.frame is not None
                     yield one.of(copied=copied)
             except av.FFmpegError as e:
                 self._skip(e)
