@@ -137,8 +137,12 @@ class Index:
     # Writing
 
     @contextmanager
-    def _all_or_none(self) -> Iterator[sqlite3.Connection]:
+    def all_or_none(self) -> Iterator[sqlite3.Connection]:
+        """Store what the block writes, or nothing of it; within such a block, together with the rest of that."""
         with self._lock:
+            if self._db.in_transaction:
+                yield self._db
+                return
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 yield self._db
@@ -157,7 +161,7 @@ class Index:
             segment.open,
         )
         columns = COLUMNS.removeprefix("id, ")
-        with self._all_or_none() as db:
+        with self.all_or_none() as db:
             sql = f"INSERT OR REPLACE INTO segments ({columns}) VALUES ({', '.join('?' * len(values))})"
             return int(db.execute(sql, values).lastrowid or 0)
 
@@ -165,7 +169,7 @@ class Index:
         """Tell how far a segment is. ``summary``: what was seen in it since the last time."""
         sql = "UPDATE segments SET ended = ?, frames = ?, bytes = ?, event = event OR ?, open = ? WHERE id = ?"
         values = (segment.ended_at, segment.frames, segment.bytes, segment.event, segment.open, segment.id)
-        with self._all_or_none() as db:
+        with self.all_or_none() as db:
             db.execute(sql, values)
             if summary is not None:
                 self._mark(db, segment.stream, summary)
@@ -205,7 +209,7 @@ class Index:
     def remove(self, segment: VideoSegment) -> None:
         """Forget a segment, and what was seen in it alone."""
         low, high = int(segment.started_at // SECONDS), int(segment.ended_at // SECONDS)
-        with self._all_or_none() as db:
+        with self.all_or_none() as db:
             db.execute("DELETE FROM segments WHERE id = ?", (segment.id,))
             shared = "SELECT 1 FROM segments WHERE stream = ? AND started < ? AND ended >= ? LIMIT 1"
             spans = [low, high] if low != high else [low]
@@ -221,24 +225,24 @@ class Index:
     def protect(self, stream: str, start: float, end: float, *, on: bool) -> int:
         """Protect what was recorded in that time from being deleted, or no longer; return how many segments."""
         sql = "UPDATE segments SET protected = ? WHERE stream = ? AND started < ? AND ended >= ?"
-        with self._all_or_none() as db:
+        with self.all_or_none() as db:
             return db.execute(sql, (on, stream, end, start)).rowcount
 
     def happened(self, stream: str, start: float, end: float) -> None:
         """Keep what was recorded in that time for longer."""
         sql = "UPDATE segments SET event = 1 WHERE stream = ? AND started <= ? AND ended >= ? AND NOT event"
-        with self._all_or_none() as db:
+        with self.all_or_none() as db:
             db.execute(sql, (stream, end, start))
 
     def gap(self, stream: str, gap: Gap) -> None:
         """Add a time from which nothing is recorded."""
-        with self._all_or_none() as db:
+        with self.all_or_none() as db:
             sql = "INSERT OR REPLACE INTO gaps VALUES (?, ?, ?, ?)"
             db.execute(sql, (stream, gap.started_at, gap.ended_at, gap.reason))
 
     def forget_gaps(self, before: float) -> None:
         """Forget gaps that ended before a time."""
-        with self._all_or_none() as db:
+        with self.all_or_none() as db:
             db.execute("DELETE FROM gaps WHERE ended < ?", (before,))
 
     # Reading

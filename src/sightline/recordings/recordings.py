@@ -84,6 +84,12 @@ class Recordings:
             self._recorders[stream] = Recorder(stream, keeper, self._pool, settings.record_after_s, mode)
         return self._recorders[stream]
 
+    def forget(self, stream: str) -> None:
+        """A stream is no longer there. What was recorded of it keeps its figures."""
+        recorder = self._recorders.get(stream)
+        if recorder is not None and not recorder.recorded:
+            del self._recorders[stream]
+
     @property
     def recorders(self) -> dict[str, Recorder]:
         """All of this run of the server."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import secrets
 import sqlite3
@@ -26,6 +27,8 @@ UNUSABLE = (SightlineError, sqlite3.Error, OSError)
 """What files and index may raise where a folder or a disk can't be used."""
 FOLDER = "recordings"
 """Of the data folder."""
+AT_ONCE = 100
+"""Segments that a rescan indexes before anybody else gets a turn."""
 MOST_NOTES = 10_000
 """Notes for the index that wait for room on the disk. A rescan finds what is lost of more."""
 Note: TypeAlias = Callable[[Index], object]
@@ -142,29 +145,34 @@ class Shelf:
 
     def rescan(self) -> int:
         """Make the index anew from the files, and return how many segments there are. Raises ``UNUSABLE``."""
-        there = 0
-        for name in self.root.names():
-            known = self.index.named(name)
-            if known is not None and known.open:
-                continue
-            try:
-                found = mend.facts(self.root, name)
-            except (*UNUSABLE, ValueError) as e:
-                log.warning("%s is left out: %s", name, told(e))
-                found = None
-            if found is None:
-                if known is not None:
-                    self.index.remove(known)
-                continue
-            row, seen = found
-            row.kept_at = min(row.ended_at, self.clock.now()) if known is None else known.kept_at
-            row.event |= known is not None and known.event
-            self.index.replace(row, seen)
-            there += 1
+        there, names = 0, self.root.names()
+        while some := list(itertools.islice(names, AT_ONCE)):
+            with self.index.all_or_none():
+                there += sum(self._looked_at(name) for name in some)
         for row in self.index.closed():
             if not self.root.video(row.name).exists():
                 self.index.remove(row)
         return there
+
+    def _looked_at(self, name: str) -> bool:
+        """Index a segment by its files, unless it is being recorded; False for one that has nothing in it."""
+        known = self.index.named(name)
+        if known is not None and known.open:
+            return False
+        try:
+            found = mend.facts(self.root, name)
+        except (*UNUSABLE, ValueError) as e:
+            log.warning("%s is left out: %s", name, told(e))
+            found = None
+        if found is None:
+            if known is not None:
+                self.index.remove(known)
+            return False
+        row, seen = found
+        row.kept_at = min(row.ended_at, self.clock.now()) if known is None else known.kept_at
+        row.event |= known is not None and known.event
+        self.index.replace(row, seen)
+        return True
 
     def close(self) -> None:
         """Let go of the index."""

@@ -389,6 +389,7 @@ class Hub:
         if stream.publisher is None and not stream.subscriptions and not stream.in_flight:
             del self._streams[stream.name]
             stream.model.leave()
+            self.listeners.forget(stream.name)
             self.past.add(stream.meters.ledger)
 
 

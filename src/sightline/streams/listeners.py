@@ -38,6 +38,11 @@ class Listeners:
         """Return what records a stream; None where nothing can be recorded."""
         return None if self.recordings is None else self.recordings.of(name)
 
+    def forget(self, name: str) -> None:
+        """A stream is no longer there."""
+        if self.recordings is not None:
+            self.recordings.forget(name)
+
     def events_of(self, name: str) -> list[Mailbox[Event]]:
         """Mailboxes that want a stream's events."""
         return [mailbox for mailbox, wanted in self.events.items() if wanted in (None, name)] if self.events else []
