@@ -17,7 +17,8 @@ from sightline.cli.tables import print_table
 from sightline.core.errors import ConfigError
 from sightline.core.types import ModelCard
 from sightline.profiles import Profile
-from sightline.settings.settings import check_profile, load_settings
+from sightline.settings.settings import load_settings
+from sightline.settings.sources import check_profile
 from sightline.zoo import loader
 from sightline.zoo.catalogue import card_of, graph_in, lacks_torch
 from sightline.zoo.store import Cache

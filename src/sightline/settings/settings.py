@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import Field, IPvAnyAddress, PrivateAttr, SecretStr, ValidationError
-from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
@@ -22,7 +21,6 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from sightline import profiles
 from sightline.core.errors import ConfigError
 from sightline.core.types import STREAM_NAME
 from sightline.profiles import WEIGHTS_URL
@@ -30,10 +28,8 @@ from sightline.settings.changes import EventsDays, EventsGb, LogLevel, PageOrigi
 from sightline.settings.outputs import OutputTable
 from sightline.settings.presets import PRESETS, PresetName
 from sightline.settings.problems import told
+from sightline.settings.sources import RENAMED, NamedSource, renamed
 from sightline.settings.tables import IceServer, StreamDefaults
-
-RENAMED = {"sinks": "outputs", "hub": "weights_url"}
-"""Earlier names of settings, which are read as well."""
 
 StreamName = Annotated[str, Field(pattern=f"^{STREAM_NAME.pattern}$")]
 ModelName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$")]
@@ -281,48 +277,8 @@ class Settings(BaseSettings):
         path = settings_file()
         file = () if path is None else (TomlConfigSettingsSource(settings_cls, toml_file=path),)
         if isinstance(env_settings, EnvSettingsSource):  # it reads the variables of fields alone
-            env_settings.env_vars = _renamed(env_settings.env_vars, PREFIX.lower())
-        return tuple(_Source(settings_cls, source) for source in (init_settings, env_settings, *file))
-
-
-def _renamed(given: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Settings under their own names in place of earlier ones. Raises ConfigError for one that has both."""
-    renamed = {prefix + old: prefix + new for old, new in RENAMED.items()}
-    for old, new in renamed.items():
-        if old in given and new in given:
-            raise ConfigError(f"{old} and {new} are the same setting: expected one of them")
-    return {renamed.get(key, key): value for key, value in given.items()}
-
-
-class _Source(PydanticBaseSettingsSource):
-    """A source with settings' earlier names replaced.
-
-    ``profile`` gives ``model`` its value, and ``model`` alone undoes a weaker source's profile.
-    """
-
-    def __init__(self, settings_cls: type[BaseSettings], source: PydanticBaseSettingsSource) -> None:
-        super().__init__(settings_cls)
-        self._source = source
-
-    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
-        return self._source.get_field_value(field, field_name)
-
-    def __call__(self) -> dict[str, Any]:
-        found = _renamed(self._source())
-        profile, model = found.get("profile"), found.get("model")
-        if profile is not None and model not in (None, profile):
-            raise ConfigError(f"model {model} and profile {profile}: expected one of them")
-        if profile is not None:
-            return {**found, "model": check_profile(str(profile))}
-        return found if model is None else {**found, "profile": None}
-
-
-def check_profile(name: str) -> str:
-    """Return ``name`` if it is a profile's. Raises ConfigError otherwise."""
-    known = [*profiles.shipped(), *profiles.names()]
-    if name not in known:
-        raise ConfigError(f"profile {name[:80]!r}: expected one of {', '.join(known)}")
-    return name
+            env_settings.env_vars = renamed(env_settings.env_vars, PREFIX.lower())
+        return tuple(NamedSource(settings_cls, source) for source in (init_settings, env_settings, *file))
 
 
 def cache_folder() -> Path:
@@ -378,7 +334,7 @@ def _origins(given: Mapping[str, Any]) -> dict[str, Origin]:
     found: dict[str, Origin] = {}
     sources: dict[Origin, Collection[str]] = {"file": file, "environment": variables, "command line": given}
     for origin, keys in sources.items():
-        names = _renamed(dict.fromkeys(keys))
+        names = renamed(dict.fromkeys(keys))
         if "profile" in names:  # which gives the model
             names["model"] = None
         found |= dict.fromkeys(names, origin)
