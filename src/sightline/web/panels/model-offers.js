@@ -3,13 +3,13 @@
 import { make, setData, setText } from "../lib/dom.js";
 import { may, whoAmI } from "../wire/session.js";
 import { failure, findsInWords, standing } from "./model-words.js";
-import { chooseable, lacking } from "./offer-rows.js";
 import { byId } from "./page.js";
 
 const LOOK_MS = 1_000;
 const NEVER = "?";
 
 /** @typedef {import("./model-words.js").Offer} Offer */
+/** @typedef {typeof import("./offer-rows.js")} Rows fetched with the list */
 
 export class ModelOffers {
   #button = byId("model-chosen", HTMLButtonElement);
@@ -105,15 +105,17 @@ export class ModelOffers {
       const answer = await fetch(`/api/models?stream=${this.#stream}`, { cache: "no-store" });
       if (!answer.ok) return;
       const told = await answer.json();
+      const rows = await import("./offer-rows.js");
       this.#offers = told.models;
-      this.#fill();
+      this.#fill(rows);
       this.#onlearn(told.settings);
     } catch {
       this.#askedFor = NEVER; // asked again with the next news of the stream
     }
   }
 
-  #fill() {
+  /** @param {Rows} rows */
+  #fill(rows) {
     const told = JSON.stringify(this.#offers);
     if (told === this.#told) return;
     this.#told = told;
@@ -121,11 +123,11 @@ export class ModelOffers {
     const usable = this.#offers.filter((offer) => offer.usable);
     const others = this.#offers.filter((offer) => !offer.usable);
     /** @type {HTMLElement[]} */
-    const parts = [make("ul", { "aria-label": "Models" }, ...usable.map((offer) => this.#row(offer)))];
+    const parts = [make("ul", { "aria-label": "Models" }, ...usable.map((offer) => this.#row(offer, rows)))];
     if (others.length) {
       const get = this.#mayGet ? (/** @type {Offer} */ offer) => void this.#get(offer) : null;
       parts.push(make("h3", { id: "model-others" }, "Not on this server yet"));
-      parts.push(make("ul", { "aria-labelledby": "model-others" }, ...others.map((offer) => lacking(offer, get))));
+      parts.push(make("ul", { "aria-labelledby": "model-others" }, ...others.map((offer) => rows.lacking(offer, get))));
     }
     this.#list.replaceChildren(...parts);
     const again = focused && this.#list.querySelector(`button[data-offer="${CSS.escape(focused)}"]`);
@@ -133,9 +135,9 @@ export class ModelOffers {
     this.#mark();
   }
 
-  /** @param {Offer} offer */
-  #row(offer) {
-    return chooseable(offer, () => {
+  /** @param {Offer} offer @param {Rows} rows */
+  #row(offer, rows) {
+    return rows.chooseable(offer, () => {
       this.#dialog.close();
       this.#choose(offer.name);
     });
