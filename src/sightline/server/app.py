@@ -44,6 +44,7 @@ from sightline.server.api import (
     setting_changes,
     stats,
     streams,
+    thumbnails,
     tokens,
     uploads,
     zones,
@@ -170,7 +171,7 @@ def create_app(settings: Settings, *, load: LoadByKey | None = None) -> FastAPI:
     errors.add(app)
     parts = (
         *(stats, streams, history, zones, rules, events, cameras, discovery, models, session, client_inference),
-        *(predict, push, recorded, tokens, setting_changes, diagnostics, outputs, uploads),
+        *(predict, push, recorded, thumbnails, tokens, setting_changes, diagnostics, outputs, uploads),
     )
     for part in parts:
         app.include_router(part.router)

@@ -23,7 +23,16 @@ FOLDERS = (Path(__file__).parents[1] / "help", Path(__file__).parents[3] / "docs
 """Where the documents are: in a wheel, and in a checkout."""
 GROUPS = {
     "Cameras and models": ("cameras", "phones", "sources", "models", "gallery", "browser", "troubleshooting"),
-    "What happens": ("analytics", "rules", "events", "recording", "notifications", "outputs", "home-assistant"),
+    "What happens": (
+        "analytics",
+        "rules",
+        "events",
+        "recording",
+        "timeline",
+        "notifications",
+        "outputs",
+        "home-assistant",
+    ),
     "Pages and programs": ("embedding", "clients", "protocol", "webrtc", "python"),
     "A server": ("deploy", "security", "settings", "cli", "tuning", "reliability", "stress", "benchmarks"),
     "More": ("training", "extending", "architecture", "decisions"),

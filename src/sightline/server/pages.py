@@ -122,6 +122,10 @@ def add(app: FastAPI) -> None:
     async def models(request: Request) -> Response:
         return _answer(request, "models.html")
 
+    @app.get("/timeline", include_in_schema=False)
+    async def timeline(request: Request) -> Response:
+        return _answer(request, "timeline.html")
+
     @app.get("/join", include_in_schema=False)
     async def join(request: Request) -> Response:
         return _answer(request, "join.html")

@@ -57,6 +57,8 @@ class ServerState:
     """Held while the doctor is at work."""
     not_started: str | None = None
     """Why the app could not start; None where it did."""
+    thumbnails: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(2))
+    """Recorded pictures that are made at a time."""
     hub: Hub = field(init=False)
     drawing: Drawing = field(init=False)
     predictor: Predictor = field(init=False)

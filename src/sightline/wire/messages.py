@@ -246,6 +246,20 @@ class Still(Struct, tag="still", rename=JSON_NAMES, omit_defaults=True, kw_only=
     """What stands in place of the detections that the viewer has, such as the same with ids."""
 
 
+class PlaybackState(Struct, tag="playback", omit_defaults=True, kw_only=True):
+    """Tells who watches a recording how it stands, besides the pictures.
+
+    ``state`` is playing, paused, gap (nothing was recorded from ``at`` to ``until``, which is passed over), end
+    (nothing later is recorded) or empty (nothing is).
+    """
+
+    state: str
+    at: float
+    """Seconds since 1970 on the clock of the frames."""
+    speed: float
+    until: float | None = None
+
+
 def said_of(result: FrameResult) -> dict[str, Any]:
     """Give what every message says of a result, by the names of the messages' fields."""
     frame = result.frame

@@ -158,6 +158,41 @@ class TilesWish(Struct, tag="tiles"):
     """Pixels of the longer side, at most."""
 
 
+# One who watches a recording
+
+MOST_STEPS = 100
+"""Frames that one goes at a time."""
+
+
+class Seek(Struct, tag="seek"):
+    """Go to a time, in seconds since 1970, and go on as before."""
+
+    at: Annotated[float, Meta(ge=0, le=1e11)]
+    id: Count = 0
+    """Said again as ``place`` with each picture from there on, so that earlier ones under way can be told apart."""
+
+
+class Step(Struct, tag="step"):
+    """Go so many frames further on, or back, and pause."""
+
+    frames: Annotated[int, Meta(ge=-MOST_STEPS, le=MOST_STEPS)]
+    id: Count = 0
+
+
+class SetSpeed(Struct, tag="speed"):
+    """Play at so many times real time."""
+
+    x: Annotated[float, Meta(ge=0.25, le=16)]
+
+
+class Play(Struct, tag="play"):
+    """Go on."""
+
+
+class Pause(Struct, tag="pause"):
+    """Stay where it is."""
+
+
 # A TCP client, which names the stream in each message
 
 

@@ -1,6 +1,6 @@
 """WebSockets: ``/ws/camera/{stream}`` publishes, ``/ws/view/{stream}`` subscribes, ``/ws`` sends results and events.
 
-``/ws/tiles`` sends small pictures of many streams.
+``/ws/tiles`` sends small pictures of many streams, ``/ws/playback/{stream}`` what is recorded.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from sightline.streams.hub import Hub
 from sightline.streams.rendering import Drawing
 from sightline.transports.websocket.camera import publish
 from sightline.transports.websocket.listener import listen
+from sightline.transports.websocket.playback import Player, play
 from sightline.transports.websocket.session import session
 from sightline.transports.websocket.tiles import show
 from sightline.transports.websocket.viewer import watch
@@ -23,6 +24,7 @@ from sightline.transports.websocket.viewer import watch
 @asynccontextmanager
 async def serve(app: FastAPI, hub: Hub, drawing: Drawing) -> AsyncGenerator[None]:
     """Add the endpoints to the app."""
+    player = Player(hub.settings)
 
     async def camera(ws: WebSocket) -> None:
         await session(ws, "publish", ws.path_params["stream"], lambda socket: publish(ws, socket, hub))
@@ -36,8 +38,15 @@ async def serve(app: FastAPI, hub: Hub, drawing: Drawing) -> AsyncGenerator[None
     async def tiles(ws: WebSocket) -> None:
         await session(ws, None, None, lambda socket: show(ws, socket, hub, drawing))
 
+    async def playback(ws: WebSocket) -> None:
+        await session(ws, "view", ws.path_params["stream"], lambda socket: play(ws, socket, player))
+
     app.router.add_websocket_route("/ws/camera/{stream}", camera)
     app.router.add_websocket_route("/ws/view/{stream}", view)
     app.router.add_websocket_route("/ws/tiles", tiles)
     app.router.add_websocket_route("/ws", results)
-    yield
+    app.router.add_websocket_route("/ws/playback/{stream}", playback)
+    try:
+        yield
+    finally:
+        player.close()

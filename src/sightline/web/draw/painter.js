@@ -36,6 +36,8 @@ export class Painter {
   place = null;
   /** What is drawn over each picture, whatever the mode, in this order. @type {Set<Over>} */
   overs = new Set();
+  /** What is drawn of a picture: all that was found, or a part. @type {(picture: Picture) => Picture} */
+  filter = (picture) => picture;
   /** Called with the reason why another mode is shown than was chosen; "" if none is. @type {(why: string) => void} */
   onwhy = () => {};
   /** Called with each picture whose objects have tracks. */
@@ -72,7 +74,8 @@ export class Painter {
 
   /** The picture that is shown now, if any. @returns {Picture | null} */
   get shown() {
-    return this.#frozen ?? this.#picture;
+    const picture = this.#frozen ?? this.#picture;
+    return picture && this.filter(picture);
   }
 
   /** Size of all that is shown of it, in its pixels; null without a picture. */
@@ -90,7 +93,7 @@ export class Painter {
   freeze(on) {
     if (on === this.frozen) return;
     const before = this.#frozen;
-    this.#frozen = on ? this.shown : null;
+    this.#frozen = on ? this.#picture : null;
     this.#heldTrails = null;
     if (!on && before?.image !== this.#picture?.image) before?.image.close();
     if (!on && this.#picture) this.#note(this.#picture);

@@ -48,6 +48,7 @@ const ICONS = {
   key: "M14.5 9.5a4 4 0 1 0-3 3.9V16h3v3h4v-4l-4.6-4.6",
   save: "M12 4v11M7 11l5 5 5-5M4 20h16",
   events: "M4 6h2M4 12h2M4 18h2M10 6h10M10 12h10M10 18h10",
+  timeline: "M3 7h18v10H3zM8 7v10M15 3v18",
   bin: "M4 7h16M9 7V4h6v3M6 7l1 13h10l1-13M10 11v5M14 11v5",
   undo: "M8 5L4 9l4 4M4 9h10a5.5 5.5 0 0 1 0 11h-4",
   redo: "M16 5l4 4-4 4M20 9H10a5.5 5.5 0 0 0 0 11h4",

@@ -25,11 +25,12 @@ function setUpSections() {
   open();
 }
 
-/** From a stream's page one goes to its own events. */
+/** From a stream's page one goes to its own events, and to what is recorded of it. */
 function setUpEvents() {
-  const link = document.getElementById("to-events");
-  if (!(link instanceof HTMLAnchorElement) || !/^\/(view|camera)\//.test(location.pathname)) return;
-  link.href = `/events?stream=${streamOf(location.pathname)}`;
+  if (!/^\/(view|camera)\//.test(location.pathname)) return;
+  for (const link of document.querySelectorAll("a.to-events")) {
+    if (link instanceof HTMLAnchorElement) link.href += `?stream=${streamOf(location.pathname)}`;
+  }
 }
 
 function setUpTheme() {

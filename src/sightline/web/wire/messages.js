@@ -8,6 +8,10 @@
  *   width: number, height: number, format: string, captured_at: number, received_at: number, processed_at: number,
  *   processing_time_ms: number, model: string, stages: Record<string, number>, jpeg_bytes: number,
  *   rendered?: boolean}} ViewerFrame
+ * @typedef {ViewerFrame & {at: number, place: number, not_inferred?: string}} PlaybackFrame of a recording: `at` is
+ *   the frame's time in seconds since 1970, `place` the number of the place that was asked for
+ * @typedef {{type: "playback", state: "playing" | "paused" | "gap" | "end" | "empty", at: number, speed: number,
+ *   until?: number}} PlaybackState
  * @typedef {{type: "dropped", frameNumber: number, reason: string, message?: string}} DroppedMessage
  * @typedef {{type: "still", stream: string, frameNumber: number, timestamp: number, captured_at: number,
  *   processing_time_ms: number, detections?: import("./findings.js").Detection[],
@@ -35,12 +39,13 @@
  * @typedef {{type: "position", number: number}} PositionMessage number of the last event that the server has stored
  * @typedef {ResultMessage | ViewerFrame | StillMessage | DroppedMessage | StatusMessage | HelloMessage
  *   | SettingsMessage | SettingsRefused
- *   | AdaptMessage | ErrorMessage | PongMessage | EventMessage | PositionMessage | TilesMessage} ServerMessage
+ *   | AdaptMessage | ErrorMessage | PongMessage | EventMessage | PositionMessage | TilesMessage
+ *   | PlaybackState} ServerMessage
  */
 
 const KNOWN = new Set([
   ...["result", "frame_metadata", "still", "dropped", "status", "hello", "adapt", "error", "pong"],
-  ...["settings", "settings_refused", "event", "position", "tiles"],
+  ...["settings", "settings_refused", "event", "position", "tiles", "playback"],
 ]);
 
 /** Codes of refusals that stay until somebody does something: trying again is no use. */

@@ -91,6 +91,7 @@ export class Detail {
     setText(byId("detail-problem", HTMLElement), "");
     setText(byId("detail-none", HTMLElement), one.snapshot ? "" : "There is no picture of this.");
     byId("detail-watch", HTMLAnchorElement).href = `/view/${one.stream}`;
+    byId("detail-timeline", HTMLAnchorElement).href = `/timeline?stream=${one.stream}&at=${one.started_at}`;
   }
 
   /** @param {Happening} one @param {number} version */

@@ -1,0 +1,32 @@
+/** The times under the strips, and the choice of how much of them is shown. */
+
+import { make } from "../../lib/dom.js";
+import { remember, remembered } from "../../lib/storage.js";
+import { LENGTHS, shareOf, ticks } from "./scale.js";
+import { tickInWords } from "./words.js";
+
+const APART = 80;
+const USUAL = 6 * 3_600;
+
+/** @param {HTMLElement} axis @param {import("./scale.js").Span} span */
+export function drawAxis(axis, span) {
+  const most = Math.max(2, Math.floor(axis.clientWidth / APART));
+  axis.replaceChildren(
+    ...ticks(span, most).map((at) => {
+      const tick = make("span", {}, tickInWords(at));
+      tick.style.left = `${shareOf(span, at) * 100}%`;
+      return tick;
+    }),
+  );
+}
+
+/** Offer lengths, of which the last choice is kept. @param {HTMLSelectElement} select @param {(seconds: number) => void} onchange */
+export function setUpLengths(select, onchange) {
+  select.append(...LENGTHS.map(([value, name]) => make("option", { value: `${value}` }, name)));
+  select.value = remembered("timeline.length", `${USUAL}`);
+  if (!select.value) select.value = `${USUAL}`;
+  select.addEventListener("change", () => {
+    remember("timeline.length", select.value);
+    onchange(Number(select.value));
+  });
+}

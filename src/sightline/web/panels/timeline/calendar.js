@@ -1,0 +1,91 @@
+/** A month of days, of which those that have something can be chosen. */
+
+import { make, setText } from "../../lib/dom.js";
+import { dayAround } from "./scale.js";
+
+const WEEK = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
+
+export class Calendar {
+  #title;
+  #days;
+  #onmonth;
+  #onday;
+  /** First moment of the month that is shown. */
+  #month = new Date();
+  /** First moments of days that have something. @type {ReadonlySet<number>} */
+  #full = new Set();
+  #chosen = NaN;
+
+  /**
+   * @param {HTMLElement} place
+   * @param {{onmonth: (from: number, to: number) => void, onday: (day: import("./scale.js").Span) => void}} events
+   *   `onmonth`: another month is shown, whose days shall be told
+   */
+  constructor(place, { onmonth, onday }) {
+    this.#onmonth = onmonth;
+    this.#onday = onday;
+    this.#title = make("p", { class: "calendar-month", role: "status" });
+    this.#days = make("div", { class: "calendar-days" });
+    const before = make("button", { type: "button", class: "button quiet square", "aria-label": "Month before" }, "‹");
+    const after = make("button", { type: "button", class: "button quiet square", "aria-label": "Month after" }, "›");
+    before.addEventListener("click", () => this.#turn(-1));
+    after.addEventListener("click", () => this.#turn(1));
+    place.replaceChildren(make("div", { class: "calendar-head" }, before, this.#title, after), this.#days);
+    this.#month.setHours(0, 0, 0, 0);
+    this.#month.setDate(1);
+    this.#build();
+  }
+
+  /** Ask again which days of the shown month have something. */
+  ask() {
+    this.#turn(0);
+  }
+
+  /** Which days of the shown month have something. @param {Iterable<number>} times */
+  tell(times) {
+    this.#full = new Set([...times].map((at) => dayAround(at).from));
+    this.#build();
+  }
+
+  /** Mark the day of a time, and turn to its month. @param {number} at */
+  choose(at) {
+    const { from } = dayAround(at);
+    if (from === this.#chosen) return;
+    this.#chosen = from;
+    const day = new Date(from * 1000);
+    const away = (day.getFullYear() - this.#month.getFullYear()) * 12 + day.getMonth() - this.#month.getMonth();
+    if (away) this.#turn(away);
+    else this.#build();
+  }
+
+  /** @param {number} by months */
+  #turn(by) {
+    this.#month = new Date(this.#month.getFullYear(), this.#month.getMonth() + by, 1);
+    if (by) this.#full = new Set();
+    this.#build();
+    const after = new Date(this.#month.getFullYear(), this.#month.getMonth() + 1, 1);
+    this.#onmonth(this.#month.getTime() / 1000, after.getTime() / 1000);
+  }
+
+  #build() {
+    const [year, month] = [this.#month.getFullYear(), this.#month.getMonth()];
+    setText(this.#title, this.#month.toLocaleDateString("en-GB", { month: "long", year: "numeric" }));
+    const names = WEEK.map((name) => make("span", { class: "calendar-week", "aria-hidden": "true" }, name.slice(0, 2)));
+    const gap = (this.#month.getDay() + 6) % 7;
+    const blanks = Array.from({ length: gap }, () => make("span"));
+    const days = Array.from({ length: new Date(year, month + 1, 0).getDate() }, (_, n) => this.#day(new Date(year, month, n + 1)));
+    this.#days.replaceChildren(...names, ...blanks, ...days);
+  }
+
+  /** @param {Date} date */
+  #day(date) {
+    const day = dayAround(date.getTime() / 1000);
+    const words = date.toLocaleDateString("en-GB", { weekday: "long", day: "numeric", month: "long" });
+    const full = this.#full.has(day.from);
+    const button = make("button", { type: "button", class: "calendar-day", "aria-label": `${words}${full ? "" : ", nothing recorded"}` }, `${date.getDate()}`);
+    button.disabled = !full;
+    if (day.from === this.#chosen) button.setAttribute("aria-current", "date");
+    button.addEventListener("click", () => this.#onday(day));
+    return button;
+  }
+}

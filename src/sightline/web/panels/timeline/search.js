@@ -1,0 +1,92 @@
+/** Finds when a class was seen, and shows it as pictures. */
+
+import { make, setText } from "../../lib/dom.js";
+import { several } from "../../lib/format.js";
+import { askFound, thumbnailOf } from "../../wire/recordings.js";
+import { byId } from "../page.js";
+import { DAY } from "./scale.js";
+import { momentInWords } from "./words.js";
+
+/** @typedef {import("../../wire/recordings.js").Found} Found */
+
+const PAGE = 24;
+const WIDTH = 240;
+
+export class Search {
+  #form = byId("find", HTMLFormElement);
+  #class = byId("find-class", HTMLInputElement);
+  #when = byId("find-when", HTMLSelectElement);
+  #list = byId("find-list", HTMLUListElement);
+  #words = byId("find-words", HTMLElement);
+  #more = byId("find-more", HTMLButtonElement);
+  #known = byId("find-known", HTMLDataListElement);
+  #where;
+  #onpick;
+  #query = new URLSearchParams();
+  /** Number of the newest search: answers to earlier ones come too late. */
+  #asked = 0;
+
+  /**
+   * @param {() => {stream: string, span: import("./scale.js").Span}} where one looks; stream "" for all
+   * @param {(stream: string, at: number) => void} onpick
+   */
+  constructor(where, onpick) {
+    this.#where = where;
+    this.#onpick = onpick;
+    this.#form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      this.#begin();
+    });
+    this.#more.addEventListener("click", () => void this.#go());
+  }
+
+  /** Offer classes. @param {Iterable<string>} names */
+  suggest(names) {
+    const all = [...new Set(names)].sort();
+    if (all.join("\n") === [...this.#known.options].map((one) => one.value).join("\n")) return;
+    this.#known.replaceChildren(...all.map((value) => make("option", { value })));
+  }
+
+  #begin() {
+    const name = this.#class.value.trim();
+    if (!name) {
+      setText(this.#words, "Write what to look for, such as person.");
+      this.#class.focus();
+      return;
+    }
+    const { stream, span } = this.#where();
+    const now = Date.now() / 1000;
+    const days = Number(this.#when.value);
+    const { from, to } = days < 0 ? { from: 0, to: now } : days ? { from: now - days * DAY, to: now } : span;
+    this.#query = new URLSearchParams({ class: name, from: `${from}`, to: `${to}`, limit: `${PAGE}`, ...(stream && { stream }) });
+    this.#list.replaceChildren();
+    void this.#go();
+  }
+
+  async #go() {
+    const asked = (this.#asked += 1);
+    this.#more.hidden = true;
+    setText(this.#words, "Looking …");
+    const { body, refused } = await askFound(this.#query);
+    if (asked !== this.#asked) return;
+    if (!body) {
+      setText(this.#words, refused.message ? `It could not be looked for: ${refused.message}.` : "The server does not answer.");
+      return;
+    }
+    this.#list.append(...body.found.map((one) => this.#row(one)));
+    const count = this.#list.children.length;
+    setText(this.#words, count ? `${count} ${count === 1 ? "moment" : "moments"}${body.next ? ", and there are more." : "."}` : "It was not seen then.");
+    if (body.next) this.#query.set("before", body.next);
+    this.#more.hidden = !body.next;
+  }
+
+  /** @param {Found} one */
+  #row({ stream, at, class_name, count }) {
+    const image = make("img", { src: thumbnailOf(stream, at, WIDTH), alt: "", loading: "lazy", width: "120", height: "68" });
+    const all = !this.#query.get("stream");
+    const words = `${several(count, class_name)}, ${momentInWords(at)}${all ? `, ${stream}` : ""}`;
+    const button = make("button", { type: "button", class: "found" }, image, make("span", {}, words));
+    button.addEventListener("click", () => this.#onpick(stream, at));
+    return make("li", {}, button);
+  }
+}
