@@ -137,6 +137,7 @@ def create_app(settings: Settings, *, load: LoadByKey | None = None) -> FastAPI:
             hub.supervisor.start("saving of zones and rules", hub.boards.run)
             hub.supervisor.start("saving of events", journal.run)
             hub.supervisor.start("recording", recordings.run)
+            hub.supervisor.start("cameras that are changed by hand", hub.cameras.watch)
             if state.certificate is not None and state.tls is not None:
                 hub.supervisor.start("certificate", partial(state.certificate.keep, state.tls))
             yield

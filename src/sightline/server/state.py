@@ -95,6 +95,8 @@ class ServerState:
             found["events"] = self.hub.journal.failing
         if (recordings := self.hub.listeners.recordings) is not None and recordings.stopped is not None:
             found["recordings"] = recordings.stopped
+        if self.hub.cameras.problem is not None:
+            found["what was changed in cameras.json"] = self.hub.cameras.problem
         for stream in self.hub.streams.values():
             found |= {f"stream {stream.name}: {part}": why for part, why in stream.failing.items()}
         return found

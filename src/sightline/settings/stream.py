@@ -38,6 +38,7 @@ EXPECTED = {
     "group": "a text of at most 100 characters without control characters, or null for none",
     "before": "the name of another stream, or null for the last place",
     "record": "off, events or always, or null for what the settings say",
+    "source": "a camera's address, such as rtsp://user:password@camera.lan/1, or null for one that sends by itself",
 }
 """Expected values in words, by key; ``preset`` and what follows it occur only in the API."""
 
@@ -145,6 +146,8 @@ def bad_setting(problem: Mapping[str, Any]) -> BadSetting:
     where = [part for part in problem["loc"] if part != "body"]
     key = str(where[0]) if where else ""
     expected = EXPECTED.get(key)
+    if key == "source":  # what was got may have a password
+        return BadSetting(f"source: expected {expected}", key, "", expected or "")
     if expected is None:
         return BadSetting.of(key[:40] or "body", problem.get("input"), f"one of the keys {', '.join(EXPECTED)}")
     return BadSetting.of(key, problem.get("input"), expected)

@@ -1,29 +1,30 @@
 """Cameras that were added or named while the server ran, kept over restarts in one file of the data folder.
 
-What the settings have of a stream's source stands above this: it can't be changed here.
+People may change that file by hand while the server runs. What the settings have of a stream's source stands above all
+this: it can't be changed here.
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import math
 import unicodedata
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
-from pathlib import Path
+from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, suppress
 from typing import Any
 
 import msgspec
 from msgspec import Struct, structs
 
-from sightline.core.errors import BadRequest, BadSetting, LimitReached, SightlineError, SourceError, StreamBusy
-from sightline.core.types import check_stream_name
+from sightline.core.errors import BadRequest, BadSetting, LimitReached, SightlineError, SourceError, StreamBusy, told
+from sightline.core.types import STREAM_NAME, check_stream_name
 from sightline.recordings.recorder import Mode
-from sightline.security import files
 from sightline.settings.settings import Settings, data_folder
 from sightline.sources._foreign import Allowed
 from sightline.sources._reconnecting import plain
+from sightline.streams.watched_file import WatchedFile
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +38,8 @@ TURNING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 """Characters that turn around what stands beside them."""
 CHECK_S = 5.0
 """Seconds within which a machine's name has to be known or unknown."""
+LOOK_S = 0.5
+"""Seconds between two looks whether somebody has changed the file."""
 
 
 def check_display_name(name: str) -> str:
@@ -47,7 +50,7 @@ def check_display_name(name: str) -> str:
     return name
 
 
-class KeptCamera(Struct, frozen=True, omit_defaults=True):
+class KeptCamera(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     """What the file has of a camera."""
 
     source: str = ""
@@ -63,6 +66,36 @@ class KeptCamera(Struct, frozen=True, omit_defaults=True):
     """What of it is recorded; None for what the settings say."""
 
 
+def parse(data: bytes) -> dict[str, KeptCamera]:
+    """Return the cameras of the file. Raises BadRequest, which says where it is wrong and has no word of what is there.
+
+    What is there may be a password.
+    """
+    try:
+        found = json.loads(data.decode("utf-8-sig"))
+    except json.JSONDecodeError as e:
+        raise BadRequest(f"line {e.lineno}, column {e.colno}: {e.msg}") from None
+    except UnicodeError:
+        raise BadRequest("this is no text in UTF-8") from None
+    except (ValueError, RecursionError):
+        raise BadRequest("a number is too long, or something lies too deep") from None
+    if not isinstance(found, dict):
+        raise BadRequest('expected an object with one entry for each camera: {"door": {"source": "rtsp://..."}}')
+    return {name: _entry(number, name, given) for number, (name, given) in enumerate(found.items(), 1)}
+
+
+def _entry(number: int, name: str, given: object) -> KeptCamera:
+    if not STREAM_NAME.fullmatch(name):
+        raise BadRequest(f"the name of entry {number}: expected 1 to 64 letters, digits, '_' or '-'")
+    try:
+        camera = msgspec.convert(given, KeptCamera)
+        check_display_name(camera.name)
+        check_display_name(camera.group)
+    except (msgspec.ValidationError, ValueError) as e:
+        raise BadRequest(f"{name}: {e}") from None
+    return camera
+
+
 class Cameras:
     """The cameras of a server by their streams' names. On the event loop only."""
 
@@ -71,8 +104,14 @@ class Cameras:
         self._settings = settings
         self._cameras: dict[str, KeptCamera] = {}
         self._refused: set[str] = set()
-        """Those whose source the settings no longer allow."""
-        self._saving = asyncio.Lock()
+        """Sources that the settings no longer allow."""
+        self._lock = asyncio.Lock()
+        self._file: WatchedFile | None = None
+        """None for a user that has no folder."""
+        with suppress(RuntimeError):
+            self._file = WatchedFile(data_folder(settings) / "cameras.json")
+        self.problem: str | None = None
+        """What is wrong with the file since somebody changed it by hand; None where nothing is."""
         self.allowed = Allowed(settings.camera_schemes, settings.media_folder)
         """What clients may name."""
         self.changed: Callable[[str], None] = lambda name: None
@@ -127,7 +166,7 @@ class Cameras:
         if self.fixed(stream):
             return self._settings.sources[stream].get_secret_value()
         camera = self._cameras.get(stream)
-        return None if camera is None or stream in self._refused else camera.source or None
+        return None if camera is None or camera.source in self._refused else camera.source or None
 
     async def check(self, source: str) -> str:
         """Return a source that a client may name, as it is kept. Raises SourceError."""
@@ -178,6 +217,22 @@ class Cameras:
                 raise LimitReached(f"{MOST} cameras are kept: expected no more")
             await self._keep(numbered)
 
+    async def set_source(self, stream: str, source: str) -> None:
+        """Have another source, which was checked, or with "" none: then the stream waits for who sends.
+
+        Raises as ``add`` and ``check_replaceable`` do.
+        """
+        async with self._saving:
+            self.check_replaceable(stream)
+            kept = self._cameras[stream]
+            await self._set(stream, structs.replace(kept, source=source, paused=kept.paused and bool(source)))
+
+    def check_replaceable(self, stream: str) -> None:
+        """Raise BadSetting if its source is not one that was added here."""
+        if self.fixed(stream) or stream not in self._cameras:
+            expected = "a camera that was added here, not one of the server's settings or one that sends by itself"
+            raise BadSetting(f"source: {stream!r} keeps its own; expected {expected}", "source", "", expected)
+
     async def remove(self, stream: str) -> None:
         """Forget one, if it is kept here. Raises BadRequest for one of the settings, ConfigError or Shortage."""
         self.check_removable(stream)
@@ -194,50 +249,106 @@ class Cameras:
 
     async def load(self) -> None:
         """Read the file. One that can't be read is put aside."""
+        if self._file is None:
+            log.warning("cameras that are added now will not outlive the server: this user has no folder")
+            return
         try:
-            self._cameras = await asyncio.to_thread(self._read)
-        except RuntimeError as e:  # this user has no folder
-            log.warning("cameras that are added now will not outlive the server: %s", e)
-        except (OSError, msgspec.MsgspecError, UnicodeError, BadRequest):  # its words may have a password
-            log.error("%s can't be read: it is kept as cameras.json.bad, and no camera of it is there", self._path)
+            data = await asyncio.to_thread(self._file.read)
+            self._cameras = {} if data is None else parse(data)
+        except (OSError, SightlineError) as e:
+            path = self._file.path
+            log.error(
+                "%s can't be read: it is kept as cameras.json.bad, and no camera of it is there: %s", path, told(e)
+            )
             with suppress(OSError):
-                await asyncio.to_thread(self._path.replace, self._path.with_suffix(".json.bad"))
+                await asyncio.to_thread(path.replace, path.with_suffix(".json.bad"))
         for name, camera in self._cameras.items():
             try:
-                if camera.source:
-                    self.allowed.check_form(plain(camera.source))
+                self._check_kept(camera)
             except SourceError as e:
-                self._refused.add(name)
-                log.error("camera %s of %s is not pulled: %s", name, self._path, e.message)
+                self._refused.add(camera.source)
+                log.error("camera %s of %s is not pulled: %s", name, self._file.path, e.message)
+
+    async def watch(self) -> None:
+        """Take over what people change in the file by hand, until cancelled."""
+        while True:
+            await asyncio.sleep(LOOK_S)
+            async with self._lock:
+                await self._take_over(settled=True)
+
+    @property
+    def _saving(self) -> AbstractAsyncContextManager[None]:
+        return self._changing()
+
+    @asynccontextmanager
+    async def _changing(self) -> AsyncGenerator[None]:
+        """Change cameras, as nobody else does meanwhile. Raises BadRequest where that would lose changes by hand."""
+        async with self._lock:
+            await self._take_over(settled=False)
+            if self.problem is not None:
+                raise BadRequest(
+                    f"cameras.json was changed by hand and can't be taken over ({self.problem}): expected it mended "
+                    "first, as those changes would be lost"
+                )
+            yield
+
+    async def _take_over(self, *, settled: bool) -> None:
+        """Have the cameras that somebody has written to the file, or all those of before if anything is wrong there."""
+        if self._file is None:
+            return
+        try:
+            data = await asyncio.to_thread(self._file.edited, settled=settled)
+            if data is None:
+                return
+            with self._having(self._checked(parse(data))):
+                self.problem = None
+            log.info("%s was changed by hand: its cameras are taken over", self._file.path)
+        except (OSError, SightlineError) as e:
+            self.problem = told(e)
+            log.error("%s was changed by hand; all cameras stay as they were: %s", self._file.path, self.problem)
+
+    def _checked(self, cameras: dict[str, KeptCamera]) -> dict[str, KeptCamera]:
+        """Raise BadRequest or LimitReached for what may not be added here either."""
+        if len({*cameras, *self._settings.sources}) > self._settings.max_streams:
+            raise LimitReached(f"{len(cameras)} cameras: the limit max_streams is {self._settings.max_streams}")
+        for name, camera in cameras.items():
+            if camera == self._cameras.get(name):
+                continue
+            try:
+                self._check_kept(camera)
+            except SourceError as e:
+                raise BadRequest(f"{name}: {e.message}") from None
+        return cameras
+
+    def _check_kept(self, camera: KeptCamera) -> None:
+        if camera.source:
+            self.allowed.check_form(plain(camera.source))
 
     async def _set(self, stream: str, camera: KeptCamera | None) -> None:
         await self._keep({stream: camera})
 
     async def _keep(self, changes: Mapping[str, KeptCamera | None]) -> None:
         """Change some, or nothing at all where that fails. None forgets one."""
-        before = self._cameras
-        self._cameras = {name: one for name, one in {**before, **changes}.items() if one is not None}
+        cameras = {name: one for name, one in {**self._cameras, **changes}.items() if one is not None}
+        with self._having(cameras):
+            await asyncio.to_thread(self._write, cameras)
+
+    @contextmanager
+    def _having(self, cameras: dict[str, KeptCamera]) -> Generator[None]:
+        """Have these cameras, and those of before if that or the block fails."""
+        before, self._cameras = self._cameras, cameras
+        changes = [name for name in before | cameras if before.get(name) != cameras.get(name)]
         try:
-            for stream in changes:
-                self.changed(stream)
-            await asyncio.to_thread(self._write, self._cameras)
+            for name in changes:
+                self.changed(name)
+            yield
         except BaseException:
             self._cameras = before
-            for stream in changes:
+            for name in changes:
                 with suppress(SightlineError):  # what failed first is told
-                    self.changed(stream)
+                    self.changed(name)
             raise
 
-    @property
-    def _path(self) -> Path:
-        return data_folder(self._settings) / "cameras.json"
-
-    def _read(self) -> dict[str, KeptCamera]:
-        if not self._path.exists():
-            return {}
-        read = msgspec.json.decode(self._path.read_bytes(), type=dict[str, KeptCamera])
-        return {check_stream_name(name): camera for name, camera in read.items()}
-
     def _write(self, cameras: dict[str, KeptCamera]) -> None:
-        files.make_folder(self._path.parent)
-        files.write(self._path, msgspec.json.format(msgspec.json.encode(cameras), indent=2) + b"\n")
+        if self._file is not None:
+            self._file.write(msgspec.json.format(msgspec.json.encode(cameras), indent=2) + b"\n")

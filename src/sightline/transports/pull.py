@@ -86,6 +86,8 @@ class Sources:
             publisher.leave()
         if wanted is not None:
             self._pulled[name] = wanted, self._begin(name, *wanted)
+        elif name not in cameras and (stream := self._hub.streams.get(name)) is not None and stream.publisher is None:
+            self._hub.remove(name, "this camera was removed from the server")
 
     def _begin(self, name: str, spec: str, paused: bool) -> Puller | PausedSource:
         if paused:

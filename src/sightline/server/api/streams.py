@@ -8,7 +8,17 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Request, Response
 from pydantic import AfterValidator, BaseModel, Field
 
-from sightline.core.errors import BadRequest, BadSetting, LimitReached, ModelError, Shortage, StreamNotFound, Superseded
+from sightline.core.errors import (
+    BadRequest,
+    BadSetting,
+    LimitReached,
+    ModelError,
+    Shortage,
+    SourceError,
+    StreamBusy,
+    StreamNotFound,
+    Superseded,
+)
 from sightline.core.openapi import gives, refusals
 from sightline.security.authorization import access_of, needs
 from sightline.server.api.checked import CheckedRoute
@@ -53,6 +63,8 @@ class StreamChange(AskedSettings):
     """Another stream, before which it stands from now on; null for the last place."""
     record: Literal["off", "events", "always"] | None = None
     """What of it is recorded; null for what the settings say."""
+    source: Annotated[str, Field(strict=True, min_length=1)] | None = None
+    """What the server pulls from now on; null for nothing, where the camera will send by itself. For admins of all."""
 
     @property
     def managed(self) -> set[str]:
@@ -111,7 +123,17 @@ async def one_stream(request: Request, stream: str) -> StreamDetail:
 @changes.patch(
     "/api/streams/{stream}",
     tags=["streams"],
-    responses=refusals(BadRequest, StreamNotFound, Superseded, BadSetting, LimitReached, ModelError, Shortage),
+    responses=refusals(
+        BadRequest,
+        SourceError,
+        StreamNotFound,
+        StreamBusy,
+        Superseded,
+        BadSetting,
+        LimitReached,
+        ModelError,
+        Shortage,
+    ),
     dependencies=[needs("publish")],
 )
 async def change_stream(request: Request, stream: str, change: StreamChange) -> StreamDetail:
@@ -129,9 +151,12 @@ async def change_stream(request: Request, stream: str, change: StreamChange) -> 
         hub.cameras.check_change(stream, paused=change.paused)
         if change.before is not None and (change.before == stream or change.before not in hub.streams):
             raise BadSetting.of("before", change.before, EXPECTED["before"])
+    source = await _checked_source(request, stream, change)
     chosen, tracking = change.given(), change.tracking()
     if chosen or tracking:
         await hub.change(found, chosen, tracking)
+    if source is not None:
+        await hub.cameras.set_source(stream, source)
     if change.managed:
         await _manage(hub, stream, change)
     if change.priority is not None:
@@ -157,6 +182,16 @@ async def _manage(hub: Hub, stream: str, change: StreamChange) -> None:
         await hub.cameras.change(stream, **given)
     if "before" in change.managed:
         await hub.cameras.move(stream, change.before, hub.streams)
+
+
+async def _checked_source(request: Request, stream: str, change: StreamChange) -> str | None:
+    """Return the new source, "" for none; None where it stays."""
+    if "source" not in change.model_fields_set:
+        return None
+    access_of(request).require(request, "admin", stream=None)
+    cameras = state_of(request).hub.cameras
+    cameras.check_replaceable(stream)
+    return "" if change.source is None else await cameras.check(change.source)
 
 
 @router.get(

@@ -1,0 +1,50 @@
+"""What people write into the file of cameras: taken over as a whole, or a clear no that keeps all as it was."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sightline.core.errors import BadRequest
+from sightline.streams.cameras import KeptCamera, parse
+from sightline.streams.watched_file import WatchedFile
+
+VALUES = st.none() | st.booleans() | st.integers() | st.text(max_size=8) | st.sampled_from(["rtsp://a/1", "Tür"])
+ENTRIES = st.dictionaries(st.sampled_from(["source", "name", "paused", "suorce"]), VALUES)
+FILES = st.dictionaries(st.sampled_from(["door", "yard", "a b", ""]), ENTRIES | VALUES)
+
+
+@settings(max_examples=50)
+@given(st.binary(max_size=60) | FILES.map(lambda value: json.dumps(value).encode()))
+def test_whatever_is_in_the_file_is_cameras_or_a_clear_no(data: bytes) -> None:
+    try:
+        cameras = parse(data)
+    except BadRequest:
+        return
+    assert json.loads(data).keys() == cameras.keys()
+    assert all(isinstance(camera, KeptCamera) for camera in cameras.values())
+
+
+def test_a_wrong_word_is_said() -> None:
+    with pytest.raises(BadRequest, match="door: Object contains unknown field `suorce`"):
+        parse(b'{"door": {"suorce": "rtsp://a/1"}}')
+
+
+def test_a_file_that_somebody_writes_in_parts_is_read_when_it_is_whole(tmp_path: Path) -> None:
+    file = WatchedFile(tmp_path / "cameras.json")
+    assert (file.read(), file.edited(settled=True)) == (None, None)
+    file.write(b"{}")
+    assert file.edited(settled=False) is None, "it was written here"
+    file.path.write_bytes(b'{"door"')
+    assert file.edited(settled=True) is None
+    file.path.write_bytes(b'{"door": {}}')
+    assert [file.edited(settled=True) for _ in range(3)] == [None, b'{"door": {}}', None]
+    os.utime(file.path, ns=(1, 1))
+    assert file.edited(settled=False) == b'{"door": {}}', "who can't wait gets what is there"
+    file.path.unlink()
+    assert file.edited(settled=False) is None, "nobody has written anything"
