@@ -13,7 +13,8 @@ import { byId, loaded } from "./page.js";
 export function setUpLazyPart(id, load, begin) {
   const details = byId(id, HTMLDetailsElement);
   let begun = false;
-  details.addEventListener("toggle", async () => {
+
+  async function look() {
     if (!details.open || begun) return;
     begun = true;
     const body = byId(`${id}-body`, HTMLElement);
@@ -25,5 +26,8 @@ export function setUpLazyPart(id, load, begin) {
       begun = false;
       setText(body, "This could not be loaded. Close it and open it again.");
     }
-  });
+  }
+
+  details.addEventListener("toggle", look);
+  void look(); // it may have been opened before this script was there
 }

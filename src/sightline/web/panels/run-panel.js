@@ -25,10 +25,12 @@ export function setUpRun(page, stream) {
     void download(`${name()}.csv`, "text/csv", metrics.csv()),
   );
   let shown = false;
-  details.addEventListener("toggle", async () => {
+  async function look() {
     if (!details.open || shown) return;
     shown = true;
     await import("./run-plots.js").then(({ showRun }) => showRun(metrics, details)).catch(() => (shown = false));
-  });
+  }
+  details.addEventListener("toggle", look);
+  void look(); // it may have been opened before this script was there
   return metrics;
 }

@@ -30,7 +30,9 @@ export function setUpZones(stream, painter) {
     if (findings?.extras?.["zones"] || (findings?.browser && !findings.extras)) void load();
   };
   painter.overs.add(watch);
-  details.addEventListener("toggle", () => details.open && void load().then((panel) => panel?.seen()));
+  const look = () => details.open && void load().then((panel) => panel?.seen());
+  details.addEventListener("toggle", look);
+  look(); // it may have been opened before this script was there
   return {
     learn: (detail) => (labels = detail.labels),
     connected: () => void loading?.then((panel) => panel?.connected()),
