@@ -18,10 +18,10 @@ OUTLINES = ("points", "ground")
 """No schema can say that an outline must not cross itself."""
 RULES = ("hours", "zone", "line", "direction", "when")
 """Nor what of a rule goes together, or which zones there are to try it in."""
-CAMERAS = ("name", "paused")
+CAMERAS = ("name", "paused", "source")
 """Nor which characters a name may have, or which cameras the server pulls."""
 
-SOURCES = ("/api/streams", "/api/sources/test")
+SOURCES = ("/api/streams", "/api/sources/test", "/api/sources/profiles")
 """Which addresses are a camera's that may be asked."""
 DEVICES = "/api/push/devices"
 """Which addresses are of a push service, and which keys are a point on its curve."""

@@ -18,13 +18,17 @@ PASSWORD = "p@ss/w0rd"
 @pytest.mark.timeout(300)
 async def test_a_network_camera_from_its_address_to_its_end(tmp_path: Path) -> None:
     login = base64.b64encode(f"me:{PASSWORD}".encode()).decode()
-    with RtspServer(login=login) as rtsp:
+    with RtspServer(login=login) as rtsp, RtspServer(size=(320, 240)) as open_rtsp:
         async with serving("--model", "motion", data=tmp_path) as server, browsing() as browser:
             page = await browser.new_page()
             errors = listen_for_errors(page)
             await page.goto(server.url)
             await page.get_by_role("button", name="Add a camera").click()
-            dialog = page.get_by_role("dialog", name="Add a camera")
+            await page.get_by_role("button", name="A phone").click()
+            await expect(page.get_by_label("Command")).to_have_value("sightline serve --lan")
+            await page.get_by_role("button", name="Back").click()
+            await page.get_by_role("button", name="A network camera").click()
+            dialog = page.get_by_role("dialog", name="Add a network camera")
             await dialog.get_by_role("button", name="Test").click()
             await expect(dialog.get_by_role("alert")).to_have_text("Give the camera's address.")
             await dialog.get_by_label("Address").fill("169.254.169.254/latest")
@@ -65,6 +69,13 @@ async def test_a_network_camera_from_its_address_to_its_end(tmp_path: Path) -> N
             await page.get_by_role("button", name="Resume").click()
             await expect(card).to_have_attribute("data-state", "live")
             await viewer.close()
+
+            await more.click()
+            await page.get_by_role("button", name="Change its address…").click()
+            other = page.get_by_role("dialog", name="Address of")
+            await other.get_by_label("Address").fill(open_rtsp.url)
+            await other.get_by_role("button", name="Change").click()
+            await server.until(lambda s: s["width"] == 320, path="/api/streams/Kuche")
 
             await more.click()
             await page.get_by_role("button", name="Remove…").click()

@@ -182,7 +182,8 @@ async def test_the_dashboard_explains_itself_and_shows_what_is_live(server: Runn
             "() => document.querySelector('[data-stream=porch] img')?.naturalWidth === 320", timeout=SLOW_MS
         )
     await expect(card).to_have_attribute("data-state", "waiting")
-    await page.locator("#new-camera").click()
+    await page.get_by_role("button", name="Add a camera").click()
+    await page.get_by_role("button", name="Name the stream first…").click()
     await page.locator("#name").fill("not a name!")
     await page.locator("#naming-go").click()
     await expect(page.locator("#name-problem")).not_to_be_empty()
@@ -197,8 +198,11 @@ async def test_an_empty_dashboard_says_what_to_do(browser: Browser) -> None:
     async with serving() as empty:
         page, errors = await open_page(browser, empty.url)
         await expect(page.locator("#empty")).to_be_visible()
-        await page.locator("#first-camera").click()
-        await expect(page.locator("#naming")).to_be_visible()
+        await page.locator("#empty").get_by_role("button", name="Add a camera").click()
+        await expect(page.get_by_role("button", name="This computer")).to_be_visible()
+        await page.keyboard.press("Escape")
+        await page.get_by_role("button", name="Show a drawn street").click()
+        await expect(page.locator('[data-stream="Street"]')).to_be_visible()
         assert errors == []
         await page.context.close()
 

@@ -54,7 +54,7 @@ class Welcome:
         elif settings.tokens:
             self._codes(settings.public_url or reached, here=url)
         else:
-            typer.echo("  Open it in a browser and press Use this device's camera. Ctrl-C stops.\n")
+            typer.echo("  Open it in a browser and press Add a camera. Ctrl-C stops.\n")
             if self._open_page:
                 webbrowser.open(url)
         sys.stdout.flush()

@@ -41,6 +41,8 @@ const known = () => [...cards.values()].map((card) => card.stats);
 const askName = setUpNaming(known);
 let startCamera = askName;
 let lookForPhone = () => {};
+/** Shows a code for a phone. @type {(() => void) | null} */
+let invitePhone = null;
 const newCamera = byId("new-camera", HTMLButtonElement);
 newCamera.addEventListener("click", () => startCamera());
 byId("first-camera", HTMLButtonElement).addEventListener("click", () => startCamera());
@@ -60,6 +62,7 @@ async function suitRights() {
     const invite = byId("invite", HTMLButtonElement);
     const { open, look } = setUpInviting(session, known);
     invite.addEventListener("click", open);
+    invitePhone = open;
     lookForPhone = look;
     invite.hidden = false;
   }
@@ -70,7 +73,10 @@ async function suitRights() {
 /** What few visits need is fetched once somebody begins with it. */
 function offerManaging() {
   const add = byId("add-camera", HTMLButtonElement);
-  add.hidden = false;
+  const street = byId("street", HTMLButtonElement);
+  add.hidden = street.hidden = false;
+  const first = byId("first-camera", HTMLButtonElement).lastChild;
+  if (first) first.textContent = "Add a camera";
   setData(document.body, "manages", "true");
   void import("../panels/dashboard/moving.js").then(({ setUpMoving }) => {
     setUpMoving(list.element, byId("moved", HTMLElement), (moving) => {
@@ -78,7 +84,12 @@ function offerManaging() {
       if (!moving) goOn();
     });
   });
-  add.addEventListener("click", async () => (await import("../panels/cameras/add.js")).addDialog(() => goOn()));
+  startCamera = async () => {
+    const { addDialog } = await import("../panels/cameras/add.js");
+    addDialog({ known, name: askName, invite: invitePhone, done: () => goOn() });
+  };
+  add.addEventListener("click", () => startCamera());
+  street.addEventListener("click", async () => (await import("../panels/cameras/add.js")).addStreet(() => goOn()));
 }
 
 /** @param {Card} card */

@@ -34,7 +34,7 @@ export function setUpInviting(session, streams) {
     const names = streams().map((s) => s.name);
     if (session.stream !== EVERY_STREAM) field.value = session.stream ?? "";
     else if (role.value === "publish") field.value = freeName(names, "phone");
-    else field.value = "";
+    else field.value = role.value === "view" && names.length === 1 ? (names[0] ?? "") : "";
     field.readOnly = session.stream !== EVERY_STREAM;
     field.placeholder = role.value === "publish" ? "" : "every stream";
   };
@@ -80,6 +80,7 @@ export function setUpInviting(session, streams) {
   role.addEventListener("change", () => {
     suggest();
     forget();
+    form.requestSubmit();
   });
   field.addEventListener("input", forget);
   dialog.addEventListener("close", forget);

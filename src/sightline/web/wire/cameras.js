@@ -2,6 +2,8 @@
 
 import { askApi } from "./events.js";
 
+/** @typedef {{name: string, kind: "onvif" | "rtsp", address: string, hardware: string}} Device that has answered */
+/** @typedef {{name: string, width: number, height: number, encoding: string, fps: number, source: string}} Profile of one */
 /** @typedef {{picture: Blob, problem: ""} | {picture: null, problem: string}} Trial one of both */
 
 const TRY_MS = 8_000;
@@ -14,11 +16,33 @@ export function addCamera({ name, source }) {
 }
 
 /**
- * @param {string} stream @param {{name?: string | null, paused?: boolean, group?: string | null, before?: string | null}} change
+ * @param {string} stream @param {{name?: string | null, paused?: boolean, group?: string | null, before?: string | null,
+ *   source?: string}} change
  * @returns {Promise<string>} why nothing was changed; "" where it was
  */
 export function changeCamera(stream, change) {
   return told(`/api/streams/${stream}`, "PATCH", change);
+}
+
+/** Look for cameras in the server's network. @returns {Promise<{devices: Device[], problem: string}>} */
+export async function findCameras() {
+  const ask = /** @type {typeof askApi<{devices: Device[]}>} */ (askApi);
+  const { body, refused } = await ask("/api/sources/find", { method: "POST" });
+  return { devices: body?.devices ?? [], problem: refused ? refused.message || AWAY : "" };
+}
+
+/**
+ * The streams of a device, the best for models first.
+ *
+ * @param {string} address @param {string} user @param {string} password
+ * @returns {Promise<{profiles: Profile[], problem: string}>}
+ */
+export async function deviceStreams(address, user, password) {
+  const ask = /** @type {typeof askApi<{profiles: Profile[]}>} */ (askApi);
+  const body = JSON.stringify({ address, user, password });
+  const answer = await ask("/api/sources/profiles", { method: "POST", headers: JSON_BODY, body });
+  const { refused } = answer;
+  return { profiles: answer.body?.profiles ?? [], problem: refused ? refused.message || AWAY : "" };
 }
 
 /** @param {string} stream @returns {Promise<string>} why it was not removed; "" where it was */

@@ -1,71 +1,131 @@
-/** Dialog that adds a camera by its address, and shows its picture or why none comes before that. */
+/** Dialog with the ways to add a camera: each says what it needs. */
 
-import { make } from "../../lib/dom.js";
-import { addCamera, sourceOf, tryAddress } from "../../wire/cameras.js";
+import { icon, make } from "../../lib/dom.js";
+import { freeName } from "../../lib/stream-name.js";
+import { addCamera } from "../../wire/cameras.js";
+import { setUpCopy } from "../shell.js";
 import { button, hold, labelled, openDialog, problemPlace } from "./dialog.js";
+import { networkDialog } from "./network.js";
 
-/** @param {() => void} done called once a camera was added */
-export function addDialog(done) {
-  const address = labelled("Address", { inputmode: "url", placeholder: "rtsp://192.168.1.20/stream1", maxlength: "1000" });
-  const user = labelled("User", { maxlength: "100" });
-  const password = labelled("Password", { type: "password", autocomplete: "new-password", maxlength: "200" });
-  const name = labelled("Name", { placeholder: "Front door", maxlength: "100", autocapitalize: "sentences" });
+const STREET = { name: "Street", source: "synthetic:street" };
+
+/**
+ * @typedef {object} Page
+ * @property {() => {name: string}[]} known streams
+ * @property {() => void} name asks for a name, and starts this computer's camera
+ * @property {(() => void) | null} invite shows a code for a phone; null where this server has none
+ * @property {() => void} done called once a camera was added
+ */
+
+/** @param {Page} page */
+export function addDialog(page) {
+  const back = () => addDialog(page);
+  /** @param {() => void} open */
+  const go = (open) => () => {
+    close();
+    open();
+  };
+  const here = () => location.assign(`/camera/${freeName(page.known().map((one) => one.name))}#start`);
+  const { close } = openDialog(
+    "Add a camera",
+    make(
+      "div",
+      { class: "ways" },
+      way("camera", "This computer", "Its camera, by this browser, which asks you first.", here),
+      way("phone", "A phone", "Needs nothing but its browser, on the same network.", go(page.invite ?? (() => phoneDialog(back)))),
+      way("link", "A network camera", "Its address, or let the server look for it.", go(() => networkDialog(back, page.done))),
+      way("save", "A file, or a drawn street", "To try things without a camera.", go(() => fileDialog(back, page.done))),
+    ),
+    make(
+      "div",
+      { class: "actions" },
+      button("Name the stream first…", "", go(page.name)),
+      button("Cancel", "", () => close()),
+    ),
+  );
+}
+
+/** @param {string} symbol @param {string} title @param {string} needs @param {() => void} run */
+function way(symbol, title, needs, run) {
+  const one = button("", "way", run);
+  one.append(icon(symbol), make("span", { class: "way-title" }, title), make("span", { class: "hint" }, needs));
+  return one;
+}
+
+/** What a phone needs, on a server that other machines don't reach. @param {() => void} back */
+function phoneDialog(back) {
+  const command = make("textarea", { readonly: "", rows: "1", "aria-label": "Command" });
+  command.value = "sightline serve --lan";
+  const copy = button("", "", () => {});
+  copy.append(make("span", {}, "Copy"));
+  setUpCopy(copy, command);
+  const { close } = openDialog(
+    "Add a phone",
+    make("p", {}, "Phones need a server that their network reaches, at a secure address. Stop this one, and start it anew with:"),
+    make("div", { class: "with-button" }, command, copy),
+    make("p", {}, "Then scan the code in its terminal with the phone's camera. Both must be on the same network."),
+    make("p", { class: "hint" }, "From then on the server asks everybody else for a code or a token."),
+    make(
+      "div",
+      { class: "actions" },
+      make("a", { class: "button", href: "/trust" }, "What a phone needs"),
+      button("Back", "main", () => {
+        close();
+        back();
+      }),
+    ),
+  );
+}
+
+/** Add the drawn street at once. @param {() => void} done */
+export async function addStreet(done) {
+  const wrong = await addCamera(STREET);
+  if (wrong) fileDialog(() => {}, done).say(wrong);
+  else done();
+}
+
+/** @param {() => void} back @param {() => void} done */
+function fileDialog(back, done) {
+  const file = labelled("File", { placeholder: "yard/monday.mp4", maxlength: "1000" });
   const problem = problemPlace();
-  const picture = make("img", { class: "trial", alt: "The camera's picture", hidden: "" });
-  const status = make("p", { class: "hint", role: "status" });
-  const where = "The camera's manual has the address. Rtsp, http and https are understood.";
-  const parts = [
-    address.row,
-    make("p", { class: "hint" }, where),
-    make("div", { class: "two" }, user.row, password.row),
-    name.row,
-    picture,
-    status,
+  const { form, close } = openDialog(
+    "Add a file or a drawn street",
+    button("Add the drawn street", "", () => void add(STREET)),
+    make("p", { class: "hint" }, "People, a bus and a car, drawn by the server: the model finds the people. It goes on for ever."),
+    file.row,
+    make("p", { class: "hint" }, "A video below the folder that the server's setting media_folder names. It begins anew at its end."),
     problem.element,
-    make("div", { class: "actions" }, button("Cancel", "", () => close()), button("Test", "", test), button("Add", "main")),
-  ];
-  const { dialog, form, close } = openDialog("Add a camera", ...parts);
-  const forget = () => {
-    URL.revokeObjectURL(picture.src);
-    picture.hidden = true;
-    status.textContent = "";
-    problem.say("");
-  };
-  const source = () => sourceOf(address.field.value.trim(), user.field.value, password.field.value);
-  const addressed = () => {
-    if (address.field.value.trim()) return true;
-    problem.say("Give the camera's address.");
-    address.field.focus();
-    return false;
-  };
-
-  async function test() {
-    forget();
-    if (!addressed()) return;
-    hold(form, true);
-    status.textContent = "Looking for a picture…";
-    const trial = await tryAddress(source());
-    hold(form, false);
-    status.textContent = trial.picture ? "A picture comes." : "";
-    problem.say(trial.problem);
-    if (!trial.picture) return;
-    picture.src = URL.createObjectURL(trial.picture);
-    picture.hidden = false;
+    make("div", { class: "actions" }, button("Back", "", goBack), button("Add the file", "main")),
+  );
+  function goBack() {
+    close();
+    back();
   }
 
-  form.addEventListener("input", (event) => {
-    if (event.target !== name.field) forget();
-  });
-  form.addEventListener("submit", async (event) => {
-    event.preventDefault();
-    if (!addressed()) return;
+  /** @param {{name: string, source: string}} camera */
+  async function add(camera) {
     hold(form, true);
-    const wrong = await addCamera({ name: name.field.value.trim(), source: source() });
+    const wrong = await addCamera(camera);
     hold(form, false);
     problem.say(wrong);
     if (wrong) return;
     close();
     done();
+  }
+
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    const path = file.field.value.trim();
+    if (path) void add({ name: nameOf(path), source: path.endsWith("#loop") ? path : `${path}#loop` });
+    else {
+      problem.say("Name the file.");
+      file.field.focus();
+    }
   });
-  dialog.addEventListener("close", forget);
+  return problem;
+}
+
+/** What people call a file's stream. @param {string} path */
+export function nameOf(path) {
+  return (path.split(/[\\/]/).pop() ?? "").replace(/(\.\w+)?(#loop)?$/, "").slice(0, 100);
 }

@@ -1,7 +1,8 @@
-/** Dialog of one camera: its name, pause and resume, and its end. */
+/** Dialogs of one camera: its name, pause and resume, its address, and its end. */
 
 import { make } from "../../lib/dom.js";
 import { changeCamera, removeCamera } from "../../wire/cameras.js";
+import { addressPart } from "./address.js";
 import { button, hold, labelled, openDialog, problemPlace } from "./dialog.js";
 
 /**
@@ -21,6 +22,7 @@ export function manageDialog(stats, done) {
   if (stats.pulled) {
     deeds.append(button(paused ? "Resume" : "Pause", "", () => void act(changeCamera(stats.name, { paused: !paused }))));
   }
+  if (stats.pulled && !stats.fixed) deeds.append(button("Change its address…", "", changeAddress));
   if (stats.fixed) {
     deeds.append(make("p", { class: "hint" }, "The server's settings name this camera, so it is removed there."));
   } else deeds.append(button("Remove…", "danger", confirm));
@@ -45,6 +47,11 @@ export function manageDialog(stats, done) {
     done();
   }
 
+  function changeAddress() {
+    close();
+    addressDialog(stats, done);
+  }
+
   function confirm() {
     const last = button("Remove it", "danger", () => void act(removeCamera(stats.name)));
     const words = `This ends the stream and deletes its address, zones, lines and rules with their counts. Its events and
@@ -57,4 +64,29 @@ export function manageDialog(stats, done) {
     event.preventDefault();
     void act(changeCamera(stats.name, { name: name.field.value.trim() || null }));
   });
+}
+
+/** @param {import("../../wire/stream-stats.js").StreamStats} stats @param {() => void} done */
+function addressDialog(stats, done) {
+  const part = addressPart(() => form);
+  const { dialog, form, close } = openDialog(
+    `Address of ${stats.display_name}`,
+    part.address.row,
+    make("p", { class: "hint" }, "The address that it has now is not shown, as it may have a password. Give the whole new one."),
+    part.login,
+    ...part.shown,
+    make("div", { class: "actions" }, button("Cancel", "", () => close()), part.tester, button("Change", "main")),
+  );
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    if (!part.filled()) return;
+    hold(form, true);
+    const wrong = await changeCamera(stats.name, { source: part.source() });
+    hold(form, false);
+    part.problem.say(wrong);
+    if (wrong) return;
+    close();
+    done();
+  });
+  dialog.addEventListener("close", part.forget);
 }

@@ -1,0 +1,42 @@
+/** Dialog that adds a network camera, by its address or as one that was found. */
+
+import { make } from "../../lib/dom.js";
+import { addCamera } from "../../wire/cameras.js";
+import { addressPart } from "./address.js";
+import { button, hold, labelled, openDialog } from "./dialog.js";
+import { findPart } from "./find.js";
+
+/** @param {() => void} back to the other ways @param {() => void} done called once a camera was added */
+export function networkDialog(back, done) {
+  const part = addressPart(() => form);
+  const name = labelled("Name", { placeholder: "Front door", maxlength: "100", autocapitalize: "sentences" });
+  const find = findPart(part, name.field, () => form);
+  const { dialog, form, close } = openDialog(
+    "Add a network camera",
+    find,
+    part.address.row,
+    make("p", { class: "hint" }, "The camera's manual or app has the address. Rtsp, http and https are understood."),
+    part.login,
+    name.row,
+    ...part.shown,
+    make("div", { class: "actions" }, button("Back", "", goBack), part.tester, button("Add", "main")),
+  );
+  function goBack() {
+    close();
+    back();
+  }
+
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    if (!part.filled()) return;
+    hold(form, true);
+    const wrong = await addCamera({ name: name.field.value.trim(), source: part.source() });
+    hold(form, false);
+    part.problem.say(wrong);
+    if (wrong) return;
+    close();
+    done();
+  });
+  dialog.addEventListener("close", part.forget);
+  part.address.field.focus();
+}
