@@ -74,6 +74,7 @@ NEEDS = {
     "GET /wall": PUBLIC,
     "GET /models": PUBLIC,
     "GET /timeline": PUBLIC,
+    "GET /away": PUBLIC,
     "GET /join": PUBLIC,
     "GET /docs": PUBLIC,
     "GET /help": PUBLIC,

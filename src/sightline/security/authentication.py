@@ -25,7 +25,7 @@ CONNECTION = "sightline.connection"
 """Key of the connection in the state of a scope: see ``connections.OpenConnection``."""
 PUBLIC = frozenset(
     {
-        *("/", "/docs", "/events", "/help", "/join", "/models", "/settings", "/timeline", "/trust", "/wall"),
+        *("/", "/away", "/docs", "/events", "/help", "/join", "/models", "/settings", "/timeline", "/trust", "/wall"),
         *("/ca.crt", "/ca.mobileconfig", "/favicon.ico", "/embed.js"),
         *("/health", "/ready", "/api/session", "/api/trust"),
     }

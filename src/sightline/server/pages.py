@@ -23,7 +23,7 @@ SCRIPT = re.compile(r'( *)<script type="module" src="/static/([^"]+)"></script>\
 def page(name: str) -> str:
     """A page with its parts inserted. Its files have addresses that last, and its modules are all asked for at once."""
     text = (WEB / "pages" / name).read_text("utf-8")
-    text = re.sub(r"<!-- (parts/\w+\.html) -->\n", lambda part: (WEB / part[1]).read_text("utf-8"), text)
+    text = re.sub(r"<!-- (\w+/[\w-]+\.\w+) -->\n", lambda part: (WEB / part[1]).read_text("utf-8"), text)
     text = SCRIPT.sub(lambda script: script[0] + _preloads(script[1], script[2]), text)
     return text.replace('"/static/', f'"{address("")}')
 
@@ -37,13 +37,13 @@ def _packed(name: str) -> bytes:
     return gzip.compress(page(name).encode(), 9, mtime=0)
 
 
-def _answer(request: Request, name: str) -> Response:
-    return send_page(request, _packed(name))
+def _answer(request: Request, name: str, **more: str) -> Response:
+    return send_page(request, _packed(name), **more)
 
 
-def send_page(request: Request, packed: bytes) -> Response:
-    """Answer with a page that is compressed already, unless the browser has it."""
-    headers = {**ALWAYS_ASK, "ETag": f'W/"{hashlib.sha256(packed).hexdigest()[:12]}"'}
+def send_page(request: Request, packed: bytes, **more: str) -> Response:
+    """Answer with a page that is compressed already, unless the browser has it. ``more``: headers."""
+    headers = {**ALWAYS_ASK, "ETag": f'W/"{hashlib.sha256(packed).hexdigest()[:12]}"', **more}
     if request.headers.get("if-none-match") == headers["ETag"]:
         return Response(status_code=304, headers=headers)
     if "gzip" in request.headers.get("accept-encoding", ""):
@@ -57,7 +57,11 @@ TEXTS = {
     404: ("There is nothing here", ""),
 }
 """Title of an error's page, and words in place of those that are for programs."""
-ERROR_POLICY = "default-src 'none'; style-src 'sha256-{}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+ALONE = (
+    "default-src 'none'; style-src {style}; script-src {script}; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+"""The Content-Security-Policy of a page that must do without files of this server."""
 
 
 def error_page(status: int, message: str, *, out: tuple[str, str] | None = None) -> Page:
@@ -67,16 +71,20 @@ def error_page(status: int, message: str, *, out: tuple[str, str] | None = None)
     href, link = out or (("/join", "Sign in") if status == 401 else ("/", "All streams"))
     sentence = said[:1].upper() + said[1:] + ("" if said.endswith((".", "!", "?")) else ".")
     words = {"title": title, "message": sentence, "href": href, "out": link}
-    html = re.sub(r"\{(\w+)\}", lambda key: escape(words[key[1]]), page("error.html"))
-    style, digest = _error_style()
-    return Page(html.replace("<style></style>", f"<style>{style}</style>"), ERROR_POLICY.format(digest))
+    html = re.sub(r"\{(title|message|href|out)\}", lambda key: escape(words[key[1]]), page("error.html"))
+    return Page(html, _alone("error.html"))
 
 
 @cache
-def _error_style() -> tuple[str, str]:
-    """The style sheets of errors' pages in one, which must do without files of this server, and its hash."""
-    style = "".join((WEB / "css" / name).read_text("utf-8") for name in ("style.css", "plain.css"))
-    return style, base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+def _alone(name: str) -> str:
+    """The policy that allows a page its own styles and scripts, by their hashes."""
+
+    def hashes(tag: str) -> str:
+        own = re.findall(rf"<{tag}>(.*?)</{tag}>", page(name), re.S)
+        digests = [base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in own]
+        return " ".join(f"'sha256-{digest}'" for digest in digests) or "'none'"
+
+    return ALONE.format(style=hashes("style"), script=hashes("script"))
 
 
 def add(app: FastAPI) -> None:
@@ -125,6 +133,10 @@ def add(app: FastAPI) -> None:
     @app.get("/timeline", include_in_schema=False)
     async def timeline(request: Request) -> Response:
         return _answer(request, "timeline.html")
+
+    @app.get("/away", include_in_schema=False)
+    async def away(request: Request) -> Response:
+        return _answer(request, "away.html", **{"Content-Security-Policy": _alone("away.html")})
 
     @app.get("/join", include_in_schema=False)
     async def join(request: Request) -> Response:

@@ -1,5 +1,8 @@
 /** Choices of a person that this browser keeps from one visit to the next. */
 
+/** Choice: the picture fills its room. */
+export const FILL = "fill";
+
 /** The last choice. @param {string} key @param {string} otherwise where there is none */
 export function remembered(key, otherwise) {
   try {

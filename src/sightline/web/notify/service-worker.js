@@ -1,15 +1,23 @@
 /**
- * The service worker: it shows notifications, and does nothing else. It has no `fetch`, so pages come from the server as
- * ever.
+ * The service worker: it shows notifications, and a page of ours while the server is away. All else comes from the server
+ * as ever.
  */
 
+import { Away, isPage } from "./away.js";
 import { Shower } from "./shower.js";
 
 const worker = /** @type {any} */ (globalThis);
 const shower = new Shower(worker.registration, worker.clients);
+const away = new Away(worker.caches, (what, how) => fetch(what, how));
 
-worker.addEventListener("install", () => worker.skipWaiting());
-worker.addEventListener("activate", (/** @type {any} */ event) => event.waitUntil(worker.clients.claim()));
+worker.addEventListener("install", (/** @type {any} */ event) => {
+  worker.skipWaiting();
+  event.waitUntil(away.keep());
+});
+worker.addEventListener("activate", (/** @type {any} */ event) => event.waitUntil(begin()));
+worker.addEventListener("fetch", (/** @type {any} */ event) => {
+  if (isPage(event.request)) event.respondWith(away.answer(event));
+});
 worker.addEventListener("message", (/** @type {any} */ event) =>
   event.waitUntil(shower.told(event.data).finally(() => event.ports[0]?.postMessage("done"))),
 );
@@ -17,3 +25,9 @@ worker.addEventListener("push", (/** @type {any} */ event) => event.waitUntil(sh
 worker.addEventListener("notificationclick", (/** @type {any} */ event) =>
   event.waitUntil(shower.clicked(event.notification)),
 );
+
+/** Have pages asked for while this worker starts: it must not slow them down. */
+async function begin() {
+  await worker.registration.navigationPreload?.enable();
+  await worker.clients.claim();
+}

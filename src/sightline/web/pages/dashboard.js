@@ -46,7 +46,8 @@ let invitePhone = null;
 const newCamera = byId("new-camera", HTMLButtonElement);
 newCamera.addEventListener("click", () => startCamera());
 byId("first-camera", HTMLButtonElement).addEventListener("click", () => startCamera());
-void suitRights();
+const suited = suitRights();
+void suited.then(() => location.hash === "#new-camera" && startCamera()); // from the icon of the installed page
 void setUpNotify("");
 void run();
 
@@ -111,7 +112,7 @@ async function run() {
 /** Show how things stand now. Returns false where the server does not answer. */
 async function refresh() {
   try {
-    const { streams, ready, reason, trouble } = await ask();
+    const [{ streams, ready, reason, trouble }] = await Promise.all([ask(), suited]); // all buttons come at once
     show(streams);
     setText(byId("server", HTMLElement), ready ? "server ready" : reason);
     setData(document.body, "state", streams.length ? "live" : "empty");

@@ -1,5 +1,6 @@
 /** `/wall?streams=a,b`: live pictures that fill a tablet or a TV, for days. Without `streams` all that may be viewed. */
 
+import { Awake } from "../lib/awake.js";
 import { setData, setText } from "../lib/dom.js";
 import { setUpFullscreen } from "../panels/fullscreen.js";
 import { byId, placeIcons } from "../panels/page.js";
@@ -105,6 +106,7 @@ function setUpBar() {
 
 /** A wall's screen stays on. A hidden page loses that, and asks again. */
 async function stayAwake() {
-  document.addEventListener("visibilitychange", () => document.hidden || void navigator.wakeLock?.request("screen").catch(() => {}));
-  await navigator.wakeLock?.request("screen").catch(() => {});
+  const awake = new Awake();
+  document.addEventListener("visibilitychange", () => document.hidden || void awake.stay(true));
+  await awake.stay(true);
 }

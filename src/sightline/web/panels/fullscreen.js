@@ -14,6 +14,7 @@ export function setUpFullscreen() {
   };
   button.addEventListener("click", () => void toggle());
   document.addEventListener("fullscreenchange", say);
+  setUpAwake();
   document.addEventListener("keydown", (event) => {
     const { target, key, ctrlKey, metaKey, altKey, repeat } = event;
     const typing = target instanceof HTMLElement && target.matches("input, select, textarea, dialog *");
@@ -21,6 +22,18 @@ export function setUpFullscreen() {
     void toggle();
   });
   say();
+}
+
+/** The screen stays on while the picture has all of it. */
+function setUpAwake() {
+  /** @type {import("../lib/awake.js").Awake | undefined} */
+  let awake;
+  const suit = async () => {
+    const full = document.fullscreenElement !== null;
+    if (full) awake ??= new (await import("../lib/awake.js")).Awake();
+    await awake?.stay(full);
+  };
+  for (const name of ["fullscreenchange", "visibilitychange"]) document.addEventListener(name, () => void suit());
 }
 
 async function toggle() {

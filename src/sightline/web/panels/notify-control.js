@@ -7,8 +7,8 @@ import { subscribe, unsubscribe } from "../notify/push.js";
 import { bodyOf, pageOf, showsIt, titleOf } from "../notify/words.js";
 import { notifyWords } from "./notify-words.js";
 import { byId } from "./page.js";
+import { registerWorker } from "./shell.js";
 
-const WORKER = "/static/notify/service-worker.js";
 /** Longest wait for the service worker, which may have to fetch a picture. */
 const GIVE_UP_MS = 10_000;
 
@@ -104,10 +104,5 @@ function told(worker, event) {
 }
 
 async function register() {
-  try {
-    await navigator.serviceWorker.register(WORKER, { scope: "/", type: "module" });
-    return await navigator.serviceWorker.ready;
-  } catch {
-    return null;
-  }
+  return (await registerWorker()) && navigator.serviceWorker.ready;
 }

@@ -1,6 +1,7 @@
 /** Controls of a phone's camera page: the other camera, the light, a screen that stays on. */
 
 import { nextCamera } from "../capture/devices.js";
+import { Awake } from "../lib/awake.js";
 import { byId } from "./page.js";
 
 /**
@@ -16,9 +17,7 @@ export class Phone {
   #track = null;
   /** @type {{id: string}[]} */
   #cameras = [];
-  /** @type {WakeLockSentinel | null} */
-  #awake = null;
-  #wanted = false;
+  #awake = new Awake();
 
   /** @param {(other: Other) => void} onflip */
   constructor(onflip) {
@@ -44,21 +43,10 @@ export class Phone {
     this.#show();
   }
 
-  /** Keep the screen on, or no longer. A hidden page loses that and asks again. @param {boolean} on */
+  /** Keep the screen on, or no longer. @param {boolean} on */
   async stayAwake(on) {
-    this.#wanted = on;
-    if (!on) {
-      await this.#awake?.release().catch(() => {});
-      this.#awake = null;
-    } else if (!this.#awake || this.#awake.released) {
-      try {
-        this.#awake = await navigator.wakeLock?.request("screen");
-        if (!this.#wanted) await this.stayAwake(false); // it was switched off meanwhile
-      } catch {
-        this.#awake = null; // the battery is low, or the page hidden: nothing that the person could do here
-      }
-    }
-    document.body.dataset["awake"] = String(Boolean(this.#awake && !this.#awake.released));
+    await this.#awake.stay(on);
+    document.body.dataset["awake"] = String(this.#awake.on);
   }
 
   #show() {

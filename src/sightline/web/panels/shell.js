@@ -10,6 +10,13 @@ export function setUpShell() {
   setUpSheet();
   setUpEvents();
   setUpSections();
+  addEventListener("load", () => void registerWorker());
+}
+
+/** Have the service worker for all pages: null where this browser has none for modules, or does not trust the address. */
+export async function registerWorker() {
+  const workers = navigator.serviceWorker; // not there over plain http, but on this computer itself
+  return (await workers?.register("/static/notify/service-worker.js", { scope: "/", type: "module" }).catch(() => null)) ?? null;
 }
 
 /** An address with #rules or #zones opens that part of the panel. */

@@ -1,5 +1,7 @@
 /** What the keys, the wheel, fingers and the buttons of the picture do. It comes with the first of them. */
 
+import { WHOLE } from "../../lib/geometry.js";
+import { FILL, remembered } from "../../lib/storage.js";
 import { notice } from "../notice.js";
 import { byId } from "../page.js";
 
@@ -28,5 +30,9 @@ export function setUpPicture(stream, painter, ring) {
     void loading.then((actions) => actions?.take(event));
   };
   for (const name of FIRST) document.addEventListener(name, first, { passive: false });
+  if (remembered(FILL, "") === "true") {
+    painter.view = { ...WHOLE, fill: true };
+    document.querySelector('[data-do="fit"]')?.setAttribute("aria-pressed", "true");
+  }
   byId("pip", HTMLElement).hidden = !document.pictureInPictureEnabled;
 }

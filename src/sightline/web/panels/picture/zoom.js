@@ -1,6 +1,7 @@
 /** Zooms and moves the picture by wheel, mouse, fingers and keys. */
 
 import { WHOLE } from "../../lib/geometry.js";
+import { FILL, remember } from "../../lib/storage.js";
 import { fitted, isWhole, moved, zoomed } from "../../lib/view.js";
 
 /** @typedef {import("../../lib/view.js").Point} Point */
@@ -131,6 +132,7 @@ export class Zoom {
   /** @param {Readonly<import("../../lib/geometry.js").View>} view */
   #show(view) {
     if (this.view === WHOLE && isWhole(view)) return;
+    if (this.view.fill !== view.fill) remember(FILL, String(view.fill));
     this.#painter.view = isWhole(view) ? WHOLE : view;
     this.#painter.repaint();
     this.onchange();
