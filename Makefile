@@ -46,7 +46,7 @@ soak: $(VENV)/.dev ## peers that come and go for an hour: nothing grows (SOAK=2m
 train-smoke: $(VENV)/.dev ## train on tiny made data for a few minutes: it must improve
 	@$(BIN)/python -m pytest -m smoke -s tests/train/test_train_smoke.py
 
-docs: $(VENV)/.dev ## make docs/cli.md and docs/settings.md from the code
+docs: $(VENV)/.dev ## make docs/api.md, docs/cli.md and docs/settings.md from the code
 	@$(BIN)/python docs/make.py
 
 lock: ## write constraints.txt anew: the versions that make and the container install (needs uv)

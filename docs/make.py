@@ -1,4 +1,4 @@
-"""Makes the parts of docs/ that are made: cli.md and settings.md. ``--check`` only says whether they are up to date."""
+"""Makes the pages of docs/ that are made: api, cli, settings. ``--check`` only says whether they are up to date."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import api_page
 from typer.main import get_command
 
 from sightline.cli import app
@@ -89,7 +90,7 @@ def _spoken(names: Iterable[str]) -> str:
     return f"{', '.join(first)} and {last}"
 
 
-PAGES = {"cli.md": cli, "settings.md": settings}
+PAGES = {"api.md": lambda: MADE + api_page.page(), "cli.md": cli, "settings.md": settings}
 
 
 def main() -> None:
@@ -97,11 +98,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true")
     check = parser.parse_args().check
-    stale = [name for name, page in PAGES.items() if not (DOCS / name).is_file() or (DOCS / name).read_text() != page()]
+    made = {name: page() for name, page in PAGES.items()}
+    stale = [name for name, text in made.items() if not (DOCS / name).is_file() or (DOCS / name).read_text() != text]
     if check and stale:
         sys.exit(f"out of date: {', '.join(stale)}; run make docs")
     for name in stale:
-        (DOCS / name).write_text(PAGES[name]())
+        (DOCS / name).write_text(made[name])
 
 
 if __name__ == "__main__":
