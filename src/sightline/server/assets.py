@@ -124,5 +124,6 @@ class PackedApi(GZipMiddleware):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """See GZipMiddleware."""
-        told = scope["type"] == "http" and scope["path"].startswith("/api/") and not scope["path"].endswith(".jpg")
+        path = scope["path"] if scope["type"] == "http" else ""
+        told = path == "/openapi.json" or (path.startswith("/api/") and not path.endswith(".jpg"))
         await (super().__call__ if told else self.app)(scope, receive, send)

@@ -1,6 +1,7 @@
 /** `/embed/NAME`: a viewer for frames, without anything around it. A token stands behind the `#`, which no server sees. */
 
 import { streamOf } from "../lib/stream-name.js";
+import { byId } from "../panels/page.js";
 import { SightlineViewer } from "./embed.js";
 
 const viewer = new SightlineViewer();
@@ -19,4 +20,5 @@ signIn();
 addEventListener("hashchange", signIn);
 viewer.setAttribute("stream", streamOf(location.pathname));
 document.title = `${streamOf(location.pathname)} · Sightline`;
-document.body.append(viewer);
+byId("stream", HTMLElement).textContent = streamOf(location.pathname);
+document.querySelector("main")?.append(viewer);

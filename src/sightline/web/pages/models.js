@@ -40,11 +40,13 @@ async function look() {
   clearTimeout(timer);
   if (!document.hidden) {
     const { body, refused } = await askModels();
-    if (body) told = body;
+    if (body) {
+      told = body;
+      await show(body);
+    }
     byId("banner", StateBanner).say(bannerOf(refused, told !== null, () => void look()));
     setData(document.body, "state", refused ? "away" : "list");
     byId("skeleton", HTMLElement).hidden = true;
-    if (body) await show(body);
   }
   clearTimeout(timer);
   const busy = told?.models.some((model) => model.getting && !model.getting.error);

@@ -21,11 +21,11 @@ async function run() {
   const session = await whoAmI();
   if (!session) return away();
   if (!may(session, "admin", "")) return refuse(session.role !== null);
-  setData(document.body, "state", "open");
-  byId("parts", HTMLElement).hidden = false;
   setUpDoctor();
   setUpLog();
   await Promise.all([setUpTokens(), setUpSettings(), showServer(), showOutputs()]);
+  setData(document.body, "state", "open");
+  byId("parts", HTMLElement).hidden = false; // all at once, or each part would push those below it down
   document.getElementById(location.hash.slice(1))?.scrollIntoView({ block: "start" }); // it was hidden until now
   setInterval(async () => {
     if (document.hidden) return;

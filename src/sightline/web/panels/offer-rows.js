@@ -38,9 +38,8 @@ function progressOf(name, { done, total }) {
 
 /** @param {string} name @param {number} bytes @param {() => void} get */
 function getButton(name, bytes, get) {
-  const label = `Get ${name} (${megabytes(bytes)})`;
-  const attributes = { type: "button", class: "button", "data-offer": name, "aria-label": label };
-  const button = make("button", attributes, `Get it (${megabytes(bytes)})`);
+  const attributes = { type: "button", class: "button", "data-offer": name };
+  const button = make("button", attributes, `Get ${name} (${megabytes(bytes)})`);
   button.addEventListener("click", () => {
     button.disabled = true;
     get();

@@ -112,7 +112,8 @@ function deed(name, act, text, look, run) {
   const label = text.replace(/ it\b|…/, "");
   const [verb, ...rest] = label.split(" ");
   const attributes = { type: "button", class: `button ${look}`.trim(), "data-act": act };
-  const button = make("button", { ...attributes, "aria-label": [verb, name, ...rest].join(" ") }, text);
+  const named = [verb, name, ...rest].join(" ");
+  const button = make("button", { ...attributes, "aria-label": named }, act === "get" ? named : text);
   button.addEventListener("click", () => {
     button.disabled = true;
     run(name);
