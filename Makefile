@@ -79,7 +79,13 @@ broker: ## get the MQTT broker for the tests of that sink, where that is permitt
 		echo "mosquitto can't be installed from here: the tests with an MQTT broker are skipped"; \
 	fi
 
-browser: ## get Chromium for the browser tests, where that is permitted
+browser: ## get Chromium and Firefox for the browser tests, where that is permitted
+	@if ! command -v firefox-esr firefox >/dev/null; then \
+		if command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
+			echo "installing firefox-esr"; apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends firefox-esr >/dev/null \
+				|| echo "Firefox can't be installed from here: its tests are skipped"; \
+		else echo "Firefox can't be installed from here: its tests are skipped"; fi; \
+	fi
 	@if command -v chromium chromium-browser google-chrome >/dev/null; then exit 0; fi; \
 	if command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
 		echo "installing chromium"; apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null; \

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import sys
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -106,3 +107,27 @@ async def opened(context: BrowserContext, url: str, shows: str) -> Page:
     await page.goto(url)
     await expect(page.locator(shows)).to_be_visible()
     return page
+
+
+@asynccontextmanager
+async def browsing_firefox(folder: Path) -> AsyncGenerator[Browser]:
+    """A Firefox as a distribution has it, which gives pages a made camera without a question. ``folder``: its own."""
+    path = shutil.which("firefox-esr") or shutil.which("firefox")
+    if path is None or sys.platform != "linux":
+        pytest.skip("no Firefox: make browser installs it")
+    started = folder / "firefox"
+    relay = Path(__file__).with_name("firefox_relay.py")
+    started.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{relay}" "{path}" "$@"\n')
+    started.chmod(0o755)
+    made: dict[str, str | float | bool] = {
+        "media.navigator.streams.fake": True,
+        "media.navigator.permission.disabled": True,
+    }
+    async with async_playwright() as playwright:
+        browser = await playwright.firefox.launch(
+            channel="moz-firefox", executable_path=started, firefox_user_prefs=made, timeout=60_000
+        )
+        try:
+            yield browser
+        finally:
+            await browser.close()
