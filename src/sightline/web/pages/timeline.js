@@ -9,7 +9,7 @@ import { notice } from "../panels/notice.js";
 import { ObjectList } from "../panels/objects.js";
 import { byId } from "../panels/page.js";
 import { setUpShell } from "../panels/shell.js";
-import { drawAxis, setUpLengths } from "../panels/timeline/axis.js";
+import { drawAxis, setUpLengths, shorten } from "../panels/timeline/axis.js";
 import { Calendar } from "../panels/timeline/calendar.js";
 import { Contents, hoursWith } from "../panels/timeline/content.js";
 import { setUpControls, showPlaying } from "../panels/timeline/controls.js";
@@ -163,6 +163,8 @@ function begin() {
   const stream = which.value || shown().find((name) => overview?.streams[name]?.last_at) || "";
   const last = overview?.streams[stream]?.last_at;
   query.delete("at");
+  const first = Math.min(...shown().map((name) => overview?.streams[name]?.first_at ?? Infinity));
+  shorten(length, Date.now() / 1000 - first);
   show(around(at || Date.now() / 1000, Number(length.value), !at), !at);
   if (at && stream) goTo(stream, at, false);
   else if (stream && last) goTo(stream, last - 5, false);

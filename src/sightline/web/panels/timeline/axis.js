@@ -30,3 +30,9 @@ export function setUpLengths(select, onchange) {
     onchange(Number(select.value));
   });
 }
+
+/** Choose a shorter length where what there is would be a sliver of the strip. @param {HTMLSelectElement} select @param {number} seconds how long ago it begins */
+export function shorten(select, seconds) {
+  const fits = LENGTHS.find(([value]) => value >= seconds)?.[0] ?? Infinity;
+  if (fits < Number(select.value)) select.value = `${fits}`;
+}
