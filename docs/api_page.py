@@ -119,4 +119,4 @@ def _words(schema: Any) -> str:
 
 
 def _bound(value: Any) -> str:
-    return "any" if value is None else f"{value:g}"
+    return "any" if value is None else f"{value:.16g}"
