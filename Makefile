@@ -22,7 +22,7 @@ serve: $(VENV)/.serve ## install what is needed and start the server (ARGS="--mo
 	@$(BIN)/sightline serve $(ARGS)
 
 test: check browser broker ## install what the tests need, then run them all (ARGS="-k name")
-	@$(BIN)/python -m pytest -n logical --dist loadfile --max-worker-restart 0 $(ARGS)
+	@$(BIN)/python -m pytest -n logical --dist loadfile --no-loadscope-reorder --max-worker-restart 0 $(ARGS)
 
 check: $(VENV)/.dev ## lint and type-check
 	@$(BIN)/ruff check .
