@@ -10,6 +10,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from typer.testing import CliRunner
+
+from sightline.cli import app
+from sightline.core.errors import SightlineError
 
 
 def run(*words: str) -> subprocess.CompletedProcess[str]:
@@ -33,7 +37,6 @@ def test_a_file_of_two_kinds_runs_once_its_family_is_said(make_graph: Callable[.
 
 @pytest.mark.parametrize("command", [["run", "x.mp4"], ["serve"]])
 def test_an_unknown_family_is_refused_at_once(command: list[str]) -> None:
-    words = [sys.executable, "-m", "sightline", *command, "--family", "nonsense"]
-    done = subprocess.run(words, capture_output=True, text=True, timeout=60)
-    assert done.returncode != 0
-    assert "family 'nonsense': expected one of birefnet, damoyolo" in " ".join(done.stderr.split())
+    refused = CliRunner().invoke(app, [*command, "--family", "nonsense"]).exception
+    assert isinstance(refused, SightlineError)
+    assert "family 'nonsense': expected one of birefnet, damoyolo" in refused.message

@@ -13,7 +13,10 @@ from typing import Any
 
 import psutil
 import pytest
+from typer.testing import CliRunner
 
+from sightline.cli import app
+from sightline.core.errors import SightlineError
 from support.serving import serving
 from support.waiting import within
 
@@ -144,10 +147,16 @@ async def test_a_sweep_raises_the_load_until_it_breaks(tmp_path: Path) -> None:
         (("--model", "absent.onnx"), "absent.onnx"),
     ],
 )
-async def test_what_cannot_be_carried_out_is_status_2(options: tuple[str, ...], said: str) -> None:
-    status, out, err = await stress(*options)
+def test_what_cannot_be_carried_out_is_refused(options: tuple[str, ...], said: str) -> None:
+    done = CliRunner().invoke(app, ["stress", *options])
+    assert isinstance(done.exception, SightlineError), done.output
+    assert (done.stdout, said in done.exception.message) == ("", True)
+
+
+async def test_what_is_refused_is_status_2() -> None:
+    status, out, err = await stress("--streams", "0")
     assert (status, out) == (2, "")
-    assert said in " ".join(err.split())
+    assert "--streams 0: expected 1 to 256" in " ".join(err.split())
     assert "Traceback" not in err
 
 
