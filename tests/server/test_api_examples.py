@@ -34,7 +34,12 @@ ELSEWHERE = ("POST /api/sources/find", "POST /api/sources/profiles", "POST /api/
 """Not run: they ask the network, or a device that is none of ours, or take long. They have tests of their own."""
 NOT_GOT = ("POST /api/models/{name}/weights", "DELETE /api/models/{name}/weights")
 """Refused where nothing here could run the weights, and where nothing is under way."""
-IDS = {"POST /api/push/devices": "DEVICE", "POST /api/models/upload": "UPLOAD", "POST /api/tokens": "TOKEN"}
+IDS = {
+    "POST /api/push/devices": "DEVICE",
+    "POST /api/models/upload": "UPLOAD",
+    "POST /api/tokens": "TOKEN",
+    "POST /api/recordings/{stream}/exports": "EXPORT",
+}
 """Calls whose answers have an id that others need."""
 
 
@@ -162,6 +167,9 @@ async def test_examples_do_what_they_show(world: World) -> None:
             continue
         if call == "GET /api/recordings":
             await world.recorded()
+        if call == "GET /api/exports/{id}/file":
+            path = f"/api/exports/{world.desk.known['EXPORT']}"
+            await world.server.until(lambda told: told["state"] == "done", path=path)
         if call == "DELETE /api/models/upload/{upload}":
             await world.desk.run("POST /api/models/upload", examples()["POST /api/models/upload"], world.server, "")
         if call == "GET /api/events":

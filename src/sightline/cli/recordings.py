@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 
 from sightline.cli.tables import print_table
 from sightline.core.errors import ConfigError, told
+from sightline.core.types import check_stream_name
 from sightline.settings.settings import data_folder, load_settings
 
 if TYPE_CHECKING:
+    from sightline.recordings.clip import ClipWish
     from sightline.recordings.index import VideoSegment
     from sightline.recordings.shelf import Shelf
 
@@ -106,6 +110,65 @@ def prune() -> None:
     with _shelf() as shelf:
         gone = prune(shelf, retention_of(load_settings()))
         typer.echo(f"{gone} segments were deleted.", err=True)
+
+
+@recordings.command()
+def export(
+    stream: Annotated[str, typer.Argument(help="Name of the stream.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The file, NAME.mp4.")],
+    start: Annotated[str, typer.Option("--from", help="When it begins: 2026-11-30T08:15:00, or seconds since 1970.")],
+    end: Annotated[str, typer.Option("--to", help="When it ends.")],
+    kind: Annotated[
+        str, typer.Option(help="recorded: not encoded anew, cut at key frames. drawn: with overlays. blurred: people.")
+    ] = "recorded",
+    mode: Annotated[str, typer.Option(help="How to draw.")] = "auto",
+) -> None:
+    """Write a clip of what was recorded as an MP4 file."""
+    from sightline.recordings import clip
+    from sightline.renderers.base import modes
+
+    check_stream_name(stream)
+    wish = clip.ClipWish(_moment(start), _moment(end), _one_of("--kind", kind, get_args(clip.Kind)), mode)
+    _one_of("--mode", mode, modes())
+    if output.suffix.lower() != ".mp4" or output.exists():
+        raise ConfigError(f"--output {output}: expected a new file that ends in .mp4")
+    if not wish.start < wish.end:
+        raise ConfigError(f"--from {start} --to {end}: expected a time that ends after it begins")
+    with _shelf() as shelf:
+        found = shelf.index.segments(stream, wish.start, wish.end)
+        if not found:
+            raise ConfigError(f"nothing is recorded of stream {stream!r} in this time: see sightline recordings list")
+        said = _write([shelf.root.video(one.name) for one in found], wish, output)
+    typer.echo(f"{output} is written{': ' + said if said else ''}.", err=True)
+
+
+def _write(paths: Sequence[Path], wish: ClipWish, output: Path) -> str:
+    import av
+
+    from sightline.recordings import clip
+
+    try:
+        return clip.write(paths, wish, output)
+    except BaseException as e:
+        output.unlink(missing_ok=True)
+        if isinstance(e, OSError | av.FFmpegError):
+            raise ConfigError(f"{output}: {told(e)}") from None
+        raise
+
+
+def _one_of(option: str, given: str, allowed: Sequence[str]) -> Any:
+    if given not in allowed:
+        raise ConfigError(f"{option} {given}: expected one of {', '.join(allowed)}")
+    return given
+
+
+def _moment(text: str) -> float:
+    with suppress(ValueError):
+        return float(text)
+    try:
+        return datetime.fromisoformat(text).timestamp()
+    except ValueError:
+        raise ConfigError(f"{text}: expected a time such as 2026-11-30T08:15:00, or seconds since 1970") from None
 
 
 def _when(at: float) -> str:

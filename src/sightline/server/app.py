@@ -18,6 +18,7 @@ from sightline.events.journal import Journal
 from sightline.inference.offers import Offers
 from sightline.inference.pool import LoadByKey, ModelPool
 from sightline.outputs._service import dispatchers
+from sightline.recordings.exports import Exports
 from sightline.recordings.recordings import Recordings
 from sightline.security import tls
 from sightline.security.authentication import AuthenticationMiddleware, Tries
@@ -32,6 +33,7 @@ from sightline.server.api import (
     diagnostics,
     discovery,
     events,
+    exports,
     history,
     models,
     openapi,
@@ -117,6 +119,9 @@ def create_app(settings: Settings, *, load: LoadByKey | None = None) -> FastAPI:
             recordings = hub.listeners.recordings = Recordings(settings, hub.cameras.record, partial(silence, hub))
             await recordings.open()
             stack.push_async_callback(recordings.close)
+            state.exports = Exports(settings, recordings)
+            await state.exports.open()
+            stack.push_async_callback(state.exports.close)
             stack.push_async_callback(hub.boards.close)
             stack.push_async_callback(hub.supervisor.close)
             try:
@@ -138,6 +143,7 @@ def create_app(settings: Settings, *, load: LoadByKey | None = None) -> FastAPI:
             hub.supervisor.start("saving of events", journal.run)
             hub.supervisor.start("recording", recordings.run)
             hub.supervisor.start("cameras that are changed by hand", hub.cameras.watch)
+            hub.supervisor.start("exports", state.exports.run)
             if state.certificate is not None and state.tls is not None:
                 hub.supervisor.start("certificate", partial(state.certificate.keep, state.tls))
             yield
@@ -172,7 +178,7 @@ def create_app(settings: Settings, *, load: LoadByKey | None = None) -> FastAPI:
     errors.add(app)
     parts = (
         *(stats, streams, history, zones, rules, events, cameras, discovery, models, session, client_inference),
-        *(predict, push, recorded, thumbnails, tokens, setting_changes, diagnostics, outputs, uploads),
+        *(predict, push, recorded, thumbnails, exports, tokens, setting_changes, diagnostics, outputs, uploads),
     )
     for part in parts:
         app.include_router(part.router)

@@ -12,6 +12,7 @@ from starlette.requests import HTTPConnection
 
 from sightline.discovery.search import Search
 from sightline.outputs._dispatcher import Dispatcher
+from sightline.recordings.exports import Exports
 from sightline.security.authentication import Tries
 from sightline.security.authorization import Access
 from sightline.security.connections import Connections
@@ -72,6 +73,7 @@ class ServerState:
     dispatchers: list[Dispatcher] = field(init=False)
     """One for each of the operator's outputs."""
     push: Push = field(init=False)
+    exports: Exports = field(init=False)
 
     @property
     def hopeless(self) -> str | None:

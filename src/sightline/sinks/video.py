@@ -65,11 +65,13 @@ class VideoSink:
         self._shown_for = round(1 / CLOCK / 25)
 
     def write(self, entry: Entry) -> None:
+        """Add an entry's picture at its frame's time. Raises SinkError."""
+        self.add(entry.image if entry.drawn is None else entry.drawn, entry.result.frame.captured_at)
+
+    def add(self, picture: Image, captured_at: float) -> None:
         """Add a picture at its time. The first sets the video's size; others are fitted into it. Raises SinkError."""
         import av
 
-        picture = entry.image if entry.drawn is None else entry.drawn
-        captured_at = entry.result.frame.captured_at
         try:
             if self._stream is None:
                 self._begin(picture, captured_at)

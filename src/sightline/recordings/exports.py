@@ -1,0 +1,242 @@
+"""Exports: clips that the server makes in the background, one at a time, and keeps for a while."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import secrets
+import shutil
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+from msgspec import Struct
+
+from sightline.core.errors import FAULTS, LimitReached, NotFound, Shortage, SightlineError, shortage, told
+from sightline.recordings import clip
+from sightline.recordings.clip import ClipWish, Kind
+from sightline.recordings.recordings import Recordings
+from sightline.recordings.retention import GB
+from sightline.security.files import make_folder, write
+from sightline.settings.settings import Settings, data_folder
+
+log = logging.getLogger(__name__)
+
+FOLDER = "exports"
+"""Of the data folder."""
+KEPT_S = 2 * 86400.0
+"""Seconds for which an export is kept."""
+MOST = 32
+"""Exports that are kept; older ones go for a new one."""
+MOST_WAITING = 8
+MOST_BYTES = 8 << 30
+"""Of all exports."""
+LOOK_EVERY = 64
+"""Frames between two looks at the disk."""
+TICK_S = 30.0
+NICE = 10
+
+State = Literal["waiting", "running", "done", "failed"]
+
+
+class Export(Struct, kw_only=True):
+    """A clip that is made, or was."""
+
+    id: str
+    stream: str
+    start: float
+    end: float
+    kind: Kind
+    mode: str = "auto"
+    opacity: float | None = None
+    state: State = "waiting"
+    progress: float = 0.0
+    """0 to 1."""
+    bytes: int = 0
+    made_at: float
+    """When it was asked for, seconds since 1970."""
+    why: str = ""
+    """Why it failed, or what to know of it."""
+
+    @property
+    def ends_at(self) -> float:
+        """When it is deleted."""
+        return self.made_at + KEPT_S
+
+    @property
+    def unfinished(self) -> bool:
+        """True while it waits or is made."""
+        return self.state in ("waiting", "running")
+
+
+class _Given(Exception):
+    """Nobody wants it any more."""
+
+
+class Exports:
+    """All exports of a server. On the event loop only."""
+
+    def __init__(self, settings: Settings, recordings: Recordings) -> None:
+        self._settings, self._recordings = settings, recordings
+        self._folder = data_folder(settings) / FOLDER
+        self._known: dict[str, Export] = {}
+        self._given_up: set[str] = set()
+        self._closing = False
+        self._work = asyncio.Event()
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="export", initializer=_step_back)
+
+    def __iter__(self) -> Iterator[Export]:
+        """Newest first."""
+        return iter(sorted(self._known.values(), key=lambda one: -one.made_at))
+
+    async def open(self) -> None:
+        """Find those of earlier runs. What was not finished is deleted."""
+        with suppress(SightlineError, OSError):
+            self._known = await asyncio.to_thread(self._found)
+
+    def _found(self) -> dict[str, Export]:
+        found: dict[str, Export] = {}
+        if not self._folder.is_dir():
+            return found
+        for path in self._folder.glob("*.json"):
+            with suppress(OSError, msgspec.MsgspecError):
+                export = msgspec.json.decode(path.read_bytes(), type=Export)
+                if export.id == path.stem and (export.state == "failed" or path.with_suffix(".mp4").is_file()):
+                    found[export.id] = export
+        for path in self._folder.iterdir():
+            if path.suffix in (".json", ".mp4") and path.stem not in found:
+                path.unlink(missing_ok=True)
+        return found
+
+    def get(self, id: str) -> Export:
+        """Return one. Raises NotFound."""
+        if id not in self._known:
+            raise NotFound(f"there is no export {id[:40]!r}: it was deleted, or is older than two days")
+        return self._known[id]
+
+    def file(self, export: Export) -> Path:
+        """Return its file. Raises NotFound while there is none."""
+        if export.state != "done":
+            raise NotFound(f"the export is {export.state}" + (f": {export.why}" if export.why else ""))
+        return self._folder / f"{export.id}.mp4"
+
+    async def add(self, stream: str, wish: ClipWish) -> Export:
+        """Have a clip made. Raises NotFound where nothing is recorded, LimitReached, or Shortage."""
+        size = await asyncio.to_thread(self._check, stream, wish)
+        if sum(one.unfinished for one in self) >= MOST_WAITING:
+            raise LimitReached(f"{MOST_WAITING} exports are under way: expected another try when one of them is done")
+        if sum(one.bytes for one in self) + size > MOST_BYTES:
+            raise Shortage(f"exports may take {MOST_BYTES / GB:.1f} GB in all: delete one, or choose a shorter time")
+        done = [one for one in self if not one.unfinished]
+        for one in done[MOST - 1 :]:
+            await self.remove(one)
+        id = secrets.token_urlsafe(9)
+        while not id[0].isalnum():  # a file's name that begins with a dash is trouble on a command line
+            id = secrets.token_urlsafe(9)
+        export = Export(id=id, stream=stream, made_at=time.time(), **wish._asdict())
+        self._known[id] = export
+        self._work.set()
+        return export
+
+    def _check(self, stream: str, wish: ClipWish) -> int:
+        """Return about how many bytes it takes."""
+        segments = self._recordings.segments(stream, wish.start, wish.end)
+        if not segments:
+            raise NotFound(f"nothing is recorded of stream {stream!r} from {wish.start:.0f} to {wish.end:.0f}")
+        make_folder(self._folder)
+        size = sum(one.bytes for one in segments)
+        self._check_room(size)
+        return size
+
+    def _check_room(self, more: int = 0) -> None:
+        least = self._settings.record_free_gb
+        if shutil.disk_usage(self._folder).free - more < least * GB:
+            raise Shortage(f"the disk is full: less than {least:g} GB would stay free")
+
+    async def remove(self, export: Export) -> None:
+        """Delete one, or stop making it."""
+        self._known.pop(export.id, None)
+        if export.state == "running":
+            self._given_up.add(export.id)
+            return
+        await asyncio.to_thread(self._delete, export.id)
+
+    def _delete(self, id: str) -> None:
+        for ending in (".json", ".mp4", ".part.mp4"):
+            with suppress(OSError):
+                (self._folder / f"{id}{ending}").unlink(missing_ok=True)
+
+    async def run(self) -> None:
+        """Make what waits and delete what is too old, until cancelled."""
+        while True:
+            waiting = min((one for one in self if one.state == "waiting"), key=lambda one: one.made_at, default=None)
+            for one in list(self):
+                if not one.unfinished and time.time() > one.ends_at:
+                    await self.remove(one)
+            if waiting is not None:
+                waiting.state = "running"
+                await asyncio.get_running_loop().run_in_executor(self._pool, self._make, waiting)
+                continue
+            self._work.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(TICK_S):
+                    await self._work.wait()
+
+    async def close(self) -> None:
+        """Stop what is made."""
+        self._closing = True
+        await asyncio.to_thread(self._pool.shutdown)
+
+    def _make(self, export: Export) -> None:
+        part = self._folder / f"{export.id}.part.mp4"
+        state: State = "failed"
+        try:
+            export.why = self._write(export, part)
+            export.bytes, export.progress = part.stat().st_size, 1.0
+            part.replace(self._folder / f"{export.id}.mp4")
+            state = "done"
+        except _Given:
+            pass
+        except FAULTS as e:
+            lacks = shortage(e) or (e.__cause__ and shortage(e.__cause__))
+            export.why = told(lacks or e)
+            log.warning("export %s of stream %s failed: %s", export.id, export.stream, export.why)
+        part.unlink(missing_ok=True)
+        if self._closing or export.id in self._given_up:
+            self._given_up.discard(export.id)
+            self._delete(export.id)
+            return
+        said = msgspec.structs.replace(export, state=state)
+        with suppress(SightlineError, OSError):  # then it is forgotten with the server's end
+            write(self._folder / f"{export.id}.json", msgspec.json.encode(said))
+        export.state = state
+
+    def _write(self, export: Export, part: Path) -> str:
+        segments = self._recordings.segments(export.stream, export.start, export.end)
+        frames = 0
+
+        def step(at: float) -> None:
+            nonlocal frames
+            if self._closing or export.id in self._given_up:
+                raise _Given
+            export.progress = min(max((at - export.start) / max(export.end - export.start, 1e-3), 0.0), 0.99)
+            frames += 1
+            if frames % LOOK_EVERY == 0:
+                self._check_room()
+                if part.stat().st_size > MOST_BYTES:
+                    raise Shortage(f"an export may take {MOST_BYTES / GB:.1f} GB: choose a shorter time")
+
+        wish = ClipWish(export.start, export.end, export.kind, export.mode, export.opacity)
+        return clip.write([self._recordings.video(one) for one in segments], wish, part, step)
+
+
+def _step_back() -> None:
+    """Let all else that the server does go before this thread and what it starts, where the system can."""
+    with suppress(AttributeError, OSError):
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)
