@@ -16,6 +16,7 @@ import msgspec
 import numpy as np
 import pytest
 import pytest_asyncio
+from msgspec.structs import replace
 from typer.testing import CliRunner
 
 from sightline.cli import app
@@ -27,6 +28,7 @@ from sightline.recordings.clip import ClipWish
 from sightline.recordings.mp4 import PictureFrames
 from sightline.recordings.shelf import Shelf
 from sightline.recordings.take import Take
+from support.events import event
 from support.inside import Inside, inside
 from support.shelves import NOW, Time, shelf_in
 
@@ -291,3 +293,25 @@ async def test_a_full_disk_and_too_many_are_refused_and_one_can_be_cancelled(
     monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=10))
     answer = await house.export()
     assert (answer.status_code, "the disk is full" in answer.text) == (503, True), answer.text
+
+
+async def test_an_event_has_a_clip_where_it_was_recorded(house: House) -> None:
+    once = replace(event("e1", "start", stream="door"), at=NOW + 1.5)
+    later = replace(event("e2", "start", stream="door"), at=NOW + 900)
+    house.server.emit(once, replace(once, phase="end", at=NOW + 2, seconds=0.5), later)
+    async with asyncio.timeout(20):
+        expected = {"from": NOW - 3.5, "to": NOW + 12, "file": "/api/events/e1/clip.mp4"}
+        while (await house.http.get("/api/events/e1/clip")).json() != expected:  # noqa: ASYNC110 - until its end is stored
+            await asyncio.sleep(0.02)
+    saved = await house.http.get("/api/events/e1/clip.mp4")
+    (house.data / "saved.mp4").write_bytes(saved.content)
+    assert packets(house.data / "saved.mp4") == packets(videos(house.data)[0])
+    async with asyncio.timeout(20):
+        while list((house.data / "exports").iterdir()):  # noqa: ASYNC110 - nothing stays of it, after the answer's end
+            await asyncio.sleep(0.02)
+    async with asyncio.timeout(20):
+        while (answer := await house.http.get("/api/events/e2/clip")).status_code != 200:  # noqa: ASYNC110 - as above
+            await asyncio.sleep(0.02)
+    assert answer.json()["file"] is None
+    assert (await house.http.get("/api/events/e2/clip.mp4")).status_code == 404
+    assert (await house.http.get("/api/events/e3/clip")).status_code == 404

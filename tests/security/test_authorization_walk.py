@@ -142,6 +142,8 @@ NEEDS = {
     "GET /api/events/live?stream={stream}": VIEW,
     "GET /api/events/{id}": Needs(("view",), own=True),
     "GET /api/events/{id}/picture.jpg": Needs(("view",), own=True),
+    "GET /api/events/{id}/clip": Needs(("view",), own=True),
+    "GET /api/events/{id}/clip.mp4": Needs(("view",), own=True),
     "GET /api/events/{id}/crop.jpg": Needs(("view",), own=True),
     "DELETE /api/events/{id}": Needs(("publish",), own=True),
     "GET /api/recordings": ANYBODY_KNOWN,

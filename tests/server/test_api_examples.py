@@ -32,8 +32,12 @@ SIGNED_IN = "access"
 """Tag of calls that are of use where tokens are asked for."""
 ELSEWHERE = ("POST /api/sources/find", "POST /api/sources/profiles", "POST /api/doctor")
 """Not run: they ask the network, or a device that is none of ours, or take long. They have tests of their own."""
-NOT_GOT = ("POST /api/models/{name}/weights", "DELETE /api/models/{name}/weights")
-"""Refused where nothing here could run the weights, and where nothing is under way."""
+NOT_GOT = (
+    "POST /api/models/{name}/weights",
+    "DELETE /api/models/{name}/weights",
+    "GET /api/events/{id}/clip.mp4",
+)
+"""Refused where nothing here could run the weights, where nothing is under way, and where an event was not recorded."""
 IDS = {
     "POST /api/push/devices": "DEVICE",
     "POST /api/models/upload": "UPLOAD",

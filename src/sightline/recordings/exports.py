@@ -19,7 +19,7 @@ import msgspec
 from msgspec import Struct
 
 from sightline.core.errors import FAULTS, LimitReached, NotFound, Shortage, SightlineError, shortage, told
-from sightline.recordings import clip
+from sightline.recordings import clip, spans
 from sightline.recordings.clip import ClipWish, Kind
 from sightline.recordings.recordings import Recordings
 from sightline.recordings.retention import GB
@@ -89,6 +89,7 @@ class Exports:
         self._given_up: set[str] = set()
         self._closing = False
         self._work = asyncio.Event()
+        self._cutting = asyncio.Lock()
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="export", initializer=_step_back)
 
     def __iter__(self) -> Iterator[Export]:
@@ -158,6 +159,29 @@ class Exports:
         least = self._settings.record_free_gb
         if shutil.disk_usage(self._folder).free - more < least * GB:
             raise Shortage(f"the disk is full: less than {least:g} GB would stay free")
+
+    async def cut(self, stream: str, start: float, end: float) -> Path:
+        """Write a short time as it was recorded to a new file, one at a time. The caller deletes it.
+
+        Raises NotFound where nothing is recorded or one file can't have it, or Shortage.
+        """
+        async with self._cutting:
+            return await asyncio.to_thread(self._cut, stream, start, end)
+
+    def _cut(self, stream: str, start: float, end: float) -> Path:
+        self._check(stream, ClipWish(start, end))
+        paths = [self._recordings.video(one) for one in self._recordings.segments(stream, start, end)]
+        target = self._folder / f"{secrets.token_urlsafe(9)}.part.mp4"
+        try:
+            spans.copy(paths, start, end, target, lambda _: None)
+        except BaseException as e:
+            target.unlink(missing_ok=True)
+            if isinstance(e, spans.Unjoinable):
+                raise NotFound("the camera changed its video within this time: expected an export, which can") from None
+            if isinstance(e, OSError):
+                raise shortage(e) or Shortage(f"the clip can't be written: {told(e)}") from None
+            raise
+        return target
 
     async def remove(self, export: Export) -> None:
         """Delete one, or stop making it."""

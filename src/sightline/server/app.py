@@ -32,6 +32,7 @@ from sightline.server.api import (
     client_inference,
     diagnostics,
     discovery,
+    event_clips,
     events,
     exports,
     history,
@@ -178,7 +179,8 @@ def create_app(settings: Settings, *, load: LoadByKey | None = None) -> FastAPI:
     errors.add(app)
     parts = (
         *(stats, streams, history, zones, rules, events, cameras, discovery, models, session, client_inference),
-        *(predict, push, recorded, thumbnails, exports, tokens, setting_changes, diagnostics, outputs, uploads),
+        *(predict, push, recorded, thumbnails, exports, event_clips, tokens, setting_changes, diagnostics, outputs),
+        *(uploads,),
     )
     for part in parts:
         app.include_router(part.router)

@@ -146,7 +146,7 @@ async def live(
 @router.get("/api/events/{id}", responses=refusals(NotFound))
 async def event(request: Request, id: str) -> EventReport:
     """Something that happened."""
-    return _report(await _found(request, id, "view"))
+    return _report(await found_event(request, id, "view"))
 
 
 @router.get(
@@ -172,7 +172,7 @@ async def crop(request: Request, id: str) -> Response:
 @router.delete("/api/events/{id}", status_code=204, responses=refusals(NotFound, Shortage))
 async def delete(request: Request, id: str) -> Response:
     """Forget something that happened, and its picture."""
-    await _found(request, id, "publish")
+    await found_event(request, id, "publish")
     await _journal(request).delete(id)
     return Response(status_code=204)
 
@@ -195,7 +195,7 @@ def _own(request: Request) -> str | None:
     return None if stream == ALL else stream
 
 
-async def _found(request: Request, id: str, role: Role) -> EventRecord:
+async def found_event(request: Request, id: str, role: Role) -> EventRecord:
     """Return a happening of a stream on which the caller has that role. Raises NotFound or Forbidden."""
     identity = access_of(request).require(request, role, stream=_own(request))
     found = await _journal(request).find(id)
@@ -205,7 +205,7 @@ async def _found(request: Request, id: str, role: Role) -> EventRecord:
 
 
 async def _picture(request: Request, id: str, *, crop: bool) -> Response:
-    found = await _found(request, id, "view")
+    found = await found_event(request, id, "view")
     data = await _journal(request).picture(id, crop=crop)
     if data is None:
         raise NotFound(f"the event {id[:80]!r} has no picture")

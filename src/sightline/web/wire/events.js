@@ -50,6 +50,11 @@ export function askEvent(id) {
   return /** @type {typeof askApi<Happening>} */ (askApi)(addressOf(id));
 }
 
+/** Whether a happening was recorded. @param {string} id */
+export function askClip(id) {
+  return /** @type {typeof askApi<{from: number, to: number, file: string | null}>} */ (askApi)(addressOf(id, "/clip"));
+}
+
 /** @param {string} id */
 export function deleteEvent(id) {
   return askApi(addressOf(id), { method: "DELETE" });

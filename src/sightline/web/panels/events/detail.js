@@ -1,7 +1,7 @@
 /** The whole of a happening: its picture with the box, all that is known, and what may be done with it. */
 
 import { make, setData, setText } from "../../lib/dom.js";
-import { addressOf } from "../../wire/events.js";
+import { addressOf, askClip } from "../../wire/events.js";
 import { download } from "../download.js";
 import { byId } from "../page.js";
 import { duration, exactly, inWords, isLasting, isMoment, kindInWords, secondsOf, speedInWords } from "./words.js";
@@ -92,6 +92,17 @@ export class Detail {
     setText(byId("detail-none", HTMLElement), one.snapshot ? "" : "There is no picture of this.");
     byId("detail-watch", HTMLAnchorElement).href = `/view/${one.stream}`;
     byId("detail-timeline", HTMLAnchorElement).href = `/timeline?stream=${one.stream}&at=${one.started_at}`;
+    void this.#lookForClip(one);
+  }
+
+  /** Offer its clip where it was recorded. @param {Happening} one */
+  async #lookForClip(one) {
+    const link = byId("detail-clip", HTMLAnchorElement);
+    link.hidden = true;
+    const { body } = await askClip(one.id);
+    if (!body?.file || this.#one?.id !== one.id) return;
+    link.href = body.file;
+    link.hidden = false;
   }
 
   /** @param {Happening} one @param {number} version */
