@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import socket
 import ssl
 from collections.abc import AsyncGenerator
@@ -17,6 +18,12 @@ from support.serving import picture
 from support.waiting import within
 
 Map = dict[str, Any]
+_names = itertools.count()
+
+
+def fresh() -> str:
+    """A stream's name that no other test uses: the last one's camera may not have left yet."""
+    return f"fresh-{next(_names)}"
 
 
 def packed(message: object) -> bytes:
