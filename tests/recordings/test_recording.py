@@ -121,7 +121,7 @@ async def test_marks_and_search_find_what_was_seen(house: House) -> None:
     assert max(one for one in marks["motion"] if one is not None) > 0
     ((name, counts),) = marks["classes"].items()
     assert max(counts) >= 1
-    found = (await house.http.get("/api/recordings/search", params={"class": name})).json()
+    found = (await house.http.get("/api/search", params={"class": name})).json()
     assert [one["stream"] for one in found["found"]] == ["door"]
     assert start <= found["found"][0]["at"] <= end
     assert found["next"] is None

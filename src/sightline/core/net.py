@@ -5,10 +5,13 @@ from __future__ import annotations
 import ipaddress
 from urllib.parse import urlsplit
 
+LONGEST = 300
+"""Characters of a host name and its port. ``urlsplit`` keeps what it has seen, however long."""
+
 
 def split_host(value: str) -> tuple[str, str]:
     """Host and port of a Host header: ``[::1]:80`` gives ``::1`` and ``80``. Empty where it makes no sense."""
-    if any(c in value for c in "@/\\?# "):
+    if len(value) > LONGEST or any(c in value for c in "@/\\?# "):
         return "", ""
     try:
         parts = urlsplit(f"//{value}")

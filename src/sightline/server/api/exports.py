@@ -16,7 +16,7 @@ from sightline.recordings.exports import Export, Exports, State
 from sightline.renderers.base import modes
 from sightline.security.authorization import access_of, needs
 from sightline.security.tokens import Role
-from sightline.server.api.recorded import FOREVER
+from sightline.server.api.recorded import Moment
 from sightline.server.state import state_of
 
 router = APIRouter(tags=["recordings"])
@@ -28,23 +28,25 @@ class ExportWish(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    from_: Annotated[float, Field(alias="from", ge=0, le=FOREVER)]
+    from_: Annotated[Moment, Field(alias="from")]
     """Seconds since 1970, as `to`."""
-    to: Annotated[float, Field(ge=0, le=FOREVER)]
+    to: Moment
     kind: Kind = "recorded"
     """As recorded (without encoding, cut at key frames), with what was found drawn in, or with people blurred."""
     mode: str = "auto"
     """How to draw."""
-    opacity: Annotated[float | None, Field(ge=0, le=100)] = None
+    opacity: Annotated[float, Field(strict=True, ge=0, le=100)] | None = None
     """Percent; null for the mode's own."""
 
 
 class ExportReport(BaseModel):
     """A clip that is made, or was."""
 
+    model_config = ConfigDict(populate_by_name=True)
+
     id: str
     stream: str
-    from_: float = Field(serialization_alias="from")
+    from_: float = Field(validation_alias="from", serialization_alias="from")
     to: float
     kind: Kind
     mode: str

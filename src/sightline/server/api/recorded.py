@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from sightline.core.errors import BadRequest, BadSetting, NotFound, Shortage
 from sightline.core.openapi import gives, refusals
-from sightline.core.types import check_stream_name
+from sightline.core.types import STREAM_NAME, check_stream_name
 from sightline.recordings.index import VideoSegment
 from sightline.recordings.keeper import NO_CAMERA
 from sightline.recordings.lines import SECONDS
@@ -28,6 +28,8 @@ FOREVER = 1e11
 
 From = Annotated[float, Query(alias="from", ge=0, le=FOREVER)]
 To = Annotated[float, Query(ge=0, le=FOREVER)]
+Moment = Annotated[float, Field(strict=True, ge=0, le=FOREVER)]
+"""Of a JSON body: seconds since 1970."""
 
 
 class StreamRecording(BaseModel):
@@ -86,7 +88,9 @@ class RecordedSegment(BaseModel):
 class RecordedGap(BaseModel):
     """A time of which nothing is recorded."""
 
-    from_: float = Field(serialization_alias="from")
+    model_config = ConfigDict(populate_by_name=True)
+
+    from_: float = Field(validation_alias="from", serialization_alias="from")
     to: float
     reason: str
 
@@ -101,8 +105,10 @@ class RecordedTime(BaseModel):
 class RecordedMarks(BaseModel):
     """What was seen in a time, in equal parts."""
 
+    model_config = ConfigDict(populate_by_name=True)
+
     bucket_s: float
-    from_: float = Field(serialization_alias="from")
+    from_: float = Field(validation_alias="from", serialization_alias="from")
     """Start of the first part."""
     motion: list[float | None]
     """Largest share of the picture that moved, 0 to 1; null where nothing is recorded."""
@@ -178,11 +184,11 @@ def _stream(recordings: Recordings, hub: Hub, name: str) -> StreamRecording:
     )
 
 
-@router.get("/api/recordings/search", responses=refusals(BadRequest, BadSetting, Shortage))
+@router.get("/api/search", responses=refusals(BadRequest, BadSetting, Shortage))
 async def search(
     request: Request,
-    class_name: Annotated[str, Query(alias="class", max_length=200)] = "",
-    stream: str | None = None,
+    class_name: Annotated[str, Query(alias="class", min_length=1, max_length=200)],
+    stream: Annotated[str | None, Query(pattern=f"^{STREAM_NAME.pattern}$")] = None,
     from_: From = 0,
     to: To = FOREVER,
     limit: Annotated[int, Query(ge=1, le=500)] = 50,
@@ -196,9 +202,7 @@ async def search(
     if stream is None:
         own = access.require(request, stream=None).stream
         stream = None if own == ALL else own
-    access.require(request, "view", stream=None if stream is None else check_stream_name(stream))
-    if not class_name:
-        raise BadRequest("expected class=NAME")
+    access.require(request, "view", stream=stream)
     after = None if before is None else (float(before.partition("~")[0]), before.partition("~")[2])
     streams = None if stream is None else [stream]
     ask = recordings_of(request).search
@@ -243,12 +247,12 @@ async def marks(
     stream: str,
     from_: From,
     to: To,
-    bucket_s: Annotated[int, Query(ge=SECONDS, le=86400)] = SECONDS,
+    bucket_s: Annotated[int, Query(ge=SECONDS, le=86400, multiple_of=SECONDS)] = SECONDS,
 ) -> RecordedMarks:
     """Motion and classes in a time, in parts of `bucket_s` seconds: ten, or a multiple."""
     check_stream_name(stream)
-    if not 0 < to - from_ <= MOST_BUCKETS * bucket_s or bucket_s % SECONDS:
-        raise BadRequest(f"expected from < to, at most {MOST_BUCKETS} parts, and bucket_s a multiple of {SECONDS}")
+    if not 0 < to - from_ <= MOST_BUCKETS * bucket_s:
+        raise BadRequest(f"expected from < to, and at most {MOST_BUCKETS} parts of {bucket_s} s")
     found = await asyncio.to_thread(recordings_of(request).marks, stream, from_, to, bucket_s)
     return RecordedMarks(bucket_s=found.bucket_s, from_=found.started_at, motion=found.motion, classes=found.classes)
 
@@ -304,7 +308,7 @@ class RecordByHand(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     on: Annotated[bool, Field(strict=True)]
-    seconds: Annotated[float | None, Field(gt=0, le=86400)] = None
+    seconds: Annotated[float, Field(strict=True, gt=0, le=86400)] | None = None
     """For how long; null until it is switched off, or the server ends."""
 
 
@@ -328,8 +332,8 @@ class Protection(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    from_: Annotated[float, Field(alias="from", ge=0, le=FOREVER)]
-    to: Annotated[float, Field(ge=0, le=FOREVER)]
+    from_: Annotated[Moment, Field(alias="from")]
+    to: Moment
     on: Annotated[bool, Field(strict=True)]
 
 

@@ -35,7 +35,7 @@ export function askMarks(stream, from, to, bucket) {
 
 /** @param {URLSearchParams} query */
 export function askFound(query) {
-  return /** @type {typeof askApi<{found: Found[], next: string | null}>} */ (askApi)(`/api/recordings/search?${query}`);
+  return /** @type {typeof askApi<{found: Found[], next: string | null}>} */ (askApi)(`/api/search?${query}`);
 }
 
 /** Record by hand, or no longer. @param {string} stream @param {boolean} on */
