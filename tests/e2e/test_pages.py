@@ -116,6 +116,11 @@ async def test_one_button_and_the_person_is_boxed_here_and_at_two_viewers(
         await state(viewer, "live")
         await sees(viewer)
         await expect(viewer.locator("#objects")).to_contain_text("person")
+    for on in (True, False):
+        answer = await server.http.post("/api/recordings/hall/record", json={"on": on})
+        assert answer.status_code == 200, answer.text
+        for page in (camera, viewers[0][0]):
+            await expect(page.locator("#recording")).to_be_visible(visible=on)
 
     # what the viewers are sent: the same pictures through `sightline run` have the same boxes
     folder = tmp_path / "frames"

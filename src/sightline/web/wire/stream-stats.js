@@ -7,7 +7,7 @@ const GONE = 404;
 
 /**
  * @typedef {{name: string, display_name: string, group: string, fixed: boolean, detect: boolean, state: "live" | "waiting" | "reconnecting" | "paused", reason: string, wanted: boolean,
- *   pulled: boolean, model: string,
+ *   pulled: boolean, recording: boolean, model: string,
  *   width: number, height: number, fps: number, latency_ms: {p50: number, p95: number, p99: number}, viewers: number,
  *   received: number, delivered: number, dropped: Record<string, number>, failed: number, damaged: number, in_flight: number,
  *   browser: string, stages: Record<string, number>, adaptive: Adaptive | null}} StreamStats one entry of
