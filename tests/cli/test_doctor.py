@@ -12,14 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner
 
-from sightline.cli import app
 from sightline.cli import doctor_checks as checks
 
 
 def doctor(*args: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """In a process of its own, which imports everything anew: that takes seconds."""
     return subprocess.run(
         [sys.executable, "-m", "sightline", "doctor", *args],
         capture_output=True,
@@ -31,14 +28,9 @@ def doctor(*args: str, **environment: str) -> subprocess.CompletedProcess[str]:
 
 
 def findings(**environment: str) -> tuple[int, dict[str, dict[str, Any]]]:
-    """By the same command in this process, where the engines are imported once for all tests."""
-    done = CliRunner(env={"SIGHTLINE_PORT": "0", **environment}).invoke(app, ["doctor", "--json"])
+    done = doctor("--json", **environment)
     assert done.stderr == ""
-    return done.exit_code, by_name(done.stdout)
-
-
-def by_name(told: str) -> dict[str, dict[str, Any]]:
-    return {finding["what"]: finding for finding in json.loads(told)}
+    return done.returncode, {finding["what"]: finding for finding in json.loads(done.stdout)}
 
 
 def install(folder: Path, name: str, version: str) -> None:
@@ -75,12 +67,9 @@ def test_it_says_which_engine_runs_the_model_and_why() -> None:
     assert re.search(r"nano with \w+ on cpu in fp32: .*; this engine: \w+", found["model"]["detail"])
 
 
-def test_two_opencvs_in_one_environment_are_told_with_the_command(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_two_opencvs_in_one_environment_are_told_with_the_command(tmp_path: Path) -> None:
     install(tmp_path, "opencv-python", "5.0.0.93")
-    monkeypatch.syspath_prepend(tmp_path)
-    code, found = findings()
+    code, found = findings(PYTHONPATH=str(tmp_path))
     assert found["OpenCV"]["state"] == "problem"
     assert "opencv-python 5.0.0.93" in found["OpenCV"]["detail"]
     assert "uninstall" in found["OpenCV"]["mend"]
@@ -92,9 +81,7 @@ def test_two_opencvs_in_one_environment_are_told_with_the_command(
 def test_an_opencv_that_can_not_be_imported_stops_everything_but_the_doctor(tmp_path: Path) -> None:
     (tmp_path / "cv2").mkdir()
     (tmp_path / "cv2" / "__init__.py").write_text("raise ImportError('libGL.so.1: cannot open shared object file')")
-    done = doctor("--json", PYTHONPATH=str(tmp_path))
-    assert done.stderr == ""
-    code, found = done.returncode, by_name(done.stdout)
+    code, found = findings(PYTHONPATH=str(tmp_path))
     assert code == 1
     assert "libGL.so.1" in found["OpenCV"]["detail"]
     assert found["OpenCV"]["stops_serve"]
@@ -102,10 +89,9 @@ def test_an_opencv_that_can_not_be_imported_stops_everything_but_the_doctor(tmp_
     assert [what for what, finding in found.items() if finding["state"] == "problem"] == ["OpenCV"]
 
 
-def test_both_onnx_runtimes_are_told_with_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_both_onnx_runtimes_are_told_with_the_command(tmp_path: Path) -> None:
     install(tmp_path, "onnxruntime-gpu", "1.31.1")
-    monkeypatch.syspath_prepend(tmp_path)
-    _, found = findings()
+    _, found = findings(PYTHONPATH=str(tmp_path))
     assert found["ONNX Runtime"]["state"] == "problem"
     assert "onnxruntime onnxruntime-gpu &&" in found["ONNX Runtime"]["mend"]
     assert found["ONNX Runtime"]["mend"].endswith("install 'onnxruntime-gpu[cuda,cudnn]'")
@@ -128,8 +114,8 @@ def test_a_graphics_card_that_lies_idle_is_told(tmp_path: Path) -> None:
 def test_a_port_that_is_taken_is_told_and_stops_serve() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        done = CliRunner(env={"SIGHTLINE_PORT": str(port)}).invoke(app, ["doctor"])
-    assert done.exit_code == 1
+        done = doctor(SIGHTLINE_PORT=str(port))
+    assert done.returncode == 1
     assert f"127.0.0.1:{port} can't be used" in done.stdout
     assert f"sightline serve --port {port + 1}" in done.stdout
     assert "Problems: 1, of which 1 stop `sightline serve`." in done.stdout
