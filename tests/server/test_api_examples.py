@@ -84,9 +84,7 @@ class Desk:
             self.known["SESSION"] = found[1]
         if body.startswith(b"{") and not call.endswith(".jsonl"):
             answer: Any = json.loads(body)
-            if isinstance(answer.get("events"), list):
-                self.known["EVENT"] = next(one["id"] for one in answer["events"] if one.get("snapshot"))
-            elif call in IDS:
+            if call in IDS:
                 self.known[IDS[call]] = answer.get("id") or answer["upload"]
             elif call == "GET /api/outputs":
                 self.known["OUTPUT"] = answer["outputs"][0]["id"]
@@ -177,10 +175,11 @@ async def test_examples_do_what_they_show(world: World) -> None:
         if call == "DELETE /api/models/upload/{upload}":
             await world.desk.run("POST /api/models/upload", examples()["POST /api/models/upload"], world.server, "")
         if call == "GET /api/events":
-            await world.server.until(lambda told: any(e.get("snapshot") for e in told["events"]), path="/api/events")
+            told = await world.server.until(lambda r: any(e.get("snapshot") for e in r["events"]), path="/api/events")
+            world.desk.known["EVENT"] = next(e["id"] for e in told["events"] if e.get("snapshot"))
         server = world.closed if described[call]["tags"][0] == SIGNED_IN else world.server
-        status, told = await world.desk.run(call, command, server, world.token)
+        status, said = await world.desk.run(call, command, server, world.token)
         good = {int(one) for one in described[call]["responses"] if int(one) < 300}
         if status not in good | ({404} if call in NOT_GOT else set()):
-            wrong.append(f"{call}: {status} {told[:300]}")
+            wrong.append(f"{call}: {status} {said[:300]}")
     assert wrong == []

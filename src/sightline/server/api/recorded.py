@@ -6,7 +6,7 @@ import asyncio
 from pathlib import Path
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import FileResponse
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -184,9 +184,20 @@ def _stream(recordings: Recordings, hub: Hub, name: str) -> StreamRecording:
     )
 
 
+def searched(request: Request) -> str | None:
+    """Return the stream that is asked for; None for all. Raises what access to it raises."""
+    access, stream = access_of(request), request.query_params.get("stream")
+    if stream is None:
+        own = access.require(request, stream=None).stream
+        stream = None if own == ALL else own
+    access.require(request, "view", stream=stream)
+    return stream
+
+
 @router.get("/api/search", responses=refusals(BadRequest, BadSetting, Shortage))
 async def search(
     request: Request,
+    only: Annotated[str | None, Depends(searched)],
     class_name: Annotated[str, Query(alias="class", min_length=1, max_length=200)],
     stream: Annotated[str | None, Query(pattern=f"^{STREAM_NAME.pattern}$")] = None,
     from_: From = 0,
@@ -198,13 +209,8 @@ async def search(
 
     For the next page `before` is this one's `next`.
     """
-    access = access_of(request)
-    if stream is None:
-        own = access.require(request, stream=None).stream
-        stream = None if own == ALL else own
-    access.require(request, "view", stream=stream)
     after = None if before is None else (float(before.partition("~")[0]), before.partition("~")[2])
-    streams = None if stream is None else [stream]
+    streams = None if only is None else [only]
     ask = recordings_of(request).search
     found = await asyncio.to_thread(ask, class_name, streams, from_, to, limit + 1, after)
     last = found[limit - 1] if len(found) > limit else None

@@ -145,10 +145,7 @@ function update() {
   setData(body, "state", words.state);
   setText(byId("pill", HTMLElement), words.pill);
   setData(byId("pill", HTMLElement), "kind", words.kind);
-  if (now.phase !== "open") {
-    figures.show({ viewers: "–" });
-    byId("recording", HTMLElement).hidden = true;
-  }
+  if (now.phase !== "open") figures.gone();
   const actions = words.actions.map((name) => ACTIONS[name]()).filter((action) => action.text);
   banner.say(words.banner && { ...words.banner, actions: [...(words.banner.actions ?? []), ...actions] });
   // A slow model answers seldom. Its boxes may stay for three rounds before the live video takes over.
@@ -283,8 +280,7 @@ navigator.mediaDevices?.addEventListener("devicechange", () => {
 });
 void devices.whenAllowed(() => void session.recover());
 const knowModel = setUpModel(stream, painter, () => publisher.phase === "open", (stats) => {
-  showName(stats.display_name, "Camera");
-  byId("recording", HTMLElement).hidden = !stats.recording;
+  showName(stats.display_name, "Camera", stats.recording);
   figures.show({ viewers: count(stats.viewers), model: stats.model || "–" });
   zones.learn(stats);
   run.served(stats.settings.engine, stats.settings.device);

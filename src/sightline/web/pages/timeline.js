@@ -163,8 +163,7 @@ function begin() {
   const stream = which.value || shown().find((name) => overview?.streams[name]?.last_at) || "";
   const last = overview?.streams[stream]?.last_at;
   query.delete("at");
-  const first = Math.min(...shown().map((name) => overview?.streams[name]?.first_at ?? Infinity));
-  shorten(length, Date.now() / 1000 - first);
+  shorten(length, Date.now() / 1000 - Math.min(...shown().map((name) => overview?.streams[name]?.first_at ?? Infinity)));
   show(around(at || Date.now() / 1000, Number(length.value), !at), !at);
   if (at && stream) goTo(stream, at, false);
   else if (stream && last) goTo(stream, last - 5, false);

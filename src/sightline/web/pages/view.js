@@ -106,10 +106,7 @@ function update() {
   setData(body, "state", words.state);
   setText(byId("pill", HTMLElement), words.pill);
   setData(byId("pill", HTMLElement), "kind", words.kind);
-  if (now.phase !== "open") {
-    figures.show({ viewers: "–" });
-    byId("recording", HTMLElement).hidden = true;
-  }
+  if (now.phase !== "open") figures.gone();
   const retry = { text: "Try now", id: "retry", run: () => viewer.retryNow() };
   const actions = [...(words.banner?.actions ?? []), ...(words.retry ? [retry] : [])];
   banner.say(words.banner && { ...words.banner, actions });
@@ -155,8 +152,7 @@ setUpLazyPart("links", () => import("../panels/links/list.js"), ({ listLinks }, 
 void setUpNotify(stream);
 showName(stream, "Viewer");
 const knowModel = setUpModel(stream, viewer.painter, () => viewer.status.phase === "open", (stats) => {
-  showName(stats.display_name, "Viewer");
-  byId("recording", HTMLElement).hidden = !stats.recording;
+  showName(stats.display_name, "Viewer", stats.recording);
   figures.show({
     viewers: count(stats.viewers),
     dropped: count(lost(stats).reduce((sum, [, n]) => sum + n, 0)),

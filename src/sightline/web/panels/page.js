@@ -15,11 +15,12 @@ export function byId(id, type) {
   return element;
 }
 
-/** Show what people call the page's stream. @param {string} name @param {string} what the page is */
-export function showName(name, what) {
+/** Show what people call the page's stream, and whether it is recorded. @param {string} name @param {string} what the page is @param {boolean} [recorded] */
+export function showName(name, what, recorded = false) {
   setText(byId("stream", HTMLElement), name);
   const title = `${name} · ${what} · Sightline`;
   if (document.title !== title) document.title = title;
+  byId("recording", HTMLElement).hidden = !recorded;
 }
 
 /** Figures of a bar or list. Each `[data-figure]` gets the text of its name. */
@@ -40,6 +41,12 @@ export class Figures {
       const place = this.#places.get(name);
       if (place) setText(place, text);
     }
+  }
+
+  /** The server says nothing of the stream any more. */
+  gone() {
+    this.show({ viewers: "–" });
+    byId("recording", HTMLElement).hidden = true;
   }
 }
 
