@@ -21,6 +21,8 @@ EXAMPLES, SHORT = 30, 5
 """Requests of each route and kind, at most."""
 SEED = 20_26
 ENDLESS = r"^(/mjpeg/|/api/events/live)"
+RATE = "300/s"
+"""Below the limit of a connection, which this would reach on a quick machine."""
 NEEDS_TOKENS = "/api/tickets"
 """What a server without tokens refuses, however it is asked."""
 
@@ -32,7 +34,7 @@ async def described(house: Watched, *options: str) -> dict[str, Any]:
         description.write_bytes((await house.server.http.get("/openapi.json")).content)
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "schemathesis.cli", "run", str(description), "--url", house.server.url, *options),
-            *("--seed", str(SEED), "--exclude-path-regex", ENDLESS),
+            *("--seed", str(SEED), "--exclude-path-regex", ENDLESS, "--rate-limit", RATE),
             *("--continue-on-failure", "--no-color", "--report", "json", "--report-json-path", str(report)),
             env=os.environ | {"SCHEMATHESIS_HOOKS": "chaos.schema_hooks", "PYTHONPATH": _path()},
             cwd=folder,
