@@ -54,7 +54,7 @@ function howToBegin({ stream, canRecord, streams }, record) {
   const title = stream ? `Nothing is recorded of “${stream}” yet` : "Nothing is recorded yet";
   const key = stream || streams[0] || "NAME";
   const always = `In the settings file, [streams.${key}] record = "always" records it all the time, "events" when something happens there.`;
-  if (!streams.length) return { icon: "camera", title, text: `Start a camera first. ${always}`, actions: [{ text: "Start a camera", href: "/", main: true }] };
+  if (!streams.length) return { icon: "camera", title, text: `Add a camera first. ${always}`, actions: [{ text: "Add a camera", href: "/", main: true }] };
   if (stream && canRecord) return { icon: "camera", title, text: always, actions: [{ text: "Record now", id: "begin", main: true, run: record }] };
   return { icon: "camera", title, text: always, actions: streams.slice(0, 3).map((name) => ({ text: name, href: `/timeline?stream=${name}` })) };
 }

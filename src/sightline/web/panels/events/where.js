@@ -10,7 +10,7 @@ export function showWhere(streams) {
   const links = streams.slice(0, MOST).map((name) => {
     return make("a", { class: "button main", href: `/view/${name}#zones` }, icon("eye"), name);
   });
-  const all = streams.length ? "All streams" : "Start a camera first";
+  const all = streams.length ? "All streams" : "Add a camera first";
   const rest = streams.length && streams.length <= MOST ? [] : [make("a", { class: "button", href: "/" }, all)];
   byId("empty-streams", HTMLElement).replaceChildren(...links, ...rest);
 }
