@@ -48,6 +48,7 @@ TRAIL, TRAIL_STEP_S = 24, 0.1
 """Places that are kept of each track, and the time between two of them."""
 LARGEST_ID = 2**31 - 1
 FAR = np.float32(1e6)
+NOBODY = np.empty(0, np.int32)
 """Largest coordinate; what lies beyond is moved there."""
 
 BOX, PLACE, SPEED, COV, GAINED, GAP, AGE, MOVING, ONE, SEEN, START, HEADING, EVIDENCE, WEIGHT, NUMBERS = (
@@ -101,6 +102,8 @@ class Tracker:
         """
         self._count = len(confidence)
         self._tick(at)
+        if not self._count and not len(self._ids):
+            return NOBODY
         rows = _worth_a_look(confidence)
         if not len(rows) and not len(self._ids):
             return np.full(self._count, -1, np.int32)

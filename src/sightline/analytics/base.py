@@ -194,12 +194,15 @@ def _checked(staged: Staged) -> Staged:
     """Return a stage's answer. Raises TypeError for one that can't be sent on: it would cost those who send it."""
     if not isinstance(staged, Staged):
         raise TypeError(f"a stage's answer of type {type(staged).__name__}: expected Staged")
-    if not isinstance(staged.extras, Struct | None):
-        raise TypeError(f"extras of type {type(staged.extras).__name__}: expected a msgspec.Struct")
-    if not all(isinstance(event, Event) for event in staged.events):
+    extras, events, prediction = staged.extras, staged.events, staged.prediction
+    if extras is None and events == () and prediction is None:  # nothing was found, as in most frames
+        return staged
+    if extras is not None and not isinstance(extras, Struct):
+        raise TypeError(f"extras of type {type(extras).__name__}: expected a msgspec.Struct")
+    if not all(isinstance(event, Event) for event in events):
         raise TypeError("events that are none: expected sightline.Event")
-    if staged.prediction is not None and not isinstance(staged.prediction.objects, Detections):
-        raise TypeError(f"a prediction with objects of type {type(staged.prediction.objects).__name__}")
-    if staged.extras is not None or staged.events:
-        msgspec.json.encode((staged.extras, staged.events))
+    if prediction is not None and not isinstance(prediction.objects, Detections):
+        raise TypeError(f"a prediction with objects of type {type(prediction.objects).__name__}")
+    if extras is not None or events:
+        msgspec.json.encode((extras, events))
     return staged
