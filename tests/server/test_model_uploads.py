@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import threading
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -15,13 +16,15 @@ import numpy as np
 import pytest
 import pytest_asyncio
 
-from sightline.core.errors import BadRequest
+from sightline.core.errors import BadRequest, NotFound
 from sightline.inference import model_check
+from sightline.inference.kept_models import KeptModels
 from sightline.inference.offers import Offers
 from sightline.security.tokens import Store
+from sightline.server import uploads
 from sightline.server.app import create_app
 from sightline.server.state import state_of
-from sightline.server.uploads import MOST_BYTES, plain_name
+from sightline.server.uploads import MOST_BYTES, Uploads, plain_name
 from sightline.settings.settings import load_settings
 from support import made_exports
 from support.made_graph import maker_in
@@ -237,6 +240,31 @@ async def test_one_that_breaks_off_leaves_nothing_and_the_next_gets_its_turn(ser
 )
 async def test_odd_names_become_plain_ones(given: str, plain: str) -> None:
     assert plain_name(given) == plain
+
+
+async def test_what_nobody_keeps_in_time_is_thrown_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SIGHTLINE_DATA", str(tmp_path / "data"))
+    kept = Uploads(KeptModels(load_settings()))
+    folder = tmp_path / "data" / "models" / "uploads"
+    for name in ("left", "fresh"):
+        (folder / name).mkdir(parents=True)
+    os.utime(folder / "left", (0, 0))
+
+    async def chunks() -> AsyncIterator[bytes]:
+        yield made_exports.damoyolo(maker_in(tmp_path)).read_bytes()
+
+    first = await kept.receive("one.onnx", 0, chunks(), None)
+    assert {one.name for one in folder.iterdir()} == {"fresh", first.id}, "what an earlier server left is gone"
+    os.utime(first.path.parent, (0, 0))
+    second = await kept.receive("two.onnx", 0, chunks(), None)
+    assert kept.of(first.id).path.exists(), "it goes by when it came, not by what a clock says"
+    monkeypatch.setattr(uploads, "WAITS_S", 0)
+    third = await kept.receive("three.onnx", 0, chunks(), None)
+    for old in (first, second):
+        with pytest.raises(NotFound, match="within the hour"):
+            kept.of(old.id)
+        assert not old.path.exists()
+    assert kept.of(third.id).path.exists()
 
 
 async def test_a_download_is_cancelled_goes_on_and_its_files_are_removed(tmp_path: Path) -> None:

@@ -9,9 +9,9 @@ import secrets
 import shutil
 import time
 import unicodedata
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Set
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
@@ -46,6 +46,7 @@ class Upload:
     size: int
     family: str | None
     """What was said of it, where it leaves that open."""
+    came: float = field(default_factory=time.monotonic)
 
 
 class Uploads:
@@ -75,7 +76,9 @@ class Uploads:
         """
         if size > MOST_BYTES:
             raise too_large()
-        folder, room = await asyncio.to_thread(self._make_folder, size)
+        for one in [one for one in self._waiting.values() if time.monotonic() - one.came > WAITS_S]:
+            await self.discard(one.id)
+        folder, room = await asyncio.to_thread(self._make_folder, size, frozenset(self._waiting))
         path = folder / plain_name(name)
         try:
             stored = await _store(path, chunks, room)
@@ -111,10 +114,10 @@ class Uploads:
         del self._waiting[upload]
         await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 
-    def _make_folder(self, size: int) -> tuple[Path, int]:
-        """Make a folder for one file, and throw away those that nobody has kept in time.
+    def _make_folder(self, size: int, waiting: Set[str]) -> tuple[Path, int]:
+        """Make a folder for one file, and throw away those that an earlier server left. For a thread.
 
-        Returns also the bytes that the disk has for it.
+        ``waiting``: folders of this server's files. Returns also the bytes that the disk has for the file.
         """
         try:
             root = self._kept.folder / "uploads"
@@ -123,8 +126,7 @@ class Uploads:
         make_folder(root)
         for old in root.iterdir():
             with suppress(OSError):
-                if time.time() - old.stat().st_mtime > WAITS_S:
-                    self._waiting.pop(old.name, None)
+                if old.name not in waiting and time.time() - old.stat().st_mtime > WAITS_S:
                     shutil.rmtree(old, ignore_errors=True)
         room = shutil.disk_usage(root).free - ROOM
         if size > room:
