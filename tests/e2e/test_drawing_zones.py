@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import re
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ import pytest_asyncio
 from playwright.async_api import Browser, Page, expect
 
 from sightline.security.tokens import Store
-from support.browsing import FAKE_CAMERA, SLOW_MS, browsing, listen_for_errors
+from support.browsing import FAKE_CAMERA, HAS_A_PICTURE, SLOW_MS, browsing, listen_for_errors, visiting
 from support.drawing import AT, FLOOR, Walk, begin, drag, look, near, points, put, walk
 from support.serving import Peer, Running, camera, metadata, peer, picture, serving
 
@@ -50,20 +50,9 @@ async def browser() -> AsyncIterator[Browser]:
         yield running
 
 
-@asynccontextmanager
-async def opened(browser: Browser, url: str, **context: Any) -> AsyncGenerator[Page]:
-    """A page with a picture and the section on zones open, which logs no error."""
-    made = await browser.new_context(
-        **{"viewport": {"width": 1280, "height": 800}, "reduced_motion": "reduce", **context}
-    )
-    page = await made.new_page()
-    page.set_default_timeout(SLOW_MS)
-    errors = listen_for_errors(page)
-    await page.goto(url)
-    await page.wait_for_function("() => Number(document.body.dataset.shown ?? 0) > 0", timeout=SLOW_MS)
-    yield page
-    assert errors == []
-    await made.close()
+def opened(browser: Browser, url: str, **context: Any) -> AbstractAsyncContextManager[Page]:
+    """A page with a picture."""
+    return visiting(browser, url, until=HAS_A_PICTURE, reduced_motion="reduce", **context)
 
 
 async def test_what_is_drawn_with_the_mouse_counts_as_a_person_does(

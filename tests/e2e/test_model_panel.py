@@ -6,8 +6,7 @@ import asyncio
 import json
 import re
 import threading
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -19,13 +18,14 @@ from playwright.async_api import Browser, Page, Route, expect
 from sightline import profiles
 from sightline.core.palette import color
 from sightline.zoo.store import Cache
-from support.browsing import FAKE_CAMERA, SLOW_MS, browsing, listen_for_errors
+from support.browsing import FAKE_CAMERA, browsing, visiting
 from support.made_graph import made_graph
 from support.made_hub import made_hub
 from support.made_profile import of_the_hub
 from support.serving import Json, Running, camera, peer, pixels, serving
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
+NARROW = {"width": 320, "height": 720}
 ANT, BEE = 0, 1  # of "boxes"
 PERSON, PLANT = 15, 16  # of the profile "fast"
 
@@ -66,19 +66,6 @@ async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Runn
 async def browser() -> AsyncIterator[Browser]:
     async with browsing(*FAKE_CAMERA) as running:
         yield running
-
-
-@asynccontextmanager
-async def opened(browser: Browser, url: str, *, width: int = 1280) -> AsyncGenerator[Page]:
-    """A page, which must log no error but what the server refused."""
-    context = await browser.new_context(viewport={"width": width, "height": 720})
-    page = await context.new_page()
-    page.set_default_timeout(SLOW_MS)
-    errors = listen_for_errors(page)
-    await page.goto(url)
-    yield page
-    assert errors == []
-    await context.close()
 
 
 async def result(server: Running, stream: str, holds: Callable[[Json], bool]) -> Json:
@@ -127,7 +114,7 @@ async def in_force(page: Page, name: str) -> None:
 
 
 async def test_model_classes_and_confidence_are_chosen_by_keyboard(server: Running, browser: Browser) -> None:
-    async with camera(server, "door"), opened(browser, f"{server.url}/view/door") as page:
+    async with camera(server, "door"), visiting(browser, f"{server.url}/view/door") as page:
         await in_force(page, "nano")
         await page.locator("#model-chosen").focus()
         await page.keyboard.press("Enter")
@@ -193,7 +180,7 @@ async def test_model_classes_and_confidence_are_chosen_by_keyboard(server: Runni
 async def test_a_model_that_fails_is_told_where_it_was_chosen_and_the_old_one_goes_on(
     server: Running, browser: Browser
 ) -> None:
-    async with camera(server, "gate"), opened(browser, f"{server.url}/view/gate") as page:
+    async with camera(server, "gate"), visiting(browser, f"{server.url}/view/gate") as page:
         await in_force(page, "nano")
         answered = asyncio.Event()
 
@@ -216,7 +203,7 @@ async def test_a_model_that_fails_is_told_where_it_was_chosen_and_the_old_one_go
 
 
 async def test_a_profile_on_the_camera_page_in_every_way_to_show_it(server: Running, browser: Browser) -> None:
-    async with opened(browser, f"{server.url}/camera/desk") as page:
+    async with visiting(browser, f"{server.url}/camera/desk") as page:
         # fault 49: chosen before the camera starts, and nothing there that does nothing
         await expect(page.locator("#model-why")).to_have_text("The camera will start with it.")
         await choose(page, "fast")
@@ -267,7 +254,7 @@ async def test_engines_are_those_that_can_run_the_model(server: Running, browser
     engines = {model["name"]: model["engines"] for model in offered["models"]}
     assert engines["boxes"] == engines["nano"] == [name for name in offered["engines"] if name != "torch"]
     assert engines["motion"] == engines["accurate"] == []
-    async with camera(server, "shed"), opened(browser, f"{server.url}/view/shed") as page:
+    async with camera(server, "shed"), visiting(browser, f"{server.url}/view/shed") as page:
         await in_force(page, "nano")
         await page.locator("#model-more summary").click()
         await page.locator("#model-panel").hover()  # the engines come as the pointer does
@@ -281,7 +268,7 @@ async def test_engines_are_those_that_can_run_the_model(server: Running, browser
 
 
 async def test_tracks_are_set_like_the_model(server: Running, browser: Browser) -> None:
-    async with camera(server, "path"), opened(browser, f"{server.url}/view/path") as page:
+    async with camera(server, "path"), visiting(browser, f"{server.url}/view/path") as page:
         await in_force(page, "nano")
         await page.locator("#model-more summary").click()
         await expect(page.locator("#track")).to_be_checked()
@@ -298,7 +285,7 @@ async def test_tracks_are_set_like_the_model(server: Running, browser: Browser) 
 
 
 async def test_the_panel_fits_a_narrow_phone(server: Running, browser: Browser) -> None:
-    async with camera(server, "pocket"), opened(browser, f"{server.url}/view/pocket", width=320) as page:
+    async with camera(server, "pocket"), visiting(browser, f"{server.url}/view/pocket", viewport=NARROW) as page:
         await page.locator("#sheet-handle").click()
         await in_force(page, "nano")
         await page.locator("#model-chosen").click()
@@ -328,7 +315,7 @@ async def test_whoever_may_gets_a_model_with_a_button(browser: Browser, tmp_path
         of_the_hub(hub)  # whose files are made ones
         hub.hold = threading.Event()
         env = {"SIGHTLINE_WEIGHTS_URL": hub.url, "SIGHTLINE_CACHE": str(tmp_path)}
-        async with serving(env=env) as own, opened(browser, f"{own.url}/camera/new") as page:
+        async with serving(env=env) as own, visiting(browser, f"{own.url}/camera/new") as page:
             await page.locator("#model-chosen").click()
             await page.get_by_role("button", name=re.compile("^Get accurate")).click()
             await expect(page.get_by_role("progressbar", name="Getting accurate")).to_be_visible()
@@ -347,7 +334,7 @@ async def test_a_download_that_breaks_off_is_told_and_can_be_tried_again(browser
         of_the_hub(hub)
         hub.statuses += [404]
         env = {"SIGHTLINE_WEIGHTS_URL": hub.url, "SIGHTLINE_CACHE": str(tmp_path)}
-        async with serving(env=env) as own, opened(browser, f"{own.url}/camera/new") as page:
+        async with serving(env=env) as own, visiting(browser, f"{own.url}/camera/new") as page:
             await page.locator("#model-chosen").click()
             get = page.get_by_role("button", name=re.compile("^Get accurate"))
             await get.click()

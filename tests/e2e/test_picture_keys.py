@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Page, expect
 
-from support.browsing import SLOW_MS, browsing, listen_for_errors
+from support.browsing import HAS_A_PICTURE, browsing, visiting
 from support.serving import Running, camera, pixels, serving
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
@@ -66,20 +66,10 @@ async def browser() -> AsyncIterator[Browser]:
         yield running
 
 
-@asynccontextmanager
-async def opened(server: Running, browser: Browser, **context: Any) -> AsyncGenerator[Page]:
-    """The viewer's page of "door" with a picture, which logs no error."""
-    made = await browser.new_context(
-        **{"viewport": {"width": 1280, "height": 800}, "reduced_motion": "reduce", **context}
-    )
-    page = await made.new_page()
-    page.set_default_timeout(SLOW_MS)
-    errors = listen_for_errors(page)
-    await page.goto(f"{server.url}/view/door?transport=websocket")
-    await page.wait_for_function("() => Number(document.body.dataset.shown ?? 0) > 0", timeout=SLOW_MS)
-    yield page
-    assert errors == []
-    await made.close()
+def opened(server: Running, browser: Browser, **context: Any) -> AbstractAsyncContextManager[Page]:
+    """The viewer's page of "door" with a picture."""
+    url = f"{server.url}/view/door?transport=websocket"
+    return visiting(browser, url, until=HAS_A_PICTURE, **{"reduced_motion": "reduce", **context})
 
 
 async def more_frames(page: Page, count: int) -> None:

@@ -20,6 +20,7 @@ QUIET = ("--disable-background-networking", "--disable-component-update", "--dis
 SLOW_MS = 90_000
 """A page that has not got there by then never will."""
 expect.set_options(timeout=SLOW_MS)
+HAS_A_PICTURE = "() => Number(document.body.dataset.shown ?? 0) > 0"
 LOOK_AWAY = """value => {
   Object.defineProperty(document, "visibilityState", { value, configurable: true });
   Object.defineProperty(document, "hidden", { value: value === "hidden", configurable: true });
@@ -107,6 +108,21 @@ async def opened(context: BrowserContext, url: str, shows: str) -> Page:
     await page.goto(url)
     await expect(page.locator(shows)).to_be_visible()
     return page
+
+
+@asynccontextmanager
+async def visiting(browser: Browser, url: str, *, until: str = "", **context: Any) -> AsyncGenerator[Page]:
+    """A page of its own context, once ``until`` is true on it. It must log no error."""
+    made = await browser.new_context(**{"viewport": {"width": 1280, "height": 800}, **context})
+    page = await made.new_page()
+    page.set_default_timeout(SLOW_MS)
+    errors = listen_for_errors(page)
+    await page.goto(url)
+    if until:
+        await page.wait_for_function(until, timeout=SLOW_MS)
+    yield page
+    assert errors == []
+    await made.close()
 
 
 @asynccontextmanager
