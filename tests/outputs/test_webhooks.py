@@ -23,6 +23,7 @@ from support.serving import Json, Running, peer, pixels, serving
 ZONE = """
 [streams.door]
 stages = ["ids"]
+record = "events"
 [streams.door.zones.drive]
 points = [[0.4, 0.0], [0.6, 0.0], [0.6, 1.0], [0.4, 1.0]]
 """
@@ -67,6 +68,7 @@ async def test_pictures_go_as_a_form_as_an_address_or_not_at_all(tmp_path: Path)
                 await server.until(lambda s: [one["sent"] for one in s["sinks"]] == [1, 1, 1])
             (started,) = events(address)
             assert re.fullmatch(r"https://cams\.example/api/events/[\w-]+/picture\.jpg", started["snapshot"])
+            assert started["clip"] == started["snapshot"].replace("picture.jpg", "clip.mp4")
     assert "snapshot" not in events(none)[0]
     told, picture = parts(form, 0)
     assert json.loads(bytes_of(told)) == {"events": [started]}

@@ -98,7 +98,7 @@ async def test_what_happened_is_listed_newest_first_and_found(house: House) -> N
     assert one == {
         **{"id": made[0].id, "stream": "list", "kind": "zone", "class_name": "", "zone": "", "rule": ""},
         **{"direction": "", "track": None, "box": None, "started_at": 1000.0, "ended_at": 1007.5, "seconds": 7.5},
-        **{"speed": None, "reason": "the camera is gone", "start_seq": 1, "end_seq": 9, "snapshot": ""},
+        **{"speed": None, "reason": "the camera is gone", "start_seq": 1, "end_seq": 9, "snapshot": "", "clip": ""},
     }
     assert await house.ids(stream="list", lasting="true") == [made[2].id, made[1].id]
     assert await house.ids(stream="list", lasting="false") == [made[0].id]

@@ -7,9 +7,11 @@ from typing import Literal, TypeAlias, get_args
 from msgspec import Struct
 
 Phase: TypeAlias = Literal["start", "update", "end"]
-Action: TypeAlias = Literal["notify", "webhook", "mqtt", "command"]
-"""Whom a rule tells: people by notifications, or outputs of that kind."""
+Action: TypeAlias = Literal["notify", "webhook", "mqtt", "command", "clip"]
+"""What a rule does: tell people by notifications, or outputs of that kind; keep a clip of the moment."""
 ACTIONS: tuple[Action, ...] = get_args(Action)
+TELLING: tuple[Action, ...] = ("notify", "webhook", "mqtt", "command")
+"""Those of a rule that says nothing of it. A clip takes room on the disk, so somebody has to ask for it."""
 
 
 class Event(Struct, tag="event", frozen=True, kw_only=True, omit_defaults=True):
@@ -38,7 +40,7 @@ class Event(Struct, tag="event", frozen=True, kw_only=True, omit_defaults=True):
     rule: str = ""
     """Name of the rule that was fulfilled."""
     actions: tuple[Action, ...] = ()
-    """Who is to be told, where it is a rule's."""
+    """Who is to be told and whether a clip is kept, where it is a rule's."""
     direction: Literal["in", "out", ""] = ""
     """Which way a line was crossed."""
     seconds: float | None = None
@@ -50,6 +52,8 @@ class Event(Struct, tag="event", frozen=True, kw_only=True, omit_defaults=True):
     event, why the stream is lost."""
     snapshot: str = ""
     """Path of its picture on the server; empty where there is none."""
+    clip: str = ""
+    """Path of its clip on the server, which grows until its last second is recorded; empty where none is kept."""
     number: int = 0
     """Place in the order in which the server stored events. Who comes back asks for those after the last it had."""
 
@@ -78,6 +82,8 @@ class EventRecord(Struct, frozen=True, kw_only=True):
     end_seq: int | None = None
     snapshot: str = ""
     """Path of its picture on the server; empty where there is none."""
+    clip: str = ""
+    """Path of its clip on the server; empty where none was kept."""
 
 
 class EventFilter(Struct, frozen=True):

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from sightline.core.errors import BadSetting
-from sightline.core.events import ACTIONS, Action
+from sightline.core.events import ACTIONS, TELLING, Action
 from sightline.core.zones import MOST_CLASSES, ShapeName
 
 MOST_RULES = 64
@@ -60,8 +60,8 @@ class Rule(BaseModel):
     """Days of the week on which ``hours`` begin; null for all."""
     cooldown_s: float = Field(default=60.0, ge=0, le=604800)
     """Seconds after it was fulfilled in which it is not again."""
-    actions: tuple[Action, ...] = ACTIONS
-    """Who is told. It is always among the events."""
+    actions: tuple[Action, ...] = TELLING
+    """Who is told, and whether a clip is kept. It is always among the events."""
 
     @model_validator(mode="after")
     def _check_place(self) -> Rule:

@@ -121,11 +121,14 @@ class EventStore:
             raise
 
     def _with_picture(self, event: Event) -> Event:
-        """Return an event with the path of the picture that its happening has."""
-        if event.phase == "start" or event.snapshot:
+        """Return an event with the paths of the picture and the clip that its happening has."""
+        if event.phase == "start":
             return event
         row = self._writer.execute("SELECT body FROM events WHERE id = ? AND NOT hidden", (event.id,)).fetchone()
-        return event if row is None else structs.replace(event, snapshot=_decode_record(row[0]).snapshot)
+        if row is None:
+            return event
+        known = _decode_record(row[0])
+        return structs.replace(event, snapshot=event.snapshot or known.snapshot, clip=known.clip)
 
     def _write(self, event: Event, picture: EventPicture | None) -> bool:
         fits = self._begin(event, picture) if event.phase == "start" else self._go_on(event, picture)

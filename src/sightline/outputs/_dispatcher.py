@@ -190,7 +190,10 @@ class Dispatcher:
         if self._events is not None and len(self._events):
             event = await self._events.get()
             if wants(event, self.what, self.kind):
-                outside = structs.replace(event, snapshot=event.snapshot and self._url + event.snapshot)
+                addresses = {
+                    key: path and self._url + path for key in ("snapshot", "clip") if (path := getattr(event, key))
+                }
+                outside = structs.replace(event, **addresses)
                 self._add("events", event.stream, lambda: _encoder.encode(outside), outside)
         elif self._results is not None:
             result = await self._results.mailbox.get()

@@ -37,7 +37,7 @@ SIGNED_S = 12 * 3600
 """Seconds for which a signature holds. Services refuse more than a day, and clocks differ."""
 AT_A_TIME = 8
 """Requests to a service at the same time."""
-TOLD = ("id", "stream", "kind", "class_name", "zone", "rule", "direction", "at", "snapshot", "number")
+TOLD = ("id", "stream", "kind", "class_name", "zone", "rule", "direction", "at", "snapshot", "clip", "number")
 """What a device is sent of an event. A message has room for about 3,000 bytes."""
 LONGEST = 200
 """Letters of each of its texts."""

@@ -38,10 +38,11 @@ NO_CAMERA, NOT_RUNNING, NOT_ASKED, UNWRITABLE = "no camera", "server not running
 
 @dataclass
 class Tick:
-    """Time passed. ``keep``: what comes would be recorded. ``why``: why nothing comes."""
+    """Time passed. ``keep``: what comes would be recorded. ``why``: why nothing comes. ``on``: what comes may be."""
 
     keep: bool
     why: str
+    on: bool = True
 
 
 @dataclass
@@ -96,8 +97,7 @@ class Keeper:
                 self._abandon(e)
         if last:
             self._close(last)
-            self._ring.clear()
-            self._ring_bytes = 0
+            self._forget()
         elif self._segment is not None:
             try:
                 self._segment.flush()
@@ -134,6 +134,11 @@ class Keeper:
             if _begins(self._ring[0]) and needed and self._ring_bytes <= MOST_RING:
                 return  # what follows can't be shown without it
             self._ring_bytes -= self._ring.popleft().bytes
+
+    def _forget(self) -> None:
+        """Let go of what waits in memory."""
+        self._ring.clear()
+        self._ring_bytes = 0
 
     def _recall(self) -> None:
         """Record what waits in memory: something happened."""
@@ -173,7 +178,7 @@ class Keeper:
         ended, self._ended = self._ended or self._shelf.ended(self._stream), None
         if ended is not None and ended[1] not in ("", NOT_ASKED) and take.at - ended[0] > GAP_S:
             self._shelf.later(lambda index: index.gap(self._stream, Gap(ended[0], take.at, ended[1])))
-        self._noted = time.monotonic()
+        self._noted = 0.0  # the first frames are listed at once: somebody may be told of their clip
         return segment
 
     def _note(self) -> None:
@@ -217,6 +222,8 @@ class Keeper:
             self._recall()
         elif self._segment is not None and tick.why == NOT_ASKED:
             self._close(NOT_ASKED)
+        if not tick.on:
+            self._forget()
         if self._segment is not None and time.monotonic() - self._wrote > QUIET_S:
             self._close(tick.why or NO_CAMERA)
 

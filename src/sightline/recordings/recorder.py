@@ -18,6 +18,8 @@ from sightline.recordings.mp4 import Copied
 from sightline.recordings.take import Take
 
 Mode: TypeAlias = Literal["off", "events", "always"]
+Kept: TypeAlias = Literal["off", "clips", "events", "always"]
+"""What is recorded at the moment. ``clips``: only for rules that keep them."""
 
 EPOCH = time.time() - time.monotonic()
 """As streams have it: see ``streams.ingest``."""
@@ -42,8 +44,8 @@ OVERLOAD, LATE = "overload", "late"
 class Recorder:
     """Figures and state of one stream's recording. recorded = written + lost + waiting, always, exactly."""
 
-    def __init__(self, stream: str, keeper: Keeper, pool: Executor, after_s: float, mode: Callable[[], Mode]) -> None:
-        """``after_s``: seconds that are recorded after something happened. ``mode``: what the stream is set to."""
+    def __init__(self, stream: str, keeper: Keeper, pool: Executor, after_s: float, mode: Callable[[], Kept]) -> None:
+        """``after_s``: seconds that are recorded after something happened. ``mode``: what is recorded at the moment."""
         self.stream = stream
         self.recorded = self.written = self.waiting = 0
         self.lost: Counter[str] = Counter()
@@ -70,11 +72,6 @@ class Recorder:
         self._idle.set()
         self._ended = False
         """Nothing more is taken."""
-
-    @property
-    def mode(self) -> Mode:
-        """What the stream is set to."""
-        return self._mode()
 
     @property
     def by_hand(self) -> bool:
@@ -133,10 +130,11 @@ class Recorder:
             take.result, take.dropped, take.settled = result, dropped, True
             self._flush()
 
-    def happened(self, event: Event) -> None:
-        """Something happened in the stream: record on, and what was just before."""
-        if not self.on:
-            return
+    def happened(self, event: Event) -> bool:
+        """Something happened in the stream: record on, and what was just before. Return whether it is recorded."""
+        every = self._mode() != "clips" or self.by_hand
+        if not self.on or not (every or "clip" in event.actions or event.id in self._lasting):
+            return False
         now = self._last_at or time.time()
         at = event.at if abs(event.at - now) < ODD_S else now
         if event.phase == "end":
@@ -146,6 +144,7 @@ class Recorder:
         self._until = max(self._until, at + self._after_s)
         self._queue.append(Happened(at))
         self._go_on()
+        return True
 
     def tick(self, why: str) -> None:
         """Time passed. ``why``: why nothing comes, if nothing comes."""
@@ -154,7 +153,7 @@ class Recorder:
         self._flush()
         if self._open:
             asked = self._keeps(time.time())
-            self._queue.append(Tick(asked and self.on, why if asked else NOT_ASKED))
+            self._queue.append(Tick(asked and self.on, why if asked else NOT_ASKED, on=self.on))
             self._go_on()
 
     # On to the thread
@@ -198,7 +197,7 @@ class Recorder:
     def _keeps(self, at: float) -> bool:
         if self._mode() == "always" or self.by_hand:
             return True
-        return self._mode() == "events" and self._happens(at)
+        return self._mode() != "off" and self._happens(at)
 
     def _happens(self, at: float) -> bool:
         return at <= self._until or any(at < start + MOST_EVENT_S for start in self._lasting.values())

@@ -13,11 +13,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
+from msgspec import structs
+
 from sightline.core.errors import Shortage, told
 from sightline.core.events import Event
 from sightline.recordings.index import ClassSighting, Gap, Index, Marks, VideoSegment
 from sightline.recordings.keeper import Keeper
-from sightline.recordings.recorder import Mode, Recorder
+from sightline.recordings.recorder import Kept, Recorder
 from sightline.recordings.retention import GB, prune, retention_of
 from sightline.recordings.shelf import FOLDER, UNUSABLE, Shelf
 from sightline.security.files import hold_folder, make_folder
@@ -39,8 +41,8 @@ T = TypeVar("T")
 class Recordings:
     """Recorders by stream, and what they recorded. On the event loop only, but for what is said to be for threads."""
 
-    def __init__(self, settings: Settings, mode: Callable[[str], Mode], silence: Callable[[str], str]) -> None:
-        """``mode``: what a stream is set to. ``silence``: why nothing comes of it; empty where something should."""
+    def __init__(self, settings: Settings, mode: Callable[[str], Kept], silence: Callable[[str], str]) -> None:
+        """``mode``: what of a stream is recorded. ``silence``: why nothing comes of it; empty where it should."""
         self.stopped: str | None = None
         """Why nothing can be recorded at the moment; None while all is well."""
         self.free_bytes = self.used_bytes = 0
@@ -95,12 +97,15 @@ class Recordings:
         """All of this run of the server."""
         return self._recorders
 
-    def happened(self, events: Iterable[Event]) -> None:
-        """Tell the recorders of what happens."""
-        for event in events:
-            recorder = self._recorders.get(event.stream)
-            if recorder is not None:
-                recorder.happened(event)
+    def happened(self, events: Iterable[Event]) -> list[Event]:
+        """Tell the recorders of what happens; return it with the paths of the clips that are kept of it."""
+        return [self._recorded(event) for event in events]
+
+    def _recorded(self, event: Event) -> Event:
+        recorder = self._recorders.get(event.stream)
+        if recorder is None or not recorder.happened(event) or event.phase != "start":
+            return event
+        return structs.replace(event, clip=f"/api/events/{event.id}/clip.mp4")
 
     async def run(self) -> None:
         """Close what is over, delete what has to go, and try again what could not be written, until cancelled."""

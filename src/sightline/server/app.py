@@ -52,7 +52,7 @@ from sightline.server.api import (
     uploads,
     zones,
 )
-from sightline.server.api.recorded import silence
+from sightline.server.api.recorded import kept, silence
 from sightline.server.assets import PackedApi
 from sightline.server.downloads import Downloads
 from sightline.server.head import HeadMiddleware
@@ -117,7 +117,7 @@ def create_app(settings: Settings, *, load: LoadByKey | None = None) -> FastAPI:
             stack.push_async_callback(journal.close)
             await hub.boards.load()
             await hub.cameras.load()
-            recordings = hub.listeners.recordings = Recordings(settings, hub.cameras.record, partial(silence, hub))
+            recordings = hub.listeners.recordings = Recordings(settings, partial(kept, hub), partial(silence, hub))
             await recordings.open()
             stack.push_async_callback(recordings.close)
             state.exports = Exports(settings, recordings)

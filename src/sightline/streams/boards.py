@@ -173,6 +173,11 @@ class BoardStore:
         boards = self._open.get(stream)
         return boards is not None and not boards.empty
 
+    def keeps_clips(self, stream: str) -> bool:
+        """Return True if a rule of a stream keeps clips. Any thread may ask."""
+        boards = self._open.get(stream)
+        return boards is not None and boards.rules.clips
+
     def hear(self, events: Iterable[Event]) -> list[Event]:
         """Have rules hear what is told of their streams' cameras; return what this fulfils or ends."""
         found: list[Event] = []

@@ -65,7 +65,7 @@ class Listeners:
         if self.hear is not None:
             events += tuple(self.hear(events))
         if self.recordings is not None:
-            self.recordings.happened(events)
+            events = tuple(self.recordings.happened(events))
         if self.journal is not None:
             self.journal.take(events, result)
         else:

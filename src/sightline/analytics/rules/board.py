@@ -36,6 +36,8 @@ class RuleBoard:
         """Rules by name. Not to be changed in place."""
         self.wanted = False
         """True if there is a rule for which the stream has to be processed."""
+        self.clips = False
+        """True if there is a rule that keeps clips."""
         self._zones = zones
         self._file = file
         self._tallies: dict[str, RuleTally] = {}
@@ -162,6 +164,7 @@ class RuleBoard:
         self._of_objects = [state for states in self._of_place.values() for state in states]
         self._of_several = [state for state in self._of_objects if state.rule.at_least > 1]
         self.wanted = any(state.rule.when != "stream" for state in self._states.values())
+        self.clips = any("clip" in state.rule.actions for state in self._states.values())
         self._zones.follows_picture = ("picture", "") in self._of_place
 
     def _follow(self, moment: Moment) -> list[Event]:

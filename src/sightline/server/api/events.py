@@ -71,6 +71,8 @@ class EventReport(BaseModel):
     end_seq: int | None
     snapshot: str
     """Path of its picture; empty where there is none."""
+    clip: str
+    """Path of its clip, which grows until its last second is recorded; empty where none was kept."""
 
 
 class EventsPage(BaseModel):

@@ -16,6 +16,7 @@ from sightline.core.types import STREAM_NAME, check_stream_name
 from sightline.recordings.index import VideoSegment
 from sightline.recordings.keeper import NO_CAMERA
 from sightline.recordings.lines import SECONDS
+from sightline.recordings.recorder import Kept
 from sightline.recordings.recordings import Recordings
 from sightline.security.authorization import access_of, needs
 from sightline.security.tokens import ALL
@@ -139,6 +140,12 @@ def silence(hub: Hub, name: str) -> str:
     if stream is None or stream.publisher is None:
         return NO_CAMERA
     return stream.paused or ""
+
+
+def kept(hub: Hub, name: str) -> Kept:
+    """Say what of a stream is recorded now. Any thread may ask."""
+    mode = hub.cameras.record(name)
+    return "clips" if mode == "off" and hub.boards.keeps_clips(name) else mode
 
 
 def recordings_of(request: Request) -> Recordings:

@@ -2,7 +2,7 @@
 
 /**
  * @typedef {{id: string, stream: string, kind: string, at: number, rule?: string, class_name?: string, zone?: string,
- *   direction?: string, snapshot?: string, number?: number, phase?: string, actions?: string[]}} Alert an event, as
+ *   direction?: string, snapshot?: string, clip?: string, number?: number, phase?: string, actions?: string[]}} Alert an event, as
  *   `/ws` tells it and Web Push brings it; what is empty may be left out
  */
 

@@ -32,7 +32,7 @@
  * @typedef {[number, number, number, number]} Box x1, y1, x2, y2 in pixels of the frame
  * @typedef {{type: "event", id: string, stream: string, phase: "start" | "update" | "end", kind: string, at: number,
  *   seq: number, class_name?: string, track?: number, box?: Box, zone?: string, rule?: string, actions?: string[],
- *   direction?: "in" | "out", seconds?: number, speed?: [number, number, number], reason?: string, snapshot?: string,
+ *   direction?: "in" | "out", seconds?: number, speed?: [number, number, number], reason?: string, snapshot?: string, clip?: string,
  *   number?: number}} EventMessage what is empty is left out; times are seconds since 1970
  * @typedef {{type: "tiles", frameNumber: number, tiles: {stream: string, frameNumber: number, jpeg_bytes: number}[]}} TilesMessage
  *   announces small pictures of many streams; the number is to be acknowledged

@@ -3,7 +3,7 @@
 import { askApi } from "./events.js";
 
 /**
- * @typedef {"notify" | "webhook" | "mqtt" | "command"} Action
+ * @typedef {"notify" | "webhook" | "mqtt" | "command" | "clip"} Action
  * @typedef {{enabled: boolean, when: "object" | "scene" | "stream", classes: string[] | null, zone: string | null,
  *   line: string | null, direction: "in" | "out" | null, at_least: number, for_s: number, hours: string | null,
  *   outside: boolean, days: string[] | null, cooldown_s: number, actions: Action[]}} Rule as the API has it

@@ -45,7 +45,7 @@ export class RuleFields {
       this.#clause("span", "", this.#span, make("span", { class: "between" }, this.#begin, "–", this.#end)),
       this.#clause("days", "on", make("span", { class: "days-field", role: "group", "aria-label": "Days, none for all" }, ...days)),
       this.#clause("cooldown_s", "not again for", this.#cooldown, "s"),
-      this.#clause("actions", "then", make("span", { class: "actions-field", role: "group", "aria-label": "Who is told" }, ...actions)),
+      this.#clause("actions", "then", make("span", { class: "actions-field", role: "group", "aria-label": "What is done" }, ...actions)),
     );
     this.element.addEventListener("input", () => {
       this.#suit();

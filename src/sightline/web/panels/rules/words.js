@@ -17,19 +17,20 @@ export const DAYS = [
   ["sun", "Sun"],
 ];
 
-/** Who may be told, with what that means. @type {[import("../../wire/rules.js").Action, string][]} */
+/** Who may be told and what may be kept, with what that means. @type {[import("../../wire/rules.js").Action, string][]} */
 export const ACTIONS = [
   ["notify", "Notifications on phones and computers"],
   ["webhook", "The webhooks of the settings file"],
   ["mqtt", "The MQTT brokers of the settings file, such as Home Assistant's"],
   ["command", "The commands of the settings file"],
+  ["clip", "A clip of the moment, also where the stream is not recorded otherwise"],
 ];
 
 /** A new rule. @returns {Rule} */
 export function newRule() {
   return {
     ...{ enabled: true, when: "object", classes: null, zone: null, line: null, direction: null, at_least: 1 },
-    ...{ for_s: 2, hours: null, outside: false, days: null, cooldown_s: 60, actions: ACTIONS.map(([name]) => name) },
+    ...{ for_s: 2, hours: null, outside: false, days: null, cooldown_s: 60, actions: ACTIONS.map(([name]) => name).filter((name) => name !== "clip") },
   };
 }
 
