@@ -115,23 +115,36 @@ def prune() -> None:
 @recordings.command()
 def export(
     stream: Annotated[str, typer.Argument(help="Name of the stream.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="The file, NAME.mp4.")],
+    output: Annotated[
+        Path,
+        typer.Option(
+            "--output",
+            "-o",
+            help="The file: NAME.mp4, .webm, .gif, or .zip: pictures with COCO annotations for sightline train.",
+        ),
+    ],
     start: Annotated[str, typer.Option("--from", help="When it begins: 2026-11-30T08:15:00, or seconds since 1970.")],
     end: Annotated[str, typer.Option("--to", help="When it ends.")],
     kind: Annotated[
         str, typer.Option(help="recorded: not encoded anew, cut at key frames. drawn: with overlays. blurred: people.")
     ] = "recorded",
     mode: Annotated[str, typer.Option(help="How to draw.")] = "auto",
+    speed: Annotated[float, typer.Option(min=1, max=3600, help="Times real time: a time-lapse.")] = 1,
+    every: Annotated[float, typer.Option(min=0.1, max=3600, help="Seconds from picture to picture in a .zip.")] = 1,
 ) -> None:
-    """Write a clip of what was recorded as an MP4 file."""
+    """Write a clip of what was recorded as a file."""
     from sightline.recordings import clip
     from sightline.renderers.base import modes
 
     check_stream_name(stream)
-    wish = clip.ClipWish(_moment(start), _moment(end), _one_of("--kind", kind, get_args(clip.Kind)), mode)
+    formats = {ending: name for name, ending in clip.ENDINGS.items()}
     _one_of("--mode", mode, modes())
-    if output.suffix.lower() != ".mp4" or output.exists():
-        raise ConfigError(f"--output {output}: expected a new file that ends in .mp4")
+    if output.suffix not in formats or output.exists():
+        raise ConfigError(f"--output {output}: expected a new file that ends in one of {', '.join(formats)}")
+    kinds = _one_of("--kind", kind, get_args(clip.Kind))
+    how = (kinds, mode, None, formats[output.suffix], speed, every)
+    wish = clip.ClipWish(_moment(start), _moment(end), *how)
+    wish.check()
     if not wish.start < wish.end:
         raise ConfigError(f"--from {start} --to {end}: expected a time that ends after it begins")
     with _shelf() as shelf:

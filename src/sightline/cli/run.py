@@ -39,7 +39,7 @@ def run(
     save: Annotated[
         str | None,
         typer.Option(
-            help="Write an annotated video to this .mp4 file, a picture to this .jpg file, or pictures to this folder."
+            help="Write an annotated video to this .mp4 or .webm file, a picture to a .jpg file, or many to a folder."
         ),
     ] = None,
     jsonl: Annotated[str | None, typer.Option(help="Write one JSON line per frame to this file; - is stdout.")] = None,

@@ -1,21 +1,31 @@
-"""Clips: a span of recordings as one MP4 file, as it was recorded, with overlays drawn in, or without people."""
+"""Clips: a span of recordings as one file, as it was recorded, with overlays drawn in, or without people."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, Protocol
 
-from sightline.core.errors import BadImage, NotFound
+from sightline.core.errors import BadImage, BadRequest, NotFound
 from sightline.core.types import Image
 from sightline.recordings import said, spans
+from sightline.recordings.coco import MOST, Archive
+from sightline.recordings.gif import MOST_S, RATE, Gif
 from sightline.recordings.spans import RecordedPicture, Step
 from sightline.renderers.base import draw
 from sightline.sinks import video
 
 Kind = Literal["recorded", "drawn", "blurred"]
+Format = Literal["mp4", "webm", "gif", "pictures"]
+ENDINGS: dict[Format, str] = {"mp4": ".mp4", "webm": ".webm", "gif": ".gif", "pictures": ".zip"}
 HELD_S = 1.0
 """Pictures without a result are left out for so long after one with a result, as their boxes would flicker."""
+Look = Callable[[RecordedPicture], Image | None]
+"""Makes a picture of what was recorded; None where it is to be left out."""
+ROUNDED_S = 0.002
+"""Seconds by which times differ that are the same: files round them."""
+FASTEST_RATE = 30
+"""Pictures a second of what runs faster than it was recorded, at most."""
 PLAIN = "the camera changed its video within this time, so it was encoded anew"
 NOBODY = "no person was found in this time, so nothing is blurred"
 
@@ -29,26 +39,44 @@ class ClipWish(NamedTuple):
     mode: str = "auto"
     opacity: float | None = None
     """0 to 1; None for the mode's own."""
+    format: Format = "mp4"
+    speed: float = 1.0
+    """Times real time."""
+    every_s: float = 1.0
+    """Seconds from one picture to the next, where the format is pictures."""
+
+    @property
+    def ending(self) -> str:
+        """How the file's name ends."""
+        return ENDINGS[self.format]
+
+    def check(self) -> None:
+        """Raise BadRequest where it is too much."""
+        lasts = (self.end - self.start) / self.speed
+        if self.format == "gif" and lasts > MOST_S:
+            raise BadRequest(f"a GIF of {lasts:.0f} s: expected at most {MOST_S:.0f} s; take less, or a greater speed")
+        if self.format == "pictures" and (self.end - self.start) / self.every_s > MOST:
+            raise BadRequest(f"expected at most {MOST} pictures: take less, or a picture less often")
 
 
 def write(paths: Sequence[Path], wish: ClipWish, target: Path, step: Step = lambda _: None) -> str:
     """Write a clip of these segments, in their order, and return what to say of it; mostly nothing.
 
-    ``target`` ends in .mp4. Raises SightlineError, OSError or av.FFmpegError, and what ``step`` raises.
+    ``target`` ends as the wish says. Raises SightlineError, OSError or av.FFmpegError, and what ``step`` raises.
     """
-    if wish.kind == "recorded":
+    if wish.kind == "recorded" and wish.format == "mp4" and wish.speed == 1:
         try:
             spans.copy(paths, wish.start, wish.end, target, step)
+            return ""
         except spans.Unjoinable:
-            _encode(paths, wish, target, step, lambda shot: shot.image)
+            _encode(paths, wish, target, step, _as_it_is)
             return PLAIN
-    elif wish.kind == "drawn":
-        _encode(paths, wish, target, step, Overlay(wish.mode, wish.opacity))
-    else:
-        privacy = Privacy()
-        _encode(paths, wish, target, step, privacy)
-        return "" if privacy.people else NOBODY
-    return ""
+    privacy = Privacy()
+    looks: dict[Kind, Look] = {"recorded": _as_it_is, "drawn": Overlay(wish.mode, wish.opacity), "blurred": privacy}
+    picture = looks[wish.kind]
+    note = (_collect if wish.format == "pictures" else _encode)(paths, wish, target, step, picture)
+    nobody = NOBODY if wish.kind == "blurred" and not privacy.people else ""
+    return "; ".join(part for part in (note, nobody) if part)
 
 
 class Overlay:
@@ -88,22 +116,75 @@ class Privacy:
         return image
 
 
-def _encode(
-    paths: Sequence[Path], wish: ClipWish, target: Path, step: Step, picture: Callable[[RecordedPicture], Image | None]
-) -> None:
-    sink = video.open(str(target))
-    left_out, last, empty = 0.0, 0.0, True
+class Pace:
+    """Says which pictures to take so that there is one each so many seconds."""
+
+    def __init__(self, every_s: float) -> None:
+        """``every_s``: 0 for all of them."""
+        self._every_s, self._due = every_s, float("-inf")
+
+    def is_due(self, at: float) -> bool:
+        """Return True if a picture of that time is to be taken."""
+        return at >= self._due - ROUNDED_S
+
+    def shown(self, at: float) -> None:
+        """It was taken."""
+        self._due = max(self._due + self._every_s, at + self._every_s / 2) if self._due > 0 else at + self._every_s
+
+
+class _Film(Protocol):
+    """A file that pictures are added to, with their times."""
+
+    def add(self, picture: Image, at: float, /) -> None: ...
+
+    def close(self) -> None: ...
+
+
+def _as_it_is(shot: RecordedPicture) -> Image:
+    return shot.image
+
+
+def _encode(paths: Sequence[Path], wish: ClipWish, target: Path, step: Step, picture: Look) -> str:
+    film: _Film = Gif(target) if wish.format == "gif" else video.open(str(target))
+    pace = Pace(1 / RATE if wish.format == "gif" else 1 / FASTEST_RATE if wish.speed > 1 else 0.0)
+    left_out, before, empty = 0.0, None, True
     try:
         for shot in spans.pictures(paths, wish.start, wish.end):
             step(shot.at)
-            image = picture(shot)
-            if image is None:
+            if before is not None and not 0 <= shot.at - before < spans.JOINED_S:
+                left_out += shot.at - before - 1 / 25
+            before = shot.at
+            at = (shot.at - left_out) / wish.speed
+            if not pace.is_due(at):
                 continue
-            if not empty and not 0 <= shot.at - last < spans.JOINED_S:
-                left_out += shot.at - last - 1 / 25
-            last, empty = shot.at, False
-            sink.add(image, shot.at - left_out)
+            image = picture(shot)
+            if image is not None:
+                pace.shown(at)
+                film.add(image, at)
+                empty = False
     finally:
-        sink.close()
+        film.close()
     if empty:
         raise NotFound("nothing is recorded of this time")
+    return ""
+
+
+def _collect(paths: Sequence[Path], wish: ClipWish, target: Path, step: Step, picture: Look) -> str:
+    archive, pace = Archive(target), Pace(wish.every_s)
+    try:
+        for shot in spans.pictures(paths, wish.start, wish.end):
+            step(shot.at)
+            # Without a result nobody knows what is in a picture: to train on it would teach that nothing is.
+            if not pace.is_due(shot.at) or shot.line is None or said.said_of(shot.line) is None:
+                continue
+            image = picture(shot)
+            if image is not None:
+                pace.shown(shot.at)
+                archive.add(image, shot.at, shot.segment.stream, shot.line)
+        archive.close()
+    except BaseException:
+        archive.abandon()
+        raise
+    if not archive.pictures:
+        raise NotFound("nothing was recorded with results in this time")
+    return f"{archive.pictures} pictures, {archive.objects} objects"

@@ -20,7 +20,7 @@ from msgspec import Struct
 
 from sightline.core.errors import FAULTS, LimitReached, NotFound, Shortage, SightlineError, shortage, told
 from sightline.recordings import clip, spans
-from sightline.recordings.clip import ClipWish, Kind
+from sightline.recordings.clip import ENDINGS, ClipWish, Format, Kind
 from sightline.recordings.recordings import Recordings
 from sightline.recordings.retention import GB
 from sightline.security.files import make_folder, write
@@ -55,6 +55,9 @@ class Export(Struct, kw_only=True):
     kind: Kind
     mode: str = "auto"
     opacity: float | None = None
+    format: Format = "mp4"
+    speed: float = 1.0
+    every_s: float = 1.0
     state: State = "waiting"
     progress: float = 0.0
     """0 to 1."""
@@ -68,6 +71,11 @@ class Export(Struct, kw_only=True):
     def ends_at(self) -> float:
         """When it is deleted."""
         return self.made_at + KEPT_S
+
+    @property
+    def wish(self) -> ClipWish:
+        """What was asked for."""
+        return ClipWish(**{name: getattr(self, name) for name in ClipWish._fields})
 
     @property
     def unfinished(self) -> bool:
@@ -108,10 +116,11 @@ class Exports:
         for path in self._folder.glob("*.json"):
             with suppress(OSError, msgspec.MsgspecError):
                 export = msgspec.json.decode(path.read_bytes(), type=Export)
-                if export.id == path.stem and (export.state == "failed" or path.with_suffix(".mp4").is_file()):
+                made = path.with_suffix(export.wish.ending)
+                if export.id == path.stem and (export.state == "failed" or made.is_file()):
                     found[export.id] = export
         for path in self._folder.iterdir():
-            if path.suffix in (".json", ".mp4") and path.stem not in found:
+            if path.suffix in (".json", *ENDINGS.values()) and path.stem not in found:
                 path.unlink(missing_ok=True)
         return found
 
@@ -125,7 +134,7 @@ class Exports:
         """Return its file. Raises NotFound while there is none."""
         if export.state != "done":
             raise NotFound(f"the export is {export.state}" + (f": {export.why}" if export.why else ""))
-        return self._folder / f"{export.id}.mp4"
+        return self._folder / f"{export.id}{export.wish.ending}"
 
     async def add(self, stream: str, wish: ClipWish) -> Export:
         """Have a clip made. Raises NotFound where nothing is recorded, LimitReached, or Shortage."""
@@ -192,7 +201,7 @@ class Exports:
         await asyncio.to_thread(self._delete, export.id)
 
     def _delete(self, id: str) -> None:
-        for ending in (".json", ".mp4", ".part.mp4"):
+        for ending in (".json", *ENDINGS.values(), *(f".part{one}" for one in ENDINGS.values())):
             with suppress(OSError):
                 (self._folder / f"{id}{ending}").unlink(missing_ok=True)
 
@@ -218,12 +227,13 @@ class Exports:
         await asyncio.to_thread(self._pool.shutdown)
 
     def _make(self, export: Export) -> None:
-        part = self._folder / f"{export.id}.part.mp4"
+        ending = export.wish.ending
+        part = self._folder / f"{export.id}.part{ending}"
         state: State = "failed"
         try:
             export.why = self._write(export, part)
             export.bytes, export.progress = part.stat().st_size, 1.0
-            part.replace(self._folder / f"{export.id}.mp4")
+            part.replace(self._folder / f"{export.id}{ending}")
             state = "done"
         except _Given:
             pass
@@ -253,11 +263,10 @@ class Exports:
             frames += 1
             if frames % LOOK_EVERY == 0:
                 self._check_room()
-                if part.stat().st_size > MOST_BYTES:
+                if part.exists() and part.stat().st_size > MOST_BYTES:
                     raise Shortage(f"an export may take {MOST_BYTES / GB:.1f} GB: choose a shorter time")
 
-        wish = ClipWish(export.start, export.end, export.kind, export.mode, export.opacity)
-        return clip.write([self._recordings.video(one) for one in segments], wish, part, step)
+        return clip.write([self._recordings.video(one) for one in segments], export.wish, part, step)
 
 
 def _step_back() -> None:

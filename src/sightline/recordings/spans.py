@@ -45,6 +45,11 @@ class RecordedFile:
         self.lines = sorted(lines.read(said), key=lambda line: line.pts)
         self._times = [float(line.pts * base) for line in self.lines]
 
+    @property
+    def stream(self) -> str:
+        """Name of its stream: the folder of its day is in that of the stream."""
+        return self.path.parent.parent.name
+
     def line(self, seconds: float) -> FrameLine | None:
         """Return the line of the picture at that time of the file."""
         number = bisect_left(self._times, seconds - NEAR_S)

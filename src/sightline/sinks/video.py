@@ -1,8 +1,8 @@
-"""Annotated video: H.264 in MP4, which every browser plays."""
+"""Annotated video: H.264 in MP4, which every browser plays, or VP9 in WebM."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,6 +30,14 @@ ENCODERS: tuple[tuple[str, Mapping[str, str]], ...] = (
     ("mpeg4", {}),
 )
 """Encoders and their options; the first one that this build of FFmpeg has is used. All but the last are H.264."""
+VP9 = {"deadline": "realtime", "cpu-used": "8", "row-mt": "1", "lag-in-frames": "0", "crf": "32"}
+WEBM_ENCODERS: tuple[tuple[str, Mapping[str, str]], ...] = (
+    ("libvpx-vp9", VP9),
+    ("libvpx", {"deadline": "realtime", "cpu-used": "8", "lag-in-frames": "0"}),
+)
+FRAGMENTS = {"movflags": "hybrid_fragmented+frag_every_frame", "flush_packets": "1"}
+OPTIONS = {".mp4": FRAGMENTS, ".webm": {}}
+"""Of the container, by the ending of a file."""
 THREADS = 4
 """Encoder threads. Each further one holds back another frame, which is lost if the process is killed."""
 KEY_EVERY = 60
@@ -37,9 +45,9 @@ KEY_EVERY = 60
 
 
 def open(target: str) -> VideoSink:
-    """Open an .mp4 file. An existing file is overwritten only when the first frame comes. Raises SinkError."""
-    if Path(target).suffix.lower() != ".mp4":
-        raise SinkError(f"{target}: expected a name that ends in .mp4 (or .jpg for one picture, or a folder)")
+    """Open an .mp4 or .webm file. An existing one is overwritten only when the first frame comes. Raises SinkError."""
+    if Path(target).suffix.lower() not in OPTIONS:
+        raise SinkError(f"{target}: expected a name that ends in .mp4 or .webm (or .jpg for one picture, or a folder)")
     existed = Path(target).exists()
     return VideoSink(target, writable_file(target), fresh=not existed)
 
@@ -115,20 +123,16 @@ class VideoSink:
         height, width = picture.shape[:2]
         # Chroma is stored at half size, so sides must be even.
         self._size = (width + width % 2, height + height % 2)
-        container = av.open(
-            str(self._path),
-            "w",
-            format="mp4",
-            options={"movflags": "hybrid_fragmented+frag_every_frame", "flush_packets": "1"},
-        )
-        self._stream = self._encoder(container)
+        ending = self._path.suffix.lower()
+        container = av.open(str(self._path), "w", format=ending[1:], options=dict(OPTIONS[ending]))
+        self._stream = self._encoder(container, ENCODERS if ending == ".mp4" else WEBM_ENCODERS)
         self._container = container
 
-    def _encoder(self, container: OutputContainer) -> VideoStream:
+    def _encoder(self, container: OutputContainer, encoders: Sequence[tuple[str, Mapping[str, str]]]) -> VideoStream:
         import av
         from av.video.stream import VideoStream
 
-        for name, options in ENCODERS:
+        for name, options in encoders:
             try:
                 av.Codec(name, "w")
             except av.codec.codec.UnknownCodecError:
@@ -141,13 +145,12 @@ class VideoSink:
             codec.time_base = CLOCK
             codec.gop_size = KEY_EVERY
             codec.thread_count = THREADS
-            if "crf" not in options:
-                codec.bit_rate = max(500_000, self._size[0] * self._size[1] * 4)
+            codec.bit_rate = 0 if "crf" in options else max(500_000, self._size[0] * self._size[1] * 4)
             # OpenCV makes BT.601 colours of limited range. Unless the file says so, players take HD for BT.709.
             codec.color_range, codec.colorspace, codec.color_primaries, codec.color_trc = 1, 6, 6, 6
             return stream
         raise SinkError(
-            f"{self.target}: this build of PyAV has no H.264 encoder; run: pip install --force-reinstall av"
+            f"{self.target}: this build of PyAV has no encoder for it; run: pip install --force-reinstall av"
         )
 
     def _frame(self, picture: Image) -> VideoFrame:

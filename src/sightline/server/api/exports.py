@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from sightline.core.errors import BadRequest, BadSetting, LimitReached, NotFound, Shortage
 from sightline.core.openapi import gives, refusals
 from sightline.core.types import check_stream_name
-from sightline.recordings.clip import ClipWish, Kind
+from sightline.recordings.clip import ClipWish, Format, Kind
 from sightline.recordings.exports import Export, Exports, State
 from sightline.renderers.base import modes
 from sightline.security.authorization import access_of, needs
@@ -21,6 +21,8 @@ from sightline.server.state import state_of
 
 router = APIRouter(tags=["recordings"])
 MOST_S = 6 * 3600
+MOST_RECORDED_S = 86400
+MEDIA = {".mp4": "video/mp4", ".webm": "video/webm", ".gif": "image/gif", ".zip": "application/zip"}
 
 
 class ExportWish(BaseModel):
@@ -37,6 +39,12 @@ class ExportWish(BaseModel):
     """How to draw."""
     opacity: Annotated[float, Field(strict=True, ge=0, le=100)] | None = None
     """Percent; null for the mode's own."""
+    format: Format = "mp4"
+    """pictures: a ZIP file with COCO annotations."""
+    speed: Annotated[float, Field(strict=True, ge=1, le=3600)] = 1
+    """Times real time."""
+    every_s: Annotated[float, Field(strict=True, ge=0.1, le=3600)] = 1
+    """Seconds from one picture to the next, where the format is pictures."""
 
 
 class ExportReport(BaseModel):
@@ -50,6 +58,9 @@ class ExportReport(BaseModel):
     to: float
     kind: Kind
     mode: str
+    format: Format
+    speed: float
+    every_s: float
     state: State
     progress: float
     """0 to 1."""
@@ -76,14 +87,20 @@ class ExportList(BaseModel):
     dependencies=[needs("publish")],
 )
 async def add(request: Request, stream: str, wish: ExportWish) -> ExportReport:
-    """Have a clip made of a time, at most six hours: one at a time, and at most eight wait. It is kept for two days."""
+    """Have a clip made of a time, at most a day, that lasts six hours: one at a time, and at most eight wait.
+
+    It is kept for two days.
+    """
     check_stream_name(stream)
-    if not 0 < wish.to - wish.from_ <= MOST_S:
-        raise BadRequest(f"from {wish.from_:g} to {wish.to:g}: expected from < to, and at most {MOST_S} seconds")
+    most = min(MOST_S * wish.speed, MOST_RECORDED_S)
+    if not 0 < wish.to - wish.from_ <= most:
+        raise BadRequest(f"from {wish.from_:g} to {wish.to:g}: expected from < to, and at most {most:g} seconds")
     if wish.mode not in modes():
         raise BadSetting.of("mode", wish.mode, f"one of {', '.join(modes())}")
     opacity = None if wish.opacity is None else wish.opacity / 100
-    made = ClipWish(wish.from_, wish.to, wish.kind, wish.mode, opacity)
+    how = (wish.kind, wish.mode, opacity, wish.format, wish.speed, wish.every_s)
+    made = ClipWish(wish.from_, wish.to, *how)
+    made.check()
     return _report(await _exports(request).add(stream, made))
 
 
@@ -103,15 +120,17 @@ async def export(request: Request, id: str) -> ExportReport:
 @router.get(
     "/api/exports/{id}/file",
     response_class=FileResponse,
-    responses=gives("video/mp4") | refusals(NotFound),
+    responses=gives(*MEDIA.values()) | refusals(NotFound),
 )
 async def file(request: Request, id: str) -> FileResponse:
-    """The clip: an MP4 file, of which a player may ask for parts."""
+    """The clip, of which a player may ask for parts."""
     found = _found(request, id, "view")
     day = int(found.start)
-    name = f"{found.stream}-{day}-{found.kind}.mp4"
     path = _exports(request).file(found)
-    return FileResponse(path, media_type="video/mp4", filename=name, headers={"Cache-Control": "private, no-cache"})
+    name = f"{found.stream}-{day}-{found.kind}{path.suffix}"
+    return FileResponse(
+        path, media_type=MEDIA[path.suffix], filename=name, headers={"Cache-Control": "private, no-cache"}
+    )
 
 
 @router.delete("/api/exports/{id}", status_code=204, responses=refusals(NotFound))
@@ -144,6 +163,9 @@ def _report(one: Export) -> ExportReport:
         to=one.end,
         kind=one.kind,
         mode=one.mode,
+        format=one.format,
+        speed=one.speed,
+        every_s=one.every_s,
         state=one.state,
         progress=round(one.progress, 3),
         bytes=one.bytes,
