@@ -34,6 +34,6 @@ def test_a_password_in_an_address_that_nobody_knows_is_not_told() -> None:
 def test_no_name_is_claimed_twice(tmp_path: Path) -> None:
     (tmp_path / "a.jpg").touch()
     (tmp_path / "a.mp4").touch()
-    named = ["camera:0", "synthetic:", "rtsp://host/a.jpg", "http://host/a.mp4"]
+    named = ["camera:0", "synthetic:", "rtsp://host/a.jpg", "http://host/a.mp4", "recording:door"]
     for spec in [*named, str(tmp_path), str(tmp_path / "a.jpg"), str(tmp_path / "a.mp4")]:
         assert sum(load("sources", name).handles(spec) for name in names("sources")) == 1, spec

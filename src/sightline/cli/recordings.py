@@ -5,8 +5,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
-from datetime import datetime
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_args
 
@@ -176,12 +175,12 @@ def _one_of(option: str, given: str, allowed: Sequence[str]) -> Any:
 
 
 def _moment(text: str) -> float:
-    with suppress(ValueError):
-        return float(text)
+    from sightline.recordings.moments import moment
+
     try:
-        return datetime.fromisoformat(text).timestamp()
-    except ValueError:
-        raise ConfigError(f"{text}: expected a time such as 2026-11-30T08:15:00, or seconds since 1970") from None
+        return moment(text)
+    except ValueError as e:
+        raise ConfigError(str(e)) from None
 
 
 def _when(at: float) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 import typer
@@ -18,7 +18,7 @@ import typer
 from sightline.analytics.zones.totals import Counted
 from sightline.cli.ensure_weights import provide
 from sightline.cli.options import NOTHING, Given, options_for, with_settings
-from sightline.cli.zones_file import read_zones
+from sightline.cli.zones_file import ZonesFile, read_zones
 from sightline.core.errors import ConfigError, SinkError
 from sightline.core.registry import load
 from sightline.core.types import check_stream_name
@@ -29,13 +29,22 @@ from sightline.sources.base import Source, open_source
 from sightline.zoo import loader
 from sightline.zoo.options import options_of
 
+if TYPE_CHECKING:
+    from sightline.analytics.rules.board import RuleBoard
+    from sightline.analytics.zones.board import ZoneBoard
+
+RECORDING = "recording:"
+"""How sources begin whose frames have dates."""
 ROOM = 10 << 20
 """Minimum free disk space in bytes; with less, a run is refused."""
 
 
 @with_settings
 def run(
-    source: Annotated[str, typer.Argument(help="A video, a picture, a folder of pictures, camera:0, rtsp://...")],
+    source: Annotated[
+        str,
+        typer.Argument(help="A video, a picture, a folder of pictures, camera:0, rtsp://..., or recording:STREAM."),
+    ],
     save: Annotated[
         str | None,
         typer.Option(
@@ -81,7 +90,6 @@ def run(
     Ctrl-C stops at any moment and leaves complete files. Only --jsonl - and --counts - write to standard output.
     """
     # Imported here, as otherwise a broken OpenCV would stop `sightline doctor` as well.
-    from sightline.analytics.rules.board import RuleBoard
     from sightline.analytics.zones.board import ZoneBoard
     from sightline.cli.progress import Display
     from sightline.offline.run import Run
@@ -115,10 +123,10 @@ def run(
         with display.loading(settings.model):
             ready = loader.load_model(settings.model, options_of(settings))
         stack.callback(ready.close)
-        sinks = _open_sinks(wanted, stack)
+        sinks = open_sinks(wanted, stack)
         chosen = settings.streams.get(name)
         board = None if read is None else ZoneBoard(name, read.zones, read.lines)
-        rules = None if read is None or board is None else RuleBoard(board, read.rules, file=not opened.live)
+        rules = None if read is None or board is None else _rules(board, read, opened)
         job = Run(
             opened,
             ready,
@@ -143,8 +151,17 @@ def run(
         raise typer.Exit(128 + stop.signal)
 
 
+def _rules(board: ZoneBoard, read: ZonesFile, source: Source) -> RuleBoard:
+    from sightline.analytics.rules.board import RuleBoard
+
+    dated = source.name.startswith(RECORDING)
+    return RuleBoard(board, read.rules, file=not source.live, dated=dated)
+
+
 def stream_name(source_name: str) -> str:
-    """A stream name made from a source's: ``clip 1.mp4`` gives ``clip_1``, an address its host and port."""
+    """A stream name made from a source's: ``clip 1.mp4`` gives ``clip_1``, an address its host and port, a recording
+    its stream."""
+    source_name = source_name.removeprefix(RECORDING)
     address = source_name.partition("://")[2]
     stem = address or (source_name if source_name.startswith("camera:") else Path(source_name).stem)
     return re.sub(r"[^A-Za-z0-9_-]+", "_", stem).strip("_")[:64] or "run"
@@ -182,7 +199,8 @@ def _saving(target: str) -> str:
     return "pictures" if path.is_dir() or path.suffix.lower() in ("", *ENDINGS) else "video"
 
 
-def _open_sinks(wanted: dict[str, str], stack: ExitStack) -> list[Sink]:
+def open_sinks(wanted: dict[str, str], stack: ExitStack) -> list[Sink]:
+    """Open the sinks of these targets, by name. The stack closes them."""
     sinks: list[Sink] = []
     for name, target in wanted.items():
         sinks.append(load("sinks", name).open(target))

@@ -36,6 +36,10 @@ CONTRACTS: dict[Kind, tuple[tuple[str, ...], ...]] = {
     "analytics": (("create",),),
 }
 """Names that a plugin of each kind must have. A kind with several contracts wants one of them met."""
+ELSEWHERE: dict[Kind, tuple[EntryPoint, ...]] = {
+    "sources": (EntryPoint("recording", "sightline.recordings.source", "sightline.sources"),)
+}
+"""Built-in plugins that stand beside what they are about, as that is above their own folder."""
 
 
 @cache
@@ -44,7 +48,7 @@ def _found(kind: Kind) -> dict[str, EntryPoint | None]:
     built_in: dict[str, EntryPoint | None] = {
         m.name: None for m in pkgutil.iter_modules([str(folder)]) if not m.name.startswith("_") and m.name != "base"
     }
-    return built_in | {e.name: e for e in entry_points(group=f"sightline.{kind}")}
+    return built_in | {e.name: e for e in (*ELSEWHERE.get(kind, ()), *entry_points(group=f"sightline.{kind}"))}
 
 
 def names(kind: Kind) -> list[str]:

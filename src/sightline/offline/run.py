@@ -213,8 +213,9 @@ class Run:
 
     def _entry(self, item: _Predicted) -> Entry:
         shot, card = item.read.shot, self._model.card
+        at = shot.timestamp if shot.at is None else shot.at
         result = make_result(
-            Frame(self._stream, item.read.seq, shot.timestamp, time.monotonic(), shot.image, damaged=shot.damaged),
+            Frame(self._stream, item.read.seq, at, time.monotonic(), shot.image, damaged=shot.damaged),
             item.prediction,
             card,
             self._pipeline,

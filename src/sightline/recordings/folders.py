@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -35,6 +36,14 @@ def after(folder: Path, at: float) -> Path | None:
             if since < len(files):
                 return files[since][1]
     return None
+
+
+def between(folder: Path, start: float, end: float) -> Iterator[Path]:
+    """Find the files that may have pictures of a time, oldest first, also those that come meanwhile."""
+    file = before(folder, start) or after(folder, start)
+    while file is not None and (began := begun_at(file)) is not None and began <= end:
+        yield file
+        file = after(folder, began)
 
 
 def _day(at: float) -> str:

@@ -91,7 +91,7 @@ class Settings(BaseSettings):
         {}, description="Streams that the server itself pulls: a table of name = source (see docs/sources.md)."
     )
     camera_schemes: tuple[Annotated[str, Field(pattern=r"^[a-z][a-z0-9+.-]+$")], ...] = Field(
-        ("rtsp", "rtsps", "http", "https"),
+        ("rtsp", "rtsps", "http", "https", "recording"),
         description="What the addresses of cameras that are added by page or API may begin with. Also possible: srt, "
         "camera (this machine's own) and synthetic. See docs/cameras.md.",
     )

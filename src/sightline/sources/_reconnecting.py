@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 from sightline.core.backoff import Backoff
 from sightline.core.errors import FAULTS, SourceError
@@ -47,13 +48,14 @@ class ReconnectingSource:
         undecoded: bool = False,
         foreign: bool = False,
         tee: Tee | None = None,
+        data: Callable[[], Path] | None = None,
     ) -> None:
         """``source`` is the source of ``spec`` if it is open already. ``patient`` retries even if it never opened.
 
         ``loop`` restarts a source at its end, as does ``#loop`` at the end of ``spec``. ``tell`` is called in the
         iterating thread, with the reason why there are no pictures, and with None once they come. ``lose`` is told what
-        is left out, as ``Source.lose`` is. ``undecoded``: see ``Shot.undecoded``. ``foreign``: see ``open_source``.
-        ``tee`` gets the packets of sources that have any.
+        is left out, as ``Source.lose`` is. ``undecoded``: see ``Shot.undecoded``. ``foreign`` and ``data``: see
+        ``open_source``. ``tee`` gets the packets of sources that have any.
         """
         self._idle = False
         self._open: Source | None = None
@@ -66,7 +68,7 @@ class ReconnectingSource:
         self._lose = lose
         self._undecoded = undecoded
         self._foreign = foreign
-        self._tee = tee
+        self._tee, self._data = tee, data
         self._closed = threading.Event()
         self._came = False
         """Whether pictures came since the source was opened."""
@@ -96,7 +98,7 @@ class ReconnectingSource:
             self._came = False
             began = time.monotonic()
             try:
-                with self._source or open_source(self._spec, foreign=self._foreign) as source:
+                with self._source or open_source(self._spec, foreign=self._foreign, data=self._data) as source:
                     source.lose, source.idle, self._open = self._lose, self._idle, source
                     if self._undecoded and hasattr(source, "undecoded"):
                         source.undecoded = True

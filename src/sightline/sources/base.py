@@ -41,6 +41,8 @@ class Shot:
     """True if a part of the picture is missing or wrong."""
     pts: int | None = None
     """Time of its packet, where the source's ``tee`` copied that; else None."""
+    at: float | None = None
+    """When it was taken, seconds since 1970, where a source that is not live knows that."""
     undecoded: Encoded | None = None
     """The picture itself, where the source did not decode it: ``image`` is an earlier one then. Only who sets the
     source's ``undecoded``, if it has that, gets such shots, and fresh ones."""
@@ -100,14 +102,19 @@ def poll_s(source: Source) -> float | None:
     return wished
 
 
-def open_source(spec: str, *, foreign: bool = False) -> Source:
+def open_source(spec: str, *, foreign: bool = False, data: Callable[[], Path] | None = None) -> Source:
     """Open the source that ``spec`` names. Raises SourceError, which lists the possible specs.
 
     ``foreign``: a client of the server names it. Plugins that have to be careful then have an ``open_foreign``.
+    ``data``: gives the data folder of who asks, for plugins that have an ``open_in``; None for that of the settings.
     """
     try:
         plugin = find_source(spec)
-        source: Source = getattr(plugin, "open_foreign", plugin.open)(spec) if foreign else plugin.open(spec)
+        source: Source
+        if data is not None and hasattr(plugin, "open_in"):
+            source = plugin.open_in(spec, data())
+        else:
+            source = getattr(plugin, "open_foreign", plugin.open)(spec) if foreign else plugin.open(spec)
     except SightlineError:
         raise
     except FAULTS as e:  # a plugin's

@@ -92,7 +92,7 @@ class VideoSource:
 
         Raises SourceError if no frame can be decoded.
         """
-        start = self._start()
+        start = self.start
         step = 1 / (self.fps or 25.0)
         last: float | None = None
         shot: Shot | None = None
@@ -141,7 +141,8 @@ class VideoSource:
         if self.unreadable == 1:
             log.warning("%s is damaged: what can't be decoded is left out (%s)", self.name, _reason(error))
 
-    def _start(self) -> float:
+    @property
+    def start(self) -> float:
         """Start time of the file in seconds; recorded broadcasts don't start at 0."""
         if self._stream.start_time is None or self._stream.time_base is None:
             return 0.0

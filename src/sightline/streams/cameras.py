@@ -13,6 +13,7 @@ import math
 import unicodedata
 from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -116,6 +117,10 @@ class Cameras:
         """What clients may name."""
         self.changed: Callable[[str], None] = lambda name: None
         """Called when a camera was added, changed or removed: who pulls sources begins or ends here. May raise."""
+
+    def data_folder(self) -> Path:
+        """Return the server's data folder. Raises RuntimeError for a user that has no folder."""
+        return data_folder(self._settings)
 
     def __contains__(self, name: str) -> bool:
         """True for those that are kept here; the settings may have more."""

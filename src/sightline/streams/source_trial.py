@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 
 from sightline.core.errors import FAULTS, LimitReached, SightlineError, SourceError
 from sightline.media import codecs
@@ -55,7 +57,7 @@ class SourceTrials:
                 answer.set_exception(outcome)
 
         def run() -> None:
-            outcome = _first(spec)
+            outcome = _first(spec, self._cameras.data_folder)
             with suppress(RuntimeError):  # the loop has ended
                 loop.call_soon_threadsafe(end, outcome)
 
@@ -63,9 +65,9 @@ class SourceTrials:
         return answer
 
 
-def _first(spec: str) -> bytes | SightlineError:
+def _first(spec: str, data: Callable[[], Path]) -> bytes | SightlineError:
     try:
-        with open_source(spec, foreign=True) as source:
+        with open_source(spec, foreign=True, data=data) as source:
             shot = next(iter(source), None)
             if shot is None:
                 return SourceError(f"{source.name}: there is nothing in it")

@@ -52,7 +52,14 @@ class Puller(Publisher):
         """Time for the next picture on ``time.monotonic()``."""
         tee = None if self._stream.recorder is None else Tee(self._stream.recorder)
         self._source = ReconnectingSource(
-            spec, patient=True, tell=self._tell, lose=self._lose, undecoded=True, foreign=foreign, tee=tee
+            spec,
+            patient=True,
+            tell=self._tell,
+            lose=self._lose,
+            undecoded=True,
+            foreign=foreign,
+            tee=tee,
+            data=hub.cameras.data_folder,
         )
         threading.Thread(target=self._run, name=f"pull {name}", daemon=True).start()
 

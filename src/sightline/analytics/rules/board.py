@@ -24,11 +24,13 @@ CAMERA = ("scene", "stream")
 class RuleBoard:
     """The rules of a stream, and what has fulfilled them. The loop and the stages' threads may use it."""
 
-    def __init__(self, zones: Followed, rules: Mapping[str, Rule] | None = None, *, file: bool = False) -> None:
+    def __init__(
+        self, zones: Followed, rules: Mapping[str, Rule] | None = None, *, file: bool = False, dated: bool = False
+    ) -> None:
         """``zones``: what counts in the stream, whose lock it uses.
 
-        ``file``: frames come from a file. Then their clock is the only one, and nobody knows its hour: hours of rules
-        are left aside.
+        ``file``: frames come from a file. Then their clock is the only one. Hours of rules are left aside, unless the
+        frames are ``dated``: in other files nobody knows them.
         """
         self.changes = 0
         """Grows with whatever is worth saving."""
@@ -39,7 +41,7 @@ class RuleBoard:
         self.clips = False
         """True if there is a rule that keeps clips."""
         self._zones = zones
-        self._file = file
+        self._file, self._timeless = file, file and not dated
         self._tallies: dict[str, RuleTally] = {}
         self._states: dict[str, RuleState] = {}
         """Those that are enabled."""
@@ -141,7 +143,7 @@ class RuleBoard:
     def _new(self, name: str, rule: Rule, moment: Moment, old: RuleState | None) -> RuleState:
         """Make the state of a rule, which is about whoever is there already too."""
         tally = self._tallies[name]
-        held = rule.model_copy(update={"hours": None, "days": None}) if self._file else rule
+        held = rule.model_copy(update={"hours": None, "days": None}) if self._timeless else rule
         state = RuleState(name, held, tally, stream=self._zones.stream, ids=self._ids)
         state.last_steady = _steady(tally) if old is None else old.last_steady
         if rule.when == "object":
