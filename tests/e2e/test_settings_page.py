@@ -9,13 +9,18 @@ from playwright.async_api import expect
 
 from sightline.security.tokens import Store
 from support.browsing import browsing, listen_for_errors
+from support.receivers import hook
 from support.serving import serving
 
 
 @pytest.mark.timeout(300)
 async def test_a_server_is_managed_on_its_page(tmp_path: Path) -> None:
     admin, _ = Store(tmp_path).create("admin", "*", lifetime=3600)
-    async with serving("--lan", "--host", "127.0.0.1", data=tmp_path) as server, browsing() as browser:
+    async with (
+        serving("--lan", "--host", "127.0.0.1", data=tmp_path) as server,
+        hook(lambda _: 204) as web,
+        browsing() as browser,
+    ):
         page = await (await browser.new_context(ignore_https_errors=True)).new_page()
         errors = listen_for_errors(page)
         await page.goto(server.url)
@@ -64,6 +69,25 @@ async def test_a_server_is_managed_on_its_page(tmp_path: Path) -> None:
         await expect(listed).to_have_count(0)
         await page.get_by_label("Search").fill("jpeg_quality")
         await expect(page.locator("#settings-list > li")).to_have_count(1)
+
+        await page.get_by_role("button", name="Add an output").click()
+        address = page.get_by_label("Address")
+        await address.fill("ftp://home.example")
+        await page.get_by_role("button", name="Add it").click()
+        await expect(page.locator("#output-place .problem")).to_contain_text("begins with http://")
+        await address.fill(f"{web.url}?{token}")
+        await page.get_by_role("button", name="Add it").click()
+        output = page.locator("#outputs-list > li")
+        await output.get_by_role("button", name="Send a test").click()
+        await expect(output).to_contain_text("It went out.")
+        await output.get_by_role("button", name="Change").click()
+        await page.locator("#output-stream").fill("door")
+        await page.get_by_role("button", name="Save").last.click()
+        await expect(output).to_contain_text("events of door")
+        assert token not in await page.content()
+        await output.get_by_role("button", name="Remove").click()
+        await output.get_by_role("button", name="Remove it now").click()
+        await expect(output).to_have_count(0)
 
         log = page.locator("#log > li")
         await expect(log.filter(has_text="is revoked")).to_have_count(1)

@@ -87,7 +87,7 @@ class Desk:
             if call in IDS:
                 self.known[IDS[call]] = answer.get("id") or answer["upload"]
             elif call == "GET /api/outputs":
-                self.known["OUTPUT"] = answer["outputs"][0]["id"]
+                self.known["OUTPUT"] = answer["outputs"][-1]["id"]
 
 
 class World:

@@ -34,20 +34,26 @@ def check_outputs(tables: Sequence[OutputTable]) -> list[OutputSettings]:
     """Check the outputs' settings by their plugins. Raises ConfigError, which names the output and its key."""
     checked = []
     for number, table in enumerate(tables, 1):
-        which = f"output number {number}" + (f" ({table.kind})" if table.kind else "")
-        if not table.kind:
-            raise ConfigError(f"{which}: kind is missing: expected one of {', '.join(registry.plugins('outputs'))}")
         try:
-            plugin = registry.load("outputs", table.kind)
-            settings = plugin.Settings.model_validate(table.model_dump())
-            plugin.check(settings)
+            checked.append(check_output(table))
         except ConfigError as e:
+            which = f"output number {number}" + (f" ({table.kind})" if table.kind else "")
             raise ConfigError(f"{which}: {e.message}") from None
-        except ValidationError as e:
-            told = "; ".join(_described(plugin.Settings, dict(problem)) for problem in e.errors())
-            raise ConfigError(f"{which}: {told}") from None
-        checked.append(settings)
     return checked
+
+
+def check_output(table: OutputTable) -> OutputSettings:
+    """Check an output's settings by its plugin. Raises ConfigError, which names the key."""
+    if not table.kind:
+        raise ConfigError(f"kind is missing: expected one of {', '.join(registry.plugins('outputs'))}")
+    plugin = registry.load("outputs", table.kind)
+    try:
+        settings: OutputSettings = plugin.Settings.model_validate(table.model_dump())
+    except ValidationError as e:
+        described = (_described(plugin.Settings, dict(problem)) for problem in e.errors())
+        raise ConfigError("; ".join(described)) from None
+    plugin.check(settings)
+    return settings
 
 
 def _described(settings: type[BaseModel], problem: dict[str, Any]) -> str:
@@ -77,19 +83,24 @@ async def dispatchers(
         names[cursor] += 1  # an address is not told whole, so two may have the same name
         named = f"{cursor} {names[cursor]}"
         found.append(Dispatcher(output, given.stream, given.what, given.kind, named))
-    residents = [
-        hub.supervisor.start(f"output {output.name}: more", partial(output.run, hub, drawing))
-        for output in (one.output for one in found)
-        if isinstance(output, Resident)
-    ]
+    residents = start_residents(hub, drawing, found)
     tasks = start(hub, found)
     try:
         yield found
     finally:
-        await asyncio.gather(_part(residents), finish(found, tasks))
+        await asyncio.gather(part(residents), finish(found, tasks))
 
 
-async def _part(residents: Sequence[asyncio.Task[None]]) -> None:
+def start_residents(hub: Hub, drawing: Drawing | None, found: Sequence[Dispatcher]) -> list[asyncio.Task[None]]:
+    """Start what outputs do besides sending."""
+    return [
+        hub.supervisor.start(f"output {output.name}: more", partial(output.run, hub, drawing))
+        for output in (one.output for one in found)
+        if isinstance(output, Resident)
+    ]
+
+
+async def part(residents: Sequence[asyncio.Task[None]]) -> None:
     """Give residents time to end by themselves."""
     if residents:
         _, hanging = await asyncio.wait(residents, timeout=GOODBYE_S)

@@ -2,7 +2,11 @@
 
 - ``Settings``, a subclass of ``OutputSettings`` with the keys of a table ``[[outputs]]`` of this kind;
 - ``check(settings)``, a cheap check before the server starts, which raises ConfigError for settings that can't work;
-- ``open(settings) -> Output``, which does not connect yet.
+- ``open(settings) -> Output``, which does not connect yet;
+- where admins may add one while the server runs, ``open_foreign(settings) -> Output``, which does the same and never
+  connects to a machine that ``sources/_foreign.py`` forbids, and ``machine(settings) -> (host, port)``;
+- ``BOUND``, names of secrets that have to be given again where one of some other keys changes, as somebody else would
+  learn them. It may be left out.
 
 A library that an output needs is imported in ``open`` or later, as settings are read and checked without it.
 """

@@ -6,7 +6,9 @@ import asyncio
 import errno
 import hashlib
 import hmac
+import http.client
 import re
+import ssl
 import urllib.error
 import urllib.request
 from collections.abc import Sequence
@@ -25,6 +27,7 @@ from pydantic import Field, SecretStr
 from sightline.core.errors import ConfigError, SinkError
 from sightline.core.version import __version__
 from sightline.outputs.base import Item, NobodyThere, Output, OutputSettings, What
+from sightline.sources import _foreign
 from sightline.sources.base import shown
 
 AGAIN = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS}
@@ -71,15 +74,58 @@ def open(settings: WebhookSettings) -> WebhookOutput:
     return WebhookOutput(settings)
 
 
+def machine(settings: WebhookSettings) -> tuple[str, int]:
+    """Return host and port. Raises ConfigError."""
+    url = settings.url.get_secret_value()
+    try:
+        host, port = _foreign.place_of(url)
+    except _foreign.Refused:
+        raise ConfigError("expected a url with a host: https://HOST/...") from None
+    if _foreign.UNSEEN.search(url):
+        raise ConfigError("expected a url without spaces, control characters or backslashes")
+    return host, port or (443 if urlsplit(url).scheme == "https" else 80)
+
+
+def open_foreign(settings: WebhookSettings) -> WebhookOutput:
+    """Make an output that a client named. Each request goes to an address that was checked."""
+    return WebhookOutput(settings, _CheckedHttp(), _CheckedHttps())
+
+
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
     def redirect_request(self, *args: Any, **kwargs: Any) -> None:
         """Follow no redirects: a signed body goes only to the operator's address."""
 
 
+class _CheckedConnection(http.client.HTTPConnection):
+    def connect(self) -> None:
+        """Connect to an address that was checked. Raises Refused or OSError."""
+        self.sock = _foreign.connect((self.host, self.port), self.timeout or 0)
+
+
+class _CheckedTls(http.client.HTTPSConnection):
+    def connect(self) -> None:
+        """Connect to an address that was checked. Raises Refused or OSError."""
+        plain = _foreign.connect((self.host, self.port), self.timeout or 0)
+        self.sock = ssl.create_default_context().wrap_socket(plain, server_hostname=self.host)
+
+
+class _CheckedHttp(urllib.request.HTTPHandler):
+    def http_open(self, request: urllib.request.Request) -> http.client.HTTPResponse:
+        """Open one that is not encrypted."""
+        return self.do_open(_CheckedConnection, request)
+
+
+class _CheckedHttps(urllib.request.HTTPSHandler):
+    def https_open(self, request: urllib.request.Request) -> http.client.HTTPResponse:
+        """Open one with TLS."""
+        return self.do_open(_CheckedTls, request)
+
+
 class WebhookOutput(Output):
     """Sends one request at a time. Items that come meanwhile wait for the next one."""
 
-    def __init__(self, settings: WebhookSettings) -> None:
+    def __init__(self, settings: WebhookSettings, *handlers: urllib.request.BaseHandler) -> None:
+        """``handlers``: who opens connections in place of those of ``urllib``."""
         self._url = settings.url.get_secret_value()
         self.name = f"webhook {shown(self._url)}"
         self.batch = settings.batch
@@ -90,7 +136,7 @@ class WebhookOutput(Output):
         self._secret = None if settings.secret is None else settings.secret.get_secret_value().encode()
         self._timeout_s = settings.timeout_s
         # Proxies are not taken from the environment, which only settings/ may read.
-        self._opener = urllib.request.build_opener(_NoRedirect, urllib.request.ProxyHandler({}))
+        self._opener = urllib.request.build_opener(_NoRedirect, urllib.request.ProxyHandler({}), *handlers)
 
     async def send(self, batch: Sequence[Item]) -> None:
         """POST the items. Raises OSError if another try may help, SinkError if the other side refuses them."""

@@ -17,6 +17,7 @@ from sightline.core.version import __version__
 from sightline.events.journal import Journal
 from sightline.inference.offers import Offers
 from sightline.inference.pool import LoadByKey, ModelPool
+from sightline.outputs._kept import KeptOutputs
 from sightline.outputs._service import dispatchers
 from sightline.recordings.exports import Exports
 from sightline.recordings.recordings import Recordings
@@ -104,6 +105,7 @@ def create_app(settings: Settings, *, load: LoadByKey | None = None) -> FastAPI:
         state.downloads = Downloads(settings)
         state.uploads = Uploads(hub.model_switch.offers.kept)
         state.push = Push(settings, access)
+        state.kept_outputs = KeptOutputs(settings)
         state.started_at = time.monotonic()
         drawing = state.drawing = Drawing(settings.jpeg_quality)
         async with AsyncExitStack() as stack:
@@ -128,7 +130,8 @@ def create_app(settings: Settings, *, load: LoadByKey | None = None) -> FastAPI:
             try:
                 for transport in registry.plugins("transports").values():
                     await stack.enter_async_context(transport.serve(app, hub, drawing))
-                state.dispatchers = await stack.enter_async_context(dispatchers(hub, settings.outputs, drawing))
+                state.outputs = await stack.enter_async_context(dispatchers(hub, settings.outputs, drawing))
+                await stack.enter_async_context(state.kept_outputs.run(hub, drawing))
                 await stack.enter_async_context(state.push.run(hub))
             except FAULTS as e:
                 state.not_started = told(e)

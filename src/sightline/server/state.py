@@ -12,6 +12,7 @@ from starlette.requests import HTTPConnection
 
 from sightline.discovery.search import Search
 from sightline.outputs._dispatcher import Dispatcher
+from sightline.outputs._kept import KeptOutputs
 from sightline.recordings.exports import Exports
 from sightline.security.authentication import Tries
 from sightline.security.authorization import Access
@@ -34,7 +35,7 @@ MODELS = "models"
 
 @dataclass(slots=True)
 class ServerState:
-    """One app's state. The hub, the drawing and the dispatchers are there while the app runs."""
+    """One app's state. The hub, the drawing and the outputs are there while the app runs."""
 
     settings: LiveSettings
     access: Access
@@ -70,10 +71,17 @@ class ServerState:
     """For cameras in this network."""
     downloads: Downloads = field(init=False)
     uploads: Uploads = field(init=False)
-    dispatchers: list[Dispatcher] = field(init=False)
-    """One for each of the operator's outputs."""
+    outputs: list[Dispatcher] = field(init=False)
+    """One for each output of the settings file."""
+    kept_outputs: KeptOutputs = field(init=False)
+    """Outputs that were added while the server ran."""
     push: Push = field(init=False)
     exports: Exports = field(init=False)
+
+    @property
+    def dispatchers(self) -> list[Dispatcher]:
+        """One for each output."""
+        return [*self.outputs, *self.kept_outputs.dispatchers.values()]
 
     @property
     def hopeless(self) -> str | None:
@@ -99,6 +107,8 @@ class ServerState:
             found["recordings"] = recordings.stopped
         if self.hub.cameras.problem is not None:
             found["what was changed in cameras.json"] = self.hub.cameras.problem
+        if self.kept_outputs.problem is not None:
+            found["what was changed in outputs.json"] = self.kept_outputs.problem
         for stream in self.hub.streams.values():
             found |= {f"stream {stream.name}: {part}": why for part, why in stream.failing.items()}
         return found

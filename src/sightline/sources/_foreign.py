@@ -128,7 +128,7 @@ def addresses(host: str, port: int) -> list[tuple[str, int]]:
     given = list(dict.fromkeys((str(entry[4][0]), port) for entry in found)) or [(literal, port)]
     for address, _ in given:
         if (why := forbidden(address)) is not None:
-            raise Refused(f"{host[:80]} is {why} address: expected a camera's")
+            raise Refused(f"{host[:80]} is {why} address, which is never asked: expected another")
     return given
 
 
@@ -167,17 +167,25 @@ def connect(place: tuple[str, int], seconds: float) -> socket.socket:
     raise error
 
 
+def reachable(host: str, port: int) -> str:
+    """Return an address of a machine that was checked; of several the first that accepts a connection.
+
+    Raises Refused or OSError.
+    """
+    found = addresses(host, port)
+    if len(found) == 1:
+        return found[0][0]
+    with connect((host, port), CONNECT_S) as connected:
+        return str(connected.getpeername()[0])
+
+
 def pinned(url: str, port: int) -> str:
     """Return ``url`` with an address that was checked in place of the host's name, for who connects by itself.
 
-    Of several addresses, the first that accepts a connection. Raises Refused or OSError.
+    Raises Refused or OSError.
     """
     host, named = place_of(url)
-    found = addresses(host, port)
-    address = found[0][0]
-    if len(found) > 1:
-        with connect((host, port), CONNECT_S) as connected:
-            address = connected.getpeername()[0]
+    address = reachable(host, port)
     literal = f"[{address}]" if ":" in address else address
     parts = urlsplit(url)
     user, at, _ = parts.netloc.rpartition("@")

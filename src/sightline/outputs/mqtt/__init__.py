@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from collections.abc import Sequence
 from importlib.util import find_spec
@@ -12,6 +13,7 @@ from pydantic import Field, SecretStr, model_validator
 from sightline.core.errors import ConfigError
 from sightline.core.install import install_command
 from sightline.outputs.base import Item, Output, OutputSettings, Resident, What
+from sightline.sources import _foreign
 
 if TYPE_CHECKING:
     import aiomqtt
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 
 ANSWER_S = 10.0
 """Time for a broker to answer."""
+BOUND = {"password": ("host", "port", "tls")}
+"""Another machine would learn the password, or whoever listens."""
 
 
 class MqttSettings(OutputSettings):
@@ -75,12 +79,28 @@ def open(settings: MqttSettings) -> MqttOutput:
     return MqttAndHomeAssistant(settings) if settings.home_assistant else MqttOutput(settings)
 
 
+def machine(settings: MqttSettings) -> tuple[str, int]:
+    """Return host and port. Raises ConfigError."""
+    if not settings.host or _foreign.UNSEEN.search(settings.host) or "/" in settings.host:
+        raise ConfigError("host: expected the name or address of a machine")
+    return settings.host, settings.port
+
+
+def open_foreign(settings: MqttSettings) -> MqttOutput:
+    """Make an output that a client named. It connects to addresses that were checked."""
+    output = open(settings)
+    output.foreign = True
+    return output
+
+
 class MqttOutput(Output):
     """Publishes items. It connects when there is something to send, and again after losing the connection."""
 
     batch = 256
     every_s = 0.0
     retries: int | None = None
+    foreign = False
+    """Whether a client named the broker."""
 
     def __init__(self, settings: MqttSettings) -> None:
         self.name = f"mqtt {settings.host}:{settings.port}"
@@ -93,7 +113,7 @@ class MqttOutput(Output):
 
         try:
             if self._client is None:
-                self._client = await self._make_client().__aenter__()
+                self._client = await (await self._make_client()).__aenter__()
             for item in batch:
                 topic = self._settings.topic.replace("{stream}", item.stream).replace("{what}", item.what)
                 await self._client.publish(topic, item.body, qos=self._settings.qos, timeout=ANSWER_S)
@@ -112,12 +132,20 @@ class MqttOutput(Output):
             except aiomqtt.MqttError:
                 return  # it was gone already
 
-    def _make_client(self, will: aiomqtt.Will | None = None) -> aiomqtt.Client:
+    async def _machine(self) -> str:
+        """Return what to connect to. With TLS that is the name, by which the certificate is checked."""
+        given = self._settings
+        if not self.foreign:
+            return given.host
+        address = await asyncio.to_thread(_foreign.reachable, given.host, given.port)
+        return given.host if given.tls else address
+
+    async def _make_client(self, will: aiomqtt.Will | None = None) -> aiomqtt.Client:
         import aiomqtt
 
         given = self._settings
         return aiomqtt.Client(
-            given.host,
+            await self._machine(),
             given.port,
             username=given.username,
             password=None if given.password is None else given.password.get_secret_value(),

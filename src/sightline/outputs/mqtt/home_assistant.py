@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -60,7 +60,7 @@ class HomeAssistant:
     def __init__(
         self,
         settings: MqttSettings,
-        connect: Callable[[aiomqtt.Will], aiomqtt.Client],
+        connect: Callable[[aiomqtt.Will], Awaitable[aiomqtt.Client]],
         hub: Hub,
         drawing: Drawing | None,
     ) -> None:
@@ -120,7 +120,7 @@ class HomeAssistant:
         # What happened long ago would be taken for news.
         after = self._number if time.monotonic() - self._lost_at < STALE_S else None
         async with (
-            self._connect(will) as client,
+            await self._connect(will) as client,
             self._hub.subscribe_events(self._name, backlog=BACKLOG, after=after) as mailbox,
         ):
             self._forget()

@@ -5,7 +5,7 @@ import { setData } from "../lib/dom.js";
 import { byId } from "../panels/page.js";
 import { setUpShell } from "../panels/shell.js";
 import { setUpLog } from "../panels/settings/log.js";
-import { showOutputs } from "../panels/settings/outputs.js";
+import { setUpOutputs, showOutputs } from "../panels/settings/outputs.js";
 import { setUpSettings } from "../panels/settings/list.js";
 import { setUpDoctor, showServer } from "../panels/settings/server.js";
 import { setUpTokens } from "../panels/settings/tokens.js";
@@ -23,6 +23,7 @@ async function run() {
   if (!may(session, "admin", "")) return refuse(session.role !== null);
   setUpDoctor();
   setUpLog();
+  setUpOutputs();
   await Promise.all([setUpTokens(), setUpSettings(), showServer(), showOutputs()]);
   setData(document.body, "state", "open");
   byId("parts", HTMLElement).hidden = false; // all at once, or each part would push those below it down

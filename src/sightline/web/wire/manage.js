@@ -19,7 +19,7 @@ import { askApi } from "./events.js";
 
 /**
  * @typedef {{id: string, name: string, kind: string, stream: string, what: string[], sent: number, lost: number,
- *   waiting: number, failing: string | null}} Output of `GET /api/outputs`
+ *   waiting: number, failing: string | null, fixed: boolean, settings: Record<string, unknown> | null}} Output of `GET /api/outputs`
  */
 
 const EXAMINE_MS = 130_000;
@@ -33,12 +33,23 @@ export const askServer = () => /** @type {typeof askApi<ServerReport>} */ (askAp
 export const askSettings = () => /** @type {typeof askApi<SettingsReport>} */ (askApi)("/api/settings");
 export const askTokens = () => /** @type {typeof askApi<TokenList>} */ (askApi)("/api/tokens");
 
-export const askOutputs = () => /** @type {typeof askApi<{outputs: Output[]}>} */ (askApi)("/api/outputs");
+export const askOutputs = () => /** @type {typeof askApi<{outputs: Output[], kinds: string[]}>} */ (askApi)("/api/outputs");
+
+/** Add an output, or change the one with this id. @param {string} id empty for a new one @param {Record<string, unknown>} keys */
+export function putOutput(id, keys) {
+  const [path, method] = id ? [`/api/outputs/${encodeURIComponent(id)}`, "PATCH"] : ["/api/outputs", "POST"];
+  return /** @type {typeof askApi<Output>} */ (askApi)(path, sending(method, keys));
+}
+
+/** @param {string} id */
+export function removeOutput(id) {
+  return askApi(`/api/outputs/${encodeURIComponent(id)}`, { method: "DELETE" });
+}
 
 /** @param {string} id */
 export function testOutput(id) {
   const patience = { method: "POST", signal: AbortSignal.timeout(TEST_MS) };
-  return /** @type {typeof askApi<{sent: boolean, reason: string}>} */ (askApi)(`/api/outputs/${id}/test`, patience);
+  return /** @type {typeof askApi<{sent: boolean, reason: string}>} */ (askApi)(`/api/outputs/${encodeURIComponent(id)}/test`, patience);
 }
 
 /** @param {Record<string, unknown>} changes */

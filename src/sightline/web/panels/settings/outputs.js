@@ -1,42 +1,94 @@
-/** The operator's outputs: how each is doing, and a test for it. */
+/** Outputs: how each is doing, a test for it, and those that are added, changed and removed here. */
 
 import { icon, make, setText } from "../../lib/dom.js";
 import { count } from "../../lib/format.js";
-import { askOutputs, testOutput, why } from "../../wire/manage.js";
+import { askOutputs, removeOutput, testOutput, why } from "../../wire/manage.js";
 import { byId } from "../page.js";
+
+/** @typedef {import("../../wire/manage.js").Output} Output */
+
+const list = byId("outputs-list", HTMLElement);
+const about = byId("outputs-about", HTMLElement);
+const place = byId("output-place", HTMLElement);
+/** @type {string[]} */
+let kinds = [];
+let shown = "";
+
+export function setUpOutputs() {
+  byId("output-new", HTMLButtonElement).addEventListener("click", () => void openForm(null));
+}
 
 /** Show them as they are now. */
 export async function showOutputs() {
   const { body, refused } = await askOutputs();
-  const about = byId("outputs-about", HTMLElement);
   if (refused) return setText(about, why(refused));
-  setText(about, body.outputs.length ? "" : "The settings name none.");
-  const list = byId("outputs-list", HTMLElement);
-  if (list.childElementCount !== body.outputs.length) list.replaceChildren(...body.outputs.map(row));
+  kinds = body.kinds;
+  setText(about, body.outputs.length ? "" : "There is none yet.");
+  const rows = JSON.stringify(body.outputs.map(({ id, name, what, settings }) => [id, name, what, settings]));
+  if (rows !== shown) list.replaceChildren(...body.outputs.map(row));
+  shown = rows;
   for (const output of body.outputs) show(output);
 }
 
-/** @param {import("../../wire/manage.js").Output} output */
-function row({ id, name, what }) {
-  const said = make("p", { class: "hint", role: "status" });
-  const deeds = make("div", { class: "deeds" });
-  if (what.length) {
-    const button = make("button", { type: "button", class: "button" }, "Send a test", make("span", { class: "unseen" }, ` to ${name}`));
-    button.addEventListener("click", () => void test(id, button, said));
-    deeds.append(button);
-  }
-  const figures = make("p", { class: "hint figures" });
-  return make("li", { "data-output": id }, make("p", {}, name), make("div", {}, figures, said), deeds);
+/** A form for an output, in place of any other. It is fetched with its first use. @param {Output | null} output null: a new one */
+async function openForm(output) {
+  const { outputForm } = await import("./output-form.js");
+  outputForm(place, kinds, output, async (id) => {
+    await showOutputs();
+    focus(id);
+  });
 }
 
-/** @param {import("../../wire/manage.js").Output} output */
+/** @param {string} id */
+function focus(id) {
+  const button = list.querySelector(`[data-output="${id}"] button`);
+  (button instanceof HTMLElement ? button : byId("outputs-title", HTMLElement)).focus();
+}
+
+/** @param {Output} output */
+function row(output) {
+  const { id, name, what, fixed } = output;
+  const said = make("p", { class: "hint", role: "status" });
+  const deeds = make("div", { class: "deeds" });
+  /** @param {string} text @param {string} whose for those who don't see the row @param {(button: HTMLButtonElement) => void} run */
+  const add = (text, whose, run) => {
+    const button = make("button", { type: "button", class: "button" }, text, make("span", { class: "unseen" }, ` ${whose}`));
+    button.addEventListener("click", () => run(button));
+    deeds.append(button);
+  };
+  if (what.length) add("Send a test", `to ${name}`, (button) => void test(id, button, said));
+  if (!fixed) {
+    add("Change", name, () => void openForm(output));
+    add("Remove", name, () => confirm(deeds, id, said));
+  }
+  const figures = make("p", { class: "hint figures" });
+  const from = fixed ? [make("p", { class: "hint" }, "From the settings file, which alone can change it.")] : [];
+  return make("li", { "data-output": id }, make("p", {}, name), make("div", {}, figures, ...from, said), deeds);
+}
+
+/** @param {Output} output */
 function show({ id, what, stream, sent, lost, waiting, failing }) {
-  const place = document.querySelector(`[data-output="${id}"] .figures`);
+  const place = list.querySelector(`[data-output="${id}"] .figures`);
   const whose = stream === "*" ? "all streams" : stream;
   const gets = what.length ? `${what.join(", ")} of ${whose} · ${count(sent)} sent, ${count(waiting)} waiting, ${count(lost)} lost` : whose;
   if (!place) return;
   setText(place, failing ? `${gets} · ${failing}` : gets);
   if (failing && !place.querySelector("svg")) place.prepend(icon("warning"));
+}
+
+/** @param {HTMLElement} deeds @param {string} id @param {HTMLElement} said */
+function confirm(deeds, id, said) {
+  const last = make("button", { type: "button", class: "button danger" }, "Remove it now");
+  last.addEventListener("click", async () => {
+    last.disabled = true;
+    const { refused } = await removeOutput(id);
+    if (refused) setText(said, why(refused));
+    place.replaceChildren();
+    await showOutputs();
+    byId("outputs-title", HTMLElement).focus();
+  });
+  deeds.replaceChildren(last);
+  last.focus();
 }
 
 /** @param {string} id @param {HTMLButtonElement} button @param {HTMLElement} said */
