@@ -18,7 +18,7 @@ import numpy as np
 
 from chaos.common import Finding
 from support.clips import moving
-from support.recorded import piece
+from support.recorded import Piece, piece
 from support.rtsp import RtspServer
 from support.serving import Json, Running, peer, picture, serving
 
@@ -90,10 +90,17 @@ def look(folder: Path, died: float, seen: Seen) -> None:
                 continue
             seen.files += 1
             try:
-                newest = max(newest, piece(path, cut=True).lines[-1]["at"])
+                newest = max(newest, plays_to(piece(path, cut=True)))
             except (OSError, ValueError, IndexError) as e:
                 seen.unreadable.append(f"{path.name}: {e}")
         seen.missing_s.append(died - newest)
+
+
+def plays_to(found: Piece) -> float:
+    """When the last picture was taken that plays; it may be one whose line was not written yet."""
+    if not found.lines:
+        return float(found.header["started_at"] + found.times[-1] - found.times[0])
+    return float(found.lines[-1]["at"] + max(0, found.times[-1] - found.line_times[-1]))
 
 
 async def compare(server: Running, folder: Path, died: float, seen: Seen) -> None:

@@ -55,6 +55,11 @@ def entry(
     return Entry(result, image, image, source, still)
 
 
+def result_of(frame: Frame) -> FrameResult:
+    """What a model that finds two things says of a frame."""
+    return FrameResult(frame, two_found(), DETECTOR, *words(two_found(), DETECTOR), None, {"infer": 1.5}, 2.5, 0.0)
+
+
 @contextmanager
 def files_end_at(size: int) -> Iterator[None]:
     """While it lasts, no file can grow beyond ``size`` bytes: the closest to a full disk that needs no rights."""

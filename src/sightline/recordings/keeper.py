@@ -11,9 +11,10 @@ import time
 from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from sightline.core.errors import FAULTS, BadImage, SightlineError, told
-from sightline.recordings.index import Gap
+from sightline.recordings.index import Gap, Index
 from sightline.recordings.mp4 import PictureFrames
 from sightline.recordings.segment import OpenSegment
 from sightline.recordings.shelf import Shelf
@@ -73,8 +74,11 @@ class Keeper:
         """``before_s``: seconds that wait in memory."""
         self._stream, self._shelf, self._before_s = stream, shelf, before_s
         self._segment: OpenSegment | None = None
+        self._closing: deque[OpenSegment] = deque()
+        """Segments to which only lines are added."""
         self._pictures = PictureFrames()
         self._ring: deque[Take] = deque()
+        self._unsaid: deque[Take] = deque()
         self._ring_bytes = 0
         self._noted = self._wrote = 0.0
         self._ended: tuple[float, str] | None = None
@@ -98,7 +102,27 @@ class Keeper:
         if last:
             self._close(last)
             self._forget()
-        elif self._segment is not None:
+        self._write_lines(last=bool(last))
+        self._outcome.open = self._segment is not None or bool(self._ring or self._closing)
+        return self._outcome
+
+    def _write_lines(self, *, last: bool) -> None:
+        """Write what became of frames as far as it is known, and close segments that have all of their lines."""
+        while self._unsaid and self._unsaid[0].settled:
+            self._unsaid.popleft().say()
+        while self._closing:
+            segment = self._closing[0]
+            try:
+                segment.flush(last=last)
+                if segment.awaits:
+                    return
+                row, seen = segment.close()
+            except FAULTS as e:
+                self._abandon(e, segment)
+            else:
+                self._closing.popleft()
+                self._shelf.later(partial(Index.update, segment=row, summary=seen))
+        if self._segment is not None:
             try:
                 self._segment.flush()
             except FAULTS as e:
@@ -106,11 +130,9 @@ class Keeper:
             else:
                 if time.monotonic() - self._noted > PROGRESS_S:
                     self._note()
-        self._outcome.open = self._segment is not None or bool(self._ring)
-        return self._outcome
 
     def _take(self, take: Take) -> None:
-        take.say()
+        self._unsaid.append(take)
         if not take.keep:
             self._close(NOT_ASKED)
             self._remember(take)
@@ -188,21 +210,21 @@ class Keeper:
         self._shelf.later(lambda index: index.update(row, seen))
 
     def _close(self, why: str) -> None:
-        """Close the segment, if there is one."""
-        segment = self._segment
-        if segment is None:
-            return
-        try:
-            row, seen = segment.close()
-        except FAULTS as e:
-            self._abandon(e)
-            return
-        self._segment, self._ended = None, (row.ended_at, why)
-        self._shelf.later(lambda index: index.update(row, seen))
-
-    def _abandon(self, error: BaseException) -> str:
-        """Give up the segment that could not be written; what is whole of it stays. Return why more is lost."""
+        """Close the segment, if there is one, once all of its lines are known."""
         segment, self._segment = self._segment, None
+        if segment is not None:
+            self._ended = segment.row.ended_at, why
+            self._closing.append(segment)
+
+    def _abandon(self, error: BaseException, segment: OpenSegment | None = None) -> str:
+        """Give up a segment that could not be written; what is whole of it stays. Return why more is lost.
+
+        ``segment``: one that was closing; else it is the newest.
+        """
+        if segment is None:
+            segment, self._segment = self._segment, None
+        else:
+            self._closing.remove(segment)
         full = isinstance(error, OSError | sqlite3.Error | SightlineError)
         why = FULL if full else FAILED
         if full:

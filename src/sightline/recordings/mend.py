@@ -5,15 +5,18 @@ from __future__ import annotations
 import os
 import struct
 from contextlib import closing
-from itertools import islice
+from fractions import Fraction
+from itertools import accumulate, islice
 from pathlib import Path
 
 from sightline.recordings import lines, mp4
 from sightline.recordings.files import Root, stream_of
 from sightline.recordings.index import VideoSegment
-from sightline.recordings.lines import Summary
+from sightline.recordings.lines import FrameLine, SegmentHeader, Summary
 
 BOXES = frozenset((b"ftyp", b"free", b"moov", b"moof", b"mdat", b"mfra", b"styp", b"sidx", b"skip", b"wide", b"uuid"))
+CUT_OFF = "cut off"
+"""Why a frame has no result whose writer died before that was known."""
 UNREADABLE = (OSError, ValueError)
 """What reading a damaged recording may raise; av.FFmpegError and msgspec's are among them."""
 
@@ -35,10 +38,10 @@ def facts(root: Root, name: str) -> tuple[VideoSegment, Summary] | None:
     return mended(root, name)
 
 
-def mended(root: Root, name: str) -> tuple[VideoSegment, Summary] | None:
+def mended(root: Root, name: str, *, complete: bool = True) -> tuple[VideoSegment, Summary] | None:
     """Cut a segment's files to what is whole in both, and return what is in them; None where that is nothing.
 
-    Raises as ``facts`` does.
+    ``complete``: pictures without a line get one that says so, if there is room. Raises as ``facts`` does.
     """
     video, beside = root.video(name), root.lines(name)
     if not video.exists() or not beside.exists() or not _whole_boxes(video):
@@ -48,23 +51,42 @@ def mended(root: Root, name: str) -> tuple[VideoSegment, Summary] | None:
     except ValueError:  # not even its first line was written
         return None
     try:
-        there = sum(1 for _ in mp4.times(video))
+        times = list(mp4.times(video))
     except UNREADABLE:
         return None
     segment, summary = _segment(name, header), Summary()
     with closing(lines.read(beside)) as rest:
-        for line in islice(rest, there):
-            segment.frames += 1
-            segment.ended_at = max(segment.ended_at, line.at)
-            summary.add(line.at, line.motion, line.counts)
-    _cut_lines(beside, segment.frames)
-    if 0 < segment.frames < there:
+        known = list(islice(rest, len(times)))
+    _cut_lines(beside, len(known))
+    if complete and len(known) < len(times):
+        known += _add_lines(beside, header, known[-1] if known else None, times[len(known) :])
+    for line in known:
+        segment.frames += 1
+        segment.ended_at = max(segment.ended_at, line.at)
+        summary.add(line.at, line.motion, line.counts)
+    if 0 < segment.frames < len(times):
         _whole_boxes(video, segment.frames)
     segment.bytes = video.stat().st_size
     return (segment, summary) if segment.frames else None
 
 
-def _segment(name: str, header: lines.SegmentHeader) -> VideoSegment:
+def _add_lines(path: Path, header: SegmentHeader, last: FrameLine | None, times: list[int]) -> list[FrameLine]:
+    """Write lines for pictures whose results were not known when their writer died; none where there is no room."""
+    base = Fraction(*header.time_base)
+    pts, at = (times[0], header.started_at) if last is None else (last.pts, last.at)
+    moments = accumulate((at + max(0.0, float((one - pts) * base)) for one in times), max)
+    added = [FrameLine(pts=one, at=moment, dropped=CUT_OFF) for one, moment in zip(times, moments, strict=True)]
+    size = path.stat().st_size
+    try:
+        with path.open("ab") as file:
+            file.write(b"".join(map(lines.encode, added)))
+    except OSError:
+        os.truncate(path, size)
+        return []
+    return added
+
+
+def _segment(name: str, header: SegmentHeader) -> VideoSegment:
     return VideoSegment(
         stream=stream_of(name),
         name=name,

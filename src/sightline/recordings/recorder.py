@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable
@@ -23,19 +24,21 @@ Kept: TypeAlias = Literal["off", "clips", "events", "always"]
 
 EPOCH = time.time() - time.monotonic()
 """As streams have it: see ``streams.ingest``."""
-MOST_PENDING = 128
+MOST_AWAITED = 128
 """Frames of a stream whose fate is awaited. Those before are recorded without a result."""
-HELD_S = 5.0
-"""Longest time for which it is."""
+RESULT_S = 3.0
+"""Longest time for which it is. Pictures are written before it is known."""
+DECODED_S = 0.3
+"""Longest time for which a packet waits for what is known of its picture once it is decoded."""
 MOST_QUEUED, MOST_QUEUED_BYTES = 512, 64 << 20
 """What waits for the thread of one stream at most. Above it frames are lost, and counted."""
-GATHER_S, MANY = 0.2, 32
-"""Time for which frames are gathered before they are handed to a thread, and how many go at once."""
+MANY = 32
+"""Frames that are handed to a thread before the next tick: each time costs as much as some packets."""
 MOST_EVENT_S = 300.0
 """Time for which something that lasts is recorded: what stays for ever must not fill the disk."""
 MOST_LASTING = 256
 MOST_INBOX = 4096
-"""Packets that wait for the loop."""
+"""Packets that wait for the loop, of ``MOST_QUEUED_BYTES`` in all. Above it they are lost, and counted."""
 ODD_S = 60.0
 """Difference from a camera's clock to that of its frames at which an event counts as of now."""
 OVERLOAD, LATE = "overload", "late"
@@ -57,15 +60,22 @@ class Recorder:
         """``time.monotonic()`` until which somebody had it recorded by hand."""
         self._until = -inf
         self._lasting: dict[str, float] = {}
-        self._pending: deque[Take] = deque()
+        self._awaited: deque[Take] = deque()
+        """Frames of which it is not known what becomes of them."""
+        self._coming: deque[Take] = deque()
+        """Frames that are not handed over: pictures of packets may not be decoded yet."""
         self._frames: dict[Frame, Take] = {}
         self._packets: dict[int, Take] = {}
-        self._inbox: deque[tuple[Copied, float]] = deque(maxlen=MOST_INBOX)
+        self._arriving = threading.Lock()
+        self._inbox: list[Take] = []
+        self._inbox_bytes = 0
+        self._missed = 0
+        """Packets for which the inbox had no room, all of them later than those in it."""
         self._queue: list[Take | Tick | Happened] = []
         self._queued_bytes = 0
         self._broken = False
         """Packets until the next key frame are of no use, as one was lost."""
-        self._working = self._due = False
+        self._working = False
         self._open = False
         self._last_at = 0.0
         self._idle = asyncio.Event()
@@ -102,7 +112,14 @@ class Recorder:
 
     def packet(self, packet: Copied, at: float) -> None:
         """Take a packet as a camera sent it, before the frame that is decoded from it. Any thread may call."""
-        self._inbox.append((packet, at))
+        take = Take(at, packet=packet, came=time.monotonic())
+        with self._arriving:
+            room = len(self._inbox) < MOST_INBOX and self._inbox_bytes + len(packet.data) <= MOST_QUEUED_BYTES
+            if room and not self._missed:
+                self._inbox.append(take)
+                self._inbox_bytes += len(packet.data)
+            else:
+                self._missed += 1
 
     def offer(self, frame: Frame) -> None:
         """Take a frame: ``settle`` has to follow."""
@@ -113,7 +130,7 @@ class Recorder:
         take = None if frame.pts is None else self._packets.get(frame.pts)
         if frame.pts is None:
             take = Take(at, frame.image, came=time.monotonic())
-            self._pending.append(take)
+            self._await(take)
         elif take is None:  # it was decoded from a packet that came before anybody recorded
             return
         else:
@@ -151,7 +168,7 @@ class Recorder:
         self.why = why
         self._drain()
         self._flush()
-        if self._open:
+        if self._open or self._queue:
             asked = self._keeps(time.time())
             self._queue.append(Tick(asked and self.on, why if asked else NOT_ASKED, on=self.on))
             self._go_on()
@@ -160,39 +177,67 @@ class Recorder:
 
     def _drain(self) -> None:
         """Take the packets that came from the other thread."""
-        while self._inbox:
-            packet, at = self._inbox.popleft()
-            if self.on:
-                take = Take(at, packet=packet, came=time.monotonic())
-                self._pending.append(take)
-                self._packets[packet.pts] = take
+        if not self._inbox and not self._missed:  # as it is between two packets
+            return
+        with self._arriving:
+            inbox, self._inbox, self._inbox_bytes = self._inbox, [], 0
+            missed, self._missed = self._missed, 0
+        if not self.on:
+            return
+        for take in inbox:
+            assert take.packet is not None
+            self._await(take)
+            self._packets[take.packet.pts] = take
+        if missed:
+            self._flush(at_once=True)
+            self._lose(missed)
+
+    def _lose(self, count: int) -> None:
+        """Count packets that were lost after those that came, if they were to be recorded."""
+        lost = count * self._keeps(self._last_at)
+        self.recorded += lost
+        self.lost[OVERLOAD] += lost
+        self._broken = True
+
+    def _await(self, take: Take) -> None:
+        self._awaited.append(take)
+        self._coming.append(take)
 
     def _settle_before(self, take: Take) -> None:
         """Packets that are shown before a frame that came were not decoded."""
         assert take.packet is not None
-        for one in self._pending:
+        for one in self._awaited:
             if one is take:
                 break
             if one.packet is not None and one.packet.pts < take.packet.pts and one.frame is None:
                 one.dropped, one.settled = one.dropped or "not decoded", True
 
-    def _flush(self) -> None:
-        """Hand over the frames of which everything is known, in their order."""
+    def _flush(self, *, at_once: bool = False) -> None:
+        """Hand over the pictures of which all is known but the results. ``at_once``: all pictures."""
         now = time.monotonic()
-        while self._pending:
-            take = self._pending[0]
-            overdue = now - take.came > HELD_S or len(self._pending) > MOST_PENDING
-            if not take.settled and not overdue:
-                return
-            self._pending.popleft()
-            if not take.settled:
-                take.dropped = LATE if take.frame is not None else "not decoded"
-            if take.frame is not None:
-                self._frames.pop(take.frame, None)
-                take.frame = None
-            if take.packet is not None and self._packets.get(take.packet.pts) is take:
-                del self._packets[take.packet.pts]
-            self._hand_over(take)
+        while self._awaited:
+            first = self._awaited[0]
+            overdue = now - first.came > RESULT_S or len(self._awaited) > MOST_AWAITED
+            if not first.settled and not overdue:
+                break
+            self._conclude(self._awaited.popleft())
+        while self._coming:
+            first = self._coming[0]
+            known = first.settled or first.packet is None or first.frame is not None
+            if not known and not at_once and now - first.came < DECODED_S:
+                break
+            self._hand_over(self._coming.popleft())
+
+    def _conclude(self, take: Take) -> None:
+        """Nothing more will be known of a frame."""
+        if not take.settled:
+            take.dropped = LATE if take.frame is not None else "not decoded"
+            take.settled = True
+        if take.frame is not None:
+            self._frames.pop(take.frame, None)
+            take.frame = None
+        if take.packet is not None and self._packets.get(take.packet.pts) is take:
+            del self._packets[take.packet.pts]
 
     def _keeps(self, at: float) -> bool:
         if self._mode() == "always" or self.by_hand:
@@ -216,20 +261,8 @@ class Recorder:
         self.waiting += take.keep
         self._queue.append(take)
         self._queued_bytes += size
-        self._soon()
-
-    def _soon(self) -> None:
-        """Hand over what waits, several frames at a time: each time costs as much as some packets."""
         self._idle.clear()
         if len(self._queue) >= MANY:
-            self._go_on()
-        elif not self._due:
-            self._due = True
-            self._loop.call_later(GATHER_S, self._gathered)
-
-    def _gathered(self) -> None:
-        self._due = False
-        if self._queue:
             self._go_on()
 
     def _go_on(self, last: str = "") -> None:
@@ -252,17 +285,18 @@ class Recorder:
         self.written += outcome.written
         self.lost.update({why: count for why, count in outcome.lost.items() if count})
         self._open = outcome.open
-        if self._queue:
-            self._soon()
+        if len(self._queue) >= MANY:
+            self._go_on()
         else:
             self._idle.set()
 
     async def close(self, why: str) -> None:
         """Write what waits, and close the files."""
         self._drain()
-        for take in self._pending:
-            take.settled, take.dropped = True, take.dropped or "closed"
-        self._flush()
+        for take in self._awaited:
+            if not take.settled:
+                take.dropped, take.settled = "closed", True
+        self._flush(at_once=True)
         self._ended = True
         while self._working or self._queue:
             self._go_on()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections import deque
 from contextlib import suppress
+from functools import partial
 from typing import BinaryIO
 
 from sightline.core.errors import FAULTS
@@ -39,6 +41,7 @@ class OpenSegment:
         except BaseException:
             self.video.abandon()
             raise
+        self._awaited: deque[tuple[Take, FrameLine]] = deque()
         self._unwritten: list[bytes] = []
         self.summary = Summary()
         """What was seen in it, as far as the index was told."""
@@ -83,7 +86,10 @@ class OpenSegment:
         return same and take.at - row.started_at < SECONDS
 
     def add(self, take: Take, pictures: PictureFrames) -> None:
-        """Write a frame. Raises BadImage for a picture that can't be read; what else is raised ends the segment."""
+        """Write a frame; its line follows when it is known what became of it.
+
+        Raises BadImage for a picture that can't be read; what else is raised ends the segment.
+        """
         at = max(take.at, self.row.ended_at)
         motion = None
         if take.packet is not None:
@@ -94,16 +100,26 @@ class OpenSegment:
             assert take.image is not None
             frame, motion = pictures.frame(take.image)
             pts = self.video.encode(frame, at - self.row.started_at)
-        line = FrameLine(pts=pts, at=at, seq=take.seq, dropped=take.dropped, motion=motion)
-        line.result, line.mask = take.said
-        self._unwritten.append(lines.encode(line))
+        take.image = None
+        self._awaited.append((take, FrameLine(pts=pts, at=at, motion=motion)))
         self.row.frames += 1
         self.row.ended_at = at
         self.row.event |= take.event
-        self.latest.add(at, motion, take.counts)
 
-    def flush(self) -> None:
-        """Write the lines of what was added. Raises OSError."""
+    @property
+    def awaits(self) -> bool:
+        """Whether lines are missing."""
+        return bool(self._awaited)
+
+    def flush(self, *, last: bool = False) -> None:
+        """Write the lines of what was added, as far as results are known. ``last``: all of them. Raises OSError."""
+        while self._awaited and (last or self._awaited[0][0].settled):
+            take, line = self._awaited.popleft()
+            take.say()
+            line.seq, line.dropped = take.seq, take.dropped
+            line.result, line.mask = take.said
+            self._unwritten.append(lines.encode(line))
+            self.latest.add(line.at, line.motion, take.counts)
         if self._unwritten:
             self._write(b"".join(self._unwritten))
             self._unwritten.clear()
@@ -118,7 +134,7 @@ class OpenSegment:
 
     def close(self) -> tuple[VideoSegment, Summary]:
         """Make it whole. Raises OSError or av.FFmpegError."""
-        self.flush()
+        self.flush(last=True)
         self.video.close()
         latest = self.progress()
         self.row.bytes = self._path.stat().st_size
@@ -132,9 +148,9 @@ class OpenSegment:
 
     def abandon(self) -> None:
         """Let go of the files as they are."""
-        for file in (self.flush, self.video.abandon, self._lines.close):
+        for work in (partial(self.flush, last=True), self.video.abandon, self._lines.close):
             with suppress(*FAULTS):
-                file()
+                work()
 
     def _write(self, data: bytes) -> None:
         left = memoryview(data)

@@ -107,10 +107,13 @@ class Shelf:
                     log.exception("the index of recordings is not told of something")
                 self._notes.popleft()
 
-    def settle(self, row: VideoSegment) -> int:
-        """Keep what is whole of a segment that was cut off, and return how many frames that is."""
+    def settle(self, row: VideoSegment, *, complete: bool = False) -> int:
+        """Keep what is whole of a segment that was cut off, and return how many frames that is.
+
+        ``complete``: lines that are missing are made.
+        """
         try:
-            found = mend.mended(self.root, row.name)
+            found = mend.mended(self.root, row.name, complete=complete)
         except UNUSABLE:
             found = None
         if found is None:
@@ -126,7 +129,7 @@ class Shelf:
     def settle_all(self) -> None:
         """Settle what an earlier server was recording, or deleting, when it died."""
         for row in self.index.unfinished():
-            self.settle(row)
+            self.settle(row, complete=True)
         self._ended = {stream: (last, "server not running") for stream, (_, _, last) in self.index.totals().items()}
 
     def delete(self, segment: VideoSegment) -> None:
