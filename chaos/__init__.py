@@ -25,6 +25,7 @@ CASES = {
     "workers": "workers",
     "happenings": "happenings",
     "recordings": "recordings",
+    "full_disk": "full_disk",
     "conformance": "conformance",
 }
 """Each program's function by the module that has it, in the order in which they run."""
