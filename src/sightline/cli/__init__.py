@@ -17,6 +17,7 @@ from sightline.cli.models import models
 from sightline.cli.push import push
 from sightline.cli.record import record
 from sightline.cli.recordings import recordings
+from sightline.cli.replay import replay
 from sightline.cli.run import run
 from sightline.cli.serve import serve
 from sightline.cli.stress import stress
@@ -55,7 +56,7 @@ def _main(
     return
 
 
-for _command in (serve, run, push, watch, record, doctor, stress, train, evaluate):  # in the order of the help
+for _command in (serve, run, push, watch, record, replay, doctor, stress, train, evaluate):  # in the order of the help
     app.command()(_command)
 app.add_typer(models, name="models")
 app.add_typer(token)

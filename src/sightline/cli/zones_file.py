@@ -28,17 +28,18 @@ class ZonesFile(NamedTuple):
     rules: dict[str, Rule]
 
 
-def read_zones(path: Path) -> ZonesFile:
+def read_zones(path: Path, option: str = "--zones") -> ZonesFile:
     """Read zones, lines and rules from a TOML or JSON file, as ``[streams.NAME]`` has them. Raises ConfigError."""
-    given = _read(path)
+    where = f"{option} {path}"
+    given = _read(path, where)
     unknown = sorted(given.keys() - set(ZonesFile._fields))
     if unknown or not any(given.values()):
         got = ", ".join(unknown)[:80] or "none of them"
-        raise ConfigError(f"--zones {path}: got {got}; expected the tables [zones.NAME], [lines.NAME] and [rules.NAME]")
+        raise ConfigError(f"{where}: got {got}; expected the tables [zones.NAME], [lines.NAME] and [rules.NAME]")
     return ZonesFile(
-        _items(path, "zones", given, MOST_SHAPES, partial(parse_shape, Zone)),
-        _items(path, "lines", given, MOST_SHAPES, partial(parse_shape, CrossingLine)),
-        _items(path, "rules", given, MOST_RULES, parse_rule),
+        _items(where, "zones", given, MOST_SHAPES, partial(parse_shape, Zone)),
+        _items(where, "lines", given, MOST_SHAPES, partial(parse_shape, CrossingLine)),
+        _items(where, "rules", given, MOST_RULES, parse_rule),
     )
 
 
@@ -65,29 +66,29 @@ def told_rules(rules: RuleBoard) -> Iterator[tuple[str, str]]:
 
 
 def _items(
-    path: Path, key: str, given: Mapping[str, Any], most: int, parse: Callable[[object, str], Item]
+    where: str, key: str, given: Mapping[str, Any], most: int, parse: Callable[[object, str], Item]
 ) -> dict[str, Item]:
     tables = given.get(key, {})
     if not isinstance(tables, dict):
-        raise ConfigError(f"--zones {path}: {key}: got {str(tables)[:60]!r}; expected tables by name")
+        raise ConfigError(f"{where}: {key}: got {str(tables)[:60]!r}; expected tables by name")
     if len(tables) > most:
-        raise ConfigError(f"--zones {path}: {key}: got {len(tables)} tables; expected at most {most}")
+        raise ConfigError(f"{where}: {key}: got {len(tables)} tables; expected at most {most}")
     try:
         return {check_shape_name(name): parse(table, f"{key}.{name}.") for name, table in tables.items()}
     except (BadSetting, BadRequest) as e:
-        raise ConfigError(f"--zones {path}: {e.message}") from None
+        raise ConfigError(f"{where}: {e.message}") from None
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _read(path: Path, where: str) -> dict[str, Any]:
     try:
         if path.stat().st_size > MOST_BYTES:
-            raise ConfigError(f"--zones {path}: {path.stat().st_size} bytes: expected at most {MOST_BYTES}")
+            raise ConfigError(f"{where}: {path.stat().st_size} bytes: expected at most {MOST_BYTES}")
         text = path.read_text("utf-8")
         read = json.loads(text) if path.suffix.lower() == ".json" else tomllib.loads(text)
     except OSError as e:
-        raise ConfigError(f"--zones {path}: {e.strerror}; expected a TOML or JSON file") from None
+        raise ConfigError(f"{where}: {e.strerror}; expected a TOML or JSON file") from None
     except ValueError as e:  # of either form, or no text at all
-        raise ConfigError(f"--zones {path}: {e}; expected a TOML or JSON file") from None
+        raise ConfigError(f"{where}: {e}; expected a TOML or JSON file") from None
     if not isinstance(read, dict):
-        raise ConfigError(f"--zones {path}: got {str(read)[:60]!r}; expected the tables zones, lines and rules")
+        raise ConfigError(f"{where}: got {str(read)[:60]!r}; expected the tables zones, lines and rules")
     return read

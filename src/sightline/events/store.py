@@ -9,7 +9,7 @@ import logging
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 from urllib.parse import quote
@@ -311,6 +311,19 @@ class EventStore:
             connection.close()
             raise
         return connection
+
+
+def read_happenings(folder: Path, stream: str, since: float, until: float, limit: int) -> list[EventRecord]:
+    """Return what began in a stream in a time, oldest first, also while a server writes; nothing is changed.
+
+    ``folder``: that of the store. Raises sqlite3.Error where it can't be read.
+    """
+    path = folder / "events.db"
+    if not path.exists():
+        return []
+    with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=PATIENCE_S)) as connection:
+        sql = "SELECT body FROM events WHERE stream = ? AND NOT hidden AND started BETWEEN ? AND ? ORDER BY number"
+        return [_decode_record(row[0]) for row in connection.execute(f"{sql} LIMIT ?", (stream, since, until, limit))]
 
 
 def _stored(number: int, body: bytes, shot: bytes | None) -> StoredEvent:

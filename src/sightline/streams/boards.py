@@ -80,6 +80,14 @@ class Boards:
         zones = ZoneBoard(stream)
         return cls(zones, RuleBoard(zones))
 
+    @classmethod
+    def dated(
+        cls, stream: str, zones: Mapping[str, Zone], lines: Mapping[str, CrossingLine], rules: Mapping[str, Rule]
+    ) -> Boards:
+        """Return new boards for frames that were recorded, whose clock is the only one."""
+        board = ZoneBoard(stream, zones, lines)
+        return cls(board, RuleBoard(board, rules, file=True, dated=True))
+
     @property
     def options(self) -> dict[str, dict[str, Any]]:
         """What the stages get that they are for."""
