@@ -116,7 +116,7 @@ class Privacy:
         return image
 
 
-class Pace:
+class Cadence:
     """Says which pictures to take so that there is one each so many seconds."""
 
     def __init__(self, every_s: float) -> None:
@@ -146,7 +146,7 @@ def _as_it_is(shot: RecordedPicture) -> Image:
 
 def _encode(paths: Sequence[Path], wish: ClipWish, target: Path, step: Step, picture: Look) -> str:
     film: _Film = Gif(target) if wish.format == "gif" else video.open(str(target))
-    pace = Pace(1 / RATE if wish.format == "gif" else 1 / FASTEST_RATE if wish.speed > 1 else 0.0)
+    pace = Cadence(1 / RATE if wish.format == "gif" else 1 / FASTEST_RATE if wish.speed > 1 else 0.0)
     left_out, before, empty = 0.0, None, True
     try:
         for shot in spans.pictures(paths, wish.start, wish.end):
@@ -170,7 +170,7 @@ def _encode(paths: Sequence[Path], wish: ClipWish, target: Path, step: Step, pic
 
 
 def _collect(paths: Sequence[Path], wish: ClipWish, target: Path, step: Step, picture: Look) -> str:
-    archive, pace = Archive(target), Pace(wish.every_s)
+    archive, pace = Archive(target), Cadence(wish.every_s)
     try:
         for shot in spans.pictures(paths, wish.start, wish.end):
             step(shot.at)
