@@ -62,7 +62,7 @@ def test_a_built_in_model_has_no_input_size() -> None:
 
 @pytest.mark.parametrize("check", [check_model, load_model])
 def test_what_is_neither_a_name_nor_a_file(check: Callable[..., object], tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"'moton'.*the path of an \.onnx file or one of: .*motion"):
+    with pytest.raises(ConfigError, match=r"'moton'.*the path of an \.onnx file, kserve:.*, or one of: .*motion"):
         check("moton")
     with pytest.raises(ConfigError, match="no such file, and no model of that name"):
         check(str(tmp_path))
@@ -80,7 +80,7 @@ def test_a_device_is_cpu_or_a_numbered_card(check: Callable[..., object], device
 
 
 def test_an_unknown_engine() -> None:
-    with pytest.raises(ConfigError, match="no plugin 'tensorrt' in engines: expected one of onnx, openvino"):
+    with pytest.raises(ConfigError, match="no plugin 'tensorrt' in engines: expected one of kserve, onnx, openvino"):
         check_model("motion", engine="tensorrt")
 
 

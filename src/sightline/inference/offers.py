@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from sightline import profiles
@@ -48,8 +47,7 @@ class Offers:
         self._settings = settings
         spec = settings.model
         tabled = next((name for name, listed in settings.models.items() if listed == spec), None)
-        path = Path(spec)
-        name = tabled or (path.stem if path.suffix else spec)
+        name = tabled or catalogue.name_of(spec)
         self.own = ModelKey(name, spec, settings.engine, settings.imgsz)
         """The server's own model."""
         self.kept = KeptModels(settings)

@@ -10,8 +10,9 @@ import msgspec
 
 from sightline import profiles
 from sightline.core.errors import ConfigError
-from sightline.core.registry import answers, plugins
+from sightline.core.registry import answers, load, plugins
 from sightline.core.types import ModelCard
+from sightline.engines import _address
 from sightline.engines.base import unavailable
 from sightline.profiles import TENSORS, Profile
 from sightline.zoo.refusals import export_of
@@ -118,7 +119,7 @@ def find(
     if isinstance(profile, str):
         if weights is not None:
             raise ConfigError(f"weights {weights}: the model {spec!r} is no profile; give the file to --model itself")
-        return ModelFiles(None, _file(profile), None)
+        return ModelFiles(None, _file(profile, cache), None)
     if weights is not None:
         kind = weights.suffix.lower()
         if not weights.is_file():
@@ -150,7 +151,27 @@ def engines_for(
         found = find(spec, cache=cache, weights=weights)
     except ConfigError:
         return []
-    return [name for name in engines if (found.tensors if name == "torch" else found.graph) is not None]
+    files = {path.suffix.lower() for path in (found.graph, found.tensors) if path is not None}
+    return [name for name in engines if files & set(reads(name))]
+
+
+def reads(engine: str) -> Sequence[str]:
+    """Endings of the files that an engine reads."""
+    endings: Sequence[str] = getattr(load("engines", engine), "READS", (".onnx",))
+    return endings
+
+
+def only_reader(path: Path) -> str | None:
+    """The engine for a file that is no graph but has an address; None for others."""
+    return "kserve" if path.suffix.lower() == _address.SUFFIX else None
+
+
+def name_of(spec: str) -> str:
+    """Name of a model that the settings give no other. Raises ConfigError for an address that is none."""
+    if spec.startswith(_address.PREFIX):
+        return _address.parse(spec).model
+    path = Path(spec)
+    return path.stem if path.suffix else spec
 
 
 def builtin_names() -> list[str]:
@@ -158,14 +179,18 @@ def builtin_names() -> list[str]:
     return [name for name, plugin in plugins("models").items() if hasattr(plugin, "builtin")]
 
 
-def _file(spec: str) -> Path:
+def _file(spec: str, cache: Path | None) -> Path:
+    if spec.startswith(_address.PREFIX):
+        return Cache(cache).address(_address.parse(spec))
     path = profiles.shipped().get(spec, Path(spec))
     if not path.is_file():
         known = [*sorted([*builtin_names(), *profiles.shipped()]), *profiles.names()]
         raise ConfigError(
-            f"model {spec!r}: no such file, and no model of that name; expected the path of an .onnx file "
-            f"or one of: {', '.join(known)}"
+            f"model {spec!r}: no such file, and no model of that name; expected the path of an .onnx file, "
+            f"{_address.EXPECTED}, or one of: {', '.join(known)}"
         )
-    if path.suffix.lower() != ".onnx":
+    if path.suffix.lower() == _address.SUFFIX:
+        _address.read(path)
+    elif path.suffix.lower() != ".onnx":
         raise ConfigError(f"model {spec!r}: expected an .onnx file; {export_of(path)}")
     return path

@@ -20,7 +20,7 @@ from sightline.engines._select import choose
 from sightline.engines.base import check_precision
 from sightline.profiles import WEIGHTS as WEIGHTS
 from sightline.profiles import Profile
-from sightline.zoo.catalogue import ModelFiles, builtin_names, card_of, find, lacks_torch
+from sightline.zoo.catalogue import ModelFiles, builtin_names, card_of, find, lacks_torch, only_reader
 from sightline.zoo.catalogue import list_models as list_models
 from sightline.zoo.catalogue import offered as offered
 from sightline.zoo.options import LoadKeywords, LoadOptions
@@ -122,6 +122,10 @@ def _engine_for(found: ModelFiles, engine: str, device: str, precision: str, *, 
 
     ``tried``: try a quantized graph; without, nothing opens the file.
     """
+    if found.graph is not None and (only := only_reader(found.graph)) is not None:
+        if engine not in ("auto", only):
+            raise ConfigError(f"engine {engine!r}: an inference server runs the model itself; leave engine out")
+        return only, "the one that asks an inference server"
     if found.graph is not None and (engine != "torch" or found.tensors is None):
         return pick_engine(engine, device, precision, found.graph if tried else None)
     if found.profile is None:

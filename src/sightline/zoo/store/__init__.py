@@ -9,13 +9,15 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from hashlib import sha256
 from pathlib import Path
 from typing import Literal, TypeAlias
 
 import msgspec
 from filelock import FileLock, Timeout
 
-from sightline.core.errors import ModelError
+from sightline.core.errors import ConfigError, ModelError
+from sightline.engines._address import SUFFIX, ModelAddress
 from sightline.profiles import File, Profile
 from sightline.settings.settings import cache_folder
 from sightline.zoo.store.verify import Expected, judge
@@ -75,6 +77,18 @@ class Cache:
             if wrong:
                 raise ModelError(f"{path} is damaged: {wrong}. Delete it and run: sightline models pull {profile.name}")
         return self.folder(profile) / profile.weights.name
+
+    def address(self, address: ModelAddress) -> Path:
+        """The file that stands for a model on an inference server, which is made. Raises ConfigError."""
+        text = str(address)
+        path = self.root / "addresses" / sha256(text.encode()).hexdigest()[:16] / f"{address.model}{SUFFIX}"
+        if not path.is_file():
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(f"{text}\n")
+            except OSError as e:
+                raise ConfigError(_unwritable(path, e).message) from None
+        return path
 
     @contextmanager
     def lock(self, profile: Profile, waiting: Callable[[], None] | None = None) -> Iterator[None]:
