@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from sightline.core.errors import BadSetting
 from sightline.core.rule_words import sentence
-from sightline.core.rules import DAYS, Rule, parse_rule
+from sightline.core.rules import Rule, parse_rule
+from sightline.core.schedule import DAYS
 
 SENTENCES = json.loads((Path(__file__).parents[1] / "golden" / "sentences.json").read_text("utf-8"))
 """Rules with their sentences; tests/web/panels/rules.test.js has them too."""

@@ -6,7 +6,8 @@ import re
 from collections.abc import Sequence
 from itertools import groupby
 
-from sightline.core.rules import DAYS, Day, Rule
+from sightline.core.rules import Day, Rule
+from sightline.core.schedule import DAYS
 
 IRREGULAR = {
     "person": "people",

@@ -15,11 +15,11 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from sightline.core.errors import BadSetting
 from sightline.core.events import ACTIONS, TELLING, Action
+from sightline.core.schedule import DAYS, MINUTES, in_hours
 from sightline.core.zones import MOST_CLASSES, ShapeName
 
 MOST_RULES = 64
 """Rules that a stream may have."""
-DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 HOURS = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-3]):([0-5]\d)")
 
@@ -87,17 +87,10 @@ class Rule(BaseModel):
         return self._within(datetime.fromtimestamp(when)) != self.outside
 
     def _within(self, now: datetime) -> bool:
-        minute, day = now.hour * 60 + now.minute, now.weekday()
+        begin, end = 0, MINUTES
         if self.hours is not None:
             begin, end = (int(part[:2]) * 60 + int(part[3:]) for part in self.hours.split("-"))
-            if begin < end:
-                if not begin <= minute < end:
-                    return False
-            elif minute < end:
-                day = (day - 1) % 7  # over midnight: it began the day before
-            elif minute < begin:
-                return False
-        return self.days is None or DAYS[day] in self.days
+        return in_hours(now, begin, end, DAYS if self.days is None else self.days)
 
 
 EXPECTED = {

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -22,6 +23,7 @@ from sightline.recordings.keeper import Keeper
 from sightline.recordings.recorder import Kept, Recorder
 from sightline.recordings.retention import GB, prune, retention_of
 from sightline.recordings.shelf import FOLDER, UNUSABLE, Shelf
+from sightline.recordings.unscheduled import Unscheduled, merged
 from sightline.security.files import hold_folder, make_folder
 from sightline.settings.settings import Settings, data_folder
 
@@ -41,14 +43,24 @@ T = TypeVar("T")
 class Recordings:
     """Recorders by stream, and what they recorded. On the event loop only, but for what is said to be for threads."""
 
-    def __init__(self, settings: Settings, mode: Callable[[str], Kept], silence: Callable[[str], str]) -> None:
-        """``mode``: what of a stream is recorded. ``silence``: why nothing comes of it; empty where it should."""
+    def __init__(
+        self,
+        settings: Settings,
+        mode: Callable[[str], Kept],
+        silence: Callable[[str], str],
+        unscheduled: Callable[[str], bool],
+    ) -> None:
+        """``mode``: what of a stream is recorded. ``silence``: why nothing comes of it; empty where it should.
+
+        ``unscheduled``: whether a stream's schedule leaves out this time.
+        """
         self.stopped: str | None = None
         """Why nothing can be recorded at the moment; None while all is well."""
         self.free_bytes = self.used_bytes = 0
         self.totals: dict[str, tuple[int, float, float]] = {}
         """Bytes, first and last moment of each stream, some seconds old."""
         self._settings, self._mode, self._silence = settings, mode, silence
+        self._unscheduled, self._left_out = unscheduled, Unscheduled()
         self._recorders: dict[str, Recorder] = {}
         self._pool = ThreadPoolExecutor(min(THREADS, os.cpu_count() or 1), thread_name_prefix="recording")
         self._shelf: Shelf | None = None
@@ -120,11 +132,14 @@ class Recordings:
                 looked, due = now, full or now - pruned >= PRUNE_S
                 wanted = any(recorder.recording for recorder in self._recorders.values())
                 pruned = now if due else pruned
+                left_out = self._left_out.look(filter(self._unscheduled, self._recorders), time.time())
                 with suppress(*UNUSABLE):  # told as ``stopped``
-                    await asyncio.to_thread(self._keep_house, due, wanted)
+                    await asyncio.to_thread(self._keep_house, due, wanted, left_out)
 
-    def _keep_house(self, due: bool, wanted: bool) -> None:
+    def _keep_house(self, due: bool, wanted: bool, left_out: Iterable[tuple[str, Gap]]) -> None:
         shelf = self._opened
+        for stream, gap in left_out:
+            shelf.later(partial(Index.gap, stream=stream, gap=gap))
         if due:
             prune(shelf, retention_of(self._settings))
             self.totals = shelf.index.totals()
@@ -176,7 +191,7 @@ class Recordings:
 
     def gaps(self, stream: str, start: float, end: float) -> list[Gap]:
         """Return the times of which nothing is recorded, and why, in order."""
-        return self._asked(lambda index: index.gaps(stream, start, end))
+        return self._asked(lambda index: merged(index.gaps(stream, start, end), index.segments(stream, start, end)))
 
     def at(self, stream: str, at: float) -> VideoSegment | None:
         """Return the segment that has a moment, or the next one after it; None at the end."""

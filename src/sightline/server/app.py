@@ -119,7 +119,9 @@ def create_app(settings: Settings, *, load: LoadByKey | None = None) -> FastAPI:
             stack.push_async_callback(journal.close)
             await hub.boards.load()
             await hub.cameras.load()
-            recordings = hub.listeners.recordings = Recordings(settings, partial(kept, hub), partial(silence, hub))
+            recordings = hub.listeners.recordings = Recordings(
+                settings, partial(kept, hub), partial(silence, hub), hub.cameras.unscheduled
+            )
             await recordings.open()
             stack.push_async_callback(recordings.close)
             state.exports = Exports(settings, recordings)

@@ -156,7 +156,7 @@ class Settings(BaseSettings):
         {},
         description="[streams.NAME] tables of the file: priority (-100 to 100; higher comes first), max_fps, stages "
         "(steps after the model, such as counts), zones, lines, rules (see docs/analytics.md), record (off, events or "
-        "always), record_days, record_gb (see docs/recording.md), and what can be chosen "
+        "always), record_schedule, record_days, record_gb (see docs/recording.md), and what can be chosen "
         "live too: track, track_lost_s, track_confirm, object_events, model, engine, imgsz, confidence, iou, "
         "max_detections, classes.",
     )

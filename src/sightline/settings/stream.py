@@ -11,6 +11,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from sightline.core.errors import BadSetting
+from sightline.core.schedule import EXPECTED_SCHEDULE
 
 TRACKS, OBJECTS = "tracks", "objects"
 """The stages that follow objects, and tell of each."""
@@ -38,6 +39,7 @@ EXPECTED = {
     "group": "a text of at most 100 characters without control characters, or null for none",
     "before": "the name of another stream, or null for the last place",
     "record": "off, events or always, or null for what the settings say",
+    "record_schedule": f'{EXPECTED_SCHEDULE}, "" for all times, or null for what the settings say',
     "source": "a camera's address, such as rtsp://user:password@camera.lan/1, or null for one that sends by itself",
 }
 """Expected values in words, by key; ``preset`` and what follows it occur only in the API."""

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from sightline.core.rules import MOST_RULES, Rule
+from sightline.core.schedule import ScheduleText
 from sightline.core.zones import MOST_SHAPES, CrossingLine, ShapeName, Zone
 from sightline.settings.stream import Choices, Tracking
 
@@ -17,6 +18,8 @@ class StreamDefaults(Choices, Tracking):
     priority: int = Field(0, ge=-100, le=100)
     max_fps: float | None = Field(None, ge=0.1, le=240)
     record: Literal["off", "events", "always"] = "off"
+    record_schedule: ScheduleText = ""
+    """Times of the week at which ``record`` holds; empty for all."""
     record_days: float | None = Field(None, gt=0, le=3650)
     record_gb: float | None = Field(None, gt=0, le=1e6)
     stages: tuple[str, ...] = Field((), max_length=16)

@@ -10,6 +10,7 @@ import asyncio
 import json
 import logging
 import math
+import time
 import unicodedata
 from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, suppress
@@ -20,6 +21,7 @@ import msgspec
 from msgspec import Struct, structs
 
 from sightline.core.errors import BadRequest, BadSetting, LimitReached, SightlineError, SourceError, StreamBusy, told
+from sightline.core.schedule import check_schedule, parse_schedule
 from sightline.core.types import STREAM_NAME, check_stream_name
 from sightline.recordings.recorder import Mode
 from sightline.settings.settings import Settings, data_folder
@@ -65,6 +67,8 @@ class KeptCamera(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=
     """Its place among all, from 1. Those without one come after them, by name."""
     record: Mode | None = None
     """What of it is recorded; None for what the settings say."""
+    record_schedule: str | None = None
+    """Times of the week at which it is, "" for all; None for what the settings say."""
 
 
 def parse(data: bytes) -> dict[str, KeptCamera]:
@@ -92,6 +96,7 @@ def _entry(number: int, name: str, given: object) -> KeptCamera:
         camera = msgspec.convert(given, KeptCamera)
         check_display_name(camera.name)
         check_display_name(camera.group)
+        check_schedule(camera.record_schedule or "")
     except (msgspec.ValidationError, ValueError) as e:
         raise BadRequest(f"{name}: {e}") from None
     return camera
@@ -165,6 +170,18 @@ class Cameras:
         if camera is not None and camera.record is not None:
             return camera.record
         return "off" if given is None else given.record
+
+    def record_schedule(self, stream: str) -> str:
+        """Return at which times of the week that is recorded; empty for all."""
+        camera, given = self._cameras.get(stream), self._settings.streams.get(stream)
+        if camera is not None and camera.record_schedule is not None:
+            return camera.record_schedule
+        return "" if given is None else given.record_schedule
+
+    def unscheduled(self, stream: str) -> bool:
+        """Return True if a stream would be recorded, but not now. Any thread may ask."""
+        schedule = self.record_schedule(stream)
+        return bool(schedule) and self.record(stream) != "off" and not parse_schedule(schedule).allows(time.time())
 
     def source(self, stream: str) -> str | None:
         """Return what the server pulls for a stream; None for nothing."""

@@ -18,6 +18,7 @@ from sightline.recordings.keeper import NO_CAMERA
 from sightline.recordings.lines import SECONDS
 from sightline.recordings.recorder import Kept
 from sightline.recordings.recordings import Recordings
+from sightline.recordings.unscheduled import UNSCHEDULED
 from sightline.security.authorization import access_of, needs
 from sightline.security.tokens import ALL
 from sightline.server.state import state_of
@@ -37,6 +38,8 @@ class StreamRecording(BaseModel):
     """What is recorded of a stream. recorded = written + lost + waiting since the server's start, always, exactly."""
 
     mode: Literal["off", "events", "always"]
+    schedule: str
+    """Times of the week at which its mode holds; empty for all."""
     recording: bool
     """Whether what comes is recorded now."""
     by_hand: bool
@@ -144,7 +147,7 @@ def silence(hub: Hub, name: str) -> str:
 
 def kept(hub: Hub, name: str) -> Kept:
     """Say what of a stream is recorded now. Any thread may ask."""
-    mode = hub.cameras.record(name)
+    mode = "off" if hub.cameras.unscheduled(name) else hub.cameras.record(name)
     return "clips" if mode == "off" and hub.boards.keeps_clips(name) else mode
 
 
@@ -175,9 +178,11 @@ def _stream(recordings: Recordings, hub: Hub, name: str) -> StreamRecording:
     size, first, last = recordings.totals.get(name, (0, None, None))
     mode = hub.cameras.record(name)
     asked = recorder is not None and recorder.recording
-    why = recordings.stopped or silent or None
+    unscheduled = hub.cameras.unscheduled(name) and not asked
+    why = recordings.stopped or (UNSCHEDULED if unscheduled else silent) or None
     return StreamRecording(
         mode=mode,
+        schedule=hub.cameras.record_schedule(name),
         recording=asked and why is None,
         by_hand=recorder is not None and recorder.by_hand,
         why=why if asked or mode == "always" else None,

@@ -165,6 +165,8 @@ class StreamStats(BaseModel):
     switch_failed: FailedModel | None
     record: Literal["off", "events", "always"]
     """What of it is recorded."""
+    record_schedule: str
+    """Times of the week at which it is; empty for all."""
     recording: bool
     """Whether what comes is recorded now."""
     viewers: int
@@ -226,6 +228,7 @@ def stream_stats(hub: Hub, stream: Stream) -> StreamStats:
         pending=None if state.pending is None else _pending(state.pending),
         switch_failed=None if state.failed is None else _failed(state.failed),
         record=hub.cameras.record(stream.name),
+        record_schedule=hub.cameras.record_schedule(stream.name),
         recording=stream.recorder is not None and stream.publisher is not None and stream.recorder.recording,
         viewers=len(viewers),
         viewer_stats=[_viewer_stats(viewer) for viewer in viewers],

@@ -20,6 +20,7 @@ from sightline.core.errors import (
     Superseded,
 )
 from sightline.core.openapi import gives, refusals
+from sightline.core.schedule import ScheduleText
 from sightline.security.authorization import access_of, needs
 from sightline.server.api.checked import CheckedRoute
 from sightline.server.api.schemas import Ready
@@ -63,13 +64,15 @@ class StreamChange(AskedSettings):
     """Another stream, before which it stands from now on; null for the last place."""
     record: Literal["off", "events", "always"] | None = None
     """What of it is recorded; null for what the settings say."""
+    record_schedule: ScheduleText | None = None
+    """Times of the week at which it is, such as mon-fri 22:00-06:00; "" for all, null for what the settings say."""
     source: Annotated[str, Field(strict=True, min_length=1)] | None = None
     """What the server pulls from now on; null for nothing, where the camera will send by itself. For admins of all."""
 
     @property
     def managed(self) -> set[str]:
         """What is given of those keys that are for admins."""
-        return self.model_fields_set & {"name", "paused", "group", "before", "record"}
+        return self.model_fields_set & {"name", "paused", "group", "before", "record", "record_schedule"}
 
 
 class Streams(BaseModel):
@@ -176,8 +179,7 @@ async def _manage(hub: Hub, stream: str, change: StreamChange) -> None:
     given: dict[str, Any] = {key: getattr(change, key) or "" for key in ("name", "group") if key in change.managed}
     if change.paused is not None:
         given["paused"] = change.paused
-    if "record" in change.managed:
-        given["record"] = change.record
+    given |= {key: getattr(change, key) for key in ("record", "record_schedule") if key in change.managed}
     if given:
         await hub.cameras.change(stream, **given)
     if "before" in change.managed:

@@ -3,7 +3,7 @@
 import { askApi } from "./events.js";
 
 /**
- * @typedef {{mode: string, recording: boolean, why: string | null, bytes: number, first_at: number | null,
+ * @typedef {{mode: string, schedule: string, recording: boolean, why: string | null, bytes: number, first_at: number | null,
  *   last_at: number | null, written: number, lost: Record<string, number>}} Recorded of one stream
  * @typedef {{streams: Record<string, Recorded>, free_bytes: number, used_bytes: number, stopped: string | null}} Overview
  * @typedef {{id: number | string, started_at: number, ended_at: number, frames: number, bytes: number, codec: string,
@@ -42,6 +42,16 @@ export function askFound(query) {
 export function recordNow(stream, on) {
   const body = JSON.stringify({ on });
   return askApi(`${pathOf(stream)}/record`, { method: "POST", body, headers: { "Content-Type": "application/json" } });
+}
+
+/**
+ * Set what of a stream is recorded, and at which times of the week. For admins of it.
+ *
+ * @param {string} stream @param {{record: string, record_schedule: string}} change
+ */
+export function setRecording(stream, change) {
+  const body = JSON.stringify(change);
+  return askApi(`/api/streams/${encodeURIComponent(stream)}`, { method: "PATCH", body, headers: { "Content-Type": "application/json" } });
 }
 
 /** Address of a small picture. @param {string} stream @param {number} at @param {number} width */

@@ -1,7 +1,7 @@
-/** How a stream is recorded, and the button to record it by hand. */
+/** How a stream is recorded, the button to record it by hand, and what is recorded by itself. */
 
 import { setText } from "../../lib/dom.js";
-import { recordNow } from "../../wire/recordings.js";
+import { recordNow, setRecording } from "../../wire/recordings.js";
 import { may } from "../../wire/session.js";
 import { byId } from "../page.js";
 import { recordedInWords } from "./words.js";
@@ -12,14 +12,23 @@ export class RecordControl {
   #words = byId("recorded", HTMLElement);
   #button = byId("record", HTMLButtonElement);
   #why = byId("record-why", HTMLElement);
+  #form = byId("record-form", HTMLFormElement);
+  #mode = byId("record-mode", HTMLSelectElement);
+  #schedule = byId("record-schedule", HTMLInputElement);
   #stream = "";
   #recording = false;
+  /** What the form was filled with: it is left alone while somebody writes there. */
+  #filled = "";
   #onchanged;
 
   /** @param {() => Promise<void>} onchanged asks the server again */
   constructor(onchanged) {
     this.#onchanged = onchanged;
     this.#button.addEventListener("click", () => void this.press());
+    this.#form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      void this.#set();
+    });
   }
 
   /** Whether somebody may record the stream by hand. */
@@ -34,12 +43,30 @@ export class RecordControl {
     setText(this.#words, stream ? recordedInWords(recorded) : "Choose a stream.");
     this.#button.hidden = !stream || !may(session, "publish", stream);
     setText(this.#button, this.#recording ? "Stop recording" : "Record now");
+    this.#form.hidden = !stream || !may(session, "admin", stream);
+    const set = JSON.stringify([stream, recorded?.mode, recorded?.schedule]);
+    if (set === this.#filled) return;
+    this.#filled = set;
+    this.#mode.value = recorded?.mode ?? "off";
+    this.#schedule.value = recorded?.schedule ?? "";
   }
 
   /** Record, or no longer. */
   async press() {
-    const { refused } = await recordNow(this.#stream, !this.#recording);
-    setText(this.#why, refused ? `It was not changed: ${refused.message || "the server does not answer"}.` : "");
+    this.#tell(await recordNow(this.#stream, !this.#recording));
     await this.#onchanged();
+  }
+
+  async #set() {
+    const { refused } = await setRecording(this.#stream, { record: this.#mode.value, record_schedule: this.#schedule.value });
+    this.#tell({ refused });
+    this.#schedule.setAttribute("aria-invalid", String(Boolean(refused)));
+    if (refused) return this.#schedule.focus();
+    await this.#onchanged();
+  }
+
+  /** @param {{refused: import("../../wire/events.js").Refused | null}} answer */
+  #tell({ refused }) {
+    setText(this.#why, refused ? `It was not changed: ${refused.message || "the server does not answer"}.` : "");
   }
 }

@@ -14,6 +14,7 @@ const REASONS = {
   "no key frame": "copied without the pictures before",
   undecodable: "damaged on their way",
   late: "more came than could be written",
+  "outside its schedule": "its schedule leaves this time out",
 };
 
 /** Why nothing is recorded. @param {string} reason */
@@ -51,11 +52,12 @@ export function bytesInWords(bytes) {
 export function recordedInWords(one) {
   if (!one) return "This stream is not recorded.";
   const how = { always: "Always recorded.", events: "Recorded when something happens." }[one.mode] ?? "Not recorded by itself.";
+  const times = one.schedule ? ` At ${one.schedule}.` : "";
   const now = one.recording ? " Recording now." : one.why ? ` Not now: ${one.why}.` : "";
   const size = one.bytes ? ` ${bytesInWords(one.bytes)} are kept.` : "";
   const lost = Object.entries(one.lost).filter(([, n]) => n);
   const why = lost.map(([reason, n]) => `${n} (${reasonOfGap(reason)})`).join(", ");
-  return `${how}${now}${size}${lost.length ? ` Pictures that were lost: ${why}.` : ""}`;
+  return `${how}${times}${now}${size}${lost.length ? ` Pictures that were lost: ${why}.` : ""}`;
 }
 
 /** What the pill says. @param {import("./player.js").PlayState} state @param {number} speed @returns {{text: string, kind: string}} */
