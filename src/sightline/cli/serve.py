@@ -70,10 +70,13 @@ def serve(
     from sightline.outputs._service import check_outputs
     from sightline.server import deadline, logs
     from sightline.server.app import create_app
+    from sightline.server.traces import check_installed
     from sightline.server.uvicorn_server import FAILED, Server
 
     check_outputs(settings.outputs)
     check_offers(settings)
+    if settings.traces_to is not None:
+        check_installed()
     logs.set_up(settings.log_level, settings.log_format, settings.log_file)
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections.abc import AsyncGenerator
@@ -60,6 +61,7 @@ from sightline.server.head import HeadMiddleware
 from sightline.server.live_settings import LiveSettings
 from sightline.server.push import Push
 from sightline.server.state import MODELS, ServerState
+from sightline.server.traces import traces_of
 from sightline.server.uploads import MOST_BYTES, Uploads
 from sightline.settings.settings import Settings, data_folder
 from sightline.streams.adaptive.service import adapt
@@ -117,6 +119,10 @@ def create_app(settings: Settings, *, load: LoadByKey | None = None) -> FastAPI:
             live.tell.append(journal.keep)
             journal.keep(live.now)
             stack.push_async_callback(journal.close)
+            state.traces = await asyncio.to_thread(traces_of, settings)
+            if state.traces is not None:
+                hub.listeners.trace = state.traces.take
+                stack.push_async_callback(asyncio.to_thread, state.traces.close)
             await hub.boards.load()
             await hub.cameras.load()
             recordings = hub.listeners.recordings = Recordings(

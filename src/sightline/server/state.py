@@ -21,6 +21,7 @@ from sightline.security.tls import Certificate
 from sightline.server.downloads import Downloads
 from sightline.server.live_settings import LiveSettings
 from sightline.server.push import Push
+from sightline.server.traces import Traces
 from sightline.server.uploads import Uploads
 from sightline.streams.clip_trial import ClipTrials
 from sightline.streams.history import Histories
@@ -77,6 +78,8 @@ class ServerState:
     """Outputs that were added while the server ran."""
     push: Push = field(init=False)
     exports: Exports = field(init=False)
+    traces: Traces | None = None
+    """What traces frames; None where nobody asked for it."""
 
     @property
     def dispatchers(self) -> list[Dispatcher]:

@@ -254,6 +254,13 @@ class Settings(BaseSettings):
         None, description="File to log to as well. At 10 MB it becomes FILE.1, and so on up to FILE.5."
     )
 
+    traces_to: str | None = Field(
+        None,
+        pattern=r"^https?://[^\s/?#@]+(/[^\s?#@]*)?$",
+        description="OpenTelemetry collector that gets traces of frames: http://HOST:4318. See docs/deploy.md.",
+    )
+    traces_share: float = Field(0.01, ge=0, le=1, description="Share of the frames that `traces_to` gets.")
+
     _origins: dict[str, Origin] = PrivateAttr(default_factory=dict)
 
     def origin(self, name: str) -> Origin:

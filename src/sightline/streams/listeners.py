@@ -7,7 +7,7 @@ from functools import partial
 
 from sightline.core.events import Event
 from sightline.core.mailbox import Mailbox
-from sightline.core.types import FrameResult
+from sightline.core.types import Frame, FrameResult
 from sightline.events.journal import Journal
 from sightline.recordings.recorder import Recorder
 from sightline.recordings.recordings import Recordings
@@ -25,6 +25,8 @@ class Listeners:
         """Where events are stored before they are told; without it they are told at once."""
         self.recordings: Recordings | None = None
         """What records streams, also for the sake of events."""
+        self.trace: Callable[[Frame, FrameResult | None, str], None] | None = None
+        """Takes each frame with its result, or why it has none; None where nobody traces."""
         self.hear: Callable[[Iterable[Event]], Iterable[Event]] | None = None
         """Takes all events in, and returns those that come of them: some rules are about events."""
         self.idle: set[Mailbox[Event]] = set()

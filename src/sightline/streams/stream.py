@@ -280,8 +280,7 @@ class Stream:
             self.adaptive.delivered(result)
             self._fenced(publisher, partial(publisher.answer, result))
         self._tell(result)
-        if self.recorder is not None:
-            self.recorder.settle(result.frame, result)
+        self._settled(result.frame, result)
         self.listeners.deliver(result)
         self._after_worker(result.frame)
 
@@ -347,8 +346,8 @@ class Stream:
         self.model.busy(True)
 
     def _after_worker(self, frame: Frame, dropped: str = "") -> None:
-        if self.recorder is not None and dropped:
-            self.recorder.settle(frame, dropped=dropped)
+        if dropped:
+            self._settled(frame, dropped=dropped)
         for waiting, _ in self._held:
             waiting.discard(frame)
         self._emit_held()
@@ -358,6 +357,13 @@ class Stream:
                 self._tell_end()
             elif self.status is not CAMERA_LIVE:  # the result came after the pause: without this it would look live
                 self._tell(self.status)
+
+    def _settled(self, frame: Frame, result: FrameResult | None = None, dropped: str = "") -> None:
+        """Tell what records and what traces frames what became of one."""
+        if self.recorder is not None:
+            self.recorder.settle(frame, result, dropped)
+        if self.listeners.trace is not None:
+            self.listeners.trace(frame, result, dropped)
 
     def _emit_held(self) -> None:
         while self._held and not self._held[0][0]:
@@ -390,7 +396,6 @@ class Stream:
 
     def _drop(self, frame: Frame, reason: DropReason) -> None:
         self.meters.dropped(reason)
-        if self.recorder is not None:
-            self.recorder.settle(frame, dropped=reason)
+        self._settled(frame, dropped=reason)
         if self.publisher is not None:
             self._fenced(self.publisher, partial(self.publisher.drop, frame, reason))

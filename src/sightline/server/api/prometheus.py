@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from prometheus_client import samples
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from sightline.server.traces import Exemplar
 from sightline.streams.hub import Hub
 from sightline.streams.predictor import Predictor
 
@@ -14,11 +16,20 @@ from sightline.streams.predictor import Predictor
 class HubCollector(Collector):
     """Collector of one server's metrics, on the event loop's thread."""
 
-    def __init__(self, hub: Hub, predictor: Predictor, *, ready: bool, restarts: Mapping[str, int]) -> None:
+    def __init__(
+        self,
+        hub: Hub,
+        predictor: Predictor,
+        *,
+        ready: bool,
+        restarts: Mapping[str, int],
+        exemplars: Mapping[str, Exemplar],
+    ) -> None:
         self._hub = hub
         self._predictor = predictor
         self._ready = ready
         self._restarts = restarts
+        self._exemplars = exemplars
 
     def collect(self) -> Iterator[Metric]:
         """All metric families."""
@@ -67,7 +78,7 @@ class HubCollector(Collector):
             live.add_metric([s.name], s.publisher is not None and s.paused is None)
             model.add_metric([s.name, s.model.worker.model_name], 1)
             received.add_metric([s.name], s.meters.ledger.received)
-            delivered.add_metric([s.name], s.meters.ledger.delivered)
+            delivered.add_metric([s.name], s.meters.ledger.delivered, exemplar=self._exemplar(s.name))
             failed.add_metric([s.name], s.meters.ledger.failed)
             in_flight.add_metric([s.name], s.in_flight)
             fps.add_metric([s.name], s.meters.rate.value())
@@ -78,6 +89,10 @@ class HubCollector(Collector):
             for name, ms in s.meters.stages.values().items():
                 stage.add_metric([s.name, name], ms)
         yield from (received, delivered, failed, dropped, in_flight, fps, latency, stage, model, live)
+
+    def _exemplar(self, stream: str) -> samples.Exemplar | None:
+        newest = self._exemplars.get(stream)
+        return newest and samples.Exemplar({"trace_id": newest.trace_id}, newest.latency_ms, newest.at)
 
     def _posted(self) -> Iterator[Metric]:
         """Pictures of ``POST /api/predict``, which belong to no stream."""

@@ -8,7 +8,8 @@ from typing import Literal
 
 import psutil
 from fastapi import APIRouter, Request, Response
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import choose_encoder
 from pydantic import BaseModel
 
 from sightline.core.openapi import gives
@@ -264,16 +265,21 @@ def _engine(worker: ModelWorker) -> EngineStats | None:
     "/metrics",
     tags=["figures"],
     response_class=Response,
-    responses=gives("text/plain"),
+    responses=gives("text/plain", "application/openmetrics-text"),
     dependencies=[needs("view")],
 )
 async def metrics(request: Request) -> Response:
-    """All figures for Prometheus."""
+    """All figures for Prometheus; for who accepts OpenMetrics with a trace of each stream as an exemplar."""
     registry = CollectorRegistry(auto_describe=False)
     state = state_of(request)
     registry.register(
         prometheus.HubCollector(
-            state.hub, state.predictor, ready=readiness(state).ready, restarts=state.hub.supervisor.restarts
+            state.hub,
+            state.predictor,
+            ready=readiness(state).ready,
+            restarts=state.hub.supervisor.restarts,
+            exemplars={} if state.traces is None else state.traces.newest,
         )
     )
-    return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+    encode, kind = choose_encoder(request.headers.get("accept", ""))
+    return Response(encode(registry), media_type=kind)
