@@ -187,7 +187,7 @@ def _file(spec: str, cache: Path | None) -> Path:
         known = [*sorted([*builtin_names(), *profiles.shipped()]), *profiles.names()]
         raise ConfigError(
             f"model {spec!r}: no such file, and no model of that name; expected the path of an .onnx file, "
-            f"{_address.EXPECTED}, or one of: {', '.join(known)}"
+            f"kserve: and an inference server's address, or one of: {', '.join(known)}"
         )
     if path.suffix.lower() == _address.SUFFIX:
         _address.read(path)
