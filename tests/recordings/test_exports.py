@@ -184,6 +184,23 @@ def test_people_are_blurred_also_where_the_model_missed_them(tmp_path: Path, mon
     assert stripes(pictures[-1], (120, 30, 158, 90)) < 25, "nobody knows who is in a frame far from any result"
 
 
+def test_people_are_blurred_by_what_the_next_segment_knows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file ends in the midst of what goes on, and an export may begin right after it."""
+    Time(monkeypatch)
+    shelf = shelf_in(tmp_path / "recordings")
+    nobody = {number: result(number) for number in range(60)}
+    record(shelf, NOW, range(20), nobody | {19: result(19, PERSON)})
+    record(shelf, NOW + 2, range(20, 40), nobody)
+    record(shelf, NOW + 4, range(40, 60), nobody | {40: result(40, PERSON)})
+    shelf.close()
+    found = clip.write(videos(tmp_path)[1:2], ClipWish(NOW + 2, NOW + 4, "blurred"), tmp_path / "clip.mp4")
+    assert found == ""
+    blurred = [stripes(image, (42, 22, 98, 88)) < 25 for _, image in shown(tmp_path / "clip.mp4")]
+    assert all(blurred[:4])
+    assert all(blurred[-5:])
+    assert not any(blurred[6:14]), "further away the results of its own count"
+
+
 def test_it_is_said_where_nobody_was_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Time(monkeypatch)
     shelf = shelf_in(tmp_path / "recordings")

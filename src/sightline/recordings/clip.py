@@ -110,7 +110,7 @@ class Privacy:
     def __call__(self, shot: RecordedPicture) -> Image:
         """Return the picture without people."""
         if self._blurring is None or self._blurring[0] is not shot.segment:
-            self._blurring = shot.segment, said.Blurring(shot.segment.lines)
+            self._blurring = shot.segment, said.Blurring(spans.lines_around(shot.segment, said.AWAY_S))
         image, found = self._blurring[1].blur(shot.image, shot.at)
         self.people += found
         return image

@@ -76,10 +76,10 @@ def _mask(line: FrameLine) -> NDArray[np.uint8] | None:
 
 
 class Blurring:
-    """Blurs the people in the pictures of a segment."""
+    """Blurs the people in the pictures of a time."""
 
     def __init__(self, lines: Sequence[FrameLine]) -> None:
-        """``lines``: all of the segment."""
+        """``lines``: all of the time, and of ``AWAY_S`` before and after it."""
         self._lines = sorted((line for line in lines if line.result is not UNSET), key=lambda line: line.at)
         self._times = [line.at for line in self._lines]
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sightline.core.errors import NotFound
 from sightline.core.types import Image
-from sightline.recordings import lines
+from sightline.recordings import folders, lines
 from sightline.recordings.lines import FrameLine
 from sightline.sources._packets import LIMITS, pixel_of, upright
 
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 NEAR_S = 0.001
 """Seconds between a line's time and that of its picture, at most: containers round times."""
+ROUNDED_S = 0.0005
+"""Names of files tell milliseconds."""
 JOINED_S = 3.0
 """A longer time without a recording is left out of a clip."""
 
@@ -77,6 +79,18 @@ def segments(paths: Sequence[Path]) -> Iterator[RecordedFile]:
             segment = RecordedFile(path)
             if segment.lines:
                 yield segment
+
+
+def lines_around(segment: RecordedFile, seconds: float) -> list[FrameLine]:
+    """Return the lines of a segment, and those of its neighbours at most so long before and after it."""
+    first, last = segment.lines[0].at - seconds, max(line.at for line in segment.lines) + seconds
+    found = list(segment.lines)
+    folder, began = segment.path.parents[1], folders.begun_at(segment.path)
+    if began is not None:
+        beside = folders.before(folder, began - ROUNDED_S), folders.after(folder, began)
+        for neighbour in segments([path for path in beside if path is not None]):
+            found += (line for line in neighbour.lines if first <= line.at <= last)
+    return found
 
 
 def copy(paths: Sequence[Path], start: float, end: float, target: Path, step: Step) -> None:
