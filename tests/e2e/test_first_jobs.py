@@ -138,7 +138,7 @@ async def test_a_camera_that_is_found_comes_with_the_stream_that_is_enough_in_7(
     await person.page.close()
 
 
-async def test_something_without_a_camera_in_1_an_alert_of_a_person_in_5_and_a_saved_snapshot_in_2(
+async def test_something_without_a_camera_in_1_an_alert_of_a_person_in_5_a_saved_snapshot_in_2_and_clip_in_1(
     server: tuple[Running, str], admin: BrowserContext
 ) -> None:
     person = await start(admin, server[0])
@@ -162,6 +162,12 @@ async def test_something_without_a_camera_in_1_an_alert_of_a_person_in_5_and_a_s
     async with person.page.expect_download():
         await person.press("Download")
     assert person.did == 2
+    await person.page.keyboard.press("Escape")
+    person.did = 0
+    await person.press("Save clip")
+    saved = person.page.get_by_role("link", name="Show the clip")
+    await expect(saved).to_have_attribute("href", re.compile(r"/timeline\?stream=Street&at=\d+"))
+    assert person.did == 1
     await person.page.close()
 
 

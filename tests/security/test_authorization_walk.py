@@ -157,6 +157,7 @@ NEEDS = {
     "GET /api/recordings/{stream}/segments/{id}.mp4": VIEW,
     "GET /api/recordings/{stream}/segments/{id}.jsonl": VIEW,
     "POST /api/recordings/{stream}/record": PUBLISH,
+    "POST /api/recordings/{stream}/clips": PUBLISH,
     "PUT /api/recordings/{stream}/protected": PUBLISH,
     "DELETE /api/recordings/{stream}": ADMIN,
     "POST /api/recordings/{stream}/exports": PUBLISH,

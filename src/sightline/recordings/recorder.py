@@ -108,6 +108,12 @@ class Recorder:
         self._hand = time.monotonic() + (inf if seconds is None else seconds) if seconds != 0 else None
         self.tick(self.why)
 
+    def hold(self, seconds: float) -> None:
+        """Record for so long at least; by hand it may go on."""
+        until = time.monotonic() + seconds
+        if self._hand is None or self._hand < until:
+            self.hand(seconds)
+
     # What comes
 
     def packet(self, packet: Copied, at: float) -> None:

@@ -22,6 +22,7 @@ from sightline.recordings.index import ClassSighting, Gap, Index, Marks, VideoSe
 from sightline.recordings.keeper import Keeper
 from sightline.recordings.recorder import Kept, Recorder
 from sightline.recordings.retention import GB, prune, retention_of
+from sightline.recordings.saved import AFTER_S, ALONE_S, BEFORE_S, SavedClip, SavedClips
 from sightline.recordings.shelf import FOLDER, UNUSABLE, Shelf
 from sightline.recordings.unscheduled import Unscheduled, merged
 from sightline.security.files import hold_folder, make_folder
@@ -62,6 +63,7 @@ class Recordings:
         self._settings, self._mode, self._silence = settings, mode, silence
         self._unscheduled, self._left_out = unscheduled, Unscheduled()
         self._recorders: dict[str, Recorder] = {}
+        self._saved = SavedClips()
         self._pool = ThreadPoolExecutor(min(THREADS, os.cpu_count() or 1), thread_name_prefix="recording")
         self._shelf: Shelf | None = None
         self._lock: object | None = None
@@ -119,6 +121,21 @@ class Recordings:
             return event
         return structs.replace(event, clip=f"/api/events/{event.id}/clip.mp4")
 
+    async def save_clip(self, stream: str) -> SavedClip:
+        """Keep the last seconds, as far as they are there, and the next ones. Raises Shortage or LimitReached."""
+        recorder = self.of(stream)
+        if recorder is None or self.stopped is not None:
+            raise Shortage(self.stopped or "nothing can be recorded")
+        now = time.time()
+        found = await asyncio.to_thread(self.segments, stream, now - BEFORE_S, now)
+        remembered = self._settings.record_before_s if recorder.on else 0.0
+        before = max(remembered, now - max(found[0].started_at, now - BEFORE_S) if found else 0.0)
+        after = AFTER_S if before else ALONE_S
+        clip = SavedClip(stream, now - before, now + after, before)
+        self._saved.add(clip)
+        recorder.hold(after)
+        return clip
+
     async def run(self) -> None:
         """Close what is over, delete what has to go, and try again what could not be written, until cancelled."""
         looked = pruned = 0.0
@@ -140,6 +157,7 @@ class Recordings:
         shelf = self._opened
         for stream, gap in left_out:
             shelf.later(partial(Index.gap, stream=stream, gap=gap))
+        self._saved.protect(self._protect)
         if due:
             prune(shelf, retention_of(self._settings))
             self.totals = shelf.index.totals()
@@ -166,6 +184,7 @@ class Recordings:
         await asyncio.gather(*(recorder.close("server not running") for recorder in self._recorders.values()))
         self._pool.shutdown(wait=False)
         if self._shelf is not None:
+            await asyncio.to_thread(self._saved.protect, self._protect)
             await asyncio.to_thread(self._shelf.close)
         close = getattr(self._lock, "close", None)
         if close is not None:
@@ -224,6 +243,9 @@ class Recordings:
     def lines(self, segment: VideoSegment) -> Path:
         """Return the file of a segment's results, which ``recordings.lines.read`` reads."""
         return self._opened.root.lines(segment.name)
+
+    def _protect(self, stream: str, start: float, end: float) -> None:
+        self._opened.protect(stream, start, end, on=True)
 
     def protect(self, stream: str, start: float, end: float, *, on: bool) -> int:
         """Protect what was recorded in a time, or no longer. Return how many segments that are."""

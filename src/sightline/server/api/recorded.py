@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import FileResponse
 from pydantic import BaseModel, ConfigDict, Field
 
-from sightline.core.errors import BadRequest, BadSetting, NotFound, Shortage
+from sightline.core.errors import BadRequest, BadSetting, LimitReached, NotFound, Shortage
 from sightline.core.openapi import gives, refusals
 from sightline.core.types import STREAM_NAME, check_stream_name
 from sightline.recordings.index import VideoSegment
@@ -343,6 +343,38 @@ async def record(request: Request, stream: str, wish: RecordByHand) -> StreamRec
         raise Shortage(recordings.stopped or "nothing can be recorded")
     recorder.hand(wish.seconds if wish.on else 0)
     return _stream(recordings, hub, stream)
+
+
+class SavedTime(BaseModel):
+    """A time that is kept for good."""
+
+    model_config = ConfigDict(populate_by_name=True)
+
+    from_: float = Field(validation_alias="from", serialization_alias="from")
+    """Seconds since 1970, as `to`."""
+    to: float
+    """When the last of it will be recorded."""
+    before_s: float
+    """How many of its seconds had been recorded before."""
+    page: str
+    """Path of the page that shows it."""
+
+
+@router.post(
+    "/api/recordings/{stream}/clips",
+    status_code=201,
+    responses=refusals(BadRequest, BadSetting, LimitReached, Shortage),
+    dependencies=[needs("publish")],
+)
+async def save_clip(request: Request, stream: str) -> SavedTime:
+    """Keep the last 30 seconds, as far as they are recorded or in memory, and the next 10, protected.
+
+    Where nothing was recorded before, the next 30 seconds are.
+    """
+    state_of(request).hub.open_stream(stream)
+    clip = await recordings_of(request).save_clip(stream)
+    page = f"/timeline?stream={stream}&at={clip.start:.1f}"
+    return SavedTime(from_=clip.start, to=clip.end, before_s=clip.before_s, page=page)
 
 
 class Protection(BaseModel):

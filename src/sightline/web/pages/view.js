@@ -47,7 +47,10 @@ let shown = 0;
 /** How the last picture was inferred. @type {import("../panels/run-metrics.js").Setting} */
 let setting = { transport: "websocket", mode: "server", device: "", model: "" };
 let mayPublish = true;
-void whoAmI().then((session) => (mayPublish = may(session, "publish", stream)));
+void whoAmI().then((session) => {
+  mayPublish = may(session, "publish", stream);
+  byId("save-clip", HTMLElement).hidden = !mayPublish;
+});
 
 viewer.onconnect = () => zones.connected();
 

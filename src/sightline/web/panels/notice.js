@@ -2,17 +2,18 @@
  * Shows words over the picture for some seconds, when the page has decided something by itself. The panel keeps them.
  */
 
-import { setText } from "../lib/dom.js";
+import { make, setText } from "../lib/dom.js";
 import { byId } from "./page.js";
 
 const SHOWN_MS = 8_000;
 /** @type {ReturnType<typeof setTimeout> | undefined} */
 let timer;
 
-/** @param {string} text */
-export function notice(text) {
+/** @param {string} text @param {{text: string, href: string}} [link] where it leads on */
+export function notice(text, link) {
   const place = byId("notice", HTMLElement);
   setText(place, text);
+  if (link) place.append(" ", make("a", { href: link.href }, link.text));
   clearTimeout(timer);
   timer = setTimeout(() => setText(place, ""), SHOWN_MS);
 }

@@ -44,6 +44,12 @@ export function recordNow(stream, on) {
   return askApi(`${pathOf(stream)}/record`, { method: "POST", body, headers: { "Content-Type": "application/json" } });
 }
 
+/** Keep the last seconds and the next ones for good. @param {string} stream */
+export function saveClip(stream) {
+  const ask = /** @type {typeof askApi<{from: number, to: number, before_s: number, page: string}>} */ (askApi);
+  return ask(`${pathOf(stream)}/clips`, { method: "POST" });
+}
+
 /**
  * Set what of a stream is recorded, and at which times of the week. For admins of it.
  *

@@ -66,6 +66,7 @@ export class Actions {
       rewind: () => (this.#rewind ? this.#rewind.end() : this.#again((rewind) => rewind.begin())),
       step: () => this.#again((rewind) => rewind.step(more === "back" ? -1 : 1)),
       snapshot: () => this.#snapshot(),
+      clip: () => import("./clip.js").then(({ saveClipOf }) => saveClipOf(this.#stream)),
       overlay: () => this.#overlay(),
       mode: () => this.#mode(more),
       right: () => (this.#rewind ? this.#rewind.step(1) : this.#go(1)),

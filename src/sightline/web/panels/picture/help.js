@@ -9,6 +9,7 @@ export const KEYS = [
   ["R", "The last pictures once more, and back to live"],
   [", .", "One picture back, one on (then also: ← →)"],
   ["S", "Snapshot"],
+  ["K", "Keep a clip: the last 30 s, and what follows"],
   ["O", "Overlay on and off"],
   ["M", "Next way to show it"],
   ["1 – 8", "Ways to show it, in the list's order"],

@@ -13,6 +13,7 @@ const SLIDER = "input[type=range]";
 const ACTIONS = {
   " ": "freeze",
   s: "snapshot",
+  k: "clip",
   r: "rewind",
   ",": "step back",
   ".": "step on",
