@@ -82,3 +82,10 @@ test("where nothing is recorded, it says how to begin", () => {
   assert.match(bannerOf({ ...base, refused: { status: 0, code: "", message: "" } }, does).title, /doesn't answer/);
   assert.equal(bannerOf({ ...base, refused: { status: 403, code: "forbidden", message: "" } }, does).actions[0].href, "/join");
 });
+
+test("an export is told in words", async () => {
+  const { exportInWords } = await import(`${TIMELINE}/export-words.js`);
+  const one = { kind: "drawn", format: "webm", speed: 4, state: "running", progress: 0.426 };
+  assert.equal(exportInWords(one), "WebM · with overlay · 4× · 42 %");
+  assert.equal(exportInWords({ ...one, format: "pictures", kind: "recorded", speed: 1, state: "done" }), "COCO (ZIP) · as recorded");
+});

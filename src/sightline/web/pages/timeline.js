@@ -13,6 +13,7 @@ import { drawAxis, setUpLengths, shorten } from "../panels/timeline/axis.js";
 import { Calendar } from "../panels/timeline/calendar.js";
 import { Contents, hoursWith } from "../panels/timeline/content.js";
 import { setUpControls, showPlaying } from "../panels/timeline/controls.js";
+import { ExportButton } from "../panels/timeline/export-button.js";
 import { ClassFilter } from "../panels/timeline/filter.js";
 import { LEAD_S, eventBeside } from "../panels/timeline/jump.js";
 import { Legend } from "../panels/timeline/legend.js";
@@ -21,10 +22,9 @@ import { Preview } from "../panels/timeline/preview.js";
 import { RecordControl } from "../panels/timeline/record.js";
 import { around, bucketOf, dayAround, moved, zoomed } from "../panels/timeline/scale.js";
 import { Search } from "../panels/timeline/search.js";
+import { Streams } from "../panels/timeline/streams.js";
 import { Strip, lanesOf } from "../panels/timeline/strip.js";
 import { gapInWords, momentInWords, pillOf } from "../panels/timeline/words.js";
-import { askApi } from "../wire/events.js";
-import { askOverview } from "../wire/recordings.js";
 import { whoAmI } from "../wire/session.js";
 import { bannerOf } from "./timeline-state.js";
 
@@ -46,17 +46,16 @@ const objects = new ObjectList(byId("objects", HTMLElement), byId("spoken", HTML
 const which = byId("which", HTMLSelectElement);
 const length = byId("length", HTMLSelectElement);
 const kind = byId("kind", HTMLSelectElement);
-const calendar = new Calendar(byId("calendar", HTMLElement), { onmonth: (from, to) => void tellDays(from, to), onday: goToDay });
+const calendar = new Calendar(byId("calendar", HTMLElement), {
+  onmonth: async (from, to) => calendar.tell(await hoursWith(shown(), from, to)),
+  onday: goToDay,
+});
 const search = new Search(() => ({ stream: which.value, span }), (stream, at) => goTo(stream, at, false));
 const recording = new RecordControl(refresh);
+const streams = new Streams();
+const exporting = new ExportButton({ here, seek, nameOf: (stream) => streams.nameOf(stream) });
 /** @type {Map<string, Strip>} */
 const strips = new Map();
-/** @type {Map<string, {name: string, state: string}>} */
-let streams = new Map();
-/** @type {import("../wire/recordings.js").Overview | null} */
-let overview = null;
-/** @type {import("../wire/events.js").Refused | null} */
-let refused = null;
 /** What the strips show. @type {Span} */
 let span = around(Date.now() / 1000, 3_600, true);
 /** Whether it ends now, and goes on with the time. */
@@ -89,6 +88,8 @@ function listen() {
     skip: (seconds) => player.stream && goTo(player.stream, player.at + seconds),
     live: () => player.stream && goLive(player.stream),
     speed: (x) => player.setSpeed(x),
+    openExport: () => exporting.toggle(),
+    mark: (edge) => exporting.mark(edge),
   });
   which.addEventListener("change", () => {
     history.replaceState({}, "", which.value ? `/timeline?stream=${which.value}` : "/timeline");
@@ -129,19 +130,13 @@ function seen(meta) {
 
 /** Ask what is recorded of which streams. */
 async function refresh() {
-  const [recorded, live] = await Promise.all([
-    askOverview(),
-    /** @type {typeof askApi<{streams: {name: string, display_name: string, state: string}[]}>} */ (askApi)("/api/streams"),
-  ]);
-  refused = recorded.refused ?? live.refused;
-  if (recorded.body) overview = recorded.body;
-  if (live.body) streams = new Map(live.body.streams.map((one) => [one.name, { name: one.display_name || one.name, state: one.state }]));
-  const names = [...new Set([...recordedStreams(), ...streams.keys()])].sort();
+  await streams.ask();
+  const names = [...new Set([...streams.recorded, ...streams.now])].sort();
   const asked = query.get("stream");
   if (asked && !names.includes(asked)) names.push(asked);
   if (names.join() !== [...which.options].slice(1).map((one) => one.value).join()) {
     const chosen = which.options.length > 1 ? which.value : (asked ?? "");
-    which.replaceChildren(make("option", { value: "" }, "All streams"), ...names.map((value) => make("option", { value }, nameOf(value))));
+    which.replaceChildren(make("option", { value: "" }, "All streams"), ...names.map((value) => make("option", { value }, streams.nameOf(value))));
     which.value = chosen;
     build();
   }
@@ -151,23 +146,20 @@ async function refresh() {
   update();
 }
 
-/** @param {string} stream */
-const nameOf = (stream) => streams.get(stream)?.name ?? stream;
-const recordedStreams = () => Object.entries(overview?.streams ?? {}).filter(([, one]) => one.last_at !== null || one.mode !== "off").map(([name]) => name);
-const shown = () => (which.value ? [which.value] : recordedStreams());
+const shown = () => (which.value ? [which.value] : streams.recorded);
 const middle = () => (player.at >= span.from && player.at <= span.to ? player.at : (span.from + span.to) / 2);
 
 /** Show the first picture: what the address asks for, or the end of what is recorded. */
 function begin() {
   const at = Number(query.get("at"));
-  const stream = which.value || shown().find((name) => overview?.streams[name]?.last_at) || "";
-  const last = overview?.streams[stream]?.last_at;
+  const stream = which.value || shown().find((name) => streams.of(name)?.last_at) || "";
+  const last = streams.of(stream)?.last_at;
   query.delete("at");
-  shorten(length, Date.now() / 1000 - Math.min(...shown().map((name) => overview?.streams[name]?.first_at ?? Infinity)));
+  shorten(length, Date.now() / 1000 - Math.min(...shown().map((name) => streams.of(name)?.first_at ?? Infinity)));
   show(around(at || Date.now() / 1000, Number(length.value), !at), !at);
   if (at && stream) goTo(stream, at, false);
   else if (stream && last) goTo(stream, last - 5, false);
-  else if (stream && streams.get(stream)?.state === "live") goLive(stream);
+  else if (stream && streams.isLive(stream)) goLive(stream);
   update();
 }
 
@@ -176,7 +168,7 @@ function build() {
   strips.clear();
   for (const stream of shown()) {
     const events = { onpick: pick, onhover: hover, onzoom: (/** @type {number} */ times, /** @type {number} */ at) => show(zoomed(span, times, at)) };
-    strips.set(stream, new Strip(stream, nameOf(stream), events, (name) => legend.colorOf(name)));
+    strips.set(stream, new Strip(stream, streams.nameOf(stream), events, (name) => legend.colorOf(name)));
   }
   byId("strips", HTMLElement).replaceChildren(...[...strips.values()].map((one) => one.element));
   setData(byId("deck", HTMLElement), "many", String(strips.size > 1));
@@ -196,6 +188,7 @@ function show(next, now = false) {
 function draw() {
   for (const [stream, strip] of strips) strip.show(span, contents.of(stream));
   drawAxis(byId("axis", HTMLElement), span);
+  exporting.update();
   showLegend();
   cursor(player.at);
 }
@@ -223,13 +216,24 @@ function pick(stream, at, done) {
     const playing = playedBefore;
     playedBefore = null;
     const last = span.to - (span.to - span.from) / 250;
-    if (endsNow && at > last && streams.get(stream)?.state === "live") goLive(stream);
+    if (endsNow && at > last && streams.isLive(stream)) goLive(stream);
     else goTo(stream, at, playing);
   } else if (now - soughtAt > SEEK_MS) {
     soughtAt = now;
-    player.go(stream, at, false);
-    cursor(at);
+    seek(stream, at);
   }
+}
+
+/** What the page shows, for who exports. @returns {import("../panels/timeline/export.js").Here} */
+function here() {
+  const stream = player.stream || which.value;
+  return { stream, at: player.at, strip: strips.get(stream), span, ...viewer.painter.options };
+}
+
+/** Show a moment that may not last. @param {string} stream @param {number} at */
+function seek(stream, at) {
+  player.go(stream, at, false);
+  cursor(at);
 }
 
 /** @type {import("../panels/timeline/strip.js").Events["onhover"]} */
@@ -271,26 +275,22 @@ async function jump(way) {
   else notice(way > 0 ? "No later event." : "No earlier event.");
 }
 
-/** @param {number} from @param {number} to */
-async function tellDays(from, to) {
-  const found = await Promise.all(shown().map((stream) => hoursWith(stream, from, to)));
-  calendar.tell(found.flat());
-}
-
 function update() {
-  if (player.state === "end" && streams.get(player.stream)?.state === "live") return goLive(player.stream);
+  if (player.state === "end" && streams.isLive(player.stream)) return goLive(player.stream);
   const { text, kind: good } = pillOf(player.state, player.speed);
   setData(body, "state", player.state);
   setText(byId("pill", HTMLElement), text);
   setData(byId("pill", HTMLElement), "kind", good);
   showPlaying(player.playing && player.state !== "live");
   byId("live", HTMLButtonElement).setAttribute("aria-pressed", String(player.state === "live"));
-  byId("live", HTMLButtonElement).disabled = streams.get(player.stream)?.state !== "live";
+  byId("live", HTMLButtonElement).disabled = !streams.isLive(player.stream);
   const stream = player.stream || which.value;
-  recording.show(stream, overview?.streams[stream], session);
-  const nothing = overview !== null && !(stream ? [stream] : recordedStreams()).some((name) => overview?.streams[name]?.last_at);
+  recording.show(stream, streams.of(stream), session);
+  exporting.allow(session, stream);
+  const nothing = streams.overview !== null && !(stream ? [stream] : streams.recorded).some((name) => streams.of(name)?.last_at);
   const { state, retryAt, refused: refusal } = player;
-  const known = { nothing: nothing || state === "empty", stopped: overview?.stopped ?? "", streams: [...streams.keys()] };
+  const { refused } = streams;
+  const known = { nothing: nothing || state === "empty", stopped: streams.overview?.stopped ?? "", streams: streams.now };
   const retry = () => (refused ? void refresh() : player.retryNow());
   const situation = { refused, refusal, state, retryAt, stream, canRecord: recording.allowed, ...known };
   banner.say(bannerOf(situation, { retry, record: () => void recording.press() }));

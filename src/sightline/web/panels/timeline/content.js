@@ -59,9 +59,11 @@ export class Contents {
   }
 }
 
-/** Times of a month at which something is recorded, an hour each. @param {string} stream @param {number} from @param {number} to */
-export async function hoursWith(stream, from, to) {
-  const { body } = await askMarks(stream, from, to, 3_600);
-  const { motion = [], from: first = from, bucket_s = 3_600 } = body ?? {};
-  return motion.flatMap((one, n) => (one === null ? [] : [first + n * bucket_s + bucket_s / 2]));
+/** Times at which something is recorded of any of these, an hour each. @param {readonly string[]} streams @param {number} from @param {number} to */
+export async function hoursWith(streams, from, to) {
+  const found = await Promise.all(streams.map((stream) => askMarks(stream, from, to, 3_600)));
+  return found.flatMap(({ body }) => {
+    const { motion = [], from: first = from, bucket_s = 3_600 } = body ?? {};
+    return motion.flatMap((one, n) => (one === null ? [] : [first + n * bucket_s + bucket_s / 2]));
+  });
 }

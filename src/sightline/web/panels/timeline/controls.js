@@ -16,7 +16,7 @@ const JUMP_S = 5;
 
 /**
  * @typedef {{toggle: () => void, step: (frames: number) => void, jump: (way: 1 | -1) => void, skip: (seconds: number) => void,
- *   live: () => void, speed: (x: number) => void}} Does
+ *   live: () => void, speed: (x: number) => void, openExport: () => void, mark: (edge: "from" | "to") => void}} Does
  */
 
 /** @param {Does} does */
@@ -41,6 +41,9 @@ export function setUpControls(does) {
     n: () => does.jump(1),
     p: () => does.jump(-1),
     l: does.live,
+    e: does.openExport,
+    "[": () => does.mark("from"),
+    "]": () => does.mark("to"),
   };
   addEventListener("keydown", (event) => {
     const { target } = event;

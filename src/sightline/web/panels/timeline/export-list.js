@@ -1,0 +1,77 @@
+/** The exports that the server makes or has: how far they are, to be fetched and removed. */
+
+import { make } from "../../lib/dom.js";
+import { askExports, dropExport } from "../../wire/exports.js";
+import { duration } from "../events/words.js";
+import { exportInWords } from "./export-words.js";
+import { bytesInWords, momentInWords } from "./words.js";
+
+/** @typedef {import("../../wire/exports.js").Export} Export */
+
+const LOOK_MS = 500;
+
+export class ExportList {
+  element = make("ul", { class: "exports", "aria-label": "Exports" });
+  #onproblem;
+  #nameOf;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #timer;
+  #shown = "";
+
+  /** @param {(stream: string) => string} nameOf @param {(problem: string) => void} onproblem */
+  constructor(nameOf, onproblem) {
+    this.#nameOf = nameOf;
+    this.#onproblem = onproblem;
+  }
+
+  /** Ask the server, and go on asking while something is made. */
+  async refresh() {
+    clearTimeout(this.#timer);
+    const { body, refused } = await askExports();
+    clearTimeout(this.#timer);
+    if (body) this.#show(body.exports);
+    if (refused) this.#onproblem(refused.message || "The server does not answer.");
+    if (refused || body.exports.some((one) => isUnfinished(one))) this.#timer = setTimeout(() => void this.refresh(), LOOK_MS);
+  }
+
+  stop() {
+    clearTimeout(this.#timer);
+  }
+
+  /** @param {Export[]} exports */
+  #show(exports) {
+    const said = JSON.stringify(exports);
+    if (said === this.#shown) return;
+    this.#shown = said;
+    const focused = document.activeElement instanceof HTMLElement && this.element.contains(document.activeElement) ? document.activeElement.dataset["of"] : "";
+    this.element.replaceChildren(...exports.map((one) => this.#row(one)));
+    for (const one of this.element.querySelectorAll("[data-of]")) if (focused && one instanceof HTMLElement && one.dataset["of"] === focused) one.focus();
+  }
+
+  /** @param {Export} one */
+  #row(one) {
+    const { id, stream, from, to, state, progress, bytes, why, file } = one;
+    const title = `${this.#nameOf(stream)}, ${momentInWords(from)}, ${duration(to - from)}`;
+    const words = make("p", { class: "export-words" }, make("span", { class: "export-title" }, title), make("span", { class: "hint" }, exportInWords(one)));
+    if (why) words.append(make("span", { class: state === "failed" ? "problem" : "hint" }, why));
+    const row = make("li", { class: "export-row", "data-state": state, "data-id": id }, words);
+    if (state === "running") row.append(make("progress", { max: "1", value: String(progress), "aria-label": `Progress of ${title}` }));
+    const fetching = `Download, ${bytesInWords(bytes)}`;
+    if (file) row.append(make("a", { class: "button", href: file, download: "", "data-of": `file ${id}`, "aria-label": `${fetching}: ${title}` }, fetching));
+    const word = isUnfinished(one) ? "Cancel" : "Remove";
+    const drop = make("button", { type: "button", class: "button quiet", "data-of": `drop ${id}`, "aria-label": `${word} ${title}` }, word);
+    drop.addEventListener("click", async () => {
+      drop.disabled = true;
+      const { refused } = await dropExport(id);
+      if (refused && refused.status !== 404) this.#onproblem(refused.message || "The server does not answer.");
+      await this.refresh();
+    });
+    row.append(drop);
+    return row;
+  }
+}
+
+/** @param {Export} one */
+function isUnfinished({ state }) {
+  return state === "waiting" || state === "running";
+}
