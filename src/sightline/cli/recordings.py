@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 
+from sightline.cli.recordings_import import import_
 from sightline.cli.tables import print_table
 from sightline.core.errors import ConfigError, told
 from sightline.core.types import check_stream_name
@@ -26,6 +27,7 @@ recordings = typer.Typer(
     help="List, check, and clear up the recordings of the data folder, also while a server records.",
     no_args_is_help=True,
 )
+recordings.command("import")(import_)
 
 
 @contextmanager
