@@ -97,12 +97,12 @@ def test_what_zones_and_lines_count_is_as_counted_by_hand(data: Path, tmp_path: 
     # The person walks at the top to the right, the dog at the bottom to the left.
     for side in ("then", "now"):
         lines = same_place[side]["lines"]["gate"]
-        assert {frozenset(lines["in"]), frozenset(lines["out"])} == {frozenset(person), frozenset(dog)}
-        assert same_place[side]["zones"] == {"upper": {"in": person, "out": person}}
+        assert {frozenset(lines["into"]), frozenset(lines["out"])} == {frozenset(person), frozenset(dog)}
+        assert same_place[side]["zones"] == {"upper": {"into": person, "out": person}}
     assert same_place["then"]["lines"] == same_place["now"]["lines"]
     moved = outcome(data, "--zones", zones(tmp_path, zone="lower", top=0.6, bottom=1.0, x=0.01))
-    assert moved["now"]["zones"] == {"lower": {"in": dog, "out": dog}}
-    assert moved["now"]["lines"] == {"gate": {"in": {}, "out": {}}}
+    assert moved["now"]["zones"] == {"lower": {"into": dog, "out": dog}}
+    assert moved["now"]["lines"] == {"gate": {"into": {}, "out": {}}}
     assert moved["then"]["zones"] == same_place["then"]["zones"]
 
 

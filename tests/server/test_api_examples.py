@@ -43,6 +43,7 @@ IDS = {
     "POST /api/models/upload": "UPLOAD",
     "POST /api/tokens": "TOKEN",
     "POST /api/recordings/{stream}/exports": "EXPORT",
+    "POST /api/recordings/{stream}/replays": "REPLAY",
 }
 """Calls whose answers have an id that others need."""
 
@@ -171,6 +172,9 @@ async def test_examples_do_what_they_show(world: World) -> None:
             await world.recorded()
         if call == "GET /api/exports/{id}/file":
             path = f"/api/exports/{world.desk.known['EXPORT']}"
+            await world.server.until(lambda told: told["state"] == "done", path=path)
+        if call == "GET /api/replays/{id}/outcome":
+            path = f"/api/replays/{world.desk.known['REPLAY']}"
             await world.server.until(lambda told: told["state"] == "done", path=path)
         if call == "DELETE /api/models/upload/{upload}":
             await world.desk.run("POST /api/models/upload", examples()["POST /api/models/upload"], world.server, "")

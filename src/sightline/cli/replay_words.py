@@ -8,8 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import typer
 
 from sightline.cli.tables import print_table
-from sightline.core.records import Detection
-from sightline.recordings.replay.report import FrameDifference, Passed, ReplayEvent, ReplayReport
+from sightline.recordings.replay.report import FoundBox, FrameDifference, Passed, ReplayEvent, ReplayReport
 
 MOST_SHOWN = 20
 """Lines of each kind; --json has all."""
@@ -18,7 +17,7 @@ MOST_SHOWN = 20
 def show(report: ReplayReport) -> None:
     """Print it to standard output."""
     then, now = (", ".join(side.models) or "nothing" for side in (report.then, report.now))
-    typer.echo(f"{report.stream}, {_at(report.start)} to {_at(report.end)}: {report.frames} frames")
+    typer.echo(f"{report.stream}, {_at(report.since)} to {_at(report.until)}: {report.frames} frames")
     typer.echo(f"then: {then}, {report.then.frames} results; now: {now}, {report.now.frames} results")
     rows = [*_classes(report), *_passed(report), *_fired(report)]
     typer.echo("")
@@ -76,7 +75,7 @@ def _difference(one: FrameDifference) -> str:
     return f"{_at(one.at)}  then {_names(one.then)}; now {_names(one.now)}"
 
 
-def _names(found: Sequence[Detection]) -> str:
+def _names(found: Sequence[FoundBox]) -> str:
     return ", ".join(f"{one.class_name} {one.confidence:.2f}" for one in found) or "nothing"
 
 

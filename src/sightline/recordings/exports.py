@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import secrets
 import shutil
-import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -19,6 +17,7 @@ import msgspec
 from msgspec import Struct
 
 from sightline.core.errors import FAULTS, LimitReached, NotFound, Shortage, SightlineError, shortage, told
+from sightline.core.nice import step_back
 from sightline.recordings import clip, spans
 from sightline.recordings.clip import ENDINGS, ClipWish, Format, Kind
 from sightline.recordings.recordings import Recordings
@@ -40,7 +39,6 @@ MOST_BYTES = 8 << 30
 LOOK_EVERY = 64
 """Frames between two looks at the disk."""
 TICK_S = 30.0
-NICE = 10
 
 State = Literal["waiting", "running", "done", "failed"]
 
@@ -98,7 +96,7 @@ class Exports:
         self._closing = False
         self._work = asyncio.Event()
         self._cutting = asyncio.Lock()
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix="export", initializer=_step_back)
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="export", initializer=step_back)
 
     def __iter__(self) -> Iterator[Export]:
         """Newest first."""
@@ -267,9 +265,3 @@ class Exports:
                     raise Shortage(f"an export may take {MOST_BYTES / GB:.1f} GB: choose a shorter time")
 
         return clip.write([self._recordings.video(one) for one in segments], export.wish, part, step)
-
-
-def _step_back() -> None:
-    """Let all else that the server does go before this thread and what it starts, where the system can."""
-    with suppress(AttributeError, OSError):
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)

@@ -126,12 +126,13 @@ class RecordingSource:
                 log.warning("%s: %s is left out: %s", self.name, path.name, told(e))
 
     def _pictures(self, path: Path, said: RecordedFile) -> Iterator[Shot]:
+        end = min(self._span.end, said.lines[-1].at + LEAST_S)  # of a file that grows, results may follow pictures
         with file.open(str(path)) as video:
             video.lose = self.lose
             for shot in video:
                 video.idle = self.idle
                 at = said.at(video.start + shot.timestamp)
-                if at > self._span.end:
+                if at > end:
                     return
                 if at >= self._span.start:
                     yield replace(shot, at=at)

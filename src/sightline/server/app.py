@@ -44,6 +44,7 @@ from sightline.server.api import (
     predict,
     push,
     recorded,
+    replays,
     rules,
     session,
     setting_changes,
@@ -70,6 +71,7 @@ from sightline.streams.history import Histories
 from sightline.streams.hub import Hub
 from sightline.streams.predictor import Predictor
 from sightline.streams.rendering import Drawing
+from sightline.streams.replays import Replays
 from sightline.streams.source_trial import SourceTrials
 
 log = logging.getLogger(__name__)
@@ -103,6 +105,7 @@ def create_app(settings: Settings, *, load: LoadByKey | None = None) -> FastAPI:
         state.predictor = Predictor(settings, pool, hub.model_switch)
         state.clips = ClipTrials(hub, state.predictor)
         state.histories = Histories(hub)
+        state.replays = Replays(hub, state.predictor)
         state.source_trials = SourceTrials(hub.cameras)
         state.downloads = Downloads(settings)
         state.uploads = Uploads(hub.model_switch.offers.kept)
@@ -133,6 +136,7 @@ def create_app(settings: Settings, *, load: LoadByKey | None = None) -> FastAPI:
             state.exports = Exports(settings, recordings)
             await state.exports.open()
             stack.push_async_callback(state.exports.close)
+            stack.push_async_callback(state.replays.close)
             stack.push_async_callback(hub.boards.close)
             stack.push_async_callback(hub.supervisor.close)
             try:
@@ -156,6 +160,7 @@ def create_app(settings: Settings, *, load: LoadByKey | None = None) -> FastAPI:
             hub.supervisor.start("recording", recordings.run)
             hub.supervisor.start("cameras that are changed by hand", hub.cameras.watch)
             hub.supervisor.start("exports", state.exports.run)
+            hub.supervisor.start("replays", state.replays.run)
             if state.certificate is not None and state.tls is not None:
                 hub.supervisor.start("certificate", partial(state.certificate.keep, state.tls))
             yield
@@ -191,7 +196,7 @@ def create_app(settings: Settings, *, load: LoadByKey | None = None) -> FastAPI:
     parts = (
         *(stats, streams, history, zones, rules, events, cameras, discovery, models, session, client_inference),
         *(predict, push, recorded, thumbnails, exports, event_clips, tokens, setting_changes, diagnostics, outputs),
-        *(uploads,),
+        *(uploads, replays),
     )
     for part in parts:
         app.include_router(part.router)

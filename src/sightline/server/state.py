@@ -28,6 +28,7 @@ from sightline.streams.history import Histories
 from sightline.streams.hub import Hub
 from sightline.streams.predictor import Predictor
 from sightline.streams.rendering import Drawing
+from sightline.streams.replays import Replays
 from sightline.streams.source_trial import SourceTrials
 
 MODELS = "models"
@@ -78,6 +79,7 @@ class ServerState:
     """Outputs that were added while the server ran."""
     push: Push = field(init=False)
     exports: Exports = field(init=False)
+    replays: Replays = field(init=False)
     traces: Traces | None = None
     """What traces frames; None where nobody asked for it."""
 

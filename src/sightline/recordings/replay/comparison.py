@@ -20,7 +20,7 @@ from sightline.core.types import FrameResult
 from sightline.recordings import folders
 from sightline.recordings.lines import FrameLine
 from sightline.recordings.replay.matching import same
-from sightline.recordings.replay.report import FrameDifference, Passed, ReplayEvent, ReplayReport
+from sightline.recordings.replay.report import FoundBox, FrameDifference, Passed, ReplayEvent, ReplayReport
 from sightline.recordings.replay.tallies import Increments, SideTally
 from sightline.recordings.said import Said
 from sightline.recordings.spans import RecordedFile
@@ -88,9 +88,10 @@ class ReplayComparison:
         now = tuple(_scaled(one, across, down) for one in result.detections)
         self._then.compare(_names(before))
         self._now.compare([s.class_name for s in result.segments] if not now else [one.class_name for one in now])
+        size = before.width, before.height
         segments = {s.class_name for s in before.segments}, {s.class_name for s in result.segments}
         if not same(before.detections, now) or segments[0] != segments[1]:
-            self._differ(FrameDifference(at, result.frame.seq, before.width, before.height, before.detections, now))
+            self._differ(FrameDifference(at, *size, _boxes(before.detections), _boxes(now)))
 
     def tell(self, events: Iterable[Event]) -> None:
         """Take in events of now."""
@@ -125,8 +126,8 @@ class ReplayComparison:
         now.events = sorted(self._events.values(), key=lambda one: one.at)
         return ReplayReport(
             stream=stream,
-            start=span[0],
-            end=span[1],
+            since=span[0],
+            until=span[1],
             frames=self.frames,
             both=self.both,
             differing=self.differing,
@@ -180,6 +181,10 @@ def _scaled(one: Detection, across: float, down: float) -> Detection:
     x1, y1, x2, y2 = one.xyxy
     box = (x1 * across, y1 * down, x2 * across, y2 * down)
     return structs.replace(one, xyxy=(round(box[0], 1), round(box[1], 1), round(box[2], 1), round(box[3], 1)))
+
+
+def _boxes(found: Sequence[Detection]) -> list[FoundBox]:
+    return [FoundBox(one.class_id, one.class_name, one.confidence, one.xyxy, one.tracker_id) for one in found]
 
 
 def _happened(one: EventRecord) -> ReplayEvent:

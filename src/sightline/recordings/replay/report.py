@@ -1,35 +1,35 @@
-"""What was found then and now, side by side."""
+"""What was found then and now, side by side. Times are seconds since 1970."""
 
 from __future__ import annotations
 
-from msgspec import Struct
-
-from sightline.core.records import Detection
+from dataclasses import dataclass, field
 
 
-class ClassCount(Struct):
+@dataclass(slots=True)
+class ClassCount:
     """What was found of a class."""
 
-    frames: int = 0
+    frames: int
     """Frames of both in which it was found."""
-    most: int = 0
+    most: int
     """Most at once in one of these."""
-    objects: int = 0
+    objects: int
     """Distinct tracks."""
 
 
-class Passed(Struct, rename={"into": "in"}):
+@dataclass(slots=True)
+class Passed:
     """How many entered a zone or crossed a line, and back, by class."""
 
-    into: dict[str, int] = {}
-    out: dict[str, int] = {}
+    into: dict[str, int] = field(default_factory=dict)
+    out: dict[str, int] = field(default_factory=dict)
 
 
-class ReplayEvent(Struct, omit_defaults=True):
+@dataclass(slots=True)
+class ReplayEvent:
     """Something that happened, such as a rule that fired."""
 
     at: float
-    """Seconds since 1970."""
     kind: str
     name: str = ""
     """Of the rule, zone or line."""
@@ -39,41 +39,53 @@ class ReplayEvent(Struct, omit_defaults=True):
     """How long it lasted, where that is known."""
 
 
-class ReplaySide(Struct):
+@dataclass(slots=True)
+class ReplaySide:
     """One of both sides."""
 
-    models: list[str] = []
+    models: list[str]
     """By name."""
-    frames: int = 0
+    frames: int
     """Frames with a result."""
-    classes: dict[str, ClassCount] = {}
-    zones: dict[str, Passed] = {}
-    lines: dict[str, Passed] = {}
-    fired: dict[str, int] = {}
+    classes: dict[str, ClassCount]
+    zones: dict[str, Passed] = field(default_factory=dict)
+    lines: dict[str, Passed] = field(default_factory=dict)
+    fired: dict[str, int] = field(default_factory=dict)
     """How often each rule was fulfilled."""
-    events: list[ReplayEvent] = []
+    events: list[ReplayEvent] = field(default_factory=list)
     """Oldest first, at most 2,000."""
 
 
-class FrameDifference(Struct):
+@dataclass(slots=True)
+class FoundBox:
+    """An object."""
+
+    class_id: int
+    class_name: str
+    confidence: float
+    xyxy: tuple[float, float, float, float]
+    tracker_id: int | None
+
+
+@dataclass(slots=True)
+class FrameDifference:
     """A frame in which not the same was found."""
 
     at: float
-    seq: int
     width: int
     """Size in whose pixels the boxes are."""
     height: int
-    then: tuple[Detection, ...]
-    now: tuple[Detection, ...]
+    then: list[FoundBox]
+    now: list[FoundBox]
 
 
-class ReplayReport(Struct, kw_only=True, rename={"start": "from", "end": "to"}):
+@dataclass(slots=True)
+class ReplayReport:
     """The outcome."""
 
     stream: str
-    start: float
-    """Seconds since 1970, as ``end``."""
-    end: float
+    since: float
+    until: float
     frames: int
     """Frames of the recording."""
     both: int
