@@ -12,10 +12,11 @@ import { setUpShell } from "../panels/shell.js";
 import { drawAxis, setUpLengths, shorten } from "../panels/timeline/axis.js";
 import { Calendar } from "../panels/timeline/calendar.js";
 import { Contents, hoursWith } from "../panels/timeline/content.js";
-import { setUpControls, showPlaying } from "../panels/timeline/controls.js";
+import { setUpControls, showState } from "../panels/timeline/controls.js";
 import { ExportButton } from "../panels/timeline/export-button.js";
 import { ClassFilter } from "../panels/timeline/filter.js";
 import { LEAD_S, eventBeside } from "../panels/timeline/jump.js";
+import { setUpReplay } from "../panels/timeline/replay-part.js";
 import { Legend } from "../panels/timeline/legend.js";
 import { Player } from "../panels/timeline/player.js";
 import { Preview } from "../panels/timeline/preview.js";
@@ -24,7 +25,7 @@ import { around, bucketOf, dayAround, moved, zoomed } from "../panels/timeline/s
 import { Search } from "../panels/timeline/search.js";
 import { Streams } from "../panels/timeline/streams.js";
 import { Strip, lanesOf } from "../panels/timeline/strip.js";
-import { gapInWords, momentInWords, pillOf } from "../panels/timeline/words.js";
+import { gapInWords, momentInWords } from "../panels/timeline/words.js";
 import { whoAmI } from "../wire/session.js";
 import { bannerOf } from "./timeline-state.js";
 
@@ -74,6 +75,7 @@ async function run() {
   kind.append(...KINDS.map(([value, name]) => make("option", { value }, name)));
   setUpLengths(length, (seconds) => show(around(player.state === "live" ? Date.now() / 1000 : middle(), seconds, false)));
   listen();
+  setUpReplay({ stream: () => player.stream || which.value, span: () => span, at: () => player.at, go: (stream, at) => goTo(stream, at, false), painter: viewer.painter });
   session = await whoAmI();
   await refresh();
   begin();
@@ -277,16 +279,11 @@ async function jump(way) {
 
 function update() {
   if (player.state === "end" && streams.isLive(player.stream)) return goLive(player.stream);
-  const { text, kind: good } = pillOf(player.state, player.speed);
-  setData(body, "state", player.state);
-  setText(byId("pill", HTMLElement), text);
-  setData(byId("pill", HTMLElement), "kind", good);
-  showPlaying(player.playing && player.state !== "live");
-  byId("live", HTMLButtonElement).setAttribute("aria-pressed", String(player.state === "live"));
-  byId("live", HTMLButtonElement).disabled = !streams.isLive(player.stream);
+  showState(player, streams.isLive(player.stream));
   const stream = player.stream || which.value;
   recording.show(stream, streams.of(stream), session);
   exporting.allow(session, stream);
+  byId("try-again", HTMLElement).hidden = !recording.allowed;
   const nothing = streams.overview !== null && !(stream ? [stream] : streams.recorded).some((name) => streams.of(name)?.last_at);
   const { state, retryAt, refused: refusal } = player;
   const { refused } = streams;

@@ -1,6 +1,8 @@
-/** Buttons and keys that play. */
+/** Buttons and keys that play, and what plays. */
 
+import { setData, setText } from "../../lib/dom.js";
 import { byId } from "../page.js";
+import { pillOf } from "./words.js";
 
 /** Paths in a square of 24 x 24. @type {Record<string, string>} */
 const ICONS = {
@@ -56,8 +58,20 @@ export function setUpControls(does) {
   });
 }
 
+/** @param {import("./player.js").Player} player @param {boolean} isLive whether there is something live of its stream */
+export function showState(player, isLive) {
+  const { text, kind } = pillOf(player.state, player.speed);
+  const [pill, live] = [byId("pill", HTMLElement), byId("live", HTMLButtonElement)];
+  setData(document.body, "state", player.state);
+  setText(pill, text);
+  setData(pill, "kind", kind);
+  showPlaying(player.playing && player.state !== "live");
+  live.setAttribute("aria-pressed", String(player.state === "live"));
+  live.disabled = !isLive;
+}
+
 /** Show whether pressing the button plays or pauses. @param {boolean} playing */
-export function showPlaying(playing) {
+function showPlaying(playing) {
   const button = byId("play", HTMLButtonElement);
   const name = playing ? "pause" : "play";
   if (button.dataset["play"] === name) return;
