@@ -7,6 +7,7 @@ import time
 from datetime import datetime
 from pathlib import Path
 
+import httpx2
 import pytest
 from typer.testing import CliRunner
 
@@ -126,3 +127,17 @@ async def test_a_server_plays_a_recording_as_a_camera(data: Path) -> None:
     async with inside(sources={"again": spec}, data=data) as server:
         stats = await within(server.figures(lambda s: s["streams"].get("again", {}).get("received", 0) > 5), 30)
         assert stats["streams"]["again"]["failed"] == 0
+
+
+@pytest.mark.asyncio
+async def test_an_admin_adds_a_recording_as_a_camera(data: Path) -> None:
+    async with inside(data=data) as server, httpx2.AsyncClient(base_url=server.http, timeout=30) as http:
+        spec = f"recording:door?from={BEGAN}#loop"
+        seen = await http.post("/api/sources/test", json={"source": spec})
+        assert (seen.status_code, seen.headers["content-type"]) == (200, "image/jpeg")
+        assert (await http.post("/api/streams", json={"id": "again", "source": spec})).status_code == 201
+        await server.figures(lambda s: s["streams"].get("again", {}).get("received", 0) > 3)
+        for wrong in ("recording:../../etc?from=1", "recording:yard"):
+            refused = await http.post("/api/sources/test", json={"source": wrong})
+            assert refused.status_code >= 400, refused.text
+            assert "root" not in refused.text
