@@ -134,6 +134,22 @@ def test_another_confidence_leaves_out_what_it_should(data: Path) -> None:
     assert first["at"] == BEGAN
 
 
+def test_what_the_settings_have_for_the_stream_holds(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = {"gate": {"points": [[0.5, 1], [0.5, 0]]}}
+    chosen = {"door": {"classes": ["person"], "track": False, "lines": lines}}
+    monkeypatch.setenv("SIGHTLINE_STREAMS", json.dumps(chosen))
+    found = outcome(data)["now"]
+    assert found["classes"] == {"person": {"frames": 34, "most": 1, "objects": 0}}
+    monkeypatch.setenv("SIGHTLINE_STREAMS", json.dumps({"door": chosen["door"] | {"track": True}}))
+    found = outcome(data)["now"]
+    assert found["classes"] == {"person": {"frames": 34, "most": 1, "objects": 1}}
+    assert {"dog", "person"} == {*found["lines"]["gate"]["into"], *found["lines"]["gate"]["out"]}, (
+        "also what is not shown"
+    )
+    monkeypatch.setenv("SIGHTLINE_STREAMS", json.dumps({"door": {"confidence": 0.5}}))
+    assert list(outcome(data)["now"]["classes"]) == ["person"]
+
+
 def test_a_part_of_the_time_has_its_own_frames(data: Path) -> None:
     found = outcome(data, span=("--from", str(BEGAN + 1.95), "--to", str(BEGAN + 2.25)))
     assert (found["frames"], found["both"], found["differing"]) == (3, 3, 0)

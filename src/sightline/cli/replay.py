@@ -91,6 +91,7 @@ def _go(
     from sightline.recordings.replay.sink import ComparisonSink
     from sightline.recordings.shelf import FOLDER
     from sightline.sources.base import open_source
+    from sightline.streams.model_switch import class_ids
 
     data = data_folder(settings)
     with StopSignal() as stop, ExitStack() as stack:
@@ -105,6 +106,9 @@ def _go(
         comparison = ReplayComparison(lines_of(data / FOLDER / stream, *span))
         sink = ComparisonSink(comparison)
         chosen = settings.streams.get(stream)
+        given = {} if chosen is None else chosen.given()
+        finer = {key: given[key] for key in ("iou", "max_detections") if given.get(key) is not None}
+        loaded.options = replace(loaded.options, **finer)
         job = Run(
             source,
             loaded,
@@ -115,6 +119,7 @@ def _go(
             tracking=Tracking() if chosen is None else chosen,
             zones=boards.zones,
             rules=boards.rules,
+            shown=None if not given.get("classes") else class_ids(given["classes"], loaded.card, strict=False),
         )
         job.go(stop.asked, lambda: display.update(job.tally))
         seen = (span[0], sink.last_at) if stop.asked() else span

@@ -103,12 +103,13 @@ class Run:
         tracking: Tracking = UNTRACKED,
         zones: ZoneBoard | None = None,
         rules: RuleBoard | None = None,
+        shown: frozenset[int] | None = None,
     ) -> None:
         """``latest``: take the source at its own pace and skip what the model can't keep up with.
 
         ``mode`` and ``opacity``: how to draw for the sinks that want it drawn, see ``renderers.base.draw``.
         ``stages``: the steps after the model, by name, besides what ``tracking`` asks for. ``zones``: what counts, and
-        has counted in the end. ``rules``: what follows them.
+        has counted in the end. ``rules``: what follows them. ``shown``: the classes that results tell of; None for all.
         """
         self.tally = Tally()
         self._source = source
@@ -119,7 +120,7 @@ class Run:
         names = (*tracking.with_tracks(stages), *(name for name in boards if name not in stages))
         options = {name: {"board": board} for name, board in boards.items()}
         self._pipeline = Pipeline.of(names, tracking.stage_options(itertools.count(1)) | options)
-        self._latest = latest
+        self._latest, self._shown = latest, shown
         self._mode = mode
         self._opacity = opacity
         self._read: Pipe[_Read] = Pipe(1 if latest else max(AHEAD, model.max_batch), newest_wins=latest)
@@ -220,6 +221,7 @@ class Run:
             card,
             self._pipeline,
             stages={"decode": item.read.decode_ms} | item.stages,
+            shown=self._shown,
             processing_time_ms=item.read.decode_ms + item.model_ms,
             with_mask=False,
         )
