@@ -80,7 +80,7 @@ const PARTS = {
     secret("Address", "url", set, { inputmode: "url", placeholder: "https://home.example/hook", maxlength: "2000" }),
     what(set, ["alerts", "events", "results"], ["events"]),
     stream(set),
-    secret("Key that signs what is sent, if the other side checks it", "secret", set, { type: "password", autocomplete: "new-password" }),
+    secret("Key for a signature, if the receiver checks one", "secret", set, { type: "password", autocomplete: "new-password" }),
     picked("Pictures of events", "picture", set, PICTURES, "url"),
   ],
   home: (set) => [...broker(set), flag("Home Assistant may switch detection, rules and models", "control", set), stream(set)],
