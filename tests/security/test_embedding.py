@@ -20,7 +20,13 @@ from sightline.security.origin import OriginMiddleware
 from sightline.settings.settings import load_settings
 
 ALLOWED = ("https://home.example", "https://Cams.Example:443/", "http://localhost:3000")
-PICTURES = ("/mjpeg/door", "/snapshot/door.jpg", "/api/streams/door/thumbnail.jpg", "/api/streams/door/zones")
+PICTURES = (
+    "/mjpeg/door",
+    "/video/door.mp4",
+    "/snapshot/door.jpg",
+    "/api/streams/door/thumbnail.jpg",
+    "/api/streams/door/zones",
+)
 OPEN = (*PICTURES, "/embed/door", "/embed.js", "/static/0123456789ab/pages/embed.js", "/api/webrtc", "/whep/door")
 CLOSED = (
     *("/", "/view/door", "/camera/door", "/join", "/events", "/api/session", "/api/streams", "/api/streams/door"),

@@ -27,7 +27,7 @@ from support.walker import Walker, walking
 
 pytestmark = pytest.mark.skipif(shutil.which("curl") is None, reason="no curl")
 
-ENDLESS = ("GET /mjpeg/{stream}", "GET /api/events/live")
+ENDLESS = ("GET /mjpeg/{stream}", "GET /video/{stream}.mp4", "GET /api/events/live")
 SIGNED_IN = "access"
 """Tag of calls that are of use where tokens are asked for."""
 ELSEWHERE = ("POST /api/sources/find", "POST /api/sources/profiles", "POST /api/doctor")

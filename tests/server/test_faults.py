@@ -287,11 +287,11 @@ async def test_a_subscriber_over_tcp(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_a_subscriber_over_webrtc(monkeypatch: pytest.MonkeyPatch) -> None:
-    from sightline.transports.webrtc.encoding import Encoder
+    from sightline.transports._encoding import Encoder
 
     now = [""]
 
-    async def encode(self: Encoder, result: FrameResult) -> Any:
+    async def encode(self: Encoder[Any], result: FrameResult) -> Any:
         return misbehave(now[0])
 
     monkeypatch.setattr(Encoder, "encode", encode)

@@ -147,3 +147,14 @@ async def browsing_firefox(folder: Path) -> AsyncGenerator[Browser]:
             yield browser
         finally:
             await browser.close()
+
+
+BROWSERS = ("chromium", "firefox")
+
+
+@asynccontextmanager
+async def browsing_with(name: str, folder: Path) -> AsyncGenerator[Browser]:
+    """One of ``BROWSERS``, with a made camera. ``folder``: its own."""
+    begun = browsing(*FAKE_CAMERA) if name == "chromium" else browsing_firefox(folder)
+    async with begun as browser:
+        yield browser

@@ -23,9 +23,9 @@ from sightline.models.motion import create
 from sightline.settings.settings import Settings
 from sightline.streams.hub import Hub
 from sightline.transports.webrtc import peer, publishing
-from sightline.transports.webrtc.encoding import Encoders
 from sightline.transports.webrtc.h264 import restored, widened
 from sightline.transports.webrtc.hooks import WAITING, PromptBuffer, RtpClock, check, receive
+from sightline.transports.webrtc.packing import encoders as rtp_encoders
 from sightline.transports.webrtc.peer import WebRtcPeer, clean
 from sightline.transports.webrtc.publishing import WebRtcPublisher, decode
 from support import offers
@@ -168,7 +168,7 @@ async def test_an_aiortc_that_has_changed_inside_is_told_and_not_guessed_at() ->
 
 
 async def test_a_picture_is_encoded_once_however_many_watch() -> None:
-    encoders = Encoders(kbps=500)
+    encoders = rtp_encoders(500)
     encoder = encoders.join("hall", None, "VP8")
     assert all(encoders.join("hall", None, "VP8") is encoder for _ in range(19))
     assert encoders.join("hall", None, "H264") is not encoder

@@ -19,7 +19,8 @@ SOCKET = ("WEBSOCKET",)
 OPEN: tuple[tuple[str, tuple[str, ...]], ...] = (
     (r"/embed\.js|/static/.+", READ),
     (r"/embed/[^/]+", READ),
-    (r"/mjpeg/[^/]+|/snapshot/[^/]+\.jpg|/api/streams/[^/]+/(thumbnail\.jpg|zones)|/api/webrtc", READ),
+    (r"/mjpeg/[^/]+|/video/[^/]+\.mp4|/snapshot/[^/]+\.jpg", READ),
+    (r"/api/streams/[^/]+/(thumbnail\.jpg|zones)|/api/webrtc", READ),
     (r"/whep/[^/]+", ("OPTIONS", "POST")),
     (r"/whep/[^/]+/[^/]+", ("PATCH", "DELETE")),
     (r"/ws/view/[^/]+|/ws", SOCKET),

@@ -9,7 +9,7 @@ const byId = (changes) => Object.fromEntries(linksOf(place(changes)).map((link) 
 test("links are true for the address by which the page was reached", () => {
   const links = byId();
   assert.deepEqual(Object.keys(links), [
-    ...["element", "frame", "mjpeg", "snapshot", "whep", "websocket", "python", "curl", "home-assistant"],
+    ...["element", "frame", "mjpeg", "video", "snapshot", "whep", "websocket", "python", "curl", "home-assistant"],
   ]);
   assert.equal(links["mjpeg"].text, "https://cam.example:8443/mjpeg/door");
   assert.equal(links["websocket"].text, "wss://cam.example:8443/ws?stream=door");

@@ -23,7 +23,7 @@ from sightline.streams.rendering import Look
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from sightline.transports.webrtc.encoding import Encoders
+    from sightline.transports.webrtc.packing import RtpEncoders
     from sightline.transports.webrtc.peer import WebRtcPeer
     from sightline.transports.webrtc.udp_port import UdpPort
 
@@ -59,7 +59,7 @@ class Desk:
         self._sessions: dict[str, WebRtcSession] = {}
         self._tokens: Counter[str] = Counter()
         """Peers by the hash of their token, those whose offer is being answered among them."""
-        self._encoders: Encoders | None = None
+        self._encoders: RtpEncoders | None = None
         self._port: UdpPort | None = None
         self._no_port = ""
 
@@ -135,11 +135,11 @@ class Desk:
         """Open a viewer's session, drawn by ``look`` or not at all. Raises BadRequest, LimitReached or ConfigError."""
 
         async def begin(peer: WebRtcPeer, stack: AsyncExitStack) -> tuple[str, Any]:
-            from sightline.transports.webrtc.encoding import Encoders
+            from sightline.transports.webrtc.packing import encoders
             from sightline.transports.webrtc.watching import Watching
 
             if self._encoders is None:
-                self._encoders = Encoders(self._hub.settings.webrtc_send_kbps)
+                self._encoders = encoders(self._hub.settings.webrtc_send_kbps)
             video = await peer.offered(offer, "sendonly")
             subscription = await stack.enter_async_context(self._hub.subscribe(stream))
             watching = Watching(self._hub, peer, self._encoders, stream, look, subscription)

@@ -15,7 +15,7 @@ from sightline.streams.publisher import Subscription
 from sightline.streams.rendering import Look
 from sightline.transports._viewer import ViewerSession
 from sightline.transports.webrtc import hooks
-from sightline.transports.webrtc.encoding import Encoder, Encoders
+from sightline.transports.webrtc.packing import RtpEncoder, RtpEncoders
 from sightline.transports.webrtc.peer import WebRtcPeer
 from sightline.wire import json as protocol
 from sightline.wire.messages import Status
@@ -27,12 +27,18 @@ class Watching:
     """A viewer's session."""
 
     def __init__(
-        self, hub: Hub, peer: WebRtcPeer, encoders: Encoders, name: str, look: Look | None, subscription: Subscription
+        self,
+        hub: Hub,
+        peer: WebRtcPeer,
+        encoders: RtpEncoders,
+        name: str,
+        look: Look | None,
+        subscription: Subscription,
     ) -> None:
         """``look`` says how to draw into the video; None for a viewer that draws by itself."""
         self._hub, self._peer, self._encoders, self._name = hub, peer, encoders, name
         self._viewer = ViewerSession(subscription, look)
-        self._joined: tuple[Encoder, Look | None, str] | None = None
+        self._joined: tuple[RtpEncoder, Look | None, str] | None = None
         """The encoder whose pictures are sent, its look and its codec."""
         self._last = 0
         """Number of the last picture that was sent, on which the next one builds."""
@@ -81,9 +87,9 @@ class Watching:
             self._last = picture.number
             self._unsaid = result, look
             self._viewer.subscription.sent += 1
-            return picture.payloads, picture.at
+            return picture.data, picture.at
 
-    def _encoder(self, look: Look | None, codec: str) -> Encoder:
+    def _encoder(self, look: Look | None, codec: str) -> RtpEncoder:
         """The encoder for this look and codec, which is joined if it is not in use already."""
         if self._joined is None or self._joined[1:] != (look, codec):
             self._leave()

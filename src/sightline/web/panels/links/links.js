@@ -23,6 +23,7 @@ export function linksOf({ origin, stream, tokens, origins }) {
     link("element", "In a page of yours", element(origin, stream, tokens), [pages, ...token]),
     link("frame", "As a frame", frame(`${origin}/embed/${stream}${behind}`, stream), [pages, ...token]),
     link("mjpeg", "MJPEG", `${origin}/mjpeg/${stream}`, image),
+    link("video", "MP4, live", `${origin}/video/${stream}.mp4`, image),
     link("snapshot", "Snapshot", `${origin}/snapshot/${stream}.jpg`, image),
     link("whep", "WHEP (WebRTC)", `${origin}/whep/${stream}`, header),
     link("websocket", "WebSocket with results", `${ws}/ws?stream=${stream}`, header),
