@@ -15,6 +15,8 @@ from sightline import profiles
 from sightline.cli import app
 from sightline.core import registry
 from sightline.core.errors import ConfigError, ModelError
+from sightline.inference.kept_models import KeptModels
+from sightline.settings.settings import load_settings
 from sightline.zoo.loader import list_models
 from sightline.zoo.store import Cache
 from support.made_hub import MadeHub, made_hub
@@ -50,6 +52,21 @@ def test_every_model_is_in_the_table_with_its_licence_and_state() -> None:
     assert " ready " in states["nano"]
     assert "needs download of 44.4 MB" in states["fast"]
     assert "needs download of 190.0 MB, restricted licence" in states["accurate"]
+
+
+def test_models_that_were_sent_to_the_server_are_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SIGHTLINE_DATA", str(tmp_path / "data"))
+    (tmp_path / "sent.onnx").write_bytes(b"a graph")
+    card = next(card for card in list_models() if card.name == "nano")
+    KeptModels(load_settings()).keep("mine", tmp_path / "sent.onnx", card, None)
+    kept = tmp_path / "data" / "models" / "mine.onnx"
+    (row,) = (line for line in sightline("models", "list").output.splitlines() if line.startswith("mine "))
+    assert " ready " in row
+    assert json.loads(sightline("models", "--json").output)[-1]["path"] == str(kept)
+    told = sightline("models", "show", "mine").output
+    assert str(kept) in told
+    assert "sent to this server" in told
+    assert "mine" in str(sightline("models", "show", "none").exception), "it is among those that are expected"
 
 
 def test_as_json_it_is_all_that_is_known() -> None:

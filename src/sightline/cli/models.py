@@ -38,8 +38,8 @@ def models_(context: typer.Context, as_json: Annotated[bool, JSON] = False) -> N
 
 @models.command("list")
 def list_models(as_json: Annotated[bool, JSON] = False) -> None:
-    """List the models that have a name, as without a command."""
-    cards, cache = loader.list_models(), Cache(load_settings().cache)
+    """List the models that have a name, as without a command: also those that were sent to this user's server."""
+    cards, cache = _cards(), Cache(load_settings().cache)
     if as_json:
         told = [asdict(card) | {"state": _state(card.name, cache)} for card in cards]
         typer.echo(msgspec.json.format(msgspec.json.encode(told)).decode())
@@ -55,9 +55,10 @@ def show(
     as_json: Annotated[bool, JSON] = False,
 ) -> None:
     """Show a model's card: where its weights come from, what they are, what its licence says."""
-    card = next((card for card in loader.list_models() if card.name == name), None)
+    cards = _cards()
+    card = next((card for card in cards if card.name == name), None)
     if card is None:
-        raise ConfigError(f"model {name[:80]!r}: expected one of {', '.join(c.name for c in loader.list_models())}")
+        raise ConfigError(f"model {name[:80]!r}: expected one of {', '.join(c.name for c in cards)}")
     cache = Cache(load_settings().cache)
     known = asdict(card) if name not in profiles.names() else msgspec.to_builtins(profiles.load(name))
     if as_json:
@@ -98,6 +99,13 @@ def import_(
 
 if importlib.util.find_spec("sightline.cli.export") is not None:
     models.command()(importlib.import_module("sightline.cli.export").export)
+
+
+def _cards() -> list[ModelCard]:
+    """Cards of the models that have a name: those of Sightline, then those that were sent to this user's server."""
+    from sightline.inference.kept_models import KeptModels  # most commands need nothing of a server
+
+    return [*loader.list_models(), *KeptModels(load_settings()).cards().values()]
 
 
 def _state(name: str, cache: Cache) -> str:
@@ -141,6 +149,7 @@ def _lines(card: ModelCard) -> list[tuple[str, str]]:
         ("input", _side(card)),
         ("licence", card.licence),
         ("from", card.source),
+        *([("lies in", card.path)] if card.path is not None else []),
     ]
 
 
