@@ -52,7 +52,7 @@ class FoundDevices(BaseModel):
 
 @router.post("/api/sources/find", tags=["streams"], dependencies=[needs("admin")])
 async def find_cameras(request: Request) -> FoundDevices:
-    """Ask all machines in the server's networks whether they are cameras, by WS-Discovery and mDNS, for 2.5 s."""
+    """Ask all machines in the server's networks whether they are cameras, by WS-Discovery and mDNS, for 1.5 s."""
     found = await state_of(request).search.find()
     return FoundDevices(
         devices=[FoundDevice(name=d.name, kind=d.kind, address=d.address, hardware=d.hardware) for d in found]
