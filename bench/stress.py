@@ -21,6 +21,7 @@ import numpy as np
 from common import MODEL, asset, save
 from sightline.client import Result, connect, links
 from sightline.client.answers import Item
+from sightline.client.homes import Homes
 from sightline.core.errors import SightlineError
 from sightline.stress.figures import Figures, balanced
 from sightline.stress.pictures import jpegs
@@ -105,7 +106,7 @@ async def beyond(server: StressServer, loads: tuple[int, ...], cycles: int, pict
     """Loads in turns; throughput of each against the first one's of the same cycle."""
     address = links.Address(server.url)
     publishers = [Publisher(f"beyond-{i}") for i in range(STREAMS)]
-    linked = [(one, await connect.publishing(address, one.name)(one)) for one in publishers]
+    linked = [(one, await connect.publishing(Homes([address]), one.name)(one)) for one in publishers]
     rates: dict[int, list[float]] = {fps: [] for fps in loads}
     got = {fps: np.zeros(STREAMS) for fps in loads}
     late: dict[int, list[float]] = {fps: [] for fps in loads}

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import api_page
+from pydantic import BaseModel
 from typer.main import get_command
 
 from sightline.cli import app
@@ -75,7 +76,7 @@ def settings() -> str:
         default = field.get_default(call_default_factory=True)
         shown = (
             "none"
-            if default in (None, (), {}, [])
+            if default in (None, (), {}, []) or isinstance(default, BaseModel)
             else str(default).lower()
             if default is True or default is False
             else default

@@ -9,6 +9,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 from sightline.client import connect, links
+from sightline.client.homes import Homes
 from sightline.stress.plan import Published, PublishJob, Schedule
 from sightline.stress.publisher import StressPublisher
 from sightline.wire import msgpack as frames
@@ -74,7 +75,7 @@ async def server(*, deaf_s: float = 0.0, answers: int = 1, frames_read: int = FR
 async def publish(url: str) -> Published:
     """FRAMES frames, 200 a second."""
     publisher = StressPublisher(PublishJob(url, "cam", Schedule(200, FRAMES, 0.0), "", [], 0))
-    link = await connect.publishing(links.Address(url), "cam")(publisher)
+    link = await connect.publishing(Homes([links.Address(url)]), "cam")(publisher)
     try:
         await publisher.send(link, [PICTURE], time.monotonic())
         return await publisher.settle()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from typing import Annotated
+from urllib.parse import urlsplit
 
 import typer
 
@@ -91,7 +92,15 @@ def serve(
 
 def check_exposure(settings: Settings) -> None:
     """Raise ConfigError if these settings would let strangers watch, or tokens be overheard."""
-    if is_loopback(settings.host) or settings.insecure:
+    if settings.insecure:
+        return
+    for address in settings.cluster.hubs if settings.tokens else ():
+        parts = urlsplit(address)
+        if parts.scheme == "http" and not is_loopback(str(parts.hostname)):
+            raise ConfigError(
+                f"cluster.hubs: tokens would be overheard on the way to {address}: expected https://, or --insecure"
+            )
+    if is_loopback(settings.host):
         return
     if not settings.tokens:
         raise ConfigError(

@@ -8,7 +8,7 @@ from typing import TypeAlias, TypeVar
 from msgspec import UNSET, Struct, convert, field
 from msgspec.structs import asdict, replace
 
-from sightline.core.errors import SightlineError
+from sightline.core.errors import Moved, SightlineError
 from sightline.core.events import Event
 from sightline.core.records import Detection
 from sightline.wire.messages import DroppedMessage, JsonResult, Position, ResultMessage, Still, ViewerFrame
@@ -70,8 +70,10 @@ Item: TypeAlias = Result | Dropped | Event | Position
 """What a link brings."""
 
 
-def error_of(code: str, message: str) -> SightlineError:
-    """The error with that code and message, of the class that the server raised."""
+def error_of(code: str, message: str, url: str = "") -> SightlineError:
+    """The error with that code and message, of the class that the server raised. ``url``: where a stream is."""
+    if code == Moved.code:
+        return Moved(message, url)
     kinds = {kind.code: kind for kind in _kinds(SightlineError)}
     return kinds.get(code, SightlineError)(message)
 

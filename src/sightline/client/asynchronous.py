@@ -15,10 +15,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from sightline.client import connect, links, past
 from sightline.client.answers import Answer, Result
 from sightline.client.calls import Call, EventCall, PublishCall, SubscribeCall
+from sightline.client.homes import Homes
 from sightline.core.backoff import Backoff
 from sightline.core.errors import (
     IdleTimeout,
     LimitReached,
+    Moved,
     ShuttingDown,
     SightlineError,
     StreamBusy,
@@ -54,7 +56,8 @@ T = TypeVar("T", bound=Answer | Event)
 class AsyncClient:
     """Client that publishes to and subscribes at one server.
 
-    ``url`` is tcp://, tcps://, ws:// or wss://, then HOST:PORT. ``token`` is for servers that ask for one; it is sent
+    ``url`` is tcp://, tcps://, ws:// or wss://, then HOST:PORT. For several hubs it may have several addresses with
+    commas between them: where one is gone, the next is tried. ``token`` is for servers that ask for one; it is sent
     only over TLS, except on this machine. ``ca`` is a PEM file with the authority that signs the server's certificate,
     trusted in addition to the system's; a server with ``--lan`` offers its own at /ca.crt.
 
@@ -71,7 +74,8 @@ class AsyncClient:
         reconnect: bool = True,
     ) -> None:
         """Raises ConfigError."""
-        self._address = links.Address(url, token=token, ca=ca)
+        self._addresses = [links.Address(one.strip(), token=token, ca=ca) for one in url.split(",")]
+        self._address = self._addresses[0]
         self.url = self._address.url
         self.limits: links.Limits | None = None
         """The server's limits for publishers: max_pending, max_fps, max_message_bytes, max_pixels. None until known."""
@@ -122,7 +126,8 @@ class AsyncClient:
         call = PublishCall(stream, pictures, pending=pending, quality=quality, obeys=obeys, told=told)
         try:
             retry = self._retry(busy_until=self._left.pop(stream, 0.0) + LEFT_S)
-            async with aclosing(self._answers(call, connect.publishing(self._address, stream), retry)) as answers:
+            homes = Homes(self._addresses)
+            async with aclosing(self._answers(call, homes, connect.publishing(homes, stream), retry)) as answers:
                 async for answer in answers:
                     yield answer
         finally:
@@ -136,8 +141,9 @@ class AsyncClient:
         counts those discarded here. Raises BadRequest, LimitReached and Unreachable.
         """
         call = SubscribeCall(2 if pictures else BACKLOG)
-        opened = connect.subscribing(self._address, stream, pictures=pictures)
-        async with aclosing(self._answers(call, opened, self._retry())) as results:
+        homes = Homes(self._addresses)
+        opened = connect.subscribing(homes, stream, pictures=pictures)
+        async with aclosing(self._answers(call, homes, opened, self._retry())) as results:
             async for result in results:
                 yield result
 
@@ -159,8 +165,9 @@ class AsyncClient:
         """
         wanted = EventFilter(stream, kind, class_name, zone, rule)
         call = EventCall(after)
-        opened = connect.listening(self._address, wanted, lambda: call.last)
-        async with aclosing(self._answers(call, opened, self._retry())) as events:
+        homes = Homes(self._addresses)
+        opened = connect.listening(homes, wanted, lambda: call.last)
+        async with aclosing(self._answers(call, homes, opened, self._retry())) as events:
             async for event in events:
                 yield event
 
@@ -190,7 +197,7 @@ class AsyncClient:
     def _retry(self, *, busy_until: float = 0.0) -> _Retry:
         return _Retry(self.url, self._closed, enabled=self._reconnect, busy_until=busy_until)
 
-    async def _answers(self, call: Call[T], open_link: links.Open, retry: _Retry) -> AsyncGenerator[T]:
+    async def _answers(self, call: Call[T], homes: Homes, open_link: links.Open, retry: _Retry) -> AsyncGenerator[T]:
         self._calls.add(call)
         try:
             while True:
@@ -212,6 +219,8 @@ class AsyncClient:
                     call.use(None)
                     if link is not None:
                         await link.close()
+                if isinstance(error, Moved):
+                    homes.moved(error)
                 wait = retry.after(error)
                 for answer in call.left_behind():
                     yield answer
@@ -251,7 +260,7 @@ class _Retry:
             raise error
         now = time.monotonic()
         first, self._lost_at = self._lost_at is None, self._lost_at or now
-        soon = isinstance(error, GONE) and now - self._lost_at < SOON_FOR_S
+        soon = isinstance(error, (*GONE, Moved)) and now - self._lost_at < SOON_FOR_S
         wait = (self._soon if soon else self._later).wait_s()
         level = logging.WARNING if first or not soon else logging.DEBUG  # several times a second
         log.log(level, "%s: %s; connecting again in %.1f s", self._url, error.message, wait)
@@ -267,4 +276,6 @@ class _Retry:
     def _passes(self, error: SightlineError) -> bool:
         if isinstance(error, (StreamBusy, LimitReached)):  # perhaps by our own last connection
             return time.monotonic() < self._busy_until
+        if isinstance(error, Moved):
+            return bool(error.url)
         return isinstance(error, GONE) and self._connected and self._enabled

@@ -112,6 +112,12 @@ class Address:
                 f"address {self.url!r}: a token would be overheard on the way; expected wss:// or tcps://"
             )
 
+    def at(self, url: str) -> Address:
+        """Another server with the same token and authority, on whose word we go there. Raises ConfigError."""
+        if self.secure and not url.startswith(("wss:", "tcps:")):
+            raise ConfigError(f"address {url!r}: {self.url} sends us on without TLS; expected wss:// or tcps://")
+        return Address(url, token=self.token, ca=self._ca)
+
     def context(self) -> ssl.SSLContext | None:
         """TLS context for connecting; None without TLS. Raises ConfigError."""
         if self.secure and self._context is None:

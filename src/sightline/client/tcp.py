@@ -189,7 +189,7 @@ class TcpLink(asyncio.BufferedProtocol):
         elif isinstance(message, Pong):
             self._clock.take(message)
         elif isinstance(message, ErrorMessage):
-            error = error_of(message.code, message.message)
+            error = error_of(message.code, message.message, message.url)
             if message.stream or message.of:
                 self._receiver.refused(error, message.seq)
             else:

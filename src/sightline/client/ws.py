@@ -29,7 +29,7 @@ from sightline.client.links import (
     untrusted,
 )
 from sightline.client.supply import Jpeg
-from sightline.core.errors import FAULTS, ProtocolError, SightlineError, Unreachable, cancelled, told
+from sightline.core.errors import FAULTS, Moved, ProtocolError, SightlineError, Unreachable, cancelled, told
 from sightline.core.events import Event
 from sightline.wire import json as protocol
 from sightline.wire import msgpack as frames
@@ -85,6 +85,8 @@ async def connect(address: Address, path: str, receiver: Receiver, *, camera: bo
         )
     except InvalidStatus as e:
         status = e.response.status_code
+        if status == Moved.status:
+            raise Moved(f"{url} has not this stream", e.response.headers.get("Location", "")) from None
         raise Unreachable(f"{url}{path} answered with HTTP status {status}: expected Sightline's server") from None
     except ssl.SSLCertVerificationError as e:
         raise untrusted(url, e) from None
@@ -191,7 +193,7 @@ class WsLink:
         elif isinstance(message, Pong):
             self._clock.take(message)
         elif isinstance(message, ErrorMessage):
-            error = error_of(message.code, message.message)
+            error = error_of(message.code, message.message, message.url)
             if message.of:
                 self._receiver.refused(error, None)
             else:

@@ -137,6 +137,18 @@ class StreamBusy(SightlineError):
     close_code = 1013
 
 
+class Moved(SightlineError):
+    """Another hub of the cluster has the stream. ``url``: its address; empty where none is known for this transport."""
+
+    code = "moved"
+    status = 421
+    close_code = 1012
+
+    def __init__(self, message: str, url: str = "") -> None:
+        super().__init__(message)
+        self.url = url
+
+
 class InUse(SightlineError):
     """It can't be taken away: somebody uses it, or it is a part of the server."""
 

@@ -28,6 +28,7 @@ PUBLIC = frozenset(
         *("/", "/away", "/docs", "/events", "/help", "/join", "/models", "/settings", "/timeline", "/trust", "/wall"),
         *("/ca.crt", "/ca.mobileconfig", "/favicon.ico", "/embed.js"),
         *("/health", "/ready", "/api/session", "/api/trust"),
+        *("/api/hubs/state", "/api/hubs/shared"),  # sealed with the hubs' secret
     }
 )
 PUBLIC_FOLDERS = ("/static/", "/camera/", "/view/", "/embed/", "/help/")

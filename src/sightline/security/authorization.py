@@ -6,7 +6,7 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -74,6 +74,8 @@ class Access:
         self._store = store
         self._stamp = None if store is None else store.stamp()
         self._known = {} if store is None else {r.hash: r for r in store.records()}
+        self._shared: dict[str, TokenRecord] = {}
+        """Tokens of other hubs."""
         self._tickets: dict[str, _Ticket] = {}
         self._sessions: dict[object, tuple[Identity, Close]] = {}
 
@@ -89,14 +91,26 @@ class Access:
             raise BadRequest("this server asks nobody for tokens: expected one that runs with --lan or --tunnel")
         return self._store
 
+    @property
+    def records(self) -> Iterable[TokenRecord]:
+        """Tokens that were made here, as far as they are known."""
+        return self._known.values()
+
+    def share(self, records: Iterable[TokenRecord]) -> None:
+        """Let in who has a token of another hub, too. Those of before are forgotten."""
+        self._shared = {} if self._store is None else {record.hash: record for record in records}
+
+    def _found(self, key: str) -> TokenRecord | None:
+        return self._known.get(key) or self._shared.get(key)
+
     # Rights
 
     def identify(self, token: str) -> Identity:
         """The identity that a token belongs to. Raises Unauthorized."""
         key = digest(token)
-        if key not in self._known:
+        if self._found(key) is None:
             self.refresh()  # the token may have been made just now
-        record = self._known.get(key)
+        record = self._found(key)
         if record is None:
             raise Unauthorized("this token is not known here: it was revoked, or is of another server")
         if record.expired(time.time()):
@@ -107,14 +121,14 @@ class Access:
         """The identity of a token by its hash; None where that has ended."""
         if self._store is None:
             return EVERYBODY
-        record = self._known.get(key)
+        record = self._found(key)
         if record is None or record.expired(time.time()):
             return None
         return Identity(record.id, record.role, record.stream, key)
 
     def record(self, identity: Identity) -> TokenRecord | None:
         """Record of its token."""
-        return self._known.get(identity.hash)
+        return self._found(identity.hash)
 
     def require(self, connection: HTTPConnection, *roles: Role, stream: str | None) -> Identity:
         """The caller, who must hold one of the roles on that stream (None: on all). Raises Unauthorized or Forbidden.
@@ -200,7 +214,7 @@ class Access:
         """End all sessions whose token has ended."""
         now = time.time()
         for key, (identity, close) in list(self._sessions.items()):
-            record = self._known.get(identity.hash)
+            record = self._found(identity.hash)
             if record is not None and not record.expired(now):
                 continue
             del self._sessions[key]
@@ -239,7 +253,7 @@ class Access:
     async def sign_out(self, identity: Identity) -> None:
         """Revoke a browser's token. Other tokens stay, as they are made for use elsewhere too."""
         record = self.record(identity)
-        if self._store is not None and record is not None and record.kind == "browser":
+        if self._store is not None and record is not None and record.kind == "browser" and identity.hash in self._known:
             await asyncio.to_thread(self._store.revoke, record.id)
             self.refresh()
 

@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
+from urllib.parse import urlsplit
 
 from fastapi import FastAPI
 
@@ -38,6 +39,7 @@ from sightline.server.api import (
     events,
     exports,
     history,
+    hubs,
     models,
     openapi,
     outputs,
@@ -86,6 +88,12 @@ def create_app(settings: Settings, *, load: LoadByKey | None = None) -> FastAPI:
     access = Access(Store(data_folder(settings)) if settings.tokens else None)
     live = LiveSettings(settings)
     own_names = tls.host_names() if settings.lan else []
+    hub_names = [str(urlsplit(address).hostname) for address in settings.cluster.hubs]
+    make_hubs = None
+    if settings.cluster.hubs:
+        from sightline.server.hubs.hubs import Hubs, trusted  # who has one server doesn't wait for its libraries
+
+        make_hubs = partial(Hubs, settings.cluster, trusted(settings.cluster))
     proxied = settings.tunnel is not None or settings.public_url is not None
     sessions = settings.max_streams + settings.max_viewers
     state = ServerState(
@@ -128,6 +136,9 @@ def create_app(settings: Settings, *, load: LoadByKey | None = None) -> FastAPI:
                 stack.push_async_callback(asyncio.to_thread, state.traces.close)
             await hub.boards.load()
             await hub.cameras.load()
+            if make_hubs is not None:
+                state.hubs = make_hubs(hub, access, lambda: state.tcp_port, state.why_unready)
+                stack.push_async_callback(state.hubs.close)
             recordings = hub.listeners.recordings = Recordings(
                 settings, partial(kept, hub), partial(silence, hub), hub.cameras.unscheduled
             )
@@ -161,6 +172,8 @@ def create_app(settings: Settings, *, load: LoadByKey | None = None) -> FastAPI:
             hub.supervisor.start("cameras that are changed by hand", hub.cameras.watch)
             hub.supervisor.start("exports", state.exports.run)
             hub.supervisor.start("replays", state.replays.run)
+            if state.hubs is not None:
+                hub.supervisor.start("hubs", state.hubs.run)
             if state.certificate is not None and state.tls is not None:
                 hub.supervisor.start("certificate", partial(state.certificate.keep, state.tls))
             yield
@@ -176,13 +189,17 @@ def create_app(settings: Settings, *, load: LoadByKey | None = None) -> FastAPI:
     app.state.server = state
     app.add_middleware(PackedApi, minimum_size=1024)
     app.add_middleware(HeadMiddleware)
+    if settings.cluster.hubs:
+        from sightline.server.hubs.relay import RelayMiddleware
+
+        app.add_middleware(RelayMiddleware, hubs=lambda: state.hubs, page=pages.error_page)
     app.add_middleware(
         AuthenticationMiddleware, access=access, tries=state.tries, proxied=state.proxied, page=pages.error_page
     )
     app.add_middleware(
         OriginMiddleware,
         loopback_only=is_loopback(settings.host),
-        allowed_hosts=lambda: [*live.now.allowed_hosts, *own_names],
+        allowed_hosts=lambda: [*live.now.allowed_hosts, *own_names, *hub_names],
         allowed_origins=lambda: live.now.allowed_origins,
         public_url=lambda: state.public_url,
         bodies={
@@ -196,7 +213,7 @@ def create_app(settings: Settings, *, load: LoadByKey | None = None) -> FastAPI:
     parts = (
         *(stats, streams, history, zones, rules, events, cameras, discovery, models, session, client_inference),
         *(predict, push, recorded, thumbnails, exports, event_clips, tokens, setting_changes, diagnostics, outputs),
-        *(uploads, replays),
+        *(uploads, replays, hubs),
     )
     for part in parts:
         app.include_router(part.router)

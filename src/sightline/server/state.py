@@ -6,6 +6,7 @@ import asyncio
 import socket
 import ssl
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
 from starlette.requests import HTTPConnection
@@ -30,6 +31,9 @@ from sightline.streams.predictor import Predictor
 from sightline.streams.rendering import Drawing
 from sightline.streams.replays import Replays
 from sightline.streams.source_trial import SourceTrials
+
+if TYPE_CHECKING:  # who has one server doesn't wait for its libraries
+    from sightline.server.hubs.hubs import Hubs
 
 MODELS = "models"
 """Name of the task without which no frame gets a result."""
@@ -82,6 +86,8 @@ class ServerState:
     replays: Replays = field(init=False)
     traces: Traces | None = None
     """What traces frames; None where nobody asked for it."""
+    hubs: Hubs | None = None
+    """The hubs of the cluster; None where this server works alone."""
 
     @property
     def dispatchers(self) -> list[Dispatcher]:
@@ -99,6 +105,15 @@ class ServerState:
         troubles = self.hub.supervisor.troubles
         return self.hub.stopping or self.hopeless or troubles.get(MODELS) or self.hub.worker.unready
 
+    def why_unready(self) -> str:
+        """Why frames get no results; empty while they do."""
+        return self.unready or ""
+
+    @property
+    def tcp_port(self) -> int | None:
+        """Port for TCP clients; None where there is none."""
+        return None if self.tcp_listener is None else int(self.tcp_listener.getsockname()[1])
+
     @property
     def troubles(self) -> dict[str, str]:
         """What fails at the moment, and why: tasks, outputs, and parts of streams."""
@@ -114,6 +129,7 @@ class ServerState:
             found["what was changed in cameras.json"] = self.hub.cameras.problem
         if self.kept_outputs.problem is not None:
             found["what was changed in outputs.json"] = self.kept_outputs.problem
+        found |= {} if self.hubs is None else self.hubs.troubles
         for stream in self.hub.streams.values():
             found |= {f"stream {stream.name}: {part}": why for part, why in stream.failing.items()}
         return found

@@ -25,6 +25,7 @@ from sightline.core.errors import ConfigError
 from sightline.core.types import STREAM_NAME
 from sightline.profiles import WEIGHTS_URL
 from sightline.settings.changes import EventsDays, EventsGb, LogLevel, PageOrigin
+from sightline.settings.cluster import Cluster
 from sightline.settings.outputs import OutputTable
 from sightline.settings.presets import PRESETS, PresetName
 from sightline.settings.problems import told
@@ -201,6 +202,11 @@ class Settings(BaseSettings):
         description="What a model runs in: a process of its own, which a crash takes alone, or a thread.",
     )
     load_timeout: float = Field(600, ge=1, le=86400, description="Seconds that a model may take to load.")
+    cluster: Cluster = Field(
+        Cluster(),
+        description="[cluster] table of the file, for several machines: hubs (addresses of all hubs, the same list on "
+        "each), secret (the same on each), ca (authority of their certificates). See docs/cluster.md.",
+    )
     outputs: tuple[OutputTable, ...] = Field(
         (),
         description="Where else results and events go: [[outputs]] tables of the file with kind jsonl, webhook, "

@@ -109,6 +109,8 @@ class Cameras:
         """Know what the settings have; what the file has is there after ``load``."""
         self._settings = settings
         self._cameras: dict[str, KeptCamera] = {}
+        self.borrowed: dict[str, KeptCamera] = {}
+        """Those that other hubs keep, for the time in which these hubs are gone."""
         self._refused: set[str] = set()
         """Sources that the settings no longer allow."""
         self._lock = asyncio.Lock()
@@ -138,12 +140,12 @@ class Cameras:
 
     def display_name(self, stream: str) -> str:
         """Return what people call a stream."""
-        camera = self._cameras.get(stream)
+        camera = self._one(stream)
         return stream if camera is None else camera.name or stream
 
     def group(self, stream: str) -> str:
         """Return under what a stream is shown; empty for nothing."""
-        camera = self._cameras.get(stream)
+        camera = self._one(stream)
         return "" if camera is None else camera.group
 
     def arranged(self, streams: Iterable[str]) -> list[str]:
@@ -155,18 +157,47 @@ class Cameras:
 
         return sorted(streams, key=place)
 
+    def _one(self, stream: str) -> KeptCamera | None:
+        return self._cameras.get(stream) or self.borrowed.get(stream)
+
+    @property
+    def kept(self) -> Mapping[str, KeptCamera]:
+        """Those that are kept here."""
+        return self._cameras
+
+    def borrow(self, cameras: Mapping[str, KeptCamera]) -> None:
+        """Have cameras of other hubs as well; what may not be pulled here is left out."""
+        self.borrowed = {name: camera for name, camera in cameras.items() if self._may_borrow(name, camera)}
+
+    def _may_borrow(self, name: str, camera: KeptCamera) -> bool:
+        if camera == self.borrowed.get(name):
+            return True
+        try:
+            check_display_name(camera.name)
+            check_display_name(camera.group)
+            self._check_kept(camera)
+        except (ValueError, SourceError) as e:
+            log.warning("camera %s of another hub is not for this one: %s", name, e)
+            return False
+        return True
+
+    def _check_own(self, stream: str) -> None:
+        """Raise BadRequest for one that only another hub keeps."""
+        if stream in self.borrowed and stream not in self._cameras:
+            raise BadRequest(f"the camera {stream!r} is kept by another hub, which is gone: expected it back first")
+
     def fixed(self, stream: str) -> bool:
         """Return True if the settings name its source, so that it can't be removed here."""
         return stream in self._settings.sources
 
     def paused(self, stream: str) -> bool:
         """Return True if its source is not to be pulled for now."""
-        camera = self._cameras.get(stream)
+        camera = self._one(stream)
         return camera is not None and camera.paused
 
     def record(self, stream: str) -> Mode:
         """Return what of a stream is recorded."""
-        camera, given = self._cameras.get(stream), self._settings.streams.get(stream)
+        camera, given = self._one(stream), self._settings.streams.get(stream)
         if camera is not None and camera.record is not None:
             return camera.record
         return "off" if given is None else given.record
@@ -187,7 +218,7 @@ class Cameras:
         """Return what the server pulls for a stream; None for nothing."""
         if self.fixed(stream):
             return self._settings.sources[stream].get_secret_value()
-        camera = self._cameras.get(stream)
+        camera = self._one(stream)
         return None if camera is None or camera.source in self._refused else camera.source or None
 
     async def check(self, source: str) -> str:
@@ -201,7 +232,7 @@ class Cameras:
     async def add(self, stream: str, camera: KeptCamera) -> None:
         """Add a camera whose source was checked. Raises StreamBusy, LimitReached, ConfigError or Shortage."""
         async with self._saving:
-            if stream in self.names:
+            if stream in self.names or stream in self.borrowed:
                 raise StreamBusy(f"there is a camera {stream!r} already: expected another id")
             if len(self.names) >= self._settings.max_streams:
                 raise LimitReached(f"{len(self.names)} cameras are kept: the limit max_streams is reached")
@@ -209,6 +240,7 @@ class Cameras:
 
     async def change(self, stream: str, **given: Any) -> None:
         """Change fields of a KeptCamera. Raises BadSetting, LimitReached, ConfigError or Shortage."""
+        self._check_own(stream)
         self.check_change(stream, paused=given.get("paused"))
         async with self._saving:
             await self._set(stream, structs.replace(self._cameras.get(stream, KeptCamera()), **given))
@@ -264,6 +296,7 @@ class Cameras:
 
     def check_removable(self, stream: str) -> None:
         """Raise BadRequest if the settings have its source."""
+        self._check_own(stream)
         if self.fixed(check_stream_name(stream)):
             raise BadRequest(
                 f"the source of {stream!r} is of the server's settings: expected a camera that was added here"

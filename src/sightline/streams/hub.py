@@ -41,6 +41,7 @@ from sightline.streams.cameras import Cameras
 from sightline.streams.listeners import Listeners
 from sightline.streams.lost import NOT_MINDED, LostStreams
 from sightline.streams.model_switch import NEEDS_MODEL, NOT_GIVEN, ModelSwitch
+from sightline.streams.placement import Placement
 from sightline.streams.publisher import Kind, Publisher, Subscription
 from sightline.streams.stream import Stream
 from sightline.wire.messages import SettingsRefused
@@ -74,6 +75,7 @@ class Hub:
         """Tells when streams that somebody minds are lost, and back."""
         self._scenes = ThreadPoolExecutor(1, thread_name_prefix="scene")
         """Where pictures are looked at for whether cameras were covered or moved."""
+        self.placement = Placement()
         self.stopping: str | None = None
         self._streams: dict[str, Stream] = {}
         self._track_ids = itertools.count(1)
@@ -223,7 +225,7 @@ class Hub:
         That is so for one that the settings name or that the server pulls, and for one that has zones, lines or rules,
         or tells of its objects.
         """
-        if self.cameras.paused(name):
+        if self.cameras.paused(name) or not self.placement.here(name):
             return False
         if name in self.settings.streams or self.cameras.source(name) is not None or self.boards.has(name):
             return True

@@ -8,6 +8,7 @@ from collections import Counter
 
 from sightline.client import connect, links
 from sightline.client.answers import Dropped, Item, Result
+from sightline.client.homes import Homes
 from sightline.core.errors import SightlineError
 from sightline.stress import child
 from sightline.stress.pictures import packed
@@ -116,8 +117,8 @@ async def work(parent: child.Parent) -> None:
     job = await parent.hear(PublishJob)
     with packed(job.pictures, job.ends) as pictures:
         publisher = StressPublisher(job)
-        address = links.Address(job.url, token=job.token, ca=job.ca)
-        link = await connect.publishing(address, job.stream)(publisher)
+        homes = Homes([links.Address(job.url, token=job.token, ca=job.ca)])
+        link = await connect.publishing(homes, job.stream)(publisher)
         try:
             parent.tell(ServerReady())
             start = await parent.hear(Start)

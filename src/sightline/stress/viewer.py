@@ -6,6 +6,7 @@ import time
 
 from sightline.client import connect, links
 from sightline.client.answers import Item, Result
+from sightline.client.homes import Homes
 from sightline.core.errors import SightlineError
 from sightline.stress import child
 from sightline.stress.plan import ServerReady, Stop, Viewed, ViewJob
@@ -44,8 +45,8 @@ async def work(parent: child.Parent) -> None:
     """Connect, watch until told to stop, report."""
     job = await parent.hear(ViewJob)
     viewer = StressViewer(job.stream)
-    address = links.Address(job.url, token=job.token, ca=job.ca)
-    link = await connect.subscribing(address, job.stream, pictures=True)(viewer)
+    homes = Homes([links.Address(job.url, token=job.token, ca=job.ca)])
+    link = await connect.subscribing(homes, job.stream, pictures=True)(viewer)
     try:
         parent.tell(ServerReady())
         cpu = time.process_time()

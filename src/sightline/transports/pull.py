@@ -1,6 +1,6 @@
 """Streams that the server pulls from sources: those that the operator named, and those that admins added.
 
-They begin and end while the server runs, as cameras are added, paused and removed.
+They begin and end while the server runs, as cameras are added, paused and removed, and as other hubs come and go.
 """
 
 from __future__ import annotations
@@ -73,9 +73,9 @@ class Sources:
     def suit(self, name: str) -> None:
         """Begin or end with a source, as its camera is now. Raises BadRequest, StreamBusy or LimitReached."""
         cameras = self._hub.cameras
-        if name in cameras:
+        if name in cameras and self._hub.placement.here(name):
             self._hub.open_stream(name)
-        spec = cameras.source(name)
+        spec = cameras.source(name) if self._hub.placement.here(name) else None
         wanted = None if spec is None else (spec, cameras.paused(name))
         before, publisher = self._pulled.get(name, (None, None))
         if before == wanted:

@@ -67,7 +67,7 @@ def encode(message: Struct) -> str:
 
 def error_message(error: SightlineError) -> str:
     """Write an error as the text that tells a peer."""
-    return encode(ErrorMessage(error.code, error.message))
+    return encode(ErrorMessage(error.code, error.message, url=getattr(error, "url", "")))
 
 
 def result_message(result: FrameResult, *, mask_follows: bool) -> JsonResult:

@@ -96,6 +96,8 @@ class ErrorMessage(Struct, tag="error", omit_defaults=True):
     """Over TCP: the frame that alone is concerned."""
     of: str = ""
     """Type of the peer's message that alone was refused, such as ``look``."""
+    url: str = ""
+    """With the code ``moved``: address of the hub that has the stream."""
 
 
 class Pong(Struct, tag="pong"):

@@ -68,15 +68,22 @@ class NewCamera(BaseModel):
     "/api/streams",
     tags=["streams"],
     status_code=201,
+    response_model=StreamDetail,
     responses=refusals(BadRequest, SourceError, StreamBusy, BadSetting, LimitReached, Shortage),
     dependencies=[needs("admin")],
 )
-async def add_camera(request: Request, camera: NewCamera) -> StreamDetail:
+async def add_camera(request: Request, camera: NewCamera) -> StreamDetail | Response:
     """Add a camera, which is kept over restarts. Answers at once: whether pictures come is told by its stream."""
-    hub = state_of(request).hub
+    hub, hubs = state_of(request).hub, state_of(request).hubs
     source = "" if camera.source is None else await hub.cameras.check(camera.source)
     name = camera.name or ""
-    stream = camera.id or _free_id(name, {*hub.streams, *hub.cameras.names, *hub.boards.streams})
+    there = set() if hubs is None else {one.name for one in hubs.streams()}
+    stream = camera.id or _free_id(name, {*hub.streams, *hub.cameras.names, *hub.boards.streams, *there})
+    if hubs is not None and (address := hubs.placed(stream)) is not None:  # it is kept where it will be pulled
+        from sightline.server.hubs.relay import pass_on
+
+        given = camera.model_copy(update={"id": stream}).model_dump_json(exclude_none=True)
+        return await pass_on(request, hubs, address, given.encode())
     await hub.cameras.add(stream, KeptCamera(source, name))
     return stream_detail(hub, hub.open_stream(stream))
 

@@ -116,6 +116,8 @@ class StreamStats(BaseModel):
     """One stream. received = delivered + dropped + failed + in_flight, always, exactly."""
 
     name: str
+    hub: str = ""
+    """Address of the hub that has it; empty where there is one server only."""
     display_name: str
     """What people call it; its name where nobody gave it another."""
     group: str

@@ -99,8 +99,11 @@ async def streams(request: Request) -> Streams:
     access = access_of(request)
     identity = access.require(request, stream=None)
     ready = readiness(state)
-    streams = hub.streams
-    found = [stream_stats(hub, streams[name]) for name in hub.cameras.arranged(filter(identity.sees, streams))]
+    if state.hubs is None:
+        streams = hub.streams
+        found = [stream_stats(hub, streams[name]) for name in hub.cameras.arranged(filter(identity.sees, streams))]
+    else:
+        found = [one for one in state.hubs.streams() if identity.sees(one.name)]
     troubles = state.troubles if identity.may("admin", None) else {}
     return Streams(ready=ready.ready, reason=ready.reason, trouble=_one_line(troubles), streams=found)
 

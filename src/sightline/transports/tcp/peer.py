@@ -286,6 +286,8 @@ class TcpPeer(asyncio.BufferedProtocol):
         every = message.events and not name
         try:
             self._door.access.check(identity, "view", stream=None if every else name)
+            if name:
+                self._hub.placement.check_here(name)
         except SightlineError as e:
             self._refuse(e, name)
             return
@@ -322,6 +324,7 @@ class TcpPeer(asyncio.BufferedProtocol):
         assert self._identity is not None
         name, session = first.stream, "" if first.session is UNSET else first.session
         self._door.access.check(self._identity, "publish", stream=name)
+        self._hub.placement.check_here(name)
         settings = self._hub.settings
         publisher = TcpPublisher(self, name, session=session, max_pending=settings.pending())
         stream = self._hub.take(name, publisher)
@@ -363,7 +366,7 @@ class TcpPeer(asyncio.BufferedProtocol):
 
     def _refuse(self, error: SightlineError, stream: str, seq: int | None = None) -> None:
         of = "" if stream else "subscribe"  # only a subscription to all streams' events names no stream
-        self.tell(ErrorMessage(error.code, error.message, stream, seq, of))
+        self.tell(ErrorMessage(error.code, error.message, stream, seq, of, getattr(error, "url", "")))
 
     def write(self, parts: Sequence[Bytes]) -> None:
         """Send parts of messages, whether the peer reads or not. Nothing happens where it has left."""

@@ -1,0 +1,176 @@
+"""Several hubs, each a server in a process of its own: all streams on each of them, whoever is asked."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from sightline import AsyncClient
+from sightline.client.answers import Result
+from sightline.server.hubs.relay import OF_STREAM
+from support.hubs import Cluster, clustered, free_ports, table
+from support.serving import Json, balanced, camera, endless, peer, picture, serving
+from support.waiting import within
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+PULLED = [f"pulled-{number}" for number in range(6)]
+SOURCES = tuple(f"--source={name}=synthetic:shapes?size=160x120&fps=5" for name in PULLED)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def pair(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Cluster]:
+    async with clustered(tmp_path_factory.mktemp("hubs"), 2, "--tcp-port=0", *SOURCES) as cluster:
+        yield cluster
+
+
+def at(said: Json, name: str) -> str:
+    """The hub of a live stream in a list of streams; empty while it is not live."""
+    found = [one for one in said["streams"] if one["name"] == name and one["state"] == "live"]
+    assert len(found) <= 1, "a stream is listed twice"
+    return str(found[0]["hub"]) if found else ""
+
+
+async def test_all_hubs_list_all_streams_and_each_pulls_its_own(pair: Cluster) -> None:
+    for hub in pair.hubs.values():
+        await hub.until(lambda s: all(at(s, name) == pair.owner(name) for name in PULLED), path="/api/streams")
+    for address, hub in pair.hubs.items():
+        own = {name for name in PULLED if pair.owner(name) == address}
+        await hub.until(lambda s, own=own: own == {name for name in s["streams"] if name in PULLED})  # type: ignore[misc]
+
+
+async def test_whoever_asks_the_wrong_hub_gets_what_the_right_one_has(pair: Cluster) -> None:
+    a, b = pair.addresses
+    asked, has = pair.hubs[a], pair.hubs[b]
+    name = pair.named(b, at="relayed")
+    async with camera(asked, name):
+        await has.until(lambda s: name in s["streams"] and s["streams"][name]["delivered"] > 2)
+        assert name not in (await asked.get("/stats"))["streams"], "a frame is counted on one hub only"
+        assert (await asked.get(f"/api/streams/{name}"))["received"] > 2
+        shot = await asked.http.get(f"/snapshot/{name}.jpg")
+        assert shot.headers["content-type"] == "image/jpeg"
+        assert shot.content[:2] == b"\xff\xd8"
+        async with peer(f"{asked.ws}/ws/view/{name}") as viewer:
+            message, jpeg = await viewer.next("frame_metadata")
+            assert message["stream"] == name
+            assert jpeg
+        async with peer(f"{asked.ws}/ws?stream={name}") as listener:
+            assert (await listener.next("result"))[0]["stream"] == name
+        async with asked.http.stream("GET", f"/mjpeg/{name}") as motion:
+            assert await anext(motion.aiter_bytes())
+        zone = {"points": [[0, 0], [1, 0], [1, 1]]}
+        assert (await asked.http.put(f"/api/streams/{name}/zones/door", json=zone)).is_success
+        assert "door" in (await has.get(f"/api/streams/{name}/zones"))["zones"]
+        async with peer(f"{asked.ws}/ws/tiles?hub={b}") as page:
+            await page.ws.send(json.dumps({"type": "tiles", "streams": [name], "width": 320}))
+            assert (await page.next("tiles"))[0]["tiles"][0]["stream"] == name
+    await has.until(lambda s: balanced(s["streams"][name]))
+
+
+@pytest.mark.parametrize("transport", ["ws", "tcp"])
+async def test_a_program_that_asks_the_wrong_hub_ends_at_the_right_one(pair: Cluster, transport: str) -> None:
+    a, b = pair.addresses
+    asked, has = pair.hubs[a], pair.hubs[b]
+    name = pair.named(b, at=f"sdk-{transport}")
+    async with AsyncClient(asked.ws if transport == "ws" else asked.tcp) as client:
+        answers = client.publish(name, [picture(n) for n in range(5)], pending=1)
+        got = [answer async for answer in answers]
+        watched = client.subscribe(name)
+        waiting = asyncio.ensure_future(anext(watched))
+        again = client.publish(name, endless())
+        async with asyncio.timeout(30):
+            while not waiting.done():
+                await anext(again)
+        assert (await waiting).stream == name
+        await again.aclose()
+        await watched.aclose()
+    assert isinstance(got[-1], Result)
+    stats = (await has.get("/stats"))["streams"][name]
+    assert stats["received"] >= 5
+    assert balanced(stats)
+    assert name not in (await asked.get("/stats"))["streams"]
+
+
+async def test_other_addresses_are_never_asked(pair: Cluster) -> None:
+    hub = pair.hubs[pair.addresses[0]]
+    answer = await hub.http.get("/api/streams", params={"hub": "http://169.254.169.254:80"})
+    assert answer.status_code == 400
+    assert "expected one of" in answer.json()["error"]["message"]
+    for path in ("/api/hubs/state", "/api/hubs/shared"):
+        assert (await hub.http.get(path)).status_code == 401
+        assert (await hub.http.get(path, headers={"sightline-hub": "x" * 4000})).status_code == 401
+
+
+async def test_every_route_that_names_a_stream_is_passed_on(pair: Cluster) -> None:
+    hub = pair.hubs[pair.addresses[0]]
+    paths = [path for path in (await hub.get("/openapi.json"))["paths"] if "{stream}" in path]
+    assert len(paths) > 20
+    for path in [*paths, "/ws/camera/{stream}", "/ws/view/{stream}", "/ws/playback/{stream}"]:
+        found = OF_STREAM.fullmatch(path.replace("{stream}", "door"))
+        assert found is not None, path
+        assert "door" in (found["stream"], found["shot"])
+
+
+async def test_a_camera_is_added_where_it_belongs_and_moves_when_that_hub_dies(tmp_path: Path) -> None:
+    async with clustered(tmp_path, 3, *SOURCES, env={"SIGHTLINE_CAMERA_SCHEMES": '["synthetic"]'}) as cluster:
+        first, second, dies = cluster.addresses
+        added = cluster.named(dies, at="added")
+        names = [*PULLED, added]
+        asked = cluster.hubs[first]
+        source = {"id": added, "source": "synthetic:shapes?size=160x120&fps=5", "name": "Gate"}
+        answer = await asked.http.post("/api/streams", json=source)
+        assert answer.status_code == 201, answer.text
+        await asked.until(lambda s: at(s, added) == dies, path="/api/streams")
+        assert (await asked.http.patch(f"/api/streams/{added}", json={"name": "Door"})).is_success
+        publisher = AsyncClient(f"{cluster.hubs[dies].ws},{asked.ws}")
+        pushed = cluster.named(dies, at="pushed")
+        answers = publisher.publish(pushed, endless())
+        await within(anext(answers), 30)
+
+        for hub in cluster.hubs.values():  # what it shared with all is not lost
+            await hub.until(lambda s: "Door" in [one["display_name"] for one in s["streams"]], path="/api/streams")
+        await cluster.kill(dies)
+        publishing = asyncio.ensure_future(_publish(answers))
+        for hub in cluster.hubs.values():
+            said = await hub.until(
+                lambda s: all(at(s, name) in (first, second) for name in [*names, pushed]), path="/api/streams"
+            )
+            assert next(one for one in said["streams"] if one["name"] == added)["display_name"] == "Door"
+        refused = await asked.http.patch(f"/api/streams/{added}", json={"name": "Yard"})
+        assert "kept by another hub" in refused.text
+
+        await cluster.start(dies)
+        for hub in cluster.hubs.values():
+            await hub.until(lambda s: at(s, added) == at(s, pushed) == dies, path="/api/streams")
+        publishing.cancel()
+        await asyncio.gather(publishing, return_exceptions=True)
+        for address, hub in cluster.hubs.items():
+            for name, stats in (await hub.get("/stats"))["streams"].items():
+                assert cluster.owner(name) == address or not stats["in_flight"]
+
+
+async def _publish(answers: AsyncGenerator[object]) -> None:
+    async for _ in answers:
+        pass
+
+
+async def test_a_wrong_secret_and_another_list_are_told(tmp_path: Path) -> None:
+    ours, wrong, strange = (f"http://127.0.0.1:{port}" for port in free_ports(3))
+    tables = {ours: table([ours, wrong, strange]), wrong: table([ours, wrong, strange], secret="another-secret-here")}
+    tables[strange] = table([ours, strange])
+    running = [
+        serving("--port", address.rpartition(":")[2], env={"SIGHTLINE_CLUSTER": said})
+        for address, said in tables.items()
+    ]
+    async with running[0] as hub, running[1], running[2]:
+
+        def told(said: Json) -> bool:
+            by = {one["address"]: one["trouble"] for one in said["hubs"]}
+            return "same secret" in by[wrong] and "expected the same list" in by[strange]
+
+        await hub.until(told, path="/api/hubs")
+        assert "same secret" in (await hub.get("/api/streams"))["trouble"]
