@@ -6,32 +6,12 @@ import json
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Locator, Page, expect
+from playwright.async_api import Page, expect
 
-from support.browsing import LOOK_AWAY, browsing, listen_for_errors
+from support.browsing import LOOK_AWAY, browsing, listen_for_errors, moves
 from support.serving import serving
 
 CAMERAS = {f"cam{i}": f"synthetic:shapes?size=320x180&fps=10&seed={i}" for i in range(8)}
-HASH = """canvas => {
-  const copy = new OffscreenCanvas(32, 18);
-  const ink = copy.getContext("2d");
-  ink.drawImage(canvas, 0, 0, 32, 18);
-  return ink.getImageData(0, 0, 32, 18).data.join();
-}"""
-"""What a canvas shows, roughly."""
-
-
-async def moves(page: Page, canvas: Locator) -> None:
-    """Wait until other pictures come."""
-    await expect(canvas).to_be_visible()
-    before = await canvas.evaluate(HASH)
-    await page.wait_for_function(
-        f"([canvas, before]) => ({HASH})(canvas) !== before",
-        arg=[
-            await canvas.element_handle(),
-            before,
-        ],
-    )
 
 
 async def names(page: Page) -> list[str]:

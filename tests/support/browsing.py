@@ -14,7 +14,7 @@ from typing import Any
 import av
 import cv2
 import pytest
-from playwright.async_api import Browser, BrowserContext, Page, Worker, async_playwright, expect
+from playwright.async_api import Browser, BrowserContext, Locator, Page, Worker, async_playwright, expect
 
 QUIET = ("--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run")
 SLOW_MS = 90_000
@@ -35,6 +35,13 @@ RECORD = """() => {
     shown.push({ tag, title, body, data, icon });
   };
 }"""
+HASH = """canvas => {
+  const copy = new OffscreenCanvas(32, 18);
+  const ink = copy.getContext("2d");
+  ink.drawImage(canvas, 0, 0, 32, 18);
+  return ink.getImageData(0, 0, 32, 18).data.join();
+}"""
+"""What a canvas shows, roughly."""
 FAKE_CAMERA = ("--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream")
 
 
@@ -100,6 +107,19 @@ async def notifications(worker: Worker, count: int) -> list[dict[str, Any]]:
             await asyncio.sleep(0.02)
     assert len(found) == count
     return found
+
+
+async def moves(page: Page, canvas: Locator) -> None:
+    """Wait until other pictures come."""
+    await expect(canvas).to_be_visible()
+    before = await canvas.evaluate(HASH)
+    await page.wait_for_function(
+        f"([canvas, before]) => ({HASH})(canvas) !== before",
+        arg=[
+            await canvas.element_handle(),
+            before,
+        ],
+    )
 
 
 async def opened(context: BrowserContext, url: str, shows: str) -> Page:

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { beforeEach, mock, test } from "node:test";
 
-import { TileFeed } from "../../../src/sightline/web/wire/tiles.js";
+import { TileFeed, TileFeeds } from "../../../src/sightline/web/wire/tiles.js";
 import { FakeBitmap, FakeSocket, current, install, settle } from "../support/fakes.js";
 
 let drawn;
@@ -69,4 +69,21 @@ test("who is refused for good does not knock again", () => {
   mock.timers.tick(60_000);
   assert.equal(FakeSocket.made.length, 1);
   assert.equal(feed.refused.code, "forbidden");
+});
+
+test("each hub that has streams gets a connection, which ends when it has none", () => {
+  const phases = [];
+  const feeds = new TileFeeds({ onpicture: () => {}, onphase: (phase, hub) => phases.push([phase, hub]) });
+  const there = "http://b:8000";
+  feeds.choose([{ name: "a", hub: "http://a:8000" }, { name: "b", hub: there }, { name: "c", hub: there }], 320);
+  const [first, second] = FakeSocket.made;
+  first.accept();
+  second.accept();
+  assert.match(second.url, /\/ws\/tiles\?hub=http%3A%2F%2Fb%3A8000$/);
+  assert.deepEqual(first.said[0].streams, ["a"]);
+  assert.deepEqual(second.said[0].streams, ["b", "c"]);
+  feeds.choose([{ name: "a", hub: "http://a:8000" }, { name: "b", hub: "http://a:8000" }], 320);
+  assert.equal(second.closedWith, 1000);
+  assert.deepEqual(phases.at(-1), ["closed", there]);
+  assert.deepEqual(first.said.at(-1).streams, ["a", "b"]);
 });

@@ -74,7 +74,8 @@ export class Card {
     this.#stand(state, pill, kind);
     this.#call(stats.display_name);
     const size = stats.width ? ` · ${stats.width} × ${stats.height}` : "";
-    setText(this.#model, `${stats.model || "model loading"}${size}`);
+    const hub = stats.hub ? ` · on ${new URL(stats.hub).host}` : "";
+    setText(this.#model, `${stats.model || "model loading"}${size}${hub}`);
     const reasons = lost(stats);
     this.#tell({
       fps: fps(live ? stats.fps : NaN),

@@ -6,7 +6,7 @@ const GIVE_UP_MS = 5_000;
 const GONE = 404;
 
 /**
- * @typedef {{name: string, display_name: string, group: string, fixed: boolean, detect: boolean, state: "live" | "waiting" | "reconnecting" | "paused", reason: string, wanted: boolean,
+ * @typedef {{name: string, hub?: string, display_name: string, group: string, fixed: boolean, detect: boolean, state: "live" | "waiting" | "reconnecting" | "paused", reason: string, wanted: boolean,
  *   pulled: boolean, recording: boolean, model: string,
  *   width: number, height: number, fps: number, latency_ms: {p50: number, p95: number, p99: number}, viewers: number,
  *   received: number, delivered: number, dropped: Record<string, number>, failed: number, damaged: number, in_flight: number,

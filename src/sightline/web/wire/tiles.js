@@ -19,10 +19,11 @@ export class TileFeed {
    *   onpicture: (stream: string, picture: ImageBitmap) => void,
    *   onphase?: (phase: import("./socket.js").Phase) => void,
    * }} handlers `onpicture` owns the picture from then on
+   * @param {string} hub address of the hub whose streams are meant; empty where there is one server only
    */
-  constructor(handlers) {
+  constructor(handlers, hub = "") {
     this.#handlers = handlers;
-    this.#socket = new LiveSocket("/ws/tiles", {
+    this.#socket = new LiveSocket(hub ? `/ws/tiles?hub=${encodeURIComponent(hub)}` : "/ws/tiles", {
       onphase: (phase) => {
         this.#asked = ""; // another connection knows nothing
         if (phase === "open") this.#tell();
@@ -73,5 +74,38 @@ export class TileFeed {
     });
     await Promise.allSettled(pictures);
     this.#socket.send({ type: "ack", frameNumber: announced.frameNumber });
+  }
+}
+
+/** Small pictures of the streams of all hubs: a connection for each hub that has some of them. */
+export class TileFeeds {
+  #handlers;
+  /** @type {Map<string, TileFeed>} */
+  #feeds = new Map();
+
+  /**
+   * @param {{
+   *   onpicture: (stream: string, picture: ImageBitmap) => void,
+   *   onphase?: (phase: import("./socket.js").Phase, hub: string) => void,
+   * }} handlers `onpicture` owns the picture from then on
+   */
+  constructor(handlers) {
+    this.#handlers = handlers;
+  }
+
+  /** Have pictures of these streams from now on: see `TileFeed`. @param {{name: string, hub?: string}[]} streams @param {number} width */
+  choose(streams, width) {
+    /** @type {Map<string, string[]>} */
+    const byHub = new Map([...this.#feeds.keys()].map((hub) => [hub, []]));
+    for (const { name, hub = "" } of streams) byHub.set(hub, [...(byHub.get(hub) ?? []), name]);
+    for (const [hub, names] of byHub) this.#of(hub).choose(names, width);
+  }
+
+  /** @param {string} hub */
+  #of(hub) {
+    const { onpicture, onphase } = this.#handlers;
+    const feed = this.#feeds.get(hub) ?? new TileFeed({ onpicture, onphase: (phase) => onphase?.(phase, hub) }, hub);
+    this.#feeds.set(hub, feed);
+    return feed;
   }
 }

@@ -31,9 +31,9 @@ export function arrange(streams, sort, search) {
   return names.map((name) => ({ name, streams: groups.get(name) ?? [] }));
 }
 
-/** Every word is somewhere in the stream's names or group. @param {StreamStats} stats @param {string} search */
-function fits({ name, display_name, group }, search) {
-  const text = `${name} ${display_name} ${group}`.toLocaleLowerCase();
+/** Every word is somewhere in the stream's names, group or hub. @param {StreamStats} stats @param {string} search */
+function fits({ name, display_name, group, hub = "" }, search) {
+  const text = `${name} ${display_name} ${group} ${hub}`.toLocaleLowerCase();
   return search.toLocaleLowerCase().split(/\s+/).every((word) => text.includes(word));
 }
 

@@ -1,6 +1,6 @@
 /** Live pictures of those cards that can be seen, as long as the page can be seen. */
 
-import { TileFeed } from "../../wire/tiles.js";
+import { TileFeeds } from "../../wire/tiles.js";
 
 /** Cards come and go while somebody scrolls. */
 const SETTLED_MS = 150;
@@ -16,14 +16,15 @@ export class CardsInView {
   #timer;
   /** @type {(stream: string) => boolean} */
   #may;
-  #feed = new TileFeed({
+  #feed = new TileFeeds({
     onpicture: (stream, picture) => {
       const card = this.#visible.get(stream);
       if (card) card.showLive(picture);
       else picture.close();
     },
-    onphase: (phase) => {
-      if (phase !== "open") for (const card of this.#cards.values()) card.endLive();
+    onphase: (phase, hub) => {
+      if (phase === "open") return;
+      for (const card of this.#cards.values()) if ((card.stats.hub ?? "") === hub) card.endLive();
     },
   });
   #observer = new IntersectionObserver((entries) => {
@@ -59,7 +60,8 @@ export class CardsInView {
   update() {
     const shown = document.hidden ? [] : [...this.#visible.values()].filter((card) => this.#hasPictures(card));
     const width = Math.max(0, ...shown.map((card) => card.element.clientWidth)) * devicePixelRatio;
-    this.#feed.choose(shown.map((card) => card.stats.name).sort(), Math.min(width, MOST_PIXELS));
+    const streams = shown.map((card) => card.stats).sort((a, b) => (a.name < b.name ? -1 : 1));
+    this.#feed.choose(streams, Math.min(width, MOST_PIXELS));
   }
 
   /** @param {import("../cards.js").Card} card */

@@ -1,13 +1,13 @@
 /** A grid of live pictures that fills the screen, and goes on to the next where more streams are wanted than fit. */
 
 import { setData, setText } from "../../lib/dom.js";
-import { TileFeed } from "../../wire/tiles.js";
+import { TileFeeds } from "../../wire/tiles.js";
 import { grid, screens } from "./grid.js";
 import { Tile } from "./tile.js";
 
 const SCREEN_MS = 15_000;
 
-/** @typedef {{name: string, display_name: string, state: string}} Shown */
+/** @typedef {{name: string, hub?: string, display_name: string, state: string}} Shown */
 
 export class Wall {
   /** Whether the screens stand still. */
@@ -21,7 +21,7 @@ export class Wall {
   #screen = 0;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #timer;
-  #feed = new TileFeed({
+  #feed = new TileFeeds({
     onpicture: (stream, picture) => {
       const tile = this.#tiles.get(stream);
       if (tile) tile.draw(picture);
@@ -86,6 +86,6 @@ export class Wall {
   #ask() {
     const shown = document.hidden ? [] : this.#streams.filter(({ name, state }) => this.#tiles.has(name) && state === "live");
     const { across } = grid(Math.max(1, this.#tiles.size), innerWidth, innerHeight);
-    this.#feed.choose(shown.map(({ name }) => name), across * devicePixelRatio);
+    this.#feed.choose(shown, across * devicePixelRatio);
   }
 }
