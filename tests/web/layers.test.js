@@ -10,7 +10,7 @@ const WEB = fileURLToPath(new URL("../../src/sightline/web/", import.meta.url));
 
 /** Folders of one line never see each other. */
 const ORDER = [["lib"], ["wire"], ["draw", "capture", "infer", "webrtc", "notify"], ["elements"], ["panels"], ["pages"]];
-const OTHERS = ["css", "icons", "parts", "vendor"];
+const OTHERS = ["css", "icons", "languages", "parts", "vendor"];
 const IMPORT = /(?:\bfrom|\bimport|\bnew URL\()\s*\(?"(\.\.?\/[^"]+\.js)"/g;
 const PAGE = /document\.(?:getElementBy|getElementsBy|querySelector|body|head|documentElement|title)|\bbyId\b/;
 

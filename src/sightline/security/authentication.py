@@ -191,4 +191,4 @@ async def _refuse(scope: Scope, receive: Receive, send: Send, error: SightlineEr
         await send({"type": "websocket.close", "code": error.close_code, "reason": error.message[:120]})
         return
     headers = [(b"www-authenticate", b"Bearer")] if isinstance(error, Unauthorized) else []
-    await refuse(scope, send, error, page(error.status, error.message) if for_people(scope) else None, headers)
+    await refuse(scope, send, error, page(scope, error.status, error.message) if for_people(scope) else None, headers)

@@ -123,11 +123,14 @@ class OriginMiddleware:
         """Tell a person what to do: most open the server by a name that it does not know."""
         host = split_host(headers.get("host", ""))[0]
         if self._known(host):
-            return self._page(403, "another site led here, and this server answers its own pages only")
+            return self._page(scope, 403, "another site led here, and this server answers its own pages only")
         server, port = scope.get("server") or ("localhost", None)
         at = f"{scope['scheme']}://{f'[{server}]' if ':' in server else server}{f':{port}' if port else ''}/"
-        words = f"this server does not know that it is called “{host[:80]}”: open it by its address, or have that name "
-        return self._page(403, f"{words}added to “allowed_hosts” in its settings", out=(at, f"Open {at}"))
+        words = (
+            f"this server does not know that it is called “{host[:80]}”: open it by its address, or have that name "
+            "added to “allowed_hosts” in its settings"
+        )
+        return self._page(scope, 403, words, out=(at, f"Open {at}"))
 
     def _refusal(self, headers: Headers, *, secure: bool, guest: str | None) -> str | None:
         if len(headers.getlist("host")) != 1:

@@ -21,12 +21,15 @@ class Page(NamedTuple):
 
 
 class ErrorPage(Protocol):
-    """Makes a page that tells an error. ``out`` is the address and the text of a link that leads on."""
+    """Makes a page that tells an error to whom ``scope`` is of.
 
-    def __call__(self, status: int, message: str, *, out: tuple[str, str] | None = None) -> Page: ...
+    ``out`` is the address and the text of a link that leads on.
+    """
+
+    def __call__(self, scope: Scope, status: int, message: str, *, out: tuple[str, str] | None = None) -> Page: ...
 
 
-def no_page(status: int, message: str, *, out: tuple[str, str] | None = None) -> Page:
+def no_page(scope: Scope, status: int, message: str, *, out: tuple[str, str] | None = None) -> Page:
     """An ErrorPage for apps that have none."""
     return Page(escape(message), "default-src 'none'")
 

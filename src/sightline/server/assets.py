@@ -29,8 +29,13 @@ LARGE = 1 << 20
 SERVICE_WORKER = "notify/service-worker.js"
 """It has a say in all pages, which a browser allows by a header alone. Its address must not change."""
 VERSION = re.compile(r"[0-9a-f]{12}")
+ENGLISH = "en"
+LANGUAGES = "languages"
+"""Folder of the other languages, a JSON file each."""
+LANGUAGE = "lib/language.js"
+"""The one script that differs between languages: in the folder ``de`` it is German's file."""
 COMMENTS = {
-    ".js": re.compile(r"^[ \t]*/\*\*(?:[^*]|\*(?!/))*\*/[ \t]*$", re.M),
+    ".js": re.compile(r"/\*\*(?:[^*]|\*(?!/))*\*/|^[ \t]*//.*$", re.M),
     ".css": re.compile(r"/\*(?:[^*]|\*(?!/))*\*/"),
 }
 IMPORT = re.compile(r"""^(?:import|export)\b[^;]*?\bfrom\s*"(\.[^"]+)"|^import\s*"(\.[^"]+)\"""", re.M)
@@ -49,9 +54,17 @@ def version() -> str:
     return digest.hexdigest()[:12]
 
 
-def address(name: str) -> str:
-    """Address of a file that may be kept for ever."""
-    return f"/static/{version()}/{name}"
+def address(name: str, language: str = ENGLISH) -> str:
+    """Address of a file that may be kept for ever. In another language scripts find all others in its folder, too."""
+    return f"/static/{version()}/{'' if language == ENGLISH else f'{language}/'}{name}"
+
+
+def _plain(path: str) -> str:
+    """Name of a file of ``web`` without the folder of a language, which has the same files as English."""
+    code, _, rest = path.partition("/")
+    if not re.fullmatch("[a-z]{2}", code) or not (WEB / LANGUAGES / f"{code}.json").is_file():
+        return path
+    return f"{LANGUAGES}/{code}.json" if rest == LANGUAGE else rest
 
 
 @cache
@@ -80,6 +93,7 @@ class Assets(StaticFiles):
         first, _, rest = path.partition("/")
         if VERSION.fullmatch(first):
             path = rest
+        path = _plain(path)
         response = await self._packed(path, scope) or await super().get_response(path, scope)
         response.headers.update(FOREVER if first == version() else ALWAYS_ASK)
         if first == version():
@@ -93,27 +107,34 @@ class Assets(StaticFiles):
         file = WEB / path
         found, stored = self.lookup_path(path)[1], self.lookup_path(path + STORED)[1]
         known = found or stored
-        if file.suffix not in PACKED or known is None or not stat.S_ISREG(known.st_mode):
+        language = file.parent == WEB / LANGUAGES
+        if not (file.suffix in PACKED or language) or known is None or not stat.S_ISREG(known.st_mode):
             return None
         asked = Headers(scope=scope)
         takes = "gzip" in asked.get("accept-encoding", "")
-        if scope["method"] not in ("GET", "HEAD") or not (takes or found is None):
+        if scope["method"] not in ("GET", "HEAD") or not (takes or found is None or language):
             return None
         data = await run_in_threadpool(packed, file)
         headers = {"Content-Encoding": "gzip", "ETag": f'"{version()}-gzip"'}
         if not takes:
             data, headers = await run_in_threadpool(gzip.decompress, data), {"ETag": f'"{version()}"'}
-        response = Response(data, headers=headers, media_type=FileResponse(file).media_type)
+        kind = "text/javascript" if language else FileResponse(file).media_type
+        response = Response(data, headers=headers, media_type=kind)
         return NotModifiedResponse(response.headers) if self.is_not_modified(response.headers, asked) else response
 
 
 @cache
 def packed(path: Path) -> bytes:
-    """A file as it is sent. Our own scripts and styles go without comments, but with every line where it was."""
+    """A file as it is sent. Our own scripts and styles go without comments, but with every line where it was.
+
+    A language's file is sent as a script.
+    """
     stored = Path(f"{path}{STORED}")
     if stored.is_file():
         return stored.read_bytes()
     data = path.read_bytes()
+    if path.parent == WEB / LANGUAGES:
+        data = b"export default " + data
     if path.suffix in COMMENTS and WEB / "vendor" not in path.parents:
         data = COMMENTS[path.suffix].sub(lambda comment: "\n" * comment[0].count("\n"), data.decode()).encode()
     return gzip.compress(data, 9 if len(data) < LARGE else 6, mtime=0)

@@ -41,7 +41,7 @@ async def _answer(request: Request, error: Exception) -> Response:
     status, body = _told(error)
     headers = _allowed(request) if status == 405 else {}
     if for_people(request.scope):
-        page = pages.error_page(status, body.message)
+        page = pages.error_page(request.scope, status, body.message)
         return HTMLResponse(page.html, status, {**headers, "Content-Security-Policy": page.policy})
     return JSONResponse(Error(error=body).model_dump(exclude_none=True), status, headers)
 

@@ -11,21 +11,32 @@ from html import escape
 
 from fastapi import FastAPI, Request
 from fastapi.responses import FileResponse, HTMLResponse, Response
+from starlette.requests import HTTPConnection
+from starlette.types import Scope
 
 from sightline.core.types import check_stream_name
 from sightline.security.refusal import Page
-from sightline.server.assets import ALWAYS_ASK, WEB, Assets, address, modules
+from sightline.server import languages
+from sightline.server.assets import ALWAYS_ASK, ENGLISH, WEB, Assets, address, modules
 
 SCRIPT = re.compile(r'( *)<script type="module" src="/static/([^"]+)"></script>\n')
+DOCUMENTS = ("docs.html", "help.html")
+"""Pages that are English, as the documentation is."""
+
+
+def whole(name: str) -> str:
+    """A page in English with its parts inserted."""
+    text = (WEB / "pages" / name).read_text("utf-8")
+    return re.sub(r"<!-- (\w+/[\w-]+\.\w+) -->\n", lambda part: (WEB / part[1]).read_text("utf-8"), text)
 
 
 @cache
-def page(name: str) -> str:
-    """A page with its parts inserted. Its files have addresses that last, and its modules are all asked for at once."""
-    text = (WEB / "pages" / name).read_text("utf-8")
-    text = re.sub(r"<!-- (\w+/[\w-]+\.\w+) -->\n", lambda part: (WEB / part[1]).read_text("utf-8"), text)
+def page(name: str, language: str = ENGLISH) -> str:
+    """A page in a language. Its files have addresses that last, and its modules are all asked for at once."""
+    text = languages.translated(whole(name), language)
+    text = text.replace("<!-- languages -->", languages.options())
     text = SCRIPT.sub(lambda script: script[0] + _preloads(script[1], script[2]), text)
-    return text.replace('"/static/', f'"{address("")}')
+    return text.replace('"/static/', f'"{address("", language)}')
 
 
 def _preloads(indent: str, entry: str) -> str:
@@ -33,12 +44,13 @@ def _preloads(indent: str, entry: str) -> str:
 
 
 @cache
-def _packed(name: str) -> bytes:
-    return gzip.compress(page(name).encode(), 9, mtime=0)
+def _packed(name: str, language: str) -> bytes:
+    return gzip.compress(page(name, language).encode(), 9, mtime=0)
 
 
 def _answer(request: Request, name: str, **more: str) -> Response:
-    return send_page(request, _packed(name), **more)
+    language = languages.wanted(request) if name not in DOCUMENTS else ENGLISH
+    return send_page(request, _packed(name, language), Vary=languages.VARY, **more)
 
 
 def send_page(request: Request, packed: bytes, **more: str) -> Response:
@@ -64,23 +76,29 @@ ALONE = (
 """The Content-Security-Policy of a page that must do without files of this server."""
 
 
-def error_page(status: int, message: str, *, out: tuple[str, str] | None = None) -> Page:
+def error_page(scope: Scope, status: int, message: str, *, out: tuple[str, str] | None = None) -> Page:
     """A page for people that tells an error. ``out`` is the address and the text of the link that leads on."""
+    language = languages.wanted(HTTPConnection(scope))
     title, said = TEXTS.get(status, ("This page can't be shown", ""))
-    said = said or message
+    said = languages.said(said or message, language)
     href, link = out or (("/join", "Sign in") if status == 401 else ("/", "All streams"))
     sentence = said[:1].upper() + said[1:] + ("" if said.endswith((".", "!", "?")) else ".")
-    words = {"title": title, "message": sentence, "href": href, "out": link}
-    html = re.sub(r"\{(title|message|href|out)\}", lambda key: escape(words[key[1]]), page("error.html"))
-    return Page(html, _alone("error.html"))
+    words = {
+        "title": languages.said(title, language),
+        "message": sentence,
+        "href": href,
+        "out": languages.said(link, language),
+    }
+    html = re.sub(r"\{(title|message|href|out)\}", lambda key: escape(words[key[1]]), page("error.html", language))
+    return Page(html, _alone("error.html", language))
 
 
 @cache
-def _alone(name: str) -> str:
+def _alone(name: str, language: str) -> str:
     """The policy that allows a page its own styles and scripts, by their hashes."""
 
     def hashes(tag: str) -> str:
-        own = re.findall(rf"<{tag}>(.*?)</{tag}>", page(name), re.S)
+        own = re.findall(rf"<{tag}>(.*?)</{tag}>", page(name, language), re.S)
         digests = [base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in own]
         return " ".join(f"'sha256-{digest}'" for digest in digests) or "'none'"
 
@@ -136,7 +154,8 @@ def add(app: FastAPI) -> None:
 
     @app.get("/away", include_in_schema=False)
     async def away(request: Request) -> Response:
-        return _answer(request, "away.html", **{"Content-Security-Policy": _alone("away.html")})
+        policy = _alone("away.html", languages.wanted(request))
+        return _answer(request, "away.html", **{"Content-Security-Policy": policy})
 
     @app.get("/join", include_in_schema=False)
     async def join(request: Request) -> Response:

@@ -1,5 +1,7 @@
 /** Cameras of this machine: their list, how one is opened, and the words for when it does not open. */
 
+import { t } from "../lib/i18n.js";
+
 /**
  * @typedef {{kind: string, title: string, text: string, link?: {href: string, text: string}}} Problem
  * @typedef {{kind: "facing", facing: string} | {kind: "device", id: string}} Other the camera to switch to
@@ -46,7 +48,7 @@ export async function listCameras() {
   const devices = await navigator.mediaDevices.enumerateDevices();
   return devices
     .filter((d) => d.kind === "videoinput" && d.deviceId)
-    .map((d, i) => ({ id: d.deviceId, label: d.label || `Camera ${i + 1}` }));
+    .map((d, i) => ({ id: d.deviceId, label: d.label || t`Camera ${i + 1}` }));
 }
 
 /**
@@ -82,10 +84,10 @@ export function insecureProblem(place) {
   const local = `http://localhost${place.port ? `:${place.port}` : ""}${place.pathname}`;
   return {
     kind: "insecure",
-    title: "The browser gives this page no camera",
+    title: t`The browser gives this page no camera`,
     text:
-      `Cameras are only for pages from https:// or from this same computer, and this one came from ${place.origin}. ` +
-      "For other devices the server must run with --lan. On its own computer, open the page as localhost:",
+      t`Cameras are only for pages from https:// or from this same computer, and this one came from ${place.origin}. ` +
+      t`For other devices the server must run with --lan. On its own computer, open the page as localhost:`,
     link: { href: local, text: local },
   };
 }
@@ -96,41 +98,41 @@ export function cameraProblem(error) {
   const known = PROBLEMS[name];
   if (known) return { kind: name, ...known };
   const said = error instanceof Error ? error.message : String(error);
-  return { kind: "unknown", title: "The camera doesn't open", text: `The browser says: ${said || name}` };
+  return { kind: "unknown", title: t`The camera doesn't open`, text: t`The browser says: ${said || name}` };
 }
 
 /** @type {Record<string, {title: string, text: string}>} */
 const PROBLEMS = {
   NotAllowedError: {
-    title: "The camera is not allowed",
+    title: t`The camera is not allowed`,
     text:
-      "Allow it with the camera or lock symbol in the address bar; this page then goes on by itself. " +
-      "If the browser doesn't ask, allow it in the system's privacy settings.",
+      t`Allow it with the camera or lock symbol in the address bar; this page then goes on by itself. ` +
+      t`If the browser doesn't ask, allow it in the system's privacy settings.`,
   },
   NotFoundError: {
-    title: "There is no camera",
-    text: "Plug one in, or switch it on; this page then goes on by itself.",
+    title: t`There is no camera`,
+    text: t`Plug one in, or switch it on; this page then goes on by itself.`,
   },
   NotReadableError: {
-    title: "The camera is in use",
-    text: "Another program or tab has it. Close that one, then try again.",
+    title: t`The camera is in use`,
+    text: t`Another program or tab has it. Close that one, then try again.`,
   },
   OverconstrainedError: {
-    title: "The camera can't do this picture size",
-    text: "Choose another size or another camera.",
+    title: t`The camera can't do this picture size`,
+    text: t`Choose another size or another camera.`,
   },
-  AbortError: { title: "The camera didn't start", text: "Unplug it and plug it in again, then try again." },
+  AbortError: { title: t`The camera didn't start`, text: t`Unplug it and plug it in again, then try again.` },
   SecurityError: {
-    title: "The browser's settings forbid cameras",
-    text: "Allow cameras in its privacy settings, then try again.",
+    title: t`The browser's settings forbid cameras`,
+    text: t`Allow cameras in its privacy settings, then try again.`,
   },
 };
 
 /** @type {Problem} */
 export const UNPLUGGED = {
   kind: "unplugged",
-  title: "The camera is gone",
-  text: "It was unplugged or switched off. Once it is back, this page goes on by itself.",
+  title: t`The camera is gone`,
+  text: t`It was unplugged or switched off. Once it is back, this page goes on by itself.`,
 };
 
 /**

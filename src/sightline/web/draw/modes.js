@@ -1,5 +1,6 @@
 /** All drawing modes. Each is a module in `overlays/`, with a renderer of the same name in Python. */
 
+import { t } from "../lib/i18n.js";
 import { isPerson } from "./layers.js";
 import * as blend from "./overlays/blend.js";
 import * as blurBackground from "./overlays/blur_background.js";
@@ -40,14 +41,14 @@ export function choose(name, picture, labels) {
   const fitting = picture.findings?.segments ? filled : boxes;
   const mode = modeNamed(name);
   if (!mode) return { mode: fitting, why: "" };
-  const instead = `Shown as “${fitting.title}”`;
-  if ((mode === boxes || mode === tracks) && fitting !== boxes) return { mode: fitting, why: `${instead}: this model finds areas, not boxes.` };
+  const instead = t`Shown as “${fitting.title}”`;
+  if ((mode === boxes || mode === tracks) && fitting !== boxes) return { mode: fitting, why: t`${instead}: this model finds areas, not boxes.` };
   if (mode.needs !== "nothing" && !picture.mask) {
     const nothing = !picture.findings?.detections.length; // a model that gives masks sends none then
-    return { mode: fitting, why: nothing ? null : `${instead}: this model gives boxes only; the model “person” gives masks.` };
+    return { mode: fitting, why: nothing ? null : t`${instead}: this model gives boxes only; the model “person” gives masks.` };
   }
   if (mode.needs === "person" && labels && !labels.some(isPerson)) {
-    return { mode: fitting, why: `${instead}: this model doesn't know people.` };
+    return { mode: fitting, why: t`${instead}: this model doesn't know people.` };
   }
   return { mode, why: "" };
 }

@@ -1,6 +1,7 @@
 /** A stream's zones and lines over its pictures, each with the counts that came with that picture. */
 
 import { project } from "../lib/geometry.js";
+import { t } from "../lib/i18n.js";
 import { countedIn, zonesOf } from "../wire/zones.js";
 import { faceOf, facesIn } from "./labels.js";
 import { drawShapes } from "./zones.js";
@@ -147,12 +148,12 @@ export function freeColor(taken) {
 export function zoneWords(counts) {
   if (!counts) return [];
   const [now, entered, left] = [sum(counts.now), sum(counts.entered), sum(counts.left)];
-  return [`${now} now · ${entered} in · ${left} out`, `${now} / ${entered} / ${left}`];
+  return [t`${now} now · ${entered} in · ${left} out`, `${now} / ${entered} / ${left}`];
 }
 
 /** @param {import("../wire/zones.js").Movements | undefined} counts @returns {string[]} */
 export function lineWords(counts) {
-  return counts ? [`${sum(counts.in)} in · ${sum(counts.out)} out`, `${sum(counts.in)} / ${sum(counts.out)}`] : [];
+  return counts ? [t`${sum(counts.in)} in · ${sum(counts.out)} out`, `${sum(counts.in)} / ${sum(counts.out)}`] : [];
 }
 
 /** @param {import("../wire/zones.js").ByClass} counts */

@@ -13,6 +13,7 @@
 
 import { AUTO, AUTO_OPACITY, modeNamed } from "../draw/modes.js";
 import { Painter } from "../draw/painter.js";
+import { t } from "../lib/i18n.js";
 import { LiveFigures } from "../lib/live-figures.js";
 import { choose } from "../webrtc/choice.js";
 import { ViewerSession } from "./viewer-session.js";
@@ -233,7 +234,7 @@ export class SightlineViewer extends HTMLElement {
     if (given) return given;
     const canvas = document.createElement("canvas");
     canvas.setAttribute("role", "img");
-    canvas.setAttribute("aria-label", `Live picture of “${this.getAttribute("stream")}” with what the model sees`);
+    canvas.setAttribute("aria-label", t`Live picture of “${this.getAttribute("stream")}” with what the model sees`);
     this.#root.append(canvas);
     return canvas;
   }

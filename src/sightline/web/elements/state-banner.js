@@ -15,6 +15,7 @@
  */
 
 import { icon, make, setText } from "../lib/dom.js";
+import { t } from "../lib/i18n.js";
 
 export class StateBanner extends HTMLElement {
   #said = "";
@@ -70,7 +71,7 @@ export class StateBanner extends HTMLElement {
   #count() {
     if (!this.#countdown) return;
     const seconds = Math.ceil((this.#retryAt - performance.now()) / 1000);
-    const text = this.#retryAt ? (seconds > 0 ? `Trying again in ${seconds} s` : "Trying again …") : "";
+    const text = this.#retryAt ? (seconds > 0 ? t`Trying again in ${seconds} s` : t`Trying again …`) : "";
     setText(this.#countdown, text);
     this.#countdown.hidden = !text;
   }

@@ -1,5 +1,8 @@
 /** Decides where the model runs: on the server, in this browser, or wherever results come sooner. Pure. */
 
+import { fixed } from "../lib/format.js";
+import { t } from "../lib/i18n.js";
+
 const MEASURED = 15;
 const WARM_UP = 4;
 const SLOW_MS = 1_500;
@@ -42,7 +45,7 @@ export class Chooser {
     this.place = "server";
     this.#failedAt = -Infinity;
     this.#stage = wanted === "server" ? "off" : "loading";
-    this.says = wanted === "server" ? "" : "The model is being loaded into this browser. The server goes on meanwhile.";
+    this.says = wanted === "server" ? "" : t`The model is being loaded into this browser. The server goes on meanwhile.`;
     this.#times = { server: [], browser: [] };
   }
 
@@ -58,10 +61,10 @@ export class Chooser {
     this.#toSkip = WARM_UP;
     if (this.wanted === "browser") {
       this.#stage = "running";
-      this.#go("browser", `This browser runs the model (${device}).`);
+      this.#go("browser", t`This browser runs the model (${device}).`);
     } else {
       this.#stage = "measuring";
-      this.says = "Measuring the server, then this browser …";
+      this.says = t`Measuring the server, then this browser …`;
     }
   }
 
@@ -96,10 +99,10 @@ export class Chooser {
     const reason = why.replace(/\.$/, "");
     if (again) {
       this.#stage = "loading";
-      this.says = `The model stopped in this browser (${reason}). It is started again; the server goes on meanwhile.`;
+      this.says = t`The model stopped in this browser (${reason}). It is started again; the server goes on meanwhile.`;
     } else {
       this.#stage = "off";
-      this.says = `The server runs the model: in this browser it failed twice (${reason}).`;
+      this.says = t`The server runs the model: in this browser it failed twice (${reason}).`;
     }
     return again;
   }
@@ -108,21 +111,21 @@ export class Chooser {
   impossible(why) {
     this.#stage = "off";
     this.place = "server";
-    this.says = `The server runs the model. ${why}`;
+    this.says = t`The server runs the model. ${why}`;
   }
 
   /** @param {Place} place */
   #compare(place) {
     if (place === "server") {
       this.#toSkip = WARM_UP;
-      return this.#go("browser", "Measuring this browser …");
+      return this.#go("browser", t`Measuring this browser …`);
     }
     this.#stage = "running";
     const [server, browser] = [median(this.#times.server), median(this.#times.browser)];
-    const told = `${Math.round(browser)} ms a picture in this browser, ${Math.round(server)} ms by the server`;
-    if (browser <= server) return this.#go("browser", `This browser runs the model (${this.#device}): ${told}.`);
+    const told = t`${Math.round(browser)} ms a picture in this browser, ${Math.round(server)} ms by the server`;
+    if (browser <= server) return this.#go("browser", t`This browser runs the model (${this.#device}): ${told}.`);
     this.#stage = "off";
-    return this.#go("server", `The server runs the model: ${told}.`);
+    return this.#go("server", t`The server runs the model: ${told}.`);
   }
 
   /** @param {Place} place */
@@ -130,7 +133,7 @@ export class Chooser {
     const mean = median(this.#times[place]);
     if (place !== "browser" || mean < SLOW_MS) return false;
     this.#stage = "off";
-    return this.#go("server", `The server runs the model: this browser took ${(mean / 1000).toFixed(1)} s a picture.`);
+    return this.#go("server", t`The server runs the model: this browser took ${fixed(mean / 1000, 1)} s a picture.`);
   }
 
   /** @param {Place} place @param {string} says */

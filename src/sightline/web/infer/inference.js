@@ -1,6 +1,7 @@
 /** The page's side of in-browser inference. It hands the newest picture to the worker whenever that is free. */
 
 import { wallClock } from "../lib/clock.js";
+import { t } from "../lib/i18n.js";
 import { nextFrame } from "../lib/video-frames.js";
 
 const LOAD_MS = 90_000;
@@ -52,7 +53,7 @@ export class Inference {
     const worker = new Worker(new URL("./worker.js", import.meta.url), { type: "module" });
     this.#worker = worker;
     worker.onmessage = ({ data }) => this.#said(data);
-    worker.onerror = (event) => this.#fail(event.message || "its worker could not start");
+    worker.onerror = (event) => this.#fail(event.message || t`its worker could not start`);
     this.#busy(LOAD_MS);
     this.#watchdog = setInterval(() => this.#check(), CHECK_MS);
     worker.postMessage({ type: "load", model, backend: "auto" });
@@ -139,7 +140,7 @@ export class Inference {
   #check() {
     if (document.hidden) this.#busySince &&= performance.now(); // browsers slow hidden pages down
     if (this.#busySince && performance.now() - this.#busySince > this.#patience)
-      this.#fail("it doesn't answer any more");
+      this.#fail(t`it doesn't answer any more`);
   }
 
   /** @param {string} why */

@@ -12,6 +12,7 @@
  * }} Ort the little of ONNX Runtime Web that is used here
  */
 
+import { t } from "../lib/i18n.js";
 import { DECODERS, numbers } from "./decode.js";
 import { Input } from "./input.js";
 
@@ -43,12 +44,12 @@ export class Runtime {
    */
   static async open(model, file, backend) {
     if (!DECODERS[model.decode]) throw new Error(`this page can't read what ${model.family} models say`);
-    let why = backend === "auto" ? await noWebGpu() : "WebGPU was not asked for.";
+    let why = backend === "auto" ? await noWebGpu() : t`WebGPU was not asked for.`;
     if (!why) {
       try {
         return await Runtime.#warm(model, file, { backend: "webgpu", threads: 1, why: "" });
       } catch (error) {
-        why = `WebGPU failed: ${error instanceof Error ? error.message : error}`.slice(0, 200);
+        why = t`WebGPU failed: ${error instanceof Error ? error.message : error}`.slice(0, 200);
       }
     }
     const threads = self.crossOriginIsolated ? Math.min(navigator.hardwareConcurrency || 1, MOST_THREADS) : 1;
@@ -95,11 +96,11 @@ export class Runtime {
 /** Reason why WebGPU can't be used here; "" if it can. */
 async function noWebGpu() {
   const gpu = /** @type {{gpu?: {requestAdapter: () => Promise<any>}}} */ (/** @type {unknown} */ (navigator)).gpu;
-  if (!gpu) return "This browser has no WebGPU.";
-  if (!("Suspending" in WebAssembly)) return "This browser has WebGPU, but not the WebAssembly for it (JSPI).";
+  if (!gpu) return t`This browser has no WebGPU.`;
+  if (!("Suspending" in WebAssembly)) return t`This browser has WebGPU, but not the WebAssembly for it (JSPI).`;
   const adapter = await gpu.requestAdapter().catch(() => null);
-  if (!adapter) return "This machine's graphics are not open to WebGPU.";
+  if (!adapter) return t`This machine's graphics are not open to WebGPU.`;
   const fallback =
     adapter.info?.isFallbackAdapter || adapter.isFallbackAdapter || adapter.info?.architecture === "swiftshader";
-  return fallback ? "WebGPU would run without a graphics card." : "";
+  return fallback ? t`WebGPU would run without a graphics card.` : "";
 }

@@ -1,5 +1,7 @@
 /** Numbers for the eye: smoothed over a moment, and written so that they keep their width. */
 
+import { className, form, language, locale, t } from "./i18n.js";
+
 /** Mean in which a value fades with time, so that it follows a stream of any rate alike. */
 export class Average {
   #tau;
@@ -68,17 +70,22 @@ const UNKNOWN = "–";
 
 /** @param {number | undefined} value frames a second */
 export function fps(value) {
-  return value === undefined || !Number.isFinite(value) ? UNKNOWN : value.toFixed(value < 99.95 ? 1 : 0);
+  return value === undefined || !Number.isFinite(value) ? UNKNOWN : fixed(value, value < 99.95 ? 1 : 0);
 }
 
 /** @param {number | undefined} value milliseconds */
 export function millis(value) {
   if (value === undefined || !Number.isFinite(value)) return UNKNOWN;
   if (value >= 9999.5) return `${(value / 1000).toFixed(0)} s`;
-  return value >= 1 || value <= 0 ? `${Math.round(Math.max(0, value))} ms` : `${value.toFixed(1)} ms`;
+  return value >= 1 || value <= 0 ? `${Math.round(Math.max(0, value))} ms` : `${fixed(value, 1)} ms`;
 }
 
-const WHOLE = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
+const WHOLE = new Intl.NumberFormat(locale, { maximumFractionDigits: 0 });
+
+/** A number as the reader writes it. @param {number} value @param {number} digits behind the point */
+export function fixed(value, digits) {
+  return value.toLocaleString(locale, { minimumFractionDigits: digits, maximumFractionDigits: digits, useGrouping: false });
+}
 
 /** @param {number | undefined} value */
 export function count(value) {
@@ -92,17 +99,17 @@ export function percent(share) {
 
 /** A part of the picture. @param {number} share 0 to 1 */
 export function areaInWords(share) {
-  return `${share > 0 && share < 0.005 ? "<1 %" : percent(share)} of area`;
+  return t`${share > 0 && share < 0.005 ? "<1 %" : percent(share)} of area`;
 }
 
 /** A confidence, as settings have it. Per cent are for areas. @param {number} confidence 0 to 1 */
 export function score(confidence) {
-  return confidence.toFixed(2);
+  return fixed(confidence, 2);
 }
 
 /** @param {number} n @param {string} one @param {string} many */
 export function plural(n, one, many = `${one}s`) {
-  return `${count(n)} ${n === 1 ? one : many}`;
+  return `${count(n)} ${form(n, one, many)}`;
 }
 
 /** @type {Record<string, string>} */
@@ -114,6 +121,7 @@ const IRREGULAR = { person: "people", mouse: "mice", knife: "knives", sheep: "sh
  * @param {number} n @param {string} name of a class
  */
 export function several(n, name) {
+  if (language !== "en") return `${count(n)} ${className(name, n)}`;
   if (n === 1) return `1 ${name}`;
   const [, before = "", last = ""] = /^((?:[a-z]+ )*)([a-z]+)$/.exec(name) ?? [];
   if (!last) return `${count(n)} × ${name}`;

@@ -3,8 +3,10 @@
  * itself. It is all that is kept. Pages and their files come from the server, so none is older than the server.
  */
 
+import { language } from "../lib/i18n.js";
+
 const CACHE = "away";
-const PAGE = "/away";
+const PAGE = language === "en" ? "/away" : `/away?language=${language}`;
 
 /**
  * @typedef {{open: (name: string) => Promise<{put: (path: string, answer: Response) => Promise<void>,

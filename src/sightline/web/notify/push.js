@@ -1,5 +1,6 @@
 /** This browser's subscription with its push service, and the server's knowledge of it. */
 
+import { said, t } from "../lib/i18n.js";
 import { remember, remembered } from "../lib/storage.js";
 
 const KEY = "push";
@@ -18,20 +19,20 @@ const GIVE_UP_MS = 10_000;
  * @param {Manager | undefined} manager of the service worker's registration @param {string[]} streams
  */
 export async function subscribe(manager, streams) {
-  if (!manager) return "this browser has no Web Push";
+  if (!manager) return t`this browser has no Web Push`;
   const { key, reason } = await ask();
-  if (!key) return reason;
+  if (!key) return said(reason);
   try {
     const subscribed = await subscribedWith(manager, fromBase64Url(key));
     const { keys } = subscribed.toJSON();
     const wanted = { endpoint: subscribed.endpoint, keys: { p256dh: keys?.["p256dh"], auth: keys?.["auth"] }, streams };
     const answer = await send("/api/push/devices", "POST", wanted);
-    const said = await answer.json();
-    if (!answer.ok) return said.error?.message ?? `the server refused (${answer.status})`;
-    remember(KEY, said.id);
+    const told = await answer.json();
+    if (!answer.ok) return told.error ? said(told.error.message) : t`the server refused (${answer.status})`;
+    remember(KEY, told.id);
     return "";
   } catch {
-    return "the browser's push service can't be reached";
+    return t`the browser's push service can't be reached`;
   }
 }
 
@@ -51,7 +52,7 @@ async function ask() {
   } catch {
     // It does not answer: it is asked again when the page is opened the next time.
   }
-  return { key: null, reason: "the server does not say" };
+  return { key: null, reason: t`the server does not say` };
 }
 
 /** @param {string} path @param {string} method @param {object} [body] */

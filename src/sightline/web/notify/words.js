@@ -1,5 +1,7 @@
 /** A rule's event as a notification, the same from a page and from Web Push. Pure, so that each can be tested. */
 
+import { className, locale as chosen, t } from "../lib/i18n.js";
+
 /**
  * @typedef {{id: string, stream: string, kind: string, at: number, rule?: string, class_name?: string, zone?: string,
  *   direction?: string, snapshot?: string, clip?: string, number?: number, phase?: string, actions?: string[]}} Alert an event, as
@@ -17,16 +19,17 @@ export function titleOf({ rule, stream }) {
 }
 
 /** What was seen, where and when. @param {Alert} event @param {string} [locale] @param {string} [timeZone] */
-export function bodyOf(event, locale, timeZone) {
+export function bodyOf(event, locale = chosen, timeZone = undefined) {
   const time = new Date(event.at * 1000).toLocaleTimeString(locale, { timeStyle: "medium", timeZone });
   return [seen(event), event.rule ? event.stream : "", time].filter(Boolean).join(" · ");
 }
 
 /** @param {Alert} event */
 function seen({ class_name = "", zone = "", direction = "" }) {
-  if (direction) return `${class_name || "something"} over ${zone || "the line"}, ${direction}`;
-  if (!zone) return class_name;
-  return `${class_name || "something"} in ${zone}`;
+  const who = className(class_name) || t`something`;
+  if (direction) return t`${who} over ${zone || t`the line`}, ${{ in: t`in`, out: t`out` }[direction] ?? direction}`;
+  if (!zone) return className(class_name);
+  return t`${who} in ${zone}`;
 }
 
 /** Address of the page that shows it. @param {Alert} event */

@@ -12,7 +12,7 @@ import { wallClock } from "../lib/clock.js";
 import { CameraLink } from "../webrtc/camera.js";
 import { Publisher } from "../wire/publisher.js";
 import { atRest } from "./camera-state.js";
-import { ModelPlace } from "./model-place.js";
+import { IN_BROWSER, ModelPlace } from "./model-place.js";
 
 /**
  * @typedef {import("./camera-state.js").Situation} Situation
@@ -249,7 +249,7 @@ export class CameraSession {
     this.place.limit(this.#pace, this.#limits);
     if (this.#now.paused) return;
     if (this.place.inBrowser) {
-      publisher.useSocket("The model runs in this browser");
+      publisher.useSocket(IN_BROWSER);
       this.capture.close();
       if (this.track) this.place.watch(this.#video);
       return;

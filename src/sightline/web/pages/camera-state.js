@@ -1,5 +1,6 @@
 /** Sentences of the camera page for each situation. Pure, so that each can be tested. */
 
+import { t } from "../lib/i18n.js";
 import { refusal } from "../panels/words.js";
 
 /**
@@ -48,48 +49,48 @@ export function cameraWords(s, stream) {
   if (s.problem) return problemWords(s.problem);
   if (!s.wanted) return idle();
   if (s.paused) {
-    return words("paused", "Paused", "warning", {
+    return words("paused", t`Paused`, "warning", {
       icon: "off",
-      title: "Paused while you are elsewhere",
-      text: "Viewers read that this page is in the background. It goes on when you come back.",
+      title: t`Paused while you are elsewhere`,
+      text: t`Viewers read that this page is in the background. It goes on when you come back.`,
     });
   }
   if (s.opening) {
-    return words("starting", "Starting", "", {
+    return words("starting", t`Starting`, "", {
       icon: "camera",
-      title: "Allow the camera",
-      text: "If your browser asks, choose “Allow”. Pictures go to this Sightline server and nowhere else.",
+      title: t`Allow the camera`,
+      text: t`If your browser asks, choose “Allow”. Pictures go to this Sightline server and nowhere else.`,
     });
   }
   if (s.phase !== "open") return serverWords(s);
   if (s.model.state === "loading") {
-    return small("waiting", "Model loading", {
-      title: "The model is loading",
-      text: "This is your camera's own picture. Boxes come as soon as the model is ready.",
+    return small("waiting", t`Model loading`, {
+      title: t`The model is loading`,
+      text: t`This is your camera's own picture. Boxes come as soon as the model is ready.`,
     });
   }
   if (s.muted) {
-    return small("waiting", "No picture", {
+    return small("waiting", t`No picture`, {
       icon: "off",
       kind: "warning",
-      title: "The camera sends no picture",
-      text: "Look for a privacy switch or a cover, or whether another program has taken the camera.",
+      title: t`The camera sends no picture`,
+      text: t`Look for a privacy switch or a cover, or whether another program has taken the camera.`,
     });
   }
   // A single failure is only counted. That no other picture succeeds is worth a word.
   if (s.model.state === "failed" && (s.unanswered > FAILING_MS || !s.hadResult)) {
-    return small("waiting", "No results", {
+    return small("waiting", t`No results`, {
       icon: "warning",
       kind: "warning",
-      title: "The model doesn't work",
-      text: "This is your camera's own picture. The cause is in the server's log.",
+      title: t`The model doesn't work`,
+      text: t`This is your camera's own picture. The cause is in the server's log.`,
     });
   }
-  if (s.hadResult && s.unanswered < QUIET_MS) return { ...words("live", "Live", "good", null), small: true };
-  if (s.unanswered < QUIET_MS) return { ...words("starting", "Starting", "", null), small: true };
-  return small("waiting", "No results", {
-    title: "Waiting for the server's answer",
-    text: "This is your camera's own picture.",
+  if (s.hadResult && s.unanswered < QUIET_MS) return { ...words("live", t`Live`, "good", null), small: true };
+  if (s.unanswered < QUIET_MS) return { ...words("starting", t`Starting`, "", null), small: true };
+  return small("waiting", t`No results`, {
+    title: t`Waiting for the server's answer`,
+    text: t`This is your camera's own picture.`,
   });
 }
 
@@ -97,25 +98,25 @@ export function cameraWords(s, stream) {
 function barredWords(barred, stream) {
   if (barred !== "pulled") {
     const { title, text, actions } = refusal(barred, "");
-    return words("error", barred === "forbidden" ? "Not allowed" : "Not signed in", "error", { icon: "key", title, text, ...(actions && { actions }) });
+    return words("error", barred === "forbidden" ? t`Not allowed` : t`Not signed in`, "error", { icon: "key", title, text, ...(actions && { actions }) });
   }
-  return words("error", "No camera page", "", {
+  return words("error", t`No camera page`, "", {
     icon: "camera",
-    title: "The server itself reads this camera",
-    text: `“${stream}” comes from a source that this server was started with. No other camera can take its place.`,
+    title: t`The server itself reads this camera`,
+    text: t`“${stream}” comes from a source that this server was started with. No other camera can take its place.`,
     actions: [
-      { text: "Watch it", main: true, href: `/view/${stream}` },
-      { text: "All streams", href: "/" },
+      { text: t`Watch it`, main: true, href: `/view/${stream}` },
+      { text: t`All streams`, href: "/" },
     ],
   });
 }
 
 /** @returns {Words} */
 function idle() {
-  return words("idle", "Off", "", {
+  return words("idle", t`Off`, "", {
     icon: "camera",
-    title: "Your camera is off",
-    text: "Start it to see what the model sees. Pictures go to this Sightline server and nowhere else. It keeps only those of events.",
+    title: t`Your camera is off`,
+    text: t`Start it to see what the model sees. Pictures go to this Sightline server and nowhere else. It keeps only those of events.`,
   });
 }
 
@@ -128,7 +129,7 @@ function problemWords({ kind, title, text, link }) {
     text,
     actions: link ? [{ text: link.text, href: link.href }] : [],
   };
-  return { ...words("error", "Problem", "error", banner), actions: kind === "insecure" ? [] : ["start"] };
+  return { ...words("error", t`Problem`, "error", banner), actions: kind === "insecure" ? [] : ["start"] };
 }
 
 /** @param {Situation} s @returns {Words} */
@@ -137,7 +138,7 @@ function serverWords(s) {
     const { title, text, retry, actions = [] } = refusal(s.refused.code, s.refused.message);
     const state = retry ? "reconnecting" : "error";
     return {
-      ...words(state, retry ? "Refused" : "Problem", retry ? "warning" : "error", {
+      ...words(state, retry ? t`Refused` : t`Problem`, retry ? "warning" : "error", {
         icon: "warning",
         kind: retry ? "warning" : "error",
         title,
@@ -149,13 +150,13 @@ function serverWords(s) {
       actions: s.refused.code === "stream_busy" ? ["rename", "retry"] : ["retry"],
     };
   }
-  if (s.phase !== "waiting" && !s.hadServer) return { ...words("starting", "Starting", "", null), small: true };
+  if (s.phase !== "waiting" && !s.hadServer) return { ...words("starting", t`Starting`, "", null), small: true };
   return {
-    ...small("reconnecting", "Reconnecting", {
+    ...small("reconnecting", t`Reconnecting`, {
       icon: "off",
       kind: "warning",
-      title: s.hadServer ? "The connection to the server is lost" : "The server doesn't answer",
-      text: "It may have been stopped, or the network is down. This page goes on by itself.",
+      title: s.hadServer ? t`The connection to the server is lost` : t`The server doesn't answer`,
+      text: t`It may have been stopped, or the network is down. This page goes on by itself.`,
       retryAt: s.retryAt,
     }),
     actions: ["retry"],

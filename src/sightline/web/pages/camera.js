@@ -5,6 +5,7 @@ import { Painter } from "../draw/painter.js";
 import { StateBanner } from "../elements/state-banner.js";
 import { make, setData, setText } from "../lib/dom.js";
 import { count, fps, millis } from "../lib/format.js";
+import { t } from "../lib/i18n.js";
 import { LiveFigures } from "../lib/live-figures.js";
 import { keepInTab, keptOverReload, remember, remembered } from "../lib/storage.js";
 import { freeName, streamOf } from "../lib/stream-name.js";
@@ -164,16 +165,15 @@ function showButton(running) {
   const [shown, other] = running ? [stopButton, startButton] : [startButton, stopButton];
   if (!shown.hidden) return;
   const focus = document.activeElement === other;
-  shown.hidden = false;
-  other.hidden = true;
+  [shown.hidden, other.hidden] = [false, true];
   if (focus) shown.focus();
 }
 
 /** @type {Record<import("./camera-state.js").ActionName, () => import("../elements/state-banner.js").Action>} */
 const ACTIONS = {
-  start: () => ({ text: "Try again", id: "try-again", main: true, run: () => void session.start() }),
-  retry: () => ({ text: "Try now", id: "retry", run: () => publisher.retryNow() }),
-  rename: () => ({ text: otherName && `Use “${otherName}” instead`, main: true, href: `/camera/${otherName}#start` }),
+  start: () => ({ text: t`Try again`, id: "try-again", main: true, run: () => void session.start() }),
+  retry: () => ({ text: t`Try now`, id: "retry", run: () => publisher.retryNow() }),
+  rename: () => ({ text: otherName && t`Use “${otherName}” instead`, main: true, href: `/camera/${otherName}#start` }),
 };
 
 async function findOtherName() {
@@ -214,7 +214,7 @@ function tick() {
   setData(body, "answered", String(answered));
   setData(body, "dropped", String(total));
   setData(body, "way", session.capture.way);
-  run.drops([...dropped, ["skipped here", skipped]], performance.now());
+  run.drops([...dropped, [t`skipped here`, skipped]], performance.now());
   if (serverDrops.size !== dropped.size || total !== sum(serverDrops)) {
     serverDrops = new Map(dropped);
     const lines = [...dropped].map(([reason, n]) => make("li", {}, `${count(n)} × ${reasonInWords(reason)}`));
@@ -233,7 +233,7 @@ async function fillDevices() {
   phone.know(cameras);
   const current = session.track?.getSettings().deviceId ?? (deviceSelect.value || remembered("device", ""));
   const options = cameras.map(({ id, label }) => make("option", { value: id }, label));
-  if (!options.length) options.push(make("option", { value: "" }, "Any camera"));
+  if (!options.length) options.push(make("option", { value: "" }, t`Any camera`));
   deviceSelect.replaceChildren(...options);
   if (cameras.some((c) => c.id === current)) deviceSelect.value = current;
 }
@@ -243,7 +243,7 @@ async function fillDevices() {
 setUpShell();
 setUpLink(stream);
 setUpLooks(painter);
-showName(stream, "Camera");
+showName(stream, t`Camera`);
 presetSelect.value = remembered("preset", "default");
 if (!presetSelect.value) presetSelect.value = "default";
 placeSelect.value = remembered("place", "server");
@@ -280,7 +280,7 @@ navigator.mediaDevices?.addEventListener("devicechange", () => {
 });
 void devices.whenAllowed(() => void session.recover());
 const knowModel = setUpModel(stream, painter, () => publisher.phase === "open", (stats) => {
-  showName(stats.display_name, "Camera", stats.recording);
+  showName(stats.display_name, t`Camera`, stats.recording);
   figures.show({ viewers: count(stats.viewers), model: stats.model || "–" });
   zones.learn(stats);
   run.served(stats.settings.engine, stats.settings.device);

@@ -3,12 +3,14 @@
 import { StateBanner } from "../elements/state-banner.js";
 import { setData, setText } from "../lib/dom.js";
 import { plural } from "../lib/format.js";
+import { said, t } from "../lib/i18n.js";
 import { Card, standing } from "../panels/cards.js";
 import { arrange } from "../panels/dashboard/arrange.js";
 import { CardsInView } from "../panels/dashboard/cards-in-view.js";
 import { CardList } from "../panels/dashboard/card-list.js";
 import { setUpTools } from "../panels/dashboard/tools.js";
 import { setUpInviting } from "../panels/invite.js";
+import { setUpLanguage } from "../panels/language.js";
 import { setUpNaming } from "../panels/name.js";
 import { setUpNotify } from "../panels/notify.js";
 import { byId } from "../panels/page.js";
@@ -36,6 +38,7 @@ const cards = new Map();
 let goOn = () => {};
 
 setUpShell();
+setUpLanguage();
 const tools = setUpTools(layOut);
 const known = () => [...cards.values()].map((card) => card.stats);
 const askName = setUpNaming(known);
@@ -57,7 +60,7 @@ async function suitRights() {
   inView.update();
   if (session?.role === "admin" && session.stream === "*") offerManaging();
   if (!session?.tokens) return;
-  setText(byId("who", HTMLElement), "those you let in");
+  setText(byId("who", HTMLElement), t`those you let in`);
   const { role, stream } = session;
   if (role === "admin") {
     const invite = byId("invite", HTMLButtonElement);
@@ -77,7 +80,7 @@ function offerManaging() {
   const street = byId("street", HTMLButtonElement);
   add.hidden = street.hidden = false;
   const first = byId("first-camera", HTMLButtonElement).lastChild;
-  if (first) first.textContent = "Add a camera";
+  if (first) first.textContent = t`Add a camera`;
   setData(document.body, "manages", "true");
   void import("../panels/dashboard/moving.js").then(({ setUpMoving }) => {
     setUpMoving(list.element, byId("moved", HTMLElement), (moving) => {
@@ -114,7 +117,7 @@ async function refresh() {
   try {
     const [{ streams, ready, reason, trouble }] = await Promise.all([ask(), suited]); // all buttons come at once
     show(streams);
-    setText(byId("server", HTMLElement), ready ? "server ready" : reason);
+    setText(byId("server", HTMLElement), ready ? t`server ready` : said(reason));
     setData(document.body, "state", streams.length ? "live" : "empty");
     banner.say(trouble ? { icon: "warning", kind: "warning", title: trouble } : null);
   } catch (error) {
@@ -127,16 +130,16 @@ async function refresh() {
 
 function showGone() {
   for (const card of cards.values()) card.unknown();
-  setText(byId("server", HTMLElement), "no connection");
+  setText(byId("server", HTMLElement), t`no connection`);
   setText(byId("totals", HTMLElement), "");
   setData(document.body, "state", "gone");
   banner.say({
     icon: "off",
     kind: "warning",
-    title: "The server doesn't answer",
-    text: "It may have been stopped, or the network is down. This page goes on by itself.",
+    title: t`The server doesn't answer`,
+    text: t`It may have been stopped, or the network is down. This page goes on by itself.`,
     retryAt: performance.now() + RETRY_MS,
-    actions: [{ text: "Try now", id: "retry", run: () => goOn() }],
+    actions: [{ text: t`Try now`, id: "retry", run: () => goOn() }],
   });
 }
 
@@ -146,13 +149,13 @@ class SignInFirst extends Error {}
 function askToSignIn() {
   show([]);
   byId("empty", HTMLElement).hidden = true;
-  setText(byId("server", HTMLElement), "signed out");
+  setText(byId("server", HTMLElement), t`signed out`);
   setData(document.body, "state", "signed-out");
   banner.say({
     icon: "key",
-    title: "Please sign in",
-    text: "Scan the code in the server's terminal, or one that an admin of this server makes for you on this page.",
-    actions: [{ text: "Sign in with a token", id: "sign-in", main: true, href: "/join" }],
+    title: t`Please sign in`,
+    text: t`Scan the code in the server's terminal, or one that an admin of this server makes for you on this page.`,
+    actions: [{ text: t`Sign in with a token`, id: "sign-in", main: true, href: "/join" }],
   });
 }
 
@@ -193,8 +196,8 @@ function totals(streams) {
   const states = streams.map((stats) => standing(stats).state);
   const resting = states.filter((state) => state === "resting").length;
   const viewers = streams.reduce((sum, s) => sum + s.viewers, 0);
-  const parts = [`${states.filter((state) => state === "live").length} live`, plural(viewers, "viewer")];
-  if (resting) parts.splice(1, 0, `${resting} resting`);
+  const parts = [t`${states.filter((state) => state === "live").length} live`, plural(viewers, "viewer")];
+  if (resting) parts.splice(1, 0, t`${resting} resting`);
   return parts.join(" · ");
 }
 
@@ -213,5 +216,5 @@ function layOut() {
   const groups = arrange(known(), sort, search);
   setData(document.body, "order", search ? "found" : sort);
   list.show(groups, (name) => cards.get(name)?.element);
-  setText(byId("unfit", HTMLElement), cards.size && !groups.length ? `No stream is called “${search}”.` : "");
+  setText(byId("unfit", HTMLElement), cards.size && !groups.length ? t`No stream is called “${search}”.` : "");
 }

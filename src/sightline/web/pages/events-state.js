@@ -1,5 +1,6 @@
 /** Sentences of the events page for each situation. Pure, so that each can be tested. */
 
+import { t } from "../lib/i18n.js";
 import { refusal } from "../panels/words.js";
 
 /**
@@ -48,15 +49,15 @@ export function stateOf({ loading, refused, live, hadServer, count, filtered }) 
  */
 export function bannerOf(s, retry) {
   const state = stateOf(s);
-  const again = { text: "Try now", id: "retry", run: retry };
+  const again = { text: t`Try now`, id: "retry", run: retry };
   if (state === "gone") {
     return {
       icon: "off",
       kind: "warning",
-      title: s.hadServer ? "The connection to the server is lost" : "The server doesn't answer",
+      title: s.hadServer ? t`The connection to the server is lost` : t`The server doesn't answer`,
       text: s.count
-        ? "What happened meanwhile is shown once it is back. This page goes on by itself."
-        : "It may have been stopped, or the network is down. This page goes on by itself.",
+        ? t`What happened meanwhile is shown once it is back. This page goes on by itself.`
+        : t`It may have been stopped, or the network is down. This page goes on by itself.`,
       retryAt: s.retryAt,
       actions: [again],
     };
@@ -64,12 +65,12 @@ export function bannerOf(s, retry) {
   if (state === "barred" && s.refused) {
     const signedOut = s.refused.status === 401;
     const { title, text, actions = [] } = refusal(signedOut ? "unauthorized" : "forbidden", s.refused.message);
-    const why = signedOut ? text : "Events are for those who may watch a stream. You signed in for something else.";
+    const why = signedOut ? text : t`Events are for those who may watch a stream. You signed in for something else.`;
     return { icon: "key", kind: "warning", title, text: why, actions };
   }
   if (state === "error" && s.refused) {
-    const text = s.refused.message ? `The server says: ${s.refused.message}.` : "The cause is in the server's log.";
-    return { icon: "warning", kind: "error", title: "The events can't be shown", text, actions: [again] };
+    const text = s.refused.message ? t`The server says: ${s.refused.message}.` : t`The cause is in the server's log.`;
+    return { icon: "warning", kind: "error", title: t`The events can't be shown`, text, actions: [again] };
   }
   return null;
 }
@@ -77,15 +78,15 @@ export function bannerOf(s, retry) {
 /** What the pill in the heading says. @param {Situation} s @returns {{text: string, kind: string}} */
 export function pillOf(s) {
   const state = stateOf(s);
-  if (state === "gone") return { text: "Reconnecting", kind: "warning" };
-  if (state === "barred" || state === "error") return { text: "Not live", kind: "" };
-  return s.live === "open" ? { text: "Live", kind: "good" } : { text: "Connecting", kind: "" };
+  if (state === "gone") return { text: t`Reconnecting`, kind: "warning" };
+  if (state === "barred" || state === "error") return { text: t`Not live`, kind: "" };
+  return s.live === "open" ? { text: t`Live`, kind: "good" } : { text: t`Connecting`, kind: "" };
 }
 
 /** Line under the list. @param {Situation} s @param {boolean} failed the older ones could not be had */
 export function footOf(s, failed) {
-  if (failed) return "Older ones could not be loaded.";
+  if (failed) return t`Older ones could not be loaded.`;
   if (!s.count) return "";
-  if (s.more) return "Older ones follow …";
-  return s.filtered ? "Those are all with these filters." : "Nothing older is kept.";
+  if (s.more) return t`Older ones follow …`;
+  return s.filtered ? t`Those are all with these filters.` : t`Nothing older is kept.`;
 }

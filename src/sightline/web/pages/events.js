@@ -1,6 +1,7 @@
 /** The events page: what happened in the streams, newest first, and what happens now. */
 
 import { icon, make } from "../lib/dom.js";
+import { t } from "../lib/i18n.js";
 import { Detail } from "../panels/events/detail.js";
 import { Feed } from "../panels/events/feed.js";
 import { FilterForm } from "../panels/events/filter-form.js";
@@ -189,7 +190,7 @@ async function present(id) {
   if (known && refused.status !== 404) return;
   detail.hide();
   history.replaceState(kept(), "", `/events${toSearch(feed.filters)}`);
-  if (refused.status === 404) notice("That event is no longer kept.");
+  if (refused.status === 404) notice(t`That event is no longer kept.`);
 }
 
 /** Id of the event that the address names; "" for none. */
@@ -235,7 +236,7 @@ function showDetail(one, version = 0) {
 async function remove({ id }) {
   const { refused } = await deleteEvent(id);
   if (refused && refused.status !== 404) {
-    return refused.status ? `It was not deleted: ${refused.message}.` : "It was not deleted: the server does not answer.";
+    return refused.status ? t`It was not deleted: ${refused.message}.` : t`It was not deleted: the server does not answer.`;
   }
   returnTo = (feed.history.beside(id, 1) ?? feed.history.beside(id, -1))?.id ?? "";
   feed.history.remove(id);
@@ -274,7 +275,7 @@ function show() {
   const situation = { loading, refused, live: live?.phase ?? "connecting", retryAt, hadServer, more };
   showSituation({ ...situation, count: list.size, filtered: anySet(filters) }, filters, failed, retryNow);
   const fresh = known.waiting ? newInWords(known.waiting, known.overflown) : "";
-  document.title = `${fresh && `(${known.waiting}) `}Events · Sightline`;
+  document.title = `${fresh && `(${known.waiting}) `}${t`Events · Sightline`}`;
   const place = byId("fresh", HTMLElement);
   if (place.textContent === fresh) return;
   const button = make("button", { type: "button", class: "button main", id: "show-fresh" }, icon("up"), fresh);

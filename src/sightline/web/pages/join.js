@@ -1,6 +1,7 @@
 /** The page for signing in. A scanned code brings a ticket behind the #, which no server, log or Referer ever sees. */
 
 import { setData, setText } from "../lib/dom.js";
+import { said, t } from "../lib/i18n.js";
 import { byId } from "../panels/page.js";
 import { setUpShell } from "../panels/shell.js";
 import { whoAmI } from "../wire/session.js";
@@ -17,7 +18,7 @@ form.addEventListener("submit", (event) => {
   event.preventDefault();
   const token = field.value.trim();
   if (token) void show({ token });
-  else complain("Paste a token first.");
+  else complain(t`Paste a token first.`);
 });
 field.addEventListener("input", () => complain(""));
 signOut.addEventListener("click", async () => {
@@ -52,26 +53,26 @@ async function show(credentials) {
     });
     const told = await answer.json();
     if (answer.ok) location.replace(/** @type {Session} */ (told).page);
-    else if (scanned) ask("This code does not work any more", `${sentence(told)} Each code works once.`);
+    else if (scanned) ask(t`This code does not work any more`, t`${sentence(told)} Each code works once.`);
     else complain(sentence(told));
   } catch {
-    if (scanned) ask("The server doesn't answer", "Is it still running, and are you on its network? Then scan again.");
-    else complain("The server doesn't answer.");
+    if (scanned) ask(t`The server doesn't answer`, t`Is it still running, and are you on its network? Then scan again.`);
+    else complain(t`The server doesn't answer.`);
   }
 }
 
 /** Ask for a token. @param {string} [title] @param {string} [text] */
-async function ask(title = "Sign in", text = "This server wants to know who you are.") {
+async function ask(title = "", text = t`This server wants to know who you are.`) {
   const session = await whoAmI();
   if (session && !session.tokens) {
     location.replace("/");
     return;
   }
-  if (session?.role && title === "Sign in") {
-    title = "You are signed in";
-    text = `You may ${words(session)}. Another token, or a scanned code, replaces that.`;
+  if (session?.role && !title) {
+    title = t`You are signed in`;
+    text = t`You may ${words(session)}. Another token, or a scanned code, replaces that.`;
   }
-  setText(byId("title", HTMLElement), title);
+  setText(byId("title", HTMLElement), title || t`Sign in`);
   setText(byId("text", HTMLElement), text);
   signOut.hidden = !session?.role;
   form.hidden = false;
@@ -80,9 +81,9 @@ async function ask(title = "Sign in", text = "This server wants to know who you 
 
 /** @param {import("../wire/session.js").Session} session */
 function words({ role, stream }) {
-  const which = stream === "*" ? "every stream" : `the stream “${stream}”`;
-  if (role === "admin") return `do everything with ${which}`;
-  return role === "publish" ? `be the camera of ${which}` : `watch ${which}`;
+  const which = stream === "*" ? t`every stream` : t`the stream “${stream}”`;
+  if (role === "admin") return t`do everything with ${which}`;
+  return role === "publish" ? t`be the camera of ${which}` : t`watch ${which}`;
 }
 
 /** @param {string} text */
@@ -94,6 +95,6 @@ function complain(text) {
 
 /** @param {{error?: {message?: string}}} told */
 function sentence({ error }) {
-  const text = error?.message ?? "The server refused.";
+  const text = error?.message ? said(error.message) : t`The server refused.`;
   return `${text.charAt(0).toUpperCase()}${text.slice(1)}.`;
 }

@@ -3,9 +3,12 @@
 import { Chooser } from "../infer/choice.js";
 import { Inference } from "../infer/inference.js";
 import { deviceInWords } from "../infer/words.js";
+import { said, t } from "../lib/i18n.js";
 
 const LOOK_MS = 3_000;
-const NO_THREADS = "It has one thread only, because this page is not isolated: open it over https:// or as localhost.";
+/** Why pictures do not go over WebRTC. */
+export const IN_BROWSER = t`The model runs in this browser`;
+const NO_THREADS = t`It has one thread only, because this page is not isolated: open it over https:// or as localhost.`;
 
 /**
  * @typedef {import("../infer/input.js").PortableModel} PortableModel
@@ -125,7 +128,7 @@ export class ModelPlace {
     this.#note(answer);
     this.#model = answer.model;
     if (answer.model) this.#inference.load(answer.model);
-    else this.#chooser.impossible(answer.reason);
+    else this.#chooser.impossible(said(answer.reason));
     this.#say();
   }
 
@@ -147,7 +150,7 @@ export class ModelPlace {
     if (!answer) return;
     this.#events.onruntime(answer.runtime);
     if (!answer.runtime) {
-      this.#chooser.impossible(answer.reason);
+      this.#chooser.impossible(said(answer.reason));
       this.#say();
     }
   }

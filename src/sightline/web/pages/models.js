@@ -2,6 +2,7 @@
 
 import { StateBanner } from "../elements/state-banner.js";
 import { setData, setText } from "../lib/dom.js";
+import { t } from "../lib/i18n.js";
 import { ModelList } from "../panels/models/list.js";
 import { SendPlace } from "../panels/models/send.js";
 import { sentence, totalsInWords } from "../panels/models/words.js";
@@ -23,7 +24,7 @@ let told = null;
 const list = new ModelList({
   get: (name) => void then(getModel(name)),
   cancel: (name) => void then(cancelModel(name)),
-  remove: (name) => void then(removeModel(name), `${name} was removed.`),
+  remove: (name) => void then(removeModel(name), t`${name} was removed.`),
 });
 const send = new SendPlace(() => void look());
 

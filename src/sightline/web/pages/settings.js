@@ -2,6 +2,8 @@
 
 import { StateBanner } from "../elements/state-banner.js";
 import { setData } from "../lib/dom.js";
+import { t } from "../lib/i18n.js";
+import { setUpLanguage } from "../panels/language.js";
 import { byId } from "../panels/page.js";
 import { setUpShell } from "../panels/shell.js";
 import { setUpLog } from "../panels/settings/log.js";
@@ -15,6 +17,7 @@ const EVERY_MS = 5_000;
 const banner = byId("banner", StateBanner);
 
 setUpShell();
+setUpLanguage();
 void run();
 
 async function run() {
@@ -37,13 +40,13 @@ async function run() {
 }
 
 function away() {
-  banner.say({ icon: "off", kind: "warning", title: "The server doesn't answer", text: "Load this page again, or wait.", actions: [] });
+  banner.say({ icon: "off", kind: "warning", title: t`The server doesn't answer`, text: t`Load this page again, or wait.`, actions: [] });
 }
 
 /** @param {boolean} known */
 function refuse(known) {
   setData(document.body, "state", "refused");
-  const title = known ? "This is for those who manage the server" : "Please sign in";
-  const text = known ? "You signed in for something else: settings need an admin of all streams." : "Settings are for admins of this server.";
-  banner.say({ icon: "key", title, text, actions: [{ text: "Sign in", id: "sign-in", main: true, href: "/join" }] });
+  const title = known ? t`This is for those who manage the server` : t`Please sign in`;
+  const text = known ? t`You signed in for something else: settings need an admin of all streams.` : t`Settings are for admins of this server.`;
+  banner.say({ icon: "key", title, text, actions: [{ text: t`Sign in`, id: "sign-in", main: true, href: "/join" }] });
 }

@@ -1,5 +1,6 @@
 /** What the timeline's banner says in each situation. Pure, so that each can be tested. */
 
+import { t } from "../lib/i18n.js";
 import { reasonOfGap } from "../panels/timeline/words.js";
 import { refusal } from "../panels/words.js";
 
@@ -23,22 +24,22 @@ import { refusal } from "../panels/words.js";
  * @returns {import("../elements/state-banner.js").State | null} null where there is nothing to say
  */
 export function bannerOf(s, { retry, record }) {
-  const again = { text: "Try now", id: "retry", run: retry };
+  const again = { text: t`Try now`, id: "retry", run: retry };
   if (s.refused?.status === 401 || s.refusal?.code === "unauthorized") return { icon: "key", kind: "warning", ...told("unauthorized") };
   if (s.refused?.status === 403 || s.refusal?.code === "forbidden") return { icon: "key", kind: "warning", ...told("forbidden") };
   if (s.refused?.status === 0) {
-    return { icon: "off", kind: "warning", title: "The server doesn't answer", text: "This page goes on by itself.", actions: [again] };
+    return { icon: "off", kind: "warning", title: t`The server doesn't answer`, text: t`This page goes on by itself.`, actions: [again] };
   }
   if (s.refused) {
-    return { icon: "warning", kind: "error", title: "The recordings can't be shown", text: s.refused.message, actions: [again] };
+    return { icon: "warning", kind: "error", title: t`The recordings can't be shown`, text: s.refused.message, actions: [again] };
   }
   if (s.state === "lost") {
-    const { title, text = "" } = s.refusal ? refusal(s.refusal.code, s.refusal.message) : { title: "The connection to the server is lost" };
+    const { title, text = "" } = s.refusal ? refusal(s.refusal.code, s.refusal.message) : { title: t`The connection to the server is lost` };
     return { icon: "off", kind: "warning", title, text, retryAt: s.retryAt, actions: [again] };
   }
   if (s.nothing && s.state !== "live") return howToBegin(s, record);
   if (s.stopped) {
-    return { icon: "warning", kind: "warning", title: "Nothing is recorded just now", text: `Why: ${reasonOfGap(s.stopped)}. It goes on by itself.` };
+    return { icon: "warning", kind: "warning", title: t`Nothing is recorded just now`, text: t`Why: ${reasonOfGap(s.stopped)}. It goes on by itself.` };
   }
   return null;
 }
@@ -51,10 +52,10 @@ function told(code) {
 
 /** @param {Situation} s @param {() => void} record @returns {import("../elements/state-banner.js").State} */
 function howToBegin({ stream, canRecord, streams }, record) {
-  const title = stream ? `Nothing is recorded of “${stream}” yet` : "Nothing is recorded yet";
+  const title = stream ? t`Nothing is recorded of “${stream}” yet` : t`Nothing is recorded yet`;
   const key = stream || streams[0] || "NAME";
-  const always = `In the settings file, [streams.${key}] record = "always" records it all the time, "events" when something happens there.`;
-  if (!streams.length) return { icon: "camera", title, text: `Add a camera first. ${always}`, actions: [{ text: "Add a camera", href: "/", main: true }] };
-  if (stream && canRecord) return { icon: "camera", title, text: always, actions: [{ text: "Record now", id: "begin", main: true, run: record }] };
+  const always = t`In the settings file, [streams.${key}] record = "always" records it all the time, "events" when something happens there.`;
+  if (!streams.length) return { icon: "camera", title, text: t`Add a camera first. ${always}`, actions: [{ text: t`Add a camera`, href: "/", main: true }] };
+  if (stream && canRecord) return { icon: "camera", title, text: always, actions: [{ text: t`Record now`, id: "begin", main: true, run: record }] };
   return { icon: "camera", title, text: always, actions: streams.slice(0, 3).map((name) => ({ text: name, href: `/timeline?stream=${name}` })) };
 }

@@ -3,6 +3,7 @@
 import { SightlineViewer } from "../elements/sightline-viewer.js";
 import { StateBanner } from "../elements/state-banner.js";
 import { make, setData, setText } from "../lib/dom.js";
+import { t } from "../lib/i18n.js";
 import { KINDS } from "../panels/events/words.js";
 import { setUpLooks } from "../panels/looks.js";
 import { notice } from "../panels/notice.js";
@@ -112,7 +113,7 @@ function listen() {
     if (player.playing && (meta.at < span.from || meta.at > span.to)) show(around(meta.at + (span.to - span.from) * 0.4, span.to - span.from, false));
     seen(meta);
     cursor(meta.at);
-    if (meta.not_inferred) byId("moment", HTMLElement).append(" · not inferred");
+    if (meta.not_inferred) byId("moment", HTMLElement).append(t` · not inferred`);
     setData(body, "at", meta.at.toFixed(3));
   };
   player.ongap = (from, to) => {
@@ -138,7 +139,7 @@ async function refresh() {
   if (asked && !names.includes(asked)) names.push(asked);
   if (names.join() !== [...which.options].slice(1).map((one) => one.value).join()) {
     const chosen = which.options.length > 1 ? which.value : (asked ?? "");
-    which.replaceChildren(make("option", { value: "" }, "All streams"), ...names.map((value) => make("option", { value }, streams.nameOf(value))));
+    which.replaceChildren(make("option", { value: "" }, t`All streams`), ...names.map((value) => make("option", { value }, streams.nameOf(value))));
     which.value = chosen;
     build();
   }
@@ -207,7 +208,7 @@ function cursor(at) {
     strip.move(at);
     strip.choose(stream === player.stream);
   }
-  setText(byId("moment", HTMLElement), player.state === "live" ? "Now" : Number.isFinite(at) ? momentInWords(at, true) : "–");
+  setText(byId("moment", HTMLElement), player.state === "live" ? t`Now` : Number.isFinite(at) ? momentInWords(at, true) : "–");
 }
 
 /** @type {import("../panels/timeline/strip.js").Events["onpick"]} */
@@ -274,7 +275,7 @@ async function jump(way) {
   const from = player.state === "live" ? Date.now() / 1000 : Number.isFinite(player.at) ? player.at : middle();
   const one = await eventBeside(which.value, kind.value, from + (way > 0 ? LEAD_S : 0), way);
   if (one) goTo(one.stream, one.started_at - LEAD_S);
-  else notice(way > 0 ? "No later event." : "No earlier event.");
+  else notice(way > 0 ? t`No later event.` : t`No earlier event.`);
 }
 
 function update() {
@@ -288,8 +289,8 @@ function update() {
   const { state, retryAt, refused: refusal } = player;
   const { refused } = streams;
   const known = { nothing: nothing || state === "empty", stopped: streams.overview?.stopped ?? "", streams: streams.now };
-  const retry = () => (refused ? void refresh() : player.retryNow());
   const situation = { refused, refusal, state, retryAt, stream, canRecord: recording.allowed, ...known };
+  const retry = () => (refused ? void refresh() : player.retryNow());
   banner.say(bannerOf(situation, { retry, record: () => void recording.press() }));
   setData(byId("stage", HTMLElement), "showing", player.state === "none" || player.state === "empty" ? "nothing" : "canvas");
 }

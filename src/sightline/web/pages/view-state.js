@@ -1,6 +1,7 @@
 /** Sentences of the viewer's page for each situation. Pure, so that each can be tested. */
 
 import { stateOf } from "../elements/viewer-status.js";
+import { said, t } from "../lib/i18n.js";
 import { refusal } from "../panels/words.js";
 
 /**
@@ -24,63 +25,63 @@ import { refusal } from "../panels/words.js";
 export function viewWords(s, stream, mayPublish = true) {
   const state = stateOf(s);
   if (state === "paused") {
-    return words("paused", "Paused", "warning", {
-      title: "Paused while you are elsewhere",
-      text: "It goes on when you come back.",
+    return words("paused", t`Paused`, "warning", {
+      title: t`Paused while you are elsewhere`,
+      text: t`It goes on when you come back.`,
     });
   }
   if (s.phase !== "open") return serverWords(s, state);
-  const start = mayPublish ? [{ text: "Start this camera here", href: `/camera/${stream}` }] : [];
+  const start = mayPublish ? [{ text: t`Start this camera here`, href: `/camera/${stream}` }] : [];
   if (state === "waiting") {
-    return words("waiting", "Waiting", "warning", {
+    return words("waiting", t`Waiting`, "warning", {
       icon: "wait",
-      title: "Waiting for the camera",
+      title: t`Waiting for the camera`,
       text: s.reason
-        ? `No pictures: ${s.reason}. They come by themselves once it is back.`
-        : `Nobody sends “${stream}” right now. The picture comes by itself once a camera does.`,
-      actions: s.reason ? [{ text: "All streams", href: "/" }] : start,
+        ? t`No pictures: ${said(s.reason)}. They come by themselves once it is back.`
+        : t`Nobody sends “${stream}” right now. The picture comes by itself once a camera does.`,
+      actions: s.reason ? [{ text: t`All streams`, href: "/" }] : start,
     });
   }
   if (state === "gone") {
-    return words("gone", "Camera gone", "warning", {
+    return words("gone", t`Camera gone`, "warning", {
       icon: "off",
       kind: "warning",
-      title: "The camera is gone",
+      title: t`The camera is gone`,
       text: s.hadPicture
-        ? "This is its last picture. It goes on by itself once the camera is back."
-        : "It goes on by itself once the camera is back.",
+        ? t`This is its last picture. It goes on by itself once the camera is back.`
+        : t`It goes on by itself once the camera is back.`,
       actions: start,
     });
   }
   if (state === "live") {
-    return { ...words("live", s.hadPicture ? "Live" : "Starting", s.hadPicture ? "good" : "", null), small: true };
+    return { ...words("live", s.hadPicture ? t`Live` : t`Starting`, s.hadPicture ? "good" : "", null), small: true };
   }
   if (state === "stalled") return { ...stalled(s.model), small: s.hadPicture };
-  return words("connecting", "Connecting", "", null);
+  return words("connecting", t`Connecting`, "", null);
 }
 
 /** @param {Situation["model"]} model */
 function stalled(model) {
   if (model.state === "loading") {
-    return words("stalled", "Model loading", "warning", {
-      title: "The model is loading",
-      text: "The picture comes as soon as the model is ready.",
+    return words("stalled", t`Model loading`, "warning", {
+      title: t`The model is loading`,
+      text: t`The picture comes as soon as the model is ready.`,
     });
   }
   const failed = model.state === "failed";
-  return words("stalled", "No new picture", "warning", {
+  return words("stalled", t`No new picture`, "warning", {
     icon: failed ? "warning" : "wait",
     kind: "warning",
-    title: failed ? "The model doesn't work" : "No new picture for a while",
+    title: failed ? t`The model doesn't work` : t`No new picture for a while`,
     text: failed
-      ? "The cause is in the server's log."
-      : "The camera is connected, but sends nothing, or the model has not answered.",
+      ? t`The cause is in the server's log.`
+      : t`The camera is connected, but sends nothing, or the model has not answered.`,
   });
 }
 
 /** @param {Situation} s @param {State} state @returns {Words} */
 function serverWords(s, state) {
-  if (state === "connecting") return words(state, "Connecting", "", null);
+  if (state === "connecting") return words(state, t`Connecting`, "", null);
   if (s.refused) {
     const { title, text, retry, actions = [] } = refusal(s.refused.code, s.refused.message);
     const banner = {
@@ -91,16 +92,16 @@ function serverWords(s, state) {
       actions,
       retryAt: s.retryAt,
     };
-    return { ...words(state, retry ? "Refused" : "Problem", retry ? "warning" : "error", banner), retry: true };
+    return { ...words(state, retry ? t`Refused` : t`Problem`, retry ? "warning" : "error", banner), retry: true };
   }
   const banner = {
     icon: "off",
     kind: /** @type {const} */ ("warning"),
-    title: s.hadServer ? "The connection to the server is lost" : "The server doesn't answer",
-    text: "It may have been stopped, or the network is down. This page goes on by itself.",
+    title: s.hadServer ? t`The connection to the server is lost` : t`The server doesn't answer`,
+    text: t`It may have been stopped, or the network is down. This page goes on by itself.`,
     retryAt: s.retryAt,
   };
-  return { ...words(state, "Reconnecting", "warning", banner), retry: true };
+  return { ...words(state, t`Reconnecting`, "warning", banner), retry: true };
 }
 
 /**

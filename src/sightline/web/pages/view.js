@@ -4,6 +4,7 @@ import { SightlineViewer } from "../elements/sightline-viewer.js";
 import { StateBanner } from "../elements/state-banner.js";
 import { setData, setText } from "../lib/dom.js";
 import { count, fps, millis } from "../lib/format.js";
+import { t } from "../lib/i18n.js";
 import { streamOf } from "../lib/stream-name.js";
 import { setUpFullscreen } from "../panels/fullscreen.js";
 import { setUpLazyPart } from "../panels/lazy-part.js";
@@ -100,7 +101,7 @@ viewer.onstatus = (status) => {
 
 /** @param {{model: string, browser?: string}} meta */
 function modelInWords({ model, browser }) {
-  return browser ? `${model}, in the camera's browser` : model;
+  return browser ? t`${model}, in the camera's browser` : model;
 }
 
 function update() {
@@ -110,7 +111,7 @@ function update() {
   setText(byId("pill", HTMLElement), words.pill);
   setData(byId("pill", HTMLElement), "kind", words.kind);
   if (now.phase !== "open") figures.gone();
-  const retry = { text: "Try now", id: "retry", run: () => viewer.retryNow() };
+  const retry = { text: t`Try now`, id: "retry", run: () => viewer.retryNow() };
   const actions = [...(words.banner?.actions ?? []), ...(words.retry ? [retry] : [])];
   banner.say(words.banner && { ...words.banner, actions });
   setData(stage, "showing", now.hadPicture ? "canvas" : "nothing");
@@ -153,9 +154,9 @@ setUpLazyPart("history", () => import("../panels/history/panel.js"), ({ showHist
   showHistory(stream, part, isOpen));
 setUpLazyPart("links", () => import("../panels/links/list.js"), ({ listLinks }, part) => listLinks(stream, part));
 void setUpNotify(stream);
-showName(stream, "Viewer");
+showName(stream, t`Viewer`);
 const knowModel = setUpModel(stream, viewer.painter, () => viewer.status.phase === "open", (stats) => {
-  showName(stats.display_name, "Viewer", stats.recording);
+  showName(stats.display_name, t`Viewer`, stats.recording);
   figures.show({
     viewers: count(stats.viewers),
     dropped: count(lost(stats).reduce((sum, [, n]) => sum + n, 0)),
@@ -165,7 +166,7 @@ const knowModel = setUpModel(stream, viewer.painter, () => viewer.status.phase =
   showReduced(stats);
   zones.learn(stats);
   run.served(stats.settings.engine, stats.settings.device);
-  run.drops([...lost(stats), ["skipped here", viewer.skipped]], performance.now());
+  run.drops([...lost(stats), [t`skipped here`, viewer.skipped]], performance.now());
 });
 setInterval(tick, TICK_MS);
 setTimeout(async () => {

@@ -2,6 +2,7 @@
 
 import { Awake } from "../lib/awake.js";
 import { setData, setText } from "../lib/dom.js";
+import { t } from "../lib/i18n.js";
 import { setUpFullscreen } from "../panels/fullscreen.js";
 import { byId, placeIcons } from "../panels/page.js";
 import { Wall } from "../panels/wall/wall.js";
@@ -41,7 +42,7 @@ async function refresh() {
     if (answer.status === 401) {
       streams = [];
       wall.show([]);
-      say("signed-out", "Please sign in: scan a code, or open /join with a token.");
+      say("signed-out", t`Please sign in: scan a code, or open /join with a token.`);
       return;
     }
     if (!answer.ok) throw new Error(`${answer.status}`);
@@ -49,11 +50,11 @@ async function refresh() {
     const session = await whoAmI();
     streams = (await answer.json()).streams.filter((/** @type {StreamStats} */ { name }) => may(session, "view", name));
     wall.show(chosen());
-    const none = asked === null ? "No stream yet." : "The address names no stream.";
+    const none = asked === null ? t`No stream yet.` : t`The address names no stream.`;
     if (streams.length || wanted.length) say("live", "");
     else say("empty", none);
   } catch {
-    say("gone", "The server doesn't answer. This page goes on by itself.");
+    say("gone", t`The server doesn't answer. This page goes on by itself.`);
   }
 }
 

@@ -2,15 +2,16 @@
 
 import { icon, make, setData, setText } from "../lib/dom.js";
 import { count, fps, millis, plural } from "../lib/format.js";
+import { said, t } from "../lib/i18n.js";
 import { lost } from "../wire/stream-stats.js";
 import { reasonInWords, reducedInWords } from "./words.js";
 
-/** The figures of a card, each with its meaning. */
-const MEANINGS = {
-  fps: "Results a second",
-  processing: "From a picture's arrival at the server to its result: half of them take less",
-  viewers: "Who is watching",
-  dropped: "Pictures without the result that somebody wanted",
+/** The figures of a card, each with its name and meaning. */
+const FIGURES = {
+  fps: [t`fps`, t`Results a second`],
+  processing: [t`processing`, t`From a picture's arrival at the server to its result: half of them take less`],
+  viewers: [t`viewers`, t`Who is watching`],
+  dropped: [t`dropped`, t`Pictures without the result that somebody wanted`],
 };
 
 export class Card {
@@ -31,7 +32,7 @@ export class Card {
   #more = make("button", { type: "button", class: "button square more" }, icon("more"));
   #watch;
   #camera;
-  /** @type {Record<keyof typeof MEANINGS, HTMLElement>} */
+  /** @type {Record<keyof typeof FIGURES, HTMLElement>} */
   #figures = { fps: make("dd"), processing: make("dd"), viewers: make("dd"), dropped: make("dd") };
 
   /**
@@ -42,15 +43,15 @@ export class Card {
     this.stats = stats;
     const { name } = stats;
     const view = `/view/${name}`;
-    this.#watch = make("a", { class: "button main", href: view }, icon("eye"), "Watch");
-    this.#camera = make("a", { class: "button", href: `/camera/${name}` }, icon("camera"), "Camera");
+    this.#watch = make("a", { class: "button main", href: view }, icon("eye"), t`Watch`);
+    this.#camera = make("a", { class: "button", href: `/camera/${name}` }, icon("camera"), t`Camera`);
     this.#more.addEventListener("click", () => manage(this));
     this.#name.href = view;
     const thumbnail = make("a", { class: "thumbnail", href: view, tabindex: "-1", "aria-hidden": "true" });
     thumbnail.append(this.#nothing, this.image, this.#canvas);
     const figures = make("dl", { class: "card-figures" });
-    for (const [label, place] of Object.entries(this.#figures)) {
-      const title = MEANINGS[/** @type {keyof typeof MEANINGS} */ (label)];
+    for (const [name, place] of Object.entries(this.#figures)) {
+      const [label = "", title = ""] = FIGURES[/** @type {keyof typeof FIGURES} */ (name)];
       figures.append(make("div", { title }, make("dt", {}, label), place));
     }
     this.element = make(
@@ -74,8 +75,8 @@ export class Card {
     this.#stand(state, pill, kind);
     this.#call(stats.display_name);
     const size = stats.width ? ` · ${stats.width} × ${stats.height}` : "";
-    const hub = stats.hub ? ` · on ${new URL(stats.hub).host}` : "";
-    setText(this.#model, `${stats.model || "model loading"}${size}${hub}`);
+    const hub = stats.hub ? t` · on ${new URL(stats.hub).host}` : "";
+    setText(this.#model, `${stats.model || t`model loading`}${size}${hub}`);
     const reasons = lost(stats);
     this.#tell({
       fps: fps(live ? stats.fps : NaN),
@@ -88,7 +89,7 @@ export class Card {
     this.#camera.hidden = stats.pulled; // the server pulls it: there is no camera page
     this.#watch.classList.toggle("main", state !== "waiting" || stats.pulled);
     this.#camera.classList.toggle("main", state === "waiting");
-    setText(this.#nothing, state === "waiting" ? "The camera is off" : "No picture yet");
+    setText(this.#nothing, state === "waiting" ? t`The camera is off` : t`No picture yet`);
     setData(this.element, "received", String(stats.received));
     setData(this.element, "group", stats.group);
     if (!live || !stats.detect) this.endLive();
@@ -115,18 +116,18 @@ export class Card {
   #call(name) {
     if (this.#name.textContent === name) return;
     this.#name.textContent = this.#name.title = name;
-    this.#watch.setAttribute("aria-label", `Watch ${name}`);
-    this.#camera.setAttribute("aria-label", `Camera page of ${name}`);
-    this.#more.setAttribute("aria-label", `Manage ${name}`);
-    this.#move.setAttribute("aria-label", `Move ${name}`);
-    this.#move.title = "Drag, or press the arrow keys";
+    this.#watch.setAttribute("aria-label", t`Watch ${name}`);
+    this.#camera.setAttribute("aria-label", t`Camera page of ${name}`);
+    this.#more.setAttribute("aria-label", t`Manage ${name}`);
+    this.#move.setAttribute("aria-label", t`Move ${name}`);
+    this.#move.title = t`Drag, or press the arrow keys`;
   }
 
   /** Say that nothing is known any more: the server does not answer. */
   unknown() {
-    this.#stand("unknown", "Not known", "");
+    this.#stand("unknown", t`Not known`, "");
     this.#tell({ fps: "–", processing: "–", viewers: "–", dropped: "–" });
-    setText(this.#drops, "This was the last picture before the connection was lost.");
+    setText(this.#drops, t`This was the last picture before the connection was lost.`);
   }
 
   /** @param {string} state @param {string} pill @param {string} kind */
@@ -136,10 +137,10 @@ export class Card {
     setData(this.#pill, "kind", kind);
   }
 
-  /** @param {Record<keyof typeof MEANINGS, string>} texts */
+  /** @param {Record<keyof typeof FIGURES, string>} texts */
   #tell(texts) {
     for (const [name, text] of Object.entries(texts)) {
-      setText(this.#figures[/** @type {keyof typeof MEANINGS} */ (name)], text);
+      setText(this.#figures[/** @type {keyof typeof FIGURES} */ (name)], text);
     }
   }
 }
@@ -151,24 +152,24 @@ export class Card {
  * @returns {{state: import("../wire/stream-stats.js").StreamStats["state"] | "resting", pill: string, kind: "" | "good" | "warning", note: string}}
  */
 export function standing({ state, reason, wanted }) {
-  const none = reason && `No pictures: ${reason}.`;
-  if (state === "reconnecting") return { state, pill: "Reconnecting", kind: "warning", note: `${none} Trying again.` };
-  if (state === "paused") return { state, pill: "Paused", kind: "warning", note: none };
-  if (state === "waiting") return { state, pill: "Waiting", kind: "", note: none };
-  if (wanted) return { state, pill: "Live", kind: "good", note: "" };
-  return { state: "resting", pill: "Resting", kind: "", note: "Nobody watches, so the model rests until somebody does." };
+  const none = reason && t`No pictures: ${said(reason)}.`;
+  if (state === "reconnecting") return { state, pill: t`Reconnecting`, kind: "warning", note: t`${none} Trying again.` };
+  if (state === "paused") return { state, pill: t`Paused`, kind: "warning", note: none };
+  if (state === "waiting") return { state, pill: t`Waiting`, kind: "", note: none };
+  if (wanted) return { state, pill: t`Live`, kind: "good", note: "" };
+  return { state: "resting", pill: t`Resting`, kind: "", note: t`Nobody watches, so the model rests until somebody does.` };
 }
 
 /** Pictures of which a part was missing. They have results, too. @param {number} damaged */
 export function damageInWords(damaged) {
-  return damaged ? `A part was missing in ${plural(damaged, "picture")}.` : "";
+  return damaged ? t`A part was missing in ${plural(damaged, "picture")}.` : "";
 }
 
 /** @param {[string, number][]} reasons */
 export function dropsInWords(reasons) {
   const [first, second, ...more] = reasons;
-  if (!first) return "No picture was dropped.";
+  if (!first) return t`No picture was dropped.`;
   const parts = [first, ...(second ? [second] : [])].map(([reason, n]) => `${count(n)} × ${reasonInWords(reason)}`);
-  if (more.length) parts.push(`${count(more.reduce((sum, [, n]) => sum + n, 0))} × other reasons`);
-  return `Dropped: ${parts.join(", ")}.`;
+  if (more.length) parts.push(t`${count(more.reduce((sum, [, n]) => sum + n, 0))} × other reasons`);
+  return t`Dropped: ${parts.join(", ")}.`;
 }

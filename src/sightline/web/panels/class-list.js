@@ -1,6 +1,7 @@
 /** List of a model's classes, with switches to show each, and the amount found lately. */
 
 import { make, setText } from "../lib/dom.js";
+import { className, t } from "../lib/i18n.js";
 import { color } from "../lib/palette.js";
 import { idsOf } from "./model-settings.js";
 import { amount, listed, matches, shownInWords, universe } from "./model-words.js";
@@ -84,7 +85,7 @@ export class ClassList {
     const [r, g, b] = color(id);
     dot.style.backgroundColor = `rgb(${r} ${g} ${b})`;
     const figure = make("span", { class: "amount" });
-    const label = make("label", { class: "class" }, box, dot, make("span", { class: "class-name" }, name), figure);
+    const label = make("label", { class: "class" }, box, dot, make("span", { class: "class-name" }, className(name)), figure);
     box.addEventListener("change", () => this.#toggle(id, box.checked));
     return { item: make("li", {}, label), box, figure, id, name };
   }
@@ -99,10 +100,10 @@ export class ClassList {
   }
 
   #find() {
-    for (const row of this.#rows) row.item.hidden = !matches(row.name, this.#search.value.trim());
+    for (const row of this.#rows) row.item.hidden = !matches(`${row.name} ${className(row.name)}`, this.#search.value.trim());
     const some = this.#rows.some((row) => !row.item.hidden);
     this.#nothing.hidden = some;
-    setText(this.#nothing, this.#rows.length ? "No class has such a name." : "Classes appear here once one is found.");
+    setText(this.#nothing, this.#rows.length ? t`No class has such a name.` : t`Classes appear here once one is found.`);
   }
 }
 

@@ -1,5 +1,6 @@
 /** Full screen: the picture with its name, state and figures. The key F enters and leaves it. */
 
+import { t } from "../lib/i18n.js";
 import { byId } from "./page.js";
 
 /** Wire `#fullscreen`, where the browser can do it. */
@@ -8,7 +9,7 @@ export function setUpFullscreen() {
   button.hidden = !document.fullscreenEnabled;
   if (button.hidden) return;
   const say = () => {
-    const text = document.fullscreenElement ? "Leave full screen (F)" : "Full screen (F)";
+    const text = document.fullscreenElement ? t`Leave full screen (F)` : t`Full screen (F)`;
     button.setAttribute("aria-label", text);
     button.title = text;
   };

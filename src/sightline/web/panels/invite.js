@@ -1,6 +1,7 @@
 /** Dialog with a code for somebody's phone or browser. The code lets them in once, for one purpose. */
 
 import { setText } from "../lib/dom.js";
+import { said, t } from "../lib/i18n.js";
 import { freeName, isStreamName } from "../lib/stream-name.js";
 import { byId } from "./page.js";
 import { setUpCopy } from "./shell.js";
@@ -36,13 +37,13 @@ export function setUpInviting(session, streams) {
     else if (role.value === "publish") field.value = freeName(names, "phone");
     else field.value = role.value === "view" && names.length === 1 ? (names[0] ?? "") : "";
     field.readOnly = session.stream !== EVERY_STREAM;
-    field.placeholder = role.value === "publish" ? "" : "every stream";
+    field.placeholder = role.value === "publish" ? "" : t`every stream`;
   };
   const forget = () => {
     latest += 1;
     awaited = "";
     shown.hidden = joined.hidden = true;
-    setText(title, "Add a phone");
+    setText(title, t`Add a phone`);
     byId("invite-code", HTMLImageElement).removeAttribute("src");
     link.value = "";
     complain("");
@@ -55,7 +56,7 @@ export function setUpInviting(session, streams) {
     const everything = !name && role.value !== "publish";
     if (!everything && !isStreamName(name)) {
       forget();
-      complain("Name the stream: letters without accents, digits, “-” and “_”, at most 64.");
+      complain(t`Name the stream: letters without accents, digits, “-” and “_”, at most 64.`);
       field.focus();
       return;
     }
@@ -66,15 +67,15 @@ export function setUpInviting(session, streams) {
       const minutes = Math.round(ticket.expires_s / 60);
       byId("invite-code", HTMLImageElement).src = ticket.qr;
       link.value = ticket.url;
-      setText(byId("invite-worth", HTMLElement), `${worth(role.value, name)} It works once, within ${minutes} minutes.`);
+      setText(byId("invite-worth", HTMLElement), t`${worth(role.value, name)} It works once, within ${minutes} minutes.`);
       shown.hidden = false;
       joined.hidden = true;
-      setText(title, "Add a phone");
+      setText(title, t`Add a phone`);
       complain("");
       awaited = role.value === "publish" && !isLive(name) ? name : "";
     } catch (error) {
       forget();
-      complain(error instanceof Error ? error.message : "That did not work.");
+      complain(error instanceof Error ? error.message : t`That did not work.`);
     }
   });
   role.addEventListener("change", () => {
@@ -99,7 +100,7 @@ export function setUpInviting(session, streams) {
       const name = awaited;
       suggest(); // for the next one
       forget();
-      setText(title, `“${name}” is live`);
+      setText(title, t`“${name}” is live`);
       byId("invite-watch", HTMLAnchorElement).href = `/view/${name}`;
       joined.hidden = false;
     },
@@ -114,13 +115,13 @@ async function make(role, stream) {
     body: JSON.stringify({ role, stream }),
   });
   const told = await answer.json();
-  if (!answer.ok) throw new Error(told.error.message);
+  if (!answer.ok) throw new Error(said(told.error.message));
   return told;
 }
 
 /** @param {string} role @param {string} stream */
 function worth(role, stream) {
-  const which = stream ? `the stream “${stream}”` : "every stream";
-  if (role === "publish") return `Whoever scans this becomes the camera of ${which}.`;
-  return role === "view" ? `Whoever scans this may watch ${which}.` : `Whoever scans this may do everything with ${which}.`;
+  const which = stream ? t`the stream “${stream}”` : t`every stream`;
+  if (role === "publish") return t`Whoever scans this becomes the camera of ${which}.`;
+  return role === "view" ? t`Whoever scans this may watch ${which}.` : t`Whoever scans this may do everything with ${which}.`;
 }

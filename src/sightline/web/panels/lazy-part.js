@@ -1,6 +1,7 @@
 /** A part of the panel whose script and style sheet are fetched once somebody opens it. */
 
 import { make, setText } from "../lib/dom.js";
+import { t } from "../lib/i18n.js";
 import { byId, loaded } from "./page.js";
 
 /**
@@ -24,7 +25,7 @@ export function setUpLazyPart(id, load, begin) {
       await begin(module, body, () => details.open);
     } catch {
       begun = false;
-      setText(body, "This could not be loaded. Close it and open it again.");
+      setText(body, t`This could not be loaded. Close it and open it again.`);
     }
   }
 

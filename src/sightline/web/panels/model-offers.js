@@ -1,6 +1,7 @@
 /** Button with a stream's model, and the list of models that it could have, over the page. */
 
 import { make, setData, setText } from "../lib/dom.js";
+import { said, t } from "../lib/i18n.js";
 import { may, whoAmI } from "../wire/session.js";
 import { failure, findsInWords, standing } from "./model-words.js";
 import { byId } from "./page.js";
@@ -59,11 +60,11 @@ export class ModelOffers {
     setText(byId("model-name", HTMLElement), name || "–");
     setText(byId("model-about", HTMLElement), detail ? this.#about(name, detail) : " ");
     const problem = problems.get("model") || settings.failure;
-    const words = settings.absent ? "The camera will start with it." : detail ? standing(detail) : "";
+    const words = settings.absent ? t`The camera will start with it.` : detail ? standing(detail) : "";
     const failed = problem !== "" && !detail?.pending;
     setText(this.#why, failed ? failure(problem, this.#inForce) : words);
     setData(this.#why, "kind", failed ? "problem" : "");
-    setText(this.#licence, (name === this.#inForce ? detail?.licence_note : this.of(name)?.licence_note) ?? "");
+    setText(this.#licence, said((name === this.#inForce ? detail?.licence_note : this.of(name)?.licence_note) ?? ""));
     if (this.#wanted && detail && this.#askedFor !== this.#inForce) void this.#ask();
     this.#mark();
   }
@@ -72,7 +73,7 @@ export class ModelOffers {
   #about(name, detail) {
     if (name === this.#inForce) return findsInWords(detail.task, detail.labels.length);
     const offer = this.of(name);
-    return `Loading… ${offer?.task ? findsInWords(offer.task, offer.labels.length) : ""}`;
+    return t`Loading… ${offer?.task ? findsInWords(offer.task, offer.labels.length) : ""}`;
   }
 
   /** A model that is offered. @param {string} name */
@@ -123,10 +124,10 @@ export class ModelOffers {
     const usable = this.#offers.filter((offer) => offer.usable);
     const others = this.#offers.filter((offer) => !offer.usable);
     /** @type {HTMLElement[]} */
-    const parts = [make("ul", { "aria-label": "Models" }, ...usable.map((offer) => this.#row(offer, rows)))];
+    const parts = [make("ul", { "aria-label": t`Models` }, ...usable.map((offer) => this.#row(offer, rows)))];
     if (others.length) {
       const get = this.#mayGet ? (/** @type {Offer} */ offer) => void this.#get(offer) : null;
-      parts.push(make("h3", { id: "model-others" }, "Not on this server yet"));
+      parts.push(make("h3", { id: "model-others" }, t`Not on this server yet`));
       parts.push(make("ul", { "aria-labelledby": "model-others" }, ...others.map((offer) => rows.lacking(offer, get))));
     }
     this.#list.replaceChildren(...parts);

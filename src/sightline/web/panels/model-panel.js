@@ -1,6 +1,7 @@
 /** Part of the panel in which a stream's model is chosen and set, live. Both pages have it. */
 
 import { make, setData, setText } from "../lib/dom.js";
+import { t } from "../lib/i18n.js";
 import { whoAmI } from "../wire/session.js";
 import { followStats } from "../wire/stream-stats.js";
 import { ClassList } from "./class-list.js";
@@ -61,7 +62,7 @@ class ModelPanel {
       patch: (change) => this.#patch(change, soon),
       onchange: () => this.#show(),
       onwish: () => this.#expect(),
-      onrefused: (why) => (this.#readOnly = `The server says: ${why}.`),
+      onrefused: (why) => (this.#readOnly = t`The server says: ${why}.`),
     });
     this.#offers = new ModelOffers(
       stream,
@@ -162,8 +163,8 @@ class ModelPanel {
     }
     if (detail) this.#learnKind(detail);
     const counted = mayChange && !this.#areas.whole;
-    const adapted = typeof detail?.adaptive?.confidence === "number" ? "· the server adapts it" : "";
-    setText(byId("confidence-about", HTMLElement), this.#areas.whole ? "· this model has none" : adapted);
+    const adapted = typeof detail?.adaptive?.confidence === "number" ? t`· the server adapts it` : "";
+    setText(byId("confidence-about", HTMLElement), this.#areas.whole ? t`· this model has none` : adapted);
     this.#showNumber("confidence", counted);
     this.#showNumber("iou", counted);
     this.#showNumber("max_detections", counted);
@@ -210,8 +211,8 @@ class ModelPanel {
     Object.assign(field, { min: String(least), max: String(most), step: String(detail?.stride ?? 32) });
     this.#showNumber("imgsz", mayChange && (detail?.imgsz_changeable ?? false));
     setData(byId("imgsz-why", HTMLElement), "kind", this.#settings.problems.has("imgsz") ? "problem" : "");
-    const later = this.#settings.absent ? "It can be chosen once the camera is on." : "";
-    const fixed = detail && !detail.imgsz_changeable ? "This model has only this size." : "";
+    const later = this.#settings.absent ? t`It can be chosen once the camera is on.` : "";
+    const fixed = detail && !detail.imgsz_changeable ? t`This model has only this size.` : "";
     const free = detail?.imgsz_changeable ? sizeInWords(detail.stride, detail.adaptive?.imgsz) : "";
     if (!this.#settings.problems.has("imgsz")) setText(byId("imgsz-why", HTMLElement), later || fixed || free);
   }

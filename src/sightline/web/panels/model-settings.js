@@ -1,5 +1,7 @@
 /** Model settings of a stream: those in force on the server, and over them this page's unanswered requests. */
 
+import { said, t } from "../lib/i18n.js";
+
 /**
  * @typedef {import("../wire/stream-stats.js").Detail} Detail
  * @typedef {import("../wire/stream-stats.js").InForce} InForce
@@ -186,9 +188,9 @@ export class ModelSettings {
       this.take(body, this.#answeredAt);
       return;
     }
-    const error = body?.error ?? { code: "", message: "The server does not answer. Try again" };
+    const error = body?.error ?? { code: "", message: t`The server does not answer. Try again` };
     if (this.detail && LOADS.has(key) && error.code !== "superseded") this.detail = { ...this.detail, pending: null };
-    if (status === 401 || status === 403) this.#events.onrefused(error.message);
+    if (status === 401 || status === 403) this.#events.onrefused(said(error.message));
     else if (error.code !== "superseded") this.problems.set(error.key ?? key, problem(error));
     this.#events.onchange();
   }
@@ -200,8 +202,8 @@ export class ModelSettings {
  * @param {{message: string, key?: string, expected?: string, got?: string}} error
  */
 function problem({ message, key, expected, got }) {
-  if (!expected || key === "model") return message;
-  return `${got} is not possible: expected ${expected}.`;
+  if (!expected || key === "model") return said(message);
+  return t`${got} is not possible: expected ${expected}.`;
 }
 
 /**

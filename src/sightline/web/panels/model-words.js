@@ -1,6 +1,7 @@
 /** Sentences of the model panel. Pure, so that each can be tested. */
 
-import { areaInWords, plural } from "../lib/format.js";
+import { areaInWords, fixed, plural } from "../lib/format.js";
+import { t } from "../lib/i18n.js";
 import { may } from "../wire/session.js";
 
 /**
@@ -26,21 +27,21 @@ export function engineInWords(name) {
 
 /** A model's findings in words. @param {string} task @param {number} classes 0 if nobody knows */
 export function findsInWords(task, classes) {
-  if (!task) return "The operator's file";
-  const what = task === "segment" ? "Areas" : "Boxes";
+  if (!task) return t`The operator's file`;
+  const what = task === "segment" ? t`Areas` : t`Boxes`;
   return classes ? `${what} · ${plural(classes, "class", "classes")}` : what;
 }
 
 /** Line under the model that is in force, or is being loaded. @param {Detail} detail */
 export function standing({ settings, pending, browser }) {
   if (pending) {
-    const same = pending.model === settings.model;
-    return `Loading ${same ? "it anew" : `“${pending.model}”`}. Until it is ready, ${same ? "the old one" : `“${settings.model}”`} goes on.`;
+    if (pending.model === settings.model) return t`Loading it anew. Until it is ready, the old one goes on.`;
+    return t`Loading “${pending.model}”. Until it is ready, “${settings.model}” goes on.`;
   }
-  if (browser) return `In the camera's browser: ${browser.replace("wasm", "WebAssembly").replace("webgpu", "WebGPU")}`;
-  if (!settings.engine) return "On the server, without an engine";
-  const size = settings.imgsz === null ? "" : `, input ${settings.imgsz}`;
-  return `${engineInWords(settings.engine)} on the server's ${settings.device.toUpperCase()}${size}`;
+  if (browser) return t`In the camera's browser: ${browser.replace("wasm", "WebAssembly").replace("webgpu", "WebGPU")}`;
+  if (!settings.engine) return t`On the server, without an engine`;
+  const size = settings.imgsz === null ? "" : t`, input ${settings.imgsz}`;
+  return t`${engineInWords(settings.engine)} on the server's ${settings.device.toUpperCase()}${size}`;
 }
 
 /**
@@ -50,7 +51,7 @@ export function standing({ settings, pending, browser }) {
  */
 export function failure(message, goesOn) {
   const short = message.length > LONG ? message.replace(/ \(.*\)(?=[.;]?$)/s, "") : message;
-  return `${/[.!?]$/.test(short) ? short : `${short}.`} “${goesOn}” goes on.`;
+  return `${/[.!?]$/.test(short) ? short : `${short}.`} ${t`“${goesOn}” goes on.`}`;
 }
 
 /**
@@ -71,7 +72,7 @@ export function lackOf(reason) {
  */
 export function whyReadOnly(session, stream) {
   if (may(session, "publish", stream)) return "";
-  return `You may watch these settings. To change them you need the right to publish “${stream}”.`;
+  return t`You may watch these settings. To change them you need the right to publish “${stream}”.`;
 }
 
 /**
@@ -89,9 +90,9 @@ export function universe(labels) {
  * @param {ReadonlySet<number> | null} shown null for all @param {number} classes 0 if nobody knows
  */
 export function shownInWords(shown, classes) {
-  if (!shown) return classes ? `all ${classes}` : "all";
-  if (!shown.size) return "none";
-  return classes ? `${shown.size} of ${classes}` : `${shown.size}`;
+  if (!shown) return classes ? t`all ${classes}` : t`all`;
+  if (!shown.size) return t`none`;
+  return classes ? t`${shown.size} of ${classes}` : `${shown.size}`;
 }
 
 /** Amount of a class that was found lately. @param {import("../wire/stream-stats.js").Seen | undefined} seen */
@@ -99,7 +100,7 @@ export function amount(seen) {
   if (!seen) return "";
   if (seen.share !== null) return areaInWords(seen.share);
   const n = seen.count ?? 0;
-  return n >= 9.95 || Number.isInteger(n) ? n.toFixed(0) : n.toFixed(1);
+  return n >= 9.95 || Number.isInteger(n) ? fixed(n, 0) : fixed(n, 1);
 }
 
 /**
@@ -112,7 +113,7 @@ export function amount(seen) {
 export function listed(labels, seen, shown) {
   const first = seen.map((s) => s.class_id);
   const rest = labels.length ? labels.keys() : (shown ?? []);
-  return [...new Set([...first, ...rest])].map((id) => ({ id, name: labels[id] ?? `class ${id}` }));
+  return [...new Set([...first, ...rest])].map((id) => ({ id, name: labels[id] ?? t`class ${id}` }));
 }
 
 /** @param {string} name @param {string} search */
@@ -125,8 +126,8 @@ export function matches(name, search) {
 
 /** @param {number} stride @param {number | null | undefined} adapted what the server has set it to */
 export function sizeInWords(stride, adapted) {
-  const own = typeof adapted === "number" ? " Until somebody chooses one, the server adapts it." : "";
-  return `Pixels of the longer side, a multiple of ${stride}. Larger finds smaller things, and takes longer.${own}`;
+  const own = typeof adapted === "number" ? t` Until somebody chooses one, the server adapts it.` : "";
+  return t`Pixels of the longer side, a multiple of ${stride}. Larger finds smaller things, and takes longer.${own}`;
 }
 
 /** Input sizes that a model takes. @param {number} stride */
@@ -136,5 +137,5 @@ export function sizes(stride) {
 
 /** Size of a download. @param {number} bytes */
 export function megabytes(bytes) {
-  return `${(bytes / 1e6).toFixed(bytes < 9.95e6 ? 1 : 0)} MB`;
+  return `${fixed(bytes / 1e6, bytes < 9.95e6 ? 1 : 0)} MB`;
 }

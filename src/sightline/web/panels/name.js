@@ -1,6 +1,7 @@
 /** Dialog that asks for the name of a new camera's stream. */
 
 import { setText } from "../lib/dom.js";
+import { t } from "../lib/i18n.js";
 import { freeName, isStreamName } from "../lib/stream-name.js";
 import { byId } from "./page.js";
 
@@ -38,8 +39,8 @@ export function setUpNaming(streams) {
  * @returns {string} "" if it can be used
  */
 export function problemWith(name, streams) {
-  if (!name) return "Give it a name.";
-  if (!isStreamName(name)) return "Only letters without accents, digits, “-” and “_”, at most 64.";
-  if (streams.some((s) => s.name === name && s.state !== "waiting")) return "A camera has this name already.";
+  if (!name) return t`Give it a name.`;
+  if (!isStreamName(name)) return t`Only letters without accents, digits, “-” and “_”, at most 64.`;
+  if (streams.some((s) => s.name === name && s.state !== "waiting")) return t`A camera has this name already.`;
   return "";
 }

@@ -4,6 +4,7 @@
 
 import { make, setText } from "../lib/dom.js";
 import { areaInWords, several } from "../lib/format.js";
+import { className, t } from "../lib/i18n.js";
 import { color } from "../lib/palette.js";
 import { seen, summary } from "../wire/findings.js";
 
@@ -42,8 +43,8 @@ export class ObjectList {
     this.#shownAt = now;
     this.#showSoFar(seen(findings));
     const entries = summary(findings);
-    const texts = entries.map((e) => (e.count ? several(e.count, e.name) : `${e.name} ${areaInWords(e.share)}`));
-    const text = texts.join(", ") || "Nothing found";
+    const texts = entries.map((e) => (e.count ? several(e.count, e.name) : `${className(e.name)} ${areaInWords(e.share)}`));
+    const text = texts.join(", ") || t`Nothing found`;
     if (text === this.#shown) return;
     this.#shown = text;
     const items = entries.map((entry, i) => {
@@ -52,9 +53,9 @@ export class ObjectList {
       dot.style.backgroundColor = `rgb(${r} ${g} ${b})`;
       return make("li", {}, dot, texts[i] ?? "");
     });
-    this.#list.replaceChildren(...(items.length ? items : [make("li", { class: "none" }, "Nothing found")]));
+    this.#list.replaceChildren(...(items.length ? items : [make("li", { class: "none" }, t`Nothing found`)]));
     // Shares change with every picture. Only the classes are worth saying.
-    const words = entries.map((e) => (e.count ? several(e.count, e.name) : e.name)).join(", ") || "Nothing found";
+    const words = entries.map((e) => (e.count ? several(e.count, e.name) : className(e.name))).join(", ") || t`Nothing found`;
     if (now - this.#spokenAt < SPEAK_MS) return;
     this.#spokenAt = now;
     setText(this.#spoken, words);
@@ -63,7 +64,7 @@ export class ObjectList {
   /** @param {[string, number][]} counts by class */
   #showSoFar(counts) {
     this.#soFar.hidden = !counts.length;
-    setText(this.#soFar, `So far: ${counts.map(([name, n]) => several(n, name)).join(", ")}`);
+    setText(this.#soFar, t`So far: ${counts.map(([name, n]) => several(n, name)).join(", ")}`);
   }
 
   clear() {
@@ -71,7 +72,7 @@ export class ObjectList {
     this.#showSoFar([]);
     this.#shown = "";
     this.#shownAt = -Infinity;
-    this.#list.replaceChildren(make("li", { class: "none" }, "Nothing right now"));
+    this.#list.replaceChildren(make("li", { class: "none" }, t`Nothing right now`));
     setText(this.#spoken, "");
   }
 }

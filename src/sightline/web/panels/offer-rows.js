@@ -1,6 +1,7 @@
 /** Rows of the list of models. */
 
 import { make } from "../lib/dom.js";
+import { said, t } from "../lib/i18n.js";
 import { findsInWords, lackOf, megabytes } from "./model-words.js";
 
 /** @typedef {import("./model-words.js").Offer} Offer */
@@ -19,11 +20,11 @@ export function chooseable(offer, choose) {
  */
 export function lacking(offer, get) {
   const { name, getting, gettable } = offer;
-  const words = [...wordsOf(offer), text(`Licence: ${offer.licence}`)];
-  if (getting?.error) words.push(make("span", { class: "problem", role: "alert" }, `It did not come: ${getting.error}.`));
+  const words = [...wordsOf(offer), text(t`Licence: ${offer.licence}`)];
+  if (getting?.error) words.push(make("span", { class: "problem", role: "alert" }, t`It did not come: ${getting.error}.`));
   if (getting && !getting.error) words.push(...progressOf(name, getting));
   else if (gettable && get) words.push(getButton(name, gettable, () => get(offer)));
-  else if (gettable) words.push(text("Whoever runs this server can get it here."));
+  else if (gettable) words.push(text(t`Whoever runs this server can get it here.`));
   else words.push(...whyNot(offer.reason));
   return make("li", { class: "offer", "data-offer": name }, ...words);
 }
@@ -32,14 +33,14 @@ export function lacking(offer, get) {
 function progressOf(name, { done, total }) {
   /** @type {Record<string, string>} */
   const known = total ? { max: String(total), value: String(done) } : {};
-  const bar = make("progress", { "aria-label": `Getting ${name}`, ...known });
-  return [bar, text(total ? `${megabytes(done)} of ${megabytes(total)}` : megabytes(done))];
+  const bar = make("progress", { "aria-label": t`Getting ${name}`, ...known });
+  return [bar, text(total ? t`${megabytes(done)} of ${megabytes(total)}` : megabytes(done))];
 }
 
 /** @param {string} name @param {number} bytes @param {() => void} get */
 function getButton(name, bytes, get) {
   const attributes = { type: "button", class: "button", "data-offer": name };
-  const button = make("button", attributes, `Get ${name} (${megabytes(bytes)})`);
+  const button = make("button", attributes, t`Get ${name} (${megabytes(bytes)})`);
   button.addEventListener("click", () => {
     button.disabled = true;
     get();
@@ -51,15 +52,15 @@ function getButton(name, bytes, get) {
 function whyNot(reason) {
   const { why, command } = lackOf(reason);
   if (!command) return [text(why)];
-  return [text(why), text("Where the server runs: ", make("code", {}, command))];
+  return [text(why), text(t`Where the server runs: `, make("code", {}, command))];
 }
 
 /** @param {Offer} offer */
 function wordsOf({ name, task, labels, description, licence_note }) {
   const title = make("span", { class: "offer-title" }, make("b", {}, name), make("span", {}, findsInWords(task, labels.length)));
   const words = [title];
-  if (description) words.push(make("span", { class: "offer-text" }, description));
-  if (licence_note) words.push(make("span", { class: "offer-note" }, licence_note));
+  if (description) words.push(make("span", { class: "offer-text" }, said(description)));
+  if (licence_note) words.push(make("span", { class: "offer-note" }, said(licence_note)));
   return words;
 }
 

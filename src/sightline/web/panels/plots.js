@@ -1,6 +1,7 @@
 /** Plots of figures over time, by uPlot, in the colours of the page. */
 
 import { make } from "../lib/dom.js";
+import { locale } from "../lib/i18n.js";
 import { loaded } from "./page.js";
 
 const VENDOR = new URL("../vendor/", import.meta.url);
@@ -95,7 +96,7 @@ function besides(_, numbers) {
   return 16 + 8 * Math.max(2, ...(numbers ?? []).map((number) => number.length));
 }
 
-const CLOCK = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
+const CLOCK = new Intl.DateTimeFormat(locale, { hour: "2-digit", minute: "2-digit" });
 
 /** @param {unknown} _ @param {number[]} seconds */
 function clockTimes(_, seconds) {

@@ -1,6 +1,7 @@
 /** Plots of a run, and the same in words for people who can't see them. */
 
 import { setText } from "../lib/dom.js";
+import { t } from "../lib/i18n.js";
 import { byId } from "./page.js";
 import { Plots } from "./plots.js";
 
@@ -13,7 +14,7 @@ export async function showRun(metrics, details) {
   const plots = await Plots.load(byId("run-plots", HTMLElement));
   setText(
     byId("run-note", HTMLElement),
-    plots ? "" : "This build has no plots, as it was made without npm. The files have all figures.",
+    plots ? "" : t`This build has no plots, as it was made without npm. The files have all figures.`,
   );
   const show = () => {
     if (!details.open) return;
@@ -31,13 +32,13 @@ function chartsOf(metrics) {
   const chart = (/** @type {string} */ title, /** @type {string} */ color, /** @type {(number | null)[]} */ values) => ({
     ...{ title, lines: [{ name: title, color }], columns: [seconds, values] },
   });
-  return [chart("frames a second", "var(--accent)", fps), chart("median latency, ms", "var(--warn)", latency)];
+  return [chart(t`frames a second`, "var(--accent)", fps), chart(t`median latency, ms`, "var(--warn)", latency)];
 }
 
 /** @param {RunMetrics} metrics */
 function inWords(metrics) {
   const [seconds, fps, latency] = metrics.series();
   const last = seconds.length - 1;
-  if (last < 0) return "Nothing measured yet.";
-  return `${seconds[last]} s: ${fps[last]} frames a second, median latency ${Math.round(latency[last] ?? NaN)} ms.`;
+  if (last < 0) return t`Nothing measured yet.`;
+  return t`${seconds[last]} s: ${fps[last]} frames a second, median latency ${Math.round(latency[last] ?? NaN)} ms.`;
 }

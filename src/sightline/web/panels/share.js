@@ -1,6 +1,7 @@
 /** The link for viewers, with a hint for whom it works. */
 
 import { setText } from "../lib/dom.js";
+import { t } from "../lib/i18n.js";
 import { whoAmI } from "../wire/session.js";
 import { byId } from "./page.js";
 import { setUpCopy } from "./shell.js";
@@ -13,7 +14,7 @@ export function setUpLink(stream) {
   const viewer = document.getElementById("open-view");
   if (viewer instanceof HTMLAnchorElement) viewer.href = field.value;
   const here = isLoopback(location.hostname);
-  setText(byId("link-hint", HTMLElement), here ? "It works on this computer only." : "");
+  setText(byId("link-hint", HTMLElement), here ? t`It works on this computer only.` : "");
   void suitRights(viewer);
 }
 
@@ -21,7 +22,7 @@ export function setUpLink(stream) {
 async function suitRights(viewer) {
   const session = await whoAmI();
   if (!session?.tokens) return;
-  setText(byId("link-hint", HTMLElement), "Whoever opens it needs a code or a token to watch this stream.");
+  setText(byId("link-hint", HTMLElement), t`Whoever opens it needs a code or a token to watch this stream.`);
   if (viewer) viewer.hidden = session.role === "publish";
 }
 

@@ -1,5 +1,6 @@
 /** Parts of all pages: icons, the theme switch, and the sheet that a phone shows instead of a panel. */
 
+import { language, t } from "../lib/i18n.js";
 import { remember } from "../lib/storage.js";
 import { streamOf } from "../lib/stream-name.js";
 import { byId, placeIcons } from "./page.js";
@@ -16,7 +17,8 @@ export function setUpShell() {
 /** Have the service worker for all pages: null where this browser has none for modules, or does not trust the address. */
 export async function registerWorker() {
   const workers = navigator.serviceWorker; // not there over plain http, but on this computer itself
-  return (await workers?.register("/static/notify/service-worker.js", { scope: "/", type: "module" }).catch(() => null)) ?? null;
+  const path = `/static/${language === "en" ? "" : `${language}/`}notify/service-worker.js`; // it speaks the page's language
+  return (await workers?.register(path, { scope: "/", type: "module" }).catch(() => null)) ?? null;
 }
 
 /** An address with #rules or #zones opens that part of the panel. */
@@ -46,7 +48,7 @@ function setUpTheme() {
   const system = matchMedia("(prefers-color-scheme: light)");
   const isLight = () => (root.dataset["theme"] ? root.dataset["theme"] === "light" : system.matches);
   const say = () => {
-    const text = isLight() ? "Use dark colours" : "Use light colours";
+    const text = isLight() ? t`Use dark colours` : t`Use light colours`;
     button.setAttribute("aria-label", text);
     button.title = text;
   };
@@ -91,7 +93,7 @@ export function setUpCopy(button, field) {
     const done = await copy(field);
     clearTimeout(timer);
     if (label) {
-      label.textContent = done ? "Copied" : "Press Ctrl+C";
+      label.textContent = done ? t`Copied` : t`Press Ctrl+C`;
       timer = setTimeout(() => (label.textContent = before), 2000);
     }
   });

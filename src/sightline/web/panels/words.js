@@ -1,20 +1,21 @@
 /** Turns reasons and refusals of the server into sentences for a person. */
 
+import { said, t } from "../lib/i18n.js";
 import { isFinal } from "../wire/messages.js";
 
 /** @type {Record<string, string>} */
 const REASONS = {
-  replaced: "a newer picture came first",
-  unwatched: "nobody was watching",
-  rate: "came faster than the server takes them",
-  loading: "the model was loading",
-  failed: "the model failed on them",
-  closed: "the connection ended",
-  adapted: "fewer were asked for",
-  late: "the server could not keep up with the camera",
-  undecodable: "damaged on their way",
-  bad_image: "not readable as a JPEG",
-  too_large: "too large",
+  replaced: t`a newer picture came first`,
+  unwatched: t`nobody was watching`,
+  rate: t`came faster than the server takes them`,
+  loading: t`the model was loading`,
+  failed: t`the model failed on them`,
+  closed: t`the connection ended`,
+  adapted: t`fewer were asked for`,
+  late: t`the server could not keep up with the camera`,
+  undecodable: t`damaged on their way`,
+  bad_image: t`not readable as a JPEG`,
+  too_large: t`too large`,
 };
 
 /** Reason of dropped pictures in words. @param {string} reason */
@@ -28,8 +29,8 @@ export function reasonInWords(reason) {
  * @param {import("../wire/messages.js").Knobs} knobs @param {string} reason
  */
 export function askedInWords({ fps, quality, width }, reason) {
-  const most = `Up to ${Math.round(fps)} pictures a second, ${width} wide, quality ${Math.round(quality * 100)} %.`;
-  return reason ? `${most} Why: ${reason}.` : most;
+  const most = t`Up to ${Math.round(fps)} pictures a second, ${width} wide, quality ${Math.round(quality * 100)} %.`;
+  return reason ? t`${most} Why: ${said(reason)}.` : most;
 }
 
 /**
@@ -40,7 +41,7 @@ export function askedInWords({ fps, quality, width }, reason) {
 export function reducedInWords(adaptive) {
   if (!adaptive?.reduced) return "";
   const { imgsz, reason } = adaptive;
-  return askedInWords(adaptive, imgsz === null ? reason : `${reason}. The model's input is ${imgsz} now`);
+  return askedInWords(adaptive, imgsz === null ? reason : t`${said(reason)}. The model's input is ${imgsz} now`);
 }
 
 /**
@@ -50,42 +51,42 @@ export function reducedInWords(adaptive) {
 /** Refusals in words, by the server's code. @type {Record<string, Told>} */
 const REFUSALS = {
   stream_busy: {
-    title: "This name is taken",
-    text: "Another camera is sending under it. Stop that one, or choose another name.",
+    title: t`This name is taken`,
+    text: t`Another camera is sending under it. Stop that one, or choose another name.`,
   },
-  limit_reached: { title: "The server is full", text: "Someone has to leave first. This page then goes on by itself." },
-  idle_timeout: { title: "The server heard nothing for a while", text: "It closed the connection." },
-  shutting_down: { title: "The server is stopping", text: "This page goes on when it is back." },
+  limit_reached: { title: t`The server is full`, text: t`Someone has to leave first. This page then goes on by itself.` },
+  idle_timeout: { title: t`The server heard nothing for a while`, text: t`It closed the connection.` },
+  shutting_down: { title: t`The server is stopping`, text: t`This page goes on when it is back.` },
   model_failed: {
-    title: "The model doesn't work",
-    text: "The cause is in the server's log. It can be started with another model.",
+    title: t`The model doesn't work`,
+    text: t`The cause is in the server's log. It can be started with another model.`,
   },
   unauthorized: {
-    title: "You are not signed in",
-    text: "Scan a new code, or sign in with a token. An admin of this server makes codes on the start page.",
-    actions: [{ text: "Sign in", id: "sign-in", main: true, href: "/join" }],
+    title: t`You are not signed in`,
+    text: t`Scan a new code, or sign in with a token. An admin of this server makes codes on the start page.`,
+    actions: [{ text: t`Sign in`, id: "sign-in", main: true, href: "/join" }],
   },
   forbidden: {
-    title: "The server doesn't allow that",
-    text: "You signed in for something else, or this page's address is not the one that the server printed.",
+    title: t`The server doesn't allow that`,
+    text: t`You signed in for something else, or this page's address is not the one that the server printed.`,
     actions: [
-      { text: "Sign in for this", id: "sign-in", main: true, href: "/join" },
-      { text: "All streams", href: "/" },
+      { text: t`Sign in for this`, id: "sign-in", main: true, href: "/join" },
+      { text: t`All streams`, href: "/" },
     ],
   },
   bad_request: {
-    title: "This name can't be used",
-    text: "A name has 1 to 64 letters, digits, “-” or “_”. Choose another one on the start page.",
-    actions: [{ text: "All streams", href: "/" }],
+    title: t`This name can't be used`,
+    text: t`A name has 1 to 64 letters, digits, “-” or “_”. Choose another one on the start page.`,
+    actions: [{ text: t`All streams`, href: "/" }],
   },
   no_webrtc: {
-    title: "WebRTC does not connect",
-    text: "The network or this browser lets no video through, and the address of this page asks for nothing else.",
-    actions: [{ text: "Take what works", href: "?" }],
+    title: t`WebRTC does not connect`,
+    text: t`The network or this browser lets no video through, and the address of this page asks for nothing else.`,
+    actions: [{ text: t`Take what works`, href: "?" }],
   },
   too_large: {
-    title: "The picture is too large for the server",
-    text: "Choose a smaller picture size, then start again.",
+    title: t`The picture is too large for the server`,
+    text: t`Choose a smaller picture size, then start again.`,
   },
 };
 
@@ -96,7 +97,7 @@ const REFUSALS = {
  * @returns {Told & {retry: boolean}}
  */
 export function refusal(code, message) {
-  return { ...(REFUSALS[code] ?? { title: "The server refused", text: message }), retry: !isFinal(code) };
+  return { ...(REFUSALS[code] ?? { title: t`The server refused`, text: said(message) }), retry: !isFinal(code) };
 }
 
 /**
@@ -105,6 +106,6 @@ export function refusal(code, message) {
  * @param {import("../webrtc/choice.js").Transport} transport @param {string} why not the other one, "" if there is no reason
  */
 export function transportInWords(transport, why) {
-  if (transport === "webrtc") return "Connected over WebRTC.";
-  return why ? `${why}: using WebSocket.` : "Connected over WebSocket.";
+  if (transport === "webrtc") return t`Connected over WebRTC.`;
+  return why ? t`${why}: using WebSocket.` : t`Connected over WebSocket.`;
 }

@@ -1,5 +1,6 @@
 /** A camera's link over WebRTC. It keeps the pictures of the last second, and finds a result's picture by its time. */
 
+import { t } from "../lib/i18n.js";
 import { keepInTab, keptOverReload } from "../lib/storage.js";
 import { timesOf, wallTime } from "./connection.js";
 import { Link } from "./link.js";
@@ -128,7 +129,7 @@ export class CameraLink extends Link {
   }
 
   #watch() {
-    this.#shots.watch(this.#camera().video, () => this.giveUp("this browser doesn't tell when a picture was taken"));
+    this.#shots.watch(this.#camera().video, () => this.giveUp(t`this browser doesn't tell when a picture was taken`));
   }
 
   /** Send another camera of this machine. */
@@ -150,8 +151,8 @@ export class CameraLink extends Link {
     if (document.hidden) return; // no video is shown there, so no result finds its picture
     if (none > picture) this.#unmatched += 1;
     else if (picture) this.#unmatched = 0;
-    if (performance.now() - this.#answeredAt > UNANSWERED_MS) this.giveUp("no pictures get through");
-    else if (this.#unmatched === UNMATCHED) this.giveUp("results come without their pictures");
+    if (performance.now() - this.#answeredAt > UNANSWERED_MS) this.giveUp(t`no pictures get through`);
+    else if (this.#unmatched === UNMATCHED) this.giveUp(t`results come without their pictures`);
   }
 }
 

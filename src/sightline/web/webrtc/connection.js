@@ -1,6 +1,7 @@
 /** One WebRTC connection to the server. It is offered by HTTP, and has a data channel for messages. */
 
 import { wallClock } from "../lib/clock.js";
+import { t } from "../lib/i18n.js";
 import { bearer } from "../wire/session.js";
 
 const CHANNEL = "sightline";
@@ -83,9 +84,9 @@ export class Connection {
     this.#channel.binaryType = "arraybuffer";
     this.#channel.onopen = () => this.#over || handlers.onopen();
     this.#channel.onmessage = ({ data }) => this.#over || handlers.ondata(data);
-    this.#channel.onclose = () => this.#end("the connection was closed");
+    this.#channel.onclose = () => this.#end(t`the connection was closed`);
     this.#peer.onconnectionstatechange = () => {
-      if (this.#peer.connectionState === "failed") this.#end("no UDP path");
+      if (this.#peer.connectionState === "failed") this.#end(t`no UDP path`);
     };
     this.#peer.onicecandidate = ({ candidate }) => {
       // The server can't use names that only mDNS knows. It learns the address from our packets.
@@ -142,7 +143,7 @@ export class Connection {
   /** @param {string} text @param {number} status */
   #refused(text, status) {
     if (this.#over) return;
-    let error = { code: "http", message: `The server answered with status ${status}.` };
+    let error = { code: "http", message: t`The server answered with status ${status}.` };
     try {
       error = JSON.parse(text).error;
     } catch {

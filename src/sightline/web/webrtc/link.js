@@ -5,6 +5,7 @@
 
 import { Backoff } from "../lib/backoff.js";
 import { Clock, wallClock } from "../lib/clock.js";
+import { t } from "../lib/i18n.js";
 import { parse } from "../wire/messages.js";
 import { LiveSocket } from "../wire/socket.js";
 import { choose } from "./choice.js";
@@ -14,7 +15,7 @@ const CONNECT_MS = 3_000;
 const BEAT_MS = 5_000;
 const QUIET_MS = 12_000;
 const CLOCK_SAMPLES = 4;
-const NO_UDP = "no UDP path";
+const NO_UDP = t`no UDP path`;
 
 /**
  * @typedef {import("../wire/socket.js").Phase} Phase
@@ -117,7 +118,7 @@ export class Link {
   /** Give this connection up and try again after a wait. */
   drop() {
     if (this.#way === "websocket") this.#socket.drop();
-    else if (this.#phase === "open" || this.#phase === "connecting") this.giveUp("nothing was heard of the server");
+    else if (this.#phase === "open" || this.#phase === "connecting") this.giveUp(t`nothing was heard of the server`);
   }
 
   /** Give WebRTC up: it does not do what it should. @param {string} why */
@@ -185,14 +186,14 @@ export class Link {
     await left;
     if (run !== this.#run) return;
     if (!able()) {
-      void this.#failed("this browser can't show which picture it plays");
+      void this.#failed(t`this browser can't show which picture it plays`);
       return;
     }
     this.#timer = setTimeout(() => this.#failed(NO_UDP), CONNECT_MS);
     const told = await terms(this.#server, this.#token).catch(() => null);
     if (run !== this.#run) return;
     if (!told?.available) {
-      void this.#failed(told ? told.reason : "the server doesn't say whether it offers WebRTC");
+      void this.#failed(told ? told.reason : t`the server doesn't say whether it offers WebRTC`);
       return;
     }
     const handlers = {
@@ -204,7 +205,7 @@ export class Link {
       /** @param {string} code @param {string} message */
       onrefused: (code, message) => {
         this.#refused = { code, message };
-        void this.#failed("the server refused WebRTC");
+        void this.#failed(t`the server refused WebRTC`);
       },
     };
     const prepare = (/** @type {RTCPeerConnection} */ peer) => this.#handlers.prepare(peer, told);
@@ -261,7 +262,7 @@ export class Link {
     if (run !== this.#run || this.#phase === "closed") return;
     if (!this.#choice.forced) {
       this.#choice = { transport: "websocket", forced: false }; // rather than three seconds of waiting at every return
-      this.#why = had ? `the WebRTC connection broke (${why})` : why;
+      this.#why = had ? t`the WebRTC connection broke (${why})` : why;
       this.#useSocket(true);
       return;
     }

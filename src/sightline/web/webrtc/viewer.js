@@ -1,5 +1,6 @@
 /** A viewer's link over WebRTC. It joins a video's pictures and their results by RTP time. */
 
+import { t } from "../lib/i18n.js";
 import { readMask } from "../wire/mask.js";
 import { timesOf } from "./connection.js";
 import { Link } from "./link.js";
@@ -74,14 +75,14 @@ export class ViewLink extends Link {
 
   #begin() {
     this.#seenAt = performance.now();
-    this.#matcher.watch(this.#video, () => this.giveUp("this browser doesn't tell which picture it plays"));
+    this.#matcher.watch(this.#video, () => this.giveUp(t`this browser doesn't tell which picture it plays`));
   }
 
   /** @param {ViewerFrame} meta */
   #announced(meta) {
     const now = performance.now();
     if (document.hidden) this.#seenAt = now;
-    if (now - this.#seenAt > UNSEEN_MS) this.giveUp("no pictures get through");
+    if (now - this.#seenAt > UNSEEN_MS) this.giveUp(t`no pictures get through`);
     else this.#matcher.announce(meta);
   }
 

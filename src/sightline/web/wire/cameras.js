@@ -1,5 +1,6 @@
 /** Cameras that admins add, name, pause and remove. */
 
+import { said, t } from "../lib/i18n.js";
 import { askApi } from "./events.js";
 
 /** @typedef {{name: string, kind: "onvif" | "rtsp", address: string, hardware: string}} Device that has answered */
@@ -8,7 +9,7 @@ import { askApi } from "./events.js";
 
 const TRY_MS = 8_000;
 const JSON_BODY = { "Content-Type": "application/json" };
-const AWAY = "The server doesn't answer.";
+const AWAY = t`The server doesn't answer.`;
 
 /** @param {{name: string, source: string}} camera @returns {Promise<string>} why it was not added; "" where it was */
 export function addCamera({ name, source }) {
@@ -60,7 +61,7 @@ export async function tryAddress(source) {
       signal: AbortSignal.timeout(TRY_MS),
     });
     if (answer.ok) return { picture: await answer.blob(), problem: "" };
-    return { picture: null, problem: (await answer.json()).error.message };
+    return { picture: null, problem: said((await answer.json()).error.message) };
   } catch {
     return { picture: null, problem: AWAY };
   }

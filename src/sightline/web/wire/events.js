@@ -1,5 +1,6 @@
 /** What happened in streams: what the server has stored of it, and what it tells live. */
 
+import { said } from "../lib/i18n.js";
 import { LiveSocket } from "./socket.js";
 
 /**
@@ -29,7 +30,7 @@ export async function askApi(path, request = {}) {
     if (answer.status === 204) return { body: /** @type {T} */ (null), refused: null };
     const body = await answer.json();
     if (answer.ok) return { body, refused: null };
-    return { body: null, refused: { ...none, ...body?.error, status: answer.status } };
+    return { body: null, refused: { ...none, ...body?.error, message: said(body?.error?.message ?? ""), status: answer.status } };
   } catch {
     return { body: null, refused: none };
   }

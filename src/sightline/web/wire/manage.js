@@ -1,5 +1,6 @@
 /** What admins ask of the server itself: its condition, settings, tokens and log. */
 
+import { t } from "../lib/i18n.js";
 import { askApi } from "./events.js";
 
 /**
@@ -24,7 +25,7 @@ import { askApi } from "./events.js";
 
 const EXAMINE_MS = 130_000;
 const TEST_MS = 20_000;
-const AWAY = "The server doesn't answer.";
+const AWAY = t`The server doesn't answer.`;
 
 /** @param {string} method @param {object} body @returns {RequestInit} */
 const sending = (method, body) => ({ method, body: JSON.stringify(body), headers: { "Content-Type": "application/json" } });

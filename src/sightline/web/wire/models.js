@@ -1,5 +1,6 @@
 /** The models of a server: what there is, and how it is got, sent, kept and removed. */
 
+import { said, t } from "../lib/i18n.js";
 import { askApi } from "./events.js";
 
 /**
@@ -15,8 +16,8 @@ import { askApi } from "./events.js";
  * @typedef {{message: string, families: string[]}} Problem `families`: those of which one has to be said
  */
 
-const AWAY = "The server doesn't answer.";
-const BROKE = "The connection broke. Nothing was kept, and the file can be sent again.";
+const AWAY = t`The server doesn't answer.`;
+const BROKE = t`The connection broke. Nothing was kept, and the file can be sent again.`;
 /** A model may take a while to be removed, and what was checked to be moved. */
 const PATIENCE_MS = 60_000;
 
@@ -79,7 +80,7 @@ function read({ status, responseText }) {
     if (status === 200) return { checked: body, problem: null };
     const { message, key, expected = "" } = body.error;
     const families = key === "family" ? expected.split(" or ") : [];
-    return { checked: null, problem: { message, families } };
+    return { checked: null, problem: { message: said(message), families } };
   } catch {
     return { checked: null, problem: { message: BROKE, families: [] } };
   }

@@ -1,5 +1,6 @@
 /** A stream's zones and lines: what the server says of them, and how they are set. */
 
+import { said, t } from "../lib/i18n.js";
 import { bearer } from "./session.js";
 
 /**
@@ -69,12 +70,12 @@ async function call(method, path, body) {
     const { error } = await answer.json();
     return { ok: false, key: error.key ?? "", message: inWords(error) };
   } catch {
-    return { ok: false, key: "", message: "The server did not answer. Try again." };
+    return { ok: false, key: "", message: t`The server did not answer. Try again.` };
   }
 }
 
 /** An error of the API as a sentence. @param {{message: string, got?: string, expected?: string, key?: string}} error */
 function inWords({ message, key }) {
-  const text = key && message.startsWith(`${key}: `) ? message.slice(key.length + 2) : message;
+  const text = said(key && message.startsWith(`${key}: `) ? message.slice(key.length + 2) : message);
   return `${text.charAt(0).toUpperCase()}${text.slice(1)}${/[.!?]$/.test(text) ? "" : "."}`;
 }

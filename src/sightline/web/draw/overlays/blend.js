@@ -1,12 +1,13 @@
 /** Dyes areas and keeps the picture's brightness (the V of HSV). Twin of `renderers/blend.py`. */
 
+import { t } from "../../lib/i18n.js";
 import { color } from "../../lib/palette.js";
 import { isBackground } from "../../wire/findings.js";
 import { blank, canvasOf, lay, layer, workSize } from "../layers.js";
 import { byValue, opaque, valuesAt } from "../mask.js";
 
 export const name = "blend";
-export const title = "Blend";
+export const title = t`Blend`;
 export const needs = "mask";
 export const opacity = 0.7;
 

@@ -1,11 +1,12 @@
 /** Blurs everything but people. Twin of `renderers/blur_background.py`. */
 
+import { t } from "../../lib/i18n.js";
 import { blank, cutPeopleOut, lay, layer, workSize } from "../layers.js";
 
 const SIDE = 640;
 
 export const name = "blur_background";
-export const title = "Blur background";
+export const title = t`Blur background`;
 export const needs = "person";
 export const opacity = 0.5;
 

@@ -2,12 +2,13 @@
 
 import { score } from "../../lib/format.js";
 import { project } from "../../lib/geometry.js";
+import { className, t } from "../../lib/i18n.js";
 import { color, textColor } from "../../lib/palette.js";
 import { faceOf, placeLabels } from "../labels.js";
 import * as filled from "./filled.js";
 
 export const name = "boxes";
-export const title = "Boxes";
+export const title = t`Boxes`;
 export const needs = "nothing";
 export const opacity = 0.5;
 
@@ -85,6 +86,7 @@ function drawLabels(context, found, place, letters) {
 
 /** What a label may say, at best and where room is short. @param {Detection} detection */
 function wordings({ class_name, confidence, tracker_id }) {
-  if (tracker_id === undefined) return [`${class_name} ${score(confidence)}`, class_name];
-  return [`#${tracker_id} ${class_name} ${score(confidence)}`, `#${tracker_id}`];
+  const name = className(class_name);
+  if (tracker_id === undefined) return [`${name} ${score(confidence)}`, name];
+  return [`#${tracker_id} ${name} ${score(confidence)}`, `#${tracker_id}`];
 }

@@ -1,10 +1,11 @@
 /** Draws the edges of areas in their class's colour. Twin of `renderers/contours.py`. */
 
+import { t } from "../../lib/i18n.js";
 import { canvasOf, lay, layer, workSize } from "../layers.js";
 import { maskColors, valuesAt } from "../mask.js";
 
 export const name = "contours";
-export const title = "Contours";
+export const title = t`Contours`;
 export const needs = "mask";
 export const opacity = 1;
 

@@ -1,5 +1,6 @@
 /** Puts people in front of a plain wall. Twin of `renderers/replace_background.py`. */
 
+import { t } from "../../lib/i18n.js";
 import { blank, cutPeopleOut, lay, layer, workSize } from "../layers.js";
 
 const SIDE = 640;
@@ -7,7 +8,7 @@ const TOP = "rgb(52 72 92)";
 const BOTTOM = "rgb(20 28 40)";
 
 export const name = "replace_background";
-export const title = "Replace background";
+export const title = t`Replace background`;
 export const needs = "person";
 export const opacity = 1;
 

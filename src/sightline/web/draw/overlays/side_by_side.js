@@ -1,9 +1,10 @@
 /** Shows the picture as it came, and beside it with its boxes. Twin of `renderers/side_by_side.py`. */
 
+import { t } from "../../lib/i18n.js";
 import * as boxes from "./boxes.js";
 
 export const name = "side_by_side";
-export const title = "Side by side";
+export const title = t`Side by side`;
 export const needs = "nothing";
 export const opacity = 0.5;
 export const across = 2;

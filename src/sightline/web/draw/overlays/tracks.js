@@ -1,11 +1,12 @@
 /** Draws boxes in a colour for each track, with the way that each object came. Twin of `renderers/tracks.py`. */
 
+import { t } from "../../lib/i18n.js";
 import { color } from "../../lib/palette.js";
 import { colored, lay } from "../layers.js";
 import { drawFound } from "./boxes.js";
 
 export const name = "tracks";
-export const title = "Tracks";
+export const title = t`Tracks`;
 export const needs = "nothing";
 export const opacity = 0.5;
 

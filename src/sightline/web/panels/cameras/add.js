@@ -1,13 +1,14 @@
 /** Dialog with the ways to add a camera: each says what it needs. */
 
 import { icon, make } from "../../lib/dom.js";
+import { t } from "../../lib/i18n.js";
 import { freeName } from "../../lib/stream-name.js";
 import { addCamera } from "../../wire/cameras.js";
 import { setUpCopy } from "../shell.js";
 import { button, hold, labelled, openDialog, problemPlace } from "./dialog.js";
 import { networkDialog } from "./network.js";
 
-const STREET = { name: "Street", source: "synthetic:street" };
+const STREET = { name: t`Street`, source: "synthetic:street" };
 
 /**
  * @typedef {object} Page
@@ -27,20 +28,20 @@ export function addDialog(page) {
   };
   const here = () => location.assign(`/camera/${freeName(page.known().map((one) => one.name))}#start`);
   const { close } = openDialog(
-    "Add a camera",
+    t`Add a camera`,
     make(
       "div",
       { class: "ways" },
-      way("camera", "This computer", "Its camera, by this browser, which asks you first.", here),
-      way("phone", "A phone", "Needs nothing but its browser, on the same network.", go(page.invite ?? (() => phoneDialog(back)))),
-      way("link", "A network camera", "Its address, or let the server look for it.", go(() => networkDialog(back, page.done))),
-      way("save", "A file, or a drawn street", "To try things without a camera.", go(() => fileDialog(back, page.done))),
+      way("camera", t`This computer`, t`Its camera, by this browser, which asks you first.`, here),
+      way("phone", t`A phone`, t`Needs nothing but its browser, on the same network.`, go(page.invite ?? (() => phoneDialog(back)))),
+      way("link", t`A network camera`, t`Its address, or let the server look for it.`, go(() => networkDialog(back, page.done))),
+      way("save", t`A file, or a drawn street`, t`To try things without a camera.`, go(() => fileDialog(back, page.done))),
     ),
     make(
       "div",
       { class: "actions" },
-      button("Name the stream first…", "", go(page.name)),
-      button("Cancel", "", () => close()),
+      button(t`Name the stream first…`, "", go(page.name)),
+      button(t`Cancel`, "", () => close()),
     ),
   );
 }
@@ -54,22 +55,22 @@ function way(symbol, title, needs, run) {
 
 /** What a phone needs, on a server that other machines don't reach. @param {() => void} back */
 function phoneDialog(back) {
-  const command = make("textarea", { readonly: "", rows: "1", "aria-label": "Command" });
+  const command = make("textarea", { readonly: "", rows: "1", "aria-label": t`Command` });
   command.value = "sightline serve --lan";
   const copy = button("", "", () => {});
-  copy.append(make("span", {}, "Copy"));
+  copy.append(make("span", {}, t`Copy`));
   setUpCopy(copy, command);
   const { close } = openDialog(
-    "Add a phone",
-    make("p", {}, "Phones need a server that their network reaches, at a secure address. Stop this one, and start it anew with:"),
+    t`Add a phone`,
+    make("p", {}, t`Phones need a server that their network reaches, at a secure address. Stop this one, and start it anew with:`),
     make("div", { class: "with-button" }, command, copy),
-    make("p", {}, "Then scan the code in its terminal with the phone's camera. Both must be on the same network."),
-    make("p", { class: "hint" }, "From then on the server asks everybody else for a code or a token."),
+    make("p", {}, t`Then scan the code in its terminal with the phone's camera. Both must be on the same network.`),
+    make("p", { class: "hint" }, t`From then on the server asks everybody else for a code or a token.`),
     make(
       "div",
       { class: "actions" },
-      make("a", { class: "button", href: "/trust" }, "What a phone needs"),
-      button("Back", "main", () => {
+      make("a", { class: "button", href: "/trust" }, t`What a phone needs`),
+      button(t`Back`, "main", () => {
         close();
         back();
       }),
@@ -86,16 +87,16 @@ export async function addStreet(done) {
 
 /** @param {() => void} back @param {() => void} done */
 function fileDialog(back, done) {
-  const file = labelled("File", { placeholder: "yard/monday.mp4", maxlength: "1000" });
+  const file = labelled(t`File`, { placeholder: "yard/monday.mp4", maxlength: "1000" });
   const problem = problemPlace();
   const { form, close } = openDialog(
-    "Add a file or a drawn street",
-    button("Add the drawn street", "", () => void add(STREET)),
-    make("p", { class: "hint" }, "People, a bus and a car, drawn by the server: the model finds the people. It goes on for ever."),
+    t`Add a file or a drawn street`,
+    button(t`Add the drawn street`, "", () => void add(STREET)),
+    make("p", { class: "hint" }, t`People, a bus and a car, drawn by the server: the model finds the people. It goes on for ever.`),
     file.row,
-    make("p", { class: "hint" }, "A video below the folder that the server's setting media_folder names. It begins anew at its end."),
+    make("p", { class: "hint" }, t`A video below the folder that the server's setting media_folder names. It begins anew at its end.`),
     problem.element,
-    make("div", { class: "actions" }, button("Back", "", goBack), button("Add the file", "main")),
+    make("div", { class: "actions" }, button(t`Back`, "", goBack), button(t`Add the file`, "main")),
   );
   function goBack() {
     close();
@@ -118,7 +119,7 @@ function fileDialog(back, done) {
     const path = file.field.value.trim();
     if (path) void add({ name: nameOf(path), source: path.endsWith("#loop") ? path : `${path}#loop` });
     else {
-      problem.say("Name the file.");
+      problem.say(t`Name the file.`);
       file.field.focus();
     }
   });

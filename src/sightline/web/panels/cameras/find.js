@@ -2,6 +2,7 @@
 
 import { make, setText } from "../../lib/dom.js";
 import { plural } from "../../lib/format.js";
+import { t } from "../../lib/i18n.js";
 import { deviceStreams, findCameras } from "../../wire/cameras.js";
 import { button, hold } from "./dialog.js";
 
@@ -13,11 +14,11 @@ let made = 0;
  * @param {() => HTMLFormElement} form that all is in
  */
 export function findPart(part, name, form) {
-  const list = make("ul", { class: "found", "aria-label": "Cameras that were found" });
+  const list = make("ul", { class: "found", "aria-label": t`Cameras that were found` });
   const id = `camera-streams-${(made += 1)}`;
   const streams = make("select", { id });
-  const choice = make("div", { hidden: "" }, make("label", { for: id }, "Stream"), streams);
-  const finder = button("Find cameras", "", look);
+  const choice = make("div", { hidden: "" }, make("label", { for: id }, t`Stream`), streams);
+  const finder = button(t`Find cameras`, "", look);
   const element = make("div", { class: "finding" }, finder, list, choice);
 
   async function look() {
@@ -25,12 +26,12 @@ export function findPart(part, name, form) {
     list.replaceChildren();
     choice.hidden = true;
     hold(form(), true);
-    setText(part.status, "Asking all machines in the server's network…");
+    setText(part.status, t`Asking all machines in the server's network…`);
     const { devices, problem } = await findCameras();
     hold(form(), false);
     part.problem.say(problem);
-    const none = "No camera answered. Some do only once ONVIF is switched on in their own settings.";
-    setText(part.status, problem ? "" : devices.length ? `${plural(devices.length, "camera")} answered.` : none);
+    const none = t`No camera answered. Some do only once ONVIF is switched on in their own settings.`;
+    setText(part.status, problem ? "" : devices.length ? t`${plural(devices.length, "camera")} answered.` : none);
     list.append(...devices.map((device) => make("li", {}, row(device))));
     list.querySelector("button")?.focus();
   }
@@ -55,19 +56,19 @@ export function findPart(part, name, form) {
     }
     part.address.field.value = "";
     hold(form(), true);
-    setText(part.status, "Asking the camera for its streams…");
+    setText(part.status, t`Asking the camera for its streams…`);
     const { profiles, problem } = await deviceStreams(device.address, part.user.value, part.password.value);
     hold(form(), false);
     setText(part.status, "");
     if (problem) {
-      part.problem.say(`${problem} Then press “${device.name}” again.`);
+      part.problem.say(t`${problem} Then press “${device.name}” again.`);
       part.user.focus();
       return;
     }
     streams.replaceChildren(...profiles.map((profile) => make("option", { value: profile.source }, told(profile))));
     choice.hidden = false;
     part.address.field.value = streams.value;
-    setText(part.status, "The smallest stream is chosen: models need no more, and it costs the least.");
+    setText(part.status, t`The smallest stream is chosen: models need no more, and it costs the least.`);
   }
 
   streams.addEventListener("change", () => {
@@ -80,5 +81,5 @@ export function findPart(part, name, form) {
 /** @param {import("../../wire/cameras.js").Profile} profile */
 function told({ name, width, height, encoding, fps }) {
   const size = width && height ? `${width} × ${height}` : "";
-  return [name, size, encoding, fps ? `${fps} fps` : ""].filter(Boolean).join(", ");
+  return [name, size, encoding, fps ? t`${fps} fps` : ""].filter(Boolean).join(", ");
 }

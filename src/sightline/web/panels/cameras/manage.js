@@ -1,6 +1,7 @@
 /** Dialogs of one camera: its name, pause and resume, its address, and its end. */
 
 import { make } from "../../lib/dom.js";
+import { t } from "../../lib/i18n.js";
 import { changeCamera, removeCamera } from "../../wire/cameras.js";
 import { addressPart } from "./address.js";
 import { button, hold, labelled, openDialog, problemPlace } from "./dialog.js";
@@ -10,29 +11,29 @@ import { button, hold, labelled, openDialog, problemPlace } from "./dialog.js";
  * @param {() => void} done called once something was changed
  */
 export function manageDialog(stats, done) {
-  const name = labelled("Name", { maxlength: "100", autocapitalize: "sentences", placeholder: stats.name });
+  const name = labelled(t`Name`, { maxlength: "100", autocapitalize: "sentences", placeholder: stats.name });
   name.field.value = stats.display_name === stats.name ? "" : stats.display_name;
-  const group = labelled("Group", { maxlength: "100", autocapitalize: "sentences", placeholder: "None" });
+  const group = labelled(t`Group`, { maxlength: "100", autocapitalize: "sentences", placeholder: t`None` });
   group.field.value = stats.group;
-  const setGroup = button("Set", "", () => void act(changeCamera(stats.name, { group: group.field.value.trim() || null })));
-  setGroup.setAttribute("aria-label", "Set group");
+  const setGroup = button(t`Set`, "", () => void act(changeCamera(stats.name, { group: group.field.value.trim() || null })));
+  setGroup.setAttribute("aria-label", t`Set group`);
   const problem = problemPlace();
   const paused = stats.pulled && stats.state === "paused";
   const deeds = make("div", { class: "deeds" });
   if (stats.pulled) {
-    deeds.append(button(paused ? "Resume" : "Pause", "", () => void act(changeCamera(stats.name, { paused: !paused }))));
+    deeds.append(button(paused ? t`Resume` : t`Pause`, "", () => void act(changeCamera(stats.name, { paused: !paused }))));
   }
-  if (stats.pulled && !stats.fixed) deeds.append(button("Change its address…", "", changeAddress));
+  if (stats.pulled && !stats.fixed) deeds.append(button(t`Change its address…`, "", changeAddress));
   if (stats.fixed) {
-    deeds.append(make("p", { class: "hint" }, "The server's settings name this camera, so it is removed there."));
-  } else deeds.append(button("Remove…", "danger", confirm));
+    deeds.append(make("p", { class: "hint" }, t`The server's settings name this camera, so it is removed there.`));
+  } else deeds.append(button(t`Remove…`, "danger", confirm));
   const parts = [
-    make("div", { class: "with-button" }, name.row, button("Rename", "main")),
+    make("div", { class: "with-button" }, name.row, button(t`Rename`, "main")),
     make("div", { class: "with-button" }, group.row, setGroup),
-    make("p", { class: "hint" }, `Links and rules go by “${stats.name}”, which stays.`),
+    make("p", { class: "hint" }, t`Links and rules go by “${stats.name}”, which stays.`),
     problem.element,
     deeds,
-    make("div", { class: "actions" }, button("Close", "", () => close())),
+    make("div", { class: "actions" }, button(t`Close`, "", () => close())),
   ];
   const { form, close } = openDialog(stats.display_name, ...parts);
 
@@ -53,9 +54,8 @@ export function manageDialog(stats, done) {
   }
 
   function confirm() {
-    const last = button("Remove it", "danger", () => void act(removeCamera(stats.name)));
-    const words = `This ends the stream and deletes its address, zones, lines and rules with their counts. Its events and
-      pictures stay until they are too old. It can't be undone.`;
+    const last = button(t`Remove it`, "danger", () => void act(removeCamera(stats.name)));
+    const words = t`This ends the stream and deletes its address, zones, lines and rules with their counts. Its events and pictures stay until they are too old. It can't be undone.`;
     deeds.replaceChildren(make("p", { role: "alert" }, words.replace(/\s+/g, " ")), last);
     last.focus();
   }
@@ -70,12 +70,12 @@ export function manageDialog(stats, done) {
 function addressDialog(stats, done) {
   const part = addressPart(() => form);
   const { dialog, form, close } = openDialog(
-    `Address of ${stats.display_name}`,
+    t`Address of ${stats.display_name}`,
     part.address.row,
-    make("p", { class: "hint" }, "The address that it has now is not shown, as it may have a password. Give the whole new one."),
+    make("p", { class: "hint" }, t`The address that it has now is not shown, as it may have a password. Give the whole new one.`),
     part.login,
     ...part.shown,
-    make("div", { class: "actions" }, button("Cancel", "", () => close()), part.tester, button("Change", "main")),
+    make("div", { class: "actions" }, button(t`Cancel`, "", () => close()), part.tester, button(t`Change`, "main")),
   );
   form.addEventListener("submit", async (event) => {
     event.preventDefault();

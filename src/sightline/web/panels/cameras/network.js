@@ -1,6 +1,7 @@
 /** Dialog that adds a network camera, by its address or as one that was found. */
 
 import { make } from "../../lib/dom.js";
+import { t } from "../../lib/i18n.js";
 import { addCamera } from "../../wire/cameras.js";
 import { addressPart } from "./address.js";
 import { button, hold, labelled, openDialog } from "./dialog.js";
@@ -9,17 +10,17 @@ import { findPart } from "./find.js";
 /** @param {() => void} back to the other ways @param {() => void} done called once a camera was added */
 export function networkDialog(back, done) {
   const part = addressPart(() => form);
-  const name = labelled("Name", { placeholder: "Front door", maxlength: "100", autocapitalize: "sentences" });
+  const name = labelled(t`Name`, { placeholder: t`Front door`, maxlength: "100", autocapitalize: "sentences" });
   const find = findPart(part, name.field, () => form);
   const { dialog, form, close } = openDialog(
-    "Add a network camera",
+    t`Add a network camera`,
     find,
     part.address.row,
-    make("p", { class: "hint" }, "The camera's manual or app has the address. Rtsp, http and https are understood."),
+    make("p", { class: "hint" }, t`The camera's manual or app has the address. Rtsp, http and https are understood.`),
     part.login,
     name.row,
     ...part.shown,
-    make("div", { class: "actions" }, button("Back", "", goBack), part.tester, button("Add", "main")),
+    make("div", { class: "actions" }, button(t`Back`, "", goBack), part.tester, button(t`Add`, "main")),
   );
   function goBack() {
     close();

@@ -1,5 +1,7 @@
 /** Which streams the start page shows, and in which order. Pure, so that each can be tested. */
 
+import { locale } from "../../lib/i18n.js";
+
 /**
  * @typedef {import("../../wire/stream-stats.js").StreamStats} StreamStats
  * @typedef {"own" | "name" | "trouble"} Sort
@@ -7,7 +9,7 @@
  */
 
 /** Numbers in names count as numbers: camera 9 comes before camera 10. */
-const ORDER = new Intl.Collator(undefined, { numeric: true, sensitivity: "base" });
+const ORDER = new Intl.Collator(locale, { numeric: true, sensitivity: "base" });
 /** @type {Record<StreamStats["state"], number>} */
 const TROUBLE = { reconnecting: 0, waiting: 1, paused: 2, live: 3 };
 

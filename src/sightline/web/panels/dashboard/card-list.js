@@ -1,6 +1,7 @@
 /** The list of cards, with a heading above each group. */
 
 import { icon, make } from "../../lib/dom.js";
+import { t } from "../../lib/i18n.js";
 
 export class CardList {
   element;
@@ -37,7 +38,7 @@ export class CardList {
   /** @param {string} name @param {{name: string}[]} streams */
   #heading(name, streams) {
     const link = /** @type {HTMLAnchorElement | null | undefined} */ (this.#headings.get(name)?.querySelector("a"));
-    const wall = link ?? make("a", { class: "button quiet", "aria-label": `Wall of ${name}` }, icon("grid"), "Wall");
+    const wall = link ?? make("a", { class: "button quiet", "aria-label": t`Wall of ${name}` }, icon("grid"), t`Wall`);
     const href = `/wall?streams=${streams.map((stats) => stats.name).join(",")}`;
     if (wall.getAttribute("href") !== href) wall.setAttribute("href", href);
     const heading = this.#headings.get(name) ?? make("li", { class: "group", "data-name": name }, make("h2", {}, name), wall);

@@ -1,6 +1,7 @@
 /** Cards are put elsewhere, by dragging their handles or by arrow keys on these. The server keeps the order. */
 
 import { setData, setText } from "../../lib/dom.js";
+import { t } from "../../lib/i18n.js";
 import { changeCamera } from "../../wire/cameras.js";
 
 /** Arrow keys may be pressed several times before the place is right. */
@@ -137,6 +138,6 @@ function targetAt(list, card, x, y) {
 function placeInWords(list, card) {
   const cards = [...list.querySelectorAll(".card")];
   const group = groupOf(card);
-  const where = `${card.querySelector("h2")?.textContent}: ${cards.indexOf(card) + 1} of ${cards.length}`;
-  return group ? `${where}, in ${group}` : where;
+  const where = t`${card.querySelector("h2")?.textContent}: ${cards.indexOf(card) + 1} of ${cards.length}`;
+  return group ? t`${where}, in ${group}` : where;
 }

@@ -1,10 +1,11 @@
 /** The whole of a happening: its picture with the box, all that is known, and what may be done with it. */
 
 import { make, setData, setText } from "../../lib/dom.js";
+import { className, t } from "../../lib/i18n.js";
 import { addressOf, askClip } from "../../wire/events.js";
 import { download } from "../download.js";
 import { byId } from "../page.js";
-import { duration, exactly, inWords, isLasting, isMoment, kindInWords, secondsOf, speedInWords } from "./words.js";
+import { duration, exactly, inWords, isLasting, isMoment, kindInWords, secondsOf, speedInWords, wayInWords } from "./words.js";
 
 /** @typedef {import("../../wire/events.js").Happening} Happening */
 
@@ -89,7 +90,7 @@ export class Detail {
     this.#box.replaceChildren();
     this.#doubt();
     setText(byId("detail-problem", HTMLElement), "");
-    setText(byId("detail-none", HTMLElement), one.snapshot ? "" : "There is no picture of this.");
+    setText(byId("detail-none", HTMLElement), one.snapshot ? "" : t`There is no picture of this.`);
     byId("detail-watch", HTMLAnchorElement).href = `/view/${one.stream}`;
     byId("detail-timeline", HTMLAnchorElement).href = `/timeline?stream=${one.stream}&at=${one.started_at}`;
     void this.#lookForClip(one);
@@ -133,7 +134,7 @@ export class Detail {
     this.#image.hidden = true;
     this.#box.replaceChildren();
     byId("detail-save", HTMLElement).hidden = true;
-    setText(byId("detail-none", HTMLElement), "Its picture is no longer there.");
+    setText(byId("detail-none", HTMLElement), t`Its picture is no longer there.`);
   }
 
   /** @param {Happening} one */
@@ -141,20 +142,20 @@ export class Detail {
     const { stream, kind, class_name, zone, rule, direction, track, started_at, ended_at, reason, box } = one;
     const moment = isMoment(one) && ended_at !== null;
     const facts = {
-      Stream: stream,
-      Kind: kindInWords(kind),
-      Class: class_name,
-      [direction ? "Line" : "Zone"]: zone,
-      Way: direction,
-      Rule: rule,
-      Object: track === null ? "" : `#${track}`,
-      [moment ? "Time" : "Began"]: exactly(started_at),
-      Ended: moment ? "" : ended_at === null ? "It goes on" : exactly(ended_at),
-      Lasted: moment ? "" : this.#lasted,
-      Speed: speedInWords(one.speed),
-      [kind === "stream" ? "Why" : "Why it ended"]: reason,
-      Frames: framesInWords(one),
-      Box: box ? box.map(Math.round).join(", ") : "",
+      [t`Stream`]: stream,
+      [t`Kind`]: kindInWords(kind),
+      [t`Class`]: className(class_name),
+      [direction ? t`Line` : t`Zone`]: zone,
+      [t`Way`]: wayInWords(direction),
+      [t`Rule`]: rule,
+      [t`Object`]: track === null ? "" : `#${track}`,
+      [moment ? t`Time` : t`Began`]: exactly(started_at),
+      [t`Ended`]: moment ? "" : ended_at === null ? t`It goes on` : exactly(ended_at),
+      [t`Lasted`]: moment ? "" : this.#lasted,
+      [t`Speed`]: speedInWords(one.speed),
+      [kind === "stream" ? t`Why` : t`Why it ended`]: reason,
+      [t`Frames`]: framesInWords(one),
+      [t`Box`]: box ? box.map(Math.round).join(", ") : "",
     };
     const rows = Object.entries(facts).filter(([, value]) => value);
     byId("detail-facts", HTMLElement).replaceChildren(
@@ -172,7 +173,7 @@ export class Detail {
     if (!one) return;
     if (!this.#sure) {
       this.#sure = true;
-      setText(byId("detail-delete-words", HTMLElement), "Delete for good");
+      setText(byId("detail-delete-words", HTMLElement), t`Delete for good`);
       setData(this.#delete, "sure", "true");
       this.#unsure = setTimeout(() => this.#doubt(), SURE_MS);
       return;
@@ -187,15 +188,15 @@ export class Detail {
   #doubt() {
     clearTimeout(this.#unsure);
     this.#sure = false;
-    setText(byId("detail-delete-words", HTMLElement), "Delete");
+    setText(byId("detail-delete-words", HTMLElement), t`Delete`);
     setData(this.#delete, "sure", "false");
   }
 }
 
 /** Numbers of the frames in which it was seen. @param {Happening} one */
 function framesInWords({ start_seq: first, end_seq: last }) {
-  if (last === null) return `from ${first}`;
-  return last === first ? `${first}` : `${first} to ${last}`;
+  if (last === null) return t`from ${first}`;
+  return last === first ? `${first}` : t`${first} to ${last}`;
 }
 
 /** @param {import("../../wire/events.js").Box} box */

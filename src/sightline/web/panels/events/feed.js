@@ -1,5 +1,6 @@
 /** Asks for the happenings that a person wants to see: the newest, the older ones page by page, and those that come. */
 
+import { t } from "../../lib/i18n.js";
 import { askEvent, askEvents } from "../../wire/events.js";
 import { matches, toQuery } from "./filters.js";
 import { History } from "./history.js";
@@ -87,7 +88,7 @@ export class Feed {
   /** @param {Happening} one */
   async #lookAgain(one) {
     const { body, refused } = await this.#askOne(one.id);
-    if (refused?.status === 404) return { ...one, ended_at: Date.now() / 1000, seconds: 0, reason: "it is no longer kept" };
+    if (refused?.status === 404) return { ...one, ended_at: Date.now() / 1000, seconds: 0, reason: t`it is no longer kept` };
     return body ?? one;
   }
 

@@ -1,6 +1,7 @@
 /** The filters of the events page as a form. */
 
 import { make, setData, setText } from "../../lib/dom.js";
+import { className, t } from "../../lib/i18n.js";
 import { byId } from "../page.js";
 import { SPANS, anySet, timeSet, toIso, toLocal } from "./filters.js";
 import { KINDS } from "./words.js";
@@ -28,7 +29,7 @@ export class FilterForm {
     const kind = byId("filter-kind", HTMLSelectElement);
     kind.append(...KINDS.map(([value, text]) => make("option", { value }, text)));
     this.#span.append(...SPANS.map(([value, text]) => make("option", { value }, text)));
-    this.#span.append(make("option", { value: CHOSEN }, "Between …"));
+    this.#span.append(make("option", { value: CHOSEN }, t`Between …`));
     this.#form.addEventListener("change", () => {
       this.#showSpan();
       change(this.#read());
@@ -62,7 +63,7 @@ export class FilterForm {
     this.#since.value = toLocal(filters.since);
     this.#until.value = toLocal(filters.until);
     const other = filters.last && !SPANS.some(([value]) => value === filters.last);
-    if (other) this.#span.append(make("option", { value: filters.last }, `Last ${Number(filters.last) / 3600} hours`));
+    if (other) this.#span.append(make("option", { value: filters.last }, t`Last ${Number(filters.last) / 3600} hours`));
     this.#span.value = filters.since || filters.until ? CHOSEN : filters.last;
     this.#showSpan();
     this.#count(filters);
@@ -78,7 +79,7 @@ export class FilterForm {
       const there = name === "kind" && KINDS.some(([kind]) => kind === value);
       if (!value || met.has(value) || met.size >= MOST_SUGGESTED || there) continue;
       met.add(value);
-      place?.append(make("option", { value }, value));
+      place?.append(make("option", { value }, name === "class" ? className(value) : value));
     }
   }
 
@@ -103,7 +104,7 @@ export class FilterForm {
   /** @param {Filters} filters */
   #count(filters) {
     const n = NAMES.filter((name) => filters[name]).length + Number(timeSet(filters));
-    setText(byId("filters-count", HTMLElement), n ? `Filters (${n})` : "Filters");
+    setText(byId("filters-count", HTMLElement), n ? t`Filters (${n})` : t`Filters`);
     byId("filters-clear", HTMLButtonElement).disabled = !anySet(filters);
   }
 

@@ -1,5 +1,7 @@
 /** Which happenings a person wants to see, as the page's address and the API have it. Pure. */
 
+import { t } from "../../lib/i18n.js";
+
 /**
  * @typedef {"stream" | "kind" | "class" | "zone" | "rule" | "last" | "since" | "until"} Key
  * @typedef {Record<Key, string>} Filters "" for any. `last`: seconds before now; `since` and `until`: ISO times
@@ -11,10 +13,10 @@ const KEYS = ["stream", "kind", "class", "zone", "rule", "last", "since", "until
 
 /** Spans to choose from, in seconds. @type {[string, string][]} */
 export const SPANS = [
-  ["", "Any time"],
-  ["3600", "Last hour"],
-  ["86400", "Last 24 hours"],
-  ["604800", "Last 7 days"],
+  ["", t`Any time`],
+  ["3600", t`Last hour`],
+  ["86400", t`Last 24 hours`],
+  ["604800", t`Last 7 days`],
 ];
 
 /** Filters of a page's address. @param {string} search @returns {Filters} */

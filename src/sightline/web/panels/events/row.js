@@ -1,6 +1,7 @@
 /** A happening in the list: its picture, what it was, when and where. */
 
 import { icon, make, setData, setText } from "../../lib/dom.js";
+import { t } from "../../lib/i18n.js";
 import { addressOf } from "../../wire/events.js";
 import { ago, clock, exactly, inWords, isLasting } from "./words.js";
 
@@ -16,7 +17,7 @@ export class Row {
   #what = make("span", { class: "event-what" });
   #time = make("time");
   #clock = make("span");
-  #now = make("span", { class: "pill", "data-kind": "good" }, "Now");
+  #now = make("span", { class: "pill", "data-kind": "good" }, t`Now`);
   /** @type {Happening} */
   #one;
 

@@ -1,6 +1,7 @@
 /** Where rules and zones are made, for a page on which nothing has happened yet. */
 
 import { icon, make } from "../../lib/dom.js";
+import { t } from "../../lib/i18n.js";
 import { byId } from "../page.js";
 
 const MOST = 6;
@@ -10,7 +11,7 @@ export function showWhere(streams) {
   const links = streams.slice(0, MOST).map((name) => {
     return make("a", { class: "button main", href: `/view/${name}#zones` }, icon("eye"), name);
   });
-  const all = streams.length ? "All streams" : "Add a camera first";
+  const all = streams.length ? t`All streams` : t`Add a camera first`;
   const rest = streams.length && streams.length <= MOST ? [] : [make("a", { class: "button", href: "/" }, all)];
   byId("empty-streams", HTMLElement).replaceChildren(...links, ...rest);
 }

@@ -1,16 +1,19 @@
 /** Happenings and their times in words. Pure, so that each can be tested. */
 
+import { fixed } from "../../lib/format.js";
+import { className, dateLocale, locale, t } from "../../lib/i18n.js";
+
 /** @typedef {import("../../wire/events.js").Happening} Happening */
 
 /** Kinds to filter by, with their names. @type {[string, string][]} */
 export const KINDS = [
-  ["rule", "Rules"],
-  ["zone", "In a zone"],
-  ["line", "Over a line"],
-  ["loiter", "Loitering"],
-  ["object", "Objects"],
-  ["scene", "Camera covered or moved"],
-  ["stream", "Camera lost"],
+  ["rule", t`Rules`],
+  ["zone", t`In a zone`],
+  ["line", t`Over a line`],
+  ["loiter", t`Loitering`],
+  ["object", t`Objects`],
+  ["scene", t`Camera covered or moved`],
+  ["stream", t`Camera lost`],
 ];
 
 /** A kind in words. @param {string} kind */
@@ -26,22 +29,30 @@ export function kindInWords(kind) {
 export function inWords(one, now) {
   const what = phrase(one);
   const lasted = one.direction || isMoment(one) ? null : secondsOf(one, now);
-  const sentence = lasted === null ? what : `${what} for ${duration(lasted)}`;
+  const sentence = lasted === null ? what : t`${what} for ${duration(lasted)}`;
   const named = one.kind === "rule" && one.rule ? `${one.rule}: ${sentence}` : sentence;
   return named.charAt(0).toUpperCase() + named.slice(1);
 }
 
 /** @param {Happening} one */
 function phrase({ kind, class_name, zone, direction, reason }) {
-  const who = class_name || "something";
-  if (kind === "scene") return `camera ${class_name || reason || "covered or moved"}`;
-  if (kind === "stream") return "camera lost";
-  if (kind === "line" || direction) return `${who} crossed ${zone || "a line"}${direction ? `, ${direction}` : ""}`;
-  if (kind === "loiter") return `${who} loitering${zone ? ` in ${zone}` : ""}`;
-  if (zone) return `${who} in ${zone}`;
-  if (kind === "object") return `${who} seen`;
-  if (kind === "rule") return class_name ? `${who} seen` : "it happened";
-  return class_name ? `${kind}: ${class_name}` : kind;
+  const who = className(class_name) || t`something`;
+  if (kind === "scene") return t`camera ${SCENES[class_name] || class_name || reason || t`covered or moved`}`;
+  if (kind === "stream") return t`camera lost`;
+  if (kind === "line" || direction) return t`${who} crossed ${zone || t`a line`}${direction && `, ${wayInWords(direction)}`}`;
+  if (kind === "loiter") return t`${who} loitering${zone ? t` in ${zone}` : ""}`;
+  if (zone) return t`${who} in ${zone}`;
+  if (kind === "object") return t`${who} seen`;
+  if (kind === "rule") return class_name ? t`${who} seen` : t`it happened`;
+  return class_name ? `${kind}: ${who}` : kind;
+}
+
+/** @type {Record<string, string>} */
+const SCENES = { covered: t`covered`, moved: t`moved` };
+
+/** Which way something crossed a line. @param {string} direction */
+export function wayInWords(direction) {
+  return { in: t`in`, out: t`out` }[direction] ?? direction;
 }
 
 /** True for what has no duration that says anything. @param {Happening} one */
@@ -61,13 +72,13 @@ export function secondsOf({ seconds, started_at, ended_at }, now) {
 
 /** A length of time. @param {number} seconds */
 export function duration(seconds) {
-  if (seconds < 1) return seconds > 0 ? "under 1 s" : "0 s";
-  if (seconds < 10) return `${Math.round(seconds * 10) / 10} s`;
+  if (seconds < 1) return seconds > 0 ? t`under 1 s` : "0 s";
+  if (seconds < 10) return `${(Math.round(seconds * 10) / 10).toLocaleString(locale)} s`;
   if (seconds < 59.5) return `${Math.round(seconds)} s`;
   const [days, hours, minutes, rest] = split(Math.round(seconds));
-  if (days) return hours ? `${days} d ${hours} h` : `${days} d`;
-  if (hours) return minutes ? `${hours} h ${minutes} min` : `${hours} h`;
-  return rest ? `${minutes} min ${rest} s` : `${minutes} min`;
+  if (days) return hours ? t`${days} d ${hours} h` : t`${days} d`;
+  if (hours) return minutes ? t`${hours} h ${minutes} min` : `${hours} h`;
+  return rest ? t`${minutes} min ${rest} s` : t`${minutes} min`;
 }
 
 /** Days, hours, minutes and seconds. @param {number} seconds whole @returns {[number, number, number, number]} */
@@ -80,26 +91,26 @@ function split(seconds) {
 /** How long ago a time was. @param {number} at @param {number} now both in seconds since 1970 */
 export function ago(at, now) {
   const seconds = now - at;
-  if (seconds < 5) return "just now";
-  if (seconds < 60) return `${Math.floor(seconds)} s ago`;
-  if (seconds < 3600) return `${Math.floor(seconds / 60)} min ago`;
-  if (seconds < 86400) return `${Math.floor(seconds / 3600)} h ago`;
+  if (seconds < 5) return t`just now`;
+  if (seconds < 60) return t`${Math.floor(seconds)} s ago`;
+  if (seconds < 3600) return t`${Math.floor(seconds / 60)} min ago`;
+  if (seconds < 86400) return t`${Math.floor(seconds / 3600)} h ago`;
   const days = Math.floor(seconds / 86400);
-  return days === 1 ? "1 day ago" : `${days} days ago`;
+  return days === 1 ? t`1 day ago` : t`${days} days ago`;
 }
 
 /** Time of day, as it is written where the reader is. @param {number} at seconds since 1970 */
 export function clock(at) {
-  return new Date(at * 1000).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
+  return new Date(at * 1000).toLocaleTimeString(locale, { hour: "2-digit", minute: "2-digit" });
 }
 
 /** A time to the millisecond, with its day. @param {number} at seconds since 1970 */
 export function exactly(at) {
   const time = new Date(at * 1000);
-  const day = time.toLocaleDateString("en-GB", { weekday: "long", day: "numeric", month: "long", year: "numeric" });
+  const day = time.toLocaleDateString(dateLocale, { weekday: "long", day: "numeric", month: "long", year: "numeric" });
   const fraction = { fractionalSecondDigits: /** @type {3} */ (3) };
   const hours = { hour: /** @type {const} */ ("2-digit"), minute: /** @type {const} */ ("2-digit") };
-  return `${day}, ${time.toLocaleTimeString([], { ...hours, second: "2-digit", ...fraction })}`;
+  return `${day}, ${time.toLocaleTimeString(locale, { ...hours, second: "2-digit", ...fraction })}`;
 }
 
 /** Local day of a time, as a key. @param {number} at seconds since 1970 */
@@ -110,21 +121,21 @@ export function dayOf(at) {
 
 /** Name of a time's day. @param {number} at @param {number} now both in seconds since 1970 */
 export function dayInWords(at, now) {
-  if (dayOf(at) === dayOf(now)) return "Today";
-  if (dayOf(at) === dayOf(now - 86400)) return "Yesterday";
+  if (dayOf(at) === dayOf(now)) return t`Today`;
+  if (dayOf(at) === dayOf(now - 86400)) return t`Yesterday`;
   const time = new Date(at * 1000);
   const year = time.getFullYear() === new Date(now * 1000).getFullYear() ? undefined : /** @type {const} */ ("numeric");
-  return time.toLocaleDateString("en-GB", { weekday: "long", day: "numeric", month: "long", year });
+  return time.toLocaleDateString(dateLocale, { weekday: "long", day: "numeric", month: "long", year });
 }
 
 /** A mean speed with its interval, or "". @param {Happening["speed"]} speed in metres a second */
 export function speedInWords(speed) {
   if (!speed) return "";
-  const [mean, low, high] = speed.map((value) => (value * 3.6).toFixed(1));
-  return `${mean} km/h (${low} to ${high})`;
+  const [mean, low, high] = speed.map((value) => fixed(value * 3.6, 1));
+  return t`${mean} km/h (${low} to ${high})`;
 }
 
 /** What a button says of those that came meanwhile. @param {number} n @param {boolean} more there are more */
 export function newInWords(n, more) {
-  return more ? `More than ${n} new` : `${n} new`;
+  return more ? t`More than ${n} new` : t`${n} new`;
 }

@@ -1,6 +1,7 @@
 /** A stream's figures over the last day, as the server has kept them: plots, and the same in words. */
 
 import { make, setText } from "../../lib/dom.js";
+import { t } from "../../lib/i18n.js";
 import { color } from "../../lib/palette.js";
 import { Plots } from "../plots.js";
 import { classesOf, columnsOf, inWords, mostInWords } from "./series.js";
@@ -26,7 +27,7 @@ class HistoryPanel {
   #words = make("p", { class: "hint", id: "history-words" });
   #seen = make("ul", { class: "seen", id: "history-seen" });
   #place = make("div", { class: "plots", "aria-hidden": "true" });
-  #about = make("p", { class: "hint" }, make("a", { href: "/help/browser#the-last-day" }, "About these figures"));
+  #about = make("p", { class: "hint" }, make("a", { href: "/help/browser#the-last-day" }, t`About these figures`));
   /** @type {Promise<Plots | null> | null} */
   #plots = null;
   /** @type {string[]} */
@@ -54,24 +55,24 @@ class HistoryPanel {
     const classes = classesOf(minutes, kind);
     setText(this.#words, inWords(minutes));
     const entries = classes.map((one, i) => entry(this.#color(one.name, i), mostInWords(one, kind)));
-    this.#seen.replaceChildren(...(entries.length ? [make("li", {}, "Most in a picture:"), ...entries] : []));
+    this.#seen.replaceChildren(...(entries.length ? [make("li", {}, t`Most in a picture:`), ...entries] : []));
     this.#place.hidden = !minutes.length || !plots;
     if (this.#place.hidden) return;
     const chart = (/** @type {string} */ title, /** @type {string} */ color, /** @type {import("./series.js").Figure} */ figure) => ({
       ...{ title, lines: [{ name: title, color }], clock: true, columns: columnsOf(minutes, [figure]) },
     });
     const objects = {
-      title: kind === "objects" ? "most objects in a picture" : "largest share of a picture",
+      title: kind === "objects" ? t`most objects in a picture` : t`largest share of a picture`,
       lines: classes.map(({ name }, i) => ({ name, color: this.#color(name, i) })),
       clock: true,
       whole: kind === "objects",
       columns: columnsOf(minutes, classes.map(({ name }) => (minute) => minute[kind][name] ?? 0)),
     };
     plots?.show([
-      chart("frames a second", "var(--accent)", (minute) => minute.fps),
-      chart("latency in the server, ms", "var(--warn)", (minute) => minute.latency_ms),
+      chart(t`frames a second`, "var(--accent)", (minute) => minute.fps),
+      chart(t`latency in the server, ms`, "var(--warn)", (minute) => minute.latency_ms),
       ...(classes.length ? [objects] : []),
-      { ...chart("pictures a minute without a result", "var(--bad)", (minute) => minute.lost), whole: true },
+      { ...chart(t`pictures a minute without a result`, "var(--bad)", (minute) => minute.lost), whole: true },
     ]);
   }
 

@@ -1,6 +1,7 @@
 /** What is plotted of a stream's last day. Pure. */
 
 import { fps, millis, percent, plural, several } from "../../lib/format.js";
+import { t } from "../../lib/i18n.js";
 
 /**
  * @typedef {{at: number, fps: number, latency_ms: number | null, lost: number, objects: Record<string, number>,
@@ -63,8 +64,8 @@ export function inWords(minutes) {
   const mean = (/** @type {Figure} */ figure) =>
     withResults.reduce((sum, minute) => sum + (figure(minute) ?? 0), 0) / withResults.length;
   const lost = minutes.reduce((sum, minute) => sum + minute.lost, 0);
-  if (!minutes.length) return "Nothing was counted in the last 24 hours. Figures begin with the first picture that somebody wants.";
+  if (!minutes.length) return t`Nothing was counted in the last 24 hours. Figures begin with the first picture that somebody wants.`;
   const hours = Math.floor(minutes.length / 60);
-  const long = hours ? `${plural(hours, "hour")} ${minutes.length % 60} min` : `${minutes.length} min`;
-  return `${long} with pictures in the last 24 hours: on average ${fps(mean((one) => one.fps))} fps and ${millis(mean((one) => one.latency_ms))} in the server. ${plural(lost, "picture")} without a result.`;
+  const long = hours ? t`${plural(hours, "hour")} ${minutes.length % 60} min` : t`${minutes.length} min`;
+  return t`${long} with pictures in the last 24 hours: on average ${fps(mean((one) => one.fps))} fps and ${millis(mean((one) => one.latency_ms))} in the server. ${plural(lost, "picture")} without a result.`;
 }

@@ -1,5 +1,7 @@
 /** All that leads to a stream besides its page, for the address by which that was reached. Pure, so that each can be tested. */
 
+import { t } from "../../lib/i18n.js";
+
 /**
  * @typedef {{origin: string, stream: string, tokens: boolean, origins: readonly string[]}} Place `origins`: whose pages may
  *   show streams
@@ -12,25 +14,25 @@ const TOKEN = "TOKEN";
 export function linksOf({ origin, stream, tokens, origins }) {
   const ws = origin.replace(/^http/, "ws");
   const make = `sightline token create --stream ${stream} --role view --expires 30d`;
-  const token = tokens ? [`Put a token in place of ${TOKEN}: ${make}`] : [];
-  const header = tokens ? [`Needs the header Authorization: Bearer ${TOKEN}.`] : [];
+  const token = tokens ? [t`Put a token in place of ${TOKEN}: ${make}`] : [];
+  const header = tokens ? [t`Needs the header Authorization: Bearer ${TOKEN}.`] : [];
   const pages = origins.length
-    ? `Pages of ${origins.join(", ")} may show it.`
-    : "Pages of other addresses may show it once the setting allowed_origins names them.";
-  const image = tokens ? ["For programs: an image in a page can't bring a token.", ...header] : [pages];
+    ? t`Pages of ${origins.join(", ")} may show it.`
+    : t`Pages of other addresses may show it once the setting allowed_origins names them.`;
+  const image = tokens ? [t`For programs: an image in a page can't bring a token.`, ...header] : [pages];
   const behind = tokens ? `#${TOKEN}` : "";
   return [
-    link("element", "In a page of yours", element(origin, stream, tokens), [pages, ...token]),
-    link("frame", "As a frame", frame(`${origin}/embed/${stream}${behind}`, stream), [pages, ...token]),
+    link("element", t`In a page of yours`, element(origin, stream, tokens), [pages, ...token]),
+    link("frame", t`As a frame`, frame(`${origin}/embed/${stream}${behind}`, stream), [pages, ...token]),
     link("mjpeg", "MJPEG", `${origin}/mjpeg/${stream}`, image),
-    link("video", "MP4, live", `${origin}/video/${stream}.mp4`, image),
-    link("snapshot", "Snapshot", `${origin}/snapshot/${stream}.jpg`, image),
-    link("whep", "WHEP (WebRTC)", `${origin}/whep/${stream}`, header),
-    link("websocket", "WebSocket with results", `${ws}/ws?stream=${stream}`, header),
+    link("video", t`MP4, live`, `${origin}/video/${stream}.mp4`, image),
+    link("snapshot", t`Snapshot`, `${origin}/snapshot/${stream}.jpg`, image),
+    link("whep", t`WHEP (WebRTC)`, `${origin}/whep/${stream}`, header),
+    link("websocket", t`WebSocket with results`, `${ws}/ws?stream=${stream}`, header),
     link("python", "Python", python(ws, stream, tokens), token),
     link("curl", "curl", curl(origin, stream, tokens), token),
-    link("home-assistant", "Home Assistant, Webpage card", card(`${origin}/embed/${stream}${behind}`), [
-      "The setting allowed_origins must name Home Assistant's own address.",
+    link("home-assistant", t`Home Assistant, Webpage card`, card(`${origin}/embed/${stream}${behind}`), [
+      t`The setting allowed_origins must name Home Assistant's own address.`,
       ...token,
     ]),
   ];
@@ -44,7 +46,7 @@ function link(id, name, text, hints) {
 /** @param {string} origin @param {string} stream @param {boolean} tokens */
 function element(origin, stream, tokens) {
   const token = tokens ? ` token="${TOKEN}"` : "";
-  const without = `No picture of ${stream}: ${origin} is away, or its allowed_origins don't name this page.`;
+  const without = t`No picture of ${stream}: ${origin} is away, or its allowed_origins don't name this page.`;
   return (
     `<script type="module" src="${origin}/embed.js"></script>\n` +
     `<sightline-viewer stream="${stream}"${token}><p>${without}</p></sightline-viewer>`

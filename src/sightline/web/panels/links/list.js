@@ -1,6 +1,7 @@
 /** The list of a stream's links, each with a button that copies it. */
 
 import { icon, make } from "../../lib/dom.js";
+import { t } from "../../lib/i18n.js";
 import { whoAmI } from "../../wire/session.js";
 import { setUpCopy } from "../shell.js";
 import { linksOf } from "./links.js";
@@ -21,7 +22,7 @@ function row({ id, name, text, hints }) {
     readonly: "",
   });
   field.value = text;
-  const button = make("button", { type: "button", class: "button" }, make("span", {}, "Copy"));
+  const button = make("button", { type: "button", class: "button" }, make("span", {}, t`Copy`));
   button.prepend(icon("copy"));
   button.append(make("span", { class: "unseen" }, ` ${name}`));
   setUpCopy(button, field);

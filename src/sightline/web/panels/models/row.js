@@ -1,6 +1,7 @@
 /** A model on the models page, with what can be done with it. */
 
 import { icon, make } from "../../lib/dom.js";
+import { said, t } from "../../lib/i18n.js";
 import { lackOf } from "../model-words.js";
 import { bytesInWords, factsOf, notGotInWords, removalInWords, whatInWords } from "./words.js";
 
@@ -20,7 +21,7 @@ export function modelRow(model, manages, asked, deeds) {
   const what = make("p", { class: "model-what" }, whatInWords({ ...model, description }));
   /** @type {HTMLElement[]} */
   const parts = [head, what, facts(model)];
-  if (model.licence_note) parts.push(make("p", { class: "model-note" }, model.licence_note));
+  if (model.licence_note) parts.push(make("p", { class: "model-note" }, said(model.licence_note)));
   if (model.streams.length) parts.push(used(model.streams));
   parts.push(...(model.usable ? [] : missing(model, manages, deeds)));
   if (manages && model.removable) parts.push(asked ? confirmation(model, deeds) : removal(model, deeds));
@@ -30,9 +31,9 @@ export function modelRow(model, manages, asked, deeds) {
 /** @param {Model} model */
 function marks({ active, streams, memory_bytes: memory }) {
   const kind = streams.length ? "good" : "";
-  const text = streams.length ? "In use" : memory ? "Loaded" : "";
+  const text = streams.length ? t`In use` : memory ? t`Loaded` : "";
   const marks = text ? [make("p", { class: "pill", "data-kind": kind }, text)] : [];
-  if (active) marks.push(make("p", { class: "mark" }, "Every stream begins with it"));
+  if (active) marks.push(make("p", { class: "mark" }, t`Every stream begins with it`));
   return marks;
 }
 
@@ -49,29 +50,29 @@ function facts(model) {
 /** @param {readonly string[]} streams */
 function used(streams) {
   const links = streams.flatMap((name, at) => [at ? ", " : "", make("a", { href: `/view/${name}` }, name)]);
-  return make("p", { class: "model-used" }, "Used by ", ...links);
+  return make("p", { class: "model-used" }, t`Used by `, ...links);
 }
 
 /** @param {Model} model @param {boolean} manages @param {Deeds} deeds @returns {HTMLElement[]} */
 function missing({ name, getting, gettable, reason }, manages, deeds) {
   if (getting && !getting.error) return [progress(name, getting, manages, deeds)];
   const error = getting?.error ? [make("p", { class: "problem", role: "alert" }, notGotInWords(getting)), byHand(name)] : [];
-  if (gettable && !manages) return [...error, make("p", { class: "hint" }, "Whoever manages this server can get it here.")];
-  if (gettable) return [...error, actions(deed(name, "get", `Get it (${bytesInWords(gettable)})`, "", deeds.get))];
+  if (gettable && !manages) return [...error, make("p", { class: "hint" }, t`Whoever manages this server can get it here.`)];
+  if (gettable) return [...error, actions(deed(name, "get", t`Get it (${bytesInWords(gettable)})`, "", deeds.get))];
   const { why, command } = lackOf(reason);
   const words = make("p", { class: "hint" }, `${why}.`);
-  return [...error, ...(command ? [words, make("p", { class: "hint" }, "Where the server runs: ", make("code", {}, command))] : [words])];
+  return [...error, ...(command ? [words, make("p", { class: "hint" }, t`Where the server runs: `, make("code", {}, command))] : [words])];
 }
 
 /** @param {string} name */
 function byHand(name) {
-  const summary = make("summary", {}, "Without a network");
+  const summary = make("summary", {}, t`Without a network`);
   const steps = make(
     "ol",
     {},
-    make("li", {}, "On a machine that has one: ", make("code", {}, `sightline models pull ${name}`)),
-    make("li", {}, "Copy the folder ", make("code", {}, `profiles/${name}`), " of its cache to this server."),
-    make("li", {}, "Where the server runs: ", make("code", {}, "sightline models import FOLDER")),
+    make("li", {}, t`On a machine that has one: `, make("code", {}, `sightline models pull ${name}`)),
+    make("li", {}, t`Copy the folder `, make("code", {}, `profiles/${name}`), t` of its cache to this server.`),
+    make("li", {}, t`Where the server runs: `, make("code", {}, "sightline models import FOLDER")),
   );
   return make("details", { class: "by-hand" }, summary, steps);
 }
@@ -80,16 +81,16 @@ function byHand(name) {
 function progress(name, { done, total }, manages, deeds) {
   /** @type {Record<string, string>} */
   const known = total ? { max: String(total), value: String(done) } : {};
-  const bar = make("progress", { "aria-label": `Getting ${name}`, ...known });
-  const words = make("p", { class: "hint" }, total ? `${bytesInWords(done)} of ${bytesInWords(total)}` : bytesInWords(done));
-  const stop = manages ? [actions(deed(name, "cancel", "Cancel", "", deeds.cancel))] : [];
+  const bar = make("progress", { "aria-label": t`Getting ${name}`, ...known });
+  const words = make("p", { class: "hint" }, total ? t`${bytesInWords(done)} of ${bytesInWords(total)}` : bytesInWords(done));
+  const stop = manages ? [actions(deed(name, "cancel", t`Cancel`, "", deeds.cancel))] : [];
   return make("div", { class: "model-progress" }, bar, words, ...stop);
 }
 
 /** @param {Model} model @param {Deeds} deeds */
 function removal({ name, streams }, deeds) {
-  if (streams.length) return make("p", { class: "hint" }, "It can be removed once no stream has it.");
-  const button = deed(name, "remove", "Remove…", "quiet", deeds.ask);
+  if (streams.length) return make("p", { class: "hint" }, t`It can be removed once no stream has it.`);
+  const button = deed(name, "remove", t`Remove…`, "quiet", deeds.ask);
   button.prepend(icon("bin"));
   return actions(button);
 }
@@ -97,8 +98,8 @@ function removal({ name, streams }, deeds) {
 /** @param {Model} model @param {Deeds} deeds */
 function confirmation(model, deeds) {
   const words = make("p", { role: "alert" }, removalInWords(model));
-  const yes = deed(model.name, "sure", "Remove it", "danger", deeds.remove);
-  const no = deed(model.name, "keep", "Keep it", "", () => deeds.ask(""));
+  const yes = deed(model.name, "sure", t`Remove it`, "danger", deeds.remove);
+  const no = deed(model.name, "keep", t`Keep it`, "", () => deeds.ask(""));
   return make("div", { class: "model-sure" }, words, actions(no, yes));
 }
 

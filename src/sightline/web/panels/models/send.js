@@ -1,6 +1,7 @@
 /** Place for a model's own file: it is dropped or chosen, sent, checked by the server, shown, and then kept or not. */
 
 import { make, setData, setText } from "../../lib/dom.js";
+import { t } from "../../lib/i18n.js";
 import { discardModel, keepModel, sendModel } from "../../wire/models.js";
 import { byId } from "../page.js";
 import { bytesInWords, labelsInWords, sentence, sizeInWords, unsendable, whatInWords } from "./words.js";
@@ -56,17 +57,17 @@ export class SendPlace {
   async #send(file, family = "") {
     const why = unsendable(file, this.#most);
     if (why) return this.#refused(why, file, []);
-    const bar = make("progress", { max: "1", value: "0", "aria-label": `Sending ${file.name}` });
-    const words = make("p", { class: "hint" }, `Sending ${file.name} (${bytesInWords(file.size)})`);
-    const cancel = this.#button("Cancel", "", () => this.#stop?.());
-    this.#say("sending", `Sending ${file.name}.`, bar, words, cancel);
+    const bar = make("progress", { max: "1", value: "0", "aria-label": t`Sending ${file.name}` });
+    const words = make("p", { class: "hint" }, t`Sending ${file.name} (${bytesInWords(file.size)})`);
+    const cancel = this.#button(t`Cancel`, "", () => this.#stop?.());
+    this.#say("sending", t`Sending ${file.name}.`, bar, words, cancel);
     let stopped = false;
     const { sent, stop } = sendModel(file, family, (share) => {
       bar.value = share;
       if (share < 1 || stopped) return;
       bar.removeAttribute("value");
-      setText(words, "It has come. A process of its own loads it now, within limits, to see what it is.");
-      setText(this.#status, `${file.name} has come and is being checked.`);
+      setText(words, t`It has come. A process of its own loads it now, within limits, to see what it is.`);
+      setText(this.#status, t`${file.name} has come and is being checked.`);
     });
     this.#stop = () => {
       stopped = true;
@@ -74,7 +75,7 @@ export class SendPlace {
     };
     const { checked, problem } = await sent;
     this.#stop = null;
-    if (stopped) return this.#rest("Nothing was kept of it.");
+    if (stopped) return this.#rest(t`Nothing was kept of it.`);
     if (problem) this.#refused(sentence(problem.message), file, problem.families);
     else this.#found(checked, file.name);
   }
@@ -87,23 +88,23 @@ export class SendPlace {
     name.setAttribute("aria-describedby", "send-problem");
     /** @type {[string, string][]} */
     const known = [
-      ["Finds", whatInWords(checked)],
-      ["Classes", labelsInWords(checked.labels)],
-      ["Family", checked.family],
-      ["Input", sizeInWords(checked.input_size)],
-      ["Size", bytesInWords(checked.size_bytes)],
-      ["Licence", checked.licence || "unknown"],
+      [t`Finds`, whatInWords(checked)],
+      [t`Classes`, labelsInWords(checked.labels)],
+      [t`Family`, checked.family],
+      [t`Input`, sizeInWords(checked.input_size)],
+      [t`Size`, bytesInWords(checked.size_bytes)],
+      [t`Licence`, checked.licence || t`unknown`],
     ];
     const facts = known.map(([term, text]) => make("div", {}, make("dt", {}, term), make("dd", {}, text)));
     const form = make(
       "form",
       { novalidate: "", class: "send-found", "aria-label": file },
-      make("h3", { tabindex: "-1" }, `${file} is a model that runs here`),
+      make("h3", { tabindex: "-1" }, t`${file} is a model that runs here`),
       make("dl", { class: "model-facts" }, ...facts),
-      make("label", { for: "send-name" }, "Name under which streams may have it"),
+      make("label", { for: "send-name" }, t`Name under which streams may have it`),
       name,
       problem,
-      make("div", { class: "actions" }, this.#button("Throw it away", "", () => void this.#discard(checked)), submit()),
+      make("div", { class: "actions" }, this.#button(t`Throw it away`, "", () => void this.#discard(checked)), submit()),
     );
     form.addEventListener("submit", async (event) => {
       event.preventDefault();
@@ -112,25 +113,25 @@ export class SendPlace {
       hold(form, false);
       setText(problem, wrong && sentence(wrong));
       if (wrong) return name.focus();
-      this.#rest(`“${name.value.trim()}” can be chosen for every stream now.`);
+      this.#rest(t`“${name.value.trim()}” can be chosen for every stream now.`);
       this.#onkept(name.value.trim());
     });
-    this.#say("found", `${file} was checked: ${whatInWords(checked)}.`, form);
+    this.#say("found", t`${file} was checked: ${whatInWords(checked)}.`, form);
     form.querySelector("h3")?.focus();
   }
 
   /** @param {Checked} checked */
   async #discard(checked) {
     await discardModel(checked); // what stays is thrown away within the hour
-    this.#rest("It was thrown away.");
+    this.#rest(t`It was thrown away.`);
   }
 
   /** @param {string} why @param {File} file @param {readonly string[]} families of which it may be */
   #refused(why, file, families) {
-    const said = families.map((family) => this.#button(`It is ${family}`, "", () => void this.#send(file, family)));
+    const said = families.map((family) => this.#button(t`It is ${family}`, "", () => void this.#send(file, family)));
     const lines = why.split("\n").map((line) => make("p", {}, line));
-    const refusal = make("div", { class: "send-refused", role: "alert" }, make("h3", {}, `${file.name} was not taken`), ...lines);
-    const again = this.#button("Choose another file", families.length ? "" : "main", () => this.#input.click());
+    const refusal = make("div", { class: "send-refused", role: "alert" }, make("h3", {}, t`${file.name} was not taken`), ...lines);
+    const again = this.#button(t`Choose another file`, families.length ? "" : "main", () => this.#input.click());
     this.#say("refused", "", refusal, make("div", { class: "actions" }, ...said, again));
   }
 
@@ -158,7 +159,7 @@ export class SendPlace {
 }
 
 function submit() {
-  return make("button", { type: "submit", class: "button main" }, "Keep it");
+  return make("button", { type: "submit", class: "button main" }, t`Keep it`);
 }
 
 /** @param {HTMLElement} form @param {boolean} busy */

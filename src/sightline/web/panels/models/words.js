@@ -1,6 +1,7 @@
 /** Sentences of the models page. Pure, so that each can be tested. */
 
-import { plural } from "../../lib/format.js";
+import { fixed, plural } from "../../lib/format.js";
+import { said, t } from "../../lib/i18n.js";
 import { findsInWords } from "../model-words.js";
 
 /**
@@ -17,12 +18,12 @@ export function totalsInWords(models, most) {
   const here = models.filter((model) => model.usable);
   const taken = here.reduce((sum, model) => sum + model.memory_bytes, 0);
   const loaded = here.filter((model) => model.memory_bytes).length;
-  return `${here.length} here · ${loaded} in memory: ${bytesInWords(taken)} of ${bytesInWords(most)}`;
+  return t`${here.length} here · ${loaded} in memory: ${bytesInWords(taken)} of ${bytesInWords(most)}`;
 }
 
 /** @param {{task: string, labels: string[], description?: string}} model */
 export function whatInWords({ task, labels, description = "" }) {
-  return `${findsInWords(task, labels.length)}${description && `. ${description}`}`;
+  return `${findsInWords(task, labels.length)}${description && `. ${said(description)}`}`;
 }
 
 /** Facts of a model, by their names. @param {Model} model @returns {[string, string][]} */
@@ -30,51 +31,51 @@ export function factsOf(model) {
   const { size_bytes: size, gettable, memory_bytes: memory, usable } = model;
   const bytes = gettable || size;
   return [
-    ["Size", bytes ? bytesInWords(bytes) : "no file"],
-    ["Licence", model.licence || "unknown"],
-    ["Input", sizeInWords(model.input_size)],
-    ...(usable ? [/** @type {[string, string]} */ (["Memory", memory ? bytesInWords(memory) : "not loaded"])] : []),
+    [t`Size`, bytes ? bytesInWords(bytes) : t`no file`],
+    [t`Licence`, model.licence || t`unknown`],
+    [t`Input`, sizeInWords(model.input_size)],
+    ...(usable ? [/** @type {[string, string]} */ ([t`Memory`, memory ? bytesInWords(memory) : t`not loaded`])] : []),
   ];
 }
 
 /** @param {number} bytes */
 export function bytesInWords(bytes) {
-  if (bytes < 1e5) return `${(bytes / 1e3).toFixed(1)} KB`;
-  if (bytes >= 999.5e6) return `${(bytes / 1e9).toFixed(1)} GB`;
-  return `${(bytes / 1e6).toFixed(bytes < 9.95e6 ? 1 : 0)} MB`;
+  if (bytes < 1e5) return `${fixed(bytes / 1e3, 1)} KB`;
+  if (bytes >= 999.5e6) return `${fixed(bytes / 1e9, 1)} GB`;
+  return `${fixed(bytes / 1e6, bytes < 9.95e6 ? 1 : 0)} MB`;
 }
 
 /** @param {[number, number] | null} size */
 export function sizeInWords(size) {
-  return size ? `${size[0]} × ${size[1]}` : "any size";
+  return size ? `${size[0]} × ${size[1]}` : t`any size`;
 }
 
 /** The first labels, and how many more there are. @param {readonly string[]} labels */
 export function labelsInWords(labels) {
   const more = labels.length - SHOWN_LABELS;
   const first = labels.slice(0, SHOWN_LABELS).join(", ");
-  return more > 0 ? `${first} and ${plural(more, "other")}` : first || "none";
+  return more > 0 ? t`${first} and ${plural(more, "other")}` : first || t`none`;
 }
 
 /** Why nothing was got. @param {{error: string, done: number}} getting */
 export function notGotInWords({ error, done }) {
   const [, host = ""] = OFFLINE.exec(error) ?? [];
-  const why = host ? `this server can't reach ${host}.` : error.replace(/[.;]?$/, ".");
-  return `It did not come: ${why}${done ? " What has come is kept, and the next try goes on there." : ""}`;
+  const why = host ? t`this server can't reach ${host}.` : error.replace(/[.;]?$/, ".");
+  return t`It did not come: ${why}${done ? t` What has come is kept, and the next try goes on there.` : ""}`;
 }
 
 /** What removing a model means. @param {Model} model */
 export function removalInWords({ name, size_bytes: size, source }) {
-  const freed = size ? ` and frees ${bytesInWords(size)}` : "";
-  const back = source === "sent to this server" ? "It can be sent again." : "It can be got again.";
-  return `This deletes ${name} from the server${freed}. ${back}`;
+  const freed = size ? t` and frees ${bytesInWords(size)}` : "";
+  const back = source === "sent to this server" ? t`It can be sent again.` : t`It can be got again.`;
+  return t`This deletes ${name} from the server${freed}. ${back}`;
 }
 
 /** Why a file need not be sent; "" if it may. @param {{size: number}} file @param {number} most bytes */
 export function unsendable({ size }, most) {
-  if (!size) return "This file is empty. Choose a model's .onnx file.";
+  if (!size) return t`This file is empty. Choose a model's .onnx file.`;
   if (size <= most) return "";
-  return `This file has ${bytesInWords(size)}, and ${bytesInWords(most)} is the most. Export a smaller model, or put it on the server and name it in the settings.`;
+  return t`This file has ${bytesInWords(size)}, and ${bytesInWords(most)} is the most. Export a smaller model, or put it on the server and name it in the settings.`;
 }
 
 /** Make a sentence of the server's words. A file's name at their beginning stays as it is. @param {string} problem */

@@ -2,6 +2,7 @@
 
 import { MODES } from "../../draw/modes.js";
 import { make, setData, setText } from "../../lib/dom.js";
+import { t } from "../../lib/i18n.js";
 import { notice } from "../notice.js";
 import { byId, loaded } from "../page.js";
 import { actionOf } from "./keys.js";
@@ -28,7 +29,7 @@ export class Actions {
   /** @type {import("./rewind.js").Rewind | null} */
   #rewind = null;
   /** What is unusual about the picture, with the way back. */
-  #frozen = chip("frozen", "Frozen: go on");
+  #frozen = chip("frozen", t`Frozen: go on`);
   #closer = chip("zoomed", "");
 
   /** @param {string} stream @param {Painter} painter @param {Ring} ring @param {HTMLElement} stage */
@@ -81,11 +82,11 @@ export class Actions {
       pip: () => import("./pip.js").then(({ toggle }) => toggle(byId("canvas", HTMLCanvasElement))),
       keys: () => import("./help.js").then(({ show }) => show()),
     };
-    void Promise.resolve(deeds[name]?.()).catch(() => notice("This could not be loaded. Try again."));
+    void Promise.resolve(deeds[name]?.()).catch(() => notice(t`This could not be loaded. Try again.`));
   }
 
   #freeze() {
-    if (!this.#painter.shown) return notice("There is no picture yet.");
+    if (!this.#painter.shown) return notice(t`There is no picture yet.`);
     this.#painter.freeze(!this.#painter.frozen);
     this.#show();
   }
@@ -95,13 +96,13 @@ export class Actions {
     const { Rewind } = await import("./rewind.js");
     if (!this.#rewind) {
       const ring = this.#ring();
-      if (!ring?.kept.length) return notice("There is no picture to go back to yet.");
+      if (!ring?.kept.length) return notice(t`There is no picture to go back to yet.`);
       this.#rewind = new Rewind(this.#painter, ring, this.#stage);
       this.#rewind.onend = () => {
         this.#rewind = null;
         this.#show();
       };
-      if (document.body.dataset["transport"] === "webrtc") notice("Of video this page keeps five pictures a second.");
+      if (document.body.dataset["transport"] === "webrtc") notice(t`Of video this page keeps five pictures a second.`);
       this.#show();
     }
     then(this.#rewind);
@@ -109,13 +110,13 @@ export class Actions {
 
   async #snapshot() {
     const { Snapshot } = await import("./snapshot.js");
-    if (!new Snapshot(this.#stream, this.#painter).open()) notice("There is no picture yet.");
+    if (!new Snapshot(this.#stream, this.#painter).open()) notice(t`There is no picture yet.`);
   }
 
   #overlay() {
     const box = byId("overlay", HTMLInputElement);
     box.click();
-    notice(box.checked ? "What the model sees is shown." : "What the model sees is hidden.");
+    notice(box.checked ? t`What the model sees is shown.` : t`What the model sees is hidden.`);
   }
 
   /** @param {string} digit of a mode; the next one without */
@@ -126,14 +127,14 @@ export class Actions {
     if (index > MODES.length) return;
     select.selectedIndex = index;
     select.dispatchEvent(new Event("change"));
-    notice(`Shown as: ${select.selectedOptions[0]?.textContent ?? ""}`);
+    notice(t`Shown as: ${select.selectedOptions[0]?.textContent ?? ""}`);
   }
 
   /** @param {1 | -1} by */
   async #go(by) {
     const next = await following(this.#stream, by);
     if (next) location.assign(`/view/${next}${location.search}`);
-    else notice(next === null ? "The server doesn't answer." : "No other stream is live.");
+    else notice(next === null ? t`The server doesn't answer.` : t`No other stream is live.`);
   }
 
   #show() {
@@ -141,7 +142,7 @@ export class Actions {
     const stays = frozen && !this.#rewind;
     this.#frozen.hidden = !stays;
     this.#closer.hidden = view.zoom === 1;
-    setText(this.#closer, `${Math.round(100 * view.zoom)} %: show all`);
+    setText(this.#closer, t`${Math.round(100 * view.zoom)} %: show all`);
     setData(this.#stage, "zoomed", String(view.zoom > 1));
     const on = { freeze: stays, rewind: this.#rewind !== null, fit: view.fill };
     for (const [name, is] of Object.entries(on)) {

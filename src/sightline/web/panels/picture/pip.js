@@ -1,6 +1,7 @@
 /** The picture in a small window over all others, where the browser has that. */
 
 import { make } from "../../lib/dom.js";
+import { t } from "../../lib/i18n.js";
 import { notice } from "../notice.js";
 
 const FIRST_MS = 5_000;
@@ -11,7 +12,7 @@ let video = null;
 /** @param {HTMLCanvasElement} canvas */
 export async function toggle(canvas) {
   if (!document.pictureInPictureEnabled) {
-    notice("This browser has no picture in picture for pages.");
+    notice(t`This browser has no picture in picture for pages.`);
     return;
   }
   if (document.pictureInPictureElement) {
@@ -22,7 +23,7 @@ export async function toggle(canvas) {
     video ??= await playing(canvas);
     await video.requestPictureInPicture();
   } catch (error) {
-    notice(`The browser did not open the small window: ${error instanceof Error ? error.message : String(error)}`);
+    notice(t`The browser did not open the small window: ${error instanceof Error ? error.message : String(error)}`);
   }
 }
 

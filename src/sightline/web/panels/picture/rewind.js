@@ -2,12 +2,14 @@
 
 import { LASTS_MS, Trails } from "../../draw/trails.js";
 import { make, setData, setText } from "../../lib/dom.js";
+import { fixed } from "../../lib/format.js";
+import { locale, t } from "../../lib/i18n.js";
 
 /** How far it goes back at first. */
 const BACK_MS = 10_000;
 /** Where no picture came for longer, it goes on sooner. */
 const LONGEST_MS = 2_000;
-const CLOCK = new Intl.DateTimeFormat(undefined, { timeStyle: "medium" });
+const CLOCK = new Intl.DateTimeFormat(locale, { timeStyle: "medium" });
 
 /**
  * @typedef {import("./ring.js").Kept} Kept
@@ -28,7 +30,7 @@ export class Rewind {
   #next;
   #playing = false;
   #play = button("", () => this.toggle());
-  #slider = make("input", { type: "range", id: "rewind-at", min: "0", step: "1", "aria-label": "Picture" });
+  #slider = make("input", { type: "range", id: "rewind-at", min: "0", step: "1", "aria-label": t`Picture` });
   #words = make("span", { id: "rewind-words" });
   #bar;
 
@@ -42,9 +44,9 @@ export class Rewind {
     this.#slider.max = String(this.#last);
     this.#bar = make(
       "div",
-      { class: "rewind", id: "rewind", role: "group", "aria-label": "The last pictures" },
-      ...[this.#play, button("‹", () => this.step(-1), "One picture back"), this.#slider],
-      ...[button("›", () => this.step(1), "One picture on"), this.#words, button("Live", () => this.end())],
+      { class: "rewind", id: "rewind", role: "group", "aria-label": t`The last pictures` },
+      ...[this.#play, button("‹", () => this.step(-1), t`One picture back`), this.#slider],
+      ...[button("›", () => this.step(1), t`One picture on`), this.#words, button(t`Live`, () => this.end())],
     );
     this.#slider.addEventListener("input", () => this.#go(Number(this.#slider.value)));
     this.#bar.addEventListener("keydown", (event) => {
@@ -108,10 +110,10 @@ export class Rewind {
     const at = this.#time(this.#at);
     const before = (this.#time(this.#last) - at) / 1000;
     const clock = CLOCK.format(Date.now() - performance.now() + at);
-    setText(this.#play, this.#playing ? "Pause" : "Play");
+    setText(this.#play, this.#playing ? t`Pause` : t`Play`);
     this.#slider.value = String(this.#at);
-    this.#slider.setAttribute("aria-valuetext", `${clock}, ${before.toFixed(1)} seconds before the last`);
-    setText(this.#words, `−${before.toFixed(1)} s`);
+    this.#slider.setAttribute("aria-valuetext", t`${clock}, ${fixed(before, 1)} seconds before the last`);
+    setText(this.#words, `−${fixed(before, 1)} s`);
     this.#words.title = clock;
     void this.#draw(performance.now());
   }

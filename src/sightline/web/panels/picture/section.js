@@ -1,6 +1,7 @@
 /** What the keys, the wheel, fingers and the buttons of the picture do. It comes with the first of them. */
 
 import { WHOLE } from "../../lib/geometry.js";
+import { t } from "../../lib/i18n.js";
 import { FILL, remembered } from "../../lib/storage.js";
 import { notice } from "../notice.js";
 import { byId } from "../page.js";
@@ -20,7 +21,7 @@ export function setUpPicture(stream, painter, ring) {
       return actions;
     } catch {
       loading = null;
-      notice("What this does could not be loaded. Try again.");
+      notice(t`What this does could not be loaded. Try again.`);
       return null;
     }
   };

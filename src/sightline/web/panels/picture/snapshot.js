@@ -2,6 +2,7 @@
 
 import { icon, make, setText } from "../../lib/dom.js";
 import { fileName } from "../../lib/file-name.js";
+import { t } from "../../lib/i18n.js";
 import { remember, remembered } from "../../lib/storage.js";
 import { saveBlob } from "../download.js";
 
@@ -13,9 +14,9 @@ export class Snapshot {
   /** @type {Blob | null} */
   #blob = null;
   #drawn = make("input", { type: "checkbox", role: "switch", id: "snapshot-drawn" });
-  #preview = make("img", { alt: "The picture of this moment", id: "snapshot-picture" });
-  #save = make("button", { type: "button", class: "button main", id: "snapshot-save", autofocus: "" }, icon("save"), "Download");
-  #copy = make("button", { type: "button", class: "button", id: "snapshot-copy" }, icon("copy"), "Copy");
+  #preview = make("img", { alt: t`The picture of this moment`, id: "snapshot-picture" });
+  #save = make("button", { type: "button", class: "button main", id: "snapshot-save", autofocus: "" }, icon("save"), t`Download`);
+  #copy = make("button", { type: "button", class: "button", id: "snapshot-copy" }, icon("copy"), t`Copy`);
   #said = make("p", { class: "hint", id: "snapshot-said", role: "status" });
   #dialog = make("dialog", { id: "snapshot", "aria-labelledby": "snapshot-title" });
 
@@ -37,9 +38,9 @@ export class Snapshot {
   }
 
   #build() {
-    const close = make("button", { type: "button", class: "button quiet square", "aria-label": "Close" }, icon("close"));
-    const title = make("h2", { id: "snapshot-title" }, "Snapshot");
-    const drawn = make("label", { class: "check" }, this.#drawn, make("span", {}, "With what is drawn on it"));
+    const close = make("button", { type: "button", class: "button quiet square", "aria-label": t`Close` }, icon("close"));
+    const title = make("h2", { id: "snapshot-title" }, t`Snapshot`);
+    const drawn = make("label", { class: "check" }, this.#drawn, make("span", {}, t`With what is drawn on it`));
     const name = make("p", { class: "hint", id: "snapshot-name" }, this.#name);
     const buttons = make("div", { class: "row" }, this.#save, this.#copy);
     this.#dialog.append(make("div", { class: "dialog-head" }, title, close), this.#preview, drawn, name, buttons, this.#said);
@@ -67,8 +68,8 @@ export class Snapshot {
     if (blob) this.#preview.src = URL.createObjectURL(blob);
     this.#save.disabled = !blob;
     this.#copy.disabled = !blob || !navigator.clipboard?.write;
-    if (!blob) setText(this.#said, "The browser could not make a file of this picture.");
-    else setText(this.#said, this.#copy.disabled ? "Browsers copy pictures only on pages with https, or on this computer itself." : "");
+    if (!blob) setText(this.#said, t`The browser could not make a file of this picture.`);
+    else setText(this.#said, this.#copy.disabled ? t`Browsers copy pictures only on pages with https, or on this computer itself.` : "");
     if (!this.#dialog.contains(document.activeElement) || document.activeElement === this.#dialog) this.#save.focus();
   }
 
@@ -76,9 +77,9 @@ export class Snapshot {
     if (!this.#blob) return;
     try {
       await navigator.clipboard.write([new ClipboardItem({ "image/png": this.#blob })]);
-      setText(this.#said, "Copied.");
+      setText(this.#said, t`Copied.`);
     } catch {
-      setText(this.#said, "The browser did not let this page copy it. It can be downloaded.");
+      setText(this.#said, t`The browser did not let this page copy it. It can be downloaded.`);
     }
   }
 }

@@ -1,6 +1,7 @@
 /** Classes of a rule: each a button that takes it out, and a field that adds one. */
 
 import { icon, make } from "../../lib/dom.js";
+import { className, t } from "../../lib/i18n.js";
 
 export class ClassField {
   element = make("span", { class: "classes-field" });
@@ -13,7 +14,7 @@ export class ClassField {
   /** @param {() => void} change */
   constructor(change) {
     this.#change = change;
-    this.#input.setAttribute("aria-label", "Add a class");
+    this.#input.setAttribute("aria-label", t`Add a class`);
     this.#input.setAttribute("autocapitalize", "off");
     this.#input.addEventListener("change", () => this.#add(this.#input.value.trim()));
     this.#input.addEventListener("input", (event) => {
@@ -29,7 +30,7 @@ export class ClassField {
 
   /** @param {readonly string[]} names */
   suggest(names) {
-    this.#known.replaceChildren(...names.map((value) => make("option", { value })));
+    this.#known.replaceChildren(...names.map((value) => make("option", { value, label: className(value) })));
   }
 
   get value() {
@@ -61,11 +62,11 @@ export class ClassField {
 
   #show() {
     const chips = this.#chosen.map((name) => {
-      const chip = make("button", { type: "button", class: "chip", "aria-label": `Leave out ${name}` }, name, icon("close"));
+      const chip = make("button", { type: "button", class: "chip", "aria-label": t`Leave out ${className(name)}` }, className(name), icon("close"));
       chip.addEventListener("click", () => this.#remove(name));
       return chip;
     });
-    this.#input.placeholder = chips.length ? "or …" : "of any class";
+    this.#input.placeholder = chips.length ? t`or …` : t`of any class`;
     this.element.replaceChildren(...chips, this.#input, this.#known);
   }
 }

@@ -1,6 +1,7 @@
 /** The fields of a rule, in the order of its sentence. */
 
 import { make, setText } from "../../lib/dom.js";
+import { t } from "../../lib/i18n.js";
 import { ClassField } from "./class-field.js";
 import { fieldOf, toRule, toValues } from "./form-values.js";
 import { ACTIONS, DAYS } from "./words.js";
@@ -10,20 +11,20 @@ import { ACTIONS, DAYS } from "./words.js";
 export class RuleFields {
   element = make("div", { class: "rule-fields" });
   #classes;
-  #when = select("when", "What it is about", [
-    ["object", "an object"],
-    ["scene", "the camera is covered or moved"],
-    ["stream", "the camera is lost"],
+  #when = select("when", t`What it is about`, [
+    ["object", t`an object`],
+    ["scene", t`the camera is covered or moved`],
+    ["stream", t`the camera is lost`],
   ]);
-  #least = number("at_least", "Number of objects", { min: "1", max: "1000", step: "1" });
-  #place = select("place", "Place", []);
-  #direction = select("direction", "Way", [["", "either way"], ["in", "in"], ["out", "out"]]);
-  #for = number("for_s", "Seconds that it has to last", { min: "0", max: "86400", step: "any" });
-  #span = select("span", "Time of day", [["any", "at any time"], ["within", "only between"], ["outside", "only outside"]]);
-  #begin = make("input", { type: "time", id: "rule-begin", "aria-label": "Begin of the time of day" });
-  #end = make("input", { type: "time", id: "rule-end", "aria-label": "End of the time of day" });
+  #least = number("at_least", t`Number of objects`, { min: "1", max: "1000", step: "1" });
+  #place = select("place", t`Place`, []);
+  #direction = select("direction", t`Way`, [["", t`either way`], ["in", t`in`], ["out", t`out`]]);
+  #for = number("for_s", t`Seconds that it has to last`, { min: "0", max: "86400", step: "any" });
+  #span = select("span", t`Time of day`, [["any", t`at any time`], ["within", t`only between`], ["outside", t`only outside`]]);
+  #begin = make("input", { type: "time", id: "rule-begin", "aria-label": t`Begin of the time of day` });
+  #end = make("input", { type: "time", id: "rule-end", "aria-label": t`End of the time of day` });
   #days = new Map(DAYS.map(([day]) => [day, make("input", { type: "checkbox", name: "rule-day", value: day })]));
-  #cooldown = number("cooldown_s", "Seconds until it counts again", { min: "0", max: "604800", step: "any" });
+  #cooldown = number("cooldown_s", t`Seconds until it counts again`, { min: "0", max: "604800", step: "any" });
   #actions = new Map(ACTIONS.map(([name]) => [name, make("input", { type: "checkbox", id: `rule-${name}`, value: name })]));
   /** @type {Map<string, {clause: HTMLElement, problem: HTMLElement}>} */
   #clauses = new Map();
@@ -36,16 +37,16 @@ export class RuleFields {
       make("label", { class: "action", title }, this.#actions.get(name) ?? "", make("span", {}, name)),
     );
     this.element.append(
-      this.#clause("when", "When", this.#when),
+      this.#clause("when", t`When`, this.#when),
       this.#clause("classes", "", this.#classes.element),
       this.#clause("place", "", this.#place),
       this.#clause("direction", "", this.#direction),
-      this.#clause("at_least", "at least", this.#least, "at once"),
-      this.#clause("for_s", "for", this.#for, "s"),
+      this.#clause("at_least", t`at least`, this.#least, t`at once`),
+      this.#clause("for_s", t`for`, this.#for, "s"),
       this.#clause("span", "", this.#span, make("span", { class: "between" }, this.#begin, "–", this.#end)),
-      this.#clause("days", "on", make("span", { class: "days-field", role: "group", "aria-label": "Days, none for all" }, ...days)),
-      this.#clause("cooldown_s", "not again for", this.#cooldown, "s"),
-      this.#clause("actions", "then", make("span", { class: "actions-field", role: "group", "aria-label": "What is done" }, ...actions)),
+      this.#clause("days", t`on`, make("span", { class: "days-field", role: "group", "aria-label": t`Days, none for all` }, ...days)),
+      this.#clause("cooldown_s", t`not again for`, this.#cooldown, "s"),
+      this.#clause("actions", t`then`, make("span", { class: "actions-field", role: "group", "aria-label": t`What is done` }, ...actions)),
     );
     this.element.addEventListener("input", () => {
       this.#suit();
@@ -59,7 +60,7 @@ export class RuleFields {
     this.#when.value = values.when;
     this.#classes.value = values.classes;
     if (values.place && ![...this.#place.options].some((one) => one.value === values.place)) {
-      this.#place.append(make("option", { value: values.place }, `${values.place.slice(5)} (gone)`));
+      this.#place.append(make("option", { value: values.place }, t`${values.place.slice(5)} (gone)`));
     }
     this.#place.value = values.place;
     this.#direction.value = values.direction;
@@ -97,9 +98,9 @@ export class RuleFields {
   /** Places to choose from. @param {readonly string[]} zones @param {readonly string[]} lines */
   places(zones, lines) {
     const chosen = this.#place.value;
-    this.#place.replaceChildren(make("option", { value: "" }, "is in the picture"));
-    for (const [kind, verb, names] of /** @type {const} */ ([["zone", "is in", zones], ["line", "crosses", lines]])) {
-      this.#place.append(...names.map((name) => make("option", { value: `${kind}:${name}` }, `${verb} ${name}`)));
+    this.#place.replaceChildren(make("option", { value: "" }, t`is in the picture`));
+    for (const [kind, names] of /** @type {const} */ ([["zone", zones], ["line", lines]])) {
+      this.#place.append(...names.map((name) => make("option", { value: `${kind}:${name}` }, kind === "zone" ? t`is in ${name}` : t`crosses ${name}`)));
     }
     this.#place.value = chosen;
   }

@@ -1,6 +1,7 @@
 /** The form in which a rule is made or changed. It reads as the rule's sentence. */
 
 import { icon, make, setText } from "../../lib/dom.js";
+import { t } from "../../lib/i18n.js";
 import { askClasses, askPlaces, putRule } from "../../wire/rules.js";
 import { RuleFields } from "./fields.js";
 import { Trial } from "./trial.js";
@@ -17,7 +18,7 @@ export class RuleForm {
   #hint = make("p", { class: "hint" });
   #preview = make("p", { class: "preview", id: "rule-sentence" });
   #problem = make("p", { class: "problem", id: "rule-problem", role: "alert" });
-  #save = make("button", { type: "submit", class: "button main", id: "rule-save" }, "Save");
+  #save = make("button", { type: "submit", class: "button main", id: "rule-save" }, t`Save`);
   #fields = new RuleFields(() => this.#changed());
   #trial;
   #dialog;
@@ -48,7 +49,7 @@ export class RuleForm {
     this.#taken = taken;
     this.#enabled = rule.enabled;
     this.#named = false;
-    setText(this.#title, name ? `Rule ${name}` : "New rule");
+    setText(this.#title, name ? t`Rule ${name}` : t`New rule`);
     this.#name.parentElement?.toggleAttribute("hidden", name !== "");
     this.#fields.show(rule);
     for (const place of [this.#problem, this.#nameWhy]) setText(place, "");
@@ -68,7 +69,7 @@ export class RuleForm {
     const [zones, lines] = [Object.keys(body?.zones ?? {}), Object.keys(body?.lines ?? {})];
     this.#fields.places(zones, lines);
     const none = body && !zones.length && !lines.length;
-    setText(this.#hint, none ? "This stream has no zones or lines yet. They are drawn under “Zones and lines”." : "");
+    setText(this.#hint, none ? t`This stream has no zones or lines yet. They are drawn under “Zones and lines”.` : "");
     this.#fields.suggestClasses(classes);
     if (rule.zone || rule.line) this.#fields.show(this.#fields.rule(this.#enabled));
     this.#changed();
@@ -98,14 +99,14 @@ export class RuleForm {
 
   /** @param {{key: string, message: string, expected: string, status: number}} refused */
   #refused({ key, message, expected, status }) {
-    const text = status === 0 ? "The server does not answer. Nothing was changed." : `${message}.`;
-    if (key && this.#fields.problem(key, expected ? `Expected ${expected}.` : text)) return;
+    const text = status === 0 ? t`The server does not answer. Nothing was changed.` : `${message}.`;
+    if (key && this.#fields.problem(key, expected ? t`Expected ${expected}.` : text)) return;
     setText(this.#problem, text.charAt(0).toUpperCase() + text.slice(1));
   }
 
   #built() {
-    const close = make("button", { type: "button", class: "button quiet square", "aria-label": "Close" }, icon("close"));
-    const cancel = make("button", { type: "button", class: "button" }, "Cancel");
+    const close = make("button", { type: "button", class: "button quiet square", "aria-label": t`Close` }, icon("close"));
+    const cancel = make("button", { type: "button", class: "button" }, t`Cancel`);
     const form = make(
       "form",
       { novalidate: "" },
@@ -113,7 +114,7 @@ export class RuleForm {
       this.#fields.element,
       this.#hint,
       this.#preview,
-      make("div", { class: "rule-name" }, make("label", { for: "rule-name" }, "Name of the rule"), this.#name, this.#nameWhy),
+      make("div", { class: "rule-name" }, make("label", { for: "rule-name" }, t`Name of the rule`), this.#name, this.#nameWhy),
       this.#problem,
       this.#trial.element,
       make("div", { class: "actions" }, cancel, this.#save),

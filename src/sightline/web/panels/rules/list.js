@@ -1,11 +1,12 @@
 /** A stream's rules: each with its sentence, a switch, what it did, and ways to change it. */
 
 import { icon, make, setText } from "../../lib/dom.js";
+import { t } from "../../lib/i18n.js";
 import { askRules, deleteRule, putRule } from "../../wire/rules.js";
 import { may, whoAmI } from "../../wire/session.js";
 import { ago } from "../events/words.js";
 import { RuleForm } from "./form.js";
-import { firedInWords, troubleInWords } from "./words.js";
+import { firedInWords, sentence, troubleInWords } from "./words.js";
 
 /** @typedef {import("../../wire/rules.js").RuleReport} RuleReport */
 
@@ -17,7 +18,7 @@ export class RuleList {
   #words = make("p", { class: "hint", role: "status" });
   #problem = make("p", { class: "problem", role: "alert" });
   #undo = make("div", { class: "undo", role: "status" });
-  #new = make("button", { type: "button", class: "button", id: "rule-new", hidden: "" }, "New rule");
+  #new = make("button", { type: "button", class: "button", id: "rule-new", hidden: "" }, t`New rule`);
   #form;
   /** @type {Record<string, RuleReport>} */
   #rules = {};
@@ -29,7 +30,7 @@ export class RuleList {
     this.#stream = stream;
     this.#form = new RuleForm(stream, () => void this.look());
     this.#new.addEventListener("click", () => this.#form.openNew(Object.keys(this.#rules)));
-    const events = make("a", { href: `/events?stream=${stream}&kind=rule` }, "Events of these rules");
+    const events = make("a", { href: `/events?stream=${stream}&kind=rule` }, t`Events of these rules`);
     place.replaceChildren(this.#words, this.#list, this.#undo, this.#problem, this.#new, make("p", { class: "hint" }, events));
   }
 
@@ -45,7 +46,7 @@ export class RuleList {
 
   async look() {
     const { body, refused } = await askRules(this.#stream);
-    if (refused) return this.#fail(refused, "The rules can't be shown");
+    if (refused) return this.#fail(refused, t`The rules can't be shown`);
     setText(this.#problem, "");
     this.#rules = body.rules;
     this.#show();
@@ -54,8 +55,8 @@ export class RuleList {
   #show() {
     const names = Object.keys(this.#rules);
     const none = this.#mayChange
-      ? "No rule yet. A rule tells you when something happens, such as: When a person is in drive for 2 s: notify."
-      : "This stream has no rules.";
+      ? t`No rule yet. A rule tells you when something happens, such as: When a person is in drive for 2 s: notify.`
+      : t`This stream has no rules.`;
     setText(this.#words, names.length ? "" : none);
     const now = Date.now() / 1000;
     const shown = JSON.stringify([this.#mayChange, Object.entries(this.#rules).map(([name, one]) => [name, one, said(one, now)])]);
@@ -73,15 +74,15 @@ export class RuleList {
     on.disabled = !this.#mayChange;
     on.addEventListener("change", () => void this.#switch(name, on.checked));
     const head = make("label", { class: "check" }, on, make("span", {}, name));
-    const edit = make("button", { type: "button", class: "button", id: `rule-of-${name}-edit`, "aria-label": `Change ${name}` }, "Change");
+    const edit = make("button", { type: "button", class: "button", id: `rule-of-${name}-edit`, "aria-label": t`Change ${name}` }, t`Change`);
     edit.addEventListener("click", () => this.#form.open(name, report.rule, Object.keys(this.#rules)));
-    const remove = make("button", { type: "button", class: "button", id: `rule-of-${name}-delete`, "aria-label": `Delete ${name}` }, icon("bin"), "Delete");
+    const remove = make("button", { type: "button", class: "button", id: `rule-of-${name}-delete`, "aria-label": t`Delete ${name}` }, icon("bin"), t`Delete`);
     remove.addEventListener("click", () => void this.#remove(name));
     return make(
       "li",
       { class: "rule", "data-rule": name },
       head,
-      make("p", {}, report.sentence),
+      make("p", {}, sentence(report.rule)),
       make("p", { class: "hint" }, said(report, now)),
       ...report.troubles.map((text) => make("p", { class: "problem" }, troubleInWords(text))),
       ...(this.#mayChange ? [make("div", { class: "row" }, edit, remove)] : []),
@@ -96,26 +97,26 @@ export class RuleList {
     if (!refused) return this.look();
     this.#shown = ""; // the switch goes back
     this.#show();
-    this.#fail(refused, "It was not changed");
+    this.#fail(refused, t`It was not changed`);
   }
 
   /** @param {string} name */
   async #remove(name) {
     const report = this.#rules[name];
     const { refused } = await deleteRule(this.#stream, name);
-    if (refused && refused.status !== 404) return this.#fail(refused, "It was not deleted");
+    if (refused && refused.status !== 404) return this.#fail(refused, t`It was not deleted`);
     await this.look();
     if (!report) return;
-    const undo = make("button", { type: "button", class: "button", id: "rule-undo" }, "Undo");
+    const undo = make("button", { type: "button", class: "button", id: "rule-undo" }, t`Undo`);
     undo.addEventListener("click", () => void this.#restore(name, report));
-    this.#undo.replaceChildren(make("span", {}, `Rule ${name} was deleted.`), undo);
+    this.#undo.replaceChildren(make("span", {}, t`Rule ${name} was deleted.`), undo);
     undo.focus();
   }
 
   /** @param {string} name @param {RuleReport} report */
   async #restore(name, report) {
     const { refused } = await putRule(this.#stream, name, report.rule);
-    if (refused) return this.#fail(refused, "It could not be restored");
+    if (refused) return this.#fail(refused, t`It could not be restored`);
     this.#undo.replaceChildren();
     await this.look();
     document.getElementById(`rule-of-${name}-edit`)?.focus();
@@ -123,7 +124,7 @@ export class RuleList {
 
   /** @param {import("../../wire/events.js").Refused} refused @param {string} what */
   #fail({ status, message }, what) {
-    setText(this.#problem, status ? `${what}: ${message}.` : `${what}: the server does not answer.`);
+    setText(this.#problem, status ? `${what}: ${message}.` : t`${what}: the server does not answer.`);
   }
 }
 

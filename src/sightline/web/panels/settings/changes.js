@@ -1,6 +1,7 @@
 /** Fields for the settings that the server changes while it runs. */
 
 import { make, setText } from "../../lib/dom.js";
+import { t } from "../../lib/i18n.js";
 import { changeSettings, why } from "../../wire/manage.js";
 import { byId } from "../page.js";
 
@@ -37,15 +38,15 @@ const words = (text) => text.split(/[\s,]+/).filter(Boolean);
 /** @type {Record<string, Shape>} */
 const SHAPES = {
   allowed_origins: {
-    label: "Pages that may show streams",
-    hint: "One origin a line, such as https://home.example. What they show already goes on until it is loaded again.",
+    label: t`Pages that may show streams`,
+    hint: t`One origin a line, such as https://home.example. What they show already goes on until it is loaded again.`,
     field: lines,
     read: words,
   },
-  allowed_hosts: { label: "Names of this server", hint: "One host name a line, such as camera.lan.", field: lines, read: words },
-  log_level: { label: "How much is logged", hint: "debug tells most. Models that run already keep theirs.", field: level, read: String },
-  events_days: { label: "Days for which events are kept", hint: "Older ones go within a minute.", field: number, read: Number },
-  events_gb: { label: "Most that events take, in GB", hint: "The oldest go first.", field: number, read: Number },
+  allowed_hosts: { label: t`Names of this server`, hint: t`One host name a line, such as camera.lan.`, field: lines, read: words },
+  log_level: { label: t`How much is logged`, hint: t`debug tells most. Models that run already keep theirs.`, field: level, read: String },
+  events_days: { label: t`Days for which events are kept`, hint: t`Older ones go within a minute.`, field: number, read: Number },
+  events_gb: { label: t`Most that events take, in GB`, hint: t`The oldest go first.`, field: number, read: Number },
 };
 
 /**
@@ -60,6 +61,11 @@ export function showChanges(report, take) {
   byId("changes", HTMLElement).replaceChildren(...rows);
 }
 
+/** Where a setting's value comes from. @param {string} origin */
+export function originInWords(origin) {
+  return { file: t`file`, environment: t`environment`, "command line": t`command line`, page: t`page` }[origin] ?? origin;
+}
+
 /** @param {Setting} setting @param {Shape} shape @param {(report: import("../../wire/manage.js").SettingsReport) => void} take */
 function row(setting, { label, hint, field: made, read }, take) {
   const field = made(setting);
@@ -67,14 +73,14 @@ function row(setting, { label, hint, field: made, read }, take) {
   field.id = id;
   field.setAttribute("aria-describedby", `${id}-hint`);
   field.disabled = !setting.changeable;
-  const locked = `The ${setting.origin} says this, so it is changed there, and the server started again.`;
+  const locked = t`The ${originInWords(setting.origin)} says this, so it is changed there, and the server started again.`;
   const about = make("p", { class: "hint", id: `${id}-hint` }, setting.changeable ? hint : locked);
   const problem = make("p", { class: "problem", role: "status" });
   const actions = make("div", { class: "actions" });
   const form = make("form", { class: "change", novalidate: "" }, make("label", { for: id }, label), field, actions, about, problem);
   if (!setting.changeable) return form;
-  const save = make("button", { type: "submit", class: "button" }, "Save", make("span", { class: "unseen" }, ` ${label}`));
-  const usual = make("button", { type: "button", class: "button quiet" }, "Use the default", make("span", { class: "unseen" }, ` of ${label}`));
+  const save = make("button", { type: "submit", class: "button" }, t`Save`, make("span", { class: "unseen" }, ` ${label}`));
+  const usual = make("button", { type: "button", class: "button quiet" }, t`Use the default`, make("span", { class: "unseen" }, t` of ${label}`));
   usual.hidden = setting.origin !== "page";
   actions.append(usual, save);
 
@@ -83,14 +89,14 @@ function row(setting, { label, hint, field: made, read }, take) {
     save.disabled = true;
     const { body, refused } = await changeSettings({ [setting.name]: value });
     save.disabled = false;
-    if (refused) return setText(problem, refused.expected ? `Expected ${refused.expected}.` : why(refused));
+    if (refused) return setText(problem, refused.expected ? t`Expected ${refused.expected}.` : why(refused));
     take(body);
     const place = document.getElementById(id);
     place?.focus();
     const said = place?.closest("form")?.querySelector(".problem");
     if (said instanceof HTMLElement) {
       said.dataset["kind"] = "good";
-      setText(said, "Saved, and in force.");
+      setText(said, t`Saved, and in force.`);
     }
   }
 

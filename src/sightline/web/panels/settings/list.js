@@ -2,9 +2,10 @@
 
 import { make, setText } from "../../lib/dom.js";
 import { plural } from "../../lib/format.js";
+import { t } from "../../lib/i18n.js";
 import { askSettings, why } from "../../wire/manage.js";
 import { byId } from "../page.js";
-import { showChanges } from "./changes.js";
+import { originInWords, showChanges } from "./changes.js";
 
 /** @typedef {import("../../wire/manage.js").Setting} Setting */
 
@@ -25,8 +26,8 @@ export async function setUpSettings() {
 /** @param {import("../../wire/manage.js").SettingsReport} report */
 function take(report) {
   known = report.settings;
-  const file = report.file ? `The settings file is ${report.file}.` : "There is no settings file.";
-  const kept = report.kept_in ? ` What is changed here is kept in ${report.kept_in}.` : "";
+  const file = report.file ? t`The settings file is ${report.file}.` : t`There is no settings file.`;
+  const kept = report.kept_in ? t` What is changed here is kept in ${report.kept_in}.` : "";
   setText(byId("settings-where", HTMLElement), file + kept);
   showChanges(report, take);
   show();
@@ -39,15 +40,15 @@ function show() {
     return all.checked || setting.origin !== "default";
   });
   byId("settings-list", HTMLElement).replaceChildren(...found.map(row));
-  const what = words ? "found" : all.checked ? "in all" : "not the default";
+  const what = words ? t`found` : all.checked ? t`in all` : t`not the default`;
   setText(byId("settings-count", HTMLElement), `${plural(found.length, "setting")} ${what}`);
 }
 
 /** @param {Setting} setting */
 function row({ name, value, origin, about, live }) {
   const head = make("div", { class: "setting-head" }, make("code", { class: "name" }, name), make("code", {}, written(value)));
-  const from = origin === "default" ? "default" : `from the ${origin}`;
-  const when = live ? "changes at once" : "needs a restart";
+  const from = origin === "default" ? t`default` : t`from the ${originInWords(origin)}`;
+  const when = live ? t`changes at once` : t`needs a restart`;
   const hint = make("p", { class: "hint" }, ...linked(about));
   return make("li", { "data-setting": name, "data-origin": origin }, head, make("p", { class: "hint from" }, `${from} · ${when}`), hint);
 }
@@ -63,8 +64,8 @@ function linked(text) {
 
 /** A value as the settings file has it. @param {unknown} value */
 export function written(value) {
-  if (value === null || (Array.isArray(value) && !value.length)) return "none";
+  if (value === null || (Array.isArray(value) && !value.length)) return t`none`;
   if (typeof value === "string") return value;
-  if (typeof value === "object" && value && !Object.keys(value).length) return "none";
+  if (typeof value === "object" && value && !Object.keys(value).length) return t`none`;
   return JSON.stringify(value);
 }

@@ -1,12 +1,13 @@
 /** The log of the last hour, and what is logged while one looks. Its texts are peers' too, and shown as text alone. */
 
 import { make, setText } from "../../lib/dom.js";
+import { locale, t } from "../../lib/i18n.js";
 import { askLog, why } from "../../wire/manage.js";
 import { byId } from "../page.js";
 
 const EVERY_MS = 2_000;
 const MOST = 500;
-const TIME = new Intl.DateTimeFormat(undefined, { timeStyle: "medium" });
+const TIME = new Intl.DateTimeFormat(locale, { timeStyle: "medium" });
 
 const list = byId("log", HTMLElement);
 const stream = byId("log-stream", HTMLSelectElement);
@@ -50,7 +51,7 @@ async function more() {
   const atEnd = list.scrollHeight - list.scrollTop - list.clientHeight < 40;
   list.append(...body.lines.map(row));
   while (list.childElementCount > MOST) list.firstElementChild?.remove();
-  setText(about, list.childElementCount ? "" : "Nothing of that was logged in the last hour.");
+  setText(about, list.childElementCount ? "" : t`Nothing of that was logged in the last hour.`);
   if (atEnd) list.scrollTop = list.scrollHeight;
 }
 

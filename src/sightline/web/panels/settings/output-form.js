@@ -1,17 +1,18 @@
 /** A form for an output that is added or changed: a webhook, Home Assistant, or a broker. */
 
 import { make, setText } from "../../lib/dom.js";
+import { t } from "../../lib/i18n.js";
 import { putOutput, why } from "../../wire/manage.js";
 
 /** @typedef {import("../../wire/manage.js").Output} Output */
 /** @typedef {{row: HTMLElement, read: (keys: Record<string, unknown>) => void}} Part fills in the keys that it is for */
 
-const UNCHANGED = "as it is";
+const UNCHANGED = t`as it is`;
 const HIDDEN = "(hidden)";
 /** Ways, each with the kind that the server knows. */
-const WAYS = { webhook: "A web address (webhook)", home: "Home Assistant, by MQTT", mqtt: "An MQTT broker" };
-const WHAT = { alerts: "alerts of rules", events: "all events", results: "every result" };
-const PICTURES = { url: "as an address", multipart: "as a file", none: "not at all" };
+const WAYS = { webhook: t`A web address (webhook)`, home: t`Home Assistant, by MQTT`, mqtt: t`An MQTT broker` };
+const WHAT = { alerts: t`alerts of rules`, events: t`all events`, results: t`every result` };
+const PICTURES = { url: t`as an address`, multipart: t`as a file`, none: t`not at all` };
 
 /** @typedef {keyof typeof WAYS} Way */
 
@@ -24,10 +25,10 @@ export function outputForm(place, kinds, output, done) {
   const ways = /** @type {Way[]} */ (Object.keys(WAYS)).filter((way) => kinds.includes(kindOf(way)));
   const problem = make("p", { class: "problem", role: "alert" });
   const fields = make("div", { class: "fields" });
-  const save = make("button", { type: "submit", class: "button main" }, output ? "Save" : "Add it");
-  const cancel = make("button", { type: "button", class: "button" }, "Cancel");
-  const title = make("h3", { id: "output-form-title" }, output ? `Change ${output.name}` : "A new output");
-  const way = choice("Goes to", "output-way", Object.fromEntries(ways.map((one) => [one, WAYS[one]])), wayOf(output));
+  const save = make("button", { type: "submit", class: "button main" }, output ? t`Save` : t`Add it`);
+  const cancel = make("button", { type: "button", class: "button" }, t`Cancel`);
+  const title = make("h3", { id: "output-form-title" }, output ? t`Change ${output.name}` : t`A new output`);
+  const way = choice(t`Goes to`, "output-way", Object.fromEntries(ways.map((one) => [one, WAYS[one]])), wayOf(output));
   way.row.hidden = output !== null;
   const form = make("form", { class: "made", novalidate: "", "aria-labelledby": title.id }, title, way.row, fields, problem);
   form.append(make("div", { class: "actions" }, cancel, save));
@@ -77,16 +78,16 @@ function wayOf(output) {
 /** @type {Record<Way, (set: Record<string, unknown>) => Part[]>} */
 const PARTS = {
   webhook: (set) => [
-    secret("Address", "url", set, { inputmode: "url", placeholder: "https://home.example/hook", maxlength: "2000" }),
+    secret(t`Address`, "url", set, { inputmode: "url", placeholder: "https://home.example/hook", maxlength: "2000" }),
     what(set, ["alerts", "events", "results"], ["events"]),
     stream(set),
-    secret("Key for a signature, if the receiver checks one", "secret", set, { type: "password", autocomplete: "new-password" }),
-    picked("Pictures of events", "picture", set, PICTURES, "url"),
+    secret(t`Key for a signature, if the receiver checks one`, "secret", set, { type: "password", autocomplete: "new-password" }),
+    picked(t`Pictures of events`, "picture", set, PICTURES, "url"),
   ],
-  home: (set) => [...broker(set), flag("Home Assistant may switch detection, rules and models", "control", set), stream(set)],
+  home: (set) => [...broker(set), flag(t`Home Assistant may switch detection, rules and models`, "control", set), stream(set)],
   mqtt: (set) => [
     ...broker(set),
-    text("Topic", "topic", set, { placeholder: "sightline/{stream}" }),
+    text(t`Topic`, "topic", set, { placeholder: "sightline/{stream}" }),
     what(set, ["alerts", "events", "results"], ["results"]),
     stream(set),
   ],
@@ -94,11 +95,11 @@ const PARTS = {
 
 /** @param {Record<string, unknown>} set @returns {Part[]} */
 const broker = (set) => [
-  text("Broker", "host", set, { placeholder: "homeassistant.local", inputmode: "url" }),
-  text("Port", "port", set, { placeholder: "1883", inputmode: "numeric" }, Number),
-  text("User", "username", set, {}),
-  secret("Password", "password", set, { type: "password", autocomplete: "new-password" }),
-  flag("Encrypted (TLS)", "tls", set),
+  text(t`Broker`, "host", set, { placeholder: "homeassistant.local", inputmode: "url" }),
+  text(t`Port`, "port", set, { placeholder: "1883", inputmode: "numeric" }, Number),
+  text(t`User`, "username", set, {}),
+  secret(t`Password`, "password", set, { type: "password", autocomplete: "new-password" }),
+  flag(t`Encrypted (TLS)`, "tls", set),
 ];
 
 /** @param {string} key @param {string} label @param {Record<string, string>} attributes */
@@ -141,7 +142,7 @@ function secret(label, key, set, attributes) {
 
 /** @param {Record<string, unknown>} set @returns {Part} */
 function stream(set) {
-  const { row, field } = labelled("stream", "Stream", { placeholder: "all streams", maxlength: "64" });
+  const { row, field } = labelled("stream", t`Stream`, { placeholder: t`all streams`, maxlength: "64" });
   field.value = set["stream"] === "*" ? "" : String(set["stream"] ?? "");
   return { row, read: (keys) => (keys["stream"] = field.value.trim() || "*") };
 }
@@ -176,7 +177,7 @@ function what(set, all, usual) {
   });
   const labels = boxes.map((field) => make("label", { class: "check" }, field, make("span", {}, WHAT[/** @type {keyof typeof WHAT} */ (field.value)])));
   return {
-    row: make("fieldset", {}, make("legend", {}, "Gets"), ...labels),
+    row: make("fieldset", {}, make("legend", {}, t`Gets`), ...labels),
     read: (keys) => (keys["what"] = boxes.filter((field) => field.checked).map((field) => field.value)),
   };
 }

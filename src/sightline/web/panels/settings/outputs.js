@@ -2,6 +2,7 @@
 
 import { icon, make, setText } from "../../lib/dom.js";
 import { count } from "../../lib/format.js";
+import { t } from "../../lib/i18n.js";
 import { askOutputs, removeOutput, testOutput, why } from "../../wire/manage.js";
 import { byId } from "../page.js";
 
@@ -23,7 +24,7 @@ export async function showOutputs() {
   const { body, refused } = await askOutputs();
   if (refused) return setText(about, why(refused));
   kinds = body.kinds;
-  setText(about, body.outputs.length ? "" : "There is none yet.");
+  setText(about, body.outputs.length ? "" : t`There is none yet.`);
   const rows = JSON.stringify(body.outputs.map(({ id, name, what, settings }) => [id, name, what, settings]));
   if (rows !== shown) list.replaceChildren(...body.outputs.map(row));
   shown = rows;
@@ -56,21 +57,21 @@ function row(output) {
     button.addEventListener("click", () => run(button));
     deeds.append(button);
   };
-  if (what.length) add("Send a test", `to ${name}`, (button) => void test(id, button, said));
+  if (what.length) add(t`Send a test`, t`to ${name}`, (button) => void test(id, button, said));
   if (!fixed) {
-    add("Change", name, () => void openForm(output));
-    add("Remove", name, () => confirm(deeds, id, said));
+    add(t`Change`, name, () => void openForm(output));
+    add(t`Remove`, name, () => confirm(deeds, id, said));
   }
   const figures = make("p", { class: "hint figures" });
-  const from = fixed ? [make("p", { class: "hint" }, "From the settings file, which alone can change it.")] : [];
+  const from = fixed ? [make("p", { class: "hint" }, t`From the settings file, which alone can change it.`)] : [];
   return make("li", { "data-output": id }, make("p", {}, name), make("div", {}, figures, ...from, said), deeds);
 }
 
 /** @param {Output} output */
 function show({ id, what, stream, sent, lost, waiting, failing }) {
   const place = list.querySelector(`[data-output="${id}"] .figures`);
-  const whose = stream === "*" ? "all streams" : stream;
-  const gets = what.length ? `${what.join(", ")} of ${whose} · ${count(sent)} sent, ${count(waiting)} waiting, ${count(lost)} lost` : whose;
+  const whose = stream === "*" ? t`all streams` : stream;
+  const gets = what.length ? t`${what.join(", ")} of ${whose} · ${count(sent)} sent, ${count(waiting)} waiting, ${count(lost)} lost` : whose;
   if (!place) return;
   setText(place, failing ? `${gets} · ${failing}` : gets);
   if (failing && !place.querySelector("svg")) place.prepend(icon("warning"));
@@ -78,7 +79,7 @@ function show({ id, what, stream, sent, lost, waiting, failing }) {
 
 /** @param {HTMLElement} deeds @param {string} id @param {HTMLElement} said */
 function confirm(deeds, id, said) {
-  const last = make("button", { type: "button", class: "button danger" }, "Remove it now");
+  const last = make("button", { type: "button", class: "button danger" }, t`Remove it now`);
   last.addEventListener("click", async () => {
     last.disabled = true;
     const { refused } = await removeOutput(id);
@@ -94,9 +95,9 @@ function confirm(deeds, id, said) {
 /** @param {string} id @param {HTMLButtonElement} button @param {HTMLElement} said */
 async function test(id, button, said) {
   button.disabled = true;
-  setText(said, "Sending …");
+  setText(said, t`Sending …`);
   const { body, refused } = await testOutput(id);
   button.disabled = false;
   if (refused) setText(said, why(refused));
-  else setText(said, body.sent ? "It went out." : `It did not go out: ${body.reason}.`);
+  else setText(said, body.sent ? t`It went out.` : t`It did not go out: ${body.reason}.`);
 }

@@ -2,6 +2,7 @@
 
 import { icon, make, setData, setText } from "../../lib/dom.js";
 import { count, plural } from "../../lib/format.js";
+import { t } from "../../lib/i18n.js";
 import { askServer, examine, why } from "../../wire/manage.js";
 import { byId } from "../page.js";
 
@@ -15,13 +16,13 @@ export async function showServer() {
   if (refused) {
     if (refused.status === 401) location.reload(); // the token has ended: the page says so, and where to sign in
     setData(pill, "kind", "error");
-    setText(pill, "no answer");
+    setText(pill, t`no answer`);
     return refused.status !== 0;
   }
   const troubles = Object.entries(body.troubles);
   setData(pill, "kind", !body.ready ? "error" : troubles.length ? "warning" : "good");
-  setText(pill, !body.ready ? "not ready" : troubles.length ? plural(troubles.length, "trouble") : "all is well");
-  const facts = { Version: body.version, Up: duration(body.uptime_s), Python: body.python, System: body.system };
+  setText(pill, !body.ready ? t`not ready` : troubles.length ? plural(troubles.length, "trouble") : t`all is well`);
+  const facts = { [t`Version`]: body.version, [t`Up`]: duration(body.uptime_s), Python: body.python, [t`System`]: body.system };
   byId("server-facts", HTMLElement).replaceChildren(
     ...Object.entries(facts).map(([name, text]) => make("div", {}, make("dt", {}, name), make("dd", {}, text))),
   );
@@ -38,7 +39,7 @@ function showTasks(tasks) {
   setText(byId("tasks-count", HTMLElement), count(tasks.length));
   byId("tasks", HTMLElement).replaceChildren(
     ...tasks.map(({ name, restarts, trouble }) => {
-      const often = restarts ? `started again ${plural(restarts, "time")}` : "runs";
+      const often = restarts ? t`started again ${plural(restarts, "time")}` : t`runs`;
       return row(trouble ? "problem" : "ok", name, trouble || often);
     }),
   );
@@ -50,7 +51,7 @@ export function setUpDoctor() {
   const said = byId("doctor-said", HTMLElement);
   button.addEventListener("click", async () => {
     button.disabled = true;
-    setText(said, "Examining: the model is loaded once more for that. This takes some seconds.");
+    setText(said, t`Examining: the model is loaded once more for that. This takes some seconds.`);
     const { body, refused } = await examine();
     button.disabled = false;
     setText(said, refused ? why(refused) : conclusion(body.findings));
@@ -63,7 +64,7 @@ export function setUpDoctor() {
 /** @param {import("../../wire/manage.js").Finding[]} findings */
 function conclusion(findings) {
   const problems = findings.filter(({ state }) => state === "problem").length;
-  return problems ? `${plural(problems, "problem")}. What fixes it stands below.` : "No problem found.";
+  return problems ? t`${plural(problems, "problem")}. What fixes it stands below.` : t`No problem found.`;
 }
 
 /** @param {"ok" | "note" | "problem"} state @param {string} what @param {string} text @param {string} mend */
@@ -78,7 +79,7 @@ function row(state, what, text, mend = "") {
 /** @param {number} seconds */
 export function duration(seconds) {
   if (seconds < 60) return `${Math.floor(seconds)} s`;
-  if (seconds < 3600) return `${Math.floor(seconds / 60)} min`;
+  if (seconds < 3600) return t`${Math.floor(seconds / 60)} min`;
   const hours = Math.floor(seconds / 3600);
-  return hours < 48 ? `${hours} h ${Math.floor((seconds % 3600) / 60)} min` : plural(Math.floor(hours / 24), "day");
+  return hours < 48 ? t`${hours} h ${Math.floor((seconds % 3600) / 60)} min` : plural(Math.floor(hours / 24), "day");
 }

@@ -1,13 +1,14 @@
 /** Tokens: who may use this server. A new one is shown once. */
 
 import { icon, make, setText } from "../../lib/dom.js";
+import { locale, t } from "../../lib/i18n.js";
 import { askTokens, makeToken, revokeToken, why } from "../../wire/manage.js";
 import { byId } from "../page.js";
 import { setUpCopy } from "../shell.js";
 
 const ALL = "*";
-const RIGHTS = { view: "watches", publish: "is the camera of", admin: "manages" };
-const WHEN = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
+const RIGHTS = { view: t`watches`, publish: t`is the camera of`, admin: t`manages` };
+const WHEN = new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeStyle: "short" });
 
 const list = byId("tokens-list", HTMLElement);
 const about = byId("tokens-about", HTMLElement);
@@ -33,7 +34,7 @@ async function showTokens() {
   const { body, refused } = await askTokens();
   if (refused) return setText(about, why(refused));
   byId("token-form", HTMLElement).hidden = !body.enabled;
-  setText(about, body.enabled ? "" : "This server asks nobody for a token. It does with --lan or --tunnel.");
+  setText(about, body.enabled ? "" : t`This server asks nobody for a token. It does with --lan or --tunnel.`);
   about.hidden = body.enabled;
   list.replaceChildren(...body.tokens.map(row));
 }
@@ -56,11 +57,11 @@ async function add(secret) {
 function row(token) {
   const { id, role, stream, kind, own } = token;
   const right = RIGHTS[/** @type {keyof typeof RIGHTS} */ (role)] ?? role;
-  const who = own ? "This browser" : kind === "browser" ? "A browser" : "A token";
-  const words = `${who} ${right} ${stream === ALL ? "all streams" : stream}`;
+  const who = own ? t`This browser` : kind === "browser" ? t`A browser` : t`A token`;
+  const words = `${who} ${right} ${stream === ALL ? t`all streams` : stream}`;
   const deeds = make("div", { class: "deeds" });
   const item = make("li", { "data-token": id }, make("p", {}, words), make("p", { class: "hint" }, `${id} · ${times(token)}`), deeds);
-  const revoke = make("button", { type: "button", class: "button" }, icon("bin"), "Revoke");
+  const revoke = make("button", { type: "button", class: "button" }, icon("bin"), t`Revoke`);
   revoke.append(make("span", { class: "unseen" }, ` ${id}`));
   revoke.addEventListener("click", () => confirm(deeds, id, own));
   deeds.append(revoke);
@@ -69,14 +70,15 @@ function row(token) {
 
 /** @param {import("../../wire/manage.js").Token} token */
 function times({ created_at, expires_at }) {
-  const made = `made ${WHEN.format(created_at)}`;
-  if (expires_at === null) return `${made}, never ends`;
-  return `${made}, ${expires_at < Date.now() ? "ended" : "until"} ${WHEN.format(expires_at)}`;
+  const made = t`made ${WHEN.format(created_at)}`;
+  if (expires_at === null) return t`${made}, never ends`;
+  const end = WHEN.format(expires_at);
+  return expires_at < Date.now() ? t`${made}, ended ${end}` : t`${made}, until ${end}`;
 }
 
 /** @param {HTMLElement} deeds @param {string} id @param {boolean} own */
 function confirm(deeds, id, own) {
-  const last = make("button", { type: "button", class: "button danger" }, own ? "Revoke, which signs you out" : "Revoke it now");
+  const last = make("button", { type: "button", class: "button danger" }, own ? t`Revoke, which signs you out` : t`Revoke it now`);
   last.addEventListener("click", async () => {
     last.disabled = true;
     const { refused } = await revokeToken(id);

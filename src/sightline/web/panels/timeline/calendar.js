@@ -1,9 +1,10 @@
 /** A month of days, of which those that have something can be chosen. */
 
 import { make, setText } from "../../lib/dom.js";
+import { dateLocale, t } from "../../lib/i18n.js";
 import { dayAround } from "./scale.js";
 
-const WEEK = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
+const WEEK = [t`Mon`, t`Tue`, t`Wed`, t`Thu`, t`Fri`, t`Sat`, t`Sun`];
 
 export class Calendar {
   #title;
@@ -26,8 +27,8 @@ export class Calendar {
     this.#onday = onday;
     this.#title = make("p", { class: "calendar-month", role: "status" });
     this.#days = make("div", { class: "calendar-days" });
-    const before = make("button", { type: "button", class: "button quiet square", "aria-label": "Month before" }, "‹");
-    const after = make("button", { type: "button", class: "button quiet square", "aria-label": "Month after" }, "›");
+    const before = make("button", { type: "button", class: "button quiet square", "aria-label": t`Month before` }, "‹");
+    const after = make("button", { type: "button", class: "button quiet square", "aria-label": t`Month after` }, "›");
     before.addEventListener("click", () => this.#turn(-1));
     after.addEventListener("click", () => this.#turn(1));
     place.replaceChildren(make("div", { class: "calendar-head" }, before, this.#title, after), this.#days);
@@ -69,7 +70,7 @@ export class Calendar {
 
   #build() {
     const [year, month] = [this.#month.getFullYear(), this.#month.getMonth()];
-    setText(this.#title, this.#month.toLocaleDateString("en-GB", { month: "long", year: "numeric" }));
+    setText(this.#title, this.#month.toLocaleDateString(dateLocale, { month: "long", year: "numeric" }));
     const names = WEEK.map((name) => make("span", { class: "calendar-week", "aria-hidden": "true" }, name.slice(0, 2)));
     const gap = (this.#month.getDay() + 6) % 7;
     const blanks = Array.from({ length: gap }, () => make("span"));
@@ -80,9 +81,9 @@ export class Calendar {
   /** @param {Date} date */
   #day(date) {
     const day = dayAround(date.getTime() / 1000);
-    const words = date.toLocaleDateString("en-GB", { weekday: "long", day: "numeric", month: "long" });
+    const words = date.toLocaleDateString(dateLocale, { weekday: "long", day: "numeric", month: "long" });
     const full = this.#full.has(day.from);
-    const button = make("button", { type: "button", class: "calendar-day", "aria-label": `${words}${full ? "" : ", nothing recorded"}` }, `${date.getDate()}`);
+    const button = make("button", { type: "button", class: "calendar-day", "aria-label": `${words}${full ? "" : t`, nothing recorded`}` }, `${date.getDate()}`);
     button.disabled = !full;
     if (day.from === this.#chosen) button.setAttribute("aria-current", "date");
     button.addEventListener("click", () => this.#onday(day));

@@ -1,6 +1,7 @@
 /** Buttons and keys that play, and what plays. */
 
 import { setData, setText } from "../../lib/dom.js";
+import { t } from "../../lib/i18n.js";
 import { byId } from "../page.js";
 import { pillOf } from "./words.js";
 
@@ -76,7 +77,7 @@ function showPlaying(playing) {
   const name = playing ? "pause" : "play";
   if (button.dataset["play"] === name) return;
   button.dataset["play"] = name;
-  button.setAttribute("aria-label", playing ? "Pause" : "Play");
+  button.setAttribute("aria-label", playing ? t`Pause` : t`Play`);
   setIcon(button, name);
 }
 

@@ -1,6 +1,7 @@
 /** The classes of what is shown, each in its colour. Pressing one leaves it out of the picture, or has it back. */
 
 import { make } from "../../lib/dom.js";
+import { className, t } from "../../lib/i18n.js";
 import { color } from "../../lib/palette.js";
 
 const MOST = 12;
@@ -53,7 +54,7 @@ export class Legend {
     const dot = make("span", { class: "dot" });
     dot.style.backgroundColor = this.colorOf(name);
     const pressed = String(!this.hidden.has(name));
-    const button = make("button", { type: "button", class: "chip", "aria-pressed": pressed, "data-class": name, title: "Draw it or not" }, dot, name);
+    const button = make("button", { type: "button", class: "chip", "aria-pressed": pressed, "data-class": name, title: t`Draw it or not` }, dot, className(name));
     button.addEventListener("click", () => {
       if (!this.hidden.delete(name)) this.hidden.add(name);
       this.onchange();

@@ -1,6 +1,7 @@
 /** How a stream is recorded, the button to record it by hand, and what is recorded by itself. */
 
 import { setText } from "../../lib/dom.js";
+import { t } from "../../lib/i18n.js";
 import { recordNow, setRecording } from "../../wire/recordings.js";
 import { may } from "../../wire/session.js";
 import { byId } from "../page.js";
@@ -40,9 +41,9 @@ export class RecordControl {
   show(stream, recorded, session) {
     this.#stream = stream;
     this.#recording = recorded?.recording ?? false;
-    setText(this.#words, stream ? recordedInWords(recorded) : "Choose a stream.");
+    setText(this.#words, stream ? recordedInWords(recorded) : t`Choose a stream.`);
     this.#button.hidden = !stream || !may(session, "publish", stream);
-    setText(this.#button, this.#recording ? "Stop recording" : "Record now");
+    setText(this.#button, this.#recording ? t`Stop recording` : t`Record now`);
     this.#form.hidden = !stream || !may(session, "admin", stream);
     const set = JSON.stringify([stream, recorded?.mode, recorded?.schedule]);
     if (set === this.#filled) return;
@@ -67,6 +68,6 @@ export class RecordControl {
 
   /** @param {{refused: import("../../wire/events.js").Refused | null}} answer */
   #tell({ refused }) {
-    setText(this.#why, refused ? `It was not changed: ${refused.message || "the server does not answer"}.` : "");
+    setText(this.#why, refused ? t`It was not changed: ${refused.message || t`the server does not answer`}.` : "");
   }
 }

@@ -1,14 +1,16 @@
 /** Times and places on a strip. Pure numbers; times are seconds since 1970. */
 
+import { t } from "../../lib/i18n.js";
+
 /** @typedef {{from: number, to: number}} Span */
 
 export const DAY = 86_400;
 /** Lengths that a strip may have, with their names. @type {[number, string][]} */
 export const LENGTHS = [
-  [600, "10 minutes"],
-  [3_600, "1 hour"],
-  [6 * 3_600, "6 hours"],
-  [DAY, "24 hours"],
+  [600, t`10 minutes`],
+  [3_600, t`1 hour`],
+  [6 * 3_600, t`6 hours`],
+  [DAY, t`24 hours`],
 ];
 /** Distances of marks on the axis. */
 const STEPS = [60, 300, 600, 1_800, 3_600, 2 * 3_600, 3 * 3_600, 6 * 3_600, 12 * 3_600];

@@ -1,7 +1,8 @@
 /** Finds when a class was seen, and shows it as pictures. */
 
 import { make, setText } from "../../lib/dom.js";
-import { several } from "../../lib/format.js";
+import { plural, several } from "../../lib/format.js";
+import { t } from "../../lib/i18n.js";
 import { askFound, thumbnailOf } from "../../wire/recordings.js";
 import { byId } from "../page.js";
 import { DAY } from "./scale.js";
@@ -50,7 +51,7 @@ export class Search {
   #begin() {
     const name = this.#class.value.trim();
     if (!name) {
-      setText(this.#words, "Write what to look for, such as person.");
+      setText(this.#words, t`Write what to look for, such as person.`);
       this.#class.focus();
       return;
     }
@@ -66,16 +67,16 @@ export class Search {
   async #go() {
     const asked = (this.#asked += 1);
     this.#more.hidden = true;
-    setText(this.#words, "Looking …");
+    setText(this.#words, t`Looking …`);
     const { body, refused } = await askFound(this.#query);
     if (asked !== this.#asked) return;
     if (!body) {
-      setText(this.#words, refused.message ? `It could not be looked for: ${refused.message}.` : "The server does not answer.");
+      setText(this.#words, refused.message ? t`It could not be looked for: ${refused.message}.` : t`The server does not answer.`);
       return;
     }
     this.#list.append(...body.found.map((one) => this.#row(one)));
     const count = this.#list.children.length;
-    setText(this.#words, count ? `${count} ${count === 1 ? "moment" : "moments"}${body.next ? ", and there are more." : "."}` : "It was not seen then.");
+    setText(this.#words, count ? `${plural(count, "moment")}${body.next ? t`, and there are more.` : "."}` : t`It was not seen then.`);
     if (body.next) this.#query.set("before", body.next);
     this.#more.hidden = !body.next;
   }

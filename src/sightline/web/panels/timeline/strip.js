@@ -1,6 +1,7 @@
 /** One stream's hours as a strip: what is recorded, motion, classes, events. It is drawn; a slider is its name for others. */
 
 import { make } from "../../lib/dom.js";
+import { t } from "../../lib/i18n.js";
 import { inWords } from "../events/words.js";
 import { shareOf, timeAt } from "./scale.js";
 import { gapInWords, momentInWords } from "./words.js";
@@ -45,7 +46,7 @@ export class Strip {
     this.#colorOf = colorOf;
     this.#slider = make(
       "div",
-      { class: "strip-time", role: "slider", tabindex: "0", "aria-label": `Time in “${name}”`, "aria-orientation": "horizontal" },
+      { class: "strip-time", role: "slider", tabindex: "0", "aria-label": t`Time in “${name}”`, "aria-orientation": "horizontal" },
       this.#canvas,
       this.#cursor,
     );
@@ -72,7 +73,7 @@ export class Strip {
     this.#slider.setAttribute("aria-valuemin", this.#span.from.toFixed(0));
     this.#slider.setAttribute("aria-valuemax", this.#span.to.toFixed(0));
     this.#slider.setAttribute("aria-valuenow", Number.isFinite(at) ? at.toFixed(0) : this.#span.to.toFixed(0));
-    this.#slider.setAttribute("aria-valuetext", Number.isFinite(at) ? momentInWords(at) : "no time chosen");
+    this.#slider.setAttribute("aria-valuetext", Number.isFinite(at) ? momentInWords(at) : t`no time chosen`);
   }
 
   /** @param {boolean} on this one plays */
@@ -88,7 +89,7 @@ export class Strip {
     if (event) return inWords(event, now);
     const gap = this.#content.gaps.find((one) => one.from <= at && at < one.to);
     if (gap) return gapInWords(gap);
-    return this.#content.marks && !this.isRecorded(at) ? "Nothing recorded" : "";
+    return this.#content.marks && !this.isRecorded(at) ? t`Nothing recorded` : "";
   }
 
   /** Whether there is a picture of a time. @param {number} at */

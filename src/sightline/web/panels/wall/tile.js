@@ -1,9 +1,10 @@
 /** One stream on the wall: its picture, its name, and what is wrong where something is. */
 
 import { make, setData, setText } from "../../lib/dom.js";
+import { t } from "../../lib/i18n.js";
 
 /** @type {Record<string, string>} */
-const STATES = { waiting: "the camera is off", reconnecting: "reconnecting", paused: "paused", missing: "no such stream" };
+const STATES = { waiting: t`the camera is off`, reconnecting: "reconnecting", paused: "paused", missing: t`no such stream` };
 
 export class Tile {
   element;

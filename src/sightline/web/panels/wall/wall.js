@@ -1,6 +1,7 @@
 /** A grid of live pictures that fills the screen, and goes on to the next where more streams are wanted than fit. */
 
 import { setData, setText } from "../../lib/dom.js";
+import { t } from "../../lib/i18n.js";
 import { TileFeeds } from "../../wire/tiles.js";
 import { grid, screens } from "./grid.js";
 import { Tile } from "./tile.js";
@@ -78,8 +79,8 @@ export class Wall {
     const elements = [...this.#tiles.values()].map((tile) => tile.element);
     const same = elements.length === this.#place.children.length && elements.every((e, i) => e === this.#place.children[i]);
     if (!same) this.#place.replaceChildren(...elements);
-    const which = all.length > 1 ? `${this.#screen + 1} of ${all.length}` : "";
-    setText(this.#told, which && this.held ? `${which}, held` : which);
+    const which = all.length > 1 ? t`${this.#screen + 1} of ${all.length}` : "";
+    setText(this.#told, which && this.held ? t`${which}, held` : which);
     this.#ask();
   }
 

@@ -1,6 +1,7 @@
 /** A zone or a line while it is drawn: its points, and every step back. Pure, so that each step can be tested. */
 
 import { History } from "../../lib/history.js";
+import { t } from "../../lib/i18n.js";
 import { area, crossings, middle } from "../../lib/outline.js";
 
 /**
@@ -57,16 +58,16 @@ export class Draft {
     const { points, least } = this;
     if (points.length < least) {
       const lacking = least - points.length;
-      return this.kind === "zone" ? `A zone has at least 3 corners: ${lacking} more.` : `A line has two ends: ${lacking} more.`;
+      return this.kind === "zone" ? t`A zone has at least 3 corners: ${lacking} more.` : t`A line has two ends: ${lacking} more.`;
     }
     const [crossed] = this.crossings;
     if (crossed) {
       const [one, other] = crossed.map((n) => `${n + 1}–${((n + 1) % points.length) + 1}`);
-      return `The edges ${one} and ${other} meet. An outline must not cross or touch itself.`;
+      return t`The edges ${one} and ${other} meet. An outline must not cross or touch itself.`;
     }
     const [a, b] = /** @type {[Point, Point]} */ (points);
-    if (this.kind === "zone" && area(points) < LEAST_AREA) return "The zone is too small.";
-    if (this.kind === "line" && Math.hypot(a[0] - b[0], a[1] - b[1]) < LEAST_LENGTH) return "The two ends are the same place.";
+    if (this.kind === "zone" && area(points) < LEAST_AREA) return t`The zone is too small.`;
+    if (this.kind === "line" && Math.hypot(a[0] - b[0], a[1] - b[1]) < LEAST_LENGTH) return t`The two ends are the same place.`;
     return "";
   }
 

@@ -2,6 +2,7 @@
 
 import { colorOf, keyOf } from "../../draw/zone-layer.js";
 import { make, setData, setText } from "../../lib/dom.js";
+import { t } from "../../lib/i18n.js";
 import { removeShape, setShape } from "../../wire/zones.js";
 import { byId } from "../page.js";
 import { Draft } from "./draft.js";
@@ -80,14 +81,14 @@ export class Editor {
   }
 
   #title() {
-    const what = this.#before ? `Edit ${this.#before}` : `New ${this.#kind}`;
+    const what = this.#before ? t`Edit ${this.#before}` : this.#kind === "zone" ? t`New zone` : t`New line`;
     return make("h3", { class: "zone-title" }, what);
   }
 
   /** The same as over the picture: who fills in the form need not go back there. */
   #buttons() {
-    const save = make("button", { type: "button", class: "button main", id: "zone-save" }, "Save");
-    const cancel = make("button", { type: "button", class: "button", id: "zone-cancel" }, "Cancel");
+    const save = make("button", { type: "button", class: "button main", id: "zone-save" }, t`Save`);
+    const cancel = make("button", { type: "button", class: "button", id: "zone-cancel" }, t`Cancel`);
     save.addEventListener("click", () => this.#use("save"));
     cancel.addEventListener("click", () => this.#use("cancel"));
     return make("div", { class: "row" }, save, cancel);
@@ -132,7 +133,7 @@ export class Editor {
   #cancel() {
     const changed = this.#draft.changed;
     const begun = { draft: this.#draft, values: this.#form.values };
-    this.#end({ name: "", said: changed ? "It was not saved." : "", begun: changed ? begun : null });
+    this.#end({ name: "", said: changed ? t`It was not saved.` : "", begun: changed ? begun : null });
   }
 
   async #save() {
@@ -148,7 +149,7 @@ export class Editor {
     if (answer.ok && this.#before && this.#before !== name) answer = await removeShape(stream, this.#kind, this.#before);
     this.#busy = false;
     this.#show();
-    if (answer.ok) this.#end({ name, said: `“${name}” is saved.`, begun: null });
+    if (answer.ok) this.#end({ name, said: t`“${name}” is saved.`, begun: null });
     else if (!answer.key || !this.#form.tell(answer.key, answer.message)) this.#say(answer.message);
   }
 
@@ -164,10 +165,10 @@ export class Editor {
     const { classes = null, min_size = 0, anchor = "bottom" } = this.#form.values.shape;
     const drawn = { points, classes, min_size, anchor };
     if (points.length < this.#draft.least) setText(this.#live, "");
-    else if (this.#kind === "zone") setText(this.#live, problem ? "" : `In it now: ${inWords(inZone(picture, drawn))}.`);
+    else if (this.#kind === "zone") setText(this.#live, problem ? "" : t`In it now: ${inWords(inZone(picture, drawn))}.`);
     else {
       this.#crossed.take(picture, drawn);
-      setText(this.#live, `Since it lies there: ${this.#crossed.in} in, ${this.#crossed.out} out.`);
+      setText(this.#live, t`Since it lies there: ${this.#crossed.in} in, ${this.#crossed.out} out.`);
     }
   };
 

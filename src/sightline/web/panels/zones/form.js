@@ -2,6 +2,7 @@
 
 import { freeColor } from "../../draw/zone-layer.js";
 import { make, setText } from "../../lib/dom.js";
+import { t } from "../../lib/i18n.js";
 import { ClassChoice } from "./class-choice.js";
 import { Ground } from "./ground.js";
 import { freshName, nameProblem } from "./words.js";
@@ -23,8 +24,8 @@ export class ShapeForm {
   #anchor = make(
     "select",
     { id: "zone-anchor" },
-    make("option", { value: "bottom" }, "At its feet"),
-    make("option", { value: "center" }, "In its middle"),
+    make("option", { value: "bottom" }, t`At its feet`),
+    make("option", { value: "center" }, t`In its middle`),
   );
   #loiter = make("input", { type: "number", id: "zone-loiter_s", min: "0", step: "any", inputmode: "decimal", "aria-describedby": "zone-loiter_s-why" });
   #classes;
@@ -102,21 +103,21 @@ export class ShapeForm {
   }
 
   #sayName() {
-    const renamed = this.#before && this.#name.value !== this.#before ? "Under another name it counts from nothing." : "";
+    const renamed = this.#before && this.#name.value !== this.#before ? t`Under another name it counts from nothing.` : "";
     const why = this.element.querySelector("#zone-name-why");
     if (why) setText(why, nameProblem(this.#name.value, this.#others) || renamed);
   }
 
   #fields() {
     const parts = [
-      ...field("name", "Name", this.#name),
-      ...field("color", "Colour", this.#color),
+      ...field("name", t`Name`, this.#name),
+      ...field("color", t`Colour`, this.#color),
       this.#classes.element,
-      ...field("min_size", "Least height of an object, in % of the picture", this.#size),
-      ...field("anchor", "Where an object counts as being", this.#anchor),
+      ...field("min_size", t`Least height of an object, in % of the picture`, this.#size),
+      ...field("anchor", t`Where an object counts as being`, this.#anchor),
     ];
     if (this.#kind === "line") return parts;
-    const loiter = field("loiter_s", "Seconds of a stay that is loitering (empty: none)", this.#loiter);
+    const loiter = field("loiter_s", t`Seconds of a stay that is loitering (empty: none)`, this.#loiter);
     return [...parts, ...loiter, this.#ground.element];
   }
 }

@@ -1,13 +1,14 @@
 /** Where a zone's four corners lie on the ground, in metres: then the speed of what is in it is told. */
 
 import { make } from "../../lib/dom.js";
+import { t } from "../../lib/i18n.js";
 
 const CORNERS = 4;
 
 export class Ground {
   element;
   #why = make("p", { class: "problem", id: "zone-ground-why", role: "status" });
-  #few = make("p", { class: "hint" }, "Only a zone of four corners can have it.");
+  #few = make("p", { class: "hint" }, t`Only a zone of four corners can have it.`);
   #fields;
   #table;
 
@@ -15,20 +16,20 @@ export class Ground {
   constructor(places) {
     this.#fields = Array.from({ length: CORNERS }, (_, n) =>
       ["x", "y"].map((axis, i) => {
-        const label = `Corner ${n + 1}, ${axis} in metres`;
+        const label = t`Corner ${n + 1}, ${axis} in metres`;
         const field = make("input", { type: "number", step: "any", inputmode: "decimal", "aria-label": label, id: `zone-ground-${n + 1}${axis}` });
         field.value = places?.[n] === undefined ? "" : String(places[n]?.[i]);
         return field;
       }),
     );
     const rows = this.#fields.map((pair, n) =>
-      make("tr", {}, make("th", { scope: "row" }, `Corner ${n + 1}`), ...pair.map((field) => make("td", {}, field))),
+      make("tr", {}, make("th", { scope: "row" }, t`Corner ${n + 1}`), ...pair.map((field) => make("td", {}, field))),
     );
-    const heads = ["", "x, metres", "y, metres"].map((text) => make("th", { scope: "col" }, text));
+    const heads = ["", t`x, metres`, t`y, metres`].map((text) => make("th", { scope: "col" }, text));
     this.#table = make("table", { class: "ground" }, make("thead", {}, make("tr", {}, ...heads)), make("tbody", {}, ...rows));
-    const hint = make("p", { class: "hint" }, "Measure where the four corners lie on the ground, from any point. A rectangle of 4 by 12 metres: 0, 0; 4, 0; 4, 12; 0, 12.");
+    const hint = make("p", { class: "hint" }, t`Measure where the four corners lie on the ground, from any point. A rectangle of 4 by 12 metres: 0, 0; 4, 0; 4, 12; 0, 12.`);
     const inside = make("div", { class: "inside" }, hint, this.#few, this.#table, this.#why);
-    this.element = make("details", { id: "zone-ground" }, make("summary", {}, make("span", {}, "Speed, by places on the ground")), inside);
+    this.element = make("details", { id: "zone-ground" }, make("summary", {}, make("span", {}, t`Speed, by places on the ground`)), inside);
     this.element.open = places !== null;
   }
 
@@ -48,6 +49,6 @@ export class Ground {
   /** What is wrong with them, before the server is asked. @param {number} corners */
   problem(corners) {
     const places = this.value(corners);
-    return places?.flat().some(Number.isNaN) ? "All eight numbers are needed, or none." : "";
+    return places?.flat().some(Number.isNaN) ? t`All eight numbers are needed, or none.` : "";
   }
 }

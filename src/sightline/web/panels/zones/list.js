@@ -3,6 +3,7 @@
 import { colorOf, keyOf, lineWords, zoneWords } from "../../draw/zone-layer.js";
 import { make, setText } from "../../lib/dom.js";
 import { count } from "../../lib/format.js";
+import { className, t } from "../../lib/i18n.js";
 import { inWords, lately, lineRows, speedInWords, zoneRows } from "./words.js";
 
 /**
@@ -16,11 +17,11 @@ import { inWords, lately, lineRows, speedInWords, zoneRows } from "./words.js";
 
 /** @type {[Deed, string, string][]} */
 const DEEDS = [
-  ["edit", "Edit", "Edit"],
-  ["reset", "Reset counts", "Have it count from nothing:"],
-  ["remove", "Delete", "Delete"],
+  ["edit", t`Edit`, t`Edit`],
+  ["reset", t`Reset counts`, t`Have it count from nothing:`],
+  ["remove", t`Delete`, t`Delete`],
 ];
-const HEADS = { zone: ["entered", "left", "stay", "longest"], line: ["in", "out"] };
+const HEADS = { zone: [t`entered`, t`left`, t`stay`, t`longest`], line: [t`in`, t`out`] };
 const MOST_SPEEDS = 5;
 
 export class ShapeList {
@@ -97,7 +98,7 @@ export class ShapeList {
     const details = make(
       "details",
       {},
-      make("summary", {}, swatch, make("span", { class: "unseen" }, one.kind === "zone" ? "Zone" : "Line"), name, figure),
+      make("summary", {}, swatch, make("span", { class: "unseen" }, one.kind === "zone" ? t`Zone` : t`Line`), name, figure),
       make("div", { class: "inside" }, hint, table, facts, make("div", { class: "row deeds" }, ...buttons)),
     );
     const item = make("li", { "data-key": keyOf(one) }, details);
@@ -123,10 +124,10 @@ function zoneTold(name, counted, report) {
   const speeds = Object.entries(counted?.speeds?.[name] ?? {}).slice(0, MOST_SPEEDS);
   /** @type {[string, string][]} */
   const facts = [
-    ["In it now", inWords(figures.now)],
-    ["Most at a time", count(figures.most)],
+    [t`In it now`, inWords(figures.now)],
+    [t`Most at a time`, count(figures.most)],
     .../** @type {[string, string][]} */ (lately("zone", counts, report.hour)),
-    ...speeds.map(([track, speed]) => /** @type {[string, string]} */ ([`Speed of #${track}`, speedInWords(speed)])),
+    ...speeds.map(([track, speed]) => /** @type {[string, string]} */ ([t`Speed of #${track}`, speedInWords(speed)])),
   ];
   return { kind: "zone", words: zoneWords(figures)[0] ?? "", unknown: known.unknown_classes, rows: zoneRows(figures), facts };
 }
@@ -142,15 +143,15 @@ function lineTold(name, counted, report) {
 
 /** @param {string[]} heads @param {import("./words.js").Row[]} rows */
 function tableOf(heads, rows) {
-  if (!rows.length) return [make("caption", {}, "Nothing was counted yet.")];
+  if (!rows.length) return [make("caption", {}, t`Nothing was counted yet.`)];
   const head = make("tr", {}, make("td"), ...heads.map((text) => make("th", { scope: "col" }, text)));
   const body = rows.map(({ name, cells }) =>
-    make("tr", {}, make("th", { scope: "row" }, name), ...cells.map((text) => make("td", {}, text))),
+    make("tr", {}, make("th", { scope: "row" }, className(name)), ...cells.map((text) => make("td", {}, text))),
   );
   return [make("thead", {}, head), make("tbody", {}, ...body)];
 }
 
 /** @param {string[]} unknown */
 function unknownInWords(unknown) {
-  return unknown.length ? `The model of this stream doesn't know ${unknown.map((one) => `“${one}”`).join(", ")}: they count nothing.` : "";
+  return unknown.length ? t`The model of this stream doesn't know ${unknown.map((one) => `“${one}”`).join(", ")}: they count nothing.` : "";
 }

@@ -3,6 +3,7 @@
 import { HeatLayer } from "../../draw/heat-layer.js";
 import { ZoneLayer, keyOf, sum } from "../../draw/zone-layer.js";
 import { icon, make, setText } from "../../lib/dom.js";
+import { t } from "../../lib/i18n.js";
 import { remember, remembered } from "../../lib/storage.js";
 import { may, whoAmI } from "../../wire/session.js";
 import { resetShape } from "../../wire/zones.js";
@@ -34,7 +35,7 @@ export class ZonePanel {
   #mayChange = false;
   #inside = byId("zones-inside", HTMLElement);
   #parts = make("div", { class: "inside" });
-  #items = make("ul", { id: "zone-list", "aria-label": "Zones and lines, with what they counted" });
+  #items = make("ul", { id: "zone-list", "aria-label": t`Zones and lines, with what they counted` });
   #empty = make("p", { class: "hint", id: "zones-empty" });
   #create = make("div", { class: "row", hidden: "" });
   #said = make("div", { id: "zones-said" });
@@ -84,12 +85,12 @@ export class ZonePanel {
   }
 
   #build() {
-    const shown = toggle("zones-shown", "Show zones and lines", (on) => {
+    const shown = toggle("zones-shown", t`Show zones and lines`, (on) => {
       this.#layer.shown = on;
       this.#about.painter.repaint();
     });
-    const heat = toggle("heatmap", "Heatmap of the last minutes", (on) => this.#heat.show(on), "false");
-    this.#create.append(this.#button("zone", "New zone"), this.#button("line", "New line"));
+    const heat = toggle("heatmap", t`Heatmap of the last minutes`, (on) => this.#heat.show(on), "false");
+    this.#create.append(this.#button("zone", t`New zone`), this.#button("line", t`New line`));
     const status = make("div", { role: "status" }, this.#said);
     this.#parts.append(shown, heat, this.#items, this.#empty, this.#create, status);
     this.#inside.replaceChildren(this.#parts);
@@ -120,7 +121,7 @@ export class ZonePanel {
     this.#list.have(all, this.#mayChange);
     this.#create.hidden = !this.#mayChange;
     this.#empty.hidden = all.length > 0;
-    setText(this.#empty, "A zone counts who is in a part of the picture; a line counts who crosses it, each way. There are none yet.");
+    setText(this.#empty, t`A zone counts who is in a part of the picture; a line counts who crosses it, each way. There are none yet.`);
     setText(byId("zones-count", HTMLElement), all.length ? String(all.length) : "");
     this.#look(true);
   }
@@ -165,7 +166,7 @@ export class ZonePanel {
       document.getElementById("zones-undo")?.focus();
     } else {
       const answer = await resetShape(this.#about.stream, one.kind, one.name);
-      this.#say(answer.ok ? `“${one.name}” counts from nothing now.` : answer.message);
+      this.#say(answer.ok ? t`“${one.name}” counts from nothing now.` : answer.message);
       await this.#ask();
     }
   }
@@ -178,7 +179,7 @@ export class ZonePanel {
     const { painter } = this.#about;
     if (this.#editing) return;
     if (!painter.place) {
-      this.#say("There is no picture to draw on. It can be drawn once the camera sends one.");
+      this.#say(t`There is no picture to draw on. It can be drawn once the camera sends one.`);
       return;
     }
     this.#editing = true;
@@ -187,7 +188,7 @@ export class ZonePanel {
     if (!this.#layer.report) await this.#ask();
     if (!Editor || !this.#layer.report) {
       this.#editing = false;
-      this.#say("The server did not answer. Try again.");
+      this.#say(t`The server did not answer. Try again.`);
       return;
     }
     const named = this.#layer.all.find((one) => one.kind === kind && one.name === name) ?? null;
@@ -208,7 +209,7 @@ export class ZonePanel {
 
   /** @param {string} text @param {(() => void) | null | undefined} again */
   #say(text, again = null) {
-    const button = make("button", { type: "button", class: "button", id: "zones-again" }, "Go on drawing");
+    const button = make("button", { type: "button", class: "button", id: "zones-again" }, t`Go on drawing`);
     button.addEventListener("click", () => again?.());
     this.#said.replaceChildren(...(text ? [make("p", { class: "hint" }, text)] : []), ...(again ? [button] : []));
   }

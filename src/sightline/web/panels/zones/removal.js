@@ -2,6 +2,7 @@
 
 import { keyOf } from "../../draw/zone-layer.js";
 import { make } from "../../lib/dom.js";
+import { t } from "../../lib/i18n.js";
 import { removeShape } from "../../wire/zones.js";
 
 /** @typedef {{kind: import("../../wire/zones.js").Kind, name: string}} Named */
@@ -46,9 +47,9 @@ export class Removal {
     void this.finish();
     this.#one = one;
     this.#gone.add(keyOf(one));
-    const undo = make("button", { type: "button", class: "button", id: "zones-undo" }, "Undo");
+    const undo = make("button", { type: "button", class: "button", id: "zones-undo" }, t`Undo`);
     undo.addEventListener("click", () => this.#undo());
-    this.#place.replaceChildren(make("p", { class: "hint" }, `“${one.name}” is deleted.`), undo);
+    this.#place.replaceChildren(make("p", { class: "hint" }, t`“${one.name}” is deleted.`), undo);
     this.#timer = setTimeout(() => void this.finish(), MOMENT_MS);
     this.#events.onhide();
   }
@@ -64,7 +65,7 @@ export class Removal {
     await this.#events.ondone();
     this.#gone.delete(keyOf(one));
     this.#events.onhide();
-    if (!answer.ok) this.#place.replaceChildren(make("p", { class: "problem" }, `“${one.name}” is not deleted. ${answer.message}`));
+    if (!answer.ok) this.#place.replaceChildren(make("p", { class: "problem" }, t`“${one.name}” is not deleted. ${answer.message}`));
   }
 
   #undo() {

@@ -1,6 +1,7 @@
 /** The panel's section on zones and lines. What it is made of comes only where there are some, or somebody looks. */
 
 import { setText } from "../../lib/dom.js";
+import { t } from "../../lib/i18n.js";
 import { byId } from "../page.js";
 
 /**
@@ -19,7 +20,7 @@ export function setUpZones(stream, painter) {
   const load = () => {
     loading ??= import("./panel.js").then(({ open }) => open({ stream, painter, labels: () => labels })).catch(() => {
       loading = null;
-      setText(byId("zones-inside", HTMLElement), "Zones and lines could not be loaded. Close this and open it again.");
+      setText(byId("zones-inside", HTMLElement), t`Zones and lines could not be loaded. Close this and open it again.`);
       return null;
     });
     painter.overs.delete(watch);

@@ -2,6 +2,7 @@
 
 import { arrow } from "../../draw/zones.js";
 import { make, setText } from "../../lib/dom.js";
+import { t } from "../../lib/i18n.js";
 import { middle } from "../../lib/outline.js";
 import { pointInWords } from "./words.js";
 
@@ -41,7 +42,7 @@ export class Surface {
     this.#draft = draft;
     this.#canvas = canvas;
     this.#painter = painter;
-    const label = draft.kind === "zone" ? "The picture, to draw a zone on" : "The picture, to draw a line on";
+    const label = draft.kind === "zone" ? t`The picture, to draw a zone on` : t`The picture, to draw a line on`;
     const attributes = { class: "drawing", id: "drawing", tabindex: "0", role: "application" };
     this.element = make("div", { ...attributes, "aria-label": label, "aria-describedby": "drawing-hint" });
     for (const [name, path] of Object.entries(this.#paths)) {
@@ -142,12 +143,12 @@ export class Surface {
       this.#handles.append(button);
     }
     const { points, selected, kind } = this.#draft;
-    const ends = ["First end", "Second end"];
+    const ends = [t`First end`, t`Second end`];
     this.#buttons.forEach((button, n) => {
       const [x, y] = /** @type {Point} */ (at[n]);
       button.style.transform = `translate(${x}px, ${y}px)`;
       button.setAttribute("aria-pressed", String(n === selected));
-      const name = kind === "line" ? (ends[n] ?? "") : `Corner ${n + 1} of ${at.length}`;
+      const name = kind === "line" ? (ends[n] ?? "") : t`Corner ${n + 1} of ${at.length}`;
       button.setAttribute("aria-label", `${name}: ${pointInWords(/** @type {Point} */ (points[n]))}`);
       setText(button, String(n + 1));
     });

@@ -1,6 +1,7 @@
 /** Buttons over the picture while it is drawn on, and the line that says what to do. */
 
 import { icon, make, setText } from "../../lib/dom.js";
+import { t } from "../../lib/i18n.js";
 
 /**
  * @typedef {"undo" | "redo" | "remove" | "turn" | "cancel" | "save"} Tool
@@ -9,16 +10,16 @@ import { icon, make, setText } from "../../lib/dom.js";
 
 /** @type {[Tool, string, string][]} */
 const TOOLS = [
-  ["undo", "undo", "Undo (Ctrl+Z)"],
-  ["redo", "redo", "Redo (Ctrl+Shift+Z)"],
-  ["remove", "bin", "Delete the chosen point"],
-  ["turn", "turn", "Turn the line: what was in is out"],
-  ["cancel", "close", "Cancel"],
-  ["save", "done", "Save"],
+  ["undo", "undo", t`Undo (Ctrl+Z)`],
+  ["redo", "redo", t`Redo (Ctrl+Shift+Z)`],
+  ["remove", "bin", t`Delete the chosen point`],
+  ["turn", "turn", t`Turn the line: what was in is out`],
+  ["cancel", "close", t`Cancel`],
+  ["save", "done", t`Save`],
 ];
 
 export class Tools {
-  element = make("div", { class: "tools", role: "toolbar", "aria-label": "Drawing" });
+  element = make("div", { class: "tools", role: "toolbar", "aria-label": t`Drawing` });
   hint = make("p", { class: "drawing-hint", id: "drawing-hint", role: "status" });
   /** @type {Map<Tool, HTMLButtonElement>} */
   #buttons = new Map();
@@ -60,13 +61,13 @@ export class Tools {
 /** What to do next, or what is wrong. @param {Draft} draft @param {boolean} touch whether it is done with a finger */
 export function hintFor(draft, touch) {
   const { kind, points, open, problem, least } = draft;
-  const [put, press] = touch ? ["Tap", "hold it"] : ["Click", "press Delete"];
+  const [put, press] = touch ? [t`Tap`, t`hold it`] : [t`Click`, t`press Delete`];
   if (!points.length) {
-    const what = kind === "zone" ? "the corners of the zone" : "the two ends of the line";
-    return `${put} ${what}.${touch ? "" : " By keyboard: arrow keys move the cross, Enter puts a point."}`;
+    const what = kind === "zone" ? t`the corners of the zone` : t`the two ends of the line`;
+    return `${put} ${what}.${touch ? "" : t` By keyboard: arrow keys move the cross, Enter puts a point.`}`;
   }
   if (points.length < least || draft.crossings.length || problem) return problem;
-  if (open) return `${put} more corners, or the first one to close the outline.`;
-  if (kind === "line") return "The arrow shows the way in. Drag the ends, or turn the line.";
-  return `Drag the corners. ${put} an edge to add one; to delete one, choose it and ${press}.`;
+  if (open) return t`${put} more corners, or the first one to close the outline.`;
+  if (kind === "line") return t`The arrow shows the way in. Drag the ends, or turn the line.`;
+  return t`Drag the corners. ${put} an edge to add one; to delete one, choose it and ${press}.`;
 }

@@ -1,7 +1,8 @@
 /** Words and figures of zones and lines. Pure, so that each can be tested. */
 
 import { sum } from "../../draw/zone-layer.js";
-import { count, several } from "../../lib/format.js";
+import { count, fixed, several } from "../../lib/format.js";
+import { t } from "../../lib/i18n.js";
 
 /**
  * @typedef {import("../../wire/zones.js").ByClass} ByClass
@@ -17,15 +18,15 @@ const NAME = /^[A-Za-z0-9_-]{1,64}$/;
 /** Amounts by class in words, largest first. @param {ByClass} counts */
 export function inWords(counts) {
   const some = Object.entries(counts).filter(([, n]) => n > 0);
-  return some.sort((a, b) => b[1] - a[1]).map(([name, n]) => several(n, name)).join(", ") || "none";
+  return some.sort((a, b) => b[1] - a[1]).map(([name, n]) => several(n, name)).join(", ") || t`none`;
 }
 
 /** A time that something lasted. @param {number | undefined} seconds */
 export function lasted(seconds) {
   if (seconds === undefined) return "–";
-  if (seconds < 9.95) return `${seconds.toFixed(1)} s`;
+  if (seconds < 9.95) return `${fixed(seconds, 1)} s`;
   if (seconds < 99.5) return `${Math.round(seconds)} s`;
-  return seconds < 5970 ? `${Math.round(seconds / 60)} min` : `${(seconds / 3600).toFixed(1)} h`;
+  return seconds < 5970 ? t`${Math.round(seconds / 60)} min` : `${fixed(seconds / 3600, 1)} h`;
 }
 
 /**
@@ -58,19 +59,19 @@ function byAmount(one, other) {
  * @param {Kind} kind @param {import("../../wire/zones.js").Counts} counts @param {string} hour the present one
  */
 export function lately(kind, { hours, days }, hour) {
-  const [into, out] = kind === "zone" ? ["entered", "left"] : ["in", "out"];
+  const [into, out] = kind === "zone" ? [t`entered`, t`left`] : [t`in`, t`out`];
   const told = (/** @type {Movements | undefined} */ one) =>
-    one ? `${count(sum(one.in))} ${into}, ${count(sum(one.out))} ${out}` : "nothing";
+    one ? `${count(sum(one.in))} ${into}, ${count(sum(one.out))} ${out}` : t`nothing`;
   return [
-    ["This hour", told(hours[hour])],
-    ["Today", told(days[hour.slice(0, 10)])],
+    [t`This hour`, told(hours[hour])],
+    [t`Today`, told(days[hour.slice(0, 10)])],
   ];
 }
 
 /** A speed with its interval, in kilometres an hour. @param {[number, number, number]} speed metres a second: mean, least, most */
 export function speedInWords([mean, least, most]) {
-  const [v, from, to] = [mean, least, most].map((one) => (one * 3.6).toFixed(one < 2.7 ? 1 : 0));
-  return `${v} km/h (${from} to ${to})`;
+  const [v, from, to] = [mean, least, most].map((one) => fixed(one * 3.6, one < 2.7 ? 1 : 0));
+  return t`${v} km/h (${from} to ${to})`;
 }
 
 /**
@@ -79,8 +80,8 @@ export function speedInWords([mean, least, most]) {
  * @param {string} name @param {readonly string[]} taken by others of its kind
  */
 export function nameProblem(name, taken) {
-  if (!NAME.test(name)) return "A name has 1 to 64 letters (a to z), digits, “-” or “_”.";
-  return taken.includes(name) ? "There is one of this name already." : "";
+  if (!NAME.test(name)) return t`A name has 1 to 64 letters (a to z), digits, “-” or “_”.`;
+  return taken.includes(name) ? t`There is one of this name already.` : "";
 }
 
 /** A name that none of these is. @param {Kind} kind @param {readonly string[]} taken */
@@ -90,5 +91,5 @@ export function freshName(kind, taken) {
 
 /** A point in words. @param {readonly [number, number]} point 0 to 1 of the picture */
 export function pointInWords([x, y]) {
-  return `${Math.round(x * 100)} % from the left, ${Math.round(y * 100)} % from the top`;
+  return t`${Math.round(x * 100)} % from the left, ${Math.round(y * 100)} % from the top`;
 }

@@ -1,0 +1,69 @@
+/** Words in the language of the page. In the code they stand in English, which is their key in the language's file. */
+
+import chosen from "./language.js";
+
+export const { language } = chosen;
+const { words, classes } = chosen;
+const region = globalThis.navigator?.language ?? "";
+/** For `Intl`: the person's own region where the language is theirs. */
+export const locale = region.split("-")[0] === language ? region : language;
+/** For days: English ones are the same for everybody. */
+export const dateLocale = language === "en" ? "en-GB" : locale;
+const plurals = new Intl.PluralRules(language);
+const KINDS = /** @type {const} */ (["zero", "one", "two", "few", "many", "other"]);
+const kinds = KINDS.filter((kind) => plurals.resolvedOptions().pluralCategories.includes(kind));
+
+/**
+ * A text: t`${count} of ${most}` has the key "{1} of {2}".
+ *
+ * @param {TemplateStringsArray} parts @param {unknown[]} values
+ */
+export function t(parts, ...values) {
+  const key = parts.reduce((all, part, i) => `${all}{${i}}${part}`);
+  return filled(words[key] ?? key, values);
+}
+
+/** @param {string} text @param {unknown[]} values */
+function filled(text, values) {
+  return text.replace(/\{(\d+)\}/g, (place, i) => String(values[i - 1] ?? place));
+}
+
+/**
+ * The form of a word that fits a number. Its key is "one|many"; a language has as many forms as its numbers need.
+ *
+ * @param {number} n @param {string} one @param {string} many
+ */
+export function form(n, one, many) {
+  const key = `${one}|${many}`;
+  return formOf(words[key] ?? key, n);
+}
+
+/** @param {string} forms with | between them @param {number} n */
+function formOf(forms, n) {
+  const all = forms.split("|");
+  return all[kinds.indexOf(/** @type {any} */ (plurals.select(n)))] ?? all.at(-1) ?? "";
+}
+
+/** What people call a class of a model; by its own name where nobody has translated it. @param {string} name @param {number} [n] */
+export function className(name, n = 1) {
+  return formOf(classes[name] ?? name, n);
+}
+
+/** What the server is known to say. @type {[RegExp, string][] | undefined} */
+let patterns;
+
+/** A sentence of the server, which speaks English; as it came where the language's file does not know it. @param {string} sentence */
+export function said(sentence) {
+  patterns ??= Object.entries(chosen.said).map(([key, text]) => [pattern(key), text]);
+  for (const [known, text] of patterns) {
+    const found = known.exec(sentence);
+    if (found) return filled(text, found.slice(1));
+  }
+  return sentence;
+}
+
+/** @param {string} key such as "no stream is called {1}" */
+function pattern(key) {
+  const parts = key.split(/\{\d+\}/).map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, "\\$&"));
+  return new RegExp(`^${parts.join("([^]*?)")}$`);
+}

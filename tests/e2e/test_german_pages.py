@@ -1,0 +1,131 @@
+"""The pages in German, as somebody with a German browser sees them: no English left, nothing too wide, axe content."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator, Callable
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import Browser, BrowserContext, expect
+
+from sightline.server import languages
+from support.axe import violations
+from support.browsing import browsing, listen_for_errors
+from support.serving import Running, camera, serving
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+PAGES = ("/", "/view/door", "/camera/shed", "/events", "/timeline", "/settings", "/models", "/trust", "/wall", "/join")
+SAID = """() => {
+  const found = [];
+  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_ALL);
+  for (let node = walker.currentNode; node; node = walker.nextNode()) {
+    if (node instanceof Text && !node.parentElement.matches("option[lang]")) found.push(node.data);
+    else if (node instanceof Element) {
+      if (node.matches("script, style, code, #log")) continue;
+      for (const name of ["aria-label", "title", "placeholder", "alt"]) found.push(node.getAttribute(name) ?? "");
+    }
+  }
+  return [document.title, ...found].map((text) => text.replace(/\\s+/g, " ").trim()).filter(Boolean);
+}"""
+"""All that a page says, whether it can be seen yet or not."""
+UNTIL_QUIET = """() => document.readyState === "complete"
+  && !["connecting", "loading", "asking", "checking"].includes(document.body.dataset.state)"""
+
+WORDS = """async () => {
+  const at = (name) => import(document.querySelector("script[type=module]").src.replace(/pages\\/.*/, name));
+  const { count, fps, plural, several } = await at("lib/format.js");
+  const { ago } = await at("panels/events/words.js");
+  const { said } = await at("lib/i18n.js");
+  return [several(1, "person"), several(2, "person"), several(3, "zebra crossing"), fps(8.5), count(1234),
+    ago(0, 3 * 86400), plural(2, "viewer"), said("4 viewers are connected: the limit max_viewers is reached")];
+}"""
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def server() -> AsyncIterator[Running]:
+    async with serving() as running, camera(running, "door"):
+        yield running
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def browser() -> AsyncIterator[Browser]:
+    async with browsing() as running:
+        yield running
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def german(browser: Browser) -> AsyncIterator[BrowserContext]:
+    context = await browser.new_context(locale="de-DE", viewport={"width": 390, "height": 844})
+    yield context
+    await context.close()
+
+
+def english() -> Callable[[str], bool]:
+    """Tells whether a text is English, whole or with something filled in, and not German as well."""
+    words = languages.languages()["de"]["words"]
+    both = {key for key, text in words.items() if key == text or key in words.values()}
+    own, other = pattern(set(words) - both), pattern(set(words.values()))
+    return lambda text: bool(own.fullmatch(text)) and not other.fullmatch(text)
+
+
+def pattern(texts: set[str]) -> re.Pattern[str]:
+    forms = [form.strip() for text in texts if "<" not in text for form in text.split("|")]
+    spoken = [form for form in forms if re.search(r"[A-Za-z]{3}", re.sub(r"\{\d+\}", "", form))]
+    return re.compile("|".join(re.sub(r"\\\{\d+\\\}", ".+", re.escape(form)) for form in spoken))
+
+
+async def test_no_page_says_anything_in_english_and_none_is_too_wide(server: Running, german: BrowserContext) -> None:
+    page = await german.new_page()
+    errors = listen_for_errors(page)
+    known = english()
+    for path in PAGES:
+        await page.goto(f"{server.url}{path}")
+        assert await page.locator("html").get_attribute("lang") == "de", path
+        await page.wait_for_function(UNTIL_QUIET)
+        await page.evaluate("document.querySelectorAll('details').forEach((one) => (one.open = true))")
+        await expect(page.get_by_text("Wird geladen …")).to_have_count(0)
+        left = [text for text in await page.evaluate(SAID) if known(text)]
+        assert left == [], path
+        for width in (390, 320):
+            await page.set_viewport_size({"width": width, "height": 844})
+            assert await page.evaluate("document.documentElement.scrollWidth") <= width, f"{path} at {width}"
+    assert errors == []
+    await page.close()
+
+
+@pytest.mark.parametrize("path", ["/", "/view/door", "/settings"])
+async def test_axe_finds_nothing_in_german(server: Running, german: BrowserContext, path: str) -> None:
+    page = await german.new_page()
+    await page.goto(f"{server.url}{path}")
+    await page.wait_for_function(UNTIL_QUIET)
+    assert await violations(page) == []
+    await page.close()
+
+
+async def test_what_was_chosen_is_remembered(server: Running, german: BrowserContext) -> None:
+    page = await german.new_page()
+    await page.goto(f"{server.url}/settings")
+    await expect(page.locator("h1")).to_have_text("Einstellungen")
+    await page.get_by_label("Sprache").select_option("English")
+    await expect(page.locator("h1")).to_have_text("Settings")
+    await page.goto(server.url)
+    await expect(page.locator("#add-camera")).to_have_text("Add a camera")
+    await page.get_by_label("Language").select_option("Deutsch")
+    await expect(page.locator("#add-camera")).to_have_text("Kamera hinzufügen")
+    async with page.expect_event("load"):
+        await page.get_by_label("Sprache").select_option("Wie im Browser eingestellt")
+    await expect(page.locator("#add-camera")).to_have_text("Kamera hinzufügen")
+    assert [one for one in await german.cookies() if one["name"] == languages.COOKIE] == []
+    await page.close()
+
+
+async def test_names_and_numbers_are_german(server: Running, german: BrowserContext) -> None:
+    page = await german.new_page()
+    await page.goto(f"{server.url}/view/door")
+    numbers = ["8,5", "1.234", "vor 3 Tagen", "2 Zuschauer"]
+    names = ["1 Person", "2 Personen", "3 zebra crossing"]
+    refusal = "4 Zuschauer sind verbunden: die Grenze max_viewers ist erreicht"
+    assert await page.evaluate(WORDS) == [*names, *numbers, refusal]
+    await page.close()
