@@ -12,7 +12,8 @@ from sightline.discovery.devices import MOST_DEVICES, MOST_OF_ONE, NetworkCamera
 
 SEARCH_S = 1.5
 """Seconds of a search. WS-Discovery lets devices wait for up to half a second before they answer, and gives up 0.6 s
-after a question; the second one is asked after 0.4 s. The rest is for networks that hold multicast back for who sleeps."""
+after a question; the second one is asked after 0.4 s. The rest is for networks that hold multicast back for sleepers.
+"""
 
 
 class Search:
