@@ -35,9 +35,8 @@ ELSEWHERE = ("POST /api/sources/find", "POST /api/sources/profiles", "POST /api/
 NOT_GOT = (
     "POST /api/models/{name}/weights",
     "DELETE /api/models/{name}/weights",
-    "GET /api/events/{id}/clip.mp4",
 )
-"""Refused where nothing here could run the weights, where nothing is under way, and where an event was not recorded."""
+"""Refused where nothing here could run the weights, and where nothing is under way."""
 IDS = {
     "POST /api/push/devices": "DEVICE",
     "POST /api/models/upload": "UPLOAD",
@@ -100,6 +99,18 @@ class World:
         self.token = token
         self.desk = desk
 
+    async def happened(self) -> None:
+        """Have the stream recorded until something has happened, and learn what."""
+        await self.server.http.post("/api/recordings/door/record", json={"on": True})
+        began = time.time()
+
+        def fresh(told: dict[str, Any]) -> list[str]:
+            return [one["id"] for one in told["events"] if one.get("snapshot") and one["started_at"] > began]
+
+        event = fresh(await self.server.until(lambda told: bool(fresh(told)), path="/api/events"))[0]
+        await self.server.until(lambda told: told["file"] is not None, path=f"/api/events/{event}/clip")
+        self.desk.known["EVENT"] = event
+
     async def recorded(self) -> None:
         """End the recording, and learn what it is."""
         await self.server.http.post("/api/recordings/door/record", json={"on": False})
@@ -135,7 +146,7 @@ async def to_and_fro(server: Running, stream: str) -> AsyncGenerator[None]:
             await walker.walk(0.2, 0.8)
             await walker.walk(0.8, 0.2)
 
-    async with walking(server, stream) as walker:
+    async with walking(server, stream, begin_ms=None) as walker:
         walk_on = asyncio.create_task(walk(walker))
         await server.until(lambda s: s.get("delivered", 0) > 0, path=f"/api/streams/{stream}")
         yield
@@ -179,8 +190,7 @@ async def test_examples_do_what_they_show(world: World) -> None:
         if call == "DELETE /api/models/upload/{upload}":
             await world.desk.run("POST /api/models/upload", examples()["POST /api/models/upload"], world.server, "")
         if call == "GET /api/events":
-            told = await world.server.until(lambda r: any(e.get("snapshot") for e in r["events"]), path="/api/events")
-            world.desk.known["EVENT"] = next(e["id"] for e in told["events"] if e.get("snapshot"))
+            await world.happened()
         server = world.closed if described[call]["tags"][0] == SIGNED_IN else world.server
         status, said = await world.desk.run(call, command, server, world.token)
         good = {int(one) for one in described[call]["responses"] if int(one) < 300}

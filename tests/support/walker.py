@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
@@ -20,8 +21,9 @@ PACE_S = 0.02
 class Walker:
     """A camera whose own page sees one person, who walks from left to right."""
 
-    def __init__(self, camera: Peer, begin_ms: float = 1e6) -> None:
-        """``begin_ms``: milliseconds since 1970 on the camera's clock at the beginning."""
+    def __init__(self, camera: Peer, begin_ms: float | None = 1e6) -> None:
+        """``begin_ms``: milliseconds since 1970 on the camera's clock at the beginning; a frame is 100 ms there,
+        however fast they come. None: the clock is right, and frames come ten times a second."""
         self._camera = camera
         self._begin_ms = begin_ms
         self._seq = 0
@@ -31,7 +33,8 @@ class Walker:
         self._seq += 1
         row = {"class_id": 0, "confidence": 0.9, "xyxy": [320 * x - 8, 100, 320 * x + 8, 160]}
         results = {"model": "nano", "backend": "wasm", "threads": 1, "processing_time_ms": 3, "detections": [row]}
-        meta = {"type": "frame_metadata", "timestamp": self._begin_ms + self._seq * 100, "frameNumber": self._seq}
+        at = time.time() * 1000 if self._begin_ms is None else self._begin_ms + self._seq * 100
+        meta = {"type": "frame_metadata", "timestamp": at, "frameNumber": self._seq}
         size = {"width": 320, "height": 180, "results": results}
         await self._camera.ws.send(json.dumps(meta | size))
         await self._camera.ws.send(picture(self._seq))
@@ -50,11 +53,11 @@ class Walker:
         for x in np.linspace(begin, end, 2 + int(abs(end - begin) / STEP)):
             await self.show(float(x))
             await self._camera.next("result", "dropped")
-            await asyncio.sleep(0.02)  # what comes too soon is dropped
+            await asyncio.sleep(PACE_S if self._begin_ms is not None else 0.1)  # what comes too soon is dropped
 
 
 @asynccontextmanager
-async def walking(server: Running, stream: str, begin_ms: float = 1e6) -> AsyncGenerator[Walker]:
+async def walking(server: Running, stream: str, begin_ms: float | None = 1e6) -> AsyncGenerator[Walker]:
     """``stream``: its name, and parameters of the camera's address."""
     async with peer(f"{server.ws}/ws/camera/{stream}") as camera:
         yield Walker(camera, begin_ms)
