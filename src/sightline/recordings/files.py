@@ -5,8 +5,8 @@ Nothing here follows a name out of its folder: all paths are made of checked par
 
 from __future__ import annotations
 
+import os
 import re
-import stat
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -76,7 +76,9 @@ class Root:
         """Find all segments by their files, oldest first in each stream. Links are left alone."""
         for stream in _folders(self.path):
             for day in _folders(stream):
-                stems = {f.name.removesuffix(VIDEO).removesuffix(LINES) for f in sorted(day.iterdir()) if _plain(f)}
+                with os.scandir(day) as found:
+                    files = [one.name for one in found if one.is_file(follow_symlinks=False)]
+                stems = {name.removesuffix(VIDEO).removesuffix(LINES) for name in files}
                 for stem in sorted(stems):
                     name = f"{stream.name}/{day.name}/{stem}"
                     if _PATH.fullmatch(name):
@@ -92,12 +94,6 @@ def _checked(name: str, ending: str) -> PurePosixPath:
     if not _PATH.fullmatch(name):
         raise ValueError(f"{name[:80]!r} is no name of a recording")
     return PurePosixPath(name + ending)
-
-
-def _plain(path: Path) -> bool:
-    with suppress(OSError):
-        return stat.S_ISREG(path.lstat().st_mode)
-    return False
 
 
 def _folders(path: Path) -> list[Path]:

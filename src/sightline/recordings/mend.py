@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import struct
-from contextlib import closing
+from contextlib import closing, suppress
 from fractions import Fraction
 from itertools import accumulate, islice
 from pathlib import Path
@@ -26,9 +26,12 @@ def facts(root: Root, name: str) -> tuple[VideoSegment, Summary] | None:
 
     Raises OSError, or ValueError for files that are none of ours.
     """
-    end = lines.end_of(root.lines(name)) if root.lines(name).exists() else None
-    if end is not None and root.video(name).exists() and root.video(name).stat().st_size == end.bytes:
-        header = lines.header_of(root.lines(name))
+    video, beside = root.video(name), root.lines(name)
+    end = size = None
+    with suppress(FileNotFoundError):
+        end, size = lines.end_of(beside), video.stat().st_size
+    if end is not None and size == end.bytes:
+        header = lines.header_of(beside)
         summary = Summary()
         summary.motion, summary.seen = end.motion, end.seen
         segment = _segment(name, header)
