@@ -1,6 +1,7 @@
 """Recordings: what copying and encoding cost, whether live latency notices, and a month of ten cameras in the index.
 
-``index`` is made: ten cameras, 31 days, ten frames a second, four classes that come and go. ``copy`` gives a clip's
+``index`` is made: ten cameras, 31 days, ten frames a second, four classes that come and go. ``events`` is what happened
+there in zones and by rules, 300,000 times. ``copy`` gives a clip's
 packets to a recorder and takes off the time of reading them. ``encode`` gives
 JPEGs of 640x360 to one. ``live`` runs a server with eight cameras of JPEGs of
 640x360 at 15 fps, whose results somebody takes, with recording and without, in turns.
@@ -18,6 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import av
 import cv2
@@ -25,7 +27,9 @@ import numpy as np
 from websockets.asyncio.client import connect
 
 from common import Pipe, child, family_cpu, save, serving
+from sightline.core.events import Event, EventFilter
 from sightline.core.types import Encoded, Frame
+from sightline.events.store import EventStore
 from sightline.recordings.index import Index
 from sightline.recordings.keeper import Keeper
 from sightline.recordings.lines import SECONDS, SegmentEnd, SegmentHeader, Sight, encode
@@ -34,9 +38,11 @@ from sightline.recordings.shelf import Shelf
 from sightline.recordings.tee import Tee
 
 CAMERAS, DAYS, CLASSES = 10, 31, ("person", "car", "dog", "bicycle")
+HAPPENINGS = 300_000
+"""About one in 90 s at each camera."""
 SPANS = 86400 // SECONDS
 START = 1_796_000_000 // 86400 * 86400
-PARTS = ["index", "rescan", "copy", "encode", "live"]
+PARTS = ["index", "events", "rescan", "copy", "encode", "live"]
 STREAMS, FPS, SIZE = 8, 15, (640, 360)
 
 
@@ -94,6 +100,36 @@ def index_figures() -> dict[str, float]:
         }
         index.close()
         return found | {"MB": round(sum(f.stat().st_size for f in Path(folder).iterdir()) / 1e6)}
+
+
+def event_figures() -> dict[str, float]:
+    """Answers of a search by zone and by rule, among a month of what happened at ten cameras."""
+    with tempfile.TemporaryDirectory() as folder:
+        store, chance = EventStore(Path(folder) / "events"), random.Random(1)
+        every = DAYS * 86400 / HAPPENINGS
+        for first in range(0, HAPPENINGS, 1000):
+            entries = []
+            for n in range(first, first + 1000):
+                rare = n % 50_000 == 0
+                about: dict[str, Any] = {"id": f"e{n}", "stream": f"camera{chance.randrange(CAMERAS)}", "seq": n}
+                about |= {"zone": "well" if rare else chance.choice(("lawn", "door", "street")), "class_name": "person"}
+                about |= {"rule": "night" if rare else "", "kind": "rule" if rare else "zone", "number": n + 1}
+                entries.append((Event(phase="start", at=START + n * every, **about), None))
+            store.write(entries)
+        week = START + 7 * 86400
+        found = {
+            "happenings": float(HAPPENINGS),
+            "by a zone, ms": timed(lambda: store.search(EventFilter(zone="lawn"), 50)),
+            "by a rare zone, ms": timed(lambda: store.search(EventFilter(zone="well"), 50)),
+            "by a rare zone of a camera, ms": timed(lambda: store.search(EventFilter("camera4", zone="well"), 50)),
+            "by a rule, ms": timed(lambda: store.search(EventFilter(rule="night"), 50)),
+            "by a zone, a month ago, ms": timed(lambda: store.search(EventFilter(zone="lawn"), 50, until=week)),
+            "by a zone and a class never seen, ms": timed(
+                lambda: store.search(EventFilter(zone="lawn", class_name="cow"), 50)
+            ),
+        }
+        store.close()
+        return found
 
 
 def rescan_figures() -> dict[str, float]:
@@ -283,6 +319,8 @@ def main() -> None:
     for part in args.parts:
         if part == "index":
             found[part] = index_figures()
+        elif part == "events":
+            found[part] = event_figures()
         elif part == "rescan":
             found[part] = rescan_figures()
         elif part == "copy":

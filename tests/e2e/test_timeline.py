@@ -139,6 +139,16 @@ async def test_what_happened_is_found_again(server: Running, browser: Browser) -
     await found.first.click()
     await shows(page, 0)
     assert AGAIN - 1 < float(await page.evaluate("document.body.dataset.at")) < AGAIN + 1
+    lawn = {"points": [[0.1, 0.1], [0.9, 0.1], [0.9, 0.9]]}
+    await page.request.put(f"{server.url}/api/streams/door/zones/lawn", data=lawn)
+    await page.reload()
+    await page.locator("#find-place").select_option("zone=lawn")
+    await page.locator("#find .button").click()
+    await expect(found).to_have_count(3)
+    await found.nth(1).click()
+    await shows(page, 80)
+    await page.goto(f"{server.url}/timeline?stream=door&at={AGAIN}")
+    await shows(page, 0)
     strip = await page.locator(".strip-time").bounding_box()
     assert strip is not None
     span = await page.locator(".strip-time").evaluate("e => [+e.ariaValueMin, +e.ariaValueMax]")

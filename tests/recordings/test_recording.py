@@ -127,6 +127,37 @@ async def test_marks_and_search_find_what_was_seen(house: House) -> None:
     assert found["next"] is None
 
 
+async def test_what_happened_in_a_zone_or_by_a_rule_is_found(house: House) -> None:
+    listed = await house.listed("door", 40)
+    at = listed["segments"][0]["started_at"] + 0.01
+    for id, stream, more in (
+        ("s1", "door", {"at": at, "zone": "lawn", "class_name": "dog"}),
+        ("s2", "shed", {"at": at + 1, "zone": "lawn", "class_name": "cat"}),
+        ("s3", "door", {"at": at + 2, "rule": "night", "kind": "rule"}),
+    ):
+        house.server.emit(event(id, "start", stream=stream, **more))
+
+    async def search(**query: Any) -> Json:
+        answer = await house.http.get("/api/search", params=query)
+        assert answer.status_code == 200, answer.text
+        return dict(answer.json())
+
+    async with asyncio.timeout(10):
+        while not (await search(rule="night"))["found"]:  # noqa: ASYNC110 - until the last of them is stored
+            await asyncio.sleep(0.02)
+    assert [(one["event"], one["recorded"]) for one in (await search(zone="lawn"))["found"]] == [
+        ("s2", False),
+        ("s1", True),
+    ]
+    assert [one["event"] for one in (await search(zone="lawn", **{"class": "dog"}))["found"]] == ["s1"]
+    assert [one["event"] for one in (await search(zone="lawn", stream="shed"))["found"]] == ["s2"]
+    assert [one["event"] for one in (await search(zone="lawn", to=at + 0.5))["found"]] == ["s1"]
+    first = await search(zone="lawn", limit=1)
+    assert [one["event"] for one in (await search(zone="lawn", limit=1, before=first["next"]))["found"]] == ["s1"]
+    for query in ({}, {"zone": "lawn", "before": "1.0~door"}, {"class": "dog", "before": "7"}):
+        assert (await house.http.get("/api/search", params=query)).status_code == 400, query
+
+
 async def test_an_event_is_recorded_with_what_was_before_and_after(house: House) -> None:
     async with peer(f"{house.server.ws}/ws/camera/yard") as camera:
         await publish(camera, 10)

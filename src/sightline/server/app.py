@@ -48,6 +48,7 @@ from sightline.server.api import (
     recorded,
     replays,
     rules,
+    search,
     session,
     setting_changes,
     stats,
@@ -212,8 +213,8 @@ def create_app(settings: Settings, *, load: LoadByKey | None = None) -> FastAPI:
     errors.add(app)
     parts = (
         *(stats, streams, history, zones, rules, events, cameras, discovery, models, session, client_inference),
-        *(predict, push, recorded, thumbnails, exports, event_clips, tokens, setting_changes, diagnostics, outputs),
-        *(uploads, replays, hubs),
+        *(predict, push, recorded, search, thumbnails, exports, event_clips, tokens),
+        *(setting_changes, diagnostics, outputs, uploads, replays, hubs),
     )
     for part in parts:
         app.include_router(part.router)

@@ -6,13 +6,13 @@ import asyncio
 from pathlib import Path
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import FileResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from sightline.core.errors import BadRequest, BadSetting, LimitReached, NotFound, Shortage
 from sightline.core.openapi import gives, refusals
-from sightline.core.types import STREAM_NAME, check_stream_name
+from sightline.core.types import check_stream_name
 from sightline.recordings.index import VideoSegment
 from sightline.recordings.keeper import NO_CAMERA
 from sightline.recordings.lines import SECONDS
@@ -20,7 +20,6 @@ from sightline.recordings.recorder import Kept
 from sightline.recordings.recordings import Recordings
 from sightline.recordings.unscheduled import UNSCHEDULED
 from sightline.security.authorization import access_of, needs
-from sightline.security.tokens import ALL
 from sightline.server.state import state_of
 from sightline.streams.hub import Hub
 
@@ -120,23 +119,6 @@ class RecordedMarks(BaseModel):
     """Most of each class at once."""
 
 
-class FoundSighting(BaseModel):
-    """A class came into sight."""
-
-    stream: str
-    at: float
-    class_name: str
-    count: int
-
-
-class FoundPage(BaseModel):
-    """When a class came into sight, newest first."""
-
-    found: list[FoundSighting]
-    next: str | None
-    """``before`` of the next page; null at the end."""
-
-
 def silence(hub: Hub, name: str) -> str:
     """Say why nothing comes of a stream; empty where something should."""
     stream = hub.streams.get(name)
@@ -193,43 +175,6 @@ def _stream(recordings: Recordings, hub: Hub, name: str) -> StreamRecording:
         written=0 if recorder is None else recorder.written,
         lost={} if recorder is None else dict(recorder.lost),
         waiting=0 if recorder is None else recorder.waiting,
-    )
-
-
-def searched(request: Request) -> str | None:
-    """Return the stream that is asked for; None for all. Raises what access to it raises."""
-    access, stream = access_of(request), request.query_params.get("stream")
-    if stream is None:
-        own = access.require(request, stream=None).stream
-        stream = None if own == ALL else own
-    access.require(request, "view", stream=stream)
-    return stream
-
-
-@router.get("/api/search", responses=refusals(BadRequest, BadSetting, Shortage))
-async def search(
-    request: Request,
-    only: Annotated[str | None, Depends(searched)],
-    class_name: Annotated[str, Query(alias="class", min_length=1, max_length=200)],
-    stream: Annotated[str | None, Query(pattern=f"^{STREAM_NAME.pattern}$")] = None,
-    from_: From = 0,
-    to: To = FOREVER,
-    limit: Annotated[int, Query(ge=1, le=500)] = 50,
-    before: Annotated[str | None, Query(pattern=r"^\d{1,12}(\.\d{1,6})?~[A-Za-z0-9_-]{1,64}$")] = None,
-) -> FoundPage:
-    """When a class came into sight, newest first, in a stream or in all that one may view.
-
-    For the next page `before` is this one's `next`.
-    """
-    after = None if before is None else (float(before.partition("~")[0]), before.partition("~")[2])
-    streams = None if only is None else [only]
-    ask = recordings_of(request).search
-    found = await asyncio.to_thread(ask, class_name, streams, from_, to, limit + 1, after)
-    last = found[limit - 1] if len(found) > limit else None
-    following = None if last is None else f"{last.at:.3f}~{last.stream}"
-    return FoundPage(
-        found=[FoundSighting(stream=f.stream, at=f.at, class_name=f.class_name, count=f.count) for f in found[:limit]],
-        next=following,
     )
 
 

@@ -12,7 +12,8 @@ import { askApi } from "./events.js";
  * @typedef {{segments: Segment[], gaps: Gap[]}} Spans
  * @typedef {{bucket_s: number, from: number, motion: (number | null)[], classes: Record<string, number[]>}} Marks
  *   `motion` is null where nothing is recorded
- * @typedef {{stream: string, at: number, class_name: string, count: number}} Found
+ * @typedef {{stream: string, at: number, class_name: string, count: number, zone: string, rule: string, event: string,
+ *   recorded: boolean}} Found `event`: id of what happened; "" for what was only seen
  */
 
 /** @param {string} stream */

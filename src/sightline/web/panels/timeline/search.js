@@ -3,8 +3,10 @@
 import { make, setText } from "../../lib/dom.js";
 import { plural, several } from "../../lib/format.js";
 import { t } from "../../lib/i18n.js";
+import { addressOf } from "../../wire/events.js";
 import { askFound, thumbnailOf } from "../../wire/recordings.js";
 import { byId } from "../page.js";
+import { optionsOf, placesOf } from "./places.js";
 import { DAY } from "./scale.js";
 import { momentInWords } from "./words.js";
 
@@ -16,6 +18,7 @@ const WIDTH = 240;
 export class Search {
   #form = byId("find", HTMLFormElement);
   #class = byId("find-class", HTMLInputElement);
+  #place = byId("find-place", HTMLSelectElement);
   #when = byId("find-when", HTMLSelectElement);
   #list = byId("find-list", HTMLUListElement);
   #words = byId("find-words", HTMLElement);
@@ -24,6 +27,8 @@ export class Search {
   #where;
   #onpick;
   #query = new URLSearchParams();
+  /** Stream whose places are offered. @type {string | null} */
+  #offered = null;
   /** Number of the newest search: answers to earlier ones come too late. */
   #asked = 0;
 
@@ -43,15 +48,28 @@ export class Search {
 
   /** Offer classes. @param {Iterable<string>} names */
   suggest(names) {
+    void this.#offer();
     const all = [...new Set(names)].sort();
     if (all.join("\n") === [...this.#known.options].map((one) => one.value).join("\n")) return;
     this.#known.replaceChildren(...all.map((value) => make("option", { value })));
   }
 
+  async #offer() {
+    const { stream } = this.#where();
+    if (stream === this.#offered) return;
+    this.#offered = stream;
+    const places = await placesOf(stream);
+    if (stream !== this.#offered) return;
+    const chosen = this.#place.value;
+    this.#place.replaceChildren(...optionsOf(places));
+    if ([...this.#place.options].some((one) => one.value === chosen)) this.#place.value = chosen;
+  }
+
   #begin() {
     const name = this.#class.value.trim();
-    if (!name) {
-      setText(this.#words, t`Write what to look for, such as person.`);
+    const place = Object.fromEntries(new URLSearchParams(this.#place.value));
+    if (!name && !this.#place.value) {
+      setText(this.#words, t`Write what to look for, such as person, or choose where.`);
       this.#class.focus();
       return;
     }
@@ -59,7 +77,7 @@ export class Search {
     const now = Date.now() / 1000;
     const days = Number(this.#when.value);
     const { from, to } = days < 0 ? { from: 0, to: now } : days ? { from: now - days * DAY, to: now } : span;
-    this.#query = new URLSearchParams({ class: name, from: `${from}`, to: `${to}`, limit: `${PAGE}`, ...(stream && { stream }) });
+    this.#query = new URLSearchParams({ ...(name && { class: name }), ...place, from: `${from}`, to: `${to}`, limit: `${PAGE}`, ...(stream && { stream }) });
     this.#list.replaceChildren();
     void this.#go();
   }
@@ -76,16 +94,19 @@ export class Search {
     }
     this.#list.append(...body.found.map((one) => this.#row(one)));
     const count = this.#list.children.length;
-    setText(this.#words, count ? `${plural(count, "moment")}${body.next ? t`, and there are more.` : "."}` : t`It was not seen then.`);
+    setText(this.#words, count ? `${plural(count, "moment")}${body.next ? t`, and there are more.` : "."}` : t`Nothing was found then.`);
     if (body.next) this.#query.set("before", body.next);
     this.#more.hidden = !body.next;
   }
 
   /** @param {Found} one */
-  #row({ stream, at, class_name, count }) {
-    const image = make("img", { src: thumbnailOf(stream, at, WIDTH), alt: "", loading: "lazy", width: "120", height: "68" });
+  #row({ stream, at, class_name, count, zone, rule, event, recorded }) {
+    const src = recorded ? thumbnailOf(stream, at, WIDTH) : addressOf(event, "/crop.jpg");
+    const image = make("img", { src, alt: "", loading: "lazy", width: "120", height: "68" });
     const all = !this.#query.get("stream");
-    const words = `${several(count, class_name)}, ${momentInWords(at)}${all ? `, ${stream}` : ""}`;
+    const what = class_name ? [several(count, class_name)] : [];
+    const words = [...what, rule, zone, momentInWords(at), all ? stream : "", recorded ? "" : "not recorded"].filter(Boolean).join(", ");
+    if (!recorded) return make("li", {}, make("a", { class: "found", href: `/events?event=${event}` }, image, make("span", {}, words)));
     const button = make("button", { type: "button", class: "found" }, image, make("span", {}, words));
     button.addEventListener("click", () => this.#onpick(stream, at));
     return make("li", {}, button);
