@@ -136,6 +136,16 @@ def test_masks_are_polygons_and_areas_are_crowds(tmp_path: Path) -> None:
     assert np.array_equal(read.annToMask(sky)[:90], np.ones((90, 320), np.uint8))
 
 
+def test_what_not_every_browser_plays_is_said_and_converted(tmp_path: Path) -> None:
+    path = record(tmp_path / "recordings", "door", BEGAN, range(20), codec="libx265", size=(162, 90))
+    said = clip.write([path], ClipWish(BEGAN + 0.5, BEGAN + 1), tmp_path / "a.mp4")
+    assert said == clip.ODD.format("H.265")
+    assert clip.write([path], ClipWish(BEGAN + 0.5, BEGAN + 1, "converted"), tmp_path / "b.mp4") == ""
+    with av.open(str(tmp_path / "b.mp4")) as container:
+        assert container.streams.video[0].codec_context.name == "h264"
+        assert len(list(container.decode(video=0))) == 6
+
+
 def test_what_has_no_results_is_no_training_data(tmp_path: Path) -> None:
     path = record(tmp_path / "recordings", "door", BEGAN, range(5), dropped=frozenset(range(5)))
     with pytest.raises(NotFound, match="with results"):

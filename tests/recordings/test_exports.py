@@ -222,7 +222,7 @@ def test_on_the_command_line(data: Path, tmp_path: Path) -> None:
     other = ("-o", str(tmp_path / "other.mp4"))
     assert "expected a new file" in export("door", *span, "-o", str(target))
     assert "nothing is recorded" in export("yard", *span, *other)
-    assert "expected one of recorded, drawn, blurred" in export("door", *span, *other, "--kind", "x")
+    assert "expected one of recorded, converted, drawn, blurred" in export("door", *span, *other, "--kind", "x")
     assert "expected a time" in export("door", "--from", "soon", *span[2:], *other)
     assert not (tmp_path / "other.mp4").exists()
 

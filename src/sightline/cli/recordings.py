@@ -127,7 +127,10 @@ def export(
     start: Annotated[str, typer.Option("--from", help="When it begins: 2026-11-30T08:15:00, or seconds since 1970.")],
     end: Annotated[str, typer.Option("--to", help="When it ends.")],
     kind: Annotated[
-        str, typer.Option(help="recorded: not encoded anew, cut at key frames. drawn: with overlays. blurred: people.")
+        str,
+        typer.Option(
+            help="recorded: the packets, cut at key frames. converted: to H.264. drawn: overlays. blurred: people."
+        ),
     ] = "recorded",
     mode: Annotated[str, typer.Option(help="How to draw.")] = "auto",
     speed: Annotated[float, typer.Option(min=1, max=3600, help="Times real time: a time-lapse.")] = 1,

@@ -15,7 +15,7 @@ from sightline.recordings.spans import RecordedPicture, Step
 from sightline.renderers.base import draw
 from sightline.sinks import video
 
-Kind = Literal["recorded", "drawn", "blurred"]
+Kind = Literal["recorded", "converted", "drawn", "blurred"]
 Format = Literal["mp4", "webm", "gif", "pictures"]
 ENDINGS: dict[Format, str] = {"mp4": ".mp4", "webm": ".webm", "gif": ".gif", "pictures": ".zip"}
 HELD_S = 1.0
@@ -26,6 +26,8 @@ ROUNDED_S = 0.002
 """Seconds by which times differ that are the same: files round them."""
 FASTEST_RATE = 30
 """Pictures a second of what runs faster than it was recorded, at most."""
+CODECS = {"hevc": "H.265", "mpeg4": "MPEG-4", "av1": "AV1"}
+ODD = "the video is {}, as it was recorded, which not every browser plays: converted, all do"
 PLAIN = "the camera changed its video within this time, so it was encoded anew"
 NOBODY = "no person was found in this time, so nothing is blurred"
 
@@ -66,14 +68,14 @@ def write(paths: Sequence[Path], wish: ClipWish, target: Path, step: Step = lamb
     """
     if wish.kind == "recorded" and wish.format == "mp4" and wish.speed == 1:
         try:
-            spans.copy(paths, wish.start, wish.end, target, step)
-            return ""
+            codec = spans.copy(paths, wish.start, wish.end, target, step)
+            return "" if codec == "h264" else ODD.format(CODECS.get(codec, codec))
         except spans.Unjoinable:
             _encode(paths, wish, target, step, _as_it_is)
             return PLAIN
     privacy = Privacy()
-    looks: dict[Kind, Look] = {"recorded": _as_it_is, "drawn": Overlay(wish.mode, wish.opacity), "blurred": privacy}
-    picture = looks[wish.kind]
+    looks: dict[Kind, Look] = {"drawn": Overlay(wish.mode, wish.opacity), "blurred": privacy}
+    picture = looks.get(wish.kind, _as_it_is)
     note = (_collect if wish.format == "pictures" else _encode)(paths, wish, target, step, picture)
     nobody = NOBODY if wish.kind == "blurred" and not privacy.people else ""
     return "; ".join(part for part in (note, nobody) if part)

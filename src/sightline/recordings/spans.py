@@ -93,10 +93,10 @@ def lines_around(segment: RecordedFile, seconds: float) -> list[FrameLine]:
     return found
 
 
-def copy(paths: Sequence[Path], start: float, end: float, target: Path, step: Step) -> None:
+def copy(paths: Sequence[Path], start: float, end: float, target: Path, step: Step) -> str:
     """Write a span as one MP4 file without encoding: from the key frame before its start to the one after its end.
 
-    Raises Unjoinable, NotFound, OSError, or av.FFmpegError.
+    Returns the codec of its video, as FFmpeg calls it. Raises Unjoinable, NotFound, OSError, or av.FFmpegError.
     """
     import av
 
@@ -127,6 +127,7 @@ def copy(paths: Sequence[Path], start: float, end: float, target: Path, step: St
                     step(float(at))
         if track is None or not last_at:
             raise NotFound("nothing is recorded of this time")
+        return str(track.codec_context.codec.canonical_name)
 
 
 def pictures(paths: Sequence[Path], start: float, end: float) -> Iterator[RecordedPicture]:

@@ -3,7 +3,7 @@
 import { askApi } from "./events.js";
 
 /**
- * @typedef {"recorded" | "drawn" | "blurred"} Kind
+ * @typedef {"recorded" | "converted" | "drawn" | "blurred"} Kind
  * @typedef {"mp4" | "webm" | "gif" | "pictures"} Format
  * @typedef {{from: number, to: number, kind: Kind, mode: string, opacity: number | null, format: Format, speed: number,
  *   every_s: number}} Wish

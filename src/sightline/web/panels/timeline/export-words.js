@@ -8,6 +8,7 @@
 /** What is in the pictures. @type {[import("../../wire/exports.js").Kind, string][]} */
 export const KINDS = [
   ["recorded", "As recorded"],
+  ["converted", "As recorded, for every player"],
   ["drawn", "With the overlay chosen here"],
   ["blurred", "With people blurred"],
 ];
@@ -27,7 +28,7 @@ export const EVERY = [
   [5, "1 in 5 s"],
   [30, "1 in 30 s"],
 ];
-const SAID = { recorded: "as recorded", drawn: "with overlay", blurred: "people blurred" };
+const SAID = { recorded: "as recorded", converted: "converted", drawn: "with overlay", blurred: "people blurred" };
 const NAMES = { mp4: "MP4", webm: "WebM", gif: "GIF", pictures: "COCO (ZIP)" };
 
 /** What an export is, and how far. @param {Export} one */
