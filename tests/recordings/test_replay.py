@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import tempfile
 import time
@@ -17,6 +18,7 @@ from typer.testing import CliRunner, Result
 
 from sightline.analytics.zones.board import ZoneBoard
 from sightline.cli import app
+from sightline.cli.run import StopSignal
 from sightline.core.errors import ConfigError, SightlineError, SourceError
 from sightline.core.records import Detection
 from sightline.core.zones import CrossingLine, Zone
@@ -166,6 +168,15 @@ def test_frames_without_a_result_and_without_a_picture_are_told_apart(data: Path
     found = outcome(data)
     assert (found["frames"], found["both"], found["differing"]) == (34, 19, 0)
     assert (found["then"]["frames"], found["now"]["frames"]) == (33, 20)
+
+
+def test_who_stops_it_gets_what_was_found_by_then(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = itertools.count()
+    monkeypatch.setattr(StopSignal, "asked", lambda signal: next(asked) >= 3)
+    found = outcome(data, "--confidence", "0.5")
+    assert 0 < found["frames"] < 34
+    assert found["frames"] == found["both"] == found["differing"]
+    assert found["until"] == pytest.approx(BEGAN + (found["frames"] - 1) / 10)
 
 
 def test_words_stand_side_by_side(data: Path, tmp_path: Path) -> None:
