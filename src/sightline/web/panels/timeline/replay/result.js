@@ -31,7 +31,7 @@ export class ReplayResult {
     this.#page = page;
     this.#before.addEventListener("click", () => this.#step(-1));
     this.#after.addEventListener("click", () => this.#step(1));
-    const names = ["", "Then", "Now"].map((name) => make("th", { scope: "col" }, name));
+    const names = ["What", "Then", "Now"].map((name) => make("th", { scope: "col" }, name));
     const table = make("table", { class: "replay-table" }, make("thead", {}, make("tr", {}, ...names)), this.#body);
     const ways = make("div", { class: "replay-ways" }, this.#before, this.#after);
     this.element.append(this.#summary, this.#band.element, ways, this.#here, table, this.#firings);
