@@ -69,7 +69,7 @@ class RelayMiddleware:
             if scope["type"] == "websocket":
                 await refuse_socket(WebSocket(scope, receive, send), e)
             else:
-                await refuse(scope, send, e, self._page(e.status, e.message) if for_people(scope) else None)
+                await refuse(scope, send, e, self._page(scope, e.status, e.message) if for_people(scope) else None)
 
     def _address(self, scope: Scope, hubs: Hubs) -> str | None:
         """Return the address of the hub that a request is for; None for this one. Raises a SightlineError."""
