@@ -17,12 +17,14 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner, Result
 
 from sightline.analytics.zones.board import ZoneBoard
+from sightline.analytics.zones.totals import Counted, LineCounts, ZoneCounts
 from sightline.cli import app
 from sightline.cli.run import StopSignal
 from sightline.core.errors import ConfigError, SightlineError, SourceError
 from sightline.core.records import Detection
 from sightline.core.zones import CrossingLine, Zone
 from sightline.recordings.replay.matching import same
+from sightline.recordings.replay.tallies import Increments
 from sightline.zoo import loader
 from sightline.zoo.options import LoadOptions
 from support.clips import write_clip
@@ -222,6 +224,22 @@ def test_a_replay_with_the_same_settings_finds_the_same_frame_by_frame(frames: l
         then = [json.loads(line)["result"] for line in path.with_suffix(".jsonl").read_text().splitlines()[1:]]
         now = [json.loads(line) for line in target.read_text().splitlines()]
         assert [one["detections"] for one in now] == [one["detections"] for one in then]
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 2), st.booleans()), min_size=1, max_size=20))
+def test_what_was_counted_is_told_from_totals_that_may_begin_anew(steps: list[tuple[int, int, bool]]) -> None:
+    sums, entered, crossed, told = Increments(), 0, 7, (0, 0)
+    for n, (more, over, anew) in enumerate(steps):
+        entered, crossed = (more, over) if anew and n else (entered + more, crossed + over)
+        told = (told[0] + more, told[1] + over) if n else told
+        zone = ZoneCounts({}, {"dog": entered}, {}, {}, 0)
+        sums.add(Counted({"lawn": zone}, {"gate": LineCounts({}, {"cat": crossed})}))
+    found = sums.zones["lawn"].into.get("dog", 0), sums.lines["gate"].out.get("cat", 0)
+    if any(anew for _, _, anew in steps[1:]):
+        # One that begins anew and has grown as far by the next frame can't be told from one that went on.
+        assert all(one <= other for one, other in zip(found, told, strict=True))
+    else:
+        assert found == told
 
 
 def box(x: float, name: str = "dog") -> Detection:

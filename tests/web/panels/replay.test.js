@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import {
-  differenceAt, differenceBeside, firingsOf, foundInWords, rowsOf, summaryOf,
+  differenceAt, differenceBeside, firingsOf, foundInWords, hourOf, rowsOf, summaryOf,
 } from "../../../src/sightline/web/panels/timeline/replay/rows.js";
 
 const SIDE = { models: ["nano"], frames: 9, classes: {}, zones: {}, lines: {}, fired: {}, events: [] };
@@ -49,4 +49,11 @@ test("rules of both sides are told in order", () => {
   const fired = (at) => ({ at, kind: "rule", name: "stays", class_name: "", direction: "", seconds: null });
   const told = firingsOf(outcome({ events: [fired(5), { ...fired(1), kind: "zone" }] }, { events: [fired(2), fired(7)] }));
   assert.deepEqual(told.map(({ at, words }) => [at, words.slice(-4)]), [[2, " now"], [5, "then"], [7, " now"]]);
+});
+
+test("of a long span the hour around the picture is looked at", () => {
+  assert.deepEqual(hourOf({ from: 0, to: 600 }, 9), { from: 0, to: 600 });
+  for (const [at, from] of [[5_000, 3_200], [100, 0], [9_990, 6_400], [NaN, 6_400], [20_000, 6_400]]) {
+    assert.deepEqual(hourOf({ from: 0, to: 10_000 }, at), { from, to: from + 3_600 }, `${at}`);
+  }
 });

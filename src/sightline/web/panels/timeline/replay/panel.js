@@ -5,11 +5,11 @@ import { askModels } from "../../../wire/models.js";
 import { askOutcome, askReplay, askReplays, beginReplay, cancelReplay } from "../../../wire/replays.js";
 import { momentInWords } from "../words.js";
 import { ReplayResult } from "./result.js";
+import { hourOf } from "./rows.js";
 
 /** @typedef {import("../../../wire/replays.js").Replay} Replay */
 
 const LOOK_MS = 500;
-const LONGEST_S = 3_600;
 const AWAY = "the server does not answer";
 
 export class ReplayPanel {
@@ -37,7 +37,7 @@ export class ReplayPanel {
       this.#model,
       make("label", { for: "replay-confidence" }, "Least confidence"),
       this.#confidence,
-      make("p", { class: "hint" }, "What the strip shows, at most an hour of it, with the zones and rules as they are now. Live streams come first, and nobody is told of what is found."),
+      make("p", { class: "hint" }, "What the strip shows, of more than an hour that around the picture, with the zones and rules as they are now. Live streams come first, and nobody is told of what is found."),
       this.#begin,
     );
     form.addEventListener("submit", (event) => {
@@ -58,13 +58,13 @@ export class ReplayPanel {
   }
 
   async #start() {
-    const { from, to } = this.#page.span();
+    const { from, to } = hourOf(this.#page.span(), this.#page.at());
     const stream = this.#page.stream();
     if (!stream) return setText(this.#why, "Choose a stream.");
     setText(this.#why, "");
     this.#begin.disabled = true;
     const confidence = this.#confidence.value ? this.#confidence.valueAsNumber : null;
-    const wish = { from: Math.max(0, from, to - LONGEST_S), to, model: this.#model.value || null, confidence };
+    const wish = { from: Math.max(0, from), to, model: this.#model.value || null, confidence };
     const { body, refused } = await beginReplay(stream, wish);
     if (body) return this.#follow(body);
     this.#begin.disabled = false;

@@ -9,6 +9,15 @@ import { momentInWords } from "../words.js";
  */
 
 const NONE = "–";
+export const LONGEST_S = 3_600;
+
+/** What is looked at of a longer span: the hour around a time. @param {import("../scale.js").Span} span @param {number} at NaN for none @returns {import("../scale.js").Span} */
+export function hourOf({ from, to }, at) {
+  if (to - from <= LONGEST_S) return { from, to };
+  const middle = at >= from && at <= to ? at : to;
+  const begin = Math.min(Math.max(from, middle - LONGEST_S / 2), to - LONGEST_S);
+  return { from: begin, to: begin + LONGEST_S };
+}
 
 /** Numbers side by side. @param {Outcome} outcome @returns {Row[]} */
 export function rowsOf({ then, now }) {
