@@ -274,7 +274,7 @@ async def test_an_installed_page_opens_without_its_server_and_comes_back(browser
         page = await context.new_page()
         await page.goto(server.url)
         await page.wait_for_function("async () => (await navigator.serviceWorker.ready).active.state === 'activated'")
-        await page.wait_for_function("async () => Boolean(await caches.match('/away'))")
+        await page.wait_for_function("async () => Boolean(await caches.match('/language.json'))")
         port = server.url.rpartition(":")[2]
     page = await context.new_page()
     errors = listen_for_errors(page)
@@ -282,7 +282,7 @@ async def test_an_installed_page_opens_without_its_server_and_comes_back(browser
     await expect(page.get_by_role("heading", name="The server is away")).to_be_visible()
     await page.get_by_role("button", name="Try now").click()
     await expect(page.locator("#told")).to_contain_text("no answer yet")
-    assert await page.evaluate(KEPT) == ["/away"]
+    assert await page.evaluate(KEPT) == ["/away", "/language.json"]
     async with serving("--model", "motion", "--port", port, data=tmp_path):
         await expect(page.locator("h1")).to_contain_text("Viewing", timeout=SLOW_MS)
         assert page.url == f"{server.url}/view/door"

@@ -18,16 +18,18 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 PAGES = ("/", "/view/door", "/camera/shed", "/events", "/timeline", "/settings", "/models", "/trust", "/wall", "/join")
 SAID = """() => {
-  const found = [];
+  const found = [document.title];
   const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_ALL);
-  for (let node = walker.currentNode; node; node = walker.nextNode()) {
-    if (node instanceof Text && !node.parentElement.matches("option[lang]")) found.push(node.data);
-    else if (node instanceof Element) {
-      if (node.matches("script, style, code, #log")) continue;
+  while (walker.nextNode()) {
+    const node = walker.currentNode;
+    const element = node instanceof Element ? node : node.parentElement;
+    if (element.closest("script, style, code, #log, #tasks, #settings-list .hint, option[lang]")) continue;
+    if (node instanceof Text) found.push(node.data);
+    else if (node === element) {
       for (const name of ["aria-label", "title", "placeholder", "alt"]) found.push(node.getAttribute(name) ?? "");
     }
   }
-  return [document.title, ...found].map((text) => text.replace(/\\s+/g, " ").trim()).filter(Boolean);
+  return found.map((text) => text.replace(/\\s+/g, " ").trim()).filter(Boolean);
 }"""
 """All that a page says, whether it can be seen yet or not."""
 UNTIL_QUIET = """() => document.readyState === "complete"
@@ -72,7 +74,7 @@ def english() -> Callable[[str], bool]:
 
 def pattern(texts: set[str]) -> re.Pattern[str]:
     forms = [form.strip() for text in texts if "<" not in text for form in text.split("|")]
-    spoken = [form for form in forms if re.search(r"[A-Za-z]{3}", re.sub(r"\{\d+\}", "", form))]
+    spoken = [form for form in forms if len(re.sub(r"\{\d+\}|[^A-Za-z]", "", form)) >= (8 if "{" in form else 3)]
     return re.compile("|".join(re.sub(r"\\\{\d+\\\}", ".+", re.escape(form)) for form in spoken))
 
 

@@ -88,6 +88,7 @@ NEEDS = {
     "GET /embed/{stream}": PUBLIC,
     "GET /embed.js": PUBLIC,
     "GET /favicon.ico": PUBLIC,
+    "GET /language.json": PUBLIC,
     "GET /static": PUBLIC,
     "GET /ca.crt": PUBLIC,
     "GET /ca.mobileconfig": PUBLIC,

@@ -112,10 +112,14 @@ async def test_a_page_comes_in_german_with_scripts_that_are_german(server: Runni
         assert (await server.http.get(f"/static/{wrong}")).status_code == 404
 
 
-async def test_the_service_worker_has_a_german_address_and_may_have_all_pages(server: Running) -> None:
-    worker = await server.http.get("/static/de/notify/service-worker.js")
-    assert worker.headers["service-worker-allowed"] == "/"
-    away = await server.http.get("/away?language=de")
+async def test_the_service_worker_is_told_the_words_that_a_person_reads(server: Running) -> None:
+    """Its address is the same for all: another would take the place of one that runs, which hung pages."""
+    words = await server.http.get("/language.json", headers=GERMAN)
+    assert words.json()["words"]["Try now"] == "Jetzt versuchen"
+    assert "Cookie" in words.headers["vary"]
+    english = await server.http.get("/language.json")
+    assert english.json() == {"language": "en", "words": {}, "classes": {}, "said": {}}
+    away = await server.http.get("/away", headers=GERMAN)
     assert "Jetzt versuchen" in away.text
     assert "sha256-" in away.headers["content-security-policy"]
 

@@ -26,7 +26,7 @@ CONNECTION = "sightline.connection"
 PUBLIC = frozenset(
     {
         *("/", "/away", "/docs", "/events", "/help", "/join", "/models", "/settings", "/timeline", "/trust", "/wall"),
-        *("/ca.crt", "/ca.mobileconfig", "/favicon.ico", "/embed.js"),
+        *("/ca.crt", "/ca.mobileconfig", "/favicon.ico", "/embed.js", "/language.json"),
         *("/health", "/ready", "/api/session", "/api/trust"),
         *("/api/hubs/state", "/api/hubs/shared"),  # sealed with the hubs' secret
     }

@@ -35,7 +35,7 @@ GROUPS = {
     ),
     "Pages and programs": ("embedding", "clients", "protocol", "webrtc", "python"),
     "A server": ("deploy", "security", "settings", "cli", "tuning", "reliability", "stress", "benchmarks"),
-    "More": ("training", "extending", "architecture", "decisions"),
+    "More": ("training", "extending", "languages", "architecture", "decisions"),
 }
 """Order of the documents. Those that are not named stand under the last."""
 COMMENT = re.compile(r"^<!--.*?-->\n*", re.S)

@@ -44,6 +44,11 @@ def languages() -> dict[str, Language]:
     return {path.stem: json.loads(path.read_text("utf-8")) for path in sorted((WEB / LANGUAGES).glob("*.json"))}
 
 
+def of(code: str) -> Language:
+    """A language's file; an empty one for English."""
+    return languages().get(code) or Language(language=ENGLISH, words={}, classes={}, said={})
+
+
 def wanted(connection: HTTPConnection) -> str:
     """The language that somebody wants: by the address, by what they chose before, or by the browser's languages."""
     for code in (connection.query_params.get("language"), connection.cookies.get(COOKIE)):

@@ -10,7 +10,7 @@ from functools import cache
 from html import escape
 
 from fastapi import FastAPI, Request
-from fastapi.responses import FileResponse, HTMLResponse, Response
+from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, Response
 from starlette.requests import HTTPConnection
 from starlette.types import Scope
 
@@ -156,6 +156,11 @@ def add(app: FastAPI) -> None:
     async def away(request: Request) -> Response:
         policy = _alone("away.html", languages.wanted(request))
         return _answer(request, "away.html", **{"Content-Security-Policy": policy})
+
+    @app.get("/language.json", include_in_schema=False)
+    async def language(request: Request) -> Response:
+        words = languages.of(languages.wanted(request))
+        return JSONResponse(words, headers={**ALWAYS_ASK, "Vary": languages.VARY})
 
     @app.get("/join", include_in_schema=False)
     async def join(request: Request) -> Response:

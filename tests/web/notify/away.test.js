@@ -27,8 +27,8 @@ test("a page comes from the server, and ours is fetched once more in its shadow"
   assert.equal(await text(away.answer(event)), "/view/door");
   await Promise.all(later);
   assert.equal(await text(away.answer(event)), "/view/door");
-  assert.deepEqual(asked, ["/view/door", "/away", "/view/door"]);
-  assert.deepEqual([...kept.keys()], ["/away"]);
+  assert.deepEqual(asked, ["/view/door", "/away", "/language.json", "/view/door"]);
+  assert.deepEqual([...kept.keys()], ["/away", "/language.json"]);
 });
 
 test("while the server is away our page stands in its place, also behind a proxy", async () => {
@@ -61,7 +61,7 @@ test("what the browser has asked for already is not asked for twice", async () =
   event.preloadResponse = Promise.resolve(new Response("early"));
   assert.equal(await text(away.answer(event)), "early");
   await Promise.all(later);
-  assert.deepEqual(asked, ["/away"]);
+  assert.deepEqual(asked, ["/away", "/language.json"]);
 });
 
 test("files, data, frames and forms are none of its business", () => {
@@ -70,4 +70,11 @@ test("files, data, frames and forms are none of its business", () => {
   for (const other of [{ mode: "cors", destination: "" }, { destination: "iframe" }, { method: "POST" }]) {
     assert.ok(!isPage({ ...page, ...other }));
   }
+});
+
+test("words that were kept are there while the server is away", async () => {
+  const { away } = world(200, 200, null);
+  assert.equal(await away.words(), null);
+  await away.keep();
+  await assert.rejects(away.words(), SyntaxError); // what the server says here is no JSON
 });

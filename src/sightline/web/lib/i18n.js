@@ -2,16 +2,33 @@
 
 import chosen from "./language.js";
 
-export const { language } = chosen;
-const { words, classes } = chosen;
-const region = globalThis.navigator?.language ?? "";
-/** For `Intl`: the person's own region where the language is theirs. */
-export const locale = region.split("-")[0] === language ? region : language;
-/** For days: English ones are the same for everybody. */
-export const dateLocale = language === "en" ? "en-GB" : locale;
-const plurals = new Intl.PluralRules(language);
+/** @typedef {{language: string, words: Record<string, string>, classes: Record<string, string>, said: Record<string, string>}} Language */
+
 const KINDS = /** @type {const} */ (["zero", "one", "two", "few", "many", "other"]);
-const kinds = KINDS.filter((kind) => plurals.resolvedOptions().pluralCategories.includes(kind));
+let { words, classes, said: sentences } = chosen;
+export let { language } = chosen;
+/** For `Intl`: the person's own region where the language is theirs. */
+export let locale = localeOf(language);
+/** For days: English ones are the same for everybody. */
+export let dateLocale = language === "en" ? "en-GB" : locale;
+let plurals = new Intl.PluralRules(language);
+/** What the server is known to say. @type {[RegExp, string][] | undefined} */
+let patterns;
+
+/** Go on in a language: for a service worker, whose scripts are English. @param {Language} other */
+export function speak(other) {
+  ({ language, words, classes, said: sentences } = other);
+  patterns = undefined;
+  locale = localeOf(language);
+  dateLocale = language === "en" ? "en-GB" : locale;
+  plurals = new Intl.PluralRules(language);
+}
+
+/** @param {string} code */
+function localeOf(code) {
+  const region = globalThis.navigator?.language ?? "";
+  return region.split("-")[0] === code ? region : code;
+}
 
 /**
  * A text: t`${count} of ${most}` has the key "{1} of {2}".
@@ -41,6 +58,7 @@ export function form(n, one, many) {
 /** @param {string} forms with | between them @param {number} n */
 function formOf(forms, n) {
   const all = forms.split("|");
+  const kinds = KINDS.filter((kind) => plurals.resolvedOptions().pluralCategories.includes(kind));
   return all[kinds.indexOf(/** @type {any} */ (plurals.select(n)))] ?? all.at(-1) ?? "";
 }
 
@@ -49,12 +67,9 @@ export function className(name, n = 1) {
   return formOf(classes[name] ?? name, n);
 }
 
-/** What the server is known to say. @type {[RegExp, string][] | undefined} */
-let patterns;
-
 /** A sentence of the server, which speaks English; as it came where the language's file does not know it. @param {string} sentence */
 export function said(sentence) {
-  patterns ??= Object.entries(chosen.said).map(([key, text]) => [pattern(key), text]);
+  patterns ??= Object.entries(sentences).map(([key, text]) => [pattern(key), text]);
   for (const [known, text] of patterns) {
     const found = known.exec(sentence);
     if (found) return filled(text, found.slice(1));

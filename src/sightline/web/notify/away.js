@@ -1,12 +1,12 @@
 /**
  * What the service worker shows in place of a page while the server is away: one page that says so and comes back by
- * itself. It is all that is kept. Pages and their files come from the server, so none is older than the server.
+ * itself. That and the words of notifications is all that is kept. Pages and their files come from the server, so none is older than the server.
  */
 
-import { language } from "../lib/i18n.js";
-
 const CACHE = "away";
-const PAGE = language === "en" ? "/away" : `/away?language=${language}`;
+const PAGE = "/away";
+/** The words of the language that this person reads. Notifications come without a page, and where the server is not reached. */
+const WORDS = "/language.json";
 
 /**
  * @typedef {{open: (name: string) => Promise<{put: (path: string, answer: Response) => Promise<void>,
@@ -26,12 +26,14 @@ export class Away {
     this.#ask = ask;
   }
 
-  /** Keep the page as the server has it today. */
+  /** Keep the page and the words as the server has them today. */
   async keep() {
     try {
-      const answer = await this.#ask(PAGE, { cache: "no-cache", credentials: "omit" });
-      if (!answer.ok) return;
-      await (await this.#caches.open(CACHE)).put(PAGE, answer);
+      for (const path of [PAGE, WORDS]) {
+        const answer = await this.#ask(path, { cache: "no-cache" });
+        if (!answer.ok) return;
+        await (await this.#caches.open(CACHE)).put(path, answer);
+      }
       this.#fresh = true;
     } catch {
       // The one that was kept before will do.
@@ -46,16 +48,22 @@ export class Away {
         if (!this.#fresh) event.waitUntil(this.keep());
         return answer;
       }
-      return (await this.#kept()) ?? answer;
+      return (await this.#kept(PAGE)) ?? answer;
     } catch (error) {
-      const kept = await this.#kept();
+      const kept = await this.#kept(PAGE);
       if (kept) return kept;
       throw error;
     }
   }
 
-  async #kept() {
-    return (await this.#caches.open(CACHE)).match(PAGE);
+  /** The words that were kept, for `speak`; null where there are none. */
+  async words() {
+    return (await (await this.#kept(WORDS))?.json()) ?? null;
+  }
+
+  /** @param {string} path */
+  async #kept(path) {
+    return (await this.#caches.open(CACHE)).match(path);
   }
 }
 

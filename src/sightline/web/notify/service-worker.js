@@ -3,12 +3,16 @@
  * as ever.
  */
 
+import { speak } from "../lib/i18n.js";
 import { Away, isPage } from "./away.js";
 import { Shower } from "./shower.js";
 
 const worker = /** @type {any} */ (globalThis);
-const shower = new Shower(worker.registration, worker.clients);
 const away = new Away(worker.caches, (what, how) => fetch(what, how));
+const shower = new Shower(worker.registration, worker.clients, undefined, async () => {
+  const words = await away.words();
+  if (words) speak(words);
+});
 
 worker.addEventListener("install", (/** @type {any} */ event) => {
   worker.skipWaiting();

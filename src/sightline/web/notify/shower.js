@@ -26,17 +26,20 @@ export class Shower {
   #registration;
   #windows;
   #picture;
+  #speak;
   /** Ids of events that were shown, or were on the screen. @type {Set<string>} */
   #seen = new Set();
 
   /**
    * @param {Registration} registration of the service worker @param {Windows} windows of this origin
    * @param {(path: string) => Promise<string>} picture what makes a `data:` address of a picture
+   * @param {() => Promise<void>} speak takes the language in which notifications are
    */
-  constructor(registration, windows, picture = dataUrl) {
+  constructor(registration, windows, picture = dataUrl, speak = async () => {}) {
     this.#registration = registration;
     this.#windows = windows;
     this.#picture = picture;
+    this.#speak = speak;
   }
 
   /** A page has heard of an event. @param {Alert} event */
@@ -89,7 +92,7 @@ export class Shower {
 
   /** One of the same tag takes the place of the last. @param {Alert} event @param {boolean} silent */
   async #show(event, silent = false) {
-    const image = await this.#imageOf(event);
+    const [image] = await Promise.all([this.#imageOf(event), this.#speak().catch(() => {})]);
     await this.#registration.showNotification(titleOf(event), {
       body: bodyOf(event),
       tag: event.id,

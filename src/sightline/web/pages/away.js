@@ -16,8 +16,8 @@
   };
 
   const saying = () => {
-    const at = new Date().toLocaleTimeString();
-    return navigator.onLine ? `Tried at ${at}: no answer yet.` : `Tried at ${at}: this device has no network.`;
+    const words = document.getElementById(navigator.onLine ? "no-answer" : "no-network")?.textContent ?? "";
+    return words.replace("{time}", new Date().toLocaleTimeString(document.documentElement.lang));
   };
 
   setInterval(look, EVERY_MS);

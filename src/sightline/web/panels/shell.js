@@ -1,6 +1,6 @@
 /** Parts of all pages: icons, the theme switch, and the sheet that a phone shows instead of a panel. */
 
-import { language, t } from "../lib/i18n.js";
+import { t } from "../lib/i18n.js";
 import { remember } from "../lib/storage.js";
 import { streamOf } from "../lib/stream-name.js";
 import { byId, placeIcons } from "./page.js";
@@ -17,8 +17,7 @@ export function setUpShell() {
 /** Have the service worker for all pages: null where this browser has none for modules, or does not trust the address. */
 export async function registerWorker() {
   const workers = navigator.serviceWorker; // not there over plain http, but on this computer itself
-  const path = `/static/${language === "en" ? "" : `${language}/`}notify/service-worker.js`; // it speaks the page's language
-  return (await workers?.register(path, { scope: "/", type: "module" }).catch(() => null)) ?? null;
+  return (await workers?.register("/static/notify/service-worker.js", { scope: "/", type: "module" }).catch(() => null)) ?? null;
 }
 
 /** An address with #rules or #zones opens that part of the panel. */
