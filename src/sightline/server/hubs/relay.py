@@ -35,7 +35,7 @@ OF_CONNECTION = frozenset(
 """Headers of one connection, or that each hub makes for itself."""
 OF_STREAM = re.compile(
     r"/(?:api/(?:streams|camera|recordings)|mjpeg|whip|whep|ws/(?:camera|view|playback))/(?P<stream>[^/]+)(?:/.*)?"
-    r"|/snapshot/(?P<shot>[^/]+)\.jpg"
+    r"|/(?:snapshot|video)/(?P<shot>[^/]+)\.(?:jpg|mp4)"
 )
 """Paths that name a stream. A test holds it to the routes."""
 HUBS_ONLY = "/api/hubs/"
