@@ -1,6 +1,7 @@
 /** The exports that the server makes or has: how far they are, to be fetched and removed. */
 
 import { make } from "../../lib/dom.js";
+import { t } from "../../lib/i18n.js";
 import { askExports, dropExport } from "../../wire/exports.js";
 import { duration } from "../events/words.js";
 import { exportInWords } from "./export-words.js";
@@ -11,7 +12,7 @@ import { bytesInWords, momentInWords } from "./words.js";
 const LOOK_MS = 500;
 
 export class ExportList {
-  element = make("ul", { class: "exports", "aria-label": "Exports" });
+  element = make("ul", { class: "exports", "aria-label": t`Exports` });
   #onproblem;
   #nameOf;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
@@ -30,7 +31,7 @@ export class ExportList {
     const { body, refused } = await askExports();
     clearTimeout(this.#timer);
     if (body) this.#show(body.exports);
-    if (refused) this.#onproblem(refused.message || "The server does not answer.");
+    if (refused) this.#onproblem(refused.message || t`The server does not answer.`);
     if (refused || body.exports.some((one) => isUnfinished(one))) this.#timer = setTimeout(() => void this.refresh(), LOOK_MS);
   }
 
@@ -55,15 +56,15 @@ export class ExportList {
     const words = make("p", { class: "export-words" }, make("span", { class: "export-title" }, title), make("span", { class: "hint" }, exportInWords(one)));
     if (why) words.append(make("span", { class: state === "failed" ? "problem" : "hint" }, why));
     const row = make("li", { class: "export-row", "data-state": state, "data-id": id }, words);
-    if (state === "running") row.append(make("progress", { max: "1", value: String(progress), "aria-label": `Progress of ${title}` }));
-    const fetching = `Download, ${bytesInWords(bytes)}`;
+    if (state === "running") row.append(make("progress", { max: "1", value: String(progress), "aria-label": t`Progress of ${title}` }));
+    const fetching = t`Download, ${bytesInWords(bytes)}`;
     if (file) row.append(make("a", { class: "button", href: file, download: "", "data-of": `file ${id}`, "aria-label": `${fetching}: ${title}` }, fetching));
-    const word = isUnfinished(one) ? "Cancel" : "Remove";
+    const word = isUnfinished(one) ? t`Cancel` : t`Remove`;
     const drop = make("button", { type: "button", class: "button quiet", "data-of": `drop ${id}`, "aria-label": `${word} ${title}` }, word);
     drop.addEventListener("click", async () => {
       drop.disabled = true;
       const { refused } = await dropExport(id);
-      if (refused && refused.status !== 404) this.#onproblem(refused.message || "The server does not answer.");
+      if (refused && refused.status !== 404) this.#onproblem(refused.message || t`The server does not answer.`);
       await this.refresh();
     });
     row.append(drop);

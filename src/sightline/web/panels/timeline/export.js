@@ -1,6 +1,7 @@
 /** Chooses a part of a recording and has the server make a file of it. Loaded once somebody wants to. */
 
 import { make, setText } from "../../lib/dom.js";
+import { t } from "../../lib/i18n.js";
 import { makeExport } from "../../wire/exports.js";
 import { duration } from "../events/words.js";
 import { ExportList } from "./export-list.js";
@@ -30,11 +31,11 @@ export class ExportPanel {
   #from = make("output", { class: "export-time" });
   #to = make("output", { class: "export-time" });
   #length = make("output", { class: "hint" });
-  #format = choice("Format", FORMATS);
-  #kind = choice("Picture", KINDS);
-  #speed = choice("Speed", SPEEDS);
-  #every = choice("How many pictures", EVERY);
-  #go = make("button", { type: "submit", class: "button main" }, "Export");
+  #format = choice(t`Format`, FORMATS);
+  #kind = choice(t`Picture`, KINDS);
+  #speed = choice(t`Speed`, SPEEDS);
+  #every = choice(t`How many pictures`, EVERY);
+  #go = make("button", { type: "submit", class: "button main" }, t`Export`);
   #problem = make("p", { class: "problem", role: "alert" });
 
   /** @param {HTMLElement} place @param {Page} page */
@@ -50,10 +51,10 @@ export class ExportPanel {
     const times = make(
       "div",
       { class: "export-times" },
-      ...[button("From here", "From the picture that is shown ([)", () => this.mark("from")), this.#from],
-      ...[button("To here", "To the picture that is shown (])", () => this.mark("to")), this.#to, this.#length],
+      ...[button(t`From here`, t`From the picture that is shown ([)`, () => this.mark("from")), this.#from],
+      ...[button(t`To here`, t`To the picture that is shown (])`, () => this.mark("to")), this.#to, this.#length],
     );
-    const close = button("Close", "Close (E)", page.onclose, "quiet");
+    const close = button(t`Close`, t`Close (E)`, page.onclose, "quiet");
     const form = make("form", { class: "export-form" }, times, make("div", { class: "export-how" }, this.#format, this.#kind, this.#speed, this.#every, this.#go, close));
     this.#every.value = "1";
     this.#format.addEventListener("change", () => this.update());
@@ -129,7 +130,7 @@ export class ExportPanel {
     this.#go.disabled = true;
     const { refused } = await makeExport(stream, { from, to, ...how });
     this.#go.disabled = false;
-    if (refused) setText(this.#problem, refused.message ? `It can't be exported: ${refused.message}.` : "The server does not answer.");
+    if (refused) setText(this.#problem, refused.message ? t`It can't be exported: ${refused.message}.` : t`The server does not answer.`);
     await this.#list.refresh();
   }
 }

@@ -1,6 +1,7 @@
 /** Where one may look for what happened: zones, lines and rules of a stream, or of all. */
 
 import { make } from "../../lib/dom.js";
+import { t } from "../../lib/i18n.js";
 import { askApi } from "../../wire/events.js";
 import { askRules } from "../../wire/rules.js";
 
@@ -24,7 +25,7 @@ export async function placesOf(stream) {
 export function optionsOf({ zones, rules }) {
   const group = (/** @type {string} */ label, /** @type {string} */ key, /** @type {string[]} */ names) =>
     names.length ? [make("optgroup", { label }, ...names.map((name) => make("option", { value: new URLSearchParams({ [key]: name }).toString() }, name)))] : [];
-  return [make("option", { value: "" }, "Anywhere"), ...group("In a zone, at a line", "zone", zones), ...group("By a rule", "rule", rules)];
+  return [make("option", { value: "" }, t`Anywhere`), ...group(t`In a zone, at a line`, "zone", zones), ...group(t`By a rule`, "rule", rules)];
 }
 
 /** @param {string} stream */

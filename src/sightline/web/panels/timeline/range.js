@@ -1,6 +1,7 @@
 /** The part of a strip that is chosen: drawn over the strip, with two edges that are dragged or moved by keys. */
 
 import { make } from "../../lib/dom.js";
+import { t } from "../../lib/i18n.js";
 import { shareOf, timeAt } from "./scale.js";
 import { momentInWords } from "./words.js";
 
@@ -12,7 +13,7 @@ import { momentInWords } from "./words.js";
 const MOVED_PX = 5;
 /** Seconds by which the arrow keys move an edge; ten times as far with Shift. */
 const STEP_S = 1;
-const NAMES = { from: "Start of the export", to: "End of the export" };
+const NAMES = { from: t`Start of the export`, to: t`End of the export` };
 
 export class Range {
   element;

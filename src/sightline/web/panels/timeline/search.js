@@ -105,7 +105,7 @@ export class Search {
     const image = make("img", { src, alt: "", loading: "lazy", width: "120", height: "68" });
     const all = !this.#query.get("stream");
     const what = class_name ? [several(count, class_name)] : [];
-    const words = [...what, rule, zone, momentInWords(at), all ? stream : "", recorded ? "" : "not recorded"].filter(Boolean).join(", ");
+    const words = [...what, rule, zone, momentInWords(at), all ? stream : "", recorded ? "" : t`not recorded`].filter(Boolean).join(", ");
     if (!recorded) return make("li", {}, make("a", { class: "found", href: `/events?event=${event}` }, image, make("span", {}, words)));
     const button = make("button", { type: "button", class: "found" }, image, make("span", {}, words));
     button.addEventListener("click", () => this.#onpick(stream, at));

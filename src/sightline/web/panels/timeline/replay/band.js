@@ -1,6 +1,7 @@
 /** The time that was looked at again: what happened then, which frames differ, what happened now. */
 
 import { make } from "../../../lib/dom.js";
+import { t } from "../../../lib/i18n.js";
 
 /** @typedef {import("../../../wire/replays.js").Outcome} Outcome */
 
@@ -14,7 +15,7 @@ export class Band {
 
   /** @param {(at: number) => void} onpick */
   constructor(onpick) {
-    const names = ["Then", "Differs", "Now"].map((name) => make("span", {}, name));
+    const names = [t`Then`, t`Differs`, t`Now`].map((name) => make("span", {}, name));
     this.element = make("div", { class: "replay-band" }, make("div", { class: "replay-lanes", "aria-hidden": "true" }, ...names), this.#canvas);
     this.#canvas.addEventListener("click", ({ clientX }) => {
       const { left, width } = this.#canvas.getBoundingClientRect();
@@ -27,7 +28,7 @@ export class Band {
   show(outcome) {
     this.#outcome = outcome;
     const { differing, then, now } = outcome;
-    this.#canvas.setAttribute("aria-label", `${then.events.length} events then, ${now.events.length} now, ${differing} frames that differ`);
+    this.#canvas.setAttribute("aria-label", t`${then.events.length} events then, ${now.events.length} now, ${differing} frames that differ`);
     this.#draw();
   }
 

@@ -1,6 +1,7 @@
 /** Has the server look at what the strip shows again, with another model, confidence or zones. */
 
 import { make, setText } from "../../../lib/dom.js";
+import { t } from "../../../lib/i18n.js";
 import { askModels } from "../../../wire/models.js";
 import { askOutcome, askReplay, askReplays, beginReplay, cancelReplay } from "../../../wire/replays.js";
 import { momentInWords } from "../words.js";
@@ -10,15 +11,15 @@ import { hourOf } from "./rows.js";
 /** @typedef {import("../../../wire/replays.js").Replay} Replay */
 
 const LOOK_MS = 500;
-const AWAY = "the server does not answer";
+const AWAY = t`the server does not answer`;
 
 export class ReplayPanel {
   #page;
-  #model = make("select", { id: "replay-model" }, make("option", { value: "" }, "The stream's own"));
-  #confidence = make("input", { id: "replay-confidence", type: "number", min: "0.01", max: "0.99", step: "0.01", placeholder: "The stream's own" });
-  #begin = make("button", { type: "submit", class: "button" }, "Look again");
-  #cancel = make("button", { type: "button", class: "button" }, "Cancel");
-  #progress = make("progress", { max: "1", "aria-label": "How much was looked at" });
+  #model = make("select", { id: "replay-model" }, make("option", { value: "" }, t`The stream's own`));
+  #confidence = make("input", { id: "replay-confidence", type: "number", min: "0.01", max: "0.99", step: "0.01", placeholder: t`The stream's own` });
+  #begin = make("button", { type: "submit", class: "button" }, t`Look again`);
+  #cancel = make("button", { type: "button", class: "button" }, t`Cancel`);
+  #progress = make("progress", { max: "1", "aria-label": t`How much was looked at` });
   #running = make("div", { class: "replay-running", hidden: "" }, this.#progress, this.#cancel);
   #words = make("p", { class: "hint", role: "status" });
   #why = make("p", { class: "problem", role: "alert" });
@@ -33,11 +34,11 @@ export class ReplayPanel {
     const form = make(
       "form",
       { class: "replay-form" },
-      make("label", { for: "replay-model" }, "Model"),
+      make("label", { for: "replay-model" }, t`Model`),
       this.#model,
-      make("label", { for: "replay-confidence" }, "Least confidence"),
+      make("label", { for: "replay-confidence" }, t`Least confidence`),
       this.#confidence,
-      make("p", { class: "hint" }, "What the strip shows, of more than an hour that around the picture, with the zones and rules as they are now. Live streams come first, and nobody is told of what is found."),
+      make("p", { class: "hint" }, t`What the strip shows, of more than an hour that around the picture, with the zones and rules as they are now. Live streams come first, and nobody is told of what is found.`),
       this.#begin,
     );
     form.addEventListener("submit", (event) => {
@@ -60,7 +61,7 @@ export class ReplayPanel {
   async #start() {
     const { from, to } = hourOf(this.#page.span(), this.#page.at());
     const stream = this.#page.stream();
-    if (!stream) return setText(this.#why, "Choose a stream.");
+    if (!stream) return setText(this.#why, t`Choose a stream.`);
     setText(this.#why, "");
     this.#begin.disabled = true;
     const confidence = this.#confidence.value ? this.#confidence.valueAsNumber : null;
@@ -68,7 +69,7 @@ export class ReplayPanel {
     const { body, refused } = await beginReplay(stream, wish);
     if (body) return this.#follow(body);
     this.#begin.disabled = false;
-    setText(this.#why, `It was not looked at: ${refused.message || AWAY}.`);
+    setText(this.#why, t`It was not looked at: ${refused.message || AWAY}.`);
   }
 
   /** Show how far it is until it is over. @param {Replay} replay */
@@ -86,7 +87,7 @@ export class ReplayPanel {
     const { body, refused } = this.#id === replay.id && replay.state !== "failed" ? await askOutcome(replay.id) : { body: null, refused: null };
     if (this.#id !== replay.id) return;
     if (body) this.#result.show(body);
-    else if (refused && refused.status !== 404) setText(this.#why, `What was found can't be shown: ${refused.message || AWAY}.`);
+    else if (refused && refused.status !== 404) setText(this.#why, t`What was found can't be shown: ${refused.message || AWAY}.`);
   }
 
   /** @param {Replay} one */
@@ -95,14 +96,14 @@ export class ReplayPanel {
     this.#begin.disabled = running;
     this.#running.hidden = !running;
     this.#progress.value = one.progress;
-    const what = `${momentInWords(one.from)} to ${momentInWords(one.to)}, ${one.model} from ${Math.round(one.confidence * 100)} %`;
-    setText(this.#words, one.state === "cancelled" ? "It was cancelled." : what);
-    setText(this.#why, one.state === "failed" ? `It failed: ${one.why}.` : "");
+    const what = t`${momentInWords(one.from)} to ${momentInWords(one.to)}, ${one.model} from ${Math.round(one.confidence * 100)} %`;
+    setText(this.#words, one.state === "cancelled" ? t`It was cancelled.` : what);
+    setText(this.#why, one.state === "failed" ? t`It failed: ${one.why}.` : "");
   }
 
   async #stop() {
     if (!this.#id) return;
     const { refused } = await cancelReplay(this.#id);
-    if (refused && refused.status !== 404) return setText(this.#why, `It goes on: ${refused.message || AWAY}.`);
+    if (refused && refused.status !== 404) return setText(this.#why, t`It goes on: ${refused.message || AWAY}.`);
   }
 }

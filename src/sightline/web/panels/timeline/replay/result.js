@@ -1,6 +1,7 @@
 /** What came of a replay: then and now, side by side, with ways to the frames that differ. */
 
 import { make, setText } from "../../../lib/dom.js";
+import { t } from "../../../lib/i18n.js";
 import { Band } from "./band.js";
 import { drawNow } from "./over.js";
 import { differenceAt, differenceBeside, firingsOf, foundInWords, rowsOf, summaryOf } from "./rows.js";
@@ -21,8 +22,8 @@ export class ReplayResult {
   #summary = make("p", { role: "status" });
   #here = make("p", { class: "hint" });
   #band = new Band((at) => this.#pick(at));
-  #before = make("button", { type: "button", class: "button", "aria-label": "Previous frame that differs" }, "Previous");
-  #after = make("button", { type: "button", class: "button", "aria-label": "Next frame that differs" }, "Next");
+  #before = make("button", { type: "button", class: "button", "aria-label": t`Previous frame that differs` }, t`Previous`);
+  #after = make("button", { type: "button", class: "button", "aria-label": t`Next frame that differs` }, t`Next`);
   #body = make("tbody");
   #firings = make("ul", { class: "replay-firings" });
 
@@ -31,13 +32,13 @@ export class ReplayResult {
     this.#page = page;
     this.#before.addEventListener("click", () => this.#step(-1));
     this.#after.addEventListener("click", () => this.#step(1));
-    const names = ["What", "Then", "Now"].map((name) => make("th", { scope: "col" }, name));
+    const names = [t`What`, t`Then`, t`Now`].map((name) => make("th", { scope: "col" }, name));
     const table = make("table", { class: "replay-table" }, make("thead", {}, make("tr", {}, ...names)), this.#body);
     const ways = make("div", { class: "replay-ways" }, this.#before, this.#after);
     this.element.append(this.#summary, this.#band.element, ways, this.#here, table, this.#firings);
     page.painter.overs.add((context, _, place, ratio) => {
       const difference = this.#difference;
-      setText(this.#here, difference ? `Then ${foundInWords(difference.then)}. Now, dashed: ${foundInWords(difference.now)}.` : "");
+      setText(this.#here, difference ? t`Then ${foundInWords(difference.then)}. Now, dashed: ${foundInWords(difference.now)}.` : "");
       if (difference) drawNow(context, difference, place, ratio);
     });
   }

@@ -1,5 +1,6 @@
 /** What was found then and now, in words and numbers. Pure. */
 
+import { className, t } from "../../../lib/i18n.js";
 import { momentInWords } from "../words.js";
 
 /**
@@ -22,11 +23,11 @@ export function hourOf({ from, to }, at) {
 /** Numbers side by side. @param {Outcome} outcome @returns {Row[]} */
 export function rowsOf({ then, now }) {
   const classes = both(then.classes, now.classes).sort().flatMap((name) => [
-    row(`${name}: objects`, then.classes[name]?.objects ?? 0, now.classes[name]?.objects ?? 0),
-    row(`${name}: frames`, then.classes[name]?.frames ?? 0, now.classes[name]?.frames ?? 0),
+    row(t`${className(name)}: objects`, then.classes[name]?.objects ?? 0, now.classes[name]?.objects ?? 0),
+    row(t`${className(name)}: frames`, then.classes[name]?.frames ?? 0, now.classes[name]?.frames ?? 0),
   ]);
-  const fired = both(then.fired, now.fired).map((name) => row(`Rule ${name}`, then.fired[name] ?? 0, now.fired[name] ?? 0));
-  return [...classes, ...passed(then.zones, now.zones, ["entered", "left"]), ...passed(then.lines, now.lines, ["in", "out"]), ...fired];
+  const fired = both(then.fired, now.fired).map((name) => row(t`Rule ${name}`, then.fired[name] ?? 0, now.fired[name] ?? 0));
+  return [...classes, ...passed(then.zones, now.zones, [t`entered`, t`left`]), ...passed(then.lines, now.lines, [t`in`, t`out`]), ...fired];
 }
 
 /** @param {Record<string, Passed>} then @param {Record<string, Passed>} now @param {[string, string]} words */
@@ -35,8 +36,8 @@ function passed(then, now, [into, out]) {
     const [before, after] = [then[name], now[name]];
     const classes = [...new Set([before?.into, before?.out, after?.into, after?.out].flatMap((one) => Object.keys(one ?? {})))].sort();
     return classes.flatMap((kind) => [
-      row(`${name}: ${kind} ${into}`, before && (before.into[kind] ?? 0), after && (after.into[kind] ?? 0)),
-      row(`${name}: ${kind} ${out}`, before && (before.out[kind] ?? 0), after && (after.out[kind] ?? 0)),
+      row(`${name}: ${className(kind)} ${into}`, before && (before.into[kind] ?? 0), after && (after.into[kind] ?? 0)),
+      row(`${name}: ${className(kind)} ${out}`, before && (before.out[kind] ?? 0), after && (after.out[kind] ?? 0)),
     ]);
   });
 }
@@ -49,15 +50,15 @@ const row = (what, then, now) => ({ what, then: `${then ?? NONE}`, now: `${now ?
 
 /** @param {Outcome} outcome */
 export function summaryOf({ frames, both: looked, differing, then, now }) {
-  const models = `Then ${then.models.join(", ") || "no model"}, now ${now.models.join(", ") || "no model"}.`;
-  if (!looked) return `${models} None of the ${frames} frames has a result of then.`;
-  return `${models} ${differing ? `${differing} of ${looked} frames differ.` : `All ${looked} frames are the same.`}`;
+  const models = t`Then ${then.models.join(", ") || t`no model`}, now ${now.models.join(", ") || t`no model`}.`;
+  if (!looked) return t`${models} None of the ${frames} frames has a result of then.`;
+  return `${models} ${differing ? t`${differing} of ${looked} frames differ.` : t`All ${looked} frames are the same.`}`;
 }
 
 /** Times at which rules fired, oldest first. @param {Outcome} outcome @returns {{at: number, words: string}[]} */
 export function firingsOf({ then, now }) {
   /** @type {[string, import("../../../wire/replays.js").Side][]} */
-  const sides = [["then", then], ["now", now]];
+  const sides = [[t`Then`.toLowerCase(), then], [t`Now`.toLowerCase(), now]];
   return sides
     .flatMap(([side, { events }]) => events.filter(({ kind }) => kind === "rule").map(({ at, name }) => ({ at, words: `${momentInWords(at)}: ${name}, ${side}` })))
     .sort((a, b) => a.at - b.at);
@@ -78,5 +79,5 @@ export function differenceAt({ differences }, at) {
 
 /** @param {readonly {class_name: string, confidence: number}[]} found */
 export function foundInWords(found) {
-  return found.map(({ class_name, confidence }) => `${class_name} ${Math.round(confidence * 100)} %`).join(", ") || "nothing";
+  return found.map(({ class_name, confidence }) => `${className(class_name)} ${Math.round(confidence * 100)} %`).join(", ") || t`nothing`;
 }
