@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -23,11 +24,12 @@ from sightline.recordings.shelf import Shelf
 from sightline.settings.stream import Tracking
 from support.clips import moving
 from support.recorded import pieces
-from support.serving import picture
+from support.serving import picture, serving
 
 TAKEN = datetime(2026, 11, 20, 8, 15, tzinfo=UTC).timestamp()
 NAME = "VID_20261120_081500.mp4"
 FRAMES = 40
+ROOM = {"SIGHTLINE_RECORD_FREE_GB": "0"}
 
 
 def clip(
@@ -208,3 +210,43 @@ def test_on_the_command_line(tmp_path: Path) -> None:
     assert len(pieces(tmp_path / "recordings", "hall")) == 2
     answer = CliRunner().invoke(app, [*given[:2], str(tmp_path / "none"), *given[3:]], env=env)
     assert isinstance(answer.exception, SightlineError)
+
+
+async def test_a_server_imports_below_its_media_folder_alone(tmp_path: Path) -> None:
+    media = tmp_path / "media"
+    (media / "day").mkdir(parents=True)
+    clip(media / "day" / NAME, frames=12)
+    (media / "day" / "broken.mp4").write_bytes(b"broken")
+    clip(tmp_path / "outside.mp4", frames=12)
+    (media / "link.mp4").symlink_to(tmp_path / "outside.mp4")
+    async with (
+        serving("--model", "motion", data=tmp_path, env={"SIGHTLINE_MEDIA_FOLDER": str(media)} | ROOM) as server,
+    ):
+
+        async def add(path: str, **more: str) -> tuple[int, dict[str, Any]]:
+            answer = await server.http.post("/api/imports", json={"stream": "hall", "path": path, **more})
+            return answer.status_code, answer.json()
+
+        for path in ("../outside.mp4", str(tmp_path / "outside.mp4"), "link.mp4", "none.mp4", "rtsp://127.0.0.1/x"):
+            status, said = await add(path)
+            assert status == 400, path
+            assert "media_folder" in said["error"]["message"], said
+        assert (await add("day", model="none"))[0] == 422
+        status, made = await add("day")
+        assert (status, made["state"], made["model"]) == (201, "running", "motion")
+        done = await server.until(lambda told: told["state"] != "running", path=f"/api/imports/{made['id']}")
+        assert (done["state"], done["imported"], done["refused"]) == ("done", 1, 1), done
+        assert [(one["name"], one["frames"], bool(one["why"])) for one in done["files"]] == [
+            (NAME, 12, False),
+            ("broken.mp4", 0, True),
+        ]
+        (segment,) = (await server.get("/api/recordings/hall"))["segments"]
+        assert (segment["frames"], segment["protected"]) == (12, True)
+        clip(media / "long.mp4", frames=2000)
+        _, long = await add("long.mp4")
+        assert (await add("day"))[0] == 429
+        await server.until(lambda told: told["frames"] > 0, path=f"/api/imports/{long['id']}")
+        assert (await server.http.delete(f"/api/imports/{long['id']}")).status_code == 204
+        assert len((await server.get("/api/recordings/hall"))["segments"]) == 1
+        assert (await server.http.get(f"/api/imports/{long['id']}")).status_code == 404
+        assert len((await server.get("/api/imports"))["imports"]) == 1

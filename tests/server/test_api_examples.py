@@ -43,6 +43,7 @@ IDS = {
     "POST /api/tokens": "TOKEN",
     "POST /api/recordings/{stream}/exports": "EXPORT",
     "POST /api/recordings/{stream}/replays": "REPLAY",
+    "POST /api/imports": "IMPORT",
 }
 """Calls whose answers have an id that others need."""
 
@@ -125,6 +126,7 @@ async def world(tmp_path: Path) -> AsyncGenerator[World]:
     config = tmp_path / "sightline.toml"
     config.write_text(f'[[outputs]]\nkind = "jsonl"\npath = "{tmp_path / "events.jsonl"}"\n')
     env = {"SIGHTLINE_WEIGHTS_URL": "http://127.0.0.1:9", "SIGHTLINE_CONFIG": str(config)}  # nobody is there
+    env["SIGHTLINE_MEDIA_FOLDER"] = str(tmp_path / "desk")
     with RtspServer() as rtsp:
         async with (
             serving("--model", "nano", "--engine", "onnx", env=env) as server,

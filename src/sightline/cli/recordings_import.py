@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from sightline.offline.clip_import import ClipImport, ImportedFile
 
 TELL_S = 0.5
+NICE = 10
 GB = 1e9
 
 
@@ -55,7 +57,11 @@ def import_(
     check_stream_name(stream)
     settings = load_settings(**given)
     paths = clips_in(place)
-    provide(settings)
+    if foreign:  # a server that must not be slowed, and downloads nothing without being asked
+        with suppress(AttributeError, OSError):
+            os.nice(NICE)
+    else:
+        provide(settings)
     folder = data_folder(settings) / FOLDER
     chosen = settings.streams.get(stream)
     failed = 0

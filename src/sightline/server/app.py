@@ -40,6 +40,7 @@ from sightline.server.api import (
     exports,
     history,
     hubs,
+    imports,
     models,
     openapi,
     outputs,
@@ -62,6 +63,7 @@ from sightline.server.api.recorded import kept, silence
 from sightline.server.assets import PackedApi
 from sightline.server.downloads import Downloads
 from sightline.server.head import HeadMiddleware
+from sightline.server.imports import Imports
 from sightline.server.live_settings import LiveSettings
 from sightline.server.push import Push
 from sightline.server.state import MODELS, ServerState
@@ -148,6 +150,8 @@ def create_app(settings: Settings, *, load: LoadByKey | None = None) -> FastAPI:
             state.exports = Exports(settings, recordings)
             await state.exports.open()
             stack.push_async_callback(state.exports.close)
+            state.imports = Imports(hub)
+            stack.push_async_callback(state.imports.close)
             stack.push_async_callback(state.replays.close)
             stack.push_async_callback(hub.boards.close)
             stack.push_async_callback(hub.supervisor.close)
@@ -214,7 +218,7 @@ def create_app(settings: Settings, *, load: LoadByKey | None = None) -> FastAPI:
     parts = (
         *(stats, streams, history, zones, rules, events, cameras, discovery, models, session, client_inference),
         *(predict, push, recorded, search, thumbnails, exports, event_clips, tokens),
-        *(setting_changes, diagnostics, outputs, uploads, replays, hubs),
+        *(setting_changes, diagnostics, outputs, uploads, replays, hubs, imports),
     )
     for part in parts:
         app.include_router(part.router)

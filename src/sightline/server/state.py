@@ -20,6 +20,7 @@ from sightline.security.authorization import Access
 from sightline.security.connections import Connections
 from sightline.security.tls import Certificate
 from sightline.server.downloads import Downloads
+from sightline.server.imports import Imports
 from sightline.server.live_settings import LiveSettings
 from sightline.server.push import Push
 from sightline.server.traces import Traces
@@ -84,6 +85,7 @@ class ServerState:
     push: Push = field(init=False)
     exports: Exports = field(init=False)
     replays: Replays = field(init=False)
+    imports: Imports = field(init=False)
     traces: Traces | None = None
     """What traces frames; None where nobody asked for it."""
     hubs: Hubs | None = None
