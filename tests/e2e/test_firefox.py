@@ -1,4 +1,8 @@
-"""Camera, viewer, WebRTC and embedding in a real Firefox."""
+"""Camera, viewer, WebRTC and embedding in a real Firefox.
+
+Its camera page goes over WebSocket: Firefox does not tell when a picture of a camera was taken, by which results over
+WebRTC find their pictures.
+"""
 
 from __future__ import annotations
 
