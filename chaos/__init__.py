@@ -26,6 +26,7 @@ CASES = {
     "happenings": "happenings",
     "recordings": "recordings",
     "full_disk": "full_disk",
+    "hubs": "hubs",
     "conformance": "conformance",
 }
 """Each program's function by the module that has it, in the order in which they run."""

@@ -10,8 +10,8 @@ from chaos.soak import run, theil_sen
 pytestmark = pytest.mark.timeout(180)
 
 
-LONG = {"workers"}
-"""What has no short tier. ``tests/inference/test_process_place.py`` tests the same from within the process."""
+LONG = {"workers", "hubs"}
+"""What has no short tier here: ``tests/inference/test_process_place.py`` and ``tests/server/hubs`` test the same."""
 
 
 @pytest.mark.parametrize("name", [name for name in CASES if name not in LONG])

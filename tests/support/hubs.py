@@ -10,6 +10,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from sightline.security.tokens import ALL, Store
 from sightline.server.hubs.ring import owner
 from support.serving import Json, Running, serving
 
@@ -53,6 +54,9 @@ class Cluster:
                 env={"SIGHTLINE_CLUSTER": table(self.addresses), "SIGHTLINE_DATA": str(data)} | self.env,
             )
         )
+        if "SIGHTLINE_TOKENS" in self.env:
+            token, _ = Store(data).create("admin", ALL, lifetime=None)
+            running.http.headers["authorization"] = f"Bearer {token}"
         self.hubs[address], self._stacks[address] = running, stack
         return running
 

@@ -317,6 +317,8 @@ class TimedWebSocket(WebSocketsSansIOProtocol):
         if self.close_sent and message["type"] == "websocket.send":  # uvicorn would report an error of ours
             raise ClientDisconnected
         await super().send(message)
+        if message["type"] == "websocket.http.response.body":  # uvicorn would report an error of ours
+            self.handshake_complete = True
 
     def on_task_complete(self, task: asyncio.Task[None]) -> None:
         super().on_task_complete(task)

@@ -30,6 +30,8 @@ log = logging.getLogger(__name__)
 
 ASK_EVERY_S = 0.5
 LOOK_S = 0.25
+ASLEEP_S = 1.0
+"""Seconds for which a busy loop may stand still. What others did not say in longer ones says nothing of them."""
 RELAY_S, CONNECT_S = 60.0, 3.0
 """Seconds that another hub may be silent while something is passed on, and that connecting to it may take."""
 SPARE = 64
@@ -62,6 +64,7 @@ class Hubs:
         self._keepers: dict[str, tuple[str, ...]] = {}
         """By stream, the other hubs that have its source: of their settings, or as a camera that was added there."""
         self._said, self._said_until = b"", 0.0
+        self._looked = time.monotonic()
         self.context = context
         """Whom this hub trusts to vouch for the others."""
         hub.placement.elsewhere, hub.placement.tcp_address = self.placed, self.tcp_address
@@ -235,9 +238,14 @@ class Hubs:
 
     def look(self) -> None:
         """Have what all hubs said last come into force."""
+        now = time.monotonic()
+        asleep, self._looked = now - self._looked - LOOK_S, now
+        if asleep > ASLEEP_S:  # it was this hub that was not there
+            for peer in self.peers.values():
+                peer.heard += asleep
         before = {name: self.placed(name) for name in self._names()}
         self.own = self._found_itself()
-        self._ring = self._standing(time.monotonic())
+        self._ring = self._standing(now)
         keepers: dict[str, tuple[str, ...]] = {}
         for peer in self.others:
             for name in {*peer.shared.cameras, *(peer.state.sources if peer.state else ())}:
@@ -247,9 +255,9 @@ class Hubs:
         self._access.share([record for peer in away for record in peer.shared.tokens])
         self._hub.cameras.borrow({name: c for peer in away for name, c in peer.shared.cameras.items()})
         for name in self._names():
-            was, now = before.get(name, ""), self.placed(name)
-            if was != now and None in (was, now):
-                self._move(name, now)
+            was, place = before.get(name, ""), self.placed(name)
+            if was != place and None in (was, place):
+                self._move(name, place)
 
     def _move(self, name: str, address: str | None) -> None:
         """A stream is this hub's from now on, or was until now."""
