@@ -83,6 +83,10 @@ NEEDS = {
     "GET /help/images/{file:path}": PUBLIC,
     "GET /settings": PUBLIC,
     "GET /trust": PUBLIC,
+    "GET /share/{link}": PUBLIC,
+    "GET /api/shared/{link}": PUBLIC,  # and a link that is good: tests/recordings/test_shares.py
+    "GET /api/shared/{link}/file": PUBLIC,
+    "WS /ws/shared/{link}": PUBLIC,
     "GET /camera/{stream}": PUBLIC,
     "GET /view/{stream}": PUBLIC,
     "GET /embed/{stream}": PUBLIC,
@@ -174,6 +178,9 @@ NEEDS = {
     "GET /api/imports": ADMIN_ALL,
     "GET /api/imports/{id}": ADMIN_ALL,
     "DELETE /api/imports/{id}": ADMIN_ALL,
+    "POST /api/recordings/{stream}/shares": ADMIN,
+    "GET /api/shares": ANYBODY_KNOWN,  # of the streams whose admin one is
+    "DELETE /api/shares/{id}": Needs(("admin",), own=True),
     "GET /api/exports": ANYBODY_KNOWN,
     "GET /api/exports/{id}": ANYBODY_KNOWN,
     "GET /api/exports/{id}/file": Needs(("view",), own=True),

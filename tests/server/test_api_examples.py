@@ -44,6 +44,7 @@ IDS = {
     "POST /api/recordings/{stream}/exports": "EXPORT",
     "POST /api/recordings/{stream}/replays": "REPLAY",
     "POST /api/imports": "IMPORT",
+    "POST /api/recordings/{stream}/shares": "SHARE",
 }
 """Calls whose answers have an id that others need."""
 
@@ -87,6 +88,7 @@ class Desk:
             answer: Any = json.loads(body)
             if call in IDS:
                 self.known[IDS[call]] = answer.get("id") or answer["upload"]
+                self.known["LINK"] = str(answer.get("path")).removeprefix("/share/")
             elif call == "GET /api/outputs":
                 self.known["OUTPUT"] = answer["outputs"][-1]["id"]
 

@@ -81,6 +81,14 @@ def write(paths: Sequence[Path], wish: ClipWish, target: Path, step: Step = lamb
     return "; ".join(part for part in (note, nobody) if part)
 
 
+def write_inside(paths: Sequence[Path], start: float, end: float, target: Path) -> None:
+    """Write what was recorded from ``start`` to ``end`` and not one frame more. Raises as ``write`` does."""
+    try:
+        spans.copy(paths, start, end, target, lambda _: None, inside=True)
+    except (spans.Unjoinable, NotFound):  # no packet in it begins a video, or they are of two kinds
+        _encode(paths, ClipWish(start, end), target, lambda _: None, _as_it_is)
+
+
 class Overlay:
     """Draws into each picture what was found in it."""
 

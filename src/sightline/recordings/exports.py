@@ -167,20 +167,25 @@ class Exports:
         if shutil.disk_usage(self._folder).free - more < least * GB:
             raise Shortage(f"the disk is full: less than {least:g} GB would stay free")
 
-    async def cut(self, stream: str, start: float, end: float) -> Path:
+    async def cut(self, stream: str, start: float, end: float, *, inside: bool = False) -> Path:
         """Write a short time as it was recorded to a new file, one at a time. The caller deletes it.
+
+        ``inside``: without the frames before and after it that a copy begins and ends with.
 
         Raises NotFound where nothing is recorded or one file can't have it, or Shortage.
         """
         async with self._cutting:
-            return await asyncio.to_thread(self._cut, stream, start, end)
+            return await asyncio.to_thread(self._cut, stream, start, end, inside=inside)
 
-    def _cut(self, stream: str, start: float, end: float) -> Path:
+    def _cut(self, stream: str, start: float, end: float, *, inside: bool) -> Path:
         self._check(stream, ClipWish(start, end))
         paths = [self._recordings.video(one) for one in self._recordings.segments(stream, start, end)]
         target = self._folder / f"{secrets.token_urlsafe(9)}.part.mp4"
         try:
-            spans.copy(paths, start, end, target, lambda _: None)
+            if inside:
+                clip.write_inside(paths, start, end, target)
+            else:
+                spans.copy(paths, start, end, target, lambda _: None)
         except BaseException as e:
             target.unlink(missing_ok=True)
             if isinstance(e, spans.Unjoinable):

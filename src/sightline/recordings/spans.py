@@ -93,9 +93,10 @@ def lines_around(segment: RecordedFile, seconds: float) -> list[FrameLine]:
     return found
 
 
-def copy(paths: Sequence[Path], start: float, end: float, target: Path, step: Step) -> str:
+def copy(paths: Sequence[Path], start: float, end: float, target: Path, step: Step, *, inside: bool = False) -> str:
     """Write a span as one MP4 file without encoding: from the key frame before its start to the one after its end.
 
+    ``inside``: from the first key frame within it to its end, so that nothing else is in the file.
     Returns the codec of its video, as FFmpeg calls it. Raises Unjoinable, NotFound, OSError, or av.FFmpegError.
     """
     import av
@@ -113,7 +114,7 @@ def copy(paths: Sequence[Path], start: float, end: float, target: Path, step: St
                 if _kind(stream) != kind:
                     raise Unjoinable
                 begun, shift = False, 0
-                for packet in _packets(segment, source, start, end):
+                for packet in _packets(segment, source, start, end, inside=inside):
                     assert packet.dts is not None
                     assert packet.pts is not None
                     base, at = packet.time_base, Fraction(segment.at(float(packet.pts * packet.time_base)))
@@ -150,10 +151,14 @@ def pictures(paths: Sequence[Path], start: float, end: float) -> Iterator[Record
                             yield RecordedPicture(at, upright(frame, pixel), segment.line(seconds), segment)
 
 
-def _packets(segment: RecordedFile, source: InputContainer, start: float, end: float) -> Iterator[Packet[Any]]:
-    """Return the packets of a span, from a key frame to before a key frame."""
+def _packets(
+    segment: RecordedFile, source: InputContainer, start: float, end: float, *, inside: bool = False
+) -> Iterator[Packet[Any]]:
+    """Return the packets of a span, from a key frame to before a key frame, or only those within it."""
     keys = list(_keys(segment))
     first = max((at for at in keys if at <= start), default=min(keys, default=start))
+    if inside:
+        first = min((at for at in keys if at >= start), default=float("inf"))
     past = min((at for at in keys if at > end), default=float("inf"))
     begun = False
     for packet in source.demux(source.streams.video[0]):
@@ -163,7 +168,7 @@ def _packets(segment: RecordedFile, source: InputContainer, start: float, end: f
         if packet.is_keyframe and at >= past:
             return
         begun = begun or (packet.is_keyframe and at >= first)
-        if begun:
+        if begun and (not inside or start <= at <= end):
             yield packet
 
 

@@ -31,8 +31,10 @@ PUBLIC = frozenset(
         *("/api/hubs/state", "/api/hubs/shared"),  # sealed with the hubs' secret
     }
 )
-PUBLIC_FOLDERS = ("/static/", "/camera/", "/view/", "/embed/", "/help/")
-"""Path prefixes of files and pages that are public. Pages hold no data; they must ask for what they show."""
+SHARED = ("/api/shared/", "/ws/shared/")
+"""What a share link is good for: see ``server.api.shares``."""
+PUBLIC_FOLDERS = ("/static/", "/camera/", "/view/", "/embed/", "/help/", "/share/", *SHARED)
+"""Path prefixes that are public: files, pages, links. Pages hold no data; they must ask for what they show."""
 SAFE = ("GET", "HEAD", "OPTIONS")
 PROTOCOL = "sightline"
 """WebSocket subprotocol of pages that bring a token."""

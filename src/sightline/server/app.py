@@ -23,6 +23,7 @@ from sightline.outputs._kept import KeptOutputs
 from sightline.outputs._service import dispatchers
 from sightline.recordings.exports import Exports
 from sightline.recordings.recordings import Recordings
+from sightline.recordings.shares import Shares
 from sightline.security import tls
 from sightline.security.authentication import AuthenticationMiddleware, Tries
 from sightline.security.authorization import Access
@@ -52,6 +53,7 @@ from sightline.server.api import (
     search,
     session,
     setting_changes,
+    shares,
     stats,
     streams,
     thumbnails,
@@ -78,6 +80,7 @@ from sightline.streams.predictor import Predictor
 from sightline.streams.rendering import Drawing
 from sightline.streams.replays import Replays
 from sightline.streams.source_trial import SourceTrials
+from sightline.transports.websocket.playback import Player
 
 log = logging.getLogger(__name__)
 
@@ -153,6 +156,10 @@ def create_app(settings: Settings, *, load: LoadByKey | None = None) -> FastAPI:
             state.imports = Imports(hub)
             stack.push_async_callback(state.imports.close)
             stack.push_async_callback(state.replays.close)
+            state.shares = Shares(data_folder(settings))
+            await state.shares.open()
+            state.shared_player = Player(settings)
+            stack.callback(state.shared_player.close)
             stack.push_async_callback(hub.boards.close)
             stack.push_async_callback(hub.supervisor.close)
             try:
@@ -218,7 +225,7 @@ def create_app(settings: Settings, *, load: LoadByKey | None = None) -> FastAPI:
     parts = (
         *(stats, streams, history, zones, rules, events, cameras, discovery, models, session, client_inference),
         *(predict, push, recorded, search, thumbnails, exports, event_clips, tokens),
-        *(setting_changes, diagnostics, outputs, uploads, replays, hubs, imports),
+        *(setting_changes, diagnostics, outputs, uploads, replays, shares, hubs, imports),
     )
     for part in parts:
         app.include_router(part.router)

@@ -152,6 +152,10 @@ def add(app: FastAPI) -> None:
     async def timeline(request: Request) -> Response:
         return _answer(request, "timeline.html")
 
+    @app.get("/share/{link}", include_in_schema=False)
+    async def share(request: Request, link: str) -> Response:
+        return _answer(request, "share.html")
+
     @app.get("/away", include_in_schema=False)
     async def away(request: Request) -> Response:
         policy = _alone("away.html", languages.wanted(request))

@@ -15,6 +15,7 @@ from sightline.discovery.search import Search
 from sightline.outputs._dispatcher import Dispatcher
 from sightline.outputs._kept import KeptOutputs
 from sightline.recordings.exports import Exports
+from sightline.recordings.shares import Shares
 from sightline.security.authentication import Tries
 from sightline.security.authorization import Access
 from sightline.security.connections import Connections
@@ -32,6 +33,7 @@ from sightline.streams.predictor import Predictor
 from sightline.streams.rendering import Drawing
 from sightline.streams.replays import Replays
 from sightline.streams.source_trial import SourceTrials
+from sightline.transports.websocket.playback import Player
 
 if TYPE_CHECKING:  # who has one server doesn't wait for its libraries
     from sightline.server.hubs.hubs import Hubs
@@ -90,6 +92,9 @@ class ServerState:
     """What traces frames; None where nobody asked for it."""
     hubs: Hubs | None = None
     """The hubs of the cluster; None where this server works alone."""
+    shares: Shares = field(init=False)
+    shared_player: Player = field(init=False)
+    """For those who have a link: they take nothing from those who have a right."""
 
     @property
     def dispatchers(self) -> list[Dispatcher]:

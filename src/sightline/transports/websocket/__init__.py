@@ -39,7 +39,9 @@ async def serve(app: FastAPI, hub: Hub, drawing: Drawing) -> AsyncGenerator[None
         await session(ws, None, None, lambda socket: show(ws, socket, hub, drawing))
 
     async def playback(ws: WebSocket) -> None:
-        await session(ws, "view", ws.path_params["stream"], lambda socket: play(ws, socket, player))
+        await session(
+            ws, "view", ws.path_params["stream"], lambda socket: play(ws, socket, player, ws.path_params["stream"])
+        )
 
     app.router.add_websocket_route("/ws/camera/{stream}", camera)
     app.router.add_websocket_route("/ws/view/{stream}", view)

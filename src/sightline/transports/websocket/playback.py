@@ -13,8 +13,9 @@ from typing import TypeAlias
 from starlette.websockets import WebSocket
 from websockets.frames import Frame, Opcode
 
-from sightline.core.errors import BadRequest, LimitReached, ProtocolError
+from sightline.core.errors import BadRequest, LimitReached, ProtocolError, SightlineError
 from sightline.core.types import T, check_stream_name
+from sightline.recordings.bounded import BoundedPlayback
 from sightline.recordings.playback import Playback, Shown
 from sightline.recordings.shelf import FOLDER
 from sightline.settings.settings import Settings, data_folder
@@ -47,12 +48,14 @@ class Player:
         self.pool = ThreadPoolExecutor(THREADS, thread_name_prefix="playback")
 
     @contextmanager
-    def place(self, stream: str) -> Generator[Playback]:
-        """Context of a place in a stream's recordings. Raises LimitReached."""
+    def place(self, stream: str, part: tuple[float, float] | None = None) -> Generator[Playback]:
+        """Context of a place in a stream's recordings. ``part``: all that it shows of them. Raises LimitReached."""
         if self._count >= MOST_PLAYBACKS:
             raise LimitReached(f"{MOST_PLAYBACKS} recordings are being watched: expected fewer")
         self._count += 1
-        place = Playback(data_folder(self._settings) / FOLDER, check_stream_name(stream))
+        root = data_folder(self._settings) / FOLDER
+        check_stream_name(stream)
+        place = Playback(root, stream) if part is None else BoundedPlayback(root, stream, *part)
         try:
             yield place
         finally:
@@ -69,13 +72,29 @@ def _alone(work: Callable[[Playback], T], place: Playback) -> T:
         return work(place)
 
 
-async def play(ws: WebSocket, socket: Socket, player: Player) -> None:
-    """Serve one who watches a recording. Raises the error that ended the session."""
+async def play(
+    ws: WebSocket,
+    socket: Socket,
+    player: Player,
+    stream: str,
+    part: tuple[float, float] | None = None,
+    watch: Callable[[Callable[[SightlineError], None]], Callable[[], None]] | None = None,
+) -> None:
+    """Serve one who watches a recording. Raises the error that ended the session.
+
+    ``part``: all that is shown of it. ``watch``: gets what ends the session, and returns what cancels that.
+    """
     since = _number(ws, "from", 0.0, 0.0, 1e11)
     speed = _number(ws, "speed", 1.0, SLOWEST, FASTEST)
     playing = flag(ws, "play", default=True)
-    with player.place(ws.path_params["stream"]) as place:
-        await PlaybackSession(socket, player.pool, place, since, speed, playing=playing).run()
+    with player.place(stream, part) as place:
+        session = PlaybackSession(socket, player.pool, place, since, speed, playing=playing)
+        unwatch = None if watch is None else watch(session.fail)
+        try:
+            await session.run()
+        finally:
+            if unwatch is not None:
+                unwatch()
 
 
 def _number(ws: WebSocket, name: str, otherwise: float, least: float, most: float) -> float:

@@ -176,14 +176,23 @@ async def session(
 
     ``stream`` is None for all streams, ``role`` for anybody who is known.
     """
+
+    async def allowed(socket: Socket) -> None:
+        access = access_of(ws)
+        async with access.session(access.require(ws, *([role] if role else []), stream=stream)):
+            await run(socket)
+
+    await open_session(ws, allowed)
+
+
+async def open_session(ws: WebSocket, run: Callable[[Socket], Coroutine[Any, Any, None]]) -> None:
+    """Accept anybody, and ``run`` until it returns or fails. ``run`` sees to it that the peer has a right."""
     await ws.accept(subprotocol(ws.scope))
     try:
         socket = ws.scope["extensions"].get(SOCKET)
         if socket is None:
             raise ConfigError("this app runs in another server than its own, which has no limits for WebSockets")
-        access = access_of(ws)
-        async with access.session(access.require(ws, *([role] if role else []), stream=stream)):
-            await run(socket)
+        await run(socket)
     except (WebSocketDisconnect, OSError):
         return
     except SightlineError as e:

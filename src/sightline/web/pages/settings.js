@@ -10,6 +10,7 @@ import { setUpLog } from "../panels/settings/log.js";
 import { setUpOutputs, showOutputs } from "../panels/settings/outputs.js";
 import { setUpSettings } from "../panels/settings/list.js";
 import { setUpDoctor, showServer } from "../panels/settings/server.js";
+import { showShares } from "../panels/settings/shares.js";
 import { setUpTokens } from "../panels/settings/tokens.js";
 import { may, whoAmI } from "../wire/session.js";
 
@@ -27,7 +28,7 @@ async function run() {
   setUpDoctor();
   setUpLog();
   setUpOutputs();
-  await Promise.all([setUpTokens(), setUpSettings(), showServer(), showOutputs()]);
+  await Promise.all([setUpTokens(), showShares(), setUpSettings(), showServer(), showOutputs()]);
   setData(document.body, "state", "open");
   byId("parts", HTMLElement).hidden = false; // all at once, or each part would push those below it down
   document.getElementById(location.hash.slice(1))?.scrollIntoView({ block: "start" }); // it was hidden until now

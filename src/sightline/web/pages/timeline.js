@@ -53,7 +53,7 @@ const calendar = new Calendar(byId("calendar", HTMLElement), {
   onday: goToDay,
 });
 const search = new Search(() => ({ stream: which.value, span }), (stream, at) => goTo(stream, at, false));
-const recording = new RecordControl(refresh);
+const recording = new RecordControl(refresh, player);
 const streams = new Streams();
 const exporting = new ExportButton({ here, seek, nameOf: (stream) => streams.nameOf(stream) });
 /** @type {Map<string, Strip>} */

@@ -22,8 +22,8 @@ export class PlaybackLink {
   /** Number of the last place that was asked for: pictures of earlier ones may be under way. */
   #place = 0;
 
-  /** @param {string} stream @param {{at: number, speed: number, playing: boolean}} from @param {Events} events */
-  constructor(stream, { at, speed, playing }, events) {
+  /** @param {string} path @param {{at: number, speed: number, playing: boolean}} from @param {Events} events */
+  constructor(path, { at, speed, playing }, events) {
     this.at = at;
     this.speed = speed;
     this.playing = playing;
@@ -32,7 +32,7 @@ export class PlaybackLink {
       onpicture: (meta, picture) => this.#show(/** @type {PlaybackFrame} */ (meta), picture),
       onbroken: (meta) => this.#acknowledge(meta),
     });
-    this.#socket = new LiveSocket(() => this.#path(stream), {
+    this.#socket = new LiveSocket(() => this.#address(path), {
       onphase: (phase, retryAt) => {
         if (phase !== "open") this.#receiver.reset();
         if (phase === "connecting") this.#place = 0;
@@ -94,10 +94,10 @@ export class PlaybackLink {
     this.#socket.close();
   }
 
-  /** @param {string} stream */
-  #path(stream) {
+  /** @param {string} path */
+  #address(path) {
     const query = new URLSearchParams({ from: `${this.at}`, speed: `${this.speed}`, play: this.playing ? "1" : "0" });
-    return `/ws/playback/${encodeURIComponent(stream)}?${query}`;
+    return `${path}?${query}`;
   }
 
   /** @param {import("./messages.js").PlaybackState} message */

@@ -22,10 +22,10 @@ const JUMP_S = 5;
  *   live: () => void, speed: (x: number) => void, openExport: () => void, mark: (edge: "from" | "to") => void}} Does
  */
 
-/** @param {Does} does */
+/** A page need not have all of the buttons. @param {Does} does */
 export function setUpControls(does) {
   for (const button of document.querySelectorAll("[data-play]")) if (button instanceof HTMLElement) setIcon(button, button.dataset["play"] ?? "");
-  const press = (/** @type {string} */ id, /** @type {() => void} */ run) => byId(id, HTMLButtonElement).addEventListener("click", run);
+  const press = (/** @type {string} */ id, /** @type {() => void} */ run) => document.getElementById(id)?.addEventListener("click", run);
   press("play", does.toggle);
   press("frame-back", () => does.step(-1));
   press("frame-on", () => does.step(1));
@@ -62,13 +62,13 @@ export function setUpControls(does) {
 /** @param {import("./player.js").Player} player @param {boolean} isLive whether there is something live of its stream */
 export function showState(player, isLive) {
   const { text, kind } = pillOf(player.state, player.speed);
-  const [pill, live] = [byId("pill", HTMLElement), byId("live", HTMLButtonElement)];
+  const [pill, live] = [byId("pill", HTMLElement), document.getElementById("live")];
   setData(document.body, "state", player.state);
   setText(pill, text);
   setData(pill, "kind", kind);
   showPlaying(player.playing && player.state !== "live");
-  live.setAttribute("aria-pressed", String(player.state === "live"));
-  live.disabled = !isLive;
+  live?.setAttribute("aria-pressed", String(player.state === "live"));
+  if (live instanceof HTMLButtonElement) live.disabled = !isLive;
 }
 
 /** Show whether pressing the button plays or pauses. @param {boolean} playing */

@@ -25,13 +25,18 @@ export class Player {
   /** Called when nothing was recorded for a while, which is passed over. @type {(from: number, to: number) => void} */
   ongap = () => {};
   #viewer;
+  #pathOf;
   /** @type {PlaybackLink | null} */
   #link = null;
   #drawnAt = NaN;
 
-  /** @param {import("../../elements/sightline-viewer.js").SightlineViewer} viewer without a stream as yet */
-  constructor(viewer) {
+  /**
+   * @param {import("../../elements/sightline-viewer.js").SightlineViewer} viewer without a stream as yet
+   * @param {(stream: string) => string} [pathOf] where the server plays a stream
+   */
+  constructor(viewer, pathOf = (stream) => `/ws/playback/${encodeURIComponent(stream)}`) {
     this.#viewer = viewer;
+    this.#pathOf = pathOf;
   }
 
   get refused() {
@@ -92,7 +97,7 @@ export class Player {
 
   /** @param {number} at @param {boolean} playing */
   #connect(at, playing) {
-    const link = new PlaybackLink(this.stream, { at, speed: this.speed, playing }, {
+    const link = new PlaybackLink(this.#pathOf(this.stream), { at, speed: this.speed, playing }, {
       onpicture: (meta, picture) => {
         const { painter } = this.#viewer;
         if (!(meta.at >= this.#drawnAt && meta.at < this.#drawnAt + CLEAN_S)) painter.clear(); // no trails from elsewhere

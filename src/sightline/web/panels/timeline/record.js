@@ -1,10 +1,11 @@
-/** How a stream is recorded, the button to record it by hand, and what is recorded by itself. */
+/** How a stream is recorded: by itself, by hand, and for whom it is shared. */
 
 import { setText } from "../../lib/dom.js";
 import { t } from "../../lib/i18n.js";
 import { recordNow, setRecording } from "../../wire/recordings.js";
 import { may } from "../../wire/session.js";
 import { byId } from "../page.js";
+import { ShareForm } from "./share.js";
 import { recordedInWords } from "./words.js";
 
 /** @typedef {import("../../wire/recordings.js").Recorded} Recorded */
@@ -21,10 +22,12 @@ export class RecordControl {
   /** What the form was filled with: it is left alone while somebody writes there. */
   #filled = "";
   #onchanged;
+  #share;
 
-  /** @param {() => Promise<void>} onchanged asks the server again */
-  constructor(onchanged) {
+  /** @param {() => Promise<void>} onchanged asks the server again @param {import("./player.js").Player} player */
+  constructor(onchanged, player) {
     this.#onchanged = onchanged;
+    this.#share = new ShareForm(player);
     this.#button.addEventListener("click", () => void this.press());
     this.#form.addEventListener("submit", (event) => {
       event.preventDefault();
@@ -45,6 +48,7 @@ export class RecordControl {
     this.#button.hidden = !stream || !may(session, "publish", stream);
     setText(this.#button, this.#recording ? t`Stop recording` : t`Record now`);
     this.#form.hidden = !stream || !may(session, "admin", stream);
+    this.#share.show(stream, session);
     const set = JSON.stringify([stream, recorded?.mode, recorded?.schedule]);
     if (set === this.#filled) return;
     this.#filled = set;
