@@ -29,6 +29,7 @@ from sightline.core.errors import ModelError
 from sightline.core.predictions import Detections, Prediction, Segmentation
 from sightline.core.types import Encoded, Frame, FrameResult, Image, ModelCard
 from sightline.inference.infer import Inferred, NotInferred
+from sightline.inference.outcomes import FEW
 from sightline.inference.place import InferenceOptions, NotBegun, Place, Request
 from sightline.inference.places.messages import (
     AnswersMessage,
@@ -39,7 +40,7 @@ from sightline.inference.places.messages import (
     packed,
 )
 from sightline.inference.places.model_process import ModelProcess, answer_of
-from sightline.inference.places.process import FEW, ProcessPlace
+from sightline.inference.places.process import ProcessPlace
 from sightline.inference.places.thread import ThreadPlace
 from sightline.inference.static_scene import LastResults
 from sightline.media import codecs

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from sightline.cli import pip_command
 from sightline.cli.bench import bench
+from sightline.cli.cluster import cluster
 from sightline.cli.doctor import doctor
 from sightline.cli.evaluate import evaluate
 from sightline.cli.models import models
@@ -62,6 +63,7 @@ for _command in (serve, run, push, watch, record, replay, doctor, stress, train,
 app.add_typer(models, name="models")
 app.add_typer(token)
 app.add_typer(recordings)
+app.add_typer(cluster)
 app.add_typer(bench, name="bench")
 
 

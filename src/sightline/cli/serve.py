@@ -12,6 +12,7 @@ from sightline.cli.ensure_weights import provide
 from sightline.cli.options import NOTHING, Given, options_for, with_settings
 from sightline.core.errors import ConfigError
 from sightline.core.net import is_loopback
+from sightline.inference.places import ray_connect
 from sightline.settings.settings import Settings, load_settings
 from sightline.zoo import loader
 from sightline.zoo.options import options_of
@@ -48,13 +49,22 @@ def serve(
     others: Annotated[
         Given, options_for("lan", "tls_cert", "tls_key", "tunnel", "insecure", "log_level", "log_format", "log_file")
     ] = NOTHING,
+    cluster: Annotated[
+        str | None,
+        typer.Option(
+            metavar="auto|HOST[:PORT]",
+            help="Run models on a Ray cluster: auto is the one that this machine has started or joined.",
+        ),
+    ] = None,
     open_page: Annotated[bool, typer.Option("--open", help="Open the page in a browser.")] = False,
 ) -> None:
     """Start the server: cameras in, results and pictures out.
 
     Settings can also be given in sightline.toml and as SIGHTLINE_* variables; some have no option here.
     """
-    settings = load_settings(sources=_sources(source or []), **listening, **models, **streams, **others)
+    address = None if cluster is None else {"address": cluster}
+    given = {**listening, **models, **streams, **others}
+    settings = load_settings(sources=_sources(source or []), cluster=address, **given)
     check_exposure(settings)
     if settings.sources:
         from sightline.transports.pull import check_sources
@@ -62,6 +72,8 @@ def serve(
         check_sources({name: spec.get_secret_value() for name, spec in settings.sources.items()})
         if len(settings.sources) > settings.max_streams:
             raise ConfigError(f"{len(settings.sources)} sources: expected at most max_streams, {settings.max_streams}")
+    if "ray" in (settings.place, *settings.places.values()):
+        ray_connect.check_installed()
     provide(settings)
     loader.check_model(settings.model, options_of(settings))
     # Here, or every command would take half a second longer and a broken OpenCV would stop `doctor` as well.

@@ -5,15 +5,21 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence, Set
 from dataclasses import replace
+from functools import partial
 
 from sightline.core.errors import FAULTS, told
+from sightline.core.predictions import Detections
 from sightline.core.types import FrameResult, ModelCard
-from sightline.inference.infer import Answer, Ask, NotInferred, Same
+from sightline.inference.infer import Answer, Ask, Inferred, NotInferred, Same
 from sightline.inference.place import Failure, Outcome, Request
+from sightline.inference.places.work_thread import WorkThread
 from sightline.inference.result import make_result, reuse_result
 from sightline.inference.static_scene import LastResults
 
 log = logging.getLogger(__name__)
+
+FEW = 50
+"""Objects of which a result is made on the event loop, where the stages are quick."""
 
 
 class Batch:
@@ -36,6 +42,12 @@ class Batch:
     def outcomes(self, answers: Sequence[Answer]) -> list[Outcome]:
         """Return one outcome for each request, in their order. A frame that fails fails alone."""
         return [self._outcome(*one) for one in zip(self._requests, self._earlier, answers, strict=True)]
+
+    async def settled(self, answers: Sequence[Answer], thread: WorkThread) -> list[Outcome]:
+        """Return the same, made on the event loop where that is quick, else in a thread."""
+        if not all(request.pipeline.quick for request in self._requests) or any(map(_takes_long, answers)):
+            return await thread.submit(partial(self.outcomes, answers))
+        return self.outcomes(answers)
 
     def _outcome(self, request: Request, earlier: FrameResult | None, said: Answer) -> Outcome:
         if isinstance(said, NotInferred):
@@ -77,3 +89,11 @@ class Batch:
             said_now = replace(earlier, prediction=result.prediction, detections=result.detections)
             self._last.keep(said_now, (self._card, request.asked))
         return result
+
+
+def _takes_long(answer: Answer) -> bool:
+    """Whether making a result of an answer may take long: only few boxes and what is used again are made at once."""
+    if not isinstance(answer, Inferred):
+        return False
+    said = answer.prediction
+    return not isinstance(said, Detections) or said.mask is not None or len(said) > FEW

@@ -97,6 +97,10 @@ class NotBegun(ModelError):
     """A place died before it began a batch: another one may take it."""
 
 
+class LostReplica(ModelError):
+    """A place far away is out. Its frames may be tried once more, here or in another one."""
+
+
 Load: TypeAlias = Callable[[], Model]
 """Loads and warms a model. Runs off the event loop; raises SightlineError."""
 
@@ -130,7 +134,7 @@ class Place(Protocol):
     async def run(self, requests: Sequence[Request], *, gone: Set[str] = frozenset()) -> list[Outcome]:
         """One outcome for each request, in their order. ``gone``: streams that the model forgets before.
 
-        Raises NotBegun or ModelError where it died.
+        Raises NotBegun, LostReplica or ModelError where it died.
         """
         ...
 

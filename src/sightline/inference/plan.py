@@ -11,6 +11,7 @@ from sightline.engines.base import cores
 from sightline.inference.key import ModelKey
 from sightline.inference.place import ModelFacts
 from sightline.models.base import Model
+from sightline.settings.machines import PlaceName
 from sightline.settings.settings import Settings
 from sightline.zoo import loader
 from sightline.zoo.options import LoadOptions, options_of
@@ -50,7 +51,16 @@ def plan(settings: Settings, key: ModelKey, count: int) -> Plan:
         family=settings.family if own else None,
         weights=settings.weights if own else None,
     )
+    if place_of(settings, key) == "ray":
+        return Plan(key.name, key.spec, _elsewhere(settings, options), None)
     return Plan(key.name, key.spec, options, memory(settings) if settings.device == "cpu" else None)
+
+
+def _elsewhere(settings: Settings, options: LoadOptions) -> LoadOptions:
+    """The options of a replica: the cores and the graphics card that Ray sets apart for it are all that it sees."""
+    cluster = settings.cluster
+    device = "cuda:0" if cluster.gpus else settings.device
+    return replace(options, device=device, threads=settings.threads or max(1, round(cluster.cpus)))
 
 
 def instances(settings: Settings, model: ModelFacts, streams: int, each: int, room: int) -> int:
@@ -73,6 +83,7 @@ def memory(settings: Settings) -> int:
     return (settings.model_memory_mb or psutil.virtual_memory().total // MB // 2) * MB
 
 
-def in_processes(settings: Settings) -> bool:
-    """Return whether models run in processes of their own. Windows can't hand sockets to a process as we do."""
-    return settings.place == "process" and sys.platform != "win32"
+def place_of(settings: Settings, key: ModelKey) -> PlaceName:
+    """Return what a model runs in. Windows can't hand sockets to a process as we do."""
+    place = settings.places.get(key.name, settings.place)
+    return "thread" if place == "process" and sys.platform == "win32" else place

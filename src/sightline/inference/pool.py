@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -20,12 +20,17 @@ import psutil
 
 from sightline.core.errors import FAULTS, ConfigError, LimitReached, ModelError, SightlineError, cancelled, told
 from sightline.inference import allocator
+from sightline.inference.instance import Instance
 from sightline.inference.key import ModelKey
 from sightline.inference.place import Place
 from sightline.inference.places.messages import LoadRequest
 from sightline.inference.places.process import ProcessPlace
+from sightline.inference.places.ray import RayPlace
+from sightline.inference.places.ray_link import RayLink
+from sightline.inference.places.ray_messages import Needs
 from sightline.inference.places.thread import ThreadPlace
-from sightline.inference.plan import in_processes, instances, memory, plan
+from sightline.inference.plan import instances, memory, place_of, plan
+from sightline.inference.replicas import Scale
 from sightline.inference.static_scene import LastResults
 from sightline.inference.worker import ModelWorker
 from sightline.models.base import Model
@@ -59,6 +64,8 @@ class Pooled:
     worker: ModelWorker
     places: Callable[[int], list[Place]]
     """Makes places for so many instances of it."""
+    scale: Scale | None = None
+    """How many replicas it has, where it runs in a cluster."""
     pins: int = 0
     """Number of switches that wait for it."""
     kept: bool = False
@@ -87,6 +94,8 @@ class ModelPool:
         self._tasks: asyncio.TaskGroup | None = None
         self._took: dict[ModelKey, int] = {}
         """Bytes that models took when they were loaded."""
+        self.link = RayLink(settings)
+        """This server's part in a Ray cluster."""
         allocator.keep()
         self.budget = memory(settings)
         self.own = self._made(own, kept=True)
@@ -109,6 +118,7 @@ class ModelPool:
             self._tasks = None
             ends = [asyncio.ensure_future(one.worker.gone()) for one in self.models]
             await asyncio.wait(ends, timeout=END_S)  # not for ever: a thread can't be ended
+            await self.link.close()
 
     def of(self, worker: ModelWorker) -> Pooled:
         """Return the entry of a worker's model."""
@@ -185,7 +195,11 @@ class ModelPool:
 
     def _made(self, key: ModelKey, *, kept: bool = False) -> Pooled:
         places = partial(self._places, key)
-        return Pooled(key, ModelWorker(places(self._settings.workers or 1)), places, kept=kept)
+        count, scale = self._settings.workers or 1, None
+        if self._load is None and place_of(self._settings, key) == "ray":
+            scale = Scale(self._settings)
+            count = max(1, scale.least)
+        return Pooled(key, ModelWorker(places(count)), places, scale=scale, kept=kept)
 
     def _places(self, key: ModelKey, count: int) -> list[Place]:
         """Places for so many instances of a model, not loaded yet."""
@@ -197,12 +211,16 @@ class ModelPool:
         if self._load is not None:
             return ThreadPlace(partial(self._load, key), last, name=name)
         planned = plan(settings, key, count)
-        if not in_processes(settings):
+        place = place_of(settings, key)
+        if place == "thread":
             return ThreadPlace(planned.load, last, name=name)
         level = logging.getLogger().getEffectiveLevel()
         first = LoadRequest(
             planned.spec, planned.name, planned.options, last is not None, planned.memory_bytes, log_level=level
         )
+        if place == "ray":
+            needs = Needs(settings.cluster.cpus, settings.cluster.gpus, settings.cluster.labels)
+            return RayPlace(first, last, link=self.link, needs=needs, load_s=settings.load_timeout, name=name)
         return ProcessPlace(first, last, load_s=settings.load_timeout, name=name)
 
     def _start(self, one: Pooled) -> None:
@@ -249,6 +267,11 @@ class ModelPool:
             return
         if one.resizing is not None and not one.resizing.done():
             return
+        if one.scale is not None:
+            keep, more = one.scale.wanted(worker, self.link.machines)
+            if more or len(keep) < worker.instances:
+                one.resizing = self._tasks.create_task(self._resize(one, more, keep))
+            return
         used = worker.own_bytes or one.bytes
         room = self.budget - self.memory() + used
         wanted = instances(self._settings, worker.model, worker.streams(), used // worker.instances, room)
@@ -260,9 +283,10 @@ class ModelPool:
             one.fewer_since = None
             one.resizing = self._tasks.create_task(self._resize(one, wanted))
 
-    async def _resize(self, one: Pooled, count: int) -> None:
+    async def _resize(self, one: Pooled, count: int, keep: Sequence[Instance] = ()) -> None:
+        """Have so many new instances besides those that are kept."""
         try:
-            await one.worker.resize(one.places(count))
+            await one.worker.resize(one.places(count), keep)
         except FAULTS as e:
             if cancelled(e):
                 raise
@@ -270,7 +294,8 @@ class ModelPool:
             await asyncio.sleep(AGAIN_S)
             return
         one.bytes = one.worker.own_bytes or one.bytes
-        log.info("model %s has %d instance%s now", one.key, count, "s" * (count > 1))
+        now = one.worker.instances
+        log.info("model %s has %d instance%s now", one.key, now, "s" * (now != 1))
 
     # Memory
 

@@ -9,13 +9,13 @@ import asyncio
 import logging
 import time
 from collections.abc import Sequence
-from typing import Protocol
 from zlib import crc32
 
 from sightline.core.errors import FAULTS, ModelError, SightlineError, cancelled, told
 from sightline.core.types import Frame, FrameResult
+from sightline.inference.feed import Feed
 from sightline.inference.instance import Instance, Work
-from sightline.inference.place import Failure, ModelFacts, NotBegun, Outcome, Place, Request
+from sightline.inference.place import Failure, LostReplica, ModelFacts, NotBegun, Outcome, Place, Request
 from sightline.inference.resting import Rest
 
 log = logging.getLogger(__name__)
@@ -30,36 +30,6 @@ LATELY_S = 5.0
 """Time without a frame after which a stream does not count."""
 FAILURES = 5
 """Consecutive frames that fail after which the worker reports unready, until one succeeds."""
-
-
-class Feed(Protocol):
-    """A stream as the worker sees it. Every frame taken comes back by exactly one of the three last calls."""
-
-    @property
-    def name(self) -> str:
-        """The stream's name."""
-        ...
-
-    @property
-    def priority(self) -> int:
-        """Feeds of a higher priority come first."""
-        ...
-
-    def take(self) -> Request | None:
-        """Hand over the waiting frame; None if the publisher left with it."""
-        ...
-
-    def deliver(self, result: FrameResult) -> None:
-        """A frame's result."""
-        ...
-
-    def fail(self, frame: Frame, message: str) -> None:
-        """No result could be made of a frame."""
-        ...
-
-    def give_back(self, frame: Frame) -> None:
-        """The worker stopped before it began the frame."""
-        ...
 
 
 class ModelWorker:
@@ -93,6 +63,8 @@ class ModelWorker:
         """Number of each feed's last turn."""
         self._took: dict[Feed, Instance] = {}
         """The instance that had each feed's last turn, and so knows what its scene looks like."""
+        self._again: dict[Feed, Frame] = {}
+        """The last frame of each feed that was tried once more."""
         self._rest = Rest()
         self._lately: dict[Feed, float] = {}
         """When each feed last had a frame."""
@@ -137,7 +109,7 @@ class ModelWorker:
         if self.stuck:
             return f"the model has not answered for {STUCK_S:.0f} s"
         dead = [instance.dead for instance in self._instances]
-        if all(dead):
+        if dead and all(dead):
             return f"{dead[0]}; it is started again"
         if self._ready and not self._in_work and time.monotonic() - next(iter(self._ready.values())) > STUCK_S:
             return f"frames have waited for {STUCK_S:.0f} s"
@@ -154,6 +126,11 @@ class ModelWorker:
     def instances(self) -> int:
         """Copies of the model that share its streams."""
         return len(self._instances)
+
+    @property
+    def replicas(self) -> list[tuple[Instance, list[str]]]:
+        """Those copies, and the streams whose last frame each of them had."""
+        return [(one, sorted(f.name for f, had in self._took.items() if had is one)) for one in self._instances]
 
     def streams(self) -> int:
         """Streams that had frames of late."""
@@ -175,6 +152,7 @@ class ModelWorker:
         self._lately.pop(feed, None)
         self._turns.pop(feed, None)
         self._took.pop(feed, None)
+        self._again.pop(feed, None)
         self.left_at = time.monotonic()
         self.forget(feed.name)
         return self._ready.pop(feed, None)
@@ -236,15 +214,16 @@ class ModelWorker:
         try:
             async with asyncio.TaskGroup() as self._lanes:
                 self._begin(self._instances)
+                await asyncio.Event().wait()  # also while there are no instances
         finally:
             self._lanes = None
 
-    async def resize(self, places: Sequence[Place]) -> None:
+    async def resize(self, places: Sequence[Place], keep: Sequence[Instance] = ()) -> None:
         """Have these places from now on, once they have loaded the model. Those before finish what they have.
 
-        Raises what loading raises; then everything stays as it was.
+        ``keep``: those that stay. Raises what loading raises; then everything stays as it was.
         """
-        new = [Instance(number, place) for number, place in enumerate(places)]
+        new = [Instance(number, place) for number, place in enumerate(places, len(keep))]
         try:
             for instance in new:
                 await instance.place.load(self.model)
@@ -252,8 +231,11 @@ class ModelWorker:
         except BaseException:
             await _ended(new)
             raise
-        old, self._instances = self._instances, new
-        self._took.clear()
+        old = [instance for instance in self._instances if instance not in keep]
+        self._instances = [*keep, *new]
+        for number, instance in enumerate(self._instances):
+            instance.number = number
+        self._took = {feed: had for feed, had in self._took.items() if had in keep}
         self._past_restarts += sum(instance.restarts for instance in old)
         for instance in old:
             instance.retired = True
@@ -310,14 +292,29 @@ class ModelWorker:
             finally:
                 worked = self._note(instance, len(batch))
                 self._in_work.difference_update(feed for feed, _ in batch)
+            if outcomes is None:
+                self._try_again(batch, instance.place.dead or "its place is out")
+                continue
             instance.learn(worked, sum(isinstance(one, FrameResult) and one.reused is None for one in outcomes))
             for (feed, _), outcome in zip(batch, outcomes, strict=True):
                 self._settle(feed, outcome)
 
+    def _try_again(self, batch: Sequence[tuple[Feed, Request]], why: str) -> None:
+        """Frames of a replica that is out wait again, each once, where no newer ones do."""
+        for feed, request in batch:
+            once = self._again.get(feed) is not request.frame
+            if once and feed.put_back(request.frame):
+                self._again[feed] = request.frame
+            else:
+                self._settle(feed, Failure(request.frame, why))
+
     async def _run(
         self, instance: Instance, model: ModelFacts, requests: list[Request], gone: set[str]
-    ) -> list[Outcome]:
-        """Have the place run the batch. Whatever it raises instead fails the batch, and nothing else."""
+    ) -> list[Outcome] | None:
+        """Have the place run the batch. Whatever it raises instead fails the batch, and nothing else.
+
+        None where the place is out, and others may have the frames.
+        """
         try:
             try:
                 outcomes = await instance.place.run(requests, gone=gone)
@@ -326,6 +323,8 @@ class ModelWorker:
                 outcomes = await instance.place.run(requests)
             if len(outcomes) != len(requests):
                 raise ModelError(f"{len(outcomes)} outcomes: expected {len(requests)}")
+        except LostReplica:
+            return None
         except FAULTS as e:
             if cancelled(e):
                 raise
@@ -374,9 +373,9 @@ class ModelWorker:
         """Note that an instance gave a batch back. Returns the seconds that it worked."""
         full = instance.full
         worked = instance.end()
-        self.work.add(frames, worked / len(self._instances))
+        self.work.add(frames, worked / max(1, len(self._instances)))
         if full:
-            self.full_work.add(frames, worked / len(self._instances))
+            self.full_work.add(frames, worked / max(1, len(self._instances)))
         return worked
 
     def _settle(self, feed: Feed, outcome: Outcome) -> None:

@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Annotated, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import AfterValidator, Field, SecretStr, model_validator
+
+from sightline.settings.machines import ClusterMachines
 
 MOST_HUBS = 64
 SHORTEST_SECRET = 16
@@ -30,10 +32,8 @@ def hub_address(text: str) -> str:
 HubAddress = Annotated[str, AfterValidator(hub_address)]
 
 
-class Cluster(BaseModel):
+class Cluster(ClusterMachines):
     """Settings of what runs on several machines."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     hubs: tuple[HubAddress, ...] = Field(default=(), max_length=MOST_HUBS)
     """Addresses of all hubs, this one among them, by which hubs reach each other. The same list on each."""

@@ -54,3 +54,27 @@ def notify_socket() -> str | None:
 def environment(**defaults: object) -> dict[str, str]:
     """Environment for a server that we start: ours, with ``defaults`` for settings that it lacks."""
     return {PREFIX + key.upper(): str(value) for key, value in defaults.items()} | os.environ
+
+
+def environment_for_ray(token: Path) -> dict[str, str]:
+    """Return the environment of what we start of Ray. ``token``: file with the cluster's token, where there is one.
+
+    Frames of up to 2 MB go straight to a replica: above 100 KB they would take Ray's store. A head that is gone for
+    long must not end who asks it.
+    """
+    own = {
+        "RAY_max_direct_call_object_size": str(2 << 20),
+        "RAY_gcs_rpc_server_reconnect_timeout_s": str(7 * 86400),
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_DISABLE_IMPORT_WARNING": "1",
+        "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+        "PYTHONWARNINGS": "ignore",
+    }
+    if token.is_file():
+        own |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(token)}
+    return own | os.environ
+
+
+def cluster_token(settings: Settings) -> Path:
+    """Return the file of the cluster's token, which need not be there."""
+    return settings.cluster.token_file or data_folder(settings) / "cluster" / "token"

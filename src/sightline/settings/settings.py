@@ -26,6 +26,7 @@ from sightline.core.types import STREAM_NAME
 from sightline.profiles import WEIGHTS_URL
 from sightline.settings.changes import EventsDays, EventsGb, LogLevel, PageOrigin
 from sightline.settings.cluster import Cluster
+from sightline.settings.machines import PlaceName
 from sightline.settings.outputs import OutputTable
 from sightline.settings.presets import PRESETS, PresetName
 from sightline.settings.problems import told
@@ -197,15 +198,19 @@ class Settings(BaseSettings):
     workers: int | None = Field(
         None, ge=1, le=64, description="Instances of a model; default: as many as streams need, up to one a core."
     )
-    place: Literal["process", "thread"] = Field(
+    place: PlaceName = Field(
         "process",
-        description="What a model runs in: a process of its own, which a crash takes alone, or a thread.",
+        description="What a model runs in: process (a crash takes it alone), thread, or ray (docs/cluster.md).",
+    )
+    places: dict[ModelName, PlaceName] = Field(
+        {}, description="What a model runs in where that differs from `place`: a table of name = place."
     )
     load_timeout: float = Field(600, ge=1, le=86400, description="Seconds that a model may take to load.")
     cluster: Cluster = Field(
-        Cluster(),
-        description="[cluster] table of the file, for several machines: hubs (addresses of all hubs, the same list on "
-        "each), secret (the same on each), ca (authority of their certificates). See docs/cluster.md.",
+        Cluster.model_validate({}),
+        description="[cluster] table of the file, for several machines (docs/cluster.md). Models: address (auto or "
+        "HOST[:PORT]; makes `place` ray), token_file, replicas_min, replicas_max, cpus, gpus, labels. Hubs: hubs (the "
+        "addresses of all, the same list on each), secret (the same on each), ca (authority of their certificates).",
     )
     outputs: tuple[OutputTable, ...] = Field(
         (),
@@ -373,6 +378,9 @@ def _with_consequences(settings: Settings) -> Settings:
         update["preset"] = "tunnel"
         implied.add("preset")
     settings._origins.update(dict.fromkeys(implied, settings.origin("lan" if settings.lan else "tunnel")))
+    if settings.cluster.address is not None and "place" not in given:
+        update["place"] = "ray"
+        settings._origins["place"] = settings.origin("cluster")
     if settings.profile is None and settings.model in settings.models:
         update["model"] = settings.models[settings.model]
     return settings.model_copy(update=update)

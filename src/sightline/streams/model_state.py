@@ -7,9 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from sightline.inference.feed import Feed
 from sightline.inference.key import ModelKey
 from sightline.inference.place import InferenceOptions
-from sightline.inference.worker import Feed, ModelWorker
+from sightline.inference.worker import ModelWorker
 from sightline.wire.messages import Status
 
 

@@ -105,6 +105,10 @@ class PictureFeed:
             if (answer := self._answers.get(given_up)) is not None and not answer.done():
                 answer.set_exception(ModelError("the model ended before it had looked at the picture"))
 
+    def put_back(self, frame: Frame) -> bool:
+        """Who asked for one picture is told at once that its place is out."""
+        return False
+
     def _finish(self, frame: Frame, tell: Callable[[asyncio.Future[FrameResult]], None]) -> None:
         self._in_work.discard(frame)
         self._go_on()

@@ -9,6 +9,7 @@ from typing import Literal, TypeAlias
 
 from sightline.core.errors import BadImage, TooLarge
 from sightline.core.mailbox import Mailbox
+from sightline.core.metrics import TokenBucket
 from sightline.core.types import Frame, FrameResult
 from sightline.wire.messages import Adapt, SettingsMessage, SettingsRefused, Status
 from sightline.wire.requests import PerformanceStats
@@ -116,3 +117,15 @@ class Pace:
             return False
         self._due_at = max(self._due_at + step, now)
         return True
+
+
+class StreamLimits:
+    """Limits of what a stream takes of the server."""
+
+    def __init__(self, priority: int = 0, max_fps: float | None = None) -> None:
+        self.priority, self.max_fps = priority, max_fps
+        self._bucket = None if max_fps is None else TokenBucket(max_fps)
+
+    def let_pass(self) -> bool:
+        """Count a frame; False where it is one too many."""
+        return self._bucket is None or self._bucket.take()

@@ -14,7 +14,6 @@ from sightline.analytics.base import Pipeline
 from sightline.core.errors import FAULTS, BadImage, TooLarge, told
 from sightline.core.events import Event
 from sightline.core.fence import Fence
-from sightline.core.metrics import TokenBucket
 from sightline.core.predictions import Detections
 from sightline.core.types import Frame, FrameResult, ModelCard
 from sightline.inference.place import Request
@@ -26,7 +25,7 @@ from sightline.streams.boards import Boards
 from sightline.streams.listeners import Listeners
 from sightline.streams.meters import Meters
 from sightline.streams.model_state import ModelState
-from sightline.streams.publisher import DropReason, Pace, Publisher, Subscription
+from sightline.streams.publisher import DropReason, Pace, Publisher, StreamLimits, Subscription
 from sightline.streams.scene.watch import SceneWatch
 from sightline.wire.messages import Status
 
@@ -38,18 +37,6 @@ CAMERA_GONE = Status(state="ended", message="The camera is gone.")
 NO_MODEL = ModelCard("", "", "detect", (), None, "", "")
 SWITCHED_OFF = "detection is switched off"
 IN_BACKGROUND = "the camera's page is in the background"
-
-
-class StreamLimits:
-    """Limits of what a stream takes of the server."""
-
-    def __init__(self, priority: int = 0, max_fps: float | None = None) -> None:
-        self.priority, self.max_fps = priority, max_fps
-        self._bucket = None if max_fps is None else TokenBucket(max_fps)
-
-    def let_pass(self) -> bool:
-        """Count a frame; False where it is one too many."""
-        return self._bucket is None or self._bucket.take()
 
 
 class Stream:
@@ -340,6 +327,16 @@ class Stream:
         if publisher is not None and publisher is self.publisher:
             self._fenced(publisher, partial(publisher.drop, frame, "closed"))
         self._after_worker(frame, "closed")
+
+    def put_back(self, frame: Frame) -> bool:
+        """Have a frame wait again whose place is out; False where a newer one waits, or its publisher left."""
+        publisher = self._in_worker[frame]
+        if self._slot is not None or publisher is None or publisher is not self.publisher:
+            return False
+        del self._in_worker[frame]
+        self._slot = frame
+        self.model.worker.wake(self)
+        return True
 
     def _hand_out(self, frame: Frame) -> None:
         self._in_worker[frame] = self.publisher

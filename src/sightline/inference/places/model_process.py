@@ -111,7 +111,7 @@ class ModelProcess(asyncio.Protocol):
             if self._process is None:
                 ours.close()
         assert self._process.stdout is not None
-        self._printed = asyncio.create_task(_overhear(self._process.stdout))
+        self._printed = asyncio.create_task(overhear(self._process.stdout))
         self._watch = asyncio.create_task(self._watched(self._process, self._transport))
 
     async def load(self, request: LoadRequest, may_take: float) -> ModelFacts:
@@ -133,7 +133,7 @@ class ModelProcess(asyncio.Protocol):
         Raises NotBegun where the process died before it was this batch's turn, ModelError where it died then.
         """
         places = iter(offsets)
-        request = RunRequest(tuple(_picture(ask, places) for ask in asks), tuple(gone), pixels)
+        request = RunRequest(tuple(picture_of(ask, places) for ask in asks), tuple(gone), pixels)
         jpegs = [ask.frame.image.data for ask in asks if isinstance(ask.frame.image, Encoded)]
         late = f"the model did not answer in {may_take:.1f} s"
         said, took = await self._asked([packed(request), *jpegs], may_take, late)
@@ -228,7 +228,7 @@ class ModelProcess(asyncio.Protocol):
         if isinstance(message, RefusedMessage):
             self._why = self._why or message.message
             if self._questions and not self._questions[0].answer.done():
-                self._questions[0].answer.set_exception(_error(message))
+                self._questions[0].answer.set_exception(error_of(message))
         elif self._questions:
             first, took = self._questions.popleft(), time.monotonic() - self._turn_began
             if not first.answer.done():
@@ -245,7 +245,7 @@ class ModelProcess(asyncio.Protocol):
         return ModelError(self._why)
 
 
-async def _overhear(printed: asyncio.StreamReader) -> None:
+async def overhear(printed: asyncio.StreamReader) -> None:
     """Log what the process prints. One that prints without end is held up by it, and nobody else."""
     while data := await printed.read(MOST_PRINTED):
         _write(logging.WARNING, "a model's process printed:", data.decode(errors="replace").rstrip("\n"))
@@ -262,7 +262,7 @@ def _write(level: int, message: str, lines: str | None) -> None:
         log.handle(record)
 
 
-def _picture(ask: Ask, places: Iterator[int]) -> PictureMessage:
+def picture_of(ask: Ask, places: Iterator[int]) -> PictureMessage:
     frame, image = ask.frame, ask.frame.image
     about = (frame.stream, frame.seq, frame.received_at, *frame.size)
     if not isinstance(image, Encoded):
@@ -287,7 +287,7 @@ def answer_of(message: AnswerMessage) -> Answer:
         return NotInferred(f"a prediction of the kind {message.kind[:80]!r}: {e}")
 
 
-def _error(refused: RefusedMessage) -> SightlineError:
+def error_of(refused: RefusedMessage) -> SightlineError:
     """Return the error that the process speaks of."""
     classes = [one for one in vars(errors).values() if isinstance(one, type) and issubclass(one, SightlineError)]
     return {one.code: one for one in classes}.get(refused.code, ModelError)(refused.message)

@@ -7,34 +7,21 @@ go through memory that both see.
 from __future__ import annotations
 
 import time
-from collections import deque
 from collections.abc import Callable, Sequence, Set
 from dataclasses import replace
 from functools import partial
 
 import msgspec
 
-from sightline.core.predictions import Detections
 from sightline.core.types import Encoded
-from sightline.inference.infer import Answer, Inferred
 from sightline.inference.outcomes import Batch
 from sightline.inference.place import ModelFacts, NotBegun, Outcome, Request
+from sightline.inference.places.deadline import Deadline
 from sightline.inference.places.messages import LoadRequest
 from sightline.inference.places.model_process import ModelProcess
 from sightline.inference.places.pixels import SharedPixels
 from sightline.inference.places.work_thread import WorkThread
 from sightline.inference.static_scene import LastResults
-
-FIRST_S = 5.0
-"""Time that a batch may take, and once more what loading took, as long as it is not known how long batches take."""
-LEAST_S = 1.0
-"""Time that a batch may take at least."""
-SLOWER = 5
-"""A batch may take so many times what 95 of 100 batches took."""
-FEW = 50
-"""Objects of which a result is made on the event loop, where the stages are quick."""
-KNOWN = 8
-"""Batches after which it is known how long they take, and is looked at again."""
 
 
 class ProcessPlace:
@@ -50,10 +37,7 @@ class ProcessPlace:
         self._load_s = load_s
         self._child: ModelProcess | None = None
         self._info: ModelFacts | None = None
-        self._may_take = FIRST_S
-        """Seconds that a batch may take."""
-        self._batches = 0
-        self._took: deque[float] = deque(maxlen=100)
+        self._deadline = Deadline()
         self._pixels = [SharedPixels.make(), SharedPixels.make()]
         self._unused = [0, 1]
         """Those of them that no batch uses."""
@@ -78,8 +62,7 @@ class ProcessPlace:
         await self._child.start(self._pixels)
         self._info = await self._child.load(self._first, self._load_s)
         self.own_bytes = self._child.peak_bytes
-        if self._batches < KNOWN:
-            self._may_take = FIRST_S + time.monotonic() - begun
+        self._deadline.loaded(time.monotonic() - begun)
         self.dead = None
         return self._info
 
@@ -92,17 +75,12 @@ class ProcessPlace:
         pixels = self._unused.pop()
         try:
             offsets = await self._thread.submit(partial(self._pixels[pixels].put, raw)) if raw else []
-            answers, took = await self._child.ask(batch.asks, gone, pixels, offsets, self._may_take)
+            answers, took = await self._child.ask(batch.asks, gone, pixels, offsets, self._deadline.may_take)
         finally:
             self._unused.append(pixels)
-        self._took.append(took)
-        self._batches += 1
-        if self._batches % KNOWN == 0:
-            self._may_take = max(LEAST_S, SLOWER * sorted(self._took)[len(self._took) * 95 // 100])
+        self._deadline.learn(took)
         self.own_bytes = self._child.peak_bytes
-        if not all(request.pipeline.quick for request in requests) or any(map(_takes_long, answers)):
-            return await self._thread.submit(partial(batch.outcomes, answers))
-        return batch.outcomes(answers)
+        return await batch.settled(answers, self._thread)
 
     def close(self) -> None:
         """End the process at once."""
@@ -124,11 +102,3 @@ class ProcessPlace:
         self.own_bytes = 0
         if self.on_death is not None:
             self.on_death()
-
-
-def _takes_long(answer: Answer) -> bool:
-    """Whether making a result of an answer may take long: only few boxes and what is used again are made at once."""
-    if not isinstance(answer, Inferred):
-        return False
-    said = answer.prediction
-    return not isinstance(said, Detections) or said.mask is not None or len(said) > FEW

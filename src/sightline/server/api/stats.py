@@ -21,6 +21,7 @@ from sightline.outputs._dispatcher import Dispatcher
 from sightline.recordings.recordings import Recordings
 from sightline.security.authorization import needs
 from sightline.server.api import prometheus
+from sightline.server.api.cluster_stats import ClusterStats, ReplicaStats, cluster_stats, replica_stats
 from sightline.server.api.schemas import Ready
 from sightline.server.api.stream_stats import StreamStats, stream_stats
 from sightline.server.api.streams import readiness
@@ -68,6 +69,8 @@ class LoadedModel(BaseModel):
     """Processes that it has for itself."""
     reason: str
     """Why no results come from it; empty while it is well."""
+    replicas: list[ReplicaStats]
+    """Its copies on the machines of a cluster; empty where it runs here."""
 
 
 class SinkStats(BaseModel):
@@ -138,6 +141,8 @@ class Stats(BaseModel):
     model: str
     engine: EngineStats | None
     models: list[LoadedModel]
+    cluster: ClusterStats | None
+    """Null where no model runs on a cluster."""
     streams: dict[str, StreamStats]
     posted: Posted
     sinks: list[SinkStats]
@@ -188,6 +193,7 @@ async def stats(request: Request) -> Stats:
         model=hub.worker.model_name,
         engine=_engine(hub.worker),
         models=[_loaded(one, hub.streams) for one in hub.pool.models],
+        cluster=cluster_stats(hub.pool),
         streams={s.name: stream_stats(hub, s) for s in streams},
         posted=_posted(state.predictor),
         sinks=[sink_stats(dispatcher) for dispatcher in state.dispatchers],
@@ -251,6 +257,7 @@ def _loaded(one: Pooled, streams: Collection[str]) -> LoadedModel:
         restarts=one.worker.restarts,
         processes=one.worker.processes,
         reason=one.worker.unready or "",
+        replicas=replica_stats(one),
     )
 
 
