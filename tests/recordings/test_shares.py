@@ -17,7 +17,9 @@ import numpy as np
 import pytest
 import pytest_asyncio
 
+from sightline.recordings.shares import Shares
 from sightline.security.tokens import Store
+from sightline.settings.settings import load_settings
 from support.clips import number_of
 from support.inside import Inside, inside
 from support.recordings import record
@@ -181,10 +183,9 @@ async def test_an_export_is_shared_as_the_file_that_it_is(house: House) -> None:
 
 
 async def test_links_outlive_the_server_and_the_file_alone_makes_none(house: House) -> None:
-    from sightline.recordings.shares import Shares
-
     link = await house.link()
-    again = Shares(house.data)
+    settings = load_settings(data=house.data)
+    again = Shares(settings)
     await again.open()
     assert again.find(link).start == START
     said = (house.data / "shares.json").read_text()
@@ -192,7 +193,7 @@ async def test_links_outlive_the_server_and_the_file_alone_makes_none(house: Hou
     for name in ("shares.json", "shares.key"):
         assert (house.data / name).stat().st_mode & 0o077 == 0
     (house.data / "shares.json").write_text(said.replace(str(END), str(END + 60)))
-    moved = Shares(house.data)
+    moved = Shares(settings)
     await moved.open()
     with pytest.raises(Exception, match="ended"):
         moved.find(link)

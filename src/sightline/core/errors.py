@@ -230,6 +230,10 @@ class ConfigError(SightlineError):
     status = 400
 
 
+class NoFolder(ConfigError, RuntimeError):
+    """The user that the server runs as has no folder to keep anything in."""
+
+
 class SourceError(SightlineError):
     """A source can't be opened or read."""
 

@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from typing import TypeVar
 
-from sightline.core.errors import Shortage, told
+from sightline.core.errors import NoFolder, Shortage, told
 from sightline.core.events import Event, EventFilter, EventRecord
 from sightline.core.types import FrameResult
 from sightline.events.pictures import crop as cut_out
@@ -77,7 +77,7 @@ class Journal:
     def _open(self) -> EventWriter:
         try:
             return EventWriter(data_folder(self._settings) / "events")
-        except RuntimeError as e:  # this user has no folder
+        except NoFolder as e:  # this user has no folder
             return EventWriter(None, str(e))
 
     def begin(self) -> None:

@@ -30,7 +30,7 @@ class KeptModels:
 
     @property
     def folder(self) -> Path:
-        """Where they lie. It need not exist. Raises RuntimeError where this user has no folder."""
+        """Where they lie. It need not exist. Raises NoFolder."""
         return data_folder(self._settings) / "models"
 
     def cards(self) -> dict[str, ModelCard]:

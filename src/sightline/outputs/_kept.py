@@ -17,7 +17,16 @@ from typing import Any
 from pydantic import SecretStr
 
 from sightline.core import registry
-from sightline.core.errors import BadRequest, ConfigError, LimitReached, NotFound, SightlineError, SourceError, told
+from sightline.core.errors import (
+    BadRequest,
+    ConfigError,
+    LimitReached,
+    NoFolder,
+    NotFound,
+    SightlineError,
+    SourceError,
+    told,
+)
 from sightline.core.fence import Fence
 from sightline.outputs._dispatcher import Dispatcher
 from sightline.outputs._service import check_output, finish, part, start, start_residents
@@ -65,7 +74,7 @@ class KeptOutputs:
         self.problem: str | None = None
         """What is wrong with the file since somebody changed it by hand; None where nothing is."""
         self._file: WatchedFile | None = None
-        with suppress(RuntimeError):  # a user that has no folder
+        with suppress(NoFolder):  # a user that has no folder
             self._file = WatchedFile(data_folder(settings) / "outputs.json")
 
     @property

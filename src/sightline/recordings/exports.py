@@ -90,13 +90,16 @@ class Exports:
 
     def __init__(self, settings: Settings, recordings: Recordings) -> None:
         self._settings, self._recordings = settings, recordings
-        self._folder = data_folder(settings) / FOLDER
         self._known: dict[str, Export] = {}
         self._given_up: set[str] = set()
         self._closing = False
         self._work = asyncio.Event()
         self._cutting = asyncio.Lock()
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="export", initializer=step_back)
+
+    @property
+    def _folder(self) -> Path:
+        return data_folder(self._settings) / FOLDER
 
     def __iter__(self) -> Iterator[Export]:
         """Newest first."""

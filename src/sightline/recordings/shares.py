@@ -20,8 +20,9 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from sightline.core.errors import LimitReached, NotFound, SightlineError, told
+from sightline.core.errors import LimitReached, NoFolder, NotFound, SightlineError, told
 from sightline.security import files
+from sightline.settings.settings import Settings, data_folder
 
 log = logging.getLogger(__name__)
 
@@ -56,14 +57,22 @@ class _File(Struct):
 class Shares:
     """All shares of a server, kept in its data folder. On the event loop only."""
 
-    def __init__(self, folder: Path) -> None:
-        self._path, self._key_path = folder / "shares.json", folder / "shares.key"
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
         self.downloads = 0
         """Clips that are made and sent now."""
         self._shares: dict[str, SharedTime] = {}
         self._key = b""
         self._lock = asyncio.Lock()
         self._watching: dict[object, tuple[str, Callable[[SightlineError], None]]] = {}
+
+    @property
+    def _path(self) -> Path:
+        return data_folder(self._settings) / "shares.json"
+
+    @property
+    def _key_path(self) -> Path:
+        return self._path.with_suffix(".key")
 
     def __iter__(self) -> Iterator[SharedTime]:
         """Those that have not ended, newest first."""
@@ -74,6 +83,8 @@ class Shares:
         """Read what earlier runs have kept. A file that can't be read is put aside."""
         try:
             self._key, self._shares = await asyncio.to_thread(self._read)
+        except NoFolder:
+            log.warning("nothing can be shared: this user has no folder")
         except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as e:
             log.error("%s can't be read: it is kept as shares.json.bad, and no link is of use: %s", self._path, told(e))
             with suppress(OSError):

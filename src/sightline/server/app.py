@@ -156,7 +156,7 @@ def create_app(settings: Settings, *, load: LoadByKey | None = None) -> FastAPI:
             state.imports = Imports(hub)
             stack.push_async_callback(state.imports.close)
             stack.push_async_callback(state.replays.close)
-            state.shares = Shares(data_folder(settings))
+            state.shares = Shares(settings)
             await state.shares.open()
             state.shared_player = Player(settings)
             stack.callback(state.shared_player.close)

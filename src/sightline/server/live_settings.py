@@ -14,7 +14,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from sightline.core.errors import BadSetting, ConfigError, SightlineError, shortage
+from sightline.core.errors import BadSetting, ConfigError, NoFolder, SightlineError, shortage
 from sightline.security import files
 from sightline.settings.changes import SettingChanges, bad_change
 from sightline.settings.settings import Origin, Settings, data_folder
@@ -40,7 +40,7 @@ class LiveSettings:
         self._saving = asyncio.Lock()
         try:
             self.path = data_folder(settings) / "settings.json"
-        except RuntimeError as e:
+        except NoFolder as e:
             log.warning("settings that are changed now will not outlive the server: %s", e)
         self._seen = self._stamp()
         self._look()

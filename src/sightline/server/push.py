@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from sightline.core.errors import NotFound
+from sightline.core.errors import NoFolder, NotFound
 from sightline.core.install import install_command
 from sightline.notifications.devices import Devices
 from sightline.notifications.key import own_key
@@ -38,7 +38,7 @@ class Push:
             self.missing = f"pywebpush is not installed; run: {install_command('push')}"
         try:
             self._folder = data_folder(settings)
-        except RuntimeError as e:
+        except NoFolder as e:
             self.missing = str(e)
         else:
             self.devices = Devices(self._folder, access, settings.push_services)

@@ -17,7 +17,7 @@ from typing import BinaryIO
 
 from starlette.requests import ClientDisconnect
 
-from sightline.core.errors import BadRequest, LimitReached, NotFound, Shortage, TooLarge, shortage
+from sightline.core.errors import BadRequest, LimitReached, NoFolder, NotFound, Shortage, TooLarge, shortage
 from sightline.core.types import ModelCard
 from sightline.inference.kept_models import KeptModels
 from sightline.inference.model_check import checked
@@ -121,7 +121,7 @@ class Uploads:
         """
         try:
             root = self._kept.folder / "uploads"
-        except RuntimeError as e:
+        except NoFolder as e:
             raise BadRequest(f"there is no place for it ({e}): expected the setting data to name a folder") from None
         make_folder(root)
         for old in root.iterdir():

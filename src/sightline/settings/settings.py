@@ -28,6 +28,7 @@ from sightline.settings.changes import EventsDays, EventsGb, LogLevel, PageOrigi
 from sightline.settings.cluster import Cluster
 from sightline.settings.machines import PlaceName
 from sightline.settings.outputs import OutputTable
+from sightline.settings.own_folder import own_folder
 from sightline.settings.presets import PRESETS, PresetName
 from sightline.settings.problems import told
 from sightline.settings.sources import RENAMED, NamedSource, renamed
@@ -387,14 +388,11 @@ def _with_consequences(settings: Settings) -> Settings:
 
 
 def data_folder(settings: Settings | None = None) -> Path:
-    """Folder of tokens, certificates, zones and rules in these settings (default: those of file and environment)."""
+    """Folder of tokens, certificates, zones and rules in these settings (default: those of file and environment).
+
+    Raises NoFolder where the settings name none and this user has none.
+    """
     folder = (settings or load_settings()).data
     if folder is not None:
         return folder
-    if sys.platform == "win32":
-        base = os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local"
-    elif sys.platform == "darwin":
-        base = Path.home() / "Library" / "Application Support"
-    else:
-        base = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
-    return Path(base) / "sightline"
+    return own_folder()

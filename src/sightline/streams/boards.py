@@ -17,7 +17,7 @@ from msgspec import Struct
 from sightline.analytics.rules.board import CAMERA, RuleBoard
 from sightline.analytics.rules.state import RuleTally
 from sightline.analytics.zones.board import BoardState, ZoneBoard
-from sightline.core.errors import BadRequest, BadSetting, LimitReached, NotFound, SightlineError
+from sightline.core.errors import BadRequest, BadSetting, LimitReached, NoFolder, NotFound, SightlineError
 from sightline.core.events import Event
 from sightline.core.rules import MOST_RULES, Rule, parse_rule
 from sightline.core.types import check_stream_name
@@ -152,7 +152,7 @@ class BoardStore:
         """Read the file. One that can't be read is put aside."""
         try:
             self._kept = await asyncio.to_thread(self._read)
-        except RuntimeError as e:  # this user has no folder
+        except NoFolder as e:  # this user has no folder
             log.warning("zones and rules that are set now will not outlive the server: %s", e)
         except (OSError, msgspec.DecodeError, BadRequest) as e:
             log.error(

@@ -20,7 +20,16 @@ from typing import Any
 import msgspec
 from msgspec import Struct, structs
 
-from sightline.core.errors import BadRequest, BadSetting, LimitReached, SightlineError, SourceError, StreamBusy, told
+from sightline.core.errors import (
+    BadRequest,
+    BadSetting,
+    LimitReached,
+    NoFolder,
+    SightlineError,
+    SourceError,
+    StreamBusy,
+    told,
+)
 from sightline.core.schedule import check_schedule, parse_schedule
 from sightline.core.types import STREAM_NAME, check_stream_name
 from sightline.recordings.recorder import Mode
@@ -116,7 +125,7 @@ class Cameras:
         self._lock = asyncio.Lock()
         self._file: WatchedFile | None = None
         """None for a user that has no folder."""
-        with suppress(RuntimeError):
+        with suppress(NoFolder):
             self._file = WatchedFile(data_folder(settings) / "cameras.json")
         self.problem: str | None = None
         """What is wrong with the file since somebody changed it by hand; None where nothing is."""
@@ -126,7 +135,7 @@ class Cameras:
         """Called when a camera was added, changed or removed: who pulls sources begins or ends here. May raise."""
 
     def data_folder(self) -> Path:
-        """Return the server's data folder. Raises RuntimeError for a user that has no folder."""
+        """Return the server's data folder. Raises NoFolder."""
         return data_folder(self._settings)
 
     def __contains__(self, name: str) -> bool:
