@@ -26,7 +26,7 @@ SHOWN = re.compile(
 SYNTAX = re.compile(
     r"^(?:Escape|Enter|Delete|Backspace|Shift|Tab|Python|Sightline|Suspending|NAME|Macintosh|InputEvent)$"
     r"|^(?:ONNX Runtime|OpenVINO|PyTorch|COCO \(ZIP\)|\{1\} ms|webgpu|wasm, .*|class \{1\}|\S*[/.]\S*)$"
-    r"|^(?:button|input|dot|step|pan|mode|blur|sightline|from sightline|with|Bearer| -H| {3}) |^type: iframe"
+    r"|^(?:button|input|dot|step|pan|mode|blur|sightline|from sightline|Bearer| -H| {3}) |^with Client|^type: iframe"
     r"|^(?:\(|<|image/|curl|translate\(|colored|data:)|system-ui"
 )
 """Names, markup, code, and words for programs."""

@@ -26,4 +26,5 @@ test("a language has texts, as many forms as its numbers need, and other names f
   assert.equal(t`Nobody has ${"this"}`, "Nobody has this");
   assert.match(bodyOf(event, "pl", "UTC"), /^w yard: pies · door · /);
   assert.equal(said("no (picture) of door"), "brak (picture)");
+  assert.equal(said("it rains; no umbrella of mine"), "it rains; brak umbrella");
 });

@@ -115,5 +115,6 @@ class Budget:
         more = self._more_since is not None and now - self._more_since >= CALM_S
         if less or more:
             self.rate, self.since, self._more_since = fair_rate(wants, full), now, None
-            sharing = f"{len(wants)} streams share the model, which" if len(wants) > 1 else "the model"
-            self.reason = f"{sharing} does {self.capacity:.0f} pictures a second"
+            pictures = f"{self.capacity:.0f} pictures a second"
+            shared = f"{len(wants)} streams share the model, which does {pictures}"
+            self.reason = shared if len(wants) > 1 else f"the model does {pictures}"

@@ -74,7 +74,7 @@ export function said(sentence) {
     const found = known.exec(sentence);
     if (found) return filled(text, found.slice(1));
   }
-  return sentence;
+  return sentence.includes("; ") ? sentence.split("; ").map(said).join("; ") : sentence;
 }
 
 /** @param {string} key such as "no stream is called {1}" */
