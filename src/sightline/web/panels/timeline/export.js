@@ -19,7 +19,6 @@ import { momentInWords } from "./words.js";
 /** Share of the strip that is chosen at first, and the longest time. */
 const SHARE = 0.1;
 const FIRST_S = 60;
-const LEAST_S = 1;
 const SEEK_MS = 100;
 
 export class ExportPanel {
@@ -71,7 +70,8 @@ export class ExportPanel {
     if (!(from < span.to && to > span.from)) {
       const length = Math.min(FIRST_S, (span.to - span.from) * SHARE);
       const begin = at >= span.from && at <= span.to ? at : (span.from + span.to) / 2;
-      this.#range.chosen = { from: begin, to: Math.min(begin + length, Math.max(span.to, begin + LEAST_S)) };
+      const to = Math.min(begin + length, span.to); // what shows live is the end, and nothing comes after it
+      this.#range.chosen = { from: to - length, to };
     }
     this.#place.hidden = false;
     this.update();
