@@ -242,7 +242,7 @@ async def test_a_server_imports_below_its_media_folder_alone(tmp_path: Path) -> 
         ]
         (segment,) = (await server.get("/api/recordings/hall"))["segments"]
         assert (segment["frames"], segment["protected"]) == (12, True)
-        clip(media / "long.mp4", frames=2000)
+        clip(media / "long.mp4", frames=3000, size=(64, 48))
         _, long = await add("long.mp4")
         assert (await add("day"))[0] == 429
         await server.until(lambda told: told["frames"] > 0, path=f"/api/imports/{long['id']}")
