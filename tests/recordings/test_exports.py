@@ -160,6 +160,14 @@ def test_overlays_are_on_exactly_their_frames(data: Path, tmp_path: Path) -> Non
         assert float((edge.max(axis=2) - edge.min(axis=2)).max()) > 40, "a coloured line where the box is"
 
 
+def test_a_class_that_is_left_out_is_not_drawn(data: Path, tmp_path: Path) -> None:
+    for hidden, drawn in ((("dog",), True), (("person",), False)):
+        wish = ClipWish(NOW, NOW + 1, "drawn", "boxes", hidden=hidden)
+        clip.write(videos(data), wish, tmp_path / f"{hidden[0]}.mp4")
+        edges = [image[30:80, 39:42].astype(int) for _, image in shown(tmp_path / f"{hidden[0]}.mp4")]
+        assert all((float((one.max(axis=2) - one.min(axis=2)).max()) > 40) == drawn for one in edges)
+
+
 def test_another_size_within_a_clip_is_encoded_anew_and_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Time(monkeypatch)
     shelf = shelf_in(tmp_path / "recordings")

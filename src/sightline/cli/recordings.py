@@ -133,6 +133,7 @@ def export(
         ),
     ] = "recorded",
     mode: Annotated[str, typer.Option(help="How to draw.")] = "auto",
+    hide: Annotated[list[str] | None, typer.Option(help="A class that is not drawn. May be repeated.")] = None,
     speed: Annotated[float, typer.Option(min=1, max=3600, help="Times real time: a time-lapse.")] = 1,
     every: Annotated[float, typer.Option(min=0.1, max=3600, help="Seconds from picture to picture in a .zip.")] = 1,
 ) -> None:
@@ -146,7 +147,7 @@ def export(
     if output.suffix not in formats or output.exists():
         raise ConfigError(f"--output {output}: expected a new file that ends in one of {', '.join(formats)}")
     kinds = _one_of("--kind", kind, get_args(clip.Kind))
-    how = (kinds, mode, None, formats[output.suffix], speed, every)
+    how = (kinds, mode, None, formats[output.suffix], speed, every, tuple(hide or ()))
     wish = clip.ClipWish(_moment(start), _moment(end), *how)
     wish.check()
     if not wish.start < wish.end:

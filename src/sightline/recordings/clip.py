@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple, Protocol
 
 from sightline.core.errors import BadImage, BadRequest, NotFound
+from sightline.core.records import Detection, Segment
 from sightline.core.types import Image
 from sightline.recordings import said, spans
 from sightline.recordings.coco import MOST, Archive
@@ -46,6 +47,8 @@ class ClipWish(NamedTuple):
     """Times real time."""
     every_s: float = 1.0
     """Seconds from one picture to the next, where the format is pictures."""
+    hidden: tuple[str, ...] = ()
+    """Classes that are not drawn."""
 
     @property
     def ending(self) -> str:
@@ -74,7 +77,7 @@ def write(paths: Sequence[Path], wish: ClipWish, target: Path, step: Step = lamb
             _encode(paths, wish, target, step, _as_it_is)
             return PLAIN
     privacy = Privacy()
-    looks: dict[Kind, Look] = {"drawn": Overlay(wish.mode, wish.opacity), "blurred": privacy}
+    looks: dict[Kind, Look] = {"drawn": Overlay(wish.mode, wish.opacity, wish.hidden), "blurred": privacy}
     picture = looks.get(wish.kind, _as_it_is)
     note = (_collect if wish.format == "pictures" else _encode)(paths, wish, target, step, picture)
     nobody = NOBODY if wish.kind == "blurred" and not privacy.people else ""
@@ -92,8 +95,9 @@ def write_inside(paths: Sequence[Path], start: float, end: float, target: Path) 
 class Overlay:
     """Draws into each picture what was found in it."""
 
-    def __init__(self, mode: str, opacity: float | None) -> None:
-        self._mode, self._opacity = mode, opacity
+    def __init__(self, mode: str, opacity: float | None, hidden: Collection[str] = ()) -> None:
+        """``hidden``: classes that are not drawn."""
+        self._mode, self._opacity, self._hidden = mode, opacity, hidden
         self._found_at = float("-inf")
 
     def __call__(self, shot: RecordedPicture) -> Image | None:
@@ -106,6 +110,9 @@ class Overlay:
             prediction = said.prediction_of(found, shot.line, shot.image)
         except BadImage:
             return shot.image
+        if self._hidden:
+            rows: Sequence[Detection | Segment] = found.detections or found.segments
+            prediction = prediction.only(frozenset(r.class_id for r in rows if r.class_name not in self._hidden))
         return draw(shot.image, prediction, said.labels_of(found), mode=self._mode, opacity=self._opacity)
 
 

@@ -56,6 +56,7 @@ class Export(Struct, kw_only=True):
     format: Format = "mp4"
     speed: float = 1.0
     every_s: float = 1.0
+    hidden: tuple[str, ...] = ()
     state: State = "waiting"
     progress: float = 0.0
     """0 to 1."""

@@ -45,6 +45,8 @@ class ExportWish(BaseModel):
     """Times real time."""
     every_s: Annotated[float, Field(strict=True, ge=0.1, le=3600)] = 1
     """Seconds from one picture to the next, where the format is pictures."""
+    hidden: Annotated[list[Annotated[str, Field(strict=True, max_length=200)]], Field(max_length=64)] = []
+    """Classes that are not drawn."""
 
 
 class ExportReport(BaseModel):
@@ -61,6 +63,7 @@ class ExportReport(BaseModel):
     format: Format
     speed: float
     every_s: float
+    hidden: list[str]
     state: State
     progress: float
     """0 to 1."""
@@ -98,7 +101,7 @@ async def add(request: Request, stream: str, wish: ExportWish) -> ExportReport:
     if wish.mode not in modes():
         raise BadSetting.of("mode", wish.mode, f"one of {', '.join(modes())}")
     opacity = None if wish.opacity is None else wish.opacity / 100
-    how = (wish.kind, wish.mode, opacity, wish.format, wish.speed, wish.every_s)
+    how = (wish.kind, wish.mode, opacity, wish.format, wish.speed, wish.every_s, tuple(wish.hidden))
     made = ClipWish(wish.from_, wish.to, *how)
     made.check()
     return _report(await _exports(request).add(stream, made))
@@ -166,6 +169,7 @@ def _report(one: Export) -> ExportReport:
         format=one.format,
         speed=one.speed,
         every_s=one.every_s,
+        hidden=list(one.hidden),
         state=one.state,
         progress=round(one.progress, 3),
         bytes=one.bytes,

@@ -230,7 +230,7 @@ function pick(stream, at, done) {
 /** What the page shows, for who exports. @returns {import("../panels/timeline/export.js").Here} */
 function here() {
   const stream = player.stream || which.value;
-  return { stream, at: player.at, strip: strips.get(stream), span, ...viewer.painter.options };
+  return { stream, at: player.at, strip: strips.get(stream), span, hidden: [...legend.hidden], ...viewer.painter.options };
 }
 
 /** Show a moment that may not last. @param {string} stream @param {number} at */

@@ -6,7 +6,7 @@ import { askApi } from "./events.js";
  * @typedef {"recorded" | "converted" | "drawn" | "blurred"} Kind
  * @typedef {"mp4" | "webm" | "gif" | "pictures"} Format
  * @typedef {{from: number, to: number, kind: Kind, mode: string, opacity: number | null, format: Format, speed: number,
- *   every_s: number}} Wish
+ *   every_s: number, hidden: string[]}} Wish
  * @typedef {{id: string, stream: string, from: number, to: number, kind: Kind, mode: string, format: Format, speed: number,
  *   every_s: number,
  *   state: "waiting" | "running" | "done" | "failed", progress: number, bytes: number, made_at: number, ends_at: number,

@@ -11,7 +11,7 @@ import { momentInWords } from "./words.js";
 
 /**
  * @typedef {{stream: string, at: number, strip: import("./strip.js").Strip | undefined, span: import("./scale.js").Span,
- *   mode: string, opacity: number}} Here what the page shows; stream "" for none
+ *   mode: string, opacity: number, hidden: string[]}} Here what the page shows; stream "" for none
  * @typedef {{here: () => Here, seek: (stream: string, at: number) => void, nameOf: (stream: string) => string,
  *   onclose: () => void}} Page
  */
@@ -120,12 +120,12 @@ export class ExportPanel {
   }
 
   async #make() {
-    const { stream, mode, opacity } = this.#page.here();
+    const { stream, mode, opacity, hidden } = this.#page.here();
     const { from, to } = this.#range.chosen;
     const kind = /** @type {import("../../wire/exports.js").Kind} */ (this.#kind.value);
     const format = /** @type {import("../../wire/exports.js").Format} */ (this.#format.value);
     const speed = format === "pictures" ? 1 : Number(this.#speed.value);
-    const how = { kind, mode, opacity: Math.round(opacity * 100), format, speed, every_s: Number(this.#every.value) };
+    const how = { kind, mode, opacity: Math.round(opacity * 100), format, speed, every_s: Number(this.#every.value), hidden };
     setText(this.#problem, "");
     this.#go.disabled = true;
     const { refused } = await makeExport(stream, { from, to, ...how });
