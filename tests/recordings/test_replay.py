@@ -154,6 +154,13 @@ def test_what_the_settings_have_for_the_stream_holds(data: Path, monkeypatch: py
     assert list(outcome(data)["now"]["classes"]) == ["person"]
 
 
+def test_tracks_of_two_runs_of_a_server_are_not_the_same_object(data: Path) -> None:
+    _, second = sorted((data / "recordings").rglob("*.jsonl"))
+    second.write_text(second.read_text().replace('"session": "made"', '"session": "another"'))
+    found = outcome(data)
+    assert [found[side]["classes"]["person"]["objects"] for side in ("then", "now")] == [2, 1]
+
+
 def test_a_part_of_the_time_has_its_own_frames(data: Path) -> None:
     found = outcome(data, span=("--from", str(BEGAN + 1.95), "--to", str(BEGAN + 2.25)))
     assert (found["frames"], found["both"], found["differing"]) == (3, 3, 0)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 from msgspec import Struct, field, structs
@@ -18,7 +19,7 @@ from sightline.core.events import Event, EventRecord
 from sightline.core.records import Detection
 from sightline.core.types import FrameResult
 from sightline.recordings import folders
-from sightline.recordings.lines import FrameLine
+from sightline.recordings.lines import FrameLine, header_of
 from sightline.recordings.replay.matching import same
 from sightline.recordings.replay.report import FoundBox, FrameDifference, Passed, ReplayEvent, ReplayReport
 from sightline.recordings.replay.tallies import Increments, SideTally
@@ -48,23 +49,30 @@ class _Found(Said):
 _found = msgspec.json.Decoder(_Found)
 
 
-def lines_of(folder: Path, start: float, end: float) -> Iterator[FrameLine]:
+class SessionLine(NamedTuple):
+    """A line, and the run of the server that wrote it."""
+
+    session: str
+    line: FrameLine
+
+
+def lines_of(folder: Path, start: float, end: float) -> Iterator[SessionLine]:
     """Read what lies beside the pictures of a time, in their order. ``folder``: the stream's own."""
     for path in folders.between(folder, start, end):
         try:
-            lines = RecordedFile(path).lines
+            session, said = header_of(path.with_suffix(".jsonl")).session, RecordedFile(path).lines
         except (OSError, ValueError, ZeroDivisionError):
             continue
-        yield from (line for line in lines if start <= line.at <= end)
+        yield from (SessionLine(session, line) for line in said if start <= line.at <= end)
 
 
 class ReplayComparison:
     """Takes in results of now, in the order of the recording. For one thread at a time."""
 
-    def __init__(self, lines: Iterable[FrameLine]) -> None:
+    def __init__(self, lines: Iterable[SessionLine]) -> None:
         """``lines``: what the recording says of the same time, in its order."""
         self._lines = iter(lines)
-        self._waiting: FrameLine | None = None
+        self._waiting: SessionLine | None = None
         self.frames = self.both = self.differing = 0
         self._then, self._now = SideTally(), SideTally()
         self._passed = Increments()
@@ -136,31 +144,31 @@ class ReplayComparison:
             differences=self._differences,
         )
 
-    def _line(self, at: float) -> FrameLine | None:
+    def _line(self, at: float) -> SessionLine | None:
         """Return the line of a picture. Those that it passes have no picture now."""
         while True:
-            line = self._waiting or next(self._lines, None)
+            one = self._waiting or next(self._lines, None)
             self._waiting = None
-            if line is None or abs(line.at - at) <= TOLERANCE_S:
-                return line
-            if line.at > at:
-                self._waiting = line
+            if one is None or abs(one.line.at - at) <= TOLERANCE_S:
+                return one
+            if one.line.at > at:
+                self._waiting = one
                 return None
-            self._alone(line)
+            self._alone(one)
 
-    def _alone(self, line: FrameLine) -> None:
+    def _alone(self, one: SessionLine) -> None:
         self.frames += 1
-        self._took(line)
+        self._took(one)
 
-    def _took(self, line: FrameLine) -> _Found | None:
+    def _took(self, one: SessionLine) -> _Found | None:
         """Take in what was found then; None where there is no result."""
-        if not line.result:
+        if not one.line.result:
             return None
         try:
-            found = _found.decode(line.result)
+            found = _found.decode(one.line.result)
         except msgspec.MsgspecError:  # of a stage that is none of ours
             return None
-        self._then.add(found.model, found.detections)
+        self._then.add(found.model, found.detections, one.session)
         if found.extras.zones is not None:
             self._passed.add(found.extras.zones)
         return found

@@ -16,17 +16,17 @@ class SideTally:
     def __init__(self) -> None:
         self._frames = 0
         self._models: dict[str, None] = {}
-        self._tracks: dict[str, set[int]] = {}
+        self._tracks: dict[str, set[tuple[str, int]]] = {}
         self._seen: Counter[str] = Counter()
         self._most: Counter[str] = Counter()
 
-    def add(self, model: str, found: Iterable[Detection]) -> None:
-        """Take in any frame."""
+    def add(self, model: str, found: Iterable[Detection], session: str = "") -> None:
+        """Take in any frame. ``session``: the run of a server, each of which counts its tracks from one."""
         self._frames += 1
         self._models[model] = None
         for one in found:
             if one.tracker_id is not None and one.tracker_id >= 0:
-                self._tracks.setdefault(one.class_name, set()).add(one.tracker_id)
+                self._tracks.setdefault(one.class_name, set()).add((session, one.tracker_id))
 
     def compare(self, names: Iterable[str]) -> None:
         """Take in a frame of both."""
