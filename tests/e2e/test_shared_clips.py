@@ -70,6 +70,24 @@ async def test_a_link_is_made_played_and_taken_back(server: Running, browser: Br
     await page.close()
 
 
+async def test_the_file_of_an_export_is_shared(server: Running, browser: Browser) -> None:
+    wish = {"from": BEGAN + 2, "to": BEGAN + 4}
+    assert (await server.http.post("/api/recordings/door/exports", json=wish)).status_code == 201
+    page = await browser.new_page()
+    page.set_default_timeout(SLOW_MS)
+    await page.goto(f"{server.url}/timeline?stream=door&at={BEGAN + 2.05}")
+    await expect(page.locator("body")).to_have_attribute("data-frame", "20")
+    await page.keyboard.press("e")
+    await page.get_by_role("button", name="Share door").click()
+    link = page.get_by_label("Link to door")
+    await expect(link).to_be_focused()
+    address = await link.input_value()
+    await page.goto(address)
+    await expect(page.locator("body")).to_have_attribute("data-state", "file")
+    await expect(page.locator("#file")).to_have_attribute("href", f"/api/shared/{address.rpartition('/')[2]}/file")
+    await page.close()
+
+
 async def test_a_stream_is_recorded_at_given_times(server: Running, browser: Browser) -> None:
     await server.http.post("/api/streams", json={"id": "yard"})
     page = await browser.new_page()

@@ -83,6 +83,8 @@ async def test_a_rule_keeps_a_clip_of_a_stream_that_is_not_recorded(house: House
     assert answer.status_code == 200, answer.text
     with av.open(io.BytesIO(answer.content), "r") as clip:
         assert len(list(clip.decode(video=0))) >= 10, "also what was before it"
+    segments = (await house.http.get("/api/recordings/gate")).json()["segments"]
+    assert all(one["event"] for one in segments), "it is kept for longer than the rest"
 
 
 async def test_nothing_waits_in_memory_where_no_rule_that_is_enabled_wants_it(house: House) -> None:

@@ -3,6 +3,8 @@
 import { make } from "../../lib/dom.js";
 import { t } from "../../lib/i18n.js";
 import { askExports, dropExport } from "../../wire/exports.js";
+import { may, whoAmI } from "../../wire/session.js";
+import { makeShare } from "../../wire/shares.js";
 import { duration } from "../events/words.js";
 import { exportInWords } from "./export-words.js";
 import { bytesInWords, momentInWords } from "./words.js";
@@ -18,6 +20,8 @@ export class ExportList {
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #timer;
   #shown = "";
+  /** @type {import("../../wire/session.js").Session | null} */
+  #session = null;
 
   /** @param {(stream: string) => string} nameOf @param {(problem: string) => void} onproblem */
   constructor(nameOf, onproblem) {
@@ -28,6 +32,7 @@ export class ExportList {
   /** Ask the server, and go on asking while something is made. */
   async refresh() {
     clearTimeout(this.#timer);
+    this.#session ??= await whoAmI();
     const { body, refused } = await askExports();
     clearTimeout(this.#timer);
     if (body) this.#show(body.exports);
@@ -59,6 +64,7 @@ export class ExportList {
     if (state === "running") row.append(make("progress", { max: "1", value: String(progress), "aria-label": t`Progress of ${title}` }));
     const fetching = t`Download, ${bytesInWords(bytes)}`;
     if (file) row.append(make("a", { class: "button", href: file, download: "", "data-of": `file ${id}`, "aria-label": `${fetching}: ${title}` }, fetching));
+    if (file && may(this.#session, "admin", stream)) row.append(this.#sharing(one, title));
     const word = isUnfinished(one) ? t`Cancel` : t`Remove`;
     const drop = make("button", { type: "button", class: "button quiet", "data-of": `drop ${id}`, "aria-label": `${word} ${title}` }, word);
     drop.addEventListener("click", async () => {
@@ -69,6 +75,24 @@ export class ExportList {
     });
     row.append(drop);
     return row;
+  }
+
+  /** A button that gives way to the link. @param {Export} one @param {string} title */
+  #sharing({ id, stream, from, to }, title) {
+    const button = make("button", { type: "button", class: "button quiet", "data-of": `share ${id}`, "aria-label": t`Share ${title}` }, t`Share`);
+    button.addEventListener("click", async () => {
+      button.disabled = true;
+      const { body, refused } = await makeShare(stream, { from, to, export: id });
+      button.disabled = false;
+      if (refused) return this.#onproblem(refused.message || t`The server does not answer.`);
+      const about = t`Link to ${title}, good for 7 days`;
+      const field = make("input", { readonly: "", "aria-label": about, title: about, "data-of": `share ${id}` });
+      field.value = `${location.origin}${body.path}`;
+      button.replaceWith(field);
+      field.focus();
+      field.select();
+    });
+    return button;
   }
 }
 
