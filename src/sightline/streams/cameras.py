@@ -220,8 +220,20 @@ class Cameras:
 
     def unscheduled(self, stream: str) -> bool:
         """Return True if a stream would be recorded, but not now. Any thread may ask."""
-        schedule = self.record_schedule(stream)
-        return bool(schedule) and self.record(stream) != "off" and not parse_schedule(schedule).allows(time.time())
+        return self.record_now(stream) == "off" and self.record(stream) != "off"
+
+    def record_now(self, stream: str) -> Mode:
+        """Return what of a stream is recorded at this time of the week. It is asked for each packet, in any thread."""
+        camera, given = self._cameras.get(stream), self._settings.streams.get(stream)
+        mode = None if camera is None else camera.record
+        if mode is None:
+            mode = "off" if given is None else given.record
+        if mode == "off":
+            return mode
+        schedule = None if camera is None else camera.record_schedule
+        if schedule is None:
+            schedule = "" if given is None else given.record_schedule
+        return mode if not schedule or parse_schedule(schedule).allows(time.time()) else "off"
 
     def source(self, stream: str) -> str | None:
         """Return what the server pulls for a stream; None for nothing."""

@@ -129,7 +129,7 @@ def silence(hub: Hub, name: str) -> str:
 
 def kept(hub: Hub, name: str) -> Kept:
     """Say what of a stream is recorded now. Any thread may ask."""
-    mode = "off" if hub.cameras.unscheduled(name) else hub.cameras.record(name)
+    mode = hub.cameras.record_now(name)
     return "clips" if mode == "off" and hub.boards.keeps_clips(name) else mode
 
 
