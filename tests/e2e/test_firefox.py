@@ -1,7 +1,7 @@
 """Camera, viewer, WebRTC and embedding in a real Firefox.
 
-Its camera page goes over WebSocket: Firefox does not tell when a picture of a camera was taken, by which results over
-WebRTC find their pictures.
+Its camera page goes over WebSocket in the end: Firefox does not tell when a picture of a camera was taken, by which
+results over WebRTC find their pictures.
 """
 
 from __future__ import annotations
@@ -44,8 +44,10 @@ async def test_a_camera_is_watched_and_shown_elsewhere(tmp_path: Path) -> None:
                 await page.goto(url)
                 return page
 
-            own = await opened(f"{server.url}/camera/hall")
+            own = await opened(f"{server.url}/camera/hall?transport=webrtc")
             await own.locator("#start").click()
+            await expect(own.locator("#transport")).to_contain_text("doesn't tell when a picture was taken")
+            await expect(own.locator("body")).to_have_attribute("data-transport", "websocket")
             await expect(own.locator("body")).to_have_attribute("data-state", "live")
             for transport in ("websocket", "webrtc"):
                 page = await opened(f"{server.url}/view/door?transport={transport}")

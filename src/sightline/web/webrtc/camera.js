@@ -129,7 +129,8 @@ export class CameraLink extends Link {
   }
 
   #watch() {
-    this.#shots.watch(this.#camera().video, () => this.giveUp(t`this browser doesn't tell when a picture was taken`));
+    const why = t`this browser doesn't tell when a picture was taken`;
+    this.#shots.watch(this.#camera().video, () => this.giveUp(why, true));
   }
 
   /** Send another camera of this machine. */

@@ -121,8 +121,9 @@ export class Link {
     else if (this.#phase === "open" || this.#phase === "connecting") this.giveUp(t`nothing was heard of the server`);
   }
 
-  /** Give WebRTC up: it does not do what it should. @param {string} why */
-  giveUp(why) {
+  /** Give WebRTC up: it does not do what it should. @param {string} why @param {boolean} [forGood] also where a page wants nothing else */
+  giveUp(why, forGood = false) {
+    if (forGood) this.#choice = { ...this.#choice, forced: false };
     if (this.#way === "webrtc") void this.#failed(why);
   }
 
