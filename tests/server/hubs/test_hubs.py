@@ -13,6 +13,7 @@ import pytest_asyncio
 from sightline import AsyncClient
 from sightline.client.answers import Result
 from sightline.server.hubs.relay import OF_STREAM
+from support import rtc
 from support.hubs import Cluster, clustered, free_ports, table
 from support.serving import Json, balanced, camera, endless, peer, picture, serving
 from support.waiting import within
@@ -69,6 +70,33 @@ async def test_whoever_asks_the_wrong_hub_gets_what_the_right_one_has(pair: Clus
             await page.ws.send(json.dumps({"type": "tiles", "streams": [name], "width": 320}))
             assert (await page.next("tiles"))[0]["tiles"][0]["stream"] == name
     await has.until(lambda s: balanced(s["streams"][name]))
+
+
+async def test_a_video_begins_at_the_wrong_hub_and_goes_to_the_right_one(pair: Cluster) -> None:
+    a, b = pair.addresses
+    asked, name = pair.hubs[a], pair.named(b, at="video")
+    async with rtc.camera(asked, name) as sender:
+        await pair.hubs[b].until(lambda s: name in s["streams"] and s["streams"][name]["delivered"] > 2)
+        async with rtc.viewer(asked, name) as watcher:
+            await watcher.state("connected")
+        assert (await asked.http.delete(sender.location)).is_success
+    assert name not in (await asked.get("/stats"))["streams"]
+
+
+async def test_an_event_is_found_at_whichever_hub_has_it(pair: Cluster) -> None:
+    a, b = pair.addresses
+    asked, name = pair.hubs[a], pair.named(b, at="seen")
+    async with camera(asked, name):
+        await asked.until(lambda s: at(s, name) == b, path="/api/streams")
+        changed = await asked.http.patch(f"/api/streams/{name}", json={"object_events": True})
+        assert changed.is_success, changed.text
+        found = await asked.until(lambda s: bool(s["events"]), path=f"/api/events?stream={name}")
+    event = found["events"][0]["id"]
+    assert (await asked.get(f"/api/events/{event}"))["id"] == event
+    assert (await asked.http.get(f"/api/events/{event}/nothing")).status_code == 404
+    missing = await asked.http.get("/api/events/no-such-event")
+    assert missing.status_code == 404
+    assert missing.json()["error"]["code"] == "not_found"
 
 
 @pytest.mark.parametrize("transport", ["ws", "tcp"])

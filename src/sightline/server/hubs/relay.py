@@ -13,12 +13,12 @@ from urllib.parse import parse_qsl, urlencode
 
 import httpx2
 from starlette.datastructures import Headers
-from starlette.requests import HTTPConnection, Request
+from starlette.requests import ClientDisconnect, HTTPConnection, Request
 from starlette.responses import Response, StreamingResponse
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
-from sightline.core.errors import BadRequest, Moved, SightlineError, Unreachable
+from sightline.core.errors import BadRequest, Moved, NotFound, SightlineError, Unreachable
 from sightline.core.types import STREAM_NAME
 from sightline.security.authentication import CONNECTION, PUBLIC_FOLDERS, subprotocol
 from sightline.security.authorization import IDENTITY, Identity
@@ -38,6 +38,8 @@ OF_STREAM = re.compile(
     r"|/(?:snapshot|video)/(?P<shot>[^/]+)\.(?:jpg|mp4)"
 )
 """Paths that name a stream. A test holds it to the routes."""
+OF_ANY = re.compile(r"/api/(events|exports)/(?!live$)[^/]+(/.*)?")
+"""Paths that name something by a number that is known to one hub only."""
 HUBS_ONLY = "/api/hubs/"
 """Paths for hubs alone."""
 HUB, MOVES = "hub", "moves"
@@ -57,12 +59,16 @@ class RelayMiddleware:
         try:
             address = self._address(scope, hubs)
             self._check_moves(scope, address)
-            if address is None:
+            if address is None and _of_any(scope):
+                await self._here_or_there(scope, receive, send, hubs)
+            elif address is None:
                 await self._app(scope, receive, send)
             elif scope["type"] == "websocket":
                 await self._relay_socket(scope, receive, send, hubs, address)
             else:
                 await relay_request(scope, receive, send, hubs, address)
+        except ClientDisconnect:
+            log.debug("%s: who asked has left", scope["path"])
         except Moved as e:  # in answer to the handshake: who asks for this can read it
             await refuse(scope, send, e, None, [(b"location", e.url.encode())])
         except SightlineError as e:
@@ -95,6 +101,23 @@ class RelayMiddleware:
             raise Unreachable("this hub has just started and looks for the others: expected another try in a second")
         return place
 
+    async def _here_or_there(self, scope: Scope, receive: Receive, send: Send, hubs: Hubs) -> None:
+        """Answer what only its number names, such as an event: the hub that has it is found by asking all."""
+        here = _UnlessMissing(send)
+        await self._app(scope, receive, here)
+        if here.missing is None:
+            return
+        for peer in hubs.others:
+            there = _UnlessMissing(send)
+            try:
+                await relay_request(scope, receive, there, hubs, peer.address)
+            except Unreachable:
+                continue
+            if there.missing is None:
+                return
+        for message in here.missing:
+            await send(message)
+
     def _check_moves(self, scope: Scope, address: str | None) -> None:
         """Raise Moved for a WebSocket of a program that goes to the right hub by itself."""
         moves = address and scope["type"] == "websocket" and HTTPConnection(scope).query_params.get(MOVES) == "1"
@@ -108,6 +131,28 @@ class RelayMiddleware:
         headers = [(name, value) for name, value in _headers(scope, address) if not name.startswith("sec-websocket-")]
         headers.append((HEADER, hubs.seal.request("GET", target)))
         await relay_socket(ws, address + target, headers, hubs.context, subprotocol(scope))
+
+
+class _UnlessMissing:
+    """Sends an answer, but for one that says that there is no such thing: that is kept."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self.missing: list[Message] | None = None
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start" and message["status"] == NotFound.status:
+            self.missing = []
+        if self.missing is None:
+            await self._send(message)
+        else:
+            self.missing.append(message)
+
+
+def _of_any(scope: Scope) -> bool:
+    """True for what any hub may have, and was not passed on yet."""
+    asked = scope["type"] == "http" and scope["method"] in ("GET", "HEAD", "DELETE") and OF_ANY.fullmatch(scope["path"])
+    return bool(asked) and HEADER not in Headers(scope=scope)
 
 
 def stream_of(connection: HTTPConnection) -> str | None:
