@@ -98,7 +98,9 @@ async def clustered(
     addresses = [f"http://127.0.0.1:{port}" for port in free_ports(count)]
     cluster = Cluster(folder, addresses, options, env or {})
     try:
-        await asyncio.gather(*(cluster.start(address) for address in addresses))
+        async with asyncio.TaskGroup() as starting:
+            for address in addresses:
+                starting.create_task(cluster.start(address))
         await cluster.agree()
         yield cluster
     finally:

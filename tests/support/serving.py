@@ -132,13 +132,12 @@ async def _serving(
     )
     assert process.stdout is not None
     log = Log()
-    url = None
-    while url is None:
-        line = (await within(process.stdout.readline(), 60)).decode()
-        assert line, f"the server ended: {''.join(log)}"
-        log.write(line)
-        if found := re.findall(r"https?://\S+", line):
-            url = found[-1]  # that of this machine
+    try:
+        url = await _address(process.stdout, log)
+    except BaseException:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        raise
     reading = asyncio.create_task(_read(process.stdout, log))
     try:
         verify = trusting(data) if data is not None and url.startswith("https") else True
@@ -158,6 +157,16 @@ async def _serving(
             raise AssertionError(f"the server did not end by itself: {''.join(log)[-2000:]}") from None
         finally:
             await reading
+
+
+async def _address(stream: asyncio.StreamReader, log: Log) -> str:
+    """Where a server that starts can be reached from this machine."""
+    while True:
+        line = (await within(stream.readline(), 60)).decode()
+        assert line, f"the server ended: {''.join(log)}"
+        log.write(line)
+        if found := re.findall(r"https?://\S+", line):
+            return str(found[-1])
 
 
 async def _read(stream: asyncio.StreamReader, log: Log) -> None:

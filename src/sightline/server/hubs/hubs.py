@@ -28,7 +28,7 @@ from sightline.streams.hub import Hub
 
 log = logging.getLogger(__name__)
 
-ASK_EVERY_S = 0.5
+ASK_EVERY_S = 1.0
 LOOK_S = 0.25
 ASLEEP_S = 1.0
 """Seconds for which a busy loop may stand still. What others did not say in longer ones says nothing of them."""
@@ -175,18 +175,22 @@ class Hubs:
                 "own": peer.address == self.own,
                 "state": self._word(peer, now),
                 "version": "" if peer.state is None else peer.state.version,
-                "streams": len(peer.streams) if peer.alive(now) else 0,
+                "streams": sum(1 for _ in self._own_streams()) if peer.address == self.own else peer.count(now),
                 "trouble": troubles.get(f"hub {peer.address}", ""),
             }
             for peer in self.peers.values()
         ]
 
     def _word(self, peer: Peer, now: float) -> str:
-        if peer.state is None or not peer.alive(now):
+        if peer.address == self.own:
+            ready = not self._ready()
+        elif peer.state is not None and peer.alive(now):
+            ready = peer.state.ready
+        else:
             return "gone"
         if peer.address not in self._ring:
             return "waiting"
-        return "ready" if peer.state.ready else "unready"
+        return "ready" if ready else "unready"
 
     def state(self) -> bytes:
         """How this hub is, made once for all who ask at a time."""
@@ -227,7 +231,7 @@ class Hubs:
             tasks.create_task(self._look())
 
     async def _follow(self, peer: Peer) -> None:
-        while True:
+        while peer.address != self.own:  # which needs no more asking once it has found itself
             await peer.ask(self.http, self.seal)
             await asyncio.sleep(ASK_EVERY_S)
 

@@ -35,7 +35,7 @@ class Version(Struct, frozen=True):
 
 
 class HubState(Struct, frozen=True):
-    """How a hub is, once or twice a second."""
+    """How a hub is, once a second."""
 
     protocol: int
     version: Short

@@ -23,7 +23,7 @@ logging.getLogger("httpx2").setLevel(logging.WARNING)  # it tells of every reque
 STATE_PATH, SHARED_PATH = "/api/hubs/state", "/api/hubs/shared"
 ASK_S = 2.0
 """Seconds for an answer."""
-GONE_S = 4.0
+GONE_S = 5.0
 """Seconds without an answer after which a hub is gone, and the others have its streams."""
 STEADY_S = 3.0
 """Seconds for which a hub that was gone has to answer before its streams go back to it."""
@@ -56,6 +56,10 @@ class Peer:
     def steady(self, now: float) -> bool:
         """Return whether it is back for long enough to be relied on, if it was gone."""
         return self.alive(now) and now - self.back >= STEADY_S
+
+    def count(self, now: float) -> int:
+        """Return how many streams it has; none where it is gone."""
+        return len(self.streams) if self.alive(now) else 0
 
     def up_s(self, now: float) -> float:
         """Seconds since its start; infinite where that is not known."""
