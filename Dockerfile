@@ -1,5 +1,6 @@
 # Sightline in a container: docker build -t sightline .
 #   --build-arg VARIANT=cuda -t sightline:cuda    for an NVIDIA GPU
+#   --build-arg VARIANT=cluster -t sightline:cluster    with Ray, for several machines
 #   --build-arg VARIANT=full -t sightline:full    with PyTorch, which most profiles need to be exported
 # By itself it refuses to serve without TLS and tokens, as it can't know who reaches its port: compose.yaml and
 # docs/deploy.md show how to start it.
@@ -28,10 +29,11 @@ RUN python -m venv /opt/sightline
 RUN set -eu; pip=/opt/sightline/bin/pip; wheel=$(ls /wheels/*.whl); \
     case "$VARIANT" in \
       cpu) $pip install "${wheel}[openvino]";; \
+      cluster) $pip install "${wheel}[openvino,cluster]";; \
       full) $pip install --index-url https://download.pytorch.org/whl/cpu torch torchvision; \
         $pip install "${wheel}[openvino,torch]";; \
       cuda) $pip install "$wheel"; $pip uninstall --yes onnxruntime; $pip install "onnxruntime-gpu[cuda,cudnn]";; \
-      *) echo "VARIANT is '$VARIANT': expected cpu, cuda or full" >&2; exit 1;; \
+      *) echo "VARIANT is '$VARIANT': expected cpu, cluster, cuda or full" >&2; exit 1;; \
     esac
 
 FROM python:${PYTHON}-slim

@@ -67,6 +67,19 @@ def test_compose_publishes_without_tokens_on_loopback_alone() -> None:
     assert set(services) == {"sightline", "sightline-cuda", "sightline-full", "sightline-lan"}
 
 
+def test_the_machines_of_a_cluster_agree_on_settings_and_token() -> None:
+    services = yaml.safe_load((ROOT / "deploy" / "compose.cluster.yaml").read_text("utf-8"))["services"]
+    for service in services.values():
+        given = json.loads(service["environment"]["SIGHTLINE_CLUSTER"].replace("${HEAD:-auto}", "10.0.0.11"))
+        assert load_settings(cluster=given).cluster.address == "10.0.0.11"
+        assert Path(given["token_file"]).parts[:2] == ("/", "config")
+    ray = yaml.safe_load((ROOT / "deploy" / "kuberay.yaml").read_text("utf-8"))["spec"]
+    for group in (ray["headGroupSpec"], *ray["workerGroupSpecs"]):
+        (container,) = group["template"]["spec"]["containers"]
+        assert {one["name"]: one["value"] for one in container["env"]}["RAY_AUTH_MODE"] == "token"
+    assert f"ray=={ray['rayVersion']}" in (ROOT / "constraints.txt").read_text("utf-8")
+
+
 def test_the_container_s_user_has_no_rights() -> None:
     last = DOCKERFILE.rsplit("FROM ", 1)[1]
     assert re.search(r"^USER sightline$", last, re.MULTILINE)

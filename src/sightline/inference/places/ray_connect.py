@@ -19,6 +19,8 @@ NAMESPACE = "sightline"
 LACKING = "the package ray is not installed; run: pip install 'sightline-vision[cluster]'"
 WORKERS = 100, 999
 """Ports of replicas, after the machine's first one."""
+OWN_PORT = PORT + 1000
+"""First port of a hub that is a part of the cluster without replicas: the head may be on the same machine."""
 REACH_S = 5.0
 START_S = 45.0
 
@@ -96,7 +98,7 @@ def _be_a_node(address: str) -> None:
     from ray._private import services
 
     node = subprocess.Popen(
-        node_command(address, PORT, num_cpus=0, num_gpus=0),
+        node_command(address, OWN_PORT, num_cpus=0, num_gpus=0),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
