@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from playwright.async_api import expect
+from playwright.async_api import Route, expect
 
 from sightline.security.tokens import Store
 from support.browsing import browsing, listen_for_errors
@@ -96,4 +96,52 @@ async def test_a_server_is_managed_on_its_page(tmp_path: Path) -> None:
         await page.get_by_role("link", name="All settings").click()
         await expect(page.get_by_role("heading", level=1)).to_have_text("Settings")
         await expect(page.locator("table")).to_contain_text("allowed_origins")
+        assert errors == []
+
+
+async def test_the_machines_of_a_cluster_and_what_runs_on_them() -> None:
+    machine = {
+        "cpus": 8,
+        "cpus_free": 2,
+        "gpus": 1,
+        "gpus_free": 0,
+        "labels": {},
+        "leaving": False,
+        "clock_ahead_s": 61,
+    }
+    replica = {"model": "nano", "streams": ["door"], "load": 0.43, "late": 0, "strange": 0, "restarts": 0, "out": ""}
+    cluster = {
+        "machines": [
+            machine | {"node": "1", "name": "lab", "address": "10.0.0.1"},
+            machine | {"node": "2", "name": "attic", "address": "10.0.0.2", "gpus": 0, "clock_ahead_s": None},
+        ],
+        "replicas": [
+            replica | {"node": "2", "machine": "attic"},
+            replica | {"node": "3", "machine": "shed", "out": "the replica on shed is out: it died"},
+        ],
+        "problem": "",
+    }
+
+    async def with_cluster(route: Route) -> None:
+        answer = await route.fetch()
+        await route.fulfill(response=answer, json=await answer.json() | {"cluster": cluster})
+
+    async with serving() as server, browsing() as browser:
+        page = await browser.new_page()
+        errors = listen_for_errors(page)
+        await page.goto(f"{server.url}/settings")
+        await expect(page.locator("#tasks-count")).not_to_be_empty()
+        await expect(page.locator("#machines-part")).to_be_hidden()
+        await page.route("**/api/server", with_cluster)
+        await page.reload()
+        await page.locator("#machines-part summary").click()
+        rows = page.locator("#machines > li")
+        await expect(rows).to_have_text(
+            [
+                "lab (10.0.0.1): note2 of 8 cores free, 0 of 1 graphics cards free, its clock differs by 61 s",
+                "attic (10.0.0.2)2 of 8 cores free",
+                "nano · attic43 % busy, door",
+                "nano · shed: problemthe replica on shed is out: it died",
+            ]
+        )
         assert errors == []

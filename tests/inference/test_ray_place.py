@@ -180,7 +180,7 @@ async def feeding(server: Running, *names: str) -> AsyncGenerator[list[Feeder]]:
 
 
 def replicas(stats: Json) -> list[Json]:
-    return [dict(one) for model in stats["models"] if model["name"] == "sleeping" for one in model["replicas"]]
+    return [dict(one) for one in stats["cluster"]["replicas"]]
 
 
 async def test_a_replica_a_machine_and_a_slow_one_go_and_come_back(

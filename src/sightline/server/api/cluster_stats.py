@@ -12,6 +12,7 @@ from sightline.inference.pool import ModelPool, Pooled
 class ReplicaStats(BaseModel):
     """A copy of a model on a machine of a cluster."""
 
+    model: str
     machine: str
     """Name of the machine."""
     node: str
@@ -50,6 +51,7 @@ class ClusterStats(BaseModel):
     """The Ray cluster that models run on."""
 
     machines: list[MachineStats]
+    replicas: list[ReplicaStats]
     problem: str
     """Why this server is no part of it; empty while it is."""
 
@@ -73,24 +75,25 @@ def cluster_stats(pool: ModelPool) -> ClusterStats | None:
         )
         for one in pool.link.machines
     ]
-    return ClusterStats(machines=machines, problem=pool.link.problem or "")
+    replicas = [
+        _replica(one, instance, streams)
+        for one in pool.models
+        if one.scale is not None
+        for instance, streams in one.worker.replicas
+    ]
+    return ClusterStats(machines=machines, replicas=replicas, problem=pool.link.problem or "")
 
 
-def replica_stats(one: Pooled) -> list[ReplicaStats]:
-    """Return the replicas of a model; none where it runs here."""
-    if one.scale is None:
-        return []
-    return [_replica(instance, streams, one.scale.share) for instance, streams in one.worker.replicas]
-
-
-def _replica(instance: Instance, streams: list[str], share: float) -> ReplicaStats:
+def _replica(one: Pooled, instance: Instance, streams: list[str]) -> ReplicaStats:
     place = instance.place
     assert isinstance(place, RayPlace), "a model with replicas has no other places"
+    assert one.scale is not None, "it has replicas"
     return ReplicaStats(
+        model=one.key.name,
         machine=place.host,
         node=place.node,
         streams=streams,
-        load=round(min(1.0, share), 3),
+        load=round(min(1.0, one.scale.share), 3),
         late=place.late,
         strange=place.strange,
         restarts=instance.restarts,

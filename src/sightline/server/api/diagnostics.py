@@ -16,6 +16,7 @@ from sightline.core.openapi import refusals
 from sightline.core.types import STREAM_NAME, check_stream_name
 from sightline.core.version import __version__
 from sightline.security.authorization import needs
+from sightline.server.api.cluster_stats import ClusterStats, cluster_stats
 from sightline.server.api.streams import readiness
 from sightline.server.doctor import examine
 from sightline.server.recent_log import RECENT, LogLine
@@ -49,6 +50,8 @@ class ServerReport(BaseModel):
     tasks: list[ServerTask]
     troubles: dict[str, str]
     """What fails at the moment, and why: tasks, outputs, and parts of streams."""
+    cluster: ClusterStats | None
+    """Null where no model runs on a cluster."""
 
 
 class LoggedLine(BaseModel):
@@ -105,6 +108,7 @@ async def server(request: Request) -> ServerReport:
             for name in supervisor.names
         ],
         troubles=troubles,
+        cluster=cluster_stats(state.hub.pool),
     )
 
 

@@ -21,7 +21,7 @@ from sightline.outputs._dispatcher import Dispatcher
 from sightline.recordings.recordings import Recordings
 from sightline.security.authorization import needs
 from sightline.server.api import prometheus
-from sightline.server.api.cluster_stats import ClusterStats, ReplicaStats, cluster_stats, replica_stats
+from sightline.server.api.cluster_stats import ClusterStats, cluster_stats
 from sightline.server.api.schemas import Ready
 from sightline.server.api.stream_stats import StreamStats, stream_stats
 from sightline.server.api.streams import readiness
@@ -69,8 +69,6 @@ class LoadedModel(BaseModel):
     """Processes that it has for itself."""
     reason: str
     """Why no results come from it; empty while it is well."""
-    replicas: list[ReplicaStats]
-    """Its copies on the machines of a cluster; empty where it runs here."""
 
 
 class SinkStats(BaseModel):
@@ -257,7 +255,6 @@ def _loaded(one: Pooled, streams: Collection[str]) -> LoadedModel:
         restarts=one.worker.restarts,
         processes=one.worker.processes,
         reason=one.worker.unready or "",
-        replicas=replica_stats(one),
     )
 
 

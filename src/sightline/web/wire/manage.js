@@ -6,7 +6,11 @@ import { askApi } from "./events.js";
 /**
  * @typedef {{name: string, restarts: number, trouble: string}} Task
  * @typedef {{version: string, python: string, system: string, uptime_s: number, ready: boolean, reason: string,
- *   tasks: Task[], troubles: Record<string, string>}} ServerReport of `GET /api/server`
+ *   tasks: Task[], troubles: Record<string, string>, cluster: Cluster | null}} ServerReport of `GET /api/server`
+ * @typedef {{node: string, name: string, address: string, cpus: number, cpus_free: number, gpus: number,
+ *   gpus_free: number, leaving: boolean, clock_ahead_s: number | null}} Machine
+ * @typedef {{model: string, machine: string, node: string, streams: string[], load: number, late: number, out: string}} Replica
+ * @typedef {{machines: Machine[], replicas: Replica[], problem: string}} Cluster
  * @typedef {{what: string, state: "ok" | "note" | "problem", detail: string, mend: string}} Finding
  * @typedef {{name: string, value: unknown, default: unknown, origin: string, about: string, live: boolean,
  *   changeable: boolean, expected: string}} Setting

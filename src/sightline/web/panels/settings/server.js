@@ -1,13 +1,11 @@
 /** How the server is: version, tasks, troubles, and what the doctor finds. */
 
-import { icon, make, setData, setText } from "../../lib/dom.js";
+import { make, setData, setText } from "../../lib/dom.js";
 import { count, plural } from "../../lib/format.js";
 import { t } from "../../lib/i18n.js";
 import { askServer, examine, why } from "../../wire/manage.js";
 import { byId } from "../page.js";
-
-const KINDS = { ok: "good", note: "warning", problem: "error" };
-const ICONS = { ok: "done", note: "more", problem: "warning" };
+import { row } from "./check-row.js";
 
 /** Show it now. Returns false where the server does not answer. */
 export async function showServer() {
@@ -31,6 +29,7 @@ export async function showServer() {
   list.replaceChildren(...told.map(([what = "", text = ""]) => row("problem", what, text)));
   list.hidden = !told.length;
   showTasks(body.tasks);
+  if (body.cluster) (await import("./machines.js")).showMachines(body.cluster);
   return true;
 }
 
@@ -65,15 +64,6 @@ export function setUpDoctor() {
 function conclusion(findings) {
   const problems = findings.filter(({ state }) => state === "problem").length;
   return problems ? t`${plural(problems, "problem")}. What fixes it stands below.` : t`No problem found.`;
-}
-
-/** @param {"ok" | "note" | "problem"} state @param {string} what @param {string} text @param {string} mend */
-function row(state, what, text, mend = "") {
-  const name = make("span", { class: "name" }, what);
-  if (state !== "ok") name.append(make("span", { class: "unseen" }, `: ${state}`));
-  const item = make("li", { "data-kind": KINDS[state] }, icon(ICONS[state]), name, make("p", {}, text));
-  if (mend) item.append(make("p", {}, make("code", {}, mend)));
-  return item;
 }
 
 /** @param {number} seconds */
