@@ -67,7 +67,7 @@ export function className(name, n = 1) {
   return formOf(classes[name] ?? name, n);
 }
 
-/** A sentence of the server, which speaks English; as it came where the language's file does not know it. @param {string} sentence */
+/** A sentence of the server, which speaks English; as it came where the language's file does not know it. @param {string} sentence @returns {string} */
 export function said(sentence) {
   patterns ??= Object.entries(sentences).map(([key, text]) => [pattern(key), text]);
   for (const [known, text] of patterns) {
