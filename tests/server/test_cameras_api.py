@@ -17,7 +17,8 @@ from sightline.core.errors import Shortage
 from sightline.security import files
 from sightline.security.tokens import Store
 from sightline.settings.settings import load_settings
-from sightline.streams.cameras import Cameras, KeptCamera
+from sightline.streams.cameras import Cameras
+from sightline.streams.kept_camera import KeptCamera
 from support.rtsp import RtspServer
 from support.serving import Running, camera, peer, pixels, serving
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sightline.core.errors import BadRequest
-from sightline.streams.cameras import KeptCamera, parse
+from sightline.streams.kept_camera import KeptCamera, parse
 from sightline.streams.watched_file import WatchedFile
 
 VALUES = st.none() | st.booleans() | st.integers() | st.text(max_size=8) | st.sampled_from(["rtsp://a/1", "Tür"])

@@ -28,7 +28,7 @@ from sightline.server.api.items import keep
 from sightline.server.api.stream_stats import StreamDetail, stream_detail, stream_state
 from sightline.server.api.streams import DisplayName
 from sightline.server.state import state_of
-from sightline.streams.cameras import KeptCamera
+from sightline.streams.kept_camera import KeptCamera
 from sightline.streams.stream import Stream
 
 EXPECTED = {

@@ -29,8 +29,8 @@ from sightline.server.state import ServerState, state_of
 from sightline.settings.presets import PresetName
 from sightline.settings.stream import EXPECTED, AskedSettings, Whole, bad_setting
 from sightline.streams.adaptive.service import change_preset, restart
-from sightline.streams.cameras import MOST_CHARACTERS, check_display_name
 from sightline.streams.hub import Hub
+from sightline.streams.kept_camera import MOST_CHARACTERS, check_display_name
 
 router = APIRouter()
 

@@ -13,7 +13,7 @@ from sightline.security.tokens import MOST as MOST_TOKENS
 from sightline.security.tokens import TokenRecord
 from sightline.settings.cluster import MOST_HUBS
 from sightline.streams.cameras import MOST as MOST_CAMERAS
-from sightline.streams.cameras import KeptCamera
+from sightline.streams.kept_camera import KeptCamera
 
 PROTOCOL = 1
 """Number of this form of messages: hubs of another one don't understand each other."""
