@@ -123,8 +123,7 @@ export class Link {
 
   /** Give WebRTC up: it does not do what it should. @param {string} why @param {boolean} [forGood] also where a page wants nothing else */
   giveUp(why, forGood = false) {
-    if (forGood) this.#choice = { ...this.#choice, forced: false };
-    if (this.#way === "webrtc") void this.#failed(why);
+    if (this.#way === "webrtc") void this.#failed(why, forGood);
   }
 
   /** Connect at once instead of waiting for the next try. */
@@ -254,14 +253,14 @@ export class Link {
     else this.#ping();
   }
 
-  /** Take what is left: WebRTC did not connect, or ended. @param {string} why */
-  async #failed(why) {
+  /** Take what is left: WebRTC did not connect, or ended. @param {string} why @param {boolean} [forGood] */
+  async #failed(why, forGood = false) {
     const had = this.video;
     const left = this.#letGo();
     const run = this.#run;
     await left;
     if (run !== this.#run || this.#phase === "closed") return;
-    if (!this.#choice.forced) {
+    if (forGood || !this.#choice.forced) {
       this.#choice = { transport: "websocket", forced: false }; // rather than three seconds of waiting at every return
       this.#why = had ? t`the WebRTC connection broke (${why})` : why;
       this.#useSocket(true);
