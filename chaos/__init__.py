@@ -23,6 +23,7 @@ CASES = {
     "clocks": "clocks",
     "network": "network",
     "workers": "workers",
+    "cluster": "cluster",
     "happenings": "happenings",
     "recordings": "recordings",
     "full_disk": "full_disk",

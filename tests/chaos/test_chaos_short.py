@@ -10,8 +10,9 @@ from chaos.soak import run, theil_sen
 pytestmark = pytest.mark.timeout(180)
 
 
-LONG = {"workers", "hubs"}
-"""What has no short tier here: ``tests/inference/test_process_place.py`` and ``tests/server/hubs`` test the same."""
+LONG = {"workers", "cluster", "hubs"}
+"""What has no short tier here: tests of processes and replicas in ``tests/inference``, and those in ``tests/server/hubs``,
+try the same."""
 
 
 @pytest.mark.parametrize("name", [name for name in CASES if name not in LONG])
