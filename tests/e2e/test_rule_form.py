@@ -185,10 +185,10 @@ async def test_a_rule_is_tried_over_the_last_minutes_and_on_a_clip(
         assert bus is not None
         still = np.asarray(cv2.resize(bus, (480, 640)), np.uint8)
         clip = await asyncio.to_thread(write_clip, tmp_path / "bus.mp4", [still] * 20, fps=10)
-        await page.locator("#rule-clip").set_input_files(clip)
+        await page.locator("#rule-video").set_input_files(clip)
         await expect(page.locator(".trial")).to_contain_text("Over the clip's 1.9 s it would have been fulfilled")
         await expect(page.locator(".fired li").first).to_contain_text("person")
-    await page.locator("#rule-clip").set_input_files({"name": "x.mp4", "mimeType": "video/mp4", "buffer": b"no video"})
+    await page.locator("#rule-video").set_input_files({"name": "x.mp4", "mimeType": "video/mp4", "buffer": b"no video"})
     await expect(page.locator("#rule-problem")).to_contain_text("can't be read as a video")
     await page.locator("#rule-when").select_option("stream")
     await expect(page.locator("#rule-test")).to_be_hidden()

@@ -23,7 +23,7 @@ export class Trial {
   #hint = make("p", { class: "hint" }, t`It tells nobody. Of a clip the first two minutes are looked at, and it is kept nowhere.`);
   #list = make("ol", { class: "fired" });
   #last = make("button", { type: "button", class: "button", id: "rule-test" }, t`Test on the last minutes`);
-  #file = make("input", { type: "file", class: "unseen", id: "rule-clip", accept: ".mp4,.m4v,.mov,.mkv,.webm,.avi,.ts", tabindex: "-1", "aria-label": t`Clip to test on` });
+  #file = make("input", { type: "file", class: "unseen", id: "rule-video", accept: ".mp4,.m4v,.mov,.mkv,.webm,.avi,.ts", tabindex: "-1", "aria-label": t`Clip to test on` });
   #clip = make("button", { type: "button", class: "button", id: "rule-test-clip" }, t`Test on a clip …`);
 
   /**
