@@ -11,8 +11,8 @@ pytestmark = pytest.mark.timeout(180)
 
 
 LONG = {"workers", "cluster", "hubs"}
-LONG = {"workers", "cluster", "hubs"}
-"""What has no short tier here: tests in ``tests/inference`` and ``tests/server/hubs`` try the same."""
+"""What has no short tier here: tests of processes and replicas in ``tests/inference`` try the same, and those of hubs
+in ``tests/server/hubs``."""
 
 
 @pytest.mark.parametrize("name", [name for name in CASES if name not in LONG])

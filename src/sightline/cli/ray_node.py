@@ -32,7 +32,10 @@ def run_node(head: str | None, port: int, *, token: Path, ready: str, **options:
         start_new_session=True,  # Ctrl-C is for us, who then end it in order
     )
 
-    def end(_signal: int, _frame: FrameType | None) -> None:
+    asked: list[int] = []
+
+    def end(number: int, _frame: FrameType | None) -> None:
+        asked.append(number)
         process.terminate()
 
     before = {one: signal.signal(one, end) for one in (signal.SIGINT, signal.SIGTERM)}
@@ -42,7 +45,7 @@ def run_node(head: str | None, port: int, *, token: Path, ready: str, **options:
     finally:
         for one, handler in before.items():
             signal.signal(one, handler)
-    if code not in (0, -signal.SIGTERM, 128 + signal.SIGTERM):
+    if code != 0 and not asked:
         raise ConfigError(words_for(RuntimeError(telling(said)), head or "auto"))
 
 
