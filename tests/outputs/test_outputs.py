@@ -215,10 +215,10 @@ def test_the_earlier_name_of_the_tables_is_read(tmp_path: Path, monkeypatch: pyt
     monkeypatch.chdir(tmp_path)
     (tmp_path / "sightline.toml").write_text('[[sinks]]\nkind = "jsonl"\npath = "a.jsonl"\n')
     assert [output.kind for output in check_outputs(load_settings().outputs)] == ["jsonl"]
-    monkeypatch.setenv("SIGHTLINE_SINKS", '[{"kind": "webhook", "url": "http://x/secret"}]')
+    monkeypatch.setenv("SIGHTLINE_SINKS", '[{"kind": "webhook", "url": "http://x/hidden"}]')
     settings = load_settings()
     assert [output.kind for output in check_outputs(settings.outputs)] == ["webhook"]
-    assert "secret" not in repr(settings), "an address may be a secret"
+    assert "hidden" not in repr(settings), "an address may be a secret"
     monkeypatch.setenv("SIGHTLINE_OUTPUTS", "[]")
     with pytest.raises(ConfigError, match="the same setting"):
         load_settings()

@@ -17,6 +17,7 @@ import pytest
 import pytest_asyncio
 
 from sightline.core.errors import BadRequest, NotFound
+from sightline.core.types import ModelCard
 from sightline.inference import model_check
 from sightline.inference.kept_models import KeptModels
 from sightline.inference.offers import Offers
@@ -243,6 +244,10 @@ async def test_odd_names_become_plain_ones(given: str, plain: str) -> None:
 
 
 async def test_what_nobody_keeps_in_time_is_thrown_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def sound(path: Path, size: int, family: str | None) -> ModelCard:
+        return ModelCard(path.stem, "made", "detect", (), None, "-", "-")
+
+    monkeypatch.setattr(uploads, "checked", sound)
     monkeypatch.setenv("SIGHTLINE_DATA", str(tmp_path / "data"))
     kept = Uploads(KeptModels(load_settings()))
     folder = tmp_path / "data" / "models" / "uploads"
@@ -251,7 +256,7 @@ async def test_what_nobody_keeps_in_time_is_thrown_away(tmp_path: Path, monkeypa
     os.utime(folder / "left", (0, 0))
 
     async def chunks() -> AsyncIterator[bytes]:
-        yield made_exports.damoyolo(maker_in(tmp_path)).read_bytes()
+        yield b"a model"
 
     first = await kept.receive("one.onnx", 0, chunks(), None)
     assert {one.name for one in folder.iterdir()} == {"fresh", first.id}, "what an earlier server left is gone"

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -238,8 +239,8 @@ def test_long_text_is_refused_unread() -> None:
 @given(st.one_of(st.text(), st.binary()))
 def test_any_text_is_a_message_or_a_reasoned_error(data: str | bytes) -> None:
     for decode in (protocol.decode_camera, read):
-        with pytest.raises(ProtocolError):
-            decode(data)
+        with suppress(ProtocolError):
+            assert isinstance(decode(data), Struct)
 
 
 _json = st.recursive(

@@ -14,7 +14,6 @@ import typer
 
 from sightline.cli.tables import print_table
 from sightline.core.errors import ConfigError
-from sightline.inference.places.ray_connect import with_port
 from sightline.security import files
 from sightline.settings.environment import cluster_token
 from sightline.settings.machines import PORT
@@ -71,6 +70,7 @@ def join(
 ) -> None:
     """Have this machine run models of a cluster, until Ctrl-C. Asks once for the cluster's token."""
     from sightline.cli.ray_node import labels_of, run_node
+    from sightline.inference.places.ray_connect import with_port
 
     token = cluster_token(load_settings())
     if not token.is_file():

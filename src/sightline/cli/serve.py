@@ -12,7 +12,6 @@ from sightline.cli.ensure_weights import provide
 from sightline.cli.options import NOTHING, Given, options_for, with_settings
 from sightline.core.errors import ConfigError
 from sightline.core.net import is_loopback
-from sightline.inference.places import ray_connect
 from sightline.settings.settings import Settings, load_settings
 from sightline.zoo import loader
 from sightline.zoo.options import options_of
@@ -73,6 +72,8 @@ def serve(
         if len(settings.sources) > settings.max_streams:
             raise ConfigError(f"{len(settings.sources)} sources: expected at most max_streams, {settings.max_streams}")
     if "ray" in (settings.place, *settings.places.values()):
+        from sightline.inference.places import ray_connect
+
         ray_connect.check_installed()
     provide(settings)
     loader.check_model(settings.model, options_of(settings))

@@ -38,6 +38,8 @@ export class Strip {
   #colorOf;
   #dragging = false;
   #at = NaN;
+  /** Where the pointer is in the window; null while it is elsewhere. @type {number | null} */
+  #pointer = null;
 
   /** @param {string} stream @param {string} name @param {Events} events @param {(name: string) => string} colorOf a class */
   constructor(stream, name, events, colorOf) {
@@ -61,6 +63,15 @@ export class Strip {
     this.#content = content;
     this.draw();
     this.move(this.#at);
+    if (this.#pointer !== null) this.#hover(this.#pointer); // there may be something else under it
+  }
+
+  /** Tell what is under the pointer. @param {number | null} x null where it is elsewhere */
+  #hover(x) {
+    this.#pointer = x;
+    if (x === null) return this.#events.onhover(this.#stream, null, 0, 0);
+    const { left, width, top } = this.#slider.getBoundingClientRect();
+    this.#events.onhover(this.#stream, timeAt(this.#span, (x - left) / width), x, top);
   }
 
   /** Put the cursor at a time. @param {number} at NaN for none */
@@ -105,28 +116,26 @@ export class Strip {
       const box = slider.getBoundingClientRect();
       return timeAt(this.#span, (event.clientX - box.left) / box.width);
     };
-    const hover = (/** @type {PointerEvent} */ event) =>
-      this.#events.onhover(this.#stream, timeOf(event), event.clientX, slider.getBoundingClientRect().top);
     slider.addEventListener("pointerdown", (event) => {
       if (event.button !== 0) return;
       this.#dragging = true;
       slider.setPointerCapture(event.pointerId);
-      hover(event);
+      this.#hover(event.clientX);
       this.#events.onpick(this.#stream, timeOf(event), false);
     });
     slider.addEventListener("pointermove", (event) => {
-      hover(event);
+      this.#hover(event.clientX);
       if (this.#dragging) this.#events.onpick(this.#stream, timeOf(event), false);
     });
     const end = (/** @type {PointerEvent} */ event) => {
       if (!this.#dragging) return;
       this.#dragging = false;
       this.#events.onpick(this.#stream, timeOf(event), true);
-      if (event.pointerType !== "mouse") this.#events.onhover(this.#stream, null, 0, 0);
+      if (event.pointerType !== "mouse") this.#hover(null);
     };
     slider.addEventListener("pointerup", end);
     slider.addEventListener("pointercancel", end);
-    slider.addEventListener("pointerleave", () => this.#dragging || this.#events.onhover(this.#stream, null, 0, 0));
+    slider.addEventListener("pointerleave", () => this.#dragging || this.#hover(null));
     slider.addEventListener("wheel", (event) => {
       if (!event.ctrlKey && !event.metaKey) return; // else the page scrolls
       event.preventDefault();
