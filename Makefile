@@ -11,6 +11,7 @@ BIN := $(VENV)/bin
 UV := $(shell command -v uv 2>/dev/null)
 INSTALL := $(if $(UV),$(UV) pip install --python $(BIN)/python --quiet,$(BIN)/python -m pip install --quiet --disable-pip-version-check)
 ARGS ?=
+WORKERS ?= $(shell $(PYTHON) -c 'import os; print((3 * os.cpu_count() + 1) // 2)')
 SOAK ?= 60m
 
 .PHONY: help serve test check bench race chaos soak docs lock train-smoke browser broker clean
@@ -21,8 +22,8 @@ help: ## show this list
 serve: $(VENV)/.serve ## install what is needed and start the server (ARGS="--model yolo.onnx")
 	@$(BIN)/sightline serve $(ARGS)
 
-test: check browser broker ## install what the tests need, then run them all (ARGS="-k name")
-	@$(BIN)/python -m pytest -n logical --dist loadfile --no-loadscope-reorder --max-worker-restart 0 $(ARGS)
+test: check browser broker ## install what the tests need, then run them all, three on two cores, as most wait (ARGS="-k name")
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --max-worker-restart 0 $(ARGS)
 
 check: $(VENV)/.dev ## lint and type-check
 	@$(BIN)/ruff check .
