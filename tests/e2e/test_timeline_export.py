@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import zipfile
 from collections.abc import AsyncIterator
@@ -37,7 +36,8 @@ async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Runn
         ):
             assert answer.is_success, answer.text
         await running.until(lambda r: len(r["events"]) > 0, path="/api/events?stream=yard&kind=zone")
-        await asyncio.sleep(4)  # so much is recorded after it
+        before = (await running.get("/stats"))["recordings"]["yard"]["written"]
+        await running.until(lambda s: s["recordings"]["yard"]["written"] >= before + 4 * FPS)  # so much comes after it
         await running.http.patch("/api/streams/yard", json={"record": "off"})
         await running.until(lambda r: not r["segments"][0]["open"], path="/api/recordings/yard")
         yield running

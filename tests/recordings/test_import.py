@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import av
+import httpx2
 import numpy as np
 import pytest
 from av.video.stream import VideoStream
@@ -23,6 +26,7 @@ from sightline.recordings.playback import thumbnail
 from sightline.recordings.shelf import Shelf
 from sightline.settings.stream import Tracking
 from support.clips import moving
+from support.inside import inside
 from support.recorded import pieces
 from support.serving import picture, serving
 
@@ -250,3 +254,20 @@ async def test_a_server_imports_below_its_media_folder_alone(tmp_path: Path) -> 
         assert len((await server.get("/api/recordings/hall"))["segments"]) == 1
         assert (await server.http.get(f"/api/imports/{long['id']}")).status_code == 404
         assert len((await server.get("/api/imports"))["imports"]) == 1
+
+
+async def test_an_import_whose_process_does_not_start_has_failed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clip(tmp_path / NAME, frames=2)
+    async with inside(media_folder=tmp_path) as server, httpx2.AsyncClient(base_url=server.http) as http:
+        monkeypatch.setattr(sys, "executable", str(tmp_path / "nowhere"))
+        for _ in range(2):  # and the next one gets its turn
+            made = await http.post("/api/imports", json={"stream": "hall", "path": NAME})
+            assert made.status_code == 201, made.text
+            path = f"/api/imports/{made.json()['id']}"
+            async with asyncio.timeout(30):
+                while (found := (await http.get(path)).json())["state"] == "running":  # noqa: ASYNC110 - nobody tells
+                    await asyncio.sleep(0.02)
+            assert found["state"] == "failed"
+            assert "can't be started" in found["why"]

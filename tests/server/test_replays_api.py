@@ -72,7 +72,7 @@ async def test_another_confidence_leaves_out_what_it_should(http: httpx2.AsyncCl
     assert [box["class_name"] for box in one["now"]] == ["person"]
 
 
-async def test_one_at_a_time_which_can_be_cancelled(http: httpx2.AsyncClient) -> None:
+async def test_one_at_a_time_which_can_be_cancelled(http: httpx2.AsyncClient, caplog: pytest.LogCaptureFixture) -> None:
     first = await http.post("/api/recordings/door/replays", json=SPAN)
     second = await http.post("/api/recordings/door/replays", json=SPAN)
     assert (first.status_code, second.status_code) == (201, 429)
@@ -82,6 +82,7 @@ async def test_one_at_a_time_which_can_be_cancelled(http: httpx2.AsyncClient) ->
     assert (await http.get(path)).status_code == 404
     for _ in range(5):
         await done(http)
+    assert "failed" not in caplog.text, "to be cancelled is no failure"
     assert len((await http.get("/api/replays")).json()["replays"]) == 4
 
 

@@ -137,9 +137,14 @@ class Imports:
         command = [sys.executable, *COMMAND, "--stream", one.stream]
         command += ["--model", one.model] if model is not None else []
         env = environment_of_server(self._hub.settings)
-        self._process = process = await asyncio.create_subprocess_exec(
-            *command, "--", str(path), stdin=DEVNULL, stdout=PIPE, stderr=PIPE, env=env, limit=MOST_LINE
-        )
+        try:
+            self._process = process = await asyncio.create_subprocess_exec(
+                *command, "--", str(path), stdin=DEVNULL, stdout=PIPE, stderr=PIPE, env=env, limit=MOST_LINE
+            )
+        except OSError as e:
+            one.state, one.why = "failed", f"its process can't be started: {e.strerror or e}"
+            log.warning("import %s into stream %s: %s", one.path, one.stream, one.why)
+            return
         assert process.stdout is not None
         assert process.stderr is not None
         words = asyncio.create_task(_last(process.stderr))

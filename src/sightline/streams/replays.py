@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from sightline.analytics.base import Pipeline
-from sightline.core.errors import FAULTS, LimitReached, NotFound, SourceError, told
+from sightline.core.errors import FAULTS, LimitReached, NotFound, SourceError, cancelled, told
 from sightline.core.events import EventFilter, EventRecord
 from sightline.core.nice import step_back
 from sightline.core.types import Frame, FrameResult
@@ -184,6 +184,8 @@ class Replays:
             one.outcome = await self._outcome(order)
             one.state, one.progress = "done", 1.0
         except FAULTS as e:
+            if cancelled(e):
+                raise
             one.state, one.why = "failed", told(e)
             log.warning("the replay of stream %s failed: %s", one.wish.stream, one.why)
 
