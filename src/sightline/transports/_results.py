@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, aclosing
 from typing import TypeAlias
+
+from fastapi.responses import StreamingResponse
 
 from sightline.core.errors import StreamEnded, StreamNotFound
 from sightline.core.types import FrameResult
@@ -50,3 +52,19 @@ async def results(hub: Hub, name: str, watch: Watch | None = None) -> AsyncGener
                 break
     if not come:
         raise StreamNotFound(f"no result of stream {name!r} came within {PATIENCE_S:g} s")
+
+
+async def streamed(parts: AsyncGenerator[bytes], media_type: str) -> StreamingResponse:
+    """Return an answer that has the parts as they come.
+
+    Waits for the first one, so that an error before it still becomes an error status.
+    """
+    first = await anext(parts)
+
+    async def body() -> AsyncGenerator[bytes]:
+        async with aclosing(parts):
+            yield first
+            async for part in parts:
+                yield part
+
+    return StreamingResponse(body(), media_type=media_type, headers={"Cache-Control": "no-store"})

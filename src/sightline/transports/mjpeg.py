@@ -21,7 +21,7 @@ from sightline.core.types import Frame
 from sightline.security.authorization import access_of, needs
 from sightline.streams.hub import Hub
 from sightline.streams.rendering import Drawing, Look, Mode, Opacity
-from sightline.transports._results import Watch, live, results
+from sightline.transports._results import Watch, live, results, streamed
 
 MJPEG = "multipart/x-mixed-replace"
 REFUSED = refusals(BadRequest, StreamNotFound, LimitReached, RenderError, ShuttingDown)
@@ -49,15 +49,7 @@ async def serve(app: FastAPI, hub: Hub, drawing: Drawing) -> AsyncGenerator[None
         access = access_of(request)
         identity = access.require(request, "view", stream=stream)
         parts = _parts(hub, stream, drawing, look, lambda close: access.watch(identity, close))
-        first = await anext(parts)  # before the headers, so that an error still becomes an error status
-
-        async def body() -> AsyncGenerator[bytes]:
-            async with aclosing(parts):
-                yield first
-                async for part in parts:
-                    yield part
-
-        return StreamingResponse(body(), media_type=f"{MJPEG}; boundary=frame", headers={"Cache-Control": "no-store"})
+        return await streamed(parts, f"{MJPEG}; boundary=frame")
 
     @app.get(
         "/snapshot/{stream}.jpg",

@@ -22,7 +22,7 @@ from sightline.streams.publisher import Subscription
 from sightline.streams.rendering import Drawing, Look, Opacity
 from sightline.transports._encoding import Encoder, Encoders, Picture, even_size
 from sightline.transports._fragments import Fragments
-from sightline.transports._results import Watch, live, results
+from sightline.transports._results import Watch, live, results, streamed
 
 MP4 = "video/mp4"
 PLAIN = "none"
@@ -58,15 +58,7 @@ async def serve(app: FastAPI, hub: Hub, drawing: Drawing) -> AsyncGenerator[None
         access = access_of(request)
         identity = access.require(request, "view", stream=stream)
         parts = _parts(hub, stream, encoders, look, lambda close: access.watch(identity, close))
-        first = await anext(parts)  # before the headers, so that an error still becomes an error status
-
-        async def body() -> AsyncGenerator[bytes]:
-            async with aclosing(parts):
-                yield first
-                async for part in parts:
-                    yield part
-
-        return StreamingResponse(body(), media_type=MP4, headers={"Cache-Control": "no-store"})
+        return await streamed(parts, MP4)
 
     try:
         yield
