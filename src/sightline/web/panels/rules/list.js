@@ -24,6 +24,8 @@ export class RuleList {
   #rules = {};
   #mayChange = false;
   #shown = "";
+  /** Changes that were sent, and those of them that have no answer yet. */
+  #changes = { sent: 0, waiting: 0 };
 
   /** @param {string} stream @param {HTMLElement} place */
   constructor(stream, place) {
@@ -45,7 +47,10 @@ export class RuleList {
   }
 
   async look() {
+    if (this.#changes.waiting) return; // who changes something looks afterwards
+    const { sent } = this.#changes;
     const { body, refused } = await askRules(this.#stream);
+    if (sent !== this.#changes.sent) return; // it may be from before the change
     if (refused) return this.#fail(refused, t`The rules can't be shown`);
     setText(this.#problem, "");
     this.#rules = body.rules;
@@ -75,7 +80,7 @@ export class RuleList {
     on.addEventListener("change", () => void this.#switch(name, on.checked));
     const head = make("label", { class: "check" }, on, make("span", {}, name));
     const edit = make("button", { type: "button", class: "button", id: `rule-of-${name}-edit`, "aria-label": t`Change ${name}` }, t`Change`);
-    edit.addEventListener("click", () => this.#form.open(name, report.rule, Object.keys(this.#rules)));
+    edit.addEventListener("click", () => this.#form.open(name, (this.#rules[name] ?? report).rule, Object.keys(this.#rules)));
     const remove = make("button", { type: "button", class: "button", id: `rule-of-${name}-delete`, "aria-label": t`Delete ${name}` }, icon("bin"), t`Delete`);
     remove.addEventListener("click", () => void this.#remove(name));
     return make(
@@ -93,17 +98,29 @@ export class RuleList {
   async #switch(name, enabled) {
     const report = this.#rules[name];
     if (!report) return;
-    const { refused } = await putRule(this.#stream, name, { ...report.rule, enabled });
+    const rule = { ...report.rule, enabled };
+    this.#rules = { ...this.#rules, [name]: { ...report, rule } }; // whoever changes it meanwhile begins with this
+    const { refused } = await this.#change(putRule(this.#stream, name, rule));
     if (!refused) return this.look();
+    this.#rules = { ...this.#rules, [name]: report };
     this.#shown = ""; // the switch goes back
     this.#show();
     this.#fail(refused, t`It was not changed`);
   }
 
+  /** @template T @param {Promise<T>} answering */
+  async #change(answering) {
+    this.#changes.sent += 1;
+    this.#changes.waiting += 1;
+    const answer = await answering;
+    this.#changes.waiting -= 1;
+    return answer;
+  }
+
   /** @param {string} name */
   async #remove(name) {
     const report = this.#rules[name];
-    const { refused } = await deleteRule(this.#stream, name);
+    const { refused } = await this.#change(deleteRule(this.#stream, name));
     if (refused && refused.status !== 404) return this.#fail(refused, t`It was not deleted`);
     await this.look();
     if (!report) return;
@@ -115,7 +132,7 @@ export class RuleList {
 
   /** @param {string} name @param {RuleReport} report */
   async #restore(name, report) {
-    const { refused } = await putRule(this.#stream, name, report.rule);
+    const { refused } = await this.#change(putRule(this.#stream, name, report.rule));
     if (refused) return this.#fail(refused, t`It could not be restored`);
     this.#undo.replaceChildren();
     await this.look();
