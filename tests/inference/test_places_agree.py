@@ -129,7 +129,11 @@ def test_a_batch_for_a_process_that_died_unnoticed_is_not_begun(turns: int) -> N
         async def later() -> FrameResult:
             for _ in range(turns):
                 await asyncio.sleep(0)
-            return await outcome(place, jpeg, 1)
+            try:
+                return await outcome(place, jpeg, 1)
+            except NotBegun:
+                assert place.dead == "the model's process was killed by SIGKILL", "who asks again waits for the next"
+                raise
 
         one, other = await asyncio.gather(outcome(place, jpeg, 0), later(), return_exceptions=True)
         assert type(one) in (ModelError, NotBegun), one

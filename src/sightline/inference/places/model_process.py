@@ -157,6 +157,7 @@ class ModelProcess(asyncio.Protocol):
     async def _asked(self, data: Sequence[bytes], may_take: float, late: str) -> tuple[Said, float]:
         """What was said, and the seconds that it took."""
         if self._transport is None or self._why or self._transport.is_closing():
+            await self.gone()  # only then it is known why, and whoever asks again waits for the next process
             raise NotBegun(self._why or "the model's process is gone")
         question = Question(asyncio.get_running_loop().create_future(), may_take, late)
         self._questions.append(question)
