@@ -13,10 +13,12 @@ from hypothesis import strategies as st
 from msgspec.structs import asdict
 
 from sightline.recordings import lines, mend
+from sightline.recordings.index import Gap
 from sightline.recordings.mp4 import PictureFrames
 from sightline.recordings.shelf import Shelf
+from sightline.recordings.unscheduled import UNSCHEDULED
 from support.recorded import piece
-from support.shelves import NOW, record, shelf_in, take
+from support.shelves import DAY, NOW, record, shelf_in, take
 
 FRAMES = 12
 
@@ -86,6 +88,31 @@ def test_the_index_is_made_anew_from_the_files(tmp_path: Path) -> None:
     shutil.rmtree(tmp_path / "recordings" / "yard")
     assert shelf.rescan() == 2
     assert shelf.index.segments("yard", 0, 1e11) == []
+    shelf.close()
+
+
+def test_an_index_that_is_made_anew_knows_the_gaps_and_why(tmp_path: Path) -> None:
+    shelf = shelf_in(tmp_path / "recordings")
+    record(shelf, "door", NOW)
+    for lasted in (10, 20, 3000):
+        shelf.gap("door", Gap(NOW + 60, NOW + 60 + lasted, UNSCHEDULED))
+    shelf.gap("door", Gap(NOW + 4000, NOW + 4010, "no camera"))
+    shelf.gap("yard", Gap(NOW - DAY, NOW - DAY + 5, "disk full"))
+    beside = sorted((tmp_path / "recordings").glob("*/*/gaps.jsonl"))
+    assert [len(file.read_text().splitlines()) for file in beside] == [2, 1], "one that lasts is one line"
+    with beside[0].open("a") as file:
+        file.write('{"from": 1')
+    gaps = shelf.index.gaps("door", 0, 1e11), shelf.index.gaps("yard", 0, 1e11)
+    shelf.close()
+    for path in (tmp_path / "recordings").glob("index.sqlite*"):
+        path.unlink()
+    shelf = Shelf(tmp_path / "recordings")
+    assert shelf.rescan() == 1
+    assert (shelf.index.gaps("door", 0, 1e11), shelf.index.gaps("yard", 0, 1e11)) == gaps
+    shelf.forget_gaps(NOW)
+    assert not beside[1].parent.parent.exists(), "nothing else was there"
+    assert shelf.rescan() == 1
+    assert (shelf.index.gaps("door", 0, 1e11), shelf.index.gaps("yard", 0, 1e11)) == (gaps[0], [])
     shelf.close()
 
 

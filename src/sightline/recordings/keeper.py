@@ -199,7 +199,7 @@ class Keeper:
         segment = self._shelf.begin(self._stream, take)
         ended, self._ended = self._ended or self._shelf.ended(self._stream), None
         if ended is not None and ended[1] not in ("", NOT_ASKED) and take.at - ended[0] > GAP_S:
-            self._shelf.later(lambda index: index.gap(self._stream, Gap(ended[0], take.at, ended[1])))
+            self._shelf.gap(self._stream, Gap(ended[0], take.at, ended[1]))
         self._noted = 0.0  # the first frames are listed at once: somebody may be told of their clip
         return segment
 

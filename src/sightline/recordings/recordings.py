@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -156,7 +155,7 @@ class Recordings:
     def _keep_house(self, due: bool, wanted: bool, left_out: Iterable[tuple[str, Gap]]) -> None:
         shelf = self._opened
         for stream, gap in left_out:
-            shelf.later(partial(Index.gap, stream=stream, gap=gap))
+            shelf.gap(stream, gap)
         self._saved.protect(self._protect)
         if due:
             prune(shelf, retention_of(self._settings))

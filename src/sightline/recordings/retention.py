@@ -69,7 +69,7 @@ def prune(shelf: Shelf, limits: Retention) -> int:
         gone += _free(shelf, int(limits.free * SPARE) - free, None)
     if gone:
         oldest = min((first for _, first, _ in shelf.index.totals().values()), default=now)
-        shelf.index.forget_gaps(min(oldest, now - DAY_S))
+        shelf.forget_gaps(min(oldest, now - DAY_S))
     return gone
 
 

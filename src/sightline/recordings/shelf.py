@@ -17,7 +17,8 @@ from sightline.core.errors import FAULTS, SightlineError, told
 from sightline.recordings import mend
 from sightline.recordings.clock import AgeClock
 from sightline.recordings.files import Root
-from sightline.recordings.index import Index, VideoSegment
+from sightline.recordings.gaps import GapFiles
+from sightline.recordings.index import Gap, Index, VideoSegment
 from sightline.recordings.segment import OpenSegment
 from sightline.recordings.take import Take
 
@@ -40,6 +41,7 @@ class Shelf:
     def __init__(self, folder: Path) -> None:
         """Open the folder. Raises ``UNUSABLE``."""
         self.root = Root(folder)
+        self._gaps = GapFiles(folder)
         self.index = Index(folder / "index.sqlite")
         self.clock = AgeClock(self.index.newest())
         self.session = secrets.token_hex(8)
@@ -93,6 +95,21 @@ class Shelf:
         """Note something in the index: now, or once that can be written again."""
         self._notes.append(note)
         self.catch_up()
+
+    def gap(self, stream: str, gap: Gap) -> None:
+        """Note a time of which nothing is recorded, in the index and beside the recordings."""
+
+        def note(index: Index) -> None:
+            index.gap(stream, gap)
+            with suppress(*UNUSABLE):  # no room: only a rescan would miss it
+                self._gaps.write(stream, gap)
+
+        self.later(note)
+
+    def forget_gaps(self, before: float) -> None:
+        """Forget gaps that ended before a time. Raises sqlite3.Error."""
+        self.index.forget_gaps(before)
+        self._gaps.forget(before)
 
     def catch_up(self) -> None:
         """Note what waits."""
@@ -155,6 +172,9 @@ class Shelf:
         for row in self.index.closed():
             if not self.root.video(row.name).exists():
                 self.index.remove(row)
+        with self.index.all_or_none():
+            for stream, gap in self._gaps.read():
+                self.index.gap(stream, gap)
         return there
 
     def _looked_at(self, name: str) -> bool:
