@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
+import signal
+import subprocess
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -170,23 +173,40 @@ def test_stopping_a_full_disk_or_a_failing_model_leaves_nothing(shelf: Shelf, tm
     shelf.close()
 
 
-def test_an_interrupt_while_files_move_is_made_good_by_the_next_import(
-    shelf: Shelf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+KILLED = """
+import os, sys
+from pathlib import Path
+from sightline.models import motion
+from sightline.offline.clip_import import ClipImport
+from sightline.recordings.imported import Aside
+from sightline.recordings.index import Index
+from sightline.recordings.shelf import Shelf
+from sightline.settings.stream import Tracking
+
+folder, clip, when = sys.argv[1:]
+setattr(*{"moved": (Index, "replace"), "listed": (Aside, "__exit__")}[when], lambda *_, **__: os.kill(os.getpid(), 9))
+how = {"stages": (), "tracking": Tracking(), "free_bytes": 0, "foreign": False}
+ClipImport(Shelf(Path(folder)), "hall", motion.create(), **how).add(Path(clip), lambda: False)
+"""
+
+
+@pytest.mark.parametrize(("when", "whole"), [("moved", 0), ("listed", 1)])
+async def test_a_clip_whose_import_was_killed_is_gone_or_listed_after_the_next_start(
+    tmp_path: Path, when: str, whole: int
 ) -> None:
-    path = clip(tmp_path / NAME)
-
-    def killed(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Aside, "__exit__", lambda self, *_: self._lock.close())
-        patch.setattr(shelf.index, "replace", killed)
-        with pytest.raises(KeyboardInterrupt):
-            add(shelf, path)
-    assert shelf.index.closed() == []
-    assert list(shelf.root.names()) == []
-    assert add(shelf, path).imported
-    assert not [one for one in (shelf.root.path / ASIDE).iterdir() if one.is_dir()]
+    folder = tmp_path / "recordings"
+    folder.mkdir()
+    given = [sys.executable, "-c", KILLED, str(folder), str(clip(tmp_path / NAME, frames=12)), when]
+    assert (await asyncio.to_thread(subprocess.run, given, check=False)).returncode == -signal.SIGKILL
+    assert len(list(folder.glob("hall/*/*.mp4"))) == 1, "it was moved"
+    async with inside(data=tmp_path, model="motion", record_free_gb=0) as server:
+        told = json.loads(await asyncio.to_thread(server.get, "/api/recordings/hall"))
+    assert len(told["segments"]) == whole
+    assert len(pieces(folder, "hall")) == whole
+    assert len(list(folder.glob("hall/*/*"))) == 3 * whole, "nothing else of it is left"
+    assert [one.name for one in (folder / ASIDE).iterdir()] == ["lock"]
+    shelf = Shelf(folder)
+    assert add(shelf, tmp_path / NAME).imported == (not whole)
     shelf.close()
 
 

@@ -99,7 +99,10 @@ def _wrong(shelf: Shelf, segment: VideoSegment, unreadable: tuple[type[Exception
 @recordings.command()
 def rescan() -> None:
     """Make the index anew from the files. What was cut off is made whole."""
+    from sightline.recordings.imported import clear_killed
+
     with _shelf() as shelf:
+        clear_killed(shelf)
         typer.echo(f"{shelf.rescan()} segments are there.", err=True)
 
 

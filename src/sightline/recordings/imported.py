@@ -22,6 +22,8 @@ from sightline.sinks.base import Entry
 
 ASIDE = ".import"
 """Folder beside the streams' own; no stream can have its name."""
+MOVING = "moving"
+"""File in it: names under which a clip's files are put among the recordings, before they are listed."""
 MANY = 64
 """Frames whose lines are written at a time."""
 OVERLAP_S = 0.5
@@ -32,27 +34,56 @@ class Aside:
     """The folder in which clips are written. One import at a time has it; what an earlier one left is deleted."""
 
     def __init__(self, shelf: Shelf) -> None:
-        """Raises ConfigError, Shortage or OSError."""
-        self._path = shelf.root.path / ASIDE
+        """Raises ConfigError, Shortage, OSError or sqlite3.Error."""
+        self._shelf, self._path = shelf, shelf.root.path / ASIDE
         make_folder(self._path)
         try:
             self._lock: sqlite3.Connection = hold_folder(self._path)
         except ConfigError:
             raise ConfigError("another import is under way: expected one at a time") from None
-        self._clear()
+        try:
+            self._clear(knows=not shelf.index.fresh)
+        except BaseException:
+            self._lock.close()
+            raise
         self.root = Root(self._path)
 
     def __enter__(self) -> Aside:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._clear()
-        self._lock.close()
+        try:
+            self._clear()
+        finally:
+            self._lock.close()
 
-    def _clear(self) -> None:
+    def move(self, name: str, to: str) -> None:
+        """Put a segment among the recordings. It is deleted again unless it comes to be listed. Raises OSError."""
+        with (self._path / MOVING).open("a") as moving:
+            moving.write(f"{to}\n")
+        self._shelf.root.keep(to, on=True)
+        for ending in (LINES, VIDEO):
+            (self._path / (name + ending)).replace(self._shelf.root.path / (to + ending))
+
+    def _clear(self, *, knows: bool = True) -> None:
+        """Delete what is not listed. ``knows``: the index is the old one; else a rescan lists what was moved."""
+        moving = self._path / MOVING
+        with suppress(FileNotFoundError):
+            for name in moving.read_text().splitlines():
+                with suppress(ValueError):  # cut off: its files were not moved yet
+                    if knows and self._shelf.index.named(name) is None:
+                        self._shelf.root.remove(name)
+            moving.unlink()
         for one in self._path.iterdir():
             if one.is_dir() and not one.is_symlink():
                 shutil.rmtree(one)
+
+
+def clear_killed(shelf: Shelf) -> None:
+    """Delete what an import left that was killed; nothing while one is under way. Raises ``UNUSABLE``."""
+    if (shelf.root.path / ASIDE).is_dir():
+        with suppress(ConfigError), Aside(shelf):
+            pass
 
 
 def check_free(shelf: Shelf, stream: str, began: float, lasts: float) -> None:
@@ -102,23 +133,13 @@ class ImportedClip:
 
     def adopt(self) -> int:
         """List what was written, all or nothing of it, and return how many segments there are. Raises ``UNUSABLE``."""
-        shelf, moved = self._shelf, list[str]()
-        try:
-            with shelf.index.all_or_none():
-                for row, seen in self._done:
-                    name = shelf.root.new(self._stream, row.started_at)
-                    moved.append(name)
-                    shelf.root.keep(name, on=True)
-                    for ending in (LINES, VIDEO):
-                        source = self._aside.root.path / (row.name + ending)
-                        source.replace(shelf.root.path / (name + ending))
-                    row.name, row.protected = name, True
-                    shelf.index.replace(row, seen)
-        except BaseException:
-            for name in moved:
-                with suppress(OSError):
-                    shelf.root.remove(name)
-            raise
+        shelf = self._shelf
+        with shelf.index.all_or_none():
+            for row, seen in self._done:
+                name = shelf.root.new(self._stream, row.started_at)
+                self._aside.move(row.name, name)
+                row.name, row.protected = name, True
+                shelf.index.replace(row, seen)
         return len(self._done)
 
     def _end(self) -> None:

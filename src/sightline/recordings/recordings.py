@@ -17,6 +17,7 @@ from msgspec import structs
 
 from sightline.core.errors import Shortage, told
 from sightline.core.events import Event
+from sightline.recordings.imported import clear_killed
 from sightline.recordings.index import ClassSighting, Gap, Index, Marks, VideoSegment
 from sightline.recordings.keeper import Keeper
 from sightline.recordings.recorder import Kept, Recorder
@@ -82,6 +83,7 @@ class Recordings:
         make_folder(folder)
         self._lock = hold_folder(folder)
         shelf = Shelf(folder)
+        clear_killed(shelf)
         shelf.settle_all()
         if shelf.index.fresh:
             shelf.rescan()
