@@ -16,7 +16,10 @@ import httpx2
 import numpy as np
 import pytest
 import pytest_asyncio
+from typer.testing import CliRunner, Result
 
+from sightline.cli import app
+from sightline.core.errors import ConfigError, NotFound
 from sightline.recordings.shares import Shares
 from sightline.security.tokens import Store
 from sightline.settings.settings import load_settings
@@ -98,6 +101,30 @@ async def test_a_link_gives_its_time_and_nothing_else(house: House) -> None:
         assert (await viewer.next("playback"))[0]["state"] == "end"
     assert seen[0] == SHARED[0]
     assert set(seen) <= set(SHARED)
+
+
+async def test_links_are_made_listed_and_taken_back_on_the_command_line(house: House) -> None:
+    env = {"SIGHTLINE_TOKEN": house.admin.headers["authorization"].removeprefix("Bearer "), "COLUMNS": "300"}
+
+    async def command(*words: str) -> Result:
+        given = ["recordings", *words, "--url", house.server.ws]
+        return await asyncio.to_thread(CliRunner().invoke, app, given, env=env)
+
+    span, ends = ("--from", str(START), "--to", str(END)), time.time() + 3600
+    link = (await command("share", "door", *span, "--until", str(ends))).stdout.strip()
+    assert link.startswith(f"{house.server.http}/share/")
+    path = link.replace("/share/", "/api/shared/")
+    told = (await house.nobody.get(path)).json()
+    assert (told["from"], told["to"]) == (START, END)
+    assert told["ends_at"] == pytest.approx(ends, abs=60)
+    (row,) = [line for line in (await command("shares")).stdout.splitlines() if link in line]
+    assert row.split()[1] == "door"
+    assert isinstance((await command("share", "door", *span, "--until", "1")).exception, ConfigError)
+    assert "nothing is recorded" in str((await command("share", "door", "--from", "1", "--to", "2")).exception)
+    assert (await command("unshare", link)).exit_code == 0
+    assert (await house.nobody.get(path)).status_code == 404
+    assert isinstance((await command("unshare", link)).exception, NotFound)
+    assert link not in (await command("shares")).stdout
 
 
 async def test_no_command_leads_out_of_it(house: House) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,6 +11,9 @@ from sightline.cli.answers import URL
 from sightline.core.errors import ConfigError
 from sightline.core.types import check_stream_name
 from sightline.settings.environment import client_authority, client_token
+
+if TYPE_CHECKING:
+    from sightline.client.links import Address
 
 
 def record(
@@ -27,13 +30,10 @@ def record(
     A token is taken from SIGHTLINE_TOKEN.
     """
     from sightline.client.asking import ask
-    from sightline.client.links import Address
 
     if stop and seconds is not None:
         raise ConfigError("--seconds and --stop: expected one of the two")
-    address = Address(url, token=client_token(), ca=client_authority())
-    if not address.url.startswith("ws"):
-        raise ConfigError(f"--url {address.url}: expected ws://HOST:PORT or wss://HOST")
+    address = server_at(url)
     wish = {"on": not stop, "seconds": seconds}
     answer = json.loads(ask(address, f"/api/recordings/{check_stream_name(stream)}/record", json.dumps(wish).encode()))
     if answer["recording"]:
@@ -41,3 +41,13 @@ def record(
         typer.echo(f"{stream} is being recorded{how}.", err=True)
     else:
         typer.echo(f"{stream} is not recorded{': ' + answer['why'] if answer['why'] else ''}.", err=True)
+
+
+def server_at(url: str) -> Address:
+    """Return the server of an option ``--url``, with the token of the environment. Raises ConfigError."""
+    from sightline.client.links import Address
+
+    address = Address(url, token=client_token(), ca=client_authority())
+    if not address.url.startswith("ws"):
+        raise ConfigError(f"--url {address.url}: expected ws://HOST:PORT or wss://HOST")
+    return address

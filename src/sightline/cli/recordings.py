@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,7 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any, get_args
 import typer
 
 from sightline.cli.recordings_import import import_
+from sightline.cli.recordings_share import share, shares, unshare
 from sightline.cli.tables import print_table
+from sightline.cli.times import moment_of, when
 from sightline.core.errors import ConfigError, told
 from sightline.core.types import check_stream_name
 from sightline.settings.settings import data_folder, load_settings
@@ -24,10 +25,12 @@ if TYPE_CHECKING:
 
 recordings = typer.Typer(
     name="recordings",
-    help="List, check, and clear up the recordings of the data folder, also while a server records.",
+    help="List, check, clear up and share the recordings of the data folder, also while a server records.",
     no_args_is_help=True,
 )
 recordings.command("import")(import_)
+for command in (share, shares, unshare):
+    recordings.command()(command)
 
 
 @contextmanager
@@ -60,7 +63,7 @@ def show() -> None:
         segments = list(group)
         protected = sum(segment.protected for segment in segments)
         size = sum(segment.bytes for segment in segments)
-        span = (_when(segments[0].started_at), _when(max(segment.ended_at for segment in segments)))
+        span = (when(segments[0].started_at), when(max(segment.ended_at for segment in segments)))
         rows.append((stream, str(len(segments)), *span, f"{size / 1e6:.1f} MB", str(protected)))
     print_table(("stream", "segments", "from", "to", "size", "protected"), rows)
 
@@ -151,7 +154,7 @@ def export(
         raise ConfigError(f"--output {output}: expected a new file that ends in one of {', '.join(formats)}")
     kinds = _one_of("--kind", kind, get_args(clip.Kind))
     how = (kinds, mode, None, formats[output.suffix], speed, every, tuple(hide or ()))
-    wish = clip.ClipWish(_moment(start), _moment(end), *how)
+    wish = clip.ClipWish(moment_of("--from", start), moment_of("--to", end), *how)
     wish.check()
     if not wish.start < wish.end:
         raise ConfigError(f"--from {start} --to {end}: expected a time that ends after it begins")
@@ -181,16 +184,3 @@ def _one_of(option: str, given: str, allowed: Sequence[str]) -> Any:
     if given not in allowed:
         raise ConfigError(f"{option} {given}: expected one of {', '.join(allowed)}")
     return given
-
-
-def _moment(text: str) -> float:
-    from sightline.recordings.moments import moment
-
-    try:
-        return moment(text)
-    except ValueError as e:
-        raise ConfigError(str(e)) from None
-
-
-def _when(at: float) -> str:
-    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at))

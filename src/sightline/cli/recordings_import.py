@@ -15,6 +15,7 @@ import typer
 
 from sightline.cli.ensure_weights import provide
 from sightline.cli.options import NOTHING, Given, options_for, with_settings
+from sightline.cli.times import when
 from sightline.core.errors import ConfigError, told
 from sightline.core.types import check_stream_name
 from sightline.settings.settings import data_folder, load_settings
@@ -115,8 +116,8 @@ def _one(work: ClipImport, path: Path, stop: Callable[[], bool], *, machine: boo
         return done
     if sys.stderr.isatty():
         typer.echo("\r\033[K", nl=False, err=True)
-    when = "" if done.at is None else f" from {_when(done.at)}, as {done.by} says"
-    said = f"{done.frames} frames{when}" if done.imported else "not imported"
+    taken = "" if done.at is None else f" from {when(done.at)}, as {done.by} says"
+    said = f"{done.frames} frames{taken}" if done.imported else "not imported"
     typer.echo(f"{done.name}: {said}{': ' + done.why if done.why else ''}", err=True)
     return done
 
@@ -124,7 +125,3 @@ def _one(work: ClipImport, path: Path, stop: Callable[[], bool], *, machine: boo
 def _tell(what: dict[str, object]) -> None:
     typer.echo(msgspec.json.encode(what).decode())
     sys.stdout.flush()
-
-
-def _when(at: float) -> str:
-    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at))

@@ -17,10 +17,10 @@ import typer
 from sightline.cli.ensure_weights import provide
 from sightline.cli.options import NOTHING, Given, options_for, with_settings
 from sightline.cli.run import StopSignal, open_sinks
+from sightline.cli.times import moment_of
 from sightline.cli.zones_file import read_zones
 from sightline.core.errors import ConfigError
 from sightline.core.types import check_stream_name
-from sightline.recordings.moments import moment
 from sightline.settings.settings import Settings, data_folder, load_settings
 from sightline.settings.stream import Tracking
 from sightline.zoo import loader
@@ -68,7 +68,7 @@ def replay(
     model, options = _model(settings, stream, given, confidence)
     if output == "-":
         raise ConfigError("--output -: expected a file, as the outcome goes to standard output")
-    span = _time(start), min(_time(end), time.time())
+    span = moment_of("--from", start), min(moment_of("--to", end), time.time())
     report = _go(settings, stream, span, boards, (model, options), output)
     if as_json:
         sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(report), indent=1) + b"\n")
@@ -161,10 +161,3 @@ def _boards(settings: Settings, stream: str, zones: Path | None, rules: Path | N
     shapes = (own.zones.zones, own.zones.lines) if read is None else (read.zones, read.lines)
     given = next((one.rules for one in (ruled, read) if one is not None and one.rules), own.rules.rules)
     return Boards.dated(stream, *shapes, given)
-
-
-def _time(text: str) -> float:
-    try:
-        return moment(text)
-    except ValueError as e:
-        raise ConfigError(str(e)) from None

@@ -12,14 +12,16 @@ from sightline.client.links import CONNECT_S, Address, untrusted
 from sightline.core.errors import Unreachable
 
 
-def ask(address: Address, path: str, body: bytes | None = None) -> bytes:
-    """Return what the server answers: to a GET, or to a POST of JSON. Raises SightlineError."""
+def ask(address: Address, path: str, body: bytes | None = None, *, method: str | None = None) -> bytes:
+    """Return what the server answers: to a GET, to a POST of JSON, or to another ``method``. Raises SightlineError."""
     url = address.url.replace("ws", "http", 1) + path
     headers = {} if address.token is None else {"Authorization": f"Bearer {address.token}"}
     if body is not None:
         headers["Content-Type"] = "application/json"
     try:
-        with urlopen(Request(url, body, headers), timeout=CONNECT_S, context=address.context()) as answer:
+        with urlopen(
+            Request(url, body, headers, method=method), timeout=CONNECT_S, context=address.context()
+        ) as answer:
             return bytes(answer.read())
     except HTTPError as e:
         with e:
