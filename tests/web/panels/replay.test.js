@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
+import { laneInWords } from "../../../src/sightline/web/panels/timeline/replay/lane.js";
 import {
   differenceAt, differenceBeside, firingsOf, foundInWords, hourOf, rowsOf, summaryOf,
 } from "../../../src/sightline/web/panels/timeline/replay/rows.js";
@@ -49,6 +50,15 @@ test("rules of both sides are told in order", () => {
   const fired = (at) => ({ at, kind: "rule", name: "stays", class_name: "", direction: "", seconds: null });
   const told = firingsOf(outcome({ events: [fired(5), { ...fired(1), kind: "zone" }] }, { events: [fired(2), fired(7)] }));
   assert.deepEqual(told.map(({ at, words }) => [at, words.slice(-4)]), [[2, " now"], [5, "then"], [7, " now"]]);
+});
+
+test("a place on the strip says what happens there now, or that a frame differs", () => {
+  const event = (more) => ({ at: 5, kind: "zone", name: "lawn", class_name: "dog", direction: "", seconds: 2, ...more });
+  const found = outcome({}, { events: [event(), event({ at: 20, kind: "rule", name: "stays", seconds: null })] }, { differences: [{ at: 1 }] });
+  assert.equal(laneInWords(found, 6.5, 0.1), "Now: Dog in lawn for 2 s");
+  assert.equal(laneInWords(found, 19.95, 0.1), "Now: Stays: dog seen");
+  assert.equal(laneInWords(found, 1.05, 0.1), "Differs");
+  assert.equal(laneInWords(found, 12, 0.1), "");
 });
 
 test("of a long span the hour around the picture is looked at", () => {

@@ -76,7 +76,7 @@ async function run() {
   kind.append(...KINDS.map(([value, name]) => make("option", { value }, name)));
   setUpLengths(length, (seconds) => show(around(player.state === "live" ? Date.now() / 1000 : middle(), seconds, false)));
   listen();
-  setUpReplay({ stream: () => player.stream || which.value, span: () => span, at: () => player.at, go: (stream, at) => goTo(stream, at, false), painter: viewer.painter });
+  setUpReplay({ stream: () => player.stream || which.value, span: () => span, at: () => player.at, go: (stream, at) => goTo(stream, at, false), showAgain: (outcome) => contents.showAgain(outcome), painter: viewer.painter });
   session = await whoAmI();
   await refresh();
   begin();

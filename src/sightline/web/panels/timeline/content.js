@@ -20,10 +20,19 @@ export class Contents {
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #soon;
   #asked = 0;
+  /** @type {import("../../wire/replays.js").Outcome | null} */
+  #again = null;
 
   /** @param {string} stream @returns {Content} */
   of(stream) {
-    return this.#of.get(stream) ?? { marks: null, gaps: [], events: [] };
+    const again = this.#again?.stream === stream ? this.#again : null;
+    return { ...(this.#of.get(stream) ?? { marks: null, gaps: [], events: [] }), again };
+  }
+
+  /** Show also what came of looking at a time again. @param {import("../../wire/replays.js").Outcome | null} outcome null for no longer */
+  showAgain(outcome) {
+    this.#again = outcome;
+    this.onchange();
   }
 
   get all() {

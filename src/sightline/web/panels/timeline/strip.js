@@ -3,6 +3,7 @@
 import { make } from "../../lib/dom.js";
 import { t } from "../../lib/i18n.js";
 import { inWords } from "../events/words.js";
+import { LANE_HEIGHT, drawLane, laneInWords } from "./replay/lane.js";
 import { shareOf, timeAt } from "./scale.js";
 import { gapInWords, momentInWords } from "./words.js";
 
@@ -11,7 +12,8 @@ import { gapInWords, momentInWords } from "./words.js";
  * @typedef {import("../../wire/recordings.js").Marks} Marks
  * @typedef {import("../../wire/recordings.js").Gap} Gap
  * @typedef {import("../../wire/events.js").Happening} Happening
- * @typedef {{marks: Marks | null, gaps: Gap[], events: Happening[]}} Content
+ * @typedef {import("../../wire/replays.js").Outcome} Outcome
+ * @typedef {{marks: Marks | null, gaps: Gap[], events: Happening[], again?: Outcome | null}} Content `again`: what came of looking at it again
  * @typedef {{
  *   onpick: (stream: string, at: number, done: boolean) => void,
  *   onhover: (stream: string, at: number | null, x: number, top: number) => void,
@@ -97,7 +99,8 @@ export class Strip {
     const near = (this.#span.to - this.#span.from) / 150;
     const now = Date.now() / 1000;
     const event = this.#content.events.find((one) => one.started_at - near <= at && at <= (one.ended_at ?? now) + near);
-    if (event) return inWords(event, now);
+    const again = this.#content.again ? laneInWords(this.#content.again, at, near) : "";
+    if (event || again) return [event && inWords(event, now), again].filter(Boolean).join(" · ");
     const gap = this.#content.gaps.find((one) => one.from <= at && at < one.to);
     if (gap) return gapInWords(gap);
     return this.#content.marks && !this.isRecorded(at) ? t`Nothing recorded` : "";
@@ -157,7 +160,9 @@ export class Strip {
     const motionTop = height - MOTION_HEIGHT;
     this.#drawRecorded(context, x, motionTop, ink);
     this.#drawGaps(context, x, height, ink);
-    this.#drawClasses(context, x, motionTop);
+    const { again } = this.#content;
+    this.#drawClasses(context, x, EVENTS_HEIGHT + (again ? LANE_HEIGHT : 0), motionTop);
+    if (again) drawLane(context, again, x, EVENTS_HEIGHT, ink);
     for (const one of this.#content.events) {
       const left = x(one.started_at);
       const right = Math.max(left + 3, x(one.ended_at ?? Math.max(one.started_at, Date.now() / 1000)));
@@ -205,17 +210,17 @@ export class Strip {
     }
   }
 
-  /** @param {CanvasRenderingContext2D} context @param {(at: number) => number} x @param {number} bottom */
-  #drawClasses(context, x, bottom) {
+  /** @param {CanvasRenderingContext2D} context @param {(at: number) => number} x @param {number} top @param {number} bottom */
+  #drawClasses(context, x, top, bottom) {
     const { marks } = this.#content;
-    const lanes = lanesOf(marks).slice(0, Math.max(1, Math.min(MOST_LANES, Math.floor((bottom - EVENTS_HEIGHT) / LANE))));
+    const lanes = lanesOf(marks).slice(0, Math.max(1, Math.min(MOST_LANES, Math.floor((bottom - top) / LANE))));
     lanes.forEach((name, lane) => {
       context.fillStyle = this.#colorOf(name);
       marks?.classes[name]?.forEach((count, n) => {
         if (!count) return;
         const left = x(marks.from + n * marks.bucket_s);
         const right = x(marks.from + (n + 1) * marks.bucket_s);
-        context.fillRect(left, EVENTS_HEIGHT + lane * LANE, Math.max(2, right - left), LANE - 2);
+        context.fillRect(left, top + lane * LANE, Math.max(2, right - left), LANE - 2);
       });
     });
   }

@@ -9,7 +9,7 @@ import { differenceAt, differenceBeside, firingsOf, foundInWords, rowsOf, summar
 /**
  * @typedef {import("../../../wire/replays.js").Outcome} Outcome
  * @typedef {{stream: () => string, span: () => import("../scale.js").Span, at: () => number,
- *   go: (stream: string, at: number) => void, painter: import("../../../draw/painter.js").Painter}} Page
+ *   go: (stream: string, at: number) => void, showAgain: (outcome: Outcome | null) => void, painter: import("../../../draw/painter.js").Painter}} Page
  */
 
 const MOST_FIRINGS = 50;
@@ -48,6 +48,7 @@ export class ReplayResult {
     this.#outcome = outcome;
     this.element.hidden = !outcome;
     this.#page.painter.repaint();
+    this.#page.showAgain(outcome);
     if (!outcome) return;
     setText(this.#summary, summaryOf(outcome));
     this.#band.show(outcome);
