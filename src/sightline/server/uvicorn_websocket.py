@@ -37,10 +37,10 @@ MASKED, TWO_BYTES, EIGHT_BYTES = 128, 126, 127
 """The second byte of a client's frame is 128 and the size, or that and 126 or 127 where two or eight bytes have it."""
 SHORTEST = 6
 """Bytes of the shortest frame of a client: those two, and the mask."""
-PIECE = 32768
-"""Bytes that are parsed before what is in them is counted.
+LEAST, PIECE = 2048, 32768
+"""Bytes that are parsed before what is in them is counted: as many as wait for the rest of a frame, within these limits.
 
-A whole read may hold 37,000 WebSocket frames of 7 bytes, 0.3 s of the loop's time.
+A whole read may hold 43,000 WebSocket frames of 6 bytes, 0.8 s of the loop's time.
 """
 
 
@@ -130,11 +130,13 @@ class TimedWebSocket(WebSocketsSansIOProtocol):
                 return
         if self._session is not None and not self._in_part and not (data := self._take_whole(data)):
             return
-        # A whole read may hold 37,000 frames of 7 bytes, 0.3 s of the loop's time, before any of them is counted.
-        for start in range(0, len(data), PIECE):
+        start = 0
+        while start < len(data):
             if start and (self.close_sent or self.transport.is_closing()):  # the answer to a close comes in one piece
                 return
-            super().data_received(data[start : start + PIECE])
+            size = min(max(LEAST, len(self.conn.reader.buffer)), PIECE)
+            super().data_received(data[start : start + size])
+            start += size
         if self._late is None and self._in_part:
             self._late = self.loop.call_later(self._message_s, self._check_whole, self._whole)
 
