@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import time
 from collections.abc import AsyncGenerator
@@ -40,7 +41,11 @@ class Room:
         return frame
 
     async def written(self) -> None:
-        """Wait until all that may be written is."""
+        """Wait until all that may be written is: results are awaited for a moment only."""
+        async with asyncio.timeout(10):
+            while self.recorder._coming:
+                self.recorder.tick("")
+                await asyncio.sleep(0.02)
         self.recorder.tick("")
         await self.recorder._idle.wait()
 

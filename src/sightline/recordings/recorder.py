@@ -29,11 +29,15 @@ MOST_AWAITED = 128
 RESULT_S = 3.0
 """Longest time for which it is. Pictures are written before it is known."""
 DECODED_S = 0.3
-"""Longest time for which a packet waits for what is known of its picture once it is decoded."""
+"""Longest time for which a packet waits for what is known of its picture once it is decoded.
+
+A picture waits as long for its model, which would be slower while it is encoded."""
 MOST_QUEUED, MOST_QUEUED_BYTES = 512, 64 << 20
 """What waits for the thread of one stream at most. Above it frames are lost, and counted."""
 MANY = 32
-"""Frames that are handed to a thread before the next tick: each time costs as much as some packets."""
+"""Packets that are handed to a thread before the next tick: each time costs as much as some of them.
+
+Pictures go at once, as encoding many at a time would keep a core from all else for as long."""
 MOST_EVENT_S = 300.0
 """Time for which something that lasts is recorded: what stays for ever must not fill the disk."""
 MOST_LASTING = 256
@@ -229,7 +233,7 @@ class Recorder:
             self._conclude(self._awaited.popleft())
         while self._coming:
             first = self._coming[0]
-            known = first.settled or first.packet is None or first.frame is not None
+            known = first.settled or (first.packet is not None and first.frame is not None)
             if not known and not at_once and now - first.came < DECODED_S:
                 break
             self._hand_over(self._coming.popleft())
@@ -268,8 +272,14 @@ class Recorder:
         self._queue.append(take)
         self._queued_bytes += size
         self._idle.clear()
-        if len(self._queue) >= MANY:
+        if self._due:
             self._go_on()
+
+    @property
+    def _due(self) -> bool:
+        """Whether what waits for a thread goes there before the next tick."""
+        last = self._queue[-1] if self._queue else None
+        return len(self._queue) >= MANY or (isinstance(last, Take) and last.packet is None)
 
     def _go_on(self, last: str = "") -> None:
         if self._working:
@@ -291,7 +301,7 @@ class Recorder:
         self.written += outcome.written
         self.lost.update({why: count for why, count in outcome.lost.items() if count})
         self._open = outcome.open
-        if len(self._queue) >= MANY:
+        if self._due:
             self._go_on()
         else:
             self._idle.set()
