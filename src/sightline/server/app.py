@@ -143,7 +143,8 @@ def create_app(settings: Settings, *, load: LoadByKey | None = None) -> FastAPI:
             await hub.boards.load()
             await hub.cameras.load()
             if make_hubs is not None:
-                state.hubs = make_hubs(hub, access, lambda: state.tcp_port, state.why_unready)
+                shared = lambda: [one.id for one in state.shares]  # noqa: E731 - asked at every answer
+                state.hubs = make_hubs(hub, access, lambda: state.tcp_port, state.why_unready, shared)
                 stack.push_async_callback(state.hubs.close)
             recordings = hub.listeners.recordings = Recordings(
                 settings, partial(kept, hub), partial(silence, hub), hub.cameras.unscheduled

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncGenerator
 from pathlib import Path
 
@@ -25,7 +26,8 @@ SOURCES = tuple(f"--source={name}=synthetic:shapes?size=160x120&fps=5" for name 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def pair(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Cluster]:
-    async with clustered(tmp_path_factory.mktemp("hubs"), 2, "--tcp-port=0", *SOURCES) as cluster:
+    room = {"SIGHTLINE_RECORD_FREE_GB": "0"}
+    async with clustered(tmp_path_factory.mktemp("hubs"), 2, "--tcp-port=0", *SOURCES, env=room) as cluster:
         yield cluster
 
 
@@ -97,6 +99,30 @@ async def test_an_event_is_found_at_whichever_hub_has_it(pair: Cluster) -> None:
     missing = await asked.http.get("/api/events/no-such-event")
     assert missing.status_code == 404
     assert missing.json()["error"]["code"] == "not_found"
+
+
+async def test_a_link_that_was_made_at_one_hub_is_good_at_every_hub(pair: Cluster) -> None:
+    a, b = pair.addresses
+    asked, has = pair.hubs[a], pair.hubs[b]
+    name = pair.named(b, at="shared")
+    async with camera(asked, name):
+        await asked.until(lambda s: at(s, name) == b, path="/api/streams")
+        assert (await asked.http.post(f"/api/recordings/{name}/record", json={"on": True})).is_success
+        await asked.until(lambda s: bool(s.get("segments")), path=f"/api/recordings/{name}")
+    now = time.time()
+    made = await asked.http.post(f"/api/recordings/{name}/shares", json={"from": now - 60, "to": now})
+    assert made.status_code == 201, made.text
+    link = made.json()["path"].removeprefix("/share/")
+    for hub in (has, asked):
+        assert (await hub.http.get(f"/share/{link}")).is_success
+        told = await hub.until(lambda s: s.get("name") == name, path=f"/api/shared/{link}")
+        assert (await hub.http.get(told["file"])).headers["content-type"] == "video/mp4"
+        async with peer(f"{hub.ws}/ws/shared/{link}?play=0") as viewer:
+            assert (await viewer.next("frame_metadata"))[0]["stream"] == name
+        assert (await hub.http.get(f"/api/shared/{link[:-4]}AAAA")).status_code == 404
+    assert (await asked.http.delete(f"/api/shares/{link.partition('.')[0]}")).status_code == 204
+    for hub in (has, asked):
+        assert (await hub.http.get(f"/api/shared/{link}")).status_code == 404
 
 
 @pytest.mark.parametrize("transport", ["ws", "tcp"])

@@ -49,13 +49,18 @@ class Hubs:
         access: Access,
         tcp_port: Callable[[], int | None],
         ready: Callable[[], str],
+        shares: Callable[[], Iterable[str]],
     ) -> None:
-        """``context``: see ``trusted``. ``ready`` returns why frames get no results here; empty where they do."""
+        """``context``: see ``trusted``. ``ready`` returns why frames get no results here; empty where they do.
+
+        ``shares``: the ids of this hub's share links.
+        """
         assert cluster.secret is not None
         self.seal = Seal(cluster.secret.get_secret_value())
         self.own = ""
         """The address of the list by which this hub reached itself; empty until it did."""
         self._hub, self._access, self._tcp_port, self._ready = hub, access, tcp_port, ready
+        self._shares = shares
         self._list = cluster.hubs
         self._instance, self._began = secrets.token_hex(16), time.monotonic()
         self.peers = {address: Peer(address) for address in cluster.hubs}
@@ -123,6 +128,11 @@ class Hubs:
         """Return the address of the other hub that has made a token, by its hash."""
         found = (p.address for p in self.others if any(record.hash == key for record in p.shared.tokens))
         return next(found, None)
+
+    def peer_of_share(self, id: str) -> str | None:
+        """Return the address of the other hub that has a share link, by its id, also while that hub is gone."""
+        away = (peer for peer in self.peers.values() if peer.address != self.own)
+        return next((peer.address for peer in away if id in peer.shared.shares), None)
 
     def streams(self) -> list[StreamStats]:
         """Return the streams of all hubs, each with the address of its hub. Those of this one come first."""
@@ -219,7 +229,7 @@ class Hubs:
 
     def shared(self) -> Shared:
         """What the others keep of this hub."""
-        return Shared(tuple(self._access.records), dict(self._hub.cameras.kept))
+        return Shared(tuple(self._access.records), dict(self._hub.cameras.kept), tuple(self._shares()))
 
     # The others
 

@@ -9,6 +9,7 @@ from msgspec import Meta, Raw, Struct
 
 from sightline.core.errors import ProtocolError
 from sightline.core.version import __version__
+from sightline.recordings.shares import MOST as MOST_SHARES
 from sightline.security.tokens import MOST as MOST_TOKENS
 from sightline.security.tokens import TokenRecord
 from sightline.settings.cluster import MOST_HUBS
@@ -22,6 +23,7 @@ MOST_BYTES = 16 << 20
 MOST_STREAMS = 4096
 Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,64}\Z")]
 Short = Annotated[str, Meta(max_length=300)]
+ShareId = Annotated[str, Meta(pattern=r"^[0-9a-f]{12}\Z")]
 T = TypeVar("T")
 
 
@@ -63,6 +65,8 @@ class Shared(Struct, frozen=True):
     tokens: Annotated[tuple[TokenRecord, ...], Meta(max_length=MOST_TOKENS)]
     """Who may sign in: hashes only."""
     cameras: Annotated[dict[Name, KeptCamera], Meta(max_length=MOST_CAMERAS)]
+    shares: Annotated[tuple[ShareId, ...], Meta(max_length=MOST_SHARES)] = ()
+    """Share links that have not ended: which of them there are, not what they are good for."""
 
 
 def decode(data: bytes, kind: type[T]) -> T:

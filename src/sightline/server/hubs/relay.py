@@ -40,6 +40,8 @@ OF_STREAM = re.compile(
 """Paths that name a stream. A test holds it to the routes."""
 OF_ANY = re.compile(r"/api/(events|exports)/(?!live$)[^/]+(/.*)?")
 """Paths that name something by a number that is known to one hub only."""
+OF_SHARE = re.compile(r"/(?:(?:api|ws)/shared|api/shares)/(?P<id>[0-9a-f]{12})(?:\.[^/]*(?:/file)?)?")
+"""Paths of a share link, which names the share by its id."""
 HUBS_ONLY = "/api/hubs/"
 """Paths for hubs alone."""
 HUB, MOVES = "hub", "moves"
@@ -93,6 +95,8 @@ class RelayMiddleware:
         identity: Identity | None = scope.get(IDENTITY)
         if scope["path"] == "/api/session" and scope.get("method") == "DELETE" and identity is not None:
             return hubs.peer_of_token(identity.hash)
+        if (share := OF_SHARE.fullmatch(scope["path"])) is not None:
+            return hubs.peer_of_share(share["id"])
         stream = stream_of(connection)
         if stream is None or not STREAM_NAME.fullmatch(stream):
             return None
