@@ -38,7 +38,7 @@ MASKED, TWO_BYTES, EIGHT_BYTES = 128, 126, 127
 SHORTEST = 6
 """Bytes of the shortest frame of a client: those two, and the mask."""
 LEAST, PIECE = 2048, 32768
-"""Bytes that are parsed before what is in them is counted: as many as wait for the rest of a frame, within these limits.
+"""Bytes that are parsed before what is in them is counted: as many as wait for the rest of a frame, but within these.
 
 A whole read may hold 43,000 WebSocket frames of 6 bytes, 0.8 s of the loop's time.
 """
