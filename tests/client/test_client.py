@@ -64,6 +64,12 @@ async def jpegs(count: int) -> AsyncIterator[bytes]:
         yield picture(seq)
 
 
+async def given_up() -> AsyncIterator[bytes]:
+    """Pictures of somebody whose own work was cancelled."""
+    yield picture()
+    raise asyncio.CancelledError
+
+
 # Publishing
 
 
@@ -180,6 +186,7 @@ async def test_a_picture_that_can_not_be_taken_is_a_dropped_frame(url: str, stre
         (lambda: ["a.jpg"], TypeError, "str"),
         (lambda: picture(), TypeError, "int"),
         (lambda: (picture(n // n) for n in (1, 0)), ZeroDivisionError, "zero"),
+        (lambda: given_up(), RuntimeError, "the pictures raised CancelledError"),
     ],
 )
 async def test_what_is_no_picture_is_raised(

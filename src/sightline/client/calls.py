@@ -56,9 +56,9 @@ class Call(ABC, Generic[T]):
         """Take what came."""
 
     def use(self, link: Link | None) -> None:
-        """Use this link from now on; None for no link."""
+        """Use this link from now on; None for no link. One may be lost already when it is to be used."""
         self._link = link
-        if link is not None:
+        if link is None:
             self._lost = None
         self._changed.set()
 
@@ -126,7 +126,7 @@ class EventCall(Call[Event]):
 
     def use(self, link: Link | None) -> None:
         """Take what comes over this link."""
-        self._full = False
+        self._full = self._full and link is not None
         super().use(link)
 
     def receive(self, item: Item) -> None:
@@ -179,8 +179,7 @@ class PublishCall(Call[Answer]):
         """Send over this link from now on."""
         super().use(link)
         if link is not None:
-            limits = link.limits
-            self.asked(Wish(limits.fps, limits.quality, limits.width, limits.max_pending))
+            self.asked(Wish.of(link.limits))
         if self._sending is None and link is not None:
             self._sending = asyncio.create_task(self._send())
             self._sending.add_done_callback(lambda _: self._changed.set())

@@ -53,4 +53,9 @@ class Homes:
                 if address is first:
                     raise
                 break
-        return await connect(first, False)  # it passes on what we can't reach ourselves
+        try:
+            return await connect(first, False)  # it passes on what we can't reach ourselves
+        except Moved as e:
+            raise Unreachable(
+                f"{first.url} sends us on to {e.url or 'nobody'} for ever: no hub has the stream"
+            ) from None

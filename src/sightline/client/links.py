@@ -8,17 +8,20 @@ import re
 import ssl
 import time
 from collections.abc import Awaitable, Callable
+from math import inf
 from typing import NamedTuple, Protocol, TypeAlias
 from urllib.parse import urlsplit
 
 from sightline.client.answers import Item
 from sightline.client.supply import Jpeg
-from sightline.core.errors import ConfigError, SightlineError, Unreachable
-from sightline.wire.messages import Pong
+from sightline.core.errors import ConfigError, ProtocolError, SightlineError, Unreachable
+from sightline.wire.messages import Adapt, Hello, Pong
 from sightline.wire.requests import FrameHead
 
 CA_PATH = "/ca.crt"
 CONNECT_S = 10.0
+LONGEST = 80 << 20
+"""Bytes. More than any server sends in one message."""
 HEARTBEAT_S = 10.0
 SILENT_S = 25.0
 """Seconds without an answer to heartbeats after which a server counts as gone."""
@@ -48,6 +51,15 @@ class Wish(NamedTuple):
     reason: str = ""
     """Reason for the request; empty for the settings that every stream begins with."""
 
+    @classmethod
+    def of(cls, asked: Limits | Adapt) -> Wish:
+        """Return what a server's message asks for. Raises ProtocolError where no pictures are like that."""
+        reason = asked.reason if isinstance(asked, Adapt) else ""
+        wish = cls(asked.fps, asked.quality, asked.width, asked.max_pending, reason)
+        if not (0 < wish.fps < inf and 0 < wish.quality <= 1 and wish.width > 0 and wish.max_pending > 0):
+            raise ProtocolError(f"it asks for pictures that can't be: {wish}"[:300])
+        return wish
+
 
 class Receiver(Protocol):
     """Receiver of a link's messages. Called on the loop; keeps what it needs within bounds."""
@@ -75,6 +87,14 @@ class Link(Protocol):
 
     async def close(self) -> None:
         """Close the connection and release everything."""
+
+
+def limits_of(hello: Hello) -> Hello:
+    """Return the limits in a server's first message. Raises ProtocolError where nothing could be sent within them."""
+    Wish.of(hello)
+    if not (0 < hello.max_fps < inf and hello.max_message_bytes > 0):
+        raise ProtocolError(f"it takes {hello.max_fps} pictures a second, of {hello.max_message_bytes} bytes")
+    return hello
 
 
 Open: TypeAlias = Callable[[Receiver], Awaitable[Link]]

@@ -10,11 +10,11 @@ import contextlib
 import inspect
 import queue
 import threading
-from collections.abc import AsyncGenerator, AsyncIterable, Iterable
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeGuard
 
-from sightline.core.errors import FAULTS, BadImage, TooLarge
+from sightline.core.errors import FAULTS, BadImage, TooLarge, cancelled
 
 if TYPE_CHECKING:
     import numpy as np
@@ -51,7 +51,8 @@ async def supply(pictures: Pictures, form: Form) -> AsyncGenerator[Prepared]:
     TypeError for items that are not pictures.
     """
     if isinstance(pictures, AsyncIterable):
-        async for picture in pictures:
+        iterator = aiter(pictures)
+        while (picture := await _following(iterator)) is not _END:
             yield Prepared(picture) if _is_bytes(picture) else await asyncio.to_thread(encode, picture, form)
     elif isinstance(pictures, (list, tuple)) and all(map(_is_bytes, pictures)):
         for picture in pictures:
@@ -60,6 +61,23 @@ async def supply(pictures: Pictures, form: Form) -> AsyncGenerator[Prepared]:
         async with contextlib.aclosing(_from_thread(pictures, form)) as ready:
             async for one in ready:
                 yield one
+
+
+_END = object()
+
+
+async def _following(iterator: AsyncIterator[Picture]) -> Any:
+    """Return the next picture, or _END. Raises what the caller's iterable raises."""
+    try:
+        return await anext(iterator, _END)
+    except asyncio.CancelledError as e:
+        if cancelled(e):
+            raise
+        raise _raised(e) from e  # in our task it would mean that this is cancelled
+
+
+def _raised(error: BaseException) -> RuntimeError:
+    return RuntimeError(f"the pictures raised {type(error).__name__}")
 
 
 def encode(picture: Picture, form: Form) -> Prepared:
@@ -120,7 +138,7 @@ def _read(pictures: Iterable[Picture], form: Form, asked: _Asked, loop: asyncio.
             picture: Any = next(iterator, None)
             ready = None if picture is None else encode(picture, form)
         except FAULTS as e:  # whatever the caller's iterable raises is raised to the caller
-            error = RuntimeError(f"the pictures raised {type(e).__name__}")  # in a task some mean more
+            error = _raised(e)  # in a task some mean more
             if isinstance(e, Exception) and not isinstance(e, StopIteration):
                 error = e
         with contextlib.suppress(RuntimeError):  # the loop is closed and nobody waits

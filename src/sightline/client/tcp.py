@@ -15,12 +15,14 @@ from sightline.client.answers import Dropped, Result, error_of, with_picture_of
 from sightline.client.links import (
     CONNECT_S,
     HEARTBEAT_S,
+    LONGEST,
     SILENT_S,
     Address,
     Clock,
     Limits,
     Receiver,
     Wish,
+    limits_of,
     unreachable,
     untrusted,
 )
@@ -32,9 +34,6 @@ from sightline.wire.messages import Adapt, ErrorMessage, Hello, Pong, Position, 
 from sightline.wire.requests import Auth, FrameHead, Ping, Subscribe
 
 log = logging.getLogger(__name__)
-
-LONGEST = 80 << 20
-"""Bytes. More than any server sends in one message."""
 
 
 Message: TypeAlias = Hello | Adapt | Status | Result | Dropped | ErrorMessage | Pong | Position | Event
@@ -195,11 +194,11 @@ class TcpLink(asyncio.BufferedProtocol):
             else:
                 self._lose(error)
         elif isinstance(message, Adapt):
-            self._receiver.asked(Wish(message.fps, message.quality, message.width, message.max_pending, message.reason))
+            self._receiver.asked(Wish.of(message))
         elif isinstance(message, Status):
             log.debug("%s: %s: %s", self._url, message.stream, message.message)
         elif not self.hello.done():
-            self.limits = message
+            self.limits = limits_of(message)
             self.hello.set_result(None)
 
     def _lose(self, error: SightlineError) -> None:

@@ -20,11 +20,13 @@ from sightline.client.answers import Dropped, Result, as_result, as_reused, erro
 from sightline.client.links import (
     CONNECT_S,
     HEARTBEAT_S,
+    LONGEST,
     Address,
     Clock,
     Limits,
     Receiver,
     Wish,
+    limits_of,
     unreachable,
     untrusted,
 )
@@ -74,7 +76,7 @@ async def connect(address: Address, path: str, receiver: Receiver, *, camera: bo
         ws = await connect_ws(
             url + path,
             compression=None,
-            max_size=None,
+            max_size=LONGEST,
             open_timeout=CONNECT_S,
             close_timeout=1,
             ping_interval=HEARTBEAT_S,
@@ -199,11 +201,11 @@ class WsLink:
             else:
                 self._lose(error)
         elif isinstance(message, Adapt):
-            self._receiver.asked(Wish(message.fps, message.quality, message.width, message.max_pending, message.reason))
+            self._receiver.asked(Wish.of(message))
         elif isinstance(message, Status):
             log.debug("%s: %s", self._url, message.message)
         elif isinstance(message, Hello) and not self.hello.done():
-            self.limits = message
+            self.limits = limits_of(message)
             self._stream = message.stream or ""
             self.hello.set_result(None)
 
