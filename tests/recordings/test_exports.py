@@ -7,7 +7,7 @@ import threading
 from collections.abc import AsyncGenerator
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import av
 import cv2
@@ -20,17 +20,21 @@ from msgspec.structs import replace
 from typer.testing import CliRunner
 
 from sightline.cli import app
-from sightline.core.errors import NotFound, SightlineError
+from sightline.core.errors import LimitReached, NotFound, SightlineError
 from sightline.core.types import Encoded, Image
 from sightline.media import codecs
-from sightline.recordings import clip
+from sightline.recordings import clip, exports
 from sightline.recordings.clip import ClipWish
+from sightline.recordings.exports import Exports
 from sightline.recordings.mp4 import PictureFrames
+from sightline.recordings.recordings import Recordings
 from sightline.recordings.shelf import Shelf
 from sightline.recordings.take import Take
+from sightline.settings.settings import load_settings
 from support.events import event
 from support.inside import Inside, inside
 from support.shelves import NOW, Time, shelf_in
+from support.waiting import within
 
 SIZE = 160, 96
 PERSON = (40.0, 20.0, 100.0, 90.0)
@@ -318,6 +322,50 @@ async def test_a_full_disk_and_too_many_are_refused_and_one_can_be_cancelled(
     monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=10))
     answer = await house.export()
     assert (answer.status_code, "the disk is full" in answer.text) == (503, True), answer.text
+
+
+async def test_streams_take_turns_and_who_exports_most_gives_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[str] = []
+
+    def write(videos: list[Path], wish: ClipWish, part: Path, step: object) -> str:
+        made.append(str(videos[0]))
+        part.write_bytes(b"clip")
+        return ""
+
+    monkeypatch.setattr(clip, "write", write)
+    monkeypatch.setattr(exports, "MOST", 6)
+    known = SimpleNamespace(
+        segments=lambda stream, *_: [SimpleNamespace(bytes=1, stream=stream)], video=lambda one: Path(one.stream)
+    )
+    kept = Exports(load_settings(data=tmp_path, record_free_gb=0), cast("Recordings", known))
+
+    async def all_made() -> None:
+        running = asyncio.create_task(kept.run())
+        while any(one.unfinished for one in kept):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        running.cancel()
+
+    yard = [await kept.add("yard", ClipWish(NOW, NOW + 1)) for _ in range(4)]
+    door = [await kept.add("door", ClipWish(NOW, NOW + 1)) for _ in range(2)]
+    await within(all_made(), 20)
+    assert made == ["yard", "door", "yard", "door", "yard", "yard"]
+    await kept.share(yard[0], NOW * 2)
+    door.append(await kept.add("door", ClipWish(NOW, NOW + 1)))
+    await within(all_made(), 20)
+    assert {one.id for one in kept} == {one.id for one in (yard[0], *yard[2:], *door)}, (
+        "not what is shared, nor others'"
+    )
+    for one in list(kept):
+        await kept.share(one, NOW * 2)
+    with pytest.raises(LimitReached, match="links lead to all"):
+        await kept.add("door", ClipWish(NOW, NOW + 1))
+    again = Exports(load_settings(data=tmp_path), cast("Recordings", known))
+    await again.open()
+    assert {one.ends_at for one in again} == {NOW * 2}
+    await kept.close()
+    await again.close()
 
 
 async def test_an_event_has_a_clip_where_it_was_recorded(house: House) -> None:

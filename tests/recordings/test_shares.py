@@ -199,6 +199,8 @@ async def test_an_export_is_shared_as_the_file_that_it_is(house: House) -> None:
         while (await house.admin.get(f"/api/exports/{export['id']}")).json()["state"] != "done":  # noqa: ASYNC110
             await asyncio.sleep(0.05)
     link = await house.link(export=export["id"])
+    kept = (await house.admin.get(f"/api/exports/{export['id']}")).json()
+    assert kept["ends_at"] > time.time() + 6 * 86400, "as long as the link"
     assert not (await house.nobody.get(f"/api/shared/{link}")).json()["plays"]
     assert numbers((await house.nobody.get(f"/api/shared/{link}/file")).content) == list(SHARED)
     async with peer(f"{house.server.ws}/ws/shared/{link}") as viewer:
@@ -206,7 +208,9 @@ async def test_an_export_is_shared_as_the_file_that_it_is(house: House) -> None:
     elsewhere = {"from": START, "to": END, "export": export["id"]}
     assert (await house.admin.post("/api/recordings/yard/shares", json=elsewhere)).status_code == 404
     await house.admin.delete(f"/api/exports/{export['id']}")
-    assert (await house.nobody.get(f"/api/shared/{link}/file")).status_code == 404
+    for path in ("", "/file"):
+        answer = await house.nobody.get(f"/api/shared/{link}{path}")
+        assert (answer.status_code, export["id"] in answer.text) == (404, False)
 
 
 async def test_links_outlive_the_server_and_the_file_alone_makes_none(house: House) -> None:

@@ -7,6 +7,7 @@ import logging
 import secrets
 import shutil
 import time
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -34,6 +35,7 @@ KEPT_S = 2 * 86400.0
 MOST = 32
 """Exports that are kept; older ones go for a new one."""
 MOST_WAITING = 8
+"""Of a stream."""
 MOST_BYTES = 8 << 30
 """Of all exports."""
 LOOK_EVERY = 64
@@ -65,11 +67,13 @@ class Export(Struct, kw_only=True):
     """When it was asked for, seconds since 1970."""
     why: str = ""
     """Why it failed, or what to know of it."""
+    shared_until: float = 0.0
+    """Until when links lead to it."""
 
     @property
     def ends_at(self) -> float:
         """When it is deleted."""
-        return self.made_at + KEPT_S
+        return max(self.made_at + KEPT_S, self.shared_until)
 
     @property
     def wish(self) -> ClipWish:
@@ -93,6 +97,8 @@ class Exports:
         self._settings, self._recordings = settings, recordings
         self._known: dict[str, Export] = {}
         self._given_up: set[str] = set()
+        self._turns: dict[str, int] = {}
+        """How many were made of each stream while others waited: streams take turns."""
         self._closing = False
         self._work = asyncio.Event()
         self._cutting = asyncio.Lock()
@@ -141,20 +147,43 @@ class Exports:
     async def add(self, stream: str, wish: ClipWish) -> Export:
         """Have a clip made. Raises NotFound where nothing is recorded, LimitReached, or Shortage."""
         size = await asyncio.to_thread(self._check, stream, wish)
-        if sum(one.unfinished for one in self) >= MOST_WAITING:
+        under_way = [one.stream for one in self if one.unfinished]
+        if len(under_way) >= MOST or under_way.count(stream) >= MOST_WAITING:
             raise LimitReached(f"{MOST_WAITING} exports are under way: expected another try when one of them is done")
         if sum(one.bytes for one in self) + size > MOST_BYTES:
             raise Shortage(f"exports may take {MOST_BYTES / GB:.1f} GB in all: delete one, or choose a shorter time")
-        done = [one for one in self if not one.unfinished]
-        for one in done[MOST - 1 :]:
-            await self.remove(one)
+        surplus = self._surplus()
         id = secrets.token_urlsafe(9)
         while not id[0].isalnum():  # a file's name that begins with a dash is trouble on a command line
             id = secrets.token_urlsafe(9)
         export = Export(id=id, stream=stream, made_at=time.time(), **wish._asdict())
         self._known[id] = export
         self._work.set()
+        if surplus is not None:
+            await self.remove(surplus)
         return export
+
+    def _surplus(self) -> Export | None:
+        """Return the one that goes for a new one, if any: the oldest of the stream that has most.
+
+        None goes to which a link leads. Raises LimitReached where nothing is left.
+        """
+        done = [one for one in self if not one.unfinished]
+        if len(done) < MOST:
+            return None
+        free = [one for one in reversed(done) if one.shared_until <= time.time()]
+        if not free:
+            raise LimitReached(f"there are {MOST} exports, and links lead to all of them: delete one")
+        counts = Counter(one.stream for one in done)
+        return max(free, key=lambda one: counts[one.stream])
+
+    async def share(self, export: Export, until: float) -> None:
+        """Keep one at least until then, as links lead to it. Raises Shortage or ConfigError."""
+        export.shared_until = until
+        await asyncio.to_thread(self._save, export)
+
+    def _save(self, export: Export) -> None:
+        write(self._folder / f"{export.id}.json", msgspec.json.encode(export))
 
     def _check(self, stream: str, wish: ClipWish) -> int:
         """Return about how many bytes it takes."""
@@ -215,18 +244,25 @@ class Exports:
     async def run(self) -> None:
         """Make what waits and delete what is too old, until cancelled."""
         while True:
-            waiting = min((one for one in self if one.state == "waiting"), key=lambda one: one.made_at, default=None)
+            waiting = self._next()
             for one in list(self):
                 if not one.unfinished and time.time() > one.ends_at:
                     await self.remove(one)
             if waiting is not None:
+                self._turns[waiting.stream] = self._turns.get(waiting.stream, 0) + 1
                 waiting.state = "running"
                 await asyncio.get_running_loop().run_in_executor(self._pool, self._make, waiting)
                 continue
+            self._turns.clear()
             self._work.clear()
             with suppress(TimeoutError):
                 async with asyncio.timeout(TICK_S):
                     await self._work.wait()
+
+    def _next(self) -> Export | None:
+        """Return the one that is made next: the oldest of the stream of which fewest were made."""
+        waiting = [one for one in self if one.state == "waiting"]
+        return min(waiting, key=lambda one: (self._turns.get(one.stream, 0), one.made_at), default=None)
 
     async def close(self) -> None:
         """Stop what is made."""
@@ -253,9 +289,8 @@ class Exports:
             self._given_up.discard(export.id)
             self._delete(export.id)
             return
-        said = msgspec.structs.replace(export, state=state)
         with suppress(SightlineError, OSError):  # then it is forgotten with the server's end
-            write(self._folder / f"{export.id}.json", msgspec.json.encode(said))
+            self._save(msgspec.structs.replace(export, state=state))
         export.state = state
 
     def _write(self, export: Export, part: Path) -> str:

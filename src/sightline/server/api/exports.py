@@ -90,9 +90,9 @@ class ExportList(BaseModel):
     dependencies=[needs("publish")],
 )
 async def add(request: Request, stream: str, wish: ExportWish) -> ExportReport:
-    """Have a clip made of a time, at most a day, that lasts six hours: one at a time, and at most eight wait.
+    """Have a clip made of a time, at most a day, that lasts six hours: one at a time; eight of a stream may wait.
 
-    It is kept for two days.
+    It is kept for two days, and as long as a link leads to it.
     """
     check_stream_name(stream)
     most = min(MOST_S * wish.speed, MOST_RECORDED_S)

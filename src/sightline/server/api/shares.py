@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -18,7 +19,8 @@ from starlette.websockets import WebSocket
 from sightline.core.errors import BadRequest, BadSetting, LimitReached, NotFound, Shortage
 from sightline.core.openapi import gives, refusals
 from sightline.core.types import check_stream_name
-from sightline.recordings.shares import LONGEST_S, SharedTime, Shares
+from sightline.recordings.exports import Export
+from sightline.recordings.shares import GONE, LONGEST_S, SharedTime, Shares
 from sightline.security.authentication import address_of
 from sightline.security.authorization import access_of, needs
 from sightline.server.api.exports import MEDIA, MOST_S
@@ -113,6 +115,8 @@ async def add(request: Request, stream: str, wish: ShareWish) -> ShareReport:
         )
     if wish.export is None and not await asyncio.to_thread(recordings_of(request).segments, stream, start, end):
         raise NotFound(f"nothing is recorded of stream {stream!r} from {start:.0f} to {end:.0f}")
+    if wish.export is not None:
+        await state_of(request).exports.share(export, max(export.shared_until, time.time() + wish.expires_s))
     by = access_of(request).require(request, "admin", stream=stream).id
     shares = state_of(request).shares
     return _report(
@@ -138,6 +142,11 @@ async def remove(request: Request, id: str) -> Response:
     if not own.may("admin", share.stream):
         raise NotFound(f"there is no share {id[:40]!r}")
     await state_of(request).shares.remove(share)
+    if share.export:
+        with suppress(NotFound):  # it was deleted
+            others = (one.ends_at for one in state_of(request).shares if one.export == share.export)
+            exports = state_of(request).exports
+            await exports.share(exports.get(share.export), max(others, default=0.0))
     return Response(status_code=204)
 
 
@@ -145,6 +154,7 @@ async def remove(request: Request, id: str) -> Response:
 async def shared(request: Request, link: str) -> SharedClip:
     """What a link gives. It needs no token: the link is enough, for this clip and for nothing else."""
     share = share_of(request, link)
+    _export_of(request, share)
     name = state_of(request).hub.cameras.display_name(share.stream)
     path = f"/api/shared/{link}/file"
     return SharedClip(
@@ -160,8 +170,8 @@ async def shared(request: Request, link: str) -> SharedClip:
 async def shared_file(request: Request, link: str) -> FileResponse:
     """The clip of a link as a file: an MP4 as recorded, or the export that is shared."""
     share, state = share_of(request, link), state_of(request)
-    if share.export:
-        return _file(state.exports.file(state.exports.get(share.export)), share)
+    if (export := _export_of(request, share)) is not None:
+        return _file(state.exports.file(export), share)
     if state.shares.downloads >= MOST_DOWNLOADS:
         raise LimitReached(f"{MOST_DOWNLOADS} clips are being fetched by links: expected another try in a minute")
     state.shares.downloads += 1
@@ -170,6 +180,14 @@ async def shared_file(request: Request, link: str) -> FileResponse:
     except BaseException:
         state.shares.downloads -= 1
         raise
+
+
+def _export_of(request: Request, share: SharedTime) -> Export | None:
+    """Return the export that a link gives; None where it gives a recording. Raises NotFound where it was deleted."""
+    try:
+        return state_of(request).exports.get(share.export) if share.export else None
+    except NotFound:
+        raise NotFound(GONE) from None
 
 
 def _file(path: Path, share: SharedTime, made_for: Shares | None = None) -> FileResponse:
