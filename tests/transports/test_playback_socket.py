@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
 import pytest_asyncio
 
+from sightline.transports.websocket.playback import MOST_EACH, MOST_PLAYBACKS
 from support.clips import number_of
 from support.recordings import place_of, record
 from support.serving import Json, Peer, Running, peer, pixels, serving
@@ -124,6 +126,17 @@ async def test_a_stream_of_which_nothing_is_recorded_has_nothing(server: Running
             assert (await viewer.next("playback"))[0]["state"] == "empty"
     answer = await server.http.get(f"/api/recordings/{stream}/thumbnail.jpg?at=1")
     assert answer.status_code in (400, 404)
+
+
+async def test_what_is_refused_takes_no_place_and_nobody_takes_them_all(server: Running) -> None:
+    for _ in range(MOST_PLAYBACKS):
+        async with watching(server, "", stream="a%20b") as viewer:
+            assert (await viewer.refused())["code"] == "bad_request"
+    async with AsyncExitStack() as stack:
+        for _ in range(MOST_EACH):
+            await shown(await stack.enter_async_context(watching(server, f"from={BEGAN}&play=0")))
+        async with watching(server, "") as viewer:
+            assert (await viewer.refused())["message"] == f"you watch {MOST_EACH} recordings: expected fewer"
 
 
 async def test_a_thumbnail_is_of_its_moment(server: Running) -> None:

@@ -223,7 +223,8 @@ async def shared_playback(ws: WebSocket, link: str) -> None:
         if share.export:
             raise NotFound("this link gives a file alone")
         span = share.start, share.end
-        await play(ws, socket, state.shared_player, share.stream, span, partial(state.shares.watch, share))
+        who = address_of(ws, proxied=state.proxied)
+        await play(ws, socket, state.shared_player, who, share.stream, span, partial(state.shares.watch, share))
 
     await open_session(ws, run)
 

@@ -11,12 +11,13 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 from starlette.websockets import WebSocket
 
+from sightline.security.authorization import access_of
 from sightline.streams.hub import Hub
 from sightline.streams.rendering import Drawing
 from sightline.transports.websocket.camera import publish
 from sightline.transports.websocket.listener import listen
 from sightline.transports.websocket.playback import Player, play
-from sightline.transports.websocket.session import session
+from sightline.transports.websocket.session import Socket, session
 from sightline.transports.websocket.tiles import show
 from sightline.transports.websocket.viewer import watch
 
@@ -39,9 +40,13 @@ async def serve(app: FastAPI, hub: Hub, drawing: Drawing) -> AsyncGenerator[None
         await session(ws, None, None, lambda socket: show(ws, socket, hub, drawing))
 
     async def playback(ws: WebSocket) -> None:
-        await session(
-            ws, "view", ws.path_params["stream"], lambda socket: play(ws, socket, player, ws.path_params["stream"])
-        )
+        name = ws.path_params["stream"]
+
+        async def run(socket: Socket) -> None:
+            who = access_of(ws).require(ws, stream=None).hash or (ws.client.host if ws.client else "")
+            await play(ws, socket, player, who, name)
+
+        await session(ws, "view", name, run)
 
     app.router.add_websocket_route("/ws/camera/{stream}", camera)
     app.router.add_websocket_route("/ws/view/{stream}", view)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from asyncio import Future, TimerHandle
+from collections import Counter
 from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -32,6 +33,8 @@ SHORTEST_S = 1 / 30
 """Seconds between two pictures, at least, at more than real time."""
 MOST_PLAYBACKS = 32
 """Recordings that are watched at a time. Each keeps a file open."""
+MOST_EACH = 16
+"""Of those with one token, or from one address where none is asked for: nobody takes all places."""
 THREADS = 2
 
 Command: TypeAlias = Ack | Ping | PerformanceStats | Seek | SetSpeed | Play | Pause | Step
@@ -44,22 +47,29 @@ class Player:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._count = 0
+        self._watching: Counter[str] = Counter()
+        """How many recordings each one watches."""
         self.pool = ThreadPoolExecutor(THREADS, thread_name_prefix="playback")
 
     @contextmanager
-    def place(self, stream: str, part: tuple[float, float] | None = None) -> Generator[Playback]:
-        """Context of a place in a stream's recordings. ``part``: all that it shows of them. Raises LimitReached."""
-        if self._count >= MOST_PLAYBACKS:
+    def place(self, who: str, stream: str, part: tuple[float, float] | None = None) -> Generator[Playback]:
+        """Context of a place in a stream's recordings, for ``who`` watches.
+
+        ``part``: all that it shows of them. Raises LimitReached, BadRequest or NoFolder.
+        """
+        if self._watching.total() >= MOST_PLAYBACKS:
             raise LimitReached(f"{MOST_PLAYBACKS} recordings are being watched: expected fewer")
-        self._count += 1
+        if self._watching[who] >= MOST_EACH:
+            raise LimitReached(f"you watch {MOST_EACH} recordings: expected fewer")
         root = data_folder(self._settings) / FOLDER
         check_stream_name(stream)
         place = Playback(root, stream) if part is None else BoundedPlayback(root, stream, *part)
+        self._watching[who] += 1
         try:
             yield place
         finally:
-            self._count -= 1
+            self._watching[who] -= 1
+            self._watching += Counter()  # without those who watch none
             self.pool.submit(_alone, Playback.close, place)  # after what may still be read there
 
     def close(self) -> None:
@@ -76,6 +86,7 @@ async def play(
     ws: WebSocket,
     socket: Socket,
     player: Player,
+    who: str,
     stream: str,
     part: tuple[float, float] | None = None,
     watch: Callable[[Callable[[SightlineError], None]], Callable[[], None]] | None = None,
@@ -87,7 +98,7 @@ async def play(
     since = _number(ws, "from", 0.0, 0.0, 1e11)
     speed = _number(ws, "speed", 1.0, SLOWEST, FASTEST)
     playing = flag(ws, "play", default=True)
-    with player.place(stream, part) as place:
+    with player.place(who, stream, part) as place:
         session = PlaybackSession(socket, player.pool, place, since, speed, playing=playing)
         unwatch = None if watch is None else watch(session.fail)
         try:
