@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncGenerator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -263,3 +264,11 @@ async def test_speeds_and_the_heatmap(server: Running) -> None:
     seen = pixels((await server.http.get("/api/streams/yard/heatmap.png")).content)
     assert seen.shape[:2] == (360, 640)
     assert seen.any()
+
+
+async def test_who_sets_and_who_removes_the_same_at_once_are_both_answered(server: Running) -> None:
+    path = "/api/streams/hall/zones/z"
+    asked = [ask for _ in range(20) for ask in (server.http.put(path, json=LEFT), server.http.delete(path))]
+    found = {answer.status_code for answer in await asyncio.gather(*asked)}
+    assert found <= {200, 204, 404}
+    assert 200 in found

@@ -47,8 +47,10 @@ def item_routes(of: ItemKind) -> APIRouter:
 
     async def put(request: Request, stream: str, name: str, item: Item) -> BaseModel:
         hub = state_of(request).hub
-        await keep(hub, stream, hub.boards.put(stream, of.kind, name, item))
-        return of.reported(hub, hub.boards.of(stream), name)
+        ended = hub.boards.put(stream, of.kind, name, item)
+        report = of.reported(hub, hub.boards.of(stream), name)  # while it is saved, somebody may remove it
+        await keep(hub, stream, ended)
+        return report
 
     async def remove(request: Request, stream: str, name: str) -> Response:
         hub = state_of(request).hub
@@ -59,8 +61,9 @@ def item_routes(of: ItemKind) -> APIRouter:
         hub = state_of(request).hub
         boards = hub.boards.find(stream, of.kind, name)
         boards.zones.reset("line" if of.kind == "lines" else "zone", name)
+        report = of.reported(hub, boards, name)
         await keep(hub, stream)
-        return of.reported(hub, boards, name)
+        return report
 
     put.__annotations__["item"] = of.item  # each kind has its own keys, in the checks and in the description
     router.put(
