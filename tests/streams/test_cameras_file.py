@@ -11,6 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sightline.core.errors import BadRequest
+from sightline.settings.settings import load_settings
+from sightline.streams.cameras import Cameras
 from sightline.streams.kept_camera import KeptCamera, parse
 from sightline.streams.watched_file import WatchedFile
 
@@ -48,3 +50,10 @@ def test_a_file_that_somebody_writes_in_parts_is_read_when_it_is_whole(tmp_path:
     assert file.edited(settled=False) == b'{"door": {}}', "who can't wait gets what is there"
     file.path.unlink()
     assert file.edited(settled=False) is None, "nobody has written anything"
+
+
+def test_a_camera_of_another_hub_is_recorded_as_there(tmp_path: Path) -> None:
+    cameras = Cameras(load_settings(data=tmp_path))
+    cameras.borrow({"door": KeptCamera(source="rtsp://192.0.2.1/1", record="always", record_schedule="mon-sun")})
+    assert (cameras.record("door"), cameras.record_now("door")) == ("always", "always")
+    assert (cameras.record_schedule("door"), cameras.unscheduled("door")) == ("mon-sun", False)

@@ -149,7 +149,7 @@ class Cameras:
 
     def record_schedule(self, stream: str) -> str:
         """Return at which times of the week that is recorded; empty for all."""
-        camera, given = self._cameras.get(stream), self._settings.streams.get(stream)
+        camera, given = self._one(stream), self._settings.streams.get(stream)
         if camera is not None and camera.record_schedule is not None:
             return camera.record_schedule
         return "" if given is None else given.record_schedule
@@ -160,7 +160,7 @@ class Cameras:
 
     def record_now(self, stream: str) -> Mode:
         """Return what of a stream is recorded at this time of the week. It is asked for each packet, in any thread."""
-        camera, given = self._cameras.get(stream), self._settings.streams.get(stream)
+        camera, given = self._one(stream), self._settings.streams.get(stream)
         mode = None if camera is None else camera.record
         if mode is None:
             mode = "off" if given is None else given.record
