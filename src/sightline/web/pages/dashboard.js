@@ -4,6 +4,7 @@ import { StateBanner } from "../elements/state-banner.js";
 import { setData, setText } from "../lib/dom.js";
 import { plural } from "../lib/format.js";
 import { said, t } from "../lib/i18n.js";
+import { Newest } from "../lib/newest.js";
 import { Card, standing } from "../panels/cards.js";
 import { arrange } from "../panels/dashboard/arrange.js";
 import { CardsInView } from "../panels/dashboard/cards-in-view.js";
@@ -32,6 +33,7 @@ let session;
 const inView = new CardsInView((stream) => session !== undefined && may(session, "view", stream));
 /** Somebody is putting a card elsewhere: the order is theirs until it is saved. */
 let held = false;
+const newest = new Newest();
 /** @type {Map<string, Card>} */
 const cards = new Map();
 /** Ends the pause between two looks at the server. */
@@ -49,7 +51,7 @@ let invitePhone = null;
 const newCamera = byId("new-camera", HTMLButtonElement);
 newCamera.addEventListener("click", () => startCamera());
 byId("first-camera", HTMLButtonElement).addEventListener("click", () => startCamera());
-const suited = suitRights();
+let suited = suitRights();
 void suited.then(() => location.hash === "#new-camera" && startCamera()); // from the icon of the installed page
 void setUpNotify("");
 void run();
@@ -85,20 +87,35 @@ function offerManaging() {
   void import("../panels/dashboard/moving.js").then(({ setUpMoving }) => {
     setUpMoving(list.element, byId("moved", HTMLElement), (moving) => {
       held = moving;
-      if (!moving) goOn();
+      if (!moving) changed();
     });
   });
   startCamera = async () => {
     const { addDialog } = await import("../panels/cameras/add.js");
-    addDialog({ known, name: askName, invite: invitePhone, done: () => goOn() });
+    if (!asks()) addDialog({ known, name: askName, invite: invitePhone, done: changed });
   };
   add.addEventListener("click", () => startCamera());
-  street.addEventListener("click", async () => (await import("../panels/cameras/add.js")).addStreet(() => goOn()));
+  street.addEventListener("click", async () => {
+    street.disabled = true;
+    await import("../panels/cameras/add.js").then(({ addStreet }) => addStreet(changed)).finally(() => (street.disabled = false));
+  });
+}
+
+/** Whether a dialog is open: whoever clicked twice while it was fetched gets one. */
+function asks() {
+  return document.querySelector("dialog[open]") !== null;
+}
+
+/** This page has changed something: look at it at once. */
+function changed() {
+  newest.changed();
+  goOn();
 }
 
 /** @param {Card} card */
 async function manage(card) {
-  (await import("../panels/cameras/manage.js")).manageDialog(card.stats, () => goOn());
+  const { manageDialog } = await import("../panels/cameras/manage.js");
+  if (!asks()) manageDialog(card.stats, changed);
 }
 
 async function run() {
@@ -114,8 +131,11 @@ async function run() {
 
 /** Show how things stand now. Returns false where the server does not answer. */
 async function refresh() {
+  const asked = newest.ask();
+  if (session === null) suited = suitRights(); // the server did not say it as yet
   try {
     const [{ streams, ready, reason, trouble }] = await Promise.all([ask(), suited]); // all buttons come at once
+    if (!newest.takes(asked)) return refresh();
     show(streams);
     setText(byId("server", HTMLElement), ready ? t`server ready` : said(reason));
     setData(document.body, "state", streams.length ? "live" : "empty");
@@ -178,9 +198,10 @@ function show(streams) {
     cards.delete(name);
   }
   for (const stats of streams) {
-    const card = cards.get(stats.name);
-    if (card) card.show(stats);
-    else add(stats);
+    const card = cards.get(stats.name) ?? added(stats);
+    card.show(stats);
+    cards.delete(stats.name); // cards are in the server's order
+    cards.set(stats.name, card);
   }
   layOut();
   inView.update();
@@ -202,11 +223,11 @@ function totals(streams) {
 }
 
 /** @param {StreamStats} stats */
-function add(stats) {
+function added(stats) {
   const card = new Card(stats, manage);
-  cards.set(stats.name, card);
   thumbnails.add(card);
   inView.add(card);
+  return card;
 }
 
 /** Put the cards in the order that is wanted, without those that are not. */

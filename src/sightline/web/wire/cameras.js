@@ -81,7 +81,8 @@ export function sourceOf(address, user, password) {
 
 /** @param {string} path @param {string} method @param {object} [body] */
 async function told(path, method, body) {
-  const request = body ? { method, headers: JSON_BODY, body: JSON.stringify(body) } : { method };
+  const keepalive = true; // also when the page is about to go
+  const request = body ? { method, keepalive, headers: JSON_BODY, body: JSON.stringify(body) } : { method, keepalive };
   const { refused } = await askApi(path, request);
   return refused ? refused.message || AWAY : "";
 }

@@ -4,8 +4,9 @@ import { icon, make } from "../../lib/dom.js";
 import { t } from "../../lib/i18n.js";
 import { freeName } from "../../lib/stream-name.js";
 import { addCamera } from "../../wire/cameras.js";
+import { hold } from "../hold.js";
 import { setUpCopy } from "../shell.js";
-import { button, hold, labelled, openDialog, problemPlace } from "./dialog.js";
+import { button, labelled, openDialog, problemPlace } from "./dialog.js";
 import { networkDialog } from "./network.js";
 
 const STREET = { name: t`Street`, source: "synthetic:street" };

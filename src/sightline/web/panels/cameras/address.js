@@ -3,7 +3,8 @@
 import { make } from "../../lib/dom.js";
 import { t } from "../../lib/i18n.js";
 import { sourceOf, tryAddress } from "../../wire/cameras.js";
-import { button, hold, labelled, problemPlace } from "./dialog.js";
+import { hold } from "../hold.js";
+import { button, labelled, problemPlace } from "./dialog.js";
 
 /** @param {() => HTMLFormElement} form that they are in */
 export function addressPart(form) {

@@ -44,9 +44,3 @@ export function button(text, kind = "", run) {
   if (run) element.addEventListener("click", run);
   return element;
 }
-
-/** Have no button pressed twice while something is under way. @param {HTMLElement} form @param {boolean} busy */
-export function hold(form, busy) {
-  for (const one of form.querySelectorAll("button")) one.disabled = busy;
-  form.setAttribute("aria-busy", String(busy));
-}

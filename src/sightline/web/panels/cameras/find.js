@@ -4,7 +4,8 @@ import { make, setText } from "../../lib/dom.js";
 import { plural } from "../../lib/format.js";
 import { t } from "../../lib/i18n.js";
 import { deviceStreams, findCameras } from "../../wire/cameras.js";
-import { button, hold } from "./dialog.js";
+import { hold } from "../hold.js";
+import { button } from "./dialog.js";
 
 let made = 0;
 

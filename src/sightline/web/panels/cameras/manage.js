@@ -3,8 +3,9 @@
 import { make } from "../../lib/dom.js";
 import { t } from "../../lib/i18n.js";
 import { changeCamera, removeCamera } from "../../wire/cameras.js";
+import { hold } from "../hold.js";
 import { addressPart } from "./address.js";
-import { button, hold, labelled, openDialog, problemPlace } from "./dialog.js";
+import { button, labelled, openDialog, problemPlace } from "./dialog.js";
 
 /**
  * @param {import("../../wire/stream-stats.js").StreamStats} stats

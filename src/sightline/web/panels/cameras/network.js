@@ -3,8 +3,9 @@
 import { make } from "../../lib/dom.js";
 import { t } from "../../lib/i18n.js";
 import { addCamera } from "../../wire/cameras.js";
+import { hold } from "../hold.js";
 import { addressPart } from "./address.js";
-import { button, hold, labelled, openDialog } from "./dialog.js";
+import { button, labelled, openDialog } from "./dialog.js";
 import { findPart } from "./find.js";
 
 /** @param {() => void} back to the other ways @param {() => void} done called once a camera was added */

@@ -20,29 +20,59 @@ const KEYS = { ArrowLeft: -1, ArrowUp: -1, ArrowRight: 1, ArrowDown: 1 };
 export function setUpMoving(list, told, hold) {
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let timer;
+  /** The card that keys have moved, until that is sent. @type {HTMLElement | null} */
+  let moved = null;
+  /** Moves that are under way, or not saved yet. */
+  let moves = 0;
+  /** One is saved after the other: the server gets them in the person's order. */
+  let saving = Promise.resolve();
   list.addEventListener("keydown", (event) => {
     const handle = handleOf(event);
     const by = KEYS[event.key];
     if (!handle || !by || event.ctrlKey || event.metaKey || event.altKey) return;
     event.preventDefault();
     const card = cardOf(handle);
-    if (!card || !step(card, by)) return;
-    hold(true);
+    if (!card) return;
+    if (card !== moved) send();
+    if (!step(card, by)) return;
+    if (!moved) begin();
+    moved = card;
     handle.focus();
     card.scrollIntoView({ block: "nearest" });
     setText(told, placeInWords(list, card));
     clearTimeout(timer);
-    timer = setTimeout(() => void save(card), SETTLED_MS);
+    timer = setTimeout(send, SETTLED_MS);
   });
   list.addEventListener("pointerdown", (event) => {
     const card = cardOf(handleOf(event));
-    if (card && event.button === 0) drag(card, event);
+    if (!card || event.button !== 0) return;
+    send();
+    drag(card, event);
   });
+  addEventListener("pagehide", send);
+
+  function begin() {
+    moves += 1;
+    hold(true);
+  }
+
+  function end() {
+    moves -= 1;
+    if (!moves) hold(false);
+  }
+
+  /** Save what keys have moved, now. */
+  function send() {
+    clearTimeout(timer);
+    const card = moved;
+    moved = null;
+    if (card) save(card);
+  }
 
   /** @param {HTMLElement} card @param {PointerEvent} start */
   function drag(card, start) {
     start.preventDefault();
-    hold(true);
+    begin();
     setData(card, "dragged", "true");
     const ending = new AbortController();
     const { signal } = ending;
@@ -53,7 +83,7 @@ export function setUpMoving(list, told, hold) {
       target = next;
       if (next) setData(next.element, "drop", next.after ? "after" : "before");
     };
-    const end = (/** @type {boolean} */ take) => {
+    const drop = (/** @type {boolean} */ take) => {
       const place = target;
       mark(null);
       ending.abort();
@@ -62,8 +92,8 @@ export function setUpMoving(list, told, hold) {
         if (place.after) place.element.after(card);
         else place.element.before(card);
         setText(told, placeInWords(list, card));
-        void save(card);
-      } else hold(false);
+        save(card);
+      } else end();
     };
     document.addEventListener("pointermove", ({ clientX, clientY, pointerId }) => {
       if (pointerId !== start.pointerId) return;
@@ -71,19 +101,20 @@ export function setUpMoving(list, told, hold) {
       else if (clientY > innerHeight - EDGE) scrollBy(0, STEP);
       mark(targetAt(list, card, clientX, clientY));
     }, { signal });
-    document.addEventListener("pointerup", () => end(true), { signal });
-    document.addEventListener("pointercancel", () => end(false), { signal });
-    document.addEventListener("keydown", ({ key }) => key === "Escape" && end(false), { signal });
+    document.addEventListener("pointerup", () => drop(true), { signal });
+    document.addEventListener("pointercancel", () => drop(false), { signal });
+    document.addEventListener("keydown", ({ key }) => key === "Escape" && drop(false), { signal });
   }
 
   /** @param {HTMLElement} card */
-  async function save(card) {
-    const next = following(card);
-    const group = groupOf(card);
-    const change = { before: next?.dataset["stream"] ?? null, ...(group !== card.dataset["group"] && { group: group || null }) };
-    const why = await changeCamera(card.dataset["stream"] ?? "", change);
-    if (why) setText(told, why);
-    hold(false);
+  function save(card) {
+    const stream = card.dataset["stream"] ?? "";
+    const change = { before: following(card)?.dataset["stream"] ?? null, group: groupOf(card) || null };
+    saving = saving.then(async () => {
+      const why = await changeCamera(stream, change);
+      if (why) setText(told, why);
+      end();
+    });
   }
 }
 

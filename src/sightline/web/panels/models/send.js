@@ -3,6 +3,7 @@
 import { make, setData, setText } from "../../lib/dom.js";
 import { t } from "../../lib/i18n.js";
 import { discardModel, keepModel, sendModel } from "../../wire/models.js";
+import { hold } from "../hold.js";
 import { byId } from "../page.js";
 import { bytesInWords, labelsInWords, sentence, sizeInWords, unsendable, whatInWords } from "./words.js";
 
@@ -160,9 +161,4 @@ export class SendPlace {
 
 function submit() {
   return make("button", { type: "submit", class: "button main" }, t`Keep it`);
-}
-
-/** @param {HTMLElement} form @param {boolean} busy */
-function hold(form, busy) {
-  for (const one of form.querySelectorAll("button")) one.disabled = busy;
 }

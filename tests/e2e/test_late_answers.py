@@ -1,0 +1,86 @@
+"""Answers of the server that come late, twice, in another order or not at all, and what the pages make of them."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import Browser, BrowserContext, Page, Route, expect
+
+from support.browsing import SLOW_MS, browsing, opened
+from support.serving import Running, serving
+
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
+
+
+class Held:
+    """Requests that are held until ``go`` is set. ``body``: the answer; None for the server's own."""
+
+    def __init__(self, body: Any = None) -> None:
+        self.body, self.go, self.methods = body, asyncio.Event(), list[str]()
+
+    async def __call__(self, route: Route) -> None:
+        self.methods.append(route.request.method)
+        await self.go.wait()
+        if self.body is None:
+            await route.continue_()
+        else:
+            await route.fulfill(json=self.body)
+
+    async def seen(self, count: int = 1) -> None:
+        async with asyncio.timeout(60):
+            while len(self.methods) < count:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def server() -> AsyncIterator[Running]:
+    async with serving(
+        "--model", "motion", *(f"--source={name}=synthetic:shapes?size=160x90&fps=2" for name in "abc")
+    ) as running:
+        yield running
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def browser() -> AsyncIterator[Browser]:
+    async with browsing() as running:
+        yield running
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def context(browser: Browser) -> AsyncIterator[BrowserContext]:
+    made = await browser.new_context(viewport={"width": 1280, "height": 800})
+    made.set_default_timeout(SLOW_MS)
+    yield made
+    await made.close()
+
+
+async def order(page: Page) -> list[str]:
+    found: list[str] = await page.locator("#cards .card").evaluate_all("all => all.map(card => card.dataset.stream)")
+    return found
+
+
+async def test_cards_stay_where_they_were_put_and_two_clicks_are_one(server: Running, context: BrowserContext) -> None:
+    page = await opened(context, server.url, "#cards [data-stream=c]")
+    held = Held()
+    await page.route(re.compile("/api/streams/[abc]$"), held)
+    await page.get_by_role("button", name="Move a").press("ArrowRight")
+    await page.get_by_role("button", name="Move c").press("ArrowLeft")  # before the first is sent, or saved
+    await held.seen()
+    held.go.set()
+    await server.until(lambda s: [one["name"] for one in s["streams"]] == ["b", "c", "a"], path="/api/streams")
+    for _ in range(2):
+        async with page.expect_response("**/api/streams"):
+            pass
+        assert await order(page) == ["b", "c", "a"]
+    await page.locator("#street").evaluate("button => { button.click(); button.click(); }")
+    await expect(page.locator("#cards .card")).to_have_count(4)
+    async with page.expect_response("**/api/streams"):
+        pass
+    assert len((await server.get("/api/streams"))["streams"]) == 4
+    await page.get_by_role("button", name="Manage a").evaluate("button => { button.click(); button.click(); }")
+    await expect(page.locator("dialog[open]")).to_have_count(1)
