@@ -84,3 +84,25 @@ async def test_cards_stay_where_they_were_put_and_two_clicks_are_one(server: Run
     assert len((await server.get("/api/streams"))["streams"]) == 4
     await page.get_by_role("button", name="Manage a").evaluate("button => { button.click(); button.click(); }")
     await expect(page.locator("dialog[open]")).to_have_count(1)
+
+
+async def test_a_rule_that_is_saved_late_leaves_the_form_of_another_alone(
+    server: Running, context: BrowserContext
+) -> None:
+    for name in ("day", "night"):
+        assert (await server.http.put(f"/api/streams/a/rules/{name}", json={"for_s": 1})).status_code == 200
+    page = await opened(context, f"{server.url}/view/a?transport=websocket#rules", "#rule-of-day-edit")
+    held = Held()
+    await page.route("**/rules/day", held)
+    await page.locator("#rule-of-day-edit").click()
+    await page.locator("#rule-for_s").fill("7")
+    await page.locator("#rule-save").click()
+    await held.seen()
+    await page.keyboard.press("Escape")
+    await page.locator("#rule-of-night-edit").click()
+    await page.locator("#rule-for_s").fill("9")
+    async with page.expect_response("**/api/streams/a/rules"):  # looked at once it is saved
+        held.go.set()
+    await expect(page.locator("[data-rule=day]")).to_contain_text("7 s")
+    await expect(page.locator("#rule-form-title")).to_have_text("Rule night")
+    await expect(page.locator("#rule-for_s")).to_have_value("9")

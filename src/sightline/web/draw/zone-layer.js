@@ -2,6 +2,7 @@
 
 import { project } from "../lib/geometry.js";
 import { t } from "../lib/i18n.js";
+import { Newest } from "../lib/newest.js";
 import { countedIn, zonesOf } from "../wire/zones.js";
 import { faceOf, facesIn } from "./labels.js";
 import { drawShapes } from "./zones.js";
@@ -36,6 +37,7 @@ export class ZoneLayer {
   #token;
   #revision = NONE;
   #askedAt = -Infinity;
+  #newest = new Newest();
   /** Where labels are: see `drawShapes`. @type {Map<string, number>} */
   #spots = new Map();
   /** The last picture, and the one that was the last when the camera went. @type {import("../wire/findings.js").Picture | null} */
@@ -75,8 +77,9 @@ export class ZoneLayer {
   /** Ask the server for the zones and lines. */
   async ask() {
     this.#askedAt = performance.now();
+    const asked = this.#newest.ask();
     const report = await zonesOf(this.#server, this.#stream, this.#token);
-    if (!report) return;
+    if (!report || !this.#newest.takes(asked)) return;
     this.report = report;
     this.#revision = this.all.length ? report.revision : NONE;
     this.onreport();

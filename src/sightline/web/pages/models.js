@@ -3,6 +3,7 @@
 import { StateBanner } from "../elements/state-banner.js";
 import { setData, setText } from "../lib/dom.js";
 import { t } from "../lib/i18n.js";
+import { Newest } from "../lib/newest.js";
 import { ModelList } from "../panels/models/list.js";
 import { SendPlace } from "../panels/models/send.js";
 import { sentence, totalsInWords } from "../panels/models/words.js";
@@ -20,6 +21,7 @@ let timer;
 let manages = false;
 /** What the server said last. @type {import("../wire/models.js").Models | null} */
 let told = null;
+const newest = new Newest();
 
 const list = new ModelList({
   get: (name) => void then(getModel(name)),
@@ -32,6 +34,7 @@ const send = new SendPlace(() => void look());
 async function then(deed, done = "") {
   const problem = await deed;
   list.calm();
+  newest.changed();
   notice(problem ? sentence(problem) : done);
   await look();
 }
@@ -40,7 +43,9 @@ async function then(deed, done = "") {
 async function look() {
   clearTimeout(timer);
   if (!document.hidden) {
+    const asked = newest.ask();
     const { body, refused } = await askModels();
+    if (!newest.takes(asked)) return; // a newer look goes on
     if (body) {
       told = body;
       await show(body);

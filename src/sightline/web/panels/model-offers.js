@@ -2,6 +2,7 @@
 
 import { make, setData, setText } from "../lib/dom.js";
 import { said, t } from "../lib/i18n.js";
+import { Newest } from "../lib/newest.js";
 import { may, whoAmI } from "../wire/session.js";
 import { failure, findsInWords, standing } from "./model-words.js";
 import { byId } from "./page.js";
@@ -24,6 +25,9 @@ export class ModelOffers {
   /** @type {Offer[]} */
   #offers = [];
   #told = "";
+  #newest = new Newest();
+  /** Why the server would not get a model, by its name. @type {Map<string, string>} */
+  #refusals = new Map();
   /** Whether the list is of use by now: most visits never open it. */
   #wanted = false;
   /** The model for which the list was fetched. */
@@ -102,11 +106,13 @@ export class ModelOffers {
   async #ask() {
     this.#wanted = true;
     this.#askedFor = this.#inForce;
+    const asked = this.#newest.ask();
     try {
       const answer = await fetch(`/api/models?stream=${this.#stream}`, { cache: "no-store" });
       if (!answer.ok) return;
       const told = await answer.json();
       const rows = await import("./offer-rows.js");
+      if (!this.#newest.takes(asked)) return;
       this.#offers = told.models;
       this.#fill(rows);
       this.#onlearn(told.settings);
@@ -117,12 +123,12 @@ export class ModelOffers {
 
   /** @param {Rows} rows */
   #fill(rows) {
-    const told = JSON.stringify(this.#offers);
+    const told = JSON.stringify([this.#offers, ...this.#refusals]);
     if (told === this.#told) return;
     this.#told = told;
     const focused = document.activeElement instanceof HTMLElement ? document.activeElement.dataset["offer"] : undefined;
     const usable = this.#offers.filter((offer) => offer.usable);
-    const others = this.#offers.filter((offer) => !offer.usable);
+    const others = this.#offers.filter((offer) => !offer.usable).map((offer) => this.#withRefusal(offer));
     /** @type {HTMLElement[]} */
     const parts = [make("ul", { "aria-label": t`Models` }, ...usable.map((offer) => this.#row(offer, rows)))];
     if (others.length) {
@@ -146,8 +152,20 @@ export class ModelOffers {
 
   /** Have the server get a model's weights. @param {Offer} offer */
   async #get({ name }) {
-    await fetch(`/api/models/${encodeURIComponent(name)}/weights`, { method: "POST" }).catch(() => null);
+    const [{ getModel }, rows] = await Promise.all([import("../wire/models.js"), import("./offer-rows.js")]);
+    this.#refusals.delete(name);
+    const why = await getModel(name);
+    if (why) this.#refusals.set(name, why);
+    this.#newest.changed();
+    this.#told = ""; // its button can be pressed again, also where the server does not answer
+    this.#fill(rows);
     await this.#ask();
+  }
+
+  /** @param {Offer} offer */
+  #withRefusal(offer) {
+    const error = this.#refusals.get(offer.name);
+    return error && !offer.getting ? { ...offer, getting: { done: 0, total: 0, error } } : offer;
   }
 
   #mark() {

@@ -19,7 +19,8 @@ import { bearer } from "./session.js";
  *   most: number}} ZoneCounts
  * @typedef {{zones: Record<string, ZoneCounts>, lines: Record<string, Movements>, revision?: number,
  *   speeds?: Record<string, Record<string, [number, number, number]>>}} Counted `extras.zones` of a result
- * @typedef {{ok: true} | {ok: false, key: string, message: string}} Answer `key`: what the server blames, "" for nothing
+ * @typedef {{ok: true} | {ok: false, status: number, key: string, message: string}} Answer `status` 0 where the server does
+ *   not answer; `key`: what it blames, "" for nothing
  */
 
 const GIVE_UP_MS = 10_000;
@@ -46,8 +47,9 @@ export function setShape(stream, kind, name, shape) {
 }
 
 /** Remove a zone or a line, also when the page is about to go. @param {string} stream @param {Kind} kind @param {string} name */
-export function removeShape(stream, kind, name) {
-  return call("DELETE", address(stream, kind, name));
+export async function removeShape(stream, kind, name) {
+  const answer = await call("DELETE", address(stream, kind, name));
+  return !answer.ok && answer.status === 404 ? /** @type {Answer} */ ({ ok: true }) : answer; // somebody else has removed it
 }
 
 /** Have it count from nothing. @param {string} stream @param {Kind} kind @param {string} name */
@@ -68,9 +70,9 @@ async function call(method, path, body) {
     const answer = await fetch(path, { method, signal, keepalive: true, ...(body ? json : {}) });
     if (answer.ok) return { ok: true };
     const { error } = await answer.json();
-    return { ok: false, key: error.key ?? "", message: inWords(error) };
+    return { ok: false, status: answer.status, key: error.key ?? "", message: inWords(error) };
   } catch {
-    return { ok: false, key: "", message: t`The server did not answer. Try again.` };
+    return { ok: false, status: 0, key: "", message: t`The server did not answer. Try again.` };
   }
 }
 

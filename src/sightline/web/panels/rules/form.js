@@ -11,7 +11,7 @@ import { nameFor, newRule, problemWithName, sentence } from "./words.js";
 
 export class RuleForm {
   #stream;
-  #saved;
+  #follow;
   #title = make("h2", { id: "rule-form-title" });
   #name = make("input", { id: "rule-name", maxlength: "64", autocomplete: "off", spellcheck: "false", "aria-describedby": "rule-name-why" });
   #nameWhy = make("p", { class: "problem", id: "rule-name-why", role: "alert" });
@@ -29,11 +29,13 @@ export class RuleForm {
   #enabled = true;
   /** Whether the person gave the name. */
   #named = false;
+  /** How often it was opened: what is answered later is of another rule. */
+  #opened = 0;
 
-  /** @param {string} stream @param {() => void} saved */
-  constructor(stream, saved) {
+  /** @param {string} stream @param {<T extends {refused: object | null}>(save: () => Promise<T>) => Promise<T>} follow sends it in its turn, and gives the answer */
+  constructor(stream, follow) {
     this.#stream = stream;
-    this.#saved = saved;
+    this.#follow = follow;
     this.#trial = new Trial(stream, () => this.#fields.rule(true), (refused) => this.#refused(refused));
     this.#dialog = this.#built();
     this.#name.setAttribute("autocapitalize", "off");
@@ -45,8 +47,10 @@ export class RuleForm {
 
   /** @param {string} name "" for a new rule @param {Rule} rule @param {string[]} taken */
   open(name, rule, taken) {
+    this.#opened += 1;
     this.#of = name;
     this.#taken = taken;
+    this.#save.disabled = false;
     this.#enabled = rule.enabled;
     this.#named = false;
     setText(this.#title, name ? t`Rule ${name}` : t`New rule`);
@@ -90,11 +94,12 @@ export class RuleForm {
     this.#fields.problem("", "");
     setText(this.#problem, "");
     this.#save.disabled = true;
-    const { refused } = await putRule(this.#stream, name, this.#fields.rule(this.#enabled));
+    const [opened, rule] = [this.#opened, this.#fields.rule(this.#enabled)];
+    const { refused } = await this.#follow(() => putRule(this.#stream, name, rule));
+    if (opened !== this.#opened) return;
     this.#save.disabled = false;
     if (refused) return this.#refused(refused);
     this.#dialog.close();
-    this.#saved();
   }
 
   /** @param {{key: string, message: string, expected: string, status: number}} refused */

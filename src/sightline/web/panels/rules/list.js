@@ -26,11 +26,17 @@ export class RuleList {
   #shown = "";
   /** Changes that were sent, and those of them that have no answer yet. */
   #changes = { sent: 0, waiting: 0 };
+  /** The last of them. @type {Promise<unknown>} */
+  #last = Promise.resolve();
 
   /** @param {string} stream @param {HTMLElement} place */
   constructor(stream, place) {
     this.#stream = stream;
-    this.#form = new RuleForm(stream, () => void this.look());
+    this.#form = new RuleForm(stream, async (save) => {
+      const answer = await this.#change(save);
+      if (!answer.refused) void this.look();
+      return answer;
+    });
     this.#new.addEventListener("click", () => this.#form.openNew(Object.keys(this.#rules)));
     const events = make("a", { href: `/events?stream=${stream}&kind=rule` }, t`Events of these rules`);
     place.replaceChildren(this.#words, this.#list, this.#undo, this.#problem, this.#new, make("p", { class: "hint" }, events));
@@ -100,7 +106,7 @@ export class RuleList {
     if (!report) return;
     const rule = { ...report.rule, enabled };
     this.#rules = { ...this.#rules, [name]: { ...report, rule } }; // whoever changes it meanwhile begins with this
-    const { refused } = await this.#change(putRule(this.#stream, name, rule));
+    const { refused } = await this.#change(() => putRule(this.#stream, name, rule));
     if (!refused) return this.look();
     this.#rules = { ...this.#rules, [name]: report };
     this.#shown = ""; // the switch goes back
@@ -108,10 +114,12 @@ export class RuleList {
     this.#fail(refused, t`It was not changed`);
   }
 
-  /** @template T @param {Promise<T>} answering */
-  async #change(answering) {
+  /** Send a change once those before it are answered. @template T @param {() => Promise<T>} send */
+  async #change(send) {
     this.#changes.sent += 1;
     this.#changes.waiting += 1;
+    const answering = this.#last.then(send);
+    this.#last = answering;
     const answer = await answering;
     this.#changes.waiting -= 1;
     return answer;
@@ -120,7 +128,7 @@ export class RuleList {
   /** @param {string} name */
   async #remove(name) {
     const report = this.#rules[name];
-    const { refused } = await this.#change(deleteRule(this.#stream, name));
+    const { refused } = await this.#change(() => deleteRule(this.#stream, name));
     if (refused && refused.status !== 404) return this.#fail(refused, t`It was not deleted`);
     await this.look();
     if (!report) return;
@@ -132,7 +140,7 @@ export class RuleList {
 
   /** @param {string} name @param {RuleReport} report */
   async #restore(name, report) {
-    const { refused } = await this.#change(putRule(this.#stream, name, report.rule));
+    const { refused } = await this.#change(() => putRule(this.#stream, name, report.rule));
     if (refused) return this.#fail(refused, t`It could not be restored`);
     this.#undo.replaceChildren();
     await this.look();

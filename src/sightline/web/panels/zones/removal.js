@@ -65,7 +65,10 @@ export class Removal {
     await this.#events.ondone();
     this.#gone.delete(keyOf(one));
     this.#events.onhide();
-    if (!answer.ok) this.#place.replaceChildren(make("p", { class: "problem" }, t`“${one.name}” is not deleted. ${answer.message}`));
+    if (answer.ok) return;
+    const problem = make("p", { class: "problem" }, t`“${one.name}” is not deleted. ${answer.message}`);
+    if (this.#one) this.#place.prepend(problem); // the way back of the next one stays
+    else this.#place.replaceChildren(problem);
   }
 
   #undo() {
