@@ -106,3 +106,42 @@ async def test_a_rule_that_is_saved_late_leaves_the_form_of_another_alone(
     await expect(page.locator("[data-rule=day]")).to_contain_text("7 s")
     await expect(page.locator("#rule-form-title")).to_have_text("Rule night")
     await expect(page.locator("#rule-for_s")).to_have_value("9")
+
+
+async def test_settings_that_are_written_while_others_are_saved(server: Running, context: BrowserContext) -> None:
+    hook = {"kind": "webhook", "url": "http://127.0.0.1:9/x"}
+    assert (await server.http.post("/api/outputs", json=hook)).status_code == 201
+    page = await context.new_page()
+    made = Held({"id": "t", "token": "slt_x"})
+    tokens = {"enabled": True, "tokens": []}
+    await page.route(
+        "**/api/tokens", lambda route: made(route) if route.request.method == "POST" else route.fulfill(json=tokens)
+    )
+    await page.goto(f"{server.url}/settings")
+    origins, hosts = page.get_by_label("Pages that may show streams"), page.get_by_label("Names of this server")
+    await expect(origins).to_be_visible()
+    held = Held()
+    await page.route("**/api/settings", held)
+    await origins.fill("https://home.example")
+    await page.get_by_role("button", name="Save Pages").click()
+    await hosts.fill("camera.lan")
+    held.go.set()
+    await expect(page.locator("form.change", has=origins).locator(".problem")).to_have_text("Saved, and in force.")
+    await expect(hosts).to_have_value("camera.lan")
+    await expect(hosts).to_be_focused()
+
+    await page.locator("#token-form .main").first.evaluate("button => { button.click(); button.click(); }")
+    await made.seen()
+    made.go.set()
+    await expect(page.get_by_label("The new token")).to_have_value("slt_x")
+    assert made.methods == ["POST"]
+
+    await page.route(re.compile("/api/outputs/"), lambda route: route.abort())
+    output = page.locator("#outputs-list > li")
+    await output.get_by_role("button", name="Remove").click()
+    sure = output.get_by_role("button", name="Remove it now")
+    await sure.click()
+    await expect(output).to_contain_text("The server doesn't answer.")
+    await page.unroute(re.compile("/api/outputs/"))
+    await sure.click()
+    await expect(output).to_have_count(0)

@@ -8,10 +8,10 @@ import { byId } from "../panels/page.js";
 import { setUpShell } from "../panels/shell.js";
 import { setUpLog } from "../panels/settings/log.js";
 import { setUpOutputs, showOutputs } from "../panels/settings/outputs.js";
-import { setUpSettings } from "../panels/settings/list.js";
+import { setUpSettings, showSettings } from "../panels/settings/list.js";
 import { setUpDoctor, showServer } from "../panels/settings/server.js";
 import { showShares } from "../panels/settings/shares.js";
-import { setUpTokens } from "../panels/settings/tokens.js";
+import { setUpTokens, showTokens } from "../panels/settings/tokens.js";
 import { may, whoAmI } from "../wire/session.js";
 
 const EVERY_MS = 5_000;
@@ -22,21 +22,28 @@ setUpLanguage();
 void run();
 
 async function run() {
-  const session = await whoAmI();
-  if (!session) return away();
+  let session = await whoAmI();
+  while (!session) {
+    away();
+    await new Promise((resolve) => setTimeout(resolve, EVERY_MS));
+    session = await whoAmI();
+  }
+  banner.say(null);
   if (!may(session, "admin", "")) return refuse(session.role !== null);
   setUpDoctor();
   setUpLog();
   setUpOutputs();
-  await Promise.all([setUpTokens(), showShares(), setUpSettings(), showServer(), showOutputs()]);
+  let [there] = await Promise.all([showServer(), setUpTokens(), showShares(), setUpSettings(), showOutputs()]);
   setData(document.body, "state", "open");
   byId("parts", HTMLElement).hidden = false; // all at once, or each part would push those below it down
   document.getElementById(location.hash.slice(1))?.scrollIntoView({ block: "start" }); // it was hidden until now
   setInterval(async () => {
     if (document.hidden) return;
-    if (!(await showServer())) return away();
+    const before = there;
+    there = await showServer();
+    if (!there) return away();
     banner.say(null);
-    await showOutputs();
+    await Promise.all([showOutputs(), ...(before ? [] : [showTokens(), showShares(), showSettings()])]);
   }, EVERY_MS);
 }
 

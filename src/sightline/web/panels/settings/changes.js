@@ -3,7 +3,9 @@
 import { make, setText } from "../../lib/dom.js";
 import { t } from "../../lib/i18n.js";
 import { changeSettings, why } from "../../wire/manage.js";
+import { hold } from "../hold.js";
 import { byId } from "../page.js";
+import { Rows } from "../rows.js";
 
 /** @typedef {import("../../wire/manage.js").Setting} Setting */
 /** @typedef {{label: string, hint: string, field: (setting: Setting) => HTMLInputElement | HTMLTextAreaElement | HTMLSelectElement,
@@ -49,16 +51,20 @@ const SHAPES = {
   events_gb: { label: t`Most that events take, in GB`, hint: t`The oldest go first.`, field: number, read: Number },
 };
 
+/** Called with what holds after a change. @type {(report: import("../../wire/manage.js").SettingsReport) => void} */
+let take = () => {};
+/** @type {Rows<Setting>} */
+const rows = new Rows(byId("changes", HTMLElement), ({ name }) => name, (setting) => row(setting, /** @type {Shape} */ (SHAPES[setting.name])));
+/** One change is sent after the other: each is answered with all settings. @type {Promise<unknown>} */
+let sending = Promise.resolve();
+
 /**
  * @param {import("../../wire/manage.js").SettingsReport} report
- * @param {(report: import("../../wire/manage.js").SettingsReport) => void} take is called with what holds after a change
+ * @param {(report: import("../../wire/manage.js").SettingsReport) => void} changed is called with what holds after a change
  */
-export function showChanges(report, take) {
-  const rows = report.settings.flatMap((setting) => {
-    const shape = SHAPES[setting.name];
-    return shape ? [row(setting, shape, take)] : [];
-  });
-  byId("changes", HTMLElement).replaceChildren(...rows);
+export function showChanges(report, changed) {
+  take = changed;
+  rows.show(report.settings.filter(({ name }) => name in SHAPES));
 }
 
 /** Where a setting's value comes from. @param {string} origin */
@@ -66,8 +72,8 @@ export function originInWords(origin) {
   return { file: t`file`, environment: t`environment`, "command line": t`command line`, page: t`page` }[origin] ?? origin;
 }
 
-/** @param {Setting} setting @param {Shape} shape @param {(report: import("../../wire/manage.js").SettingsReport) => void} take */
-function row(setting, { label, hint, field: made, read }, take) {
+/** @param {Setting} setting @param {Shape} shape */
+function row(setting, { label, hint, field: made, read }) {
   const field = made(setting);
   const id = `change-${setting.name}`;
   field.id = id;
@@ -86,14 +92,21 @@ function row(setting, { label, hint, field: made, read }, take) {
 
   /** @param {unknown} value */
   async function send(value) {
-    save.disabled = true;
-    const { body, refused } = await changeSettings({ [setting.name]: value });
-    save.disabled = false;
+    const text = field.value;
+    hold(form, true);
+    const answering = sending.then(() => changeSettings({ [setting.name]: value }));
+    sending = answering;
+    const { body, refused } = await answering;
+    hold(form, false);
+    delete problem.dataset["kind"];
     if (refused) return setText(problem, refused.expected ? t`Expected ${refused.expected}.` : why(refused));
+    const here = document.activeElement === document.body || form.contains(document.activeElement);
+    const written = field.value;
     take(body);
-    const place = document.getElementById(id);
-    place?.focus();
-    const said = place?.closest("form")?.querySelector(".problem");
+    const place = /** @type {typeof field} */ (document.getElementById(id));
+    if (written !== text) place.value = written; // the person went on writing
+    if (here) place.focus();
+    const said = place.closest("form")?.querySelector(".problem");
     if (said instanceof HTMLElement) {
       said.dataset["kind"] = "good";
       setText(said, t`Saved, and in force.`);

@@ -18,6 +18,10 @@ const all = byId("settings-all", HTMLInputElement);
 export async function setUpSettings() {
   search.addEventListener("input", show);
   all.addEventListener("change", show);
+  await showSettings();
+}
+
+export async function showSettings() {
   const { body, refused } = await askSettings();
   if (refused) return setText(byId("settings-where", HTMLElement), why(refused));
   take(body);

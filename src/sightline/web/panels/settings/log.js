@@ -15,6 +15,8 @@ const level = byId("log-level", HTMLSelectElement);
 let after = 0;
 /** Counts what was asked for, so that a late answer to an earlier question is left out. */
 let asked = 0;
+/** The one that is under way: nobody asks twice for the same lines. */
+let waiting = 0;
 
 export function setUpLog() {
   for (const field of [stream, level]) field.addEventListener("change", () => void begin());
@@ -43,8 +45,11 @@ async function begin() {
 
 async function more() {
   const mine = asked;
+  if (waiting === mine) return;
+  waiting = mine;
   const { body, refused } = await askLog({ stream: stream.value, level: level.value, after });
   if (mine !== asked) return;
+  waiting = 0;
   const about = byId("log-about", HTMLElement);
   if (refused) return setText(about, why(refused));
   after = body.next;

@@ -51,15 +51,19 @@ export function outputForm(place, kinds, output, done) {
     /** @type {Record<string, unknown>} */
     const keys = output ? {} : { kind: kindOf(chosen), ...(chosen === "home" && { home_assistant: true }) };
     for (const part of parts) part.read(keys);
+    for (const [key, value] of Object.entries(output ? before : {})) if (isSame(keys[key], value)) delete keys[key];
     save.disabled = true;
     const { body, refused } = await putOutput(output?.id ?? "", keys);
     save.disabled = false;
     setText(problem, refused ? why(refused) : "");
     if (refused) return;
-    place.replaceChildren();
+    if (form.isConnected) place.replaceChildren(); // else another one is in its place by now
     done(body.id);
   });
   lay();
+  /** What it begins with: of an output that is there only what is changed here is sent. @type {Record<string, unknown>} */
+  const before = {};
+  for (const part of parts) part.read(before);
   place.replaceChildren(form);
   const first = output ? fields.querySelector("input") : way.field;
   first?.focus();
@@ -67,6 +71,9 @@ export function outputForm(place, kinds, output, done) {
 
 /** @param {Way} way */
 const kindOf = (way) => (way === "webhook" ? "webhook" : "mqtt");
+
+/** @param {unknown} one @param {unknown} other */
+const isSame = (one, other) => JSON.stringify(one) === JSON.stringify(other);
 
 /** @param {Output | null} output @returns {Way} */
 function wayOf(output) {

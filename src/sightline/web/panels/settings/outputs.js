@@ -3,8 +3,10 @@
 import { icon, make, setText } from "../../lib/dom.js";
 import { count } from "../../lib/format.js";
 import { t } from "../../lib/i18n.js";
+import { Newest } from "../../lib/newest.js";
 import { askOutputs, removeOutput, testOutput, why } from "../../wire/manage.js";
 import { byId } from "../page.js";
+import { Rows } from "../rows.js";
 
 /** @typedef {import("../../wire/manage.js").Output} Output */
 
@@ -13,7 +15,10 @@ const about = byId("outputs-about", HTMLElement);
 const place = byId("output-place", HTMLElement);
 /** @type {string[]} */
 let kinds = [];
-let shown = "";
+/** The output in the form; "" for a new one, or none. */
+let edited = "";
+const rows = new Rows(list, ({ id }) => id, row);
+const newest = new Newest();
 
 export function setUpOutputs() {
   byId("output-new", HTMLButtonElement).addEventListener("click", () => void openForm(null));
@@ -21,23 +26,29 @@ export function setUpOutputs() {
 
 /** Show them as they are now. */
 export async function showOutputs() {
+  const asked = newest.ask();
   const { body, refused } = await askOutputs();
+  if (!newest.takes(asked)) return;
   if (refused) return setText(about, why(refused));
   kinds = body.kinds;
   setText(about, body.outputs.length ? "" : t`There is none yet.`);
-  const rows = JSON.stringify(body.outputs.map(({ id, name, what, settings }) => [id, name, what, settings]));
-  if (rows !== shown) list.replaceChildren(...body.outputs.map(row));
-  shown = rows;
+  rows.show(body.outputs, ({ name, what, settings }) => [name, what, settings]);
   for (const output of body.outputs) show(output);
 }
 
 /** A form for an output, in place of any other. It is fetched with its first use. @param {Output | null} output null: a new one */
 async function openForm(output) {
   const { outputForm } = await import("./output-form.js");
+  edited = output?.id ?? "";
   outputForm(place, kinds, output, async (id) => {
-    await showOutputs();
+    await changed();
     focus(id);
   });
+}
+
+function changed() {
+  newest.changed();
+  return showOutputs();
 }
 
 /** @param {string} id */
@@ -83,9 +94,10 @@ function confirm(deeds, id, said) {
   last.addEventListener("click", async () => {
     last.disabled = true;
     const { refused } = await removeOutput(id);
-    if (refused) setText(said, why(refused));
-    place.replaceChildren();
-    await showOutputs();
+    last.disabled = false;
+    if (refused && refused.status !== 404) return setText(said, why(refused));
+    if (edited === id) place.replaceChildren();
+    await changed();
     byId("outputs-title", HTMLElement).focus();
   });
   deeds.replaceChildren(last);

@@ -2,19 +2,24 @@
 
 import { icon, make, setText } from "../../lib/dom.js";
 import { locale, t } from "../../lib/i18n.js";
+import { Newest } from "../../lib/newest.js";
 import { why } from "../../wire/manage.js";
 import { askShares, takeBack } from "../../wire/shares.js";
 import { byId } from "../page.js";
+import { Rows } from "../rows.js";
 
 const WHEN = new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeStyle: "short" });
 
-const list = byId("shares-list", HTMLElement);
+const rows = new Rows(byId("shares-list", HTMLElement), ({ id }) => id, row);
+const newest = new Newest();
 const problem = byId("shares-problem", HTMLElement);
 
 export async function showShares() {
+  const asked = newest.ask();
   const { body, refused } = await askShares();
+  if (!newest.takes(asked)) return;
   if (refused) return setText(problem, why(refused));
-  list.replaceChildren(...body.shares.map(row));
+  rows.show(body.shares);
   byId("shares", HTMLElement).hidden = !body.shares.length;
 }
 
@@ -28,7 +33,9 @@ function row({ id, stream, from, to, export: file, ends_at, path }) {
   button.addEventListener("click", async () => {
     button.disabled = true;
     const { refused } = await takeBack(id);
+    button.disabled = false;
     setText(problem, refused ? why(refused) : "");
+    newest.changed();
     await showShares();
     (byId("shares", HTMLElement).hidden ? byId("tokens-title", HTMLElement) : byId("shares-title", HTMLElement)).focus();
   });

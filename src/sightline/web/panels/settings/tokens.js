@@ -2,20 +2,24 @@
 
 import { icon, make, setText } from "../../lib/dom.js";
 import { locale, t } from "../../lib/i18n.js";
+import { Newest } from "../../lib/newest.js";
 import { askTokens, makeToken, revokeToken, why } from "../../wire/manage.js";
+import { hold } from "../hold.js";
 import { byId } from "../page.js";
+import { Rows } from "../rows.js";
 import { setUpCopy } from "../shell.js";
 
 const ALL = "*";
 const RIGHTS = { view: t`watches`, publish: t`is the camera of`, admin: t`manages` };
 const WHEN = new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeStyle: "short" });
 
-const list = byId("tokens-list", HTMLElement);
 const about = byId("tokens-about", HTMLElement);
+const form = byId("token-form", HTMLFormElement);
 const problem = byId("token-problem", HTMLElement);
+const rows = new Rows(byId("tokens-list", HTMLElement), ({ id }) => id, row);
+const newest = new Newest();
 
 export function setUpTokens() {
-  const form = byId("token-form", HTMLFormElement);
   const secret = byId("token-secret", HTMLTextAreaElement);
   setUpCopy(byId("token-copy", HTMLButtonElement), secret);
   form.addEventListener("submit", (event) => {
@@ -30,13 +34,15 @@ export function setUpTokens() {
   return showTokens();
 }
 
-async function showTokens() {
+export async function showTokens() {
+  const asked = newest.ask();
   const { body, refused } = await askTokens();
+  if (!newest.takes(asked)) return;
+  about.hidden = body?.enabled ?? false;
   if (refused) return setText(about, why(refused));
-  byId("token-form", HTMLElement).hidden = !body.enabled;
+  form.hidden = !body.enabled;
   setText(about, body.enabled ? "" : t`This server asks nobody for a token. It does with --lan or --tunnel.`);
-  about.hidden = body.enabled;
-  list.replaceChildren(...body.tokens.map(row));
+  rows.show(body.tokens);
 }
 
 /** @param {HTMLTextAreaElement} secret */
@@ -44,13 +50,20 @@ async function add(secret) {
   const seconds = Number(byId("token-expires", HTMLSelectElement).value);
   const stream = byId("token-stream", HTMLInputElement).value.trim() || ALL;
   const role = byId("token-role", HTMLSelectElement).value;
+  hold(form, true);
   const { body, refused } = await makeToken({ role, stream, expires_s: seconds || null });
+  hold(form, false);
   setText(problem, refused ? why(refused) : "");
   if (refused) return;
   secret.value = body.token;
   byId("token-made", HTMLElement).hidden = false;
   secret.focus();
-  await showTokens();
+  await changed();
+}
+
+function changed() {
+  newest.changed();
+  return showTokens();
 }
 
 /** @param {import("../../wire/manage.js").Token} token */
@@ -82,8 +95,9 @@ function confirm(deeds, id, own) {
   last.addEventListener("click", async () => {
     last.disabled = true;
     const { refused } = await revokeToken(id);
+    last.disabled = false;
     setText(problem, refused ? why(refused) : "");
-    await showTokens();
+    await changed();
     if (!refused) byId("tokens-title", HTMLElement).focus();
   });
   deeds.replaceChildren(last);
