@@ -16,6 +16,11 @@ from support.serving import Running, serving
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
 
+EXPORT: dict[str, Any] = {
+    **{"stream": "a", "from": 1.7e9, "to": 1.7e9 + 9, "kind": "recorded", "mode": "auto", "format": "mp4", "speed": 1},
+    **{"every_s": 1, "hidden": [], "bytes": 9, "made_at": 1.7e9, "ends_at": 2e9, "why": ""},
+}
+
 
 class Held:
     """Requests that are held until ``go`` is set. ``body``: the answer; None for the server's own."""
@@ -145,3 +150,34 @@ async def test_settings_that_are_written_while_others_are_saved(server: Running,
     await page.unroute(re.compile("/api/outputs/"))
     await sure.click()
     await expect(output).to_have_count(0)
+
+
+async def test_what_is_known_of_one_stream_is_not_shown_for_another(server: Running, context: BrowserContext) -> None:
+    page = await opened(context, f"{server.url}/timeline?stream=a", "#export")
+    running: dict[str, Any] = {"id": "y", "state": "running", "progress": 0.0, "file": None, **EXPORT}
+    done = {"id": "x", "state": "done", "progress": 1.0, "file": "/x", **EXPORT}
+
+    async def exports(route: Route) -> None:
+        running["progress"] = min(0.9, running["progress"] + 0.01)
+        await route.fulfill(json={"exports": [running, done]})
+
+    await page.route("**/api/exports", exports)
+    await page.route("**/a/shares", lambda route: route.fulfill(json={"path": "/share/x.y"}))
+    await page.locator("#export").click()
+    await page.locator("[data-id=x]").get_by_role("button", name="Share").click()
+    link = page.get_by_label("Link to")
+    for _ in range(2):  # the other one goes on
+        async with page.expect_response("**/api/exports"):
+            pass
+        await expect(link).to_have_value(f"{server.url}/share/x.y")
+    await page.locator("#export").click()
+
+    days = page.locator(".calendar-day")
+    full = Held({"bucket_s": 86400, "from": 0, "motion": [0.5] * 21_000, "classes": {}})
+    await page.route(re.compile("/a/marks.*bucket_s=3600"), full)
+    await page.get_by_role("button", name="Month before").click()
+    await full.seen()
+    await page.locator("#which").select_option("b")
+    async with page.expect_response(re.compile("/a/marks")):
+        full.go.set()
+    await expect(days.and_(page.locator(":enabled"))).to_have_count(0)

@@ -48,10 +48,7 @@ const objects = new ObjectList(byId("objects", HTMLElement), byId("spoken", HTML
 const which = byId("which", HTMLSelectElement);
 const length = byId("length", HTMLSelectElement);
 const kind = byId("kind", HTMLSelectElement);
-const calendar = new Calendar(byId("calendar", HTMLElement), {
-  onmonth: async (from, to) => calendar.tell(await hoursWith(shown(), from, to)),
-  onday: goToDay,
-});
+const calendar = new Calendar(byId("calendar", HTMLElement), { onmonth: (from, to) => hoursWith(shown(), from, to), onday: goToDay });
 const search = new Search(() => ({ stream: which.value, span }), (stream, at) => goTo(stream, at, false));
 const recording = new RecordControl(refresh, player);
 const streams = new Streams();
@@ -273,8 +270,11 @@ function goToDay(day) {
 /** @param {1 | -1} way */
 async function jump(way) {
   const from = player.state === "live" ? Date.now() / 1000 : Number.isFinite(player.at) ? player.at : middle();
-  const one = await eventBeside(which.value, kind.value, from + (way > 0 ? LEAD_S : 0), way);
+  const [stream, { moves }] = [which.value, player];
+  const one = await eventBeside(stream, kind.value, from + (way > 0 ? LEAD_S : 0), way);
+  if (stream !== which.value || moves !== player.moves) return; // the person has gone elsewhere
   if (one) goTo(one.stream, one.started_at - LEAD_S);
+  else if (one === undefined) notice(t`The server does not answer.`);
   else notice(way > 0 ? t`No later event.` : t`No earlier event.`);
 }
 

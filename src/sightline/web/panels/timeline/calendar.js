@@ -16,11 +16,13 @@ export class Calendar {
   /** First moments of days that have something. @type {ReadonlySet<number>} */
   #full = new Set();
   #chosen = NaN;
+  /** Number of the newest question about a month: answers to earlier ones come too late. */
+  #asked = 0;
 
   /**
    * @param {HTMLElement} place
-   * @param {{onmonth: (from: number, to: number) => void, onday: (day: import("./scale.js").Span) => void}} events
-   *   `onmonth`: another month is shown, whose days shall be told
+   * @param {{onmonth: (from: number, to: number) => Promise<Iterable<number>>,
+   *   onday: (day: import("./scale.js").Span) => void}} events `onmonth`: times in a month at which there is something
    */
   constructor(place, { onmonth, onday }) {
     this.#onmonth = onmonth;
@@ -29,8 +31,8 @@ export class Calendar {
     this.#days = make("div", { class: "calendar-days" });
     const before = make("button", { type: "button", class: "button quiet square", "aria-label": t`Month before` }, "‹");
     const after = make("button", { type: "button", class: "button quiet square", "aria-label": t`Month after` }, "›");
-    before.addEventListener("click", () => this.#turn(-1));
-    after.addEventListener("click", () => this.#turn(1));
+    before.addEventListener("click", () => void this.#turn(-1));
+    after.addEventListener("click", () => void this.#turn(1));
     place.replaceChildren(make("div", { class: "calendar-head" }, before, this.#title, after), this.#days);
     this.#month.setHours(0, 0, 0, 0);
     this.#month.setDate(1);
@@ -39,13 +41,7 @@ export class Calendar {
 
   /** Ask again which days of the shown month have something. */
   ask() {
-    this.#turn(0);
-  }
-
-  /** Which days of the shown month have something. @param {Iterable<number>} times */
-  tell(times) {
-    this.#full = new Set([...times].map((at) => dayAround(at).from));
-    this.#build();
+    void this.#turn(0);
   }
 
   /** Mark the day of a time, and turn to its month. @param {number} at */
@@ -55,17 +51,21 @@ export class Calendar {
     this.#chosen = from;
     const day = new Date(from * 1000);
     const away = (day.getFullYear() - this.#month.getFullYear()) * 12 + day.getMonth() - this.#month.getMonth();
-    if (away) this.#turn(away);
+    if (away) void this.#turn(away);
     else this.#build();
   }
 
   /** @param {number} by months */
-  #turn(by) {
+  async #turn(by) {
     this.#month = new Date(this.#month.getFullYear(), this.#month.getMonth() + by, 1);
-    if (by) this.#full = new Set();
+    this.#full = new Set();
     this.#build();
     const after = new Date(this.#month.getFullYear(), this.#month.getMonth() + 1, 1);
-    this.#onmonth(this.#month.getTime() / 1000, after.getTime() / 1000);
+    const asked = (this.#asked += 1);
+    const times = await this.#onmonth(this.#month.getTime() / 1000, after.getTime() / 1000);
+    if (asked !== this.#asked) return; // another month is shown, or other streams
+    this.#full = new Set([...times].map((at) => dayAround(at).from));
+    this.#build();
   }
 
   #build() {

@@ -2,6 +2,7 @@
 
 import { make } from "../../lib/dom.js";
 import { t } from "../../lib/i18n.js";
+import { Newest } from "../../lib/newest.js";
 import { askExports, dropExport } from "../../wire/exports.js";
 import { may, whoAmI } from "../../wire/session.js";
 import { makeShare } from "../../wire/shares.js";
@@ -20,6 +21,12 @@ export class ExportList {
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #timer;
   #shown = "";
+  /** @type {Export[]} */
+  #exports = [];
+  /** Links that were made here, by their exports. @type {Map<string, string>} */
+  #links = new Map();
+  #newest = new Newest();
+  #away = false;
   /** @type {import("../../wire/session.js").Session | null} */
   #session = null;
 
@@ -33,15 +40,19 @@ export class ExportList {
   async refresh() {
     clearTimeout(this.#timer);
     this.#session ??= await whoAmI();
+    const asked = this.#newest.ask();
     const { body, refused } = await askExports();
+    if (!this.#newest.takes(asked)) return;
     clearTimeout(this.#timer);
     if (body) this.#show(body.exports);
-    if (refused) this.#onproblem(refused.message || t`The server does not answer.`);
+    if (refused || this.#away) this.#onproblem(refused ? refused.message || t`The server does not answer.` : "");
+    this.#away = refused !== null;
     if (refused || body.exports.some((one) => isUnfinished(one))) this.#timer = setTimeout(() => void this.refresh(), LOOK_MS);
   }
 
   stop() {
     clearTimeout(this.#timer);
+    this.#newest.changed(); // an answer that is under way starts it no more
   }
 
   /** @param {Export[]} exports */
@@ -49,6 +60,7 @@ export class ExportList {
     const said = JSON.stringify(exports);
     if (said === this.#shown) return;
     this.#shown = said;
+    this.#exports = exports;
     const focused = document.activeElement instanceof HTMLElement && this.element.contains(document.activeElement) ? document.activeElement.dataset["of"] : "";
     this.element.replaceChildren(...exports.map((one) => this.#row(one)));
     for (const one of this.element.querySelectorAll("[data-of]")) if (focused && one instanceof HTMLElement && one.dataset["of"] === focused) one.focus();
@@ -70,6 +82,8 @@ export class ExportList {
     drop.addEventListener("click", async () => {
       drop.disabled = true;
       const { refused } = await dropExport(id);
+      drop.disabled = false;
+      this.#newest.changed();
       if (refused && refused.status !== 404) this.#onproblem(refused.message || t`The server does not answer.`);
       await this.refresh();
     });
@@ -79,18 +93,25 @@ export class ExportList {
 
   /** A button that gives way to the link. @param {Export} one @param {string} title */
   #sharing({ id, stream, from, to }, title) {
+    const link = this.#links.get(id);
+    if (link) {
+      const about = t`Link to ${title}, good for 7 days`;
+      const field = make("input", { readonly: "", "aria-label": about, title: about, "data-of": `share ${id}` });
+      field.value = link;
+      field.addEventListener("focus", () => field.select());
+      return field;
+    }
     const button = make("button", { type: "button", class: "button quiet", "data-of": `share ${id}`, "aria-label": t`Share ${title}` }, t`Share`);
     button.addEventListener("click", async () => {
       button.disabled = true;
       const { body, refused } = await makeShare(stream, { from, to, export: id });
       button.disabled = false;
       if (refused) return this.#onproblem(refused.message || t`The server does not answer.`);
-      const about = t`Link to ${title}, good for 7 days`;
-      const field = make("input", { readonly: "", "aria-label": about, title: about, "data-of": `share ${id}` });
-      field.value = `${location.origin}${body.path}`;
-      button.replaceWith(field);
-      field.focus();
-      field.select();
+      this.#links.set(id, `${location.origin}${body.path}`);
+      this.#shown = ""; // the row is made anew, also where that happened meanwhile
+      this.#show(this.#exports);
+      const field = this.element.querySelector(`input[data-of="share ${id}"]`);
+      if (field instanceof HTMLElement) field.focus();
     });
     return button;
   }

@@ -36,6 +36,8 @@ export class ExportPanel {
   #every = choice(t`How many pictures`, EVERY);
   #go = make("button", { type: "submit", class: "button main" }, t`Export`);
   #problem = make("p", { class: "problem", role: "alert" });
+  /** Whether the server is being asked for one. */
+  #busy = false;
 
   /** @param {HTMLElement} place @param {Page} page */
   constructor(place, page) {
@@ -106,7 +108,7 @@ export class ExportPanel {
     const pictures = this.#format.value === "pictures";
     this.#speed.hidden = pictures;
     this.#every.hidden = !pictures;
-    this.#go.disabled = !stream || to - from <= 0;
+    this.#go.disabled = this.#busy || !stream || to - from <= 0;
   }
 
   /** @param {number} at @param {boolean} done */
@@ -127,9 +129,10 @@ export class ExportPanel {
     const speed = format === "pictures" ? 1 : Number(this.#speed.value);
     const how = { kind, mode, opacity: Math.round(opacity * 100), format, speed, every_s: Number(this.#every.value), hidden };
     setText(this.#problem, "");
-    this.#go.disabled = true;
+    this.#go.disabled = this.#busy = true;
     const { refused } = await makeExport(stream, { from, to, ...how });
-    this.#go.disabled = false;
+    this.#busy = false;
+    this.update();
     if (refused) setText(this.#problem, refused.message ? t`It can't be exported: ${refused.message}.` : t`The server does not answer.`);
     await this.#list.refresh();
   }

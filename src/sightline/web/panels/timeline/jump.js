@@ -11,7 +11,7 @@ export const LEAD_S = 1;
 
 /**
  * @param {string} stream "" for all @param {string} kind "" for all @param {number} at @param {1 | -1} way
- * @returns {Promise<Happening | null>} null where there is none
+ * @returns {Promise<Happening | null | undefined>} null where there is none, undefined where the server does not say
  */
 export async function eventBeside(stream, kind, at, way) {
   const query = new URLSearchParams({ ...(stream && { stream }), ...(kind && { kind }) });
@@ -19,7 +19,7 @@ export async function eventBeside(stream, kind, at, way) {
     query.set("until", String(Math.max(0, at - CLOSE_S)));
     query.set("limit", "1");
     const { body } = await askEvents(query);
-    return body?.events[0] ?? null;
+    return body ? (body.events[0] ?? null) : undefined;
   }
   return next(query, at + CLOSE_S);
 }
@@ -37,19 +37,20 @@ async function next(query, at) {
     const until = Math.min(now, at + length);
     query.set("until", String(until));
     const oldest = await oldestOf(query);
-    if (oldest || until >= now) return oldest;
+    if (oldest !== null || until >= now) return oldest;
   }
 }
 
-/** The oldest of all that a query finds. @param {URLSearchParams} query */
+/** The oldest of all that a query finds; undefined where the server does not say. @param {URLSearchParams} query */
 async function oldestOf(query) {
   const asked = new URLSearchParams(query);
   /** @type {Happening | null} */
   let oldest = null;
   for (;;) {
     const { body } = await askEvents(asked);
-    oldest = body?.events.at(-1) ?? oldest;
-    if (!body?.next) return oldest;
+    if (!body) return undefined;
+    oldest = body.events.at(-1) ?? oldest;
+    if (!body.next) return oldest;
     asked.set("before", body.next);
   }
 }

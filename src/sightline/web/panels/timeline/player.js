@@ -14,6 +14,8 @@ export class Player {
   /** Time of the picture that is shown, or that was asked for. Seconds since 1970. */
   at = NaN;
   speed = 1;
+  /** How often another place was asked for. */
+  moves = 0;
   /** @type {PlayState} */
   state = "none";
   /** When the connection is tried again, on the clock of `performance.now()`. */
@@ -49,6 +51,7 @@ export class Player {
 
   /** Show a stream at a time. @param {string} stream @param {number} at @param {boolean} playing go on from there */
   go(stream, at, playing = this.#link?.playing ?? false) {
+    this.moves += 1;
     if (stream !== this.stream || !this.#link) {
       this.#leave();
       this.stream = stream;
@@ -84,6 +87,7 @@ export class Player {
 
   /** @param {string} stream */
   goLive(stream) {
+    this.moves += 1;
     this.#leave();
     this.stream = stream;
     this.at = Date.now() / 1000;

@@ -19,6 +19,7 @@ export class RecordControl {
   #schedule = byId("record-schedule", HTMLInputElement);
   #stream = "";
   #recording = false;
+  #busy = false;
   /** What the form was filled with: it is left alone while somebody writes there. */
   #filled = "";
   #onchanged;
@@ -42,6 +43,7 @@ export class RecordControl {
 
   /** @param {string} stream "" for none @param {Recorded | undefined} recorded @param {import("../../wire/session.js").Session | null} session */
   show(stream, recorded, session) {
+    if (stream !== this.#stream) this.#tell({ refused: null }); // that was of another one
     this.#stream = stream;
     this.#recording = recorded?.recording ?? false;
     setText(this.#words, stream ? recordedInWords(recorded) : t`Choose a stream.`);
@@ -58,12 +60,19 @@ export class RecordControl {
 
   /** Record, or no longer. */
   async press() {
-    this.#tell(await recordNow(this.#stream, !this.#recording));
+    if (this.#busy) return;
+    const stream = this.#stream;
+    this.#busy = true;
+    const answer = await recordNow(stream, !this.#recording);
+    this.#busy = false;
+    if (stream === this.#stream) this.#tell(answer);
     await this.#onchanged();
   }
 
   async #set() {
-    const { refused } = await setRecording(this.#stream, { record: this.#mode.value, record_schedule: this.#schedule.value });
+    const stream = this.#stream;
+    const { refused } = await setRecording(stream, { record: this.#mode.value, record_schedule: this.#schedule.value });
+    if (stream !== this.#stream) return;
     this.#tell({ refused });
     this.#schedule.setAttribute("aria-invalid", String(Boolean(refused)));
     if (refused) return this.#schedule.focus();

@@ -12,7 +12,11 @@ const DAY_S = 86_400;
 
 export class ShareForm {
   #part = byId("share", HTMLElement);
+  #form = byId("share-form", HTMLFormElement);
+  #made = byId("share-made", HTMLElement);
+  #problem = byId("share-problem", HTMLElement);
   #player;
+  #stream = "";
 
   /** @param {import("./player.js").Player} player */
   constructor(player) {
@@ -20,7 +24,7 @@ export class ShareForm {
     setUpCopy(byId("share-copy", HTMLButtonElement), byId("share-link", HTMLInputElement));
     const works = isLoopback(location.hostname) ? `${t`It works on this computer only.`} ` : "";
     setText(byId("share-hint", HTMLElement), `${works}${t`Settings list all links; there they are taken back.`}`);
-    byId("share-form", HTMLFormElement).addEventListener("submit", (event) => {
+    this.#form.addEventListener("submit", (event) => {
       event.preventDefault();
       void this.#make();
     });
@@ -29,6 +33,11 @@ export class ShareForm {
   /** @param {string} stream @param {import("../../wire/session.js").Session | null} session */
   show(stream, session) {
     const { at, state } = this.#player;
+    if (stream !== this.#stream) {
+      this.#made.hidden = true; // it leads to another stream
+      setText(this.#problem, "");
+    }
+    this.#stream = stream;
     this.#part.hidden = !stream || state === "live" || !Number.isFinite(at) || !may(session, "admin", stream);
   }
 
@@ -36,9 +45,13 @@ export class ShareForm {
     const { at: from, stream } = this.#player;
     const to = Math.min(from + Number(byId("share-length", HTMLSelectElement).value), Date.now() / 1000);
     const expires_s = Number(byId("share-days", HTMLSelectElement).value) * DAY_S;
+    const button = this.#form.querySelector("button");
+    if (button) button.disabled = true;
     const { body, refused } = await makeShare(stream, { from, to, expires_s });
-    setText(byId("share-problem", HTMLElement), refused ? t`No link was made: ${refused.message || t`the server does not answer`}.` : "");
-    byId("share-made", HTMLElement).hidden = Boolean(refused);
+    if (button) button.disabled = false;
+    if (stream !== this.#stream) return; // settings list it
+    setText(this.#problem, refused ? t`No link was made: ${refused.message || t`the server does not answer`}.` : "");
+    this.#made.hidden = Boolean(refused);
     if (refused) return;
     const field = byId("share-link", HTMLInputElement);
     field.value = `${location.origin}${body.path}`;

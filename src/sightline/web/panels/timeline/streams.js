@@ -1,5 +1,6 @@
 /** Which streams there are, and what is recorded of them. */
 
+import { Newest } from "../../lib/newest.js";
 import { askApi } from "../../wire/events.js";
 import { askOverview } from "../../wire/recordings.js";
 
@@ -10,13 +11,16 @@ export class Streams {
   refused = null;
   /** @type {Map<string, {name: string, state: string}>} */
   #now = new Map();
+  #newest = new Newest();
 
   /** Ask the server. */
   async ask() {
+    const asked = this.#newest.ask();
     const [recorded, now] = await Promise.all([
       askOverview(),
       /** @type {typeof askApi<{streams: {name: string, display_name: string, state: string}[]}>} */ (askApi)("/api/streams"),
     ]);
+    if (!this.#newest.takes(asked)) return;
     this.refused = recorded.refused ?? now.refused;
     if (recorded.body) this.overview = recorded.body;
     if (now.body) this.#now = new Map(now.body.streams.map((one) => [one.name, { name: one.display_name || one.name, state: one.state }]));
