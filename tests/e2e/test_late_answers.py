@@ -16,6 +16,11 @@ from support.serving import Running, serving
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
 
+HAPPENED: dict[str, Any] = {
+    **{"stream": "a", "kind": "zone", "class_name": "person", "zone": "drive", "rule": "", "direction": "", "track": 1},
+    **{"box": None, "started_at": 1.7e9, "ended_at": 1.7e9 + 3, "seconds": 3, "speed": None, "reason": ""},
+    **{"start_seq": 1, "end_seq": 9, "snapshot": ""},
+}
 EXPORT: dict[str, Any] = {
     **{"stream": "a", "from": 1.7e9, "to": 1.7e9 + 9, "kind": "recorded", "mode": "auto", "format": "mp4", "speed": 1},
     **{"every_s": 1, "hidden": [], "bytes": 9, "made_at": 1.7e9, "ends_at": 2e9, "why": ""},
@@ -181,3 +186,29 @@ async def test_what_is_known_of_one_stream_is_not_shown_for_another(server: Runn
     async with page.expect_response(re.compile("/a/marks")):
         full.go.set()
     await expect(days.and_(page.locator(":enabled"))).to_have_count(0)
+
+
+async def test_an_event_that_is_deleted_late_does_not_close_another(server: Running, context: BrowserContext) -> None:
+    page = await context.new_page()
+    held = Held({})
+    known = [HAPPENED | {"id": "e1"}, HAPPENED | {"id": "e2", "zone": "lawn"}]
+    await page.route(re.compile(r"/api/events\?"), lambda route: route.fulfill(json={"events": known, "next": None}))
+
+    async def of_one(route: Route) -> None:
+        if route.request.method == "DELETE":
+            await held(route)
+        else:
+            await route.fulfill(json=next(one for one in known if route.request.url.endswith(one["id"])))
+
+    await page.route(re.compile("/api/events/e[12]$"), of_one)
+    await page.goto(f"{server.url}/events")
+    await page.locator("[data-event=e1]").click()
+    for _ in range(2):
+        await page.locator("#detail-delete").click()
+    await held.seen()
+    await page.locator("#detail-older").click()
+    await expect(page.locator("#detail-title")).to_contain_text("lawn")
+    held.go.set()
+    await expect(page.locator("[data-event=e1]")).to_have_count(0)
+    await expect(page.locator("#detail-title")).to_contain_text("lawn")
+    await expect(page.locator("#detail")).to_be_visible()

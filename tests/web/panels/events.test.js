@@ -158,6 +158,22 @@ test("an answer to filters of before is not listed, and a failure is told and me
   assert.equal(feed.refused, null);
 });
 
+test("what is told while a list is under way is not undone by that list, which is older", async () => {
+  const far = server(Array.from({ length: 51 }, (_, n) => happening({ id: `e${n}` })));
+  const old = far.list;
+  const feed = new Feed(NONE, async (query) => {
+    far.list = old;
+    const answer = await far.ask(query); // as things stood when it was asked
+    feed.take(message({ id: "new", at: 1010 }));
+    feed.take(message({ id: query.has("before") ? "e50" : "e0", phase: "end", at: 1020, seconds: 20 }));
+    return answer;
+  });
+  assert.equal((await feed.begin())[0].seconds, 20, "it has ended meanwhile");
+  assert.equal(feed.history.waiting, 1, "it began meanwhile");
+  assert.deepEqual((await feed.older()).map((one) => [one.id, one.seconds]), [["e50", 20]]);
+  assert.equal(feed.history.waiting, 1);
+});
+
 test("after a lost connection what lasted is looked at again, also far down", async () => {
   const far = server([...Array.from({ length: 50 }, (_, n) => happening({ id: `e${n}`, ended_at: 1001 })),
     happening({ id: "ended" }), happening({ id: "gone" }), happening({ id: "lasts" })]);

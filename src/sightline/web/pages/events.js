@@ -83,6 +83,7 @@ async function begin() {
     list.clear();
     add(found);
     for (let n = 0; place && n < MOST_PAGES && !list.restore(place) && feed.more; n += 1) add(await feed.older());
+    if (!list.size) list.prepend(feed.history.reveal(), now()); // it came while the list was under way
     if (!place) window.scrollTo({ top: 0, behavior: "instant" });
   }
   show();
@@ -235,14 +236,18 @@ function showDetail(one, version = 0) {
 /** @param {Happening} one */
 async function remove({ id }) {
   const { refused } = await deleteEvent(id);
+  const here = openId() === id; // the person may have gone on
   if (refused && refused.status !== 404) {
-    return refused.status ? t`It was not deleted: ${refused.message}.` : t`It was not deleted: the server does not answer.`;
+    const problem = refused.status ? t`It was not deleted: ${refused.message}.` : t`It was not deleted: the server does not answer.`;
+    if (here) return problem;
+    notice(problem);
+    return "";
   }
-  returnTo = (feed.history.beside(id, 1) ?? feed.history.beside(id, -1))?.id ?? "";
+  if (here) returnTo = (feed.history.beside(id, 1) ?? feed.history.beside(id, -1))?.id ?? "";
   feed.history.remove(id);
   list.remove(id);
   show();
-  close();
+  if (here) close();
   return "";
 }
 

@@ -89,6 +89,7 @@ export class Detail {
     this.#image.hidden = true;
     this.#box.replaceChildren();
     this.#doubt();
+    this.#delete.disabled = false;
     setText(byId("detail-problem", HTMLElement), "");
     setText(byId("detail-none", HTMLElement), one.snapshot ? "" : t`There is no picture of this.`);
     byId("detail-watch", HTMLAnchorElement).href = `/view/${one.stream}`;
@@ -181,6 +182,7 @@ export class Detail {
     this.#doubt();
     this.#delete.disabled = true;
     const problem = await this.#remove(one);
+    if (one.id !== this.#one?.id) return;
     this.#delete.disabled = false;
     setText(byId("detail-problem", HTMLElement), problem);
   }

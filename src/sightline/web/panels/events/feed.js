@@ -7,12 +7,15 @@ import { History } from "./history.js";
 
 /**
  * @typedef {import("../../wire/events.js").Happening} Happening
+ * @typedef {import("../../wire/events.js").EventMessage} EventMessage
  * @typedef {import("../../wire/events.js").Refused} Refused
  */
 
 const PAGE = 50;
 /** Happenings that are asked for one by one. */
 const MOST_ASKED = 20;
+/** Messages that are kept while a list is under way. */
+const MOST_MEANWHILE = 1_000;
 
 export class Feed {
   history = new History();
@@ -27,6 +30,10 @@ export class Feed {
   #next = null;
   /** Counts the lists that were begun, so that a late answer to an earlier one is told. */
   #turn = 0;
+  /** Lists that are under way. */
+  #underway = 0;
+  /** What was told since then: the lists may be older. @type {EventMessage[]} */
+  #meanwhile = [];
   #ask;
   #askOne;
 
@@ -57,7 +64,7 @@ export class Feed {
     this.failed = false;
     this.history.clear();
     this.#next = body.next;
-    return this.history.addOlder(body.events);
+    return this.#added(body.events);
   }
 
   /** The next older ones. None while others are asked for, or at the end. */
@@ -71,18 +78,33 @@ export class Feed {
     this.failed = refused !== null;
     if (!body) return [];
     this.#next = body.next;
-    return this.history.addOlder(body.events);
+    return this.#added(body.events);
+  }
+
+  /** Note what a list tells. Returns those that are new here. @param {readonly Happening[]} events */
+  #added(events) {
+    return this.#caughtUp(this.history.addOlder(events));
+  }
+
+  /** What was told while a list was under way, told again. @param {readonly Happening[]} listed @returns {Happening[]} as they are known now */
+  #caughtUp(listed) {
+    for (const message of this.#meanwhile) this.#note(message);
+    return listed.map((one) => this.history.find(one.id) ?? one);
   }
 
   /** Look what has come or ended since the list was asked for. Returns those on the page that have changed. */
-  async newest() {
+  newest() {
+    return this.#during(() => this.#look());
+  }
+
+  async #look() {
     const turn = this.#turn;
     const { body } = await this.#page(null);
     if (!body || turn !== this.#turn) return [];
     const listed = new Set(body.events.map((one) => one.id));
     const lasting = this.history.shown.filter((one) => one.ended_at === null && !listed.has(one.id));
     const asked = await Promise.all(lasting.slice(0, MOST_ASKED).map((one) => this.#lookAgain(one)));
-    return turn === this.#turn ? this.history.addNewest([...body.events, ...asked]) : [];
+    return turn === this.#turn ? this.#caughtUp(this.history.addNewest([...body.events, ...asked])) : [];
   }
 
   /** @param {Happening} one */
@@ -95,9 +117,15 @@ export class Feed {
   /**
    * Note what the server tells. Returns the happening if it is on the page.
    *
-   * @param {import("../../wire/events.js").EventMessage} message
+   * @param {EventMessage} message
    */
   take(message) {
+    if (this.#underway && this.#meanwhile.length < MOST_MEANWHILE) this.#meanwhile.push(message);
+    return this.#note(message);
+  }
+
+  /** @param {EventMessage} message */
+  #note(message) {
     return this.history.take(message, (one) => matches(one, this.filters, Date.now() / 1000));
   }
 
@@ -106,6 +134,15 @@ export class Feed {
     const query = toQuery(this.filters, Date.now() / 1000);
     query.set("limit", String(PAGE));
     if (before !== null) query.set("before", before);
-    return this.#ask(query);
+    return this.#during(() => this.#ask(query));
+  }
+
+  /** Keep what is told until an answer is there. @template T @param {() => Promise<T>} ask */
+  async #during(ask) {
+    if (!this.#underway) this.#meanwhile = [];
+    this.#underway += 1;
+    const answer = await ask();
+    this.#underway -= 1;
+    return answer;
   }
 }
