@@ -160,6 +160,13 @@ test("a device subscribes for the server's key, and leaves again", async () => {
   assert.equal(current(), null);
 });
 
+test("who switches off while it is being switched on is not notified", async () => {
+  const { asked, manager, current } = pushWorld();
+  await Promise.all([subscribe(manager, ["door"]), unsubscribe(manager)]);
+  assert.deepEqual(asked.map(([method]) => method), ["GET", "POST", "DELETE"]);
+  assert.equal(current(), null);
+});
+
 test("a subscription for another server's key is renewed, one for this key stays", async () => {
   const { manager, subscribed, set, current } = pushWorld();
   const own = subscribed([1, 2, 3]);

@@ -5,6 +5,8 @@ import { remember, remembered } from "../lib/storage.js";
 
 const KEY = "push";
 const GIVE_UP_MS = 10_000;
+/** One is done after the other: who switches off while it is being switched on is not notified. @type {Promise<unknown>} */
+let last = Promise.resolve();
 
 /**
  * @typedef {{endpoint: string, toJSON: () => {keys?: Record<string, string>}, unsubscribe: () => Promise<boolean>,
@@ -18,7 +20,24 @@ const GIVE_UP_MS = 10_000;
  *
  * @param {Manager | undefined} manager of the service worker's registration @param {string[]} streams
  */
-export async function subscribe(manager, streams) {
+export function subscribe(manager, streams) {
+  return inTurn(() => begin(manager, streams));
+}
+
+/** Notify this device by Web Push no longer. @param {Manager | undefined} manager */
+export function unsubscribe(manager) {
+  return inTurn(() => end(manager));
+}
+
+/** @template T @param {() => Promise<T>} deed */
+function inTurn(deed) {
+  const done = last.then(deed);
+  last = done.catch(() => {});
+  return done;
+}
+
+/** @param {Manager | undefined} manager @param {string[]} streams */
+async function begin(manager, streams) {
   if (!manager) return t`this browser has no Web Push`;
   const { key, reason } = await ask();
   if (!key) return said(reason);
@@ -36,8 +55,8 @@ export async function subscribe(manager, streams) {
   }
 }
 
-/** Notify this device by Web Push no longer. @param {Manager | undefined} manager */
-export async function unsubscribe(manager) {
+/** @param {Manager | undefined} manager */
+async function end(manager) {
   const id = remembered(KEY, "");
   remember(KEY, "");
   await (await manager?.getSubscription())?.unsubscribe().catch(() => false);
