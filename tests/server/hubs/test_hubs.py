@@ -125,6 +125,19 @@ async def test_a_link_that_was_made_at_one_hub_is_good_at_every_hub(pair: Cluste
         assert (await hub.http.get(f"/api/shared/{link}")).status_code == 404
 
 
+async def test_a_recording_of_another_hub_is_replayed_by_whichever_hub_is_asked(pair: Cluster) -> None:
+    a, b = pair.addresses
+    asked, name = pair.hubs[a], pair.named(b, at="kept")
+    async with camera(asked, name):
+        await asked.until(lambda s: at(s, name) == b, path="/api/streams")
+        assert (await asked.http.post(f"/api/recordings/{name}/record", json={"on": True})).is_success
+        await pair.hubs[b].until(lambda s: s["recordings"].get(name, {}).get("written", 0) > 10)
+    kept = await asked.until(lambda s: bool(s["segments"]), path=f"/api/recordings/{name}")
+    span = {"from": kept["segments"][0]["started_at"], "to": kept["segments"][0]["started_at"] + 5}
+    begun = (await asked.http.post(f"/api/recordings/{name}/replays", json=span)).json()
+    await asked.until(lambda s: s["state"] == "done", path=f"/api/replays/{begun['id']}")
+
+
 @pytest.mark.parametrize("transport", ["ws", "tcp"])
 async def test_a_program_that_asks_the_wrong_hub_ends_at_the_right_one(pair: Cluster, transport: str) -> None:
     a, b = pair.addresses

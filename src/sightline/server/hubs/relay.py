@@ -38,7 +38,7 @@ OF_STREAM = re.compile(
     r"|/(?:snapshot|video)/(?P<shot>[^/]+)\.(?:jpg|mp4)"
 )
 """Paths that name a stream. A test holds it to the routes."""
-OF_ANY = re.compile(r"/api/(events|exports)/(?!live$)[^/]+(/.*)?")
+OF_ANY = re.compile(r"/api/(events|exports|replays)/(?!live$)[^/]+(/.*)?")
 """Paths that name something by a number that is known to one hub only."""
 OF_SHARE = re.compile(r"/(?:(?:api|ws)/shared|api/shares)/(?P<id>[0-9a-f]{12})(?:\.[^/]*(?:/file)?)?")
 """Paths of a share link, which names the share by its id."""
