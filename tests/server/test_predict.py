@@ -72,6 +72,7 @@ REFUSED = [
     ("", b'{"image": 1}', {"content-type": "application/json"}, 400, "JPEG, PNG or WebP"),
     ("", JPEG[:30], {}, 400, "cut off"),
     ("", encoded(".bmp"), {}, 400, "JPEG, PNG or WebP"),
+    ("", b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", {}, 400, "HEIC pictures are not read: convert"),
     ("", encoded(".jpg", 400, 400), {}, 413, "102400"),
     ("", encoded(".png", 400, 400), {}, 413, "102400"),
     ("", encoded(".webp", 400, 400), {}, 413, "102400"),

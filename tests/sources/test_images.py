@@ -21,7 +21,7 @@ LEFT_RED[:, :30] = (0, 0, 255)
 
 
 def save(path: Path, image: Image = LEFT_RED) -> Path:
-    assert cv2.imwrite(str(path), image)
+    path.write_bytes(cv2.imencode({".jfif": ".jpg"}.get(path.suffix, path.suffix), image)[1].tobytes())
     return path
 
 

@@ -281,6 +281,17 @@ def test_one_picture_over_http_is_one_picture(tmp_path: Path) -> None:
             list(source)
 
 
+@pytest.mark.parametrize("ending", [".jpg", ".png", ".webp"])
+def test_a_picture_whose_length_is_not_told_is_one_too(ending: str) -> None:
+    picture = cv2.imencode(ending, numbered(7))[1].tobytes()
+
+    def send(out: BufferedIOBase) -> None:
+        out.write(picture)
+
+    with sending(send, "image/any") as url, open_source(url) as source:
+        assert [number_of(shot.image) for shot in source] == [7]
+
+
 @pytest.mark.parametrize("wrong", ["fps=0", "fps=x", "fps=1000"])
 def test_a_rate_that_makes_no_sense_is_called_so(wrong: str) -> None:
     with pytest.raises(SourceError, match=f"#{wrong}; expected #fps=N, N from 0.001 to 60"):

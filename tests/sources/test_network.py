@@ -361,7 +361,7 @@ def test_http_says_what_the_other_side_said(tmp_path: Path) -> None:
     with http(functools.partial(Quiet, directory=str(tmp_path))) as url:
         with pytest.raises(SourceError, match="404"):
             open_source(f"{url}/nothing.mp4?key={SECRET}")
-        with pytest.raises(SourceError, match="Invalid data"):
+        with pytest.raises(SourceError, match="this is a web page, not a video"):
             open_source(f"{url}/page.html")
 
 

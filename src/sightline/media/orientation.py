@@ -28,6 +28,8 @@ _AXES = {
     8: (0, -1, 1, 0),
 }
 """Where the stored picture's axes point once it is upright: x and y of its right, x and y of its down."""
+_QUARTERS = (UPRIGHT, 8, 3, 6)
+"""By quarters counterclockwise."""
 
 
 def of_exif(data: bytes) -> int:
@@ -52,6 +54,11 @@ def of_matrix(matrix: bytes) -> int:
     """The orientation nearest to a display matrix of nine 32-bit numbers in this machine's order, as FFmpeg has it."""
     a, b, _, c, d = np.frombuffer(matrix, np.int32)[:5].tolist()
     return max(_AXES, key=lambda orientation: sum(np.multiply(_AXES[orientation], (a, b, c, d)).tolist()))
+
+
+def of_degrees(counterclockwise: float) -> int:
+    """The orientation of a picture that is to be turned so far, by the nearest quarter."""
+    return _QUARTERS[round(counterclockwise / 90) % 4]
 
 
 def upright_size(width: int, height: int, orientation: int) -> tuple[int, int]:

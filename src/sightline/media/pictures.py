@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import cv2
 import numpy as np
@@ -20,6 +21,11 @@ DENSEST = 1 << 14
 DENSEST_WEBP = 1 << 15
 """Pixels of a WebP for each of its bytes, at most: libwebp itself writes up to 25,000, for one colour without loss."""
 PNG = b"\x89PNG\r\n\x1a\n"
+TIFF: Mapping[bytes, Literal["little", "big"]] = {b"II*\0": "little", b"MM\0*": "big"}
+GIF_PICTURE = re.compile(rb"\x00\x21\xf9\x04.{4}\x00[\x2c\x21]", re.S)
+"""What stands before each picture of an animation."""
+MOST_PAGES = 1000
+"""Pages of a TIFF that are counted."""
 
 
 class PictureFile(NamedTuple):
@@ -69,6 +75,10 @@ def decode_picture(data: bytes, *, max_pixels: int = MAX_PIXELS) -> PictureFile:
         frames = sum(kind in (b"fcTL", b"ANMF") for kind, _ in chunks)
         pictures = max(1, frames)
         flags |= cv2.IMREAD_IGNORE_ORIENTATION
+    elif data[:3] == b"GIF":
+        pictures = max(1, len(GIF_PICTURE.findall(data)))
+    elif data[:4] in TIFF:
+        pictures = sum(1 for _ in _tiff_pages(data))
     try:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), flags) if data else None
     except cv2.error as e:
@@ -90,6 +100,17 @@ def _png_chunks(data: bytes, max_pixels: int) -> Iterator[tuple[bytes, bytes]]:
             raise BadImage(f"PNG cut off: a chunk of {length} bytes in a file of {len(data)}")
         yield data[at + 4 : at + 8], data[at + 8 : at + 8 + min(length, 1 << 16)]
         at += 12 + length
+
+
+def _tiff_pages(data: bytes) -> Iterator[int]:
+    """Where each page's directory is."""
+    order, at = TIFF[data[:4]], 4
+    for _ in range(MOST_PAGES):
+        at = int.from_bytes(data[at : at + 4], order)
+        if not 8 <= at < len(data):
+            return
+        yield at
+        at += 2 + 12 * int.from_bytes(data[at : at + 2], order)
 
 
 def _webp_chunks(data: bytes, max_pixels: int) -> Iterator[tuple[bytes, bytes]]:

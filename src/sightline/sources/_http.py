@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 CHUNK = 1 << 16
 ENOUGH = 12
 """Bytes by which kinds can be told apart."""
-PICTURES = (b"\xff\xd8\xff", b"\x89PNG", b"BM", b"II*\0", b"MM\0*")
+JPEG = b"\xff\xd8\xff"
+PICTURES = (JPEG, b"\x89PNG", b"BM", b"II*\0", b"MM\0*")
 HEADERS = re.compile(rb"\s*(--|[A-Za-z-]+:[^\r\n]*\r?\n)")
 """How motion JPEG begins: with a boundary or, from cameras that leave the first one out, with a part's headers."""
 

@@ -4,6 +4,7 @@ does, and that accounts for every picture that is lost on the way."""
 from __future__ import annotations
 
 import contextlib
+import logging
 import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from fractions import Fraction
 
     from av import Packet, VideoFrame
+    from av.container import InputContainer
     from av.video.stream import VideoStream
 
 MOST_BYTES = 16 << 20
@@ -33,6 +35,13 @@ LIMITS = {"max_pixels": str(1 << 26)}
 8192, twice 8K. A file of 500 bytes can claim 268 million pixels, which cost 1.7 GB, or 0.6 GB for opening it alone."""
 SQUEEZED = 4
 """Ratio of a pixel's sides above which it is not believed."""
+UNSAID = 2
+"""Colour space of a frame that names none."""
+HD = 720
+"""Height from which such a frame has the colours of BT.709, as for browsers and players; below it those of BT.601."""
+
+
+log = logging.getLogger(__name__)
 
 
 class Decoded(NamedTuple):
@@ -45,6 +54,7 @@ class Decoded(NamedTuple):
     fresh: bool
     pts: int | None = None
     """Time of the packet."""
+    damaged: bool = False
 
     def of(self, *, copied: bool) -> Decoded:
         """Return the same with a time only where its packet is copied: see ``Shot.pts``."""
@@ -104,6 +114,8 @@ class Decoding:
         self._broken = False
         """Whether packets before the next key frame can't be decoded."""
         self._awaited = Awaited(lose)
+        self._cut: set[int] = set()
+        """Times of packets of which a part is missing, as their container says."""
 
     def pictures(self, packet: Packet[VideoStream], *, idle: bool) -> Iterator[Decoded]:
         """Yield what comes of a packet: while idle, something for each. Raises as ``decode`` does."""
@@ -111,7 +123,9 @@ class Decoding:
         if idle and not frames and packet.pts is not None and packet.time_base is not None:
             yield Decoded(float(packet.pts * packet.time_base), None, False, packet.pts)
         for frame in frames:
-            yield Decoded(frame.time, frame, not idle, frame.pts)
+            cut = frame.pts in self._cut
+            self._cut = {pts for pts in self._cut if frame.pts is None or pts > frame.pts}
+            yield Decoded(frame.time, frame, not idle, frame.pts, frame.is_corrupt or cut)
 
     def decode(self, packet: Packet[VideoStream], *, idle: bool) -> list[VideoFrame]:
         """Decode a packet's frames, none if it is skipped. Raises av.FFmpegError for damaged data.
@@ -139,6 +153,8 @@ class Decoding:
                     self._awaited.forget(frame.pts)
         if not idle:
             self._await(packet)
+        if packet.is_corrupt and packet.pts is not None and len(self._cut) < MOST_AWAITED:
+            self._cut.add(packet.pts)
         frames = packet.decode()
         for frame in frames:
             self._awaited.came(frame.pts)
@@ -175,9 +191,37 @@ def upright(frame: VideoFrame, pixel: Fraction | None) -> Image:
     if pixel and pixel != 1 and 1 / SQUEEZED <= pixel <= SQUEEZED:
         width, height = (round(width * pixel), height) if pixel > 1 else (width, round(height / pixel))
     # The resolution and the matrix may change in mid-stream: each frame is converted by its own.
-    image = np.asarray(frame.to_ndarray(format="bgr24", width=width, height=height), np.uint8)
-    matrix: Any = frame.side_data.get("DISPLAYMATRIX")
-    return image if matrix is None else orientation.upright(image, orientation.of_matrix(bytes(matrix)))
+    hd = frame.colorspace == UNSAID and frame.height >= HD and not frame.format.is_rgb
+    colours = "ITU709" if hd else None
+    made = frame.to_ndarray(format="bgr24", width=width, height=height, src_colorspace=colours)
+    image = np.asarray(made, np.uint8)
+    return orientation.upright(image, _turned(frame))
+
+
+def _turned(frame: VideoFrame) -> int:
+    try:
+        matrix: Any = frame.side_data.get("DISPLAYMATRIX")
+    except ValueError:  # there is something of a kind that PyAV does not know: EXIF, the views of a spatial video
+        return orientation.of_degrees(frame.rotation)
+    return orientation.UPRIGHT if matrix is None else orientation.of_matrix(bytes(matrix))
+
+
+def video_of(container: InputContainer, name: str) -> VideoStream | None:
+    """The first video that can be decoded; None if there is none. The cover of a song or a film is no video.
+
+    Of an animated AVIF it is the animation. ``name``: of the file, for the log, which says if there are more.
+    """
+    from av.stream import Disposition
+
+    found = [
+        one
+        for one in container.streams.video
+        if one.codec_context is not None and not one.disposition & Disposition.attached_pic
+    ]
+    moving = [one for one in found if one.frames != 1] or found[:1]
+    if len(moving) > 1:
+        log.warning("%s: the first of its %d videos is read", name, len(moving))
+    return moving[0] if moving else None
 
 
 def pixel_of(stream: VideoStream) -> Fraction | None:

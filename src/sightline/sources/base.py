@@ -20,7 +20,7 @@ from sightline.core.errors import FAULTS, SightlineError, SourceError, told
 from sightline.core.registry import answers, plugins
 from sightline.core.types import Encoded, Image
 
-PICTURES = frozenset((".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"))
+PICTURES = frozenset((".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".tif", ".tiff"))
 """Suffixes of files that are single pictures."""
 IDLE_S = 1.0
 """Maximum age in seconds of a picture while nobody wants any."""

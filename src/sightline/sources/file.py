@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from sightline.core.errors import SourceError
 from sightline.media import heif
-from sightline.sources._packets import LIMITS, Decoded, Decoding, pixel_of, upright
+from sightline.sources._packets import LIMITS, Decoded, Decoding, pixel_of, upright, video_of
+from sightline.sources._times import MAY_JUMP, Times
 from sightline.sources.base import PICTURES, Lose, Shot, Tee, printable, unnoticed
 
 if TYPE_CHECKING:
@@ -54,9 +55,9 @@ def _opened(path: Path, spec: str, options: dict[str, str]) -> VideoSource:
         container = av.open(str(path), options=options)
     except (av.FFmpegError, OSError) as e:
         raise SourceError(f"{printable(spec)}: can't be read as a video ({_reason(e)})") from None
-    stream = next((s for s in container.streams.video if s.codec_context is not None), None)
+    stream = video_of(container, printable(path.name))
     if stream is None:
-        kinds = ", ".join(sorted({s.type for s in container.streams})) or "nothing"
+        kinds = ", ".join(sorted({s.type.replace("video", "a cover") for s in container.streams})) or "nothing"
         container.close()
         raise SourceError(f"{printable(spec)}: no video in this file that can be decoded, only {kinds}")
     return VideoSource(path, container, stream)
@@ -92,21 +93,16 @@ class VideoSource:
 
         Raises SourceError if no frame can be decoded.
         """
-        start = self.start
-        step = 1 / (self.fps or 25.0)
-        last: float | None = None
+        times = Times(self.start, self.fps, may_jump=bool(self._container.format.flags & MAY_JUMP))
         shot: Shot | None = None
-        for time, frame, fresh, pts in self._frames():
-            at = last + step if time is None and last is not None else (time or start) - start
-            if last is not None and at <= last:  # the file was cut and joined
-                at = last + step
+        for time, frame, fresh, pts, damaged in self._frames():
+            at = times.of(time)
             if frame is not None:
                 image = upright(frame, pixel_of(self._stream))
-                shot = Shot(image, at, self.name, fresh, frame.is_corrupt, pts)
+                shot = Shot(image, at, self.name, fresh, damaged, pts)
                 yield shot
             elif shot is not None:
                 yield replace(shot, timestamp=at, fresh=False, pts=pts)
-            last = at
         if shot is None:
             raise SourceError(f"{self.name}: not one frame of this video can be decoded")
 

@@ -16,6 +16,11 @@ from sightline.sources.base import PICTURES, Lose, Shot, printable, unnoticed
 
 WHAT = "a picture (photo.jpg), a folder of pictures (photos/)"
 
+ANIMATED = (
+    "make a video of it to have all, for example with `ffmpeg -i FILE out.mp4`, or with `magick FILE out.mp4` for WebP"
+)
+PAGES = "take them apart to have all, for example with `magick FILE page-%d.png`"
+
 log = logging.getLogger(__name__)
 
 
@@ -87,12 +92,8 @@ class Images:
             if damaged:
                 log.warning("%s: its end is missing, so a part of it may be grey", name)
             if pictures > 1:
-                log.warning(
-                    "%s: only the first of its %d pictures is read; make a video of it to have all, for example with "
-                    "`ffmpeg -i FILE out.mp4`, or with `magick FILE out.mp4` for WebP",
-                    name,
-                    pictures,
-                )
+                all_ = PAGES if file.suffix.lower() in (".tif", ".tiff") else ANIMATED
+                log.warning("%s: only the first of its %d pictures is read; %s", name, pictures, all_)
             yield Shot(image, float(i), name, damaged=damaged)
         if self.unreadable == len(self._files):
             alone = len(self._files) == 1
@@ -102,7 +103,8 @@ class Images:
 
 def _natural(file: Path) -> list[Any]:
     """Sort key of alternating text and numbers, which puts 2.jpg before 10.jpg."""
-    return [int(part) if part.isdigit() else part for part in re.split(r"([0-9]+)", file.name.lower())] + [file.name]
+    parts = re.split(r"([0-9]+)", file.name.lower())  # every second one is a number; ² and ٣ are none here
+    return [int(part) if i % 2 else part for i, part in enumerate(parts)] + [file.name]
 
 
 def _endings() -> str:

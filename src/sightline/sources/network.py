@@ -16,10 +16,11 @@ from sightline.core.errors import SourceError
 from sightline.media import heif
 from sightline.sources import _foreign, _gate
 from sightline.sources._ffmpeg import reason_of, unescaped
-from sightline.sources._http import HttpBytes
+from sightline.sources._http import JPEG, HttpBytes
 from sightline.sources._mjpeg import MotionJpeg
-from sightline.sources._packets import LIMITS, Decoded, Decoding, pixel_of, upright
+from sightline.sources._packets import LIMITS, Decoded, Decoding, pixel_of, upright, video_of
 from sightline.sources._snapshot import Snapshot
+from sightline.sources._times import MAY_JUMP, Times
 from sightline.sources.base import Lose, Shot, Source, Tee, shown, unnoticed
 
 if TYPE_CHECKING:
@@ -147,7 +148,7 @@ def _http(name: str, url: str, options: dict[str, str], poll_s: float) -> Source
     """Open what an HTTP address gives, by its first bytes."""
     patience = max(OPEN_S, READ_S)
     connection = HttpBytes(name, url, options, (OPEN_S, patience))
-    if connection.kind == "parts" or (connection.kind == "picture" and connection.size is None):
+    if connection.kind == "parts" or (connection.size is None and connection.head.startswith(JPEG)):
         return MotionJpeg(connection, poll_s=poll_s)
     if connection.kind == "picture":
         return Snapshot(connection, poll_s=poll_s)
@@ -156,12 +157,17 @@ def _http(name: str, url: str, options: dict[str, str], poll_s: float) -> Source
         raise SourceError(f"{name}: {heif.ADVICE}")
     if connection.kind == "video" and connection.size is None:  # live: a second connection may not be allowed
         return _video(name, connection, options | UNMEASURED, READ_S)
-    playlist = connection.head.lstrip().startswith(b"#EXTM3U")
+    head, ends = connection.head.lstrip(), connection.size is not None
+    playlist = head.startswith(b"#EXTM3U")
     connection.close()
+    if head.lower().startswith((b"<!doctype html", b"<html")):
+        raise SourceError(
+            f"{name}: this is a web page, not a video; expected the address of the stream or picture that it shows"
+        )
     if playlist:  # its segments may have any names; where they lead to is limited by the protocols
         options |= {"allowed_extensions": "ALL", "extension_picky": "0"}
         return _video(name, url, options, PLAYLIST_READ_S, format="hls")
-    return _video(name, url, options, READ_S)
+    return _video(name, url, options, READ_S, ends=ends)
 
 
 def _rtsp(name: str, url: str, options: dict[str, str]) -> Source:
@@ -173,16 +179,22 @@ def _rtsp(name: str, url: str, options: dict[str, str]) -> Source:
 
 
 def _video(
-    name: str, file: str | HttpBytes, options: dict[str, str], patience: float, *, format: str | None = None
+    name: str,
+    file: str | HttpBytes,
+    options: dict[str, str],
+    patience: float,
+    *,
+    format: str | None = None,
+    ends: bool = False,
 ) -> NetworkSource:
     import av
 
     container: InputContainer = av.open(file, "r", format=format, timeout=(OPEN_S, patience), options=options | LIMITS)
-    stream = next((s for s in container.streams.video if s.codec_context is not None), None)
+    stream = video_of(container, name)
     if stream is None:
         container.close()
         raise SourceError(f"{name}: it sends no video that can be decoded")
-    return NetworkSource(name, container, stream, patience, file)
+    return NetworkSource(name, container, stream, patience, file, ends=ends)
 
 
 class NetworkSource:
@@ -191,15 +203,25 @@ class NetworkSource:
     images = False
 
     def __init__(
-        self, name: str, container: InputContainer, stream: VideoStream, patience: float, file: str | HttpBytes
+        self,
+        name: str,
+        container: InputContainer,
+        stream: VideoStream,
+        patience: float,
+        file: str | HttpBytes,
+        *,
+        ends: bool = False,
     ) -> None:
-        """``patience`` is the number of seconds without video after which the connection is dead."""
+        """``patience`` is the number of seconds without video after which the connection is dead.
+
+        ``ends``: it is a file, though it may not tell how long it lasts.
+        """
         self.name = name
         self.unreadable = 0
         self.idle = False
         self.lose: Lose = unnoticed
         self.tee: Tee | None = None
-        self.live = container.format.name == "rtsp" or container.duration is None
+        self.live = not ends and (container.format.name == "rtsp" or container.duration is None)
         self.fps: float | None = float(stream.average_rate) if stream.average_rate else None
         self.total: int | None = None if self.live else stream.frames or None
         self._container = container
@@ -223,17 +245,15 @@ class NetworkSource:
     def __iter__(self) -> Iterator[Shot]:
         """Yield pictures as they come. Raises SourceError if the connection breaks off or a live one ends."""
         clock = _Clock()
-        start = None
+        times = Times(None, self.fps, may_jump=bool(self._container.format.flags & MAY_JUMP))
         shot: Shot | None = None
-        for at, frame, fresh, pts in self._frames():
-            at = at or 0.0
+        for at, frame, fresh, pts, damaged in self._frames():
             if self._bursts:
-                clock.wait_for(at)
-            start = at if start is None else start
-            shown_at = time.time() if self.live else at - start
+                clock.wait_for(at or 0.0)
+            shown_at = time.time() if self.live else times.of(at)
             if frame is not None:
                 image = upright(frame, pixel_of(self._stream))
-                shot = Shot(image, shown_at, self.name, fresh, frame.is_corrupt, pts)
+                shot = Shot(image, shown_at, self.name, fresh, damaged, pts)
                 yield shot
             elif shot is not None:
                 yield replace(shot, timestamp=shown_at, fresh=False, pts=pts)

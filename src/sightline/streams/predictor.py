@@ -24,6 +24,7 @@ from sightline.inference.key import ModelKey
 from sightline.inference.place import InferenceOptions, Request
 from sightline.inference.pool import ModelPool
 from sightline.inference.worker import ModelWorker
+from sightline.media import heif
 from sightline.media.pictures import decode_picture
 from sightline.settings.settings import Settings
 from sightline.streams.model_switch import ModelSwitch, class_ids
@@ -219,6 +220,8 @@ class Predictor:
 
     def _decode(self, data: bytes) -> Image:
         if not (data.startswith((b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n")) or data[8:12] == b"WEBP"):
+            if heif.is_heic(data[:64]):
+                raise BadImage(heif.ADVICE)
             raise BadImage(f"expected a JPEG, PNG or WebP picture, got {data[:40]!r}" if data else "expected a picture")
         if len(data) > self._settings.max_message_bytes:
             raise TooLarge(f"picture of {len(data)} bytes: expected at most {self._settings.max_message_bytes}")
