@@ -18,7 +18,7 @@ from sightline.core.types import Frame, FrameResult
 from sightline.streams.publisher import DropReason
 from sightline.streams.stream import Stream
 from sightline.wire.messages import Status
-from support.streams import Recorder, balanced, frame, make_hub, result
+from support.streams import Recorder, balanced, frame, make_hub, result, until
 
 
 @given(
@@ -217,6 +217,21 @@ async def test_an_ended_stream_makes_room_and_stays_counted() -> None:
     async with hub.publish("b", Recorder()):
         assert list(hub.streams) == ["b"]
         assert (hub.past.received, hub.past.dropped) == (1, {"unwatched": 1})
+
+
+async def test_who_looks_at_streams_forgets_none_and_time_forgets_those_that_ended(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    hub = make_hub()
+    for name in "ab":
+        async with hub.publish(name, Recorder(wants_results=False)) as stream:
+            stream.put(frame(0, name))
+    monkeypatch.setattr("sightline.streams.hub.REMEMBERED_S", 0.0)
+    assert [name for name in hub.streams if hub.streams[name].publisher is None] == ["a", "b"]
+    running = asyncio.create_task(hub.run())
+    await until(lambda: not hub.streams)
+    running.cancel()
+    assert hub.past.received == 2
 
 
 @pytest.mark.parametrize("name", ["", "a b", "a/b", "ü", "x" * 65, "..", "a\n"])

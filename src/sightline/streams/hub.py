@@ -77,7 +77,8 @@ class Hub:
         """Where pictures are looked at for whether cameras were covered or moved."""
         self.placement = Placement()
         self.stopping: str | None = None
-        self._streams: dict[str, Stream] = {}
+        self.streams: dict[str, Stream] = {}
+        """Those that have a publisher or subscribers, ended within the last minute, or have a camera that is kept."""
         self._track_ids = itertools.count(1)
         """Ids of tracks: no two objects of a server have the same, whatever their streams."""
 
@@ -92,18 +93,9 @@ class Hub:
         return self.pool.own.worker
 
     @property
-    def streams(self) -> dict[str, Stream]:
-        """Streams that have a publisher or subscribers, ended within the last minute, or have a camera that is kept."""
-        now = time.monotonic()
-        for stream in list(self._streams.values()):
-            if stream.ended_at is not None and now - stream.ended_at > REMEMBERED_S:
-                self._forget(stream)
-        return self._streams
-
-    @property
     def viewers(self) -> int:
         """Number of viewers and listeners of all streams."""
-        of_streams = sum(s.kind != "tile" for stream in self._streams.values() for s in stream.subscriptions)
+        of_streams = sum(s.kind != "tile" for stream in self.streams.values() for s in stream.subscriptions)
         events = len(self.listeners.events) - self.listeners.own
         return len(self.listeners.results) + events + of_streams + self.listeners.overviews
 
@@ -142,7 +134,7 @@ class Hub:
 
     def remove(self, name: str, reason: str) -> None:
         """Have a stream no longer. Who publishes it is sent away; who looks at it waits."""
-        stream = self._streams.get(name)
+        stream = self.streams.get(name)
         if stream is None:
             return
         publisher = stream.publisher
@@ -150,6 +142,7 @@ class Hub:
             self.release(stream, publisher)
             publisher.close(reason)
         stream.ended_at = -inf  # so it is forgotten once nobody looks and nothing is under way
+        self._forget(stream)
 
     @asynccontextmanager
     async def publish(
@@ -229,12 +222,12 @@ class Hub:
             return False
         if name in self.settings.streams or self.cameras.source(name) is not None or self.boards.has(name):
             return True
-        stream = self._streams.get(name)
+        stream = self.streams.get(name)
         return stream is not None and stream.tracking.object_events
 
     def emit_ends(self, name: str, *ends: Event) -> None:
         """Give ends of a stream's events to whoever listens; the stream need not be live. See ``Stream.emit_ends``."""
-        stream = self._streams.get(name)
+        stream = self.streams.get(name)
         if stream is not None:
             stream.emit_ends(*ends)
         else:
@@ -280,14 +273,15 @@ class Hub:
             self.journal.begin()
         while True:
             await asyncio.sleep(WATCH_S)
-            for stream in list(self._streams.values()):
+            self._forget_ended()
+            for stream in list(self.streams.values()):
                 with stream.fence.around("news of the model", f"stream {stream.name}: "):
                     self._watch_model(stream)
                 stream.rest()
                 if self.stopping is None:
                     stream.watch_scene(self._scenes if self.minds(stream.name) else None, NOT_MINDED)
             if self.stopping is None:
-                self.lost.look(self._streams, self.minds)
+                self.lost.look(self.streams, self.minds)
             if told := self.boards.tick():
                 self.listeners.emit(*told)
 
@@ -312,15 +306,15 @@ class Hub:
         """Stop: let nobody new in, and end every mailbox with the reason."""
         self.stopping = reason
         self.supervisor.closing = True
-        for stream in self._streams.values():
+        for stream in self.streams.values():
             stream.finish(reason, at_once=True)
         self.lost.close(reason)
         self._scenes.shutdown(wait=False, cancel_futures=True)
-        of_streams = (s for stream in self._streams.values() for s in stream.subscriptions)
+        of_streams = (s for stream in self.streams.values() for s in stream.subscriptions)
         for subscription in [*self.listeners.results, *of_streams]:
             subscription.mailbox.close(reason)
         self.listeners.end(reason)  # with the ends of what lasted
-        for stream in self._streams.values():
+        for stream in self.streams.values():
             if stream.publisher is not None:
                 with suppress(*FAULTS):  # one session that can't be ended must not keep the others from it
                     stream.publisher.close(reason)
@@ -337,16 +331,17 @@ class Hub:
 
     def _check_streams(self, name: str) -> None:
         """Raise LimitReached if one more stream is one too many. Who only waits for a camera takes no stream away."""
-        live = sum(stream.publisher is not None for stream in self._streams.values() if stream.name != name)
+        live = sum(stream.publisher is not None for stream in self.streams.values() if stream.name != name)
         if live >= self.settings.max_streams:
             raise LimitReached(f"{live} streams are live: the limit max_streams is reached")
 
     def open_stream(self, name: str) -> Stream:
         """Return a stream, live or not."""
-        stream = self.streams.get(check_stream_name(name))
-        if stream is not None:
+        check_stream_name(name)
+        self._forget_ended()
+        if (stream := self.streams.get(name)) is not None:
             return stream
-        idle = (s for s in self._streams.values() if s.publisher is None and not s.subscriptions)
+        idle = (s for s in self.streams.values() if s.publisher is None and not s.subscriptions)
         ended = [s for s in idle if s.name not in self.cameras]
         if len(ended) >= self.settings.max_streams:
             self._forget(min(ended, key=lambda s: s.ended_at or 0.0))
@@ -361,7 +356,7 @@ class Hub:
             ids=self._track_ids,
             boards=self.boards.of(name),
         )
-        self._streams[name] = stream
+        self.streams[name] = stream
         stream.model.options = self.model_switch.defaults
         if given is not None:
             stream.limit(priority=given.priority, max_fps=given.max_fps)
@@ -385,11 +380,17 @@ class Hub:
         except SightlineError as e:
             log.warning("stream %s: %s", stream.name, e.message)
 
+    def _forget_ended(self) -> None:
+        now = time.monotonic()
+        for stream in list(self.streams.values()):
+            if stream.ended_at is not None and now - stream.ended_at > REMEMBERED_S:
+                self._forget(stream)
+
     def _forget(self, stream: Stream) -> None:
         if stream.name in self.cameras:
             return
         if stream.publisher is None and not stream.subscriptions and not stream.in_flight:
-            del self._streams[stream.name]
+            del self.streams[stream.name]
             stream.model.leave()
             self.listeners.forget(stream.name)
             self.past.add(stream.meters.ledger)
