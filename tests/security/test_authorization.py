@@ -4,13 +4,17 @@ import asyncio
 import errno
 import os
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from starlette.requests import HTTPConnection
+from starlette.types import Message, Receive, Scope, Send
 
 from sightline.core.errors import Forbidden, LimitReached, SightlineError, Unauthorized
-from sightline.security.authorization import EVERYBODY, IDENTITY, MOST_TICKETS, Access, Identity
+from sightline.security.authentication import CONNECTION, AuthenticationMiddleware, Tries
+from sightline.security.authorization import CLOSED, EVERYBODY, IDENTITY, MOST_TICKETS, Access, Identity
+from sightline.security.connections import Connections
 from sightline.security.tokens import ALL, Role, Store
 
 
@@ -194,3 +198,71 @@ async def test_signing_out_leaves_tokens_of_programs_alone(tmp_path: Path) -> No
     token, _ = Store(tmp_path).create("view", "door", lifetime=60)
     await access.sign_out(access.identify(token))
     assert access.identify(token).role == "view"
+
+
+def test_who_came_by_lan_mode_goes_when_that_opening_is_over(tmp_path: Path) -> None:
+    """Sessions that begin while it is closed go as well, and the next opening doesn't keep them."""
+    store, ended = Store(tmp_path), list[str]()
+    token, record = store.create("view", "*", lifetime=60)
+    access = Access(None)
+    first = access.open(store)
+    assert (access.enabled, access.active) == (False, True)
+    came = replace(access.identify(token), opening=first)
+    kept = access.identify(token)
+    access.watch(came, lambda error: ended.append(f"came: {error.message}"))
+    access.watch(kept, lambda error: ended.append(f"kept: {error.message}"))
+    access.watch(EVERYBODY, lambda error: ended.append("everybody"))
+    access.close()
+    assert ended == [f"came: {CLOSED}"]
+    assert not access.active
+    assert access.open(store) != first
+    access.watch(came, lambda error: ended.append("late"))
+    access.end_sessions()
+    assert ended[1:] == ["late"]
+    store.revoke(record.id)
+    access.refresh()
+    access.end_sessions()
+    assert ended[2:] == [f"kept: the token {record.id} was revoked"]
+
+
+async def test_a_request_of_an_earlier_opening_is_refused(tmp_path: Path) -> None:
+    store, answers = Store(tmp_path), list[str]()
+    token, _ = store.create("view", "*", lifetime=60)
+    access = Access(None)
+    came = Connections(9, 9).come("192.0.2.1", opening=access.open(store))
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        answers.append(f"let in by {scope[IDENTITY].opening}")
+
+    async def ask(*headers: tuple[bytes, bytes]) -> str:
+        scope = {"type": "http", "method": "GET", "path": "/stats", "headers": headers, "state": {CONNECTION: came}}
+        await AuthenticationMiddleware(app, access=access, tries=Tries(), proxied=False)(scope, receive, send)
+        return answers[-1]
+
+    async def receive() -> Message:
+        raise AssertionError("nobody reads the body")
+
+    async def send(message: Message) -> None:
+        answers.extend([str(message["status"])] if "status" in message else [])
+
+    bearer = (b"authorization", f"Bearer {token}".encode())
+    assert await ask(bearer) == "let in by 1"
+    assert await ask() == "401"
+    access.close()
+    assert await ask(bearer) == "503"
+    access.open(store)
+    assert await ask(bearer) == "503"
+
+
+def test_lan_mode_of_a_server_that_asks_everybody_changes_nothing_for_the_others(tmp_path: Path) -> None:
+    store, ended = Store(tmp_path), list[SightlineError]()
+    token, _ = store.create("view", "*", lifetime=60)
+    access = Access(store)
+    access.watch(access.identify(token), ended.append)
+    ticket = access.ticket("view", ALL)
+    access.open(store)
+    with pytest.raises(Unauthorized):
+        access.require(connection(), stream=None)
+    access.close()
+    assert (access.enabled, ended) == (True, [])
+    assert len(asyncio.run(access.exchange(ticket))) == 2

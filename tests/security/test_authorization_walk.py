@@ -29,6 +29,7 @@ from sightline.settings.settings import load_settings
 from sightline.transports import _viewer
 from sightline.transports.webrtc import publishing
 from sightline.wire import msgpack as frames
+from support.lan import needs_network, opened
 from support.rtc import Clip, remote
 from support.serving import Running, serving, trusting
 from support.tcp_peer import frame, tcp_peer
@@ -109,6 +110,9 @@ NEEDS = {
     "DELETE /api/tokens/{id}": ADMIN_ALL,
     "GET /api/settings": ADMIN_ALL,
     "PATCH /api/settings": ADMIN_ALL,
+    "GET /api/lan": ADMIN_ALL,
+    "POST /api/lan": ADMIN_ALL,  # and at the server's own machine: tests/server/test_lan_mode.py
+    "DELETE /api/lan": ADMIN_ALL,
     "GET /api/server": ADMIN_ALL,
     "GET /api/hubs": ADMIN_ALL,
     "GET /api/hubs/state": PUBLIC,
@@ -302,6 +306,14 @@ class House:
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[House]:
     data = tmp_path_factory.mktemp("data")
+    visitors, admin = visitors_of(data)
+    options = ("--lan", "--host", "127.0.0.1", "--tcp-port", "0", "--log-level", "debug")
+    async with serving(*options, data=data, env={"SIGHTLINE_ALLOWED_ORIGINS": f'["{GUEST}"]'}) as server:
+        yield House(server, data, visitors, admin)
+
+
+def visitors_of(data: Path) -> tuple[list[Visitor], str]:
+    """Those who come to a server with that folder, and the token of an admin."""
     store = Store(data)
     admin, _ = store.create("admin", "*", lifetime=None)
     visitors = [Visitor("nobody", None, "", None)]
@@ -319,9 +331,7 @@ async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Hous
         Visitor("of another origin", "admin", "*", admin, (("origin", "https://evil.example"),), never=True),
         Visitor("by another name", "admin", "*", admin, (("host", "evil.example"),), never=True),
     ]
-    options = ("--lan", "--host", "127.0.0.1", "--tcp-port", "0", "--log-level", "debug")
-    async with serving(*options, data=data, env={"SIGHTLINE_ALLOWED_ORIGINS": f'["{GUEST}"]'}) as server:
-        yield House(server, data, visitors, admin)
+    return visitors, admin
 
 
 async def routes() -> set[str]:
@@ -411,6 +421,25 @@ async def test_sockets(house: House) -> None:
         for visitor in house.visitors:
             mistakes.append(wrong(door, visitor, needs, await socket_refuses(house, path, headers_of(visitor))))
     assert [m for m in mistakes if m] == []
+
+
+@needs_network
+async def test_lan_mode_gives_no_more_than_lan(tmp_path: Path) -> None:
+    """The same walk by the listener that is opened while a server on loopback runs. What it gives at home is all."""
+    visitors, admin = visitors_of(tmp_path)
+    here = ("nobody", "view of here", "publish of here", "admin of there", "view of *", "revoked")
+    some = [one for one in visitors if one.name in here or one.headers]
+    async with serving(data=tmp_path) as server, opened(server, tmp_path) as lan:
+        house = House(lan, tmp_path, some, admin)
+        mistakes = await mistakes_at(house, [door for door in NEEDS if not door.startswith("WS") and door not in SLOW])
+        for door, needs in NEEDS.items():
+            method, path = path_of(door)
+            if method == "WS":
+                for visitor in some:
+                    refused = await socket_refuses(house, path, headers_of(visitor))
+                    mistakes += filter(None, [wrong(door, visitor, needs, refused)])
+        assert mistakes == []
+        assert (await server.http.get("/stats")).status_code == 200
 
 
 async def socket_refuses(house: House, path: str, headers: dict[str, str], protocols: list[str] | None = None) -> bool:

@@ -10,6 +10,7 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -116,7 +117,7 @@ class Devices:
         before = self._all.get(made.id)
         if before is None:
             self._check_room(identity)
-        self._keep(made, identity)
+        self._keep(made, replace(identity, opening=0) if identity.opening else identity)  # it outlives that opening
         try:
             await self.save()
         except SightlineError:

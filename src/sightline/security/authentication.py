@@ -5,14 +5,15 @@ from __future__ import annotations
 import ipaddress
 import time
 from collections import OrderedDict
+from dataclasses import replace
 from typing import TypeVar
 
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from sightline.core.errors import Forbidden, LimitReached, SightlineError, Unauthorized
+from sightline.core.errors import Forbidden, LimitReached, ShuttingDown, SightlineError, Unauthorized
 from sightline.core.net import is_loopback
-from sightline.security.authorization import EVERYBODY, IDENTITY, Access, Identity
+from sightline.security.authorization import CLOSED, EVERYBODY, IDENTITY, Access, Identity
 from sightline.security.refusal import ErrorPage, for_people, no_page, refuse
 from sightline.security.tokens import digest
 from sightline.wire import json as protocol
@@ -45,6 +46,15 @@ TOKEN_PROTOCOL = "sightline.token."
 def is_public(path: str) -> bool:
     """True for what anybody may have who reaches the server."""
     return path in PUBLIC or path.startswith(PUBLIC_FOLDERS)
+
+
+def opening_of(scope: Scope) -> int:
+    """Number of the opening of LAN mode by which a connection came; 0 for the server's own listeners.
+
+    The listener says it, and nothing that a peer sends.
+    """
+    connection = scope.get("state", {}).get(CONNECTION)
+    return 0 if connection is None else int(connection.opening)
 
 
 class Tries:
@@ -129,7 +139,7 @@ class AuthenticationMiddleware:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] in ("http", "websocket"):
             try:
-                identity = self._identify(HTTPConnection(scope)) if self._access.enabled else EVERYBODY
+                identity = self._who(scope)
                 if (connection := scope.get("state", {}).get(CONNECTION)) is not None:
                     connection.heard(None if identity is None else identity.hash)
             except SightlineError as e:
@@ -137,6 +147,15 @@ class AuthenticationMiddleware:
                 return
             scope[IDENTITY] = identity
         await self._app(scope, receive, send)
+
+    def _who(self, scope: Scope) -> Identity | None:
+        opening = opening_of(scope)
+        if opening not in (0, self._access.opening):
+            raise ShuttingDown(CLOSED)
+        if not (opening or self._access.enabled):
+            return EVERYBODY
+        identity = self._identify(HTTPConnection(scope))
+        return replace(identity, opening=opening) if identity is not None else None
 
     def _identify(self, connection: HTTPConnection) -> Identity | None:
         path = connection.scope["path"]

@@ -14,7 +14,16 @@ from typing import Any, TypeAlias
 from fastapi import Depends, Request
 from starlette.requests import HTTPConnection
 
-from sightline.core.errors import FAULTS, BadRequest, Forbidden, LimitReached, Shortage, SightlineError, Unauthorized
+from sightline.core.errors import (
+    FAULTS,
+    BadRequest,
+    Forbidden,
+    LimitReached,
+    Shortage,
+    ShuttingDown,
+    SightlineError,
+    Unauthorized,
+)
 from sightline.security.tokens import ALL, Role, Store, TokenRecord, check_right, digest
 
 log = logging.getLogger(__name__)
@@ -30,6 +39,10 @@ BROWSER_ADMIN_S = 86400.0
 """Lifetime in seconds of a browser token with the role admin; BROWSER_S is for the other roles."""
 IDENTITY = "sightline.identity"
 """Key of a connection's identity in its scope."""
+CLOSED = "LAN mode was closed on the server's own machine"
+NO_TOKENS = (
+    "this server asks nobody for tokens: expected one that runs with --lan or --tunnel, or that has LAN mode open"
+)
 
 Close: TypeAlias = Callable[[SightlineError], None]
 
@@ -42,6 +55,8 @@ class Identity:
     role: Role
     stream: str
     hash: str = ""
+    opening: int = 0
+    """Number of the opening of LAN mode by which it came; 0 for who came to the server's own listeners."""
 
     def may(self, role: Role, stream: str | None) -> bool:
         """True if the role is allowed on that stream; with None, on all streams."""
@@ -66,11 +81,16 @@ class _Ticket:
 class Access:
     """Tokens, unused tickets and live sessions of a running server. On the event loop only.
 
-    Without a store everybody has every right.
+    Without a store everybody has every right, but for those who come by LAN mode while that is open.
     """
 
     def __init__(self, store: Store | None) -> None:
         """Read the store. Raises ConfigError if that fails."""
+        self.enabled = store is not None
+        """True if the server asks everybody for a token."""
+        self.opening = 0
+        """Number of the present opening of LAN mode; 0 while it is closed."""
+        self._openings = 0
         self._store = store
         self._stamp = None if store is None else store.stamp()
         self._known = {} if store is None else {r.hash: r for r in store.records()}
@@ -80,16 +100,35 @@ class Access:
         self._sessions: dict[object, tuple[Identity, Close]] = {}
 
     @property
-    def enabled(self) -> bool:
-        """True if the server asks for tokens."""
-        return self._store is not None
+    def active(self) -> bool:
+        """True if the server asks anybody for a token: everybody, or who comes by LAN mode."""
+        return self.enabled or self.opening > 0
 
     @property
     def store(self) -> Store:
         """All tokens. Raises BadRequest if the server asks for none. Call ``refresh`` after a change."""
-        if self._store is None:
-            raise BadRequest("this server asks nobody for tokens: expected one that runs with --lan or --tunnel")
+        if self._store is None or not self.active:
+            raise BadRequest(NO_TOKENS)
         return self._store
+
+    def open(self, store: Store) -> int:
+        """Let in who comes by LAN mode and has a token of that store. Returns the number of this opening.
+
+        Raises ConfigError or Shortage.
+        """
+        if self._store is None:
+            self._stamp, self._known = store.stamp(), {r.hash: r for r in store.records()}
+            self._store = store
+        self._openings += 1
+        self.opening = self._openings
+        return self.opening
+
+    def close(self) -> None:
+        """End the sessions of those who came by LAN mode. Tokens are kept: they hold where it is opened again."""
+        self.opening = 0
+        if not self.enabled:
+            self._tickets.clear()
+        self.end_sessions()
 
     @property
     def records(self) -> Iterable[TokenRecord]:
@@ -119,7 +158,7 @@ class Access:
 
     def known(self, key: str) -> Identity | None:
         """The identity of a token by its hash; None where that has ended."""
-        if self._store is None:
+        if self._store is None or not (key or self.enabled):
             return EVERYBODY
         record = self._found(key)
         if record is None or record.expired(time.time()):
@@ -135,9 +174,7 @@ class Access:
 
         Without roles, any identity will do.
         """
-        if self._store is None:
-            return EVERYBODY
-        identity: Identity | None = connection.scope.get(IDENTITY)
+        identity: Identity | None = connection.scope.get(IDENTITY, None if self.enabled else EVERYBODY)
         if identity is None:
             raise Unauthorized("expected a token: sign in, or send Authorization: Bearer TOKEN")
         self.check(identity, *roles, stream=stream)
@@ -154,7 +191,7 @@ class Access:
 
     def watch(self, identity: Identity, close: Close) -> Callable[[], None]:
         """Call ``close`` once, on the loop, when the identity's token ends. Returns a function that cancels this."""
-        if self._store is None:
+        if identity is EVERYBODY:
             return lambda: None
         key = object()
         self._sessions[key] = (identity, close)
@@ -214,16 +251,24 @@ class Access:
         """End all sessions whose token has ended."""
         now = time.time()
         for key, (identity, close) in list(self._sessions.items()):
-            record = self._found(identity.hash)
-            if record is not None and not record.expired(now):
+            error = self._ended(identity, now)
+            if error is None:
                 continue
             del self._sessions[key]
-            why = "was revoked" if record is None else "has expired"
-            log.info("token %s %s: a session ends", identity.id, why)
+            log.info("a session ends: %s", error.message)
             try:
-                close(Unauthorized(f"the token {identity.id} {why}"))
+                close(error)
             except FAULTS:  # one session that can't be ended must not keep the others
                 log.exception("a session of the token %s could not be ended", identity.id)
+
+    def _ended(self, identity: Identity, now: float) -> SightlineError | None:
+        """Why an identity has no right any more; None where it has."""
+        if identity.opening not in (0, self.opening):
+            return ShuttingDown(CLOSED)
+        record = self._found(identity.hash)
+        if record is None or record.expired(now):
+            return Unauthorized(f"the token {identity.id} {'was revoked' if record is None else 'has expired'}")
+        return None
 
     # Tickets are shown as a code, used once, and exchanged for a token in a browser's cookie.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import chain
 
 from sightline.core.errors import LimitReached
 from sightline.core.net import is_loopback
@@ -26,6 +27,8 @@ class OpenConnection:
     connections: Connections
     token: str | None = None
     """Hash of the token that was shown, empty where no token is asked for; None for a stranger."""
+    opening: int = 0
+    """Number of the opening of LAN mode by which it came; 0 for the server's own listeners."""
 
     def heard(self, token: str | None) -> None:
         """Note a whole request, with the hash of its token if there was one. Raises LimitReached."""
@@ -57,9 +60,9 @@ class Connections:
     _known: set[OpenConnection] = field(default_factory=set)
     _tokens: Counter[str] = field(default_factory=Counter)
 
-    def come(self, host: str, close: Callable[[], None] = lambda: None) -> OpenConnection:
+    def come(self, host: str, close: Callable[[], None] = lambda: None, *, opening: int = 0) -> OpenConnection:
         """Note a new connection, for which another one may have to go. ``close`` may be set later."""
-        connection = OpenConnection(network_of(host), close, self)
+        connection = OpenConnection(network_of(host), close, self, opening=opening)
         own = self._strangers.setdefault(connection.network, {})
         own[connection] = None
         each = STRANGERS if self.proxied and is_loopback(host) else STRANGERS_EACH
@@ -104,6 +107,11 @@ class Connections:
             del own[connection]
             if not own:
                 del self._strangers[connection.network]
+
+    def of_opening(self, opening: int) -> list[OpenConnection]:
+        """All that came by that opening of LAN mode."""
+        every = chain(self._known, *self._strangers.values())
+        return [one for one in every if one.opening == opening]
 
     def _count_out(self, token: str) -> None:
         self._tokens[token] -= 1

@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sightline.core.errors import Forbidden, TooLarge
 from sightline.core.net import is_address, is_loopback, split_host
+from sightline.security.authentication import opening_of
 from sightline.security.embedding import Embedding, is_preflight, preflight, without_cookie
 from sightline.security.refusal import ErrorPage, Page, for_people, no_page, refuse
 
@@ -54,6 +55,7 @@ class OriginMiddleware:
         allowed_hosts: Callable[[], Iterable[str]],
         allowed_origins: Callable[[], tuple[str, ...]] = tuple,
         public_url: Callable[[], str | None] = lambda: None,
+        lan_hosts: Callable[[], Iterable[str]] = tuple,
         bodies: Mapping[str, int] | None = None,
         page: ErrorPage = no_page,
     ) -> None:
@@ -61,12 +63,15 @@ class OriginMiddleware:
 
         ``public_url`` returns the address of a tunnel or a proxy with TLS, once that is known.
 
+        ``lan_hosts`` returns names that are known, besides addresses, to those who come by LAN mode.
+
         ``bodies``: bytes that a request may have, by a pattern of its path.
         """
         self._bodies = bodies or {}
         self._app = app
         self._page = page
         self._public_url = public_url
+        self._lan_hosts = lan_hosts
         self._loopback_only = loopback_only
         self._allowed = allowed_hosts
         self._embedding = Embedding(allowed_origins)
@@ -78,7 +83,7 @@ class OriginMiddleware:
         asked = Headers(scope=scope)
         secure = scope["scheme"] in ("https", "wss") or self._by_proxy(asked)
         guest = None if self._own(asked, secure=secure) else self._embedding.guest(scope, asked)
-        why = self._refusal(asked, secure=secure, guest=guest)
+        why = self._refusal(scope, asked, secure=secure, guest=guest)
         if why is not None:
             await refuse(scope, send, Forbidden(why), self._page_of(scope, asked) if for_people(scope) else None)
             return
@@ -122,7 +127,7 @@ class OriginMiddleware:
     def _page_of(self, scope: Scope, headers: Headers) -> Page:
         """Tell a person what to do: most open the server by a name that it does not know."""
         host = split_host(headers.get("host", ""))[0]
-        if self._known(host):
+        if self._known(scope, host):
             return self._page(scope, 403, "another site led here, and this server answers its own pages only")
         server, port = scope.get("server") or ("localhost", None)
         at = f"{scope['scheme']}://{f'[{server}]' if ':' in server else server}{f':{port}' if port else ''}/"
@@ -132,11 +137,11 @@ class OriginMiddleware:
         )
         return self._page(scope, 403, words, out=(at, f"Open {at}"))
 
-    def _refusal(self, headers: Headers, *, secure: bool, guest: str | None) -> str | None:
+    def _refusal(self, scope: Scope, headers: Headers, *, secure: bool, guest: str | None) -> str | None:
         if len(headers.getlist("host")) != 1:
             return "expected exactly one Host header"
         host, _ = split_host(headers["host"])
-        if not (self._known(host) or self._by_proxy(headers)):
+        if not (self._known(scope, host) or self._by_proxy(headers)):
             return f"Host {host[:80]!r} is not served here: expected this machine's address, or add it to allowed_hosts"
         if guest is not None or "origin" not in headers or self._own(headers, secure=secure):
             return None
@@ -153,10 +158,11 @@ class OriginMiddleware:
         origin_default = "443" if scheme.lower() in ("https", "wss") else "80"
         return origin_host == host and (origin_port or origin_default) == (port or ("443" if secure else "80"))
 
-    def _known(self, host: str) -> bool:
-        if is_loopback(host) or (not self._loopback_only and is_address(host)):
+    def _known(self, scope: Scope, host: str) -> bool:
+        lan = opening_of(scope) > 0
+        if is_loopback(host) or ((lan or not self._loopback_only) and is_address(host)):
             return True
-        return host in (allowed.lower() for allowed in self._allowed())
+        return host in (allowed.lower() for allowed in (*self._allowed(), *(self._lan_hosts() if lan else ())))
 
 
 def _limited(receive: Receive, most: int) -> Receive:

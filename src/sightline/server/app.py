@@ -42,6 +42,7 @@ from sightline.server.api import (
     history,
     hubs,
     imports,
+    lan,
     models,
     openapi,
     outputs,
@@ -66,6 +67,7 @@ from sightline.server.assets import PackedApi
 from sightline.server.downloads import Downloads
 from sightline.server.head import HeadMiddleware
 from sightline.server.imports import Imports
+from sightline.server.lan import LanMode
 from sightline.server.live_settings import LiveSettings
 from sightline.server.push import Push
 from sightline.server.state import MODELS, ServerState
@@ -93,7 +95,8 @@ def create_app(settings: Settings, *, load: LoadByKey | None = None) -> FastAPI:
 
     access = Access(Store(data_folder(settings)) if settings.tokens else None)
     live = LiveSettings(settings)
-    own_names = tls.host_names() if settings.lan else []
+    lan_names = tls.host_names()
+    own_names = lan_names if settings.lan else []
     hub_names = [str(urlsplit(address).hostname) for address in settings.cluster.hubs]
     make_hubs = None
     if settings.cluster.hubs:
@@ -102,11 +105,13 @@ def create_app(settings: Settings, *, load: LoadByKey | None = None) -> FastAPI:
         make_hubs = partial(Hubs, settings.cluster, trusted(settings.cluster))
     proxied = settings.tunnel is not None or settings.public_url is not None
     sessions = settings.max_streams + settings.max_viewers
+    connections = Connections(sessions + SPARE, sessions, proxied=proxied)
     state = ServerState(
         live,
         access,
         Tries(),
-        Connections(sessions + SPARE, sessions, proxied=proxied),
+        connections,
+        LanMode(settings, access, connections),
         proxied=proxied,
         public_url=settings.public_url and settings.public_url.rstrip("/"),
     )
@@ -215,6 +220,7 @@ def create_app(settings: Settings, *, load: LoadByKey | None = None) -> FastAPI:
         allowed_hosts=lambda: [*live.now.allowed_hosts, *own_names, *hub_names],
         allowed_origins=lambda: live.now.allowed_origins,
         public_url=lambda: state.public_url,
+        lan_hosts=lambda: lan_names,
         bodies={
             "/api/predict": predict.largest_body(settings),
             rules.CLIP_PATH: rules.LARGEST_BODY,
@@ -227,6 +233,7 @@ def create_app(settings: Settings, *, load: LoadByKey | None = None) -> FastAPI:
         *(stats, streams, history, zones, rules, events, cameras, discovery, models, session, client_inference),
         *(predict, push, recorded, search, thumbnails, exports, event_clips, tokens),
         *(setting_changes, diagnostics, outputs, uploads, replays, shares, hubs, imports),
+        lan,
     )
     for part in parts:
         app.include_router(part.router)

@@ -22,6 +22,7 @@ from sightline.security.connections import Connections
 from sightline.security.tls import Certificate
 from sightline.server.downloads import Downloads
 from sightline.server.imports import Imports
+from sightline.server.lan import LanMode
 from sightline.server.live_settings import LiveSettings
 from sightline.server.push import Push
 from sightline.server.traces import Traces
@@ -52,6 +53,8 @@ class ServerState:
     """Wrong tokens by address."""
     connections: Connections
     """Connections of all listeners."""
+    lan: LanMode
+    """Opens the server to the local network while it runs."""
     proxied: bool
     """True where a program on this machine passes requests on, and says for whom it asks."""
     public_url: str | None
@@ -100,6 +103,11 @@ class ServerState:
     def dispatchers(self) -> list[Dispatcher]:
         """One for each output."""
         return [*self.outputs, *self.kept_outputs.dispatchers.values()]
+
+    @property
+    def shown_certificate(self) -> Certificate | None:
+        """Certificate that others see: the server's, or that of LAN mode; None where all is plain HTTP."""
+        return self.certificate or self.lan.certificate
 
     @property
     def hopeless(self) -> str | None:

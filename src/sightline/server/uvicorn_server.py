@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import logging
 import socket
 import ssl
@@ -16,24 +15,20 @@ from typing import Any, TypeAlias
 import uvicorn
 from fastapi import FastAPI
 
-from sightline.core.errors import FAULTS, ConfigError, cancelled, told
-from sightline.core.net import is_address
-from sightline.security import files as private
+from sightline.core.errors import FAULTS, cancelled, told
 from sightline.security.connections import OpenConnection
-from sightline.security.tls import Certificate, Given
+from sightline.server.endpoint import certificate_of, listen, url
 from sightline.server.service_manager import ServiceManager
 from sightline.server.state import state_of
 from sightline.server.tunnel import Tunnel
 from sightline.server.uvicorn_http import http_protocol
 from sightline.server.uvicorn_websocket import FAREWELL_S, TimedWebSocket
 from sightline.settings.environment import notify_socket
-from sightline.settings.settings import Settings, data_folder
+from sightline.settings.settings import Settings
 from sightline.transports._listener import Listener
 
 log = logging.getLogger(__name__)
 
-SEND_BUFFER = 128 * 1024
-"""Send buffer of each peer in bytes; the kernel's default hides megabytes, which are seconds of lag."""
 KEEP_ALIVE_S = 40
 """Seconds for which an idle connection is kept.
 
@@ -50,47 +45,7 @@ FAILED = 2
 """Status of the process where the server ended with a reason."""
 
 
-def listen(host: str, port: int, *, option: str) -> socket.socket:
-    """Bind an address. Raises ConfigError if that fails, naming the option that chooses another."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    if hasattr(socket, "SO_EXCLUSIVEADDRUSE"):  # Windows, where SO_REUSEADDR means something else
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
-    else:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)  # inherited by accepted sockets
-    try:
-        listener.bind((host, port))
-    except OSError as e:
-        listener.close()
-        raise ConfigError(f"can't listen on {host}:{port}: {e.strerror}; choose another with {option}") from None
-    listener.setblocking(False)
-    listener.set_inheritable(True)
-    return listener
-
-
-def url(scheme: str, listener: socket.socket) -> str:
-    """Address at which a person reaches the listener."""
-    host, port = listener.getsockname()[:2]
-    shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)
-    return f"{scheme}://{shown}:{port}"
-
-
 OnReady: TypeAlias = Callable[[str, str | None], None]
-
-
-def certificate_of(settings: Settings) -> Certificate | None:
-    """Certificate for these settings; None for plain HTTP. Raises ConfigError."""
-    if settings.tls_cert is not None and settings.tls_key is not None:
-        return Given(settings.tls_cert, settings.tls_key)
-    if not settings.lan:
-        return None
-    from sightline.security.authority import Own  # who needs none doesn't wait for its library
-
-    more = [ipaddress.ip_address(settings.host)] if is_address(settings.host) else []
-    folder = data_folder(settings)
-    private.make_folder(folder)
-    return Own(folder / "tls", more=[a for a in more if not a.is_unspecified])
 
 
 class _Config(uvicorn.Config):
@@ -200,6 +155,7 @@ class Server(uvicorn.Server):
         if not self.started:
             self._fail(self._state.not_started or "the app did not start")
         elif self._listens(sockets or []):
+            self._state.lan.begin(self._listener, self._state.hub.supervisor)
             if self._on_ready is not None:
                 self._on_ready(*self._urls)
             self._service_manager.ready()
@@ -210,12 +166,12 @@ class Server(uvicorn.Server):
     def _listens(self, sockets: list[socket.socket]) -> bool:
         """Accept connections. False where another program was faster to take the port."""
         try:
-            self._listeners = [self._listener(bound) for bound in sockets]
+            self._listeners = [self._listener(bound, self._config.tls) for bound in sockets]
         except OSError as e:
             self._fail(f"can't listen on {self._urls[0]}: {e.strerror}")
         return not self.should_exit
 
-    def _listener(self, bound: socket.socket) -> Listener:
+    def _listener(self, bound: socket.socket, tls: ssl.SSLContext | None, opening: int = 0) -> Listener:
         def protocol(connection: OpenConnection) -> asyncio.BaseProtocol:
             made: Any = self.config.http_protocol_class
             return made(  # type: ignore[no-any-return]
@@ -226,9 +182,10 @@ class Server(uvicorn.Server):
             bound,
             self._state.connections,
             protocol,
-            tls=self._config.tls,
+            tls=tls,
             handshake_s=self._settings.request_timeout,
             shutdown_s=FAREWELL_S,
+            opening=opening,
         )
 
     async def _keep_tunnel(self, tunnel: Tunnel) -> None:
@@ -278,6 +235,7 @@ class Server(uvicorn.Server):
             self._watching.cancel()
         self._service_manager.stopping()
         self._state.hub.close("the server is shutting down")
+        self._state.lan.stop()
         for listener in self._listeners:
             listener.close()
         if self.server_state.tasks:  # sessions end by themselves once their mailboxes are closed

@@ -36,9 +36,13 @@ class Listener:
         tls: ssl.SSLContext | None,
         handshake_s: float,
         shutdown_s: float,
+        opening: int = 0,
     ) -> None:
-        """``handshake_s``, ``shutdown_s``: seconds that a peer has for a TLS handshake, and for its end."""
-        self._bound, self._connections, self._make = bound, connections, make
+        """``handshake_s``, ``shutdown_s``: seconds that a peer has for a TLS handshake, and for its end.
+
+        ``opening``: see ``OpenConnection``.
+        """
+        self._bound, self._connections, self._make, self._opening = bound, connections, make, opening
         self._tls: dict[str, object] = {}
         if tls is not None:
             self._tls = {"ssl": tls, "ssl_handshake_timeout": handshake_s, "ssl_shutdown_timeout": shutdown_s}
@@ -56,6 +60,12 @@ class Listener:
             task.cancel()
         self._bound.close()
 
+    async def end(self) -> None:
+        """Accept no more, where the loop goes on: nobody may look at the socket when its number is given to another."""
+        self._accepting.cancel()
+        await asyncio.wait([self._accepting])
+        self.close()
+
     async def _accept(self) -> None:
         loop = asyncio.get_running_loop()
         while True:
@@ -66,7 +76,7 @@ class Listener:
                     self._connections.make_room()
                 await asyncio.sleep(RETRY_S)
                 continue
-            connection = self._connections.come(str(address[0]))
+            connection = self._connections.come(str(address[0]), opening=self._opening)
             task = asyncio.create_task(self._begin(accepted, connection))
             connection.close = partial(_cancel, task)
             self._beginning.add(task)

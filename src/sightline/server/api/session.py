@@ -17,7 +17,7 @@ from sightline.core.openapi import refusals
 from sightline.core.types import STREAM_OR_ALL
 from sightline.security import tls
 from sightline.security.authentication import COOKIE, Tries, address_of, identify
-from sightline.security.authorization import IDENTITY, TICKET_S, Access, Identity, access_of
+from sightline.security.authorization import EVERYBODY, IDENTITY, NO_TOKENS, TICKET_S, Access, Identity, access_of
 from sightline.security.tokens import ALL, Role, TokenRecord
 from sightline.server import qr
 from sightline.server.state import state_of
@@ -81,7 +81,7 @@ async def session(request: Request, response: Response) -> Session:
     response.headers.update(NO_STORE)
     access = access_of(request)
     identity: Identity | None = request.scope.get(IDENTITY)
-    if not access.enabled:
+    if identity is EVERYBODY:
         return _everybody(request)
     record = None if identity is None else access.record(identity)
     return _session(request, record)
@@ -92,9 +92,9 @@ async def sign_in(request: Request, response: Response, given: Credentials) -> S
     """Exchange a ticket or a token for a cookie, which scripts can't read and no other site can use."""
     if given.ticket is None and given.token is None:
         raise BadRequest("nothing was given: expected ticket or token")
-    access = access_of(request)
-    if not access.enabled:
+    if request.scope[IDENTITY] is EVERYBODY:
         return _everybody(request)
+    access = access_of(request)
     tries = state_of(request).tries
     address = address_of(request, proxied=state_of(request).proxied)
     if given.ticket is not None:
@@ -114,12 +114,11 @@ async def sign_in(request: Request, response: Response, given: Credentials) -> S
 @router.delete("/api/session", tags=["access"])
 async def sign_out(request: Request, response: Response) -> Session:
     """Forget who this browser is."""
-    access = access_of(request)
     identity: Identity | None = request.scope.get(IDENTITY)
     if identity is not None:
-        await access.sign_out(identity)
+        await access_of(request).sign_out(identity)
     response.delete_cookie(COOKIE, path="/", secure=True, httponly=True, samesite="strict")
-    return _session(request, None) if access.enabled else _everybody(request)
+    return _everybody(request) if identity is EVERYBODY else _session(request, None)
 
 
 @router.post("/api/tickets", tags=["access"], responses=refusals(BadRequest, LimitReached))
@@ -127,8 +126,8 @@ async def make_ticket(request: Request, response: Response, wanted: TicketReques
     """A code for somebody's phone or browser. For admins of that stream."""
     access = access_of(request)
     access.require(request, "admin", stream=None if wanted.stream == ALL else wanted.stream)
-    if not access.enabled:
-        raise BadRequest("this server asks nobody for tokens: expected one that runs with --lan or --tunnel")
+    if not access.active:
+        raise BadRequest(NO_TOKENS)
     response.headers.update(NO_STORE)
     url = join_url(base_url(request), access.ticket(wanted.role, wanted.stream))
     return Ticket(url=url, qr=qr.data_uri(url), expires_s=TICKET_S)
@@ -177,6 +176,8 @@ def base_url(request: Request) -> str:
         return public
     host, port = split_host(request.headers["host"])
     if is_loopback(host):
+        if (lan := state_of(request).lan.url) is not None:
+            return lan
         host = tls.main_address()
     return f"{request.url.scheme}://{f'[{host}]' if ':' in host else host}{f':{port}' if port else ''}"
 
@@ -196,7 +197,7 @@ class Trust(BaseModel):
 @router.get("/api/trust", tags=["access"])
 async def trust(request: Request) -> Trust:
     """What a page tells about the certificate."""
-    certificate = state_of(request).certificate
+    certificate = state_of(request).shown_certificate
     if certificate is None or certificate.authority is None:
         return Trust(own=False)
     return Trust(own=True, fingerprint=certificate.fingerprint)
@@ -238,7 +239,7 @@ async def profile(request: Request) -> Response:
 
 
 def _authority(request: Request) -> bytes:
-    certificate = state_of(request).certificate
+    certificate = state_of(request).shown_certificate
     if certificate is None or certificate.authority is None:
         raise NotFound("this server's certificate is not of its own making: there is no authority to trust")
     return certificate.authority.read_bytes()

@@ -82,6 +82,8 @@ class Streams(BaseModel):
     reason: str
     trouble: str
     """What else fails at the moment, in one line, for those who manage the server; empty while all is well."""
+    lan_since: float | None
+    """When LAN mode was opened, in milliseconds since 1970, for those who manage the server; null while it is not."""
     streams: list[StreamStats]
 
 
@@ -104,8 +106,14 @@ async def streams(request: Request) -> Streams:
         found = [stream_stats(hub, streams[name]) for name in hub.cameras.arranged(filter(identity.sees, streams))]
     else:
         found = [one for one in state.hubs.streams() if identity.sees(one.name)]
-    troubles = state.troubles if identity.may("admin", None) else {}
-    return Streams(ready=ready.ready, reason=ready.reason, trouble=_one_line(troubles), streams=found)
+    manages = identity.may("admin", None)
+    return Streams(
+        ready=ready.ready,
+        reason=ready.reason,
+        trouble=_one_line(state.troubles if manages else {}),
+        lan_since=state.lan.since * 1000 if manages and state.lan.since is not None else None,
+        streams=found,
+    )
 
 
 def _one_line(troubles: Mapping[str, str]) -> str:

@@ -72,9 +72,9 @@ async def tokens(request: Request, response: Response) -> TokenList:
     """All tokens, without their secrets."""
     response.headers["Cache-Control"] = "no-store"
     access = access_of(request)
-    records = await asyncio.to_thread(access.store.records) if access.enabled else []
+    records = await asyncio.to_thread(access.store.records) if access.active else []
     newest_first = sorted(records, key=lambda record: record.created, reverse=True)
-    return TokenList(enabled=access.enabled, tokens=[ListedToken(**_told(request, one)) for one in newest_first])
+    return TokenList(enabled=access.active, tokens=[ListedToken(**_told(request, one)) for one in newest_first])
 
 
 @router.post(
