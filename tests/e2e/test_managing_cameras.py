@@ -25,7 +25,7 @@ async def test_a_network_camera_from_its_address_to_its_end(tmp_path: Path) -> N
             await page.goto(server.url)
             await page.get_by_role("button", name="Add a camera").click()
             await page.get_by_role("button", name="A phone").click()
-            await expect(page.get_by_label("Command")).to_have_value("sightline serve --lan")
+            await expect(page.get_by_role("dialog")).to_contain_text("sightline serve --lan")
             await page.get_by_role("button", name="Back").click()
             await page.get_by_role("button", name="A network camera").click()
             dialog = page.get_by_role("dialog", name="Add a network camera")

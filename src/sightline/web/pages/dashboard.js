@@ -45,9 +45,12 @@ const tools = setUpTools(layOut);
 const known = () => [...cards.values()].map((card) => card.stats);
 const askName = setUpNaming(known);
 let startCamera = askName;
-let lookForPhone = () => {};
+/** Makes codes for phones, where there are any. @type {ReturnType<typeof setUpInviting> | undefined} */
+let inviting;
 /** Shows a code for a phone. @type {(() => void) | null} */
 let invitePhone = null;
+/** When LAN mode was opened. @type {number | null} */
+let lanSince = null;
 const newCamera = byId("new-camera", HTMLButtonElement);
 newCamera.addEventListener("click", () => startCamera());
 byId("first-camera", HTMLButtonElement).addEventListener("click", () => startCamera());
@@ -64,16 +67,39 @@ async function suitRights() {
   if (!session?.tokens) return;
   setText(byId("who", HTMLElement), t`those you let in`);
   const { role, stream } = session;
-  if (role === "admin") {
-    const invite = byId("invite", HTMLButtonElement);
-    const { open, look } = setUpInviting(session, known);
-    invite.addEventListener("click", open);
-    invitePhone = open;
-    lookForPhone = look;
-    invite.hidden = false;
-  }
+  if (role === "admin") offerCodes(session, true);
   setData(document.body, "role", role ?? "none");
   if (role && stream !== "*") startCamera = () => location.assign(`/camera/${stream}#start`);
+}
+
+/** Offer codes for phones, or no longer. @param {import("../wire/session.js").Session} admin @param {boolean} on */
+function offerCodes(admin, on) {
+  const invite = byId("invite", HTMLButtonElement);
+  setText(byId("who", HTMLElement), on ? t`those you let in` : t`anyone who can reach this server`);
+  if (on && !inviting) {
+    inviting = setUpInviting(admin, known);
+    invite.addEventListener("click", inviting.open);
+  }
+  invitePhone = (on && inviting?.open) || null;
+  invite.hidden = !on;
+  if (!on) byId("inviting", HTMLDialogElement).close();
+}
+
+/** Show that LAN mode is open, or no longer. @param {number | null} since when it was opened */
+async function followLan(since) {
+  const { showLan } = await import("../panels/lan.js");
+  if (!(await showLan(byId("lan", StateBanner), lanChanged))) return; // the next look tries it again
+  lanSince = since;
+  if (session && !session.tokens) offerCodes(session, since !== null); // else they are offered as long as the server runs
+  if (since === null || location.hash !== "#new-phone") return;
+  history.replaceState(null, "", "/"); // the page of settings led here
+  invitePhone?.();
+}
+
+/** This page has opened LAN mode, or closed it. @param {import("../wire/manage.js").Lan} lan */
+function lanChanged({ since }) {
+  changed();
+  return followLan(since);
 }
 
 /** What few visits need is fetched once somebody begins with it. */
@@ -92,7 +118,9 @@ function offerManaging() {
   });
   startCamera = async () => {
     const { addDialog } = await import("../panels/cameras/add.js");
-    if (!asks()) addDialog({ known, name: askName, invite: invitePhone, done: changed });
+    /** @param {import("../wire/manage.js").Lan} lan */
+    const letIn = (lan) => void lanChanged(lan).then(() => invitePhone?.());
+    if (!asks()) addDialog({ known, name: askName, invite: invitePhone, letIn, done: changed });
   };
   add.addEventListener("click", () => startCamera());
   street.addEventListener("click", async () => {
@@ -134,9 +162,10 @@ async function refresh() {
   const asked = newest.ask();
   if (session === null) suited = suitRights(); // the server did not say it as yet
   try {
-    const [{ streams, ready, reason, trouble }] = await Promise.all([ask(), suited]); // all buttons come at once
+    const [{ streams, ready, reason, trouble, lan_since }] = await Promise.all([ask(), suited]); // all buttons come at once
     if (!newest.takes(asked)) return refresh();
     show(streams);
+    if (lan_since !== lanSince) await followLan(lan_since);
     setText(byId("server", HTMLElement), ready ? t`server ready` : said(reason));
     setData(document.body, "state", streams.length ? "live" : "empty");
     banner.say(trouble ? { icon: "warning", kind: "warning", title: trouble } : null);
@@ -179,7 +208,7 @@ function askToSignIn() {
   });
 }
 
-/** @returns {Promise<{streams: StreamStats[], ready: boolean, reason: string, trouble?: string}>} */
+/** @returns {Promise<{streams: StreamStats[], ready: boolean, reason: string, trouble?: string, lan_since: number | null}>} */
 async function ask() {
   const response = await fetch("/api/streams", { signal: AbortSignal.timeout(GIVE_UP_MS), cache: "no-store" });
   if (response.status === 401) throw new SignInFirst();
@@ -206,7 +235,7 @@ function show(streams) {
   layOut();
   inView.update();
   tools.show(streams.length);
-  lookForPhone();
+  inviting?.look();
   setText(byId("totals", HTMLElement), streams.length ? totals(streams) : "");
   byId("empty", HTMLElement).hidden = streams.length > 0;
   byId("new-camera", HTMLElement).hidden = streams.length === 0;

@@ -6,6 +6,7 @@ import { t } from "../lib/i18n.js";
 import { setUpLanguage } from "../panels/language.js";
 import { byId } from "../panels/page.js";
 import { setUpShell } from "../panels/shell.js";
+import { showLan } from "../panels/settings/lan.js";
 import { setUpLog } from "../panels/settings/log.js";
 import { setUpOutputs, showOutputs } from "../panels/settings/outputs.js";
 import { setUpSettings, showSettings } from "../panels/settings/list.js";
@@ -33,7 +34,7 @@ async function run() {
   setUpDoctor();
   setUpLog();
   setUpOutputs();
-  let [there] = await Promise.all([showServer(), setUpTokens(), showShares(), setUpSettings(), showOutputs()]);
+  let [there] = await Promise.all([showServer(), setUpTokens(), showShares(), setUpSettings(), showOutputs(), showLan()]);
   setData(document.body, "state", "open");
   byId("parts", HTMLElement).hidden = false; // all at once, or each part would push those below it down
   document.getElementById(location.hash.slice(1))?.scrollIntoView({ block: "start" }); // it was hidden until now
@@ -43,7 +44,7 @@ async function run() {
     there = await showServer();
     if (!there) return away();
     banner.say(null);
-    await Promise.all([showOutputs(), ...(before ? [] : [showTokens(), showShares(), showSettings()])]);
+    await Promise.all([showOutputs(), showLan(), ...(before ? [] : [showTokens(), showShares(), showSettings()])]);
   }, EVERY_MS);
 }
 

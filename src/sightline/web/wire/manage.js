@@ -18,6 +18,7 @@ import { askApi } from "./events.js";
  * @typedef {{id: string, role: string, stream: string, created_at: number, expires_at: number | null,
  *   kind: "token" | "browser", own: boolean}} Token times are milliseconds since 1970
  * @typedef {{enabled: boolean, tokens: Token[]}} TokenList of `GET /api/tokens`
+ * @typedef {{open: boolean, url: string | null, since: number | null, here: boolean, why_not: string}} Lan of `GET /api/lan`
  * @typedef {{number: number, at: number, level: string, logger: string, text: string}} Line of the log
  * @typedef {{lines: Line[], next: number}} LogReport of `GET /api/logs`
  */
@@ -56,6 +57,10 @@ export function testOutput(id) {
   const patience = { method: "POST", signal: AbortSignal.timeout(TEST_MS) };
   return /** @type {typeof askApi<{sent: boolean, reason: string}>} */ (askApi)(`/api/outputs/${encodeURIComponent(id)}/test`, patience);
 }
+
+export const askLan = () => /** @type {typeof askApi<Lan>} */ (askApi)("/api/lan");
+export const openLan = () => /** @type {typeof askApi<Lan>} */ (askApi)("/api/lan", { method: "POST" });
+export const closeLan = () => /** @type {typeof askApi<Lan>} */ (askApi)("/api/lan", { method: "DELETE" });
 
 /** @param {Record<string, unknown>} changes */
 export function changeSettings(changes) {

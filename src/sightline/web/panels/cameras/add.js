@@ -5,7 +5,6 @@ import { t } from "../../lib/i18n.js";
 import { freeName } from "../../lib/stream-name.js";
 import { addCamera } from "../../wire/cameras.js";
 import { hold } from "../hold.js";
-import { setUpCopy } from "../shell.js";
 import { button, labelled, openDialog, problemPlace } from "./dialog.js";
 import { networkDialog } from "./network.js";
 
@@ -16,6 +15,7 @@ const STREET = { name: t`Street`, source: "synthetic:street" };
  * @property {() => {name: string}[]} known streams
  * @property {() => void} name asks for a name, and starts this computer's camera
  * @property {(() => void) | null} invite shows a code for a phone; null where this server has none
+ * @property {(lan: import("../../wire/manage.js").Lan) => void} letIn called once LAN mode is open
  * @property {() => void} done called once a camera was added
  */
 
@@ -34,7 +34,7 @@ export function addDialog(page) {
       "div",
       { class: "ways" },
       way("camera", t`This computer`, t`Its camera, by this browser, which asks you first.`, here),
-      way("phone", t`A phone`, t`Needs nothing but its browser, on the same network.`, go(page.invite ?? (() => phoneDialog(back)))),
+      way("phone", t`A phone`, t`Needs nothing but its browser, on the same network.`, go(page.invite ?? (() => phoneDialog(back, page.letIn)))),
       way("link", t`A network camera`, t`Its address, or let the server look for it.`, go(() => networkDialog(back, page.done))),
       way("save", t`A file, or a drawn street`, t`To try things without a camera.`, go(() => fileDialog(back, page.done))),
     ),
@@ -54,29 +54,9 @@ function way(symbol, title, needs, run) {
   return one;
 }
 
-/** What a phone needs, on a server that other machines don't reach. @param {() => void} back */
-function phoneDialog(back) {
-  const command = make("textarea", { readonly: "", rows: "1", "aria-label": t`Command` });
-  command.value = "sightline serve --lan";
-  const copy = button("", "", () => {});
-  copy.append(make("span", {}, t`Copy`));
-  setUpCopy(copy, command);
-  const { close } = openDialog(
-    t`Add a phone`,
-    make("p", {}, t`Phones need a server that their network reaches, at a secure address. Stop this one, and start it anew with:`),
-    make("div", { class: "with-button" }, command, copy),
-    make("p", {}, t`Then scan the code in its terminal with the phone's camera. Both must be on the same network.`),
-    make("p", { class: "hint" }, t`From then on the server asks everybody else for a code or a token.`),
-    make(
-      "div",
-      { class: "actions" },
-      make("a", { class: "button", href: "/trust" }, t`What a phone needs`),
-      button(t`Back`, "main", () => {
-        close();
-        back();
-      }),
-    ),
-  );
+/** @param {() => void} back @param {Page["letIn"]} letIn */
+async function phoneDialog(back, letIn) {
+  (await import("../lan.js")).lanDialog(back, letIn);
 }
 
 /** Add the drawn street at once. @param {() => void} done */

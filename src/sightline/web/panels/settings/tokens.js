@@ -41,7 +41,7 @@ export async function showTokens() {
   about.hidden = body?.enabled ?? false;
   if (refused) return setText(about, why(refused));
   form.hidden = !body.enabled;
-  setText(about, body.enabled ? "" : t`This server asks nobody for a token. It does with --lan or --tunnel.`);
+  setText(about, body.enabled ? "" : t`This server asks nobody for a token. It does with --lan or --tunnel, and while LAN mode is open.`);
   rows.show(body.tokens);
 }
 
