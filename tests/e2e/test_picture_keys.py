@@ -244,6 +244,58 @@ async def test_a_snapshot_has_the_drawn_boxes_or_is_clean(server: Running, brows
         await expect(page.locator("dialog[open]")).to_have_count(0)
 
 
+async def shows(page: Page, stream: str) -> None:
+    """The page is one stream's, with a picture of it, and is the one that was loaded at first."""
+    await expect(page).to_have_title(f"{stream} · Viewer · Sightline")
+    await page.wait_for_function(HAS_A_PICTURE)
+    assert page.url.endswith(f"/view/{stream}?transport=websocket")
+    assert await page.evaluate("() => window.loaded === 1")
+
+
+async def test_arrows_lead_to_the_next_camera_on_the_same_page(server: Running, browser: Browser) -> None:
+    """Full screen stays, what was open stays open, and all of it is the other camera's. Back goes back."""
+    zone = {"points": [[0.1, 0.1], [0.9, 0.1], [0.9, 0.9]]}
+    assert (await server.http.put("/api/streams/yard/zones/lawn", json=zone)).status_code == 200
+    around = "() => [document.head, document.body].map((one) => one.children.length)"
+    async with opened(server, browser) as page:
+        await page.evaluate("() => { window.loaded = 1; }")
+        for part in ("zones", "rules", "links"):
+            await page.locator(f"#{part} > summary").click()
+        await page.locator("#rule-new").click()
+        await page.keyboard.press("Escape")
+        await page.keyboard.press("f")
+        await page.wait_for_function("() => document.fullscreenElement")
+        await page.keyboard.press("ArrowRight")
+        await shows(page, "yard")
+        await expect(page.locator('li[data-key="zone lawn"]')).to_be_attached()
+        await expect(page.locator("#link-snapshot")).to_have_value(re.compile(r"/snapshot/yard"))
+        await expect(page.locator("#rules-body a")).to_have_attribute("href", "/events?stream=yard&kind=rule")
+        await expect(page.locator("#link")).to_have_value(f"{server.url}/view/yard")
+        await expect(page.locator("#to-events")).to_have_attribute("href", re.compile(r"\?stream=yard$"))
+        await expect(page.locator("#model-name")).to_have_text("motion")
+        left = await server.get("/api/streams/door")
+        assert (left["viewers"], (await server.get("/api/streams/yard"))["viewers"]) == (0, 1)
+
+        first = await page.evaluate(around)
+        await page.keyboard.press("ArrowLeft")
+        await shows(page, "door")
+        await page.go_back()
+        await shows(page, "yard")
+        assert await page.evaluate("() => document.fullscreenElement !== null")
+
+        await page.keyboard.press("f")
+        await page.locator("[data-do=next]").focus()
+        for key, stream in (("Enter", "door"), ("z", "yard"), ("Z", "door")):
+            await page.keyboard.press(key)
+            await shows(page, stream)
+            await expect(page.locator("[data-do=next]")).to_be_focused()
+        assert await page.evaluate(around) == first, "dialogs and style sheets do not add up"
+        await page.evaluate("() => history.go(-4)")
+        await shows(page, "door")
+        await page.go_forward()
+        await shows(page, "yard")
+
+
 @pytest.mark.parametrize("colors", ["none", "active"])
 async def test_all_fits_a_narrow_phone_in_any_colours(server: Running, browser: Browser, colors: str) -> None:
     narrow: dict[str, Any] = {"viewport": {"width": 320, "height": 640}, "has_touch": True, "forced_colors": colors}
@@ -288,3 +340,11 @@ async def test_two_fingers_zoom_the_picture_and_a_small_window_shows_it(server: 
         await page.wait_for_function("() => document.pictureInPictureElement?.videoWidth > 0")
         await page.locator("#pip").tap()
         await page.wait_for_function("() => !document.querySelector('body > video')")
+        await page.locator("#sheet-handle").tap()
+
+        for stream, (begin, end) in {"yard": (300, 100), "door": (100, 300)}.items():  # a finger goes across
+            await touch("touchStart", (begin, 350))
+            await touch("touchMove", (end, 360))
+            await touch("touchEnd")
+            await expect(page).to_have_title(f"{stream} · Viewer · Sightline")
+            await page.wait_for_function(HAS_A_PICTURE)

@@ -3,7 +3,7 @@ import { test } from "node:test";
 
 import { fileName } from "../../../src/sightline/web/lib/file-name.js";
 import { WHOLE, framed } from "../../../src/sightline/web/lib/geometry.js";
-import { CLOSEST, fitted, isWhole, moved, zoomed } from "../../../src/sightline/web/lib/view.js";
+import { CLOSEST, fitted, isWhole, moved, swiped, zoomed } from "../../../src/sightline/web/lib/view.js";
 
 const PICTURE = { width: 640, height: 360 };
 const AREAS = [{ width: 1280, height: 720 }, { width: 400, height: 700 }, { width: 900, height: 300 }];
@@ -68,6 +68,12 @@ test("a picture that fills its area hides some of itself, and a change of the ar
 test("zooming out to the whole puts it in the middle again", () => {
   const view = zoomed({ ...WHOLE, zoom: 2, x: 0.25, y: 0.25 }, 0.1, [3, 3], PICTURE, AREAS[0]);
   assert.deepEqual(view, WHOLE);
+});
+
+test("a finger that goes across leads on, one that goes down, up or hardly at all does not", () => {
+  const from = [500, 300];
+  const ways = [[-60, 0], [200, -90], [59, 0], [-80, 41], [0, 300], [0, 0]];
+  assert.deepEqual(ways.map(([x, y]) => swiped(from, [500 + x, 300 + y])), [1, -1, 0, 0, 0, 0]);
 });
 
 test("a file has the stream's name and the person's time, whatever the name is", () => {

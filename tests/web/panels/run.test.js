@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { RunMetrics, spread } from "../../../src/sightline/web/panels/run-metrics.js";
+import { RunMetrics } from "../../../src/sightline/web/panels/run-metrics.js";
+import { csvOf, reportOf, seriesOf, spread } from "../../../src/sightline/web/panels/run-report.js";
 
 const ABOUT = { page: "camera", stream: "door", started: "2026-01-01T00:00:00.000Z", userAgent: "test" };
 const SETTING = { transport: "websocket", mode: "server", device: "", model: "nano" };
@@ -24,7 +25,7 @@ test("a spread is by rank and passes over what is not known", () => {
 });
 
 test("the report has the run's figures, exactly, and is JSON", () => {
-  const report = JSON.parse(JSON.stringify(filled().report(ABOUT)));
+  const report = JSON.parse(JSON.stringify(reportOf(filled(), ABOUT)));
   assert.equal(report.median_latency_ms, 34);
   assert.equal(report.p95_latency_ms, 48);
   assert.equal(report.frames, 31);
@@ -46,7 +47,7 @@ test("the report has the run's figures, exactly, and is JSON", () => {
 test("the CSV has a line for every second and no formulas", () => {
   const run = filled();
   run.add({ ...SETTING, model: '=cmd|"x",1', at: 9900, latency: 1, stages: {} });
-  const lines = run.csv().trimEnd().split("\r\n");
+  const lines = csvOf(run).trimEnd().split("\r\n");
   assert.equal(lines[0], "t_s,fps,median_latency_ms,p95_latency_ms,drops,mode,device,transport,model,decode_ms,infer_ms");
   assert.equal(lines[1], "0,10,24,29,0,server,,websocket,nano,1,10.5");
   assert.equal(lines.length, 6);
@@ -56,9 +57,9 @@ test("the CSV has a line for every second and no formulas", () => {
 test("an empty run is reported as such, and a run can begin anew", () => {
   const run = filled();
   run.clear();
-  const report = run.report(ABOUT);
+  const report = reportOf(run, ABOUT);
   assert.deepEqual([report.frames, report.median_latency_ms, report.seconds], [0, null, []]);
-  assert.equal(run.csv().split("\r\n").length, 2);
+  assert.equal(csvOf(run).split("\r\n").length, 2);
 });
 
 test("hours of pictures take no more room than one", () => {
@@ -72,15 +73,15 @@ test("what runs the model on the server is known a little later, and holds from 
   const run = filled();
   run.served("openvino", "cpu");
   run.add({ ...SETTING, at: 9500, latency: 1, stages: {} });
-  const report = run.report(ABOUT);
+  const report = reportOf(run, ABOUT);
   assert.equal(report.device, "openvino, cpu");
   assert.deepEqual(report.settings_used.map((s) => s.device), ["openvino, cpu", "wasm, 2 threads"]);
-  assert.equal(run.csv().split("\r\n")[1], '0,10,24,29,0,server,"openvino, cpu",websocket,nano,1,10.5');
+  assert.equal(csvOf(run).split("\r\n")[1], '0,10,24,29,0,server,"openvino, cpu",websocket,nano,1,10.5');
 });
 
 test("plots have whole seconds only", () => {
   const run = filled();
-  assert.deepEqual(run.series(), [[0, 1, 2, 3], [10, 10, 10, 1], [24, 34, 44, null]]);
+  assert.deepEqual(seriesOf(run), [[0, 1, 2, 3], [10, 10, 10, 1], [24, 34, 44, null]]);
   run.clear();
-  assert.deepEqual(run.series(), [[], [], []]);
+  assert.deepEqual(seriesOf(run), [[], [], []]);
 });

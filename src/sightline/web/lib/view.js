@@ -9,6 +9,8 @@ import { WHOLE, framed } from "./geometry.js";
  */
 
 export const CLOSEST = 8;
+/** Pixels that a finger goes across at least. */
+const SWIPE = 60;
 
 /**
  * Zoom so that what is at a point of the area stays there.
@@ -50,6 +52,17 @@ export function fitted(view) {
 /** Whether a view can be moved, or has been changed. @param {Readonly<View>} view */
 export function isWhole({ zoom, fill }) {
   return zoom === 1 && !fill;
+}
+
+/**
+ * Whether a finger went across, and which way: 1 to the left, as if it pulled the next one in.
+ *
+ * @param {Point} from @param {Point} to pixels @returns {1 | -1 | 0}
+ */
+export function swiped(from, to) {
+  const [across, down] = [to[0] - from[0], to[1] - from[1]];
+  if (Math.abs(across) < Math.max(SWIPE, 2 * Math.abs(down))) return 0;
+  return across < 0 ? 1 : -1;
 }
 
 /** @param {View} view @param {import("./geometry.js").Rect} place @param {Size} area @returns {View} */

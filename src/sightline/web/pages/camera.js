@@ -11,13 +11,12 @@ import { keepInTab, keptOverReload, remember, remembered } from "../lib/storage.
 import { freeName, streamOf } from "../lib/stream-name.js";
 import { setUpLooks } from "../panels/looks.js";
 import { setUpModel } from "../panels/model-panel.js";
-import { notice } from "../panels/notice.js";
+import { notice, showTransport } from "../panels/notice.js";
 import { Figures, byId, showName } from "../panels/page.js";
 import { Phone } from "../panels/phone.js";
 import { setUpRun } from "../panels/run-panel.js";
 import { setUpLink } from "../panels/share.js";
 import { setUpShell } from "../panels/shell.js";
-import { showTransport } from "../panels/transport.js";
 import { askedInWords, reasonInWords } from "../panels/words.js";
 import { setUpZones } from "../panels/zones/section.js";
 import { summary } from "../wire/findings.js";

@@ -16,6 +16,7 @@ export class ClassList {
   #none = byId("class-none", HTMLButtonElement);
   #list = byId("class-list", HTMLElement);
   #nothing = byId("class-nothing", HTMLElement);
+  #count = byId("classes-shown", HTMLElement);
   #choose;
   /** @type {Row[]} */
   #rows = [];
@@ -51,7 +52,7 @@ export class ClassList {
     this.#detail = detail;
     this.#mayChange = mayChange;
     this.#shown = Array.isArray(classes) ? ids(classes, detail.labels) : null;
-    setText(byId("classes-shown", HTMLElement), shownInWords(this.#shown, detail.labels.length));
+    setText(this.#count, shownInWords(this.#shown, detail.labels.length));
     this.#all.disabled = !mayChange || this.#shown === null;
     this.#none.disabled = !mayChange || this.#shown?.size === 0;
     this.#fill();

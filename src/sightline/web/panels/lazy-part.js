@@ -9,7 +9,7 @@ import { byId, loaded } from "./page.js";
  *
  * @template T
  * @param {string} id also the name of its style sheet @param {() => Promise<T>} load imports what it needs
- * @param {(loaded: T, body: HTMLElement, isOpen: () => boolean) => Promise<unknown>} begin
+ * @param {(loaded: T, body: HTMLElement, isOpen: () => boolean) => Promise<unknown>} begin not called once the part is gone
  */
 export function setUpLazyPart(id, load, begin) {
   const details = byId(id, HTMLDetailsElement);
@@ -18,11 +18,11 @@ export function setUpLazyPart(id, load, begin) {
   async function look() {
     if (!details.open || begun) return;
     begun = true;
-    const body = byId(`${id}-body`, HTMLElement);
+    const body = byId(`${id}-body`, HTMLElement, details);
     const sheet = make("link", { rel: "stylesheet", href: new URL(`../css/${id}.css`, import.meta.url).href });
     try {
       const [module] = await Promise.all([load(), loaded(sheet)]);
-      await begin(module, body, () => details.open);
+      if (details.isConnected) await begin(module, body, () => details.open);
     } catch {
       begun = false;
       setText(body, t`This could not be loaded. Close it and open it again.`);

@@ -19,6 +19,8 @@ export class ModelOffers {
   #list = byId("model-offers-list", HTMLElement);
   #why = byId("model-why", HTMLElement);
   #licence = byId("model-licence", HTMLElement);
+  #name = byId("model-name", HTMLElement);
+  #about = byId("model-about", HTMLElement);
   #stream;
   #choose;
   #onlearn;
@@ -61,8 +63,8 @@ export class ModelOffers {
     this.#mayChange = mayChange;
     this.#button.disabled = !detail;
     setData(this.#button, "loading", String(detail !== null && name !== this.#inForce));
-    setText(byId("model-name", HTMLElement), name || "–");
-    setText(byId("model-about", HTMLElement), detail ? this.#about(name, detail) : " ");
+    setText(this.#name, name || "–");
+    setText(this.#about, detail ? this.#findings(name, detail) : " ");
     const problem = problems.get("model") || settings.failure;
     const words = settings.absent ? t`The camera will start with it.` : detail ? standing(detail) : "";
     const failed = problem !== "" && !detail?.pending;
@@ -74,7 +76,7 @@ export class ModelOffers {
   }
 
   /** @param {string} name @param {import("../wire/stream-stats.js").Detail} detail */
-  #about(name, detail) {
+  #findings(name, detail) {
     if (name === this.#inForce) return findsInWords(detail.task, detail.labels.length);
     const offer = this.of(name);
     return t`Loading… ${offer?.task ? findsInWords(offer.task, offer.labels.length) : ""}`;

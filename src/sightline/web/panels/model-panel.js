@@ -19,9 +19,10 @@ const NUMBERS = ["confidence", "iou", "max_detections", "imgsz", "track_lost_s",
  *
  * @param {string} stream @param {import("../draw/painter.js").Painter} painter @param {() => boolean} matters
  * @param {(stats: import("../wire/stream-stats.js").Stats) => void} then
+ * @param {AbortSignal} [signal] ends it
  * @returns {(model: string) => void} to be called with the model of each result
  */
-export function setUpModel(stream, painter, matters, then) {
+export function setUpModel(stream, painter, matters, then, signal) {
   const ask = () => soon();
   const panel = new ModelPanel(stream, ask);
   if (document.body.dataset["state"] === "idle") panel.take(null, performance.now()); // a camera that is to start
@@ -33,7 +34,7 @@ export function setUpModel(stream, painter, matters, then) {
     then(stats);
   };
   // Once there, a stream is followed until it is forgotten.
-  const soon = followStats(stream, () => matters() || panel.present, follow, () => panel.every);
+  const soon = followStats(stream, () => matters() || panel.present, follow, () => panel.every, signal);
   return (model) => known.seen(model);
 }
 
@@ -43,10 +44,10 @@ class ModelPanel {
   #offers;
   #classes;
   #section = byId("model-panel", HTMLElement);
-  #engine = byId("engine", HTMLSelectElement);
-  #detect = byId("detect", HTMLInputElement);
-  #track = byId("track", HTMLInputElement);
-  #reset = byId("model-reset", HTMLButtonElement);
+  #engine = byId("engine", HTMLSelectElement, this.#section);
+  #detect = byId("detect", HTMLInputElement, this.#section);
+  #track = byId("track", HTMLInputElement, this.#section);
+  #reset = byId("model-reset", HTMLButtonElement, this.#section);
   #readOnly = "";
   /** What the stream would begin with. @type {import("../wire/stream-stats.js").InForce | null} */
   #begins = null;
@@ -110,8 +111,8 @@ class ModelPanel {
 
   /** Wire a number field, and its slider if it has one. @param {string} key */
   #setUpNumber(key) {
-    const field = byId(key, HTMLInputElement);
-    const slider = sliderOf(key);
+    const field = byId(key, HTMLInputElement, this.#section);
+    const slider = sliderOf(key, this.#section);
     slider?.addEventListener("input", () => {
       field.value = slider.value;
       void this.#settings.set(key, Number(slider.value));
@@ -156,15 +157,15 @@ class ModelPanel {
     const { detail, problems } = settings;
     const mayChange = detail !== null && !this.#readOnly;
     setData(this.#section, "model", detail?.settings.model ?? "");
-    setText(byId("model-right", HTMLElement), this.#readOnly);
+    setText(byId("model-right", HTMLElement, this.#section), this.#readOnly);
     this.#offers.show(settings, mayChange);
     for (const key of ["engine", "classes", "detect", "track", ...NUMBERS]) {
-      setText(byId(`${key}-why`, HTMLElement), problems.get(key) ?? "");
+      setText(byId(`${key}-why`, HTMLElement, this.#section), problems.get(key) ?? "");
     }
     if (detail) this.#learnKind(detail);
     const counted = mayChange && !this.#areas.whole;
     const adapted = typeof detail?.adaptive?.confidence === "number" ? t`· the server adapts it` : "";
-    setText(byId("confidence-about", HTMLElement), this.#areas.whole ? t`· this model has none` : adapted);
+    setText(byId("confidence-about", HTMLElement, this.#section), this.#areas.whole ? t`· this model has none` : adapted);
     this.#showNumber("confidence", counted);
     this.#showNumber("iou", counted);
     this.#showNumber("max_detections", counted);
@@ -184,7 +185,7 @@ class ModelPanel {
   /** @param {string} key @param {boolean} enabled */
   #showNumber(key, enabled) {
     const value = this.#settings.value(key);
-    for (const input of [byId(key, HTMLInputElement), sliderOf(key)]) {
+    for (const input of [byId(key, HTMLInputElement, this.#section), sliderOf(key, this.#section)]) {
       if (!input) continue;
       input.disabled = !enabled;
       const text = typeof value === "number" ? String(value) : "";
@@ -206,15 +207,15 @@ class ModelPanel {
   /** @param {boolean} mayChange */
   #showSize(mayChange) {
     const detail = this.#settings.detail;
-    const field = byId("imgsz", HTMLInputElement);
+    const field = byId("imgsz", HTMLInputElement, this.#section);
     const { least, most } = sizes(detail?.stride ?? 32);
     Object.assign(field, { min: String(least), max: String(most), step: String(detail?.stride ?? 32) });
     this.#showNumber("imgsz", mayChange && (detail?.imgsz_changeable ?? false));
-    setData(byId("imgsz-why", HTMLElement), "kind", this.#settings.problems.has("imgsz") ? "problem" : "");
+    setData(byId("imgsz-why", HTMLElement, this.#section), "kind", this.#settings.problems.has("imgsz") ? "problem" : "");
     const later = this.#settings.absent ? t`It can be chosen once the camera is on.` : "";
     const fixed = detail && !detail.imgsz_changeable ? t`This model has only this size.` : "";
     const free = detail?.imgsz_changeable ? sizeInWords(detail.stride, detail.adaptive?.imgsz) : "";
-    if (!this.#settings.problems.has("imgsz")) setText(byId("imgsz-why", HTMLElement), later || fixed || free);
+    if (!this.#settings.problems.has("imgsz")) setText(byId("imgsz-why", HTMLElement, this.#section), later || fixed || free);
   }
 
   /** @param {boolean} mayChange */
@@ -232,8 +233,8 @@ class ModelPanel {
   }
 }
 
-/** @param {string} key @returns {HTMLInputElement | null} */
-function sliderOf(key) {
-  const found = document.getElementById(`${key}-slider`);
+/** @param {string} key @param {Element} section @returns {HTMLInputElement | null} */
+function sliderOf(key, section) {
+  const found = section.querySelector(`#${key}-slider`);
   return found instanceof HTMLInputElement ? found : null;
 }

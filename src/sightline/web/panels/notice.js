@@ -1,9 +1,11 @@
 /**
- * Shows words over the picture for some seconds, when the page has decided something by itself. The panel keeps them.
+ * Shows words over the picture for some seconds, when the page has decided something by itself, such as how it is connected.
+ * The panel keeps them.
  */
 
-import { make, setText } from "../lib/dom.js";
+import { make, setData, setText } from "../lib/dom.js";
 import { byId } from "./page.js";
+import { transportInWords } from "./words.js";
 
 const SHOWN_MS = 8_000;
 /** @type {ReturnType<typeof setTimeout> | undefined} */
@@ -16,4 +18,12 @@ export function notice(text, link) {
   if (link) place.append(" ", make("a", { href: link.href }, link.text));
   clearTimeout(timer);
   timer = setTimeout(() => setText(place, ""), SHOWN_MS);
+}
+
+/** Tell how the page is connected. @type {import("../webrtc/link.js").OnTransport} */
+export function showTransport(transport, why, fellBack) {
+  const words = transportInWords(transport, why);
+  setText(byId("transport", HTMLElement), words);
+  setData(document.body, "transport", transport);
+  if (fellBack) notice(words);
 }

@@ -12,9 +12,12 @@ import { registerWorker } from "./shell.js";
 /** Longest wait for the service worker, which may have to fetch a picture. */
 const GIVE_UP_MS = 10_000;
 
-/** @param {string} stream "" for all @param {string} only the one that this browser may see; "" if it may see all */
-export function setUpControl(stream, only) {
-  return new Control(stream || only || ALL, only).apply();
+/**
+ * @param {string} stream "" for all @param {string} only the one that this browser may see; "" if it may see all
+ * @param {AbortSignal} [signal] ends it
+ */
+export async function setUpControl(stream, only, signal) {
+  if (!signal?.aborted) await new Control(stream || only || ALL, only, signal).apply();
 }
 
 class Control {
@@ -22,18 +25,20 @@ class Control {
   #only;
   #listener;
   #box = byId("notify-on", HTMLInputElement);
+  #about = byId("notify-about", HTMLElement);
   /** Why there is no Web Push; "" where there is, null while nobody knows. @type {string | null} */
   #why = null;
   /** @type {Promise<ServiceWorkerRegistration | null> | undefined} */
   #registered;
 
-  /** @param {string} stream @param {string} only the one stream that this browser may see; "" if it may see all */
-  constructor(stream, only) {
+  /** @param {string} stream @param {string} only the one stream that this browser may see; "" if it may see all @param {AbortSignal} [signal] */
+  constructor(stream, only, signal) {
     this.#stream = stream;
     this.#only = only;
     this.#listener = new Listener(only, wants, (event) => this.#show(event));
     this.#box.addEventListener("change", () => void this.#change(this.#box.checked));
-    addEventListener("storage", ({ key }) => key === "sightline.notify" && void this.apply());
+    addEventListener("storage", ({ key }) => key === "sightline.notify" && void this.apply(), { signal });
+    signal?.addEventListener("abort", () => this.#listener.stop());
   }
 
   /** Do and say what was chosen. */
@@ -62,7 +67,7 @@ class Control {
     const on = wants(this.#stream);
     this.#box.checked = on && state === "allowed";
     this.#box.disabled = everywhere || !(state === "allowed" || state === "ask");
-    setText(byId("notify-about", HTMLElement), notifyWords({ permission: state, on, everywhere, why: this.#why }));
+    setText(this.#about, notifyWords({ permission: state, on, everywhere, why: this.#why }));
   }
 
   /** The service worker; null where this browser has none for modules. */

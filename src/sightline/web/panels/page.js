@@ -7,10 +7,11 @@ import { icon, setText } from "../lib/dom.js";
  *
  * @template {Element} T
  * @param {string} id @param {new () => T} type
+ * @param {Element} [within] a part of the page: once it is gone, what is in it is found as before, and not what took its place
  * @returns {T}
  */
-export function byId(id, type) {
-  const element = document.getElementById(id);
+export function byId(id, type, within) {
+  const element = within ? within.querySelector(`#${id}`) : document.getElementById(id);
   if (!(element instanceof type)) throw new Error(`#${id}: expected a ${type.name}`);
   return element;
 }
@@ -50,6 +51,13 @@ export class Figures {
   }
 }
 
+/** Do something again and again. @param {number} ms @param {() => void} run @param {AbortSignal} [signal] ends it */
+export function every(ms, run, signal) {
+  if (signal?.aborted) return;
+  const timer = setInterval(run, ms);
+  signal?.addEventListener("abort", () => clearInterval(timer));
+}
+
 /** Put the icon that `data-icon` names in front of each such element's text. @param {ParentNode} root */
 export function placeIcons(root = document) {
   for (const element of root.querySelectorAll("[data-icon]")) {
@@ -57,8 +65,20 @@ export function placeIcons(root = document) {
   }
 }
 
-/** Add a style sheet or a script to the page, and wait for it. @param {HTMLElement} element @returns {Promise<void>} */
+/** What was added to the page, by its address. @type {Map<string, Promise<void>>} */
+const added = new Map();
+
+/** Add a style sheet or a script to the page, unless it is there, and wait for it. @param {HTMLLinkElement | HTMLScriptElement} element */
 export function loaded(element) {
+  const address = element instanceof HTMLLinkElement ? element.href : element.src;
+  const loading = added.get(address) ?? load(element);
+  added.set(address, loading);
+  loading.catch(() => added.delete(address));
+  return loading;
+}
+
+/** @param {HTMLElement} element @returns {Promise<void>} */
+function load(element) {
   return new Promise((resolve, reject) => {
     element.addEventListener("load", () => resolve());
     element.addEventListener("error", () => reject(new Error("not in this build")));

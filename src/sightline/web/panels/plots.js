@@ -29,8 +29,8 @@ export class Plots {
   /** @type {Chart[]} */
   #charts = [];
 
-  /** @param {HTMLElement} place @param {UPlot} UPlot @param {number} height of each plot, in pixels */
-  constructor(place, UPlot, height) {
+  /** @param {HTMLElement} place @param {UPlot} UPlot @param {number} height of each plot, in pixels @param {AbortSignal} [signal] ends it */
+  constructor(place, UPlot, height, signal) {
     this.#place = place;
     this.#height = height;
     this.#UPlot = UPlot;
@@ -39,18 +39,21 @@ export class Plots {
     ).observe(place);
     // Colours are drawn, not styled, so that another theme needs other plots.
     const again = () => this.#make();
-    new MutationObserver(again).observe(document.documentElement, { attributeFilter: ["data-theme"] });
-    matchMedia("(prefers-color-scheme: light)").addEventListener("change", again);
+    if (signal?.aborted) return;
+    const theme = new MutationObserver(again);
+    theme.observe(document.documentElement, { attributeFilter: ["data-theme"] });
+    signal?.addEventListener("abort", () => theme.disconnect());
+    matchMedia("(prefers-color-scheme: light)").addEventListener("change", again, { signal });
   }
 
-  /** @param {HTMLElement} place @returns {Promise<Plots | null>} null where uPlot is not in this build */
-  static async load(place, height = USUAL_HEIGHT) {
+  /** @param {HTMLElement} place @param {AbortSignal} [signal] ends it @returns {Promise<Plots | null>} null where uPlot is not in this build */
+  static async load(place, height = USUAL_HEIGHT, signal = undefined) {
     try {
       await Promise.all([
         loaded(make("link", { rel: "stylesheet", href: new URL("uPlot.min.css", VENDOR).href })),
         loaded(make("script", { src: new URL("uPlot.iife.min.js", VENDOR).href })),
       ]);
-      return new Plots(place, /** @type {any} */ (globalThis).uPlot, height);
+      return new Plots(place, /** @type {any} */ (globalThis).uPlot, height, signal);
     } catch {
       return null;
     }

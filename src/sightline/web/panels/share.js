@@ -14,15 +14,16 @@ export function setUpLink(stream) {
   const viewer = document.getElementById("open-view");
   if (viewer instanceof HTMLAnchorElement) viewer.href = field.value;
   const here = isLoopback(location.hostname);
-  setText(byId("link-hint", HTMLElement), here ? t`It works on this computer only.` : "");
-  void suitRights(viewer);
+  const hint = byId("link-hint", HTMLElement);
+  setText(hint, here ? t`It works on this computer only.` : "");
+  void suitRights(hint, viewer);
 }
 
-/** @param {HTMLElement | null} viewer the button that opens the link */
-async function suitRights(viewer) {
+/** @param {HTMLElement} hint @param {HTMLElement | null} viewer the button that opens the link */
+async function suitRights(hint, viewer) {
   const session = await whoAmI();
   if (!session?.tokens) return;
-  setText(byId("link-hint", HTMLElement), t`Whoever opens it needs a code or a token to watch this stream.`);
+  setText(hint, t`Whoever opens it needs a code or a token to watch this stream.`);
   if (viewer) viewer.hidden = session.role === "publish";
 }
 

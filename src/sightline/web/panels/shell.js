@@ -6,12 +6,17 @@ import { streamOf } from "../lib/stream-name.js";
 import { byId, placeIcons } from "./page.js";
 
 export function setUpShell() {
-  placeIcons();
+  setUpMain(document);
   setUpTheme();
-  setUpSheet();
-  setUpEvents();
+  if (/^\/(view|camera)\//.test(location.pathname)) leadTo(streamOf(location.pathname));
   setUpSections();
   addEventListener("load", () => void registerWorker());
+}
+
+/** What a page's main part has of it. @param {ParentNode} root */
+export function setUpMain(root) {
+  placeIcons(root);
+  setUpSheet();
 }
 
 /** Have the service worker for all pages: null where this browser has none for modules, or does not trust the address. */
@@ -33,11 +38,10 @@ function setUpSections() {
   open();
 }
 
-/** From a stream's page one goes to its own events, and to what is recorded of it. */
-function setUpEvents() {
-  if (!/^\/(view|camera)\//.test(location.pathname)) return;
+/** From a stream's page one goes to its own events, and to what is recorded of it. @param {string} stream */
+export function leadTo(stream) {
   for (const link of document.querySelectorAll("a.to-events")) {
-    if (link instanceof HTMLAnchorElement) link.href += `?stream=${streamOf(location.pathname)}`;
+    if (link instanceof HTMLAnchorElement) link.search = `?stream=${stream}`;
   }
 }
 

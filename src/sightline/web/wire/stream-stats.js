@@ -34,21 +34,23 @@ const GONE = 404;
  * @param {() => boolean} matters
  * @param {(stats: Stats | null, askedAt: number) => void} then gets null if there is no such stream
  * @param {() => number} every so many milliseconds
+ * @param {AbortSignal} [over] ends it
  * @returns {() => void} fetches them now
  */
-export function followStats(stream, matters, then, every = () => EVERY_MS) {
+export function followStats(stream, matters, then, every = () => EVERY_MS, over = undefined) {
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let timer;
   const round = async () => {
     clearTimeout(timer);
+    if (over?.aborted) return;
     timer = setTimeout(round, matters() ? every() : NOT_YET_MS); // whatever becomes of this request
     if (!matters() || document.hidden) return;
     const askedAt = performance.now();
     try {
       const signal = AbortSignal.timeout(GIVE_UP_MS);
       const response = await fetch(`/api/streams/${stream}`, { signal, cache: "no-store" });
-      if (response.ok) then(await response.json(), askedAt);
-      else if (response.status === GONE) then(null, askedAt);
+      const stats = response.ok ? await response.json() : null;
+      if ((stats || response.status === GONE) && !over?.aborted) then(stats, askedAt);
     } catch {
       // The connection's state tells the person already.
     }

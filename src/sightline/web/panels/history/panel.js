@@ -3,6 +3,7 @@
 import { make, setText } from "../../lib/dom.js";
 import { t } from "../../lib/i18n.js";
 import { color } from "../../lib/palette.js";
+import { every } from "../page.js";
 import { Plots } from "../plots.js";
 import { classesOf, columnsOf, inWords, mostInWords } from "./series.js";
 
@@ -12,18 +13,20 @@ const AGAIN_MS = 20_000;
 const GIVE_UP_MS = 10_000;
 const HEIGHT = 112;
 
-/** @param {string} stream @param {HTMLElement} body @param {() => boolean} isOpen */
-export async function showHistory(stream, body, isOpen) {
-  const panel = new HistoryPanel(stream, body);
+/** @param {string} stream @param {HTMLElement} body @param {() => boolean} isOpen @param {AbortSignal} signal ends it */
+export async function showHistory(stream, body, isOpen, signal) {
+  const panel = new HistoryPanel(stream, body, signal);
   await panel.show();
-  setInterval(() => {
+  const again = () => {
     if (isOpen() && !document.hidden) void panel.show().catch(() => {}); // the page says that the server is away
-  }, AGAIN_MS);
+  };
+  every(AGAIN_MS, again, signal);
 }
 
 class HistoryPanel {
   #stream;
   #body;
+  #signal;
   #words = make("p", { class: "hint", id: "history-words" });
   #seen = make("ul", { class: "seen", id: "history-seen" });
   #place = make("div", { class: "plots", "aria-hidden": "true" });
@@ -33,10 +36,11 @@ class HistoryPanel {
   /** @type {string[]} */
   #labels = [];
 
-  /** @param {string} stream @param {HTMLElement} body */
-  constructor(stream, body) {
+  /** @param {string} stream @param {HTMLElement} body @param {AbortSignal} signal */
+  constructor(stream, body, signal) {
     this.#stream = stream;
     this.#body = body;
+    this.#signal = signal;
   }
 
   async show() {
@@ -45,7 +49,7 @@ class HistoryPanel {
       this.#labels = await asked(`/api/streams/${this.#stream}`).then(({ labels }) => labels).catch(() => []);
     }
     if (!this.#plots) this.#body.replaceChildren(this.#words, this.#seen, this.#place, this.#about);
-    this.#plots ??= Plots.load(this.#place, HEIGHT);
+    this.#plots ??= Plots.load(this.#place, HEIGHT, this.#signal);
     this.#draw(minutes, await this.#plots);
   }
 

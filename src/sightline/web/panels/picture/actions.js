@@ -11,20 +11,20 @@ import { Zoom } from "./zoom.js";
 
 /**
  * @typedef {import("../../draw/painter.js").Painter} Painter
- * @typedef {() => import("./ring.js").Ring | null} Ring the pictures that are kept, once some are
+ * @typedef {{stream: string, painter: Painter, ring: () => import("./ring.js").Ring | null, go: (stream: string) => void, signal: AbortSignal}} About
+ *   `ring`: the pictures that are kept, once some are; `go` shows another stream; `signal`: this one is left
  */
 
-/** @param {string} stream @param {Painter} painter @param {Ring} ring @param {HTMLElement} stage */
-export async function open(stream, painter, ring, stage) {
+/** @param {About} about @param {HTMLElement} stage */
+export async function open(about, stage) {
   await loaded(make("link", { rel: "stylesheet", href: new URL("../../css/picture.css", import.meta.url).href }));
-  return new Actions(stream, painter, ring, stage);
+  return about.signal.aborted ? null : new Actions(about, stage);
 }
 
 export class Actions {
   zoom;
-  #stream;
+  #about;
   #painter;
-  #ring;
   #stage;
   /** @type {import("./rewind.js").Rewind | null} */
   #rewind = null;
@@ -32,18 +32,20 @@ export class Actions {
   #frozen = chip("frozen", t`Frozen: go on`);
   #closer = chip("zoomed", "");
 
-  /** @param {string} stream @param {Painter} painter @param {Ring} ring @param {HTMLElement} stage */
-  constructor(stream, painter, ring, stage) {
-    this.#stream = stream;
+  /** @param {About} about @param {HTMLElement} stage */
+  constructor(about, stage) {
+    const { painter, signal } = about;
+    this.#about = about;
     this.#painter = painter;
-    this.#ring = ring;
     this.#stage = stage;
     this.zoom = new Zoom(painter, stage, byId("canvas", HTMLElement));
     this.zoom.onchange = () => this.#show();
+    this.zoom.onswipe = (by) => this.do(by === 1 ? "next" : "previous");
     this.#frozen.addEventListener("click", () => this.do("freeze"));
     this.#closer.addEventListener("click", () => this.do("reset"));
     stage.append(make("div", { class: "chips" }, this.#frozen, this.#closer));
-    for (const name of ["keydown", "click"]) document.addEventListener(name, (event) => this.take(event));
+    for (const name of ["keydown", "click"]) document.addEventListener(name, (event) => this.take(event), { signal });
+    signal.addEventListener("abort", () => this.#leave());
   }
 
   /** What somebody did, on whatever part of the page. @param {Event} event */
@@ -55,7 +57,8 @@ export class Actions {
     } else if (event.type === "click") {
       const button = event.target instanceof Element ? event.target.closest("[data-do]") : null;
       this.do(button?.getAttribute("data-do") ?? "");
-    } else if (event.type !== "pointerdown") this.zoom.take(event); // a finger may be gone by now
+    } else if (!(event instanceof PointerEvent)) this.zoom.take(event);
+    else this.zoom.touch(event); // the finger may be gone by now
   }
 
   /** @param {string} action see `keys.js` */
@@ -67,7 +70,7 @@ export class Actions {
       rewind: () => (this.#rewind ? this.#rewind.end() : this.#again((rewind) => rewind.begin())),
       step: () => this.#again((rewind) => rewind.step(more === "back" ? -1 : 1)),
       snapshot: () => this.#snapshot(),
-      clip: () => import("./clip.js").then(({ saveClipOf }) => saveClipOf(this.#stream)),
+      clip: () => import("./clip.js").then(({ saveClipOf }) => saveClipOf(this.#about.stream)),
       overlay: () => this.#overlay(),
       mode: () => this.#mode(more),
       right: () => (this.#rewind ? this.#rewind.step(1) : this.#go(1)),
@@ -95,7 +98,7 @@ export class Actions {
   async #again(then) {
     const { Rewind } = await import("./rewind.js");
     if (!this.#rewind) {
-      const ring = this.#ring();
+      const ring = this.#about.ring();
       if (!ring?.kept.length) return notice(t`There is no picture to go back to yet.`);
       this.#rewind = new Rewind(this.#painter, ring, this.#stage);
       this.#rewind.onend = () => {
@@ -110,7 +113,7 @@ export class Actions {
 
   async #snapshot() {
     const { Snapshot } = await import("./snapshot.js");
-    if (!new Snapshot(this.#stream, this.#painter).open()) notice(t`There is no picture yet.`);
+    if (!new Snapshot(this.#about.stream, this.#painter).open()) notice(t`There is no picture yet.`);
   }
 
   #overlay() {
@@ -132,9 +135,15 @@ export class Actions {
 
   /** @param {1 | -1} by */
   async #go(by) {
-    const next = await following(this.#stream, by);
-    if (next) location.assign(`/view/${next}${location.search}`);
+    const { stream, go } = this.#about;
+    const next = await following(stream, by);
+    if (next) go(next);
     else notice(next === null ? t`The server doesn't answer.` : t`No other stream is live.`);
+  }
+
+  #leave() {
+    this.#rewind?.end();
+    if (document.pictureInPictureElement) void document.exitPictureInPicture(); // it shows the canvas that is left
   }
 
   #show() {

@@ -19,8 +19,8 @@ export const KEYS = [
   ["0", t`Reset the zoom`],
   ["C", t`Fill the room, or fit the whole picture`],
   ["P", t`Picture in picture`],
-  ["→ Z", t`Next live stream`],
-  [t`← Shift + Z`, t`Previous live stream`],
+  ["→ Z", t`Next live stream (also: a finger to the left)`],
+  [t`← Shift + Z`, t`Previous live stream (also: a finger to the right)`],
   ["?", t`These keys`],
 ];
 

@@ -6,17 +6,21 @@ import { FILL, remembered } from "../../lib/storage.js";
 import { notice } from "../notice.js";
 import { byId } from "../page.js";
 
+/** Whether somebody has done such a thing here before: then it comes at once. */
+let known = false;
 const FIRST = ["keydown", "click", "wheel", "dblclick", "pointerdown"];
 
-/** @param {string} stream @param {import("../../draw/painter.js").Painter} painter @param {() => import("./ring.js").Ring | null} ring */
-export function setUpPicture(stream, painter, ring) {
+/** @param {import("./actions.js").About} about */
+export function setUpPicture(about) {
+  const { painter, signal } = about;
   const stage = byId("stage", HTMLElement);
   /** @type {Promise<import("./actions.js").Actions | null> | null} */
   let loading = null;
   const load = async () => {
     try {
       const { open } = await import("./actions.js");
-      const actions = await open(stream, painter, ring, stage);
+      const actions = await open(about, stage);
+      known = true;
       for (const name of FIRST) document.removeEventListener(name, first);
       return actions;
     } catch {
@@ -30,7 +34,8 @@ export function setUpPicture(stream, painter, ring) {
     loading ??= load();
     void loading.then((actions) => actions?.take(event));
   };
-  for (const name of FIRST) document.addEventListener(name, first, { passive: false });
+  for (const name of FIRST) document.addEventListener(name, first, { passive: false, signal });
+  if (known) loading = load();
   if (remembered(FILL, "") === "true") {
     painter.view = { ...WHOLE, fill: true };
     document.querySelector('[data-do="fit"]')?.setAttribute("aria-pressed", "true");

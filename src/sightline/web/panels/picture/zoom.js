@@ -2,7 +2,7 @@
 
 import { WHOLE } from "../../lib/geometry.js";
 import { FILL, remember } from "../../lib/storage.js";
-import { fitted, isWhole, moved, zoomed } from "../../lib/view.js";
+import { fitted, isWhole, moved, swiped, zoomed } from "../../lib/view.js";
 
 /** @typedef {import("../../lib/view.js").Point} Point */
 
@@ -18,11 +18,15 @@ const WAYS = { left: [PAN, 0], right: [-PAN, 0], up: [0, PAN], down: [0, -PAN] }
 export class Zoom {
   /** Called when the view is another. */
   onchange = () => {};
+  /** Called when one finger went across the picture. @param {1 | -1} _by 1 for what comes after it */
+  onswipe = (_by) => {};
   #painter;
   #stage;
   #canvas;
   /** Fingers on the picture, in pixels of the window. @type {Map<number, Point>} */
   #held = new Map();
+  /** The finger that is alone on the picture, and where it began. @type {{id: number, from: Point} | null} */
+  #alone = null;
 
   /** @param {import("../../draw/painter.js").Painter} painter @param {HTMLElement} stage @param {HTMLElement} canvas */
   constructor(painter, stage, canvas) {
@@ -44,9 +48,19 @@ export class Zoom {
     const on = target instanceof Element && target.closest("sightline-viewer");
     const drawing = this.#stage.dataset["drawing"] !== undefined;
     if (event instanceof WheelEvent && (on || (drawing && target instanceof Element && target.closest(".drawing")))) this.#wheel(event);
-    else if (!on || drawing) this.#held.clear();
+    else if (!on || drawing) this.#forget();
     else if (event instanceof PointerEvent) this.#pointer(event);
     else if (event instanceof MouseEvent) this.#double(event);
+  }
+
+  /** A finger is put on the picture. @param {PointerEvent} event */
+  touch({ pointerId, pointerType, clientX, clientY }) {
+    this.#alone = pointerType === "touch" && !this.#held.size ? { id: pointerId, from: [clientX, clientY] } : null;
+  }
+
+  #forget() {
+    this.#held.clear();
+    this.#alone = null;
   }
 
   /** @param {number} times of a step @param {Point | null} at of the window; its middle without */
@@ -83,10 +97,15 @@ export class Zoom {
   }
 
   /** @param {PointerEvent} event */
-  #pointer({ type, pointerId, buttons, clientX, clientY }) {
+  #pointer(event) {
+    const { type, pointerId, buttons, clientX, clientY } = event;
+    if (type === "pointerdown") this.touch(event);
     const before = this.#held.get(pointerId);
     if (type === "pointerup" || type === "pointercancel" || !(buttons & 1)) {
       this.#held.delete(pointerId);
+      const by = type === "pointerup" && this.#alone?.id === pointerId ? swiped(this.#alone.from, [clientX, clientY]) : 0;
+      this.#alone = null;
+      if (by && this.view.zoom === 1) this.onswipe(by);
       return;
     }
     if (!before) this.#canvas.setPointerCapture(pointerId);

@@ -42,11 +42,11 @@ export class RuleList {
     place.replaceChildren(this.#words, this.#list, this.#undo, this.#problem, this.#new, make("p", { class: "hint" }, events));
   }
 
-  /** Look at the rules from now on, while somebody can see them. @param {() => boolean} seen */
-  async follow(seen) {
+  /** Look at the rules from now on, while somebody can see them. @param {() => boolean} seen @param {AbortSignal} signal ends it */
+  async follow(seen, signal) {
     this.#mayChange = may(await whoAmI(), "publish", this.#stream);
     this.#new.hidden = !this.#mayChange;
-    for (;;) {
+    while (!signal.aborted) {
       if (seen() && !document.hidden) await this.look();
       await new Promise((resolve) => setTimeout(resolve, EVERY_MS));
     }

@@ -96,7 +96,8 @@ export class Editor {
 
   #wire() {
     const { signal } = this.#ended;
-    const { painter } = this.#around;
+    const { painter, signal: gone } = this.#around;
+    gone?.addEventListener("abort", () => this.#ended.abort());
     const changed = () => this.#show();
     followPointer(this.#surface, this.#draft, changed);
     followKeys(this.#surface, this.#draft, { changed, leave: () => this.#use("cancel") });
@@ -177,11 +178,12 @@ export class Editor {
     this.#surface.show();
     this.#tools.show(this.#draft, this.#busy);
     this.#form.suit(this.#draft.points.length);
-    byId("zone-save", HTMLButtonElement).disabled = this.#busy || this.#draft.problem !== "";
+    byId("zone-save", HTMLButtonElement, this.#section).disabled = this.#busy || this.#draft.problem !== "";
   }
 
   /** @param {End} end */
   #end(end) {
+    if (this.#ended.signal.aborted) return; // another stream is shown by now
     this.#ended.abort();
     this.#around.painter.overs.delete(this.#count);
     this.#surface.end();

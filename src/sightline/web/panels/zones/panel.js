@@ -23,7 +23,7 @@ const QUARTER_MS = 900_000;
 /** @param {import("./words.js").About} about */
 export async function open(about) {
   await loaded(make("link", { rel: "stylesheet", href: new URL("../../css/zones.css", import.meta.url).href }));
-  return new ZonePanel(about);
+  return about.signal?.aborted ? null : new ZonePanel(about);
 }
 
 export class ZonePanel {
@@ -33,7 +33,9 @@ export class ZonePanel {
   #list;
   #removal;
   #mayChange = false;
+  #details = byId("zones", HTMLDetailsElement);
   #inside = byId("zones-inside", HTMLElement);
+  #count = byId("zones-count", HTMLElement);
   #parts = make("div", { class: "inside" });
   #items = make("ul", { id: "zone-list", "aria-label": t`Zones and lines, with what they counted` });
   #empty = make("p", { class: "hint", id: "zones-empty" });
@@ -53,7 +55,7 @@ export class ZonePanel {
     this.#heat = new HeatLayer(about.painter, about.stream);
     this.#layer = new ZoneLayer(about.painter, about.stream);
     this.#list = new ShapeList(this.#items, (deed, one) => void this.#do(deed, one));
-    this.#removal = new Removal(about.stream, this.#said, {
+    this.#removal = new Removal(about, this.#said, {
       onhide: () => this.#hide(),
       ondone: () => this.#ask(),
       onundo: (one) => this.#list.focus(keyOf(one), "remove"),
@@ -106,7 +108,7 @@ export class ZonePanel {
   async #askRights() {
     const me = await whoAmI();
     this.#mayChange = may(me, "publish", this.#about.stream);
-    byId("heatmap-row", HTMLElement).hidden = !may(me, "view", this.#about.stream);
+    byId("heatmap-row", HTMLElement, this.#parts).hidden = !may(me, "view", this.#about.stream);
     this.#have();
   }
 
@@ -122,7 +124,7 @@ export class ZonePanel {
     this.#create.hidden = !this.#mayChange;
     this.#empty.hidden = all.length > 0;
     setText(this.#empty, t`A zone counts who is in a part of the picture; a line counts who crosses it, each way. There are none yet.`);
-    setText(byId("zones-count", HTMLElement), all.length ? String(all.length) : "");
+    setText(this.#count, all.length ? String(all.length) : "");
     this.#look(true);
   }
 
@@ -136,7 +138,7 @@ export class ZonePanel {
   #look(now = false) {
     const at = performance.now();
     const { report, counted } = this.#layer;
-    const seen = byId("zones", HTMLDetailsElement).open && !this.#editing;
+    const seen = this.#details.open && !this.#editing;
     if (!report || !seen) return;
     clearTimeout(this.#later);
     if (!now && at - this.#shownAt < LOOK_MS) {

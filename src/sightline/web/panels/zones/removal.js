@@ -24,12 +24,13 @@ export class Removal {
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #timer;
 
-  /** @param {string} stream @param {HTMLElement} place where it is told, with the way back @param {Events} events */
-  constructor(stream, place, events) {
+  /** @param {Pick<import("./words.js").About, "stream" | "signal">} about @param {HTMLElement} place where it is told, with the way back @param {Events} events */
+  constructor({ stream, signal }, place, events) {
     this.#stream = stream;
     this.#place = place;
     this.#events = events;
-    addEventListener("pagehide", () => void this.finish());
+    addEventListener("pagehide", () => void this.finish(), { signal });
+    signal?.addEventListener("abort", () => void this.finish());
   }
 
   /** Those that are deleted, or about to be. */

@@ -7,20 +7,21 @@ import { byId } from "../page.js";
 /**
  * Set up `#zones`.
  *
- * @param {string} stream @param {import("../../draw/painter.js").Painter} painter
+ * @param {string} stream @param {import("../../draw/painter.js").Painter} painter @param {AbortSignal} [signal] ends it
  * @returns {{learn: (detail: {labels: string[]}) => void, connected: () => void, rest: () => void}} to be told the stream's
  *   statistics, when the server was reached, and when the camera is gone
  */
-export function setUpZones(stream, painter) {
+export function setUpZones(stream, painter, signal) {
   const details = byId("zones", HTMLDetailsElement);
+  const inside = byId("zones-inside", HTMLElement);
   /** @type {readonly string[]} */
   let labels = [];
   /** @type {Promise<import("./panel.js").ZonePanel | null> | null} */
   let loading = null;
   const load = () => {
-    loading ??= import("./panel.js").then(({ open }) => open({ stream, painter, labels: () => labels })).catch(() => {
+    loading ??= import("./panel.js").then(({ open }) => open({ stream, painter, labels: () => labels, signal })).catch(() => {
       loading = null;
-      setText(byId("zones-inside", HTMLElement), t`Zones and lines could not be loaded. Close this and open it again.`);
+      setText(inside, t`Zones and lines could not be loaded. Close this and open it again.`);
       return null;
     });
     painter.overs.delete(watch);

@@ -9,8 +9,9 @@ import { t } from "../../lib/i18n.js";
  * @typedef {import("../../wire/zones.js").Movements} Movements
  * @typedef {import("../../wire/zones.js").Kind} Kind
  * @typedef {{name: string, cells: string[]}} Row
- * @typedef {{stream: string, painter: import("../../draw/painter.js").Painter, labels: () => readonly string[]}} About
- *   what panel and editor are of; `labels`: the model's classes, as far as the page knows them
+ * @typedef {{stream: string, painter: import("../../draw/painter.js").Painter, labels: () => readonly string[],
+ *   signal?: AbortSignal | undefined}} About what panel and editor are of; `labels`: the model's classes, as far as the page knows them;
+ *   `signal`: they are gone
  */
 
 const NAME = /^[A-Za-z0-9_-]{1,64}$/;
