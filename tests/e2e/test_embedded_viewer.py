@@ -83,9 +83,10 @@ async def test_it_shows_on_pages_that_are_allowed_and_on_no_others(kind: str, tm
             server.http.headers["Authorization"] = f"Bearer {admin}"
             publishing = asyncio.create_task(publish(server, admin))
             links = await copied(browser, server, clipboard=kind == "chromium")
-            for name, token in (("element", view), ("frame", view), ("wrong", "slt_wrong")):
+            for name, language, token in (("element", "en", view), ("frame", "en", view), ("wrong", "de", "slt_wrong")):
                 html = links.get(name, links["element"])
-                text = f"<!doctype html><meta charset=utf-8><title>home</title>{html.replace('TOKEN', token)}"
+                head = f"<!doctype html><html lang={language}><meta charset=utf-8><title>home</title>"
+                text = head + html.replace("TOKEN", token)
                 (pages / f"{name}.html").write_text(text, "utf-8")
 
             page = await browser.new_page()
@@ -106,7 +107,7 @@ async def test_it_shows_on_pages_that_are_allowed_and_on_no_others(kind: str, tm
 
             wrong = await browser.new_page()
             await wrong.goto(f"{allowed}/wrong.html")
-            await expect(wrong.locator(".words")).to_contain_text("needs a token")
+            await expect(wrong.locator(".words")).to_contain_text("braucht ein Token")
 
             refused = await browser.new_page()
             await refused.goto(f"{other}/element.html")

@@ -16,14 +16,15 @@ from support.serving import Running, camera, serving
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-PAGES = ("/", "/view/door", "/camera/shed", "/events", "/timeline", "/settings", "/models", "/trust", "/wall", "/join")
+LIVE = ("/view/door", "/camera/shed", "/timeline", "/wall")
+PAGES = ("/", *LIVE, "/events", "/settings", "/models", "/trust", "/join", "/help")
 SAID = """() => {
   const found = [document.title];
   const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_ALL);
   while (walker.nextNode()) {
     const node = walker.currentNode;
     const element = node instanceof Element ? node : node.parentElement;
-    if (element.closest("script, style, code, #log, #tasks, #settings-list .hint, option[lang]")) continue;
+    if (element.closest("script, style, code, #log, #tasks, option[lang], [lang=en]")) continue;
     if (node instanceof Text) found.push(node.data);
     else if (node === element) {
       for (const name of ["aria-label", "title", "placeholder", "alt"]) found.push(node.getAttribute(name) ?? "");
@@ -43,6 +44,12 @@ WORDS = """async () => {
   return [several(1, "person"), several(2, "person"), several(3, "zebra crossing"), fps(8.5), count(1234),
     ago(0, 3 * 86400), plural(2, "viewer"), said("4 viewers are connected: the limit max_viewers is reached")];
 }"""
+
+SAYS = """async (found) => {
+  const at = document.querySelector("script[type=module]").src.replace(/pages\\/.*/, "lib/i18n.js");
+  return (await import(at)).said(found);
+}"""
+"""What a page says for a sentence of the server."""
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
@@ -122,6 +129,23 @@ async def test_what_was_chosen_is_remembered(server: Running, german: BrowserCon
     await page.goto(f"{server.url}/settings")
     await expect(page.locator("h1")).to_have_text("Einstellungen")
     assert [one for one in await german.cookies() if one["name"] == languages.COOKIE] == []
+    await page.close()
+
+
+async def test_settings_and_what_the_doctor_finds_are_told_in_german(server: Running, german: BrowserContext) -> None:
+    page = await german.new_page()
+    await page.goto(f"{server.url}/settings")
+    await page.locator("#settings-all").check()
+    await expect(page.locator("[data-setting=max_streams] .hint").last).to_have_text("Streams zugleich.")
+    await expect(page.locator("[data-setting=lan] .hint a").last).to_have_attribute("href", "/help/phones")
+    loaded = "nano with onnx on cpu in fp32: loaded in 0.4 s, 9.1 ms for 640x360; this engine: asked for by name"
+    told = "nano mit onnx auf cpu in fp32: in 0.4 s geladen, 9.1 ms für 640x360; warum diese Engine: so verlangt"
+    for found, expected in (
+        ("graphics card", "Grafikkarte"),
+        ("8 cores, 2.5 of 7.8 GB memory free", "8 Kerne, 2.5 von 7.8 GB Speicher frei"),
+        (loaded, told),
+    ):
+        assert await page.evaluate(SAYS, found) == expected
     await page.close()
 
 

@@ -12,6 +12,7 @@ import pytest_asyncio
 from starlette.requests import HTTPConnection
 
 from sightline.server import assets, languages, pages
+from sightline.settings.settings import Settings
 from support.serving import Running, serving
 from support.spoken import spoken
 
@@ -48,7 +49,7 @@ async def test_a_language_has_every_word_of_the_pages_and_no_other(code: str) ->
 async def test_a_translation_keeps_what_is_filled_in_and_the_space_at_the_end(code: str) -> None:
     language = languages.languages()[code]
     assert language["language"] == code
-    for key, text in (language["words"] | language["said"]).items():
+    for key, text in (language["words"] | language["said"] | language["admin"]).items():
         if "|" not in key:
             assert places(text) == places(key), key
         assert text.strip(), key
@@ -61,9 +62,16 @@ async def test_what_the_server_is_known_to_say_it_still_says() -> None:
     source = "\n".join(path.read_text("utf-8") for path in SOURCE.rglob("*.py")).replace("\\'", "'")
     plain = re.sub(r'"\s*\n\s*f?"', "", source) + "\n".join(path.read_text() for path in SOURCE.glob("*/*.json"))
     for code, language in languages.languages().items():
-        for key in language["said"]:
+        for key in language["said"] | language["admin"]:
             for part in re.split(r"\{\d+\}", key):
                 assert part in plain, f"{code}: nobody says {key!r} any more"
+
+
+@pytest.mark.parametrize("code", sorted(languages.languages()))
+async def test_every_setting_is_described_in_the_language(code: str) -> None:
+    known = languages.languages()[code]["admin"]
+    missing = [json.dumps(one.description) for one in Settings.model_fields.values() if one.description not in known]
+    assert not missing, f"add to “admin” of web/languages/{code}.json:\n" + "\n".join(missing)
 
 
 @pytest.mark.parametrize(
@@ -133,9 +141,37 @@ async def test_a_page_of_an_error_is_german(server: Running) -> None:
     assert "<h1>Hier ist nichts</h1>" in lost.text
 
 
-async def test_documents_are_english(server: Running) -> None:
-    for path in ("/help", "/docs"):
-        assert '<html lang="en">' in (await server.http.get(path, headers=GERMAN)).text
+async def test_documents_are_english_in_a_frame_that_is_not(server: Running) -> None:
+    assert '<html lang="en">' in (await server.http.get("/docs", headers=GERMAN)).text
+    said = "Die Dokumentation ist auf Englisch."
+    for path, frame, own in (
+        ("/help", "<h1>Hilfe</h1>", '<ul lang="en">'),
+        ("/help/cameras", ">Alle Dokumente<", '<article lang="en">'),
+    ):
+        german, english = [(await server.http.get(path, headers=one)).text for one in (GERMAN, {})]
+        for part in ('<html lang="de">', frame, said, own, "· Hilfe · Sightline"):
+            assert part in german, (path, part)
+        assert own in english
+        assert said not in english
+    assert "<h2>Kameras und Modelle</h2>" in (await server.http.get("/help", headers=GERMAN)).text
+
+
+async def test_what_only_the_settings_page_says_costs_no_other_page_anything(server: Running) -> None:
+    page = await server.http.get("/settings", headers=GERMAN)
+    own = assets.address("lib/language-admin.js", "de")
+    assert own in page.text
+    words = json.loads((await server.http.get(own)).text.removeprefix("export default "))
+    assert words["admin"]["Streams at a time."] == "Streams zugleich."
+    everywhere = await server.http.get(assets.address("lib/language.js", "de"))
+    assert "Streams zugleich." not in everywhere.text
+
+
+async def test_an_embedded_viewer_takes_the_scripts_of_each_language(server: Running) -> None:
+    script = (await server.http.get("/embed.js")).text
+    for code in ("en", "de"):
+        address = assets.address("pages/embed.js", code)
+        assert f'"{code}": "{address}"' in script
+        assert "SightlineViewer" in (await server.http.get(address)).text
 
 
 async def test_markup_inside_a_sentence_belongs_to_it() -> None:

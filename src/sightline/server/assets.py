@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import json
 import os
 import re
 import stat
@@ -33,7 +34,8 @@ ENGLISH = "en"
 LANGUAGES = "languages"
 """Folder of the other languages, a JSON file each."""
 LANGUAGE = "lib/language.js"
-"""The one script that differs between languages: in the folder ``de`` it is German's file."""
+PARTS = {LANGUAGE: ("language", "words", "classes", "said"), "lib/language-admin.js": ("admin",)}
+"""The scripts that differ between languages: in the folder ``de`` each is these parts of German's file."""
 COMMENTS = {
     ".js": re.compile(r"/\*\*(?:[^*]|\*(?!/))*\*/|^[ \t]*//.*$", re.M),
     ".css": re.compile(r"/\*(?:[^*]|\*(?!/))*\*/"),
@@ -59,12 +61,15 @@ def address(name: str, language: str = ENGLISH) -> str:
     return f"/static/{version()}/{'' if language == ENGLISH else f'{language}/'}{name}"
 
 
-def _plain(path: str) -> str:
-    """Name of a file of ``web`` without the folder of a language, which has the same files as English."""
+def _plain(path: str) -> tuple[str, str]:
+    """Name of a file of ``web`` without the folder of a language, and the script that a language's file stands for.
+
+    A language has the same files as English.
+    """
     code, _, rest = path.partition("/")
     if not re.fullmatch("[a-z]{2}", code) or not (WEB / LANGUAGES / f"{code}.json").is_file():
-        return path
-    return f"{LANGUAGES}/{code}.json" if rest == LANGUAGE else rest
+        return path, LANGUAGE
+    return (f"{LANGUAGES}/{code}.json", rest) if rest in PARTS else (rest, LANGUAGE)
 
 
 @cache
@@ -93,8 +98,8 @@ class Assets(StaticFiles):
         first, _, rest = path.partition("/")
         if VERSION.fullmatch(first):
             path = rest
-        path = _plain(path)
-        response = await self._packed(path, scope) or await super().get_response(path, scope)
+        path, script = _plain(path)
+        response = await self._packed(path, script, scope) or await super().get_response(path, scope)
         response.headers.update(FOREVER if first == version() else ALWAYS_ASK)
         if first == version():
             for name in ("etag", "last-modified"):  # nobody asks again whether it has changed
@@ -103,7 +108,7 @@ class Assets(StaticFiles):
             response.headers["Service-Worker-Allowed"] = "/"
         return response
 
-    async def _packed(self, path: str, scope: Scope) -> Response | None:
+    async def _packed(self, path: str, script: str, scope: Scope) -> Response | None:
         file = WEB / path
         found, stored = self.lookup_path(path)[1], self.lookup_path(path + STORED)[1]
         known = found or stored
@@ -114,7 +119,7 @@ class Assets(StaticFiles):
         takes = "gzip" in asked.get("accept-encoding", "")
         if scope["method"] not in ("GET", "HEAD") or not (takes or found is None or language):
             return None
-        data = await run_in_threadpool(packed, file)
+        data = await run_in_threadpool(packed, file, script)
         headers = {"Content-Encoding": "gzip", "ETag": f'"{version()}-gzip"'}
         if not takes:
             data, headers = await run_in_threadpool(gzip.decompress, data), {"ETag": f'"{version()}"'}
@@ -124,17 +129,19 @@ class Assets(StaticFiles):
 
 
 @cache
-def packed(path: Path) -> bytes:
+def packed(path: Path, script: str = LANGUAGE) -> bytes:
     """A file as it is sent. Our own scripts and styles go without comments, but with every line where it was.
 
-    A language's file is sent as a script.
+    Of a language's file the parts are sent that ``script`` has.
     """
     stored = Path(f"{path}{STORED}")
     if stored.is_file():
         return stored.read_bytes()
     data = path.read_bytes()
     if path.parent == WEB / LANGUAGES:
-        data = b"export default " + data
+        language = json.loads(data)
+        parts = {name: language[name] for name in PARTS[script] if name in language}
+        data = b"export default " + json.dumps(parts, ensure_ascii=False).encode()
     if path.suffix in COMMENTS and WEB / "vendor" not in path.parents:
         data = COMMENTS[path.suffix].sub(lambda comment: "\n" * comment[0].count("\n"), data.decode()).encode()
     return gzip.compress(data, 9 if len(data) < LARGE else 6, mtime=0)

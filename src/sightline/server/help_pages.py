@@ -17,6 +17,8 @@ from markdown_it.token import Token
 from starlette.concurrency import run_in_threadpool
 
 from sightline.core.errors import NotFound
+from sightline.server import languages
+from sightline.server.assets import ENGLISH
 from sightline.server.pages import page, send_page
 
 FOLDERS = (Path(__file__).parents[1] / "help", Path(__file__).parents[3] / "docs")
@@ -53,27 +55,31 @@ def documents() -> dict[str, Path]:
     return {} if found is None else {path.stem: path for path in sorted(found.glob("*.md"))}
 
 
-def document(name: str) -> str:
-    """A document as a page. Raises NotFound."""
+def document(name: str, language: str = ENGLISH) -> str:
+    """A document as a page, in a frame of this language. Raises NotFound."""
     path = documents().get(name)
     if path is None:
         raise NotFound(f"no document is called {name[:80]!r}: /help lists them")
     text = COMMENT.sub("", path.read_text("utf-8"))
-    return _framed(_title(text, name), '<p class="hint"><a href="/help">All documents</a></p>\n' + html(text))
+    back = f'<p class="hint"><a href="/help">{escape(languages.said("All documents", language))}</a></p>'
+    body = f'{back}\n{_about_english(language)}<article lang="en">\n{html(text)}</article>'
+    return _framed(_title(text, name), body, language)
 
 
-def contents() -> str:
-    """The page that lists the documents. Raises NotFound for a build without them."""
+def contents(language: str = ENGLISH) -> str:
+    """The page that lists the documents, in this language but for their own words. Raises NotFound without them."""
     texts = {name: COMMENT.sub("", path.read_text("utf-8")) for name, path in documents().items()}
     if not texts:
         raise NotFound("this build has no documentation: expected one from a wheel or a checkout")
     named = [name for names in GROUPS.values() for name in names]
     groups = {**GROUPS, "More": (*GROUPS["More"], *(name for name in texts if name not in named))}
-    parts = ["<h1>Help</h1>"]
-    for title, names in groups.items():
+    title = languages.said("Help", language)
+    parts = [f"<h1>{escape(title)}</h1>\n{_about_english(language)}"]
+    for group, names in groups.items():
         rows = [_row(name, texts[name]) for name in names if name in texts]
-        parts.append(f"<section><h2>{escape(title)}</h2><ul>{''.join(rows)}</ul></section>")
-    return _framed("Help", "\n".join(parts))
+        heading = escape(languages.said(group, language))
+        parts.append(f'<section><h2>{heading}</h2><ul lang="en">{"".join(rows)}</ul></section>')
+    return _framed(title, "\n".join(parts), language)
 
 
 def html(text: str) -> str:
@@ -136,19 +142,30 @@ def _row(name: str, text: str) -> str:
     return f'<li><a href="/help/{name}">{escape(_title(text, name))}</a><p class="hint">{escape(first)}.</p></li>'
 
 
-def _framed(title: str, body: str) -> str:
+def _about_english(language: str) -> str:
+    """In another language: that the documents are English."""
+    words = languages.said("The documentation is in English.", language)
+    return "" if language == ENGLISH else f'<p class="hint">{escape(words)}</p>\n'
+
+
+def _framed(title: str, body: str, language: str) -> str:
     words = {"title": escape(title), "body": body}
-    return re.sub(r"\{(\w+)\}", lambda key: words[key[1]], page("help.html"))
+    return re.sub(r"\{(\w+)\}", lambda key: words[key[1]], page("help.html", language))
 
 
-@lru_cache(64)
-def _packed(name: str | None, newest: int) -> bytes:
+@lru_cache(128)
+def _packed(name: str | None, language: str, newest: int) -> bytes:
     """A page as it is sent. ``newest``: when the documents were changed last."""
-    return gzip.compress((contents() if name is None else document(name)).encode(), 9, mtime=0)
+    return gzip.compress((contents(language) if name is None else document(name, language)).encode(), 9, mtime=0)
 
 
-def _made(name: str | None) -> bytes:
-    return _packed(name, max((path.stat().st_mtime_ns for path in documents().values()), default=0))
+def _made(name: str | None, language: str) -> bytes:
+    return _packed(name, language, max((path.stat().st_mtime_ns for path in documents().values()), default=0))
+
+
+async def _send(request: Request, name: str | None) -> Response:
+    made = await run_in_threadpool(_made, name, languages.wanted(request))
+    return send_page(request, made, Vary=languages.VARY)
 
 
 def add(app: FastAPI) -> None:
@@ -156,11 +173,11 @@ def add(app: FastAPI) -> None:
 
     @app.get("/help", include_in_schema=False)
     async def all_documents(request: Request) -> Response:
-        return send_page(request, await run_in_threadpool(_made, None))
+        return await _send(request, None)
 
     @app.get("/help/{name}", include_in_schema=False)
     async def one_document(request: Request, name: str) -> Response:
-        return send_page(request, await run_in_threadpool(_made, name))
+        return await _send(request, name)
 
     @app.get("/help/images/{file:path}", include_in_schema=False)
     async def picture(file: str) -> Response:

@@ -2,8 +2,8 @@
 
 ``words`` has a text for each English one: of the pages' HTML, and of the calls t`...` and plural() in their scripts.
 ``classes`` has the names of models' classes, ``said`` sentences of the server, such as errors, with ``{1}`` for what
-differs. A page in another language comes with its words filled in, and its scripts from an address of their own, at
-which ``lib/language.js`` has that language's file.
+differs, ``admin`` those that only the settings page shows. A page in another language comes with its words filled in,
+and its scripts from an address of their own, at which ``lib/language.js`` has that language's file.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ import re
 from collections.abc import Callable, Iterator
 from functools import cache
 from html import escape, unescape
-from typing import TypedDict
+from typing import Any, TypedDict
 
 from starlette.requests import HTTPConnection
 
-from sightline.server.assets import ENGLISH, LANGUAGES, WEB
+from sightline.server.assets import ENGLISH, LANGUAGE, LANGUAGES, PARTS, WEB
 
 COOKIE = "sightline_language"
 """What a person chose on a page. Without it the browser's own languages count."""
@@ -36,6 +36,7 @@ class Language(TypedDict):
     words: dict[str, str]
     classes: dict[str, str]
     said: dict[str, str]
+    admin: dict[str, str]
 
 
 @cache
@@ -46,7 +47,12 @@ def languages() -> dict[str, Language]:
 
 def of(code: str) -> Language:
     """A language's file; an empty one for English."""
-    return languages().get(code) or Language(language=ENGLISH, words={}, classes={}, said={})
+    return languages().get(code) or Language(language=ENGLISH, words={}, classes={}, said={}, admin={})
+
+
+def spoken(code: str) -> dict[str, Any]:
+    """What every page needs of a language's file."""
+    return {name: part for name, part in of(code).items() if name in PARTS[LANGUAGE]}
 
 
 def wanted(connection: HTTPConnection) -> str:

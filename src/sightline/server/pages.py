@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import gzip
 import hashlib
+import json
 import re
 from functools import cache
 from html import escape
@@ -20,8 +21,13 @@ from sightline.server import languages
 from sightline.server.assets import ALWAYS_ASK, ENGLISH, WEB, Assets, address, modules
 
 SCRIPT = re.compile(r'( *)<script type="module" src="/static/([^"]+)"></script>\n')
-DOCUMENTS = ("docs.html", "help.html")
-"""Pages that are English, as the documentation is."""
+DOCUMENTS = ("docs.html",)
+"""Pages that are English, as what they show is."""
+EMBED = """const known = {known};
+const asked = [document.documentElement.lang, ...navigator.languages].map((one) => one.slice(0, 2).toLowerCase());
+export const { SightlineViewer } = await import(known[asked.find((one) => Object.hasOwn(known, one)) ?? "en"]);
+"""
+"""The script of pages of other people: in the language of the page, or else in one of the browser's."""
 
 
 def whole(name: str) -> str:
@@ -133,7 +139,8 @@ def add(app: FastAPI) -> None:
 
     @app.get("/embed.js", include_in_schema=False)
     async def embed_script() -> Response:
-        script = f'export * from "{address("pages/embed.js")}";\n'
+        known = {code: address("pages/embed.js", code) for code in (ENGLISH, *languages.languages())}
+        script = EMBED.replace("{known}", json.dumps(known))
         return Response(script, media_type="text/javascript", headers=ALWAYS_ASK)
 
     @app.get("/events", include_in_schema=False)
@@ -163,7 +170,7 @@ def add(app: FastAPI) -> None:
 
     @app.get("/language.json", include_in_schema=False)
     async def language(request: Request) -> Response:
-        words = languages.of(languages.wanted(request))
+        words = languages.spoken(languages.wanted(request))
         return JSONResponse(words, headers={**ALWAYS_ASK, "Vary": languages.VARY})
 
     @app.get("/join", include_in_schema=False)

@@ -24,6 +24,12 @@ export function speak(other) {
   plurals = new Intl.PluralRules(language);
 }
 
+/** Know more of what the server says. @param {Record<string, string>} more */
+export function learn(more) {
+  sentences = { ...more, ...sentences };
+  patterns = undefined;
+}
+
 /** @param {string} code */
 function localeOf(code) {
   const region = globalThis.navigator?.language ?? "";
@@ -74,7 +80,8 @@ export function said(sentence) {
     const found = known.exec(sentence);
     if (found) return filled(text, found.slice(1));
   }
-  return sentence.includes("; ") ? sentence.split("; ").map(said).join("; ") : sentence;
+  const between = ["; ", ": "].find((one) => sentence.includes(one));
+  return between ? sentence.split(between).map(said).join(between) : sentence;
 }
 
 /** @param {string} key such as "no stream is called {1}" */

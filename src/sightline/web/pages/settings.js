@@ -2,7 +2,8 @@
 
 import { StateBanner } from "../elements/state-banner.js";
 import { setData } from "../lib/dom.js";
-import { t } from "../lib/i18n.js";
+import { learn, t } from "../lib/i18n.js";
+import more from "../lib/language-admin.js";
 import { setUpLanguage } from "../panels/language.js";
 import { byId } from "../panels/page.js";
 import { setUpShell } from "../panels/shell.js";
@@ -18,6 +19,7 @@ import { may, whoAmI } from "../wire/session.js";
 const EVERY_MS = 5_000;
 const banner = byId("banner", StateBanner);
 
+learn(more.admin);
 setUpShell();
 setUpLanguage();
 void run();

@@ -1,7 +1,7 @@
 /** Fields for the settings that the server changes while it runs. */
 
 import { make, setText } from "../../lib/dom.js";
-import { t } from "../../lib/i18n.js";
+import { said as inLanguage, t } from "../../lib/i18n.js";
 import { changeSettings, why } from "../../wire/manage.js";
 import { hold } from "../hold.js";
 import { byId } from "../page.js";
@@ -99,7 +99,7 @@ function row(setting, { label, hint, field: made, read }) {
     const { body, refused } = await answering;
     hold(form, false);
     delete problem.dataset["kind"];
-    if (refused) return setText(problem, refused.expected ? t`Expected ${refused.expected}.` : why(refused));
+    if (refused) return setText(problem, refused.expected ? t`Expected ${inLanguage(refused.expected)}.` : why(refused));
     const here = document.activeElement === document.body || form.contains(document.activeElement);
     const written = field.value;
     take(body);

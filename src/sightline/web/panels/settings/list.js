@@ -2,7 +2,7 @@
 
 import { make, setText } from "../../lib/dom.js";
 import { plural } from "../../lib/format.js";
-import { t } from "../../lib/i18n.js";
+import { said, t } from "../../lib/i18n.js";
 import { askSettings, why } from "../../wire/manage.js";
 import { byId } from "../page.js";
 import { originInWords, showChanges } from "./changes.js";
@@ -40,7 +40,7 @@ function take(report) {
 function show() {
   const words = search.value.trim().toLowerCase();
   const found = known.filter((setting) => {
-    if (words) return `${setting.name} ${setting.about}`.toLowerCase().includes(words);
+    if (words) return `${setting.name} ${setting.about} ${said(setting.about)}`.toLowerCase().includes(words);
     return all.checked || setting.origin !== "default";
   });
   byId("settings-list", HTMLElement).replaceChildren(...found.map(row));
@@ -53,7 +53,7 @@ function row({ name, value, origin, about, live }) {
   const head = make("div", { class: "setting-head" }, make("code", { class: "name" }, name), make("code", {}, written(value)));
   const from = origin === "default" ? t`default` : t`from the ${originInWords(origin)}`;
   const when = live ? t`changes at once` : t`needs a restart`;
-  const hint = make("p", { class: "hint" }, ...linked(about));
+  const hint = make("p", { class: "hint" }, ...linked(said(about)));
   return make("li", { "data-setting": name, "data-origin": origin }, head, make("p", { class: "hint from" }, `${from} · ${when}`), hint);
 }
 

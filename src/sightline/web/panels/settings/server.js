@@ -2,7 +2,7 @@
 
 import { make, setData, setText } from "../../lib/dom.js";
 import { count, plural } from "../../lib/format.js";
-import { t } from "../../lib/i18n.js";
+import { said as inLanguage, t } from "../../lib/i18n.js";
 import { askServer, examine, why } from "../../wire/manage.js";
 import { byId } from "../page.js";
 import { row } from "./check-row.js";
@@ -55,7 +55,7 @@ export function setUpDoctor() {
     button.disabled = false;
     setText(said, refused ? why(refused) : conclusion(body.findings));
     const list = byId("doctor-findings", HTMLElement);
-    list.replaceChildren(...(body?.findings ?? []).map(({ state, what, detail, mend }) => row(state, what, detail, mend)));
+    list.replaceChildren(...(body?.findings ?? []).map(({ state, what, detail, mend }) => row(state, inLanguage(what), inLanguage(detail), inLanguage(mend))));
     list.hidden = !body;
   });
 }
