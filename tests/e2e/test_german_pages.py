@@ -16,6 +16,13 @@ from support.serving import Running, camera, serving
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
+CUT = """() => [...document.querySelectorAll("header.top :is(a, p, span, h1, select, button)")].filter((one) => {
+  const { left, right, width } = one.getBoundingClientRect();
+  const { clipPath, display } = getComputedStyle(one);
+  if (!width || clipPath !== "none") return false;
+  return left < 0 || right > innerWidth || (display !== "inline" && one.scrollWidth > one.clientWidth + 1);
+}).map((one) => `${one.id || one.className || one.tagName}: ${one.textContent.trim()}`)"""
+"""What of the head is cut off, or beyond the window's edge."""
 LIVE = ("/view/door", "/camera/shed", "/timeline", "/wall")
 PAGES = ("/", *LIVE, "/events", "/settings", "/models", "/trust", "/join", "/help")
 SAID = """() => {
@@ -100,6 +107,7 @@ async def test_no_page_says_anything_in_english_and_none_is_too_wide(server: Run
         for width in (390, 320):
             await page.set_viewport_size({"width": width, "height": 844})
             assert await page.evaluate("document.documentElement.scrollWidth") <= width, f"{path} at {width}"
+            assert await page.evaluate(CUT) == [], f"{path} at {width}"
     assert errors == []
     await page.close()
 

@@ -21,6 +21,7 @@ from sightline.server import languages
 from sightline.server.assets import ALWAYS_ASK, ENGLISH, WEB, Assets, address, modules
 
 SCRIPT = re.compile(r'( *)<script type="module" src="/static/([^"]+)"></script>\n')
+PART = re.compile(r"<!-- (\w+/[\w-]+\.\w+) -->\n")
 DOCUMENTS = ("docs.html",)
 """Pages that are English, as what they show is."""
 EMBED = """const known = {known};
@@ -31,9 +32,11 @@ export const { SightlineViewer } = await import(known[asked.find((one) => Object
 
 
 def whole(name: str) -> str:
-    """A page in English with its parts inserted."""
+    """A page in English with its parts inserted, and theirs."""
     text = (WEB / "pages" / name).read_text("utf-8")
-    return re.sub(r"<!-- (\w+/[\w-]+\.\w+) -->\n", lambda part: (WEB / part[1]).read_text("utf-8"), text)
+    while (filled := PART.sub(lambda part: (WEB / part[1]).read_text("utf-8"), text)) != text:
+        text = filled
+    return text
 
 
 @cache
