@@ -11,8 +11,9 @@ from playwright.async_api import Browser, expect
 
 from sightline.analytics.zones.board import ZoneBoard
 from sightline.core.zones import Zone
-from support.browsing import SLOW_MS, browsing, listen_for_errors
+from support.browsing import browsing
 from support.inside import Inside, inside
+from support.pages import open_timeline
 from support.squares import Squares, remember, walk
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
@@ -38,11 +39,7 @@ async def browser() -> AsyncIterator[Browser]:
 async def test_a_recording_is_tried_again_and_the_frames_that_differ_show_both(
     browser: Browser, server: Inside
 ) -> None:
-    page = await browser.new_page(viewport={"width": 1280, "height": 800})
-    page.set_default_timeout(SLOW_MS)
-    errors = listen_for_errors(page)
-    await page.goto(f"{server.http}/timeline?stream=door&at={BEGAN + 1}")
-    await expect(page.locator("body")).to_have_attribute("data-state", "paused")
+    page, errors = await open_timeline(browser, server.http, f"stream=door&at={BEGAN + 1}")
     await page.get_by_text("Try again with …").click()
     await page.get_by_label("Least confidence").fill("0.5")
     await page.get_by_role("button", name="Look again").click()

@@ -13,7 +13,8 @@ from playwright.async_api import Browser, Page, expect
 
 from sightline.core.events import Event
 from sightline.events.store import EventStore
-from support.browsing import SLOW_MS, browsing, listen_for_errors
+from support.browsing import browsing
+from support.pages import open_timeline
 from support.recordings import PLACES, record
 from support.serving import Running, serving
 
@@ -80,22 +81,12 @@ async def browser() -> AsyncIterator[Browser]:
         yield running
 
 
-async def opened(browser: Browser, server: Running, query: str = "", **options: Any) -> tuple[Page, list[str]]:
-    context = await browser.new_context(**{"viewport": {"width": 1280, "height": 800}} | options)
-    context.set_default_timeout(SLOW_MS)
-    page = await context.new_page()
-    errors = listen_for_errors(page)
-    await page.goto(f"{server.url}/timeline?stream=door{query}")
-    await expect(page.locator("body")).to_have_attribute("data-state", "paused")
-    return page, errors
-
-
 async def shows(page: Page, number: int) -> None:
     await expect(page.locator("body")).to_have_attribute("data-frame", str(number))
 
 
 async def test_overlays_are_on_exactly_their_frames(server: Running, browser: Browser) -> None:
-    page, errors = await opened(browser, server, f"&at={BEGAN + 1}")
+    page, errors = await open_timeline(browser, server.url, f"stream=door&at={BEGAN + 1}")
     await shows(page, 10)
     for key, number in ((".", 11), (".", 12), (",", 11), (".", 12), (".", 13), ("ArrowRight", 63), ("ArrowLeft", 13)):
         await page.keyboard.press(key)
@@ -122,7 +113,7 @@ async def test_overlays_are_on_exactly_their_frames(server: Running, browser: Br
 
 
 async def test_what_happened_is_found_again(server: Running, browser: Browser) -> None:
-    page, errors = await opened(browser, server, f"&at={BEGAN}")
+    page, errors = await open_timeline(browser, server.url, f"stream=door&at={BEGAN}")
     await shows(page, 0)
     for press, number in (("n", 30), ("n", 70), ("n", 20), ("p", 70)):
         await page.keyboard.press(press)
@@ -160,7 +151,7 @@ async def test_what_happened_is_found_again(server: Running, browser: Browser) -
 
 async def test_a_finger_scrubs_at_phone_width(server: Running, browser: Browser) -> None:
     phone = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
-    page, errors = await opened(browser, server, f"&at={BEGAN}", **phone)
+    page, errors = await open_timeline(browser, server.url, f"stream=door&at={BEGAN}", **phone)
     await page.locator("#length").select_option("600")
     box = await page.locator(".strip-time").bounding_box()
     assert box is not None

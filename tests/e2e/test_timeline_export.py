@@ -14,8 +14,9 @@ import pytest_asyncio
 from playwright.async_api import Browser, Page, expect
 
 from support.axe import violations
-from support.browsing import SLOW_MS, browsing, listen_for_errors
+from support.browsing import browsing
 from support.clips import read_clip
+from support.pages import open_timeline
 from support.serving import Running, serving
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
@@ -49,16 +50,6 @@ async def browser() -> AsyncIterator[Browser]:
         yield running
 
 
-async def opened(browser: Browser, server: Running, query: str = "", **options: Any) -> tuple[Page, list[str]]:
-    context = await browser.new_context(**{"viewport": {"width": 1280, "height": 800}} | options)
-    context.set_default_timeout(SLOW_MS)
-    page = await context.new_page()
-    errors = listen_for_errors(page)
-    await page.goto(f"{server.url}/timeline?stream=yard{query}")
-    await expect(page.locator("body")).to_have_attribute("data-state", "paused")
-    return page, errors
-
-
 async def times(page: Page) -> tuple[float, float]:
     """What is chosen of the strip."""
     edges = page.locator(".range-edge")
@@ -82,7 +73,7 @@ async def exported(page: Page, server: Running, folder: Path) -> tuple[Path, dic
 
 async def test_from_an_event_to_a_file(server: Running, browser: Browser, tmp_path: Path) -> None:
     event = (await server.get("/api/events?stream=yard&kind=zone"))["events"][-1]
-    page, errors = await opened(browser, server, f"&at={event['started_at'] - 1}")
+    page, errors = await open_timeline(browser, server.url, f"stream=yard&at={event['started_at'] - 1}")
     await page.keyboard.press("n")  # the event
     await page.wait_for_function("at => Math.abs(document.body.dataset.at - at) < 2.5", arg=event["started_at"])
     await page.keyboard.press("ArrowRight")  # scrubbed on
@@ -146,7 +137,7 @@ def colour(image: np.ndarray[Any, Any]) -> int:
 
 async def test_a_span_is_drawn_on_the_strip_by_mouse_keys_and_finger(server: Running, browser: Browser) -> None:
     first = (await server.get("/api/recordings/yard"))["segments"][0]["started_at"]
-    page, errors = await opened(browser, server, f"&at={first + 1}")
+    page, errors = await open_timeline(browser, server.url, f"stream=yard&at={first + 1}")
     await page.locator("#length").select_option("600")
     await page.locator("#export").click()
     box = await page.locator(".range-layer").bounding_box()
@@ -168,7 +159,7 @@ async def test_a_span_is_drawn_on_the_strip_by_mouse_keys_and_finger(server: Run
     assert errors == []
     await page.context.close()
 
-    page, errors = await opened(browser, server, f"&at={first + 1}", **PHONE)
+    page, errors = await open_timeline(browser, server.url, f"stream=yard&at={first + 1}", **PHONE)
     await page.locator("#length").select_option("600")
     await page.locator("#export").tap()
     await expect(page.locator(".range-edge").first).to_be_visible()

@@ -17,6 +17,14 @@ async def open_page(browser: Browser, url: str, **context: Any) -> tuple[Page, l
     return page, errors
 
 
+async def open_timeline(browser: Browser, url: str, query: str, **context: Any) -> tuple[Page, list[str]]:
+    """The timeline at a server's address, once it stands at a recorded picture."""
+    usual = {"viewport": {"width": 1280, "height": 800}}
+    page, errors = await open_page(browser, f"{url}/timeline?{query}", **usual | context)
+    await state(page, "paused")
+    return page, errors
+
+
 async def state(page: Page, wanted: str) -> None:
     await expect(page.locator("body")).to_have_attribute("data-state", wanted)
 
