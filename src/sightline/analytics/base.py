@@ -11,14 +11,14 @@ import logging
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple, TypeAlias
 
 import msgspec
 from msgspec import Struct
 
 from sightline.core import registry
-from sightline.core.errors import FAULTS
+from sightline.core.errors import FAULTS, cancelled
 from sightline.core.events import Event
 from sightline.core.fence import Fence
 from sightline.core.predictions import Detections, Prediction
@@ -42,6 +42,10 @@ class Staged(NamedTuple):
     """The prediction as the next stage gets it, such as with track ids; None where it stays as it was."""
 
 
+NOTHING = Staged()
+"""The answer of a stage that has nothing to say, as to most frames: cheaper than a new one each time."""
+
+
 class Stage(ABC):
     """One step after the model, for one stream. It is called for one frame at a time, in order, off the event loop.
 
@@ -61,7 +65,7 @@ class Stage(ABC):
 
         A prediction in the answer takes its place from here on; it has the rows of the last one that ``apply`` gave.
         """
-        return Staged()
+        return NOTHING
 
     def revise(self, prediction: Prediction) -> None:
         """Take the last prediction as an earlier stage gives it anew while nothing moves, such as with ids.
@@ -161,42 +165,58 @@ class Pipeline:
 
     def apply(self, frame: Frame, prediction: Prediction, card: ModelCard) -> Applied:
         """Run the stages on a frame that the model has seen."""
-        return self._run(frame, prediction, lambda stage, found: stage.apply(frame, found, card))
+        return self._run(frame, prediction, card)
 
     def touch(self, frame: Frame, prediction: Prediction) -> Applied:
         """Run the stages on a frame in which nothing moved. ``prediction`` is that of the frame before."""
+        return self._run(frame, prediction, None)
 
-        def touch(stage: Stage, found: Prediction) -> Staged:
-            if found is not prediction:
-                stage.revise(found)
-            return stage.touch(frame)
-
-        return self._run(frame, prediction, touch)
-
-    def _run(self, frame: Frame, prediction: Prediction, call: Callable[[Stage, Prediction], Staged]) -> Applied:
+    def _run(self, given: Frame, said: Prediction, card: ModelCard | None) -> Applied:
+        """Run the stages on a frame; without a card, one in which nothing moved. Each frame pays for each line here."""
         if not self._stages:
-            return Applied(prediction, {}, ())
+            return Applied(said, {}, ())
+        now = said
         extras: dict[str, Struct] = {}
-        events: list[Event] = []
+        events: tuple[Event, ...] = ()
         with self._lock:
             self._ran_at = time.monotonic()
             for name, stage in self._stages.items():
-                with self._fence.around(f"stage {name}", f"stream {frame.stream}: "):
-                    staged = _checked(call(stage, prediction))
-                    if staged.extras is not None:
-                        extras[name] = staged.extras
-                    events += staged.events
-                    prediction = prediction if staged.prediction is None else staged.prediction
-        return Applied(prediction, extras, tuple(events))
+                try:
+                    staged = _call(stage, given, said, now, card)
+                except FAULTS as e:
+                    if cancelled(e):
+                        raise
+                    self._fence.failed(f"stage {name}", e, f"stream {given.stream}: ")
+                    continue
+                if self._fence.any:
+                    self._fence.works(f"stage {name}", f"stream {given.stream}: ")
+                if staged is NOTHING:
+                    continue
+                if staged.extras is not None:
+                    extras[name] = staged.extras
+                events += staged.events
+                now = now if staged.prediction is None else staged.prediction
+        return Applied(now, extras, events)
+
+
+def _call(stage: Stage, frame: Frame, said: Prediction, now: Prediction, card: ModelCard | None) -> Staged:
+    """Have a stage's answer. ``said``: what the first stage got; ``now``: what the ones before this one made of it."""
+    if card is not None:
+        return _checked(stage.apply(frame, now, card))
+    if now is not said:
+        stage.revise(now)
+    return _checked(stage.touch(frame))
 
 
 def _checked(staged: Staged) -> Staged:
     """Return a stage's answer. Raises TypeError for one that can't be sent on: it would cost those who send it."""
+    if staged is NOTHING:
+        return staged
     if not isinstance(staged, Staged):
         raise TypeError(f"a stage's answer of type {type(staged).__name__}: expected Staged")
     extras, events, prediction = staged.extras, staged.events, staged.prediction
-    if extras is None and events == () and prediction is None:  # nothing was found, as in most frames
-        return staged
+    if extras is None and events == () and prediction is None:
+        return NOTHING
     if extras is not None and not isinstance(extras, Struct):
         raise TypeError(f"extras of type {type(extras).__name__}: expected a msgspec.Struct")
     if not all(isinstance(event, Event) for event in events):

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from msgspec import Struct
 
 from sightline.analytics._tracker import Ids, Tracker
-from sightline.analytics.base import Stage, Staged
+from sightline.analytics.base import NOTHING, Stage, Staged
 from sightline.core.predictions import Detections, Prediction
 from sightline.core.types import Frame, ModelCard
 
@@ -49,17 +49,18 @@ class TrackObjects(Stage):
         """Follow the objects of a frame. What is no detections, or has ids already, stays as it is."""
         self._found = None
         if not isinstance(prediction, Detections) or prediction.tracker_id is not None:
-            return Staged()
-        if self._labels != card.labels:  # the numbers of classes mean something else now
+            return NOTHING
+        labels = card.labels
+        if self._labels is not labels and self._labels != labels:  # the numbers of classes mean something else now
             self._begin(self._seen())
-            self._labels = card.labels
+            self._labels = labels
         ids = self._tracker.update(prediction.xyxy, prediction.confidence, prediction.class_id, frame.captured_at)
         return self._staged(prediction, ids)
 
     def touch(self, frame: Frame) -> Staged:
         """See the same objects again. They keep their ids, and those that were new may get one."""
         if self._found is None:
-            return Staged()
+            return NOTHING
         ids, before = self._tracker.touch(frame.captured_at), self._found.tracker_id
         if before is not None and (ids == before).all():
             return Staged(self._told())
@@ -68,7 +69,8 @@ class TrackObjects(Stage):
     def _staged(self, found: Detections, ids: Ids) -> Staged:
         if not len(ids):  # nothing to give an id to
             self._found = found
-            return Staged(self._told())
+            said = self._told()
+            return NOTHING if said is None else Staged(said)
         self._found = found.with_tracks(ids, self._tracker.trails)
         return Staged(self._told(), prediction=self._found)
 

@@ -21,6 +21,11 @@ class Fence:
         """The reason of each part that failed the last time, by the part's name."""
         return dict(self._failing)
 
+    @property
+    def any(self) -> bool:
+        """True while a part fails."""
+        return bool(self._failing)
+
     def around(self, part: str, where: str = "") -> AbstractContextManager[None]:
         """Run a block in which that part is called. Whatever it raises ends the block, and no more than that.
 

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 
 from sightline.analytics._happenings import Followed, Happening
-from sightline.analytics.base import Stage, Staged
+from sightline.analytics.base import NOTHING, Stage, Staged
 from sightline.analytics.rules.spans import Span
 from sightline.analytics.rules.state import Moment, RuleState, RuleTally
 from sightline.core.events import Event
@@ -215,7 +215,8 @@ class ApplyRules(Stage):
 
     def touch(self, frame: Frame) -> Staged:
         """Objects are where they were, for longer."""
-        return Staged() if self._board is None else Staged(events=self._board.take(frame))
+        events = () if self._board is None else self._board.take(frame)
+        return Staged(events=events) if events else NOTHING
 
     def finish(self, reason: str) -> tuple[Event, ...]:
         """End what lasts. The zones have finished and know why."""

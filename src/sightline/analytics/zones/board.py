@@ -14,7 +14,7 @@ from msgspec import Struct, structs
 from numpy.typing import NDArray
 
 from sightline.analytics._happenings import Box, Happening
-from sightline.analytics.base import Stage, Staged
+from sightline.analytics.base import NOTHING, Stage, Staged
 from sightline.analytics.zones.counter import ZoneCounter
 from sightline.analytics.zones.heatmap import Heatmap
 from sightline.analytics.zones.history import KEPT_S, History, PastFrame
@@ -93,7 +93,7 @@ class ZoneBoard:
             self._history.add(frame.captured_at, frame.seq, frame.received_at, sighting)
             if self.empty and not self.follows_picture:
                 over = self._counter.finish("it is followed no more") if self._counter.follows_any else ()
-                return Staged(events=self._events(over))
+                return Staged(events=self._events(over)) if over else NOTHING
             when = time.time() - (time.monotonic() - frame.received_at)
             events = self._events(self._counter.update(frame.captured_at, sighting, when))
             if self.empty:
@@ -244,10 +244,10 @@ class CountInZones(Stage):
     def touch(self, frame: Frame) -> Staged:
         """The objects are where they were."""
         if self._last is None:
-            return Staged()
+            return NOTHING
         objects, card = self._last[0].objects, self._last[1]
         if objects.tracker_id is None and len(objects) and self._board.empty:
-            return Staged()
+            return NOTHING
         return self._board.take(frame, tracked(objects, card, frame.size))
 
     def finish(self, reason: str) -> tuple[Event, ...]:
