@@ -135,7 +135,7 @@ async def test_ends_come_after_the_starts_that_the_worker_still_has() -> None:
         stream.put(frame_of(seq))
         request = stream.take()
         assert request is not None
-        made = replace(result(request.frame), events=stage.apply(request.frame, found((seq, 0)), CARD).events)
+        made = result(request.frame).changed(events=stage.apply(request.frame, found((seq, 0)), CARD).events)
         if seq == 1:
             stream.deliver(made)
             assert told(*events) == [("start", 1, "cat", None, "")]

@@ -8,10 +8,10 @@ import threading
 import weakref
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from functools import partial
 
 import pytest
+from msgspec import structs
 
 from sightline.inference.key import ModelKey
 from sightline.inference.places.thread import ThreadPlace
@@ -109,7 +109,7 @@ async def test_a_still_scene_is_inferred_once_however_many_instances_there_are()
         publisher = Recorder()
         stream = hub.take("still", publisher)
         for seq in range(20):
-            stream.put(replace(picture_of(0, "still"), seq=seq))
+            stream.put(structs.replace(picture_of(0, "still"), seq=seq))
             await until(lambda: not stream.in_flight)
         assert publisher.answers == dict.fromkeys(range(20), 1)
         assert model.turns == ["still"]

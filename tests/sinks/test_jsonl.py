@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -48,7 +47,7 @@ def test_a_line_has_the_extras_of_the_stages() -> None:
     class Counts(Struct):
         now: dict[str, int]
 
-    result = replace(entry(IMAGE).result, extras={"counts": Counts({"car": 2})})
+    result = entry(IMAGE).result.changed(extras={"counts": Counts({"car": 2})})
     assert json.loads(lines.encode(lines.line_of(result, "photo.jpg")))["extras"] == {"counts": {"now": {"car": 2}}}
     assert json.loads(lines.as_json(result))["source"] == "hall"
     assert lines.as_json(result) is lines.as_json(result)

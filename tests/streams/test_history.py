@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 from typing import TypeAlias
 
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from sightline.streams.history import DAY_S, MINUTE_S, MOST_CLASSES, Day, Histories
 from sightline.streams.minute import Minute
@@ -64,9 +64,9 @@ async def test_streams_count_and_what_was_forgotten_is_not_told() -> None:
     stream = hub.take("door", Recorder())
     found = entry(np.zeros((64, 64, 3), np.uint8), prediction=two_found()).result
     for seq in range(3):
-        taken = replace(frame(seq), received_at=time.monotonic())
+        taken = structs.replace(frame(seq), received_at=time.monotonic())
         stream.begin(taken)
-        stream.deliver(replace(found, frame=taken))
+        stream.deliver(found.changed(frame=taken))
     taken = frame(3)
     stream.begin(taken)
     stream.fail(taken, "why")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
 from functools import cache
 
 import cv2
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from sightline.core.errors import BadImage, TooLarge
 from sightline.core.types import Encoded
@@ -65,5 +65,5 @@ def test_each_picture_is_judged_as_if_it_came_alone(sent: list[bytes], most: int
             assert stream.meters.latest is not None
             got = stream.meters.latest.image
             assert isinstance(got, Encoded)
-            assert all(getattr(got, f.name) == getattr(expected, f.name) for f in fields(Encoded))
+            assert all(getattr(got, f.name) == getattr(expected, f.name) for f in structs.fields(Encoded))
     assert balanced(stream)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from sightline.core.events import Event
 from sightline.core.zones import Zone
@@ -34,7 +34,7 @@ class Watch:
 
     def picture(self, stream: Stream) -> None:
         self.seq += 1
-        stream.put(replace(frame(self.seq, stream.name), captured_at=5e5 + self.now, received_at=self.now))
+        stream.put(structs.replace(frame(self.seq, stream.name), captured_at=5e5 + self.now, received_at=self.now))
 
     def wait(self, seconds: float, *, every: float = 0.25) -> list[tuple[str, str, str]]:
         """Let time pass, with looks in between; return what was told meanwhile."""

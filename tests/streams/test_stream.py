@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -342,7 +341,7 @@ async def test_events_reach_those_who_listen_for_their_stream_and_make_it_wanted
                 event = Event(id="1", stream="door", phase="start", kind="object", at=1.0, seq=0)
                 inferred = frame(0)
                 assert stream.begin(inferred)
-                stream.deliver(replace(result(inferred), events=(event,)))
+                stream.deliver(result(inferred).changed(events=(event,)))
                 assert await door.get() is event
                 assert await everything.get() is event
                 assert not len(yard)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import socket
 from contextlib import suppress
-from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,6 +14,7 @@ from aiortc import RTCConfiguration, RTCPeerConnection
 from aiortc.jitterbuffer import JitterFrame
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from sightline.core.errors import BadRequest, ConfigError, LimitReached, ProtocolError, StreamBusy
 from sightline.inference.key import ModelKey
@@ -174,7 +174,7 @@ async def test_a_picture_is_encoded_once_however_many_watch() -> None:
     assert encoders.join("hall", None, "H264") is not encoder
     for number in (1, 2, 3):
         result = entry(np.full((48, 64, 3), 40 * number, np.uint8)).result
-        result = replace(result, frame=replace(result.frame, seq=number, received_at=float(number)))
+        result = result.changed(frame=structs.replace(result.frame, seq=number, received_at=float(number)))
         pictures = await asyncio.gather(*(encoder.encode(result) for _ in range(20)))
         assert pictures[0] is not None
         assert pictures[0].number == number

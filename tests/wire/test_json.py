@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -110,29 +109,27 @@ def messages() -> dict[str, Any]:
             result(mask=b"png!", segmentation=True), epoch=1700000000.0, jpeg_bytes=9
         ),
         "viewer_frame_reused": protocol.viewer_frame(
-            replace(result(), reused=result().frame), epoch=1700000000.0, jpeg_bytes=9
+            result().changed(reused=result().frame), epoch=1700000000.0, jpeg_bytes=9
         ),
-        "result_reused": protocol.result_message(replace(result(), reused=result().frame), mask_follows=True),
-        "result_of_browser": protocol.result_message(replace(result(), browser="wasm, 2 threads"), mask_follows=True),
+        "result_reused": protocol.result_message(result().changed(reused=result().frame), mask_follows=True),
+        "result_of_browser": protocol.result_message(result().changed(browser="wasm, 2 threads"), mask_follows=True),
         "viewer_frame_of_browser": protocol.viewer_frame(
-            replace(result(), browser="wasm, 2 threads"), epoch=1700000000.0, jpeg_bytes=9
+            result().changed(browser="wasm, 2 threads"), epoch=1700000000.0, jpeg_bytes=9
         ),
         "settings": SettingsMessage("door", "fast", "openvino", "cpu", 512, 0.25, 0.45, 100, ["person"]),
         "settings_refused": SettingsRefused(
             *("door", "bad_setting", "confidence: got 2; expected a number from 0.05 to 0.95", "confidence")
         ),
-        "result_with_extras": protocol.result_message(replace(result(), extras=EXTRAS), mask_follows=True),
+        "result_with_extras": protocol.result_message(result().changed(extras=EXTRAS), mask_follows=True),
         "viewer_frame_with_extras": protocol.viewer_frame(
-            replace(result(), extras=EXTRAS), epoch=1700000000.0, jpeg_bytes=9
+            result().changed(extras=EXTRAS), epoch=1700000000.0, jpeg_bytes=9
         ),
-        "still_with_extras": protocol.still(
-            replace(result(), reused=result().frame, extras=EXTRAS), epoch=1700000000.0
-        ),
+        "still_with_extras": protocol.still(result().changed(reused=result().frame, extras=EXTRAS), epoch=1700000000.0),
         "event": EVENT,
         "refused_of_a_viewer": ErrorMessage(
             "bad_request", "opacity=101: expected a number from 0 to 100, percent", of="look"
         ),
-        "still": protocol.still(replace(result(), reused=result().frame), epoch=1700000000.0),
+        "still": protocol.still(result().changed(reused=result().frame), epoch=1700000000.0),
         "tiles": Tiles(3, (Tile("door", 7, 9), Tile("yard", 40, 11))),
         "viewer_frame_rendered": protocol.viewer_frame(
             result(mask=b"png!"), epoch=1700000000.0, jpeg_bytes=11, rendered="boxes"

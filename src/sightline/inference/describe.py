@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from sightline.core.predictions import Prediction
 from sightline.core.types import Detection, ModelCard, Segment
 
 
-@dataclass(frozen=True, slots=True)
-class Described:
+class Described(Struct, frozen=True):
     """A prediction in words, of the classes that are shown."""
 
     prediction: Prediction
@@ -23,7 +23,9 @@ class Described:
 def described(prediction: Prediction, card: ModelCard, shown: frozenset[int] | None) -> Described:
     """Put a prediction in words. ``shown``: the classes that are; None for all. The rest goes from words and pixels."""
     detections, segments = prediction.objects.rows(card.label), prediction.segments(card.label)
-    seen: dict[int, float] = {s.class_id: s.share for s in segments} or dict(Counter(d.class_id for d in detections))
+    seen: dict[int, float] = {s.class_id: s.share for s in segments}
+    if not seen and detections:
+        seen = dict(Counter(d.class_id for d in detections))
     if shown is not None:
         prediction = prediction.only(shown)
         detections = tuple(d for d in detections if d.class_id in shown)

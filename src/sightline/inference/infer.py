@@ -9,10 +9,10 @@ import logging
 import time
 from collections.abc import Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import cache, partial
-from itertools import islice
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias, cast
+
+from msgspec import Struct
 
 from sightline.core.errors import FAULTS, SightlineError, told
 from sightline.core.predictions import Prediction
@@ -28,8 +28,7 @@ WORTH_A_THREAD = 1 << 17
 """Pixels of a batch above which its pictures are decoded by several threads; fewer take as long as the hand-over."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Ask:
+class Ask(Struct, frozen=True, eq=False):
     """One picture that a model is asked about."""
 
     frame: Frame
@@ -38,8 +37,7 @@ class Ask:
     """``received_at`` of the stream's last frame that was inferred, if its result may be used again."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Inferred:
+class Inferred(Struct, frozen=True, eq=False):
     """A prediction, in pixels of the frame."""
 
     prediction: Prediction
@@ -49,8 +47,7 @@ class Inferred:
     """``time.monotonic()`` when its batch began."""
 
 
-@dataclass(frozen=True, slots=True)
-class Same:
+class Same(Struct, frozen=True):
     """A frame that looks like the last one that was inferred."""
 
     started: float
@@ -58,8 +55,7 @@ class Same:
     """Milliseconds that the comparison took."""
 
 
-@dataclass(frozen=True, slots=True)
-class NotInferred:
+class NotInferred(Struct, frozen=True):
     """No prediction, and why, in words for a peer."""
 
     message: str
@@ -81,21 +77,16 @@ def infer(
             scenes.forget(name)
         _forget(model, name)
     started = time.monotonic()
-    looked = _look_at_all(model, asks, None if model.remembers else scenes, started)
-    answers = {ask: seen for ask, seen in looked.items() if not isinstance(seen, _Picture)}
-    pictures = {ask: seen for ask, seen in looked.items() if isinstance(seen, _Picture)}
-    waiting = iter(pictures)
-    while batch := list(islice(waiting, model.max_batch)):
+    seen = _look_at_all(model, asks, None if model.remembers else scenes, started)
+    waiting = [(n, asks[n], one) for n, one in enumerate(seen) if isinstance(one, _Picture)]
+    for first in range(0, len(waiting), model.max_batch):
+        batch = waiting[first : first + model.max_batch]
         stages: dict[str, float] = {}
-        for ask, said in _predict(model, {ask: pictures[ask].image for ask in batch}, stages).items():
-            if isinstance(said, NotInferred):
-                answers[ask] = said
-                continue
-            picture = pictures[ask]
-            times = {"queue": (started - ask.frame.received_at) * 1000, "decode": picture.decode_ms}
-            times |= {name: ms / len(batch) for name, ms in stages.items()}
-            answers[ask] = _placed(model, ask.frame, picture.image, said, times, started)
-    return [answers[ask] for ask in asks]
+        predictions = _predict(model, [(ask, picture.image) for _, ask, picture in batch], stages)
+        shares = {name: ms / len(batch) for name, ms in stages.items()}
+        for (n, ask, picture), said in zip(batch, predictions, strict=True):
+            seen[n] = _placed(model, ask.frame, picture, said, shares, started)
+    return cast("list[Answer]", seen)
 
 
 class _Picture(NamedTuple):
@@ -107,16 +98,14 @@ class _Picture(NamedTuple):
 
 def _look_at_all(
     model: Model, asks: Sequence[Ask], scenes: StaticScenes | None, started: float
-) -> dict[Ask, Answer | _Picture]:
+) -> list[Answer | _Picture]:
     """Decode the pictures, on several cores where they are many: each of them takes one for about a millisecond."""
     look = partial(_look_at, model, scenes=scenes, started=started)
     large = sum(ask.frame.size[0] * ask.frame.size[1] for ask in asks) > WORTH_A_THREAD
     shares = min(_cores(), len(asks)) if large else 1
-    others = [(asks[n::shares], _decoders().submit(list, map(look, asks[n::shares]))) for n in range(1, shares)]
-    looked = dict(zip(asks[::shares], map(look, asks[::shares]), strict=True))
-    for share, seen in others:
-        looked |= zip(share, seen.result(), strict=True)
-    return looked
+    others = [_decoders().submit(list, map(look, asks[n::shares])) for n in range(1, shares)]
+    parts = [list(map(look, asks[::shares])), *(other.result() for other in others)]
+    return [parts[n % shares][n // shares] for n in range(len(asks))]
 
 
 def _look_at(model: Model, ask: Ask, *, scenes: StaticScenes | None, started: float) -> Answer | _Picture:
@@ -141,12 +130,20 @@ _cores = cache(cores)
 
 
 def _placed(
-    model: Model, frame: Frame, image: Image, said: Prediction, stages: dict[str, float], started: float
+    model: Model,
+    frame: Frame,
+    picture: _Picture,
+    said: Prediction | NotInferred,
+    stages: dict[str, float],
+    started: float,
 ) -> Answer:
     """Put a prediction into pixels of its frame; what is no prediction fails here."""
-    across, down = frame.size[0] / image.shape[1], frame.size[1] / image.shape[0]
+    if isinstance(said, NotInferred):
+        return said
+    (width, height), (rows, columns) = frame.size, picture.image.shape[:2]
+    times = {"queue": (started - frame.received_at) * 1000, "decode": picture.decode_ms, **stages}
     try:
-        return Inferred(said.scaled(across, down), stages, started)
+        return Inferred(said.scaled(width / columns, height / rows), times, started)
     except FAULTS as e:
         log.exception("model %s: its prediction can't be used", model.card.name)
         return NotInferred(told(e))
@@ -159,24 +156,19 @@ def _forget(model: Model, stream: str) -> None:
         log.exception("model %s could not forget stream %s", model.card.name, stream)
 
 
-def _predict(model: Model, images: dict[Ask, Image], stages: dict[str, float]) -> dict[Ask, Prediction | NotInferred]:
-    """Predictions, or why there is none. A batch that fails is tried again one by one."""
-    if not images:
-        return {}
+def _predict(model: Model, images: list[tuple[Ask, Image]], stages: dict[str, float]) -> list[Prediction | NotInferred]:
+    """Predictions, or why there is none, for at least one picture. A batch that fails is tried again one by one."""
     try:
         found = model.predict(
-            list(images.values()),
-            options=[ask.options for ask in images],
-            streams=[ask.frame.stream for ask in images],
+            [image for _, image in images],
+            options=[ask.options for ask, _ in images],
+            streams=[ask.frame.stream for ask, _ in images],
             stages=stages,
         )
-        return dict(zip(images, found, strict=True))
+        return [said for said, _ in zip(found, images, strict=True)]
     except FAULTS as e:
         if len(images) == 1:
             if not isinstance(e, SightlineError):
                 log.exception("model %s failed", model.card.name)
-            return dict.fromkeys(images, NotInferred(f"{type(e).__name__}: {e}"[:300]))
-    alone: dict[Ask, Prediction | NotInferred] = {}
-    for ask, image in images.items():
-        alone |= _predict(model, {ask: image}, stages)
-    return alone
+            return [NotInferred(f"{type(e).__name__}: {e}"[:300])]
+    return [said for one in images for said in _predict(model, [one], stages)]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence, Set
-from dataclasses import replace
 from functools import partial
 
 from sightline.core.errors import FAULTS, told
@@ -86,7 +85,7 @@ class Batch:
             shown=request.asked.shown,
         )
         if result.prediction is not earlier.prediction and kept is earlier:
-            said_now = replace(earlier, prediction=result.prediction, detections=result.detections)
+            said_now = earlier.changed(prediction=result.prediction, detections=result.detections)
             self._last.keep(said_now, (self._card, request.asked))
         return result
 

@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
+from msgspec import Struct
+
 from sightline.analytics.base import Pipeline
 from sightline.core.errors import ModelError
 from sightline.core.registry import plugins
@@ -23,8 +25,7 @@ class InferenceOptions:
     """The classes that are shown; None for all."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Request:
+class Request(Struct, frozen=True, eq=False):
     """One frame to be processed, and how."""
 
     frame: Frame

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import replace
 
 from sightline.analytics.base import Pipeline
 from sightline.core.predictions import Prediction
@@ -77,10 +76,9 @@ def reuse_result(
     applied = pipeline.touch(frame, earlier.prediction)
     if applied.prediction is not earlier.prediction:
         found = described(applied.prediction, earlier.card, shown)
-        earlier = replace(earlier, prediction=found.prediction, detections=found.detections)
+        earlier = earlier.changed(prediction=found.prediction, detections=found.detections)
     took_ms = rounded(took_ms)
-    return replace(
-        earlier,
+    return earlier.changed(
         frame=frame,
         reused=earlier.frame,
         stages={"queue": rounded((started - frame.received_at) * 1000), "compare": took_ms},

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 import sqlite3
 from contextlib import suppress
-from dataclasses import replace
 
 from sightline.core.errors import ConfigError, SinkError, shortage, told
 from sightline.core.types import FrameResult
@@ -157,4 +156,4 @@ def _with_mask(result: FrameResult) -> FrameResult:
     raster = result.prediction.raster()
     if raster is None or result.mask_png is not None:
         return result
-    return replace(result, mask_png=codecs.encode_mask(raster.values))
+    return result.changed(mask_png=codecs.encode_mask(raster.values))

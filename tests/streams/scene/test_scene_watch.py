@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import cv2
 import numpy as np
 import pytest
+from msgspec import structs
 
 from sightline.core.events import Event
 from sightline.core.types import Encoded, Frame, FrameResult
@@ -128,7 +128,7 @@ async def test_pictures_that_can_not_be_read_and_streams_that_nobody_minds(looks
     assert camera.stream.scene is None
     camera = Camera(make_hub(streams={"door": {}}))
     camera.watched()
-    assert await camera.shows(replace(SCENE, data=b"\xff\xd8\xff"), 3) == []
-    assert await camera.shows(replace(SCENE), 12) == []
+    assert await camera.shows(structs.replace(SCENE, data=b"\xff\xd8\xff"), 3) == []
+    assert await camera.shows(structs.replace(SCENE), 12) == []
     assert [phase for phase, *_ in await camera.shows(COVERED, 8)] == ["start"]
     assert camera.stream.failing == {}

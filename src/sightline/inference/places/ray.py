@@ -14,6 +14,7 @@ from dataclasses import replace
 from functools import partial
 
 import msgspec
+from msgspec import structs
 
 from sightline.core.errors import FAULTS, ModelError, cancelled, told
 from sightline.core.types import Encoded, Frame
@@ -236,5 +237,5 @@ def _here(answer: Answer, frame: Frame, began: float) -> Answer:
     if isinstance(answer, NotInferred):
         return answer
     if not isinstance(answer, Inferred):
-        return replace(answer, started=began)
-    return replace(answer, started=began, stages=answer.stages | {"queue": (began - frame.received_at) * 1000})
+        return structs.replace(answer, started=began)
+    return structs.replace(answer, started=began, stages=answer.stages | {"queue": (began - frame.received_at) * 1000})

@@ -88,6 +88,8 @@ def result_parts(result: FrameResult, *, mask: bool, jpeg: bytes | None = None) 
         message = frames.result_message(result, epoch=EPOCH)
         if mask:
             message.mask_kind = mask_kind(result)
+        elif jpeg is None:  # as nearly all answers are
+            return [frames.prefixed(frames.encode(message))]
         body = frames.with_binaries(frames.encode(message), mask=result.mask_png if mask else None, data=jpeg)
         return frames.for_tcp(body)
 
