@@ -11,10 +11,11 @@ import pytest
 import pytest_asyncio
 from hypothesis import given
 from hypothesis import strategies as st
+from websockets.frames import Frame, Opcode
 
 from sightline.core.errors import LimitReached
 from sightline.media import codecs
-from sightline.transports.websocket.session import ANSWERS, WebSocketSession
+from sightline.transports.websocket.session import ANSWERS, WHOLE_BINARY, WHOLE_TEXT, WebSocketSession, framed
 from support.raw_websocket import BINARY, TEXT, RawWebSocket, Said, frame, raw_websocket
 from support.serving import Json, Running, balanced, metadata, peer, picture, serving
 
@@ -178,3 +179,10 @@ async def test_a_listener_can_ask_for_the_clock_and_its_other_words_mean_nothing
         pong, _ = await listener.next("pong")
         assert pong["timestamp"] == 17.5
         assert pong["server_time"] > 1e12
+
+
+@pytest.mark.parametrize("size", [0, 1, 125, 126, 127, 65535, 65536, 70000])
+async def test_a_frame_is_the_one_that_the_library_makes(size: int) -> None:
+    data = bytes(range(256)) * (size // 256 + 1)
+    for first, kind in ((WHOLE_TEXT, Opcode.TEXT), (WHOLE_BINARY, Opcode.BINARY)):
+        assert framed(first, data[:size]) == Frame(kind, data[:size]).serialize(mask=False)

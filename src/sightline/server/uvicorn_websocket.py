@@ -13,7 +13,7 @@ from websockets.protocol import State
 
 from sightline.core.metrics import TokenBucket
 from sightline.security.authentication import CONNECTION
-from sightline.transports.websocket.session import SOCKET, WebSocketSession
+from sightline.transports.websocket.session import SOCKET, WHOLE_BINARY, WHOLE_TEXT, WebSocketSession
 from sightline.wire.requests import MAX_MESSAGES
 
 log = logging.getLogger(__name__)
@@ -31,8 +31,6 @@ MAX_CONTROL = 200.0
 """Pings and pongs that a WebSocket peer may send a second."""
 MAX_TEXT_MESSAGE = 64 * 1024
 """Bytes of a message where no pictures are sent. Larger ones are not even collected."""
-WHOLE_TEXT, WHOLE_BINARY = 0x81, 0x82
-"""First byte of a message in one frame."""
 MASKED, TWO_BYTES, EIGHT_BYTES = 128, 126, 127
 """The second byte of a client's frame is 128 and the size, or that and 126 or 127 where two or eight bytes have it."""
 SHORTEST = 6

@@ -62,7 +62,12 @@ decode_camera: Reader[CameraMessage] = Reader(
 
 def encode(message: Struct) -> str:
     """Write any message as JSON text."""
-    return _encoder.encode(message).decode()
+    return encoded(message).decode()
+
+
+def encoded(message: Struct) -> bytes:
+    """Write any message as JSON text in UTF-8."""
+    return _encoder.encode(message)
 
 
 def error_message(error: SightlineError) -> str:

@@ -12,7 +12,6 @@ from math import isfinite
 from typing import TypeAlias
 
 from starlette.websockets import WebSocket
-from websockets.frames import Frame, Opcode
 
 from sightline.core.errors import BadRequest, LimitReached, ProtocolError, SightlineError
 from sightline.core.types import T, check_stream_name
@@ -21,7 +20,15 @@ from sightline.recordings.playback import Playback, Shown
 from sightline.recordings.shelf import FOLDER
 from sightline.settings.settings import Settings, data_folder
 from sightline.transports._viewer import Acks, pong
-from sightline.transports.websocket.session import Socket, WebSocketSession, binary_frame, flag, text_frame
+from sightline.transports.websocket.session import (
+    WHOLE_TEXT,
+    Socket,
+    WebSocketSession,
+    binary_frame,
+    flag,
+    framed,
+    text_frame,
+)
 from sightline.wire.json import Reader
 from sightline.wire.messages import PlaybackState
 from sightline.wire.requests import MOST_STEPS, Ack, Pause, PerformanceStats, Ping, Play, Seek, SetSpeed, Step
@@ -240,7 +247,7 @@ class PlaybackSession(WebSocketSession):
         self._at, self._next_at = shown.at, shown.next_at
         message = shown.message[:-1] + b',"place":%d}' % self._asked
         self._acks.sent(shown.seq)
-        self.socket.write(Frame(Opcode.TEXT, message).serialize(mask=False) + binary_frame(shown.data))
+        self.socket.write(framed(WHOLE_TEXT, message) + binary_frame(shown.data))
 
     def _tell(self, state: str, until: float | None = None) -> None:
         self.say(text_frame(PlaybackState(state=state, at=self._at, speed=self._speed, until=until)))

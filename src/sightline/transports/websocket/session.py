@@ -13,7 +13,6 @@ from typing import Any, Protocol
 
 from msgspec import Struct
 from starlette.websockets import WebSocket, WebSocketDisconnect
-from websockets.frames import Frame, Opcode
 
 from sightline.core.errors import (
     FAULTS,
@@ -36,6 +35,8 @@ log = logging.getLogger(__name__)
 FAREWELL_S = 2.0
 ANSWERS = 64
 """Maximum number of messages waiting for a peer that doesn't read; above it, the session is closed."""
+WHOLE_TEXT, WHOLE_BINARY = 0x81, 0x82
+"""First byte of a message in one frame."""
 SOCKET = "sightline.socket"
 """Name of the ASGI extension by which sessions get their socket."""
 
@@ -161,12 +162,24 @@ def flag(ws: WebSocket, name: str, *, default: bool) -> bool:
 
 def text_frame(message: Struct) -> bytes:
     """Return a message as a frame. A server's frames aren't masked, so all peers can be sent the same bytes."""
-    return Frame(Opcode.TEXT, protocol.encode(message).encode()).serialize(mask=False)
+    return framed(WHOLE_TEXT, protocol.encoded(message))
 
 
 def binary_frame(data: bytes) -> bytes:
     """Return a binary message as a frame."""
-    return Frame(Opcode.BINARY, data).serialize(mask=False)
+    return framed(WHOLE_BINARY, data)
+
+
+def framed(first: int, data: bytes) -> bytes:
+    """Return a message in one frame that isn't masked. ``first``: its first byte. The library needs 5 us for that."""
+    size = len(data)
+    if size < 126:
+        head = bytes((first, size))
+    elif size < 1 << 16:
+        head = bytes((first, 126)) + size.to_bytes(2, "big")
+    else:
+        head = bytes((first, 127)) + size.to_bytes(8, "big")
+    return head + data
 
 
 async def session(
