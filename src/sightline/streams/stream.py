@@ -243,7 +243,7 @@ class Stream:
             self.recorder.offer(frame)
         if not self._limits.let_pass():
             self._drop(frame, "rate")
-        elif not self.wanted or not (self._pace.due(self.subscriptions) or self._wanted_besides):
+        elif not (self.detect and (self._wanted_besides or self._pace.due(self.subscriptions))):
             self._drop(frame, "unwatched")
         else:
             return True

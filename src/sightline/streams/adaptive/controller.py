@@ -15,7 +15,9 @@ from __future__ import annotations
 import math
 from collections import deque
 from dataclasses import replace
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Literal, TypeAlias
+
+from msgspec import Struct
 
 from sightline.streams.adaptive.knobs import LEAST, SIDES, SIZE_BY_QUALITY, WIDTHS, Knobs
 
@@ -67,7 +69,7 @@ SLOW = 0.4
 Knob: TypeAlias = Literal["fps", "quality", "width", "imgsz", "confidence"]
 
 
-class Seen(NamedTuple):
+class Seen(Struct, frozen=True):
     """One frame that was delivered. Milliseconds; ``received_at`` on the clock that is passed in, in seconds."""
 
     received_at: float
@@ -82,13 +84,12 @@ class Seen(NamedTuple):
     """Longer side of the picture in pixels."""
 
 
-class _Sample(NamedTuple):
+class _Sample(Struct, frozen=True):
     received_at: float
     captured_at: float
     uplink_ms: float
     queue_ms: float
     total_ms: float
-    work_ms: float
     width: int
 
 
@@ -115,6 +116,8 @@ class Controller:
         self._report: tuple[float, float] | None = None
         self._calm_since: float | None = None
         self._late_since: float | None = None
+        self._not_calm_at = -math.inf
+        """When the last frame came that was too late for calm."""
         self._stepped_up: tuple[Knob, float] | None = None
         self._held_until: dict[Knob, float] = {}
         self._held_in: tuple[Knobs, float | None, float | None] | None = None
@@ -166,9 +169,9 @@ class Controller:
         if not seen.reused:
             self._work_ms += (seen.work_ms - self._work_ms) * (0.2 if self._work_ms else 1)
         captured_at, total_ms = seen.received_at - uplink_ms / 1000, uplink_ms + seen.queue_ms + seen.work_ms
-        self._samples.append(
-            _Sample(seen.received_at, captured_at, uplink_ms, seen.queue_ms, total_ms, seen.work_ms, seen.width)
-        )
+        if total_ms > CALM * self.target_ms:
+            self._not_calm_at = seen.received_at
+        self._samples.append(_Sample(seen.received_at, captured_at, uplink_ms, seen.queue_ms, total_ms, seen.width))
 
     def viewers(self, now: float, latency_ms: float) -> None:
         """Note the latency from capture to screen that the median viewer reports."""
@@ -176,16 +179,13 @@ class Controller:
 
     def _growth(self, seen: Seen) -> float:
         """Return how much longer the way was than the shortest of late, for a camera without a common clock."""
-        trip = seen.received_at - seen.captured_at
-        while self._uplink_best and (
-            self._uplink_best[-1][1] >= trip or seen.received_at - self._uplink_best[0][0] > BEST_S
-        ):
-            if self._uplink_best[-1][1] >= trip:
-                self._uplink_best.pop()
-            else:
-                self._uplink_best.popleft()
-        self._uplink_best.append((seen.received_at, trip))
-        return (trip - self._uplink_best[0][1]) * 1000
+        trip, best = seen.received_at - seen.captured_at, self._uplink_best
+        while best and best[-1][1] >= trip:
+            best.pop()
+        while best and seen.received_at - best[0][0] > BEST_S:
+            best.popleft()
+        best.append((seen.received_at, trip))
+        return (trip - best[0][1]) * 1000
 
     # What is done about it
 
@@ -197,6 +197,8 @@ class Controller:
         heard_at = self._changed_at + SETTLE_S
         window = max(WINDOW_S, min(OF_WORK * self._work_ms / 1000, LONGEST_S))
         since = now - window
+        if self._all_is_well(now, since):
+            return False
         fresh = [s for s in self._samples if s.received_at > since and s.captured_at > heard_at] if self.follows else []
         if len(fresh) < FEWEST:
             return False
@@ -229,6 +231,15 @@ class Controller:
         if now - self._calm_since < CALM_S or now - self._changed_at < STEP_S:
             return False
         return self._step_up(way, target_ms, room_ms, busy, now)
+
+    def _all_is_well(self, now: float, since: float) -> bool:
+        """Return whether nothing is asked for and nothing is late, as nearly always: then there is nothing to weigh."""
+        asked = self.knobs != self.most or self._held_in is not None or self._shrunk is not None
+        heard = self._report is not None and now - self._report[0] <= REPORT_S
+        if asked or heard or self._not_calm_at > since:
+            return False
+        self._late_since = None
+        return True
 
     def _was_useless(self, way: _Way) -> bool:
         """Return whether pictures were made smaller and came no sooner."""
@@ -347,15 +358,14 @@ class Controller:
         if knobs.imgsz is not None and most.imgsz is not None and knobs.imgsz < most.imgsz:
             larger = [side for side in self._sides(most.imgsz) if knobs.imgsz < side <= most.imgsz]
             found.append(("imgsz", replace(knobs, imgsz=min(larger, default=most.imgsz))))
-        if knobs.width < self.most.width:
-            wider = next((w for w in WIDTHS if w > knobs.width), self.most.width)
-            found.append(("width", replace(knobs, width=min(wider, self.most.width))))
-        if knobs.quality < self.most.quality:
-            found.append(("quality", replace(knobs, quality=min(round(knobs.quality + 0.05, 2), self.most.quality))))
-        if knobs.fps < self.most.fps:
-            found.append(
-                ("fps", replace(knobs, fps=min(round(max(knobs.fps * 1.15, knobs.fps + 1), 1), self.most.fps)))
-            )
+        if knobs.width < most.width:
+            wider = next((w for w in WIDTHS if w > knobs.width), most.width)
+            found.append(("width", replace(knobs, width=min(wider, most.width))))
+        if knobs.quality < most.quality:
+            found.append(("quality", replace(knobs, quality=min(round(knobs.quality + 0.05, 2), most.quality))))
+        if knobs.fps < most.fps:
+            faster = max(knobs.fps * 1.15, knobs.fps + 1)
+            found.append(("fps", replace(knobs, fps=min(round(faster, 1), most.fps))))
         return found
 
     def _change(self, knobs: Knobs, now: float, reason: str) -> bool:
