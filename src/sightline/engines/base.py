@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -107,11 +108,16 @@ def check_precision(engine: str, device: str, precision: str, known: Sequence[st
 
 def cores() -> int:
     """Number of physical processor cores that this process may use, by its affinity and its container's quota."""
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    physical = _physical_cores() or usable
+    return max(1, min(usable, physical, container_quota(Path("/sys/fs/cgroup/cpu.max")) or usable))
+
+
+@cache  # models are looked after four times a second, and this reads some files for each core
+def _physical_cores() -> int | None:
     import psutil
 
-    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    physical = psutil.cpu_count(logical=False) or usable
-    return max(1, min(usable, physical, container_quota(Path("/sys/fs/cgroup/cpu.max")) or usable))
+    return psutil.cpu_count(logical=False)
 
 
 def container_quota(path: Path) -> int | None:

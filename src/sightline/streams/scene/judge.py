@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from typing import Literal, NamedTuple, TypeAlias
 
-from sightline.streams.scene.structure import Grey, Scene, Structure, structure
+from sightline.streams.scene.structure import Grey, Match, Scene, Structure, structure
 
 What: TypeAlias = Literal["covered", "moved"]
 Verdict: TypeAlias = Literal["covered", "shifted", "away"]
@@ -140,11 +140,12 @@ class SceneJudge:
             self._usual = self._scene.match(seen).kept
             self._scene.add(seen)
             return []
-        verdict = self._verdict(seen)
+        match = self._scene.match(seen)
+        verdict = self._verdict(seen, match)
         if self._lasts is not None:
             return self._follow(verdict, seen)
         if verdict is None and self._new is None:
-            self._follow_slowly(seen, step)
+            self._follow_slowly(seen, match.kept, step)
             return []
         what = self._replaced(verdict, seen)
         return [] if what is None else [self._begin(what)]
@@ -159,19 +160,21 @@ class SceneJudge:
         self._scene, self._new, self._back, self._usual = scene, None, 0, 1.0
         self._known_at = self._clock + LEARN_S
 
-    def _follow_slowly(self, seen: Structure, step: float) -> None:
-        """Take a picture of the scene into its mean."""
+    def _follow_slowly(self, seen: Structure, fit: float, step: float) -> None:
+        """Take a picture of the scene into its mean. ``fit``: how well it fits that."""
         assert self._scene is not None
-        fit = self._scene.match(seen).kept
         hidden = fit < HIDDEN * self._usual
         weight = 1 - math.exp(-step / (UNUSUAL_S if hidden else USUAL_S))
         self._scene.add(seen, weight if hidden else max(weight, 1 / (self._scene.pictures + 1)))
         self._usual += 0.0 if hidden else weight * (fit - self._usual)
 
-    def _verdict(self, seen: Structure) -> Verdict | None:
-        """Return what a picture looks like; None for the scene as it was, or too little of it to tell."""
+    def _verdict(self, seen: Structure, match: Match | None = None) -> Verdict | None:
+        """Return what a picture looks like; None for the scene as it was, or too little of it to tell.
+
+        ``match``: how it fits the scene, where that is known.
+        """
         assert self._scene is not None
-        match = self._scene.match(seen)
+        match = match or self._scene.match(seen)
         if match.telling < TELLING:
             return None
         if match.veiled >= COVERED:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple, TypeAlias
 
 import cv2
@@ -132,7 +133,7 @@ class Scene:
         """Compare a picture of the same shape."""
         common = _blocks((np.conj(self.mean.edges) * seen.edges).real)
         mine, its = _blocks(np.abs(self.mean.edges) ** 2), _blocks(np.abs(seen.edges) ** 2)
-        telling = mine >= TELLING * _blocks(np.ones(self.shape, np.float32))
+        telling = mine >= TELLING * _cells(*self.shape)
         if not telling.any():
             return Match(0.0, 1.0, 1.0, 1.0, 0.0, 0.0)
         fits = (common / np.sqrt(mine * its + 1e-9))[telling]
@@ -161,5 +162,17 @@ class Scene:
 
 def _blocks(cells: NDArray[np.float32]) -> Floats:
     """Return the sums over blocks of about BLOCK x BLOCK cells."""
-    starts = [np.linspace(0, n, max(1, round(n / BLOCK)) + 1).astype(int)[:-1] for n in cells.shape]
-    return np.asarray(np.add.reduceat(np.add.reduceat(cells, starts[0], 0), starts[1], 1), np.float32)
+    down, across = map(_starts, cells.shape)
+    return np.asarray(np.add.reduceat(np.add.reduceat(cells, down, 0), across, 1), np.float32)
+
+
+@lru_cache
+def _starts(length: int) -> NDArray[np.intp]:
+    """Return where the blocks begin on a side of so many cells."""
+    return np.linspace(0, length, max(1, round(length / BLOCK)) + 1).astype(np.intp)[:-1]
+
+
+@lru_cache
+def _cells(rows: int, columns: int) -> Floats:
+    """Return how many cells each block has."""
+    return _blocks(np.ones((rows, columns), np.float32))
