@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from sightline.core.errors import SourceError
 from sightline.media import codecs
-from sightline.sources import _mjpeg, network
+from sightline.sources import _gate, _mjpeg, network
 from sightline.sources._mjpeg import JpegSplitter
 from sightline.sources._reconnecting import ReconnectingSource
 from sightline.sources.base import Shot, open_source
@@ -164,6 +164,7 @@ def test_a_camera_that_nobody_watches_is_hardly_decoded_and_every_picture_is_cou
     kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(_mjpeg, "IDLE_S", 0.3)
+    monkeypatch.setattr(_gate, "PAUSE_S", 0.1)
     watched = threading.Event()
     sent = 0
 

@@ -9,15 +9,19 @@ import itertools
 import subprocess
 import sys
 import threading
+import time
 from io import BufferedIOBase
 from pathlib import Path
+from typing import Any
 
 import cv2
 import psutil
 import pytest
 
+from sightline.streams.ingest import Ingest
 from support.clips import moving, write_clip
 from support.http_files import sending
+from support.inside import inside
 from support.rtsp import RtspServer, free_port
 from support.serving import Json, Peer, Running, peer, pixels, serving
 
@@ -258,3 +262,27 @@ async def test_no_request_makes_the_server_fetch_anything() -> None:
                         await asking.receive()
             assert not (await server.get("/stats"))["streams"].get("door", {}).get("received")
         assert camera.transports == []
+
+
+async def test_what_nobody_watches_wakes_the_loop_once_a_second_and_is_counted_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    put: list[float] = []
+    taken = Ingest.put_image
+
+    def counting(self: Ingest, *args: Any, **more: Any) -> None:
+        put.append(time.monotonic())
+        taken(self, *args, **more)
+
+    monkeypatch.setattr(Ingest, "put_image", counting)
+    async with inside(sources={"made": "synthetic:shapes?size=64x48&fps=50"}) as server:
+        await server.figures(lambda s: s["streams"]["made"]["received"] > 20)
+        began, before = time.monotonic(), len(put)
+        stats = await server.figures(lambda s: s["streams"]["made"]["received"] > 120)
+        assert len(put) - before <= time.monotonic() - began + 2
+        stream = stats["streams"]["made"]
+        assert stream["received"] == counted(stream)
+        assert set(stream["dropped"]) <= {"unwatched", "late"}
+        async with peer(f"{server.ws}/ws/view/made") as viewer:
+            for _ in range(5):
+                await viewer.next("frame_metadata")

@@ -126,11 +126,11 @@ class Pipe(Generic[T]):
             self._change.notify_all()
             return True
 
-    def get(self, limit: int = 1) -> list[T] | None:
-        """Return up to ``limit`` items: an empty list if nothing came for a while, None after the last."""
+    def get(self, limit: int = 1, *, wait_s: float = POLL_S) -> list[T] | None:
+        """Return up to ``limit`` items: an empty list if nothing came within ``wait_s``, None after the last."""
         with self._change:
             if not self._items and not self._ended:
-                self._change.wait(POLL_S)
+                self._change.wait(wait_s)
             if not self._items and self._ended:
                 return None
             items = [self._items.popleft() for _ in range(min(limit, len(self._items)))]

@@ -25,9 +25,12 @@ CONNECT_S = 10.0
 MAX_HEAD = 64 * 1024
 """Bytes of a request's head."""
 CHUNK = 64 * 1024
-PAUSE_S, PAUSE_BYTES = 0.1, 64 * 1024
-"""While nobody wants what comes, it is left in the network for so long, or until about so many bytes have come: what
-the system keeps for a connection, so that a camera does not notice."""
+PAUSE_S, PAUSE_BYTES = 0.4, 192 * 1024
+"""While nobody wants what comes, it is left in the network for so long, or until about so many bytes have come: to wake
+threads costs more than what they then do."""
+KEPT = 512 * 1024
+"""Bytes that the system is asked to keep for a camera's connection, so that it does not notice. It needs about half of
+them for itself, and may give less."""
 PORTS = {"http": 80, "https": 443}
 
 
@@ -165,6 +168,7 @@ class _Asked(socketserver.BaseRequestHandler):
     def _relay(self, other: socket.socket, interest: Interest | None) -> None:
         """Pass on what comes from either side until one of them ends."""
         began, came = time.monotonic(), 0
+        pause_bytes = 0 if interest is None else _room(other)
         to = {self.request: other, other: self.request}
         with selectors.DefaultSelector() as ready:
             for side in to:
@@ -177,9 +181,15 @@ class _Asked(socketserver.BaseRequestHandler):
                     to[key.fileobj].sendall(data)  # type: ignore[index]
                     came += len(data)
                 if interest is not None and not interest.awake.is_set() and len(data) < CHUNK:
-                    pause_s = min(PAUSE_S, (time.monotonic() - began) * PAUSE_BYTES / came)
+                    pause_s = min(PAUSE_S, (time.monotonic() - began) * pause_bytes / came)
                     began, came = time.monotonic(), 0
                     interest.awake.wait(pause_s)
+
+
+def _room(camera: socket.socket) -> int:
+    """Have the system keep more of what a camera sends; return how much may wait there."""
+    camera.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, KEPT)
+    return min(PAUSE_BYTES, camera.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) // 4)
 
 
 def _bare(url: str) -> str:

@@ -136,7 +136,8 @@ class JpegSplitter:
         return None
 
     def _cut(self, end: int) -> bytes:
-        picture = bytes(self._data[:end])
+        with memoryview(self._data) as data:  # a slice of the array itself would be one more copy
+            picture = bytes(data[:end])
         del self._data[:end]
         self.inside = False
         return picture
@@ -194,7 +195,7 @@ class MotionJpeg:
         """Yield pictures as they come. Raises SourceError if the connection breaks off or ends."""
         self._reading = True
         threading.Thread(target=self._read, name="motion jpeg", daemon=True).start()
-        while (arrived := self._pipe.get()) is not None:
+        while (arrived := self._pipe.get(wait_s=IDLE_S)) is not None:
             for at, jpeg in arrived:
                 if (shot := self._shot(at, jpeg)) is not None:
                     yield shot

@@ -14,7 +14,7 @@ from sightline.core.errors import FAULTS, BadImage
 from sightline.media import codecs
 from sightline.recordings.tee import Tee
 from sightline.sources._reconnecting import ReconnectingSource
-from sightline.sources.base import Shot
+from sightline.sources.base import IDLE_S, Shot
 from sightline.streams.adaptive.knobs import Knobs
 from sightline.streams.adaptive.service import begin
 from sightline.streams.hub import Hub
@@ -50,7 +50,12 @@ class Puller(Publisher):
         self._wish: Adapt | None = None
         self._due = 0.0
         """Time for the next picture on ``time.monotonic()``."""
-        tee = None if self._stream.recorder is None else Tee(self._stream.recorder)
+        self._given: tuple[Shot | None, float] = None, 0.0
+        """The last picture that was handed over, and when."""
+        self._spared = 0
+        """How many were not since, as nobody wanted them."""
+        self._recorder = self._stream.recorder
+        tee = None if self._recorder is None else Tee(self._recorder)
         self._source = ReconnectingSource(
             spec,
             patient=True,
@@ -100,7 +105,9 @@ class Puller(Publisher):
         while not self._closed.is_set():
             try:
                 for shot in self._source:
-                    if not self._is_time():
+                    if self._needless(shot):
+                        self._spared += 1
+                    elif not self._is_time():
                         self._lose("adapted", 1)
                     elif (asked := self._as_asked(shot)) is not None:
                         self._hand_over(asked)
@@ -112,6 +119,7 @@ class Puller(Publisher):
                 self._on_loop(self._count)
                 self._closed.wait(BROKEN_S)
             else:
+                self._tell_spared()
                 self._on_loop(self._ended)
                 return
 
@@ -122,6 +130,22 @@ class Puller(Publisher):
     def _lose(self, reason: str, count: int) -> None:
         """Pass on that pictures came and were left out."""
         self._on_loop(lambda: self._left_out(reason, count))
+
+    def _needless(self, shot: Shot) -> bool:
+        """Return whether nobody wants a picture that came once more: to wake the loop for it costs more than all else.
+
+        One a second is handed over all the same, and what records has to hear of each.
+        """
+        last, at = self._given
+        if shot.fresh or not self._source.idle or last is None or time.monotonic() - at >= IDLE_S:
+            return False
+        known = shot.image is last.image and shot.undecoded is None
+        return known and (self._recorder is None or not self._recorder.on)
+
+    def _tell_spared(self) -> None:
+        if self._spared:
+            spared, self._spared = self._spared, 0
+            self._lose("unwatched", spared)
 
     def _is_time(self) -> bool:
         now = time.monotonic()
@@ -150,6 +174,8 @@ class Puller(Publisher):
 
     def _hand_over(self, shot: Shot) -> None:
         """Hand a picture to the loop and wait until it is taken, so that nothing piles up while the loop is busy."""
+        self._tell_spared()
+        self._given = shot, time.monotonic()
         self._taken.clear()
         self._on_loop(lambda: self._put(shot))
         self._taken.wait()
