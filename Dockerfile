@@ -28,11 +28,11 @@ RUN python -m venv /opt/sightline
 # cuda: the two builds of ONNX Runtime share one import name, so only one may be there. CUDA's libraries come with it.
 RUN set -eu; pip=/opt/sightline/bin/pip; wheel=$(ls /wheels/*.whl); \
     case "$VARIANT" in \
-      cpu) $pip install "${wheel}[openvino]";; \
-      cluster) $pip install "${wheel}[openvino,cluster]";; \
+      cpu) $pip install "${wheel}[openvino,hubs]";; \
+      cluster) $pip install "${wheel}[openvino,cluster,hubs]";; \
       full) $pip install --index-url https://download.pytorch.org/whl/cpu torch torchvision; \
-        $pip install "${wheel}[openvino,torch]";; \
-      cuda) $pip install "$wheel"; $pip uninstall --yes onnxruntime; $pip install "onnxruntime-gpu[cuda,cudnn]";; \
+        $pip install "${wheel}[openvino,torch,hubs]";; \
+      cuda) $pip install "${wheel}[hubs]"; $pip uninstall --yes onnxruntime; $pip install "onnxruntime-gpu[cuda,cudnn]";; \
       *) echo "VARIANT is '$VARIANT': expected cpu, cluster, cuda or full" >&2; exit 1;; \
     esac
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 import tomllib
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
@@ -62,7 +64,25 @@ def test_it_needs_no_screen_and_only_one_opencv(extra: str) -> None:
 
 def test_the_plain_install_stays_light() -> None:
     """What is large comes when it is asked for: the extras ``torch`` and ``openvino``."""
-    assert not installed_with(PROJECT["dependencies"]) & {"torch", "openvino", "transformers", "scipy", "tensorflow"}
+    heavy = {"torch", "openvino", "transformers", "scipy", "tensorflow"}
+    assert not installed_with(PROJECT["dependencies"]) & (heavy | {"httpx2"})
+
+
+def test_a_server_alone_does_without_what_hubs_need_and_hubs_say_how_to_get_it() -> None:
+    program = """if True:
+        import sys
+        sys.modules["httpx2"] = None
+        from sightline.core.errors import ConfigError
+        from sightline.server.app import create_app
+        from sightline.settings.settings import load_settings
+        create_app(load_settings())
+        try:
+            create_app(load_settings(cluster={"hubs": ["http://a:1", "http://b:1"], "secret": "0123456789abcdef" * 4}))
+        except ConfigError as e:
+            print(e.message)
+    """
+    said = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout
+    assert said == "several hubs need the package httpx2; run: pip install 'sightline-vision[hubs]'\n"
 
 
 def test_the_lock_has_every_package_in_a_version_that_fits() -> None:

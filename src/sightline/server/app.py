@@ -8,12 +8,13 @@ import time
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
+from importlib.util import find_spec
 from urllib.parse import urlsplit
 
 from fastapi import FastAPI
 
 from sightline.core import registry
-from sightline.core.errors import FAULTS, told
+from sightline.core.errors import FAULTS, ConfigError, told
 from sightline.core.net import is_loopback
 from sightline.core.version import __version__
 from sightline.events.journal import Journal
@@ -100,6 +101,8 @@ def create_app(settings: Settings, *, load: LoadByKey | None = None) -> FastAPI:
     hub_names = [str(urlsplit(address).hostname) for address in settings.cluster.hubs]
     make_hubs = None
     if settings.cluster.hubs:
+        if find_spec("httpx2") is None:
+            raise ConfigError("several hubs need the package httpx2; run: pip install 'sightline-vision[hubs]'")
         from sightline.server.hubs.hubs import Hubs, trusted  # who has one server doesn't wait for its libraries
 
         make_hubs = partial(Hubs, settings.cluster, trusted(settings.cluster))
