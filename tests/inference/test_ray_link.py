@@ -17,7 +17,7 @@ from sightline.core.types import Encoded, Frame, FrameResult, ModelCard
 from sightline.inference.place import InferenceOptions, LostReplica, ModelFacts, Outcome, Request
 from sightline.inference.places.messages import AnswersMessage, FailedMessage, LoadRequest, ReadyMessage, packed
 from sightline.inference.places.ray import RayPlace
-from sightline.inference.places.ray_connect import check_installed, words_for
+from sightline.inference.places.ray_connect import check_installed, telling, words_for
 from sightline.inference.places.ray_link import RayLink
 from sightline.inference.places.ray_messages import (
     FromRay,
@@ -147,13 +147,27 @@ async def test_all_that_a_dead_replica_had_is_lost_at_once() -> None:
 @pytest.mark.parametrize(
     ("error", "words"),
     [
-        (RuntimeError("Version mismatch: Ray: 2.9.0 Python: 3.10.1"), r"another version \(Ray 2.9.0, Python 3.10.1\)"),
+        (RuntimeError(telling(ANOTHER)), r"version \(Ray 2.9.0, Python 3.10.1; here it is Ray 2.60.0, Python 3.11.7\)"),
+        (RuntimeError(telling(ANOTHER_CLI)), r"version \(Ray 2.9.0; here it is Ray 2.60.0\): expected the same"),
         (RuntimeError("InvalidAuthToken: Authentication token is missing"), r"does not accept the cluster's token"),
         (ConnectionError("Could not find any running Ray instance."), r"no Ray runs on this machine: expected"),
         (ValueError("anything else\nand more"), r"can't be used: ValueError: anything else$"),
     ],
 )
 def test_what_is_wrong_with_a_cluster_is_said(error: Exception, words: str) -> None:
+ANOTHER = """
+  File "node.py", line 630, in check_version_info
+RuntimeError: Version mismatch: The cluster was started with:
+    Ray: 2.9.0
+    Python: 3.10.1
+This process on node 10.0.0.2 was started with:
+    Ray: 2.60.0
+    Python: 3.11.7
+"""
+ANOTHER_CLI = "RuntimeError: Ray version mismatch: cluster has Ray version 2.9.0 but local Ray version is 2.60.0\n"
+"""What Ray prints: ``ray start`` and its commands."""
+
+
     with pytest.raises(ConfigError, match=words):
         raise ConfigError(words_for(error, "auto"))
 

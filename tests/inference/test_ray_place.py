@@ -129,6 +129,21 @@ async def test_a_cluster_that_is_out_of_reach(monkeypatch: pytest.MonkeyPatch, c
     await link.close()
 
 
+async def test_a_wrong_token_is_said_at_once(
+    monkeypatch: pytest.MonkeyPatch, cluster: RayCluster, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Ray would try for half a minute, and print a line each second."""
+    wrong = tmp_path / "token"
+    wrong.write_text("0" * 32)
+    link = RayLink(settings_for(cluster, monkeypatch, token_file=str(wrong)))
+    with pytest.raises(ConfigError, match=r"this machine's Ray does not accept the cluster's token: expected the one"):
+        await link.join()
+    await link.close()
+    assert link.problem is not None
+    assert "does not accept" in link.problem
+    assert "InvalidAuthToken" not in caplog.text
+
+
 @asynccontextmanager
 async def served(cluster: RayCluster, plugins: dict[str, str], **table: object) -> AsyncGenerator[Running]:
     """A server whose model has a replica on each of the two machines."""

@@ -246,10 +246,16 @@ class ModelProcess(asyncio.Protocol):
         return ModelError(self._why)
 
 
-async def overhear(printed: asyncio.StreamReader) -> None:
-    """Log what the process prints. One that prints without end is held up by it, and nobody else."""
+async def overhear(
+    printed: asyncio.StreamReader,
+    whose: str = "a model's process",
+    understood: Callable[[str], bool] = lambda _: False,
+) -> None:
+    """Log what the process prints, unless it is ``understood``. One that prints without end holds up itself alone."""
     while data := await printed.read(MOST_PRINTED):
-        _write(logging.WARNING, "a model's process printed:", data.decode(errors="replace").rstrip("\n"))
+        text = data.decode(errors="replace").rstrip("\n")
+        if not understood(text):
+            _write(logging.WARNING, f"{whose} printed:", text)
         await asyncio.sleep(PRINT_S)
 
 

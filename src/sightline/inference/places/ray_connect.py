@@ -17,6 +17,8 @@ from sightline.settings.machines import PORT
 
 NAMESPACE = "sightline"
 LACKING = "the package ray is not installed; run: pip install 'sightline-vision[cluster]'"
+REFUSED = "InvalidAuthToken"
+"""What Ray prints, each second for half a minute, where the token is wrong."""
 WORKERS = 100, 999
 """Ports of replicas, after the machine's first one."""
 OWN_PORT = PORT + 1000
@@ -115,10 +117,12 @@ def _be_a_node(address: str) -> None:
 
 
 def telling(said: str) -> str:
-    """Return the line of what Ray printed that tells most."""
+    """Return the line of what Ray printed that tells most, and where versions differ those that name them."""
     lines = [line.strip() for line in said.splitlines() if line.strip()]
-    errors = [line for line in lines if "Error" in line or "ersion mismatch" in line]
-    return (errors or lines or [""])[-1]
+    differ = next((n for n, line in enumerate(lines) if "ersion mismatch" in line), None)
+    if differ is not None:
+        return "\n".join(lines[differ : differ + 8])
+    return ([line for line in lines if "Error" in line or REFUSED in line] or lines or [""])[-1]
 
 
 def words_for(error: BaseException, address: str, *, here: bool = False) -> str:
@@ -127,10 +131,17 @@ def words_for(error: BaseException, address: str, *, here: bool = False) -> str:
     name = type(error).__name__
     where = "this machine's Ray" if address == "auto" else f"the Ray cluster at {address}"
     if "ersion mismatch" in said:
-        versions = ", ".join(" ".join(pair) for pair in re.findall(r"(Ray|Python): ?(\S+)", said))
-        return f"{where} is of another version ({versions}): expected the same Ray and Python on all machines"
+        return f"{where} is of another version{_versions(said)}: expected the same Ray and Python on all machines"
     if "uthenti" in name or "uthenti" in said or "oken" in said or (here and name == "ConnectionError"):
         return f"{where} does not accept the cluster's token: expected the one that sightline cluster start made"
     if address == "auto" and ("not find any running Ray" in said or name == "ConnectionError"):
         return "no Ray runs on this machine: expected sightline cluster start, or sightline cluster join HOST, before"
     return f"{where} can't be used: {told(error).splitlines()[0][:200]}"
+
+
+def _versions(said: str) -> str:
+    """Return the versions there and here, as far as Ray tells them."""
+    found = re.findall(r"(Ray|Python)(?:: ?| version (?:is )?)(\d\S+)", said)
+    pairs = [" ".join(pair) for pair in found]
+    half = len(pairs) // 2
+    return f" ({', '.join(pairs[:half])}; here it is {', '.join(pairs[half:])})" if half else ""

@@ -12,13 +12,14 @@ from asyncio.subprocess import DEVNULL, PIPE, STDOUT
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 from sightline.core.errors import FAULTS, ConfigError, ModelError, cancelled, told
 from sightline.inference.place import LostReplica
 from sightline.inference.places.messages import LENGTH, MOST_BYTES
 from sightline.inference.places.model_process import overhear
-from sightline.inference.places.ray_connect import check_installed
+from sightline.inference.places.ray_connect import REFUSED, check_installed, words_for
 from sightline.inference.places.ray_messages import (
     DrainMachine,
     FromRay,
@@ -184,7 +185,8 @@ class RayLink:
     ) -> None:
         """Read what the process says until its end, and see to that."""
         assert process.stdout is not None
-        printed = asyncio.create_task(overhear(process.stdout))
+        understood = partial(self._understood, process, joined)
+        printed = asyncio.create_task(overhear(process.stdout, "the process for Ray", understood))
         why = ""
         try:
             while True:
@@ -200,6 +202,16 @@ class RayLink:
             why = f"the process for Ray can't be understood: {told(e)}"
         finally:
             await self._end(process, printed, why or "the server ends", joined)
+
+    def _understood(self, process: asyncio.subprocess.Process, joined: asyncio.Future[None], printed: str) -> bool:
+        """Whether Ray printed that the token is wrong: it would try for half a minute, and print it each second."""
+        if REFUSED not in printed:
+            return False
+        if not joined.done():
+            words = words_for(RuntimeError(printed), self._settings.cluster.address or "auto")
+            joined.set_exception(ConfigError(words))
+            process.kill()
+        return True
 
     async def _end(
         self,
@@ -219,9 +231,11 @@ class RayLink:
             await process.wait()
         await asyncio.wait([printed], timeout=0.1)
         printed.cancel()
-        self.problem, self._writer, self.machines = why, None, ()
         if not joined.done():
             joined.set_exception(ConfigError(why))
+        refused = None if joined.cancelled() else joined.exception()
+        why = refused.message if isinstance(refused, ConfigError) else why
+        self.problem, self._writer, self.machines = why, None, ()
         for number, question in list(self._questions.items()):
             self._give_up(number)
             if not question.answer.done():
