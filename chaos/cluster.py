@@ -1,5 +1,6 @@
-"""One of two replicas in a Ray cluster is killed, its machine stands still or dies, while four streams send 30 frames
-a second: results go on with the other one, and every frame is accounted for. Ray's nodes here stand for machines.
+"""One of two replicas in a Ray cluster is killed, its machine stands still, is cut off or dies, while four streams send
+30 frames a second: results go on with the other one, and every frame is accounted for. Ray's nodes here stand for
+machines; the one that is struck has a network of its own where that is permitted (root, or ``unshare -rn`` before).
 """
 
 from __future__ import annotations
@@ -10,21 +11,33 @@ import signal
 import tempfile
 import time
 from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from chaos.common import Finding, Watched, watched
 from chaos.workers import KNOWN, NEVER_S, Feeder, feeding
 from support.outside import install
-from support.ray_cluster import RayCluster, ray_cluster
+from support.own_network import HERE, THERE, own_network, permitted
+from support.ray_cluster import LOCAL, RayCluster, add_node, ray_cluster
 from support.serving import balanced
 from support.sleeping import SLEEPING
 
 GAP_S = 1.2
 """Longest time without a result of any stream: the deadline and a frame."""
-STILL_S = 4.0
-STILL, DIES = "its machine stands still", "its machine dies"
+AWAY_S = 4.0
+"""Time for which a machine stands still or is cut off."""
+KILLED, STILL, CUT, DIES = "killed", "its machine stands still", "the network to its machine is cut", "its machine dies"
+
+
+@dataclass(frozen=True)
+class Strike:
+    """What happens to a machine, and how it ends; without an end it does not come back by itself."""
+
+    what: str
+    begin: Callable[[], None]
+    end: Callable[[], None] | None = None
 
 
 def out(stats: dict[str, Any]) -> int:
@@ -55,24 +68,26 @@ async def house(cluster: RayCluster, env: dict[str, str]) -> AsyncGenerator[Watc
         yield found
 
 
-async def struck(what: str, cluster: RayCluster, env: dict[str, str], strike: Callable[[], None]) -> Finding:
+async def struck(cluster: RayCluster, env: dict[str, str], strike: Strike) -> Finding:
     """One strike against one of two replicas. It comes back, unless its machine has died: there is no third one."""
-    back = what != DIES
+    back = strike.what != DIES
     async with house(cluster, env) as found:
         async with feeding(found) as feeders:
             while any(feeder.answers["result"] < KNOWN for feeder in feeders):  # noqa: ASYNC110 - peers tell nobody
                 await asyncio.sleep(0.01)
             over, began = asyncio.Event(), time.monotonic()
             gap = asyncio.create_task(longest_gap(feeders, over))
-            strike()
+            strike.begin()
             await found.server.until(lambda s: out(s) > 0, seconds=NEVER_S)
-            if what == STILL:
-                await asyncio.sleep(STILL_S)
-                cluster.nodes[1].signal(signal.SIGCONT)
+            if strike.end is not None:
+                await asyncio.sleep(AWAY_S)
+                strike.end()
             took = float("nan")
             if back:
                 await found.server.until(lambda s: out(s) == 0, seconds=NEVER_S)
                 took = time.monotonic() - began
+            while any(feeder.newest < began for feeder in feeders):  # noqa: ASYNC110 - peers tell nobody
+                await asyncio.sleep(0.01)
             over.set()
             longest = await gap
         stats = await found.server.until(lambda s: not any(one["in_flight"] for one in s["streams"].values()))
@@ -82,7 +97,7 @@ async def struck(what: str, cluster: RayCluster, env: dict[str, str], strike: Ca
         late = sum(one["late"] for one in stats["cluster"]["replicas"])
     failed = sum(one["failed"] for one in streams)
     return Finding(
-        f"one of two replicas: {what}, under 4 streams of 30 fps",
+        f"one of two replicas: {strike.what}, under 4 streams of 30 fps",
         f"no stream without results for {GAP_S:g} s, ledger exact",
         f"longest gap {longest:.2f} s, {failed} frames failed, {late} late answers, "
         f"{'back after ' + format(took, '.1f') + ' s' if back else 'not back, as there is no third machine'}; "
@@ -93,13 +108,19 @@ async def struck(what: str, cluster: RayCluster, env: dict[str, str], strike: Ca
 
 
 async def cluster(short: bool) -> Sequence[Finding]:
-    """A replica, a machine that stands still, and a machine that dies, in this order."""
-    with tempfile.TemporaryDirectory() as folder:
+    """A replica, a machine that stands still, one that is cut off, and one that dies, in this order."""
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         env = install(Path(folder), {"sleeping": SLEEPING}, {"models": {"sleeping": "sleeping"}})
-        with ray_cluster(2, 2, env=env) as made:
-            strikes: list[tuple[str, Callable[[], None]]] = [
-                ("killed", lambda: made.nodes[1].replicas[0].kill()),
-                (STILL, lambda: made.nodes[1].signal(signal.SIGSTOP)),
-                (DIES, lambda: made.nodes[1].signal(signal.SIGKILL)),
-            ]
-            return [await struck(what, made, env, strike) for what, strike in strikes]
+        network = stack.enter_context(own_network()) if permitted() else None
+        here, there = (HERE, THERE) if network is not None else (LOCAL, LOCAL)
+        made = stack.enter_context(ray_cluster(2, env=env, ip=here))
+        seen = env | {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(made.token)}
+        node = stack.enter_context(add_node(made, 1, 2, seen, ip=there, network=network))
+        strikes = [
+            Strike(KILLED, lambda: node.replicas[0].kill()),
+            Strike(STILL, lambda: node.signal(signal.SIGSTOP), lambda: node.signal(signal.SIGCONT)),
+            Strike(DIES, lambda: node.signal(signal.SIGKILL)),
+        ]
+        if network is not None:
+            strikes.insert(2, Strike(CUT, network.cut, network.mend))
+        return [await struck(made, env, strike) for strike in strikes]

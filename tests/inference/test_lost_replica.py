@@ -33,6 +33,9 @@ class OutPlace:
         self.dead = None
         return ModelFacts(CARD, None, None, None, None, 1, False, False)
 
+    async def back(self) -> bool:
+        return False
+
     async def run(self, requests: Sequence[Request], *, gone: Set[str] = frozenset()) -> list[Outcome]:
         self.seen += [request.frame.seq for request in requests]
         if self.losses:

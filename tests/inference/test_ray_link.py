@@ -20,6 +20,7 @@ from sightline.inference.places.ray import RayPlace
 from sightline.inference.places.ray_connect import check_installed, telling, words_for
 from sightline.inference.places.ray_link import RayLink
 from sightline.inference.places.ray_messages import (
+    FindReplica,
     FromRay,
     Lost,
     Needs,
@@ -46,6 +47,7 @@ class MadeLink(RayLink):
         super().__init__(load_settings())
         self.answers = answers
         self.runs: list[RunReplica] = []
+        self.finds: list[FindReplica] = []
 
     async def join(self) -> None:
         self.problem = None
@@ -53,6 +55,8 @@ class MadeLink(RayLink):
     def _write(self, message: ToRay) -> None:
         if isinstance(message, StartReplica):
             self.say(Started(message.number, message.replica, "n", "lab", packed(ReadyMessage(FACTS, 0))))
+        if isinstance(message, FindReplica):
+            self.finds.append(message)
         if isinstance(message, RunReplica):
             self.runs.append(message)
             for one in self.answers(message):
@@ -118,6 +122,7 @@ def test_bytes_gone_wild_are_an_error_and_no_more(body: bytes) -> None:
 
 
 async def test_a_late_answer_is_counted_and_the_replica_is_back() -> None:
+    """The time of the first batch runs, and not that of all that it has: the second one waits no longer."""
     link = MadeLink(lambda _: [])
     place = await loaded(link)
     died: list[str | None] = []
@@ -128,8 +133,13 @@ async def test_a_late_answer_is_counted_and_the_replica_is_back() -> None:
     assert died == ["the replica on lab did not answer in 0.1 s"]
     for run in link.runs:
         link.say(said(run))
+    back = asyncio.create_task(place.back())
     await asyncio.sleep(0)
-    await asyncio.sleep(0)
+    (found,) = link.finds
+    link.say(ReplicaSaid(found.number, found.replica, found.number, 0.0, b""))
+    assert await back
+    assert place.dead is None
+    assert place._deadline.may_take == 0.1, "one that got slower for good must come to an end"
     place.forget()
     assert (place.late, place.strange) == (2, 0)
 
@@ -144,17 +154,6 @@ async def test_all_that_a_dead_replica_had_is_lost_at_once() -> None:
         await asked(place)
 
 
-@pytest.mark.parametrize(
-    ("error", "words"),
-    [
-        (RuntimeError(telling(ANOTHER)), r"version \(Ray 2.9.0, Python 3.10.1; here it is Ray 2.60.0, Python 3.11.7\)"),
-        (RuntimeError(telling(ANOTHER_CLI)), r"version \(Ray 2.9.0; here it is Ray 2.60.0\): expected the same"),
-        (RuntimeError("InvalidAuthToken: Authentication token is missing"), r"does not accept the cluster's token"),
-        (ConnectionError("Could not find any running Ray instance."), r"no Ray runs on this machine: expected"),
-        (ValueError("anything else\nand more"), r"can't be used: ValueError: anything else$"),
-    ],
-)
-def test_what_is_wrong_with_a_cluster_is_said(error: Exception, words: str) -> None:
 ANOTHER = """
   File "node.py", line 630, in check_version_info
 RuntimeError: Version mismatch: The cluster was started with:
@@ -168,6 +167,17 @@ ANOTHER_CLI = "RuntimeError: Ray version mismatch: cluster has Ray version 2.9.0
 """What Ray prints: ``ray start`` and its commands."""
 
 
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (RuntimeError(telling(ANOTHER)), r"version \(Ray 2.9.0, Python 3.10.1; here it is Ray 2.60.0, Python 3.11.7\)"),
+        (RuntimeError(telling(ANOTHER_CLI)), r"version \(Ray 2.9.0; here it is Ray 2.60.0\): expected the same"),
+        (RuntimeError("InvalidAuthToken: Authentication token is missing"), r"does not accept the cluster's token"),
+        (ConnectionError("Could not find any running Ray instance."), r"no Ray runs on this machine: expected"),
+        (ValueError("anything else\nand more"), r"can't be used: ValueError: anything else$"),
+    ],
+)
+def test_what_is_wrong_with_a_cluster_is_said(error: Exception, words: str) -> None:
     with pytest.raises(ConfigError, match=words):
         raise ConfigError(words_for(error, "auto"))
 

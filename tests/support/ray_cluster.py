@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +18,10 @@ from typing import BinaryIO
 
 import psutil
 
+from support.own_network import OwnNetwork
+
 START_S = 60.0
+LOCAL = "127.0.0.1"
 
 
 @dataclass
@@ -74,8 +77,11 @@ class RayCluster:
 
 
 @contextmanager
-def ray_cluster(*cpus: int, env: Mapping[str, str] | None = None) -> Iterator[RayCluster]:
-    """A head without cores for replicas, and a node for each number of cores, labelled ``m=0``, ``m=1`` and so on."""
+def ray_cluster(*cpus: int, env: Mapping[str, str] | None = None, ip: str = LOCAL) -> Iterator[RayCluster]:
+    """A head without cores for replicas, and a node for each number of cores, labelled ``m=0``, ``m=1`` and so on.
+
+    ``ip``: the address of all of them.
+    """
     with tempfile.TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True) as folder, ExitStack() as stack:
         token = Path(folder, "token")
         token.write_text(secrets.token_hex(16))
@@ -89,30 +95,42 @@ def ray_cluster(*cpus: int, env: Mapping[str, str] | None = None) -> Iterator[Ra
             "PYTHONWARNINGS": "ignore",
             "RAY_USAGE_STATS_ENABLED": "0",
         }
-        head = stack.enter_context(_node("head", own, ["--head", "--port=0", "--include-dashboard=false"], 0))
+        options = ["--head", "--port=0", "--include-dashboard=false"]
+        head = stack.enter_context(_node("head", own, options, 0, ip))
         named = Path(folder, "ray", "ray_current_cluster")
         _until(lambda: head.started() and named.exists())
         address = named.read_text().strip()
         cluster = RayCluster(address, token, {key: own[key] for key in ("RAY_TMPDIR", "PYTHONWARNINGS")})
         for number, count in enumerate(cpus):
-            cluster.nodes.append(stack.enter_context(add_node(cluster, number, count, own)))
+            cluster.nodes.append(stack.enter_context(add_node(cluster, number, count, own, ip=ip)))
         yield cluster
 
 
 @contextmanager
-def add_node(cluster: RayCluster, number: int, cpus: int, env: Mapping[str, str] | None = None) -> Iterator[Node]:
-    """One more node, as long as it lasts."""
+def add_node(
+    cluster: RayCluster,
+    number: int,
+    cpus: int,
+    env: Mapping[str, str] | None = None,
+    *,
+    ip: str = LOCAL,
+    network: OwnNetwork | None = None,
+) -> Iterator[Node]:
+    """One more node, as long as it lasts. ``network``: where it is, if not in that of the others."""
     seen = {**os.environ, **cluster.env, **(env or {})}
-    with _node(str(number), seen, [f"--address={cluster.address}"], cpus) as node:
+    prefix = [] if network is None else network.prefix
+    with _node(str(number), seen, [f"--address={cluster.address}"], cpus, ip, prefix) as node:
         _until(node.started)
         yield node
 
 
 @contextmanager
-def _node(label: str, env: Mapping[str, str], options: list[str], cpus: int) -> Iterator[Node]:
+def _node(
+    label: str, env: Mapping[str, str], options: list[str], cpus: int, ip: str, prefix: Sequence[str] = ()
+) -> Iterator[Node]:
     said = Path(env["RAY_TMPDIR"], f"said-{label}-{secrets.token_hex(4)}")
     with said.open("wb") as output:
-        process = _popen(label, env, options, cpus, output)
+        process = _popen(label, env, [f"--node-ip-address={ip}", *options], cpus, output, prefix)
     node = Node(process, label, said)
     try:
         yield node
@@ -125,12 +143,12 @@ def _node(label: str, env: Mapping[str, str], options: list[str], cpus: int) -> 
 
 
 def _popen(
-    label: str, env: Mapping[str, str], options: list[str], cpus: int, output: BinaryIO
+    label: str, env: Mapping[str, str], options: list[str], cpus: int, output: BinaryIO, prefix: Sequence[str]
 ) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         [
-            *(sys.executable, "-m", "ray.scripts.scripts", "start", "--block", *options),
-            *(f"--num-cpus={cpus}", "--num-gpus=0", "--node-ip-address=127.0.0.1", f"--labels=m={label}"),
+            *(*prefix, sys.executable, "-m", "ray.scripts.scripts", "start", "--block", *options),
+            *(f"--num-cpus={cpus}", "--num-gpus=0", f"--labels=m={label}"),
             *("--include-log-monitor=false", f"--object-store-memory={100 << 20}"),
         ],
         env=dict(env),

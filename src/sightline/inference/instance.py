@@ -111,8 +111,15 @@ class Instance:
         return True
 
     async def _revive(self, model: ModelFacts, why: str) -> None:
-        """Load the model again: at once, and ever later where the place dies again and again."""
+        """Have the place again: by itself where it was only late, else loaded anew."""
         self._dead_since = begun = time.monotonic()
+        if not await self.place.back():
+            await self._load_again(model, why)
+        self._dead_since = None
+        log.info("model %s is back after %.1f s", model.card.name, time.monotonic() - begun)
+
+    async def _load_again(self, model: ModelFacts, why: str) -> None:
+        """Load the model again: at once, and ever later where the place dies again and again."""
         while self.place.dead is not None:
             now = time.monotonic()
             self._deaths.append(now)
@@ -130,5 +137,3 @@ class Instance:
                 why = told(e)
             if not self._dies_often:
                 self._backoff.reset()
-        self._dead_since = None
-        log.info("model %s is back after %.1f s", model.card.name, time.monotonic() - begun)

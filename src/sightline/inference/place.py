@@ -132,6 +132,10 @@ class Place(Protocol):
         """
         ...
 
+    async def back(self) -> bool:
+        """Whether a place that is dead is well again without being loaded; then ``dead`` is None."""
+        ...
+
     async def run(self, requests: Sequence[Request], *, gone: Set[str] = frozenset()) -> list[Outcome]:
         """One outcome for each request, in their order. ``gone``: streams that the model forgets before.
 

@@ -12,13 +12,17 @@ SLOWER = 5
 """A batch may take so many times what 95 of 100 batches took."""
 KNOWN = 8
 """Batches after which it is known how long they take, and is looked at again."""
+MOST_S = 30.0
+"""Time to which it grows at most where batches are late."""
 
 
 class Deadline:
     """Seconds that a batch may take."""
 
-    def __init__(self) -> None:
+    def __init__(self, least_s: float = LEAST_S) -> None:
+        """``least_s``: seconds that a batch may take, however little the others took."""
         self.may_take = FIRST_S
+        self._least_s = least_s
         self._batches = 0
         self._took: deque[float] = deque(maxlen=100)
 
@@ -32,4 +36,8 @@ class Deadline:
         self._took.append(took)
         self._batches += 1
         if self._batches % KNOWN == 0:
-            self.may_take = max(LEAST_S, SLOWER * sorted(self._took)[len(self._took) * 95 // 100])
+            self.may_take = max(self._least_s, SLOWER * sorted(self._took)[len(self._took) * 95 // 100])
+
+    def late(self) -> None:
+        """A batch took longer: the next one may take twice the time, or one that got slower for good never ends any."""
+        self.may_take = min(2 * self.may_take, max(self.may_take, MOST_S))

@@ -66,6 +66,10 @@ class ProcessPlace:
         self.dead = None
         return self._info
 
+    async def back(self) -> bool:
+        """It never comes back by itself."""
+        return False
+
     async def run(self, requests: Sequence[Request], *, gone: Set[str] = frozenset()) -> list[Outcome]:
         """Have the process answer a batch."""
         if self._child is None or self._info is None or self.dead is not None:
@@ -100,5 +104,6 @@ class ProcessPlace:
     def _died(self, why: str) -> None:
         self.dead = why
         self.own_bytes = 0
+        self._deadline.late()  # as it may have been
         if self.on_death is not None:
             self.on_death()

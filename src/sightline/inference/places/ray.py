@@ -8,6 +8,7 @@ queue: a replica has two batches at most. This server's own deadline decides whe
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable, Sequence, Set
 from dataclasses import replace
@@ -16,7 +17,7 @@ from functools import partial
 import msgspec
 from msgspec import structs
 
-from sightline.core.errors import FAULTS, ModelError, cancelled, told
+from sightline.core.errors import FAULTS, ModelError, SightlineError, cancelled, told
 from sightline.core.types import Encoded, Frame
 from sightline.inference.infer import Answer, Ask, Inferred, NotInferred
 from sightline.inference.outcomes import Batch
@@ -32,13 +33,17 @@ from sightline.inference.places.messages import (
     from_process,
     packed,
 )
-from sightline.inference.places.model_process import answer_of, error_of, picture_of
+from sightline.inference.places.model_process import GRACE_S, answer_of, error_of, picture_of
 from sightline.inference.places.ray_link import Mail, RayLink
 from sightline.inference.places.ray_messages import FindReplica, Needs, ReplicaSaid, RunReplica, Started, StartReplica
 from sightline.inference.places.work_thread import WorkThread
 from sightline.inference.static_scene import LastResults
 from sightline.media import codecs
 
+log = logging.getLogger(__name__)
+
+LEAST_S = 0.5
+"""Time that a batch may take at least. It is short, as the frames of one that is late are tried elsewhere."""
 AGAIN_S = 5.0
 """Time that a replica that was late has to answer before another one takes its place."""
 ROOM_S = 30.0
@@ -75,19 +80,19 @@ class RayPlace:
         self._reachable = False
         """Whether the replica may come back by itself."""
         self._under_way = 0
-        self._answered_at = 0.0
-        self._deadline = Deadline()
+        """Batches that the replica has. It answers them in their order."""
+        self._turn_began = 0.0
+        """Since when it has the first of them for itself."""
+        self._expiry: asyncio.TimerHandle | None = None
+        self._deadline = Deadline(LEAST_S)
         self._thread = WorkThread(name)
         """Packs pixels, and makes results where a stage, a mask or many objects take time."""
 
     async def load(self, like: ModelFacts | None = None) -> ModelFacts:
-        """Have a replica: the same one where it was only late, else a new one."""
+        """Have a new replica."""
         if like is not None and like.engine is not None:
             options = replace(self._first.options, engine=like.engine.name)
             self._first = msgspec.structs.replace(self._first, options=options)
-        if self._info is not None and await self._back():
-            self.dead = None
-            return self._info
         self.forget()
         begun = time.monotonic()
         self._replica, self._mail = self._link.add(self._out)
@@ -106,28 +111,33 @@ class RayPlace:
         self._reachable, self.dead = True, None
         return self._info
 
+    async def back(self) -> bool:
+        """Whether a replica that was late answers again."""
+        if not self._reachable or self._replica is None:
+            return False
+        try:
+            await self._within(AGAIN_S, FindReplica, self.dead or "")
+        except SightlineError:
+            return False
+        finally:
+            self._count()
+        self.dead = None
+        return True
+
     async def run(self, requests: Sequence[Request], *, gone: Set[str] = frozenset()) -> list[Outcome]:
         """Have the replica answer a batch. Raises LostReplica where it is out."""
         if self._info is None or self.dead is not None:
             raise LostReplica(self.dead or "it is not loaded")
         batch = Batch(requests, self._info.card, self._last, gone)
-        self._under_way += 1
-        try:
-            make = partial(_body, batch.asks, gone)
-            raw = any(not isinstance(ask.frame.image, Encoded) for ask in batch.asks)
-            body = await self._thread.submit(make) if raw else make()
-            sent = time.monotonic()
-            may_take = self._deadline.may_take * self._under_way
-            late = f"the replica on {self.host} did not answer in {may_take:.1f} s"
-            said = await self._within(may_take, lambda number, replica: RunReplica(number, replica, body), late)
-            answered = time.monotonic()
-            answers = self._answers(said, len(requests))
-        finally:
-            self._under_way -= 1
+        make = partial(_body, batch.asks, gone)
+        raw = any(not isinstance(ask.frame.image, Encoded) for ask in batch.asks)
+        body = await self._thread.submit(make) if raw else make()
+        if self._replica is None or self.dead is not None:
+            raise LostReplica(self.dead or "it is not loaded")
+        said, took = await self._asked(self._replica, body)
+        answers = self._answers(said, len(requests))
         assert isinstance(said, ReplicaSaid), "it was understood"
-        self._deadline.learn(answered - max(sent, self._answered_at))
-        self._answered_at = answered
-        began = max(sent, answered - said.took_s)
+        began = time.monotonic() - min(took, max(0.0, said.took_s))
         timed = [_here(one, ask.frame, began) for one, ask in zip(answers, batch.asks, strict=True)]
         return await batch.settled(timed, self._thread)
 
@@ -150,17 +160,40 @@ class RayPlace:
             self._replica = self._mail = None
         self._reachable = False
 
-    async def _back(self) -> bool:
-        """Whether a replica that was out answers again."""
-        if not self._reachable or self._replica is None:
-            return False
+    async def _asked(self, replica: int, body: bytes) -> tuple[ReplicaSaid | Started, float]:
+        """The answer to a batch, and the seconds that it took. Raises LostReplica where the replica is out."""
+        self._under_way += 1
+        if self._under_way == 1:
+            self._next_turn()
         try:
-            await self._within(AGAIN_S, FindReplica, self.dead or "")
-        except ModelError:
-            return False
+            said = await self._link.ask(replica, lambda number: RunReplica(number, replica, body))
+            took = time.monotonic() - self._turn_began
+            self._deadline.learn(took)
+            return said, took
         finally:
-            self._count()
-        return True
+            self._under_way -= 1
+            self._next_turn()
+
+    def _next_turn(self) -> None:
+        """The time of the batch runs that the replica answers next."""
+        if self._expiry is not None:
+            self._expiry.cancel()
+            self._expiry = None
+        self._turn_began = time.monotonic()
+        if self._under_way and self.dead is None:
+            loop = asyncio.get_running_loop()
+            self._expiry = loop.call_later(self._deadline.may_take, self._late)
+
+    def _late(self) -> None:
+        """The replica is late, unless its answer is on its way, as this process itself may have stood still."""
+        words = f"the replica on {self.host} did not answer in {self._deadline.may_take:.1f} s"
+
+        def expire() -> None:
+            self._deadline.late()
+            log.warning("%s", words)
+            self._out(words)
+
+        self._expiry = asyncio.get_running_loop().call_later(GRACE_S, expire)
 
     async def _within(self, seconds: float, question: Callable[[int, int], object], late: str) -> ReplicaSaid | Started:
         """The replica's answer. Raises LostReplica, and it is out, where that takes longer or it is dead."""

@@ -36,6 +36,10 @@ class ThreadPlace:
         self._model, info = await self._thread.submit(self._loaded)
         return info
 
+    async def back(self) -> bool:
+        """It never comes back by itself."""
+        return False
+
     async def run(self, requests: Sequence[Request], *, gone: Set[str] = frozenset()) -> list[Outcome]:
         """Process a batch in the thread."""
         assert self._model is not None
