@@ -110,7 +110,15 @@ async def test_the_machines_of_a_cluster_and_what_runs_on_them() -> None:
         "clock_ahead_s": 61,
     }
     replica = {"model": "nano", "streams": ["door"], "load": 0.43, "late": 0, "strange": 0, "restarts": 0, "out": ""}
+    scale = {"replicas": 1, "coming": 0, "least": 0, "most": 4, "trouble": ""}
     cluster = {
+        "models": [
+            scale | {"model": "nano"},
+            scale | {"model": "large", "coming": 1},
+            scale | {"model": "big", "coming": 2, "replicas": 0},
+            scale | {"model": "rare", "replicas": 0},
+            scale | {"model": "huge", "trouble": "no machine of the cluster had room for a replica within 30 s"},
+        ],
         "machines": [
             machine | {"node": "1", "name": "lab", "address": "10.0.0.1"},
             machine | {"node": "2", "name": "attic", "address": "10.0.0.2", "gpus": 0, "clock_ahead_s": None},
@@ -138,6 +146,10 @@ async def test_the_machines_of_a_cluster_and_what_runs_on_them() -> None:
         rows = page.locator("#machines > li")
         await expect(rows).to_have_text(
             [
+                "large: notea replica is being started",
+                "big: note2 replicas are being started",
+                "rareno replica, as nobody needs it. The next frame has one started",
+                "huge: problemno machine of the cluster had room for a replica within 30 s",
                 "lab (10.0.0.1): note2 of 8 cores free, 0 of 1 graphics cards free, its clock differs by 61 s",
                 "attic (10.0.0.2)2 of 8 cores free",
                 "nano · attic43 % busy, door",

@@ -226,6 +226,31 @@ async def test_a_replica_a_machine_and_a_slow_one_go_and_come_back(
         await settled(server, feeders)
 
 
+async def test_replicas_come_when_frames_do_and_more_where_they_are_busy(
+    cluster: RayCluster, plugins: dict[str, str]
+) -> None:
+    """None while nobody needs results; the first frame has one started, and it is told so; a busy one gets a second."""
+    table = {"replicas_min": 0, "replicas_max": 2, "cpus": 1}
+    async with served(cluster, plugins | {"SIGHTLINE_MODEL_GRACE": "0.5"}, **table) as server:
+        stats = await server.until(lambda s: scale(s)["replicas"] == 0)
+        assert (replicas(stats), scale(stats)["coming"], scale(stats)["most"]) == ([], 0, 2)
+        assert (await server.get("/ready"))["ready"], "it only rests"
+        async with feeding(server, "a", "b", "c") as feeders:
+            stats = await server.until(lambda s: scale(s)["coming"] == 1)
+            assert (scale(stats)["replicas"], scale(stats)["trouble"]) == (0, "")
+            await server.until(lambda s: all(s["streams"][f.name]["delivered"] > 3 for f in feeders))
+            assert scale(await server.get("/stats"))["coming"] == 0
+            await server.until(lambda s: scale(s)["replicas"] == 2 and all(one["streams"] for one in replicas(s)))
+        await settled(server, feeders)
+        assert all(feeder.answers.keys() <= {"result", "replaced"} for feeder in feeders)
+
+
+def scale(stats: Json) -> Json:
+    """How many replicas the only model has."""
+    (one,) = stats["cluster"]["models"]
+    return dict(one)
+
+
 async def settled(server: Running, feeders: list[Feeder]) -> None:
     """Every frame had one answer, and the books are exact."""
     stats = await server.until(lambda s: not any(one["in_flight"] for one in s["streams"].values()))

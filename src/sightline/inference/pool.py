@@ -10,7 +10,7 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -253,6 +253,10 @@ class ModelPool:
             return
         before = _rss()
         await one.worker.load()
+        while one.scale is not None and one.kept and one.worker.error is not None:  # machines start in any order
+            log.warning("model %s could not be loaded, and is tried again: %s", one.key, one.worker.error.message)
+            await one.scale.until_again(lambda: self.link.machines)
+            await one.worker.load()
         if one.worker.error is not None:
             log.warning("model %s could not be loaded: %s", one.key, one.worker.error.message)
             return
@@ -285,13 +289,15 @@ class ModelPool:
 
     async def _resize(self, one: Pooled, count: int, keep: Sequence[Instance] = ()) -> None:
         """Have so many new instances besides those that are kept."""
+        scale = one.scale
         try:
-            await one.worker.resize(one.places(count), keep)
+            with nullcontext() if scale is None else scale.starting(count):
+                await one.worker.resize(one.places(count), keep)
         except FAULTS as e:
             if cancelled(e):
                 raise
             log.warning("model %s: %d instances can't be loaded: %s", one.key, count, told(e))
-            await asyncio.sleep(AGAIN_S)
+            await (asyncio.sleep(AGAIN_S) if scale is None else scale.until_again(lambda: self.link.machines))
             return
         one.bytes = one.worker.own_bytes or one.bytes
         now = one.worker.instances

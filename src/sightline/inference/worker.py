@@ -133,9 +133,9 @@ class ModelWorker:
         return [(one, sorted(f.name for f, had in self._took.items() if had is one)) for one in self._instances]
 
     def streams(self) -> int:
-        """Streams that had frames of late."""
+        """Streams that had frames of late, or have one that waits."""
         now = time.monotonic()
-        self._lately = {feed: at for feed, at in self._lately.items() if now - at < LATELY_S}
+        self._lately = {feed: at for feed, at in self._lately.items() if now - at < LATELY_S or feed in self._ready}
         return len(self._lately)
 
     # The feeds' side
@@ -185,7 +185,7 @@ class ModelWorker:
             self.close()
 
     async def load(self) -> None:
-        """Load the model; ``error`` says where that failed. Must be followed by ``close``, whatever happens."""
+        """Load the model; ``error`` says where that failed, and it may be tried again. ``close`` has to follow."""
         begun = time.monotonic()
         try:
             model = await self._instances[0].place.load()
@@ -198,7 +198,7 @@ class ModelWorker:
                 raise
             self.error = ModelError(f"{type(e).__name__}: {e}")
         else:
-            self.model = model
+            self.model, self.error = model, None
             log.info("model %s is ready after %.1f s", self.model_name, time.monotonic() - begun)
         finally:
             self.settled.set()

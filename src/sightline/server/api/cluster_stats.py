@@ -7,6 +7,7 @@ from pydantic import BaseModel
 from sightline.inference.instance import Instance
 from sightline.inference.places.ray import RayPlace
 from sightline.inference.pool import ModelPool, Pooled
+from sightline.inference.replicas import Scale
 
 
 class ReplicaStats(BaseModel):
@@ -47,9 +48,24 @@ class MachineStats(BaseModel):
     """Seconds by which its clock is ahead of this one's. Results don't depend on it. Null before it had a replica."""
 
 
+class ScaleStats(BaseModel):
+    """How many copies a model has in the cluster."""
+
+    model: str
+    replicas: int
+    coming: int
+    """Copies that are being started. With none before, frames wait for them, the newest of each stream."""
+    least: int
+    """Copies at least; 0 where it goes from all machines while nobody needs it."""
+    most: int
+    trouble: str
+    """Why more could not be started, where they are needed; empty otherwise."""
+
+
 class ClusterStats(BaseModel):
     """The Ray cluster that models run on."""
 
+    models: list[ScaleStats]
     machines: list[MachineStats]
     replicas: list[ReplicaStats]
     problem: str
@@ -58,7 +74,8 @@ class ClusterStats(BaseModel):
 
 def cluster_stats(pool: ModelPool) -> ClusterStats | None:
     """Return the cluster's machines; None where no model runs on one."""
-    if all(one.scale is None for one in pool.models):
+    models = [_scaled(one, one.scale) for one in pool.models if one.scale is not None]
+    if not models:
         return None
     machines = [
         MachineStats(
@@ -78,10 +95,23 @@ def cluster_stats(pool: ModelPool) -> ClusterStats | None:
     replicas = [
         _replica(one, instance, streams)
         for one in pool.models
-        if one.scale is not None
+        if one.scale is not None and one.worker.model is not None
         for instance, streams in one.worker.replicas
     ]
-    return ClusterStats(machines=machines, replicas=replicas, problem=pool.link.problem or "")
+    return ClusterStats(models=models, machines=machines, replicas=replicas, problem=pool.link.problem or "")
+
+
+def _scaled(one: Pooled, scale: Scale) -> ScaleStats:
+    worker = one.worker
+    loading = worker.model is None and worker.error is None
+    return ScaleStats(
+        model=one.key.name,
+        replicas=0 if worker.model is None else worker.instances,
+        coming=worker.instances if loading else scale.coming,
+        least=scale.least,
+        most=scale.most,
+        trouble=worker.failure or scale.trouble,
+    )
 
 
 def _replica(one: Pooled, instance: Instance, streams: list[str]) -> ReplicaStats:

@@ -10,7 +10,8 @@ import { askApi } from "./events.js";
  * @typedef {{node: string, name: string, address: string, cpus: number, cpus_free: number, gpus: number,
  *   gpus_free: number, leaving: boolean, clock_ahead_s: number | null}} Machine
  * @typedef {{model: string, machine: string, node: string, streams: string[], load: number, late: number, out: string}} Replica
- * @typedef {{machines: Machine[], replicas: Replica[], problem: string}} Cluster
+ * @typedef {{model: string, replicas: number, coming: number, trouble: string}} Scale of a model in a cluster
+ * @typedef {{models: Scale[], machines: Machine[], replicas: Replica[], problem: string}} Cluster
  * @typedef {{what: string, state: "ok" | "note" | "problem", detail: string, mend: string}} Finding
  * @typedef {{name: string, value: unknown, default: unknown, origin: string, about: string, live: boolean,
  *   changeable: boolean, expected: string}} Setting

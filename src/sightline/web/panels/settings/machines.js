@@ -7,17 +7,25 @@ import { byId } from "../page.js";
 import { row } from "./check-row.js";
 
 /** @param {import("../../wire/manage.js").Cluster} cluster */
-export function showMachines({ machines, replicas, problem }) {
+export function showMachines({ models, machines, replicas, problem }) {
   const known = new Set(machines.map(({ node }) => node));
-  const rows = machines.flatMap((machine) => [
+  const there = machines.flatMap((machine) => [
     aboutMachine(machine),
     ...replicas.filter(({ node }) => node === machine.node).map(aboutReplica),
   ]);
+  const rows = [...models.flatMap(aboutModel), ...there];
   const lost = replicas.filter(({ node }) => !known.has(node)).map(aboutReplica);
   if (problem) rows.unshift(row("problem", t`Cluster`, problem));
   byId("machines-part", HTMLDetailsElement).hidden = false;
   setText(byId("machines-count", HTMLElement), count(machines.length));
   byId("machines", HTMLElement).replaceChildren(...rows, ...lost);
+}
+
+/** What is told of a model besides its replicas. @param {import("../../wire/manage.js").Scale} scale */
+function aboutModel({ model, replicas, coming, trouble }) {
+  if (trouble) return [row("problem", model, trouble)];
+  if (coming) return [row("note", model, coming > 1 ? t`${count(coming)} replicas are being started` : t`a replica is being started`)];
+  return replicas ? [] : [row("ok", model, t`no replica, as nobody needs it. The next frame has one started`)];
 }
 
 /** @param {import("../../wire/manage.js").Machine} machine */
