@@ -199,8 +199,10 @@ def upright(frame: VideoFrame, pixel: Fraction | None) -> Image:
 
 
 def _turned(frame: VideoFrame) -> int:
-    try:
-        matrix: Any = frame.side_data.get("DISPLAYMATRIX")
+    from av.sidedata.sidedata import SideDataContainer
+
+    try:  # not frame.side_data, by which a frame holds itself: its pixels would stay until Python looks for such rings
+        matrix: Any = SideDataContainer(frame).get("DISPLAYMATRIX")  # type: ignore[call-arg]
     except ValueError:  # there is something of a kind that PyAV does not know: EXIF, the views of a spatial video
         return orientation.of_degrees(frame.rotation)
     return orientation.UPRIGHT if matrix is None else orientation.of_matrix(bytes(matrix))
