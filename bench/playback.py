@@ -1,9 +1,13 @@
 """How soon a recorded picture is there: the first one, after a seek, by steps, as a thumbnail; and on the page.
 
 python bench/playback.py [--seeks 100] [--size 640x360] [--fps 15] [--codec libx264]
+python bench/playback.py --memory 20 [--size 640x360] [--fps 15] [--codec libx264]
 
 Three made files of a minute are played by a real server: over its WebSocket, and on its page in Chromium, where the
 time runs from a click on the strip to the picture with its overlay on the canvas.
+
+With ``--memory`` an hour is made instead, and played at 16x for so many minutes, again and again from its start: over a
+WebSocket, and on the page. What server and page take is printed at each quarter of the time.
 """
 
 from __future__ import annotations
@@ -12,16 +16,19 @@ import argparse
 import asyncio
 import json
 import random
+import shutil
 import statistics
 import sys
 import tempfile
 import time
 from pathlib import Path
 
+import psutil
+
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
 from support.browsing import browsing
-from support.recordings import record
+from support.recordings import file_of, record
 from support.serving import Peer, Running, peer, serving
 
 BEGAN = float(round(time.time()) - 900)
@@ -111,6 +118,69 @@ async def measure(seeks: int, size: tuple[int, int], fps: float, codec: str) -> 
         print(f"{what:20}{len(times):6}{statistics.median(times):9.1f}{late:9.1f}{max(times):9.1f}")
 
 
+def hour(root: Path, began: float, size: tuple[int, int], fps: float, codec: str) -> None:
+    """Record an hour in files of a minute, which all show the same."""
+    first = record(root, "door", began, range(round(60 * fps)), fps=fps, size=size, codec=codec, key_every=30)
+    head, *lines = map(json.loads, first.with_suffix(".jsonl").read_text().splitlines())
+    for minute in range(1, 60):
+        path = file_of(root, "door", began + 60 * minute)
+        shutil.copyfile(first, path)
+        later = [head | {"started_at": began + 60 * minute}]
+        later += [line | {"at": line["at"] + 60 * minute} for line in lines]
+        path.with_suffix(".jsonl").write_text("".join(json.dumps(line) + "\n" for line in later))
+
+
+async def replayed(server: Running, began: float, played: list[float]) -> None:
+    """Play the hour again and again over a WebSocket. ``played`` gets the seconds of the recording that were shown."""
+    async with peer(f"{server.ws}/ws/playback/door?from={began}&speed=16") as viewer:
+        last = began
+        while True:
+            message, _ = await viewer.next("frame_metadata", "playback")
+            if message["type"] == "frame_metadata":
+                await viewer.ws.send(json.dumps({"type": "ack", "frameNumber": message["frameNumber"]}))
+                played[0] += max(0.0, message["at"] - last)
+                last = message["at"]
+            elif message["state"] == "end":
+                last = began
+                await viewer.ws.send(json.dumps({"type": "seek", "at": began}))
+                await viewer.ws.send(json.dumps({"type": "play"}))
+
+
+async def remember(minutes: float, size: tuple[int, int], fps: float, codec: str) -> None:
+    """Print what playing takes, by the quarter."""
+    began = float(round(time.time()) - 7200)
+    with tempfile.TemporaryDirectory() as folder:
+        hour(Path(folder) / "recordings", began, size, fps, codec)
+        async with serving("--model", "motion", data=Path(folder)) as server, browsing() as browser:
+            opened = await browser.new_page(viewport={"width": 1280, "height": 800})
+            tools = await opened.context.new_cdp_session(opened)
+            await tools.send("Performance.enable")
+            await opened.goto(f"{server.url}/timeline?stream=door&at={began + 5}")
+            await opened.wait_for_selector("body[data-at]")
+            await opened.locator("#length").select_option("21600")
+            await opened.locator("#speed").select_option("16")
+            await opened.locator("#play").click()
+            played = [0.0]
+            playing = asyncio.create_task(replayed(server, began, played))
+            process = psutil.Process(server.process.pid)
+            print(f"{'minutes':>9}{'played':>9}{'page at':>9}{'server MB':>11}{'page MB':>9}{'nodes':>7}")
+            for quarter in range(5):
+                until = time.monotonic() + (minutes * 15 if quarter else 5)
+                while time.monotonic() < until and not playing.done():
+                    at = float(await opened.evaluate("document.body.dataset.at"))
+                    if at > began + 3570:
+                        await opened.evaluate(CLICKED, [began + 1, began + 2])
+                    await asyncio.sleep(0.5)
+                await tools.send("HeapProfiler.collectGarbage")
+                page = {one["name"]: one["value"] for one in (await tools.send("Performance.getMetrics"))["metrics"]}
+                memory = process.memory_info().rss / 2**20, page["JSHeapUsedSize"] / 2**20
+                so_far = minutes * quarter / 4, played[0] / 60, (at - began) / 60
+                print("".join(f"{one:9.1f}" for one in so_far), end="")
+                print(f"{memory[0]:11.1f}{memory[1]:9.2f}{page['Nodes']:7.0f}", flush=True)
+            playing.cancel()
+            await asyncio.gather(playing, return_exceptions=True)
+
+
 def main() -> None:
     """Measure what is asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -118,9 +188,11 @@ def main() -> None:
     parser.add_argument("--size", default="640x360")
     parser.add_argument("--fps", type=float, default=15)
     parser.add_argument("--codec", default="libx264")
+    parser.add_argument("--memory", type=float, metavar="MINUTES", help="see what playing for so long takes")
     given = parser.parse_args()
     width, height = map(int, given.size.split("x"))
-    asyncio.run(measure(given.seeks, (width, height), given.fps, given.codec))
+    how = (width, height), given.fps, given.codec
+    asyncio.run(measure(given.seeks, *how) if given.memory is None else remember(given.memory, *how))
 
 
 if __name__ == "__main__":
