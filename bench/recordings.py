@@ -14,8 +14,7 @@ import asyncio
 import random
 import tempfile
 import time
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from pathlib import Path
 from statistics import median
@@ -30,6 +29,7 @@ from common import Pipe, child, family_cpu, save, serving
 from sightline.core.events import Event, EventFilter
 from sightline.core.types import Encoded, Frame
 from sightline.events.store import EventStore
+from sightline.recordings.hands import Hands
 from sightline.recordings.index import Index
 from sightline.recordings.keeper import Keeper
 from sightline.recordings.lines import SECONDS, SegmentEnd, SegmentHeader, Sight, encode
@@ -170,41 +170,45 @@ def clip(path: Path, count: int) -> None:
         container.mux(stream.encode(None))
 
 
-async def copied(path: Path, recorder: Recorder | None) -> tuple[int, float]:
-    """Read a clip's packets, record them if there is a recorder, and return how many and the CPU seconds."""
-    tee = None if recorder is None else Tee(recorder)
+async def copied(path: Path, recorders: Sequence[Recorder]) -> tuple[int, float]:
+    """Read a clip's packets, have each recorder record them, and return how many were read and the CPU seconds."""
+    tees = [Tee(recorder) for recorder in recorders]
     count, began = 0, time.process_time()
     with av.open(str(path)) as container:
         for packet in container.demux(video=0):
             count += packet.size > 0
-            if tee is not None and recorder is not None:
+            for tee in tees:
                 tee(packet)
-                if count % 6 == 0:  # as a server does it with 25 frames a second
+            if count % 6 == 0:  # as a server does it with 25 frames a second
+                for recorder in recorders:
                     recorder.tick("")
-                    recorder._go_on()
+                for recorder in recorders:
                     await recorder._idle.wait()
-    if recorder is not None:
+    for recorder in recorders:
         await recorder.close("")
     return count, time.process_time() - began
 
 
 async def copy_figures() -> dict[str, float]:
-    """CPU microseconds of a packet."""
+    """CPU microseconds of a packet, of one camera and of eight at a time."""
+    found = {}
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "clip.mp4"
         clip(path, 1500)
-        costs = []
-        for turn in range(5):
-            shelf = Shelf(Path(folder))
-            with ThreadPoolExecutor(1) as pool:
-                recorder = Recorder(f"turn{turn}", Keeper(f"turn{turn}", shelf, 5), pool, 10, lambda: "always")
-                _, plain = await copied(path, None)
-                count, cpu = await copied(path, recorder)
-            assert recorder.written == count, (recorder.written, recorder.lost)
-            costs.append((cpu - plain) / count * 1e6)
-            shelf.close()
-        size = path.stat().st_size / count
-        return {"us of CPU a packet": round(median(costs), 1), "bytes of a packet": round(size)}
+        for cameras in (1, STREAMS):
+            costs = []
+            for turn in range(5):
+                shelf, hands = Shelf(Path(folder)), Hands()
+                names = [f"of{cameras}-turn{turn}-{number}" for number in range(cameras)]
+                made = [Recorder(name, Keeper(name, shelf, 5), hands, 10, lambda: "always") for name in names]
+                _, plain = await copied(path, [])
+                count, cpu = await copied(path, made)
+                assert all(one.written == count for one in made), [(one.written, one.lost) for one in made]
+                costs.append((cpu - plain) / count / cameras * 1e6)
+                hands.close()
+                shelf.close()
+            found[f"us of CPU a packet, cameras: {cameras}"] = round(median(costs), 1)
+        return found | {"bytes of a packet": round(path.stat().st_size / count)}
 
 
 def jpegs(count: int = 30) -> list[bytes]:
@@ -224,21 +228,19 @@ async def encode_figures() -> dict[str, float]:
     costs = []
     with tempfile.TemporaryDirectory() as folder:
         for turn in range(5):
-            shelf = Shelf(Path(folder))
-            with ThreadPoolExecutor(1) as pool:
-                recorder = Recorder(f"turn{turn}", Keeper(f"turn{turn}", shelf, 5), pool, 10, lambda: "always")
-                began = time.process_time()
-                for seq in range(300):
-                    at = time.time() + seq / FPS
-                    frame = Frame(f"turn{turn}", seq, at, time.monotonic(), pictures[seq % 30], at)
-                    recorder.offer(frame)
-                    recorder.settle(frame, dropped="unwatched")
-                    if seq % 3 == 0:
-                        recorder._go_on()
-                        await recorder._idle.wait()
-                await recorder.close("")
-                costs.append((time.process_time() - began) / 300 * 1000)
+            shelf, hands = Shelf(Path(folder)), Hands()
+            recorder = Recorder(f"turn{turn}", Keeper(f"turn{turn}", shelf, 5), hands, 10, lambda: "always")
+            began = time.process_time()
+            for seq in range(300):
+                at = time.time() + seq / FPS
+                frame = Frame(f"turn{turn}", seq, at, time.monotonic(), pictures[seq % 30], at)
+                recorder.offer(frame)
+                recorder.settle(frame, dropped="unwatched")
+                await recorder._idle.wait()
+            await recorder.close("")
+            costs.append((time.process_time() - began) / 300 * 1000)
             assert recorder.written == 300, recorder.lost
+            hands.close()
             shelf.close()
     cost = median(costs)
     return {"ms of CPU a frame": round(cost, 2), "cores of 8 cameras at 15 fps": round(cost * STREAMS * FPS / 1000, 3)}

@@ -21,17 +21,16 @@ class Disk:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.left = 1 << 40
-        write, write_line = VideoFile.write, os.write
+        put, write_line = VideoFile.put, os.write
 
-        def limited(file: VideoFile, data: Any) -> int:
-            self._take(len(data), lambda count: write(file, bytes(data)[:count]))
-            return len(data)
+        def limited(file: VideoFile, data: bytes) -> None:
+            self._take(len(data), lambda count: put(file, data[:count]))
 
         def limited_line(handle: int, data: Any) -> int:
             self._take(len(data), lambda count: write_line(handle, bytes(data)[:count]))
             return len(data)
 
-        monkeypatch.setattr(VideoFile, "write", limited)
+        monkeypatch.setattr(VideoFile, "put", limited)
         monkeypatch.setattr(segment, "os", type("os", (), {"write": staticmethod(limited_line)}))
 
     def _take(self, wanted: int, write: Any) -> None:

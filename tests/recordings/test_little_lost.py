@@ -6,7 +6,6 @@ import asyncio
 import shutil
 import time
 from collections.abc import AsyncGenerator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import av
@@ -14,6 +13,7 @@ import pytest
 
 from sightline.core.types import Encoded, Frame
 from sightline.recordings import recorder as module
+from sightline.recordings.hands import Hands
 from sightline.recordings.recorder import Recorder
 from sightline.recordings.shelf import Shelf
 from sightline.recordings.tee import Tee
@@ -29,8 +29,8 @@ class Room:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.shelf = shelf_in(folder)
-        self.pool = ThreadPoolExecutor(1)
-        self.recorder = Recorder("door", keeper(self.shelf), self.pool, 10, lambda: "always")
+        self.hands = Hands()
+        self.recorder = Recorder("door", keeper(self.shelf), self.hands, 10, lambda: "always")
         self.began = time.time()
 
     def send(self, seq: int, *, after_s: float) -> Frame:
@@ -66,7 +66,7 @@ async def room(tmp_path: Path) -> AsyncGenerator[Room]:
     made = Room(tmp_path / "recordings")
     yield made
     await made.recorder.close("over")
-    made.pool.shutdown()
+    made.hands.close()
     made.shelf.close()
 
 

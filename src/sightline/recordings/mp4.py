@@ -29,6 +29,8 @@ KEY_EVERY = 30
 FLAGS = {"movflags": "hybrid_fragmented+frag_every_frame", "flush_packets": "1"}
 """A fragment for each frame, so that all but the newest plays after a kill; a plain file once it is closed."""
 FASTER = {"preset": "ultrafast", "tune": "zerolatency"}
+MOST_WAITING = 1 << 18
+"""Bytes that wait to be handed to the disk together."""
 MOTION_SIZE = 32, 18
 """Size to which pictures are reduced to see how much of them changed."""
 CHANGED = 12
@@ -62,11 +64,16 @@ class Origin:
 
 
 class VideoFile(io.RawIOBase):
-    """A file that is written as FFmpeg likes. All writing of pictures goes through here."""
+    """A file that is written as FFmpeg likes. All writing of pictures goes through here.
+
+    What FFmpeg writes waits for ``flush``: one large piece costs the system half as much as a piece a picture.
+    """
 
     def __init__(self, path: Path) -> None:
         """Make the file; one that exists is an error. Raises OSError."""
         self._file = path.open("xb", buffering=0)
+        self._waiting: list[bytes] = []
+        self._bytes = 0
 
     def writable(self) -> bool:
         """True."""
@@ -77,24 +84,41 @@ class VideoFile(io.RawIOBase):
         return True
 
     def write(self, data: Any) -> int:
+        """Take what is to be written. Raises OSError."""
+        self._waiting.append(data)
+        self._bytes += len(data)
+        if self._bytes > MOST_WAITING:
+            self.flush()
+        return len(data)
+
+    def flush(self) -> None:
+        """Hand what waits to the disk. Raises OSError; then it is lost, but for its beginning."""
+        if self._waiting:
+            waiting, self._waiting, self._bytes = self._waiting, [], 0
+            self.put(waiting[0] if len(waiting) == 1 else b"".join(waiting))
+
+    def put(self, data: bytes) -> None:
         """Write all of it. Raises OSError."""
         left = memoryview(data)
         while left:
             left = left[self._file.write(left) :]
-        return len(data)
 
     def seek(self, offset: int, whence: int = 0) -> int:
-        """Go elsewhere."""
+        """Go elsewhere. Raises OSError."""
+        self.flush()
         return self._file.seek(offset, whence)
 
     def tell(self) -> int:
         """Return where we are."""
-        return self._file.tell()
+        return self._file.tell() + self._bytes
 
     def close(self) -> None:
-        """Let go of the file."""
-        self._file.close()
-        super().close()
+        """Let go of the file. Raises OSError where something can't be written."""
+        try:
+            self.flush()
+        finally:
+            self._file.close()
+            super().close()
 
 
 class Video:
@@ -105,6 +129,7 @@ class Video:
         import av
 
         self._file = VideoFile(path)
+        self._packet = av.Packet
         self._first: int | None = None
         self._last = -1
         self._jpeg = jpeg
@@ -125,10 +150,8 @@ class Video:
 
     def copy(self, packet: Copied) -> int:
         """Add a packet, and return its time in the file. Raises OSError or av.FFmpegError."""
-        import av
-
         first = self._first = packet.dts if self._first is None else self._first
-        copy = av.Packet(packet.data)
+        copy = self._packet(packet.data)
         copy.pts, copy.dts, copy.time_base = packet.pts - first, packet.dts - first, self.time_base
         copy.duration, copy.is_keyframe, copy.stream = packet.duration, packet.key, self._stream
         self._container.mux(copy)
@@ -142,6 +165,10 @@ class Video:
         for packet in self._stream.encode(frame):
             self._container.mux(packet)
         return pts
+
+    def flush(self) -> None:
+        """Hand what was added to the disk. Raises OSError."""
+        self._file.flush()
 
     def close(self) -> None:
         """Make it a plain file. Raises OSError or av.FFmpegError."""

@@ -7,13 +7,13 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable
-from concurrent.futures import Executor
-from contextlib import suppress
+from functools import partial
 from math import inf
 from typing import Literal, TypeAlias
 
 from sightline.core.events import Event
 from sightline.core.types import Frame, FrameResult
+from sightline.recordings.hands import Hands
 from sightline.recordings.keeper import NO_CAMERA, NOT_ASKED, Happened, Keeper, Outcome, Tick
 from sightline.recordings.mp4 import Copied
 from sightline.recordings.take import Take
@@ -51,15 +51,14 @@ OVERLOAD, LATE = "overload", "late"
 class Recorder:
     """Figures and state of one stream's recording. recorded = written + lost + waiting, always, exactly."""
 
-    def __init__(self, stream: str, keeper: Keeper, pool: Executor, after_s: float, mode: Callable[[], Kept]) -> None:
+    def __init__(self, stream: str, keeper: Keeper, hands: Hands, after_s: float, mode: Callable[[], Kept]) -> None:
         """``after_s``: seconds that are recorded after something happened. ``mode``: what is recorded at the moment."""
         self.stream = stream
         self.recorded = self.written = self.waiting = 0
         self.lost: Counter[str] = Counter()
         self.why = NO_CAMERA
         """Why nothing comes, if nothing comes."""
-        self._keeper, self._pool, self._after_s, self._mode = keeper, pool, after_s, mode
-        self._loop = asyncio.get_running_loop()
+        self._keeper, self._hands, self._after_s, self._mode = keeper, hands, after_s, mode
         self._hand: float | None = None
         """``time.monotonic()`` until which somebody had it recorded by hand."""
         self._until = -inf
@@ -77,6 +76,8 @@ class Recorder:
         """Packets for which the inbox had no room, all of them later than those in it."""
         self._queue: list[Take | Tick | Happened] = []
         self._queued_bytes = 0
+        self._pressing = False
+        """A picture is among them."""
         self._broken = False
         """Packets until the next key frame are of no use, as one was lost."""
         self._working = False
@@ -255,7 +256,9 @@ class Recorder:
         return self._mode() != "off" and self._happens(at)
 
     def _happens(self, at: float) -> bool:
-        return at <= self._until or any(at < start + MOST_EVENT_S for start in self._lasting.values())
+        if at <= self._until or not self._lasting:
+            return at <= self._until
+        return any(at < start + MOST_EVENT_S for start in self._lasting.values())
 
     def _hand_over(self, take: Take) -> None:
         self._last_at = take.at
@@ -271,6 +274,7 @@ class Recorder:
         self.waiting += take.keep
         self._queue.append(take)
         self._queued_bytes += size
+        self._pressing |= take.packet is None
         self._idle.clear()
         if self._due:
             self._go_on()
@@ -278,21 +282,15 @@ class Recorder:
     @property
     def _due(self) -> bool:
         """Whether what waits for a thread goes there before the next tick."""
-        last = self._queue[-1] if self._queue else None
-        return len(self._queue) >= MANY or (isinstance(last, Take) and last.packet is None)
+        return self._pressing or len(self._queue) >= MANY
 
     def _go_on(self, last: str = "") -> None:
         if self._working:
             return
         self._working = True
         self._idle.clear()
-        batch, self._queue, self._queued_bytes = self._queue, [], 0
-        self._pool.submit(self._work, batch, last)
-
-    def _work(self, batch: list[Take | Tick | Happened], last: str) -> None:
-        outcome = self._keeper.work(batch, last=last)
-        with suppress(RuntimeError):  # the loop has ended
-            self._loop.call_soon_threadsafe(self._worked, outcome)
+        batch, self._queue, self._queued_bytes, self._pressing = self._queue, [], 0, False
+        self._hands.give(partial(self._keeper.work, batch, last=last), self._worked)
 
     def _worked(self, outcome: Outcome) -> None:
         self._working = False

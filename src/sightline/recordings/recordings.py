@@ -8,7 +8,6 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Collection, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
@@ -17,6 +16,7 @@ from msgspec import structs
 
 from sightline.core.errors import Shortage, told
 from sightline.core.events import Event
+from sightline.recordings.hands import Hands
 from sightline.recordings.imported import clear_killed
 from sightline.recordings.index import ClassSighting, Gap, Index, Marks, VideoSegment
 from sightline.recordings.keeper import Keeper
@@ -36,7 +36,7 @@ LOOK_S = 1.0
 PRUNE_S = 15.0
 """Seconds between two looks at what is too old or too much."""
 THREADS = 4
-"""Streams that are encoded at a time, at most."""
+"""Streams that are written at a time, at most."""
 
 T = TypeVar("T")
 
@@ -64,7 +64,7 @@ class Recordings:
         self._unscheduled, self._left_out = unscheduled, Unscheduled()
         self._recorders: dict[str, Recorder] = {}
         self._saved = SavedClips()
-        self._pool = ThreadPoolExecutor(min(THREADS, os.cpu_count() or 1), thread_name_prefix="recording")
+        self._hands = Hands(min(THREADS, os.cpu_count() or 1))
         self._shelf: Shelf | None = None
         self._lock: object | None = None
         self._used = False
@@ -98,7 +98,7 @@ class Recordings:
             settings = self._settings
             keeper = Keeper(stream, self._shelf, settings.record_before_s)
             mode = lambda: self._mode(stream)  # noqa: E731 - asked at every frame
-            self._recorders[stream] = Recorder(stream, keeper, self._pool, settings.record_after_s, mode)
+            self._recorders[stream] = Recorder(stream, keeper, self._hands, settings.record_after_s, mode)
         return self._recorders[stream]
 
     def forget(self, stream: str) -> None:
@@ -183,7 +183,7 @@ class Recordings:
     async def close(self) -> None:
         """Write what waits, and let go of the files."""
         await asyncio.gather(*(recorder.close("server not running") for recorder in self._recorders.values()))
-        self._pool.shutdown(wait=False)
+        self._hands.close()
         if self._shelf is not None:
             await asyncio.to_thread(self._saved.protect, self._protect)
             await asyncio.to_thread(self._shelf.close)

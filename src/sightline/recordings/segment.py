@@ -112,7 +112,8 @@ class OpenSegment:
         return bool(self._awaited)
 
     def flush(self, *, last: bool = False) -> None:
-        """Write the lines of what was added, as far as results are known. ``last``: all of them. Raises OSError."""
+        """Write what was added, and its lines as far as results are known. ``last``: all of them. Raises OSError."""
+        self.video.flush()
         while self._awaited and (last or self._awaited[0][0].settled):
             take, line = self._awaited.popleft()
             take.say()
