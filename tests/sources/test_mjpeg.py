@@ -225,6 +225,14 @@ def test_however_the_bytes_arrive_each_picture_is_found_once(
         assert got.startswith(whole[:-2]) if kind == "without its end" else got == whole
 
 
+def test_a_picture_whose_header_lies_takes_no_other_with_it() -> None:
+    """Its first segment claims 26 KB, in which the next ones would vanish uncounted."""
+    bad = b"\xff\xd8\xff\xe0garbage" * 20
+    given = [jpeg(0), bad, jpeg(2), jpeg(3)]
+    splitter = JpegSplitter()
+    assert splitter.feed(b"".join(map(regular, given))) == given
+
+
 @given(st.lists(st.binary(max_size=200) | st.sampled_from([b"\xff\xd8\xff", b"\xff\xda\0\x04ab", b"\xff\xd9"])))
 @example([b"\xff\xd8\xff", b"\xd8\xff"])
 def test_whatever_comes_memory_and_time_are_bounded(chunks: list[bytes]) -> None:

@@ -335,8 +335,10 @@ def test_a_camera_can_not_lead_to_machines_that_nobody_named(
         (tmp_path / "lead.m3u8").write_text(there.get(leads, ""))
         with http(functools.partial(outer, directory=str(tmp_path))) as url:
             path = f"/go/{clip.name}" if leads == "redirection" else "/lead.m3u8"
-            with pytest.raises(SourceError):
+            with pytest.raises(SourceError) as refused:
                 list(open_source(url + path))
+            if leads in ("redirection", "playlist"):
+                assert f"it leads to {other[7:]}, which is not asked as nobody named it" in refused.value.message
     assert inner.asked == []  # type: ignore[attr-defined]
 
 

@@ -44,6 +44,8 @@ def reason_of(error: Exception, seconds: float, url: str = "") -> str:
         return "it refuses the user or the password"
     if isinstance(error, ConnectionRefusedError):
         return "nothing listens there"
+    if url and isinstance(error, av.error.EOFError):
+        return "it ends the connection without an answer"
     reason = getattr(error, "strerror", None)
     return f"can't be read ({reason})" if reason else "can't be read"
 

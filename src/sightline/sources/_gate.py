@@ -49,6 +49,12 @@ def error_of(url: str) -> OSError | None:
     return _gate().errors.get(_place(url))
 
 
+def refused_since(began: float) -> str | None:
+    """Return the last machine that was not asked since then (``time.monotonic()``), as nobody named it; else None."""
+    at, place = _gate().refused
+    return place if at >= began else None
+
+
 def interest_in(url: str) -> Interest:
     """Return who wants what comes from an HTTP address."""
     return _gate().interests.setdefault(_bare(url), Interest())
@@ -93,6 +99,8 @@ class Gate(socketserver.ThreadingTCPServer):
         super().__init__(("127.0.0.1", 0), _Asked)
         self.url = f"http://127.0.0.1:{self.server_address[1]}"
         self.errors: dict[tuple[str, int], OSError] = {}
+        self.refused = (0.0, "")
+        """When a machine was last not asked, and which."""
         self.interests: dict[str, Interest] = {}
         """By address; without one for those to which others lead, and for what is encrypted."""
         self._allowed: set[tuple[str, int]] = set()
@@ -111,6 +119,7 @@ class Gate(socketserver.ThreadingTCPServer):
         """Connect to an allowed machine. Raises PermissionError for others, or OSError."""
         if place not in self._allowed:
             log.warning("a camera leads to %s:%d, which nobody named: it is not asked", *place)
+            self.refused = time.monotonic(), "{}:{}".format(*place)
             raise PermissionError
         try:
             if place in self._foreign:

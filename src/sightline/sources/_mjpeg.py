@@ -131,7 +131,11 @@ class JpegSplitter:
                 self.pixels_came |= self._in_pixels
                 self._at += 2 + int.from_bytes(data[self._at + 2 : self._at + 4], "big")
         end = self._claimed
-        if end is not None and self.pixels_came and bytes(data[end : end + 2]) in (b"\r\n", b"--", b"\n-"):
+        if (
+            end is not None
+            and (self.pixels_came or self._honest)
+            and bytes(data[end : end + 2]) in (b"\r\n", b"--", b"\n-")
+        ):
             return end
         return None
 

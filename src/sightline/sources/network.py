@@ -140,6 +140,8 @@ def _opening(name: str, url: str) -> Iterator[None]:
     except (av.FFmpegError, OSError) as e:
         if time.monotonic() - began >= OPEN_S:  # RTSP reports a timeout as invalid data
             raise SourceError(f"{name}: nothing came for {OPEN_S:g} s") from None
+        if isinstance(e, av.error.HTTPForbiddenError) and (other := _gate.refused_since(began)) is not None:
+            raise SourceError(f"{name}: it leads to {other}, which is not asked as nobody named it") from None
         unreached = _gate.error_of(url) if url.startswith("http") else None
         raise SourceError(f"{name}: {reason_of(unreached or e, OPEN_S, url)}") from None
 
