@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -84,6 +85,59 @@ def test_a_broken_coco_file_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "annotations.json").write_text(text)
     with pytest.raises(ConfigError, match="not a COCO file"):
         read(tmp_path, "detect")
+
+
+@pytest.mark.parametrize("box", [[float("nan")] * 4, [0, 0, 1e30, 1], ["a", 0, 1, 1], [1, 2]])
+def test_a_box_that_is_none_is_refused(tmp_path: Path, box: list[object]) -> None:
+    folder = made.coco_folder(tmp_path / "data")
+    content = json.loads((folder / "annotations.json").read_text())
+    content["annotations"][0]["bbox"] = box
+    (folder / "annotations.json").write_text(json.dumps(content))
+    with pytest.raises(ConfigError, match="not a COCO file of boxes"):
+        read(folder, "detect")
+
+
+def test_photos_without_a_single_box_are_refused(tmp_path: Path) -> None:
+    folder = made.coco_folder(tmp_path / "data")
+    content = json.loads((folder / "annotations.json").read_text())
+    (folder / "annotations.json").write_text(json.dumps(content | {"annotations": []}))
+    with pytest.raises(ConfigError, match="has no box: expected some"):
+        read(folder, "detect")
+
+
+@pytest.mark.parametrize("names", [b"", b"background\n", b"\xff\xfe", b"a\n" * 300])
+def test_classes_of_masks_are_text_and_at_least_two(tmp_path: Path, names: bytes) -> None:
+    folder = made.mask_folder(tmp_path / "data")
+    (folder / "classes.txt").write_bytes(names)
+    with pytest.raises(ConfigError, match=r"classes\.txt.*expected (text|the background)"):
+        read(folder, "segment")
+
+
+def test_a_mask_with_a_class_of_no_name_is_refused(tmp_path: Path) -> None:
+    folder = made.mask_folder(tmp_path / "data")
+    (folder / "classes.txt").write_text("background\nthing\n")
+    with pytest.raises(ConfigError, match=r"the mask of .* has the value 2: expected 2 classes, or 255"):
+        Photos(read(folder, "segment"), tmp_path / "cache")
+
+
+@pytest.mark.parametrize("index", [None, "", "[]", "{}", '{"classes": [], "voc21": [], "records": [{}]}'])
+def test_an_archive_that_is_none_is_refused(tmp_path: Path, index: str | None) -> None:
+    if index is None:
+        (tmp_path / "a.zip").write_bytes(b"garbage")
+    else:
+        with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+            archive.writestr("index.json", index)
+    with pytest.raises(ConfigError, match=r"a\.zip is not an archive of photos with an index"):
+        read(tmp_path, "detect")
+
+
+def test_a_file_that_is_no_checkpoint_is_refused(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    from sightline.train.loop import load_checkpoint
+
+    (tmp_path / "a.pt").write_text('{"a": 1}')
+    with pytest.raises(ConfigError, match="no checkpoint of a run"):
+        load_checkpoint(tmp_path / "a.pt")
 
 
 def test_the_archives_keep_human_truth_apart_from_silence(assets: Path) -> None:

@@ -33,15 +33,18 @@ def train(
         Path, typer.Option(help="The data set: COCO boxes, a folder of masks, or archives; see docs/training.md.")
     ],
     out: Annotated[Path, typer.Option(help="The folder of this run; the model is named after it.")],
-    epochs: Annotated[float, typer.Option(help="How often each photo is seen.")] = 100.0,
+    epochs: Annotated[float, typer.Option(min=0.001, max=1e6, help="How often each photo is seen.")] = 100.0,
     minutes: Annotated[
-        float | None, typer.Option(help="End after this many minutes if the epochs would take longer.")
+        float | None,
+        typer.Option(min=0.01, max=1e6, help="End after this many minutes if the epochs would take longer."),
     ] = None,
-    batch_size: Annotated[int, typer.Option(help="Pictures per step.")] = 32,
+    batch_size: Annotated[int, typer.Option(min=1, max=4096, help="Pictures per step.")] = 32,
     processes: Annotated[
-        int, typer.Option(help="Processes that train together; on a CPU one per core is fastest.")
+        int, typer.Option(min=1, max=256, help="Processes that train together; on a CPU one per core is fastest.")
     ] = 1,
-    learning_rate: Annotated[float, typer.Option(help="Learning rate at the start; it falls along a cosine.")] = 2e-3,
+    learning_rate: Annotated[
+        float, typer.Option(min=1e-9, max=10, help="Learning rate at the start; it falls along a cosine.")
+    ] = 2e-3,
     device: Annotated[str, typer.Option(help="cpu, cuda or auto.")] = "auto",
     teacher: Annotated[
         str | None, typer.Option(help="A detector that labels the classes for which a photo has no labels.")

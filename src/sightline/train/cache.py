@@ -59,12 +59,22 @@ class Photos:
             for record in self.data.records:
                 image, factor = _small(record)
                 mask = _mask(record, image.shape[:2], factor)
+                _check(record, mask, len(self.data.classes))
                 images.write(image.tobytes())
                 masks.write((np.full(image.shape[:2], IGNORE, np.uint8) if mask is None else mask).tobytes())
                 rows.append((*image.shape[:2], start, mask is not None, round(factor * 1e6)))
                 start += image.shape[0] * image.shape[1]
         with self._files["npy"].open("wb") as index:
             np.save(index, np.array(rows, np.int64))
+
+
+def _check(record: Record, mask: NDArray[np.uint8] | None, classes: int) -> None:
+    """Raise ConfigError for a mask with a class that has no name."""
+    if record.mask is None or mask is None:
+        return
+    beyond = mask[(mask >= classes) & (mask != IGNORE)]
+    if beyond.size:
+        raise ConfigError(f"the mask of {record.name} has the value {beyond.max()}: expected {classes} classes, or 255")
 
 
 def _small(record: Record) -> tuple[Image, float]:

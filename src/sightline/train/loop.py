@@ -8,6 +8,7 @@ from __future__ import annotations
 import copy
 import json
 import math
+import pickle
 import queue
 import signal
 import sys
@@ -111,7 +112,12 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     """Read a checkpoint. Raises ConfigError if there is none."""
     if not path.is_file():
         raise ConfigError(f"no checkpoint at {path}")
-    state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    try:
+        state: Any = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError):
+        state = None
+    if not isinstance(state, dict) or not {"average", "classes"} <= state.keys():
+        raise ConfigError(f"{path} is no checkpoint of a run: expected its checkpoint.pt")
     return state
 
 

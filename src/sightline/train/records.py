@@ -26,6 +26,8 @@ from sightline.core.errors import ConfigError
 Task = Literal["detect", "segment"]
 IGNORE = 255
 """Value of mask pixels that are not judged."""
+FARTHEST = 1e6
+"""Pixels from the corner of a photo that a number of a box may be."""
 PHOTO_ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
 GROUPS = {
     "EG1800 portraits": "portraits",
@@ -129,14 +131,18 @@ def _coco_file(folder: Path, name: str, validation: bool | None) -> DataSet:
         boxes: dict[Any, list[list[float]]] = {image["id"]: [] for image in content["images"]}
         crowded: dict[Any, set[int]] = {image["id"]: set() for image in content["images"]}
         for a in content["annotations"]:
-            x, y, w, h = a["bbox"]
+            x, y, w, h = map(float, a["bbox"])
+            if not all(abs(number) <= FARTHEST for number in (x, y, w, h)):  # written so that NaN does not pass
+                raise ValueError(f"a box of {a['bbox']}")
             if a.get("iscrowd"):
                 crowded[a["image_id"]].add(ids[a["category_id"]])
             else:
                 boxes[a["image_id"]].append([x, y, x + w, y + h, ids[a["category_id"]]])
         images = [(image["id"], str(image["file_name"])) for image in content["images"]]
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise ConfigError(f"{folder / name} is not a COCO file of boxes: {error!r}") from error
+    if not any(boxes.values()):
+        raise ConfigError(f"{folder / name} has no box: expected some to learn from")
     records = [
         Record(
             name=file,
@@ -155,28 +161,39 @@ def _read_masks(folder: Path) -> DataSet:
         raise ConfigError(
             f"{folder} has masks/ but no classes.txt (one class name a line, the first is the background)"
         )
-    classes = (folder / "classes.txt").read_text("utf-8").split("\n")
+    try:
+        named = (folder / "classes.txt").read_text("utf-8-sig").split("\n")
+    except UnicodeDecodeError as e:
+        raise ConfigError(f"{folder / 'classes.txt'}: expected text in UTF-8 ({e.reason})") from None
+    classes = tuple(name.strip() for name in named if name.strip())
+    if not 2 <= len(classes) < IGNORE:
+        raise ConfigError(
+            f"{folder / 'classes.txt'} names {len(classes)} classes: expected the background and 1 to {IGNORE - 2} more"
+        )
     records = []
     for photo in sorted(p for p in (folder / "images").iterdir() if p.suffix.lower() in PHOTO_ENDINGS):
         mask = folder / "masks" / f"{photo.stem}.png"
         if not mask.is_file():
             raise ConfigError(f"{photo.name} has no mask: expected {mask}")
         records.append(Record(photo.name, FileRef(photo), validation=kept_aside(photo.name), mask=FileRef(mask)))
-    return DataSet(tuple(c.strip() for c in classes if c.strip()), tuple(records))
+    return DataSet(classes, tuple(records))
 
 
 def _read_archives(folder: Path, task: Task) -> DataSet:
     classes: tuple[str, ...] = ()
     records: list[Record] = []
     for path in sorted(folder.glob("*.zip")):
-        index = next((n for n in _archive(path).namelist() if Path(n).match("index*.json")), None)
-        if index is None:
-            raise ConfigError(f"{path} holds no index*.json")
-        content = json.loads(_archive(path).read(index))
-        classes = tuple(content["classes"])
-        person = tuple(int(name == "person") for name in content["voc21"])
-        voc = (*person, *[0] * (IGNORE - len(person)), IGNORE)
-        records += _archived(path, content["records"], classes, {"person": (0, *[1] * 255), "voc21": voc}, task)
+        try:
+            index = next((n for n in _archive(path).namelist() if Path(n).match("index*.json")), None)
+            if index is None:
+                raise ConfigError(f"{path} holds no index*.json")
+            content = json.loads(_archive(path).read(index))
+            classes = tuple(content["classes"])
+            person = tuple(int(name == "person") for name in content["voc21"])
+            voc = (*person, *[0] * (IGNORE - len(person)), IGNORE)
+            records += _archived(path, content["records"], classes, {"person": (0, *[1] * 255), "voc21": voc}, task)
+        except (zipfile.BadZipFile, ValueError, KeyError, TypeError, RecursionError) as error:
+            raise ConfigError(f"{path} is not an archive of photos with an index: {error!r}") from error
     return DataSet(classes if task == "detect" else ("background", "person"), tuple(records))
 
 
