@@ -16,7 +16,8 @@ A file ``engines/NAME.py`` is an engine. It has
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -34,6 +35,7 @@ __all__ = [
     "check_precision",
     "cores",
     "has_graph",
+    "readable",
     "reason",
     "spec_of",
     "unavailable",
@@ -127,6 +129,17 @@ def container_quota(path: Path) -> int | None:
         return max(1, int(quota) // int(period))
     except (OSError, ValueError, ZeroDivisionError):  # no cgroup, or no quota ("max")
         return None
+
+
+@contextmanager
+def readable(path: Path) -> Iterator[None]:
+    """Raise ModelError where a runtime finds a name or a word in a file that is no text."""
+    try:
+        yield
+    except UnicodeDecodeError as e:
+        raise ModelError(
+            f"{path}: a name in it, or its metadata, is no text in UTF-8 ({e.reason}); export it again"
+        ) from None
 
 
 def reason(error: Exception) -> str:

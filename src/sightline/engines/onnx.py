@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from sightline.core.errors import ConfigError, ModelError
 from sightline.core.types import TensorSpec
-from sightline.engines.base import check_file, check_precision, cores, reason, spec_of
+from sightline.engines.base import check_file, check_precision, cores, readable, reason, spec_of
 
 _QUIET = 4  # errors are raised; the log would only repeat them on stderr
 _DTYPES = {"float": "float32", "double": "float64"}
@@ -94,9 +94,10 @@ class OnnxEngine:
         self._session: Any = session
         self._bound = None if device == "cpu" else Bound(session, "cuda", int(device.removeprefix("cuda:")))
         self._failures = (errors.Fail, errors.InvalidArgument, errors.RuntimeException, errors.NotImplemented)
-        self.inputs: Mapping[str, TensorSpec] = {i.name: _spec(i) for i in session.get_inputs()}
-        self.outputs: Mapping[str, TensorSpec] = {o.name: _spec(o) for o in session.get_outputs()}
-        self.metadata: Mapping[str, str] = dict(session.get_modelmeta().custom_metadata_map)
+        with readable(path):
+            self.inputs: Mapping[str, TensorSpec] = {i.name: _spec(i) for i in session.get_inputs()}
+            self.outputs: Mapping[str, TensorSpec] = {o.name: _spec(o) for o in session.get_outputs()}
+            self.metadata: Mapping[str, str] = dict(session.get_modelmeta().custom_metadata_map)
 
     def run(self, feeds: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         """See Engine."""

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from sightline.core.errors import ConfigError, ModelError
 from sightline.core.install import install_command
 from sightline.core.types import TensorSpec
-from sightline.engines.base import check_file, check_precision, cores, has_graph, reason, spec_of
+from sightline.engines.base import check_file, check_precision, cores, has_graph, readable, reason, spec_of
 
 _HINTS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
 
@@ -93,9 +93,10 @@ class OpenVinoEngine:
         used = compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name()
         self.precision = next(name for name, hint in _HINTS.items() if hint == used)
         self._request: Any = compiled.create_infer_request()
-        self.inputs: Mapping[str, TensorSpec] = _specs(model.inputs, compiled.inputs)
-        self.outputs: Mapping[str, TensorSpec] = _specs(model.outputs, compiled.outputs)
-        self.metadata: Mapping[str, str] = _metadata(model)
+        with readable(path):
+            self.inputs: Mapping[str, TensorSpec] = _specs(model.inputs, compiled.inputs)
+            self.outputs: Mapping[str, TensorSpec] = _specs(model.outputs, compiled.outputs)
+            self.metadata: Mapping[str, str] = _metadata(model)
 
     def run(self, feeds: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         """See Engine."""

@@ -34,7 +34,7 @@ def metadata_of(path: Path, own: Mapping[str, str]) -> dict[str, str]:
 def _kind(config: dict[str, Any]) -> dict[str, str]:
     told = {"model_type": config["model_type"]} if isinstance(config.get("model_type"), str) else {}
     names = config.get("id2label")
-    if isinstance(names, dict) and names and set(names.values()) != {f"LABEL_{i}" for i in range(len(names))}:
+    if isinstance(names, dict) and names and set(map(str, names.values())) != {f"LABEL_{i}" for i in range(len(names))}:
         told["names"] = json.dumps(names)
     return told
 
@@ -57,10 +57,12 @@ def _input(config: dict[str, Any]) -> dict[str, str]:
 def read_json(path: Path) -> dict[str, Any]:
     if not path.is_file():
         return {}
-    if path.stat().st_size > MAX_BYTES:
-        raise ModelError(f"{path} has {path.stat().st_size} bytes; expected at most {MAX_BYTES}")
     try:
+        if path.stat().st_size > MAX_BYTES:
+            raise ModelError(f"{path} has {path.stat().st_size} bytes; expected at most {MAX_BYTES}")
         found = json.loads(path.read_bytes())
+    except OSError as e:
+        raise ModelError(f"{path}: {e.strerror}") from None
     except (ValueError, RecursionError) as e:
         raise ModelError(f"{path}: expected JSON ({e})") from e
     return found if isinstance(found, dict) else {}

@@ -92,6 +92,8 @@ def _lines(path: Path) -> tuple[str, ...]:
         text = path.read_text("utf-8-sig") if path.stat().st_size <= MAX_TEXT else None
     except UnicodeDecodeError as e:
         raise ModelError(f"{path}: expected UTF-8 text, one name a line ({e.reason} at byte {e.start})") from e
+    except OSError as e:
+        raise ModelError(f"{path}: {e.strerror}") from None
     if text is None:
         raise ModelError(f"{path} has {path.stat().st_size} bytes; expected one name a line, at most {MAX_TEXT} bytes")
     return tuple(line.strip() for line in text.rstrip().splitlines())

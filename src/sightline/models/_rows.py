@@ -15,6 +15,8 @@ from sightline.models._boxes import above, detections
 from sightline.models._input import Input, Recipe, recipe_for
 from sightline.models.base import Geometry, Graph, GraphModel, Options
 
+MOST_CLASSES = 1_000_000
+
 Rows: TypeAlias = tuple[NDArray[Any], NDArray[Any], NDArray[Any]]
 """Boxes N x 4 (corners in pixels of the input), confidences N and classes N."""
 Reader: TypeAlias = Callable[[Mapping[str, NDArray[Any]], float], Rows]
@@ -81,7 +83,7 @@ class RowsModel(GraphModel):
         return detections(
             xyxy[found].astype(np.float32),
             scores[found].astype(np.float32),
-            classes[found].astype(np.int32),
+            class_ids(classes[found]),
             geometry,
             iou=options.iou if self._suppresses else None,
             limit=options.max_detections,
@@ -94,6 +96,13 @@ def whole(classes: NDArray[Any]) -> bool:
         return bool((classes >= 0).all())
     finite = classes[np.isfinite(classes)]
     return bool(((finite >= 0) & (finite == np.rint(finite))).all())
+
+
+def class_ids(classes: NDArray[Any]) -> NDArray[np.int32]:
+    """Numbers of classes as such. Raises ModelError for what is none: not finite, or of millions."""
+    if not (classes < MOST_CLASSES).all():  # written so that NaN does not pass
+        raise ModelError(f"the model gave a class of the number {classes.max():g}: its numbers mean something else")
+    return classes.astype(np.int32)
 
 
 def best_classes(scores: NDArray[Any], confidence: float) -> tuple[NDArray[np.intp], NDArray[Any], NDArray[np.intp]]:

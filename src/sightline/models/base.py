@@ -22,10 +22,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from sightline.core.errors import BadImage
+from sightline.core.errors import BadImage, ModelError
 from sightline.core.predictions import Prediction
 from sightline.core.types import Engine, Image, ModelCard, TensorSpec
 from sightline.media.pictures import read_picture
@@ -275,9 +276,17 @@ class GraphModel(Model):
                 outputs = self.engine.run(self.graph.feeds(self.tensor[: len(batch)]))
             with timed(stages, "postprocess"):
                 for i, place in enumerate(places):
-                    one = outputs if self.alone else {name: output[i : i + 1] for name, output in outputs.items()}
-                    found.append(self.postprocess(one, place, options[start + i]))
+                    found.append(self._prediction(outputs, i, place, options[start + i]))
         return found
+
+    def _prediction(self, outputs: Mapping[str, NDArray[Any]], i: int, place: Geometry, options: Options) -> Prediction:
+        """Make the prediction for picture ``i``. Raises ModelError for outputs that are not what they were."""
+        try:
+            one = outputs if self.alone else {name: output[i : i + 1] for name, output in outputs.items()}
+            return self.postprocess(one, place, options)
+        except (ArithmeticError, LookupError, TypeError, ValueError, cv2.error) as e:
+            what = f"{self.card.name}: its outputs are not those of the family {self.card.family}"
+            raise ModelError(f"{what} ({type(e).__name__}: {e})") from e
 
 
 def check_image(image: Image) -> Image:

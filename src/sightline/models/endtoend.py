@@ -22,7 +22,7 @@ from sightline.models._boxes import above, detections, final_rows, in_pixels, sh
 from sightline.models._input import Input, Recipe, recipe_for
 from sightline.models._instances import instance_map
 from sightline.models._labels import told_labels
-from sightline.models._rows import whole
+from sightline.models._rows import class_ids, whole
 from sightline.models.base import Geometry, Graph, GraphModel, Options, Portable
 
 LAYOUTS = (
@@ -96,7 +96,7 @@ class EndToEnd(GraphModel):
             )
         rows = output[above(output[:, 4], options.confidence)].astype(np.float32)
         rows = rows[np.isfinite(rows).all(axis=1)]
-        classes = rows[:, 5].astype(np.int32)
+        classes = class_ids(rows[:, 5])
         found, kept = detections(rows[:, :4], rows[:, 4], classes, geometry, iou=None, limit=options.max_detections)
         if self._prototypes is None:
             return found

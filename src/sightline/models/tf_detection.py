@@ -18,7 +18,7 @@ from sightline.core.types import Engine, TensorSpec
 from sightline.models._data_sets import COCO_IDS
 from sightline.models._input import Recipe
 from sightline.models._labels import COCO, told_labels
-from sightline.models._rows import Reader, Rows, RowsModel, card_of
+from sightline.models._rows import MOST_CLASSES, Reader, Rows, RowsModel, card_of
 from sightline.models._units import check_certainties, check_shares
 from sightline.models.base import Graph
 
@@ -69,8 +69,8 @@ def _numbers(graph: Graph, told: tuple[str, ...]) -> NDArray[np.int64] | None:
 def _reader(names: tuple[str, ...], size: tuple[int, int], numbers: NDArray[np.int64] | None, first: int) -> Reader:
     def read(outputs: Mapping[str, NDArray[Any]], confidence: float) -> Rows:
         count, boxes, scores, said = (outputs[name] for name in names)
-        rows = slice(int(count.reshape(-1)[0]))
-        classes = np.rint(said[0, rows]).astype(np.int64)
+        rows = slice(max(0, int(count.reshape(-1)[0])))
+        classes = np.rint(np.nan_to_num(said[0, rows], nan=-1)).clip(-1, MOST_CLASSES).astype(np.int64)
         classes = classes - first if numbers is None else numbers[classes.clip(0, 255)]
         found = classes >= 0
         top, left, bottom, right = boxes[0, rows][found].T

@@ -35,6 +35,8 @@ log = logging.getLogger(__name__)
 MOST_THREADS = 256
 ABOUT = ("im_shape", "scale_factor")
 """Names of PaddleDetection's inputs about the picture."""
+MOST_SIDE = 8192
+"""Pixels of a side that is fixed. A file of a kilobyte can ask for gigabytes."""
 DEFAULT_SIDE = 640
 """For a graph that takes any size and does not say which it was trained for."""
 
@@ -257,6 +259,8 @@ def _graph(path: Path, engine: Engine, imgsz: int | None, words: Mapping[str, st
     if width is not None and height is not None:
         if imgsz is not None and (width, height) != (imgsz, imgsz):
             raise ConfigError(f"imgsz {imgsz}: the input of {path.name} is fixed at {width}x{height}; leave imgsz out")
+        if max(width, height) > MOST_SIDE:
+            raise ModelError(f"{path}: its input is fixed at {width}x{height}: expected at most {MOST_SIDE} a side")
         size = width, height
     else:
         sides = _open_sides(path, imgsz, metadata)

@@ -105,11 +105,15 @@ def _of_input(engine: Engine) -> str:
             "yolo export ... batch=1 or dynamic=True; YOLOv5 to v7: --batch-size 1 or --dynamic; YOLOX: --batch_size 1 "
             "or --dynamic; torch.onnx.export: dynamic_axes"
         )
+    if pictures[0].dtype not in ("float32", "float16", "uint8"):
+        return f"It takes pictures as {pictures[0].dtype}: export it again with an input of float32, or of float16."
     if "scale_factor" in engine.inputs and all(len(one.shape) == 3 for one in engine.outputs.values()):
         return "It is PaddleDetection's export without suppression: export it again with exclude_nms=False."
     if pictures[0].dtype == "uint8" and [len(one.shape) for one in engine.outputs.values()] == [3]:
         return "It takes pictures as bytes, and nothing tells how it scales them: export it with an input of float32."
-    if 3 not in channels and None not in channels:
+    if channels == {None}:
+        return f"It does not tell which of its sides are channels: {pictures[0]}; export it with 3 of them fixed."
+    if 3 not in channels:
         return f"Its pictures have other than 3 channels: {pictures[0]}; only graphs for colour pictures are supported."
     return ""
 
