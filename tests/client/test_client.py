@@ -274,10 +274,20 @@ async def test_the_wrong_port_is_told(server: Running, stream: str) -> None:
         await published(server.ws + "/elsewhere", stream, [])
 
 
-@pytest.mark.parametrize("url", ["ftp://localhost:1", "tcp://localhost", "localhost:9000", "tcp://x:99999", "ws:///x"])
+WRONG = ["ftp://localhost:1", "tcp://localhost", "localhost:9000", "tcp://x:99999", "ws:///x"]
+
+
+@pytest.mark.parametrize("url", [*WRONG, "ws://127.0.0.1:1?a", "ws://127.0.0.1:1/#a", "ws://me:secret@127.0.0.1:1"])
 async def test_a_wrong_url_is_told(url: str) -> None:
-    with pytest.raises(ConfigError, match="address"):
+    with pytest.raises(ConfigError, match="address") as refused:
         AsyncClient(url)
+    assert "secret" not in refused.value.message
+
+
+@pytest.mark.parametrize("token", ["a\nb", "ü", "a b"])
+async def test_what_can_be_no_token_is_told(token: str) -> None:
+    with pytest.raises(ConfigError, match="expected it as `sightline token` made it"):
+        AsyncClient("ws://127.0.0.1:1", token=token)
 
 
 async def test_the_address_of_the_page_will_do(server: Running, stream: str) -> None:

@@ -70,6 +70,7 @@ app.add_typer(bench, name="bench")
 def main() -> None:
     """Run the command line. A SightlineError is printed without a traceback and ends with status 2."""
     os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(MAX_PIXELS))
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "FATAL")  # what it writes of a damaged picture is said in our own words
     try:
         app()
     except SightlineError as e:
@@ -77,6 +78,10 @@ def main() -> None:
             sys.exit(BROKEN_PIPE)
         said = Text.assemble(("error:", "bold red"), " ", pip_command.exactly(e.message))
         Console(stderr=True).print(said, highlight=False, soft_wrap=True)
+        sys.exit(2)
+    except OSError as e:  # of a place that a person named: its name is too long, it may not be read
+        place = f"{e.filename}: " if e.filename else ""
+        Console(stderr=True).print(Text.assemble(("error:", "bold red"), f" {place}{e.strerror or e}"), soft_wrap=True)
         sys.exit(2)
     finally:
         # Python looks for garbage several times as it ends: 0.45 s of CPU for a server, 0.05 without, which on a busy

@@ -15,6 +15,7 @@ import typer
 
 from sightline.core.backoff import Backoff
 from sightline.core.errors import ConfigError
+from sightline.core.net import is_address
 from sightline.inference.places.ray_connect import (
     REFUSED,
     check_installed,
@@ -36,6 +37,9 @@ def run_node(head: str | None, port: int, *, token: Path, ready: str, **options:
     A cluster gives up a machine whose network was away for some 20 s, and Ray ends there. It joins again by itself.
     """
     check_installed()
+    own = options.get("node_ip_address")
+    if own is not None and not is_address(str(own)):
+        raise ConfigError(f"--ip {own}: expected this machine's address, such as 192.168.1.20")
     if head is not None:
         check_reachable(head)
     node = _Node(node_command(head, port, **options), environment_for_ray(token), ready)

@@ -132,4 +132,6 @@ def _sources(given: list[str]) -> dict[str, str] | None:
     for i, (name, equals, spec) in enumerate(pairs, 1):
         if not (name and equals and spec):  # not shown: it may hold a password
             raise ConfigError(f"--source number {i} has no name: expected NAME=SOURCE, as in door=rtsp://camera.lan/1")
+        if name in {before for before, _, _ in pairs[: i - 1]}:
+            raise ConfigError(f"--source {name}=...: there are two of that name; expected one")
     return {name: spec for name, _, spec in pairs} or None

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import ssl
 from urllib.error import HTTPError, URLError
+from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
 from sightline.client.answers import error_of
-from sightline.client.links import CONNECT_S, Address, untrusted
+from sightline.client.links import CONNECT_S, Address, unreachable, untrusted
 from sightline.core.errors import Unreachable
 
 
@@ -30,7 +31,8 @@ def ask(address: Address, path: str, body: bytes | None = None, *, method: str |
         reason = e.reason if isinstance(e, URLError) else e
         if isinstance(reason, ssl.SSLCertVerificationError):
             raise untrusted(address.url, reason) from None
-        raise Unreachable(f"can't reach {address.url}: {reason}") from None
+        cause = reason if isinstance(reason, OSError) else e
+        raise unreachable(address.url, cause, f"sightline serve --port {urlsplit(address.url).port or 80}") from None
 
 
 def _refused(url: str, answer: HTTPError) -> Exception:

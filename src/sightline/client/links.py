@@ -124,6 +124,8 @@ class Address:
         """Check the URL. ``ca`` is a PEM file trusted in addition to the system's authorities. Raises ConfigError."""
         self.url = check_url(url)
         self.token = token
+        if token is not None and not (token.isascii() and token.isprintable() and " " not in token):
+            raise ConfigError("the token has characters that no token has: expected it as `sightline token` made it")
         self.secure = self.url.startswith(("wss:", "tcps:"))
         self._ca = ca
         self._context: ssl.SSLContext | None = None
@@ -177,6 +179,13 @@ def check_url(url: str) -> str:
     known = parts.scheme in ("ws", "wss") or (parts.scheme in ("tcp", "tcps") and port)
     if not known or not parts.hostname:
         raise ConfigError(f"address {url!r}: expected tcp://HOST:PORT, tcps://HOST:PORT, ws://HOST:PORT or wss://HOST")
+    if "@" in parts.netloc:  # not shown: it may hold a password
+        raise ConfigError(
+            f"address {parts.scheme}://{parts.netloc.rpartition('@')[2]}: expected it without a user and a password; "
+            "what a server asks for is a token, as token= or in SIGHTLINE_TOKEN"
+        )
+    if parts.query or parts.fragment:
+        raise ConfigError(f"address {url!r}: expected one without ? and #")
     return url.rstrip("/")
 
 

@@ -34,7 +34,7 @@ def environment_of_server(settings: Settings) -> dict[str, str]:
 
 def client_token() -> str | None:
     """Token that our commands send to a server: SIGHTLINE_TOKEN."""
-    return os.environ.get("SIGHTLINE_TOKEN") or None
+    return os.environ.get("SIGHTLINE_TOKEN", "").strip() or None  # files of secrets end with a line break
 
 
 def client_authority() -> Path | None:

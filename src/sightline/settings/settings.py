@@ -341,8 +341,10 @@ def load_settings(**given: Any) -> Settings:
         return _with_consequences(found)
     except ValidationError as e:
         raise ConfigError("; ".join(told(dict(p), Settings.model_fields) for p in e.errors())) from None
-    except tomllib.TOMLDecodeError as e:
-        raise ConfigError(f"settings file {settings_file()}: {e}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as e:
+        raise ConfigError(f"settings file {settings_file()}: {e}; expected TOML in UTF-8") from None
+    except OSError as e:
+        raise ConfigError(f"settings file {settings_file()}: {e.strerror}") from None
 
 
 def _origins(given: Mapping[str, Any]) -> dict[str, Origin]:
