@@ -14,6 +14,7 @@ from sightline.core.errors import BadRequest, Forbidden, NotFound, StreamNotFoun
 from sightline.core.openapi import gives, refusals
 from sightline.inference.place import InferenceOptions, ModelFacts
 from sightline.security.authorization import needs
+from sightline.server.kept_file import KeptFile
 from sightline.server.state import state_of
 
 router = APIRouter()
@@ -110,12 +111,15 @@ def model_file(request: Request, name: str) -> Response:
     if reason:
         raise Forbidden(reason)
     path = Path(str(model.card.path))
-    found = path.stat()
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        raise NotFound(f"the file of model {name[:80]!r} was deleted") from None
     etag = f'"{found.st_mtime_ns:x}-{found.st_size:x}"'
     headers = {"ETag": etag, "Cache-Control": "private, no-cache"}
     if request.headers.get("if-none-match") == etag:
         return Response(status_code=304, headers=headers)
-    return FileResponse(path, media_type="application/octet-stream", headers=headers, stat_result=found)
+    return KeptFile(path, media_type="application/octet-stream", headers=headers)
 
 
 def _why_not(model: ModelFacts | None, allowed: Literal["off", "free", "all"]) -> str:

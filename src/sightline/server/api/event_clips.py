@@ -16,6 +16,7 @@ from sightline.core.openapi import gives, refusals
 from sightline.recordings.recorder import MOST_EVENT_S
 from sightline.server.api.events import found_event
 from sightline.server.api.recorded import recordings_of
+from sightline.server.kept_file import KeptFile
 from sightline.server.state import state_of
 
 router = APIRouter(tags=["events"])
@@ -49,7 +50,7 @@ async def clip_file(request: Request, id: str) -> FileResponse:
     """Its clip as recorded, from the key frame before it on, and five minutes of what lasts. It is made when asked."""
     found = await found_event(request, id, "view")
     path = await state_of(request).exports.cut(found.stream, *_span(request, found))
-    return FileResponse(
+    return KeptFile(
         path,
         media_type="video/mp4",
         filename=f"sightline-{found.id}.mp4",

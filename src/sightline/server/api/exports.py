@@ -17,6 +17,7 @@ from sightline.renderers.base import modes
 from sightline.security.authorization import access_of, needs
 from sightline.security.tokens import Role
 from sightline.server.api.recorded import Moment
+from sightline.server.kept_file import KeptFile
 from sightline.server.state import state_of
 
 router = APIRouter(tags=["recordings"])
@@ -131,9 +132,7 @@ async def file(request: Request, id: str) -> FileResponse:
     day = int(found.start)
     path = _exports(request).file(found)
     name = f"{found.stream}-{day}-{found.kind}{path.suffix}"
-    return FileResponse(
-        path, media_type=MEDIA[path.suffix], filename=name, headers={"Cache-Control": "private, no-cache"}
-    )
+    return KeptFile(path, media_type=MEDIA[path.suffix], filename=name, headers={"Cache-Control": "private, no-cache"})
 
 
 @router.delete("/api/exports/{id}", status_code=204, responses=refusals(NotFound))

@@ -20,6 +20,7 @@ from sightline.recordings.recorder import Kept
 from sightline.recordings.recordings import Recordings
 from sightline.recordings.unscheduled import UNSCHEDULED
 from sightline.security.authorization import access_of, needs
+from sightline.server.kept_file import KeptFile
 from sightline.server.state import state_of
 from sightline.streams.hub import Hub
 
@@ -260,7 +261,7 @@ async def _file(path: Path, segment: VideoSegment, media_type: str) -> FileRespo
         raise NotFound(f"segment {segment.id} was deleted")
     kept = "no-store" if segment.open else "private, max-age=86400"
     name = f"{segment.name.replace('/', '_')}{path.suffix}"
-    return FileResponse(
+    return KeptFile(
         path, media_type=media_type, filename=name, content_disposition_type="inline", headers={"Cache-Control": kept}
     )
 

@@ -25,6 +25,7 @@ from sightline.security.authentication import address_of
 from sightline.security.authorization import access_of, needs
 from sightline.server.api.exports import MEDIA, MOST_S
 from sightline.server.api.recorded import Moment, recordings_of
+from sightline.server.kept_file import KeptFile
 from sightline.server.state import state_of
 from sightline.transports.websocket.playback import play
 from sightline.transports.websocket.session import Socket, open_session
@@ -194,13 +195,13 @@ def _file(path: Path, share: SharedTime, made_for: Shares | None = None) -> File
     name, kind = f"clip-{share.start:.0f}{path.suffix}", MEDIA[path.suffix]
     headers = {"Cache-Control": "no-store"}
     if made_for is None:
-        return FileResponse(path, media_type=kind, filename=name, headers=headers)
+        return KeptFile(path, media_type=kind, filename=name, headers=headers)
     response = PassingFile(path, media_type=kind, filename=name, headers=headers)
     response.shares = made_for
     return response
 
 
-class PassingFile(FileResponse):
+class PassingFile(KeptFile):
     """A file that was made for one answer."""
 
     shares: Shares

@@ -1,0 +1,52 @@
+"""Files that may be deleted, or go on being written, while they are sent."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import Any, BinaryIO
+
+from fastapi.responses import FileResponse
+from starlette.types import Receive, Scope, Send
+
+from sightline.core.errors import NotFound
+
+
+class KeptFile(FileResponse):
+    """Sends what the file had when it was asked for: it is open until all is sent, and what is added is left out."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it. Raises NotFound where it was deleted."""
+        try:
+            self._file: BinaryIO = await asyncio.to_thread(open, self.path, "rb")
+        except FileNotFoundError:
+            raise NotFound("it was deleted just now") from None
+        try:
+            self.stat_result = os.fstat(self._file.fileno())
+            self.set_stat_headers(self.stat_result)
+            await super().__call__(scope, receive, send)
+        finally:
+            self._file.close()
+
+    @asynccontextmanager
+    async def _open_file(self) -> AsyncGenerator[Any]:
+        assert self.stat_result is not None
+        yield _Part(self._file, self.stat_result.st_size)
+
+
+class _Part:
+    """The first bytes of an open file, as Starlette reads them."""
+
+    def __init__(self, file: BinaryIO, size: int) -> None:
+        self._file, self._size, self._at = file, size, 0
+
+    async def seek(self, at: int) -> None:
+        self._at = at
+
+    async def read(self, most: int) -> bytes:
+        most = max(0, min(most, self._size - self._at))
+        data = await asyncio.to_thread(os.pread, self._file.fileno(), most, self._at)
+        self._at += len(data)
+        return data
