@@ -7,7 +7,7 @@ import io
 import socket
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -19,7 +19,7 @@ import pytest
 import pytest_asyncio
 from numpy.typing import NDArray
 
-from sightline.transports._encoding import Encoders
+from sightline.transports._encoding import MOST_LOOKS, Encoders
 from support.serving import Peer, Running, balanced, left, metadata, peer, picture, serving
 from support.waiting import within
 
@@ -184,6 +184,17 @@ async def test_it_ends_with_the_camera_and_is_refused_without_one(server: Runnin
         reading = asyncio.create_task(played(f"{server.url}/video/short.mp4", 10_000, tmp_path))
         await server.until(lambda s: s["viewers"] == 1 and s["viewer_stats"][0]["sent"] > 3, path="/api/streams/short")
     assert len((await within(reading, 60)).frames) > 2
+
+
+async def test_a_stream_is_drawn_in_few_ways_at_a_time(server: Running) -> None:
+    async with camera(server, "ways"), AsyncExitStack() as stack:
+
+        async def begun(opacity: int) -> int:
+            address = f"/video/ways.mp4?opacity={opacity}"
+            return (await stack.enter_async_context(server.http.stream("GET", address))).status_code
+
+        assert [await begun(5 * n) for n in range(MOST_LOOKS)] == [200] * MOST_LOOKS
+        assert [await begun(95), await begun(0)] == [429, 200]
 
 
 async def test_one_encoding_serves_all_readers_of_a_size() -> None:

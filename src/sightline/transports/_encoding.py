@@ -37,6 +37,8 @@ MAX_SIDE = 1280
 KEY_S = 0.3
 """Minimum interval in seconds between keyframes that viewers ask for."""
 THREADS = 2
+MOST_LOOKS = 8
+"""Most encoders of a stream: each takes megabytes, and the time of all others."""
 _numbers = itertools.count()
 
 
@@ -65,6 +67,11 @@ class Encoders(Generic[T]):
         self._pack = pack
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="video")
         self._used: dict[tuple[str, Look | None, str, Size | None], tuple[Encoder[T], int]] = {}
+
+    def has_room(self, stream: str, look: Look | None, codec: str, size: Size | None = None) -> bool:
+        """Return True if the stream has this encoder already, or may have one more."""
+        used = self._used.keys()
+        return (stream, look, codec, size) in used or sum(key[0] == stream for key in used) < MOST_LOOKS
 
     def join(self, stream: str, look: Look | None, codec: str, size: Size | None = None) -> Encoder[T]:
         """Join the encoder of a stream's pictures, drawn by ``look`` or as they are. Call ``leave`` in the end.

@@ -20,7 +20,7 @@ from sightline.security.authorization import access_of, needs
 from sightline.streams.hub import Hub
 from sightline.streams.publisher import Subscription
 from sightline.streams.rendering import Drawing, Look, Opacity
-from sightline.transports._encoding import Encoder, Encoders, Picture, even_size
+from sightline.transports._encoding import MOST_LOOKS, Encoder, Encoders, Picture, even_size
 from sightline.transports._fragments import Fragments
 from sightline.transports._results import Watch, live, results, streamed
 
@@ -94,8 +94,13 @@ class Mp4Viewer:
     def __init__(
         self, encoders: Encoders[bytes], name: str, look: Look | None, first: FrameResult, subscription: Subscription
     ) -> None:
+        """Raises LimitReached where the stream is encoded in too many ways already."""
         self._encoders, self._subscription = encoders, subscription
         self._joined = name, look, "H264", even_size(first.frame.size)
+        if not encoders.has_room(*self._joined):
+            raise LimitReached(
+                f"the video of stream {name!r} is drawn in {MOST_LOOKS} ways: expected one of these, or a later try"
+            )
         self._encoder: Encoder[bytes] = encoders.join(*self._joined)
         self._last = 0
         self._asked_at = time.monotonic()

@@ -76,7 +76,7 @@ class Watching:
         self._tell()
         while True:
             result = await self._newest()
-            look = self._viewer.look
+            look = self._look(codec)
             encoder = self._encoder(look, codec)
             picture = await encoder.encode(result)
             if picture is None:
@@ -88,6 +88,13 @@ class Watching:
             self._unsaid = result, look
             self._viewer.subscription.sent += 1
             return picture.data, picture.at
+
+    def _look(self, codec: str) -> Look | None:
+        """The look that the viewer wants; that of before, or none, where the stream is drawn in too many ways."""
+        look = self._viewer.look
+        if self._encoders.has_room(self._name, look, codec):
+            return look
+        return self._joined[1] if self._joined is not None else None
 
     def _encoder(self, look: Look | None, codec: str) -> RtpEncoder:
         """The encoder for this look and codec, which is joined if it is not in use already."""
