@@ -6,6 +6,7 @@ import asyncio
 import io
 import time
 from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,8 @@ from sightline.cli import app
 from sightline.core.errors import ConfigError, NotFound
 from sightline.recordings.shares import Shares
 from sightline.security.tokens import Store
+from sightline.server.api import shares
+from sightline.server.api.shares import PassingFile
 from sightline.settings.settings import load_settings
 from support.clips import number_of
 from support.inside import Inside, inside
@@ -241,3 +244,17 @@ async def test_who_guesses_has_to_wait(house: House) -> None:
     assert found[0] == 404
     assert found[-1] == 429
     assert (await house.nobody.get(f"/api/shared/{link}")).status_code == 200, "who has a link is not shut out"
+
+
+async def test_who_does_not_read_leaves_places_for_others(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = f"/api/shared/{await house.link(start=BEGAN, end=BEGAN + 9)}/file"
+    monkeypatch.setattr(PassingFile, "chunk_size", 1)
+    async with AsyncExitStack() as stack:
+
+        async def begun() -> int:
+            return (await stack.enter_async_context(house.nobody.stream("GET", path))).status_code
+
+        monkeypatch.setattr(shares, "address_of", lambda *_, **__: "192.0.2.1")
+        assert [await begun() for _ in range(3)] == [200, 200, 429]
+        monkeypatch.setattr(shares, "address_of", lambda *_, **__: "192.0.2.2")
+        assert await begun() == 200

@@ -13,6 +13,7 @@ import logging
 import secrets
 import time
 from base64 import urlsafe_b64encode
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -59,8 +60,8 @@ class Shares:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self.downloads = 0
-        """Clips that are made and sent now."""
+        self.downloads: Counter[str] = Counter()
+        """Clips that are made and sent now, by the address that they go to."""
         self._shares: dict[str, SharedTime] = {}
         self._key = b""
         self._lock = asyncio.Lock()

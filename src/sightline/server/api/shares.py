@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -20,7 +21,7 @@ from sightline.core.errors import BadRequest, BadSetting, LimitReached, NotFound
 from sightline.core.openapi import gives, refusals
 from sightline.core.types import check_stream_name
 from sightline.recordings.exports import Export
-from sightline.recordings.shares import GONE, LONGEST_S, SharedTime, Shares
+from sightline.recordings.shares import GONE, LONGEST_S, SharedTime
 from sightline.security.authentication import address_of
 from sightline.security.authorization import access_of, needs
 from sightline.server.api.exports import MEDIA, MOST_S
@@ -36,6 +37,8 @@ AHEAD_S = 300.0
 USUAL_S = 7 * 86400
 MOST_DOWNLOADS = 4
 """Clips that are made and sent to those who have links, at a time."""
+MOST_DOWNLOADS_EACH = 2
+"""Of those to one address: whoever reads slowly leaves some for others."""
 
 
 class ShareWish(BaseModel):
@@ -173,13 +176,20 @@ async def shared_file(request: Request, link: str) -> FileResponse:
     share, state = share_of(request, link), state_of(request)
     if (export := _export_of(request, share)) is not None:
         return _file(state.exports.file(export), share)
-    if state.shares.downloads >= MOST_DOWNLOADS:
-        raise LimitReached(f"{MOST_DOWNLOADS} clips are being fetched by links: expected another try in a minute")
-    state.shares.downloads += 1
+    who, downloads = address_of(request, proxied=state.proxied), state.shares.downloads
+    if downloads.total() >= MOST_DOWNLOADS or downloads[who] >= MOST_DOWNLOADS_EACH:
+        raise LimitReached(f"{downloads.total()} clips are being fetched by links: expected another try in a minute")
+
+    def over() -> None:
+        downloads[who] -= 1
+        if not downloads[who]:
+            del downloads[who]
+
+    downloads[who] += 1
     try:
-        return _file(await state.exports.cut(share.stream, share.start, share.end, inside=True), share, state.shares)
+        return _file(await state.exports.cut(share.stream, share.start, share.end, inside=True), share, over)
     except BaseException:
-        state.shares.downloads -= 1
+        over()
         raise
 
 
@@ -191,27 +201,28 @@ def _export_of(request: Request, share: SharedTime) -> Export | None:
         raise NotFound(GONE) from None
 
 
-def _file(path: Path, share: SharedTime, made_for: Shares | None = None) -> FileResponse:
+def _file(path: Path, share: SharedTime, over: Callable[[], None] | None = None) -> FileResponse:
     name, kind = f"clip-{share.start:.0f}{path.suffix}", MEDIA[path.suffix]
     headers = {"Cache-Control": "no-store"}
-    if made_for is None:
+    if over is None:
         return KeptFile(path, media_type=kind, filename=name, headers=headers)
     response = PassingFile(path, media_type=kind, filename=name, headers=headers)
-    response.shares = made_for
+    response.over = over
     return response
 
 
 class PassingFile(KeptFile):
     """A file that was made for one answer."""
 
-    shares: Shares
+    over: Callable[[], None]
+    """Called in the end."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send it, and delete it however that ends."""
         try:
             await super().__call__(scope, receive, send)
         finally:
-            self.shares.downloads -= 1
+            self.over()
             await asyncio.to_thread(Path(self.path).unlink, missing_ok=True)
 
 
