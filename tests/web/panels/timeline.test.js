@@ -89,3 +89,15 @@ test("an export is told in words", async () => {
   assert.equal(exportInWords(one), "WebM · with overlay · 4× · 42 %");
   assert.equal(exportInWords({ ...one, format: "pictures", kind: "recorded", speed: 1, state: "done" }), "COCO (ZIP) · as recorded");
 });
+
+test("where one may look is not known while the server is away, and what may not be asked is left out", async () => {
+  const { placesOf } = await import(`${TIMELINE}/places.js`);
+  const answers = { zones: { zones: { drive: {} }, lines: { gate: {} } }, rules: { error: { code: "forbidden", message: "no" } } };
+  globalThis.fetch = async (path) => {
+    const what = path.split("/").at(-1);
+    return Response.json(answers[what], { status: what === "rules" ? 403 : 200 });
+  };
+  assert.deepEqual(await placesOf("door"), { zones: ["drive", "gate"], rules: [] });
+  globalThis.fetch = async () => Promise.reject(new TypeError("away"));
+  assert.deepEqual([await placesOf("door"), await placesOf("")], [null, null]);
+});

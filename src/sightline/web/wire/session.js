@@ -19,12 +19,10 @@ export function whoAmI() {
 
 /** @returns {Promise<Session | null>} */
 async function ask() {
-  try {
-    return await (await fetch("/api/session", { cache: "no-store" })).json();
-  } catch {
-    asked = undefined; // the next one who wants to know asks again
-    return null;
-  }
+  const answering = fetch("/api/session", { cache: "no-store" }).then((answer) => (answer.ok ? answer.json() : null));
+  const session = await answering.catch(() => null);
+  if (!session) asked = undefined; // the next one who wants to know asks again
+  return session;
 }
 
 /** The header by which a page without our cookie says who it is. @param {string} token "" for none @returns {Record<string, string>} */

@@ -10,10 +10,12 @@ import { askRules } from "../../wire/rules.js";
 /** Streams that are asked for their zones and rules, at most. */
 const MOST = 32;
 
-/** @param {string} stream "" for all @returns {Promise<{zones: string[], rules: string[]}>} */
+/** @param {string} stream "" for all @returns {Promise<{zones: string[], rules: string[]} | null>} null where the server does not answer */
 export async function placesOf(stream) {
-  const streams = stream ? [stream] : (await allStreams()).slice(0, MOST);
+  const streams = stream ? [stream] : (await allStreams())?.slice(0, MOST);
+  if (!streams) return null;
   const found = await Promise.all(streams.map((one) => Promise.all([shapesOf(one), askRules(one)])));
+  if (found.flat().some(({ refused }) => refused?.status === 0)) return null;
   const names = (/** @type {(Record<string, unknown> | undefined)[]} */ all) => [...new Set(all.flatMap((one) => Object.keys(one ?? {})))].sort();
   return {
     zones: names(found.flatMap(([{ body }]) => [body?.zones, body?.lines])),
@@ -35,5 +37,5 @@ function shapesOf(stream) {
 
 async function allStreams() {
   const { body } = await /** @type {typeof askApi<{streams: {name: string}[]}>} */ (askApi)("/api/streams");
-  return body?.streams.map((one) => one.name) ?? [];
+  return body?.streams.map((one) => one.name);
 }

@@ -14,6 +14,7 @@ import { momentInWords } from "./words.js";
 
 const PAGE = 24;
 const WIDTH = 240;
+const AGAIN_MS = 5_000;
 
 export class Search {
   #form = byId("find", HTMLFormElement);
@@ -60,6 +61,10 @@ export class Search {
     this.#offered = stream;
     const places = await placesOf(stream);
     if (stream !== this.#offered) return;
+    if (!places) {
+      setTimeout(() => (this.#offered = null), AGAIN_MS); // asked again with what is drawn next
+      return;
+    }
     const chosen = this.#place.value;
     this.#place.replaceChildren(...optionsOf(places));
     if ([...this.#place.options].some((one) => one.value === chosen)) this.#place.value = chosen;
