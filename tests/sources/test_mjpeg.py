@@ -159,6 +159,29 @@ def test_a_camera_that_hangs_counts_as_gone(monkeypatch: pytest.MonkeyPatch) -> 
         over.set()
 
 
+def test_what_nobody_has_called_unwatched_is_not_held_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Single pictures and live video say nothing of who watches."""
+    monkeypatch.setattr(_gate, "PAUSE_S", 60.0)
+
+    def send(out: BufferedIOBase) -> None:
+        data = jpeg(5)
+        for part in (data[:100], data[100:]):
+            time.sleep(0.1)  # so that they come apart
+            out.write(part)
+
+    with sending(send, "image/jpeg") as url, open_source(url) as source:
+        assert number_of(next(iter(source)).image) == 5
+
+
+def test_an_address_is_held_back_while_all_who_read_it_say_that_they_watch_nothing() -> None:
+    interest = _gate.Interest()
+    said: list[bool] = []
+    for who, wants in (("a", False), ("b", True), ("b", False), ("a", None), ("b", None), ("b", False), ("b", True)):
+        interest.note(who, wants=wants)
+        said.append(interest.awake.is_set())
+    assert said == [False, True, False, False, True, False, True]
+
+
 @pytest.mark.parametrize("kind", ["regular", "without a length", "a wrong length"])
 def test_a_camera_that_nobody_watches_is_hardly_decoded_and_every_picture_is_counted(
     kind: str, monkeypatch: pytest.MonkeyPatch

@@ -61,23 +61,26 @@ def interest_in(url: str) -> Interest:
 
 
 class Interest:
-    """Who wants what comes from an address. While nobody does, it is passed on with pauses: to wake a thread takes more
-    than what it then does."""
+    """Who wants what comes from an address. While all who read it say that they don't, it is passed on with pauses: to
+    wake a thread takes more than what it then does."""
 
     def __init__(self) -> None:
         self.awake = threading.Event()
-        """Set while somebody wants it."""
-        self._who: set[object] = set()
+        """Set but while they say so."""
+        self.awake.set()
+        self._wants: dict[object, bool] = {}
         self._lock = threading.Lock()
 
-    def note(self, who: object, *, wants: bool) -> None:
-        """Somebody wants it, or no longer does."""
+    def note(self, who: object, *, wants: bool | None) -> None:
+        """Somebody who reads it wants it, or doesn't for now; None: reads it no more."""
         with self._lock:
-            (self._who.add if wants else self._who.discard)(who)
-            if self._who:
-                self.awake.set()
-            else:
+            self._wants.pop(who, None)
+            if wants is not None:
+                self._wants[who] = wants
+            if self._wants and not any(self._wants.values()):
                 self.awake.clear()
+            else:
+                self.awake.set()
 
 
 @functools.cache

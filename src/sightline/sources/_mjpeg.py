@@ -191,7 +191,7 @@ class MotionJpeg:
 
     def __exit__(self, *_: object) -> None:
         self._pipe.close()
-        self._connection.interest.note(self, wants=False)
+        self._connection.interest.note(self, wants=None)
         if not self._reading:  # else the thread closes it, as it must not be closed under a hanging read
             self._connection.close()
 
