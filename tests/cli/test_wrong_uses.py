@@ -32,6 +32,14 @@ def test_what_the_system_refuses_is_one_line(tmp_path: Path) -> None:
     assert "File name too long" in ended.stderr
 
 
+def test_ctrl_c_while_a_command_is_being_loaded_is_no_traceback(tmp_path: Path) -> None:
+    (tmp_path / "typer.py").write_text("raise KeyboardInterrupt")
+    env = os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])}
+    command = [sys.executable, "-m", "sightline", "models"]
+    ended = subprocess.run(command, env=env, check=False, capture_output=True, text=True)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (130, "", "")
+
+
 def test_two_sources_of_one_name_are_told() -> None:
     said = refused("serve", "--model", "motion", "--source", "a=synthetic:street", "--source", "a=synthetic:noise")
     assert said == "--source a=...: there are two of that name; expected one"

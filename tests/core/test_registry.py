@@ -35,6 +35,22 @@ def install(site: Path, **modules: str) -> None:
     (info / "entry_points.txt").write_text("".join(f"[sightline.{kind}]\n{offered}\n" for kind in KINDS))
 
 
+def test_ctrl_c_while_a_plugin_is_imported_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It counted as a fault of the plugin: the command went on, without that plugin."""
+    install(tmp_path, slow="raise KeyboardInterrupt")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    forget()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            registry.plugins("sources")
+        with pytest.raises(KeyboardInterrupt):
+            unavailable("slow")
+    finally:
+        monkeypatch.undo()
+        sys.modules.pop("outside", None)
+        forget()
+
+
 def forget() -> None:
     registry._found.cache_clear()
     registry._loaded.cache_clear()

@@ -19,7 +19,7 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
-from sightline.core.errors import FAULTS, ConfigError
+from sightline.core.errors import FAULTS, ConfigError, cancelled
 
 log = logging.getLogger(__name__)
 
@@ -81,6 +81,8 @@ def answers(kind: Kind, function: str, *given: Any) -> dict[str, Any]:
             try:
                 found[name] = getattr(plugin, function)(*given)
             except FAULTS as e:
+                if cancelled(e):
+                    raise
                 _warn(kind, name, function, type(e).__name__)
     return found
 
@@ -98,6 +100,8 @@ def _loaded(kind: Kind, name: str) -> tuple[Any, str]:
     try:
         plugin = importlib.import_module(f"sightline.{kind}.{name}") if entry is None else entry.load()
     except FAULTS as e:
+        if cancelled(e):  # Ctrl-C while it is imported is no fault of it
+            raise
         return _broken(kind, name, f"{type(e).__name__}: {e}")
     contracts = CONTRACTS.get(kind, ())
     lacking = [[needed for needed in contract if not _has(plugin, needed)] for contract in contracts]

@@ -25,7 +25,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from sightline.core import registry
-from sightline.core.errors import FAULTS, ConfigError, ModelError, told
+from sightline.core.errors import FAULTS, ConfigError, ModelError, cancelled, told
 from sightline.core.types import Engine, TensorSpec
 
 __all__ = [
@@ -52,6 +52,8 @@ def unavailable(engine: str, device: str = "cpu") -> str | None:
     except ConfigError as e:
         return e.message
     except FAULTS as e:
+        if cancelled(e):
+            raise
         return f"engine {engine!r} can't be used: {told(e)}"
     return missing
 

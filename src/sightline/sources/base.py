@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Protocol, Self, TypeAlias
 from urllib.parse import urlsplit
 
-from sightline.core.errors import FAULTS, SightlineError, SourceError, told
+from sightline.core.errors import FAULTS, SightlineError, SourceError, cancelled, told
 from sightline.core.registry import answers, plugins
 from sightline.core.types import Encoded, Image
 
@@ -118,6 +118,8 @@ def open_source(spec: str, *, foreign: bool = False, data: Callable[[], Path] | 
     except SightlineError:
         raise
     except FAULTS as e:  # a plugin's
+        if cancelled(e):
+            raise
         raise SourceError(f"{shown(spec)} can't be opened: {told(e).replace(spec, shown(spec))}") from e
     return source
 
