@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -38,6 +39,23 @@ def test_ctrl_c_while_a_command_is_being_loaded_is_no_traceback(tmp_path: Path) 
     command = [sys.executable, "-m", "sightline", "models"]
     ended = subprocess.run(command, env=env, check=False, capture_output=True, text=True)
     assert (ended.returncode, ended.stdout, ended.stderr) == (130, "", "")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no disk that is always full")
+def test_a_server_goes_on_where_its_output_can_not_be_written() -> None:
+    """A log on a full disk, or `| head`."""
+    command = [sys.executable, "-m", "sightline", "serve", "--model", "motion", "--port", "0"]
+    with Path("/dev/full").open("wb") as full, subprocess.Popen(command, stdout=full, stderr=subprocess.PIPE) as server:
+        assert server.stderr is not None
+        said = b""
+        for line in server.stderr:
+            said += line
+            if b"motion is ready" in line:
+                server.send_signal(signal.SIGINT)
+    assert b"motion is ready" in said
+    assert server.returncode == 0, said
+    assert b"Traceback" not in said
+    assert b"Exception ignored" not in said
 
 
 def test_two_sources_of_one_name_are_told() -> None:

@@ -5,8 +5,11 @@ Tickets are shown on a terminal only, as text in a pipe ends up in a log.
 
 from __future__ import annotations
 
+import os
 import sys
 import webbrowser
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import typer
 from fastapi import FastAPI
@@ -23,6 +26,17 @@ FIRST_PHONE = "phone"
 """Name of the stream that a phone publishes after it scanned the terminal's code."""
 
 
+@contextmanager
+def _unread() -> Iterator[None]:
+    """Go on where nobody reads what is printed, or its disk is full. Nothing more is printed then."""
+    try:
+        yield
+    except OSError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
+
+
 class Welcome:
     """Printer of the addresses; the server calls it as it comes up."""
 
@@ -33,6 +47,10 @@ class Welcome:
 
     def ready(self, url: str, tcp_url: str | None) -> None:
         """Print the addresses: the server accepts connections."""
+        with _unread():
+            self._ready(url, tcp_url)
+
+    def _ready(self, url: str, tcp_url: str | None) -> None:
         settings = self._settings
         port = url.rpartition(":")[2]
         everywhere = settings.lan and settings.host in ("0.0.0.0", "::")
@@ -61,9 +79,10 @@ class Welcome:
 
     def public(self, url: str) -> None:
         """Print the public address: the tunnel is open."""
-        typer.echo(f"\n  On the internet Sightline is at {url}")
-        self._codes(url, here=url)
-        sys.stdout.flush()
+        with _unread():
+            typer.echo(f"\n  On the internet Sightline is at {url}")
+            self._codes(url, here=url)
+            sys.stdout.flush()
 
     def _codes(self, base: str, *, here: str) -> None:
         access = self._state.access
