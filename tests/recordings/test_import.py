@@ -128,6 +128,18 @@ def test_whatever_can_be_decoded_is_imported(
     shelf.close()
 
 
+def test_files_that_were_copied_at_once_are_told_the_way(shelf: Shelf, tmp_path: Path) -> None:
+    """Nothing but the time at which they were written tells when they were taken, and that is the same."""
+    for name in ("a.mkv", "b.mkv"):
+        os.utime(clip(tmp_path / name), (TAKEN, TAKEN))
+    assert add(shelf, tmp_path / "a.mkv").imported
+    second = add(shelf, tmp_path / "b.mkv")
+    assert not second.imported
+    assert "as when it was last written says; " in second.why
+    assert "put its time into its name (20261130_081500)" in second.why
+    shelf.close()
+
+
 def test_what_is_broken_is_named_and_leaves_nothing(shelf: Shelf, tmp_path: Path) -> None:
     whole = clip(tmp_path / "whole.mp4").read_bytes()
     for name, data, why in (

@@ -117,7 +117,8 @@ def _one(work: ClipImport, path: Path, stop: Callable[[], bool], *, machine: boo
     if sys.stderr.isatty():
         typer.echo("\r\033[K", nl=False, err=True)
     taken = "" if done.at is None else f" from {when(done.at)}, as {done.by} says"
-    said = f"{done.frames} frames{taken}" if done.imported else "not imported"
+    plural = "" if done.frames == 1 else "s"
+    said = f"{done.frames} frame{plural}{taken}" if done.imported else "not imported"
     typer.echo(f"{done.name}: {said}{': ' + done.why if done.why else ''}", err=True)
     return done
 

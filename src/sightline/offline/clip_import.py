@@ -10,10 +10,10 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from sightline.core.errors import FAULTS, Shortage, SourceError, cancelled, told
+from sightline.core.errors import FAULTS, ConfigError, Shortage, SourceError, cancelled, told
 from sightline.models.base import Model
 from sightline.offline.run import Run
-from sightline.recordings.clip_time import time_of
+from sightline.recordings.clip_time import WRITTEN, ClipTime, time_of
 from sightline.recordings.imported import Aside, ImportedClip, check_free
 from sightline.recordings.shelf import Shelf
 from sightline.settings.stream import Tracking
@@ -118,7 +118,7 @@ class ClipImport:
         opened = file.open_foreign(path) if self._foreign else file.open(str(path))
         taken = time_of(path)
         done.at, done.by = taken.at, taken.by
-        check_free(self._shelf, self._stream, taken.at, taken.lasts)
+        self._check_free(taken)
         clip = ImportedClip(self._shelf, aside, self._stream, done.name)
         with _Timed(opened, taken.at) as source:
             run = Run(
@@ -143,6 +143,15 @@ class ClipImport:
         done.segments = clip.adopt()
         if source.unreadable:
             done.why = "parts of it are damaged, and were left out"
+
+    def _check_free(self, taken: ClipTime) -> None:
+        try:
+            check_free(self._shelf, self._stream, taken.at, taken.lasts)
+        except ConfigError as e:
+            if taken.by != WRITTEN:
+                raise
+            way = "where that is not when it was taken, put its time into its name (20261130_081500)"
+            raise ConfigError(f"{e.message}, as {WRITTEN} says; {way}") from None
 
     def _check_room(self) -> None:
         if shutil.disk_usage(self._shelf.root.path).free < self._free_bytes:

@@ -16,6 +16,8 @@ EARLIEST = datetime(1990, 1, 1, tzinfo=UTC).timestamp()
 """What is older is a clock that was never set."""
 KEYS = ("com.apple.quicktime.creationdate", "creation_time", "date")
 """Of a file's metadata; the first has the time zone in which it was taken."""
+WRITTEN = "when it was last written"
+"""What says so where nothing else does. Files that are copied may all be written at once."""
 NO_CLIPS = ("tty", "image2")
 """Formats of FFmpeg that show a text or a picture as a video."""
 _NAME = re.compile(
@@ -49,7 +51,7 @@ def time_of(path: Path) -> ClipTime:
     for found, by in ((_by_metadata(said), "the file"), (_by_name(path.stem), "its name")):
         if found is not None and found >= EARLIEST:
             return ClipTime(found, by, lasts)
-    return ClipTime(path.stat().st_mtime - lasts, "when it was last written", lasts)
+    return ClipTime(path.stat().st_mtime - lasts, WRITTEN, lasts)
 
 
 def _by_metadata(said: Mapping[str, str]) -> float | None:
