@@ -19,7 +19,8 @@ import pytest
 import pytest_asyncio
 from numpy.typing import NDArray
 
-from sightline.transports._encoding import MOST_LOOKS, Encoders
+from sightline.streams.rendering import MOST_LOOKS
+from sightline.transports._encoding import Encoders
 from support.serving import Peer, Running, balanced, left, metadata, peer, picture, serving
 from support.waiting import within
 
@@ -186,11 +187,12 @@ async def test_it_ends_with_the_camera_and_is_refused_without_one(server: Runnin
     assert len((await within(reading, 60)).frames) > 2
 
 
-async def test_a_stream_is_drawn_in_few_ways_at_a_time(server: Running) -> None:
+@pytest.mark.parametrize("path", ["video/ways.mp4", "mjpeg/ways"])
+async def test_a_stream_is_drawn_in_few_ways_at_a_time(server: Running, path: str) -> None:
     async with camera(server, "ways"), AsyncExitStack() as stack:
 
         async def begun(opacity: int) -> int:
-            address = f"/video/ways.mp4?opacity={opacity}"
+            address = f"/{path}?opacity={opacity}"
             return (await stack.enter_async_context(server.http.stream("GET", address))).status_code
 
         assert [await begun(5 * n) for n in range(MOST_LOOKS)] == [200] * MOST_LOOKS

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
+from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import partial
 from typing import Annotated, NamedTuple, TypeAlias
 
 from pydantic import Field, WithJsonSchema
 
-from sightline.core.errors import FAULTS, BadRequest, RenderError, SightlineError, told
+from sightline.core.errors import FAULTS, BadRequest, LimitReached, RenderError, SightlineError, told
 from sightline.core.fence import Fence
 from sightline.core.types import Encoded, Frame, FrameResult
 from sightline.media import codecs
@@ -22,6 +25,8 @@ SMALL_QUALITY = 70
 """Most quality of a small picture's JPEG."""
 STEP = 5
 """Step of opacity in percent, so that pictures of a frame can differ in a few ways only, however many ask."""
+MOST_LOOKS = 8
+"""Ways in which a stream is drawn at a time for those who watch: each takes the time of all others."""
 
 
 Mode: TypeAlias = Annotated[
@@ -64,6 +69,11 @@ class Look(NamedTuple):
         return Look(mode, round(default_opacity(mode) * 100) if self.opacity is None else self.opacity)
 
 
+def too_many_looks(stream: str) -> LimitReached:
+    """Return the error for one more way to draw a stream."""
+    return LimitReached(f"stream {stream!r} is drawn in {MOST_LOOKS} ways: expected one of these, or a later try")
+
+
 class Drawing:
     """A small pool of threads that draws results and makes JPEGs."""
 
@@ -72,6 +82,21 @@ class Drawing:
         self._pool = ThreadPoolExecutor(2, thread_name_prefix="drawing")
         self._fence = Fence(log)
         self._told: set[tuple[str, str]] = set()
+        self._looks: Counter[tuple[str, Look]] = Counter()
+        """How many watch each stream by each look."""
+
+    @contextmanager
+    def watched(self, stream: str, look: Look) -> Generator[None]:
+        """Context of one who watches a stream by a look. Raises LimitReached."""
+        if (stream, look) not in self._looks and sum(name == stream for name, _ in self._looks) >= MOST_LOOKS:
+            raise too_many_looks(stream)
+        self._looks[stream, look] += 1
+        try:
+            yield
+        finally:
+            self._looks[stream, look] -= 1
+            if not self._looks[stream, look]:
+                del self._looks[stream, look]
 
     async def jpeg(self, result: FrameResult, look: Look) -> bytes:
         """Return the frame with its boxes or mask burned in, as a JPEG of the frame's height."""

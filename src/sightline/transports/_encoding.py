@@ -20,7 +20,7 @@ from sightline.core.fence import Fence
 from sightline.core.types import FrameResult, Image
 from sightline.media import codecs
 from sightline.renderers.base import draw
-from sightline.streams.rendering import Look
+from sightline.streams.rendering import MOST_LOOKS, Look
 
 if TYPE_CHECKING:
     from av import Packet
@@ -37,8 +37,6 @@ MAX_SIDE = 1280
 KEY_S = 0.3
 """Minimum interval in seconds between keyframes that viewers ask for."""
 THREADS = 2
-MOST_LOOKS = 8
-"""Most encoders of a stream: each takes megabytes, and the time of all others."""
 _numbers = itertools.count()
 
 
@@ -69,7 +67,7 @@ class Encoders(Generic[T]):
         self._used: dict[tuple[str, Look | None, str, Size | None], tuple[Encoder[T], int]] = {}
 
     def has_room(self, stream: str, look: Look | None, codec: str, size: Size | None = None) -> bool:
-        """Return True if the stream has this encoder already, or may have one more."""
+        """Return True if the stream has this encoder already, or may have one more, which takes megabytes."""
         used = self._used.keys()
         return (stream, look, codec, size) in used or sum(key[0] == stream for key in used) < MOST_LOOKS
 

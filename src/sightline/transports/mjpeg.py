@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncGenerator
-from contextlib import aclosing, asynccontextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import StreamingResponse
@@ -80,7 +80,9 @@ async def serve(app: FastAPI, hub: Hub, drawing: Drawing) -> AsyncGenerator[None
 async def _parts(hub: Hub, name: str, drawing: Drawing, look: Look, watch: Watch) -> AsyncGenerator[bytes]:
     scene: Frame | None = None
     again_at = 0.0
-    async with aclosing(results(hub, name, watch)) as come:
+    async with AsyncExitStack() as stack:
+        stack.enter_context(drawing.watched(name, look))
+        come = await stack.enter_async_context(aclosing(results(hub, name, watch)))
         async for result, subscription in come:
             subscription.sent += 1
             if result.reused is not None and result.reused is scene and time.monotonic() < again_at:

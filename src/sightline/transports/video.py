@@ -19,8 +19,8 @@ from sightline.renderers.base import modes
 from sightline.security.authorization import access_of, needs
 from sightline.streams.hub import Hub
 from sightline.streams.publisher import Subscription
-from sightline.streams.rendering import Drawing, Look, Opacity
-from sightline.transports._encoding import MOST_LOOKS, Encoder, Encoders, Picture, even_size
+from sightline.streams.rendering import Drawing, Look, Opacity, too_many_looks
+from sightline.transports._encoding import Encoder, Encoders, Picture, even_size
 from sightline.transports._fragments import Fragments
 from sightline.transports._results import Watch, live, results, streamed
 
@@ -98,9 +98,7 @@ class Mp4Viewer:
         self._encoders, self._subscription = encoders, subscription
         self._joined = name, look, "H264", even_size(first.frame.size)
         if not encoders.has_room(*self._joined):
-            raise LimitReached(
-                f"the video of stream {name!r} is drawn in {MOST_LOOKS} ways: expected one of these, or a later try"
-            )
+            raise too_many_looks(name)
         self._encoder: Encoder[bytes] = encoders.join(*self._joined)
         self._last = 0
         self._asked_at = time.monotonic()
