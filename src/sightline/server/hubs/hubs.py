@@ -10,6 +10,7 @@ import ssl
 import time
 from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
+from math import inf
 from typing import Any
 
 import httpx2
@@ -68,8 +69,12 @@ class Hubs:
         self._ring: tuple[str, ...] = cluster.hubs
         self._keepers: dict[str, tuple[str, ...]] = {}
         """By stream, the other hubs that have its source: of their settings, or as a camera that was added there."""
+        self._placed_before: dict[str, str | None] = {}
+        """Where streams were at the last look. Time alone may change that, too: see ``knows_itself``."""
         self._said, self._said_until = b"", 0.0
         self._looked = time.monotonic()
+        self._woke = -inf
+        """When it had stood still for so long that the others thought it gone."""
         self.context = context
         """Whom this hub trusts to vouch for the others."""
         hub.placement.elsewhere, hub.placement.tcp_address = self.placed, self.tcp_address
@@ -257,7 +262,10 @@ class Hubs:
         if asleep > ASLEEP_S:  # it was this hub that was not there
             for peer in self.peers.values():
                 peer.heard += asleep
-        before = {name: self.placed(name) for name in self._names()}
+        if asleep > GONE_S and self.own:  # the others have its streams by now, and give them back when it is steady
+            log.warning("this hub stood still for %.0f s: other hubs have its streams until it is steady", asleep)
+            self._woke = now
+        before = {name: self._placed_before.get(name, self.placed(name)) for name in self._names()}
         self.own = self._found_itself()
         self._ring = self._standing(now)
         keepers: dict[str, tuple[str, ...]] = {}
@@ -268,8 +276,9 @@ class Hubs:
         away = [p for p in self.peers.values() if p.address != self.own]
         self._access.share([record for peer in away for record in peer.shared.tokens])
         self._hub.cameras.borrow({name: c for peer in away for name, c in peer.shared.cameras.items()})
-        for name in self._names():
-            was, place = before.get(name, ""), self.placed(name)
+        self._placed_before = {name: self.placed(name) for name in self._names()}
+        for name, place in self._placed_before.items():
+            was = before.get(name, "")
             if was != place and None in (was, place):
                 self._move(name, place)
 
@@ -319,7 +328,7 @@ class Hubs:
                 live.append(peer)
         oldest = max((peer.up_s(now) for peer in live if peer.state is not None), default=0.0)
         # Where all begin together, nobody waits for anybody.
-        ready = [p for p in live if p.address == self.own or p.steady(now)]
+        ready = [p for p in live if now - (self._woke if p.address == self.own else p.back) >= STEADY_S]
         ready = [p for p in ready if p.up_s(now) >= STEADY_S or p.up_s(now) + STEADY_S >= oldest]
         return tuple(peer.address for peer in ready or live)
 

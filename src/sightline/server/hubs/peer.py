@@ -53,10 +53,6 @@ class Peer:
         """Return whether it answered lately."""
         return now - self.heard < GONE_S
 
-    def steady(self, now: float) -> bool:
-        """Return whether it is back for long enough to be relied on, if it was gone."""
-        return self.alive(now) and now - self.back >= STEADY_S
-
     def count(self, now: float) -> int:
         """Return how many streams it has; none where it is gone."""
         return len(self.streams) if self.alive(now) else 0
