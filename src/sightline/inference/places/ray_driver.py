@@ -41,7 +41,7 @@ from sightline.inference.places.ray_messages import (
     framed,
     to_ray,
 )
-from sightline.inference.places.ray_replica import About, Replica
+from sightline.inference.places.ray_replica import BATCH, NUMBER, About, Replica
 from sightline.inference.places.ray_weights import Wanted, wanted_by
 
 log = logging.getLogger(__name__)
@@ -100,8 +100,9 @@ class Driver:
     async def _run(self, call: RunReplica) -> None:
         try:
             actor = self._replicas[call.replica].actor
-            batch, took, body = await actor.run.remote(call.number, call.body)
-            self._say(ReplicaSaid(call.number, call.replica, batch, took, body))
+            said = await actor.run.remote(NUMBER.pack(call.number) + call.body)
+            batch, took = BATCH.unpack_from(said)
+            self._say(ReplicaSaid(call.number, call.replica, batch, took, said[BATCH.size :]))
         except FAULTS as e:
             self._lost(call.number, call.replica, e)
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import logging
 import socket
+import struct
 import time
 from typing import NamedTuple
 
@@ -27,6 +28,11 @@ from sightline.inference.places.ray_weights import Wanted, bring, lacking, place
 from sightline.inference.static_scene import StaticScenes
 from sightline.media import codecs
 from sightline.models.base import Model
+
+NUMBER = struct.Struct(">Q")
+"""Before a batch: its number."""
+BATCH = struct.Struct(">Qd")
+"""Before its answer: the number of the batch, and the seconds that it took."""
 
 
 class About(NamedTuple):
@@ -73,12 +79,15 @@ class Replica:
         self._scenes = StaticScenes() if asked.static_skip else None
         return packed(said)
 
-    def run(self, number: int, body: bytes) -> tuple[int, float, bytes]:
-        """Answer a batch: its number, the seconds that it took, and an ``AnswersMessage``, packed."""
+    def run(self, body: bytes) -> bytes:
+        """Answer a batch: after its number comes a ``RunRequest`` with its JPEGs, and what goes back is ``BATCH`` and
+        an ``AnswersMessage``. Ray sends bytes as they are, and pickles all else."""
         begun = time.monotonic()
         assert self._model is not None, "it is loaded first"
-        end = LENGTH + int.from_bytes(body[:LENGTH], "big")
-        request = to_process.decode(body[LENGTH:end])
+        (number,) = NUMBER.unpack_from(body)
+        start = NUMBER.size + LENGTH
+        end = start + int.from_bytes(body[NUMBER.size : start], "big")
+        request = to_process.decode(body[start:end])
         assert isinstance(request, RunRequest), "nothing else is run"
         asks = []
         for picture in request.pictures:
@@ -86,7 +95,7 @@ class Replica:
             asks.append(_ask(picture, body[end : end + picture.jpeg_bytes]))
             end += picture.jpeg_bytes
         answers = infer(self._model, asks, self._scenes, gone=frozenset(request.gone))
-        return number, time.monotonic() - begun, answered(answers)
+        return BATCH.pack(number, time.monotonic() - begun) + answered(answers)
 
 
 def _ask(picture: PictureMessage, jpeg: bytes) -> Ask:
