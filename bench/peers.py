@@ -7,7 +7,7 @@ import json
 import socket
 import time
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
 from typing import Any
 
 from websockets.asyncio.client import ClientConnection, connect
@@ -15,6 +15,9 @@ from websockets.client import ClientProtocol
 from websockets.uri import parse_uri
 
 from common import Pipe, frame_metadata
+
+AT_A_TIME = 8
+"""Cameras that connect at a time: a server that many come to at once takes them for a flood."""
 
 
 @asynccontextmanager
@@ -123,13 +126,18 @@ def cameras(_: Pipe, ws_url: str, count: int, fps: float, jpegs: Sequence[bytes]
     """Run so many such cameras."""
 
     async def run() -> None:
-        await asyncio.gather(*(_skip(ws_url, f"bench-{i}", fps, jpegs) for i in range(count)))
+        gate = asyncio.Semaphore(AT_A_TIME)
+        await asyncio.gather(*(_skip(ws_url, f"bench-{i}", fps, jpegs, gate) for i in range(count)))
 
     asyncio.run(run())
 
 
-async def _skip(ws_url: str, stream: str, fps: float, jpegs: Sequence[bytes]) -> None:
-    async with connected(f"{ws_url}/ws/camera/{stream}") as ws:
+async def _skip(
+    ws_url: str, stream: str, fps: float, jpegs: Sequence[bytes], gate: asyncio.Semaphore | None = None
+) -> None:
+    async with AsyncExitStack() as stack:
+        async with gate or nullcontext():
+            ws = await stack.enter_async_context(connected(f"{ws_url}/ws/camera/{stream}"))
         under_way, asked = 0, fps
 
         async def receive() -> None:
