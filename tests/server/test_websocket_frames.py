@@ -154,3 +154,28 @@ def test_every_way_of_cutting_gives_the_messages_of_the_library(parts: list[Part
         assert heard == expected
     else:  # what came in one read with a fault may go with it
         assert heard == expected[: len(heard)]
+
+
+@given(st.integers(0, 30_000))
+def test_an_answer_to_a_close_is_heard_behind_what_was_being_sent(size: int) -> None:
+    async def closes(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        await send({"type": "websocket.accept"})
+        await send({"type": "websocket.close", "code": 1000})
+
+    async def play() -> bool:
+        config = uvicorn.Config(closes, ws=TimedWebSocket, ws_max_size=MOST, log_config=None)
+        app_state = {CONNECTION: Connections(9, 9).come("127.0.0.1")}
+        ws = TimedWebSocket(config=config, server_state=uvicorn.server.ServerState(), app_state=app_state)
+        transport = Transport()
+        ws.connection_made(transport)
+        ws.data_received(REQUEST)
+        async with asyncio.timeout(30):
+            while not ws.close_sent:  # noqa: ASYNC110 - it tells nobody
+                await asyncio.sleep(0)
+        ws.data_received(frame(TEXT, b"x" * size) + KINDS["close"])
+        ended = transport.closing
+        ws.connection_lost(None)
+        return ended
+
+    assert asyncio.run(play()), "the peer has agreed: there is nothing to wait for"

@@ -128,9 +128,10 @@ class TimedWebSocket(WebSocketsSansIOProtocol):
                 return
         if self._session is not None and not self._in_part and not (data := self._take_whole(data)):
             return
-        start = 0
+        start, parting = 0, self.close_sent
         while start < len(data):
-            if start and (self.close_sent or self.transport.is_closing()):  # the answer to a close comes in one piece
+            # An answer to our close may come behind what the peer was sending. What stands behind a refusal goes.
+            if start and (self.close_sent != parting or self.transport.is_closing()):
                 return
             size = min(max(LEAST, len(self.conn.reader.buffer)), PIECE)
             super().data_received(data[start : start + size])
