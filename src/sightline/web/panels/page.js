@@ -81,7 +81,10 @@ export function loaded(element) {
 function load(element) {
   return new Promise((resolve, reject) => {
     element.addEventListener("load", () => resolve());
-    element.addEventListener("error", () => reject(new Error("not in this build")));
+    element.addEventListener("error", () => {
+      element.remove();
+      reject(new Error("not in this build"));
+    });
     document.head.append(element);
   });
 }

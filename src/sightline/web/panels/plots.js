@@ -42,7 +42,11 @@ export class Plots {
     if (signal?.aborted) return;
     const theme = new MutationObserver(again);
     theme.observe(document.documentElement, { attributeFilter: ["data-theme"] });
-    signal?.addEventListener("abort", () => theme.disconnect());
+    signal?.addEventListener("abort", () => {
+      theme.disconnect();
+      for (const plot of this.#plots) plot.destroy(); // they listen to the window
+      this.#plots = this.#charts = [];
+    });
     matchMedia("(prefers-color-scheme: light)").addEventListener("change", again, { signal });
   }
 
