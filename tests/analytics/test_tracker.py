@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from sightline.analytics._association import chosen
 from sightline.analytics._tracker import MOST, Tracker
 
 Row = tuple[float, float, float, float, float, int]
@@ -89,6 +90,12 @@ def test_everybody_keeps_their_id_before_a_camera_that_pans() -> None:
         shift = 300 * np.sin(n / 20)
         ids.add(tuple(see(tracker, n / 10, *[(120 * k + shift, 100 + 9 * k, 40, 100) for k in range(6)])))
     assert ids == {(-1,) * 6, (1, 2, 3, 4, 5, 6)}
+
+
+def test_neighbours_are_told_apart_by_all_of_them_together() -> None:
+    first, second = np.array([0, 0, 1, 1]), np.array([0, 1, 0, 1])
+    ones, others = chosen(first, second, np.array([0.9, 0.8, 0.7, 0.1], np.float32))
+    assert (ones.tolist(), others.tolist()) == ([0, 1], [1, 0])
 
 
 def test_a_frame_that_looks_the_same_changes_no_id_and_lets_time_go_on() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TypeAlias
 
 import numpy as np
@@ -17,7 +18,7 @@ def fitting(boxes: Floats, others: Floats, growth: Floats | float, least: float)
 
     Boxes are 4 x N: centre, width, height. ``growth``: factor, for each of ``boxes`` or for all, by which both boxes of
     a pair are enlarged first, so that small and fast ones meet as well (buffered IoU, Yang and others, WACV 2023). The
-    result is the intersection over union, lowered by a half where one is four times as high as the other.
+    result is the intersection over union, lowered by a half where one is twice as high as the other.
     """
     a, b = boxes[:, :, None], others[:, None, :]
     # To enlarge both is to bring their centres nearer.
@@ -35,31 +36,43 @@ def fitting(boxes: Floats, others: Floats, growth: Floats | float, least: float)
     share = inside / union
     first, second = np.nonzero(share > least)
     small, tall = smaller[1, first, second], total[1, first, second]
-    share = share[first, second] * np.sqrt(small / (tall - small))
+    share = share[first, second] * small / (tall - small)
     fits = share > least
     return first[fits], second[fits], share[fits]
 
 
 def chosen(first: Ints, second: Ints, score: Floats) -> tuple[Ints, Ints]:
-    """Choose among pairs, the highest score first, so that nothing is in two of them. Returns them by ``first``."""
-    kept: list[tuple[int, int]] = []
-    taken: tuple[set[int], set[int]] = (set(), set())
+    """Choose among pairs so that nothing is in two of them. Returns them by ``first``.
+
+    The highest score comes first; then two pairs exchange their seconds wherever that raises the sum of their scores.
+    """
     order = np.argsort(-score, kind="stable")
-    for one, other in zip(first[order].tolist(), second[order].tolist(), strict=True):
-        if one not in taken[0] and other not in taken[1]:
-            taken[0].add(one)
-            taken[1].add(other)
-            kept.append((one, other))
-    pairs = np.array(sorted(kept), np.intp).reshape(-1, 2)
-    return pairs[:, 0], pairs[:, 1]
+    pairs = zip(first[order].tolist(), second[order].tolist(), strict=True)
+    scores = dict(zip(pairs, score[order].tolist(), strict=True))
+    partner: dict[int, int] = {}
+    holder: dict[int, int] = {}
+    for one, other in scores:
+        if one not in partner and other not in holder:
+            partner[one], holder[other] = other, one
+    for (one, other), gained in scores.items():
+        if one in partner and other in holder and (mine := partner[one]) != other:
+            rival = holder[other]
+            given = scores.get((rival, mine))
+            if given is not None and gained + given > scores[one, mine] + scores[rival, other]:
+                partner[one], partner[rival], holder[other], holder[mine] = other, mine, one, rival
+    chosen = np.array(sorted(partner.items()), np.intp).reshape(-1, 2)
+    return chosen[:, 0], chosen[:, 1]
 
 
-def common_shift(shifts: Floats) -> Floats | None:
-    """Return the median (2 x 1) of 2 x N shifts where most agree that there is one: a camera that moves. Else None."""
+def common_shift(shifts: Floats, noise: float = 0.0) -> Floats | None:
+    """Return the median (2 x 1) of 2 x N shifts where most agree that there is one: a camera that moves. Else None.
+
+    ``noise``: deviation of a shift where there is none. The median of a few is not told from that.
+    """
     count = shifts.shape[1]
     if count < 4:
         return None
     in_order = np.sort(shifts)
     median: Floats = in_order[:, [count // 2]]
     spread = in_order[:, 3 * count // 4] - in_order[:, count // 4]
-    return median if np.abs(median).max() > spread.max() else None
+    return median if np.abs(median).max() > max(spread.max(), 4 * noise / math.sqrt(count)) else None

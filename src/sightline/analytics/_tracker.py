@@ -30,11 +30,12 @@ WEAK = 1 / 3
 """What a sighting counts for that is not sure."""
 LEAST, LEAST_DOUBTFUL, LEAST_AGAIN = 0.2, 0.5, 0.2
 """Overlap that a match needs: of a sure box, of a doubtful one, and where an object was last seen."""
-BUFFER, BUFFER_PER_S, MOST_BUFFER = 0.3, 2.0, 1.0
-"""Share of its size by which a box grows on every side: at first, for each second since it was seen, and at most."""
+BUFFER, BUFFER_PER_S, BUFFER_LOST_PER_S, MOST_BUFFER = 0.25, 2.0, 0.2, 1.0
+"""Share of its size by which a box grows on every side: at first, for each second since the frame before, for each
+second that it was not seen in, and at most. Frames that are missing hide what all did, an occlusion what one did."""
 NOISE, WALK, PUSH, WAY = 0.045, 0.06, 3.0, 1.0
 """In heights of the box: deviation of what is seen; variance a second of place and of speed; deviation of a new way."""
-STRAIGHT = 0.2
+STRAIGHT = 0.1
 """What the direction counts for beside the overlap."""
 STRAIGHT_S = 0.5
 """Time over which a direction is taken."""
@@ -173,9 +174,11 @@ class Tracker:
 
     def _growth(self) -> Floats | float:
         """Return by how much boxes grow, for each track or for all."""
+        buffer = BUFFER + BUFFER_PER_S * self._step
         if self._all_seen:
-            return 1 + 2 * min(BUFFER + BUFFER_PER_S * self._step, MOST_BUFFER)
-        growth: Floats = 1 + 2 * np.minimum(BUFFER + BUFFER_PER_S * self._tracks[GAP], MOST_BUFFER)
+            return 1 + 2 * min(buffer, MOST_BUFFER)
+        unseen = self._tracks[GAP] - np.float32(self._step)
+        growth: Floats = 1 + 2 * np.minimum(buffer + BUFFER_LOST_PER_S * unseen, MOST_BUFFER)
         return growth
 
     def _straightness(self, tracks: Ints, seen: Floats) -> Floats:
@@ -208,13 +211,14 @@ class Tracker:
         """Move the tracks that are not seen as the others were moved, where that is the camera's doing."""
         if len(tracks) == len(self._ids):
             return
-        shift = common_shift(seen[:2, boxes] - self._tracks[PLACE, tracks])
+        seen = seen[:, boxes]
+        shift = common_shift(seen[:2] - self._tracks[PLACE, tracks], NOISE * float(seen[3].mean()) if len(boxes) else 0)
         if shift is not None:
             unseen = np.ones(len(self._ids), bool)
             unseen[tracks] = False
+            here, both, _ = self._tracks[COV, tracks]
             self._tracks[PLACE, unseen] += shift
-            if self._step > 0:
-                self._tracks[SPEED, unseen] += shift / np.float32(self._step)
+            self._tracks[SPEED, unseen] += shift * (both / (here + NOISE**2)).mean()
 
     def _note(self, rows: Ints, tracks: Ints, boxes: Ints) -> None:
         """Keep which tracks were seen in which rows."""
