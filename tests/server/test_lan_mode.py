@@ -106,8 +106,9 @@ async def test_closing_ends_those_who_came_that_way_and_nobody_else(home: tuple[
                 with suppress(httpx2.TransportError):
                     await within(pictures.aread(), 30)
             await watching.state("closed")
-            with pytest.raises(httpx2.ConnectError):
-                await lan.http.get("/health")
+            async with httpx2.AsyncClient(verify=trusting(data)) as newcomer:
+                with pytest.raises(httpx2.ConnectError):
+                    await newcomer.get(f"{lan.url}/health")
             await server.until(lambda s: s["streams"]["yard"]["viewers"] == 1)
             for _ in range(3):
                 await viewer.next("frame_metadata")
