@@ -47,19 +47,23 @@ def chosen(first: Ints, second: Ints, score: Floats) -> tuple[Ints, Ints]:
     The highest score comes first; then two pairs exchange their seconds wherever that raises the sum of their scores.
     """
     order = np.argsort(-score, kind="stable")
-    pairs = zip(first[order].tolist(), second[order].tolist(), strict=True)
-    scores = dict(zip(pairs, score[order].tolist(), strict=True))
     partner: dict[int, int] = {}
     holder: dict[int, int] = {}
-    for one, other in scores:
-        if one not in partner and other not in holder:
-            partner[one], holder[other] = other, one
-    for (one, other), gained in scores.items():
-        if one in partner and other in holder and (mine := partner[one]) != other:
-            rival = holder[other]
-            given = scores.get((rival, mine))
-            if given is not None and gained + given > scores[one, mine] + scores[rival, other]:
-                partner[one], partner[rival], holder[other], holder[mine] = other, mine, one, rival
+    kept: dict[int, float] = {}
+    left: dict[tuple[int, int], float] = {}
+    for one, other, gained in zip(first[order].tolist(), second[order].tolist(), score[order].tolist(), strict=True):
+        if one in partner or other in holder:
+            left[one, other] = gained
+        else:
+            partner[one], holder[other], kept[one] = other, one, gained
+    for (one, other), gained in left.items():
+        mine, rival = partner.get(one), holder.get(other)
+        if mine is None or rival is None:
+            continue
+        given = left.get((rival, mine))
+        if given is not None and gained + given > kept[one] + kept[rival]:
+            partner[one], partner[rival], holder[other], holder[mine] = other, mine, one, rival
+            kept[one], kept[rival] = gained, given
     chosen = np.array(sorted(partner.items()), np.intp).reshape(-1, 2)
     return chosen[:, 0], chosen[:, 1]
 
