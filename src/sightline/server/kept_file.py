@@ -24,11 +24,15 @@ class KeptFile(FileResponse):
         except FileNotFoundError:
             raise NotFound("it was deleted just now") from None
         try:
+            await self._opened()
             self.stat_result = os.fstat(self._file.fileno())
             self.set_stat_headers(self.stat_result)
             await super().__call__(scope, receive, send)
         finally:
             self._file.close()
+
+    async def _opened(self) -> None:
+        """Do what can be done once it is open."""
 
     @asynccontextmanager
     async def _open_file(self) -> AsyncGenerator[Any]:

@@ -217,6 +217,10 @@ class PassingFile(KeptFile):
     over: Callable[[], None]
     """Called in the end."""
 
+    async def _opened(self) -> None:
+        with suppress(OSError):  # where an open file can't be deleted, it is in the end
+            await asyncio.to_thread(Path(self.path).unlink)
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send it, and delete it however that ends."""
         try:
