@@ -32,6 +32,13 @@ async def browser() -> AsyncIterator[Browser]:
         yield running
 
 
+@pytest_asyncio.fixture(loop_scope="module", autouse=True)
+async def closed(server: Running) -> AsyncIterator[None]:
+    """A test that ends early, as where there is no axe, leaves it closed as well."""
+    yield
+    await server.http.delete("/api/lan")
+
+
 async def looks_well(page: Page) -> None:
     """Hold it to what every page is held to: axe, and no room that is missing at 320 px."""
     await page.set_viewport_size({"width": 320, "height": 640})
