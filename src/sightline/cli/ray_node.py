@@ -34,7 +34,7 @@ AGAIN_S = 5.0, 60.0
 def run_node(head: str | None, port: int, *, token: Path, ready: str, **options: str | int | None) -> None:
     """Run Ray here until Ctrl-C: a new cluster, or a part of the one at ``head``. Raises ConfigError.
 
-    A cluster gives up a machine whose network was away for some 20 s, and Ray ends there. It joins again by itself.
+    Where Ray ends by itself on a machine that joined, as after a cluster has given it up, it is started again.
     """
     check_installed()
     own = options.get("node_ip_address")
