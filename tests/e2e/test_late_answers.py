@@ -78,7 +78,8 @@ async def test_cards_stay_where_they_were_put_and_two_clicks_are_one(server: Run
     page = await opened(context, server.url, "#cards [data-stream=c]")
     held = Held()
     await page.route(re.compile("/api/streams/[abc]$"), held)
-    await page.get_by_role("button", name="Move a").press("ArrowRight")
+    while not await page.locator("#moved").inner_text():  # what listens to keys is fetched after the cards
+        await page.get_by_role("button", name="Move a").press("ArrowRight")
     await page.get_by_role("button", name="Move c").press("ArrowLeft")  # before the first is sent, or saved
     await held.seen()
     held.go.set()
