@@ -8,7 +8,6 @@ import os
 import sys
 import tempfile
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,8 @@ SEED = 20_26
 ENDLESS = r"^(/mjpeg/|/api/events/live)"
 RATE = "300/s"
 """Below the limit of a connection, which this would reach on a quick machine."""
+PATIENCE_S = "60"
+"""An examination of the installation takes longer than the 10 s that are usual, where others use the machine too."""
 NEEDS_TOKENS = "/api/tickets"
 """What a server without tokens refuses, however it is asked."""
 
@@ -35,6 +36,7 @@ async def described(house: Watched, *options: str) -> dict[str, Any]:
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "schemathesis.cli", "run", str(description), "--url", house.server.url, *options),
             *("--seed", str(SEED), "--exclude-path-regex", ENDLESS, "--rate-limit", RATE),
+            *("--request-timeout", PATIENCE_S),
             *("--continue-on-failure", "--no-color", "--report", "json", "--report-json-path", str(report)),
             env=os.environ | {"SCHEMATHESIS_HOOKS": "chaos.schema_hooks", "PYTHONPATH": _path()},
             cwd=folder,
@@ -45,8 +47,8 @@ async def described(house: Watched, *options: str) -> dict[str, Any]:
         assert report.exists(), printed.decode()
         found: dict[str, Any] = json.loads(report.read_bytes())
         if found["failures"] or found["errors"]:
-            with suppress(FileNotFoundError):
-                (RESULTS / "found-schema.txt").write_bytes(printed)
+            RESULTS.mkdir(parents=True, exist_ok=True)
+            (RESULTS / "found-schema.txt").write_bytes(printed)
         return found
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import aclosing
-from dataclasses import replace as with_changes
 from pathlib import Path
 
 import pytest
@@ -241,7 +240,7 @@ async def test_extras_reach_publishers_and_subscribers(
     deliver = Stream.deliver
 
     def with_extras(self: Stream, result: FrameResult) -> None:
-        deliver(self, with_changes(result, extras={"counts": Counts({"person": result.frame.seq})}))
+        deliver(self, result.changed(extras={"counts": Counts({"person": result.frame.seq})}))
 
     monkeypatch.setattr(Stream, "deliver", with_extras)
     name = f"extras-{url[:2]}"
@@ -273,7 +272,7 @@ async def test_a_reused_result_has_extras_of_its_own(server: Inside, url: str, m
     def with_extras(self: Stream, result: FrameResult) -> None:
         seen.append(result.frame)
         reused = seen[0] if len(seen) > 1 else None
-        deliver(self, with_changes(result, reused=reused, extras={"counts": Counts({"person": result.frame.seq})}))
+        deliver(self, result.changed(reused=reused, extras={"counts": Counts({"person": result.frame.seq})}))
 
     monkeypatch.setattr(Stream, "deliver", with_extras)
     name = f"still-{url[:2]}"

@@ -99,7 +99,7 @@ def test_every_variant_of_the_image_installs_extras_that_there_are_at_pinned_ver
     steps = dict(re.findall(r"^ +(cpu|full|cuda)\) (.+?);;", DOCKERFILE, re.MULTILINE | re.DOTALL))
     named = {name: re.findall(r"{wheel}\[(.+?)\]", step) for name, step in steps.items()}
     extras = {name: set(",".join(found).split(",")) - {""} for name, found in named.items()}
-    assert extras == {"cpu": {"openvino"}, "full": {"openvino", "torch"}, "cuda": set()}
+    assert extras == {"cpu": {"hubs", "openvino"}, "full": {"hubs", "openvino", "torch"}, "cuda": {"hubs"}}
     known = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["optional-dependencies"]
     assert set().union(*extras.values()) <= known.keys()
     assert "PIP_CONSTRAINT=/constraints.txt" in DOCKERFILE
