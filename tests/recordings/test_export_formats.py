@@ -152,6 +152,17 @@ def test_what_has_no_results_is_no_training_data(tmp_path: Path) -> None:
         clip.write([path], ClipWish(BEGAN, BEGAN + 1, format="pictures"), tmp_path / "set.zip")
 
 
+@pytest.mark.parametrize("kind", ["recorded", "overlay"])
+def test_of_a_file_that_has_just_begun_nothing_is_there_yet(tmp_path: Path, kind: clip.Kind) -> None:
+    first = record(tmp_path / "recordings", "door", BEGAN, range(10))
+    begun = record(tmp_path / "recordings", "door", BEGAN + 1, range(10, 20))
+    begun.write_bytes(b"")  # its first lines are there before its first pictures
+    clip.write([first, begun], ClipWish(BEGAN, BEGAN + 2, kind), tmp_path / "a.mp4")
+    assert numbers(tmp_path / "a.mp4") == list(range(10))
+    with pytest.raises(NotFound):
+        clip.write([begun], ClipWish(BEGAN, BEGAN + 2, kind), tmp_path / "b.mp4")
+
+
 def test_the_command_goes_by_the_files_ending(videos: list[Path], tmp_path: Path) -> None:
     def export(name: str, *words: str) -> str:
         span = ("--from", f"{BEGAN}", "--to", f"{BEGAN + 5}", "-o", str(tmp_path / name))

@@ -81,6 +81,19 @@ def segments(paths: Sequence[Path]) -> Iterator[RecordedFile]:
                 yield segment
 
 
+def _videos(paths: Sequence[Path]) -> Iterator[tuple[RecordedFile, InputContainer]]:
+    """Open the videos of the segments. There may be nothing in one yet that has just begun."""
+    import av
+
+    for segment in segments(paths):
+        try:
+            source = av.open(str(segment.path), options=LIMITS)
+        except (av.error.InvalidDataError, FileNotFoundError):
+            continue
+        with source:
+            yield segment, source
+
+
 def lines_around(segment: RecordedFile, seconds: float) -> list[FrameLine]:
     """Return the lines of a segment, and those of its neighbours at most so long before and after it."""
     first, last = segment.lines[0].at - seconds, max(line.at for line in segment.lines) + seconds
@@ -105,27 +118,26 @@ def copy(paths: Sequence[Path], start: float, end: float, target: Path, step: St
         track: VideoStream | None = None
         kind: object = None
         last = last_at = duration = Fraction(0)
-        for segment in segments(paths):
-            with av.open(str(segment.path), options=LIMITS) as source:
-                stream = source.streams.video[0]
-                if track is None:
-                    track, kind = out.add_stream_from_template(stream), _kind(stream)
-                    track.time_base = stream.time_base
-                if _kind(stream) != kind:
-                    raise Unjoinable
-                begun, shift = False, 0
-                for packet in _packets(segment, source, start, end, inside=inside):
-                    assert packet.dts is not None
-                    assert packet.pts is not None
-                    base, at = packet.time_base, Fraction(segment.at(float(packet.pts * packet.time_base)))
-                    if not begun:
-                        begun, away = True, at - last_at
-                        begin = last + (away if duration < away < JOINED_S else duration)
-                        shift = round(begin / base) - packet.dts
-                    packet.dts, packet.pts, packet.stream = packet.dts + shift, packet.pts + shift, track
-                    last, last_at, duration = packet.dts * base, at, (packet.duration or 1) * base
-                    out.mux(packet)
-                    step(float(at))
+        for segment, source in _videos(paths):
+            stream = source.streams.video[0]
+            if track is None:
+                track, kind = out.add_stream_from_template(stream), _kind(stream)
+                track.time_base = stream.time_base
+            if _kind(stream) != kind:
+                raise Unjoinable
+            begun, shift = False, 0
+            for packet in _packets(segment, source, start, end, inside=inside):
+                assert packet.dts is not None
+                assert packet.pts is not None
+                base, at = packet.time_base, Fraction(segment.at(float(packet.pts * packet.time_base)))
+                if not begun:
+                    begun, away = True, at - last_at
+                    begin = last + (away if duration < away < JOINED_S else duration)
+                    shift = round(begin / base) - packet.dts
+                packet.dts, packet.pts, packet.stream = packet.dts + shift, packet.pts + shift, track
+                last, last_at, duration = packet.dts * base, at, (packet.duration or 1) * base
+                out.mux(packet)
+                step(float(at))
         if track is None or not last_at:
             raise NotFound("nothing is recorded of this time")
         return str(track.codec_context.codec.canonical_name)
@@ -135,20 +147,19 @@ def pictures(paths: Sequence[Path], start: float, end: float) -> Iterator[Record
     """Decode a span. Raises OSError or av.FFmpegError."""
     import av
 
-    for segment in segments(paths):
-        with av.open(str(segment.path), options=LIMITS) as source:
-            stream = source.streams.video[0]
-            stream.codec_context.options = LIMITS
-            pixel = pixel_of(stream)
-            for packet in chain(_packets(segment, source, start, end), (None,)):
-                with suppress(av.error.InvalidDataError):  # a damaged packet costs its own pictures
-                    for frame in stream.decode(packet):
-                        if frame.pts is None or frame.time_base is None:
-                            continue
-                        seconds = float(frame.pts * frame.time_base)
-                        at = segment.at(seconds)
-                        if start <= at <= end:
-                            yield RecordedPicture(at, upright(frame, pixel), segment.line(seconds), segment)
+    for segment, source in _videos(paths):
+        stream = source.streams.video[0]
+        stream.codec_context.options = LIMITS
+        pixel = pixel_of(stream)
+        for packet in chain(_packets(segment, source, start, end), (None,)):
+            with suppress(av.error.InvalidDataError):  # a damaged packet costs its own pictures
+                for frame in stream.decode(packet):
+                    if frame.pts is None or frame.time_base is None:
+                        continue
+                    seconds = float(frame.pts * frame.time_base)
+                    at = segment.at(seconds)
+                    if start <= at <= end:
+                        yield RecordedPicture(at, upright(frame, pixel), segment.line(seconds), segment)
 
 
 def _packets(

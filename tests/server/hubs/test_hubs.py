@@ -116,7 +116,10 @@ async def test_a_link_that_was_made_at_one_hub_is_good_at_every_hub(pair: Cluste
     for hub in (has, asked):
         assert (await hub.http.get(f"/share/{link}")).is_success
         told = await hub.until(lambda s: s.get("name") == name, path=f"/api/shared/{link}")
-        assert (await hub.http.get(told["file"])).headers["content-type"] == "video/mp4"
+        async with asyncio.timeout(30):
+            while (clip := await hub.http.get(told["file"])).status_code == 404:  # noqa: ASYNC110 - written soon
+                await asyncio.sleep(0.1)
+        assert clip.headers["content-type"] == "video/mp4"
         async with peer(f"{hub.ws}/ws/shared/{link}?play=0") as viewer:
             assert (await viewer.next("frame_metadata"))[0]["stream"] == name
         assert (await hub.http.get(f"/api/shared/{link[:-4]}AAAA")).status_code == 404
