@@ -108,7 +108,8 @@ def bare(text: str) -> str:
 async def test_all_modules_of_a_page_are_named_in_it() -> None:
     text = pages.page("view.html")
     for name in ("elements/sightline-viewer.js", "lib/dom.js", "wire/socket.js"):
-        assert f'<link rel="modulepreload" href="{assets.address(name)}">' in text
+        link = f'<link rel="modulepreload" fetchpriority="low" href="{assets.address(name)}">'
+        assert link in text
     assert '"/static/pages' not in text
 
 

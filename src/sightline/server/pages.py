@@ -41,7 +41,10 @@ def whole(name: str) -> str:
 
 @cache
 def page(name: str, language: str = ENGLISH) -> str:
-    """A page in a language. Its files have addresses that last, and its modules are all asked for at once."""
+    """A page in a language. Its files have addresses that last, and its modules are all asked for at once.
+
+    They come after what the first paint needs.
+    """
     text = languages.translated(whole(name), language)
     text = text.replace("<!-- languages -->", languages.options())
     text = SCRIPT.sub(lambda script: script[0] + _preloads(script[1], script[2]), text)
@@ -49,7 +52,8 @@ def page(name: str, language: str = ENGLISH) -> str:
 
 
 def _preloads(indent: str, entry: str) -> str:
-    return "".join(f'{indent}<link rel="modulepreload" href="/static/{name}">\n' for name in modules(entry)[1:])
+    link = f'{indent}<link rel="modulepreload" fetchpriority="low" href="/static/%s">\n'
+    return "".join(link % name for name in modules(entry)[1:])
 
 
 @cache
