@@ -19,6 +19,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 PREDICT = "/api/predict"
 JPEG = picture(1)
 AS_JPEG = {"accept": "image/jpeg"}
+ODD_FORM = b'--b\r\nContent-Disposition: form-data; name="a"\r\n\r\n\xff\r\n--b--\r\n'
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -78,6 +79,7 @@ REFUSED = [
     ("", encoded(".webp", 400, 400), {}, 413, "102400"),
     ("", bytes(5 << 20), {}, 413, "4194304"),
     ("", b"x", {"content-type": "multipart/form-data"}, 400, "boundary"),
+    ("", ODD_FORM, {"content-type": "multipart/form-data; charset=undefined; boundary=b"}, 400, "expected UTF-8"),
     ("?model=unknown", JPEG, {}, 422, "unknown"),
     ("?model=motion", JPEG, {}, 422, "by itself"),
     ("?conf=1.5", JPEG, {}, 422, "1.5"),

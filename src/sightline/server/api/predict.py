@@ -26,6 +26,7 @@ from sightline.core.openapi import gives, refusals, takes
 from sightline.core.types import FrameResult
 from sightline.security.authorization import needs
 from sightline.server.api.schemas import ErrorBody
+from sightline.server.forms import form_of
 from sightline.server.state import state_of
 from sightline.settings.settings import Settings
 from sightline.settings.stream import MOST_CLASSES
@@ -196,7 +197,7 @@ async def _pictures(
     if not request.headers.get("content-type", "").lower().startswith("multipart/"):
         yield [await _body(request, settings.max_message_bytes)], {}
         return
-    async with request.form(max_files=MOST_PICTURES, max_fields=FIELDS, max_part_size=FIELD_BYTES) as form:
+    async with form_of(request, files=MOST_PICTURES, fields=FIELDS, field_bytes=FIELD_BYTES) as form:
         files: list[bytes | UploadFile] = []
         fields: dict[str, list[str]] = {}
         for name, value in form.multi_items():

@@ -19,6 +19,7 @@ from sightline.core.rules import Rule, bad_rule, parse_rule
 from sightline.security.authorization import needs
 from sightline.server.api.checked import checked_by
 from sightline.server.api.items import ItemKind, item_routes, unknown_classes
+from sightline.server.forms import form_of
 from sightline.server.state import state_of
 from sightline.streams.boards import Boards
 from sightline.streams.clip_trial import MOST_BYTES
@@ -131,7 +132,7 @@ async def test_rule_on_clip(request: Request, stream: str) -> TrialReport:
     """
     state = state_of(request)
     boards = state.hub.boards.of(stream)
-    async with state.clips.turn(), request.form(max_files=1, max_fields=4, max_part_size=FIELD_BYTES) as form:
+    async with state.clips.turn(), form_of(request, files=1, fields=4, field_bytes=FIELD_BYTES) as form:
         rule, clip = form.get("rule"), form.get("clip")
         if not isinstance(rule, str):
             raise BadSetting.of("rule", None if rule is None else "a file", "a rule as JSON, in a field of the form")
