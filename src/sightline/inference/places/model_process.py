@@ -72,6 +72,8 @@ class ModelProcess(asyncio.Protocol):
         self.peak_bytes = 0
         """Most memory that the process ever had."""
         self._died = died
+        self.was_late = False
+        """Whether it died because it did not answer in time."""
         self._why = ""
         """Why it ends, where that is known before it has ended."""
         self._process: Process | None = None
@@ -177,6 +179,7 @@ class ModelProcess(asyncio.Protocol):
 
     def _expire(self, question: Question) -> None:
         if self._questions and self._questions[0] is question:
+            self.was_late = True
             self.kill(question.late)
 
     async def _watched(self, process: Process, transport: asyncio.WriteTransport) -> None:

@@ -104,6 +104,7 @@ class ProcessPlace:
     def _died(self, why: str) -> None:
         self.dead = why
         self.own_bytes = 0
-        self._deadline.late()  # as it may have been
+        if self._child is not None and self._child.was_late:
+            self._deadline.late()
         if self.on_death is not None:
             self.on_death()
