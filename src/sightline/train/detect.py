@@ -15,6 +15,7 @@ from sightline.train import augment, nets
 from sightline.train.assign import cells, detection_loss, to_boxes
 from sightline.train.cache import Photos
 from sightline.train.coco import average_precision
+from sightline.train.guide import Guide
 from sightline.train.loop import Batch
 
 SIZE = 320
@@ -64,9 +65,15 @@ class DetectTask:
     kind = "detect"
     size = SIZE
 
-    def __init__(self, train: Photos, validation: Photos, taught: list[NDArray[np.float32]] | None = None) -> None:
-        """``taught`` has a teacher's boxes for each photo of ``train``, N x 6 each."""
-        self.train, self.validation = train, validation
+    def __init__(
+        self,
+        train: Photos,
+        validation: Photos,
+        taught: list[NDArray[np.float32]] | None = None,
+        guide: Guide | None = None,
+    ) -> None:
+        """``taught`` has a teacher's boxes for each photo of ``train``, N x 6 each; ``guide`` sees every picture."""
+        self.train, self.validation, self.guide = train, validation, guide
         self.classes = train.data.classes
         self.truth = [PictureTruth.of(train, i, taught[i] if taught else None) for i in range(len(train))]
         known = [i for i, r in enumerate(train.data.records) if r.complete or taught]
@@ -76,7 +83,9 @@ class DetectTask:
 
     def network(self) -> nn.Module:
         """A new, untrained network."""
-        return nets.DetectorNet(len(self.classes))
+        if self.guide is None:
+            return nets.DetectorNet(len(self.classes))
+        return nets.GuidedNet(len(self.classes), self.guide.channels)
 
     def batch(self, size: int, rng: np.random.Generator, progress: float) -> Batch:
         """Pictures N x S x S x 3, their boxes as one flat list, and the indices of scores that are not judged."""
@@ -132,9 +141,15 @@ class DetectTask:
         )
 
     def loss(self, net: nn.Module, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Loss of the scores and of the boxes."""
-        logits, sides = net(batch["pixels"].permute(0, 3, 1, 2))
-        return detection_loss(logits, sides, batch)
+        """Loss of the scores and of the boxes, and what the guide adds."""
+        assert isinstance(net, nets.DetectorNet)
+        maps = net.maps(batch["pixels"].permute(0, 3, 1, 2))
+        logits, sides = net.heads(maps)
+        losses = detection_loss(logits, sides, batch)
+        if self.guide is not None:
+            assert isinstance(net, nets.GuidedNet)
+            losses |= self.guide.losses(batch["pixels"], maps, logits, sides, net.adapters)
+        return losses
 
     def validate(self, net: nn.Module) -> dict[str, float]:
         """AP at an overlap of one half: the mean over all classes, and for class 0."""

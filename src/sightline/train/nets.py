@@ -15,7 +15,7 @@ from torch.nn import functional
 STRIDES = (8, 16, 32)
 WIDTHS = (16, 32, 48, 96, 160)
 """Channels at strides 2, 4, 8, 16 and 32."""
-DEPTHS = (0, 0, 1, 2, 1)
+DEPTHS = (0, 0, 1, 3, 2)
 """Residual blocks at strides 2, 4, 8, 16 and 32."""
 
 
@@ -37,6 +37,8 @@ class Residual(nn.Module):
         super().__init__()
         self.first = ConvUnit(channels, channels)
         self.second = ConvUnit(channels, channels, relu=False)
+        # A new block passes its input on, so that a deeper network can begin with a shallower one's weights.
+        nn.init.zeros_(self.second[1].weight)  # type: ignore[arg-type]
 
     def forward(self, x: Tensor) -> Tensor:
         return functional.relu(x + self.second(self.first(x)))
@@ -103,6 +105,7 @@ class DetectorNet(nn.Module):
     ) -> None:
         super().__init__()
         self.classes = classes
+        self.channels = channels
         self.trunk = Trunk(widths, depths)
         self.fusion = Fusion(widths[2:], channels)
         self.towers = nn.ModuleList(ConvUnit(channels, channels) for _ in STRIDES)
@@ -112,13 +115,30 @@ class DetectorNet(nn.Module):
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
         """Map N x 3 x H x W uint8 to logits N x classes x A and sides N x A x 4 (left, top, right, bottom; > 0)."""
+        return self.heads(self.maps(pixels))
+
+    def maps(self, pixels: Tensor) -> list[Tensor]:
+        """The last feature map of each grid, N x channels x H x W, from N x 3 x H x W uint8."""
+        fused = self.fusion(self.trunk(pixels)[1:])
+        return [tower(x) for tower, x in zip(self.towers, fused, strict=True)]
+
+    def heads(self, maps: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+        """Logits and sides, as ``forward`` gives them, from the feature maps."""
         scores, sides = [], []
-        for i, x in enumerate(self.fusion(self.trunk(pixels)[1:])):
-            x = self.towers[i](x)
+        for i, x in enumerate(maps):
             count = int(x.shape[2]) * int(x.shape[3])
             scores.append(self.scores[i](x).reshape(-1, self.classes, count))
             sides.append(self.sides[i](x).reshape(-1, 4, count))
         return torch.cat(scores, 2), positive(torch.cat(sides, 2).float()).transpose(1, 2)
+
+
+class GuidedNet(DetectorNet):
+    """A detector in training, with a layer for each grid that says in a teacher's terms what its map says."""
+
+    def __init__(self, classes: int, told: int) -> None:
+        """``told`` is the number of channels of the teacher's maps."""
+        super().__init__(classes)
+        self.adapters = nn.ModuleList(nn.Conv2d(self.channels, told, 1) for _ in STRIDES)
 
 
 class SegmenterNet(nn.Module):

@@ -19,7 +19,7 @@ from sightline.train.cache import Photos
 from sightline.train.export import export
 from sightline.train.loop import TrainOptions, load_checkpoint, pick_device, train
 from sightline.train.records import Task, read
-from sightline.train.teacher import teach
+from sightline.train.teacher import guided, teach
 from sightline.train.team import Team, gathered
 
 SAMPLES = 12
@@ -76,7 +76,9 @@ def prepare(plan: TrainPlan, say: Callable[[str], None]) -> detect.DetectTask | 
     photos, kept = Photos(learn, cache), Photos(keep, cache)
     if plan.task == "segment":
         return segment.SegmentTask(photos, kept)
-    return detect.DetectTask(photos, kept, teach(photos, plan.teacher, cache) if plan.teacher is not None else None)
+    if plan.teacher is None:
+        return detect.DetectTask(photos, kept)
+    return detect.DetectTask(photos, kept, teach(photos, plan.teacher, cache), guided(plan.teacher, data.classes))
 
 
 def _learn(

@@ -1,8 +1,9 @@
-"""Teacher boxes: an existing model's detections for the classes that a data set isn't annotated for."""
+"""A teacher: an existing model that knows what a data set doesn't say."""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from numpy.typing import NDArray
 
 from sightline.core.errors import ConfigError
 from sightline.train.cache import Photos
+from sightline.train.guide import Guide
+from sightline.zoo.catalogue import find
 from sightline.zoo.loader import load_model
 
 LEAST = 0.1
@@ -46,3 +49,14 @@ def teach(photos: Photos, teacher: str, folder: Path) -> list[NDArray[np.float32
     folder.mkdir(parents=True, exist_ok=True)
     np.savez(path, rows=np.concatenate(rows), counts=np.array([len(r) for r in rows]))
     return rows
+
+
+def guided(teacher: str, classes: Sequence[str]) -> Guide | None:
+    """The teacher as one that sees every training picture, if it is a YOLOX file, else None."""
+    path = find(teacher).graph
+    if path is None:
+        return None
+    model = load_model(teacher)
+    labels = model.card.labels
+    model.close()
+    return Guide.of(path, classes, labels)
