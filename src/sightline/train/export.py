@@ -11,16 +11,17 @@ from __future__ import annotations
 import copy
 import json
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from sightline.train.assign import cells, to_boxes
-from sightline.train.nets import ConvUnit
+from sightline.train.assign import to_boxes
+from sightline.train.nets import STRIDES, ConvUnit, DetectorNet
 
 OPSET = 17
 
@@ -67,17 +68,27 @@ class DetectGraph(nn.Module):
 
     outputs = ("boxes", "scores")
 
-    def __init__(self, net: nn.Module, size: int) -> None:
+    def __init__(self, net: DetectorNet) -> None:
         super().__init__()
         self.net = net
-        centres, strides = cells(size)
-        self.register_buffer("centres", centres)
-        self.register_buffer("strides", strides)
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Map N x 3 x S x S uint8 to boxes N x A x 4 and scores N x classes x A."""
-        logits, sides = self.net(images)
-        return to_boxes(sides, self.centres, self.strides), logits.sigmoid()  # type: ignore[arg-type]
+        """Map N x 3 x H x W uint8 to boxes N x A x 4 and scores N x classes x A."""
+        maps = self.net.maps(images)
+        logits, sides = self.net.heads(maps)
+        # The cells' places are worked out in the graph, so that it takes any size.
+        centres, strides = zip(*(_cells(x, stride) for x, stride in zip(maps, STRIDES, strict=True)), strict=True)
+        return to_boxes(sides, torch.cat(centres), torch.cat(strides)), logits.sigmoid()
+
+
+def _cells(x: Tensor, stride: int) -> tuple[Tensor, Tensor]:
+    """Centres A x 2 and strides A of a map's cells, in pixels."""
+    column = (torch.arange(x.shape[3], dtype=torch.float32) + 0.5) * stride
+    row = (torch.arange(x.shape[2], dtype=torch.float32) + 0.5) * stride
+    across = column[None, :] + torch.zeros_like(row)[:, None]
+    down = row[:, None] + torch.zeros_like(column)[None, :]
+    centres = torch.stack([across, down], -1).flatten(0, 1)
+    return centres, torch.full_like(centres[:, 0], float(stride))
 
 
 class SegmentGraph(nn.Module):
@@ -85,21 +96,30 @@ class SegmentGraph(nn.Module):
 
     outputs = ("logits",)
 
-    def __init__(self, net: nn.Module, size: int) -> None:
+    def __init__(self, net: nn.Module) -> None:
         super().__init__()
         self.net = net
 
     def forward(self, images: Tensor) -> Tensor:
-        """Map N x 3 x S x S uint8 to logits N x classes x S x S."""
+        """Map N x 3 x H x W uint8 to logits N x classes x H x W."""
         return functional.interpolate(self.net(images), scale_factor=4.0, mode="bilinear", align_corners=False)
 
 
-GRAPHS: Mapping[str, type[DetectGraph] | type[SegmentGraph]] = {"detect": DetectGraph, "segment": SegmentGraph}
+GRAPHS: Mapping[str, Callable[[Any], DetectGraph | SegmentGraph]] = {"detect": DetectGraph, "segment": SegmentGraph}
+GROWING: Mapping[str, dict[str, dict[int, str]]] = {
+    "detect": {"boxes": {0: "batch", 1: "cells"}, "scores": {0: "batch", 2: "cells"}},
+    "segment": {"logits": {0: "batch", 2: "height", 3: "width"}},
+}
+"""The axes of the outputs that depend on the picture."""
 
 
 def export(net: nn.Module, kind: str, classes: Sequence[str], size: int, path: Path, about: Mapping[str, str]) -> None:
-    """Write the ONNX file. ``about`` is added to its metadata, beside the task and the class names."""
-    graph = GRAPHS[kind](packed(net, integers=kind == "segment"), size).eval()
+    """Write the ONNX file, for pictures of any size whose sides are multiples of 32.
+
+    ``size`` is the side that a runtime takes unless told otherwise. ``about`` is added to the metadata, beside the
+    task, the side and the class names.
+    """
+    graph = GRAPHS[kind](packed(net, integers=kind == "segment")).eval()
     example = torch.zeros(1, 3, size, size, dtype=torch.uint8)
     with warnings.catch_warnings():
         # The tracing exporter is deprecated, but it needs only torch and keeps the integers as they are.
@@ -113,9 +133,10 @@ def export(net: nn.Module, kind: str, classes: Sequence[str], size: int, path: P
             do_constant_folding=False,
             input_names=["images"],
             output_names=list(graph.outputs),
-            dynamic_axes={name: {0: "batch"} for name in ("images", *graph.outputs)},
+            dynamic_axes={"images": {0: "batch", 2: "height", 3: "width"}} | GROWING[kind],
         )
-    write_metadata(path, {"sightline": kind, "names": json.dumps(list(classes)), **about})
+    own = {"sightline": kind, "names": json.dumps(list(classes)), "imgsz": json.dumps([size, size])}
+    write_metadata(path, own | dict(about))
 
 
 def write_metadata(path: Path, values: Mapping[str, str]) -> None:

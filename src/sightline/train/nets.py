@@ -126,9 +126,8 @@ class DetectorNet(nn.Module):
         """Logits and sides, as ``forward`` gives them, from the feature maps."""
         scores, sides = [], []
         for i, x in enumerate(maps):
-            count = int(x.shape[2]) * int(x.shape[3])
-            scores.append(self.scores[i](x).reshape(-1, self.classes, count))
-            sides.append(self.sides[i](x).reshape(-1, 4, count))
+            scores.append(self.scores[i](x).flatten(2))
+            sides.append(self.sides[i](x).flatten(2))
         return torch.cat(scores, 2), positive(torch.cat(sides, 2).float()).transpose(1, 2)
 
 
