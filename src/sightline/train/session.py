@@ -16,8 +16,10 @@ from sightline.core.types import Image
 from sightline.core.version import __version__
 from sightline.train import detect, pictures, segment
 from sightline.train.cache import Photos
+from sightline.train.confidence import correct, correction, right
 from sightline.train.export import export
 from sightline.train.loop import TrainOptions, load_checkpoint, pick_device, train
+from sightline.train.nets import DetectorNet
 from sightline.train.records import Task, read
 from sightline.train.teacher import guided, teach
 from sightline.train.team import Team, gathered
@@ -52,6 +54,8 @@ def run(plan: TrainPlan, say: Callable[[str], None]) -> Path | None:
         net, history, finished = _learn(team, plan, task)
     if not finished:
         return None
+    if isinstance(task, detect.DetectTask):
+        _mean_it(task, net)
     path = plan.out / f"{plan.out.resolve().name}.onnx"
     figures = {k: round(v, 4) for k, v in history[-1].items() if k.startswith(FIGURES)}
     about = {"source": f"trained with Sightline {__version__}", "figures": json.dumps(figures)}
@@ -79,6 +83,13 @@ def prepare(plan: TrainPlan, say: Callable[[str], None]) -> detect.DetectTask | 
     if plan.teacher is None:
         return detect.DetectTask(photos, kept)
     return detect.DetectTask(photos, kept, teach(photos, plan.teacher, cache), guided(plan.teacher, data.classes))
+
+
+def _mean_it(task: detect.DetectTask, net: nn.Module) -> None:
+    """Correct a detector's confidences by what it finds in the photos kept aside."""
+    assert isinstance(net, DetectorNet)
+    photos = task.validation
+    correct(net, *correction(*right(photos.data, photos.boxes, detect.predict(net, photos))))
 
 
 def _learn(
