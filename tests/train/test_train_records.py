@@ -133,7 +133,7 @@ def test_an_archive_that_is_none_is_refused(tmp_path: Path, index: str | None) -
 
 def test_a_file_that_is_no_checkpoint_is_refused(tmp_path: Path) -> None:
     pytest.importorskip("torch")
-    from sightline.train.loop import load_checkpoint
+    from sightline.train.weights import load_checkpoint
 
     (tmp_path / "a.pt").write_text('{"a": 1}')
     with pytest.raises(ConfigError, match="no checkpoint of a run"):

@@ -21,7 +21,7 @@ pytest.importorskip("torch")
 
 from sightline.cli.evaluate import evaluate
 from sightline.cli.train import train
-from sightline.train.loop import load_checkpoint
+from sightline.train.weights import load_checkpoint
 from sightline.zoo.loader import load_model
 
 pytestmark = [

@@ -22,9 +22,9 @@ class Kind(StrEnum):
 
 def check_extra() -> None:
     """Raise ConfigError if the extra ``[train]`` is not installed."""
-    missing = [name for name in ("torch", "pycocotools") if find_spec(name) is None]
+    missing = [name for name in ("onnx", "pycocotools", "torch") if find_spec(name) is None]
     if missing:
-        raise ConfigError(f"training needs {' and '.join(missing)}; run: {install_command('train')}")
+        raise ConfigError(f"training needs {', '.join(missing)}; run: {install_command('train')}")
 
 
 def train(
@@ -50,8 +50,12 @@ def train(
         str | None, typer.Option(help="A detector that labels the classes for which a photo has no labels.")
     ] = None,
     start_from: Annotated[
-        Path | None, typer.Option(help="Begin with the weights of another run: its checkpoint.pt.")
-    ] = None,
+        str,
+        typer.Option(
+            help="Weights to begin with: nano, person, another run's checkpoint.pt or ONNX file, or none. "
+            "auto: nano for detect, person for segment."
+        ),
+    ] = "auto",
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
 ) -> None:
     """Train a model on your own photos and write it as ONNX, ready for --model. Ctrl-C saves; --resume goes on."""

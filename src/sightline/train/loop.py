@@ -8,7 +8,6 @@ from __future__ import annotations
 import copy
 import json
 import math
-import pickle
 import queue
 import signal
 import sys
@@ -28,8 +27,11 @@ from torch import Tensor, nn
 
 from sightline.core.errors import ConfigError
 from sightline.train.team import Team
+from sightline.train.weights import Weights, borrow, calibrate, load_checkpoint
 
 Batch = dict[str, NDArray[Any]]
+CALIBRATION = 4
+"""Batches of 32 pictures that give the weights of an exported file their normalisation back."""
 
 
 class Task(Protocol):
@@ -89,10 +91,16 @@ class TrainRun:
         (self.folder / "history.json").write_text(json.dumps(self.history, indent=1), "utf-8")
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Continue from a checkpoint."""
-        self.net.load_state_dict(state["net"])
-        self.average.load_state_dict(state["average"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        """Continue from a checkpoint. Raises ConfigError for one of another network."""
+        try:
+            self.net.load_state_dict(state["net"])
+            self.average.load_state_dict(state["average"])
+            self.optimizer.load_state_dict(state["optimizer"])
+        except (RuntimeError, ValueError) as error:
+            path = self.folder / "checkpoint.pt"
+            raise ConfigError(
+                f"--resume: {path} holds another network, of another version; begin a new run with --start-from {path}"
+            ) from error
         self.step, self.seconds, self.history = state["step"], state["seconds"], state["history"]
 
 
@@ -106,28 +114,6 @@ def pick_device(wanted: str) -> torch.device:
     if wanted == "cuda" and not there:
         raise ConfigError("device 'cuda': this torch sees no CUDA device; use --device cpu or auto")
     return torch.device(wanted)
-
-
-def load_checkpoint(path: Path) -> dict[str, Any]:
-    """Read a checkpoint. Raises ConfigError if there is none."""
-    if not path.is_file():
-        raise ConfigError(f"no checkpoint at {path}")
-    try:
-        state: Any = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError):
-        state = None
-    if not isinstance(state, dict) or not {"average", "classes"} <= state.keys():
-        raise ConfigError(f"{path} is no checkpoint of a run: expected its checkpoint.pt")
-    return state
-
-
-def borrow(net: nn.Module, path: Path) -> int:
-    """Copy every tensor whose name and shape agree from another network's checkpoint. Returns how many were copied."""
-    state = load_checkpoint(path)["average"]
-    mine = net.state_dict()
-    fitting = {k: v for k, v in state.items() if k in mine and mine[k].shape == v.shape}
-    net.load_state_dict(mine | fitting)
-    return len(fitting)
 
 
 def _optimizer(net: nn.Module, options: TrainOptions) -> torch.optim.Optimizer:
@@ -209,7 +195,7 @@ def train(
     *,
     photos: int,
     resume: bool = False,
-    start_from: Path | None = None,
+    start: Weights | None = None,
     team: Team = Team(),  # noqa: B008 - frozen
 ) -> tuple[nn.Module, list[dict[str, float]], bool]:
     """Train. Returns the averaged network, the history of losses and checks, and whether the schedule completed.
@@ -219,7 +205,7 @@ def train(
     cv2.setNumThreads(1)
     torch.manual_seed(options.seed)
     device = pick_device(options.device)
-    run = _begun(task, folder, options, device, resume=resume, start_from=start_from)
+    run = _begun(task, folder, options, device, resume=resume, start=start)
     team.copy(list(run.net.state_dict().values()))
     folder.mkdir(parents=True, exist_ok=True)
     about = {"kind": task.kind, "classes": list(task.classes), "options": asdict(options)}
@@ -264,16 +250,25 @@ def train(
 
 
 def _begun(
-    task: Task, folder: Path, options: TrainOptions, device: torch.device, *, resume: bool, start_from: Path | None
+    task: Task, folder: Path, options: TrainOptions, device: torch.device, *, resume: bool, start: Weights | None
 ) -> TrainRun:
     """A run at its first step, or at that of its checkpoint."""
     net = task.network().to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    if start_from is not None:
-        borrow(net, start_from)
+    if start is not None and not resume:
+        _borrow(net, start, task, device, options.seed)
     run = TrainRun(folder, net, copy.deepcopy(net).requires_grad_(False), _optimizer(net, options))
     if resume:
         run.restore(load_checkpoint(folder / "checkpoint.pt"))
     return run
+
+
+def _borrow(net: nn.Module, start: Weights, task: Task, device: torch.device, seed: int) -> None:
+    """Begin with others' weights, and say how much of them."""
+    borrowed = borrow(net, start, task.classes)
+    sys.stderr.write(f"begins with {start.source}: {borrowed}\n")
+    rng = np.random.default_rng(seed)
+    batches = (torch.from_numpy(task.batch(32, rng, 0.0)["pixels"]) for _ in range(CALIBRATION))
+    calibrate(borrowed.norms, net, (pixels.to(device).permute(0, 3, 1, 2) for pixels in batches))
 
 
 class _Means:

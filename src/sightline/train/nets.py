@@ -17,6 +17,8 @@ WIDTHS = (16, 32, 48, 96, 160)
 """Channels at strides 2, 4, 8, 16 and 32."""
 DEPTHS = (0, 0, 1, 3, 2)
 """Residual blocks at strides 2, 4, 8, 16 and 32."""
+CLASS_LAYERS = ("scores.", "logits.")
+"""Beginnings of the names of tensors that have a row for each class."""
 
 
 class ConvUnit(nn.Sequential):

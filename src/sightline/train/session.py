@@ -18,11 +18,12 @@ from sightline.train import detect, pictures, segment
 from sightline.train.cache import Photos
 from sightline.train.confidence import correct, correction, right
 from sightline.train.export import export
-from sightline.train.loop import TrainOptions, load_checkpoint, pick_device, train
+from sightline.train.loop import TrainOptions, pick_device, train
 from sightline.train.nets import DetectorNet
 from sightline.train.records import Task, read
 from sightline.train.teacher import guided, teach
 from sightline.train.team import Team, gathered
+from sightline.train.weights import Weights, find, load_checkpoint
 
 SAMPLES = 12
 FIGURES = ("mAP", "AP50", "IoU")
@@ -38,8 +39,8 @@ class TrainPlan:
     options: TrainOptions
     teacher: str | None = None
     """Detector whose boxes stand in for the classes that the photos are not annotated for."""
-    start_from: Path | None = None
-    """Checkpoint of another run whose weights are the starting point."""
+    start_from: str = "auto"
+    """Weights that are the starting point, see ``weights.find``; a run that is resumed has its own."""
     resume: bool = False
 
 
@@ -49,9 +50,10 @@ def run(plan: TrainPlan, say: Callable[[str], None]) -> Path | None:
         raise ConfigError("--teacher: a segmenter learns from masks alone; leave it out")
     if plan.options.processes > 1 and pick_device(plan.options.device).type != "cpu":
         raise ConfigError(f"--processes {plan.options.processes}: expected 1 on a GPU")
+    start = None if plan.resume else find(plan.start_from, plan.task)
     task = prepare(plan, say)
     with gathered(plan.options.processes, _help, plan) as team:
-        net, history, finished = _learn(team, plan, task)
+        net, history, finished = _learn(team, plan, task, start)
     if not finished:
         return None
     if isinstance(task, detect.DetectTask):
@@ -93,15 +95,15 @@ def _mean_it(task: detect.DetectTask, net: nn.Module) -> None:
 
 
 def _learn(
-    team: Team, plan: TrainPlan, task: detect.DetectTask | segment.SegmentTask
+    team: Team, plan: TrainPlan, task: detect.DetectTask | segment.SegmentTask, start: Weights | None
 ) -> tuple[nn.Module, list[dict[str, float]], bool]:
     photos = len(task.train)
-    return train(task, plan.out, plan.options, photos=photos, resume=plan.resume, start_from=plan.start_from, team=team)
+    return train(task, plan.out, plan.options, photos=photos, resume=plan.resume, start=start, team=team)
 
 
 def _help(team: Team, plan: TrainPlan) -> None:
-    """Train in another process of the team, on the data that member 0 prepared."""
-    _learn(team, plan, prepare(plan, lambda _: None))
+    """Train in another process of the team, on the data that member 0 prepared and from the weights that it has."""
+    _learn(team, plan, prepare(plan, lambda _: None), None)
 
 
 def _same_classes(checkpoint: Path, classes: tuple[str, ...]) -> None:
