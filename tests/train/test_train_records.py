@@ -8,10 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from sightline.core.errors import ConfigError
 from sightline.train.cache import Photos
-from sightline.train.records import IGNORE, kept_aside, read
+from sightline.train.records import IGNORE, kept_aside, read, split
 from support import made
 
 
@@ -53,6 +55,22 @@ def test_the_split_depends_on_the_name_alone_and_has_the_asked_share() -> None:
     kept = [kept_aside(f"photo-{i}.jpg") for i in range(5000)]
     assert 400 < sum(kept) < 600
     assert kept == [kept_aside(f"photo-{i}.jpg") for i in range(5000)]
+
+
+@settings(max_examples=40)
+@given(st.sets(st.text(min_size=1, max_size=3), min_size=2, max_size=50))
+def test_a_split_has_both_sides_and_keeps_what_is_kept_aside(names: set[str]) -> None:
+    aside = split(names)
+    assert aside == split(sorted(names))
+    assert 0 < len(aside) < len(names)
+    kept = {name for name in names if kept_aside(name)}
+    assert aside >= kept or len(kept) == len(names)
+    assert len(aside) >= len(names) // 20
+
+
+def test_one_photo_cannot_be_split() -> None:
+    assert split(["a.jpg"]) == frozenset()
+    assert split([]) == frozenset()
 
 
 def test_a_folder_of_masks_is_decoded_into_the_cache_and_read_from_it_again(tmp_path: Path) -> None:

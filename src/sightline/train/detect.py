@@ -152,10 +152,12 @@ class DetectTask:
         return losses
 
     def validate(self, net: nn.Module) -> dict[str, float]:
-        """AP at an overlap of one half: the mean over all classes, and for class 0."""
+        """AP at an overlap of one half: the mean over all classes with a box there, and for class 0 if it has one."""
         rows = predict(net, self.validation)
         result = average_precision(self.validation.data, self.validation.boxes, rows, overlaps=(0.5,))
-        return {"mAP50": result.mean50, f"AP50 {self.classes[0]}": result.per_class50.get(0, float("nan"))}
+        return {"mAP50": result.mean50} | {
+            f"AP50 {self.classes[c]}": v for c, v in result.per_class50.items() if c == 0
+        }
 
 
 def repeats(labels: list[NDArray[np.int64]], classes: int) -> NDArray[np.float64]:

@@ -167,7 +167,7 @@ def _masks(model: Model, photos: Photos, spec: str, progress: Progress) -> Evalu
         number = sum(1 for _, i, _ in single if group in ("all", photos.data.records[i].group))
         rows.append((group, str(number), f"{np.nanmean(iou):.3f}", *(f"{v:.3f}" for v in iou)))
         figures |= {f"mean IoU, {group}": float(np.nanmean(iou))}
-        figures |= {f"IoU {name}, {group}": float(v) for name, v in zip(names, iou, strict=True)}
+        figures |= {f"IoU {name}, {group}": float(v) for name, v in zip(names, iou, strict=True) if not np.isnan(v)}
     single.sort(key=lambda entry: entry[0])
     drawn = [
         pictures.mask_drawn(photos.image(i), np.where(photos.mask(i) == IGNORE, 0, photos.mask(i)), found)

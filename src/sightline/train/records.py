@@ -92,7 +92,22 @@ class DataSet:
 
 def kept_aside(name: str, share: float = 0.1) -> bool:
     """Whether a photo belongs to the validation split. It depends on the name alone, so the split never changes."""
-    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:4]) < share * 2**32
+    return _draw(name) < share
+
+
+def _draw(name: str) -> float:
+    """A number from 0 to 1 that is always the same for a name."""
+    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:4]) / 2**32
+
+
+def split(names: Iterable[str]) -> frozenset[str]:
+    """Names of a small data set's validation split: those kept aside, but at least one in twenty, and never all.
+
+    Of a dozen photos chance may keep none aside. Then those that come nearest to it are taken.
+    """
+    ranked = sorted(set(names), key=_draw)
+    count = max(sum(map(kept_aside, ranked)), len(ranked) // 20, 1)
+    return frozenset(ranked[: min(count, len(ranked) - 1)])
 
 
 def read(folder: Path, task: Task) -> DataSet:
@@ -143,11 +158,13 @@ def _coco_file(folder: Path, name: str, validation: bool | None) -> DataSet:
         raise ConfigError(f"{folder / name} is not a COCO file of boxes: {error!r}") from error
     if not any(boxes.values()):
         raise ConfigError(f"{folder / name} has no box: expected some to learn from")
+    # Photos without boxes judge no class, so they are split on their own.
+    aside = split(file for i, file in images if boxes[i]) | {f for i, f in images if not boxes[i] and kept_aside(f)}
     records = [
         Record(
             name=file,
             image=FileRef(folder / "images" / file),
-            validation=kept_aside(file) if validation is None else validation,
+            validation=file in aside if validation is None else validation,
             boxes=np.array(boxes[i], np.float32).reshape(-1, 5),
             complete=frozenset(ids.values()) - crowded[i],
         )
@@ -171,11 +188,13 @@ def _read_masks(folder: Path) -> DataSet:
             f"{folder / 'classes.txt'} names {len(classes)} classes: expected the background and 1 to {IGNORE - 2} more"
         )
     records = []
-    for photo in sorted(p for p in (folder / "images").iterdir() if p.suffix.lower() in PHOTO_ENDINGS):
+    photos = sorted(p for p in (folder / "images").iterdir() if p.suffix.lower() in PHOTO_ENDINGS)
+    aside = split(photo.name for photo in photos)
+    for photo in photos:
         mask = folder / "masks" / f"{photo.stem}.png"
         if not mask.is_file():
             raise ConfigError(f"{photo.name} has no mask: expected {mask}")
-        records.append(Record(photo.name, FileRef(photo), validation=kept_aside(photo.name), mask=FileRef(mask)))
+        records.append(Record(photo.name, FileRef(photo), validation=photo.name in aside, mask=FileRef(mask)))
     return DataSet(classes, tuple(records))
 
 

@@ -87,7 +87,7 @@ class SegmentTask:
         return {"entropy": entropy, "dice": dice.mean()}
 
     def validate(self, net: nn.Module) -> dict[str, float]:
-        """Intersection over union by group of photos, at the photos' own resolution."""
+        """Intersection over union by group of photos, at the photos' own resolution, over the classes that appear."""
         device = next(net.parameters()).device
         counts: dict[str, NDArray[np.int64]] = {}
         size = len(self.classes)
@@ -100,8 +100,9 @@ class SegmentTask:
             total += confusion(found, self.validation.mask(i), size)
         scores = {}
         for group, total in sorted(counts.items()):
-            iou = overlaps(total)
-            scores[f"IoU {group}"] = float(iou[1:].mean())
+            iou = overlaps(total)[1:]
+            if not np.isnan(iou).all():
+                scores[f"IoU {group}"] = float(np.nanmean(iou))
         return scores
 
 

@@ -27,6 +27,8 @@ from sightline.train.weights import Weights, find, load_checkpoint
 
 SAMPLES = 12
 FIGURES = ("mAP", "AP50", "IoU")
+FEW = 20
+"""Photos kept aside below which scores are called rough."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +75,12 @@ def prepare(plan: TrainPlan, say: Callable[[str], None]) -> detect.DetectTask | 
     if not learn.records or not keep.records:
         raise ConfigError(
             f"{len(learn.records)} photos to learn from and {len(keep.records)} kept aside for validation: expected at "
-            "least one of each (one photo in ten is kept aside, by its name)"
+            "least one of each, so two with something to find"
         )
     if plan.resume:
         _same_classes(plan.out / "checkpoint.pt", data.classes)
-    say(f"{len(learn.records)} photos to learn from, {len(keep.records)} kept aside, {len(data.classes)} classes")
+    few = " (few: the scores are rough)" if len(keep.records) < FEW else ""
+    say(f"{len(learn.records)} photos to learn from, {len(keep.records)} kept aside{few}, {len(data.classes)} classes")
     cache = plan.out / "cache"
     photos, kept = Photos(learn, cache), Photos(keep, cache)
     if plan.task == "segment":
