@@ -48,6 +48,13 @@ def test_the_averaged_weights_follow_in_short_runs(tmp_path: Path, photos: int) 
     assert abs(end - average.state_dict()["weight"].item()) < 0.05 * (end - begin)
 
 
+def test_no_step_is_checked_twice(tmp_path: Path) -> None:
+    options = TrainOptions(epochs=1, batch_size=4, device="cpu")
+    history = train(Slope(), tmp_path, options, photos=12)[1]
+    assert [row["step"] for row in history] == [2, 3]
+    assert all("loss fall" in row for row in history)
+
+
 def test_the_learning_rate_rises_in_a_tenth_of_a_short_run_and_in_300_steps_of_a_long_one() -> None:
     assert share(0, 0) < 0.01
     assert share(0.02, 400) == pytest.approx(1, abs=0.01)

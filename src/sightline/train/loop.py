@@ -252,7 +252,7 @@ def train(
                 saved = time.monotonic()
     batches.close()  # type: ignore[attr-defined]
     if team.leads:
-        if done >= 1:
+        if done >= 1 and not (run.history and run.history[-1]["step"] == run.step):
             run.history.append(_check(task, run, options, done, 0.0, means))
         run.save(about)
     return run.average.eval(), run.history, done >= 1
