@@ -65,7 +65,7 @@ def trained(kind: str, classes: int, **how: Any) -> Any:
 def said(net: Any, kind: str, images: Any) -> list[NDArray[np.float32]]:
     """What a network says as a graph."""
     with torch.no_grad():
-        out = GRAPHS[kind](net.eval(), images.shape[-1])(images)
+        out = GRAPHS[kind](net.eval())(images)
     return [t.numpy() for t in (out if isinstance(out, tuple) else (out,))]
 
 
