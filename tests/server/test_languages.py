@@ -74,6 +74,14 @@ async def test_every_setting_is_described_in_the_language(code: str) -> None:
     assert not missing, f"add to “admin” of web/languages/{code}.json:\n" + "\n".join(missing)
 
 
+@pytest.mark.parametrize("code", sorted(languages.languages()))
+async def test_every_task_of_the_server_has_a_name_in_the_language(server: Running, code: str) -> None:
+    known = languages.languages()[code]["admin"]
+    tasks = [task["name"] for task in (await server.get("/api/server"))["tasks"]]
+    assert len(tasks) > 8
+    assert not [name for name in tasks if name not in known]
+
+
 @pytest.mark.parametrize(
     ("address", "headers", "language"),
     [

@@ -26,7 +26,7 @@ export async function showServer() {
   );
   const told = body.ready ? troubles : [["frames", body.reason], ...troubles];
   const list = byId("server-troubles", HTMLElement);
-  list.replaceChildren(...told.map(([what = "", text = ""]) => row("problem", what, text)));
+  list.replaceChildren(...told.map(([what = "", text = ""]) => row("problem", inLanguage(what), inLanguage(text))));
   list.hidden = !told.length;
   showTasks(body.tasks);
   if (body.cluster) (await import("./machines.js")).showMachines(body.cluster);
@@ -39,7 +39,7 @@ function showTasks(tasks) {
   byId("tasks", HTMLElement).replaceChildren(
     ...tasks.map(({ name, restarts, trouble }) => {
       const often = restarts ? t`started again ${plural(restarts, "time")}` : t`runs`;
-      return row(trouble ? "problem" : "ok", name, trouble || often);
+      return row(trouble ? "problem" : "ok", inLanguage(name), trouble ? inLanguage(trouble) : often);
     }),
   );
 }
