@@ -5,12 +5,18 @@ from __future__ import annotations
 import os
 import signal
 import tempfile
+from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+import pytest_asyncio
 from hypothesis import HealthCheck, settings
 
 from support.made_graph import MakeGraph, maker_in
+
+if TYPE_CHECKING:  # tests without a browser don't wait for it
+    from playwright.async_api import Browser, BrowserContext
 
 # Time says nothing on a busy machine. The same examples everywhere: --hypothesis-profile=default looks for new ones.
 settings.register_profile("here", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
@@ -56,3 +62,23 @@ def cases() -> Path:
 def make_graph(tmp_path: Path) -> MakeGraph:
     """Makes an ONNX file in the test's own folder: see ``made_graph``."""
     return maker_in(tmp_path)
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def browser(request: pytest.FixtureRequest) -> AsyncIterator[Browser]:
+    """Chromium, started with the options that a module names as ``CHROMIUM``."""
+    from support.browsing import browsing
+
+    async with browsing(*getattr(request.module, "CHROMIUM", ())) as running:
+        yield running
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def context(browser: Browser) -> AsyncIterator[BrowserContext]:
+    """Somebody at a desk."""
+    from support.browsing import SLOW_MS
+
+    made = await browser.new_context(viewport={"width": 1280, "height": 800})
+    made.set_default_timeout(SLOW_MS)
+    yield made
+    await made.close()

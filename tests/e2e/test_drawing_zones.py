@@ -15,11 +15,13 @@ import pytest_asyncio
 from playwright.async_api import Browser, Page, expect
 
 from sightline.security.tokens import Store
-from support.browsing import FAKE_CAMERA, HAS_A_PICTURE, SLOW_MS, browsing, listen_for_errors, visiting
+from support.browsing import FAKE_CAMERA, HAS_A_PICTURE, SLOW_MS, listen_for_errors, visiting
 from support.drawing import AT, FLOOR, Walk, begin, drag, look, near, points, put, walk
 from support.serving import Peer, Running, camera, metadata, peer, picture, serving
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
+
+CHROMIUM = FAKE_CAMERA
 
 PHONE: dict[str, Any] = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True}
 DRAWN = """([r, g, b]) => {
@@ -41,12 +43,6 @@ DRAWN = """([r, g, b]) => {
 async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Running]:
     data = tmp_path_factory.mktemp("data")
     async with serving("--model", "nano", "--engine", "onnx", "--adaptive", "off", data=data) as running:
-        yield running
-
-
-@pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def browser() -> AsyncIterator[Browser]:
-    async with browsing(*FAKE_CAMERA) as running:
         yield running
 
 

@@ -15,7 +15,7 @@ from playwright.async_api import Browser, BrowserContext, Page, expect
 
 from sightline.core.events import Event
 from sightline.events.store import EventStore
-from support.browsing import SLOW_MS, browsing, listen_for_errors, opened
+from support.browsing import listen_for_errors, opened
 from support.rtsp import free_port
 from support.serving import Running, serving
 from support.walker import walking
@@ -62,20 +62,6 @@ async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Runn
         assert (await running.http.put("/api/streams/door/zones/drive", json=DRIVE)).status_code == 200
         assert (await running.http.put("/api/streams/door/lines/gate", json=GATE)).status_code == 200
         yield running
-
-
-@pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def browser() -> AsyncIterator[Browser]:
-    async with browsing() as running:
-        yield running
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def context(browser: Browser) -> AsyncIterator[BrowserContext]:
-    made = await browser.new_context(viewport={"width": 1280, "height": 800})
-    made.set_default_timeout(SLOW_MS)
-    yield made
-    await made.close()
 
 
 async def live_page(context: BrowserContext, url: str) -> Page:

@@ -18,7 +18,7 @@ from sightline.core.events import Event
 from sightline.events.store import EventStore
 from sightline.server.assets import WEB
 from support.axe import violations
-from support.browsing import SLOW_MS, browsing, listen_for_errors
+from support.browsing import SLOW_MS, listen_for_errors
 from support.serving import Running, camera, serving
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
@@ -104,12 +104,6 @@ def remember(folder: Path) -> None:
     store = EventStore(folder)
     store.write([(Event(phase="start", kind="zone", at=at, number=int(at * 1000), **about), None)])  # type: ignore[arg-type]
     store.close()
-
-
-@pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def browser() -> AsyncIterator[Browser]:
-    async with browsing() as running:
-        yield running
 
 
 @asynccontextmanager

@@ -13,13 +13,15 @@ import pytest_asyncio
 from playwright.async_api import Browser, BrowserContext, Page, expect
 
 from sightline.security.tokens import Store
-from support.browsing import FAKE_CAMERA, SLOW_MS, browsing
+from support.browsing import FAKE_CAMERA, SLOW_MS
 from support.codes import decoded
 from support.onvif import onvif_camera
 from support.rtsp import RtspServer
 from support.serving import Running, serving
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
+
+CHROMIUM = FAKE_CAMERA
 
 
 @dataclass
@@ -48,12 +50,6 @@ class Person:
     async def choose(self, label: str, value: str) -> None:
         await self.page.get_by_label(label).select_option(value)
         self.did += 1
-
-
-@pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def browser() -> AsyncIterator[Browser]:
-    async with browsing(*FAKE_CAMERA) as running:
-        yield running
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")

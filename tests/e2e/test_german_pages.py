@@ -11,7 +11,7 @@ from playwright.async_api import Browser, BrowserContext, expect
 
 from sightline.server import languages
 from support.axe import violations
-from support.browsing import browsing, listen_for_errors
+from support.browsing import listen_for_errors
 from support.serving import Running, camera, serving
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -62,12 +62,6 @@ SAYS = """async (found) => {
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
 async def server() -> AsyncIterator[Running]:
     async with serving() as running, camera(running, "door"):
-        yield running
-
-
-@pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def browser() -> AsyncIterator[Browser]:
-    async with browsing() as running:
         yield running
 
 

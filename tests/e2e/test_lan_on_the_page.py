@@ -10,7 +10,7 @@ import pytest_asyncio
 from playwright.async_api import Browser, Page, expect
 
 from support.axe import violations
-from support.browsing import FAKE_CAMERA, SLOW_MS, browsing, visiting
+from support.browsing import FAKE_CAMERA, SLOW_MS, visiting
 from support.codes import decoded
 from support.lan import needs_network
 from support.serving import Running, serving
@@ -19,16 +19,12 @@ pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)
 TOO_WIDE = """() => [document.scrollingElement, ...document.querySelectorAll("dialog[open]")]
   .filter((one) => one.scrollWidth > one.clientWidth + 1).map((one) => one.tagName)"""
 
+CHROMIUM = FAKE_CAMERA
+
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
 async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Running]:
     async with serving("--model", "motion", data=tmp_path_factory.mktemp("data")) as running:
-        yield running
-
-
-@pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def browser() -> AsyncIterator[Browser]:
-    async with browsing(*FAKE_CAMERA) as running:
         yield running
 
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, BrowserContext, Page, Route, expect
+from playwright.async_api import BrowserContext, Page, Route, expect
 
-from support.browsing import SLOW_MS, browsing, opened
+from support.browsing import opened
 from support.serving import Running, serving
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
@@ -53,20 +53,6 @@ async def server() -> AsyncIterator[Running]:
         "--model", "motion", *(f"--source={name}=synthetic:shapes?size=160x90&fps=2" for name in "abc")
     ) as running:
         yield running
-
-
-@pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def browser() -> AsyncIterator[Browser]:
-    async with browsing() as running:
-        yield running
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def context(browser: Browser) -> AsyncIterator[BrowserContext]:
-    made = await browser.new_context(viewport={"width": 1280, "height": 800})
-    made.set_default_timeout(SLOW_MS)
-    yield made
-    await made.close()
 
 
 async def order(page: Page) -> list[str]:

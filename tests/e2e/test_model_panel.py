@@ -18,7 +18,7 @@ from playwright.async_api import Browser, Page, Route, expect
 from sightline import profiles
 from sightline.core.palette import color
 from sightline.zoo.store import Cache
-from support.browsing import FAKE_CAMERA, browsing, visiting
+from support.browsing import FAKE_CAMERA, visiting
 from support.made_graph import made_graph
 from support.made_hub import made_hub
 from support.made_profile import of_the_hub
@@ -28,6 +28,8 @@ pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)
 NARROW = {"width": 320, "height": 720}
 ANT, BEE = 0, 1  # of "boxes"
 PERSON, PLANT = 15, 16  # of the profile "fast"
+
+CHROMIUM = FAKE_CAMERA
 
 
 def boxes(path: Path) -> Path:
@@ -59,12 +61,6 @@ async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Runn
     settings.write_text("[models]\n" + "".join(f"{name} = {json.dumps(str(p))}\n" for name, p in offered.items()))
     env = {"SIGHTLINE_CONFIG": str(settings), "SIGHTLINE_CACHE": str(folder / "cache")}
     async with serving("--model", "nano", "--engine", "onnx", env=env) as running:
-        yield running
-
-
-@pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def browser() -> AsyncIterator[Browser]:
-    async with browsing(*FAKE_CAMERA) as running:
         yield running
 
 

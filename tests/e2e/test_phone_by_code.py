@@ -14,7 +14,7 @@ import pytest_asyncio
 from playwright.async_api import Browser, BrowserContext, Page, expect
 
 from sightline.security.tokens import Store
-from support.browsing import FAKE_CAMERA, LOOK_AWAY, SLOW_MS, browsing, listen_for_errors
+from support.browsing import FAKE_CAMERA, LOOK_AWAY, SLOW_MS, listen_for_errors
 from support.codes import decoded
 from support.serving import Running, serving
 
@@ -28,18 +28,14 @@ PHONE: dict[str, Any] = {
     "user_agent": "Mozilla/5.0 (Linux; Android 15; Pixel 9) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0 Mobile",
 }
 
+CHROMIUM = FAKE_CAMERA
+
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
 async def lan(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[tuple[Running, Path]]:
     data = tmp_path_factory.mktemp("data")
     async with serving("--lan", data=data) as server:
         yield server, data
-
-
-@pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def browser() -> AsyncIterator[Browser]:
-    async with browsing(*FAKE_CAMERA) as running:
-        yield running
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")

@@ -12,7 +12,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Page, expect
 
-from support.browsing import HAS_A_PICTURE, browsing, visiting
+from support.browsing import HAS_A_PICTURE, visiting
 from support.serving import Running, camera, pixels, serving
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
@@ -57,12 +57,6 @@ async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Runn
         camera(running, "door"),
         camera(running, "yard"),
     ):
-        yield running
-
-
-@pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def browser() -> AsyncIterator[Browser]:
-    async with browsing() as running:
         yield running
 
 

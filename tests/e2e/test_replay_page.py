@@ -11,7 +11,6 @@ from playwright.async_api import Browser, expect
 
 from sightline.analytics.zones.board import ZoneBoard
 from sightline.core.zones import Zone
-from support.browsing import browsing
 from support.inside import Inside, inside
 from support.pages import open_timeline
 from support.squares import Squares, remember, walk
@@ -27,12 +26,6 @@ async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Insi
     data = tmp_path_factory.mktemp("data")
     remember(data, "door", BEGAN, walk(34), zones=ZoneBoard("door", {"lawn": UPPER}))
     async with inside(load=lambda key: Squares(), data=data) as running:
-        yield running
-
-
-@pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def browser() -> AsyncIterator[Browser]:
-    async with browsing() as running:
         yield running
 
 

@@ -11,9 +11,9 @@ import cv2
 import numpy as np
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, BrowserContext, Page, Route, expect
+from playwright.async_api import BrowserContext, Page, Route, expect
 
-from support.browsing import SLOW_MS, browsing, listen_for_errors, opened
+from support.browsing import listen_for_errors, opened
 from support.clips import write_clip
 from support.serving import Running, serving
 from support.walker import walking
@@ -35,20 +35,6 @@ async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Runn
                 answer = await running.http.put(f"/api/streams/{stream}/{path}", json=shape)
                 assert answer.status_code == 200
         yield running
-
-
-@pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def browser() -> AsyncIterator[Browser]:
-    async with browsing() as running:
-        yield running
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def context(browser: Browser) -> AsyncIterator[BrowserContext]:
-    made = await browser.new_context(viewport={"width": 1280, "height": 800})
-    made.set_default_timeout(SLOW_MS)
-    yield made
-    await made.close()
 
 
 async def rules_page(context: BrowserContext, server: Running, stream: str) -> Page:

@@ -9,7 +9,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, expect
 
-from support.browsing import SLOW_MS, browsing, listen_for_errors
+from support.browsing import SLOW_MS, listen_for_errors
 from support.recordings import PLACES, record
 from support.serving import Running, serving
 
@@ -23,12 +23,6 @@ async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Runn
     data = tmp_path_factory.mktemp("data")
     record(data / "recordings", "door", BEGAN, range(FRAMES))
     async with serving("--model", "motion", data=data) as running:
-        yield running
-
-
-@pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def browser() -> AsyncIterator[Browser]:
-    async with browsing() as running:
         yield running
 
 

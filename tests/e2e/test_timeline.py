@@ -13,7 +13,6 @@ from playwright.async_api import Browser, Page, expect
 
 from sightline.core.events import Event
 from sightline.events.store import EventStore
-from support.browsing import browsing
 from support.pages import open_timeline
 from support.recordings import PLACES, record
 from support.serving import Running, serving
@@ -72,12 +71,6 @@ async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Runn
         record(data / "recordings", "door", began, range(FRAMES))
     happenings(data / "events")
     async with serving("--model", "motion", data=data) as running:
-        yield running
-
-
-@pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def browser() -> AsyncIterator[Browser]:
-    async with browsing() as running:
         yield running
 
 

@@ -14,7 +14,6 @@ import pytest_asyncio
 from playwright.async_api import Browser, Page, expect
 
 from support.axe import violations
-from support.browsing import browsing
 from support.clips import read_clip
 from support.pages import open_timeline
 from support.serving import Running, serving
@@ -41,12 +40,6 @@ async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Runn
         await running.until(lambda s: s["recordings"]["yard"]["written"] >= before + 4 * FPS)  # so much comes after it
         await running.http.patch("/api/streams/yard", json={"record": "off"})
         await running.until(lambda r: not r["segments"][0]["open"], path="/api/recordings/yard")
-        yield running
-
-
-@pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def browser() -> AsyncIterator[Browser]:
-    async with browsing() as running:
         yield running
 
 
