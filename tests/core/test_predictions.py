@@ -153,3 +153,19 @@ def test_no_confidence_outside_0_to_1_and_no_endless_box_leaves(confidence: list
     else:
         with pytest.raises(ModelError, match="the model gave a"):
             Detections(*columns)
+
+
+@given(st.integers(1, 9), st.integers(1, 9), st.integers(1, 40), st.integers(1, 40), st.integers(0, 2**32))
+def test_an_alpha_is_as_large_as_the_picture_and_has_no_steps(
+    w: int, h: int, width: int, height: int, seed: int
+) -> None:
+    alpha = np.random.default_rng(seed).integers(0, 256, (h, w), np.uint8)
+    given_ = Segmentation((alpha >= 128).astype(np.uint8), alpha=alpha)
+    found = given_.complete(("background", "person"), (width, height)).alpha
+    assert found is not None
+    assert found.shape == (height, width)
+    if width >= w and height >= h:  # OpenCV's linear interpolation
+        expected = cv2.resize(alpha.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR)
+        assert np.abs(found - expected).max() <= 1.01
+    assert given_.only(frozenset({1})).alpha is alpha
+    assert given_.only(frozenset({0})).alpha is None

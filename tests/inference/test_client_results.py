@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -52,9 +53,24 @@ def test_a_map_of_classes_is_counted_here_whatever_the_page_says_of_it() -> None
     assert (codecs.decode_mask(made.mask_png) == ids).all()
 
 
+def test_an_alpha_comes_with_the_map_and_goes_on() -> None:
+    """Fault 28, for what a camera's page has found."""
+    ids, alpha = np.array([[0, 1]], np.uint8), np.array([[0, 85, 170, 255]], np.uint8)
+    made = result_of(FRAME, said(mask_bytes=1), codecs.encode_mask(ids, alpha), CARD, Pipeline())
+    assert isinstance(made.prediction, Segmentation)
+    assert made.mask_png is not None
+    for found in (made.prediction.alpha, codecs.decode_alpha(made.mask_png)):
+        assert found is not None
+        np.testing.assert_array_equal(found, alpha)
+    more = replace(CARD, labels=("background", "person", "cat"))
+    with pytest.raises(ProtocolError, match="an alpha of 3 classes: expected one only for a model with two"):
+        result_of(FRAME, said(mask_bytes=1), codecs.encode_mask(ids, alpha), more, Pipeline())
+
+
 PNG = codecs.encode_mask(np.full((4, 4), 2, np.uint8))
 COLOURED = bytes(cv2.imencode(".png", np.zeros((4, 4, 3), np.uint8))[1])
-LARGE = codecs.encode_mask(np.zeros((2048, 2048), np.uint8))
+BIG = np.zeros((2048, 2048), np.uint8)
+LARGE = codecs.encode_mask(BIG)
 
 
 @pytest.mark.parametrize(
@@ -72,6 +88,7 @@ LARGE = codecs.encode_mask(np.zeros((2048, 2048), np.uint8))
         (said(), b"x", "not a PNG"),
         (said(), COLOURED, "greyscale"),
         (said(), LARGE, "2048x2048 pixels: expected 1 to"),
+        (said(), codecs.encode_mask(np.zeros((4, 4), np.uint8), BIG), "2048x2048 pixels: expected 1 to"),
     ],
 )
 def test_what_makes_no_sense_is_refused_with_the_reason(results: PageResults, mask: bytes | None, why: str) -> None:

@@ -76,11 +76,20 @@ def logits_last(rng: np.random.Generator) -> tuple[Outputs, Mapping[str, Any]]:
     return {"logits": rng.normal(0, 1, (16, 16, 5))}, {"metadata": told}
 
 
+def two_logits(rng: np.random.Generator) -> tuple[Outputs, Mapping[str, Any]]:
+    return {"logits": rng.normal(0, 1, (2, 32, 32))}, {"metadata": {"family": "semantic", "fit": "letterbox"}}
+
+
+def two_shares(rng: np.random.Generator) -> tuple[Outputs, Mapping[str, Any]]:
+    second = rng.uniform(0, 1, (16, 16, 1))
+    return {"logits": np.concatenate((1 - second, second), 2)}, {"metadata": {"family": "semantic"}}
+
+
 def class_ids(rng: np.random.Generator) -> tuple[Outputs, Mapping[str, Any]]:
     return {"ids": rng.integers(0, 5, (16, 16))}, {"metadata": {"names": "['a','b','c','d','e']", "fit": "centre"}}
 
 
-CASES = (detector, yolox, v8, v8_half, v5, final_rows, logits, logits_last, class_ids)
+CASES = (detector, yolox, v8, v8_half, v5, final_rows, logits, logits_last, class_ids, two_logits, two_shares)
 
 
 def packed(values: NDArray[Any]) -> dict[str, Any]:
@@ -110,7 +119,8 @@ def made(make: Callable[[np.random.Generator], tuple[Outputs, Mapping[str, Any]]
         "outputs": {name: packed(output) for name, output in said.items()},
     }
     if isinstance(prediction, Segmentation):
-        return case | {"rows": [], "mask": packed(prediction.class_map)}
+        soft = {} if prediction.alpha is None else {"alpha": packed(prediction.alpha)}
+        return case | {"rows": [], "mask": packed(prediction.class_map)} | soft
     found = prediction.objects
     rows = zip(found.xyxy.tolist(), found.confidence.tolist(), found.class_id.tolist(), strict=True)
     return case | {"rows": [{"xyxy": box, "confidence": score, "class_id": kind} for box, score, kind in rows]}

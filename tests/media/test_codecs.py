@@ -387,3 +387,34 @@ def test_damaged_masks_raise_bad_image_or_give_ids(changes: list[tuple[int, int]
     except BadImage:
         return
     assert mask.ndim == 2
+
+
+@given(st.integers(1, 40), st.integers(1, 40), st.integers(0, 2**32))
+def test_an_alpha_goes_with_a_mask_and_who_knows_none_reads_the_mask(width: int, height: int, seed: int) -> None:
+    """Fault 28: old peers get the ids that they always got."""
+    rng = np.random.default_rng(seed)
+    mask, alpha = rng.integers(0, 2, (7, 9), np.uint8), rng.integers(0, 256, (height, width), np.uint8)
+    data = codecs.encode_mask(mask, alpha)
+    for read in (codecs.decode_mask(data), cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)):
+        np.testing.assert_array_equal(read, mask)
+    found = codecs.decode_alpha(data)
+    assert found is not None
+    assert np.abs(found.astype(int) - alpha).max() <= 3
+    assert (found[(alpha == 0) | (alpha == 255)] == alpha[(alpha == 0) | (alpha == 255)]).all()
+    assert codecs.decode_alpha(codecs.encode_mask(mask)) is None
+
+
+@given(st.binary(max_size=60), st.integers(33, 400))
+def test_a_damaged_alpha_raises_bad_image_or_is_one(noise: bytes, at: int) -> None:
+    data = codecs.encode_mask(np.zeros((4, 4), np.uint8), np.arange(60, dtype=np.uint8).reshape(6, 10))
+    try:
+        found = codecs.decode_alpha(data[:at] + noise + data[at + len(noise) :], max_pixels=60)
+    except BadImage:
+        return
+    assert found is None or found.size <= 60
+
+
+def test_an_alpha_of_absurd_size_is_refused() -> None:
+    data = codecs.encode_mask(np.zeros((4, 4), np.uint8), np.zeros((100, 100), np.uint8))
+    with pytest.raises(BadImage, match="100x100 pixels: expected 1 to 9999"):
+        codecs.decode_alpha(data, max_pixels=9999)

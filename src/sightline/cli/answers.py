@@ -38,7 +38,7 @@ def drawn(result: Result) -> Image:
     labels = [names.get(i, "") for i in range(max(names, default=-1) + 1)]
     prediction: Prediction
     if result.mask_kind == "classes" and mask is not None:
-        prediction = Segmentation(mask)
+        prediction = Segmentation(mask, alpha=codecs.decode_alpha(result.mask or b""))
     else:
         prediction = Detections(
             xyxy=np.array([row.xyxy for row in rows], np.float32).reshape(-1, 4),

@@ -34,6 +34,8 @@ class Raster:
     """Class id of each of the 256 values, -1 for none; None where the values are no classes."""
     nothing: tuple[int, ...] = ()
     """Values that occur and stand for nothing."""
+    alpha: NDArray[np.uint8] | None = None
+    """h x w, over the whole picture at any resolution, where 0 and 1 are all values: the share of 1, 0 to 255."""
 
 
 class Prediction(Protocol):
@@ -227,6 +229,9 @@ class Segmentation(Prediction):
     """h x w class ids, over the whole picture at any resolution; ``NOTHING`` where nothing is to be shown."""
     labels: tuple[str, ...] = ()
     """Names by class id, where a caller of ``model(image)`` gets the map; else empty."""
+    alpha: NDArray[np.uint8] | None = None
+    """h x w, over the whole picture at any resolution, of a model with two classes: to what share each pixel is of
+    class 1, 0 to 255, soft along edges. None where the model does not say, or class 1 is not to be shown."""
 
     def __repr__(self) -> str:
         height, width = self.class_map.shape
@@ -253,19 +258,20 @@ class Segmentation(Prediction):
 
     def complete(self, labels: tuple[str, ...], size: tuple[int, int]) -> Segmentation:
         """Return the same map in the picture's size, with the names of its classes."""
-        return Segmentation(_stretched(self.class_map, size), labels)
+        alpha = None if self.alpha is None else _enlarged(self.alpha, size)
+        return Segmentation(_stretched(self.class_map, size), labels, alpha)
 
     def only(self, shown: frozenset[int]) -> Segmentation:
         """Return the map with all other classes as ``NOTHING``."""
         table = np.full(256, NOTHING, np.uint8)
         kept = [class_id for class_id in shown if class_id < NOTHING]
         table[kept] = kept
-        return replace(self, class_map=table[self.class_map])
+        return replace(self, class_map=table[self.class_map], alpha=self.alpha if 1 in shown else None)
 
     def raster(self) -> Raster:
         """Return the map itself."""
         occurs = self.class_map.size > 0 and int(self.class_map.max()) == NOTHING
-        return Raster(self.class_map, "classes", _ITSELF, (NOTHING,) if occurs else ())
+        return Raster(self.class_map, "classes", _ITSELF, (NOTHING,) if occurs else (), self.alpha)
 
     def segments(self, label: Label) -> tuple[Segment, ...]:
         """Return the classes in the map with their share of the picture, rounded to 4 digits, largest first."""
@@ -315,6 +321,18 @@ def _stretched(values: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.u
     high, wide = values.shape
     rows, columns = np.arange(height) * high // height, np.arange(width) * wide // width
     return values[rows[:, None], columns] if values.size else values
+
+
+def _enlarged(values: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
+    """Return shares at another size, mixed linearly between their neighbours."""
+    for axis, side in enumerate(reversed(size)):
+        have = values.shape[axis]
+        at = ((np.arange(side) + 0.5) * have / side - 0.5).clip(0, have - 1)
+        low = at.astype(np.intp)
+        part = np.expand_dims((at - low).astype(np.float32), 1 - axis)
+        first, second = (values.take(rows, axis).astype(np.float32) for rows in (low, np.minimum(low + 1, have - 1)))
+        values = np.rint(first + (second - first) * part).astype(np.uint8)
+    return values
 
 
 def _around(mask: NDArray[np.bool_]) -> tuple[int, int, int, int]:

@@ -35,7 +35,7 @@ def result_of(
     if mask is not None and said.mask_kind == "classes":
         if said.detections:
             raise ProtocolError(f"{len(said.detections)} detections with a map of classes: expected one of the two")
-        prediction = Segmentation(mask)
+        prediction = Segmentation(mask, alpha=_alpha(mask_png or b"", card))
     else:
         prediction = _detections(said, frame, mask)
     stages = said.stages
@@ -75,6 +75,13 @@ def _mask(png: bytes, said: PageResults, card: ModelCard) -> NDArray[np.uint8]:
     else:
         _check_classes([int(mask.max())], card)
     return mask
+
+
+def _alpha(png: bytes, card: ModelCard) -> NDArray[np.uint8] | None:
+    alpha = codecs.decode_alpha(png, max_pixels=MAX_MASK_PIXELS)
+    if alpha is not None and len(card.labels) != 2:
+        raise ProtocolError(f"an alpha of {len(card.labels)} classes: expected one only for a model with two")
+    return alpha
 
 
 def _check_classes(class_ids: list[int], card: ModelCard) -> None:

@@ -37,7 +37,7 @@ def make_result(
     applied = pipeline.apply(frame, prediction, card)
     found = described(applied.prediction, card, shown)
     raster = found.prediction.raster()
-    mask_png = codecs.encode_mask(raster.values) if with_mask and raster is not None else None
+    mask_png = codecs.encode_mask(raster.values, raster.alpha) if with_mask and raster is not None else None
     finished = time.monotonic()
     if started is not None:
         stages = {**stages, "encode": (time.perf_counter() - at) * 1000}

@@ -6,6 +6,8 @@ Decoding such a file takes 16 s and 5 GB; reading its header takes about a micro
 from __future__ import annotations
 
 import re
+import zlib
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import cv2
@@ -29,6 +31,11 @@ Each scan costs a pass over the whole picture: 10,000 empty ones (140 KB) take 2
 MAX_MASK_PIXELS = 1 << 26
 _PNG_PIXELS = 33
 """Offset at which a PNG's signature and header end."""
+_PNG_END = 12
+"""Size of a PNG's last chunk."""
+_ALPHA = b"alPH"
+"""Name of a PNG's chunk with an alpha. Its capitals say: may be skipped, private, not to be copied without its mask."""
+_LEVELS = np.rint(np.rint(np.arange(256) * 63 / 255) * 255 / 63).astype(np.uint8)
 
 _SOF = frozenset((0xC0, 0xC1, 0xC2))  # baseline, extended, progressive
 _REFUSED = {
@@ -217,9 +224,18 @@ def encode_overlay(image: NDArray[np.uint8], size: tuple[int, int]) -> bytes:
     return _imencode(".png", cv2.resize(image, size, interpolation=cv2.INTER_CUBIC).astype(np.uint8), [])
 
 
-def encode_mask(mask: NDArray[np.uint8]) -> bytes:
-    """Encode h x w ids as an 8-bit greyscale PNG."""
-    return _imencode(".png", mask, _MASK_PARAMS)
+def encode_mask(mask: NDArray[np.uint8], alpha: NDArray[np.uint8] | None = None) -> bytes:
+    """Encode h x w ids as an 8-bit greyscale PNG.
+
+    ``alpha``, shares of 255 at any size, goes with it as a PNG in a chunk that other readers skip, in 64 levels:
+    nobody sees the difference, and it takes a third less.
+    """
+    png = _imencode(".png", mask, _MASK_PARAMS)
+    if alpha is None:
+        return png
+    body = _ALPHA + encode_mask(np.asarray(cv2.LUT(alpha, _LEVELS), np.uint8))
+    chunk = (len(body) - 4).to_bytes(4, "big") + body + zlib.crc32(body).to_bytes(4, "big")
+    return png[:-_PNG_END] + chunk + png[-_PNG_END:]
 
 
 def decode_mask(data: bytes, *, max_pixels: int = MAX_MASK_PIXELS) -> NDArray[np.uint8]:
@@ -234,18 +250,26 @@ def decode_mask(data: bytes, *, max_pixels: int = MAX_MASK_PIXELS) -> NDArray[np
     return _imdecode(_plain_png(data), cv2.IMREAD_GRAYSCALE, f"a {width}x{height} PNG")
 
 
+def decode_alpha(data: bytes, *, max_pixels: int = MAX_MASK_PIXELS) -> NDArray[np.uint8] | None:
+    """The alpha that goes with a mask's PNG, h x w shares of 255; None without. Raises BadImage for anything else."""
+    found = [chunk[8:-4] for chunk in _chunks(data) if chunk[4:8] == _ALPHA]
+    return decode_mask(found[0], max_pixels=max_pixels) if found else None
+
+
 def _plain_png(data: bytes) -> bytes:
     """A PNG reduced to header and pixels: OpenCV allocates what a chunk claims to need, 4 GB for 100 bytes."""
-    kept = [data[:_PNG_PIXELS]]
+    return data[:_PNG_PIXELS] + b"".join(chunk for chunk in _chunks(data) if chunk[4:8] in (b"IDAT", b"IEND"))
+
+
+def _chunks(data: bytes) -> Iterator[bytes]:
+    """The chunks of a PNG after its header: length, name, content and checksum. Raises BadImage for one cut off."""
     at = _PNG_PIXELS
     while at < len(data):
         end = at + 12 + int.from_bytes(data[at : at + 4], "big")
         if end > len(data):
             raise BadImage(f"PNG cut off: a chunk of {end - at} bytes at byte {at} of {len(data)}")
-        if data[at + 4 : at + 8] in (b"IDAT", b"IEND"):
-            kept.append(data[at:end])
+        yield data[at:end]
         at = end
-    return b"".join(kept)
 
 
 def _imdecode(data: bytes, flags: int, what: str) -> NDArray[np.uint8]:

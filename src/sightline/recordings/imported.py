@@ -156,4 +156,4 @@ def _with_mask(result: FrameResult) -> FrameResult:
     raster = result.prediction.raster()
     if raster is None or result.mask_png is not None:
         return result
-    return result.changed(mask_png=codecs.encode_mask(raster.values))
+    return result.changed(mask_png=codecs.encode_mask(raster.values, raster.alpha))

@@ -58,7 +58,7 @@ def prediction_of(said: Said, line: FrameLine, image: Image) -> Prediction:
     """Return what was found, in pixels of this picture. Raises BadImage for a mask that can't be read."""
     mask = _mask(line)
     if mask is not None and said.mask_kind == "classes":
-        return Segmentation(mask)
+        return Segmentation(mask, alpha=codecs.decode_alpha(_png(line)))
     found = said.detections
     ids = [-1 if one.tracker_id is None else one.tracker_id for one in found]
     rows = Detections(
@@ -72,7 +72,11 @@ def prediction_of(said: Said, line: FrameLine, image: Image) -> Prediction:
 
 
 def _mask(line: FrameLine) -> NDArray[np.uint8] | None:
-    return None if not line.mask else codecs.decode_mask(msgspec.json.decode(f'"{line.mask}"', type=bytes))
+    return None if not line.mask else codecs.decode_mask(_png(line))
+
+
+def _png(line: FrameLine) -> bytes:
+    return msgspec.json.decode(f'"{line.mask}"', type=bytes)
 
 
 class Blurring:

@@ -119,6 +119,8 @@ class Areas(NamedTuple):
     """256 x 1 x 3: the colour of each value."""
     nothing: tuple[int, ...]
     """Values that are not drawn: a background, no instance, a hidden class."""
+    share: NDArray[np.float32] | None = None
+    """H x W, 0 to 1: how much of its only class is drawn, soft along edges. None where edges are hard."""
 
     @classmethod
     def of(cls, image: Image, prediction: Prediction, labels: Sequence[str]) -> Areas | None:
@@ -127,16 +129,20 @@ class Areas(NamedTuple):
         if raster is None or raster.class_of is None:
             return None
         height, width = image.shape[:2]
-        # The label map is scaled, not the colours: one channel instead of three, and no new labels in between.
-        values = cv2.resize(raster.values, (width, height), interpolation=cv2.INTER_NEAREST).astype(
-            np.uint8, copy=False
-        )
         table = palette.table()[np.maximum(raster.class_of, 0)]
         background = (0,) if labels and labels[0] == "background" and raster.class_of[0] == 0 else ()
-        return cls(np.asarray(values, np.uint8), table, (*background, *raster.nothing))
+        nothing = (*background, *raster.nothing)
+        if raster.alpha is not None and nothing:  # so that only class 1 is drawn
+            share = _scaled(raster.alpha * np.float32(1 / 255), width, height)
+            return cls((share >= 0.5).view(np.uint8), table, (0,), share)
+        # The label map is scaled, not the colours: one channel instead of three, and no new labels in between.
+        values = cv2.resize(raster.values, (width, height), interpolation=cv2.INTER_NEAREST)
+        return cls(np.asarray(values, np.uint8), table, nothing)
 
     def colours(self) -> Image:
-        """H x W x 3: every pixel in the colour of its value."""
+        """H x W x 3: every pixel in the colour of its value, or of the only class that is drawn."""
+        if self.share is not None:
+            return np.full((*self.values.shape, 3), self.table[1], np.uint8)
         return np.asarray(cv2.applyColorMap(self.values, self.table), np.uint8)
 
     def clear(self) -> NDArray[np.uint8]:
@@ -154,7 +160,9 @@ def classes_of(prediction: Prediction) -> Raster | None:
 
 
 def paint(image: Image, areas: Areas, colours: Image, opacity: float) -> Image:
-    """Blend ``colours`` over the picture, except where nothing is drawn. Writes into ``colours`` and returns it."""
+    """Blend ``colours`` over the picture, except where nothing is drawn. May write into ``colours``."""
+    if areas.share is not None:
+        return behind(image, colours, areas.share * np.float32(opacity))
     cv2.addWeighted(image, 1 - opacity, colours, opacity, 0, dst=colours)
     if areas.nothing:
         cv2.copyTo(image, areas.clear(), colours)
@@ -181,12 +189,18 @@ def background(image: Image, prediction: Prediction, labels: Sequence[str]) -> N
     raster = classes_of(prediction)
     if raster is None or raster.class_of is None or not people(labels):
         return None
-    table = np.ones(256, np.float32)
-    table[np.isin(raster.class_of, people(labels))] = 0
     height, width = image.shape[:2]
-    return np.asarray(
-        cv2.resize(cv2.LUT(raster.values, table), (width, height), interpolation=cv2.INTER_LINEAR), np.float32
-    )
+    person = np.isin(raster.class_of, people(labels))
+    if raster.alpha is not None and person[1] != person[0]:
+        share = raster.alpha * np.float32(1 / 255)
+        return _scaled(1 - share if person[1] else share, width, height)
+    table = 1 - person.astype(np.float32)
+    return _scaled(np.asarray(cv2.LUT(raster.values, table), np.float32), width, height)
+
+
+def _scaled(shares: NDArray[np.float32], width: int, height: int) -> NDArray[np.float32]:
+    """Shares at another size, without steps."""
+    return np.asarray(cv2.resize(shares, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
 
 
 def behind(image: Image, scene: Image, share: NDArray[np.float32]) -> Image:

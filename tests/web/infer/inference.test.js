@@ -50,6 +50,11 @@ for (const golden of CASES) {
     assert.deepEqual([mask.height, mask.width], wanted.dims);
     const same = mask.values.filter((value, i) => value === wanted.data[i]).length;
     assert.ok(same >= 0.998 * mask.values.length, `${same} of ${mask.values.length} pixels`);
+    assert.equal(mask.alpha !== null && mask.alpha !== undefined, "alpha" in golden);
+    if (!golden.alpha) return;
+    const soft = unpacked(golden.alpha);
+    assert.deepEqual([mask.alpha.height, mask.alpha.width], soft.dims);
+    mask.alpha.values.forEach((value, i) => assert.ok(Math.abs(value - soft.data[i]) <= 4, `${value}: ${soft.data[i]}`));
   });
 }
 

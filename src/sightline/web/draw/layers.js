@@ -1,6 +1,6 @@
 /** Canvases that overlays lay over a picture. Each is made once per picture, however often it is painted. */
 
-import { byValue, maskColors } from "./mask.js";
+import { byValue, maskColors, softOf, valuesAt } from "./mask.js";
 
 const MAX_SIDE = 1280;
 
@@ -68,9 +68,51 @@ export function colored(picture, tracks = false) {
   if (!mask || !findings) return null;
   return layer(picture, tracks ? "colored by track" : "colored", () => {
     const table = maskColors(findings, tracks);
+    const soft = softOf(mask, table);
+    if (soft) return shared(soft, table[1]);
     const pixels = Uint32Array.from(mask.values, (value) => table[value] ?? 0);
     return canvasOf(pixels, mask.width, mask.height);
   });
+}
+
+/**
+ * Canvas of shares of 255, at their own size, in one colour. Enlarged it has no steps.
+ *
+ * @param {import("../wire/mask.js").Mask} share @param {number} [color] 0xAABBGGRR
+ */
+function shared({ width, height, values }, color = 0) {
+  const pixels = Uint32Array.from(values, (value) => ((value << 24) | (color & 0xffffff)) >>> 0);
+  return canvasOf(pixels, width, height);
+}
+
+/** Keep of a layer only the shares. @param {CanvasRenderingContext2D} context @param {HTMLCanvasElement} shares */
+function keep(context, shares) {
+  context.globalCompositeOperation = "destination-in";
+  context.drawImage(shares, 0, 0, context.canvas.width, context.canvas.height);
+  context.globalCompositeOperation = "source-over";
+}
+
+/**
+ * Layer made of a mask's values at a picture's size, soft where the mask is.
+ *
+ * @param {import("../wire/mask.js").Mask} mask @param {Uint32Array} table of what its values are drawn in
+ * @param {{width: number, height: number}} size @param {boolean} hard whether edges stay hard, but without steps
+ * @param {(values: Uint8Array) => Uint32Array} make its pixels
+ */
+export function areas(mask, table, { width, height }, hard, make) {
+  const soft = softOf(mask, table);
+  if (!soft) return canvasOf(make(valuesAt(mask, width, height)), width, height);
+  if (hard) {
+    const context = blank(width, height);
+    context.drawImage(shared(soft), 0, 0, width, height);
+    const { data } = context.getImageData(0, 0, width, height);
+    const values = Uint8Array.from({ length: width * height }, (_, i) => Number((data[4 * i + 3] ?? 0) >= 128));
+    return canvasOf(make(values), width, height);
+  }
+  const canvas = canvasOf(make(new Uint8Array(width * height).fill(1)), width, height);
+  const context = canvas.getContext("2d");
+  if (context) keep(context, shared(soft));
+  return canvas;
 }
 
 /** True for the class of people, also as ADE20K writes it, with other words after it. @param {string} label */
@@ -92,11 +134,11 @@ export function cutPeopleOut(context, picture) {
   const { mask, findings } = picture;
   if (!mask || !findings) return;
   const person = byValue(findings, (row) => Number(isPerson(row.class_name)));
-  const pixels = Uint32Array.from(mask.values, (value) => (person[value] ? 0 : 0xff000000));
-  const { width, height } = context.canvas;
-  context.globalCompositeOperation = "destination-in";
-  context.drawImage(canvasOf(pixels, mask.width, mask.height), 0, 0, width, height);
-  context.globalCompositeOperation = "source-over";
+  const soft = person[0] === person[1] ? null : mask.alpha;
+  const others = soft
+    ? { ...soft, values: person[1] ? soft.values.map((value) => 255 - value) : soft.values }
+    : { ...mask, values: mask.values.map((value) => (person[value] ? 0 : 255)) };
+  keep(context, shared(others));
 }
 
 /**

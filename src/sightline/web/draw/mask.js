@@ -40,6 +40,15 @@ export function byValue(findings, of) {
   return table;
 }
 
+/**
+ * The soft edges of a mask of which only class 1 is drawn; null without them.
+ *
+ * @param {Mask} mask @param {Uint32Array} table of all values; 0 is see-through
+ */
+export function softOf({ alpha }, table) {
+  return alpha && !table[0] && table[1] ? alpha : null;
+}
+
 /** @param {import("../lib/palette.js").Rgb} rgb @returns {number} 0xAABBGGRR */
 export function opaque([r, g, b]) {
   return (0xff000000 | (b << 16) | (g << 8) | r) >>> 0;

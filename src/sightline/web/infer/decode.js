@@ -10,6 +10,7 @@
  * @typedef {(outputs: Record<string, Output>, geometry: Geometry, model: PortableModel) => Found} Decoder
  */
 
+import { alphaOf } from "./alpha.js";
 import { classMap } from "./classes.js";
 import { fromHalf, round } from "./input.js";
 
@@ -122,7 +123,8 @@ function semantic(outputs, geometry, model) {
   const plane = width * height;
   const [row, pixel, step] = axes === "hwc" ? [width * classes, classes, 1] : [width, 1, plane];
   const logits = { data, start: top * row + left * pixel, row, pixel, step, classes, ...part };
-  return { rows: [], mask: classMap(logits, geometry.width, geometry.height) };
+  const mask = classMap(logits, geometry.width, geometry.height);
+  return { rows: [], mask: { ...mask, alpha: alphaOf(logits) } };
 }
 
 /**

@@ -57,7 +57,7 @@ export function only(findings, mask, shown) {
       detections: detections.filter(of),
       ...(segments ? { segments: segments.filter(of) } : {}),
     },
-    mask: mask && values ? { ...mask, values } : mask,
+    mask: mask && values ? { ...mask, values, alpha: wanted.has(1) ? mask.alpha : null } : mask,
   };
 }
 

@@ -14,10 +14,11 @@ export function crc32(bytes) {
 }
 
 /**
- * @param {{width: number, height: number, values: Uint8Array}} mask
+ * @typedef {{width: number, height: number, values: Uint8Array}} Grey
+ * @param {Grey & {alpha?: Grey | null}} mask whose alpha goes with it in 64 levels, as a PNG in a chunk that others skip
  * @returns {Promise<Uint8Array<ArrayBuffer>>}
  */
-export async function encodeMask({ width, height, values }) {
+export async function encodeMask({ width, height, values, alpha }) {
   const lines = new Uint8Array((width + 1) * height); // each line begins with its filter: 0 is none
   for (let y = 0; y < height; y += 1) lines.set(values.subarray(y * width, (y + 1) * width), y * (width + 1) + 1);
   const packed = new Blob([lines]).stream().pipeThrough(new CompressionStream("deflate"));
@@ -30,9 +31,15 @@ export async function encodeMask({ width, height, values }) {
     Uint8Array.of(0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a),
     chunk("IHDR", header),
     chunk("IDAT", new Uint8Array(await new Response(packed).arrayBuffer())),
+    ...(alpha ? [chunk("alPH", await encodeMask({ ...alpha, values: alpha.values.map(level) }))] : []),
     chunk("IEND", new Uint8Array(0)),
   ];
   return new Uint8Array(await new Blob(parts).arrayBuffer());
+}
+
+/** @param {number} value */
+function level(value) {
+  return Math.round((Math.round((value * 63) / 255) * 255) / 63);
 }
 
 /** @param {string} name @param {Uint8Array} data */

@@ -3,8 +3,8 @@
 import { t } from "../../lib/i18n.js";
 import { color } from "../../lib/palette.js";
 import { isBackground } from "../../wire/findings.js";
-import { blank, canvasOf, lay, layer, workSize } from "../layers.js";
-import { byValue, opaque, valuesAt } from "../mask.js";
+import { areas, blank, lay, layer, workSize } from "../layers.js";
+import { byValue, opaque } from "../mask.js";
 
 export const name = "blend";
 export const title = t`Blend`;
@@ -21,7 +21,7 @@ export function draw(context, picture, place, brush) {
     copy.drawImage(picture.image, 0, 0, width, height);
     const { data } = copy.getImageData(0, 0, width, height);
     const shades = byValue(findings, (row) => (isBackground(row) ? 0 : brightest(row.class_id)));
-    return canvasOf(dye(data, valuesAt(mask, width, height), shades), width, height);
+    return areas(mask, shades, { width, height }, false, (values) => dye(data, values, shades));
   });
   lay(context, dyed, place, brush.opacity);
 }

@@ -1,8 +1,8 @@
 /** Draws the edges of areas in their class's colour. Twin of `renderers/contours.py`. */
 
 import { t } from "../../lib/i18n.js";
-import { canvasOf, lay, layer, workSize } from "../layers.js";
-import { maskColors, valuesAt } from "../mask.js";
+import { areas, lay, layer, workSize } from "../layers.js";
+import { maskColors } from "../mask.js";
 
 export const name = "contours";
 export const title = t`Contours`;
@@ -15,8 +15,8 @@ export function draw(context, picture, place, brush) {
   if (!mask || !findings) return;
   const lines = layer(picture, "contours", () => {
     const { width, height } = workSize(picture);
-    const values = valuesAt(mask, width, height);
-    return canvasOf(edges(values, width, height, maskColors(findings)), width, height);
+    const table = maskColors(findings);
+    return areas(mask, table, { width, height }, true, (values) => edges(values, width, height, table));
   });
   lay(context, lines, place, brush.opacity);
 }
