@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -77,7 +78,8 @@ def logits_last(rng: np.random.Generator) -> tuple[Outputs, Mapping[str, Any]]:
 
 
 def two_logits(rng: np.random.Generator) -> tuple[Outputs, Mapping[str, Any]]:
-    return {"logits": rng.normal(0, 1, (2, 32, 32))}, {"metadata": {"family": "semantic", "fit": "letterbox"}}
+    soft = [cv2.resize(rng.normal(0, 3, (3, 3)), (16, 16), interpolation=cv2.INTER_LINEAR) for _ in range(2)]
+    return {"logits": np.stack(soft)}, {"metadata": {"family": "semantic", "fit": "letterbox"}}
 
 
 def two_shares(rng: np.random.Generator) -> tuple[Outputs, Mapping[str, Any]]:

@@ -132,6 +132,34 @@ def test_every_frame_goes_through_in_order() -> None:
     assert first.drawn is None
 
 
+class Wavering(Reader):
+    """A model with two classes whose edges waver."""
+
+    card = SEGMENTER
+
+    def predict(
+        self,
+        images: Sequence[Image],
+        *,
+        options: Sequence[Options] | None = None,
+        streams: Sequence[str] | None = None,
+        stages: dict[str, float] | None = None,
+    ) -> list[Prediction]:
+        ids, alphas = np.zeros((4, 4), np.uint8), [100 + 20 * (number_of(image) % 2) for image in images]
+        return [Segmentation(ids, alpha=np.full((6, 6), alpha, np.uint8)) for alpha in alphas]
+
+
+@pytest.mark.parametrize("pictures", [False, True])
+def test_a_persons_edges_are_steady_in_a_video_and_pictures_have_nothing_to_do_with_each_other(pictures: bool) -> None:
+    """Fault 28, with ``sightline run``."""
+    source, kept = Numbers(6), Kept()
+    source.images = pictures
+    go(source, Wavering(), kept)
+    said = [entry.result.prediction for entry in kept.entries]
+    alphas = [int(one.alpha[0, 0]) for one in said if isinstance(one, Segmentation) and one.alpha is not None]
+    assert alphas == ([100, 120] * 3 if pictures else [100] * 6)
+
+
 def test_pictures_are_drawn_only_for_sinks_that_want_them() -> None:
     plain, drawn = Kept(), Kept(wants_drawn=True)
     go(Numbers(1), Reader(), plain, drawn)

@@ -36,6 +36,18 @@ def test_class_ids_at_the_sources_size(tmp_path: Path) -> None:
     assert (mask[:, 32:] == 200).all()
 
 
+def test_an_outline_of_two_classes_has_no_steps(tmp_path: Path) -> None:
+    """Fault 28: a model's map has fewer pixels than a large picture."""
+    sink = masks.open(str(tmp_path))
+    corner = np.array([[0, 0, 255], [0, 0, 255], [255, 255, 255]], np.uint8)
+    soft = Segmentation((corner >= 128).astype(np.uint8), alpha=corner)
+    sink.write(entry(IMAGE, prediction=soft))
+    sink.write(entry(IMAGE, seq=1, prediction=soft.only(frozenset({1}))))
+    rows = (read(tmp_path / "000000.png") == 0).sum(axis=1)
+    assert len(set(rows.tolist())) > 5, "a round corner"
+    assert set(np.unique(read(tmp_path / "000001.png"))) == {1, 255}, "a background that is hidden"
+
+
 def test_of_instances_the_class_is_written_with_one_added(tmp_path: Path) -> None:
     sink = masks.open(str(tmp_path))
     sink.write(entry(IMAGE, prediction=two_found(np.array([[0, 1, 2, 2]], np.uint8))))

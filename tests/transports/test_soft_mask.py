@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import cv2
 import numpy as np
+import pytest
+import pytest_asyncio
 from numpy.typing import NDArray
 
 from sightline.media import codecs
-from support.serving import peer, serving
+from support.serving import Running, peer, serving
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def server() -> AsyncIterator[Running]:
+    async with serving("--model", "person", "--place", "process", "--no-static-skip") as running:
+        yield running
 
 
 def alpha_in(png: bytes) -> NDArray[np.uint8]:
@@ -26,11 +37,27 @@ def alpha_in(png: bytes) -> NDArray[np.uint8]:
     return alpha
 
 
-async def test_viewers_listeners_and_posted_pictures_get_the_alpha_beside_the_ids(assets: Path) -> None:
+async def test_a_still_person_is_steady_over_a_stream(server: Running, assets: Path) -> None:
+    """Fault 28: noise of the camera moves nothing, and another stream's person counts for nothing."""
+    first, own = (assets / "images" / "bus.jpg").read_bytes(), {}
+    image = codecs.decode(codecs.check_jpeg(first, max_pixels=1 << 24))
+    noise = np.random.default_rng(0).normal(0, 12, image.shape)
+    noisy = codecs.encode_jpeg(np.asarray(np.clip(image + noise, 0, 255), np.uint8))
+    for stream, jpegs in {"yard": (first, noisy), "hall": (noisy,)}.items():
+        async with peer(f"{server.ws}/ws/camera/{stream}") as camera:
+            for seq, jpeg in enumerate(jpegs):
+                await camera.send_frame(seq, jpeg)
+                _, png = await camera.next("result")
+                assert png is not None
+                own[stream, seq] = alpha_in(png).astype(int)
+    before, steady, alone = own["yard", 0], own["yard", 1], own["hall", 0]
+    assert np.abs(steady - before).sum() < 0.5 * np.abs(alone - before).sum()
+
+
+async def test_viewers_cameras_and_posted_pictures_get_the_alpha_beside_the_ids(server: Running, assets: Path) -> None:
     """Fault 28, with the model in a process."""
     jpeg = (assets / "images" / "bus.jpg").read_bytes()
     async with (
-        serving("--model", "person", "--place", "process") as server,
         peer(f"{server.ws}/ws/view/door") as viewer,
         peer(f"{server.ws}/ws/camera/door") as camera,
     ):

@@ -1,4 +1,4 @@
-"""Alpha of models with two classes: to what share each pixel is of class 1, soft along edges.
+"""Segmentations of class scores, and the alpha of two: to what share each pixel is of class 1, soft along edges.
 
 It keeps the output's own pixels: whoever draws it enlarges it linearly. A guided filter, which would have it follow the
 picture's edges, was tried and left out: see docs/decisions.md.
@@ -12,6 +12,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from sightline.core.predictions import Segmentation
+from sightline.media.alpha import class_map_of
+from sightline.models._class_map import class_map, map_size
+
 LONGEST = 512
 """Maximum longer side of an alpha in pixels. Of more, every second, third ... one is read."""
 SURE = 0.1
@@ -21,6 +25,21 @@ STEPS = 24
 _DIFFERENCES = (np.arange(256) - 128) / STEPS
 _SHARES = np.rint(255 * ((1 / (1 + np.exp(-_DIFFERENCES)) - SURE) / (1 - 2 * SURE)).clip(0, 1)).astype(np.uint8)
 """Share of class 1 by the difference in steps, from 128 on."""
+
+
+def segmentation_of(
+    scores: NDArray[Any], width: int, height: int, alpha: NDArray[np.uint8] | None = None
+) -> Segmentation:
+    """Return what scores of classes x h x w, with any strides, say of a picture of this size.
+
+    Of two classes the map is where the alpha is a half or more, if that is enlarged: a fifth of ``class_map``'s time.
+    ``alpha``: that of two classes where it is known.
+    """
+    alpha = alpha_of(scores) if alpha is None else alpha
+    across, down, enlarged = map_size(scores, width, height)
+    if alpha is None or not enlarged or alpha.shape != scores.shape[1:]:
+        return Segmentation(class_map(scores, width, height), alpha=alpha)
+    return Segmentation(class_map_of(alpha, across, down), alpha=alpha)
 
 
 def alpha_of(scores: NDArray[Any]) -> NDArray[np.uint8] | None:

@@ -40,15 +40,22 @@ def class_map(logits: NDArray[Any], width: int, height: int) -> NDArray[np.uint8
 
     The map has the picture's size, at most LONGEST a side, or the logits' size if they are about as many or more.
     """
-    shrink = min(1.0, LONGEST / max(width, height))
-    across, down = max(1, round(width * shrink)), max(1, round(height * shrink))
-    _, h, w = logits.shape
-    if across * down >= ENLARGED * h * w and across >= w and down >= h:
+    across, down, enlarged = map_size(logits, width, height)
+    if enlarged:
         return _enlarged(logits, across, down)
+    _, h, w = logits.shape
     skip = max(1, min(h // down, w // across))
     logits = logits[:, skip // 2 :: skip, skip // 2 :: skip]
     step = math.ceil(math.sqrt(logits.size / SAMPLES))
     return best_class(logits) if step == 1 else _sampled(logits, step)
+
+
+def map_size(logits: NDArray[Any], width: int, height: int) -> tuple[int, int, bool]:
+    """Width and height of the map of a picture, and whether the logits are enlarged to it; else it has their pixels."""
+    shrink = min(1.0, LONGEST / max(width, height))
+    across, down = max(1, round(width * shrink)), max(1, round(height * shrink))
+    _, h, w = logits.shape
+    return across, down, across * down >= ENLARGED * h * w and across >= w and down >= h
 
 
 def best_class(logits: NDArray[Any]) -> NDArray[np.uint8]:

@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 
 from sightline.core.predictions import Segmentation
 from sightline.core.types import Engine, Image, ModelCard
-from sightline.models._alpha import alpha_of, alpha_of_shares
-from sightline.models._class_map import class_map
+from sightline.models._alpha import alpha_of_shares, segmentation_of
 from sightline.models._input import Input, Recipe, recipe_for
 from sightline.models._labels import labels_for
 from sightline.models._rows import card_of
@@ -56,5 +55,5 @@ class Mask(GraphModel):
         columns = slice(geometry.left, geometry.left + geometry.inner_width)
         shown = outputs[self._output][0, 0, rows, columns].astype(np.float32)
         logits = np.stack((np.full_like(shown, self._least), shown))
-        alpha = alpha_of_shares(shown) if self._least else alpha_of(logits)
-        return Segmentation(class_map(logits, geometry.width, geometry.height), alpha=alpha)
+        alpha = alpha_of_shares(shown) if self._least else None
+        return segmentation_of(logits, geometry.width, geometry.height, alpha)

@@ -12,9 +12,8 @@ from numpy.typing import NDArray
 
 from sightline.core.predictions import Segmentation
 from sightline.core.types import Engine, Image, ModelCard
-from sightline.models._alpha import alpha_of
+from sightline.models._alpha import segmentation_of
 from sightline.models._boxes import Letterbox
-from sightline.models._class_map import class_map
 from sightline.models._labels import labels_for
 from sightline.models.base import Geometry, Graph, GraphModel, Options, Portable
 
@@ -66,4 +65,4 @@ class Segmenter(GraphModel):
     def postprocess(self, outputs: Mapping[str, NDArray[Any]], geometry: Geometry, options: Options) -> Segmentation:
         """See GraphModel. Only the part of the input inside its grey border is read."""
         inside = outputs["logits"][0, :, : geometry.inner_height, : geometry.inner_width]
-        return Segmentation(class_map(inside, geometry.width, geometry.height), alpha=alpha_of(inside))
+        return segmentation_of(inside, geometry.width, geometry.height)

@@ -21,8 +21,7 @@ from numpy.typing import NDArray
 from sightline.core.errors import ModelError
 from sightline.core.predictions import NOTHING, Segmentation
 from sightline.core.types import Engine, Image, ModelCard, TensorSpec
-from sightline.models._alpha import alpha_of
-from sightline.models._class_map import class_map
+from sightline.models._alpha import segmentation_of
 from sightline.models._data_sets import ADE, VOC
 from sightline.models._input import IMAGENET, Input, recipe_for
 from sightline.models._labels import labels_for, told_labels
@@ -175,8 +174,7 @@ class Semantic(GraphModel):
         if self._layout.axes == "hwc":
             output = np.moveaxis(output, -1, 0)
         rows, columns = self._inside(output.shape[1], output.shape[2], geometry)
-        inside = output[:, rows, columns]
-        return Segmentation(class_map(inside, geometry.width, geometry.height), alpha=alpha_of(inside))
+        return segmentation_of(output[:, rows, columns], geometry.width, geometry.height)
 
     def _inside(self, height: int, width: int, place: Geometry) -> tuple[slice, slice]:
         """The part of an output of these sides that covers the picture."""

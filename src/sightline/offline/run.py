@@ -23,7 +23,7 @@ from sightline.core.types import Frame, FrameResult
 from sightline.inference.result import make_result
 from sightline.models.base import Model
 from sightline.renderers.base import AUTO, choose, draw
-from sightline.settings.stream import UNTRACKED, Tracking
+from sightline.settings.stream import STEADY, UNTRACKED, Tracking
 from sightline.sinks.base import Entry, Sink, tell
 from sightline.sources.base import Shot, Source
 
@@ -117,7 +117,8 @@ class Run:
         self._sinks = sinks
         self._stream = stream
         boards = {name: board for name, board in (("zones", zones), ("rules", rules)) if board is not None}
-        names = (*tracking.with_tracks(stages), *(name for name in boards if name not in stages))
+        steady = () if source.images else (STEADY,)  # pictures that have nothing to do with each other
+        names = dict.fromkeys((*steady, *tracking.with_tracks(stages), *boards))
         options = {name: {"board": board} for name, board in boards.items()}
         self._pipeline = Pipeline.of(names, tracking.stage_options(itertools.count(1)) | options)
         self._latest, self._shown = latest, shown

@@ -13,6 +13,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from sightline.core.errors import BadSetting
 from sightline.core.schedule import EXPECTED_SCHEDULE
 
+STEADY = "steady"
+"""The stage that keeps a person's edges steady: the first of every stream."""
 TRACKS, OBJECTS = "tracks", "objects"
 """The stages that follow objects, and tell of each."""
 MOST_CLASSES = 256

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from sightline.core.errors import SinkError
 from sightline.core.types import FrameResult
+from sightline.media.alpha import class_map_of
 from sightline.sinks.base import Entry, Names, write_whole, writing
 
 
@@ -40,7 +41,7 @@ class Masks:
     def write(self, entry: Entry) -> None:
         """Write one PNG atomically. Raises SinkError, also for a prediction without masks."""
         height, width = entry.image.shape[:2]
-        mask = cv2.resize(_classes(entry.result), (width, height), interpolation=cv2.INTER_NEAREST)
+        mask = _classes(entry.result, width, height)
         # For flat areas run lengths alone are several times as fast as OpenCV's default, and smaller.
         settings = [cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE]
         _, png = cv2.imencode(".png", mask, settings)
@@ -50,13 +51,16 @@ class Masks:
         """Do nothing, as no file is left open."""
 
 
-def _classes(result: FrameResult) -> NDArray[np.uint8]:
+def _classes(result: FrameResult, width: int, height: int) -> NDArray[np.uint8]:
     raster = result.prediction.raster()
     if raster is None:
         raise SinkError(
             f"model {result.card.name!r} finds boxes without masks: leave --masks out or take another model"
         )
-    if raster.kind != "instances" or raster.class_of is None:
-        return raster.values
-    of_value = np.where(raster.class_of < 0, 0, np.clip(raster.class_of, 0, 254) + 1).astype(np.uint8)
-    return of_value[raster.values]
+    if raster.alpha is not None and not raster.nothing:  # outlines without steps
+        return class_map_of(raster.alpha, width, height)
+    values = raster.values
+    if raster.kind == "instances" and raster.class_of is not None:
+        of_value = np.where(raster.class_of < 0, 0, np.clip(raster.class_of, 0, 254) + 1).astype(np.uint8)
+        values = of_value[values]
+    return np.asarray(cv2.resize(values, (width, height), interpolation=cv2.INTER_NEAREST), np.uint8)

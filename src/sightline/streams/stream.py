@@ -19,7 +19,7 @@ from sightline.core.types import Frame, FrameResult, ModelCard
 from sightline.inference.place import Request
 from sightline.inference.worker import ModelWorker
 from sightline.settings.presets import PresetName
-from sightline.settings.stream import UNTRACKED, Tracking
+from sightline.settings.stream import STEADY, UNTRACKED, Tracking
 from sightline.streams.adaptive.state import AdaptiveState
 from sightline.streams.boards import Boards
 from sightline.streams.listeners import Listeners
@@ -156,7 +156,7 @@ class Stream:
         more = tuple(name for name in ("zones", "rules") if name not in names)
         options = tracking.stage_options(self._ids) | self.boards.options
         before = self.pipeline
-        self.pipeline = before.changed((*names, *more), options)
+        self.pipeline = before.changed(dict.fromkeys((STEADY, *names, *more)), options)
         self.emit_ends(*before.finish("the stream's settings were changed", self.pipeline))
 
     # From the publisher's side

@@ -5,6 +5,7 @@ import { round } from "./input.js";
 const LONGEST = 512;
 const SURE = 0.1;
 const STEPS = 24;
+const HALF = 127.5;
 const SHARES = Uint8Array.from({ length: 256 }, (_, i) => {
   const share = 1 / (1 + Math.exp((128 - i) / STEPS));
   return round(255 * Math.min(1, Math.max(0, (share - SURE) / (1 - 2 * SURE))));
@@ -33,6 +34,14 @@ export function alphaOf(logits) {
     values[i] = shares ? within : (SHARES[within] ?? 0);
   }
   return { width, height, values };
+}
+
+/** An alpha as scores of its two classes, for their map. @param {import("../wire/mask.js").Mask} alpha */
+export function scoresOf({ width, height, values }) {
+  const step = values.length;
+  const data = new Float32Array(2 * step).fill(HALF);
+  data.set(values, step);
+  return { data, start: 0, row: width, pixel: 1, step, classes: 2, width, height };
 }
 
 /** Whether a softmax ends the graph: some pixels tell. @param {import("./classes.js").Logits} logits */

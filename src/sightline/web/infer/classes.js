@@ -19,12 +19,8 @@ const ENLARGED = 2;
  * @returns {import("../wire/mask.js").Mask}
  */
 export function classMap(logits, pictureWidth, pictureHeight) {
-  const shrink = Math.min(1, LONGEST / Math.max(pictureWidth, pictureHeight));
-  const width = Math.max(1, round(pictureWidth * shrink));
-  const height = Math.max(1, round(pictureHeight * shrink));
-  if (width * height >= ENLARGED * logits.width * logits.height && width >= logits.width && height >= logits.height) {
-    return enlarged(logits, width, height);
-  }
+  const { width, height, grows } = mapSize(logits, pictureWidth, pictureHeight);
+  if (grows) return enlarged(logits, width, height);
   const skip = Math.max(1, Math.min(Math.floor(logits.height / height), Math.floor(logits.width / width)));
   const from = Math.floor(skip / 2);
   const fewer = {
@@ -33,6 +29,19 @@ export function classMap(logits, pictureWidth, pictureHeight) {
     ...{ width: Math.ceil((logits.width - from) / skip), height: Math.ceil((logits.height - from) / skip) },
   };
   return { width: fewer.width, height: fewer.height, values: bestClasses(fewer) };
+}
+
+/**
+ * Size of the map of a picture, and whether the logits are enlarged to it; else it has their pixels.
+ *
+ * @param {{width: number, height: number}} logits @param {number} pictureWidth @param {number} pictureHeight
+ */
+export function mapSize(logits, pictureWidth, pictureHeight) {
+  const shrink = Math.min(1, LONGEST / Math.max(pictureWidth, pictureHeight));
+  const width = Math.max(1, round(pictureWidth * shrink));
+  const height = Math.max(1, round(pictureHeight * shrink));
+  const many = width * height >= ENLARGED * logits.width * logits.height;
+  return { width, height, grows: many && width >= logits.width && height >= logits.height };
 }
 
 /** The class with the largest logit at each pixel. The first one wins a tie. @param {Logits} logits */

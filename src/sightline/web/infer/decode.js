@@ -10,8 +10,8 @@
  * @typedef {(outputs: Record<string, Output>, geometry: Geometry, model: PortableModel) => Found} Decoder
  */
 
-import { alphaOf } from "./alpha.js";
-import { classMap } from "./classes.js";
+import { alphaOf, scoresOf } from "./alpha.js";
+import { classMap, mapSize } from "./classes.js";
 import { fromHalf, round } from "./input.js";
 
 const MAX_CANDIDATES = 1000;
@@ -123,8 +123,11 @@ function semantic(outputs, geometry, model) {
   const plane = width * height;
   const [row, pixel, step] = axes === "hwc" ? [width * classes, classes, 1] : [width, 1, plane];
   const logits = { data, start: top * row + left * pixel, row, pixel, step, classes, ...part };
-  const mask = classMap(logits, geometry.width, geometry.height);
-  return { rows: [], mask: { ...mask, alpha: alphaOf(logits) } };
+  const alpha = alphaOf(logits);
+  const { grows } = mapSize(part, geometry.width, geometry.height);
+  const soft = alpha && grows && alpha.width === part.width && alpha.height === part.height;
+  const mask = classMap(soft ? scoresOf(alpha) : logits, geometry.width, geometry.height);
+  return { rows: [], mask: { ...mask, alpha } };
 }
 
 /**

@@ -15,6 +15,7 @@ import { wallClock } from "../lib/clock.js";
 import { Encoder } from "../lib/encoder.js";
 import { encodeMask } from "../lib/png.js";
 import { Runtime } from "./runtime.js";
+import { SteadyEdges } from "./steady.js";
 import { describe } from "./words.js";
 
 const worker = /** @type {{postMessage: (message: FromInference, transfer?: Transferable[]) => void,
@@ -24,6 +25,7 @@ const encoder = new Encoder();
 let model = null;
 /** @type {Runtime | null} */
 let runtime = null;
+let steady = new SteadyEdges();
 
 worker.onmessage = ({ data }) => {
   const done = data.type === "load" ? load(data.model, data.backend) : infer(data);
@@ -37,6 +39,7 @@ async function load(wanted, backend) {
   const file = new Uint8Array(await answer.arrayBuffer());
   runtime = await Runtime.open(wanted, file, backend);
   model = wanted;
+  steady = new SteadyEdges();
   worker.postMessage({ type: "ready", device: runtime.device });
 }
 
@@ -59,7 +62,8 @@ async function infer({ bitmap: source, timestamp, limits, send }) {
   worker.postMessage(
     {
       type: "found",
-      ...{ timestamp, bitmap, jpeg, width, height, mask, png, processing_time_ms },
+      ...{ timestamp, bitmap, jpeg, width, height, png, processing_time_ms },
+      mask: steady.show(mask, timestamp / 1000), // what the server gets, it steadies itself
       findings: describe(rows, mask, model),
       stages: { ...stages, encode },
     },
