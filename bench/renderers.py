@@ -1,7 +1,8 @@
 """Milliseconds of drawing in each mode at 640x360: python bench/renderers.py.
 
-The predictions are a class map of 21 classes and five instances with masks, in the sizes that models produce. One
-thread. The least of many runs is the cost when nothing else runs; the median is the cost here and now.
+The predictions are a class map of 21 classes, five instances with masks and one person with soft edges, in the sizes
+that models produce. One thread. The least of many runs is the cost when nothing else runs; the median is the cost here
+and now.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import numpy as np
 from sightline.core import registry
 from sightline.core.predictions import Detections, Prediction, Segmentation
 from sightline.core.types import Image
+from sightline.media.alpha import class_map_of
 
 LABELS = ("background", *(f"class {i}" for i in range(1, 15)), "person", *(f"class {i}" for i in range(16, 21)))
 PERSON = LABELS.index("person")
@@ -32,12 +34,16 @@ def main() -> None:
     rng = np.random.default_rng(1)
     small = rng.integers(0, 256, (args.height // 8, args.width // 8, 3), np.uint8)
     image = np.asarray(cv2.resize(small, (args.width, args.height), interpolation=cv2.INTER_CUBIC), np.uint8)
-    predictions: dict[str, Prediction] = {"21 classes": classes(), "5 instances": instances(args.width, args.height)}
+    predictions: dict[str, tuple[Prediction, tuple[str, ...]]] = {
+        "21 classes": (classes(), LABELS),
+        "5 instances": (instances(args.width, args.height), LABELS),
+        "soft": (soft(), ("background", "person")),
+    }
     print(f"{args.width}x{args.height}, OpenCV {cv2.__version__}, milliseconds")
     print(f"{'mode':20} {'prediction':12} {'least':>7} {'median':>7}")
     for mode in registry.names("renderers"):
-        for kind, prediction in predictions.items():
-            least, median = timed(mode, image, prediction, args.runs)
+        for kind, (prediction, labels) in predictions.items():
+            least, median = timed(mode, image, prediction, labels, args.runs)
             print(f"{mode:20} {kind:12} {least:7.3f} {median:7.3f}")
 
 
@@ -58,13 +64,21 @@ def instances(width: int, height: int) -> Detections:
     return Detections(xyxy.T.astype(np.float32), found.astype(np.float32), np.full(5, PERSON, np.int32), None, mask)
 
 
-def timed(mode: str, image: Image, prediction: Prediction, runs: int) -> tuple[float, float]:
+def soft() -> Segmentation:
+    """One person with soft edges, as a model with two classes finds them."""
+    alpha = np.zeros((144, 256), np.uint8)
+    cv2.ellipse(alpha, (128, 80), (50, 60), 0, 0, 360, 255, cv2.FILLED)
+    smooth = np.asarray(cv2.GaussianBlur(alpha, (7, 7), 0), np.uint8)
+    return Segmentation(class_map_of(smooth, 640, 360), alpha=smooth)
+
+
+def timed(mode: str, image: Image, prediction: Prediction, labels: tuple[str, ...], runs: int) -> tuple[float, float]:
     """Least and median milliseconds of many runs."""
     render = registry.load("renderers", mode).render
     times = []
     for _ in range(runs):
         started = time.perf_counter()
-        render(image, prediction, LABELS)
+        render(image, prediction, labels)
         times.append((time.perf_counter() - started) * 1000)
     return min(times), statistics.median(times)
 

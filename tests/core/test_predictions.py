@@ -161,11 +161,11 @@ def test_an_alpha_is_as_large_as_the_picture_and_has_no_steps(
 ) -> None:
     alpha = np.random.default_rng(seed).integers(0, 256, (h, w), np.uint8)
     given_ = Segmentation((alpha >= 128).astype(np.uint8), alpha=alpha)
-    found = given_.complete(("background", "person"), (width, height)).alpha
-    assert found is not None
-    assert found.shape == (height, width)
-    if width >= w and height >= h:  # OpenCV's linear interpolation
-        expected = cv2.resize(alpha.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR)
-        assert np.abs(found - expected).max() <= 1.01
+    whole = given_.complete(("background", "person"), (width, height))
+    assert whole.alpha is not None
+    assert whole.alpha.shape == (height, width)
+    np.testing.assert_array_equal(whole["person"], whole.alpha >= 128)
+    expected = cv2.resize(alpha.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR)
+    assert np.abs(whole.alpha - expected).max() <= 1.01
     assert given_.only(frozenset({1})).alpha is alpha
     assert given_.only(frozenset({0})).alpha is None

@@ -257,9 +257,11 @@ class Segmentation(Prediction):
         return _label(self.labels, class_id)
 
     def complete(self, labels: tuple[str, ...], size: tuple[int, int]) -> Segmentation:
-        """Return the same map in the picture's size, with the names of its classes."""
+        """Return the same map in the picture's size, with the names of its classes; with an alpha, without steps."""
         alpha = None if self.alpha is None else _enlarged(self.alpha, size)
-        return Segmentation(_stretched(self.class_map, size), labels, alpha)
+        if alpha is None or self.class_map.max(initial=0) > 1:  # hidden classes are in the map alone
+            return Segmentation(_stretched(self.class_map, size), labels, alpha)
+        return Segmentation((alpha >= 128).view(np.uint8), labels, alpha)
 
     def only(self, shown: frozenset[int]) -> Segmentation:
         """Return the map with all other classes as ``NOTHING``."""
@@ -323,16 +325,11 @@ def _stretched(values: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.u
     return values[rows[:, None], columns] if values.size else values
 
 
-def _enlarged(values: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
+def _enlarged(shares: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
     """Return shares at another size, mixed linearly between their neighbours."""
-    for axis, side in enumerate(reversed(size)):
-        have = values.shape[axis]
-        at = ((np.arange(side) + 0.5) * have / side - 0.5).clip(0, have - 1)
-        low = at.astype(np.intp)
-        part = np.expand_dims((at - low).astype(np.float32), 1 - axis)
-        first, second = (values.take(rows, axis).astype(np.float32) for rows in (low, np.minimum(low + 1, have - 1)))
-        values = np.rint(first + (second - first) * part).astype(np.uint8)
-    return values
+    import cv2  # the SDK does without it
+
+    return np.asarray(cv2.resize(shares, size, interpolation=cv2.INTER_LINEAR), np.uint8)
 
 
 def _around(mask: NDArray[np.bool_]) -> tuple[int, int, int, int]:

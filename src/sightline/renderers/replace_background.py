@@ -25,4 +25,4 @@ def render(image: Image, prediction: Prediction, labels: Sequence[str], *, opaci
     down = ((np.arange(height) + 0.5) / height)[:, None]
     rows = np.rint(np.array(TOP) * (1 - down) + np.array(BOTTOM) * down).astype(np.uint8)
     wall = np.asarray(cv2.repeat(rows[:, None], 1, image.shape[1]), np.uint8)
-    return behind(image, wall, share * np.float32(opacity))
+    return behind(image, wall, share, opacity)

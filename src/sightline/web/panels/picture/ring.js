@@ -66,7 +66,7 @@ export class Ring {
     try {
       const jpeg = await canvas.convertToBlob({ type: "image/jpeg", quality: VIDEO_QUALITY });
       const decode = async () => ({ ...more, mask, image: await createImageBitmap(jpeg) });
-      this.#keep({ meta, at, bytes: jpeg.size + (mask?.values.byteLength ?? 0), decode });
+      this.#keep({ meta, at, bytes: jpeg.size + (mask?.values.length ?? 0) + (mask?.alpha?.values.length ?? 0), decode });
     } catch {
       // where memory is short there is less to look at
     }
