@@ -10,9 +10,11 @@ import cv2
 import numpy as np
 import pytest
 
+from sightline.analytics.base import Pipeline
 from sightline.core.predictions import Detections, Segmentation
 from sightline.core.registry import load
-from sightline.core.types import Image
+from sightline.core.types import Frame, Image
+from sightline.media import codecs
 from sightline.zoo.loader import WEIGHTS, list_models, load_model
 
 RECORDED = Path(__file__).parents[1] / "golden" / "weights.json"
@@ -165,6 +167,36 @@ def test_person_finds_where_people_are_in_a_handful_of_photos(
         counts += confusion(np.asarray(areas, np.uint8), truth, 2)
     model.close()
     assert overlaps(counts).mean() >= least, overlaps(counts)
+
+
+def test_a_still_persons_edges_change_by_less_than_half_a_percent_of_the_area(assets: Path) -> None:
+    """Fault 28, with noise, light that flickers and JPEGs between; ``bench/steadiness.py`` has more."""
+    from sightline.train.records import read
+
+    kept = [r for r in read(assets / "photos", "segment").part(validation=True).records if "/eg-" in r.name][3:48:15]
+    model = load_model("person", engine="onnx", threads=1)
+    rng = np.random.default_rng(5)
+    own, steady = [], []
+    for record in kept:
+        image = cv2.imdecode(np.frombuffer(record.image.read(), np.uint8), cv2.IMREAD_COLOR)
+        assert image is not None
+        pipeline, alphas = Pipeline.of(["steady"]), []
+        for n in range(14):
+            seen = np.asarray(image, np.float64) * (1 + 0.02 * rng.normal()) + rng.normal(0, 5, image.shape)
+            jpeg = codecs.encode_jpeg(seen.clip(0, 255).astype(np.uint8))
+            frame = codecs.decode(codecs.check_jpeg(jpeg, max_pixels=1 << 20))
+            said = model.predict([frame])[0]
+            shown = pipeline.apply(Frame("film", n, n / 25, 0.0, frame), said, model.card).prediction
+            assert isinstance(said, Segmentation)
+            assert isinstance(shown, Segmentation)
+            alphas.append([said.alpha, shown.alpha])
+        values = np.array(alphas[4:], np.float32)
+        change = np.abs(np.diff(values, axis=0)).sum((2, 3)) / values[1:].sum((2, 3))
+        own.append(change[:, 0].mean())
+        steady.append(change[:, 1].mean())
+    model.close()
+    assert np.mean(steady) < 0.005
+    assert np.mean(steady) < 0.5 * np.mean(own)
 
 
 def _overlap(a: np.ndarray, b: np.ndarray) -> float:
