@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
 import pytest_asyncio
+from websockets.exceptions import ConnectionClosed
 
 from sightline.core.mailbox import Mailbox
 from sightline.core.types import FrameResult
 from sightline.streams.publisher import Subscription
-from sightline.streams.rendering import Look
+from sightline.streams.rendering import MOST_LOOKS, Look
 from sightline.transports._viewer import ViewerSession
 from sightline.wire.messages import ErrorMessage, Status
 from support.rtc import viewer
-from support.serving import Running, camera, peer, pixels, serving
+from support.serving import Peer, Running, camera, peer, pixels, serving
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(120)]
 
@@ -106,6 +108,32 @@ async def test_a_viewer_changes_its_own_pictures_live(server: Running) -> None:
         assert "expected one with render=server" in (await draws.next("error"))[0]["message"]
         await draws.ws.send('{"type":"performance_stats","fps":null,"latency":null,"queueSize":null}')
         assert "mode" not in (await draws.next("frame_metadata"))[0]
+
+
+async def test_a_stream_is_drawn_in_few_ways_at_a_time(server: Running) -> None:
+    async with camera(server, "ways"), AsyncExitStack() as stack:
+
+        async def begun(opacity: int) -> Peer:
+            url = f"{server.ws}/ws/view/ways?render=server&opacity={opacity}"
+            opened = await stack.enter_async_context(peer(url))
+            await opened.next("frame_metadata")
+            return opened
+
+        first, *_ = [await begun(5 * n) for n in range(MOST_LOOKS)]
+        with pytest.raises(ConnectionClosed) as ended:
+            await begun(95)
+        assert ended.value.rcvd is not None
+        assert ended.value.rcvd.code == 1013
+        again = await begun(5)  # a way that it is drawn in already
+        await again.ws.send(look(opacity=95))
+        refused, _ = await again.next("error")
+        assert (refused["code"], refused["of"]) == ("limit_reached", "look")
+        await again.next("frame_metadata")
+        await first.ws.send(look(opacity=95))  # alone with its own, which it gives up
+        await first.ws.send(look(mode="sepia"))
+        refused, _ = await first.next("error")
+        assert refused["code"] == "bad_request"
+        await begun(95)
 
 
 async def test_so_does_one_over_webrtc(server: Running) -> None:

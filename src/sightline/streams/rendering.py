@@ -74,6 +74,38 @@ def too_many_looks(stream: str) -> LimitReached:
     return LimitReached(f"stream {stream!r} is drawn in {MOST_LOOKS} ways: expected one of these, or a later try")
 
 
+class Watching:
+    """One who watches a stream by a look, which may change."""
+
+    def __init__(self, looks: Counter[tuple[str, Look]], stream: str, look: Look) -> None:
+        """``looks``: how many watch each stream by each look. Raises LimitReached for one look too many."""
+        self._looks, self._stream = looks, stream
+        self._watch(look)
+
+    def _watch(self, look: Look) -> None:
+        new = (self._stream, look) not in self._looks
+        if new and sum(name == self._stream for name, _ in self._looks) >= MOST_LOOKS:
+            raise too_many_looks(self._stream)
+        self._looks[self._stream, look] += 1
+        self._look = look
+
+    def change(self, look: Look) -> None:
+        """Watch by another look. Raises LimitReached, and then nothing has changed."""
+        before = self._look
+        self.leave()
+        try:
+            self._watch(look)
+        except LimitReached:
+            self._watch(before)
+            raise
+
+    def leave(self) -> None:
+        """Watch no more."""
+        self._looks[self._stream, self._look] -= 1
+        if not self._looks[self._stream, self._look]:
+            del self._looks[self._stream, self._look]
+
+
 class Drawing:
     """A small pool of threads that draws results and makes JPEGs."""
 
@@ -86,17 +118,13 @@ class Drawing:
         """How many watch each stream by each look."""
 
     @contextmanager
-    def watched(self, stream: str, look: Look) -> Generator[None]:
+    def watched(self, stream: str, look: Look) -> Generator[Watching]:
         """Context of one who watches a stream by a look. Raises LimitReached."""
-        if (stream, look) not in self._looks and sum(name == stream for name, _ in self._looks) >= MOST_LOOKS:
-            raise too_many_looks(stream)
-        self._looks[stream, look] += 1
+        watching = Watching(self._looks, stream, look)
         try:
-            yield
+            yield watching
         finally:
-            self._looks[stream, look] -= 1
-            if not self._looks[stream, look]:
-                del self._looks[stream, look]
+            watching.leave()
 
     async def jpeg(self, result: FrameResult, look: Look) -> bytes:
         """Return the frame with its boxes or mask burned in, as a JPEG of the frame's height."""

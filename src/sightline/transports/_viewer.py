@@ -9,9 +9,9 @@ from typing import Any, TypeAlias
 
 from msgspec import UNSET, Struct
 
-from sightline.core.errors import BadRequest
+from sightline.core.errors import BadRequest, LimitReached
 from sightline.streams.publisher import Subscription
-from sightline.streams.rendering import Look
+from sightline.streams.rendering import Look, Watching
 from sightline.wire.json import Reader
 from sightline.wire.messages import ErrorMessage, Pong
 from sightline.wire.requests import Ack, LookWish, PerformanceStats, Ping
@@ -47,10 +47,12 @@ class Acks:
 class ViewerSession:
     """State of one viewer's session that its messages read and change."""
 
-    def __init__(self, subscription: Subscription, look: Look | None) -> None:
+    def __init__(self, subscription: Subscription, look: Look | None, watching: Watching | None = None) -> None:
+        """``watching``: the viewer as one of those for whom the server draws its own pictures by a look."""
         self.subscription = subscription
         self.look = look
         """Look of pictures that the server draws; None for a viewer that draws by itself. May change at any time."""
+        self.watching = watching
         self.acks = Acks()
 
     def hear(self, text: str | bytes) -> Struct | None:
@@ -62,7 +64,7 @@ class ViewerSession:
         message = read(text)
         try:
             return HANDLERS[type(message)](self, message)
-        except BadRequest as e:
+        except (BadRequest, LimitReached) as e:
             return ErrorMessage(e.code, e.message, of=str(message.__struct_config__.tag))
 
 
@@ -88,10 +90,13 @@ def _change_look(viewer: ViewerSession, message: LookWish) -> None:
     if viewer.look is None:
         raise BadRequest("look of a viewer that draws by itself: expected one with render=server")
     asked = Look.of(_said(message.mode), _said(message.opacity))
-    viewer.look = Look(
+    look = Look(
         viewer.look.mode if message.mode is UNSET else asked.mode,
         viewer.look.opacity if message.opacity is UNSET else asked.opacity,
     )
+    if viewer.watching is not None:
+        viewer.watching.change(look)
+    viewer.look = look
 
 
 def _said(value: object) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from asyncio import Future, ensure_future
+from contextlib import AsyncExitStack
 from functools import partial
 
 from starlette.websockets import WebSocket
@@ -28,8 +29,12 @@ async def watch(ws: WebSocket, socket: Socket, hub: Hub, drawing: Drawing) -> No
     look = Look.of(ws.query_params.get("mode"), ws.query_params.get("opacity"))
     still = flag(ws, "still", default=False)
     name = ws.path_params["stream"]
-    async with hub.subscribe(name) as subscription:
-        viewer = ViewerSession(subscription, look if render == "server" else None)
+    async with AsyncExitStack() as stack:
+        subscription = await stack.enter_async_context(hub.subscribe(name))
+        if render == "server":
+            viewer = ViewerSession(subscription, look, stack.enter_context(drawing.watched(name, look)))
+        else:
+            viewer = ViewerSession(subscription, None)
         await WebSocketViewer(socket, hub.find(name), viewer, drawing, still=still).run()
 
 
