@@ -74,7 +74,7 @@ def too_many_looks(stream: str) -> LimitReached:
     return LimitReached(f"stream {stream!r} is drawn in {MOST_LOOKS} ways: expected one of these, or a later try")
 
 
-class Watching:
+class Onlooker:
     """One who watches a stream by a look, which may change."""
 
     def __init__(self, looks: Counter[tuple[str, Look]], stream: str, look: Look) -> None:
@@ -118,13 +118,13 @@ class Drawing:
         """How many watch each stream by each look."""
 
     @contextmanager
-    def watched(self, stream: str, look: Look) -> Generator[Watching]:
+    def watched(self, stream: str, look: Look) -> Generator[Onlooker]:
         """Context of one who watches a stream by a look. Raises LimitReached."""
-        watching = Watching(self._looks, stream, look)
+        onlooker = Onlooker(self._looks, stream, look)
         try:
-            yield watching
+            yield onlooker
         finally:
-            watching.leave()
+            onlooker.leave()
 
     async def jpeg(self, result: FrameResult, look: Look) -> bytes:
         """Return the frame with its boxes or mask burned in, as a JPEG of the frame's height."""

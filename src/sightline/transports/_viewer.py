@@ -11,7 +11,7 @@ from msgspec import UNSET, Struct
 
 from sightline.core.errors import BadRequest, LimitReached
 from sightline.streams.publisher import Subscription
-from sightline.streams.rendering import Look, Watching
+from sightline.streams.rendering import Look, Onlooker
 from sightline.wire.json import Reader
 from sightline.wire.messages import ErrorMessage, Pong
 from sightline.wire.requests import Ack, LookWish, PerformanceStats, Ping
@@ -47,12 +47,12 @@ class Acks:
 class ViewerSession:
     """State of one viewer's session that its messages read and change."""
 
-    def __init__(self, subscription: Subscription, look: Look | None, watching: Watching | None = None) -> None:
-        """``watching``: the viewer as one of those for whom the server draws its own pictures by a look."""
+    def __init__(self, subscription: Subscription, look: Look | None, onlooker: Onlooker | None = None) -> None:
+        """``onlooker``: the viewer as one of those for whom the server draws its own pictures by a look."""
         self.subscription = subscription
         self.look = look
         """Look of pictures that the server draws; None for a viewer that draws by itself. May change at any time."""
-        self.watching = watching
+        self.onlooker = onlooker
         self.acks = Acks()
 
     def hear(self, text: str | bytes) -> Struct | None:
@@ -94,8 +94,8 @@ def _change_look(viewer: ViewerSession, message: LookWish) -> None:
         viewer.look.mode if message.mode is UNSET else asked.mode,
         viewer.look.opacity if message.opacity is UNSET else asked.opacity,
     )
-    if viewer.watching is not None:
-        viewer.watching.change(look)
+    if viewer.onlooker is not None:
+        viewer.onlooker.change(look)
     viewer.look = look
 
 
