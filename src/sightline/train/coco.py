@@ -15,6 +15,8 @@ from pycocotools.cocoeval import COCOeval
 
 from sightline.train.records import DataSet
 
+LEAST = 0.001
+"""Score from which boxes are judged, as is usual with COCO."""
 OVERLAPS = tuple(float(v) for v in np.linspace(0.5, 0.95, 10))
 
 

@@ -18,6 +18,8 @@ from sightline.train.records import DataSet
 
 RIGHT = 0.5
 """Overlap with a true box of its class from which a found box is right."""
+SHOWN = 0.05
+"""Score below which nobody has boxes shown: those say nothing here."""
 DOUBT = 30.0
 """How many boxes it takes to believe in a correction as much as in none."""
 LEAST, MOST = 0.3, 3.0
@@ -28,7 +30,7 @@ STEPS = 50
 def right(
     data: DataSet, truth: Sequence[NDArray[np.float32]], found: Sequence[NDArray[np.float32]]
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Scores of all found boxes that can be judged, and whether each is right.
+    """Scores of all found boxes that can be judged and may be shown, and whether each is right.
 
     ``truth`` has rows of box and class, ``found`` of box, class and score, photo by photo, the best first. A true box
     makes one found box right. A class is judged only in photos in which every instance of it is annotated.
@@ -38,7 +40,7 @@ def right(
     for record, boxes, rows in zip(data.records, truth, found, strict=True):
         left = boxes.copy()
         for row in rows:
-            if int(row[4]) not in record.complete:
+            if int(row[4]) not in record.complete or row[5] < SHOWN:
                 continue
             overlaps = np.where(left[:, 4] == row[4], _overlap(left[:, :4], row[:4]), 0.0)
             hit = bool(len(left)) and float(overlaps.max()) >= RIGHT

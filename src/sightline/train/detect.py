@@ -14,7 +14,7 @@ from sightline.core.types import Image
 from sightline.train import augment, nets
 from sightline.train.assign import cells, detection_loss, to_boxes
 from sightline.train.cache import Photos
-from sightline.train.coco import average_precision
+from sightline.train.coco import LEAST, average_precision
 from sightline.train.guide import Guide
 from sightline.train.loop import Batch
 
@@ -197,7 +197,7 @@ def unjudged(truth: PictureTruth, side: int, classes: int) -> NDArray[np.bool_]:
 
 
 def predict(net: nn.Module, photos: Photos, size: int = SIZE, batch_size: int = 32) -> list[NDArray[np.float32]]:
-    """Detections for every photo, N x 6 each: box in the photo's pixels, class, score; the best 100 above 0.01."""
+    """Detections for every photo, N x 6 each: box in the photo's pixels, class, score; the best 100."""
     device = next(net.parameters()).device
     centres, strides = (t.to(device) for t in cells(size))
     found = []
@@ -226,7 +226,7 @@ def boxed(image: Image, factor: float, size: int) -> Image:
 
 
 def suppressed(
-    boxes: NDArray[np.float32], scores: NDArray[np.float32], least: float = 0.01, most: int = 100
+    boxes: NDArray[np.float32], scores: NDArray[np.float32], least: float = LEAST, most: int = 100
 ) -> NDArray[np.float32]:
     """Per-class non-maximum suppression of boxes A x 4 and scores classes x A. Returns rows of box, class, score."""
     label, cell = np.nonzero(scores > least)

@@ -86,9 +86,9 @@ def _classes(model: Model, data: DataSet) -> NDArray[np.int64]:
 
 
 def _boxes(model: Model, photos: Photos, spec: str, progress: Progress) -> Evaluation:
-    from sightline.train.coco import average_precision
+    from sightline.train.coco import LEAST, average_precision
 
-    model.options = replace(model.options, confidence=0.01, iou=0.6)
+    model.options = replace(model.options, confidence=LEAST, iou=0.6)
     class_of = _classes(model, photos.data)
     found = []
     for i in range(len(photos)):
