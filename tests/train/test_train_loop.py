@@ -12,7 +12,7 @@ pytest.importorskip("torch")
 
 import torch
 
-from sightline.train.loop import TrainOptions, share, train
+from sightline.train.loop import TrainOptions, share, steps, train
 from sightline.train.weights import load_checkpoint
 
 
@@ -53,6 +53,12 @@ def test_no_step_is_checked_twice(tmp_path: Path) -> None:
     history = train(Slope(), tmp_path, options, photos=12)[1]
     assert [row["step"] for row in history] == [2, 3]
     assert all("loss fall" in row for row in history)
+
+
+def test_few_photos_make_a_run_of_200_steps_and_named_epochs_are_kept() -> None:
+    assert [steps(TrainOptions(), photos) for photos in (11, 64, 200, 9000)] == [200, 200, 625, 28125]
+    assert [steps(TrainOptions(epochs=100), photos) for photos in (11, 200)] == [34, 625]
+    assert steps(TrainOptions(epochs=0.001), 11) == 1
 
 
 def test_the_learning_rate_rises_in_a_tenth_of_a_short_run_and_in_300_steps_of_a_long_one() -> None:

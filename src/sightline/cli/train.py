@@ -33,7 +33,10 @@ def train(
         Path, typer.Option(help="The data set: COCO boxes, a folder of masks, or archives; see docs/training.md.")
     ],
     out: Annotated[Path, typer.Option(help="The folder of this run; the model is named after it.")],
-    epochs: Annotated[float, typer.Option(min=0.001, max=1e6, help="How often each photo is seen.")] = 100.0,
+    epochs: Annotated[
+        float | None,
+        typer.Option(min=0.001, max=1e6, help="How often each photo is seen; 100, or as often as 200 steps need."),
+    ] = None,
     minutes: Annotated[
         float | None,
         typer.Option(min=0.01, max=1e6, help="End after this many minutes if the epochs would take longer."),

@@ -30,6 +30,9 @@ from sightline.train.team import Team
 from sightline.train.weights import Weights, borrow, calibrate, load_checkpoint
 
 Batch = dict[str, NDArray[Any]]
+EPOCHS = 100
+LEAST_STEPS = 200
+"""Steps of a run whose epochs nobody named; for a dozen photos a hundred epochs are too few."""
 WARM_UP = 300
 """Steps in which the learning rate of a long run rises."""
 CALIBRATION = 4
@@ -52,7 +55,8 @@ class Task(Protocol):
 class TrainOptions:
     """Training options. The schedule ends after ``epochs`` or ``minutes``, whichever comes first."""
 
-    epochs: float = 100.0
+    epochs: float | None = None
+    """How often each photo is seen; None is ``EPOCHS`` times, or more often so that it makes ``LEAST_STEPS``."""
     minutes: float | None = None
     batch_size: int = 32
     learning_rate: float = 2e-3
@@ -190,6 +194,13 @@ def _average(average: nn.Module, net: nn.Module, step: int) -> None:
                 mine.copy_(theirs)
 
 
+def steps(options: TrainOptions, photos: int) -> int:
+    """Number of steps of a run, unless its minutes end it earlier."""
+    if options.epochs is None:
+        return max(LEAST_STEPS, round(EPOCHS * photos / options.batch_size))
+    return max(1, round(options.epochs * photos / options.batch_size))
+
+
 def share(done: float, step: int) -> float:
     """Share of the learning rate at this progress (0 to 1): a cosine down to 2 %.
 
@@ -219,7 +230,7 @@ def train(
     team.copy(list(run.net.state_dict().values()))
     folder.mkdir(parents=True, exist_ok=True)
     about = {"kind": task.kind, "classes": list(task.classes), "options": asdict(options)}
-    total = max(1, round(options.epochs * photos / options.batch_size))
+    total = steps(options, photos)
     started = time.monotonic() - run.seconds
     saved = time.monotonic()
     means = _Means()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import cv2
@@ -147,7 +147,7 @@ def report(
         "",
         "![samples](samples.jpg)",
         "",
-        "Settings: " + ", ".join(f"{name} {getattr(plan.options, name)}" for name in TrainOptions.__slots__) + ".",
+        "Settings: " + ", ".join(f"{name} {v}" for name, v in asdict(plan.options).items() if v is not None) + ".",
     ]
     (plan.out / "report.md").write_text("\n".join(lines_out) + "\n", "utf-8")
 
