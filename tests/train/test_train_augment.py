@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sightline.train import augment
 
@@ -49,3 +51,22 @@ def test_recolouring_keeps_shape_and_type() -> None:
         out = augment.recolour(image, rng)
         assert out.shape == image.shape
         assert out.dtype == np.uint8
+
+
+@given(
+    x=st.floats(0, 300),
+    y=st.floats(0, 200),
+    wide=st.floats(2, 300),
+    high=st.floats(2, 200),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_a_close_up_shows_its_box_whole(x: float, y: float, wide: float, high: float, seed: int) -> None:
+    box = np.array([[x, y, x + wide, y + high]], np.float32)
+    rng = np.random.default_rng(seed)
+    matrix = augment.close_up(box[0], 256, rng, fills=(0.2, 0.95), stretch=1.3)
+    moved, inside = augment.warp_boxes(box, matrix, 256, 256)
+    assert inside[0] == pytest.approx(1, abs=0.01)
+    longer = float((moved[0, 2:] - moved[0, :2]).max())
+    enlarged = abs(matrix[0, 0] * matrix[1, 1]) ** 0.5
+    assert longer <= 0.96 * 256
+    assert longer >= 0.19 * 256 or enlarged == pytest.approx(augment.LARGEST, rel=0.01)

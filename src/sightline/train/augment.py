@@ -12,6 +12,8 @@ from sightline.core.types import Image
 
 PAD = 114
 """Grey value (0 to 255) around a photo that doesn't fill the square."""
+LARGEST = 4.0
+"""Factor beyond which a small thing enlarged is but a blur."""
 Matrix = NDArray[np.float64]
 
 
@@ -49,6 +51,25 @@ def placement(
         middle = rng.uniform(low, high)
         matrix[axis, 2] = middle - matrix[axis, 0] * w / 2 - matrix[axis, 1] * h / 2
     return matrix
+
+
+def close_up(
+    box: NDArray[np.float32], side: int, rng: np.random.Generator, *, fills: tuple[float, float], stretch: float
+) -> Matrix:
+    """Random 2 x 3 affine map of a photo onto a square canvas that shows this box of it whole, filling that share.
+
+    ``fills`` bounds the longer side of the box, as a share of the canvas.
+    """
+    wide, high = np.maximum(box[2:4] - box[:2], 1.0)
+    share = math.exp(rng.uniform(math.log(fills[0]), math.log(fills[1])))
+    aspect = math.exp(rng.uniform(-1, 1) * math.log(stretch) / 2)
+    scale = min(side * share / max(wide * aspect, high / aspect), LARGEST)
+    sx, sy = scale * aspect, scale / aspect
+    flip = -1.0 if rng.random() < 0.5 else 1.0
+    x = rng.uniform(sx * wide / 2, max(side - sx * wide / 2, sx * wide / 2))
+    y = rng.uniform(sy * high / 2, max(side - sy * high / 2, sy * high / 2))
+    cx, cy = (box[:2] + box[2:4]) / 2
+    return np.array([[sx * flip, 0.0, x - sx * flip * cx], [0.0, sy, y - sy * cy]])
 
 
 def warp(image: Image, matrix: Matrix, width: int, height: int) -> Image:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -24,6 +25,10 @@ SIDES = ((0.55, 192), (0.88, 256), (1.0, SIZE))
 """Picture side by training progress, as (until, side); small pictures first, as they teach the most per minute."""
 MOSAICS = ((0.55, 0.3), (1.0, 0.4))
 """Share of mosaics of four photos by training progress, as (until, share)."""
+CLOSE_UPS = 0.3
+"""Share of pictures that show one thing of a random class close by: photos show most things small."""
+FILLS = (0.2, 0.95)
+"""Share of the picture's side that such a thing takes."""
 COMMON = 0.03
 """A class is rare if a smaller share of the photos contains it."""
 MOST_REPEATS = 4.0
@@ -80,6 +85,7 @@ class DetectTask:
         self._usable = np.array(known, np.int64)
         self._repeats = repeats([self.truth[i].labels[self.truth[i].trust > 0] for i in known], len(self.classes))
         self._kept: NDArray[np.int64] = np.zeros(0, np.int64)
+        self._boxed = boxed_classes([self.truth[i] for i in known], known)
 
     def network(self) -> nn.Module:
         """A new, untrained network."""
@@ -93,7 +99,9 @@ class DetectTask:
         mosaic = next(share for until, share in MOSAICS if progress <= until)
         pictures, truths = [], []
         for _ in range(size):
-            picture, truth = self._mosaic(side, rng) if rng.random() < mosaic else self._single(side, rng)
+            chance = rng.random()
+            make = self._mosaic if chance < mosaic else self._close_up if chance < mosaic + CLOSE_UPS else self._single
+            picture, truth = make(side, rng)
             pictures.append(augment.recolour(picture, rng, 0.7))
             truths.append(truth)
         sure = [t.trust > 0 for t in truths]
@@ -116,6 +124,17 @@ class DetectTask:
     def _single(self, side: int, rng: np.random.Generator) -> tuple[Image, PictureTruth]:
         return self._placed(self._next(rng), side, side, rng, zoom=(0.5, 1.8))
 
+    def _close_up(self, side: int, rng: np.random.Generator) -> tuple[Image, PictureTruth]:
+        """One thing of a class, which comes as often as the square root of the number of its boxes."""
+        if not self._boxed:
+            return self._single(side, rng)
+        often = np.sqrt([len(things) for things in self._boxed])
+        things = self._boxed[int(rng.choice(len(often), p=often / often.sum()))]
+        i, k = things[int(rng.integers(len(things)))]
+        return self._warped(
+            i, augment.close_up(self.truth[i].boxes[k], side, rng, fills=FILLS, stretch=1.3), side, side
+        )
+
     def _mosaic(self, side: int, rng: np.random.Generator) -> tuple[Image, PictureTruth]:
         """Four photos around a random centre."""
         cx, cy = (int(v) for v in rng.uniform(0.3, 0.7, 2) * side)
@@ -130,8 +149,11 @@ class DetectTask:
     def _placed(
         self, i: int, width: int, height: int, rng: np.random.Generator, zoom: tuple[float, float]
     ) -> tuple[Image, PictureTruth]:
+        matrix = augment.placement(self.train.image(i).shape, width, height, rng, zoom=zoom, stretch=1.3)
+        return self._warped(i, matrix, width, height)
+
+    def _warped(self, i: int, matrix: augment.Matrix, width: int, height: int) -> tuple[Image, PictureTruth]:
         image, truth = self.train.image(i), self.truth[i]
-        matrix = augment.placement(image.shape, width, height, rng, zoom=zoom, stretch=1.3)
         boxes, inside = augment.warp_boxes(truth.boxes, matrix, width, height)
         there = inside > 0.05
         seen = (inside > 0.3) & ((boxes[:, 2:] - boxes[:, :2]).min(1, initial=1e9) > 3)
@@ -170,6 +192,15 @@ def repeats(labels: list[NDArray[np.int64]], classes: int) -> NDArray[np.float64
         holds[i, own] = True
     factor = np.sqrt(COMMON / np.maximum(holds.mean(0), 1e-6)).clip(1, MOST_REPEATS)
     return np.asarray(np.where(holds, factor, 1).max(1))
+
+
+def boxed_classes(truths: Sequence[PictureTruth], photos: Sequence[int]) -> list[NDArray[np.int64]]:
+    """For each class that has some: its boxes that count, N x 2, as the photo and the number of the box there."""
+    rows = [
+        (label, i, k) for i, t in zip(photos, truths, strict=True) for k, label in enumerate(t.labels) if t.trust[k]
+    ]
+    table = np.array(rows, np.int64).reshape(-1, 3)
+    return [table[table[:, 0] == c, 1:] for c in np.unique(table[:, 0])]
 
 
 def moved(truth: PictureTruth, x: int, y: int, tile: tuple[int, int, int, int]) -> PictureTruth:
