@@ -229,3 +229,30 @@ def test_the_pictures_shape_is_no_matter() -> None:
             counter.update(n / 10, sighting(Sight(1, 0.5 + 0.9 * reach * (-1) ** n), size=size))
         counter.update(4.0, sighting(Sight(1, 0.5 - 1.2 * reach), size=size))
         assert counter.counted().lines["gate"].into == {}
+
+
+@pytest.mark.parametrize(
+    ("points", "feet", "counted"),
+    [
+        pytest.param(((0.5, 0.97), (0.5, 0.03)), 1.0, 1, id="drawn to the border as well as one can"),
+        pytest.param(((0.5, 0.03), (0.5, 0.97)), 1.0, -1, id="the other way"),
+        pytest.param(((0.46, 0.97), (0.54, 0.03)), 1.0, 1, id="aslant"),
+        pytest.param(((0.5, 0.9), (0.5, 0.1)), 1.0, 0, id="ends before the border: one may walk around it"),
+    ],
+)
+def test_a_line_that_ends_near_the_border_reaches_it(
+    points: tuple[tuple[float, float], tuple[float, float]], feet: float, counted: int
+) -> None:
+    """Feet that the picture cuts off are on its border, where nobody can draw."""
+    counter = ZoneCounter(lines={"gate": CrossingLine(points=points)})
+    walk(counter, [*line(*steps(0.3, 0.7, 9), y=feet), *empty(2.5)])
+    counts = counter.counted().lines["gate"]
+    assert sum(counts.into.values()) - sum(counts.out.values()) == counted
+
+
+def test_a_line_along_the_border_is_not_made_longer_sideways() -> None:
+    counter = ZoneCounter(lines={"gate": CrossingLine(points=((0.3, 0.97), (0.6, 0.975)))})
+    down = [[Sight(1, 0.75, y)] for y in steps(0.8, 1.0, 9)]
+    walk(counter, [*down, *empty(2.5)])
+    counts = counter.counted().lines["gate"]
+    assert sum(counts.into.values()) + sum(counts.out.values()) == 0

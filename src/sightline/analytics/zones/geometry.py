@@ -20,6 +20,11 @@ EDGE = 1e-6
 """Share of a line's length by which a crossing may miss its ends: a box that ends with the picture still crosses."""
 
 
+NEAR = 0.05
+"""Share of the picture that may lie between a line's end and the border: nobody can draw a line into the border, and
+who walks with their feet on the border is not meant to get past it."""
+
+
 class Measured(NamedTuple):
     """Where N points lie to K shapes, zones first."""
 
@@ -35,7 +40,8 @@ class Outlines:
     def __init__(self, zones: Sequence[Zone], lines: Sequence[CrossingLine], aspect: float) -> None:
         """``aspect``: the picture's width by its height."""
         self.aspect = aspect
-        outlines = [np.array(shape.points) * (aspect, 1.0) for shape in (*zones, *lines)]
+        corners = [*(np.array(zone.points) for zone in zones), *(_to_the_border(line.points) for line in lines)]
+        outlines = [points * (aspect, 1.0) for points in corners]
         self.zones = len(zones)
         """How many of the shapes, the first ones, are zones."""
         counts = [len(shape.points) for shape in zones] + [1] * len(lines)
@@ -83,6 +89,19 @@ class Outlines:
         met = ways[0] + (ways[1] - ways[0]) * (one / (one - other))
         share = float(met @ self._along[edge] / self._square[edge])
         return -EDGE <= share <= 1 + EDGE
+
+
+def _to_the_border(ends: Sequence[tuple[float, float]]) -> Floats:
+    """A line whose ends are near the picture's border goes on to it, in its own direction. 2 x 2, from 0 to 1."""
+    begin, end = np.array(ends)
+    return np.stack([_lengthened(end, begin), _lengthened(begin, end)])
+
+
+def _lengthened(far: Floats, end: Floats) -> Floats:
+    way = (end - far) / max(float(np.hypot(*(end - far))), 1e-9)
+    left = [(1 - at if step > 0 else at) / abs(step) for at, step in zip(end, way, strict=True) if step]
+    rest = min(left, default=0.0)
+    return end + way * rest if 0 < rest <= NEAR else end
 
 
 def _room(outline: Floats) -> float:
