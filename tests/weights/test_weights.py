@@ -33,8 +33,8 @@ def made_picture() -> Image:
     return image
 
 
-def test_all_of_them_fit_into_four_megabytes() -> None:
-    assert sum(path.stat().st_size for path in WEIGHTS.glob("*.onnx")) <= 4_000_000
+def test_all_of_them_fit_into_six_megabytes() -> None:
+    assert sum(path.stat().st_size for path in WEIGHTS.glob("*.onnx")) <= 6_000_000
 
 
 @pytest.mark.parametrize("name", SHIPPED)
@@ -53,7 +53,7 @@ def test_a_made_picture_gives_what_was_recorded(name: str, engine: str) -> None:
     if load("engines", engine).available() is not None:
         pytest.skip(f"{engine} is not installed")
     recorded = json.loads(RECORDED.read_text())[name]
-    model = load_model(name, engine=engine, precision="fp32", confidence=0.05, threads=1)
+    model = load_model(name, engine=engine, precision="fp32", confidence=0.02, threads=1)
     found = model.predict([made_picture()])[0]
     if isinstance(found, Detections):
         best = recorded[0]  # [class, confidence, x1, y1, x2, y2]
@@ -87,7 +87,7 @@ def test_nano_finds_the_people_in_a_handful_of_photos(assets: Path) -> None:
             hits += any(_overlap(box, other) > 0.5 for other in people)
     model.close()
     assert total >= 10
-    assert hits / total > 0.45  # it finds 12 of 20; more is better
+    assert hits / total > 0.6  # it finds 14 of 20; more is better
 
 
 HEIGHTS = {"head and shoulders": (1.0, 0.18), "standing": (1.0, 0.35)}
