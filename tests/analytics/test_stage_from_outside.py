@@ -92,7 +92,8 @@ async def test_a_stage_reaches_every_way_out(tmp_path: Path) -> None:
         async with peer(f"{server.ws}/ws/camera/door") as camera:
             await camera.send_frame(1, picture(1))
             answer, _ = await camera.next("result")
-            assert answer["extras"] == {"pulse": {"frames": 1, "kind": "seen"}, "counts": {"now": {}, "mean": {}}}
+            assert answer["extras"].keys() == {"pulse", "counts"}
+            assert answer["extras"]["pulse"] == {"frames": 1, "kind": "seen"}
             await camera.send_frame(2, picture(1))
             again, _ = await camera.next("result")
             assert (again["reused"], again["extras"]["pulse"]) == (True, {"frames": 2, "kind": "still"})
