@@ -5,6 +5,7 @@ A page is a file of ``web/pages``: a new one is looked at without a word here.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Page, Request, expect
+from playwright.async_api import TimeoutError as PlaywrightTimeout
 
 from sightline.core.events import Event
 from sightline.events.store import EventStore
@@ -133,7 +135,7 @@ async def wrong(page: Page) -> list[str]:
     await page.emulate_media(forced_colors="none")
     for width, height in ((640, 400), (320, 640)):
         await page.set_viewport_size({"width": width, "height": height})
-        found += [f"{width} px: {one}" for one in await page.evaluate(WIDER)]
+        found += [f"{width} px: {one}" for one in await too_wide(page)]
     await page.set_viewport_size({"width": 1280, "height": 800})
     return found
 
@@ -142,6 +144,14 @@ async def wrong(page: Page) -> list[str]:
 async def test_a_page_with_nothing_to_show(server: Running, browser: Browser, name: str) -> None:
     async with opened(browser, server.url + PAGES[name]) as page:
         assert await wrong(page) == []
+
+
+async def too_wide(page: Page) -> list[str]:
+    """What would have to be scrolled sideways, once the page has taken its new size."""
+    with contextlib.suppress(PlaywrightTimeout):
+        await page.wait_for_function(f"() => !({WIDER})().length", timeout=5000)
+    found: list[str] = await page.evaluate(WIDER)
+    return found
 
 
 @pytest.mark.parametrize("name", PAGES)
