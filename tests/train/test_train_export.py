@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 torch = pytest.importorskip("torch")
 
@@ -19,6 +20,8 @@ from sightline.zoo.loader import load_model  # noqa: E402
 
 CLASSES = ("one", "two", "three")
 SIZE = 64
+ROUNDED = 0.1
+"""Share of the largest value by which a file's integers may be off."""
 PLAIN = {
     "Add",
     "Cast",
@@ -34,7 +37,12 @@ PLAIN = {
     "Sigmoid",
 }
 PLAIN |= {"Abs", "Exp", "Log", "Neg", "Slice", "Sub", "Transpose", "Unsqueeze"}
+PLAIN |= {"DequantizeLinear", "QuantizeLinear"}
 PLAIN |= {"ConstantOfShape", "Flatten", "Gather", "Range", "Shape"}  # on a handful of numbers: where the cells are
+
+
+def noise(count: int, height: int = SIZE, width: int = SIZE) -> NDArray[np.uint8]:
+    return np.random.default_rng(0).integers(0, 255, (count, height, width, 3), np.uint8)
 
 
 def network(kind: str) -> Any:
@@ -47,25 +55,29 @@ def network(kind: str) -> Any:
     return net.eval()
 
 
+def written(net: Any, kind: str, path: Path, about: dict[str, str] | None = None) -> Path:
+    export(net, kind, CLASSES, SIZE, path, about or {}, noise(16))
+    return path
+
+
 @pytest.mark.parametrize("engine", ["onnx", "openvino"])
 @pytest.mark.parametrize("kind", ["detect", "segment"])
 def test_an_engine_gives_what_torch_gives_at_any_size(tmp_path: Path, kind: str, engine: str) -> None:
     if load("engines", engine).available() is not None:
         pytest.skip(f"{engine} is not installed")
     net = network(kind)
-    path = tmp_path / "made.onnx"
-    export(net, kind, CLASSES, SIZE, path, {"licence": "test"})
+    path = written(net, kind, tmp_path / "made.onnx", {"licence": "test"})
     opened = load("engines", engine).open(path, threads=1)
     assert opened.metadata["licence"] == "test"
     graph = GRAPHS[kind](net)
     for height, width in ((SIZE, SIZE), (96, 128)):
-        images = np.random.default_rng(0).integers(0, 255, (3, 3, height, width), np.uint8)
+        images = np.ascontiguousarray(noise(3, height, width).transpose(0, 3, 1, 2))
         found = opened.run({"images": images})
         with torch.no_grad():
             wanted = graph(torch.from_numpy(images))
         for name, value in zip(graph.outputs, wanted if isinstance(wanted, tuple) else (wanted,), strict=True):
             wide = float(value.abs().max())
-            assert np.abs(found[name] - value.numpy()).max() < 0.03 * wide, (name, height, width)
+            assert np.abs(found[name] - value.numpy()).max() < ROUNDED * wide, (name, height, width)
     opened.close()
 
 
@@ -78,22 +90,19 @@ def test_the_cells_of_the_graph_are_those_of_the_training() -> None:
 
 
 @pytest.mark.parametrize("kind", ["detect", "segment"])
-def test_only_plain_operators_are_used_and_weights_take_a_byte_or_two(tmp_path: Path, kind: str) -> None:
+def test_only_plain_operators_are_used_and_a_weight_takes_a_byte(tmp_path: Path, kind: str) -> None:
     onnx = pytest.importorskip("onnx")
     net = network(kind)
-    path = tmp_path / "made.onnx"
-    export(net, kind, CLASSES, SIZE, path, {})
+    path = written(net, kind, tmp_path / "made.onnx")
     graph = onnx.load(path)
     onnx.checker.check_model(graph)
     assert {node.op_type for node in graph.graph.node} <= PLAIN
-    bytes_each = 2 if kind == "detect" else 1
-    assert path.stat().st_size < bytes_each * sum(p.numel() for p in net.parameters()) + 100_000
+    assert path.stat().st_size < 1.1 * sum(p.numel() for p in net.parameters()) + 100_000
 
 
 @pytest.mark.parametrize(("kind", "prediction"), [("detect", Detections), ("segment", Segmentation)])
 def test_the_loader_knows_the_file(tmp_path: Path, kind: str, prediction: type) -> None:
-    path = tmp_path / "made.onnx"
-    export(network(kind), kind, CLASSES, SIZE, path, {})
+    path = written(network(kind), kind, tmp_path / "made.onnx")
     load_model(str(path), engine="onnx", imgsz=128).close()
     model = load_model(str(path), engine="onnx", confidence=0.0)
     assert model.card.labels == CLASSES

@@ -43,6 +43,8 @@ def choose(engine: str, device: str, precision: str = "auto", path: Path | None 
     missing = unavailable("openvino")
     if missing is not None:
         _check("onnx", device)
+        if path is not None and is_quantized(path):
+            return "onnx", f"the engine openvino may be faster with this quantized graph, but {missing}"
         return "onnx", f"the engine openvino would be faster on x86 processors, but {missing}"
     if precision not in ("auto", "fp32"):
         return "openvino", f"the one that may compute in {precision} on a processor"

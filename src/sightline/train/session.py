@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from torch import nn
 from sightline.core.errors import ConfigError
 from sightline.core.types import Image
 from sightline.core.version import __version__
-from sightline.train import detect, pictures, segment
+from sightline.train import augment, detect, pictures, segment
 from sightline.train.cache import Photos
 from sightline.train.confidence import correct, correction, right
 from sightline.train.export import export
@@ -26,6 +26,8 @@ from sightline.train.team import Team, gathered
 from sightline.train.weights import Weights, find, load_checkpoint
 
 SAMPLES = 12
+TYPICAL = 100
+"""Number of photos that say which values the network's maps take."""
 FIGURES = ("mAP", "AP50", "IoU")
 FEW = 20
 """Photos kept aside below which scores are called rough."""
@@ -63,7 +65,7 @@ def run(plan: TrainPlan, say: Callable[[str], None]) -> Path | None:
     path = plan.out / f"{plan.out.resolve().name}.onnx"
     figures = {k: round(v, 4) for k, v in history[-1].items() if k.startswith(FIGURES)}
     about = {"source": f"trained with Sightline {__version__}", "figures": json.dumps(figures)}
-    export(net, plan.task, task.classes, task.size, path, about)
+    export(net, plan.task, task.classes, task.size, path, about, _typical(task))
     report(plan, task, net, history, figures, path)
     return path
 
@@ -95,6 +97,14 @@ def _mean_it(task: detect.DetectTask, net: nn.Module) -> None:
     assert isinstance(net, DetectorNet)
     photos = task.validation
     correct(net, *correction(*right(photos.data, photos.boxes, detect.predict(net, photos))))
+
+
+def _typical(task: detect.DetectTask | segment.SegmentTask) -> Iterator[Image]:
+    """Photos from all over the data set, as the finished network gets them."""
+    photos = task.train
+    for i in np.linspace(0, len(photos) - 1, min(TYPICAL, len(photos))).astype(int).tolist():
+        image = photos.image(i)
+        yield detect.boxed(image, augment.letterbox(image.shape, task.size, task.size), task.size)
 
 
 def _learn(

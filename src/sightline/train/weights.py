@@ -93,14 +93,16 @@ def _exported(source: str, path: Path) -> Weights:
     model = onnx.load(path, load_external_data=False)
     about = {entry.key: entry.value for entry in model.metadata_props}
     held = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
-    for node in model.graph.node:  # tensors with equal values are stored once, and get their other names here
-        if node.op_type == "Identity" and node.input[0] in held:
-            held[node.output[0]] = held[node.input[0]]
-    tensors = {}
-    for name, values in held.items():
-        if name.startswith("net.") and not name.endswith(".scale"):
-            scale = held.get(f"{name.removesuffix('.weight')}.scale", np.float32(1))
-            tensors[name.removeprefix("net.")] = torch.from_numpy(values.astype(np.float32) * scale)
+    for node in model.graph.node:
+        if node.op_type == "DequantizeLinear" and node.input[0] in held:
+            whole, scale = (held[name].astype(np.float32) for name in node.input[:2])
+            name = node.input[0].removesuffix("_quantized")
+            held[name] = whole * scale.reshape(-1, *[1] * (whole.ndim - 1))
+    tensors = {
+        name.removeprefix("net."): torch.from_numpy(values.astype(np.float32))
+        for name, values in held.items()
+        if name.startswith("net.") and name.endswith((".weight", ".bias")) and values.dtype.kind == "f"
+    }
     if not {"sightline", "names"} <= about.keys() or not tensors:
         raise ConfigError(f"--start-from {source}: expected an ONNX file that sightline train wrote; this is another's")
     return Weights(source, tensors, parse_names(about["names"], path))

@@ -45,6 +45,7 @@ export class Runtime {
   static async open(model, file, backend) {
     if (!DECODERS[model.decode]) throw new Error(`this page can't read what ${model.family} models say`);
     let why = backend === "auto" ? await noWebGpu() : t`WebGPU was not asked for.`;
+    if (!why && quantized(file)) why = t`The model computes in 8-bit integers, which WebGPU can't.`;
     if (!why) {
       try {
         return await Runtime.#warm(model, file, { backend: "webgpu", threads: 1, why: "" });
@@ -91,6 +92,16 @@ export class Runtime {
     const stages = { preprocess: placed - started, infer: ran - placed, postprocess: performance.now() - ran };
     return { ...found, stages };
   }
+}
+
+/**
+ * Whether an ONNX file makes its feature maps integers. WebGPU has no kernel for that and would leave it to the
+ * processor, map by map. The field op_type is written as its number, the length and the name.
+ *
+ * @param {Uint8Array} file
+ */
+export function quantized(file) {
+  return new TextDecoder("latin1").decode(file).includes("\x22\x0eQuantizeLinear");
 }
 
 /** Reason why WebGPU can't be used here; "" if it can. */
