@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,8 @@ def test_few_photos_make_a_run_of_200_steps_and_named_epochs_are_kept() -> None:
     assert [steps(TrainOptions(), photos) for photos in (11, 64, 200, 9000)] == [200, 200, 625, 28125]
     assert [steps(TrainOptions(epochs=100), photos) for photos in (11, 200)] == [34, 625]
     assert steps(TrainOptions(epochs=0.001), 11) == 1
+    assert steps(TrainOptions(minutes=60), 11) == math.inf, "an hour is an hour, however few photos there are"
+    assert steps(TrainOptions(minutes=60, epochs=100), 200) == 625
 
 
 def test_the_learning_rate_rises_in_a_tenth_of_a_short_run_and_in_300_steps_of_a_long_one() -> None:

@@ -56,7 +56,8 @@ class TrainOptions:
     """Training options. The schedule ends after ``epochs`` or ``minutes``, whichever comes first."""
 
     epochs: float | None = None
-    """How often each photo is seen; None is ``EPOCHS`` times, or more often so that it makes ``LEAST_STEPS``."""
+    """How often each photo is seen. None leaves it to ``minutes``; without those it is ``EPOCHS`` times, or more often
+    so that it makes ``LEAST_STEPS``."""
     minutes: float | None = None
     batch_size: int = 32
     learning_rate: float = 2e-3
@@ -194,9 +195,11 @@ def _average(average: nn.Module, net: nn.Module, step: int) -> None:
                 mine.copy_(theirs)
 
 
-def steps(options: TrainOptions, photos: int) -> int:
+def steps(options: TrainOptions, photos: int) -> float:
     """Number of steps of a run, unless its minutes end it earlier."""
     if options.epochs is None:
+        if options.minutes is not None:
+            return math.inf
         return max(LEAST_STEPS, round(EPOCHS * photos / options.batch_size))
     return max(1, round(options.epochs * photos / options.batch_size))
 
