@@ -23,6 +23,9 @@ Every server describes its API itself: `/docs` for people, `/openapi.json` for p
   `{"error": {"code": "bad_setting", "message": "confidence: got 7, expected ...", "key": "confidence"}}`.
 - 401 is *sign in first*, 403 *not allowed*, 404 *not there*, 409 *taken*, 413 *too large*, 429 *too many*, 503
   *not now*.
+- Rules, zones, lines, outputs and settings have a `version`. With `If-Match: "VERSION"` one is changed or removed only
+  where nobody else was faster, with `If-None-Match: *` it is set only where there is none. Else the answer is 412
+  (`changed`), and nothing is done. Without these headers the last one wins.
 - Every path with GET answers HEAD, too. Sockets are told in [protocol](protocol.md).
 - All examples run as a test, one after the other: `tests/server/test_api_examples.py`. Words in capitals are
   ids of answers before; FROM and TO are seconds since 1970.

@@ -15,6 +15,7 @@ from sightline.core import errors
         (errors.ShuttingDown, "shutting_down", 503, 1001),
         (errors.StreamBusy, "stream_busy", 409, 1013),
         (errors.LimitReached, "limit_reached", 429, 1013),
+        (errors.Changed, "changed", 412, 1008),
         (errors.Unauthorized, "unauthorized", 401, 1008),
         (errors.NotFound, "not_found", 404, 1008),
         (errors.StreamNotFound, "stream_not_found", 404, 1008),

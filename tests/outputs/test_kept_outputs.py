@@ -129,6 +129,18 @@ async def test_changes_by_hand_are_taken_over_or_said_to_be_wrong(house: tuple[R
     assert not any(SECRET in line for line in server.log)
 
 
+async def test_of_two_who_change_one_the_second_is_told(house: tuple[Running, Path]) -> None:
+    server, _ = house
+    added = await ask(server, "POST", "", 201, {"kind": "webhook", "url": "http://127.0.0.1:9/a"})
+    path, headers = f"/api/outputs/{added['id']}", {"if-match": f'"{added["version"]}"'}
+    urls = [{"url": f"http://127.0.0.1:9/{name}"} for name in "bc"]  # which nobody is shown
+    answers = await asyncio.gather(*(server.http.patch(path, json=url, headers=headers) for url in urls))
+    assert sorted(answer.status_code for answer in answers) == [200, 412]
+    assert (await server.http.delete(path, headers=headers)).status_code == 412
+    now = (await listed(server))[added["id"]]["version"]
+    assert (await server.http.delete(path, headers={"if-match": f'"{now}"'})).status_code == 204
+
+
 async def test_a_password_never_goes_to_another_broker(house: tuple[Running, Path]) -> None:
     server, _ = house
     id = (await ask(server, "POST", "", 201, {"kind": "mqtt", "host": "127.0.0.1", "password": SECRET}))["id"]

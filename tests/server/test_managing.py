@@ -147,6 +147,26 @@ async def test_a_setting_is_changed_while_it_runs_and_kept(managed: Managed) -> 
     assert json.loads(kept.read_text()) == {}
 
 
+async def test_of_two_who_change_a_setting_the_second_is_told(managed: Managed) -> None:
+    told = await managed.settings()
+    days, gb = (told[name]["version"] for name in ("events_days", "events_gb"))
+    both = {"events_days": 3, "events_gb": 2}
+
+    async def change(body: dict[str, Any], *versions: str) -> tuple[int, str]:
+        headers = {**managed.admin, "if-match": ", ".join(f'"{version}"' for version in versions)}
+        answer = await managed.server.http.patch("/api/settings", json=body, headers=headers)
+        return answer.status_code, answer.text
+
+    status, text = await change(both, days)
+    assert (status, "the setting events_gb was changed meanwhile" in text) == (412, True), text
+    assert await managed.settings() == told
+    assert (await change(both, days, gb))[0] == 200
+    assert (await change({"events_days": 5}, days))[0] == 412
+    assert (await managed.settings())["events_days"]["value"] == 3
+    assert (await change({"events_days": None}, (await managed.settings())["events_days"]["version"]))[0] == 200
+    await managed.ask("PATCH", "/api/settings", json={"events_gb": None})
+
+
 @pytest.mark.parametrize(
     ("change", "key"),
     [

@@ -13,7 +13,7 @@ import pytest
 import pytest_asyncio
 
 from support.ids import install_ids
-from support.serving import Running, peer, pixels, serving
+from support.serving import Json, Running, peer, pixels, serving
 from support.walker import walking
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -272,3 +272,47 @@ async def test_who_sets_and_who_removes_the_same_at_once_are_both_answered(serve
     found = {answer.status_code for answer in await asyncio.gather(*asked)}
     assert found <= {200, 204, 404}
     assert 200 in found
+
+
+@pytest.mark.parametrize(
+    ("kind", "one", "other"),
+    [
+        ("zones", LEFT, {**LEFT, "loiter_s": 5}),
+        ("lines", {"points": [[0.5, 1.0], [0.5, 0.0]]}, {"points": [[0.4, 1.0], [0.5, 0.0]]}),
+        ("rules", {"zone": "drive"}, {"zone": "drive", "enabled": False}),
+    ],
+)
+async def test_of_two_who_change_the_same_the_second_is_told(
+    server: Running, kind: str, one: Json, other: Json
+) -> None:
+    path, of_now = f"/api/streams/both/{kind}/it", {"If-None-Match": "*"}
+    made = await server.http.put(path, json=one, headers=of_now)
+    first = made.headers["etag"]
+    assert (made.status_code, first) == (200, f'"{made.json()["version"]}"')
+    assert (await server.http.put(path, json=other, headers=of_now)).status_code == 412, "it is there already"
+    assert (await server.get(f"/api/streams/both/{kind if kind == 'rules' else 'zones'}"))[kind]["it"] == made.json()
+
+    changes = [server.http.put(path, json={**other, "classes": [name]}, headers={"If-Match": first}) for name in "abc"]
+    answers = sorted(await asyncio.gather(*changes), key=lambda answer: answer.status_code)
+    assert [answer.status_code for answer in answers] == [200, 412, 412]
+    second = answers[0].headers["etag"]
+    error = answers[1].json()["error"]
+    assert error["code"] == "changed"
+    assert first in error["message"], "what was got"
+    assert second in error["message"], "what was expected"
+
+    for header in (first, f'{first}, "none"'):
+        assert (await server.http.delete(path, headers={"If-Match": header})).status_code == 412
+    assert (await server.http.delete(path, headers={"If-Match": f'"none", W/{second}'})).status_code == 204
+    assert (await server.http.delete(path, headers={"If-Match": second})).status_code == 404
+    for header in (second, "*"):
+        gone = await server.http.put(path, json=one, headers={"If-Match": header})
+        assert (gone.status_code, "it is gone" in gone.text) == (412, True), gone.text
+    again = await server.http.put(path, json=one)
+    assert (again.status_code, again.headers["etag"]) == (200, first), "nobody has to say what he expects"
+
+
+@pytest.mark.parametrize("header", ["If-Match", "If-None-Match"])
+async def test_a_version_that_is_none_is_told(server: Running, header: str) -> None:
+    answer = await server.http.put("/api/streams/both/zones/odd", json=LEFT, headers={header: "1f2e"})
+    assert (answer.status_code, f"{header}: got '1f2e'; expected" in answer.text) == (400, True), answer.text

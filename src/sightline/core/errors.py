@@ -102,6 +102,13 @@ class Superseded(SightlineError):
     status = 409
 
 
+class Changed(SightlineError):
+    """Somebody else has changed it since it was read, so nothing was done."""
+
+    code = "changed"
+    status = 412
+
+
 class Unauthorized(SightlineError):
     """Nobody we know: no token, or one that is wrong, expired or revoked."""
 

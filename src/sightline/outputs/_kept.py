@@ -9,7 +9,8 @@ import asyncio
 import json
 import logging
 import re
-from collections.abc import AsyncGenerator, Mapping
+import secrets
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
@@ -28,6 +29,7 @@ from sightline.core.errors import (
     told,
 )
 from sightline.core.fence import Fence
+from sightline.core.versions import version_of
 from sightline.outputs._dispatcher import Dispatcher
 from sightline.outputs._service import check_output, finish, part, start, start_residents
 from sightline.outputs.base import OutputSettings
@@ -68,6 +70,7 @@ class KeptOutputs:
         self._tables: dict[str, dict[str, Any]] = {}
         self._work: dict[str, _AtWork] = {}
         self._lock = asyncio.Lock()
+        self._key = secrets.token_bytes(16)
         self._fence = Fence(log)
         self._hub: Hub | None = None
         self._drawing: Drawing | None = None
@@ -86,6 +89,11 @@ class KeptOutputs:
         """Return an output's settings. Raises NotFound."""
         self._check_there(id)
         return self._work[id].settings
+
+    def version(self, id: str) -> str:
+        """Return a version of an output's settings, secrets and all. Raises NotFound."""
+        self._check_there(id)
+        return version_of(json.dumps(self._tables[id], sort_keys=True), self._key)
 
     @asynccontextmanager
     async def run(self, hub: Hub, drawing: Drawing | None) -> AsyncGenerator[None]:
@@ -114,22 +122,25 @@ class KeptOutputs:
             await self._keep({**self._tables, id: dict(table)})
         return id
 
-    async def change(self, id: str, changes: Mapping[str, Any]) -> None:
-        """Change keys of an output; None is a key's default. Raises NotFound and what ``add`` raises."""
+    async def change(self, id: str, changes: Mapping[str, Any], check: Callable[[str], None]) -> None:
+        """Change keys of an output; None is a key's default. Raises NotFound and what ``add`` raises.
+
+        ``check`` is called with the version that is there, and may raise.
+        """
         async with self._lock:
             await self._take_over(settled=False, saving=True)
-            self._check_there(id)
+            check(self.version(id))
             before = self._tables[id]
             table = {key: value for key, value in {**before, **changes}.items() if value is not None}
             _check_bound(before, table, changes)
             await checked(table)
             await self._keep({**self._tables, id: table})
 
-    async def remove(self, id: str) -> None:
-        """End an output and forget it. Raises NotFound, BadRequest, ConfigError or Shortage."""
+    async def remove(self, id: str, check: Callable[[str], None]) -> None:
+        """End an output and forget it. Raises NotFound, BadRequest, ConfigError or Shortage. ``check``: as above."""
         async with self._lock:
             await self._take_over(settled=False, saving=True)
-            self._check_there(id)
+            check(self.version(id))
             await self._keep({key: table for key, table in self._tables.items() if key != id})
 
     def _check_there(self, id: str) -> None:

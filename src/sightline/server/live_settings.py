@@ -15,6 +15,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from sightline.core.errors import BadSetting, ConfigError, NoFolder, SightlineError, shortage
+from sightline.core.versions import version_of
 from sightline.security import files
 from sightline.settings.changes import SettingChanges, bad_change
 from sightline.settings.settings import Origin, Settings, data_folder
@@ -53,13 +54,22 @@ class LiveSettings:
         """True for settings that can be changed here."""
         return name in SettingChanges.model_fields and self.started_with.origin(name) == "default"
 
-    async def change(self, changes: SettingChanges) -> None:
-        """Change what is given, all of it or nothing. Raises BadSetting, ConfigError or Shortage."""
+    def version(self, name: str) -> str:
+        """Return a version of a setting's value. Only of those that can be changed here: they hold no secrets."""
+        return version_of(f"{name} {getattr(self.now, name)!r}")
+
+    async def change(self, changes: SettingChanges, check: Callable[[str], None]) -> None:
+        """Change what is given, all of it or nothing. Raises BadSetting, ConfigError or Shortage.
+
+        ``check`` is called with the name of each before anything changes, and may raise.
+        """
         for name, value in changes.given().items():
             if not self.changeable(name):
                 where = self.started_with.origin(name)
                 raise BadSetting.of(name, value, f"a change where it is set, which is the {where}, and a restart")
         async with self._saving:
+            for name in changes.given():
+                check(name)
             new = {**await asyncio.to_thread(self._read), **changes.given()}
             new = {name: value for name, value in new.items() if value is not None}
             await asyncio.to_thread(self._write, new)

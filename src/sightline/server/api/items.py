@@ -8,17 +8,20 @@ from typing import Any, NamedTuple
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel
 
-from sightline.core.errors import BadRequest, BadSetting, LimitReached, NotFound, Shortage
+from sightline.core.errors import BadRequest, BadSetting, Changed, LimitReached, NotFound, Shortage
 from sightline.core.events import Event
 from sightline.core.openapi import refusals
+from sightline.core.versions import version_of
 from sightline.security.authorization import needs
 from sightline.server.api.checked import checked_by
+from sightline.server.api.precondition import AsItWas, Precondition
 from sightline.server.state import state_of
 from sightline.streams.boards import Boards, Item, Kept
 from sightline.streams.hub import Hub
 
 _FINDING = refusals(BadRequest, NotFound, Shortage)
-_SETTING = refusals(BadRequest, BadSetting, LimitReached, Shortage)
+_REMOVING = _FINDING | refusals(Changed)
+_SETTING = refusals(BadRequest, BadSetting, Changed, LimitReached, Shortage)
 
 
 class ItemKind(NamedTuple):
@@ -45,15 +48,25 @@ def item_routes(of: ItemKind) -> APIRouter:
     router = APIRouter(route_class=checked_by(of.bad), dependencies=[needs("publish")])
     path = f"/api/streams/{{stream}}/{of.kind}/{{name}}"
 
-    async def put(request: Request, stream: str, name: str, item: Item) -> BaseModel:
+    def check(hub: Hub, stream: str, name: str, expected: Precondition) -> None:
+        there = hub.boards.of(stream).of(of.kind).get(name)
+        expected.check(f"the {of.called} {name[:80]!r}", None if there is None else version_of(there.model_dump_json()))
+
+    async def put(
+        request: Request, response: Response, stream: str, name: str, item: Item, expected: AsItWas
+    ) -> BaseModel:
         hub = state_of(request).hub
+        check(hub, stream, name, expected)
         ended = hub.boards.put(stream, of.kind, name, item)
         report = of.reported(hub, hub.boards.of(stream), name)  # while it is saved, somebody may remove it
+        response.headers["ETag"] = f'"{version_of(item.model_dump_json())}"'
         await keep(hub, stream, ended)
         return report
 
-    async def remove(request: Request, stream: str, name: str) -> Response:
+    async def remove(request: Request, stream: str, name: str, expected: AsItWas) -> Response:
         hub = state_of(request).hub
+        hub.boards.find(stream, of.kind, name)
+        check(hub, stream, name, expected)
         await keep(hub, stream, hub.boards.remove(stream, of.kind, name))
         return Response(status_code=204)
 
@@ -73,7 +86,7 @@ def item_routes(of: ItemKind) -> APIRouter:
         response_model=of.report,
         responses=_SETTING,
     )(put)
-    router.delete(path, name=f"remove_{of.called}", description=of.removing, status_code=204, responses=_FINDING)(
+    router.delete(path, name=f"remove_{of.called}", description=of.removing, status_code=204, responses=_REMOVING)(
         remove
     )
     if of.resetting:

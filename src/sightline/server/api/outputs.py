@@ -6,6 +6,7 @@ import asyncio
 import time
 import uuid
 from collections.abc import Mapping
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Request, Response
@@ -15,6 +16,7 @@ from sightline.core.errors import (
     FAULTS,
     BadRequest,
     BadSetting,
+    Changed,
     ConfigError,
     LimitReached,
     NotFound,
@@ -30,6 +32,7 @@ from sightline.outputs.base import Item
 from sightline.security.authorization import needs
 from sightline.security.tokens import ALL
 from sightline.server.api.checked import checked_by
+from sightline.server.api.precondition import AsItWas
 from sightline.server.api.stats import SinkStats, sink_stats
 from sightline.server.state import ServerState, state_of
 from sightline.wire.lines import encode
@@ -57,6 +60,8 @@ class OutputReport(SinkStats):
     """A number for one of the settings file: its place there, from 1. Others were added here."""
     fixed: bool
     """True where the settings file has it, so that it is changed and removed there."""
+    version: str
+    """Another one with each change, for If-Match; empty for one of the settings file."""
     settings: dict[str, Any] | None
     """Its keys, with (hidden) in place of secrets; null for one of the settings file."""
     kind: str
@@ -109,21 +114,23 @@ async def add_output(request: Request, output: NewOutput) -> OutputReport:
     return _report(state, await state.kept_outputs.add(output.model_dump()))
 
 
-@router.patch("/api/outputs/{id}", responses=refusals(BadRequest, BadSetting, ConfigError, NotFound, Shortage))
-async def change_output(request: Request, id: str, changes: OutputChanges) -> OutputReport:
+@router.patch("/api/outputs/{id}", responses=refusals(BadRequest, BadSetting, Changed, ConfigError, NotFound, Shortage))
+async def change_output(request: Request, id: str, changes: OutputChanges, expected: AsItWas) -> OutputReport:
     """Change an output that was added here, all that is given or nothing. Null is a key's default.
 
     What was stored and not sent goes to where it is then.
     """
     state = state_of(request)
-    await state.kept_outputs.change(id, changes.model_extra or {})
+    await state.kept_outputs.change(id, changes.model_extra or {}, partial(expected.check, f"the output {id!r}"))
     return _report(state, id)
 
 
-@router.delete("/api/outputs/{id}", status_code=204, responses=refusals(BadRequest, ConfigError, NotFound, Shortage))
-async def remove_output(request: Request, id: str) -> Response:
+@router.delete(
+    "/api/outputs/{id}", status_code=204, responses=refusals(BadRequest, Changed, ConfigError, NotFound, Shortage)
+)
+async def remove_output(request: Request, id: str, expected: AsItWas) -> Response:
     """Remove an output that was added here."""
-    await state_of(request).kept_outputs.remove(id)
+    await state_of(request).kept_outputs.remove(id, partial(expected.check, f"the output {id!r}"))
     return Response(status_code=204)
 
 
@@ -159,6 +166,7 @@ def _report(state: ServerState, id: str) -> OutputReport:
     return OutputReport(
         id=id,
         fixed=not kept,
+        version=state.kept_outputs.version(id) if kept else "",
         settings=shown(state.kept_outputs.settings(id), HIDDEN) if kept else None,
         kind=one.kind,
         what=list(one.what),

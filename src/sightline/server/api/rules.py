@@ -16,6 +16,7 @@ from sightline.core.errors import BadRequest, BadSetting, LimitReached, ModelErr
 from sightline.core.openapi import refusals
 from sightline.core.rule_words import sentence
 from sightline.core.rules import Rule, bad_rule, parse_rule
+from sightline.core.versions import version_of
 from sightline.security.authorization import needs
 from sightline.server.api.checked import checked_by
 from sightline.server.api.items import ItemKind, item_routes, unknown_classes
@@ -53,6 +54,8 @@ class RuleReport(BaseModel):
     """A rule and what has fulfilled it."""
 
     rule: Rule
+    version: str
+    """Another one with each change, for If-Match."""
     sentence: str
     """The rule as a sentence."""
     troubles: list[str]
@@ -179,6 +182,7 @@ def _report(hub: Hub, boards: Boards, name: str) -> RuleReport:
     rule, tally = boards.rules.rules[name], boards.rules.tallies()[name]
     return RuleReport(
         rule=rule,
+        version=version_of(rule.model_dump_json()),
         sentence=sentence(rule),
         troubles=_troubles(hub, boards, rule),
         fired=tally.fired,

@@ -8,10 +8,11 @@ from typing import Any
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, SecretStr
 
-from sightline.core.errors import BadRequest, BadSetting, ConfigError, Shortage
+from sightline.core.errors import BadRequest, BadSetting, Changed, ConfigError, Shortage
 from sightline.core.openapi import refusals
 from sightline.security.authorization import needs
 from sightline.server.api.checked import checked_by
+from sightline.server.api.precondition import AsItWas
 from sightline.server.live_settings import LiveSettings
 from sightline.server.state import state_of
 from sightline.settings.changes import EXPECTED, SettingChanges, bad_change
@@ -35,6 +36,8 @@ class SettingReport(BaseModel):
     about: str
     live: bool
     """Whether the server takes a change while it runs. Others need a restart."""
+    version: str
+    """Another one with each change, for If-Match; empty where it can't be changed while the server runs."""
     changeable: bool
     """Whether it can be changed here: what the settings file, the environment or the command line say stands above."""
     expected: str
@@ -60,12 +63,15 @@ async def settings(request: Request) -> SettingsReport:
 @router.patch(
     "/api/settings",
     dependencies=[needs("admin")],
-    responses=refusals(BadRequest, BadSetting, ConfigError, Shortage),
+    responses=refusals(BadRequest, BadSetting, Changed, ConfigError, Shortage),
 )
-async def change_settings(request: Request, changes: SettingChanges) -> SettingsReport:
-    """Change what is given, all of it or nothing. It holds at once, and over restarts. Null is the default."""
+async def change_settings(request: Request, changes: SettingChanges, expected: AsItWas) -> SettingsReport:
+    """Change what is given, all of it or nothing. It holds at once, and over restarts. Null is the default.
+
+    If-Match has the versions of all that is given.
+    """
     live = state_of(request).settings
-    await live.change(changes)
+    await live.change(changes, lambda name: expected.check(f"the setting {name}", live.version(name)))
     return _report(live)
 
 
@@ -87,6 +93,7 @@ def _setting(live: LiveSettings, name: str) -> SettingReport:
         origin=live.origin(name),
         about=str(field.description),
         live=name in EXPECTED,
+        version=live.version(name) if name in EXPECTED else "",
         changeable=live.changeable(name),
         expected=EXPECTED.get(name, ""),
     )

@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field
 from sightline.analytics.zones.totals import HOUR, InOut, Totals
 from sightline.core.errors import BadRequest
 from sightline.core.openapi import gives, refusals
+from sightline.core.versions import version_of
 from sightline.core.zones import CrossingLine, Zone, bad_shape
 from sightline.media.codecs import encode_overlay
 from sightline.security.authorization import needs
@@ -58,6 +59,8 @@ class ZoneReport(BaseModel):
     """A zone and what it counted."""
 
     zone: Zone
+    version: str
+    """Another one with each change of the zone, for If-Match."""
     unknown_classes: list[str]
     """Of its classes, those that the stream's model does not have: they count nothing."""
     now: dict[str, int]
@@ -72,6 +75,8 @@ class LineReport(BaseModel):
     """A line and what it counted."""
 
     line: CrossingLine
+    version: str
+    """Another one with each change of the line, for If-Match."""
     unknown_classes: list[str]
     """Of its classes, those that the stream's model does not have: they count nothing."""
     counts: ShapeCounts
@@ -131,14 +136,21 @@ def _zone_report(hub: Hub, boards: Boards, name: str) -> ZoneReport:
     zone, counts = board.zones[name], _counts(totals)
     unknown = unknown_classes(hub, board.stream, zone.classes)
     return ZoneReport(
-        zone=zone, unknown_classes=unknown, now=counted.now, most=counted.most, dwell=dwell, counts=counts
+        zone=zone,
+        version=version_of(zone.model_dump_json()),
+        unknown_classes=unknown,
+        now=counted.now,
+        most=counted.most,
+        dwell=dwell,
+        counts=counts,
     )
 
 
 def _line_report(hub: Hub, boards: Boards, name: str) -> LineReport:
     line = boards.zones.lines[name]
     unknown = unknown_classes(hub, boards.stream, line.classes)
-    return LineReport(line=line, unknown_classes=unknown, counts=_counts(boards.zones.totals("line", name)))
+    counts = _counts(boards.zones.totals("line", name))
+    return LineReport(line=line, version=version_of(line.model_dump_json()), unknown_classes=unknown, counts=counts)
 
 
 def _counts(totals: Totals) -> ShapeCounts:

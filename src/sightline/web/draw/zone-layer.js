@@ -9,7 +9,7 @@ import { drawShapes } from "./zones.js";
 
 /**
  * @typedef {import("../wire/zones.js").Kind} Kind
- * @typedef {{kind: Kind, name: string, shape: import("../wire/zones.js").Shape}} Named
+ * @typedef {{kind: Kind, name: string, version: string, shape: import("../wire/zones.js").Shape}} Named
  */
 
 const AGAIN_MS = 3_000;
@@ -64,8 +64,8 @@ export class ZoneLayer {
   get all() {
     const { zones = {}, lines = {} } = this.report ?? {};
     return [
-      ...Object.entries(zones).map(([name, { zone }]) => ({ kind: /** @type {Kind} */ ("zone"), name, shape: zone })),
-      ...Object.entries(lines).map(([name, { line }]) => ({ kind: /** @type {Kind} */ ("line"), name, shape: line })),
+      ...Object.entries(zones).map(([name, { zone, version }]) => ({ kind: /** @type {Kind} */ ("zone"), name, version, shape: zone })),
+      ...Object.entries(lines).map(([name, { line, version }]) => ({ kind: /** @type {Kind} */ ("line"), name, version, shape: line })),
     ];
   }
 

@@ -2,6 +2,7 @@
 
 import { t } from "../lib/i18n.js";
 import { askApi } from "./events.js";
+import { unlessChanged } from "./versions.js";
 
 /**
  * @typedef {{name: string, restarts: number, trouble: string}} Task
@@ -13,7 +14,7 @@ import { askApi } from "./events.js";
  * @typedef {{model: string, replicas: number, coming: number, trouble: string}} Scale of a model in a cluster
  * @typedef {{models: Scale[], machines: Machine[], replicas: Replica[], problem: string}} Cluster
  * @typedef {{what: string, state: "ok" | "note" | "problem", detail: string, mend: string}} Finding
- * @typedef {{name: string, value: unknown, default: unknown, origin: string, about: string, live: boolean,
+ * @typedef {{name: string, value: unknown, default: unknown, origin: string, about: string, live: boolean, version: string,
  *   changeable: boolean, expected: string}} Setting
  * @typedef {{settings: Setting[], file: string | null, kept_in: string | null}} SettingsReport of `GET /api/settings`
  * @typedef {{id: string, role: string, stream: string, created_at: number, expires_at: number | null,
@@ -26,15 +27,15 @@ import { askApi } from "./events.js";
 
 /**
  * @typedef {{id: string, name: string, kind: string, stream: string, what: string[], sent: number, lost: number,
- *   waiting: number, failing: string | null, fixed: boolean, settings: Record<string, unknown> | null}} Output of `GET /api/outputs`
+ *   waiting: number, failing: string | null, fixed: boolean, version: string, settings: Record<string, unknown> | null}} Output of `GET /api/outputs`
  */
 
 const EXAMINE_MS = 130_000;
 const TEST_MS = 20_000;
 const AWAY = t`The server doesn't answer.`;
 
-/** @param {string} method @param {object} body @returns {RequestInit} */
-const sending = (method, body) => ({ method, body: JSON.stringify(body), headers: { "Content-Type": "application/json" } });
+/** @param {string} method @param {object} body @param {Record<string, string>} [headers] @returns {RequestInit} */
+const sending = (method, body, headers) => ({ method, body: JSON.stringify(body), headers: { "Content-Type": "application/json", ...headers } });
 
 export const askServer = () => /** @type {typeof askApi<ServerReport>} */ (askApi)("/api/server");
 export const askSettings = () => /** @type {typeof askApi<SettingsReport>} */ (askApi)("/api/settings");
@@ -42,15 +43,20 @@ export const askTokens = () => /** @type {typeof askApi<TokenList>} */ (askApi)(
 
 export const askOutputs = () => /** @type {typeof askApi<{outputs: Output[], kinds: string[]}>} */ (askApi)("/api/outputs");
 
-/** Add an output, or change the one with this id. @param {string} id empty for a new one @param {Record<string, unknown>} keys */
-export function putOutput(id, keys) {
-  const [path, method] = id ? [`/api/outputs/${encodeURIComponent(id)}`, "PATCH"] : ["/api/outputs", "POST"];
-  return /** @type {typeof askApi<Output>} */ (askApi)(path, sending(method, keys));
+/** @param {Record<string, unknown>} keys */
+export function addOutput(keys) {
+  return /** @type {typeof askApi<Output>} */ (askApi)("/api/outputs", sending("POST", keys));
 }
 
-/** @param {string} id */
-export function removeOutput(id) {
-  return askApi(`/api/outputs/${encodeURIComponent(id)}`, { method: "DELETE" });
+/** @param {Pick<Output, "id" | "version">} output @param {Record<string, unknown>} keys that change */
+export function changeOutput({ id, version }, keys) {
+  const request = sending("PATCH", keys, unlessChanged(version));
+  return /** @type {typeof askApi<Output>} */ (askApi)(`/api/outputs/${encodeURIComponent(id)}`, request);
+}
+
+/** @param {Pick<Output, "id" | "version">} output */
+export function removeOutput({ id, version }) {
+  return askApi(`/api/outputs/${encodeURIComponent(id)}`, { method: "DELETE", headers: unlessChanged(version) });
 }
 
 /** @param {string} id */
@@ -63,9 +69,10 @@ export const askLan = () => /** @type {typeof askApi<Lan>} */ (askApi)("/api/lan
 export const openLan = () => /** @type {typeof askApi<Lan>} */ (askApi)("/api/lan", { method: "POST" });
 export const closeLan = () => /** @type {typeof askApi<Lan>} */ (askApi)("/api/lan", { method: "DELETE" });
 
-/** @param {Record<string, unknown>} changes */
-export function changeSettings(changes) {
-  return /** @type {typeof askApi<SettingsReport>} */ (askApi)("/api/settings", sending("PATCH", changes));
+/** @param {Pick<Setting, "name" | "version">} setting as it was @param {unknown} value */
+export function changeSetting({ name, version }, value) {
+  const request = sending("PATCH", { [name]: value }, unlessChanged(version));
+  return /** @type {typeof askApi<SettingsReport>} */ (askApi)("/api/settings", request);
 }
 
 /** @param {{role: string, stream: string, expires_s: number | null}} wanted */

@@ -1,13 +1,14 @@
 /** Rules of a stream: what the server has of them, and how they are set and tried. */
 
 import { askApi } from "./events.js";
+import { unlessChanged } from "./versions.js";
 
 /**
  * @typedef {"notify" | "webhook" | "mqtt" | "command" | "clip"} Action
  * @typedef {{enabled: boolean, when: "object" | "scene" | "stream", classes: string[] | null, zone: string | null,
  *   line: string | null, direction: "in" | "out" | null, at_least: number, for_s: number, hours: string | null,
  *   outside: boolean, days: string[] | null, cooldown_s: number, actions: Action[]}} Rule as the API has it
- * @typedef {{rule: Rule, sentence: string, troubles: string[], fired: number, last: number | null}} RuleReport
+ * @typedef {{rule: Rule, version: string, sentence: string, troubles: string[], fired: number, last: number | null}} RuleReport
  * @typedef {{at: number, seconds: number | null, track: number | null, class_name: string,
  *   box: import("./messages.js").Box | null}} Fired
  * @typedef {{seconds: number, fired: Fired[]}} Tried `seconds` were looked at
@@ -40,14 +41,15 @@ export async function askClasses(stream) {
   return body?.labels ?? [];
 }
 
-/** @param {string} stream @param {string} name @param {Rule} rule */
-export function putRule(stream, name, rule) {
-  return askApi(addressOf(stream, name), { method: "PUT", headers: JSON_BODY, body: JSON.stringify(rule) });
+/** @param {string} stream @param {string} name @param {Rule} rule @param {string} version of the rule that is changed; "" for a new one */
+export function putRule(stream, name, rule, version) {
+  const headers = { ...JSON_BODY, ...unlessChanged(version) };
+  return /** @type {typeof askApi<RuleReport>} */ (askApi)(addressOf(stream, name), { method: "PUT", headers, body: JSON.stringify(rule) });
 }
 
-/** @param {string} stream @param {string} name */
-export function deleteRule(stream, name) {
-  return askApi(addressOf(stream, name), { method: "DELETE" });
+/** @param {string} stream @param {string} name @param {string} version */
+export function deleteRule(stream, name, version) {
+  return askApi(addressOf(stream, name), { method: "DELETE", headers: unlessChanged(version) });
 }
 
 /** What a rule would have told over the last minutes. @param {string} stream @param {Rule} rule */

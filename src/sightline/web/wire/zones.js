@@ -2,6 +2,7 @@
 
 import { said, t } from "../lib/i18n.js";
 import { bearer } from "./session.js";
+import { CHANGED, unlessChanged } from "./versions.js";
 
 /**
  * @typedef {"zone" | "line"} Kind
@@ -10,16 +11,16 @@ import { bearer } from "./session.js";
  * @typedef {Record<string, number>} ByClass
  * @typedef {{in: ByClass, out: ByClass}} Movements
  * @typedef {{since: number | null, total: Movements, hours: Record<string, Movements>, days: Record<string, Movements>}} Counts
- * @typedef {{zone: Shape, unknown_classes: string[], now: ByClass, most: number,
+ * @typedef {{zone: Shape, version: string, unknown_classes: string[], now: ByClass, most: number,
  *   dwell: Record<string, {visits: number, mean: number, longest: number}>, counts: Counts}} ZoneReport
- * @typedef {{line: Shape, unknown_classes: string[], counts: Counts}} LineReport
+ * @typedef {{line: Shape, version: string, unknown_classes: string[], counts: Counts}} LineReport
  * @typedef {{zones: Record<string, ZoneReport>, lines: Record<string, LineReport>, revision: number, hour: string}} Report of
  *   `GET /api/streams/NAME/zones`
  * @typedef {{now: ByClass, entered: ByClass, left: ByClass, dwell: Record<string, {mean: number, longest: number}>,
  *   most: number}} ZoneCounts
  * @typedef {{zones: Record<string, ZoneCounts>, lines: Record<string, Movements>, revision?: number,
  *   speeds?: Record<string, Record<string, [number, number, number]>>}} Counted `extras.zones` of a result
- * @typedef {{ok: true} | {ok: false, status: number, key: string, message: string}} Answer `status` 0 where the server does
+ * @typedef {{ok: true, version: string} | {ok: false, status: number, key: string, message: string}} Answer `status` 0 where the server does
  *   not answer; `key`: what it blames, "" for nothing
  */
 
@@ -41,15 +42,15 @@ export async function zonesOf(server, stream, token = "") {
   }
 }
 
-/** @param {string} stream @param {Kind} kind @param {string} name @param {Partial<Shape>} shape */
-export function setShape(stream, kind, name, shape) {
-  return call("PUT", address(stream, kind, name), shape);
+/** @param {string} stream @param {Kind} kind @param {string} name @param {Partial<Shape>} shape @param {string} version of the one that is changed; "" for a new one */
+export function setShape(stream, kind, name, shape, version) {
+  return call("PUT", address(stream, kind, name), unlessChanged(version), shape);
 }
 
-/** Remove a zone or a line, also when the page is about to go. @param {string} stream @param {Kind} kind @param {string} name */
-export async function removeShape(stream, kind, name) {
-  const answer = await call("DELETE", address(stream, kind, name));
-  return !answer.ok && answer.status === 404 ? /** @type {Answer} */ ({ ok: true }) : answer; // somebody else has removed it
+/** Remove a zone or a line, also when the page is about to go. @param {string} stream @param {Kind} kind @param {string} name @param {string} version */
+export async function removeShape(stream, kind, name, version) {
+  const answer = await call("DELETE", address(stream, kind, name), unlessChanged(version));
+  return !answer.ok && answer.status === 404 ? /** @type {Answer} */ ({ ok: true, version: "" }) : answer; // somebody else has removed it
 }
 
 /** Have it count from nothing. @param {string} stream @param {Kind} kind @param {string} name */
@@ -62,13 +63,14 @@ function address(stream, kind, name) {
   return `/api/streams/${stream}/${kind}s/${encodeURIComponent(name)}`;
 }
 
-/** @param {string} method @param {string} path @param {object} [body] @returns {Promise<Answer>} */
-async function call(method, path, body) {
-  const json = { headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) };
+/** @param {string} method @param {string} path @param {Record<string, string>} [headers] @param {object} [body] @returns {Promise<Answer>} */
+async function call(method, path, headers = {}, body) {
+  const json = { headers: { ...headers, "Content-Type": "application/json" }, body: JSON.stringify(body) };
   try {
     const signal = AbortSignal.timeout(GIVE_UP_MS);
-    const answer = await fetch(path, { method, signal, keepalive: true, ...(body ? json : {}) });
-    if (answer.ok) return { ok: true };
+    const answer = await fetch(path, { method, signal, keepalive: true, headers, ...(body ? json : {}) });
+    if (answer.ok) return { ok: true, version: answer.status === 204 ? "" : (await answer.json()).version };
+    if (answer.status === CHANGED) return { ok: false, status: CHANGED, key: "", message: t`Somebody else has changed it meanwhile.` };
     const { error } = await answer.json();
     return { ok: false, status: answer.status, key: error.key ?? "", message: inWords(error) };
   } catch {

@@ -2,12 +2,14 @@
 
 import { icon, make, setText } from "../../lib/dom.js";
 import { t } from "../../lib/i18n.js";
-import { askClasses, askPlaces, putRule } from "../../wire/rules.js";
+import { askClasses, askPlaces, askRules, putRule } from "../../wire/rules.js";
+import { CHANGED } from "../../wire/versions.js";
 import { RuleFields } from "./fields.js";
 import { Trial } from "./trial.js";
 import { nameFor, newRule, problemWithName, sentence } from "./words.js";
 
 /** @typedef {import("../../wire/rules.js").Rule} Rule */
+/** @typedef {Pick<import("../../wire/rules.js").RuleReport, "rule" | "version">} Begun what the form was opened with */
 
 export class RuleForm {
   #stream;
@@ -26,7 +28,8 @@ export class RuleForm {
   #taken = [];
   /** The rule that is changed; "" for a new one. */
   #of = "";
-  #enabled = true;
+  /** @type {Begun} */
+  #begun = { rule: newRule(), version: "" };
   /** Whether the person gave the name. */
   #named = false;
   /** How often it was opened: what is answered later is of another rule. */
@@ -45,13 +48,14 @@ export class RuleForm {
     });
   }
 
-  /** @param {string} name "" for a new rule @param {Rule} rule @param {string[]} taken */
-  open(name, rule, taken) {
+  /** @param {string} name "" for a new rule @param {Begun} begun @param {string[]} taken */
+  open(name, begun, taken) {
+    const { rule } = begun;
     this.#opened += 1;
     this.#of = name;
+    this.#begun = begun;
     this.#taken = taken;
     this.#save.disabled = false;
-    this.#enabled = rule.enabled;
     this.#named = false;
     setText(this.#title, name ? t`Rule ${name}` : t`New rule`);
     this.#name.parentElement?.toggleAttribute("hidden", name !== "");
@@ -64,7 +68,7 @@ export class RuleForm {
   }
 
   openNew(/** @type {string[]} */ taken) {
-    this.open("", newRule(), taken);
+    this.open("", { rule: newRule(), version: "" }, taken);
   }
 
   /** @param {Rule} rule */
@@ -75,12 +79,12 @@ export class RuleForm {
     const none = body && !zones.length && !lines.length;
     setText(this.#hint, none ? t`This stream has no zones or lines yet. They are drawn under “Zones and lines”.` : "");
     this.#fields.suggestClasses(classes);
-    if (rule.zone || rule.line) this.#fields.show(this.#fields.rule(this.#enabled));
+    if (rule.zone || rule.line) this.#fields.show(this.#fields.rule(this.#begun.rule.enabled));
     this.#changed();
   }
 
   #changed() {
-    const rule = this.#fields.rule(this.#enabled);
+    const rule = this.#fields.rule(this.#begun.rule.enabled);
     setText(this.#preview, sentence(rule));
     this.#trial.element.hidden = rule.when !== "object"; // of cameras nothing is known of before
     if (!this.#named && !this.#of) this.#name.value = nameFor(rule, this.#taken);
@@ -94,12 +98,27 @@ export class RuleForm {
     this.#fields.problem("", "");
     setText(this.#problem, "");
     this.#save.disabled = true;
-    const [opened, rule] = [this.#opened, this.#fields.rule(this.#enabled)];
-    const { refused } = await this.#follow(() => putRule(this.#stream, name, rule));
+    const [opened, begun, rule] = [this.#opened, this.#begun, this.#fields.rule(this.#begun.rule.enabled)];
+    const { refused } = await this.#follow(() => putRule(this.#stream, name, rule, begun.version));
+    const there = refused?.status === CHANGED ? await askRules(this.#stream) : null;
     if (opened !== this.#opened) return;
     this.#save.disabled = false;
+    if (there?.body) return this.#outdated(name, there.body.rules[name]);
     if (refused) return this.#refused(refused);
     this.#dialog.close();
+  }
+
+  /** Somebody else was faster. @param {string} name @param {Begun | undefined} there what is there now */
+  #outdated(name, there) {
+    if (!this.#of) {
+      this.#taken = [...this.#taken, name];
+      setText(this.#nameWhy, problemWithName(name, this.#taken));
+      return this.#name.focus();
+    }
+    this.#begun = there ?? { rule: this.#begun.rule, version: "" };
+    const again = t`Save again to have yours in its place, or cancel to leave it so.`;
+    const gone = t`Somebody else has deleted this rule meanwhile. Save again to have it nevertheless.`;
+    setText(this.#problem, there ? `${t`Somebody else has changed this rule meanwhile.`} ${sentence(there.rule)} ${again}` : gone);
   }
 
   /** @param {{key: string, message: string, expected: string, status: number}} refused */

@@ -4,6 +4,7 @@ import { icon, make, setText } from "../../lib/dom.js";
 import { t } from "../../lib/i18n.js";
 import { askRules, deleteRule, putRule } from "../../wire/rules.js";
 import { may, whoAmI } from "../../wire/session.js";
+import { CHANGED } from "../../wire/versions.js";
 import { ago } from "../events/words.js";
 import { RuleForm } from "./form.js";
 import { firedInWords, sentence, troubleInWords } from "./words.js";
@@ -86,7 +87,7 @@ export class RuleList {
     on.addEventListener("change", () => void this.#switch(name, on.checked));
     const head = make("label", { class: "check" }, on, make("span", {}, name));
     const edit = make("button", { type: "button", class: "button", id: `rule-of-${name}-edit`, "aria-label": t`Change ${name}` }, t`Change`);
-    edit.addEventListener("click", () => this.#form.open(name, (this.#rules[name] ?? report).rule, Object.keys(this.#rules)));
+    edit.addEventListener("click", () => this.#form.open(name, this.#rules[name] ?? report, Object.keys(this.#rules)));
     const remove = make("button", { type: "button", class: "button", id: `rule-of-${name}-delete`, "aria-label": t`Delete ${name}` }, icon("bin"), t`Delete`);
     remove.addEventListener("click", () => void this.#remove(name));
     return make(
@@ -104,10 +105,15 @@ export class RuleList {
   async #switch(name, enabled) {
     const report = this.#rules[name];
     if (!report) return;
-    const rule = { ...report.rule, enabled };
-    this.#rules = { ...this.#rules, [name]: { ...report, rule } }; // whoever changes it meanwhile begins with this
-    const { refused } = await this.#change(() => putRule(this.#stream, name, rule));
+    const switched = { ...report, rule: { ...report.rule, enabled } };
+    this.#rules = { ...this.#rules, [name]: switched }; // whoever changes it meanwhile begins with this
+    const { refused } = await this.#change(async () => {
+      const answer = await putRule(this.#stream, name, switched.rule, report.version);
+      if (answer.body) switched.version = answer.body.version;
+      return answer;
+    });
     if (!refused) return this.look();
+    if (refused.status === CHANGED) return this.#outdated();
     this.#rules = { ...this.#rules, [name]: report };
     this.#shown = ""; // the switch goes back
     this.#show();
@@ -128,10 +134,11 @@ export class RuleList {
   /** @param {string} name */
   async #remove(name) {
     const report = this.#rules[name];
-    const { refused } = await this.#change(() => deleteRule(this.#stream, name));
+    if (!report) return;
+    const { refused } = await this.#change(() => deleteRule(this.#stream, name, report.version));
+    if (refused?.status === CHANGED) return this.#outdated();
     if (refused && refused.status !== 404) return this.#fail(refused, t`It was not deleted`);
     await this.look();
-    if (!report) return;
     const undo = make("button", { type: "button", class: "button", id: "rule-undo" }, t`Undo`);
     undo.addEventListener("click", () => void this.#restore(name, report));
     this.#undo.replaceChildren(make("span", {}, t`Rule ${name} was deleted.`), undo);
@@ -140,11 +147,19 @@ export class RuleList {
 
   /** @param {string} name @param {RuleReport} report */
   async #restore(name, report) {
-    const { refused } = await this.#change(() => putRule(this.#stream, name, report.rule));
+    const { refused } = await this.#change(() => putRule(this.#stream, name, report.rule, ""));
+    if (refused?.status === CHANGED) return this.#outdated();
     if (refused) return this.#fail(refused, t`It could not be restored`);
     this.#undo.replaceChildren();
     await this.look();
     document.getElementById(`rule-of-${name}-edit`)?.focus();
+  }
+
+  /** Somebody else was faster: show what is there now. */
+  async #outdated() {
+    this.#shown = "";
+    await this.look();
+    setText(this.#problem, t`Somebody else has changed this rule meanwhile. It is shown as it is now.`);
   }
 
   /** @param {import("../../wire/events.js").Refused} refused @param {string} what */

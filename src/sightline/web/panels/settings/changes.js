@@ -2,7 +2,8 @@
 
 import { make, setText } from "../../lib/dom.js";
 import { said as inLanguage, t } from "../../lib/i18n.js";
-import { changeSettings, why } from "../../wire/manage.js";
+import { askSettings, changeSetting, why } from "../../wire/manage.js";
+import { CHANGED } from "../../wire/versions.js";
 import { hold } from "../hold.js";
 import { byId } from "../page.js";
 import { Rows } from "../rows.js";
@@ -89,16 +90,19 @@ function row(setting, { label, hint, field: made, read }) {
   const usual = make("button", { type: "button", class: "button quiet" }, t`Use the default`, make("span", { class: "unseen" }, t` of ${label}`));
   usual.hidden = setting.origin !== "page";
   actions.append(usual, save);
+  let { version } = setting;
 
   /** @param {unknown} value */
   async function send(value) {
     const text = field.value;
     hold(form, true);
-    const answering = sending.then(() => changeSettings({ [setting.name]: value }));
+    const answering = sending.then(() => changeSetting({ name: setting.name, version }, value));
     sending = answering;
     const { body, refused } = await answering;
+    const there = refused?.status === CHANGED ? (await askSettings()).body : null;
     hold(form, false);
     delete problem.dataset["kind"];
+    if (there) return outdated(there);
     if (refused) return setText(problem, refused.expected ? t`Expected ${inLanguage(refused.expected)}.` : why(refused));
     const here = document.activeElement === document.body || form.contains(document.activeElement);
     const written = field.value;
@@ -111,6 +115,14 @@ function row(setting, { label, hint, field: made, read }) {
       said.dataset["kind"] = "good";
       setText(said, t`Saved, and in force.`);
     }
+  }
+
+  /** Somebody else was faster. @param {import("../../wire/manage.js").SettingsReport} there */
+  function outdated({ settings }) {
+    const now = settings.find(({ name }) => name === setting.name);
+    version = now?.version ?? version;
+    const value = (Array.isArray(now?.value) ? now.value.join(", ") : String(now?.value ?? "")) || t`empty`;
+    setText(problem, t`Somebody else has changed this meanwhile. It is now: ${value}. Save again to have yours in its place.`);
   }
 
   usual.addEventListener("click", () => void send(null));

@@ -2,7 +2,8 @@
 
 import { make, setText } from "../../lib/dom.js";
 import { t } from "../../lib/i18n.js";
-import { putOutput, why } from "../../wire/manage.js";
+import { addOutput, askOutputs, changeOutput, why } from "../../wire/manage.js";
+import { CHANGED } from "../../wire/versions.js";
 
 /** @typedef {import("../../wire/manage.js").Output} Output */
 /** @typedef {{row: HTMLElement, read: (keys: Record<string, unknown>) => void}} Part fills in the keys that it is for */
@@ -34,6 +35,7 @@ export function outputForm(place, kinds, output, done) {
   form.append(make("div", { class: "actions" }, cancel, save));
   /** @type {Part[]} */
   let parts = [];
+  let version = output?.version ?? "";
 
   function lay() {
     parts = PARTS[/** @type {Way} */ (way.field.value)](set);
@@ -53,8 +55,13 @@ export function outputForm(place, kinds, output, done) {
     for (const part of parts) part.read(keys);
     for (const [key, value] of Object.entries(output ? before : {})) if (isSame(keys[key], value)) delete keys[key];
     save.disabled = true;
-    const { body, refused } = await putOutput(output?.id ?? "", keys);
+    const { body, refused } = await (output ? changeOutput({ id: output.id, version }, keys) : addOutput(keys));
+    const there = refused?.status === CHANGED ? (await askOutputs()).body : null;
     save.disabled = false;
+    if (there) {
+      version = there.outputs.find(({ id }) => id === output?.id)?.version ?? version;
+      return setText(problem, t`Somebody else has changed this output meanwhile. Save again to add your changes to theirs, or cancel to see theirs.`);
+    }
     setText(problem, refused ? why(refused) : "");
     if (refused) return;
     if (form.isConnected) place.replaceChildren(); // else another one is in its place by now

@@ -5,6 +5,7 @@ import { count } from "../../lib/format.js";
 import { t } from "../../lib/i18n.js";
 import { Newest } from "../../lib/newest.js";
 import { askOutputs, removeOutput, testOutput, why } from "../../wire/manage.js";
+import { CHANGED } from "../../wire/versions.js";
 import { byId } from "../page.js";
 import { Rows } from "../rows.js";
 
@@ -32,7 +33,7 @@ export async function showOutputs() {
   if (refused) return setText(about, why(refused));
   kinds = body.kinds;
   setText(about, body.outputs.length ? "" : t`There is none yet.`);
-  rows.show(body.outputs, ({ name, what, settings }) => [name, what, settings]);
+  rows.show(body.outputs, ({ name, what, settings, version }) => [name, what, settings, version]);
   for (const output of body.outputs) show(output);
 }
 
@@ -71,7 +72,7 @@ function row(output) {
   if (what.length) add(t`Send a test`, t`to ${name}`, (button) => void test(id, button, said));
   if (!fixed) {
     add(t`Change`, name, () => void openForm(output));
-    add(t`Remove`, name, () => confirm(deeds, id, said));
+    add(t`Remove`, name, () => confirm(deeds, output, said));
   }
   const figures = make("p", { class: "hint figures" });
   const from = fixed ? [make("p", { class: "hint" }, t`From the settings file, which alone can change it.`)] : [];
@@ -88,13 +89,20 @@ function show({ id, what, stream, sent, lost, waiting, failing }) {
   if (failing && !place.querySelector("svg")) place.prepend(icon("warning"));
 }
 
-/** @param {HTMLElement} deeds @param {string} id @param {HTMLElement} said */
-function confirm(deeds, id, said) {
+/** @param {HTMLElement} deeds @param {Output} output @param {HTMLElement} said */
+function confirm(deeds, output, said) {
+  const { id } = output;
   const last = make("button", { type: "button", class: "button danger" }, t`Remove it now`);
   last.addEventListener("click", async () => {
     last.disabled = true;
-    const { refused } = await removeOutput(id);
+    const { refused } = await removeOutput(output);
     last.disabled = false;
+    if (refused?.status === CHANGED) {
+      await changed();
+      const place = list.querySelector(`[data-output="${id}"] [role=status]`);
+      if (place) setText(place, t`Somebody else has changed this output meanwhile. It is shown as it is now.`);
+      return focus(id);
+    }
     if (refused && refused.status !== 404) return setText(said, why(refused));
     if (edited === id) place.replaceChildren();
     await changed();

@@ -3,6 +3,7 @@
 import { colorOf, keyOf } from "../../draw/zone-layer.js";
 import { make, setData, setText } from "../../lib/dom.js";
 import { t } from "../../lib/i18n.js";
+import { CHANGED } from "../../wire/versions.js";
 import { removeShape, setShape } from "../../wire/zones.js";
 import { byId } from "../page.js";
 import { Draft } from "./draft.js";
@@ -16,7 +17,7 @@ import { inWords } from "./words.js";
 
 /**
  * @typedef {import("../../wire/zones.js").Kind} Kind
- * @typedef {{draft: Draft, values: import("./form.js").Values}} Begun what was drawn and not saved
+ * @typedef {{draft: Draft, values: import("./form.js").Values, known: Map<string, string>}} Begun what was drawn and not saved
  * @typedef {{name: string, said: string, begun: Begun | null}} End `name`: of what was saved, "" for nothing
  * @typedef {import("./words.js").About & {layer: import("../../draw/zone-layer.js").ZoneLayer, inside: HTMLElement}} Around
  */
@@ -33,6 +34,8 @@ export class Editor {
   #kind;
   /** Name on the server, "" for a new one. */
   #before;
+  /** Versions of those that it changes, by name. @type {Map<string, string>} */
+  #known;
   #draft;
   #form;
   #surface;
@@ -57,6 +60,7 @@ export class Editor {
     this.#around = around;
     this.#kind = kind;
     this.#before = named?.name ?? "";
+    this.#known = begun?.known ?? new Map(named ? [[named.name, named.version]] : []);
     this.done = new Promise((resolve) => (this.#settle = resolve));
     const others = layer.all.filter((one) => one.kind === kind && one.name !== this.#before).map(({ name }) => name);
     const own = named && { name: named.name, shape: { ...named.shape, color: colorOf(named.name, named.shape.color) } };
@@ -133,7 +137,7 @@ export class Editor {
 
   #cancel() {
     const changed = this.#draft.changed;
-    const begun = { draft: this.#draft, values: this.#form.values };
+    const begun = { draft: this.#draft, values: this.#form.values, known: this.#known };
     this.#end({ name: "", said: changed ? t`It was not saved.` : "", begun: changed ? begun : null });
   }
 
@@ -146,12 +150,31 @@ export class Editor {
     const shape = { ...this.#form.body(points.length), points: points.map(([x, y]) => /** @type {[number, number]} */ ([x, y])) };
     this.#busy = true;
     this.#show();
-    let answer = await setShape(stream, this.#kind, name, shape);
-    if (answer.ok && this.#before && this.#before !== name) answer = await removeShape(stream, this.#kind, this.#before);
+    let [answer, said] = [await setShape(stream, this.#kind, name, shape, this.#known.get(name) ?? ""), t`“${name}” is saved.`];
+    if (answer.ok) this.#known.set(name, answer.version); // should it be saved again
+    if (answer.ok && this.#before && this.#before !== name) {
+      answer = await removeShape(stream, this.#kind, this.#before, this.#known.get(this.#before) ?? "");
+      if (!answer.ok && answer.status === CHANGED) said = t`“${name}” is saved. Somebody else has changed “${this.#before}” meanwhile, so it is still there.`;
+    } else if (!answer.ok && answer.status === CHANGED) return this.#outdated(name);
     this.#busy = false;
     this.#show();
-    if (answer.ok) this.#end({ name, said: t`“${name}” is saved.`, begun: null });
+    if (answer.ok || answer.status === CHANGED) this.#end({ name, said, begun: null });
     else if (!answer.key || !this.#form.tell(answer.key, answer.message)) this.#say(answer.message);
+  }
+
+  /** Somebody else was faster. Theirs is drawn, too. @param {string} name */
+  async #outdated(name) {
+    const { layer } = this.#around;
+    await layer.ask();
+    this.#busy = false;
+    if (this.#ended.signal.aborted) return;
+    this.#show();
+    if (name !== this.#before) return void this.#form.tell("name", t`There is one of this name already.`);
+    const there = layer.all.find((one) => one.kind === this.#kind && one.name === name);
+    this.#known.set(name, there?.version ?? "");
+    layer.hidden = new Set();
+    const again = t`Somebody else has changed it meanwhile: theirs is drawn, too. Save again to have yours in its place, or cancel to leave it so.`;
+    this.#say(there ? again : t`Somebody else has deleted it meanwhile. Save again to have it nevertheless.`);
   }
 
   /** @param {string} text */

@@ -164,7 +164,8 @@ export class ZonePanel {
   async #do(deed, one) {
     if (deed === "edit") await this.#edit(one.kind, one.name, () => this.#list.focus(keyOf(one), "edit"));
     else if (deed === "remove") {
-      this.#removal.begin(one);
+      const named = this.#layer.all.find((other) => keyOf(other) === keyOf(one));
+      if (named) this.#removal.begin(named);
       document.getElementById("zones-undo")?.focus();
     } else {
       const answer = await resetShape(this.#about.stream, one.kind, one.name);

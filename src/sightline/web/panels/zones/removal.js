@@ -5,7 +5,7 @@ import { make } from "../../lib/dom.js";
 import { t } from "../../lib/i18n.js";
 import { removeShape } from "../../wire/zones.js";
 
-/** @typedef {{kind: import("../../wire/zones.js").Kind, name: string}} Named */
+/** @typedef {{kind: import("../../wire/zones.js").Kind, name: string, version: string}} Named */
 /**
  * @typedef {{onhide: () => void, ondone: () => Promise<void>, onundo: (one: Named) => void}} Events called when others
  *   are hidden; when the server has deleted one, or has not; when one is back
@@ -62,7 +62,7 @@ export class Removal {
     if (!one) return;
     this.#one = null;
     this.#place.replaceChildren();
-    const answer = await removeShape(this.#stream, one.kind, one.name);
+    const answer = await removeShape(this.#stream, one.kind, one.name, one.version);
     await this.#events.ondone();
     this.#gone.delete(keyOf(one));
     this.#events.onhide();
