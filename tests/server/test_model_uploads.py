@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import pytest_asyncio
 
+import sightline
 from sightline.core.errors import BadRequest, NotFound
 from sightline.core.types import ModelCard
 from sightline.inference import model_check
@@ -37,6 +38,7 @@ from support.waiting import within
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 UPLOAD = "/api/models/upload"
+SHIPPED = Path(sightline.__file__).parent / "weights"
 onnx = pytest.importorskip("onnx")
 
 
@@ -171,9 +173,33 @@ def external() -> bytes:
     return bytes(model.SerializeToString())
 
 
+def changed(change: Callable[[Any], object]) -> bytes:
+    """A graph that is sound but for this."""
+    infos = [onnx.helper.make_tensor_value_info(name, 1, [1, 3, 64, 64]) for name in ("images", "output")]
+    graph = onnx.helper.make_graph(
+        [onnx.helper.make_node("Identity", ["images"], ["output"])], "odd", infos[:1], infos[1:]
+    )
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=8)
+    change(model)
+    return bytes(model.SerializeToString())
+
+
 @pytest.mark.parametrize(
     ("name", "data", "says"),
     [
+        ("none.onnx", changed(lambda m: m.graph.ClearField("output")), "Outputs: none\nIt gives nothing: export it"),
+        ("two.onnx", changed(lambda m: m.graph.input.add().CopyFrom(m.graph.output[0])), "Duplicate definition"),
+        (
+            "new.onnx",
+            changed(lambda m: setattr(m.opset_import[0], "version", 99)),
+            "its opset for ai.onnx is 99, expected",
+        ),
+        (
+            "newer.onnx",
+            changed(lambda m: setattr(m, "ir_version", 99)),
+            " supports (Unsupported model IR version: 99, max",
+        ),
+        ("own.onnx", changed(lambda m: setattr(m.graph.node[0], "op_type", "Secret")), "Secret"),
         ("model.onnx", b"", "an empty file came"),
         ("yolo.onnx", external(), "lie in another file"),
         ("yolo.onnx", memory_bomb(), "takes more memory than the 1024 MB"),
@@ -189,7 +215,21 @@ async def test_what_is_no_model_is_refused_in_words_and_leaves_nothing(
     message = refused.json()["error"]["message"]
     assert says in message
     assert str(folder_of(server)) not in message
+    assert "onnxruntime::" not in message, "where in its code that is helps nobody"
     assert list((folder_of(server) / "uploads").iterdir()) == []
+
+
+async def test_a_quantized_detector_is_taken(server: Running) -> None:
+    data = (SHIPPED / "nano.onnx").read_bytes()
+    assert {"QuantizeLinear", "DequantizeLinear"} <= {node.op_type for node in onnx.load_from_string(data).graph.node}
+    sent = await server.http.post(UPLOAD, params={"name": "nano.onnx"}, content=data)
+    assert (sent.status_code, sent.json()["name"], sent.json()["task"]) == (200, "nano-2", "detect"), sent.text
+    assert (await server.http.delete(f"{UPLOAD}/{sent.json()['upload']}")).status_code == 204
+
+
+async def test_a_name_that_is_too_long_is_told_with_what_is_expected(server: Running) -> None:
+    refused = await server.http.post(UPLOAD, params={"name": "x" * 301}, content=b"x")
+    assert (refused.status_code, "at most 300 characters" in refused.json()["error"]["message"]) == (422, True)
 
 
 async def test_a_file_that_takes_for_ever_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,14 @@ from sightline.engines.base import check_file, check_precision, cores, readable,
 _QUIET = 4  # errors are raised; the log would only repeat them on stderr
 _DTYPES = {"float": "float32", "double": "float64"}
 
+_ITS_OWN = re.compile(
+    r"\[ONNXRuntimeError\] : \d+ : \w+ : |Exception during initialization: |Load model from .* failed:"
+    r"|\S+\.(?:cc|h|cu):\d+ [^()]*\((?:[^()]|\([^()]*\))*\)(?: const)?(?: \[with .*?\])? "
+)
+"""What it says before what went wrong: a number, the file, and the place in its code."""
+_OPSET = re.compile(
+    r"ONNX Runtime only \*guarantees\*.*Opset (\d+) is under.*domain (\S+) is till opset (\d+)\.?", re.S
+)
 _CUDA = "CUDAExecutionProvider"
 _TENSORRT = "TensorrtExecutionProvider"
 _CUDA_INSTALL = "run: pip uninstall -y onnxruntime && pip install 'onnxruntime-gpu[cuda,cudnn]'"
@@ -86,9 +95,10 @@ class OnnxEngine:
         try:
             session = onnxruntime.InferenceSession(str(path), options, providers=providers)
         except (errors.Fail, errors.InvalidProtobuf, errors.InvalidGraph, errors.InvalidArgument) as e:
-            raise ModelError(f"{path}: ONNX Runtime can't read it; expected an ONNX file ({reason(e)})") from e
+            expected = f"expected an ONNX file that its version {onnxruntime.__version__} supports"
+            raise ModelError(f"{path}: ONNX Runtime can't read it; {expected} ({_why(e)})") from e
         except (errors.NotImplemented, errors.RuntimeException) as e:
-            raise ModelError(f"{path}: ONNX Runtime can't run it on {device} ({reason(e)})") from e
+            raise ModelError(f"{path}: ONNX Runtime can't run it on {device} ({_why(e)})") from e
         _check_started([name for name, _ in providers], session.get_providers(), device)
         session.disable_fallback()  # a failing card must not turn into a slow processor unseen
         self._session: Any = session
@@ -107,7 +117,7 @@ class OnnxEngine:
             made = self._session.run(None, dict(feeds)) if self._bound is None else self._bound.run(feeds)
             return dict(zip(self.outputs, made, strict=True))
         except (*self._failures, ValueError) as e:
-            raise ModelError(f"ONNX Runtime failed on {_shapes(feeds)}: {reason(e)}") from e
+            raise ModelError(f"ONNX Runtime failed on {_shapes(feeds)}: {_why(e)}") from e
 
     def close(self) -> None:
         """See Engine."""
@@ -201,3 +211,9 @@ def _spec(node: Any) -> TensorSpec:
 
 def _shapes(feeds: Mapping[str, NDArray[Any]]) -> str:
     return ", ".join(f"{name} {np.shape(value)}" for name, value in feeds.items())
+
+
+def _why(error: Exception) -> str:
+    """What ONNX Runtime has against a graph, without where in its code that is."""
+    said = _OPSET.sub(r"its opset for \2 is \1, expected at most \3", _ITS_OWN.sub("", str(error)))
+    return reason(ModelError(said))

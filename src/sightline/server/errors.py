@@ -71,7 +71,7 @@ def _told(error: Exception) -> tuple[int, ErrorBody]:
             message = f"the body is no JSON: {first['ctx']['error']} at character {first['loc'][-1]}, got {got!r}"
             return 400, ErrorBody(code="bad_request", message=message)
         where = ".".join(str(part) for part in first["loc"])
-        message = f"{where}: got {first.get('input')!r}; {first['msg']}"[:300]
+        message = f"{where}: got {repr(first.get('input'))[:80]}; {first['msg']}"[:300]
         return 422, ErrorBody(code="bad_request", message=message)
     if isinstance(error, HTTPException):
         nothing = error.status_code == 404 and error.detail == "Not Found"

@@ -82,7 +82,7 @@ def unknown(path: Path, engine: Engine, family: str | None, layouts: Mapping[str
 
 def listed(engine: Engine) -> str:
     """A graph's inputs and outputs in words."""
-    inputs, outputs = ("; ".join(map(str, specs.values())) for specs in (engine.inputs, engine.outputs))
+    inputs, outputs = ("; ".join(map(str, specs.values())) or "none" for specs in (engine.inputs, engine.outputs))
     return f"Inputs: {inputs}\nOutputs: {outputs}"
 
 
@@ -119,6 +119,8 @@ def _of_input(engine: Engine) -> str:
 
 
 def _of_outputs(outputs: list[TensorSpec]) -> str:
+    if not outputs:
+        return "It gives nothing: export it again with its outputs."
     ranks = {len(output.shape) for output in outputs}
     names = {output.name for output in outputs}
     if "num_dets" in names:
