@@ -35,7 +35,11 @@ def train(
     out: Annotated[Path, typer.Option(help="The folder of this run; the model is named after it.")],
     epochs: Annotated[
         float | None,
-        typer.Option(min=0.001, max=1e6, help="How often each photo is seen. Without --minutes: 100, or as often as 200 steps need."),
+        typer.Option(
+            min=0.001,
+            max=1e6,
+            help="How often each photo is seen. Without --minutes: 100, or as often as 200 steps need.",
+        ),
     ] = None,
     minutes: Annotated[
         float | None,
