@@ -275,6 +275,27 @@ def test_hls_that_has_ended_is_a_file(tmp_path: Path) -> None:
         assert len(list(source)) == 50
 
 
+def test_only_the_first_variant_of_a_playlist_is_fetched(tmp_path: Path) -> None:
+    playlist = "#EXTM3U\n"
+    for name in ("first", "other"):
+        (tmp_path / name).mkdir()
+        write_hls(tmp_path / name, seconds=3, ended=True)
+        playlist += f"#EXT-X-STREAM-INF:BANDWIDTH=100000\n{name}/live.m3u8\n"
+    (tmp_path / "live.m3u8").write_text(playlist)
+    asked = []
+
+    class Watched(Quiet):
+        def do_GET(self) -> None:  # noqa: N802 - http.server's own name
+            asked.append(self.path)
+            super().do_GET()
+
+    served: functools.partial[Quiet] = functools.partial(Watched, directory=str(tmp_path))
+    with http(served) as url, open_source(f"{url}/live.m3u8") as source:
+        assert len(list(source)) == 75
+    assert "/first/live2.ts" in asked
+    assert "/other/live2.ts" not in asked
+
+
 def test_a_playlist_can_not_make_us_read_files_of_this_machine(tmp_path: Path) -> None:
     clip = write_clip(tmp_path / "private.mp4", [moving(i) for i in range(5)])
     public = tmp_path / "public"

@@ -13,6 +13,7 @@ from sightline.core.errors import SourceError
 from sightline.core.types import Image
 from sightline.sources._reconnecting import LOOP, MOST_S, ReconnectingSource
 from support.clips import number_of, numbered, write_clip
+from support.http_files import files
 from support.rtsp import RtspServer, free_port
 
 
@@ -37,15 +38,18 @@ def test_a_file_can_begin_anew(tmp_path: Path, spec: str, loop: bool) -> None:
     assert numbers == [*range(6), *range(6), *range(3)]
 
 
-def test_a_looped_file_goes_on_while_nobody_wants_it(tmp_path: Path) -> None:
+@pytest.mark.parametrize("where", ["here", "over HTTP"])
+def test_a_looped_file_goes_on_while_nobody_wants_it(tmp_path: Path, where: str) -> None:
     """One whose only key frame is its first stood still for as long as it lasts, and whoever came then saw nothing."""
-    feed = ReconnectingSource(f"{write_clip(tmp_path / 'clip.mp4', [numbered(i) for i in range(10)], fps=100)}{LOOP}")
+    path = write_clip(tmp_path / "clip.mp4", [numbered(i) for i in range(10)], fps=100)
     times = []
-    for shot in feed:
-        feed.idle = True
-        times.append(round(shot.timestamp, 3))
-        if len(times) == 30:
-            feed.close()
+    with files(tmp_path) as url:
+        feed = ReconnectingSource(f"{path if where == 'here' else f'{url}/{path.name}'}{LOOP}")
+        for shot in feed:
+            feed.idle = True
+            times.append(round(shot.timestamp, 3))
+            if len(times) == 30:
+                feed.close()
     assert times[:10] == times[10:20] == times[20:]
     assert times[0] == 0
 

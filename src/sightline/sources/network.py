@@ -190,12 +190,17 @@ def _video(
     ends: bool = False,
 ) -> NetworkSource:
     import av
+    from av.stream import Discard
 
     container: InputContainer = av.open(file, "r", format=format, timeout=(OPEN_S, patience), options=options | LIMITS)
     stream = video_of(container, name)
     if stream is None:
         container.close()
         raise SourceError(f"{name}: it sends no video that can be decoded")
+    if format == "hls":  # else every variant of the video would be fetched
+        for other in container.streams:
+            if other is not stream:
+                other.discard = Discard.all
     return NetworkSource(name, container, stream, patience, file, ends=ends)
 
 
@@ -270,7 +275,7 @@ class NetworkSource:
 
         decoding = Decoding(self.lose)
         late = _Late() if self.live and not self._bursts and not self._made_up else None
-        copied = False
+        copied = come = False
         try:
             for packet in self._packets():
                 if packet.size:
@@ -279,7 +284,9 @@ class NetworkSource:
                     self.lose("late", 1)
                     continue
                 try:
-                    for one in decoding.pictures(packet, idle=self.idle):
+                    # Until the first frame, which several threads give late, there is nothing to idle with.
+                    for one in decoding.pictures(packet, idle=self.idle and come):
+                        come = come or one.frame is not None
                         yield one.of(copied=copied)
                 except av.FFmpegError as e:  # packets were lost
                     self.unreadable += 1
