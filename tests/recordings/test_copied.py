@@ -34,6 +34,13 @@ def decoded(path: Path) -> list[bytes]:
         return [frame.to_ndarray(format="yuv420p").tobytes() for frame in container.decode(video=0)]
 
 
+def sizes(path: Path) -> set[tuple[int, int]]:
+    """Width and height that the file says, and those of its pictures."""
+    with av.open(str(path)) as container:
+        said = container.streams.video[0]
+        return {(said.width, said.height)} | {(one.width, one.height) for one in container.decode(video=0)}
+
+
 def shown(piece: Piece) -> list[int]:
     """Numbers of the frames in the order in which they are shown."""
     lines = sorted(piece.lines, key=lambda line: line["pts"])
@@ -67,6 +74,24 @@ async def test_rtsp_is_copied_from_its_first_packet_on(tmp_path: Path) -> None:
     assert len(found) == 1
     assert found[0].line_times == found[0].times
     assert found[0].header["time_base"] == [1, 90000]
+
+
+async def test_a_camera_that_changes_its_picture_gets_another_file(tmp_path: Path) -> None:
+    """Such a file said the old size, and players that believe it showed nothing from then on."""
+    streams = {"lane": {"record": "always"}}
+    with RtspServer() as camera:
+        sources = {"lane": camera.url}
+        async with inside(data=tmp_path, sources=sources, streams=streams, model="motion", record_free_gb=0) as server:
+            for size in ((320, 240), (160, 120)):
+                before = await server.figures(lambda s: s["recordings"].get("lane", {"written": 0})["written"] >= 20)
+                camera.size = size
+                written = before["recordings"]["lane"]["written"] + 60
+                await server.figures(lambda s: s["recordings"]["lane"]["written"] >= written)  # noqa: B023 - awaited at once
+    found = pieces(tmp_path / "recordings")
+    assert [(one.header["width"], one.header["height"]) for one in found] == [(160, 120), (320, 240), (160, 120)]
+    for one in found:
+        assert sizes(one.path) == {(one.header["width"], one.header["height"])}
+        assert one.times[-1] - one.times[0] < 60, "the camera's clock begins anew with each size"
 
 
 async def test_other_codecs_are_encoded(tmp_path: Path) -> None:

@@ -289,8 +289,8 @@ def test_only_the_first_variant_of_a_playlist_is_fetched(tmp_path: Path) -> None
             asked.append(self.path)
             super().do_GET()
 
-    served: functools.partial[Quiet] = functools.partial(Watched, directory=str(tmp_path))
-    with http(served) as url, open_source(f"{url}/live.m3u8") as source:
+    watched: type[Quiet] = Watched
+    with http(functools.partial(watched, directory=str(tmp_path))) as url, open_source(f"{url}/live.m3u8") as source:
         assert len(list(source)) == 75
     assert "/first/live2.ts" in asked
     assert "/other/live2.ts" not in asked

@@ -51,14 +51,17 @@ class Copied(NamedTuple):
 class Origin:
     """A connection to a camera whose packets are copied: what a file says of its video."""
 
-    def __init__(self, stream: VideoStream) -> None:
-        """Take what is needed of an open connection's stream, which may then be closed. Raises av.FFmpegError."""
+    def __init__(self, stream: VideoStream, time_base: Fraction | None = None) -> None:
+        """Take what is needed of an open connection's stream, which may then be closed. Raises av.FFmpegError.
+
+        ``time_base``: that of the packets, if it is not the stream's.
+        """
         import av
 
         # A stream dies with its container; this one is never written, and lives as long as the packets.
         self._holder: OutputContainer = av.open(io.BytesIO(), "w", format="mp4")
         self.template = self._holder.add_stream_from_template(stream)
-        self.time_base: Fraction = stream.time_base or CLOCK
+        self.time_base: Fraction = time_base or stream.time_base or CLOCK
         context = stream.codec_context
         self.codec, self.width, self.height = context.name, context.width, context.height
 
