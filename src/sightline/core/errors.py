@@ -241,6 +241,10 @@ class NoFolder(ConfigError, RuntimeError):
     """The user that the server runs as has no folder to keep anything in."""
 
 
+class FolderInUse(ConfigError):
+    """Another server has the folder."""
+
+
 class SourceError(SightlineError):
     """A source can't be opened or read."""
 

@@ -6,7 +6,7 @@ import shutil
 import sqlite3
 from contextlib import suppress
 
-from sightline.core.errors import ConfigError, SinkError, shortage, told
+from sightline.core.errors import ConfigError, FolderInUse, SinkError, shortage, told
 from sightline.core.types import FrameResult
 from sightline.media import codecs
 from sightline.recordings.files import LINES, VIDEO, Root
@@ -38,7 +38,7 @@ class Aside:
         make_folder(self._path)
         try:
             self._lock: sqlite3.Connection = hold_folder(self._path)
-        except ConfigError:
+        except FolderInUse:
             raise ConfigError("another import is under way: expected one at a time") from None
         try:
             self._clear(knows=not shelf.index.fresh)

@@ -10,7 +10,7 @@ from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from sightline.core.errors import ConfigError, shortage
+from sightline.core.errors import ConfigError, FolderInUse, shortage
 
 if sys.platform == "win32":
     import msvcrt
@@ -18,8 +18,8 @@ else:
     import fcntl
 
 
-HOLD_S = 3.0
-"""Seconds for which a folder is waited for that another server has."""
+HOLD_S = 6.0
+"""Seconds for which a folder is waited for that another server has: longer than one takes to end."""
 
 
 def make_folder(path: Path) -> None:
@@ -69,15 +69,21 @@ def locked(folder: Path) -> Generator[None]:
 
 
 def hold_folder(folder: Path) -> sqlite3.Connection:
-    """Keep other servers away from a folder, by a lock that goes with this process. Raises ConfigError."""
-    lock = sqlite3.connect(folder / "lock", isolation_level=None, check_same_thread=False, timeout=HOLD_S)
+    """Keep other servers away from a folder, by a lock that goes with this process.
+
+    Raises FolderInUse or ConfigError.
+    """
     try:
-        lock.execute("BEGIN EXCLUSIVE")
-    except sqlite3.OperationalError as e:
-        lock.close()
+        lock = sqlite3.connect(folder / "lock", isolation_level=None, check_same_thread=False, timeout=HOLD_S)
+        try:
+            lock.execute("BEGIN EXCLUSIVE")
+        except BaseException:
+            lock.close()
+            raise
+    except sqlite3.Error as e:
         if e.sqlite_errorcode == sqlite3.SQLITE_BUSY:
-            raise ConfigError(f"another server has {folder}: choose another folder with the setting data") from e
-        raise
+            raise FolderInUse(f"another server has {folder}: choose another folder with the setting data") from e
+        raise ConfigError(f"can't write to {folder}: {e}") from e
     return lock
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sqlite3
 import time
 from collections.abc import AsyncGenerator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, closing
 from functools import partial
 from importlib.util import find_spec
 from urllib.parse import urlsplit
@@ -14,7 +15,7 @@ from urllib.parse import urlsplit
 from fastapi import FastAPI
 
 from sightline.core import registry
-from sightline.core.errors import FAULTS, ConfigError, told
+from sightline.core.errors import FAULTS, ConfigError, FolderInUse, SightlineError, told
 from sightline.core.net import is_loopback
 from sightline.core.version import __version__
 from sightline.events.journal import Journal
@@ -25,7 +26,7 @@ from sightline.outputs._service import dispatchers
 from sightline.recordings.exports import Exports
 from sightline.recordings.recordings import Recordings
 from sightline.recordings.shares import Shares
-from sightline.security import tls
+from sightline.security import files, tls
 from sightline.security.authentication import AuthenticationMiddleware, Tries
 from sightline.security.authorization import Access
 from sightline.security.connections import Connections
@@ -136,6 +137,12 @@ def create_app(settings: Settings, *, load: LoadByKey | None = None) -> FastAPI:
         state.started_at = time.monotonic()
         drawing = state.drawing = Drawing(settings.jpeg_quality)
         async with AsyncExitStack() as stack:
+            try:
+                if (held := await asyncio.to_thread(_hold_data, settings)) is not None:
+                    stack.enter_context(closing(held))
+            except FolderInUse as e:
+                state.not_started = e.message
+                raise
             stack.callback(drawing.close)
             stack.push_async_callback(state.search.close)
             journal = Journal(settings, hub.listeners.tell)
@@ -244,3 +251,15 @@ def create_app(settings: Settings, *, load: LoadByKey | None = None) -> FastAPI:
     help_pages.add(app)
     openapi.add(app, tokens=access.enabled)
     return app
+
+
+def _hold_data(settings: Settings) -> sqlite3.Connection | None:
+    """Keep other servers away from the data folder; None where nothing can be kept there. Raises FolderInUse."""
+    try:
+        folder = data_folder(settings)
+        files.make_folder(folder)
+        return files.hold_folder(folder)
+    except FolderInUse:
+        raise
+    except SightlineError:  # which those who would keep something tell
+        return None

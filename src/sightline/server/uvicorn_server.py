@@ -140,7 +140,8 @@ class Server(uvicorn.Server):
         if self._settings.tcp_port is not None:
             tcp = self._state.tcp_listener = listen(host, self._settings.tcp_port, option="--tcp-port")
             self._urls = self._urls[0], url(f"tcp{secure}", tcp)
-        self.run(sockets=[listener])
+        with listener:
+            self.run(sockets=[listener])
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start serving, and watch over it from then on."""
