@@ -26,7 +26,9 @@ async def test_a_second_server_with_the_same_folder_ends_and_says_why(
         assert second.failure is not None
         assert f"another server has {tmp_path}: choose another folder" in second.failure
     async with inside(data=tmp_path) as third:
-        assert third.hub.listeners.journal.failing is None, "the folder is free again"
+        journal = third.hub.listeners.journal
+        assert journal is not None
+        assert journal.failing is None, "the folder is free again"
 
 
 async def test_a_folder_that_can_not_be_used_is_named_and_the_server_runs(

@@ -13,6 +13,7 @@ import wave
 from fractions import Fraction
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
+from urllib.parse import quote
 
 import av
 import cv2
@@ -23,6 +24,7 @@ from sightline.core.errors import SourceError
 from sightline.sources import _gate, network
 from sightline.sources.base import open_source, shown
 from support.clips import BOMBS, moving, number_of, numbered, write_bomb, write_clip
+from support.digest import CHALLENGE, answers
 from support.http_files import Quiet, http
 from support.rtsp import RtspServer, free_port
 
@@ -212,6 +214,52 @@ def test_a_wrong_password_is_called_so() -> None:
     with RtspServer(login="bm90OnlvdXJz") as server, pytest.raises(SourceError, match="user or the password") as caught:
         open_source(server.url.replace("//", f"//admin:{SECRET}@"))
     assert SECRET not in str(caught.value)
+
+
+ODD = f"{SECRET}:/ä"
+"""A password with characters that an address can't have as they are."""
+LOGINS = [
+    (f"admin:{quote(ODD, safe='')}@", None),
+    (f"admin:{SECRET}@", "it refuses the user or the password"),
+    (f"root:{quote(ODD, safe='')}@", "it refuses the user or the password"),
+    ("admin@", "it asks for a password, which the address does not have"),
+    ("", "it asks for a user and a password, which the address does not have"),
+]
+
+
+@pytest.mark.parametrize("kind", ["basic", "digest"])
+@pytest.mark.parametrize(("login", "wrong"), LOGINS)
+def test_a_camera_says_what_is_wrong_with_user_and_password(kind: str, login: str, wrong: str | None) -> None:
+    basic = base64.b64encode(f"admin:{ODD}".encode()).decode() if kind == "basic" else ""
+    with RtspServer(login=basic, digest=("admin", ODD) if kind == "digest" else None) as camera:
+        assert what_comes_of(camera.url.replace("//", f"//{login}")) == wrong
+
+
+@pytest.mark.parametrize(("login", "wrong"), LOGINS)
+def test_motion_jpeg_may_ask_for_a_digest(login: str, wrong: str | None) -> None:
+    class Guarded(Mjpeg):
+        def do_GET(self) -> None:
+            if answers({"authorization": self.headers.get("Authorization", "")}, "GET", "admin", ODD):
+                return super().do_GET()
+            self.send_response(401)
+            self.send_header("WWW-Authenticate", CHALLENGE)
+            self.end_headers()
+            return None
+
+    with http(Guarded) as url:
+        assert what_comes_of(url.replace("//", f"//{login}") + "/video") == wrong
+
+
+def what_comes_of(url: str) -> str | None:
+    """What is wrong with a camera; None where a picture comes."""
+    try:
+        with open_source(url) as source:
+            next(iter(source))
+            return None
+    except SourceError as e:
+        told = str(e)
+    assert SECRET not in told
+    return told.rpartition(": ")[2]
 
 
 def test_motion_jpeg_over_http_is_live() -> None:

@@ -15,6 +15,7 @@ import numpy as np
 
 from sightline.core.types import Image
 from support.clips import moving
+from support.digest import CHALLENGE, answers
 
 SDP = (
     "v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=test\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n"
@@ -40,6 +41,7 @@ class RtspServer:
         size: tuple[int, int] = (160, 120),
         fps: float = 25,
         login: str = "",
+        digest: tuple[str, str] | None = None,
         picture: Callable[[int, int, int], Image] = moving,
         count: int | None = None,
     ) -> None:
@@ -50,6 +52,8 @@ class RtspServer:
         self._picture = picture
         self.login = login
         """``Basic`` credentials, in base 64, that are asked for where they are given."""
+        self.digest = digest
+        """User and password that are asked for as a digest (RFC 7616, MD5) where they are given."""
         self.transports: list[str] = []
         """What clients asked for in SETUP."""
         self.frozen = threading.Event()
@@ -108,6 +112,8 @@ class RtspServer:
                 status = "200 OK"
                 if self.login and headers.get("authorization") != f"Basic {self.login}":
                     status, answer["WWW-Authenticate"] = "401 Unauthorized", 'Basic realm="test"'
+                elif self.digest and method != "OPTIONS" and not answers(headers, method, *self.digest):
+                    status, answer["WWW-Authenticate"] = "401 Unauthorized", CHALLENGE
                 elif method == "OPTIONS":
                     answer["Public"] = "OPTIONS, DESCRIBE, SETUP, PLAY, TEARDOWN"
                 elif method == "DESCRIBE":

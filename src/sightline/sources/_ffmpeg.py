@@ -41,13 +41,23 @@ def reason_of(error: Exception, seconds: float, url: str = "") -> str:
             "ffmpeg program to pass it on, as docs/sources.md shows"
         )
     if isinstance(error, av.error.HTTPUnauthorizedError):
-        return "it refuses the user or the password"
+        return _refused(url)
     if isinstance(error, ConnectionRefusedError):
         return "nothing listens there"
     if url and isinstance(error, av.error.EOFError):
         return "it ends the connection without an answer"
     reason = getattr(error, "strerror", None)
     return f"can't be read ({reason})" if reason else "can't be read"
+
+
+def _refused(url: str) -> str:
+    """What is wrong with user and password of an address that its machine does not let in; "" where it did once."""
+    parts = urlsplit(url)
+    if url and not parts.username:
+        return "it asks for a user and a password, which the address does not have"
+    if url and not parts.password:
+        return "it asks for a password, which the address does not have"
+    return "it refuses the user or the password"
 
 
 def _known(host: str | None) -> bool:
