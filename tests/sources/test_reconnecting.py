@@ -5,13 +5,16 @@ from __future__ import annotations
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import cv2
 import pytest
 
 from sightline.core.errors import SourceError
 from sightline.core.types import Image
+from sightline.sources import _reconnecting
 from sightline.sources._reconnecting import LOOP, MOST_S, ReconnectingSource
+from sightline.sources.base import Source, open_source
 from support.clips import number_of, numbered, write_clip
 from support.http_files import files
 from support.rtsp import RtspServer, free_port
@@ -52,6 +55,20 @@ def test_a_looped_file_goes_on_while_nobody_wants_it(tmp_path: Path, where: str)
                 feed.close()
     assert times[:10] == times[10:20] == times[20:]
     assert times[0] == 0
+
+
+def test_one_that_is_closed_before_its_first_picture_is_not_called_empty(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str | None] = []
+    feed = ReconnectingSource(f"{clip(tmp_path)}{LOOP}", tell=told.append)
+
+    def opened(spec: str, **given: Any) -> Source:
+        feed.close()
+        return open_source(spec, **given)
+
+    monkeypatch.setattr(_reconnecting, "open_source", opened)
+    assert (list(feed), told) == ([], [])
 
 
 def test_a_looped_picture_comes_at_its_rate(tmp_path: Path) -> None:

@@ -52,6 +52,15 @@ def test_a_file_that_somebody_writes_in_parts_is_read_when_it_is_whole(tmp_path:
     assert file.edited(settled=False) is None, "nobody has written anything"
 
 
+def test_a_folder_that_can_not_be_looked_into_is_no_change_by_hand(tmp_path: Path) -> None:
+    """It was told twice a second, as long as the server ran."""
+    (tmp_path / "data").write_bytes(b"")
+    file = WatchedFile(tmp_path / "data" / "cameras.json")
+    with pytest.raises(NotADirectoryError):
+        file.read()
+    assert file.edited(settled=False) is None
+
+
 def test_a_camera_of_another_hub_is_recorded_as_there(tmp_path: Path) -> None:
     cameras = Cameras(load_settings(data=tmp_path))
     cameras.borrow({"door": KeptCamera(source="rtsp://192.0.2.1/1", record="always", record_schedule="mon-sun")})

@@ -11,7 +11,7 @@ CHALLENGE = 'Digest realm="IP Camera", nonce="5d1c", algorithm=MD5, qop="auth"'
 
 def answers(headers: Mapping[str, str], method: str, user: str, password: str) -> bool:
     """Whether a request shows that its sender knows user and password. ``headers``: with small letters."""
-    given = dict(re.findall(r'(\w+)="?([^",]*)', headers.get("authorization", "")))
+    given: dict[str, str] = dict(re.findall(r'(\w+)="?([^",]*)', headers.get("authorization", "")))
     if given.get("nonce") != "5d1c" or given.get("username") != user:
         return False
     secret = _hashed(f"{user}:IP Camera:{password}")

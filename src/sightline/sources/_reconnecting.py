@@ -110,7 +110,7 @@ class ReconnectingSource:
                 if wished is not None:
                     self._closed.wait(began + self._poll_s(wished) - time.monotonic())
                     continue
-                if not self._loop:
+                if not self._loop or self._closed.is_set():
                     return
                 if not self._came:
                     raise SourceError(f"{source.name}: there is nothing in it")

@@ -37,7 +37,10 @@ class WatchedFile:
 
         ``settled``: only if the last look found the same, so that nobody is about to write the rest.
         """
-        mark = self._mark()
+        try:
+            mark = self._mark()
+        except OSError:  # a folder that can't be looked into, which reading and writing tell
+            return None
         last, self._seen = self._seen, mark
         if mark in (None, self._known) or (settled and mark != last):
             return None
