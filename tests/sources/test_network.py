@@ -262,6 +262,23 @@ def what_comes_of(url: str) -> str | None:
     return told.rpartition(": ")[2]
 
 
+def test_a_machine_whose_name_is_not_ascii_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """FFmpeg escapes such a name, and that was taken for another machine, which nobody had named."""
+    connect = socket.create_connection
+
+    def found(place: tuple[str, int], timeout: float) -> socket.socket:
+        return connect(("127.0.0.1", place[1]) if place[0] == "küche.test" else place, timeout)
+
+    monkeypatch.setattr(socket, "create_connection", found)
+    with http(Mjpeg) as url:
+        assert what_comes_of(f"{url.replace('127.0.0.1', 'Küche.test')}/video") is None
+
+
+@pytest.mark.parametrize("spec", ["rtsp://", f"rtsp://me:{SECRET}@camera:99999/1", f"http://me:{SECRET}@[::1/1"])
+def test_what_is_no_whole_address_is_called_so(spec: str) -> None:
+    assert str(what_comes_of(spec)).endswith("rtsp://HOST:PORT/...")
+
+
 def test_motion_jpeg_over_http_is_live() -> None:
     with http(Mjpeg) as url, open_source(f"{url}/video?password={SECRET}") as source:
         assert source.live

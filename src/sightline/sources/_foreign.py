@@ -114,7 +114,7 @@ def place_of(url: str) -> tuple[str, int]:
     except ValueError:
         host = None
     if not host:
-        raise Refused(f"{shown(url)}: expected an address with a host: rtsp://HOST/...")
+        raise Refused(f"{shown(url)}: expected an address with a host, and a port up to 65535: rtsp://HOST:PORT/...")
     return host.rstrip("."), port
 
 

@@ -14,7 +14,7 @@ import socket
 import socketserver
 import threading
 import time
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from sightline.sources import _foreign
 
@@ -211,6 +211,6 @@ def _bare(url: str) -> str:
 
 
 def _place(url: str) -> tuple[str, int]:
-    """Host and port of an address. Raises ValueError."""
+    """Host and port of an address. FFmpeg escapes what is not ASCII. Raises ValueError."""
     parts = urlsplit(url)
-    return (parts.hostname or "").rstrip("."), parts.port or PORTS.get(parts.scheme.lower(), 0)
+    return unquote(parts.hostname or "").lower().rstrip("."), parts.port or PORTS.get(parts.scheme.lower(), 0)

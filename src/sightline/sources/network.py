@@ -78,6 +78,7 @@ def _opened(spec: str, *, foreign: bool) -> Source:
     wrong = unescaped(url)
     if wrong is not None:
         raise SourceError(f"{name}: {wrong}")
+    _foreign.place_of(url)
     options = {
         "rtsp_transport": option if option in ("tcp", "udp") else "tcp",
         "flags": "low_delay",
