@@ -250,6 +250,26 @@ def test_motion_jpeg_may_ask_for_a_digest(login: str, wrong: str | None) -> None
         assert what_comes_of(url.replace("//", f"//{login}") + "/video") == wrong
 
 
+@pytest.mark.parametrize("kind", ["SHA-256", "SHA-512-256"])
+def test_a_digest_that_ffmpeg_does_not_know_is_not_called_a_wrong_password(kind: str) -> None:
+    class Modern(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(401)
+            self.send_header("WWW-Authenticate", CHALLENGE)
+            self.send_header("WWW-Authenticate", CHALLENGE.replace("MD5", f'"{kind}"'))
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None:
+            return
+
+    why = f"it asks for a {kind} digest, and FFmpeg knows MD5; set the camera to that"
+    with http(Modern) as url:
+        assert what_comes_of(f"{url.replace('//', f'//admin:{SECRET}@')}/video?a=b") == why
+        assert "does not have" in str(what_comes_of(f"{url}/video"))
+    with RtspServer(digest=("admin", SECRET), challenge=CHALLENGE.replace("MD5", kind)) as camera:
+        assert what_comes_of(camera.url.replace("//", f"//admin:{SECRET}@")) == why
+
+
 def what_comes_of(url: str) -> str | None:
     """What is wrong with a camera; None where a picture comes."""
     try:

@@ -42,6 +42,7 @@ class RtspServer:
         fps: float = 25,
         login: str = "",
         digest: tuple[str, str] | None = None,
+        challenge: str = CHALLENGE,
         picture: Callable[[int, int, int], Image] = moving,
         count: int | None = None,
     ) -> None:
@@ -53,7 +54,8 @@ class RtspServer:
         self.login = login
         """``Basic`` credentials, in base 64, that are asked for where they are given."""
         self.digest = digest
-        """User and password that are asked for as a digest (RFC 7616, MD5) where they are given."""
+        """User and password that are asked for as a digest (RFC 7616, MD5) where they are given, by ``challenge``."""
+        self._challenge = challenge
         self.transports: list[str] = []
         """What clients asked for in SETUP."""
         self.frozen = threading.Event()
@@ -113,7 +115,7 @@ class RtspServer:
                 if self.login and headers.get("authorization") != f"Basic {self.login}":
                     status, answer["WWW-Authenticate"] = "401 Unauthorized", 'Basic realm="test"'
                 elif self.digest and method != "OPTIONS" and not answers(headers, method, *self.digest):
-                    status, answer["WWW-Authenticate"] = "401 Unauthorized", CHALLENGE
+                    status, answer["WWW-Authenticate"] = "401 Unauthorized", self._challenge
                 elif method == "OPTIONS":
                     answer["Public"] = "OPTIONS, DESCRIBE, SETUP, PLAY, TEARDOWN"
                 elif method == "DESCRIBE":

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, cast
 
 from sightline.core.errors import SourceError
 from sightline.media import heif
-from sightline.sources import _foreign, _gate
+from sightline.sources import _challenge, _foreign, _gate
 from sightline.sources._ffmpeg import reason_of, unescaped
 from sightline.sources._http import JPEG, HttpBytes
 from sightline.sources._mjpeg import MotionJpeg
@@ -143,6 +143,10 @@ def _opening(name: str, url: str) -> Iterator[None]:
             raise SourceError(f"{name}: nothing came for {OPEN_S:g} s") from None
         if isinstance(e, av.error.HTTPForbiddenError) and (other := _gate.refused_since(began)) is not None:
             raise SourceError(f"{name}: it leads to {other}, which is not asked as nobody named it") from None
+        if isinstance(e, av.error.HTTPUnauthorizedError) and (kind := _challenge.unknown_digest(url)) is not None:
+            raise SourceError(
+                f"{name}: it asks for a {kind} digest, and FFmpeg knows MD5; set the camera to that"
+            ) from None
         unreached = _gate.error_of(url) if url.startswith("http") else None
         raise SourceError(f"{name}: {reason_of(unreached or e, OPEN_S, url)}") from None
 
