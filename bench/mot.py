@@ -90,22 +90,10 @@ def _visible(table: Rows, boxes: Rows) -> Rows:
 def uncovered(boxes: Rows) -> Rows:
     """Return the share of each box that no other covers whose lower edge is lower in the picture."""
     areas = (boxes[:, 2:] - boxes[:, :2]).prod(1)
-    covered = overlap(boxes, boxes) / areas[:, None]
+    low, high = np.maximum(boxes[:, None, :2], boxes[:, :2]), np.minimum(boxes[:, None, 2:], boxes[:, 2:])
+    covered = (high - low).clip(0).prod(2) / areas[:, None]
     covered[boxes[None, :, 3] <= boxes[:, None, 3]] = 0
     return np.asarray(1 - covered.max(1, initial=0).clip(0, 1))
-
-
-def overlap(a: Rows, b: Rows) -> Rows:
-    """Return the area in common of each pair of boxes."""
-    low, high = np.maximum(a[:, None, :2], b[None, :, :2]), np.minimum(a[:, None, 2:4], b[None, :, 2:4])
-    return np.asarray((high - low).clip(0).prod(2))
-
-
-def iou(a: Rows, b: Rows) -> Rows:
-    """Return the intersection over union of each pair of boxes."""
-    common = overlap(a, b)
-    sizes = [(one[:, 2:4] - one[:, :2]).prod(1) for one in (a, b)]
-    return np.asarray(common / np.maximum(sizes[0][:, None] + sizes[1] - common, 1e-9))
 
 
 def _detections(table: Rows) -> dict[int, Rows]:

@@ -21,7 +21,8 @@ from typing import Any, Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from mot import FPS, Clip, Rows, arriving, detected, iou, read, scenes
+from mot import FPS, Clip, Rows, arriving, detected, read, scenes
+from sightline.core.boxes import overlap
 
 Ids: TypeAlias = "NDArray[np.int64]"
 SIZES = (20, 50, 100)
@@ -93,7 +94,7 @@ def follow(clip: Clip, make: Callable[[float], Tracking], frames: list[int]) -> 
         judged = _judged(boxes, truth[:, 1:5], clip.ignored.get(number, nothing[:, :4]))
         data["gt_ids"].append(truth[:, 0].astype(int))
         data["tracker_ids"].append(ids[judged])
-        data["similarity_scores"].append(iou(truth[:, 1:5], boxes[judged]))
+        data["similarity_scores"].append(overlap(truth[:, None, 1:5], boxes[judged]))
     for kind, count in (("gt_ids", "gt"), ("tracker_ids", "tracker")):
         names, numbers = np.unique(np.concatenate([*data[kind], np.zeros(0, int)]), return_inverse=True)
         data[kind] = np.split(numbers, np.cumsum([len(one) for one in data[kind]])[:-1]) if data[kind] else []
@@ -107,7 +108,7 @@ def _judged(boxes: Rows, truth: Rows, ignored: Rows) -> NDArray[np.bool_]:
     if len(ignored) and len(boxes):
         from scipy.optimize import linear_sum_assignment
 
-        scores = iou(boxes, np.concatenate([truth, ignored]))
+        scores = overlap(boxes[:, None], np.concatenate([truth, ignored]))
         scores[scores < 0.5] = 0
         rows, columns = linear_sum_assignment(-scores)
         judged[rows[(columns >= len(truth)) & (scores[rows, columns] > 0)]] = False

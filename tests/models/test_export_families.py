@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from sightline.core.boxes import overlap
 from sightline.core.errors import ModelError
 from sightline.core.predictions import Detections, Segmentation
 from sightline.models._data_sets import COCO_IDS
@@ -69,18 +70,11 @@ def of_nanodet() -> list[Box]:
     return found
 
 
-def overlap(a: list[float], b: list[float]) -> float:
-    """Intersection over union."""
-    w, h = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
-    inside = max(w, 0) * max(h, 0)
-    return inside / ((a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - inside)
-
-
 def expected(boxes: list[Box], fit: str, *, suppress: bool) -> list[Box]:
     """What is to be found in a picture of 128x64, whose input is 64x64."""
     kept: list[Box] = []
     for box in sorted((b for b in boxes if b[1] >= LEAST), key=lambda b: -b[1]):
-        if not suppress or all(k[0] != box[0] or overlap(k[2], box[2]) <= 0.45 for k in kept):
+        if not suppress or all(k[0] != box[0] or overlap(np.array(k[2]), np.array(box[2])) <= 0.45 for k in kept):
             kept.append(box)
     found: list[Box] = []
     for class_id, score, (x1, y1, x2, y2) in kept:

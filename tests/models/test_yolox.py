@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from sightline.core.boxes import overlap
 from sightline.core.errors import ConfigError, ModelError
 from sightline.core.predictions import Detections
 from sightline.core.types import Image
@@ -182,17 +183,9 @@ def plain_boxes(output: NDArray[np.float32], ratio: float, confidence: float) ->
                 rows.append((class_id, score, box))
     kept: list[tuple[int, float, list[float]]] = []
     for class_id, score, box in sorted(rows, key=lambda r: -r[1]):
-        if all(c != class_id or overlap(box, b) <= 0.45 for c, _, b in kept):
+        if all(c != class_id or overlap(np.array(box), np.array(b)) <= 0.45 for c, _, b in kept):
             kept.append((class_id, score, box))
     return kept
-
-
-def overlap(a: list[float], b: list[float]) -> float:
-    """Intersection over union."""
-    w = min(a[2], b[2]) - max(a[0], b[0])
-    h = min(a[3], b[3]) - max(a[1], b[1])
-    inside = max(w, 0) * max(h, 0)
-    return inside / ((a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - inside)
 
 
 def plain_input(image: Image) -> tuple[NDArray[np.float32], float]:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from sightline.analytics.base import Pipeline
+from sightline.core.boxes import overlap
 from sightline.core.predictions import Detections, Segmentation
 from sightline.core.registry import load
 from sightline.core.types import Frame, Image
@@ -84,7 +85,7 @@ def test_nano_finds_the_people_in_a_handful_of_photos(assets: Path) -> None:
             if area < 0.05 * image.shape[0] * image.shape[1]:
                 continue
             total += 1
-            hits += any(_overlap(box, other) > 0.5 for other in people)
+            hits += bool((overlap(people, box) > 0.5).any())
     model.close()
     assert total >= 10
     assert hits / total > 0.6  # it finds 14 of 20; more is better
@@ -118,7 +119,7 @@ def test_nano_finds_a_person_from_half_a_metre_to_six(assets: Path, group: str, 
             box = np.array([columns.min() + side, rows.min() + top, columns.max() + side, rows.max() + top])
             found = model.predict([np.asarray(far, np.uint8)])[0]
             assert isinstance(found, Detections)
-            hits += any(_overlap(box, other) > 0.5 for other in found.xyxy[found.class_id == 0])
+            hits += bool((overlap(found.xyxy[found.class_id == 0], box) > 0.5).any())
         assert hits / len(kept) >= (0.95 if high == 1 else 0.75), f"at {high} of the picture's height"
     model.close()
 
@@ -138,8 +139,8 @@ def test_nano_s_boxes_do_not_flicker_on_a_clip(assets: Path) -> None:
     for before, now, after in zip(frames, frames[1:], frames[2:], strict=False):
         for first in before:
             for last in after:
-                if _overlap(first, last) > 0.5:
-                    seen = any(_overlap((first + last) / 2, box) > 0.4 for box in now)
+                if overlap(first, last) > 0.5:
+                    seen = bool((overlap(now, (first + last) / 2) > 0.4).any())
                     there, gone = there + seen, gone + (not seen)
     assert there > 100
     assert gone / there < 0.02
@@ -197,9 +198,3 @@ def test_a_still_persons_edges_change_by_less_than_half_a_percent_of_the_area(as
     model.close()
     assert np.mean(steady) < 0.005
     assert np.mean(steady) < 0.5 * np.mean(own)
-
-
-def _overlap(a: np.ndarray, b: np.ndarray) -> float:
-    low, high = np.maximum(a[:2], b[:2]), np.minimum(a[2:], b[2:])
-    both = float((high - low).clip(0).prod())
-    return both / float((a[2:] - a[:2]).prod() + (b[2:] - b[:2]).prod() - both)

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from sightline.core.boxes import overlap
 from sightline.train.nets import DetectorNet
 from sightline.train.records import DataSet
 
@@ -42,20 +43,13 @@ def right(
         for row in rows:
             if int(row[4]) not in record.complete or row[5] < SHOWN:
                 continue
-            overlaps = np.where(left[:, 4] == row[4], _overlap(left[:, :4], row[:4]), 0.0)
+            overlaps = np.where(left[:, 4] == row[4], overlap(left[:, :4], row[:4]), 0.0)
             hit = bool(len(left)) and float(overlaps.max()) >= RIGHT
             if hit:
                 left = np.delete(left, int(overlaps.argmax()), 0)
             scores.append(float(row[5]))
             verdicts.append(hit)
     return np.array(scores, np.float64), np.array(verdicts, np.bool_)
-
-
-def _overlap(boxes: NDArray[np.float32], box: NDArray[np.float32]) -> NDArray[np.float32]:
-    low, high = np.maximum(boxes[:, :2], box[:2]), np.minimum(boxes[:, 2:], box[2:])
-    both = (high - low).clip(0).prod(1)
-    areas = (boxes[:, 2:] - boxes[:, :2]).prod(1) + (box[2:] - box[:2]).prod()
-    return np.asarray(both / np.maximum(areas - both, 1e-6), np.float32)
 
 
 def correction(scores: NDArray[np.float64], verdicts: NDArray[np.bool_]) -> tuple[float, float]:

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from sightline.core.boxes import overlap
 from sightline.core.errors import ConfigError
 from sightline.core.types import Image
 from sightline.models.base import Model
@@ -121,22 +122,14 @@ def _mistakes(photos: Photos, i: int, rows: NDArray[np.float32]) -> float:
     h, w = photos.image(i).shape[:2]
     truth = photos.boxes[i][[int(c) in complete for c in photos.boxes[i][:, 4]]]
     rows = rows[[s > 0.3 and int(c) in complete for c, s in rows[:, 4:6]]] if len(rows) else rows
-    missed, wrong = list(truth), []
+    missed, wrong = truth, []
     for row in rows:
-        hits = [t for t in missed if t[4] == row[4] and _overlap(t, row) > 0.5]
-        if hits:
-            best = max(hits, key=lambda t: _overlap(t, row))
-            missed = [t for t in missed if t is not best]
+        overlaps = np.where(missed[:, 4] == row[4], overlap(missed[:, :4], row[:4]), 0.0)
+        if len(missed) and overlaps.max() > 0.5:
+            missed = np.delete(missed, int(overlaps.argmax()), 0)
         else:
             wrong.append(row)
     return float(sum(np.sqrt(max(0.0, (r[2] - r[0]) * (r[3] - r[1])) / (w * h)) for r in [*missed, *wrong]))
-
-
-def _overlap(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
-    w = max(0.0, float(min(a[2], b[2]) - max(a[0], b[0])))
-    h = max(0.0, float(min(a[3], b[3]) - max(a[1], b[1])))
-    either = (a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - w * h
-    return w * h / max(float(either), 1e-6)
 
 
 def _masks(model: Model, photos: Photos, spec: str, progress: Progress) -> Evaluation:
