@@ -1,147 +1,24 @@
-"""Many models in one server: who has which, how they change places, when they go. The real hub, pool and workers."""
+"""Many models in one server: who has which, and how they change places. The real hub, pool and workers."""
 
 from __future__ import annotations
 
 import asyncio
-import gc
-import os
-import threading
 import time
-from collections import Counter
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psutil
 import pytest
 
-from sightline import profiles
-from sightline.core.errors import BadSetting, LimitReached, ModelError, Superseded
-from sightline.core.predictions import Detections, Prediction
-from sightline.core.types import Frame, FrameResult, Image, ModelCard
-from sightline.engines import onnx
+from sightline.core.errors import BadSetting, ModelError, Superseded
+from sightline.core.types import Frame
 from sightline.inference import worker
-from sightline.inference.key import ModelKey
 from sightline.inference.pool import ModelPool
-from sightline.models.base import Model, Options
-from sightline.settings.settings import Settings
+from sightline.models.base import Options
 from sightline.streams.adaptive.knobs import Knobs
 from sightline.streams.adaptive.service import adapt, begin
-from sightline.streams.hub import Hub
-from sightline.streams.stream import Stream
 from sightline.wire.messages import SettingsMessage
-from sightline.zoo.loader import load_model
-from sightline.zoo.store import Cache
-from support.made_graph import MakeGraph
-from support.streams import Recorder, picture_of, until
-from support.working import MadeModel, working
-
-LABELS = {"a": ("cat", "dog"), "b": ("cat", "cow"), "c": ("car",)}
-
-
-class Watched(MadeModel):
-    """Finds one of each of its classes; where the test says so it waits until it may go on."""
-
-    def __init__(self, name: str, log: Log) -> None:
-        self.card = ModelCard(name, name, "detect", LABELS.get(name, ()), None, "-", "-", size_bytes=10 << 20)
-        self.log = log
-
-    def found(self, images: Sequence[Image], streams: Sequence[str], options: Sequence[Options]) -> list[Prediction]:
-        self.log.asked.extend(options)
-        self.log.turns.extend((self.card.name, stream) for stream in streams)
-        if self.card.name in self.log.held:
-            assert self.log.go.acquire(timeout=30)
-        count = len(self.card.labels)
-        rows = Detections(
-            np.tile(np.array([1, 1, 5, 5], np.float32), (count, 1)),
-            np.full(count, 0.5, np.float32),
-            np.arange(count, dtype=np.int32),
-        )
-        return [rows for _ in images]
-
-    def close(self) -> None:
-        self.log.closed[self.card.name] += 1
-
-
-@dataclass
-class Log:
-    """What the models did, and what the test lets them do."""
-
-    turns: list[tuple[str, str]] = field(default_factory=list)
-    asked: list[Options] = field(default_factory=list)
-    loads: Counter[str] = field(default_factory=Counter)
-    closed: Counter[str] = field(default_factory=Counter)
-    held: set[str] = field(default_factory=set)
-    """Models that wait for ``go`` with each picture."""
-    sized: bool = False
-    """Models take any input size."""
-    refused: set[int] = field(default_factory=set)
-    """Input sizes that models can't have."""
-    tried: Counter[int] = field(default_factory=Counter)
-    """How often each input size was asked for."""
-    slow: set[str] = field(default_factory=set)
-    """Models that wait for ``loaded``."""
-    go: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
-    loaded: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
-
-    def load(self, key: ModelKey) -> Model:
-        self.loads[key.name] += 1
-        if key.name in self.slow:
-            assert self.loaded.acquire(timeout=30)
-        self.tried[key.imgsz or 0] += 1
-        if key.imgsz in self.refused:
-            raise ModelError(f"{key.spec}: no model of {key.imgsz}")
-        if key.name == "broken":
-            raise ModelError(f"{key.spec}: no model at all")
-        return Sized(key.imgsz or 640, self) if self.sized else Watched(key.name, self)
-
-
-class Told(Recorder):
-    """Keeps the results in order."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.results: list[FrameResult] = []
-
-    def answer(self, result: FrameResult) -> None:
-        super().answer(result)
-        self.results.append(result)
-
-    @property
-    def models(self) -> list[tuple[int, str]]:
-        return [(result.frame.seq, result.card.name) for result in self.results]
-
-
-@asynccontextmanager
-async def serving(
-    tmp_path_factory: pytest.TempPathFactory, *, sized: bool = False, **given: Any
-) -> AsyncGenerator[tuple[Hub, Log]]:
-    """A hub whose own model is ``a``; ``b``, ``c``, ``d`` and ``broken`` may be chosen, files of 1 MB each."""
-    folder = tmp_path_factory.mktemp("models")
-    for name in ("a", "b", "c", "d", "broken"):
-        (folder / f"{name}.onnx").write_bytes(bytes(1 << 20))
-    models = {name: str(folder / f"{name}.onnx") for name in ("b", "c", "d", "broken")}
-    log = Log(sized=sized)
-    own = ModelKey("a", str(folder / "a.onnx"), "onnx", None)
-    async with working(log.load, own, engine="onnx", models=models, **given) as hub:
-        hub.model_switch.offers.own = own
-        try:
-            yield hub, log
-        finally:
-            log.go.release(1000)
-            log.loaded.release(1000)
-
-
-def taken(hub: Hub, name: str) -> tuple[Stream, Told]:
-    publisher = Told()
-    return hub.take(name, publisher), publisher
-
-
-def balanced(stream: Stream) -> bool:
-    return stream.meters.ledger.received == stream.meters.ledger.settled + stream.in_flight
+from support.streams import picture_of, until
+from support.watched_models import balanced, serving, taken
 
 
 async def test_models_change_places_between_two_frames(tmp_path_factory: pytest.TempPathFactory) -> None:
@@ -283,48 +160,6 @@ async def test_classes_go_along_by_name(tmp_path_factory: pytest.TempPathFactory
         assert hub.model_switch.in_force(stream).model == "a"
 
 
-async def test_models_that_nobody_uses_go_after_a_while(tmp_path_factory: pytest.TempPathFactory) -> None:
-    async with serving(tmp_path_factory, model_grace=0) as (hub, log):
-        stream, _ = taken(hub, "door")
-        await hub.change(stream, {"model": "b"})
-        await hub.change(stream, {"model": None})
-        await until(lambda: log.closed["b"] == 1)
-        assert [one.key.name for one in hub.pool.models] == ["a"], "the server's own stays"
-        await hub.change(stream, {"model": "b"})
-        assert log.loads["b"] == 2
-
-
-async def test_memory_is_made_by_who_was_used_longest_ago(tmp_path_factory: pytest.TempPathFactory) -> None:
-    async with serving(tmp_path_factory, model_memory_mb=64) as (hub, log):  # each counts 10 MB or a little more
-        stream, _ = taken(hub, "door")
-        hub.pool.budget = hub.pool.own.bytes + (25 << 20)
-        for name in ("b", "c"):
-            await hub.change(stream, {"model": name})
-        hub.pool.models[1].bytes = hub.pool.models[2].bytes = 12 << 20
-        assert log.closed == {}, "there is room for both"
-        await hub.change(stream, {"model": "d"})
-        await until(lambda: log.closed == {"b": 1})
-        hub.pool.budget = hub.pool.own.bytes + hub.pool.of(stream.model.worker).bytes
-        with pytest.raises(LimitReached, match=r"those in use take .*setting model_memory_mb"):
-            await hub.change(stream, {"model": "b"})
-        assert hub.model_switch.in_force(stream).model == "d"
-
-
-async def test_a_profile_for_which_there_is_no_memory_is_not_even_loaded(
-    tmp_path_factory: pytest.TempPathFactory,
-) -> None:
-    cache = Cache(tmp_path_factory.mktemp("cache"))
-    file = cache.export(profiles.load("fast"))
-    file.parent.mkdir(parents=True)
-    file.touch()
-    os.truncate(file, 100 << 20)
-    async with serving(tmp_path_factory, model_memory_mb=128, cache=cache.root) as (hub, log):
-        stream, _ = taken(hub, "door")
-        with pytest.raises(LimitReached, match="needs about 200 MB"):
-            await hub.change(stream, {"model": "fast"})
-        assert log.loads["fast"] == 0
-
-
 def calls(monkeypatch: pytest.MonkeyPatch, name: str) -> list[float]:
     """A list that grows whenever a pool's method is called."""
     method = getattr(ModelPool, name)
@@ -359,26 +194,6 @@ async def test_what_the_operator_chose_for_a_stream(
         await hub.change(stream, {"model": "a"})
         await more(rounds, 2)
         assert log.closed == {}, "it is kept for the next camera"
-
-
-class Sized(Watched):
-    """Takes any input size; its time grows with it."""
-
-    def __init__(self, side: int, log: Log) -> None:
-        super().__init__("a", log)
-        self.side = side
-
-    @property
-    def input_size(self) -> tuple[int, int]:
-        return self.side, self.side
-
-    @property
-    def stride(self) -> int:
-        return 32
-
-    def found(self, images: Sequence[Image], streams: Sequence[str], options: Sequence[Options]) -> list[Prediction]:
-        time.sleep(0.1 * (self.side / 640) ** 2)
-        return super().found(images, streams, options)
 
 
 async def test_a_slow_model_gets_a_smaller_input_but_a_person_has_the_last_word(
@@ -443,33 +258,3 @@ async def test_a_size_that_a_model_can_not_have_is_tried_once(tmp_path_factory: 
         assert hub.model_switch.refused_sides(stream) == {512}
         adapting.cancel()
         await asyncio.gather(adapting, return_exceptions=True)
-
-
-async def test_memory_comes_back(make_graph: MakeGraph) -> None:
-    """A model of 40 MB, in and out: were it kept, there would be 480 MB more."""
-    rows = np.zeros((6 + 120_000, 84), np.float32)
-    file = make_graph({"output0": rows}, metadata={"names": str(dict.fromkeys(range(2), "thing"))})
-    settings = Settings.model_validate({"model": "motion", "model_grace": 0})
-    pool = ModelPool(settings, ModelKey("motion", "motion", "auto", None), load_heavy)
-    running = asyncio.create_task(pool.run())
-    await pool.own.worker.settled.wait()
-    process = psutil.Process()
-    seen: list[int] = []
-    for _ in range(12):
-        async with pool.holding(ModelKey("big", str(file), "onnx", None), asyncio.Event()) as one:
-            assert one.worker.error is None
-        released = one
-        await until(lambda: released.task is None)  # noqa: B023
-        gc.collect()
-        seen.append(process.memory_info().rss)
-    running.cancel()
-    await asyncio.gather(running, return_exceptions=True)
-    assert seen[-1] < seen[1] * 1.05, [round(rss / 2**20) for rss in seen]
-
-
-def load_heavy(key: ModelKey) -> Model:
-    """The graph is of no family: it is opened, and the model that it belongs to finds what moves."""
-    model = load_model("motion")
-    if key.name == "big":
-        model.engine = onnx.open(Path(key.spec), threads=1)
-    return model

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-import re
-import signal
-import sys
 import time
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
-from typing import Any
 
 import numpy as np
 import psutil
@@ -19,7 +15,6 @@ import pytest
 import pytest_asyncio
 
 from support.serving import Running, balanced, left, metadata, peer, picture, pixels, publish, serving
-from support.waiting import within
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -140,99 +135,6 @@ async def test_overload_drops_the_older_frame_with_a_notice_and_balances(server:
         assert (stream["received"], stream["in_flight"]) == (count, 0)
         assert stream["delivered"] == reasons["result"]
         assert sum(stream["dropped"].values()) == count - reasons["result"]
-
-
-async def test_server_side_drawing_for_who_asks(server: Running) -> None:
-    async with (
-        peer(f"{server.ws}/ws/camera/drawn") as camera,
-        peer(f"{server.ws}/ws/view/drawn?render=server") as viewer,
-    ):
-        for seq in range(8):
-            await camera.send_frame(seq)
-            await camera.next("result")
-            message, data = await viewer.next("frame_metadata")
-        assert message["rendered"] is True
-        assert "mask_bytes" not in message
-        assert data is not None
-        drawn = pixels(data)
-        plain = pixels(picture(7))
-        assert drawn.shape == plain.shape
-        assert np.abs(drawn.astype(int) - plain).max() > 40, "something is drawn in"
-
-        snapshot = await server.http.get("/snapshot/drawn.jpg")
-        assert snapshot.headers["content-type"] == "image/jpeg"
-        shot = pixels(snapshot.content)
-        assert np.abs(shot.astype(int) - drawn).max() == 0, "drawn once, for all"
-
-
-async def test_pictures_are_drawn_as_asked(server: Running) -> None:
-    async with (
-        peer(f"{server.ws}/ws/camera/looks") as camera,
-        peer(f"{server.ws}/ws/view/looks?render=server&mode=contours&opacity=98") as viewer,
-    ):
-        for seq in range(12):
-            await camera.send_frame(seq)
-            await camera.next("result")
-            message, data = await viewer.next("frame_metadata")
-        assert (message["rendered"], message["mode"]) == (True, "contours")
-        assert data is not None
-        assert message["detections"]
-
-        async def shot(query: str) -> tuple[str, Any]:
-            answer = await server.http.get(f"/snapshot/looks.jpg?{query}")
-            assert answer.status_code == 200, answer.text
-            return answer.headers["sightline-mode"], pixels(answer.content)
-
-        mode, contours = await shot("mode=contours")
-        assert mode == "contours"
-        assert (contours == pixels(data)).all(), "98 % and the mode's own 100 % are the same picture"
-        assert (await shot("mode=side_by_side"))[1].shape == (180, 640, 3)
-        faint, strong = [(await shot(f"mode=filled&opacity={n}"))[1].astype(int) for n in (0, 100)]
-        plain = pixels(picture(11)).astype(int)
-        assert 5 * np.abs(faint - plain).mean() < np.abs(strong - plain).mean()
-        # `motion` knows no people: what it can do is drawn, and said
-        assert (await shot("mode=blur_background"))[0] == "boxes"
-        await server.said("blur_background needs a model that knows the class 'person'")
-
-
-@pytest.mark.parametrize(
-    ("query", "says"),
-    [
-        ("mode=sepia", "sepia.*contours"),
-        ("opacity=101", "101.*0 to 100"),
-        ("mode=filled&opacity=half", "half.*0 to 100"),
-    ],
-)
-async def test_a_look_that_does_not_exist_is_told_with_what_does(server: Running, query: str, says: str) -> None:
-    for path in ("/mjpeg/nobody", "/snapshot/nobody.jpg"):
-        answer = await server.http.get(f"{path}?{query}")
-        assert answer.status_code == 400
-        assert re.search(says, answer.json()["error"]["message"])
-    async with peer(f"{server.ws}/ws/view/nobody?render=server&{query}") as viewer:
-        error = await viewer.refused()
-    assert error["code"] == "bad_request"
-    assert re.search(says, error["message"])
-
-
-async def test_mjpeg_is_a_stream_of_parts_that_ends_with_the_camera(server: Running) -> None:
-    async with peer(f"{server.ws}/ws/camera/mjpeg") as camera:
-
-        async def read() -> list[bytes]:
-            async with server.http.stream("GET", "/mjpeg/mjpeg") as answer:
-                assert answer.headers["content-type"].startswith("multipart/x-mixed-replace")
-                body = b"".join([chunk async for chunk in answer.aiter_bytes()])
-            return body.split(b"--frame\r\n")[1:]
-
-        reading = asyncio.create_task(read())
-        await server.until(lambda s: s["streams"].get("mjpeg", {}).get("viewers") == 1)
-        await publish(camera, 4)
-        await server.until(lambda s: s["streams"]["mjpeg"]["viewer_stats"][0]["sent"] >= 1)
-        await camera.ws.close()
-        parts = await reading
-    assert parts
-    header, _, rest = parts[0].partition(b"\r\n\r\n")
-    length = int(header.decode().lower().split("content-length: ")[1])
-    assert pixels(rest[:length]).shape == (180, 320, 3)
 
 
 async def test_a_viewer_waits_for_the_camera_and_is_told_when_it_goes(server: Running) -> None:
@@ -398,19 +300,6 @@ async def test_killed_peers_leave_nothing_behind(server: Running) -> None:
     assert balanced(stream)
 
 
-async def test_sigterm_tells_clients_why_and_exits_with_0() -> None:
-    async with serving() as server:
-        async with peer(f"{server.ws}/ws/camera/x") as camera, peer(f"{server.ws}/ws/view/x") as viewer:
-            await publish(camera, 2)
-            started = time.monotonic()
-            server.process.send_signal(signal.SIGTERM)
-            for p in (camera, viewer):
-                error = await p.refused()
-                assert error["code"] == "shutting_down"
-        assert await server.process.wait() == 0
-        assert time.monotonic() - started < 5
-
-
 async def test_too_many_are_told_which_limit() -> None:
     limits = {"SIGHTLINE_MAX_STREAMS": "1", "SIGHTLINE_MAX_VIEWERS": "1", "SIGHTLINE_MAX_FPS": "5"}
     async with serving(env=limits) as server, peer(f"{server.ws}/ws/camera/a") as camera:
@@ -426,47 +315,6 @@ async def test_too_many_are_told_which_limit() -> None:
         for _ in range(20):
             reasons[(await camera.next("result", "dropped"))[0].get("reason", "result")] += 1
         assert reasons["rate"] >= 10, reasons
-
-
-async def log_of_failed_serve(*options: str) -> str:
-    with pytest.raises(AssertionError, match="the server ended") as ended:
-        async with serving(*options):
-            pass
-    return str(ended.value)
-
-
-@pytest.mark.parametrize(
-    ("options", "says"),
-    [
-        (("--host", "0.0.0.0"), "--insecure"),
-        (("--model", "nowhere.onnx"), "nowhere.onnx"),
-        (("--engine", "tpu"), "tpu"),
-        (("--device", "gpu"), "device"),
-    ],
-)
-async def test_a_server_that_cannot_be_says_why(options: tuple[str, ...], says: str) -> None:
-    log = await log_of_failed_serve(*options)
-    assert "error:" in log
-    assert says in log
-    assert "Traceback" not in log
-
-
-async def test_a_model_that_cannot_load_ends_the_server_with_the_reason(tmp_path: Any) -> None:
-    bad = tmp_path / "bad.onnx"
-    bad.write_bytes(b"not a graph")
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "sightline", "serve", "--port", "0", "--model", str(bad)),
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
-    out, _ = await within(process.communicate(), 60)
-    assert process.returncode == 2
-    assert "bad.onnx" in out.decode()
-
-
-async def test_port_taken_is_told(server: Running) -> None:
-    log = await log_of_failed_serve("--port", server.url.rsplit(":", 1)[1])
-    assert "--port" in log
 
 
 async def test_unknown_figures_close_nobody(server: Running) -> None:

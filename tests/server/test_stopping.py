@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
@@ -17,7 +18,7 @@ import pytest
 
 from support import rtc
 from support.outside import install
-from support.serving import Running, camera, peer, serving
+from support.serving import Running, camera, peer, publish, serving
 from support.tcp_peer import tcp_peer
 from support.waiting import within
 
@@ -151,3 +152,16 @@ def test_a_transport_that_can_not_start_ends_the_server_with_one_line(raised: st
     assert "Traceback" not in end.stderr
     assert len(end.stderr.splitlines()) == 1, end.stderr
     assert "Sightline is at" not in end.stdout
+
+
+async def test_sigterm_tells_clients_why_and_exits_with_0() -> None:
+    async with serving() as server:
+        async with peer(f"{server.ws}/ws/camera/x") as camera, peer(f"{server.ws}/ws/view/x") as viewer:
+            await publish(camera, 2)
+            started = time.monotonic()
+            server.process.send_signal(signal.SIGTERM)
+            for p in (camera, viewer):
+                error = await p.refused()
+                assert error["code"] == "shutting_down"
+        assert await server.process.wait() == 0
+        assert time.monotonic() - started < 5

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import shutil
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
@@ -13,6 +14,8 @@ from email.message import Message
 from pathlib import Path
 
 import pytest
+
+from support.serving import Json
 
 GARBAGE = -1
 
@@ -113,3 +116,17 @@ async def broker(folder: Path, port: int) -> AsyncGenerator[None]:
     finally:
         process.terminate()
         await process.wait()
+
+
+async def received(port: int, into: list[Json], ready: asyncio.Event) -> None:
+    """Take what a broker has under ``cams``, and once it is back what it has then."""
+    aiomqtt = pytest.importorskip("aiomqtt")
+    while True:
+        try:
+            async with aiomqtt.Client("127.0.0.1", port) as client:
+                await client.subscribe("cams/#")
+                ready.set()
+                async for message in client.messages:
+                    into.append({"topic": str(message.topic)} | json.loads(message.payload))
+        except aiomqtt.MqttError:
+            await asyncio.sleep(0.05)

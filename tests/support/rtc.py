@@ -201,3 +201,11 @@ async def viewer(server: Served, name: str, query: str = "", *, talks: bool = Tr
         response = await peer.call(server, f"/whep/{name}{query}")
         assert response.status_code == 201, response.text
         yield peer
+
+
+async def offer() -> str:
+    """What a peer offers that then does nothing more."""
+    async with remote() as one:
+        one.connection.addTransceiver(Clip(), "sendonly")
+        await one.connection.setLocalDescription(await one.connection.createOffer())
+        return str(one.connection.localDescription.sdp)
