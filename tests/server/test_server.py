@@ -10,10 +10,10 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 
 import numpy as np
-import psutil
 import pytest
 import pytest_asyncio
 
+from support.leftovers import Held
 from support.serving import Running, balanced, left, metadata, peer, picture, pixels, publish, serving
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -270,11 +270,6 @@ async def test_a_bad_stream_name_is_a_400(server: Running, path: str) -> None:
 # Coming and going
 
 
-def usage(server: Running) -> tuple[int, int]:
-    process = psutil.Process(server.process.pid)
-    return process.num_fds(), process.num_threads()
-
-
 async def test_killed_peers_leave_nothing_behind(server: Running) -> None:
     async def one_round(n: int) -> None:
         async with AsyncExitStack() as stack:
@@ -291,11 +286,11 @@ async def test_killed_peers_leave_nothing_behind(server: Running) -> None:
 
     for n in range(3):
         await one_round(n)
-    before = usage(server)
+    before = Held.by(server)
     for n in range(25):
         await one_round(n)
     await server.until(lambda s: s["streams"]["killed"]["in_flight"] == 0)
-    await server.until(lambda _: usage(server) <= before)
+    await server.until(lambda _: Held.by(server).like(before))
     stream = await server.stream("killed")
     assert balanced(stream)
 

@@ -8,10 +8,10 @@ import itertools
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 
-import psutil
 import pytest
 import pytest_asyncio
 
+from support.leftovers import Held
 from support.serving import Running, balanced, picture, serving
 from support.tcp_peer import frame, fresh, packed, tcp_peer
 from support.waiting import within
@@ -133,8 +133,6 @@ async def test_a_stalled_subscriber_costs_the_others_nothing(server: Running) ->
 
 
 async def test_killed_peers_leave_nothing_behind(server: Running) -> None:
-    process = psutil.Process(server.process.pid)
-
     async def one_round(n: int) -> None:
         async with AsyncExitStack() as stack:
             camera = await stack.enter_async_context(tcp_peer(server.tcp))
@@ -149,9 +147,9 @@ async def test_killed_peers_leave_nothing_behind(server: Running) -> None:
 
     for n in range(3):
         await one_round(n)
-    before = process.num_fds(), process.num_threads()
+    before = Held.by(server)
     for n in range(25):
         await one_round(n)
     stats = await server.until(lambda s: s["streams"]["killed"]["in_flight"] == 0)
     assert balanced(stats["streams"]["killed"])
-    await server.until(lambda _: (process.num_fds(), process.num_threads()) <= before)
+    await server.until(lambda _: Held.by(server).like(before))

@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from sightline.security.tokens import Store
+from support.leftovers import Held
 from support.rtc import SDP, Clip, boxed, camera, offer, on_the_pixels, remote, viewer
 from support.serving import Running, balanced, left, peer, serving
 from support.waiting import within
@@ -280,23 +281,22 @@ async def test_nothing_is_left_of_peers_that_came_and_went(server: Running) -> N
     for _ in range(2):
         await come_and_go(False)
         await come_and_go(True)
-    before = await settled(process)
+    before = await settled(server)
     memory = process.memory_info().rss / 2**20
     for _ in range(6):
         await come_and_go(False)
         await come_and_go(True)
-    assert await settled(process, at_most=before) <= before
+    await server.until(lambda _: Held.by(server).like(before))
     assert process.memory_info().rss / 2**20 < memory + 16
 
 
-async def settled(process: psutil.Process, *, at_most: tuple[int, int] | None = None) -> tuple[int, int]:
-    """Threads and descriptors once they stay the same for a second, or have come down."""
-    last, since = (0, 0), 0
-    for _ in range(100):
-        now = process.num_threads(), process.num_fds()
-        since = since + 1 if now == last else 0
-        last = now
-        if (at_most is not None and now <= at_most) or since > 5:
-            break
-        await asyncio.sleep(0.2)
+async def settled(server: Running) -> Held:
+    """What is held once it stays the same for a second."""
+    last, since = Held.by(server), 0
+    async with asyncio.timeout(30):
+        while since < 5:
+            await asyncio.sleep(0.2)
+            now = Held.by(server)
+            since = since + 1 if now == last else 0
+            last = now
     return last
