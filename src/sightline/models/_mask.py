@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sightline.core.predictions import Segmentation
-from sightline.core.types import Engine, Image, ModelCard
+from sightline.core.types import Engine, ModelCard
 from sightline.models._alpha import alpha_of_shares, segmentation_of
 from sightline.models._input import Input, Recipe, recipe_for
 from sightline.models._labels import labels_for
@@ -43,11 +43,6 @@ class Mask(GraphModel):
         self._output = output
         self._least = least
         self._input = Input(recipe_for(graph.path, graph.metadata, recipe), graph.input.dtype)
-
-    def preprocess(self, image: Image, slot: int = 0) -> tuple[NDArray[Any], Geometry]:
-        """See GraphModel."""
-        place = self._input.place(image, self.tensor, slot)
-        return self.tensor[slot : slot + 1], place
 
     def postprocess(self, outputs: Mapping[str, NDArray[Any]], geometry: Geometry, options: Options) -> Segmentation:
         """See GraphModel. Only the part of the input inside its border is read."""

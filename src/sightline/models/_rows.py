@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from sightline.core.errors import ModelError
 from sightline.core.predictions import Detections
-from sightline.core.types import Engine, Image, ModelCard
+from sightline.core.types import Engine, ModelCard
 from sightline.models._boxes import above, detections
 from sightline.models._input import Input, Recipe, recipe_for
 from sightline.models.base import Geometry, Graph, GraphModel, Options
@@ -65,11 +65,6 @@ class RowsModel(GraphModel):
         self._read = read
         self._suppresses = suppresses
         self._input = Input(recipe_for(graph.path, graph.metadata, recipe), graph.input.dtype)
-
-    def preprocess(self, image: Image, slot: int = 0) -> tuple[NDArray[Any], Geometry]:
-        """See GraphModel."""
-        place = self._input.place(image, self.tensor, slot)
-        return self.tensor[slot : slot + 1], place
 
     def postprocess(self, outputs: Mapping[str, NDArray[Any]], geometry: Geometry, options: Options) -> Detections:
         """See GraphModel. Raises ModelError for classes that are no whole numbers: then the columns mean others."""

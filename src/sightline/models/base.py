@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import cv2
 import numpy as np
@@ -209,11 +209,21 @@ class Model(ABC):
             self.engine.close()
 
 
+class InputWriter(Protocol):
+    """Writes pictures into an input tensor."""
+
+    def place(self, image: Image, tensor: NDArray[Any], slot: int) -> Geometry:
+        """Put a picture into ``tensor[slot]``, 3 x H x W. Returns its place in there."""
+        ...
+
+
 class GraphModel(Model):
     """A model that runs a graph in an engine, between its own preprocessing and postprocessing."""
 
     alone: bool = False
     """Whether the outputs have no batch axis, so that pictures go through the graph one by one."""
+    _input: InputWriter
+    """Set by each model, unless it has a ``preprocess`` of its own."""
 
     def __init__(self, card: ModelCard, graph: Graph, engine: Engine) -> None:
         self.card = card
@@ -247,10 +257,11 @@ class GraphModel(Model):
         super().close()
         self.tensor = self.tensor[:0].copy()
 
-    @abstractmethod
     def preprocess(self, image: Image, slot: int = 0) -> tuple[NDArray[Any], Geometry]:
         """Put a picture into ``tensor[slot]``. Returns that slot, 1 x 3 x H x W (valid until the next call), and the
         picture's place in it."""
+        place = self._input.place(image, self.tensor, slot)
+        return self.tensor[slot : slot + 1], place
 
     @abstractmethod
     def postprocess(self, outputs: Mapping[str, NDArray[Any]], geometry: Geometry, options: Options) -> Prediction:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sightline.core.predictions import Detections
-from sightline.core.types import Engine, Image, ModelCard
+from sightline.core.types import Engine, ModelCard
 from sightline.models._boxes import Letterbox, above, detections
 from sightline.models._labels import labels_for
 from sightline.models.base import Geometry, Graph, GraphModel, Options, Portable
@@ -48,17 +48,12 @@ class Detector(GraphModel):
 
     def __init__(self, card: ModelCard, graph: Graph, engine: Engine) -> None:
         super().__init__(card, graph, engine)
-        self._letterbox = Letterbox(rgb=False, scale=1.0, centred=False)
+        self._input = Letterbox(rgb=False, scale=1.0, centred=False)
 
     @property
     def portable(self) -> Portable:
         """See Model."""
         return Portable(self.graph.input, self.graph.size, "detector", "letterbox", "bgr")
-
-    def preprocess(self, image: Image, slot: int = 0) -> tuple[NDArray[Any], Geometry]:
-        """See GraphModel."""
-        place = self._letterbox.place(image, self.tensor, slot)
-        return self.tensor[slot : slot + 1], place
 
     def postprocess(self, outputs: Mapping[str, NDArray[Any]], geometry: Geometry, options: Options) -> Detections:
         """See GraphModel."""

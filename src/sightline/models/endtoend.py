@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from sightline.core.errors import ModelError
 from sightline.core.predictions import Detections
-from sightline.core.types import Engine, Image, ModelCard
+from sightline.core.types import Engine, ModelCard
 from sightline.models._boxes import above, detections, final_rows, in_pixels, shares
 from sightline.models._input import Input, Recipe, recipe_for
 from sightline.models._instances import instance_map
@@ -71,6 +71,8 @@ def build(graph: Graph, engine: Engine) -> EndToEnd:
 class EndToEnd(GraphModel):
     """A detector whose graph gives final boxes. It suppresses nothing, so ``iou`` has no effect."""
 
+    _input: Input
+
     def __init__(self, card: ModelCard, graph: Graph, engine: Engine, rows: str, prototypes: str | None) -> None:
         super().__init__(card, graph, engine)
         self._rows, self._prototypes = rows, prototypes
@@ -80,11 +82,6 @@ class EndToEnd(GraphModel):
     def portable(self) -> Portable | None:
         """See Model. None for a model with masks."""
         return None if self._prototypes else self._input.portable(self.graph, "final_rows", output=self._rows)
-
-    def preprocess(self, image: Image, slot: int = 0) -> tuple[NDArray[Any], Geometry]:
-        """See GraphModel."""
-        place = self._input.place(image, self.tensor, slot)
-        return self.tensor[slot : slot + 1], place
 
     def postprocess(self, outputs: Mapping[str, NDArray[Any]], geometry: Geometry, options: Options) -> Detections:
         """See GraphModel."""

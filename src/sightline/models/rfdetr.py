@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from sightline.core.errors import ModelError
 from sightline.core.predictions import Detections
-from sightline.core.types import Engine, Image, ModelCard
+from sightline.core.types import Engine, ModelCard
 from sightline.models._boxes import corners, detections
 from sightline.models._data_sets import COCO_IDS
 from sightline.models._detr import Queries, check, likely, queries
@@ -77,11 +77,6 @@ class RfDetr(GraphModel):
         self._queries = found
         self._ids = ids
         self._input = Input(recipe_for(graph.path, graph.metadata, IMAGENET), graph.input.dtype)
-
-    def preprocess(self, image: Image, slot: int = 0) -> tuple[NDArray[Any], Geometry]:
-        """See GraphModel."""
-        place = self._input.place(image, self.tensor, slot)
-        return self.tensor[slot : slot + 1], place
 
     def postprocess(self, outputs: Mapping[str, NDArray[Any]], geometry: Geometry, options: Options) -> Detections:
         """See GraphModel."""

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sightline.core.predictions import Detections
-from sightline.core.types import Engine, Image, ModelCard
+from sightline.core.types import Engine, ModelCard
 from sightline.models._boxes import MAX_ROWS, above, corners, detections
 from sightline.models._detr import Queries, check, likely, queries
 from sightline.models._input import Input, Recipe, recipe_for
@@ -66,11 +66,6 @@ class RtDetr(GraphModel):
         super().__init__(card, graph, engine)
         self._queries = found
         self._input = Input(recipe_for(graph.path, graph.metadata, Recipe()), graph.input.dtype)
-
-    def preprocess(self, image: Image, slot: int = 0) -> tuple[NDArray[Any], Geometry]:
-        """See GraphModel."""
-        place = self._input.place(image, self.tensor, slot)
-        return self.tensor[slot : slot + 1], place
 
     def postprocess(self, outputs: Mapping[str, NDArray[Any]], geometry: Geometry, options: Options) -> Detections:
         """See GraphModel."""

@@ -11,7 +11,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from sightline.core.predictions import Segmentation
-from sightline.core.types import Engine, Image, ModelCard
+from sightline.core.types import Engine, ModelCard
 from sightline.models._alpha import segmentation_of
 from sightline.models._boxes import Letterbox
 from sightline.models._labels import labels_for
@@ -47,7 +47,7 @@ class Segmenter(GraphModel):
 
     def __init__(self, card: ModelCard, graph: Graph, engine: Engine) -> None:
         super().__init__(card, graph, engine)
-        self._letterbox = Letterbox(rgb=False, scale=1.0, centred=False)
+        self._input = Letterbox(rgb=False, scale=1.0, centred=False)
 
     @property
     def portable(self) -> Portable:
@@ -56,11 +56,6 @@ class Segmenter(GraphModel):
             *(self.graph.input, self.graph.size, "semantic", "letterbox", "bgr"),
             details={"output": "logits", "axes": "chw"},
         )
-
-    def preprocess(self, image: Image, slot: int = 0) -> tuple[NDArray[Any], Geometry]:
-        """See GraphModel."""
-        place = self._letterbox.place(image, self.tensor, slot)
-        return self.tensor[slot : slot + 1], place
 
     def postprocess(self, outputs: Mapping[str, NDArray[Any]], geometry: Geometry, options: Options) -> Segmentation:
         """See GraphModel. Only the part of the input inside its grey border is read."""

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from sightline.core.errors import ModelError
 from sightline.core.predictions import NOTHING, Segmentation
-from sightline.core.types import Engine, Image, ModelCard, TensorSpec
+from sightline.core.types import Engine, ModelCard, TensorSpec
 from sightline.models._alpha import segmentation_of
 from sightline.models._data_sets import ADE, VOC
 from sightline.models._input import IMAGENET, Input, recipe_for
@@ -149,6 +149,8 @@ class Semantic(GraphModel):
     From logits, the map is as large as the picture, at most 640 a side, or as the output: see ``class_map``.
     """
 
+    _input: Input
+
     def __init__(self, card: ModelCard, graph: Graph, engine: Engine, layout: SemanticLayout) -> None:
         super().__init__(card, graph, engine)
         self._layout = layout
@@ -158,11 +160,6 @@ class Semantic(GraphModel):
     def portable(self) -> Portable:
         """See Model."""
         return self._input.portable(self.graph, "semantic", output=self._layout.name, axes=self._layout.axes)
-
-    def preprocess(self, image: Image, slot: int = 0) -> tuple[NDArray[Any], Geometry]:
-        """See GraphModel."""
-        place = self._input.place(image, self.tensor, slot)
-        return self.tensor[slot : slot + 1], place
 
     def postprocess(self, outputs: Mapping[str, NDArray[Any]], geometry: Geometry, options: Options) -> Segmentation:
         """See GraphModel."""

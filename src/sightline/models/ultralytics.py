@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from sightline.core.errors import ModelError
 from sightline.core.predictions import Detections
-from sightline.core.types import Engine, Image, ModelCard
+from sightline.core.types import Engine, ModelCard
 from sightline.models._boxes import Letterbox, above, anchors, corners, detections, final_rows, shares
 from sightline.models._instances import instance_map
 from sightline.models._labels import labels_for, settled, told_labels
@@ -145,7 +145,7 @@ class Ultralytics(GraphModel):
     def __init__(self, card: ModelCard, graph: Graph, engine: Engine, layout: YoloLayout) -> None:
         super().__init__(card, graph, engine)
         self._layout = layout
-        self._letterbox = Letterbox(rgb=True, scale=1 / 255, centred=True)
+        self._input = Letterbox(rgb=True, scale=1 / 255, centred=True)
 
     @property
     def portable(self) -> Portable | None:
@@ -158,11 +158,6 @@ class Ultralytics(GraphModel):
             scale=1 / 255,
             details={"output": layout.boxes, "classes": layout.classes},
         )
-
-    def preprocess(self, image: Image, slot: int = 0) -> tuple[NDArray[Any], Geometry]:
-        """See GraphModel."""
-        place = self._letterbox.place(image, self.tensor, slot)
-        return self.tensor[slot : slot + 1], place
 
     def postprocess(self, outputs: Mapping[str, NDArray[Any]], geometry: Geometry, options: Options) -> Detections:
         """See GraphModel."""

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from sightline.core.errors import ModelError
 from sightline.core.predictions import Detections
-from sightline.core.types import Engine, Image, ModelCard
+from sightline.core.types import Engine, ModelCard
 from sightline.models._boxes import Letterbox, above, corners, detections
 from sightline.models._labels import labels_for, settled
 from sightline.models._objects import grid, object_rows
@@ -63,7 +63,7 @@ class YoloX(GraphModel):
     def __init__(self, card: ModelCard, graph: Graph, engine: Engine, *, decoded: bool = False) -> None:
         super().__init__(card, graph, engine)
         self._decoded = decoded
-        self._letterbox = Letterbox(rgb=False, scale=1.0, centred=False)
+        self._input = Letterbox(rgb=False, scale=1.0, centred=False)
         self._cells, self._strides = grid(graph.size, (8, 16, 32))
 
     @property
@@ -72,11 +72,6 @@ class YoloX(GraphModel):
         if self._decoded:
             return None
         return Portable(self.graph.input, self.graph.size, "yolox", "letterbox", "bgr")
-
-    def preprocess(self, image: Image, slot: int = 0) -> tuple[NDArray[Any], Geometry]:
-        """See GraphModel."""
-        place = self._letterbox.place(image, self.tensor, slot)
-        return self.tensor[slot : slot + 1], place
 
     def postprocess(self, outputs: Mapping[str, NDArray[Any]], geometry: Geometry, options: Options) -> Detections:
         """See GraphModel. Only rows above the confidence are decoded."""
