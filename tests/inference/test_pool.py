@@ -17,8 +17,8 @@ from sightline.models.base import Options
 from sightline.streams.adaptive.knobs import Knobs
 from sightline.streams.adaptive.service import adapt, begin
 from sightline.wire.messages import SettingsMessage
-from support.streams import picture_of, until
-from support.watched_models import balanced, serving, taken
+from support.streams import balanced, picture_of, until
+from support.watched_models import serving, taken
 
 
 async def test_models_change_places_between_two_frames(tmp_path_factory: pytest.TempPathFactory) -> None:

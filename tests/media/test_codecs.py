@@ -55,8 +55,8 @@ REAL = {
 @pytest.mark.parametrize("kind", REAL)
 def test_size_and_pixels_of_real_files(kind: str) -> None:
     data = REAL[kind]
-    assert codecs.jpeg_size(data) == (64, 48)
-    assert codecs.jpeg_size(memoryview(data)) == (64, 48)
+    assert codecs.jpeg_header(data).size == (64, 48)
+    assert codecs.jpeg_header(memoryview(data)).size == (64, 48)
     encoded = codecs.check_jpeg(data, max_pixels=64 * 48)
     assert (encoded.width, encoded.height, encoded.data) == (64, 48, data)
     image = codecs.decode(encoded)
@@ -68,20 +68,20 @@ def test_size_and_pixels_of_real_files(kind: str) -> None:
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 500), (65500, 1), (1920, 1080)])
 def test_odd_sizes(size: tuple[int, int]) -> None:
-    assert codecs.jpeg_size(jpeg(*size)) == size
+    assert codecs.jpeg_header(jpeg(*size)).size == size
 
 
 def test_a_file_with_comments_profiles_and_fill_bytes_before_its_header() -> None:
     data = jpeg()
     extras = segment(0xE1, b"Exif" + bytes(60000)) + segment(0xFE, b"") + b"\xff\xff\xff" + segment(0xE2, b"\xff\xc0")
-    assert codecs.jpeg_size(data[:2] + extras + data[2:]) == (64, 48)
+    assert codecs.jpeg_header(data[:2] + extras + data[2:]).size == (64, 48)
     assert codecs.decode(codecs.check_jpeg(data[:2] + extras + data[2:], max_pixels=10**6)).shape == (48, 64, 3)
 
 
 def test_a_tiny_file_that_claims_a_huge_picture_is_refused_undecoded() -> None:
     data = claiming(30000, 30000)
     assert len(data) < 1000
-    assert codecs.jpeg_size(data) == (30000, 30000)
+    assert codecs.jpeg_header(data).size == (30000, 30000)
     with pytest.raises(TooLarge, match="30000x30000 = 900000000 pixels: expected at most 8294400"):
         codecs.check_jpeg(data, max_pixels=3840 * 2160)
 
@@ -105,7 +105,7 @@ def test_the_limit_is_on_pixels_and_inclusive() -> None:
 @pytest.mark.parametrize("marker", [0xC3, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF])
 def test_codings_that_opencv_cannot_read_are_refused(marker: int) -> None:
     with pytest.raises(BadImage, match="expected baseline or progressive"):
-        codecs.jpeg_size(jpeg().replace(b"\xff\xc0", bytes((0xFF, marker)), 1))
+        codecs.jpeg_header(jpeg().replace(b"\xff\xc0", bytes((0xFF, marker)), 1))
 
 
 def patched(offset: int, value: int) -> bytes:
@@ -144,21 +144,21 @@ def test_what_is_wrong_is_said(data: bytes, reason: str) -> None:
     with pytest.raises(BadImage, match=reason):
         codecs.check_jpeg(data, max_pixels=10**9)
     with pytest.raises(BadImage, match=reason):
-        codecs.jpeg_size(memoryview(data))
+        codecs.jpeg_header(memoryview(data))
 
 
 def test_a_scan_header_of_no_length_at_the_very_end() -> None:
     data = jpeg()
     with pytest.raises(BadImage, match="scan header of 2 bytes"):
-        codecs.jpeg_size(data[: data.index(SOS)] + SOS + b"\x00\x02")
+        codecs.jpeg_header(data[: data.index(SOS)] + SOS + b"\x00\x02")
 
 
 def test_thousands_of_scans_are_refused() -> None:
     data = REAL["progressive"]
     first, end = data.index(SOS), data.index(SOS, data.index(SOS) + 2)
-    assert codecs.jpeg_size(data[:first] + data[first:end] * 50 + data[end:]) == (64, 48)
+    assert codecs.jpeg_header(data[:first] + data[first:end] * 50 + data[end:]).size == (64, 48)
     with pytest.raises(BadImage, match="more than 100 scans"):
-        codecs.jpeg_size(data[:first] + data[first:end] * 5000 + data[end:])
+        codecs.jpeg_header(data[:first] + data[first:end] * 5000 + data[end:])
 
 
 @pytest.mark.parametrize("kind", REAL)

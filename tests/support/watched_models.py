@@ -125,11 +125,6 @@ def taken(hub: Hub, name: str) -> tuple[Stream, Told]:
     return hub.take(name, publisher), publisher
 
 
-def balanced(stream: Stream) -> bool:
-    """True if every frame that was received is accounted for."""
-    return stream.meters.ledger.received == stream.meters.ledger.settled + stream.in_flight
-
-
 class Sized(Watched):
     """Takes any input size; its time grows with it."""
 

@@ -13,9 +13,10 @@ import typer
 from sightline.cli.recordings_import import import_
 from sightline.cli.recordings_share import share, shares, unshare
 from sightline.cli.tables import print_table
-from sightline.cli.times import moment_of, when
+from sightline.cli.times import moment_of
 from sightline.core.errors import ConfigError, told
 from sightline.core.types import check_stream_name
+from sightline.recordings.moments import when
 from sightline.settings.settings import data_folder, load_settings
 
 if TYPE_CHECKING:

@@ -15,9 +15,9 @@ import typer
 
 from sightline.cli.ensure_weights import provide
 from sightline.cli.options import NOTHING, Given, options_for, with_settings
-from sightline.cli.times import when
 from sightline.core.errors import ConfigError, told
 from sightline.core.types import check_stream_name
+from sightline.recordings.moments import when
 from sightline.settings.settings import data_folder, load_settings
 from sightline.sources.base import printable
 

@@ -11,9 +11,10 @@ import typer
 from sightline.cli.answers import URL
 from sightline.cli.record import server_at
 from sightline.cli.tables import print_table
-from sightline.cli.times import moment_of, when
+from sightline.cli.times import moment_of
 from sightline.core.errors import ConfigError
 from sightline.core.types import check_stream_name
+from sightline.recordings.moments import when
 
 if TYPE_CHECKING:
     from sightline.client.links import Address

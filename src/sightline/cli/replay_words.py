@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import typer
 
 from sightline.cli.tables import print_table
+from sightline.recordings.moments import when
 from sightline.recordings.replay.report import FoundBox, FrameDifference, Passed, ReplayEvent, ReplayReport
 
 MOST_SHOWN = 20
@@ -89,5 +89,4 @@ def _list(title: str, lines: Sequence[str]) -> None:
 
 
 def _at(at: float) -> str:
-    whole = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at))
-    return f"{whole}.{int(at % 1 * 10)}"
+    return f"{when(at)}.{int(at % 1 * 10)}"

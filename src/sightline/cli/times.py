@@ -1,8 +1,6 @@
-"""Times as people write and read them on the command line."""
+"""Times as people write them on the command line."""
 
 from __future__ import annotations
-
-import time
 
 from sightline.core.errors import ConfigError
 from sightline.recordings.moments import moment
@@ -14,8 +12,3 @@ def moment_of(option: str, text: str) -> float:
         return moment(text)
     except ValueError as e:
         raise ConfigError(f"{option} {e}") from None
-
-
-def when(at: float) -> str:
-    """Return a time on this machine's clock."""
-    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at))

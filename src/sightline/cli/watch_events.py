@@ -5,11 +5,11 @@ from __future__ import annotations
 import queue
 import sys
 import threading
-import time
 from contextlib import closing
 from typing import TYPE_CHECKING
 
 from sightline.core.errors import FAULTS
+from sightline.recordings.moments import when
 
 if TYPE_CHECKING:
     from sightline.cli.run import StopSignal
@@ -52,7 +52,7 @@ def _read(client: Client, stream: str | None, arrived: queue.Queue[Event | BaseE
 
 def line(event: Event) -> str:
     """Return an event in words: when, where, what."""
-    at = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(event.at))
+    at = when(event.at)
     name = f"{event.kind} {event.rule or event.zone}".strip()
     what = f"{event.class_name} #{event.track}" if event.track is not None else event.class_name
     how = event.direction if event.seconds is None else f"after {event.seconds:.1f} s"

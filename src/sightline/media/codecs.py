@@ -82,11 +82,6 @@ class Header(NamedTuple):
     """Whether it says all: a file of several scans has more between the pixels."""
 
 
-def jpeg_size(data: bytes | memoryview) -> tuple[int, int]:
-    """Width and height as stored, from a JPEG's header. Raises as ``jpeg_header`` does."""
-    return jpeg_header(data).size
-
-
 def jpeg_header(data: bytes | memoryview) -> Header:
     """Read a JPEG's header, without decoding or copying.
 

@@ -21,7 +21,7 @@ def begun_at(file: Path) -> float | None:
 def before(folder: Path, at: float) -> Path | None:
     """Return the newest file of a stream's folder that began at ``at`` or earlier."""
     for day in reversed(_days(folder)):
-        if day <= _day(at) and (files := _files(folder / day)):
+        if day <= day_of(at) and (files := _files(folder / day)):
             until = bisect_right(files, at, key=lambda one: one[0])
             if until:
                 return files[until - 1][1]
@@ -31,7 +31,7 @@ def before(folder: Path, at: float) -> Path | None:
 def after(folder: Path, at: float) -> Path | None:
     """Return the oldest file of a stream's folder that began later than ``at``."""
     for day in _days(folder):
-        if day >= _day(at) and (files := _files(folder / day)):
+        if day >= day_of(at) and (files := _files(folder / day)):
             since = bisect_right(files, at, key=lambda one: one[0])
             if since < len(files):
                 return files[since][1]
@@ -46,7 +46,8 @@ def between(folder: Path, start: float, end: float) -> Iterator[Path]:
         file = after(folder, began)
 
 
-def _day(at: float) -> str:
+def day_of(at: float) -> str:
+    """Return the name of a day's folder."""
     return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d")
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
-from datetime import UTC, datetime
 from math import nan
 from pathlib import Path
 
@@ -15,6 +14,7 @@ import msgspec
 from msgspec import Struct, field
 
 from sightline.core.types import STREAM_NAME
+from sightline.recordings.folders import day_of
 from sightline.recordings.index import Gap
 from sightline.security import files
 
@@ -42,7 +42,7 @@ class GapFiles:
         """Add a gap, or how far it reaches by now. Raises OSError, ConfigError or Shortage."""
         if not STREAM_NAME.fullmatch(stream):
             raise ValueError(f"{stream[:80]!r} is no name of a stream")
-        path = self._root / stream / _day(gap.started_at) / FILE
+        path = self._root / stream / day_of(gap.started_at) / FILE
         files.make_folder(path.parent)
         began, place = self._newest.get(stream, (nan, 0))
         with path.open("ab", buffering=0) as file:
@@ -65,7 +65,7 @@ class GapFiles:
     def forget(self, before: float) -> None:
         """Delete the files of gaps that ended before a time."""
         for path in self._files():
-            if path.parent.name < _day(before) and all(gap.ended_at < before for gap in _read(path)):
+            if path.parent.name < day_of(before) and all(gap.ended_at < before for gap in _read(path)):
                 with suppress(OSError):
                     path.unlink()
                     path.parent.rmdir()
@@ -88,7 +88,3 @@ def _read(path: Path) -> Iterator[Gap]:
             with suppress(msgspec.MsgspecError, UnicodeDecodeError):
                 said = msgspec.json.decode(line, type=GapLine)
                 yield Gap(said.from_, said.to, said.reason)
-
-
-def _day(at: float) -> str:
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d")

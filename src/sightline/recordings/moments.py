@@ -1,8 +1,9 @@
-"""Times as people write them."""
+"""Times as people write and read them."""
 
 from __future__ import annotations
 
 import math
+import time
 from contextlib import suppress
 from datetime import datetime
 
@@ -18,3 +19,8 @@ def moment(text: str) -> float:
     with suppress(ValueError, OverflowError, OSError):
         return datetime.fromisoformat(text).timestamp()
     raise ValueError(f"{text[:60]}: expected a time such as 2026-11-30T08:15:00, or seconds since 1970")
+
+
+def when(at: float) -> str:
+    """Return a time on this machine's clock."""
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at))

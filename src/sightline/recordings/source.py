@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import math
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +17,7 @@ from urllib.parse import unquote
 from sightline.core.errors import BadRequest, SourceError, told
 from sightline.core.types import check_stream_name
 from sightline.recordings import folders
-from sightline.recordings.moments import moment
+from sightline.recordings.moments import moment, when
 from sightline.recordings.shelf import FOLDER
 from sightline.recordings.spans import JOINED_S, RecordedFile
 from sightline.settings.settings import data_folder
@@ -43,8 +42,8 @@ class RecordedSpan(NamedTuple):
 
     def __str__(self) -> str:
         """In words, as it goes after "of"."""
-        begin = f" from {_when(self.start)}" if self.start else ""
-        return f"stream {self.stream!r}{begin}" + (f" to {_when(self.end)}" if math.isfinite(self.end) else "")
+        begin = f" from {when(self.start)}" if self.start else ""
+        return f"stream {self.stream!r}{begin}" + (f" to {when(self.end)}" if math.isfinite(self.end) else "")
 
 
 def handles(spec: str) -> bool:
@@ -110,7 +109,7 @@ class RecordingSource:
             assert shot.at is not None
             if last is not None:
                 if shot.at - last > JOINED_S:
-                    log.warning("%s: nothing is recorded from %s to %s", self.name, _when(last), _when(shot.at))
+                    log.warning("%s: nothing is recorded from %s to %s", self.name, when(last), when(shot.at))
                 timestamp += min(max(shot.at - last, LEAST_S), JOINED_S)
             last = shot.at
             yield replace(shot, timestamp=timestamp, name=self.name, pts=None)
@@ -150,7 +149,3 @@ class RecordingSource:
             if any(self._span.start <= at <= self._span.end for at in times):
                 return (len(times) - 1) / (times[-1] - times[0]) if times[-1] > times[0] else FPS
         raise SourceError(f"nothing is recorded of {self._span}: see sightline recordings list")
-
-
-def _when(at: float) -> str:
-    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at))

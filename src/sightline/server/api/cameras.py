@@ -5,8 +5,8 @@ from __future__ import annotations
 import itertools
 import re
 import unicodedata
-from collections.abc import Collection, Mapping
-from typing import Annotated, Any
+from collections.abc import Collection
+from typing import Annotated
 
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
@@ -23,7 +23,7 @@ from sightline.core.errors import (
 from sightline.core.openapi import gives, refusals
 from sightline.core.types import STREAM_NAME
 from sightline.security.authorization import needs
-from sightline.server.api.checked import checked_by
+from sightline.server.api.checked import discreet
 from sightline.server.api.items import keep
 from sightline.server.api.stream_stats import StreamDetail, stream_detail, stream_state
 from sightline.server.api.streams import DisplayName
@@ -38,17 +38,9 @@ EXPECTED = {
 }
 
 
-def _bad(problem: Mapping[str, Any]) -> BadSetting:
-    """Convert a pydantic error. What was got may be a password, so it is not told again."""
-    where = [part for part in problem["loc"] if part != "body"]
-    key = str(where[0])[:40] if where else "body"
-    expected = EXPECTED.get(key, f"one of the keys {', '.join(EXPECTED)}")
-    return BadSetting(f"{key}: expected {expected}", key, "", expected)
-
-
 Source = Annotated[str, Field(strict=True, min_length=1)]
 router = APIRouter()
-changes = APIRouter(route_class=checked_by(_bad))
+changes = APIRouter(route_class=discreet(EXPECTED))
 
 
 class NewCamera(BaseModel):

@@ -22,6 +22,18 @@ def checked_by(told: Callable[[Mapping[str, Any]], BadSetting]) -> type[APIRoute
     return Checked
 
 
+def discreet(expected: Mapping[str, str]) -> type[APIRoute]:
+    """Return routes that tell what is expected of a key, and never what was got: it may be a password."""
+
+    def told(problem: Mapping[str, Any]) -> BadSetting:
+        where = [part for part in problem["loc"] if part != "body"]
+        key = str(where[0])[:40] if where else "body"
+        right = expected.get(key, f"one of the keys {', '.join(expected)}")
+        return BadSetting(f"{key}: expected {right}", key, "", right)
+
+    return checked_by(told)
+
+
 class CheckedRoute(APIRoute):
     """Inherit from it and say how a mistake is told."""
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
@@ -12,7 +11,7 @@ from sightline.core.errors import BadSetting, SourceError
 from sightline.core.openapi import refusals
 from sightline.discovery import onvif
 from sightline.security.authorization import needs
-from sightline.server.api.checked import checked_by
+from sightline.server.api.checked import discreet
 from sightline.server.state import state_of
 
 EXPECTED = {
@@ -22,16 +21,8 @@ EXPECTED = {
 }
 
 
-def _bad(problem: Mapping[str, Any]) -> BadSetting:
-    """Convert a pydantic error. What was got may be a password, so it is not told again."""
-    where = [part for part in problem["loc"] if part != "body"]
-    key = str(where[0])[:40] if where else "body"
-    expected = EXPECTED.get(key, f"one of the keys {', '.join(EXPECTED)}")
-    return BadSetting(f"{key}: expected {expected}", key, "", expected)
-
-
 router = APIRouter()
-asked = APIRouter(route_class=checked_by(_bad))
+asked = APIRouter(route_class=discreet(EXPECTED))
 
 
 class FoundDevice(BaseModel):

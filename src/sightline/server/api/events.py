@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import AsyncExitStack, aclosing
+from contextlib import AsyncExitStack
 from typing import Annotated, Literal
 
 import msgspec
@@ -30,6 +30,7 @@ from sightline.events.journal import Journal
 from sightline.security.authorization import Identity, access_of
 from sightline.security.tokens import ALL, Role
 from sightline.server.state import state_of
+from sightline.transports._results import streamed
 
 router = APIRouter(tags=["events"])
 SSE = "text/event-stream"
@@ -133,16 +134,9 @@ async def live(
     identity, wanted = _allowed(request, wanted)
     if last_event_id is not None and last_event_id.isdecimal() and len(last_event_id) < 17:
         after = int(last_event_id)
-    parts = _parts(request, identity, wanted, after)
-    first = await anext(parts)  # before the headers, so that an error still becomes an error status
-
-    async def body() -> AsyncGenerator[bytes]:
-        async with aclosing(parts):
-            yield first
-            async for part in parts:
-                yield part
-
-    return StreamingResponse(body(), media_type=SSE, headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
+    answer = await streamed(_parts(request, identity, wanted, after), SSE)
+    answer.headers["X-Accel-Buffering"] = "no"
+    return answer
 
 
 @router.get("/api/events/{id}", responses=refusals(NotFound))
