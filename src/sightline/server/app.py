@@ -6,10 +6,11 @@ import asyncio
 import logging
 import sqlite3
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 from functools import partial
 from importlib.util import find_spec
+from typing import TYPE_CHECKING, TypeAlias
 from urllib.parse import urlsplit
 
 from fastapi import FastAPI
@@ -86,32 +87,65 @@ from sightline.streams.replays import Replays
 from sightline.streams.source_trial import SourceTrials
 from sightline.transports.websocket.playback import Player
 
+if TYPE_CHECKING:  # who has one server doesn't wait for its libraries
+    from sightline.server.hubs.hubs import Hubs
+
 log = logging.getLogger(__name__)
 
 SPARE = 256
 """Connections of those who are known, besides one for each stream and viewer. Browsers keep up to six."""
 
 
+PARTS = (
+    *(stats, streams, history, zones, rules, events, cameras, discovery, models, session, client_inference),
+    *(predict, push, recorded, search, thumbnails, exports, event_clips, tokens),
+    *(setting_changes, diagnostics, outputs, uploads, replays, shares, hubs, imports),
+    lan,
+)
+"""The parts of the API, in the order in which they are documented."""
+MakeHubs: TypeAlias = "Callable[..., Hubs]"
+"""Makes the hubs of a cluster, of which this server is one."""
+
+
 def create_app(settings: Settings, *, load: LoadByKey | None = None) -> FastAPI:
     """The app for these settings. ``load`` replaces the loading of models, which then run in threads."""
+    make_hubs = _hubs_of(settings) if settings.cluster.hubs else None
+    state = _state_of(settings)
+    app = FastAPI(
+        title="Sightline",
+        version=__version__,
+        lifespan=partial(_lifespan, settings=settings, state=state, load=load, make_hubs=make_hubs),
+        docs_url=None,
+        redoc_url=None,
+        separate_input_output_schemas=False,
+    )
+    app.state.server = state
+    _add_middleware(app, settings, state)
+    errors.add(app)
+    for part in PARTS:
+        app.include_router(part.router)
+    pages.add(app)
+    help_pages.add(app)
+    openapi.add(app, tokens=state.access.enabled)
+    return app
 
+
+def _hubs_of(settings: Settings) -> MakeHubs:
+    """Return what makes the hubs of a cluster. Raises ConfigError where their package is missing."""
+    if find_spec("httpx2") is None:
+        raise ConfigError("several hubs need the package httpx2; run: pip install 'sightline-vision[hubs]'")
+    from sightline.server.hubs.hubs import Hubs, trusted  # who has one server doesn't wait for its libraries
+
+    return partial(Hubs, settings.cluster, trusted(settings.cluster))
+
+
+def _state_of(settings: Settings) -> ServerState:
     access = Access(Store(data_folder(settings)) if settings.tokens else None)
-    live = LiveSettings(settings)
-    lan_names = tls.host_names()
-    own_names = lan_names if settings.lan else []
-    hub_names = [str(urlsplit(address).hostname) for address in settings.cluster.hubs]
-    make_hubs = None
-    if settings.cluster.hubs:
-        if find_spec("httpx2") is None:
-            raise ConfigError("several hubs need the package httpx2; run: pip install 'sightline-vision[hubs]'")
-        from sightline.server.hubs.hubs import Hubs, trusted  # who has one server doesn't wait for its libraries
-
-        make_hubs = partial(Hubs, settings.cluster, trusted(settings.cluster))
     proxied = settings.tunnel is not None or settings.public_url is not None
     sessions = settings.max_streams + settings.max_viewers
     connections = Connections(sessions + SPARE, sessions, proxied=proxied)
-    state = ServerState(
-        live,
+    return ServerState(
+        LiveSettings(settings),
         access,
         Tries(),
         connections,
@@ -120,101 +154,9 @@ def create_app(settings: Settings, *, load: LoadByKey | None = None) -> FastAPI:
         public_url=settings.public_url and settings.public_url.rstrip("/"),
     )
 
-    @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
-        pool = ModelPool(settings, Offers(settings).own, load)
-        hub = Hub(settings, pool)
-        state.hub = hub
-        state.predictor = Predictor(settings, pool, hub.model_switch)
-        state.clips = ClipTrials(hub, state.predictor)
-        state.histories = Histories(hub)
-        state.replays = Replays(hub, state.predictor)
-        state.source_trials = SourceTrials(hub.cameras)
-        state.downloads = Downloads(settings)
-        state.uploads = Uploads(hub.model_switch.offers.kept)
-        state.push = Push(settings, access)
-        state.kept_outputs = KeptOutputs(settings)
-        state.started_at = time.monotonic()
-        drawing = state.drawing = Drawing(settings.jpeg_quality)
-        async with AsyncExitStack() as stack:
-            try:
-                if (held := await asyncio.to_thread(_hold_data, settings)) is not None:
-                    stack.enter_context(closing(held))
-            except FolderInUse as e:
-                state.not_started = e.message
-                raise
-            stack.callback(drawing.close)
-            stack.push_async_callback(state.search.close)
-            journal = Journal(settings, hub.listeners.tell)
-            await journal.open()
-            hub.listeners.journal = journal
-            live.tell.append(journal.keep)
-            journal.keep(live.now)
-            stack.push_async_callback(journal.close)
-            state.traces = await asyncio.to_thread(traces_of, settings)
-            if state.traces is not None:
-                hub.listeners.trace = state.traces.take
-                stack.push_async_callback(asyncio.to_thread, state.traces.close)
-            await hub.boards.load()
-            await hub.cameras.load()
-            if make_hubs is not None:
-                shared = lambda: [one.id for one in state.shares]  # noqa: E731 - asked at every answer
-                state.hubs = make_hubs(hub, access, lambda: state.tcp_port, state.why_unready, shared)
-                stack.push_async_callback(state.hubs.close)
-            recordings = hub.listeners.recordings = Recordings(
-                settings, partial(kept, hub), partial(silence, hub), hub.cameras.unscheduled
-            )
-            await recordings.open()
-            stack.push_async_callback(recordings.close)
-            state.exports = Exports(settings, recordings)
-            await state.exports.open()
-            stack.push_async_callback(state.exports.close)
-            state.imports = Imports(hub)
-            stack.push_async_callback(state.imports.close)
-            stack.push_async_callback(state.replays.close)
-            state.shares = Shares(settings)
-            await state.shares.open()
-            state.shared_player = Player(settings)
-            stack.callback(state.shared_player.close)
-            stack.push_async_callback(hub.boards.close)
-            stack.push_async_callback(hub.supervisor.close)
-            try:
-                for transport in registry.plugins("transports").values():
-                    await stack.enter_async_context(transport.serve(app, hub, drawing))
-                state.outputs = await stack.enter_async_context(dispatchers(hub, settings.outputs, drawing))
-                await stack.enter_async_context(state.kept_outputs.run(hub, drawing))
-                await stack.enter_async_context(state.push.run(hub))
-            except FAULTS as e:
-                state.not_started = told(e)
-                raise
-            stack.callback(hub.close, "the server is shutting down")  # before the outputs' last moment
-            hub.supervisor.start(MODELS, pool.run, essential=True)
-            hub.supervisor.start("hub", hub.run, essential=True)
-            hub.supervisor.start("figures by the minute", state.histories.run)
-            hub.supervisor.start("adaptation", partial(adapt, hub), essential=True)
-            hub.supervisor.start("access", access.run, essential=True)
-            hub.supervisor.start("settings", live.run)
-            hub.supervisor.start("saving of zones and rules", hub.boards.run)
-            hub.supervisor.start("saving of events", journal.run)
-            hub.supervisor.start("recording", recordings.run)
-            hub.supervisor.start("cameras that are changed by hand", hub.cameras.watch)
-            hub.supervisor.start("exports", state.exports.run)
-            hub.supervisor.start("replays", state.replays.run)
-            if state.hubs is not None:
-                hub.supervisor.start("hubs", state.hubs.run)
-            if state.certificate is not None and state.tls is not None:
-                hub.supervisor.start("certificate", partial(state.certificate.keep, state.tls))
-            yield
 
-    app = FastAPI(
-        title="Sightline",
-        version=__version__,
-        lifespan=lifespan,
-        docs_url=None,
-        redoc_url=None,
-        separate_input_output_schemas=False,
-    )
-    app.state.server = state
+def _add_middleware(app: FastAPI, settings: Settings, state: ServerState) -> None:
+    """Add what all requests pass, the innermost first."""
     app.add_middleware(PackedApi, minimum_size=1024)
     app.add_middleware(HeadMiddleware)
     if settings.cluster.hubs:
@@ -222,8 +164,16 @@ def create_app(settings: Settings, *, load: LoadByKey | None = None) -> FastAPI:
 
         app.add_middleware(RelayMiddleware, hubs=lambda: state.hubs, page=pages.error_page)
     app.add_middleware(
-        AuthenticationMiddleware, access=access, tries=state.tries, proxied=state.proxied, page=pages.error_page
+        AuthenticationMiddleware,
+        access=state.access,
+        tries=state.tries,
+        proxied=state.proxied,
+        page=pages.error_page,
     )
+    lan_names = tls.host_names()
+    own_names = lan_names if settings.lan else []
+    hub_names = [str(urlsplit(address).hostname) for address in settings.cluster.hubs]
+    live = state.settings
     app.add_middleware(
         OriginMiddleware,
         loopback_only=is_loopback(settings.host),
@@ -238,19 +188,53 @@ def create_app(settings: Settings, *, load: LoadByKey | None = None) -> FastAPI:
         },
         page=pages.error_page,
     )
-    errors.add(app)
-    parts = (
-        *(stats, streams, history, zones, rules, events, cameras, discovery, models, session, client_inference),
-        *(predict, push, recorded, search, thumbnails, exports, event_clips, tokens),
-        *(setting_changes, diagnostics, outputs, uploads, replays, shares, hubs, imports),
-        lan,
-    )
-    for part in parts:
-        app.include_router(part.router)
-    pages.add(app)
-    help_pages.add(app)
-    openapi.add(app, tokens=access.enabled)
-    return app
+
+
+@asynccontextmanager
+async def _lifespan(
+    app: FastAPI, *, settings: Settings, state: ServerState, load: LoadByKey | None, make_hubs: MakeHubs | None
+) -> AsyncGenerator[None]:
+    hub = Hub(settings, ModelPool(settings, Offers(settings).own, load))
+    _fill(state, settings, hub)
+    async with AsyncExitStack() as stack:
+        try:
+            if (held := await asyncio.to_thread(_hold_data, settings)) is not None:
+                stack.enter_context(closing(held))
+        except FolderInUse as e:
+            state.not_started = e.message
+            raise
+        stack.callback(state.drawing.close)
+        stack.push_async_callback(state.search.close)
+        journal = await _journal(settings, state, hub, stack)
+        await hub.boards.load()
+        await hub.cameras.load()
+        if make_hubs is not None:
+            shared = lambda: [one.id for one in state.shares]  # noqa: E731 - asked at every answer
+            state.hubs = make_hubs(hub, state.access, lambda: state.tcp_port, state.why_unready, shared)
+            stack.push_async_callback(state.hubs.close)
+        recordings = await _recordings(settings, state, hub, stack)
+        stack.push_async_callback(hub.boards.close)
+        stack.push_async_callback(hub.supervisor.close)
+        await _open_ways(app, settings, state, hub, stack)
+        stack.callback(hub.close, "the server is shutting down")  # before the outputs' last moment
+        _start_tasks(state, hub, journal, recordings)
+        yield
+
+
+def _fill(state: ServerState, settings: Settings, hub: Hub) -> None:
+    """Make what is there while the app runs."""
+    state.hub = hub
+    state.predictor = Predictor(settings, hub.pool, hub.model_switch)
+    state.clips = ClipTrials(hub, state.predictor)
+    state.histories = Histories(hub)
+    state.replays = Replays(hub, state.predictor)
+    state.source_trials = SourceTrials(hub.cameras)
+    state.downloads = Downloads(settings)
+    state.uploads = Uploads(hub.model_switch.offers.kept)
+    state.push = Push(settings, state.access)
+    state.kept_outputs = KeptOutputs(settings)
+    state.started_at = time.monotonic()
+    state.drawing = Drawing(settings.jpeg_quality)
 
 
 def _hold_data(settings: Settings) -> sqlite3.Connection | None:
@@ -263,3 +247,71 @@ def _hold_data(settings: Settings) -> sqlite3.Connection | None:
         raise
     except SightlineError:  # which those who would keep something tell
         return None
+
+
+async def _journal(settings: Settings, state: ServerState, hub: Hub, stack: AsyncExitStack) -> Journal:
+    """Open the journal of events, and what traces frames."""
+    journal = Journal(settings, hub.listeners.tell)
+    await journal.open()
+    hub.listeners.journal = journal
+    state.settings.tell.append(journal.keep)
+    journal.keep(state.settings.now)
+    stack.push_async_callback(journal.close)
+    state.traces = await asyncio.to_thread(traces_of, settings)
+    if state.traces is not None:
+        hub.listeners.trace = state.traces.take
+        stack.push_async_callback(asyncio.to_thread, state.traces.close)
+    return journal
+
+
+async def _recordings(settings: Settings, state: ServerState, hub: Hub, stack: AsyncExitStack) -> Recordings:
+    """Open the recordings, and all that is made of them."""
+    recordings = hub.listeners.recordings = Recordings(
+        settings, partial(kept, hub), partial(silence, hub), hub.cameras.unscheduled
+    )
+    await recordings.open()
+    stack.push_async_callback(recordings.close)
+    state.exports = Exports(settings, recordings)
+    await state.exports.open()
+    stack.push_async_callback(state.exports.close)
+    state.imports = Imports(hub)
+    stack.push_async_callback(state.imports.close)
+    stack.push_async_callback(state.replays.close)
+    state.shares = Shares(settings)
+    await state.shares.open()
+    state.shared_player = Player(settings)
+    stack.callback(state.shared_player.close)
+    return recordings
+
+
+async def _open_ways(app: FastAPI, settings: Settings, state: ServerState, hub: Hub, stack: AsyncExitStack) -> None:
+    """Open the ways in and out: transports, outputs, and what is pushed to devices."""
+    try:
+        for transport in registry.plugins("transports").values():
+            await stack.enter_async_context(transport.serve(app, hub, state.drawing))
+        state.outputs = await stack.enter_async_context(dispatchers(hub, settings.outputs, state.drawing))
+        await stack.enter_async_context(state.kept_outputs.run(hub, state.drawing))
+        await stack.enter_async_context(state.push.run(hub))
+    except FAULTS as e:
+        state.not_started = told(e)
+        raise
+
+
+def _start_tasks(state: ServerState, hub: Hub, journal: Journal, recordings: Recordings) -> None:
+    start = hub.supervisor.start
+    start(MODELS, hub.pool.run, essential=True)
+    start("hub", hub.run, essential=True)
+    start("figures by the minute", state.histories.run)
+    start("adaptation", partial(adapt, hub), essential=True)
+    start("access", state.access.run, essential=True)
+    start("settings", state.settings.run)
+    start("saving of zones and rules", hub.boards.run)
+    start("saving of events", journal.run)
+    start("recording", recordings.run)
+    start("cameras that are changed by hand", hub.cameras.watch)
+    start("exports", state.exports.run)
+    start("replays", state.replays.run)
+    if state.hubs is not None:
+        start("hubs", state.hubs.run)
+    if state.certificate is not None and state.tls is not None:
+        start("certificate", partial(state.certificate.keep, state.tls))
