@@ -45,7 +45,7 @@ function namesAt({ x, y, width, height: tall }, height) {
 }
 
 /** @param {Rect} place @param {Point} point 0 to 1 of it @returns {Point} */
-export function onto({ x, y, width, height }, [h, v]) {
+function onto({ x, y, width, height }, [h, v]) {
   return [x + h * width, y + v * height];
 }
 

@@ -96,7 +96,7 @@ function isSame(one, other) {
 }
 
 /** @param {string} text */
-export function fromBase64Url(text) {
+function fromBase64Url(text) {
   const letters = atob(text.replaceAll("-", "+").replaceAll("_", "/"));
   return Uint8Array.from(letters, (letter) => letter.charCodeAt(0));
 }

@@ -13,7 +13,7 @@ import { contains, crosses, side } from "../../lib/outline.js";
  * @param {import("../../wire/findings.js").Picture} picture @param {Omit<Drawn, "points">} drawn
  * @returns {{id: number, name: string, at: Point}[]}
  */
-export function counting({ width, height, findings }, { classes, min_size, anchor }) {
+function counting({ width, height, findings }, { classes, min_size, anchor }) {
   return (findings?.detections ?? []).flatMap(({ tracker_id: id, class_name: name, xyxy: [left, top, right, bottom] }) => {
     const concerns = id !== undefined && (classes?.includes(name) ?? true) && (bottom - top) / height >= min_size;
     if (!concerns) return [];

@@ -10,7 +10,7 @@ import { momentInWords } from "../words.js";
  */
 
 const NONE = "–";
-export const LONGEST_S = 3_600;
+const LONGEST_S = 3_600;
 
 /** What is looked at of a longer span: the hour around a time. @param {import("../scale.js").Span} span @param {number} at NaN for none @returns {import("../scale.js").Span} */
 export function hourOf({ from, to }, at) {
