@@ -6,7 +6,7 @@ import asyncio
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 import typer
@@ -17,6 +17,9 @@ from sightline.cli.options import NOTHING, Given, options_for, with_settings
 from sightline.cli.tables import print_table
 from sightline.settings.settings import load_settings
 from sightline.zoo.options import options_of
+
+if TYPE_CHECKING:
+    from sightline.cli.bench_engines import Comparison
 
 bench = typer.Typer(
     help="Find what runs a model fastest on this machine, and where the time of a frame goes.", no_args_is_help=True
@@ -71,6 +74,10 @@ def engines(
     if as_json:
         typer.echo(msgspec.json.format(msgspec.json.encode(found)).decode())
         return
+    _print_engines(found, rounds)
+
+
+def _print_engines(found: Comparison, rounds: int) -> None:
     plural = "s" if found.threads > 1 else ""
     typer.echo(f"{found.model} on {found.device}, {found.threads} thread{plural} each, {rounds} runs in turns\n")
     columns = (

@@ -86,8 +86,10 @@ def stress(
         provide(settings)
         loader.check_model(settings.model, options_of(settings))
     plan = StressPlan(streams, fps, duration, viewers)
-    lost = max_drops if max_drops is not None or not sweep else SWEEP_DROPS
-    goal = Goal(target if target is not None or not sweep else SWEEP_P95_MS, None if lost is None else lost / 100)
+    if sweep:
+        target = SWEEP_P95_MS if target is None else target
+        max_drops = SWEEP_DROPS if max_drops is None else max_drops
+    goal = Goal(target, None if max_drops is None else max_drops / 100)
     if out is not None:
         _make_folder(out)
     told = Console(stderr=True, highlight=False, emoji=False)

@@ -33,17 +33,27 @@ class HubCollector(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """All metric families."""
-        streams = list(self._hub.streams.values())
         yield GaugeMetricFamily("sightline_ready", "1 while frames get results", float(self._ready))
         restarts = CounterMetricFamily("sightline_restarts", "Tasks that failed and began again", labels=["task"])
         for task, count in self._restarts.items():
             restarts.add_metric([task], count)
         yield restarts
         yield GaugeMetricFamily(
-            "sightline_streams", "Streams with a camera", sum(s.publisher is not None for s in streams)
+            "sightline_streams",
+            "Streams with a camera",
+            sum(s.publisher is not None for s in self._hub.streams.values()),
         )
         yield GaugeMetricFamily("sightline_viewers", "Viewers and listeners", self._hub.viewers)
 
+        yield from self._models()
+        yield from self._posted()
+        if self._hub.journal is not None:
+            yield CounterMetricFamily("sightline_events_told", "Starts, updates and ends", self._hub.journal.told)
+            yield CounterMetricFamily("sightline_events_lost", "Events that are not stored", self._hub.journal.lost)
+        yield from self._streams()
+
+    def _models(self) -> Iterator[Metric]:
+        """Memory and restarts of each model."""
         memory = GaugeMetricFamily(
             "sightline_model_bytes", "What loading a model took, about", labels=["model", "imgsz"]
         )
@@ -55,11 +65,8 @@ class HubCollector(Collector):
             again.add_metric([one.key.name, str(one.key.imgsz or "")], one.worker.restarts)
         yield from (memory, again)
 
-        yield from self._posted()
-        if self._hub.journal is not None:
-            yield CounterMetricFamily("sightline_events_told", "Starts, updates and ends", self._hub.journal.told)
-            yield CounterMetricFamily("sightline_events_lost", "Events that are not stored", self._hub.journal.lost)
-
+    def _streams(self) -> Iterator[Metric]:
+        """Figures of each stream."""
         received = CounterMetricFamily("sightline_frames_received", "Frames taken from cameras", labels=["stream"])
         delivered = CounterMetricFamily("sightline_frames_delivered", "Frames with a result", labels=["stream"])
         failed = CounterMetricFamily("sightline_frames_failed", "Frames the model failed on", labels=["stream"])
@@ -74,7 +81,7 @@ class HubCollector(Collector):
         live = GaugeMetricFamily(
             "sightline_stream_live", "1 while the camera sends, 0 if it is lost", labels=["stream"]
         )
-        for s in streams:
+        for s in self._hub.streams.values():
             live.add_metric([s.name], s.publisher is not None and s.paused is None)
             model.add_metric([s.name, s.model.worker.model_name], 1)
             received.add_metric([s.name], s.meters.ledger.received)
