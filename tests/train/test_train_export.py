@@ -38,7 +38,14 @@ PLAIN = {
 }
 PLAIN |= {"Abs", "Exp", "Log", "Neg", "Slice", "Sub", "Transpose", "Unsqueeze"}
 PLAIN |= {"DequantizeLinear", "QuantizeLinear"}
-PLAIN |= {"ConstantOfShape", "Flatten", "Gather", "Range", "Shape"}  # on a handful of numbers: where the cells are
+PLAIN |= {
+    "ConstantOfShape",
+    "Div",
+    "Flatten",
+    "Gather",
+    "Range",
+    "Shape",
+}  # on a handful of numbers: where the cells are
 
 
 def noise(count: int, height: int = SIZE, width: int = SIZE) -> NDArray[np.uint8]:

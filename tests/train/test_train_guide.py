@@ -140,5 +140,5 @@ def test_a_guided_run_learns_and_is_exported_without_its_guide(yolox: Path, tmp_
     net, history, finished = train(task, tmp_path / "run", options, photos=len(photos))
     assert finished
     assert {"loss taught maps", "loss taught scores", "loss taught boxes"} <= set(history[-1])
-    export(net, "detect", data.classes, 64, tmp_path / "out.onnx", {})
+    export(net, "detect", data.classes, 64, tmp_path / "out.onnx", {}, [photos.image(0)[:64, :64]])
     assert b"adapters" not in (tmp_path / "out.onnx").read_bytes()

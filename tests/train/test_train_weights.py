@@ -222,7 +222,18 @@ def test_a_run_begins_with_nano_unless_told_otherwise_and_goes_on_with_its_own(t
     assert "classes that it knows already: none" in begun.stderr
     nano, name = found("nano", "detect").tensors, "trunk.stages.3.1.first.0.weight"
     own = load_checkpoint(out / "checkpoint.pt")
+    assert own["options"]["learning_rate"] == 1e-6
     assert torch.allclose(own["net"][name], nano[name], atol=1e-4)  # a few steps of a tiny rate away
     resumed = run(*settings, "--epochs", 2, "--resume")
     assert "begins with" not in resumed.stderr
     assert load_checkpoint(out / "checkpoint.pt")["step"] > own["step"]
+
+
+def test_the_learning_rate_is_that_of_the_beginning_unless_told_otherwise(tmp_path: Path) -> None:
+    data = made.coco_folder(tmp_path / "data", photos=12)
+    for start, rate in (("nano", 5e-4), ("none", 2e-3)):
+        settings = ("detect", "--data", data, "--out", tmp_path / start, "--device", "cpu", "--batch-size", 4)
+        run(*settings, "--epochs", 0.3, "--start-from", start)
+        assert load_checkpoint(tmp_path / start / "checkpoint.pt")["options"]["learning_rate"] == rate
+        run(*settings, "--epochs", 0.7, "--resume")
+        assert load_checkpoint(tmp_path / start / "checkpoint.pt")["options"]["learning_rate"] == rate

@@ -23,7 +23,7 @@ SHIPPED = sorted(path.stem for path in WEIGHTS.glob("*.onnx"))
 
 
 def made_picture() -> Image:
-    """A figure of plain shapes in front of a wall: the same bytes everywhere."""
+    """A figure of plain shapes between two bottles, in front of a wall: the same bytes everywhere."""
     image = np.full((240, 320, 3), (150, 160, 165), np.uint8)
     image[170:] = (70, 90, 110)
     cv2.rectangle(image, (130, 100), (190, 215), (120, 60, 40), -1)
@@ -31,6 +31,14 @@ def made_picture() -> Image:
     cv2.rectangle(image, (164, 215), (182, 238), (60, 50, 45), -1)
     cv2.circle(image, (160, 72), 26, (130, 165, 210), -1)
     cv2.ellipse(image, (160, 56), (27, 16), 0, 180, 360, (30, 40, 60), -1)
+    for x in (60, 260):
+        neck, body = (
+            [(x - 7, 75), (x + 7, 75), (x + 8, 95)],
+            [(x + 20, 125), (x + 20, 212), (x - 20, 212), (x - 20, 125)],
+        )
+        cv2.fillPoly(image, [np.array([*neck, *body, (x - 8, 95)], np.int32)], (60, 110, 40))
+        cv2.rectangle(image, (x - 8, 66), (x + 8, 76), (40, 40, 170), -1)
+        cv2.rectangle(image, (x - 20, 140), (x + 20, 180), (210, 220, 225), -1)
     return image
 
 

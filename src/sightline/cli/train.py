@@ -50,8 +50,13 @@ def train(
         int, typer.Option(min=1, max=256, help="Processes that train together; on a CPU one per core is fastest.")
     ] = 1,
     learning_rate: Annotated[
-        float, typer.Option(min=1e-9, max=10, help="Learning rate at the start; it falls along a cosine.")
-    ] = 2e-3,
+        float | None,
+        typer.Option(
+            min=1e-9,
+            max=10,
+            help="Learning rate at the start; it falls along a cosine. 0.0005, or 0.002 with --start-from none.",
+        ),
+    ] = None,
     device: Annotated[str, typer.Option(help="cpu, cuda or auto.")] = "auto",
     teacher: Annotated[
         str | None, typer.Option(help="A detector that labels the classes for which a photo has no labels.")
@@ -74,11 +79,10 @@ def train(
         epochs=epochs,
         minutes=minutes,
         batch_size=batch_size,
-        learning_rate=learning_rate,
         device=device,
         processes=processes,
     )
-    plan = TrainPlan(task.value, data, out, options, teacher, start_from, resume)
+    plan = TrainPlan(task.value, data, out, options, teacher, start_from, resume, learning_rate)
     path = run(plan, typer.echo)
     if path is None:
         typer.echo(f"\nStopped and saved. Go on with the same command and --resume (the run is in {out}).")

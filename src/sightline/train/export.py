@@ -45,7 +45,7 @@ def _fold(module: nn.Module) -> None:
     for name, child in list(module.named_children()):
         if isinstance(child, ConvUnit):
             conv, norm, *rest = child
-            setattr(module, name, nn.Sequential(fuse_conv_bn_eval(conv, norm), *rest))  # type: ignore[type-var]
+            setattr(module, name, nn.Sequential(fuse_conv_bn_eval(conv, norm), *rest))  # type: ignore
         else:
             _fold(child)
 
@@ -61,17 +61,16 @@ class DetectGraph(nn.Module):
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Map N x 3 x H x W uint8 to boxes N x A x 4 and scores N x classes x A."""
-        maps = self.net.maps(images)
-        logits, sides = self.net.heads(maps)
+        logits, sides = self.net(images)
         # The cells' places are worked out in the graph, so that it takes any size.
-        centres, strides = zip(*(_cells(x, stride) for x, stride in zip(maps, STRIDES, strict=True)), strict=True)
+        centres, strides = zip(*(_cells(images, stride) for stride in STRIDES), strict=True)
         return to_boxes(sides, torch.cat(centres), torch.cat(strides)), logits.sigmoid()
 
 
-def _cells(x: Tensor, stride: int) -> tuple[Tensor, Tensor]:
-    """Centres A x 2 and strides A of a map's cells, in pixels."""
-    column = (torch.arange(x.shape[3], dtype=torch.float32) + 0.5) * stride
-    row = (torch.arange(x.shape[2], dtype=torch.float32) + 0.5) * stride
+def _cells(images: Tensor, stride: int) -> tuple[Tensor, Tensor]:
+    """Centres A x 2 and strides A of a grid's cells, in pixels."""
+    column = (torch.arange(images.shape[3] // stride, dtype=torch.float32) + 0.5) * stride
+    row = (torch.arange(images.shape[2] // stride, dtype=torch.float32) + 0.5) * stride
     across = column[None, :] + torch.zeros_like(row)[:, None]
     down = row[:, None] + torch.zeros_like(column)[None, :]
     centres = torch.stack([across, down], -1).flatten(0, 1)
@@ -138,7 +137,7 @@ def export(
     write_metadata(path, own | dict(about))
 
 
-def _trace(graph: nn.Module, growing: Mapping[str, dict[int, str]], size: int, path: Path) -> None:
+def _trace(graph: DetectGraph | SegmentGraph, growing: Mapping[str, dict[int, str]], size: int, path: Path) -> None:
     """Write the ONNX file of a network as it is, in 32-bit floats."""
     with warnings.catch_warnings():
         # The tracing exporter is deprecated, but it needs only torch and keeps the tensors' names.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -28,6 +28,8 @@ from sightline.train.weights import Weights, find, load_checkpoint
 SAMPLES = 12
 TYPICAL = 100
 """Number of photos that say which values the network's maps take."""
+RATE, BORROWED_RATE = 2e-3, 5e-4
+"""Learning rates of a run from scratch, and of one that begins with others' weights."""
 FIGURES = ("mAP", "AP50", "IoU")
 FEW = 20
 """Photos kept aside below which scores are called rough."""
@@ -46,6 +48,8 @@ class TrainPlan:
     start_from: str = "auto"
     """Weights that are the starting point, see ``weights.find``; a run that is resumed has its own."""
     resume: bool = False
+    learning_rate: float | None = None
+    """Takes the place of that of ``options``; None is the usual one for a run of this beginning."""
 
 
 def run(plan: TrainPlan, say: Callable[[str], None]) -> Path | None:
@@ -55,6 +59,7 @@ def run(plan: TrainPlan, say: Callable[[str], None]) -> Path | None:
     if plan.options.processes > 1 and pick_device(plan.options.device).type != "cpu":
         raise ConfigError(f"--processes {plan.options.processes}: expected 1 on a GPU")
     start = None if plan.resume else find(plan.start_from, plan.task)
+    plan = replace(plan, options=replace(plan.options, learning_rate=_rate(plan, start)))
     task = prepare(plan, say)
     with gathered(plan.options.processes, _help, plan) as team:
         net, history, finished = _learn(team, plan, task, start)
@@ -90,6 +95,15 @@ def prepare(plan: TrainPlan, say: Callable[[str], None]) -> detect.DetectTask | 
     if plan.teacher is None:
         return detect.DetectTask(photos, kept)
     return detect.DetectTask(photos, kept, teach(photos, plan.teacher, cache), guided(plan.teacher, data.classes))
+
+
+def _rate(plan: TrainPlan, start: Weights | None) -> float:
+    """The learning rate at the start. A run that is resumed has the one that it began with."""
+    if plan.learning_rate is not None:
+        return plan.learning_rate
+    if plan.resume:
+        return float(load_checkpoint(plan.out / "checkpoint.pt")["options"]["learning_rate"])
+    return RATE if start is None else BORROWED_RATE
 
 
 def _mean_it(task: detect.DetectTask, net: nn.Module) -> None:
