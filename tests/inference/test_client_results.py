@@ -176,7 +176,7 @@ async def test_pages_get_the_model_that_runs_and_no_other() -> None:
         if not answer["runtime"]:
             pytest.skip("ONNX Runtime Web is not in this build: python packaging/npm/vendor.py gets it")
         model = answer["model"]
-        assert (model["name"], model["decode"], model["width"], model["dtype"]) == ("nano", "detector", 320, "uint8")
+        assert (model["name"], model["decode"], model["width"], model["dtype"]) == ("nano", "detector", 416, "uint8")
         file = await server.http.get(model["file"])
         own = (ROOT / "src" / "sightline" / "weights" / "nano.onnx").read_bytes()
         assert hashlib.sha256(file.content).digest() == hashlib.sha256(own).digest()
