@@ -137,6 +137,7 @@ async def _serving(
     except BaseException:
         with contextlib.suppress(ProcessLookupError):
             process.kill()
+        await process.communicate()
         raise
     reading = asyncio.create_task(_read(process.stdout, log))
     try:
