@@ -149,7 +149,7 @@ async def test_a_page_with_nothing_to_show(server: Running, browser: Browser, na
 async def too_wide(page: Page) -> list[str]:
     """What would have to be scrolled sideways, once the page has taken its new size."""
     with contextlib.suppress(PlaywrightTimeout):
-        await page.wait_for_function(f"() => !({WIDER})().length", timeout=5000)
+        await page.wait_for_function(f"() => !({WIDER})().length", timeout=SLOW_MS)
     found: list[str] = await page.evaluate(WIDER)
     return found
 

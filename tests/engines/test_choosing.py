@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from sightline import profiles
 from sightline.core.errors import ConfigError
 from sightline.engines import openvino
 from sightline.engines._select import choose, is_quantized
@@ -35,6 +36,14 @@ def test_a_quantized_graph_is_tried_once_and_the_times_are_told(assets: Path, mo
     assert set(times) == {"onnx", "openvino"}
     assert name == min(times, key=lambda engine: float(times[engine]))
     assert choose("auto", "cpu", "auto", file) == (name, reason)
+
+
+@both
+@pytest.mark.parametrize("name", ["nano", "person"])
+def test_what_sightline_train_wrote_is_not_tried(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(platform, "machine", lambda: "x86_64")
+    engine, reason = choose("auto", "cpu", "auto", profiles.shipped()[name])
+    assert (engine, reason.partition(",")[0]) == ("onnx", "it is as fast with what sightline train writes")
 
 
 @both
