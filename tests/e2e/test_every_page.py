@@ -157,6 +157,8 @@ async def too_wide(page: Page) -> list[str]:
 @pytest.mark.parametrize("name", PAGES)
 async def test_a_page(filled: Running, browser: Browser, name: str) -> None:
     async with opened(browser, filled.url + PAGES[name]) as page:
+        if name == "docs":  # its tables come with the description of the API
+            await page.wait_for_function("() => document.querySelector('#about').textContent !== 'Loading …'")
         await page.evaluate(OPEN_ALL)
         await page.wait_for_function(
             "() => ![...document.querySelectorAll('.hint')].some((e) => e.textContent === 'Loading …')"
