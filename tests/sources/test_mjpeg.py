@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from sightline.core.errors import SourceError
 from sightline.media import codecs
-from sightline.sources import _gate, _mjpeg, network
+from sightline.sources import _gate, _mjpeg, _snapshot, network
 from sightline.sources._mjpeg import JpegSplitter
 from sightline.sources._reconnecting import ReconnectingSource
 from sightline.sources.base import Shot, open_source
@@ -157,6 +157,87 @@ def test_a_camera_that_hangs_counts_as_gone(monkeypatch: pytest.MonkeyPatch) -> 
         with pytest.raises(SourceError, match=r"nothing came for 0\.5 s"):
             next(shots)
         over.set()
+
+
+NO_PICTURES = {
+    "parts without a picture": (b"", b"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: 0\r\n\r\n\r\n", "1"),
+    "a picture without an end": (jpeg(4)[:-40], b"\x11", "2"),
+}
+"""What a camera sends after a picture, at first and then again and again, and the seconds until it counts as gone."""
+
+
+@pytest.mark.parametrize("kind", NO_PICTURES)
+def test_a_camera_that_sends_all_but_pictures_counts_as_gone(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(network, "OPEN_S", 1.0)
+    monkeypatch.setattr(network, "READ_S", 1.0)
+    monkeypatch.setattr(_mjpeg, "WHOLE_S", 2.0)
+    first, again, seconds = NO_PICTURES[kind]
+    over = threading.Event()
+
+    def send(out: BufferedIOBase) -> None:
+        out.write(regular(jpeg(2)) + regular(jpeg(3)) + first)
+        while not over.wait(0.02):
+            out.write(again)
+
+    with sending(send) as url, open_source(url) as source:
+        shots = iter(source)
+        assert [number_of(next(shots).image) for _ in range(2)] == [2, 3]
+        with pytest.raises(SourceError, match=f"no whole picture came for {seconds} s, only other data"):
+            list(shots)
+        over.set()
+
+
+def test_a_camera_is_let_go_though_it_sends_no_more_pictures() -> None:
+    let_go, over = threading.Event(), threading.Event()
+
+    def send(out: BufferedIOBase) -> None:
+        out.write(regular(jpeg(2)))
+        try:
+            while not over.wait(0.02):
+                out.write(b"--frame\r\n\r\n")
+        except OSError:
+            let_go.set()
+
+    with sending(send) as url:
+        with open_source(url) as source:
+            assert number_of(next(iter(source)).image) == 2
+        assert let_go.wait(5), "before it would count as gone"
+        over.set()
+
+
+@pytest.mark.parametrize("pause_s", [0.0, 0.02], ids=["fast", "slowly"])
+def test_a_camera_that_sends_blanks_is_not_listened_to_for_ever(
+    pause_s: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(network, "OPEN_S", 1.0)
+    monkeypatch.setattr(network, "READ_S", 1.0)
+    over = threading.Event()
+
+    def send(out: BufferedIOBase) -> None:
+        while not over.wait(pause_s):
+            out.write(b"\r\n" * (1 if pause_s else 50_000))
+
+    with sending(send) as url, pytest.raises(SourceError, match=r"begins with b'.*; expected pictures or a video"):
+        open_source(url)
+    over.set()
+
+
+def test_a_picture_that_trickles_in_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_snapshot, "WHOLE_S", 0.5)
+    over = threading.Event()
+
+    def send(out: BufferedIOBase) -> None:
+        out.write(cv2.imencode(".png", numbered(8))[1].tobytes()[:100])
+        while not over.wait(0.02):
+            out.write(b"x")
+
+    with (
+        sending(send, "image/png") as url,
+        open_source(url) as source,
+        pytest.raises(SourceError, match=r"a picture that was not whole after 0\.5 s"),
+    ):
+        next(iter(source))
+    over.set()
 
 
 def test_what_nobody_has_called_unwatched_is_not_held_back(monkeypatch: pytest.MonkeyPatch) -> None:

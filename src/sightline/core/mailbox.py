@@ -111,6 +111,11 @@ class Pipe(Generic[T]):
         self._ended = False
         self._closed = False
 
+    @property
+    def closed(self) -> bool:
+        """Whether nobody takes anything any more."""
+        return self._closed
+
     def put(self, item: T) -> bool:
         """Hand an item over. Returns False if nobody will take it."""
         with self._change:

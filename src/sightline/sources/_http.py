@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import re
+import time
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
@@ -25,6 +26,8 @@ ENOUGH = 12
 """Bytes by which kinds can be told apart."""
 JPEG = b"\xff\xd8\xff"
 PICTURES = (JPEG, b"\x89PNG", b"BM", b"II*\0", b"MM\0*")
+WHOLE_S = 60.0
+"""Maximum time in seconds for one picture to arrive."""
 HEADERS = re.compile(rb"\s*(--|[A-Za-z-]+:[^\r\n]*\r?\n)")
 """How motion JPEG begins: with a boundary or, from cameras that leave the first one out, with a part's headers."""
 
@@ -46,7 +49,8 @@ class HttpBytes:
         self.name = name
         self.interest = _gate.interest_in(url)
         """Who wants the bytes."""
-        self._patience = timeout[1]
+        self.patience = timeout[1]
+        """Seconds without data, or with nothing of use, after which the connection is dead."""
 
         # The demuxer ``data`` passes on what comes, as soon as it comes.
         more = {"raw_packet_size": str(CHUNK)}
@@ -88,8 +92,10 @@ class HttpBytes:
         self._container.close()
 
     def _first(self) -> bytes:
-        head = self._next()
+        began, head = time.monotonic(), self._next()
         while len(head.strip()) < ENOUGH and not head.lstrip().startswith(b"--"):
+            if len(head) > CHUNK or time.monotonic() - began > self.patience:
+                raise SourceError(f"{self.name}: what it sends begins with {head[:40]!r}; expected pictures or a video")
             more = self._next()
             if not more:
                 break
@@ -102,7 +108,7 @@ class HttpBytes:
         try:
             packet = next(self._packets, None)
         except (av.error.ExitError, TimeoutError) as e:
-            raise SourceError(f"{self.name}: {reason_of(e, self._patience)}") from None
+            raise SourceError(f"{self.name}: {reason_of(e, self.patience)}") from None
         except (av.FFmpegError, OSError) as e:
             log.debug("%s: the connection ended with %s", self.name, e)  # so FFmpeg says of a length that is not told
             return b""

@@ -13,7 +13,7 @@ from sightline.core.errors import ProtocolError, SourceError
 from sightline.core.mailbox import Pipe
 from sightline.media import codecs
 from sightline.media.pictures import MAX_PIXELS
-from sightline.sources._http import HttpBytes
+from sightline.sources._http import WHOLE_S, HttpBytes
 from sightline.sources.base import IDLE_S, Lose, Shot, unnoticed
 
 MOST_BYTES = 32 << 20
@@ -240,17 +240,22 @@ class MotionJpeg:
             self._pipe.end()
 
     def _split(self, splitter: JpegSplitter) -> None:
-        began: float | None = None
+        waits_since: float | None = None
         for chunk in self._connection.chunks():
             lost, pictures = splitter.lost, splitter.feed(chunk)
             if splitter.lost > lost:
                 self.lose("undecodable", splitter.lost - lost)
-            if not self._hand_over(pictures):
+            if self._pipe.closed or not self._hand_over(pictures):
                 return
             now = time.monotonic()
-            began = now if began is None else began
-            if not self._came and not splitter.inside and now - began > ODD_S:
+            if waits_since is None or pictures:
+                waits_since = now
+            waited = now - waits_since
+            if not self._came and not splitter.inside and waited > ODD_S:
                 raise SourceError(f"{self.name}: {_odd(splitter.between)}")
+            patience = WHOLE_S if splitter.inside else self._connection.patience
+            if waited > patience:
+                raise SourceError(f"{self.name}: no whole picture came for {patience:g} s, only other data")
 
     def _hand_over(self, pictures: list[bytes]) -> bool:
         for jpeg in pictures:

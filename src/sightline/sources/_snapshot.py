@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from sightline.core.errors import ProtocolError, SourceError
 from sightline.media.pictures import decode_picture
-from sightline.sources._http import HttpBytes
+from sightline.sources._http import WHOLE_S, HttpBytes
 from sightline.sources.base import Lose, Shot, unnoticed
 
 MOST_BYTES = 64 << 20
@@ -46,9 +46,11 @@ class Snapshot:
         yield Shot(image, time.time(), self.name, damaged=damaged)
 
     def _bytes(self) -> bytes:
-        data = bytearray()
+        data, began = bytearray(), time.monotonic()
         for chunk in self._connection.chunks():
             data += chunk
             if len(data) > MOST_BYTES:
                 raise SourceError(f"{self.name}: a picture of more than {MOST_BYTES >> 20} MB")
+            if time.monotonic() - began > WHOLE_S:
+                raise SourceError(f"{self.name}: a picture that was not whole after {WHOLE_S:g} s")
         return bytes(data)
