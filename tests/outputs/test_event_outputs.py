@@ -52,6 +52,28 @@ async def test_a_webhook_that_answers_garbage_is_tried_again() -> None:
     assert len(web.bodies) == 2
 
 
+@pytest.mark.parametrize("again", [b"x", b"HTTP/1.1 100 Continue\r\n\r\n"], ids=["a line", "promises"])
+async def test_a_webhook_whose_answer_never_ends_is_tried_again_and_let_go(again: bytes) -> None:
+    async with hook(lambda n: again if n == 1 else 204) as web:
+        table = {"kind": "webhook", "url": web.url, "every_s": 0, "timeout_s": 1, "what": ["events"]}
+        async with sending(table) as (hub, (dispatcher,)):
+            hub.streams["door"].emit(event(0))
+            await until(lambda: dispatcher.failing is not None)
+            assert dispatcher.failing == "no whole answer came within 1 s"
+            await until(lambda: not web.visits)
+            await until(lambda: dispatcher.sent == 1)
+
+
+async def test_a_webhook_that_redirects_to_what_is_no_address_is_not_followed(caplog: pytest.LogCaptureFixture) -> None:
+    async with hook(lambda _: b"HTTP/1.1 302 -\r\nLocation: http://[::1\r\nContent-Length: 0\r\n\r\n") as web:
+        table = {"kind": "webhook", "url": web.url, "every_s": 0, "what": ["events"]}
+        async with sending(table) as (hub, (dispatcher,)):
+            hub.streams["door"].emit(event(0))
+            await until(lambda: dispatcher.lost == 1)
+            assert dispatcher.failing == "HTTP status 302"
+    assert not [one for one in caplog.records if one.exc_info and one.name.startswith("sightline")]
+
+
 async def test_events_reach_a_file_and_a_webhook(tmp_path: Path) -> None:
     async with hook(lambda _: 204) as web:
         file = {"kind": "jsonl", "path": tmp_path / "events.jsonl", "stream": "door", "what": ["events"]}

@@ -158,6 +158,7 @@ async def test_a_broker_gets_each_result_and_again_after_it_was_gone(tmp_path: P
     [
         ('kind = "jsonl"\npath = "nowhere/a.jsonl"', "no folder nowhere"),
         ('kind = "webhook"\nurl = "ftp://x"', "http:// or https://"),
+        ('kind = "webhook"\nurl = "http://x:99999/"', "http:// or https://"),
     ],
 )
 def test_what_cannot_work_is_told_before_the_server_starts(

@@ -22,9 +22,9 @@ GARBAGE = -1
 
 @dataclass
 class Hook:
-    """A web server that does as ``answer`` says: a status, ``GARBAGE``, or None for silence."""
+    """A web server that does as ``answer`` says: a status, ``GARBAGE``, bytes again and again, or None for silence."""
 
-    answer: Callable[[int], int | None]
+    answer: Callable[[int], int | bytes | None]
     bodies: list[bytes] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
     requests: list[str] = field(default_factory=list)
@@ -52,6 +52,11 @@ class Hook:
             status = self.answer(len(self.bodies))
             if status is None:
                 await reader.read()
+            elif isinstance(status, bytes):
+                while True:
+                    writer.write(status)
+                    await writer.drain()
+                    await asyncio.sleep(0.01)
             elif status == GARBAGE:
                 writer.write(b"no HTTP at all\r\n")
                 await writer.drain()
@@ -61,7 +66,7 @@ class Hook:
 
 
 @asynccontextmanager
-async def hook(answer: Callable[[int], int | None], port: int = 0) -> AsyncGenerator[Hook]:
+async def hook(answer: Callable[[int], int | bytes | None], port: int = 0) -> AsyncGenerator[Hook]:
     found = Hook(answer)
     server = await asyncio.start_server(found.visit, "127.0.0.1", port)
     port = server.sockets[0].getsockname()[1]

@@ -1,4 +1,4 @@
-"""Output by POST of signed batches to an address. One request at a time needs only ``urllib`` in a thread."""
+"""Output by POST of signed batches to an address. One request at a time needs only ``http.client`` in a thread."""
 
 from __future__ import annotations
 
@@ -8,17 +8,16 @@ import hashlib
 import hmac
 import http.client
 import re
+import socket
 import ssl
-import urllib.error
-import urllib.request
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from contextlib import closing, suppress
 from http import HTTPStatus
 from http.client import HTTPException
-from socket import gaierror
 from threading import Thread
-from typing import Any, Literal
-from urllib.parse import urlsplit
+from typing import Literal, TypeAlias
+from urllib.parse import unquote, urlsplit
 
 import msgspec
 from msgspec.structs import replace
@@ -34,6 +33,9 @@ AGAIN = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_R
 """Statuses below 500 after which another try may help."""
 AWAY = {errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EHOSTDOWN}
 """Errors of connections in which nothing was sent."""
+
+Connect: TypeAlias = Callable[[tuple[str, int], float], socket.socket]
+"""Connects to a host and port within so many seconds."""
 
 
 class WebhookSettings(OutputSettings):
@@ -54,6 +56,7 @@ class WebhookSettings(OutputSettings):
     every_s: float = Field(1.0, ge=0, le=60)
     """Seconds for which results and events are gathered. Alerts are not held up."""
     timeout_s: float = Field(10, gt=0, le=120)
+    """Seconds for a whole request and its answer."""
     retries: int = Field(5, ge=0, le=20)
     """Number of retries before a batch is given up. Events wait for as long as nobody answers at the address."""
     picture: Literal["url", "multipart", "none"] = "url"
@@ -63,10 +66,14 @@ Settings = WebhookSettings
 
 
 def check(settings: WebhookSettings) -> None:
-    """Raise ConfigError unless the address begins with http:// or https:// and has a host."""
-    parts = urlsplit(settings.url.get_secret_value())
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ConfigError("expected a url that begins with http:// or https://")
+    """Raise ConfigError unless the address begins with http:// or https://, and has a host and a port that can be."""
+    try:
+        parts = urlsplit(settings.url.get_secret_value())
+        if parts.scheme in ("http", "https") and parts.hostname and parts.port != 0:
+            return
+    except ValueError:
+        pass
+    raise ConfigError("expected a url that begins with http:// or https://, with a host")
 
 
 def open(settings: WebhookSettings) -> WebhookOutput:
@@ -88,44 +95,48 @@ def machine(settings: WebhookSettings) -> tuple[str, int]:
 
 def open_foreign(settings: WebhookSettings) -> WebhookOutput:
     """Make an output that a client named. Each request goes to an address that was checked."""
-    return WebhookOutput(settings, _CheckedHttp(), _CheckedHttps())
+    return WebhookOutput(settings, _foreign.connect)
 
 
-class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    def redirect_request(self, *args: Any, **kwargs: Any) -> None:
-        """Follow no redirects: a signed body goes only to the operator's address."""
+class _Connection(http.client.HTTPConnection):
+    """A connection for one request. It follows no redirections: a signed body goes only to the operator's address."""
 
+    def __init__(self, url: str, connect: Connect, seconds: float) -> None:
+        parts = urlsplit(url)
+        self.default_port = 443 if parts.scheme == "https" else 80
+        super().__init__(unquote(parts.hostname or ""), parts.port or self.default_port, timeout=seconds)
+        self._connect, self._seconds, self._ended = connect, seconds, False
+        self._tls = ssl.create_default_context() if parts.scheme == "https" else None
+        self._path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
 
-class _CheckedConnection(http.client.HTTPConnection):
     def connect(self) -> None:
-        """Connect to an address that was checked. Raises Refused or OSError."""
-        self.sock = _foreign.connect((self.host, self.port), self.timeout or 0)
+        """Connect, with TLS if the address says so. Raises Refused or OSError."""
+        self.sock = self._connect((self.host, self.port), self._seconds)
+        if self._tls is not None:
+            self.sock = self._tls.wrap_socket(self.sock, server_hostname=self.host, do_handshake_on_connect=False)
+        if self._ended:
+            raise ConnectionAbortedError
+        if isinstance(self.sock, ssl.SSLSocket):
+            self.sock.do_handshake()
 
+    def post(self, body: bytes, headers: dict[str, str]) -> int:
+        """Return the status of the answer. Raises HTTPException, Refused or OSError."""
+        self.request("POST", self._path, body, {**headers, "Connection": "close"})
+        with closing(self.getresponse()) as answer:
+            return answer.status
 
-class _CheckedTls(http.client.HTTPSConnection):
-    def connect(self) -> None:
-        """Connect to an address that was checked. Raises Refused or OSError."""
-        plain = _foreign.connect((self.host, self.port), self.timeout or 0)
-        self.sock = ssl.create_default_context().wrap_socket(plain, server_hostname=self.host)
-
-
-class _CheckedHttp(urllib.request.HTTPHandler):
-    def http_open(self, request: urllib.request.Request) -> http.client.HTTPResponse:
-        """Open one that is not encrypted."""
-        return self.do_open(_CheckedConnection, request)
-
-
-class _CheckedHttps(urllib.request.HTTPSHandler):
-    def https_open(self, request: urllib.request.Request) -> http.client.HTTPResponse:
-        """Open one with TLS."""
-        return self.do_open(_CheckedTls, request)
+    def end(self) -> None:
+        """Break off, from another thread, whatever the other side still sends."""
+        self._ended = True
+        if (there := self.sock) is not None:
+            with suppress(OSError):
+                socket.socket.shutdown(there, socket.SHUT_RDWR)  # TLS's own would have to be heard by the thread
 
 
 class WebhookOutput(Output):
     """Sends one request at a time. Items that come meanwhile wait for the next one."""
 
-    def __init__(self, settings: WebhookSettings, *handlers: urllib.request.BaseHandler) -> None:
-        """``handlers``: who opens connections in place of those of ``urllib``."""
+    def __init__(self, settings: WebhookSettings, connect: Connect = socket.create_connection) -> None:
         self._url = settings.url.get_secret_value()
         self.name = f"webhook {shown(self._url)}"
         self.batch = settings.batch
@@ -135,17 +146,23 @@ class WebhookOutput(Output):
         self._picture = settings.picture
         self._secret = None if settings.secret is None else settings.secret.get_secret_value().encode()
         self._timeout_s = settings.timeout_s
-        # Proxies are not taken from the environment, which only settings/ may read.
-        self._opener = urllib.request.build_opener(_NoRedirect, urllib.request.ProxyHandler({}), *handlers)
+        self._connect = connect
 
     async def send(self, batch: Sequence[Item]) -> None:
         """POST the items. Raises OSError if another try may help, SinkError if the other side refuses them."""
         body, kind = form_of(batch) if self.pictures else (body_of(self._shown(batch)), "application/json")
         answered: Future[None] = Future()
         answered.set_running_or_notify_cancel()
+        connection = _Connection(self._url, self._connect, self._timeout_s)
         # Python would wait for a pool's threads at exit, and so the server's end for a web server that hangs.
-        Thread(target=self._answer, args=(body, kind, answered), name="output-webhook", daemon=True).start()
-        await asyncio.wrap_future(answered)
+        Thread(target=self._answer, args=(connection, body, kind, answered), name="output-webhook", daemon=True).start()
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                await asyncio.wrap_future(answered)
+        except TimeoutError:
+            raise OSError(f"no whole answer came within {self._timeout_s:g} s") from None
+        finally:
+            connection.end()
 
     async def close(self) -> None:
         """Do nothing, as nothing stays open between requests."""
@@ -159,33 +176,31 @@ class WebhookOutput(Output):
             for item in batch
         ]
 
-    def _answer(self, body: bytes, kind: str, answered: Future[None]) -> None:
+    def _answer(self, connection: _Connection, body: bytes, kind: str, answered: Future[None]) -> None:
         try:
-            self._post(body, kind)
+            with closing(connection):
+                self._post(connection, body, kind)
         except Exception as e:  # noqa: BLE001 - raised in ``send``
             answered.set_exception(e)
         else:
             answered.set_result(None)
 
-    def _post(self, body: bytes, kind: str) -> None:
+    def _post(self, connection: _Connection, body: bytes, kind: str) -> None:
         headers = {"Content-Type": kind, "User-Agent": f"sightline/{__version__}"}
         if self._secret is not None:
             headers["Sightline-Signature"] = f"sha256={hmac.new(self._secret, body, hashlib.sha256).hexdigest()}"
-        request = urllib.request.Request(self._url, body, headers, method="POST")
         try:
-            with self._opener.open(request, timeout=self._timeout_s):
-                pass
-        except urllib.error.HTTPError as e:
-            e.close()
-            told = f"HTTP status {e.code}"
-            if e.code >= HTTPStatus.INTERNAL_SERVER_ERROR or e.code in AGAIN:
-                raise OSError(told) from None
-            raise SinkError(told) from None
-        except urllib.error.URLError as e:
-            away = isinstance(e.reason, OSError) and (isinstance(e.reason, gaierror) or e.reason.errno in AWAY)
-            raise (NobodyThere if away else OSError)(str(e.reason)) from None
+            status = connection.post(body, headers)
         except HTTPException as e:
             raise OSError(f"the answer is no HTTP ({type(e).__name__})") from None
+        except OSError as e:
+            if isinstance(e, socket.gaierror) or e.errno in AWAY:
+                raise NobodyThere(str(e)) from None
+            raise
+        if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in AGAIN:
+            raise OSError(f"HTTP status {status}")
+        if not HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
+            raise SinkError(f"HTTP status {status}")
 
 
 def body_of(batch: Sequence[Item]) -> bytes:
