@@ -7,9 +7,11 @@ from collections import Counter
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from starlette.requests import HTTPConnection
 
 from sightline.core.errors import LimitReached
 from sightline.security import connections
+from sightline.security.authentication import address_of
 from sightline.security.connections import Connections, OpenConnection
 
 
@@ -78,3 +80,22 @@ def test_every_place_comes_back(calls: list[tuple[int, int, str | None]]) -> Non
         connection.gone()
         connection.gone()
     assert [*kept._strangers, *kept._known, *kept._tokens] == []
+
+
+@pytest.mark.parametrize(
+    ("headers", "address"),
+    [
+        (["203.0.113.9"], "203.0.113.9"),
+        (["192.0.2.1, 203.0.113.9"], "203.0.113.9"),
+        (["192.0.2.1", "203.0.113.9"], "203.0.113.9"),
+        (["192.0.2.1, 192.0.2.2", "2001:db8:1:2::3"], "2001:db8:1:2::/64"),
+        (["192.0.2.1", ""], "127.0.0.1"),
+        ([], "127.0.0.1"),
+    ],
+)
+def test_a_proxy_alone_says_where_a_request_comes_from(headers: list[str], address: str) -> None:
+    """Some proxies add to what the peer said, some add a header of their own behind it."""
+    said = [(b"x-forwarded-for", header.encode()) for header in headers]
+    connection = HTTPConnection({"type": "http", "client": ("127.0.0.1", 1), "headers": said})
+    assert address_of(connection, proxied=True) == address
+    assert address_of(connection, proxied=False) == "127.0.0.1"

@@ -110,3 +110,15 @@ async def test_a_body_in_pieces_is_taken(server: Running) -> None:
     answer = await server.http.post("/api/session", content=pieces(), headers=json)
     whole = await server.http.post("/api/session", content=b'{"ticket": "none"}', headers=json)
     assert (answer.status_code, answer.content) == (whole.status_code, whole.content)
+
+
+async def test_what_stands_after_a_body_is_no_header(server: Running) -> None:
+    """A proxy may not have looked at it. So anybody could write what only the proxy writes."""
+    host, port = server.url.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    body = b"2\r\n{}\r\n0\r\nOrigin: http://elsewhere.example\r\nHost: elsewhere.example\r\n\r\n"
+    writer.write(begun(server, *POST, "Connection: close") + b"\r\n" + body)
+    answer = await within(reader.read(), 20)
+    writer.close()
+    assert answer.startswith(b"HTTP/1.1 400 "), "not 403, as for what comes from elsewhere"
+    assert b"expected ticket or token" in answer

@@ -160,3 +160,27 @@ async def test_a_message_in_many_fragments_is_still_one(server: Running) -> None
         await camera.ws.send(pieces)
         answer, _ = await camera.next("result")
         assert answer["frameNumber"] == 1
+
+
+HANDSHAKES = {
+    "with a body": ("GET", "/ws", "Content-Length: 3\r\n\r\nabc", b"HTTP/1.1 400 "),
+    "by another method": ("POST", "/ws", "Content-Length: 3\r\n\r\nabc", b"HTTP/1.1 400 "),
+    "with the cookies of other servers": ("GET", "/ws", f"Cookie: a={'x' * 20_000}\r\n\r\n", b"HTTP/1.1 101 "),
+    "with a long address": ("GET", f"/ws?x={'x' * 20_000}", "\r\n", b"HTTP/1.1 101 "),
+}
+
+
+@pytest.mark.parametrize("what", HANDSHAKES)
+async def test_every_handshake_is_answered(server: Running, what: str) -> None:
+    method, path, more, answer = HANDSHAKES[what]
+    place = server.url.removeprefix("http://")
+    host, port = place.split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(
+        f"{method} {path} HTTP/1.1\r\nHost: {place}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        f"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n{more}".encode()
+    )
+    assert (await within(reader.readuntil(b"\r\n\r\n"), 20)).startswith(answer)
+    if b" 101 " not in answer:
+        assert b"Failed to open a WebSocket connection: " in await within(reader.read(), 20), "and closed"
+    writer.transport.abort()

@@ -107,11 +107,12 @@ def _remember(kept: OrderedDict[str, T], key: str, value: T, most: int) -> None:
 def address_of(connection: HTTPConnection, *, proxied: bool) -> str:
     """The address that a request comes from.
 
-    With ``proxied``, requests come through a program on this machine, which names the original address.
+    With ``proxied``, requests come through a program on this machine, which names the original address: in the last
+    of these headers, or at the end of the only one. What stands before may be the peer's own words.
     """
     host = connection.client.host if connection.client else "?"
     if proxied and is_loopback(host):
-        told = connection.headers.get("x-forwarded-for", "").rpartition(",")[2].strip()
+        told = ",".join(connection.headers.getlist("x-forwarded-for")).rpartition(",")[2].strip()
         host = told[:64] or host
     return network_of(host)
 

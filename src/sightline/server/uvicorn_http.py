@@ -11,15 +11,13 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from sightline.core.metrics import TokenBucket
 from sightline.security.authentication import CONNECTION
 from sightline.security.connections import OpenConnection
-from sightline.server.uvicorn_websocket import FAREWELL_S, PIECE, Patience
+from sightline.server.uvicorn_websocket import FAREWELL_S, MAX_HEAD, PIECE, Patience
 from sightline.settings.settings import Settings
 
 log = logging.getLogger(__name__)
 
 MAX_REQUESTS = 500
 """Requests a second on one connection."""
-MAX_HEAD = 64 * 1024
-"""Bytes of a request's line and headers together."""
 MAX_HEADERS = 100
 """Headers of a request, with those after its body."""
 MAX_CHUNKS = 4096
@@ -45,8 +43,9 @@ def http_protocol(settings: Settings) -> type[HttpToolsProtocol]:
             self._connection = connection
             self.app_state = {**self.app_state, CONNECTION: connection}  # so that it is in the state of each scope
             self._requests = TokenBucket(MAX_REQUESTS, burst_s=1.0)
-            self._head = 0
-            """Bytes of the head that is being read."""
+            self._head = self._headers = 0
+            """Bytes of the head that is being read, and headers of the request, with those after its body."""
+            self._after_head = False
             self._chunks = self._bytes = 0
             """Pieces and bytes of the body that is being read."""
 
@@ -70,15 +69,19 @@ def http_protocol(settings: Settings) -> type[HttpToolsProtocol]:
 
         def on_message_begin(self) -> None:
             super().on_message_begin()
-            self._chunks = self._bytes = 0
+            self._chunks = self._bytes = self._headers = 0
+            self._after_head = False
             self._limit(kept=self._requests.take(), refusal=f"more than {MAX_REQUESTS} requests a second")
 
         def on_header(self, name: bytes, value: bytes) -> None:
-            self._limit(kept=len(self.headers) < MAX_HEADERS, refusal=f"more than {MAX_HEADERS} headers")
-            super().on_header(name, value)
+            self._headers += 1
+            self._limit(kept=self._headers <= MAX_HEADERS, refusal=f"more than {MAX_HEADERS} headers")
+            if not self._after_head:  # else a proxy may not have seen it, and anybody could write what that one writes
+                super().on_header(name, value)
 
         def on_headers_complete(self) -> None:
             self._head = -PIECE  # the rest of this piece is the body's
+            self._after_head = True
             super().on_headers_complete()
 
         def on_body(self, body: bytes) -> None:

@@ -8,6 +8,7 @@ from typing import Any, cast
 
 from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets import http11
 from websockets.frames import Frame, apply_mask  # type: ignore[attr-defined]  # in C where it can be
 from websockets.protocol import State
 
@@ -25,6 +26,8 @@ REASON_S = 0.5
 """
 UNHEARD = 1 << 22
 """Bytes that are read and thrown away after a close, so that a peer in the middle of sending can read why."""
+MAX_HEAD = 64 * 1024
+"""Bytes of a request's line and headers together."""
 MAX_FRAGMENTS = 1024
 """Most fragments of one WebSocket message. Browsers send a picture in one to ten."""
 MAX_CONTROL = 200.0
@@ -40,6 +43,8 @@ LEAST, PIECE = 2048, 32768
 
 A whole read may hold 43,000 WebSocket frames of 6 bytes, 0.8 s of the loop's time.
 """
+
+http11.MAX_LINE_LENGTH = MAX_HEAD  # a browser sends the cookies of all servers on this machine to each, maybe 10 KB
 
 
 class Patience:
@@ -136,6 +141,8 @@ class TimedWebSocket(WebSocketsSansIOProtocol):
             size = min(max(LEAST, len(self.conn.reader.buffer)), PIECE)
             super().data_received(data[start : start + size])
             start += size
+        if self.conn.handshake_exc is not None and not self.handshake_initiated and not self.close_sent:
+            self._refuse_handshake(self.conn.handshake_exc)
         if self._late is None and self._in_part:
             self._late = self.loop.call_later(self._message_s, self._check_whole, self._whole)
 
@@ -162,6 +169,15 @@ class TimedWebSocket(WebSocketsSansIOProtocol):
             cast("dict[str, Any]", self.scope["extensions"])[SOCKET] = self
         if not event.path.startswith("/ws/camera/"):
             self.conn.max_message_size = MAX_TEXT_MESSAGE
+
+    def _refuse_handshake(self, error: Exception) -> None:
+        """Answer a handshake that the library could not read, such as one with a body. uvicorn would say nothing."""
+        if not (answer := b"".join(self.conn.data_to_send())):
+            why = f"Failed to open a WebSocket connection: {error.__cause__ or error}.\n"
+            answer = self.conn.reject(400, why).serialize()
+        self.handshake_complete = self.close_sent = True
+        self.transport.write(answer)
+        self.transport.close()
 
     def _take_whole(self, data: bytes) -> bytes:
         """Give the session the messages that came whole and in one frame, as nearly all do. The rest is the library's.
