@@ -25,6 +25,7 @@ from sightline.recordings.shares import Shares
 from sightline.security.tokens import Store
 from sightline.server.api import shares
 from sightline.server.api.shares import PassingFile
+from sightline.server.kept_file import KeptFile
 from sightline.settings.settings import load_settings
 from support.clips import number_of
 from support.inside import Inside, inside
@@ -179,6 +180,27 @@ async def test_a_link_ends_when_its_time_has_come_or_it_is_taken_back(house: Hou
         now = time.time()
         patch.setattr("sightline.recordings.shares.time.time", lambda: now + 61)
         assert (await house.nobody.get(f"/api/shared/{old}")).status_code == 404
+
+
+async def test_a_file_on_its_way_ends_with_the_right_to_it(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(KeptFile, "chunk_size", 1)  # a slow reader
+    share = await house.share(BEGAN, BEGAN + 9)
+    path = f"/api/shared/{share['path'].removeprefix('/share/')}/file"
+    async with house.nobody.stream("GET", path) as answer:
+        assert answer.status_code == 200
+        assert (await house.admin.delete(f"/api/shares/{share['id']}")).status_code == 204
+        with pytest.raises(httpx2.TransportError):
+            await answer.aread()
+    token, record = Store(house.data).create("view", "door", lifetime=None)
+    found = (await house.admin.get(f"/api/recordings/door?from={BEGAN}&to={BEGAN + 9}")).json()["segments"][0]
+    bearer = {"authorization": f"Bearer {token}"}
+    path = f"/api/recordings/door/segments/{found['id']}.mp4"
+    async with house.nobody.stream("GET", path, headers=bearer) as answer:
+        assert answer.status_code == 200
+        Store(house.data).revoke(record.id)
+        with pytest.raises(httpx2.TransportError):
+            await answer.aread()
+    assert (await house.nobody.get(path, headers=bearer)).status_code == 401
 
 
 @pytest.mark.parametrize(

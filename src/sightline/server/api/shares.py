@@ -23,11 +23,12 @@ from sightline.core.types import check_stream_name
 from sightline.recordings.exports import Export
 from sightline.recordings.shares import GONE, LONGEST_S, SharedTime
 from sightline.security.authentication import address_of
-from sightline.security.authorization import access_of, needs
+from sightline.security.authorization import Close, access_of, needs
 from sightline.server.api.exports import MEDIA, MOST_S
 from sightline.server.api.recorded import Moment, recordings_of
 from sightline.server.kept_file import KeptFile
 from sightline.server.state import state_of
+from sightline.transports._results import Watch
 from sightline.transports.websocket.playback import play
 from sightline.transports.websocket.session import Socket, open_session
 
@@ -174,8 +175,9 @@ async def shared(request: Request, link: str) -> SharedClip:
 async def shared_file(request: Request, link: str) -> FileResponse:
     """The clip of a link as a file: an MP4 as recorded, or the export that is shared."""
     share, state = share_of(request, link), state_of(request)
+    watch = partial(state.shares.watch, share)
     if (export := _export_of(request, share)) is not None:
-        return _file(state.exports.file(export), share)
+        return _file(state.exports.file(export), share, watch)
     who, downloads = address_of(request, proxied=state.proxied), state.shares.downloads
     if downloads.total() >= MOST_DOWNLOADS or downloads[who] >= MOST_DOWNLOADS_EACH:
         raise LimitReached(f"{downloads.total()} clips are being fetched by links: expected another try in a minute")
@@ -187,7 +189,7 @@ async def shared_file(request: Request, link: str) -> FileResponse:
 
     downloads[who] += 1
     try:
-        return _file(await state.exports.cut(share.stream, share.start, share.end, inside=True), share, over)
+        return _file(await state.exports.cut(share.stream, share.start, share.end, inside=True), share, watch, over)
     except BaseException:
         over()
         raise
@@ -201,17 +203,30 @@ def _export_of(request: Request, share: SharedTime) -> Export | None:
         raise NotFound(GONE) from None
 
 
-def _file(path: Path, share: SharedTime, over: Callable[[], None] | None = None) -> FileResponse:
+def _file(path: Path, share: SharedTime, watch: Watch, over: Callable[[], None] | None = None) -> FileResponse:
     name, kind = f"clip-{share.start:.0f}{path.suffix}", MEDIA[path.suffix]
     headers = {"Cache-Control": "no-store"}
+    response: SharedFile
     if over is None:
-        return KeptFile(path, media_type=kind, filename=name, headers=headers)
-    response = PassingFile(path, media_type=kind, filename=name, headers=headers)
-    response.over = over
+        response = SharedFile(path, media_type=kind, filename=name, headers=headers)
+    else:
+        response = PassingFile(path, media_type=kind, filename=name, headers=headers)
+        response.over = over
+    response.watch = watch
     return response
 
 
-class PassingFile(KeptFile):
+class SharedFile(KeptFile):
+    """A file that is sent for a link."""
+
+    watch: Watch
+    """Calls what it is given when the link ends."""
+
+    def _watch(self, scope: Scope, close: Close) -> Callable[[], None]:
+        return self.watch(close)
+
+
+class PassingFile(SharedFile):
     """A file that was made for one answer."""
 
     over: Callable[[], None]
