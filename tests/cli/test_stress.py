@@ -140,7 +140,7 @@ async def test_a_sweep_raises_the_load_until_it_breaks(tmp_path: Path) -> None:
     [
         (("--streams", "0"), "--streams 0: expected 1 to 256"),
         (("--url", "ftp://host"), "expected tcp://HOST:PORT"),
-        (("--url", "ws://127.0.0.1:9", *SMALL), "can't read the server's figures at http://127.0.0.1:9/ready"),
+        (("--url", "ws://127.0.0.1:9", *SMALL), "figures at http://127.0.0.1:9/ready: nothing listens there"),
         (("--url", "ws://127.0.0.1:9", "--model", "motion"), "leave out --url"),
         (("--stats-url", "http://127.0.0.1:9"), "give its --url, too"),
         (("--source", "absent.mp4"), "absent.mp4: no such file"),

@@ -98,6 +98,8 @@ def test_whoever_goes_through_all_plugins_leaves_the_broken_ones_out(caplog: pyt
     caplog.set_level(logging.ERROR)
     with pytest.raises(SourceError, match="no such file or folder; expected one of"):
         find_source("nothing.xyz")
+    with pytest.raises(SourceError, match="no source is named; expected one of"):
+        find_source("")
     assert "motion" in catalogue.builtin_names()
     assert "yolox" in loader._families()
     assert "motion" in [card.name for card in loader.list_models()]

@@ -24,6 +24,7 @@ async def log_of_failed_serve(*options: str) -> str:
     ("options", "says"),
     [
         (("--host", "0.0.0.0"), "--insecure"),
+        (("--host", "203.0.113.7", "--insecure"), "choose another with --host"),
         (("--model", "nowhere.onnx"), "nowhere.onnx"),
         (("--engine", "tpu"), "tpu"),
         (("--device", "gpu"), "device"),

@@ -46,8 +46,39 @@ def test_unknown_keys_are_refused_wherever_they_stand(tmp_path: Path, monkeypatc
         load_settings()
     (tmp_path / "sightline.toml").write_text("")
     monkeypatch.setenv("SIGHTLINE_PROT", "1")
-    with pytest.raises(ConfigError, match="SIGHTLINE_PROT"):
+    with pytest.raises(ConfigError, match=r"SIGHTLINE_PROT: did you mean SIGHTLINE_PORT"):
         load_settings()
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ('[streams.door]\nrecordd = "always"', "unknown setting 'streams.door.recordd': did you mean record or "),
+        ('[cluster]\nadress = "auto"', "unknown setting 'cluster.adress': did you mean address?"),
+        ("xyzzy = 1", "unknown setting 'xyzzy': expected one of host, port, "),
+        ("[streams.door]\nxyzzy = 1", "unknown setting 'streams.door.xyzzy': expected one of "),
+        ('record = "always"', "unknown setting 'record': it belongs to a stream, into a table [streams.NAME]"),
+        (
+            "[streams.door]\nmax_streams = 2",
+            "unknown setting 'streams.door.max_streams': it belongs to the whole server, above all tables",
+        ),
+        (
+            '[[webrtc_ice_servers]]\nurl = "stun:x"',
+            "setting webrtc_ice_servers.0.urls is missing; "
+            "unknown setting 'webrtc_ice_servers.0.url': did you mean urls?",
+        ),
+        (
+            '[streams."a b"]\nmax_fps = 3',
+            "setting streams: got 'a b'; expected a stream's name of 1 to 64 letters, digits, '_' or '-'",
+        ),
+        ('allowed_hosts = "cam"', "setting allowed_hosts: got 'cam'; expected a list, in brackets"),
+    ],
+)
+def test_what_is_wrong_in_a_table_is_said_in_its_own_words(tmp_path: Path, text: str, told: str) -> None:
+    (tmp_path / "sightline.toml").write_text(text)
+    with pytest.raises(ConfigError) as raised:
+        load_settings()
+    assert str(raised.value).startswith(told)
 
 
 @pytest.mark.parametrize(
@@ -147,3 +178,9 @@ def test_a_zone_that_is_none_is_named(tmp_path: Path, table: str, told: str) -> 
     with pytest.raises(ConfigError) as caught:
         load_settings()
     assert told in caught.value.message
+
+
+def test_a_data_folder_that_is_a_file_is_told(tmp_path: Path) -> None:
+    (tmp_path / "data").write_text("")
+    with pytest.raises(ConfigError, match=r"setting data: .*data is a file; expected a folder"):
+        load_settings(data=tmp_path / "data")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import ipaddress
 import socket
 
@@ -28,7 +29,9 @@ def listen(host: str, port: int, *, option: str) -> socket.socket:
         listener.bind((host, port))
     except OSError as e:
         listener.close()
-        raise ConfigError(f"can't listen on {host}:{port}: {e.strerror}; choose another with {option}") from None
+        elsewhere = isinstance(e, socket.gaierror) or e.errno == errno.EADDRNOTAVAIL  # no address of this machine
+        other = "--host" if elsewhere else option
+        raise ConfigError(f"can't listen on {host}:{port}: {e.strerror}; choose another with {other}") from None
     listener.setblocking(False)
     listener.set_inheritable(True)
     return listener

@@ -30,7 +30,7 @@ from sightline.settings.machines import PlaceName
 from sightline.settings.outputs import OutputTable
 from sightline.settings.own_folder import own_folder
 from sightline.settings.presets import PRESETS, PresetName
-from sightline.settings.problems import told
+from sightline.settings.problems import meant, told
 from sightline.settings.sources import RENAMED, NamedSource, renamed
 from sightline.settings.tables import IceServer, StreamDefaults
 
@@ -332,8 +332,9 @@ def load_settings(**given: Any) -> Settings:
         if k.startswith(PREFIX) and k not in NOT_SETTINGS and k[len(PREFIX) :].lower() not in settings
     )
     if unknown:
-        known = ", ".join(PREFIX + name.upper() for name in Settings.model_fields)
-        raise ConfigError(f"unknown setting in the environment: {', '.join(unknown)}; expected of {known}")
+        known = [name.upper() for name in Settings.model_fields]
+        each = "; ".join(f"{name}: {meant(name.removeprefix(PREFIX), known, PREFIX)}" for name in unknown)
+        raise ConfigError(f"unknown setting in the environment: {each}")
     given = {k: v for k, v in given.items() if v is not None}
     try:
         found = Settings(**given)
@@ -372,6 +373,8 @@ def _with_consequences(settings: Settings) -> Settings:
         raise ConfigError(f"tokens = false: there is no {'lan' if settings.lan else 'tunnel'} mode without tokens")
     if (settings.tls_cert is None) != (settings.tls_key is None):
         raise ConfigError("tls_cert and tls_key: expected both or none")
+    if settings.data is not None and settings.data.is_file():
+        raise ConfigError(f"setting data: {settings.data} is a file; expected a folder")
     update: dict[str, Any] = {"tokens": settings.tokens or open_to_others}
     implied = {"tokens"} if open_to_others else set()
     if settings.lan and "host" not in given:

@@ -127,10 +127,12 @@ def open_source(spec: str, *, foreign: bool = False, data: Callable[[], Path] | 
 def find_source(spec: str) -> Any:
     """The plugin that opens ``spec``. Raises SourceError, which lists the possible specs."""
     found = plugins("sources")
+    known = ", ".join(plugin.WHAT for plugin in found.values())
+    if not spec:  # as of a shell's variable that is not set; as a path it would be the current folder
+        raise SourceError(f"no source is named; expected one of: {known}")
     for name, handles in answers("sources", "handles", spec).items():
         if handles:
             return found[name]
-    known = ", ".join(plugin.WHAT for plugin in found.values())
     if "://" not in spec and not Path(spec).exists():
         raise SourceError(f"{spec}: no such file or folder; expected one of: {known}")
     raise SourceError(f"{shown(spec)}: not a source that can be read; expected one of: {known}")

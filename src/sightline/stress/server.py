@@ -157,7 +157,8 @@ def _get(server: StressServer, path: str) -> dict[str, Any]:
             connection.request("GET", parts.path + path, headers=headers)
             answer = json.loads(connection.getresponse().read())
     except (OSError, http.client.HTTPException, ValueError) as e:
-        raise Unreachable(f"can't read the server's figures at {url}{path}: {e}{hint}") from None
+        why = "nothing listens there" if isinstance(e, ConnectionRefusedError) else e
+        raise Unreachable(f"can't read the server's figures at {url}{path}: {why}{hint}") from None
     if not isinstance(answer, dict):
         raise Unreachable(f"{url}{path} is not a page of Sightline's server{hint}")
     return answer
