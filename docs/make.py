@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import re
 import sys
 from collections.abc import Iterable
@@ -29,11 +30,10 @@ def cli() -> str:
         told = [parameter for parameter in command.params if parameter.name != "help" and not parameter.hidden]
         lines += [f"## `sightline {name}`", "", " ".join(command.help.split("\n\n")[0].split()), ""]
         lines += [" ".join(part.split()) + "\n" for part in command.help.split("\n\n")[1:] if part.strip()]
-        lines += ["| argument or option | what |", "|---|---|"]
-        for parameter in told:
-            names = parameter.name.upper() if parameter.param_type_name == "argument" else ", ".join(_names(parameter))
-            lines.append(f"| `{names}` | {' '.join((parameter.help or '').split()).replace('|', '/')} |")
-        lines.append("")
+        if told:
+            lines += ["| argument or option | what |", "|---|---|"]
+            lines += [f"| `{_names(one)}` | {_meaning(one)} |" for one in told]
+            lines.append("")
     return "\n".join(lines)
 
 
@@ -48,8 +48,23 @@ def _commands(group: Any, prefix: str = "") -> list[tuple[str, Any]]:
     return found
 
 
-def _names(parameter: Any) -> list[str]:
-    return [*parameter.opts, *parameter.secondary_opts]
+def _names(parameter: Any) -> str:
+    if parameter.param_type_name == "argument":
+        name = parameter.metavar or parameter.name.upper()
+    else:
+        name = " ".join([", ".join([*parameter.opts, *parameter.secondary_opts]), *filter(None, [parameter.metavar])])
+    return str(name).replace("|", r"\|")
+
+
+def _meaning(parameter: Any) -> str:
+    """The help of an argument or option, with its default where the help itself has none."""
+    said = " ".join((parameter.help or "").split()).replace("|", "/")
+    if parameter.param_type_name == "option" and parameter.required:
+        return f"{said} Required."
+    if parameter.default is None or parameter.default is False:
+        return said
+    default = parameter.opts[0] if parameter.default is True else parameter.default
+    return f"{said} Default: {default}."
 
 
 def settings() -> str:
@@ -74,13 +89,11 @@ def settings() -> str:
     ]
     for key, field in Settings.model_fields.items():
         default = field.get_default(call_default_factory=True)
-        shown = (
-            "none"
-            if default in (None, (), {}, []) or isinstance(default, BaseModel)
-            else str(default).lower()
-            if default is True or default is False
-            else default
-        )
+        shown = "none" if default in (None, (), {}) or isinstance(default, BaseModel) else default
+        if isinstance(shown, bool):
+            shown = str(shown).lower()
+        elif isinstance(shown, tuple):
+            shown = json.dumps(shown)
         about = re.sub(r"docs/([\w-]+)\.md", r"[\1](\1.md)", str(field.description))
         lines.append(f"| `{key}` | `{PREFIX}{key.upper()}` | {shown} | {about} |")
     return "\n".join([*lines, ""])

@@ -6,6 +6,7 @@ import asyncio
 import re
 import shutil
 import sys
+import tomllib
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from pathlib import Path
@@ -14,12 +15,16 @@ import pytest
 import pytest_asyncio
 
 from sightline import AsyncClient
+from sightline.outputs._service import check_outputs
 from sightline.settings.settings import load_settings
 from support.serving import ROOT, Running, picture, serving
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 PHOTOS = 12
+WITH_SETTINGS = sorted(
+    f"docs/{page.name}" for page in (ROOT / "docs").glob("*.md") if page.name != "extending.md"
+)  # that page has a test of its own
 LINES = 2
 """After so many lines an example that has no end is stopped."""
 
@@ -124,8 +129,11 @@ async def test_a_client_in_another_language(server: Running, folder: Path) -> No
     assert "'motion'" in "".join(said[1:])
 
 
-@pytest.mark.parametrize("text", numbered(["docs/tuning.md"], "toml"))
+@pytest.mark.parametrize("text", numbered(WITH_SETTINGS, "toml"))
 async def test_settings_in_the_docs_are_taken(text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "sightline.toml").write_text(text, "utf-8")
+    here = text.replace("/var/log/sightline", str(tmp_path))
+    (tmp_path / "sightline.toml").write_text(here, "utf-8")
     monkeypatch.chdir(tmp_path)
-    assert load_settings().model_fields_set
+    settings = load_settings()
+    assert {settings.origin(name) for name in tomllib.loads(text)} == {"file"}
+    check_outputs([table for table in settings.outputs if table.kind != "command"])  # its program would have to be here

@@ -23,7 +23,7 @@ def serve(
     source: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="NAME=SOURCE", help="A stream that the server pulls: rtsp://..., a file. May be repeated."
+            metavar="NAME=SOURCE", help="A stream that the server pulls: door=rtsp://camera.lan/1. May be repeated."
         ),
     ] = None,
     models: Annotated[
