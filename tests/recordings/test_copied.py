@@ -10,20 +10,21 @@ import av
 import numpy as np
 import pytest
 
+from sightline.sources.base import open_source
 from support.clips import moving
 from support.inside import inside
 from support.recorded import Piece, pieces
 from support.rtsp import RtspServer
 
 
-def write_with_b_frames(path: Path, count: int) -> Path:
+def write_with_b_frames(path: Path, count: int, rate: int = 25) -> Path:
     """A clip whose packets come in another order than its pictures."""
     with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=25, options={"bf": "2", "preset": "veryfast"})
+        stream = container.add_stream("libx264", rate=rate, options={"bf": "3", "preset": "veryfast"})
         stream.width, stream.height, stream.pix_fmt = 160, 120, "yuv420p"
         for number in range(count):
             frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(moving(number)), format="bgr24")
-            frame.pts, frame.time_base = number, Fraction(1, 25)
+            frame.pts, frame.time_base = number, Fraction(1, rate)
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
     return path
@@ -66,6 +67,18 @@ async def test_packets_are_copied_in_any_order_of_theirs(tmp_path: Path, detect:
     if detect:
         assert shown(first) == sorted(shown(first))
     assert any(("result" in line) == detect for line in first.lines)
+
+
+async def test_b_frames_have_the_times_at_which_they_are_shown(tmp_path: Path) -> None:
+    """Those had the time of the packet before them, and a replay had neither the last pictures nor the right pace."""
+    clip = write_with_b_frames(tmp_path / "clip.mp4", 30, rate=8)
+    found = await recorded(tmp_path, f"{clip}#loop", 30)
+    taken = [line["at"] for piece in found for line in sorted(piece.lines, key=lambda line: line["pts"])]
+    assert taken == sorted(taken)
+    with open_source("recording:lane", data=lambda: tmp_path) as opened:
+        shots = list(opened)
+    assert [shot.at for shot in shots] == taken
+    assert shots[-1].timestamp == pytest.approx(taken[-1] - taken[0], abs=0.1)
 
 
 async def test_rtsp_is_copied_from_its_first_packet_on(tmp_path: Path) -> None:

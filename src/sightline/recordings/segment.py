@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from bisect import bisect_left
 from collections import deque
 from contextlib import suppress
 from functools import partial
@@ -21,6 +22,8 @@ SECONDS = 60.0
 """Length of a segment. It ends at the first key frame after that."""
 MOST_SECONDS = 120.0
 """Length at which it ends though no key frame came, so that no loss is larger. What follows waits for one."""
+MOST_REORDERED = 32
+"""Pictures that may be shown before one that came earlier; H.264 and H.265 let 16."""
 JUMP_S = 10.0
 """Seconds without a picture, after which another segment begins: a part of a minute may be missing, no more."""
 
@@ -43,6 +46,8 @@ class OpenSegment:
             raise
         self._awaited: deque[tuple[Take, FrameLine]] = deque()
         self._unwritten: list[bytes] = []
+        self._shown: list[tuple[int, float]] = []
+        """The newest packets, in the order in which they are shown, and when."""
         self.summary = Summary()
         """What was seen in it, as far as the index was told."""
         self.latest = Summary()
@@ -90,21 +95,36 @@ class OpenSegment:
 
         Raises BadImage for a picture that can't be read; what else is raised ends the segment.
         """
-        at = max(take.at, self.row.ended_at)
         motion = None
         if take.packet is not None:
             if take.image is not None and not isinstance(take.image, Encoded):
                 motion = pictures.motion(take.image)
             pts = self.video.copy(take.packet)
+            at = self._shown_at(pts, take.at)
         else:
             assert take.image is not None
+            at = max(take.at, self.row.ended_at)
             frame, motion = pictures.frame(take.image)
             pts = self.video.encode(frame, at - self.row.started_at)
         take.image = None
         self._awaited.append((take, FrameLine(pts=pts, at=at, motion=motion)))
         self.row.frames += 1
-        self.row.ended_at = at
+        self.row.ended_at = max(self.row.ended_at, at)
         self.row.event |= take.event
+
+    def _shown_at(self, pts: int, at: float) -> float:
+        """Return when the picture of a packet was taken: no earlier than what is shown before it, no later than after.
+
+        Packets come in the order in which they are decoded, and of B-frames what is shown later comes first.
+        """
+        place = bisect_left(self._shown, (pts,))
+        if place:
+            at = max(at, self._shown[place - 1][1])
+        if place < len(self._shown):
+            at = min(at, self._shown[place][1])
+        self._shown.insert(place, (pts, at))
+        del self._shown[:-MOST_REORDERED]
+        return at
 
     @property
     def awaits(self) -> bool:

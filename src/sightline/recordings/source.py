@@ -125,7 +125,8 @@ class RecordingSource:
                 log.warning("%s: %s is left out: %s", self.name, path.name, told(e))
 
     def _pictures(self, path: Path, said: RecordedFile) -> Iterator[Shot]:
-        end = min(self._span.end, said.lines[-1].at + LEAST_S)  # of a file that grows, results may follow pictures
+        last = max(line.at for line in said.lines)  # of a file that grows, results may follow pictures
+        end = min(self._span.end, last + LEAST_S)
         with file.open(str(path)) as video:
             video.lose = self.lose
             for shot in video:

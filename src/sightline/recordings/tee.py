@@ -28,6 +28,9 @@ PARAMETERS = {"h264": (0, 0x1F, 7), "hevc": (1, 0x3F, 33)}
 FIRST_S = 1 / 30
 """Seconds from a first packet without a time to the second one."""
 
+EARLY_S = 2.0
+"""Seconds at most by which a packet comes before its picture is shown, as those do to which B-frames refer."""
+
 
 class Tee:
     """Gives a camera's packets to its recorder. In the thread that reads the camera."""
@@ -62,7 +65,8 @@ class Tee:
                 (first, at), self._untimed = self._untimed, None
                 earlier = round(FIRST_S / origin.time_base)
                 self._recorder.packet(first._replace(pts=packet.pts - earlier, dts=dts - earlier), at)
-            self._recorder.packet(Copied(data, packet.pts, dts, key, duration, origin), round(time.time(), 6))
+            early = min(max(float((packet.pts - dts) * origin.time_base), 0.0), EARLY_S)
+            self._recorder.packet(Copied(data, packet.pts, dts, key, duration, origin), round(time.time() + early, 6))
         return True
 
     def _begun(self, stream: VideoStream) -> Origin | None:
