@@ -54,6 +54,15 @@ def test_every_picture_comes_at_its_own_time(data: Path, caplog: pytest.LogCaptu
     assert "nothing is recorded from" in caplog.text
 
 
+@pytest.mark.parametrize(("query", "count"), [("", 30), (f"?from={BEGAN - 900}&to={BEGAN + 9000}", 30)])
+def test_it_says_how_many_pictures_there_are(data: Path, query: str, count: int) -> None:
+    """It counted those that there would be without the gap."""
+    with open_source(f"recording:door{query}", data=lambda: data) as opened:
+        assert opened.total == count
+    with open_source(f"recording:door?from={BEGAN}&to={BEGAN + 1.5}", data=lambda: data) as opened:
+        assert opened.total == pytest.approx(15, abs=2)
+
+
 @pytest.mark.parametrize(
     ("first", "last", "numbers"),
     [(0.5, 1.25, range(5, 13)), (-50, 0.05, range(1)), (1.95, 3600.15, (20, 21)), (3600.85, 9e9, (29,))],

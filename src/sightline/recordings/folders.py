@@ -46,6 +46,16 @@ def between(folder: Path, start: float, end: float) -> Iterator[Path]:
         file = after(folder, began)
 
 
+def by_now(folder: Path, start: float, end: float) -> list[Path]:
+    """Find the same files as they are now, with one look at each day."""
+    first = before(folder, start) or after(folder, start)
+    since = None if first is None else begun_at(first)
+    if since is None:
+        return []
+    days = [day for day in _days(folder) if day >= day_of(since)]
+    return [file for day in days for began, file in _files(folder / day) if since <= began <= end]
+
+
 def day_of(at: float) -> str:
     """Return the name of a day's folder."""
     return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d")

@@ -16,7 +16,7 @@ from urllib.parse import unquote
 
 from sightline.core.errors import BadRequest, SourceError, told
 from sightline.core.types import check_stream_name
-from sightline.recordings import folders
+from sightline.recordings import folders, lines
 from sightline.recordings.moments import moment, when
 from sightline.recordings.shelf import FOLDER
 from sightline.recordings.spans import JOINED_S, RecordedFile
@@ -93,8 +93,7 @@ class RecordingSource:
         self.lose: Lose = unnoticed
         self._span, self._folder = span, root / span.stream
         self.fps = self._fps()
-        length = span.end - span.start
-        self.total: int | None = round(length * self.fps) if span.start and math.isfinite(length) else None
+        self.total: int | None = round(sum(map(self._count, folders.by_now(self._folder, span.start, span.end))))
 
     def __enter__(self) -> RecordingSource:
         return self
@@ -139,6 +138,18 @@ class RecordingSource:
 
     def _paths(self) -> Iterator[Path]:
         return folders.between(self._folder, self._span.start, self._span.end)
+
+    def _count(self, path: Path) -> float:
+        """Return how many pictures of a file are in the span, about, by what its last line says."""
+        said = path.with_suffix(".jsonl")
+        try:
+            whole, began = lines.end_of(said), folders.begun_at(path)
+            if whole is None or began is None or whole.ended_at <= began:
+                return float(sum(self._span.start <= line.at <= self._span.end for line in lines.read(said)))
+        except OSError:
+            return 0.0
+        inside = min(whole.ended_at, self._span.end) - max(began, self._span.start)
+        return whole.frames * max(inside, 0.0) / (whole.ended_at - began)
 
     def _fps(self) -> float:
         """Return the pictures a second of the first file. Raises SourceError where there is no picture at all."""
