@@ -157,3 +157,21 @@ async def test_results_go_to_a_file_named_after_the_stream(
     assert len(lines((tmp_path / "results" / "named.jsonl").read_text())) > 3
     assert (await push(clip, "--stream", "none", "--url", server.ws))[0] == 0
     assert [file.name for file in (tmp_path / "results").iterdir()] == ["named.jsonl"]
+
+
+async def test_a_push_that_fails_leaves_the_results_of_the_last_one(tmp_path: Path) -> None:
+    (tmp_path / "door.jsonl").write_text("earlier")
+    code, _, err = await push(
+        *("synthetic:", "--stream", "a", "--url", f"ws://127.0.0.1:{free_port()}"),
+        *("--out", str(tmp_path / "door.jsonl")),
+    )
+    assert code == 2
+    assert "results:" not in err
+    assert (tmp_path / "door.jsonl").read_text() == "earlier"
+
+
+async def test_who_has_no_token_is_told_where_one_is_taken_from() -> None:
+    async with serving("--model", "motion", env={"SIGHTLINE_TOKENS": "true"}) as closed:
+        code, _, err = await push("synthetic:", "--stream", "a", "--url", closed.ws)
+    assert code == 2
+    assert "this server asks for a token: expected one in SIGHTLINE_TOKEN" in " ".join(err.split())

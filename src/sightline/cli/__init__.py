@@ -26,14 +26,17 @@ from sightline.cli.stress import stress
 from sightline.cli.token import token
 from sightline.cli.train import train
 from sightline.cli.watch import watch
-from sightline.core.errors import SightlineError
+from sightline.core.errors import SightlineError, Unauthorized
 from sightline.core.version import __version__
+from sightline.settings.environment import client_token
 
 BROKEN_PIPE = 141
 """Exit status for a broken pipe: 128 and SIGPIPE."""
 
 MAX_PIXELS = 1 << 28
 """Most pixels that OpenCV decodes of any picture. It takes the limit from the environment when it is imported."""
+
+NO_TOKEN = "this server asks for a token: expected one in SIGHTLINE_TOKEN (sightline token create makes it there)"
 
 app = typer.Typer(
     name="sightline",
@@ -76,7 +79,8 @@ def main() -> None:
     except SightlineError as e:
         if isinstance(e.__cause__, BrokenPipeError):  # `| head` has read enough: end as the shell's own tools do
             sys.exit(BROKEN_PIPE)
-        said = Text.assemble(("error:", "bold red"), " ", pip_command.exactly(e.message))
+        message = NO_TOKEN if isinstance(e, Unauthorized) and client_token() is None else e.message
+        said = Text.assemble(("error:", "bold red"), " ", pip_command.exactly(message))
         Console(stderr=True).print(said, highlight=False, soft_wrap=True)
         sys.exit(2)
     except OSError as e:  # of a place that a person named: its name is too long, it may not be read

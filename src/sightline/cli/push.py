@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from sightline.core.types import Image
     from sightline.sinks.jsonl import Jsonl
     from sightline.sources._reconnecting import NewestShots
+    from sightline.wire.lines import Line
 
 POLL_S = 0.1
 LAST_ANSWERS_S = 3.0
@@ -69,8 +70,7 @@ def push(
     """
     from sightline.cli.run import StopSignal
     from sightline.client import AsyncClient
-    from sightline.sinks import jsonl
-    from sightline.sinks.base import writing
+    from sightline.sinks.base import writable_file, writing
     from sightline.sources._reconnecting import NewestShots, ReconnectingSource, plain
     from sightline.sources.base import open_source
 
@@ -81,16 +81,16 @@ def push(
     with StopSignal() as stop, ExitStack() as stack:
         opened = open_source(plain(source))  # the thread that reads closes it
         target = None if no_out else out or f"results/{stream}.jsonl"
-        sink = None
+        results = None
         if target is not None:
             if target != "-":
                 with writing(target):
                     Path(target).parent.mkdir(parents=True, exist_ok=True)
-            sink = jsonl.open(target)
-            stack.callback(sink.close)
-        report = stack.enter_context(PushReport(stream, bar=target != "-", written=target))
+                writable_file(target)
+            results = stack.enter_context(Results(target))
+        report = stack.enter_context(PushReport(stream, results))
         pictures = ReconnectingSource(source, source=opened, loop=loop, fps=fps, tell=report.tell)
-        job = _Push(client, stream, NewestShots(pictures), report, sink, adapt=adapt)
+        job = _Push(client, stream, NewestShots(pictures), report, results, adapt=adapt)
         asyncio.run(job.go(stop, duration))
     if stop.signal is not None:
         raise typer.Exit(128 + stop.signal)
@@ -105,7 +105,7 @@ class _Push:
         stream: str,
         newest: NewestShots,
         report: PushReport,
-        sink: Jsonl | None,
+        results: Results | None,
         *,
         adapt: bool,
     ) -> None:
@@ -114,7 +114,7 @@ class _Push:
         self._stream = stream
         self._newest = newest
         self._report = report
-        self._sink = sink
+        self._results = results
         self._over = False
         self._under_way: dict[int, tuple[float, str]] = {}
         """Time and name of each picture that has no answer yet."""
@@ -165,14 +165,36 @@ class _Push:
 
         timestamp, name = self._under_way.pop(answer.seq)
         self._report.take(answer)
-        if self._sink is not None and isinstance(answer, Result):
-            self._sink.write_line(line_of(answer, timestamp, name))
+        if self._results is not None and isinstance(answer, Result):
+            self._results.write(line_of(answer, timestamp, name))
+
+
+class Results:
+    """The file of results. It begins anew with the first of them: a push that fails leaves those of an earlier one."""
+
+    def __init__(self, target: str) -> None:
+        self.target = target
+        self.sink: Jsonl | None = None
+
+    def __enter__(self) -> Results:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.sink is not None:
+            self.sink.close()
+
+    def write(self, line: Line) -> None:
+        """Write one line. Raises SinkError."""
+        from sightline.sinks import jsonl
+
+        self.sink = self.sink or jsonl.open(self.target)
+        self.sink.write_line(line)
 
 
 class PushReport:
     """Progress on standard error: one line that is rewritten on a terminal, a line every few seconds elsewhere."""
 
-    def __init__(self, stream: str, *, bar: bool, written: str | None) -> None:
+    def __init__(self, stream: str, results: Results | None) -> None:
         from sightline.core.metrics import Rate, Spread
 
         self.sent = 0
@@ -184,10 +206,11 @@ class PushReport:
         self._rate = Rate()
         self._skipped = 0
         self._stream = stream
-        self._written = written
+        self._results = results
         self._trouble: str | None = None
         self._console = Console(stderr=True, highlight=False, emoji=False)
-        self._status = self._console.status("") if bar and self._console.is_terminal else None
+        bar = self._console.is_terminal and (results is None or results.target != "-")
+        self._status = self._console.status("") if bar else None
         self._told = time.monotonic()
 
     def __enter__(self) -> PushReport:
@@ -199,8 +222,8 @@ class PushReport:
         if self._status is not None:
             self._status.stop()
         self._console.print(escape(self._line()), soft_wrap=True)
-        if self._written not in (None, "-"):
-            self._console.print(escape(f"results: {self._written}"), soft_wrap=True)
+        if self._results is not None and self._results.sink is not None and self._results.target != "-":
+            self._console.print(escape(f"results: {self._results.target}"), soft_wrap=True)
 
     def tell(self, reason: str | None) -> None:
         """Say why no pictures come; None when they come again."""

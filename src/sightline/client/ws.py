@@ -93,7 +93,8 @@ async def connect(address: Address, path: str, receiver: Receiver, *, camera: bo
     except ssl.SSLCertVerificationError as e:
         raise untrusted(url, e) from None
     except (ssl.SSLError, InvalidHandshake, EOFError) as e:
-        raise Unreachable(f"{url} does not answer as a WebSocket server: {e}") from None
+        hint = "; one with --lan is at wss://" if url.startswith("ws:") else ""
+        raise Unreachable(f"{url} does not answer as a WebSocket server: {e}{hint}") from None
     except OSError as e:  # TimeoutError is an OSError
         raise unreachable(url, e, f"sightline serve --port {urlsplit(url).port or 80}") from None
     link = WsLink(url, receiver, ws, camera=camera)
