@@ -38,6 +38,23 @@ DRAWN = """([r, g, b]) => {
   return n > 150;
 }"""
 
+CLICK_AT_ONCE = """(places) => new Promise((resolve) => {
+  const at = AT;
+  new MutationObserver(([{ target }], watch) => {
+    const surface = target.querySelector("#drawing");
+    if (!surface) return;
+    watch.disconnect();
+    surface.setPointerCapture = () => {};  // there is no such pointer
+    for (const [clientX, clientY] of places.map(at)) {
+      const mouse = { clientX, clientY, isPrimary: true, pointerType: "mouse" };
+      for (const kind of ["pointerdown", "pointerup"]) surface.dispatchEvent(new PointerEvent(kind, mouse));
+    }
+    resolve();
+  }).observe(document.querySelector("#stage"), { childList: true });
+  document.querySelector("#new-zone").click();
+})""".replace("AT", AT)
+"""Puts points before the browser paints that the picture has made room for them."""
+
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
 async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Running]:
@@ -140,6 +157,15 @@ async def again(camera: Peer, page: Page, seq: int) -> int:
     await camera.next("result")
     await page.wait_for_function("n => Number(document.body.dataset.frame ?? 0) >= n", arg=seq, timeout=SLOW_MS)
     return seq
+
+
+async def test_a_click_before_the_next_frame_is_where_the_picture_is(server: Running, browser: Browser) -> None:
+    async with camera(server, "slow"), opened(browser, f"{server.url}/view/slow") as page:
+        await look(page)
+        await page.evaluate(CLICK_AT_ONCE, FLOOR)
+        await page.locator("#drawing-save").click()
+        await expect(page.locator('li[data-key="zone zone-1"]')).to_be_visible()
+        near(await points(server, "slow", "zone", "zone-1"), FLOOR)
 
 
 async def test_all_is_done_by_keyboard(server: Running, browser: Browser) -> None:

@@ -142,6 +142,13 @@ export class Painter {
     this.#paint(this.#context, this.shown, chosen, place, ratio);
   }
 
+  /** Draw again at once if the canvas has another size by now: `place` is where the picture is, not where it was in the last frame. */
+  keepUp() {
+    const { width, height } = this.#canvas;
+    this.#fit();
+    if (this.#canvas.width !== width || this.#canvas.height !== height) this.repaint();
+  }
+
   /**
    * The picture that is shown now in its own size, whatever part of it is in view.
    *

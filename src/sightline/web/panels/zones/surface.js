@@ -79,6 +79,7 @@ export class Surface {
 
   /** A place of the window as one of the picture, 0 to 1 and maybe beyond. @param {{clientX: number, clientY: number}} at @returns {Point} */
   pointAt({ clientX, clientY }) {
+    this.#painter.keepUp(); // a slow machine may take a click before it paints how the picture has made room
     const own = this.element.getBoundingClientRect();
     const { x, y, width, height } = this.#place;
     return [(clientX - own.x - x) / width, (clientY - own.y - y) / height];
