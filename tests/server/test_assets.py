@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
+import hashlib
 import re
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -77,7 +79,7 @@ async def test_a_file_that_is_kept_compressed_is_sent_so_or_as_it_was(
 @pytest.mark.parametrize("name", ["capture/worker.js", "infer/worker.js", "vendor/any.mjs"])
 async def test_what_a_worker_begins_with_has_a_pages_headers(server: Running, name: str) -> None:
     """Without them a page that is isolated may not start it."""
-    page = await server.http.get("/")
+    page = await server.http.get("/embed/x")
     for path in (assets.address(name), f"/static/{name}"):
         worker = await server.http.get(path)
         for header in ("content-security-policy", "cross-origin-embedder-policy"):
@@ -103,6 +105,21 @@ async def test_only_comments_are_left_out(file: object) -> None:
 def bare(text: str) -> str:
     """A file without comments and spaces."""
     return re.sub(r"\s+", "", re.sub(r"/\*.*?\*/|^[ \t]*//[^\n]*", "", text, flags=re.S | re.M))
+
+
+@pytest.mark.parametrize("path", ["/", "/camera/x", "/timeline", "/help", "/docs"])
+async def test_a_page_asks_for_nothing_before_its_first_paint(server: Running, path: str) -> None:
+    """Its styles and the script of its theme stand in it, and its policy allows these alone."""
+    page = await server.http.get(path, headers={"Accept-Language": "de"})
+    head, _, body = page.text.partition("<body")
+    assert not re.search(r'rel="stylesheet"|<script [^>]*src=', head)
+    assert '<script type="module"' in body
+    for tag in ("style", "script"):
+        own = [hashlib.sha256(text.encode()).digest() for text in re.findall(rf"<{tag}>(.*?)</{tag}>", head, re.S)]
+        hashes = [f"'sha256-{base64.b64encode(digest).decode()}'" for digest in own]
+        (allowed,) = re.findall(rf"{tag}-src ([^;]+)", page.headers["content-security-policy"])
+        assert [one for one in allowed.split() if "sha256" in one] == hashes != [], tag
+        assert "'unsafe-inline'" not in allowed
 
 
 async def test_all_modules_of_a_page_are_named_in_it() -> None:

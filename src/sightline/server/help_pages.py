@@ -17,9 +17,10 @@ from markdown_it.token import Token
 from starlette.concurrency import run_in_threadpool
 
 from sightline.core.errors import NotFound
+from sightline.security.origin import POLICY
 from sightline.server import languages
 from sightline.server.assets import ENGLISH
-from sightline.server.pages import page, send_page
+from sightline.server.pages import page, policy, send_page
 
 FOLDERS = (Path(__file__).parents[1] / "help", Path(__file__).parents[3] / "docs")
 """Where the documents are: in a wheel, and in a checkout."""
@@ -164,8 +165,9 @@ def _made(name: str | None, language: str) -> bytes:
 
 
 async def _send(request: Request, name: str | None) -> Response:
-    made = await run_in_threadpool(_made, name, languages.wanted(request))
-    return send_page(request, made, Vary=languages.VARY)
+    language = languages.wanted(request)
+    made = await run_in_threadpool(_made, name, language)
+    return send_page(request, made, Vary=languages.VARY, **{POLICY: policy("help.html", language)})
 
 
 def add(app: FastAPI) -> None:

@@ -16,12 +16,18 @@ from starlette.requests import HTTPConnection
 from starlette.types import Scope
 
 from sightline.core.types import check_stream_name
+from sightline.security.origin import HEADERS, POLICY
 from sightline.security.refusal import Page
 from sightline.server import languages
-from sightline.server.assets import ALWAYS_ASK, ENGLISH, WEB, Assets, address, modules
+from sightline.server.assets import ALWAYS_ASK, ENGLISH, WEB, Assets, address, modules, packed
 
-SCRIPT = re.compile(r'( *)<script type="module" src="/static/([^"]+)"></script>\n')
+SHEET = re.compile(r'<link rel="stylesheet" href="/static/([^"]+)">')
+FIRST = re.compile(r'<script src="/static/([^"]+)"></script>')
+"""A script that comes before the first paint."""
+SCRIPT = re.compile(r' *<script type="module" src="/static/([^"]+)"></script>\n')
 PART = re.compile(r"<!-- (\w+/[\w-]+\.\w+) -->\n")
+FRAMED = "embed.html"
+"""The page for other people's pages. Its policy says which: see ``security/embedding.py``."""
 DOCUMENTS = ("docs.html",)
 """Pages that are English, as what they show is."""
 EMBED = """const known = {known};
@@ -41,18 +47,27 @@ def whole(name: str) -> str:
 
 @cache
 def page(name: str, language: str = ENGLISH) -> str:
-    """A page in a language. Its files have addresses that last, and its modules are all asked for at once.
+    """A page in a language. What its first paint needs stands in it: a browser asks for nothing else before.
 
-    They come after what the first paint needs.
+    Its modules come last, and are all asked for at once. Its files have addresses that last.
     """
     text = languages.translated(whole(name), language)
     text = text.replace("<!-- languages -->", languages.options())
-    text = SCRIPT.sub(lambda script: script[0] + _preloads(script[1], script[2]), text)
+    if name != FRAMED:
+        text = SHEET.sub(lambda sheet: f"<style>\n{_bare(sheet[1])}</style>", text)
+        text = FIRST.sub(lambda script: f"<script>\n{_bare(script[1])}</script>", text)
+    if script := SCRIPT.search(text):
+        text = text.replace(script[0], "").replace("  </body>", f"{script[0]}{_preloads(script[1])}  </body>")
     return text.replace('"/static/', f'"{address("", language)}')
 
 
-def _preloads(indent: str, entry: str) -> str:
-    link = f'{indent}<link rel="modulepreload" fetchpriority="low" href="/static/%s">\n'
+def _bare(name: str) -> str:
+    """A file without its comments and empty lines."""
+    return re.sub(r"\n\s*\n", "\n", gzip.decompress(packed(WEB / name)).decode()).lstrip()
+
+
+def _preloads(entry: str) -> str:
+    link = '    <link rel="modulepreload" fetchpriority="low" href="/static/%s">\n'
     return "".join(link % name for name in modules(entry)[1:])
 
 
@@ -61,9 +76,10 @@ def _packed(name: str, language: str) -> bytes:
     return gzip.compress(page(name, language).encode(), 9, mtime=0)
 
 
-def _answer(request: Request, name: str, **more: str) -> Response:
+def _answer(request: Request, name: str) -> Response:
     language = languages.wanted(request) if name not in DOCUMENTS else ENGLISH
-    return send_page(request, _packed(name, language), Vary=languages.VARY, **more)
+    own = {} if name == FRAMED else {POLICY: policy(name, language)}
+    return send_page(request, _packed(name, language), Vary=languages.VARY, **own)
 
 
 def send_page(request: Request, packed: bytes, **more: str) -> Response:
@@ -82,11 +98,13 @@ TEXTS = {
     404: ("There is nothing here", ""),
 }
 """Title of an error's page, and words in place of those that are for programs."""
-ALONE = (
+ALONE = ("error.html", "away.html")
+"""Pages that must do without files of this server."""
+POLICY_ALONE = (
     "default-src 'none'; style-src {style}; script-src {script}; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-"""The Content-Security-Policy of a page that must do without files of this server."""
+"""Their Content-Security-Policy."""
 
 
 def error_page(scope: Scope, status: int, message: str, *, out: tuple[str, str] | None = None) -> Page:
@@ -103,19 +121,23 @@ def error_page(scope: Scope, status: int, message: str, *, out: tuple[str, str] 
         "out": languages.said(link, language),
     }
     html = re.sub(r"\{(title|message|href|out)\}", lambda key: escape(words[key[1]]), page("error.html", language))
-    return Page(html, _alone("error.html", language))
+    return Page(html, policy("error.html", language))
 
 
 @cache
-def _alone(name: str, language: str) -> str:
-    """The policy that allows a page its own styles and scripts, by their hashes."""
+def policy(name: str, language: str) -> str:
+    """The Content-Security-Policy of a page, which allows what stands in it by its hash."""
+    style, script = (_hashes(name, language, tag) for tag in ("style", "script"))
+    if name in ALONE:
+        return POLICY_ALONE.format(style=style or "'none'", script=script or "'none'")
+    allowed = HEADERS[POLICY].replace("style-src 'self'", f"style-src 'self' {style}".rstrip())
+    return allowed.replace("script-src 'self'", f"script-src 'self' {script}".rstrip())
 
-    def hashes(tag: str) -> str:
-        own = re.findall(rf"<{tag}>(.*?)</{tag}>", page(name, language), re.S)
-        digests = [base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in own]
-        return " ".join(f"'sha256-{digest}'" for digest in digests) or "'none'"
 
-    return ALONE.format(style=hashes("style"), script=hashes("script"))
+def _hashes(name: str, language: str, tag: str) -> str:
+    own = re.findall(rf"<{tag}>(.*?)</{tag}>", page(name, language), re.S)
+    digests = [base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in own]
+    return " ".join(f"'sha256-{digest}'" for digest in digests)
 
 
 def add(app: FastAPI) -> None:
@@ -172,8 +194,7 @@ def add(app: FastAPI) -> None:
 
     @app.get("/away", include_in_schema=False)
     async def away(request: Request) -> Response:
-        policy = _alone("away.html", languages.wanted(request))
-        return _answer(request, "away.html", **{"Content-Security-Policy": policy})
+        return _answer(request, "away.html")
 
     @app.get("/language.json", include_in_schema=False)
     async def language(request: Request) -> Response:
