@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import AsyncIterator, Callable
+from typing import Any
 
 import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, BrowserContext, expect
 
+from sightline.core.events import Event
+from sightline.events.store import EventStore
 from sightline.server import languages
 from support.axe import violations
-from support.browsing import listen_for_errors
+from support.browsing import HAS_A_PICTURE, listen_for_errors
+from support.drawing import begin, look
 from support.serving import Running, camera, serving
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -59,9 +64,24 @@ SAYS = """async (found) => {
 """What a page says for a sentence of the server."""
 
 
+BEYOND = """() => [...document.querySelectorAll(".tools button")].filter((one) => {
+  const { left, right, width } = one.getBoundingClientRect();
+  return width < 44 || left < 0 || right > innerWidth || one.scrollWidth > one.clientWidth + 1;
+}).map((one) => one.outerHTML)"""
+"""What of the buttons for drawing is cut off."""
+
+
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def server() -> AsyncIterator[Running]:
-    async with serving() as running, camera(running, "door"):
+async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Running]:
+    data = tmp_path_factory.mktemp("data")
+    store = EventStore(data / "events")
+    at = time.time() - 60
+    about: dict[str, Any] = {"stream": "hof", "kind": "object", "class_name": "person", "at": at, "seq": 1}
+    number, why = int(at * 1000), "it was seen no more"
+    store.write([(Event(id="past", phase="start", number=number, **about), None)])
+    store.write([(Event(id="past", phase="end", number=number + 1, seconds=3, reason=why, **about), None)])
+    store.close()
+    async with serving(data=data) as running, camera(running, "door"):
         yield running
 
 
@@ -148,6 +168,31 @@ async def test_settings_and_what_the_doctor_finds_are_told_in_german(server: Run
         (loaded, told),
     ):
         assert await page.evaluate(SAYS, found) == expected
+    await page.close()
+
+
+async def test_why_something_ended_is_told_in_german(server: Running, german: BrowserContext) -> None:
+    page = await german.new_page()
+    await page.goto(f"{server.url}/events")
+    await page.locator('[data-event="past"]').click()
+    await expect(page.locator("#detail-facts")).to_contain_text("es war nicht mehr zu sehen")
+    paused = "rtsp://yard: somebody has paused this camera"
+    assert await page.evaluate(SAYS, paused) == "rtsp://yard: jemand hat diese Kamera pausiert"
+    await page.close()
+
+
+async def test_a_narrow_phone_has_all_that_is_drawn_with(server: Running, german: BrowserContext) -> None:
+    page = await german.new_page()
+    await page.goto(f"{server.url}/view/door")
+    await page.wait_for_function(HAS_A_PICTURE)
+    await page.locator("#sheet-handle").click()
+    await look(page)
+    await begin(page, "line")
+    for width in (390, 360, 320):
+        await page.set_viewport_size({"width": width, "height": 740})
+        assert await page.evaluate(BEYOND) == [], width
+        await expect(page.get_by_role("button", name="Abbrechen", exact=True)).to_be_visible()
+        await expect(page.get_by_role("button", name="Speichern", exact=True)).to_be_visible()
     await page.close()
 
 

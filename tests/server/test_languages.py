@@ -147,6 +147,7 @@ async def test_a_page_of_an_error_is_german(server: Running) -> None:
     assert ">Alle Streams<" in page.text
     lost = await server.http.get("/nowhere", headers=HTML | GERMAN)
     assert "<h1>Hier ist nichts</h1>" in lost.text
+    assert "<p>Unter dieser Adresse gibt es nichts.</p>" in lost.text
 
 
 async def test_documents_are_english_in_a_frame_that_is_not(server: Running) -> None:

@@ -1,7 +1,7 @@
 /** The whole of a happening: its picture with the box, all that is known, and what may be done with it. */
 
 import { make, setData, setText } from "../../lib/dom.js";
-import { className, t } from "../../lib/i18n.js";
+import { className, said, t } from "../../lib/i18n.js";
 import { addressOf, askClip } from "../../wire/events.js";
 import { download } from "../download.js";
 import { byId } from "../page.js";
@@ -154,7 +154,7 @@ export class Detail {
       [t`Ended`]: moment ? "" : ended_at === null ? t`It goes on` : exactly(ended_at),
       [t`Lasted`]: moment ? "" : this.#lasted,
       [t`Speed`]: speedInWords(one.speed),
-      [kind === "stream" ? t`Why` : t`Why it ended`]: reason,
+      [kind === "stream" ? t`Why` : t`Why it ended`]: said(reason),
       [t`Frames`]: framesInWords(one),
       [t`Box`]: box ? box.map(Math.round).join(", ") : "",
     };

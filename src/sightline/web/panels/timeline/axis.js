@@ -6,13 +6,16 @@ import { LENGTHS, shareOf, ticks } from "./scale.js";
 import { tickInWords } from "./words.js";
 
 const APART = 80;
+/** Pixels that the longest time takes. */
+const LABEL = 64;
 const USUAL = 6 * 3_600;
 
 /** @param {HTMLElement} axis @param {import("./scale.js").Span} span */
 export function drawAxis(axis, span) {
   const most = Math.max(2, Math.floor(axis.clientWidth / APART));
+  const whole = (/** @type {number} */ at) => (1 - shareOf(span, at)) * axis.clientWidth >= LABEL;
   axis.replaceChildren(
-    ...ticks(span, most).map((at) => {
+    ...ticks(span, most).filter(whole).map((at) => {
       const tick = make("span", {}, tickInWords(at));
       tick.style.left = `${shareOf(span, at) * 100}%`;
       return tick;

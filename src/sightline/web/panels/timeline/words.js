@@ -1,7 +1,7 @@
 /** Times, gaps and situations of the timeline in words. Pure. */
 
 import { fixed } from "../../lib/format.js";
-import { dateLocale, t } from "../../lib/i18n.js";
+import { dateLocale, locale, t } from "../../lib/i18n.js";
 import { duration } from "../events/words.js";
 
 /** @typedef {import("../../wire/recordings.js").Recorded} Recorded */
@@ -34,14 +34,14 @@ export function momentInWords(at, exact = false) {
   const time = new Date(at * 1000);
   const day = time.toLocaleDateString(dateLocale, { weekday: "short", day: "numeric", month: "short" });
   const fraction = exact ? { fractionalSecondDigits: /** @type {1} */ (1) } : {};
-  return `${day}, ${time.toLocaleTimeString(dateLocale, { hour: "2-digit", minute: "2-digit", second: "2-digit", ...fraction })}`;
+  return `${day}, ${time.toLocaleTimeString(locale, { hour: "2-digit", minute: "2-digit", second: "2-digit", ...fraction })}`;
 }
 
 /** Name of a mark on the axis. @param {number} at */
 export function tickInWords(at) {
   const time = new Date(at * 1000);
   if (!time.getHours() && !time.getMinutes()) return time.toLocaleDateString(dateLocale, { day: "numeric", month: "short" });
-  return time.toLocaleTimeString(dateLocale, { hour: "2-digit", minute: "2-digit" });
+  return time.toLocaleTimeString(locale, { hour: "2-digit", minute: "2-digit" });
 }
 
 /** @param {number} bytes */
