@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sightline.core import age_clock
 from sightline.core.events import EVERYTHING, Event, EventRecord
 from sightline.core.types import Encoded, Frame, FrameResult
 from sightline.events import writer
@@ -26,13 +27,21 @@ DAY_S = 86400
 
 
 class Clock:
-    """The time that numbers have in them."""
+    """The clocks of the machine, which a test turns."""
 
     def __init__(self) -> None:
-        self.now = 1.8e9
+        self.now, self.ran = 1.8e9, 0.0
 
     def time(self) -> float:
         return self.now
+
+    def monotonic(self) -> float:
+        return self.ran
+
+    def run(self, seconds: float) -> None:
+        """Let time pass."""
+        self.now += seconds
+        self.ran += seconds
 
     def time_ns(self) -> int:
         return int(self.now * 1e9)
@@ -42,11 +51,12 @@ class Clock:
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     made = Clock()
     monkeypatch.setattr(writer, "time", made)
+    monkeypatch.setattr(age_clock, "time", made)
     return made
 
 
 @pytest.fixture
-def written(tmp_path: Path) -> Iterator[EventWriter]:
+def written(tmp_path: Path, clock: Clock) -> Iterator[EventWriter]:
     made = EventWriter(tmp_path / "events")
     yield made
     made.store.close()
@@ -75,7 +85,7 @@ def test_what_is_too_old_goes_with_its_picture_and_what_lasts_stays(
     for day in range(6):
         happen(written, f"day{day}", result=result_of(picture_of(day, "door")))
         happen(written, f"lasts{day}", lasts=True)
-        clock.now += DAY_S
+        clock.run(DAY_S)
     while written.trim(3.5, 1 << 40):
         pass
     assert known(written) == ["lasts5", "day5", "lasts4", "day4", "lasts3", "day3", "lasts2", "lasts1", "lasts0"]
@@ -83,6 +93,36 @@ def test_what_is_too_old_goes_with_its_picture_and_what_lasts_stays(
     assert len([*(tmp_path / "events" / "pictures").iterdir()]) == 3, "nor are there empty folders"
     happen(written, "after")
     assert known(written)[0] == "after"
+
+
+@pytest.mark.parametrize("off", [True, False], ids=["while the server was off", "while it ran"])
+def test_a_clock_that_jumps_a_year_ahead_and_back_costs_no_event(tmp_path: Path, clock: Clock, off: bool) -> None:
+    def turned(one: EventWriter, seconds: float) -> EventWriter:
+        clock.now += seconds
+        if not off:
+            return one
+        one.store.close()
+        return EventWriter(tmp_path / "events")
+
+    one = EventWriter(tmp_path / "events")
+    for day in range(3):
+        happen(one, f"day{day}", result=result_of(picture_of(day, "door")))
+        clock.run(DAY_S)
+        assert not one.trim(3.5, 1 << 40)
+    one = turned(one, 365 * DAY_S)
+    happen(one, "ahead")
+    clock.run(3600)
+    assert not one.trim(3.5, 1 << 40)
+    one = turned(one, -365 * DAY_S)
+    happen(one, "back")
+    assert not one.trim(3.5, 1 << 40)
+    assert known(one) == ["back", "ahead", "day2", "day1", "day0"]
+    assert pictures(tmp_path) == 3
+    clock.run(DAY_S)
+    while one.trim(3.5, 1 << 40):
+        pass
+    assert known(one) == ["back", "ahead", "day2", "day1"], "what is too old goes as ever"
+    one.store.close()
 
 
 @settings(max_examples=15)
@@ -109,7 +149,7 @@ def test_the_oldest_go_until_the_others_fit(sizes: list[int], most: int) -> None
 def test_updates_of_no_happening_go_too(written: EventWriter, clock: Clock) -> None:
     for day in range(6):
         written.save([Taken(event(f"loose{day}", "update"), None)])
-        clock.now += DAY_S
+        clock.run(DAY_S)
     happen(written, "a", lasts=True)
     written.save([Taken(event("a", "update"), None)])
     while written.trim(3.5, 1 << 40):

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from sightline.core import age_clock
 from sightline.core.types import Encoded
-from sightline.recordings import clock
 from sightline.recordings.index import VideoSegment
 from sightline.recordings.keeper import Keeper
 from sightline.recordings.mp4 import PictureFrames
@@ -25,7 +25,7 @@ class Time:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, now: float = NOW) -> None:
         self.now, self.ran = now, 0.0
-        monkeypatch.setattr(clock, "time", self)
+        monkeypatch.setattr(age_clock, "time", self)
 
     def time(self) -> float:
         return self.now

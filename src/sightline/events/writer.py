@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from msgspec import structs
 
+from sightline.core.age_clock import AgeClock
 from sightline.core.errors import FAULTS, told
 from sightline.core.events import Event
 from sightline.core.types import FrameResult
@@ -67,6 +68,7 @@ class EventWriter:
         self.pictures = EventPictures(None if folder is None else folder / "pictures")
         self.number = self.store.newest()
         """Number of the newest event."""
+        self._clock = AgeClock(self.number / 1000 if self.number else None)
 
     def end_all(self) -> list[Event]:
         """End what lasted when an earlier server died."""
@@ -112,7 +114,7 @@ class EventWriter:
 
     def trim(self, days: float, most: int) -> bool:
         """Remove some of what is older than that, or too much in bytes. Returns True if there is more of it."""
-        before = int((time.time() - days * 86400) * 1000)
+        before = int((self._clock.now() - days * 86400) * 1000)
         over = self.store.size() - (MOST_IN_MEMORY if self.in_memory else most)
         old = self.store.oldest(before, over)
         if old:

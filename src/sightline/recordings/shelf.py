@@ -13,9 +13,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TypeAlias
 
+from sightline.core.age_clock import AgeClock
 from sightline.core.errors import FAULTS, SightlineError, told
 from sightline.recordings import mend
-from sightline.recordings.clock import AgeClock
 from sightline.recordings.files import Root
 from sightline.recordings.gaps import GapFiles
 from sightline.recordings.index import Gap, Index, VideoSegment

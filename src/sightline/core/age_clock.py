@@ -1,4 +1,4 @@
-"""The clock by which the age of recordings is told. A wrong clock of the machine must not delete what should stay."""
+"""The clock by which the age of what is kept is told. A wrong clock of the machine must not delete what should stay."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class AgeClock:
     """
 
     def __init__(self, newest: float | None) -> None:
-        """``newest``: the last time that this clock gave to a recording, where there is one."""
+        """``newest``: the newest time of what is kept, where there is one."""
         self._lock = threading.Lock()
         now = time.time()
         self._at = now if newest is None or newest > now else newest
