@@ -9,6 +9,7 @@ import os
 import ssl
 import stat
 from pathlib import Path
+from typing import Self
 
 import pytest
 from cryptography import x509
@@ -117,6 +118,27 @@ async def test_another_address_means_another_certificate_while_it_serves(tmp_pat
     moved.load(context)
     assert (await shown(context, trusted, LOCAL)).serial_number != first.serial_number
     assert own.authority.read_bytes() == root, "phones trust it still"
+
+
+@pytest.mark.parametrize("first", [True, False], ids=["authority and all", "the certificate alone"])
+async def test_what_was_made_while_the_clock_was_ahead_is_made_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, first: bool
+) -> None:
+    """Phones refused it for as long as the clock had been ahead."""
+
+    class Ahead(datetime.datetime):
+        @classmethod
+        def now(cls, tz: datetime.tzinfo | None = None) -> Self:
+            return super().now(tz) + datetime.timedelta(days=400)
+
+    own = Own(tmp_path)
+    if not first:
+        own.renew()
+    monkeypatch.setattr(datetime, "datetime", Ahead)
+    assert own.renew()
+    monkeypatch.undo()
+    assert await shown(own.context(), strict(own.authority), LOCAL)
+    assert not own.renew()
 
 
 def test_it_is_renewed_in_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

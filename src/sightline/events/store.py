@@ -297,20 +297,18 @@ class EventStore:
         except sqlite3.OperationalError:
             raise
         except sqlite3.DatabaseError as e:
-            log.error("%s: %s; events begin anew, and the file is kept as events.db.bad", path, e)
-            for ending in ("", "-wal", "-shm"):
-                with suppress(FileNotFoundError):
-                    path.with_name(f"events.db{ending}").replace(path.with_name(f"events.db.bad{ending}"))
+            aside = files.put_aside(path, ("-wal", "-shm"))
+            log.error("%s: %s; events begin anew, and the file is kept as %s", path, e, aside.name)
             return self._connect(path)
 
     def _connect(self, path: Path | str) -> sqlite3.Connection:
         connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=PATIENCE_S)
         try:
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = NORMAL")  # a power cut may cost the newest; a crash costs nothing
             version = connection.execute("PRAGMA user_version").fetchone()[0]
             if version > VERSION:
                 raise ConfigError(f"{path} is of a later Sightline (tables {version}): expected at most {VERSION}")
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = NORMAL")  # a power cut may cost the newest; a crash costs nothing
             if version < VERSION:
                 connection.executescript(f"BEGIN IMMEDIATE; {TABLES} PRAGMA user_version = {VERSION}; COMMIT;")
         except BaseException:

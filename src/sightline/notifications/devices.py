@@ -9,7 +9,6 @@ import hashlib
 import logging
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
@@ -84,9 +83,9 @@ class Devices:
         try:
             found = await asyncio.to_thread(self._read)
         except (OSError, msgspec.DecodeError, UnicodeDecodeError) as e:
-            log.error("%s: %s; nobody is notified until devices subscribe anew", self._path, e)
-            with suppress(OSError):
-                await asyncio.to_thread(self._path.replace, self._path.with_suffix(".json.bad"))
+            aside = await asyncio.to_thread(files.put_aside, self._path)
+            why = "nobody is notified until devices subscribe anew, and the file is kept as"
+            log.error("%s: %s; %s %s", self._path, e, why, aside.name)
             return
         for one in found[:MOST]:
             try:

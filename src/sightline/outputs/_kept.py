@@ -33,6 +33,7 @@ from sightline.core.versions import version_of
 from sightline.outputs._dispatcher import Dispatcher
 from sightline.outputs._service import check_output, finish, part, start, start_residents
 from sightline.outputs.base import OutputSettings
+from sightline.security.files import put_aside
 from sightline.settings.outputs import OutputTable
 from sightline.settings.settings import Settings, data_folder
 from sightline.sources import _foreign
@@ -158,9 +159,8 @@ class KeptOutputs:
             await self._have({} if data is None else _parse(data), new=False)
         except (OSError, SightlineError) as e:
             path = self._file.path
-            log.error("%s can't be used: it is kept as outputs.json.bad: %s", path, told(e))
-            with suppress(OSError):
-                await asyncio.to_thread(path.replace, path.with_suffix(".json.bad"))
+            aside = await asyncio.to_thread(put_aside, path)
+            log.error("%s can't be used: it is kept as %s: %s", path, aside.name, told(e))
 
     async def _watch(self) -> None:
         """Take over what people change in the file by hand, until cancelled."""

@@ -113,22 +113,27 @@ class Exports:
         return iter(sorted(self._known.values(), key=lambda one: -one.made_at))
 
     async def open(self) -> None:
-        """Find those of earlier runs. What was not finished is deleted."""
+        """Find those of earlier runs. What was not finished is deleted; what can't be read is left alone."""
         with suppress(SightlineError, OSError):
             self._known = await asyncio.to_thread(self._found)
 
     def _found(self) -> dict[str, Export]:
         found: dict[str, Export] = {}
+        unread: set[str] = set()
         if not self._folder.is_dir():
             return found
         for path in self._folder.glob("*.json"):
-            with suppress(OSError, msgspec.MsgspecError):
+            try:
                 export = msgspec.json.decode(path.read_bytes(), type=Export)
-                made = path.with_suffix(export.wish.ending)
-                if export.id == path.stem and (export.state == "failed" or made.is_file()):
-                    found[export.id] = export
+            except (OSError, msgspec.MsgspecError) as e:  # somebody else's file, or a later version's
+                log.warning("the export %s can't be read, and is left alone: %s", path, told(e))
+                unread.add(path.stem)
+                continue
+            made = path.with_suffix(export.wish.ending)
+            if export.id == path.stem and (export.state == "failed" or made.is_file()):
+                found[export.id] = export
         for path in self._folder.iterdir():
-            if path.suffix in (".json", *ENDINGS.values()) and path.stem not in found:
+            if path.suffix in (".json", *ENDINGS.values()) and path.stem not in found.keys() | unread:
                 path.unlink(missing_ok=True)
         return found
 

@@ -14,7 +14,9 @@ from typing import Any
 
 from msgspec import Struct
 
+from sightline.core.errors import ConfigError
 from sightline.recordings.lines import SECONDS, Summary
+from sightline.security.files import put_aside
 
 VERSION = 1
 PATIENCE_S = 5.0
@@ -99,7 +101,10 @@ class Index:
     """What is recorded. All methods raise sqlite3.Error where the database can't be used."""
 
     def __init__(self, path: Path) -> None:
-        """Open the file, which is made where there is none; one that is none is put aside."""
+        """Open the file, which is made where there is none; one that is none is put aside.
+
+        Raises ConfigError for one of a later version.
+        """
         self.path = path
         self.fresh = not path.exists()
         """Nothing was there, so that the files have to be looked through."""
@@ -110,19 +115,20 @@ class Index:
         except sqlite3.OperationalError:
             raise
         except sqlite3.DatabaseError:
-            for ending in ("", "-wal", "-shm"):
-                with suppress(FileNotFoundError):
-                    path.with_name(path.name + ending).replace(path.with_name(f"{path.name}.bad{ending}"))
+            put_aside(path, ("-wal", "-shm"))
             self.fresh = True
             self._db = self._connect()
 
     def _connect(self) -> sqlite3.Connection:
         db = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=PATIENCE_S)
         try:
+            version = db.execute("PRAGMA user_version").fetchone()[0]
+            if version > VERSION:
+                raise ConfigError(f"{self.path} is of a later Sightline (tables {version}): expected at most {VERSION}")
             db.execute("PRAGMA journal_mode = WAL")
             db.execute("PRAGMA synchronous = NORMAL")
             db.execute("PRAGMA cache_size = -16000")
-            if db.execute("PRAGMA user_version").fetchone()[0] < VERSION:
+            if version < VERSION:
                 db.executescript(f"BEGIN IMMEDIATE; {TABLES} PRAGMA user_version = {VERSION}; COMMIT;")
         except BaseException:
             db.close()

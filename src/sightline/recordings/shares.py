@@ -15,7 +15,6 @@ import time
 from base64 import urlsafe_b64encode
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -87,9 +86,8 @@ class Shares:
         except NoFolder:
             log.warning("nothing can be shared: this user has no folder")
         except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as e:
-            log.error("%s can't be read: it is kept as shares.json.bad, and no link is of use: %s", self._path, told(e))
-            with suppress(OSError):
-                await asyncio.to_thread(self._path.replace, self._path.with_suffix(".json.bad"))
+            aside = await asyncio.to_thread(files.put_aside, self._path)
+            log.error("%s can't be read: it is kept as %s, and no link is of use: %s", self._path, aside.name, told(e))
 
     def _read(self) -> tuple[bytes, dict[str, SharedTime]]:
         try:

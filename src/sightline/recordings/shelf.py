@@ -131,8 +131,9 @@ class Shelf:
         """
         try:
             found = mend.mended(self.root, row.name, complete=complete)
-        except UNUSABLE:
-            found = None
+        except OSError as e:  # it may be whole: a disk that fails, or files of somebody else
+            log.warning("%s is left as it is: %s", row.name, told(e))
+            return 0
         if found is None:
             with suppress(*UNUSABLE):
                 self.root.remove(row.name)

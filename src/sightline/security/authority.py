@@ -55,7 +55,7 @@ class Own(Certificate):
         path = self._folder / "ca.crt"
         if path.exists() and (self._folder / "ca.key").exists():
             found = _read(path)
-            if found.not_valid_after_utc - now > datetime.timedelta(days=DAYS):
+            if _lasts(found, now, DAYS):
                 return found
         key = ec.generate_private_key(ec.SECP256R1())
         made = _authority(key, now).sign(key, hashes.SHA256())
@@ -70,9 +70,8 @@ class Own(Certificate):
             return False
         found = _read(chain)
         names = found.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-        current = found.not_valid_after_utc - now > datetime.timedelta(days=RENEW_DAYS)
         return (
-            current
+            _lasts(found, now, RENEW_DAYS)
             and set(names.get_values_for_type(x509.IPAddress)) == wanted
             and found.issuer == authority.subject
             and _issued(found, authority)
@@ -149,6 +148,11 @@ def _usage(*, digital_signature: bool = False, key_cert_sign: bool = False, crl_
         encipher_only=False,
         decipher_only=False,
     )
+
+
+def _lasts(found: x509.Certificate, now: datetime.datetime, days: int) -> bool:
+    """Return False for one that ends within these days, or was made while the clock was ahead and is not valid yet."""
+    return found.not_valid_before_utc <= now and found.not_valid_after_utc - now > datetime.timedelta(days=days)
 
 
 def _issued(found: x509.Certificate, authority: x509.Certificate) -> bool:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import sqlite3
 import sys
 import tempfile
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -47,6 +48,23 @@ def write(path: Path, data: bytes) -> None:
             raise
     except OSError as e:
         raise shortage(e) or ConfigError(f"can't write {path}: {e.strerror}") from None
+
+
+def put_aside(path: Path, beside: Iterable[str] = ()) -> Path:
+    """Rename a file that is no good to a free name, ``NAME.bad`` or ``NAME.bad2`` and so on; return where it lies now.
+
+    That is where it was if it can't be renamed. ``beside``: endings of files that belong to it.
+    """
+    names = (path.with_name(f"{path.name}.bad{'' if number == 1 else number}") for number in itertools.count(1))
+    aside = next(name for name in names if not name.exists())
+    try:
+        path.replace(aside)
+    except OSError:
+        return path
+    for ending in beside:
+        with suppress(OSError):
+            path.with_name(path.name + ending).replace(aside.with_name(aside.name + ending))
+    return aside
 
 
 @contextmanager

@@ -31,6 +31,7 @@ from sightline.security import files, tls
 from sightline.security.authentication import AuthenticationMiddleware, Tries
 from sightline.security.authorization import Access
 from sightline.security.connections import Connections
+from sightline.security.data_version import check_data
 from sightline.security.origin import OriginMiddleware
 from sightline.security.tokens import Store
 from sightline.server import errors, help_pages, pages
@@ -200,7 +201,7 @@ async def _lifespan(
         try:
             if (held := await asyncio.to_thread(_hold_data, settings)) is not None:
                 stack.enter_context(closing(held))
-        except FolderInUse as e:
+        except ConfigError as e:
             state.not_started = e.message
             raise
         stack.callback(state.drawing.close)
@@ -238,15 +239,24 @@ def _fill(state: ServerState, settings: Settings, hub: Hub) -> None:
 
 
 def _hold_data(settings: Settings) -> sqlite3.Connection | None:
-    """Keep other servers away from the data folder; None where nothing can be kept there. Raises FolderInUse."""
+    """Keep other servers away from the data folder; None where nothing can be kept there.
+
+    Raises FolderInUse, or ConfigError for a folder that is not for this server.
+    """
     try:
         folder = data_folder(settings)
         files.make_folder(folder)
-        return files.hold_folder(folder)
+        held = files.hold_folder(folder)
     except FolderInUse:
         raise
     except SightlineError:  # which those who would keep something tell
         return None
+    try:
+        check_data(folder)
+    except BaseException:
+        held.close()
+        raise
+    return held
 
 
 async def _journal(settings: Settings, state: ServerState, hub: Hub, stack: AsyncExitStack) -> Journal:

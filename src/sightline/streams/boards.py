@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeAlias
@@ -155,11 +154,10 @@ class BoardStore:
         except NoFolder as e:  # this user has no folder
             log.warning("zones and rules that are set now will not outlive the server: %s", e)
         except (OSError, msgspec.DecodeError, BadRequest) as e:
+            aside = await asyncio.to_thread(files.put_aside, self._path)
             log.error(
-                "%s: %s; zones, rules and counts begin anew, and the file is kept as zones.json.bad", self._path, e
+                "%s: %s; zones, rules and counts begin anew, and the file is kept as %s", self._path, e, aside.name
             )
-            with suppress(OSError):
-                await asyncio.to_thread(self._path.replace, self._path.with_suffix(".json.bad"))
         for name in self._kept.keys() | self._settings.streams.keys():
             self.of(name)
 

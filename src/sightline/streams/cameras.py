@@ -31,6 +31,7 @@ from sightline.core.errors import (
 from sightline.core.schedule import parse_schedule
 from sightline.core.types import check_stream_name
 from sightline.recordings.recorder import Mode
+from sightline.security.files import put_aside
 from sightline.settings.settings import Settings, data_folder
 from sightline.sources._foreign import Allowed
 from sightline.sources._reconnecting import plain
@@ -269,11 +270,8 @@ class Cameras:
             self._cameras = {} if data is None else parse(data)
         except (OSError, SightlineError) as e:
             path = self._file.path
-            log.error(
-                "%s can't be read: it is kept as cameras.json.bad, and no camera of it is there: %s", path, told(e)
-            )
-            with suppress(OSError):
-                await asyncio.to_thread(path.replace, path.with_suffix(".json.bad"))
+            aside = await asyncio.to_thread(put_aside, path)
+            log.error("%s can't be read: it is kept as %s, and no camera of it is there: %s", path, aside.name, told(e))
         for name, camera in self._cameras.items():
             try:
                 self._check_kept(camera)
