@@ -194,6 +194,13 @@ def test_the_rules_would_notice() -> None:
     assert circles({"a": {"b"}, "b": set(), "c": {"a", "b"}}) == []
 
 
+def test_a_server_starts_processes_by_one_module() -> None:
+    found = {
+        file.relative_to(SOURCE).as_posix() for file in modules() if "create_subprocess_" in file.read_text("utf-8")
+    }
+    assert found == {"core/processes.py", "stress/child.py", "stress/server.py"}  # the stress test has no uvloop
+
+
 WATCH = """
 import json, logging, os, signal, sys, threading
 before = dict(os.environ), [signal.getsignal(s) for s in signal.valid_signals()]

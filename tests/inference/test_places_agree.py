@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import threading
@@ -122,8 +123,9 @@ def test_a_batch_for_a_process_that_died_unnoticed_is_not_begun(turns: int) -> N
         await place.load()
         assert place.pid is not None
         os.kill(place.pid, signal.SIGKILL)
-        while psutil.Process(place.pid).status() != psutil.STATUS_ZOMBIE:
-            time.sleep(0.001)  # noqa: ASYNC251 - the loop must not hear of it
+        with contextlib.suppress(psutil.NoSuchProcess):
+            while psutil.Process(place.pid).status() != psutil.STATUS_ZOMBIE:
+                time.sleep(0.001)  # noqa: ASYNC251 - the loop must not hear of it
         jpeg = Encoded(codecs.encode_jpeg(np.zeros((48, 64, 3), np.uint8)), 64, 48)
 
         async def later() -> FrameResult:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from asyncio.subprocess import DEVNULL, PIPE
 
 import msgspec
 
 from sightline.core.errors import ConfigError, LimitReached
+from sightline.core.processes import start_process
 from sightline.settings.environment import environment_of_server
 from sightline.settings.settings import Settings
 
@@ -31,11 +31,12 @@ async def examine(settings: Settings, busy: asyncio.Lock) -> list[DoctorFinding]
         raise LimitReached("the doctor is at work: expected one examination at a time")
     async with busy:
         command = (sys.executable, "-m", "sightline", "doctor", "--json")
-        env = environment_of_server(settings)
-        process = await asyncio.create_subprocess_exec(*command, stdin=DEVNULL, stdout=PIPE, stderr=DEVNULL, env=env)
+        process = await start_process(*command, env=environment_of_server(settings))
+        assert process.stdout is not None
         try:
             async with asyncio.timeout(MOST_S):
-                said, _ = await process.communicate()
+                said = await process.stdout.read()
+                await process.wait()
             found = msgspec.json.decode(said, type=list[DoctorFinding])
         except TimeoutError:
             raise ConfigError(f"the doctor found no end within {MOST_S:g} s: run `sightline doctor`") from None

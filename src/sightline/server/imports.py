@@ -10,15 +10,16 @@ import logging
 import secrets
 import sys
 import time
-from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import Iterator
 from pathlib import Path
+from subprocess import PIPE
 from typing import Literal
 
 import msgspec
 from msgspec import Struct, field
 
 from sightline.core.errors import BadRequest, LimitReached, NotFound
+from sightline.core.processes import Process, start_process
 from sightline.offline.clip_import import ImportedFile
 from sightline.settings.environment import environment_of_server
 from sightline.streams.hub import Hub
@@ -138,9 +139,7 @@ class Imports:
         command += ["--model", one.model] if model is not None else []
         env = environment_of_server(self._hub.settings)
         try:
-            self._process = process = await asyncio.create_subprocess_exec(
-                *command, "--", str(path), stdin=DEVNULL, stdout=PIPE, stderr=PIPE, env=env, limit=MOST_LINE
-            )
+            self._process = process = await start_process(*command, "--", str(path), stderr=PIPE, env=env)
         except OSError as e:
             one.state, one.why = "failed", f"its process can't be started: {e.strerror or e}"
             log.warning("import %s into stream %s: %s", one.path, one.stream, one.why)

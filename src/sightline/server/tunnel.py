@@ -11,9 +11,11 @@ from collections import deque
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from subprocess import STDOUT
 from typing import Literal
 
 from sightline.core.errors import ConfigError
+from sightline.core.processes import start_process
 
 log = logging.getLogger(__name__)
 
@@ -76,12 +78,10 @@ class Tunnel:
 
         Raises ConfigError if the program ends before it has an address, or has none in time.
         """
-        process = await asyncio.create_subprocess_exec(
+        process = await start_process(
             self._path,
             *(argument.format(port=port) for argument in self._program.arguments),
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
+            stderr=STDOUT,
             start_new_session=True,  # Ctrl-C is for us: the program ends after our peers have been told why
         )
         assert process.stdout is not None

@@ -9,13 +9,14 @@ import signal
 import socket
 import sys
 import time
-from asyncio.subprocess import DEVNULL, PIPE, STDOUT, Process
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence, Set
+from subprocess import STDOUT
 from typing import NamedTuple, TypeAlias
 
 from sightline.core import errors
 from sightline.core.errors import FAULTS, ModelError, SightlineError, cancelled, told
+from sightline.core.processes import Process, start_process
 from sightline.core.registry import load
 from sightline.core.types import Encoded
 from sightline.inference.infer import Answer, Ask, Inferred, NotInferred, Same
@@ -98,12 +99,10 @@ class ModelProcess(asyncio.Protocol):
         try:
             self._transport, _ = await asyncio.get_running_loop().create_connection(lambda: self, sock=ours)
             fds = theirs.fileno(), *(one.fd for one in pixels)
-            self._process = await asyncio.create_subprocess_exec(
+            self._process = await start_process(
                 *(sys.executable, "-m", "sightline.inference.places.child", *map(str, fds)),
                 pass_fds=fds,
-                stdin=DEVNULL,
-                stdout=PIPE,  # what native code prints is for people, in the log's own form
-                stderr=STDOUT,
+                stderr=STDOUT,  # what native code prints is for people, in the log's own form
                 start_new_session=True,
             )
         except OSError as e:

@@ -8,14 +8,15 @@ import itertools
 import logging
 import socket
 import sys
-from asyncio.subprocess import DEVNULL, PIPE, STDOUT
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from subprocess import STDOUT
 from typing import NamedTuple
 
 from sightline.core.errors import FAULTS, ConfigError, ModelError, cancelled, told
+from sightline.core.processes import Process, start_process
 from sightline.inference.place import LostReplica
 from sightline.inference.places.messages import LENGTH, MOST_BYTES
 from sightline.inference.places.model_process import overhear
@@ -155,11 +156,9 @@ class RayLink:
         reader, self._writer = await asyncio.open_connection(sock=ours)
         env = await asyncio.to_thread(lambda: environment_for_ray(cluster_token(self._settings)))
         try:
-            process = await asyncio.create_subprocess_exec(
+            process = await start_process(
                 *(sys.executable, "-m", "sightline.inference.places.ray_driver", str(theirs.fileno())),
                 pass_fds=[theirs.fileno()],
-                stdin=DEVNULL,
-                stdout=PIPE,
                 stderr=STDOUT,
                 start_new_session=True,
                 env=env,
@@ -180,9 +179,7 @@ class RayLink:
             process.kill()
             raise ConfigError(f"the Ray cluster can't be reached: no answer within {JOIN_S:g} s") from None
 
-    async def _serve(
-        self, process: asyncio.subprocess.Process, reader: asyncio.StreamReader, joined: asyncio.Future[None]
-    ) -> None:
+    async def _serve(self, process: Process, reader: asyncio.StreamReader, joined: asyncio.Future[None]) -> None:
         """Read what the process says until its end, and see to that."""
         assert process.stdout is not None
         understood = partial(self._understood, process, joined)
@@ -203,7 +200,7 @@ class RayLink:
         finally:
             await self._end(process, printed, why or "the server ends", joined)
 
-    def _understood(self, process: asyncio.subprocess.Process, joined: asyncio.Future[None], printed: str) -> bool:
+    def _understood(self, process: Process, joined: asyncio.Future[None], printed: str) -> bool:
         """Whether Ray printed that the token is wrong: it would try for half a minute, and print it each second."""
         if REFUSED not in printed:
             return False
@@ -215,7 +212,7 @@ class RayLink:
 
     async def _end(
         self,
-        process: asyncio.subprocess.Process,
+        process: Process,
         printed: asyncio.Task[None],
         why: str,
         joined: asyncio.Future[None],
