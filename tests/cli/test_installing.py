@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import sys
 from pathlib import Path
@@ -38,3 +39,15 @@ def test_where_the_environment_is_active_a_command_stays_short(
     program(somewhere, "pip")
     monkeypatch.setattr(sys, "executable", str(Path(shutil.which("pip") or "").with_name("python")))
     assert exactly(SAID) == SAID
+
+
+@pytest.mark.skipif(os.name != "posix", reason="the shell of other systems quotes in another way")
+@pytest.mark.parametrize("tool", ["pip", "uv"])
+def test_a_python_below_a_folder_with_a_space_is_one_word(
+    somewhere: Path, monkeypatch: pytest.MonkeyPatch, tool: str
+) -> None:
+    python = str(somewhere / "Anna Müller" / "bin" / "python")
+    monkeypatch.setattr(sys, "executable", python)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None if tool == "uv" else name)
+    program(somewhere, "uv")
+    assert python in shlex.split(exactly("pip install 'two[three]'"))
