@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import queue
 import threading
 import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import cv2
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from sightline.core.errors import SourceError
+from sightline.core.errors import SourceError, SourceRefused
 from sightline.core.types import Image
 from sightline.sources import _reconnecting
-from sightline.sources._reconnecting import LOOP, MOST_S, ReconnectingSource
-from sightline.sources.base import Source, open_source
+from sightline.sources._reconnecting import FIRST_S, LOOP, MOST_S, REFUSED, REFUSED_S, ReconnectingSource
+from sightline.sources.base import Lose, Shot, Source, open_source, unnoticed
 from support.clips import number_of, numbered, write_clip
-from support.http_files import files
+from support.http_files import files, http
 from support.rtsp import RtspServer, free_port
 
 
@@ -104,6 +110,97 @@ def test_what_can_not_be_opened_is_an_error_unless_told_to_be_patient(tmp_path: 
     assert told[0] is not None
     assert "no such file" in told[0]
     assert told[1:] == [None]
+
+
+@given(st.lists(st.sampled_from(["refused", "failed", "pictures"]), min_size=1, max_size=40))
+def test_refusals_are_waited_for_ever_longer_and_other_failures_as_ever(story: list[str]) -> None:
+    """Each of both kinds doubles its own waits, which only pictures make short again."""
+    outcomes = iter([*story, "end"])
+    waits: list[float] = []
+    told: list[str | None] = []
+
+    class Noted(threading.Event):
+        def wait(self, timeout: float | None = None) -> bool:
+            waits.append(timeout or 0.0)
+            return False
+
+    def opened(spec: str, **given: Any) -> Source:
+        outcome = next(outcomes)
+        if outcome == "refused":
+            raise SourceRefused("it refuses the user or the password")
+        if outcome == "failed":
+            raise SourceError("nothing listens there")
+        if outcome == "end":
+            raise KeyboardInterrupt
+        return Ending()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_reconnecting, "threading", SimpleNamespace(Event=Noted))
+        patch.setattr(_reconnecting, "open_source", opened)
+        with pytest.raises(KeyboardInterrupt):
+            list(ReconnectingSource("camera", patient=True, tell=told.append))
+    longest = {"refused": MOST_S, "failed": FIRST_S}
+    expected = []
+    for outcome in story:
+        if outcome == "pictures":  # after which the connection ends
+            longest, outcome = {"refused": MOST_S, "failed": FIRST_S}, "failed"
+        expected.append(longest[outcome])
+        longest[outcome] = min(2 * longest[outcome], REFUSED_S if outcome == "refused" else MOST_S)
+    assert len(waits) == len(expected)
+    assert all(most / 2 <= waited <= most for waited, most in zip(waits, expected, strict=True)), (waits, expected)
+    reasons = [reason for reason in told if reason is not None]
+    assert [REFUSED in reason for reason in reasons] == [outcome == "refused" for outcome in story]
+
+
+class Ending:
+    """A camera whose connection ends after a picture."""
+
+    name = "camera"
+    total: int | None = None
+    fps: float | None = None
+    live = True
+    images = False
+    unreadable = 0
+    idle = False
+    lose: Lose = staticmethod(unnoticed)
+
+    def __enter__(self) -> Ending:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def __iter__(self) -> Iterator[Shot]:
+        yield Shot(numbered(0), 0.0, self.name)
+        raise SourceError("the other side ended the stream")
+
+
+@pytest.mark.parametrize(("status", "refuses"), [(401, True), (403, True), (404, False), (503, False)])
+def test_a_refused_user_is_told_from_other_answers(status: int, refuses: bool) -> None:
+    class Answering(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_error(status)
+
+        def log_message(self, format: str, *args: object) -> None:
+            return
+
+    with http(Answering) as url, pytest.raises(SourceError) as caught:
+        open_source(f"{url.replace('//', '//admin:wrong@')}/video")
+    assert isinstance(caught.value, SourceRefused) is refuses
+
+
+def test_a_camera_that_refuses_the_password_is_not_asked_again_soon() -> None:
+    """It was asked every 15 s for ever, for which many lock the user out."""
+    with RtspServer(login="bm90OnlvdXJz") as camera:
+        told: queue.Queue[str | None] = queue.Queue()
+        feed = ReconnectingSource(camera.url.replace("//", "//admin:wrong@"), patient=True, tell=told.put)
+        reader = threading.Thread(target=lambda: list(feed), daemon=True)
+        reader.start()
+        reason = told.get(timeout=20)
+        feed.close()
+        reader.join(20)
+    assert not reader.is_alive()
+    assert reason == f"rtsp://127.0.0.1:{camera.port}: it refuses the user or the password; {REFUSED}"
 
 
 def test_a_camera_that_is_killed_comes_back_each_time() -> None:

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from io import BufferedIOBase
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ import cv2
 import psutil
 import pytest
 
+from sightline.sources import _reconnecting
 from sightline.streams.ingest import Ingest
 from support.clips import moving, write_clip
 from support.http_files import sending
@@ -132,6 +134,28 @@ async def test_motion_jpeg_reaches_viewers_as_the_camera_made_it_until_less_is_a
             stream = await server.stream("made")
             assert stream["received"] == counted(stream)
         over.set()
+
+
+async def test_a_camera_that_knows_its_user_again_is_asked_at_once_where_it_is_resumed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(_reconnecting, "MOST_S", 1000.0)  # by itself it is not asked again in this test
+    monkeypatch.setattr(_reconnecting, "REFUSED_S", 1000.0)
+    with RtspServer(login="another user's") as door:
+        async with inside(sources={"door": door.url.replace("//", f"//admin:{SECRET}@")}) as server:
+            cameras = server.hub.cameras
+
+            def stands(state: str, reason: str) -> Callable[[Json], bool]:
+                return lambda stats: (
+                    stats["streams"]["door"]["state"] == state and reason in stats["streams"]["door"]["reason"]
+                )
+
+            await server.figures(stands("reconnecting", f"refuses the user or the password; {_reconnecting.REFUSED}"))
+            door.login = base64.b64encode(f"admin:{SECRET}".encode()).decode()
+            await server.on_loop(cameras.change("door", paused=True))
+            await server.figures(stands("paused", "paused"))
+            await server.on_loop(cameras.change("door", paused=False))
+            await server.figures(stands("live", ""))
 
 
 async def test_what_is_pulled_obeys_the_limit_on_pixels() -> None:

@@ -252,6 +252,10 @@ class SourceError(SightlineError):
     status = 400
 
 
+class SourceRefused(SourceError):
+    """A source refuses its user or password. Many lock out who tries again too often."""
+
+
 class SinkError(SightlineError):
     """Results can't be written to where they should go."""
 

@@ -7,6 +7,8 @@ import re
 import socket
 from urllib.parse import urlsplit
 
+from sightline.core.errors import SourceError, SourceRefused
+
 UNESCAPED = re.compile(r"[^/?#@]*:[^@]*[/?#][^@]*@")
 """An address after its scheme, where the password has a / ? or # as it is. A path with an @ looks like one."""
 
@@ -24,11 +26,18 @@ def unescaped(url: str) -> str | None:
     return None if known else "in a password write %23 for #, %2F for /, %3F for ? and %40 for @"
 
 
-def reason_of(error: Exception, seconds: float, url: str = "") -> str:
-    """Message for FFmpeg's error, without the address.
+def source_error(name: str, error: Exception, seconds: float, url: str = "") -> SourceError:
+    """What FFmpeg raised, as a source's error without the address.
 
-    ``seconds`` is the timeout. ``url`` is given for what never opened.
+    ``name`` stands for the source. ``seconds`` is the timeout. ``url`` is given for what never opened.
     """
+    import av
+
+    refused = isinstance(error, (av.error.HTTPUnauthorizedError, av.error.HTTPForbiddenError))
+    return (SourceRefused if refused else SourceError)(f"{name}: {_reason(error, seconds, url)}")
+
+
+def _reason(error: Exception, seconds: float, url: str) -> str:
     import av
 
     if url and not _known(urlsplit(url).hostname):

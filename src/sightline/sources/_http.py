@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from sightline.core.errors import SourceError
 from sightline.sources import _gate
-from sightline.sources._ffmpeg import reason_of
+from sightline.sources._ffmpeg import source_error
 
 if TYPE_CHECKING:
     from av import Packet
@@ -108,7 +108,7 @@ class HttpBytes:
         try:
             packet = next(self._packets, None)
         except (av.error.ExitError, TimeoutError) as e:
-            raise SourceError(f"{self.name}: {reason_of(e, self.patience)}") from None
+            raise source_error(self.name, e, self.patience) from None
         except (av.FFmpegError, OSError) as e:
             log.debug("%s: the connection ended with %s", self.name, e)  # so FFmpeg says of a length that is not told
             return b""

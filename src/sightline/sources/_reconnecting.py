@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from sightline.core.backoff import Backoff
-from sightline.core.errors import FAULTS, SourceError
+from sightline.core.errors import FAULTS, SourceError, SourceRefused
 from sightline.core.mailbox import Pipe
 from sightline.sources.base import IDLE_S, Lose, Shot, Source, Tee, open_source, poll_s, unnoticed
 
@@ -20,6 +20,9 @@ FIRST_S = 0.5
 half."""
 MOST_S = 15.0
 """Longest wait in seconds between two tries to open a source."""
+REFUSED_S = 300.0
+"""The same for one that refuses its user; the first of these waits is MOST_S."""
+REFUSED = f"it is asked ever more rarely, at last every {REFUSED_S / 60:g} minutes, so that it locks nobody out"
 LOOP = "#loop"
 
 
@@ -74,7 +77,8 @@ class ReconnectingSource:
         """Whether pictures came since the source was opened."""
         self._live = False
         """Whether the source was live when it was last open."""
-        self._backoff = Backoff(FIRST_S, MOST_S, jitter=0.5)
+        self._failed = Backoff(FIRST_S, MOST_S, jitter=0.5)
+        self._refused = Backoff(MOST_S, REFUSED_S, jitter=0.5)
 
     @property
     def idle(self) -> bool:
@@ -117,7 +121,7 @@ class ReconnectingSource:
             except SourceError as e:
                 if not (self._patient or self._live):
                     raise
-                self._again(e.message)
+                self._again(e)
             finally:
                 self._source = self._open = None
 
@@ -136,7 +140,8 @@ class ReconnectingSource:
                 return
             if not self._came:
                 self._came = True
-                self._backoff.reset()
+                self._failed.reset()
+                self._refused.reset()
                 self._tell(None)
             yield shot
         fps = self._fps or source.fps
@@ -148,9 +153,10 @@ class ReconnectingSource:
         least = 0.0 if self._fps is None else 1 / self._fps
         return max(wished, least, IDLE_S if self.idle else 0.0)
 
-    def _again(self, reason: str) -> None:
-        self._tell(reason)
-        self._closed.wait(self._backoff.wait_s())
+    def _again(self, error: SourceError) -> None:
+        refused = isinstance(error, SourceRefused)
+        self._tell(f"{error.message}; {REFUSED}" if refused else error.message)
+        self._closed.wait((self._refused if refused else self._failed).wait_s())
 
 
 class LastingSource:

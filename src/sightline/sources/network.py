@@ -12,10 +12,10 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
-from sightline.core.errors import SourceError
+from sightline.core.errors import SourceError, SourceRefused
 from sightline.media import heif
 from sightline.sources import _challenge, _foreign, _gate
-from sightline.sources._ffmpeg import reason_of, unescaped
+from sightline.sources._ffmpeg import source_error, unescaped
 from sightline.sources._http import JPEG, HttpBytes
 from sightline.sources._mjpeg import MotionJpeg
 from sightline.sources._packets import LIMITS, Decoded, Decoding, pixel_of, upright, video_of
@@ -144,11 +144,11 @@ def _opening(name: str, url: str) -> Iterator[None]:
         if isinstance(e, av.error.HTTPForbiddenError) and (other := _gate.refused_since(began)) is not None:
             raise SourceError(f"{name}: it leads to {other}, which is not asked as nobody named it") from None
         if isinstance(e, av.error.HTTPUnauthorizedError) and (kind := _challenge.unknown_digest(url)) is not None:
-            raise SourceError(
+            raise SourceRefused(
                 f"{name}: it asks for a {kind} digest, and FFmpeg knows MD5; set the camera to that"
             ) from None
         unreached = _gate.error_of(url) if url.startswith("http") else None
-        raise SourceError(f"{name}: {reason_of(unreached or e, OPEN_S, url)}") from None
+        raise source_error(name, unreached or e, OPEN_S, url) from None
 
 
 def _http(name: str, url: str, options: dict[str, str], poll_s: float) -> Source:
@@ -312,7 +312,7 @@ class NetworkSource:
             try:
                 packet = next(packets, None)
             except (av.FFmpegError, OSError) as e:
-                raise SourceError(f"{self.name}: {reason_of(e, self._patience)}") from None
+                raise source_error(self.name, e, self._patience) from None
             if packet is None:
                 return
             if packet.stream is self._stream:  # the empty packets at the end all have the stream_index 0
