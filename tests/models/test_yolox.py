@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -144,6 +145,20 @@ def test_labels(make_graph: Callable[..., Path]) -> None:
     file.with_name("tiny.labels.txt").write_text("one\ntwo\n", "utf-8")
     with pytest.raises(ModelError, match="has 2 names, but the graph has 3 classes"):
         load_model(str(file), engine="onnx")
+
+
+@pytest.mark.parametrize("told", ["in the graph", "beside it"])
+def test_a_name_has_at_most_200_characters(make_graph: Callable[..., Path], told: str) -> None:
+    for length in (200, 201):
+        names = ["ant", "ä" * length, "bee"]
+        file = make_graph(raw({}), metadata={"names": json.dumps(names)} if told == "in the graph" else {})
+        if told == "beside it":
+            file.with_name("labels.txt").write_text("\n".join(names), "utf-8")
+        if length == 200:
+            assert load_model(str(file), engine="onnx").card.labels == tuple(names)
+            continue
+        with pytest.raises(ModelError, match=r"calls class 1 'ä{60}'\.\.\., 201 characters; expected at most 200"):
+            load_model(str(file), engine="onnx")
 
 
 def test_the_picture_lies_at_the_top_left_in_bgr_on_grey(make_graph: Callable[..., Path]) -> None:

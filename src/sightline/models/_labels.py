@@ -12,6 +12,8 @@ from sightline.core.errors import ModelError
 
 MAX_TEXT = 200_000
 """Maximum number of characters in a list of names; 10,000 classes fit."""
+MAX_NAME = 200
+"""Maximum number of characters in a name, which goes with every result and is drawn beside every object."""
 
 _COCO = """
 person, bicycle, car, motorcycle, airplane, bus, train, truck, boat, traffic light, fire hydrant, stop sign,
@@ -49,7 +51,7 @@ def settled(path: Path, metadata: Mapping[str, str], classes: int) -> bool:
 def told_labels(path: Path, metadata: Mapping[str, str]) -> tuple[tuple[str, ...], str]:
     """The names from the metadata or a text file beside the graph, and where they were found; () if there are none."""
     if "names" in metadata:
-        return parse_names(metadata["names"], path), f"{path}: its metadata 'names'"
+        return parse_names(metadata["names"], path), _own(path)
     for beside in (path.with_suffix(".labels.txt"), path.with_name("labels.txt")):
         if beside.is_file():
             return _lines(beside), str(beside)
@@ -61,8 +63,9 @@ def parse_names(text: str, path: Path) -> tuple[str, ...]:
 
     Raises ModelError for anything else; ``path`` is for its message.
     """
+    where = _own(path)
     if len(text) > MAX_TEXT:
-        raise ModelError(f"{path}: its metadata 'names' has {len(text)} characters; expected at most {MAX_TEXT}")
+        raise ModelError(f"{where} has {len(text)} characters; expected at most {MAX_TEXT}")
     names = _literal(text)
     if isinstance(names, dict):
         try:
@@ -70,10 +73,23 @@ def parse_names(text: str, path: Path) -> tuple[str, ...]:
         except (TypeError, ValueError):
             by_id = {}
         if by_id and sorted(by_id) == list(range(len(by_id))):
-            return tuple(by_id[i] for i in range(len(by_id)))
+            return _short(tuple(by_id[i] for i in range(len(by_id))), where)
     if isinstance(names, list | tuple) and names:
-        return tuple(map(str, names))
-    raise ModelError(f"{path}: its metadata 'names' is {text[:60]!r}; expected {{0: 'first', 1: 'second'}} or a list")
+        return _short(tuple(map(str, names)), where)
+    raise ModelError(f"{where} is {text[:60]!r}; expected {{0: 'first', 1: 'second'}} or a list")
+
+
+def _own(path: Path) -> str:
+    return f"{path}: its metadata 'names'"
+
+
+def _short(names: tuple[str, ...], where: str) -> tuple[str, ...]:
+    for i, name in enumerate(names):
+        if len(name) > MAX_NAME:
+            raise ModelError(
+                f"{where} calls class {i} {name[:60]!r}..., {len(name)} characters; expected at most {MAX_NAME} a name"
+            )
+    return names
 
 
 def _literal(text: str) -> Any:
@@ -96,7 +112,7 @@ def _lines(path: Path) -> tuple[str, ...]:
         raise ModelError(f"{path}: {e.strerror}") from None
     if text is None:
         raise ModelError(f"{path} has {path.stat().st_size} bytes; expected one name a line, at most {MAX_TEXT} bytes")
-    return tuple(line.strip() for line in text.rstrip().splitlines())
+    return _short(tuple(line.strip() for line in text.rstrip().splitlines()), str(path))
 
 
 def _checked(names: tuple[str, ...], classes: int, where: str) -> tuple[str, ...]:
