@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import itertools
 import threading
+import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
 from io import BufferedIOBase
 from pathlib import Path
+
+import cv2
+
+from support.clips import numbered
 
 
 class Quiet(SimpleHTTPRequestHandler):
@@ -54,3 +60,21 @@ def sending(
             return
 
     return http(Camera)
+
+
+class MotionJpeg(BaseHTTPRequestHandler):
+    """What cheap cameras speak: one JPEG after the other, for ever."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=frame")
+        self.end_headers()
+        with contextlib.suppress(OSError):
+            for number in itertools.count():
+                data = cv2.imencode(".jpg", numbered(number % 256))[1].tobytes()
+                self.wfile.write(b"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n" % len(data))
+                self.wfile.write(data + b"\r\n")
+                time.sleep(0.02)
+
+    def log_message(self, format: str, *args: object) -> None:
+        return
