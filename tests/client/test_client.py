@@ -14,9 +14,8 @@ import cv2
 import numpy as np
 import psutil
 import pytest
-import pytest_asyncio
 
-from sightline import AsyncClient, Client
+from sightline import AsyncClient
 from sightline.client import Dropped, Result
 from sightline.core.errors import (
     BadRequest,
@@ -28,30 +27,6 @@ from sightline.core.errors import (
 from support.serving import Running, endless, picture, pixels, serving
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-_names = itertools.count()
-
-
-@pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def server() -> AsyncIterator[Running]:
-    async with serving("--tcp-port", "0") as s:
-        yield s
-
-
-@pytest.fixture(params=["tcp", "ws"])
-def kind(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
-@pytest.fixture
-def url(server: Running, kind: str) -> str:
-    return server.tcp if kind == "tcp" else server.ws
-
-
-@pytest.fixture
-def stream() -> str:
-    """A name that no other test uses."""
-    return f"s{next(_names)}"
 
 
 async def published(url: str, stream: str, pictures: object) -> list[Result | Dropped]:
@@ -356,61 +331,6 @@ async def test_closing_the_client_ends_its_calls(url: str, stream: str) -> None:
         client.close()
         with pytest.raises(Unreachable, match="client was closed"):
             await waiting
-
-
-# Without async
-
-
-async def test_the_synchronous_client_does_the_same(url: str, stream: str) -> None:
-    def use() -> None:
-        with Client(url) as client:
-            answers = list(client.publish(stream, (picture(i) for i in range(6))))
-            assert sorted(a.seq for a in answers) == list(range(6))
-            feed = client.publish(stream, (picture(i) for i in itertools.count()))
-            next(feed)
-            results = client.subscribe(stream, pictures=True)
-
-            def keep_going() -> None:
-                for _ in feed:
-                    if done.is_set():
-                        break
-
-            done = threading.Event()
-            other = threading.Thread(target=keep_going)
-            other.start()
-            result = next(results)
-            done.set()
-            other.join()
-            assert result.picture == picture(result.seq)
-            with pytest.raises(StreamBusy), Client(url) as another:
-                next(another.publish(stream, [picture()]))
-            feed.close()
-            results.close()
-            with pytest.raises(ZeroDivisionError):
-                list(client.publish(stream, (picture(i // 0) for i in range(3))))
-        with pytest.raises(Unreachable, match="closed"):
-            next(client.subscribe(stream))
-
-    await asyncio.to_thread(use)
-    names = [t.name for t in threading.enumerate()]
-    assert "sightline" not in names
-
-
-async def test_closing_from_another_thread_ends_a_wait(server: Running, url: str, stream: str) -> None:
-    us, it = psutil.Process(), psutil.Process(server.process.pid)
-    await server.get("/stats")
-    before = us.num_fds()
-    client = Client(url)
-    waiting = asyncio.create_task(asyncio.to_thread(lambda: next(client.subscribe(stream))))
-    await server.until(lambda s: stream in s["streams"])
-    it.suspend()  # so that it agrees to nothing
-    try:
-        await asyncio.to_thread(client.close)
-        with pytest.raises(Unreachable, match="closed"):
-            await waiting
-        assert us.num_fds() <= before
-    finally:
-        it.resume()
 
 
 # What it needs

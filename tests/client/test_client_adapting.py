@@ -4,34 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from contextlib import aclosing
 
 import numpy as np
 import pytest
-import pytest_asyncio
 
 from sightline import AsyncClient
 from sightline.client import Result
 from sightline.core.types import Image
-from support.serving import Running, pixels, serving
+from support.serving import Running, pixels
 from support.tcp_peer import frame, tcp_peer
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 SIZE = (1280, 720)
 SQUARE = 160
-
-
-@pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def server() -> AsyncIterator[Running]:
-    async with serving("--model", "motion", "--tcp-port", "0") as s:
-        yield s
-
-
-@pytest.fixture(params=["tcp", "ws"])
-def url(server: Running, request: pytest.FixtureRequest) -> str:
-    return server.tcp if request.param == "tcp" else server.ws
 
 
 def left(seq: int) -> int:

@@ -50,11 +50,6 @@ async def server() -> AsyncIterator[Inside]:
         yield s
 
 
-@pytest.fixture(params=["tcp", "ws"])
-def url(server: Inside, request: pytest.FixtureRequest) -> str:
-    return server.tcp if request.param == "tcp" else server.ws
-
-
 @pytest.mark.parametrize("stream", [None, "door"])
 async def test_events_come_as_they_happened(server: Inside, url: str, stream: str | None) -> None:
     run = f"{url[:2]}-{stream}-"

@@ -20,11 +20,6 @@ from support.serving import endless, serving
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
-@pytest.fixture(params=["tcp", "ws"])
-def kind(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
 async def test_a_lost_server_is_waited_for_and_lost_frames_are_told(kind: str) -> None:
     tcp, http = free_port(), free_port()
     url = f"tcp://127.0.0.1:{tcp}" if kind == "tcp" else f"ws://127.0.0.1:{http}"
