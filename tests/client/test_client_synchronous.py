@@ -10,10 +10,7 @@ import psutil
 import pytest
 
 from sightline import Client
-from sightline.core.errors import (
-    StreamBusy,
-    Unreachable,
-)
+from sightline.core.errors import StreamBusy, Unreachable
 from support.serving import Running, picture
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
