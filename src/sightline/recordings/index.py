@@ -69,6 +69,10 @@ class VideoSegment(Struct, kw_only=True):
     """It is being recorded now."""
 
 
+NO_CAMERA, NOT_RUNNING, NOT_ASKED, UNWRITABLE = "no camera", "server not running", "not asked for", "disk full"
+"""Why nothing is recorded."""
+
+
 class Gap(Struct):
     """A time from which nothing is recorded though it should be."""
 

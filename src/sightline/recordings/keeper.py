@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from sightline.core.errors import FAULTS, BadImage, SightlineError, told
-from sightline.recordings.index import Gap, Index
+from sightline.recordings.index import NO_CAMERA, NOT_ASKED, UNWRITABLE, Gap, Index
 from sightline.recordings.mp4 import PictureFrames
 from sightline.recordings.segment import OpenSegment
 from sightline.recordings.shelf import Shelf
@@ -33,8 +33,6 @@ GAP_S = 3.0
 FULL, NO_KEY, UNDECODABLE, FAILED = "disk full", "no key frame", "undecodable", "failed"
 """Why frames are lost: there is no room; the first packets can't be decoded without those before; no picture; a fault
 of ours."""
-NO_CAMERA, NOT_RUNNING, NOT_ASKED, UNWRITABLE = "no camera", "server not running", "not asked for", "disk full"
-"""Why nothing is recorded."""
 
 
 @dataclass

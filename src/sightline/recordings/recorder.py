@@ -14,7 +14,8 @@ from typing import Literal, TypeAlias
 from sightline.core.events import Event
 from sightline.core.types import Frame, FrameResult
 from sightline.recordings.hands import Hands
-from sightline.recordings.keeper import NO_CAMERA, NOT_ASKED, Happened, Keeper, Outcome, Tick
+from sightline.recordings.index import NO_CAMERA, NOT_ASKED
+from sightline.recordings.keeper import Happened, Keeper, Outcome, Tick
 from sightline.recordings.mp4 import Copied
 from sightline.recordings.take import Take
 

@@ -18,7 +18,7 @@ from sightline.core.errors import Shortage, told
 from sightline.core.events import Event
 from sightline.recordings.hands import Hands
 from sightline.recordings.imported import clear_killed
-from sightline.recordings.index import ClassSighting, Gap, Index, Marks, VideoSegment
+from sightline.recordings.index import NOT_RUNNING, ClassSighting, Gap, Index, Marks, VideoSegment
 from sightline.recordings.keeper import Keeper
 from sightline.recordings.recorder import Kept, Recorder
 from sightline.recordings.retention import GB, prune, retention_of
@@ -182,7 +182,7 @@ class Recordings:
 
     async def close(self) -> None:
         """Write what waits, and let go of the files."""
-        await asyncio.gather(*(recorder.close("server not running") for recorder in self._recorders.values()))
+        await asyncio.gather(*(recorder.close(NOT_RUNNING) for recorder in self._recorders.values()))
         self._hands.close()
         if self._shelf is not None:
             await asyncio.to_thread(self._saved.protect, self._protect)

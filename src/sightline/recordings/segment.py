@@ -20,8 +20,6 @@ from sightline.recordings.take import Take
 
 SECONDS = 60.0
 """Length of a segment. It ends at the first key frame after that."""
-MOST_SECONDS = 120.0
-"""Length at which it ends though no key frame came, so that no loss is larger. What follows waits for one."""
 MOST_REORDERED = 32
 """Pictures that may be shown before one that came earlier; H.264 and H.265 let 16."""
 JUMP_S = 10.0

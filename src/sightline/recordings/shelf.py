@@ -18,7 +18,7 @@ from sightline.core.errors import FAULTS, SightlineError, told
 from sightline.recordings import mend
 from sightline.recordings.files import Root
 from sightline.recordings.gaps import GapFiles
-from sightline.recordings.index import Gap, Index, VideoSegment
+from sightline.recordings.index import NOT_RUNNING, Gap, Index, VideoSegment
 from sightline.recordings.segment import OpenSegment
 from sightline.recordings.take import Take
 
@@ -148,7 +148,7 @@ class Shelf:
         """Settle what an earlier server was recording, or deleting, when it died."""
         for row in self.index.unfinished():
             self.settle(row, complete=True)
-        self._ended = {stream: (last, "server not running") for stream, (_, _, last) in self.index.totals().items()}
+        self._ended = {stream: (last, NOT_RUNNING) for stream, (_, _, last) in self.index.totals().items()}
 
     def delete(self, segment: VideoSegment) -> None:
         """Delete a segment. Raises OSError."""

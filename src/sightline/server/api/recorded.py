@@ -13,8 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from sightline.core.errors import BadRequest, BadSetting, LimitReached, NotFound, Shortage
 from sightline.core.openapi import gives, refusals
 from sightline.core.types import check_stream_name
-from sightline.recordings.index import VideoSegment
-from sightline.recordings.keeper import NO_CAMERA
+from sightline.recordings.index import NO_CAMERA, VideoSegment
 from sightline.recordings.lines import SECONDS
 from sightline.recordings.recorder import Kept
 from sightline.recordings.recordings import Recordings
