@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 from sightline.core.errors import NotFound
 from sightline.media import codecs
 from sightline.recordings import folders
-from sightline.recordings.playback import Shown, playback, thumbnail
+from sightline.recordings.playback import Playback, Shown, thumbnail
 from support.clips import number_of
 from support.recordings import file_of, mask_line, place_of, record
 from support.serving import pixels
@@ -33,7 +34,7 @@ def said(shown: Shown | None) -> dict[str, Any]:
 
 
 def numbers(root: Path, *steps: int, at: float = BEGAN) -> list[int]:
-    with playback(root, "door") as place:
+    with closing(Playback(root, "door")) as place:
         return [said(place.seek(at))["frameNumber"], *(said(place.step(n))["frameNumber"] for n in steps)]
 
 
@@ -54,7 +55,7 @@ def test_files_follow_each_other_and_a_gap_ends_where_something_is_recorded(tmp_
     record(tmp_path, "door", midnight - 0.5, range(5))
     record(tmp_path, "door", midnight, range(5, 10))
     record(tmp_path, "door", midnight + 7200, range(10, 15))
-    with playback(tmp_path, "door") as place:
+    with closing(Playback(tmp_path, "door")) as place:
         assert [said(place.seek(midnight + at))["frameNumber"] for at in (-0.1, 0.1, 60, 7200.15)] == [4, 6, 10, 11]
         assert said(place.seek(midnight - 0.15))["frameNumber"] == 3
         assert [said(place.advance(0))["frameNumber"] for _ in range(6)] == [4, 5, 6, 7, 8, 9]
@@ -69,7 +70,7 @@ def test_files_follow_each_other_and_a_gap_ends_where_something_is_recorded(tmp_
 
 def test_a_file_whose_writer_was_killed_plays_as_far_as_it_goes(tmp_path: Path) -> None:
     record(tmp_path, "door", BEGAN, range(60), killed=True)
-    with playback(tmp_path, "door") as place:
+    with closing(Playback(tmp_path, "door")) as place:
         seen = [said(place.seek(BEGAN + 1.5))["frameNumber"]]
         while (shown := place.advance(0)) is not None:
             seen.append(said(shown)["frameNumber"])
@@ -82,7 +83,7 @@ def test_what_is_being_written_goes_on(tmp_path: Path) -> None:
     path = record(tmp_path, "door", BEGAN, range(30))
     lines = path.with_suffix(".jsonl").read_text()
     path.with_suffix(".jsonl").write_text("".join(lines.splitlines(keepends=True)[:11]))
-    with playback(tmp_path, "door") as place:
+    with closing(Playback(tmp_path, "door")) as place:
         assert said(place.seek(BEGAN + 0.9))["frameNumber"] == 9
         assert place.advance(0) is None
         path.with_suffix(".jsonl").write_text(lines)
@@ -93,7 +94,7 @@ def test_what_was_not_inferred_is_told_and_masks_come_along(tmp_path: Path) -> N
     path = record(tmp_path, "door", BEGAN, range(10), dropped=frozenset((3,)))
     mask = codecs.encode_mask(np.ones((90, 160), np.uint8))
     mask_line(path, 4, mask)
-    with playback(tmp_path, "door") as place:
+    with closing(Playback(tmp_path, "door")) as place:
         assert said(place.seek(BEGAN + 0.3))["not_inferred"] == "rate"
         shown = place.step(1)
         assert "not_inferred" not in said(shown)
@@ -105,7 +106,7 @@ def test_frames_without_a_result_are_played_only_where_there_are_no_others(tmp_p
     record(tmp_path, "door", BEGAN, range(50), dropped=frozenset((3, 4, *range(20, 40))))
 
     def played(until: float = 0) -> list[int]:
-        with playback(tmp_path, "door") as place:
+        with closing(Playback(tmp_path, "door")) as place:
             shown = place.seek(BEGAN)
             seen = []
             while shown is not None:
@@ -132,7 +133,7 @@ def test_what_is_no_recording_is_passed_over(tmp_path: Path) -> None:
 
 
 def test_where_nothing_is_recorded_there_is_nothing(tmp_path: Path) -> None:
-    with playback(tmp_path, "door") as place:
+    with closing(Playback(tmp_path, "door")) as place:
         assert place.seek(BEGAN) is None
         assert place.step(1) is None
         assert place.advance(BEGAN) is None

@@ -6,8 +6,7 @@ import base64
 import binascii
 import logging
 from bisect import bisect_right
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from threading import Lock
 from typing import Any, NamedTuple
@@ -25,6 +24,8 @@ log = logging.getLogger(__name__)
 
 LARGEST = 1920
 """Pixels of the longer side of a picture, at most. Boxes stay in those of the frame that was inferred."""
+QUALITY = 80
+"""Of the JPEGs that are shown."""
 PATIENCE_S = 1.0
 """Seconds without a result after which frames are played without one."""
 MOST_MISSING = 300
@@ -51,9 +52,9 @@ class Playback:
     For one thread at a time: where several may come, each holds ``lock``. FFmpeg does not survive two.
     """
 
-    def __init__(self, root: Path, stream: str, *, quality: int = 80) -> None:
+    def __init__(self, root: Path, stream: str) -> None:
         """``root``: the folder of all recordings."""
-        self._stream, self._folder, self._quality = stream, root / stream, quality
+        self._stream, self._folder = stream, root / stream
         self._file: FileReader | None = None
         self._number = -1
         """Of the line at which we are."""
@@ -211,7 +212,7 @@ class Playback:
 
     def _shown(self, image: Image) -> Shown:
         line = self._lines[self._number]
-        jpeg = codecs.encode_jpeg(codecs.shrink(image, LARGEST), self._quality)
+        jpeg = codecs.encode_jpeg(codecs.shrink(image, LARGEST), QUALITY)
         mask = b""
         with suppress(binascii.Error):
             mask = base64.b64decode(line.mask)
@@ -249,19 +250,9 @@ def _message(stream: str, line: FrameLine, image: Image, jpeg_bytes: int, mask_b
     return said if line.result else said | {"not_inferred": line.dropped or "unknown"}
 
 
-@contextmanager
-def playback(root: Path, stream: str, *, quality: int = 80) -> Iterator[Playback]:
-    """Context of a place in a stream's recordings."""
-    place = Playback(root, stream, quality=quality)
-    try:
-        yield place
-    finally:
-        place.close()
-
-
 def thumbnail(root: Path, stream: str, at: float, width: int) -> bytes:
     """Return what was to be seen at a moment as a small JPEG. Raises NotFound where nothing is recorded."""
-    with playback(root, stream) as place:
+    with closing(Playback(root, stream)) as place:
         image = place.find(at)
     if image is None:
         raise NotFound(f"nothing is recorded of the stream {stream!r}")
