@@ -17,7 +17,7 @@ from sightline.core import registry
 from sightline.core.errors import ConfigError, ModelError
 from sightline.inference.kept_models import KeptModels
 from sightline.settings.settings import load_settings
-from sightline.zoo.loader import list_models
+from sightline.zoo.catalogue import list_models
 from sightline.zoo.store import Cache
 from support.made_hub import MadeHub, made_hub
 from support.made_profile import TENSORS, of_the_hub

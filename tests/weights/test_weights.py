@@ -16,7 +16,8 @@ from sightline.core.predictions import Detections, Segmentation
 from sightline.core.registry import load
 from sightline.core.types import Frame, Image
 from sightline.media import codecs
-from sightline.zoo.loader import WEIGHTS, list_models, load_model
+from sightline.zoo.catalogue import list_models
+from sightline.zoo.loader import WEIGHTS, load_model
 
 RECORDED = Path(__file__).parents[1] / "golden" / "weights.json"
 SHIPPED = sorted(path.stem for path in WEIGHTS.glob("*.onnx"))

@@ -16,7 +16,7 @@ from sightline.core.errors import ConfigError, ModelError
 from sightline.inference.offers import Offers
 from sightline.profiles import File, Profile
 from sightline.settings.settings import Settings
-from sightline.zoo.catalogue import find, graph_in, lacks, list_models, offered
+from sightline.zoo.catalogue import find, graph_in, lacks, list_models
 from sightline.zoo.loader import check_model, load_model
 from sightline.zoo.store import Cache
 from sightline.zoo.store.pull import pull
@@ -35,13 +35,13 @@ def test_all_models_with_a_name_are_listed() -> None:
     assert (len(card.labels), card.family, card.task, card.input_size) == (150, "semantic", "segment", (512, 512))
 
 
-def test_only_what_is_here_is_offered(tmp_path: Path) -> None:
-    cache = Cache(tmp_path)
-    assert set(offered(tmp_path)) == {"motion", *profiles.shipped()}
-    graph = cache.export(profiles.load("sota"))
+def test_a_profile_lacks_nothing_once_its_graph_is_here(tmp_path: Path) -> None:
+    profile, cache = profiles.load("sota"), Cache(tmp_path)
+    assert lacks(profile, cache)
+    graph = cache.export(profile)
     graph.parent.mkdir(parents=True)
     graph.write_bytes(b"a graph")
-    assert offered(tmp_path)[-1] == "sota"
+    assert lacks(profile, cache) is None
     assert sorted(tmp_path.rglob("*.onnx")) == [graph]  # nothing came by asking
 
 
@@ -59,7 +59,7 @@ def test_what_lacks_is_said_with_the_command(tmp_path: Path) -> None:
 def test_without_torch_tensors_are_of_no_use(tmp_path: Path) -> None:
     with made_hub() as hub:
         pull(of_the_hub(hub), Cache(tmp_path), hub=hub.url, patience=())
-    assert "accurate" not in offered(tmp_path)
+    assert "torch" in (lacks(profiles.load("accurate"), Cache(tmp_path)) or "")
     with pytest.raises(ConfigError, match=r"torch.*sightline models export accurate.*models import FOLDER"):
         check_model("accurate", cache=tmp_path)
 

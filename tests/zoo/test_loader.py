@@ -17,7 +17,8 @@ from sightline.core.errors import ConfigError, ModelError
 from sightline.core.predictions import Detections
 from sightline.core.registry import load, names
 from sightline.engines import openvino
-from sightline.zoo.loader import check_model, list_models, load_model, pick_engine
+from sightline.zoo.catalogue import list_models
+from sightline.zoo.loader import check_model, load_model, pick_engine
 from sightline.zoo.options import LoadKeywords, LoadOptions
 
 WITHOUT_OPENVINO = openvino.available() is not None

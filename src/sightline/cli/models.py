@@ -19,7 +19,7 @@ from sightline.core.types import ModelCard
 from sightline.profiles import Profile
 from sightline.settings.settings import load_settings
 from sightline.settings.sources import check_profile
-from sightline.zoo import loader
+from sightline.zoo import catalogue
 from sightline.zoo.catalogue import card_of, graph_in, lacks_torch
 from sightline.zoo.store import Cache
 from sightline.zoo.store.adopt import adopt
@@ -105,7 +105,7 @@ def _cards() -> list[ModelCard]:
     """Cards of the models that have a name: those of Sightline, then those that were sent to this user's server."""
     from sightline.inference.kept_models import KeptModels  # most commands need nothing of a server
 
-    return [*loader.list_models(), *KeptModels(load_settings()).cards().values()]
+    return [*catalogue.list_models(), *KeptModels(load_settings()).cards().values()]
 
 
 def _state(name: str, cache: Cache) -> str:

@@ -54,7 +54,7 @@ class Offers:
 
     def all(self) -> list[Offer]:
         """Return all models by name, also those that can't be chosen now."""
-        found = {card.name: Offer(card.name, card.name, card) for card in loader.list_models()}
+        found = {card.name: Offer(card.name, card.name, card) for card in catalogue.list_models()}
         for name in profiles.names():
             profile = profiles.load(name)
             cache, device = Cache(self._settings.cache), self._settings.device

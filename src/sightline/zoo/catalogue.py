@@ -60,14 +60,6 @@ def card_of(profile: Profile) -> ModelCard:
     )
 
 
-def offered(cache: Path | None = None, *, device: str = "cpu") -> list[str]:
-    """Names of the models that load here without any download or installation."""
-    named = [*builtin_names(), *profiles.shipped()]
-    return sorted(named) + [
-        name for name in profiles.names() if lacks(profiles.load(name), Cache(cache), device) is None
-    ]
-
-
 def lacks(profile: Profile, cache: Cache, device: str = "cpu") -> str | None:
     """Reason why a profile can't be loaded here now, with the command that fixes it; None if it can."""
     if graph_in(cache, profile) is not None:

@@ -21,8 +21,6 @@ from sightline.engines.base import check_precision
 from sightline.profiles import WEIGHTS as WEIGHTS
 from sightline.profiles import Profile
 from sightline.zoo.catalogue import ModelFiles, builtin_names, card_of, find, lacks_torch, only_reader
-from sightline.zoo.catalogue import list_models as list_models
-from sightline.zoo.catalogue import offered as offered
 from sightline.zoo.options import LoadKeywords, LoadOptions
 from sightline.zoo.refusals import TENSORRT, several, unknown, unsure
 from sightline.zoo.store import Cache
