@@ -7,6 +7,7 @@ import gzip
 import hashlib
 import json
 import re
+from collections.abc import Awaitable, Callable
 from functools import cache
 from html import escape
 
@@ -28,6 +29,22 @@ SCRIPT = re.compile(r' *<script type="module" src="/static/([^"]+)"></script>\n'
 PART = re.compile(r"<!-- (\w+/[\w-]+\.\w+) -->\n")
 FRAMED = "embed.html"
 """The page for other people's pages. Its policy says which: see ``security/embedding.py``."""
+PAGES = {
+    "/": "index.html",
+    "/camera/{stream}": "camera.html",
+    "/view/{stream}": "view.html",
+    "/embed/{stream}": "embed.html",
+    "/wall": "wall.html",
+    "/events": "events.html",
+    "/timeline": "timeline.html",
+    "/share/{link}": "share.html",
+    "/settings": "settings.html",
+    "/models": "models.html",
+    "/join": "join.html",
+    "/trust": "trust.html",
+    "/docs": "docs.html",
+}
+"""By path."""
 DOCUMENTS = ("docs.html",)
 """Pages that are English, as what they show is."""
 EMBED = """const known = {known};
@@ -142,55 +159,14 @@ def _hashes(name: str, language: str, tag: str) -> str:
 
 def add(app: FastAPI) -> None:
     """Add the routes of the pages and of their files."""
-
-    @app.get("/", include_in_schema=False)
-    async def dashboard(request: Request) -> Response:
-        return _answer(request, "index.html")
-
-    @app.get("/camera/{stream}", include_in_schema=False)
-    async def camera(request: Request, stream: str) -> Response:
-        check_stream_name(stream)
-        return _answer(request, "camera.html")
-
-    @app.get("/view/{stream}", include_in_schema=False)
-    async def view(request: Request, stream: str) -> Response:
-        check_stream_name(stream)
-        return _answer(request, "view.html")
-
-    @app.get("/wall", include_in_schema=False)
-    async def wall(request: Request) -> Response:
-        return _answer(request, "wall.html")
-
-    @app.get("/embed/{stream}", include_in_schema=False)
-    async def embed(request: Request, stream: str) -> Response:
-        check_stream_name(stream)
-        return _answer(request, "embed.html")
+    for path, name in PAGES.items():
+        app.get(path, include_in_schema=False)(_page_route(name))
 
     @app.get("/embed.js", include_in_schema=False)
     async def embed_script() -> Response:
         known = {code: address("pages/embed.js", code) for code in (ENGLISH, *languages.languages())}
         script = EMBED.replace("{known}", json.dumps(known))
         return Response(script, media_type="text/javascript", headers=ALWAYS_ASK)
-
-    @app.get("/events", include_in_schema=False)
-    async def events(request: Request) -> Response:
-        return _answer(request, "events.html")
-
-    @app.get("/settings", include_in_schema=False)
-    async def settings(request: Request) -> Response:
-        return _answer(request, "settings.html")
-
-    @app.get("/models", include_in_schema=False)
-    async def models(request: Request) -> Response:
-        return _answer(request, "models.html")
-
-    @app.get("/timeline", include_in_schema=False)
-    async def timeline(request: Request) -> Response:
-        return _answer(request, "timeline.html")
-
-    @app.get("/share/{link}", include_in_schema=False)
-    async def share(request: Request, link: str) -> Response:
-        return _answer(request, "share.html")
 
     @app.get("/away", include_in_schema=False)
     async def away(request: Request) -> Response:
@@ -201,20 +177,17 @@ def add(app: FastAPI) -> None:
         words = languages.spoken(languages.wanted(request))
         return JSONResponse(words, headers={**ALWAYS_ASK, "Vary": languages.VARY})
 
-    @app.get("/join", include_in_schema=False)
-    async def join(request: Request) -> Response:
-        return _answer(request, "join.html")
-
-    @app.get("/docs", include_in_schema=False)
-    async def docs(request: Request) -> Response:
-        return _answer(request, "docs.html")
-
-    @app.get("/trust", include_in_schema=False)
-    async def trust(request: Request) -> Response:
-        return _answer(request, "trust.html")
-
     @app.get("/favicon.ico", include_in_schema=False)
     async def favicon() -> FileResponse:
         return FileResponse(WEB / "icons" / "favicon.svg", headers=ALWAYS_ASK)
 
     app.mount("/static", Assets(), name="static")
+
+
+def _page_route(name: str) -> Callable[[Request], Awaitable[Response]]:
+    async def answer(request: Request) -> Response:
+        if "stream" in request.path_params:
+            check_stream_name(request.path_params["stream"])
+        return _answer(request, name)
+
+    return answer
