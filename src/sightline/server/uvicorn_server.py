@@ -21,7 +21,7 @@ from sightline.server.endpoint import certificate_of, listen, url
 from sightline.server.service_manager import ServiceManager
 from sightline.server.state import state_of
 from sightline.server.tunnel import Tunnel
-from sightline.server.uvicorn_http import http_protocol
+from sightline.server.uvicorn_http import TimedHttp
 from sightline.server.uvicorn_websocket import FAREWELL_S, TimedWebSocket
 from sightline.settings.environment import notify_socket
 from sightline.settings.settings import Settings
@@ -95,7 +95,7 @@ class Server(uvicorn.Server):
                 app,
                 host=settings.host,
                 port=settings.port,
-                http=http_protocol(settings),
+                http=TimedHttp,
                 ws=TimedWebSocket,
                 ws_per_message_deflate=False,
                 # slightly above our own limit, so that ours answers with a reason
@@ -174,9 +174,12 @@ class Server(uvicorn.Server):
 
     def _listener(self, bound: socket.socket, tls: ssl.SSLContext | None, opening: int = 0) -> Listener:
         def protocol(connection: OpenConnection) -> asyncio.BaseProtocol:
-            made: Any = self.config.http_protocol_class
-            return made(  # type: ignore[no-any-return]
-                config=self.config, server_state=self.server_state, app_state=self.lifespan.state, connection=connection
+            return TimedHttp(
+                self.config,
+                self.server_state,
+                self.lifespan.state,
+                connection=connection,
+                settings=self._settings,
             )
 
         return Listener(
