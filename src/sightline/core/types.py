@@ -111,6 +111,9 @@ class Engine(Protocol):
         ...
 
 
+Task: TypeAlias = Literal["detect", "segment"]
+
+
 @dataclass(frozen=True, slots=True)
 class ModelCard:
     """Facts about a model, apart from its runtime."""
@@ -118,7 +121,7 @@ class ModelCard:
     name: str
     family: str
     """The file in ``sightline/models/`` that knows its pre- and postprocessing."""
-    task: Literal["detect", "segment"]
+    task: Task
     labels: tuple[str, ...]
     input_size: tuple[int, int] | None
     """Width and height of the model's input; None where it takes any."""

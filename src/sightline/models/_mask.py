@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from sightline.core.predictions import Segmentation
 from sightline.core.types import Engine, ModelCard
 from sightline.models._alpha import alpha_of_shares, segmentation_of
+from sightline.models._card import card_of
 from sightline.models._input import Input, Recipe, recipe_for
 from sightline.models._labels import labels_for
-from sightline.models._rows import card_of
 from sightline.models.base import Geometry, Graph, GraphModel, Options
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Literal, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,28 +21,6 @@ Rows: TypeAlias = tuple[NDArray[Any], NDArray[Any], NDArray[Any]]
 """Boxes N x 4 (corners in pixels of the input), confidences N and classes N."""
 Reader: TypeAlias = Callable[[Mapping[str, NDArray[Any]], float], Rows]
 """Reads the rows out of the outputs; may leave out those below the confidence."""
-
-
-def card_of(
-    graph: Graph,
-    family: str,
-    labels: tuple[str, ...],
-    description: str,
-    task: Literal["detect", "segment"] = "detect",
-) -> ModelCard:
-    """The card of a file that says little of itself."""
-    return ModelCard(
-        name=graph.path.stem,
-        family=family,
-        task=task,
-        labels=labels,
-        input_size=graph.size,
-        licence=graph.metadata.get("license", "unknown"),
-        source=str(graph.path),
-        path=str(graph.path),
-        size_bytes=graph.path.stat().st_size,
-        description=graph.metadata.get("description", description),
-    )
 
 
 class RowsModel(GraphModel):

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from sightline.core.errors import ModelError
 from sightline.core.types import Engine
+from sightline.models._card import card_of
 from sightline.models._input import Recipe
 from sightline.models._labels import labels_for, settled
-from sightline.models._rows import RowsModel, card_of
+from sightline.models._rows import RowsModel
 from sightline.models._scored import scored_boxes
 from sightline.models.base import Graph
 

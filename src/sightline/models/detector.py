@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from sightline.core.predictions import Detections
 from sightline.core.types import Engine, ModelCard
 from sightline.models._boxes import Letterbox, above, detections
+from sightline.models._card import trained_card_of
 from sightline.models._labels import labels_for
 from sightline.models.base import Geometry, Graph, GraphModel, Options, Portable
 
@@ -28,19 +29,8 @@ def recognise(graph: Graph) -> bool:
 
 def build(graph: Graph, engine: Engine) -> Detector:
     """Build the model. Raises ModelError if the labels don't fit the graph."""
-    card = ModelCard(
-        name=graph.path.stem,
-        family="detector",
-        task="detect",
-        labels=labels_for(graph.path, graph.metadata, graph.outputs["scores"].shape[1] or 0),
-        input_size=graph.size,
-        licence=graph.metadata.get("licence", "unknown"),
-        source=graph.metadata.get("source", str(graph.path)),
-        path=str(graph.path),
-        size_bytes=graph.path.stat().st_size,
-        description=graph.metadata.get("description", "trained with sightline train detect"),
-    )
-    return Detector(card, graph, engine)
+    labels = labels_for(graph.path, graph.metadata, graph.outputs["scores"].shape[1] or 0)
+    return Detector(trained_card_of(graph, "detector", labels, "detect"), graph, engine)
 
 
 class Detector(GraphModel):

@@ -19,6 +19,7 @@ from sightline.core.errors import ModelError
 from sightline.core.predictions import Detections
 from sightline.core.types import Engine, ModelCard
 from sightline.models._boxes import above, detections, final_rows, in_pixels, shares
+from sightline.models._card import card_of
 from sightline.models._input import Input, Recipe, recipe_for
 from sightline.models._instances import instance_map
 from sightline.models._labels import told_labels
@@ -53,19 +54,9 @@ def build(graph: Graph, engine: Engine) -> EndToEnd:
     found = final_rows(graph)
     if found is None:
         raise ModelError(f"{graph.path}: expected {LAYOUTS}")
-    card = ModelCard(
-        name=graph.path.stem,
-        family="endtoend",
-        task="detect" if found[1] is None else "segment",
-        labels=told_labels(graph.path, graph.metadata)[0],
-        input_size=graph.size,
-        licence=graph.metadata.get("license", "unknown"),
-        source=graph.metadata.get("docs", str(graph.path)),
-        path=str(graph.path),
-        size_bytes=graph.path.stat().st_size,
-        description=graph.metadata.get("description", "YOLO without NMS"),
-    )
-    return EndToEnd(card, graph, engine, *found)
+    labels = told_labels(graph.path, graph.metadata)[0]
+    card = card_of(graph, "endtoend", labels, "YOLO without NMS", "detect" if found[1] is None else "segment")
+    return EndToEnd(replace(card, source=graph.metadata.get("docs", card.source)), graph, engine, *found)
 
 
 class EndToEnd(GraphModel):

@@ -19,9 +19,10 @@ from sightline.core.errors import ModelError
 from sightline.core.types import Engine
 from sightline.models._beside import read_json
 from sightline.models._boxes import in_pixels
+from sightline.models._card import card_of
 from sightline.models._input import Recipe
 from sightline.models._labels import told_labels
-from sightline.models._rows import Rows, RowsModel, card_of
+from sightline.models._rows import Rows, RowsModel
 from sightline.models.base import Graph
 
 LAYOUTS = "dets 1 x N x 5 (corners in pixels, certainty) and labels 1 x N, whole numbers; pipeline.json beside it"

@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 from sightline.core.errors import ModelError
 from sightline.core.types import Engine
 from sightline.models._boxes import shares
+from sightline.models._card import card_of
 from sightline.models._input import Recipe
 from sightline.models._labels import labels_for, settled
-from sightline.models._rows import Reader, Rows, RowsModel, best_classes, card_of
+from sightline.models._rows import Reader, Rows, RowsModel, best_classes
 from sightline.models.base import Graph
 
 LAYOUTS = "1 x N x (classes + 32), N as strides 8, 16, 32 and 64 give, rounded up (NanoDet-Plus)"

@@ -19,9 +19,10 @@ from numpy.typing import NDArray
 from sightline.core.errors import ConfigError, ModelError
 from sightline.core.types import Engine
 from sightline.models._beside import MAX_BYTES
+from sightline.models._card import card_of
 from sightline.models._input import Recipe
 from sightline.models._labels import told_labels
-from sightline.models._rows import Rows, RowsModel, card_of
+from sightline.models._rows import Rows, RowsModel
 from sightline.models.base import Graph
 
 LAYOUTS = "image and scale_factor (and im_shape) in, N x 6 (class, certainty, corners) and a count out; infer_cfg.yml"

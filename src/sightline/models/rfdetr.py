@@ -11,21 +11,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sightline.core.errors import ModelError
 from sightline.core.predictions import Detections
-from sightline.core.types import Engine, ModelCard
+from sightline.core.types import Engine, ModelCard, Task
 from sightline.models._boxes import corners, detections
+from sightline.models._card import card_of
 from sightline.models._data_sets import COCO_IDS
 from sightline.models._detr import Queries, check, likely, queries
 from sightline.models._input import IMAGENET, Input, recipe_for
 from sightline.models._instances import instance_map
 from sightline.models._labels import COCO, labels_for, told_labels
-from sightline.models._rows import card_of
 from sightline.models.base import Geometry, Graph, GraphModel, Options
 
 LAYOUTS = (
@@ -64,7 +64,7 @@ def build(graph: Graph, engine: Engine) -> RfDetr:
         ids, labels = ids[:-1], told
     else:
         labels = labels_for(graph.path, graph.metadata, channels)
-    task: Literal["detect", "segment"] = "detect" if found.masks is None else "segment"
+    task: Task = "detect" if found.masks is None else "segment"
     card = card_of(graph, "rfdetr", labels, "detection transformer (RF-DETR)", task)
     return RfDetr(card, graph, engine, found, ids)
 

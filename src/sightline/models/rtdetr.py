@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 from sightline.core.predictions import Detections
 from sightline.core.types import Engine, ModelCard
 from sightline.models._boxes import MAX_ROWS, above, corners, detections
+from sightline.models._card import card_of
 from sightline.models._detr import Queries, check, likely, queries
 from sightline.models._input import Input, Recipe, recipe_for
 from sightline.models._labels import labels_for, told_labels
-from sightline.models._rows import card_of
 from sightline.models._units import check_certainties, check_pixels
 from sightline.models.base import Geometry, Graph, GraphModel, Options
 

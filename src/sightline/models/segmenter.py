@@ -14,6 +14,7 @@ from sightline.core.predictions import Segmentation
 from sightline.core.types import Engine, ModelCard
 from sightline.models._alpha import segmentation_of
 from sightline.models._boxes import Letterbox
+from sightline.models._card import trained_card_of
 from sightline.models._labels import labels_for
 from sightline.models.base import Geometry, Graph, GraphModel, Options, Portable
 
@@ -27,19 +28,8 @@ def recognise(graph: Graph) -> bool:
 
 def build(graph: Graph, engine: Engine) -> Segmenter:
     """Build the model. Raises ModelError if the labels don't fit the graph."""
-    card = ModelCard(
-        name=graph.path.stem,
-        family="segmenter",
-        task="segment",
-        labels=labels_for(graph.path, graph.metadata, graph.outputs["logits"].shape[1] or 0),
-        input_size=graph.size,
-        licence=graph.metadata.get("licence", "unknown"),
-        source=graph.metadata.get("source", str(graph.path)),
-        path=str(graph.path),
-        size_bytes=graph.path.stat().st_size,
-        description=graph.metadata.get("description", "trained with sightline train segment"),
-    )
-    return Segmenter(card, graph, engine)
+    labels = labels_for(graph.path, graph.metadata, graph.outputs["logits"].shape[1] or 0)
+    return Segmenter(trained_card_of(graph, "segmenter", labels, "segment"), graph, engine)
 
 
 class Segmenter(GraphModel):

@@ -22,10 +22,10 @@ from sightline.core.errors import ModelError
 from sightline.core.predictions import NOTHING, Segmentation
 from sightline.core.types import Engine, ModelCard, TensorSpec
 from sightline.models._alpha import segmentation_of
+from sightline.models._card import card_of
 from sightline.models._data_sets import ADE, VOC
 from sightline.models._input import IMAGENET, Input, recipe_for
 from sightline.models._labels import labels_for, told_labels
-from sightline.models._rows import card_of
 from sightline.models.base import Geometry, Graph, GraphModel, Options, Portable
 
 LAYOUTS = (

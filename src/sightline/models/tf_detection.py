@@ -15,10 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sightline.core.types import Engine, TensorSpec
+from sightline.models._card import card_of
 from sightline.models._data_sets import COCO_IDS
 from sightline.models._input import Recipe
 from sightline.models._labels import COCO, told_labels
-from sightline.models._rows import MOST_CLASSES, Reader, Rows, RowsModel, card_of
+from sightline.models._rows import MOST_CLASSES, Reader, Rows, RowsModel
 from sightline.models._units import check_certainties, check_shares
 from sightline.models.base import Graph
 

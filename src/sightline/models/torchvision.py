@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 
 from sightline.core.types import Engine
 from sightline.models._boxes import in_pixels
+from sightline.models._card import card_of
 from sightline.models._input import Recipe
 from sightline.models._labels import told_labels
-from sightline.models._rows import Rows, RowsModel, card_of
+from sightline.models._rows import Rows, RowsModel
 from sightline.models.base import Graph
 
 LAYOUTS = "boxes N x 4, labels N and scores N, no batch axis; with other names, in this order, --family torchvision"

@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 
 from sightline.core.errors import ModelError
 from sightline.core.predictions import Detections
-from sightline.core.types import Engine, ModelCard
+from sightline.core.types import Engine, ModelCard, Task
 from sightline.models._boxes import Letterbox, above, anchors, corners, detections, final_rows, shares
+from sightline.models._card import card_of
 from sightline.models._instances import instance_map
 from sightline.models._labels import labels_for, settled, told_labels
 from sightline.models._units import check_certainties, check_pixels
@@ -124,19 +125,10 @@ def build(graph: Graph, engine: Engine) -> Ultralytics:
             "numbers may be an angle (oriented boxes) or keypoints (poses), which are not supported: expected the "
             "export of a detection model"
         )
-    card = ModelCard(
-        name=graph.path.stem,
-        family="ultralytics",
-        task="detect" if layout.prototypes is None else "segment",
-        labels=labels_for(graph.path, graph.metadata, layout.classes),
-        input_size=graph.size,
-        licence=graph.metadata.get("license", "unknown"),
-        source=graph.metadata.get("docs", str(graph.path)),
-        path=str(graph.path),
-        size_bytes=graph.path.stat().st_size,
-        description=graph.metadata.get("description", f"Ultralytics {layout.version} export"),
-    )
-    return Ultralytics(card, graph, engine, layout)
+    labels = labels_for(graph.path, graph.metadata, layout.classes)
+    task: Task = "detect" if layout.prototypes is None else "segment"
+    card = card_of(graph, "ultralytics", labels, f"Ultralytics {layout.version} export", task)
+    return Ultralytics(replace(card, source=graph.metadata.get("docs", card.source)), graph, engine, layout)
 
 
 class Ultralytics(GraphModel):

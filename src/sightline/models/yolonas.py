@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 
 from sightline.core.types import Engine
 from sightline.models._boxes import in_pixels, shares
+from sightline.models._card import card_of
 from sightline.models._input import Recipe
 from sightline.models._labels import labels_for, told_labels
-from sightline.models._rows import Reader, Rows, RowsModel, card_of, whole
+from sightline.models._rows import Reader, Rows, RowsModel, whole
 from sightline.models._scored import scored_boxes
 from sightline.models._units import check_certainties, check_pixels
 from sightline.models.base import Graph

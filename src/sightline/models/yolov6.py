@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 from sightline.core.errors import ModelError
 from sightline.core.types import Engine
 from sightline.models._boxes import corners
+from sightline.models._card import card_of
 from sightline.models._input import Recipe
 from sightline.models._labels import labels_for, settled
 from sightline.models._objects import ObjectRows, object_rows
-from sightline.models._rows import Rows, RowsModel, best_classes, card_of
+from sightline.models._rows import Rows, RowsModel, best_classes
 from sightline.models.base import Graph
 
 LAYOUTS = "1 x N x (5 + classes), decoded, N as strides 8, 16, 32 (and 64) give, with the output's name 'outputs'"

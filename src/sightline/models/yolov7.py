@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 
 from sightline.core.types import Engine
 from sightline.models._boxes import in_pixels, shares
+from sightline.models._card import card_of
 from sightline.models._input import Recipe
 from sightline.models._labels import told_labels
-from sightline.models._rows import Rows, RowsModel, card_of, whole
+from sightline.models._rows import Rows, RowsModel, whole
 from sightline.models.base import Graph
 
 LAYOUTS = (

@@ -18,9 +18,9 @@ from sightline.core.errors import ModelError
 from sightline.core.predictions import Detections
 from sightline.core.types import Engine, ModelCard
 from sightline.models._boxes import Letterbox, above, corners, detections
+from sightline.models._card import card_of
 from sightline.models._labels import labels_for, settled
 from sightline.models._objects import grid, object_rows
-from sightline.models._rows import card_of
 from sightline.models.base import Geometry, Graph, GraphModel, Options, Portable
 
 LAYOUTS = (

@@ -15,6 +15,7 @@ from typing import Any, Literal
 import msgspec
 
 from sightline.core.errors import ConfigError
+from sightline.core.types import Task
 
 FOLDER = Path(__file__).parent
 WEIGHTS = FOLDER.parent / "weights"
@@ -74,7 +75,7 @@ class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     name: str
     description: str
-    task: Literal["detect", "segment"]
+    task: Task
     family: str
     """Name of the file in ``sightline/models/`` with its pre- and postprocessing."""
     architecture: str
