@@ -15,7 +15,8 @@ from typing import Any
 from msgspec import Struct
 
 from sightline.core.errors import ConfigError
-from sightline.recordings.lines import SECONDS, Summary
+from sightline.recordings.files import stream_of
+from sightline.recordings.lines import SECONDS, SegmentHeader, Summary
 from sightline.security.files import put_aside
 
 VERSION = 1
@@ -67,6 +68,19 @@ class VideoSegment(Struct, kw_only=True):
     """When it was recorded, on the clock by which its age is told: see ``retention``."""
     open: bool = False
     """It is being recorded now."""
+
+    @classmethod
+    def of(cls, name: str, header: SegmentHeader) -> VideoSegment:
+        """Return a piece of this name before its first frame."""
+        return cls(
+            stream=stream_of(name),
+            name=name,
+            started_at=header.started_at,
+            ended_at=header.started_at,
+            codec=header.codec,
+            width=header.width,
+            height=header.height,
+        )
 
 
 NO_CAMERA, NOT_RUNNING, NOT_ASKED, UNWRITABLE = "no camera", "server not running", "not asked for", "disk full"

@@ -10,7 +10,7 @@ from itertools import accumulate, islice
 from pathlib import Path
 
 from sightline.recordings import lines, mp4
-from sightline.recordings.files import Root, stream_of
+from sightline.recordings.files import Root
 from sightline.recordings.index import VideoSegment
 from sightline.recordings.lines import FrameLine, SegmentHeader, Summary
 
@@ -34,7 +34,7 @@ def facts(root: Root, name: str) -> tuple[VideoSegment, Summary] | None:
         header = lines.header_of(beside)
         summary = Summary()
         summary.motion, summary.seen = end.motion, end.seen
-        segment = _segment(name, header)
+        segment = VideoSegment.of(name, header)
         segment.ended_at, segment.frames, segment.bytes = end.ended_at, end.frames, end.bytes
         segment.event, segment.protected = end.event, root.kept(name)
         return segment, summary
@@ -57,7 +57,7 @@ def mended(root: Root, name: str, *, complete: bool = True) -> tuple[VideoSegmen
         times = list(mp4.times(video))
     except UNREADABLE:
         return None
-    segment, summary = _segment(name, header), Summary()
+    segment, summary = VideoSegment.of(name, header), Summary()
     with closing(lines.read(beside)) as rest:
         known = list(islice(rest, len(times)))
     _cut_lines(beside, len(known))
@@ -87,18 +87,6 @@ def _add_lines(path: Path, header: SegmentHeader, last: FrameLine | None, times:
         os.truncate(path, size)
         return []
     return added
-
-
-def _segment(name: str, header: SegmentHeader) -> VideoSegment:
-    return VideoSegment(
-        stream=stream_of(name),
-        name=name,
-        started_at=header.started_at,
-        ended_at=header.started_at,
-        codec=header.codec,
-        width=header.width,
-        height=header.height,
-    )
 
 
 def _whole_boxes(path: Path, most: int | None = None) -> bool:

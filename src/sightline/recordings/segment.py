@@ -51,19 +51,8 @@ class OpenSegment:
         self.latest = Summary()
         """What was seen since the index was told."""
         video = self.video
-        self.row = VideoSegment(
-            stream=stream_of(name),
-            name=name,
-            started_at=first.at,
-            ended_at=first.at,
-            codec=video.codec,
-            width=video.width,
-            height=video.height,
-            kept_at=kept_at,
-            open=True,
-        )
         header = SegmentHeader(
-            stream=self.row.stream,
+            stream=stream_of(name),
             started_at=first.at,
             session=session,
             time_base=(video.time_base.numerator, video.time_base.denominator),
@@ -71,6 +60,8 @@ class OpenSegment:
             width=video.width,
             height=video.height,
         )
+        self.row = VideoSegment.of(name, header)
+        self.row.kept_at, self.row.open = kept_at, True
         try:
             self._write(lines.encode(header))
         except BaseException:
