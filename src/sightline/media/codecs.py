@@ -92,26 +92,11 @@ def jpeg_header(data: bytes | memoryview) -> Header:
         if heif.is_heic(data[:64]):
             raise BadImage(f"not a JPEG: {heif.ADVICE}")
         raise BadImage(f"not a JPEG: expected it to begin with ff d8 ff, got {bytes(data[:3]).hex(' ') or 'nothing'}")
-    end = len(data) - 4
-    at = 2
     size: tuple[int, int] | None = None
     components = 0
     progressive = False
     turned: int | None = None
-    for _ in range(MAX_SEGMENTS):
-        if at > end:
-            raise BadImage(f"JPEG cut off in its header, after {len(data)} bytes")
-        if data[at] != 0xFF:
-            raise BadImage(f"broken JPEG: expected a marker at byte {at}, got {data[at]:02x}")
-        marker = data[at + 1]
-        if marker == 0xFF:  # a fill byte
-            at += 1
-            continue
-        if marker < 0xC0 or 0xD0 <= marker <= 0xD9:
-            raise BadImage(f"broken JPEG: marker {marker:02x} at byte {at} has no place in a header")
-        length = data[at + 2] << 8 | data[at + 3]
-        if length < 2 or at + length > end + 2:
-            raise BadImage(f"JPEG cut off in its header: a segment of {length} bytes at byte {at} of {len(data)}")
+    for marker, at, length in _segments(data):
         if marker in _SOF:
             if size is not None:
                 raise BadImage("broken JPEG: two frame headers")
@@ -130,8 +115,29 @@ def jpeg_header(data: bytes | memoryview) -> Header:
             return Header(size, turned or orientation.UPRIGHT, at + 2 + length, alone)
         elif marker == _APP1 and turned is None and data[at + 4 : at + 10] == orientation.EXIF:
             turned = orientation.of_exif(bytes(data[at + 10 : at + 2 + length]))
-        at += 2 + length
     raise BadImage(f"JPEG with more than {MAX_SEGMENTS} segments before its pixels")
+
+
+def _segments(data: bytes | memoryview) -> Iterator[tuple[int, int, int]]:
+    """Yield marker, place and length of each segment of a header, at most MAX_SEGMENTS. Raises BadImage."""
+    end = len(data) - 4
+    at = 2
+    for _ in range(MAX_SEGMENTS):
+        if at > end:
+            raise BadImage(f"JPEG cut off in its header, after {len(data)} bytes")
+        if data[at] != 0xFF:
+            raise BadImage(f"broken JPEG: expected a marker at byte {at}, got {data[at]:02x}")
+        marker = data[at + 1]
+        if marker == 0xFF:  # a fill byte
+            at += 1
+            continue
+        if marker < 0xC0 or 0xD0 <= marker <= 0xD9:
+            raise BadImage(f"broken JPEG: marker {marker:02x} at byte {at} has no place in a header")
+        length = data[at + 2] << 8 | data[at + 3]
+        if length < 2 or at + length > end + 2:
+            raise BadImage(f"JPEG cut off in its header: a segment of {length} bytes at byte {at} of {len(data)}")
+        yield marker, at, length
+        at += 2 + length
 
 
 def _frame_header(data: bytes | memoryview, at: int, length: int) -> tuple[tuple[int, int], int]:
