@@ -20,6 +20,7 @@ from sightline.zoo.options import options_of
 
 if TYPE_CHECKING:
     from sightline.stress.figures import Figures
+    from sightline.stress.report import Report
     from sightline.stress.server import StressServer
 
 SWEEP_P95_MS = 100.0
@@ -73,18 +74,10 @@ def stress(
     from sightline.stress.report import report, show
     from sightline.stress.run import Load, run
     from sightline.stress.run import sweep as run_sweep
-    from sightline.stress.server import running, started, wait_ready
+    from sightline.stress.server import wait_ready
     from sightline.stress.verdict import Goal
 
-    options = [word for name, value in given.items() if value is not None for word in (f"--{name}", str(value))]
-    if url is not None and options:
-        raise ConfigError(f"{options[0]} is for a server that stress starts itself: leave out --url, or {options[0]}")
-    if url is None:
-        if stats_url is not None:
-            raise ConfigError("--stats-url is for a server that runs already: give its --url, too")
-        settings = load_settings(**given)
-        provide(settings)
-        loader.check_model(settings.model, options_of(settings))
+    options = _checked(url, stats_url, given)
     plan = StressPlan(streams, fps, duration, viewers)
     if sweep:
         target = SWEEP_P95_MS if target is None else target
@@ -99,13 +92,9 @@ def stress(
         def say(words: str) -> None:
             status.update(words[:1].upper() + words[1:])
 
-        def theirs(url: str) -> AbstractAsyncContextManager[StressServer]:
-            ca = client_authority()
-            return running(url, stats_url, token=client_token(), ca=None if ca is None else str(ca))
-
         async def measure() -> list[Figures]:
             say("starting the server" if url is None else "looking for the server")
-            async with started(*options, tcp=transport == "tcp") if url is None else theirs(url) as server:
+            async with _server(url, stats_url, options, tcp=transport == "tcp") as server:
                 await wait_ready(server)
                 load = Load(server, jpegs, say)
                 return await run_sweep(load, plan, goal) if sweep else [await run(load, plan)]
@@ -113,10 +102,7 @@ def stress(
         runs = asyncio.run(measure())
     found = report(runs, goal, source="made, 640x360" if source is None else Path(shown(source)).name, sweep=sweep)
     if out is not None:
-        from sightline.stress.html import page
-
-        (out / "report.json").write_text(to_json(found) + "\n", encoding="utf-8")
-        (out / "report.html").write_text(page(found), encoding="utf-8")
+        _write(found, out)
     if as_json:
         typer.echo(to_json(found))
     else:
@@ -125,6 +111,40 @@ def stress(
         told.print(f"\nwritten: {out / 'report.json'}, {out / 'report.html'}", markup=False, soft_wrap=True)
     if not found.verdict.ok:
         raise typer.Exit(1)
+
+
+def _checked(url: str | None, stats_url: str | None, given: Given) -> list[str]:
+    """Return the options for a server that is started, which needs the model. Raises ConfigError."""
+    options = [word for name, value in given.items() if value is not None for word in (f"--{name}", str(value))]
+    if url is not None and options:
+        raise ConfigError(f"{options[0]} is for a server that stress starts itself: leave out --url, or {options[0]}")
+    if url is None:
+        if stats_url is not None:
+            raise ConfigError("--stats-url is for a server that runs already: give its --url, too")
+        settings = load_settings(**given)
+        provide(settings)
+        loader.check_model(settings.model, options_of(settings))
+    return options
+
+
+def _server(
+    url: str | None, stats_url: str | None, options: list[str], *, tcp: bool
+) -> AbstractAsyncContextManager[StressServer]:
+    """Context of the server under load: the one that runs at ``url``, or one that is started."""
+    from sightline.stress.server import running, started
+
+    if url is None:
+        return started(*options, tcp=tcp)
+    ca = client_authority()
+    return running(url, stats_url, token=client_token(), ca=None if ca is None else str(ca))
+
+
+def _write(found: Report, out: Path) -> None:
+    from sightline.stress.html import page
+    from sightline.stress.report import as_json
+
+    (out / "report.json").write_text(as_json(found) + "\n", encoding="utf-8")
+    (out / "report.html").write_text(page(found), encoding="utf-8")
 
 
 def _make_folder(path: Path) -> None:
