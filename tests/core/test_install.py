@@ -1,4 +1,4 @@
-"""The command that installs an extra (fault 70)."""
+"""The command that installs an extra."""
 
 from __future__ import annotations
 

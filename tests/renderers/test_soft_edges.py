@@ -1,4 +1,4 @@
-"""Edges are as soft as the model's alpha, at any size of the picture: fault 28."""
+"""Edges are as soft as the model's alpha, at any size of the picture."""
 
 from __future__ import annotations
 

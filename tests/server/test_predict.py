@@ -1,4 +1,4 @@
-"""``POST /api/predict`` of a real server (fault 65)."""
+"""``POST /api/predict`` of a real server."""
 
 from __future__ import annotations
 

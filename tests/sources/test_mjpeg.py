@@ -53,7 +53,7 @@ ODD: dict[str, Callable[[bytes], bytes]] = {
 
 @pytest.mark.parametrize("kind", ODD)
 def test_every_picture_comes_with_its_last_byte_at_whatever_rate(kind: str) -> None:
-    """Faults 1 and 7: the camera sends the next picture only after this one was seen, so no clock is needed."""
+    """The camera sends the next picture only after this one was seen, so no clock is needed."""
     seen = threading.Semaphore(1)
 
     def send(out: BufferedIOBase) -> None:
@@ -85,7 +85,7 @@ def until_the_end(shots: Iterator[Shot]) -> list[int]:
 
 
 def test_what_the_reader_is_too_slow_for_is_left_out_and_counted() -> None:
-    """Fault 1: all are either seen or counted, and the newest counts."""
+    """All are either seen or counted, and the newest counts."""
     lost: Counter[str] = Counter()
     sent = threading.Event()
 
@@ -129,7 +129,6 @@ def test_a_picture_that_can_not_be_decoded_is_counted() -> None:
     ],
 )
 def test_parts_that_are_no_pictures_are_called_so(part: bytes, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Fault 7."""
     monkeypatch.setattr(_mjpeg, "ODD_S", 0.1)
     over = threading.Event()
 
@@ -362,7 +361,6 @@ def test_a_picture_without_an_end_is_given_up(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_a_camera_with_snapshots_alone_is_asked_again_and_again(tmp_path: Path) -> None:
-    """Fault 8."""
     (tmp_path / "snap").write_bytes(jpeg(0))
     told: list[str | None] = []
     with files(tmp_path) as url:
@@ -412,7 +410,7 @@ def test_a_rate_that_makes_no_sense_is_called_so(wrong: str) -> None:
 
 
 def test_odd_cameras_of_reports_play(cases: Path) -> None:
-    """Faults 2, 3, 8 and 9, with the reports' own files."""
+    """With the files of those who reported faults."""
     with files(cases) as url:
         sizes = {}
         for name in ("base.jpg", "noeoi.jpg", "exif6.jpg", "exif2.jpg"):
