@@ -29,13 +29,13 @@ from common import Pipe, child, family_cpu, save, serving
 from sightline.core.events import Event, EventFilter
 from sightline.core.types import Encoded, Frame
 from sightline.events.store import EventStore
-from sightline.recordings.hands import Hands
 from sightline.recordings.index import Index
 from sightline.recordings.keeper import Keeper
 from sightline.recordings.lines import SECONDS, SegmentEnd, SegmentHeader, Sight, encode
 from sightline.recordings.recorder import Recorder
 from sightline.recordings.shelf import Shelf
 from sightline.recordings.tee import Tee
+from sightline.recordings.writer_threads import WriterThreads
 
 CAMERAS, DAYS, CLASSES = 10, 31, ("person", "car", "dog", "bicycle")
 HAPPENINGS = 300_000
@@ -198,14 +198,14 @@ async def copy_figures() -> dict[str, float]:
         for cameras in (1, STREAMS):
             costs = []
             for turn in range(5):
-                shelf, hands = Shelf(Path(folder)), Hands()
+                shelf, writers = Shelf(Path(folder)), WriterThreads()
                 names = [f"of{cameras}-turn{turn}-{number}" for number in range(cameras)]
-                made = [Recorder(name, Keeper(name, shelf, 5), hands, 10, lambda: "always") for name in names]
+                made = [Recorder(name, Keeper(name, shelf, 5), writers, 10, lambda: "always") for name in names]
                 _, plain = await copied(path, [])
                 count, cpu = await copied(path, made)
                 assert all(one.written == count for one in made), [(one.written, one.lost) for one in made]
                 costs.append((cpu - plain) / count / cameras * 1e6)
-                hands.close()
+                writers.close()
                 shelf.close()
             found[f"us of CPU a packet, cameras: {cameras}"] = round(median(costs), 1)
         return found | {"bytes of a packet": round(path.stat().st_size / count)}
@@ -228,8 +228,8 @@ async def encode_figures() -> dict[str, float]:
     costs = []
     with tempfile.TemporaryDirectory() as folder:
         for turn in range(5):
-            shelf, hands = Shelf(Path(folder)), Hands()
-            recorder = Recorder(f"turn{turn}", Keeper(f"turn{turn}", shelf, 5), hands, 10, lambda: "always")
+            shelf, writers = Shelf(Path(folder)), WriterThreads()
+            recorder = Recorder(f"turn{turn}", Keeper(f"turn{turn}", shelf, 5), writers, 10, lambda: "always")
             began = time.process_time()
             for seq in range(300):
                 at = time.time() + seq / FPS
@@ -240,7 +240,7 @@ async def encode_figures() -> dict[str, float]:
             await recorder.close("")
             costs.append((time.process_time() - began) / 300 * 1000)
             assert recorder.written == 300, recorder.lost
-            hands.close()
+            writers.close()
             shelf.close()
     cost = median(costs)
     return {"ms of CPU a frame": round(cost, 2), "cores of 8 cameras at 15 fps": round(cost * STREAMS * FPS / 1000, 3)}

@@ -13,10 +13,10 @@ import pytest
 
 from sightline.core.types import Encoded, Frame
 from sightline.recordings import recorder as module
-from sightline.recordings.hands import Hands
 from sightline.recordings.recorder import Recorder
 from sightline.recordings.shelf import Shelf
 from sightline.recordings.tee import Tee
+from sightline.recordings.writer_threads import WriterThreads
 from support.clips import moving, write_clip
 from support.recorded import pieces
 from support.results import result_of
@@ -29,8 +29,8 @@ class Room:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.shelf = shelf_in(folder)
-        self.hands = Hands()
-        self.recorder = Recorder("door", keeper(self.shelf), self.hands, 10, lambda: "always")
+        self.writers = WriterThreads()
+        self.recorder = Recorder("door", keeper(self.shelf), self.writers, 10, lambda: "always")
         self.began = time.time()
 
     def send(self, seq: int, *, after_s: float) -> Frame:
@@ -66,7 +66,7 @@ async def room(tmp_path: Path) -> AsyncGenerator[Room]:
     made = Room(tmp_path / "recordings")
     yield made
     await made.recorder.close("over")
-    made.hands.close()
+    made.writers.close()
     made.shelf.close()
 
 

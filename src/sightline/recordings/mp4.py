@@ -1,4 +1,4 @@
-"""PictureFrames in an MP4 file that plays however its writer ended: encoded here, or packets copied as they came."""
+"""Pictures in an MP4 file that plays however its writer ended: encoded here, or packets copied as they came."""
 
 from __future__ import annotations
 

@@ -13,11 +13,11 @@ from typing import Literal, TypeAlias
 
 from sightline.core.events import Event
 from sightline.core.types import Frame, FrameResult
-from sightline.recordings.hands import Hands
 from sightline.recordings.index import NO_CAMERA, NOT_ASKED
 from sightline.recordings.keeper import Happened, Keeper, Outcome, Tick
 from sightline.recordings.mp4 import Copied
 from sightline.recordings.take import Take
+from sightline.recordings.writer_threads import WriterThreads
 
 Mode: TypeAlias = Literal["off", "events", "always"]
 Kept: TypeAlias = Literal["off", "clips", "events", "always"]
@@ -52,14 +52,16 @@ OVERLOAD, LATE = "overload", "late"
 class Recorder:
     """Figures and state of one stream's recording. recorded = written + lost + waiting, always, exactly."""
 
-    def __init__(self, stream: str, keeper: Keeper, hands: Hands, after_s: float, mode: Callable[[], Kept]) -> None:
+    def __init__(
+        self, stream: str, keeper: Keeper, writers: WriterThreads, after_s: float, mode: Callable[[], Kept]
+    ) -> None:
         """``after_s``: seconds that are recorded after something happened. ``mode``: what is recorded at the moment."""
         self.stream = stream
         self.recorded = self.written = self.waiting = 0
         self.lost: Counter[str] = Counter()
         self.why = NO_CAMERA
         """Why nothing comes, if nothing comes."""
-        self._keeper, self._hands, self._after_s, self._mode = keeper, hands, after_s, mode
+        self._keeper, self._writers, self._after_s, self._mode = keeper, writers, after_s, mode
         self._hand: float | None = None
         """``time.monotonic()`` until which somebody had it recorded by hand."""
         self._until = -inf
@@ -291,7 +293,7 @@ class Recorder:
         self._working = True
         self._idle.clear()
         batch, self._queue, self._queued_bytes, self._pressing = self._queue, [], 0, False
-        self._hands.give(partial(self._keeper.work, batch, last=last), self._worked)
+        self._writers.give(partial(self._keeper.work, batch, last=last), self._worked)
 
     def _worked(self, outcome: Outcome) -> None:
         self._working = False

@@ -16,7 +16,6 @@ from msgspec import structs
 
 from sightline.core.errors import Shortage, told
 from sightline.core.events import Event
-from sightline.recordings.hands import Hands
 from sightline.recordings.imported import clear_killed
 from sightline.recordings.index import NOT_RUNNING, ClassSighting, Gap, Index, Marks, VideoSegment
 from sightline.recordings.keeper import Keeper
@@ -25,6 +24,7 @@ from sightline.recordings.retention import GB, prune, retention_of
 from sightline.recordings.saved import AFTER_S, ALONE_S, BEFORE_S, SavedClip, SavedClips
 from sightline.recordings.shelf import FOLDER, UNUSABLE, Shelf
 from sightline.recordings.unscheduled import Unscheduled, merged
+from sightline.recordings.writer_threads import WriterThreads
 from sightline.security.files import hold_folder, make_folder
 from sightline.settings.settings import Settings, data_folder
 
@@ -64,7 +64,7 @@ class Recordings:
         self._unscheduled, self._left_out = unscheduled, Unscheduled()
         self._recorders: dict[str, Recorder] = {}
         self._saved = SavedClips()
-        self._hands = Hands(min(THREADS, os.cpu_count() or 1))
+        self._writers = WriterThreads(min(THREADS, os.cpu_count() or 1))
         self._shelf: Shelf | None = None
         self._lock: object | None = None
         self._used = False
@@ -98,7 +98,7 @@ class Recordings:
             settings = self._settings
             keeper = Keeper(stream, self._shelf, settings.record_before_s)
             mode = lambda: self._mode(stream)  # noqa: E731 - asked at every frame
-            self._recorders[stream] = Recorder(stream, keeper, self._hands, settings.record_after_s, mode)
+            self._recorders[stream] = Recorder(stream, keeper, self._writers, settings.record_after_s, mode)
         return self._recorders[stream]
 
     def forget(self, stream: str) -> None:
@@ -183,7 +183,7 @@ class Recordings:
     async def close(self) -> None:
         """Write what waits, and let go of the files."""
         await asyncio.gather(*(recorder.close(NOT_RUNNING) for recorder in self._recorders.values()))
-        self._hands.close()
+        self._writers.close()
         if self._shelf is not None:
             await asyncio.to_thread(self._saved.protect, self._protect)
             await asyncio.to_thread(self._shelf.close)

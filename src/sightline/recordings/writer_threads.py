@@ -17,7 +17,7 @@ Job: TypeAlias = tuple[Callable[[], Outcome], Callable[[Outcome], None]]
 """What a thread does, and who is told on the loop what came of it."""
 
 
-class Hands:
+class WriterThreads:
     """Some threads. On the event loop only."""
 
     def __init__(self, threads: int = 1) -> None:
