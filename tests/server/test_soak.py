@@ -25,7 +25,7 @@ from sightline.server.app import create_app
 from sightline.server.uvicorn_server import Server
 from sightline.server.uvicorn_websocket import TimedWebSocket
 from sightline.settings.settings import load_settings
-from sightline.streams.publisher import Subscription
+from sightline.streams.subscription import Subscription
 from sightline.transports.websocket.publisher import WebSocketPublisher
 from support.serving import Json, Peer, Running, balanced, metadata, peer, serving
 from support.waiting import within

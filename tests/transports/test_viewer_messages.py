@@ -13,8 +13,8 @@ from websockets.exceptions import ConnectionClosed
 
 from sightline.core.mailbox import Mailbox
 from sightline.core.types import FrameResult
-from sightline.streams.publisher import Subscription
 from sightline.streams.rendering import MOST_LOOKS, Look
+from sightline.streams.subscription import Subscription
 from sightline.transports._viewer import ViewerSession
 from sightline.wire.messages import ErrorMessage, Status
 from support.rtc import viewer

@@ -20,7 +20,7 @@ from sightline.core.types import FrameResult
 from sightline.events.journal import Journal
 from sightline.outputs.base import Item, NobodyThere, Output, What, is_alert, wants
 from sightline.streams.hub import Hub
-from sightline.streams.publisher import Subscription
+from sightline.streams.subscription import Subscription
 from sightline.wire.lines import as_json
 
 log = logging.getLogger(__name__)

@@ -42,8 +42,9 @@ from sightline.streams.listeners import Listeners
 from sightline.streams.lost import NOT_MINDED, LostStreams
 from sightline.streams.model_switch import NEEDS_MODEL, NOT_GIVEN, ModelSwitch
 from sightline.streams.placement import Placement
-from sightline.streams.publisher import Kind, Publisher, Subscription
+from sightline.streams.publisher import Publisher
 from sightline.streams.stream import Stream
+from sightline.streams.subscription import Kind, Subscription
 from sightline.wire.messages import SettingsRefused
 
 log = logging.getLogger(__name__)
@@ -137,8 +138,7 @@ class Hub:
         stream = self.streams.get(name)
         if stream is None:
             return
-        publisher = stream.publisher
-        if publisher is not None:
+        if (publisher := stream.publisher) is not None:
             self.release(stream, publisher)
             publisher.close(reason)
         stream.ended_at = -inf  # so it is forgotten once nobody looks and nothing is under way

@@ -11,7 +11,7 @@ from sightline.core.types import Frame, FrameResult
 from sightline.events.journal import Journal
 from sightline.recordings.recorder import Recorder
 from sightline.recordings.recordings import Recordings
-from sightline.streams.publisher import Subscription
+from sightline.streams.subscription import Subscription
 
 
 class Listeners:

@@ -11,8 +11,8 @@ from typing import Self, TypeAlias
 from sightline.core.mailbox import Mailbox
 from sightline.core.types import FrameResult
 from sightline.streams.hub import Hub
-from sightline.streams.publisher import Subscription
 from sightline.streams.stream import Stream
+from sightline.streams.subscription import Subscription
 from sightline.wire.messages import Status
 
 Box: TypeAlias = Mailbox[FrameResult | Status]

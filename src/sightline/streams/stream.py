@@ -25,8 +25,9 @@ from sightline.streams.boards import Boards
 from sightline.streams.listeners import Listeners
 from sightline.streams.meters import Meters
 from sightline.streams.model_state import ModelState
-from sightline.streams.publisher import DropReason, Pace, Publisher, StreamLimits, Subscription
+from sightline.streams.publisher import DropReason, Publisher, StreamLimits
 from sightline.streams.scene.watch import SceneWatch
+from sightline.streams.subscription import Pace, Subscription
 from sightline.wire.messages import Status
 
 log = logging.getLogger(__name__)

@@ -13,8 +13,8 @@ from sightline.core.errors import StreamEnded, StreamNotFound
 from sightline.core.types import FrameResult
 from sightline.security.authorization import Close
 from sightline.streams.hub import Hub
-from sightline.streams.publisher import Subscription
 from sightline.streams.stream import Stream
+from sightline.streams.subscription import Subscription
 
 PATIENCE_S = 10.0
 """Maximum time in seconds to wait for the camera's next frame."""

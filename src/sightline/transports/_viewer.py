@@ -10,8 +10,8 @@ from typing import Any, TypeAlias
 from msgspec import UNSET, Struct
 
 from sightline.core.errors import BadRequest, LimitReached
-from sightline.streams.publisher import Subscription
 from sightline.streams.rendering import Look, Onlooker
+from sightline.streams.subscription import Subscription
 from sightline.wire.json import Reader
 from sightline.wire.messages import ErrorMessage, Pong
 from sightline.wire.requests import Ack, LookWish, PerformanceStats, Ping

@@ -18,8 +18,8 @@ from sightline.core.types import FrameResult
 from sightline.renderers.base import modes
 from sightline.security.authorization import access_of, needs
 from sightline.streams.hub import Hub
-from sightline.streams.publisher import Subscription
 from sightline.streams.rendering import Drawing, Look, Opacity, too_many_looks
+from sightline.streams.subscription import Subscription
 from sightline.transports._encoding import Encoder, Encoders, Picture, even_size
 from sightline.transports._fragments import Fragments
 from sightline.transports._results import Watch, live, results, streamed

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from sightline.core.mailbox import Mailbox
 from sightline.streams.adaptive.service import MAX_REPORT_MS, _listen
-from sightline.streams.publisher import Subscription
+from sightline.streams.subscription import Subscription
 from sightline.wire.requests import PerformanceStats
 
 GOOD_MS = 60.0

@@ -11,8 +11,8 @@ from sightline.core.types import ModelCard
 from sightline.settings.presets import PresetName
 from sightline.streams.hub import Hub
 from sightline.streams.model_state import FailedSwitch, PendingSwitch
-from sightline.streams.publisher import Subscription
 from sightline.streams.stream import Stream
+from sightline.streams.subscription import Subscription
 
 
 class Percentiles(BaseModel):

@@ -11,8 +11,8 @@ from sightline.core.errors import FAULTS, OwnFault, ShuttingDown, StreamEnded, c
 from sightline.core.types import FrameResult
 from sightline.streams.hub import Hub
 from sightline.streams.ingest import EPOCH
-from sightline.streams.publisher import Subscription
 from sightline.streams.rendering import Look
+from sightline.streams.subscription import Subscription
 from sightline.transports._viewer import ViewerSession
 from sightline.transports.webrtc import hooks
 from sightline.transports.webrtc.packing import RtpEncoder, RtpEncoders

@@ -12,7 +12,7 @@ from sightline.core.events import Event, EventFilter
 from sightline.core.mailbox import Mailbox
 from sightline.core.types import FrameResult
 from sightline.streams.hub import Hub
-from sightline.streams.publisher import Subscription
+from sightline.streams.subscription import Subscription
 from sightline.transports._viewer import pong
 from sightline.transports.websocket.session import Socket, WebSocketSession, flag, text_frame
 from sightline.wire import json as protocol
