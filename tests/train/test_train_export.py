@@ -88,6 +88,41 @@ def test_an_engine_gives_what_torch_gives_at_any_size(tmp_path: Path, kind: str,
     opened.close()
 
 
+def test_a_class_that_is_never_there_makes_no_other_coarser(tmp_path: Path) -> None:
+    """Logits of -150 take nothing from the 256 steps that the others share."""
+    net = network("detect")
+    with torch.no_grad():
+        for layer in net.scores:
+            layer.weight.mul_(torch.tensor([60.0, 60.0, 0.0])[:, None, None, None])
+            assert layer.bias is not None
+            layer.bias.copy_(torch.tensor([-1.0, -2.0, -150.0]))
+    opened = load("engines", "onnx").open(written(net, "detect", tmp_path / "made.onnx"), threads=1)
+    images = np.ascontiguousarray(noise(3).transpose(0, 3, 1, 2))
+    with torch.no_grad():
+        wanted = GRAPHS["detect"](net)(torch.from_numpy(images))[1].numpy()
+    found = opened.run({"images": images})["scores"]
+    opened.close()
+    assert found[:, 2].max() < 1e-4
+    assert len(np.unique(found[:, :2])) > 60  # 30 if those logits are kept
+    assert np.abs(found - wanted).max() < 0.04  # 0.08
+
+
+@pytest.mark.parametrize("classes", [2, 4])
+def test_a_sure_class_is_told_from_another_sure_one(tmp_path: Path, classes: int) -> None:
+    """Two logits above the range in which a mask's edges lie: the higher one is still found."""
+    net = nets.SegmenterNet(classes).eval()
+    with torch.no_grad():
+        net.logits.weight.zero_()
+        assert net.logits.bias is not None
+        net.logits.bias.copy_(torch.tensor([0.0, 12.0, 30.0, -5.0])[:classes])
+    path = tmp_path / "made.onnx"
+    export(net, "segment", CLASSES[:1] + tuple(map(str, range(classes - 1))), SIZE, path, {}, noise(4))
+    opened = load("engines", "onnx").open(path, threads=1)
+    found = opened.run({"images": np.ascontiguousarray(noise(1).transpose(0, 3, 1, 2))})["logits"]
+    opened.close()
+    assert (found.argmax(1) == min(2, classes - 1)).all()
+
+
 def test_the_cells_of_the_graph_are_those_of_the_training() -> None:
     net = network("detect")
     images = torch.randint(0, 255, (1, 3, 96, 96), dtype=torch.uint8)

@@ -3,7 +3,7 @@
 Normalisation is folded into the convolutions. Then ONNX Runtime's own tool makes weights and feature maps integers: it
 looks at pictures to learn which values the maps take. ``QuantizeLinear`` and ``DequantizeLinear`` around each operator
 say so in the file. A quarter of the bytes, and less than half of the time on a processor, are what that brings; what it
-costs in accuracy is in ``docs/decisions.md``. The first convolution and the last ones stay as they are.
+costs in accuracy is in ``docs/decisions.md``. The first convolution and those of the boxes' sides stay as they are.
 """
 
 from __future__ import annotations
@@ -32,6 +32,10 @@ from sightline.train.nets import STRIDES, ConvUnit, DetectorNet
 OPSET = 17
 WHOLE = ("Conv", "Relu", "Add", "Resize", "ReduceMean")
 """Operators that compute in integers."""
+EXACT = "/sides."
+"""Part of the names of layers that compute in floats."""
+BOUNDS: Mapping[str, tuple[str, float, float]] = {"detect": ("/scores.", -12, 8), "segment": ("/logits/", -10, 10)}
+"""A part of the names of the layers that say logits, and the values beyond which a logit says nothing more."""
 
 
 def folded(net: nn.Module) -> nn.Module:
@@ -132,6 +136,7 @@ def export(
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,
             nodes_to_quantize=_inner(model.graph),
+            extra_options={"TensorQuantOverrides": _bounded(model.graph, kind, len(classes))},
         )
     own = {"sightline": kind, "names": json.dumps(list(classes)), "imgsz": json.dumps([size, size])}
     write_metadata(path, own | dict(about))
@@ -177,19 +182,33 @@ class _Pictures(CalibrationDataReader):
 
 
 def _inner(graph: onnx.GraphProto) -> list[str]:
-    """Names of the nodes that compute in integers: those after the first convolution and before the last ones.
+    """Names of the nodes that compute in integers: those after the first convolution, but for the boxes' last layer.
 
-    The first one has three channels, with which integers are slower. What the last ones say is told exactly.
+    The first one has three channels, with which integers are slower. A box's sides are told exactly. What comes after
+    the last convolutions is small, or must not be rounded.
     """
     reaches: set[str] = set()
     inner = []
     for node in reversed(graph.node):
-        if reaches.intersection(node.output):
-            inner.append(node)
-        if node.op_type == "Conv" or reaches.intersection(node.output):
+        if reaches.intersection(node.output) or node.op_type == "Conv":
+            if node.op_type in WHOLE and EXACT not in node.name:
+                inner.append(node.name)
             reaches.update(node.input)
     first = next(node.name for node in graph.node if node.op_type == "Conv")
-    return [node.name for node in reversed(inner) if node.op_type in WHOLE and node.name != first]
+    return [name for name in reversed(inner) if name != first]
+
+
+def _bounded(graph: onnx.GraphProto, kind: str, classes: int) -> dict[str, list[dict[str, np.float32]]]:
+    """The range of values of each tensor of logits, so that integers don't stand for those that nobody needs.
+
+    Where several classes may be far above the background, the highest is asked for: a segmenter's logits are bounded
+    only where there is one class beside the background.
+    """
+    if kind == "segment" and classes > 2:
+        return {}
+    part, least, most = BOUNDS[kind]
+    tensors = [node.output[0] for node in graph.node if node.op_type == "Conv" and part in node.name]
+    return {tensor: [{"rmin": np.float32(least), "rmax": np.float32(most)}] for tensor in tensors}
 
 
 def write_metadata(path: Path, values: Mapping[str, str]) -> None:
