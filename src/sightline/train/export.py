@@ -34,7 +34,7 @@ WHOLE = ("Conv", "Relu", "Add", "Resize", "ReduceMean")
 """Operators that compute in integers."""
 EXACT = "/sides."
 """Part of the names of layers that compute in floats."""
-BOUNDS: Mapping[str, tuple[str, float, float]] = {"detect": ("/scores.", -12, 8), "segment": ("/logits/", -10, 10)}
+BOUNDS: Mapping[str, tuple[str, float, float]] = {"detect": ("/scores.", -12, 8), "segment": ("/logits/", -5, 5)}
 """A part of the names of the layers that say logits, and the values beyond which a logit says nothing more."""
 
 
