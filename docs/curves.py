@@ -12,12 +12,11 @@ from pathlib import Path
 import numpy as np
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT / "bench"), str(ROOT / "tests"), str(ROOT / "tests" / "streams" / "adaptive")]
-
-from test_controller import DEFAULT, MBIT, TARGET_MS, World, between  # noqa: E402
+sys.path[:0] = [str(ROOT / "bench"), str(ROOT / "tests")]
 
 from sightline.stress.charts import ChartLine, line_chart  # noqa: E402
 from squeeze import standing_alone  # noqa: E402
+from streams.adaptive.test_controller import DEFAULT, MBIT, TARGET_MS, World, between  # noqa: E402
 
 
 def charts(what: str, world: World, seconds: int) -> list[tuple[str, list[ChartLine], str]]:

@@ -12,11 +12,12 @@ from typing import Any
 import msgspec
 from pydantic import BaseModel, TypeAdapter
 
+from sightline.core.events import Event, EventRecord
 from sightline.core.rules import Rule
 from sightline.core.types import ModelCard
 from sightline.core.zones import CrossingLine, Zone
 from sightline.events import store
-from sightline.events.store import Event, EventPicture, EventRecord
+from sightline.events.pictures import EventPicture
 from sightline.notifications import devices
 from sightline.recordings import index, lines, shares
 from sightline.recordings.exports import Export
