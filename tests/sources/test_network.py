@@ -8,10 +8,12 @@ import functools
 import itertools
 import resource
 import socket
+import threading
 import time
 import wave
 from fractions import Fraction
 from http.server import BaseHTTPRequestHandler
+from io import BufferedIOBase
 from pathlib import Path
 
 import av
@@ -22,7 +24,7 @@ from sightline.core.errors import SourceError
 from sightline.sources import network
 from sightline.sources.base import open_source
 from support.clips import BOMBS, number_of, numbered, write_bomb, write_clip
-from support.http_files import MotionJpeg, Quiet, http
+from support.http_files import MotionJpeg, Quiet, http, sending
 from support.rtsp import RtspServer
 
 SECRET = "c4n4ry"
@@ -158,6 +160,37 @@ def test_a_camera_of_which_only_the_sound_is_left_counts_as_gone(monkeypatch: py
         assert number_of(next(shots).image) == 0
         with pytest.raises(SourceError, match=r"no picture came for 0\.3 s"):
             list(shots)
+
+
+def test_a_camera_of_which_only_padding_is_left_counts_as_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(network, "WHOLE_S", 2.0)
+    left = threading.Semaphore(0)
+
+    def send(out: BufferedIOBase) -> None:
+        try:
+            if not played:
+                played.append(True)
+                with av.open(out, "w", format="mpegts", options=AT_ONCE) as muxed:
+                    video = muxed.add_stream("libx264", rate=25, options={"preset": "ultrafast", "tune": "zerolatency"})
+                    video.width, video.height, video.pix_fmt = 64, 48, "yuv420p"
+                    for number in range(25):
+                        muxed.mux(video.encode(av.VideoFrame.from_ndarray(numbered(number), format="bgr24")))
+            while True:
+                out.write(b"G\x1f\xff\x10" + b"\xff" * 184)
+                time.sleep(0.02)
+        except OSError:
+            left.release()
+
+    played: list[bool] = []
+    with sending(send, "video/mp2t") as url:
+        with open_source(url) as source, pytest.raises(SourceError, match="data comes, and no picture in it"):
+            for _ in source:
+                pass
+        assert left.acquire(timeout=10)
+        monkeypatch.setattr(network, "OPEN_S", 2.0)
+        with pytest.raises(SourceError, match="data comes, and no picture in it"):
+            open_source(url)
+        assert left.acquire(timeout=10), "it is let go at once"
 
 
 def test_what_has_sound_alone_is_called_so(tmp_path: Path) -> None:

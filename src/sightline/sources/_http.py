@@ -10,6 +10,7 @@ import logging
 import re
 import time
 from collections.abc import Iterator, Mapping
+from math import inf
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from sightline.core.errors import SourceError
@@ -47,6 +48,8 @@ class HttpBytes:
         import av
 
         self.name = name
+        self.until = inf
+        """Time on ``time.monotonic()`` after which ``read`` raises, as what comes is of no use."""
         self.interest = _gate.interest_in(url)
         """Who wants the bytes."""
         self.patience = timeout[1]
@@ -59,7 +62,11 @@ class HttpBytes:
         size = self._container.size
         self.size: int | None = size if size > 0 else None
         """Bytes in all; None if that is not told, as for live video."""
-        self._head = self._first()
+        try:
+            self._head = self._first()
+        except BaseException:
+            self.close()
+            raise
 
     @property
     def kind(self) -> Kind:
@@ -83,6 +90,8 @@ class HttpBytes:
 
     def read(self, size: int) -> bytes:
         """At least one byte and at most ``size``; none at the end. Raises as ``chunks`` does."""
+        if time.monotonic() > self.until:
+            raise SourceError(f"{self.name}: data comes, and no picture in it")
         data = self._head or self._next()
         self._head = data[size:]
         return data[:size]

@@ -16,7 +16,7 @@ from sightline.core.errors import SourceError, SourceRefused
 from sightline.media import heif
 from sightline.sources import _challenge, _foreign, _gate
 from sightline.sources._ffmpeg import source_error, unescaped
-from sightline.sources._http import JPEG, HttpBytes
+from sightline.sources._http import JPEG, WHOLE_S, HttpBytes
 from sightline.sources._mjpeg import MotionJpeg
 from sightline.sources._packets import LIMITS, Decoded, Decoding, pixel_of, upright, video_of
 from sightline.sources._snapshot import Snapshot
@@ -163,7 +163,11 @@ def _http(name: str, url: str, options: dict[str, str], poll_s: float) -> Source
         connection.close()
         raise SourceError(f"{name}: {heif.ADVICE}")
     if connection.kind == "video" and connection.size is None:  # live: a second connection may not be allowed
-        return _video(name, connection, options | UNMEASURED, READ_S)
+        try:
+            return _video(name, connection, options | UNMEASURED, READ_S)
+        except BaseException:
+            connection.close()
+            raise
     head, ends = connection.head.lstrip(), connection.size is not None
     playlist = head.startswith(b"#EXTM3U")
     connection.close()
@@ -197,6 +201,8 @@ def _video(
     import av
     from av.stream import Discard
 
+    if isinstance(file, HttpBytes):
+        file.until = time.monotonic() + OPEN_S
     container: InputContainer = av.open(file, "r", format=format, timeout=(OPEN_S, patience), options=options | LIMITS)
     stream = video_of(container, name)
     if stream is None:
@@ -309,6 +315,8 @@ class NetworkSource:
         waited = 0.0  # seconds of waiting for a picture, without the time for handling pictures
         while True:
             began = time.monotonic()
+            if isinstance(self._file, HttpBytes):
+                self._file.until = began + WHOLE_S
             try:
                 packet = next(packets, None)
             except (av.FFmpegError, OSError) as e:
