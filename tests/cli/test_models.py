@@ -177,6 +177,12 @@ def test_weights_of_ones_own_are_not_exported_into_the_cache(hub: MadeHub, tmp_p
     assert hub.asked == []
 
 
+def test_what_comes_with_sightline_is_onnx_already() -> None:
+    result = sightline("models", "export", "nano")
+    assert result.exit_code == 0
+    assert "nano is an ONNX file already" in result.output
+
+
 def test_model_alone_is_a_profiles_name_too(hub: MadeHub, tmp_path: Path) -> None:
     hub.statuses = [404]
     picture = tmp_path / "picture.png"

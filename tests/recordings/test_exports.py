@@ -233,7 +233,9 @@ def test_on_the_command_line(data: Path, tmp_path: Path) -> None:
     assert packets(target) == cut(packets(videos(data)[0]), 0, 20)
     other = ("-o", str(tmp_path / "other.mp4"))
     assert "expected a new file" in export("door", *span, "-o", str(target))
-    assert "nothing is recorded" in export("yard", *span, *other)
+    assert export("yard", *span, *other).startswith("nothing is recorded of stream 'yard'")
+    gone = tmp_path / "gone" / "a.mp4"
+    assert export("door", *span, "-o", str(gone)) == f"--output {gone}: there is no folder {gone.parent}; make it first"
     assert "expected one of recorded, converted, drawn, blurred" in export("door", *span, *other, "--kind", "x")
     assert "expected a time" in export("door", "--from", "soon", *span[2:], *other)
     assert not (tmp_path / "other.mp4").exists()

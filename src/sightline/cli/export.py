@@ -13,6 +13,7 @@ from sightline.core.errors import ConfigError, ModelError
 from sightline.core.registry import load
 from sightline.profiles import Profile
 from sightline.settings.settings import load_settings
+from sightline.settings.sources import check_profile
 from sightline.zoo.catalogue import find
 from sightline.zoo.store import PRECISIONS, Cache, Precision
 
@@ -27,10 +28,11 @@ def export(
 ) -> None:
     """Turn a profile's network into an ONNX file that runs without PyTorch, and compare the two."""
     settings = load_settings()
-    profile, cache = profiles.load(name), Cache(settings.cache)
-    if profile.architecture == "onnx":
+    shipped = check_profile(name) not in profiles.names()
+    if shipped or profiles.load(name).architecture == "onnx":
         typer.echo(f"{name} is an ONNX file already: there is nothing to export")
         return
+    profile, cache = profiles.load(name), Cache(settings.cache)
     wanted = next((one for one in PRECISIONS if one == precision), None)
     if wanted is None:
         raise ConfigError(f"precision {precision!r}: expected one of {', '.join(PRECISIONS)}")

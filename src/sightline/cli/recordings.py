@@ -47,6 +47,8 @@ def _shelf() -> Iterator[Shelf]:
             yield shelf
         finally:
             shelf.close()
+    except ConfigError:
+        raise
     except UNUSABLE as e:
         raise ConfigError(f"{folder}: {told(e)}") from None
 
@@ -153,6 +155,8 @@ def export(
     _one_of("--mode", mode, modes())
     if output.suffix not in formats or output.exists():
         raise ConfigError(f"--output {output}: expected a new file that ends in one of {', '.join(formats)}")
+    if not output.parent.is_dir():
+        raise ConfigError(f"--output {output}: there is no folder {output.parent}; make it first")
     kinds = _one_of("--kind", kind, get_args(clip.Kind))
     how = (kinds, mode, None, formats[output.suffix], speed, every, tuple(hide or ()))
     wish = clip.ClipWish(moment_of("--from", start), moment_of("--to", end), *how)

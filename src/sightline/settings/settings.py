@@ -373,7 +373,7 @@ def _with_consequences(settings: Settings) -> Settings:
         raise ConfigError(f"tokens = false: there is no {'lan' if settings.lan else 'tunnel'} mode without tokens")
     if (settings.tls_cert is None) != (settings.tls_key is None):
         raise ConfigError("tls_cert and tls_key: expected both or none")
-    if settings.data is not None and settings.data.is_file():
+    if settings.data is not None and os.path.isfile(settings.data):  # noqa: PTH113 - never raises
         raise ConfigError(f"setting data: {settings.data} is a file; expected a folder")
     update: dict[str, Any] = {"tokens": settings.tokens or open_to_others}
     implied = {"tokens"} if open_to_others else set()
