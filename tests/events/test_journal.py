@@ -178,19 +178,28 @@ async def test_a_folder_that_another_server_has_or_that_can_not_be_used_is_said(
                 assert [e.phase for e in told] == ["start", "end"]
 
 
-async def test_files_that_are_damaged_are_put_aside(tmp_path: Path) -> None:
+def torn(path: Path) -> bytes:
+    """A database with its header, as a copy that was made while a server wrote."""
+    data = path.read_bytes()
+    return data[:4096] + b"\xff" * (len(data) - 4096)
+
+
+@pytest.mark.parametrize("damaged", [lambda _: b"this is no database" * 1000, torn], ids=["no database", "torn"])
+async def test_files_that_are_damaged_are_put_aside(tmp_path: Path, damaged: Callable[[Path], bytes]) -> None:
+    path = tmp_path / "events" / "events.db"
     async with journal(tmp_path) as one:
         one.take([event("a")])
         await all_told(one)
         (last,) = await stored(one)
-    (tmp_path / "events" / "events.db").write_bytes(b"this is no database" * 1000)
+    content = damaged(path)
+    path.write_bytes(content)
     async with journal(tmp_path) as one:
         assert one.failing is None
         one.take([event("b")])
         await all_told(one)
         (first,) = await stored(one)
         assert first.number > last.number, "who had the last one misses nothing"
-    assert (tmp_path / "events" / "events.db.bad").read_bytes().startswith(b"this is no")
+    assert (tmp_path / "events" / "events.db.bad").read_bytes() == content
 
 
 async def test_numbers_grow_also_where_the_files_are_gone(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from sightline.recordings.mp4 import PictureFrames
 from sightline.recordings.recordings import Recordings
 from sightline.recordings.shelf import Shelf
 from sightline.settings.settings import Settings, load_settings
-from support.shelves import NOW, shelf_in, take
+from support.shelves import NOW, record, shelf_in, take
 
 EXPORT = {"id": "abc", "stream": "door", "start": NOW, "end": NOW + 5, "made_at": NOW, "state": "done"}
 
@@ -71,6 +71,23 @@ def test_what_was_being_recorded_stays_where_its_files_can_not_be_read(tmp_path:
     again = Shelf(tmp_path / "recordings")
     again.settle_all()
     assert [one.frames for one in again.index.segments("door", 0, 1e11)] == [5]
+    again.close()
+
+
+def test_an_index_that_is_torn_is_made_anew(tmp_path: Path) -> None:
+    shelf = shelf_in(tmp_path / "recordings")
+    row = record(shelf, "door", NOW)
+    shelf.close()
+    path = tmp_path / "recordings" / "index.sqlite"
+    size = path.stat().st_size
+    with path.open("r+b") as file:
+        file.seek(4096)
+        file.write(b"\xff" * (size - 4096))
+    again = Shelf(tmp_path / "recordings")
+    assert again.index.fresh
+    again.rescan()
+    assert [one.name for one in again.index.segments("door", 0, 1e11)] == [row.name]
+    assert path.with_name("index.sqlite.bad").stat().st_size == size
     again.close()
 
 

@@ -50,6 +50,8 @@ CREATE UNIQUE INDEX IF NOT EXISTS once ON messages (id, phase) WHERE phase != 'u
 CREATE INDEX IF NOT EXISTS messages_of ON messages (id);
 CREATE TABLE IF NOT EXISTS cursors (name TEXT PRIMARY KEY, number INTEGER NOT NULL);
 """
+PROBE = "SELECT count(*), (SELECT max(number) FROM messages), (SELECT count(*) FROM cursors) FROM events"
+"""Raises DatabaseError for a database that is torn, as a copy of a running server's may be. It reads no whole table."""
 ANEW = "the server was started anew"
 """Reason of the ends of what lasted when an earlier server died."""
 
@@ -311,6 +313,7 @@ class EventStore:
             connection.execute("PRAGMA synchronous = NORMAL")  # a power cut may cost the newest; a crash costs nothing
             if version < VERSION:
                 connection.executescript(f"BEGIN IMMEDIATE; {TABLES} PRAGMA user_version = {VERSION}; COMMIT;")
+            connection.execute(PROBE).fetchall()
         except BaseException:
             connection.close()
             raise

@@ -38,6 +38,8 @@ CREATE TABLE IF NOT EXISTS marks (
     offset INTEGER NOT NULL, first INTEGER NOT NULL, PRIMARY KEY (stream, class, span)) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS sights ON marks (class, span) WHERE first;
 """
+PROBE = "SELECT max(ended), (SELECT count(*) FROM gaps), (SELECT count(*) FROM names) FROM segments"
+"""Raises DatabaseError for a database that is torn, as a copy of a running server's may be."""
 COLUMNS = "id, stream, name, started, ended, frames, bytes, codec, width, height, protected, event, kept, open"
 MOTION = 0
 """In place of a class: the count is the motion in thousandths, and there is one wherever something is recorded."""
@@ -148,6 +150,7 @@ class Index:
             db.execute("PRAGMA cache_size = -16000")
             if version < VERSION:
                 db.executescript(f"BEGIN IMMEDIATE; {TABLES} PRAGMA user_version = {VERSION}; COMMIT;")
+            db.execute(PROBE).fetchall()
         except BaseException:
             db.close()
             raise
