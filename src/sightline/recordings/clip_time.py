@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sightline.core.errors import SourceError
 from sightline.sources._packets import LIMITS
@@ -40,7 +40,9 @@ def time_of(path: Path) -> ClipTime:
     """Find when a clip begins. Raises SourceError for what is no clip, OSError or av.FFmpegError."""
     import av
 
-    with av.open(str(path), metadata_errors="replace", options=LIMITS) as container:
+    # Words that are no UTF-8 must not refuse a clip. PyAV 19 sees to that itself, and no longer knows the argument.
+    lenient: dict[str, Any] = {"metadata_errors": "replace"} if int(av.__version__.partition(".")[0]) < 19 else {}
+    with av.open(str(path), options=LIMITS, **lenient) as container:
         kind = container.format.name
         if kind in NO_CLIPS or kind.endswith("_pipe"):
             raise SourceError("this is a text or a picture; expected a video")
