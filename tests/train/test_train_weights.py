@@ -23,7 +23,7 @@ from sightline.core.errors import ConfigError, SightlineError
 from sightline.core.registry import load
 from sightline.models._labels import parse_names
 from sightline.train import nets
-from sightline.train.export import GRAPHS, export
+from sightline.train.export import BOUNDS, GRAPHS, export
 from sightline.train.weights import Weights, borrow, calibrate, find, load_checkpoint
 from support import made
 
@@ -110,7 +110,10 @@ def test_the_weights_in_the_package_fit_and_say_what_their_file_says(kind: str, 
     net = MAKERS[kind](len(weights.classes))
     assert borrow(net, weights, weights.classes).classes == weights.classes
     images = pictures(1, size)
-    assert agree(said(net, kind, images), told(path, images), ROUNDED)
+    mine = said(net, kind, images)
+    if kind == "segment":  # logits beyond these say nothing more, and the file has none
+        mine = [logits.clip(*BOUNDS["segment"][1:]) for logits in mine]
+    assert agree(mine, told(path, images), ROUNDED)
 
 
 @pytest.mark.parametrize("kind", ["detect", "segment"])
