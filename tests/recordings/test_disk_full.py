@@ -14,6 +14,7 @@ from sightline.recordings.mp4 import VideoFile
 from support.inside import inside
 from support.recorded import pieces
 from support.serving import peer, publish
+from support.shelves import NOW, keeper, shelf_in, take
 
 
 class Disk:
@@ -82,3 +83,18 @@ async def test_nothing_is_recorded_where_the_disk_would_have_too_little_left(tmp
         told = await server.figures(lambda s: s["recordings"].get("door", {}).get("lost") == {"disk full": 5})
     assert "less than 1e+06 GB are free" in told["troubles"]["recordings"]
     assert not pieces(tmp_path / "recordings")
+
+
+def test_a_fault_of_ours_is_not_called_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError("a fault")
+
+    shelf = shelf_in(tmp_path / "recordings")
+    recorder = keeper(shelf)
+    recorder.work([take(NOW + seq / 10, seq) for seq in range(5)])
+    with monkeypatch.context() as patch:
+        patch.setattr(segment.OpenSegment, "add", broken)
+        assert set(recorder.work([take(NOW + 1)]).lost) == {"failed"}
+    recorder.work([take(NOW + 11), take(NOW + 12)], last="no camera")
+    gaps = shelf.index.gaps("door", 0, 1e11)
+    assert [(gap.started_at, gap.ended_at, gap.reason) for gap in gaps] == [(NOW + 0.4, NOW + 11, "failed")]

@@ -231,7 +231,7 @@ class Keeper:
             log.error("stream %s: recording failed: %s", self._stream, told(error))
         if segment is not None:
             segment.abandon()
-            self._ended = (segment.row.ended_at, UNWRITABLE)
+            self._ended = (segment.row.ended_at, why)
             gone = segment.row.frames - self._shelf.settle(segment.row)
             self._outcome.written -= gone
             self._outcome.lost[why] += gone

@@ -15,6 +15,7 @@ const REASONS = {
   overload: t`more came than could be written`,
   "no key frame": t`copied without the pictures before`,
   undecodable: t`damaged on their way`,
+  failed: t`a fault of ours; the log has it`,
   late: t`more came than could be written`,
   "outside its schedule": t`its schedule leaves this time out`,
 };
