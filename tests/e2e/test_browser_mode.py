@@ -147,7 +147,7 @@ async def test_the_page_finds_what_the_server_finds_in_the_same_pictures(
 ) -> None:
     spec = assets / "models" / name if name.endswith(".onnx") else name
     pictures = jpegs(assets / "videos" / CLIP, 110, 12, 5, (640, 360))
-    pictures += jpegs(assets / "videos" / "crowd.mp4", 10, 10, 1, (640, 360))
+    pictures += jpegs(assets / "videos" / "crowd.mp4", 10, 60, 4, (640, 360))
     page = await browser.new_page()
     found = await found_by_page(page, "/", spec, pictures)
     model = load_model(str(spec), engine="onnx")
@@ -164,13 +164,13 @@ async def test_the_page_finds_what_the_server_finds_in_the_same_pictures(
             near = [np.abs(row["xyxy"] - box * scale).max() for row in said["rows"] if row["class_id"] == kind]
             distances[-1].append(min(near, default=999))
         assert sum(row["confidence"] > 0.4 for row in said["rows"]) <= len(expected), "and nothing else"
-    one, crowd = [d for near in distances[:5] for d in near], distances[5]
+    one, crowd = ([d for near in some for d in near] for some in (distances[:5], distances[5:]))
     assert len(one) >= 5
     assert np.median(one) <= 2
     assert max(one) <= OFF.get(name, 2)
     # in a crowd, of boxes that overlap nearly alike a rounding decides which is left
-    assert np.mean(np.array(crowd) <= OFF.get(name, 2)) >= 0.8, crowd
-    assert len(crowd) >= 3
+    assert np.mean(np.array(crowd) <= OFF.get(name, 2)) >= 0.75, crowd
+    assert len(crowd) >= 12
     model.close()
     await page.close()
 
