@@ -59,7 +59,7 @@ class HttpBytes:
         more = {"raw_packet_size": str(CHUNK)}
         self._container: InputContainer = av.open(url, format="data", timeout=timeout, options={**options, **more})
         self._packets: Iterator[Packet[Stream]] = self._container.demux()
-        size = self._container.size
+        size = self._container.size or 0  # None since PyAV 19 where it is not told, and negative before
         self.size: int | None = size if size > 0 else None
         """Bytes in all; None if that is not told, as for live video."""
         try:
