@@ -97,4 +97,5 @@ def test_a_fault_of_ours_is_not_called_a_full_disk(tmp_path: Path, monkeypatch: 
         assert set(recorder.work([take(NOW + 1)]).lost) == {"failed"}
     recorder.work([take(NOW + 11), take(NOW + 12)], last="no camera")
     gaps = shelf.index.gaps("door", 0, 1e11)
+    shelf.close()
     assert [(gap.started_at, gap.ended_at, gap.reason) for gap in gaps] == [(NOW + 0.4, NOW + 11, "failed")]
