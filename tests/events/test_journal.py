@@ -167,7 +167,10 @@ async def test_a_disk_that_is_full_costs_nobody_an_event(tmp_path: Path, monkeyp
 async def test_a_folder_that_another_server_has_or_that_can_not_be_used_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("no folder")
     async with journal(tmp_path / "good"):
-        for folder, why in ((tmp_path / "good", "another server has"), (tmp_path / "file" / "below", "can't make the folder")):
+        for folder, why in (
+            (tmp_path / "good", "another server has"),
+            (tmp_path / "file" / "below", "can't make the folder"),
+        ):
             told: list[Event] = []
             async with journal(folder, told) as other:
                 assert other.failing is not None
