@@ -26,19 +26,6 @@ def test_a_rate_is_zero_without_events_and_positive_with_them(monkeypatch: pytes
     assert rate.value() == 0
 
 
-@pytest.mark.parametrize("gap_s", [2, 10, 60])
-def test_rare_events_have_a_rate_until_they_stay_away(monkeypatch: pytest.MonkeyPatch, gap_s: float) -> None:
-    now = 100.0
-    monkeypatch.setattr(time, "monotonic", lambda: now)
-    rate = Rate()
-    for _ in range(5):
-        rate.tick()
-        now += gap_s
-    assert rate.value() == pytest.approx(1 / gap_s, rel=0.5)
-    now += 5 * gap_s
-    assert rate.value() == 0
-
-
 def test_a_spread_gives_percentiles_of_the_last_values() -> None:
     spread = Spread()
     assert spread.percentiles() == {"p50": 0, "p95": 0, "p99": 0}

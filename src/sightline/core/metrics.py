@@ -10,8 +10,6 @@ from dataclasses import dataclass, field
 import numpy as np
 
 WINDOW_S = 3.0
-GAPS, LONGEST_S = 3, 300.0
-"""Of events that are further apart, a rate looks back over so many gaps, at most so many seconds."""
 
 
 @dataclass(slots=True)
@@ -40,7 +38,7 @@ class Ledger:
 
 
 class Rate:
-    """Events per second over the last three seconds, or over the last gaps of events that come more rarely."""
+    """Events per second over the last three seconds."""
 
     def __init__(self) -> None:
         self._times: deque[float] = deque(maxlen=1024)
@@ -50,11 +48,9 @@ class Rate:
         self._times.append(time.monotonic() if now is None else now)
 
     def value(self) -> float:
-        """Return events a second; 0 when nothing came for that long."""
-        now, window = time.monotonic(), WINDOW_S
-        if len(self._times) > 1:
-            window = max(window, min(GAPS * (self._times[-1] - self._times[-2]), LONGEST_S))
-        while self._times and now - self._times[0] > window:
+        """Return events a second; 0 when nothing came for the window's length."""
+        now = time.monotonic()
+        while self._times and now - self._times[0] > WINDOW_S:
             self._times.popleft()
         if len(self._times) < 2:
             return 0.0

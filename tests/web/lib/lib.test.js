@@ -72,15 +72,6 @@ test("a rate counts whole intervals and sinks when events stay away", () => {
   assert.equal(rate.perSecond(5000), 0);
 });
 
-test("rare events have a rate until they stay away", () => {
-  for (const gap of [3000, 10_000, 60_000]) {
-    const rate = new Rate(2000);
-    for (let i = 0; i < 5; i++) rate.tick(i * gap);
-    assert.equal(rate.perSecond(4 * gap + 1), 1000 / gap);
-    assert.equal(rate.perSecond(20 * gap), 0);
-  }
-});
-
 test("numbers keep their width and unknown ones are a dash", () => {
   assert.deepEqual([24.96, 9.04, 144.2, 0, NaN, undefined].map(fps), ["25.0", "9.0", "144", "0.0", "–", "–"]);
   assert.deepEqual(

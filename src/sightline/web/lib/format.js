@@ -26,11 +26,7 @@ export class Average {
   }
 }
 
-/** Of events that are further apart than a rate's span, it looks back over so many gaps, at most so many milliseconds. */
-const GAPS = 3;
-const LONGEST_MS = 300_000;
-
-/** Events per second over the last moments, or over the last gaps of events that come more rarely. */
+/** Events per second over the last moments. */
 export class Rate {
   #span;
   /** @type {number[]} */
@@ -65,10 +61,7 @@ export class Rate {
 
   /** @param {number} now */
   #forget(now) {
-    const last = this.#times.at(-1) ?? now;
-    const gap = last - (this.#times.at(-2) ?? last);
-    const span = Math.max(this.#span, Math.min(GAPS * gap, LONGEST_MS));
-    const keep = this.#times.findIndex((t) => now - t <= span);
+    const keep = this.#times.findIndex((t) => now - t <= this.#span);
     this.#times = keep < 0 ? [] : this.#times.slice(keep);
   }
 }
