@@ -43,6 +43,12 @@ def detector(rng: np.random.Generator) -> tuple[Outputs, Mapping[str, Any]]:
     return {"boxes": corners, "scores": scores}, {"metadata": {"sightline": "detect"}, "dtype": "uint8"}
 
 
+def unsure(rng: np.random.Generator) -> tuple[Outputs, Mapping[str, Any]]:
+    outputs, options = detector(rng)
+    outputs["scores"] = outputs["scores"] * 0.45
+    return outputs, {"confidence": 0.05, **options}
+
+
 def yolox(rng: np.random.Generator) -> tuple[Outputs, Mapping[str, Any]]:
     rows = rng.uniform(0, 1, (21, 8))
     rows[:, 2:4] = rng.uniform(-0.5, 1, (21, 2))
@@ -91,7 +97,7 @@ def class_ids(rng: np.random.Generator) -> tuple[Outputs, Mapping[str, Any]]:
     return {"ids": rng.integers(0, 5, (16, 16))}, {"metadata": {"names": "['a','b','c','d','e']", "fit": "centre"}}
 
 
-CASES = (detector, yolox, v8, v8_half, v5, final_rows, logits, logits_last, class_ids, two_logits, two_shares)
+CASES = (detector, unsure, yolox, v8, v8_half, v5, final_rows, logits, logits_last, class_ids, two_logits, two_shares)
 
 
 def packed(values: NDArray[Any]) -> dict[str, Any]:
@@ -103,8 +109,11 @@ def packed(values: NDArray[Any]) -> dict[str, Any]:
 def made(make: Callable[[np.random.Generator], tuple[Outputs, Mapping[str, Any]]], graph: MakeGraph) -> dict[str, Any]:
     """A case: the model, a picture with its tensor, the outputs with what they say."""
     rng = np.random.default_rng(sum(map(ord, make.__name__)))
-    outputs, options = make(rng)
-    model = load_model(str(graph(outputs, size=(32, 32), name=f"{make.__name__}.onnx", **options)), engine="onnx")
+    outputs, given = make(rng)
+    options = dict(given)
+    confidence = options.pop("confidence", None)
+    path = graph(outputs, size=(32, 32), name=f"{make.__name__}.onnx", **options)
+    model = load_model(str(path), engine="onnx", confidence=confidence)
     assert isinstance(model, GraphModel)
     image = rng.integers(0, 256, (24, 44, 3), np.uint8)
     tensor, place = model.preprocess(image)

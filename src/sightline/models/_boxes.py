@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from sightline.core.boxes import overlap
 from sightline.core.predictions import Detections
 from sightline.core.types import Image
 from sightline.models.base import Geometry, Graph
@@ -22,6 +23,8 @@ ROUNDED = 1.01
 """Highest confidence that counts as 1: graphs that compute in integers or halves may end a little above."""
 ORDERED = 0.9
 """Share of boxes that end after they begin, where numbers are corners; some of them are broken in any network."""
+SAME = 0.65
+"""Overlap from which a box that is suppressed counts as another opinion on where the kept one lies."""
 WIDEST_SHARE = 2.0
 """Highest number that a share of the picture's side may have; boxes reach a little out of it."""
 
@@ -127,17 +130,20 @@ def detections(
     *,
     iou: float | None,
     limit: int,
+    averaged: bool = False,
 ) -> tuple[Detections, NDArray[np.intp]]:
     """Turn boxes in pixels of the input into detections in pixels of the picture, most confident first.
 
     Duplicates are suppressed per class, unless ``iou`` is None, which says that the graph has done so itself. Boxes
-    that are broken or outside the picture are left out. Also returns the indices of the rows that were kept.
+    that are broken or outside the picture are left out. ``averaged``: duplicates have a say in where a box lies. Also
+    returns the indices of the rows that were kept.
     """
-    kept = np.flatnonzero(np.isfinite(xyxy).all(axis=1))
+    finite = np.flatnonzero(np.isfinite(xyxy).all(axis=1))
     scores = np.where(scores <= ROUNDED, np.minimum(scores, 1), scores).astype(np.float32)
-    best_first = np.argsort(-scores[kept], kind="stable")
-    kept = kept[best_first if iou is None else suppress(xyxy[kept], scores[kept], classes[kept], iou)]
-    boxes = to_picture(xyxy[kept], place)
+    best_first = np.argsort(-scores[finite], kind="stable")
+    kept = finite[best_first if iou is None else suppress(xyxy[finite], scores[finite], classes[finite], iou)]
+    corners = average(xyxy, scores, classes, kept, finite) if averaged else xyxy[kept]
+    boxes = to_picture(corners, place)
     solid = (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
     kept, boxes = kept[solid][:limit], boxes[solid][:limit]
     return Detections(boxes, scores[kept], classes[kept].astype(np.int32)), kept
@@ -155,6 +161,27 @@ def suppress(
     xywh = np.concatenate((xyxy[:, :2], xyxy[:, 2:] - xyxy[:, :2]), axis=1)
     kept: Any = cv2.dnn.NMSBoxesBatched(xywh, scores, classes, 0.0, iou)  # type: ignore[arg-type]
     return np.asarray(kept, np.intp)
+
+
+def average(
+    xyxy: NDArray[np.float32],
+    scores: NDArray[np.float32],
+    classes: NDArray[np.int32],
+    kept: NDArray[np.intp],
+    among: NDArray[np.intp],
+) -> NDArray[np.float32]:
+    """Corners of the boxes ``kept``, each averaged with those ``among`` that overlap it by more than SAME in its class.
+
+    A box weighs as much as its score times its overlap: cells that agree are right together more often than the surest
+    of them alone (box voting, after Gidaris and Komodakis, 2015).
+    """
+    with np.errstate(over="ignore", invalid="ignore"):  # networks that went wrong have boxes of any size
+        weights = overlap(xyxy[kept, None], xyxy[among])
+        weights *= (weights > SAME) & (classes[kept, None] == classes[among])
+        weights *= scores[among]
+        total = weights.sum(axis=1, keepdims=True)
+        found = np.divide(weights @ xyxy[among], total, out=xyxy[kept], where=total > 0)
+    return np.asarray(found, np.float32)
 
 
 def to_picture(xyxy: NDArray[np.float32], place: Geometry) -> NDArray[np.float32]:

@@ -19,6 +19,8 @@ from sightline.models._card import trained_card_of
 from sightline.models._labels import labels_for
 from sightline.models.base import Geometry, Graph, GraphModel, Options, Portable
 
+SURE = 0.25
+"""Confidence from which a cell has one class. Who wants boxes of less has all that a thing may be."""
 LAYOUTS = "boxes 1 x N x 4 and scores 1 x classes x N, as `sightline train detect` writes them"
 
 
@@ -47,9 +49,25 @@ class Detector(GraphModel):
 
     def postprocess(self, outputs: Mapping[str, NDArray[Any]], geometry: Geometry, options: Options) -> Detections:
         """See GraphModel."""
-        scores = outputs["scores"][0]
-        best = scores.max(axis=0)
-        found = above(best, options.confidence)
-        classes = scores[:, found].argmax(axis=0).astype(np.int32)
-        xyxy = np.asarray(outputs["boxes"][0, found], np.float32)
-        return detections(xyxy, best[found], classes, geometry, iou=options.iou, limit=options.max_detections)[0]
+        cells, classes, scores = readings(outputs["scores"][0], options.confidence)
+        xyxy = np.asarray(outputs["boxes"][0, cells], np.float32)
+        limit = options.max_detections
+        return detections(xyxy, scores, classes, geometry, iou=options.iou, limit=limit, averaged=True)[0]
+
+
+def readings(
+    scores: NDArray[Any], confidence: float
+) -> tuple[NDArray[np.intp], NDArray[np.int32], NDArray[np.float32]]:
+    """Cells, classes and scores of what is at least so confident, from scores of classes x cells.
+
+    A cell has one class, the best; one that is not SURE has all that it may be.
+    """
+    best = scores.max(axis=0)
+    cells = above(best, confidence)
+    found = scores[:, cells].T
+    said = (found >= confidence) & (best[cells, None] < SURE)
+    said[np.arange(len(cells)), found.argmax(axis=1)] = True
+    at, classes = np.nonzero(said)
+    chosen = above(found[at, classes], confidence)
+    at, classes = at[chosen], classes[chosen]
+    return cells[at], classes.astype(np.int32), np.asarray(found[at, classes], np.float32)

@@ -89,7 +89,7 @@ def _classes(model: Model, data: DataSet) -> NDArray[np.int64]:
 def _boxes(model: Model, photos: Photos, spec: str, progress: Progress) -> Evaluation:
     from sightline.train.coco import LEAST, average_precision
 
-    model.options = replace(model.options, confidence=LEAST, iou=0.6)
+    model.options = replace(model.options, confidence=LEAST)
     class_of = _classes(model, photos.data)
     found = []
     for i in range(len(photos)):

@@ -18,6 +18,8 @@ const MAX_CANDIDATES = 1000;
 const LARGEST = 12;
 const ROUNDED = 1.01; // graphs that compute in integers or halves may end a little above 1
 const HIGHEST_CLASS = 254;
+const SURE = 0.25; // a cell that is not has all classes that it may be
+const SAME = 0.65; // overlap from which a suppressed box has a say in where the kept one lies
 
 /**
  * A graph's output as plain numbers, converted from half floats and 64-bit integers.
@@ -35,8 +37,13 @@ function detector(outputs, geometry, model) {
   const boxes = of(outputs, "boxes").data;
   const { dims, data } = of(outputs, "scores");
   const [classes = 0, count = 0] = dims.slice(1);
-  const rows = best(count, classes, (row, k) => num(data, k * count + row), model.confidence);
-  return thinned(rows, (row) => [0, 1, 2, 3].map((i) => num(boxes, row * 4 + i)), geometry, model);
+  const score = (/** @type {number} */ row, /** @type {number} */ k) => num(data, k * count + row);
+  const rows = best(count, classes, score, model.confidence).flatMap((found) => {
+    if (found.confidence >= SURE) return [found];
+    const all = Array.from({ length: classes }, (_, k) => ({ row: found.row, class_id: k, confidence: score(found.row, k) }));
+    return all.filter(({ class_id, confidence }) => class_id === found.class_id || confidence >= model.confidence);
+  });
+  return thinned(rows, (row) => [0, 1, 2, 3].map((i) => num(boxes, row * 4 + i)), geometry, model, SAME);
 }
 
 /** @type {Decoder} N x (5 + classes), offsets in the cells of three grids */
@@ -174,6 +181,7 @@ function highest(data, from, step, count) {
 }
 
 /** @typedef {{row: number, class_id: number, confidence: number}} Candidate */
+/** @typedef {{class_id: number, confidence: number, inside: number[]}} Box in pixels of the input */
 
 /**
  * Rows whose best class is confident enough.
@@ -225,24 +233,31 @@ function corners(x, y, w, h) {
  *
  * @param {Candidate[]} candidates @param {(row: number) => number[]} box
  * @param {Geometry} place @param {PortableModel} model
+ * @param {number} [same] overlap from which suppressed boxes have a say in where the kept one lies
  * @returns {Found}
  */
-function thinned(candidates, box, place, model) {
-  const sorted = candidates.sort((a, b) => b.confidence - a.confidence || a.row - b.row).slice(0, MAX_CANDIDATES);
-  /** @type {{class_id: number, confidence: number, inside: number[]}[]} */
+function thinned(candidates, box, place, model, same = Infinity) {
+  const order = (/** @type {Candidate} */ a, /** @type {Candidate} */ b) =>
+    b.confidence - a.confidence || a.row - b.row || a.class_id - b.class_id;
+  const sorted = candidates.sort(order).slice(0, MAX_CANDIDATES);
+  /** @type {Box[]} */
+  const all = [];
+  /** @type {Box[]} */
   const kept = [];
   for (const { row, class_id, confidence } of sorted) {
     if (!(confidence >= 0 && confidence <= ROUNDED)) throw new Error(`the model gave a confidence of ${confidence}`);
     const inside = box(row);
     if (!inside.every(Number.isFinite)) continue;
-    if (kept.some((other) => other.class_id === class_id && overlap(other.inside, inside) > model.iou)) continue;
-    kept.push({ class_id, confidence, inside });
+    const one = { class_id, confidence, inside };
+    all.push(one);
+    if (!kept.some((other) => other.class_id === class_id && overlap(other.inside, inside) > model.iou)) kept.push(one);
   }
   /** @type {Row[]} */
   const rows = [];
-  for (const { class_id, confidence, inside } of kept) {
+  for (const one of kept) {
+    const { class_id, confidence } = one;
     const [x1, y1, x2, y2] = /** @type {Row["xyxy"]} */ (
-      inside.map((value, i) => {
+      averaged(one, all, same).map((value, i) => {
         const [offset, inner, whole] =
           i % 2 ? [place.top, place.innerHeight, place.height] : [place.left, place.innerWidth, place.width];
         return Math.min(Math.max(((value - offset) * whole) / inner, 0), whole);
@@ -252,6 +267,24 @@ function thinned(candidates, box, place, model) {
       rows.push({ class_id, confidence, xyxy: [x1, y1, x2, y2] });
   }
   return { rows, mask: null };
+}
+
+/**
+ * Corners of a box, averaged with those of its class that overlap it so much: see `average` in `models/_boxes.py`.
+ *
+ * @param {Box} one @param {Box[]} all @param {number} same
+ */
+function averaged({ class_id, inside }, all, same) {
+  const sum = [0, 0, 0, 0];
+  let total = 0;
+  for (const other of all) {
+    const shared = other.class_id === class_id ? overlap(inside, other.inside) : 0;
+    if (!(shared > same)) continue;
+    const weight = shared * other.confidence;
+    total += weight;
+    other.inside.forEach((value, i) => (sum[i] = (sum[i] ?? 0) + weight * value));
+  }
+  return total > 0 ? sum.map((value) => value / total) : inside;
 }
 
 /** Intersection over union of two boxes. @param {number[]} a @param {number[]} b */
