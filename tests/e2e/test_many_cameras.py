@@ -86,6 +86,7 @@ async def test_cameras_are_seen_found_and_arranged_and_fill_a_wall(tmp_path: Pat
         await expect(page.get_by_role("dialog", name="Keys")).to_be_visible()
         await page.keyboard.press("Escape")
 
+        await page.set_viewport_size({"width": 1280, "height": 600})  # for both, which else take turns
         await page.goto(f"{server.url}/wall?streams=cam6,nobody")
         await expect(page.locator('[data-stream="nobody"]')).to_contain_text("no such stream")
         await server.until(lambda s: s["streams"]["cam6"]["wanted"])
