@@ -62,6 +62,8 @@ class Origin:
         self._holder: OutputContainer = av.open(io.BytesIO(), "w", format="mp4")
         self.template = self._holder.add_stream_from_template(stream)
         self.time_base: Fraction = time_base or stream.time_base or CLOCK
+        self.unit_s = float(self.time_base)
+        """The same in seconds: to calculate with fractions takes longer than all else that is done with a packet."""
         context = stream.codec_context
         self.codec, self.width, self.height = context.name, context.width, context.height
 

@@ -63,9 +63,9 @@ class Tee:
                 return True
             if self._untimed is not None:  # RTSP knows no time before the second packet
                 (first, at), self._untimed = self._untimed, None
-                earlier = round(FIRST_S / origin.time_base)
+                earlier = round(FIRST_S / origin.unit_s)
                 self._recorder.packet(first._replace(pts=packet.pts - earlier, dts=dts - earlier), at)
-            early = min(max(float((packet.pts - dts) * origin.time_base), 0.0), EARLY_S)
+            early = min(max((packet.pts - dts) * origin.unit_s, 0.0), EARLY_S)
             self._recorder.packet(Copied(data, packet.pts, dts, key, duration, origin), round(time.time() + early, 6))
         return True
 
@@ -101,7 +101,7 @@ class Tee:
         dts = packet.pts if packet.dts is None else packet.dts
         if dts is None:
             return False
-        last, self._last = self._last, (float(dts * origin.time_base), time.monotonic())
+        last, self._last = self._last, (dts * origin.unit_s, time.monotonic())
         return last is not None and abs((self._last[0] - last[0]) - (self._last[1] - last[1])) > JUMP_S
 
 

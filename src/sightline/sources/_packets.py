@@ -121,7 +121,7 @@ class Decoding:
         """Yield what comes of a packet: while idle, something for each. Raises as ``decode`` does."""
         frames = self.decode(packet, idle=idle)
         if idle and not frames and packet.pts is not None and packet.time_base is not None:
-            yield Decoded(float(packet.pts * packet.time_base), None, False, packet.pts)
+            yield Decoded(packet.pts * float(packet.time_base), None, False, packet.pts)
         for frame in frames:
             cut = frame.pts in self._cut
             self._cut = {pts for pts in self._cut if frame.pts is None or pts > frame.pts}

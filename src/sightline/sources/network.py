@@ -359,7 +359,7 @@ class _Late:
         if packet.pts is None or packet.time_base is None:
             return False
         before, self._now = self._now, time.monotonic()
-        lag = self._now - float(packet.pts * packet.time_base)
+        lag = self._now - packet.pts * float(packet.time_base)
         # The camera's clock may be slow by up to a thousandth, and may jump.
         least = lag if self._least is None else min(lag, self._least + (self._now - before) / 1000)
         self._least = lag if lag - least > 2 * SKIP_S else least
