@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, Page, Request, expect
+from playwright.async_api import Browser, Page, Request, Route, expect
 from playwright.async_api import TimeoutError as PlaywrightTimeout
 
 from sightline.core.events import Event
@@ -271,6 +271,23 @@ async def test_first_visits_are_light_and_nothing_jumps(filled: Running, browser
         assert size < MOST_BYTES.get(name, USUAL_BYTES), name
         assert requests <= MOST_REQUESTS, name
         assert moved <= MOST_SHIFT, name
+
+
+@pytest.mark.parametrize("name", ["view", "camera"])
+async def test_the_picture_has_its_place_before_the_panel_comes(filled: Running, browser: Browser, name: str) -> None:
+    """Browsers show what has come of a page, and what follows must not move it."""
+
+    async def cut(route: Route) -> None:
+        answer = await route.fetch()
+        await route.fulfill(response=answer, body=(await answer.text()).partition("<aside")[0])
+
+    async with await browser.new_context(viewport={"width": 1280, "height": 800}, java_script_enabled=False) as context:
+        page = await context.new_page()
+        await page.route(filled.url + PAGES[name], cut)
+        await page.goto(filled.url + PAGES[name])
+        place = await page.locator("#stage").bounding_box()
+        assert place is not None
+        assert (place["x"], place["width"]) == (0, 960)
 
 
 async def test_an_installed_page_opens_without_its_server_and_comes_back(browser: Browser, tmp_path: Path) -> None:
