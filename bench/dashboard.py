@@ -2,7 +2,9 @@
 
 ``python bench/dashboard.py [--streams 100] [--rounds 3] [--seconds 10]``. Needs Chromium. The server's CPU time is
 taken in turns with the page open and closed, while listeners want the results of those twelve streams all the time;
-and once with nobody there. The page's share of its main thread is ``TaskDuration`` of the DevTools protocol.
+and once with nobody there. The page's share of its main thread is ``TaskDuration`` of the DevTools protocol. With
+``--minutes 60`` the page stays open for so long besides, and the memory of both is read: the slope is Theil and Sen's,
+over the last three quarters.
 """
 
 from __future__ import annotations
@@ -20,7 +22,9 @@ from typing import Any
 
 import cv2
 import numpy as np
+import psutil
 from playwright.async_api import Browser, CDPSession, Page
+from scipy.stats import theilslopes
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
@@ -36,6 +40,8 @@ from support.browsing import browsing
 SHOWN = 12
 SIZES = ((640, 360), (1280, 720), (1920, 1080))
 FPS = 10
+SAMPLES = 240
+"""Times that memory is read."""
 COUNT = """() => {
   const own = globalThis.createImageBitmap;
   globalThis.drawn = 0;
@@ -154,7 +160,45 @@ async def with_page(browser: Browser, server: Served, seconds: float) -> dict[st
     return found
 
 
-async def measure(streams: int, rounds: int, seconds: float, model: str) -> dict[str, Any]:
+async def memory(browser: Browser, server: Served, minutes: float) -> dict[str, Any]:
+    """The page open for so long: memory in MB of the server, of the page's objects, and of all of Chromium."""
+    page, cdp = await opened(browser, server)
+    samples: list[dict[str, float]] = []
+    began, end, drawn = time.monotonic(), time.monotonic() + minutes * 60, await page.evaluate("drawn")
+    while time.monotonic() < end:
+        await asyncio.sleep(minutes * 60 / SAMPLES)
+        await cdp.send("HeapProfiler.collectGarbage")  # else what is counted is when it last was
+        metrics = {m["name"]: float(m["value"]) for m in (await cdp.send("Performance.getMetrics"))["metrics"]}
+        server_mb = sum(one.memory_info().rss for one in (server.process, *server.process.children(recursive=True)))
+        samples.append(
+            {
+                "minutes": (time.monotonic() - began) / 60,
+                "server": server_mb / 2**20,
+                "page": metrics["JSHeapUsedSize"] / 2**20,
+                "nodes": metrics["Nodes"],
+                "chromium": chromium_mb(),
+            }
+        )
+        if len(samples) % (SAMPLES // 12) == 0:
+            print("  " + ", ".join(f"{name} {value:.1f}" for name, value in samples[-1].items()), flush=True)
+    told = samples[len(samples) // 4 :]
+    hours = [one["minutes"] / 60 for one in told]
+    growth = {
+        name: round(float(theilslopes([one[name] for one in told], hours).slope), 2)
+        for name in ("server", "page", "chromium")
+    }
+    pictures = (await page.evaluate("drawn") - drawn) / (time.monotonic() - began)
+    await page.close()
+    return {"minutes": minutes, "mb_an_hour": growth, "pictures_s": round(pictures, 1), "samples": samples}
+
+
+def chromium_mb() -> float:
+    """Resident memory of all processes of the browser, its shared parts counted once for each."""
+    mine = psutil.Process().children(recursive=True)
+    return sum(one.memory_info().rss for one in mine if "chrom" in one.name().lower()) / 2**20
+
+
+async def measure(streams: int, rounds: int, seconds: float, model: str, minutes: float) -> dict[str, Any]:
     """Run all measurements."""
     sources = {f"s{i:03}": f"synthetic:shapes?size=640x360&fps={FPS}&seed={i}" for i in range(streams)}
     closed, opens = [], []
@@ -174,6 +218,8 @@ async def measure(streams: int, rounds: int, seconds: float, model: str) -> dict
                 print(f"  closed {closed[-1]}\n  open   {opens[-1]}", flush=True)
             page, _ = await opened(browser, server)
             frames = sorted(await page.evaluate(SCROLL, 5))
+            await page.close()
+            grown = await memory(browser, server, minutes) if minutes else None
     ratios = [o["cores"] / o["results_s"] / (c["cores"] / c["results_s"]) for o, c in zip(opens, closed, strict=True)]
     return {
         "load": os.getloadavg()[1],
@@ -187,6 +233,7 @@ async def measure(streams: int, rounds: int, seconds: float, model: str) -> dict
             name: round(statistics.median(o[name] for o in opens), 3)
             for name in ("main_thread", "main_thread_cpu", "pictures_s")
         },
+        "memory": grown,
         "scroll_ms": {"median": round(statistics.median(frames), 1), "p95": round(frames[len(frames) * 95 // 100], 1)},
     }
 
@@ -198,11 +245,14 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=10)
     parser.add_argument("--model", default="nano")
+    parser.add_argument("--minutes", type=float, default=0)
     given = parser.parse_args()
     results = {"small_pictures": small_pictures()}
     for size, took in results["small_pictures"].items():
         print(f"{size}: {took}")
-    results |= asyncio.run(measure(given.streams, given.rounds, given.seconds, given.model))
+    results |= asyncio.run(measure(given.streams, given.rounds, given.seconds, given.model, given.minutes))
+    if results["memory"]:
+        print(f"MB an hour: {results['memory']['mb_an_hour']}, pictures/s: {results['memory']['pictures_s']}")
     for key in ("load", "nobody", "ratio_of_cpu_a_result", "main_thread", "main_thread_cpu", "pictures_s", "scroll_ms"):
         print(f"{key}: {results[key]}")
     print(f"written to {save('dashboard', results)}")
