@@ -150,6 +150,7 @@ async def test_cameras_have_an_order_and_a_group_that_are_kept(tmp_path: Path) -
         ({"name": "a\nb"}, "name"),
         ({"name": "x" * 101}, "name"),
         ({"name": "\u202eabc"}, "name"),
+        ({"name": "\u200b"}, "name"),
         ({"password": SECRET}, "password"),
     ],
 )

@@ -131,6 +131,13 @@ def test_classes_of_masks_are_text_and_at_least_two(tmp_path: Path, names: bytes
         read(folder, "segment")
 
 
+def test_a_name_that_no_model_may_have_is_told_before_the_training(tmp_path: Path) -> None:
+    folder = made.mask_folder(tmp_path / "data")
+    (folder / "classes.txt").write_text("background\ndisc\n" + "x" * 201)
+    with pytest.raises(ConfigError, match="has a name of 201 characters: expected at most 200"):
+        read(folder, "segment")
+
+
 def test_a_mask_with_a_class_of_no_name_is_refused(tmp_path: Path) -> None:
     folder = made.mask_folder(tmp_path / "data")
     (folder / "classes.txt").write_text("background\nthing\n")

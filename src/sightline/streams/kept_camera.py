@@ -26,6 +26,8 @@ def check_display_name(name: str) -> str:
     name = name.strip()
     if len(name) > MOST_CHARACTERS or any(unicodedata.category(c) in UNSHOWN or c in TURNING for c in name):
         raise ValueError(f"expected at most {MOST_CHARACTERS} characters, and no control characters")
+    if name and not any(c.isprintable() and not c.isspace() for c in name):
+        raise ValueError("expected something to see: these characters have no width")
     return name
 
 

@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sightline.core.errors import ConfigError
+from sightline.models._labels import MAX_NAME
 
 Task = Literal["detect", "segment"]
 IGNORE = 255
@@ -123,6 +124,9 @@ def read(folder: Path, task: Task) -> DataSet:
         raise ConfigError(f"no data set for {task!r} in {folder}: expected {wanted}, or *.zip with an index")
     if not data.records:
         raise ConfigError(f"the data set in {folder} holds no photo for {task!r}")
+    if long := [name for name in data.classes if len(name) > MAX_NAME]:
+        told = f"the class {long[0][:40]!r}... in {folder} has a name of {len(long[0])} characters"
+        raise ConfigError(f"{told}: expected at most {MAX_NAME}, or no model may have it")
     return data
 
 
